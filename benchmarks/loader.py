@@ -25,8 +25,7 @@ from orn.benchmarks.train_step import one_step
 from orn.shared.manifests.records import Segment
 from orn.shared.shards.reader import DetectionFolder
 from orn.stage2_train.clips.batches import LoaderSettings, collate, training_loader
-from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
-from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.sampling import random_frames
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.devices import build_accelerator
@@ -36,6 +35,7 @@ from orn.stage2_train.frames.schema import FILE_PATTERN, StoreSettings
 from orn.stage2_train.frames.store_job import build_clip_store
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.recipe import Recipe, load_recipe
+from orn.stage2_train.runs.sources import clip_settings
 from orn.stage2_train.training.step import build_optimiser
 
 _CLIPS = 32
@@ -64,7 +64,7 @@ def measure(
 
 
 def _measured(inputs: LoaderInputs, *, repeats: int, train_share: bool, clips: int) -> BenchResult:
-    recipe = load_recipe("ablation_resnet18", num_activities=30)
+    recipe = load_recipe("ablation_resnet18", num_activities=30, clip_frames=_FRAMES)
     with using_threads(1):
         seconds = _seconds(inputs, recipe, repeats=repeats, clips=clips)
         one, two = (_rate(inputs, recipe, workers=number, clips=clips) for number in (1, 2))
@@ -134,19 +134,7 @@ def _seconds(inputs: LoaderInputs, recipe: Recipe, *, repeats: int, clips: int) 
 
 def recipe_dataset(inputs: LoaderInputs, recipe: Recipe, *, num_segments: int) -> ClipDataset:
     """The videos in turns as a recipe wants them, none of whose objects is kept in memory."""
-    settings = ClipSettings(
-        num_frames=recipe.data.clip_frames or _FRAMES,
-        crop=recipe.data.crop,
-        slots=SlotSettings(
-            max_objects=recipe.data.max_objects,
-            background=recipe.model.background_object,
-            mask_size=recipe.model.mask_size,
-            feature_cells=recipe.feature_cells,
-        ),
-        score_threshold=recipe.data.score_threshold,
-        num_activities=recipe.model.num_activities,
-        multi_label=False,
-    )
+    settings = clip_settings(recipe, task="single-label")
     ids = [inputs.videos[place % len(inputs.videos)].id for place in range(num_segments)]
     segments = [
         Segment(id=f"{place}", video_id=video_id, split="train", labels=(0,))
@@ -253,7 +241,7 @@ def _train_shares(inputs: LoaderInputs) -> dict[str, Any]:
         ("ablation_resnet18", inputs, 4, 3),
         ("demo", demo, 16, 10),
     ):
-        recipe = load_recipe(name, num_activities=12)
+        recipe = load_recipe(name, num_activities=12, clip_frames=_FRAMES)
         for workers in (0, 1):
             found[f"{name}_{workers}_workers"] = loading_share(
                 clips, recipe, batch_size=batch_size, steps=steps, workers=workers

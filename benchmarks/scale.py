@@ -24,8 +24,9 @@ from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.reader import DetectionFolder
 from orn.stage1_detect.planning import DetectJob, Scope, plan_job
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
-from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
 from orn.stage2_train.clips.views import ClipRequest, Views
 from orn.stage2_train.frames.crop import CropWindow
 
@@ -173,10 +174,8 @@ class _Blank:
 def _clips(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
     """The objects of clips as the paper's networks get them, without pictures."""
     settings = ClipSettings(
-        num_frames=dataset.clip_frames,
-        crop=(224, 224),
+        data=DataRecipe(clip_frames=dataset.clip_frames, crop=(224, 224), score_threshold=0.0),
         slots=SlotSettings(max_objects=10, background=True, mask_size=28, feature_cells=(14, 14)),
-        score_threshold=0.0,
         num_activities=len(dataset.classes),
         multi_label=True,
         reads_frames=False,

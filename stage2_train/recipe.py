@@ -1,84 +1,53 @@
 """A recipe: everything that decides how a network is trained, read from one TOML file.
 
 `recipes/` holds the ones that are shipped. The number of activities is the data set's and is no
-part of the file.
+part of the file; nor need be the number of frames of a clip.
 """
 
 import dataclasses
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.bounded import shown
 from orn.shared.config.fields import STRICT, Count, Maybe, Seed
-from orn.shared.config.files import apply_overrides, config_from_dict, read_toml
+from orn.shared.config.files import apply_overrides, config_from_dict, read_toml, to_dict
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError
 from orn.shared.nearest import nearest
-from orn.stage2_train.clips.controls import Controls
-from orn.stage2_train.clips.dataset import UnsureInEvaluation, UnsureLabels
-from orn.stage2_train.clips.join import FrameJoin
-from orn.stage2_train.clips.object_order import ObjectOrder
+from orn.stage2_train.clips.settings import DataRecipe
 from orn.stage2_train.model.config import NetworkConfig
-from orn.stage2_train.network_choice import check_overrides_are_read, made_for_clips
 from orn.stage2_train.systems import find_system
 
 RECIPES = Path(__file__).parent / "recipes"
 
+_RESNET = ("backbone", "kernels", "temporal_place", "temporal_start")
+_HEADS = (
+    *("aggregation", "gru_states", "head_combination"),
+    *("objects", "object_parts", "class_part", "clique_size", "relation_frames", "reasoning"),
+    *("earlier_frame_draw", "first_phase_reasoning", "object_conv5_kernel"),
+    *("mask_pooling", "mlp_dropout", "mlp_start", "normalise_hidden"),
+)
+_UNREAD: dict[str, tuple[str, ...]] = {
+    "object_video": ("num_frames",),
+    "i3d": (*_RESNET, *_HEADS, "num_frames"),
+    "c3d": (*_RESNET, *_HEADS, "num_frames"),
+    "trn": _HEADS,
+}
+"""Choices that say nothing of an architecture. Sizes are not among them, so that one `--set` serves
+all systems of a table."""
+
 # Limits are far above what anyone trains with, and low enough for what is computed from them.
-_Crop = Annotated[int, Field(ge=16, le=4096, multiple_of=16)]
-_Frames = Annotated[int, Field(ge=1, le=10_000)]
-_Objects = Annotated[int, Field(ge=1, le=1000)]
 _Clips = Annotated[int, Field(ge=1, le=100_000)]
 _Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
 _Steps = Annotated[int, Field(ge=0, le=10**9)]
 _Rate = Annotated[float, Field(gt=0, le=1000)]
 _Weight = Annotated[float, Field(ge=0, le=10**6)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class DataRecipe:
-    """How clips are made."""
-
-    crop: tuple[_Crop, _Crop] = (224, 224)
-    """(height, width) of the crop in stored pixels, multiples of 16."""
-    clip_frames: Maybe[_Frames] = None
-    """T, frames of a clip; none takes the data set's. With 1 no frames are related."""
-    max_objects: _Objects = 10
-    """Detections of a frame at most, the highest scores first; a background object comes on top."""
-    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Detections below it are ignored."""
-    train_segments: Maybe[Count] = None
-    """Segments to train on, drawn from those of the split; none for all. For learning curves."""
-    flip: bool = False
-    """Whether half of the training clips, drawn anew each time, are flipped left to right, labels
-    with them; the manifest's `flipped_classes` has to say what those become."""
-    train_with_validation: bool = False
-    """Whether the validation split is trained on, too; nothing is validated then, and the last
-    weights are kept."""
-    object_order: ObjectOrder = "score"
-    """Which detections fill the slots of a frame first: the highest scores, or the persons, and
-    then the others in a random order."""
-    frame_join: FrameJoin = "time"
-    """Which detections belong to a frame: those nearest in time, or those at its place times the
-    ratio of the numbers of detected and of stored frames, for videos that are stored whole."""
-    unsure_labels: UnsureLabels = "negative"
-    """Classes of which annotators could not tell whether they hold: count as absent in training, as
-    in the authors' code, or are `ignored` by the loss."""
-    unsure_in_evaluation: UnsureInEvaluation = "left_out"
-    """What average precision does with such pairs of segment and class: leaves them out, as VLOG's
-    own evaluation does, or counts them as `negative`, as the authors of the paper did."""
-    controls: Controls = field(default_factory=Controls)
-    """What is changed about clips on purpose, in experiments only."""
-
-    @property
-    def trained_splits(self) -> tuple[str, ...]:
-        """Names of the splits that weights are learned from."""
-        return ("train", "validation") if self.train_with_validation else ("train",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -232,7 +201,8 @@ def load_recipe(
     system: str | None = None,
     clip_frames: int | None = None,
 ) -> Recipe:
-    """The recipe of this name, or in this file, with settings replaced.
+    """The recipe of this name, or in this file, with settings replaced and with all numbers that
+    follow from the data set.
 
     Args:
         name_or_file: a name in `recipe_names()`, or the path of a TOML file.
@@ -240,8 +210,7 @@ def load_recipe(
         overrides: strings such as `optimiser.learning_rate=1e-3`; they come last.
         system: name of a system of the paper's tables, which decides what the network computes in
             place of the file.
-        clip_frames: T of the data set, for a network that is made for clips of one length; the
-            recipe's own goes first.
+        clip_frames: T of the data set; the file's own goes first.
 
     Raises:
         ConfigError: if there is no such recipe or system, it is no TOML, or a setting is unknown or
@@ -249,12 +218,14 @@ def load_recipe(
     """
     path = _find(name_or_file)
     raw = read_toml(path)
-    network = raw.get("model", {})
+    network, data = raw.get("model", {}), raw.get("data", {})
     if isinstance(network, Mapping):
         if "num_activities" in network:
             raise ConfigError(f"{path}: model.num_activities comes from the data set; remove it")
         settings = find_system(system).settings if system is not None else {}
         raw["model"] = {**network, **settings, "num_activities": num_activities}
+    if isinstance(data, Mapping) and clip_frames is not None:
+        raw["data"] = {"clip_frames": clip_frames, **data}
     plain = config_from_dict(raw, Recipe, source=str(path))
     recipe = apply_overrides(plain, overrides)
     if recipe.model.num_activities != num_activities:
@@ -262,9 +233,8 @@ def load_recipe(
             f"model.num_activities: wanted the data set's {num_activities}, "
             f"found {recipe.model.num_activities}; it cannot be set"
         )
-    check_overrides_are_read(plain.model, recipe.model)
-    model = made_for_clips(recipe.model, recipe.data.clip_frames or clip_frames)
-    return dataclasses.replace(recipe, model=model)
+    _check_overrides_are_read(plain.model, recipe.model)
+    return _made_for_clips(recipe)
 
 
 def _find(name_or_file: str) -> Path:
@@ -277,3 +247,51 @@ def _find(name_or_file: str) -> Path:
         f"recipe {shown(name_or_file)!r}: wanted a file or one of {', '.join(names)}; "
         f"did you mean {near!r}?"
     )
+
+
+def _check_overrides_are_read(before: NetworkConfig, after: NetworkConfig) -> None:
+    """Refuses choices that were set on top for an architecture that does not read them. What a
+    recipe says for other systems may stay."""
+    for name in _UNREAD[after.architecture]:
+        if getattr(before, name) != getattr(after, name):
+            raise ConfigError(
+                f"--set {_assignment(name, after)}: architecture {after.architecture} does not "
+                f"read model.{name}; leave it out"
+            )
+
+
+def _made_for_clips(recipe: Recipe) -> Recipe:
+    """The recipe, its network told the length of clips if it is made for one length.
+
+    Raises:
+        ConfigError: if it was set to another length.
+    """
+    model, clip_frames = recipe.model, recipe.data.clip_frames
+    if model.architecture != "trn":
+        return recipe
+    if model.num_frames not in (None, clip_frames):
+        raise ConfigError(
+            f"model.num_frames: wanted the {clip_frames} frames of a clip (data.clip_frames), "
+            f"found {model.num_frames}"
+        )
+    return dataclasses.replace(recipe, model=dataclasses.replace(model, num_frames=clip_frames))
+
+
+def system_as_changed(name: str | None, model: NetworkConfig) -> str | None:
+    """What to call a network that was asked for as a system: the system's name, and what other
+    settings make of it, such as `orn, with model.clique_size=3`."""
+    if name is None:
+        return None
+    values = to_dict(model)
+    changes = [
+        _assignment(setting, model)
+        for setting, value in find_system(name).settings.items()
+        if values[setting] != value
+    ]
+    return f"{name}, with {' '.join(changes)}" if changes else name
+
+
+def _assignment(name: str, model: NetworkConfig) -> str:
+    """A setting as `--set` takes it."""
+    value: Any = to_dict(model)[name]
+    return f"model.{name}={value if isinstance(value, str) else json.dumps(value)}"

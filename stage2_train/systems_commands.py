@@ -29,7 +29,6 @@ _SIZES = "ablation_resnet18"
 """The recipe whose sizes parameters are counted at: that of Tables 2 and 5."""
 _NUM_ACTIVITIES = {1: 30, 2: 125, 3: 174, 4: 125, 5: 174}
 """A by table: of VLOG in 1, of EPIC in 2 and 4, of Something-Something (v2) in 3 and 5."""
-_DEFAULT_FRAMES = 8
 """T of `orn model summary` where the recipe leaves it to the data set."""
 
 system_option = click.option(
@@ -82,13 +81,7 @@ def summary(
     """
     from orn.stage2_train.recipe import load_recipe
 
-    loaded = load_recipe(
-        recipe,
-        num_activities=num_activities,
-        overrides=overrides,
-        system=system,
-        clip_frames=_DEFAULT_FRAMES,
-    )
+    loaded = load_recipe(recipe, num_activities=num_activities, overrides=overrides, system=system)
     described = _summarise(loaded)
     echo_report(described, _summary_report, as_json=as_json)
 
@@ -163,7 +156,7 @@ def _summarise(recipe: Recipe) -> dict[str, Any]:
     """The network of a recipe, layer by layer, for one clip as the recipe makes it."""
     from orn.stage2_train.model.summary import summarise_network
 
-    num_frames = recipe.model.num_frames or recipe.data.clip_frames or _DEFAULT_FRAMES
+    num_frames = recipe.data.clip_frames
     num_slots = recipe.data.max_objects + recipe.model.background_object
     found = summarise_network(
         recipe.model,

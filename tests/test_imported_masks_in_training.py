@@ -9,18 +9,17 @@ from click.testing import CliRunner
 from orn.shared.cli import orn
 from orn.shared.manifests.records import Dataset, DetectorChoice, Segment
 from orn.shared.shards.reader import DetectionFolder
-from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import join_split
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.frames.reader import ClipStore
 
 CLIPS = ("O/5/E/v_vAqaXZuAO5E/075", "o/p/Y/v_7Tsrimk7opY/052")
 SETTINGS = ClipSettings(
-    num_frames=8,
-    crop=(56, 56),
+    data=DataRecipe(clip_frames=8, crop=(56, 56), score_threshold=0.5),
     slots=SlotSettings(max_objects=5, background=True, mask_size=28, feature_cells=(4, 4)),
-    score_threshold=0.5,
     num_activities=1,
     multi_label=False,
     seed=1,

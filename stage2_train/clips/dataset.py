@@ -12,9 +12,9 @@ import operator
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
-from typing import Any, Literal, SupportsIndex
+from typing import Any, SupportsIndex
 
 import numpy as np
 from cachetools import LRUCache
@@ -37,23 +37,20 @@ from orn.stage2_train.clips.controls import (
     with_boxes_as_masks,
     with_mixed_classes,
 )
-from orn.stage2_train.clips.join import FrameJoin, rows_by_ratio
-from orn.stage2_train.clips.object_order import ObjectOrder, with_persons_first
+from orn.stage2_train.clips.join import rows_by_ratio
+from orn.stage2_train.clips.object_order import with_persons_first
 from orn.stage2_train.clips.objects import (
     ClipSlots,
     FrameObjects,
-    SlotSettings,
     fill_slots,
     objects_of_frames,
 )
 from orn.stage2_train.clips.sampling import centre_frames, clip_generator, random_frames
+from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import ClipRequest, Told
 from orn.stage2_train.frames.crop import CropWindow, centre_window, placed_window, random_window
 
 logger = logging.getLogger(__name__)
-
-UnsureLabels = Literal["negative", "ignored"]
-UnsureInEvaluation = Literal["left_out", "negative"]
 
 _CACHE_BYTES = 256 * 2**20
 """Memory for detections that are ready to use, of all processes of a loader together."""
@@ -66,39 +63,6 @@ _LEAST_SHARE = 0.5
 _NO_CONTROLS = Controls()
 _STREAMS = {"control": 1, "order": 2, "flip": 3}
 """Draws that are apart from those of frames and crop."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipSettings:
-    """How clips are made."""
-
-    num_frames: int
-    """T."""
-    crop: tuple[int, int]
-    """(height, width) of the crop in stored pixels."""
-    slots: SlotSettings
-    score_threshold: float
-    """Detections below it are ignored."""
-    num_activities: int
-    multi_label: bool
-    """Whether a label is a vector over the activities instead of one of them."""
-    unsure_labels: UnsureLabels = "negative"
-    """What training does with activities of which annotators could not tell: 0, or -1, which the
-    loss ignores."""
-    unsure_in_evaluation: UnsureInEvaluation = "left_out"
-    """What evaluation does with them."""
-    frame_join: FrameJoin = "time"
-    """How frames and detections are brought together: by time, or by the ratio of their numbers."""
-    object_order: ObjectOrder = "score"
-    """Which detections fill the slots first."""
-    flipped_A: tuple[int, ...] | None = None
-    """The class that each class is when its film is flipped left to right, as half of the training
-    clips are; None flips none."""
-    reads_frames: bool = True
-    """Whether pictures are decoded; a network that looks at none gets black ones, sooner."""
-    seed: int = 0
-    """Of the training draws."""
-    controls: Controls = field(default_factory=Controls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,7 +116,7 @@ class ClipDataset(Dataset[ClipSample]):
         self._detections = detections
         self._cache_bytes, self._times_bytes = cache_bytes, _TIMES_BYTES
         self._forget()
-        check_crop(self.segments, clips, settings.crop)
+        check_crop(self.segments, clips, settings.data.crop)
 
     def _forget(self) -> None:
         """Starts with empty caches: detections of videos, objects by video and row, and frames by
@@ -189,7 +153,7 @@ class ClipDataset(Dataset[ClipSample]):
         return replace(request, told=Told(segment, self._detections.places(segment.video_id)))
 
     def __repr__(self) -> str:
-        return f"<ClipDataset: {len(self)} clips of {self.settings.num_frames} frames>"
+        return f"<ClipDataset: {len(self)} clips of {self.settings.data.clip_frames} frames>"
 
     def __len__(self) -> int:
         """Number of segments."""
@@ -208,7 +172,7 @@ class ClipDataset(Dataset[ClipSample]):
         """
         if not isinstance(request, ClipRequest):
             request = ClipRequest(self._place(request))
-        segment, settings = self._segment(request), self.settings
+        segment, data = self._segment(request), self.settings.data
         video = self._clips.frames(segment.video_id)
         seconds_F = video.seconds
         times = TimeRange(segment.start_seconds, segment.stop_seconds)
@@ -221,26 +185,26 @@ class ClipDataset(Dataset[ClipSample]):
         stored = self._clips.stored_size(segment.video_id)
         window = None
         if request.epoch is None and request.view.clip == 0:
-            frames_T = first + centre_frames(last - first, settings.num_frames)
+            frames_T = first + centre_frames(last - first, data.clip_frames)
         else:
             generator = self._generator(request)
-            frames_T = first + random_frames(last - first, settings.num_frames, generator)
+            frames_T = first + random_frames(last - first, data.clip_frames, generator)
             if request.epoch is not None:
-                window = random_window(stored, settings.crop, generator)
+                window = random_window(stored, data.crop, generator)
         detections = self._detections_of(request)
         objects = self._frame_objects(segment.video_id, detections, seconds_F, frames_T)
         if window is None:
             grid = objects[0].height, objects[0].width
-            window = placed_window(stored, settings.crop, request.view.crop, grid=grid)
-        if settings.object_order == "person_first":
+            window = placed_window(stored, data.crop, request.view.crop, grid=grid)
+        if data.object_order == "person_first":
             order = self._generator(request, of="order")
             objects = [with_persons_first(each, order) for each in objects]
-        order_T = np.arange(settings.num_frames)
-        if settings.controls != _NO_CONTROLS:
+        order_T = np.arange(data.clip_frames)
+        if data.controls != _NO_CONTROLS:
             control = self._generator(request, of="control")
-            if settings.controls.object_classes == "shuffled":
+            if data.controls.object_classes == "shuffled":
                 objects = [with_mixed_classes(each, control) for each in objects]
-            order_T = places_in_time(settings.num_frames, settings.controls.frame_order, control)
+            order_T = places_in_time(data.clip_frames, data.controls.frame_order, control)
         frames_T = frames_T[order_T]
         is_flipped = self._is_flipped(request)
         is_training = request.epoch is not None
@@ -248,7 +212,7 @@ class ClipDataset(Dataset[ClipSample]):
             id=segment.id,
             frames=self._pictures(request, video, frames_T, window),
             seconds=seconds_F[frames_T],
-            slots=fill_slots([objects[place] for place in order_T], window, settings.slots),
+            slots=fill_slots([objects[place] for place in order_T], window, self.settings.slots),
             label=self._label(segment, is_training=is_training, is_flipped=is_flipped),
         )
         return sample.flipped() if is_flipped else sample
@@ -317,7 +281,7 @@ class ClipDataset(Dataset[ClipSample]):
         frames_T: NDArray[np.int64],
     ) -> list[FrameObjects]:
         """The objects of the detection frames that belong to frames of a video."""
-        if self.settings.frame_join == "ratio" and detections.num_frames:
+        if self.settings.data.frame_join == "ratio" and detections.num_frames:
             num_rows = detections.num_frames
             rows_T = rows_by_ratio(frames_T, num_frames=len(seconds_F), num_rows=num_rows)
         else:
@@ -328,11 +292,11 @@ class ClipDataset(Dataset[ClipSample]):
         missing = [row for row in kept if row not in found]
         frames = detections.frames_at(missing)
         try:
-            made = objects_of_frames(frames, score_threshold=self.settings.score_threshold)
+            made = objects_of_frames(frames, score_threshold=self.settings.data.score_threshold)
         except ShardFormatError:
             detections.check_frames(missing)  # tells which of them it is
             raise
-        if self.settings.controls.object_masks == "boxes":
+        if self.settings.data.controls.object_masks == "boxes":
             made = [with_boxes_as_masks(objects) for objects in made]
         for row, objects in zip(missing, made, strict=True):
             found[row] = objects
@@ -349,7 +313,7 @@ class ClipDataset(Dataset[ClipSample]):
             return segment.labels[0] if becomes is None else becomes[segment.labels[0]]
         label_A = np.zeros(self.settings.num_activities, np.float32)
         label_A[list(segment.labels)] = 1
-        if is_training and self.settings.unsure_labels == "ignored":
+        if is_training and self.settings.data.unsure_labels == "ignored":
             label_A[list(segment.unsure)] = -1
         return label_A if becomes is None else label_A[list(becomes)]
 

@@ -18,8 +18,9 @@ from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text_table import counted
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.clips.dataset import ClipDataset, ClipSample, ClipSettings
+from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.frames.reader import ClipStore
 
@@ -67,15 +68,17 @@ def draw_overlays(
     pictures = []
     for place, each in enumerate(chosen):
         settings = ClipSettings(
-            num_frames=num_frames,
-            crop=store.stored_size(each.video_id),
+            data=DataRecipe(
+                clip_frames=num_frames,
+                crop=store.stored_size(each.video_id),
+                score_threshold=score_threshold,
+            ),
             slots=SlotSettings(
                 max_objects=_MAX_OBJECTS,
                 background=False,
                 mask_size=_MASK_CELLS,
                 feature_cells=(1, 1),
             ),
-            score_threshold=score_threshold,
             num_activities=0,
             multi_label=True,
         )

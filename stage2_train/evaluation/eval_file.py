@@ -11,7 +11,7 @@ from orn.shared.config.fields import explain
 from orn.shared.errors import CheckpointError
 from orn.shared.report import Report, Table
 from orn.shared.text_table import counted
-from orn.stage2_train.clips.dataset import UnsureInEvaluation
+from orn.stage2_train.clips.settings import UnsureInEvaluation
 from orn.stage2_train.evaluation.predictions import GroupKind
 from orn.stage2_train.runs.run_folder import HEADS
 

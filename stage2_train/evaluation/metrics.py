@@ -105,7 +105,7 @@ def unsure_labels(clips: ClipDataset) -> NDArray[np.bool_]:
     """(N, A) bool, pairs of segment and class that are left out, since annotators could not tell;
     none where the recipe counts them as negative."""
     unsure_NA = np.zeros((len(clips), clips.settings.num_activities), np.bool_)
-    if clips.settings.unsure_in_evaluation == "negative":
+    if clips.settings.data.unsure_in_evaluation == "negative":
         return unsure_NA
     for row, segment in enumerate(clips.segments):
         unsure_NA[row, list(segment.unsure)] = True

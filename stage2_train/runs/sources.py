@@ -3,7 +3,7 @@ they are still what a run began with."""
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,19 +12,20 @@ from orn.shared.config.fields import described
 from orn.shared.environment import machine_memory
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.manifests.records import Dataset, Task
+from orn.shared.manifests.records import Dataset, Segment, Task
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text_table import counted
 from orn.stage2_train.clips.controls import FrameOrder
-from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit, join_split
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import classes_when_flipped
 from orn.stage2_train.frames.decoded import DatasetFrames, DecodedVideos
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.recipe import Recipe
-from orn.stage2_train.runs.run_config import DataPaths
+from orn.stage2_train.runs.run_config import ClipRecord, DataPaths
 
 logger = logging.getLogger(__name__)
 
@@ -77,18 +78,34 @@ class Sources:
                 f"data.frame_join: wanted time for {dataset.name}, whose segments are parts of "
                 "long videos of which not every frame is stored, found ratio"
             )
-        settings = clip_settings(recipe, task=dataset.task, clip_frames=dataset.clip_frames)
+        settings = clip_settings(recipe, task=dataset.task)
         if flip:
             settings = replace(settings, flipped_A=classes_when_flipped(dataset))
         if frame_order is not None:
-            controls = replace(settings.controls, frame_order=frame_order)
-            settings = replace(settings, controls=controls)
+            controls = replace(recipe.data.controls, frame_order=frame_order)
+            settings = replace(settings, data=replace(recipe.data, controls=controls))
         return ClipDataset(joined.segments, self.clips, self.detections, settings)
 
     @property
     def detector(self) -> str:
         """What made the shards, in a line."""
         return self.detections.detector.title
+
+    def clip_record(self, segments: Sequence[Segment]) -> ClipRecord:
+        """What clips of some segments are made of, whole videos if their times are not known."""
+        clips, dataset = self.clips, self.dataset
+        seconds = [
+            each.stop_seconds - each.start_seconds
+            for each in segments
+            if each.start_seconds is not None and each.stop_seconds is not None
+        ]
+        if not seconds:
+            videos = [self.detections.entry(each.video_id) for each in segments]
+            seconds = [each.frames / each.rate for each in videos if each.frames]
+        if isinstance(clips, ClipStore):
+            return ClipRecord.of(clips.settings, are_stored=True, seconds=seconds)
+        settings = StoreSettings(height=dataset.clip_height, width=dataset.clip_width)
+        return ClipRecord.of(settings, are_stored=False, seconds=seconds)
 
 
 def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Sources:
@@ -109,45 +126,32 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
     )
 
 
-def clip_settings(recipe: Recipe, *, task: Task, clip_frames: int) -> ClipSettings:
-    """How the recipe wants clips made.
-
-    Args:
-        recipe: how.
-        task: kind of labels.
-        clip_frames: T of the data set; the recipe's own goes first.
+def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
+    """How the recipe wants clips made, for labels of a kind.
 
     Raises:
         ConfigError: if the pixels of one batch take more memory than this machine has.
     """
-    num_frames = recipe.data.clip_frames or clip_frames
-    _check_batch(recipe, num_frames)
+    _check_batch(recipe)
     return ClipSettings(
-        num_frames=num_frames,
-        crop=recipe.data.crop,
+        data=recipe.data,
         slots=SlotSettings(
             max_objects=recipe.data.max_objects,
             background=recipe.model.background_object,
             mask_size=recipe.model.mask_size,
             feature_cells=recipe.feature_cells,
         ),
-        score_threshold=recipe.data.score_threshold,
         num_activities=recipe.model.num_activities,
         multi_label=task == "multi-label",
-        unsure_labels=recipe.data.unsure_labels,
-        unsure_in_evaluation=recipe.data.unsure_in_evaluation,
-        frame_join=recipe.data.frame_join,
-        object_order=recipe.data.object_order,
         reads_frames=recipe.model.sees_frames,
         seed=recipe.seed,
-        controls=recipe.data.controls,
     )
 
 
-def _check_batch(recipe: Recipe, num_frames: int) -> None:
+def _check_batch(recipe: Recipe) -> None:
     if not recipe.model.sees_frames:
         return
-    height, width = recipe.data.crop
+    num_frames, (height, width) = recipe.data.clip_frames, recipe.data.crop
     of_phase, of_all = recipe.phases.object_head_batch_size or 0, recipe.optimiser.batch_size
     num_clips, name = max(
         (of_phase, "phases.object_head_batch_size"), (of_all, "optimiser.batch_size")

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,20 +25,28 @@ from orn.stage2_train.clips.views import ClipRequest, classes_when_flipped
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
-from orn.stage2_train.network_choice import system_as_changed
-from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
+from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe, system_as_changed
 from orn.stage2_train.resources import Resources, folders_between
 from orn.stage2_train.runs.metrics_log import check_trackers
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
+    Places,
     RunConfig,
     check_same_run,
     data_paths,
     describe_dataset,
-    load_run_config,
+    read_config,
+    write_config,
 )
-from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, LOG_NAME, STEPS_NAME, start_run
+from orn.stage2_train.runs.run_folder import (
+    CONFIG_NAME,
+    LAST_NAME,
+    LOG_NAME,
+    STEPS_NAME,
+    note_start,
+)
 from orn.stage2_train.runs.sources import Sources, open_sources, warn_of_other_data
+from orn.stage2_train.runs.trained import normalisation_of
 from orn.stage2_train.training.backbone import (
     imagenet_needed,
     set_first_weights,
@@ -114,11 +122,10 @@ def train(request: TrainRequest) -> dict[str, Any]:
     began = time.monotonic()
     check_trackers(request.log_with)
     plan, resources = _plan(request, may_run=may_run), request.resources
-    recipe, sources = plan.config.recipe, plan.sources
+    recipe = plan.config.recipe
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(recipe.precision, resources.device)
-    num_frames = recipe.data.clip_frames or sources.dataset.clip_frames
-    check_processes(recipe, num_frames=num_frames, num_processes=accelerator.num_processes)
+    check_processes(recipe, num_processes=accelerator.num_processes)
     deadline = None if request.stop_after is None else began + request.stop_after
     is_first = accelerator.is_main_process
     with locked(plan.run / LAST_NAME, job="orn train") if is_first else nullcontext():
@@ -132,7 +139,9 @@ def _train(
     recipe, sources, resources = plan.config.recipe, plan.sources, request.resources
     network = _first_network(plan, request)
     if accelerator.is_main_process:
-        start_run(plan.run, plan.config, threads=resources.num_threads())
+        if not (plan.run / CONFIG_NAME).is_file():
+            write_config(plan.run, replace(plan.config, normalisation=normalisation_of(network)))
+        note_start(plan.run, threads=resources.num_threads())
         trained = [each.video_id for each in plan.train.segments]
         warn_of_other_data(plan.run, sources.clips, sources.detections, video_ids=trained)
     accelerator.wait_for_everyone()
@@ -232,17 +241,18 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     joined = joined.at_most(recipe.data.train_segments)
     joined.require_segments(dataset.name)
     config = RunConfig(
-        recipe_name=recipe_name,
+        recipe_name=Path(recipe_name).name,
         system=system_as_changed(request.system, recipe.model),
         recipe=recipe,
-        dataset=describe_dataset(
-            dataset, dataset.classes, joined.segments, detector=sources.detector
-        ),
         weights_digest=weights_digest(recipe, request.weights, run),
-        paths=paths,
+        dataset=describe_dataset(dataset, dataset.classes, joined.segments),
+        manifest=Path(request.manifest).name,
+        clips=sources.clip_record(joined.segments),
+        detector=sources.detections.detector,
+        places=Places.of(paths, run),
     )
     if (run / CONFIG_NAME).is_file():
-        check_same_run(run, load_run_config(run), config)
+        check_same_run(run, read_config(run), config)
     segments, crop = [*joined.segments, *validation.segments], recipe.data.crop
     check_crop(segments, sources.clips, crop)
     if is_first_process():
@@ -262,7 +272,7 @@ def _overrides(request: TrainRequest) -> tuple[str, ...]:
     return (*request.overrides, *first, *seed)
 
 
-def check_processes(recipe: Recipe, *, num_frames: int, num_processes: int) -> None:
+def check_processes(recipe: Recipe, *, num_processes: int) -> None:
     """Raises ConfigError for what several processes cannot train together.
 
     They wait for a gradient of each trained weight, and clips of one frame give most of an object
@@ -270,7 +280,7 @@ def check_processes(recipe: Recipe, *, num_frames: int, num_processes: int) -> N
     """
     model = recipe.model
     relates = model.heads != "activity" and model.relation_frames != "same"
-    if num_processes > 1 and num_frames == 1 and relates:
+    if num_processes > 1 and recipe.data.clip_frames == 1 and relates:
         raise ConfigError(
             f"data.clip_frames: wanted at least 2 frames for {num_processes} processes that train "
             "an object head together, found 1, which relates no frames; train in one process, or "

@@ -6,8 +6,7 @@ import pytest
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.config import NetworkConfig
-from orn.stage2_train.network_choice import system_as_changed
-from orn.stage2_train.recipe import Recipe, load_recipe
+from orn.stage2_train.recipe import Recipe, load_recipe, system_as_changed
 from orn.stage2_train.systems import SYSTEMS, find_system, system_names
 
 OBJECT_SYSTEMS = (

@@ -6,8 +6,9 @@ from PIL import Image
 
 from orn.shared.manifests.records import Segment
 from orn.shared.shards.reader import DetectionFolder
-from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.frames.reader import ClipStore
 from tests.running import run_orn
@@ -31,10 +32,8 @@ def test_from_videos_and_released_masks_to_clips(sample_data, tmp_path) -> None:
     clips, detections = ClipStore(store), DetectionFolder(shards)
     segments = [Segment(id=name, video_id=name, split="train") for name in clips.ids]
     settings = ClipSettings(
-        num_frames=4,
-        crop=(224, 224),
+        data=DataRecipe(clip_frames=4, crop=(224, 224), score_threshold=0.5),
         slots=SlotSettings(max_objects=10, background=True, mask_size=28, feature_cells=(14, 14)),
-        score_threshold=0.5,
         num_activities=30,
         multi_label=True,
     )

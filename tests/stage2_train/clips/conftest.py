@@ -3,14 +3,13 @@
 import pytest
 
 from orn.shared.manifests.records import Segment
-from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
 
 SETTINGS = ClipSettings(
-    num_frames=4,
-    crop=(32, 48),
+    data=DataRecipe(clip_frames=4, crop=(32, 48), score_threshold=0.1),
     slots=SlotSettings(max_objects=3, background=True, mask_size=28, feature_cells=(2, 3)),
-    score_threshold=0.1,
     num_activities=2,
     multi_label=False,
     seed=3,

@@ -135,7 +135,7 @@ def test_cache_is_bounded(make_dataset, monkeypatch) -> None:
 def test_unsure_labels_are_negative_or_ignored_in_training_alone(make_dataset) -> None:
     segment = replace(whole_video("film/1"), labels=(1,), unsure=(0,))
     multi = replace(SETTINGS, multi_label=True)
-    ignoring = replace(multi, unsure_labels="ignored")
+    ignoring = replace(multi, data=replace(SETTINGS.data, unsure_labels="ignored"))
     training, evaluation = ClipRequest(0, epoch=0), ClipRequest(0)
     labels = {
         (name, request.epoch): make_dataset(settings, segments=[segment])[request].label.tolist()
@@ -170,7 +170,7 @@ def test_one_batch_of_videos_of_several_shapes(tmp_path) -> None:
     assert (upper > 0.99).all()
     assert (lower < 0.01).all()
     with pytest.raises(ConfigError, match=r"120x60.* 32x64"):
-        ClipDataset(*data, replace(SETTINGS, crop=(32, 64)))
+        ClipDataset(*data, replace(SETTINGS, data=replace(SETTINGS.data, crop=(32, 64))))
 
 
 @pytest.mark.parametrize(

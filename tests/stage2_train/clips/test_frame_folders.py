@@ -61,9 +61,8 @@ def clips_of(
     write_detections(folder / "shard-000000.zarr.zip", dataset.videos)
     store, detections = ClipStore(folder / "clips"), DetectionFolder(folder)
     joined = join_split(dataset, "train", store, detections)
-    settings = replace(
-        SETTINGS, num_frames=num_frames, crop=(224, 224), num_activities=len(dataset.classes)
-    )
+    data = replace(SETTINGS.data, clip_frames=num_frames, crop=(224, 224))
+    settings = replace(SETTINGS, data=data, num_activities=len(dataset.classes))
     return joined, ClipDataset(joined.segments, store, detections, settings)
 
 

@@ -31,7 +31,7 @@ from tests.stage2_train.clips import conftest
 
 SETTINGS = replace(
     conftest.SETTINGS,
-    num_frames=2,
+    data=replace(conftest.SETTINGS.data, clip_frames=2),
     slots=SlotSettings(max_objects=2, background=True, mask_size=4, feature_cells=(2, 3)),
 )
 THREE = LoaderSettings(batch_size=3)

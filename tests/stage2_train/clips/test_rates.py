@@ -19,6 +19,7 @@ from orn.shared.video.read import read_frames
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import rows_by_ratio
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.settings import DataRecipe
 from orn.stage2_train.clips.views import ClipRequest, View
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
@@ -34,10 +35,8 @@ MASK_RATE = 30
 STORED = StoreSettings(height=HEIGHT, width=WIDTH, jpeg_quality=95)
 SETTINGS = replace(
     conftest.SETTINGS,
-    num_frames=6,
-    crop=(HEIGHT, WIDTH),
+    data=DataRecipe(clip_frames=6, crop=(HEIGHT, WIDTH), score_threshold=0.5),
     slots=SlotSettings(max_objects=1, background=False, mask_size=28, feature_cells=(2, 16)),
-    score_threshold=0.5,
 )
 RATES = [
     *map(Fraction, (15, 23, 29, 30, 90)),
@@ -100,7 +99,7 @@ def test_frames_and_objects_are_of_the_same_time(tmp_path: Path, rate: Fraction)
 def test_by_the_ratio_of_numbers(num_masks: int, rate: int, tmp_path: Path) -> None:
     """Times are not looked at: the last frame has the last detections, wherever those end."""
     clips = clips_of(tmp_path, Fraction(rate), num_masks=num_masks)
-    clips.settings = replace(SETTINGS, frame_join="ratio")
+    clips.settings = replace(SETTINGS, data=replace(SETTINGS.data, frame_join="ratio"))
     num_frames = 2 * rate
     for request in (ClipRequest(0), ClipRequest(0, view=View(1)), ClipRequest(0, epoch=0)):
         sample = clips[request]

@@ -12,8 +12,9 @@ from orn.shared.manifests.records import Segment
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_requests
-from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
 from orn.stage2_train.clips.views import ClipRequest, View, Views, classes_when_flipped
 from orn.stage2_train.frames import reader
 from orn.stage2_train.frames.jpeg import decode_frame
@@ -26,10 +27,8 @@ NUM_FRAMES = 3
 CROP = (8, 8)
 SETTINGS = replace(
     conftest.SETTINGS,
-    num_frames=NUM_FRAMES,
-    crop=CROP,
+    data=DataRecipe(clip_frames=NUM_FRAMES, crop=CROP, score_threshold=0.0),
     slots=SlotSettings(max_objects=9, background=False, mask_size=4, feature_cells=(2, 3)),
-    score_threshold=0,
     num_activities=3,
 )
 EVERY_VIEW = Views(num_clips=2, num_crops=3, flipped_A=(1, 0, 2)).all()
@@ -125,7 +124,7 @@ def test_frames_boxes_and_masks_of_a_view_equal_loops(view, stored, grid, is_tal
 
 def test_frames_are_decoded_once_for_all_crops(tiny_world, monkeypatch) -> None:
     data = (tiny_world.dataset.segments, tiny_world.clips(), tiny_world.detections())
-    settings = replace(SETTINGS, crop=(32, 48))
+    settings = replace(SETTINGS, data=replace(SETTINGS.data, crop=(32, 48)))
     views = Views(num_clips=2, num_crops=3, flipped_A=(1, 0)).all()
     alone = [ClipDataset(*data, settings)[ClipRequest(1, view=view)].frames for view in views]
     decoded = []
@@ -182,7 +181,8 @@ def test_half_of_the_training_clips_are_flipped_and_their_labels_with_them() -> 
 
 
 def test_several_labels_are_flipped_with_those_that_are_not_known() -> None:
-    settings = replace(SETTINGS, multi_label=True, unsure_labels="ignored", flipped_A=(0, 2, 1))
+    data = replace(SETTINGS.data, unsure_labels="ignored")
+    settings = replace(SETTINGS, data=data, multi_label=True, flipped_A=(0, 2, 1))
     clips = clips_of(Noise.of((12, 12), (7, 7)), settings)
     labels = {tuple(clips[ClipRequest(0, epoch=epoch)].label.tolist()) for epoch in range(20)}
     assert labels == {(1, 0, -1), (1, -1, 0)}

@@ -11,8 +11,9 @@ import torch
 
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.stage2_train.clips.batches import LoaderSettings, collate
-from orn.stage2_train.clips.dataset import ClipDataset, ClipSettings
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
 from orn.stage2_train.clips.views import ClipRequest, View, Views
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.evaluation.metrics import score_heads
@@ -31,10 +32,8 @@ from tests.bounded import bounded
 BATCHING = 1e-5  # a clip alone and in a batch, float32
 
 SETTINGS = ClipSettings(
-    num_frames=3,
-    crop=(32, 48),
+    data=DataRecipe(clip_frames=3, crop=(32, 48), score_threshold=0.1),
     slots=SlotSettings(max_objects=2, background=True, mask_size=7, feature_cells=(2, 3)),
-    score_threshold=0.1,
     num_activities=2,
     multi_label=False,
 )

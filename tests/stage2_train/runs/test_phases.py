@@ -66,12 +66,12 @@ def test_freezing(parts, unused, tiny_recipe) -> None:
 )
 def test_a_batch_larger_than_the_memory(part, name, tiny_recipe, monkeypatch) -> None:
     monkeypatch.setattr(sources, "machine_memory", lambda: 8 << 30)
-    of_data = {"task": "single-label", "clip_frames": 4}
+    of_data = {"task": "single-label"}
     own = replace(getattr(tiny_recipe, part), **{name: 100_000})
     long = replace(tiny_recipe, data=replace(tiny_recipe.data, clip_frames=1000))
     recipe = replace(long, **{part: own})
     with pytest.raises(ConfigError, match=rf"^{part}\.{name}: .*100,000 clips .*at most \d+"):
         clip_settings(recipe, **of_data)
     object_head = replace(tiny_recipe.model, heads="object", object_parts=("shape", "class"))
-    assert clip_settings(replace(recipe, model=object_head), **of_data).num_frames == 1000
-    assert clip_settings(tiny_recipe, **of_data).num_frames == 4
+    assert clip_settings(replace(recipe, model=object_head), **of_data).data.clip_frames == 1000
+    assert clip_settings(tiny_recipe, **of_data).data.clip_frames == 4

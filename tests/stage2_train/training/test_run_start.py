@@ -108,13 +108,14 @@ def test_killed_before_its_first_checkpoint_it_asks_for_the_weights_again(
 
 
 def test_several_processes_need_frames_to_relate(tiny_recipe) -> None:
-    check_processes(tiny_recipe, num_frames=1, num_processes=1)
-    check_processes(tiny_recipe, num_frames=2, num_processes=2)
+    one_frame = replace(tiny_recipe, data=replace(tiny_recipe.data, clip_frames=1))
+    check_processes(one_frame, num_processes=1)
+    check_processes(tiny_recipe, num_processes=2)
     for changes in ({"heads": "activity"}, {"relation_frames": "same"}):
         recipe = replace(tiny_recipe, model=replace(tiny_recipe.model, **changes))
-        check_processes(recipe, num_frames=1, num_processes=2)
+        check_processes(recipe, num_processes=2)
     with pytest.raises(ConfigError, match=r"data\.clip_frames: .*3 processes.* found 1"):
-        check_processes(tiny_recipe, num_frames=1, num_processes=3)
+        check_processes(one_frame, num_processes=3)
 
 
 def test_a_run_is_called_in_utf8(train, tmp_path) -> None:
