@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.drawing.colours import class_colour, css_colour, text_colour
 from orn.shared.errors import ShardFormatError
 from orn.shared.inspect.summary import ShardSummary
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.pages.palette import class_colour, css_colour, text_colour
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
 

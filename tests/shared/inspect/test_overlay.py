@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orn.shared.drawing.colours import class_colour
+from orn.shared.pages.palette import class_colour
 from orn.shared.video.read import read_frames
 from tests.shared.inspect.conftest import found, write
 from tests.worlds.shards import CUP

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.shared.drawing.colours import class_colour
 from orn.shared.inspect.page import write as page_writer
 from orn.shared.inspect.page.write import write_page
 from orn.shared.inspect.pictures import NoPictures
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.pages.palette import class_colour
 from orn.shared.shards.shard import Shard
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
 from tests.shared.inspect.page.conftest import CUP_BOX, frame, write, write_hostile
