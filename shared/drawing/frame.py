@@ -15,10 +15,10 @@ import numpy as np
 import supervision as sv
 from numpy.typing import NDArray
 
-from orn.shared.drawing.colours import class_colour, text_colour
 from orn.shared.drawing.text import draw_text, font_file, text_size
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.pages.palette import class_colour, text_colour
 from orn.shared.text_table import counted, printable
 
 MASK_OPACITY = 0.45

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from orn.shared.drawing.colours import class_colour
+from orn.shared.pages.palette import class_colour
 from orn.shared.text_table import printable
 from orn.stage2_train.insight.class_pairs import ClassPair
 from orn.stage2_train.insight.explained import BACKGROUND

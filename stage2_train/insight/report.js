@@ -3,12 +3,6 @@
 const data = JSON.parse(document.getElementById("clips-data").text);
 const cell = document.getElementById("cell");
 
-function element(name, properties, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
 function clipItem(row) {
   const [id, says, picture] = data.clips[row];
   const shown = picture ? [element("img", { src: `data:image/webp;base64,${picture}`, alt: "" })] : [];

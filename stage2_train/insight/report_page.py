@@ -8,12 +8,12 @@ import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from importlib import resources
 from typing import Any
 
+from markupsafe import Markup
+
 from orn.shared.errors import PipelineError
-from orn.shared.inspect.page.assemble import page_style, sealed_page
-from orn.shared.inspect.page.contents import safe_json
+from orn.shared.pages.render import json_data, render
 from orn.shared.text_table import printable
 
 _LONGEST_TEXT = 160
@@ -185,7 +185,7 @@ class ReportPage:
         most = _MOST_IN_CELL
         while most > 1:
             texts = (map(_cut, self.clips[row]) for row in self._listed(most))
-            if sum(len(safe_json([*each])) for each in texts) <= _MOST_LISTED_BYTES:
+            if sum(len(json_data([*each])) for each in texts) <= _MOST_LISTED_BYTES:
                 break
             most //= 2
         return most
@@ -211,22 +211,17 @@ class ReportPage:
             for each in self.sections
             if each.listed
         )
-        needs_program = (
-            '<noscript><p class="notes">The confusion matrix needs JavaScript, which this page '
-            "brings along.</p></noscript>"
-        )
         body = (
             f"<header><h1>{shown(self.title)}</h1>{self.lead}"
             f'<nav aria-label="Parts of the page"><ul>{links}</ul></nav>'
-            f"{needs_program if self.cells else ''}</header><main>{sections}</main>"
+            f"</header><main>{sections}</main>"
         )
-        parts = {
-            "TITLE": escape(f"{_cut(self.title)} \u2013 {self.kind}"),
-            "BODY": body,
-            "DATA": f'<script type="application/json" id="clips-data">{safe_json(data)}</script>',
-        }
-        style = f"{page_style()}\n{_asset('report.css')}"
-        return sealed_page(_asset("report.html"), parts, style=style, program=_asset("report.js"))
+        return render(
+            "orn.stage2_train.insight/report.html",
+            title=f"{_cut(self.title)} \u2013 {self.kind}",
+            body=Markup(body),
+            clips=data,
+        )
 
 
 def _section(section: Section, held: frozenset[str]) -> str:
@@ -255,7 +250,3 @@ def _image(picture: Picture) -> str:
 def _cut(text: str, longest: int = _LONGEST_TEXT) -> str:
     text = printable(text)
     return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"
-
-
-def _asset(name: str) -> str:
-    return resources.files("orn.stage2_train.insight").joinpath(name).read_text("utf-8")

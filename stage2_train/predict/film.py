@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.drawing.colours import class_colour
 from orn.shared.drawing.film import write_film
 from orn.shared.drawing.frame import DrawnObjects, draw_frame
 from orn.shared.drawing.text import draw_text
@@ -21,6 +20,7 @@ from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.pages.palette import class_colour
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.video.read import read_frames
 from orn.stage2_train.predict.records import DecidingPair, SegmentPrediction, WindowPrediction

@@ -10,7 +10,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.drawing.colours import class_colour, css_colour
+from orn.shared.pages.palette import class_colour, css_colour
 from orn.shared.text_table import printable
 from orn.stage2_train.insight.report_page import shown
 from orn.stage2_train.predict.records import SegmentPrediction

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from orn.shared.drawing.colours import class_colour
 from orn.shared.drawing.frame import MASK_OPACITY, DrawnObjects, draw_frame, grey_frame
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.pages.palette import class_colour
 from tests.worlds.shards import CUP, blocks
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orn.shared.drawing.colours import class_colour
 from orn.shared.errors import ClipStoreError, JoinError
 from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.pages.palette import class_colour
 from orn.shared.shards.schema import VideoEntry
 from orn.stage2_train.clips.dataset import ClipSample
 from orn.stage2_train.clips.objects import ClipSlots

@@ -1,0 +1,1 @@
+"""What all pages share: templates, one style sheet, one script, and colours."""

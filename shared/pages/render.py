@@ -1,0 +1,75 @@
+"""Pages of HTML from Jinja2 templates.
+
+Every value is escaped. A page loads nothing from elsewhere and runs only its own script, which its
+Content-Security-Policy enforces; scripts that this script adds, such as frames beside the page, run
+too.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
+
+from orn.shared.text_table import printable
+
+_LONGEST_TEXT = 160
+
+
+def render(template: str, **view: Any) -> str:
+    """Return the text of a page.
+
+    Args:
+        template: package and file, such as `orn.shared.inspect.page/shard.html`. It extends
+            `orn.shared.pages/base.html` and lists its own files as `styles` and `scripts`.
+        view: the view model: values that the template names.
+    """
+    return _environment().get_template(template).render(view)
+
+
+def json_data(value: Any) -> Markup:
+    """Return JSON in ASCII that may stand in an HTML script of any type.
+
+    Raises:
+        ValueError: for a number that JSON does not have.
+    """
+    return htmlsafe_json_dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+def brief(text: str, longest: int = _LONGEST_TEXT) -> str:
+    """Return a text of others on one line, truncated, without characters that would act on the
+    text around it."""
+    text = printable(text[: longest + 1])
+    return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(_source),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(brief=brief, digest=_digest, inlined=_inlined, json=json_data)
+    return environment
+
+
+def _source(name: str) -> str:
+    package, _, file = name.partition("/")
+    return resources.files(package).joinpath(file).read_text("utf-8")
+
+
+def _inlined(names: Iterable[str]) -> Markup:
+    """Files of the project as they stand."""
+    return Markup("\n".join(map(_source, names)))
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -1,0 +1,99 @@
+"""Colours that are seen together differ, for all eyes, and text on them is legible."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.pages.palette import activity_colour, class_colour, text_colour
+
+CLASSES = np.array([class_colour(label) for label in range(NUM_COCO_CLASSES)])
+ACTIVITIES = np.array([activity_colour(place) for place in range(12)])
+MACHADO = {
+    "all cones": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}  # fmt: skip
+"""What eyes without a kind of cone see, of linear RGB (Machado et al., 2009)."""
+TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
+                   [0.0193339, 0.1191920, 0.9503041]])  # fmt: skip
+
+
+def linear(colours: NDArray) -> NDArray:
+    shares = colours / 255
+    return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+
+
+def lab(colours: NDArray, eyes: str = "all cones") -> NDArray:
+    seen = np.clip(linear(colours) @ np.array(MACHADO[eyes]).T, 0, 1)
+    xyz = seen @ TO_XYZ.T / [0.95047, 1, 1.08883]
+    x, y, z = np.moveaxis(
+        np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116), -1, 0
+    )
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def ciede2000(one: NDArray, other: NDArray) -> NDArray:
+    """Distances of colours in CIELAB (Sharma et al., 2005)."""
+    (l1, a1, b1), (l2, a2, b2) = np.moveaxis(one, -1, 0), np.moveaxis(other, -1, 0)
+    mean7 = ((np.hypot(a1, b1) + np.hypot(a2, b2)) / 2) ** 7
+    gain = 1.5 - 0.5 * np.sqrt(mean7 / (mean7 + 25.0**7))
+    c1, c2 = np.hypot(a1 * gain, b1), np.hypot(a2 * gain, b2)
+    h1, h2 = (np.degrees(np.arctan2(b, a * gain)) % 360 for a, b in ((a1, b1), (a2, b2)))
+    turn = (h2 - h1 + 180) % 360 - 180
+    hue, lightness, chroma = np.radians(h1 + turn / 2), (l1 + l2) / 2, (c1 + c2) / 2
+    t = (
+        1 - 0.17 * np.cos(hue - np.radians(30)) + 0.24 * np.cos(2 * hue)
+        + 0.32 * np.cos(3 * hue + np.radians(6)) - 0.20 * np.cos(4 * hue - np.radians(63))
+    )  # fmt: skip
+    from_blue = ((np.degrees(hue) % 360 - 275) / 25) ** 2
+    rotation = -2 * np.sqrt(chroma**7 / (chroma**7 + 25.0**7))
+    rotation *= np.sin(np.radians(60) * np.exp(-from_blue))
+    of_lightness = 1 + 0.015 * (lightness - 50) ** 2 / np.sqrt(20 + (lightness - 50) ** 2)
+    light = (l2 - l1) / of_lightness
+    vivid = (c2 - c1) / (1 + 0.045 * chroma)
+    turned = 2 * np.sqrt(c1 * c2) * np.sin(np.radians(turn / 2)) / (1 + 0.015 * chroma * t)
+    return np.sqrt(light**2 + vivid**2 + turned**2 + rotation * vivid * turned)
+
+
+def closest(colours: NDArray, eyes: str, beside: int) -> float:
+    """Smallest distance of two colours at most so many places apart."""
+    return min(
+        ciede2000(lab(colours[step:], eyes), lab(colours[:-step], eyes)).min()
+        for step in range(1, beside)
+    )
+
+
+def test_distances_are_those_of_the_published_pairs() -> None:
+    one = np.array([[50, 2.6772, -79.7751], [50, 2.49, -0.001], [22.7233, 20.0904, -46.6940]])
+    other = np.array([[50, 0, -82.7485], [50, -2.49, 0.0011], [23.0331, 14.9730, -42.5619]])
+    np.testing.assert_allclose(ciede2000(one, other), [2.0425, 7.2195, 2.0373], atol=1e-4)
+
+
+@pytest.mark.parametrize("eyes", MACHADO)
+def test_colours_that_are_seen_together_differ(eyes: str) -> None:
+    all_cones = eyes == "all cones"
+    assert closest(CLASSES, eyes, beside=10) > (15 if all_cones else 8)
+    assert closest(ACTIVITIES, eyes, beside=6) > (16 if all_cones else 8.5)
+    if all_cones:
+        assert closest(CLASSES, eyes, beside=len(CLASSES)) > 4.5
+        assert ciede2000(lab(CLASSES)[:, None], lab(ACTIVITIES)).min() > 8
+
+
+@pytest.mark.parametrize(("colours", "text"), [(CLASSES, 0), (ACTIVITIES, 255)])
+def test_text_is_legible(colours: NDArray, text: int) -> None:
+    assert {text_colour(tuple(colour)) for colour in colours.tolist()} == {(text,) * 3}
+    luminance = linear(colours) @ TO_XYZ[1]
+    assert (np.maximum(luminance, text / 255) + 0.05).min() / (
+        np.minimum(luminance, text / 255) + 0.05
+    ).max() >= 4.5

@@ -1,0 +1,42 @@
+"""Pages from templates."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jinja2 import UndefinedError
+
+from orn.shared.pages.render import brief, json_data, render
+from tests.browser import HOSTILE, chromium, opened
+
+__all__ = ["chromium"]
+
+TEMPLATE = "tests.shared.pages/page.html"
+
+
+def test_values_stay_text(chromium: Any, tmp_path: Path) -> None:
+    name = "".join(HOSTILE) + "{{ 1 + 1 }}'\""
+    path = tmp_path / "page.html"
+    path.write_text(render(TEMPLATE, name=name), encoding="utf-8")
+    with opened(chromium, path) as shown:
+        assert shown.page.evaluate("document.querySelector('h1').textContent") == name
+        assert shown.page.get_attribute("h1", "title") == name
+        data = "JSON.parse(document.getElementById('data').textContent)[0]"
+        assert shown.page.evaluate(data) == name
+        assert shown.page.evaluate("document.images.length") == 0
+        assert shown.page.title().endswith("\u2026")
+        assert (shown.problems, shown.strangers(tmp_path)) == ([], [])
+
+
+def test_a_value_that_is_missing_is_an_error() -> None:
+    with pytest.raises(UndefinedError, match="name"):
+        render(TEMPLATE)
+
+
+def test_json_and_brief_texts() -> None:
+    text = '["\\u003c/script\\u003e\\u0026","\\u2028"]'
+    assert json_data(["</script>&", "\u2028"]) == text
+    with pytest.raises(ValueError, match="JSON"):
+        json_data(float("nan"))
+    assert brief("a\u202eb\n") == "a\\u202eb\\n"
+    assert brief("x" * 200, 10) == "x" * 9 + "\u2026"
