@@ -228,7 +228,7 @@ def _dataset(file: h5f.FileID, name: str, *, size: int) -> h5d.DatasetID:
     if not isinstance(dataset, h5d.DatasetID):
         raise OSError(f"{name}: expected a dataset, got something else")
     plan, kind, shape = dataset.get_create_plist(), dataset.get_type(), dataset.shape
-    dtype = np.dtype("u1")
+    dtype: np.dtype[Any] = np.dtype("u1")
     if name != "jpeg":
         texts = [column for column, column_kind in TABLES[name] if column_kind == TEXT]
         dtype = row_type(name, {each: dataset.dtype[each].itemsize for each in texts})
@@ -262,7 +262,7 @@ def _values(table: NDArray[Any]) -> Iterator[dict[str, Any]]:
     for row in table.tolist():
         values = {
             name: value.decode() if isinstance(value, bytes) else value
-            for name, value in zip(table.dtype.names, row, strict=True)
+            for name, value in zip(table.dtype.names or (), row, strict=True)
         }
         values["source"] = values.pop("source_bytes"), values.pop("source_mtime_ns")
         yield values

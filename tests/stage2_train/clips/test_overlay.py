@@ -92,7 +92,7 @@ def test_what_is_not_there(overlay, tmp_path) -> None:
     shards = ("--shards", small.shards_path, "--json")
     assert overlay(tmp_path / "out", *shards).json["segments"] == 1
     absent = ("--clips", tmp_path / "no")
-    assert "no clip store" in overlay(tmp_path / "out", *absent, exit_code=1).stderr
+    assert "expected a clip store" in overlay(tmp_path / "out", *absent, exit_code=1).stderr
 
 
 def entry(**other: Any) -> VideoEntry:
