@@ -44,9 +44,9 @@ class UnitPart:
 
     video_id: str
     """Id in the data set's manifest."""
-    start: _Number
+    start: _Number = 0
     """First frame of the range, from 0."""
-    stop: _Number | None
+    stop: _Number | None = None
     """Last frame + 1; None: to the end of the video, wherever that is."""
     ranges: tuple[TimeRange, ...] = ()
     """If there are any, the frames in them only, whatever their numbers: half-open, increasing,
