@@ -65,6 +65,8 @@ class OpenedFolder:
     """In the order of their units."""
     commons: Mapping[str, ShardAttributes]
     """Attributes without videos, by their digest; small."""
+    is_large: bool
+    """Whether it has so many that they have an index."""
 
 
 def open_folder(folder: Path) -> OpenedFolder:
@@ -81,7 +83,8 @@ def open_folder(folder: Path) -> OpenedFolder:
         digest: replace(record.attributes, videos=(), failed=())
         for digest, record in records.items()
     }
-    return OpenedFolder(entries=entries, commons=commons)
+    is_large = len(entries) >= _KIND.least_files
+    return OpenedFolder(entries=entries, commons=commons, is_large=is_large)
 
 
 def record_of(path: Path, entry: IndexEntry, common: ShardAttributes) -> ShardRecord:

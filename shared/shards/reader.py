@@ -43,8 +43,8 @@ class DetectionFolder:
     """All shards of a folder; may be copied to worker processes, which then read for themselves.
 
     Of each shard only the attributes are read at first, of a large folder from its index. What was
-    detected is read when a frame is asked for, and kept while it fits into the cache. A copy is
-    small: it opens the folder once it is asked for a video without `places`.
+    detected is read when a frame is asked for, and kept while it fits into the cache. A copy of a
+    large folder is small: it opens the folder once it is asked for a video without `places`.
 
     Args:
         path: the folder, with `shard-*.zarr.zip` in it.
@@ -189,7 +189,8 @@ class DetectionFolder:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was read: a copy in another process reads for itself."""
-        left_out = {"_places", "_opened"}
+        opened = self.__dict__.get("_opened")
+        left_out = {"_places", "_opened" if opened is None or opened.is_large else ""}
         state = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return state | {"_shards": _no_shards()}
 
