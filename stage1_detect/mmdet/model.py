@@ -19,6 +19,7 @@ from orn.shared.environment import installed_version
 from orn.shared.errors import DetectorError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.schema import DetectorEntry
+from orn.shared.tensors import misfit
 from orn.shared.text_table import shortened
 from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage1_detect.mmdet.config import DetectorConfig, told
@@ -96,34 +97,14 @@ def load_weights(model: MaskRCNN, checkpoint: Path, *, config_name: str) -> str:
     """
     weights = _read_weights(checkpoint)
     wanted = model.state_dict()
-    missing = [key for key in wanted if key not in weights]
-    unexpected = [key for key in weights if key not in wanted]
-    mismatched = [
-        f"{key} {tuple(weights[key].shape)} instead of {tuple(wanted[key].shape)}"
-        for key in wanted
-        if key in weights and weights[key].shape != wanted[key].shape
-    ]
-    found = [
-        f"{len(keys)} {what} (first: {keys[0]})"
-        for what, keys in (
-            ("missing", missing),
-            ("unexpected", unexpected),
-            ("of another shape", mismatched),
-        )
-        if keys
-    ]
-    if found:
+    weights = {  # those of the demo are stored in half precision
+        name: weight.to(wanted[name].dtype) if name in wanted else weight
+        for name, weight in weights.items()
+    }
+    if problem := misfit(weights, wanted):
         raise DetectorError(
-            f"checkpoint {checkpoint} does not fit the config {config_name}: weights "
-            f"{', '.join(found)}; "
-            "give the config that it was trained with"
-        )
-    broken = [key for key in wanted if not weights[key].float().isfinite().all()]
-    if broken:
-        raise DetectorError(
-            f"checkpoint {checkpoint}: wanted weights that are numbers, found NaN or infinite "
-            f"values in {len(broken)} of them (first: {broken[0]}); download it again, or take an "
-            "earlier one of its training"
+            f"checkpoint {checkpoint} does not fit the config {config_name}: {problem}; give the "
+            "config that it was trained with, or download it again"
         )
     model.load_state_dict(weights)
     return file_digest(checkpoint, error=DetectorError)

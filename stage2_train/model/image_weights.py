@@ -19,7 +19,7 @@ from torchvision.models import GoogLeNet_Weights, ResNet18_Weights, ResNet50_Wei
 
 from orn.shared.download import cached_path, fetch
 from orn.shared.errors import CheckpointError, ConfigError
-from orn.shared.text_table import counted
+from orn.shared.tensors import misfit
 from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage2_train.model.baselines.i3d import I3D
 from orn.stage2_train.model.config import NetworkConfig
@@ -112,23 +112,16 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
         for key, source in sources.items()
         if source in given
     }
-    used = dict.fromkeys(sources.values())
-    missing = [k for k in used if k not in given and not k.endswith("num_batches_tracked")]
-    extra = [key for key in given if key not in used]
-    other = [key for key, tensor in inflated.items() if tensor.shape != wanted[key].shape]
-    odd = [key for key, tensor in given.items() if not tensor.isfinite().all()]
-    if missing:
-        problem = f"{counted(len(missing), 'weight is', 'weights are')} missing, first {missing[0]}"
-    elif extra:
-        problem = (
-            f"{counted(len(extra), 'weight has', 'weights have')} no place in it, first {extra[0]}"
-        )
-    elif other:
-        shapes = [tuple(tensors[other[0]].shape) for tensors in (wanted, inflated)]
-        problem = f"{sources[other[0]]}: wanted shape {shapes[0]}, found {shapes[1]}"
-    elif odd:
-        problem = f"{odd[0]}: wanted finite numbers, found others"
-    else:
+    extra = {key: tensor for key, tensor in given.items() if key not in sources.values()}
+    problem = misfit(
+        {sources[key]: each.to(wanted[key].dtype) for key, each in inflated.items()} | extra,
+        {
+            source: wanted[key]
+            for key, source in sources.items()
+            if key in inflated or not source.endswith("num_batches_tracked")
+        },
+    )
+    if problem is None:
         network.load_state_dict(inflated, strict=False)
         for module in modules.values():
             if isinstance(module, TemporalConv):

@@ -67,7 +67,7 @@ def test_weights_that_do_not_fit_are_named(
     with pytest.raises(DetectorError) as caught:
         load(model, path)
     message = str(caught.value)
-    for told in (f"{path} ", "the_config", "backbone.conv1.weight", "extra.bias", "(21,)", "(81,)"):
+    for told in (f"{path} ", "the_config", "1 weight is missing", "backbone.conv1.weight"):
         assert told in message
     assert "\n" not in message
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
@@ -81,8 +81,8 @@ class Malicious:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"not a checkpoint", "damaged or of another kind", id="garbage"),
-        pytest.param(Malicious(), "eval, which weights do not need", id="code"),
+        pytest.param(b"not a checkpoint", "got a damaged file", id="garbage"),
+        pytest.param(Malicious(), "eval, which such files do not need", id="code"),
         pytest.param([1, 2], r"expected tensors by name.* got \[1, 2\]", id="a list"),
         pytest.param({"state_dict": {"a": 1}}, "got other entries .state_dict.", id="no"),
         pytest.param({1: torch.zeros(1)}, "got other entries .1.; give", id="number"),
@@ -90,7 +90,7 @@ class Malicious:
         pytest.param({"a": torch.zeros(1, device="meta")}, "_rebuild_meta_tensor", id="meta"),
         pytest.param({"a": torch.zeros(1).to_sparse()}, "_rebuild_sparse_tensor", id="sparse"),
         pytest.param({"a": torch.zeros(1, dtype=torch.cfloat)}, "ComplexFloatStorage", id="i"),
-        pytest.param(b"\x80\x02cposix\nsystem\n.", "posix.system, which weights", id="a global"),
+        pytest.param(b"\x80\x02cposix\nsystem\n.", "posix.system, which such", id="a global"),
     ],
 )
 def test_bad_files(model: Any, tmp_path: Path, content: Any, message: str) -> None:
@@ -111,7 +111,7 @@ def test_weights_that_are_no_numbers_are_named(
     weights = torch.load(demo_checkpoint, weights_only=True)
     weights["rpn_head.rpn_cls.bias"][1] = value
     torch.save(weights, tmp_path / "broken.pth")
-    with pytest.raises(DetectorError, match=r"in 1 of them \(first: rpn_head\.rpn_cls\.bias\)"):
+    with pytest.raises(DetectorError, match=r"rpn_head\.rpn_cls\.bias: expected finite numbers"):
         load(model, tmp_path / "broken.pth")
 
 
