@@ -82,7 +82,7 @@ def frames(start: int, stop: int) -> tuple[range, np.ndarray]:
 def folder(tmp_path: Path) -> Path:
     """`a` in one shard, `b` in two; all frames of both."""
     units = plan_units([("a", 4), ("b", 9)], unit_frames=5)
-    Plan(dataset="x", frames="all", detector=DETECTOR, units=units).save(tmp_path)
+    Plan(dataset="x", frames="all", units=units).save(tmp_path)
     write_drawn(shard(tmp_path, 0), {"a": frames(0, 4)})
     write_drawn(shard(tmp_path, 1), {"b": frames(0, 5)})
     write_drawn(shard(tmp_path, 2), {"b": frames(5, 9)})
@@ -184,7 +184,7 @@ def test_only_videos_that_the_plan_asks_for_are_missed(
     listed = load_dataset(tmp_path / "x.toml", tmp_path / "data")
     labelled = tuple(each for each in listed.segments if each.video_id != "b")
     units = plan_units([("c", 4)])
-    Plan(dataset="x", frames=scope, detector=DETECTOR, units=units).save(tmp_path)
+    Plan(dataset="x", frames=scope, units=units).save(tmp_path)
     write_drawn(shard(tmp_path, 0), {"c": frames(0, 4)})
     found = verify_folder(tmp_path, replace(listed, segments=labelled))
     assert [(each.severity, each.message.partition(":")[0]) for each in found] == wanted
