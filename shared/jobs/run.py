@@ -3,8 +3,8 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from orn.shared.jobs.lock import locked
 from orn.shared.jobs.plan import PLAN_NAME, Plan, Unit, UnitFiles
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.termination import terminated_as_interrupted
-from orn.shared.jobs.work import Advance, Engine, Run, UnitResult, Work
+from orn.shared.jobs.work import Engine, Run, UnitResult, Work
 from orn.shared.text_table import counted
 
 logger = logging.getLogger(__name__)
@@ -100,38 +100,28 @@ def run_units(
     todo = tuple(unit for unit in units if fresh or unit in missing)
     remove_stale_temporaries(folder)
     try:
-        with (
-            terminated_as_interrupted(),
-            engine.ready(work, len(todo)) if todo else nullcontext(_nothing) as run,
-        ):
+        with terminated_as_interrupted(), ExitStack() as stack:
+            run = stack.enter_context(engine.ready(work, len(todo))) if todo else None
             if fresh:
                 kind.clear(folder)
             for unit in again:
                 kind.files.path(folder, unit.index).unlink(missing_ok=True)
             if plan is not None:
                 plan.save(folder)
-            if len(todo) < len(units):
-                there, all_units = (
-                    len(units) - len(todo),
-                    counted(len(units), "unit is", "units are"),
-                )
-                logger.info("%d of %s there already", there, all_units)
+            if skipped := len(units) - len(todo):
+                of = counted(len(units), "unit is", "units are")
+                logger.info("%d of %s there already", skipped, of)
             began = time.monotonic()
-            results = _watched(kind, todo, run, total=round(sum(map(steps_of, todo))))
+            total = round(sum(map(steps_of, todo)))
+            results = _watched(kind, todo, run, total=total) if run else ()
             return Ran(units=todo, results=results, seconds=time.monotonic() - began)
     finally:
         remove_stale_temporaries(folder)  # of processes that had to be killed
 
 
-def _nothing(units: Sequence[Unit], advance: Advance) -> Generator[UnitResult]:
-    yield from ()
-
-
 def _watched(kind: Kind, units: Sequence[Unit], run: Run, *, total: int) -> tuple[UnitResult, ...]:
     """Does the units under a progress bar; tells of a failed video once, however many units it is
     in."""
-    if not units:
-        return ()
     results: list[UnitResult] = []
     failed: set[str] = set()
     with (

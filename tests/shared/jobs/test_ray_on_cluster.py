@@ -50,7 +50,7 @@ def _hold_cluster(orders: Any) -> None:
     health = {
         "health_check_initial_delay_ms": 0,
         "health_check_period_ms": 300,
-        "health_check_failure_threshold": 20,
+        "health_check_failure_threshold": 2,
     }
     cluster = Cluster(
         initialize_head=True,
