@@ -21,14 +21,13 @@ from orn.benchmarks.killing import (
     orn,
     seconds_of,
     started,
-    temporaries_left,
     tool,
     until_killed,
 )
 from orn.benchmarks.made_inputs import manifest_text, write_video
 from orn.shared.jobs.lock import lock_path
 from orn.shared.jobs.plan import PLAN_NAME
-from orn.stage2_train.frames.reader import ClipStore, is_clip_store
+from orn.stage2_train.frames.reader import INDEX_NAME, ClipStore, is_clip_store
 from orn.stage2_train.frames.schema import FILE_PATTERN
 
 _SIZES = {"num_videos": 16, "num_frames": 100, "workers": 2}
@@ -62,11 +61,12 @@ def _trial(
         return None
     finished = len(stored_bytes(store)) if is_clip_store(store) else 0
     subprocess.run(command, check=True, capture_output=True)
-    left = {each.name for each in store.iterdir()} - {f.name for f in store.glob(FILE_PATTERN)}
+    usual = {INDEX_NAME, *(each.name for each in store.glob(FILE_PATTERN))}
+    left = {each.name for each in store.iterdir()} - usual
     return {
         "killed_after_seconds": round(delay, 3),  # counted from when it had locked the store
         "finished_videos": finished,
-        "left_over": len(left) + temporaries_left(store),
+        "left_over": sorted(left),
         "same_bytes": stored_bytes(store) == expected and not left,
     }
 
