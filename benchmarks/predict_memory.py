@@ -12,7 +12,7 @@ from orn.shared.manifests.records import Video
 if TYPE_CHECKING:
     from torch import nn
 
-    from orn.stage2_train.runs.model_folder import ModelConfig
+    from orn.stage2_train.runs.run_config import RunConfig
 
 
 _WINDOW_SECONDS = 1.5
@@ -41,13 +41,13 @@ def predict_video(path: Path, frames: int) -> tuple[int, dict[str, int]]:
     from orn.predict_videos.inputs import PredictRequest
     from orn.predict_videos.job import predict_all
     from orn.shared.jobs.progress import progress
-    from orn.stage2_train.predict.opened import OpenedModel
     from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
     from orn.stage2_train.predict.windows import WindowChoice
+    from orn.stage2_train.runs.trained import OpenedModel
 
     torch.set_num_threads(1)
     config, network = _model()
-    model = OpenedModel(path=path, config=config, network=network, device=torch.device("cpu"))
+    model = OpenedModel(path=path, config=config, network=network, phase=1, step=0)
     request = PredictRequest(choice=WindowChoice(seconds=_WINDOW_SECONDS))
     before = peak_bytes()
     kinds: list[type] = []
@@ -62,14 +62,14 @@ def predict_video(path: Path, frames: int) -> tuple[int, dict[str, int]]:
     }
 
 
-def _model() -> tuple[ModelConfig, nn.Module]:
+def _model() -> tuple[RunConfig, nn.Module]:
     """A network with random weights, and what is known of it."""
     import torch
 
     from orn.stage2_train.model.build import build_network
     from orn.stage2_train.recipe import load_recipe
-    from orn.stage2_train.runs.model_folder import ClipRecord, ModelConfig, normalisation_of
-    from orn.stage2_train.runs.run_config import DatasetRecord
+    from orn.stage2_train.runs.run_config import ClipRecord, DatasetRecord, RunConfig
+    from orn.stage2_train.runs.trained import normalisation_of
 
     torch.manual_seed(0)
     recipe = load_recipe(_RECIPE, num_activities=12, clip_frames=4)
@@ -81,15 +81,13 @@ def _model() -> tuple[ModelConfig, nn.Module]:
         classes=tuple(f"activity {each}" for each in range(12)),
         num_train=1,
         train_digest="sha256:0",
-        detector=StripedDetector.entry.title,
     )
-    return ModelConfig(
+    return RunConfig(
         recipe_name=_RECIPE,
         recipe=recipe,
-        heads="both",
-        step=0,
         dataset=dataset,
         manifest="demo.toml",
-        clips=ClipRecord(clip_frames=4, height=70, width=88, jpeg_quality=92),
+        clips=ClipRecord(height=70, width=88, jpeg_quality=92),
         normalisation=normalisation_of(network),
+        detector=StripedDetector.entry,
     ), network

@@ -19,7 +19,7 @@ from orn.shared.text_table import counted
 from orn.stage2_train.runs.run_folder import STEPS_NAME
 
 TRAINING = {
-    "short": ("--max-steps", "60"),
+    "short": ("--set", "phases.epochs=1"),
     "standard": (),
     "full": ("--set", "phases.epochs=40"),
 }

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from orn.stage2_train.insight.importance import Importance
     from orn.stage2_train.opened_dataset import OpenedDataset
     from orn.stage2_train.predict.arrays import FindsObjects
-    from orn.stage2_train.predict.opened import OpenedModel
     from orn.stage2_train.predict.records import WindowPrediction
+    from orn.stage2_train.runs.trained import OpenedModel
 
     __version__: str
 
@@ -192,8 +192,8 @@ def load_model(path: str | Path, *, device: str | torch.device = "auto") -> Open
         CheckpointError: if its weights cannot be used.
     """
     from orn.shared.errors import ConfigError
-    from orn.stage2_train.predict.opened import open_model
     from orn.stage2_train.runs.hub import local_folder
+    from orn.stage2_train.runs.trained import open_model
 
     if not isinstance(path, str | Path):
         raise ConfigError(f"path: expected a str or a Path, got {path!r:.80}")

@@ -122,11 +122,11 @@ def predict(
     from orn.shared.jobs.termination import terminated_as_interrupted
     from orn.shared.shards.index import files_of_shards
     from orn.shared.shards.schema import FailedVideo
-    from orn.stage2_train.predict.opened import open_model
     from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
     from orn.stage2_train.predict.windows import WindowChoice
     from orn.stage2_train.runs.hub import local_folder
     from orn.stage2_train.runs.run_folder import files_of_run
+    from orn.stage2_train.runs.trained import open_model
 
     num_threads = Resources(threads=threads).num_threads()
     torch.set_num_threads(num_threads)

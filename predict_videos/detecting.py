@@ -23,7 +23,8 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.video.read import content_digest, estimate
 from orn.stage1_detect.engines.local import run_here
 from orn.stage1_detect.pipeline import UnitWork
-from orn.stage2_train.predict.opened import OpenedModel
+from orn.stage2_train.runs.hub import DETECTOR_NAME
+from orn.stage2_train.runs.trained import OpenedModel
 
 if TYPE_CHECKING:
     from orn.stage1_detect.pipeline import Detector
@@ -116,13 +117,11 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     from orn.stage1_detect.mmdet.detector import load_detector
 
     config, checkpoint = _files(model, request)
-    recorded = model.config.detector
-    thresholds = recorded.thresholds if recorded else {}
     detector = load_detector(
         request.device,
         config=config,
         checkpoint=checkpoint,
-        score_threshold=thresholds.get("score", _USUAL_THRESHOLD),
+        score_threshold=model.config.detector.thresholds.get("score", _USUAL_THRESHOLD),
         threads=request.threads,
     )
     if detector.entry.title != model.detector:
@@ -142,8 +141,8 @@ def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
     shipped = {_digest(each.checkpoint): each for each in by_name.values() if each.checkpoint}
     asked = by_name.get(request.config or "", DetectorChoice(config=request.config))
     checkpoint = request.checkpoint or asked.checkpoint
-    if checkpoint is None and model.config.detector_file is not None:
-        checkpoint = model.path / model.config.detector_file
+    if checkpoint is None and (model.path / DETECTOR_NAME).exists():
+        checkpoint = model.path / DETECTOR_NAME
     own = shipped.get(digest if checkpoint is None else _digest(checkpoint))
     if checkpoint is None and own is not None:
         checkpoint = own.checkpoint

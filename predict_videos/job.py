@@ -21,11 +21,11 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import FailedVideo
 from orn.stage2_train.predict.film import draw_prediction
 from orn.stage2_train.predict.look import PAIRS_SHOWN
-from orn.stage2_train.predict.opened import OpenedModel
 from orn.stage2_train.predict.page import PredictionPage
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
 from orn.stage2_train.predict.windows import said_of
+from orn.stage2_train.runs.trained import OpenedModel
 
 logger = logging.getLogger(__name__)
 

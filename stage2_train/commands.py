@@ -117,7 +117,8 @@ def train(
 @click.argument("run", required=False)
 @click.option(
     "--dataset",
-    help="Without RUN: of the runs in runs/, take the newest on this data set.  [default: any]",
+    help="Without RUN: of the runs in runs/, take the newest on this data set.  [default: any]  "
+    "With it: measure on this one.  [default: the run's]",
 )
 @click.option(
     "--split",
@@ -176,11 +177,9 @@ def evaluate(
     folder = manifest = None
     if run is not None:
         from orn.stage2_train.runs.hub import local_folder
-        from orn.stage2_train.runs.model_folder import is_model_folder
 
-        folder = local_folder(run)
-        manifest = dataset if is_model_folder(folder) else None
-    folder = chosen_run(folder, None if manifest else dataset)
+        folder, manifest = local_folder(run), dataset
+    folder = chosen_run(folder, dataset)
     from orn.stage2_train.evaluation import evaluate as evaluation
     from orn.stage2_train.evaluation.eval_file import report_text
 

@@ -15,7 +15,7 @@ _IMPORTED = (
     "orn.shared.cli",
     "orn.stage1_detect.job",
     "orn.stage2_train.clips.batches",
-    "orn.stage2_train.predict.opened",
+    "orn.stage2_train.runs.trained",
     "orn.predict_videos.job",
 )
 _SECONDS = 120

@@ -22,7 +22,7 @@ def demo(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = shutil.copytree(small_demo_run, tmp_path_factory.mktemp("outputs") / "demo")
     (folder / "link.mp4").symlink_to(FILM)
     (folder / "hard.mp4").hardlink_to(folder / FILM)
-    (folder / "hard.toml").hardlink_to(folder / RUN / "config.toml")
+    (folder / "hard.toml").hardlink_to(folder / RUN / "config.json")
     (folder / "notes").mkdir()
     (folder / "notes" / "config.json").write_text("{}")
     (folder / "notes" / "detect.json").write_text("{}")
@@ -110,8 +110,8 @@ def test_a_run_is_exported_again_and_another_one_is_not(demo: Path, monkeypatch)
     assert _run(f"export {RUN} model").exit_code == 0
     assert _run(f"export {RUN} model").exit_code == 0
     other = shutil.copytree(demo / RUN, demo / "runs" / "other")
-    config = (other / "config.toml").read_text()
-    (other / "config.toml").write_text(config.replace("seed = 0", "seed = 1"))
+    config = (other / "config.json").read_text()
+    (other / "config.json").write_text(config.replace('"seed": 0', '"seed": 1'))
     before = _state(demo / "model")
     refused = _run(f"export {other} model")
     assert refused.exit_code == 2

@@ -23,8 +23,8 @@ from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.insight.importance import Importance, explain
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.resources import Resources
-from orn.stage2_train.runs.run_config import RunConfig, load_run_config
-from orn.stage2_train.runs.trained import load_trained, sources_of_run
+from orn.stage2_train.runs.run_config import RunConfig, read_config
+from orn.stage2_train.runs.trained import open_model, sources_of_run
 
 _BATCH_SIZE = 16
 
@@ -46,7 +46,7 @@ def measure_importance(
     Raises:
         ConfigError: if the run is not one of these worlds, or its network relates no pairs.
     """
-    config = load_run_config(run)
+    config = read_config(run)
     if config.dataset.name not in WORLDS:
         raise ConfigError(
             f"{run}: wanted a run on {', '.join(WORLDS)}, where the pair that acts is known, "
@@ -63,7 +63,7 @@ def measure_importance(
     joined.require_segments(config.dataset.name)
     clips = sources.clip_dataset(joined, config.recipe)
     device = build_accelerator("fp32", resources.device).device
-    trained = load_trained(run, config).network.to(device)
+    trained = open_model(run, device="cpu").network.to(device)
     torch.manual_seed(config.recipe.seed)
     untrained = build_network(config.recipe.model).eval().to(device)
     names = sources.detections.detector.class_names

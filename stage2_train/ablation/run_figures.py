@@ -16,7 +16,7 @@ from orn.stage2_train.ablation.plan import AblationRun
 from orn.stage2_train.ablation.results import AND, LATE_FUSION, RunResult
 from orn.stage2_train.evaluation.bootstrap import Tallies
 from orn.stage2_train.model.summary import count_parameters
-from orn.stage2_train.runs.run_config import load_run_config
+from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import HEADS, METRICS_NAME, STARTS_NAME, number_in, read_jsonl
 
 
@@ -117,7 +117,7 @@ def _cost(folder: Path) -> dict[str, float]:
     lines = [line for line in read_jsonl(folder / METRICS_NAME) if line.get("group") == "train"]
     rates = [rate for rate in numbers_of(lines, "clips_per_second") if rate]
     try:
-        parameters = count_parameters(load_run_config(folder).recipe.model)
+        parameters = count_parameters(read_config(folder).recipe.model)
     except ConfigError:
         parameters = None
     found = {

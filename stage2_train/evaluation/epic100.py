@@ -26,9 +26,10 @@ from orn.stage2_train.evaluation.bootstrap import NUM_FIGURE_DRAWS
 from orn.stage2_train.evaluation.predictions import Predictions, predictions_of, rows_in_order
 from orn.stage2_train.evaluation.shares import Share, share_figures, top1_share
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
-from orn.stage2_train.runs.run_config import RunConfig
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.run_config import DataPaths, RunConfig, read_config
 from orn.stage2_train.runs.run_folder import files_of_run
-from orn.stage2_train.runs.trained import config_of
+from orn.stage2_train.runs.trained import paths_of_run
 
 _TEST_TABLE = "annotations/EPIC_100_test_timestamps.csv"
 _TOP_K = 5
@@ -56,15 +57,16 @@ class ChallengeRun:
 
     run: Path
     config: RunConfig
+    paths: DataPaths
+    """Where its data is."""
     manifest: Manifest
     """With the published table of test segments where that was asked for."""
     listing: Listing
-    data_root: Path
 
     def files(self) -> Iterator[Path]:
         """Those that are read of the run and of its data set."""
         yield from files_of_run(self.run)
-        yield from files_of(self.config.paths.manifest, self.data_root)
+        yield from files_of(self.paths.manifest, self.paths.data_root)
 
     def segments(self, split: str) -> tuple[Segment, ...]:
         """Those of a split, at least one; raises DataRootError if its table is not there."""
@@ -72,7 +74,7 @@ class ChallengeRun:
         if not found:
             absent = ", ".join(self.listing.absent) or "all of its tables, without any"
             raise DataRootError(
-                f"{self.data_root / self.manifest.root}: wanted the {split} segments of EPIC "
+                f"{self.paths.data_root / self.manifest.root}: wanted the {split} segments of EPIC "
                 f"Kitchens 100, found none (not there: {absent}); data_manifests/README.md says "
                 "where the tables come from"
             )
@@ -88,8 +90,9 @@ def open_run(
         ConfigError: if it is a run on another data set, or on other labels of this one.
         DataRootError: if there is no data root.
     """
-    config = config_of(run)
-    manifest = load_manifest(config.paths.manifest)
+    config = read_config(run)
+    paths = paths_of_run(run, config, Resources(data_root=data_root))
+    manifest = load_manifest(paths.manifest)
     labels = manifest.labels
     is_one = isinstance(labels, Epic100Labels) and labels.target == target
     if not isinstance(labels, Epic100Labels) or not is_one or manifest.task != "single-label":
@@ -101,15 +104,14 @@ def open_run(
     if split == "test" and labels.test is None:
         labels = labels.model_copy(update={"test": _TEST_TABLE})
         manifest = manifest.model_copy(update={"labels": labels})
-    root = data_root or config.paths.data_root
-    listing = load_listing(manifest, root, partial=True)
+    listing = load_listing(manifest, paths.data_root, partial=True)
     if listing.classes != config.dataset.classes:
         raise ConfigError(
-            f"{run}: wanted a run on the {len(listing.classes)} {target}s of {root}, found one on "
-            f"{len(config.dataset.classes)} others; give --data with the tables that it was "
-            "trained on"
+            f"{run}: wanted a run on the {len(listing.classes)} {target}s of {paths.data_root}, "
+            f"found one on {len(config.dataset.classes)} others; give --data with the tables that "
+            "it was trained on"
         )
-    return ChallengeRun(run=run, config=config, manifest=manifest, listing=listing, data_root=root)
+    return ChallengeRun(run=run, config=config, paths=paths, manifest=manifest, listing=listing)
 
 
 def measure_epic100(request: Epic100Request) -> dict[str, Any]:

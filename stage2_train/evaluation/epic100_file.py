@@ -37,7 +37,7 @@ from orn.stage2_train.evaluation.predictions import (
 )
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.sources import open_sources
-from orn.stage2_train.runs.trained import load_trained, paths_of_run
+from orn.stage2_train.runs.trained import open_model, paths_of_run
 
 _SIZES = {"verb": 97, "noun": 300}
 _QUARTER = 0.25
@@ -141,7 +141,7 @@ def _of_run(run: ChallengeRun) -> dict[str, Level]:
             why += ", taken for weights of a public image data set; if not, say so with --pt"
         pre_training = Level(level=1, reason=why)
     elif recipe.model.reads_detections:
-        why = f"{run.run} reads objects of a detector ({config.dataset.detector})"
+        why = f"{run.run} reads objects of a detector ({config.detector.title})"
         pre_training = Level(level=1, reason=f"{why}, which learned from images, as of COCO")
     else:
         pre_training = Level(level=0, reason=f"{run.run} starts from random weights")
@@ -179,16 +179,16 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
     config, resources = run.config, request.resources
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(config.recipe.precision, resources.device)
-    dataset = locate_videos(run.manifest, run.listing, run.data_root)
+    dataset = locate_videos(run.manifest, run.listing, run.paths.data_root)
     unlabelled = [each for each in dataset.segments if each.split == request.split]
     # Whoever makes clips wants a label; this one is never looked at.
     labelled = tuple(replace(each, labels=(0,)) for each in unlabelled)
-    paths = paths_of_run(config, resources)
+    paths = paths_of_run(run.run, config, resources)
     sources = open_sources(replace(dataset, segments=labelled), paths, partial=resources.partial)
     joined = sources.join(request.split, config.recipe)
     joined.require_segments(dataset.name)
     clips = sources.clip_dataset(joined, config.recipe)
-    trained = load_trained(run.run, config)
+    model = open_model(run.run, device="cpu")
     settings = loader_settings(
         accelerator,
         batch_size=config.recipe.optimiser.batch_size,
@@ -196,10 +196,10 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
     )
     with main_progress(accelerator, str(run.run), total=len(clips), unit="clips") as bar:
         found = predict(
-            trained.network.to(accelerator.device),
+            model.network.to(accelerator.device),
             clips,
             settings,
-            heads=trained.heads,
+            heads=model.heads,
             views=Views(),
             accelerator=accelerator,
             advance=bar.advance,

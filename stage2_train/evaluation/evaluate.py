@@ -43,10 +43,10 @@ from orn.stage2_train.evaluation.predictions import (
     save_predictions,
 )
 from orn.stage2_train.resources import Resources
-from orn.stage2_train.runs.model_folder import is_model_folder
-from orn.stage2_train.runs.run_config import RunConfig
+from orn.stage2_train.runs.run_config import RunConfig, read_config
+from orn.stage2_train.runs.run_folder import BEST_NAME
 from orn.stage2_train.runs.sources import Sources
-from orn.stage2_train.runs.trained import config_of, load_trained, sources_of_run
+from orn.stage2_train.runs.trained import open_model, sources_of_run
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class EvalRequest:
     """What `orn eval` was asked for; paths that are None are those that the run recorded."""
 
     run: Path
-    """Folder of a run, or of a model that was exported."""
+    """Folder of a run, or of one that was exported."""
     resources: Resources = field(default_factory=Resources)
     """Data, and what computes."""
     split: str = "validation"
@@ -72,7 +72,7 @@ class EvalRequest:
     label: str | None = None
     """Tells this measurement from others of the split."""
     manifest: str | None = None
-    """Of the data set, for an exported model, in place of the one that it names."""
+    """Of the data set, in place of the one that the run names."""
 
     def __post_init__(self) -> None:
         """Raises ConfigError where the label cannot tell a file of its own."""
@@ -100,38 +100,35 @@ def evaluate(request: EvalRequest) -> dict[str, Any]:
         ConfigError: if results with other shards would take the place of those with the run's own.
     """
     run, resources = request.run, request.resources
-    config = config_of(run, manifest=request.manifest)
-    shards, recorded = resources.shards or config.paths.shards, config.paths.shards
-    is_other = not is_model_folder(run) and shards.resolve() != recorded.resolve()
-    if is_other and request.label is None:
+    config = read_config(run)
+    sources = sources_of_run(run, config, resources, manifest=request.manifest)
+    shards, recorded = sources.detections.path, config.paths(run)
+    is_other = recorded is not None and shards.resolve() != recorded.shards.resolve()
+    if recorded is not None and is_other and request.label is None:
         raise ConfigError(
-            f"eval {run}: --shards {shards} are not the run's ({recorded}), whose "
-            "results would be replaced; give --name, as in --name detected, to keep both"
+            f"eval {run}: shards {shards} are not the run's ({recorded.shards}), whose results "
+            "would be replaced; give --name, as in --name detected, to keep both"
         )
     torch.set_num_threads(resources.num_threads())
-    sources = sources_of_run(run, config, resources)
     accelerator = build_accelerator(config.recipe.precision, resources.device)
-    return evaluate_run(config, sources, request, accelerator=accelerator)
+    return evaluate_run(sources, request, accelerator=accelerator)
 
 
 def evaluate_run(
-    config: RunConfig, sources: Sources, request: EvalRequest, *, accelerator: Accelerator
+    sources: Sources, request: EvalRequest, *, accelerator: Accelerator
 ) -> dict[str, Any]:
-    """Measures the best checkpoint of a run's phase, or the last one where none was validated.
-    Objects of another detector than the run learned from are a warning, and so is a split that it
-    learned from.
+    """Measures the best weights of a run. Objects of another detector than the run learned from are
+    a warning, and so is a split that it learned from.
 
     Returns:
         What is written to RUN/eval-SPLIT.json.
 
     Raises:
-        CheckpointError: if the run has no checkpoint, or its weights give logits that are not
-            finite.
+        CheckpointError: if the run has no weights yet, or they give logits that are not finite.
         JoinError: if the split has no usable segment.
     """
-    run, recipe = request.run, config.recipe
-    trained = load_trained(run, config)
-    network = trained.network.to(accelerator.device)
+    run, model = request.run, open_model(request.run, device="cpu")
+    config, recipe = model.config, model.config.recipe
     joined = sources.join(request.split, recipe)
     joined.require_segments(config.dataset.name)
     if accelerator.is_main_process:
@@ -146,14 +143,14 @@ def evaluate_run(
     began = time.perf_counter()
     with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
         found = predict(
-            network,
+            model.network.to(accelerator.device),
             clips,
             loader_settings(
                 accelerator,
                 batch_size=recipe.optimiser.batch_size,
                 workers=request.resources.workers,
             ),
-            heads=trained.heads,
+            heads=model.heads,
             views=views,
             accelerator=accelerator,
             advance=bar.advance,
@@ -168,8 +165,8 @@ def evaluate_run(
         "run": str(run),
         "dataset": config.dataset.name,
         "system": config.system,
-        "checkpoint": trained.path.name,
-        "step": trained.step,
+        "checkpoint": BEST_NAME,
+        "step": model.step,
         "detector": sources.detector,
         **_report(
             predictions,
@@ -188,7 +185,7 @@ def evaluate_run(
 
 def _warn(config: RunConfig, sources: Sources, request: EvalRequest) -> None:
     """Says what the figures cannot be read without."""
-    run, recipe, learned_from = request.run, config.recipe, config.dataset.detector
+    run, recipe, learned_from = request.run, config.recipe, config.detector.title
     if recipe.model.reads_detections and sources.detector != learned_from:
         logger.warning(
             "%s: was trained on objects of %r, and is measured on those of %r (%s)",

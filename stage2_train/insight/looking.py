@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -17,9 +16,8 @@ from orn.stage2_train.insight.report_files import ReportFiles
 from orn.stage2_train.insight.report_page import Picture, shown
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.resources import Resources
-from orn.stage2_train.runs.run_config import RunConfig
 from orn.stage2_train.runs.sources import Sources
-from orn.stage2_train.runs.trained import Trained
+from orn.stage2_train.runs.trained import OpenedModel
 
 _Place = tuple[int, int]
 """Number of a segment, and a class."""
@@ -40,10 +38,7 @@ class Found:
 class Looker:
     """A run, and the split that was measured."""
 
-    run: Path
-    """Its folder."""
-    config: RunConfig
-    trained: Trained
+    model: OpenedModel
     measured: Measured
     joined: JoinedSplit
     """The segments that were measured, in their order."""
@@ -57,8 +52,8 @@ class Looker:
 
     def relates_objects(self) -> bool:
         """Whether there is something to explain."""
-        network = self.trained.network
-        return isinstance(network, ObjectVideoNetwork) and self.trained.heads != "activity"
+        network = self.model.network
+        return isinstance(network, ObjectVideoNetwork) and self.model.heads != "activity"
 
     def look(
         self,
@@ -119,17 +114,17 @@ class Looker:
     ) -> Iterator[ExplainedClip]:
         rows = [row for row, each in enumerate(self.joined.segments) if each.id in asked]
         some = replace(self.joined, segments=tuple(self.joined.segments[row] for row in rows))
-        clips = self.sources.clip_dataset(some, self.config.recipe)
+        clips = self.sources.clip_dataset(some, self.model.config.recipe)
         clips.settings = replace(clips.settings, reads_frames=True)  # they are shown
         device = build_accelerator("fp32", self.resources.device).device
-        network = self.trained.network.to(device) if self.relates_objects() else None
+        network = self.model.network.to(device) if self.relates_objects() else None
         yield from explained_clips(
             network,
             clips,
             {id: sorted(activities) for id, activities in asked.items()},
             device=device,
             workers=self.resources.workers,
-            two_heads=self.trained.heads == "both",
+            two_heads=self.model.heads == "both",
             advance=advance,
         )
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from orn.shared.config.bounded import file_digest, read_bounded
+from orn.shared.config.bounded import file_digest
+from orn.shared.config.files import to_toml
 from orn.shared.errors import CheckpointError, JoinError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.nearest import nearest
@@ -38,9 +39,9 @@ from orn.stage2_train.insight.report_sections import (
     scores_section,
 )
 from orn.stage2_train.resources import Resources
-from orn.stage2_train.runs.run_config import load_run_config, segments_digest
-from orn.stage2_train.runs.run_folder import CONFIG_NAME, STARTS_NAME, read_jsonl
-from orn.stage2_train.runs.trained import load_trained, sources_of_run
+from orn.stage2_train.runs.run_config import segments_digest
+from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
+from orn.stage2_train.runs.trained import open_model, paths_of_run, sources_of_run
 
 LARGEST_PAGE_BYTES = 10_000_000
 """Larger pages are slow to open and to send."""
@@ -80,14 +81,14 @@ def write_report(
         JoinError: if there is no segment of an id that is asked for, or others were measured.
     """
     started = time.monotonic()
-    config = load_run_config(run)
-    trained = load_trained(run, config)
+    model = open_model(run, device="cpu")
+    config = model.config
     torch.set_num_threads(resources.num_threads())
     classes = config.dataset.classes
-    measured = load_measured(run, split, classes, step=trained.step)
+    measured = load_measured(run, split, classes, step=model.step)
     if measured is None:
         evaluate(EvalRequest(run=run, split=split, resources=resources))
-        measured = load_measured(run, split, classes, step=trained.step)
+        measured = load_measured(run, split, classes, step=model.step)
         assert measured is not None
     sources = sources_of_run(run, config, resources)
     joined = sources.join(split, config.recipe)
@@ -100,7 +101,7 @@ def write_report(
     files.clear()
     right = measured.surest_right()[:_RIGHT] if not segments else _chosen(run, segments, measured)
     mistakes = _mistakes(measured)
-    looker = Looker(run, config, trained, measured, joined, sources, resources)
+    looker = Looker(model, measured, joined, sources, resources)
     found = looker.look(
         right,
         [each for _, _, some in mistakes for each in some],
@@ -159,7 +160,7 @@ def _mistakes(measured: Measured) -> list[tuple[str, int, list[Mistake]]]:
 
 def _page(looker: Looker, files: ReportFiles, found: Found) -> ReportPage:
     """The page with the sections of scores and confusions, with all files of these."""
-    config, measured, file = looker.config, looker.measured, looker.measured.file
+    config, measured, file = looker.model.config, looker.measured, looker.measured.file
     files.tables(measured, [each.video_id for each in looker.joined.segments])
     curves = files.curves(file.metric, file.chance)
     what = "system" if config.system else "recipe"
@@ -168,7 +169,7 @@ def _page(looker: Looker, files: ReportFiles, found: Found) -> ReportPage:
         f"{shown(config.system or config.recipe_name)}</p>"
     )
     return ReportPage(
-        title=looker.run.resolve().name,
+        title=looker.model.path.resolve().name,
         lead=lead + headline(measured),
         sections=[
             scores_section(measured, curves),
@@ -184,7 +185,7 @@ def _page(looker: Looker, files: ReportFiles, found: Found) -> ReportPage:
 
 
 def _figure4(looker: Looker, files: ReportFiles, found: Found) -> Section:
-    size = looker.config.recipe.model.clique_size
+    size = looker.model.config.recipe.model.clique_size
     if looker.relates_objects() and size == 2:
         classes, names = looker.measured.classes, looker.names
         pictures = files.graphs(found.pairs, classes, names)
@@ -230,17 +231,19 @@ def _clip_texts(measured: Measured) -> dict[int, tuple[str, str]]:
 
 def _made_section(looker: Looker) -> Section:
     """The part of a report that says so of its run."""
-    run, config, trained = looker.run, looker.config, looker.trained
+    model, config = looker.model, looker.model.config
+    run, weights = model.path, model.path / BEST_NAME
     joined, sources, starts = looker.joined, looker.sources, read_jsonl(run / STARTS_NAME)
-    paths, digest = config.paths, file_digest(trained.path, error=CheckpointError)
+    paths = paths_of_run(run, config, looker.resources)
+    digest = file_digest(weights, error=CheckpointError)
     facts = [
         ("run", str(run)),
         ("data set", config.dataset.name),
         ("recipe", config.recipe_name),
         ("system", config.system or "as the recipe says"),
-        ("weights", f"{trained.path.name}, step {trained.step}, {digest}"),
+        ("weights", f"{weights.name}, step {model.step}, {digest}"),
         ("started from", config.weights_digest or "random weights"),
-        ("detector in training", config.dataset.detector),
+        ("detector in training", config.detector.title),
         ("detector here", sources.detector),
         ("training segments", f"{config.dataset.num_train}, {config.dataset.train_digest}"),
         (f"{joined.split} segments", f"{len(joined.segments)}, {segments_digest(joined.segments)}"),
@@ -255,7 +258,6 @@ def _made_section(looker: Looker) -> Section:
         [shown(str(each.get(name, ""))) for name in ("time", "commit", "threads", "platform")]
         for each in starts[-_SHOWN_STARTS:]
     ]
-    recipe = read_bounded(run / CONFIG_NAME).decode(errors="replace")
     return Section(
         id="made",
         title="How it was made",
@@ -267,7 +269,7 @@ def _made_section(looker: Looker) -> Section:
                 texts=(0, 1, 3),
                 name="Starts of the training",
             ),
-            '<details class="print"><summary>Recipe and settings (config.toml)</summary>'
-            f"<pre>{shown(recipe, 20_000, lines=True)}</pre></details>",
+            '<details class="print"><summary>Recipe</summary>'
+            f"<pre>{shown(to_toml(config.recipe), 20_000, lines=True)}</pre></details>",
         ],
     )

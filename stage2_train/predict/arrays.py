@@ -38,10 +38,10 @@ from orn.stage2_train.predict.one_video import (
     OneDetected,
     check_detections,
 )
-from orn.stage2_train.predict.opened import OpenedModel
 from orn.stage2_train.predict.records import WindowPrediction
 from orn.stage2_train.predict.video import check_pairs, predict_frames, predict_video
 from orn.stage2_train.predict.windows import WindowChoice
+from orn.stage2_train.runs.trained import OpenedModel
 
 _KEPT_BYTES = 512 * 2**20
 """Of whole frames behind the last one: windows overlap, and go back by half of one."""

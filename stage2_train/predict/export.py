@@ -6,27 +6,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from orn.shared.config.bounded import file_digest, require_utf8, shown
 from orn.shared.config.files import to_dict
 from orn.shared.errors import CheckpointError, ConfigError, DetectorError
-from orn.shared.jobs.atomic_file import replacing, write_text
+from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.same_job import differences
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.text_table import counted, markdown, printable
 from orn.stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
-from orn.stage2_train.predict.opened import open_model
+from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
-from orn.stage2_train.runs.model_folder import (
-    CONFIG_NAME,
-    WEIGHTS_NAME,
-    ModelConfig,
-    is_model_folder,
-    read_model_config,
-    write_model_folder,
-)
+from orn.stage2_train.runs.run_config import RunConfig, read_config, write_config
+from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME
+from orn.stage2_train.runs.trained import OpenedModel, open_model
 
 _LISTED_CLASSES = 200
 
@@ -34,9 +27,11 @@ _LISTED_CLASSES = 200
 def export_run(
     run: Path, out: Path, *, with_detector: bool = False, checkpoint: Path | None = None
 ) -> tuple[str, ...]:
-    """Writes the best weights of a run, what they need and a model card; says which files.
+    """Copies the configuration of a run without the places of its data, and its best weights, to a
+    folder, and adds a model card; says which files.
 
-    Each file is whole or absent, and what the run exported into the folder before is replaced.
+    Each file is whole or absent. What the run exported into the folder before is replaced, and an
+    export that was interrupted is finished.
 
     Args:
         run: folder of a run.
@@ -50,40 +45,38 @@ def export_run(
         DetectorError: if the detector's weights are not known, or others.
         PipelineError: if the disk refuses.
     """
-    if is_model_folder(run):
-        raise ConfigError(f"{run}: is the folder of a model already; copy it as it is")
     require_utf8(out)
     check_output_folder(out, ours=[CONFIG_NAME], reads=[run])
     model = open_model(run, device="cpu")
-    config = model.config
+    config = replace(model.config, places=None)
     _check_same_model(out, config)
     detector = _detector_file(config, checkpoint) if with_detector else None
-    names = [CONFIG_NAME, WEIGHTS_NAME, CARD_NAME]
-    with torch.inference_mode():
-        config = replace(config, detector_file=None if detector is None else DETECTOR_NAME)
-        written = write_model_folder(out, config, model.network)
+    names = [CONFIG_NAME, BEST_NAME, CARD_NAME]
+    remove_stale_temporaries(out)
+    write_config(out, config)  # first, since it tells whose the folder is
+    save_best(out, model.network.state_dict(), phase=model.phase, step=model.step)
     if detector is not None:
         with replacing(out / DETECTOR_NAME) as temporary:
             shutil.copyfile(detector, temporary)
         names.append(DETECTOR_NAME)
-    write_text(out / CARD_NAME, _model_card(written, run, name=out.resolve().name))
+    card = [*_head(model, out), *_metrics(model, run), *_limits(config)]
+    write_text(out / CARD_NAME, "\n".join(card) + "\n")
     return tuple(names)
 
 
-def _check_same_model(out: Path, config: ModelConfig) -> None:
+def _check_same_model(out: Path, config: RunConfig) -> None:
     """Raise ConfigError if a folder is not an export of a run of the same settings and data."""
     if not (out / CONFIG_NAME).exists():
         return
     try:
-        earlier = read_model_config(out)
+        earlier = read_config(out)
     except ConfigError as err:
         found = [str(err)]
     else:
-        there, here = (
-            {name: each[name] for name in ("recipe", "system", "dataset", "manifest")}
-            for each in (to_dict(earlier), to_dict(config))
-        )
+        there, here = (to_dict(each) for each in (earlier, config))
         found = differences(there, here, words=("there", "here"))
+        if earlier.places is not None:
+            found = ["a run"]
     if found:
         raise ConfigError(
             f"{shown(out)}: expected a new folder or an earlier export of this run, got another "
@@ -91,9 +84,9 @@ def _check_same_model(out: Path, config: ModelConfig) -> None:
         )
 
 
-def _detector_file(config: ModelConfig, checkpoint: Path | None) -> Path:
+def _detector_file(config: RunConfig, checkpoint: Path | None) -> Path:
     """The weights of the detector that a network was trained with."""
-    wanted = config.dataset.detector.rpartition(" ")[2]
+    wanted = config.detector.checkpoint_digest
     candidates = [checkpoint] if checkpoint is not None else []
     if checkpoint is None:
         candidates = [each.checkpoint for each in shipped_detectors().values() if each.checkpoint]
@@ -105,18 +98,8 @@ def _detector_file(config: ModelConfig, checkpoint: Path | None) -> Path:
     raise DetectorError(f"--with-detector: wanted the weights {wanted}, {found}{more}")
 
 
-def _model_card(config: ModelConfig, run: Path, *, name: str) -> str:
-    """The card as Markdown.
-
-    Args:
-        config: of the exported model.
-        run: where measurements lie, `eval-*.json` and `predictions-*.npz`.
-        name: of the folder.
-    """
-    return "\n".join([*_head(config, name), *_metrics(config, run), *_limits(config)]) + "\n"
-
-
-def _head(config: ModelConfig, name: str) -> Iterator[str]:
+def _head(model: OpenedModel, out: Path) -> Iterator[str]:
+    config, name = model.config, out.resolve().name
     record, recipe, clips = config.dataset, config.recipe, config.clips
     system = "" if config.system is None else f", system {_text(config.system)}"
     size = f"{clips.height} x {clips.width}"
@@ -127,18 +110,18 @@ def _head(config: ModelConfig, name: str) -> Iterator[str]:
         ("", ""),
         ("data set", f"{_text(record.name)}, {counted(record.num_train, 'training segment')}"),
         ("classes", f"{len(record.classes)}, {record.task}"),
-        ("recipe", f"{_text(config.recipe_name)}{system}, seed {recipe.seed}, step {config.step}"),
-        ("network", f"{recipe.model.architecture}, {recipe.model.backbone}, heads: {config.heads}"),
+        ("recipe", f"{_text(config.recipe_name)}{system}, seed {recipe.seed}, step {model.step}"),
+        ("network", f"{recipe.model.architecture}, {recipe.model.backbone}, heads: {model.heads}"),
         (
             "clips",
-            f"{counted(clips.clip_frames, 'frame')}{rate}, rescaled to {size}, "
+            f"{counted(recipe.data.clip_frames, 'frame')}{rate}, rescaled to {size}, "
             f"crop {recipe.data.crop[0]} x {recipe.data.crop[1]}",
         ),
         (
             "objects",
             f"at most {recipe.data.max_objects} a frame, of score {recipe.data.score_threshold} up",
         ),
-        ("detector", f"`{_code(record.detector)}`"),
+        ("detector", f"`{_code(config.detector.title)}`"),
         ("training data", f"`{_code(record.train_digest)}` (ids, times and labels)"),
     ]
     yield from ("---", "tags:", "- video-classification", "- object-relations", "---", "")
@@ -147,10 +130,10 @@ def _head(config: ModelConfig, name: str) -> Iterator[str]:
     yield "A network that tells activities in videos from how detected objects relate over time"
     yield "(Baradel et al., Object level visual reasoning in videos, ECCV 2018)."
     yield from ("", markdown(rows), "", "## Use", "")
-    needs = "" if config.detector_file else " --checkpoint DETECTOR.pth"
-    yield "The detector's weights are " + (
-        f"in `{config.detector_file}`." if config.detector_file else "not in this folder."
-    )
+    has_detector = (out / DETECTOR_NAME).exists()
+    needs = "" if has_detector else " --checkpoint DETECTOR.pth"
+    place = f"in `{DETECTOR_NAME}`" if has_detector else "not in this folder"
+    yield f"The detector's weights are {place}."
     yield from ("", "```", f"orn predict {_code(name)} VIDEO.mp4{needs}")
     yield f"orn eval {_code(name)} --data data --split validation"
     yield from ("```", "", "## Classes", "")
@@ -164,10 +147,10 @@ def _head(config: ModelConfig, name: str) -> Iterator[str]:
     yield ""
 
 
-def _metrics(config: ModelConfig, run: Path) -> Iterator[str]:
+def _metrics(model: OpenedModel, run: Path) -> Iterator[str]:
     yield from ("## Measured", "")
     rows: list[tuple[str, ...]] = [
-        ("measurement", "head", config.dataset.metric, "95 % interval", "segments", "chance")
+        ("measurement", "head", model.config.dataset.metric, "95 % interval", "segments", "chance")
     ]
     unsure = []
     for path in sorted(run.glob("eval-*.json")):
@@ -176,7 +159,7 @@ def _metrics(config: ModelConfig, run: Path) -> Iterator[str]:
             file = read_eval(path)
         except CheckpointError:
             continue  # of another version, or damaged
-        rows += _rows_of(file, config, label)
+        rows += _rows_of(file, model, label)
         if text := file.unsure_text():
             unsure.append(f"In {_text(label)}, {text}.")
     if len(rows) == 1:
@@ -190,8 +173,9 @@ def _metrics(config: ModelConfig, run: Path) -> Iterator[str]:
     yield ""
 
 
-def _rows_of(file: EvalFile, config: ModelConfig, label: str) -> list[tuple[str, ...]]:
-    metric, step = config.dataset.metric, "" if file.step == config.step else f" (step {file.step})"
+def _rows_of(file: EvalFile, model: OpenedModel, label: str) -> list[tuple[str, ...]]:
+    metric = model.config.dataset.metric
+    step = "" if file.step == model.step else f" (step {file.step})"
     seen = " (trained on)" if file.trained_on else ""
     rows: list[tuple[str, ...]] = []
     for head, figures in file.heads().items():
@@ -206,11 +190,11 @@ def _rows_of(file: EvalFile, config: ModelConfig, label: str) -> list[tuple[str,
     return rows
 
 
-def _limits(config: ModelConfig) -> Iterator[str]:
+def _limits(config: RunConfig) -> Iterator[str]:
     longest = config.clips.longest_seconds
     yield from ("## Not tested", "")
     yield f"- On any data set but {_text(config.dataset.name)}: other cameras, places and people."
-    yield f"- With objects of another detector than {_text(config.dataset.detector)}."
+    yield f"- With objects of another detector than {_text(config.detector.title)}."
     yield (
         "- For activities that are none of its classes: it always names one."
         if (config.dataset.task == "single-label")

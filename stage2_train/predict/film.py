@@ -23,9 +23,9 @@ from orn.shared.manifests.source import source_of
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.video_detections import VideoDetections
 from orn.shared.video.read import read_frames
-from orn.stage2_train.predict.opened import OpenedModel
 from orn.stage2_train.predict.records import DecidingPair, SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.windows import likeliest_anywhere, moments_of
+from orn.stage2_train.runs.trained import OpenedModel
 
 _CURVES = 3
 """Classes whose probabilities are drawn, those that are the highest anywhere."""

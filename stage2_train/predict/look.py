@@ -19,9 +19,9 @@ from orn.shared.shards.reader import VideoDetections
 from orn.stage2_train.insight.clip_pictures import Line, frame_pair, join_panels, webp
 from orn.stage2_train.insight.explained import BACKGROUND
 from orn.stage2_train.insight.report_page import Picture, decided_lines, shown
-from orn.stage2_train.predict.opened import OpenedModel
 from orn.stage2_train.predict.records import SeenObject, WindowPrediction
 from orn.stage2_train.predict.timeline import bars
+from orn.stage2_train.runs.trained import OpenedModel
 
 PAIRS_SHOWN = 8
 """That are joined by lines in a picture."""

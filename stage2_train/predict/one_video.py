@@ -18,7 +18,7 @@ from orn.stage2_train.clips.clip_sources import ClipPictures
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
 from orn.stage2_train.frames.parts import at_rate
-from orn.stage2_train.runs.model_folder import ClipRecord
+from orn.stage2_train.runs.run_config import ClipRecord
 
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 

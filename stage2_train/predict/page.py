@@ -22,10 +22,10 @@ from orn.stage2_train.insight.report_page import (
     table,
 )
 from orn.stage2_train.predict.look import DASH, LISTED_CLASSES, look, spread
-from orn.stage2_train.predict.opened import OpenedModel
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.timeline import timeline
 from orn.stage2_train.predict.windows import moments_of
+from orn.stage2_train.runs.trained import OpenedModel
 
 LARGEST_PAGE_BYTES = 10_000_000
 _MOST_TEXT_BYTES = 5_000_000
@@ -174,16 +174,16 @@ class PredictionPage:
         config = self.model.config
         facts = [
             ("network", str(self.model.path)),
-            ("recipe", f"{config.recipe_name}, seed {config.recipe.seed}, step {config.step}"),
+            ("recipe", f"{config.recipe_name}, seed {config.recipe.seed}, step {self.model.step}"),
             (
                 "trained on",
                 f"{config.dataset.name}, {counted(config.dataset.num_train, 'segment')}",
             ),
             (
                 "objects",
-                f"{config.dataset.detector}, score from {config.recipe.data.score_threshold}",
+                f"{config.detector.title}, score from {config.recipe.data.score_threshold}",
             ),
-            ("frames", f"{config.clips.clip_frames} of each look"),
+            ("frames", f"{config.recipe.data.clip_frames} of each look"),
         ]
         return Section(id="made", title="What says it", parts=[listed_facts(facts)])
 

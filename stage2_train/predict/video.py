@@ -28,7 +28,6 @@ from orn.stage2_train.insight.importance import Importance, explain
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.predict.one_video import OneVideo, RatePictures
-from orn.stage2_train.predict.opened import OpenedModel
 from orn.stage2_train.predict.records import (
     DecidingPair,
     SeenObject,
@@ -37,6 +36,7 @@ from orn.stage2_train.predict.records import (
 )
 from orn.stage2_train.predict.windows import WindowChoice, windows_of
 from orn.stage2_train.runs.sources import clip_settings
+from orn.stage2_train.runs.trained import OpenedModel
 
 _BATCH = 8
 """Most windows that the network sees at once."""
@@ -154,7 +154,7 @@ def predict_frames(
             torch.inference_mode(),
             torch.autocast(model.device.type, torch.bfloat16, enabled=is_bf16),
         ):
-            output = model.network(inputs, heads=config.heads)
+            output = model.network(inputs, heads=model.heads)
             heads = _by_head(output)
             parts = [f"video {video_id}{_times(times[place])}" for place in places]
             check_finite(heads, parts, of=model.path)
@@ -187,7 +187,7 @@ def can_tell_pairs(model: OpenedModel) -> bool:
     return (
         isinstance(network, ObjectVideoNetwork)
         and network.config.objects == "detections"
-        and "activity" not in (network.config.heads, model.config.heads)
+        and "activity" not in (network.config.heads, model.heads)
     )
 
 

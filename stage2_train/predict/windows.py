@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import ConfigError
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction, probabilities
-from orn.stage2_train.runs.model_folder import ClipRecord
+from orn.stage2_train.runs.run_config import ClipRecord
 
 _LONG = 1.5
 """How many windows a video has to last to be looked at in several, unless training had such."""

@@ -28,11 +28,10 @@ from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.tensors import misfit, read_tensors, write_tensors
 from orn.stage2_train.runs.phases import Phase
-from orn.stage2_train.runs.run_folder import LAST_NAME
+from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME
 
 logger = logging.getLogger(__name__)
 
-BEST_NAME = "model.safetensors"
 PREVIOUS_NAME = "previous.safetensors"
 DAMAGED_NAME = "damaged.safetensors"
 

@@ -14,25 +14,19 @@ def chosen_run(run: Path | None, dataset: str | None = None) -> Path:
     """Return the run that is given, or the newest one, on a data set or any, and say which.
 
     Raises:
-        ConfigError: there is none, or the one that is given is on another data set.
+        ConfigError: there is none.
     """
     from orn.shared.manifests.load import load_manifest
     from orn.stage2_train.runs.run_folder import dataset_of, newest_run
 
-    if run is not None and dataset is None:
+    if run is not None:
         return run
     name = None if dataset is None else load_manifest(dataset).name
+    run = newest_run(name)
     if run is None:
-        run = newest_run(name)
-        if run is None:
-            raise ConfigError(_no_run(dataset, name))
-        if is_first_process():
-            echo(f"{run}: the newest run on {name or dataset_of(run)}", err=True)
-    elif dataset_of(run) not in (name, None):
-        raise ConfigError(
-            f"{run}: wanted a run on {name}, found one on {dataset_of(run)}; leave out RUN or "
-            "--dataset"
-        )
+        raise ConfigError(_no_run(dataset, name))
+    if is_first_process():
+        echo(f"{run}: the newest run on {name or dataset_of(run)}", err=True)
     return run
 
 
@@ -41,7 +35,7 @@ def _no_run(dataset: str | None, name: str | None) -> str:
     if name is not None:
         wanted, detected = f"a run on {name}", ""
     return (
-        f"runs: expected {wanted} with a checkpoint, got none; type "
+        f"runs: expected {wanted} with best weights, got none; type "
         f"`{shlex.join(filter(None, ('orn', 'train', dataset)))}` first{detected}, or name the "
         "folder of one that lies elsewhere"
     )

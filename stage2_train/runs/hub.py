@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from orn.shared.config.bounded import shown
 from orn.shared.errors import ConfigError, PipelineError
-from orn.stage2_train.runs.model_folder import CONFIG_NAME, WEIGHTS_NAME
+from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -26,7 +26,7 @@ _ADDRESS = re.compile(rf"hf://(?P<name>{_NAME})(@(?P<revision>[\w][\w./-]*))?", 
 
 
 def local_folder(place: str | Path) -> Path:
-    """The folder of a run or a model: the path as it is, or for `hf://ORG/NAME` or
+    """The folder of a run: the path as it is, or for `hf://ORG/NAME` or
     `hf://ORG/NAME@REVISION` the one in the library's cache, fetched where it is not the newest.
 
     Raises:
@@ -47,7 +47,7 @@ def local_folder(place: str | Path) -> Path:
         folder = hub.snapshot_download(
             address["name"],
             revision=address["revision"],
-            allow_patterns=[CONFIG_NAME, WEIGHTS_NAME, CARD_NAME, DETECTOR_NAME],
+            allow_patterns=[CONFIG_NAME, BEST_NAME, CARD_NAME, DETECTOR_NAME],
         )
     return Path(folder)
 

@@ -11,23 +11,41 @@ from orn.shared.config.bounded import file_digest, shown
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.shards.schema import DetectorEntry
 from orn.shared.tensors import misfit
 from orn.shared.torch_files import read_torch_file, tensors_in
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.model.authors_weights import NotOffered, settings_of, weights_of
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import Recipe, load_recipe
 from orn.stage2_train.resources import Resources
-from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_last
+from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_best, save_last
 from orn.stage2_train.runs.phases import plan_phases
-from orn.stage2_train.runs.run_config import DatasetRecord, RunConfig, data_paths, describe_dataset
-from orn.stage2_train.runs.run_folder import start_run
+from orn.stage2_train.runs.run_config import (
+    ClipRecord,
+    DatasetRecord,
+    Places,
+    RunConfig,
+    data_paths,
+    describe_dataset,
+    write_config,
+)
+from orn.stage2_train.runs.run_folder import note_start
+from orn.stage2_train.runs.trained import normalisation_of
 
 _WHAT = "a checkpoint of the authors' code"
 _ARCHITECTURE = "orn_two_heads"
 _RECIPE = "authors_vlog"
-_DETECTOR = "imported masks, format authors unknown"
-"""Title of the shards that `orn import-masks` makes of the masks that they trained on."""
+_DETECTOR = DetectorEntry(
+    config_name="imported masks, format authors",
+    config_digest="unknown",
+    checkpoint_digest="unknown",
+    class_names=COCO_CLASSES,
+)
+"""As the shards have it that `orn import-masks` makes of the masks that they trained on."""
 _SPLITS = ("train", "validation")
 _PARALLEL = "module."
 """Before each name, from torch's DataParallel."""
@@ -59,7 +77,7 @@ def import_checkpoint(
         manifest = load_manifest(dataset)
         listing = load_listing(manifest, resources.root)  # its videos need not be there
         segments = tuple(each for each in listing.segments if each.split in _SPLITS)
-        record = describe_dataset(manifest, listing.classes, segments, detector=_DETECTOR)
+        record = describe_dataset(manifest, listing.classes, segments)
         recipe = _recipe(overrides, settings, record)
         with torch.device("meta"):  # shapes alone, which need not be those of real weights yet
             wanted = build_network(recipe.model).state_dict()
@@ -70,12 +88,20 @@ def import_checkpoint(
         raise CheckpointError(f"{shown(file)}: does not fit the network: {problem}")
     network = build_network(recipe.model)
     network.load_state_dict(ours)
+    paths = data_paths(dataset, manifest.name, resources)
+    stored = StoreSettings(height=manifest.clips.height, width=manifest.clips.width)
+    if paths.clips is not None and paths.clips.exists():
+        stored = ClipStore(paths.clips).settings
     config = RunConfig(
         recipe_name=_RECIPE,
         recipe=recipe,
-        dataset=record,
         weights_digest=file_digest(file, error=CheckpointError),
-        paths=data_paths(dataset, manifest.name, resources),
+        dataset=record,
+        manifest=Path(dataset).name,
+        clips=ClipRecord.of(stored, are_stored=paths.clips is not None, seconds=()),
+        normalisation=normalisation_of(network),
+        detector=_DETECTOR,
+        places=Places.of(paths, out),
     )
     _write(out, config, network)
     return {
@@ -131,5 +157,8 @@ def _write(run: Path, config: RunConfig, network: nn.Module) -> None:
     """A run whose last phase is over."""
     phases = plan_phases(config.recipe, num_segments=max(1, config.dataset.num_train))
     state = TrainingState(phase=len(phases) - 1, phase_over=True)
-    save_last(run, Checkpoint(model=network.state_dict(), optimiser={}, state=state))
-    start_run(run, config, threads=1)
+    weights = network.state_dict()
+    save_last(run, Checkpoint(model=weights, optimiser={}, state=state))
+    save_best(run, weights, phase=state.phase, step=state.step)
+    write_config(run, config)
+    note_start(run, threads=1)

@@ -13,11 +13,12 @@ from pydantic import ValidatorFunctionWrapHandler, WrapValidator
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.bounded import read_bounded, read_json
-from orn.shared.config.fields import STRICT
-from orn.shared.config.files import leaves, read_toml
+from orn.shared.config.fields import STRICT, described
+from orn.shared.config.files import leaves
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.lock import is_locked
 from orn.stage2_train.runs.run_folder import (
+    BEST_NAME,
     CONFIG_NAME,
     HEADS,
     LAST_NAME,
@@ -27,7 +28,7 @@ from orn.stage2_train.runs.run_folder import (
 )
 
 _DEEPEST = 4
-_NOT_COMPARED = ("paths",)
+_NOT_COMPARED = ("places",)
 
 
 def _or_none(value: Any, checked: ValidatorFunctionWrapHandler) -> Any:
@@ -53,8 +54,8 @@ class RunSummary:
     system: _Text = None
     """Of the paper's tables; else the recipe's name."""
     state: str
-    """`training` (a process holds it), `finished`, `stopped`, `begun` (no checkpoint yet) or
-    `damaged` (its settings are)."""
+    """`training` (a process holds it), `finished`, `stopped`, `begun` (no checkpoint yet),
+    `exported` or `damaged` (its settings are)."""
     step: _Whole = None
     """Steps that are done."""
     num_steps: _Whole = None
@@ -120,14 +121,16 @@ def _runs_in(folder: Path, levels: int, *, above: tuple[Path, ...]) -> Iterator[
 
 
 def settings_of(run: Path) -> dict[str, Any]:
-    """The tables of a run's settings without where its data lies.
+    """What a run's configuration says, without where its data lies.
 
     Raises:
         ConfigError: if the folder holds no run.
     """
     if not (run / CONFIG_NAME).is_file():
         raise ConfigError(f"{run}: wanted the folder of a training run, found no {CONFIG_NAME}")
-    found = read_toml(run / CONFIG_NAME)
+    found = read_json(run / CONFIG_NAME)
+    if not isinstance(found, dict):
+        raise ConfigError(f"{run / CONFIG_NAME}: expected a table, got {described(found)}")
     return {name: value for name, value in found.items() if name not in _NOT_COMPARED}
 
 
@@ -151,7 +154,7 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
     standing = state or _last_record(run / METRICS_NAME)  # before the first checkpoint
     return RunSummary(
         dataset=dataset.get("name"),
-        system=tables.get("recipe_name") if system in (None, "none") else system,
+        system=tables.get("recipe_name") if system is None else system,
         state=_state(run, state),
         step=standing.get("step"),
         num_steps=state.get("num_steps"),
@@ -167,9 +170,9 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
 def _state(run: Path, state: Mapping[str, Any]) -> str:
     if is_locked(run / LAST_NAME):
         return "training"
-    if not (run / LAST_NAME).is_file():
-        return "begun"
-    return "finished" if state.get("finished") is True else "stopped"
+    if (run / LAST_NAME).is_file():
+        return "finished" if state.get("finished") is True else "stopped"
+    return "exported" if (run / BEST_NAME).is_file() else "begun"
 
 
 def _measured(report: Mapping[str, Any], metric: str) -> dict[str, Any]:

@@ -1,29 +1,51 @@
-"""What a run is: recipe, data set and first weights, saved as the run folder's `config.toml`.
+"""What a run is: `config.json` in its folder, and in a folder that `orn export` made of it.
 
-A run folder is resumed only by the same configuration; paths may change, since data sets move.
+It holds all that is needed beside the weights `model.safetensors`, to go on with a training or to
+use the network. It is read as a file from strangers: nothing in it is run.
 """
 
 import hashlib
+import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from statistics import median
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from orn.shared.config.fields import STRICT, FileName, FilePath, Maybe
-from orn.shared.config.files import load_config, to_dict
-from orn.shared.errors import ConfigError
+from orn.shared.config.bounded import read_json, require_utf8, shown
+from orn.shared.config.fields import STRICT, FileName, FilePath, Positive
+from orn.shared.config.files import config_from_dict, to_dict
+from orn.shared.data_files import is_there
+from orn.shared.errors import ClipStoreError, ConfigError
+from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.same_job import check_same_job
+from orn.shared.manifests.load import load_manifest, own_file
 from orn.shared.manifests.records import Dataset, Metric, Segment, Task, check_metric
 from orn.shared.manifests.schema import Manifest
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.text_table import counted
+from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.run_folder import CONFIG_NAME
 
+_FORMAT: Literal["object-relation-model"] = "object-relation-model"
+_MOST_BYTES = 4 << 20
+"""Of the file; a hundred thousand names of classes take about three."""
+
+_DECIDING = ("recipe", "dataset", "weights_digest")
+"""What a training is gone on with only if it is the same."""
+
+_Side = Annotated[int, Field(ge=1, le=8192)]
+_Colour = tuple[float, float, float]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class DataPaths:
-    """Where the data was when the run was made."""
+    """Where the data of a data set is."""
 
     manifest: FileName
     """Name or file of the manifest."""
@@ -31,8 +53,55 @@ class DataPaths:
     """Folder under which data sets lie."""
     shards: FilePath
     """Folder of the shards."""
-    clips: Maybe[FilePath] = None
+    clips: FilePath | None = None
+    """The clip store; None where frames are decoded from the videos."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Place:
+    """Where a file or folder was when a run was made."""
+
+    absolute: FilePath
+    relative: FilePath
+    """From the folder of the run."""
+
+    @classmethod
+    def of(cls, path: Path, run: Path) -> Self:
+        """Return the place of a path for a run in the folder `run`."""
+        require_utf8(path.absolute())
+        relative = os.path.relpath(path.resolve(), run.resolve())
+        return cls(absolute=path.absolute(), relative=Path(relative))
+
+    def found(self, run: Path) -> Path:
+        """Return the absolute path; if nothing is there, but is in the same place relative to the
+        run, that: the data was moved together with the run."""
+        moved = Path(os.path.normpath(run.resolve() / self.relative))
+        return moved if not is_there(self.absolute) and is_there(moved) else self.absolute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Places:
+    """Where the data of a run was when it was made."""
+
+    manifest: Place | None = None
+    """File of the manifest; none of one that comes with the project."""
+    data_root: Place
+    """Folder under which data sets lie."""
+    shards: Place
+    """Folder of the shards."""
+    clips: Place | None = None
     """The clip store; none where frames were decoded from the videos."""
+
+    @classmethod
+    def of(cls, paths: DataPaths, run: Path) -> Self:
+        """Return the places of data for a run in the folder `run`."""
+        manifest = own_file(load_manifest(paths.manifest))
+        return cls(
+            manifest=None if manifest is None else Place.of(manifest, run),
+            data_root=Place.of(paths.data_root, run),
+            shards=Place.of(paths.shards, run),
+            clips=None if paths.clips is None else Place.of(paths.clips, run),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -51,8 +120,6 @@ class DatasetRecord:
     """Training segments in use."""
     train_digest: str
     """Digest of their ids, times and labels."""
-    detector: str
-    """Config and checkpoint of the detector that made the shards."""
 
     @model_validator(mode="after")
     def _has_its_metric(self) -> Self:
@@ -61,22 +128,111 @@ class DatasetRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class RunConfig:
-    """Everything that decides a training."""
+class ClipRecord:
+    """What clips were made of."""
 
+    height: _Side | None = None
+    """Rows that frames are rescaled to before the crop; none where `short_side` says it."""
+    width: _Side | None = None
+    """Columns of them."""
+    short_side: _Side | None = None
+    """Length of their shorter side, where they keep the shape of the video."""
+    rate: Positive | None = None
+    """Frames a second that clips are made of; none for every frame."""
+    jpeg_quality: Annotated[int, Field(ge=1, le=95)] | None = None
+    """That frames were stored with; none where they came straight from the videos."""
+    window_seconds: Positive | None = None
+    """How long a segment was, the median; none where that is not known."""
+    longest_seconds: Positive | None = None
+    """How long the longest was."""
+
+    @classmethod
+    def of(cls, settings: StoreSettings, *, are_stored: bool, seconds: Sequence[float]) -> Self:
+        """Return the record of frames in a clip store, or as such a store would have them, and of
+        segments that are so long."""
+        return cls(
+            height=settings.height,
+            width=settings.width,
+            short_side=settings.short_side,
+            rate=settings.rate,
+            jpeg_quality=settings.jpeg_quality if are_stored else None,
+            window_seconds=median(seconds) if seconds else None,
+            longest_seconds=max(seconds, default=None),
+        )
+
+    @model_validator(mode="after")
+    def _has_one_size(self) -> Self:
+        try:
+            self.stored()
+        except ClipStoreError as err:
+            raise ValueError(str(err)) from err
+        return self
+
+    def stored(self) -> StoreSettings:
+        """What is done to each frame; `rate` says which are taken."""
+        quality = {} if self.jpeg_quality is None else {"jpeg_quality": self.jpeg_quality}
+        return StoreSettings(
+            height=self.height, width=self.width, short_side=self.short_side, **quality
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Normalisation:
+    """What is done to the colours of frames, as shares of 255."""
+
+    mean: _Colour
+    """Of red, green and blue, subtracted."""
+    std: _Colour
+    """By which it is divided then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class RunConfig:
+    """Everything that decides a training, and that a trained network needs beside its weights."""
+
+    format: Literal["object-relation-model"] = _FORMAT
+    format_version: Literal[1] = 1
     recipe_name: str
     """What the recipe was called."""
-    system: Maybe[str] = None
+    system: str | None = None
     """Which system of the paper's tables was asked for, and with which other settings; none for
     what the recipe says."""
     recipe: Recipe
-    """The recipe, every setting resolved."""
-    dataset: DatasetRecord
-    """What it is trained on."""
-    weights_digest: Maybe[str] = None
+    """The recipe, every setting resolved; `recipe.model` is the architecture."""
+    weights_digest: str | None = None
     """Digest of the weights that the ResNet started from; none for random ones."""
-    paths: DataPaths
-    """Where the data was."""
+    dataset: DatasetRecord
+    """What it is trained on; its classes are those of the logits, in order."""
+    manifest: FileName
+    """Name of its manifest, or of the manifest's file."""
+    clips: ClipRecord
+    """What clips are made of; `recipe.data` says how."""
+    normalisation: Normalisation | None = None
+    """Of frames; none where the network looks at none."""
+    detector: DetectorEntry
+    """What found the objects."""
+    places: Places | None = None
+    """Where the data was; none of a run that was exported."""
+
+    @model_validator(mode="after")
+    def _has_a_name_for_each_logit(self) -> Self:
+        wanted, found = self.recipe.model.num_activities, len(self.dataset.classes)
+        if wanted != found:
+            number = counted(wanted, "class", "classes")
+            raise ValueError(f"dataset.classes: expected the names of {number}, got {found}")
+        return self
+
+    def paths(self, run: Path) -> DataPaths | None:
+        """Return where the data is of a run in the folder `run`; None of one that was exported."""
+        if (places := self.places) is None:
+            return None
+        manifest = places.manifest
+        return DataPaths(
+            manifest=self.manifest if manifest is None else str(manifest.found(run)),
+            data_root=places.data_root.found(run),
+            shards=places.shards.found(run),
+            clips=None if places.clips is None else places.clips.found(run),
+        )
 
 
 def data_paths(manifest: str, dataset_name: str, resources: Resources) -> DataPaths:
@@ -90,11 +246,7 @@ def data_paths(manifest: str, dataset_name: str, resources: Resources) -> DataPa
 
 
 def describe_dataset(
-    manifest: Dataset | Manifest,
-    classes: tuple[str, ...],
-    train_segments: tuple[Segment, ...],
-    *,
-    detector: str,
+    manifest: Dataset | Manifest, classes: tuple[str, ...], train_segments: tuple[Segment, ...]
 ) -> DatasetRecord:
     """The record of a data set as it is used."""
     return DatasetRecord(
@@ -104,7 +256,6 @@ def describe_dataset(
         classes=classes,
         num_train=len(train_segments),
         train_digest=segments_digest(train_segments),
-        detector=detector,
     )
 
 
@@ -117,30 +268,52 @@ def segments_digest(segments: tuple[Segment, ...]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def load_run_config(run: Path) -> RunConfig:
-    """The configuration of a run.
+def read_config(run: Path) -> RunConfig:
+    """The configuration of a run, or of one that was exported.
 
     Raises:
-        ConfigError: if the folder holds no run.
+        ConfigError: if the folder holds none, or the file is large or holds something else.
     """
     path = run / CONFIG_NAME
-    if not path.is_file():
+    if not path.exists():
         raise ConfigError(
-            f"{run}: wanted the folder of a training run, found no {CONFIG_NAME} in it; "
-            "`orn train` makes one"
+            f"{shown(run)}: expected the folder of a run or of an exported one, got no "
+            f"{CONFIG_NAME} in it; `orn train` and `orn export` write such folders"
         )
-    return load_config(path, RunConfig)
+    raw = read_json(path, most_bytes=_MOST_BYTES)
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if found != _FORMAT:
+        raise ConfigError(
+            f"{shown(path)}: expected format {_FORMAT!r}, got {shown(repr(found))}; `orn train` "
+            "and `orn export` write such files"
+        )
+    return config_from_dict(raw, RunConfig, source=shown(path))
+
+
+def write_config(run: Path, config: RunConfig) -> None:
+    """Writes the configuration of a run into its folder, whole or not at all.
+
+    Raises:
+        PipelineError: if the disk refuses.
+    """
+    text = json.dumps(to_dict(config), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(run / CONFIG_NAME, text + "\n")
 
 
 def check_same_run(run: Path, recorded: RunConfig, wanted: RunConfig) -> None:
     """Refuses to go on with a run under another configuration.
 
     Raises:
-        ConfigError: naming every setting that differs, what the run has and what was asked for.
+        ConfigError: naming every setting that differs, what the run has and what was asked for; or
+            if the run is an exported one.
     """
-    ignored = ("paths", "recipe_name", "system")
+    if recorded.places is None:
+        raise ConfigError(
+            f"{run}: expected the folder of a training, got an exported run; give another --run"
+        )
     ours, theirs = (
-        {name: value for name, value in to_dict(config).items() if name not in ignored}
+        {name: value for name, value in to_dict(config).items() if name in _DECIDING}
+        | {"detector": config.detector.title}
         for config in (recorded, wanted)
     )
     remedy = "give another --run, or the same settings to go on with this one"

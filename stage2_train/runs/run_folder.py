@@ -1,9 +1,10 @@
 """The folder of a run: its settings, what it was made with, and its metrics as JSON lines.
 
-runs/NAME/config.toml    the resolved settings
-          starts.jsonl   a line for each time the run was started or resumed: commit, versions
-          metrics.jsonl  what it tells while it runs, also in tensorboard/ and to trackers
-          state.json     where its last checkpoint stands
+runs/NAME/config.json        what the run is (`run_config.py`)
+          model.safetensors  its best weights
+          starts.jsonl       a line for each time it was started or resumed: commit, versions
+          metrics.jsonl      what it tells while it runs, also in tensorboard/ and to trackers
+          state.json         where its last checkpoint stands
 """
 
 import json
@@ -16,13 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orn.shared.config.bounded import open_file, open_to_append, shown
-from orn.shared.config.files import read_toml, to_toml
+from orn.shared.config.bounded import open_file, open_to_append, read_json, shown
 from orn.shared.environment import describe_environment
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
+from orn.shared.jobs.atomic_file import remove_stale_temporaries
 
-CONFIG_NAME = "config.toml"
+CONFIG_NAME = "config.json"
+BEST_NAME = "model.safetensors"
 STARTS_NAME = "starts.jsonl"
 LAST_NAME = "last.safetensors"
 METRICS_NAME = "metrics.jsonl"
@@ -35,42 +36,35 @@ STEPS_NAME = "steps.json"
 HEADS = ("two_heads", "activity_head", "object_head")
 """By which figures are told; the first that a run has is its prediction."""
 _READ = (
-    *(CONFIG_NAME, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
+    *(CONFIG_NAME, BEST_NAME, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
     *("previous.safetensors", "data.json", "eval-*.json", "predictions-*.npz", "logits-*.npz"),
-    *("config.json", "model.safetensors", "detector.pth", "README.md"),
+    *("detector.pth", "README.md"),
 )
-"""What commands read of a run, and of a model folder."""
+"""What commands read of a run."""
 _MOST_BYTES = 1 << 30
 _LONGEST_LINE = 1 << 20
 """A thousand times as long as any that we write."""
 
 
-def start_run(folder: Path, config: Any, *, threads: int) -> None:
-    """Notes that a run is started or resumed now, and what with; a new one gets its settings, and
-    what a killed one was writing is removed.
-
-    Args:
-        folder: of the run; made where there is none.
-        config: a configuration dataclass, saved so that `load_config` gives it back.
-        threads: with which it computes.
+def note_start(folder: Path, *, threads: int) -> None:
+    """Notes that a run is started or resumed now with so many threads, and removes what a killed
+    one was writing.
 
     Raises:
         PipelineError: if the folder cannot be written.
     """
     remove_stale_temporaries(folder)
-    if not (folder / CONFIG_NAME).is_file():
-        write_text(folder / CONFIG_NAME, to_toml(config))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     append_jsonl(folder / STARTS_NAME, {"time": now, "threads": threads, **describe_environment()})
 
 
 def files_of_run(run: Path) -> Iterator[Path]:
-    """Return the files of a run, or of a model folder, that commands read, as far as there."""
+    """Return the files of a run that commands read, as far as there."""
     return (path for pattern in _READ for path in run.glob(pattern))
 
 
 def newest_run(dataset_name: str | None = None, *, among: Path = Path("runs")) -> Path | None:
-    """Return the run that was started or resumed last, of those with a checkpoint.
+    """Return the run that was started or resumed last, of those with weights.
 
     Args:
         dataset_name: name of the data set that it is on; None for any.
@@ -79,7 +73,7 @@ def newest_run(dataset_name: str | None = None, *, among: Path = Path("runs")) -
     candidates = [
         (str(start.get("time")), (run / STARTS_NAME).stat().st_mtime_ns, run)
         for run in among.glob("*")
-        if (run / LAST_NAME).is_file()
+        if (run / BEST_NAME).is_file()
         and (name := dataset_of(run)) is not None
         and dataset_name in (None, name)
         for start in deque(jsonl_records(run / STARTS_NAME), maxlen=1)
@@ -90,7 +84,7 @@ def newest_run(dataset_name: str | None = None, *, among: Path = Path("runs")) -
 def dataset_of(run: Path) -> str | None:
     """Name of the data set of a run; None where the folder has no such settings."""
     try:
-        return str(read_toml(run / CONFIG_NAME)["dataset"]["name"])
+        return str(read_json(run / CONFIG_NAME)["dataset"]["name"])
     except (ConfigError, LookupError, TypeError):
         return None
 

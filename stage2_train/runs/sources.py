@@ -12,7 +12,7 @@ from orn.shared.config.fields import described
 from orn.shared.environment import machine_memory
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.manifests.records import Dataset, Task
+from orn.shared.manifests.records import Dataset, Segment, Task
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.verified import shard_digest
 from orn.shared.text_table import counted
@@ -26,7 +26,7 @@ from orn.stage2_train.frames.decoded import DatasetFrames, DecodedVideos
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.recipe import Recipe
-from orn.stage2_train.runs.run_config import DataPaths
+from orn.stage2_train.runs.run_config import ClipRecord, DataPaths
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +91,22 @@ class Sources:
     def detector(self) -> str:
         """What made the shards, in a line."""
         return self.detections.detector.title
+
+    def clip_record(self, segments: Sequence[Segment]) -> ClipRecord:
+        """What clips of some segments are made of, whole videos if their times are not known."""
+        clips, dataset = self.clips, self.dataset
+        seconds = [
+            each.stop_seconds - each.start_seconds
+            for each in segments
+            if each.start_seconds is not None and each.stop_seconds is not None
+        ]
+        if not seconds:
+            videos = [self.detections.entry(each.video_id) for each in segments]
+            seconds = [each.frames / each.rate for each in videos if each.frames]
+        if isinstance(clips, ClipStore):
+            return ClipRecord.of(clips.settings, are_stored=True, seconds=seconds)
+        settings = StoreSettings(height=dataset.clip_height, width=dataset.clip_width)
+        return ClipRecord.of(settings, are_stored=False, seconds=seconds)
 
 
 def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Sources:

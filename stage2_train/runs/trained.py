@@ -1,169 +1,207 @@
-"""A run that was trained, or a model folder made of one: its network with the best weights, and the
-data to look at with it."""
+"""A trained network with its best weights, from the folder of a run or of one that was exported,
+and the data to look at with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
+from orn.shared.devices import choose_device
 from orn.shared.errors import CheckpointError, ConfigError
-from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.load import load_dataset, load_manifest
+from orn.shared.manifests.records import Dataset, Video
+from orn.shared.tensors import misfit
 from orn.shared.text_table import counted
 from orn.shared.torch_files import write_torch_file
+from orn.stage2_train.frames.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.image_weights import export_resnet
+from orn.stage2_train.model.inputs import FrameNormaliser
 from orn.stage2_train.resources import Resources
-from orn.stage2_train.runs.checkpoint import (
-    BEST_NAME,
-    BestWeights,
-    check_phase,
-    load_best,
-    load_checkpoint,
-    load_weights,
-)
-from orn.stage2_train.runs.model_folder import (
-    WEIGHTS_NAME,
-    ModelConfig,
-    is_model_folder,
-    load_network,
-    read_model_config,
-)
+from orn.stage2_train.runs.checkpoint import check_phase, load_best
 from orn.stage2_train.runs.phases import plan_phases
-from orn.stage2_train.runs.run_config import DataPaths, RunConfig, load_run_config
-from orn.stage2_train.runs.run_folder import LAST_NAME
+from orn.stage2_train.runs.run_config import (
+    DataPaths,
+    Normalisation,
+    RunConfig,
+    data_paths,
+    read_config,
+)
+from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME
 from orn.stage2_train.runs.sources import Sources, open_sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trained:
-    """A network with the weights of a run."""
+class OpenedModel:
+    """A network with its best weights, and all that is known of it."""
 
-    network: nn.Module
-    """On the CPU, in evaluation mode."""
-    heads: Heads
-    """What was trained of it."""
     path: Path
-    """The checkpoint, or the file of weights of a model folder."""
+    """Its folder."""
+    config: RunConfig
+    """What the run is."""
+    network: nn.Module
+    """In evaluation mode."""
+    phase: int
+    """Phase of the training in which the weights were kept, from 0."""
     step: int
-    """When it was written."""
+    """When that was."""
+
+    def __repr__(self) -> str:
+        return f"<OpenedModel {self.path}: {len(self.classes)} classes, on {self.device}>"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return next(self.network.parameters()).device
+
+    @property
+    def heads(self) -> Heads:
+        """What of the network was trained."""
+        return plan_phases(self.config.recipe, num_segments=1)[self.phase].heads
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the activities, in the order of the logits."""
+        return self.config.dataset.classes
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether several classes can hold at once; then probabilities do not add up to 1."""
+        return self.config.dataset.task == "multi-label"
+
+    @property
+    def detector(self) -> str:
+        """Configuration and weights of the detector that it was trained with, in a line."""
+        return self.config.detector.title
+
+    def decoded(self, videos: Sequence[Video]) -> DecodedVideos:
+        """All frames of videos, with the pixels that training saw."""
+        clips = self.config.clips
+        return DecodedVideos(
+            videos,
+            root=videos[0].path.parent if videos else Path(),
+            settings=clips.stored(),
+            as_stored=clips.jpeg_quality is not None,
+            in_order=True,
+        )
 
 
-def export_weights(run: Path, out: Path) -> int:
-    """Writes the 2D ResNet of a run's best checkpoint as a state dict with torchvision's names, a
-    file that others start from; the number of weights (tensors) written.
+def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel:
+    """The network of a run, or of one that was exported, with its best weights. Memory is taken for
+    it only once it is known that the weights are the ones that it needs.
+
+    Args:
+        run: either folder.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        CheckpointError: if the run has no best checkpoint, or a damaged one.
-        ConfigError: if its network holds no 2D ResNet.
+        ConfigError: if the folder is neither, what its configuration says of colours is wrong, or
+            there is no such device.
+        CheckpointError: if there are no weights yet, or they are damaged or of another network.
     """
-    network = build_network(load_run_config(run).recipe.model)
+    target = torch.device(choose_device(str(device)))
+    config = read_config(run)
+    path = run / BEST_NAME
     best = load_best(run)
     if best is None:
         raise CheckpointError(
-            f"{run}: expected the weights of its best validation, {BEST_NAME}, got none; `orn "
-            "train` writes them where the data set has a validation split"
+            f"{run}: expected {BEST_NAME}, got no best weights yet; `orn train` writes them after "
+            "its first validation, and `orn export` copies them"
         )
-    load_weights(network, best.model, path=run / BEST_NAME)
-    weights = export_resnet(network)
+    check_phase(best.phase, plan_phases(config.recipe, num_segments=1), path=path)
+    with torch.device("meta"):
+        wanted = build_network(config.recipe.model).state_dict()
+    if problem := misfit(best.model, wanted):
+        raise CheckpointError(f"{path}: does not fit the network in {CONFIG_NAME}: {problem}")
+    network = build_network(config.recipe.model)
+    network.load_state_dict(dict(best.model))
+    if config.normalisation != (own := normalisation_of(network)):
+        raise ConfigError(
+            f"{run / CONFIG_NAME}: normalisation: expected {own}, which this network has, got "
+            f"{config.normalisation}"
+        )
+    return OpenedModel(
+        path=run,
+        config=config,
+        network=network.eval().to(target),
+        phase=best.phase,
+        step=best.step,
+    )
+
+
+def normalisation_of(network: nn.Module) -> Normalisation | None:
+    """What a network does to the colours of frames; None where it looks at none."""
+    for module in network.modules():
+        if isinstance(module, FrameNormaliser):
+            # Of float32 the digits that were meant.
+            mean, std = (
+                tuple(round(value, 6) for value in each.flatten().tolist())
+                for each in (module.mean_311, module.std_311)
+            )
+            return Normalisation(mean=mean, std=std)
+    return None
+
+
+def export_weights(run: Path, out: Path) -> int:
+    """Writes the 2D ResNet of a run's best weights as a state dict with torchvision's names, a file
+    that others start from; the number of weights (tensors) written.
+
+    Raises:
+        CheckpointError: if the run has no best weights, or damaged ones.
+        ConfigError: if its network holds no 2D ResNet.
+    """
+    weights = export_resnet(open_model(run, device="cpu").network)
     write_torch_file(out, weights)
     return len(weights)
 
 
-def config_of(run: Path, *, manifest: str | None = None) -> RunConfig:
-    """The configuration of a run, or what a model folder has of it; the data of a folder is where
-    data sets, shards and clip stores usually are.
+def paths_of_run(
+    run: Path, config: RunConfig, resources: Resources, *, manifest: str | None = None
+) -> DataPaths:
+    """Where the data of a run lies: as it recorded, or what is given in its place. Of a run that
+    was exported, and of another data set, where data sets usually lie.
 
     Args:
-        run: either folder.
-        manifest: of the data set, in place of the one that a model folder names.
-
-    Raises:
-        ConfigError: if the folder holds neither.
+        run: its folder.
+        config: its configuration.
+        resources: what is given.
+        manifest: name or file of the manifest in place of the run's.
     """
-    if not is_model_folder(run):
-        return load_run_config(run)
-    return _run_config(read_model_config(run), manifest)
-
-
-def load_trained(run: Path, config: RunConfig) -> Trained:
-    """The best checkpoint of the phase that a run is in, or the last one where none was validated;
-    of a model folder its weights.
-
-    Raises:
-        CheckpointError: if the run has no checkpoint, or one that does not fit.
-    """
-    if is_model_folder(run):
-        model = read_model_config(run)
-        network = load_network(run, model)
-        return Trained(network=network, heads=model.heads, path=run / WEIGHTS_NAME, step=model.step)
-    path, best = _best_weights(run)
-    phases = plan_phases(config.recipe, num_segments=1)
-    check_phase(best.phase, phases, path=path)
-    network = build_network(config.recipe.model)
-    load_weights(network, best.model, path=path)
-    return Trained(
-        network=network.eval(), heads=phases[best.phase].heads, path=path, step=best.step
-    )
-
-
-def paths_of_run(config: RunConfig, resources: Resources) -> DataPaths:
-    """Where the data of a run lies: as it recorded, or what is given in its place."""
-    recorded = config.paths
+    recorded, wanted = config.paths(run), manifest or config.manifest
+    name = load_manifest(wanted).name if manifest or recorded is None else config.dataset.name
+    if recorded is None or name != config.dataset.name:
+        usual = data_paths(wanted, name, resources)
+        is_decoded = config.clips.jpeg_quality is None and resources.clips is None
+        return replace(usual, clips=None) if is_decoded else usual
     return replace(
         recorded,
+        manifest=manifest or recorded.manifest,
         data_root=resources.data_root or recorded.data_root,
         shards=resources.shards or recorded.shards,
         clips=None if resources.no_clip_store else resources.clips or recorded.clips,
     )
 
 
-def sources_of_run(run: Path, config: RunConfig, resources: Resources) -> Sources:
+def sources_of_run(
+    run: Path, config: RunConfig, resources: Resources, *, manifest: str | None = None
+) -> Sources:
     """The data of a run, where `paths_of_run` says.
 
     Raises:
         ConfigError: if the data set's classes are not those that the run was trained for.
     """
-    paths = paths_of_run(config, resources)
+    paths = paths_of_run(run, config, resources, manifest=manifest)
     dataset = load_dataset(paths.manifest, paths.data_root)
-    sources = open_sources(dataset, paths, partial=resources.partial)
-    _check_classes(run, config, sources)
-    return sources
+    _check_classes(run, config, dataset)
+    return open_sources(dataset, paths, partial=resources.partial)
 
 
-def _run_config(model: ModelConfig, manifest: str | None) -> RunConfig:
-    name = model.dataset.name
-    return RunConfig(
-        recipe_name=model.recipe_name,
-        system=model.system,
-        recipe=model.recipe,
-        dataset=model.dataset,
-        paths=DataPaths(
-            manifest=manifest or model.manifest,
-            data_root=Path("data"),
-            shards=Path("shards") / name,
-            clips=None if model.clips.jpeg_quality is None else Path("clips") / f"{name}.h5",
-        ),
-    )
-
-
-def _best_weights(run: Path) -> tuple[Path, BestWeights]:
-    last_path = run / LAST_NAME
-    if not last_path.is_file():
-        raise CheckpointError(
-            f"{run}: wanted a checkpoint {LAST_NAME}, found none; `orn train` writes one at the "
-            "end of each epoch"
-        )
-    last = load_checkpoint(last_path)
-    best = load_best(run)
-    if best is not None and best.phase == last.state.phase:
-        return run / BEST_NAME, best
-    return last_path, BestWeights(model=last.model, phase=last.state.phase, step=last.state.step)
-
-
-def _check_classes(run: Path, config: RunConfig, sources: Sources) -> None:
+def _check_classes(run: Path, config: RunConfig, dataset: Dataset) -> None:
     """Raises ConfigError if the data set's classes are not those that the run was trained for."""
-    wanted, found = config.dataset.classes, sources.dataset.classes
+    wanted, found = config.dataset.classes, dataset.classes
     if wanted == found:
         return
     differing = next(
@@ -175,6 +213,6 @@ def _check_classes(run: Path, config: RunConfig, sources: Sources) -> None:
         f"the run has {counted(len(wanted), 'class', 'classes')}, the data set {len(found)}",
     )
     raise ConfigError(
-        f"{run}: was trained for other classes than data set {sources.dataset.name!r} has: "
+        f"{run}: was trained for other classes than data set {dataset.name!r} has: "
         f"{differing}; evaluate on the data set that it was trained on"
     )

@@ -25,7 +25,7 @@ from orn.stage2_train.model.image_weights import (
 )
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
 from orn.stage2_train.recipe import Recipe
-from orn.stage2_train.runs.run_config import load_run_config
+from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
             although the run still has to start from one.
         CheckpointError: if there is no such file.
     """
-    recorded = load_run_config(run).weights_digest if (run / CONFIG_NAME).is_file() else None
+    recorded = read_config(run).weights_digest if (run / CONFIG_NAME).is_file() else None
     of_file = recorded is not None and recorded.startswith(_OF_FILE)
     if file is None and of_file and not (run / LAST_NAME).is_file():
         raise ConfigError(

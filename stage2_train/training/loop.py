@@ -298,12 +298,15 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
 
 
 def _save_last(session: _Session, optimiser: torch.optim.Optimizer | None) -> None:
+    state = session.state
     if session.accelerator.is_main_process:
         checkpoint = Checkpoint(
             model=session.network.state_dict(),
             optimiser={} if optimiser is None else optimiser.state_dict()["state"],
-            state=session.state,
+            state=state,
         )
+        if session.data.validation is None and optimiser is not None:  # the last are the best
+            save_best(session.run, checkpoint.model, phase=state.phase, step=state.step)
         save_last(session.run, checkpoint)
-        session.log.write_standing(session.state, session.phases, metric=session.data.metric)
+        session.log.write_standing(state, session.phases, metric=session.data.metric)
     session.accelerator.wait_for_everyone()

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,23 @@ from orn.stage2_train.resources import Resources, folders_between
 from orn.stage2_train.runs.metrics_log import check_trackers
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
+    Places,
     RunConfig,
     check_same_run,
     data_paths,
     describe_dataset,
-    load_run_config,
+    read_config,
+    write_config,
 )
-from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, LOG_NAME, STEPS_NAME, start_run
+from orn.stage2_train.runs.run_folder import (
+    CONFIG_NAME,
+    LAST_NAME,
+    LOG_NAME,
+    STEPS_NAME,
+    note_start,
+)
 from orn.stage2_train.runs.sources import Sources, open_sources, warn_of_other_data
+from orn.stage2_train.runs.trained import normalisation_of
 from orn.stage2_train.training.backbone import (
     imagenet_needed,
     set_first_weights,
@@ -141,7 +150,9 @@ def _train(
         require_verified(plan.shards, accelerator, workers=resources.workers)
     network = _first_network(plan, request)
     if accelerator.is_main_process:
-        start_run(plan.run, plan.config, threads=resources.num_threads())
+        if not (plan.run / CONFIG_NAME).is_file():
+            write_config(plan.run, replace(plan.config, normalisation=normalisation_of(network)))
+        note_start(plan.run, threads=resources.num_threads())
         trained = [each.video_id for each in plan.train.segments]
         shards = sources.detections.shards_of(trained)
         warn_of_other_data(plan.run, sources.clips, shards, video_ids=trained)
@@ -242,17 +253,18 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     joined = joined.at_most(recipe.data.train_segments)
     joined.require_segments(dataset.name)
     config = RunConfig(
-        recipe_name=recipe_name,
+        recipe_name=Path(recipe_name).name,
         system=system_as_changed(request.system, recipe.model),
         recipe=recipe,
-        dataset=describe_dataset(
-            dataset, dataset.classes, joined.segments, detector=sources.detector
-        ),
         weights_digest=weights_digest(recipe, request.weights, run),
-        paths=paths,
+        dataset=describe_dataset(dataset, dataset.classes, joined.segments),
+        manifest=Path(request.manifest).name,
+        clips=sources.clip_record(joined.segments),
+        detector=sources.detections.detector,
+        places=Places.of(paths, run),
     )
     if (run / CONFIG_NAME).is_file():
-        check_same_run(run, load_run_config(run), config)
+        check_same_run(run, read_config(run), config)
     segments, crop = [*joined.segments, *validation.segments], recipe.data.crop
     check_crop(segments, sources.clips, crop)
     if is_first_process():

@@ -29,9 +29,7 @@ from orn.stage2_train.evaluation.predictions import (
 )
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.verify import verify_store
-from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import read_weights
-from orn.stage2_train.predict.opened import open_model
 from orn.stage2_train.recipe import OptimiserRecipe, load_recipe
 from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
@@ -44,21 +42,14 @@ from orn.stage2_train.runs.checkpoint import (
     save_best,
     save_last,
 )
-from orn.stage2_train.runs.model_folder import (
-    write_model_folder,
-)
-from orn.stage2_train.runs.run_config import (
-    DataPaths,
-    RunConfig,
-    load_run_config,
-)
-from orn.stage2_train.runs.run_folder import LAST_NAME, read_jsonl
+from orn.stage2_train.runs.run_config import DataPaths, Places, read_config
+from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
 from orn.stage2_train.training.step import build_optimiser
 from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document
 from tests.conformance.reader import NUMBERED, TEXT, Reader, any_number, any_text, ignored, optional
 from tests.conformance.shared_readers import FILMS, ODD_ARRAYS
 from tests.stage2_train.frames.conftest import changed
-from tests.worlds.films import TINY_RECIPE, TINY_RECORD, tiny_model_config, write_store
+from tests.worlds.films import TINY_RECIPE, write_store, write_tiny_model
 
 
 def _odd_npz(path: Path) -> Cases:
@@ -177,32 +168,15 @@ def _read_detector(path: Path) -> Any:
     return [each.tolist() for each in layer.parameters()]
 
 
-def _make_model(folder: Path) -> None:
-    torch.manual_seed(0)
-    network = build_network(TINY_RECIPE.model)
-    write_model_folder(folder, tiny_model_config(network), network)
+def _make_run(folder: Path) -> Path:
+    paths = DataPaths(manifest="demo", data_root=Path("/data"), shards=Path("/shards"))
+    write_tiny_model(folder, places=Places.of(paths, folder))
+    return folder / CONFIG_NAME
 
 
-def _model_file(name: str) -> Callable[[Path], Path]:
-    def make(folder: Path) -> Path:
-        _make_model(folder)
-        return folder / name
-
-    return make
-
-
-def _read_model(path: Path) -> Any:
-    model = open_model(path.parent, device="cpu")
-    return model.config, [each.tolist() for each in model.network.state_dict().values()]
-
-
-def _make_run_config(folder: Path) -> Path:
-    paths = DataPaths(
-        manifest="tiny", data_root=Path("data"), shards=Path("shards"), clips=Path("c.h5")
-    )
-    config = RunConfig(recipe_name="tiny", recipe=TINY_RECIPE, dataset=TINY_RECORD, paths=paths)
-    (folder / "config.toml").write_text(to_toml(config))
-    return folder / "config.toml"
+def _read_run(path: Path) -> Any:
+    config = read_config(path.parent)
+    return config, config.paths(path.parent)
 
 
 def _make_recipe(folder: Path) -> Path:
@@ -320,32 +294,22 @@ TRAINING: tuple[Reader, ...] = (
     ),
     Reader(name="detector", make=_make_weights, read=_read_detector, slow=True),
     Reader(
-        name="model folder: settings",
-        make=_model_file("config.json"),
-        read=_read_model,
+        name="configuration of a run",
+        make=_make_run,
+        read=_read_run,
         documents=(JSON,),
         most_edits=4,
         accepts=(
             *TEXT,
-            *any_text("dataset.*", "detector*", "recipe_name", "system", "manifest"),
-            *any_number("dataset.num_train", "clips.*", "recipe.optimiser.gradient_clip"),
-            *("value 2??40: step", "value 2??40: recipe.seed"),
-            *optional("recipe.*", "clips.*", "detector*", "format_version", "system"),
-            *(*NUMBERED, "value null: detector"),
-        ),
-    ),
-    Reader(name="model folder: weights", make=_model_file("model.safetensors"), read=_read_model),
-    Reader(
-        name="settings of a run",
-        make=_make_run_config,
-        read=lambda path: load_run_config(path.parent),
-        documents=(TOML,),
-        accepts=(
-            *(*TEXT, *NUMBERED),
-            *any_text("dataset.*", "paths.*", "recipe_name", "system", "weights_digest"),
-            *any_number("dataset.num_train"),
+            *any_text("dataset.*", "detector*", "recipe_name", "system", "manifest", "places.*"),
+            *any_text("weights_digest"),
+            *any_number(
+                "dataset.num_train", "clips.*", "normalisation.*", "recipe.optimiser.gradient_clip"
+            ),
             "value 2??40: recipe.seed",
-            *optional("recipe.*", "system", "weights_digest", "paths.clips"),
+            *optional("recipe.*", "clips.*", "detector*", "format_version", "system"),
+            *("value null: normalisation", *optional("weights_digest", "places*", "normalisation")),
+            *NUMBERED,
         ),
     ),
     Reader(

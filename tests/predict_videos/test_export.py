@@ -3,12 +3,14 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from orn.stage2_train.evaluation.predictions import load_predictions
+from orn.stage2_train.runs.run_config import read_config, write_config
 from tests.predict_videos.conftest import evaluate_as_new, predict, validation
 from tests.running import run_orn
 
@@ -41,6 +43,18 @@ def test_eval_takes_an_exported_folder(trained, exported, tmp_path) -> None:
     wanted = load_predictions(trained.run / "predictions-validation.npz").logits
     found = load_predictions(moved / "predictions-validation.npz").logits
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_an_interrupted_export_is_said_and_finished(trained, exported, tmp_path) -> None:
+    cut = Path(shutil.copytree(exported, tmp_path / "cut"))
+    for name in ("README.md", "model.safetensors"):
+        (cut / name).unlink()
+    videos = [*validation(trained), "--shards", trained.shards, "--json"]
+    said = predict(trained, *videos, model=cut, exit_code=1).stderr
+    assert f"{cut}: " in said and "no best weights" in said
+    run_orn("export", trained.run, cut)
+    assert {path.name for path in cut.iterdir()} == {path.name for path in exported.iterdir()}
+    assert predict(trained, *videos, model=cut).stdout == predict(trained, *videos).stdout
 
 
 def test_the_card_tells_what_was_measured(exported, trained) -> None:
@@ -76,11 +90,9 @@ def test_a_configuration_that_a_stranger_names_is_not_run(trained, exported, tmp
     ran = tmp_path / "ran"
     (moved / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
     (moved / "detector.pth").write_bytes(b"weights")
-    config = json.loads((moved / "config.json").read_text())
-    config["detector_file"], config["detector"] = "detector.pth", None
-    digest = "sha256:9e0c9b5cc1e6d8c4b9d7d6b5e7b0a6dd4f8ae37d25bb6ca0a4c9a4f5a8e5be8c"
-    config["dataset"]["detector"] = f"{moved / 'evil.py'} {digest}"
-    (moved / "config.json").write_text(json.dumps(config))
+    config = read_config(moved)
+    detector = replace(config.detector, config_name=str(moved / "evil.py"))
+    write_config(moved, replace(config, detector=detector))
     (video, *_) = validation(trained)
     predict(trained, video, "--any-detector", model=moved, exit_code=1)
     assert not ran.exists()

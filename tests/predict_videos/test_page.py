@@ -13,10 +13,10 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.schema import FailedVideo
 from orn.shared.shards.video_detections import VideoDetections
 from orn.stage2_train.predict.look import look
-from orn.stage2_train.predict.opened import OpenedModel, open_model
 from orn.stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
 from orn.stage2_train.predict.video import predict_video
 from orn.stage2_train.predict.windows import WindowChoice, segments_of
+from orn.stage2_train.runs.trained import OpenedModel, open_model
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
 from tests.predict_videos.conftest import Trained, predict
 

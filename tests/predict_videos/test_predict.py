@@ -30,9 +30,10 @@ from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.text_table import printable, utf8
 from orn.stage1_detect.request import DEFAULT_CONFIG
 from orn.stage2_train.evaluation.predictions import load_predictions
+from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.predict.arrays import predict_given
-from orn.stage2_train.predict.opened import open_model
-from orn.stage2_train.runs.model_folder import ClipRecord
+from orn.stage2_train.runs.run_config import ClipRecord, Place, read_config, write_config
+from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import predict, validation, windows
 from tests.processes import new_processes, take_environment
 from tests.running import Ran, run_orn
@@ -85,8 +86,10 @@ def test_frames_are_those_of_the_store_of_the_training(
     manifest = trained.run.parent / "tiny.toml"
     run_orn("clips", manifest, "--data", trained.data, "--out", store, *options)
     shutil.copytree(trained.run, run)
-    config = run / "config.toml"
-    config.write_text(config.read_text().replace(str(trained.clips), str(store)))
+    config = read_config(run)
+    clips = ClipRecord.of(ClipStore(store).settings, are_stored=True, seconds=[0.8])
+    places = replace(config.places, clips=Place.of(store, run))
+    write_config(run, replace(config, clips=clips, places=places))
     run_orn("eval", run, "--workers", "0", "--device", "cpu")
     run_orn("export", run, model)
     videos = [*validation(trained), "--shards", trained.shards, "--json"]
@@ -99,7 +102,7 @@ def test_frames_are_those_of_the_store_of_the_training(
 
 def test_a_shape_that_does_not_hold_the_crop_is_of_one_video(trained) -> None:
     model = open_model(trained.run, device="cpu")
-    clips = ClipRecord(clip_frames=4, short_side=36)
+    clips = ClipRecord(short_side=36)
     model = replace(model, config=replace(model.config, clips=clips))
     with pytest.raises(JoinError, match=r"32x48.*48x36"):
         detector = SimpleNamespace(detect=list)  # which is never asked
@@ -275,9 +278,9 @@ def test_published_weights_are_fetched_where_they_are_those_of_the_training(
 ) -> None:
     monkeypatch.setenv("ORN_WEIGHTS_MIRROR", weights_host.address)  # which lacks them
     model = open_model(trained.run, device="cpu")
-    detector = f"{DEFAULT_CONFIG} sha256:{digest:0<64}"
-    dataset = replace(model.config.dataset, detector=detector)
-    model = replace(model, config=replace(model.config, dataset=dataset))
+    names = {"config_name": DEFAULT_CONFIG, "checkpoint_digest": f"sha256:{digest:0<64}"}
+    detector = replace(model.config.detector, **names)
+    model = replace(model, config=replace(model.config, detector=detector))
     with pytest.raises(DetectorError, match="--checkpoint FILE"):
         load_its_detector(model, PredictRequest(device="cpu"))
     assert len(weights_host.requests) == asked

@@ -46,9 +46,9 @@ def workspace(tiny_world: TinyWorld, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def trained_once(tiny_world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Options of a training of one step, which is done; read-only."""
+    """Options of a training of an epoch, which is done; read-only."""
     options = make_workspace(tiny_world, tmp_path_factory.mktemp("trained-once"))
-    run_orn("train", *words_of(options), "--max-steps", "1")
+    run_orn("train", *words_of(options), "--max-steps", "2")
     return options
 
 

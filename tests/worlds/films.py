@@ -27,9 +27,10 @@ from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
-from orn.stage2_train.runs.model_folder import ClipRecord, ModelConfig, normalisation_of
-from orn.stage2_train.runs.run_config import DatasetRecord
+from orn.stage2_train.runs.checkpoint import save_best
+from orn.stage2_train.runs.run_config import ClipRecord, DatasetRecord, RunConfig, write_config
 from orn.stage2_train.runs.sources import Sources
+from orn.stage2_train.runs.trained import normalisation_of
 from orn.stage2_train.training.loop import TrainingData, train_network
 from tests.worlds.shards import blocks, video_entry
 from tests.worlds.tables import write_table
@@ -233,23 +234,26 @@ TINY_RECORD = DatasetRecord(
     classes=("right", "down"),
     num_train=8,
     train_digest="sha256:0",
-    detector=DETECTOR.title,
 )
 
 
-def tiny_model_config(network: torch.nn.Module) -> ModelConfig:
-    """What a model folder says of a network of TINY_RECIPE."""
-    return ModelConfig(
+def write_tiny_model(folder: Path, **changes: Any) -> tuple[RunConfig, torch.nn.Module]:
+    """Write the folder of an exported run, with random weights; `changes` of its configuration."""
+    torch.manual_seed(0)
+    network = ObjectVideoNetwork(TINY_RECIPE.model)
+    config = RunConfig(
         recipe_name="tiny",
         recipe=TINY_RECIPE,
-        heads="both",
-        step=3,
         dataset=TINY_RECORD,
         manifest="tiny.toml",
-        clips=ClipRecord(clip_frames=4, height=48, width=72),
+        clips=ClipRecord(height=48, width=72),
         normalisation=normalisation_of(network),
         detector=DETECTOR,
     )
+    config = replace(config, **changes)
+    write_config(folder, config)
+    save_best(folder, network.state_dict(), phase=1, step=3)
+    return config, network
 
 
 def train_tiny_network(

@@ -10,7 +10,7 @@ import pytest
 from orn.stage2_train.ablation import ablate as ablate_module
 from orn.stage2_train.ablation.execute import LOG_NAME
 from orn.stage2_train.ablation.results import read_csv
-from orn.stage2_train.runs.run_config import load_run_config
+from orn.stage2_train.runs.run_config import read_config
 from tests.running import Ran, run_orn
 from tests.worlds.films import words_of
 
@@ -91,7 +91,7 @@ def test_a_setting_is_varied(options, tmp_path) -> None:
     assert found == [(value, name) for value in ("2", "4") for name in SYSTEMS.split(",")]
     for number in (2, 4):
         run = folder / "object-head" / f"train_segments-{number}" / "seed0"
-        assert load_run_config(run).dataset.num_train == number
+        assert read_config(run).dataset.num_train == number
     assert ablate(options, *varied, "--json").json == report
 
 
@@ -99,11 +99,11 @@ def test_a_setting_is_varied(options, tmp_path) -> None:
 def test_a_run_that_fails_is_named_and_the_others_go_on(options, tmp_path) -> None:
     broken = tmp_path / "ablation" / "activity-head" / "seed0"
     broken.mkdir(parents=True)
-    (broken / "config.toml").write_text("no recipe")
+    (broken / "config.json").write_text("no recipe")
     said = ablate(options, "--systems", SYSTEMS, "--seeds", "1", exit_code=1).stderr
     assert "1 of 2 runs failed: activity-head, seed 0: " in said
     assert (tmp_path / "ablation" / "object-head" / "seed0" / "eval-validation.json").is_file()
-    assert "config.toml" in (broken / LOG_NAME).read_text()
+    assert "config.json" in (broken / LOG_NAME).read_text()
 
 
 def test_weights_are_known_by_what_is_in_their_file(measured, tmp_path) -> None:
@@ -151,11 +151,11 @@ def test_an_arm_within_a_budget_of_seconds_goes_on_with_the_same_steps(options, 
     assert (described["runs"], described["seconds_left"]) == (1, 0)
     assert ablate(options, "--json").json["systems"][0]["value"] == "long"
     run = tmp_path / "ablation" / "orn" / "arm-long" / "seed0"
-    phases = load_run_config(run).recipe.phases
+    phases = read_config(run).recipe.phases
     assert phases.object_head_steps and phases.steps
     shutil.rmtree(run)  # as if interrupted
     ablate(options)
-    assert load_run_config(run).recipe.phases == phases
+    assert read_config(run).recipe.phases == phases
     assert "budget is 0.5 there, 1.0" in ablate(options, "--budget", "1", exit_code=2).stderr
 
 

@@ -7,12 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from orn.shared.config.files import to_toml
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.shards.schema import DetectorEntry
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import DataRecipe, Recipe
-from orn.stage2_train.runs.run_config import DataPaths, DatasetRecord, RunConfig
-from orn.stage2_train.runs.run_folder import CONFIG_NAME
+from orn.stage2_train.runs.run_config import (
+    ClipRecord,
+    DataPaths,
+    DatasetRecord,
+    Places,
+    RunConfig,
+    write_config,
+)
 
 __all__ = ["NUM_NOUNS", "NUM_VERBS", "MadeEpic100", "make_epic100", "make_run", "write_annotations"]
 
@@ -121,6 +128,8 @@ def make_run(
     data = {name: changes.pop(name) for name in [*changes] if hasattr(DataRecipe, name)}
     model = NetworkConfig(num_activities=number, **{"heads": "activity", **changes})
     dataset = "epic100" if kind == "verb" else "epic100-nouns"
+    paths = DataPaths(manifest=dataset, data_root=made.data, shards=folder / "shards")
+    run = folder / kind
     config = RunConfig(
         recipe_name="made",
         recipe=Recipe(model=model, data=DataRecipe(**data)),
@@ -131,16 +140,19 @@ def make_run(
             classes=tuple(f"{kind}{each}" for each in range(number)),
             num_train=num_train,
             train_digest="sha256:0",
-            detector="Mask R-CNN of COCO",
+        ),
+        manifest=dataset,
+        clips=ClipRecord(height=48, width=72),
+        detector=DetectorEntry(
+            config_name="Mask R-CNN of COCO",
+            config_digest="sha256:0",
+            checkpoint_digest="sha256:0",
+            class_names=COCO_CLASSES,
         ),
         weights_digest=weights_digest,
-        paths=DataPaths(
-            manifest=dataset, data_root=made.data, shards=folder / "shards", clips=None
-        ),
+        places=Places.of(paths, run),
     )
-    run = folder / kind
-    run.mkdir(parents=True, exist_ok=True)
-    (run / CONFIG_NAME).write_text(to_toml(config))
+    write_config(run, config)
     labels = {"verb": made.verbs, "noun": made.nouns}[kind]
     random = np.random.default_rng(number)
     logits = random.normal(size=(len(labels), number)).astype(np.float32)

@@ -18,12 +18,12 @@ from orn.stage2_train.evaluation.compare import (
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
 from tests.running import run_orn
 
-_CONFIG = '[dataset]\nclasses = ["cut", "open", "put"]\n'
+_CONFIG = '{"dataset": {"classes": ["cut", "open", "put"]}}'
 
 
 def _keep(run: Path, predictions: Predictions) -> Path:
     run.mkdir(exist_ok=True)
-    (run / "config.toml").write_text(_CONFIG)
+    (run / "config.json").write_text(_CONFIG)
     save_predictions(run / "predictions-validation.npz", predictions)
     return run
 

@@ -15,6 +15,7 @@ from orn.shared.manifests.load import load_listing, load_manifest
 from orn.stage2_train.evaluation.epic100 import Epic100Request, measure_epic100
 from orn.stage2_train.evaluation.epic100_file import SubmitRequest, submit_epic100
 from orn.stage2_train.evaluation.predictions import load_predictions, save_predictions
+from orn.stage2_train.runs.run_config import read_config, write_config
 from tests.reference.epic100_file import faults_of_file
 from tests.reference.epic100_table import epic100_table
 from tests.running import run_orn
@@ -114,8 +115,7 @@ def test_the_table_as_text_and_json_and_of_other_runs(pair, tmp_path) -> None:
     found = run_orn("eval-epic100", *pair, "--json").json
     assert found["overall"]["verb"]["top1"]["value"] > 0
     assert "epic100-nouns" in run_orn("eval-epic100", *pair[::-1], exit_code=2).stderr
-    config = pair[0] / "config.toml"
-    config.write_text(config.read_text().replace('"epic100"', '"epic"'))
+    write_config(pair[0], replace(read_config(pair[0]), manifest="epic"))
     run_orn("submit", "epic100", *pair, tmp_path / "out.zip", exit_code=2)
 
 

@@ -58,7 +58,7 @@ def test_two_runs_make_the_file_of_segments_without_labels(options, tmp_path, mo
     recipe = ("--recipe", tmp_path / "recipe.toml")
     for run in runs:
         manifest = tmp_path / f"{run.name}.toml"
-        run_orn("train", manifest, *recipe, *options, "--run", run, "--max-steps", 1)
+        run_orn("train", manifest, *recipe, *options, "--run", run, "--max-steps", 2)
         assert {"top1_unseen", "top1_tail"} <= figures(run)
     assert "overall" in run_orn("eval-epic100", *runs).stdout
     out = tmp_path / "out.zip"
@@ -70,7 +70,7 @@ def test_two_runs_make_the_file_of_segments_without_labels(options, tmp_path, mo
     assert (runs[0] / "logits-test.npz").is_file()
     run_orn("submit", "epic100", *runs, out)  # from what was kept
     assert out.read_bytes() == first
-    for read in (runs[0] / "config.toml", runs[1] / "predictions-validation.npz"):
+    for read in (runs[0] / "config.json", runs[1] / "predictions-validation.npz"):
         before = read.read_bytes()
         refused = run_orn("submit", "epic100", *runs, read, exit_code=2)
         assert read.read_bytes() == before

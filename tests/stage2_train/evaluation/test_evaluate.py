@@ -20,7 +20,8 @@ from orn.stage2_train.evaluation.metrics import confusion_counts, score_heads
 from orn.stage2_train.evaluation.predictions import Predictions
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import DataRecipe, Recipe
-from orn.stage2_train.runs.run_config import load_run_config
+from orn.stage2_train.runs.checkpoint import load_best
+from orn.stage2_train.runs.run_config import read_config, write_config
 from orn.stage2_train.runs.sources import Sources
 from tests.running import run_orn
 from tests.worlds.films import DETECTOR, TinyWorld, make_workspace, words_of, write_films_shard
@@ -39,8 +40,8 @@ def measure(tiny_world, tmp_path) -> Callable[..., dict[str, Any]]:
     class 0 may be of class 1, too."""
     options = make_workspace(tiny_world, tmp_path, "multi-label", "map")
     run = Path(options["--run"])
-    run_orn("train", *words_of(options), "--max-steps", "1")
-    config, accelerator = load_run_config(run), build_accelerator("fp32", "cpu")
+    run_orn("train", *words_of(options), "--max-steps", "2")
+    config, accelerator = read_config(run), build_accelerator("fp32", "cpu")
 
     def measured(num_unsure: int, counted: str = "left_out") -> dict[str, Any]:
         segments = list(tiny_world.dataset.segments)
@@ -48,8 +49,8 @@ def measure(tiny_world, tmp_path) -> Callable[..., dict[str, Any]]:
             segments[row] = replace(segments[row], unsure=(1,))
         sources = sources_of(tiny_world, **MULTI_LABEL, segments=tuple(segments))
         data = replace(config.recipe.data, unsure_in_evaluation=counted)
-        asked = replace(config, recipe=replace(config.recipe, data=data))
-        report = evaluate_run(asked, sources, EvalRequest(run=run), accelerator=accelerator)
+        write_config(run, replace(config, recipe=replace(config.recipe, data=data)))
+        report = evaluate_run(sources, EvalRequest(run=run), accelerator=accelerator)
         kept = read_eval(run / "eval-validation.json")
         assert (kept.num_unsure, kept.unsure_in_evaluation) == (num_unsure, counted)
         return report
@@ -79,16 +80,18 @@ def test_a_report_says_how_it_counts_what_annotators_could_not_tell(measure) -> 
 
 
 def test_objects_of_another_detector_are_a_warning_with_both(one_step, trained_once) -> None:
-    config = one_step / "config.toml"
-    trained_with = load_run_config(one_step).dataset.detector
+    config = read_config(one_step)
+    trained_with = config.detector.title
     said = "was trained on objects of"
     assert said not in run_orn("eval", one_step).stderr
-    config.write_text(config.read_text().replace(trained_with, "another detector"))
+    other = replace(config, detector=replace(config.detector, config_name="another"))
+    write_config(one_step, other)
     stderr = run_orn("eval", one_step).stderr
-    assert stderr.count(f"{said} 'another detector'") == 1
+    assert stderr.count(f"{said} 'another sha256:0'") == 1
     assert f"'{trained_with}' ({trained_once['--shards']})" in " ".join(stderr.split())
     # One that reads no objects is as good on any shards.
-    config.write_text(config.read_text().replace('heads = "both"', 'heads = "activity"'))
+    blind = replace(config.recipe, model=replace(config.recipe.model, objects="cells"))
+    write_config(one_step, replace(other, recipe=blind))
     assert said not in run_orn("eval", one_step, exit_code=None).stderr  # whose weights are others
 
 
@@ -122,7 +125,7 @@ def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
 ) -> None:
     """One clip has both labels in turn, so that half is right whatever the network says."""
     run = Path(workspace["--run"])
-    run_orn("train", *words_of(workspace), "--max-steps", "1")
+    run_orn("train", *words_of(workspace), "--max-steps", "2")
     shards = tmp_path / "one failed"
     write_films_shard(shards / "shard-000000.zarr.zip", [tiny_world.films["film/5"]])
     with ShardWriter(shards / "shard-000001.zarr.zip", DETECTOR) as writer:
@@ -135,12 +138,8 @@ def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
         clips=tiny_world.clips(),
         detections=DetectionFolder(shards),
     )
-    report = evaluate_run(
-        load_run_config(run),
-        sources,
-        EvalRequest(run=run),
-        accelerator=build_accelerator("fp32", "cpu"),
-    )
+    accelerator = build_accelerator("fp32", "cpu")
+    report = evaluate_run(sources, EvalRequest(run=run), accelerator=accelerator)
     assert (report["num_segments"], report["num_skipped"]) == (2, 1)
     assert report["object_head"] == {"top1": 0.5}
     assert report["figures"]["object_head"]["top1"]["value"] == 0.5
@@ -160,8 +159,8 @@ def test_training_on_train_and_validation_keeps_the_last_weights(workspace) -> N
     both = ("--set", "data.train_with_validation=true", "--json")
     report = run_orn("train", *words_of(workspace), *both).json
     assert (report["num_train"], report["num_validation"]) == (12, 0)
-    assert not (run / "model.safetensors").exists()
-    assert load_run_config(run).dataset.num_train == 12
+    assert load_best(run).step == report["step"]
+    assert read_config(run).dataset.num_train == 12
     said = run_orn("eval", run).stderr
     assert said.count("was trained on the validation split: ") == 1
     assert "--split test" in said

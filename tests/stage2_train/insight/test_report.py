@@ -14,6 +14,7 @@ from orn.shared.errors import JoinError, PipelineError
 from orn.stage2_train.insight.report import write_report
 from orn.stage2_train.insight.report_page import CellClips, Picture, ReportPage, Section, shown
 from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.run_config import read_config
 from tests.running import run_orn
 from tests.stage2_train.insight.conftest import EVAL_OPTIONS
 
@@ -109,8 +110,7 @@ def test_the_page_loads_nothing_and_says_how_it_was_made(run) -> None:
     assert not re.search(r'href="(?!#)', html)
     assert "default-src 'none'" in html
     assert 'style="' not in html  # which the policy would refuse
-    config = (run / "config.toml").read_text()
-    assert re.search(r'train_digest = "(sha256:\w+)"', config)[1] in html
+    assert read_config(run).dataset.train_digest in html
     assert "relation_width = 6" in html
     assert "drawn sha256:0" in html
 

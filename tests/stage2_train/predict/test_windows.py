@@ -9,10 +9,10 @@ from orn.shared.errors import ConfigError
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.predict.records import WindowPrediction, probabilities
 from orn.stage2_train.predict.windows import WindowChoice, moments_of, segments_of, windows_of
-from orn.stage2_train.runs.model_folder import ClipRecord
+from orn.stage2_train.runs.run_config import ClipRecord
 
-TRAINED = ClipRecord(clip_frames=4, height=48, width=72, window_seconds=1.0, longest_seconds=2.0)
-UNKNOWN = ClipRecord(clip_frames=4, height=48, width=72)
+TRAINED = ClipRecord(height=48, width=72, window_seconds=1.0, longest_seconds=2.0)
+UNKNOWN = ClipRecord(height=48, width=72)
 
 
 def times(seconds: float, rate: float = 10.0) -> np.ndarray:

@@ -14,11 +14,11 @@ from orn.stage2_train.model.authors_weights import settings_of, weights_of
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.inputs import NetworkInputs
-from orn.stage2_train.predict.opened import open_model
 from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.runs import import_checkpoint as job
 from orn.stage2_train.runs.checkpoint import load_checkpoint
-from orn.stage2_train.runs.run_config import load_run_config
+from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.trained import open_model
 from tests.reference.authors_network import authors_layout, authors_logits
 from tests.running import Ran, run_orn
 
@@ -123,7 +123,7 @@ def test_an_imported_run_is_evaluated_as_any_other(options, tmp_path) -> None:
     file, out = write(tmp_path / "model_best.pth.tar", theirs), tmp_path / "run"
     report = import_it(file, out, *options, "--json").json
     assert (report["num_activities"], report["num_weights"]) == (2, len(theirs))
-    config = load_run_config(out)
+    config = read_config(out)
     assert (config.recipe_name, config.recipe.model.base_width) == ("authors_vlog", 2)
     assert config.weights_digest is not None
     assert load_checkpoint(out / "last.safetensors").state.is_finished(2)
@@ -132,9 +132,9 @@ def test_an_imported_run_is_evaluated_as_any_other(options, tmp_path) -> None:
     said = " ".join(measured.stderr.split())
     assert "imported masks, format authors" in said
     assert "was trained on the validation split" in said
-    assert open_model(out, device="cpu").config.heads == "both"  # as `orn predict` takes it
+    assert open_model(out, device="cpu").heads == "both"  # as `orn predict` takes it
     said = import_it(file, out, *options, exit_code=2).stderr
-    assert "expected a new or empty folder, got one with config.toml" in said
+    assert "expected a new or empty folder, got one with config.json" in said
 
 
 def changed(**more: Tensor | None) -> dict[str, Tensor]:

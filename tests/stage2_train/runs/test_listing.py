@@ -13,24 +13,17 @@ from orn.shared.config import bounded
 from orn.stage2_train.runs.listing import read_summary
 from tests.running import Ran, run_orn
 
-_CONFIG = """
-recipe_name = "paper_vlog"
-system = "{system}"
-[recipe]
-seed = {seed}
-[recipe.optimiser]
-learning_rate = {rate}
-[dataset]
-name = "vlog"
-metric = "map"
-[paths]
-shards = "/disk/{seed}"
-"""
 
-
-def _make(folder: Path, seed: int, *, system: str = "none", rate: float = 1e-3) -> Path:
+def _make(folder: Path, seed: int, *, system: str | None = None, rate: float = 1e-3) -> Path:
+    config = {
+        "recipe_name": "paper_vlog",
+        "system": system,
+        "recipe": {"seed": seed, "optimiser": {"learning_rate": rate}},
+        "dataset": {"name": "vlog", "metric": "map"},
+        "places": {"shards": {"absolute": f"/disk/{seed}"}},
+    }
     folder.mkdir(parents=True)
-    (folder / "config.toml").write_text(_CONFIG.format(seed=seed, system=system, rate=rate))
+    (folder / "config.json").write_text(json.dumps(config))
     return folder
 
 
@@ -53,7 +46,7 @@ def folder(tmp_path) -> Path:
     begun = _make(runs / "begun", 3, rate=3e-4)
     (begun / "metrics.jsonl").write_text('{"step": 5}\n{"step": 10, "group": "train"}\n')
     (runs / "damaged").mkdir()
-    (runs / "damaged" / "config.toml").write_text("no toml")
+    (runs / "damaged" / "config.json").write_text("[]")
     (runs / "no-run").mkdir()
     return runs
 
@@ -141,7 +134,7 @@ def test_two_runs_are_told_apart(folder) -> None:
     new = folder / "new"
     lines = run_orn("runs", "diff", new, folder / "begun").stdout.splitlines()
     assert "recipe.optimiser.learning_rate is 0.001 in new, 0.0003 in begun" in lines
-    assert not [line for line in lines if line.startswith("paths")]
+    assert not [line for line in lines if line.startswith("places")]
     assert run_orn("runs", "diff", new, new, "--json").json["differences"] == []
     run_orn("runs", "diff", new, folder, exit_code=2)
 
@@ -163,7 +156,7 @@ def test_no_log_is_opened_where_there_is_a_checkpoint(tmp_path, monkeypatch) -> 
 
     monkeypatch.setattr(bounded, "open_file", open_file)
     assert "2m01s" in _runs(tmp_path).stdout
-    assert sorted(opened) == sorted(["config.toml", "starts.jsonl", "state.json"] * 5)
+    assert sorted(opened) == sorted(["config.json", "starts.jsonl", "state.json"] * 5)
 
 
 def test_torch_is_not_imported(folder) -> None:
@@ -173,7 +166,7 @@ def test_torch_is_not_imported(folder) -> None:
 
 @given(
     name=st.sampled_from(
-        ["config.toml", "state.json", "metrics.jsonl", "starts.jsonl", "eval-validation.json"]
+        ["config.json", "state.json", "metrics.jsonl", "starts.jsonl", "eval-validation.json"]
     ),
     content=st.binary(max_size=80)
     | st.recursive(

@@ -1,69 +1,143 @@
-"""What a run folder records, and when it may be gone on with."""
+"""What the folder of a run records, where its data is found again, and what is refused of it."""
 
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from orn.shared.errors import ConfigError
+from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.stage2_train.runs.run_config import (
     DataPaths,
+    Places,
     RunConfig,
     check_same_run,
-    describe_dataset,
-    load_run_config,
+    read_config,
     segments_digest,
 )
-from orn.stage2_train.runs.run_folder import start_run
+from orn.stage2_train.runs.trained import open_model
+from tests.bounded import bounded
+from tests.worlds.films import write_tiny_model
+from tests.worlds.tables import write_table
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an exported run; read-only."""
+    folder = tmp_path_factory.mktemp("model")
+    write_tiny_model(folder)
+    return folder
 
 
 @pytest.fixture
-def config(tiny_world, tiny_recipe) -> RunConfig:
-    """A run on the tiny world."""
-    return RunConfig(
-        recipe_name="tiny",
-        recipe=tiny_recipe,
-        dataset=describe_dataset(
-            tiny_world.dataset,
-            tiny_world.dataset.classes,
-            tiny_world.dataset.segments[:3],
-            detector="drawn",
-        ),
-        paths=DataPaths(
-            manifest="tiny", data_root=Path("data"), shards=Path("shards"), clips=Path("c.h5")
-        ),
+def folder(written: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(written, tmp_path / "model"))
+
+
+def change(folder: Path, **changes: Any) -> None:
+    """Sets keys of the configuration, as `recipe__model__base_width`."""
+    path = folder / "config.json"
+    raw = json.loads(path.read_text())
+    for name, value in changes.items():
+        *sections, key = name.split("__")
+        table = raw
+        for section in sections:
+            table = table[section]
+        table[key] = value
+    path.write_text(json.dumps(raw))
+
+
+def opened(folder: Path) -> str:
+    """What opening gives, as text, since networks do not survive pickling fast."""
+    return str(open_model(folder, device="cpu").classes)
+
+
+def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
+    config, network = write_tiny_model(tmp_path)
+    model = open_model(tmp_path, device="cpu")
+    assert model.config == config == read_config(tmp_path)
+    assert (model.phase, model.step, model.heads) == (1, 3, "both")
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, model.network.state_dict()[name])
+
+
+def test_data_is_found_where_it_was_or_where_it_was_moved_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the command is called from; the absolute place goes first."""
+    project, run = tmp_path / "project", Path("runs/a")
+    for name in ("data/tiny", "shards/tiny", "clips/tiny"):
+        (project / name).mkdir(parents=True)
+    write_table(project, "tiny", ["video,label,split"], classes=("a", "b"))
+    monkeypatch.chdir(project)
+    paths = DataPaths(
+        manifest="tiny.toml",
+        data_root=Path("data"),
+        shards=Path("shards/tiny"),
+        clips=Path("clips/tiny"),
     )
+    write_tiny_model(project / run, places=Places.of(paths, run))
+    monkeypatch.chdir("/")
+
+    def found(base: Path) -> list[str]:
+        there = read_config(base / run).paths(base / run)
+        assert there is not None
+        return [there.manifest, *map(str, (there.data_root, there.shards, there.clips))]
+
+    def below(base: Path) -> list[str]:
+        return [str(base / each) for each in ("tiny.toml", "data", "shards/tiny", "clips/tiny")]
+
+    assert found(project) == below(project)
+    copied = Path(shutil.copytree(project, tmp_path / "copied"))
+    assert found(copied) == below(project)
+    moved = project.rename(tmp_path / "moved")
+    assert found(moved) == below(moved)
+    shutil.rmtree(moved / "shards")
+    assert found(moved)[2] == str(project / "shards/tiny")  # for the message that it is not there
+    paths = replace(paths, manifest="demo", clips=None)
+    write_tiny_model(moved / run, places=Places.of(paths, moved / run), manifest="demo")
+    assert (found(moved)[0], found(moved)[3]) == ("demo", "None")
 
 
-def test_saved_and_loaded(config, tmp_path) -> None:
-    start_run(tmp_path / "run", config, threads=1)
-    assert load_run_config(tmp_path / "run") == config
+@pytest.fixture
+def config(folder: Path) -> RunConfig:
+    paths = DataPaths(manifest="demo", data_root=Path("data"), shards=Path("shards"))
+    return replace(read_config(folder), places=Places.of(paths, folder))
 
 
-def test_no_run(tmp_path) -> None:
-    with pytest.raises(ConfigError, match=r"wanted the folder of a training run, found no config"):
-        load_run_config(tmp_path)
-
-
-def test_paths_and_name_of_the_recipe_may_change(config) -> None:
+def test_places_and_names_may_change(config: RunConfig) -> None:
+    paths = DataPaths(manifest="vlog", data_root=Path("elsewhere"), shards=Path("other"))
     moved = replace(
-        config, recipe_name="other", paths=replace(config.paths, data_root=Path("elsewhere"))
+        config, recipe_name="other", manifest="a.toml", places=Places.of(paths, Path("run"))
     )
     check_same_run(Path("run"), config, moved)
 
 
-def test_differences_are_named(config) -> None:
+def test_differences_are_named(config: RunConfig) -> None:
     recipe = replace(
         config.recipe, seed=9, optimiser=replace(config.recipe.optimiser, batch_size=3)
     )
-    dataset = replace(config.dataset, classes=("right", "left"))
+    changes = {
+        "recipe": recipe,
+        "dataset": replace(config.dataset, classes=("right", "left")),
+        "detector": replace(config.detector, config_name="other"),
+    }
     with pytest.raises(ConfigError) as caught:
-        check_same_run(Path("run"), config, replace(config, recipe=recipe, dataset=dataset))
+        check_same_run(Path("run"), config, replace(config, **changes))
     message = str(caught.value)
     assert "recipe.seed is 5 there, 9 asked for" in message
     assert "recipe.optimiser.batch_size is 2 there, 3 asked for" in message
     assert "dataset.classes[1] is 'down' there, 'left' asked for" in message
+    assert "detector is 'drawn sha256:0' there, 'other sha256:0' asked for" in message
     assert "give another --run" in message
+    with pytest.raises(ConfigError, match=r"exported.*another --run"):
+        check_same_run(Path("run"), replace(config, places=None), config)
 
 
 def test_digest_sees_every_field(tiny_world) -> None:
@@ -80,16 +154,59 @@ def test_digest_sees_every_field(tiny_world) -> None:
     assert len({digest, *(segments_digest(each) for each in changed)}) == 6
 
 
+def test_what_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"got no config\.json in it; `orn train`"):
+        read_config(tmp_path)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=f"^{folder}: .*no best weights.*`orn train`"):
+        opened(folder)
+
+
+class Runs:
+    """Leaves a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        return os.mkdir, (str(self._path),)
+
+
+@pytest.mark.parametrize("size", ["its own", "that of the weights"])
+def test_a_pickle_in_place_of_the_weights_is_not_run(folder: Path, size: str) -> None:
+    ran, weights = folder / "ran", folder / "model.safetensors"
+    content = pickle.dumps(Runs(ran))
+    if size != "its own":
+        content = content.ljust(weights.stat().st_size, b"\0")
+    weights.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: expected"):
+        opened(folder)
+    assert not ran.exists()
+
+
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("changes", "says"),
     [
-        ('"top1"', '"map"', "dataset: metric: expected 'top1' for task 'single-label', got 'map'"),
-        ('"single-label"', '"multi-label"', "expected 'map' for task 'multi-label', got 'top1'"),
+        pytest.param({"format": "other"}, "format", id="another file"),
+        pytest.param({"dataset__classes": ["right"]}, "names of 2 classes", id="few names"),
+        pytest.param({"dataset__metric": "map"}, "expected 'top1' for task", id="metric"),
+        pytest.param({"recipe__model__base_width": 4096}, "machine's memory", id="wide"),
+        pytest.param({"recipe__model__base_width": 64}, "does not fit", id="wider"),
+        pytest.param({"recipe__model__backbone": "resnet50"}, "does not fit", id="deep"),
+        pytest.param({"recipe__model__mask_size": 8}, "does not fit", id="shape"),
+        pytest.param({"recipe__phases__epochs": 0}, "1 phases, .*got phase 1", id="phase"),
+        pytest.param({"normalisation__mean": [0.5, 0.5, 0.5]}, "normalisation", id="colours"),
+        pytest.param({"clips__short_side": 9}, "clips: ", id="two sizes"),
     ],
 )
-def test_a_metric_of_the_other_task(config, tmp_path, old, new, message) -> None:
-    start_run(tmp_path, config, threads=1)
-    path = tmp_path / "config.toml"
-    path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(ConfigError, match=message):
-        load_run_config(tmp_path)
+def test_hostile_configurations(folder: Path, changes: dict[str, Any], says: str) -> None:
+    change(folder, **changes)
+    with pytest.raises(PipelineError, match=says) as caught:
+        opened(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_takes_memory_is_refused_before_it_is_taken(folder: Path) -> None:
+    change(folder, recipe__model__base_width=2048, recipe__model__reasoning_state=65536)
+    with pytest.raises(PipelineError, match=r"memory|does not fit"):
+        bounded(opened, folder)

@@ -2,33 +2,25 @@
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from orn.shared.config.files import load_config
 from orn.shared.errors import PipelineError
 from orn.stage2_train.runs.run_folder import (
     append_jsonl,
     dataset_of,
     newest_run,
+    note_start,
     read_jsonl,
-    start_run,
 )
 from tests.bounded import bounded
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    epochs: int = 3
-
-
-def test_folder_holds_settings_and_what_they_ran_with(tmp_path: Path) -> None:
+def test_a_folder_holds_what_it_was_started_with(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    start_run(run, Settings(epochs=5), threads=3)
-    start_run(run, Settings(epochs=2), threads=1)
-    assert load_config(run / "config.toml", Settings) == Settings(epochs=5)
+    note_start(run, threads=3)
+    note_start(run, threads=1)
     start, resumed = read_jsonl(run / "starts.jsonl")
     assert start["versions"]["numpy"]
     assert start["command"]
@@ -44,14 +36,14 @@ def test_the_newest_run_is_the_one_started_last(tmp_path: Path) -> None:
         ("other", "vlog", "2026-04-01T00:00:00+00:00", True),
         ("begun", "demo", "2026-05-01T00:00:00+00:00", False),
     ]
-    for name, dataset, start, has_checkpoint in runs:
+    for name, dataset, start, has_weights in runs:
         append_jsonl(tmp_path / name / "starts.jsonl", {"time": start})
-        (tmp_path / name / "config.toml").write_text(f'[dataset]\nname = "{dataset}"\n')
-        if has_checkpoint:
-            (tmp_path / name / "last.safetensors").touch()
+        (tmp_path / name / "config.json").write_text(json.dumps({"dataset": {"name": dataset}}))
+        if has_weights:
+            (tmp_path / name / "model.safetensors").touch()
     (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "last.safetensors").touch()
-    (tmp_path / "broken" / "config.toml").write_text("no TOML")
+    (tmp_path / "broken" / "model.safetensors").touch()
+    (tmp_path / "broken" / "config.json").write_text("no JSON")
     append_jsonl(tmp_path / "old" / "starts.jsonl", {"time": "2026-06-01T00:00:00+00:00"})
     assert newest_run("demo", among=tmp_path) == tmp_path / "old"
     assert newest_run("epic", among=tmp_path) is None
@@ -108,7 +100,7 @@ def test_lines_that_are_no_records_are_left_out(tmp_path: Path) -> None:
     assert read_jsonl(path) == [{"step": 2}]
 
 
-@pytest.mark.parametrize("text", ["[" * 9999, "dataset = 3", "", "dataset.name = [1]", "a.b.c = 1"])
+@pytest.mark.parametrize("text", ["[" * 9999, '{"dataset": 3}', "", '{"dataset": {"name": [1]}}'])
 def test_damaged_settings_are_of_no_data_set(text: str, tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text(f"{text}\n")
+    (tmp_path / "config.json").write_text(text)
     assert dataset_of(tmp_path) in (None, "[1]")
