@@ -99,7 +99,7 @@ def test_a_worker_process_that_dies(run_tiny, tmp_path, monkeypatch) -> None:
             run_tiny(tmp_path / "run", workers=1, without_validation=True)
     assert same_weights(whole, run_tiny(tmp_path / "run", without_validation=True))
     assert whole.state.best_metric is None
-    assert not (tmp_path / "whole" / "model.safetensors").exists()
+    assert (tmp_path / "whole" / "model.safetensors").exists()  # the last weights
 
 
 @pytest.mark.parametrize(
