@@ -166,7 +166,7 @@ def _inputs(
 ) -> Iterator[Path | None]:
     """What a picture of the shard is made of."""
     from orn.shared.errors import PipelineError
-    from orn.shared.manifests.files import files_of
+    from orn.shared.manifests.load import files_of
     from orn.shared.shards.index import files_of_shards
     from orn.shared.shards.plan import Plan
 
