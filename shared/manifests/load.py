@@ -46,12 +46,12 @@ _GENERATED = "demo"
 
 
 def dataset_names() -> list[str]:
-    """Names of the manifests that come with the project, sorted."""
+    """Return the names of the manifests that come with the project, sorted."""
     return sorted(path.stem for path in _shipped_folder().glob("*.toml"))
 
 
 def shipped_detectors() -> dict[str, DetectorChoice]:
-    """The detectors that come with the project by name: configuration and weights."""
+    """Return the detectors that come with the project by name: configuration and weights."""
     folder = Path(str(resources.files("orn.demo.detector")))
     return {
         path.stem: DetectorChoice(config=str(path.with_suffix(".py")), checkpoint=path)
@@ -60,7 +60,7 @@ def shipped_detectors() -> dict[str, DetectorChoice]:
 
 
 def load_manifest(name_or_file: str | Path) -> Manifest:
-    """The manifest of a name, or in a file of one's own.
+    """Return the manifest of a name, or in a file of one's own.
 
     Raises:
         UnknownDatasetError: if there is no such manifest; lists those that there are.
@@ -87,7 +87,7 @@ def load_manifest(name_or_file: str | Path) -> Manifest:
 
 
 def load_dataset(name_or_file: str | Path, data_root: Path, *, labels: bool = True) -> Dataset:
-    """A data set as it lies under a data root.
+    """Return a data set as it lies under a data root.
 
     Args:
         labels: False for work that needs only the videos: labels stay empty, and if there are no
@@ -118,7 +118,7 @@ def require_videos(dataset: Dataset, name_or_file: str | Path, data_root: Path) 
 
 
 def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Dataset:
-    """The part of a listing whose videos are there.
+    """Return the part of a listing whose videos are there.
 
     Raises:
         ManifestError: for a video whose rate is not in the table of rates.
@@ -177,7 +177,7 @@ def files_of(name_or_file: str | Path, data_root: Path) -> Iterator[Path]:
 def load_listing(
     manifest: Manifest, data_root: Path, *, labels: bool = True, partial: bool = False
 ) -> Listing:
-    """What the label tables of a data set say, whether or not the videos are there.
+    """Return what the label tables of a data set say, whether or not the videos are there.
 
     Args:
         labels: as for `load_dataset`.
@@ -215,7 +215,7 @@ def load_listing(
 
 
 def video_rates(spec: Videos, folder: Path, video_ids: Iterable[str]) -> dict[str, float | None]:
-    """Frames a second of each video; None where the video file knows.
+    """Return the frames a second of each video; None where the video file knows.
 
     Raises:
         DataRootError: if the table of rates is not there.
@@ -248,7 +248,7 @@ def _shipped_folder() -> Path:
 
 
 def _dataset_folder(manifest: Manifest, data_root: Path) -> Path:
-    """The folder of a data set, which may be a link to another disk."""
+    """Return the folder of a data set, which may be a link to another disk."""
     for folder in (data_root, data_root / manifest.root):
         if not is_folder(folder):
             found = f"no folder {shortened(str(folder.absolute()))}"

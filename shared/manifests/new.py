@@ -166,12 +166,12 @@ def make_manifest(
 
 
 def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
-    """Reads a table with the columns `video`, `label` and, where wanted, `start`, `stop`, `split`,
+    """Read a table with the columns `video`, `label` and, where wanted, `start`, `stop`, `split`,
     `id` and the one of groups.
 
     Raises:
         DataRootError: if there is no such file.
-        ManifestError: naming the column or the lines that cannot be used.
+        ManifestError: naming the columns or the rows that cannot be used.
     """
     columns = {"group": group} if group else {}
     rows = read_rows(path, "the label table", LabelledRow, _on_one_line, columns=columns)
@@ -252,7 +252,7 @@ def _split_reason(
 
 
 def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
-    """The files, by path, that are not there with this text."""
+    """Return the files, by path, that are not there with this text."""
     changed = {path: text for path, text in files.items() if not _says(path, text)}
     for path in changed:
         if is_there(path) and not fresh:
@@ -264,7 +264,7 @@ def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
 
 
 def _data_root(folder: Path, data_root: Path) -> tuple[Path, str]:
-    """The data root, and the table's folder relative to it."""
+    """Return the data root, and the table's folder relative to it."""
     absolute = data_root.absolute()
     if folder.is_relative_to(absolute):
         return data_root, folder.relative_to(absolute).as_posix()
@@ -274,7 +274,7 @@ def _data_root(folder: Path, data_root: Path) -> tuple[Path, str]:
 def _videos(
     table: Path, pattern: str | None, *, rate: float | None, found: TableGuess
 ) -> tuple[str, Form]:
-    """Where the videos lie and what form they have."""
+    """Return where the videos lie and what form they have."""
     folder = table.absolute().parent
     if pattern is None:
         guess = guess_videos(folder, found.video_ids)
@@ -340,6 +340,6 @@ def _clean_name(text: str) -> str:
 
 
 def _says(path: Path, text: str) -> bool:
-    """Whether a file with this text is there."""
+    """Return whether a file with this text is there."""
     data = text.encode()
     return not not_a_file(path) and path.stat().st_size == len(data) and path.read_bytes() == data

@@ -164,12 +164,17 @@ def test_lists_of_nouns_that_are_refused(tmp_path: Path, cell: str) -> None:
         read(tmp_path, row(all_nouns=cell), target="noun", task="multi-label")
 
 
-def test_several_nouns_are_asked_of_nouns_alone(tmp_path: Path) -> None:
-    text = load_manifest("epic").source.read_text()
-    path = tmp_path / "epic.toml"
+def of_lists(tmp_path: Path, name: str) -> Path:
+    """The manifest, with all nouns of a segment."""
+    path = tmp_path / "several.toml"
+    text = load_manifest(name).source.read_text()
     path.write_text(text.replace('"single-label"', '"multi-label"').replace('"top1"', '"map"'))
+    return path
+
+
+def test_several_nouns_are_asked_of_nouns_alone(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"labels\.target = 'noun'.*got 'verb'"):
-        load_manifest(path)
+        load_manifest(of_lists(tmp_path, "epic"))
 
 
 def test_classes_out_of_order(tmp_path: Path) -> None:
@@ -248,14 +253,6 @@ def test_tail_and_unseen_are_those_of_the_lists(tmp_path: Path) -> None:
         (tmp_path / "tv.csv").write_text(f"verb\n{cell}\n")
         with pytest.raises(ManifestError, match=r"tv\.csv, row 2: column 'verb': "):
             tail("verb")
-
-
-def of_lists(tmp_path: Path, name: str) -> Path:
-    """The manifest, with all nouns of a segment."""
-    path = tmp_path / "several.toml"
-    text = load_manifest(name).source.read_text()
-    path.write_text(text.replace('"single-label"', '"multi-label"').replace('"top1"', '"map"'))
-    return path
 
 
 @pytest.mark.real_data
