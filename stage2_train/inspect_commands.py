@@ -129,7 +129,7 @@ def _inputs(
     """What a picture of the shard is made of."""
     from orn.shared.errors import PipelineError
     from orn.shared.jobs.plan import Plan
-    from orn.shared.manifests.files import files_of
+    from orn.shared.manifests.load import files_of
     from orn.shared.shards.index import files_of_shards
 
     yield from (shard, clips, *files_of_shards(shard.parent))

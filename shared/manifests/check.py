@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,12 @@ from orn.shared.video.read import probe
 
 _MOST_SHOWN = 8
 """Names that the text shows of a long list; JSON has all."""
+_FACTS = (
+    *("dataset", "form", "task", "metric", "root", "segments", "left_out", "videos", "missing"),
+    *("ignoring_case", "unreadable", "classes", "classes_present", "classes_never"),
+    *("classes_not_in_train", "unsure_labels"),
+)
+"""What the text shows beside its tables."""
 
 
 def check_dataset(
@@ -44,7 +50,10 @@ def check_dataset(
     listed = Counter(segment.split for segment in listing.segments)
     present = Counter(segment.split for segment in dataset.segments)
     counts = _class_counts(listing)
-    known = {} if listing.absent else counts
+    is_known = bool(counts) and not listing.absent
+    used = {name: each for name, each in counts.items() if any(each.values())}
+    never = [name for name in counts if name not in used]
+    unseen = [name for name, each in used.items() if not each["train"]]
     return {
         "dataset": dataset.name,
         "root": str(dataset.root),
@@ -57,11 +66,9 @@ def check_dataset(
         "splits": {split: {"listed": listed[split], "present": present[split]} for split in SPLITS},
         "videos": {"listed": len(listing.video_ids), "present": len(dataset.videos)},
         "classes": len(listing.classes),
-        "classes_present": sum(any(each.values()) for each in counts.values()),
-        "classes_never": [name for name, each in known.items() if not any(each.values())],
-        "classes_not_in_train": [
-            name for name, each in known.items() if any(each.values()) and not each["train"]
-        ],
+        "classes_present": len(used) if counts else None,
+        "classes_never": never if is_known else None,
+        "classes_not_in_train": unseen if is_known else None,
         "unsure_labels": sum(len(segment.unsure) for segment in listing.segments),
         "left_out": dict(listing.left_out),
         "absent_tables": list(listing.absent),
@@ -82,7 +89,7 @@ def exit_code(report: Mapping[str, Any]) -> int:
 
 
 def report_text(report: Mapping[str, Any]) -> str:
-    """The report for a person."""
+    """Return the report for a person."""
     splits = [
         (split, f"{each['listed']:,}", f"{each['present']:,}")
         for split, each in report["splits"].items()
@@ -93,7 +100,7 @@ def report_text(report: Mapping[str, Any]) -> str:
     ]
     return "\n\n".join(
         [
-            facts(_facts(report)),
+            facts([(key.replace("_", " "), _shown(report[key])) for key in _FACTS]),
             columns([("split", "segments", "there"), *splits]),
             *([columns([("class", *SPLITS), *classes])] if classes else []),
             *(f"warning: {warning}" for warning in report["warnings"]),
@@ -102,26 +109,20 @@ def report_text(report: Mapping[str, Any]) -> str:
     )
 
 
-def _facts(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    left_out, videos = report["left_out"], report["videos"]
-    reasons = [f"{count:,} {reason}" for reason, count in left_out.items()]
-    is_counted = bool(report["class_counts"])
-    occur = f"{report['classes_present']:,} occur" if is_counted else "not counted"
-    is_known = is_counted and not report["absent_tables"]
-    return [
-        ("data set", "{dataset} ({form}, {task}, {metric})".format(**report)),
-        ("folder", report["root"]),
-        ("segments", f"{report['segments']:,}"),
-        ("left out", _shortened(reasons, total=sum(left_out.values()))),
-        ("videos", f"{videos['listed']:,} listed, {videos['present']:,} there"),
-        ("missing", _shortened(report["missing"])),
-        ("only ignoring case", _shortened(report["ignoring_case"])),
-        ("unreadable", _shortened(report["unreadable"])),
-        ("classes", f"{report['classes']:,}, {occur}"),
-        ("never occur", _shortened(report["classes_never"]) if is_known else "not known"),
-        ("not in train", _shortened(report["classes_not_in_train"]) if is_known else "not known"),
-        ("unsure labels", f"{report['unsure_labels']:,}"),
-    ]
+def _shown(value: Any) -> str:
+    """Return a value on one line: of many names how many, and the first few."""
+    match value:
+        case None:
+            return "not known"
+        case int():
+            return f"{value:,}"
+        case str():
+            return printable(value)
+        case dict() if value and all(isinstance(each, int) for each in value.values()):
+            return ", ".join(f"{count:,} {printable(name)}" for name, count in value.items())
+    first = [printable(name) for name in itertools.islice(value, _MOST_SHOWN)]
+    more = ["..."] if len(value) > _MOST_SHOWN else []
+    return f"{len(value):,}" + (f": {', '.join(first + more)}" if first else "")
 
 
 def _warnings(
@@ -165,12 +166,3 @@ def _unreadable(dataset: Dataset) -> dict[str, str]:
                 reasons[video.id] = str(err)
             bar.advance()
     return reasons
-
-
-def _shortened(names: Collection[str], *, total: int | None = None) -> str:
-    """The number of names (or `total`), and the first few."""
-    if not names:
-        return "0"
-    shown = ", ".join(printable(name) for name in itertools.islice(names, _MOST_SHOWN))
-    count = len(names) if total is None else total
-    return f"{count:,}: {shown}" + (", ..." if len(names) > _MOST_SHOWN else "")

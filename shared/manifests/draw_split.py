@@ -14,10 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.records import SPLITS, Split
-from orn.shared.manifests.table import LABEL_SEPARATOR
+from orn.shared.manifests.table import LABEL_SEPARATOR, LabelledRow
 from orn.shared.manifests.text_files import read_rows
 from orn.shared.text_table import printable
 
@@ -56,6 +59,10 @@ class Group:
         self.classes.update(other.classes)
 
 
+class _GroupedRow(LabelledRow):
+    group: Annotated[str, Field(min_length=1)]
+
+
 def parse_shares(text: str) -> Shares:
     """Return the share of each split, from a text such as "80/10/10" or "80/20".
 
@@ -89,17 +96,17 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, Split]:
     groups: dict[str, Group] = {}
     group_of: dict[str, str] = {}
     column = request.group or "video"
-    for row in read_rows(table, "the label table", columns=("video", "label", column)):
-        video, name = row["video"], row[column]
-        if not name:
-            row.refuse(f"expected a {column}, got nothing; fill the cell in")
-        if group_of.setdefault(video, name) != name:
-            row.refuse(
-                f"expected one {column} for all rows of video {video!r}, got {group_of[video]!r} "
-                f"and {name!r}; give all the same"
+
+    def add(row: _GroupedRow) -> None:
+        if group_of.setdefault(row.video, row.group) != row.group:
+            raise ValueError(
+                f"expected one {column} for all rows of video {row.video!r}, got "
+                f"{group_of[row.video]!r} and {row.group!r}; give all the same"
             )
-        classes = {part.strip() for part in row["label"].split(LABEL_SEPARATOR)}
-        groups.setdefault(name, Group()).add(Group(rows=1, classes=Counter(classes)))
+        classes = Counter({part.strip() for part in row.label.split(LABEL_SEPARATOR)})
+        groups.setdefault(row.group, Group()).add(Group(rows=1, classes=classes))
+
+    read_rows(table, "the label table", _GroupedRow, add, columns={"group": column})
     if len(groups) < len(shares):
         raise ConfigError(
             f"{table}: expected at least {len(shares)} values of {column!r} for {len(shares)} "

@@ -5,229 +5,260 @@ both, an action. The classes of actions are the pairs that the tables hold, in t
 then noun, and are known only when all rows are read.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, Json, conlist, create_model
 
 from orn.shared.data_files import not_a_file
-from orn.shared.manifests.epic_subsets import many_shot, tail, unseen
+from orn.shared.errors import ManifestError
 from orn.shared.manifests.records import Listing, Segment, Split, Subset, Task
-from orn.shared.manifests.schema import Epic100Labels, EpicLabels, EpicTarget, PersonSplit
-from orn.shared.manifests.text_files import Row, read_rows, split_tables
+from orn.shared.manifests.schema import Epic100Labels, EpicLabels, PersonSplit
+from orn.shared.manifests.text_files import (
+    Name,
+    VideoId,
+    add_once,
+    read_column,
+    read_rows,
+    split_tables,
+)
 
-_TIME = re.compile(r"(\d{1,5}):([0-5]\d):([0-5]\d(?:\.\d+)?)", re.ASCII)
-_LIST = re.compile(r"\[ *[0-9]{1,9} *(, *[0-9]{1,9} *)*,? *\]")
-_LONGEST_LIST = 1000
-"""Characters of a list in a cell; the longest published one has 25."""
-_PERSON = re.compile(r"P(\d{1,6})", re.ASCII)
-_COLUMNS_55 = {"verb": ("verb_id", "class_key"), "noun": ("noun_id", "class_key")}
-_COLUMNS_100 = {"verb": ("id", "key"), "noun": ("id", "key")}
-"""Of the tables of classes: the column with their numbers, from 0, and the one with their names."""
+MANY_SHOT = 100
+"""Segments; a class with more has many shots."""
+_PERSON = r"^P[0-9]{1,6}$"
+_Label = tuple[int, ...]
+"""The numbers of a verb, a noun, or a verb and a noun."""
+
+
+def _seconds(time: timedelta) -> float:
+    minutes, rest = divmod(time, timedelta(minutes=1))
+    return 60 * minutes + rest.total_seconds()
+
+
+class _Row(BaseModel):
+    """A row of an action table; columns of labels are added to it."""
+
+    id: Name
+    participant_id: Annotated[str, Field(pattern=_PERSON)]
+    video_id: VideoId
+    start_timestamp: Annotated[timedelta, Field(ge=timedelta())]
+    stop_timestamp: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Vocabulary:
+    """The numbered verbs and nouns that labels are made of."""
+
+    names: Mapping[str, tuple[str, ...]]
+    """Of "verb", of "noun" or of both, by number."""
+    several: bool
+    """Whether a segment has all its nouns as labels, not the first alone."""
+
+    @property
+    def is_action(self) -> bool:
+        """Whether a label is a pair."""
+        return len(self.names) > 1
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of the tables that hold the label, with their types."""
+        if self.several:
+            json: Any = Json
+            numbers = conlist(_number(self.names["noun"]), min_length=1)
+            return {"all_noun_classes": (json[numbers], ...)}
+        return {f"{kind}_class": (_number(names), ...) for kind, names in self.names.items()}
+
+    def label(self, row: Any) -> _Label:
+        """Return the numbers of a row's verb and noun, or of all its nouns."""
+        if self.several:
+            return tuple(sorted(set(row.all_noun_classes)))
+        return tuple(getattr(row, f"{kind}_class") for kind in self.names)
+
+    def name(self, label: _Label) -> str:
+        """Return the name of a class."""
+        return " ".join(self.names[kind][number] for kind, number in self.parts(label))
+
+    def parts(self, label: _Label) -> Iterable[tuple[str, int]]:
+        """Return the verb or the noun, or both, of a class."""
+        return zip(self.names, label, strict=True)
+
+
+def _number(names: Sequence[str]) -> Any:
+    """Return the type of a number of a class."""
+    return Annotated[int, Field(ge=0, lt=len(names))]
 
 
 def read(
     spec: EpicLabels, split: PersonSplit, folder: Path, *, task: Task, labels: bool
 ) -> Listing:
-    """What the action table of EPIC Kitchens 55 says; a segment's id is its `uid`.
+    """Return what the action table of EPIC Kitchens 55 lists; a segment's id is its `uid`.
 
     Rows of the table of invalid labels, which the publishers set aside since their verb belongs to
     no class, are left out, and counted if that table is there.
 
     Raises:
         DataRootError: naming the table that is not there.
-        ManifestError: naming the lines that cannot be used and why.
+        ManifestError: naming the rows that cannot be used and why.
     """
-    vocabulary = _vocabulary(spec, folder, task, _COLUMNS_55) if labels else None
-
-    def subsets(labels: Sequence[int], known: EpicVocabulary) -> tuple[Subset, ...]:
-        return (many_shot(labels, target=spec.target, num_nouns=len(known.nouns)),)
-
-    listing = _read_tables([(folder / spec.table, split)], "uid", vocabulary, subsets)
+    words = _vocabulary(spec, folder, task, ("{}_id", "class_key")) if labels else None
+    tables = [(folder / spec.table, split)]
+    listing, used = _read_tables(tables, "uid", words)
+    if words and not words.several:
+        listing = replace(listing, subsets=(_many_shot(listing, used, words),))
     invalid = folder / spec.invalid
     if not_a_file(invalid):
         return listing
-    count = sum(1 for _ in read_rows(invalid, "EPIC's invalid labels", columns=("uid",)))
+    count = len(read_column(invalid, "EPIC's invalid labels", "uid"))
     return replace(listing, left_out={f"without a verb class, in {invalid.name}": count})
 
 
 def read_100(
     spec: Epic100Labels, folder: Path, *, task: Task, labels: bool, partial: bool = False
 ) -> Listing:
-    """What the action tables of EPIC Kitchens 100 say; a segment's id is its `narration_id`.
+    """Return what the action tables of EPIC Kitchens 100 list; a segment's id is its
+    `narration_id`.
 
     Raises:
         As `read`.
     """
-    vocabulary = _vocabulary(spec, folder, task, _COLUMNS_100) if labels else None
+    words = _vocabulary(spec, folder, task, ("id", "key")) if labels else None
     paths, absent = split_tables(spec, folder, partial=partial)
     tables = [(path, split) for split, path in paths.items()]
-
-    def subsets(labels: Iterable[int], known: EpicVocabulary) -> tuple[Subset, ...]:
-        numbers = {"num_verbs": len(known.verbs), "num_nouns": len(known.nouns)}
-        return (unseen(spec, folder), tail(spec, folder, **numbers, labels=labels))
-
-    return replace(_read_tables(tables, "narration_id", vocabulary, subsets), absent=absent)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpicVocabulary:
-    """The numbered verbs and nouns, and which of them make the label."""
-
-    target: EpicTarget
-    """What the label is."""
-    several: bool
-    """Whether a segment has all its nouns as labels, not the first alone."""
-    verbs: tuple[str, ...]
-    """Names by number; empty if the target needs none."""
-    nouns: tuple[str, ...]
-    """Names by number; empty if the target needs none."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns of the tables that hold the label."""
-        if self.target == "verb":
-            return ("verb_class",)
-        noun = "all_noun_classes" if self.several else "noun_class"
-        return (noun,) if self.target == "noun" else ("verb_class", noun)
-
-    def name(self, label: int) -> str:
-        """The class of a number of `labels`."""
-        if self.target == "action":
-            verb, noun = divmod(label, len(self.nouns))
-            return f"{self.verbs[verb]} {self.nouns[noun]}"
-        return (self.verbs or self.nouns)[label]
-
-    def labels(self, row: Row) -> tuple[int, ...]:
-        """Numbers of verbs or nouns, or one number of a pair; refuses one that is too large."""
-        if self.several:
-            return _numbers(row, "all_noun_classes", len(self.nouns))
-        if self.target != "action":
-            return row.class_number(f"{self.target}_class", len(self.verbs or self.nouns))
-        verb = row.class_number("verb_class", len(self.verbs))
-        noun = row.class_number("noun_class", len(self.nouns))
-        return (verb[0] * len(self.nouns) + noun[0],) if verb and noun else ()
+    listing, used = _read_tables(tables, "narration_id", words)
+    if words and not words.several:
+        subsets = (_unseen(spec, folder), _tail(spec, folder, used, words))
+        listing = replace(listing, subsets=subsets)
+    return replace(listing, absent=absent)
 
 
 def _vocabulary(
-    spec: EpicLabels | Epic100Labels,
-    folder: Path,
-    task: Task,
-    columns: Mapping[str, tuple[str, str]],
-) -> EpicVocabulary:
-    """Reads the tables of classes that the target needs."""
-
-    def names(kind: str, table: str) -> tuple[str, ...]:
-        number, name = columns[kind]
-        found: list[str] = []
-        for row in read_rows(folder / table, f"EPIC's {kind} classes", columns=(number, name)):
-            if row[number] != str(len(found)):
-                row.refuse(f"wanted {number} {len(found)}, found {row[number]!r}")
-            row.problems.check_name(row.line, name, row[name])
-            found.append(row[name])
-        return tuple(found)
-
-    return EpicVocabulary(
-        target=spec.target,
-        several=task == "multi-label",
-        verbs=() if spec.target == "noun" else names("verb", spec.verbs),
-        nouns=() if spec.target == "verb" else names("noun", spec.nouns),
-    )
+    spec: EpicLabels | Epic100Labels, folder: Path, task: Task, columns: tuple[str, str]
+) -> _Vocabulary:
+    """Read the tables of classes that the target needs."""
+    tables = {"verb": folder / spec.verbs, "noun": folder / spec.nouns}
+    names = {}
+    for kind in tables if spec.target == "action" else (spec.target,):
+        path, what = tables[kind], f"EPIC's {kind} classes"
+        number, name = (column.format(kind) for column in columns)
+        names[kind] = tuple(read_column(path, what, name, Name))
+        if read_column(path, what, number, int) != list(range(len(names[kind]))):
+            raise ManifestError(
+                f"{path}, column {number!r}: expected 0 to {len(names[kind]) - 1} in this order, "
+                "got others; get the table again"
+            )
+    return _Vocabulary(names=names, several=task == "multi-label")
 
 
 def _read_tables(
-    tables: Sequence[tuple[Path, PersonSplit | Split]],
-    id_column: str,
-    vocabulary: EpicVocabulary | None,
-    subsets_of: Callable[[Sequence[int], EpicVocabulary], tuple[Subset, ...]],
-) -> Listing:
-    """What action tables say, one after another.
+    tables: Sequence[tuple[Path, PersonSplit | Split]], id_column: str, words: _Vocabulary | None
+) -> tuple[Listing, list[_Label]]:
+    """Return what action tables list, one after another, and the verb and noun of each class.
 
     Args:
         tables: each with how its persons are split, or with the split of all its rows.
-        vocabulary: what the labels are; None for no labels.
-        subsets_of: what is measured by itself, from the labels of all segments, where each has one.
+        id_column: the column with the id of a segment.
+        words: what the labels are made of; None for no labels.
     """
     by_id: dict[str, Segment] = {}
     for path, split in tables:
-        _read_table(path, split, id_column, None if split == "test" else vocabulary, by_id)
+        _read_table(path, split, id_column, None if split == "test" else words, by_id)
     segments = tuple(by_id.values())
-    classes = (vocabulary.verbs or vocabulary.nouns) if vocabulary else ()
-    subsets: tuple[Subset, ...] = ()
-    if vocabulary and not vocabulary.several:
-        labels = [label for segment in segments for label in segment.labels]
-        subsets = subsets_of(labels, vocabulary)
-    if vocabulary and vocabulary.target == "action":
-        used = sorted(set(labels))
-        new = {label: index for index, label in enumerate(used)}
-        subsets = tuple(
-            replace(each, classes=tuple(new[label] for label in each.classes)) for each in subsets
-        )
-        classes = tuple(vocabulary.name(label) for label in used)
-        segments = tuple(
-            replace(segment, labels=tuple(new[label] for label in segment.labels))
-            for segment in segments
-        )
     video_ids = tuple(dict.fromkeys(segment.video_id for segment in segments))
-    return Listing(classes=classes, video_ids=video_ids, segments=segments, subsets=subsets)
+    if words is None:
+        return Listing(classes=(), video_ids=video_ids, segments=segments), []
+    if words.is_action:
+        used = sorted({segment.labels for segment in segments if segment.labels})
+        index = {label: place for place, label in enumerate(used)}
+        segments = tuple(
+            replace(each, labels=(index[each.labels],)) if each.labels else each
+            for each in segments
+        )
+    else:
+        used = [(number,) for names in words.names.values() for number in range(len(names))]
+    classes = tuple(map(words.name, used))
+    return Listing(classes=classes, video_ids=video_ids, segments=segments), used
 
 
 def _read_table(
     path: Path,
     split: PersonSplit | Split,
     id_column: str,
-    vocabulary: EpicVocabulary | None,
+    words: _Vocabulary | None,
     segments: dict[str, Segment],
 ) -> None:
-    """Adds the rows of a table to `segments`, by their ids."""
-    columns = (id_column, "participant_id", "video_id", "start_timestamp", "stop_timestamp")
-    label_columns = vocabulary.columns if vocabulary else ()
-    for row in read_rows(path, "EPIC's action table", columns=(*columns, *label_columns)):
-        if not row.check_id("video_id"):
-            continue
-        segment_id = row[id_column]
-        if segment_id in segments:
-            row.refuse(f"{id_column} {segment_id[:80]} is listed before")
-        start, stop = _seconds(row, "start_timestamp"), _seconds(row, "stop_timestamp")
-        row.problems.check_name(row.line, id_column, segment_id)
+    """Add the rows of a table to `segments`, by their ids, with the numbers of verb and noun."""
+
+    def add(row: _Row) -> None:
+        start, stop = _seconds(row.start_timestamp), _seconds(row.stop_timestamp)
         if stop <= start:
-            row.refuse(f"wanted stop after start, found {start} s and {stop} s")
-        segments[segment_id] = Segment(
-            id=segment_id,
-            video_id=row["video_id"],
-            split=_split(row, split),
-            labels=vocabulary.labels(row) if vocabulary else (),
+            raise ValueError(f"expected stop after start, got {start} s and {stop} s")
+        segment = Segment(
+            id=row.id,
+            video_id=row.video_id,
+            split=_split(row.participant_id, split),
+            labels=words.label(row) if words else (),
             start_seconds=start,
             stop_seconds=stop,
-            participant=row["participant_id"],
+            participant=row.participant_id,
         )
+        add_once(segments, row.id, segment)
+
+    model = create_model("_LabelledRow", __base__=_Row, **(words.columns() if words else {}))
+    read_rows(path, "EPIC's action table", model, add, columns={"id": id_column})
 
 
-def _seconds(row: Row, column: str) -> float:
-    match = _TIME.fullmatch(row[column])
-    if match is None:
-        row.refuse(f"wanted {column} as hours:minutes:seconds, found {row[column]!r}")
-        return 0.0
-    hours, minutes, seconds = match.groups()
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-
-
-def _split(row: Row, split: PersonSplit | Split) -> Split:
+def _split(participant: str, split: PersonSplit | Split) -> Split:
     if not isinstance(split, PersonSplit):
         return split
-    match = _PERSON.fullmatch(row["participant_id"])
-    if match is None:
-        row.refuse(f"wanted a participant_id such as P01, found {row['participant_id']!r}")
-        return "train"
-    return "train" if int(match[1]) <= split.last_train_person else "validation"
+    return "train" if int(participant[1:]) <= split.last_train_person else "validation"
 
 
-def _numbers(row: Row, column: str, end: int) -> tuple[int, ...]:
-    """The numbers of a cell such as "[8, 113]", a list as Python writes it."""
-    cell = row[column]
-    is_list = len(cell) <= _LONGEST_LIST and _LIST.fullmatch(cell)
-    values = {int(each) for each in re.findall("[0-9]+", cell)} if is_list else set()
-    if not values or max(values) >= end:
-        row.refuse(f"wanted {column} as a list of numbers from 0 to {end - 1}, found {cell!r:.80}")
-        return ()
-    return tuple(sorted(values))
+def _many_shot(listing: Listing, used: Sequence[_Label], words: _Vocabulary) -> Subset:
+    """Return the many-shot classes of EPIC Kitchens 55.
+
+    "A verb class is considered many shot if it appears more than 100 times in training", a noun
+    likewise. An action is one "if both the verb class and noun class are many shot and the action
+    class appears in training at least once" (README of epic-kitchens-55-annotations). "Training"
+    is the whole published table, so persons that the manifest validates on count, too; the
+    classes are then those of EPIC_many_shot_verbs.csv, _nouns.csv and _actions.csv.
+    """
+    times = Counter(part for each in listing.segments for part in words.parts(used[each.labels[0]]))
+    chosen = [
+        place
+        for place, label in enumerate(used)
+        if all(times[part] > MANY_SHOT for part in words.parts(label))
+    ]
+    return Subset(name="many_shot", classes=tuple(chosen))
+
+
+def _tail(spec: Epic100Labels, folder: Path, used: Sequence[_Label], words: _Vocabulary) -> Subset:
+    """Return the tail classes of EPIC Kitchens 100, as its lists have them.
+
+    They are "the set of smallest classes (i.e. those with fewest instances) that account for 20% of
+    the total number of instances in the training set" (README of epic-kitchens-100-annotations,
+    EPIC_100_tail_verbs.csv and EPIC_100_tail_nouns.csv). A tail action has a tail verb or a tail
+    noun (`compute_metrics` of epic-kitchens/C1-Action-Recognition).
+    """
+    lists = {"verb": spec.tail_verbs, "noun": spec.tail_nouns}
+    rarest: set[tuple[str, int]] = set()
+    for kind, names in words.names.items():
+        path = folder / lists[kind]
+        if not_a_file(path):
+            return Subset(name="tail", absent=path)
+        numbers = read_column(path, f"EPIC's tail {kind}s", kind, _number(names))
+        rarest |= {(kind, each) for each in numbers}
+    chosen = [place for place, label in enumerate(used) if rarest.intersection(words.parts(label))]
+    return Subset(name="tail", classes=tuple(chosen))
+
+
+def _unseen(spec: Epic100Labels, folder: Path) -> Subset:
+    """Return the unseen participants of EPIC Kitchens 100's validation: "participant IDs who are
+    unseen during training" (README of epic-kitchens-100-annotations)."""
+    path = folder / spec.unseen
+    if not_a_file(path):
+        return Subset(name="unseen", absent=path)
+    people = read_column(path, "EPIC's unseen participants", "participant_id")
+    return Subset(name="unseen", participants=tuple(people))

@@ -6,6 +6,7 @@ the plan for the next start of the job.
 
 import json
 import logging
+import math
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -33,32 +34,34 @@ HEADERS_NAME = ".headers.json"
 UNREADABLE = FrameEstimate(frames=0, rate=25.0)
 """Of a video that cannot be opened or is gone: its unit will find out and record it."""
 
-_MANY = 2000
-"""Videos from which on several processes are worth their start, and remembering is worth a file."""
+MANY_VIDEOS = 2000
+"""From which on several processes are worth their start, and remembering is worth a file."""
 _MOST_BYTES = 2**28
 _SLACK_SECONDS = 10.0
 _AT_ONCE = 250
 """Videos that a process is given at a time."""
 
 
-def read_headers(videos: Sequence[Video], folder: Path | None = None) -> dict[str, FrameEstimate]:
-    """Length of each video, in their order; 0 frames where it cannot be told.
+def read_headers(
+    videos: Sequence[Video], folder: Path | None = None, *, many: int = MANY_VIDEOS
+) -> dict[str, FrameEstimate]:
+    """Return the length of each video, in their order; 0 frames where it cannot be told.
 
     What is remembered in `folder`, where the shards go, is not read again.
     """
+    is_large = len(videos) >= many
     found: dict[str, FrameEstimate] = {}
-    is_large = len(videos) >= _MANY
     if is_large and folder and (remembered := _remembered(folder)):
-        states = in_threads(_state, [video.path for video in videos])
-        for video, state in zip(videos, states, strict=True):
+        for video, state in zip(videos, in_threads(_state, videos), strict=True):
             match remembered.get(video.id):
                 case (frames, rate, *known) if tuple(known) == state:
                     found[video.id] = FrameEstimate(frames=frames, rate=rate)
     left = [video for video in videos if video.id not in found]
-    parts = [left[start : start + _AT_ONCE] for start in range(0, len(left), _AT_ONCE)]
+    workers = usable_cores() if is_large else 1
+    size = min(_AT_ONCE, math.ceil(len(left) / workers)) or 1
+    parts = [left[start : start + size] for start in range(0, len(left), size)]
     if parts:
         lost = PipelineError("a process that looked at headers ended abruptly; start again")
-        workers = usable_cores() if is_large else 1
         with progress("look at headers", total=len(left), unit="videos") as bar:
             for part, estimates in in_workers(_look, parts, workers=workers, lost=lost):
                 found |= zip((video.id for video in part), estimates, strict=True)
@@ -67,21 +70,23 @@ def read_headers(videos: Sequence[Video], folder: Path | None = None) -> dict[st
 
 
 def remember_headers(
-    videos: Sequence[Video], estimates: Mapping[str, FrameEstimate], folder: Path
+    videos: Sequence[Video],
+    estimates: Mapping[str, FrameEstimate],
+    folder: Path,
+    *,
+    many: int = MANY_VIDEOS,
 ) -> None:
-    """Writes down what the headers of many videos say, with the state of each file.
+    """Write down what the headers of many videos say, with the state of each file.
 
     Raises:
         PipelineError: if the disk refuses.
     """
-    if len(estimates) < _MANY:
+    if len(estimates) < many:
         return
-    videos = [video for video in videos if video.id in estimates]
-    states = in_threads(_state, [video.path for video in videos])
     entries = {
         video.id: (each.frames, each.rate, *state)
-        for video, state in zip(videos, states, strict=True)
-        if (each := estimates[video.id]).frames and state
+        for video, state in zip(videos, in_threads(_state, videos), strict=True)
+        if (each := estimates.get(video.id, UNREADABLE)).frames and state
     }
     remembered = _remembered(folder)
     if not entries.items() <= remembered.items():
@@ -113,22 +118,21 @@ def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, Fram
 
 
 def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
-    told_or_file = in_threads(_told, videos)
-    return [_estimate(each) if isinstance(each, Path) else each for each in told_or_file]
+    """Return the lengths of some videos: those that need no FFmpeg by threads, others in turn."""
+    estimates = []
+    for each in in_threads(_told, videos):
+        try:
+            estimates.append(estimate_file(each) if isinstance(each, Path) else each)
+        except VideoDecodeError as err:
+            estimates.append(replace(UNREADABLE, problem=str(err)))
+    return estimates
 
 
 def _told(video: Video) -> FrameEstimate | Path:
-    """What can be told without FFmpeg, else the file that it has to open."""
+    """Return what can be told without FFmpeg, else the file that it has to open."""
     try:
         source = source_of(video)
         return told(source, rate=video.rate) or source
-    except VideoDecodeError as err:
-        return replace(UNREADABLE, problem=str(err))
-
-
-def _estimate(file: Path) -> FrameEstimate:
-    try:
-        return estimate_file(file)
     except VideoDecodeError as err:
         return replace(UNREADABLE, problem=str(err))
 
@@ -148,10 +152,10 @@ def _remembered(folder: Path) -> dict[str, _Remembered]:
         return {}
 
 
-def _state(path: Path) -> Stamp | None:
+def _state(video: Video) -> Stamp | None:
     """What a file is known by; None of a folder, whose pictures may change without it."""
     try:
-        status = path.stat()
+        status = video.path.stat()
     except OSError:
         return None
     return None if stat.S_ISDIR(status.st_mode) else stamp_of(status)

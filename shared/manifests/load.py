@@ -2,26 +2,29 @@
 
 import fnmatch
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
 from orn.shared.config.files import load_config
 from orn.shared.data_files import is_folder, is_there, not_a_file
-from orn.shared.errors import ManifestError, UnknownDatasetError
+from orn.shared.errors import (
+    DataRootError,
+    ManifestError,
+    PipelineError,
+    UnknownDatasetError,
+)
 from orn.shared.manifests import epic, something, table, vlog
-from orn.shared.manifests.absent import absent
-from orn.shared.manifests.find import find_ids, find_videos, named_folders
 from orn.shared.manifests.records import Dataset, DetectorChoice, Listing, Video
 from orn.shared.manifests.schema import (
-    LARGEST_RATE,
-    LEAST_RATE,
     ColumnSplit,
     Epic100Labels,
     EpicLabels,
     Manifest,
     NumberSplit,
     PersonSplit,
+    Rate,
     RateTable,
     SomethingLabels,
     SomethingV1Labels,
@@ -29,7 +32,8 @@ from orn.shared.manifests.schema import (
     Videos,
     VlogLabels,
 )
-from orn.shared.manifests.text_files import read_rows
+from orn.shared.manifests.source import find_ids, find_videos, named_folders
+from orn.shared.manifests.text_files import read_column
 from orn.shared.nearest import nearest_first
 from orn.shared.text_table import counted, shortened
 
@@ -37,15 +41,17 @@ logger = logging.getLogger(__name__)
 
 _NAMED = 3
 """Videos that a message names."""
+_GENERATED = "demo"
+"""First part of the names of data sets that are drawn, not downloaded."""
 
 
 def dataset_names() -> list[str]:
-    """Names of the manifests that come with the project, sorted."""
+    """Return the names of the manifests that come with the project, sorted."""
     return sorted(path.stem for path in _shipped_folder().glob("*.toml"))
 
 
 def shipped_detectors() -> dict[str, DetectorChoice]:
-    """The detectors that come with the project by name: configuration and weights."""
+    """Return the detectors that come with the project by name: configuration and weights."""
     folder = Path(str(resources.files("orn.demo.detector")))
     return {
         path.stem: DetectorChoice(config=str(path.with_suffix(".py")), checkpoint=path)
@@ -54,7 +60,7 @@ def shipped_detectors() -> dict[str, DetectorChoice]:
 
 
 def load_manifest(name_or_file: str | Path) -> Manifest:
-    """The manifest of a name, or in a file of one's own.
+    """Return the manifest of a name, or in a file of one's own.
 
     Raises:
         UnknownDatasetError: if there is no such manifest; lists those that there are.
@@ -81,7 +87,7 @@ def load_manifest(name_or_file: str | Path) -> Manifest:
 
 
 def load_dataset(name_or_file: str | Path, data_root: Path, *, labels: bool = True) -> Dataset:
-    """A data set as it lies under a data root.
+    """Return a data set as it lies under a data root.
 
     Args:
         labels: False for work that needs only the videos: labels stay empty, and if there are no
@@ -108,11 +114,11 @@ def require_videos(dataset: Dataset, name_or_file: str | Path, data_root: Path) 
     num_listed, examples = len(dataset.missing), ", ".join(dataset.missing[:_NAMED])
     more = ", ..." if num_listed > _NAMED else ""
     found = f"none of {num_listed} listed videos ({examples}{more})" if num_listed else "no videos"
-    raise absent(manifest, data_root, found, is_shipped=_is_shipped(manifest))
+    raise _absent(manifest, data_root, found)
 
 
 def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Dataset:
-    """The part of a listing whose videos are there.
+    """Return the part of a listing whose videos are there.
 
     Raises:
         ManifestError: for a video whose rate is not in the table of rates.
@@ -137,7 +143,7 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
         classes=listing.classes,
         flipped_classes=manifest.flipped_classes,
         videos=tuple(
-            Video(id=video_id, path=video.path, rate=rates[video_id], inside=inside[video.path])
+            Video(id=video_id, path=video.path, rate=rates[video_id], inside=inside)
             for video_id, video in found.items()
         ),
         segments=tuple(part for part in listing.segments if part.video_id in found),
@@ -154,10 +160,24 @@ def own_file(manifest: Manifest) -> Path | None:
     return None if is_shipped else manifest.source
 
 
+def files_of(name_or_file: str | Path, data_root: Path) -> Iterator[Path]:
+    """Yield the manifest, its tables, and the files or folders of its videos, as far as they can be
+    found, for commands that must not write over one; a table need not be there."""
+    with suppress(PipelineError):
+        manifest = load_manifest(name_or_file)
+        yield manifest.source
+        folder = data_root / manifest.root
+        yield from (folder / str(name) for name in manifest.labels.model_dump().values() if name)
+        if manifest.videos.rate_table is not None:
+            yield folder / manifest.videos.rate_table.table
+        listing = load_listing(manifest, data_root, labels=False, partial=True)
+        yield from (video.path for video in locate_videos(manifest, listing, data_root).videos)
+
+
 def load_listing(
     manifest: Manifest, data_root: Path, *, labels: bool = True, partial: bool = False
 ) -> Listing:
-    """What the label tables of a data set say, whether or not the videos are there.
+    """Return what the label tables of a data set say, whether or not the videos are there.
 
     Args:
         labels: as for `load_dataset`.
@@ -195,7 +215,7 @@ def load_listing(
 
 
 def video_rates(spec: Videos, folder: Path, video_ids: Iterable[str]) -> dict[str, float | None]:
-    """Frames a second of each video; None where the video file knows.
+    """Return the frames a second of each video; None where the video file knows.
 
     Raises:
         DataRootError: if the table of rates is not there.
@@ -210,22 +230,15 @@ def video_rates(spec: Videos, folder: Path, video_ids: Iterable[str]) -> dict[st
 
 
 def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> dict[str, float]:
-    path = folder / spec.table
-    rates: dict[str, float] = {}
-    for row in read_rows(path, "the rates of videos", columns=(spec.video, spec.rate)):
-        rate = row.number(spec.rate) or 0.0
-        if not LEAST_RATE <= rate <= LARGEST_RATE:
-            row.refuse(
-                f"wanted {spec.rate} of {LEAST_RATE:g} to {LARGEST_RATE:g}, "
-                f"found {row[spec.rate]!r}"
-            )
-        rates[row[spec.video]] = rate
+    path, what = folder / spec.table, "the rates of videos"
+    videos = read_column(path, what, spec.video)
+    rates = dict(zip(videos, read_column(path, what, spec.rate, Rate), strict=True))
     wanted = list(video_ids)
     lacking = [video_id for video_id in wanted if video_id not in rates]
     if lacking:
         raise ManifestError(
-            f"{path}: wanted the rate of each video, found none of {len(lacking)}, "
-            f"the first is {lacking[0]!r}"
+            f"{path}: expected the rate of each video, got none of {len(lacking)}, the first is "
+            f"{lacking[0]!r}; add a row for each"
         )
     return {video_id: rates[video_id] for video_id in wanted}
 
@@ -235,16 +248,31 @@ def _shipped_folder() -> Path:
 
 
 def _dataset_folder(manifest: Manifest, data_root: Path) -> Path:
-    """The folder of a data set, which may be a link to another disk."""
+    """Return the folder of a data set, which may be a link to another disk."""
     for folder in (data_root, data_root / manifest.root):
         if not is_folder(folder):
             found = f"no folder {shortened(str(folder.absolute()))}"
-            raise absent(manifest, data_root, found, is_shipped=_is_shipped(manifest))
+            raise _absent(manifest, data_root, found)
     return data_root / manifest.root
 
 
-def _is_shipped(manifest: Manifest) -> bool:
-    return manifest.source.parent == _shipped_folder()
+def _absent(manifest: Manifest, data_root: Path, found: str) -> DataRootError:
+    """Return the error for a data set of which there is nothing but `found` to work with: what is
+    to lie where, and how to get it."""
+    name, labels = manifest.name, manifest.labels
+    tables = [getattr(labels, key) for key in labels.lists]
+    folder = shortened(str((data_root / manifest.root).absolute()))
+    if own_file(manifest):
+        remedy = "put it there (docs/own_videos.md)"
+    elif name.split("-")[0] == _GENERATED:
+        remedy = f"draw it with `make demo` or `orn demo world {name}`"
+    else:
+        remedy = f'get it as data_manifests/README.md says under "{name}"'
+    return DataRootError(
+        f"data set {name!r}: expected {', '.join(tables)} and {manifest.videos.pattern} in "
+        f"{folder}, got {found}; {remedy}, or name the folder that holds {manifest.root} with "
+        "--data FOLDER (make: DATA=FOLDER) or the variable ORN_DATA"
+    )
 
 
 def _detector(manifest: Manifest) -> DetectorChoice:

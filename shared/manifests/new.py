@@ -4,24 +4,20 @@ What the table and the files beside it do not say outright is guessed, with the 
 """
 
 import os
-import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orn.shared.config.files import config_from_dict, parse_toml
+from orn.shared.config.files import config_from_dict, parse_toml, toml_value
 from orn.shared.data_files import is_folder, is_there, not_a_file
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
-from orn.shared.manifests.find import expand, find_videos
-from orn.shared.manifests.new_text import NewManifest
-from orn.shared.manifests.problems import Problems
-from orn.shared.manifests.records import SPLITS, Form, Split
+from orn.shared.manifests.records import METRICS, SPLITS, Form, Split, Task
 from orn.shared.manifests.schema import (
     LONGEST_NAME_BYTES,
     ColumnSplit,
@@ -29,10 +25,13 @@ from orn.shared.manifests.schema import (
     TableLabels,
     is_name_character,
 )
-from orn.shared.manifests.table import LABEL_SEPARATOR, read
-from orn.shared.manifests.text_files import Row, read_rows
+from orn.shared.manifests.source import PICTURE_SUFFIXES, expand, find_videos
+from orn.shared.manifests.table import LABEL_SEPARATOR, LabelledRow, read
+from orn.shared.manifests.text_files import read_rows
 from orn.shared.text_table import counted
 
+_TEMPLATE = Path(__file__).with_name("new_manifest.toml")
+_ALL_TRAIN = "no such column: all is train"
 _CLASSES_NAME, _SPLIT_NAME = "classes.txt", "split.csv"
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 _SAMPLE = 50
@@ -95,29 +94,38 @@ def make_manifest(
         PipelineError: if the disk refuses.
     """
     found = guess_table(table, group=split.group if split else None)
-    split_of = _drawn(table, split, has_split=found.has_split)
+    if split and found.has_split:
+        raise ConfigError(
+            f"{table}: expected a table without a split, got a column 'split'; leave --split out, "
+            "or take the column out"
+        )
+    split_of = draw_table(table, split) if split else {}
     folder = table.absolute().parent
     data_root, root = _data_root(folder, data_root)
     pattern, form = _videos(table, pattern, rate=rate, found=found)
     prefix = f"{_clean_name(name)}-" if name else ""
     name = _clean_name(name or (folder.name if root != "." else table.stem))
     path, classes_path = out or Path(f"{name}.toml"), folder / f"{prefix}{_CLASSES_NAME}"
-    split_path = folder / f"{prefix}{_SPLIT_NAME}" if split_of else None
-    text = NewManifest(
-        name=name,
-        root=root,
-        form=form,
-        is_multi_label=found.is_multi_label,
-        pattern=pattern,
-        rate=rate,
-        table=table.name,
-        num_rows=found.rows,
-        classes=classes_path.name,
+    split_path = folder / f"{prefix}{_SPLIT_NAME}" if split else None
+    task: Task = "multi-label" if found.is_multi_label else "single-label"
+    values = {
+        "name": name,
+        "title": f"{name}, {found.rows} rows of {table.name}",
+        "form": form,
+        "task": task,
+        "metric": METRICS[task],
+        "root": root,
+        "pattern": pattern,
+        "table": table.name,
+        "classes": classes_path.name,
+    }
+    text = _TEMPLATE.read_text().format(
+        **{key: toml_value(value) for key, value in values.items()},
         num_classes=len(found.classes),
-        has_split=found.has_split,
-        drawn=split_path.name if split_path else None,
-        split=split,
-    ).text()
+        rate_line=f"rate = {toml_value(rate)}" if rate else "# rate = 30",
+        splits="train, validation and test" if split or found.has_split else _ALL_TRAIN,
+        drawn=_drawn_lines(split, split_path),
+    )
     files = {path: text, classes_path: "".join(f"{each}\n" for each in found.classes)}
     if split_path:
         files[split_path] = split_text(split_of)
@@ -158,28 +166,34 @@ def make_manifest(
 
 
 def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
-    """Reads a table with the columns `video`, `label` and, where wanted, `start`, `stop`, `split`,
+    """Read a table with the columns `video`, `label` and, where wanted, `start`, `stop`, `split`,
     `id` and the one of groups.
 
     Raises:
         DataRootError: if there is no such file.
-        ManifestError: naming the column or the lines that cannot be used.
+        ManifestError: naming the columns or the rows that cannot be used.
     """
-    optional = ("start", "stop", "split", "id", *([group] if group else []))
-    rows = list(read_rows(path, "the label table", columns=("video", "label"), optional=optional))
-    if not rows:
-        raise ManifestError(f"{path}: wanted a row for each clip or segment, found the header only")
-    labels = [row["label"] for row in rows]
+    columns = {"group": group} if group else {}
+    rows = read_rows(path, "the label table", LabelledRow, _on_one_line, columns=columns)
+    labels = [row.label for row in rows]
     num_joined = sum(LABEL_SEPARATOR in label for label in labels)
     num_empty = labels.count("")
     is_multi = bool(num_joined or num_empty)
-    has_times = all(row.get("start") and row.get("stop") for row in rows)
+    parts = (label.split(LABEL_SEPARATOR) if is_multi else [label] for label in labels)
+    names = {each.strip() for label in parts for each in label} - {""}
+    if not names:
+        raise ManifestError(
+            f"{path}: expected class names in the column 'label', got none; write a row for each "
+            "clip or segment"
+        )
+    are_numbers = all(name.isascii() and name.isdecimal() and len(name) < 10 for name in names)
+    has_times = all(row.start is not None and row.stop is not None for row in rows)
     return TableGuess(
         is_multi_label=is_multi,
         has_times=has_times,
-        has_split="split" in rows[0].cells,
-        classes=_classes(path, rows, LABEL_SEPARATOR if is_multi else None),
-        video_ids=tuple(dict.fromkeys(row["video"] for row in rows)),
+        has_split=rows[0].split is not None,
+        classes=tuple(sorted(names, key=int if are_numbers else str)),
+        video_ids=tuple(dict.fromkeys(row.video for row in rows)),
         rows=len(rows),
         reasons=(
             f"task multi-label: {counted(num_joined, 'label')} with a {LABEL_SEPARATOR!r}, "
@@ -194,34 +208,32 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
 
 
 def guess_videos(folder: Path, video_ids: Sequence[str]) -> tuple[str, bool] | None:
-    """The pattern that finds the most of the first ids among the files below a folder, and whether
-    they are folders of frames; None if no pattern finds one."""
+    """Return the pattern that finds the most of the first ids among the files below a folder, and
+    whether they are folders of frames; None if no pattern finds one."""
     wanted = video_ids[:_SAMPLE]
-    entries = dict(_entries(folder))
-    votes = Counter(
-        pattern
-        for video_id in wanted
-        for relative in entries
-        for pattern in _patterns(relative, video_id)
-    )
-    if not votes:
-        return None
+    votes: Counter[str] = Counter()
+    are_folders: dict[str, bool] = {}
+    for relative, is_frames in _entries(folder):
+        for pattern in _patterns(relative, wanted):
+            votes[pattern] += 1
+            are_folders[pattern] = is_frames
     # The shortest of those that find the most: videos/{id}.mp4 before old/videos/{id}.mp4.
-    pattern = min(votes, key=lambda each: (-votes[each], len(each), each))
-    paths = (expand(pattern, video_id) for video_id in wanted)
-    return pattern, next(entries[path] for path in paths if path in entries)
+    found = min(votes, key=lambda each: (-votes[each], len(each), each), default=None)
+    return None if found is None else (found, are_folders[found])
 
 
-def _drawn(table: Path, request: SplitRequest | None, *, has_split: bool) -> dict[str, Split]:
-    """The split of each video, nothing where none is asked for."""
-    if request is None:
-        return {}
-    if has_split:
-        raise ConfigError(
-            f"{table}: expected a table without a split, got a column 'split'; leave --split out, "
-            "or take the column out"
-        )
-    return draw_table(table, request)
+def _on_one_line(row: LabelledRow) -> LabelledRow:
+    if not row.label.isprintable():
+        raise ValueError(f"column 'label': expected class names on one line, got {row.label!r:.80}")
+    return row
+
+
+def _drawn_lines(split: SplitRequest | None, path: Path | None) -> str:
+    """Return the lines of a manifest that name the split that was drawn."""
+    if not split or not path:
+        return ""
+    group = f"\ngroup = {toml_value(split.group)}" if split.group else ""
+    return f"\ntable = {toml_value(path.name)} # {split.options}{group}"
 
 
 def _split_reason(
@@ -240,7 +252,7 @@ def _split_reason(
 
 
 def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
-    """The files, by path, that are not there with this text."""
+    """Return the files, by path, that are not there with this text."""
     changed = {path: text for path, text in files.items() if not _says(path, text)}
     for path in changed:
         if is_there(path) and not fresh:
@@ -252,7 +264,7 @@ def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
 
 
 def _data_root(folder: Path, data_root: Path) -> tuple[Path, str]:
-    """The data root, and the table's folder relative to it."""
+    """Return the data root, and the table's folder relative to it."""
     absolute = data_root.absolute()
     if folder.is_relative_to(absolute):
         return data_root, folder.relative_to(absolute).as_posix()
@@ -262,7 +274,7 @@ def _data_root(folder: Path, data_root: Path) -> tuple[Path, str]:
 def _videos(
     table: Path, pattern: str | None, *, rate: float | None, found: TableGuess
 ) -> tuple[str, Form]:
-    """Where the videos lie and what form they have."""
+    """Return where the videos lie and what form they have."""
     folder = table.absolute().parent
     if pattern is None:
         guess = guess_videos(folder, found.video_ids)
@@ -274,7 +286,7 @@ def _videos(
         pattern, are_folders = guess
     else:
         paths = [folder / expand(pattern, video_id) for video_id in found.video_ids[:_SAMPLE]]
-        has_files = _is_video_name(pattern) or any(not_a_file(path) is None for path in paths)
+        has_files = _is_video(pattern) or any(not_a_file(path) is None for path in paths)
         has_folders = any(is_folder(path) for path in paths)
         are_folders = has_folders or (rate is not None and not has_files)
     if are_folders and rate is None:
@@ -291,52 +303,34 @@ def _videos(
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
-    """Videos below a folder, relative to it, and whether each is a folder of frames."""
+    """Yield the videos below a folder, relative to it, and whether each is a folder of frames."""
     left = _MOST_ENTRIES
     for parent, folders, names in os.walk(folder):
         folders.sort()
         left -= len(folders) + len(names)
         relative = Path(parent).relative_to(folder)
-        if parent != str(folder) and any(
-            name.lower().endswith((".jpg", ".jpeg")) for name in names
-        ):
+        if parent != str(folder) and any(map(_is_picture, names)):
             yield relative.as_posix(), True
-        for name in sorted(names):
-            if _is_video_name(name):
-                yield (relative / name).as_posix(), False
+        yield from (((relative / name).as_posix(), False) for name in filter(_is_video, names))
         if left < 0:
             return
 
 
-def _is_video_name(name: str) -> bool:
-    return Path(name).suffix.lower() in VIDEO_SUFFIXES
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(PICTURE_SUFFIXES)
 
 
-def _patterns(relative: str, video_id: str) -> Iterator[str]:
-    """How a path could be made of an id: the id stands at whole names of it, but for a suffix."""
-    start = relative.find(video_id)
-    if start < 0 or "{" in relative.replace(video_id, "", 1):
-        return
-    before, after = relative[:start], relative[start + len(video_id) :]
-    if (not before or before.endswith("/")) and (not after or after[0] in "./"):
-        yield f"{before}{{id}}{after}"
+def _is_video(name: str) -> bool:
+    return name.lower().endswith(VIDEO_SUFFIXES)
 
 
-def _classes(path: Path, rows: Sequence[Row], separator: str | None) -> tuple[str, ...]:
-    problems = Problems(path=path)
-    names: set[str] = set()
-    for row in rows:
-        for part in row["label"].split(separator) if separator else [row["label"]]:
-            name = part.strip()
-            if not name.isprintable():
-                problems.add(row.line, f"wanted a class name on one line, found {name!r}")
-            names.add(name)
-    problems.raise_if_any()
-    names.discard("")
-    if not names:
-        raise ManifestError(f"{path}: wanted class names in the column 'label', found none")
-    are_numbers = all(re.fullmatch("[0-9]{1,9}", name) for name in names)
-    return tuple(sorted(names, key=int if are_numbers else str))
+def _patterns(relative: str, video_ids: Iterable[str]) -> Iterator[str]:
+    """Yield how a path can be made of ids: an id stands at whole names of it, but for a suffix."""
+    for video_id in video_ids:
+        before, found, after = relative.partition(video_id)
+        is_whole = before[-1:] in ("", "/") and after[:1] in ("", ".", "/")
+        if found and is_whole and "{" not in before + after:
+            yield f"{before}{{id}}{after}"
 
 
 def _clean_name(text: str) -> str:
@@ -346,6 +340,6 @@ def _clean_name(text: str) -> str:
 
 
 def _says(path: Path, text: str) -> bool:
-    """Whether a file with this text is there."""
+    """Return whether a file with this text is there."""
     data = text.encode()
     return not not_a_file(path) and path.stat().st_size == len(data) and path.read_bytes() == data

@@ -77,7 +77,7 @@ class Subset:
     """A part of a single-label data set that its publishers measure by itself."""
 
     name: SubsetName
-    """Which part; `orn.shared.manifests.epic_subsets` has the published definitions."""
+    """Which part; `orn.shared.manifests.epic` has the published definitions."""
     classes: tuple[int, ...] = ()
     """Whose segments it has, ascending."""
     participants: tuple[str, ...] = ()

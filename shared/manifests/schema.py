@@ -12,22 +12,19 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from orn.shared.config.fields import STRICT, Count
-from orn.shared.manifests.records import Form, Metric, Split, Task, check_metric
+from orn.shared.manifests.records import SPLITS, Form, Metric, Split, Task, check_metric
 
-_LONGEST_PATH = 1000
 LONGEST_NAME_BYTES = 100
 """Of the name of a data set: files and folders are called after it."""
 
 
 def _relative(text: str) -> str:
     """Refuses a path that would leave the folder it is relative to."""
-    if len(text) > _LONGEST_PATH:
-        raise ValueError(f"wanted a path of at most {_LONGEST_PATH} characters")
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"wanted a path inside the folder it is relative to, found {text!r}")
+        raise ValueError(f"expected a path inside the folder it is relative to, got {text!r}")
     if not text or re.search(r"[\x00-\x1f\x7f]", text):
-        raise ValueError(f"wanted a path without control characters, found {text!r}")
+        raise ValueError(f"expected a path without control characters, got {text!r}")
     return text
 
 
@@ -35,7 +32,7 @@ def _pattern(text: str) -> str:
     rest = _relative(text).replace("{id}", "").replace("{person}", "")
     if "{id}" not in text or set(rest) & set("{}"):
         raise ValueError(
-            f"wanted a path with {{id}} in it (and possibly {{person}}), found {text!r}"
+            f"expected a path with {{id}} in it (and possibly {{person}}), got {text!r}"
         )
     return text
 
@@ -49,10 +46,10 @@ def is_name_character(character: str) -> bool:
 def _name(text: str) -> str:
     name = unicodedata.normalize("NFC", text)
     if not name or not all(map(is_name_character, name)):
-        raise ValueError(f"wanted letters, digits, - and _ only, found {text[:80]!r}")
+        raise ValueError(f"expected letters, digits, - and _ only, got {text[:80]!r}")
     num_bytes = len(name.encode())
     if num_bytes > LONGEST_NAME_BYTES:
-        raise ValueError(f"wanted at most {LONGEST_NAME_BYTES} bytes of UTF-8, found {num_bytes}")
+        raise ValueError(f"expected at most {LONGEST_NAME_BYTES} bytes of UTF-8, got {num_bytes}")
     return name
 
 
@@ -60,8 +57,8 @@ def _config_name(text: str) -> str:
     """Refuses a file: a configuration is Python, which a manifest must not bring along."""
     if not text or "/" in text or "\\" in text or text.endswith(".py"):
         raise ValueError(
-            "wanted the name of a configuration of the model zoo or of a detector that comes with "
-            f"the project, found {text!r}; a file of your own goes to `orn detect --config`"
+            "expected the name of a configuration of the model zoo or of a detector that comes "
+            f"with the project, got {text!r}; a file of your own goes to `orn detect --config`"
         )
     return text
 
@@ -217,16 +214,12 @@ class NumberSplit(Section):
     def _check(self) -> "NumberSplit":
         numbers = [*self.train, *self.validation, *self.test]
         if len(numbers) != len(set(numbers)):
-            raise ValueError(f"wanted each number in one split only, found {sorted(numbers)}")
+            raise ValueError(f"expected each number in one split only, got {sorted(numbers)}")
         return self
 
     def names(self) -> dict[int, Split]:
         """Name of the split of each number."""
-        return {
-            **dict.fromkeys(self.train, "train"),
-            **dict.fromkeys(self.validation, "validation"),
-            **dict.fromkeys(self.test, "test"),
-        }
+        return {number: split for split in SPLITS for number in getattr(self, split)}
 
 
 class PersonSplit(Section):
@@ -301,16 +294,16 @@ class Manifest(Section):
         names = [name for pair in self.flipped_classes or () for name in pair]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f"flipped_classes: wanted each class once, found {name!r} twice")
+                raise ValueError(f"flipped_classes: expected each class once, got {name!r} twice")
         if self.split.rule != labels.split_rule:
             raise ValueError(
-                f"labels of format {labels.format!r} want split.rule = {labels.split_rule!r}, "
-                f"found {self.split.rule!r}"
+                f"labels of format {labels.format!r} expect split.rule = {labels.split_rule!r}, "
+                f"got {self.split.rule!r}"
             )
         num_rates = (videos.rate is not None) + (videos.rate_table is not None)
         if num_rates != (self.form == "frames"):
             raise ValueError(
-                "videos.rate (or videos.rate_table) is wanted for form 'frames' and for no other"
+                "videos.rate (or videos.rate_table) is expected for form 'frames' and for no other"
             )
         if videos.rates and videos.rate is None:
             raise ValueError("videos.rates are exceptions from videos.rate; set that, too")
@@ -320,8 +313,8 @@ class Manifest(Section):
             and labels.target != "noun"
         ):
             raise ValueError(
-                "task 'multi-label' wants labels.target = 'noun', of which a segment may have "
-                f"several, found {labels.target!r}"
+                "task 'multi-label' expects labels.target = 'noun', of which a segment may have "
+                f"several, got {labels.target!r}"
             )
         check_metric(self.task, self.metric)
         return self

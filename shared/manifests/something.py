@@ -4,20 +4,23 @@ v2: JSON, entries {"id", "label", "template", "placeholders"}; the template is t
 its placeholders in [brackets]. v1: lines of id;class. The lists of test have ids only.
 """
 
+import functools
 import logging
-import re
-import reprlib
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
 
 from orn.shared.errors import ManifestError
-from orn.shared.manifests.problems import Problems
-from orn.shared.manifests.records import Listing, Segment
+from orn.shared.manifests.records import Listing, Segment, Split
 from orn.shared.manifests.schema import SomethingLabels, SomethingV1Labels
 from orn.shared.manifests.text_files import (
-    check_class_names,
+    ClassName,
+    VideoId,
+    add_once,
     read_class_names,
+    read_entries,
     read_json,
     read_lines,
     split_tables,
@@ -29,14 +32,19 @@ logger = logging.getLogger(__name__)
 
 _WHAT = "one of Something-Something's lists"
 
-_Clip = tuple[int | str, str, str | None]
-"""Where a clip is listed, its id, and the name of its class, None if published without."""
+
+class _Clip(BaseModel):
+    """An entry of a list."""
+
+    id: VideoId
+    template: str | None = None
+    """The class; None if it is published without."""
 
 
 def read(
     spec: SomethingLabels | SomethingV1Labels, folder: Path, *, labels: bool, partial: bool = False
 ) -> Listing:
-    """What the lists say; a segment is a whole clip and has the clip's id.
+    """Return what the lists hold; a segment is a whole clip and has the clip's id.
 
     Clips of classes that the list of classes does not name are left out and counted.
 
@@ -48,30 +56,33 @@ def read(
     source = folder / spec.classes
     classes = _read_classes(source) if labels else ()
     index_of_class = {name: index for index, name in enumerate(classes)}
-    paths, absent = split_tables(spec, folder, partial=partial)
     is_v1 = isinstance(spec, SomethingV1Labels)
+    paths, absent = split_tables(spec, folder, partial=partial)
     by_id: dict[str, Segment] = {}
     others: Counter[str] = Counter()
+
+    def add(split: Split, raw: Any) -> None:
+        clip = _Clip.model_validate(raw)
+        name = clip.template or ""
+        if not is_v1:
+            name = name.replace("[", "").replace("]", "")
+        if labels and name and name not in index_of_class:
+            others[name] += 1
+            return
+        if labels and not name and split != "test":
+            raise ValueError(f"expected a class of clip {clip.id!r}, got none")
+        label = (index_of_class[name],) if labels and name else ()
+        segment = Segment(id=clip.id, video_id=clip.id, split=split, labels=label)
+        add_once(by_id, clip.id, segment)
+
     for split, path in paths.items():
-        problems = Problems(path=path)
-        for place, clip_id, name in _v1_clips(path) if is_v1 else _v2_clips(path, problems):
-            if not problems.check_id(place, clip_id):
-                continue
-            if clip_id in by_id:
-                problems.add(place, f"clip {clip_id!r} is listed before")
-            if labels and name and name not in index_of_class:
-                others[name] += 1
-                continue
-            if labels and not name and split != "test":
-                problems.add(place, f"wanted a class of clip {clip_id!r}, found none")
-            label = (index_of_class[name],) if labels and name else ()
-            by_id[clip_id] = Segment(id=clip_id, video_id=clip_id, split=split, labels=label)
-        problems.raise_if_any()
+        entries = read_lines(path, _WHAT, _entry) if is_v1 else read_json(path, _WHAT, list)
+        read_entries(path, entries, functools.partial(add, split))
     if others and not any(segment.labels for segment in by_id.values()):
         first = next(iter(others))
         raise ManifestError(
-            f"{source}: none of the {others.total()} listed clips is of a class in it; the first "
-            f"is of {first!r}, the nearest in the file is {nearest(first, classes)!r}"
+            f"{source}: expected the classes of {others.total()} listed clips, got none of them; "
+            f"the first clip is of {first!r}, the nearest here is {nearest(first, classes)!r}"
         )
     if others:
         logger.warning(
@@ -90,37 +101,22 @@ def read(
     )
 
 
-def _v1_clips(path: Path) -> Iterator[_Clip]:
-    for number, line in enumerate(read_lines(path, _WHAT), start=1):
-        clip_id, _, name = line.partition(";")
-        yield number, clip_id.strip(), name.strip() or None
-
-
-def _v2_clips(path: Path, problems: Problems) -> Iterator[_Clip]:
-    for number, entry in enumerate(read_json(path, _WHAT, list)):
-        place = f"entry {number}"
-        if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
-            found = reprlib.repr(entry) if problems.has_room else ""
-            problems.add(place, f"wanted an object with a text 'id', found {found}")
-            continue
-        template = entry.get("template")
-        if template is not None and not isinstance(template, str):
-            problems.add(place, f"wanted a text as 'template', found {reprlib.repr(template)}")
-        else:
-            name = None if template is None else template.replace("[", "").replace("]", "")
-            yield place, entry["id"], name
+def _entry(line: str) -> dict[str, str]:
+    """Return a line of a list of v1 as an entry of v2."""
+    clip_id, _, name = line.partition(";")
+    return {"id": clip_id.strip(), "template": name.strip()}
 
 
 def _read_classes(path: Path) -> tuple[str, ...]:
     if path.suffix != ".json":
         return read_class_names(path)
-    names: dict[int, str] = {}
     indices = read_json(path, _WHAT, dict)
-    for name, index in indices.items():
-        if isinstance(index, int | str) and re.fullmatch("[0-9]{1,9}", str(index)):
-            names[int(index)] = name
-    if sorted(names) != list(range(len(indices))):
+    names = {str(index): name for name, index in indices.items()}
+    wanted = list(map(str, range(len(indices))))
+    if names.keys() != set(wanted):
         raise ManifestError(
-            f"{path}: wanted the indices 0 to {len(indices) - 1} once each, found others"
+            f"{path}: expected the indices 0 to {len(indices) - 1} once each, got others; get it "
+            "again"
         )
-    return check_class_names(path, (names[index] for index in sorted(names)))
+    check = TypeAdapter(ClassName).validate_python
+    return tuple(read_entries(path, (names[index] for index in wanted), check))

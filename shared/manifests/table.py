@@ -6,10 +6,20 @@ data set a label cell holds class names joined by `;` and may be empty.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
-from orn.shared.manifests.records import SPLITS, Form, Listing, Segment, Split, Task
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from orn.shared.manifests.records import Form, Listing, Segment, Split, Task
 from orn.shared.manifests.schema import ColumnSplit, TableLabels
-from orn.shared.manifests.text_files import Row, read_class_names, read_rows
+from orn.shared.manifests.text_files import (
+    Name,
+    UnknownClassError,
+    VideoId,
+    add_once,
+    read_class_names,
+    read_rows,
+)
 
 LABEL_SEPARATOR = ";"
 _SPLIT_NAMES: dict[str, Split] = {
@@ -18,12 +28,47 @@ _SPLIT_NAMES: dict[str, Split] = {
     **dict.fromkeys(("test", "testing"), "test"),
 }
 """What splits are called in tables, in small letters."""
+_LONGEST_SECONDS = 1e9
+"""Thirty years; some write such a number for the end of the video."""
+SplitName = Annotated[
+    Split, BeforeValidator(lambda cell: _SPLIT_NAMES.get(str(cell).lower(), cell))
+]
+Seconds = Annotated[
+    Annotated[float, Field(ge=0, le=_LONGEST_SECONDS, allow_inf_nan=False)] | None,
+    BeforeValidator(lambda cell: cell or None),
+]
+
+
+class TableRow(BaseModel):
+    """A row of a label table; `label` need not be there where it is not used."""
+
+    model_config = ConfigDict(extra="forbid")
+    video: VideoId
+    label: str = ""
+    start: Seconds = None
+    stop: Seconds = None
+    split: SplitName | None = None
+    id: Name = ""
+    group: str = ""
+
+
+class LabelledRow(TableRow):
+    """A row whose label is used."""
+
+    label: str
+
+
+class _SplitRow(BaseModel):
+    """A row of a table of splits."""
+
+    video: str
+    split: SplitName
 
 
 def read(
     spec: TableLabels, split: ColumnSplit, folder: Path, *, task: Task, form: Form, labels: bool
 ) -> Listing:
-    """What the table says.
+    """Return what the table lists.
 
     Without a split column, and without a table of splits, all is "train". A segment's id is its
     `id` cell; without that column it is the video's id, followed by the times if the table has
@@ -31,99 +76,74 @@ def read(
 
     Raises:
         DataRootError: if a table, or the class names, are not there.
-        ManifestError: naming the lines that cannot be used and why.
+        ManifestError: naming the rows that cannot be used and why.
     """
     classes = read_class_names(folder / spec.classes) if labels else ()
     index_of_class = {name: index for index, name in enumerate(classes)}
     segments: dict[str, Segment] = {}
     split_of = None if split.table is None else _read_splits(folder / split.table, split.column)
-    own_columns = [each for each in (split.column, split.group) if each is not None]
-    for row in read_rows(
-        folder / spec.table,
-        "the label table",
-        columns=("video", "label") if labels else ("video",),
-        optional=("label", "start", "stop", "id", *own_columns),
-    ):
-        if not row.check_id("video"):
-            continue
-        start, stop = _times(row, form)
+
+    def add(row: TableRow) -> None:
         segment = Segment(
-            id=row.get("id") or _made_id(row),
-            video_id=row["video"],
+            id=row.id or _made_id(row),
+            video_id=row.video,
             split=_split(row, split, split_of),
-            labels=_labels(row, index_of_class, task) if labels else (),
-            start_seconds=start,
-            stop_seconds=stop,
+            labels=_labels(row.label, index_of_class, task) if labels else (),
+            start_seconds=row.start,
+            stop_seconds=row.stop,
         )
-        if segment.id in segments:
-            row.refuse(f"segment {segment.id!r} is listed before; give each row an id")
-        row.problems.check_name(row.line, "segment", segment.id)
-        segments[segment.id] = segment
+        if form == "segments" and (row.start is None or row.stop is None):
+            raise ValueError(f"expected start and stop in seconds, got {row.start} and {row.stop}")
+        if row.stop is not None and row.stop <= (row.start or 0):
+            raise ValueError(f"expected stop after start, got {row.start} and {row.stop}")
+        add_once(segments, segment.id, segment)
+
+    columns = {"split": split.column} | ({"group": split.group} if split.group else {})
+    model = LabelledRow if labels else TableRow
+    read_rows(folder / spec.table, "the label table", model, add, columns=columns)
     video_ids = tuple(dict.fromkeys(segment.video_id for segment in segments.values()))
     return Listing(classes=classes, video_ids=video_ids, segments=tuple(segments.values()))
 
 
 def _read_splits(path: Path, column: str) -> dict[str, Split]:
-    """The split of each video of a table of splits."""
+    """Return the split of each video of a table of splits."""
     split_of: dict[str, Split] = {}
-    for row in read_rows(path, "the splits of videos", columns=("video", column)):
-        if row["video"] in split_of:
-            row.refuse(f"video {row['video'][:80]!r} is listed before; leave one of the lines")
-        split_of[row["video"]] = _named_split(row, column)
+    read_rows(
+        path,
+        "the splits of videos",
+        _SplitRow,
+        lambda row: add_once(split_of, row.video, row.split),
+        columns={"split": column},
+    )
     return split_of
 
 
-def _split(row: Row, spec: ColumnSplit, split_of: Mapping[str, Split] | None) -> Split:
+def _split(row: TableRow, spec: ColumnSplit, split_of: Mapping[str, Split] | None) -> Split:
     if split_of is None:
-        return _named_split(row, spec.column) if spec.column in row.cells else "train"
-    if spec.column in row.cells:
-        row.refuse(
+        return row.split or "train"
+    if row.split is not None:
+        raise ValueError(
             f"expected the split of a video in {spec.table} alone, got a column {spec.column!r}, "
             "too; take it out, or split.table out of the manifest"
         )
-    video = row["video"]
-    if video not in split_of:
-        row.refuse(
-            f"expected a line of video {video!r} in {spec.table}, got none; add one, such as "
-            f"{video},train"
+    if row.video not in split_of:
+        raise ValueError(
+            f"expected a row of video {row.video!r} in {spec.table}, got none; add one, such as "
+            f"{row.video},train"
         )
-    return split_of.get(video, "train")
+    return split_of[row.video]
 
 
-def _named_split(row: Row, column: str) -> Split:
-    name = row[column].lower()
-    if name not in _SPLIT_NAMES:
-        row.problems.add_unknown(row.line, "split", row[column], SPLITS)
-    return _SPLIT_NAMES.get(name, "train")
+def _made_id(row: TableRow) -> str:
+    start, stop = ("" if each is None else f"{each:.10g}" for each in (row.start, row.stop))
+    return f"{row.video}:{start}-{stop}" if start or stop else row.video
 
 
-def _made_id(row: Row) -> str:
-    if row.get("start") or row.get("stop"):
-        return f"{row['video']}:{row.get('start')}-{row.get('stop')}"
-    return row["video"]
-
-
-def _labels(row: Row, index_of_class: Mapping[str, int], task: Task) -> tuple[int, ...]:
-    cell = row["label"]
+def _labels(cell: str, index_of_class: Mapping[str, int], task: Task) -> tuple[int, ...]:
     names = [cell] if task == "single-label" else cell.split(LABEL_SEPARATOR) if cell else []
     indices = set()
-    for name in (name.strip() for name in names):
-        if name in index_of_class:
-            indices.add(index_of_class[name])
-        else:
-            row.problems.add_unknown(row.line, "class", name, index_of_class)
+    for name in map(str.strip, names):
+        if name not in index_of_class:
+            raise UnknownClassError(name, index_of_class)
+        indices.add(index_of_class[name])
     return tuple(sorted(indices))
-
-
-def _times(row: Row, form: Form) -> tuple[float | None, float | None]:
-    """Start and stop of a row in seconds; both are needed where videos are cut into segments."""
-    times: list[float | None] = []
-    for column in ("start", "stop"):
-        seconds = row.seconds(column) if row.get(column) else None
-        if seconds is None and (row.get(column) or form == "segments"):
-            row.refuse(f"wanted {column} in seconds from 0, found {row.get(column)!r}")
-        times.append(seconds)
-    start, stop = times
-    if stop is not None and stop <= (start or 0):
-        row.refuse(f"wanted stop after start, found start {start} and stop {stop}")
-    return start, stop

@@ -1,86 +1,94 @@
-"""Reading the text files that label tables are.
+"""Reading the text files that label tables are: each row becomes a pydantic model.
 
-Files come from others, so all of them are read here, within bounds that no published table is near.
+Files come from others. How large one is, is looked at before it is read; what is wrong in its rows
+is said of the first few at once.
 """
 
 import csv
-import math
+import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, islice
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError, create_model
 
 from orn.shared.config.bounded import parse_json, read_bounded
 from orn.shared.config.fields import described
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import DataRootError, ManifestError
-from orn.shared.manifests.problems import Problems
 from orn.shared.manifests.records import Split
 from orn.shared.manifests.schema import Epic100Labels, SomethingLabels, SomethingV1Labels
-from orn.shared.text_table import counted
+from orn.shared.nearest import nearest
+from orn.shared.text_table import counted, shortened
 
-_LONGEST_SECONDS = 1e9
-"""Thirty years; some write such a number for the end of the video."""
-_MOST_BYTES = 2**27
+T = TypeVar("T")
+Row = TypeVar("Row", bound=BaseModel)
+
+MOST_BYTES = 2**26
 """Of a table; Something-Something's longest has some 30 MB."""
-_MOST_ROWS = 1_000_000
+MOST_ROWS = 1_000_000
 """Of a table; VLOG has 114,000."""
 _MOST_VALUES = 4_000_000
-"""Of a JSON table, beside names; Something-Something's longest has 1.4 million."""
-_MOST_COLUMNS = 1000
+"""Of a JSON table, which takes up to 25 times its size in memory; the longest has 1.4 million."""
 _LONGEST_LINE = 2**20
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+"""Characters; a longer line is read as several, which are no rows then."""
+_LONGEST_NAME = 1000
+_SHOWN_ROWS = 5
+_NOT_TEXT = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of a CSV file."""
+def id_problem(video_id: str) -> str | None:
+    """Return what is expected of a video id, since it becomes part of a path; None if it is so."""
+    if len(video_id) > _LONGEST_NAME or not video_id.isprintable():
+        return f"printable characters, at most {_LONGEST_NAME}"
+    if {"", ".", ".."}.intersection(video_id.replace("\\", "/").split("/")):
+        return "a path inside the data set's folder"
+    return None
 
-    cells: dict[str, str]
-    """By column, without blanks at their ends."""
-    line: int
-    problems: Problems
 
-    def __getitem__(self, column: str) -> str:
-        return self.cells[column]
+def _checked_id(video_id: str) -> str:
+    if expected := id_problem(video_id):
+        raise ValueError(expected)
+    return video_id
 
-    def get(self, column: str, default: str = "") -> str:
-        """The cell of a column that need not be there."""
-        return self.cells.get(column, default)
 
-    def refuse(self, message: str) -> None:
-        """Notes a problem of this row; `read_rows` raises after the last one."""
-        self.problems.add(self.line, message)
+def _checked_name(name: str) -> str:
+    if len(name) > _LONGEST_NAME or _NOT_TEXT.search(name):
+        raise ValueError(f"text without control characters, at most {_LONGEST_NAME} of them")
+    return name
 
-    def check_id(self, column: str) -> bool:
-        """Whether the cell is a video id that can be trusted; notes it if not."""
-        return self.problems.check_id(self.line, self[column])
 
-    def number(self, column: str) -> float | None:
-        """The cell as a finite number, or None."""
-        try:
-            number = float(self.cells[column])
-        except ValueError:
-            return None
-        return number if math.isfinite(number) and "_" not in self.cells[column] else None
+VideoId = Annotated[str, AfterValidator(_checked_id)]
+Name = Annotated[str, AfterValidator(_checked_name)]
+"""Of a segment or class."""
+ClassName = Annotated[Name, Field(min_length=1)]
 
-    def class_number(self, column: str, end: int) -> tuple[int, ...]:
-        """The cell as a number from 0 to `end` - 1; refuses another and gives none."""
-        cell = self.cells[column]
-        if not re.fullmatch("[0-9]{1,9}", cell) or int(cell) >= end:
-            self.refuse(f"wanted a {column} from 0 to {end - 1}, found {cell[:80]!r}")
-            return ()
-        return (int(cell),)
 
-    def seconds(self, column: str) -> float | None:
-        """The cell as a time in a video, or None."""
-        number = self.number(column)
-        return number if number is not None and 0 <= number <= _LONGEST_SECONDS else None
+class UnknownClassError(ValueError):
+    """A class that is none of the data set's."""
+
+    def __str__(self) -> str:
+        """Say so with the nearest class, which is looked for only where it is shown."""
+        name, classes = self.args
+        return f"expected a class, got {name[:80]!r}; the nearest is {nearest(name, classes)!r}"
+
+
+def add_once(found: dict[str, T], key: str, value: T) -> None:
+    """Add what a row lists.
+
+    Raises:
+        ValueError: if another row lists the same.
+    """
+    if key in found:
+        raise ValueError(f"expected each once, got {key[:80]!r} again; give each row its own id")
+    found[key] = value
 
 
 def require_file(path: Path, what: str) -> Path:
-    """`path`, if it is a regular file.
+    """Return `path`, if it is a regular file.
 
     Raises:
         DataRootError: naming the path and `what` was looked for there.
@@ -88,7 +96,7 @@ def require_file(path: Path, what: str) -> Path:
     problem = not_a_file(path)
     if problem is not None:
         raise DataRootError(
-            f"{path}: {problem}; wanted {what} here "
+            f"{path}: {problem}; expected {what} here "
             "(data_manifests/README.md says where each data set comes from and how its files lie; "
             "--data FOLDER, make: DATA=FOLDER, names another data root)"
         )
@@ -98,8 +106,8 @@ def require_file(path: Path, what: str) -> Path:
 def split_tables(
     spec: Epic100Labels | SomethingLabels | SomethingV1Labels, folder: Path, *, partial: bool
 ) -> tuple[dict[Split, Path], tuple[str, ...]]:
-    """The table of each split, and the names of those that are left out since they are not there,
-    which `partial` allows if another one is there."""
+    """Return the table of each split, and the names of those that are left out since they are not
+    there, which `partial` allows if another one is there."""
     named: dict[Split, str] = {"train": spec.train, "validation": spec.validation}
     if spec.test is not None:
         named["test"] = spec.test
@@ -109,152 +117,166 @@ def split_tables(
     return {split: folder / name for split, name in used.items()}, absent
 
 
-def read_lines(path: Path, what: str) -> list[str]:
-    """The lines of a text file, without their ends and without empty ones at its end.
+def read_rows(
+    path: Path,
+    what: str,
+    model: type[Row],
+    use: Callable[[Row], T],
+    *,
+    columns: Mapping[str, str] | None = None,
+) -> list[T]:
+    """Return what `use` makes of each row of a CSV file with a header.
+
+    Cells are separated by commas, or by semicolons where the header has no comma.
+
+    Args:
+        path: need not exist.
+        what: is in the file, for messages.
+        model: has a field for each column that is read; where it forbids extra fields, other
+            columns are refused.
+        use: may raise ValueError to refuse a row.
+        columns: of fields that are called otherwise in the file.
 
     Raises:
         DataRootError: if there is no such file.
-        ManifestError: if it is not UTF-8 text, or has more lines than a table has.
+        ManifestError: naming the column that is missing or unknown, or the first rows that are
+            refused.
     """
-    text = _read_text(path, what)
-    _check_amount(path, "lines", text.count("\n"), _MOST_ROWS)
-    lines = text.split("\n")
-    while lines and not lines[-1].strip():
+    names = {field: field for field in model.model_fields} | dict(columns or {})
+    adapter = TypeAdapter(model)
+    file = _open_text(path, what)
+    lines = iter(lambda: file.readline(_LONGEST_LINE), "")
+    first = next(lines, "")
+    delimiter = ";" if ";" in first and "," not in first else ","
+    reader = csv.reader(chain([first], lines), strict=True, delimiter=delimiter)
+
+    def checked(cells: list[str]) -> T:
+        if len(cells) != len(header):
+            raise ValueError(f"expected {counted(len(header), 'cell')}, got {len(cells)}")
+        return use(adapter.validate_python({name: cells[at].strip() for name, at in places}))
+
+    try:
+        header = [cell.strip() for cell in next(reader, [])]
+        _check_header(path, header, model, names)
+        places = [(field, header.index(name)) for field, name in names.items() if name in header]
+        rows = ((reader.line_num, cells) for cells in reader if cells)
+        return _read_each(path, rows, checked, names)
+    except csv.Error as err:
+        raise ManifestError(f"{path}, row {reader.line_num}: expected CSV, got {err}") from err
+
+
+def read_column(path: Path, what: str, column: str, kind: Any = str) -> list[Any]:
+    """Return the cells of a column as they are validated by a type; raises as `read_rows`."""
+    model = create_model("ColumnRow", value=(kind, ...))
+    return read_rows(path, what, model, attrgetter("value"), columns={"value": column})
+
+
+def read_lines(path: Path, what: str, use: Callable[[str], T]) -> list[T]:
+    """Return what `use` makes of each line of a text file, blanks and empty lines at its end apart.
+
+    Raises:
+        DataRootError: if there is no such file.
+        ManifestError: naming the first lines that `use` refuses by a ValueError.
+    """
+    lines = [line.strip() for line in islice(_open_text(path, what), MOST_ROWS + 1)]
+    while lines and not lines[-1]:
         lines.pop()
-    return lines
+    return _read_each(path, enumerate(lines, start=1), use)
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """The class names of a file with one name a line.
+    """Return the class names of a file with one name a line.
 
     Raises:
         DataRootError: if there is no such file.
-        ManifestError: if a line is empty or repeats a name.
+        ManifestError: if a line is empty or repeats a name, or there is none.
     """
-    names = [line.strip() for line in read_lines(path, "the class names, one a line,")]
-    problems = Problems(path=path)
-    seen: set[str] = set()
-    for line, name in enumerate(names, start=1):
-        if not name:
-            problems.add(line, "wanted a class name, found nothing")
-        elif name in seen:
-            problems.add(line, f"class {name[:80]!r} is listed before")
-        seen.add(name)
+    names: dict[str, None] = {}
+    check = TypeAdapter(ClassName).validate_python
+    read_lines(
+        path, "the class names, one a line,", lambda each: add_once(names, check(each), None)
+    )
     if not names:
-        problems.add("file", "wanted class names, found none")
-    problems.raise_if_any()
-    return check_class_names(path, names)
+        raise ManifestError(f"{path}: expected class names, one a line, got none; write them there")
+    return tuple(names)
 
 
-def check_class_names(path: Path, names: Iterable[str]) -> tuple[str, ...]:
-    """The names, if all of them can be shown and stored.
-
-    Raises:
-        ManifestError: naming those that cannot.
-    """
-    problems = Problems(path=path)
-    checked = tuple(names)
-    for index, name in enumerate(checked):
-        problems.check_name(f"class {index}", "the name", name)
-    problems.raise_if_any()
-    return checked
-
-
-def read_json(path: Path, what: str, kind: type[list[Any]] | type[dict[str, Any]]) -> Any:
-    """The list or the object in a JSON file.
+def read_json(path: Path, what: str, kind: type[T]) -> T:
+    """Return the list or the object in a JSON file.
 
     Raises:
         DataRootError: if there is no such file.
         ManifestError: if it is no JSON, holds something else, or more than a table does.
     """
-    text = _read_text(path, what)
-    _check_amount(path, "values", sum(text.count(each) for each in ",[{"), _MOST_VALUES)
+    text = _open_text(path, what).read()
+    if sum(map(text.count, ",[{")) > _MOST_VALUES:
+        raise ManifestError(f"{path}: expected at most {_MOST_VALUES:,} values, got more")
     content = parse_json(text, source=str(path), error=ManifestError)
     if not isinstance(content, kind):
-        wanted = "an array" if kind is list else "an object"
-        raise ManifestError(f"{path}: expected {wanted}, got {described(content)}")
+        expected = "an array" if kind is list else "an object"
+        raise ManifestError(f"{path}: expected {expected}, got {described(content)}")
     return content
 
 
-def read_rows(
-    path: Path, what: str, *, columns: Sequence[str], optional: Sequence[str] = ()
-) -> Iterator[Row]:
-    """The rows of a CSV file with a header; cells are separated by commas, or by semicolons where
-    the header has no comma.
-
-    Args:
-        columns: those that must be there.
-        optional: those that may be there; a column in neither is refused if `optional` is given,
-            otherwise ignored.
-
-    Raises:
-        DataRootError: if there is no such file.
-        ManifestError: if a column is missing or unknown, or, after the last row, if a row has too
-            few or too many cells or was refused; if it has more rows than a table has.
-    """
-    text = _read_text(path, what)
-    rows = (_row_text(path, line) for line in _LINE.finditer(text))
-    reader = csv.reader(rows, strict=True, delimiter=_delimiter(text.partition("\n")[0]))
-    problems = Problems(path=path)
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        _check_header(header, columns, optional, problems)
-        for number, cells in enumerate(reader):
-            _check_amount(path, "rows", number, _MOST_ROWS)
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                problems.add(
-                    reader.line_num, f"wanted {counted(len(header), 'cell')}, found {len(cells)}"
-                )
-                continue
-            stripped = (cell.strip() for cell in cells)
-            yield Row(dict(zip(header, stripped, strict=True)), reader.line_num, problems)
-    except csv.Error as err:
-        raise ManifestError(f"{path}: line {reader.line_num}: is not CSV ({err})") from err
-    problems.raise_if_any()
+def read_entries(path: Path, entries: Iterable[Any], use: Callable[[Any], T]) -> list[T]:
+    """Return what `use` makes of each entry of a list in a file; raises as `read_lines`."""
+    return _read_each(path, enumerate(entries, start=1), use)
 
 
-def _delimiter(header: str) -> str:
-    return ";" if ";" in header and "," not in header else ","
+def _read_each(
+    path: Path,
+    rows: Iterable[tuple[int, Any]],
+    use: Callable[[Any], T],
+    columns: Mapping[str, str] | None = None,
+) -> list[T]:
+    """Return what `use` makes of each row; says at once which ones it refuses."""
+    results: list[T] = []
+    refused: list[str] = []
+    num_refused = 0
+    for count, (number, row) in enumerate(rows):
+        if count == MOST_ROWS:
+            raise ManifestError(f"{path}: expected at most {MOST_ROWS:,} rows, got more")
+        try:
+            results.append(use(row))
+        except ValueError as err:
+            num_refused += 1
+            if num_refused <= _SHOWN_ROWS:
+                refused.append(f"row {number}: {shortened(_reason(err, columns or {}))}")
+    if refused:
+        more = f"; and {num_refused - _SHOWN_ROWS} more" if num_refused > _SHOWN_ROWS else ""
+        raise ManifestError(
+            f"{path}, {'; '.join(refused)}{more}; correct the file, or get it again"
+        )
+    return results
+
+
+def _reason(err: ValueError, columns: Mapping[str, str]) -> str:
+    if not isinstance(err, ValidationError):
+        return str(err)
+    first = err.errors(include_url=False)[0]
+    place = "".join(f"column {columns.get(str(each), each)!r}: " for each in first["loc"][:1])
+    message = re.sub("^(Input should be|Value error,)", "expected", first["msg"])
+    return f"{place}{message}, got {described(first['input'])}"
 
 
 def _check_header(
-    header: list[str], columns: Sequence[str], optional: Sequence[str], problems: Problems
+    path: Path, header: list[str], model: type[BaseModel], columns: Mapping[str, str]
 ) -> None:
-    if len(header) > _MOST_COLUMNS:
-        problems.add(1, f"wanted at most {_MOST_COLUMNS} columns, found {len(header)}")
-        problems.raise_if_any()
-    for column in columns:
-        if column not in header:
-            problems.add(1, f"wanted a column {column!r}, found {', '.join(header) or 'nothing'}")
-    valid = [*columns, *optional]
-    for column in header:
-        if optional and column not in valid:
-            problems.add_unknown(1, "column", column, valid)
-    if len(set(header)) != len(header):
-        problems.add(1, f"wanted each column once, found {', '.join(header)}")
-    problems.raise_if_any()
-
-
-def _read_text(path: Path, what: str) -> str:
-    require_file(path, what)
-    try:
-        text = read_bounded(path, most_bytes=_MOST_BYTES, error=ManifestError).decode("utf-8-sig")
-    except UnicodeDecodeError as err:
-        raise ManifestError(f"{path}: wanted UTF-8 text, found other bytes ({err})") from err
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _row_text(path: Path, line: re.Match[str]) -> str:
-    if line.end() - line.start() > _LONGEST_LINE:
-        number = line.string.count("\n", 0, line.start()) + 1
+    fields = model.model_fields.items()
+    required = {columns[name] for name, field in fields if field.is_required()}
+    is_open = model.model_config.get("extra") != "forbid"
+    unknown = set(header).difference(() if is_open else columns.values())
+    if not required <= set(header) or (unknown and not is_open) or len(set(header)) < len(header):
         raise ManifestError(
-            f"{path}: line {number}: wanted at most {_LONGEST_LINE:,} characters, found more"
+            f"{path}, row 1: expected the columns {', '.join(columns.values())}, got "
+            f"{shortened(', '.join(header)) or 'nothing'}; correct the header"
         )
-    return line[0]
 
 
-def _check_amount(path: Path, unit: str, found: int, most: int) -> None:
-    if found > most:
-        raise ManifestError(f"{path}: wanted at most {most:,} {unit}, found more")
+def _open_text(path: Path, what: str) -> io.TextIOWrapper:
+    content = read_bounded(require_file(path, what), most_bytes=MOST_BYTES, error=ManifestError)
+    try:
+        content.decode()
+    except UnicodeDecodeError as err:
+        raise ManifestError(f"{path}: expected UTF-8 text, got other bytes ({err})") from err
+    return io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")

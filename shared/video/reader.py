@@ -86,6 +86,9 @@ class VideoReader:
         """
         self.times = times or VideoTimes.of(path, rate=rate)
         self._path, self._rate, self._shrink, self._most_bytes = path, rate, shrink, kept_bytes
+        self._kept: deque[Frame] = deque()
+        self._kept_bytes = self._next = 0
+        self._frames: Iterator[Frame] = iter(())
         self._begin(0)
 
     def frame(self, place: int) -> Frame | None:
@@ -103,7 +106,8 @@ class VideoReader:
         for frame in self._frames:
             self._next = frame.index + 1
             if frame.index == place:
-                self._kept = deque([self._shrunk(frame)])
+                self._kept.clear()
+                self._kept.append(self._shrunk(frame))
                 return self._kept[-1]
         return None
 
@@ -152,6 +156,6 @@ class VideoReader:
 
     def _begin(self, place: int) -> None:
         """Decode from a place on, whatever was read before."""
-        self._kept: deque[Frame] = deque()
+        self._kept.clear()
         self._kept_bytes, self._next = 0, place
         self._frames = read_frames(self._path, rate=self._rate, start=place, times=self.times.known)

@@ -58,8 +58,7 @@ def export_coco(
     COCO() opens; its loadRes() then reads OUT.json.
     """
     from orn.shared.jobs.outputs import check_output_files
-    from orn.shared.manifests.files import files_of
-    from orn.shared.manifests.load import load_manifest
+    from orn.shared.manifests.load import files_of, load_manifest
     from orn.shared.shards.index import files_of_shards
     from orn.stage1_detect.exports.coco import Selection, images_path, ranges_of_split
     from orn.stage1_detect.exports.coco import export_coco as export

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError, DataRootError
-from orn.shared.manifests.files import files_of
-from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.manifests.load import files_of, load_listing, load_manifest
 from orn.shared.manifests.records import Listing, Segment
 from orn.shared.manifests.schema import Epic100Labels, EpicTarget, Manifest
 from orn.shared.report import Report, Table

@@ -17,9 +17,8 @@ from orn.shared.errors import ClipStoreError, ConfigError, VideoDecodeError
 from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.plan import UnitPart
-from orn.shared.manifests.files import files_of
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
-from orn.shared.manifests.load import load_dataset, require_videos
+from orn.shared.manifests.load import files_of, load_dataset, require_videos
 from orn.shared.manifests.records import Dataset, Segment, Video
 from orn.shared.manifests.source import source_of
 from orn.shared.text_table import counted

@@ -1,7 +1,9 @@
-"""EPIC Kitchens 55's published tables."""
+"""EPIC Kitchens 55 and 100: published tables, and the parts that are measured by themselves."""
 
+import csv
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,18 +11,19 @@ from hypothesis import strategies as st
 
 from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests import epic
-from orn.shared.manifests.epic import EpicVocabulary
-from orn.shared.manifests.load import load_listing, load_manifest
-from orn.shared.manifests.problems import Problems
+from orn.shared.manifests.epic import MANY_SHOT
+from orn.shared.manifests.load import load_dataset, load_listing, load_manifest
 from orn.shared.manifests.records import Listing, Segment, Subset, Task
-from orn.shared.manifests.schema import EpicLabels, EpicTarget, PersonSplit
-from orn.shared.manifests.text_files import Row
+from orn.shared.manifests.schema import Epic100Labels, EpicLabels, EpicTarget, PersonSplit
 
 SPEC = EpicLabels(format="epic", table="t.csv", verbs="v.csv", nouns="n.csv", invalid="i.csv")
-HEADER = (
-    "uid,participant_id,video_id,narration,start_timestamp,stop_timestamp,start_frame,stop_frame,"
-    "verb,verb_class,noun,noun_class,all_nouns,all_noun_classes\n"
+SPEC_100 = Epic100Labels.model_validate(
+    {"format": "epic100", "train": "t.csv", "validation": "val.csv", "test": "x.csv"}
+    | {"verbs": "v.csv", "nouns": "n.csv", "unseen": "u.csv"}
+    | {"tail_verbs": "tv.csv", "tail_nouns": "tn.csv"}
 )
+TIMES = "participant_id,video_id,start_timestamp,stop_timestamp"
+HEADER = f"uid,narration_id,{TIMES},verb_class,noun_class,all_nouns,all_noun_classes\n"
 CODE = "\"__import__('os')\""
 
 
@@ -34,9 +37,17 @@ def row(
     noun: str = "1",
     all_nouns: str = "[1]",
 ) -> str:
-    times = f"{start},{stop},8,202"
-    lists = f'{CODE},"{all_nouns}"'
-    return f"{uid},{person},{video_id},open door,{times},open,{verb},door,{noun},{lists}\n"
+    return f'{uid},n{uid},{person},{video_id},{start},{stop},{verb},{noun},{CODE},"{all_nouns}"\n'
+
+
+def write(folder: Path, rows: str) -> None:
+    (folder / "t.csv").write_text(HEADER + rows)
+    for name, number, key, classes in (
+        ("v", "verb_id", "class_key", ("take", "put", "open")),
+        ("n", "noun_id", "class_key", ("Nothing", "door", "pan")),
+    ):
+        lines = [f"{place},{place},{each},{each},{CODE}" for place, each in enumerate(classes)]
+        (folder / f"{name}.csv").write_text("\n".join([f"id,{number},key,{key},of", *lines]))
 
 
 def read(
@@ -48,38 +59,33 @@ def read(
     task: Task = "single-label",
     labels: bool = True,
 ) -> Listing:
-    (folder / "t.csv").write_text(HEADER + rows)
-    (folder / "v.csv").write_text(f"verb_id,class_key,verbs\n0,take,{CODE}\n1,put,x\n2,open,x\n")
-    (folder / "n.csv").write_text("noun_id,class_key,nouns\n0,Nothing,x\n1,door,x\n2,pan,x\n")
+    write(folder, rows)
     split = PersonSplit(rule="person", last_train_person=last)
     spec = SPEC.model_copy(update={"target": target})
     return epic.read(spec, split, folder, task=task, labels=labels)
 
 
+def read_100(folder: Path, rows: str, *, target: EpicTarget = "verb", **kwargs: Any) -> Listing:
+    write(folder, rows)
+    (folder / "val.csv").write_text(HEADER + row("7", "P02", "P02_01", verb="0"))
+    unlabelled = "n8,P03,P03_01,00:00:00.00,00:00:01.00"
+    (folder / "x.csv").write_text(f"narration_id,{TIMES}\n{unlabelled}\n")
+    spec = SPEC_100.model_copy(update={"target": target, **kwargs.pop("names", {})})
+    return epic.read_100(spec, folder, task="single-label", **{"labels": True, **kwargs})
+
+
 def test_rows_become_segments(tmp_path: Path) -> None:
     rows = row() + row("7", "P26", "P26_01", "01:02:03.50", "01:02:04", "0")
+    first, second = (
+        {"id": "0", "video_id": "P01_01", "split": "train", "labels": (2,), "participant": "P01"},
+        {"id": "7", "video_id": "P26_01", "split": "validation", "labels": (0,)},
+    )
     assert read(tmp_path, rows) == Listing(
         classes=("take", "put", "open"),
         video_ids=("P01_01", "P26_01"),
         segments=(
-            Segment(
-                id="0",
-                video_id="P01_01",
-                split="train",
-                labels=(2,),
-                start_seconds=0.14,
-                stop_seconds=3.37,
-                participant="P01",
-            ),
-            Segment(
-                id="7",
-                video_id="P26_01",
-                split="validation",
-                labels=(0,),
-                start_seconds=3723.5,
-                stop_seconds=3724.0,
-                participant="P26",
-            ),
+            Segment(**first, start_seconds=0.14, stop_seconds=3.37),
+            Segment(**second, start_seconds=3723.5, stop_seconds=3724.0, participant="P26"),
         ),
         subsets=(Subset(name="many_shot"),),
     )
@@ -96,155 +102,246 @@ def test_times_are_read_to_the_hundredth(hundredths: int, tmp_path_factory) -> N
 
 def test_the_last_person_to_train_on_can_be_set(tmp_path: Path) -> None:
     rows = row() + row("1", "P25", "P25_01")
-    assert [segment.split for segment in read(tmp_path, rows).segments] == ["train", "train"]
-    splits = [segment.split for segment in read(tmp_path, rows, last=24).segments]
-    assert splits == ["train", "validation"]
+    for last, split in ((25, "train"), (24, "validation")):
+        segments = read(tmp_path, rows, last=last).segments
+        assert [segment.split for segment in segments] == ["train", split]
 
 
-def test_nouns(tmp_path: Path) -> None:
-    listing = read(tmp_path, row(noun="2"), target="noun")
-    assert listing.classes == ("Nothing", "door", "pan")
-    assert listing.segments[0].labels == (2,)
+def test_nouns_and_actions(tmp_path: Path) -> None:
+    rows = row(noun="1") + row("1", verb="0", noun="2", all_nouns="[2, 1, 2]") + row("2")
+    nouns = read(tmp_path, rows, target="noun")
+    assert nouns.classes == ("Nothing", "door", "pan")
+    assert [segment.labels for segment in nouns.segments] == [(1,), (2,), (1,)]
+    several = read(tmp_path, rows, target="noun", task="multi-label")
+    assert [segment.labels for segment in several.segments] == [(1,), (1, 2), (1,)]
+    actions = read(tmp_path, rows, target="action")
+    assert actions.classes == ("take pan", "open door")
+    assert [segment.labels for segment in actions.segments] == [(1,), (0,), (1,)]
 
 
-def test_all_nouns_of_a_segment(tmp_path: Path) -> None:
-    listing = read(tmp_path, row(all_nouns="[2, 1, 2]"), target="noun", task="multi-label")
-    assert listing.segments[0].labels == (1, 2)
-
-
-def test_actions_are_the_pairs_that_occur(tmp_path: Path) -> None:
-    rows = row(verb="2", noun="1") + row("1", verb="0", noun="2") + row("2", verb="2", noun="1")
-    listing = read(tmp_path, rows, target="action")
-    assert listing.classes == ("take pan", "open door")
-    assert [segment.labels for segment in listing.segments] == [(1,), (0,), (1,)]
-
-
-def test_invalid_rows_are_counted(tmp_path: Path) -> None:
+def test_what_need_not_be_there(tmp_path: Path) -> None:
     assert read(tmp_path, row()).left_out == {}
     (tmp_path / "i.csv").write_text(HEADER + row("7", verb="") + row("8", verb=""))
     listing = read(tmp_path, row())
     assert listing.left_out == {"without a verb class, in i.csv": 2}
     assert len(listing.segments) == 1
-
-
-def test_without_labels_classes_are_not_needed(tmp_path: Path) -> None:
-    read(tmp_path, row())
     (tmp_path / "v.csv").unlink()
     split = PersonSplit(rule="person")
     (segment,) = epic.read(SPEC, split, tmp_path, task="single-label", labels=False).segments
     assert segment.labels == ()
+    (tmp_path / "t.csv").unlink()
+    with pytest.raises(DataRootError, match=f"{tmp_path / 't.csv'}: no such file"):
+        epic.read(SPEC, split, tmp_path, task="single-label", labels=False)
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (row(verb="3"), "line 2: wanted a verb_class from 0 to 2, found '3'"),
-        (row(verb=""), "line 2: wanted a verb_class from 0 to 2, found ''"),
-        (row(verb="-1"), "line 2: wanted a verb_class from 0 to 2, found '-1'"),
-        (
-            row(start="0.14"),
-            "line 2: wanted start_timestamp as hours:minutes:seconds, found '0.14'",
-        ),
-        (row(start="00:99:00"), "line 2: wanted start_timestamp as hours:minutes:seconds"),
-        (row(stop="00:00:00.10"), "line 2: wanted stop after start, found 0.14 s and 0.1 s"),
-        (row() + row(), "line 3: uid 0 is listed before"),
-        (row(person="X1"), "line 2: wanted a participant_id such as P01, found 'X1'"),
-        (row(video_id="../P01_01"), "line 2: video id '../P01_01' would leave"),
+        *((row(verb=verb), f"'verb_class': .*got '{verb}'") for verb in ("3", "", "-1", "²")),
+        (row(start="0.14"), "'start_timestamp': .*got '0.14'"),
+        (row(start="00:99:00"), "'start_timestamp': .*got '00:99:00'"),
+        (row(start="-00:00:01"), "'start_timestamp': expected greater"),
+        (row(stop="00:00:00.10"), "2: expected stop after start, got 0.14 s and 0.1 s"),
+        (row() + row(), "3: expected each once, got '0' again"),
+        (row(person="X1"), "'participant_id': .*got 'X1'"),
+        (row(video_id="../P01_01"), "'video_id': expected a path .*got '../P01_01'"),
     ],
 )
 def test_refusals(tmp_path: Path, rows: str, message: str) -> None:
-    with pytest.raises(ManifestError) as caught:
+    with pytest.raises(ManifestError, match=rf"t\.csv, row .*{message}"):
         read(tmp_path, rows)
-    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "cell",
     [
-        *("", "[]", "[3]", "[-1]", "[True]", "[1.0]", "(1,)", "1", "[1", "[[1]]", "[1]\0"),
-        *("__import__('os')", "[" * 500, "[" + "1," * 600 + "1]", "-" * 900 + "1"),
+        *("", "[]", "[3]", "[-1]", "[True]", "(1,)", "1", "[1", "[[1]]", "[1]\0"),
+        *("__import__('os')", "[" * 500, "-" * 900 + "1"),
     ],
 )
-def test_lists_that_are_none(tmp_path: Path, cell: str) -> None:
-    problems = Problems(path=tmp_path)
-    vocabulary = EpicVocabulary(target="noun", several=True, verbs=(), nouns=("a", "b", "c"))
-    assert vocabulary.labels(Row({"all_noun_classes": cell}, 2, problems)) == ()
-    (found,) = problems.shown
-    assert found.startswith("line 2: wanted all_noun_classes as a list of numbers from 0 to 2")
+def test_lists_of_nouns_that_are_refused(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(ManifestError, match="row 2: column 'all_noun_classes': "):
+        read(tmp_path, row(all_nouns=cell), target="noun", task="multi-label")
 
 
-@given(numbers=st.lists(st.integers(0, 40), min_size=1, max_size=8))
-def test_lists_of_numbers(numbers: list[int]) -> None:
-    problems = Problems(path=Path("t.csv"))
-    vocabulary = EpicVocabulary(
-        target="noun", several=True, verbs=(), nouns=tuple(map(str, range(41)))
-    )
-    labels = vocabulary.labels(Row({"all_noun_classes": repr(numbers)}, 2, problems))
-    assert labels == tuple(sorted(set(numbers)))
-    assert problems.shown == []
+def of_lists(tmp_path: Path, name: str) -> Path:
+    """The manifest, with all nouns of a segment."""
+    path = tmp_path / "several.toml"
+    text = load_manifest(name).source.read_text()
+    path.write_text(text.replace('"single-label"', '"multi-label"').replace('"top1"', '"map"'))
+    return path
 
 
 def test_several_nouns_are_asked_of_nouns_alone(tmp_path: Path) -> None:
-    text = load_manifest("epic").source.read_text()
-    path = tmp_path / "epic.toml"
-    path.write_text(text.replace('"single-label"', '"multi-label"').replace('"top1"', '"map"'))
-    with pytest.raises(ManifestError, match=r"wants labels\.target = 'noun'.*found 'verb'"):
-        load_manifest(path)
+    with pytest.raises(ManifestError, match=r"labels\.target = 'noun'.*got 'verb'"):
+        load_manifest(of_lists(tmp_path, "epic"))
 
 
 def test_classes_out_of_order(tmp_path: Path) -> None:
-    read(tmp_path, row())
+    write(tmp_path, row())
     (tmp_path / "v.csv").write_text("verb_id,class_key,verbs\n1,take,x\n")
-    with pytest.raises(ManifestError, match=r"v\.csv: .*line 2: wanted verb_id 0, found '1'"):
+    with pytest.raises(ManifestError, match=r"v\.csv, column 'verb_id': expected 0 to 0"):
         epic.read(SPEC, PersonSplit(rule="person"), tmp_path, task="single-label", labels=True)
 
 
-def test_table_that_is_not_there_is_named(tmp_path: Path) -> None:
-    read(tmp_path, row())
-    (tmp_path / "t.csv").unlink()
-    with pytest.raises(DataRootError, match=f"{tmp_path / 't.csv'}: no such file"):
-        epic.read(SPEC, PersonSplit(rule="person"), tmp_path, task="single-label", labels=True)
+def test_each_table_of_100_is_a_split(tmp_path: Path) -> None:
+    listing = read_100(tmp_path, row("a"))
+    assert listing.classes == ("take", "put", "open")
+    assert listing.video_ids == ("P01_01", "P02_01", "P03_01")
+    assert [(each.id, each.split, each.labels) for each in listing.segments] == [
+        *(("na", "train", (2,)), ("n7", "validation", (0,)), ("n8", "test", ()))
+    ]
+    actions = read_100(tmp_path, row("a"), target="action")
+    assert [each.labels for each in actions.segments] == [(1,), (0,), ()]
 
 
-@pytest.mark.real_data
 @pytest.mark.parametrize(
-    ("name", "splits"),
+    ("rows", "names", "message"),
     [
-        ("epic", {"train": 23_191, "validation": 5_281}),
-        ("epic-cut24", {"train": 22_679, "validation": 5_793}),
+        (row("7"), {}, r"val\.csv, row 2: .*'n7' again"),
+        (row("a"), {"validation": "t.csv"}, r"t\.csv, row 2: .*'na' again"),
+        (row("a", verb="3"), {}, r"t\.csv, row 2: column 'verb_class': .*got '3'"),
     ],
 )
-def test_published_tables(sample_data: Path, name: str, splits: dict[str, int]) -> None:
-    listing = load_listing(load_manifest(name), sample_data)
-    assert len(listing.segments) == 28_472
-    assert len(listing.video_ids) == 272
-    assert len(listing.classes) == 125
-    assert Counter(segment.split for segment in listing.segments) == splits
-    assert len({label for segment in listing.segments for label in segment.labels}) == 119
-    assert [*listing.left_out.values()] == [116]
+def test_refusals_of_100(tmp_path: Path, rows: str, names: dict[str, str], message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        read_100(tmp_path, rows, names=names)
+
+
+def test_a_table_of_100_that_is_not_there(tmp_path: Path) -> None:
+    missing: dict[str, Any] = {"names": {"train": "gone.csv"}}
+    with pytest.raises(DataRootError, match=r"gone\.csv: no such file"):
+        read_100(tmp_path, row(), **missing)
+    listing = read_100(tmp_path, row(), **missing, partial=True)
+    assert listing.absent == ("gone.csv",)
+    assert [segment.split for segment in listing.segments] == ["validation", "test"]
+    missing["names"] |= {"validation": "gone", "test": None}
+    with pytest.raises(DataRootError, match=r"gone\.csv: no such file"):
+        read_100(tmp_path, row(), **missing, partial=True)
+
+
+def test_many_shot_classes_occur_more_than_a_hundred_times(tmp_path: Path) -> None:
+    def many_shot(counts: dict[tuple[int, int], int], target: EpicTarget) -> list[str]:
+        pairs = Counter(counts).elements()
+        rows = (row(f"{place}", verb=f"{v}", noun=f"{n}") for place, (v, n) in enumerate(pairs))
+        listing = read(tmp_path, "".join(rows), target=target)
+        return [listing.classes[each] for each in listing.subsets[0].classes]
+
+    assert many_shot({(0, 0): MANY_SHOT + 1, (1, 0): MANY_SHOT}, "verb") == ["take"]
+    # Verb 1 and noun 2 occur 101 times, together once; the others only with those.
+    pairs = {(1, 2): 1, (1, 0): MANY_SHOT, (0, 2): MANY_SHOT}
+    assert many_shot(pairs, "action") == ["put pan"]
+
+
+def test_tail_and_unseen_are_those_of_the_lists(tmp_path: Path) -> None:
+    lists = {"tv": "verb\n1\n", "tn": "noun\n2\n", "u": "participant_id\nP18\nP32\n"}
+    for name, text in lists.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    rows = [row(f"{v}{n}", verb=f"{v}", noun=f"{n}") for v in range(3) for n in range(3)]
+
+    def tail(target: EpicTarget) -> Subset:
+        return read_100(tmp_path, "".join(rows), target=target).subsets[1]
+
+    unseen = read_100(tmp_path, row()).subsets[0]
+    assert unseen == Subset(name="unseen", participants=("P18", "P32"))
+    assert (tail("verb").classes, tail("noun").classes) == ((1,), (2,))
+    assert tail("action").classes == (2, 3, 4, 5, 8)  # of verb 1, or of noun 2
+    (tmp_path / "tn.csv").unlink()
+    assert tail("action") == Subset(name="tail", absent=tmp_path / "tn.csv")
+    assert tail("verb").absent is None
+    for cell in ("3", "-1", "x", "²", "9" * 20, '""'):
+        (tmp_path / "tv.csv").write_text(f"verb\n{cell}\n")
+        with pytest.raises(ManifestError, match=r"tv\.csv, row 2: column 'verb': "):
+            tail("verb")
 
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(
-    ("name", "num_classes", "num_present", "first"),
-    [("epic-nouns", 352, 321, "cupboard"), ("epic-actions", 2_513, 2_513, "open cupboard")],
+    ("name", "last_train", "num_classes", "num_present", "first"),
+    [
+        ("epic", 23_191, 125, 119, "open"),
+        ("epic-cut24", 22_679, 125, 119, "open"),
+        ("epic-nouns", 23_191, 352, 321, "cupboard"),
+        ("epic-actions", 23_191, 2_513, 2_513, "open cupboard"),
+    ],
 )
-def test_published_nouns_and_actions(
-    sample_data: Path, name: str, num_classes: int, num_present: int, first: str
+def test_published_tables(
+    sample_data: Path, name: str, last_train: int, num_classes: int, num_present: int, first: str
 ) -> None:
     listing = load_listing(load_manifest(name), sample_data)
+    assert (len(listing.segments), len(listing.video_ids)) == (28_472, 272)
+    splits = Counter(segment.split for segment in listing.segments)
+    assert splits == {"train": last_train, "validation": 28_472 - last_train}
     assert len(listing.classes) == num_classes
-    assert len({segment.labels for segment in listing.segments}) == num_present
+    assert len({label for segment in listing.segments for label in segment.labels}) == num_present
     assert listing.classes[listing.segments[0].labels[0]] == first
+    assert [*listing.left_out.values()] == [116]
+    published = sample_data / "epic" / "annotations"
+    assert listing.subsets[0].classes == many_shot_of(published, listing.classes, name)
+
+
+def many_shot_of(folder: Path, classes: tuple[str, ...], name: str) -> tuple[int, ...]:
+    """The published many-shot classes."""
+
+    def column(file: str, name: str) -> list[str]:
+        with (folder / f"EPIC_{file}.csv").open(newline="") as opened:
+            return [each[name] for each in csv.DictReader(opened)]
+
+    if name != "epic-actions":
+        kind = "noun" if name == "epic-nouns" else "verb"
+        return tuple(sorted(map(int, column(f"many_shot_{kind}s", f"{kind}_class"))))
+    words = [
+        [names[int(each)] for each in column("many_shot_actions", f"{kind}_class")]
+        for kind in ("verb", "noun")
+        if (names := column(f"{kind}_classes", "class_key"))
+    ]
+    return tuple(sorted(classes.index(" ".join(pair)) for pair in zip(*words, strict=True)))
 
 
 @pytest.mark.real_data
 def test_published_lists_of_nouns(sample_data: Path, tmp_path: Path) -> None:
     """4,290 segments have more than one noun; the first of the list is the noun of the row."""
-    text = load_manifest("epic-nouns").source.read_text()
-    path = tmp_path / "nouns.toml"
-    path.write_text(text.replace('"single-label"', '"multi-label"').replace('"top1"', '"map"'))
-    several = load_listing(load_manifest(path), sample_data).segments
+    several = load_listing(load_manifest(of_lists(tmp_path, "epic-nouns")), sample_data).segments
     single = load_listing(load_manifest("epic-nouns"), sample_data).segments
     assert sum(len(segment.labels) > 1 for segment in several) > 4_000
     assert all(set(b.labels) <= set(a.labels) for a, b in zip(several, single, strict=True))
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "num_classes", "num_present"),
+    [("epic100", 97, 78), ("epic100-nouns", 300, 211), ("epic100-actions", 1_352, 1_352)],
+)
+def test_published_tables_of_100(
+    sample_data: Path, name: str, num_classes: int, num_present: int
+) -> None:
+    listing = load_listing(load_manifest(name), sample_data, partial=True)
+    assert listing.absent == ("annotations/EPIC_100_train.csv",)
+    assert Counter(segment.split for segment in listing.segments) == {"validation": 9_668}
+    assert len(listing.video_ids) == 138
+    assert len(listing.classes) == num_classes
+    assert len({segment.labels for segment in listing.segments}) == num_present
+    unseen, tail = listing.subsets
+    assert unseen.participants == ("P18", "P32")
+    assert sum(each.participant in ("P18", "P32") for each in listing.segments) == 1_065
+    if name == "epic100":
+        assert len(tail.classes) == 86
+        assert sum(each.labels[0] in tail.classes for each in listing.segments) == 1_760
+    else:
+        assert tail.absent is not None
+        assert tail.absent.name == "EPIC_100_tail_nouns.csv"
+
+
+@pytest.mark.real_data
+def test_rates_of_the_published_frames(sample_data: Path, tmp_path: Path) -> None:
+    """60 a second for the videos that came with EPIC Kitchens 55, 50 for the others."""
+    folder = tmp_path / "epic100"
+    (folder / "annotations").mkdir(parents=True)
+    for source in (sample_data / "epic100" / "annotations").glob("*.csv"):
+        (folder / "annotations" / source.name).symlink_to(source)
+    rows = row("0", "P28", "P28_101") + row("1")
+    (folder / "annotations" / "EPIC_100_train.csv").write_text(HEADER + rows)
+    for name in ("P28/P28_101", "P01/P01_01"):
+        (folder / "frames" / name).mkdir(parents=True)
+    dataset = load_dataset("epic100-frames", tmp_path)
+    assert {video.id: video.rate for video in dataset.videos} == {"P28_101": 50, "P01_01": 60}

@@ -1,6 +1,8 @@
-"""Data sets by name or file, as they lie on a disk."""
+"""Data sets by name or file, as they lie on a disk, and what is said of those that do not."""
 
+import csv
 import logging
+import statistics
 from pathlib import Path
 
 import pytest
@@ -8,25 +10,27 @@ import pytest
 from orn.shared.errors import DataRootError, ManifestError, UnknownDatasetError
 from orn.shared.manifests.load import (
     dataset_names,
+    files_of,
     load_dataset,
     load_listing,
     load_manifest,
+    require_videos,
     shipped_detectors,
+    video_rates,
 )
 from orn.shared.manifests.records import DetectorChoice, Video
+from orn.shared.manifests.schema import RateTable, Videos
 
 
-def test_shipped_manifests_are_valid_and_named_like_their_files() -> None:
+def test_shipped_manifests_are_valid_named_like_their_files_and_described() -> None:
     names = dataset_names()
     assert {"demo", "demo-long", "demo-touch", "epic", "something", "vlog"} <= set(names)
     assert [load_manifest(name).name for name in names] == names
-
-
-def test_how_to_get_each_data_set_is_written_down() -> None:
     page = load_manifest("epic").source.with_name("README.md").read_text()
     headings = [line for line in page.splitlines() if line.startswith("## ")]
-    named = {name.strip() for line in headings for name in line[3:].split(":")[0].split(",")}
-    assert set(dataset_names()) <= named
+    assert set(names) <= {
+        name.strip() for line in headings for name in line[3:].split(":")[0].split(",")
+    }
 
 
 def test_numbers_of_the_paper() -> None:
@@ -40,9 +44,7 @@ def test_numbers_of_the_paper() -> None:
 def test_dataset_of_ones_own(mine: Path, tmp_path: Path) -> None:
     dataset = load_dataset(mine, tmp_path)
     folder = tmp_path / "mine"
-    assert dataset.name == "mine"
-    assert dataset.root == folder
-    assert dataset.clip_frames == 4
+    assert (dataset.name, dataset.root, dataset.clip_frames) == ("mine", folder, 4)
     assert dataset.classes == ("open", "close")
     assert dataset.videos == (
         Video(id="a", path=folder / "videos/a.mp4"),
@@ -51,12 +53,16 @@ def test_dataset_of_ones_own(mine: Path, tmp_path: Path) -> None:
     assert dataset.missing == ("c",)
     assert [segment.id for segment in dataset.segments] == ["a", "b"]
     assert len(load_listing(load_manifest(mine), tmp_path).segments) == 3
+    assert set(files_of(mine, tmp_path)) >= {
+        *(mine, folder / "labels.csv", folder / "classes.txt", folder / "videos/a.mp4")
+    }
+    assert list(files_of("none", tmp_path)) == []
 
 
 def test_unknown_name_lists_the_nearest_first() -> None:
     with pytest.raises(UnknownDatasetError) as caught:
         load_manifest("vlgo")
-    assert "no data set is called 'vlgo'; there are vlog, " in str(caught.value)
+    assert "'vlgo'; there are vlog, " in str(caught.value)
     assert all(name in str(caught.value) for name in dataset_names())
 
 
@@ -66,44 +72,64 @@ def test_file_that_is_not_there(name: str) -> None:
         load_manifest(name)
 
 
-def test_missing_data_root_says_where_and_how(tmp_path: Path) -> None:
-    with pytest.raises(DataRootError) as caught:
-        load_dataset("vlog", tmp_path / "nowhere")
-    message = str(caught.value)
-    assert f"got no folder {tmp_path / 'nowhere'};" in message
-    assert "--data" in message
-    assert "ORN_DATA" in message
+@pytest.mark.parametrize("place", ["nowhere", "."])
+def test_folder_that_is_not_there(tmp_path: Path, place: str) -> None:
+    missing = tmp_path / ("nowhere" if place == "nowhere" else "vlog")
+    with pytest.raises(DataRootError, match=f"'vlog': expected .* got no folder {missing};"):
+        load_dataset("vlog", tmp_path / place)
 
 
-def test_missing_folder_of_the_data_set(tmp_path: Path) -> None:
-    with pytest.raises(DataRootError) as caught:
-        load_dataset("vlog", tmp_path)
-    message = str(caught.value)
-    assert "data set 'vlog': expected" in message
-    assert f"got no folder {tmp_path / 'vlog'};" in message
-    assert "--data" in message
+@pytest.mark.parametrize(
+    ("command", "there"),
+    [("detect", ""), ("clips", "data"), ("train", "data"), ("detect", "data/epic/videos/P01")],
+)
+def test_what_lies_where_and_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orn, command: str, there: str
+) -> None:
+    (tmp_path / there).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    said = orn(command, "epic", exit_code=1).stderr
+    assert not (tmp_path / "clips").exists()
+    for part in (
+        *("data_manifests/README.md", "--data FOLDER", "DATA=FOLDER", "ORN_DATA", "'epic'"),
+        *("EPIC_train_action_labels.csv", "videos/{person}/{id}.MP4", str(tmp_path / "data/epic")),
+    ):
+        assert part in said
 
 
-def test_ids_are_checked_before_any_file_is_looked_for(mine: Path, tmp_path: Path) -> None:
-    (tmp_path / "secret.mp4").touch()
-    (tmp_path / "mine" / "labels.csv").write_text("video,label\n../../secret,open\n")
-    with pytest.raises(ManifestError, match=r"video id '\.\./\.\./secret' would leave"):
-        load_dataset(mine, tmp_path, labels=False)
+def test_listed_videos_that_are_not_there(mine: Path, tmp_path: Path) -> None:
+    rows = "".join(f"v{i},open\n" for i in range(9))
+    (tmp_path / "mine" / "labels.csv").write_text(f"video,label\n{rows}")
+    with pytest.raises(DataRootError, match=r"got none of 9 .*\(v0, v1, v2, \.\.\.\).*own_videos"):
+        require_videos(load_dataset(mine, tmp_path), mine, tmp_path)
+    with pytest.raises(DataRootError, match="`make demo` or `orn demo world demo-long`"):
+        load_dataset("demo-long", tmp_path)
 
 
 def test_without_labels_tables_need_not_be_there(mine: Path, tmp_path: Path, caplog) -> None:
+    (tmp_path / "mine" / "labels.csv").write_text("video,label\n../../secret,open\n")
+    with pytest.raises(ManifestError, match=r"column 'video': .*got '\.\./\.\./secret'"):
+        load_dataset(mine, tmp_path, labels=False)
     (tmp_path / "mine" / "labels.csv").unlink()
     (tmp_path / "mine" / "classes.txt").unlink()
     with caplog.at_level(logging.INFO):
         dataset = load_dataset(mine, tmp_path, labels=False)
     assert [video.id for video in dataset.videos] == ["a", "b"]
-    assert dataset.segments == ()
-    assert dataset.missing == ()
-    assert "no label tables; taking the 2 videos" in caplog.text
-    with pytest.raises(
-        DataRootError, match=r"labels\.csv: no such file|classes\.txt: no such file"
-    ):
+    assert (dataset.segments, dataset.missing) == ((), ())
+    assert "taking the 2 videos" in caplog.text
+    with pytest.raises(DataRootError, match=r"classes\.txt: no such file"):
         load_dataset(mine, tmp_path)
+
+
+def test_detectors(mine: Path, tmp_path: Path) -> None:
+    text = mine.read_text()
+    weights = 'checkpoint = "d/c.pth"\n'
+    mine.write_text(f'{text}[detector]\nconfig = "solo_r50_fpn_1x_coco"\n{weights}')
+    assert load_dataset(mine, tmp_path).detector == DetectorChoice(
+        config="solo_r50_fpn_1x_coco", checkpoint=tmp_path / "d" / "c.pth"
+    )
+    mine.write_text(f'{text}[detector]\nconfig = "mask_rcnn_demo"\n')
+    assert load_dataset(mine, tmp_path).detector == shipped_detectors()["mask_rcnn_demo"]
 
 
 def test_rate_of_frame_folders_goes_to_the_videos(mine: Path, tmp_path: Path) -> None:
@@ -114,29 +140,31 @@ def test_rate_of_frame_folders_goes_to_the_videos(mine: Path, tmp_path: Path) ->
     assert video == Video(id="a", path=tmp_path / "mine" / "f" / "a", rate=12.0)
 
 
-def test_weights_lie_beside_the_manifest(mine: Path, tmp_path: Path) -> None:
-    detector = '[detector]\nconfig = "solo_r50_fpn_1x_coco"\ncheckpoint = "d/c.pth"\n'
-    mine.write_text(mine.read_text() + detector)
-    found = load_dataset(mine, tmp_path).detector
-    assert found == DetectorChoice(
-        config="solo_r50_fpn_1x_coco", checkpoint=tmp_path / "d" / "c.pth"
-    )
+def test_the_first_pattern_of_rates_that_fits_counts(tmp_path: Path) -> None:
+    videos = Videos(pattern="{id}", rate=60, rates={"P??_???": 50, "P01_*": 30})
+    ids = ["P01_101", "P01_01", "P02_01", "p02_101"]
+    assert list(video_rates(videos, tmp_path, ids).values()) == [50, 30, 60, 60]
+    assert video_rates(Videos(pattern="{id}.mp4"), tmp_path, ["a"]) == {"a": None}
 
 
-def test_a_shipped_detector_brings_its_weights(mine: Path, tmp_path: Path) -> None:
-    mine.write_text(mine.read_text() + '[detector]\nconfig = "mask_rcnn_demo"\n')
-    assert load_dataset(mine, tmp_path).detector == shipped_detectors()["mask_rcnn_demo"]
+def test_table_of_rates(tmp_path: Path) -> None:
+    table = RateTable(table="info.csv", video="video", rate="fps")
+    videos = Videos(pattern="{id}", rate_table=table)
+    (tmp_path / "info.csv").write_text("video,fps,more\na,29.97,x\nb,90.0,x\n")
+    assert video_rates(videos, tmp_path, ["b", "a"]) == {"b": 90.0, "a": 29.97}
+    with pytest.raises(ManifestError, match=r"info\.csv: .*none of 2, the first is 'c'"):
+        video_rates(videos, tmp_path, ["a", "c", "d"])
+    (tmp_path / "info.csv").write_text("video,fps\na,0\nb,nan\n")
+    with pytest.raises(ManifestError, match=r"row 2: column 'fps': .*0\.001, got '0'; row 3: "):
+        video_rates(videos, tmp_path, ["a"])
+    (tmp_path / "info.csv").unlink()
+    with pytest.raises(DataRootError, match=r"info\.csv: no such file"):
+        video_rates(videos, tmp_path, ["a"])
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("rate", [60])
-def test_published_epic_frames(sample_data: Path, tmp_path: Path, rate: int) -> None:
-    source = load_manifest("epic").source.read_text()
-    text = source.replace('form = "segments"', 'form = "frames"')
-    text = text.replace('"videos/{person}/{id}.MP4"', f'"frames/{{person}}/{{id}}"\nrate = {rate}')
-    path = tmp_path / "epic-frames.toml"
-    path.write_text(text)
-    dataset = load_dataset(path, sample_data)
+def test_published_epic_frames(sample_data: Path) -> None:
+    dataset = load_dataset("epic-frames", sample_data)
     frames = sample_data / "epic" / "frames" / "P01" / "P01_01"
     assert dataset.videos == (Video(id="P01_01", path=frames, rate=60.0),)
     assert len(dataset.missing) == 271
@@ -144,6 +172,19 @@ def test_published_epic_frames(sample_data: Path, tmp_path: Path, rate: int) -> 
 
 
 @pytest.mark.real_data
-def test_videos_of_something_without_its_lists(sample_data: Path) -> None:
-    dataset = load_dataset("something", sample_data, labels=False)
-    assert [video.id for video in dataset.videos] == ["166766"]
+def test_published_frames_of_epic_are_60_a_second(sample_data: Path) -> None:
+    """Frame numbers of the table over its times give 60, also for videos of 29.97 and 47.95 fps."""
+    annotations = sample_data / "epic" / "annotations"
+    with (annotations / "EPIC_video_info.csv").open() as file:
+        fps = {row["video"]: row["fps"] for row in csv.DictReader(file)}
+    segments = load_listing(load_manifest("epic"), sample_data).segments
+    start = {segment.id: segment.start_seconds or 0 for segment in segments}
+    ratios: dict[str, list[float]] = {}
+    with (annotations / "EPIC_train_action_labels.csv").open() as file:
+        for row in csv.DictReader(file):
+            if start[row["uid"]] > 60:
+                ratio = int(row["start_frame"]) / start[row["uid"]]
+                ratios.setdefault(fps[row["video_id"]], []).append(ratio)
+    assert len(ratios) == 3
+    assert {round(statistics.median(each), 1) for each in ratios.values()} == {60.0}
+    assert load_manifest("epic-frames").videos.rate == 60

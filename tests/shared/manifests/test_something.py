@@ -1,6 +1,7 @@
-"""Something-Something's published lists."""
+"""Something-Something's published lists, of v1 and of v2."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,41 +9,47 @@ import pytest
 
 from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests import something
+from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Listing, Segment
-from orn.shared.manifests.schema import SomethingLabels
+from orn.shared.manifests.schema import SomethingLabels, SomethingV1Labels
 
-SPEC = SomethingLabels(
-    format="something", train="t.json", validation="v.json", test="x.json", classes="c.json"
-)
-OPEN = {
-    "id": "2",
-    "label": "opening a box",
-    "template": "Opening [something]",
-    "placeholders": ["a box"],
+NAMES = {"train": "t", "validation": "v", "test": "x"}
+V1 = SomethingV1Labels(format="something-v1", **NAMES, classes="c")
+V2 = SomethingLabels(format="something", **NAMES, classes="c.json")
+PUTTING = "Putting something, and something, onto something"
+OPEN = {"id": "2", "label": "opening a box", "template": "Opening [something]"}
+PUT = {"id": "9", "template": "Putting [something], and [something], onto [something]"}
+FILES: dict[Any, dict[str, Any]] = {
+    V1: {
+        "t": "2;Opening something\n",
+        "v": f"9;{PUTTING}\n",
+        "x": "5\n",
+        "c": f"{PUTTING}\nOpening something\n",
+    },
+    V2: {
+        "t": [OPEN],
+        "v": [PUT],
+        "x": [{"id": "5"}],
+        "c.json": {"Opening something": "1", PUTTING: "0"},
+    },
 }
-PUT = {"id": "9", "template": "Putting [something] onto [something]"}
-CLASSES = {"Opening something": "1", "Putting something onto something": "0"}
 
 
-def read(
-    folder: Path,
-    *,
-    train: Any = (OPEN,),
-    validation: Any = (PUT,),
-    test: Any = ({"id": "5"},),
-    classes: Any = CLASSES,
-    labels: bool = True,
-) -> Listing:
-    contents = {"t.json": train, "v.json": validation, "x.json": test, "c.json": classes}
-    for name, content in contents.items():
-        text = json.dumps(list(content) if isinstance(content, tuple) else content)
+@pytest.fixture(params=[V1, V2], ids=["v1", "v2"])
+def spec(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+def read(spec: Any, folder: Path, changes: dict[str, Any] | None = None, **kwargs: Any) -> Listing:
+    for name, content in (FILES[spec] | (changes or {})).items():
+        text = content if isinstance(content, str) else json.dumps(content)
         (folder / name).write_text(text)
-    return something.read(SPEC, folder, labels=labels)
+    return something.read(spec, folder, **{"labels": True, **kwargs})
 
 
-def test_lists_become_segments(tmp_path: Path) -> None:
-    assert read(tmp_path) == Listing(
-        classes=("Putting something onto something", "Opening something"),
+def test_lists_become_segments(tmp_path: Path, spec: Any) -> None:
+    assert read(spec, tmp_path) == Listing(
+        classes=(PUTTING, "Opening something"),
         video_ids=("2", "9", "5"),
         segments=(
             Segment(id="2", video_id="2", split="train", labels=(1,)),
@@ -52,72 +59,62 @@ def test_lists_become_segments(tmp_path: Path) -> None:
     )
 
 
-def test_without_labels_classes_are_not_needed(tmp_path: Path) -> None:
-    read(tmp_path)
-    (tmp_path / "c.json").unlink()
-    listing = something.read(SPEC, tmp_path, labels=False)
-    assert {segment.labels for segment in listing.segments} == {()}
+def test_files_that_are_not_there(tmp_path: Path, spec: Any) -> None:
+    read(spec, tmp_path)
+    (tmp_path / spec.classes).unlink()
+    listing = something.read(spec, tmp_path, labels=False)
+    assert [segment.labels for segment in listing.segments] == [(), (), ()]
+    (tmp_path / "t").unlink()
+    with pytest.raises(DataRootError, match="/t: no such file"):
+        something.read(spec, tmp_path, labels=False)
+    listing = something.read(spec, tmp_path, labels=False, partial=True)
+    assert listing.absent == ("t",)
+    assert listing.video_ids == ("9", "5")
 
 
-def test_clips_of_classes_that_are_not_asked_for_are_counted(tmp_path: Path, caplog) -> None:
-    read(tmp_path)
-    (tmp_path / "mine.txt").write_text("Opening something\nNever seen\n")
-    spec = SPEC.model_copy(update={"classes": "mine.txt"})
-    listing = something.read(spec, tmp_path, labels=True)
+def test_clips_of_classes_that_are_not_asked_for_are_counted(
+    tmp_path: Path, spec: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = spec.model_copy(update={"classes": "mine.txt"})
+    FILES[mine] = FILES[spec]
+    listing = read(mine, tmp_path, {"mine.txt": "Opening something\nNever seen\n"})
     assert listing.classes == ("Opening something", "Never seen")
-    assert [segment.id for segment in listing.segments] == ["2", "5"]
-    reason = "class 'Putting something onto something' is not in mine.txt"
-    assert listing.left_out == {reason: 1}
+    assert listing.video_ids == ("2", "5")
+    assert listing.left_out == {f"class {PUTTING!r} is not in mine.txt": 1}
     assert "mine.txt: 1 clip of 1 class left out" in caplog.text
 
 
-def test_a_list_that_is_not_there_may_be_enough(tmp_path: Path) -> None:
-    read(tmp_path)
-    (tmp_path / "t.json").unlink()
-    listing = something.read(SPEC, tmp_path, labels=True, partial=True)
-    assert listing.absent == ("t.json",)
-    assert [segment.id for segment in listing.segments] == ["9", "5"]
-
-
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("spec", "change", "message"),
     [
-        (
-            {"train": ({"id": "2", "template": "Opning [something]"},), "validation": ()},
-            "c.json: none of the 1 listed clips is of a class in it; the first is of "
-            "'Opning something', the nearest in the file is 'Opening something'",
-        ),
-        (
-            {"train": ({"id": "2"},)},
-            "t.json: 1 problem: entry 0: wanted a class of clip '2', found none",
-        ),
-        ({"train": ({"id": "2", "template": 1},)}, "entry 0: wanted a text as 'template', found 1"),
-        ({"train": ({"id": 2},)}, "entry 0: wanted an object with a text 'id'"),
-        ({"train": ({"id": "../2"},)}, "entry 0: video id '../2' would leave"),
-        ({"validation": (OPEN,)}, "v.json: 1 problem: entry 0: clip '2' is listed before"),
-        ({"train": {"id": "2"}}, "t.json: expected an array, got a table"),
-        ({"classes": [1]}, "c.json: expected an object, got [1]"),
-        ({"classes": {"a": "0", "b": "2"}}, "c.json: wanted the indices 0 to 1 once each"),
+        (V1, {"t": "2\n"}, r"t, row 1: expected a class of clip '2'"),
+        (V1, {"t": "2;Opening something\n../2;a\n"}, r"t, row 2: .*'id': expected a path"),
+        (V1, {"t": "2;Opening something\n" * 2}, "t, row 2: .*'2' again"),
+        (V1, {"v": "2;Opening something\n"}, "v, row 1: .*'2' again"),
+        (V1, {"c": "Opening somthing\n"}, "c: .* 'Opening something', the nearest .* 'Opening som"),
+        (V2, {"t": [{"id": "2"}]}, "t, row 1: expected a class of clip '2'"),
+        (V2, {"t": [{"id": "2", "template": 1}]}, "t, row 1: .*'template': .*got 1"),
+        (V2, {"t": [OPEN, {"id": 3}]}, "t, row 2: .*'id': .*got 3"),
+        (V2, {"t": [{}]}, "t, row 1: .*'id'"),
+        (V2, {"t": [[[]]]}, "t, row 1: "),
+        (V2, {"t": [{"id": "../2"}]}, r"t, row 1: .*'id': expected a path.*'\.\./2'"),
+        (V2, {"t": '[{"id": "\\ud800", "template": "a"}]'}, "t, row 1: .*'id': "),
+        (V2, {"v": [OPEN]}, "v, row 1: .*'2' again"),
+        (V2, {"t": {"id": "2"}}, "t: expected an array, got a table"),
+        (V2, {"t": "["}, "t: is not JSON"),
+        (V2, {"t": "[" * 10**6}, "t: .*nested too deeply"),
+        (V2, {"t": '{"a":' * 10**6}, "t: .*nested too deeply"),
+        (V2, {"t": "[" + "9" * 10**6 + "]"}, "t: is not JSON"),
+        (V2, {"t": "[" + "[]," * 3_000_000 + "[]]"}, "t: expected at most 4,000,000 values"),
+        (V2, {"t": [OPEN | {"template": "Opning [something]"}], "v": []}, "'Opening something'"),
+        (V2, {"c.json": [1]}, r"c\.json: expected an object, got \[1\]"),
+        (V2, {"c.json": {"a": "0", "b": "2"}}, r"c\.json: expected the indices 0 to 1"),
+        (V2, {"c.json": {"": "0"}}, r"c\.json, row 1: .*got ''"),
     ],
-)
-def test_refusals(tmp_path: Path, change: dict[str, Any], message: str) -> None:
-    with pytest.raises(ManifestError) as caught:
-        read(tmp_path, **change)
-    assert message in str(caught.value)
-
-
-def test_list_that_is_no_json(tmp_path: Path) -> None:
-    read(tmp_path)
-    (tmp_path / "t.json").write_text("[")
-    with pytest.raises(ManifestError, match=r"t\.json: is not JSON"):
-        something.read(SPEC, tmp_path, labels=True)
-
-
-def test_list_that_is_not_there_is_named(tmp_path: Path) -> None:
-    read(tmp_path)
-    (tmp_path / "v.json").unlink()
-    with pytest.raises(DataRootError, match=r"v\.json: no such file"):
-        something.read(SPEC, tmp_path, labels=True)
+)  # fmt: skip
+def test_refusals(tmp_path: Path, spec: Any, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        read(spec, tmp_path, change)
 
 
 @pytest.mark.real_data
@@ -126,11 +123,41 @@ def test_published_class_names(sample_data: Path, tmp_path: Path) -> None:
     annotations = sample_data / "something" / "annotations"
     entries = json.loads((annotations / "labels_for_ids_DERIVED.json").read_text())
     train = [{"id": name, "template": entry["template"]} for name, entry in entries.items()]
-    read(tmp_path, train=train, validation=[], test=[], labels=False)
     names = (annotations / "sthv2_label_map.txt").read_text()
-    (tmp_path / "names.txt").write_text(names)
-    spec = SPEC.model_copy(update={"classes": "names.txt"})
-    listing = something.read(spec, tmp_path, labels=True)
+    published = V2.model_copy(update={"classes": "names.txt"})
+    FILES[published] = {"t": train, "v": [], "x": [], "names.txt": names}
+    listing = read(published, tmp_path)
     assert len(listing.classes) == 174
     held = {segment.id: listing.classes[segment.labels[0]] for segment in listing.segments}
     assert held["57082"] == "Dropping something into something"
+
+
+@pytest.mark.real_data
+def test_published_layout_of_v1(sample_data: Path, tmp_path: Path) -> None:
+    """The class list of v1 and real folders, as the publishers lay them out."""
+    source = sample_data / "something"
+    folder = tmp_path / "something-v1"
+    videos = folder / "20bn-something-something-v1"
+    videos.mkdir(parents=True)
+    entries = json.loads((source / "annotations/labels_for_ids_DERIVED.json").read_text())
+    lines = []
+    for name, entry in entries.items():
+        lines.append(f"{name};{entry['template'].replace('[', '').replace(']', '')}\n")
+        if (source / "frames" / name).is_dir():
+            shutil.copytree(source / "frames" / name, videos / name)
+    names = (source / "annotations/sthv1_label_map.txt").read_text()
+    (folder / "something-something-v1-labels.csv").write_text(names)
+    (folder / "something-something-v1-train.csv").write_text("".join(lines[:2]))
+    (folder / "something-something-v1-validation.csv").write_text("".join(lines[2:]))
+    dataset = load_dataset("something-v1", tmp_path)
+    assert len(dataset.classes) == 174
+    assert {video.id for video in dataset.videos} == {"2", "13201"}
+    assert {video.rate for video in dataset.videos} == {12.0}
+    held = {segment.id: dataset.classes[segment.labels[0]] for segment in dataset.segments}
+    assert held["2"] == "Pretending to pick something up"
+
+
+@pytest.mark.real_data
+def test_videos_without_the_lists(sample_data: Path) -> None:
+    dataset = load_dataset("something", sample_data, labels=False)
+    assert [video.id for video in dataset.videos] == ["166766"]

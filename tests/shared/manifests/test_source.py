@@ -1,31 +1,132 @@
-"""Links and odd files among videos: what is followed, and what fails one video and not the job."""
+"""Where videos lie: files of listed ids are found, and looked at before they are opened."""
 
+import logging
+import os
 from pathlib import Path
 
 import pytest
 
-from orn.shared.errors import VideoDecodeError
+from orn.shared.errors import DataRootError, VideoDecodeError
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Video
-from orn.shared.manifests.source import source_of
+from orn.shared.manifests.source import (
+    FoundVideo,
+    expand,
+    find_ids,
+    find_videos,
+    named_folders,
+    source_of,
+)
 from tests.bounded import bounded
 from tests.shared.manifests.conftest import MANIFEST
 
-FRAMES = MANIFEST.replace('"clips"', '"frames"').replace("{id}.mp4", "{id}") + "[videos.rates]\n"
+FRAMES = MANIFEST.replace('"clips"', '"frames"').replace("{id}.mp4", "{id}")
 FRAMES = FRAMES.replace("[videos]", "[videos]\nrate = 10")
+ACCENTED = "caf\u00e9"
+"""NFC: the accent is part of the letter."""
+APART = "cafe\u0301"
+"""The same in NFD, as macOS writes it."""
 
 
-@pytest.fixture
-def outside(tmp_path: Path, write) -> Path:
-    """A folder with a video and pictures, beside the data root."""
-    write(tmp_path / "outside" / "a.mp4", "video")
-    write(tmp_path / "outside" / "a" / "1.jpg", "picture")
-    return tmp_path / "outside"
+def find(folder: Path, *ids: str, pattern: str = "videos/{id}.mp4", are_folders: bool = False):
+    return find_videos(folder, pattern, ids, are_folders=are_folders)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "video_id", "wanted"),
+    [
+        ("videos/{id}.mp4", "a/b", "videos/a/b.mp4"),
+        ("videos/{person}/{id}.MP4", "P01_02", "videos/P01/P01_02.MP4"),
+        ("{id}/clip.mp4", "{person}", "{person}/clip.mp4"),
+    ],
+)
+def test_expand(pattern: str, video_id: str, wanted: str) -> None:
+    assert expand(pattern, video_id) == wanted
+
+
+@pytest.mark.parametrize(
+    ("there", "listed", "found"),
+    [
+        pytest.param(["x/a"], ["x/a", "x/b", "y/a"], {"x/a": "x/a"}, id="exact name"),
+        pytest.param(["o/A"], ["O/a"], {"O/a": "o/A"}, id="other case"),
+        pytest.param(["o/a", "O/a"], ["O/a"], {"O/a": "O/a"}, id="exact before other case"),
+        pytest.param(["O/b", "o/a"], ["O/a"], {"O/a": "o/a"}, id="the exact folder lacks the file"),
+        pytest.param(["a"], ["A", "a"], {"a": "a"}, id="the file of another id"),
+        pytest.param(["abc"], ["Abc", "aBc"], {}, id="two ids of other case"),
+        pytest.param([APART], [ACCENTED], {ACCENTED: APART}, id="NFD"),
+        pytest.param([f"{ACCENTED}/a"], [f"{APART}/a"], {f"{APART}/a": f"{ACCENTED}/a"}, id="NFC"),
+        pytest.param([APART, ACCENTED], [ACCENTED], {ACCENTED: ACCENTED}, id="NFC and NFD"),
+        pytest.param([APART, "CAFE\u0301"], [ACCENTED], {ACCENTED: APART}, id="NFD before case"),
+        pytest.param([APART], [ACCENTED, ACCENTED.upper()], {}, id="two ids of one accented name"),
+        pytest.param(["a"], ["x" * 999], {}, id="a name that no disk can hold"),
+    ],
+)
+def test_names_on_disk(
+    tmp_path: Path, write, caplog, there: list[str], listed: list[str], found: dict[str, str]
+) -> None:
+    for name in there:
+        write(tmp_path / "videos" / f"{name}.mp4")
+    wanted = {
+        each: FoundVideo(path=tmp_path / "videos" / f"{name}.mp4", ignoring_case=name != each)
+        for each, name in found.items()
+    }
+    assert find(tmp_path, *listed) == wanted
+    is_claimed = len(listed) > len(found) and len(there) == 1 and len(listed) == 2
+    assert ("is not taken for the video" in caplog.text) == is_claimed
+
+
+def test_folders_are_no_files_and_files_no_folders(tmp_path: Path, write) -> None:
+    write(tmp_path / "frames" / "a" / "1.jpg")
+    write(tmp_path / "frames" / "b")
+    assert list(find(tmp_path, "a", "b", pattern="frames/{id}", are_folders=True)) == ["a"]
+    assert list(find(tmp_path, "a", "b", pattern="frames/{id}")) == ["b"]
+
+
+def test_where_the_user_and_the_manifest_put_videos(tmp_path: Path) -> None:
+    folder, path = tmp_path / "set", tmp_path / "set" / "a" / "B" / "P01" / "x.mp4"
+    named = named_folders(folder, "a/b/{person}/{id}.mp4", [path], tmp_path)
+    assert named == (tmp_path, folder, folder / "a", folder / "a" / "B")
+
+
+def test_folder_that_cannot_be_read(tmp_path: Path, write, monkeypatch) -> None:
+    write(tmp_path / "videos" / "a.mp4")
+
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(DataRootError, match=r"cannot be read \(Permission denied\)"):
+        find(tmp_path, "A")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "are_folders", "wanted"),
+    [
+        ("videos/{id}.mp4", False, ("P01/P01_01", "a")),
+        ("videos/{person}/{id}.mp4", False, ("P01_01",)),
+        ("frames/{id}", True, ("b", "b/c")),
+        ("none/{id}", False, ()),
+        ("{id}.txt", False, ("x",)),
+    ],
+)
+def test_ids_on_disk(
+    tmp_path: Path, write, caplog, pattern: str, are_folders: bool, wanted: tuple[str, ...]
+) -> None:
+    files = "videos/a.mp4", "videos/P01/P01_01.mp4", "videos/n.avi", "frames/b/c/1.jpg", "x.txt"
+    for name in files:
+        write(tmp_path / name)
+    for odd in (b"videos/\xff.mp4", b"videos/b\x1b[31m.mp4"):
+        write(tmp_path / os.fsdecode(odd))
+    with caplog.at_level(logging.WARNING):
+        assert find_ids(tmp_path, pattern, are_folders=are_folders) == wanted
+    assert ("2 videos left out" in caplog.text) == (pattern == "videos/{id}.mp4")
 
 
 @pytest.fixture
 def root(tmp_path: Path, write) -> Path:
-    """A data root with a data set of one's own, whose folder of videos is empty."""
+    """A data root with a data set of one's own without videos; there are some beside it."""
+    for name in ("outside/a.mp4", "outside/a/1.jpg", "root-of-others/a.mp4"):
+        write(tmp_path / name, "video")
     write(tmp_path / "root" / "mine" / "labels.csv", "video,label,split\na,open,train\n")
     write(tmp_path / "root" / "mine" / "classes.txt", "open\n")
     (tmp_path / "root" / "mine" / "videos").mkdir()
@@ -40,12 +141,6 @@ def video(root: Path, *, manifest: str = MANIFEST) -> Video:
     return found
 
 
-def replace_by_link(path: Path, target: Path) -> None:
-    """Moves a folder to `target` and leaves a link to it."""
-    path.rename(target)
-    path.symlink_to(target)
-
-
 @pytest.mark.parametrize("place", [".", "mine", "mine/videos"])
 @pytest.mark.parametrize("manifest", [MANIFEST, FRAMES])
 def test_folders_that_the_user_or_the_manifest_names_may_be_links(
@@ -54,7 +149,8 @@ def test_folders_that_the_user_or_the_manifest_names_may_be_links(
     write(root / "mine/videos/a.mp4", "video")
     write(root / "mine/videos/a/1.jpg", "picture")
     (tmp_path / "disk").mkdir()
-    replace_by_link(root / place, tmp_path / "disk" / "moved")
+    (root / place).rename(tmp_path / "disk" / "moved")
+    (root / place).symlink_to(tmp_path / "disk" / "moved")
     assert source_of(video(root, manifest=manifest)).exists()
 
 
@@ -64,58 +160,58 @@ def test_a_video_may_be_a_link_to_another_place_of_the_data_root(root: Path, wri
     assert source_of(video(root)).read_text() == "video"
 
 
-def test_a_video_that_leads_out_fails_when_it_is_read(root: Path, outside: Path) -> None:
-    (root / "mine/videos/a.mp4").symlink_to(outside / "a.mp4")
-    found = video(root)
-    with pytest.raises(VideoDecodeError, match=r"mp4: is a link that leads out .*outside/a\.mp4"):
+@pytest.mark.parametrize(
+    ("link", "target", "manifest"),
+    [
+        pytest.param("a.mp4", "outside/a.mp4", MANIFEST, id="a file"),
+        pytest.param("x", "outside", MANIFEST, id="a folder of an id"),
+        pytest.param("a", "outside/a", FRAMES, id="a frame folder"),
+        pytest.param("a/2.JPG", "outside/a/1.jpg", FRAMES, id="a picture"),
+        pytest.param("a.mp4", "root-of-others/a.mp4", MANIFEST, id="a name that begins alike"),
+    ],
+)
+def test_what_leads_out_fails_when_it_is_read(
+    root: Path, tmp_path: Path, link: str, target: str, manifest: str
+) -> None:
+    if link == "x":
+        (root / "mine/labels.csv").write_text("video,label\nx/a,open\n")
+    place = root / "mine/videos" / link
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(tmp_path / target)
+    found = video(root, manifest=manifest)
+    with pytest.raises(VideoDecodeError, match=rf"{link}.* leads out .*{target}"):
         source_of(found)
+    if link == "a/2.JPG":
+        (root / "mine/videos/a/1.jpg").touch()
+        place.unlink()
+        place.symlink_to("1.jpg")
+        assert source_of(found) == found.path
 
 
-def test_a_folder_of_an_id_that_leads_out(root: Path, outside: Path) -> None:
-    (root / "mine/labels.csv").write_text("video,label\nx/a,open\n")
-    (root / "mine/videos/x").symlink_to(outside)
-    with pytest.raises(VideoDecodeError, match=r"x/a\.mp4: is a link that leads out"):
-        source_of(video(root))
-
-
-def test_a_frame_folder_that_leads_out(root: Path, outside: Path) -> None:
-    (root / "mine/videos/a").symlink_to(outside / "a")
-    with pytest.raises(VideoDecodeError, match=r"videos/a: is a link that leads out"):
-        source_of(video(root, manifest=FRAMES))
-
-
-def test_a_picture_that_leads_out(root: Path, outside: Path, write) -> None:
-    write(root / "mine/videos/a/1.jpg")
-    (root / "mine/videos/a/2.JPG").symlink_to(outside / "a" / "1.jpg")
-    found = video(root, manifest=FRAMES)
-    with pytest.raises(VideoDecodeError, match=r"a/2\.JPG: is a link that leads out .*a/1\.jpg"):
-        source_of(found)
-    (root / "mine/videos/a/2.JPG").unlink()
-    (root / "mine/videos/a/2.JPG").symlink_to("1.jpg")
-    assert source_of(found) == found.path
-
-
-def test_a_sibling_whose_name_begins_alike_is_outside(root: Path, write) -> None:
-    write(root.parent / "root-of-others" / "a.mp4")
-    (root / "mine/videos/a.mp4").symlink_to(root.parent / "root-of-others" / "a.mp4")
-    with pytest.raises(VideoDecodeError, match="leads out"):
-        source_of(video(root))
-
-
-def test_a_link_to_nowhere_is_absent(root: Path) -> None:
+def test_links_to_nowhere_and_loops(root: Path, write) -> None:
+    path = write(root.parent / "m.toml", MANIFEST)
     (root / "mine/videos/a.mp4").symlink_to(root / "none")
-    (root.parent / "m.toml").write_text(MANIFEST)
-    assert load_dataset(root.parent / "m.toml", root).missing == ("a",)
-
-
-def test_a_loop_of_folders_is_not_walked_into(root: Path, write) -> None:
+    assert load_dataset(path, root).missing == ("a",)
+    (root / "mine/videos/a.mp4").unlink()
     write(root / "mine/videos/a.mp4")
     (root / "mine/videos/x").symlink_to(root / "mine")
     (root / "mine/labels.csv").unlink()
-    (root.parent / "m.toml").write_text(MANIFEST)
-    dataset = bounded(load_dataset, root.parent / "m.toml", root, labels=False)
+    dataset = bounded(load_dataset, path, root, labels=False)
     assert [each.id for each in dataset.videos] == ["a"]
 
 
 def test_what_is_not_there_is_left_to_the_reader(tmp_path: Path) -> None:
     assert source_of(Video(id="a", path=tmp_path / "a.mp4")) == tmp_path / "a.mp4"
+
+
+@pytest.mark.real_data
+def test_published_list_of_vlog(sample_data: Path) -> None:
+    dataset = load_dataset("vlog", sample_data, labels=False)
+    assert [video.id for video in dataset.videos] == [
+        "O/5/E/v_vAqaXZuAO5E/075",
+        "o/p/Y/v_7Tsrimk7opY/052",
+    ]
+    assert dataset.videos[0].path == sample_data / "vlog/videos/o/5/E/v_vAqaXZuAO5E/075/clip.mp4"
+    assert dataset.ignoring_case == ("O/5/E/v_vAqaXZuAO5E/075",)
+    assert len(dataset.missing) == 113_837
+    assert [segment.split for segment in dataset.segments] == ["train", "validation"]

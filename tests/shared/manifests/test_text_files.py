@@ -1,0 +1,158 @@
+"""The reader of label tables: ways to write them, and what is said of those that cannot be used."""
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from orn.shared.errors import DataRootError, ManifestError
+from orn.shared.manifests.load import load_dataset, load_listing, load_manifest
+from orn.shared.manifests.text_files import (
+    MOST_BYTES,
+    MOST_ROWS,
+    read_class_names,
+    read_entries,
+    read_rows,
+)
+from tests.bounded import bounded
+from tests.conformance.datasets import write_dataset
+
+
+class Row(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    size: float
+    group: str = "none"
+
+
+def read(folder: Path, text: str | bytes) -> list[Row]:
+    path = folder / "t.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return read_rows(path, "a table", Row, lambda row: row, columns={"size": "in cm"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("\ufeffname,in cm\r\na,1.5\r\n", id="spreadsheet: BOM and CRLF"),
+        pytest.param('in cm,name\n"1.5","a"', id="other order, quotes, no end of line"),
+        pytest.param(" name , in cm \n a , 1.5 \n\n", id="spaces and an empty line"),
+        pytest.param('name;in cm\na;"1.5"\n', id="semicolons"),
+        pytest.param("name,in cm\ra,1.5\r", id="CR"),
+    ],
+)
+def test_ways_to_write_csv(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text) == [Row(name="a", size=1.5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "row 1: expected the columns name, in cm, group, got nothing"),
+        ("name,size\na,1", "row 1: .* in cm, .* got name, size"),
+        ("name,in cm,grope\na,1,x", "row 1: .* group, got .*grope"),
+        ("name,in cm,name\na,1,b", "row 1: .* got name, in cm, name"),
+        ("name,in cm\na", "row 2: expected 2 cells, got 1"),
+        ("name,in cm\n\na,1,x", "row 3: expected 2 cells, got 3"),
+        ("name,in cm\na,large", "row 2: column 'in cm': expected a valid number.* got 'large'"),
+        ('name,in cm\n"a,1', "row 2: expected CSV"),
+        (b"name,in cm\n\xff,1", "expected UTF-8 text"),
+    ],
+)
+def test_refusals_name_file_row_and_column(tmp_path: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(ManifestError, match=f"^{re.escape(str(tmp_path))}/t.csv[:,].*{message}"):
+        read(tmp_path, text)
+
+
+def test_the_first_rows_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError) as caught:
+        read(tmp_path, "name,in cm\n" + "a,x\n" * 12)
+    assert str(caught.value).count(": column") == 5
+    assert "; and 7 more; correct the file" in str(caught.value)
+
+
+def test_rows_are_bounded(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=f"at most {MOST_ROWS:,} rows"):
+        read_entries(tmp_path, range(MOST_ROWS + 1), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("open\nopen", "row 2: .*'open' again"),
+        ("open\n\nclose", "row 2: .*got ''"),
+        ("open\na\x01", "row 2: .*control characters"),
+        ("", "expected class names"),
+    ],
+)
+def test_class_names(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "c.txt"
+    path.write_text(" open\r\nclose it\n\n")
+    assert read_class_names(path) == ("open", "close it")
+    path.write_text(text)
+    with pytest.raises(ManifestError, match=rf"c\.txt.*{message}"):
+        read_class_names(path)
+
+
+TOO_MUCH = {
+    "a huge cell": (b"video,label\na," + b"x" * 200_000, "expected CSV"),
+    "an endless cell": (b'video,label\na,"' + b"x\n" * 10**6, "expected CSV"),
+    "an endless line": (b"video,label\n" + b"x" * 10**7, "expected CSV"),
+    "an endless row": (b"video,label\n" + b"," * 10**6, "row 2: expected 2 cells, got 1000001"),
+    "an endless header": (b"," * 10**6, "expected the columns"),
+    "too large a file": (b" " * (MOST_BYTES + 1), f"at most {MOST_BYTES:,} bytes"),
+    "another encoding": ("video,label\n".encode("utf-16"), "expected UTF-8 text"),
+    "a long id": (b"video,label,id\na,open," + b"i" * 5000, "at most 1000"),
+    "an id of no text": (b"video,label,id\na,open,a\x01\n", "control characters"),
+    "a long class": (b"video,label\na," + b"i" * 9000, "expected a class, got 'iiii"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), TOO_MUCH.values(), ids=TOO_MUCH)
+def test_tables_beyond_their_bounds(tmp_path: Path, content: bytes, message: str) -> None:
+    path = write_dataset(tmp_path, "table", {"mine/labels.csv": content}) / "m.toml"
+    with pytest.raises(ManifestError, match=rf"labels\.csv.*{message}") as caught:
+        load_dataset(path, tmp_path)
+    assert len(str(caught.value)) < 2000
+
+
+MANY_ROWS = b"".join(b"%d,open\n" % each for each in range(999_000))
+
+
+def num_listed(path: Path, data_root: Path) -> int:
+    """Segments that the tables list."""
+    return len(load_listing(load_manifest(path), data_root).segments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "name", "content"),
+    [
+        pytest.param(
+            "table", "labels.csv", b"video,label\n" + b"," * (MOST_BYTES - 99), id="cells"
+        ),
+        pytest.param("table", "labels.csv", b"video,label\n" + MANY_ROWS, id="rows"),
+        pytest.param("table", "classes.txt", b"\n" * MOST_BYTES, id="lines"),
+        pytest.param(
+            "something", "labels/train.json", b"[" + b'{"":0},' * 1_999_000 + b"0]", id="objects"
+        ),
+    ],
+)
+def test_the_largest_files_stay_within_memory(
+    tmp_path: Path, kind: str, name: str, content: bytes
+) -> None:
+    path = write_dataset(tmp_path, kind, {f"mine/{name}": content}) / "m.toml"
+    with suppress(ManifestError):
+        assert bounded(num_listed, path, tmp_path) == 999_000
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x" * 5000 + ".toml", "a/" + "x" * 300, "a\0b/c"])
+def test_names_that_no_disk_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(name)
+    assert len(str(caught.value)) < 2000
+    path = write_dataset(tmp_path, "table") / "m.toml"
+    with pytest.raises(DataRootError, match="got no folder"):
+        load_dataset(path, tmp_path / name)
