@@ -215,7 +215,10 @@ def frame_json(found: FrameDetections, jpeg: str | None, *, source: str) -> Mark
 def _check_masks(found: FrameDetections, source: str) -> None:
     if not len(found):
         return
-    runs = read_run_lengths(found.masks)
+    try:
+        runs = read_run_lengths(found.masks)
+    except ShardFormatError as err:
+        raise ShardFormatError(f"{source}: {err}") from err
     pixels_M = np.add.reduceat(runs.lengths_R, np.cumsum(runs.num_runs_M) - runs.num_runs_M)
     expected = found.height * found.width
     if (pixels_M != expected).any():

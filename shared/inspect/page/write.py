@@ -136,10 +136,11 @@ class _Page:
                 each.size = shown_size(video, picture, longest=self.longest_side)
                 each.grey = None
                 jpeg = encoded_picture(picture, each.size, quality=self.quality)
+            text = frame_json(found, jpeg, source=str(self.shard.path))
             if place < _MOST_THUMBNAILS and found.scores.sum() > 1.25 * each.in_thumbnail:
                 each.thumbnail = thumbnail(found, picture, each.size)
                 each.in_thumbnail = float(found.scores.sum())
-            yield row, frame_json(found, jpeg, source=str(self.shard.path))
+            yield row, text
 
     def html(
         self,
