@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 
 from orn.predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
@@ -20,11 +21,12 @@ from orn.shared.manifests.records import Video
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import FailedVideo
 from orn.stage2_train.predict.film import draw_prediction
-from orn.stage2_train.predict.look import PAIRS_SHOWN
 from orn.stage2_train.predict.opened import OpenedModel
 from orn.stage2_train.predict.page import PredictionPage
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
+from orn.stage2_train.predict.truth import TrueSegment, true_segments
 from orn.stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
+from orn.stage2_train.predict.window_pictures import PAIRS_SHOWN
 from orn.stage2_train.predict.windows import said_of
 
 logger = logging.getLogger(__name__)
@@ -66,11 +68,13 @@ def predict_all(
     page = None
     if request.html is not None:
         page = PredictionPage(model=model, num_videos=len(videos))
+    known = true_segments(request.dataset, request.data_root) if request.dataset else {}
     objects = objects or _objects(model, request)
     for video in videos:
+        truth = known.get(os.path.realpath(video.path), [])
         try:
             with objects(video, bar.advance) as (found, detections):
-                yield from _of_video(model, video, found, detections, request, page, bar=bar)
+                yield from _of_video(model, video, found, detections, request, page, truth, bar=bar)
         except _OF_ONE_VIDEO as err:
             logger.warning("video %s failed: %s", video.id, err)
             reason = " ".join(str(err).split()).removeprefix(f"{video.path}: ")
@@ -95,6 +99,7 @@ def _of_video(
     detections: DetectionFolder,
     request: PredictRequest,
     page: PredictionPage | None,
+    truth: Sequence[TrueSegment],
     *,
     bar: Bar,
 ) -> Iterator[WindowPrediction | SegmentPrediction]:
@@ -123,6 +128,6 @@ def _of_video(
         def tell(number: int) -> None:
             bar.advance(0, note=f"drawn {number}/{seen.num_frames}")
 
-        draw_prediction(request.overlay, model, video, seen, kept, drawn=tell)
+        draw_prediction(request.overlay, model, video, seen, kept, truth=truth, drawn=tell)
     if page is not None:
-        page.add(named.id, video, seen, kept, segments)
+        page.add(named.id, video, seen, kept, segments, truth)

@@ -136,7 +136,8 @@ def _with_moments(
             yield window
         while covering and cursor < until:
             border = min(until, *(each.stop_seconds for each in covering))
-            if border > cursor:
+            is_instant = border == covering[0].start_seconds  # of a video of one frame
+            if border > cursor or is_instant:
                 yield _mean_of(covering, (cursor, border), multi_label, threshold)
             cursor = max(cursor, border)
             covering = [each for each in covering if each.stop_seconds > cursor]
