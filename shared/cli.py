@@ -87,7 +87,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Look": {
         "inspect": (
-            "orn.stage2_train.clips.commands:inspect",
+            "orn.stage2_train.inspect_commands:inspect",
             "Show what a shard or one frame holds.",
         ),
         "verify": (

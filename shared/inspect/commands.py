@@ -1,4 +1,4 @@
-"""`orn verify`. (`orn inspect` lies where stores are known: `orn.stage2_train.clips.commands`.)"""
+"""`orn verify`. (`orn inspect` lies where runs are known: `orn.stage2_train.inspect_commands`.)"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

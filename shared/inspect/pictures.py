@@ -96,24 +96,35 @@ class VideoPictures:
 
 
 def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pictures:
-    """The pictures of a shard's videos: of the data set that is named, else of the one that the
-    plan beside the shard names, by the manifest that it was made with.
+    """Return the pictures of a shard's videos, of its data set as `dataset_of_shard` finds it.
 
     Raises:
         As `load_dataset`, for a data set that is named.
     """
-    if dataset is not None:
-        return VideoPictures(dataset, data_root)
     try:
-        plan = Plan.load(shard.parent)
-        if plan is None:
-            return NoPictures(
-                "no plan beside the shard says which data set it is of; name it with --dataset, "
-                "or a clip store with --clips"
-            )
-        return VideoPictures(manifest_of(plan, remedy=_REMEDY), data_root)
+        return VideoPictures(dataset_of_shard(shard, dataset), data_root)
     except PipelineError as err:
+        if dataset is not None:
+            raise
         return NoPictures(str(err))
+
+
+def dataset_of_shard(shard: Path, dataset: str | None) -> str:
+    """Return the name or file of the manifest of a shard's data set: the one that is named, else
+    the one that the plan beside the shard names.
+
+    Raises:
+        As `manifest_of`, and JoinError if there is no plan.
+    """
+    if dataset is not None:
+        return dataset
+    plan = Plan.load(shard.parent)
+    if plan is None:
+        raise JoinError(
+            f"{shard.parent}: expected a plan that names the data set, got none; name it with "
+            "--dataset, or a clip store with --clips"
+        )
+    return manifest_of(plan, remedy=_REMEDY)
 
 
 def nearest_places(

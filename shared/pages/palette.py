@@ -9,14 +9,14 @@ Colour = tuple[int, int, int]
 """Red, green and blue, 0..255."""
 
 _CLASSES = bytes.fromhex("""
-    d2d2ff 87f0c3 d2a587 ffe187 2db4b4 4b87a5 b47887 96d20f 96875a 9669ff
-    e1690f 00ffe1 f0a596 f0e196 ff0fb4 e196ff b46987 4b87b4 87a55a b4f00f
-    0fd200 96870f 78b4a5 d2c378 00ffb4 b4a5f0 e14b78 0087ff b469b4 ffb4d2
-    ff9600 78873c 00c3b4 e1f000 c3b487 c3f096 a5b4ff ff1e1e 8787b4 ff0f96
-    e1b400 c35aff 87e1d2 00962d b47869 a5a569 ffe1b4 c3f069 96b4e1 ff78a5
-    f03c0f e1a51e 00e1d2 6978e1 9678a5 2da587 c3c387 b4f0c3 c396ff ffe10f
-    a5781e ff870f 78875a e11eff 69c3d2 c387a5 009687 3cff96 87c378 ffc3c3
-    e1e13c e1960f ff003c 3c78ff 87875a ff69c3 00b4ff 2d9696 87b487 a5f0f0
+    00a5ff 96f0ff ffd200 d2e1a5 0fa578 f0a569 5a962d a57896 ff3c1e ff78c3
+    8769f0 4bffe1 a5c3ff f0e1a5 ffc3c3 a5b487 c36969 69a596 b4f000 00961e
+    c3b400 f04b00 4bf0ff ff5aff e1b4d2 ffe1b4 9687c3 00b4a5 a5c396 d2f069
+    b46987 96870f f0a500 ff2d69 ffb4d2 96d2ff 7887b4 4ba5a5 a55af0 5affc3
+    a5d296 ffe169 ff9669 ff0078 87a50f e1b4ff a5783c 009678 9678a5 3cc3c3
+    a5f0c3 e1f000 e1a596 e15a78 69b400 c3c378 2d87ff ffd2ff 96873c b4b4f0
+    96e1d2 0fff00 c387c3 b47869 ffa5b4 ff3c96 0f9696 6978ff c3f0a5 c3b487
+    f0873c f0e11e d2c3ff a5781e 69f0e1 e1a5b4 78875a 4b87a5 ff00b4 78c378
 """)
 _ACTIVITIES = bytes.fromhex("""
     0f7869 0069ff d20fb4 87693c e10000 964b5a 2d7887 8700ff e10087 6969b4

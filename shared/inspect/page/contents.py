@@ -1,94 +1,135 @@
-"""What is in the page of a shard, as JSON: an index of all frames, and frames in full.
-
-Every text of the shard goes through `safe_json`, so that none of it ends the script that it is in,
-and the page shows it as text only.
-"""
+"""What the page of a shard shows: its view model, an index of all frames, and frames in full."""
 
 import base64
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
+from orn.shared.inspect.labels import ActivityLabels
 from orn.shared.inspect.summary import ShardSummary
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.pages.palette import class_colour, css_colour, text_colour
+from orn.shared.masks.run_lengths import read_run_lengths
+from orn.shared.pages.palette import activity_colour, class_colour, css_colour, text_colour
+from orn.shared.pages.render import json_data
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
+from orn.shared.text_table import counted
 
 _LEAST_SCORE = 0.001
 """Class scores below it are not written."""
 _LEAST_SIDE = 480
 """Of the raster that masks are painted on where there is no picture."""
+_THUMBNAIL_SIDE = 176
+_THUMBNAIL_SCORE = 0.5
+"""Detections that score less are not drawn in thumbnails."""
+_GREY = 118
+_OPACITY = 0.45
 _SAFE_DIGITS = bytes.maketrans(
     bytes(range(48, 112)), b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 )
 """Run lengths have `<` and backslashes among their 64 characters; these have none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ShownVideo:
     """How a video is shown."""
 
     size: tuple[int, int]
     """(width, height) of its pictures, or of what stands for them."""
-    grey: str | None
+    grey: str | None = None
     """Why masks are shown on grey; None where there are pictures."""
+    thumbnail: str | None = None
+    """WebP in base64 of one of its frames."""
+    in_thumbnail: float = -1
+    """Sum of the scores in that frame."""
 
 
-def safe_json(value: Any) -> str:
-    """JSON in ASCII that may stand in an HTML script of any type.
-
-    Raises:
-        ValueError: for a number that JSON does not have.
-    """
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def index_of(
+def view_model(
     shard: Shard,
     summary: ShardSummary,
-    videos: list[ShownVideo],
+    labels: ActivityLabels,
+    videos: Sequence[ShownVideo],
     *,
     pictures: str,
-    notes: list[str],
+    included: list[int] | None,
 ) -> dict[str, Any]:
-    """What the page knows of all frames: times, classes and scores, no masks and no pictures."""
-    names, detector = shard.detector.class_names, shard.detector
-    borders = video_borders(shard)
-    scores = np.nan_to_num(shard.array("scores")).clip(0, 1)
+    """Return what the template of the page names, and the index for its script."""
+    detector = shard.detector
     threshold = ", ".join(f"{name} {value:g}" for name, value in detector.thresholds.items())
+    num_odd = {video.id: 0 for video in shard.videos}
+    for each in summary.odd:
+        num_odd[each.video_id] += 1
     return {
         "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
-        "facts": [
-            ["shard", str(shard.path)],
-            ["detector", f"{detector.config_name} ({detector.config_digest[:19]})"],
-            ["checkpoint", detector.checkpoint_digest[:19]],
-            ["thresholds", threshold or "none"],
-            ["videos", f"{len(shard.videos):,}, {len(shard.failed):,} failed"],
-            ["frames", f"{summary.frames:,}, {summary.frames_without_detections:,} without "
-             "detections"],
-            ["detections", f"{summary.detections:,}"],
-            ["size", f"{summary.size_bytes:,} bytes"],
-            ["pictures", pictures],
+        "facts": {
+            "shard": shard.path,
+            "detector": f"{detector.config_name} ({detector.config_digest[:19]})",
+            "checkpoint": detector.checkpoint_digest[:19],
+            "thresholds": threshold or "none",
+            "videos": f"{len(shard.videos):,}, {len(shard.failed):,} failed",
+            "frames": f"{summary.frames:,}, {summary.frames_without_detections:,} without "
+            "detections",
+            "detections": f"{summary.detections:,}",
+            "size": f"{summary.size_bytes:,} bytes",
+            "pictures": pictures,
+            "labels": labels.source,
+        },
+        "sample": None
+        if included is None
+        else f"{len(included):,} of {counted(summary.frames, 'frame')}",
+        "lists": {
+            "Odd": [f"{each.video_id}: {each.text}" for each in summary.odd],
+            "Failed videos": [f"{each.id}: {each.reason}" for each in shard.failed],
+            "Classes that never occur": [", ".join(summary.never)] if summary.never else [],
+        },
+        "videos": [
+            {
+                "id": video.id,
+                "frames": counted(video.frames, "frame"),
+                "odd": num_odd[video.id],
+                "thumbnail": shown.thumbnail,
+            }
+            for video, shown in zip(summary.videos, videos, strict=True)
         ],
-        "notes": notes,
-        "classes": list(names),
-        "colours": [css_colour(class_colour(label)) for label in range(len(names))],
-        "inks": [css_colour(text_colour(class_colour(label))) for label in range(len(names))],
+        "index": _index(shard, summary, labels, videos) | {"included": included},
+    }  # fmt: skip
+
+
+def _index(
+    shard: Shard, summary: ShardSummary, labels: ActivityLabels, videos: Sequence[ShownVideo]
+) -> dict[str, Any]:
+    """What the script knows of all frames: times, classes and scores, no masks and no pictures."""
+    names, borders = shard.detector.class_names, video_borders(shard)
+    colours = [class_colour(label) for label in range(len(names))]
+    scores = np.nan_to_num(shard.array("scores")).clip(0, 1)
+    segments: dict[str, list[Any]] = {video.id: [] for video in shard.videos}
+    for each in labels.segments:
+        if each.video_id in segments:
+            times = (each.start_seconds, each.stop_seconds)
+            segments[each.video_id].append([*times, each.labels, labels.predicted(each)])
+    return {
+        "classes": names,
+        "colours": list(map(css_colour, colours)),
+        "inks": [css_colour(text_colour(colour)) for colour in colours],
+        "activities": labels.classes if any(segments.values()) else (),
+        "activityColours": [
+            css_colour(activity_colour(place)) for place in range(len(labels.classes))
+        ],
         "videos": [
             {
                 "id": video.id,
                 "grid": [video.width, video.height],
                 "rows": [borders[place], borders[place + 1]],
-                "size": list(shown.size),
+                "size": shown.size,
                 "grey": shown.grey,
+                "segments": segments[video.id],
             }
             for place, (video, shown) in enumerate(zip(shard.videos, videos, strict=True))
         ],
@@ -97,28 +138,20 @@ def index_of(
         "counts": np.diff(shard.array("frame_offsets")).tolist(),
         "labels": base64.b64encode(shard.array("labels").tobytes()).decode(),
         "scores": base64.b64encode((scores * 255).astype(np.uint8).tobytes()).decode(),
-        "odd": [[each.row, each.video_id, each.text] for each in summary.odd],
-        "never": list(summary.never),
-        "failed": [[video.id, video.reason] for video in shard.failed],
-    }  # fmt: skip
+        "odd": [[each.row, each.text] for each in summary.odd if each.row is not None],
+    }
 
 
 def video_borders(shard: Shard) -> list[int]:
-    """Rows of video v are [borders[v], borders[v + 1]).
-
-    Raises:
-        ShardFormatError: if the frames of a video do not lie side by side.
-    """
-    if (np.diff(shard.frame_video()) < 0).any():
-        raise ShardFormatError(f"{shard.path}: wanted the frames of each video side by side")
-    return [
-        *np.searchsorted(shard.frame_video(), np.arange(len(shard.videos))).tolist(),
-        shard.num_frames,
-    ]
+    """Return V + 1 rows; those of video v are [borders[v], borders[v + 1])."""
+    starts = np.searchsorted(shard.frame_video(), np.arange(len(shard.videos)))
+    return [*starts.tolist(), shard.num_frames]
 
 
-def shown_size(video: VideoEntry, picture_HW3: NDArray[np.uint8] | None, *, longest: int) -> Any:
-    """(width, height) at which the frames of a video are shown."""
+def shown_size(
+    video: VideoEntry, picture_HW3: NDArray[np.uint8] | None, *, longest: int
+) -> tuple[int, int]:
+    """Return the (width, height) at which the frames of a video are shown."""
     height, width = (video.height, video.width) if picture_HW3 is None else picture_HW3.shape[:2]
     scale = min(longest / max(height, width), 1.0)
     if picture_HW3 is None:
@@ -126,18 +159,47 @@ def shown_size(video: VideoEntry, picture_HW3: NDArray[np.uint8] | None, *, long
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
-def jpeg_base64(picture_HW3: NDArray[np.uint8], size: tuple[int, int], *, quality: int) -> str:
-    """A picture as a JPEG of this (width, height), in base64."""
+def encoded_picture(
+    picture_HW3: NDArray[np.uint8], size: tuple[int, int], *, quality: int, form: str = ".jpg"
+) -> str:
+    """Return a picture as a JPEG or WebP of this (width, height), in base64."""
     if picture_HW3.shape[1::-1] != size:
         resized = cv2.resize(picture_HW3, size, interpolation=cv2.INTER_AREA)
         picture_HW3 = np.asarray(resized, np.uint8)
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
-    _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture_HW3[..., ::-1]), options)
+    options = {
+        ".jpg": [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1],
+        ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
+    }
+    _, data = cv2.imencode(form, np.ascontiguousarray(picture_HW3[..., ::-1]), options[form])
     return base64.b64encode(data.tobytes()).decode()
 
 
-def frame_json(found: FrameDetections, jpeg: str | None, *, source: str) -> str:
-    """A frame in full: `[JPEG or 0, [[label, score, x1, y1, x2, y2, run lengths, scores], ...]]`.
+def thumbnail(
+    found: FrameDetections, picture_HW3: NDArray[np.uint8] | None, size: tuple[int, int]
+) -> str:
+    """Return a small WebP in base64 of a frame with its masks.
+
+    Args:
+        found: the detections of the frame.
+        picture_HW3: (H, W, 3) uint8 RGB; None for grey.
+        size: (width, height) at which the page shows the frame.
+    """
+    shrink = max(*size, _THUMBNAIL_SIDE) / _THUMBNAIL_SIDE
+    small = (max(round(size[0] / shrink), 1), max(round(size[1] / shrink), 1))
+    scene: NDArray[Any] = np.full((*small[::-1], 3), _GREY, np.uint8)
+    if picture_HW3 is not None:
+        scene = cv2.resize(picture_HW3, small, interpolation=cv2.INTER_AREA)
+    for row in np.flatnonzero(found.scores >= _THUMBNAIL_SCORE).tolist():
+        mask_HW = rle.decode(found.masks[row], height=found.height, width=found.width)
+        cover_hw = cv2.resize(mask_HW.view(np.uint8) * 255, small, interpolation=cv2.INTER_AREA)
+        share = _OPACITY / 255 * cover_hw[..., None]
+        scene = scene + share * (np.array(class_colour(int(found.labels[row]))) - scene)
+    return encoded_picture(np.rint(scene).astype(np.uint8), small, quality=60, form=".webp")
+
+
+def frame_json(found: FrameDetections, jpeg: str | None, *, source: str) -> Markup:
+    """Return a frame in full: `[JPEG or 0, [[label, score, x1, y1, x2, y2, run lengths, scores],
+    ...]]`.
 
     Scores are pairs of class and score in one list, or 0 where they are not known. It has no text
     of others, thus no backtick, quoted as it may be in a script.
@@ -161,19 +223,17 @@ def frame_json(found: FrameDetections, jpeg: str | None, *, source: str) -> str:
             detection[-1] = [
                 value for label in shown for value in (label, round(float(scores_S[label]), 4))
             ]
-    return safe_json([jpeg or 0, detections])
+    return json_data([jpeg or 0, detections])
 
 
 def _check_masks(found: FrameDetections, source: str) -> None:
     if not len(found):
         return
-    try:
-        runs = rle.read_run_lengths(found.masks)
-    except ShardFormatError as err:
-        raise ShardFormatError(f"{source}: {err}") from err
-    ends_M = np.cumsum(runs.num_runs_M)
-    pixels_M = np.add.reduceat(runs.lengths_R, ends_M - runs.num_runs_M)
-    wanted = found.height * found.width
-    if (pixels_M != wanted).any():
-        wrong = int(pixels_M[pixels_M != wanted][0])
-        raise ShardFormatError(f"{source}: wanted masks of {wanted} pixels, found one of {wrong}")
+    runs = read_run_lengths(found.masks)
+    pixels_M = np.add.reduceat(runs.lengths_R, np.cumsum(runs.num_runs_M) - runs.num_runs_M)
+    expected = found.height * found.width
+    if (pixels_M != expected).any():
+        wrong = int(pixels_M[pixels_M != expected][0])
+        raise ShardFormatError(
+            f"{source}: expected masks of {expected} pixels, got one of {wrong}; run `orn verify`"
+        )

@@ -1,6 +1,6 @@
 // The frame with its masks, boxes and names, drawn on a canvas.
 
-async function showRow(row, { announce = true } = {}) {
+async function showRow(row) {
   const mine = ++turn;
   state.row = row;
   state.chosen = -1;
@@ -19,7 +19,8 @@ async function showRow(row, { announce = true } = {}) {
   $("message").hidden = true;
   draw();
   listObjects();
-  describe(announce);
+  describe();
+  describeActivities();
   clearTimeout(prefetchTimer);
   prefetchTimer = setTimeout(prefetchBeside, state.step ? 0 : 150);
   document.documentElement.dataset.row = row;
@@ -63,7 +64,10 @@ function draw() {
   const unit = Math.max(ratio, full[0] / 900);
   const scale = [full[0] / grid[0], full[1] / grid[1]];
   shown.forEach((place) => outline(context, place, scale, unit));
-  shown.forEach((place) => nameTag(context, place, scale, unit, full));
+  const tags = [];
+  shown.sort((one, other) => frame.detections[other][1] - frame.detections[one][1])
+    .map((place) => nameTag(context, place, scale, unit, { full, tags }))
+    .reverse().forEach((tag) => drawTag(context, tag, unit));
 }
 
 function paintedLayer(shown, width, height, grid) {
@@ -94,16 +98,37 @@ function outline(context, place, [across, down], unit) {
   context.strokeRect(...box);
 }
 
-function nameTag(context, place, [across, down], unit, [width, height]) {
-  const [label, score, x1, y1] = state.frame.detections[place];
-  const text = `${short(className(label), 24)} ${score.toFixed(2)}`;
+// Where the name of an object stands: of the places around its box the one that covers least of
+// the names that are there.
+function nameTag(context, place, [across, down], unit, { full: [width, height], tags }) {
+  const [label, score, x1, y1, x2, y2] = state.frame.detections[place];
+  const text = `${truncated(className(label), 24)} ${score.toFixed(2)}`;
   const size = 13 * unit;
   context.font = `${size}px system-ui, sans-serif`;
-  context.direction = "ltr";
   const wide = context.measureText(text).width + 8 * unit, high = size * 1.4;
-  const x = Math.max(Math.min(x1 * across - unit, width - wide), 0);
-  const above = y1 * down - high;
-  const y = Math.min(above >= 0 ? above : y1 * down, height - high);
+  const left = x1 * across - unit, right = x2 * across + unit - wide;
+  const top = y1 * down, foot = y2 * down;
+  const places = [
+    [left, top - high], [right, top - high], [left, foot], [right, foot],
+    [left, top], [right, top], [left, foot - high], [right, foot - high],
+    [left, top - 2 * high], [left, top + high],
+  ].map(([x, y]) => ({
+    label, text, size, wide, high,
+    x: Math.max(Math.min(x, width - wide), 0), y: Math.max(Math.min(y, height - high), 0),
+    moved: Math.abs(Math.max(Math.min(y, height - high), 0) - y),
+  }));
+  const covered = (one) => tags.reduce((sum, other) => sum +
+    Math.max(Math.min(one.x + one.wide, other.x + other.wide) - Math.max(one.x, other.x), 0) *
+    Math.max(Math.min(one.y + one.high, other.y + other.high) - Math.max(one.y, other.y), 0), 0);
+  const costs = places.map((each) => covered(each) * 10 + each.moved * wide);
+  const tag = places[costs.indexOf(Math.min(...costs))];
+  tags.push(tag);
+  return tag;
+}
+
+function drawTag(context, { label, text, size, wide, high, x, y }, unit) {
+  context.font = `${size}px system-ui, sans-serif`;
+  context.direction = "ltr";
   context.fillStyle = shard.colours[label] ?? "#888888";
   context.fillRect(x, y, wide, high);
   context.fillStyle = shard.inks[label] ?? "#000000";

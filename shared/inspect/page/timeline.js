@@ -1,6 +1,8 @@
-// Which classes there are over time: a row a class, from the index, for all frames of a video.
+// What there is over time: rows of labels and predictions, and a row a class, for all frames of a
+// video, from the index.
 
-const ROW_HEIGHT = 18, HEAD_HEIGHT = 14, MOST_ROWS = 12;
+const ROW_HEIGHT = 18, HEAD_HEIGHT = 14, FOOT_HEIGHT = 16, MOST_ROWS = 12;
+const TICKS_SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
 
 // Detections of each class in a video that pass the filter.
 function countClasses(video, passes) {
@@ -13,7 +15,7 @@ function countClasses(video, passes) {
   return [...counts].sort((one, other) => other[1] - one[1]);
 }
 
-// Draws the strip; returns [label or -1 for all others, number] of each of its rows.
+// Draws the strip; returns [label or -1 for all others, number] of each class's row.
 function drawTimeline(canvas, video, passes, oddRows, rows) {
   const counted = countClasses(video, passes);
   const lines = counted.slice(0, MOST_ROWS);
@@ -22,50 +24,43 @@ function drawTimeline(canvas, video, passes, oddRows, rows) {
   const [start, stop] = video.rows, frames = Math.max(stop - start, 1);
   const ratio = window.devicePixelRatio || 1;
   const width = Math.max(canvas.parentElement.clientWidth, 50);
-  const height = HEAD_HEIGHT + ROW_HEIGHT * Math.max(lines.length, 1);
+  const lanes = activityLanes(video), head = HEAD_HEIGHT + ROW_HEIGHT * lanes.length;
+  const height = head + ROW_HEIGHT * Math.max(lines.length, 1) + FOOT_HEIGHT;
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   canvas.style.height = `${height}px`;
   const context = canvas.getContext("2d");
   context.scale(ratio, ratio);
   const style = getComputedStyle(document.documentElement);
-  const lineOf = new Map(lines.map(([label], place) => [label, place]));
   context.fillStyle = style.getPropertyValue("--strip");
-  lines.forEach((_, place) => {
-    context.fillRect(0, HEAD_HEIGHT + place * ROW_HEIGHT + 2, width, ROW_HEIGHT - 4);
-  });
-  const columns = Math.min(Math.ceil(width), frames);
-  const seen = new Uint16Array(lines.length * columns);
-  for (let row = start; row < stop; row++) {
-    const column = Math.floor((row - start) / frames * columns);
-    for (let n = offsets[row]; n < offsets[row + 1]; n++) {
-      if (!passes(labels[n], scores[n] / 255)) continue;
-      const line = lineOf.has(labels[n]) ? lineOf.get(labels[n]) : lineOf.get(-1);
-      if (line !== undefined) seen[line * columns + column]++;
-    }
+  for (let line = 0; line < lanes.length + lines.length; line++) {
+    context.fillRect(0, HEAD_HEIGHT + line * ROW_HEIGHT + 2, width, ROW_HEIGHT - 4);
   }
-  const perColumn = frames / columns;
+  const at = (row) => (row - start) / frames * width;
+  lanes.forEach((lane, line) => drawLane(context, lane, HEAD_HEIGHT + line * ROW_HEIGHT, at));
+  const columns = Math.min(Math.ceil(width), frames);
+  const seen = countColumns(video, passes, lines, columns);
   lines.forEach(([label], line) => {
     context.fillStyle = label < 0 ? style.getPropertyValue("--dim") : shard.colours[label];
     for (let column = 0; column < columns; column++) {
       const count = seen[line * columns + column];
       if (!count) continue;
-      context.globalAlpha = Math.min(0.35 + 0.65 * count / perColumn, 1);
-      const x = column * width / columns;
-      context.fillRect(x, HEAD_HEIGHT + line * ROW_HEIGHT + 2,
+      context.globalAlpha = Math.min(0.35 + 0.65 * count * columns / frames, 1);
+      context.fillRect(column * width / columns, head + line * ROW_HEIGHT + 2,
         Math.max(width / columns, 1), ROW_HEIGHT - 4);
     }
   });
   context.globalAlpha = 1;
+  context.fillStyle = style.getPropertyValue("--dim");
   if (shard.included !== null) {
-    context.fillStyle = style.getPropertyValue("--dim");
     for (let place = 0; place < rows.count; place++) {
-      context.fillRect((rows.at(place) - start + 0.5) / frames * width, HEAD_HEIGHT - 3, 1, 3);
+      context.fillRect(at(rows.at(place) + 0.5), HEAD_HEIGHT - 3, 1, 3);
     }
   }
+  drawSeconds(context, video, at, { width, top: height - FOOT_HEIGHT });
   context.fillStyle = style.getPropertyValue("--warn");
   for (const row of oddRows) {
-    const x = (row - start + 0.5) / frames * width;
+    const x = at(row + 0.5);
     context.beginPath();
     context.moveTo(x - 4, 0);
     context.lineTo(x + 4, 0);
@@ -73,4 +68,60 @@ function drawTimeline(canvas, video, passes, oddRows, rows) {
     context.fill();
   }
   return lines;
+}
+
+// Detections of each line in each column.
+function countColumns(video, passes, lines, columns) {
+  const [start, stop] = video.rows, lineOf = new Map(lines.map(([label], line) => [label, line]));
+  const seen = new Uint16Array(lines.length * columns);
+  for (let row = start; row < stop; row++) {
+    const column = Math.floor((row - start) / (stop - start) * columns);
+    for (let n = offsets[row]; n < offsets[row + 1]; n++) {
+      if (!passes(labels[n], scores[n] / 255)) continue;
+      const line = lineOf.has(labels[n]) ? lineOf.get(labels[n]) : lineOf.get(-1);
+      if (line !== undefined) seen[line * columns + column]++;
+    }
+  }
+  return seen;
+}
+
+// Lanes of labels and of predictions: a name, and [first row, row after, activity] of each stretch.
+function activityLanes(video) {
+  const seconds = shard.seconds.slice(...video.rows), first = video.rows[0];
+  const rowAt = (time, otherwise) => time === null ? otherwise :
+    first + lastAtMost(seconds, time - 1e-6) + 1;
+  const stretches = (labelsOf) => video.segments.flatMap((segment) => labelsOf(segment).map((label) =>
+    [rowAt(segment[0], first), rowAt(segment[1], video.rows[1]), label]));
+  return [
+    { name: "Label", stretches: stretches(([, , labels]) => labels) },
+    { name: "Predicted", stretches: stretches(([, , , predicted]) => (predicted ?? []).map(([label]) => label)) },
+  ].filter((lane) => lane.stretches.length);
+}
+
+function drawLane(context, { stretches }, top, at) {
+  context.font = "11px system-ui, sans-serif";
+  context.textBaseline = "middle";
+  stretches.forEach(([start, stop, label]) => {
+    const left = at(start), wide = Math.max(at(stop) - left - 1, 1);
+    context.fillStyle = shard.activityColours[label];
+    context.fillRect(left, top + 2, wide, ROW_HEIGHT - 4);
+    const text = truncated(plain(shard.activities[label]), Math.floor((wide - 8) / 6));
+    context.fillStyle = "#ffffff";
+    if (wide > 30) context.fillText(text, left + 4, top + ROW_HEIGHT / 2, wide - 8);
+  });
+}
+
+function drawSeconds(context, video, at, { width, top }) {
+  const [start, stop] = video.rows, seconds = shard.seconds.slice(start, stop);
+  if (seconds.length < 2) return;
+  const from = seconds[0], length = seconds[seconds.length - 1] - from;
+  const step = TICKS_SECONDS.find((each) => length / each <= width / 60) ?? length;
+  context.font = "11px system-ui, sans-serif";
+  context.textBaseline = "top";
+  for (let tick = Math.ceil(from / step - 1e-6); tick * step <= from + length; tick++) {
+    const x = at(start + Math.max(lastAtMost(seconds, tick * step + 1e-6), 0));
+    const text = `${Number((tick * step).toFixed(1))} s`;
+    context.fillRect(x, top, 1, 4);
+    context.fillText(text, Math.min(x + 2, width - context.measureText(text).width), top + 3);
+  }
 }

@@ -1,12 +1,14 @@
 // Where one is, and what mouse and keys do.
 
 function openVideo(number, row = null) {
+  pause();
   state.video = number;
   state.rows = shownRows(video());
   state.frame = null;
-  $("video").selectedIndex = number;
+  markVideo();
   $("video-id").textContent = plain(video().id);
-  $("video-id").hidden = video().id.length <= 70;
+  $("activities").replaceChildren();
+  delete $("activities").dataset.key;
   $("grey").hidden = !video().grey;
   $("grey").textContent = video().grey ? `Masks are shown on grey: ${plain(video().grey)}` : "";
   const [width, height] = video().size;
@@ -62,7 +64,8 @@ function timeline() {
   const [start, stop] = video().rows, strip = $("strip");
   const odd = oddRows.filter((row) => row >= start && row < stop);
   const lines = drawTimeline(strip, video(), passes, odd, state.rows);
-  $("timeline-names").replaceChildren(...lines.map(([label, count]) => element("li", {
+  const lanes = activityLanes(video()).map(({ name }) => element("li", { textContent: name }));
+  $("timeline-names").replaceChildren(...lanes, ...lines.map(([label, count]) => element("li", {
     dir: "auto", textContent: label < 0 ? "others" : classShort(label),
     title: plural(count, "detection"),
   })));
@@ -84,6 +87,43 @@ function scrubStrip(event) {
   const place = nearestPlace(state.rows, row);
   if (state.rows.count && place !== state.place) goTo(place);
 }
+
+// --- playing ---------------------------------------------------------------------------------
+
+// At most so many seconds pass between two frames of a sample.
+const LONGEST_GAP = 0.5;
+
+async function play() {
+  const mine = state.playing = performance.now();
+  showPlaying();
+  if (state.place === state.rows.count - 1) await goTo(0);
+  for (let due = mine; state.playing === mine && state.place < state.rows.count - 1;) {
+    const gap = (place) => 1000 / Number($("speed").value) * Math.min(LONGEST_GAP,
+      shard.seconds[state.rows.at(place + 1)] - shard.seconds[state.rows.at(place)]);
+    let place = state.place;
+    due = Math.max(due, performance.now() - 500) + gap(place);
+    // Frames that are late are left out.
+    for (; place < state.rows.count - 2 && due + gap(place + 1) < performance.now(); place++) {
+      due += gap(place + 1);
+    }
+    await new Promise((done) => setTimeout(done, due - performance.now()));
+    if (state.playing === mine) await goTo(place + 1);
+  }
+  if (state.playing === mine) pause();
+}
+
+function pause() {
+  state.playing = 0;
+  showPlaying();
+}
+
+function showPlaying() {
+  $("play").setAttribute("aria-label", state.playing ? "Pause" : "Play");
+  $("play-shape").setAttribute("d", state.playing ? "M3 2h4v12H3zm6 0h4v12H9z" : "m3 1 11 7-11 7z");
+  $("status").setAttribute("aria-live", state.playing ? "off" : "polite");
+}
+
+const playOrPause = () => state.playing ? pause() : play();
 
 // --- mouse and keys --------------------------------------------------------------------------
 
@@ -109,12 +149,18 @@ const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -
 function onKey(event) {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
   const { target } = event;
-  const takesKeys = target.matches("select, input[type=range]:not(#scrub), #bars, summary");
+  const takesText = target.matches("select, input:not([type=range], [type=checkbox])");
+  const takesKeys = takesText || target.matches("input[type=range]:not(#scrub), #bars, summary");
   if (event.key in STEPS && !takesKeys) {
     event.preventDefault();
     goTo(state.place + STEPS[event.key]);
-  } else if (event.key === "n" && !target.matches("select")) {
+  } else if (event.key === " " && !takesKeys && !target.matches("button, a, [type=checkbox]")) {
+    event.preventDefault();
+    playOrPause();
+  } else if (event.key === "n" && !takesText) {
     nextOdd();
+  } else if ((event.key === "[" || event.key === "]") && !takesText) {
+    nextVideo(event.key === "]" ? 1 : -1);
   } else if (event.key === "Escape") {
     choose(-1);
   }
@@ -133,7 +179,7 @@ function filtered() {
   if (state.chosen >= 0 && !isShown(state.frame.detections[state.chosen])) choose(-1);
   draw();
   listObjects();
-  describe(true);
+  describe();
 }
 
 function showClasses(areShown) {
@@ -142,16 +188,15 @@ function showClasses(areShown) {
   filtered();
 }
 
+const leastAtFirst = scores.some((score) => score >= 128) ? 0.5 : 0;
+const narrow = window.matchMedia("(max-width: 72rem)");
+
 function start() {
-  listFacts();
   listClasses();
-  $("video").replaceChildren(...shard.videos.map(({ id, rows }, number) => {
-    const name = `${apart(short(plain(id), 70))} (${plural(rows[1] - rows[0], "frame")})`;
-    return element("option", { value: number, textContent: name });
-  }));
-  $("odd").disabled = oddRows.length === 0;
-  if (!oddRows.length) $("odd").textContent = "No odd frames";
-  $("video").addEventListener("change", () => openVideo($("video").selectedIndex));
+  listVideos();
+  showPlaying();
+  $("odd").hidden = oddRows.length === 0;
+  $("play").addEventListener("click", playOrPause);
   $("scrub").addEventListener("input", () => goTo(Number($("scrub").value)));
   $("back").addEventListener("click", () => goTo(state.place - 1));
   $("next").addEventListener("click", () => goTo(state.place + 1));
@@ -172,11 +217,10 @@ function start() {
     say("The shard has no videos.");
     return;
   }
-  const start = scores.some((score) => score >= 128) ? 0.5 : 0;
-  state.least = start;
+  state.least = leastAtFirst;
   shownWidth = canvas.clientWidth;
   if (!followLink()) openVideo(0);
-  setScore(start);
+  setScore(leastAtFirst);
   // Asking the canvas for its width at every frame would lay out the page as often.
   new ResizeObserver(() => {
     if (canvas.clientWidth === shownWidth) return;

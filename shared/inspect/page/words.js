@@ -1,6 +1,6 @@
 // What is said and listed beside the frame.
 
-function describe(announce) {
+function describe() {
   const { row, frame } = state;
   const shown = frame.detections.filter(isShown), counts = new Map();
   shown.forEach(([label]) => counts.set(label, (counts.get(label) || 0) + 1));
@@ -13,12 +13,41 @@ function describe(announce) {
   canvas.setAttribute("aria-label", text);
   $("scrub").setAttribute("aria-valuetext", text);
   clearTimeout(sayTimer);
-  sayTimer = setTimeout(() => { $("status").textContent = text; }, announce ? 60 : 0);
-  const odd = shard.odd.filter(([at]) => at === row).map((each) => each[2]);
+  sayTimer = setTimeout(() => { $("status").textContent = text; }, state.playing ? 0 : 60);
+  const odd = shard.odd.filter(([at]) => at === row).map((each) => each[1]);
   $("odd-text").textContent = `Odd: ${odd.join("; ")}`;
   $("odd-text").hidden = odd.length === 0;
   clearTimeout(linkTimer);
   linkTimer = setTimeout(rememberLink, 200);
+}
+
+// Label and prediction of what happens at this time.
+function describeActivities() {
+  const now = segmentsAt(shard.seconds[state.row]).slice(0, 4), key = JSON.stringify(now);
+  if ($("activities").dataset.key === key) return;
+  $("activities").dataset.key = key;
+  $("activities").replaceChildren(...now.map((segment) => {
+    const [, , labels, predicted] = segment;
+    const line = (title, classes, after = []) => [element("dt", { textContent: title }),
+      element("dd", {}, ...classes.flatMap(([label, chance]) => [activityTag(label, chance), " "]), ...after)];
+    const rows = line("Label", labels.map((label) => [label]), labels.length ? [] : ["none"]);
+    if (predicted !== null) {
+      const mark = rightOrWrong(isRight(segment));
+      rows.push(...line("Predicted", predicted, predicted.length ? [mark] : ["none ", mark]));
+    }
+    return element("dl", { className: "activity" }, ...rows);
+  }));
+}
+
+const rightOrWrong = (right) => element("span", { className: right ? "right" : "wrong",
+  textContent: right ? "\u2713 right" : "\u2717 wrong" });
+
+function activityTag(label, chance) {
+  const percent = chance === undefined ? "" : ` ${Math.round(100 * chance)} %`;
+  const made = element("span", { className: "name", textContent: activityName(label) + percent });
+  made.style.background = shard.activityColours[label];
+  made.style.color = "#ffffff";
+  return made;
 }
 
 function hashOf(row) {
@@ -39,7 +68,7 @@ function listObjects() {
     .map(({ detection, place }) => {
       const [label, score] = detection;
       const button = element("button", { type: "button" }, chip(label),
-        element("span", { className: "name", textContent: short(className(label), 60), dir: "auto" }),
+        element("span", { className: "name", textContent: truncated(className(label), 60), dir: "auto" }),
         element("span", { className: "value", textContent: score.toFixed(3) }));
       button.setAttribute("aria-pressed", String(place === state.chosen));
       button.dataset.place = place;
@@ -94,23 +123,7 @@ function listClasses() {
       filtered();
     });
     return element("li", {}, element("label", {}, box, chip(label),
-      element("span", { className: "name", textContent: short(className(label), 200), dir: "auto" }),
+      element("span", { className: "name", textContent: truncated(className(label), 200), dir: "auto" }),
       element("span", { className: "value", textContent: count.toLocaleString("en") })));
   }));
-}
-
-function listFacts() {
-  document.title = `${short(plain(shard.title), 80)} \u2013 shard`;
-  $("title").textContent = plain(shard.title);
-  $("facts").replaceChildren(...shard.facts.flatMap(([name, text]) =>
-    [element("dt", { textContent: name }), element("dd", { textContent: plain(text), dir: "auto" })]));
-  $("notes").replaceChildren(...shard.notes.map((text) => element("li", { textContent: plain(text) })));
-  const lists = [
-    ["Odd", shard.odd.map(([, id, text]) => `${id}: ${text}`)],
-    ["Failed videos", shard.failed.map(([id, reason]) => `${id}: ${reason}`)],
-    ["Classes that never occur", shard.never.length ? [shard.never.join(", ")] : []],
-  ];
-  $("lists").replaceChildren(...lists.filter(([, lines]) => lines.length)
-    .flatMap(([title, lines]) => [element("h2", { textContent: title }), element("ul", {},
-      ...lines.map((line) => element("li", { textContent: plain(line), dir: "auto" })))]));
 }

@@ -1,45 +1,53 @@
-"""Writes the page of a shard: one file with a sample of frames, or a folder with all of them."""
+"""Write the page of a shard: one file with a sample of frames, or a folder with all of them."""
 
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from orn.shared.config.bounded import open_file, shown
 from orn.shared.data_files import is_there
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.inspect.page.assemble import MARK, page_html
+from orn.shared.inspect.labels import ActivityLabels
 from orn.shared.inspect.page.choice import most_telling_first
 from orn.shared.inspect.page.contents import (
     ShownVideo,
+    encoded_picture,
     frame_json,
-    index_of,
-    jpeg_base64,
     shown_size,
+    thumbnail,
     video_borders,
+    view_model,
 )
 from orn.shared.inspect.pictures import Pictures
-from orn.shared.inspect.summary import summarise
+from orn.shared.inspect.summary import ShardSummary, summarise
 from orn.shared.jobs.atomic_file import replacing, write_bytes
 from orn.shared.jobs.outputs import check_output_files, check_output_folder
-from orn.shared.jobs.progress import progress
+from orn.shared.jobs.progress import Bar, progress
+from orn.shared.pages.render import render
 from orn.shared.shards.shard import Shard
-from orn.shared.text_table import counted
 
 logger = logging.getLogger(__name__)
 
 LARGEST_FILE_BYTES = 8_000_000
 """Of the page that is one file: larger ones are slow to open and to send."""
+_MARK = b'<meta name="generator" content="orn inspect">'
+"""By which a page of ours is known, so that no other file is replaced by one."""
 _CHUNK_BYTES = 400_000
 _CHUNK_FRAMES = 64
 _BETWEEN_FRAMES_BYTES = 20
 """What a frame takes beside its own bytes: its number, commas, its share of a chunk's tags."""
+_VIDEO_BYTES = 300
+"""What a video may take beside the index that is known before any frame is: why it is grey."""
+_THUMBNAIL_BYTES = 5_000
+_MOST_THUMBNAILS = 400
+"""Videos of a page that have one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +65,20 @@ class PageReport:
 
 
 def write_page(
-    shard: Shard, pictures: Pictures, out: Path, *, largest_bytes: int = LARGEST_FILE_BYTES
+    shard: Shard,
+    pictures: Pictures,
+    out: Path,
+    *,
+    labels: ActivityLabels | None = None,
+    largest_bytes: int = LARGEST_FILE_BYTES,
 ) -> PageReport:
-    """Writes `out`: one file if its name ends in .html, else a folder with an index.html.
+    """Write `out`: one file if its name ends in .html, else a folder with an index.html.
 
     Args:
         shard: what to show.
         pictures: where the frames under the masks come from.
         out: a page of this kind that is there is replaced; anything else that is there is not.
+        labels: of its videos, with predictions where there are any.
         largest_bytes: of the one file.
 
     Raises:
@@ -73,10 +87,10 @@ def write_page(
         ShardFormatError: if something in the shard is damaged.
     """
     check_page_output(out)
-    writer = (_FileWriter if _is_one_file(out) else _FolderWriter)(shard, pictures, out)
-    report = writer.write(largest_bytes)
-    grey = [(video.id, shown.grey) for video, shown in zip(shard.videos, writer.videos, strict=True)
-            if shown.grey is not None]  # fmt: skip
+    page = _Page(shard, pictures, labels or ActivityLabels(), is_sample=_is_one_file(out))
+    report = _write_file(page, out, largest_bytes) if page.is_sample else _write_folder(page, out)
+    grey = [(video.id, each.grey) for video, each in zip(shard.videos, page.videos, strict=True)
+            if each.grey is not None]  # fmt: skip
     if grey:
         logger.warning(
             "masks are drawn on grey in %d of %d videos; of %r: %s",
@@ -85,36 +99,44 @@ def write_page(
     return report
 
 
-class _Writer:
-    """What both forms share: encoding frames and building the page around them."""
+class _Page:
+    """Frames of a shard as a page has them, and the page around them.
 
-    longest_side = 640
-    jpeg_quality = 72
+    Args:
+        is_sample: whether it is one file, whose pictures are small.
+    """
 
-    def __init__(self, shard: Shard, pictures: Pictures, out: Path) -> None:
-        self.shard, self.pictures, self.out = shard, pictures, out
-        self.summary = summarise(shard)
+    def __init__(
+        self, shard: Shard, pictures: Pictures, labels: ActivityLabels, *, is_sample: bool
+    ) -> None:
+        self.shard, self.pictures, self.labels = shard, pictures, labels
+        self.is_sample = is_sample
+        self.longest_side, self.quality = (640, 72) if is_sample else (800, 80)
+        self.summary: ShardSummary = summarise(shard)
         self.borders = video_borders(shard)
         self.videos = [
-            ShownVideo(size=shown_size(video, None, longest=self.longest_side), grey=None)
+            ShownVideo(size=shown_size(video, None, longest=self.longest_side))
             for video in shard.videos
         ]
 
-    def encoded(self, rows: Sequence[int]) -> Iterator[tuple[int, str]]:
-        """Each of the rows, rising, with its frame in full."""
+    def encoded(self, rows: Sequence[int]) -> Iterator[tuple[int, Markup]]:
+        """Yield each of the rows, rising, with its frame in full."""
         videos = np.searchsorted(self.borders, rows, side="right") - 1
         for place, group in groupby(zip(videos.tolist(), rows, strict=True), key=lambda e: e[0]):
             yield from self._of_video(place, [row for _, row in group])
 
-    def _of_video(self, place: int, rows: list[int]) -> Iterator[tuple[int, str]]:
-        video = self.shard.videos[place]
+    def _of_video(self, place: int, rows: list[int]) -> Iterator[tuple[int, Markup]]:
+        video, each = self.shard.videos[place], self.videos[place]
         for row, picture in zip(rows, self._pictures(place, rows), strict=True):
-            jpeg = None
+            jpeg, found = None, self.shard.frame(row)
             if picture is not None:
-                size = shown_size(video, picture, longest=self.longest_side)
-                self.videos[place] = ShownVideo(size=size, grey=None)
-                jpeg = jpeg_base64(picture, size, quality=self.jpeg_quality)
-            yield row, frame_json(self.shard.frame(row), jpeg, source=str(self.shard.path))
+                each.size = shown_size(video, picture, longest=self.longest_side)
+                each.grey = None
+                jpeg = encoded_picture(picture, each.size, quality=self.quality)
+            if place < _MOST_THUMBNAILS and found.scores.sum() > 1.25 * each.in_thumbnail:
+                each.thumbnail = thumbnail(found, picture, each.size)
+                each.in_thumbnail = float(found.scores.sum())
+            yield row, frame_json(found, jpeg, source=str(self.shard.path))
 
     def _pictures(self, place: int, rows: list[int]) -> Iterator[NDArray[np.uint8] | None]:
         """The picture of each row, None where there is none; remembers why."""
@@ -124,147 +146,143 @@ class _Writer:
                 yield picture
                 done += 1
         except PipelineError as err:
-            self.videos[place] = ShownVideo(size=self.videos[place].size, grey=str(err))
+            self.videos[place].grey = str(err)
         yield from [None] * (len(rows) - done)
 
-    def index(self, included: list[int] | None, starts: list[int]) -> dict[str, Any]:
-        """The index with what the page has of frames in full."""
-        return {
-            **index_of(
-                self.shard,
-                self.summary,
-                self.videos,
-                pictures=self.pictures.name,
-                notes=self._notes(included),
-            ),
-            "included": included,
-            "starts": starts,
-        }
+    def html(
+        self,
+        included: list[int] | None,
+        starts: list[int],
+        *,
+        chunks: Sequence[Markup] = (),
+        folder: str = "",
+    ) -> bytes:
+        """Return the page around these frames.
 
-    def _notes(self, included: list[int] | None) -> list[str]:
-        if included is None or len(included) == self.shard.num_frames:
-            return []
-        return [
-            f"This page has {len(included):,} of {counted(self.shard.num_frames, 'frame')}: odd "
-            "ones, some where much changes, and others spread over time. The timeline counts all "
-            "frames. A folder has them all: orn inspect SHARD --html FOLDER"
-        ]
-
-
-class _FileWriter(_Writer):
-    """One file with as many frames as fit."""
-
-    def write(self, largest_bytes: int) -> PageReport:
-        odd = [each.row for each in self.summary.odd if each.row is not None]
-        num_F = np.diff(self.shard.array("frame_offsets"))
-        order = most_telling_first(self.borders, odd, num_F).tolist()
-        base = len(page_html(self.index(order, [])).encode()) + 300 * len(self.videos)
-        room = largest_bytes - base
-        if room < 0:
-            raise PipelineError(
-                f"{self.out}: wanted a page of at most {largest_bytes:,} bytes, its index alone "
-                f"has {base:,}; write a folder instead (a name without .html)"
-            )
-        frames = self._fitting(order, room)
-        page = self._page(frames)
-        while len(page) > largest_bytes and frames:  # why videos are grey was not known before
-            frames.popitem()
-            page = self._page(frames)
-        write_bytes(self.out, page)
-        return PageReport(
-            path=self.out,
-            size_bytes=len(page),
-            frames=len(frames),
-            all_frames=self.shard.num_frames,
-        )
-
-    def _page(self, frames: dict[int, str]) -> bytes:
-        rows = sorted(frames)
-        chunks, starts = _chunks((row, frames[row]) for row in rows)
-        included = None if len(rows) == self.shard.num_frames else rows
-        return page_html(self.index(included, starts), chunks).encode()
-
-    def _fitting(self, order: list[int], room: int) -> dict[int, str]:
-        """The first of these rows whose frames fit together, in this order.
-
-        A frame that would take more than a quarter of the room is left out.
+        Args:
+            included: rows that it has in full; None for all.
+            starts: place of each chunk's first frame among them.
+            chunks: frames that stand in the page itself.
+            folder: name of the one that holds them otherwise.
         """
-        frames: dict[int, str] = {}
-        used, done = 0, 0
-        mean = 2_000.0 if self.pictures.name == "none" else 40_000.0
-        while done < len(order):
-            count = max(int((room - used) / mean), 1)
-            new = dict(self.encoded(sorted(order[done : done + count])))
-            for row in order[done : done + count]:
-                size = len(new[row]) + _BETWEEN_FRAMES_BYTES
-                if size > room / 4 and len(order) > 4:
-                    continue
-                if used + size > room:
-                    return frames
-                frames[row] = new[row]
-                used += size
-            mean = 1.05 * sum(map(len, new.values())) / len(new) + _BETWEEN_FRAMES_BYTES
-            done += count
-        return frames
-
-
-class _FolderWriter(_Writer):
-    """A folder with all frames, in files that the page loads when it needs them."""
-
-    longest_side = 800
-    jpeg_quality = 80
-
-    def write(self, largest_bytes: int) -> PageReport:
-        with replacing(self.out / "index.html") as temporary:
-            folder = self.out / f"frames-{temporary.name[-8:]}"
-            try:
-                folder.mkdir()
-                starts, size_bytes = self._write_chunks(folder)
-                index = {**self.index(None, starts), "folder": folder.name}
-                html = page_html(index)
-                temporary.write_text(html, encoding="utf-8")
-            except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
-                raise
-        for other in self.out.glob("frames-????????"):
-            if other != folder:
-                shutil.rmtree(other, ignore_errors=True)
-        return PageReport(
-            path=self.out / "index.html",
-            size_bytes=len(html.encode()) + size_bytes,
-            frames=self.shard.num_frames,
-            all_frames=self.shard.num_frames,
+        view = view_model(
+            self.shard,
+            self.summary,
+            self.labels,
+            self.videos,
+            pictures=self.pictures.name,
+            included=included,
         )
-
-    def _write_chunks(self, folder: Path) -> tuple[list[int], int]:
-        starts, size_bytes = [], 0
-        with progress("page", total=self.shard.num_frames, unit="frames") as bar:
-            for number, (start, chunk) in enumerate(
-                _chunked(self.encoded(range(self.shard.num_frames)))
-            ):
-                text = f"ornFrames({number},`{chunk}`);\n"
-                (folder / f"{number:06d}.js").write_text(text, encoding="ascii")
-                starts.append(start)
-                size_bytes += len(text)
-                bar.advance(chunk.count("\n") + 1)
-        return starts, size_bytes
+        view["index"] |= {"starts": starts, "folder": folder}
+        return render("orn.shared.inspect.page/shard.html", **view, chunks=chunks).encode()
 
 
-def _chunks(frames: Iterator[tuple[int, str]]) -> tuple[list[str], list[int]]:
-    parts = list(_chunked(frames))
-    return [chunk for _, chunk in parts], [start for start, _ in parts]
+def _write_file(page: _Page, out: Path, largest_bytes: int) -> PageReport:
+    """Write one file with as many frames as fit."""
+    odd = [each.row for each in page.summary.odd if each.row is not None]
+    num_F = np.diff(page.shard.array("frame_offsets"))
+    order = most_telling_first(page.borders, odd, num_F).tolist()
+    base = len(page.html(order, [])) + _VIDEO_BYTES * len(page.videos)
+    room = largest_bytes - base
+    if room < 0:
+        raise PipelineError(
+            f"{out}: expected a page of at most {largest_bytes:,} bytes, got {base:,} for its "
+            "index alone; write a folder instead (a name without .html)"
+        )
+    thumbnails = _THUMBNAIL_BYTES * min(len(page.videos), _MOST_THUMBNAILS)
+    frames = _fitting(page, order, room - min(thumbnails, room // 4))
+
+    def with_frames() -> bytes:
+        rows = sorted(frames)
+        chunks = list(_chunked((row, frames[row]) for row in rows))
+        included = None if len(rows) == page.shard.num_frames else rows
+        texts = [chunk for _, chunk in chunks]
+        return page.html(included, [start for start, _ in chunks], chunks=texts)
+
+    html = with_frames()
+    while len(html) > largest_bytes and frames:  # thumbnails, why videos are grey
+        for _ in range(max(len(frames) // 50, 1)):
+            frames.popitem()
+        html = with_frames()
+    write_bytes(out, html)
+    return PageReport(
+        path=out, size_bytes=len(html), frames=len(frames), all_frames=page.shard.num_frames
+    )
 
 
-def _chunked(frames: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+def _fitting(page: _Page, order: list[int], room: int) -> dict[int, Markup]:
+    """Return the first of these rows whose frames fit together, in this order.
+
+    A frame that would take more than a quarter of the room is left out.
+    """
+    frames: dict[int, Markup] = {}
+    used, done = 0, 0
+    mean = 2_000.0 if page.pictures.name == "none" else 40_000.0
+    while done < len(order):
+        count = max(int((room - used) / mean), 1)
+        new = dict(page.encoded(sorted(order[done : done + count])))
+        for row in order[done : done + count]:
+            size = len(new[row]) + _BETWEEN_FRAMES_BYTES
+            if size > room / 4 and len(order) > 4:
+                continue
+            if used + size > room:
+                return frames
+            frames[row] = new[row]
+            used += size
+        mean = 1.05 * sum(map(len, new.values())) / len(new) + _BETWEEN_FRAMES_BYTES
+        done += count
+    return frames
+
+
+def _write_folder(page: _Page, out: Path) -> PageReport:
+    """Write a folder with all frames, in files that the page loads when it needs them."""
+    num_frames = page.shard.num_frames
+    with replacing(out / "index.html") as temporary:
+        folder = out / f"frames-{temporary.name[-8:]}"
+        try:
+            folder.mkdir()
+            with progress("page", total=num_frames, unit="frames") as bar:
+                starts, size_bytes = _write_chunks(page.encoded(range(num_frames)), folder, bar)
+            html = page.html(None, starts, folder=folder.name)
+            temporary.write_bytes(html)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+    for other in out.glob("frames-????????"):
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    return PageReport(
+        path=out / "index.html",
+        size_bytes=len(html) + size_bytes,
+        frames=num_frames,
+        all_frames=num_frames,
+    )
+
+
+def _write_chunks(
+    frames: Iterator[tuple[int, Markup]], folder: Path, bar: Bar
+) -> tuple[list[int], int]:
+    """Write frames into files; return where each begins and the bytes of all."""
+    starts, size_bytes = [], 0
+    for number, (start, chunk) in enumerate(_chunked(frames)):
+        text = f"ornFrames({number},`{chunk}`);\n"
+        (folder / f"{number:06d}.js").write_text(text, encoding="ascii")
+        starts.append(start)
+        size_bytes += len(text)
+        bar.advance(chunk.count("\n") + 1)
+    return starts, size_bytes
+
+
+def _chunked(frames: Iterable[tuple[int, Markup]]) -> Iterator[tuple[int, Markup]]:
     """Frames in chunks of about 400 kB, a line each, with the place of its first among all."""
-    start, held = 0, list[str]()
+    start, held = 0, list[Markup]()
     for _, frame in frames:
         if held and (len(held) >= _CHUNK_FRAMES or sum(map(len, held)) + len(frame) > _CHUNK_BYTES):
-            yield start, "\n".join(held)
+            yield start, Markup("\n").join(held)
             start, held = start + len(held), []
         held.append(frame)
     if held:
-        yield start, "\n".join(held)
+        yield start, Markup("\n").join(held)
 
 
 def _is_one_file(out: Path) -> bool:
@@ -281,7 +299,7 @@ def check_page_output(out: Path) -> None:
         page = out / "index.html"
     if is_there(page):
         with open_file(page) as file:
-            is_ours = MARK.encode() in file.read(2000)
+            is_ours = _MARK in file.read(2000)
         if not is_ours:
             raise ConfigError(
                 f"{shown(page)}: expected nothing there or a page of a shard, got another file; "

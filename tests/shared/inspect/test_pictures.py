@@ -105,7 +105,7 @@ def test_the_plan_names_the_data_set(
         plan = Plan(dataset=dataset, frames="all", detector=DETECTOR, manifest=file, units=())
         plan.save(shard.parent)
 
-    refused("no plan beside the shard")
+    refused("expected a plan", "--dataset")
     save("mine", manifest)
     source = pictures_of_shard(shard, None, tmp_path / "data")
     assert numbers(source, entry(film), 0.1) == [1]

@@ -4,8 +4,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from orn.shared.inspect.labels import ActivityLabels
+from orn.shared.manifests.records import Segment
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
@@ -26,6 +29,21 @@ VIDEOS = {
     "b": [frame(PERSON_BOX), frame(CUP_BOX, PERSON_BOX)],
     "empty": [],
 }
+
+LABELS = ActivityLabels(
+    classes=("pour", "stir", "wait"),
+    segments=(
+        Segment(id="1", video_id="kitchen/a b", split="train", labels=(0,), stop_seconds=1.0),
+        Segment(id="2", video_id="kitchen/a b", split="train", labels=(1,), start_seconds=1.0),
+        Segment(id="3", video_id="b", split="validation", labels=(0,)),
+        Segment(id="4", video_id="elsewhere", split="validation", labels=(2,)),
+    ),
+    probabilities={
+        "1": np.array([0.2, 0.7, 0.1], np.float32),
+        "3": np.array([0.8, 0.1, 0.1], np.float32),
+    },
+)
+"""Of two videos: one wrong prediction, one right one, and none of a segment between."""
 
 
 def write(

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.shared.inspect.labels import ActivityLabels
 from orn.shared.inspect.page import write as page_writer
 from orn.shared.inspect.page.write import write_page
 from orn.shared.inspect.pictures import NoPictures
+from orn.shared.manifests.records import Segment
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import class_colour
 from orn.shared.shards.shard import Shard
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
-from tests.shared.inspect.page.conftest import CUP_BOX, frame, write, write_hostile
+from tests.shared.inspect.page.conftest import CUP_BOX, LABELS, frame, write, write_hostile
 from tests.shared.inspect.page.test_write import Noise
 from tests.worlds.shards import CUP, PERSON
 
@@ -29,7 +31,7 @@ def page_path(
 ) -> Path:
     """The page in each form."""
     out = tmp_path_factory.mktemp("shown") / request.param
-    return write_page(looked_at, NoPictures("no videos here"), out).path
+    return write_page(looked_at, NoPictures("no videos here"), out, labels=LABELS).path
 
 
 def wait(page: Any, row: int) -> None:
@@ -40,6 +42,14 @@ def wait(page: Any, row: int) -> None:
 def status(page: Any, expected: str) -> None:
     """Until the live region says this."""
     until(page, f"document.getElementById('status').textContent === {json.dumps(expected)}")
+
+
+def chosen(page: Any) -> int:
+    """The number of the video that is marked in the grid."""
+    (number,) = page.evaluate(
+        "[...document.querySelectorAll('[aria-current]')].map((each) => each.dataset.video)"
+    )
+    return int(number)
 
 
 def pixel(page: Any, x: float, y: float) -> np.ndarray:
@@ -64,7 +74,7 @@ def test_it_opens_without_an_error_and_stays_in_its_folder(chromium: Any, page_p
         status(shown.page, "Frame 5, 0.500 s: 1 cup")
         for _ in range(4):
             shown.page.keyboard.press("n")
-        shown.page.select_option("#video", index=2)
+        shown.page.click("[data-video='2']")
         until(shown.page, "!document.getElementById('message').hidden")
         assert "no frame of this video" in shown.page.inner_text("#message")
         assert "no videos here" in shown.page.evaluate(
@@ -147,11 +157,121 @@ def test_scrubbing_by_keys_slider_and_timeline(chromium: Any, page_path: Path) -
         page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 20)
         wait(page, 2)
         page.mouse.up()
-        page.select_option("#video", index=1)
+        page.click("[data-video='1']")
         wait(page, 10)
         page.click("#odd")
         wait(page, 5)
-        assert page.evaluate("document.getElementById('video').selectedIndex") == 0
+        assert chosen(page) == 0
+
+
+def test_it_plays_at_any_speed_and_can_be_stopped(chromium: Any, page_path: Path) -> None:
+    is_called = "document.getElementById('play').getAttribute('aria-label') === "
+    with opened(chromium, page_path) as shown:
+        page = shown.page
+        wait(page, 0)
+        page.select_option("#speed", "4")
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("Space")
+        assert page.get_attribute("#play", "aria-label") == "Pause"
+        wait(page, 9)
+        until(page, is_called + "'Play'")
+        page.select_option("#speed", "0.25")
+        page.click("#play")  # from the end it begins again
+        wait(page, 1)
+        page.keyboard.press("Space")  # the button has the focus
+        assert page.get_attribute("#play", "aria-label") == "Play"
+        page.click("#play")
+        page.keyboard.press("]")
+        wait(page, 10)
+        assert page.get_attribute("#play", "aria-label") == "Play"
+        assert shown.problems == []
+
+
+def test_the_grid_of_videos_has_filters(chromium: Any, page_path: Path) -> None:
+    with opened(chromium, page_path) as shown:
+        page = shown.page
+        wait(page, 0)
+
+        def cards() -> list[str]:
+            names = page.locator("[data-video]:visible .name")
+            return names.all_inner_texts()
+
+        assert cards() == ["kitchen/a b", "b", "empty"]
+        assert "\u2717 wrong" in page.inner_text("[data-video='0']")
+        assert "1 odd" in page.inner_text("[data-video='0']")
+        options = page.locator("#with-label option").all_inner_texts()
+        assert options == ["Any label", "pour", "stir"]
+        for id_, value, expected in (
+            ("with-label", "stir", ["kitchen/a b"]),
+            ("with-result", "Right", ["b"]),
+            ("with-result", "Wrong", ["kitchen/a b"]),
+            ("with-class", "person", ["kitchen/a b", "b"]),
+        ):
+            page.select_option(f"#{id_}", label=value)
+            assert cards() == expected, value
+            page.select_option(f"#{id_}", index=0)
+        page.fill("#find", "KITCHEN")
+        assert cards() == ["kitchen/a b"]
+        page.keyboard.press("Space")  # a letter of the search, which finds the same
+        assert page.get_attribute("#play", "aria-label") == "Play"
+        page.fill("#find", "")
+        page.check("#only-odd")
+        assert cards() == ["kitchen/a b"]
+        assert page.inner_text("#found") == "1 of 3"
+        page.uncheck("#only-odd")
+        page.select_option("#with-result", label="Right")
+        page.locator("#frame").focus()
+        page.keyboard.press("]")
+        wait(page, 10)
+        page.keyboard.press("[")  # no other video has a right prediction
+        wait(page, 10)
+        assert chosen(page) == 1
+
+
+def test_label_and_prediction_stand_beside_the_frame(chromium: Any, page_path: Path) -> None:
+    with opened(chromium, page_path, "#b/5") as shown:
+        wait(shown.page, 10)
+        words = shown.page.inner_text("#activities").split()
+        assert words == ["Label", "pour", "Predicted", "pour", "80", "%", "\u2713", "right"]
+        shown.page.click("[data-video='0']")
+        wait(shown.page, 0)
+        words = shown.page.inner_text("#activities").split()
+        assert words == ["Label", "pour", "Predicted", "stir", "70", "%", "\u2717", "wrong"]
+        names = shown.page.locator("#timeline-names li").all_inner_texts()
+        assert names[:3] == ["Label", "Predicted", "cup"]
+        shown.page.keyboard.press("End")
+        wait(shown.page, 9)
+        assert shown.page.inner_text("#activities").split() == ["Label", "stir"]
+
+
+def test_names_of_objects_avoid_each_other(chromium: Any, tmp_path: Path) -> None:
+    boxes = [(label, 0.9, 20, 20, 60, 40) for label in (CUP, PERSON)]
+    shard = write(tmp_path / "shard-000000.zarr.zip", {"a": [frame(*boxes)]})
+    path = write_page(shard, NoPictures("none"), tmp_path / "a.html").path
+    with opened(chromium, path) as shown:
+        wait(shown.page, 0)
+        for label in (CUP, PERSON):
+            plain = shown.page.evaluate(
+                "([red, green, blue]) => { const c = document.getElementById('canvas');"
+                "const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+                "let n = 0; for (let i = 0; i < p.length; i += 4) "
+                "n += p[i] === red && p[i + 1] === green && p[i + 2] === blue; return n }",
+                list(class_colour(label)),
+            )
+            assert plain > 500  # behind the name
+
+
+def test_a_print_is_light_and_has_no_controls(chromium: Any, page_path: Path) -> None:
+    with opened(chromium, page_path, dark=True) as shown:
+        wait(shown.page, 0)
+        shown.page.emulate_media(media="print", color_scheme="dark")
+        ground = "getComputedStyle(document.body).backgroundColor"
+        assert shown.page.evaluate(ground) == "rgb(255, 255, 255)"
+        for control in ("#play", "#browse", "#classes", "#odd"):
+            assert shown.page.is_hidden(control), control
+        for content in ("#canvas", "#activities", "#objects", "#strip"):
+            assert shown.page.is_visible(content), content
+        assert serious_problems(shown.page) == []
 
 
 def test_filters_change_what_is_shown(chromium: Any, page_path: Path) -> None:
@@ -168,7 +288,8 @@ def test_filters_change_what_is_shown(chromium: Any, page_path: Path) -> None:
         page.fill("#score", "0.85")
         status(page, "Frame 6, 0.600 s: 1 cup (1 of 2 shown)")
         np.testing.assert_array_equal(pixel(page, 55, 35), GREY)
-        assert page.locator("#timeline-names li").all_inner_texts() == ["cup"]
+        names = page.locator("#timeline-names li").all_inner_texts()
+        assert names == ["Label", "Predicted", "cup"]
 
 
 def test_a_detection_shows_the_scores_of_all_classes(chromium: Any, page_path: Path) -> None:
@@ -199,7 +320,7 @@ def test_links_lead_to_frames(chromium: Any, page_path: Path) -> None:
         assert page.get_attribute("#link", "href") == "#kitchen%2Fa%20b/7"
         page.evaluate("location.hash = '#b/6'")
         wait(page, 11)
-        assert page.evaluate("document.getElementById('video').selectedIndex") == 1
+        assert chosen(page) == 1
         page.evaluate("location.hash = '#no such video/1'")
         page.evaluate("location.hash = '#%E0%A4%A/1'")
         assert shown.problems == []
@@ -213,7 +334,7 @@ def test_everybody_can_use_it(chromium: Any, page_path: Path, width: int, dark: 
         shown.page.keyboard.press("ArrowLeft")
         wait(shown.page, 4)
         shown.page.click("#objects button >> nth=0")
-        shown.page.click("summary")
+        shown.page.click("summary >> nth=0")
         assert serious_problems(shown.page) == []
         assert shown.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -223,15 +344,21 @@ def test_everybody_can_use_it(chromium: Any, page_path: Path, width: int, dark: 
 def test_hostile_texts_are_texts(chromium: Any, tmp_path: Path, text: str, name: str) -> None:
     """Both forms have one script; what a folder says is in test_write.py, too."""
     shard = write_hostile(tmp_path / "shard-000000.zarr.zip", text)
-    path = write_page(shard, NoPictures(text), tmp_path / "page" / name).path
+    segments = (Segment(id=text, video_id=text, split="test", labels=(0,)),)
+    labels = ActivityLabels(
+        source=text, classes=(text,), segments=segments, probabilities={text: np.ones(1)}
+    )
+    path = write_page(shard, NoPictures(text), tmp_path / "page" / name, labels=labels).path
     with opened(chromium, path, width=360) as shown:
         wait(shown.page, 0)
         shown.page.click("#objects button >> nth=0")
-        shown.page.click("summary")
+        shown.page.click("summary >> nth=0")
         shown_text = text.replace("\u202e", "\\u202e").replace("\u2028", "\\u2028")
         assert shown.page.evaluate("document.getElementById('video-id').textContent") == shown_text
-        assert shown_text in shown.page.inner_text("#lists")
-        assert shown.page.evaluate("document.images.length") == 0
+        assert shown_text[:1000] in shown.page.inner_text("#lists")
+        images = shown.page.evaluate("[...document.images].map((each) => each.src.slice(0, 15))")
+        assert set(images) == {"data:image/webp"}
+        assert shown_text[:70] in shown.page.inner_text("#activities")
         assert shown.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         until(shown.page, "location.hash !== ''")
         shown.page.keyboard.press("ArrowRight")
@@ -253,7 +380,7 @@ def test_a_sample_goes_from_one_of_its_frames_to_the_next(
         wait(shown.page, rows[1])
         colours = {tuple(pixel(shown.page, x, 58).tolist()) for x in range(1, 79)}
         assert len(colours) > 40  # a picture
-        assert f"has {len(rows)} of 12 frames" in shown.page.inner_text("#notes")
+        assert f"sample of {len(rows)} of 12 frames" in shown.page.inner_text("summary >> nth=0")
         (other,) = sorted(set(range(10)) - set(rows))[:1]
         shown.page.evaluate(f"location.hash = '#kitchen%2Fa%20b/{other + 5}'")
         until(shown.page, "!document.getElementById('message').hidden")

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from orn.shared.errors import PipelineError, ShardFormatError
-from orn.shared.inspect.page.contents import frame_json, safe_json
+from orn.shared.inspect.page.contents import frame_json
 from orn.shared.inspect.page.write import write_page
 from orn.shared.inspect.pictures import NoPictures
 from orn.shared.shards.schema import VideoEntry
@@ -73,8 +73,8 @@ def test_one_file_keeps_to_its_size_and_says_what_it_left_out(
     index = index_of(part.path)
     assert len(index["included"]) == part.frames
     assert {4, 5} <= set(index["included"])  # the odd frame and the one before
-    assert "has " + str(part.frames) + " of 12 frames" in index["notes"][0]
-    with pytest.raises(PipelineError, match=r"a\.html: wanted a page of at most 1,000 bytes"):
+    assert f"{part.frames} of 12 frames" in part.path.read_text("utf-8")
+    with pytest.raises(PipelineError, match=r"a\.html: expected a page of at most 1,000 bytes"):
         write_page(looked_at, Noise(), tmp_path / "a.html", largest_bytes=1000)
     assert index_of(part.path) == index
     assert not caplog.messages
@@ -160,17 +160,15 @@ def test_texts_stay_in_their_script(tmp_path: Path, text: str) -> None:
     index = index_of(report.path)
     assert index["videos"][0]["id"] == index["classes"][0] == text
     assert index["videos"][0]["grey"] == str(PipelineError(text))
-    assert index["failed"] == [[text + "2", text]]
     html = report.path.read_text("utf-8")
     assert html.count("<script") == html.count("</script>") == 3
-    assert "<img" not in html
+    assert html.count("<img") == html.count('<img alt="" src="data:image/webp;base64,') == 2
     folder = write_page(shard, NoPictures(text), tmp_path / "page" / "folder").path.parent
     names = {each.relative_to(folder).as_posix() for each in folder.rglob("*")}
     assert all(re.fullmatch(r"index\.html|frames-\w{8}(/\d{6}\.js)?", name) for name in names)
 
 
 def test_numbers_that_json_does_not_have(tmp_path: Path) -> None:
-    assert safe_json(["</script>&", "\u2028"]) == '["\\u003c/script\\u003e\\u0026","\\u2028"]'
     found = frame(CUP_BOX)
     found.scores[0] = np.nan
     assert found.class_scores is not None
@@ -180,7 +178,7 @@ def test_numbers_that_json_does_not_have(tmp_path: Path) -> None:
 
 def test_masks_of_another_size_are_refused() -> None:
     found = frame(CUP_BOX)
-    with pytest.raises(ShardFormatError, match="shard: wanted masks of 63 pixels, found one of 48"):
+    with pytest.raises(ShardFormatError, match="shard: expected masks of 63 pixels, got one of 48"):
         frame_json(replace(found, height=7, width=9), None, source="shard")
 
 
@@ -197,4 +195,4 @@ def test_the_command(orn, looked_at: Shard, tmp_path: Path) -> None:
     assert orn("inspect", looked_at.path, "--html", out).stdout == f"{out}\n"
     payload = orn("inspect", looked_at.path, "--html", tmp_path / "out", "--json").json
     assert (payload["html"], payload["html_frames"]) == (str(tmp_path / "out/index.html"), 12)
-    assert index_of(out)["facts"][-1] == ["pictures", "none"]
+    assert '<dt>pictures</dt><dd dir="auto">none</dd>' in out.read_text("utf-8")

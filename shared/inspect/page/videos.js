@@ -1,0 +1,76 @@
+// The grid of videos and its filters.
+
+let classesOfVideos = null;
+
+function found() {
+  const text = $("find").value.toLowerCase(), odd = $("only-odd").checked;
+  const [label, result, ofClass] = ["with-label", "with-result", "with-class"].map((id) => $(id).value);
+  if (ofClass && !classesOfVideos) {
+    classesOfVideos = shard.videos.map((each) =>
+      new Set(countClasses(each, (_, score) => score >= leastAtFirst - 0.002).map(([one]) => one)));
+  }
+  return shard.videos.map((each, number) => number).filter((number) => {
+    const { id, rows, segments } = shard.videos[number];
+    return id.toLowerCase().includes(text) &&
+      (!odd || oddRows.some((row) => row >= rows[0] && row < rows[1])) &&
+      (!ofClass || classesOfVideos[number].has(Number(ofClass))) &&
+      (!(label || result) || segments.some((each) =>
+        (!label || each[2].includes(Number(label))) &&
+        (!result || (each[3] !== null && isRight(each) === (result === "right")))));
+  });
+}
+
+function filterVideos() {
+  const numbers = new Set(found());
+  document.querySelectorAll("[data-video]").forEach((card) => {
+    card.parentElement.hidden = !numbers.has(Number(card.dataset.video));
+  });
+  const all = shard.videos.length;
+  $("found").textContent = numbers.size === all ? plural(all, "video") : `${numbers.size} of ${all}`;
+}
+
+function markVideo() {
+  document.querySelector("[data-video][aria-current]")?.removeAttribute("aria-current");
+  const card = document.querySelector(`[data-video="${state.video}"]`), list = $("cards");
+  card.setAttribute("aria-current", "true");
+  const top = card.offsetTop - list.offsetTop;
+  if (top < list.scrollTop || top + card.offsetHeight > list.scrollTop + list.clientHeight) {
+    list.scrollTop = top - list.clientHeight / 3;
+  }
+}
+
+function nextVideo(step) {
+  const numbers = found().filter((number) => (number - state.video) * step > 0);
+  if (numbers.length) openVideo(step > 0 ? numbers[0] : numbers[numbers.length - 1]);
+}
+
+function listVideos() {
+  const options = (id, entries) => {
+    $(id).append(...entries.map(([value, textContent]) => element("option", { value, textContent })));
+    $(id).hidden = !entries.length;
+  };
+  const segments = shard.videos.flatMap((each) => each.segments);
+  const labelled = [...new Set(segments.flatMap((each) => each[2]))];
+  options("with-label", labelled.map((label) => [label, activityName(label, 60)])
+    .sort((one, other) => one[1].localeCompare(other[1])));
+  $("with-result").hidden = !segments.some((each) => each[3] !== null);
+  options("with-class", occurring.map(([label]) => [label, classShort(label)]));
+  for (const id of ["find", "with-label", "with-result", "with-class", "only-odd"]) {
+    $(id).addEventListener("input", filterVideos);
+  }
+  shard.videos.forEach(({ segments }, number) => {
+    const known = segments.filter((each) => each[3] !== null);
+    if (known.length) {
+      document.querySelector(`[data-video="${number}"] .value`).append(" ", rightOrWrong(known.every(isRight)));
+    }
+  });
+  $("cards").addEventListener("click", (event) => {
+    const card = event.target.closest("[data-video]");
+    if (!card) return;
+    openVideo(Number(card.dataset.video));
+    $("frame").focus({ preventScroll: true });
+    if (narrow.matches) $("browse").open = false;
+  });
+  $("browse").open = !narrow.matches;
+  filterVideos();
+}
