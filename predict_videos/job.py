@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from orn.predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
 from orn.predict_videos.inputs import PredictRequest
@@ -20,14 +21,14 @@ from orn.shared.jobs.progress import Bar
 from orn.shared.manifests.records import Video
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import FailedVideo
-from orn.stage2_train.predict.film import draw_prediction
 from orn.stage2_train.predict.opened import OpenedModel
-from orn.stage2_train.predict.page import PredictionPage
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment, true_segments
 from orn.stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
-from orn.stage2_train.predict.window_pictures import PAIRS_SHOWN
 from orn.stage2_train.predict.windows import said_of
+
+if TYPE_CHECKING:
+    from orn.stage2_train.predict.page import PredictionPage
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ Said = WindowPrediction | SegmentPrediction | FailedVideo
 """What is said of a video, in this order: windows, and stretches as soon as they are known; or that
 it failed, which may come after some of these."""
 
+PAIRS_SHOWN = 5
+"""Pairs of a window that pages and films show at most."""
 _OF_ONE_VIDEO = (
     *(VideoDecodeError, DetectorError, JoinError, ShardFormatError, ShardNotFoundError),
     CheckpointError,  # logits that are not finite, which may be for this video alone
@@ -67,6 +70,8 @@ def predict_all(
     check_pairs(model, request.pairs)
     page = None
     if request.html is not None:
+        from orn.stage2_train.predict.page import PredictionPage  # drawing loads for a second
+
         page = PredictionPage(model=model, num_videos=len(videos))
     known = true_segments(request.dataset, request.data_root) if request.dataset else {}
     objects = objects or _objects(model, request)
@@ -108,7 +113,7 @@ def _of_video(
     is_drawn = request.overlay is not None or page is not None
     pairs = request.pairs
     if is_drawn and can_tell_pairs(model):
-        pairs = max(pairs, 1 if page is None else PAIRS_SHOWN)
+        pairs = max(pairs, PAIRS_SHOWN)
 
     def windows() -> Iterator[WindowPrediction]:
         for window in predict_video(model, video, detections, choice=request.choice, pairs=pairs):
@@ -124,6 +129,7 @@ def _of_video(
         return
     seen = detections.video(video.id)
     if request.overlay is not None:
+        from orn.stage2_train.predict.film import draw_prediction
 
         def tell(number: int) -> None:
             bar.advance(0, note=f"drawn {number}/{seen.num_frames}")

@@ -30,8 +30,6 @@ from orn.stage2_train.insight.explained import BACKGROUND
 from orn.stage2_train.predict.opened import OpenedModel
 from orn.stage2_train.predict.records import SeenObject, WindowPrediction
 
-PAIRS_SHOWN = MOST_LINES
-"""Pairs of a window that are drawn and told at most."""
 _TALLEST = 200
 """Rows of the frames side by side."""
 _LISTED_OBJECTS = 12
@@ -117,7 +115,7 @@ def _lines(window: WindowPrediction, detections: VideoDetections) -> list[Line]:
     """Return the pairs of a window as they are drawn."""
     grid = (detections.video.width, detections.video.height)
     lines = []
-    for pair in (window.pairs or ())[:PAIRS_SHOWN]:
+    for pair in (window.pairs or ())[:MOST_LINES]:
         places = [*zip(pair.frames, pair.objects, strict=True)]
         objects = [window.objects[frame][place] for frame, place in places]
         lines.append(
