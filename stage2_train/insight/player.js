@@ -18,7 +18,9 @@ function stripOf(key, frame = 0, box = "") {
   const image = inSvg("image", {
     href: source, width: count * width, height, preserveAspectRatio: "none",
   });
-  svg.append(image);
+  const pane = inSvg("svg", { width, height });  // hides the frames beside it
+  pane.append(image);
+  svg.append(pane);
   if (box) {
     const [x1, y1, x2, y2] = box.split(" ").map(Number);
     const place = { x: x1 * width, y: y1 * height, width: (x2 - x1) * width,
