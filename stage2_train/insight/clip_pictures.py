@@ -18,6 +18,7 @@ from PIL import Image
 from orn.shared.drawing.frame import draw_frame
 from orn.shared.drawing.text import draw_text, text_size
 from orn.stage2_train.insight.explained import BACKGROUND, Clique, ExplainedClip
+from orn.stage2_train.insight.page_pictures import Picture
 
 LEAST_DROP, FULL_DROP = 0.02, 1.0
 """Logit drops: smaller ones are not drawn; from the second on lines have their full width."""
@@ -25,6 +26,7 @@ MOST_LINES = 5
 """Cliques that are drawn at most."""
 MOST_FRAMES = 16
 """Of a strip, spread over the clip."""
+_PAGE_WIDTH = 900
 _GAP = 12
 _WIDEST, _THINNEST = 0.03, 0.004
 """Of lines, as shares of a frame's height."""
@@ -154,46 +156,38 @@ def _draw_word(picture: NDArray[np.uint8], word: str, point: tuple[int, int], he
     draw_text(picture, word, x, top, pixels=pixels, colour=_LINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Strip:
-    """Frames of a clip side by side in one picture, which a page plays."""
-
-    data: bytes
-    """WebP."""
-    frames: int
-    size: tuple[int, int]
-    """(width, height) of a frame."""
-
-
 def spread(count: int, most: int) -> list[int]:
     """Return at most so many places of `count`, evenly."""
     return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist()
 
 
-def strip(frames_THW3: Sequence[NDArray[np.uint8]], *, tallest: int, quality: int = 60) -> Strip:
-    """Join the frames of a clip, at most `MOST_FRAMES` of them.
+def strip(
+    frames_THW3: Sequence[NDArray[np.uint8]], *, key: str, rank: int, tallest: int
+) -> Picture:
+    """Return the frames of a clip side by side, at most `MOST_FRAMES` of them, for a page to play.
 
     Args:
         frames_THW3: T times (H, W, 3) uint8 RGB.
-        tallest: rows of the strip at most.
-        quality: of the WebP.
+        key: of the picture.
+        rank: of the picture.
+        tallest: its rows at most.
     """
     shown = [frames_THW3[place] for place in spread(len(frames_THW3), MOST_FRAMES)]
     height, width, _ = shown[0].shape
     scale = min(tallest / height, 1000 / width, 1.0)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
     small = [cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in shown]
-    joined = Image.fromarray(np.concatenate(small, axis=1))
-    return Strip(data=_webp(joined, quality=quality), frames=len(small), size=size)
+    data = _webp(Image.fromarray(np.concatenate(small, axis=1)), quality=60)
+    return Picture(key=key, data=data, rank=rank, frames=len(small), size=size)
 
 
-def webp(picture_HW3: NDArray[np.uint8], *, widest: int = 900, quality: int = 72) -> bytes:
-    """Return a picture as a WebP that is no wider than this."""
+def webp(picture_HW3: NDArray[np.uint8]) -> bytes:
+    """Return a picture as a WebP that is no wider than a page needs."""
     picture = Image.fromarray(picture_HW3)
-    if picture.width > widest:
-        size = (widest, max(1, round(picture.height * widest / picture.width)))
+    if picture.width > _PAGE_WIDTH:
+        size = (_PAGE_WIDTH, max(1, round(picture.height * _PAGE_WIDTH / picture.width)))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
-    return _webp(picture, quality=quality)
+    return _webp(picture, quality=72)
 
 
 def _webp(picture: Image.Image, *, quality: int) -> bytes:

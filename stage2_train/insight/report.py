@@ -35,7 +35,7 @@ from orn.stage2_train.insight.clip_pictures import (
     strip,
     webp,
 )
-from orn.stage2_train.insight.explained import ExplainedClip, explained_clips
+from orn.stage2_train.insight.explained import DECIDED, ExplainedClip, explained_clips
 from orn.stage2_train.insight.measured import Measured, Mistake, load_measured
 from orn.stage2_train.insight.page_pictures import LARGEST_PAGE_BYTES, Picture
 from orn.stage2_train.insight.report_files import ReportFiles, file_name
@@ -213,11 +213,16 @@ class _Explainer:
         found = Found(pairs=pairs, names=self.names, right=right, mistakes=mistakes)
         found.size = self.config.recipe.model.clique_size if self.relates_objects() else 0
         tall = {row for row, _ in shown}
+        is_right_N = (true_NA == measured.said_NA()).all(axis=1)
         with progress("report", total=len(asked), unit="clips") as bar:
             for clip in self._explained(asked, bar.advance):
                 row, activity = place = row_of[clip.id], clip.activity
                 if row not in found.strips:
-                    found.strips[row] = self._strip(clip, row, is_tall=row in tall)
+                    rank, tallest = (
+                        (0, _TALL) if row in tall else (3 if is_right_N[row] else 2, _SMALL)
+                    )
+                    frames = [*clip.frames_THW3]
+                    found.strips[row] = strip(frames, key=f"{row}", rank=rank, tallest=tallest)
                     found.links[row] = self._link(row)
                 if place in counted_places and len(clip.frames_nP) == 2:
                     pairs.add(
@@ -250,12 +255,6 @@ class _Explainer:
             advance=advance,
         )
 
-    def _strip(self, clip: ExplainedClip, row: int, *, is_tall: bool) -> Picture:
-        made = strip([*clip.frames_THW3], tallest=_TALL if is_tall else _SMALL)
-        is_right = bool((self.measured.true_NA() == self.measured.said_NA())[row].all())
-        rank = 0 if is_tall else 3 if is_right else 2
-        return Picture(key=str(row), data=made.data, rank=rank, frames=made.frames, size=made.size)
-
     def _link(self, row: int) -> str:
         """Return the address of the middle of a segment in the page of its shard, relative to the
         run; nothing where that page does not lie beside the shard."""
@@ -280,32 +279,30 @@ class _Explainer:
     def _case(self, clip: ExplainedClip, row: int, *, is_right: bool) -> Case:
         """Return a clip of figure 5 or 6, with its picture as a PNG and its cliques as a CSV."""
         activity, figure = clip.activity, "figure5" if is_right else "figure6"
-        missed = bool(self.measured.true_NA()[row, activity]) and not bool(
-            self.measured.said_NA()[row, activity]
-        )
+        classes, true_A = self.measured.classes, self.measured.true_NA()[row]
+        missed = bool(true_A[activity]) and not self.measured.said_NA()[row, activity]
         cliques = clip.strongest(_LISTED_CLIQUES, against=missed)
-        name = f"{figure}-{activity + 1:03d}-{file_name(clip.id)}"
+        key = f"{figure}-{activity + 1:03d}-{file_name(clip.id)}"
         picture_HW3 = draw_pairs(clip, self.names, cliques[:MOST_LINES])
-        file = self.files.picture(name, picture_HW3)
-        words = [clip.words(each, self.names) for each in cliques]
-        listed = zip(words, cliques, strict=True)
-        rows = [(text, each.fall, each.activation) for text, each in listed]
-        self.files.csv(name, ("pair", "logit_drop", "activation"), rows)
-        why = explanation(clip, self.names, self.measured.classes[activity], against=missed)
+        rows = [(clip.words(each, self.names), each.fall, each.activation) for each in cliques]
+        self.files.csv(key, ("pair", "logit_drop", "activation"), rows)
+        why = ""
+        if self.relates_objects():
+            why = explanation(clip, self.names, classes[activity], against=missed)
+        alt, file = f"Frames of {brief(clip.id)}. {why}", self.files.picture(key, picture_HW3)
+        chance = float(self.measured.probability_NA[row, activity])
+        seen = clip.seen(self.names)[:_LISTED_OBJECTS]
         return Case(
             row=row,
-            activity=activity,
-            missed=missed,
-            picture=Picture(
-                key=name,
-                data=webp(picture_HW3),
-                alt=f"Frames of {brief(clip.id)}. {why}",
-                file=file,
-                rank=1,
-            ),
-            why=why if self.relates_objects() else "",
-            decided_by=clip.decided_by,
-            seen=clip.seen(self.names)[:_LISTED_OBJECTS],
+            id=clip.id,
+            picture=Picture(key=key, data=webp(picture_HW3), alt=alt, file=file, rank=1),
+            predicted=f"{'not ' if missed else ''}{brief(classes[activity], 60)}",
+            chance=1 - chance if missed else chance,
+            is_right=bool(true_A[activity]) and not missed,
+            true=", ".join(brief(classes[each], 60) for each in np.flatnonzero(true_A)) or "none",
+            why=why,
+            decided=DECIDED[clip.decided_by] if clip.decided_by else "",
+            seen=", ".join(f"{brief(name, 40)} {score:.2f}" for name, score in seen),
         )
 
 

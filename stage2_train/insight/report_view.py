@@ -15,7 +15,7 @@ from orn.shared.pages.render import brief, json_data, render
 from orn.shared.text_table import counted, printable_lines
 from orn.stage2_train.insight.class_pairs import ClassPairs, Example
 from orn.stage2_train.insight.clip_pictures import FULL_DROP, LEAST_DROP
-from orn.stage2_train.insight.explained import BACKGROUND, DECIDED
+from orn.stage2_train.insight.explained import BACKGROUND
 from orn.stage2_train.insight.measured import Measured, Mistake
 from orn.stage2_train.insight.page_pictures import Picture, fitted_page, strip_data
 from orn.stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
@@ -49,14 +49,21 @@ class Case:
     """A clip and a class as figures 5 and 6 show them."""
 
     row: int
-    activity: int
-    missed: bool
-    """Whether the clip shows the class and it is not predicted."""
+    """Number of the segment."""
+    id: str
     picture: Picture
+    predicted: str
+    """What is predicted: a class, or that it is not there."""
+    chance: float
+    """Probability of that."""
+    is_right: bool
+    true: str
+    """What the clip shows."""
     why: str
     """What the strongest pair does; nothing where no objects are related."""
-    decided_by: str | None
-    seen: Sequence[tuple[str, float]]
+    decided: str
+    """Which head decided; nothing where there is one."""
+    seen: str
     """Classes that the detector saw with their best score."""
 
 
@@ -120,7 +127,7 @@ def report_page(
             "count": int(counts_RC[cell]),
             "total": measured.file.per_class[cell[0]].num_segments,
             "is_missed": cell[1] < 2,
-            "cases": [_case(measured, found.cases[each.row, each.activity]) for each in some],
+            "cases": [found.cases[each.row, each.activity] for each in some],
         }
         for cell, some in found.mistakes.items()
     ]
@@ -133,7 +140,7 @@ def report_page(
         "worst": groups[:_WORST],
         "groups": groups,
         "num_mistakes": len(measured.mistakes()),
-        "right": [_case(measured, found.cases[place]) for place in found.right],
+        "right": [found.cases[place] for place in found.right],
         "asked": asked,
         "counts": None if is_large else counts_RC.tolist(),
         "confusion": confusion,
@@ -209,25 +216,6 @@ def cell_title(measured: Measured, row: int, column: int) -> str:
     if row == column:
         return f"{name}, predicted as such"
     return f"{name} predicted as {predicted}"
-
-
-def _case(measured: Measured, case: Case) -> dict[str, Any]:
-    """Return what the page shows of a case."""
-    chance = float(measured.probability_NA[case.row, case.activity])
-    true = [measured.classes[each] for each in np.flatnonzero(measured.true_NA()[case.row])]
-    name = brief(measured.classes[case.activity], 60)
-    return {
-        "row": case.row,
-        "id": measured.predictions.ids[case.row],
-        "picture": case.picture,
-        "predicted": f"not {name}" if case.missed else name,
-        "percent": f"{100 * (1 - chance if case.missed else chance):.0f} %",
-        "is_right": bool(measured.true_NA()[case.row, case.activity]) and not case.missed,
-        "true": ", ".join(brief(each, 60) for each in true) or "none",
-        "why": case.why,
-        "decided": DECIDED[case.decided_by] if case.decided_by else "",
-        "seen": ", ".join(f"{brief(each, 40)} {score:.2f}" for each, score in case.seen),
-    }
 
 
 def _confusions(measured: Measured) -> Iterator[tuple[str, str, str, int]]:

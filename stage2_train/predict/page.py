@@ -38,8 +38,6 @@ _LANES, _MOST_LANES = 3, 12
 those that are the likeliest anywhere."""
 _ACROSS, _HIGH = 1000, 24
 """Columns and rows of a lane; what is shorter than a column is drawn together."""
-_STRIP_RANK = 1000
-"""Strips come after all pairs of frames."""
 _DASH = "\u2013"
 _GREY = "#595c61"
 
@@ -160,7 +158,7 @@ class PredictionPage:
         cards = [card for each in self._videos for card in each.get("cards", ())]
 
         def page(held: Set[str]) -> str:
-            clips = {card["key"]: [card["title"], card["says"], ""] for card in cards}
+            clips = {card["key"]: [card["when"], card["says"], ""] for card in cards}
             data = {"strips": strip_data(self._strips, held), "clips": clips}
             return render("orn.stage2_train.predict/page.html", **view, held=held, data=data)
 
@@ -177,36 +175,19 @@ class PredictionPage:
         segment: SegmentPrediction,
     ) -> dict[str, Any]:
         """Return a stretch with the pictures of the window that tells most of it."""
-        window = _telling(windows, segment)
-        made, rank = window_pictures(self.model, video, detections, window), len(self._strips)
-        why = self._why(window, segment)
-        strip = made.strip
-        self._strips.append(
-            Picture(
-                key=key,
-                data=strip.data,
-                rank=rank + _STRIP_RANK,
-                frames=strip.frames,
-                size=strip.size,
-            )
-        )
-        times = segment.times(_DASH)
+        window, rank = _telling(windows, segment), len(self._strips)
+        pair, strip = window_pictures(self.model, video, detections, window, key=key, rank=rank)
+        self._strips.append(strip)
         order = np.argsort(-segment.probabilities, kind="stable")[:_LISTED_CLASSES].tolist()
         return {
             **self._words(segment, windows),
             "key": key,
-            "title": times,
-            "picture": Picture(
-                key=f"{key}-pair",
-                data=made.pair,
-                alt=f"Frames of {times} with the objects in them. {why[0] if why else ''}",
-                rank=rank,
-            ),
+            "picture": pair,
             "chances": [
                 (self._name(label), float(segment.probabilities[label]), self._colour(label))
                 for label in order
             ],
-            "why": why,
+            "why": self._why(window, segment),
             "decided": DECIDED[window.decided_by] if window.decided_by else "",
             "seen": seen_words(window),
         }

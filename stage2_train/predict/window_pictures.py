@@ -1,8 +1,6 @@
-"""Pictures of a window of a video: the two frames whose pairs count most, joined by lines, and its
-frames side by side."""
+"""Pictures of a window of a video: two frames joined by lines, and all side by side."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +17,6 @@ from orn.stage2_train.insight.clip_pictures import (
     MOST_FRAMES,
     MOST_LINES,
     Line,
-    Strip,
     frame_pair,
     join_panels,
     spread,
@@ -27,35 +24,38 @@ from orn.stage2_train.insight.clip_pictures import (
     webp,
 )
 from orn.stage2_train.insight.explained import BACKGROUND
+from orn.stage2_train.insight.page_pictures import Picture
 from orn.stage2_train.predict.opened import OpenedModel
 from orn.stage2_train.predict.records import SeenObject, WindowPrediction
 
 _TALLEST = 200
 """Rows of the frames side by side."""
+_STRIP_RANK = 1000
+"""These come after all pairs of frames."""
 _LISTED_OBJECTS = 12
 _TOP = (0.5, 0.06)
 """Where the background, which is everywhere, is pointed at."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class WindowPictures:
-    """What a page shows of a window."""
-
-    pair: bytes
-    """The two frames whose pairs count most, WebP."""
-    strip: Strip
-
-
 def window_pictures(
-    model: OpenedModel, video: Video, detections: VideoDetections, window: WindowPrediction
-) -> WindowPictures:
-    """Draw the frames of a window with their objects.
+    model: OpenedModel,
+    video: Video,
+    detections: VideoDetections,
+    window: WindowPrediction,
+    *,
+    key: str,
+    rank: int,
+) -> tuple[Picture, Picture]:
+    """Draw the two frames of a window whose pairs count most, and its frames side by side, all with
+    their objects.
 
     Args:
         model: what predicted.
         video: what was looked at.
         detections: of its frames.
         window: with pairs where the network relates objects.
+        key: of the second picture; that of the first is `KEY-pair`.
+        rank: of the first picture.
 
     Raises:
         VideoDecodeError: if the video can no longer be decoded.
@@ -67,8 +67,11 @@ def window_pictures(
     threshold = model.config.recipe.data.score_threshold
     drawn = dict(_drawn(video, detections, window, {*panels, *shown}, threshold))
     joined = join_panels(lines, drawn.__getitem__, num_frames=len(window.frames))
-    return WindowPictures(
-        pair=webp(joined), strip=strip([drawn[place] for place in shown], tallest=_TALLEST)
+    alt = f"Frames of {window.times()} with the objects in them"
+    frames = [drawn[place] for place in shown]
+    return (
+        Picture(key=f"{key}-pair", data=webp(joined), alt=alt, rank=rank),
+        strip(frames, key=key, rank=rank + _STRIP_RANK, tallest=_TALLEST),
     )
 
 

@@ -210,8 +210,8 @@ def test_frames_are_shown_with_their_own_objects(trained: Trained) -> None:
     with objects(Video(id=id, path=file), lambda _: None) as (video, detections):
         window = next(predict_video(model, video, detections, pairs=2))
         recorded = Recorded(detections.video(video.id))
-        made = window_pictures(model, video, recorded, window)
-    assert made.strip.frames == len(window.frames)
+        _, strip = window_pictures(model, video, recorded, window, key="v0", rank=0)
+    assert strip.frames == len(window.frames)
     assert len(window.frames) < recorded.num_frames  # so that the next one is another
     assert sorted(recorded.rows) == list(window.frames)
 

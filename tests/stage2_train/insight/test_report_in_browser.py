@@ -9,7 +9,6 @@ import pytest
 from orn.stage2_train.insight.class_pairs import ClassPairs
 from orn.stage2_train.insight.clip_pictures import strip
 from orn.stage2_train.insight.measured import Measured, load_measured
-from orn.stage2_train.insight.page_pictures import Picture
 from orn.stage2_train.insight.report_view import Found, report_page
 from orn.stage2_train.runs.run_config import load_run_config
 from orn.stage2_train.runs.trained import load_trained
@@ -75,7 +74,7 @@ def test_cells_open_the_clips_behind_them(chromium: Any, path: Path) -> None:
             button.click()
             count = int(button.inner_text())
             assert page.locator("#cell-clips li").count() == count
-            assert page.locator("#cell-clips svg").count() == count
+            assert page.locator("#cell-clips .clip-frame").count() == count
             assert button.get_attribute("aria-pressed") == "true"
             assert page.locator("[aria-pressed=true]").count() == 1
             assert page.evaluate("document.activeElement.id") == "cell-title"
@@ -99,8 +98,8 @@ def test_cells_open_the_clips_behind_them(chromium: Any, path: Path) -> None:
 def test_the_worst_confusions_play_until_they_are_paused(chromium: Any, path: Path) -> None:
     with opened(chromium, path) as shown_page:
         page = shown_page.page
-        assert 1 <= page.locator("#worst .clip svg").count() <= 3
-        place = "document.querySelector('#worst svg').place"
+        assert 1 <= page.locator("#worst .clip-frame").count() <= 3
+        place = "document.querySelector('#worst .clip-frame').place"
         first = page.evaluate(place)
         until(page, f"{place} !== {first}")
         page.click("#pause")
@@ -230,8 +229,7 @@ def page_of(path: Path, *, ids: list[str], classes: tuple[str, str]) -> str:
         pairs=ClassPairs(num_activities=2, num_classes=3), names=("cup",), right=[], mistakes={}
     )
     noise = np.random.default_rng(0).integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)
-    made = strip([*noise], tallest=8)
-    found.strips[0] = Picture(key="0", data=made.data, rank=0, frames=2, size=made.size)
+    found.strips[0] = strip([*noise], key="0", rank=0, tallest=8)
     return report_page(
         run, config, trained, faked, found, detector=ids[0], segments=(),
         asked=False, curves=None, confusion=found.strips[0], largest_bytes=1_000_000,
