@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from orn.predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
 from orn.predict_videos.inputs import PredictRequest
+from orn.shared.config.bounded import shown
 from orn.shared.errors import (
     CheckpointError,
+    ConfigError,
     DetectorError,
     JoinError,
     ShardFormatError,
@@ -63,7 +65,8 @@ def predict_all(
         objects: None takes those of the shards or the detector that is asked for.
 
     Raises:
-        ConfigError: if the network cannot do what is asked for.
+        ConfigError: if the network cannot do what is asked for, or the data set that is named has
+            none of the videos.
         DetectorError: if there is no such detector.
         ShardNotFoundError: if there are no shards where they should be.
     """
@@ -73,10 +76,10 @@ def predict_all(
         from orn.stage2_train.predict.page import PredictionPage  # drawing loads for a second
 
         page = PredictionPage(model=model, num_videos=len(videos))
-    known = true_segments(request.dataset, request.data_root) if request.dataset else {}
+    known = _truth(videos, request)
     objects = objects or _objects(model, request)
     for video in videos:
-        truth = known.get(os.path.realpath(video.path), [])
+        truth = known.get(os.path.realpath(video.path), ())
         try:
             with objects(video, bar.advance) as (found, detections):
                 yield from _of_video(model, video, found, detections, request, page, truth, bar=bar)
@@ -89,6 +92,19 @@ def predict_all(
             yield failed
     if page is not None and request.html is not None:
         page.write(request.html)
+
+
+def _truth(videos: Sequence[Video], request: PredictRequest) -> Mapping[str, Sequence[TrueSegment]]:
+    """Return the labels of the videos in the data set that is named, by resolved path."""
+    if request.dataset is None:
+        return {}
+    known = true_segments(request.dataset, request.data_root)
+    if not any(os.path.realpath(video.path) in known for video in videos):
+        raise ConfigError(
+            f"--dataset {shown(request.dataset)}: expected labels of a video to predict, got none; "
+            "name the manifest that has it, and with --data the folder of its data set"
+        )
+    return known
 
 
 def _objects(model: OpenedModel, request: PredictRequest) -> Objects:
@@ -134,6 +150,15 @@ def _of_video(
         def tell(number: int) -> None:
             bar.advance(0, note=f"drawn {number}/{seen.num_frames}")
 
-        draw_prediction(request.overlay, model, video, seen, kept, truth=truth, drawn=tell)
+        draw_prediction(
+            request.overlay,
+            model,
+            video,
+            seen,
+            kept,
+            threshold=request.threshold,
+            truth=truth,
+            drawn=tell,
+        )
     if page is not None:
         page.add(named.id, video, seen, kept, segments, truth)

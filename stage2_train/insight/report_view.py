@@ -1,7 +1,7 @@
 """What the page of a report shows: the view model of `report.html`."""
 
 import shlex
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def report_page(
     found: Found,
     *,
     detector: str,
-    segments: Sequence[Segment],
+    segments: tuple[Segment, ...],
     asked: bool,
     curves: Picture | None,
     confusion: Picture,
@@ -306,7 +306,7 @@ def _made(
     trained: Trained,
     measured: Measured,
     detector: str,
-    segments: Sequence[Segment],
+    segments: tuple[Segment, ...],
 ) -> dict[str, Any]:
     """Return how the run was made."""
     starts, paths = read_jsonl(run / STARTS_NAME)[-_SHOWN_STARTS:], config.paths

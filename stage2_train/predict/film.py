@@ -53,6 +53,7 @@ def draw_prediction(
     detections: VideoDetections,
     windows: Sequence[WindowPrediction],
     *,
+    threshold: float = 0.5,
     truth: Sequence[TrueSegment] = (),
     drawn: Callable[[int], None] = lambda num_pictures: None,
 ) -> int:
@@ -64,6 +65,7 @@ def draw_prediction(
         video: what was looked at.
         detections: of its frames.
         windows: all predictions for it, by their starts; pairs are drawn where they have some.
+        threshold: probability from which a class of a multi-label network holds.
         truth: what the video is known to show.
         drawn: called with the number of pictures after each.
 
@@ -72,8 +74,8 @@ def draw_prediction(
         ShardFormatError: if detections are damaged.
         PipelineError: if the disk refuses.
     """
-    threshold = model.config.recipe.data.score_threshold
-    moments = list(moments_of(windows, multi_label=model.is_multi_label))
+    least_score = model.config.recipe.data.score_threshold
+    moments = list(moments_of(windows, multi_label=model.is_multi_label, threshold=threshold))
     predicted = [model.classes[label] for each in moments for label in each.labels]
     names = dict.fromkeys([*predicted, *(name for each in truth for name in each.names)])
     places = {name: place for place, name in enumerate(names)}
@@ -89,7 +91,7 @@ def draw_prediction(
                 continue
             picture = draw_frame(
                 frame.image,
-                DrawnObjects.of(detections.frame(row), score_threshold=threshold),
+                DrawnObjects.of(detections.frame(row), score_threshold=least_score),
                 class_names=COCO_CLASSES,
                 caption=f"frame {frame.index}, {frame.seconds:.3f} s",
                 size=size,

@@ -117,10 +117,10 @@ def segments_of(
 
 
 def moments_of(
-    windows: Iterable[WindowPrediction], *, multi_label: bool = False
+    windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
 ) -> Iterator[SegmentPrediction]:
     """The same before equal neighbours are merged: a stretch between any two borders."""
-    said = _with_moments(windows, multi_label, threshold=0.5)
+    said = _with_moments(windows, multi_label, threshold)
     return (each for each in said if isinstance(each, SegmentPrediction))
 
 

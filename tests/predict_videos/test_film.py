@@ -1,5 +1,6 @@
 """Films and pages of odd videos: `orn predict --overlay`, `--dataset`."""
 
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -86,6 +87,27 @@ def test_in_every_frame_of_a_film_the_class_is_the_predicted_one(trained, tmp_pa
         assert segment.labels == (label,)
 
 
+@pytest.mark.parametrize(("threshold", "says"), [(0.0, "right"), (1.0, "none")])
+def test_a_film_of_several_labels_names_those_from_the_threshold_up(
+    trained, tmp_path, monkeypatch, threshold: float, says: str
+) -> None:
+    texts = []
+    monkeypatch.setattr(
+        "orn.stage2_train.predict.film.draw_text",
+        lambda picture, text, *place, **style: texts.append(text),
+    )
+    opened = open_model(trained.run, device="cpu")
+    dataset = replace(opened.config.dataset, task="multi-label", metric="map")
+    model = replace(opened, config=replace(opened.config, dataset=dataset))
+    id, file = next(iter(trained.videos.items()))
+    objects = objects_in(trained.shards, model, any_detector=False)
+    with objects(Video(id=id, path=file), lambda _: None) as (video, detections):
+        windows = list(predict_video(model, video, detections))
+        seen, out = detections.video(video.id), tmp_path / "out.mp4"
+        draw_prediction(out, model, video, seen, windows, threshold=threshold)
+    assert texts[0].startswith(says)
+
+
 @pytest.mark.parametrize(("drop", "is_drawn"), [(0.0, False), (0.019, False), (0.4, True)])
 def test_a_film_draws_a_pair_only_where_it_matters(
     trained, tmp_path, monkeypatch, drop: float, is_drawn: bool
@@ -115,6 +137,9 @@ def test_truth_of_a_data_set_stands_beside_the_prediction(trained, tmp_path) -> 
     assert 'aria-label="True"' in page.read_text()
     predict(trained, video, "--shards", trained.shards, "--html", page)
     assert 'aria-label="True"' not in page.read_text()
+    other = shutil.copy(video, tmp_path / "other.mp4")
+    result = predict(trained, other, "--shards", trained.shards, *more, exit_code=2)
+    assert "--dataset" in result.stderr and "--data" in result.stderr
 
 
 def test_a_video_of_one_frame_has_a_prediction_a_page_and_a_film(trained, tmp_path) -> None:
