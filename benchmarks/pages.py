@@ -25,9 +25,10 @@ from orn.benchmarks.harness import describe_machine
 from orn.shared.cli_options import echo_json
 from orn.shared.errors import ConfigError
 from orn.shared.inspect.frame import find_frame
+from orn.shared.inspect.labels import ActivityLabels, labels_of
 from orn.shared.inspect.overlay import draw_picture
 from orn.shared.inspect.page.write import write_page
-from orn.shared.inspect.pictures import Pictures, pictures_of_shard
+from orn.shared.inspect.pictures import Pictures, dataset_of_shard, pictures_of_shard
 from orn.shared.jobs.atomic_file import write_bytes
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
@@ -38,6 +39,8 @@ _OPTIONS = (
     *("--disable-background-networking", "--disable-component-update"),
 )
 _FRAMES_BESIDE = 3
+_SURE = 0.95
+"""Scores above it look convincing."""
 _CASES = 2
 """Clips of a report's figure 5 that are shown."""
 _LARGEST_BYTES = 150_000
@@ -62,7 +65,8 @@ _MEASURE = """async (most) => {
   const count = Math.min(last + 1, most);
   const steps = Array.from({ length: count }, (_, n) => n);
   const jumps = steps.map((n) => Math.floor((n * 0.618034) % 1 * (last + 1)));
-  const result = { frames: last + 1, step: await timed(steps), jump: await timed(jumps) };
+  const open_ms = performance.getEntriesByName("opened")[0].startTime;
+  const result = { frames: last + 1, open_ms, step: await timed(steps), jump: await timed(jumps) };
   return { ...result, held: ornPage.held(), heap_bytes: performance.memory.usedJSHeapSize };
 }"""
 
@@ -108,14 +112,16 @@ def _opened(browser: Any, address: str, **options: Any) -> Iterator[Any]:
         page.close()
 
 
-def shard_pictures(browser: Any, shard: Shard, pictures: Pictures, out: Path) -> list[Path]:
-    """Writes pictures of a shard into the folder `out`: frames with masks, and its page."""
+def shard_pictures(
+    browser: Any, shard: Shard, pictures: Pictures, out: Path, *, labels: ActivityLabels
+) -> list[Path]:
+    """Write pictures of a shard into the folder `out`: frames with masks, and its page."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        video = _varied(shard)
+        video = _surest(shard)
         chosen = _chosen(shard, video.id)
         beside = _frames(shard, pictures, video.id, chosen, folder)
-        page = write_page(shard, pictures, folder / "page").path
+        page = write_page(shard, pictures, folder / "page", labels=labels).path
         address = f"{page.as_uri()}#{video.id}/{chosen[1]}"
         return [
             _save(beside, out / "look_masks.webp"),
@@ -138,8 +144,8 @@ def report_pictures(browser: Any, run: Path, out: Path) -> list[Path]:
 
 
 def measure_page(browser: Any, path: Path, *, most: int = 2000) -> dict[str, Any]:
-    """Times of at most so many steps, and jumps far away, over the first video of a shard's page:
-    until the browser has painted the frame with its picture and masks."""
+    """Return times of opening a shard's page, and of at most so many steps and jumps over its first
+    video: until the browser has painted the frame with its picture and masks."""
     viewport = {"width": 1280, "height": 900}
     with _opened(browser, path.resolve().as_uri(), viewport=viewport) as page:
         page.wait_for_selector("#objects li")
@@ -147,13 +153,15 @@ def measure_page(browser: Any, path: Path, *, most: int = 2000) -> dict[str, Any
         return measured
 
 
-def _varied(shard: Shard) -> VideoEntry:
-    """The longest video, of equally long ones that in which most comes and goes."""
-    num_F = np.diff(shard.array("frame_offsets"))
-    return max(
-        shard.videos,
-        key=lambda each: (each.frames, float(num_F[slice(*shard.video_rows(each.id))].std())),
-    )
+def _surest(shard: Shard) -> VideoEntry:
+    """The longest video, of equally long ones that with the most sure detections."""
+    is_sure, offsets = shard.array("scores") > _SURE, shard.array("frame_offsets")
+
+    def num_sure(video: VideoEntry) -> int:
+        start, stop = offsets[list(shard.video_rows(video.id))]
+        return int(is_sure[start:stop].sum())
+
+    return max(shard.videos, key=lambda each: (each.frames, num_sure(each)))
 
 
 def _chosen(shard: Shard, video_id: str) -> list[int]:
@@ -182,6 +190,7 @@ def _best_object(browser: Any, address: str, width: int, scheme: str) -> Image.I
     viewport = {"width": width, "height": 1100 if width > 800 else 860}
     with _opened(browser, address, viewport=viewport, color_scheme=scheme) as page:
         page.click("#objects button >> nth=0")
+        page.evaluate("scrollTo(0, 0)")
         page.wait_for_timeout(500)
         return Image.open(io.BytesIO(page.screenshot()))
 
@@ -230,8 +239,9 @@ def _tell(paths: Sequence[Path]) -> None:
 def look(shard: Path, data_root: Path, out: Path) -> None:
     """Make the pictures of docs/look.md and the README, of SHARD."""
     pictures = pictures_of_shard(shard, None, data_root)
+    labels = labels_of(dataset_of_shard(shard, None), data_root)
     with headless_chromium() as browser:
-        _tell(shard_pictures(browser, Shard(shard), pictures, out))
+        _tell(shard_pictures(browser, Shard(shard), pictures, out, labels=labels))
 
 
 @main.command()

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from orn.shared.shards.shard import Shard
 
 _path = NonEmptyPath()
+_FRAME = ("video_id", "index", "seconds")
+"""Options that choose a frame."""
 
 
 def _overlay_file(
@@ -91,14 +93,7 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.shards.shard import Shard
 
-    overlay, makes_film = options["overlay"], str(options["overlay"]).lower().endswith(".mp4")
-    if options["index"] is not None and options["seconds"] is not None:
-        raise click.UsageError("--frame and --seconds both choose the frame; give one of them")
-    for name, key in (("--from", "start_seconds"), ("--to", "stop_seconds")):
-        if options[key] is not None and not makes_film:
-            raise click.UsageError(f"{name} chooses a part of a film; it needs --overlay OUT.mp4")
-    if options["run"] is not None and options["html"] is None:
-        raise click.UsageError("--run shows predictions on a page; it needs --html OUT")
+    _check_usage(options)
     path = one_shard(shard)
     if do_verify:
         verification = verify_paths([path])
@@ -107,24 +102,49 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
             return 1
         echo(f"{path}: whole", err=True)
     opened = Shard(path)
-    if overlay is not None or options["html"] is not None:
-        reads = _inputs(path, options["dataset"], options["data_root"], options["clips"])
-        check_output_files([overlay], reads=reads)
-        if options["html"] is not None:
-            check_page_output(options["html"])
-        made = _draw(opened, makes_film=makes_film, **options)
-        if as_json:
-            echo_json(made)
-        for key in () if as_json else ("overlay", "html"):
-            if key in made:
-                echo(made[key])
-    else:
-        _describe(opened, as_json=as_json, **options)
+    if options["overlay"] is None and options["html"] is None:
+        _describe(opened, as_json=as_json, **_only(options, *_FRAME))
+        return 0
+    sources = _only(options, "dataset", "data_root", "clips")
+    check_output_files([options["overlay"]], reads=_inputs(path, **sources))
+    if options["html"] is not None:
+        check_page_output(options["html"])
+    pictures = _pictures(path, **sources)
+    made = _draw(opened, pictures, **options) | _write_page(opened, pictures, **options)
+    if as_json:
+        echo_json(made)
+    for key in () if as_json else ("overlay", "html"):
+        if key in made:
+            echo(made[key])
     return 0
 
 
+def _only(options: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: options[name] for name in names}
+
+
+def _makes_film(overlay: Path | None) -> bool:
+    return overlay is not None and overlay.suffix.lower() == ".mp4"
+
+
+def _check_usage(options: dict[str, Any]) -> None:
+    """Raise UsageError for options that exclude or need each other."""
+    makes_film = _makes_film(options["overlay"])
+    if options["index"] is not None and options["seconds"] is not None:
+        raise click.UsageError("--frame and --seconds both choose the frame; give one of them")
+    if makes_film and (options["index"], options["seconds"]) != (None, None):
+        raise click.UsageError("--frame and --seconds choose one frame; a film has --from and --to")
+    for name, key in (("--from", "start_seconds"), ("--to", "stop_seconds")):
+        if options[key] is not None and not makes_film:
+            raise click.UsageError(f"{name} chooses a part of a film; it needs --overlay OUT.mp4")
+    if options["run"] is not None and options["html"] is None:
+        raise click.UsageError("--run shows predictions on a page; it needs --html OUT")
+    if options["clips"] is not None and options["dataset"] is not None:
+        raise click.UsageError("--dataset and --clips both give pictures; give one of them")
+
+
 def _inputs(
-    shard: Path, dataset: str | None, data_root: Path, clips: Path | None
+    shard: Path, *, dataset: str | None, data_root: Path, clips: Path | None
 ) -> Iterator[Path | None]:
     """What a picture of the shard is made of."""
     from orn.shared.errors import PipelineError
@@ -139,62 +159,59 @@ def _inputs(
         yield from files_of(name, data_root) if name else ()
 
 
-def _describe(
-    shard: "Shard",
-    *,
-    video_id: str | None,
-    index: int | None,
-    seconds: float | None,
-    as_json: bool,
-    **_: Any,
-) -> None:
+def _describe(shard: "Shard", *, as_json: bool, **frame: Any) -> None:
     from orn.shared.inspect.frame import find_frame, frame_text, frame_to_dict
     from orn.shared.inspect.summary import summarise, summary_text, summary_to_dict
 
-    if video_id is None and index is None and seconds is None:
+    if all(value is None for value in frame.values()):
         summary = summarise(shard)
         echo_json(summary_to_dict(summary)) if as_json else echo_text(summary_text(summary))
     else:
-        frame = find_frame(shard, video_id=video_id, index=index, seconds=seconds)
-        echo_json(frame_to_dict(frame)) if as_json else echo_text(frame_text(frame))
+        found = find_frame(shard, **frame)
+        echo_json(frame_to_dict(found)) if as_json else echo_text(frame_text(found))
 
 
 def _draw(
-    shard: "Shard",
-    *,
-    overlay: Path | None,
-    html: Path | None,
-    makes_film: bool,
-    dataset: str | None,
-    data_root: Path,
-    clips: Path | None,
-    run: Path | None,
-    **chosen: Any,
+    shard: "Shard", pictures: "Pictures", *, overlay: Path | None, **options: Any
 ) -> dict[str, Any]:
-    """Write what was asked for; return where it is and how many frames it has."""
-    pictures = _pictures(shard.path, dataset=dataset, data_root=data_root, clips=clips)
-    made: dict[str, Any] = {}
-    if overlay is not None:
-        draw = _draw_film if makes_film else _draw_frame
-        made |= {"overlay": str(overlay), "frames": draw(shard, pictures, overlay, **chosen)}
-    if html is not None:
-        from orn.shared.inspect.page.write import write_page
+    """Draw a frame or a film where one was asked for; return how many frames it has."""
+    from orn.shared.inspect.frame import find_frame
+    from orn.shared.inspect.overlay import draw_film, draw_picture
 
-        labels = _labels(shard, run, dataset=dataset, data_root=data_root)
-        page = write_page(shard, pictures, html, labels=labels)
-        size = f"{page.size_bytes / 1e6:.1f} MB"
-        echo(f"{page.frames:,} of {counted(page.all_frames, 'frame')}, {size}", err=True)
-        made |= {
-            "html": str(page.path),
-            "html_bytes": page.size_bytes,
-            "html_frames": page.frames,
-            "shard_frames": page.all_frames,
-        }
-    return made
+    if overlay is None:
+        return {}
+    threshold, num_frames = options["score_threshold"], 1
+    if _makes_film(overlay):
+        part = _only(options, "video_id", "start_seconds", "stop_seconds")
+        num_frames = draw_film(shard, pictures, overlay, **part, score_threshold=threshold)
+    else:
+        frame = find_frame(shard, **_only(options, *_FRAME))
+        draw_picture(frame, pictures, overlay, score_threshold=threshold)
+    return {"overlay": str(overlay), "frames": num_frames}
+
+
+def _write_page(
+    shard: "Shard", pictures: "Pictures", *, html: Path | None, **options: Any
+) -> dict[str, Any]:
+    """Write a page where one was asked for; return where it is and what it holds."""
+    from orn.shared.inspect.page.write import write_page
+
+    if html is None:
+        return {}
+    labels = _labels(shard, **_only(options, "run", "dataset", "data_root"))
+    page = write_page(shard, pictures, html, labels=labels)
+    size = f"{page.size_bytes / 1e6:.1f} MB"
+    echo(f"{page.frames:,} of {counted(page.all_frames, 'frame')}, {size}", err=True)
+    return {
+        "html": str(page.path),
+        "html_bytes": page.size_bytes,
+        "html_frames": page.frames,
+        "shard_frames": page.all_frames,
+    }
 
 
 def _labels(
-    shard: "Shard", run: Path | None, *, dataset: str | None, data_root: Path
+    shard: "Shard", *, run: Path | None, dataset: str | None, data_root: Path
 ) -> "ActivityLabels":
     """Labels of the data set, with what a run predicted where one is given."""
     from orn.shared.errors import ConfigError, PipelineError
@@ -203,9 +220,9 @@ def _labels(
 
     try:
         name = dataset_of_shard(shard.path, dataset)
-        labels = labels_of(name, data_root, _probabilities(run) if run is not None else {})
+        labels = labels_of(name, data_root, _probabilities(run) if run else None)
     except PipelineError as err:
-        if run is not None or dataset is not None:
+        if run is not None:
             raise
         return ActivityLabels(source=f"none: {err}")
     here = {video.id for video in shard.videos}
@@ -233,43 +250,10 @@ def _probabilities(run: Path) -> "dict[str, NDArray]":
     }
 
 
-def _draw_frame(
-    shard: "Shard",
-    pictures: "Pictures",
-    out: Path,
-    *,
-    video_id: str | None,
-    index: int | None,
-    seconds: float | None,
-    score_threshold: float,
-    **_: Any,
-) -> int:
-    from orn.shared.inspect.frame import find_frame
-    from orn.shared.inspect.overlay import draw_picture
-
-    frame = find_frame(shard, video_id=video_id, index=index, seconds=seconds)
-    draw_picture(frame, pictures, out, score_threshold=score_threshold)
-    return 1
-
-
-def _draw_film(
-    shard: "Shard", pictures: "Pictures", out: Path, *, index: Any, seconds: Any, **part: Any
-) -> int:
-    from orn.shared.inspect.overlay import draw_film
-
-    if index is not None or seconds is not None:
-        raise click.UsageError("--frame and --seconds choose one frame; a film has --from and --to")
-    return draw_film(shard, pictures, out, **part)
-
-
 def _pictures(
     path: Path, *, dataset: str | None, data_root: Path, clips: Path | None
 ) -> "Pictures":
     from orn.shared.inspect.pictures import pictures_of_shard
     from orn.stage2_train.clips.store_pictures import StorePictures
 
-    if clips is not None and dataset is not None:
-        raise click.UsageError("--dataset and --clips both give pictures; give one of them")
-    return (
-        StorePictures(clips) if clips is not None else pictures_of_shard(path, dataset, data_root)
-    )
+    return StorePictures(clips) if clips else pictures_of_shard(path, dataset, data_root)

@@ -39,7 +39,7 @@ class ActivityLabels:
 
 
 def labels_of(
-    dataset: str, data_root: Path, probabilities: Mapping[str, NDArray[np.float32]]
+    dataset: str, data_root: Path, probabilities: Mapping[str, NDArray[np.float32]] | None = None
 ) -> ActivityLabels:
     """Return the labels of a data set.
 
@@ -51,6 +51,7 @@ def labels_of(
     Raises:
         As `load_dataset`; ConfigError if the run has other classes.
     """
+    probabilities = probabilities or {}
     manifest = load_manifest(dataset)
     listing = load_listing(manifest, data_root)
     for name, chances_A in probabilities.items():

@@ -10,9 +10,9 @@ from PIL import Image
 
 from orn.shared.drawing.film import write_film
 from orn.shared.drawing.frame import DrawnObjects, draw_frame, grey_frame
-from orn.shared.errors import PipelineError, ShardNotFoundError
+from orn.shared.errors import ShardNotFoundError
 from orn.shared.inspect.frame import chosen_video
-from orn.shared.inspect.pictures import Pictures
+from orn.shared.inspect.pictures import Pictures, pictures_or_grey
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.progress import Bar, progress
 from orn.shared.shards.schema import VideoEntry
@@ -107,12 +107,7 @@ def _drawn(
 def _pictures(
     video: VideoEntry, pictures: Pictures, seconds_n: NDArray[np.float64]
 ) -> Iterator[NDArray[np.uint8] | None]:
-    """The pictures, or as many None where there are none, which is logged."""
-    done = 0
-    try:
-        for picture in pictures.frames(video, seconds_n):
-            yield picture
-            done += 1
-    except PipelineError as err:
-        logger.warning("video %r: masks are drawn on grey: %s", video.id, err)
-    yield from [None] * (len(seconds_n) - done)
+    def warn(reason: str) -> None:
+        logger.warning("video %r: masks are drawn on grey: %s", video.id, reason)
+
+    return pictures_or_grey(pictures, video, seconds_n, warn)

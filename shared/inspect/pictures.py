@@ -5,7 +5,7 @@ The clip store's pictures are in `orn.stage2_train.clips.store_pictures`.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -125,6 +125,30 @@ def dataset_of_shard(shard: Path, dataset: str | None) -> str:
             "--dataset, or a clip store with --clips"
         )
     return manifest_of(plan, remedy=_REMEDY)
+
+
+def pictures_or_grey(
+    pictures: Pictures,
+    video: VideoEntry,
+    seconds_n: NDArray[np.float64],
+    on_grey: Callable[[str], None],
+) -> Iterator[NDArray[np.uint8] | None]:
+    """Yield the picture nearest to each time, and None for all from the first that cannot be had.
+
+    Args:
+        pictures: where they are from.
+        video: of which they are.
+        seconds_n: (n,) rising times.
+        on_grey: told why there are no more pictures.
+    """
+    done = 0
+    try:
+        for picture in pictures.frames(video, seconds_n):
+            yield picture
+            done += 1
+    except PipelineError as err:
+        on_grey(str(err))
+    yield from [None] * (len(seconds_n) - done)
 
 
 def nearest_places(

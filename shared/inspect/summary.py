@@ -143,8 +143,8 @@ def summary_to_dict(summary: ShardSummary) -> dict[str, Any]:
     }
 
 
-def summary_text(summary: ShardSummary) -> str:
-    """The summary for a person; long lists are cut, and say so."""
+def about_shard(summary: ShardSummary) -> list[tuple[str, str]]:
+    """Return what there is to know of the shard as a whole: names and texts."""
     frames = summary.frames
     per_frame = f"{summary.detections / frames:.2f} a frame" if frames else "no frames"
     bytes_per_frame = f"{summary.size_bytes / frames:,.0f} a frame" if frames else "no frames"
@@ -153,7 +153,7 @@ def summary_text(summary: ShardSummary) -> str:
     thresholds = ", ".join(f"{name} {value:g}" for name, value in detector.thresholds.items())
     versions = ", ".join(f"{name} {version}" for name, version in detector.versions.items())
     scores_kept = "of every class" if summary.has_class_scores else "of the kept class only"
-    about = [
+    return [
         ("shard", str(summary.path)),
         ("format", f"{FORMAT_NAME} version {FORMAT_VERSION}"),
         ("size", f"{summary.size_bytes:,} bytes, {bytes_per_frame}"),
@@ -166,7 +166,11 @@ def summary_text(summary: ShardSummary) -> str:
         ("frames", f"{frames:,}, {summary.frames_without_detections:,} without detections"),
         ("detections", f"{summary.detections:,}, {per_frame}{score}"),
     ]
-    sections = [facts(about)]
+
+
+def summary_text(summary: ShardSummary) -> str:
+    """The summary for a person; long lists are cut, and say so."""
+    sections = [facts(about_shard(summary))]
     sections += _section(_VIDEO_HEADER, [_video_row(video) for video in summary.videos])
     class_rows = [(name, f"{count:,}") for name, count in summary.classes.items()]
     sections += _section(("class", "detections"), class_rows)

@@ -9,7 +9,7 @@ from PIL import Image
 from orn.benchmarks.pages import chromium_path, measure_page, report_pictures, shard_pictures
 from orn.shared.inspect.page.write import write_page
 from tests.browser import chromium
-from tests.shared.inspect.page.conftest import ALL, frame, write
+from tests.shared.inspect.page.conftest import ALL, LABELS, frame, write
 from tests.shared.inspect.page.test_write import Noise
 
 __all__ = ["chromium"]
@@ -25,11 +25,12 @@ def test_a_page_is_measured(chromium: Any, shard: Path, tmp_path: Path) -> None:
     measured = measure_page(chromium, page, most=4)
     assert measured["frames"] == 6
     assert measured["step"]["median_ms"] > 0
+    assert measured["open_ms"] > 0
 
 
 @pytest.mark.slow  # the quick sibling: test_a_report_is_photographed
 def test_a_shard_is_photographed(chromium: Any, shard: Path, tmp_path: Path) -> None:
-    paths = shard_pictures(chromium, shard, Noise(), tmp_path / "out")
+    paths = shard_pictures(chromium, shard, Noise(), tmp_path / "out", labels=LABELS)
     assert [Image.open(path).width for path in paths] == [3 * 560, 1280, 400]
     assert max(path.stat().st_size for path in paths) <= 150_000
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.inspect.labels import ActivityLabels
-from orn.shared.inspect.summary import ShardSummary
+from orn.shared.inspect.summary import ShardSummary, about_shard
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.run_lengths import read_run_lengths
@@ -61,26 +61,12 @@ def view_model(
     included: list[int] | None,
 ) -> dict[str, Any]:
     """Return what the template of the page names, and the index for its script."""
-    detector = shard.detector
-    threshold = ", ".join(f"{name} {value:g}" for name, value in detector.thresholds.items())
     num_odd = {video.id: 0 for video in shard.videos}
     for each in summary.odd:
         num_odd[each.video_id] += 1
     return {
         "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
-        "facts": {
-            "shard": shard.path,
-            "detector": f"{detector.config_name} ({detector.config_digest[:19]})",
-            "checkpoint": detector.checkpoint_digest[:19],
-            "thresholds": threshold or "none",
-            "videos": f"{len(shard.videos):,}, {len(shard.failed):,} failed",
-            "frames": f"{summary.frames:,}, {summary.frames_without_detections:,} without "
-            "detections",
-            "detections": f"{summary.detections:,}",
-            "size": f"{summary.size_bytes:,} bytes",
-            "pictures": pictures,
-            "labels": labels.source,
-        },
+        "facts": [*about_shard(summary), ("pictures", pictures), ("labels", labels.source)],
         "sample": None
         if included is None
         else f"{len(included):,} of {counted(summary.frames, 'frame')}",
@@ -95,11 +81,12 @@ def view_model(
                 "frames": counted(video.frames, "frame"),
                 "odd": num_odd[video.id],
                 "thumbnail": shown.thumbnail,
+                "size": shown.size,
             }
             for video, shown in zip(summary.videos, videos, strict=True)
         ],
         "index": _index(shard, summary, labels, videos) | {"included": included},
-    }  # fmt: skip
+    }
 
 
 def _index(
@@ -136,7 +123,7 @@ def _index(
         "frames": shard.frame_index().tolist(),
         "seconds": shard.frame_seconds().round(4).tolist(),
         "counts": np.diff(shard.array("frame_offsets")).tolist(),
-        "labels": base64.b64encode(shard.array("labels").tobytes()).decode(),
+        "labels": base64.b64encode(shard.array("labels").astype("<u2").tobytes()).decode(),
         "scores": base64.b64encode((scores * 255).astype(np.uint8).tobytes()).decode(),
         "odd": [[each.row, each.text] for each in summary.odd if each.row is not None],
     }
@@ -144,8 +131,7 @@ def _index(
 
 def video_borders(shard: Shard) -> list[int]:
     """Return V + 1 rows; those of video v are [borders[v], borders[v + 1])."""
-    starts = np.searchsorted(shard.frame_video(), np.arange(len(shard.videos)))
-    return [*starts.tolist(), shard.num_frames]
+    return [*(shard.video_rows(video.id)[0] for video in shard.videos), shard.num_frames]
 
 
 def shown_size(

@@ -23,6 +23,7 @@ async function showRow(row) {
   describeActivities();
   clearTimeout(prefetchTimer);
   prefetchTimer = setTimeout(prefetchBeside, state.step ? 0 : 150);
+  if (!("row" in document.documentElement.dataset)) performance.mark("opened");
   document.documentElement.dataset.row = row;
 }
 

@@ -9,7 +9,7 @@ function bytes(text) {
   return found;
 }
 
-const labels = bytes(shard.labels), scores = bytes(shard.scores);
+const labels = new Uint16Array(bytes(shard.labels).buffer), scores = bytes(shard.scores);
 const offsets = new Int32Array(shard.counts.length + 1);
 shard.counts.forEach((count, row) => { offsets[row + 1] = offsets[row] + count; });
 

@@ -33,8 +33,9 @@ function markVideo() {
   document.querySelector("[data-video][aria-current]")?.removeAttribute("aria-current");
   const card = document.querySelector(`[data-video="${state.video}"]`), list = $("cards");
   card.setAttribute("aria-current", "true");
-  const top = card.offsetTop - list.offsetTop;
-  if (top < list.scrollTop || top + card.offsetHeight > list.scrollTop + list.clientHeight) {
+  const { offsetTop, offsetHeight } = card.parentElement;
+  const top = offsetTop - list.offsetTop, foot = top + 1.5 * offsetHeight;
+  if (top < list.scrollTop || foot > list.scrollTop + list.clientHeight) {
     list.scrollTop = top - list.clientHeight / 3;
   }
 }

@@ -170,7 +170,6 @@ function setScore(value) {
   state.least = value;
   $("score").value = value;
   $("score-text").textContent = value.toFixed(2);
-  filtered();
 }
 
 function filtered() {
@@ -201,7 +200,10 @@ function start() {
   $("back").addEventListener("click", () => goTo(state.place - 1));
   $("next").addEventListener("click", () => goTo(state.place + 1));
   $("odd").addEventListener("click", nextOdd);
-  $("score").addEventListener("input", () => setScore(Number($("score").value)));
+  $("score").addEventListener("input", () => {
+    setScore(Number($("score").value));
+    filtered();
+  });
   $("all").addEventListener("click", () => showClasses(true));
   $("none").addEventListener("click", () => showClasses(false));
   canvas.addEventListener("click", clickFrame);
@@ -217,10 +219,9 @@ function start() {
     say("The shard has no videos.");
     return;
   }
-  state.least = leastAtFirst;
+  setScore(leastAtFirst);
   shownWidth = canvas.clientWidth;
   if (!followLink()) openVideo(0);
-  setScore(leastAtFirst);
   // Asking the canvas for its width at every frame would lay out the page as often.
   new ResizeObserver(() => {
     if (canvas.clientWidth === shownWidth) return;

@@ -4,12 +4,13 @@ import logging
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from orn.shared.config.bounded import open_file, shown
 from orn.shared.data_files import is_there
@@ -25,8 +26,8 @@ from orn.shared.inspect.page.contents import (
     video_borders,
     view_model,
 )
-from orn.shared.inspect.pictures import Pictures
-from orn.shared.inspect.summary import ShardSummary, summarise
+from orn.shared.inspect.pictures import Pictures, pictures_or_grey
+from orn.shared.inspect.summary import summarise
 from orn.shared.jobs.atomic_file import replacing, write_bytes
 from orn.shared.jobs.outputs import check_output_files, check_output_folder
 from orn.shared.jobs.progress import Bar, progress
@@ -112,7 +113,7 @@ class _Page:
         self.shard, self.pictures, self.labels = shard, pictures, labels
         self.is_sample = is_sample
         self.longest_side, self.quality = (640, 72) if is_sample else (800, 80)
-        self.summary: ShardSummary = summarise(shard)
+        self.summary = summarise(shard)
         self.borders = video_borders(shard)
         self.videos = [
             ShownVideo(size=shown_size(video, None, longest=self.longest_side))
@@ -121,13 +122,15 @@ class _Page:
 
     def encoded(self, rows: Sequence[int]) -> Iterator[tuple[int, Markup]]:
         """Yield each of the rows, rising, with its frame in full."""
-        videos = np.searchsorted(self.borders, rows, side="right") - 1
-        for place, group in groupby(zip(videos.tolist(), rows, strict=True), key=lambda e: e[0]):
+        videos_n = np.searchsorted(self.borders, rows, side="right") - 1
+        for place, group in groupby(zip(videos_n.tolist(), rows, strict=True), key=itemgetter(0)):
             yield from self._of_video(place, [row for _, row in group])
 
     def _of_video(self, place: int, rows: list[int]) -> Iterator[tuple[int, Markup]]:
         video, each = self.shard.videos[place], self.videos[place]
-        for row, picture in zip(rows, self._pictures(place, rows), strict=True):
+        seconds_n = self.shard.frame_seconds()[rows]
+        pictures = pictures_or_grey(self.pictures, video, seconds_n, partial(setattr, each, "grey"))
+        for row, picture in zip(rows, pictures, strict=True):
             jpeg, found = None, self.shard.frame(row)
             if picture is not None:
                 each.size = shown_size(video, picture, longest=self.longest_side)
@@ -137,17 +140,6 @@ class _Page:
                 each.thumbnail = thumbnail(found, picture, each.size)
                 each.in_thumbnail = float(found.scores.sum())
             yield row, frame_json(found, jpeg, source=str(self.shard.path))
-
-    def _pictures(self, place: int, rows: list[int]) -> Iterator[NDArray[np.uint8] | None]:
-        """The picture of each row, None where there is none; remembers why."""
-        done, seconds_F = 0, self.shard.frame_seconds()
-        try:
-            for picture in self.pictures.frames(self.shard.videos[place], seconds_F[rows]):
-                yield picture
-                done += 1
-        except PipelineError as err:
-            self.videos[place].grey = str(err)
-        yield from [None] * (len(rows) - done)
 
     def html(
         self,
