@@ -32,6 +32,8 @@ _MOST_TEXT_BYTES = 5_000_000
 """Of the sections of videos; more videos are counted and not shown."""
 _SHOWN, _OF_ONE_VIDEO = 48, 16
 """Stretches that have pictures, over all videos, where one has one at least, and of one video."""
+_MOST_BARS = 400
+"""Stretches of a video on its bar, the first ones."""
 _LISTED_CLASSES, _LISTED_PAIRS, _LISTED_WINDOWS = 5, 3, 6
 _LANES, _MOST_LANES = 3, 12
 """Classes that have a lane: all that are predicted up to the second, filled up to the first by
@@ -86,7 +88,7 @@ class PredictionPage:
         start, stop = segments[0].start_seconds, segments[-1].stop_seconds
         shown = spread(len(segments), min(max(_SHOWN // self.num_videos, 1), _OF_ONE_VIDEO))
         stretches = []
-        for place, each in enumerate(segments):
+        for place, each in enumerate(segments[:_MOST_BARS]):
             nearest = min(shown, key=lambda other: abs(other - place))
             times = _part(each.start_seconds, each.stop_seconds, (start, stop))
             words = {**self._words(each, windows), "address": f"#{key}-s{nearest}"}
@@ -102,13 +104,14 @@ class PredictionPage:
                 "name": name,
                 "length": f"{stop - start:.2f} s",
                 "stretches": stretches,
+                "total": len(segments),
                 "truth": [
                     {
                         "says": ", ".join(brief(name, 60) for name in each.names),
                         "colour": self._colour_of(each.names[0]),
                         **_part(each.times.start, each.times.stop, (start, stop)),
                     }
-                    for each in truth
+                    for each in truth[:_MOST_BARS]
                     if each.times.start < stop and each.times.stop > start
                 ],
                 "lanes": list(self._lanes(moments, segments)),
