@@ -122,7 +122,6 @@ def report_page(
     is_large = len(measured.classes) > _LARGEST_MATRIX
     groups = [
         {
-            "cell": "{}-{}".format(*cell),
             "title": cell_title(measured, *cell),
             "count": int(counts_RC[cell]),
             "total": measured.file.per_class[cell[0]].num_segments,
