@@ -68,7 +68,7 @@ def curves_figure(lines: Sequence[Mapping[str, Any]], metric: str, chance: float
                 place = (before["step"], 0.99)
                 name = f" {line['phase'].replace('_', ' ')}"
                 axes.text(*place, name, transform=axes.get_xaxis_transform(), va="top", fontsize=8)
-        if axes.lines:
+        if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=8, frameon=False)
     return figure
 

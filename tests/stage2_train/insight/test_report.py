@@ -128,7 +128,8 @@ def test_pictures_are_taken_by_rank_while_they_fit() -> None:
 def test_the_page_of_a_run_keeps_to_its_size(run) -> None:
     whole = (run / "report.html").stat().st_size
     assert write_report(run, resources=ON_CPU)["bytes"] == whole
-    assert write_report(run, resources=ON_CPU, largest_bytes=75_000)["bytes"] <= 75_000
+    most = whole - 5000
+    assert write_report(run, resources=ON_CPU, largest_bytes=most)["bytes"] <= most
     html = (run / "report.html").read_text("utf-8")
     assert "The picture is in <code>report/figure" in html
     report(run)
