@@ -38,11 +38,11 @@ def demo(size: str | None, seed: int, as_json: bool) -> None:
     Everything lies below the current folder in data/, shards/, clips/ and runs/. Called again, it
     does only what is missing.
     """
-    from orn.demo.run import demo_places, run_demo, summary_text
+    from orn.demo.run import as_report, demo_places, run_demo
 
     size = size or "standard"
     summary = run_demo(size=size, seed=seed)
-    echo_report(summary, partial(summary_text, places=demo_places(size, seed)), as_json=as_json)
+    echo_report(summary, partial(as_report, places=demo_places(size, seed)), as_json=as_json)
 
 
 def _parse_films(

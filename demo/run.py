@@ -15,6 +15,7 @@ from orn.demo.world.dials import Dials
 from orn.demo.world.make import SIZES, write_dataset
 from orn.shared.environment import usable_cores
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.report import Report
 from orn.shared.text_table import counted
 from orn.stage2_train.runs.run_folder import STEPS_NAME
 
@@ -142,8 +143,8 @@ def summarise(places: DemoPlaces, record: StepRecord) -> dict[str, Any]:
     }
 
 
-def summary_text(summary: dict[str, Any], places: DemoPlaces) -> str:
-    """The summary as a person reads it."""
+def as_report(summary: dict[str, Any], places: DemoPlaces) -> Report:
+    """Return the summary for people."""
     evaluation, detect = summary["eval"], summary["detect"]
     heads = [
         (name.replace("_", " "), evaluation[name]["top1"])
@@ -152,24 +153,27 @@ def summary_text(summary: dict[str, Any], places: DemoPlaces) -> str:
     seconds = summary["seconds"]
     parts = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items() if name != "total")
     shard = places.shards / "shard-000000.zarr.zip"
-    return "\n".join(
-        [
-            "",
-            "Detector   mask AP50 {:.3f} on the validation films".format(
-                summary["detector"]["segm_ap50"]
+    return Report(
+        facts=[
+            (
+                "Detector",
+                f"mask AP50 {summary['detector']['segm_ap50']:.3f} on the validation films",
             ),
-            f"Detect     {counted(detect['frames'], 'frame')}, "
-            f"{counted(detect['detections'], 'object')}, "
-            f"{detect['frames_per_second']:.0f} frames/s",
-            f"Activity   top-1 on {counted(evaluation['num_segments'], 'validation film')}, "
-            f"chance {evaluation['chance']:.1%}",
-            *(f"             {name:14s} {value:6.1%}" for name, value in heads),
-            f"Time       {seconds['total']:.0f} s ({parts})",
-            "",
-            f"Summary    {places.summary}",
-            f"Report     {places.report}",
-            f"Look on    orn inspect {shard}",
-            f"           tensorboard --logdir {places.run}",
-            "",
+            (
+                "Detect",
+                f"{counted(detect['frames'], 'frame')}, {counted(detect['detections'], 'object')}, "
+                f"{detect['frames_per_second']:.0f} frames/s",
+            ),
+            (
+                "Activity",
+                f"top-1 on {counted(evaluation['num_segments'], 'validation film')}, "
+                f"chance {evaluation['chance']:.1%}",
+            ),
+            *((f"  {name}", f"{value:.1%}") for name, value in heads),
+            ("Time", f"{seconds['total']:.0f} s ({parts})"),
+            ("Summary", str(places.summary)),
+            ("Report", str(places.report)),
+            ("Look on", f"orn inspect {shard}"),
+            ("", f"tensorboard --logdir {places.run}"),
         ]
     )

@@ -8,8 +8,9 @@ from orn.predict_videos.job import Said
 from orn.shared.cli_options import json_text
 from orn.shared.csv_text import csv_text
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.report import Report, Table
 from orn.shared.shards.schema import FailedVideo
-from orn.shared.text_table import columns, printable
+from orn.shared.text_table import printable
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 
 
@@ -38,10 +39,8 @@ def lines_of_video(
     rows = []
     for each in segments:
         then = each.runners_up(name)
-        others = printable(f"then {then}") if then else ""
-        rows.append((each.times(), printable(each.says(name)), others))
-    for line in columns(rows).splitlines():
-        yield f"  {line}"
+        rows.append((f"  {each.times()}", each.says(name), f"then {then}" if then else ""))
+    yield Report(tables=[Table(header=("", "", ""), rows=rows)]).text()
     for window in windows:
         for pair in window.pairs or ():
             words = f"{window.words(pair)}: {pair.fall:+.3f} (decided by {window.decided_by})"

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from orn.shared.report import Report
 from orn.shared.text_table import printable, printable_lines
 
 LARGEST_SEED = 2**32 - 1
@@ -193,15 +194,16 @@ def echo_json(payload: Any) -> None:
     click.echo(json_text(payload, indent=2))
 
 
-def echo_report(report: Any, text: Callable[[Any], str], *, as_json: bool) -> None:
-    """Prints a report: as one JSON document, or as its text for a person. Of several processes
+def echo_report(result: Any, report: Callable[[Any], Report | str], *, as_json: bool) -> None:
+    """Print a result: as one JSON document, or as its report for a person. Of several processes
     (torchrun) the first one prints."""
     if not is_first_process():
         return
     if as_json:
-        echo_json(report)
-    else:
-        echo_text(text(report))
+        echo_json(result)
+        return
+    shown = report(result)
+    echo_text(shown.text() if isinstance(shown, Report) else shown)
 
 
 def is_first_process() -> bool:

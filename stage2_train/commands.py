@@ -182,12 +182,12 @@ def evaluate(
         manifest = dataset if is_model_folder(folder) else None
     folder = chosen_run(folder, None if manifest else dataset)
     from orn.stage2_train.evaluation import evaluate as evaluation
-    from orn.stage2_train.evaluation.eval_file import report_text
+    from orn.stage2_train.evaluation.eval_file import as_report
 
     options |= {"num_clips": clips, "num_crops": crops, "manifest": manifest}
     request = evaluation.EvalRequest(run=folder, resources=resources, **options)
     report = evaluation.evaluate(request)
-    echo_report(report, report_text, as_json=as_json)
+    echo_report(report, as_report, as_json=as_json)
 
 
 @click.command("import-checkpoint")
@@ -239,7 +239,7 @@ def compare(one: Path, other: Path, name: str, as_json: bool) -> None:
     from orn.stage2_train.evaluation import compare as comparison
 
     report = comparison.compare(comparison.CompareRequest(one=one, other=other, name=name))
-    echo_report(report, comparison.comparison_text, as_json=as_json)
+    echo_report(report, comparison.as_report, as_json=as_json)
 
 
 def _lines(result: dict[str, Any]) -> str:

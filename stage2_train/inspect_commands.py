@@ -13,7 +13,7 @@ from orn.shared.cli_options import (
     data_option,
     echo,
     echo_json,
-    echo_text,
+    echo_report,
     json_option,
 )
 from orn.shared.text_table import counted
@@ -160,15 +160,16 @@ def _inputs(
 
 
 def _describe(shard: "Shard", *, as_json: bool, **frame: Any) -> None:
-    from orn.shared.inspect.frame import find_frame, frame_text, frame_to_dict
-    from orn.shared.inspect.summary import summarise, summary_text, summary_to_dict
+    from orn.shared.inspect import frame as one_frame
+    from orn.shared.inspect import summary
 
     if all(value is None for value in frame.values()):
-        summary = summarise(shard)
-        echo_json(summary_to_dict(summary)) if as_json else echo_text(summary_text(summary))
+        whole = summary.summarise(shard)
+        described, report = summary.summary_to_dict(whole), summary.as_report(whole)
     else:
-        found = find_frame(shard, **frame)
-        echo_json(frame_to_dict(found)) if as_json else echo_text(frame_text(found))
+        found = one_frame.find_frame(shard, **frame)
+        described, report = one_frame.frame_to_dict(found), one_frame.as_report(found)
+    echo_report(described, lambda _: report, as_json=as_json)
 
 
 def _draw(

@@ -17,7 +17,8 @@ from orn.shared.cli_options import (
     json_option,
     set_option,
 )
-from orn.shared.text_table import columns, counted, facts
+from orn.shared.report import Report, Table
+from orn.shared.text_table import counted
 
 if TYPE_CHECKING:
     from orn.stage2_train.recipe import Recipe
@@ -53,7 +54,7 @@ def systems(table: int | None, as_json: bool) -> None:
     if as_json:
         echo_json({"systems": described})
     else:
-        echo_text(_systems_text(described, table))
+        echo_text(_systems_report(described, table).text())
 
 
 @click.command()
@@ -89,7 +90,7 @@ def summary(
         clip_frames=_DEFAULT_FRAMES,
     )
     described = _summarise(loaded)
-    echo_report(described, _summary_text, as_json=as_json)
+    echo_report(described, _summary_report, as_json=as_json)
 
 
 @click.command()
@@ -140,10 +141,11 @@ def _describe(system: System) -> dict[str, Any]:
     }
 
 
-def _systems_text(systems: list[dict[str, Any]], table: int | None) -> str:
-    """One line a system; figures are those of `table`, or of the table that introduces it."""
+def _systems_report(systems: list[dict[str, Any]], table: int | None) -> Report:
+    """Return a line a system, with figures of `table`, or of the table that introduces it."""
     papers = ("epic", "vlog", "something")
-    rows = [("system", "table", "row", "heads", "parameters", *papers, "")]
+    header = ("system", "table", "row", "heads", "parameters", *papers, "")
+    rows = []
     for system in systems:
         number = system["table"] if table is None else table
         figures = {row["dataset"]: row for row in system["paper"] if row["table"] == number}
@@ -154,7 +156,7 @@ def _systems_text(systems: list[dict[str, Any]], table: int | None) -> str:
             (system["name"], str(number), str(row), system["heads"], parameters, *printed,
              system["title"])
         )  # fmt: skip
-    return columns(rows)
+    return Report(tables=[Table(header=header, rows=rows)])
 
 
 def _summarise(recipe: Recipe) -> dict[str, Any]:
@@ -182,9 +184,9 @@ def _summarise(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _summary_text(summary: dict[str, Any]) -> str:
-    """A line a layer, then what is counted."""
-    rows = [("layer", "kind", "output", "parameters", "multiply-adds")]
+def _summary_report(summary: dict[str, Any]) -> Report:
+    """Return a line a layer, then what is counted."""
+    rows = []
     for layer in summary["layers"]:
         output = " x ".join(str(length) for length in layer["output"])
         counts = f"{layer['parameters']:,}", f"{layer['multiply_adds']:,}"
@@ -202,4 +204,5 @@ def _summary_text(summary: dict[str, Any]) -> str:
         ("", f"{summary['multiply_adds'] - work:,} of them in no layer"),
         ("counted", "matrix products and convolutions of one clip in evaluation"),
     ]
-    return f"{columns(rows)}\n\n{facts(told)}"
+    layers = Table(header=("layer", "kind", "output", "parameters", "multiply-adds"), rows=rows)
+    return Report(tables=[layers, Table(header=("", ""), rows=told)])

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from orn.demo.world.films import TRUTH_BYTES
+from orn.shared.config.bounded import read_json
 from orn.shared.errors import JoinError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder
@@ -60,7 +61,7 @@ def score_shards(shards: Path, ground_truth: Path) -> dict[str, float]:
     Raises:
         JoinError: a film has not as many frames in the shards as in the ground truth.
     """
-    document = json.loads(ground_truth.read_text())
+    document = read_json(ground_truth, most_bytes=TRUTH_BYTES)
     names = {video["id"]: video["name"] for video in document["videos"]}
     frames: dict[str, list[int]] = {name: [] for name in names.values()}
     for image in document["images"]:

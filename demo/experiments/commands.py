@@ -83,7 +83,7 @@ def demo_importance(
     are printed, with intervals over the runs.
     """
     from orn.demo.experiments.importance import measure_importance, write_report
-    from orn.demo.experiments.importance_summary import importance_text, over_runs
+    from orn.demo.experiments.importance_summary import as_report, over_runs
     from orn.shared.jobs.outputs import check_output_folder
 
     if out is not None:
@@ -95,7 +95,7 @@ def demo_importance(
     report = reports[0] if len(reports) == 1 else over_runs(reports)
     if out is not None:
         write_report(report, out)
-    echo_report(report, importance_text, as_json=as_json)
+    echo_report(report, as_report, as_json=as_json)
 
 
 def _leak_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,7 +158,7 @@ def _say_leaks(
     from orn.demo.experiments.leaks import leak_report
     from orn.shared.manifests.load import load_manifest
     from orn.stage2_train.ablation.plan import AblationRequest
-    from orn.stage2_train.leaks.words import leak_text
+    from orn.stage2_train.leaks.words import as_report
 
     request = AblationRequest(
         manifest=dataset,
@@ -168,7 +168,7 @@ def _say_leaks(
         **options,
     )
     report = leak_report(request, untrained=untrained)
-    echo_report(report, leak_text, as_json=as_json)
+    echo_report(report, as_report, as_json=as_json)
 
 
 @click.command("tables")

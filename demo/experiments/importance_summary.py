@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.text_table import columns, counted
+from orn.shared.report import Report, Table
+from orn.shared.text_table import counted
 from orn.stage2_train.evaluation.statistics import mean_interval
 
 SHARES = tuple(step / 10 for step in range(11))
@@ -110,29 +111,30 @@ def draw_curves(report: dict[str, Any], path: Path) -> None:
         figure.savefig(temporary, format="png", dpi=110)
 
 
-def importance_text(report: dict[str, Any]) -> str:
-    """The report for people."""
+def as_report(report: dict[str, Any]) -> Report:
+    """Return the report for people."""
     networks = ("trained", "random_weights")
-    rows: list[tuple[str, ...]] = [("", "trained", "random weights")]
+    rows: list[tuple[str, ...]] = []
     for question, what in _QUESTIONS.items():
         rows.append((f"{what}, %", "", ""))
         for name, by_what in _NAMES.items():
             found = [report[network].get(f"first_{question}", {}).get(name) for network in networks]
             rows.append((f"  {by_what}", *(_percent(each) for each in found)))
     rows.append(("clips", *(str(report[network]["num_explained"]) for network in networks)))
-    lines = [
-        f"{report['dataset']}, {report['split']}: {counted(report['num_clips'], 'clip')}",
-        columns(rows),
-    ]
+    notes = []
     for curve, what in (("deletion", "without the first"), ("insertion", "with only the first")):
         fifth = {
             name: f"{values[2]['mean']:.3f}" for name, values in report["trained"][curve].items()
         }
-        lines.append(
-            f"probability of the class {what} 20 % of the cliques: by fall {fifth['fall']}, by "
+        notes.append(
+            f"Probability of the class {what} 20 % of the cliques: by fall {fifth['fall']}, by "
             f"activation {fifth['activation']}, at random {fifth['random']}"
         )
-    return "\n".join(lines)
+    return Report(
+        title=f"{report['dataset']}, {report['split']}: {counted(report['num_clips'], 'clip')}",
+        tables=[Table(header=("", "trained", "random weights"), rows=rows)],
+        notes=notes,
+    )
 
 
 def _percent(found: dict[str, float] | None) -> str:

@@ -1,7 +1,6 @@
 """A film as an H.264 MP4 file, and what it truly shows: the COCO format with videos, tracks and
 relations added."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -14,6 +13,7 @@ import numpy as np
 from orn.demo.world.dials import ACTIVITIES, FRAMES_PER_SECOND, HEIGHT, WIDTH, Dials, category_id
 from orn.demo.world.render import RenderedFrame, render
 from orn.demo.world.scene import Scene
+from orn.shared.config.bounded import read_json
 from orn.shared.errors import DataRootError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.masks.coco_classes import COCO_CLASSES
@@ -21,6 +21,8 @@ from orn.shared.masks.rle import encode_crop
 
 _MIN_VISIBLE_PIXELS = 20
 _MIN_VISIBLE_SHARE = 0.25
+TRUTH_BYTES = 1 << 30
+"""Most of a file of ground truth that is read."""
 _IMAGES_A_VIDEO = 100_000
 """Image number = video number x this + frame index."""
 
@@ -168,7 +170,7 @@ def true_films(folder: Path, part: str) -> dict[str, FilmTruth]:
             f"{path}: wanted the ground truth of the {part} films, found none; `orn demo world` "
             "draws it, with --films TRAIN,VALIDATION,TEST as many as are wanted"
         )
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = read_json(path, most_bytes=TRUTH_BYTES)
     by_image: dict[int, list[Annotation]] = {image["id"]: [] for image in document["images"]}
     for annotation in document["annotations"]:
         by_image[annotation["image_id"]].append(annotation)

@@ -20,6 +20,7 @@ from orn.demo.world.films import FilmTruth, truth_document, write_film
 from orn.demo.world.places import place_classes, plan_places_scene
 from orn.demo.world.scene import PlannedActivity, Scene, plan_scene, random_activity
 from orn.demo.world.touch import plan_touch_scene
+from orn.shared.config.bounded import read_json
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_folder
@@ -224,7 +225,7 @@ def _is_whole(folder: Path, dataset: str, identity: dict[str, Any]) -> bool:
         marker = folder / name
         if not marker.exists():
             continue
-        found = json.loads(marker.read_text())
+        found = read_json(marker)
         check_same_job(
             _deciding(dataset, found),
             _deciding(dataset, identity),

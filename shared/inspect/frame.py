@@ -7,9 +7,10 @@ import numpy as np
 from orn.shared.errors import ConfigError, ShardNotFoundError
 from orn.shared.masks import rle
 from orn.shared.nearest import nearest
+from orn.shared.report import Report, Table
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard, ShardFrame
-from orn.shared.text_table import columns, counted, printable
+from orn.shared.text_table import counted
 
 _LEAST_SHOWN_SCORE = 0.01
 """Class scores below it are left out of what is shown."""
@@ -101,16 +102,17 @@ def frame_to_dict(frame: ShardFrame) -> dict[str, Any]:
     }
 
 
-def frame_text(frame: ShardFrame) -> str:
-    """The frame for a person, detections in the order of the shard."""
+def as_report(frame: ShardFrame) -> Report:
+    """Return the frame for a person, detections in the order of the shard."""
     found = frame.detections
     title = (
-        f"{printable(frame.video.id)}  frame {frame.index}, {frame.seconds:.3f} s, "
+        f"{frame.video.id}  frame {frame.index}, {frame.seconds:.3f} s, "
         f"{found.width} x {found.height}: "
     )
     if not len(found):
-        return title + "no detections"
-    rows = [("", "class", "score", "x1", "y1", "x2", "y2", "mask px", "class scores")]
+        return Report(title=f"{title}no detections")
+    header = ("", "class", "score", "x1", "y1", "x2", "y2", "mask px", "class scores")
+    rows = []
     for row in range(len(found)):
         scores = _class_scores(frame, row)
         listed = "not known"
@@ -120,7 +122,10 @@ def frame_text(frame: ShardFrame) -> str:
         name, score = frame.class_names[found.labels[row]], f"{found.scores[row]:.3f}"
         edges = (f"{edge:.1f}" for edge in found.boxes[row])
         rows.append((str(row), name, score, *edges, str(rle.area(found.masks[row])), listed))
-    return f"{title}{counted(len(found), 'detection')}\n{columns(rows)}"
+    return Report(
+        title=f"{title}{counted(len(found), 'detection')}",
+        tables=[Table(header=header, rows=rows)],
+    )
 
 
 def _class_scores(frame: ShardFrame, row: int) -> dict[str, float] | None:

@@ -10,9 +10,10 @@ import numpy as np
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.inspect.findings import Finding, findings
+from orn.shared.report import Report, Table
 from orn.shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, FailedVideo
 from orn.shared.shards.shard import Shard
-from orn.shared.text_table import columns, counted, facts, printable
+from orn.shared.text_table import counted
 
 _MOST_SHOWN = 20
 """Videos and classes that the text shows; JSON has all."""
@@ -143,8 +144,8 @@ def summary_to_dict(summary: ShardSummary) -> dict[str, Any]:
     }
 
 
-def about_shard(summary: ShardSummary) -> list[tuple[str, str]]:
-    """Return what there is to know of the shard as a whole: names and texts."""
+def as_report(summary: ShardSummary) -> Report:
+    """Return the summary for a person; long lists are cut, and say so."""
     frames = summary.frames
     per_frame = f"{summary.detections / frames:.2f} a frame" if frames else "no frames"
     bytes_per_frame = f"{summary.size_bytes / frames:,.0f} a frame" if frames else "no frames"
@@ -153,7 +154,7 @@ def about_shard(summary: ShardSummary) -> list[tuple[str, str]]:
     thresholds = ", ".join(f"{name} {value:g}" for name, value in detector.thresholds.items())
     versions = ", ".join(f"{name} {version}" for name, version in detector.versions.items())
     scores_kept = "of every class" if summary.has_class_scores else "of the kept class only"
-    return [
+    about = [
         ("shard", str(summary.path)),
         ("format", f"{FORMAT_NAME} version {FORMAT_VERSION}"),
         ("size", f"{summary.size_bytes:,} bytes, {bytes_per_frame}"),
@@ -166,27 +167,21 @@ def about_shard(summary: ShardSummary) -> list[tuple[str, str]]:
         ("frames", f"{frames:,}, {summary.frames_without_detections:,} without detections"),
         ("detections", f"{summary.detections:,}, {per_frame}{score}"),
     ]
-
-
-def summary_text(summary: ShardSummary) -> str:
-    """The summary for a person; long lists are cut, and say so."""
-    sections = [facts(about_shard(summary))]
-    sections += _section(_VIDEO_HEADER, [_video_row(video) for video in summary.videos])
-    class_rows = [(name, f"{count:,}") for name, count in summary.classes.items()]
-    sections += _section(("class", "detections"), class_rows)
+    never = []
     if summary.classes and summary.never:
         some = ", ".join(summary.never[:_NEVER_SHOWN])
         more = ", ..." if len(summary.never) > _NEVER_SHOWN else ""
-        never = counted(len(summary.never), "class never occurs", "classes never occur")
-        sections[-1] += f"\n{never}: {printable(some)}{more}"
-    odd_rows = [
-        (each.video_id, "-" if each.frame is None else str(each.frame), each.text)
-        for each in summary.odd
+        words = counted(len(summary.never), "class never occurs", "classes never occur")
+        never = [f"{words}: {some}{more}"]
+    classes = [(name, f"{count:,}") for name, count in summary.classes.items()]
+    odd = [(e.video_id, "-" if e.frame is None else str(e.frame), e.text) for e in summary.odd]
+    sections = [
+        _section(_VIDEO_HEADER, [_video_row(video) for video in summary.videos]),
+        _section(("class", "detections"), classes, *never),
+        _section(("odd", "frame", "what"), odd),
+        _section(("failed", "reason"), [(video.id, video.reason) for video in summary.failed]),
     ]
-    sections += _section(("odd", "frame", "what"), odd_rows)
-    failed_rows = [(video.id, video.reason) for video in summary.failed]
-    sections += _section(("failed", "reason"), failed_rows)
-    return "\n\n".join(sections)
+    return Report(facts=about, tables=[each for each in sections if each.rows])
 
 
 def _video_row(video: VideoSummary) -> tuple[str, ...]:
@@ -202,11 +197,7 @@ def _video_row(video: VideoSummary) -> tuple[str, ...]:
     )
 
 
-def _section(header: tuple[str, ...], entries: Sequence[tuple[str, ...]]) -> list[str]:
-    """A table as a list of one text; none if it has no entries."""
-    if not entries:
-        return []
-    shown = [header, *entries[:_MOST_SHOWN]]
-    rest = len(entries) - _MOST_SHOWN
-    more = f"\n... and {rest:,} more (--json shows all)" if rest > 0 else ""
-    return [columns([tuple(printable(cell) for cell in row) for row in shown]) + more]
+def _section(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *below: str) -> Table:
+    rest = len(rows) - _MOST_SHOWN
+    more = [f"... and {rest:,} more (--json shows all)"] if rest > 0 else []
+    return Table(header=header, rows=rows[:_MOST_SHOWN], below=[*more, *below])

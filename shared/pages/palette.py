@@ -9,14 +9,14 @@ Colour = tuple[int, int, int]
 """Red, green and blue, 0..255."""
 
 _CLASSES = bytes.fromhex("""
-    00a5ff 96f0ff ffd200 d2e1a5 0fa578 f0a569 5a962d a57896 ff3c1e ff78c3
-    8769f0 4bffe1 a5c3ff f0e1a5 ffc3c3 a5b487 c36969 69a596 b4f000 00961e
-    c3b400 f04b00 4bf0ff ff5aff e1b4d2 ffe1b4 9687c3 00b4a5 a5c396 d2f069
-    b46987 96870f f0a500 ff2d69 ffb4d2 96d2ff 7887b4 4ba5a5 a55af0 5affc3
-    a5d296 ffe169 ff9669 ff0078 87a50f e1b4ff a5783c 009678 9678a5 3cc3c3
-    a5f0c3 e1f000 e1a596 e15a78 69b400 c3c378 2d87ff ffd2ff 96873c b4b4f0
-    96e1d2 0fff00 c387c3 b47869 ffa5b4 ff3c96 0f9696 6978ff c3f0a5 c3b487
-    f0873c f0e11e d2c3ff a5781e 69f0e1 e1a5b4 78875a 4b87a5 ff00b4 78c378
+    00a5ff b4c3f0 ff00c3 879669 ffe1b4 968700 96c32d a5f0f0 ffb4c3 3cff0f
+    3ca596 c3b4ff 6978ff ff0f78 e1e1b4 b478b4 a5781e e19669 a5a500 ffd200
+    69d2c3 a5c3ff 3c87ff ffd2f0 f05a87 b4c396 a596c3 009687 b4f087 96874b
+    f0a53c 4bffc3 ff3c1e b45ad2 ffc3ff 96c3a5 c36987 4ba5a5 d2f069 87875a
+    d2b40f 87a55a f04b00 2dffe1 6987b4 a5d2ff 0fd287 e17896 b44bff d2f096
+    009669 d2d20f b49600 d25a4b 9678a5 a5f0ff ffc3c3 a5a5d2 7878e1 c3f0a5
+    ff7896 0fb496 f0e100 009600 c35aa5 96965a 69f0ff e1a50f 8769f0 c3a5d2
+    c3e1b4 4bd25a 5aa587 e1f000 a57896 ffe187 1efff0 879600 d26969 ff5af0
 """)
 _ACTIVITIES = bytes.fromhex("""
     0f7869 0069ff d20fb4 87693c e10000 964b5a 2d7887 8700ff e10087 6969b4

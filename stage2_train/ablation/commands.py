@@ -201,7 +201,7 @@ def ablate(
     from orn.stage2_train.ablation.ablate import ablate as run
     from orn.stage2_train.ablation.ablate import describe_ablation
     from orn.stage2_train.ablation.plan import AblationRequest, Variation
-    from orn.stage2_train.ablation.report_text import report_text
+    from orn.stage2_train.ablation.report_text import as_report
 
     if vary is not None and arms:
         raise click.UsageError("--vary and --arm: wanted one of them, found both")
@@ -218,7 +218,7 @@ def ablate(
         echo_settings(describe_ablation(request), as_json=as_json)
         return
     report = run(request)
-    echo_report(report, report_text, as_json=as_json)
+    echo_report(report, as_report, as_json=as_json)
 
 
 @click.command()
@@ -245,9 +245,9 @@ def curve(name: str, points: dict[str, Path], out: Path, over_seconds: bool, as_
     """
     from orn.shared.jobs.outputs import check_output_files
     from orn.stage2_train.ablation.ablate import joined_curve
-    from orn.stage2_train.ablation.report_text import report_text
+    from orn.stage2_train.ablation.report_text import as_report
 
     outputs = [Path(f"{out}{suffix}") for suffix in (".csv", ".json", ".md", ".png")]
     check_output_files(outputs, reads=points.values())
     report = joined_curve(name, points, over_seconds=over_seconds, out=out)
-    echo_report(report, report_text, as_json=as_json)
+    echo_report(report, as_report, as_json=as_json)

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from orn.shared.jobs.atomic_file import replacing, write_text
-from orn.stage2_train.ablation.report_text import markdown_table
+from orn.stage2_train.ablation.report_text import as_report
 from orn.stage2_train.ablation.results import RunResult, write_csv
 
 
@@ -24,7 +24,7 @@ def write_report(
     """The results as STEM.csv, and what they say as STEM.json, STEM.md and a picture, STEM.png."""
     write_csv(results, Path(f"{stem}.csv"))
     write_text(Path(f"{stem}.json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
-    write_text(Path(f"{stem}.md"), markdown_table(report))
+    write_text(Path(f"{stem}.md"), f"{as_report(report).markdown()}\n")
     plot_report(report, Path(f"{stem}.png"), over_seconds=over_seconds)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from orn.shared.text_table import columns, markdown
+from orn.shared.report import Report, Table, filled_columns
 
 _Columns = dict[str, Callable[[Mapping[str, Any]], str]]
 """What a cell says of a row, by the column's name."""
@@ -15,8 +15,8 @@ def interval_text(figures: Mapping[str, Any]) -> str:
     return f"{mean:.1f}" if half_width is None else f"{mean:.1f} +- {half_width:.1f}"
 
 
-def report_text(report: Mapping[str, Any]) -> str:
-    """The report for people."""
+def as_report(report: Mapping[str, Any]) -> Report:
+    """Return the report for people."""
     notes = [f"floor {_range(report, 'floor', '.1f')}"]
     if report["varied"]:
         notes.append(f"against {report['varied']}")
@@ -27,17 +27,12 @@ def report_text(report: Mapping[str, Any]) -> str:
     if chosen and report["split"] != "test":
         notes.append(f"{chosen} was chosen on this split")
     segments, chance = _range(report, "num_segments", "d"), _range(report, "chance", ".1f")
-    head = (
-        f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
+    return Report(
+        title=f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
         f"{segments} segments, chance {chance}, {'; '.join(notes)}; "
-        "mean over seeds +- half of the 95 % interval"
+        "mean over seeds +- half of the 95 % interval",
+        tables=_tables(report),
     )
-    return "\n\n".join([head, *(columns(rows) for rows in _tables(report))])
-
-
-def markdown_table(report: Mapping[str, Any]) -> str:
-    """Both tables of the report in Markdown."""
-    return "\n\n".join(markdown(rows) for rows in _tables(report)) + "\n"
 
 
 def _range(report: Mapping[str, Any], figure: str, style: str) -> str:
@@ -47,7 +42,7 @@ def _range(report: Mapping[str, Any], figure: str, style: str) -> str:
     return least if least == largest else f"{least} to {largest}"
 
 
-def _tables(report: Mapping[str, Any]) -> list[list[tuple[str, ...]]]:
+def _tables(report: Mapping[str, Any]) -> list[Table]:
     """The systems, and the contrasts where there are any."""
     systems: _Columns = {
         report["varied"] or "": lambda row: row["value"],
@@ -79,16 +74,20 @@ def _tables(report: Mapping[str, Any]) -> list[list[tuple[str, ...]]]:
     return [_table(cells, rows) for cells, rows in tables if rows]
 
 
-def _table(cells: _Columns, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+def _table(cells: _Columns, rows: Sequence[Mapping[str, Any]]) -> Table:
     """A header and the rows, without columns that say nothing."""
-    filled = {name: [cell(row) or "-" for row in rows] for name, cell in cells.items()}
-    kept = {name.strip(): own for name, own in filled.items() if set(own) != {"-"}}
-    return [tuple(kept), *zip(*kept.values(), strict=True)]
+    return filled_columns(
+        Table(
+            header=tuple(name.strip() for name in cells),
+            rows=[[cell(row) or "-" for cell in cells.values()] for row in rows],
+        )
+    )
 
 
 def _head(row: Mapping[str, Any], head: str) -> str:
     """The score of one of two heads."""
-    return interval_text(row["heads"][head]) if len(row["heads"]) > 1 else ""
+    several = row["heads"] if len(row["heads"]) > 1 else {}
+    return interval_text(several[head]) if head in several else ""
 
 
 def _number(value: float | None, style: str = ",.0f") -> str:

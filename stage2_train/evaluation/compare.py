@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
+from orn.shared.report import Report, Table
 from orn.shared.text_table import counted
 from orn.stage2_train.evaluation.bootstrap import (
     NUM_FIGURE_DRAWS,
@@ -213,40 +214,48 @@ def _classes(run: Path, number: int) -> list[str]:
     return names if len(names) == number else [str(each) for each in range(number)]
 
 
-def comparison_text(report: dict[str, Any]) -> str:
-    """The report for people: in percent, classes that gain and lose most, some ids."""
+def as_report(report: dict[str, Any]) -> Report:
+    """Return the report for people: in percent, classes that gain and lose most, some ids."""
     made = report["interval"]
-    lines = [
-        f"{report['other']} against {report['one']}: {report['measurement']}, "
-        f"{counted(report['num_segments'], 'segment')}, 95 % intervals over {made['num_groups']} "
-        f"{made['over']}"
-    ]
+    notes = []
     one, other = report["views"]["one"], report["views"]["other"]
     if one != other and one and other:
         changed = [f"{key} {one[key]} -> {other[key]}" for key in one if one[key] != other[key]]
-        lines.append(f"measured with other views: {', '.join(changed).lower()}")
+        notes.append(f"Measured with other views: {', '.join(changed).lower()}.")
     if by := " and ".join(report["trained_on"]):
-        lines.append(f"{by} learned from these segments; such figures say nothing of new ones")
+        notes.append(f"{by} learned from these segments; such figures say nothing of new ones.")
     if number := report["unsure"]["left_out"]:
-        text = f"unsure: labels that annotators could not tell ({number:,}) are left out of both"
+        text = f"Labels that annotators could not tell ({number:,}) are left out of both"
         by = " and ".join(report["unsure"]["counted_by"])
-        lines.append(f"{text}; `orn eval` of {by} counts them as negative" if by else text)
-    lines += [f"{name}: {_row_text(row)}" for name, row in report["figures"].items()]
+        notes.append(f"{text}; `orn eval` of {by} counts them as negative." if by else f"{text}.")
     if "mcnemar" in report:
-        lines.append(f"McNemar: p = {report['mcnemar']:.2g}")
+        notes.append(f"McNemar: p = {report['mcnemar']:.2g}")
+    for key, run in (("only_one_right", "one"), ("only_other_right", "other")):
+        if ids := report[key]:
+            notes.append(f"right in {report[run]} alone: {len(ids)} ({some_ids(ids, _MOST_NAMED)})")
     classes = report["classes"]
     gained = [row for row in classes if row["difference"] > 0][:_MOST_NAMED]
     lost = [row for row in reversed(classes) if row["difference"] < 0][:_MOST_NAMED]
-    for word, rows in (("gains", gained), ("loses", lost)):
-        lines += [f"{word} {row['class']}: {_row_text(row)}" for row in rows]
-    for key, run in (("only_one_right", "one"), ("only_other_right", "other")):
-        if ids := report[key]:
-            lines.append(f"right in {report[run]} alone: {len(ids)} ({some_ids(ids, _MOST_NAMED)})")
-    return "\n".join(lines)
+    of_classes = [
+        *((f"gains {row['class']}", row) for row in gained),
+        *((f"loses {row['class']}", row) for row in lost),
+    ]
+    return Report(
+        title=f"{report['other']} against {report['one']}: {report['measurement']}, "
+        f"{counted(report['num_segments'], 'segment')}, percent with 95 % intervals over "
+        f"{made['num_groups']} {made['over']}",
+        tables=[
+            Table(
+                header=("", Path(report["one"]).name, Path(report["other"]).name, "difference"),
+                rows=[_cells(*each) for each in [*report["figures"].items(), *of_classes]],
+            )
+        ],
+        notes=notes,
+    )
 
 
-def _row_text(row: dict[str, Any]) -> str:
-    text = f"{100 * row['one']:.2f} -> {100 * row['other']:.2f}, {100 * row['difference']:+.2f}"
-    if row["low"] is None:
-        return text
-    return f"{text} [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+def _cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
+    difference = f"{100 * row['difference']:+.2f}"
+    if row["low"] is not None:
+        difference += f" [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"
+    return name, f"{100 * row['one']:.2f}", f"{100 * row['other']:.2f}", difference

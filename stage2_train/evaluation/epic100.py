@@ -21,7 +21,7 @@ from orn.shared.manifests.files import files_of
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.manifests.records import Listing, Segment
 from orn.shared.manifests.schema import Epic100Labels, EpicTarget, Manifest
-from orn.shared.text_table import columns
+from orn.shared.report import Report, Table
 from orn.stage2_train.evaluation.bootstrap import NUM_FIGURE_DRAWS
 from orn.stage2_train.evaluation.predictions import Predictions, predictions_of, rows_in_order
 from orn.stage2_train.evaluation.shares import Share, share_figures, top1_share
@@ -232,10 +232,10 @@ def _right_actions(
     return _hits(np.take_along_axis(is_own_NKK.reshape(len(sums_NKK), -1), order_NK, axis=1))
 
 
-def table_text(report: Mapping[str, Any]) -> str:
-    """The table for people, in percent."""
+def as_report(report: Mapping[str, Any]) -> Report:
+    """Return the table for people, in percent."""
     made = report["interval"]
-    rows: list[tuple[str, ...]] = [("", "", "verb", "noun", "action", "segments")]
+    rows: list[tuple[str, ...]] = []
     for part, numbers in report["num_segments"].items():
         each = sorted(set(numbers.values()))
         of_part = f"{each[0]:,}" if len(each) == 1 else " / ".join(
@@ -244,11 +244,11 @@ def table_text(report: Mapping[str, Any]) -> str:
         for figure in ("top1", "top5"):
             cells = (_cell(own[figure]) for own in report[part].values())
             rows.append((part, figure, *cells, of_part))
-    head = (
-        f"EPIC Kitchens 100, {report['measurement']}, percent with 95 % intervals over "
-        f"{made['num_groups']} {made['over']}"
+    return Report(
+        title=f"EPIC Kitchens 100, {report['measurement']}, percent with 95 % intervals over "
+        f"{made['num_groups']} {made['over']}",
+        tables=[Table(header=("", "", "verb", "noun", "action", "segments"), rows=rows)],
     )
-    return f"{head}\n\n{columns(rows)}"
 
 
 def _cell(figure: Mapping[str, float | None] | None) -> str:

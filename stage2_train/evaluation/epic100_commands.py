@@ -37,7 +37,7 @@ def eval_epic100(as_json: bool, **options: Any) -> None:
     from orn.stage2_train.evaluation import epic100
 
     report = epic100.measure_epic100(epic100.Epic100Request(**options))
-    echo_report(report, epic100.table_text, as_json=as_json)
+    echo_report(report, epic100.as_report, as_json=as_json)
 
 
 @click.command("epic100")
@@ -77,4 +77,4 @@ def submit_epic100(
     levels = {name: level for name, level in given.items() if level is not None}
     request = epic100_file.SubmitRequest(levels=levels, resources=resources, **options)
     result = epic100_file.submit_epic100(request)
-    echo_report(result, epic100_file.submission_text, as_json=as_json)
+    echo_report(result, epic100_file.as_report, as_json=as_json)

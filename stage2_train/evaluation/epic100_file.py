@@ -23,6 +23,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.manifests.load import locate_videos
+from orn.shared.report import Report
 from orn.shared.text_table import counted
 from orn.stage2_train.clips.views import Views
 from orn.stage2_train.devices import build_accelerator, loader_settings, main_progress
@@ -266,21 +267,21 @@ def _results(ids: Sequence[str], scores: Mapping[str, NDArray[np.float32]]) -> I
         yield f"{', ' if row else ''}{json.dumps(name)}: {own}"
 
 
-def submission_text(result: Mapping[str, Any]) -> str:
-    """What was written and which levels it declares, for people."""
+def as_report(result: Mapping[str, Any]) -> Report:
+    """Return what was written and which levels it declares, for people."""
     sls = result["sls"]
-    lines = [
-        f"{result['split']}: {counted(result['num_segments'], 'segment')}",
-        f"supervision: SLS-{'-'.join(str(sls[name]['level']) for name in _LEVELS)}",
-    ]
-    lines += [
-        f"  {name.upper()} {sls[name]['level']} ({what}): {sls[name]['reason']}"
-        for name, what in _LEVELS.items()
-    ]
     if result["bytes"] is not None:
-        lines.append(f"{result['out']}: {result['bytes']:,} bytes")
+        done = f"{result['out']}: {result['bytes']:,} bytes"
     elif result["to_compute"]:
-        lines.append(f"to compute: the logits of the {' and the '.join(result['to_compute'])} run")
+        done = f"to compute: the logits of the {' and the '.join(result['to_compute'])} run"
     else:
-        lines.append(f"{result['out']}: would be written; everything is there")
-    return "\n".join(lines)
+        done = f"{result['out']}: would be written; everything is there"
+    return Report(
+        title=f"{result['split']}: {counted(result['num_segments'], 'segment')}, supervision "
+        f"SLS-{'-'.join(str(sls[name]['level']) for name in _LEVELS)}",
+        facts=[
+            (f"{name.upper()} {sls[name]['level']} ({what})", sls[name]["reason"])
+            for name, what in _LEVELS.items()
+        ],
+        notes=[done],
+    )

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from orn.shared.config.bounded import read_json
 from orn.shared.config.fields import explain
 from orn.shared.errors import CheckpointError
+from orn.shared.report import Report, Table
 from orn.shared.text_table import counted
 from orn.stage2_train.clips.dataset import UnsureInEvaluation
 from orn.stage2_train.evaluation.predictions import GroupKind
@@ -151,35 +152,46 @@ def _dumped(value: Any, **options: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, **options)
 
 
-def report_text(report: dict[str, Any]) -> str:
-    """The report for people: a line a head, chance level last."""
+def as_report(report: dict[str, Any]) -> Report:
+    """Return the report for people: a line a figure, a column a head, chance level below."""
     crops = "" if report["crops"] == 1 else f" of {counted(report['crops'], 'crop')}"
     flips = ", each also flipped" if report["flip"] else ""
     seen = " (trained on)" if report["trained_on"] else ""
-    lines = [
-        f"{report['dataset']}, {report['split']}{seen}: "
-        f"{counted(report['num_segments'], 'segment')}, "
-        f"{counted(report['clips'], 'clip')}{crops} each{flips}, step {report['step']}"
-    ]
-    if report["system"] is not None:
-        lines.append(f"system: {report['system']}")
-    for head, own in report["figures"].items():
-        shown = dict.fromkeys([*report[head], *own])
-        values = (_figure_text(name, report[head].get(name), own.get(name)) for name in shown)
-        lines.append(f"{head}: {', '.join(values)}")
-    lines.append(f"chance: {report['chance']:.4f}")
+    system = "" if report["system"] is None else f", system {report['system']}"
+    made, heads = report["interval"], report["figures"]
+    names = dict.fromkeys(name for head, own in heads.items() for name in [*report[head], *own])
+    notes = [f"chance {report['chance']:.4f}"]
     if unsure := unsure_text(report["num_unsure"], report["unsure_in_evaluation"]):
-        lines.append(f"unsure: {unsure}")
-    made = report["interval"]
-    lines.append(
-        f"intervals: {100 * made['confidence']:.0f} %, over {made['num_groups']} {made['over']}"
+        notes.append(unsure)
+    notes.append(
+        f"{100 * made['confidence']:.0f} % intervals over {made['num_groups']} {made['over']}"
     )
-    return "\n".join(lines)
+    return Report(
+        title=f"{report['dataset']}, {report['split']}{seen}: "
+        f"{counted(report['num_segments'], 'segment')}, "
+        f"{counted(report['clips'], 'clip')}{crops} each{flips}, step {report['step']}{system}",
+        tables=[
+            Table(
+                header=("", *(head.replace("_", " ") for head in heads)),
+                rows=[
+                    (
+                        name,
+                        *(
+                            _figure_text(report[head].get(name), heads[head].get(name))
+                            for head in heads
+                        ),
+                    )
+                    for name in names
+                ],
+            )
+        ],
+        notes=[f"{'; '.join(notes)}."],
+    )
 
 
-def _figure_text(name: str, value: Any, figure: dict[str, Any] | None) -> str:
+def _figure_text(value: Any, figure: dict[str, Any] | None) -> str:
     value = value if figure is None else figure["value"]
-    text = f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
+    text = f"{value:.4f}" if isinstance(value, float) else f"{value}"
     if figure is None or figure["low"] is None:
         return text
     return f"{text} [{figure['low']:.4f}, {figure['high']:.4f}]"

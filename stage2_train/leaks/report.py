@@ -22,7 +22,6 @@ from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.manifests.records import Listing, Segment, Split
 from orn.shared.manifests.schema import Manifest
 from orn.shared.shards.reader import DetectionFolder
-from orn.shared.text_table import markdown
 from orn.stage2_train.ablation.ablate import ablate
 from orn.stage2_train.ablation.plan import AblationRequest
 from orn.stage2_train.evaluation.bootstrap import Tallies, figure_interval, redrawn_figures
@@ -31,7 +30,7 @@ from orn.stage2_train.evaluation.metrics import chance_level
 from orn.stage2_train.evaluation.predictions import Predictions
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
 from orn.stage2_train.leaks.objects import SeenObjects, seen_objects
-from orn.stage2_train.leaks.words import cells, meaning, notes
+from orn.stage2_train.leaks.words import as_report, meaning
 from orn.stage2_train.recipe import default_recipe, load_recipe
 
 logger = logging.getLogger(__name__)
@@ -273,6 +272,5 @@ def completed(report: dict[str, Any], request: AblationRequest, *, train: bool) 
     report["meaning"] = meaning(report)
     stem = request.out / f"leaks-{report['split']}"
     write_text(stem.with_suffix(".json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
-    text = "\n\n".join([markdown(cells(report)), *notes(report)])
-    write_text(stem.with_suffix(".md"), f"{text}\n")
+    write_text(stem.with_suffix(".md"), f"{as_report(report).markdown()}\n")
     return report

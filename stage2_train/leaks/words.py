@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from orn.shared.text_table import columns, counted
+from orn.shared.report import Report, Table
+from orn.shared.text_table import counted
 from orn.stage2_train.ablation.report_text import interval_text
 
 _OF_CLASSES = ("classes-seen", "class-counts", "presence")
@@ -61,27 +62,18 @@ def _is_above(row: Mapping[str, Any], value: float) -> bool:
     return bool(low > value)
 
 
-def cells(report: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The table, its header first."""
-    rows: list[tuple[str, ...]] = [("reads", report["dataset"], "seeds", "")]
+def as_report(report: Mapping[str, Any]) -> Report:
+    """Return the report for people."""
+    skipped = f", {report['num_skipped']:,} left out" if report["num_skipped"] else ""
+    rows = []
     for row in report["rows"]:
         seeds = "-" if row["num_seeds"] is None else str(row["num_seeds"])
         ends = "" if row["low"] is None else f" [{row['low']:.1f}, {row['high']:.1f}]"
         rows.append((row["name"], interval_text(row) + ends, seeds, row["title"]))
-    return rows
-
-
-def notes(report: Mapping[str, Any]) -> list[str]:
-    """What is said below it."""
-    return [note for note in (report.get("note"), report["meaning"]) if note]
-
-
-def leak_text(report: Mapping[str, Any]) -> str:
-    """The report for people."""
-    skipped = f", {report['num_skipped']:,} left out" if report["num_skipped"] else ""
-    head = (
-        f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
+    return Report(
+        title=f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
         f"{counted(report['num_segments'], 'segment')}{skipped}, chance {report['chance']:.1f}; "
-        f"95 % intervals over {report['interval']['over']}, of trained rows half of it over seeds"
+        f"95 % intervals over {report['interval']['over']}, of trained rows half of it over seeds",
+        tables=[Table(header=("reads", report["dataset"], "seeds", ""), rows=rows)],
+        notes=[note for note in (report.get("note"), report["meaning"]) if note],
     )
-    return "\n\n".join([head, columns(cells(report)), *notes(report)])

@@ -23,7 +23,7 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.views import Views
 from orn.stage2_train.devices import loader_settings, main_progress
 from orn.stage2_train.evaluation.metrics import score_heads
-from orn.stage2_train.evaluation.predictions import predict
+from orn.stage2_train.evaluation.predictions import check_finite, predict
 from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
@@ -275,6 +275,7 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
         views=Views(num_clips=recipe.validation.clips),
         accelerator=session.accelerator,
     )
+    check_finite(predictions.single_heads(), predictions.ids, of=session.run)
     scores = score_heads(predictions, clips)
     session.model.train()
     values = {

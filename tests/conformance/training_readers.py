@@ -15,7 +15,7 @@ from torch import nn
 from orn.shared.config.files import to_toml
 from orn.stage2_train.ablation.plan import AblationRun
 from orn.stage2_train.ablation.report import ablation_report
-from orn.stage2_train.ablation.report_text import report_text
+from orn.stage2_train.ablation.report_text import as_report
 from orn.stage2_train.ablation.results import RunResult, read_csv, write_csv
 from orn.stage2_train.ablation.rows import AblationRow
 from orn.stage2_train.ablation.run_figures import read_run
@@ -238,7 +238,7 @@ def _read_measurement(path: Path) -> Any:
     run = AblationRun(row=row, seed=0, folder=path.parent)
     found = read_run(run, split="test", floor=None)
     report = ablation_report([found])
-    report_text(report)
+    as_report(report)
     json.dumps(report, allow_nan=False)
     return found.figures
 

@@ -198,7 +198,7 @@ def test_a_system_is_known_by_its_settings(workspace, first, then, name) -> None
     if then:  # the same run by other words
         assert train(workspace, *then).json["step"] == 4
     assert evaluate(workspace["--run"]).json["system"] == name
-    assert f"system: {name}\n" in run_orn("eval", workspace["--run"], *LAPTOP).stdout
+    assert f"system {name}\n" in run_orn("eval", workspace["--run"], *LAPTOP).stdout
 
 
 def test_a_system_names_its_run_and_starts_from_its_own_weights(workspace) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.inspect.labels import ActivityLabels
-from orn.shared.inspect.summary import ShardSummary, about_shard
+from orn.shared.inspect.summary import ShardSummary, as_report
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.run_lengths import read_run_lengths
@@ -66,7 +66,7 @@ def view_model(
         num_odd[each.video_id] += 1
     return {
         "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
-        "facts": [*about_shard(summary), ("pictures", pictures), ("labels", labels.source)],
+        "facts": [*as_report(summary).facts, ("pictures", pictures), ("labels", labels.source)],
         "sample": None
         if included is None
         else f"{len(included):,} of {counted(summary.frames, 'frame')}",

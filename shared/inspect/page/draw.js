@@ -62,7 +62,7 @@ function draw() {
   const finer = Math.max(Math.ceil(LEAST_RASTER / Math.max(width, height)), 1);
   const masks = paintedLayer(shown, width * finer, height * finer, grid);
   context.drawImage(masks, 0, 0, ...full);
-  const unit = Math.max(ratio, full[0] / 900);
+  const unit = full[0] / Math.min(shownWidth || 900, 900);
   const scale = [full[0] / grid[0], full[1] / grid[1]];
   shown.forEach((place) => outline(context, place, scale, unit));
   const tags = [];

@@ -9,7 +9,7 @@ import torch
 
 from orn.demo.experiments.acting_pairs import true_cliques
 from orn.demo.experiments.importance import _groups, _questions, object_areas
-from orn.demo.experiments.importance_summary import importance_text, over_runs
+from orn.demo.experiments.importance_summary import as_report, over_runs
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 
@@ -132,6 +132,6 @@ def test_several_runs_have_means_and_intervals_over_the_runs() -> None:
     assert found["trained"]["num_explained"] == 20
     hit = found["trained"]["first_clique_is_true"]["fall"]
     assert hit == pytest.approx({"mean": 0.3, "half": 12.706 * 0.1}, rel=1e-4)
-    assert "30.0 +- 127.1" in importance_text(found)
+    assert "30.0 +- 127.1" in as_report(found).text()
     with pytest.raises(ConfigError, match="wanted the same dataset, found demo, demo-touch"):
         over_runs([_report(0), _report(1, dataset="demo-touch")])

@@ -2,6 +2,7 @@
 its true objects are written as shards."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from orn.demo.world import make as world
 from orn.demo.world.dials import ACTIVITIES, TOUCHABLE, Dials
+from orn.demo.world.films import true_films
 from orn.demo.world.make import write_dataset
 from orn.demo.world.truth_shards import write_truth_shards
 from orn.shared.errors import ConfigError, DataRootError
@@ -187,3 +189,12 @@ def test_goes_on_and_refuses_another_world(drawn: Path, tmp_path: Path) -> None:
 def test_a_world_that_is_not_drawn_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataRootError, match="orn demo world"):
         write_truth_shards("demo", tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["world.json", "ground_truth/validation.json"])
+def test_a_damaged_record_of_a_world_is_named(drawn: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(drawn / "demo", tmp_path / "demo")
+    (tmp_path / "demo" / name).write_text('{"videos": [')
+    with pytest.raises(ConfigError, match=Path(name).name):
+        draw(tmp_path)
+        true_films(tmp_path / "demo", "validation")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import ConfigError, ShardNotFoundError
-from orn.shared.inspect.frame import find_frame, frame_text, frame_to_dict
+from orn.shared.inspect.frame import as_report, find_frame, frame_to_dict
 from orn.shared.masks import rle
 from orn.shared.shards.shard import Shard
 from tests.shared.inspect.conftest import HEIGHT, WIDTH, found, write
@@ -68,13 +68,13 @@ def test_json(shard: Path) -> None:
 
 
 def test_text(shard: Path) -> None:
-    lines = frame_text(find_frame(Shard(shard), video_id="kitchen/a", index=5)).splitlines()
+    lines = as_report(find_frame(Shard(shard), video_id="kitchen/a", index=5)).text().splitlines()
     assert lines[0] == "kitchen/a  frame 5, 0.500 s, 8 x 6: 2 detections"
-    assert " ".join(lines[3].split()) == ("1 cup 0.750 1.0 2.0 4.0 4.0 6 cup 0.75, background 0.25")
+    assert " ".join(lines[4].split()) == ("1 cup 0.750 1.0 2.0 4.0 4.0 6 cup 0.75, background 0.25")
 
 
 def test_text_of_a_frame_without_detections(shard: Path) -> None:
-    text = frame_text(find_frame(Shard(shard), video_id="kitchen/a", index=6))
+    text = as_report(find_frame(Shard(shard), video_id="kitchen/a", index=6)).text()
     assert text == "kitchen/a  frame 6, 0.600 s, 8 x 6: no detections"
 
 
@@ -83,4 +83,4 @@ def test_scores_that_are_not_known(tmp_path: Path) -> None:
     path = write(tmp_path / "shard-000001.zarr.zip", videos, class_scores=False)
     frame = find_frame(Shard(path), video_id="a", index=None)
     assert frame_to_dict(frame)["detections"][0]["class_scores"] is None
-    assert "not known" in frame_text(frame)
+    assert "not known" in as_report(frame).text()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import ShardFormatError
-from orn.shared.inspect.summary import summarise, summary_text, summary_to_dict
+from orn.shared.inspect.summary import as_report, summarise, summary_to_dict
 from orn.shared.shards.shard import Shard
 from tests.shared.inspect.conftest import found, write
 from tests.shared.shards.conftest import spoilt
@@ -35,7 +35,7 @@ def test_counts(shard: Path) -> None:
 
 
 def test_text(shard: Path) -> None:
-    lines = summary_text(summarise(Shard(shard))).splitlines()
+    lines = as_report(summarise(Shard(shard))).text().splitlines()
     assert "detections  4, 0.80 a frame, mean score 0.625" in lines
     assert any(line.startswith("78 classes never occur: bicycle, car, ") for line in lines)
     assert "thresholds  score 0.05" in lines
@@ -51,17 +51,17 @@ def test_what_is_not_known(tmp_path: Path) -> None:
     empty = summarise(Shard(write(path, {})))
     assert empty.mean_score is None
     assert summary_to_dict(empty)["bytes_per_frame"] is None
-    assert "detections  0, no frames" in summary_text(empty)
-    assert "never occur" not in summary_text(empty)
+    assert "detections  0, no frames" in as_report(empty).text()
+    assert "never occur" not in as_report(empty).text()
     videos = {"a": [found((CUP, 0.5), class_scores=False)]}
     bare = summarise(Shard(write(path, videos, class_scores=False)))
     assert not bare.has_class_scores
-    assert "of the kept class only" in summary_text(bare)
+    assert "of the kept class only" in as_report(bare).text()
 
 
 def test_long_lists_are_cut_and_say_so(tmp_path: Path) -> None:
     videos = {f"v{number:02}": [found()] for number in range(25)}
-    text = summary_text(summarise(Shard(write(tmp_path / "shard-000001.zarr.zip", videos))))
+    text = as_report(summarise(Shard(write(tmp_path / "shard-000001.zarr.zip", videos)))).text()
     assert "v19" in text
     assert "v20" not in text
     assert "... and 5 more (--json shows all)" in text
@@ -72,7 +72,7 @@ def test_what_is_odd_is_listed(tmp_path: Path) -> None:
     summary = summarise(
         Shard(write(tmp_path / "shard-000001.zarr.zip", {"a": [many, found(), many]}))
     )
-    assert "a        6  frame 6 is without detections; " in summary_text(summary)
+    assert "a        6  frame 6 is without detections; " in as_report(summary).text()
     (odd,) = json.loads(json.dumps(summary_to_dict(summary)))["odd"]
     assert (odd["kind"], odd["video_id"], odd["frame"]) == ("empty frames", "a", 6)
 

@@ -1,14 +1,20 @@
 """Colours that are seen together differ, for all eyes, and text on them is legible."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.demo.world.dials import WORLD_CLASSES
+from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.pages.palette import activity_colour, class_colour, text_colour
 
-CLASSES = np.array([class_colour(label) for label in range(NUM_COCO_CLASSES)])
+CLASSES = np.array([class_colour(label) for label in range(len(COCO_CLASSES))])
 ACTIVITIES = np.array([activity_colour(place) for place in range(12)])
+KITCHEN = ("person", "bottle", "cup", "fork", "knife", "spoon", "bowl", "chair", "dining table",
+           "cell phone", "microwave", "oven", "sink", "refrigerator", "book")  # fmt: skip
 MACHADO = {
     "all cones": np.eye(3),
     "protanopia": [
@@ -66,12 +72,11 @@ def ciede2000(one: NDArray, other: NDArray) -> NDArray:
     return np.sqrt(light**2 + vivid**2 + turned**2 + rotation * vivid * turned)
 
 
-def closest(colours: NDArray, eyes: str, beside: int) -> float:
-    """Smallest distance of two colours at most so many places apart."""
-    return min(
-        ciede2000(lab(colours[step:], eyes), lab(colours[:-step], eyes)).min()
-        for step in range(1, beside)
-    )
+def closest(colours: NDArray, eyes: str) -> float:
+    """Smallest distance of two colours."""
+    one, other = np.triu_indices(len(colours), 1)
+    seen = lab(colours, eyes)
+    return float(ciede2000(seen[one], seen[other]).min())
 
 
 def test_distances_are_those_of_the_published_pairs() -> None:
@@ -80,14 +85,24 @@ def test_distances_are_those_of_the_published_pairs() -> None:
     np.testing.assert_allclose(ciede2000(one, other), [2.0425, 7.2195, 2.0373], atol=1e-4)
 
 
+def seen_together() -> Iterator[NDArray]:
+    """Ten neighbouring classes, whose list goes by subject, those of the demo, and of kitchens."""
+    yield from sliding_window_view(CLASSES, 10, axis=0).transpose(0, 2, 1)
+    for names in (WORLD_CLASSES, KITCHEN):
+        yield CLASSES[[COCO_CLASSES.index(name) for name in names]]
+
+
 @pytest.mark.parametrize("eyes", MACHADO)
 def test_colours_that_are_seen_together_differ(eyes: str) -> None:
     all_cones = eyes == "all cones"
-    assert closest(CLASSES, eyes, beside=10) > (15 if all_cones else 8)
-    assert closest(ACTIVITIES, eyes, beside=6) > (16 if all_cones else 8.5)
-    if all_cones:
-        assert closest(CLASSES, eyes, beside=len(CLASSES)) > 4.5
-        assert ciede2000(lab(CLASSES)[:, None], lab(ACTIVITIES)).min() > 8
+    assert min(closest(each, eyes) for each in seen_together()) > (12 if all_cones else 7.5)
+    six = sliding_window_view(ACTIVITIES, 6, axis=0).transpose(0, 2, 1)
+    assert min(closest(each, eyes) for each in six) > (16 if all_cones else 8.5)
+
+
+def test_no_two_colours_are_the_same() -> None:
+    assert closest(CLASSES, "all cones") > 4
+    assert ciede2000(lab(CLASSES)[:, None], lab(ACTIVITIES)).min() > 8
 
 
 @pytest.mark.parametrize(("colours", "text"), [(CLASSES, 0), (ACTIVITIES, 255)])

@@ -1,5 +1,7 @@
 """Pages from templates."""
 
+import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from jinja2 import UndefinedError
 
 from orn.shared.pages.render import brief, json_data, render
 from tests.browser import HOSTILE, chromium, opened
+from tests.conftest import ROOT
 
 __all__ = ["chromium"]
 
@@ -40,3 +43,14 @@ def test_json_and_brief_texts() -> None:
         json_data(float("nan"))
     assert brief("a\u202eb\n") == "a\\u202eb\\n"
     assert brief("x" * 200, 10) == "x" * 9 + "\u2026"
+
+
+def test_no_html_is_put_together_in_code() -> None:
+    """Where a value goes into HTML, a template escapes it."""
+    found = {
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / "shared").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.JoinedStr) and re.search(r"(?<!P)</?[a-z]+[ >]", ast.unparse(node))
+    }
+    assert not found

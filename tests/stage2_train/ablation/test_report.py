@@ -9,7 +9,7 @@ import pytest
 from orn.shared.errors import ConfigError
 from orn.stage2_train.ablation.pictures import plot_report
 from orn.stage2_train.ablation.report import ORDERINGS, ablation_report
-from orn.stage2_train.ablation.report_text import markdown_table, report_text
+from orn.stage2_train.ablation.report_text import as_report
 from orn.stage2_train.ablation.results import RunResult
 from orn.stage2_train.ablation.rows import table_rows
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
@@ -39,10 +39,10 @@ def test_means_and_contrasts() -> None:
         ("orn", "activity-head"): "holds",
         ("orn", "clique-1"): "not decided",
     }
-    assert "71.0 +- 2.5" in report_text(report)
+    assert "71.0 +- 2.5" in as_report(report).text()
     # Welch: two variances of 1/3, four degrees of freedom, t = 2.776445
     assert report["orderings"][0]["half_width"] == pytest.approx(2.776445 * (2 / 3) ** 0.5)
-    assert "| orn | activity-head | 10.0 +- 2.3 | <0.001 | holds |" in markdown_table(report)
+    assert "| orn | activity-head | 10.0 +- 2.3 | <0.001 | holds |" in as_report(report).markdown()
     # Heads that were trained apart are of no other backbone.
     results = made_results({"orn": (70.0,), "late-fusion": (60.0,)})
     assert ("orn", "late-fusion") in _verdicts(ablation_report(results, rows=rows))

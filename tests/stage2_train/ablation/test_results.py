@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.stage2_train.ablation.plan import AblationRun
 from orn.stage2_train.ablation.report import ablation_report
-from orn.stage2_train.ablation.report_text import report_text
+from orn.stage2_train.ablation.report_text import as_report
 from orn.stage2_train.ablation.results import read_csv, write_csv
 from orn.stage2_train.ablation.rows import AblationRow
 from orn.stage2_train.ablation.run_figures import late_fusion_results, loss_figures, read_run
@@ -57,6 +57,7 @@ def test_a_run_is_read_with_what_it_took(run) -> None:
     assert (result.system, result.seed, result.commit, result.threads) == ("orn", 3, "abc", "1 2")
     assert result.heads == ("two_heads", "object_head")
     assert (result.percent(), result.percent("object_head")) == (70.0, 60.0)
+    assert "60.0" in as_report(ablation_report([result])).text()
     whole = {name: value for (head, name), value in result.figures.items() if not head}
     assert whole == {
         "chance": 0.25,
@@ -109,7 +110,7 @@ def test_any_measurement_is_reported_or_refused(tmp_path_factory, key, value) ->
         report = ablation_report([read_run(run, split="test", floor=None)])
     except PipelineError:
         return
-    report_text(report)
+    as_report(report)
     json.dumps(report, allow_nan=False)
 
 
@@ -119,7 +120,7 @@ def test_any_line_of_a_log_is_read(tmp_path_factory, key, value) -> None:
     lines = [json.dumps(LINE) for _ in range(20)] + [json.dumps(LINE | {key: value})] * 3
     (run.folder / "metrics.jsonl").write_text("\n".join(lines))
     (run.folder / "starts.jsonl").write_text(json.dumps({"commit": value, "threads": value}))
-    report_text(ablation_report([read_run(run, split="test", floor=None)]))
+    as_report(ablation_report([read_run(run, split="test", floor=None)]))
 
 
 def test_logs_with_other_things_than_numbers(run) -> None:

@@ -14,7 +14,7 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.devices import build_accelerator
-from orn.stage2_train.evaluation.eval_file import read_eval, report_json, report_text
+from orn.stage2_train.evaluation.eval_file import as_report, read_eval, report_json
 from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate_run
 from orn.stage2_train.evaluation.metrics import confusion_counts, score_heads
 from orn.stage2_train.evaluation.predictions import Predictions
@@ -74,8 +74,8 @@ def test_a_report_says_how_it_counts_what_annotators_could_not_tell(measure) -> 
     assert both[0] != both[1] == negative["object_head"]["map"]
     assert "map_unsure_negative" not in negative["object_head"]
     for report in (left_out, negative):
-        assert "could not tell (2)" in report_text(report)
-    assert "unsure" not in report_text(measure(0))
+        assert "could not tell (2)" in as_report(report).text()
+    assert "unsure" not in as_report(measure(0)).text()
 
 
 def test_objects_of_another_detector_are_a_warning_with_both(one_step, trained_once) -> None:

@@ -7,15 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from orn.shared.errors import CheckpointError, TrainingError
 from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
+from orn.stage2_train.evaluation.predictions import Predictions, predict
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.runs.checkpoint import load_checkpoint
 from orn.stage2_train.runs.run_folder import read_jsonl
+from orn.stage2_train.training import loop
 from tests.stage2_train.training.conftest import before_each_step, same_weights
 
 NUM_STEPS = 12  # eight training segments in batches of two, three epochs
@@ -152,6 +155,16 @@ def test_loss_that_is_not_finite_stops_before_the_weights_move(
     with pytest.raises(TrainingError, match=r"step \d+: \w+ is (nan|inf)"):
         run_tiny(tmp_path, recipe)
     assert (tmp_path / "not-finite.json").exists()
+
+
+def test_logits_that_are_not_finite_are_no_wrong_answers(run_tiny, tmp_path, monkeypatch) -> None:
+    def spoilt(*args: Any, **options: Any) -> Predictions:
+        found = predict(*args, **options)
+        return replace(found, object_logits=found.object_logits * np.nan)
+
+    monkeypatch.setattr(loop, "predict", spoilt)
+    with pytest.raises(CheckpointError, match="finite logits"):
+        run_tiny(tmp_path)
 
 
 def test_checkpoint_of_another_network(run_tiny, tiny_recipe, tmp_path) -> None:

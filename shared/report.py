@@ -1,0 +1,141 @@
+"""What a command has to tell a person: one record, one renderer for terminals, files and Markdown.
+
+Functions return a `Report`; nothing else lays out text. What programs read, the JSON of a command,
+is the mapping that the report is made of.
+"""
+
+import io
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rich.cells import cell_len
+
+from orn.shared.text_table import printable
+
+_NUMBER = re.compile(r"[-+]?[\d,.]+%?( \[.*\]| \+- .*)?|-|")
+_GAP = 2
+_UNLIMITED = 1 << 16
+"""Columns of a pipe or a file: nothing is wrapped there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Rows under a header."""
+
+    header: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    """As many cells each as the header has."""
+    below: Sequence[str] = ()
+    """Lines under it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What is told, in this order; what is empty is left out."""
+
+    title: str = ""
+    facts: Sequence[tuple[str, str]] = ()
+    """Names, and what there is to say of each."""
+    tables: Sequence[Table] = ()
+    notes: Sequence[str] = ()
+    """Sentences at the end."""
+
+    def text(self, *, width: int | None = None) -> str:
+        """Lay it out, wrapped between words where it is wider than `width` columns.
+
+        Args:
+            width: None takes that of the terminal, and does not wrap where stdout is none.
+        """
+        if width is None:
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
+        facts = [Table(header=("", ""), rows=self.facts)] if self.facts else []
+        parts = [
+            *([_wrapped(self.title, width)] if self.title else []),
+            *(_laid_out(each, width) for each in (*facts, *self.tables)),
+            *(_wrapped(note, width) for note in self.notes),
+        ]
+        return "\n\n".join(parts)
+
+    def markdown(self) -> str:
+        """Return the tables and notes in Markdown, without a newline at the end."""
+        return "\n\n".join([*map(markdown, self.tables), *self.notes])
+
+
+def markdown(table: Table) -> str:
+    """Return a table in Markdown, without a newline at the end."""
+    lines = [table.header, ("---",) * len(table.header), *table.rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def filled_columns(table: Table) -> Table:
+    """Return a table without the columns that say nothing: `-` or an empty cell in every row."""
+    kept = [
+        place for place in range(len(table.header))
+        if any(row[place] not in ("", "-") for row in table.rows)
+    ]  # fmt: skip
+    return Table(
+        header=tuple(table.header[place] for place in kept),
+        rows=[[row[place] for place in kept] for row in table.rows],
+        below=table.below,
+    )
+
+
+def _laid_out(table: Table, width: int) -> str:
+    from rich.table import Table as RichTable
+
+    header, *rows = ([printable(cell) for cell in row] for row in (table.header, *table.rows))
+    drawn = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=any(header))
+    widths = _widths([header, *rows], width)
+    for place, name in enumerate(header):
+        is_number = place > 0 and all(_NUMBER.fullmatch(row[place]) for row in rows)
+        justify: Literal["left", "right"] = "right" if is_number else "left"
+        drawn.add_column(name, justify=justify, width=widths[place], overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    text = _rendered(drawn, sum(widths) + _GAP * len(widths))
+    return "\n".join([text, *(_wrapped(line, width) for line in table.below)])
+
+
+def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Columns of each cell of a row: those that it needs, the widest less where that is too many,
+    but none less than its longest word. Then a terminal wraps whole lines by itself."""
+    cells = list(zip(*rows, strict=True))
+    widths = [max(map(cell_len, column)) for column in cells]
+    words = [max(map(_longest_word, column)) for column in cells]
+    while sum(widths) + _GAP * (len(widths) - 1) > width:
+        room = [own - least for own, least in zip(widths, words, strict=True)]
+        if max(room) == 0:
+            break
+        widths[room.index(max(room))] -= 1
+    return widths
+
+
+def _longest_word(text: str) -> int:
+    return max(map(cell_len, text.split()), default=0)
+
+
+def _wrapped(text: str, width: int) -> str:
+    from rich.text import Text
+
+    shown = printable(text)
+    return _rendered(Text(shown), max(width, _longest_word(shown)))
+
+
+def _rendered(drawn: Any, width: int) -> str:
+    from rich.console import Console
+
+    console = Console(
+        file=io.StringIO(), width=width, color_system=None, markup=False, emoji=False,
+        highlight=False, legacy_windows=False,
+    )  # fmt: skip
+    console.print(drawn)
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(_without_padding(console.file.getvalue()))
+
+
+def _without_padding(text: str) -> Iterator[str]:
+    return (line.rstrip() for line in text.rstrip("\n").split("\n"))
