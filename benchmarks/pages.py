@@ -131,14 +131,11 @@ def shard_pictures(
 
 
 def report_pictures(browser: Any, run: Path, out: Path) -> list[Path]:
-    """Writes the page of a run's report, its first graph and its first clips into `out`."""
-    files = sorted((run / "report").glob("*.png"))
-    graphs = [path for path in files if path.name.startswith("figure4-")]
-    clips = [path for path in files if path.name.startswith("figure5-")][:_CASES]
+    """Write the first screen of a run's report and its first clips into `out`."""
+    clips = sorted((run / "report").glob("figure5-*.png"))[:_CASES]
     beside = np.concatenate([np.asarray(Image.open(path).convert("RGB")) for path in clips])
     return [
-        _save(_largest_mistake(browser, run / "report.html"), out / "report_page.webp"),
-        _save(Image.open(graphs[0]), out / "report_figure4.webp"),
+        _save(_first_screen(browser, run / "report.html"), out / "report_page.webp"),
         _save(Image.fromarray(beside), out / "report_figure5.webp"),
     ]
 
@@ -195,16 +192,10 @@ def _best_object(browser: Any, address: str, width: int, scheme: str) -> Image.I
         return Image.open(io.BytesIO(page.screenshot()))
 
 
-def _largest_mistake(browser: Any, path: Path) -> Image.Image:
-    """The confusion matrix with the clips of its largest mistake."""
+def _first_screen(browser: Any, path: Path) -> Image.Image:
+    """Return what a report shows before anybody scrolls."""
     viewport = {"width": 1100, "height": 900}
     with _opened(browser, path.resolve().as_uri(), viewport=viewport) as page:
-        counts = page.locator("[data-cell]").all()
-        wrong = [
-            each for each in counts if len(set(each.get_attribute("data-cell").split("-"))) > 1
-        ]
-        max(wrong or counts, key=lambda each: int(each.inner_text())).click()
-        page.evaluate("document.getElementById('confusion').scrollIntoView()")
         return Image.open(io.BytesIO(page.screenshot()))
 
 

@@ -10,6 +10,7 @@ from orn.shared.cli_options import (
     NonEmptyPath,
     NumberRange,
     batch_option,
+    data_option,
     device_option,
     echo,
     echo_text,
@@ -77,7 +78,7 @@ def _written_file(
     type=_path,
     metavar="OUT.mp4",
     callback=_written_file,
-    help="Draw a film of the only video: objects, prediction over time, the pair that decided.",
+    help="Draw a film of the only video: objects, the class at each moment, the pair that decided.",
 )
 @click.option(
     "--html",
@@ -86,6 +87,12 @@ def _written_file(
     callback=_written_file,
     help="Write a page of all videos that opens offline: what is predicted when, and why.",
 )
+@click.option(
+    "--dataset",
+    metavar="NAME|FILE",
+    help="Show what videos of this data set are labelled beside what is predicted.",
+)
+@data_option
 @batch_option
 @threads_option("this process", usual="OMP_NUM_THREADS, else the cores")
 @device_option

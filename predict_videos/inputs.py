@@ -37,6 +37,8 @@ class PredictRequest:
     threshold: float = 0.5
     overlay: Path | None = None
     html: Path | None = None
+    dataset: str | None = None
+    data_root: Path = Path("data")
 
 
 def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:

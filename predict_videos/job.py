@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from orn.predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
 from orn.predict_videos.inputs import PredictRequest
+from orn.shared.config.bounded import shown
 from orn.shared.errors import (
     CheckpointError,
+    ConfigError,
     DetectorError,
     JoinError,
     ShardFormatError,
@@ -19,13 +23,14 @@ from orn.shared.jobs.progress import Bar
 from orn.shared.manifests.records import Video
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import FailedVideo
-from orn.stage2_train.predict.film import draw_prediction
-from orn.stage2_train.predict.look import PAIRS_SHOWN
-from orn.stage2_train.predict.page import PredictionPage
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
+from orn.stage2_train.predict.truth import TrueSegment, true_segments
 from orn.stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
 from orn.stage2_train.predict.windows import said_of
 from orn.stage2_train.runs.trained import OpenedModel
+
+if TYPE_CHECKING:
+    from orn.stage2_train.predict.page import PredictionPage
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +38,8 @@ Said = WindowPrediction | SegmentPrediction | FailedVideo
 """What is said of a video, in this order: windows, and stretches as soon as they are known; or that
 it failed, which may come after some of these."""
 
+PAIRS_SHOWN = 5
+"""Pairs of a window that pages and films show at most."""
 _OF_ONE_VIDEO = (
     *(VideoDecodeError, DetectorError, JoinError, ShardFormatError, ShardNotFoundError),
     CheckpointError,  # logits that are not finite, which may be for this video alone
@@ -58,19 +65,24 @@ def predict_all(
         objects: None takes those of the shards or the detector that is asked for.
 
     Raises:
-        ConfigError: if the network cannot do what is asked for.
+        ConfigError: if the network cannot do what is asked for, or the data set that is named has
+            none of the videos.
         DetectorError: if there is no such detector.
         ShardNotFoundError: if there are no shards where they should be.
     """
     check_pairs(model, request.pairs)
     page = None
     if request.html is not None:
+        from orn.stage2_train.predict.page import PredictionPage  # drawing loads for a second
+
         page = PredictionPage(model=model, num_videos=len(videos))
+    known = _truth(videos, request)
     objects = objects or _objects(model, request)
     for video in videos:
+        truth = known.get(os.path.realpath(video.path), ())
         try:
             with objects(video, bar.advance) as (found, detections):
-                yield from _of_video(model, video, found, detections, request, page, bar=bar)
+                yield from _of_video(model, video, found, detections, request, page, truth, bar=bar)
         except _OF_ONE_VIDEO as err:
             logger.warning("video %s failed: %s", video.id, err)
             reason = " ".join(str(err).split()).removeprefix(f"{video.path}: ")
@@ -80,6 +92,19 @@ def predict_all(
             yield failed
     if page is not None and request.html is not None:
         page.write(request.html)
+
+
+def _truth(videos: Sequence[Video], request: PredictRequest) -> Mapping[str, Sequence[TrueSegment]]:
+    """Return the labels of the videos in the data set that is named, by resolved path."""
+    if request.dataset is None:
+        return {}
+    known = true_segments(request.dataset, request.data_root)
+    if not any(os.path.realpath(video.path) in known for video in videos):
+        raise ConfigError(
+            f"--dataset {shown(request.dataset)}: expected labels of a video to predict, got none; "
+            "name the manifest that has it, and with --data the folder of its data set"
+        )
+    return known
 
 
 def _objects(model: OpenedModel, request: PredictRequest) -> Objects:
@@ -95,6 +120,7 @@ def _of_video(
     detections: DetectionFolder,
     request: PredictRequest,
     page: PredictionPage | None,
+    truth: Sequence[TrueSegment],
     *,
     bar: Bar,
 ) -> Iterator[WindowPrediction | SegmentPrediction]:
@@ -103,7 +129,7 @@ def _of_video(
     is_drawn = request.overlay is not None or page is not None
     pairs = request.pairs
     if is_drawn and can_tell_pairs(model):
-        pairs = max(pairs, 1 if page is None else PAIRS_SHOWN)
+        pairs = max(pairs, PAIRS_SHOWN)
 
     def windows() -> Iterator[WindowPrediction]:
         for window in predict_video(model, video, detections, choice=request.choice, pairs=pairs):
@@ -119,10 +145,20 @@ def _of_video(
         return
     seen = detections.video(video.id)
     if request.overlay is not None:
+        from orn.stage2_train.predict.film import draw_prediction
 
         def tell(number: int) -> None:
             bar.advance(0, note=f"drawn {number}/{seen.num_frames}")
 
-        draw_prediction(request.overlay, model, video, seen, kept, drawn=tell)
+        draw_prediction(
+            request.overlay,
+            model,
+            video,
+            seen,
+            kept,
+            threshold=request.threshold,
+            truth=truth,
+            drawn=tell,
+        )
     if page is not None:
-        page.add(named.id, video, seen, kept, segments)
+        page.add(named.id, video, seen, kept, segments, truth)

@@ -5,9 +5,13 @@ package itself is a room of its own.
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT
 
@@ -121,3 +125,17 @@ def test_rooms_do_not_import_in_circles() -> None:
         others = {room(each) for each in found & modules().keys()} - {room(name)}
         graph.setdefault(room(name), set()).update(others)
     assert not circles(graph)
+
+
+@pytest.mark.parametrize(
+    ("module", "slow"),
+    [
+        ("orn.predict_videos.job", {"torchvision", "matplotlib", "scipy"}),
+        ("orn.stage2_train.insight.report", {"torchvision", "scipy"}),
+    ],
+)
+def test_commands_start_without_what_takes_long(module: str, slow: set[str]) -> None:
+    program = f"import sys, {module}; print(*{slow!r} & sys.modules.keys())"
+    command = [sys.executable, "-c", program]
+    made = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert made.stdout.split() == []

@@ -1,4 +1,4 @@
-"""One frame with its objects: masks, boxes, class names, and a caption such as its time.
+"""One frame with its objects: masks, contours, class names, and a caption such as its time.
 
 Whatever the size of the frame and of the grid that boxes and masks lie on, the picture is large
 enough for its names to be read, masks have smooth edges, and a class has its own colour.
@@ -12,10 +12,9 @@ from typing import Any, Self
 
 import cv2
 import numpy as np
-import supervision as sv
 from numpy.typing import NDArray
 
-from orn.shared.drawing.text import draw_text, font_file, text_size
+from orn.shared.drawing.text import draw_text, text_size
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import class_colour, text_colour
@@ -32,8 +31,11 @@ _MOST_OBJECTS = 60
 _LONGEST_NAME = 24
 _BLUR_CELLS = 0.65
 """Standard deviation for the edges of enlarged masks: steps go, single cells stay."""
-_PIXELS_A_SCALE = 26
-"""Size of the font at a text scale of 1, as OpenCV's plain letters have it."""
+_FONT_SHARE = 0.026
+"""Size of the font as a share of a frame's shorter side."""
+_LARGE = 1080
+"""Shorter side from which lines are thicker."""
+_PADDING = 3
 _GREY = 118
 """Of a frame whose picture is not there."""
 
@@ -113,57 +115,60 @@ def draw_frame(
     height, width, _ = frame_HW3.shape
     factor = max(min(-(-_LEAST_HEIGHT // height), _MOST_WIDTH // width), 1)
     own_size = (width * factor, height * factor)
-    scene: NDArray[Any] = frame_HW3[..., ::-1].copy()  # supervision draws in blue, green and red
+    scene: NDArray[Any] = frame_HW3.copy()
     if factor > 1:
         scene = cv2.resize(scene, own_size, interpolation=cv2.INTER_CUBIC)
     shown_n = np.flatnonzero(objects.labels < len(class_names))
     if len(shown_n):
-        scene = _with_objects(scene, objects, shown_n, class_names)
+        _draw_masks(scene, objects, shown_n)
+        _draw_names(scene, objects, shown_n, class_names)
     if objects.left_out:
         caption += f"  {counted(objects.left_out, 'more object is', 'more objects are')} not drawn"
     if caption:
         scene = _with_caption(scene, _plain(caption, 100))
     if size is not None and size != own_size:
         scene = cv2.resize(scene, size)
-    return np.ascontiguousarray(scene[..., ::-1])
+    return np.ascontiguousarray(scene)
 
 
-def _with_objects(
+def _draw_masks(
+    scene: NDArray[np.uint8], objects: DrawnObjects, shown_n: NDArray[np.int64]
+) -> None:
+    """Tint the masks and draw their contours, large ones first."""
+    height, width, _ = scene.shape
+    masks = [_smooth(objects.covers[row], (width, height)) for row in shown_n]
+    for place in np.argsort([-np.count_nonzero(mask) for mask in masks], kind="stable"):
+        mask, colour = masks[place], class_colour(int(objects.labels[shown_n[place]]))
+        tinted = (1 - MASK_OPACITY) * scene[mask] + MASK_OPACITY * np.array(colour)
+        scene[mask] = np.rint(tinted)
+        outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(scene, outlines, -1, colour, _thickness(height, width), cv2.LINE_AA)
+
+
+def _draw_names(
     scene: NDArray[np.uint8],
     objects: DrawnObjects,
     shown_n: NDArray[np.int64],
     class_names: Sequence[str],
-) -> NDArray[np.uint8]:
+) -> None:
+    """Write class names and scores beside the objects, where they hide none that stands already."""
     height, width, _ = scene.shape
     rows, columns = objects.covers.shape[1:]
-    across, down = width / columns, height / rows
-    labels_n = objects.labels[shown_n]
-    found = sv.Detections(
-        xyxy=objects.boxes[shown_n] * np.array([across, down] * 2, np.float32),
-        mask=np.stack([_smooth(objects.covers[row], (width, height)) for row in shown_n]),
-        class_id=labels_n.astype(np.int64),
-    )
-    colours = [class_colour(label) for label in range(len(class_names))]
-    drawing: dict[str, Any] = {
-        "color": sv.ColorPalette([sv.Color(*colour) for colour in colours]),
-        "color_lookup": sv.ColorLookup.CLASS,
-    }
-    scene = sv.MaskAnnotator(opacity=MASK_OPACITY, **drawing).annotate(scene, found)
-    scene = sv.BoxAnnotator(thickness=_thickness(height, width), **drawing).annotate(scene, found)
-    names = sv.RichLabelAnnotator(
-        text_color=sv.ColorPalette([sv.Color(*text_colour(colour)) for colour in colours]),
-        font_path=str(font_file()),
-        font_size=_font_pixels(height, width),
-        text_padding=3,
-        smart_position=True,
-        **drawing,
-    )
-    texts = [
-        f"{_plain(class_names[label], _LONGEST_NAME)} {score:.2f}"
-        for label, score in zip(labels_n, objects.scores[shown_n], strict=True)
-    ]
-    drawn: NDArray[np.uint8] = names.annotate(scene, found, labels=texts)
-    return drawn
+    pixels, taken = _font_pixels(height, width), np.zeros((height, width), np.bool_)
+    for row in shown_n:
+        label = int(objects.labels[row])
+        text = f"{_plain(class_names[label], _LONGEST_NAME)} {objects.scores[row]:.2f}"
+        wide, tall = (each + 2 * _PADDING for each in text_size(text, pixels))
+        box = objects.boxes[row] * np.array([width / columns, height / rows] * 2)
+        x1, y1, x2, y2 = box.round().astype(int).tolist()
+        places = [(x, y) for y in (y1 - tall, y2, y1) for x in (x1, x2 - wide)]
+        places = [(max(min(x, width - wide), 0), max(min(y, height - tall), 0)) for x, y in places]
+        x, y = min(places, key=lambda at: taken[at[1] : at[1] + tall, at[0] : at[0] + wide].sum())
+        taken[y : y + tall, x : x + wide] = True
+        colour = class_colour(label)
+        scene[y : y + tall, x : x + wide] = colour
+        ink = text_colour(colour)
+        draw_text(scene, text, x + _PADDING, y + _PADDING, pixels=pixels, colour=ink)
 
 
 def _with_caption(scene: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
@@ -195,11 +200,11 @@ def _smooth(cover_hw: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def _font_pixels(height: int, width: int) -> int:
-    return max(13, round(_PIXELS_A_SCALE * sv.calculate_optimal_text_scale((width, height))))
+    return max(13, round(_FONT_SHARE * min(height, width)))
 
 
 def _thickness(height: int, width: int) -> int:
-    return int(sv.calculate_optimal_line_thickness((width, height)))
+    return 2 if min(height, width) < _LARGE else 4
 
 
 def _plain(text: str, longest: int) -> str:

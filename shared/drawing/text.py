@@ -2,6 +2,7 @@
 
 import math
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from orn.shared.text_table import printable
 @lru_cache(maxsize=2)
 def font_file(*, bold: bool = False) -> Path:
     """Return the file of the font."""
-    import matplotlib  # takes half a second, and few commands draw
-
+    found = find_spec("matplotlib")  # importing it takes half a second
+    assert found is not None and found.origin is not None
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name
+    return Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / name
 
 
 def text_size(text: str, pixels: int) -> tuple[int, int]:

@@ -1,6 +1,10 @@
 """Frames as JPEG files in memory, rescaled on the way in (antialiased, bilinear)."""
 
+from functools import cache
+from importlib.util import find_spec
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +12,8 @@ from PIL import Image
 
 from orn.stage2_train.frames.schema import StoreSettings
 
+_RGB = 3
+"""The mode of torchvision's decoder."""
 _BASELINE = 0xC0
 _TABLES = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
 """Segments that may come before the header of the frame: tables, comments, data of programs."""
@@ -36,12 +42,25 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
         RuntimeError: if `data` is no JPEG file.
     """
     import torch  # here, so that writing a store does not load torch
-    from torchvision.io import ImageReadMode
-    from torchvision.io import decode_jpeg as decode
 
     bytes_n = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    image_CHW = decode(bytes_n, mode=ImageReadMode.RGB)
-    return image_CHW.permute(1, 2, 0).numpy()
+    image_HW3: NDArray[np.uint8] = _decoder()(bytes_n, _RGB).permute(1, 2, 0).numpy()
+    return image_HW3
+
+
+@cache
+def _decoder() -> Any:
+    """Return torchvision's decoder, from its library alone: importing torchvision takes more than a
+    second."""
+    import torch
+
+    found = find_spec("torchvision")
+    library = Path(found.origin if found and found.origin else "").with_name("image.so")
+    if library.is_file():
+        torch.ops.load_library(library)
+    else:
+        import torchvision.io  # noqa: F401  (loads it under another name)
+    return torch.ops.image.decode_jpeg
 
 
 def decode_frame(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:

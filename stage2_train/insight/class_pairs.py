@@ -1,21 +1,35 @@
 """Which classes of objects are related when an activity is seen (figure 4 of the paper).
 
 Each pair of objects of an explained clip counts for the classes that the detector gave the two. For
-an activity and two classes: how many pairs there are, in how many clips, and what the pairs sum to
-by each measure of importance. Divided by the number of pairs, a sum says how much a pair of these
-classes counts where there is one.
+an activity and two classes: how many pairs there are, in how many clips, what the pairs sum to by
+each measure of importance, and by how much the strongest pair of a clip lowers the logit when it is
+removed, as a mean over the clips.
 
 A activity classes, S detector classes with background, P pairs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 _LEAST_CLIPS, _LEAST_SHARE = 2, 0.05
-"""Of an activity's clips, in which two classes meet, to be drawn: of fewer the mean says little."""
+"""Of an activity's clips, in which two classes meet, to be ranked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A pair of objects of one clip."""
+
+    row: int
+    """Number of the clip."""
+    drop: float
+    """Logit drop without the pair."""
+    frames: tuple[int, ...]
+    """Of each object its place among the frames that the page plays."""
+    boxes: tuple[tuple[float, ...], ...]
+    """x1 y1 x2 y2 of each object as shares of the frame's width and height."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +43,12 @@ class ClassPair:
     num_clips: int
     activation: float
     """Mean over the pairs."""
-    fall: float
-    """Mean over the pairs."""
+    drop: float
+    """Logit drop, mean over the pairs."""
+    strongest: float
+    """Logit drop of the strongest pair of a clip, mean over the clips."""
+    example: Example
+    """The pair with the largest drop."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -42,11 +60,14 @@ class ClassPairs:
     """S."""
     num_clips_A: NDArray[np.int64] = field(init=False)
     """(A,) explained clips of each activity."""
-    _of_activity: dict[int, NDArray[np.float64]] = field(default_factory=dict)
-    """(4, S, S) each: pairs, clips, sums of activation and of fall; half of it is used."""
+    _sums: dict[int, NDArray[np.float64]] = field(default_factory=dict)
+    """(5, S, S) each: pairs, clips, sums of activation, of drops and of strongest drops; half of it
+    is used."""
+    _examples: dict[tuple[int, int, int], Example] = field(default_factory=dict)
+    """Of activity and classes, the largest drop so far."""
 
     def __post_init__(self) -> None:
-        """No clip yet."""
+        """Start without clips."""
         self.num_clips_A = np.zeros(self.num_activities, np.int64)
 
     def add(
@@ -54,53 +75,67 @@ class ClassPairs:
         activity: int,
         labels_2P: NDArray[np.int64],
         activation_P: NDArray[np.float64],
-        fall_P: NDArray[np.float64],
+        drop_P: NDArray[np.float64],
+        *,
+        example: Callable[[int], Example],
     ) -> None:
-        """Counts the pairs of one clip.
+        """Count the pairs of one clip.
 
         Args:
             activity: the class that is explained.
             labels_2P: (2, P) classes of both objects.
             activation_P: (P,) importance by activation.
-            fall_P: (P,) importance by the fall of the activity's logit.
+            drop_P: (P,) importance by the drop of the activity's logit.
+            example: gives one of the P pairs.
         """
-        shape = (4, self.num_classes, self.num_classes)
-        sums = self._of_activity.setdefault(activity, np.zeros(shape))
-        places = labels_2P.min(axis=0), labels_2P.max(axis=0)
-        np.add.at(sums[0], places, 1)
-        once_2p = np.unique(np.stack(places), axis=1)
-        sums[1, once_2p[0], once_2p[1]] += 1
-        np.add.at(sums[2], places, activation_P)
-        np.add.at(sums[3], places, fall_P)
+        shape = (5, self.num_classes, self.num_classes)
+        sums = self._sums.setdefault(activity, np.zeros(shape))
+        first_P, second_P = labels_2P.min(axis=0), labels_2P.max(axis=0)
+        np.add.at(sums[0], (first_P, second_P), 1)
+        np.add.at(sums[2], (first_P, second_P), activation_P)
+        np.add.at(sums[3], (first_P, second_P), drop_P)
+        strongest: dict[tuple[int, int], int] = {}
+        for place in np.argsort(-drop_P, kind="stable").tolist():
+            strongest.setdefault((int(first_P[place]), int(second_P[place])), place)
+        for classes, place in strongest.items():
+            drop, key = float(drop_P[place]), (activity, *classes)
+            sums[(1, *classes)] += 1
+            sums[(4, *classes)] += drop
+            if key not in self._examples or drop > self._examples[key].drop:
+                self._examples[key] = example(place)
         self.num_clips_A[activity] += 1
 
     def found(self, activity: int) -> Iterator[ClassPair]:
-        """All pairs of classes that meet in an activity's clips."""
-        sums = self._of_activity.get(activity)
+        """Yield all pairs of classes that meet in an activity's clips."""
+        sums = self._sums.get(activity)
         if sums is None:
             return
         for first, second in np.argwhere(sums[0] > 0).tolist():
-            pairs, clips, activation, fall = sums[:, first, second].tolist()
+            pairs, clips, activation, drop, strongest = sums[:, first, second].tolist()
             yield ClassPair(
                 first=first,
                 second=second,
                 num_pairs=int(pairs),
                 num_clips=int(clips),
                 activation=activation / pairs,
-                fall=fall / pairs,
+                drop=drop / pairs,
+                strongest=strongest / clips,
+                example=self._examples[activity, first, second],
             )
 
-    def drawn(self, activity: int) -> Sequence[ClassPair]:
-        """Those that meet often enough for a mean; the background, which is everywhere, is none."""
+    def ranked(self, activity: int) -> list[ClassPair]:
+        """Return those that meet often enough for a mean, the largest drops first; without the
+        background, which is everywhere."""
         least = max(_LEAST_CLIPS, _LEAST_SHARE * int(self.num_clips_A[activity]))
         background = self.num_classes - 1
-        return [
+        often = [
             pair
             for pair in self.found(activity)
             if pair.num_clips >= least and pair.second != background
         ]
+        return sorted(often, key=lambda pair: -pair.strongest)
 
     def most_seen(self) -> list[int]:
-        """Activities with an explained clip, those with most clips first."""
+        """Return activities with an explained clip, those with most clips first."""
         order = np.argsort(-self.num_clips_A, kind="stable").tolist()
         return [activity for activity in order if self.num_clips_A[activity]]

@@ -1,5 +1,8 @@
-"""Pictures of clips: a pair of frames with masks, and lines as wide as a pair is important (figures
-5 and 6 of the paper)."""
+"""Pictures of clips: all frames side by side, and a pair of frames with masks and lines as wide as
+the logit drops without a pair (figures 5 and 6 of the paper).
+
+One scale holds in every picture, page and film: a line of full width is a drop of `FULL_DROP`.
+"""
 
 import io
 from collections import defaultdict
@@ -15,11 +18,17 @@ from PIL import Image
 from orn.shared.drawing.frame import draw_frame
 from orn.shared.drawing.text import draw_text, text_size
 from orn.stage2_train.insight.explained import BACKGROUND, Clique, ExplainedClip
+from orn.stage2_train.insight.page_pictures import Picture
 
-MOST_LINES = 8
+LEAST_DROP, FULL_DROP = 0.02, 1.0
+"""Logit drops: smaller ones are not drawn; from the second on lines have their full width."""
+MOST_LINES = 5
 """Cliques that are drawn at most."""
+MOST_FRAMES = 16
+"""Of a strip, spread over the clip."""
+_PAGE_WIDTH = 900
 _GAP = 12
-_WIDEST, _THINNEST = 0.022, 0.002
+_WIDEST, _THINNEST = 0.03, 0.004
 """Of lines, as shares of a frame's height."""
 _LINE, _RIM = (255, 255, 255), (20, 20, 20)
 
@@ -30,21 +39,35 @@ class Line:
 
     points: tuple[tuple[int, float, float], ...]
     """Of each object its frame, and where it lies as shares of the width and the height."""
-    fall: float
-    """How much it counts."""
+    drop: float
+    """By how much the logit drops without it."""
     words: tuple[str, ...]
     """What is written at each point; nothing where the picture says it."""
+
+
+def matters(drop: float) -> bool:
+    """Return whether a logit drop, or a rise, is large enough to be shown."""
+    return abs(drop) >= LEAST_DROP
+
+
+def line_width(drop: float, height: int) -> int:
+    """Return the width in pixels of the line of a logit drop, in frames of this height."""
+    share = min(abs(drop) / FULL_DROP, 1.0)
+    return max(1, round(height * (_THINNEST + (_WIDEST - _THINNEST) * share)))
 
 
 def draw_pairs(
     clip: ExplainedClip, names: tuple[str, ...], cliques: list[Clique]
 ) -> NDArray[np.uint8]:
-    """(H', W', 3) uint8 RGB, two frames of a clip beside each other, or one, with their masks.
+    """Draw two frames of a clip beside each other, or one, with their masks.
 
     Args:
         clip: what to draw.
         names: of the detector's classes.
         cliques: those to join by lines.
+
+    Returns:
+        (H', W', 3) uint8 RGB.
     """
 
     def panel(frame: int) -> NDArray[np.uint8]:
@@ -55,7 +78,7 @@ def draw_pairs(
     lines = [
         Line(
             points=tuple((frame, *clip.centre(frame, slot)) for frame, slot in clique.objects),
-            fall=clique.fall,
+            drop=clique.fall,
             words=tuple(
                 BACKGROUND if clip.name_of(place, names) == BACKGROUND else ""
                 for place in clique.objects
@@ -69,8 +92,8 @@ def draw_pairs(
 def join_panels(
     lines: Sequence[Line], panel: Callable[[int], NDArray[np.uint8]], *, num_frames: int
 ) -> NDArray[np.uint8]:
-    """The two frames whose lines count most together, side by side, and the lines between them;
-    without lines, the first and the last frame.
+    """Draw the two frames whose lines count most together, side by side, and the lines between
+    them that matter; without such lines, the first and the last frame.
 
     Args:
         lines: by their importance.
@@ -84,29 +107,34 @@ def join_panels(
         panels += [drawn, np.full((drawn.shape[0], _GAP, 3), 255, np.uint8)]
     height, width, _ = panels[0].shape
     picture = np.ascontiguousarray(np.concatenate(panels[:-1], axis=1))
-    most = max((abs(line.fall) for line in lines), default=0.0)
-    own = [each for each in lines if {frame for frame, _, _ in each.points} <= set(shown)]
-    for line in reversed(own):  # the most important on top
-        share = abs(line.fall) / most if most else 0.0
-        thickness = max(1, round(height * (_THINNEST + (_WIDEST - _THINNEST) * share)))
+    own = [
+        each
+        for each in lines
+        if matters(each.drop) and {frame for frame, _, _ in each.points} <= set(shown)
+    ]
+    for number, line in reversed([*enumerate(own)]):  # the most important on top
         points = [
             (round(shown.index(frame) * (width + _GAP) + x * width), round(y * height))
             for frame, x, y in line.points
         ]
-        _draw_line(picture, points, thickness)
+        _draw_line(picture, points, line_width(line.drop, height))
         for word, point in zip(line.words, points, strict=True):
             if word:
                 _draw_word(picture, word, point, height)
+        if number == 0:
+            middle = tuple(sum(each) // 2 for each in zip(*points[-2:], strict=True))
+            _draw_word(picture, f"{-line.drop:+.2f}", (middle[0], middle[1]), height)
     return picture
 
 
 def frame_pair(lines: Sequence[Line], num_frames: int) -> list[int]:
-    """The frames that `join_panels` shows."""
-    if not lines:
-        return sorted({0, num_frames - 1})
+    """Return the frames that `join_panels` shows."""
     total: dict[tuple[int, int], float] = defaultdict(float)
     for line in lines:
-        total[line.points[0][0], line.points[-1][0]] += abs(line.fall)
+        if matters(line.drop):
+            total[line.points[0][0], line.points[-1][0]] += abs(line.drop)
+    if not total:
+        return sorted({0, num_frames - 1})
     return sorted(set(max(total.items(), key=lambda each: each[1])[0]))
 
 
@@ -120,7 +148,7 @@ def _draw_line(picture: NDArray[np.uint8], points: list[tuple[int, int]], thickn
 
 
 def _draw_word(picture: NDArray[np.uint8], word: str, point: tuple[int, int], height: int) -> None:
-    pixels = max(round(height / 32), 9)
+    pixels = max(round(height / 28), 11)
     width, tall = text_size(word, pixels)
     x = min(max(point[0] + 12, 2), picture.shape[1] - width - 4)
     top = point[1] - tall // 2
@@ -128,20 +156,38 @@ def _draw_word(picture: NDArray[np.uint8], word: str, point: tuple[int, int], he
     draw_text(picture, word, x, top, pixels=pixels, colour=_LINE)
 
 
-def thumbnail(frames_THW3: NDArray[np.uint8], *, height: int = 60) -> bytes:
-    """The middle frame of a clip as a small WebP."""
-    frame = Image.fromarray(frames_THW3[len(frames_THW3) // 2])
-    width = max(1, round(frame.width * height / frame.height))
-    return _webp(frame.resize((width, height), Image.Resampling.LANCZOS), quality=60)
+def spread(count: int, most: int) -> list[int]:
+    """Return at most so many places of `count`, evenly."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist()
 
 
-def webp(picture_HW3: NDArray[np.uint8], *, widest: int = 900, quality: int = 72) -> bytes:
-    """A picture as a WebP that is no wider than this."""
+def strip(
+    frames_THW3: Sequence[NDArray[np.uint8]], *, key: str, rank: int, tallest: int
+) -> Picture:
+    """Return the frames of a clip side by side, at most `MOST_FRAMES` of them, for a page to play.
+
+    Args:
+        frames_THW3: T times (H, W, 3) uint8 RGB.
+        key: of the picture.
+        rank: of the picture.
+        tallest: its rows at most.
+    """
+    shown = [frames_THW3[place] for place in spread(len(frames_THW3), MOST_FRAMES)]
+    height, width, _ = shown[0].shape
+    scale = min(tallest / height, 1000 / width, 1.0)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    small = [cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in shown]
+    data = _webp(Image.fromarray(np.concatenate(small, axis=1)), quality=60)
+    return Picture(key=key, data=data, rank=rank, frames=len(small), size=size)
+
+
+def webp(picture_HW3: NDArray[np.uint8]) -> bytes:
+    """Return a picture as a WebP that is no wider than a page needs."""
     picture = Image.fromarray(picture_HW3)
-    if picture.width > widest:
-        size = (widest, max(1, round(picture.height * widest / picture.width)))
+    if picture.width > _PAGE_WIDTH:
+        size = (_PAGE_WIDTH, max(1, round(picture.height * _PAGE_WIDTH / picture.width)))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
-    return _webp(picture, quality=quality)
+    return _webp(picture, quality=72)
 
 
 def _webp(picture: Image.Image, *, quality: int) -> bytes:

@@ -20,6 +20,13 @@ from orn.stage2_train.insight.importance import Importance, explain
 from orn.stage2_train.model.inputs import NetworkInputs
 
 BACKGROUND = "background"
+DECIDED = {
+    "both": "Each head alone predicts this class",
+    "object_head": "The object head alone predicts this class, the activity head does not",
+    "activity_head": "The activity head alone predicts this class, the object head does not",
+    "neither": "Neither head alone predicts this class, only both together",
+}
+"""What `decided_by` of an importance means, in words."""
 _BATCH_SIZE = 16
 
 
@@ -85,6 +92,12 @@ class ExplainedClip:
         label = int(self.labels_TK[place])
         return names[label] if label < len(names) else BACKGROUND
 
+    def words(self, clique: Clique, names: tuple[str, ...]) -> str:
+        """Such as `cup (frame 1) and person (frame 3)`."""
+        return " and ".join(
+            f"{self.name_of(place, names)} (frame {place[0] + 1})" for place in clique.objects
+        )
+
     def seen(self, names: tuple[str, ...]) -> list[tuple[str, float]]:
         """Classes that the detector saw in any frame with their best score, the surest first."""
         best: dict[str, float] = {}
@@ -104,6 +117,12 @@ class ExplainedClip:
             labels=self.labels_TK[frame, shown_k],
             scores=self.scores_TK[frame, shown_k],
         )
+
+    def box_shares(self, frame: int, slot: int) -> tuple[float, ...]:
+        """x1 y1 x2 y2 of an object as shares of the width and the height."""
+        height, width = self.frames_THW3.shape[1:3]
+        box_4 = self.boxes_TK4[frame, slot] / np.array([width, height] * 2)
+        return tuple(box_4.clip(0, 1).tolist())
 
     def centre(self, frame: int, slot: int) -> tuple[float, float]:
         """Where an object lies, as shares of the width and the height: the centre of its mask, and

@@ -28,9 +28,9 @@ class Mistake:
     row: int
     """Place of the segment."""
     activity: int
-    """The class that is said and is not there, or is there and not said."""
-    group: str
-    """What is taken for what."""
+    """The class that is predicted and is not there, or is there and not predicted."""
+    cell: tuple[int, int]
+    """Row and column of the confusion matrix that it counts in."""
     confidence: float
     """Probability of what the network says."""
 
@@ -128,15 +128,15 @@ class Measured:
         true_NA, said_NA, probability_NA = self.true_NA(), self._judged_NA(), self.probability_NA
         found = []
         for row, activity in np.argwhere(said_NA != true_NA).tolist():
-            says, name = bool(said_NA[row, activity]), self.classes[activity]
+            says = bool(said_NA[row, activity])
             if self.single and not says:
-                continue  # told by the class that is said in its place
-            group = f"{name}: {OUTCOMES[2 if says else 1]}"
+                continue  # counted by the class that is predicted in its place
+            cell = activity, 2 if says else 1
             if self.single:
-                group = f"{self.classes[int(true_NA[row].argmax())]} taken for {name}"
+                cell = int(true_NA[row].argmax()), activity
             chance = float(probability_NA[row, activity])
             sure = chance if says else 1 - chance
-            found.append(Mistake(row=row, activity=activity, group=group, confidence=sure))
+            found.append(Mistake(row=row, activity=activity, cell=cell, confidence=sure))
         return sorted(found, key=lambda each: -each.confidence)
 
     def class_interval(self, activity: int) -> tuple[float, float] | None:

@@ -1,13 +1,13 @@
-// What the confusion matrix opens, and what printing opens. Every text is set as text.
+// What the confusion matrix opens. Every text is set as text.
 
-const data = JSON.parse(document.getElementById("clips-data").text);
-const cell = document.getElementById("cell");
+const cell = $("cell");
 
 function clipItem(row) {
-  const [id, says, picture] = data.clips[row];
-  const shown = picture ? [element("img", { src: `data:image/webp;base64,${picture}`, alt: "" })] : [];
-  return element("li", {}, ...shown, element("bdi", { textContent: id }),
-    element("div", { className: "dim", textContent: says }));
+  const [id, words] = data.clips[row], svg = stripOf(row);
+  const text = [element("bdi", { textContent: id }), element("span", { className: "dim", textContent: words })];
+  const button = element("button", { type: "button", className: "clip" }, ...svg ? [svg] : [], ...text);
+  button.dataset.clip = row;
+  return element("li", {}, button);
 }
 
 function show(key, focus) {
@@ -17,20 +17,20 @@ function show(key, focus) {
   cell.hidden = !found;
   if (!found) return;
   const [title, count, rows] = found;
-  document.getElementById("cell-title").textContent = title;
-  document.getElementById("cell-text").textContent = rows.length < count
+  $("cell-title").textContent = title;
+  $("cell-text").textContent = rows.length < count
     ? `The surest ${rows.length} of ${count} clips; clips.csv has all.`
-    : `${count} ${count === 1 ? "clip" : "clips"}, the surest first.`;
-  document.getElementById("cell-clips").replaceChildren(...rows.map(clipItem));
+    : `${plural(count, "clip")}, the surest first.`;
+  $("cell-clips").replaceChildren(...rows.map(clipItem));
   if (focus) {
-    document.getElementById("cell-title").focus();
+    $("cell-title").focus();
     cell.scrollIntoView({ block: "nearest" });
   }
 }
 
 function fromAddress() {
   const match = /^#cell\/(\d+)\/(\d+)$/.exec(location.hash);
-  if (match && cell) show(`${match[1]}-${match[2]}`, true);
+  if (match) show(`${match[1]}-${match[2]}`, true);
 }
 
 document.querySelectorAll("[data-cell]").forEach((button) => {
@@ -40,7 +40,4 @@ document.querySelectorAll("[data-cell]").forEach((button) => {
   });
 });
 addEventListener("hashchange", fromAddress);
-addEventListener("beforeprint", () => document.querySelectorAll("details.print").forEach((each) => {
-  each.open = true;
-}));
 fromAddress();

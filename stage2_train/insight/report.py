@@ -1,57 +1,59 @@
 """`orn report`: one page of a run that works offline, and each of its figures as files.
 
-RUN/report.html    scores, curves, confusions, figures 4, 5 and 6 of the paper, how it was made
+RUN/report.html    the answer, confusions, figures 4, 5 and 6 of the paper, how it was made
     report/        the figures: PNG, SVG of graphs, CSV
 """
 
-import shlex
+import os
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import torch
 
-from orn.shared.config.bounded import file_digest
-from orn.shared.config.files import to_toml
-from orn.shared.errors import CheckpointError, JoinError
+from orn.shared.errors import JoinError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.progress import progress
 from orn.shared.nearest import nearest
+from orn.shared.pages.render import brief
 from orn.shared.text_table import counted, shortened
+from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
-from orn.stage2_train.insight.looking import Found, Looker
+from orn.stage2_train.insight.class_pairs import ClassPairs, Example
+from orn.stage2_train.insight.clip_pictures import (
+    LEAST_DROP,
+    MOST_FRAMES,
+    MOST_LINES,
+    draw_pairs,
+    matters,
+    spread,
+    strip,
+    webp,
+)
+from orn.stage2_train.insight.explained import DECIDED, ExplainedClip, explained_clips
 from orn.stage2_train.insight.measured import Measured, Mistake, load_measured
-from orn.stage2_train.insight.report_files import ReportFiles
-from orn.stage2_train.insight.report_page import (
-    CellClips,
-    ReportPage,
-    Section,
-    listed_facts,
-    shown,
-    table,
-)
-from orn.stage2_train.insight.report_sections import (
-    cases_section,
-    confusion_section,
-    figure4_section,
-    headline,
-    mistakes_section,
-    scores_section,
-)
+from orn.stage2_train.insight.page_pictures import LARGEST_PAGE_BYTES, Picture
+from orn.stage2_train.insight.report_files import ReportFiles, file_name
+from orn.stage2_train.insight.report_view import Case, Found, Place, report_page
+from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.resources import Resources
-from orn.stage2_train.runs.run_config import segments_digest
-from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
-from orn.stage2_train.runs.trained import open_model, paths_of_run, sources_of_run
+from orn.stage2_train.runs.sources import Sources
+from orn.stage2_train.runs.trained import OpenedModel, open_model, paths_of_run, sources_of_run
 
-LARGEST_PAGE_BYTES = 10_000_000
-"""Larger pages are slow to open and to send."""
 _USUAL = Resources()
 _RIGHT = 8
 """Clips of figure 5, unless some are asked for."""
 _GROUPS, _OF_GROUP = 8, 3
 """Kinds of mistakes that figure 6 shows, and clips of each."""
-_SHOWN_STARTS, _SHOWN_COMMANDS = 20, 3
-"""The last ones."""
+_LISTED_CLIQUES = 10
+_LISTED_OBJECTS = 8
+_TALL, _SMALL = 240, 96
+"""Rows of the clips that are shown, and of those that only the confusion matrix opens."""
 
 
 def write_report(
@@ -63,7 +65,7 @@ def write_report(
     resources: Resources = _USUAL,
     largest_bytes: int = LARGEST_PAGE_BYTES,
 ) -> dict[str, Any]:
-    """Writes the page and the files of a run; measures the run first where that was not done.
+    """Write the page and the files of a run; measure the run first where that was not done.
 
     Args:
         run: its folder.
@@ -94,182 +96,240 @@ def write_report(
     joined = sources.join(split, config.recipe)
     if tuple(segment.id for segment in joined.segments) != measured.predictions.ids:
         raise JoinError(
-            f"{run}: wanted the {counted(measured.file.num_segments, 'segment')} of {split} that "
-            f"`orn eval` measured, found {len(joined.segments)} that differ; measure the run again"
+            f"{run}: expected the {counted(measured.file.num_segments, 'segment')} of {split} that "
+            f"`orn eval` measured, got {len(joined.segments)} that differ; measure the run again"
         )
-    files = ReportFiles(run)
-    files.clear()
     right = measured.surest_right()[:_RIGHT] if not segments else _chosen(run, segments, measured)
-    mistakes = _mistakes(measured)
-    looker = Looker(model, measured, joined, sources, resources)
-    found = looker.look(
-        right,
-        [each for _, _, some in mistakes for each in some],
-        most_counted=most_explained,
-        files=files,
-    )
-    page = _page(looker, files, found)
-    page.sections = [
-        *page.sections,
-        _figure4(looker, files, found),
-        _figure5(looker, found, right, chosen=bool(segments)),
-        mistakes_section(
-            [
-                (name, number, [found.cases[each.row, each.activity] for each in some])
-                for name, number, some in mistakes
-            ],
-            total=len(measured.mistakes()),
-            explained=looker.relates_objects(),
-        ),
-        _made_section(looker),
-    ]
-    html = page.html(largest_bytes)
-    write_text(run / "report.html", html)
+    files = ReportFiles(run)
+    try:
+        explainer = _Explainer(model, measured, joined, sources, resources, files)
+        found = explainer.explain(right, _mistakes(measured), most_counted=most_explained)
+        files.tables(measured, [each.video_id for each in joined.segments])
+        if explainer.relates_objects():
+            files.class_pairs(found.pairs, classes, explainer.names)
+        html = report_page(
+            model,
+            measured,
+            found,
+            paths=paths_of_run(run, config, resources),
+            detector=sources.detector,
+            segments=joined.segments,
+            asked=bool(segments),
+            curves=files.curves(measured.file.metric, measured.file.chance),
+            confusion=files.confusion(measured),
+            largest_bytes=largest_bytes,
+        )
+        num_files = files.publish()
+        write_text(run / "report.html", html)
+    finally:
+        files.discard()
     return {
         "report": str(run / "report.html"),
         "bytes": len(html.encode()),
         "folder": str(files.folder),
-        "files": files.written,
+        "files": num_files,
         "clips_explained": int(found.pairs.num_clips_A.sum()),
         "seconds": round(time.monotonic() - started, 1),
     }
 
 
-def _chosen(run: Path, ids: tuple[str, ...], measured: Measured) -> list[tuple[int, int]]:
-    """Segment and predicted class of each clip that is asked for."""
+def _chosen(run: Path, ids: tuple[str, ...], measured: Measured) -> list[Place]:
+    """Return segment and predicted class of each clip that is asked for."""
     predictions = measured.predictions
     row_of = {id: row for row, id in enumerate(predictions.ids)}
     for id in ids:
         if id not in row_of:
             raise JoinError(
-                f"{run}: wanted a segment {shortened(repr(id))} of {measured.file.split}, found "
-                f"none; the nearest id is {shortened(repr(nearest(id, list(row_of)[:5000])))}"
+                f"{run}: expected a segment of {measured.file.split}, got {shortened(repr(id))}; "
+                f"the nearest id is {shortened(repr(nearest(id, list(row_of)[:5000])))}"
             )
     rows = [row_of[id] for id in dict.fromkeys(ids)]
     return [(row, int(predictions.logits[row].argmax())) for row in rows]
 
 
-def _mistakes(measured: Measured) -> list[tuple[str, int, list[Mistake]]]:
-    """Name, number and surest mistakes of the largest groups."""
-    groups: dict[str, list[Mistake]] = {}
+def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
+    """Return the surest mistakes of the largest cells of the confusion matrix."""
+    cells: dict[tuple[int, int], list[Mistake]] = {}
     for mistake in measured.mistakes():
-        groups.setdefault(mistake.group, []).append(mistake)
-    order = sorted(groups.items(), key=lambda each: (-len(each[1]), -each[1][0].confidence))
-    return [(name, len(some), some[:_OF_GROUP]) for name, some in order[:_GROUPS]]
+        cells.setdefault(mistake.cell, []).append(mistake)
+    order = sorted(cells.items(), key=lambda each: (-len(each[1]), -each[1][0].confidence))
+    return {cell: some[:_OF_GROUP] for cell, some in order[:_GROUPS]}
 
 
-def _page(looker: Looker, files: ReportFiles, found: Found) -> ReportPage:
-    """The page with the sections of scores and confusions, with all files of these."""
-    config, measured, file = looker.model.config, looker.measured, looker.measured.file
-    files.tables(measured, [each.video_id for each in looker.joined.segments])
-    curves = files.curves(file.metric, file.chance)
-    what = "system" if config.system else "recipe"
-    lead = (
-        f'<p class="dim">Data set {shown(file.dataset)}, {what} '
-        f"{shown(config.system or config.recipe_name)}</p>"
-    )
-    return ReportPage(
-        title=looker.model.path.resolve().name,
-        lead=lead + headline(measured),
-        sections=[
-            scores_section(measured, curves),
-            confusion_section(measured, files.confusion(measured)),
-        ],
-        cells=[
-            CellClips(row=row, column=column, title=_cell_title(measured, row, column), clips=rows)
-            for (row, column), rows in sorted(measured.cells().items())
-        ],
-        clips=_clip_texts(measured),
-        thumbnails=found.thumbnails,
-    )
+@dataclass(frozen=True, slots=True)
+class _Explainer:
+    """Goes once through the clips that a report shows or counts."""
+
+    model: OpenedModel
+    measured: Measured
+    joined: JoinedSplit
+    """The segments that were measured, in their order."""
+    sources: Sources
+    resources: Resources
+    files: ReportFiles
+    _pages: dict[Path, Path | None] = field(default_factory=dict)
+    """Of shards."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The detector's classes."""
+        return tuple(self.sources.detections.detector.class_names)
+
+    def relates_objects(self) -> bool:
+        """Return whether there is something to explain."""
+        network = self.model.network
+        return isinstance(network, ObjectVideoNetwork) and self.model.heads != "activity"
+
+    def explain(
+        self,
+        right: list[Place],
+        mistakes: dict[tuple[int, int], list[Mistake]],
+        *,
+        most_counted: int,
+    ) -> Found:
+        """Count pairs of classes, and draw the clips that are shown.
+
+        Args:
+            right: of figure 5.
+            mistakes: of figure 6, by cell of the confusion matrix.
+            most_counted: clips at most whose pairs are counted, spread over the split.
+        """
+        measured, segments = self.measured, self.joined.segments
+        counted_rows = spread(len(segments), most_counted)
+        true_NA, wrong = measured.true_NA(), [each for some in mistakes.values() for each in some]
+        counted_places = {
+            (row, each) for row in counted_rows for each in np.flatnonzero(true_NA[row]).tolist()
+        }
+        shown = {*right, *((each.row, each.activity) for each in wrong)}
+        asked: dict[str, set[int]] = {segments[row].id: set() for row in counted_rows}
+        for row, activity in sorted(counted_places | shown):
+            asked.setdefault(segments[row].id, set()).add(activity)
+        row_of = {segment.id: row for row, segment in enumerate(segments)}
+        pairs = ClassPairs(num_activities=len(measured.classes), num_classes=len(self.names) + 1)
+        found = Found(pairs=pairs, names=self.names, right=right, mistakes=mistakes)
+        found.size = self.model.config.recipe.model.clique_size if self.relates_objects() else 0
+        tall = {row for row, _ in shown}
+        is_right_N = (true_NA == measured.said_NA()).all(axis=1)
+        with progress("report", total=len(asked), unit="clips") as bar:
+            for clip in self._explained(asked, bar.advance):
+                row, activity = place = row_of[clip.id], clip.activity
+                if row not in found.strips:
+                    rank, tallest = (
+                        (0, _TALL) if row in tall else (3 if is_right_N[row] else 2, _SMALL)
+                    )
+                    frames = [*clip.frames_THW3]
+                    found.strips[row] = strip(frames, key=f"{row}", rank=rank, tallest=tallest)
+                    found.links[row] = self._link(row)
+                if place in counted_places and len(clip.frames_nP) == 2:
+                    pairs.add(
+                        activity,
+                        np.minimum(clip.labels_nP(), len(self.names)),
+                        clip.activation_P,
+                        clip.fall_P,
+                        example=lambda number, clip=clip, row=row: _example(clip, row, number),  # type: ignore[misc]
+                    )
+                if place in shown:
+                    found.cases[place] = self._case(clip, row, is_right=place in right)
+        return found
+
+    def _explained(
+        self, asked: dict[str, set[int]], advance: Callable[[int], None]
+    ) -> Iterator[ExplainedClip]:
+        rows = [row for row, each in enumerate(self.joined.segments) if each.id in asked]
+        some = replace(self.joined, segments=tuple(self.joined.segments[row] for row in rows))
+        clips = self.sources.clip_dataset(some, self.model.config.recipe)
+        clips.settings = replace(clips.settings, reads_frames=True)  # they are shown
+        device = build_accelerator("fp32", self.resources.device).device
+        network = self.model.network.to(device) if self.relates_objects() else None
+        yield from explained_clips(
+            network,
+            clips,
+            {id: sorted(activities) for id, activities in asked.items()},
+            device=device,
+            workers=self.resources.workers,
+            two_heads=self.model.heads == "both",
+            advance=advance,
+        )
+
+    def _link(self, row: int) -> str:
+        """Return the address of the middle of a segment in the page of its shard, relative to the
+        run; nothing where that page does not lie beside the shard."""
+        segment, detections = self.joined.segments[row], self.sources.detections
+        (shard, *_) = detections.shards_of([segment.video_id])
+        if shard not in self._pages:
+            stem = shard.with_name(shard.name.removesuffix(".zarr.zip"))
+            places = stem.with_name(f"{stem.name}.html"), stem / "index.html"
+            self._pages[shard] = next((each for each in places if each.is_file()), None)
+        page = self._pages[shard]
+        if page is None:
+            return ""
+        video = detections.video(segment.video_id)
+        start, stop = segment.start_seconds, segment.stop_seconds
+        first = video.seconds[0] if start is None else start
+        last = video.seconds[-1] if stop is None else stop
+        place = int(np.searchsorted(video.seconds, (first + last) / 2))
+        frame = int(video.frame_indices[min(place, video.num_frames - 1)])
+        address = quote(os.path.relpath(page.resolve(), self.model.path.resolve()))
+        return f"{address}#{quote(segment.video_id, safe='')}/{frame}"
+
+    def _case(self, clip: ExplainedClip, row: int, *, is_right: bool) -> Case:
+        """Return a clip of figure 5 or 6, with its picture as a PNG and its cliques as a CSV."""
+        activity, figure = clip.activity, "figure5" if is_right else "figure6"
+        classes, true_A = self.measured.classes, self.measured.true_NA()[row]
+        missed = bool(true_A[activity]) and not self.measured.said_NA()[row, activity]
+        cliques = clip.strongest(_LISTED_CLIQUES, against=missed)
+        key = f"{figure}-{activity + 1:03d}-{file_name(clip.id)}"
+        picture_HW3 = draw_pairs(clip, self.names, cliques[:MOST_LINES])
+        rows = [(clip.words(each, self.names), each.fall, each.activation) for each in cliques]
+        self.files.csv(key, ("pair", "logit_drop", "activation"), rows)
+        why = ""
+        if self.relates_objects():
+            why = explanation(clip, self.names, classes[activity], against=missed)
+        alt, file = f"Frames of {brief(clip.id)}. {why}", self.files.picture(key, picture_HW3)
+        chance = float(self.measured.probability_NA[row, activity])
+        seen = clip.seen(self.names)[:_LISTED_OBJECTS]
+        return Case(
+            row=row,
+            id=clip.id,
+            picture=Picture(key=key, data=webp(picture_HW3), alt=alt, file=file, rank=1),
+            predicted=f"{'not ' if missed else ''}{brief(classes[activity], 60)}",
+            chance=1 - chance if missed else chance,
+            is_right=bool(true_A[activity]) and not missed,
+            true=", ".join(brief(classes[each], 60) for each in np.flatnonzero(true_A)) or "none",
+            why=why,
+            decided=DECIDED[clip.decided_by] if clip.decided_by else "",
+            seen=", ".join(f"{brief(name, 40)} {score:.2f}" for name, score in seen),
+        )
 
 
-def _figure4(looker: Looker, files: ReportFiles, found: Found) -> Section:
-    size = looker.model.config.recipe.model.clique_size
-    if looker.relates_objects() and size == 2:
-        classes, names = looker.measured.classes, looker.names
-        pictures = files.graphs(found.pairs, classes, names)
-        num_segments = len(looker.joined.segments)
-        return figure4_section(found.pairs, classes, names, pictures, num_segments=num_segments)
-    why = "What was trained relates no objects"
-    if looker.relates_objects():
-        why = f"This network relates {size} objects at a time, not pairs"
-    text = f"<p>{why}, so there is no graph of pairs.</p>"
-    return Section(id="figure4", title="Which objects are related (figure 4)", parts=[text])
+def explanation(
+    clip: ExplainedClip, names: tuple[str, ...], activity: str, *, against: bool
+) -> str:
+    """Return in words what removing the strongest pair does, or that no pair matters.
+
+    Args:
+        clip: what is explained.
+        names: of the detector's classes.
+        activity: name of the class that is explained.
+        against: whether what speaks against the class comes first.
+    """
+    for sign in (against, not against):
+        for clique in clip.strongest(1, against=sign):
+            if matters(clique.fall):
+                change = "rises" if sign else "drops"
+                return (
+                    f"Without {clip.words(clique, names)}, the logit of \u201c{brief(activity, 60)}"
+                    f"\u201d {change} by {abs(clique.fall):.2f}."
+                )
+    return f"No pair changed this prediction by more than {LEAST_DROP}."
 
 
-def _figure5(
-    looker: Looker, found: Found, right: list[tuple[int, int]], *, chosen: bool
-) -> Section:
-    if looker.relates_objects():
-        return cases_section([found.cases[place] for place in right], chosen=chosen)
-    text = "<p>What was trained relates no objects, so no pair decided.</p>"
-    return Section(id="figure5", title="Which pairs decided (figure 5)", parts=[text])
-
-
-def _cell_title(measured: Measured, row: int, column: int) -> str:
-    said = measured.columns()[column]
-    if not measured.single:
-        return f"{measured.classes[row]}: {said}"
-    if row == column:
-        return f"{said}, and so it is"
-    return f"{measured.classes[row]}, taken for {said}"
-
-
-def _clip_texts(measured: Measured) -> dict[int, tuple[str, str]]:
-    """Id of each segment, and what the network says of it."""
-    probability_NA, said_NA = measured.probability_NA, measured.said_NA()
-    texts = {}
-    for row, id in enumerate(measured.predictions.ids):
-        said = [
-            f"{measured.classes[each]} {100 * probability_NA[row, each]:.0f} %"
-            for each in np.flatnonzero(said_NA[row])
-        ]
-        texts[row] = id, f"says {', '.join(said) or 'nothing'}"
-    return texts
-
-
-def _made_section(looker: Looker) -> Section:
-    """The part of a report that says so of its run."""
-    model, config = looker.model, looker.model.config
-    run, weights = model.path, model.path / BEST_NAME
-    joined, sources, starts = looker.joined, looker.sources, read_jsonl(run / STARTS_NAME)
-    paths = paths_of_run(run, config, looker.resources)
-    digest = file_digest(weights, error=CheckpointError)
-    facts = [
-        ("run", str(run)),
-        ("data set", config.dataset.name),
-        ("recipe", config.recipe_name),
-        ("system", config.system or "as the recipe says"),
-        ("weights", f"{weights.name}, step {model.step}, {digest}"),
-        ("started from", config.weights_digest or "random weights"),
-        ("detector in training", config.detector.title),
-        ("detector here", sources.detector),
-        ("training segments", f"{config.dataset.num_train}, {config.dataset.train_digest}"),
-        (f"{joined.split} segments", f"{len(joined.segments)}, {segments_digest(joined.segments)}"),
-        ("shards", str(paths.shards)),
-        ("clip store", str(paths.clips or "none: frames decoded from the videos")),
-    ]
-    for start in starts[-_SHOWN_COMMANDS:]:
-        command = start.get("command")
-        if isinstance(command, list) and command:
-            facts.append(("command", shlex.join(["orn", *map(str, command[1:])])))
-    rows = [
-        [shown(str(each.get(name, ""))) for name in ("time", "commit", "threads", "platform")]
-        for each in starts[-_SHOWN_STARTS:]
-    ]
-    return Section(
-        id="made",
-        title="How it was made",
-        parts=[
-            listed_facts(facts),
-            table(
-                ("started", "commit", "threads", "platform"),
-                rows,
-                texts=(0, 1, 3),
-                name="Starts of the training",
-            ),
-            '<details class="print"><summary>Recipe</summary>'
-            f"<pre>{shown(to_toml(config.recipe), 20_000, lines=True)}</pre></details>",
-        ],
+def _example(clip: ExplainedClip, row: int, number: int) -> Example:
+    frames, slots = clip.frames_nP[:, number].tolist(), clip.slots_nP[:, number].tolist()
+    shown = spread(len(clip.frames_THW3), MOST_FRAMES)
+    return Example(
+        row=row,
+        drop=float(clip.fall_P[number]),
+        frames=tuple(int(np.searchsorted(shown, frame)) for frame in frames),
+        boxes=tuple(map(clip.box_shares, frames, slots)),
     )

@@ -15,7 +15,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import GoogLeNet_Weights, ResNet18_Weights, ResNet50_Weights
 
 from orn.shared.download import cached_path, fetch
 from orn.shared.errors import CheckpointError, ConfigError
@@ -31,12 +30,14 @@ _CLASSIFIERS = ("fc.", "aux1.", "aux2.")
 
 ImageNetwork = Literal["resnet18", "resnet50", "googlenet"]
 
+_HOST = "https://download.pytorch.org/models"
 IMAGENET_URLS: dict[ImageNetwork, str] = {
-    "resnet18": ResNet18_Weights.IMAGENET1K_V1.url,
-    "resnet50": ResNet50_Weights.IMAGENET1K_V1.url,
-    "googlenet": GoogLeNet_Weights.IMAGENET1K_V1.url,
+    "resnet18": f"{_HOST}/resnet18-f37072fd.pth",
+    "resnet50": f"{_HOST}/resnet50-0676ba61.pth",
+    "googlenet": f"{_HOST}/googlenet-1378be20.pth",
 }
-"""Where torchvision's weights are published."""
+"""Where torchvision's weights are published: written out, since importing torchvision takes more
+than a second."""
 
 
 def image_network(config: NetworkConfig) -> ImageNetwork | None:

@@ -1,9 +1,10 @@
-"""A film of a video with its objects, what is predicted from moment to moment, and the pair of
-objects that decided.
+"""A film of a video with its objects, the class that is predicted at each moment, what is true
+where that is known, and the pair of objects that counted most.
 
 H W the picture, A activity classes.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,32 +16,34 @@ from numpy.typing import NDArray
 
 from orn.shared.drawing.film import write_film
 from orn.shared.drawing.frame import DrawnObjects, draw_frame
-from orn.shared.drawing.text import draw_text
+from orn.shared.drawing.text import draw_text, text_size
 from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.pages.palette import class_colour
+from orn.shared.pages.palette import Colour, activity_colour
+from orn.shared.pages.render import brief
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.video.read import read_frames
+from orn.stage2_train.insight.clip_pictures import line_width, matters
 from orn.stage2_train.predict.records import DecidingPair, SegmentPrediction, WindowPrediction
-from orn.stage2_train.predict.windows import likeliest_anywhere, moments_of
+from orn.stage2_train.predict.truth import TrueSegment, names_at
+from orn.stage2_train.predict.windows import moments_of
 from orn.stage2_train.runs.trained import OpenedModel
 
-_CURVES = 3
-"""Classes whose probabilities are drawn, those that are the highest anywhere."""
-_LINE = 22
+_BARS = 3
+"""Classes whose probabilities are shown, the likeliest of the moment."""
+_LINE = 24
 """Rows of a line of text, in pictures up to the usual width."""
 _TEXT_SHARE = 0.6
 """Size of the font, as a share of a line's height."""
+_LARGE = 1.7
+"""Lines that the class of the moment takes."""
 _USUAL_WIDTH = 800
-_GRAPH = 80
-"""Rows of the graph below these."""
 _LEAST_WIDTH = 480
-"""Narrower pictures get bars beside them, so that the text below fits."""
+"""Narrower pictures get bars beside them, so that the text fits."""
 _MARGIN = 8
 _DARK, _GREY, _WHITE = (24, 24, 24), (110, 110, 110), (255, 255, 255)
-_Colour = tuple[int, int, int]
 
 
 def draw_prediction(
@@ -50,9 +53,11 @@ def draw_prediction(
     detections: VideoDetections,
     windows: Sequence[WindowPrediction],
     *,
+    threshold: float = 0.5,
+    truth: Sequence[TrueSegment] = (),
     drawn: Callable[[int], None] = lambda num_pictures: None,
 ) -> int:
-    """Writes the film, whole or not at all; says how many pictures it has.
+    """Write the film, whole or not at all, and return how many pictures it has.
 
     Args:
         path: the file, MP4.
@@ -60,6 +65,8 @@ def draw_prediction(
         video: what was looked at.
         detections: of its frames.
         windows: all predictions for it, by their starts; pairs are drawn where they have some.
+        threshold: probability from which a class of a multi-label network holds.
+        truth: what the video is known to show.
         drawn: called with the number of pictures after each.
 
     Raises:
@@ -67,11 +74,14 @@ def draw_prediction(
         ShardFormatError: if detections are damaged.
         PipelineError: if the disk refuses.
     """
-    threshold = model.config.recipe.data.score_threshold
-    moments = list(moments_of(windows, multi_label=model.is_multi_label))
+    least_score = model.config.recipe.data.score_threshold
+    moments = list(moments_of(windows, multi_label=model.is_multi_label, threshold=threshold))
+    predicted = [model.classes[label] for each in moments for label in each.labels]
+    names = dict.fromkeys([*predicted, *(name for each in truth for name in each.names)])
+    places = {name: place for place, name in enumerate(names)}
+    panel = _Panel(model.classes, moments, truth, places)
 
     def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        panel: _Panel | None = None
         size: tuple[int, int] | None = None
         number = 0
         for frame in read_frames(source_of(video), rate=video.rate):
@@ -81,23 +91,37 @@ def draw_prediction(
                 continue
             picture = draw_frame(
                 frame.image,
-                DrawnObjects.of(detections.frame(row), score_threshold=threshold),
+                DrawnObjects.of(detections.frame(row), score_threshold=least_score),
                 class_names=COCO_CLASSES,
                 caption=f"frame {frame.index}, {frame.seconds:.3f} s",
                 size=size,
             )
             size = picture.shape[1], picture.shape[0]
-            window = min(windows, key=lambda each: abs(each.middle - frame.seconds))
-            if window.pairs:
+            moment = panel.moment_at(frame.seconds)
+            pair = _pair_of(windows, moment, frame.seconds)
+            if pair is not None:
                 per_pixel = picture.shape[1] / frame.image.shape[1]
-                _draw_pair(picture, window, window.pairs[0], frame.seconds, per_pixel)
+                _draw_pair(picture, *pair, frame.seconds, per_pixel)
             picture = _widened(picture)
-            panel = panel or _Panel.of(model.classes, moments, width=picture.shape[1])
-            yield frame.seconds, np.concatenate([picture, panel.at(frame.seconds, window)])
+            panel.name_class(picture, moment, frame.seconds)
+            below = panel.below(picture.shape[1], moment, pair, frame.seconds)
+            yield frame.seconds, np.concatenate([picture, below])
             number += 1
             drawn(number)
 
     return write_film(path, pictures())
+
+
+def _pair_of(
+    windows: Sequence[WindowPrediction], moment: SegmentPrediction, seconds: float
+) -> tuple[WindowPrediction, DecidingPair] | None:
+    """Return the strongest pair of the nearest window that predicts the class of the moment; None
+    where it does not matter."""
+    own = [each for each in windows if each.label in moment.labels]
+    window = min(own, key=lambda each: abs(each.middle - seconds), default=None)
+    if window is None or not window.pairs or not matters(window.pairs[0].fall):
+        return None
+    return window, window.pairs[0]
 
 
 def _draw_pair(
@@ -107,103 +131,136 @@ def _draw_pair(
     seconds: float,
     per_pixel: float,
 ) -> None:
-    """Frames the objects of a pair, the one whose time is nearer in full, and joins them."""
+    """Frame the objects of a pair, the one whose time is nearer in full, and join them by a line as
+    wide as the logit drops without the pair."""
     centres = []
     distances = [abs(window.seconds[frame] - seconds) for frame in pair.frames]
     for frame, place, distance in zip(pair.frames, pair.objects, distances, strict=True):
         x1, y1, x2, y2 = (round(each * per_pixel) for each in window.objects[frame][place].box)
         is_near = distance == min(distances)
         cv2.rectangle(picture_HW3, (x1, y1), (x2, y2), _WHITE, 4 if is_near else 1, cv2.LINE_AA)
-        top = y2 - _line_height(picture_HW3.shape[1])
-        _write(picture_HW3, f"{window.seconds[frame]:.2f} s", top, left=x1 + 4)
         centres.append(((x1 + x2) // 2, (y1 + y2) // 2))
     for here, there in pairwise(centres):
-        cv2.line(picture_HW3, here, there, _WHITE, 2, cv2.LINE_AA)
+        width = line_width(pair.fall, picture_HW3.shape[0])
+        cv2.line(picture_HW3, here, there, _WHITE, width, cv2.LINE_AA)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class _Panel:
-    """What stands below the pictures: a line of prediction, one of the pair, and a graph."""
+    """What is written on the pictures and stands below them."""
 
     classes: Sequence[str]
     moments: Sequence[SegmentPrediction]
-    shown: tuple[int, ...]
-    """Classes that are drawn."""
-    graph: NDArray[np.uint8]
-    """(_GRAPH, W, 3), without the cursor."""
+    truth: Sequence[TrueSegment]
+    places: dict[str, int]
+    """Of each class that is predicted or true, its place among these."""
 
-    @classmethod
-    def of(
-        cls, classes: Sequence[str], moments: Sequence[SegmentPrediction], *, width: int
-    ) -> "_Panel":
-        shown = tuple(likeliest_anywhere(moments, _CURVES))
-        graph = np.full((_GRAPH, width, 3), _DARK, np.uint8)
-        cv2.line(graph, (_MARGIN, _GRAPH - _MARGIN), (width - _MARGIN, _GRAPH - _MARGIN), _GREY)
-        panel = cls(classes=classes, moments=moments, shown=shown, graph=graph)
-        for label in shown:
-            ends = [
-                (panel._column(seconds), panel._row(each.probabilities[label]))
-                for each in moments
-                for seconds in (each.start_seconds, each.stop_seconds)
-            ]
-            cv2.polylines(graph, [np.array(ends, np.int32)], False, _colour(label), 2, cv2.LINE_AA)
-        return panel
+    def moment_at(self, seconds: float) -> SegmentPrediction:
+        """Return what is predicted at a time."""
+        starts = [each.start_seconds for each in self.moments]
+        return self.moments[max(bisect_right(starts, seconds) - 1, 0)]
 
-    def at(self, seconds: float, window: WindowPrediction) -> NDArray[np.uint8]:
-        """(H, W, 3) the panel at a moment."""
-        width = self.graph.shape[1]
-        moment = min(
-            self.moments,
-            key=lambda m: max(m.start_seconds - seconds, seconds - m.stop_seconds, 0.0),
-        )
+    def name_class(
+        self, picture_HW3: NDArray[np.uint8], moment: SegmentPrediction, seconds: float
+    ) -> None:
+        """Write the predicted class large on the picture, and beside it the true one."""
+        names = [f"{self.classes[each]} {_percent(moment, each)}" for each in moment.labels]
+        right, bottom = _tag(picture_HW3, ", ".join(names) or "none", (0, 0), self._colour(moment))
+        true = names_at(self.truth, seconds)
+        if true:
+            is_right = {self.classes[each] for each in moment.labels} == set(true)
+            text = f"{'right' if is_right else 'true'}: {', '.join(true)}"
+            wide, _ = text_size(brief(text, 80), _large_pixels(picture_HW3.shape[1]))
+            fits = right + wide + 2 * _MARGIN <= picture_HW3.shape[1]
+            _tag(picture_HW3, text, (right, 0) if fits else (0, bottom), _DARK)
+
+    def below(
+        self,
+        width: int,
+        moment: SegmentPrediction,
+        pair: tuple[WindowPrediction, DecidingPair] | None,
+        seconds: float,
+    ) -> NDArray[np.uint8]:
+        """Return (H, W, 3): the likeliest classes of the moment, the pair in words, and what is
+        predicted over time."""
         line = _line_height(width)
-        text = np.full((line * (1 + len(self.shown)), width, 3), _DARK, np.uint8)
-        for place, label in enumerate(self.shown):
-            chance = moment.probabilities[label]
+        shown = np.argsort(-moment.probabilities, kind="stable")[:_BARS].tolist()
+        rows = len(shown) + 1
+        found = np.full((line * (rows + (2 if self.truth else 1)), width, 3), _DARK, np.uint8)
+        for place, label in enumerate(shown):
             top = place * line
-            bar = round((width - 2 * _MARGIN) * float(chance))
+            bar = round((width - 2 * _MARGIN) * float(moment.probabilities[label]))
             corner = (_MARGIN + bar, top + line - 1)
-            cv2.rectangle(text, (_MARGIN, top + line - 4), corner, _colour(label), cv2.FILLED)
-            says = f"{chance:.2f} {self.classes[label]}"
-            _write(text, says, top, bold=label in moment.labels)
-        if window.pairs:
-            pair = window.pairs[0]
-            members = " - ".join(
-                f"{window.objects[frame][place].name} {window.seconds[frame]:.2f} s"
-                for frame, place in zip(pair.frames, pair.objects, strict=True)
+            cv2.rectangle(
+                found, (_MARGIN, top + line - 4), corner, self._named(self.classes[label]), -1
             )
-            _write(text, f"pair: {members} ({pair.fall:+.2f})", line * len(self.shown))
-        graph = self.graph.copy()
-        column = self._column(seconds)
-        cv2.line(graph, (column, 0), (column, _GRAPH), _WHITE, 1)
-        return np.concatenate([text, graph])
-
-    def _column(self, seconds: float) -> int:
+            says = f"{_percent(moment, label):>5} {self.classes[label]}"
+            _write(found, says, top, bold=label in moment.labels)
+        if pair is not None:
+            window, strongest = pair
+            says = f"without {window.words(strongest)}: logit {-strongest.fall:+.2f}"
+            _write(found, says, line * (rows - 1))
         first, last = self.moments[0].start_seconds, self.moments[-1].stop_seconds
-        share = min(max((seconds - first) / max(last - first, 1e-9), 0.0), 1.0)
-        return _MARGIN + round(share * (self.graph.shape[1] - 2 * _MARGIN))
 
-    def _row(self, chance: float) -> int:
-        return _GRAPH - _MARGIN - round(float(chance) * (_GRAPH - 2 * _MARGIN))
+        def column(at: float) -> int:
+            share = min(max((at - first) / max(last - first, 1e-9), 0.0), 1.0)
+            return _MARGIN + round(share * (width - 2 * _MARGIN))
+
+        def draw(start: float, stop: float, row: int, colour: Colour) -> None:
+            corners = (column(start), row * line + 2), (column(stop), (row + 1) * line - 2)
+            cv2.rectangle(found, *corners, colour, -1)
+
+        for each in self.moments:
+            draw(each.start_seconds, each.stop_seconds, rows, self._colour(each))
+        for true in self.truth:
+            start, stop = max(true.times.start, first), min(true.times.stop, last)
+            draw(start, stop, rows + 1, self._named(true.names[0]))
+        cursor = column(seconds)
+        cv2.line(found, (cursor, rows * line), (cursor, len(found)), _WHITE, 2)
+        for row, says in enumerate(("predicted", "true")[: 2 if self.truth else 1]):
+            _write(found, says, (rows + row) * line)
+        return found
+
+    def _colour(self, moment: SegmentPrediction) -> Colour:
+        return self._named(self.classes[moment.labels[0]]) if moment.labels else _GREY
+
+    def _named(self, name: str) -> Colour:
+        return activity_colour(self.places[name]) if name in self.places else _GREY
 
 
-def _write(
-    picture_HW3: NDArray[np.uint8], says: str, top: int, *, left: int = _MARGIN, bold: bool = False
-) -> None:
+def _percent(moment: SegmentPrediction, label: int) -> str:
+    return f"{100 * moment.probabilities[label]:.0f} %"
+
+
+def _tag(
+    picture_HW3: NDArray[np.uint8], says: str, place: tuple[int, int], colour: Colour
+) -> tuple[int, int]:
+    """Write large text on a coloured ground from (left, top) on, and return its right and lower
+    ends."""
+    pixels, (left, top) = _large_pixels(picture_HW3.shape[1]), place
+    says = brief(says, 80)
+    wide, tall = text_size(says, pixels)
+    right, bottom = left + wide + 2 * _MARGIN, top + tall + _MARGIN
+    picture_HW3[top:bottom, left:right] = colour
+    where = (left + _MARGIN, top + _MARGIN // 2)
+    draw_text(picture_HW3, says, *where, pixels=pixels, colour=_WHITE)
+    return right, bottom
+
+
+def _write(picture_HW3: NDArray[np.uint8], says: str, top: int, *, bold: bool = False) -> None:
     pixels = round(_TEXT_SHARE * _line_height(picture_HW3.shape[1]))
     for shift, colour in ((1, _DARK), (0, _WHITE)):  # a shadow, for bright pictures
-        place = (left + shift, top + shift)
+        place = (_MARGIN + shift, top + shift)
         draw_text(picture_HW3, says, *place, pixels=pixels, colour=colour, bold=bold)
 
 
 def _line_height(width: int) -> int:
-    """Rows of a line of text, more where pictures are wide."""
+    """Return the rows of a line of text, more where pictures are wide."""
     return round(_LINE * max(width / _USUAL_WIDTH, 1))
 
 
-def _colour(label: int) -> _Colour:
-    red, green, blue = class_colour(label)
-    return int(red), int(green), int(blue)
+def _large_pixels(width: int) -> int:
+    return round(_LARGE * _TEXT_SHARE * _line_height(width))
 
 
 def _widened(picture_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:

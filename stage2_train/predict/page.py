@@ -1,39 +1,47 @@
-"""`orn predict --html`: a page of what is predicted for videos, that works offline.
+"""`orn predict --html`: a page of what is predicted for videos, that works offline."""
 
-Built of the parts of the page of a run (`orn.stage2_train.insight`): texts of others are escaped
-there, and pictures taken while the page has room for them.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Video
+from orn.shared.pages.palette import activity_colour, css_colour
+from orn.shared.pages.render import brief, render
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.shards.schema import FailedVideo
 from orn.shared.text_table import counted
-from orn.stage2_train.insight.report_page import (
+from orn.stage2_train.insight.clip_pictures import FULL_DROP, LEAST_DROP, spread
+from orn.stage2_train.insight.explained import DECIDED
+from orn.stage2_train.insight.page_pictures import (
+    LARGEST_PAGE_BYTES,
     Picture,
-    ReportPage,
-    Section,
-    listed_facts,
-    shown,
-    table,
+    fitted_page,
+    strip_data,
 )
-from orn.stage2_train.predict.look import DASH, LISTED_CLASSES, look, spread
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
-from orn.stage2_train.predict.timeline import timeline
-from orn.stage2_train.predict.windows import moments_of
+from orn.stage2_train.predict.truth import TrueSegment
+from orn.stage2_train.predict.window_pictures import seen_words, window_pictures
+from orn.stage2_train.predict.windows import likeliest_anywhere, moments_of
 from orn.stage2_train.runs.trained import OpenedModel
 
-LARGEST_PAGE_BYTES = 10_000_000
 _MOST_TEXT_BYTES = 5_000_000
 """Of the sections of videos; more videos are counted and not shown."""
-_SHOWN_WINDOWS = 48
-"""Looks that have pictures, over all videos; a video has one at least."""
-_OF_ONE_VIDEO = 16
-_LISTED_STRETCHES = 200
+_SHOWN, _OF_ONE_VIDEO = 48, 16
+"""Stretches that have pictures, over all videos, where one has one at least, and of one video."""
+_MOST_BARS = 400
+"""Stretches of a video on its bar, the first ones."""
+_LISTED_CLASSES, _LISTED_PAIRS, _LISTED_WINDOWS = 5, 3, 6
+_LANES, _MOST_LANES = 3, 12
+"""Classes that have a lane: all that are predicted up to the second, filled up to the first by
+those that are the likeliest anywhere."""
+_ACROSS, _HIGH = 1000, 24
+"""Columns and rows of a lane; what is shorter than a column is drawn together."""
+_DASH = "\u2013"
+_GREY = "#595c61"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -43,8 +51,10 @@ class PredictionPage:
     model: OpenedModel
     num_videos: int
     """How many will come."""
-    _sections: list[Section] = field(default_factory=list)
-    _rows: list[tuple[str, str, str]] = field(default_factory=list)
+    _videos: list[dict[str, Any]] = field(default_factory=list)
+    _strips: list[Picture] = field(default_factory=list)
+    _places: dict[int, int] = field(default_factory=dict)
+    """Of each activity that is shown, its place among these."""
     _text_bytes: int = 0
     _left_out: int = 0
 
@@ -55,8 +65,9 @@ class PredictionPage:
         detections: VideoDetections,
         windows: Sequence[WindowPrediction],
         segments: Sequence[SegmentPrediction],
+        truth: Sequence[TrueSegment] = (),
     ) -> None:
-        """Takes a video and what is said of it.
+        """Take a video and what is predicted for it.
 
         Args:
             name: what the user called it.
@@ -64,6 +75,7 @@ class PredictionPage:
             detections: of its frames.
             windows: by their starts, with pairs where the network relates objects.
             segments: what they come to.
+            truth: what the video is known to show.
 
         Raises:
             VideoDecodeError: if the video can no longer be decoded.
@@ -72,105 +84,57 @@ class PredictionPage:
         if self._text_bytes > _MOST_TEXT_BYTES:
             self._left_out += 1
             return
-        number = len(self._rows)
-        chosen = self._chosen(windows, segments)
-
-        def address(segment: SegmentPrediction) -> str:
-            return f"#v{number}-w{_nearest(windows, chosen, segment)}"
-
-        parts: list[str | Picture] = [
-            timeline(
-                list(moments_of(windows, multi_label=self.model.is_multi_label)),
-                segments,
-                self.model.classes,
-                address=address,
-            ),
-            self._table(segments, address),
-            "<h3>What was looked at</h3>",
+        key = f"v{len(self._videos)}"
+        start, stop = segments[0].start_seconds, segments[-1].stop_seconds
+        shown = spread(len(segments), min(max(_SHOWN // self.num_videos, 1), _OF_ONE_VIDEO))
+        stretches = []
+        for place, each in enumerate(segments[:_MOST_BARS]):
+            nearest = min(shown, key=lambda other: abs(other - place))
+            times = _part(each.start_seconds, each.stop_seconds, (start, stop))
+            words = {**self._words(each, windows), "address": f"#{key}-s{nearest}"}
+            stretches.append(words | times)
+        cards = [
+            self._card(f"{key}-s{place}", video, detections, windows, segments[place])
+            for place in shown
         ]
-        for rank, place in enumerate(chosen):
-            id, window = f"v{number}-w{place}", windows[place]
-            parts += look(id, self.model, video, detections, window, rank=rank)
-        self._text_bytes += sum(len(each.encode()) for each in parts if isinstance(each, str))
-        self._sections.append(Section(id=f"v{number}", title=name, parts=parts, listed=False))
-        says = ", ".join(each.says(self._name, LISTED_CLASSES) for each in segments[:3])
-        more = (
-            f" and {counted(len(segments) - 3, 'more stretch', 'more stretches')}"
-            if len(segments) > 3
-            else ""
+        moments = list(moments_of(windows, multi_label=self.model.is_multi_label))
+        self._videos.append(
+            {
+                "key": key,
+                "name": name,
+                "length": f"{stop - start:.2f} s",
+                "stretches": stretches,
+                "total": len(segments),
+                "truth": [
+                    {
+                        "says": ", ".join(brief(name, 60) for name in each.names),
+                        "colour": self._colour_of(each.names[0]),
+                        **_part(each.times.start, each.times.stop, (start, stop)),
+                    }
+                    for each in truth[:_MOST_BARS]
+                    if each.times.start < stop and each.times.stop > start
+                ],
+                "lanes": list(self._lanes(moments, segments)),
+                "times": [f"{each:.2f} s" for each in (start, (start + stop) / 2, stop)],
+                "cards": cards,
+            }
         )
-        length = segments[-1].stop_seconds - segments[0].start_seconds
-        row = (f'<a href="#v{number}">{shown(name)}</a>', f"{length:.2f} s", f"{says}{more}")
-        self._rows.append(row)
+        self._text_bytes += len(str(self._videos[-1]))
 
     def add_failed(self, failed: FailedVideo) -> None:
-        """Takes a video that nothing, or not all, can be said of."""
+        """Take a video for which nothing, or not all, can be predicted."""
         if self._text_bytes > _MOST_TEXT_BYTES:
             self._left_out += 1
             return
-        self._rows.append((shown(failed.id), "", f"failed: {shown(failed.reason)}"))
-        self._text_bytes += sum(map(len, self._rows[-1]))
+        self._videos.append({"name": failed.id, "failed": brief(failed.reason, 300)})
+        self._text_bytes += len(failed.id) + len(failed.reason)
 
     def write(self, path: Path) -> None:
-        """Writes the page, whole or not at all.
+        """Write the page, whole or not at all.
 
         Raises:
             PipelineError: if the disk refuses.
         """
-        record = self.model.config.dataset
-        limits = (
-            "each of which may hold or not"
-            if self.model.is_multi_label
-            else "and names one of these, also where a video shows none of them"
-        )
-        lead = (
-            f'<p class="dim">What a network says that learned from {shown(record.name)} to tell '
-            f"{counted(len(record.classes), 'activity', 'activities')}, {limits}.</p>"
-        )
-        if self._left_out:
-            left = counted(self._left_out, "more video has", "more videos have")
-            lead += f'<p class="notes">{left} no room on this page; --json and --csv have all.</p>'
-        videos = table(("video", "length", "says"), self._rows, texts=(0, 2), name="Videos")
-        page = ReportPage(
-            title=self.model.path.resolve().name,
-            lead=lead + videos,
-            kind="predictions",
-            sections=[*self._sections, self._made()],
-        )
-        write_text(path, page.html(LARGEST_PAGE_BYTES))
-
-    def _chosen(
-        self, windows: Sequence[WindowPrediction], segments: Sequence[SegmentPrediction]
-    ) -> list[int]:
-        """Numbers of the windows that are shown: those in the middle of stretches, spread where
-        these are many, and others between where they are few."""
-        most = min(max(_SHOWN_WINDOWS // self.num_videos, 1), _OF_ONE_VIDEO)
-        everywhere = range(len(windows))
-        middles = list(dict.fromkeys(_nearest(windows, everywhere, each) for each in segments))
-        chosen = {middles[place] for place in spread(len(middles), most)}
-        for place in spread(len(windows), most):
-            if len(chosen) < most:
-                chosen.add(place)
-        return sorted(chosen)
-
-    def _name(self, label: int) -> str:
-        return shown(self.model.classes[label], 80)
-
-    def _table(
-        self, segments: Sequence[SegmentPrediction], address: Callable[[SegmentPrediction], str]
-    ) -> str:
-        rows = []
-        for each in segments[:_LISTED_STRETCHES]:
-            link = f'<a href="{address(each)}">{each.times(DASH)}</a>'
-            says, then = each.says(self._name, LISTED_CLASSES), each.runners_up(self._name)
-            rows.append((link, says, then, str(each.windows)))
-        left = len(segments) - len(rows)
-        caption = f"The first {len(rows)}; {left:,} more are in --json and --csv" if left else ""
-        header = ("time", "says", "then", "looks")
-        return table(header, rows, texts=(0, 1, 2), name="Stretches", caption=caption)
-
-    def _made(self) -> Section:
-        """What says it."""
         config = self.model.config
         facts = [
             ("network", str(self.model.path)),
@@ -183,13 +147,146 @@ class PredictionPage:
                 "objects",
                 f"{config.detector.title}, score from {config.recipe.data.score_threshold}",
             ),
-            ("frames", f"{config.recipe.data.clip_frames} of each look"),
+            ("frames", f"{config.recipe.data.clip_frames} of each window"),
         ]
-        return Section(id="made", title="What says it", parts=[listed_facts(facts)])
+        view = {
+            "title": self.model.path.resolve().name,
+            "config": config,
+            "is_multi_label": self.model.is_multi_label,
+            "videos": self._videos,
+            "left_out": self._left_out,
+            "facts": facts,
+            "scale": (LEAST_DROP, FULL_DROP),
+        }
+        cards = [card for each in self._videos for card in each.get("cards", ())]
+
+        def page(held: Set[str]) -> str:
+            clips = {card["key"]: [card["when"], card["says"], ""] for card in cards}
+            data = {"strips": strip_data(self._strips, held), "clips": clips}
+            return render("orn.stage2_train.predict/page.html", **view, held=held, data=data)
+
+        pictures = [*(card["picture"] for card in cards), *self._strips]
+        html = fitted_page(page, pictures, largest_bytes=LARGEST_PAGE_BYTES, kind="predictions")
+        write_text(path, html)
+
+    def _card(
+        self,
+        key: str,
+        video: Video,
+        detections: VideoDetections,
+        windows: Sequence[WindowPrediction],
+        segment: SegmentPrediction,
+    ) -> dict[str, Any]:
+        """Return a stretch with the pictures of the window that tells most of it."""
+        window, rank = _telling(windows, segment), len(self._strips)
+        pair, strip = window_pictures(self.model, video, detections, window, key=key, rank=rank)
+        self._strips.append(strip)
+        order = np.argsort(-segment.probabilities, kind="stable")[:_LISTED_CLASSES].tolist()
+        return {
+            **self._words(segment, windows),
+            "key": key,
+            "picture": pair,
+            "chances": [
+                (self._name(label), float(segment.probabilities[label]), self._colour(label))
+                for label in order
+            ],
+            "why": self._why(window, segment),
+            "decided": DECIDED[window.decided_by] if window.decided_by else "",
+            "seen": seen_words(window),
+        }
+
+    def _words(
+        self, segment: SegmentPrediction, windows: Sequence[WindowPrediction]
+    ) -> dict[str, Any]:
+        """Return what is predicted for a stretch: means over its windows, which are told apart."""
+        own = [each for each in windows if _overlap(each, segment)]
+        told = []
+        for each in own[:_LISTED_WINDOWS]:
+            chances = (f"{100 * each.probabilities[label]:.0f} %" for label in segment.labels)
+            told.append(f"{each.times(_DASH)} {', '.join(chances)}".rstrip())
+        more = f" and {len(own) - len(told)} more" if len(own) > len(told) else ""
+        order = np.argsort(-segment.probabilities, kind="stable").tolist()
+        predicted = [label for label in order if label in segment.labels]
+        others = [label for label in order if label not in segment.labels]
+        return {
+            "when": segment.times(_DASH),
+            "says": self._chances(segment, predicted[:_LISTED_CLASSES]) or "none",
+            "then": self._chances(segment, others[:2]),
+            "windows": f"Mean of {counted(len(own), 'window')}: {'; '.join(told)}{more}",
+            "num_windows": len(own),
+            "colour": self._colour(predicted[0]) if predicted else _GREY,
+        }
+
+    def _chances(self, segment: SegmentPrediction, labels: Sequence[int]) -> str:
+        return ", ".join(
+            f"{self._name(label)} {100 * segment.probabilities[label]:.0f} %" for label in labels
+        )
+
+    def _why(self, window: WindowPrediction, segment: SegmentPrediction) -> list[str]:
+        """Return in words which pairs support the class of a window."""
+        if window.pairs is None:
+            return []
+        about = ""
+        if window.label not in segment.labels:
+            about = f" (predicted from {window.times(_DASH)})"
+        told = [
+            f"Without {window.words(pair)}, the logit of \u201c{self._name(window.label)}\u201d"
+            f"{about} drops by {pair.fall:.2f}."
+            for pair in window.pairs[:_LISTED_PAIRS]
+            if pair.fall >= LEAST_DROP
+        ]
+        return told or [f"No pair supports this prediction by more than {LEAST_DROP}."]
+
+    def _lanes(
+        self, moments: Sequence[SegmentPrediction], segments: Sequence[SegmentPrediction]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the predicted classes in their order, and others while these are few."""
+        predicted = dict.fromkeys(label for each in segments for label in each.labels)
+        likeliest = likeliest_anywhere(moments, len(self.model.classes))
+        others = [label for label in likeliest if label not in predicted]
+        start, stop = moments[0].start_seconds, moments[-1].stop_seconds
+        per_second = _ACROSS / max(stop - start, 1e-9)
+        for label in [*predicted, *others[: max(_LANES - len(predicted), 0)]][:_MOST_LANES]:
+            steps: dict[int, float] = {}
+            for each in moments:
+                column = round((each.start_seconds - start) * per_second)
+                steps[column] = max(steps.get(column, 0.0), float(each.probabilities[label]))
+            path = "".join(f"H{column}V{_HIGH * (1 - each):.1f}" for column, each in steps.items())
+            yield {
+                "name": self._name(label),
+                "path": f"M0 {_HIGH}{path}H{_ACROSS}V{_HIGH}Z",
+                "highest": f"at most {100 * likeliest[label]:.0f} %",
+                "colour": self._colour(label),
+            }
+
+    def _name(self, label: int) -> str:
+        return brief(self.model.classes[label], 80)
+
+    def _colour(self, label: int) -> str:
+        return css_colour(activity_colour(self._places.setdefault(label, len(self._places))))
+
+    def _colour_of(self, name: str) -> str:
+        """Return the colour of a class of a data set, grey where the network does not know it."""
+        classes = self.model.classes
+        return self._colour(classes.index(name)) if name in classes else _GREY
 
 
-def _nearest(
-    windows: Sequence[WindowPrediction], numbers: Sequence[int], segment: SegmentPrediction
-) -> int:
-    """The number of the window in whose middle the middle of a stretch lies most."""
-    return min(numbers, key=lambda number: abs(windows[number].middle - segment.middle))
+def _telling(windows: Sequence[WindowPrediction], segment: SegmentPrediction) -> WindowPrediction:
+    """Return the window nearest to the middle of a stretch, if there is one of those that predict
+    its class."""
+    own = [each for each in windows if each.label in segment.labels and _overlap(each, segment)]
+    return min(own or windows, key=lambda each: abs(each.middle - segment.middle))
+
+
+def _overlap(window: WindowPrediction, segment: SegmentPrediction) -> bool:
+    return (
+        window.start_seconds < segment.stop_seconds and window.stop_seconds > segment.start_seconds
+    ) or window.start_seconds == window.stop_seconds == segment.start_seconds
+
+
+def _part(start: float, stop: float, whole: tuple[float, float]) -> dict[str, str]:
+    """Return where a part of a video lies in it, percent."""
+    first, last = max(start, whole[0]), min(stop, whole[1])
+    scale = 100 / max(whole[1] - whole[0], 1e-9)
+    width = min(max((last - first) * scale, 0.1), 100) if whole[1] > whole[0] else 100
+    return {"left": f"{(first - whole[0]) * scale:.2f}", "width": f"{width:.2f}"}

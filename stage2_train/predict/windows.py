@@ -117,10 +117,10 @@ def segments_of(
 
 
 def moments_of(
-    windows: Iterable[WindowPrediction], *, multi_label: bool = False
+    windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
 ) -> Iterator[SegmentPrediction]:
     """The same before equal neighbours are merged: a stretch between any two borders."""
-    said = _with_moments(windows, multi_label, threshold=0.5)
+    said = _with_moments(windows, multi_label, threshold)
     return (each for each in said if isinstance(each, SegmentPrediction))
 
 
@@ -136,7 +136,8 @@ def _with_moments(
             yield window
         while covering and cursor < until:
             border = min(until, *(each.stop_seconds for each in covering))
-            if border > cursor:
+            is_instant = border == covering[0].start_seconds  # of a video of one frame
+            if border > cursor or is_instant:
                 yield _mean_of(covering, (cursor, border), multi_label, threshold)
             cursor = max(cursor, border)
             covering = [each for each in covering if each.stop_seconds > cursor]

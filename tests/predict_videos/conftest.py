@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from orn.shared.video.read import content_digest
+from orn.stage2_train.predict.records import WindowPrediction, probabilities
 from tests.browser import chromium  # noqa: F401
 from tests.running import Ran, run_orn
 from tests.worlds.films import (
@@ -74,3 +76,12 @@ def evaluate_as_new(trained: Trained, model: object) -> Ran:
 
 def validation(trained: Trained) -> list[Path]:
     return [path for number, path in enumerate(trained.videos.values()) if number % 3 == 2]
+
+
+def turned(window: WindowPrediction, label: int, number: int) -> WindowPrediction:
+    """The window as if it had predicted one of two classes, each number with other chances."""
+    logits = np.full(2, -1 - 0.1 * number, np.float32)
+    logits[label] = 1
+    chances = probabilities(logits, multi_label=False)
+    own = dict.fromkeys(window.logits, logits)
+    return replace(window, logits=own, probabilities=chances)

@@ -10,15 +10,18 @@ import pytest
 from orn.predict_videos.detecting import objects_in
 from orn.shared.manifests.records import METRICS, Task, Video
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.pages.palette import class_colour, css_colour
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.shards.schema import FailedVideo
-from orn.stage2_train.predict.look import look
+from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
+from orn.stage2_train.predict.truth import TrueSegment
 from orn.stage2_train.predict.video import predict_video
+from orn.stage2_train.predict.window_pictures import window_pictures
 from orn.stage2_train.predict.windows import WindowChoice, segments_of
 from orn.stage2_train.runs.trained import OpenedModel, open_model
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
-from tests.predict_videos.conftest import Trained, predict
+from tests.predict_videos.conftest import Trained, predict, turned
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -42,15 +45,15 @@ def test_it_opens_without_an_error_and_asks_for_nothing(chromium: Any, path: Pat
     with opened(chromium, path, "#cell/0/0") as shown_page:
         page = shown_page.page
         until(page, "[...document.images].every((each) => each.complete && each.naturalWidth > 8)")
-        looks = page.locator(".look").count()
-        assert looks == 2 * 3
-        assert page.locator("figure img").count() == looks
+        cards = page.locator(".card").count()
+        assert cards == page.locator(".track a").count() >= 2
+        assert page.locator(".card img").count() == cards
         assert page.title() == "run \u2013 predictions"
         assert "absent.mp4" in page.inner_text("header")
         assert "failed: " in page.inner_text("header")
         text = page.inner_text("#v0")
-        assert "Decided by" in text
-        assert "Its logit falls by" in text
+        assert "predicts this class" in text
+        assert "No pair supports" in text or "drops by" in text
         assert shown_page.problems == []
         addresses = {each for each in shown_page.requests if not each.startswith("data:")}
         assert {each.split("#")[0] for each in addresses} == {path.resolve().as_uri()}
@@ -59,13 +62,55 @@ def test_it_opens_without_an_error_and_asks_for_nothing(chromium: Any, path: Pat
 def test_stretches_lead_to_their_pictures(chromium: Any, path: Path) -> None:
     with opened(chromium, path) as shown_page:
         page = shown_page.page
-        links = page.locator("#v1 .strip a")
+        links = page.locator("#v1 .track a")
         assert links.count() == page.locator("#v1 tbody tr").count() > 0
         for number in range(links.count()):
             links.nth(number).press("Enter")
-            until(page, "document.querySelector('#v1 .look:target') !== null")
+            until(page, "document.querySelector('#v1 .card:target') !== null")
         page.locator("header tbody a").nth(1).click()
         until(page, "location.hash === '#v1'")
+        page.locator("#v1 .card .clip").first.click()
+        assert page.is_visible("#player")
+        first = page.evaluate("document.querySelector('#player-stage svg').place")
+        until(page, f"document.querySelector('#player-stage svg').place !== {first}")
+        assert shown_page.problems == []
+
+
+def test_bars_name_what_is_predicted_with_one_number_a_stretch(
+    chromium: Any, trained: Trained, alternating: Callable[[OpenedModel], Any], tmp_path: Path
+) -> None:
+    model = open_model(trained.run, device="cpu")
+    page = PredictionPage(model=model, num_videos=1)
+    windows, segments = alternating(model)(page)
+    page.write(tmp_path / "out.html")
+    with opened(chromium, tmp_path / "out.html") as shown_page:
+        page = shown_page.page
+        predicted = [model.classes[each.labels[0]] for each in segments]
+        assert len(set(predicted)) == 2
+        bars = page.locator("[aria-label=Predicted] a")
+        for number, (segment, name) in enumerate(zip(segments, predicted, strict=True)):
+            mean = f"{100 * segment.probabilities[segment.labels[0]]:.0f} %"
+            assert bars.nth(number).locator("text").text_content() == f"{name} {mean}"
+            title = bars.nth(number).locator("title").text_content()
+            own = [
+                each
+                for each in windows
+                if each.start_seconds < segment.stop_seconds
+                and each.stop_seconds > segment.start_seconds
+            ]
+            assert f"Mean of {len(own)} window" in title
+            for each in own:
+                assert f"{100 * each.probabilities[segment.labels[0]]:.0f} %" in title
+            assert page.locator(".card h3").nth(number).inner_text().endswith(f"{name} {mean}")
+        assert set(predicted) <= set(page.locator(".tracks > .dim").all_inner_texts())
+        fills = (
+            "[...document.querySelectorAll('.lane path')].map((each) => each.getAttribute('fill'))"
+        )
+        colours = page.evaluate(fills)
+        assert len(set(colours)) == len(colours) >= 2
+        objects = {css_colour(class_colour(label)) for label in range(80)}
+        assert not objects & set(colours)
+        assert "right" in page.locator("[aria-label=True] text").first.text_content()
         assert shown_page.problems == []
 
 
@@ -89,6 +134,31 @@ def add_to(trained: Trained) -> Callable[[PredictionPage, str], None]:
             page.add(name, video, detections.video(video.id), windows, said)
 
     return add
+
+
+@pytest.fixture
+def alternating(trained: Trained) -> Callable[[OpenedModel], Any]:
+    """Adds the first video, with windows that predict both classes in turn."""
+
+    def of(model: OpenedModel) -> Any:
+        def add(page: PredictionPage) -> Any:
+            id, file = next(iter(trained.videos.items()))
+            objects = objects_in(trained.shards, model, any_detector=False)
+            with objects(Video(id=id, path=file), lambda _: None) as (video, detections):
+                windows = [
+                    turned(window, place % 2, place)
+                    for place, window in enumerate(
+                        predict_video(model, video, detections, choice=IN_WINDOWS, pairs=2)
+                    )
+                ]
+                segments = list(segments_of(windows))
+                truth = [TrueSegment(times=TimeRange(0, 0.3), names=("right",))]
+                page.add(id, video, detections.video(video.id), windows, segments, truth)
+            return windows, segments
+
+        return add
+
+    return of
 
 
 def with_classes(model: OpenedModel, *names: str, task: Task = "single-label") -> OpenedModel:
@@ -140,7 +210,8 @@ def test_frames_are_shown_with_their_own_objects(trained: Trained) -> None:
     with objects(Video(id=id, path=file), lambda _: None) as (video, detections):
         window = next(predict_video(model, video, detections, pairs=2))
         recorded = Recorded(detections.video(video.id))
-        assert list(look("v0", model, video, recorded, window, rank=0))
+        _, strip = window_pictures(model, video, recorded, window, key="v0", rank=0)
+    assert strip.frames == len(window.frames)
     assert len(window.frames) < recorded.num_frames  # so that the next one is another
     assert sorted(recorded.rows) == list(window.frames)
 
@@ -152,8 +223,8 @@ def test_a_page_is_no_larger_than_it_may_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Then pictures are left out, and then videos, and the page says so."""
-    monkeypatch.setattr("orn.stage2_train.predict.page._MOST_TEXT_BYTES", 1000)
-    monkeypatch.setattr("orn.stage2_train.predict.page.LARGEST_PAGE_BYTES", 40_000)
+    monkeypatch.setattr("orn.stage2_train.predict.page._MOST_TEXT_BYTES", 500)
+    monkeypatch.setattr("orn.stage2_train.predict.page.LARGEST_PAGE_BYTES", 27_000)
     model = with_classes(open_model(trained.run, device="cpu"), "a", "b", task="multi-label")
     page = PredictionPage(model=model, num_videos=3)
     add_to(page, "first")
@@ -161,7 +232,7 @@ def test_a_page_is_no_larger_than_it_may_be(
     page.add_failed(FailedVideo(id="third", reason="lost"))
     page.write(tmp_path / "out.html")
     html = (tmp_path / "out.html").read_text()
-    assert len(html.encode()) <= 40_000
+    assert len(html.encode()) <= 27_000
     assert "2 more videos have no room on this page" in html
     assert "no room for the picture" in html
     assert "second" not in html

@@ -14,15 +14,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
 
 import orn.predict_videos.job
 from orn.predict_videos.detecting import load_its_detector
-from orn.predict_videos.inputs import PredictRequest, find_videos
-from orn.predict_videos.job import predict_all
+from orn.predict_videos.inputs import PredictRequest
 from orn.shared.cli import main
 from orn.shared.errors import DetectorError, JoinError
 from orn.shared.manifests.load import shipped_detectors
@@ -208,28 +206,6 @@ def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:
     assert "0.00 to 0.40 s and 2 more: expected finite" in said[0]["reason"]
 
 
-def test_a_film_of_the_prediction(trained, tmp_path) -> None:
-    (video, *_) = validation(trained)
-    film = tmp_path / "out.mp4"
-    window = ["--window", "0.4"]
-    result = predict(trained, video, "--shards", trained.shards, "--overlay", film, *window)
-    with av.open(str(film)) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    assert len(frames) == 8
-    assert frames[0].shape[1] == 560
-    assert (frames[0][-40:] != frames[7][-40:]).any()  # the cursor has moved
-    assert "decided by" not in result.stdout
-
-
-def test_drawing_a_film_tells_how_far_it_is(trained, tmp_path) -> None:
-    (path, *_) = validation(trained)
-    model, told = open_model(trained.run, device="cpu"), []
-    bar = SimpleNamespace(advance=lambda n=1, *, note=None: told.append((n, note)))
-    request = PredictRequest(shards=trained.shards, overlay=tmp_path / "out.mp4")
-    list(predict_all(model, find_videos([str(path)]), request, bar=bar))
-    assert told == [(0, f"drawn {number}/8") for number in range(1, 9)]  # none was detected
-
-
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "says"),
     [
@@ -245,12 +221,6 @@ def test_drawing_a_film_tells_how_far_it_is(trained, tmp_path) -> None:
 def test_usage(trained, arguments: list[str], exit_code: int, says: str) -> None:
     (video, *_) = validation(trained)
     assert says in predict(trained, video, *arguments, exit_code=exit_code).stderr
-
-
-def test_a_film_is_of_one_video(trained, tmp_path) -> None:
-    """Which is known before anything is opened."""
-    words = (*validation(trained), "--overlay", tmp_path / "out.mp4")
-    assert "got 4" in predict(trained, *words, model=tmp_path / "absent", exit_code=2).stderr
 
 
 @pytest.mark.mmdet

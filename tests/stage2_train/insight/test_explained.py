@@ -3,16 +3,18 @@
 import numpy as np
 import pytest
 
+from orn.stage2_train.insight.clip_pictures import draw_pairs, line_width
 from orn.stage2_train.insight.explained import ExplainedClip
+from orn.stage2_train.insight.report import explanation
 
 NAMES = ("cup", "apple")
 
 
-@pytest.mark.parametrize("frame", [0, 1])
-def test_a_frame_is_drawn_with_its_own_objects(frame) -> None:
-    """Two frames of a cup, an apple and the background, in slots of other orders."""
-    rng = np.random.default_rng(0)
-    clip = ExplainedClip(
+def clip_of(*drops: float) -> ExplainedClip:
+    """Two frames of a cup, an apple and the background, in slots of other orders; pairs of the cup
+    of frame 0 and the apple of frame 1 with these logit drops."""
+    rng, number = np.random.default_rng(0), len(drops)
+    return ExplainedClip(
         id="film/1",
         activity=0,
         frames_THW3=np.zeros((2, 8, 12, 3), np.uint8),
@@ -21,12 +23,17 @@ def test_a_frame_is_drawn_with_its_own_objects(frame) -> None:
         labels_TK=np.array([[0, 1, 2], [1, 2, 0]]),
         scores_TK=rng.random((2, 3), np.float32),
         valid_TK=np.array([[True, True, True], [True, True, False]]),
-        frames_nP=np.zeros((2, 0), np.int64),
-        slots_nP=np.zeros((2, 0), np.int64),
-        activation_P=np.zeros(0),
-        fall_P=np.zeros(0),
+        frames_nP=np.array([[0], [1]]).repeat(number, axis=1),
+        slots_nP=np.zeros((2, number), np.int64),
+        activation_P=np.zeros(number),
+        fall_P=np.array(drops),
         decided_by=None,
     )
+
+
+@pytest.mark.parametrize("frame", [0, 1])
+def test_a_frame_is_drawn_with_its_own_objects(frame) -> None:
+    clip = clip_of()
     slots = ([0, 1], [0])[frame]
     drawn = clip.drawn_objects(frame, NAMES)
     np.testing.assert_array_equal(drawn.covers, clip.masks_TKhw[frame, slots])
@@ -34,3 +41,30 @@ def test_a_frame_is_drawn_with_its_own_objects(frame) -> None:
     np.testing.assert_array_equal(drawn.scores, clip.scores_TK[frame, slots])
     cells = clip.boxes_TK4[frame, slots] * np.array([4 / 12, 4 / 8] * 2, np.float32)
     np.testing.assert_allclose(drawn.boxes, cells)
+
+
+@pytest.mark.parametrize(
+    ("drops", "against", "words"),
+    [
+        ((0.019, -0.01), False, "No pair changed this prediction by more than 0.02."),
+        ((), True, "No pair changed this prediction by more than 0.02."),
+        ((0.3, 0.5), False, "logit of \u201cmove\u201d drops by 0.50."),
+        ((0.3, -0.5), True, "logit of \u201cmove\u201d rises by 0.50."),
+        ((0.01, -0.5), False, "logit of \u201cmove\u201d rises by 0.50."),
+    ],
+)
+def test_explanations_say_what_matters_and_where_nothing_does(drops, against, words) -> None:
+    clip = clip_of(*drops)
+    text = explanation(clip, NAMES, "move", against=against)
+    assert text.endswith(words)
+    assert text.startswith("No pair") or "cup (frame 1) and apple (frame 2)" in text
+    changed = (draw_pairs(clip, NAMES, clip.strongest(5, against=against)) !=
+               draw_pairs(clip, NAMES, [])).any()  # fmt: skip
+    own = [drop for drop in drops if (drop < 0) == against]
+    assert changed == any(abs(drop) >= 0.02 for drop in own)
+
+
+def test_lines_have_one_scale() -> None:
+    widths = [line_width(drop, 1000) for drop in (0.02, 0.25, 0.5, 1.0, -1.0, 7.0)]
+    assert widths == sorted(widths)
+    assert widths[0] < widths[2] < widths[3] == widths[5]

@@ -16,7 +16,7 @@ from orn.stage2_train.evaluation.metrics import (
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
 from orn.stage2_train.insight.measured import Measured, load_measured
 from orn.stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
-from orn.stage2_train.insight.report_sections import headline, scores_section
+from orn.stage2_train.insight.report_view import answer, cell_title
 
 CLASSES = ("a", "b", "c")
 
@@ -65,15 +65,30 @@ def made(labels: np.ndarray, logits: np.ndarray) -> Measured:
     return Measured(file=file, predictions=predictions, classes=CLASSES)
 
 
-def test_the_page_says_what_was_learned_from_drawn_and_unsure(several) -> None:
-    plain = headline(several) + scores_section(several, None).parts[0]
-    drawn = {"over": "participants", "num_groups": 32, "draws": 2000, "confidence": 0.95}
-    more = {"num_unsure": 1234, "unsure_in_evaluation": "negative", "interval": drawn}
-    raw = several.file.model_dump(by_alias=True) | more | {"trained_on": True}
-    told = replace(several, file=EvalFile.model_validate(raw))
-    text = headline(told) + scores_section(told, None).parts[0]
-    for part in ("trained on", "over participants", "2,000 draws of 32", "could not tell (1,234)"):
-        assert part in text and part not in plain
+def test_the_answer_names_the_better_head_and_the_weakest_class(single) -> None:
+    found = answer(single)
+    weakest = min(single.file.per_class, key=lambda row: row.object_head)
+    assert found["score"] == single.file.object_head["top1"]
+    assert found["interval"] == (0.25, 0.75)
+    assert found["number"] == "60 segments"
+    assert found["better"] is None and found["others"] == []
+    assert found["weakest"]["name"] == weakest.name
+    row = single.counts_RC()[CLASSES.index(weakest.name)]
+    wrong = [count for place, count in enumerate(row) if place != CLASSES.index(weakest.name)]
+    assert found["weakest"]["count"] == max(wrong)
+    assert found["weakest"]["as"] != weakest.name
+    raw = single.file.model_dump(by_alias=True)
+    raw |= {"two_heads": {"top1": 0.5}, "activity_head": {"top1": 0.4}}
+    raw |= {
+        "object_head": {"top1": 0.7},
+        "interval": {"over": "videos", "num_groups": 60, "draws": 9},
+    }
+    raw["figures"] = {"two_heads": {"top1": {"low": 0.45, "high": 0.6}}}
+    for row in raw["per_class"]:
+        row["two_heads"] = row["object_head"]
+    found = answer(replace(single, file=EvalFile.model_validate(raw)))
+    assert found["better"] == {"name": "the object head alone", "score": 0.7, "is_within": False}
+    assert found["number"] == "60 videos"
 
 
 @pytest.fixture
@@ -121,7 +136,7 @@ def test_cells_of_several_labels_are_hits_misses_and_false_alarms(several) -> No
 def test_what_nobody_could_tell_is_no_mistake(several) -> None:
     everything = replace(several.predictions, unsure=np.ones((60, 3), np.bool_))
     unsure = replace(several, predictions=everything)
-    assert {each.group.split(": ")[1] for each in unsure.mistakes()} == {"missed"}
+    assert {each.cell[1] for each in unsure.mistakes()} == {1}  # missed
     assert 2 not in {column for _, column in unsure.cells()}
 
 
@@ -135,7 +150,8 @@ def test_mistakes_come_with_what_was_said_the_surest_first(single) -> None:
     sure = [each.confidence for each in mistakes]
     assert sure == sorted(sure, reverse=True)
     true = CLASSES[single.predictions.labels[mistakes[0].row]]
-    assert mistakes[0].group == f"{true} taken for {CLASSES[mistakes[0].activity]}"
+    title = f"{true} predicted as {CLASSES[mistakes[0].activity]}"
+    assert cell_title(single, *mistakes[0].cell) == title
 
 
 def test_the_surest_of_each_class_come_before_the_next_ones(single) -> None:

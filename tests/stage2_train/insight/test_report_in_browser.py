@@ -3,16 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from orn.stage2_train.insight.report_page import (
-    CellClips,
-    Picture,
-    ReportPage,
-    Section,
-    shown,
-    table,
-)
+from orn.stage2_train.insight.class_pairs import ClassPairs
+from orn.stage2_train.insight.clip_pictures import strip
+from orn.stage2_train.insight.measured import Measured, load_measured
+from orn.stage2_train.insight.report_view import Found, report_page
+from orn.stage2_train.resources import Resources
+from orn.stage2_train.runs.trained import open_model, paths_of_run
 from tests.browser import (
     HOSTILE,
     ON_ANY_SCREEN,
@@ -24,10 +23,7 @@ from tests.browser import (
 from tests.running import run_orn
 from tests.stage2_train.insight.conftest import EVAL_OPTIONS
 
-CELL = (
-    '<button data-cell="0-0">2</button><section id="cell"><h3 id="cell-title" tabindex=0>'
-    '</h3><p id="cell-text"></p><ul id="cell-clips"></ul></section>'
-)
+FRAME = "document.querySelector('#player-stage svg').place"
 pytestmark = pytest.mark.timeout(200)
 
 
@@ -37,8 +33,9 @@ def report(run: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def path(train_tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a tiny run."""
+def path(train_tiny: Any, tmp_path_factory: pytest.TempPathFactory, tiny_world: Any) -> Path:
+    """The page of a tiny run whose first shard has a page beside it."""
+    (tiny_world.shards_path / "shard-000000.html").write_text("<title>shard</title>")
     return report(train_tiny(tmp_path_factory.mktemp("shown")))
 
 
@@ -46,14 +43,24 @@ def test_it_opens_without_an_error_and_asks_for_nothing(chromium: Any, path: Pat
     with opened(chromium, path) as shown_page:
         page = shown_page.page
         until(page, "[...document.images].every((each) => each.complete && each.naturalWidth > 8)")
-        assert page.evaluate("document.images.length") >= 7
+        assert page.evaluate("document.images.length") >= 5
         assert page.title() == "run \u2013 report"
-        for place in ("scores", "confusion", "figure4", "figure5", "figure6", "made"):
+        for place in ("confusion", "figure6", "figure5", "training", "figure4", "made"):
             page.click(f"nav a[href='#{place}']")
             until(page, f"location.hash === '#{place}'")
         assert shown_page.problems == []
         addresses = {each for each in shown_page.requests if not each.startswith("data:")}
         assert {each.split("#")[0] for each in addresses} == {path.resolve().as_uri()}
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_answer_is_on_the_first_screen(chromium: Any, path: Path, width: int) -> None:
+    with opened(chromium, path, width=width) as shown_page:
+        page = shown_page.page
+        assert "top-1 accuracy of both heads on 4" in page.inner_text(".answer")
+        for part in (".answer", "#worst .clip >> nth=0"):
+            box = page.locator(part).bounding_box()
+            assert box["y"] + box["height"] < 800
 
 
 def test_cells_open_the_clips_behind_them(chromium: Any, path: Path) -> None:
@@ -67,7 +74,7 @@ def test_cells_open_the_clips_behind_them(chromium: Any, path: Path) -> None:
             button.click()
             count = int(button.inner_text())
             assert page.locator("#cell-clips li").count() == count
-            assert page.locator("#cell-clips img").count() == count
+            assert page.locator("#cell-clips .clip-frame").count() == count
             assert button.get_attribute("aria-pressed") == "true"
             assert page.locator("[aria-pressed=true]").count() == 1
             assert page.evaluate("document.activeElement.id") == "cell-title"
@@ -81,9 +88,76 @@ def test_cells_open_the_clips_behind_them(chromium: Any, path: Path) -> None:
         until(page, "document.getElementById('cell').hidden")
         buttons.first.press("Enter")
         until(page, "!document.getElementById('cell').hidden")
+        page.locator("#cell-clips .clip").first.click()
+        assert page.is_visible("#player")
         assert shown_page.problems == []
     with opened(chromium, path, f"#cell/{key.replace('-', '/')}") as shown_page:
         assert shown_page.page.is_visible("#cell")
+
+
+def test_the_worst_confusions_play_until_they_are_paused(chromium: Any, path: Path) -> None:
+    with opened(chromium, path) as shown_page:
+        page = shown_page.page
+        assert 1 <= page.locator("#worst .clip-frame").count() <= 3
+        place = "document.querySelector('#worst .clip-frame').place"
+        first = page.evaluate(place)
+        until(page, f"{place} !== {first}")
+        page.click("#pause")
+        assert "Play" in page.inner_text("#pause")
+        page.click("#pause")
+        now = page.evaluate(place)
+        until(page, f"{place} !== {now}")
+        page.emulate_media(reduced_motion="reduce")
+        page.reload()
+        assert "Play" in page.inner_text("#pause")
+        assert shown_page.problems == []
+
+
+def test_clips_enlarge_play_and_obey_keys(chromium: Any, path: Path) -> None:
+    with opened(chromium, path) as shown_page:
+        page = shown_page.page
+        case = page.locator(".cases .clip").first
+        case.press("Enter")
+        assert page.is_visible("#player")
+        assert page.locator("#player-picture img").count() == 1
+        small, large = case.bounding_box(), page.locator("#player-picture img").bounding_box()
+        assert large["width"] > small["width"]
+        first = page.evaluate(FRAME)
+        until(page, f"{FRAME} !== {first}")
+        page.keyboard.press("Space")
+        assert page.inner_text("#player-play") == "Play"
+        now = page.evaluate(FRAME)
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate(FRAME) == (now + 1) % 4
+        assert page.inner_text("#player-place") == f"frame {(now + 1) % 4 + 1} of 4"
+        page.keyboard.press("ArrowLeft")
+        page.click("#player-back")
+        assert page.evaluate(FRAME) == (now - 1) % 4
+        page.keyboard.press("Escape")
+        assert page.is_hidden("#player")
+        assert page.evaluate("document.activeElement.matches('.cases .clip')")
+        page.locator("#worst .clip").first.click()
+        page.click("#player-close")
+        assert page.is_hidden("#player")
+        assert shown_page.problems == []
+
+
+def test_clips_lead_to_their_frame_in_the_page_of_the_shard(chromium: Any, path: Path) -> None:
+    """The validation films 2 and 5 are in the first shard, which has a page; 8 and 11 are not."""
+    with opened(chromium, path) as shown_page:
+        page = shown_page.page
+        links = page.evaluate("Object.values(JSON.parse(data.text).clips)")
+        led = {id: link for id, _, link in links}
+        assert sorted(map(bool, led.values())) == [False, False, True, True]
+        for number in range(page.locator("#worst .clip").count()):
+            page.locator("#worst .clip").nth(number).click()
+            id = page.inner_text("#player-title")
+            assert page.locator("#player-link").is_visible() == bool(led[id])
+            page.keyboard.press("Escape")
+        (link, _) = sorted(filter(None, led.values()))
+        assert link.partition("#")[2] == "film%2F2/4"
+        page.goto(page.evaluate(f"new URL({link!r}, location.href).href"))
+        assert page.title() == "shard"
 
 
 @ON_ANY_SCREEN
@@ -96,18 +170,28 @@ def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool)
             page.locator("summary").nth(place).click()
         assert serious_problems(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.locator(".cases .clip").first.click()
+        assert serious_problems(page) == []
 
 
-def test_printing_opens_what_is_folded(chromium: Any, path: Path) -> None:
-    with opened(chromium, path) as shown_page:
+def test_printing_opens_what_is_folded_and_shows_the_whole_matrix(
+    chromium: Any, path: Path
+) -> None:
+    with opened(chromium, path, width=700) as shown_page:  # A4 without its margins
         page = shown_page.page
-        assert page.locator("details.print[open]").count() == 0
         assert page.pdf()[:4] == b"%PDF"
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         count = page.locator("details.print").count()
         assert page.locator("details.print[open]").count() == count > 0
         page.emulate_media(media="print")
         assert page.is_hidden("nav")
+        matrix = page.locator(".matrix").bounding_box()
+        assert matrix["x"] >= 0 and matrix["x"] + matrix["width"] <= 700
+        sizes = page.evaluate(
+            "[...document.querySelectorAll('.matrix th, .matrix button')].map((each) =>"
+            " [parseFloat(getComputedStyle(each).fontSize), each.scrollWidth - each.clientWidth])"
+        )
+        assert all(size >= 8 and hidden <= 0 for size, hidden in sizes)
 
 
 def test_hostile_class_names_are_texts(chromium: Any, train_tiny: Any, tmp_path: Path) -> None:
@@ -117,8 +201,8 @@ def test_hostile_class_names_are_texts(chromium: Any, train_tiny: Any, tmp_path:
         page = shown_page.page
         page.locator("[data-cell]").first.click()
         for text in HOSTILE[:2]:
-            assert text in page.inner_text("#scores")
-            assert text in page.inner_text("#confusion")
+            assert text in page.inner_text("#classes")
+            assert text[:39] in page.inner_text("#confusion")
             assert text in page.inner_text("#figure4")
         until(page, "[...document.images].every((each) => each.complete && each.naturalWidth > 8)")
         assert page.evaluate("document.scripts.length") == 2
@@ -127,36 +211,54 @@ def test_hostile_class_names_are_texts(chromium: Any, train_tiny: Any, tmp_path:
     assert {each.parent for each in (run / "report").iterdir()} == {run / "report"}
 
 
-@WITH_HOSTILE_TEXT
-def test_hostile_ids_and_titles_are_texts(chromium: Any, tmp_path: Path, text: str) -> None:
-    page = ReportPage(title=text, lead=shown(text), clips={0: (text, text), 1: ("b", text)})
-    picture = Picture(
-        key="a", data=b"<svg xmlns='http://www.w3.org/2000/svg'/>", media="image/svg+xml",
-        alt=text + "\"'", file=text, rank=0, graph=True,
+def page_of(path: Path, *, ids: list[str], classes: tuple[str, str]) -> str:
+    """The page of the tiny run as if it had predicted these segments, the first class for all."""
+    run = path.parent
+    model = open_model(run, device="cpu")
+    measured = load_measured(run, "validation", model.classes, step=model.step)
+    assert measured is not None
+    number = len(ids)
+    logits = np.tile(np.array([1.0, 0.0], np.float32), (number, 1))
+    predictions = type(measured.predictions)(
+        ids=tuple(ids), labels=np.zeros(number, np.int64),
+        activity_logits=logits, object_logits=logits,
     )  # fmt: skip
-    parts = [table((shown(text),), [[shown(text)]], name=text + '"'), picture]
-    page.sections = [Section(id="scores", title=text, parts=[*parts, CELL])]
-    page.cells = [CellClips(row=0, column=0, title=text, clips=[0, 1])]
-    path = tmp_path / "report.html"
-    path.write_text(page.html(500_000), encoding="utf-8")
-    with opened(chromium, path, width=360) as shown_page:
-        shown_page.page.click("[data-cell]")
-        first = shown_page.page.locator("#cell-clips li bdi").first.text_content()
+    faked = Measured(file=measured.file, predictions=predictions, classes=classes)
+    found = Found(
+        pairs=ClassPairs(num_activities=2, num_classes=3), names=("cup",), right=[], mistakes={}
+    )
+    noise = np.random.default_rng(0).integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)
+    found.strips[0] = strip([*noise], key="0", rank=0, tallest=8)
+    return report_page(
+        model, faked, found, detector=ids[0], segments=(), paths=paths_of_run(run, model.config, Resources()), asked=False, curves=None, confusion=found.strips[0], largest_bytes=1_000_000,
+    )  # fmt: skip
+
+
+@WITH_HOSTILE_TEXT
+def test_hostile_ids_and_names_are_texts(
+    chromium: Any, path: Path, tmp_path: Path, text: str
+) -> None:
+    out = tmp_path / "report.html"
+    out.write_text(page_of(path, ids=[text, "b"], classes=(text, "down")), encoding="utf-8")
+    with opened(chromium, out, width=360) as shown_page:
+        page = shown_page.page
+        page.locator("[data-cell]").first.click()
+        first = page.locator("#cell-clips li bdi").first.text_content()
         told = first.replace("\\u202e", "\u202e").replace("\\u2028", "\u2028")
-        assert told == text if len(text) < 200 else told == f"{text[:159]}\u2026"
-        assert shown_page.page.evaluate("document.scripts.length") == 2
-        assert shown_page.page.evaluate("document.images.length") == 1
-        assert shown_page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert told == text if len(text) < 150 else told.startswith(text[:140])
+        page.locator("#cell-clips .clip").first.click()
+        assert page.text_content("#player-title") == first
+        assert page.evaluate("document.scripts.length") == 2
+        assert page.evaluate("document.images.length") == 0
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert shown_page.problems == []
 
 
-def test_many_clips_behind_a_cell_are_cut(chromium: Any, tmp_path: Path) -> None:
-    page = ReportPage(title="many", lead="", clips={row: (f"id {row}", "x") for row in range(500)})
-    page.sections = [Section(id="cells", title="cells", parts=[CELL])]
-    page.cells = [CellClips(row=0, column=0, title="all", clips=range(500))]
-    path = tmp_path / "report.html"
-    path.write_text(page.html(100_000), encoding="utf-8")
-    with opened(chromium, path) as shown_page:
+def test_many_clips_behind_a_cell_are_cut(chromium: Any, path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    ids = [f"id {row}" for row in range(500)]
+    out.write_text(page_of(path, ids=ids, classes=("right", "down")), encoding="utf-8")
+    with opened(chromium, out) as shown_page:
         shown_page.page.click("[data-cell]")
         assert shown_page.page.locator("#cell-clips li").count() == 200
         assert "surest 200 of 500" in shown_page.page.inner_text("#cell-text")

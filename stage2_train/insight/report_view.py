@@ -1,0 +1,337 @@
+"""What the page of a report shows: the view model of `report.html`."""
+
+import shlex
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from orn.shared.config.bounded import file_digest
+from orn.shared.config.files import to_toml
+from orn.shared.errors import CheckpointError
+from orn.shared.manifests.records import Segment
+from orn.shared.pages.render import brief, json_data, render
+from orn.shared.text_table import counted, printable_lines
+from orn.stage2_train.insight.class_pairs import ClassPairs, Example
+from orn.stage2_train.insight.clip_pictures import FULL_DROP, LEAST_DROP
+from orn.stage2_train.insight.explained import BACKGROUND
+from orn.stage2_train.insight.measured import Measured, Mistake
+from orn.stage2_train.insight.page_pictures import Picture, fitted_page, strip_data
+from orn.stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
+from orn.stage2_train.insight.report_files import BARS
+from orn.stage2_train.runs.run_config import DataPaths, segments_digest
+from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
+from orn.stage2_train.runs.trained import OpenedModel
+
+Place = tuple[int, int]
+"""Number of a segment, and a class."""
+_HEADS = {
+    "two_heads": "both heads",
+    "activity_head": "the activity head alone",
+    "object_head": "the object head alone",
+}
+_WORST = 3
+_LARGEST_MATRIX = 40
+"""Classes of a confusion matrix that is shown as a table of buttons."""
+_LISTED_CONFUSIONS = 60
+_LEAST_SEGMENTS = 5
+"""Of the weakest class."""
+_MOST_IN_CELL = 200
+_MOST_LISTED_BYTES = 3_000_000
+"""Of the clips behind the cells."""
+_SHOWN_STARTS, _SHOWN_COMMANDS = 20, 3
+"""The last ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """A clip and a class as figures 5 and 6 show them."""
+
+    row: int
+    """Number of the segment."""
+    id: str
+    picture: Picture
+    predicted: str
+    """What is predicted: a class, or that it is not there."""
+    chance: float
+    """Probability of that."""
+    is_right: bool
+    true: str
+    """What the clip shows."""
+    why: str
+    """What the strongest pair does; nothing where no objects are related."""
+    decided: str
+    """Which head decided; nothing where there is one."""
+    seen: str
+    """Classes that the detector saw with their best score."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Found:
+    """What going through the clips gives."""
+
+    pairs: ClassPairs
+    names: tuple[str, ...]
+    """The detector's classes."""
+    right: list[Place]
+    mistakes: dict[tuple[int, int], list[Mistake]]
+    """By cell of the confusion matrix, the largest first."""
+    size: int = 0
+    """How many objects are related at a time; 0 where none are."""
+    cases: dict[Place, Case] = field(default_factory=dict)
+    strips: dict[int, Picture] = field(default_factory=dict)
+    """Clips to play, by segment."""
+    links: dict[int, str] = field(default_factory=dict)
+    """Addresses in pages of shards, by segment; nothing where there is no page."""
+
+
+def report_page(
+    model: OpenedModel,
+    measured: Measured,
+    found: Found,
+    *,
+    paths: DataPaths,
+    detector: str,
+    segments: tuple[Segment, ...],
+    asked: bool,
+    curves: Picture | None,
+    confusion: Picture,
+    largest_bytes: int,
+) -> str:
+    """Return the page of a run.
+
+    Args:
+        model: the run, opened.
+        measured: what `orn eval` kept.
+        found: what was found in the clips.
+        paths: where the data lies.
+        detector: what made the shards.
+        segments: those that were measured.
+        asked: whether the clips of figure 5 were asked for.
+        curves: of the training.
+        confusion: the matrix as a picture.
+        largest_bytes: of the page.
+
+    Raises:
+        PipelineError: if the texts alone are larger.
+    """
+    counts_RC = measured.counts_RC()
+    is_large = len(measured.classes) > _LARGEST_MATRIX
+    groups = [
+        {
+            "title": cell_title(measured, *cell),
+            "count": int(counts_RC[cell]),
+            "total": measured.file.per_class[cell[0]].num_segments,
+            "is_missed": cell[1] < 2,
+            "cases": [found.cases[each.row, each.activity] for each in some],
+        }
+        for cell, some in found.mistakes.items()
+    ]
+    view = {
+        "title": model.path.resolve().name,
+        "config": model.config,
+        "measured": measured,
+        "file": measured.file,
+        "answer": answer(measured),
+        "worst": groups[:_WORST],
+        "groups": groups,
+        "num_mistakes": len(measured.mistakes()),
+        "right": [found.cases[place] for place in found.right],
+        "asked": asked,
+        "counts": None if is_large else counts_RC.tolist(),
+        "confusion": confusion,
+        "confusions": list(_confusions(measured)) if is_large else [],
+        "curves": curves,
+        "paper": _paper(measured),
+        "figure4": list(_figure4(measured, found)) if found.size == 2 else [],
+        "size": found.size,
+        "explanations": counted(int(found.pairs.num_clips_A.sum()), "explanation"),
+        "scale": (LEAST_DROP, FULL_DROP),
+        "made": _made(model, paths, measured, detector, segments),
+    }
+    strips = list(found.strips.values())
+    cells, listed = _listed(measured, found)
+
+    def page(held: Set[str]) -> str:
+        data = {**listed, "cells": cells, "strips": strip_data(strips, held)}
+        template = "orn.stage2_train.insight/report.html"
+        return render(template, **view, held=held, data=data)
+
+    cases = [case.picture for case in found.cases.values()]
+    pictures = [*strips, *cases, *([confusion] if is_large else []), *([curves] if curves else [])]
+    return fitted_page(page, pictures, largest_bytes=largest_bytes, kind="report")
+
+
+def answer(measured: Measured) -> dict[str, Any]:
+    """Return what the first sentence of a report says."""
+    file, metric = measured.file, measured.file.metric
+    scores = {head: figures[metric] for head, figures in file.heads().items()}
+    head, *others = scores
+    interval = file.interval(head, metric)
+    is_of_videos = file.drawn is not None and file.drawn.over == "videos"
+    whole = is_of_videos and file.drawn is not None and file.drawn.num_groups == file.num_segments
+    weak = [
+        (value, place)
+        for place, row in enumerate(file.per_class)
+        if row.num_segments >= _LEAST_SEGMENTS and (value := getattr(row, head)) is not None
+    ]
+    found: dict[str, Any] = {
+        "score": scores[head],
+        "interval": interval,
+        "metric": "top-1 accuracy" if metric == "top1" else "mean average precision",
+        "head": _HEADS[head],
+        "number": counted(file.num_segments, "video" if whole else "segment"),
+        "others": [(_HEADS[each], scores[each]) for each in others],
+        "better": None,
+        "weakest": None,
+    }
+    if others and max(scores.values()) > scores[head]:
+        best = max(scores, key=scores.__getitem__)
+        is_within = interval is not None and interval[0] <= scores[best] <= interval[1]
+        found["better"] = {"name": _HEADS[best], "score": scores[best], "is_within": is_within}
+    if weak and len(file.per_class) > 1:
+        value, place = min(weak)
+        row = measured.counts_RC()[place].copy()
+        row[place if measured.single else 0] = -1
+        column = int(row[: len(row) if measured.single else 2].argmax())
+        found["weakest"] = {
+            "name": measured.classes[place],
+            "score": value,
+            "count": int(row[column]),
+            "total": file.per_class[place].num_segments,
+            "as": measured.columns()[column],
+        }
+    return found
+
+
+def cell_title(measured: Measured, row: int, column: int) -> str:
+    """Return what a cell of the confusion matrix counts, in words."""
+    name, predicted = brief(measured.classes[row], 80), brief(measured.columns()[column], 80)
+    if not measured.single:
+        return f"{name}: {predicted}"
+    if row == column:
+        return f"{name}, predicted as such"
+    return f"{name} predicted as {predicted}"
+
+
+def _confusions(measured: Measured) -> Iterator[tuple[str, str, str, int]]:
+    """Yield names, cell and count of the largest confusions."""
+    counts_RC, classes, columns = measured.counts_RC(), measured.classes, measured.columns()
+    places = [
+        (int(counts_RC[row, column]), row, column)
+        for row, column in np.argwhere(counts_RC).tolist()
+        if row != column or not measured.single
+    ]
+    for count, row, column in sorted(places, key=lambda each: -each[0])[:_LISTED_CONFUSIONS]:
+        yield classes[row], columns[column], f"{row}-{column}", count
+
+
+def _paper(measured: Measured) -> dict[str, tuple[float, dict[str, float]]]:
+    """Return mean and classes of each column of the paper's Table 1, for its data set."""
+    if measured.file.dataset != "vlog":
+        return {}
+    return {name: (TABLE_1_MAP[name], values) for name, values in TABLE_1.items()}
+
+
+def _figure4(measured: Measured, found: Found) -> Iterator[dict[str, Any]]:
+    """Yield the activities, those with most clips first, with their strongest pairs of classes."""
+    names = [brief(each, 40) for each in (*found.names, BACKGROUND)]
+    for activity in found.pairs.most_seen():
+        ranked = found.pairs.ranked(activity)
+        shown = [each for each in ranked[:BARS] if each.strongest >= LEAST_DROP]
+        yield {
+            "name": measured.classes[activity],
+            "num_clips": int(found.pairs.num_clips_A[activity]),
+            "least": f"{LEAST_DROP}",
+            "bars": [
+                {
+                    "pair": f"{names[each.first]} \u2013 {names[each.second]}",
+                    "drop": each.strongest,
+                    "share": 100 * min(each.strongest / FULL_DROP, 1.0),
+                    "num_pairs": each.num_pairs,
+                    "num_clips": each.num_clips,
+                    "example": _example(each.example, measured),
+                }
+                for each in shown
+            ],
+        }
+
+
+def _example(example: Example, measured: Measured) -> dict[str, Any]:
+    """Return where a pair is seen in its clip."""
+    return {
+        "row": example.row,
+        "id": measured.predictions.ids[example.row],
+        "drop": example.drop,
+        "parts": [
+            (frame, " ".join(f"{each:.3f}" for each in box))
+            for frame, box in zip(example.frames, example.boxes, strict=True)
+        ],
+    }
+
+
+def _listed(measured: Measured, found: Found) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the cells of the confusion matrix, and the clips behind them, within a bound."""
+    cells, most = measured.cells(), _MOST_IN_CELL
+    probability_NA, said_NA = measured.probability_NA, measured.said_NA()
+
+    def words(row: int) -> list[str]:
+        said = [
+            f"{brief(measured.classes[each], 60)} {100 * probability_NA[row, each]:.0f} %"
+            for each in np.flatnonzero(said_NA[row])
+        ]
+        about = f"Predicted: {', '.join(said) or 'nothing'}"
+        return [brief(measured.predictions.ids[row]), brief(about, 300), found.links.get(row, "")]
+
+    while True:
+        rows = {row for some in cells.values() for row in some[:most]} | found.strips.keys()
+        clips = {row: words(row) for row in sorted(rows)}
+        if most == 1 or len(json_data(clips)) <= _MOST_LISTED_BYTES:
+            break
+        most //= 2
+    listed = {
+        f"{row}-{column}": [cell_title(measured, row, column), len(some), some[:most]]
+        for (row, column), some in sorted(cells.items())
+    }
+    return listed, {"clips": clips}
+
+
+def _made(
+    model: OpenedModel,
+    paths: DataPaths,
+    measured: Measured,
+    detector: str,
+    segments: tuple[Segment, ...],
+) -> dict[str, Any]:
+    """Return how the run was made."""
+    run, config, weights = model.path, model.config, model.path / BEST_NAME
+    starts = read_jsonl(run / STARTS_NAME)[-_SHOWN_STARTS:]
+    digest = file_digest(weights, error=CheckpointError)
+    facts = [
+        ("run", str(run)),
+        ("data set", config.dataset.name),
+        ("recipe", config.recipe_name),
+        ("system", config.system or "as the recipe says"),
+        ("weights", f"{weights.name}, step {model.step}, {digest}"),
+        ("initial weights", config.weights_digest or "random weights"),
+        ("detector in training", config.detector.title),
+        ("detector here", detector),
+        ("training segments", f"{config.dataset.num_train}, {config.dataset.train_digest}"),
+        (f"{measured.file.split} segments", f"{len(segments)}, {segments_digest(segments)}"),
+        ("shards", str(paths.shards)),
+        ("clip store", str(paths.clips or "none: frames decoded from the videos")),
+    ]
+    for start in starts[-_SHOWN_COMMANDS:]:
+        command = start.get("command")
+        if isinstance(command, list) and command:
+            facts.append(("command", shlex.join(["orn", *map(str, command[1:])])))
+    columns = ("time", "commit", "threads", "platform")
+    return {
+        "facts": facts,
+        "columns": columns,
+        "starts": [
+            [str(each.get(name, "")) for name in columns] for each in starts[-_SHOWN_STARTS:]
+        ],
+        "recipe": printable_lines(to_toml(config.recipe)[:20_000]),
+    }

@@ -1,0 +1,43 @@
+"""What a data set says that its videos show, to stand beside what is predicted."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orn.shared.manifests.load import load_dataset
+from orn.shared.time_ranges import TimeRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrueSegment:
+    """A labelled part of a video."""
+
+    times: TimeRange
+    names: tuple[str, ...]
+    """Of its classes."""
+
+
+def true_segments(name_or_file: str, data_root: Path) -> dict[str, list[TrueSegment]]:
+    """Return the labelled segments of a data set's videos, by the resolved path of the video.
+
+    Raises:
+        As `load_dataset`.
+    """
+    dataset = load_dataset(name_or_file, data_root)
+    paths = {video.id: os.path.realpath(video.path) for video in dataset.videos}
+    found: dict[str, list[TrueSegment]] = {}
+    for segment in dataset.segments:
+        if segment.video_id in paths and segment.labels:
+            names = tuple(dataset.classes[label] for label in segment.labels)
+            times = TimeRange(segment.start_seconds, segment.stop_seconds)
+            of_video = found.setdefault(paths[segment.video_id], [])
+            of_video.append(TrueSegment(times=times, names=names))
+    return found
+
+
+def names_at(truth: Sequence[TrueSegment], seconds: float) -> tuple[str, ...]:
+    """Return the classes that hold at a time."""
+    return tuple(
+        dict.fromkeys(name for each in truth if seconds in each.times for name in each.names)
+    )
