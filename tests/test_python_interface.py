@@ -280,7 +280,7 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
             "wanted one video called like x.mp4, found none; say video_id=",
         ),
         (lambda: predict(model, other, "shards/demo"), JoinError, "take the file that was"),
-        (lambda: load_model(tmp_path), ConfigError, "wanted the folder of a training run"),
+        (lambda: load_model(tmp_path), ConfigError, "expected the folder of a run"),
     ]
     for make, error, message in cases:
         with pytest.raises(error, match=re.escape(message)):

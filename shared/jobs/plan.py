@@ -119,7 +119,7 @@ class Plan:
     """What the files depend on, by name, such as the detector, the size of a batch."""
     manifest: ManifestFile | None = None
     """Where the data set's manifest is found again; a job goes on whatever this is."""
-    units: tuple[Unit, ...] = ()
+    units: tuple[Unit, ...]
     """The units, numbered from 0."""
     data_root: str | None = None
     """The folder under which the data set lay, as it was given, when the job last began; a job goes

@@ -230,7 +230,9 @@ def page_of(path: Path, *, ids: list[str], classes: tuple[str, str]) -> str:
     noise = np.random.default_rng(0).integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)
     found.strips[0] = strip([*noise], key="0", rank=0, tallest=8)
     return report_page(
-        model, faked, found, detector=ids[0], segments=(), paths=paths_of_run(run, model.config, Resources()), asked=False, curves=None, confusion=found.strips[0], largest_bytes=1_000_000,
+        model, faked, found, paths=paths_of_run(run, model.config, Resources()),
+        detector=ids[0], segments=(), asked=False, curves=None, confusion=found.strips[0],
+        largest_bytes=1_000_000,
     )  # fmt: skip
 
 
