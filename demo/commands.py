@@ -21,7 +21,7 @@ from orn.shared.cli_options import (
     seed_option,
 )
 from orn.shared.environment import usable_cores
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
 _DIALS = tuple(dial for dial in dataclasses.fields(Dials) if dial.metadata["flag"])

@@ -16,7 +16,7 @@ from orn.demo.world.make import SIZES, write_dataset
 from orn.shared.environment import usable_cores
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.report import Report
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.runs.run_folder import STEPS_NAME
 
 TRAINING = {

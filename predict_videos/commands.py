@@ -17,7 +17,7 @@ from orn.shared.cli_options import (
     frame_rate_option,
     threads_option,
 )
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 _path = NonEmptyPath()
 _seconds = NumberRange(0, 1e6, min_open=True)

@@ -12,7 +12,7 @@ from orn.shared.data_files import is_folder
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.new import VIDEO_SUFFIXES
 from orn.shared.manifests.records import Video
-from orn.shared.text_table import utf8
+from orn.shared.text import utf8
 from orn.stage2_train.predict.windows import WindowChoice
 
 _PICTURES = (".jpg", ".jpeg")

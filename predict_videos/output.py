@@ -10,7 +10,7 @@ from orn.shared.csv_text import csv_text
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.report import Report, Table
 from orn.shared.shards.schema import FailedVideo
-from orn.shared.text_table import printable
+from orn.shared.text import printable
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from orn.shared.report import Report
-from orn.shared.text_table import printable, printable_lines
+from orn.shared.text import printable, printable_lines
 
 LARGEST_SEED = 2**32 - 1
 """What every random generator in use accepts."""

@@ -4,7 +4,7 @@ Each class takes one message string, so that an error survives pickling out of a
 also derives from the builtin error it resembles. `exit_code` is what the command line ends with.
 """
 
-from orn.shared.text_table import printable
+from orn.shared.text import printable
 
 
 class PipelineError(Exception):

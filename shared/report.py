@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from orn.shared.text_table import printable
+from orn.shared.text import printable
 
 _NUMBER = re.compile(r"[-+]?[\d,.]+%?( \[.*\]| \+- .*)?|-|")
 _GAP = 2
@@ -66,7 +66,7 @@ class Report:
 def markdown(table: Table) -> str:
     """Return a table in Markdown, without a newline at the end."""
     lines = [table.header, ("---",) * len(table.header), *table.rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(f"| {' | '.join(map(printable, cells))} |" for cells in lines)
 
 
 def filled_columns(table: Table) -> Table:

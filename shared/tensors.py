@@ -20,7 +20,7 @@ from orn.shared.config.bounded import open_file, require_utf8, shown
 from orn.shared.environment import machine_memory
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 _DIGEST = "digest"
 _MOST_HEADER_BYTES = 4 << 20

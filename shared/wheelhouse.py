@@ -22,7 +22,7 @@ from orn.shared.cli_options import NonEmptyPath, NumberRange, echo, echo_json, j
 from orn.shared.environment import requirements
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 _ROOT = Path(__file__).resolve().parents[1]
 _STOOD_IN = "+there"

@@ -14,7 +14,7 @@ from orn.shared.manifests.headers import remember_headers
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage1_detect.pipeline import Detector, DetectWork
 from orn.stage1_detect.planning import DETECT, SUMMARY_NAME, DetectJob
 

@@ -24,7 +24,7 @@ from orn.shared.manifests.records import Dataset, Segment, Video
 from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.index import INDEX_NAME
 from orn.shared.shards.shard import Shard
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.video.read import FrameEstimate
 from orn.stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 

@@ -19,7 +19,7 @@ from orn.shared.manifests.load import load_dataset, require_videos, shipped_dete
 from orn.shared.manifests.records import Dataset, DetectorChoice
 from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.shard import Shard
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage1_detect.job import DetectSummary, run_job
 from orn.stage1_detect.planning import (
     DETECT,

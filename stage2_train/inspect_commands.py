@@ -16,7 +16,7 @@ from orn.shared.cli_options import (
     echo_report,
     json_option,
 )
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,7 +18,7 @@ from orn.shared.cli_options import (
     set_option,
 )
 from orn.shared.report import Report, Table
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 if TYPE_CHECKING:
     from orn.stage2_train.recipe import Recipe

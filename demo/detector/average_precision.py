@@ -15,7 +15,7 @@ from orn.shared.config.bounded import read_json
 from orn.shared.errors import JoinError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 
 def average_precision(

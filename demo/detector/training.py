@@ -26,7 +26,7 @@ from orn.shared.jobs.outputs import check_output_files
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.same_job import check_same_job
 from orn.shared.tensors import read_tensors, write_tensors
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.torch_files import write_torch_file
 from orn.stage1_detect.mmdet.config import DetectorConfig, read_config
 from orn.stage1_detect.mmdet.detector import MmdetDetector

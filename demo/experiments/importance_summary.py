@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.report import Report, Table
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.evaluation.statistics import mean_interval
 
 SHARES = tuple(step / 10 for step in range(11))

@@ -20,7 +20,7 @@ from orn.demo.world.places import BALL, FRAMES, NOBODY
 from orn.shared.errors import ConfigError, DataRootError
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.ablation.plan import AblationRequest
 from orn.stage2_train.leaks import report as leaks
 from orn.stage2_train.leaks.report import Labelled, labelled, ridge_scores

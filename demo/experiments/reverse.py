@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from orn.demo.world.dials import ACTIVITIES, MIRRORED
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from orn.stage2_train.resources import Resources
 

@@ -25,7 +25,7 @@ from orn.demo.world.make import write_dataset
 from orn.demo.world.truth_shards import write_truth_shards
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.ablation.ablate import ablate, joined_curve
 from orn.stage2_train.ablation.plan import AblationRequest, Variation
 from orn.stage2_train.ablation.rows import table_rows

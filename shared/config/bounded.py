@@ -15,7 +15,7 @@ from typing import Any
 
 from orn.shared.data_files import kind_of
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.text_table import printable, utf8
+from orn.shared.text import printable, utf8
 
 MOST_BYTES = 16 << 20
 """Largest file that is read unless its reader says otherwise; JSON takes up to 25 times its size in

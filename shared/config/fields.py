@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 from pydantic_core import ErrorDetails
 
 from orn.shared.nearest import nearest
-from orn.shared.text_table import shortened
+from orn.shared.text import shortened
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 

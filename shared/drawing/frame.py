@@ -18,7 +18,7 @@ from orn.shared.drawing.text import draw_text, text_size
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import class_colour, text_colour
-from orn.shared.text_table import counted, printable
+from orn.shared.text import counted, printable
 
 MASK_OPACITY = 0.45
 """Share of a class's colour where a mask lies."""

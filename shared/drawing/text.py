@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from orn.shared.text_table import printable
+from orn.shared.text import printable
 
 
 @lru_cache(maxsize=2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from orn.shared.cli_options import NonEmptyPath, data_option, echo_json, echo_text, json_option
-from orn.shared.text_table import counted, printable
+from orn.shared.text import counted, printable
 
 if TYPE_CHECKING:
     from orn.shared.shards.verify import Problem

@@ -14,7 +14,7 @@ from orn.shared.jobs.plan import Plan
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 FindingKind = Literal["empty frames", "time jump", "fewer frames"]
 

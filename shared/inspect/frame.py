@@ -10,7 +10,7 @@ from orn.shared.nearest import nearest
 from orn.shared.report import Report, Table
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard, ShardFrame
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 _LEAST_SHOWN_SCORE = 0.01
 """Class scores below it are left out of what is shown."""

@@ -12,7 +12,7 @@ from orn.shared.inspect.findings import Finding, findings
 from orn.shared.report import Report, Table
 from orn.shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, FailedVideo
 from orn.shared.shards.shard import Shard
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 _MOST_SHOWN = 20
 """Videos and classes that the text shows; JSON has all."""

@@ -8,7 +8,7 @@ import logging
 from types import TracebackType
 from typing import TextIO
 
-from orn.shared.text_table import printable, printable_lines
+from orn.shared.text import printable, printable_lines
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from orn.shared.text_table import printable
+from orn.shared.text import printable
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from orn.shared.jobs.plan import PLAN_NAME, Plan, Unit, UnitFiles
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.jobs.work import Engine, Run, UnitResult, Work
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 _LONGEST = 60
 """Letters of a value that a message shows."""

@@ -12,7 +12,7 @@ from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
 from orn.shared.manifests.records import SPLITS, Dataset, Listing
 from orn.shared.manifests.schema import TableLabels
 from orn.shared.manifests.source import source_of
-from orn.shared.text_table import columns, facts, printable
+from orn.shared.report import Report, Table
 from orn.shared.video.read import probe
 
 _MOST_SHOWN = 8
@@ -88,24 +88,26 @@ def exit_code(report: Mapping[str, Any]) -> int:
     return 3 if report["missing"] or report["unreadable"] else 0
 
 
-def report_text(report: Mapping[str, Any]) -> str:
+def as_report(report: Mapping[str, Any]) -> Report:
     """Return the report for a person."""
     splits = [
         (split, f"{each['listed']:,}", f"{each['present']:,}")
         for split, each in report["splits"].items()
     ]
     classes = [
-        (printable(name), *(f"{counts[split]:,}" for split in SPLITS))
+        (name, *(f"{counts[split]:,}" for split in SPLITS))
         for name, counts in report["class_counts"].items()
     ]
-    return "\n\n".join(
-        [
-            facts([(key.replace("_", " "), _shown(report[key])) for key in _FACTS]),
-            columns([("split", "segments", "there"), *splits]),
-            *([columns([("class", *SPLITS), *classes])] if classes else []),
+    tables = [Table(header=("split", "segments", "there"), rows=splits)]
+    if classes:
+        tables.append(Table(header=("class", *SPLITS), rows=classes))
+    return Report(
+        facts=[(key.replace("_", " "), _shown(report[key])) for key in _FACTS],
+        tables=tables,
+        notes=[
             *(f"warning: {warning}" for warning in report["warnings"]),
             *(f"problem: {problem}" for problem in report["problems"]),
-        ]
+        ],
     )
 
 
@@ -117,10 +119,10 @@ def _shown(value: Any) -> str:
         case int():
             return f"{value:,}"
         case str():
-            return printable(value)
+            return value
         case dict() if value and all(isinstance(each, int) for each in value.values()):
-            return ", ".join(f"{count:,} {printable(name)}" for name, count in value.items())
-    first = [printable(name) for name in itertools.islice(value, _MOST_SHOWN)]
+            return ", ".join(f"{count:,} {name}" for name, count in value.items())
+    first = list(itertools.islice(value, _MOST_SHOWN))
     more = ["..."] if len(value) > _MOST_SHOWN else []
     return f"{len(value):,}" + (f": {', '.join(first + more)}" if first else "")
 

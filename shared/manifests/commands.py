@@ -23,7 +23,7 @@ from orn.shared.cli_options import (
 def list_manifests(as_json: bool) -> None:
     """List the data sets whose manifests come with the project."""
     from orn.shared.manifests.load import dataset_names, load_manifest
-    from orn.shared.text_table import columns
+    from orn.shared.report import Report, Table
 
     manifests = [load_manifest(name) for name in dataset_names()]
     if as_json:
@@ -34,7 +34,8 @@ def list_manifests(as_json: bool) -> None:
         echo_json({"datasets": listed})
     else:
         rows = [(each.name, each.form, each.task, each.title) for each in manifests]
-        echo_text(columns(rows))
+        table = Table(header=("data set", "form", "task", "title"), rows=rows)
+        echo_text(Report(tables=[table]).text())
 
 
 @click.command()
@@ -50,10 +51,10 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
     there or can be opened, and with 3 if some are missing or cannot be opened; what can be counted
     is counted all the same.
     """
-    from orn.shared.manifests.check import check_dataset, exit_code, report_text
+    from orn.shared.manifests.check import as_report, check_dataset, exit_code
 
     report = check_dataset(dataset, data_root, probe_videos=probe_videos)
-    echo_report(report, report_text, as_json=as_json)
+    echo_report(report, as_report, as_json=as_json)
     return exit_code(report)
 
 
@@ -115,7 +116,7 @@ def new(
     """
     from orn.shared.manifests.draw_split import SplitRequest
     from orn.shared.manifests.new import make_manifest
-    from orn.shared.text_table import counted
+    from orn.shared.text import counted
 
     if group is not None and shares is None:
         raise click.UsageError("--group says what --split keeps together; give both")

@@ -22,7 +22,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.manifests.records import SPLITS, Split
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabelledRow
 from orn.shared.manifests.text_files import read_rows
-from orn.shared.text_table import printable
+from orn.shared.text import printable
 
 Shares = Mapping[Split, float]
 

@@ -24,7 +24,7 @@ from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import in_threads, in_workers
 from orn.shared.manifests.records import Segment, Video
 from orn.shared.manifests.source import source_of
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.video.file import estimate_file
 from orn.shared.video.read import FrameEstimate, told
 

@@ -35,7 +35,7 @@ from orn.shared.manifests.schema import (
 from orn.shared.manifests.source import find_ids, find_videos, named_folders
 from orn.shared.manifests.text_files import read_column
 from orn.shared.nearest import nearest_first
-from orn.shared.text_table import counted, shortened
+from orn.shared.text import counted, shortened
 
 logger = logging.getLogger(__name__)
 

@@ -28,7 +28,7 @@ from orn.shared.manifests.schema import (
 from orn.shared.manifests.source import PICTURE_SUFFIXES, expand, find_videos
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabelledRow, read
 from orn.shared.manifests.text_files import read_rows
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml")
 _ALL_TRAIN = "no such column: all is train"

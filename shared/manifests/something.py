@@ -26,7 +26,7 @@ from orn.shared.manifests.text_files import (
     split_tables,
 )
 from orn.shared.nearest import nearest
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 logger = logging.getLogger(__name__)
 

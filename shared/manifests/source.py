@@ -21,7 +21,7 @@ from orn.shared.data_files import is_folder, leads_out
 from orn.shared.errors import DataRootError, VideoDecodeError
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.text_files import id_problem
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests.records import Split
 from orn.shared.manifests.schema import Epic100Labels, SomethingLabels, SomethingV1Labels
 from orn.shared.nearest import nearest
-from orn.shared.text_table import counted, shortened
+from orn.shared.text import counted, shortened
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=BaseModel)

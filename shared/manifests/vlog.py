@@ -23,7 +23,7 @@ from orn.shared.manifests.text_files import (
     read_lines,
     require_file,
 )
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 
 def read(

@@ -16,7 +16,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from orn.shared.text_table import printable
+from orn.shared.text import printable
 
 _LONGEST_TEXT = 160
 

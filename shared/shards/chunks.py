@@ -21,7 +21,7 @@ from orn.shared.config.bounded import open_file
 from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import ShardFormatError
 from orn.shared.shards.record import CHECKSUM_BYTES, REMEDY, ShardRecord, member_name
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 _LOCAL = b"PK\x03\x04"
 _HEADER_BYTES = 30

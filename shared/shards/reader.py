@@ -22,7 +22,7 @@ from orn.shared.shards.record import ShardRecord
 from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.time_join import frame_interval, nearest_frames
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
 _SHARDS_BYTES = 16 * 2**20

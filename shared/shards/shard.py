@@ -17,7 +17,7 @@ from orn.shared.masks.rules import ClassRules, ScoreKind, first_place, frame_fau
 from orn.shared.shards.chunks import ChunkCache, ShardArrays
 from orn.shared.shards.record import REMEDY, ShardRecord, read_record
 from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.time_ranges import MOST_SECONDS
 
 _OWN_CACHE_BYTES = 64 * 2**20

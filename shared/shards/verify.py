@@ -22,7 +22,7 @@ from orn.shared.shards.files import shard_path
 from orn.shared.shards.index import shard_paths
 from orn.shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry, VideoEntry
 from orn.shared.shards.shard import Shard
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.video.read import content_bytes
 
 _ARRAY = re.compile(r"array '(?P<name>[a-z_]+)': ")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from orn.shared.data_files import reason, regular_status
 from orn.shared.errors import VideoDecodeError
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.time_ranges import MOST_SECONDS
 from orn.shared.video.container import PictureForm, opened_video
 from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo

@@ -25,7 +25,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from orn.shared.data_files import reason, regular_status
 from orn.shared.errors import VideoDecodeError
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.time_ranges import MOST_SECONDS
 from orn.shared.video.frame import MOST_PIXELS, Frame, FrameEstimate, VideoInfo
 

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from orn.shared.data_files import reason
 from orn.shared.errors import VideoDecodeError
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.video.frame import MOST_PIXELS
 
 logger = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from orn.shared.nearest import nearest
 from orn.shared.shards.index import shard_paths
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.shard import Shard
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 
 _BOX_DECIMALS = 4

@@ -14,7 +14,7 @@ from orn.shared.cli_options import (
     echo_json,
     json_option,
 )
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 
 @click.command("export-coco")

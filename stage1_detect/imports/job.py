@@ -18,7 +18,7 @@ from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.writer import ShardWriter
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.video.read import content_bytes, content_digest
 from orn.stage1_detect.imports import authors_vlog, epic100
 from orn.stage1_detect.imports.mask_track import GRID, MaskTrack

@@ -16,7 +16,7 @@ from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections, clip_boxes
 from orn.shared.masks.rle import encode_borders
 from orn.shared.shards.schema import DetectorEntry
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.video.frame import check_images
 from orn.stage1_detect.mmdet.config import (
     DetectorConfig,

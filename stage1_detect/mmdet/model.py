@@ -20,7 +20,7 @@ from orn.shared.errors import DetectorError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.tensors import misfit
-from orn.shared.text_table import shortened
+from orn.shared.text import shortened
 from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage1_detect.mmdet.config import DetectorConfig, told
 from orn.stage1_detect.mmdet.library import (

@@ -23,7 +23,7 @@ from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.manifests.load import load_manifest
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.ablation.plan import AblationRequest, AblationRun
 from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from orn.stage2_train.model.image_weights import (

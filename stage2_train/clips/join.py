@@ -20,7 +20,7 @@ from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_frames
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.frames.decoded import DatasetFrames
 

@@ -16,7 +16,7 @@ from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.reader import DetectionFolder
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.objects import SlotSettings

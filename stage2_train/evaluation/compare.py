@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
 from orn.shared.report import Report, Table
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.evaluation.bootstrap import (
     NUM_FIGURE_DRAWS,
     Tallies,

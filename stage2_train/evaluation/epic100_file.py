@@ -24,7 +24,7 @@ from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.manifests.load import locate_videos
 from orn.shared.report import Report
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.clips.views import Views
 from orn.stage2_train.devices import build_accelerator, loader_settings, main_progress
 from orn.stage2_train.evaluation.epic100 import ChallengeRun, open_run

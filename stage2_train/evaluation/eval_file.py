@@ -10,7 +10,7 @@ from orn.shared.config.bounded import read_json
 from orn.shared.config.fields import explain
 from orn.shared.errors import CheckpointError
 from orn.shared.report import Report, Table
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.clips.settings import UnsureInEvaluation
 from orn.stage2_train.evaluation.predictions import GroupKind
 from orn.stage2_train.runs.run_folder import HEADS

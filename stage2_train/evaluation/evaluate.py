@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Subset
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit

@@ -23,7 +23,7 @@ from orn.shared.config.bounded import open_file, shown
 from orn.shared.data_files import is_folder, is_there
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.text_table import shortened
+from orn.shared.text import shortened
 from orn.stage2_train.clips.batches import (
     LoaderSettings,
     evaluation_loader,

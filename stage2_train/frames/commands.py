@@ -15,7 +15,7 @@ from orn.shared.cli_options import (
     json_option,
     out_option,
 )
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.newest_data import newest_data
 
 SOME_FAILED_EXIT_CODE = 3

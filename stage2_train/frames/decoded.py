@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import ClipStoreError, VideoDecodeError
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import content_digest, read_frames
 from orn.shared.video.reader import VideoReader, VideoTimes

@@ -21,7 +21,7 @@ from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.load import files_of, load_dataset, require_videos
 from orn.shared.manifests.records import Dataset, Segment, Video
 from orn.shared.manifests.source import source_of
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import read_frames
 from orn.stage2_train.frames.jpeg import encode_frame

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from orn.shared.data_files import Stamp, is_folder
 from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.frames.clip_file import ClipFile, gone, read_record
 from orn.stage2_train.frames.crop import CropWindow

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import CheckpointError
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.evaluation.eval_file import EvalFile, read_eval
 from orn.stage2_train.evaluation.predictions import Predictions, load_predictions
 

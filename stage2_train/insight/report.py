@@ -20,7 +20,7 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import progress
 from orn.shared.nearest import nearest
 from orn.shared.pages.render import brief
-from orn.shared.text_table import counted, shortened
+from orn.shared.text import counted, shortened
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate

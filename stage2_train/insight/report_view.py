@@ -12,7 +12,7 @@ from orn.shared.config.files import to_toml
 from orn.shared.errors import CheckpointError
 from orn.shared.manifests.records import Segment
 from orn.shared.pages.render import brief, json_data, render
-from orn.shared.text_table import counted, printable_lines
+from orn.shared.text import counted, printable_lines
 from orn.stage2_train.insight.class_pairs import ClassPairs, Example
 from orn.stage2_train.insight.clip_pictures import FULL_DROP, LEAST_DROP
 from orn.stage2_train.insight.explained import BACKGROUND

@@ -16,7 +16,7 @@ from orn.shared.manifests.records import Segment
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder, VideoDetections
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.sampling import centre_frames
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orn.shared.report import Report, Table
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.ablation.report_text import interval_text
 
 _OF_CLASSES = ("classes-seen", "class-counts", "presence")

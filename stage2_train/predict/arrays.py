@@ -26,7 +26,7 @@ from orn.shared.manifests.source import source_of
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
-from orn.shared.text_table import utf8
+from orn.shared.text import utf8
 from orn.shared.time_ranges import MOST_SECONDS
 from orn.shared.video.frame import check_images
 from orn.shared.video.read import content_digest

@@ -13,7 +13,8 @@ from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, wri
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.same_job import differences
 from orn.shared.manifests.load import shipped_detectors
-from orn.shared.text_table import counted, markdown, printable
+from orn.shared.report import Table, markdown
+from orn.shared.text import counted, printable
 from orn.stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
@@ -129,7 +130,7 @@ def _head(model: OpenedModel, out: Path) -> Iterator[str]:
     yield ""
     yield "A network that tells activities in videos from how detected objects relate over time"
     yield "(Baradel et al., Object level visual reasoning in videos, ECCV 2018)."
-    yield from ("", markdown(rows), "", "## Use", "")
+    yield from ("", markdown(Table(header=rows[0], rows=rows[1:])), "", "## Use", "")
     has_detector = (out / DETECTOR_NAME).exists()
     needs = "" if has_detector else " --checkpoint DETECTOR.pth"
     place = f"in `{DETECTOR_NAME}`" if has_detector else "not in this folder"
@@ -166,7 +167,7 @@ def _metrics(model: OpenedModel, run: Path) -> Iterator[str]:
         yield "Nothing was measured before the export; `orn eval` does."
         yield ""
         return
-    yield markdown(rows)
+    yield markdown(Table(header=rows[0], rows=rows[1:]))
     yield from ("", *unsure)
     yield "Intervals say what other videos or participants of the same kind would give for this one"
     yield "training; another seed moves figures, too."

@@ -13,7 +13,7 @@ from orn.shared.pages.palette import activity_colour, css_colour
 from orn.shared.pages.render import brief, render
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.shards.schema import FailedVideo
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.insight.clip_pictures import FULL_DROP, LEAST_DROP, spread
 from orn.stage2_train.insight.explained import DECIDED
 from orn.stage2_train.insight.page_pictures import (

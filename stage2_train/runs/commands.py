@@ -60,7 +60,9 @@ def runs(
     elif as_csv:
         echo_text(table.as_csv(chosen), nl=False)
     elif chosen:
-        echo_text(table.as_table(chosen, folder, in_markdown=as_markdown))
+        most = None if as_markdown else table.MOST_SHOWN
+        report = table.as_report(chosen, folder, most_settings=most)
+        echo_text(report.markdown() if as_markdown else report.text())
     else:
         echo(f"{folder}: no run" + (" that fits" if found else ""))
 
@@ -72,7 +74,7 @@ def runs(
 def diff(one: Path, other: Path, as_json: bool) -> None:
     """Say which settings of the runs ONE and OTHER differ, and in what."""
     from orn.shared.jobs.same_job import differences
-    from orn.shared.text_table import printable
+    from orn.shared.text import printable
     from orn.stage2_train.runs.listing import settings_of
 
     names = (one.name, other.name) if one.name != other.name else (str(one), str(other))

@@ -26,7 +26,7 @@ from orn.shared.manifests.load import load_manifest, own_file
 from orn.shared.manifests.records import Dataset, Metric, Segment, Task, check_metric
 from orn.shared.manifests.schema import Manifest
 from orn.shared.shards.schema import DetectorEntry
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.resources import Resources

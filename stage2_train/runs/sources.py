@@ -14,7 +14,7 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Dataset, Segment, Task
 from orn.shared.shards.reader import DetectionFolder
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit, join_split

@@ -8,10 +8,10 @@ from typing import Any
 from orn.shared.csv_text import csv_text
 from orn.shared.errors import ConfigError
 from orn.shared.nearest import nearest
-from orn.shared.text_table import columns, markdown, printable
+from orn.shared.report import Report, Table
 from orn.stage2_train.runs.listing import COLUMNS, RunSummary
 
-_MOST_SHOWN = 3
+MOST_SHOWN = 3
 """Settings of a run that the table for a terminal shows."""
 
 
@@ -74,30 +74,27 @@ def records(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
     ]
 
 
-def as_table(found: Sequence[RunSummary], folder: Path, *, in_markdown: bool = False) -> str:
-    """A line a run; names are those inside `folder`. Markdown has all settings that differ."""
-    differing, most = _differing(found), None if in_markdown else _MOST_SHOWN
-    header = ["run", "data set", "system", "state", "step", "figure", "time", "differs"]
+def as_report(found: Sequence[RunSummary], folder: Path, *, most_settings: int | None) -> Report:
+    """Return a line a run; names are those inside `folder`.
+
+    Args:
+        most_settings: of those that differ between runs, how many are shown; None for all.
+    """
     rows = [
-        header,
-        *(
-            [
-                printable(cell)
-                for cell in (
-                    _name(Path(run.run), folder),
-                    run.dataset or "-",
-                    run.system or "-",
-                    run.state,
-                    _steps(run),
-                    _figure(run),
-                    _time(run.seconds),
-                    _settings(settings, most),
-                )
-            ]
-            for run, settings in zip(found, differing, strict=True)
-        ),
+        (
+            _name(Path(run.run), folder),
+            run.dataset or "-",
+            run.system or "-",
+            run.state,
+            _steps(run),
+            _figure(run),
+            _time(run.seconds),
+            _settings(settings, most_settings),
+        )
+        for run, settings in zip(found, _differing(found), strict=True)
     ]
-    return markdown(rows) if in_markdown else columns(rows)
+    header = ("run", "data set", "system", "state", "step", "figure", "time", "differs")
+    return Report(tables=[Table(header=header, rows=rows)])
 
 
 def _name(run: Path, folder: Path) -> str:

@@ -13,7 +13,7 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.records import Dataset, Video
 from orn.shared.tensors import misfit
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.shared.torch_files import write_torch_file
 from orn.stage2_train.frames.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network

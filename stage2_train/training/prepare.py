@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from orn.shared.errors import PipelineError, ShardNotFoundError
 from orn.shared.jobs.commands import run_orn
 from orn.shared.shards.index import shard_paths
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.frames.reader import is_clip_store
 from orn.stage2_train.resources import Resources
 

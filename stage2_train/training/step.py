@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from orn.shared.errors import TrainingError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.network import ObjectVideoNetwork

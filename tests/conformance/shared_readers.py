@@ -250,7 +250,16 @@ SHARED: tuple[Reader, ...] = (
             *any_number("unit_frames", "*.stop"),
             "value 2??40: *.start",
             *any_text("dataset", "frames", "data_root", "*.video_id", "detector.*"),
-            *optional("unit_frames", "settings", "manifest", "data_root", "detector.*", "*.ranges", "*.start", "*.stop"),
+            *optional(
+                "unit_frames",
+                "settings",
+                "manifest",
+                "data_root",
+                "detector.*",
+                "*.ranges",
+                "*.start",
+                "*.stop",
+            ),
         ),
     ),
     Reader(

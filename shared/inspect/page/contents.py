@@ -20,7 +20,7 @@ from orn.shared.pages.palette import activity_colour, class_colour, css_colour, 
 from orn.shared.pages.render import json_data
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
-from orn.shared.text_table import counted
+from orn.shared.text import counted
 
 _LEAST_SCORE = 0.001
 """Class scores below it are not written."""
