@@ -308,7 +308,11 @@ TRAINING: tuple[Reader, ...] = (
             ),
             "value 2??40: recipe.seed",
             *optional("recipe.*", "clips.*", "detector*", "format_version", "system"),
-            *("value null: normalisation", *optional("weights_digest", "places*", "normalisation")),
+            *(
+                "value null: normalisation",
+                "value null: places",
+                *optional("weights_digest", "places*", "normalisation"),
+            ),
             *NUMBERED,
         ),
     ),
