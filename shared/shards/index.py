@@ -1,9 +1,8 @@
 """The shards of a folder, and what is known of all of them without opening any (`folder_index`)."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -95,8 +94,8 @@ def record_of(path: Path, entry: IndexEntry, common: ShardAttributes) -> ShardRe
 
 
 def _common_digest(attributes: ShardAttributes) -> str:
-    text = json.dumps(asdict(replace(attributes, videos=(), failed=())), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = repr(replace(attributes, videos=(), failed=()))
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def shard_paths(folder: Path) -> tuple[Path, ...]:

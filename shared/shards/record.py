@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,14 +36,13 @@ _COUNTED = {"frames": "frame_index", "detections": "boxes", "bytes": "rle"}
 """The array whose rows each of these is."""
 _MOST_CHUNK_BYTES = 16 * 2**20
 """Of a chunk before compression; ours have 128 KiB."""
-_MOST_AT_ONCE = 16 * 2**20
-"""Of the ZIP directory: 250,000 members."""
 _MOST_GROUP_BYTES = 8 * 2**20
 """Of the group's document: 25,000 videos."""
 _MOST_ARRAY_BYTES = 64 * 2**10
 """Of an array's document, which has one kilobyte."""
-_BUFFER_BYTES = 128 * 2**10
-"""Read at once, so that the documents come with the directory behind them."""
+_TAILS = (128 * 2**10, 32 * 2**20)
+"""Bytes at the end of a file that are read at once for the documents and the directory behind them,
+and as many as these can have."""
 
 MEMBER = np.dtype([("place", "<i8"), ("num_bytes", "<u4"), ("checksum", "<u4")])
 """A chunk in the file: where its local header begins, size and CRC-32 of its data."""
@@ -141,13 +140,29 @@ def member_name(array: str, number: int, spec: ArraySpec) -> str:
     return f"{array}/c/{number}{'/0' * len(spec.row)}"
 
 
-class _BoundedFile(io.BufferedReader):
-    """A file of which nobody reads more at once than a directory may have."""
+class _BeforeTheTail(zipfile.BadZipFile):
+    """Something that is needed lies farther from the end."""
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        if (size or 0) > _MOST_AT_ONCE:
-            raise zipfile.BadZipFile(f"claims a directory of {size:,} bytes")
-        return super().read(size)
+
+class _Tail(io.BytesIO):
+    """The last bytes of a file, at the places that they have in it."""
+
+    def __init__(self, file: BinaryIO, most_bytes: int) -> None:
+        size = os.fstat(file.fileno()).st_size
+        self._most, self._before = most_bytes, max(size - most_bytes, 0)
+        file.seek(self._before)
+        super().__init__(file.read(size - self._before))
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        if whence == os.SEEK_SET and 0 <= offset < self._before:
+            raise _BeforeTheTail(
+                f"its documents begin at byte {offset:,}, more than {self._most:,} before the end"
+            )
+        place = offset - self._before if whence == os.SEEK_SET else offset
+        return super().seek(place, whence) + self._before
+
+    def tell(self) -> int:
+        return super().tell() + self._before
 
 
 def read_record(path: Path) -> ShardRecord:
@@ -159,16 +174,13 @@ def read_record(path: Path) -> ShardRecord:
     """
     if not os.path.lexists(path):
         raise ShardNotFoundError(f"{path}: expected a shard, got no such file")
-    raw = open_file(path, error=ShardFormatError).detach()
     try:
-        with _BoundedFile(raw, _BUFFER_BYTES) as file, zipfile.ZipFile(file) as members:  # type: ignore[call-overload]
+        with open_file(path, error=ShardFormatError) as file:
             stamp = stamp_of(os.fstat(file.fileno()))
-            text = _document(members, "zarr.json", most_bytes=_MOST_GROUP_BYTES)
-            attributes = read_attributes(text, source=str(path))
-            layouts = {
-                name: _layout(members, name, spec, source=str(path))
-                for name, spec in attributes.arrays.items()
-            }
+            try:
+                attributes, layouts = _read(_Tail(file, _TAILS[0]), source=str(path))
+            except _BeforeTheTail:
+                attributes, layouts = _read(_Tail(file, _TAILS[1]), source=str(path))
     except PipelineError:
         raise
     except Exception as err:  # zipfile raises several types for a directory that lies
@@ -177,6 +189,16 @@ def read_record(path: Path) -> ShardRecord:
             f"{path}: expected a whole shard, got a damaged one ({why}); {REMEDY}"
         ) from err
     return ShardRecord(path=path, stamp=stamp, attributes=attributes, layouts=layouts)
+
+
+def _read(tail: _Tail, *, source: str) -> tuple[ShardAttributes, dict[str, ArrayLayout]]:
+    with zipfile.ZipFile(tail) as members:
+        text = _document(members, "zarr.json", most_bytes=_MOST_GROUP_BYTES)
+        attributes = read_attributes(text, source=source)
+        return attributes, {
+            name: _layout(members, name, spec, source=source)
+            for name, spec in attributes.arrays.items()
+        }
 
 
 def _document(members: zipfile.ZipFile, name: str, *, most_bytes: int) -> bytes:

@@ -175,7 +175,9 @@ def test_a_directory_of_millions_of_entries_is_not_read(tmp_path: Path) -> None:
     number = 1_000_000
     end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 65535, 65535, len(entry) * number, 0, 0)
     path.write_bytes(entry * number + end)
-    with pytest.raises(ShardFormatError, match=r"many\.zarr\.zip: .*claims a directory of 47,0"):
+    with pytest.raises(
+        ShardFormatError, match=r"many\.zarr\.zip: .*more than 33,554,432 before the end"
+    ):
         bounded(read_all, path)
 
 
