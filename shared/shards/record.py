@@ -40,7 +40,7 @@ _MOST_GROUP_BYTES = 8 * 2**20
 """Of the group's document: 25,000 videos."""
 _MOST_ARRAY_BYTES = 64 * 2**10
 """Of an array's document, which has one kilobyte."""
-_TAILS = (128 * 2**10, 32 * 2**20)
+_TAILS = (128 * 2**10, 24 * 2**20)
 """Bytes at the end of a file that are read at once for the documents and the directory behind them,
 and as many as these can have."""
 
