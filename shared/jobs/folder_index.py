@@ -87,9 +87,10 @@ def index_folder(
     index = folder / kind.name
     known = _known(index, stamps, kind) if len(paths) >= kind.least_files else {}
     new = [path for path in paths if path not in known]
-    for path, record in zip(new, in_threads(kind.read, new), strict=True):
-        size, mtime_ns = stamps[path]
-        known[path] = IndexedFile(name=path.name, size=size, mtime_ns=mtime_ns, record=record)
+    with uncollected():
+        for path, record in zip(new, in_threads(kind.read, new), strict=True):
+            size, mtime_ns = stamps[path]
+            known[path] = IndexedFile(name=path.name, size=size, mtime_ns=mtime_ns, record=record)
     if new and len(paths) >= kind.least_files:
         texts = (kind.lines.dump_json(known[path]) for path in paths)
         try:
