@@ -41,10 +41,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     plain = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
     texts = {**metadata, _DIGEST: _digest(plain, metadata)}
     with replacing(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         try:
             safetensors.torch.save_file(plain, temporary, metadata=texts)
         except SafetensorError as err:  # its word for whatever the disk said
             raise OSError(str(err)) from err
+        temporary.chmod(mode)  # safetensors lets nobody else read what it writes
 
 
 def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -48,6 +48,13 @@ def test_what_is_written_is_read_by_anyone(tmp_path: Path) -> None:
     assert torch.equal(safetensors.torch.load_file(path)["weight"], TENSORS["weight"])
 
 
+def test_others_may_read_it_as_any_new_file(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "t.safetensors", TENSORS, METADATA)
+    (tmp_path / "new").touch()
+    modes = {each.stat().st_mode for each in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
 def test_no_flipped_bit_is_read_in_silence(tmp_path: Path) -> None:
     path, draw = tmp_path / "x.safetensors", random.Random(0)
     write_tensors(path, TENSORS, METADATA)
