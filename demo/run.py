@@ -175,5 +175,16 @@ def as_report(summary: dict[str, Any], places: DemoPlaces) -> Report:
             ("Report", str(places.report)),
             ("Look on", f"orn inspect {shard}"),
             ("", f"tensorboard --logdir {places.run}"),
-        ]
+        ],
+        notes=[_meaning(dict(heads))],
+    )
+
+
+def _meaning(heads: dict[str, float]) -> str:
+    """Return in a sentence what these figures show and do not."""
+    best = max(heads, key=lambda name: heads[name])
+    above = "" if best == "two heads" else f"; here the {best} alone is above two heads"
+    return (
+        "One training with one seed on drawn films shows that every step works, not which head is "
+        f"better{above} (docs/results.md has comparisons over seeds)."
     )

@@ -49,7 +49,8 @@ def test_no_html_is_put_together_in_code() -> None:
     """Where a value goes into HTML, a template escapes it."""
     found = {
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in (ROOT / "shared").rglob("*.py")
+        for room in ("shared", "stage1_detect", "stage2_train", "demo", "predict_videos")
+        for path in (ROOT / room).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.JoinedStr) and re.search(r"(?<!P)</?[a-z]+[ >]", ast.unparse(node))
     }
