@@ -28,7 +28,7 @@ from orn.benchmarks.made_inputs import manifest_text, write_video
 from orn.shared.jobs.lock import lock_path
 from orn.shared.jobs.plan import PLAN_NAME
 from orn.stage2_train.frames.reader import INDEX_NAME, ClipStore, is_clip_store
-from orn.stage2_train.frames.schema import FILE_PATTERN
+from orn.stage2_train.frames.schema import CLIP_FILES
 
 _SIZES = {"num_videos": 16, "num_frames": 100, "workers": 2}
 
@@ -61,7 +61,7 @@ def _trial(
         return None
     finished = len(stored_bytes(store)) if is_clip_store(store) else 0
     subprocess.run(command, check=True, capture_output=True)
-    usual = {INDEX_NAME, *(each.name for each in store.glob(FILE_PATTERN))}
+    usual = {INDEX_NAME, *(each.name for each in store.glob(CLIP_FILES.pattern))}
     left = {each.name for each in store.iterdir()} - usual
     return {
         "killed_after_seconds": round(delay, 3),  # counted from when it had locked the store

@@ -31,7 +31,7 @@ from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.frames.jpeg import decode_jpeg
 from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.schema import FILE_PATTERN, StoreSettings
+from orn.stage2_train.frames.schema import CLIP_FILES, StoreSettings
 from orn.stage2_train.frames.store_job import build_clip_store
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.recipe import Recipe, load_recipe
@@ -220,7 +220,7 @@ def _sizes(inputs: LoaderInputs) -> dict[str, float]:
     """Bytes a frame of what lies on the disk."""
     num_frames = sum(len(own) for own in _stored_pictures(inputs))
     files = {
-        "store": list(inputs.store_path.glob(FILE_PATTERN)),
+        "store": list(inputs.store_path.glob(CLIP_FILES.pattern)),
         "shard": list(inputs.shards_path.glob("shard-*")),
         "video": [video.path for video in inputs.videos],
         "pickle": inputs.pickles,

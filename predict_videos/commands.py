@@ -125,10 +125,10 @@ def predict(
     from orn.predict_videos.job import predict_all
     from orn.predict_videos.output import CsvRows, json_line, lines_of_video, video_of
     from orn.shared.jobs.outputs import check_output_files
+    from orn.shared.jobs.plan import FailedVideo
     from orn.shared.jobs.progress import progress
     from orn.shared.jobs.termination import terminated_as_interrupted
     from orn.shared.shards.index import files_of_shards
-    from orn.shared.shards.schema import FailedVideo
     from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
     from orn.stage2_train.predict.windows import WindowChoice
     from orn.stage2_train.runs.hub import local_folder

@@ -19,10 +19,10 @@ from orn.shared.errors import (
     ShardNotFoundError,
     VideoDecodeError,
 )
+from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.progress import Bar
 from orn.shared.manifests.records import Video
 from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.schema import FailedVideo
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment, true_segments
 from orn.stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video

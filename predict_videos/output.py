@@ -8,8 +8,8 @@ from orn.predict_videos.job import Said
 from orn.shared.cli_options import json_text
 from orn.shared.csv_text import csv_text
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.plan import FailedVideo
 from orn.shared.report import Report, Table
-from orn.shared.shards.schema import FailedVideo
 from orn.shared.text import printable
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 

@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import DetectorError, ShapeError
-from orn.shared.jobs.plan import Unit
+from orn.shared.jobs.plan import FailedVideo, Unit
 from orn.shared.jobs.same_job import differences
 from orn.shared.jobs.work import Advance, UnitResult
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import first_fault
 from orn.shared.shards.files import shard_path
-from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
+from orn.shared.shards.schema import DetectorEntry, VideoEntry
 from orn.shared.shards.writer import ShardWriter
 from orn.stage1_detect.unit_reader import FrameBatch, UnitReader, VideoEnds
 

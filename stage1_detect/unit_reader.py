@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import DetectorError, VideoDecodeError
-from orn.shared.jobs.plan import Unit, UnitPart
+from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
-from orn.shared.shards.schema import FailedVideo, VideoEntry
+from orn.shared.shards.schema import VideoEntry
 from orn.shared.video.read import Frame, content_bytes, content_digest, probe, read_frames
 from orn.shared.video.reader import VideoReader
 from orn.stage1_detect.digests import digest_once

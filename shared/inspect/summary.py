@@ -9,8 +9,9 @@ import numpy as np
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.inspect.findings import Finding, findings
+from orn.shared.jobs.plan import FailedVideo
 from orn.shared.report import Report, Table
-from orn.shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry, FailedVideo
+from orn.shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.text import counted
 

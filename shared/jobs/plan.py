@@ -216,6 +216,14 @@ class UnitFiles:
         """Return the file of a unit."""
         return folder / f"{self.stem}-{unit_index:06d}{self.suffix}"
 
+    def next_index(self, folder: Path) -> int:
+        """Return the number of the first new file behind those in a folder."""
+        numbers = (
+            path.name.removesuffix(self.suffix)[len(self.stem) + 1 :]
+            for path in folder.glob(self.pattern)
+        )
+        return max((int(each) + 1 for each in numbers if each.isdecimal()), default=0)
+
     def missing(self, units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:
         """Return the units whose file is not in the folder, in their order."""
         return tuple(unit for unit in units if not self.path(folder, unit.index).exists())

@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 from orn.shared.config.fields import STRICT
 from orn.shared.errors import ShardNotFoundError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
-from orn.shared.jobs.plan import PLAN_NAME
+from orn.shared.jobs.plan import PLAN_NAME, FailedVideo
 from orn.shared.shards.files import SHARD_PATTERN
 from orn.shared.shards.record import ArrayLayout, ShardRecord, read_record
-from orn.shared.shards.schema import FailedVideo, ShardAttributes, VideoEntry
+from orn.shared.shards.schema import ShardAttributes, VideoEntry
 
 INDEX_NAME = "shards.index.json"
 _LEAST_SHARDS = 100

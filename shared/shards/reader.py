@@ -14,12 +14,13 @@ from cachetools import LRUCache
 from numpy.typing import ArrayLike, NDArray
 
 from orn.shared.errors import JoinError, ShardFormatError, ShardNotFoundError
+from orn.shared.jobs.plan import FailedVideo
 from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.index import IndexEntry, OpenedFolder, open_folder, record_of
 from orn.shared.shards.record import ShardRecord
-from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
+from orn.shared.shards.schema import DetectorEntry, VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.text import counted

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from orn.shared.config.bounded import parse_json
 from orn.shared.config.fields import STRICT, Positive, described, explain
 from orn.shared.errors import ShardFormatError
-from orn.shared.jobs.plan import FailedVideo as FailedVideo
+from orn.shared.jobs.plan import FailedVideo
 from orn.shared.masks.rules import ScoreKind
 from orn.shared.video.frame import VideoInfo
 
@@ -26,8 +26,6 @@ FORMAT_NAME = "object-detections"
 FORMAT_VERSION = 2
 
 MOST_CLASSES = 2**16
-READ_STRICTLY = STRICT
-"""Of records that pydantic reads from JSON: a key that this release does not know is an error."""
 
 _MOST_PIXELS = 2**28
 _Side = Annotated[int, Field(ge=1, lt=2**16)]
@@ -94,7 +92,7 @@ def arrays_of(score_kind: ScoreKind, num_classes: int) -> Mapping[str, ArraySpec
 class VideoEntry:
     """A video, or a range of its frames, that a shard has detections of."""
 
-    __pydantic_config__: ClassVar = READ_STRICTLY
+    __pydantic_config__: ClassVar = STRICT
 
     id: str
     """Id in the data set's manifest."""
@@ -143,7 +141,7 @@ class VideoEntry:
 class DetectorEntry:
     """What the detections were made with; equal entries mean comparable detections."""
 
-    __pydantic_config__: ClassVar = READ_STRICTLY
+    __pydantic_config__: ClassVar = STRICT
 
     config_name: str
     """Name of the detector's config."""

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ShapeError, ShardFormatError, ShardNotFoundError
+from orn.shared.jobs.plan import FailedVideo
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules, ScoreKind, first_place, frame_faults
 from orn.shared.shards.chunks import ChunkCache, ShardArrays
 from orn.shared.shards.record import REMEDY, ShardRecord, read_record
-from orn.shared.shards.schema import DetectorEntry, FailedVideo, VideoEntry
+from orn.shared.shards.schema import DetectorEntry, VideoEntry
 from orn.shared.text import counted
 from orn.shared.time_ranges import MOST_SECONDS
 

@@ -25,13 +25,11 @@ from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import read_frames
 from orn.stage2_train.frames.jpeg import encode_frame
-from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.schema import CLIP_FILES, StoreSettings
 from orn.stage2_train.frames.store_job import (
-    CLIP_FILES,
     CLIPS,
     compact_store,
     missing_parts,
-    next_number,
     open_store,
     store_units,
     units_of,
@@ -163,7 +161,7 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
             )
         units = units_of(
             parts,
-            first=next_number(plan.path, fresh=request.fresh),
+            first=0 if request.fresh else CLIP_FILES.next_index(plan.path),
             processes=request.workers or usable_cores(),
             num_bytes=estimate.video_bytes,
         )

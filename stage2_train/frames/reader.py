@@ -21,7 +21,7 @@ from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.frames.clip_file import ClipFile, gone, read_record
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.jpeg import decode_frame
-from orn.stage2_train.frames.schema import FILE_PATTERN, ClipFileRecord, FailedClip, StoredVideo
+from orn.stage2_train.frames.schema import CLIP_FILES, ClipFileRecord, FailedClip, StoredVideo
 
 INDEX_NAME = "clips.index.json"
 
@@ -38,7 +38,7 @@ ClipFiles = dict[Path, IndexedFile[ClipFileRecord]]
 
 def is_clip_store(folder: Path) -> bool:
     """Return whether there is a file of a clip store in a folder."""
-    return is_folder(folder) and any(folder.glob(FILE_PATTERN))
+    return is_folder(folder) and any(folder.glob(CLIP_FILES.pattern))
 
 
 def read_clip_files(folder: Path) -> ClipFiles:
@@ -49,7 +49,7 @@ def read_clip_files(folder: Path) -> ClipFiles:
     """
     if not is_folder(folder):
         return {}
-    return index_folder(folder, sorted(folder.glob(FILE_PATTERN)), _INDEX)
+    return index_folder(folder, sorted(folder.glob(CLIP_FILES.pattern)), _INDEX)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,23 +136,24 @@ class ClipFrames:
 class ClipStore:
     """Frames of a data set's videos; may be pickled, forked and used by several workers."""
 
-    def __init__(self, path: Path) -> None:
-        """Opens the store in a folder.
+    def __init__(self, path: Path, files: ClipFiles | None = None) -> None:
+        """Open the store in a folder.
+
+        Args:
+            path: the folder.
+            files: what `read_clip_files` returned; None reads it.
 
         Raises:
             ClipStoreError: if there is none, a file is damaged or of another format, or the files
                 do not fit together.
         """
-        files = read_clip_files(path)
+        files = read_clip_files(path) if files is None else files
         if not files:
             found = "none in it" if is_folder(path) else "no such folder"
             raise ClipStoreError(
                 f"{path}: expected a clip store, a folder of files such as clips-000000.h5, got "
                 f"{found}; run `orn clips` to write it"
             )
-        self._open(path, files)
-
-    def _open(self, path: Path, files: ClipFiles) -> None:
         self.path = path
         self.name = f"the clip store {path}"
         """What to call it in messages."""
@@ -224,6 +225,4 @@ def _opened_again(path: Path, files: dict[Path, Stamp]) -> ClipStore:
     changed = [file for file, stamp in files.items() if file not in now or now[file].stamp != stamp]
     if changed:
         raise gone(changed[0])
-    store = ClipStore.__new__(ClipStore)
-    store._open(path, {file: now[file] for file in files})
-    return store
+    return ClipStore(path, {file: now[file] for file in files})

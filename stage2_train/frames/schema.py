@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from orn.shared.config.fields import STRICT
 from orn.shared.data_files import Stamp
 from orn.shared.errors import ClipStoreError, VideoDecodeError
+from orn.shared.jobs.plan import UnitFiles
 from orn.shared.time_ranges import TimeRanges
 
 FORMAT_NAME = "orn-clips"
 FORMAT_VERSION = 3
-FILE_PATTERN = "clips-*.h5"
+CLIP_FILES = UnitFiles(stem="clips", suffix=".h5")
 """Names of the files of a store, as `glob` takes it."""
 TEXT = "S"
 """Type of text: UTF-8 of a length that each file chooses."""
@@ -74,7 +75,6 @@ MOST_SIDE = 65_500
 
 _Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 _Count = Annotated[int, Field(ge=0, lt=2**40)]
-_RECORD = ConfigDict(strict=True, extra="forbid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,7 @@ class StoreSettings:
 class StoredVideo:
     """One video of a file."""
 
-    __pydantic_config__: ClassVar = _RECORD
+    __pydantic_config__: ClassVar = STRICT
 
     id: str
     """Id of the manifest."""
@@ -175,7 +175,7 @@ class StoredVideo:
 class FailedClip:
     """A video of which nothing could be decoded."""
 
-    __pydantic_config__: ClassVar = _RECORD
+    __pydantic_config__: ClassVar = STRICT
 
     id: str
     """Id of the manifest."""
@@ -189,7 +189,7 @@ class FailedClip:
 class ClipFileRecord:
     """What a file holds, beside pictures and times."""
 
-    __pydantic_config__: ClassVar = _RECORD
+    __pydantic_config__: ClassVar = STRICT
 
     settings: StoreSettings
     jpeg_place: _Count

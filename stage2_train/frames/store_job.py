@@ -12,17 +12,18 @@ from types import MappingProxyType
 
 from orn.shared.errors import ClipStoreError, VideoDecodeError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries
-from orn.shared.jobs.engines import IN_THIS_PROCESS, Advance, Engine, UnitResult
-from orn.shared.jobs.plan import FailedVideo, Unit, UnitFiles, UnitPart
+from orn.shared.jobs.engines import IN_THIS_PROCESS
+from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.run import Kind, run_units
+from orn.shared.jobs.work import Advance, Engine, UnitResult
 from orn.shared.jobs.workers import in_threads
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest
 from orn.stage2_train.frames.reader import INDEX_NAME, ClipFrames, ClipStore, read_clip_files
-from orn.stage2_train.frames.schema import FailedClip, StoredVideo, StoreSettings
+from orn.stage2_train.frames.schema import CLIP_FILES, FailedClip, StoredVideo, StoreSettings
 from orn.stage2_train.frames.unit_file import (
     ClipFileWriter,
     source_stamp,
@@ -30,7 +31,6 @@ from orn.stage2_train.frames.unit_file import (
     writing,
 )
 
-CLIP_FILES = UnitFiles(stem="clips", suffix=".h5")
 CLIPS = Kind(
     command="orn clips", task="clips", steps="videos", files=CLIP_FILES, beside=(INDEX_NAME,)
 )
@@ -45,7 +45,7 @@ _MOST_VIDEOS = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipsWork:
-    """Stores units of videos; see `orn.shared.jobs.engines.Work`."""
+    """Stores units of videos; see `orn.shared.jobs.work.Work`."""
 
     videos: Mapping[str, Video]
     folder: Path
@@ -77,9 +77,10 @@ def open_store(path: Path, settings: StoreSettings) -> ClipStore | None:
     Raises:
         ClipStoreError: if it was written with other settings, or is damaged.
     """
-    if not read_clip_files(path):
+    files = read_clip_files(path)
+    if not files:
         return None
-    store = ClipStore(path)
+    store = ClipStore(path, files)
     if store.settings != settings:
         raise ClipStoreError(
             f"{path}: expected {settings.describe()}, got {store.settings.describe()}; give the "
@@ -194,14 +195,9 @@ def build_clip_store(
     with CLIPS.locked(path):
         store = None if fresh else open_store(path, settings)
         parts = missing_parts(store, videos, ranges, retry_failed=retry_failed)
-        units = units_of(parts, first=next_number(path, fresh=fresh))
+        first = 0 if fresh else CLIP_FILES.next_index(path)
+        units = units_of(parts, first=first)
         return store_units(units, videos, path, settings, engine=engine, fresh=fresh)
-
-
-def next_number(path: Path, *, fresh: bool = False) -> int:
-    """Return the number of the first new file of a store."""
-    last = max((file.stem for file in path.glob(CLIP_FILES.pattern)), default="")
-    return int(last.rpartition("-")[2]) + 1 if last and not fresh else 0
 
 
 def store_units(
@@ -262,7 +258,8 @@ def compact_store(path: Path) -> tuple[int, int]:
     """
     with CLIPS.locked(path):
         remove_stale_temporaries(path)
-        store, files = ClipStore(path), read_clip_files(path)
+        files = read_clip_files(path)
+        store = ClipStore(path, files)
         counting = {name: store.frames(name) for name in store.ids}
         replaced, small = set(), set()
         for file, each in files.items():
@@ -283,11 +280,11 @@ def compact_store(path: Path) -> tuple[int, int]:
         sizes = {frames.id: int(frames.file.rows(frames.video)["size"].sum()) for frames in moved}
         units = units_of(
             [UnitPart(video_id=frames.id) for frames in moved],
-            first=next_number(path),
+            first=CLIP_FILES.next_index(path),
             num_bytes=lambda part: sizes[part.video_id],
         )
         if failed and not units:
-            units = (Unit(index=next_number(path), parts=()),)
+            units = (Unit(index=CLIP_FILES.next_index(path), parts=()),)
         with progress("compact", total=len(moved), unit="videos") as bar:
             for unit in units:
                 with writing(CLIP_FILES.path(path, unit.index), store.settings) as writer:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.plan import FailedVideo
 from orn.shared.manifests.records import Video
 from orn.shared.pages.palette import activity_colour, css_colour
 from orn.shared.pages.render import brief, render
 from orn.shared.shards.reader import VideoDetections
-from orn.shared.shards.schema import FailedVideo
 from orn.shared.text import counted
 from orn.stage2_train.insight.clip_pictures import FULL_DROP, LEAST_DROP, spread
 from orn.stage2_train.insight.explained import DECIDED

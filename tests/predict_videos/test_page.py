@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from orn.predict_videos.detecting import objects_in
+from orn.shared.jobs.plan import FailedVideo
 from orn.shared.manifests.records import METRICS, Task, Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import class_colour, css_colour
 from orn.shared.shards.reader import VideoDetections
-from orn.shared.shards.schema import FailedVideo
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
 from orn.stage2_train.predict.truth import TrueSegment

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import ManifestFile, Plan, Unit, UnitPart, plan_units
-from orn.shared.shards.files import shard_path
+from orn.shared.shards.files import SHARD_FILES, shard_path
 from tests.worlds.shards import DETECTOR
 
 Videos = list[tuple[str, int | None]]
@@ -78,6 +78,13 @@ def test_every_frame_is_in_one_part(frames: list[int | None], unit_frames: int) 
 
 def test_units_that_come_later_have_the_next_numbers() -> None:
     assert [unit.index for unit in plan_units([("a", 2100)], first=7)] == [7, 8]
+
+
+def test_new_files_come_after_those_that_are_there(tmp_path: Path) -> None:
+    assert SHARD_FILES.next_index(tmp_path) == 0
+    for name in ("000009", "1000000", "of-mine"):  # the last is a user's own
+        (tmp_path / f"shard-{name}.zarr.zip").touch()
+    assert SHARD_FILES.next_index(tmp_path) == 1_000_001
 
 
 def test_names_of_files(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.errors import JoinError, ShardFormatError, ShardNotFoundError
+from orn.shared.jobs.plan import FailedVideo
 from orn.shared.shards import index, reader
 from orn.shared.shards.index import INDEX_NAME, shard_paths
 from orn.shared.shards.reader import DetectionFolder, VideoDetections
 from orn.shared.shards.record import read_record
-from orn.shared.shards.schema import FailedVideo
 from orn.shared.shards.shard import Shard
 from tests.processes import new_processes
 from tests.shared.shards.conftest import Range, write_drawn

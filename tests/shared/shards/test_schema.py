@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from orn.shared.errors import ShardFormatError
-from orn.shared.shards.schema import FailedVideo, ShardAttributes, read_attributes
+from orn.shared.jobs.plan import FailedVideo
+from orn.shared.shards.schema import ShardAttributes, read_attributes
 from tests.worlds.shards import DETECTOR, video_entry
 
 

@@ -16,11 +16,12 @@ from hypothesis.extra import numpy as hnp
 
 from orn.shared.errors import PipelineError, ShapeError, ShardFormatError
 from orn.shared.inspect.summary import summarise
+from orn.shared.jobs.plan import FailedVideo
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.schema import DetectorEntry, FailedVideo
+from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
 from orn.shared.shards.writer import ShardWriter
