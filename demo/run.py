@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from orn.demo.detector.average_precision import score_shards
-from orn.demo.steps import Step, StepRecord, call, command, run_steps, store_clips
-from orn.demo.world.dials import Dials
-from orn.demo.world.make import SIZES, write_dataset
-from orn.shared.environment import usable_cores
+from orn.demo.world.dials import WORLDS
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.commands import STEPS_NAME, Job, job_seconds, run_jobs
 from orn.shared.report import Report
 from orn.shared.text import counted
-from orn.stage2_train.runs.run_folder import STEPS_NAME
+from orn.stage2_train.runs.run_folder import BEST_NAME
 
 TRAINING = {
     "short": ("--set", "phases.epochs=1"),
@@ -58,71 +56,50 @@ def demo_places(size: str, seed: int) -> DemoPlaces:
     )
 
 
-def demo_steps(places: DemoPlaces, *, size: str, seed: int) -> list[Step]:
-    """The steps of the demo in order."""
-    data = ("--data", str(places.data))
-    run, shards = str(places.run), str(places.shards)
-    inputs = ("--recipe", "demo", "--shards", shards, "--clips", str(places.clips))
+def demo_jobs(places: DemoPlaces, *, size: str, seed: int) -> list[Job]:
+    """Return the steps of the demo in order."""
+    data, run, shards = ("--data", str(places.data)), str(places.run), str(places.shards)
+    clips, drawn = str(places.clips), ("--size", size, "--seed", str(seed))
+    training = ("--recipe", "demo", "--seed", str(seed), *TRAINING[size])
     return [
-        call(
-            "world",
-            "Draw the demo world: films, labels, ground truth",
-            _draw,
-            places.data / "demo-long" / "world.json",
-            root=places.data,
-            size=size,
-            seed=seed,
+        Job(
+            name="world",
+            argv=("demo", "world", "all", *data, *drawn),
+            output=places.data / WORLDS[-1] / "world.json",
         ),
-        command(
-            "detect",
-            "Stage 1: find the objects of every frame with Mask R-CNN",
-            *("detect", "demo", *data, "--out", shards),
-            outputs=[places.shards / "detect.json"],
+        Job(
+            name="detect",
+            argv=("detect", "demo", *data, "--out", shards),
+            output=places.shards / "detect.json",
         ),
-        call(
-            "clips",
-            "Store the frames for training",
-            store_clips,
-            places.clips,
-            dataset="demo",
-            root=places.data,
-            out=places.clips,
+        Job(name="clips", argv=("clips", "demo", *data, "--out", clips), output=places.clips),
+        Job(
+            name="train",
+            argv=(
+                *("train", "demo", *data, "--shards", shards, "--clips", clips),
+                *(*training, "--run", run),
+            ),
+            output=places.run / BEST_NAME,
         ),
-        command(
-            "train",
-            "Stage 2: train the object head, then both heads",
-            *("train", "demo", *data, *inputs, "--run", run, "--seed", str(seed), *TRAINING[size]),
-            outputs=[places.run / "metrics.jsonl"],
-        ),
-        command(
-            "eval",
-            "Evaluate both heads on the validation part",
-            *("eval", run, "--split", "validation"),
-            outputs=[places.run / "eval-validation.json"],
-        ),
-        command("report", "Write a page of the run", "report", run, outputs=[places.report]),
+        Job(name="eval", argv=("eval", run), output=places.run / "eval-validation.json"),
+        Job(name="report", argv=("report", run), output=places.report),
     ]
 
 
-def _draw(root: Path, size: str, seed: int) -> None:
-    for name, films in SIZES[size].items():
-        write_dataset(name, root, films=films, dials=Dials(), seed=seed, workers=usable_cores())
-
-
 def run_demo(*, size: str, seed: int) -> dict[str, Any]:
-    """Runs what is not done of the demo; writes and returns its summary."""
+    """Carry out what is not done of the demo; write and return its summary."""
     places = demo_places(size, seed)
-    record = StepRecord(places.run / STEPS_NAME)
-    ran = run_steps(demo_steps(places, size=size, seed=seed), record)
+    ran = run_jobs(demo_jobs(places, size=size, seed=seed), record=places.run / STEPS_NAME)
     if not ran and places.summary.exists():
         return dict(json.loads(places.summary.read_text()))
-    summary = summarise(places, record)
+    summary = summarise(places)
     write_text(places.summary, json.dumps(summary, indent=2) + "\n")
     return summary
 
 
-def summarise(places: DemoPlaces, record: StepRecord) -> dict[str, Any]:
-    """The figures of a finished demo."""
+def summarise(places: DemoPlaces) -> dict[str, Any]:
+    """Return the figures of a finished demo."""
+    seconds = job_seconds(places.run / STEPS_NAME)
     detect = json.loads((places.shards / "detect.json").read_text())
     scores = score_shards(places.shards, places.data / "demo" / "ground_truth" / "validation.json")
     evaluation = json.loads((places.run / "eval-validation.json").read_text())
@@ -139,7 +116,7 @@ def summarise(places: DemoPlaces, record: StepRecord) -> dict[str, Any]:
             **{head: evaluation[head] for head in ("two_heads", "activity_head", "object_head")},
             "chance": evaluation["chance"],
         },
-        "seconds": record.seconds() | {"total": round(sum(record.seconds().values()), 1)},
+        "seconds": seconds | {"total": round(sum(seconds.values()), 1)},
     }
 
 

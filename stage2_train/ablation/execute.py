@@ -18,6 +18,7 @@ from pathlib import Path
 
 from orn.shared.config.bounded import open_to_append
 from orn.shared.errors import ConfigError, PipelineError, TrainingError
+from orn.shared.jobs.commands import LOG_NAME
 from orn.shared.jobs.lock import locked
 from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.progress import progress
@@ -33,7 +34,6 @@ from orn.stage2_train.model.image_weights import (
 )
 from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
 from orn.stage2_train.resources import wait_passively
-from orn.stage2_train.runs.run_folder import LOG_NAME
 from orn.stage2_train.training.backbone import imagenet_needed
 from orn.stage2_train.training.train import TrainRequest, train
 

@@ -28,10 +28,6 @@ STARTS_NAME = "starts.jsonl"
 LAST_NAME = "last.safetensors"
 METRICS_NAME = "metrics.jsonl"
 STATE_NAME = "state.json"
-LOG_NAME = "log.txt"
-"""What `orn ablate` has a run say."""
-STEPS_NAME = "steps.json"
-"""What `orn demo` has done; it is there before the run begins."""
 
 HEADS = ("two_heads", "activity_head", "object_head")
 """By which figures are told; the first that a run has is its prediction."""

@@ -16,6 +16,7 @@ from orn.shared.cli_options import is_first_process
 from orn.shared.config.bounded import require_utf8
 from orn.shared.config.files import to_toml
 from orn.shared.errors import ConfigError
+from orn.shared.jobs.commands import LOG_NAME, STEPS_NAME
 from orn.shared.jobs.lock import locked
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_dataset, require_videos
@@ -41,8 +42,6 @@ from orn.stage2_train.runs.run_config import (
 from orn.stage2_train.runs.run_folder import (
     CONFIG_NAME,
     LAST_NAME,
-    LOG_NAME,
-    STEPS_NAME,
     note_start,
 )
 from orn.stage2_train.runs.sources import Sources, open_sources, warn_of_other_data

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orn.demo.run import demo_places, demo_steps
+from orn.demo.run import demo_jobs, demo_places
 from orn.demo.steps import Step, StepRecord, call, command, run_steps
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.termination import Terminated
@@ -64,6 +64,6 @@ def test_demos_never_share_files() -> None:
 
 
 def test_the_steps_of_the_demo() -> None:
-    steps = demo_steps(demo_places("short", 3), size="short", seed=3)
-    assert [step.name for step in steps] == ["world", "detect", "clips", "train", "eval", "report"]
-    assert steps[0].known_by() == {"root": "data/short-seed-3", "size": "short", "seed": 3}
+    jobs = demo_jobs(demo_places("short", 3), size="short", seed=3)
+    assert [job.name for job in jobs] == ["world", "detect", "clips", "train", "eval", "report"]
+    assert jobs[3].typed.startswith("orn train demo --data data/short-seed-3 ")

@@ -1,4 +1,5 @@
-"""Commands that run in processes of their own: they end with us, and say why they fail."""
+"""Commands that run in processes of their own: they end with us, say why they fail, and are not
+run again once they have succeeded."""
 
 import fcntl
 import json
@@ -6,12 +7,23 @@ import os
 import select
 import signal
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from orn.shared.errors import PipelineError
-from orn.shared.jobs.commands import run_orn
+from orn.shared.jobs.commands import (
+    LOG_NAME,
+    STEPS_NAME,
+    Job,
+    is_done,
+    job_seconds,
+    run_jobs,
+    run_lists,
+    run_orn,
+)
 from orn.shared.jobs.termination import Terminated
 from tests.shared.inspect.conftest import found, write
 
@@ -46,3 +58,83 @@ def test_sigterm_ends_the_command(tmp_path) -> None:
         text = said.read()  # to its end: nobody writes any more
     with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
         json.loads(text)
+
+
+def listing(name: str, output: Path | None = None, dataset: str = "") -> Job:
+    """A quick command; of a data set that does not exist, one that fails with 2."""
+    words = ("manifest", "check", dataset) if dataset else ("manifest", "list")
+    return Job(name=name, argv=words, output=output)
+
+
+def test_a_job_that_is_done_is_not_run_again(tmp_path: Path, capfd) -> None:
+    record, output = tmp_path / "run" / STEPS_NAME, tmp_path / "output"
+    output.touch()
+    first, second = listing("first", output), listing("second", output)
+    assert run_jobs([first], record=record)
+    captured = capfd.readouterr()
+    assert "[1/1] first: orn manifest list" in captured.err
+    assert not captured.out
+    assert list(job_seconds(record)) == ["first"]
+
+    assert not run_jobs([first], record=record)
+    assert "first: done before" in capfd.readouterr().err
+    assert not is_done(listing("first", output, "demo"), record)  # another command
+    run_jobs([second, first], record=record)  # what follows a new one is done, too
+    assert "done before" not in capfd.readouterr().err
+    output.unlink()
+    assert not is_done(first, record)
+
+
+def test_a_job_that_knows_itself_what_is_left_is_always_run(tmp_path: Path, capfd) -> None:
+    (tmp_path / "output").touch()
+    jobs = [listing("detect"), listing("eval", tmp_path / "output")]
+    run_jobs(jobs, record=tmp_path / STEPS_NAME)
+    capfd.readouterr()
+    assert run_jobs(jobs, record=tmp_path / STEPS_NAME)
+    said = capfd.readouterr().err
+    assert "detect: orn manifest list" in said and "eval: done before" in said
+
+
+def test_a_failing_job_ends_the_list_with_its_exit_code(tmp_path: Path, capfd) -> None:
+    record = tmp_path / STEPS_NAME
+    failing, after = listing("check", tmp_path, "no-such"), listing("after", tmp_path)
+    with pytest.raises(PipelineError, match="`orn manifest check no-such` ended") as raised:
+        run_jobs([failing, after], record=record)
+    assert raised.value.exit_code == 2
+    assert "after" not in capfd.readouterr().err
+    assert not is_done(failing, record)
+    run_jobs([failing, after], record=record, done=(0, 2))
+    assert is_done(after, record)
+
+
+def test_of_lists_each_stops_at_its_own_failure(tmp_path: Path) -> None:
+    lists = {
+        tmp_path / "fails": [listing("check", tmp_path, "no-such"), listing("after", tmp_path)],
+        tmp_path / "works": [listing("one", tmp_path), listing("two", tmp_path)],
+    }
+    ended: dict[Path, PipelineError | None] = {}
+    run_lists(lists, at_once=2, ended=ended.__setitem__)
+    assert ended[tmp_path / "works"] is None
+    assert "ended with exit code 2" in str(ended[tmp_path / "fails"])
+    assert "no-such" in (tmp_path / "fails" / LOG_NAME).read_text()
+    assert "orn manifest list" in (tmp_path / "works" / LOG_NAME).read_text()
+    assert not is_done(lists[tmp_path / "fails"][1], tmp_path / "fails" / STEPS_NAME)
+
+
+@pytest.mark.timeout(120)
+def test_sigterm_ends_all_lists(tmp_path: Path) -> None:
+    films = ("demo", "world", "demo", "--data", str(tmp_path / "data"), "--films", "90000,0,0")
+    drawing = Job(name="world", argv=films, output=tmp_path)
+    lists = {tmp_path / "one": [drawing, listing("after", tmp_path)], tmp_path / "two": [drawing]}
+
+    def end_us_once_it_draws() -> None:
+        until = time.monotonic() + 60
+        while not any(tmp_path.glob("data/demo/**/*.mp4")) and time.monotonic() < until:
+            select.select([], [], [], 0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(end_us_once_it_draws)
+        with pytest.raises(Terminated):
+            run_lists(lists, at_once=1, ended=lambda folder, failure: None)
+    assert not job_seconds(tmp_path / "one" / STEPS_NAME)

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
+from orn.shared.jobs.commands import LOG_NAME
 from orn.stage2_train.ablation import ablate as ablate_module
-from orn.stage2_train.ablation.execute import LOG_NAME
 from orn.stage2_train.ablation.results import read_csv
 from orn.stage2_train.runs.run_config import read_config
 from tests.running import Ran, run_orn
