@@ -19,7 +19,8 @@ from av.video.frame import VideoFrame
 
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video.container import READING_OPTIONS
-from orn.shared.video.read import frame_seconds, probe, read_frames
+from orn.shared.video.read import probe, read_frames
+from orn.shared.video.reader import VideoTimes
 
 FILES: dict[str, str] = {
     "normal/decord__flipping_a_pancake.mkv": "Matroska whose header counts no frames",
@@ -99,7 +100,7 @@ def _ours(path: Path) -> str:
     repaired = _repaired(path, seconds)
     if repaired:
         parts.append(f"{repaired} times repaired")
-    parts.append("sought" if frame_seconds(path) is not None else "from the first")
+    parts.append("sought" if VideoTimes.of(path).seconds is not None else "from the first")
     return ", ".join(parts)
 
 

@@ -25,14 +25,13 @@ from orn.shared.jobs.workers import in_threads, in_workers
 from orn.shared.manifests.records import Segment, Video
 from orn.shared.manifests.source import source_of
 from orn.shared.text import counted
-from orn.shared.video.file import estimate_file
-from orn.shared.video.read import FrameEstimate, told
+from orn.shared.video.read import FrameEstimate, estimate
 
 logger = logging.getLogger(__name__)
 
 HEADERS_NAME = ".headers.json"
 UNREADABLE = FrameEstimate(frames=0, rate=25.0)
-"""Of a video that cannot be opened or is gone: its unit will find out and record it."""
+"""Length of a video that cannot be opened or is gone: its unit will find out and record it."""
 
 MANY_VIDEOS = 2000
 """From which on several processes are worth their start, and remembering is worth a file."""
@@ -45,9 +44,9 @@ _AT_ONCE = 250
 def read_headers(
     videos: Sequence[Video], folder: Path | None = None, *, many: int = MANY_VIDEOS
 ) -> dict[str, FrameEstimate]:
-    """Return the length of each video, in their order; 0 frames where it cannot be told.
+    """Return the length of each video, in their order; 0 frames where the video cannot be opened.
 
-    What is remembered in `folder`, where the shards go, is not read again.
+    Headers remembered in `folder`, where the shards go, are not read again.
     """
     is_large = len(videos) >= many
     found: dict[str, FrameEstimate] = {}
@@ -76,7 +75,7 @@ def remember_headers(
     *,
     many: int = MANY_VIDEOS,
 ) -> None:
-    """Write down what the headers of many videos say, with the state of each file.
+    """Write the lengths of many videos to a file in `folder`, with the state of each video.
 
     Raises:
         PipelineError: if the disk refuses.
@@ -94,8 +93,8 @@ def remember_headers(
 
 
 def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, FrameEstimate]) -> None:
-    """Says which segment stops or begins so far beyond the end of its video that its times are no
-    times of it; little is often beyond, since headers and tables are not exact."""
+    """Warn of segments that lie far beyond the end of their video; a little beyond is usual, since
+    headers and tables are not exact."""
     beyond = []
     for segment in segments:
         length = lengths.get(segment.video_id)
@@ -118,21 +117,13 @@ def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, Fram
 
 
 def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
-    """Return the lengths of some videos: those that need no FFmpeg by threads, others in turn."""
-    estimates = []
-    for each in in_threads(_told, videos):
-        try:
-            estimates.append(estimate_file(each) if isinstance(each, Path) else each)
-        except VideoDecodeError as err:
-            estimates.append(replace(UNREADABLE, problem=str(err)))
-    return estimates
+    """Return the lengths of some videos."""
+    return list(map(_length, videos))
 
 
-def _told(video: Video) -> FrameEstimate | Path:
-    """Return what can be told without FFmpeg, else the file that it has to open."""
+def _length(video: Video) -> FrameEstimate:
     try:
-        source = source_of(video)
-        return told(source, rate=video.rate) or source
+        return estimate(source_of(video), rate=video.rate)
     except VideoDecodeError as err:
         return replace(UNREADABLE, problem=str(err))
 
@@ -144,7 +135,7 @@ _Remembered = tuple[
 
 
 def _remembered(folder: Path) -> dict[str, _Remembered]:
-    """What is remembered, by id; nothing where that cannot be read."""
+    """Return the remembered lengths by video id; none if the file cannot be read."""
     try:
         content = read_bounded(folder / HEADERS_NAME, most_bytes=_MOST_BYTES, error=PipelineError)
         return TypeAdapter(dict[str, _Remembered]).validate_json(content)
@@ -153,7 +144,7 @@ def _remembered(folder: Path) -> dict[str, _Remembered]:
 
 
 def _state(video: Video) -> Stamp | None:
-    """What a file is known by; None of a folder, whose pictures may change without it."""
+    """Return size and time of a file; None for a folder, whose pictures may change without it."""
     try:
         status = video.path.stat()
     except OSError:

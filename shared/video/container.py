@@ -36,9 +36,9 @@ _NUM_THREADS = 4
 
 @contextmanager
 def opened_video(
-    path: Path, *, refuse_damage: bool = False
+    path: Path, *, refuse_damage: bool = False, skip_pictures: bool = False
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its best video stream, ready to decode.
+    """Open a container and its best video stream, ready to decode.
 
     Of several streams the best is FFmpeg's choice: a film before a cover picture, then the one
     with most pixels.
@@ -48,6 +48,8 @@ def opened_video(
         refuse_damage: whether the decoder is to refuse what is damaged instead of showing what it
             can. It has several threads then; what it makes of damaged pictures with more than one
             is not the same each time.
+        skip_pictures: whether only packets are wanted. FFmpeg decodes a picture to open a file,
+            which takes most of that time.
 
     Raises:
         VideoDecodeError: if the file cannot be opened, is in no container that is read, has no
@@ -57,7 +59,7 @@ def opened_video(
     try:
         container = av.open(
             str(path.absolute()),  # FFmpeg takes "a:b" for a protocol and a name
-            options=_BOUNDED,
+            options=_BOUNDED | ({"skip_frame": "all"} if skip_pictures else {}),
             container_options=_CONFINED,
             **READING_OPTIONS,
         )

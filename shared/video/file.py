@@ -22,7 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from orn.shared.data_files import reason, regular_status
+from orn.shared.data_files import reason
 from orn.shared.errors import VideoDecodeError
 from orn.shared.text import counted
 from orn.shared.time_ranges import MOST_SECONDS
@@ -36,7 +36,6 @@ from orn.shared.video.frame_times import (
     note_damage,
     read_first_headers,
 )
-from orn.shared.video.mp4_header import mp4_frames
 from orn.shared.video.pictures import DamageFound, all_pictures, pictures_until_damage
 
 logger = logging.getLogger(__name__)
@@ -67,9 +66,9 @@ def probe_file(path: Path) -> VideoInfo:
 
 
 def estimate_file(path: Path) -> FrameEstimate:
-    """About how many frames FFmpeg says that there are, by the header where the file is large
-    enough for them, else by its packets; decodes nothing."""
-    with opened_video(path) as (container, stream):
+    """Return about how many frames there are: by the header where the file is large enough for
+    them, else by the number of packets; nothing is decoded."""
+    with opened_video(path, skip_pictures=True) as (container, stream):
         rate = _rate(path, stream)
         promised = stream.frames or round((_duration(container, stream) or 0.0) * rate)
         if 0 < promised <= (container.size or 0) // _BELIEVED_FRAME_BYTES:
@@ -81,20 +80,6 @@ def estimate_file(path: Path) -> FrameEstimate:
                 *(path, promised, container.size, frames),
             )
         return FrameEstimate(frames=frames, rate=rate)
-
-
-def told_by_header(path: Path) -> FrameEstimate | None:
-    """The same as `estimate_file` of a plain MP4 file, which needs no FFmpeg for it; None of any
-    other.
-
-    Raises:
-        VideoDecodeError: if there is no such file.
-    """
-    size = regular_status(path).st_size
-    found = mp4_frames(path, size)
-    if found is None or not 0 < found[0] <= size // _BELIEVED_FRAME_BYTES:
-        return None
-    return FrameEstimate(frames=found[0], rate=found[1])
 
 
 def read_file(

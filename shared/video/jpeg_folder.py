@@ -11,12 +11,15 @@ picture's size is read from the header and bounded before anything is decoded.
 """
 
 import logging
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,8 +73,35 @@ def jpeg_image(path: Path) -> Image.Image:
         return ImageOps.exif_transpose(opened).convert("RGB")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listing:
+    """The JPEGs of a folder, at least one, and their times."""
+
+    files: tuple[Path, ...]
+    places: Sequence[int]
+    """Place of each file in the video, from 0, increasing."""
+    rate: float
+    """Frames a second."""
+
+    @classmethod
+    def of(cls, folder: Path, rate: float | None) -> Self:
+        if rate is None or not 0 < rate < math.inf:
+            raise VideoDecodeError(
+                f"{folder}: expected a folder of frames with its rate in frames a second, got "
+                f"{rate}; set `rate` under [videos] of the manifest"
+            )
+        files = folder_files(folder)
+        places = _places(files)
+        if places[-1] > MOST_SECONDS * rate:
+            raise VideoDecodeError(
+                f"{files[-1]}: expected a frame number up to {MOST_SECONDS * rate:,.0f} at "
+                f"{rate:g} frames a second, got a larger one; rename or remove the file"
+            )
+        return cls(files=files, places=places, rate=rate)
+
+
 def folder_files(folder: Path) -> tuple[Path, ...]:
-    """The JPEGs of a folder in the order of their numbers, then names.
+    """Return the JPEGs of a folder in the order of their numbers, then names.
 
     Raises:
         VideoDecodeError: if there is none, or the folder cannot be read.
@@ -79,56 +109,47 @@ def folder_files(folder: Path) -> tuple[Path, ...]:
     try:
         entries = list(folder.iterdir())
     except OSError as err:
-        raise _unreadable(folder, err) from err
+        raise VideoDecodeError(f"{folder}: the folder cannot be read ({reason(err)})") from err
     files = [
         path
         for path in entries
         if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
     ]
     if not files:
-        raise VideoDecodeError(f"{folder}: wanted a folder of JPEGs (*.jpg), found none in it")
+        raise VideoDecodeError(f"{folder}: expected JPEGs (*.jpg) in the folder, got none")
     return tuple(sorted(files, key=lambda path: (_number(path) or 0, path.name)))
 
 
 def probe_folder(folder: Path, *, rate: float | None) -> VideoInfo:
-    """What the folder holds; one picture is decoded."""
-    files = folder_files(folder)
-    first = next(read_folder(folder, rate=rate))
-    height, width, _ = first.image.shape
+    """Return what the folder holds; one picture is decoded."""
+    listing = _Listing.of(folder, rate)
+    height, width, _ = next(read_folder(folder, rate=rate)).image.shape
     return VideoInfo(
-        height=height, width=width, rate=_checked_rate(folder, rate), header_frames=len(files)
+        height=height, width=width, rate=listing.rate, header_frames=len(listing.files)
     )
 
 
 def estimate_folder(folder: Path, *, rate: float | None) -> FrameEstimate:
-    """How many JPEGs there are."""
-    files, rate = folder_files(folder), _checked_rate(folder, rate)
-    places = _places(files)
-    _check_times(folder, places, rate)
-    last = places[-1] + 1
-    duration = last / rate if last > len(files) else None
-    return FrameEstimate(frames=len(files), rate=rate, duration_seconds=duration)
+    """Return how many JPEGs there are."""
+    listing = _Listing.of(folder, rate)
+    frames, last = len(listing.files), listing.places[-1] + 1
+    duration = last / listing.rate if last > frames else None
+    return FrameEstimate(frames=frames, rate=listing.rate, duration_seconds=duration)
 
 
 def read_folder(
     folder: Path, *, rate: float | None, start: int = 0, stop: int | None = None
 ) -> Iterator[Frame]:
-    """The frames [start, stop) of those that can be decoded.
+    """Yield the frames [start, stop) of those that can be decoded.
 
     Where every JPEG of the folder looks whole, those before `start` are not decoded.
     """
-    rate = _checked_rate(folder, rate)
-    files = folder_files(folder)
-    places = _places(files)
-    _check_times(folder, places, rate)
-    index = 0
+    listing = _Listing.of(folder, rate)
+    size = _size_if_whole(folder, listing.files[0]) if start > 0 else None
+    first = start if size else 0
+    index = first
     damaged: list[str] = []
-    size: tuple[int, int] | None = None
-    if start > 0 and folder_seconds(folder, rate=rate) is not None:
-        size = _size_if_decoded(files[0])
-        if size is not None:
-            index, files, places = start, files[start:], places[start:]
-    for path, place in zip(files, places, strict=True):
+    for path, place in zip(listing.files[first:], listing.places[first:], strict=True):
         if stop is not None and index >= stop:
             break
         try:
@@ -139,41 +160,34 @@ def read_folder(
         size = size or picture.size
         if index >= start:
             picture = picture if picture.size == size else picture.resize(size)
-            yield Frame(index=index, seconds=place / rate, image=np.array(picture))
+            yield Frame(index=index, seconds=place / listing.rate, image=np.array(picture))
         index += 1
+    num_files = counted(len(listing.files), "JPEG")
     if index == 0 and stop != 0:
-        raise VideoDecodeError(
-            f"{folder}: none of {counted(len(files), 'JPEG')} can be decoded ({damaged[0]})"
-        )
+        raise VideoDecodeError(f"{folder}: none of {num_files} can be decoded ({damaged[0]})")
     if damaged:
         logger.warning(
             "%s: %d of %s left out, which cannot be decoded (%s)",
-            *(folder, len(damaged), counted(len(files), "JPEG"), damaged[0]),
+            *(folder, len(damaged), num_files, damaged[0]),
         )
 
 
 def folder_seconds(folder: Path, *, rate: float | None) -> NDArray[np.float64] | None:
-    """(F,) times of all frames, if every JPEG looks whole; None where only decoding tells."""
-    rate = _checked_rate(folder, rate)
-    try:
-        changed = folder.stat().st_mtime_ns
-    except OSError as err:
-        raise _unreadable(folder, err) from err
-    places = _sound_places(folder, changed)
-    if places is None:
+    """Return the (F,) times of all frames if every JPEG looks whole; None where only decoding
+    tells."""
+    listing = _Listing.of(folder, rate)
+    if not _look_whole(folder, folder.stat().st_mtime_ns):
         return None
-    _check_times(folder, places, rate)
-    return np.array(places) / rate
+    return np.array(listing.places) / listing.rate
 
 
 @lru_cache(maxsize=_FOLDERS_KEPT)
-def _sound_places(folder: Path, changed: int) -> tuple[int, ...] | None:
-    files = folder_files(folder)
-    return tuple(_places(files)) if all(_looks_whole(path) for path in files) else None
+def _look_whole(folder: Path, changed: int) -> bool:
+    return all(map(_looks_whole, folder_files(folder)))
 
 
 def _looks_whole(path: Path) -> bool:
-    """Whether a JPEG has a header that can be read, and its end."""
+    """Return whether a JPEG has a header that can be read, and its end."""
     try:
         with opened_jpeg(path) as picture:
             file = picture.fp
@@ -184,43 +198,22 @@ def _looks_whole(path: Path) -> bool:
         return False
 
 
-def _size_if_decoded(path: Path) -> tuple[int, int] | None:
+def _size_if_whole(folder: Path, first: Path) -> tuple[int, int] | None:
+    """Return the size of the first frame, if it can be decoded and every JPEG looks whole."""
     try:
-        return jpeg_image(path).size
+        is_whole = _look_whole(folder, folder.stat().st_mtime_ns)
+        return jpeg_image(first).size if is_whole else None
     except VideoDecodeError:
         return None
 
 
-def _unreadable(folder: Path, err: OSError) -> VideoDecodeError:
-    return VideoDecodeError(f"{folder}: the folder cannot be read ({err.strerror or err})")
-
-
-def _checked_rate(folder: Path, rate: float | None) -> float:
-    if rate is None or not 0 < rate < float("inf"):
-        raise VideoDecodeError(
-            f"{folder}: wanted the rate of a folder of frames in frames a second, found {rate}; "
-            "set `rate` under [videos] of the manifest"
-        )
-    return rate
-
-
-def _places(files: tuple[Path, ...]) -> list[int]:
-    """Place of each file in the video, from 0, increasing."""
+def _places(files: tuple[Path, ...]) -> Sequence[int]:
     numbers = [_number(path) for path in files]
     known = [number for number in numbers if number is not None]
     if len(known) < len(files) or len(set(known)) < len(files):
-        return list(range(len(files)))
+        return range(len(files))
     base = min(1, known[0])
     return [number - base for number in known]
-
-
-def _check_times(folder: Path, places: Sequence[int], rate: float) -> None:
-    """Raises VideoDecodeError where the last place would be later than `MOST_SECONDS`."""
-    if places[-1] > MOST_SECONDS * rate:
-        raise VideoDecodeError(
-            f"{folder_files(folder)[-1]}: expected a frame number up to {MOST_SECONDS * rate:,.0f} "
-            f"at {rate:g} frames a second, got a larger one; rename or remove the file"
-        )
 
 
 def _number(path: Path) -> int | None:

@@ -10,21 +10,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from orn.shared.data_files import reason, regular_status
+from orn.shared.config.bounded import file_digest
+from orn.shared.data_files import is_folder, reason, regular_status
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.file import estimate_file, probe_file, read_file, told_by_header
+from orn.shared.video.file import estimate_file, probe_file, read_file
 from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo
-from orn.shared.video.frame_times import KnownTimes, frame_times, is_known_damaged
-from orn.shared.video.jpeg_folder import (
-    estimate_folder,
-    folder_files,
-    folder_seconds,
-    probe_folder,
-    read_folder,
-)
+from orn.shared.video.frame_times import KnownTimes
+from orn.shared.video.jpeg_folder import estimate_folder, folder_files, probe_folder, read_folder
 
 __all__ = [
     "Frame",
@@ -34,15 +26,13 @@ __all__ = [
     "content_digest",
     "content_state",
     "estimate",
-    "frame_seconds",
     "probe",
     "read_frames",
-    "told",
 ]
 
 
 def probe(path: Path, *, rate: float | None = None) -> VideoInfo:
-    """What a video says of itself; decodes one frame.
+    """Return what a video says of itself; one frame is decoded.
 
     Args:
         path: a video file, or a folder of JPEGs.
@@ -51,7 +41,7 @@ def probe(path: Path, *, rate: float | None = None) -> VideoInfo:
     Raises:
         VideoDecodeError: if no frame can be decoded, or a folder's rate is missing.
     """
-    return probe_folder(path, rate=rate) if _is_folder(path) else probe_file(path)
+    return probe_folder(path, rate=rate) if is_folder(path) else probe_file(path)
 
 
 def read_frames(
@@ -62,10 +52,10 @@ def read_frames(
     stop: int | None = None,
     times: KnownTimes = "not read",
 ) -> Iterator[Frame]:
-    """The frames [start, stop) of a video, with the numbers and times that they have in all of it.
+    """Yield the frames [start, stop) of a video, with their numbers and times in the whole video.
 
-    Where `frame_seconds` cannot tell the times, the frames before are decoded too. There are fewer,
-    or none, if the video ends before. Close the iterator to close the file early.
+    Where the times are not known without decoding, the frames before are decoded too. There are
+    fewer, or none, if the video ends before. Close the iterator to close the file early.
 
     Args:
         path: a video file, or a folder of JPEGs.
@@ -79,69 +69,41 @@ def read_frames(
         VideoDecodeError: at the first frame asked for, if no frame can be decoded or a folder's
             rate is missing; later, if the disk fails.
     """
-    if _is_folder(path):
+    if is_folder(path):
         return read_folder(path, rate=rate, start=start, stop=stop)
     return read_file(path, start=start, stop=stop, times=times)
 
 
-def frame_seconds(path: Path, *, rate: float | None = None) -> NDArray[np.float64] | None:
-    """(F,) times of all frames, told without decoding; None where only decoding tells.
-
-    Where they can be told, ranges of frames are read without decoding all that is before. Reads the
-    file once; the latest few answers are kept. None, too, once damage was met in a file: ranges are
-    the same then, but each is decoded from the first frame, so one reader should do them in a row.
-
-    Raises:
-        VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
-    """
-    if _is_folder(path):
-        return folder_seconds(path, rate=rate)
-    times = frame_times(path)
-    return None if times is None or is_known_damaged(path) else times.seconds
-
-
 def estimate(path: Path, *, rate: float | None = None) -> FrameEstimate:
-    """About how many frames a video has, and how many a second; decodes nothing.
+    """Return about how many frames a video has, and how many a second; nothing is decoded.
 
     Raises:
         VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
     """
-    return told(path, rate=rate) or estimate_file(path)
-
-
-def told(path: Path, *, rate: float | None = None) -> FrameEstimate | None:
-    """The same where it takes no FFmpeg: of a folder, and of a plain MP4 file; None of others.
-
-    Raises:
-        VideoDecodeError: if there is no such video, or a folder's rate is missing.
-    """
-    return estimate_folder(path, rate=rate) if _is_folder(path) else told_by_header(path)
+    return estimate_folder(path, rate=rate) if is_folder(path) else estimate_file(path)
 
 
 def content_digest(path: Path) -> str:
-    """`sha256:` and the digest of a file, or of the names and contents of a folder's JPEGs.
+    """Return `sha256:` and the digest of a file, or of the names and contents of a folder's JPEGs.
 
     Raises:
         VideoDecodeError: if it cannot be read.
     """
-    try:
-        if not _is_folder(path):
-            regular_status(path)
-            with path.open("rb") as file:
-                return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-        digest = hashlib.sha256()
-        for frame in folder_files(path):
-            regular_status(frame)
+    if not is_folder(path):
+        return file_digest(path, error=VideoDecodeError)
+    digest = hashlib.sha256()
+    for frame, _ in _files(path):
+        try:
             content = frame.read_bytes()
-            digest.update(os.fsencode(frame.name) + f"\0{len(content)}\0".encode())
-            digest.update(content)
-        return f"sha256:{digest.hexdigest()}"
-    except OSError as err:
-        raise _unreadable(path, err) from err
+        except OSError as err:
+            raise VideoDecodeError(f"{frame}: cannot be read ({reason(err)})") from err
+        digest.update(os.fsencode(frame.name) + f"\0{len(content)}\0".encode())
+        digest.update(content)
+    return f"sha256:{digest.hexdigest()}"
 
 
 def content_bytes(path: Path) -> int:
-    """Size of a file, or of all JPEGs of a folder.
+    """Return the size of a file, or of all JPEGs of a folder.
 
     Raises:
         VideoDecodeError: if it cannot be read.
@@ -150,8 +112,8 @@ def content_bytes(path: Path) -> int:
 
 
 def content_state(path: Path) -> str:
-    """64 hexadecimal digits that change when a file does, or one of a folder's JPEGs, as far as
-    names, sizes, times of change and numbers on the disk tell.
+    """Return 64 hexadecimal digits that change when a file does, or one of a folder's JPEGs, as
+    far as names, sizes, times of change and inodes show.
 
     Raises:
         VideoDecodeError: if it cannot be read.
@@ -164,18 +126,5 @@ def content_state(path: Path) -> str:
 
 
 def _files(path: Path) -> list[tuple[Path, os.stat_result]]:
-    files = folder_files(path) if _is_folder(path) else (path,)
+    files = folder_files(path) if is_folder(path) else (path,)
     return [(file, regular_status(file)) for file in files]
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError) as err:
-        raise _unreadable(path, err) from err
-
-
-def _unreadable(path: Path, err: OSError | ValueError) -> VideoDecodeError:
-    if isinstance(err, VideoDecodeError):
-        return err
-    return VideoDecodeError(f"{path}: cannot be read ({reason(err)})")

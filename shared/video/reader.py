@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.shared.data_files import is_folder
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.frame_times import FrameTimes, KnownTimes, frame_times, is_known_damaged
-from orn.shared.video.read import Frame, frame_seconds, read_frames
+from orn.shared.video.jpeg_folder import folder_seconds
+from orn.shared.video.read import Frame, read_frames
 
 _NEAR_FRAMES = 48
 """Frames up to which reading on is cheaper than seeking."""
@@ -40,8 +42,8 @@ class VideoTimes:
         Raises:
             VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
         """
-        if path.is_dir():
-            return cls(seconds=frame_seconds(path, rate=rate))
+        if is_folder(path):
+            return cls(seconds=folder_seconds(path, rate=rate))
         times = frame_times(path)
         if times is None:
             return cls(seconds=None, known="only decoding tells")

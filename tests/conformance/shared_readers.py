@@ -20,17 +20,17 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.record import read_record
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
-from orn.shared.video.read import estimate, frame_seconds, read_frames
+from orn.shared.video.read import estimate, read_frames
+from orn.shared.video.reader import VideoTimes
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.epic100 import read_epic100
 from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document, json_text
 from tests.conformance.datasets import DATASETS, write_dataset
 from tests.conformance.reader import TEXT, Reader, any_number, any_text, ignored, optional
 from tests.shared.shards.conftest import arrays_in, columns_of
-from tests.shared.video.test_jpeg_folder import write_folder
 from tests.stage1_detect.imports.conftest import block_mask, write_authors, write_epic
 from tests.worlds.films import make_film, write_films_shard
-from tests.worlds.videos import write_numbered
+from tests.worlds.videos import write_folder, write_numbered
 
 # Manifests and tables --------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ CODECS = {
 
 def _read_video(path: Path) -> Any:
     estimate(path, rate=10.0)
-    frame_seconds(path, rate=10.0)
+    VideoTimes.of(path, rate=10.0)
     return len(list(read_frames(path, rate=10.0, start=1, stop=3))), len(list(read_frames(path)))
 
 

@@ -9,8 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from orn.shared.cli import orn
-from tests.shared.video.lying_headers import claim_frames
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import claim_frames, write_grey
 
 MANIFEST = """
 name = "bad"

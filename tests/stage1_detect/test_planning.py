@@ -62,7 +62,7 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
 ) -> None:
     first = plan_fake(dataset, folder=tmp_path / "out")
     shard_made(first, 0)
-    monkeypatch.setattr(headers, "told", lambda *args, **kwargs: pytest.fail("opened a video"))
+    monkeypatch.setattr(headers, "estimate", lambda *args, **kwargs: pytest.fail("opened a video"))
     for plan in (plan_fake, plan_job):  # a look at the work needs no detector
         again = plan(dataset, folder=tmp_path / "out")
         assert again.plan.units == first.plan.units

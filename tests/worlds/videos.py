@@ -1,6 +1,7 @@
 """Videos whose frames show which they are, so that an off-by-one is seen in the pixels."""
 
 import os
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -11,6 +12,7 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
+from PIL import Image
 
 NUM_BITS = 10
 HEIGHT, WIDTH = 32, 16 * NUM_BITS
@@ -117,3 +119,19 @@ def write_grey(path: Path, num_frames: int, *, height: int = 48, width: int = 64
     levels = map(grey_of, range(num_frames))
     pictures = [np.full((height, width, 3), level, np.uint8) for level in levels]
     return write_pictures(path, pictures, codec="mpeg4")
+
+
+def write_folder(folder: Path, files: Iterable[tuple[str, int]]) -> Path:
+    """Writes JPEGs by name, each showing a number."""
+    folder.mkdir(exist_ok=True)
+    for name, number in files:
+        Image.fromarray(numbered_image(number)).save(folder / name, "JPEG", quality=95)
+    return folder
+
+
+def claim_frames(path: Path) -> None:
+    """Has the header of an AVI or MP4 file promise 2^31 - 1 frames."""
+    mark, skip, form = (b"strh", 40, "<I") if path.suffix == ".avi" else (b"stts", 12, ">I")
+    content = bytearray(path.read_bytes())
+    struct.pack_into(form, content, content.index(mark) + skip, 2**31 - 1)
+    path.write_bytes(content)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.shared.conftest import VideoWriter
+from tests.worlds.videos import write_numbered
 
 Check = Callable[..., Any]
 
@@ -63,10 +63,10 @@ def test_report(check: Check, mine: Path, orn) -> None:
     assert check(exit_code=0)["ignoring_case"] == ["c"]
 
 
-def test_videos_that_cannot_be_opened(check: Check, mine: Path, write_video: VideoWriter) -> None:
+def test_videos_that_cannot_be_opened(check: Check, mine: Path) -> None:
     assert set(check("--probe", exit_code=1)["unreadable"]) == {"a", "b"}
     for video_id in ("a", "c"):
-        write_video(mine.parent / "mine" / "videos" / f"{video_id}.mp4", 1)
+        write_numbered(mine.parent / "mine" / "videos" / f"{video_id}.mp4", 1)
     assert check(exit_code=0)["unreadable"] == {}
     assert set(check("--probe", exit_code=3)["unreadable"]) == {"b"}
     for video in (mine.parent / "mine" / "videos").iterdir():

@@ -10,11 +10,10 @@ import av
 import numpy as np
 import pytest
 
-from orn.shared.video.file import _from_first, read_file
-from orn.shared.video.frame_times import frame_times
-from orn.shared.video.read import frame_seconds, read_frames
-from tests.shared.conftest import VideoWriter
-from tests.worlds.videos import number_of
+from orn.shared.video.frame_times import frame_times, is_known_damaged
+from orn.shared.video.read import read_frames
+from orn.shared.video.reader import VideoTimes
+from tests.worlds.videos import number_of, write_numbered
 
 UNIT_FRAMES = 20
 CODECS = {
@@ -57,10 +56,12 @@ def assert_read_the_same(path: Path, *, times: int) -> None:
         assert found(path) == whole, path.name
 
 
-def busy_video(write_video: VideoWriter, path: Path, codec: str, settings: str) -> Path:
+def busy_video(path: Path, codec: str, settings: str) -> Path:
     """A film with much movement, so that most of the file is pictures."""
     parameters = "x265-params" if codec == "libx265" else "x264-params"
-    return write_video(path, 60, codec=codec, options={parameters: settings}, height=96, noise=40)
+    return write_numbered(
+        path, 60, codec=codec, options={parameters: settings}, height=96, noise=40
+    )
 
 
 HEVC = ("libx265", "keyint=12:open-gop=0:log-level=none")
@@ -68,12 +69,12 @@ HEVC = ("libx265", "keyint=12:open-gop=0:log-level=none")
 
 @pytest.mark.parametrize("seeds", [range(3), pytest.param(range(3, 20), marks=pytest.mark.slow)])
 def test_flipped_bits_in_hevc_spare_the_frames_of_other_key_frames(
-    tmp_path: Path, write_video: VideoWriter, seeds: Sequence[int]
+    tmp_path: Path, seeds: Sequence[int]
 ) -> None:
     """The decoder does not tell all damage of HEVC, so damaged pictures themselves may differ."""
     if "libx265" not in av.codecs_available:
         pytest.skip("this FFmpeg has no libx265")
-    sound = busy_video(write_video, tmp_path / "a.mp4", *HEVC)
+    sound = busy_video(tmp_path / "a.mp4", *HEVC)
     times, wanted = frame_times(sound), found(sound)
     assert times is not None
     with av.open(str(sound)) as container:
@@ -104,9 +105,9 @@ def test_flipped_bits_in_hevc_spare_the_frames_of_other_key_frames(
     ],
 )
 def test_flipped_bits_give_the_same_frames_by_range_and_each_time(
-    tmp_path: Path, write_video: VideoWriter, name: str, seeds: Sequence[int]
+    tmp_path: Path, name: str, seeds: Sequence[int]
 ) -> None:
-    sound = busy_video(write_video, tmp_path / "a.mp4", *CODECS[name])
+    sound = busy_video(tmp_path / "a.mp4", *CODECS[name])
     assert frame_times(sound) is not None
     sound_frames = found(sound)
     for seed in seeds:
@@ -116,11 +117,9 @@ def test_flipped_bits_give_the_same_frames_by_range_and_each_time(
 
 
 @pytest.mark.parametrize("first", [4, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, 6))])
-def test_a_cut_file_keeps_every_frame_before_the_cut(
-    tmp_path: Path, write_video: VideoWriter, first: int
-) -> None:
+def test_a_cut_file_keeps_every_frame_before_the_cut(tmp_path: Path, first: int) -> None:
     """In every third packet from the first one on; together they are all."""
-    path = write_video(
+    path = write_numbered(
         tmp_path / "a.mp4",
         40,
         options={"g": "15", "bf": "2"},
@@ -136,22 +135,22 @@ def test_a_cut_file_keeps_every_frame_before_the_cut(
         cut.write_bytes(content[: packet.pos + packet.size // 2])
         rows = found(cut)
         kept = {row[1]: row[2] for row in rows}
-        whole = [float(each.pts * each.time_base) for each in packets[:place]]
+        whole = [
+            float(each.pts * each.time_base) for each in packets[:place] if each.pts is not None
+        ]
         assert {time: kept.get(time) for time in whole} == {time: pixels[time] for time in whole}
         assert found_in_units(cut, len(rows)) == rows
 
 
-def test_a_file_in_which_damage_was_met_is_better_read_in_a_row(
-    tmp_path: Path, write_video: VideoWriter
-) -> None:
-    sound = busy_video(write_video, tmp_path / "a.mp4", *CODECS["h264"])
+def test_a_file_in_which_damage_was_met_is_better_read_in_a_row(tmp_path: Path) -> None:
+    sound = busy_video(tmp_path / "a.mp4", *CODECS["h264"])
     path = flipped(sound, tmp_path / "b.mp4", seed=0)
-    assert frame_seconds(path) is not None
+    assert VideoTimes.of(path).seconds is not None
     rows = found(path)
-    assert frame_seconds(path) is None
+    assert VideoTimes.of(path).seconds is None
     assert found_in_units(path, len(rows)) == rows
     shutil.copy(sound, path)
-    assert frame_seconds(path) is not None
+    assert VideoTimes.of(path).seconds is not None
 
 
 def old_encoder(path: Path) -> Path:
@@ -162,11 +161,9 @@ def old_encoder(path: Path) -> Path:
     return path
 
 
-def test_what_only_the_first_packet_tells_holds_for_ranges(
-    tmp_path: Path, write_video: VideoWriter
-) -> None:
+def test_what_only_the_first_packet_tells_holds_for_ranges(tmp_path: Path) -> None:
     options = {"g": "10", "bf": "0", "crf": "20"}
-    path = write_video(
+    path = write_numbered(
         tmp_path / "a.mp4", 40, options=options, height=96, noise=40, pix_fmt="yuv444p"
     )
     as_written = found(path)
@@ -181,11 +178,11 @@ def test_what_only_the_first_packet_tells_holds_for_ranges(
     [("a.webm", "libvpx-vp9", {"g": "10"}), ("a.mkv", "libsvtav1", {"g": "10", "preset": "12"})],
 )
 def test_a_picture_that_is_missing_shifts_no_number(
-    tmp_path: Path, write_video: VideoWriter, name: str, codec: str, options: dict[str, str]
+    tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
     if codec not in av.codecs_available:
         pytest.skip(f"this FFmpeg has no {codec}")
-    path = write_video(tmp_path / name, 40, codec=codec, options=options, noise=40)
+    path = write_numbered(tmp_path / name, 40, codec=codec, options=options, noise=40)
     with av.open(str(path)) as container:
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
     content = path.read_bytes()
@@ -193,7 +190,7 @@ def test_a_picture_that_is_missing_shifts_no_number(
     rows = found(path)
     assert [row[0] for row in rows] == list(range(40))
     assert_read_the_same(path, times=1)
-    numbers = [number_of(frame.image) for frame in read_file(path)]
+    numbers = [number_of(frame.image) for frame in read_frames(path)]
     assert numbers[:15] + numbers[20:] == [*range(15), *range(20, 40)]
     np.testing.assert_allclose([row[1] for row in rows], np.arange(40) / 10, atol=1e-9)
 
@@ -218,13 +215,14 @@ def test_a_picture_that_is_missing_shifts_no_number(
     ],
 )
 def test_a_sound_file_shows_no_sign_of_damage(
-    tmp_path: Path, write_video: VideoWriter, name: str, codec: str, options: dict[str, str]
+    tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
     if codec not in av.codecs_available:
         pytest.skip(f"this FFmpeg has no {codec}")
-    path = write_video(tmp_path / name, 40, codec=codec, options=options, rate=25, height=64)
-    frames = [number_of(frame.image) for frame in _from_first(path, start=0, stop=None)]
+    path = write_numbered(tmp_path / name, 40, codec=codec, options=options, rate=25, height=64)
+    frames = [number_of(frame.image) for frame in read_frames(path)]
     assert frames == list(range(40))
+    assert not is_known_damaged(path)
 
 
 @pytest.mark.real_data

@@ -12,7 +12,9 @@ import pytest
 from av.video.stream import VideoStream
 
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.read import estimate, frame_seconds, probe, read_frames
+from orn.shared.video.container import upright
+from orn.shared.video.read import estimate, probe, read_frames
+from orn.shared.video.reader import VideoTimes
 from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_numbered
 
 MILLISECOND = 1e-3
@@ -84,7 +86,7 @@ def test_a_time_that_no_video_reaches_is_refused(tmp_path: Path) -> None:
     far = retimed(made, [0, 100, 10**11], tmp_path / "far.mkv")
     assert [frame.seconds for frame in read_frames(far)] == [0, 0.1, 1e8]
     farther = retimed(made, [0, 100, 10**14], tmp_path / "farther.mkv")
-    assert frame_seconds(farther) is None
+    assert VideoTimes.of(farther).seconds is None
     with pytest.raises(VideoDecodeError, match=r"farther.mkv: expected times .* for frame 2"):
         list(read_frames(farther))
 
@@ -214,3 +216,27 @@ def test_a_rotation_that_the_file_asks_for_is_applied(
     assert np.array_equal(shown, np.rot90(stored, turn // 90))
     assert (probe(path).height, probe(path).width) == shown.shape[:2]
     assert probe(path).sample_aspect == aspect
+
+
+ONE = 1 << 16
+"""One in the 16.16 numbers of a display matrix."""
+
+
+@pytest.mark.parametrize(
+    ("orientation", "wanted"),
+    [
+        (None, ["ab", "cd", "ef"]),
+        ((ONE, 0, 0, ONE), ["ab", "cd", "ef"]),
+        ((0, ONE, -ONE, 0), ["eca", "fdb"]),  # a quarter turn clockwise
+        ((-ONE, 0, 0, -ONE), ["fe", "dc", "ba"]),
+        ((0, -ONE, ONE, 0), ["bdf", "ace"]),
+        ((-ONE, 0, 0, ONE), ["ba", "dc", "fe"]),  # mirrored
+        ((ONE, 0, 0, -ONE), ["ef", "cd", "ab"]),
+        ((0, ONE, ONE, 0), ["ace", "bdf"]),
+        ((3, ONE, -ONE, -2), ["eca", "fdb"]),  # not quite a quarter
+    ],
+)
+def test_orientations(orientation: tuple[int, int, int, int] | None, wanted: list[str]) -> None:
+    letters = np.array([[ord("a"), ord("b")], [ord("c"), ord("d")], [ord("e"), ord("f")]], np.uint8)
+    shown = upright(np.repeat(letters[:, :, None], 3, axis=2), orientation)
+    assert ["".join(map(chr, row)) for row in shown[:, :, 0]] == wanted

@@ -1,7 +1,11 @@
-"""Folders of JPEGs: order, times by number, damaged files, and folders that are none."""
+"""Folders of JPEGs: order, times by number, damaged and hostile files, folders without frames."""
 
-from collections.abc import Iterable
+import os
+import struct
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -10,17 +14,20 @@ from PIL import Image
 
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video import jpeg_folder
-from orn.shared.video.jpeg_folder import estimate_folder, folder_seconds, probe_folder, read_folder
-from orn.shared.video.read import content_bytes, content_digest, frame_seconds, probe, read_frames
-from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image
+from orn.shared.video.read import content_bytes, content_digest, estimate, probe, read_frames
+from orn.shared.video.reader import VideoTimes
+from tests.bounded import bounded
+from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_folder
 
 
-def write_folder(folder: Path, files: Iterable[tuple[str, int]]) -> Path:
-    """JPEGs by name, each showing a number."""
-    folder.mkdir(exist_ok=True)
-    for name, number in files:
-        Image.fromarray(numbered_image(number)).save(folder / name, "JPEG", quality=95)
-    return folder
+def frames_of(folder: Path, **options: Any) -> list[tuple[int, int, float]]:
+    """Index, number shown and time of each frame."""
+    frames = read_frames(folder, **{"rate": 10.0, **options})
+    return [(frame.index, number_of(frame.image), frame.seconds) for frame in frames]
+
+
+def times_of(folder: Path, rate: float | None = 10.0) -> Any:
+    return VideoTimes.of(folder, rate=rate).seconds
 
 
 @pytest.mark.parametrize(
@@ -41,18 +48,14 @@ def test_order_and_times(tmp_path: Path, names: list[str], places: list[int]) ->
     (folder / "._0001.jpg").write_bytes(b"what a Mac leaves")
     info = probe(folder, rate=12.0)
     assert (info.height, info.width, info.rate, info.header_frames) == (HEIGHT, WIDTH, 12.0, 3)
-    frames = list(read_frames(folder, rate=12.0))
-    assert [number_of(frame.image) for frame in frames] == [0, 1, 2]
-    assert [frame.index for frame in frames] == [0, 1, 2]
-    np.testing.assert_allclose([frame.seconds for frame in frames], np.array(places) / 12)
-    assert frames[0].image.shape == (HEIGHT, WIDTH, 3)
-    assert frames[0].image.dtype == np.uint8
+    found = frames_of(folder, rate=12.0)
+    assert found == [(i, i, pytest.approx(place / 12)) for i, place in enumerate(places)]
 
 
 @pytest.mark.parametrize("name", [f"{'9' * 20}.jpg", f"{'9' * 240}.jpg"])
 def test_a_number_that_no_video_reaches_is_refused(tmp_path: Path, name: str) -> None:
     folder = write_folder(tmp_path / "v", [("1.jpg", 0), ("2.jpg", 1), (name, 2)])
-    for read in (frame_seconds, estimate_folder, lambda *a, **k: list(read_frames(*a, **k))):
+    for read in (times_of, estimate, frames_of):
         with pytest.raises(VideoDecodeError, match=rf"{name}: expected a frame number"):
             read(folder, rate=12.0)
 
@@ -63,16 +66,12 @@ def test_frames_before_the_range_are_not_decoded_where_all_look_whole(
     folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(9)])
     watched = Mock(side_effect=jpeg_folder.jpeg_image)
     monkeypatch.setattr(jpeg_folder, "jpeg_image", watched)
-    seconds = frame_seconds(folder, rate=10.0)
-    assert seconds is not None
-    np.testing.assert_allclose(seconds, np.arange(9) / 10)
-    frames = list(read_frames(folder, rate=10.0, start=6, stop=8))
-    assert [(f.index, number_of(f.image), f.seconds) for f in frames] == [(6, 6, 0.6), (7, 7, 0.7)]
+    np.testing.assert_allclose(times_of(folder), np.arange(9) / 10)
+    assert frames_of(folder, start=6, stop=8) == [(6, 6, 0.6), (7, 7, 0.7)]
     decoded = [call.args[0].name for call in watched.mock_calls]
     assert decoded == ["000.jpg", "006.jpg", "007.jpg"]  # the first, for the size
     for start, stop, wanted in ((8, None, [8]), (8, 99, [8]), (9, None, []), (0, 0, [])):
-        found = read_frames(folder, rate=10.0, start=start, stop=stop)
-        assert [number_of(frame.image) for frame in found] == wanted
+        assert [row[1] for row in frames_of(folder, start=start, stop=stop)] == wanted
 
 
 def test_a_first_file_that_only_looks_whole_does_not_shift_a_range(tmp_path: Path) -> None:
@@ -80,27 +79,23 @@ def test_a_first_file_that_only_looks_whole_does_not_shift_a_range(tmp_path: Pat
     content = (folder / "000.jpg").read_bytes()
     begin_of_scan = content.index(b"\xff\xda")
     (folder / "000.jpg").write_bytes(content[:begin_of_scan] + b"\xff\xd9")
-    assert frame_seconds(folder, rate=10.0) is not None
-    frames = list(read_frames(folder, rate=10.0, start=1))
-    assert [(frame.index, number_of(frame.image)) for frame in frames] == [(1, 2), (2, 3)]
+    assert times_of(folder) is not None
+    assert [row[:2] for row in frames_of(folder, start=1)] == [(1, 2), (2, 3)]
 
 
-def test_damaged_files_are_left_out_and_told(
+def test_damaged_files_are_left_out_and_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = write_folder(tmp_path / "v", [(f"{i + 1}.jpg", i) for i in range(5)])
     (folder / "2.jpg").write_bytes(b"no picture")
     content = (folder / "4.jpg").read_bytes()
     (folder / "4.jpg").write_bytes(content[: len(content) // 2])
-    frames = list(read_frames(folder, rate=10.0))
-    assert [number_of(frame.image) for frame in frames] == [0, 2, 4]
-    assert [frame.index for frame in frames] == [0, 1, 2]
-    np.testing.assert_allclose([frame.seconds for frame in frames], [0.0, 0.2, 0.4])
+    assert frames_of(folder) == [(0, 0, 0.0), (1, 2, 0.2), (2, 4, 0.4)]
     (record,) = caplog.records
-    assert "2 of 5 JPEGs left out, which cannot be decoded (2.jpg: " in record.getMessage()
-    assert frame_seconds(folder, rate=10.0) is None
-    later = read_frames(folder, rate=10.0, start=1)
-    assert [(frame.index, number_of(frame.image)) for frame in later] == [(1, 2), (2, 4)]
+    assert "2 of 5 JPEGs" in record.getMessage()
+    assert "(2.jpg: " in record.getMessage()
+    assert times_of(folder) is None
+    assert [row[:2] for row in frames_of(folder, start=1)] == [(1, 2), (2, 4)]
 
 
 def test_pictures_are_upright_rgb_of_one_size(tmp_path: Path) -> None:
@@ -113,37 +108,82 @@ def test_pictures_are_upright_rgb_of_one_size(tmp_path: Path) -> None:
     Image.fromarray(numbered_image(9, height=64)).save(folder / "4.jpg")
     frames = list(read_frames(folder, rate=10.0))
     assert [number_of(frame.image) for frame in frames] == [5, 6, 7, 9]
-    assert {frame.image.shape for frame in frames} == {(HEIGHT, WIDTH, 3)}
+    assert {(frame.image.shape, frame.image.dtype.name) for frame in frames} == {
+        ((HEIGHT, WIDTH, 3), "uint8")
+    }
 
 
-def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    for files, message in (([], "found none in it"), (["1.jpg"], "none of 1 JPEG can be decoded")):
-        write_folder(tmp_path / "v", [])
-        for name in files:
-            (tmp_path / "v" / name).write_bytes(b"no picture")
-        for read in (lambda *a, **k: list(read_frames(*a, **k)), probe):
-            with pytest.raises(VideoDecodeError, match=f"v: .*{message}"):
-                read(tmp_path / "v", rate=10.0)
-    gone = tmp_path / "gone"
-    for read in (
-        folder_seconds,
-        probe_folder,
-        estimate_folder,
-        lambda p, rate: [*read_folder(p, rate=rate)],
-    ):
-        with pytest.raises(VideoDecodeError, match=r"gone: the folder cannot be read \(No such"):
-            read(gone, rate=10.0)
-    for measure in (probe, frame_seconds, content_bytes, content_digest):
-        with pytest.raises(VideoDecodeError, match=r"cannot be read \(File name too long"):
-            measure(tmp_path / ("v" * 300))
+@pytest.mark.parametrize(
+    ("content", "rate", "found"),
+    [
+        (None, 10.0, "expected JPEGs"),
+        (b"no picture", 10.0, "none of 1 JPEG"),
+        *((b"no picture", rate, f"got {rate};") for rate in (None, 0.0, float("nan"), np.inf)),
+    ],
+)
+def test_a_folder_without_frames_or_rate_is_refused(
+    tmp_path: Path, content: bytes | None, rate: float | None, found: str
+) -> None:
+    if content is not None:
+        (tmp_path / "1.jpg").write_bytes(content)
+    for read in (frames_of, probe):
+        with pytest.raises(VideoDecodeError, match=f"{tmp_path.name}: .*{found}"):
+            read(tmp_path, rate=rate)
 
 
-@pytest.mark.parametrize("rate", [None, 0.0, -1.0, float("nan"), float("inf")])
-def test_a_folder_needs_a_rate(tmp_path: Path, rate: float | None) -> None:
-    folder = write_folder(tmp_path / "v", [("1.jpg", 0)])
-    for read in (lambda *a, **k: list(read_frames(*a, **k)), probe):
-        with pytest.raises(VideoDecodeError, match=f"v: .* in frames a second, found {rate}"):
-            read(folder, rate=rate)
+def test_what_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None:
+    for read in (probe, estimate, times_of, content_bytes, content_digest):
+        for name, why in (("gone", "No such"), ("v" * 300, "File name too long")):
+            with pytest.raises(VideoDecodeError, match=rf"{name[:50]}.*: .*\({why}"):
+                read(tmp_path / name)
+
+
+EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 160 32
+%%EndComments
+0 0 160 32 rectfill
+showpage
+%%EOF
+"""
+
+
+def test_no_program_is_started_for_a_picture_of_another_format(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "v", [("1.jpg", 0), ("3.jpg", 1)])
+    (folder / "2.jpg").write_bytes(EPS)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("gs", "gswin64c", "djpeg"):
+        (programs / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+        (programs / name).chmod(0o755)
+    code = (
+        "import sys; from pathlib import Path; from orn.shared.video.read import read_frames\n"
+        "print([f.index for f in read_frames(Path(sys.argv[1]), rate=10.0)])"
+    )
+    searched = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env={**os.environ, "PATH": searched},
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[0, 1]\n"
+    assert "1 of 3 JPEGs" in done.stderr
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize(("width", "height"), [(65500, 65500), (13000, 13000), (8192, 8193)])
+def test_a_size_beyond_the_bound_is_refused_before_it_is_decoded(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    folder = write_folder(tmp_path / "v", [("1.jpg", 0), ("2.jpg", 1)])
+    content = bytearray((folder / "1.jpg").read_bytes())
+    struct.pack_into(">HH", content, content.index(b"\xff\xc0") + 5, height, width)
+    (folder / "1.jpg").write_bytes(content)
+    assert [row[0] for row in bounded(frames_of, folder)] == [0]
+    with pytest.raises(VideoDecodeError, match=f"1.jpg: .* {width} x {height} .* 67,108,864"):
+        jpeg_folder.jpeg_image(folder / "1.jpg")
 
 
 @pytest.mark.real_data

@@ -1,13 +1,18 @@
-"""Digests and sizes of videos: what changes them and what does not."""
+"""Digests, sizes and lengths of videos, found without decoding them."""
 
 import hashlib
+import logging
 import os
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.read import content_bytes, content_digest, content_state
+from orn.shared.video.read import content_bytes, content_digest, content_state, estimate
+from tests.bounded import bounded
+from tests.worlds.videos import claim_frames, write_numbered
 
 
 def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
@@ -45,10 +50,10 @@ def test_a_folder_is_known_by_names_and_contents(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     for measure in (content_digest, content_bytes, content_state):
-        with pytest.raises(VideoDecodeError, match=r"a\.mp4: cannot be opened \(No such file"):
+        with pytest.raises(VideoDecodeError, match=r"a\.mp4: .*\(No such file"):
             measure(tmp_path / "a.mp4")
         (tmp_path / "empty").mkdir(exist_ok=True)
-        with pytest.raises(VideoDecodeError, match="empty: wanted a folder of JPEGs"):
+        with pytest.raises(VideoDecodeError, match="empty: expected JPEGs"):
             measure(tmp_path / "empty")
 
 
@@ -58,3 +63,65 @@ def test_names_that_are_not_utf8_have_a_digest(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / os.fsdecode(name)).write_bytes(b"ab")
     assert len({content_digest(folder) for folder in tmp_path.iterdir()}) == 2
+
+
+def claim_seconds(path: Path, ticks: float = 1e15) -> None:
+    """Has the header of a Matroska or WebM file promise a duration in milliseconds."""
+    content = bytearray(path.read_bytes())
+    struct.pack_into(">d", content, content.index(b"\x44\x89\x88") + 3, ticks)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "lie"),
+    [
+        ("frames.avi", "mpeg4", claim_frames),
+        ("frames.mp4", "libx264", claim_frames),
+        ("seconds.mkv", "libx264", claim_seconds),
+        ("seconds.webm", "libvpx", claim_seconds),
+    ],
+)
+def test_a_header_that_promises_more_than_the_file_can_hold(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    codec: str,
+    lie: Callable[[Path], None],
+) -> None:
+    path = write_numbered(tmp_path / name, 20, codec=codec)
+    lie(path)
+    assert bounded(estimate, path).frames == 20
+    with caplog.at_level(logging.WARNING):
+        assert estimate(path).frames == 20
+    (record,) = caplog.records
+    for part in (f"{name}: its header promises ", " bytes hold 20;"):
+        assert part in record.getMessage()
+
+
+@pytest.mark.parametrize("ticks", [float("nan"), -5e9, 0.0])
+def test_a_duration_that_is_none_is_not_believed(tmp_path: Path, ticks: float) -> None:
+    path = write_numbered(tmp_path / "a.mkv", 20)
+    claim_seconds(path, ticks)
+    assert estimate(path).frames == 20
+
+
+def test_a_film_in_which_nothing_moves_is_counted_and_not_doubted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_numbered(tmp_path / "still.mp4", 900, options={"g": "900", "crf": "51"})
+    assert path.stat().st_size < 100 * 900
+    with caplog.at_level(logging.WARNING):
+        assert estimate(path).frames == 900
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("names", "seconds"), [(("1", "2", "3"), 0.3), (("7", "900"), 90.0), (("a", "b"), 0.2)]
+)
+def test_a_folder_is_as_long_as_its_last_number(
+    tmp_path: Path, names: tuple[str, ...], seconds: float
+) -> None:
+    for name in names:
+        (tmp_path / f"{name}.jpg").touch()
+    found = estimate(tmp_path, rate=10.0)
+    assert (found.frames, found.seconds) == (len(names), pytest.approx(seconds))
