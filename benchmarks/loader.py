@@ -234,7 +234,7 @@ def _sizes(inputs: LoaderInputs) -> dict[str, float]:
 def _train_shares(inputs: LoaderInputs) -> dict[str, Any]:
     """For the ablations' recipe, and for the demo's on frames of the demo's size."""
     small = inputs.store_path.with_name("small")
-    build_clip_store(inputs.videos, small, StoreSettings(height=70, width=88))
+    build_clip_store(inputs.videos, small, StoreSettings(size=(70, 88)))
     demo = replace(inputs, store_path=small)
     found = {}
     for name, clips, batch_size, steps in (

@@ -37,7 +37,7 @@ _MASK_RATE = 30.0
 """Mask frames a second."""
 _MASKS = "masks/preds_100x100_50"
 _HEIGHT, _WIDTH = 368, 654
-_STORED = StoreSettings(height=256, width=256)
+_STORED = StoreSettings(size=(256, 256))
 _Tracks = list[tuple[FrameDetections, ...]]
 
 

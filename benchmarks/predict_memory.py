@@ -66,6 +66,7 @@ def _model() -> tuple[RunConfig, nn.Module]:
     """A network with random weights, and what is known of it."""
     import torch
 
+    from orn.stage2_train.frames.schema import StoreSettings
     from orn.stage2_train.model.build import build_network
     from orn.stage2_train.recipe import load_recipe
     from orn.stage2_train.runs.run_config import ClipRecord, DatasetRecord, RunConfig
@@ -87,7 +88,7 @@ def _model() -> tuple[RunConfig, nn.Module]:
         recipe=recipe,
         dataset=dataset,
         manifest="demo.toml",
-        clips=ClipRecord(height=70, width=88, jpeg_quality=92),
+        clips=ClipRecord(frames=StoreSettings(size=(70, 88)), are_stored=True),
         normalisation=normalisation_of(network),
         detector=StripedDetector.entry,
     ), network

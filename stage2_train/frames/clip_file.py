@@ -5,40 +5,30 @@ before anything of it is read. Times and pictures are then read without HDF5, fr
 file is known by its size and time of change.
 """
 
-import json
-import math
 import os
-import stat
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
+import h5py
 import numpy as np
 from cachetools import LRUCache, cached
-from h5py import h5a, h5d, h5f, h5l, h5o, h5p, h5s, h5t, h5z
+from h5py import h5d, h5l, h5o, h5s, h5t, h5z
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
+from orn.shared.config.bounded import open_file
 from orn.shared.config.fields import explain
-from orn.shared.data_files import Stamp, kind_of, stamp_of
+from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import ClipStoreError
-from orn.shared.time_ranges import TimeRange, TimeRanges
-from orn.stage2_train.frames.jpeg import most_bytes
-from orn.stage2_train.frames.schema import (
-    CONTIGUOUS,
-    FORMAT_NAME,
-    FORMAT_VERSION,
-    TABLES,
-    TEXT,
-    ClipFileRecord,
-    FailedClip,
-    StoredVideo,
-    StoreSettings,
-    row_type,
-)
+from orn.shared.jobs.folder_index import IndexedFile
+from orn.shared.text import counted
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.frames.crop import CropWindow
+from orn.stage2_train.frames.jpeg import decode_frame, most_bytes
+from orn.stage2_train.frames.schema import FRAME_ROW, RECORDS, ClipFileRecord, StoredVideo
 
 _MOST_OPEN = 64
 """Files that stay open in a process."""
@@ -47,61 +37,181 @@ _ROWS_BYTES = 2**25
 _ROW_BYTES = 500
 """What those of a video count for beside themselves."""
 _MOST_CHUNK_BYTES = 2**20
-_MOST_TABLE_BYTES = 2**28
-_MOST_ATTRIBUTE_BYTES = 64
+_MOST_RECORD_BYTES = 2**26
 _HEAD = b"\x89HDF\r\n\x1a\n\x03"
 """An HDF5 file whose metadata have checksums."""
 _REMEDY = "remove the file and run `orn clips` to store its videos again"
 _ERRORS = (OSError, LookupError, RuntimeError, TypeError, ValueError, MemoryError)
-"""What h5py raises for a file that is damaged; text that is not UTF-8 is a ValueError."""
+"""What h5py and decoders raise for a file that is damaged."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ClipFile:
-    """Where the pictures and times of a file lie."""
+def read_record(path: Path) -> ClipFileRecord:
+    """Return what a file holds.
+
+    Raises:
+        ClipStoreError: if it is damaged, or of another format.
+    """
+    with open_file(path, error=ClipStoreError) as raw:
+        head, size = raw.read(len(_HEAD)), os.fstat(raw.fileno()).st_size
+    try:
+        if head != _HEAD:
+            raise OSError("its first bytes are not those of such a file")
+        with h5py.File(path, "r", locking=False) as file:
+            places = {
+                f"{name}_place": _dataset(file, name, dtype, size=size).get_offset() or 0
+                for name, dtype in (("jpeg", np.dtype("u1")), ("frames", FRAME_ROW))
+            }
+            text = _record_text(file, size=size)
+        return replace(RECORDS.validate_json(text), **places)
+    except ValidationError as err:
+        reason = explain(err, ClipFileRecord)
+    except _ERRORS as err:
+        reason = _said(err)
+    raise ClipStoreError(f"{path}: cannot be read as a file of a clip store ({reason}); {_REMEDY}")
+
+
+def _record_text(file: h5py.File, *, size: int) -> bytes:
+    dataset = _dataset(file, "record", np.dtype("u1"), size=size)
+    (chunk,), (length,) = dataset.get_create_plist().get_chunk(), dataset.shape
+    if chunk > _MOST_CHUNK_BYTES or length > _MOST_RECORD_BYTES:
+        raise OSError(f"record: expected at most {_MOST_RECORD_BYTES} bytes, got {length}")
+    text = np.empty(length, np.uint8)
+    dataset.read(h5s.ALL, h5s.ALL, text)
+    return text.tobytes()
+
+
+def _dataset(file: h5py.File, name: str, dtype: np.dtype[Any], *, size: int) -> h5d.DatasetID:
+    """A dataset in this file, of the type of the format, and no larger than the file."""
+    if file.id.links.get_info(name.encode()).type != h5l.TYPE_HARD:
+        raise OSError(f"{name}: expected a dataset, got a link")
+    dataset = h5o.open(file.id, name.encode())
+    if not isinstance(dataset, h5d.DatasetID):
+        raise OSError(f"{name}: expected a dataset, got something else")
+    if len(dataset.shape) != 1 or not dataset.get_type().equal(h5t.py_create(dtype)):
+        raise OSError(f"{name}: expected rows of another type")
+    plan = dataset.get_create_plist()
+    filters = [plan.get_filter(place)[0] for place in range(plan.get_nfilters())]
+    usual = (h5d.CHUNKED, [h5z.FILTER_FLETCHER32]) if name == "record" else (h5d.CONTIGUOUS, [])
+    if (plan.get_layout(), filters) != usual or plan.get_external_count():
+        raise OSError(f"{name}: expected data that is stored as the format says")
+    num_bytes = dataset.shape[0] * dtype.itemsize
+    most = min(dataset.get_storage_size(), size - (dataset.get_offset() or 0))
+    if num_bytes > most:
+        raise OSError(f"{name}: expected at most {most} bytes, got {num_bytes}")
+    return dataset
+
+
+def _said(err: Exception) -> str:
+    return (str(err) or type(err).__name__).splitlines()[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipFrames:
+    """The stored frames of one video, of which nothing is read before it is asked for."""
 
     path: Path
-    stamp: Stamp
-    """Size and time of change when it was looked at."""
-    jpeg_place: int
-    """First byte of the dataset `jpeg`."""
-    frames_place: int
-    """First byte of the dataset `frames`."""
+    """The file that holds them."""
+    file: IndexedFile[ClipFileRecord]
+    video: StoredVideo
 
-    def rows(self, video: StoredVideo) -> NDArray[Any]:
-        """Return the (F,) rows of `frames` of a video.
+    @property
+    def id(self) -> str:
+        """Id of the manifest."""
+        return self.video.id
+
+    @property
+    def source_digest(self) -> str:
+        """Digest of the file or folder that was decoded."""
+        return self.video.source_digest
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(height, width) of the stored frames."""
+        return self.video.height, self.video.width
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """(F,) `FRAME_ROW`.
 
         Raises:
             ClipStoreError: if they are damaged.
         """
         try:
-            return _rows(self, video)
+            return _rows(self)
         except _ERRORS as err:
-            raise self.damage(video, "its times are", err) from err
+            raise self.damage("its times are", err) from err
 
-    def jpeg_files(self, video: StoredVideo, frames: Iterable[int]) -> Iterator[bytes]:
-        """Yield frames of a video as they are stored, in the order asked for.
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """(F,) float64 presentation times, increasing; raises as `rows`."""
+        seconds_F: NDArray[np.float64] = self.rows["seconds"]
+        return seconds_F
+
+    @property
+    def told_seconds(self) -> NDArray[np.float64]:
+        """The same: a store knows them."""
+        return self.seconds
+
+    def __len__(self) -> int:
+        """F, the number of frames."""
+        return self.video.num_frames
+
+    def jpeg(self, frame: int) -> bytes:
+        """Return a frame as it is stored.
 
         Raises:
-            ClipStoreError: if one is damaged.
+            ClipStoreError: if it does not exist or is damaged.
         """
-        rows_F, most = self.rows(video), most_bytes(video.height, video.width)
-        first = self.jpeg_place + video.first_byte
-        for frame in frames:
-            _, _, start, size, crc32 = rows_F[frame].item()
-            try:
-                if size > most:
-                    raise ValueError(f"expected at most {most} bytes, got {size}")
-                yield _open(self.path, self.stamp).read(first + start, size, crc32)
-            except _ERRORS as err:
-                raise self.damage(video, f"frame {frame} is", err) from err
+        if not 0 <= frame < len(self):
+            raise ClipStoreError(
+                f"{self.path}: video {self.id}: expected frame {frame}, got "
+                f"{counted(len(self), 'frame')}"
+            )
+        _, _, start, size, crc32 = self.rows[frame].item()
+        place = self.file.record.jpeg_place + self.video.first_byte + start
+        try:
+            return _open(self.path, self.file.stamp).read(
+                place, size, crc32, most=most_bytes(*self.stored_size)
+            )
+        except _ERRORS as err:
+            raise self.damage(f"frame {frame} is", err) from err
 
-    def damage(self, video: StoredVideo, what: str, err: Exception) -> ClipStoreError:
-        """Return the error for a part of a video that is damaged."""
+    def read(
+        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
+    ) -> NDArray[np.uint8]:
+        """Return (n, H, W, 3) uint8 RGB, the frames at these places of `seconds`, in that order,
+        repeats included, or a window of them.
+
+        Raises:
+            ClipStoreError: if a frame does not exist or is damaged.
+        """
+        size = self.stored_size if window is None else (window.height, window.width)
+        images = np.empty((len(frames_n), *size, 3), np.uint8)
+        for place, frame in enumerate(frames_n.tolist()):
+            try:
+                image = decode_frame(self.jpeg(frame), self.stored_size)
+            except (RuntimeError, ValueError) as err:
+                raise self.damage(f"frame {frame} is", err) from err
+            images[place] = image if window is None else window.cut(image)
+        return images
+
+    def covers(self, times: TimeRange) -> bool:
+        """Return whether all frames of a time range are there, none having been left out."""
+        return self.video.times.covers(times)
+
+    def is_empty(self, times: TimeRange) -> bool:
+        """Return whether no stored frame lies in a time range."""
+        if times == TimeRange():
+            return len(self) == 0
+        first, last = times.places(self.seconds)
+        return first == last
+
+    def damage(self, what: str, err: Exception) -> ClipStoreError:
+        """Return the error for a part of the video that is damaged."""
         if isinstance(err, ClipStoreError):
             return err
         return ClipStoreError(
-            f"{self.path}: video {video.id}: {what} damaged ({_said(err)}); {_REMEDY}"
+            f"{self.path}: video {self.id}: {what} damaged ({_said(err)}); {_REMEDY}"
         )
 
 
@@ -115,8 +225,10 @@ class _OpenFile:
         if stamp_of(os.fstat(self._number)) != stamp:
             raise FileNotFoundError
 
-    def read(self, place: int, size: int, crc32: int) -> bytes:
+    def read(self, place: int, size: int, crc32: int, *, most: int) -> bytes:
         """Return so many bytes from a place on, of this CRC-32."""
+        if size > most:
+            raise ValueError(f"expected at most {most} bytes, got {size}")
         data = os.pread(self._number, size, place)
         if len(data) != size or zlib.crc32(data) != crc32:
             raise ValueError(f"expected {size} bytes of CRC-32 {crc32:08x}, got others")
@@ -144,140 +256,12 @@ def _open(path: Path, stamp: Stamp) -> _OpenFile:
 
 @cached(
     LRUCache(_ROWS_BYTES, getsizeof=lambda rows_F: rows_F.nbytes + _ROW_BYTES),
-    key=lambda file, video: (file.path, file.stamp, video.first_frame, video.num_frames),
+    key=lambda of: (of.path, of.file.stamp, of.video.first_frame, of.video.num_frames),
     lock=RLock(),
 )
-def _rows(file: ClipFile, video: StoredVideo) -> NDArray[Any]:
-    dtype = row_type("frames")
-    size, place = (
-        video.num_frames * dtype.itemsize,
-        file.frames_place + video.first_frame * dtype.itemsize,
-    )
-    if size > file.stamp[0]:
-        raise ValueError(f"expected at most {file.stamp[0]} bytes, got {size}")
-    data = _open(file.path, file.stamp).read(place, size, video.crc32)
-    return np.frombuffer(data, dtype)
-
-
-def read_record(path: Path) -> ClipFileRecord:
-    """Return what a file holds.
-
-    Raises:
-        ClipStoreError: if it is damaged, or of another format.
-    """
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(f"expected a file, got {kind_of(status.st_mode)}")
-        with path.open("rb") as raw:
-            if raw.read(len(_HEAD)) != _HEAD:
-                raise OSError("its first bytes are not those of such a file")
-        access = h5p.create(h5p.FILE_ACCESS)
-        access.set_file_locking(False, True)
-        file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY, fapl=access)
-        settings = _settings(file)
-        found = {name: _dataset(file, name, size=status.st_size) for name in (*CONTIGUOUS, *TABLES)}
-        tables = {name: _table(found[name]) for name in TABLES if name not in CONTIGUOUS}
-        times: dict[int, list[TimeRange]] = {}
-        for row, *ends in tables["ranges"].tolist():
-            start, stop = (end if math.isfinite(end) else None for end in ends)
-            times.setdefault(row, []).append(TimeRange(start, stop))
-        return ClipFileRecord(
-            settings=settings,
-            jpeg_place=found["jpeg"].get_offset() or 0,
-            frames_place=found["frames"].get_offset() or 0,
-            videos=tuple(
-                StoredVideo(times=TimeRanges.of(times.get(row, ())), **values)
-                for row, values in enumerate(_values(tables["videos"]))
-            ),
-            failed=tuple(FailedClip(**values) for values in _values(tables["failed"])),
-        )
-    except ClipStoreError as err:
-        raise ClipStoreError(f"{path}: {err}") from err
-    except _ERRORS as err:
-        raise ClipStoreError(
-            f"{path}: cannot be read as a file of a clip store ({_said(err)}); {_REMEDY}"
-        ) from err
-
-
-def _said(err: Exception) -> str:
-    return (str(err) or type(err).__name__).splitlines()[0]
-
-
-def _settings(file: h5f.FileID) -> StoreSettings:
-    kind, version = (_attribute(file, name) for name in ("format", "format_version"))
-    if (kind, version) != (FORMAT_NAME.encode(), FORMAT_VERSION):
-        raise ClipStoreError(
-            f"expected {FORMAT_NAME} version {FORMAT_VERSION}, got {kind!r} version {version!r}; "
-            "store it again with `orn clips --fresh`"
-        )
-    found = {each.name: _attribute(file, each.name) for each in fields(StoreSettings)}
-    told = {name: value for name, value in found.items() if value is not None}
-    # As JSON, since pydantic's strict mode takes a table for a record from JSON alone.
-    try:
-        return TypeAdapter(StoreSettings).validate_json(json.dumps(told))
-    except ValidationError as err:
-        raise OSError(f"attributes: {explain(err, StoreSettings)}") from err
-
-
-def _dataset(file: h5f.FileID, name: str, *, size: int) -> h5d.DatasetID:
-    """A dataset in this file, of the type of the format, and no larger than the file."""
-    if file.links.get_info(name.encode()).type != h5l.TYPE_HARD:
-        raise OSError(f"{name}: expected a dataset, got a link")
-    dataset = h5o.open(file, name.encode())
-    if not isinstance(dataset, h5d.DatasetID):
-        raise OSError(f"{name}: expected a dataset, got something else")
-    plan, kind, shape = dataset.get_create_plist(), dataset.get_type(), dataset.shape
-    dtype: np.dtype[Any] = np.dtype("u1")
-    if name != "jpeg":
-        texts = [column for column, column_kind in TABLES[name] if column_kind == TEXT]
-        dtype = row_type(name, {each: dataset.dtype[each].itemsize for each in texts})
-    if kind.committed() or not kind.equal(h5t.py_create(dtype)) or len(shape) != 1:
-        raise OSError(f"{name}: expected rows of another type")
-    filters = [plan.get_filter(place)[0] for place in range(plan.get_nfilters())]
-    num_bytes, stored = shape[0] * dtype.itemsize, dataset.get_storage_size()
-    if name in CONTIGUOUS:
-        is_usual = plan.get_layout() == h5d.CONTIGUOUS and not filters
-        is_usual = is_usual and not plan.get_external_count()
-        end = (dataset.get_offset() or 0) + stored
-    else:
-        is_usual = plan.get_layout() == h5d.CHUNKED and filters == [h5z.FILTER_FLETCHER32]
-        is_usual = is_usual and plan.get_chunk()[0] * dtype.itemsize <= _MOST_CHUNK_BYTES
-        end = stored if num_bytes <= _MOST_TABLE_BYTES else size + 1
-    if not is_usual:
-        raise OSError(f"{name}: expected data that is stored as the format says")
-    if num_bytes > stored or end > size:
-        raise OSError(f"{name}: expected at most {size} bytes, got {num_bytes}")
-    return dataset
-
-
-def _table(dataset: h5d.DatasetID) -> NDArray[Any]:
-    rows = np.empty(dataset.shape, dataset.dtype)
-    dataset.read(h5s.ALL, h5s.ALL, rows, dataset.get_type())
-    return rows
-
-
-def _values(table: NDArray[Any]) -> Iterator[dict[str, Any]]:
-    """The rows of a table as fields of a record."""
-    for row in table.tolist():
-        values = {
-            name: value.decode() if isinstance(value, bytes) else value
-            for name, value in zip(table.dtype.names or (), row, strict=True)
-        }
-        values["source"] = values.pop("source_bytes"), values.pop("source_mtime_ns")
-        yield values
-
-
-def _attribute(file: h5f.FileID, name: str) -> Any:
-    """An attribute that is one number or one short text, as bytes; None where there is none."""
-    if not h5a.exists(file, name.encode()):
-        return None
-    found = h5a.open(file, name.encode())
-    kind, short = found.get_type(), found.get_storage_size() <= _MOST_ATTRIBUTE_BYTES
-    if kind.get_class() not in (h5t.INTEGER, h5t.FLOAT, h5t.STRING) or found.shape or not short:
-        raise OSError(f"attribute {name}: expected one number or one text")
-    if kind.get_class() == h5t.STRING and kind.is_variable_str():
-        raise OSError(f"attribute {name}: expected text of a fixed length")
-    value = np.empty((), kind.dtype)
-    found.read(value)
-    return value.item()
+def _rows(of: ClipFrames) -> NDArray[Any]:
+    video, stamp = of.video, of.file.stamp
+    place = of.file.record.frames_place + video.first_frame * FRAME_ROW.itemsize
+    size = video.num_frames * FRAME_ROW.itemsize
+    data = _open(of.path, stamp).read(place, size, video.crc32, most=stamp[0])
+    return np.frombuffer(data, FRAME_ROW)

@@ -239,8 +239,8 @@ class DecodedVideos:
             ClipStoreError: if the data set does not have it.
             VideoDecodeError: if it cannot be decoded, or its shape gives a frame that is too large.
         """
-        if self._settings.short_side is None:
-            return self._settings.stored_size(1, 1)
+        if isinstance(self._settings.size, tuple):
+            return self._settings.size
         return self.frames(video_id).read(np.zeros(1, np.int64)).shape[1:3]
 
 

@@ -189,8 +189,8 @@ def describe_clips(request: ClipsRequest) -> dict[str, Any]:
         logger.warning("video %s will fail: %s", video_id, problem)
     return {
         "path": str(plan.path),
-        "size": None if settings.short_side else f"{settings.height}x{settings.width}",
-        "short_side": settings.short_side,
+        "size": settings.describe_size() if isinstance(settings.size, tuple) else None,
+        "short_side": None if isinstance(settings.size, tuple) else settings.size,
         "quality": settings.jpeg_quality,
         "rate": settings.rate,
         "frames": "labelled" if plan.ranges else "all",
@@ -238,8 +238,7 @@ def _plan(request: ClipsRequest) -> _Plan:
         raise ConfigError("--size and --short-side: wanted one of them, found both")
     dataset = load_dataset(request.manifest, request.data_root, labels=False)
     require_videos(dataset, request.manifest, request.data_root)
-    size = request.size or (dataset.clip_height, dataset.clip_width)
-    height, width = size if request.short_side is None else (None, None)
+    size = request.short_side or request.size or (dataset.clip_height, dataset.clip_width)
     ranges = _ranges(request, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
     path = request.out or Path("clips") / dataset.name
@@ -247,13 +246,7 @@ def _plan(request: ClipsRequest) -> _Plan:
     check_output_folder(path, ours=[CLIP_FILES.pattern], reads=reads)
     return _Plan(
         path=path,
-        settings=StoreSettings(
-            height=height,
-            width=width,
-            short_side=request.short_side,
-            jpeg_quality=request.quality,
-            rate=request.rate,
-        ),
+        settings=StoreSettings(size=size, jpeg_quality=request.quality, rate=request.rate),
         videos=tuple(videos[: request.limit]),
         segments=dataset.segments,
         ranges=ranges,

@@ -1,113 +1,54 @@
-"""Format of a clip store, version 3: a folder of whole HDF5 files; this page is its specification.
+"""Format of a clip store, version 4: a folder of whole HDF5 files; this page is its specification.
 
 `clips-000000.h5`, `clips-000001.h5`, ... each hold some videos; of a video that is in several, the
-file of the highest number counts. Attributes of a file: `format`, `format_version`, and of
-`StoreSettings` those that are not None. Datasets have one axis: `jpeg`, bytes of JPEG files one
-after another, and `TABLES`.
+file of the highest number counts. A file has three datasets of one axis:
 
-HDF5 checks its own metadata (`libver=("v110", "v110")`) and, by Fletcher-32 in chunks, the tables
-of videos. What clips are read from, `jpeg` and `frames`, is contiguous, so that a picture takes one
-call of the system: each row of `frames` has the CRC-32 of its picture, each video that of its rows.
+`record`    JSON in UTF-8, a `ClipFileRecord`; in chunks with Fletcher-32
+`frames`    rows of `FRAME_ROW`, those of a video together in order of time; contiguous
+`jpeg`      bytes of JPEG files one after another; contiguous
+
+HDF5 checks its own metadata (`libver=("v110", "v110")`) and the record. What clips are read from is
+contiguous, so that a picture takes one call of the system: each row of `frames` has the CRC-32 of
+its picture, each video that of its rows.
 """
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, TypeAdapter
+from pydantic.dataclasses import dataclass
 
-from orn.shared.config.fields import STRICT
+from orn.shared.config.fields import STRICT, Positive
 from orn.shared.data_files import Stamp
-from orn.shared.errors import ClipStoreError, VideoDecodeError
+from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.plan import UnitFiles
 from orn.shared.time_ranges import TimeRanges
 
-FORMAT_NAME = "orn-clips"
-FORMAT_VERSION = 3
 CLIP_FILES = UnitFiles(stem="clips", suffix=".h5")
 """Names of the files of a store, as `glob` takes it."""
-TEXT = "S"
-"""Type of text: UTF-8 of a length that each file chooses."""
-TABLES: dict[str, list[tuple[str, str]]] = {
-    # a row a frame, those of a video together in order of time: its place in the decoded stream of
-    # the source, from 0; presentation time; its JPEG file: first byte, counted from the video's
-    # first one, number of bytes, CRC-32
-    "frames": [
-        ("index", "<i8"),
-        ("seconds", "<f8"),
-        ("start", "<i8"),
-        ("size", "<u4"),
-        ("crc32", "<u4"),
-    ],
-    # id of the manifest, `content_digest` of the source, its size and time of change; size of the
-    # stored frames, pixels; first byte in `jpeg`, first row in `frames`, number of rows, and the
-    # CRC-32 of these rows
-    "videos": [
-        ("id", TEXT),
-        ("source_digest", TEXT),
-        ("source_bytes", "<i8"),
-        ("source_mtime_ns", "<i8"),
-        ("height", "<i8"),
-        ("width", "<i8"),
-        ("first_byte", "<i8"),
-        ("first_frame", "<i8"),
-        ("num_frames", "<i8"),
-        ("crc32", "<i8"),
-    ],
-    # times that are stored: row of the video; seconds, half-open, infinite where an end is open
-    "ranges": [("video", "<i8"), ("start", "<f8"), ("stop", "<f8")],
-    # videos of which nothing could be decoded
-    "failed": [
-        ("id", TEXT),
-        ("reason", TEXT),
-        ("source_bytes", "<i8"),
-        ("source_mtime_ns", "<i8"),
-    ],
-}
-CONTIGUOUS = ("jpeg", "frames")
-"""Datasets that are not in chunks."""
-MOST_PIXELS = 2**25
-"""Of a stored frame: 7680 x 4320 and a little more, 100 MB once it is decoded."""
-MOST_SIDE = 65_500
-"""Longest side of a JPEG file for the library that writes it."""
+FRAME_ROW = np.dtype(
+    [("index", "<i8"), ("seconds", "<f8"), ("start", "<i8"), ("size", "<u4"), ("crc32", "<u4")]
+)
+"""Of a frame: its place in the decoded stream of the source, from 0; presentation time; its JPEG
+file: first byte, counted from the video's first one, number of bytes, CRC-32."""
+MOST_SIDE = 8192
+"""Longest side of a stored frame, in pixels."""
 
 _Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 _Count = Annotated[int, Field(ge=0, lt=2**40)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class StoreSettings:
-    """What holds for every frame of a store: either `height` and `width`, or `short_side`."""
+    """What holds for every frame of a store."""
 
-    __pydantic_config__: ClassVar = STRICT
-
-    height: _Side | None = None
-    """Rows of every stored frame, whatever the shape of the source."""
-    width: _Side | None = None
-    """Columns of every stored frame."""
-    short_side: _Side | None = None
-    """Length of the shorter side; the other one keeps the shape of the source."""
+    size: tuple[_Side, _Side] | _Side
+    """(height, width) of every stored frame, whatever the shape of the source; or the length of the
+    shorter side, where the other one keeps the shape of the source."""
     jpeg_quality: Annotated[int, Field(ge=1, le=95)] = 92
     """Pillow's JPEG quality, 1..95."""
-    rate: float | None = None
+    rate: Positive | None = None
     """Frames a second that are picked; None for every frame."""
-
-    def __post_init__(self) -> None:
-        """Raises ClipStoreError unless rate is positive and size is a frame size."""
-        if self.rate is not None and not 0 < self.rate < math.inf:
-            raise ClipStoreError(
-                f"clip store: rate: expected more than 0 frames a second, got {self.rate}"
-            )
-        sides = (self.height, self.width)
-        if (None in sides) == (self.short_side is None) or (sides.count(None) == 1):
-            raise ClipStoreError(
-                "clip store: expected a height and a width or a short side, got "
-                f"height {self.height}, width {self.width}, short side {self.short_side}"
-            )
-        if self.short_side is None and not _is_size(self.height or 0, self.width or 0):
-            raise ClipStoreError(f"clip store: expected {_FRAMES}, got {self.height}x{self.width}")
 
     def stored_size(self, height: int, width: int) -> tuple[int, int]:
         """Return (height, width) of the stored frames of a source of `height` x `width` pixels.
@@ -115,32 +56,32 @@ class StoreSettings:
         Raises:
             VideoDecodeError: if its shape gives a frame that is too large.
         """
-        if self.height is not None and self.width is not None:
-            return self.height, self.width
-        assert self.short_side is not None
-        per_pixel = self.short_side / min(height, width)
-        rows, columns = (max(round(side * per_pixel), self.short_side) for side in (height, width))
-        if not _is_size(rows, columns):
+        if isinstance(self.size, tuple):
+            return self.size
+        per_pixel = self.size / min(height, width)
+        rows, columns = (max(round(side * per_pixel), self.size) for side in (height, width))
+        if max(rows, columns) > MOST_SIDE:
             raise VideoDecodeError(
-                f"expected {_FRAMES}, got {rows}x{columns}, which the short side of "
-                f"{self.short_side} gives a video of {height}x{width}"
+                f"expected stored sides of at most {MOST_SIDE} pixels, got {rows}x{columns}, which "
+                f"the short side of {self.size} gives a video of {height}x{width}"
             )
         return rows, columns
 
     def describe(self) -> str:
         """Return the settings in words, for messages."""
-        size = f"{self.height}x{self.width}"
-        if self.short_side is not None:
-            size = f"short side {self.short_side}"
         rate = "every frame" if self.rate is None else f"{self.rate:g} frames a second"
-        return f"frames of {size} at JPEG quality {self.jpeg_quality}, {rate}"
+        return f"frames of {self.describe_size()} at JPEG quality {self.jpeg_quality}, {rate}"
+
+    def describe_size(self) -> str:
+        """Return the size in words, such as `256x256` or `short side 256`."""
+        if isinstance(self.size, tuple):
+            return "{}x{}".format(*self.size)
+        return f"short side {self.size}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class StoredVideo:
     """One video of a file."""
-
-    __pydantic_config__: ClassVar = STRICT
 
     id: str
     """Id of the manifest."""
@@ -152,30 +93,21 @@ class StoredVideo:
     """Rows of its stored frames."""
     width: _Side
     """Columns of its stored frames."""
+    times: TimeRanges
+    """Times that are stored."""
     first_byte: _Count
-    """Where its JPEG files begin, among those of the file."""
+    """Where its JPEG files begin in `jpeg`."""
     first_frame: _Count
-    """Its first row among the frames of the file."""
+    """Its first row of `frames`."""
     num_frames: _Count
     """F."""
     crc32: int
     """CRC-32 of its rows, with those of its JPEG files; a copy in another file has the same."""
-    times: TimeRanges
-    """Times that are stored."""
-
-    def __post_init__(self) -> None:
-        """Raises ClipStoreError unless the size is one of frames."""
-        if not _is_size(self.height, self.width):
-            raise ClipStoreError(
-                f"video {self.id}: expected {_FRAMES}, got {self.height}x{self.width}"
-            )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class FailedClip:
     """A video of which nothing could be decoded."""
-
-    __pydantic_config__: ClassVar = STRICT
 
     id: str
     """Id of the manifest."""
@@ -185,37 +117,19 @@ class FailedClip:
     """Size and time of change of what could not be decoded; -1 where there was none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class ClipFileRecord:
     """What a file holds, beside pictures and times."""
 
-    __pydantic_config__: ClassVar = STRICT
-
+    format: Literal["orn-clips"] = "orn-clips"
+    format_version: Literal[4] = 4
     settings: StoreSettings
-    jpeg_place: _Count
-    """Where the dataset `jpeg` begins in the file."""
-    frames_place: _Count
-    """Where the dataset `frames` does."""
     videos: tuple[StoredVideo, ...]
     failed: tuple[FailedClip, ...]
+    jpeg_place: _Count = 0
+    """Where the dataset `jpeg` begins in the file; HDF5 tells it, not the JSON."""
+    frames_place: _Count = 0
+    """Where the dataset `frames` does, likewise."""
 
 
-_FRAMES = f"frames of 1 to {MOST_PIXELS} pixels, sides of at most {MOST_SIDE}"
-
-
-def row_type(name: str, text_bytes: Mapping[str, int] | None = None) -> np.dtype[np.void]:
-    """Return the type of the rows of a table, whose columns of text have these lengths."""
-    return np.dtype(
-        [
-            (column, f"S{(text_bytes or {})[column]}" if kind == TEXT else kind)
-            for column, kind in TABLES[name]
-        ]
-    )
-
-
-def _is_size(height: int, width: int) -> bool:
-    return (
-        min(height, width) >= 1
-        and max(height, width) <= MOST_SIDE
-        and height * width <= MOST_PIXELS
-    )
+RECORDS = TypeAdapter(ClipFileRecord)

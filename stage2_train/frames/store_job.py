@@ -6,7 +6,7 @@ loses the files in work and nothing else.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,7 +22,8 @@ from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest
-from orn.stage2_train.frames.reader import INDEX_NAME, ClipFrames, ClipStore, read_clip_files
+from orn.stage2_train.frames.clip_file import ClipFrames
+from orn.stage2_train.frames.reader import INDEX_NAME, ClipStore, read_clip_files
 from orn.stage2_train.frames.schema import CLIP_FILES, FailedClip, StoredVideo, StoreSettings
 from orn.stage2_train.frames.unit_file import (
     ClipFileWriter,
@@ -263,13 +264,13 @@ def compact_store(path: Path) -> tuple[int, int]:
         counting = {name: store.frames(name) for name in store.ids}
         replaced, small = set(), set()
         for file, each in files.items():
-            is_replaced = any(counting[row.id].file.path != file for row in each.record.videos)
+            is_replaced = any(counting[row.id].path != file for row in each.record.videos)
             if is_replaced or any(store.tried.get(row.id) != row for row in each.record.failed):
                 replaced.add(file)
             elif each.size < UNIT_BYTES / 2:
                 small.add(file)
         old = replaced | small if replaced or len(small) > 1 else set()
-        moved = [frames for frames in counting.values() if frames.file.path in old]
+        moved = [frames for frames in counting.values() if frames.path in old]
         failed = {
             row.id: row
             for file in files
@@ -277,7 +278,7 @@ def compact_store(path: Path) -> tuple[int, int]:
             for row in files[file].record.failed
             if store.tried.get(row.id) == row
         }
-        sizes = {frames.id: int(frames.file.rows(frames.video)["size"].sum()) for frames in moved}
+        sizes = {frames.id: int(frames.rows["size"].sum()) for frames in moved}
         units = units_of(
             [UnitPart(video_id=frames.id) for frames in moved],
             first=CLIP_FILES.next_index(path),
@@ -299,8 +300,15 @@ def compact_store(path: Path) -> tuple[int, int]:
 
 
 def _copy(frames: ClipFrames, writer: ClipFileWriter) -> None:
-    rows_F = frames.file.rows(frames.video)
-    files = frames.file.jpeg_files(frames.video, range(len(frames)))
-    places = zip(rows_F["index"].tolist(), rows_F["seconds"].tolist(), files, strict=True)
-    video = {each.name: getattr(frames.video, each.name) for each in fields(frames.video)}
-    writer.add(places, **video)
+    files = map(frames.jpeg, range(len(frames)))
+    places = zip(frames.rows["index"].tolist(), frames.seconds.tolist(), files, strict=True)
+    stored = frames.video
+    writer.add(
+        places,
+        id=stored.id,
+        source_digest=stored.source_digest,
+        source=stored.source,
+        height=stored.height,
+        width=stored.width,
+        times=stored.times,
+    )

@@ -2,9 +2,9 @@
 
 import io
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -19,18 +19,18 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
+from orn.shared.text import utf8
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.read import Frame, content_digest, read_frames
 from orn.stage2_train.frames.jpeg import encode_frame
 from orn.stage2_train.frames.kept_frames import at_rate, within
 from orn.stage2_train.frames.schema import (
-    FORMAT_NAME,
-    FORMAT_VERSION,
-    TABLES,
-    TEXT,
+    FRAME_ROW,
+    RECORDS,
+    ClipFileRecord,
     FailedClip,
+    StoredVideo,
     StoreSettings,
-    row_type,
 )
 
 _BLOCK_BYTES = 2**22
@@ -46,9 +46,9 @@ class ClipFileWriter:
         """Writes nothing yet; JPEG files wait in `spool`."""
         self.settings = settings
         self._spool = spool
-        self._frames: list[NDArray[np.void]] = []
-        self._num_frames = 0
-        self._rows: dict[str, list[Any]] = {"videos": [], "ranges": [], "failed": []}
+        self._rows: list[NDArray[np.void]] = [np.zeros(0, FRAME_ROW)]
+        self._videos: list[StoredVideo] = []
+        self._failed: list[FailedClip] = []
 
     def add(self, frames: Iterable[tuple[int, float, bytes]], **video: Any) -> None:
         """Add a video.
@@ -57,46 +57,45 @@ class ClipFileWriter:
             frames: place, time and JPEG file of each, in order of time; few are in memory at once.
             video: the fields of `StoredVideo` that do not follow from them.
         """
-        rows, size = [], 0
+        rows, first_byte, size = [], self._spool.tell(), 0
         for index, seconds, data in frames:
             rows.append((index, seconds, size, len(data), zlib.crc32(data)))
-            size += len(data)
-            self._spool.write(data)
-        table = np.array(rows, row_type("frames"))
-        times, row = video.pop("times").ranges, len(self._rows["videos"])
-        self._rows["ranges"] += [(row, each.start, each.stop) for each in times]
-        places = {"first_byte": self._spool.tell() - size, "first_frame": self._num_frames}
-        counts = {"num_frames": len(rows), "crc32": zlib.crc32(table.tobytes())}
-        self._rows["videos"].append(video | places | counts)
-        self._frames.append(table)
-        self._num_frames += len(rows)
+            size += self._spool.write(data)
+        rows_F = np.array(rows, FRAME_ROW)
+        stored = StoredVideo(
+            first_byte=first_byte,
+            first_frame=sum(map(len, self._rows)),
+            num_frames=len(rows_F),
+            crc32=zlib.crc32(rows_F.tobytes()),
+            **video,
+        )
+        self._videos.append(stored)
+        self._rows.append(rows_F)
 
     def fail(self, failed: FailedClip) -> None:
         """Record a video of which nothing could be decoded."""
-        row = asdict(failed) | {"reason": failed.reason[:_REASON_LETTERS]}
-        self._rows["failed"].append(row)
+        self._failed.append(replace(failed, reason=failed.reason[:_REASON_LETTERS]))
 
     def write(self, file: h5py.File) -> None:
         """Write everything into an empty file."""
-        file.attrs["format"] = np.bytes_(FORMAT_NAME)
-        file.attrs["format_version"] = FORMAT_VERSION
-        for name, value in asdict(self.settings).items():
-            if value is not None:
-                file.attrs[name] = value
-        none = np.zeros(0, row_type("frames"))
-        file.create_dataset("frames", data=np.concatenate([none, *self._frames]))
+        file.create_dataset("frames", data=np.concatenate(self._rows))
         size = self._spool.tell()
         jpeg = file.create_dataset("jpeg", shape=(size,), dtype=np.uint8)
         self._spool.seek(0)
         for start in range(0, size, _BLOCK_BYTES):
             block = self._spool.read(_BLOCK_BYTES)
             jpeg[start : start + len(block)] = np.frombuffer(block, np.uint8)
-        for name, rows in self._rows.items():
-            table = np.array(rows, row_type(name)) if name == "ranges" else _table(name, rows)
-            chunk = max(min(len(table), _CHUNK_BYTES // table.itemsize), 1)
-            file.create_dataset(
-                name, data=table, chunks=(chunk,), maxshape=(None,), fletcher32=True
-            )
+        record = ClipFileRecord(
+            settings=self.settings, videos=tuple(self._videos), failed=tuple(self._failed)
+        )
+        text = RECORDS.dump_json(record, exclude={"jpeg_place", "frames_place"})
+        file.create_dataset(
+            "record",
+            data=np.frombuffer(text, np.uint8),
+            chunks=(min(len(text), _CHUNK_BYTES),),
+            maxshape=(None,),
+            fletcher32=True,
+        )
 
 
 @contextmanager
@@ -141,7 +140,7 @@ def write_unit_file(
                     times=times,
                 )
             except VideoDecodeError as err:
-                failed.append(FailedClip(id=video.id, reason=str(err), source=stamp))
+                failed.append(FailedClip(id=video.id, reason=utf8(str(err)), source=stamp))
                 writer.fail(failed[-1])
             advance(1)
     return tuple(failed)
@@ -170,20 +169,6 @@ def add_frames(writer: ClipFileWriter, frames: Iterable[Frame], **video: Any) ->
     kept = within(at_rate(chain([first], remaining), settings.rate), video["times"])
     encoded = ((each.index, each.seconds, encode_frame(each.image, settings)) for each in kept)
     writer.add(encoded, height=height, width=width, **video)
-
-
-def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> NDArray[Any]:
-    """Rows with the fields of a record as a table of the format."""
-    columns: dict[str, list[Any]] = {column: [] for column, _ in TABLES[name]}
-    for row in rows:
-        size, mtime_ns = row["source"]
-        told = {**row, "source_bytes": size, "source_mtime_ns": mtime_ns}
-        for column, values in columns.items():
-            value = told[column]
-            values.append(value.encode() if isinstance(value, str) else value)
-    texts = [column for column, kind in TABLES[name] if kind == TEXT]
-    longest = {column: max(map(len, columns[column]), default=1) or 1 for column in texts}
-    return np.array([*zip(*columns.values(), strict=True)], row_type(name, longest))
 
 
 class _Sink(io.FileIO):

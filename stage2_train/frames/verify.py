@@ -13,7 +13,8 @@ from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest
-from orn.stage2_train.frames.reader import ClipFrames, ClipStore
+from orn.stage2_train.frames.clip_file import ClipFrames
+from orn.stage2_train.frames.reader import ClipStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +79,13 @@ def _damage(frames: ClipFrames) -> Iterator[str]:
 
 
 def _check_rows(frames: ClipFrames) -> None:
-    rows_F = frames.file.rows(frames.video)
+    rows_F = frames.rows
     index_F, seconds_F = rows_F["index"], rows_F["seconds"]
     increase = (index_F[1:] > index_F[:-1]).all() and (seconds_F[1:] > seconds_F[:-1]).all()
     times = frames.video.times
     if not increase or (index_F < 0).any() or not all(each in times for each in seconds_F.tolist()):
         expected = "expected places and times that increase, in the ranges that are stored"
-        raise frames.file.damage(frames.video, "its times are", ValueError(expected))
+        raise frames.damage("its times are", ValueError(expected))
 
 
 def _check_pictures(frames: ClipFrames) -> None:

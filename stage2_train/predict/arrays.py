@@ -104,7 +104,7 @@ def predict_given(
         frames,
         OneDetected(FoundLater(frames.seconds, find)),
         video_id=name,
-        size=model.config.clips.stored().stored_size(height, width),
+        size=model.config.clips.frames.stored_size(height, width),
         grid=grid,
         choice=choice,
         is_timed=seconds is not None or isinstance(video, str | Path),

@@ -103,10 +103,8 @@ def _head(model: OpenedModel, out: Path) -> Iterator[str]:
     config, name = model.config, out.resolve().name
     record, recipe, clips = config.dataset, config.recipe, config.clips
     system = "" if config.system is None else f", system {_text(config.system)}"
-    size = f"{clips.height} x {clips.width}"
-    if clips.short_side is not None:
-        size = f"a short side of {clips.short_side}"
-    rate = "" if clips.rate is None else f" at {clips.rate:g} a second"
+    size, rate = clips.frames.describe_size(), clips.frames.rate
+    at_rate = "" if rate is None else f" at {rate:g} a second"
     rows = [
         ("", ""),
         ("data set", f"{_text(record.name)}, {counted(record.num_train, 'training segment')}"),
@@ -115,7 +113,7 @@ def _head(model: OpenedModel, out: Path) -> Iterator[str]:
         ("network", f"{recipe.model.architecture}, {recipe.model.backbone}, heads: {model.heads}"),
         (
             "clips",
-            f"{counted(recipe.data.clip_frames, 'frame')}{rate}, rescaled to {size}, "
+            f"{counted(recipe.data.clip_frames, 'frame')}{at_rate}, rescaled to {size}, "
             f"crop {recipe.data.crop[0]} x {recipe.data.crop[1]}",
         ),
         (

@@ -38,10 +38,10 @@ class ArrayPictures:
         return images if window is None else window.cut(images)
 
     def _rescaled(self, image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        settings = self._clips.stored()
-        if self._clips.jpeg_quality is None:
-            return np.asarray(rescaled(image_HW3, settings))
-        return decode_jpeg(encode_frame(image_HW3, settings))
+        settings = self._clips.frames
+        if self._clips.are_stored:
+            return decode_jpeg(encode_frame(image_HW3, settings))
+        return np.asarray(rescaled(image_HW3, settings))
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,14 +119,15 @@ def predict_frames(
     if not len(seconds_F):
         raise JoinError(f"video {video_id}: wanted frames, found none")
     (height, width), crop = size, config.recipe.data.crop
-    if record.short_side is not None and (height < crop[0] or width < crop[1]):
+    if height < crop[0] or width < crop[1]:
         raise JoinError(
             f"video {video_id}: wanted frames that hold the crop of {crop[0]}x{crop[1]}, found "
-            f"{height}x{width}, which the short side of {record.short_side} gives its shape"
+            f"{height}x{width}, which {record.frames.describe_size()} gives its shape"
         )
     times = [TimeRange()]
     if is_timed:
-        frames = frames if record.rate is None else RatePictures.of(frames, record.rate)
+        rate = record.frames.rate
+        frames = frames if rate is None else RatePictures.of(frames, rate)
         times = windows_of(seconds_F, choice or WindowChoice(), record, usable_F=frames.seconds)
     clips = ClipDataset(
         [

@@ -89,7 +89,7 @@ def import_checkpoint(
     network = build_network(recipe.model)
     network.load_state_dict(ours)
     paths = data_paths(dataset, manifest.name, resources)
-    stored = StoreSettings(height=manifest.clips.height, width=manifest.clips.width)
+    stored = StoreSettings(size=(manifest.clips.height, manifest.clips.width))
     if paths.clips is not None and paths.clips.exists():
         stored = ClipStore(paths.clips).settings
     config = RunConfig(
@@ -98,7 +98,7 @@ def import_checkpoint(
         weights_digest=file_digest(file, error=CheckpointError),
         dataset=record,
         manifest=Path(dataset).name,
-        clips=ClipRecord.of(stored, are_stored=paths.clips is not None, seconds=()),
+        clips=ClipRecord(frames=stored, are_stored=paths.clips is not None),
         normalisation=normalisation_of(network),
         detector=_DETECTOR,
         places=Places.of(paths, out),

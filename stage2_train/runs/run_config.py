@@ -10,16 +10,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.bounded import read_json, require_utf8, shown
 from orn.shared.config.fields import STRICT, FileName, FilePath, Positive
 from orn.shared.config.files import config_from_dict, to_dict
 from orn.shared.data_files import is_there
-from orn.shared.errors import ClipStoreError, ConfigError
+from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.same_job import check_same_job
 from orn.shared.manifests.load import load_manifest, own_file
@@ -39,7 +39,6 @@ _MOST_BYTES = 4 << 20
 _DECIDING = ("recipe", "dataset", "weights_digest")
 """What a training is gone on with only if it is the same."""
 
-_Side = Annotated[int, Field(ge=1, le=8192)]
 _Colour = tuple[float, float, float]
 
 
@@ -58,50 +57,40 @@ class DataPaths:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class Place:
-    """Where a file or folder was when a run was made."""
-
-    absolute: FilePath
-    relative: FilePath
-    """From the folder of the run."""
-
-    @classmethod
-    def of(cls, path: Path, run: Path) -> Self:
-        """Return the place of a path for a run in the folder `run`."""
-        require_utf8(path.absolute())
-        relative = os.path.relpath(path.resolve(), run.resolve())
-        return cls(absolute=path.absolute(), relative=Path(relative))
-
-    def found(self, run: Path) -> Path:
-        """Return the absolute path; if nothing is there, but is in the same place relative to the
-        run, that: the data was moved together with the run."""
-        moved = Path(os.path.normpath(run.resolve() / self.relative))
-        return moved if not is_there(self.absolute) and is_there(moved) else self.absolute
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Places:
-    """Where the data of a run was when it was made."""
+    """Where a run and its data were when it was made; absolute paths."""
 
-    manifest: Place | None = None
+    run: FilePath
+    """Folder of the run."""
+    manifest: FilePath | None = None
     """File of the manifest; none of one that comes with the project."""
-    data_root: Place
+    data_root: FilePath
     """Folder under which data sets lie."""
-    shards: Place
+    shards: FilePath
     """Folder of the shards."""
-    clips: Place | None = None
+    clips: FilePath | None = None
     """The clip store; none where frames were decoded from the videos."""
 
     @classmethod
     def of(cls, paths: DataPaths, run: Path) -> Self:
         """Return the places of data for a run in the folder `run`."""
-        manifest = own_file(load_manifest(paths.manifest))
-        return cls(
-            manifest=None if manifest is None else Place.of(manifest, run),
-            data_root=Place.of(paths.data_root, run),
-            shards=Place.of(paths.shards, run),
-            clips=None if paths.clips is None else Place.of(paths.clips, run),
-        )
+        places = {
+            "run": run.resolve(),
+            "manifest": own_file(load_manifest(paths.manifest)),
+            "data_root": paths.data_root,
+            "shards": paths.shards,
+            "clips": paths.clips,
+        }
+        known = {name: path.absolute() for name, path in places.items() if path is not None}
+        for path in known.values():
+            require_utf8(path)
+        return cls(**known)
+
+    def found(self, path: Path, run: Path) -> Path:
+        """Return one of these paths; if nothing is there, but is in the same place relative to the
+        folder `run`, that: the data was moved together with the run."""
+        moved = Path(os.path.normpath(run.resolve() / os.path.relpath(path, self.run)))
+        return moved if not is_there(path) and is_there(moved) else path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -131,48 +120,23 @@ class DatasetRecord:
 class ClipRecord:
     """What clips were made of."""
 
-    height: _Side | None = None
-    """Rows that frames are rescaled to before the crop; none where `short_side` says it."""
-    width: _Side | None = None
-    """Columns of them."""
-    short_side: _Side | None = None
-    """Length of their shorter side, where they keep the shape of the video."""
-    rate: Positive | None = None
-    """Frames a second that clips are made of; none for every frame."""
-    jpeg_quality: Annotated[int, Field(ge=1, le=95)] | None = None
-    """That frames were stored with; none where they came straight from the videos."""
+    frames: StoreSettings
+    """Of the clip store, or of the one that there would be."""
+    are_stored: bool = False
+    """Whether pixels are those of a store, after JPEG; else they came straight from the videos."""
     window_seconds: Positive | None = None
     """How long a segment was, the median; none where that is not known."""
     longest_seconds: Positive | None = None
     """How long the longest was."""
 
     @classmethod
-    def of(cls, settings: StoreSettings, *, are_stored: bool, seconds: Sequence[float]) -> Self:
-        """Return the record of frames in a clip store, or as such a store would have them, and of
-        segments that are so long."""
+    def of(cls, frames: StoreSettings, *, are_stored: bool, seconds: Sequence[float]) -> Self:
+        """Return the record of frames, and of segments that are so long."""
         return cls(
-            height=settings.height,
-            width=settings.width,
-            short_side=settings.short_side,
-            rate=settings.rate,
-            jpeg_quality=settings.jpeg_quality if are_stored else None,
+            frames=frames,
+            are_stored=are_stored,
             window_seconds=median(seconds) if seconds else None,
             longest_seconds=max(seconds, default=None),
-        )
-
-    @model_validator(mode="after")
-    def _has_one_size(self) -> Self:
-        try:
-            self.stored()
-        except ClipStoreError as err:
-            raise ValueError(str(err)) from err
-        return self
-
-    def stored(self) -> StoreSettings:
-        """What is done to each frame; `rate` says which are taken."""
-        quality = {} if self.jpeg_quality is None else {"jpeg_quality": self.jpeg_quality}
-        return StoreSettings(
-            height=self.height, width=self.width, short_side=self.short_side, **quality
         )
 
 
@@ -226,12 +190,12 @@ class RunConfig:
         """Return where the data is of a run in the folder `run`; None of one that was exported."""
         if (places := self.places) is None:
             return None
-        manifest = places.manifest
+        manifest, clips = places.manifest, places.clips
         return DataPaths(
-            manifest=self.manifest if manifest is None else str(manifest.found(run)),
-            data_root=places.data_root.found(run),
-            shards=places.shards.found(run),
-            clips=None if places.clips is None else places.clips.found(run),
+            manifest=self.manifest if manifest is None else str(places.found(manifest, run)),
+            data_root=places.found(places.data_root, run),
+            shards=places.found(places.shards, run),
+            clips=None if clips is None else places.found(clips, run),
         )
 
 

@@ -104,7 +104,7 @@ class Sources:
             seconds = [each.frames / each.rate for each in videos if each.frames]
         if isinstance(clips, ClipStore):
             return ClipRecord.of(clips.settings, are_stored=True, seconds=seconds)
-        settings = StoreSettings(height=dataset.clip_height, width=dataset.clip_width)
+        settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))
         return ClipRecord.of(settings, are_stored=False, seconds=seconds)
 
 
@@ -119,7 +119,7 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
     if paths.clips is not None:
         clips = ClipStore(paths.clips)
     else:
-        settings = StoreSettings(height=dataset.clip_height, width=dataset.clip_width)
+        settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))
         clips = DecodedVideos(dataset.videos, root=dataset.root, settings=settings)
     return Sources(
         dataset=dataset, clips=clips, detections=DetectionFolder(paths.shards), partial=partial

@@ -83,8 +83,8 @@ class OpenedModel:
         return DecodedVideos(
             videos,
             root=videos[0].path.parent if videos else Path(),
-            settings=clips.stored(),
-            as_stored=clips.jpeg_quality is not None,
+            settings=replace(clips.frames, rate=None),
+            as_stored=clips.are_stored,
             in_order=True,
         )
 
@@ -174,8 +174,8 @@ def paths_of_run(
     name = load_manifest(wanted).name if manifest or recorded is None else config.dataset.name
     if recorded is None or name != config.dataset.name:
         usual = data_paths(wanted, name, resources)
-        is_decoded = config.clips.jpeg_quality is None and resources.clips is None
-        return replace(usual, clips=None) if is_decoded else usual
+        is_stored = config.clips.are_stored or resources.clips is not None
+        return usual if is_stored else replace(usual, clips=None)
     return replace(
         recorded,
         manifest=manifest or recorded.manifest,

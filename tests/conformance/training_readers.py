@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import nn
@@ -45,10 +44,16 @@ from orn.stage2_train.runs.checkpoint import (
 from orn.stage2_train.runs.run_config import DataPaths, Places, read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
 from orn.stage2_train.training.step import build_optimiser
-from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document
+from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document, json_text
 from tests.conformance.reader import NUMBERED, TEXT, Reader, any_number, any_text, ignored, optional
 from tests.conformance.shared_readers import FILMS, ODD_ARRAYS
-from tests.worlds.films import TINY_RECIPE, write_store, write_tiny_model
+from tests.worlds.films import (
+    TINY_RECIPE,
+    clip_record,
+    put_clip_record,
+    write_store,
+    write_tiny_model,
+)
 
 
 def _odd_npz(path: Path) -> Cases:
@@ -78,20 +83,11 @@ def _read_store(path: Path) -> Any:
     return store.settings, store.failed, store.ids, content, pictures, problems
 
 
-def _attributes(path: Path) -> Any:
-    with h5py.File(path, "r") as file:
-        return {name: np.asarray(value).tolist() for name, value in file.attrs.items()}
+def _put_record(path: Path, tree: Any) -> None:
+    put_clip_record(path, json_text(tree))
 
 
-def _put_attributes(path: Path, values: dict[str, Any]) -> None:
-    with h5py.File(path, "r+") as file:
-        for name in list(file.attrs):
-            del file.attrs[name]
-        for name, value in values.items():
-            file.attrs[name] = value
-
-
-ATTRIBUTES = Document(get=_attributes, put=_put_attributes)
+RECORD = Document(get=clip_record, put=_put_record)
 
 
 def _layer() -> tuple[nn.Linear, torch.optim.Optimizer]:
@@ -270,8 +266,14 @@ TRAINING: tuple[Reader, ...] = (
         name="clip store",
         make=_make_store,
         read=_read_store,
-        documents=(ATTRIBUTES,),
-        accepts=(*any_number("rate"), "value no text: rate", "value unknown: *"),
+        documents=(RECORD,),
+        most_edits=6,
+        accepts=(
+            *any_text("videos.*.id", "videos.*.source_digest"),
+            *any_number("settings.rate", "videos.*.source.*", "videos.*.times.*"),
+            "value unknown: *times*",
+            *optional("format*", "settings.*", "videos.*.times.*"),
+        ),
     ),
     Reader(
         name="checkpoint",

@@ -29,8 +29,9 @@ from orn.shared.text import printable, utf8
 from orn.stage1_detect.request import DEFAULT_CONFIG
 from orn.stage2_train.evaluation.predictions import load_predictions
 from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.predict.arrays import predict_given
-from orn.stage2_train.runs.run_config import ClipRecord, Place, read_config, write_config
+from orn.stage2_train.runs.run_config import ClipRecord, read_config, write_config
 from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import predict, validation, windows
 from tests.processes import new_processes, take_environment
@@ -86,7 +87,7 @@ def test_frames_are_those_of_the_store_of_the_training(
     shutil.copytree(trained.run, run)
     config = read_config(run)
     clips = ClipRecord.of(ClipStore(store).settings, are_stored=True, seconds=[0.8])
-    places = replace(config.places, clips=Place.of(store, run))
+    places = replace(config.places, run=run, clips=store)
     write_config(run, replace(config, clips=clips, places=places))
     run_orn("eval", run, "--workers", "0", "--device", "cpu")
     run_orn("export", run, model)
@@ -100,7 +101,7 @@ def test_frames_are_those_of_the_store_of_the_training(
 
 def test_a_shape_that_does_not_hold_the_crop_is_of_one_video(trained) -> None:
     model = open_model(trained.run, device="cpu")
-    clips = ClipRecord(short_side=36)
+    clips = ClipRecord(frames=StoreSettings(size=36))
     model = replace(model, config=replace(model.config, clips=clips))
     with pytest.raises(JoinError, match=r"32x48.*48x36"):
         detector = SimpleNamespace(detect=list)  # which is never asked

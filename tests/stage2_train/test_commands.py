@@ -165,7 +165,7 @@ def test_train_and_eval_without_a_clip_store(tiny_world, workspace, tmp_path) ->
     trained = train(workspace, "--no-clip-store")
     assert trained.json["finished"]
     assert "no clip store" in trained.stderr
-    assert read_config(Path(workspace["--run"])).clips.jpeg_quality is None
+    assert read_config(Path(workspace["--run"])).clips.are_stored is False
     assert evaluate(workspace["--run"]).json["num_segments"] == 4
 
 

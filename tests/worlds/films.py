@@ -4,10 +4,12 @@ No video is decoded and no detector runs: frames go straight to the clip store's
 masks are the rectangles that were drawn.
 """
 
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import torch
 
@@ -38,7 +40,7 @@ from tests.worlds.videos import write_pictures
 RATE = 10.0
 GRID = (60, 80)
 """(height, width) of the films and of the detection grid."""
-STORED = StoreSettings(height=48, width=72, jpeg_quality=95)
+STORED = StoreSettings(size=(48, 72), jpeg_quality=95)
 COLOURS = np.array([[220, 40, 40], [40, 200, 40], [60, 60, 230]], np.uint8)
 LABELS = np.array([0, 39, 41], np.uint16)
 
@@ -115,6 +117,22 @@ def write_store(
             add_frames(writer, frames, times=ranges, **source)
         for row in failed:
             writer.fail(row)
+
+
+def clip_record(path: Path) -> Any:
+    """The record of a file of a clip store, as JSON has it."""
+    with h5py.File(path) as file:
+        return json.loads(bytes(file["record"][:]))
+
+
+def put_clip_record(path: Path, text: str) -> None:
+    """Writes another record into a file of a clip store."""
+    with h5py.File(path, "r+") as file:
+        del file["record"]
+        data = np.frombuffer(text.encode(), np.uint8)
+        file.create_dataset(
+            "record", data=data, chunks=(1 << 15,), maxshape=(None,), fletcher32=True
+        )
 
 
 def write_films_shard(path: Path, films: list[Film], *, class_scores: bool = True) -> None:
@@ -236,7 +254,7 @@ def write_tiny_model(folder: Path, **changes: Any) -> tuple[RunConfig, torch.nn.
         recipe=TINY_RECIPE,
         dataset=TINY_RECORD,
         manifest="tiny.toml",
-        clips=ClipRecord(height=48, width=72),
+        clips=ClipRecord(frames=StoreSettings(size=(48, 72))),
         normalisation=normalisation_of(network),
         detector=DETECTOR,
     )

@@ -78,7 +78,7 @@ def test_frames_of_a_segment_are_centred_and_lie_in_its_time_range(
 
 
 @pytest.mark.parametrize(
-    "stored", [tiny.STORED, StoreSettings(short_side=50, jpeg_quality=95)], ids=["squash", "short"]
+    "stored", [tiny.STORED, StoreSettings(size=50, jpeg_quality=95)], ids=["squash", "short"]
 )
 @settings(max_examples=8)
 @given(seed=st.integers(0, 10**6))
@@ -153,7 +153,7 @@ def test_unsure_labels_are_negative_or_ignored_in_training_alone(make_dataset) -
 def test_one_batch_of_videos_of_several_shapes(tmp_path) -> None:
     """The upper half of each is an object."""
     found = {}
-    with writing(tmp_path / "both/clips-000000.h5", StoreSettings(short_side=60)) as writer:
+    with writing(tmp_path / "both/clips-000000.h5", StoreSettings(size=60)) as writer:
         for name, (height, width) in (("wide", (60, 100)), ("tall", (132, 66))):
             frame = Frame(index=0, seconds=0.0, image=np.full((height, width, 3), 50, np.uint8))
             source = {"source_digest": "sha256:0", "source": (0, 0), "times": ALL_TIMES}

@@ -139,7 +139,7 @@ def test_without_a_store_nothing_is_decoded_but_times_and_digests_count(
     tiny_world, tmp_path
 ) -> None:
     path = tmp_path / "film.mp4"
-    small = StoreSettings(height=8, width=8)
+    small = StoreSettings(size=(8, 8))
 
     def join(*segments: Segment) -> JoinedSplit:
         source = DecodedVideos([Video(id="film/2", path=path)], root=tmp_path, settings=small)

@@ -32,7 +32,7 @@ DURATION = 2.0
 COLUMNS_PER_SECOND = 100
 """How fast the white grows; a film of two seconds fits."""
 MASK_RATE = 30
-STORED = StoreSettings(height=HEIGHT, width=WIDTH, jpeg_quality=95)
+STORED = StoreSettings(size=(HEIGHT, WIDTH), jpeg_quality=95)
 SETTINGS = replace(
     conftest.SETTINGS,
     data=DataRecipe(clip_frames=6, crop=(HEIGHT, WIDTH), score_threshold=0.5),

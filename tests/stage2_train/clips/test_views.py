@@ -16,7 +16,7 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
 from orn.stage2_train.clips.views import ClipRequest, View, Views, classes_when_flipped
-from orn.stage2_train.frames import reader
+from orn.stage2_train.frames import clip_file
 from orn.stage2_train.frames.jpeg import decode_frame
 from tests.reference.views import box_in_view, mask_in_view, picture_in_view, place_of_crop
 from tests.stage2_train.clips import conftest
@@ -129,7 +129,7 @@ def test_frames_are_decoded_once_for_all_crops(tiny_world, monkeypatch) -> None:
     alone = [ClipDataset(*data, settings)[ClipRequest(1, view=view)].frames for view in views]
     decoded = []
     monkeypatch.setattr(
-        reader, "decode_frame", lambda *each: decoded.append(1) or decode_frame(*each)
+        clip_file, "decode_frame", lambda *each: decoded.append(1) or decode_frame(*each)
     )
     clips = ClipDataset(*data, settings)
     together = [clips[ClipRequest(1, view=view)].frames for view in views]

@@ -10,6 +10,7 @@ import numpy as np
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.schema import DetectorEntry
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
+from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import DataRecipe, Recipe
 from orn.stage2_train.runs.run_config import (
@@ -142,7 +143,7 @@ def make_run(
             train_digest="sha256:0",
         ),
         manifest=dataset,
-        clips=ClipRecord(height=48, width=72),
+        clips=ClipRecord(frames=StoreSettings(size=(48, 72))),
         detector=DetectorEntry(
             config_name="Mask R-CNN of COCO",
             config_digest="sha256:0",

@@ -46,7 +46,7 @@ def test_stores_at_the_size_of_the_manifest_in_pieces(clips, manifest) -> None:
     assert (report["added"], report["present"], report["missing"]) == (1, 1, 1)
     report = clips("--verify", "--json").json
     assert (report["ok"], report["problems"], report["videos"]) == (True, [], 2)
-    assert ClipStore(manifest.with_suffix("")).settings.width == 40
+    assert ClipStore(manifest.with_suffix("")).settings.size == (24, 40)
 
 
 def test_videos_that_fail_or_change_are_told_and_stored_again(clips, manifest, film) -> None:

@@ -22,7 +22,7 @@ from orn.stage2_train.frames.store_job import build_clip_store
 from orn.stage2_train.training.prepare import spread_over_videos, warn_of_decoding
 from tests.worlds.videos import write_pictures
 
-SETTINGS = StoreSettings(height=24, width=32)
+SETTINGS = StoreSettings(size=(24, 32))
 
 
 def through_jpeg(images: np.ndarray, settings: StoreSettings) -> np.ndarray:
@@ -52,7 +52,7 @@ def counted_film(path: Path, codec: str, num_frames: int, **options: str) -> Pat
     return write_pictures(path, pictures, rate=25, codec=codec, options=options)
 
 
-@pytest.mark.parametrize("settings", [SETTINGS, StoreSettings(short_side=24)], ids=str)
+@pytest.mark.parametrize("settings", [SETTINGS, StoreSettings(size=24)], ids=str)
 def test_equals_the_store_also_through_pickle(kinds, tmp_path, settings) -> None:
     build_clip_store(kinds, tmp_path / "clips", settings)
     store = ClipStore(tmp_path / "clips")
@@ -144,7 +144,7 @@ def test_times_of_many_videos_are_read_once_where_there_is_room(
 
 
 def test_a_rate_of_its_own_needs_a_store(videos, tmp_path) -> None:
-    settings = StoreSettings(height=5, width=5, rate=3.0)
+    settings = StoreSettings(size=(5, 5), rate=3.0)
     with pytest.raises(ClipStoreError, match="`orn clips`"):
         DecodedVideos(videos, root=tmp_path, settings=settings)
 

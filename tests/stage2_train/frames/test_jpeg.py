@@ -23,7 +23,7 @@ from tests.bounded import bounded
 def test_decodes_to_the_same_pixels_as_pillow() -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (37, 53, 3), dtype=np.uint8)
-    data = encode_frame(image, StoreSettings(height=37, width=53, jpeg_quality=90))
+    data = encode_frame(image, StoreSettings(size=(37, 53), jpeg_quality=90))
     decoded = decode_jpeg(data)
     np.testing.assert_array_equal(decoded, np.asarray(Image.open(io.BytesIO(data))))
     assert decoded.flags.c_contiguous
@@ -32,7 +32,7 @@ def test_decodes_to_the_same_pixels_as_pillow() -> None:
 def test_shrinking_averages_instead_of_skipping() -> None:
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 200
-    data = encode_frame(stripes, StoreSettings(height=16, width=16, jpeg_quality=95))
+    data = encode_frame(stripes, StoreSettings(size=(16, 16), jpeg_quality=95))
     inner = decode_jpeg(data)[2:-2, 2:-2]
     assert np.abs(inner.astype(int) - 100).max() <= 3  # JPEG rounding on flat grey
 
@@ -48,7 +48,7 @@ def test_size_by_the_header(size, mode) -> None:
 
 
 def test_a_frame_that_claims_65500_x_65500_is_not_decoded(tmp_path: Path) -> None:
-    data = bytearray(encode_frame(np.zeros((8, 24, 3), np.uint8), StoreSettings(short_side=8)))
+    data = bytearray(encode_frame(np.zeros((8, 24, 3), np.uint8), StoreSettings(size=8)))
     place = data.index(b"\xff\xc0")
     data[place + 5 : place + 9] = (65_500).to_bytes(2, "big") * 2
     with pytest.raises(ValueError, match="wanted 8x24 pixels, found 65500x65500"):
@@ -66,7 +66,7 @@ def test_a_progressive_picture_is_none_of_a_store() -> None:
 def test_any_bytes_are_a_picture_of_the_size_or_an_error(tail, place, value) -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (8, 24, 3), np.uint8)
-    data = bytearray(encode_frame(image, StoreSettings(height=8, width=24)))
+    data = bytearray(encode_frame(image, StoreSettings(size=(8, 24))))
     data[place] = value
     for each in (bytes(data), bytes(data[:place]) + tail, tail):
         with suppress(RuntimeError, ValueError):

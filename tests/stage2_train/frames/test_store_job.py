@@ -1,5 +1,6 @@
 """Storing videos: what goes in, what later runs add, what a kill leaves, what is removed again."""
 
+import json
 import os
 import resource
 import shutil
@@ -26,8 +27,9 @@ from orn.stage2_train.frames.store_job import (
     units_of,
 )
 from orn.stage2_train.frames.verify import verify_store
+from tests.worlds.films import write_store
 
-SETTINGS = StoreSettings(height=24, width=32)
+SETTINGS = StoreSettings(size=(24, 32))
 GREY_ERROR = 3  # brightness levels lost to yuv420p and JPEG on flat grey
 
 
@@ -56,10 +58,11 @@ def test_any_hdf5_reader_finds_every_frame(videos, tmp_path) -> None:
     means = images.mean(axis=(1, 2, 3))
     assert np.abs(means - (20 + 20 * np.arange(5))).max() <= GREY_ERROR
     with h5py.File(tmp_path / "clips/clips-000000.h5") as file:
-        settings = {"height": 24, "width": 32, "jpeg_quality": 92}
-        assert dict(file.attrs) == {"format": b"orn-clips", "format_version": 3, **settings}
-        video = file["videos"][1]
-        assert video["id"] == b"group/1"
+        record = json.loads(bytes(file["record"][:]))
+        assert (record["format"], record["format_version"]) == ("orn-clips", 4)
+        assert record["settings"] == {"size": [24, 32], "jpeg_quality": 92, "rate": None}
+        video = record["videos"][1]
+        assert video["id"] == "group/1"
         rows = file["frames"][video["first_frame"] :][: video["num_frames"]]
         assert rows["index"].tolist() == [0, 1, 2, 3]
         start = video["first_byte"] + rows["start"][2]
@@ -104,10 +107,10 @@ def test_a_failed_video_waits_until_it_changes_or_is_retried(videos, film, tmp_p
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        ({"height": 30}, "24x32"),
+        ({"size": (30, 32)}, "24x32"),
         ({"jpeg_quality": 95}, "quality 95"),
         ({"rate": 5.0}, "5 frames a second, got .* every frame"),
-        ({"height": None, "width": None, "short_side": 24}, "short side 24"),
+        ({"size": 24}, "short side 24"),
     ],
 )
 def test_other_settings_are_refused(videos, tmp_path, change, found) -> None:
@@ -117,10 +120,9 @@ def test_other_settings_are_refused(videos, tmp_path, change, found) -> None:
         build_clip_store(videos, path, other)
     build_clip_store(videos, path, other, fresh=True)
     assert (ClipStore(path).settings, len(ClipStore(path).ids)) == (other, 3)
-    shutil.copy(path / "clips-000000.h5", path / "clips-000001.h5")
-    with h5py.File(path / "clips-000001.h5", "r+") as file:
-        file.attrs["jpeg_quality"] = 60
-    with pytest.raises(ClipStoreError, match=r"clips-000001\.h5: .*quality 60"):
+    write_store(tmp_path / "other", [], SETTINGS)
+    (tmp_path / "other/clips-000000.h5").rename(path / "clips-000001.h5")
+    with pytest.raises(ClipStoreError, match=r"clips-000001\.h5: .*24x32"):
         ClipStore(path)
 
 
@@ -129,7 +131,7 @@ def test_short_side_keeps_the_shape_of_each_video_and_refuses_a_ribbon(tmp_path,
     for name, size in (("wide", (48, 96)), ("tall", (80, 40)), ("ribbon", (2, 2000))):
         film(tmp_path / f"{name}.mp4", num_frames=2, size=size)
         videos.append(Video(id=name, path=tmp_path / f"{name}.mp4"))
-    report = build_clip_store(videos, tmp_path / "clips", StoreSettings(short_side=256))
+    report = build_clip_store(videos, tmp_path / "clips", StoreSettings(size=256))
     store = ClipStore(tmp_path / "clips")
     assert store.stored_size("wide") == (256, 512)
     assert store.frames("wide").read(np.array([0, 1])).shape == (2, 256, 512, 3)
@@ -152,7 +154,7 @@ def test_only_labelled_times_with_the_places_and_times_of_the_source(videos, tmp
     assert frames.covers(TimeRange(0.31, 0.4))
     assert not frames.covers(TimeRange(0.1, 0.3))
     assert not frames.covers(TimeRange(None, 0.2))
-    assert frames.file.rows(frames.video)["index"].tolist() == [1, 3, 4]
+    assert frames.rows["index"].tolist() == [1, 3, 4]
     build_clip_store(videos, tmp_path / "slow", replace(SETTINGS, rate=5.0))
     slow = ClipStore(tmp_path / "slow").frames("group/2")
     np.testing.assert_allclose(slow.seconds, [0.0, 0.2, 0.4], atol=1e-6)

@@ -1,5 +1,6 @@
 """What `orn clips --verify` finds in a store that was damaged by hand."""
 
+import json
 import shutil
 import zlib
 from pathlib import Path
@@ -12,13 +13,14 @@ from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.frames.store_job import build_clip_store
 from orn.stage2_train.frames.verify import verify_store
+from tests.worlds.films import clip_record, put_clip_record
 
 
 @pytest.fixture(scope="module")
 def made(made_videos, tmp_path_factory) -> Path:
     """A store of three videos; read-only."""
     path = tmp_path_factory.mktemp("made") / "clips"
-    build_clip_store(made_videos, path, StoreSettings(height=24, width=32))
+    build_clip_store(made_videos, path, StoreSettings(size=(24, 32)))
     return path
 
 
@@ -51,10 +53,13 @@ def test_a_whole_store(store, videos) -> None:
 )
 def test_damage_is_found_and_named(store, videos, name, value, right_sums, named) -> None:
     """Of the second video; `right_sums`: as a writer with a defect would leave it."""
-    with h5py.File(store / "clips-000000.h5", "r+") as file:
-        video, rows_F, jpeg = file["videos"][1], file["frames"][:], file["jpeg"][:]
-        first, last = video["first_frame"], video["first_frame"] + video["num_frames"]
-        start = video["first_byte"]
+    path = store / "clips-000000.h5"
+    record = clip_record(path)
+    video = record["videos"][1]
+    with h5py.File(path, "r+") as file:
+        rows_F, jpeg = file["frames"][:], file["jpeg"][:]
+        first, start = video["first_frame"], video["first_byte"]
+        last = first + video["num_frames"]
         if name == "jpeg":
             jpeg[start : start + rows_F["size"][first]] = value
         else:
@@ -62,13 +67,11 @@ def test_damage_is_found_and_named(store, videos, name, value, right_sums, named
         if right_sums:
             picture = jpeg[start : start + rows_F["size"][first]].tobytes()
             rows_F["crc32"][first] = zlib.crc32(picture)
-            videos_V = file["videos"][:]
-            videos_V["crc32"][1] = zlib.crc32(rows_F[first:last].tobytes())
-            file["videos"][:] = videos_V
-            ranges = file["ranges"][:]
-            ranges["stop"] = 1000.0
-            file["ranges"][:] = ranges
         file["jpeg"][:], file["frames"][:] = jpeg, rows_F
+    if right_sums:
+        video["crc32"] = zlib.crc32(rows_F[first:last].tobytes())
+        video["times"]["ranges"] = [{"start_seconds": None, "stop_seconds": 1000.0}]
+        put_clip_record(path, json.dumps(record))
     found = [each for each in problems(store, videos) if "lacks times" not in each[1]]
     assert [video for video, _ in found] == ["group/1"]
     assert named in found[0][1]
@@ -88,7 +91,7 @@ def test_videos_that_changed_vanished_or_are_new(store, videos, tmp_path, film) 
 def test_times_that_the_labels_now_want(videos, tmp_path) -> None:
     path = tmp_path / "clips"
     ranges = {video.id: TimeRanges.of([TimeRange(0.0, 0.2)]) for video in videos}
-    build_clip_store(videos, path, StoreSettings(height=24, width=32), ranges=ranges)
+    build_clip_store(videos, path, StoreSettings(size=(24, 32)), ranges=ranges)
     assert verify_store(path, videos, ranges=ranges) == []
     ranges["group/1"] = TimeRanges.of([TimeRange(0.1, 0.3)])
     (found,) = verify_store(path, videos, ranges=ranges)

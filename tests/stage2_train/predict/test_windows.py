@@ -1,5 +1,7 @@
 """Windows of long videos, and what overlapping ones come to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,12 +9,13 @@ from hypothesis import strategies as st
 
 from orn.shared.errors import ConfigError
 from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.predict.records import WindowPrediction, probabilities
 from orn.stage2_train.predict.windows import WindowChoice, moments_of, segments_of, windows_of
 from orn.stage2_train.runs.run_config import ClipRecord
 
-TRAINED = ClipRecord(height=48, width=72, window_seconds=1.0, longest_seconds=2.0)
-UNKNOWN = ClipRecord(height=48, width=72)
+UNKNOWN = ClipRecord(frames=StoreSettings(size=(48, 72)))
+TRAINED = replace(UNKNOWN, window_seconds=1.0, longest_seconds=2.0)
 
 
 def times(seconds: float, rate: float = 10.0) -> np.ndarray:

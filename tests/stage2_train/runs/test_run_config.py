@@ -196,7 +196,7 @@ def test_a_pickle_in_place_of_the_weights_is_not_run(folder: Path, size: str) ->
         pytest.param({"recipe__model__mask_size": 8}, "does not fit", id="shape"),
         pytest.param({"recipe__phases__epochs": 0}, "1 phases, .*got phase 1", id="phase"),
         pytest.param({"normalisation__mean": [0.5, 0.5, 0.5]}, "normalisation", id="colours"),
-        pytest.param({"clips__short_side": 9}, "clips: ", id="two sizes"),
+        pytest.param({"clips__frames__size": [9, 0]}, "clips.frames.size", id="no size"),
     ],
 )
 def test_hostile_configurations(folder: Path, changes: dict[str, Any], says: str) -> None:
