@@ -38,7 +38,12 @@ DECOY_Y = ("handbag", "potted plant", "toaster")
 DISTRACTORS = ("book", "bottle")
 HAND = "person"
 WORLD_CLASSES = (*ROLE_X, *ROLE_Y, *DECOY_X, *DECOY_Y, *DISTRACTORS, HAND)
-"""The 15 of the 80 COCO classes that occur."""
+"""The 15 of the 80 COCO classes that are drawn."""
+
+ALIKE = ("sports ball", "apple", "orange")
+"""Classes of `demo-both`, all drawn as one ball is: the detector alone tells them apart."""
+SURFACES = ("wood", "tiles", "cloth", "stone")
+"""Of tables, in the order of `render.draw_table`."""
 
 TOUCHABLE = tuple(name for name in WORLD_CLASSES if name != HAND)
 
@@ -49,11 +54,13 @@ def category_id(class_name: str) -> int:
 
 
 LARGEST_CAMERA_OF_PLACES = 6.0
-"""For demo-places: whether a ball is where another object was can be seen only if the camera moves
-by less than half of the distance between two objects."""
+"""For demo-places and demo-both: whether an object is where another was can be seen only if the
+camera moves by less than half of the distance between two objects."""
+SMALLEST_TEXTURE_OF_BOTH = 0.5
+"""For demo-both: on plainer tables, surfaces cannot be told apart."""
 
 FEWEST_COLUMNS = 3
-"""Of the grid of demo-places: with less, not all objects find a place of their own."""
+"""Of a grid of places: with less, not all objects find a place of their own."""
 
 _PICTURE = ("camera_pixels", "noise", "texture")
 _CAST = ("distractors", "look_alikes", "idle_hand_probability")
@@ -64,6 +71,7 @@ USED_DIALS = {
     "demo-long": (*_CAST, *_PICTURE),
     "demo-places": ("columns", "owners", "balls", *_PICTURE),
     "demo-classes": (*_TOUCH, *_PICTURE),
+    "demo-both": ("columns", *_PICTURE),
     "demo-detector": ("frames", *_CAST, *_PICTURE),
 }
 """The dials that turn each data set; the others change nothing of it."""
@@ -162,10 +170,16 @@ class Dials:
 
     def check_for(self, dataset: str) -> None:
         """Raise ConfigError if this data set's labels could not be read from its films."""
-        if dataset == "demo-places" and self.camera_pixels > LARGEST_CAMERA_OF_PLACES:
+        in_places = dataset in ("demo-places", "demo-both")
+        if in_places and self.camera_pixels > LARGEST_CAMERA_OF_PLACES:
             raise ConfigError(
-                f"demo-places: dials.camera_pixels must lie in [0, {LARGEST_CAMERA_OF_PLACES}], "
+                f"{dataset}: dials.camera_pixels must lie in [0, {LARGEST_CAMERA_OF_PLACES}], "
                 f"found {self.camera_pixels}; beyond, old places cannot be told apart"
+            )
+        if dataset == "demo-both" and self.texture < SMALLEST_TEXTURE_OF_BOTH:
+            raise ConfigError(
+                f"demo-both: dials.texture must be at least {SMALLEST_TEXTURE_OF_BOTH}, found "
+                f"{self.texture}; below, surfaces cannot be told apart"
             )
 
     def of(self, dataset: str) -> dict[str, Any]:

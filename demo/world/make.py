@@ -17,7 +17,12 @@ import numpy as np
 
 from orn.demo.world.dials import ACTIVITIES, DETECTOR_FRAMES, FRAMES_PER_SECOND, TOUCHABLE, Dials
 from orn.demo.world.films import FilmTruth, truth_document, write_film
-from orn.demo.world.places import place_classes, plan_places_scene
+from orn.demo.world.places import (
+    both_classes,
+    place_classes,
+    plan_both_scene,
+    plan_places_scene,
+)
 from orn.demo.world.scene import PlannedActivity, Scene, plan_scene, random_activity
 from orn.demo.world.touch import plan_touch_scene
 from orn.shared.config.bounded import read_json
@@ -88,6 +93,10 @@ def _plan_places(dials: Dials, rng: np.random.Generator) -> list[Scene]:
     return [plan_places_scene(int(rng.integers(len(place_classes(dials)))), dials=dials, rng=rng)]
 
 
+def _plan_both(dials: Dials, rng: np.random.Generator) -> list[Scene]:
+    return [plan_both_scene(int(rng.integers(len(both_classes()))), dials=dials, rng=rng)]
+
+
 def _segment_rows(film: FilmTruth) -> list[str]:
     return [
         f"{film.video_id}-{number:02d},{film.video_id},{relation['name']},"
@@ -135,13 +144,27 @@ _DATASETS = {
         rows=lambda film: [f"{film.video_id},{';'.join(_shown(film))}"],
         films=((24, 12, 0), (48, 24, 0), (2400, 200, 0)),
     ),
+    "demo-both": _Dataset(
+        plan=_plan_both,
+        classes=lambda dials: both_classes(),
+        rows=lambda film: [f"{film.video_id},{film.label}"],
+        films=((24, 12, 0), (48, 24, 0), (4000, 400, 1000)),
+    ),
 }
 SIZES = {
     size: {name: dataset.films[place] for name, dataset in _DATASETS.items()}
     for place, size in enumerate(("short", "standard", "full"))
 }
 """Films of each part of each data set."""
-_NUMBERS = ("demo", "demo-touch", "demo-long", DETECTOR_FRAMES, "demo-places", "demo-classes")
+_NUMBERS = (
+    "demo",
+    "demo-touch",
+    "demo-long",
+    DETECTOR_FRAMES,
+    "demo-places",
+    "demo-classes",
+    "demo-both",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,21 @@
-"""Films for `demo-places`: all on a table is put elsewhere at once; in whose old place is a ball?
+"""Films in which all on a table is put elsewhere at once: who stands in whose old place?
 
-The label can be told only from two objects of two different frames: one ball may stand where an
-object of another class stood before. Either arrangement alone is random and says nothing, balls are
-alike, and which classes are there is always the same.
+Either arrangement alone is random and says nothing; which classes are there is always the same.
+
+- `demo-places`: a ball may stand where an object of another class stood before. The label can be
+  told only from two objects of two different frames.
+- `demo-both`: three objects that look alike; one takes the old place of the next. The label names
+  both and the table's surface, which is in no mask, so that neither head can tell it alone.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
-from orn.demo.world.dials import HEIGHT, ROLE_Y, WIDTH, Dials
+from orn.demo.world.dials import ALIKE, HEIGHT, ROLE_Y, SURFACES, WIDTH, Dials
 from orn.demo.world.scene import Scene, standing_actor
-from orn.demo.world.sprites import draw_sprite
+from orn.demo.world.sprites import Actor, draw_sprite
 
 NOBODY = "none"
 """Label of a film in which no ball takes an old place."""
@@ -36,17 +40,71 @@ def plan_places_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> 
     """A film in which a ball takes the old place of the object of class
     `place_classes(dials)[label]`."""
     names = [*ROLE_Y[: dials.owners], *[BALL] * dials.balls]
-    places_N22 = np.stack(arrange(label, dials=dials, rng=rng), axis=1)
-    position_NF2 = np.repeat(places_N22, [FRAMES // 2, FRAMES - FRAMES // 2], axis=1)
-    actors = tuple(
-        standing_actor(name, draw_sprite(name, rng), position_F2, 2.0 * number)
-        for number, (name, position_F2) in enumerate(zip(names, position_NF2, strict=True))
-    )
+    halves = arrange(label, dials=dials, rng=rng)
     return Scene(
-        actors=actors,
+        actors=_rearranged(names, names, halves, rng),
         render_seed=int(rng.integers(2**31)),
         label=place_classes(dials)[label],
     )
+
+
+def both_classes() -> tuple[str, ...]:
+    """Labels of `demo-both`: each surface with each of three objects in the next one's place."""
+    pairs = zip(ALIKE, (*ALIKE[1:], ALIKE[0]), strict=True)
+    takings = [f"{taker} in the old place of {owner}" for taker, owner in pairs]
+    return tuple(f"{surface}: {taking}" for surface in SURFACES for taking in takings)
+
+
+def plan_both_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> Scene:
+    """A film with the label `both_classes()[label]`."""
+    surface, taker = divmod(label, len(ALIKE))
+    halves = arrange_alike(taker, dials=dials, rng=rng)
+    return Scene(
+        actors=_rearranged(ALIKE, [BALL] * len(ALIKE), halves, rng),
+        render_seed=int(rng.integers(2**31)),
+        label=both_classes()[label],
+        surface=surface,
+    )
+
+
+def _rearranged(
+    names: Sequence[str],
+    looks: Sequence[str],
+    halves: tuple[np.ndarray, np.ndarray],
+    rng: np.random.Generator,
+) -> tuple[Actor, ...]:
+    """Objects that stand in the first half of a film in their first place, then in the other."""
+    position_NF2 = np.repeat(np.stack(halves, axis=1), [FRAMES // 2, FRAMES - FRAMES // 2], axis=1)
+    return tuple(
+        standing_actor(name, draw_sprite(look, rng), position_F2, 2.0 * number)
+        for number, (name, look, position_F2) in enumerate(
+            zip(names, looks, position_NF2, strict=True)
+        )
+    )
+
+
+def arrange_alike(
+    taker: int, *, dials: Dials, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(3, 2) random places, x and y in pixels, of three objects before and after; the object
+    `taker` has the old place of the next one, and no other old place is taken.
+
+    Args:
+        taker: Place in `dials.ALIKE`.
+        dials: Whether the places are those of a grid.
+        rng: Random numbers of the film.
+    """
+    spread = partial(_spread_out, number=len(ALIKE), columns=dials.columns, rng=rng)
+    while True:
+        before_N2 = spread([], avoid=[])
+        if before_N2 is None:
+            continue
+        taken_2 = before_N2[(taker + 1) % len(ALIKE)]
+        if not dials.columns:
+            taken_2 = taken_2 + rng.uniform(-_JITTER, _JITTER, 2)
+        after_N2 = spread([taken_2], avoid=list(before_N2))
+        if after_N2 is not None:
+            return before_N2, np.roll(after_N2, taker, axis=0)
 
 
 def arrange(label: int, *, dials: Dials, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +119,7 @@ def arrange(label: int, *, dials: Dials, rng: np.random.Generator) -> tuple[np.n
     num_owners, num_balls = dials.owners, dials.balls
     spread = partial(_spread_out, columns=dials.columns, rng=rng)
     while True:
-        before_N2 = spread([], num_owners + num_balls, avoid=[])
+        before_N2 = spread([], number=num_owners + num_balls, avoid=[])
         if before_N2 is None:
             continue
         old = list(before_N2[:num_owners])
@@ -69,10 +127,10 @@ def arrange(label: int, *, dials: Dials, rng: np.random.Generator) -> tuple[np.n
         if label < num_owners:
             # Exactly, on a grid: a ball beside its grid point would tell that a place was taken.
             taken = [old[label] + (0 if dials.columns else rng.uniform(-_JITTER, _JITTER, 2))]
-        balls_N2 = spread(taken, num_balls, avoid=old)
+        balls_N2 = spread(taken, number=num_balls, avoid=old)
         if balls_N2 is None:
             continue
-        all_N2 = spread(list(balls_N2), num_owners + num_balls, avoid=[])
+        all_N2 = spread(list(balls_N2), number=num_owners + num_balls, avoid=[])
         if all_N2 is None:
             continue
         order = rng.permutation(num_balls)
@@ -82,8 +140,8 @@ def arrange(label: int, *, dials: Dials, rng: np.random.Generator) -> tuple[np.n
 
 def _spread_out(
     places: list[np.ndarray],
-    number: int,
     *,
+    number: int,
     avoid: list[np.ndarray],
     columns: int,
     rng: np.random.Generator,

@@ -33,7 +33,11 @@ def render(scene: Scene, dials: Dials) -> Iterator[RenderedFrame]:
     """The film of a scene, frame by frame."""
     rng = np.random.default_rng(scene.render_seed)
     table = draw_table(
-        rng, height=HEIGHT + 2 * _BORDER, width=WIDTH + 2 * _BORDER, contrast=dials.texture
+        rng,
+        height=HEIGHT + 2 * _BORDER,
+        width=WIDTH + 2 * _BORDER,
+        contrast=dials.texture,
+        surface=scene.surface,
     )
     num_frames = len(scene.actors[0].depth_F)
     drift_F2 = _drift(num_frames, dials.camera_pixels, rng)
@@ -136,17 +140,24 @@ def _window(centre: np.ndarray, half: float) -> tuple[int, int, int, int]:
 
 
 def draw_table(
-    rng: np.random.Generator, *, height: int, width: int, contrast: float = 1.0
+    rng: np.random.Generator,
+    *,
+    height: int,
+    width: int,
+    contrast: float = 1.0,
+    surface: int | None = None,
 ) -> np.ndarray:
     """(height, width, 3) float32 picture of a table top, values 0 to 255.
 
     Args:
         contrast: How much of its pattern can be seen, 1 as it is, 0 nothing.
+        surface: Place in `dials.SURFACES`; None draws one.
     """
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     base = rng.uniform(70, 190) + rng.normal(0, 18, 3)
     patterns = (_wood, _tiles, _cloth, lambda x, y, rng: np.zeros_like(x))
-    pattern = patterns[rng.integers(4)](x, y, rng)
+    drawn = rng.integers(len(patterns))
+    pattern = patterns[drawn if surface is None else surface](x, y, rng)
     for cells, strength in ((6, 16.0), (24, 8.0), (80, 5.0)):
         coarse = rng.normal(0.0, strength, (cells, cells)).astype(np.float32)
         pattern = pattern + cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)

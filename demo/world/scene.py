@@ -58,6 +58,8 @@ class Scene:
     """Seed of what carries no meaning: table, light, noise, camera."""
     label: str | None = None
     """The film's label where neither relations nor touches say it."""
+    surface: int | None = None
+    """Of the table, in the order of `dials.SURFACES`; None for a random one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ RENDER_SEEDS = {
     "demo-touch": [1511633320, 1552620492, 3074446],
     "demo-long": [1682520480, 1651055079, 1614403722],
     "demo-places": [130708078, 1779699813, 2023864604],
+    "demo-both": [579646318, 1521800137, 360461629],
 }
 """The last number drawn for each of the first three films of the default world."""
 FIRST_COLOURS = {
@@ -36,6 +37,7 @@ FIRST_COLOURS = {
     "demo-touch": [111.646, 100.617, 74.964],
     "demo-long": [157.449, 208.558, 207.503],
     "demo-places": [101.623, 133.863, 123.492],
+    "demo-both": [137.655, 151.904, 128.712],
 }
 """Mean colour of the first frame of the first film of the default world."""
 FIRST_RECORD = {
@@ -163,7 +165,7 @@ def test_an_object_moves_only_if_touched_and_with_the_hand_on_it() -> None:
 
 
 def test_a_hand_and_the_dials_of_other_data_sets_leave_a_film_alone() -> None:
-    for dataset in ("demo-touch", "demo-places"):
+    for dataset in ("demo-touch", "demo-places", "demo-both"):
         turned = scenes(dataset, 2, decoy_pairs=3, distractors=4, look_alikes=2)
         assert [s.render_seed for s in turned] == RENDER_SEEDS[dataset][:2]
     assert any(objects(scene, (HAND,)) for scene in scenes())
@@ -229,6 +231,9 @@ def test_options_reach_the_films(draw, tmp_path) -> None:
         ("demo-detector --decoys 1", "changes nothing of demo-detector"),
         ("demo-places --camera 7", "demo-places: dials.camera_pixels must lie in [0, 6.0]"),
         ("all --camera 7", "demo-places: dials.camera_pixels must lie in [0, 6.0]"),
+        ("demo-both --camera 7", "demo-both: dials.camera_pixels must lie in [0, 6.0]"),
+        ("demo-both --texture 0.2", "demo-both: dials.texture must be at least 0.5"),
+        ("demo-both --balls 2", "changes nothing of demo-both, which has --camera"),
         ("demo --objects 3", "changes nothing of demo, which has --decoys"),
         ("demo-touch --objects 7 --classes 6", "must be at most dials.classes, 6"),
         ("demo --distractors 5", "5 is not in the range 0<=x<=4"),

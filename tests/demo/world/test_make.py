@@ -25,6 +25,7 @@ FILMS = {
     "demo-long": (1, 1, 0),
     "demo-places": (4, 1, 0),
     "demo-classes": (2, 1, 0),
+    "demo-both": (2, 1, 0),
 }
 
 

@@ -1,10 +1,19 @@
-"""`demo-places`: what its films show, and that one arrangement says nothing of the label."""
+"""`demo-places` and `demo-both`: what their films show, and that one arrangement says nothing of
+the label."""
 
 import numpy as np
 import pytest
 
-from orn.demo.world.dials import HEIGHT, ROLE_Y, WIDTH, Dials
-from orn.demo.world.places import arrange, place_classes, plan_places_scene
+from orn.demo.world.dials import ALIKE, HEIGHT, ROLE_Y, SURFACES, WIDTH, Dials
+from orn.demo.world.places import (
+    arrange,
+    arrange_alike,
+    both_classes,
+    place_classes,
+    plan_both_scene,
+    plan_places_scene,
+)
+from orn.demo.world.render import draw_table
 
 LABELS = range(len(place_classes(Dials())))
 
@@ -78,3 +87,53 @@ def test_owners_and_balls_are_counted() -> None:
         )
         near_2 = _distances(after_N2[2:], before_N2[:2])[0] < 10
         assert near_2.tolist() == [label == 0, label == 1]
+
+
+@pytest.mark.parametrize("columns", [0, 3])
+@pytest.mark.parametrize("taker", range(len(ALIKE)))
+def test_one_of_three_takes_the_place_of_the_next(taker, columns) -> None:
+    firsts, lasts = [], []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        before_32, after_32 = arrange_alike(taker, dials=Dials(columns=columns), rng=rng)
+        taken = np.argwhere(_distances(after_32, before_32) < 10).tolist()
+        assert taken == [[taker, (taker + 1) % 3]]
+        assert (_distances(after_32, after_32) + 1000 * np.eye(3)).min() >= 24
+        firsts.append(before_32)
+        lasts.append(after_32)
+    for half in (firsts, lasts):  # whoever it is, all three stand anywhere in either half
+        middle_32 = np.mean(half, axis=0)
+        error_2 = 5 * np.array([WIDTH, HEIGHT]) / 2 / 200**0.5
+        assert (np.abs(middle_32 - (WIDTH / 2, HEIGHT / 2)) < error_2).all()
+
+
+def test_labels_name_the_surface_and_who_took_whose_place() -> None:
+    assert len(both_classes()) == len(SURFACES) * len(ALIKE) == 12
+    for label, name in enumerate(both_classes()):
+        scene = plan_both_scene(label, dials=Dials(), rng=np.random.default_rng(label))
+        assert scene.label == name
+        assert [actor.class_name for actor in scene.actors] == list(ALIKE)
+        surface, _, taking = name.partition(": ")
+        assert scene.surface == SURFACES.index(surface)
+        before, after = (
+            {actor.class_name: actor.position_F2[frame] for actor in scene.actors}
+            for frame in (3, 4)
+        )
+        taker, _, owner = taking.partition(" in the old place of ")
+        assert np.hypot(*(after[taker] - before[owner])) < 10
+
+
+def test_a_film_of_both_looks_the_same_whoever_it_is_but_not_on_another_surface() -> None:
+    rngs = (np.random.default_rng(3) for _ in range(2))
+    one, other = (
+        plan_both_scene(label, dials=Dials(), rng=rng)
+        for label, rng in zip((0, 1), rngs, strict=True)
+    )
+    for mine, its in zip(one.actors, other.actors, strict=True):
+        assert np.array_equal(mine.sprite.front, its.sprite.front)
+    tables = [
+        draw_table(np.random.default_rng(0), height=40, width=40, surface=surface)
+        for surface in (*range(len(SURFACES)), None)
+    ]
+    same = [(a, b) for a in range(5) for b in range(a) if np.array_equal(tables[a], tables[b])]
+    assert len(same) == 1 and same[0][0] == 4  # a random one is one of the four
