@@ -107,7 +107,7 @@ class _Case:
         """Forward and backward; gradients are left where torch leaves them."""
         feats.grad = None
         head.zero_grad(set_to_none=True)
-        logits_BA, class_logits_BTKS = compute(
+        logits_BA, class_logits_BTKS, *_ = compute(
             feats, self.inputs, generator=torch.Generator().manual_seed(0)
         )
         (logits_BA.square().mean() + class_logits_BTKS.square().mean()).backward()

@@ -167,18 +167,7 @@ def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) 
     where = f"compare {request.one} {request.other}"
     remedy = "measure both on the same split of the same data with `orn eval`"
     order = rows_in_order((request.one, one), (request.other, other), command="compare")
-
-    def ordered(logits: NDArray[Any] | None) -> Any:
-        return None if logits is None else logits[order]
-
-    found = replace(
-        other,
-        ids=one.ids,
-        labels=other.labels[order],
-        activity_logits=ordered(other.activity_logits),
-        object_logits=ordered(other.object_logits),
-        unsure=ordered(other.unsure),
-    )
+    found = other.reordered(order)
     if one.logits.shape != found.logits.shape or one.labels.ndim != found.labels.ndim:
         raise ConfigError(
             f"{where}: wanted the same classes, found {one.logits.shape[1]} and "

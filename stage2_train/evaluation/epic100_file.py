@@ -205,7 +205,7 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
             accelerator=accelerator,
             advance=bar.advance,
         )
-    check_finite(found.single_heads(), found.ids, of=run.run)
+    check_finite(found.by_head(), found.ids, of=run.run)
     if accelerator.is_main_process:
         save_predictions(run.run / f"logits-{request.split}.npz", found)
     return found

@@ -155,7 +155,7 @@ def evaluate_run(
             accelerator=accelerator,
             advance=bar.advance,
         )
-    check_finite(found.single_heads(), found.ids, of=run)
+    check_finite(found.by_head(), found.ids, of=run)
     predictions = with_groups(found, clips.segments, unsure_labels(clips))
     if accelerator.is_main_process:
         # Not in the report: the same run measured twice gives the same file.

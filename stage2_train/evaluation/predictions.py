@@ -35,6 +35,8 @@ from orn.stage2_train.clips.views import Views
 from orn.stage2_train.model.config import HeadCombination, Heads
 
 GroupKind = Literal["videos", "participants"]
+LOGITS = ("activity_logits", "object_logits", "joint_logits")
+"""The arrays of logits that a network may give."""
 
 _MOST_NAMED = 20
 _LARGEST_LOGIT = 1e30
@@ -55,6 +57,8 @@ class Predictions:
     """(N, A) float32 of the activity head; None where it was not trained."""
     object_logits: NDArray[np.float32] | None
     """(N, A) float32 of the object head; None where it was not trained."""
+    joint_logits: NDArray[np.float32] | None = None
+    """(N, A) float32, what is added to the mean of both; None without a joint classifier."""
     combination: HeadCombination = "mean"
     """What the prediction is of both heads."""
     groups: tuple[str, ...] | None = None
@@ -66,11 +70,32 @@ class Predictions:
 
     @property
     def logits(self) -> NDArray[np.float32]:
-        """(N, A) float32, the prediction: the mean (or sum) of both heads, or the one there is."""
+        """(N, A) float32, the prediction: the mean (or sum) of both heads, with the joint logits if
+        there are any, or the one head there is."""
         if self.activity_logits is None or self.object_logits is None:
             return next(iter(self.by_head().values()))
-        share = np.float32(0.5 if self.combination == "mean" else 1)
-        return (self.activity_logits + self.object_logits) * share
+        share = np.float32(1 if self.combination == "sum" else 0.5)
+        mean_NA = (self.activity_logits + self.object_logits) * share
+        return mean_NA if self.joint_logits is None else mean_NA + self.joint_logits
+
+    def kept_logits(self) -> dict[str, NDArray[np.float32]]:
+        """Return the (N, A) logits there are, by the names of the fields."""
+        return {name: each for name in LOGITS if (each := getattr(self, name)) is not None}
+
+    def reordered(self, rows: NDArray[np.int64]) -> "Predictions":
+        """Return those of some segments, in this order."""
+
+        def of(values: Any) -> Any:
+            return None if values is None else values[rows]
+
+        return dataclasses.replace(
+            self,
+            ids=tuple(self.ids[row] for row in rows.tolist()),
+            labels=self.labels[rows],
+            groups=None if self.groups is None else tuple(self.groups[r] for r in rows.tolist()),
+            unsure=of(self.unsure),
+            **{name: of(getattr(self, name)) for name in LOGITS},
+        )
 
     def single_heads(self) -> dict[str, NDArray[np.float32]]:
         """Return the (N, A) logits that each head gave, by its name."""
@@ -120,6 +145,7 @@ def predict(
         for name, logits_BA in (
             ("activity", output.activity_logits_BA),
             ("object", output.object_logits_BA),
+            ("joint", output.joint_logits_BA),
         ):
             if logits_BA is None:
                 continue
@@ -138,6 +164,7 @@ def predict(
         labels=np.concatenate(labels) if labels else _no_labels(dataset),
         activity_logits=means.get("activity"),
         object_logits=means.get("object"),
+        joint_logits=means.get("joint"),
         combination=combination,
     )
     return gathered(gather_object([part]))
@@ -158,17 +185,19 @@ def gathered(parts: list[Predictions]) -> Predictions:
     place = np.concatenate(
         [np.arange(rank, num_segments, len(parts)) for rank in range(len(parts))]
     )
-    order = np.argsort(place)
-    ids = [name for part in parts for name in part.ids]
-    activity = [part.activity_logits for part in parts if part.activity_logits is not None]
-    objects = [part.object_logits for part in parts if part.object_logits is not None]
+    logits = {
+        name: np.concatenate(found)
+        for name in LOGITS
+        if (found := [kept[name] for part in parts if name in (kept := part.kept_logits())])
+    }
     return Predictions(
-        ids=tuple(ids[row] for row in order.tolist()),
-        labels=np.concatenate([part.labels for part in parts])[order],
-        activity_logits=np.concatenate(activity)[order] if activity else None,
-        object_logits=np.concatenate(objects)[order] if objects else None,
+        ids=tuple(name for part in parts for name in part.ids),
+        labels=np.concatenate([part.labels for part in parts]),
+        activity_logits=logits.get("activity_logits"),
+        object_logits=logits.get("object_logits"),
+        joint_logits=logits.get("joint_logits"),
         combination=parts[0].combination,
-    )
+    ).reordered(np.argsort(place))
 
 
 def late_fusion(activity: Predictions, objects: Predictions) -> Predictions:
@@ -300,7 +329,7 @@ def load_predictions(path: Path) -> Predictions:
             ) from err
     if found is None:
         raise CheckpointError(f"{wanted}, found arrays of other shapes or types")
-    check_finite(found.single_heads(), found.ids, of=path)
+    check_finite(found.by_head(), found.ids, of=path)
     return found
 
 
@@ -316,12 +345,14 @@ def _read_arrays(file: BinaryIO) -> Predictions | None:
     with np.load(file, allow_pickle=False) as content:
         arrays = {name: content[name] for name in content.files}
     ids, labels = arrays["ids"], arrays["labels"]
-    heads = {name: arrays.get(name) for name in ("activity_logits", "object_logits")}
+    heads = {name: arrays.get(name) for name in LOGITS}
     groups, unsure = arrays.get("groups"), arrays.get("unsure")
     kept = [logits for logits in heads.values() if logits is not None]
     table = (len(ids), *kept[0].shape[1:2])
+    combination = str(arrays.get("combination", "mean"))
     if (
         ids.dtype.kind != "U"
+        or combination not in get_args(HeadCombination)
         or ids.shape != table[:1]
         or len(table) != 2
         or any(logits.shape != table or logits.dtype != np.float32 for logits in kept)
@@ -335,7 +366,7 @@ def _read_arrays(file: BinaryIO) -> Predictions | None:
         ids=tuple(ids.tolist()),
         labels=labels,
         **heads,
-        combination="sum" if arrays.get("combination", "mean") == "sum" else "mean",
+        combination=combination,
         groups=None if groups is None else tuple(groups.tolist()),
         grouped_by="participants" if arrays.get("grouped_by") == "participants" else "videos",
         unsure=unsure,
@@ -360,8 +391,8 @@ def save_predictions(path: Path, predictions: Predictions) -> None:
     if predictions.groups is not None:
         arrays["groups"] = np.array(predictions.groups, dtype=np.str_)
         arrays["grouped_by"] = np.array(predictions.grouped_by)
-    for name in ("activity_logits", "object_logits", "unsure"):
-        if getattr(predictions, name) is not None:
-            arrays[name] = getattr(predictions, name)
+    arrays |= predictions.kept_logits()
+    if predictions.unsure is not None:
+        arrays["unsure"] = predictions.unsure
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **arrays)

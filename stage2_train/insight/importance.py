@@ -207,9 +207,11 @@ def explain(
         raise ConfigError("importance of objects: wanted a network in evaluation mode")
     head: ObjectHead = network.object_head
     trunk_MChw = network.trunk_features(batch) if network.config.sees_frames else None
-    activity_logits_BA = None
+    activity_logits_BA = activity_state_BS = joint_logits_BA = None
     if network.config.heads == "both":
-        activity_logits_BA = network.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
+        activity_logits_BA, activity_state_BS = network.activity_head(
+            trunk_MChw, batch.frames_BTCHW.shape[1]
+        )
     objects_BTKO, valid_BTK, class_logits_BTKS = head.objects(trunk_MChw, batch)
     num_clips, num_frames, num_slots = valid_BTK.shape
     cliques = choose_frame_cliques(
@@ -231,10 +233,14 @@ def explain(
     total_BRG = values_PG.new_zeros(num_clips, cliques.num_steps, values_PG.shape[1])
     total_BRG.index_put_((clip_P, step_P), values_PG, accumulate=True)
     relations_BRG = head.normalise(total_BRG / cliques.cliques_per_step_R[:, None])
+    object_state_BR = head.reasoning.state(relations_BRG)
+    if network.joint is not None and activity_state_BS is not None:
+        joint_logits_BA = network.joint(activity_state_BS, object_state_BR)
     output = NetworkOutput(
         activity_logits_BA=activity_logits_BA,
-        object_logits_BA=head.reasoning(relations_BRG),
+        object_logits_BA=head.reasoning.classify(object_state_BR),
         class_logits_BTKS=class_logits_BTKS,
+        joint_logits_BA=joint_logits_BA,
         combination=network.config.head_combination,
     )
     return Importance(

@@ -17,7 +17,7 @@ class ActivityHead(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.conv5 = Stage(config, number=5, stride=config.conv5_activity_stride)
-        self.classifier: nn.Module
+        self.classifier: RecurrentClassifier | MeanClassifier
         if config.aggregation == "rnn":
             self.classifier = RecurrentClassifier(
                 config.feature_width,
@@ -28,7 +28,9 @@ class ActivityHead(nn.Module):
         else:
             self.classifier = MeanClassifier(config.feature_width, config.num_activities)
 
-    def forward(self, trunk_MChw: Tensor, num_frames: int) -> Tensor:
-        """(B, A) logits of clips of `num_frames` frames."""
+    def forward(self, trunk_MChw: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
+        """(B, A) logits of clips of `num_frames` frames, and what they are classified by: (B, R),
+        the state s of eq. (9)."""
         feats_MDhw = self.conv5(trunk_MChw, num_frames)
-        return self.classifier(feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames)))
+        state_BR = self.classifier.state(feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames)))
+        return self.classifier.classify(state_BR), state_BR

@@ -16,7 +16,7 @@ Backbone = Literal["resnet18", "resnet50"]
 Kernel = Literal["2d", "2.5d", "3d"]
 Heads = Literal["both", "object", "activity"]
 Start = Literal["identity", "replicate"]
-HeadCombination = Literal["mean", "sum"]
+HeadCombination = Literal["mean", "sum", "joint"]
 RelationFrames = Literal["earlier", "same", "same_after_first"]
 MlpStart = Literal["torch", "he"]
 ObjectPart = Literal["shape", "appearance", "class"]
@@ -84,7 +84,8 @@ class NetworkConfig:
     """What is classified of the states of either GRU: their sum over time (section 3.4), or
     mean."""
     head_combination: HeadCombination = "mean"
-    """What the prediction is of the logits of both heads."""
+    """What the prediction is of the logits of both heads: their mean, their sum, or their mean and
+    what an MLP of both states adds (`joint`, not in the paper)."""
     num_detector_classes: _Width = 80
     """S, classes of the detector without background; a class vector has S + 1 numbers."""
     background_object: bool = True
@@ -140,6 +141,16 @@ class NetworkConfig:
     def feature_width(self) -> int:
         """D, channels of the feature maps U and V; 512 and 2048 for the backbones at width 64."""
         return self.base_width * _FEATURES_PER_BASE_WIDTH[self.backbone]
+
+    @property
+    def activity_width(self) -> int:
+        """Numbers of what the activity head's classifier reads."""
+        return self.activity_state if self.aggregation == "rnn" else self.feature_width
+
+    @property
+    def has_joint(self) -> bool:
+        """Whether an MLP reads the states of both heads."""
+        return self.heads == "both" and self.head_combination == "joint"
 
     @property
     def class_width(self) -> int:

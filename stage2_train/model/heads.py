@@ -6,6 +6,7 @@ variants of the clips that differ in their last t steps.
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 
@@ -27,12 +28,14 @@ class RecurrentClassifier(nn.Module):
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
         """(B, A) logits; without any step (T = 0) the states sum to zero and the bias is left."""
+        return self.classify(self.state(feats_BTD))
+
+    def state(self, feats_BTD: Tensor) -> Tensor:
+        """(B, R) what is classified: the sum or the mean of the states."""
         if feats_BTD.shape[1] == 0:
-            return self.classify(feats_BTD.new_zeros(len(feats_BTD), self.gru.hidden_size))
+            return feats_BTD.new_zeros(len(feats_BTD), self.gru.hidden_size)
         states_BTR, _ = self.gru(feats_BTD)
-        return self.classify(
-            states_BTR.sum(dim=1) if self.states == "sum" else states_BTR.mean(dim=1)
-        )
+        return states_BTR.sum(dim=1) if self.states == "sum" else states_BTR.mean(dim=1)
 
     def with_later(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
         """(V, A) logits of variants of the clips `clip_V` with other last steps, at least one; the
@@ -64,7 +67,11 @@ class SummedMlpClassifier(nn.Module):
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
         """(B, A) logits; the bias where there is no step (T = 0)."""
-        return self.classify(self.mlp(feats_BTD).sum(dim=1))
+        return self.classify(self.state(feats_BTD))
+
+    def state(self, feats_BTD: Tensor) -> Tensor:
+        """(B, R) what is classified: the sum over the steps."""
+        return self.mlp(feats_BTD).sum(dim=1)
 
     def with_later(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
         """(V, A) logits of variants; see `RecurrentClassifier.with_later`."""
@@ -82,6 +89,29 @@ class MeanClassifier(nn.Module):
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
         """(B, A) logits; the bias where there is no step (T = 0)."""
+        return self.classify(self.state(feats_BTD))
+
+    def state(self, feats_BTD: Tensor) -> Tensor:
+        """(B, D) what is classified: the mean over the steps."""
         if feats_BTD.shape[1] == 0:
-            return self.classify(feats_BTD.new_zeros(len(feats_BTD), feats_BTD.shape[2]))
-        return self.classify(feats_BTD.mean(dim=1))
+            return feats_BTD.new_zeros(len(feats_BTD), feats_BTD.shape[2])
+        return feats_BTD.mean(dim=1)
+
+
+class JointClassifier(nn.Module):
+    """What both heads tell only together: W2 relu(W1 [s; r] + b1) + b2, added to the mean of their
+    logits (not in the paper). W2 and b2 start at zero, so that training begins with the mean."""
+
+    def __init__(self, activity_width: int, object_width: int, num_activities: int) -> None:
+        """The hidden layer is as wide as the wider of both states."""
+        super().__init__()
+        hidden_width = max(activity_width, object_width)
+        self.hidden = nn.Linear(activity_width + object_width, hidden_width)
+        self.classify = nn.Linear(hidden_width, num_activities)
+        nn.init.zeros_(self.classify.weight)
+        nn.init.zeros_(self.classify.bias)
+
+    def forward(self, activity_state_BS: Tensor, object_state_BR: Tensor) -> Tensor:
+        """(B, A) logits from what the classifier of each head reads."""
+        both_BE = torch.cat([activity_state_BS, object_state_BR], dim=1)
+        return self.classify(torch.relu(self.hidden(both_BE)))

@@ -56,20 +56,23 @@ class NetworkOutput:
     """(B, A) y2 = Z r (eq. 11); None where the object head was not computed."""
     class_logits_BTKS: Tensor | None = None
     """(B, T, K, S) R u (eq. 13), one for each valid slot; None where no appearance is pooled."""
+    joint_logits_BA: Tensor | None = None
+    """(B, A) what is added to the mean of both heads; None without a joint classifier."""
     combination: HeadCombination = "mean"
     """What the prediction is of both heads."""
 
     @property
     def logits_BA(self) -> Tensor:
-        """(B, A) the prediction before softmax: the mean (or sum) of both heads, or the one there
-        is."""
+        """(B, A) the prediction before softmax: the mean (or sum) of both heads, with the joint
+        logits if there are any, or the one head there is."""
         if self.activity_logits_BA is None:
             assert self.object_logits_BA is not None
             return self.object_logits_BA
         if self.object_logits_BA is None:
             return self.activity_logits_BA
         total_BA = self.activity_logits_BA + self.object_logits_BA
-        return total_BA / 2 if self.combination == "mean" else total_BA
+        total_BA = total_BA if self.combination == "sum" else total_BA / 2
+        return total_BA if self.joint_logits_BA is None else total_BA + self.joint_logits_BA
 
     @property
     def head_logits_BA(self) -> tuple[Tensor, ...]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.activity_head import ActivityHead
 from orn.stage2_train.model.config import Heads, NetworkConfig
+from orn.stage2_train.model.heads import JointClassifier
 from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Trunk
@@ -29,6 +30,11 @@ class ObjectVideoNetwork(nn.Module):
             self.activity_head = ActivityHead(config)
         if config.heads != "activity":
             self.object_head = ObjectHead(config)
+        self.joint = None
+        if config.has_joint:  # last, so that everything else starts as without it
+            self.joint = JointClassifier(
+                config.activity_width, config.reasoning_state, config.num_activities
+            )
         for parameter in self.parameters():
             if parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -62,20 +68,25 @@ class ObjectVideoNetwork(nn.Module):
         trunk_MChw = None
         if heads != "object" or self.config.object_head_sees_frames:
             trunk_MChw = self.trunk_features(batch)
-        activity_logits_BA = object_logits_BA = class_logits_BTKS = None
+        activity_logits_BA = object_logits_BA = class_logits_BTKS = joint_logits_BA = None
         if heads != "object":
-            activity_logits_BA = self.activity_head(trunk_MChw, batch.frames_BTCHW.shape[1])
+            activity_logits_BA, activity_state_BS = self.activity_head(
+                trunk_MChw, batch.frames_BTCHW.shape[1]
+            )
         if heads != "activity":
-            object_logits_BA, class_logits_BTKS = self.object_head(
+            object_logits_BA, class_logits_BTKS, object_state_BR = self.object_head(
                 trunk_MChw,
                 batch,
                 generator=generator,
                 is_alone=heads == "object" and self.config.heads == "both",
             )
+        if self.joint is not None and heads == "both":
+            joint_logits_BA = self.joint(activity_state_BS, object_state_BR)
         return NetworkOutput(
             activity_logits_BA=activity_logits_BA,
             object_logits_BA=object_logits_BA,
             class_logits_BTKS=class_logits_BTKS,
+            joint_logits_BA=joint_logits_BA,
             combination=self.config.head_combination,
         )
 

@@ -135,8 +135,9 @@ class ObjectHead(nn.Module):
         *,
         generator: torch.Generator | None = None,
         is_alone: bool = False,
-    ) -> tuple[Tensor, Tensor | None]:
-        """(B, A) logits y2 and (B, T, K, S) class logits R u (eq. 13), None without appearance.
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """(B, A) logits y2, (B, T, K, S) class logits R u (eq. 13), None without appearance, and
+        (B, R) the reasoning state r (eq. 5) that y2 is classified by.
 
         Args:
             trunk_MChw: features of the trunk; may be None where objects have no appearance.
@@ -157,10 +158,11 @@ class ObjectHead(nn.Module):
             generator=generator,
         )
         relations_BRG = self.normalise(self.relation(objects_BTKO, valid_BTK, cliques))
-        reasoning: nn.Module = self.reasoning
+        reasoning: RecurrentClassifier | SummedMlpClassifier | MeanClassifier = self.reasoning
         if is_alone and self.first_phase is not None:
             reasoning = self.first_phase
-        return reasoning(relations_BRG), class_logits_BTKS
+        state_BR = reasoning.state(relations_BRG)
+        return reasoning.classify(state_BR), class_logits_BTKS, state_BR
 
     def objects(
         self, trunk_MChw: Tensor | None, batch: NetworkInputs

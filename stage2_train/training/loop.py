@@ -277,7 +277,7 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
         views=Views(num_clips=recipe.validation.clips),
         accelerator=session.accelerator,
     )
-    check_finite(predictions.single_heads(), predictions.ids, of=session.run)
+    check_finite(predictions.by_head(), predictions.ids, of=session.run)
     scores = score_heads(predictions, clips)
     session.model.train()
     values = {

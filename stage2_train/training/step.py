@@ -37,7 +37,8 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
     """Leaves out of training what a phase does not use or shall not move: each trained weight then
     has a gradient.
 
-    While only the object head of two is trained, that is the activity head, the trunk of a network
+    While only the object head of two is trained, that is the activity head, the joint classifier,
+    the trunk of a network
     whose objects have no appearance, and the whole ResNet where the phase does not train it.
     """
     network.zero_grad(set_to_none=True)  # of what no longer moves, it would count in the norm
@@ -45,6 +46,8 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
     if not isinstance(network, ObjectVideoNetwork) or network.config.heads != "both":
         return
     is_first, objects = phase.heads == "object", network.object_head
+    if network.joint is not None:
+        network.joint.requires_grad_(not is_first)
     if objects.first_phase is not None:
         objects.first_phase.requires_grad_(is_first)
         objects.reasoning.requires_grad_(not is_first)

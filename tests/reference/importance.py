@@ -13,7 +13,7 @@ from torch import Tensor
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from tests.reference.object_cliques import h
-from tests.reference.object_relation import classify_sequence, classify_steps
+from tests.reference.object_relation import classify, sequence_state, steps_state
 
 Clique = tuple[tuple[int, int], ...]
 """Frame and slot of each object."""
@@ -88,5 +88,6 @@ def _logit(network, steps, values, removed, activity) -> Tensor:
             if clique != removed:
                 total_G = total_G + values[clique]
         relations.append(head.normalise(total_G / num_choices))
-    classify = classify_sequence if network.config.reasoning == "rnn" else classify_steps
-    return classify(head.reasoning.state_dict(), relations)[activity]
+    weights = head.reasoning.state_dict()
+    state_of = sequence_state if network.config.reasoning == "rnn" else steps_state
+    return classify(weights, state_of(weights, relations))[activity]

@@ -60,28 +60,39 @@ def gru_states(weights: Weights, inputs: Sequence[Tensor]) -> list[Tensor]:
     return states
 
 
-def classify_sequence(weights: Weights, inputs: Sequence[Tensor], states: str = "sum") -> Tensor:
-    """(A,) logits of the sum (or mean) over time of the recurrent states (eq. 10 and 11)."""
+def sequence_state(weights: Weights, inputs: Sequence[Tensor], states: str = "sum") -> Tensor:
+    """(R,) the sum (or mean) over time of the recurrent states (eq. 10 and 11)."""
     total_R = torch.zeros(weights["gru.weight_hh_l0"].shape[1], dtype=torch.float64)
     for state_R in gru_states(weights, inputs):
         total_R = total_R + state_R
     if states == "mean" and inputs:
         total_R = total_R / len(inputs)
-    return _layer(weights, "classify", total_R)
+    return total_R
 
 
-def classify_steps(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
-    """(A,) logits of the sum over time of an MLP of each step: f of eq. (3) without recurrence."""
+def steps_state(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
+    """(R,) the sum over time of an MLP of each step: f of eq. (3) without recurrence."""
     total_R = torch.zeros(len(weights["mlp.2.bias"]), dtype=torch.float64)
     for x in inputs:
         hidden_R = _relu(_layer(weights, "mlp.0", x))
         total_R = total_R + _relu(_layer(weights, "mlp.2", hidden_R))
-    return _layer(weights, "classify", total_R)
+    return total_R
 
 
-def classify_mean(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
-    """(A,) logits of the mean over time ("GAP" in Table 5)."""
+def mean_state(weights: Weights, inputs: Sequence[Tensor]) -> Tensor:
+    """(D,) the mean over time ("GAP" in Table 5)."""
     total_D = torch.zeros(weights["classify.weight"].shape[1], dtype=torch.float64)
     for x in inputs:
         total_D = total_D + x
-    return _layer(weights, "classify", total_D / max(len(inputs), 1))
+    return total_D / max(len(inputs), 1)
+
+
+def classify(weights: Weights, state: Tensor) -> Tensor:
+    """(A,) logits of what a head ends in."""
+    return _layer(weights, "classify", state)
+
+
+def joint_logits(weights: Weights, activity_state: Tensor, object_state: Tensor) -> Tensor:
+    """(A,) W2 relu(W1 [s; r] + b1) + b2, what both heads tell only together."""
+    both = torch.cat([activity_state, object_state])
+    return _layer(weights, "classify", _relu(_layer(weights, "hidden", both)))

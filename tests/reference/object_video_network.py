@@ -14,11 +14,13 @@ from orn.stage2_train.model.inputs import NetworkInputs
 from tests.reference.mask_pool import pool_interpolated, pool_objects
 from tests.reference.object_cliques import cell_objects, relations_of_clip
 from tests.reference.object_relation import (
-    classify_mean,
-    classify_sequence,
-    classify_steps,
+    classify,
     encode_class,
     encode_shape,
+    joint_logits,
+    mean_state,
+    sequence_state,
+    steps_state,
 )
 
 Weights = Mapping[str, Tensor]
@@ -34,8 +36,9 @@ def clip_logits(
     *,
     clip: int,
     is_first_phase: bool = False,
-) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """y1 (A,), y2 (A,) and R u (T, K, S) of one clip of the batch; None for what there is not.
+) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None]:
+    """y1 (A,), y2 (A,), R u (T, K, S) and what a joint classifier adds (A,), of one clip of the
+    batch; None for what there is not.
 
     Args:
         config: of the network.
@@ -48,33 +51,50 @@ def clip_logits(
     if config.heads != "object" or config.object_head_sees_frames:
         frames = [_normalised(frame) for frame in batch.frames_BTCHW[clip]]
         trunk = _trunk(config, weights, frames)
-    activity_logits_A = object_logits_A = class_logits_TKS = None
+    activity_logits_A = object_logits_A = class_logits_TKS = joint_logits_A = None
     if config.heads != "object" and not is_first_phase:
-        activity_logits_A = _activity_logits(config, _part(weights, "activity_head"), trunk)
+        activity = _part(weights, "activity_head")
+        activity_state = _activity_state(config, activity, trunk)
+        activity_logits_A = classify(_part(activity, "classifier"), activity_state)
     if config.heads != "activity":
-        object_logits_A, class_logits_TKS = _object_logits(
-            config, _part(weights, "object_head"), trunk, batch, clip, is_first_phase
-        )
-    return activity_logits_A, object_logits_A, class_logits_TKS
+        objects = _part(weights, "object_head")
+        relations, class_logits_TKS = _relations(config, objects, trunk, batch, clip)
+        if is_first_phase and config.first_phase_reasoning == "mean":
+            object_logits_A = _mean_logits(_part(objects, "first_phase"), relations)
+        else:
+            reasoning = _part(objects, "reasoning")
+            object_state = (
+                steps_state(reasoning, relations)
+                if config.reasoning == "mlp"
+                else sequence_state(reasoning, relations, config.gru_states)
+            )
+            object_logits_A = classify(reasoning, object_state)
+    if config.head_combination == "joint" and activity_logits_A is not None:
+        joint_logits_A = joint_logits(_part(weights, "joint"), activity_state, object_state)
+    return activity_logits_A, object_logits_A, class_logits_TKS, joint_logits_A
 
 
-def _activity_logits(config: NetworkConfig, weights: Weights, trunk: list[Tensor]) -> Tensor:
+def _mean_logits(weights: Weights, inputs: list[Tensor]) -> Tensor:
+    return classify(weights, mean_state(weights, inputs))
+
+
+def _activity_state(config: NetworkConfig, weights: Weights, trunk: list[Tensor]) -> Tensor:
     stride = config.conv5_activity_stride
     feats = _stage(config, weights, "conv5", trunk, number=5, stride=stride)
     contexts = [feats_Dhw.flatten(1).sum(1) / feats_Dhw[0].numel() for feats_Dhw in feats]
     if config.aggregation == "mean":
-        return classify_mean(_part(weights, "classifier"), contexts)
-    return classify_sequence(_part(weights, "classifier"), contexts, config.gru_states)
+        return mean_state(_part(weights, "classifier"), contexts)
+    return sequence_state(_part(weights, "classifier"), contexts, config.gru_states)
 
 
-def _object_logits(
+def _relations(
     config: NetworkConfig,
     weights: Weights,
     trunk: list[Tensor],
     batch: NetworkInputs,
     clip: int,
-    is_first_phase: bool,
-) -> tuple[Tensor, Tensor | None]:
+) -> tuple[list[Tensor], Tensor | None]:
+    """g of every step, and R u (T, K, S)."""
     appearance_TKD = class_logits_TKS = None
     feats: list[Tensor] = []
     if config.object_head_sees_frames:
@@ -101,12 +121,7 @@ def _object_logits(
     )
     if config.normalise_relations:
         relations = [_layer_norm(_part(weights, "normalise"), g) for g in relations]
-    if is_first_phase and config.first_phase_reasoning == "mean":
-        return classify_mean(_part(weights, "first_phase"), relations), class_logits_TKS
-    reasoning = _part(weights, "reasoning")
-    if config.reasoning == "mlp":
-        return classify_steps(reasoning, relations), class_logits_TKS
-    return classify_sequence(reasoning, relations, config.gru_states), class_logits_TKS
+    return relations, class_logits_TKS
 
 
 def _objects_of_frames(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
-from tests.reference.object_relation import classify_mean, classify_sequence, classify_steps
+from tests.reference.object_relation import classify, mean_state, sequence_state, steps_state
 from tests.stage2_train.model.conftest import assert_close
 
 
@@ -12,9 +12,9 @@ from tests.stage2_train.model.conftest import assert_close
 @pytest.mark.parametrize(
     ("head", "loops"),
     [
-        (RecurrentClassifier(5, 3, 4), classify_sequence),
-        (SummedMlpClassifier(5, 3, 4), classify_steps),
-        (MeanClassifier(5, 4), classify_mean),
+        (RecurrentClassifier(5, 3, 4), sequence_state),
+        (SummedMlpClassifier(5, 3, 4), steps_state),
+        (MeanClassifier(5, 4), mean_state),
     ],
     ids=lambda part: type(part).__name__,
 )
@@ -27,7 +27,7 @@ def test_equals_loops_with_gradients(head, loops, num_steps) -> None:
     if num_steps == 0:
         assert_close(fast, weights["classify.bias"].expand(2, 4))
         return
-    slow = torch.stack([loops(weights, list(clip)) for clip in feats_BTD])
+    slow = torch.stack([classify(weights, loops(weights, list(clip))) for clip in feats_BTD])
     assert_close(fast, slow)
     upstream, inputs = torch.randn_like(fast), [feats_BTD, *weights.values()]
     for found, expected in zip(
