@@ -6,9 +6,8 @@ from pathlib import Path
 from orn.benchmarks.harness import BenchResult
 from orn.benchmarks.made_inputs import manifest_text
 from orn.shared.errors import MaskImportError
-from orn.stage1_detect.imports.job import run_import
+from orn.stage1_detect.imports.job import plan_import, run_import
 from orn.stage1_detect.imports.matching import find_files
-from orn.stage1_detect.imports.planning import plan_import
 
 
 def measure(masks: Path) -> BenchResult:

@@ -84,7 +84,6 @@ def run_job(
     entry: DetectorEntry,
     batch: int,
     engine: Engine = IN_THIS_PROCESS,
-    again: Sequence[Unit] = (),
     fresh: bool = False,
 ) -> DetectSummary:
     """Detect what the plan has and the folder lacks; the summary is also saved there.
@@ -95,8 +94,7 @@ def run_job(
         entry: what shards record about it.
         batch: most frames that the network sees at once.
         engine: where units are done.
-        again: units whose shards are made again.
-        fresh: whether all shards are.
+        fresh: whether all shards are made again.
 
     Raises:
         ConfigError: a shard in the folder was made by another detector.
@@ -112,7 +110,7 @@ def run_job(
         folder=job.folder,
         units=job.units,
         steps_of=job.frames_of,
-        again=again,
+        again=job.again,
         fresh=fresh,
     )
     summary = _summary(job, ran, entry)
@@ -126,6 +124,7 @@ def _summary(job: DetectJob, ran: Ran, entry: DetectorEntry) -> DetectSummary:
     """What a run has to tell."""
     frames = sum(result.steps for result in ran.results)
     shards = {unit: _own_shard(job, unit, entry) for unit in job.units}
+    failed = {video.id: video for shard in shards.values() for video in shard.failed}
     return DetectSummary(
         dataset=job.dataset.name,
         out=str(job.folder),
@@ -138,7 +137,7 @@ def _summary(job: DetectJob, ran: Ran, entry: DetectorEntry) -> DetectSummary:
         total_detections=sum(shard.num_detections for shard in shards.values()),
         seconds=round(ran.seconds, 3),
         frames_per_second=round(frames / ran.seconds, 2) if frames else None,
-        failed=_failed(shards.values()),
+        failed=tuple(failed.values()),
         short=_short(shards.values()) if job.plan.frames == "all" else (),
         missing=len(job.dataset.missing),
         unlabelled=job.unlabelled,
@@ -176,12 +175,11 @@ def report(summary: DetectSummary) -> list[str]:
         lines.append(
             f"{counted(len(summary.short), 'video')} gave fewer frames than the header promises:"
         )
-        lines += [
-            f"  {each.id}: {each.frames} of {each.header_frames}"
-            for each in summary.short[:_NAMED_AT_MOST]
-        ]
-        if len(summary.short) > _NAMED_AT_MOST:
-            lines.append(f"  ... ({SUMMARY_NAME} lists them all)")
+        lines += first_lines(
+            [f"  {each.id}: {each.frames} of {each.header_frames}" for each in summary.short],
+            most=_NAMED_AT_MOST,
+            rest=SUMMARY_NAME,
+        )
     if summary.failed:
         lines.append(
             f"{counted(len(summary.failed), 'video')} could not be decoded (--retry-failed tries "
@@ -191,13 +189,10 @@ def report(summary: DetectSummary) -> list[str]:
     return lines
 
 
-def _failed(shards: Iterable[Shard]) -> tuple[FailedVideo, ...]:
-    """Every video that a shard records as failed, once."""
-    found: dict[str, FailedVideo] = {}
-    for shard in shards:
-        for video in shard.failed:
-            found.setdefault(video.id, video)
-    return tuple(found.values())
+def first_lines(lines: Sequence[str], *, most: int, rest: str) -> list[str]:
+    """Return the first lines, and one that names the file which lists all if there are more."""
+    more = [f"  ... and {len(lines) - most} more ({rest} lists all)"] if len(lines) > most else []
+    return [*lines[:most], *more]
 
 
 def _short(shards: Iterable[Shard]) -> tuple[ShortVideo, ...]:

@@ -1,19 +1,18 @@
 """One unit of work from videos to a shard: decode, detect, encode and write, beside each other.
 
 Frames are decoded and prepared in one thread (`prefetch`), the network runs in the caller's, and
-masks are encoded and collected in a third (`InOrder`). The queues between them are bounded, so
+masks are encoded and collected in a third (`in_order`). The queues between them are bounded, so
 memory does not grow with the number of frames that wait.
 """
 
 import socket
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,17 +117,17 @@ class UnitDetector:
         frames = 0
         with (
             ShardWriter(shard_path(self._folder, unit.index), self._detector.entry) as writer,
-            InOrder(size=_QUEUE_SIZE) as background,
+            in_order(size=_QUEUE_SIZE) as in_background,
             closing(prefetch(self._reader.events(unit), size=_QUEUE_SIZE)) as events,
         ):
             for event in events:
                 if isinstance(event, FrameBatch):
                     found = self._detector.infer(event.prepared)
-                    background.do(_add, writer, event, found, self._detector)
+                    in_background(_add, writer, event, found, self._detector)
                     frames += len(event.indices)
                     advance(len(event.indices))
                 else:
-                    background.do(_note, writer, event)
+                    in_background(_note, writer, event)
         return UnitResult(
             unit=unit.index,
             steps=frames,
@@ -205,53 +204,26 @@ def prefetch(items: Iterable[T], *, size: int) -> Generator[T]:
         wait(waiting)
 
 
-class InOrder:
-    """Context manager that makes calls in one other thread, in the order given.
+@contextmanager
+def in_order(*, size: int) -> Iterator[Callable[..., None]]:
+    """Give a function that has another one called in one other thread, in the order given.
 
-    At most `size` calls wait; `do` blocks while they do. The first call that raises ends the work:
-    its error is raised by a later `do` or at the end of the block, and no call after it is made.
-    If the block itself raises, calls that have not begun are dropped.
-
-    All calls of a process are made in one thread.
+    At most `size` calls wait; it blocks while they do. The error of the first call that fails is
+    raised by a later one, or at the end of the block. If the block raises, calls that have not
+    begun are dropped. All calls of a process are made in one thread.
     """
+    calls: deque[Future[None]] = deque()
 
-    def __init__(self, *, size: int) -> None:
-        """Starts no thread yet."""
-        self._size = size
-        self._calls: deque[Future[Any]] = deque()
-        self._failed = False
+    def do(function: Callable[..., None], *arguments: Any) -> None:
+        calls.append(_BACKGROUND.submit(function, *arguments))
+        while len(calls) > size:
+            calls.popleft().result()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Waits for the calls; raises the error of the first that failed."""
-        try:
-            while error_type is None and self._calls:
-                self._calls.popleft().result()
-        finally:
-            for call in self._calls:
-                call.cancel()
-            wait(self._calls)
-
-    def do(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """Has `function` called with these arguments after all calls given before."""
-        self._calls.append(_BACKGROUND.submit(self._call, function, args, kwargs))
-        while len(self._calls) > self._size:
-            self._calls.popleft().result()
-
-    def _call(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        if self._failed:
-            return
-        try:
-            function(*args, **kwargs)
-        except BaseException:
-            self._failed = True
-            raise
+    try:
+        yield do
+        while calls:
+            calls.popleft().result()
+    finally:
+        for call in calls:
+            call.cancel()
+        wait(calls)

@@ -1,7 +1,7 @@
 """What a detect job consists of, found out before anything is detected."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -76,6 +76,10 @@ class DetectJob:
     """The units, and what they are made with; may have more than this run is asked for."""
     units: tuple[Unit, ...]
     """Those of the plan that have a video this run is asked for."""
+    again: tuple[Unit, ...]
+    """Those of `units` whose shard is made again, since it records a failed video."""
+    to_do: tuple[Unit, ...]
+    """Those of `units` whose shard is missing or made again."""
     estimates: Mapping[str, FrameEstimate]
     """Length of each video; of the videos whose units are still to do at least."""
     unlabelled: int = 0
@@ -83,7 +87,7 @@ class DetectJob:
 
     def frames_of(self, unit: Unit) -> float:
         """Return about how many frames a unit has."""
-        return sum(_part_frames(part, self.estimates) for part in unit.parts)
+        return sum(_part_frames(part, self.estimates[part.video_id]) for part in unit.parts)
 
 
 def warn_of_missing(dataset: Dataset) -> None:
@@ -96,7 +100,7 @@ def warn_of_missing(dataset: Dataset) -> None:
             len(dataset.missing),
             counted(num_listed, "listed video is", "listed videos are"),
             dataset.root,
-            _examples("such as", dataset.missing),
+            _examples(dataset.missing),
         )
 
 
@@ -108,9 +112,10 @@ def plan_job(
     scope: Scope | None = None,
     settings: Mapping[str, Any] = MappingProxyType({}),
     fresh: bool = False,
+    retry_failed: bool = False,
 ) -> DetectJob:
-    """The job by the plan of the folder, where it has one, with new units for videos that are not
-    in it; writes nothing.
+    """Return the job by the plan of the folder, where it has one, with new units for videos that
+    are not in it; writes nothing.
 
     Units that are planned stay as they are, so that what is done stays done when the limit is
     lifted or videos have arrived.
@@ -123,6 +128,7 @@ def plan_job(
         settings: what else the shards depend on, such as the detector; what is left open here, or
             by the plan in the folder, is not compared.
         fresh: plan as if the folder were empty.
+        retry_failed: do units again whose shard records a failed video.
 
     Raises:
         ConfigError: the folder has the shards of another job, or of none; or no video is labelled
@@ -152,36 +158,37 @@ def plan_job(
     asked = {video.id for video in videos}
     if scope.limit is None:
         asked |= known - {video.id for video in dataset.videos}  # their files are gone
-    job = DetectJob(
+    units = tuple(u for u in plan.units if any(part.video_id in asked for part in u.parts))
+    missing = units if fresh else SHARD_FILES.missing(units, folder)
+    again = _failed(set(units) - set(missing), folder) if retry_failed else ()
+    to_do = (*missing, *again)
+    return DetectJob(
         dataset=dataset,
         folder=folder,
         plan=plan,
-        units=tuple(u for u in plan.units if any(part.video_id in asked for part in u.parts)),
-        estimates=estimates,
+        units=units,
+        again=again,
+        to_do=to_do,
+        estimates={**estimates, **_lengths(dataset, to_do, folder, known=estimates)},
         unlabelled=len(dataset.videos[: scope.limit]) - len(videos),
     )
-    return with_estimates(job, units_to_do(job))
 
 
-def units_to_do(job: DetectJob) -> tuple[Unit, ...]:
-    """Return the units that are asked for and whose shard is not in the folder."""
-    return SHARD_FILES.missing(job.units, job.folder)
-
-
-def failed_units(job: DetectJob) -> tuple[Unit, ...]:
-    """The units that are asked for and whose shard records a failed video.
-
-    Raises:
-        ShardFormatError: if a shard cannot be read.
-    """
-    paths = {unit: shard_path(job.folder, unit.index) for unit in job.units}
-    return tuple(unit for unit, path in paths.items() if path.exists() and Shard(path).failed)
+def _failed(units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:
+    """Return the units whose shard records a failed video, in their order."""
+    done = sorted(units, key=lambda unit: unit.index)
+    failed = tuple(unit for unit in done if Shard(shard_path(folder, unit.index)).failed)
+    logger.info(
+        "%s done again",
+        counted(len(failed), "unit with failed videos is", "units with failed videos are"),
+    )
+    return failed
 
 
 def _new_units(
     dataset: Dataset, estimates: Mapping[str, FrameEstimate], scope: Scope, *, first: int
 ) -> tuple[Unit, ...]:
-    """Units for these videos, numbered from `first`."""
+    """Return units for these videos, numbered from `first`."""
     if scope.frames == "all":
         counts = [(video_id, each.frames) for video_id, each in estimates.items()]
         return plan_units(counts, scope.unit_frames, first=first)
@@ -196,33 +203,33 @@ def _new_units(
     return pack_ranges(ranges, estimates, scope.unit_frames, first=first)
 
 
-def with_estimates(job: DetectJob, units: Iterable[Unit]) -> DetectJob:
-    """Looks at the videos of these units too; warns of those without a file, which will fail."""
-    wanted = {part.video_id for unit in units for part in unit.parts} - set(job.estimates)
-    videos = {video.id: video for video in job.dataset.videos}
-    gone = tuple(sorted(wanted - set(videos)))
+def _lengths(
+    dataset: Dataset, units: Iterable[Unit], folder: Path, *, known: Container[str]
+) -> dict[str, FrameEstimate]:
+    """Return the lengths of the videos of some units that are not known; warns of those without a
+    file, which will fail."""
+    wanted = {part.video_id for unit in units for part in unit.parts if part.video_id not in known}
+    there = [video for video in dataset.videos if video.id in wanted]
+    gone = tuple(sorted(wanted - {video.id for video in there}))
     if gone:
         logger.warning(
             "%s: %s not done and not under %s any more (%s); they will be recorded as failed; when "
             "they are back, --retry-failed detects them",
-            job.folder / PLAN_NAME,
+            folder / PLAN_NAME,
             counted(len(gone), "video of it is", "videos of it are"),
-            job.dataset.root,
-            _examples("such as", gone),
+            dataset.root,
+            _examples(gone),
         )
-    more = read_headers([videos[each] for each in videos if each in wanted], job.folder)
-    without = dict.fromkeys(gone, UNREADABLE)
-    return replace(job, estimates={**job.estimates, **without, **more})
+    return dict.fromkeys(gone, UNREADABLE) | read_headers(there, folder)
 
 
-def _part_frames(part: UnitPart, estimates: Mapping[str, FrameEstimate]) -> float:
-    estimate = estimates[part.video_id]
+def _part_frames(part: UnitPart, estimate: FrameEstimate) -> float:
     if part.ranges:
         return sum(range_frames(each, estimate) for each in part.ranges)
     stop = part.stop or estimate.frames or part.start + UNKNOWN_FRAMES
     return max(0, stop - part.start)
 
 
-def _examples(words: str, ids: tuple[str, ...]) -> str:
+def _examples(ids: Sequence[str]) -> str:
     more = ", ..." if len(ids) > _NAMED_AT_MOST else ""
-    return f"{words} {', '.join(ids[:_NAMED_AT_MOST])}{more}"
+    return f"such as {', '.join(ids[:_NAMED_AT_MOST])}{more}"

@@ -9,28 +9,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import DetectorError, ShardFormatError
 from orn.shared.jobs.engines import choose_engine
-from orn.shared.jobs.plan import Unit
 from orn.shared.manifests.load import load_dataset, require_videos, shipped_detectors
 from orn.shared.manifests.records import Dataset, DetectorChoice
 from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.shard import Shard
-from orn.shared.text import counted
 from orn.stage1_detect.job import DetectSummary, run_job
-from orn.stage1_detect.planning import (
-    DETECT,
-    DetectJob,
-    Scope,
-    failed_units,
-    plan_job,
-    units_to_do,
-    warn_of_missing,
-    with_estimates,
-)
+from orn.stage1_detect.planning import DETECT, DetectJob, Scope, plan_job, warn_of_missing
 
 if TYPE_CHECKING:
     from orn.stage1_detect.mmdet.model import Precision
@@ -118,14 +108,11 @@ class DetectRequest:
         from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
 
         data = self._load()
-        job = plan_job(data, folder=self._folder(data), scope=self.scope, fresh=self.fresh)
-        again = self._units_again(job)
-        job = with_estimates(job, again)
-        units = job.units if self.fresh else (*units_to_do(job), *again)
+        job = self._plan(data, self._folder(data))
         unreadable = {name: each.problem for name, each in job.estimates.items() if each.problem}
         for video_id, problem in unreadable.items():
             logger.warning("video %s will fail: %s", video_id, problem)
-        frames = round(sum(map(job.frames_of, units)))
+        frames = round(sum(map(job.frames_of, job.to_do)))
         frame_bytes, measured = _frame_bytes(job)
         config, checkpoint = self._files(data)
         url = None
@@ -144,7 +131,7 @@ class DetectRequest:
             "missing": len(data.missing),
             "unlabelled": job.unlabelled,
             "units": len(job.units),
-            "shards_there": len(job.units) - len(units),
+            "shards_there": len(job.units) - len(job.to_do),
             "frames_to_do": frames,
             "unreadable_videos": sum(each.frames == 0 for each in job.estimates.values()),
             "unreadable": list(unreadable),
@@ -168,41 +155,34 @@ class DetectRequest:
             error=DetectorError,
         )
         load = self._loader(data)
-        # Weights are fetched here, before any process or actor, which find them in their machine's
+        # Fetches weights before any process or actor starts, which find them in their machine's
         # cache or fetch them there.
         detector = load(engine.here or "cpu", detects=engine.here is not None)
         settings: dict[str, Any] = {"batch": self.batch, "threads": self.threads}
         if engine.device_type is not None:
             settings["device"] = engine.device_type
         with DETECT.locked(folder):
-            job = plan_job(
-                data,
-                folder=folder,
-                data_root=self.data_root,
-                scope=self.scope,
-                settings=settings | {"detector": asdict(detector.entry)},
-                fresh=self.fresh,
-            )
-            again = self._units_again(job)
             return run_job(
-                with_estimates(job, again),
+                self._plan(data, folder, settings | {"detector": asdict(detector.entry)}),
                 load=load if engine.here is None else _LoadedHere(load, engine.here, detector),
                 entry=detector.entry,
                 batch=self.batch,
                 engine=engine,
-                again=again,
                 fresh=self.fresh,
             )
 
-    def _units_again(self, job: DetectJob) -> tuple[Unit, ...]:
-        if self.fresh or not self.retry_failed:
-            return ()
-        units = failed_units(job)
-        logger.info(
-            "%s done again",
-            counted(len(units), "unit with failed videos is", "units with failed videos are"),
+    def _plan(
+        self, data: Dataset, folder: Path, settings: Mapping[str, Any] = MappingProxyType({})
+    ) -> DetectJob:
+        return plan_job(
+            data,
+            folder=folder,
+            data_root=self.data_root,
+            scope=self.scope,
+            settings=settings,
+            fresh=self.fresh,
+            retry_failed=self.retry_failed,
         )
-        return units
 
     def _loader(self, data: Dataset) -> Callable[..., Detector]:
         from orn.stage1_detect.mmdet.detector import load_detector

@@ -3,9 +3,19 @@
 Batches depend on nothing but the unit, so that a job that was killed and resumed gives the same
 arrays. A file is kept open from one part to the next, so that a video that was cut into many units
 is not decoded from its beginning for each of them where frames cannot be sought.
+
+A long video is read once a job for its digest, by whichever process needs it first. Beside the
+shards lies a line for each: a digest of what its files are known by (path, size, time of change,
+number on the disk), and that of their content. The record is never needed: without it, videos are
+read again.
 """
 
+import fcntl
+import logging
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,15 +24,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.errors import DetectorError, VideoDecodeError
+from orn.shared.config.bounded import open_to_append
+from orn.shared.errors import DetectorError, PipelineError, VideoDecodeError
 from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.shards.schema import VideoEntry
-from orn.shared.video.read import Frame, content_bytes, content_digest, probe, read_frames
+from orn.shared.video.read import (
+    Frame,
+    content_bytes,
+    content_digest,
+    content_state,
+    probe,
+    read_frames,
+)
 from orn.shared.video.reader import VideoReader
-from orn.stage1_detect.digests import digest_once
 
+logger = logging.getLogger(__name__)
+
+DIGESTS_NAME = ".digests.txt"
+_DIGEST_LINE = re.compile(rb"([0-9a-f]{64}) (sha256:[0-9a-f]{64})\n")
+_MOST_DIGEST_BYTES = 2**24
 LONG_BYTES = 8 * 2**20
 """Smaller videos are read faster than their digest is looked up."""
 
@@ -131,3 +153,30 @@ class UnitReader:
             seconds=tuple(frame.seconds for frame in frames),
             prepared=tuple(self._prepare(frame.image) for frame in frames),
         )
+
+
+def digest_once(video: Path, folder: Path) -> str:
+    """Return the `content_digest` of a video; `folder` is where the shards go.
+
+    A process that needs one waits while another reads the same video.
+
+    Raises:
+        VideoDecodeError: if it cannot be read.
+    """
+    state = content_state(video)
+    try:
+        record = open_to_append(folder / DIGESTS_NAME)
+    except PipelineError as err:
+        logger.debug("%s: its digest goes unrecorded (%s)", video, err)
+        return content_digest(video)
+    with record:
+        with suppress(OSError):  # a disk without locks
+            fcntl.lockf(record, fcntl.LOCK_EX, 1, int(state[:15], 16))
+        record.seek(0)
+        known = dict(_DIGEST_LINE.findall(record.read(_MOST_DIGEST_BYTES)))
+        if found := known.get(state.encode()):
+            return found.decode()
+        digest = content_digest(video)
+        with suppress(OSError):
+            os.write(record.fileno(), f"{state} {digest}\n".encode())
+        return digest

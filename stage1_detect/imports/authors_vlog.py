@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from orn.shared.config.bounded import read_bounded
 from orn.shared.errors import MaskImportError
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.stage1_detect.imports.mask_track import GRID, MaskTrack, check_frames, frame_of, read_bytes
+from orn.stage1_detect.imports.mask_track import GRID, MAX_BYTES, MaskTrack, check_frames, frame_of
 from orn.stage1_detect.imports.restricted_pickle import PickledArray, load_plain
 
 RATE = 30.0
@@ -34,7 +35,7 @@ def read_authors(path: Path) -> MaskTrack:
     Raises:
         MaskImportError: if the file is not of this format, or asks for anything but plain values.
     """
-    data = read_bytes(path)
+    data = read_bounded(path, most_bytes=MAX_BYTES, error=MaskImportError)
     content = load_plain(data, source=str(path))
     if type(content) is not dict or set(content) != {"segms", "boxes"}:
         raise _wanted(f"{path}", "a dict of segms and boxes", content)

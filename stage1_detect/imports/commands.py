@@ -62,8 +62,13 @@ def import_masks(
     """
     from orn.shared.errors import ConfigError
     from orn.shared.jobs.engines import choose_engine
-    from orn.stage1_detect.imports.job import describe_import, exit_code, report, run_import
-    from orn.stage1_detect.imports.planning import plan_import
+    from orn.stage1_detect.imports.job import (
+        describe_import,
+        exit_code,
+        plan_import,
+        report,
+        run_import,
+    )
 
     if form == "authors" and rate is not None:
         raise ConfigError("--rate is for the format epic100; the authors' masks are at 30 a second")

@@ -28,10 +28,11 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
+from orn.shared.config.bounded import read_bounded
 from orn.shared.errors import MaskImportError
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.stage1_detect.imports.mask_track import GRID, MaskTrack, check_frames, frame_of, read_bytes
+from orn.stage1_detect.imports.mask_track import GRID, MAX_BYTES, MaskTrack, check_frames, frame_of
 from orn.stage1_detect.imports.restricted_pickle import load_plain
 
 KNOWN_WRONG = ("P01_109", "P27_103")
@@ -132,7 +133,8 @@ def read_epic100(path: Path) -> MaskTrack:
     Raises:
         MaskImportError: if the file is not of this format, or asks for anything but plain values.
     """
-    packed = load_plain(read_bytes(path), source=str(path))
+    data = read_bounded(path, most_bytes=MAX_BYTES, error=MaskImportError)
+    packed = load_plain(data, source=str(path))
     if type(packed) is not list or not all(type(entry) is bytes for entry in packed):
         raise MaskImportError(
             f"{path}: wanted a list of packed frames, found something else; these are no masks of "

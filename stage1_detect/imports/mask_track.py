@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from orn.shared.config.bounded import read_bounded
-from orn.shared.data_files import not_a_file
 from orn.shared.errors import MaskImportError, ShapeError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import first_fault
 from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
-from orn.stage1_detect.imports.restricted_pickle import MAX_BYTES
 
+MAX_BYTES = 2**29
+"""Size up to which a file is read; an hour of released masks has half of that."""
 GRID = 100
 """Rows and columns of the grid that both formats squash every video to."""
 
@@ -36,17 +34,6 @@ class MaskTrack:
     """What was found in each, on a grid of `GRID` x `GRID`, without class scores."""
     background: int = 0
     """Detections of the class background, which are left out."""
-
-
-def read_bytes(path: Path) -> bytes:
-    """The content of a file that is not too large to be one of masks; waits for no pipe.
-
-    Raises:
-        MaskImportError: if it cannot be read, is no regular file, or is larger than `MAX_BYTES`.
-    """
-    if problem := not_a_file(path):
-        raise MaskImportError(f"{path}: {problem}")
-    return read_bounded(path, most_bytes=MAX_BYTES, error=MaskImportError)
 
 
 def frame_of(

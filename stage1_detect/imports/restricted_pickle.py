@@ -15,8 +15,6 @@ from orn.shared.config.bounded import shown
 from orn.shared.errors import MaskImportError
 from orn.shared.pickles import RefusedPickleError, look_over
 
-MAX_BYTES = 2**29
-"""Size up to which a file is read; an hour of released masks has half of that."""
 MAX_INSTRUCTIONS = 3_000_000
 """Some 7,000 frames as the authors of the paper write them; EPIC's need three a frame."""
 
@@ -88,8 +86,6 @@ def load_plain(data: bytes, *, source: str) -> Any:
     Raises:
         MaskImportError: if it is damaged, long, or asks for more than such values.
     """
-    if len(data) > MAX_BYTES:
-        raise MaskImportError(f"{source}: expected at most {MAX_BYTES} bytes, got {len(data)}")
     try:
         look_over(io.BytesIO(data), most=MAX_INSTRUCTIONS)
         return _Unpickler(io.BytesIO(data)).load()

@@ -10,7 +10,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.manifests.load import load_dataset
 from orn.shared.shards.files import shard_path
 from orn.stage1_detect.job import report
-from orn.stage1_detect.planning import DetectJob, Scope, failed_units
+from orn.stage1_detect.planning import DetectJob, Scope
 from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
 from tests.stage1_detect.fake_jobs import run_fake as run
 from tests.worlds.shards import FakeDetector
@@ -95,16 +95,19 @@ def test_a_shard_of_another_detector_is_refused(job: DetectJob) -> None:
 
 
 def test_failed_videos_are_tried_again_on_demand(job: DetectJob) -> None:
+    def retried() -> DetectJob:
+        return plan_fake(job.dataset, folder=job.folder, retry_failed=True)
+
+    assert retried().to_do == job.units
     run(job)
     path = job.dataset.videos[2].path
     write_grey(path.with_name("whole.mp4"), 7).replace(path)
     assert run(job).frames == 0
-    assert failed_units(job) == job.units
-    again = run(job, again=failed_units(job))
+    assert retried().again == retried().to_do == job.units
+    again = run(retried())
     assert (again.frames, again.failed, again.exit_code) == (24, (), 0)
-    assert failed_units(job) == ()
     before = shard_path(job.folder, 0).stat().st_mtime_ns
-    assert run(job, again=failed_units(job)).frames == 0
+    assert run(retried()).frames == 0
     assert shard_path(job.folder, 0).stat().st_mtime_ns == before
 
 

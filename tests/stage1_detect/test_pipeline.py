@@ -1,3 +1,5 @@
+"""Units become shards whole or not at all, whatever their videos and threads do."""
+
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,15 +16,15 @@ from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.shard import Shard
-from orn.stage1_detect.pipeline import InOrder, UnitDetector, prefetch
+from orn.stage1_detect.pipeline import UnitDetector, in_order, prefetch
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import grey_of, write_grey
 
 UNIT = Unit(
     index=0,
     parts=(
-        UnitPart(video_id="a", start=0, stop=None),
-        UnitPart(video_id="broken", start=0, stop=None),
+        UnitPart(video_id="a"),
+        UnitPart(video_id="broken"),
         UnitPart(video_id="b", start=2, stop=9),
     ),
 )
@@ -44,15 +46,12 @@ def test_shard_holds_every_frame_of_the_unit(tmp_path: Path) -> None:
     detector = FakeDetector()
     result = run(tmp_path, detector)
     assert detector.batches == [3, 2, 3, 3, 1]
-    assert result.steps == 12
-    assert result.videos == ("a", "b")
+    assert (result.steps, result.videos) == (12, ("a", "b"))
     assert [video.id for video in result.failed] == ["broken"]
 
     shard = Shard(shard_path(tmp_path, 0))
-    assert [(v.id, v.frames, v.height, v.width) for v in shard.videos] == [
-        ("a", 5, 48, 64),
-        ("b", 7, 32, 64),
-    ]
+    entries = [(v.id, v.frames, v.height, v.width) for v in shard.videos]
+    assert entries == [("a", 5, 48, 64), ("b", 7, 32, 64)]
     assert [video.id for video in shard.failed] == ["broken"]
     assert shard.detector == detector.entry
     np.testing.assert_array_equal(shard.frame_index(), [0, 1, 2, 3, 4, *range(2, 9)])
@@ -73,51 +72,52 @@ def test_an_error_leaves_nothing(
     assert not list(tmp_path.glob("*.zip")) + list(tmp_path.glob(".*"))
 
 
-def test_a_video_without_finite_numbers_fails_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    detector = FakeDetector()
-    encode = detector.encode
+class NotFinite(FakeDetector):
+    """Gives no numbers for frames of the first video."""
 
-    def refuse(found: Any) -> FrameDetections:
-        detections = encode(found)
+    def encode(self, found: Any) -> FrameDetections:
+        detections = super().encode(found)
         if detections.height == 48:
-            raise DetectorError("the network gave numbers that are not finite")
+            raise DetectorError("not finite")
         return detections
 
-    monkeypatch.setattr(detector, "encode", refuse)
-    result = run(tmp_path, detector)
-    assert (result.videos, Shard(shard_path(tmp_path, 0)).num_detections) == (("b",), 7)
-    assert result.failed[0].id == "a"
-    assert result.failed[0].reason.startswith("frames from 0: the network gave numbers that are")
-    shard = Shard(shard_path(tmp_path, 0))
-    assert ([video.id for video in shard.videos], shard.num_frames) == (["b"], 7)
-    assert [video.id for video in shard.failed] == ["a", "broken"]
+
+class Shrinking(FakeDetector):
+    """Finds objects in a row less than frames have."""
+
+    def prepare(self, image: Any) -> Any:
+        return len(image) - 1, image.shape[1], 0.0
 
 
-def test_a_video_whose_frames_change_their_size_fails_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("detector", "failed", "reason"),
+    [
+        (NotFinite(), ["a", "broken"], "frames from 0: not finite"),
+        (Shrinking(), ["a", "broken", "b"], "frame 0: wanted detections on a grid of 48 x 64"),
+        (
+            FakeDetector(class_scores=0.25),
+            ["a", "broken", "b"],
+            "frame 0: class_scores of detection 0: wanted no negative score and a sum of at most",
+        ),
+    ],
+)
+def test_videos_with_detections_that_cannot_be_fail_alone(
+    tmp_path: Path, detector: FakeDetector, failed: list[str], reason: str
 ) -> None:
-    detector = FakeDetector()
-    monkeypatch.setattr(detector, "prepare", lambda image: (len(image) - 1, image.shape[1], 0.0))
     result = run(tmp_path, detector)
-    assert (result.videos, [video.id for video in result.failed]) == ((), ["a", "broken", "b"])
-    assert result.failed[0].reason.startswith("frame 0: wanted detections on a grid of 48 x 64")
-
-
-def test_a_video_whose_detections_break_a_rule_fails_alone(tmp_path: Path) -> None:
-    result = run(tmp_path, FakeDetector(class_scores=0.25))
-    assert (result.videos, result.steps) == ((), 12)
-    message = "frame 0: class_scores of detection 0: wanted no negative score and a sum of at most"
-    assert result.failed[0].reason.startswith(message)
-    assert Shard(shard_path(tmp_path, 0)).num_frames == 0
+    assert [video.id for video in result.failed] == failed
+    assert result.failed[0].reason.startswith(reason)
+    shard = Shard(shard_path(tmp_path, 0))
+    done = {"b"} - set(failed)
+    assert {video.id for video in shard.videos} == set(result.videos) == done
+    assert (shard.num_frames, result.steps) == (7 * len(done), 12)
 
 
 @pytest.mark.real_data
 def test_odd_videos_fail_one_by_one_and_never_together(sample_data: Path, tmp_path: Path) -> None:
     files = sorted(path for path in (sample_data / "clips" / "odd").iterdir() if path.is_file())
     videos = {path.name: Video(id=path.name, path=path) for path in files}
-    parts = tuple(UnitPart(video_id=name, start=0, stop=None) for name in videos)
+    parts = tuple(UnitPart(video_id=name) for name in videos)
     detect = UnitDetector(FakeDetector(), videos=videos, folder=tmp_path, batch=32)
     result = detect(Unit(index=0, parts=parts))
     assert {video.id for video in result.failed} == {
@@ -144,46 +144,35 @@ def test_prefetch_gives_all_items_in_order_and_an_error_in_its_turn() -> None:
         next(taken)
 
 
-def test_prefetch_runs_ahead_by_no_more_than_its_size() -> None:
+def test_prefetch_runs_ahead_by_no_more_than_its_size_and_ends_when_it_is_closed() -> None:
     made: list[int] = []
-    full = threading.Event()
-
-    def items() -> Iterator[int]:
-        for item in range(100):
-            made.append(item)
-            if item == 2:  # one taken, two waiting
-                full.set()
-            yield item
-
-    with closing(prefetch(items(), size=2)) as taken:
-        assert next(taken) == 0
-        assert full.wait(10)
-        assert len(made) == 3
-
-
-def test_closing_prefetch_ends_the_making() -> None:
-    ended = threading.Event()
+    full, ended = threading.Event(), threading.Event()
     threads: set[int] = set()
 
     def items() -> Iterator[int]:
         try:
-            while True:
+            for item in range(100):
                 threads.add(threading.get_ident())
-                yield 0
+                made.append(item)
+                if item == 2:  # one taken, two waiting
+                    full.set()
+                yield item
         finally:
             ended.set()
 
     for _ in range(3):
+        made.clear()
+        full.clear()
         ended.clear()
-        taken = prefetch(items(), size=2)
-        assert next(taken) == 0
-        taken.close()
+        with closing(prefetch(items(), size=2)) as taken:
+            assert next(taken) == 0
+            assert full.wait(10)
+            assert len(made) == 3
         assert ended.wait(10)
-    assert len(threads) == 1
+    assert len(threads) == 1  # each new one would keep memory of its own
 
 
 def test_calls_of_all_blocks_are_made_in_order_in_one_other_thread() -> None:
-    """A new thread each time would keep memory of its own, however often blocks end."""
     done: list[int] = []
     threads: set[int] = set()
 
@@ -193,45 +182,37 @@ def test_calls_of_all_blocks_are_made_in_order_in_one_other_thread() -> None:
 
     for _ in range(3):
         done.clear()
-        with InOrder(size=2) as background:
+        with in_order(size=2) as do:
             for item in range(20):
-                background.do(call, item)
+                do(call, item)
         assert done == list(range(20))
     assert len(threads) == 1
     assert threading.get_ident() not in threads
 
 
-def test_no_call_is_made_after_one_that_failed() -> None:
+def test_the_first_error_of_calls_or_block_is_raised() -> None:
+    def fail(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(ValueError, match="first"), in_order(size=10) as do:
+        do(fail, ValueError("first"))
+        do(fail, KeyError("second"))
+    begun, let_go = threading.Event(), threading.Event()
     done: list[int] = []
 
-    def call(item: int) -> None:
-        if item == 2:
-            raise ValueError(f"call {item}")
-        done.append(item)
-
-    with pytest.raises(ValueError, match="call 2"), InOrder(size=10) as background:
-        for item in range(6):
-            background.do(call, item)
-    assert done == [0, 1]
-
-
-def test_an_error_in_the_block_drops_waiting_calls_and_stays_the_error() -> None:
-    done: list[int] = []
-    queued, begun = threading.Event(), threading.Event()
-
-    def first() -> None:
+    def hold() -> None:
         begun.set()
-        assert queued.wait(10)
-        for _ in range(1000):  # until the calls behind this one are dropped
-            if background._calls[-1].cancelled():
-                return
-            threading.Event().wait(0.01)
+        assert let_go.wait(10)
 
-    with pytest.raises(KeyError, match="mine"), InOrder(size=10) as background:
-        background.do(first)
-        for item in range(4):
-            background.do(done.append, item)
-        assert begun.wait(10)
-        queued.set()
-        raise KeyError("mine")
+    def block() -> None:
+        with in_order(size=10) as do:
+            do(hold)
+            assert begun.wait(10)
+            for item in range(5):
+                do(done.append, item)
+            threading.Timer(0.1, let_go.set).start()  # by then the calls are dropped
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        block()
     assert done == []

@@ -16,7 +16,6 @@ from orn.stage1_detect.planning import (
     DetectJob,
     Scope,
     plan_job,
-    units_to_do,
     warn_of_missing,
 )
 from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
@@ -51,7 +50,7 @@ def test_plan_has_every_video_and_estimates_what_it_can(
     frames = {name: each.frames for name, each in job.estimates.items()}
     assert frames == {"a": 5, "b": 12, "broken": 0}
     assert sum(map(job.frames_of, job.plan.units)) == 5 + 12 + 300
-    assert units_to_do(job) == job.plan.units
+    assert job.to_do == job.plan.units
     assert not (tmp_path / "out").exists()
     job.plan.save(job.folder)
     assert Plan.load(tmp_path / "out") == job.plan
@@ -66,7 +65,7 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
     for plan in (plan_fake, plan_job):  # a look at the work needs no detector
         again = plan(dataset, folder=tmp_path / "out")
         assert again.plan.units == first.plan.units
-        assert units_to_do(again) == ()
+        assert again.to_do == ()
     moved = world.rename(world.with_name("moved.toml"))
     loaded = load_dataset(moved, world.parent / "data", labels=False)
     plan_fake(loaded, folder=tmp_path / "out").plan.save(tmp_path / "out")
@@ -112,11 +111,11 @@ def test_a_lifted_limit_and_new_videos_leave_what_is_done(dataset: Dataset, tmp_
     shard_made(one, 0)
     everything = plan_fake(dataset, folder=tmp_path)
     assert drawn(everything) == ["a*", "b broken*"]
-    assert [unit.index for unit in units_to_do(everything)] == [1]
+    assert [unit.index for unit in everything.to_do] == [1]
     everything.plan.save(tmp_path)
     two = plan_fake(dataset, folder=tmp_path, scope=Scope(limit=1))
     assert drawn(two) == ["a*", "b broken"]
-    assert units_to_do(two) == ()
+    assert two.to_do == ()
     assert two.plan == everything.plan
     early = dataclasses.replace(dataset, videos=dataset.videos[1:2])
     shard_made(plan_fake(early, folder=tmp_path / "early"), 0)
@@ -135,7 +134,7 @@ def test_planned_videos_that_are_gone_are_told_until_they_are_done(
     without_b = dataclasses.replace(dataset, videos=(a, broken))
     job = plan_fake(without_b, folder=tmp_path)
     assert drawn(job) == ["a*", "b broken*"]
-    assert [unit.index for unit in units_to_do(job)] == [1]
+    assert [unit.index for unit in job.to_do] == [1]
     assert "1 video of it is not done and not under" in caplog.text
     assert "any more (such as b)" in caplog.text
     first = plan_fake(without_b, folder=tmp_path, scope=Scope(limit=1))

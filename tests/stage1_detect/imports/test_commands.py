@@ -20,7 +20,6 @@ from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
 from orn.shared.video.read import content_digest
 from orn.stage1_detect.imports import job as import_job
-from orn.stage1_detect.imports import planning
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.mask_track import MaskTrack
 from tests.processes import run_alone
@@ -194,7 +193,7 @@ def die_before(videos_before: int, arguments: list[str]) -> int:
         done.append(path)
         return read(path)
 
-    planning.UNIT_FRAMES = 1
+    import_job.UNIT_FRAMES = 1
     import_job.READERS["authors"] = read_or_die
     main(arguments)
     return 0
@@ -204,7 +203,7 @@ def test_killed_and_started_again(
     orn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The shards then equal those of an undisturbed import, of any number of processes."""
-    monkeypatch.setattr(planning, "UNIT_FRAMES", 1)  # a unit a video
+    monkeypatch.setattr(import_job, "UNIT_FRAMES", 1)  # a unit a video
     names = [f"v{number}" for number in range(6)]
     counted_videos(tmp_path, {}, absent=names)
     for number, name in enumerate(names):

@@ -34,9 +34,9 @@ def link_to(target: str) -> Callable[[Path, Path], None]:
 
 
 BAD: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
-    "pipe": (make_pipe, "pipe.pkl: is a pipe, not a file"),
-    "loop": (link_to("loop.pkl"), "loop.pkl: cannot be opened (Too many levels of symbolic links)"),
-    "gone": (link_to("nowhere.pkl"), "gone.pkl: no such file"),
+    "pipe": (make_pipe, "pipe.pkl: wanted a file, found a pipe"),
+    "loop": (link_to("loop.pkl"), "loop.pkl: cannot be read (Too many levels of symbolic links)"),
+    "gone": (link_to("nowhere.pkl"), "gone.pkl: cannot be read (No such file or directory)"),
     "out": (link_to("outside"), "out.pkl: is a link that leads out of the folder of masks"),
     "device": (link_to("/dev/zero"), "device.pkl: is a link that leads out of the folder of masks"),
     "cut": (lambda path, _: path.write_bytes(b"\x80\x04]"), "cut.pkl: a damaged pickle: "),
