@@ -22,7 +22,6 @@ from orn.shared.manifests.records import DetectorChoice, Video
 from orn.shared.manifests.source import source_of
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.video.read import content_digest, estimate
-from orn.stage1_detect.pipeline import UnitDetector
 from orn.stage2_train.runs.hub import DETECTOR_NAME
 from orn.stage2_train.runs.trained import OpenedModel
 
@@ -54,6 +53,8 @@ def detected_by(detector: Detector, *, batch: int = 8) -> Objects:
         detector: what finds them.
         batch: most frames that it sees at once, as `orn detect` has it.
     """
+
+    from orn.stage1_detect.pipeline import UnitDetector  # zarr loads for half a second
 
     @contextmanager
     def objects(

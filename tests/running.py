@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -71,3 +72,9 @@ def run_orn(
     if exit_code is not None:
         assert ran.exit_code == exit_code, f"orn {' '.join(words)}\n{ran.stderr[-3000:]}"
     return ran
+
+
+def modules_imported_by(*arguments: object) -> set[str]:
+    """The modules that `orn ARGUMENTS` imports, in a process of its own."""
+    timed = run_orn(*arguments, PYTHONPROFILEIMPORTTIME="1")
+    return set(re.findall(r"^import time:.*\| +(\S+)$", timed.stderr, re.MULTILINE))

@@ -10,12 +10,10 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import nn
 
@@ -33,6 +31,9 @@ from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.views import Views
 from orn.stage2_train.model.config import HeadCombination, Heads
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 GroupKind = Literal["videos", "participants"]
 LOGITS = ("activity_logits", "object_logits", "joint_logits")
@@ -115,7 +116,7 @@ def predict(
     *,
     heads: Heads,
     views: Views,
-    accelerator: Accelerator,
+    accelerator: "Accelerator",
     advance: Callable[[int], None] = lambda num_clips: None,
 ) -> Predictions:
     """Predictions for all segments, in order; of n processes each looks at r, r + n, ... of them.
@@ -126,6 +127,8 @@ def predict(
             what they were.
         advance: told how many clips are done.
     """
+    from accelerate.utils import gather_object
+
     network.eval()
     own = range(settings.rank, len(dataset), settings.world_size)
     every = views.all()

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 import torch
 
+from orn.shared.devices import choose_device
 from orn.shared.errors import JoinError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import progress
@@ -22,8 +23,6 @@ from orn.shared.nearest import nearest
 from orn.shared.pages.render import brief
 from orn.shared.text import counted, shortened
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.devices import build_accelerator
-from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
 from orn.stage2_train.insight.class_pairs import ClassPairs, Example
 from orn.stage2_train.insight.clip_pictures import (
     LEAST_DROP,
@@ -54,6 +53,9 @@ _LISTED_CLIQUES = 10
 _LISTED_OBJECTS = 8
 _TALL, _SMALL = 240, 96
 """Rows of the clips that are shown, and of those that only the confusion matrix opens."""
+
+_CLIPS_OF_WORKER = 64
+"""As long as that many take here, a process to make them takes to start."""
 
 
 def write_report(
@@ -89,6 +91,8 @@ def write_report(
     classes = config.dataset.classes
     measured = load_measured(run, split, classes, step=model.step)
     if measured is None:
+        from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
+
         evaluate(EvalRequest(run=run, split=split, resources=resources))
         measured = load_measured(run, split, classes, step=model.step)
         assert measured is not None
@@ -239,14 +243,14 @@ class _Explainer:
         some = replace(self.joined, segments=tuple(self.joined.segments[row] for row in rows))
         clips = self.sources.clip_dataset(some, self.model.config.recipe)
         clips.settings = replace(clips.settings, reads_frames=True)  # they are shown
-        device = build_accelerator("fp32", self.resources.device).device
+        device = torch.device(choose_device(self.resources.device))
         network = self.model.network.to(device) if self.relates_objects() else None
         yield from explained_clips(
             network,
             clips,
             {id: sorted(activities) for id, activities in asked.items()},
             device=device,
-            workers=self.resources.workers,
+            workers=min(self.resources.workers, len(asked) // _CLIPS_OF_WORKER),
             two_heads=self.model.heads == "both",
             advance=advance,
         )

@@ -79,7 +79,7 @@ class ReportFiles:
     def picture(self, name: str, picture_HW3: NDArray[np.uint8]) -> str:
         """Write a picture as PNG, and return its path below the run."""
         held = io.BytesIO()
-        Image.fromarray(picture_HW3).save(held, format="PNG", compress_level=6)
+        Image.fromarray(picture_HW3).save(held, format="PNG", compress_level=1)
         write_bytes(self._new / f"{name}.png", held.getvalue())
         return f"report/{name}.png"
 

@@ -1,7 +1,11 @@
 """The network that a configuration describes."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from orn.shared.environment import machine_memory
 from orn.shared.errors import ConfigError
@@ -21,8 +25,7 @@ _COUNTED_ABOVE = {
     "activity_state": 4096,
     "num_activities": 100_000,
 }
-"""Sizes up to which a network fits any machine. Only beyond are its weights counted first, since
-torch takes seconds to load what counts them."""
+"""Sizes up to which a network fits any machine. Only beyond are its weights counted first."""
 _WEIGHT_BYTES = 4
 
 
@@ -42,6 +45,28 @@ def build_network(config: NetworkConfig) -> nn.Module:
     return _build(config)
 
 
+def planned_network(config: NetworkConfig) -> nn.Module:
+    """Return the network on the meta device, where its weights have shapes and take no memory."""
+    with torch.device("meta"), _WithoutDraws():
+        return _build(config)
+
+
+class _WithoutDraws(TorchFunctionMode):
+    """Leaves random numbers out, since torch loads its compiler to draw some on the meta device."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        draws = function in (Tensor.normal_, Tensor.uniform_)
+        if draws or getattr(function, "__module__", "") == nn.init.__name__:
+            return None
+        return function(*args, **(kwargs or {}))
+
+
 def _build(config: NetworkConfig) -> nn.Module:
     match config.architecture:
         case "i3d":
@@ -55,8 +80,7 @@ def _build(config: NetworkConfig) -> nn.Module:
 
 
 def _check_memory(config: NetworkConfig) -> None:
-    with torch.device("meta"):
-        num_weights = sum(weight.numel() for weight in _build(config).parameters())
+    num_weights = sum(weight.numel() for weight in planned_network(config).parameters())
     needed, there = num_weights * _WEIGHT_BYTES, machine_memory()
     if needed > there:
         name = max(_COUNTED_ABOVE, key=lambda each: getattr(config, each) / _COUNTED_ABOVE[each])

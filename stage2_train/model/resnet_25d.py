@@ -32,7 +32,7 @@ class TemporalConv(nn.Module):
     def reset_to_identity(self) -> None:
         """Makes each frame pass unchanged: 1 at the centre, from each channel to itself."""
         nn.init.zeros_(self.weight)
-        self.weight[:, :, 1, 0] = torch.eye(len(self.weight))
+        self.weight[:, :, 1, 0].fill_diagonal_(1)
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
         """(M, C, h, w): each frame mixed with those beside it in its clip of `num_frames`."""

@@ -16,7 +16,7 @@ from orn.shared.tensors import misfit
 from orn.shared.text import counted
 from orn.shared.torch_files import write_torch_file
 from orn.stage2_train.frames.decoded import DecodedVideos
-from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.image_weights import export_resnet
 from orn.stage2_train.model.inputs import FrameNormaliser
@@ -112,9 +112,8 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
             "its first validation, and `orn export` copies them"
         )
     check_phase(best.phase, plan_phases(config.recipe, num_segments=1), path=path)
-    with torch.device("meta"):
-        wanted = build_network(config.recipe.model).state_dict()
-    if problem := misfit(best.model, wanted):
+    wanted = planned_network(config.recipe.model)
+    if problem := misfit(best.model, wanted.state_dict()):
         raise CheckpointError(f"{path}: does not fit the network in {CONFIG_NAME}: {problem}")
     network = build_network(config.recipe.model)
     network.load_state_dict(dict(best.model))

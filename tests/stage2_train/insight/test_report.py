@@ -14,7 +14,7 @@ from orn.stage2_train.insight.page_pictures import Picture, fitted_page
 from orn.stage2_train.insight.report import write_report
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.run_config import read_config
-from tests.running import run_orn
+from tests.running import modules_imported_by, run_orn
 from tests.stage2_train.insight.conftest import EVAL_OPTIONS
 
 ON_CPU = Resources(device="cpu")
@@ -122,6 +122,12 @@ def test_pictures_are_taken_by_rank_while_they_fit() -> None:
         assert all(each.source in html for each in pictures[9 - count :])  # the last rank first
     with pytest.raises(PipelineError, match="800 bytes"):
         fitted_page(page, pictures, largest_bytes=800, kind="report")
+
+
+def test_nothing_is_loaded_that_a_measured_run_does_not_need(run) -> None:
+    modules = modules_imported_by("report", run, *EVAL_OPTIONS, "--explain", "1")
+    assert "matplotlib" in modules
+    assert modules.isdisjoint({"accelerate", "scipy", "sympy", "torch._dynamo", "zarr"})
 
 
 @pytest.mark.slow
