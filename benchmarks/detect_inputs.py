@@ -24,12 +24,12 @@ from orn.shared.manifests.records import Video
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.shard import Shard
 from orn.shared.video.read import read_frames
+from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage1_detect.mmdet.config import read_config
 from orn.stage1_detect.mmdet.detector import load_detector
 from orn.stage1_detect.mmdet.fast import load_fast_detector
 from orn.stage1_detect.mmdet.model import build_model, check_precision
 from orn.stage1_detect.pipeline import UnitDetector
-from orn.stage1_detect.request import DEFAULT_CONFIG
 
 _FORCED_DETECTIONS = 20
 """Detections of every frame with random weights."""

@@ -37,7 +37,8 @@ from orn.demo.world.truth_shards import write_truth_shards
 from orn.shared.cli import main
 from orn.shared.jobs.lock import lock_path
 from orn.shared.tensors import read_tensors
-from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
+from orn.stage2_train.frames.make_clips import make_clips
+from orn.stage2_train.frames.request import ClipsRequest
 from orn.stage2_train.runs.checkpoint import BEST_NAME, load_last
 from orn.stage2_train.runs.run_folder import LAST_NAME, METRICS_NAME, read_jsonl
 

@@ -22,7 +22,8 @@ from orn.shared.manifests.headers import remember_headers
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.reader import DetectionFolder
-from orn.stage1_detect.planning import DetectJob, Scope, plan_job
+from orn.stage1_detect.planning import DetectJob, plan_job
+from orn.stage1_detect.request import Scope
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings

@@ -56,10 +56,12 @@ def store_clips(dataset: str, root: Path, out: Path) -> None:
     Raises:
         PipelineError: some films could not be decoded.
     """
-    from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
+    from orn.shared.options import EngineOptions
+    from orn.stage2_train.frames.make_clips import make_clips
+    from orn.stage2_train.frames.request import ClipsRequest
 
-    workers = min(8, usable_cores())
-    request = ClipsRequest(manifest=dataset, data_root=root, out=out, workers=workers)
+    engine = EngineOptions(workers=min(8, usable_cores()))
+    request = ClipsRequest(manifest=dataset, data_root=root, out=out, engine=engine)
     failed = make_clips(request)["failed"]
     if failed:
         raise PipelineError(f"{out}: could not decode {failed[0]['id']}: {failed[0]['reason']}")

@@ -106,8 +106,8 @@ def load_detector(
 
     from orn.shared.errors import DetectorError
     from orn.shared.manifests.records import DetectorChoice
+    from orn.stage1_detect.detect import choose_files
     from orn.stage1_detect.mmdet import detector
-    from orn.stage1_detect.request import choose_files
 
     for name, path in (("checkpoint", checkpoint), ("config", config)):
         if not isinstance(path, str | Path | None):

@@ -5,12 +5,11 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import (
     PLAN_NAME,
-    UNIT_FRAMES,
     UNKNOWN_FRAMES,
     ManifestFile,
     Plan,
@@ -20,13 +19,14 @@ from orn.shared.jobs.plan import (
 )
 from orn.shared.jobs.run import Kind
 from orn.shared.manifests.headers import UNREADABLE, read_headers, warn_of_times_beyond
-from orn.shared.manifests.records import Dataset, Segment, Video
+from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.index import INDEX_NAME
 from orn.shared.shards.shard import Shard
 from orn.shared.text import counted
 from orn.shared.video.read import FrameEstimate
 from orn.stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
+from orn.stage1_detect.request import Scope
 
 logger = logging.getLogger(__name__)
 
@@ -42,26 +42,6 @@ DETECT = Kind(
 )
 """What a detect job is; its folder may have been one of an import."""
 _NAMED_AT_MOST = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """Which frames a job looks at, and in what pieces."""
-
-    frames: Literal["all", "labelled"] = "all"
-    """Every frame, or those that a segment of the label table covers."""
-    limit: int | None = None
-    """Only the first so many videos of the data set; None: all."""
-    unit_frames: int = UNIT_FRAMES
-    """About how many frames a unit has."""
-
-    def videos(self, dataset: Dataset) -> tuple[Video, ...]:
-        """Those that the job looks at, in the order of the data set."""
-        videos = dataset.videos[: self.limit]
-        if self.frames == "all":
-            return videos
-        labelled = {segment.video_id for segment in dataset.segments}
-        return tuple(video for video in videos if video.id in labelled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

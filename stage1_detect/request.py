@@ -1,244 +1,103 @@
-"""What the command line asks of detect: what it would do, and doing it."""
+"""What `orn detect` and `orn import-masks` are asked for."""
 
-from __future__ import annotations
-
-import contextlib
-import filecmp
-import logging
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from orn.shared.data_files import not_a_file
-from orn.shared.errors import DetectorError, ShardFormatError
-from orn.shared.jobs.engines import choose_engine
-from orn.shared.manifests.load import load_dataset, require_videos, shipped_detectors
-from orn.shared.manifests.records import Dataset, DetectorChoice
-from orn.shared.shards.files import SHARD_FILES, shard_path
-from orn.shared.shards.shard import Shard
-from orn.stage1_detect.job import DetectSummary, run_job
-from orn.stage1_detect.planning import DETECT, DetectJob, Scope, plan_job, warn_of_missing
+from orn.shared.options import (
+    UNIT_FRAMES,
+    Batch,
+    Count,
+    DataRoot,
+    DatasetName,
+    Device,
+    EngineOptions,
+    FilePath,
+    Option,
+    Precision,
+    Request,
+    Said,
+    Share,
+    Threads,
+    out_option,
+    precision_option,
+    threads_option,
+)
 
 if TYPE_CHECKING:
-    from orn.stage1_detect.mmdet.model import Precision
-    from orn.stage1_detect.pipeline import Detector
+    from orn.shared.manifests.records import Dataset, Video
 
 
-logger = logging.getLogger(__name__)
+class Scope(Request):
+    """Which frames a job looks at, and in what pieces."""
 
-DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
-"""MMDetection's Mask R-CNN, ResNet-50 with feature pyramid, the long schedule."""
-_REMEDY = "name it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
-_MEASURED_SHARDS = 20
-_USUAL_BYTES = 700.0
-"""Measured on the short demo-long world: 504 frames with 2970 detections take 341,854 bytes."""
+    frames: Annotated[
+        Literal["all", "labelled"],
+        Option("Every frame, or only those that a segment of the label table covers."),
+    ] = "all"
+    limit: Annotated[
+        Count | None, Option("Only the first N videos; without it, a later run does the others.")
+    ] = None
+    unit_frames: Annotated[
+        Count, Option("About how many frames a shard has: what a crash can cost.", metavar="N")
+    ] = UNIT_FRAMES
 
-
-def choose_files(
-    own: DetectorChoice,
-    *,
-    config: str | None,
-    checkpoint: Path | None,
-    shipped: Mapping[str, DetectorChoice] | None = None,
-) -> tuple[str, Path | None]:
-    """A configuration and its weights, None where nobody named any: what the user asked for, else
-    what the data set asks for, else the default.
-
-    A data set's weights belong to its configuration: they are not used with another one. Weights
-    that come with the project bring their configuration along, for any data set.
-
-    Args:
-        own: the choice of the data set's manifest.
-        config: the user's choice of a configuration; the name of a shipped detector brings its
-            weights.
-        checkpoint: the user's choice of weights.
-        shipped: configurations and weights by name; None takes those of the project.
-    """
-    shipped = shipped_detectors() if shipped is None else shipped
-    if config is not None and config in shipped:
-        own, config = shipped[config], None
-    if config is None and own.config is not None:
-        config, checkpoint = own.config, checkpoint or own.checkpoint
-    elif config is None:
-        same = (
-            str(each.config) for each in shipped.values() if _same_file(checkpoint, each.checkpoint)
-        )
-        config = next(same, DEFAULT_CONFIG)
-    return config, checkpoint
+    def videos(self, dataset: "Dataset") -> "tuple[Video, ...]":
+        """Return those that the job looks at, in the order of the data set."""
+        videos = dataset.videos[: self.limit]
+        if self.frames == "all":
+            return videos
+        labelled = {segment.video_id for segment in dataset.segments}
+        return tuple(video for video in videos if video.id in labelled)
 
 
-def _same_file(path: Path | None, other: Path | None) -> bool:
-    """Whether both exist and hold the same bytes."""
-    if path is None or other is None or not_a_file(path) or not_a_file(other):
-        return False
-    return filecmp.cmp(path, other, shallow=False)
+class DetectRequest(Request):
+    """What `orn detect` is asked for."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectRequest:
-    """The options of `orn detect`; its help says what they mean."""
-
-    dataset: str
-    data_root: Path
-    out: Path | None
-    checkpoint: Path | None
-    config: str | None
-    score_threshold: float
-    batch: int
-    workers: int | None
-    engine: str
-    address: str | None
-    threads: int
-    scope: Scope
-    precision: Precision
-    fast: bool
-    fresh: bool
-    retry_failed: bool
-    device: str
-
-    def describe(self) -> dict[str, Any]:
-        """The settings and the amount of work, as JSON has them; writes and fetches nothing.
-
-        Raises:
-            PipelineError: as `run` before it detects.
-        """
-        from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
-
-        data = self._load()
-        job = self._plan(data, self._folder(data))
-        unreadable = {name: each.problem for name, each in job.estimates.items() if each.problem}
-        for video_id, problem in unreadable.items():
-            logger.warning("video %s will fail: %s", video_id, problem)
-        frames = round(sum(map(job.frames_of, job.to_do)))
-        frame_bytes, measured = _frame_bytes(job)
-        config, checkpoint = self._files(data)
-        url = None
-        if checkpoint is None:
-            checkpoint, url = weights_to_fetch(find_config(config), remedy=_REMEDY)
-        return {
-            "dataset": data.name,
-            "out": str(job.folder),
-            "config": config,
-            "checkpoint": None if checkpoint is None else str(checkpoint),
-            "to_fetch": url,
-            "score_threshold": self.score_threshold,
-            "frames": job.plan.frames,
-            "unit_frames": self.scope.unit_frames,
-            "videos": len({part.video_id for unit in job.units for part in unit.parts}),
-            "missing": len(data.missing),
-            "unlabelled": job.unlabelled,
-            "units": len(job.units),
-            "shards_there": len(job.units) - len(job.to_do),
-            "frames_to_do": frames,
-            "unreadable_videos": sum(each.frames == 0 for each in job.estimates.values()),
-            "unreadable": list(unreadable),
-            "expected_bytes": round(frames * frame_bytes),
-            "expected_bytes_is": f"an estimate: {frame_bytes:.0f} bytes a frame, {measured}",
-        }
-
-    def run(self) -> DetectSummary:
-        """Detects what is asked for and not there yet.
-
-        Raises:
-            PipelineError: if the data set, the detector or the folder is not as it should be.
-        """
-        data = self._load()
-        folder = self._folder(data)
-        engine = choose_engine(
-            self.engine,
-            workers=self.workers,
-            address=self.address,
-            device=self.device,
-            error=DetectorError,
-        )
-        load = self._loader(data)
-        # Fetches weights before any process or actor starts, which find them in their machine's
-        # cache or fetch them there.
-        detector = load(engine.here or "cpu", detects=engine.here is not None)
-        settings: dict[str, Any] = {"batch": self.batch, "threads": self.threads}
-        if engine.device_type is not None:
-            settings["device"] = engine.device_type
-        with DETECT.locked(folder):
-            return run_job(
-                self._plan(data, folder, settings | {"detector": asdict(detector.entry)}),
-                load=load if engine.here is None else _LoadedHere(load, engine.here, detector),
-                entry=detector.entry,
-                batch=self.batch,
-                engine=engine,
-                fresh=self.fresh,
+    dataset: DatasetName
+    data_root: DataRoot = Path("data")
+    out: Annotated[FilePath | None, out_option("shards/DATASET")] = None
+    checkpoint: Annotated[
+        FilePath | None,
+        Option(
+            "File of the detector's weights.",
+            usual="the data set's own, else the published ones, fetched once",
+        ),
+    ] = None
+    config: Annotated[
+        str | None,
+        Option(
+            "A config of mmdet's model zoo by name, mask_rcnn_demo with its weights, or a Python "
+            "file, which is run.",
+            metavar="NAME|FILE",
+            usual="the data set's own, else mask-rcnn_r50_fpn_ms-poly-3x_coco",
+        ),
+    ] = None
+    score_threshold: Annotated[Share, Option("Detections that score less are dropped.")] = 0.3
+    scope: Scope = Scope()
+    batch: Batch = 8
+    engine: Annotated[
+        EngineOptions,
+        Said(
+            workers=Option(
+                "Processes or actors, each with a detector of its own.",
+                usual="one a GPU, else one a core",
             )
-
-    def _plan(
-        self, data: Dataset, folder: Path, settings: Mapping[str, Any] = MappingProxyType({})
-    ) -> DetectJob:
-        return plan_job(
-            data,
-            folder=folder,
-            data_root=self.data_root,
-            scope=self.scope,
-            settings=settings,
-            fresh=self.fresh,
-            retry_failed=self.retry_failed,
-        )
-
-    def _loader(self, data: Dataset) -> Callable[..., Detector]:
-        from orn.stage1_detect.mmdet.detector import load_detector
-        from orn.stage1_detect.mmdet.fast import load_fast_detector
-
-        config, checkpoint = self._files(data)
-        return partial(
-            load_fast_detector if self.fast else load_detector,
-            config=config,
-            checkpoint=checkpoint,
-            score_threshold=self.score_threshold,
-            precision=self.precision,
-            threads=self.threads,
-            remedy=_REMEDY,
-        )
-
-    def _load(self) -> Dataset:
-        data = load_dataset(self.dataset, self.data_root, labels=False)
-        require_videos(data, self.dataset, self.data_root)
-        warn_of_missing(data)
-        return data
-
-    def _files(self, data: Dataset) -> tuple[str, Path | None]:
-        return choose_files(data.detector, config=self.config, checkpoint=self.checkpoint)
-
-    def _folder(self, data: Dataset) -> Path:
-        folder = self.out or Path("shards") / data.name
-        SHARD_FILES.check_folder(folder)
-        return folder
-
-
-class _LoadedHere:
-    """Makes the detector of each process; this one has it already."""
-
-    def __init__(self, load: Callable[[str], Detector], device: str, detector: Detector) -> None:
-        self._load = load
-        self._device = device
-        self._detector = detector
-
-    def __call__(self, device: str) -> Detector:
-        return self._detector if device == self._device else self._load(device)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Other processes load it themselves."""
-        return partial, (self._load,)
-
-
-def _frame_bytes(job: DetectJob) -> tuple[float, str]:
-    """How many bytes of a shard a frame takes, and where that was measured: in some shards of the
-    folder, if there are any with frames."""
-    paths = [shard_path(job.folder, unit.index) for unit in job.units]
-    num_bytes = num_frames = 0
-    for path in [path for path in paths if path.exists()][:_MEASURED_SHARDS]:
-        with contextlib.suppress(ShardFormatError):
-            num_frames += Shard(path).num_frames
-            num_bytes += path.stat().st_size
-    if not num_frames:
-        return _USUAL_BYTES, "as on the demo's films with 6 objects a frame; other footage differs"
-    return num_bytes / num_frames, "as in the shards that are there"
+        ),
+    ] = EngineOptions()
+    threads: Annotated[Threads, threads_option("each process")] = 1
+    precision: Annotated[
+        Precision,
+        precision_option(
+            "Number format of the backbone; with -heads, of the layers that look at objects, too. "
+            "tf32 and fp16 need a GPU."
+        ),
+    ] = "float32"
+    fast: Annotated[
+        bool, Option("The fast path of a GPU; wants a config that only resizes frames.")
+    ] = False
+    fresh: Annotated[bool, Option("Remove the job that is in the folder, start over.")] = False
+    retry_failed: Annotated[
+        bool,
+        Option("Do the shards with videos that could not be decoded again, and what is missing."),
+    ] = False
+    device: Device = "auto"

@@ -13,6 +13,9 @@ from orn.shared.cli_options import echo, is_first_process
 from orn.shared.data_files import is_folder
 from orn.stage2_train.resources import Resources, folders_between
 
+NEWEST = "(newest)"
+"""In place of a data set's name: the one whose objects were completed last."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewestData:

@@ -79,9 +79,8 @@ def explain(err: ValidationError, config_type: Any) -> str:
 
 
 def _problem(details: ErrorDetails, config_type: Any) -> str:
+    """What was refused, after its key."""
     fields, key = _locate(details["loc"], config_type)
-    context = details.get("ctx", {})
-    found = details["input"]
     match details["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             section, dot, name = key.rpartition(".")
@@ -89,18 +88,38 @@ def _problem(details: ErrorDetails, config_type: Any) -> str:
             hint = f"; the nearest valid one is {section + dot + near!r}" if near else ""
             return f"unknown key {key!r}{hint}"
         case "missing" if isinstance(details["loc"][-1], int):
-            return f"{key.rpartition('[')[0]}: wanted more entries, found {described(found)}"
+            found = described(details["input"])
+            return f"{key.rpartition('[')[0]}: wanted more entries, found {found}"
         case "missing" | "missing_keyword_only_argument":
             return f"missing key {key!r}"
         case "union_tag_not_found":
-            return f"missing key {key + '.' + context['discriminator'].strip(chr(39))!r}"
+            return f"missing key {key + '.' + _tag_name(details)!r}"
         case "union_tag_invalid":
-            tag_key = f"{key}.{context['discriminator'].strip(chr(39))}"
-            return _not_one_of(tag_key, context["tag"], context["expected_tags"])
+            return f"{key}.{_tag_name(details)}: {refusal(details)}"
+        case "json_invalid":
+            return refusal(details)
+        case "value_error" if not key:
+            return refusal(details)
+    field = fields.get(str(details["loc"][-1])) if details["loc"] else None
+    none = ' or "none"' if field and _NONE in field.metadata else ""
+    return f"{key or 'all of it'}: {refusal(details, none=none)}"
+
+
+def refusal(details: ErrorDetails, *, none: str = "") -> str:
+    """Return what was wanted and what was found, for what has a value.
+
+    Args:
+        none: what else is taken.
+    """
+    context = details.get("ctx", {})
+    found = details["input"]
+    match details["type"]:
+        case "union_tag_invalid":
+            return _not_one_of(context["tag"], context["expected_tags"])
         case "literal_error":
-            return _not_one_of(key, found, context["expected"])
+            return _not_one_of(found, context["expected"])
         case "value_error":
-            return f"{key}: {context['error']}" if key else str(context["error"])
+            return str(context["error"])
         case "json_invalid" if "surrogate" in str(context):
             return "holds text that is not UTF-8"
         case "json_invalid":
@@ -110,17 +129,19 @@ def _problem(details: ErrorDetails, config_type: Any) -> str:
             if kind in _WANTED:
                 limits = {name: _exact(limit) for name, limit in context.items()}
                 wanted = f"wanted {_WANTED[kind].format(**limits)}"
-            field = fields.get(str(details["loc"][-1])) if details["loc"] else None
-            none = ' or "none"' if field and _NONE in field.metadata else ""
-            return f"{key or 'all of it'}: {wanted}{none}, found {described(found)}"
+            return f"{wanted}{none}, found {described(found)}"
 
 
-def _not_one_of(key: str, found: Any, expected: str) -> str:
+def _tag_name(details: ErrorDetails) -> str:
+    return str(details["ctx"]["discriminator"]).strip("'")
+
+
+def _not_one_of(found: Any, expected: str) -> str:
     """`expected` as pydantic lists it: 'a', 'b' or 'c'."""
     expected = expected.replace(" or ", ", ")
     near = nearest(str(found), expected.replace("'", "").split(", "))
     hint = f"; did you mean {near!r}?" if isinstance(found, str) else ""
-    return f"{key}: wanted one of {expected}, found {described(found)}{hint}"
+    return f"wanted one of {expected}, found {described(found)}{hint}"
 
 
 def _exact(limit: Any) -> Any:

@@ -19,22 +19,15 @@ from orn.shared.jobs.ray_engine import RayEngine
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.jobs.work import Advance, Engine, Run, UnitResult, Work, Worker
 from orn.shared.jobs.workers import in_workers
+from orn.shared.options import EngineOptions
 
 
 def choose_engine(
-    name: str,
-    *,
-    workers: int | None,
-    address: str | None,
-    device: str = "cpu",
-    error: type[PipelineError] = ConfigError,
+    asked: EngineOptions, *, device: str = "cpu", error: type[PipelineError] = ConfigError
 ) -> Engine:
-    """Return the engine of the options that `engine_options` defines.
+    """Return the engine that is asked for.
 
     Args:
-        name: `local` or `ray`.
-        workers: number of processes or actors; None: one a GPU, or one a core.
-        address: `HOST:PORT` of a Ray cluster, or `auto`; None starts one for the job.
         device: `cpu`, `cuda`, `cuda:1` or `auto`.
         error: what to raise if there is no such device.
 
@@ -42,16 +35,16 @@ def choose_engine(
         ConfigError: if the options contradict each other.
         error: if there is no such device.
     """
-    if name == "ray":
+    if asked.engine == "ray":
         if device not in ("auto", "cpu", "cuda"):
             raise ConfigError(
                 f"--engine ray: expected --device auto, cpu or cuda, got {device!r}; Ray chooses "
                 "the GPU of each actor"
             )
-        return RayEngine(device=device, workers=workers, address=address)
-    if address is not None:
-        raise ConfigError(f"--address {address}: only --engine ray has one")
-    return LocalEngine(devices=devices_of_workers(device, workers, error=error))
+        return RayEngine(device=device, workers=asked.workers, address=asked.address)
+    if asked.address is not None:
+        raise ConfigError(f"--address {asked.address}: only --engine ray has one")
+    return LocalEngine(devices=devices_of_workers(device, asked.workers, error=error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

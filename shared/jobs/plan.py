@@ -19,11 +19,10 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.same_job import check_same_job
+from orn.shared.options import UNIT_FRAMES
 from orn.shared.time_ranges import TimeRange
 
 PLAN_NAME = "plan.json"
-UNIT_FRAMES = 2000
-"""About how many frames a unit has, unless the user says otherwise."""
 UNKNOWN_FRAMES = 300
 """Frames that a video counts for when its header does not say how many it has."""
 

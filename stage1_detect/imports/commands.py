@@ -1,59 +1,52 @@
 """`orn import-masks`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-import click
+from pydantic import Field
 
-from orn.shared.cli_options import (
-    NonEmptyPath,
-    data_option,
-    dataset_argument,
-    dry_run_option,
-    echo,
-    echo_json,
-    echo_settings,
-    engine_options,
-    json_option,
+from orn.shared.cli_options import echo, echo_json, echo_settings
+from orn.shared.options import (
+    Argument,
+    AsJson,
+    DataRoot,
+    DatasetName,
+    DryRun,
+    EngineOptions,
+    FilePath,
+    Option,
+    Said,
+    command,
     out_option,
 )
 
 
-@click.command("import-masks")
-@dataset_argument
-@click.argument("source", metavar="SRC", type=NonEmptyPath(exists=True, file_okay=False))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["authors", "epic100"]),
-    required=True,
-    help="authors: SRC/VIDEO/clip.pkl, the masks for VLOG by the authors of the paper. epic100: "
-    "SRC/PXX/PXX_YY.pkl, the masks released with EPIC Kitchens 100.",
-)
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0, min_open=True, max=1000),
-    help="Mask frames a second, for epic100 where the ids are not EPIC's.",
-)
-@data_option
-@out_option("shards/DATASET")
-@engine_options("Processes or actors that read.  [default: 1; on Ray one a core]")
-@click.option("--fresh", is_flag=True, help="Remove the job that is in the folder, start over.")
-@dry_run_option
-@json_option
+@command("import-masks")
 def import_masks(
-    dataset: str,
-    source: Path,
-    form: Literal["authors", "epic100"],
-    rate: float | None,
-    data_root: Path,
-    out: Path | None,
-    workers: int | None,
-    engine: str,
-    address: str | None,
-    fresh: bool,
-    dry_run: bool,
-    as_json: bool,
+    dataset: DatasetName,
+    source: Annotated[FilePath, Argument("SRC")],
+    *,
+    form: Annotated[
+        Literal["authors", "epic100"],
+        Option(
+            "authors: SRC/VIDEO/clip.pkl, the masks for VLOG by the authors of the paper. epic100: "
+            "SRC/PXX/PXX_YY.pkl, the masks released with EPIC Kitchens 100.",
+            name="--format",
+        ),
+    ],
+    rate: Annotated[
+        Annotated[float, Field(gt=0, le=1000)] | None,
+        Option("Mask frames a second, for epic100 where the ids are not EPIC's."),
+    ] = None,
+    data_root: DataRoot = Path("data"),
+    out: Annotated[FilePath | None, out_option("shards/DATASET")] = None,
+    engine: Annotated[
+        EngineOptions,
+        Said(workers=Option("Processes or actors that read.", usual="1; on Ray one a core")),
+    ] = EngineOptions(),
+    fresh: Annotated[bool, Option("Remove the job that is in the folder, start over.")] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> int:
     """Turn released masks of DATASET, in the folder SRC, into shards in place of `orn detect`.
 
@@ -72,9 +65,9 @@ def import_masks(
 
     if form == "authors" and rate is not None:
         raise ConfigError("--rate is for the format epic100; the authors' masks are at 30 a second")
-    units_by = choose_engine(
-        engine, workers=workers or (1 if engine == "local" else None), address=address
-    )
+    if engine.engine == "local" and engine.workers is None:
+        engine = engine.changed(workers=1)
+    units_by = choose_engine(engine)
     job = plan_import(dataset, data_root, source, form=form, folder=out, rate=rate)
     if dry_run:
         echo_settings(describe_import(job), as_json=as_json)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ClipStoreError, ConfigError, VideoDecodeError
@@ -25,6 +25,7 @@ from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import read_frames
 from orn.stage2_train.frames.jpeg import encode_frame
+from orn.stage2_train.frames.request import ClipsRequest
 from orn.stage2_train.frames.schema import CLIP_FILES, StoreSettings
 from orn.stage2_train.frames.store_job import (
     CLIPS,
@@ -45,40 +46,6 @@ _VIDEO_BYTES = 100_000
 """What a video may take besides its pictures."""
 _CERTAINLY = 1.5
 """How many times too little the space must be to be refused: an estimate may be off."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipsRequest:
-    """What to store; None takes the default."""
-
-    manifest: str
-    """Name or file of the manifest."""
-    data_root: Path
-    """Folder under which data sets lie."""
-    out: Path | None = None
-    """The store."""
-    size: tuple[int, int] | None = None
-    """(height, width) of the stored frames."""
-    short_side: int | None = None
-    """Length of their shorter side, in place of `size`."""
-    quality: int = 92
-    rate: float | None = None
-    """Frames a second that are picked; None for all of them."""
-    frames: Literal["all", "labelled"] | None = None
-    """Whole videos, or only the times of their segments; None takes the latter where segments have
-    times."""
-    engine: Literal["local", "ray"] = "local"
-    """Where videos are decoded."""
-    workers: int | None = None
-    """Processes or actors that decode; None: one a core."""
-    address: str | None = None
-    """Of a Ray cluster."""
-    limit: int | None = None
-    """Only the first so many videos."""
-    fresh: bool = False
-    """Whether to throw away what is there."""
-    retry_failed: bool = False
-    """Whether videos that failed are tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +112,7 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
         ClipStoreError: also if the disk clearly has too little space.
     """
     plan = _plan(request)
-    engine = choose_engine(request.engine, workers=request.workers, address=request.address)
+    engine = choose_engine(request.engine)
     with CLIPS.locked(plan.path):
         parts = _parts(plan, request)
         estimate = _estimate(parts, plan, fresh=request.fresh)
@@ -162,7 +129,7 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
         units = units_of(
             parts,
             first=0 if request.fresh else CLIP_FILES.next_index(plan.path),
-            processes=request.workers or usable_cores(),
+            processes=request.engine.workers or usable_cores(),
             num_bytes=estimate.video_bytes,
         )
         report = store_units(
@@ -234,8 +201,6 @@ def compact_clips(request: ClipsRequest) -> dict[str, Any]:
 
 
 def _plan(request: ClipsRequest) -> _Plan:
-    if request.short_side is not None and request.size is not None:
-        raise ConfigError("--size and --short-side: wanted one of them, found both")
     dataset = load_dataset(request.manifest, request.data_root, labels=False)
     require_videos(dataset, request.manifest, request.data_root)
     size = request.short_side or request.size or (dataset.clip_height, dataset.clip_width)

@@ -26,7 +26,7 @@ from orn.shared.errors import DetectorError, JoinError
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.text import printable, utf8
-from orn.stage1_detect.request import DEFAULT_CONFIG
+from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage2_train.evaluation.predictions import load_predictions
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings

@@ -11,7 +11,7 @@ import pytest
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.lock import locked
 from orn.shared.shards.shard import Shard
-from orn.stage1_detect import request
+from orn.stage1_detect import detect as detecting
 from tests.weights_server import WeightsServer
 from tests.worlds.videos import write_grey
 
@@ -96,7 +96,7 @@ def test_a_fresh_job_that_cannot_start_removes_nothing(
     assert "ray" in refused.stderr.lower()
     with locked(shard_path.with_name("plan.json"), job="orn detect"):
         assert "is writing it" in detect("--fresh", exit_code=1).stderr
-    monkeypatch.setattr(request, "plan_job", refuse)
+    monkeypatch.setattr(detecting, "plan_job", refuse)
     assert "no video is labelled" in detect("--fresh", exit_code=2).stderr
     assert sorted(shard_path.parent.iterdir()) == before
 
@@ -115,7 +115,7 @@ def test_failures_are_retried(detect: Any, world: Path) -> None:
         (["--data", "nowhere"], 1, "nowhere; put it there"),
         (["--checkpoint", "no.pth"], 1, "no.pth: cannot be read (No such"),
         (["--config", "mask-rcnn_r51"], 1, "did you mean 'mask-rcnn_r50"),
-        (["--score-threshold", "2"], 2, "is not in the range"),
+        (["--score-threshold", "2"], 2, "--score-threshold': wanted at most 1, found '2'"),
         (["--device", "gpu"], 1, "wanted auto, cpu, cuda or cuda:N"),
         (["--address", "h:1"], 2, "--address h:1: only --engine ray"),
         (["--engine", "ray", "--device", "cuda:1"], 2, "Ray chooses the GPU"),

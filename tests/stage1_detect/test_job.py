@@ -10,7 +10,8 @@ from orn.shared.errors import ConfigError
 from orn.shared.manifests.load import load_dataset
 from orn.shared.shards.files import shard_path
 from orn.stage1_detect.job import report
-from orn.stage1_detect.planning import DetectJob, Scope
+from orn.stage1_detect.planning import DetectJob
+from orn.stage1_detect.request import Scope
 from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
 from tests.stage1_detect.fake_jobs import run_fake as run
 from tests.worlds.shards import FakeDetector

@@ -19,7 +19,7 @@ from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import FrameEstimate, read_frames
 from orn.stage1_detect.job import DetectSummary
 from orn.stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
-from orn.stage1_detect.planning import Scope
+from orn.stage1_detect.request import Scope
 from tests.stage1_detect.fake_jobs import plan_fake, run_fake
 from tests.worlds.tables import write_table
 from tests.worlds.videos import write_grey

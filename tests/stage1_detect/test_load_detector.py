@@ -10,7 +10,7 @@ from orn import load_detector
 from orn.shared.errors import DetectorError, ShapeError
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import DetectorChoice
-from orn.stage1_detect.request import DEFAULT_CONFIG, choose_files
+from orn.stage1_detect.detect import DEFAULT_CONFIG, choose_files
 from tests.weights_server import WeightsServer
 
 pytestmark = pytest.mark.mmdet

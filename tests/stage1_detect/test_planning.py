@@ -14,10 +14,10 @@ from orn.shared.shards.index import INDEX_NAME
 from orn.stage1_detect.planning import (
     DETECT,
     DetectJob,
-    Scope,
     plan_job,
     warn_of_missing,
 )
+from orn.stage1_detect.request import Scope
 from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
 
 

@@ -17,8 +17,9 @@ from orn.stage2_train.clips.views import Views
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predictions import predict
-from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
+from orn.stage2_train.frames.make_clips import make_clips
 from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.request import ClipsRequest
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.runs.phases import plan_phases

@@ -10,6 +10,7 @@ import pytest
 from orn.shared.errors import ConfigError, DetectorError, PipelineError
 from orn.shared.jobs.engines import IN_THIS_PROCESS, LocalEngine, choose_engine
 from orn.shared.jobs.plan import Plan
+from orn.shared.options import EngineOptions
 from tests.shared.jobs.text_work import (
     STEPS,
     TEXTS,
@@ -111,11 +112,11 @@ def test_who_works_on_what(tmp_path: Path) -> None:
         two_gpus.ready(Refusing(folder=tmp_path), 1),
     ):
         pass  # of a single unit by this process
-    on_ray = choose_engine("ray", workers=2, address=None, device="auto")
+    on_ray = choose_engine(EngineOptions(engine="ray", workers=2), device="auto")
     assert (on_ray.here, on_ray.device_type) == (None, None)
-    assert choose_engine("ray", workers=2, address="h:1").device_type == "cpu"
-    assert choose_engine("local", workers=2, address=None) == TWO
+    assert choose_engine(EngineOptions(engine="ray", workers=2, address="h:1")).device_type == "cpu"
+    assert choose_engine(EngineOptions(workers=2)) == TWO
     with pytest.raises(ConfigError, match="--address h:1: only --engine ray"):
-        choose_engine("local", workers=None, address="h:1")
+        choose_engine(EngineOptions(address="h:1"))
     with pytest.raises(ConfigError, match="Ray chooses the GPU"):
-        choose_engine("ray", workers=None, address=None, device="cuda:1")
+        choose_engine(EngineOptions(engine="ray"), device="cuda:1")

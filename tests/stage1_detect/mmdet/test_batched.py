@@ -9,13 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage1_detect.mmdet.batched import predict_boxes_together, propose, suppress
 from orn.stage1_detect.mmdet.config import read_config
 from orn.stage1_detect.mmdet.first_stage import FirstStage
 from orn.stage1_detect.mmdet.heads import predict_boxes, predict_masks
 from orn.stage1_detect.mmdet.library import InstanceData
 from orn.stage1_detect.mmdet.model import build_model
-from orn.stage1_detect.request import DEFAULT_CONFIG
 
 pytestmark = pytest.mark.mmdet
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import DetectorError
+from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage1_detect.mmdet import config
 from orn.stage1_detect.mmdet.config import read_config
 from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_to_fetch, weights_url
-from orn.stage1_detect.request import DEFAULT_CONFIG
 
 pytestmark = pytest.mark.mmdet
 

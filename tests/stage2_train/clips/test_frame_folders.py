@@ -26,8 +26,9 @@ from orn.stage2_train.clips.batches import (
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit, join_split
 from orn.stage2_train.clips.sampling import centre_frames
-from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
+from orn.stage2_train.frames.make_clips import make_clips
 from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.request import ClipsRequest
 from tests.stage2_train.clips.conftest import SETTINGS
 from tests.worlds.films import DETECTOR
 from tests.worlds.shards import blocks, video_entry

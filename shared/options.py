@@ -1,0 +1,419 @@
+"""Options of commands, each said once: by the pydantic field that takes its value.
+
+A request is what the function behind a command takes, from Python and from the command line. Its
+fields carry their bounds, as pydantic has them, and an `Option` or `Argument`:
+
+    class CountRequest(Request):
+        dataset: DatasetName
+        data_root: DataRoot = Path("data")
+        limit: Annotated[Count | None, Option("Only the first N videos.", metavar="N")] = None
+
+    @command("count")
+    def count(request: CountRequest, *, as_json: AsJson = False) -> int: ...
+
+The parameters of a command are requests, whose options it then has, and single values. Requests may
+hold requests. Fields that several commands share are the aliases of this module; they import
+nothing that takes long, so that help is quick.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Self,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import click
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import create_model as make_model
+from pydantic.fields import FieldInfo
+
+from orn.shared.config.fields import explain, refusal
+from orn.shared.errors import ConfigError
+
+
+class Request(BaseModel):
+    """What is asked of a function: frozen, checked when it is made, keyword only.
+
+    Raises:
+        ConfigError: naming each field whose value cannot be used.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as err:
+            raise ConfigError(explain(err, type(self))) from err
+
+    def changed(self, **fields: Any) -> Self:
+        """Return this request with other values in some fields."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**given | fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Says that a field is an option of commands."""
+
+    help: str
+    """What it does."""
+    name: str = ""
+    """Such as `--data`; by default that of the field."""
+    metavar: str | None = None
+    """What stands for the value in the help; by default told from the type."""
+    usual: str | None = None
+    """What None stands for; other defaults are told without it."""
+    variable: str | None = None
+    """The environment variable that stands in for the option."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """Says that a field is an argument of commands."""
+
+    metavar: str
+
+
+class Said:
+    """Says some options of a request differently where another one holds it, by field."""
+
+    def __init__(self, **options: Option) -> None:
+        self.options = options
+
+
+def _path(value: Any) -> Any:
+    if value == "":  # which Path takes for the current folder
+        raise ValueError("expected a path, got an empty text; leave it out or name one")
+    return value
+
+
+def _without_nul(path: Path) -> Path:
+    if "\0" in str(path):
+        raise ValueError("expected a path, got one with a NUL in it")
+    return path
+
+
+def _parts(value: Any) -> Any:
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+_AT_COMMAS = BeforeValidator(_parts)
+
+UNIT_FRAMES = 2000
+"""About how many frames a unit of a job has, unless the user says otherwise."""
+LARGEST_SEED = 2**32 - 1
+"""What every random generator in use accepts."""
+PRECISIONS = {
+    "fp32": "float32",
+    "tf32": "tfloat32",
+    "bf16": "bfloat16",
+    "fp16": "float16",
+    "bf16-heads": "bfloat16-heads",
+    "fp16-heads": "float16-heads",
+}
+"""What each is called in plans and shards, which is accepted, too."""
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+"""A number of things, at least one."""
+Share = Annotated[float, Field(ge=0, le=1)]
+"""From 0 to 1."""
+FilePath = Annotated[Path, BeforeValidator(_path), AfterValidator(_without_nul)]
+"""A file or folder, which need not exist; the function that uses it says so better."""
+Names = Annotated[tuple[str, ...], _AT_COMMAS]
+"""Several in one text, separated by commas."""
+Precision = Annotated[
+    Literal["float32", "tfloat32", "bfloat16", "float16", "bfloat16-heads", "float16-heads"],
+    BeforeValidator(lambda value: PRECISIONS.get(value, value)),
+]
+"""A number format, as plans and shards record it; wants `precision_option`."""
+Subset = Literal["train", "validation", "test"]
+
+DatasetName = Annotated[str, Argument("DATASET")]
+"""The name of a shipped manifest, or the path of a manifest file."""
+DataRoot = Annotated[
+    FilePath,
+    Option("Folder under which the data sets lie.", name="--data", variable="ORN_DATA"),
+]
+AsJson = Annotated[bool, Option("Print one JSON object on stdout.", name="--json")]
+DryRun = Annotated[bool, Option("Print the settings and the amount of work, then stop.")]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED), Option("Seed of everything random.")]
+Overrides = Annotated[
+    tuple[str, ...],
+    Option(
+        "Override one setting, such as optimiser.learning_rate=1e-3; may be repeated.",
+        name="--set",
+        metavar="KEY=VALUE",
+    ),
+]
+"""For `orn.shared.config.files.apply_overrides`."""
+Device = Annotated[
+    str,
+    Option("cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.", metavar="DEVICE"),
+]
+Batch = Annotated[
+    int,
+    Field(ge=1, le=4096),
+    Option("Frames that the detector sees at once; the last bits of a result depend on it."),
+]
+Threads = Annotated[int, Field(ge=1, le=1024)]
+"""Wants `threads_option`."""
+FrameRate = Annotated[
+    float,
+    Field(gt=0, le=1000),
+    Option("Frames a second, where videos are folders of frames."),
+]
+
+
+def out_option(usual: str) -> Option:
+    """Return the option `--out`."""
+    return Option("Where to write.", usual=usual)
+
+
+def threads_option(whose: str, *, usual: str | None = None) -> Option:
+    """Return the option `--threads`."""
+    return Option(f"CPU threads of {whose}; the last bits of a result depend on it.", usual=usual)
+
+
+def precision_option(help_text: str) -> Option:
+    """Return the option `--precision`."""
+    return Option(help_text, metavar=f"[{'|'.join(PRECISIONS)}]", usual="fp32")
+
+
+class EngineOptions(Request):
+    """Where units of work are done, for `orn.shared.jobs.engines.choose_engine`."""
+
+    workers: Annotated[int, Field(ge=1, le=10**5), Option("Processes or actors.")] | None = None
+    engine: Annotated[
+        Literal["local", "ray"],
+        Option("Processes of this machine, or actors of a Ray cluster."),
+    ] = "local"
+    address: Annotated[
+        str | None,
+        Option(
+            "The Ray cluster; auto is the one this machine belongs to.",
+            metavar="HOST:PORT",
+            usual="one for this job",
+        ),
+    ] = None
+
+
+def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a command of a function: its parameters are requests, and values with an `Option` or an
+    `Argument`; its docstring is the help, what it returns the exit code."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        hints = get_type_hints(function, include_extras=True)
+        fields: dict[str, Any] = {
+            each.name: (hints[each.name], ... if each.default is each.empty else each.default)
+            for each in inspect.signature(function).parameters.values()
+        }
+        model = make_model("Command", __base__=Request, **fields)
+
+        def call(**typed: Any) -> Any:
+            given = {key: value for key, value in typed.items() if value not in _NOT_TYPED}
+            made = _made(model, given)
+            return function(**{key: getattr(made, key) for key in fields})
+
+        parameters = [each.parameter() for each in _fields(model)]
+        return click.Command(name, callback=call, params=parameters, help=function.__doc__)
+
+    return decorate
+
+
+_NOT_TYPED = (None, (), False)
+"""What click gives for an option that was not typed; all that was typed is text, or True."""
+_R = TypeVar("_R", bound=Request)
+
+
+def _made(model: type[_R], given: Mapping[str, Any], default: Request | None = None) -> _R:
+    """The request of what was typed.
+
+    Args:
+        default: has the values of the rest; without it the model has them.
+    """
+    values = {
+        name: getattr(default, name) for name in (default.model_fields_set if default else ())
+    }
+    for name, field in model.model_fields.items():
+        inner = _request_in(field)
+        if inner is not None:
+            values[name] = _made(inner, given, _default_of(field))
+        elif name in given:
+            values[name] = given[name]
+    try:
+        return model(**values)
+    except ConfigError as err:
+        if isinstance(err.__cause__, ValidationError):
+            raise _usage_error(err.__cause__, model) from err
+        raise
+
+
+def _usage_error(err: ValidationError, model: type[Request]) -> click.UsageError:
+    """The first thing that is wrong, with the name of the option."""
+    details = err.errors(include_url=False)[0]
+    if not details["loc"]:
+        return click.UsageError(refusal(details))
+    field = next(each for each in _fields(model) if each.name == details["loc"][0])
+    return click.BadParameter(refusal(details), param_hint=repr(field.shown_name))
+
+
+class _Text(click.ParamType):
+    """What was typed, which pydantic reads; shown as `name`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A field of a request as click has it."""
+
+    name: str
+    kind: Any
+    """Type of one value."""
+    is_many: bool
+    told: Option | Argument
+    limits: str
+    """Such as `1<=x<=8`; empty where there are none."""
+    default: Any
+    """`...` where there is none."""
+
+    @property
+    def shown_name(self) -> str:
+        """As the user types it."""
+        if isinstance(self.told, Argument):
+            return self.told.metavar
+        return self.told.name or f"--{self.name.replace('_', '-')}"
+
+    def parameter(self) -> click.Parameter:
+        """The parameter of a command."""
+        told, is_required = self.told, self.default is ...
+        if isinstance(told, Argument):
+            shown = f"{told.metavar}..." if self.is_many else told.metavar
+            return click.Argument(
+                [self.name],
+                type=_Text("text"),
+                metavar=shown if is_required else f"[{shown}]",
+                required=is_required,
+                nargs=-1 if self.is_many else 1,
+            )
+        is_flag = self.kind is bool
+        usual = told.usual
+        if usual is None and not (is_flag or self.default in (..., None, ())):
+            usual = str(self.default)
+        extra = (
+            f"env var: {told.variable}" if told.variable else "",
+            f"default: {usual}" if usual else "",
+            self.limits,
+            "required" if is_required else "",
+        )
+        shown = "; ".join(filter(None, extra))
+        return click.Option(
+            [self.shown_name, self.name],
+            help=f"{told.help}  [{shown}]" if shown else told.help,
+            is_flag=is_flag or None,
+            type=None if is_flag else _Text("text"),
+            metavar=None if is_flag else told.metavar or _shown(self.kind),
+            multiple=self.is_many,
+            envvar=told.variable,
+            required=is_required,
+        )
+
+
+def _shown(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return f"[{'|'.join(map(str, get_args(kind)))}]"
+    return {int: "INTEGER", float: "NUMBER", Path: "PATH"}.get(kind, "TEXT")
+
+
+def _fields(
+    model: type[Request], said: Mapping[str, Option] | None = None, default: Request | None = None
+) -> Iterator[_Field]:
+    """All fields of a request, those of the requests that it holds in their place."""
+    for name, field in model.model_fields.items():
+        inner = _request_in(field)
+        if inner is not None:
+            differently = [each for each in field.metadata if isinstance(each, Said)]
+            options = differently[0].options if differently else {}
+            yield from _fields(inner, options, _default_of(field))
+            continue
+        kind, about = _unwrapped(field.annotation)
+        about = [*field.metadata, *about]
+        told = next((each for each in about if isinstance(each, Option | Argument)), None)
+        assert told is not None, f"{model.__name__}.{name} has no Option and no Argument"
+        is_many = (
+            get_origin(kind) is tuple and get_args(kind)[-1] is ... and _AT_COMMAS not in about
+        )
+        if default is not None:
+            value = getattr(default, name)
+        else:
+            value = ... if field.is_required() else field.get_default(call_default_factory=True)
+        yield _Field(
+            name=name,
+            kind=kind,
+            is_many=is_many,
+            told=(said or {}).get(name, told),
+            limits=_limits(about),
+            default=value,
+        )
+
+
+def _request_in(field: FieldInfo) -> type[Request] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Request) else None
+
+
+def _default_of(field: FieldInfo) -> Request | None:
+    default = field.get_default(call_default_factory=True)
+    return default if isinstance(default, Request) else None
+
+
+def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
+    """The type of a value that is there, and all that is annotated about it."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        inner, *about = get_args(annotation)
+        kind, more = _unwrapped(inner)
+        flat = [
+            each
+            for one in about
+            for each in (one.metadata if isinstance(one, FieldInfo) else [one])
+        ]
+        return kind, [*flat, *more]
+    if origin in (Union, UnionType):
+        (inner,) = (each for each in get_args(annotation) if each is not NoneType)
+        return _unwrapped(inner)
+    return annotation, []
+
+
+_MANY = 10**6
+"""Upper bounds from here on only guard against typing errors."""
+
+
+def _limits(about: list[Any]) -> str:
+    """Bounds as click shows them."""
+    least = most = ""
+    for each in about:
+        match each:
+            case Ge(ge):
+                least = f"{ge}<="
+            case Gt(gt):
+                least = f"{gt}<"
+            case Le(int() | float() as le) if le < _MANY:
+                most = f"<={le}"
+            case Lt(lt):
+                most = f"<{lt}"
+    return f"{least}x{most}" if least or most else ""

@@ -1,0 +1,225 @@
+"""`orn detect`: what it would do, and doing it."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from orn.shared.data_files import not_a_file
+from orn.shared.errors import DetectorError, ShardFormatError
+from orn.shared.jobs.engines import choose_engine
+from orn.shared.manifests.load import load_dataset, require_videos, shipped_detectors
+from orn.shared.manifests.records import Dataset, DetectorChoice
+from orn.shared.shards.files import SHARD_FILES, shard_path
+from orn.shared.shards.shard import Shard
+from orn.stage1_detect.job import DetectSummary, run_job
+from orn.stage1_detect.planning import DETECT, DetectJob, plan_job, warn_of_missing
+from orn.stage1_detect.request import DetectRequest
+
+if TYPE_CHECKING:
+    from orn.stage1_detect.pipeline import Detector
+
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
+"""MMDetection's Mask R-CNN, ResNet-50 with feature pyramid, the long schedule."""
+_REMEDY = "name it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
+_MEASURED_SHARDS = 20
+_USUAL_BYTES = 700.0
+"""Measured on the short demo-long world: 504 frames with 2970 detections take 341,854 bytes."""
+
+
+def choose_files(
+    own: DetectorChoice,
+    *,
+    config: str | None,
+    checkpoint: Path | None,
+    shipped: Mapping[str, DetectorChoice] | None = None,
+) -> tuple[str, Path | None]:
+    """A configuration and its weights, None where nobody named any: what the user asked for, else
+    what the data set asks for, else the default.
+
+    A data set's weights belong to its configuration: they are not used with another one. Weights
+    that come with the project bring their configuration along, for any data set.
+
+    Args:
+        own: the choice of the data set's manifest.
+        config: the user's choice of a configuration; the name of a shipped detector brings its
+            weights.
+        checkpoint: the user's choice of weights.
+        shipped: configurations and weights by name; None takes those of the project.
+    """
+    shipped = shipped_detectors() if shipped is None else shipped
+    if config is not None and config in shipped:
+        own, config = shipped[config], None
+    if config is None and own.config is not None:
+        config, checkpoint = own.config, checkpoint or own.checkpoint
+    elif config is None:
+        same = (
+            str(each.config) for each in shipped.values() if _same_file(checkpoint, each.checkpoint)
+        )
+        config = next(same, DEFAULT_CONFIG)
+    return config, checkpoint
+
+
+def _same_file(path: Path | None, other: Path | None) -> bool:
+    """Whether both exist and hold the same bytes."""
+    if path is None or other is None or not_a_file(path) or not_a_file(other):
+        return False
+    return filecmp.cmp(path, other, shallow=False)
+
+
+def describe_detection(request: DetectRequest) -> dict[str, Any]:
+    """The settings and the amount of work, as JSON has them; writes and fetches nothing.
+
+    Raises:
+        PipelineError: as `run_detection` before it detects.
+    """
+    from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
+
+    data = _load(request)
+    job = _plan(request, data, _folder(request, data))
+    unreadable = {name: each.problem for name, each in job.estimates.items() if each.problem}
+    for video_id, problem in unreadable.items():
+        logger.warning("video %s will fail: %s", video_id, problem)
+    frames = round(sum(map(job.frames_of, job.to_do)))
+    frame_bytes, measured = _frame_bytes(job)
+    config, checkpoint = _files(request, data)
+    url = None
+    if checkpoint is None:
+        checkpoint, url = weights_to_fetch(find_config(config), remedy=_REMEDY)
+    return {
+        "dataset": data.name,
+        "out": str(job.folder),
+        "config": config,
+        "checkpoint": None if checkpoint is None else str(checkpoint),
+        "to_fetch": url,
+        "score_threshold": request.score_threshold,
+        "frames": job.plan.frames,
+        "unit_frames": request.scope.unit_frames,
+        "videos": len({part.video_id for unit in job.units for part in unit.parts}),
+        "missing": len(data.missing),
+        "unlabelled": job.unlabelled,
+        "units": len(job.units),
+        "shards_there": len(job.units) - len(job.to_do),
+        "frames_to_do": frames,
+        "unreadable_videos": sum(each.frames == 0 for each in job.estimates.values()),
+        "unreadable": list(unreadable),
+        "expected_bytes": round(frames * frame_bytes),
+        "expected_bytes_is": f"an estimate: {frame_bytes:.0f} bytes a frame, {measured}",
+    }
+
+
+def run_detection(request: DetectRequest) -> DetectSummary:
+    """Detects what is asked for and not there yet.
+
+    Raises:
+        PipelineError: if the data set, the detector or the folder is not as it should be.
+    """
+    data = _load(request)
+    folder = _folder(request, data)
+    engine = choose_engine(request.engine, device=request.device, error=DetectorError)
+    load = _loader(request, data)
+    # Fetches weights before any process or actor starts, which find them in their machine's
+    # cache or fetch them there.
+    detector = load(engine.here or "cpu", detects=engine.here is not None)
+    settings: dict[str, Any] = {"batch": request.batch, "threads": request.threads}
+    if engine.device_type is not None:
+        settings["device"] = engine.device_type
+    with DETECT.locked(folder):
+        return run_job(
+            _plan(request, data, folder, settings | {"detector": asdict(detector.entry)}),
+            load=load if engine.here is None else _LoadedHere(load, engine.here, detector),
+            entry=detector.entry,
+            batch=request.batch,
+            engine=engine,
+            fresh=request.fresh,
+        )
+
+
+def _plan(
+    request: DetectRequest,
+    data: Dataset,
+    folder: Path,
+    settings: Mapping[str, Any] = MappingProxyType({}),
+) -> DetectJob:
+    return plan_job(
+        data,
+        folder=folder,
+        data_root=request.data_root,
+        scope=request.scope,
+        settings=settings,
+        fresh=request.fresh,
+        retry_failed=request.retry_failed,
+    )
+
+
+def _loader(request: DetectRequest, data: Dataset) -> Callable[..., Detector]:
+    from orn.stage1_detect.mmdet.detector import load_detector
+    from orn.stage1_detect.mmdet.fast import load_fast_detector
+
+    config, checkpoint = _files(request, data)
+    return partial(
+        load_fast_detector if request.fast else load_detector,
+        config=config,
+        checkpoint=checkpoint,
+        score_threshold=request.score_threshold,
+        precision=request.precision,
+        threads=request.threads,
+        remedy=_REMEDY,
+    )
+
+
+def _load(request: DetectRequest) -> Dataset:
+    data = load_dataset(request.dataset, request.data_root, labels=False)
+    require_videos(data, request.dataset, request.data_root)
+    warn_of_missing(data)
+    return data
+
+
+def _files(request: DetectRequest, data: Dataset) -> tuple[str, Path | None]:
+    return choose_files(data.detector, config=request.config, checkpoint=request.checkpoint)
+
+
+def _folder(request: DetectRequest, data: Dataset) -> Path:
+    folder = request.out or Path("shards") / data.name
+    SHARD_FILES.check_folder(folder)
+    return folder
+
+
+class _LoadedHere:
+    """Makes the detector of each process; this one has it already."""
+
+    def __init__(self, load: Callable[[str], Detector], device: str, detector: Detector) -> None:
+        self._load = load
+        self._device = device
+        self._detector = detector
+
+    def __call__(self, device: str) -> Detector:
+        return self._detector if device == self._device else self._load(device)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Other processes load it themselves."""
+        return partial, (self._load,)
+
+
+def _frame_bytes(job: DetectJob) -> tuple[float, str]:
+    """How many bytes of a shard a frame takes, and where that was measured: in some shards of the
+    folder, if there are any with frames."""
+    paths = [shard_path(job.folder, unit.index) for unit in job.units]
+    num_bytes = num_frames = 0
+    for path in [path for path in paths if path.exists()][:_MEASURED_SHARDS]:
+        with contextlib.suppress(ShardFormatError):
+            num_frames += Shard(path).num_frames
+            num_bytes += path.stat().st_size
+    if not num_frames:
+        return _USUAL_BYTES, "as on the demo's films with 6 objects a frame; other footage differs"
+    return num_bytes / num_frames, "as in the shards that are there"

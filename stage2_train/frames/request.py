@@ -1,0 +1,81 @@
+"""What `orn clips` is asked for."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from orn.shared.options import (
+    Argument,
+    Count,
+    DataRoot,
+    EngineOptions,
+    FilePath,
+    Option,
+    Request,
+    Said,
+    out_option,
+)
+from orn.stage2_train.newest_data import NEWEST
+
+
+def _size(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})", value)
+    if match is None:
+        raise ValueError(f"wanted HEIGHTxWIDTH, such as 256x256, found {value!r}")
+    return int(match[1]), int(match[2])
+
+
+_Side = Annotated[int, Field(ge=1, le=4096)]
+"""In pixels of a stored frame, as long as the longest crop of a recipe."""
+
+
+class ClipsRequest(Request):
+    """What to store."""
+
+    manifest: Annotated[str, Argument("DATASET")] = NEWEST
+    data_root: DataRoot = Path("data")
+    out: Annotated[FilePath | None, out_option("clips/DATASET")] = None
+    size: Annotated[
+        Annotated[tuple[_Side, _Side], BeforeValidator(_size)] | None,
+        Option(
+            "Size of the stored frames.",
+            metavar="HEIGHTxWIDTH",
+            usual="the manifest's, else 256x256",
+        ),
+    ] = None
+    short_side: Annotated[
+        _Side | None,
+        Option(
+            "Keep the shape of each video and bring its shorter side to this length.",
+            metavar="PIXELS",
+        ),
+    ] = None
+    quality: Annotated[int, Field(ge=50, le=95), Option("Of the JPEGs.")] = 92
+    rate: Annotated[
+        Annotated[float, Field(gt=0, le=1000)] | None,
+        Option("Frames a second to store, the nearest to each time.", usual="every frame"),
+    ] = None
+    frames: Annotated[
+        Literal["all", "labelled"] | None,
+        Option(
+            "Whole videos, or the times of their segments.",
+            usual="labelled where segments have times",
+        ),
+    ] = None
+    engine: Annotated[
+        EngineOptions,
+        Said(workers=Option("Processes or actors that decode.", usual="one a core")),
+    ] = EngineOptions()
+    limit: Annotated[Count | None, Option("Only the first so many videos.")] = None
+    fresh: Annotated[bool, Option("Throw away what is there and write it again.")] = False
+    retry_failed: Annotated[bool, Option("Try videos again that could not be decoded.")] = False
+
+    @model_validator(mode="after")
+    def _has_one_size(self) -> Self:
+        if self.short_side is not None and self.size is not None:
+            raise ValueError("--size and --short-side: wanted one of them, found both")
+        return self

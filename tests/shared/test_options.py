@@ -1,0 +1,151 @@
+"""Options from requests."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import click
+import pytest
+from click.testing import CliRunner
+from pydantic import Field, model_validator
+
+from orn.shared import options
+from orn.shared.errors import ConfigError
+from orn.shared.options import Argument, EngineOptions, Option, Request, Said
+
+
+class Inner(Request):
+    """Held by another request."""
+
+    workers: Annotated[int, Field(ge=0, le=8), Option("Processes.")] = 0
+    clips: Annotated[options.FilePath | None, Option("A store.", usual="clips/DATASET")] = None
+
+
+class Outer(Request):
+    """Has one option of each kind."""
+
+    dataset: options.DatasetName
+    others: Annotated[tuple[Path, ...], Argument("OTHER")] = ()
+    data_root: options.DataRoot = Path("data")
+    out: Annotated[options.FilePath | None, options.out_option("shards/DATASET")] = None
+    inner: Annotated[Inner, Said(clips=Option("A store.", usual="the run's"))] = Inner(workers=3)
+    seed: options.Seed = 0
+    overrides: options.Overrides = ()
+    names: Annotated[options.Names, Option("Separated by commas.")] = ()
+    precision: Annotated[options.Precision, options.precision_option("Of numbers.")] = "float32"
+    size: Annotated[Literal["small", "large"] | None, Option("How much.")] = None
+    rate: options.FrameRate | None = None
+    fast: Annotated[bool, Option("Hurry.")] = False
+
+    @model_validator(mode="after")
+    def _is_slow_with_seed_7(self) -> Self:
+        if self.fast and self.seed == 7:
+            raise ValueError("--fast and --seed 7: wanted one of them, found both")
+        return self
+
+
+@options.command("try")
+def tried(request: Outer, *, as_json: options.AsJson = False) -> int:
+    """Print what it was given."""
+    click.echo(json.dumps([as_json, json.loads(request.model_dump_json())]))
+    return 5
+
+
+@pytest.fixture
+def run():
+    """Runs the command with these words; ORN_DATA is a keyword."""
+    return lambda words, data="": CliRunner().invoke(tried, words.split(), env={"ORN_DATA": data})
+
+
+USUAL = json.loads(Outer(dataset="vlog").model_dump_json())
+
+
+@pytest.mark.parametrize(
+    ("words", "changes"),
+    [
+        ("", {}),
+        ("a b", {"others": ["a", "b"]}),
+        ("--data /other --out x", {"data_root": "/other", "out": "x"}),
+        ("--set a=1 --set b=2 --names a,b", {"overrides": ["a=1", "b=2"], "names": ["a", "b"]}),
+        ("--precision bf16", {"precision": "bfloat16"}),
+        ("--precision float16", {"precision": "float16"}),  # as plans have it
+        ("--seed 0 --fast --size large", {"seed": 0, "fast": True, "size": "large"}),
+        ("--workers 0", {"inner": {"workers": 0, "clips": None}}),
+        ("--clips c", {"inner": {"workers": 3, "clips": "c"}}),
+    ],
+)
+def test_what_is_typed(run, words: str, changes: dict[str, object]) -> None:
+    assert json.loads(run(f"vlog {words}").stdout) == [False, USUAL | changes]
+
+
+def test_the_environment_stands_in_for_an_option(run) -> None:
+    assert json.loads(run("vlog", data="/disk").stdout)[1]["data_root"] == "/disk"
+    assert json.loads(run("vlog --data x --json", data="/disk").stdout)[1]["data_root"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--data=", "'--data': expected a path, got an empty text"),
+        ("--clips=", "'--clips': expected a path, got an empty text"),
+        ("--precision bf8", "'--precision': wanted one of 'float32', 'tfloat32', 'bfloat16'"),
+        ("--size lorge", "'--size': wanted one of 'small', 'large', found 'lorge'; did you mean"),
+        ("--seed -1", "'--seed': wanted at least 0, found '-1'"),
+        ("--seed 4294967296", "'--seed': wanted at most 4294967295"),
+        ("--workers 9", "'--workers': wanted at most 8, found '9'"),
+        ("--rate nan", "'--rate': wanted a finite number, found 'nan'"),
+        ("--rate 0", "'--rate': wanted more than 0"),
+        ("--fast --seed 7", "--fast and --seed 7: wanted one of them, found both"),
+        ("--sede 7", "--sede"),
+    ],
+)
+def test_what_is_refused_names_the_option(run, words: str, said: str) -> None:
+    refused = run(f"vlog {words}")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert said in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"seed": -1}, "seed: wanted at least 0, found -1"),
+        ({"sede": 1}, "unknown key 'sede'; the nearest valid one is 'seed'"),
+        ({"inner": Inner, "out": 3}, "inner"),
+        ({"fast": True, "seed": 7}, "wanted one of them"),
+    ],
+)
+def test_what_python_gives_wrong_is_one_error_of_the_tree(
+    given: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Outer(dataset="vlog", **given)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=said):
+        Outer(dataset="vlog").changed(**given)
+    with pytest.raises(ConfigError, match="dataset"):
+        Outer()  # type: ignore[call-arg]
+
+
+def test_help_tells_bounds_defaults_and_the_environment(run) -> None:
+    text = " ".join(run("--help").stdout.split())
+    assert "Usage: try [OPTIONS] DATASET [OTHER...] Print what it was given." in text
+    for said in (
+        "--workers INTEGER Processes. [default: 3; 0<=x<=8]",
+        "--clips PATH A store. [default: the run's]",
+        "[env var: ORN_DATA; default: data]",
+        "--out PATH Where to write. [default: shards/DATASET]",
+        "--size [small|large] How much.",
+        "[default: fp32]",
+        "[0<x<=1000]",
+        "--seed INTEGER Seed of everything random. [default: 0;",
+    ):
+        assert said in text
+
+
+def test_a_request_is_frozen_and_what_was_given_is_known() -> None:
+    request = Outer(dataset="vlog", seed=0)
+    assert request.model_fields_set == {"dataset", "seed"}
+    assert request.changed(size="small").model_fields_set == {"dataset", "seed", "size"}
+    with pytest.raises(ValueError, match="frozen"):
+        request.seed = 1  # type: ignore[misc]
+    assert partial(EngineOptions, workers=2)() == EngineOptions(workers=2)
