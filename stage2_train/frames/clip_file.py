@@ -57,12 +57,13 @@ def read_record(path: Path) -> ClipFileRecord:
         if head != _HEAD:
             raise OSError("its first bytes are not those of such a file")
         with h5py.File(path, "r", locking=False) as file:
-            places = {
-                f"{name}_place": _dataset(file, name, dtype, size=size).get_offset() or 0
-                for name, dtype in (("jpeg", np.dtype("u1")), ("frames", FRAME_ROW))
-            }
-            text = _record_text(file, size=size)
-        return replace(RECORDS.validate_json(text), **places)
+            jpeg = _dataset(file, "jpeg", np.dtype("u1"), size=size)
+            frames = _dataset(file, "frames", FRAME_ROW, size=size)
+            return replace(
+                RECORDS.validate_json(_record_text(file, size=size)),
+                jpeg_place=jpeg.get_offset() or 0,
+                frames_place=frames.get_offset() or 0,
+            )
     except ValidationError as err:
         reason = explain(err, ClipFileRecord)
     except _ERRORS as err:

@@ -6,14 +6,13 @@ decoding: a clip takes as long as the stretch of video before its frames.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cachetools import LRUCache
+from cachetools import LRUCache, cachedmethod
 from numpy.typing import NDArray
 
 from orn.shared.errors import ClipStoreError, VideoDecodeError
@@ -34,19 +33,8 @@ _RECORD_BYTES = 1000
 """What a video counts for in it beside its times."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Times:
-    """What is known of the times of a video."""
-
-    told: VideoTimes
-    seconds: NDArray[np.float64] | None
-    """(F,); None where only decoding tells, and nobody has asked yet."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory that they take."""
-        decoded = 0 if self.seconds is None else self.seconds.nbytes
-        return _RECORD_BYTES + (self.told.size_bytes or decoded)
+def _by_id(videos: "DecodedVideos", video: Video) -> str:
+    return video.id
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,13 +42,7 @@ class DecodedVideo:
     """The frames of one video, rescaled as a store would have them; see `ClipFrames`."""
 
     _video: Video
-    _settings: StoreSettings
-    _kept: "LRUCache[str, _Times]"
-    """Times of videos, by id: training asks for videos in random order."""
-    _as_stored: bool = False
-    """Whether pixels are those after JPEG."""
-    _readers: dict[str, VideoReader] | None = None
-    """That of the latest video; None where clips come in any order."""
+    _all: "DecodedVideos"
 
     @property
     def id(self) -> str:
@@ -79,20 +61,14 @@ class DecodedVideo:
         Raises:
             VideoDecodeError: if nothing can be decoded.
         """
-        times = self._times()
-        if times.seconds is not None:
-            return times.seconds
-        video = self._video
-        frames = read_frames(video.path, rate=video.rate, times=times.told.known)
-        seconds_F = np.array([frame.seconds for frame in frames], np.float64)
-        self._keep(_Times(told=times.told, seconds=seconds_F))
-        return seconds_F
+        told = self._all.times(self._video).seconds
+        return self._all.decoded_seconds(self._video) if told is None else told
 
     @property
     def told_seconds(self) -> NDArray[np.float64] | None:
         """The same where they are told without decoding; else None."""
         try:
-            return self._times().told.seconds
+            return self._all.times(self._video).seconds
         except VideoDecodeError:
             return None
 
@@ -106,8 +82,8 @@ class DecodedVideo:
         """
         wanted = sorted(set(frames_n.tolist()))
         found = {}
-        for frame in self._reader().frames_at(wanted):
-            picture = self._picture(frame.image)
+        for frame in self._all.reader(self._video).frames_at(wanted):
+            picture = self._all.picture(frame.image)
             found[frame.index] = picture if window is None else window.cut(picture)
         missing = [place for place in wanted if place not in found]
         if missing:
@@ -116,26 +92,6 @@ class DecodedVideo:
                 f"it has {counted(len(self.seconds), 'frame')}"
             )
         return np.stack([found[place] for place in frames_n.tolist()])
-
-    def _reader(self) -> VideoReader:
-        video, times = self._video, self._times().told
-        if self._readers is None:
-            return VideoReader(video.path, rate=video.rate, times=times, kept_bytes=0)
-        if self.id not in self._readers:
-            self._readers.clear()
-            settings = self._settings
-            self._readers[self.id] = VideoReader(
-                video.path,
-                rate=video.rate,
-                times=times,
-                shrink=lambda image_HW3: np.asarray(rescaled(image_HW3, settings)),
-            )
-        return self._readers[self.id]
-
-    def _picture(self, image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if self._as_stored:
-            return decode_jpeg(encode_frame(image_HWC, self._settings))
-        return np.asarray(rescaled(image_HWC, self._settings))
 
     def covers(self, times: TimeRange) -> bool:
         """True: nothing was left out."""
@@ -150,24 +106,11 @@ class DecodedVideo:
         """
         if times == TimeRange():
             return False
-        told_seconds_F = self._times().told.seconds
+        told_seconds_F = self._all.times(self._video).seconds
         if told_seconds_F is None:
             return False
         first, last = times.places(told_seconds_F)
         return first == last
-
-    def _times(self) -> _Times:
-        kept = self._kept.get(self.id)
-        if kept is not None:
-            return kept
-        told = VideoTimes.of(source_of(self._video), rate=self._video.rate)
-        times = _Times(told=told, seconds=told.seconds)
-        self._keep(times)
-        return times
-
-    def _keep(self, times: _Times) -> None:
-        with suppress(ValueError):  # larger than the cache
-            self._kept[self.id] = times
 
 
 class DecodedVideos:
@@ -210,13 +153,26 @@ class DecodedVideos:
         self._videos = {video.id: video for video in videos}
         self._settings = settings
         self._as_stored = as_stored
-        self._readers: dict[str, VideoReader] | None = {} if in_order else None
-        self._times = _new_cache(cache_bytes)
+        self._in_order = in_order
+        self._cache_bytes = cache_bytes
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start with empty caches: times of videos, and the reader of the latest one."""
+        size = lambda times: _RECORD_BYTES + times.size_bytes  # noqa: E731
+        self._told: LRUCache[str, VideoTimes] = LRUCache(self._cache_bytes, getsizeof=size)
+        self._decoded: LRUCache[str, NDArray[np.float64]]
+        self._decoded = LRUCache(self._cache_bytes, getsizeof=attrgetter("nbytes"))
+        self._latest: tuple[str, VideoReader] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was read: a copy in another process reads for itself."""
-        readers: dict[str, VideoReader] | None = None if self._readers is None else {}
-        return {**self.__dict__, "_times": _new_cache(self._times.maxsize), "_readers": readers}
+        read = ("_told", "_decoded", "_latest")
+        return {name: value for name, value in self.__dict__.items() if name not in read}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._videos
@@ -230,7 +186,7 @@ class DecodedVideos:
         video = self._videos.get(video_id)
         if video is None:
             raise ClipStoreError(f"{self.name}: wanted video {video_id}, there is none")
-        return DecodedVideo(video, self._settings, self._times, self._as_stored, self._readers)
+        return DecodedVideo(video, self)
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
         """(height, width) of the frames of a video, which is opened where its shape counts.
@@ -243,10 +199,34 @@ class DecodedVideos:
             return self._settings.size
         return self.frames(video_id).read(np.zeros(1, np.int64)).shape[1:3]
 
+    @cachedmethod(attrgetter("_told"), key=_by_id)
+    def times(self, video: Video) -> VideoTimes:
+        """Return the times of a video, as far as they are told without decoding."""
+        return VideoTimes.of(source_of(video), rate=video.rate)
+
+    @cachedmethod(attrgetter("_decoded"), key=_by_id)
+    def decoded_seconds(self, video: Video) -> NDArray[np.float64]:
+        """Return the times of a video by decoding it."""
+        frames = read_frames(video.path, rate=video.rate, times=self.times(video).known)
+        return np.array([frame.seconds for frame in frames], np.float64)
+
+    def reader(self, video: Video) -> VideoReader:
+        """Return a reader of a video: the one before, where clips come in order."""
+        options: dict[str, Any] = {"rate": video.rate, "times": self.times(video)}
+        if not self._in_order:
+            return VideoReader(video.path, kept_bytes=0, **options)
+        if self._latest is None or self._latest[0] != video.id:
+            settings = self._settings
+            shrink = lambda image_HW3: np.asarray(rescaled(image_HW3, settings))  # noqa: E731
+            self._latest = video.id, VideoReader(video.path, shrink=shrink, **options)
+        return self._latest[1]
+
+    def picture(self, image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a frame as a store would have it."""
+        if self._as_stored:
+            return decode_jpeg(encode_frame(image_HW3, self._settings))
+        return np.asarray(rescaled(image_HW3, self._settings))
+
 
 DatasetFrames = ClipStore | DecodedVideos
 """The frames of a data set's videos, stored or decoded."""
-
-
-def _new_cache(size_bytes: float) -> "LRUCache[str, _Times]":
-    return LRUCache(size_bytes, getsizeof=attrgetter("size_bytes"))

@@ -28,12 +28,10 @@ from orn.stage2_train.frames.jpeg import encode_frame
 from orn.stage2_train.frames.request import ClipsRequest
 from orn.stage2_train.frames.schema import CLIP_FILES, StoreSettings
 from orn.stage2_train.frames.store_job import (
-    CLIPS,
+    build_clip_store,
     compact_store,
     missing_parts,
     open_store,
-    store_units,
-    units_of,
 )
 from orn.stage2_train.frames.verify import verify_store
 
@@ -92,10 +90,6 @@ class _Estimate:
         """Free space that they need."""
         return self.added_bytes + len(self.frames) * _VIDEO_BYTES
 
-    def video_bytes(self, part: UnitPart) -> float:
-        """Bytes of the frames of a video."""
-        return self.frames[part.video_id] * self.frame_bytes
-
     def describe(self) -> str:
         """The estimate in a line."""
         return (
@@ -103,6 +97,19 @@ class _Estimate:
             f"{_readable(self.needed_bytes)} of free space are needed, "
             f"{_readable(self.free_bytes)} are free"
         )
+
+    def check(self, path: Path) -> None:
+        """Say the estimate for the store at `path`; raise ClipStoreError if it cannot fit."""
+        if self.frames:
+            logger.info("%s: %s", path, self.describe())
+        if self.needed_bytes > _CERTAINLY * self.free_bytes:
+            longest = max(self.frames, key=lambda name: self.frames[name])
+            raise ClipStoreError(
+                f"{path}: does not fit: {self.describe()}; the longest video is {longest!r} with "
+                f"{round(self.frames[longest]):,} of these frames by its header; choose another "
+                "--out, a smaller --size, --quality or --rate, --frames labelled, or part of the "
+                "data set with --limit"
+            )
 
 
 def make_clips(request: ClipsRequest) -> dict[str, Any]:
@@ -112,29 +119,23 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
         ClipStoreError: also if the disk clearly has too little space.
     """
     plan = _plan(request)
-    engine = choose_engine(request.engine)
-    with CLIPS.locked(plan.path):
-        parts = _parts(plan, request)
+
+    def sizes(parts: Sequence[UnitPart]) -> dict[str, float]:
         estimate = _estimate(parts, plan, fresh=request.fresh)
-        if parts:
-            logger.info("%s: %s", plan.path, estimate.describe())
-        if estimate.needed_bytes > _CERTAINLY * estimate.free_bytes:
-            longest = max(estimate.frames, key=lambda name: estimate.frames[name])
-            raise ClipStoreError(
-                f"{plan.path}: does not fit: {estimate.describe()}; the longest video is "
-                f"{longest!r} with {round(estimate.frames[longest]):,} of these frames by its "
-                "header; choose another --out, a smaller --size, --quality or --rate, --frames "
-                "labelled, or part of the data set with --limit"
-            )
-        units = units_of(
-            parts,
-            first=0 if request.fresh else CLIP_FILES.next_index(plan.path),
-            processes=request.engine.workers or usable_cores(),
-            num_bytes=estimate.video_bytes,
-        )
-        report = store_units(
-            units, plan.videos, plan.path, plan.settings, engine=engine, fresh=request.fresh
-        )
+        estimate.check(plan.path)
+        return {name: frames * estimate.frame_bytes for name, frames in estimate.frames.items()}
+
+    report = build_clip_store(
+        plan.videos,
+        plan.path,
+        plan.settings,
+        ranges=plan.ranges,
+        engine=choose_engine(request.engine),
+        processes=request.engine.workers or usable_cores(),
+        fresh=request.fresh,
+        retry_failed=request.retry_failed,
+        sizes=sizes,
+    )
     return {
         "path": str(plan.path),
         "added": report.num_added,
@@ -150,7 +151,9 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
 def describe_clips(request: ClipsRequest) -> dict[str, Any]:
     """Say what `make_clips` would do; writes nothing, and warns of videos that cannot be opened."""
     plan = _plan(request)
-    settings, parts = plan.settings, _parts(plan, request)
+    settings = plan.settings
+    store = None if request.fresh else open_store(plan.path, settings)
+    parts = missing_parts(store, plan.videos, plan.ranges, retry_failed=request.retry_failed)
     estimate = _estimate(parts, plan, fresh=request.fresh)
     for video_id, problem in estimate.unreadable.items():
         logger.warning("video %s will fail: %s", video_id, problem)
@@ -235,12 +238,6 @@ def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
             "are missing; use --frames all"
         )
     return {video_id: TimeRanges.of(ranges) for video_id, ranges in labelled.items()}
-
-
-def _parts(plan: _Plan, request: ClipsRequest) -> tuple[UnitPart, ...]:
-    """What is still to be stored."""
-    store = None if request.fresh else open_store(plan.path, plan.settings)
-    return missing_parts(store, plan.videos, plan.ranges, retry_failed=request.retry_failed)
 
 
 def _estimate(parts: Sequence[UnitPart], plan: _Plan, *, fresh: bool) -> _Estimate:

@@ -5,6 +5,7 @@ again go to new files, and of a video in several files the newest counts. So a j
 loses the files in work and nothing else.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,27 +135,27 @@ def _is_same(video: Video, stamp: tuple[int, int], stored: StoredVideo) -> bool:
 
 def units_of(
     parts: Sequence[UnitPart],
+    sizes: Mapping[str, float] = MappingProxyType({}),
     *,
     first: int,
     processes: int = 0,
-    num_bytes: Callable[[UnitPart], float] = lambda part: 10**6,
 ) -> tuple[Unit, ...]:
     """Pack videos into units, in their order.
 
     Args:
         parts: whole videos, or times of them.
+        sizes: about how many bytes a video takes, by its id; a megabyte where there is no entry.
         first: number of the first unit.
         processes: how many shall have something to do; 0 makes units as large as they get.
-        num_bytes: about how many bytes a video takes.
     """
-    sizes = [num_bytes(part) for part in parts]
+    bytes_of = [sizes.get(part.video_id, 10**6) for part in parts]
     most: float = UNIT_BYTES
     if processes:
-        share = sum(sizes) / (_UNITS_PER_PROCESS * processes)
+        share = sum(bytes_of) / (_UNITS_PER_PROCESS * processes)
         most = min(max(share, _LEAST_UNIT_BYTES), UNIT_BYTES)
     units: list[list[UnitPart]] = []
     filled = most
-    for part, size in zip(parts, sizes, strict=True):
+    for part, size in zip(parts, bytes_of, strict=True):
         if filled + size / 2 >= most or len(units[-1]) == _MOST_VIDEOS:
             units.append([])
             filled = 0.0
@@ -184,69 +185,58 @@ def build_clip_store(
     *,
     ranges: Mapping[str, TimeRanges] = MappingProxyType({}),
     engine: Engine = IN_THIS_PROCESS,
+    processes: int = 0,
     fresh: bool = False,
     retry_failed: bool = False,
+    sizes: Callable[[Sequence[UnitPart]], Mapping[str, float]] = lambda parts: {},
 ) -> ClipsReport:
     """Make a store hold some videos; see `missing_parts`.
 
+    Args:
+        videos: what is asked for.
+        path: the folder.
+        settings: what holds for every frame.
+        ranges: times of a video, by its id; whole videos where there is no entry.
+        engine: where videos are decoded.
+        processes: of `units_of`.
+        fresh: whether the files that are there are removed first.
+        retry_failed: whether videos that failed are tried again.
+        sizes: about how many bytes some videos take, by id; called once the folder is locked, and
+            before anything is written.
+
     Raises:
         ClipStoreError: if what is there was written with other settings.
-        PipelineError: if the disk refuses, or another process is writing this store.
+        PipelineError: if the disk refuses, a process is lost, or another one writes this store.
     """
     with CLIPS.locked(path):
         store = None if fresh else open_store(path, settings)
         parts = missing_parts(store, videos, ranges, retry_failed=retry_failed)
         first = 0 if fresh else CLIP_FILES.next_index(path)
-        units = units_of(parts, first=first)
-        return store_units(units, videos, path, settings, engine=engine, fresh=fresh)
-
-
-def store_units(
-    units: Sequence[Unit],
-    videos: Sequence[Video],
-    path: Path,
-    settings: StoreSettings,
-    *,
-    engine: Engine = IN_THIS_PROCESS,
-    fresh: bool = False,
-) -> ClipsReport:
-    """Write the files of units into a folder that is locked, and say what of `videos` is there.
-
-    Args:
-        units: numbered behind the files that are there.
-        videos: what is asked for, those of the units among them.
-        path: the folder.
-        settings: what holds for every frame.
-        engine: where videos are decoded.
-        fresh: whether the files that are there are removed first.
-
-    Raises:
-        PipelineError: if the disk refuses, or a process is lost.
-    """
-    new = {part.video_id for unit in units for part in unit.parts}
-    work = ClipsWork(
-        videos={v.id: replace(v, path=v.path.absolute()) for v in videos if v.id in new},
-        folder=path.absolute(),
-        settings=settings,
-    )
-    run_units(
-        CLIPS,
-        None,
-        work,
-        engine,
-        folder=path,
-        units=units,
-        steps_of=lambda unit: len(unit.parts),
-        fresh=fresh,
-    )
-    store, ids = ClipStore(path), [video.id for video in videos]
-    failed = tuple(store.tried[each] for each in ids if each in store.tried)
-    there = [each for each in ids if each in store]
+        units = units_of(parts, sizes(parts), first=first, processes=processes)
+        new = {part.video_id for part in parts}
+        work = ClipsWork(
+            videos={v.id: replace(v, path=v.path.absolute()) for v in videos if v.id in new},
+            folder=path.absolute(),
+            settings=settings,
+        )
+        run_units(
+            CLIPS,
+            None,
+            work,
+            engine,
+            folder=path,
+            units=units,
+            steps_of=lambda unit: len(unit.parts),
+            fresh=fresh,
+        )
+        store, ids = ClipStore(path), [video.id for video in videos]
+    failed = {name: store.tried[name] for name in ids if name in store.tried}
+    there = [name for name in ids if name in store]
     return ClipsReport(
-        num_added=len(new - {each.id for each in failed}),
-        num_present=len(set(there) - new - {each.id for each in failed}),
-        failed=failed,
-        num_frames=sum(len(store.frames(each)) for each in there),
+        num_added=len(new - failed.keys()),
+        num_present=len(set(there) - new - failed.keys()),
+        failed=tuple(failed.values()),
+        num_frames=sum(len(store.frames(name)) for name in there),
     )
 
 
@@ -261,28 +251,23 @@ def compact_store(path: Path) -> tuple[int, int]:
         remove_stale_temporaries(path)
         files = read_clip_files(path)
         store = ClipStore(path, files)
-        counting = {name: store.frames(name) for name in store.ids}
-        replaced, small = set(), set()
-        for file, each in files.items():
-            is_replaced = any(counting[row.id].path != file for row in each.record.videos)
-            if is_replaced or any(store.tried.get(row.id) != row for row in each.record.failed):
-                replaced.add(file)
-            elif each.size < UNIT_BYTES / 2:
-                small.add(file)
-        old = replaced | small if replaced or len(small) > 1 else set()
-        moved = [frames for frames in counting.values() if frames.path in old]
-        failed = {
-            row.id: row
-            for file in files
-            if file in old
-            for row in files[file].record.failed
-            if store.tried.get(row.id) == row
+        counting = [store.frames(name) for name in store.ids]
+        in_file = Counter(frames.path for frames in counting)
+        replaced = {
+            file
+            for file, each in files.items()
+            if in_file[file] < len(each.record.videos)
+            or any(store.tried.get(row.id) != row for row in each.record.failed)
         }
-        sizes = {frames.id: int(frames.rows["size"].sum()) for frames in moved}
+        small = {file for file, each in files.items() if each.size < UNIT_BYTES / 2}
+        old = replaced | small if replaced or len(small) > 1 else set()
+        moved = {frames.id: frames for frames in counting if frames.path in old}
+        failed = {row for file in old for row in files[file].record.failed}
+        failed &= set(store.tried.values())
         units = units_of(
-            [UnitPart(video_id=frames.id) for frames in moved],
+            [UnitPart(video_id=name) for name in moved],
+            {name: float(frames.rows["size"].sum()) for name, frames in moved.items()},
             first=CLIP_FILES.next_index(path),
-            num_bytes=lambda part: sizes[part.video_id],
         )
         if failed and not units:
             units = (Unit(index=CLIP_FILES.next_index(path), parts=()),)
@@ -290,10 +275,10 @@ def compact_store(path: Path) -> tuple[int, int]:
             for unit in units:
                 with writing(CLIP_FILES.path(path, unit.index), store.settings) as writer:
                     for part in unit.parts:
-                        _copy(counting[part.video_id], writer)
+                        _copy(moved[part.video_id], writer)
                         bar.advance()
                     while failed:
-                        writer.fail(failed.popitem()[1])
+                        writer.fail(failed.pop())
         for file in old:
             file.unlink()
         return len(old), len(units)

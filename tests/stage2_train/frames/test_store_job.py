@@ -268,12 +268,8 @@ def test_a_limit_on_the_size_of_files_ends_in_a_sentence(videos, tmp_path) -> No
 )
 def test_how_videos_are_packed(sizes, processes, number) -> None:
     parts = [UnitPart(video_id=str(place)) for place in range(len(sizes))]
-    found = units_of(
-        parts,
-        first=7,
-        processes=processes,
-        num_bytes=lambda part: sizes[int(part.video_id)],
-    )
+    by_id = {str(place): size for place, size in enumerate(sizes)}
+    found = units_of(parts, by_id, first=7, processes=processes)
     assert [len(unit.parts) for unit in found] == number
     assert [unit.index for unit in found] == list(range(7, 7 + len(number)))
     assert [part for unit in found for part in unit.parts] == parts
