@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
@@ -12,13 +12,13 @@ from orn.shared.errors import CheckpointError
 from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.stage2_train.clips.settings import UnsureInEvaluation
-from orn.stage2_train.evaluation.predictions import GroupKind
 from orn.stage2_train.runs.run_folder import HEADS
 
 UNSURE_NEGATIVE = "map_unsure_negative"
 """Figure beside a `map` that leaves out what annotators could not tell: the same with that as
 negative, as the authors of the paper counted."""
 
+GroupKind = Literal["videos", "participants"]
 _Count = Annotated[int, Field(ge=0, strict=True)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
 import numpy as np
 import torch
@@ -30,12 +30,12 @@ from orn.stage2_train.clips.batches import (
 from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.views import Views
+from orn.stage2_train.evaluation.eval_file import GroupKind
 from orn.stage2_train.model.config import HeadCombination, Heads
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-GroupKind = Literal["videos", "participants"]
 LOGITS = ("activity_logits", "object_logits", "joint_logits")
 """The arrays of logits that a network may give."""
 

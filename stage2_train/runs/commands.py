@@ -49,19 +49,19 @@ def runs(
     as_json: bool,
 ) -> None:
     """List the trainings in runs/: how far they are, what they reached, in what they differ."""
-    from orn.stage2_train.runs import listing, table
+    from orn.stage2_train.runs import listing
 
     if as_csv + as_markdown + as_json > 1:
         raise click.UsageError("--csv, --md and --json: wanted one of them, found more")
     found = [listing.read_summary(run, split=split) for run in listing.find_runs(folder)]
-    chosen = table.wanted_runs(found, where=where, sort=sort, reverse=reverse)
+    chosen = listing.wanted_runs(found, where=where, sort=sort, reverse=reverse)
     if as_json:
-        echo_json({"split": split, "runs": table.records(chosen)})
+        echo_json({"split": split, "runs": listing.records(chosen)})
     elif as_csv:
-        echo_text(table.as_csv(chosen), nl=False)
+        echo_text(listing.as_csv(chosen), nl=False)
     elif chosen:
-        most = None if as_markdown else table.MOST_SHOWN
-        report = table.as_report(chosen, folder, most_settings=most)
+        most = None if as_markdown else listing.MOST_SHOWN
+        report = listing.as_report(chosen, folder, most_settings=most)
         echo_text(report.markdown() if as_markdown else report.text())
     else:
         echo(f"{folder}: no run" + (" that fits" if found else ""))

@@ -20,16 +20,17 @@ from accelerate.tracking import GeneralTracker, TensorBoardTracker, get_availabl
 
 from orn.shared.config.files import leaves, to_dict
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.atomic_file import replacing, write_text
+from orn.shared.jobs.atomic_file import replacing
 from orn.shared.nearest import nearest
 from orn.stage2_train.runs.checkpoint import TrainingState
 from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.runs.run_folder import (
     METRICS_NAME,
-    STATE_NAME,
+    Standing,
     append_jsonl,
     jsonl_records,
     number_in,
+    write_standing,
 )
 
 logger = logging.getLogger(__name__)
@@ -91,17 +92,17 @@ class MetricsLog:
     def write_standing(self, state: TrainingState, phases: Sequence[Phase], *, metric: str) -> None:
         """Says where the training stands, after the checkpoint of the same state; for those who do
         not open checkpoints. `metric` is `top1` or `map`."""
-        standing = {
-            "step": state.step,
-            "num_steps": sum(phase.num_steps for phase in phases),
-            "phase": phases[state.phase].name,
-            "finished": state.is_finished(len(phases)),
-            "metric": metric,
-            "best_metric": state.best_metric,
-            "best_step": state.best_step,
-            "seconds": self.seconds,
-        }
-        write_text(self.run / STATE_NAME, json.dumps(standing) + "\n")
+        standing = Standing(
+            step=state.step,
+            num_steps=sum(phase.num_steps for phase in phases),
+            phase=phases[state.phase].name,
+            finished=state.is_finished(len(phases)),
+            metric=metric,
+            best_metric=state.best_metric,
+            best_step=state.best_step,
+            seconds=self.seconds,
+        )
+        write_standing(self.run, standing)
 
 
 @contextmanager

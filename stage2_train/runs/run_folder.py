@@ -15,12 +15,16 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from orn.shared.config.bounded import open_file, open_to_append, read_json, shown
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from orn.shared.config.bounded import open_file, open_to_append, read_bounded, read_json, shown
+from orn.shared.config.fields import STRICT
 from orn.shared.environment import describe_environment
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.jobs.atomic_file import remove_stale_temporaries
+from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
 
 CONFIG_NAME = "config.json"
 BEST_NAME = "model.safetensors"
@@ -40,6 +44,43 @@ _READ = (
 _MOST_BYTES = 1 << 30
 _LONGEST_LINE = 1 << 20
 """A thousand times as long as any that we write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Standing:
+    """Where the last checkpoint of a run stands, for those who do not open it: `state.json`."""
+
+    step: Annotated[int, Field(ge=0)]
+    """Steps that are done."""
+    num_steps: Annotated[int, Field(ge=0)]
+    """Steps that the recipe asks for."""
+    phase: str
+    finished: bool
+    metric: str
+    """`top1` or `map`."""
+    best_metric: float | None
+    """Best on the validation split in this phase."""
+    best_step: int | None
+    """When that was."""
+    seconds: float
+    """Of training, without validation."""
+
+
+def read_standing(run: Path) -> Standing | None:
+    """Return where the last checkpoint of a run stands; None where no file says it."""
+    try:
+        text = read_bounded(run / STATE_NAME)
+        return _STANDING.validate_json(text)
+    except (PipelineError, ValidationError):
+        return None
+
+
+def write_standing(run: Path, standing: Standing) -> None:
+    """Write where the last checkpoint of a run stands."""
+    write_bytes(run / STATE_NAME, _STANDING.dump_json(standing) + b"\n")
+
+
+_STANDING = TypeAdapter(Standing)
 
 
 def note_start(folder: Path, *, threads: int) -> None:

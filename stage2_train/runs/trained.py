@@ -10,10 +10,10 @@ from torch import nn
 
 from orn.shared.devices import choose_device
 from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.jobs.same_job import differences
 from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.records import Dataset, Video
 from orn.shared.tensors import misfit
-from orn.shared.text import counted
 from orn.shared.torch_files import write_torch_file
 from orn.stage2_train.frames.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network, planned_network
@@ -200,18 +200,9 @@ def sources_of_run(
 
 def _check_classes(run: Path, config: RunConfig, dataset: Dataset) -> None:
     """Raises ConfigError if the data set's classes are not those that the run was trained for."""
-    wanted, found = config.dataset.classes, dataset.classes
-    if wanted == found:
-        return
-    differing = next(
-        (
-            f"class {row} is {there!r} in the run, {here!r} in the data set"
-            for row, (there, here) in enumerate(zip(wanted, found, strict=False))
-            if there != here
-        ),
-        f"the run has {counted(len(wanted), 'class', 'classes')}, the data set {len(found)}",
-    )
-    raise ConfigError(
-        f"{run}: was trained for other classes than data set {dataset.name!r} has: "
-        f"{differing}; evaluate on the data set that it was trained on"
-    )
+    wanted, found = {"classes": config.dataset.classes}, {"classes": dataset.classes}
+    if differing := differences(wanted, found, words=("in the run", "in the data set")):
+        raise ConfigError(
+            f"{run}: was trained for other classes than data set {dataset.name!r} has: "
+            f"{differing[0]}; evaluate on the data set that it was trained on"
+        )

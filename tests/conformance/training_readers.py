@@ -48,6 +48,7 @@ from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document, j
 from tests.conformance.reader import NUMBERED, TEXT, Reader, any_number, any_text, ignored, optional
 from tests.conformance.shared_readers import FILMS, ODD_ARRAYS
 from tests.worlds.films import (
+    TINY_EVAL,
     TINY_RECIPE,
     clip_record,
     put_clip_record,
@@ -197,27 +198,6 @@ def _read_predictions(path: Path) -> Any:
     return found.ids, found.labels.tolist(), found.logits.tolist(), list(found.by_head())
 
 
-EVAL = {
-    "dataset": "tiny",
-    "split": "test",
-    "trained_on": False,
-    "checkpoint": "model.safetensors",
-    "step": 3,
-    "num_segments": 4,
-    "num_skipped": 0,
-    "clips": 1,
-    "crops": 1,
-    "flip": False,
-    "frame_order": "kept",
-    "metric": "top1",
-    "num_unsure": 0,
-    "chance": 0.5,
-    "two_heads": {"top1": 0.75},
-    "per_class": [{"class": "right", "num_segments": 2, "two_heads": 0.5, "intervals": {}}],
-    "figures": {"two_heads": {"top1": {"low": 0.5, "high": 1.0}}},
-}
-
-
 def _read_measurement(path: Path) -> Any:
     row = AblationRow(name="orn", title="", system="orn", backbone="resnet18")
     run = AblationRun(row=row, seed=0, folder=path.parent)
@@ -326,7 +306,7 @@ TRAINING: tuple[Reader, ...] = (
     ),
     Reader(
         name="evaluation",
-        make=_writes("eval-test.json", json.dumps(EVAL)),
+        make=_writes("eval-test.json", json.dumps(TINY_EVAL)),
         read=read_eval,
         documents=(JSON,),
         accepts=(
@@ -341,7 +321,7 @@ TRAINING: tuple[Reader, ...] = (
     ),
     Reader(
         name="measurement in an ablation",
-        make=_writes("eval-test.json", json.dumps(EVAL)),
+        make=_writes("eval-test.json", json.dumps(TINY_EVAL)),
         read=_read_measurement,
         documents=(JSON,),
         accepts=("*",),

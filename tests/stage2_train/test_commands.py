@@ -255,7 +255,7 @@ def test_other_classes_are_refused(workspace, tmp_path) -> None:
     train(workspace, "--max-steps", "2")
     (tmp_path / "data" / "tiny" / "classes.txt").write_text("down\nright\n")
     said = evaluate(workspace["--run"], exit_code=2).stderr
-    assert "class 0 is 'right' in the run, 'down' in the data set" in said
+    assert "classes[0] is 'right' in the run, 'down' in the data set" in said
 
 
 def test_views_and_flips_are_those_that_the_manifest_allows(workspace) -> None:

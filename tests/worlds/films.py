@@ -245,6 +245,28 @@ TINY_RECORD = DatasetRecord(
 )
 
 
+TINY_EVAL = {
+    "dataset": "tiny",
+    "split": "test",
+    "trained_on": False,
+    "checkpoint": "model.safetensors",
+    "step": 3,
+    "num_segments": 4,
+    "num_skipped": 0,
+    "clips": 1,
+    "crops": 1,
+    "flip": False,
+    "frame_order": "kept",
+    "metric": "top1",
+    "num_unsure": 0,
+    "chance": 0.5,
+    "two_heads": {"top1": 0.75},
+    "per_class": [{"class": "right", "num_segments": 2, "two_heads": 0.5, "intervals": {}}],
+    "figures": {"two_heads": {"top1": {"low": 0.5, "high": 1.0}}},
+}
+"""What `orn eval` writes of a split."""
+
+
 def write_tiny_model(folder: Path, **changes: Any) -> tuple[RunConfig, torch.nn.Module]:
     """Write the folder of an exported run, with random weights; `changes` of its configuration."""
     torch.manual_seed(0)

@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,39 +14,43 @@ from hypothesis import strategies as st
 
 from orn.shared.config import bounded
 from orn.stage2_train.runs.listing import read_summary
+from orn.stage2_train.runs.run_config import RunConfig, write_config
+from orn.stage2_train.runs.run_folder import Standing, write_standing
 from tests.running import Ran, run_orn
+from tests.worlds.films import TINY_EVAL, write_tiny_model
 
 
-def _make(folder: Path, seed: int, *, system: str | None = None, rate: float = 1e-3) -> Path:
-    config = {
-        "recipe_name": "paper_vlog",
-        "system": system,
-        "recipe": {"seed": seed, "optimiser": {"learning_rate": rate}},
-        "dataset": {"name": "vlog", "metric": "map"},
-        "places": {"shards": {"absolute": f"/disk/{seed}"}},
-    }
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps(config))
+@pytest.fixture(scope="session")
+def config() -> RunConfig:
+    """Of a run that has not begun."""
+    with TemporaryDirectory() as folder:
+        return write_tiny_model(Path(folder))[0]
+
+
+def _make(folder: Path, config: RunConfig, seed: int, rate: float = 1e-3, **changes: Any) -> Path:
+    optimiser = replace(config.recipe.optimiser, learning_rate=rate)
+    recipe = replace(config.recipe, seed=seed, optimiser=optimiser)
+    write_config(folder, replace(config, recipe=recipe, **changes))
     return folder
 
 
+def _stands(folder: Path, **standing: Any) -> None:
+    """A run with a checkpoint that stands somewhere."""
+    (folder / "last.safetensors").touch()
+    rest = {"num_steps": 20, "phase": "two_heads", "metric": "top1"}
+    write_standing(folder, Standing(**rest, **standing))
+
+
 @pytest.fixture
-def folder(tmp_path) -> Path:
-    """A run of today, one that was stopped, one without a checkpoint, one that is damaged."""
+def folder(tmp_path, config) -> Path:
+    """A run that is finished, one that was stopped, one without a checkpoint, one damaged."""
     runs = tmp_path / "runs"
-    new = _make(runs / "new", 1, system="object-head")
-    standing = {"step": 20, "num_steps": 20, "finished": True, "best_metric": 0.5, "best_step": 15}
-    standing["seconds"] = "long"
-    (new / "state.json").write_text(json.dumps(standing))
-    (new / "last.safetensors").touch()
-    figures = {"two_heads": {"map": {"low": 0.3, "high": 0.5}}}
-    report = {"two_heads": {"map": 0.41}, "object_head": {"map": 0.2}, "figures": figures}
-    (new / "eval-validation.json").write_text(json.dumps(report))
-    old = _make(runs / "table" / "old", 2)
-    (old / "last.safetensors").touch()
-    standing = {"step": 15, "num_steps": 20, "finished": False, "best_metric": 0.4, "seconds": 121}
-    (old / "state.json").write_text(json.dumps(standing))
-    begun = _make(runs / "begun", 3, rate=3e-4)
+    new = _make(runs / "new", config, 1, system="object-head")
+    _stands(new, step=20, finished=True, best_metric=0.5, best_step=15, seconds=7.0)
+    (new / "eval-validation.json").write_text(json.dumps(TINY_EVAL))
+    old = _make(runs / "table" / "old", config, 2, recipe_name="paper_vlog")
+    _stands(old, step=15, finished=False, best_metric=0.4, best_step=None, seconds=121.0)
+    begun = _make(runs / "begun", config, 3, rate=3e-4)
     (begun / "metrics.jsonl").write_text('{"step": 5}\n{"step": 10, "group": "train"}\n')
     (runs / "damaged").mkdir()
     (runs / "damaged" / "config.json").write_text("[]")
@@ -57,9 +64,9 @@ def _runs(folder: Path, *more: str, exit_code: int = 0) -> Ran:
 
 def test_each_folder_says_what_it_can(folder) -> None:
     new = read_summary(folder / "new")
-    assert (new.dataset, new.system, new.state) == ("vlog", "object-head", "finished")
+    assert (new.dataset, new.system, new.state) == ("tiny", "object-head", "finished")
     assert (new.step, new.num_steps, new.best, new.best_step) == (20, 20, 0.5, 15)
-    assert (new.measured, new.low, new.high, new.seconds) == (0.41, 0.3, 0.5, None)
+    assert (new.measured, new.low, new.high, new.seconds) == (0.75, 0.5, 1.0, 7.0)
     old = read_summary(folder / "table" / "old")
     assert (old.system, old.state, old.step, old.num_steps) == ("paper_vlog", "stopped", 15, 20)
     assert (old.best, old.measured, old.seconds) == (0.4, None, 121.0)
@@ -71,8 +78,8 @@ def test_each_folder_says_what_it_can(folder) -> None:
 def test_the_table_names_what_differs(folder) -> None:
     lines = _runs(folder).stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["run", "begun", "damaged", "new", "table/old"]
-    assert "seed=3 optimiser.learning_rate=0.0003" in lines[1]
-    assert "20/20" in lines[3] and "41.00 [30.00, 50.00]" in lines[3]
+    assert "optimiser.learning_rate=0.0003 seed=3" in lines[1]
+    assert "20/20" in lines[3] and "75.00 [50.00, 100.00]" in lines[3]
     assert "40.00 (training)" in lines[4] and "2m01s" in lines[4]
     assert "shards" not in "".join(lines)  # where data lies is no difference
     path = folder / "new" / "eval-validation.json"
@@ -90,7 +97,7 @@ def test_sorted_and_filtered(folder) -> None:
     assert names("--sort", "figure", "--reverse") == ["new", "old", "begun", "damaged"]
     assert names("--sort", "seed", "--reverse") == ["begun", "old", "new", "damaged"]
     assert names("--where", "optimiser.learning_rate=3e-4") == ["begun"]
-    assert names("--where", "state=s*", "--where", "dataset=vlog") == ["old"]
+    assert names("--where", "state=s*", "--where", "dataset=tiny") == ["old"]
     assert names("--where", "seed=9") == []
 
 
@@ -107,12 +114,12 @@ def test_names_that_are_none_are_refused(folder, more, message) -> None:
     assert message in _runs(folder, *more, exit_code=2).stderr
 
 
-def test_links_are_followed_and_not_in_a_circle(folder, tmp_path) -> None:
+def test_links_are_followed_and_not_in_a_circle(folder, config, tmp_path) -> None:
     (folder / "again").symlink_to(folder)
     (folder / "table" / "up").symlink_to(folder)
     (folder / "itself").symlink_to(folder / "itself")
     (folder / "elsewhere").symlink_to(tmp_path / "disk")
-    _make(tmp_path / "disk" / "far", 4)
+    _make(tmp_path / "disk" / "far", config, 4)
     names = [line.split()[0] for line in _runs(folder).stdout.splitlines()[1:]]
     assert names == ["begun", "damaged", "elsewhere/far", "new", "table/old"]
 
@@ -126,7 +133,7 @@ def test_csv_and_markdown_hold_the_same_runs(folder) -> None:
     rows = list(csv.DictReader(io.StringIO(_runs(folder, "--csv").stdout)))
     assert [row["state"] for row in rows] == ["begun", "damaged", "finished", "stopped"]
     assert [row["optimiser.learning_rate"] for row in rows] == ["0.0003", "", "0.001", "0.001"]
-    assert rows[2]["low"] == "0.3"
+    assert rows[2]["low"] == "0.5"
     assert len(_runs(folder, "--md").stdout.splitlines()) == 2 + len(rows)
 
 
@@ -139,14 +146,13 @@ def test_two_runs_are_told_apart(folder) -> None:
     run_orn("runs", "diff", new, folder, exit_code=2)
 
 
-def test_no_log_is_opened_where_there_is_a_checkpoint(tmp_path, monkeypatch) -> None:
+def test_no_log_is_opened_where_there_is_a_checkpoint(tmp_path, config, monkeypatch) -> None:
     """Five hundred runs with long logs are then listed as fast as those with short ones."""
     for number in range(5):
-        run = _make(tmp_path / f"run-{number}", number)
-        (run / "last.safetensors").touch()
+        run = _make(tmp_path / f"run-{number}", config, number)
+        _stands(run, step=15, finished=False, best_metric=None, best_step=None, seconds=121.0)
         (run / "metrics.jsonl").write_text('{"step": 15}\n')
         (run / "starts.jsonl").write_text('{"time": "2026-11-26"}\n')
-        (run / "state.json").write_text('{"step": 15, "finished": false, "seconds": 121.0}')
     opened: list[str] = []
     real = bounded.open_file
 
@@ -156,7 +162,7 @@ def test_no_log_is_opened_where_there_is_a_checkpoint(tmp_path, monkeypatch) -> 
 
     monkeypatch.setattr(bounded, "open_file", open_file)
     assert "2m01s" in _runs(tmp_path).stdout
-    assert sorted(opened) == sorted(["config.json", "starts.jsonl", "state.json"] * 5)
+    assert "state.json" in opened and "metrics.jsonl" not in opened
 
 
 def test_torch_is_not_imported(folder) -> None:
@@ -179,10 +185,10 @@ def test_torch_is_not_imported(folder) -> None:
         ),
     ).map(lambda value: json.dumps(value).encode()),
 )
-def test_damage_never_hides_the_other_runs(tmp_path_factory, name, content) -> None:
+def test_damage_never_hides_the_other_runs(tmp_path_factory, config, name, content) -> None:
     runs = tmp_path_factory.mktemp("runs")
-    _make(runs / "a", 1)
+    _make(runs / "a", config, 1)
     (runs / "a" / "last.safetensors").touch()
     (runs / "a" / name).write_bytes(content)
-    _make(runs / "b", 2)
+    _make(runs / "b", config, 2)
     assert len(_runs(runs).stdout.splitlines()) == 3
