@@ -38,8 +38,7 @@ class Verification:
         lines = []
         for problem in sorted(self.problems, key=lambda problem: problem.severity):
             note = "note: " if problem.severity == "note" else ""
-            array = f"{problem.array}: " if problem.array else ""
-            lines.append(printable(f"{problem.shard}: {note}{array}{problem.message}"))
+            lines.append(printable(f"{problem.shard}: {note}{problem.message}"))
         if not self.exit_code:
             lines.append(f"ok: {counted(self.shards, 'shard')}")
         return "\n".join(lines)

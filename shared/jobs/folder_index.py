@@ -7,10 +7,12 @@ with another size or time of change, is read again, and the index is replaced as
 that cannot be written to goes without.
 """
 
+import gc
 import logging
 import os
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
@@ -21,7 +23,6 @@ from orn.shared.config.bounded import open_file
 from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_bytes
-from orn.shared.jobs.garbage import uncollected
 from orn.shared.jobs.workers import in_threads
 
 logger = logging.getLogger(__name__)
@@ -138,3 +139,16 @@ def _head(kind: IndexKind[Record]) -> bytes:
 
 def _seal(text: bytes) -> bytes:
     return b" %08x\n" % zlib.crc32(text)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep Python's garbage collector from looking at all objects again and again while the block
+    makes a hundred thousand that stay."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -62,7 +62,7 @@ class _KeptFile:
             self._file.close()
 
 
-_kept: LRUCache[tuple[Path, Stamp], _KeptFile] = LRUCache(_MOST_FILES)
+OPEN_FILES: LRUCache[tuple[Path, Stamp], _KeptFile] = LRUCache(_MOST_FILES)
 
 
 class ShardArrays:
@@ -196,9 +196,9 @@ class ShardArrays:
     def _read(self, place: int, size: int) -> bytes:
         key = self.path, self.record.stamp
         try:
-            file = _kept.get(key)
+            file = OPEN_FILES.get(key)
             if file is None:
-                file = _kept[key] = _KeptFile(self.path, self.record.stamp)
+                file = OPEN_FILES[key] = _KeptFile(self.path, self.record.stamp)
             return file.read(place, size)
         except OSError as err:
             raise ShardFormatError(f"{self.path}: cannot be read ({err.strerror or err})") from err

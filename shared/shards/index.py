@@ -47,7 +47,7 @@ class IndexedShard:
 
 
 IndexEntry = IndexedFile[IndexedShard]
-_KIND = IndexKind(
+SHARD_INDEX = IndexKind(
     name=INDEX_NAME,
     version="shard-index 4",
     lines=TypeAdapter(IndexEntry),
@@ -75,14 +75,14 @@ def open_folder(folder: Path) -> OpenedFolder:
         ShardNotFoundError: if there is no such folder, or no shard in it.
         ShardFormatError: if a shard that the index does not know is damaged.
     """
-    entries = index_folder(folder, shard_paths(folder), _KIND)
+    entries = index_folder(folder, shard_paths(folder), SHARD_INDEX)
     first_of = {entry.record.common: path for path, entry in reversed(entries.items())}
     records = {digest: read_record(path) for digest, path in first_of.items()}
     commons = {
         digest: replace(record.attributes, videos=(), failed=())
         for digest, record in records.items()
     }
-    is_large = len(entries) >= _KIND.least_files
+    is_large = len(entries) >= SHARD_INDEX.least_files
     return OpenedFolder(entries=entries, commons=commons, is_large=is_large)
 
 

@@ -27,8 +27,7 @@ FORMAT_VERSION = 2
 
 MOST_CLASSES = 2**16
 
-_MOST_PIXELS = 2**28
-_Side = Annotated[int, Field(ge=1, lt=2**16)]
+_Side = Annotated[int, Field(ge=1, le=2**14)]
 _Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 UNKNOWN_SOURCE = "unknown"
@@ -156,7 +155,7 @@ class DetectorEntry:
     """Thresholds by name, such as `score`."""
     versions: dict[str, str] = field(default_factory=dict)
     """Library versions by name."""
-    class_names: tuple[str, ...]
+    class_names: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_CLASSES)]
     """Name of each class, in the order of labels and class scores."""
 
     @property
@@ -171,20 +170,6 @@ def _each_once(videos: tuple[VideoEntry, ...]) -> tuple[VideoEntry, ...]:
     return videos
 
 
-def _with_grid(video: VideoEntry) -> VideoEntry:
-    if video.height * video.width > _MOST_PIXELS:
-        found = f"{video.height} x {video.width}"
-        raise ValueError(f"wanted a grid of at most {_MOST_PIXELS:,} pixels, found {found}")
-    return video
-
-
-def _with_classes(detector: DetectorEntry) -> DetectorEntry:
-    if not 1 <= len(detector.class_names) <= MOST_CLASSES:
-        found = len(detector.class_names)
-        raise ValueError(f"expected 1 to {MOST_CLASSES:,} class names, got {found}")
-    return detector
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardAttributes:
     """The group's attributes, beside format and version; others are ignored."""
@@ -193,11 +178,9 @@ class ShardAttributes:
 
     score_kind: ScoreKind
     """What the scores of detections are; whether there is an array of them by class."""
-    detector: Annotated[DetectorEntry, AfterValidator(_with_classes)]
+    detector: DetectorEntry
     """What the detections were made with."""
-    videos: Annotated[
-        tuple[Annotated[VideoEntry, AfterValidator(_with_grid)], ...], AfterValidator(_each_once)
-    ]
+    videos: Annotated[tuple[VideoEntry, ...], AfterValidator(_each_once)]
     """What `frame_video` points into; ids are unique."""
     failed: tuple[FailedVideo, ...]
     """Videos of the unit that gave nothing."""

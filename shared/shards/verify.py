@@ -1,7 +1,6 @@
 """Checks that shards are whole and consistent, down to every mask, and what those of one folder say
 together: against their plan, each other and the list of videos."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
@@ -20,20 +19,18 @@ from orn.shared.masks.rules import Fault, place_faults, score_faults
 from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.index import shard_paths
-from orn.shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry, VideoEntry
+from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.text import counted
 from orn.shared.video.read import content_bytes
 
-_ARRAY = re.compile(r"array '(?P<name>[a-z_]+)': ")
-_Problems = Iterator["Problem"]
 Severity = Literal["error", "note"]
 
 _CACHE_BYTES = 256 * 2**20
 _BLOCK = 500
 """Detections that are checked at once, and how many bytes of masks at most unless one has more."""
 _BLOCK_BYTES = 2**20
-_ALONE_BYTES = 32 * 2**20
+ALONE_BYTES = 32 * 2**20
 """Up to so many bytes of shards no other process is started: that would take longer."""
 
 
@@ -45,8 +42,6 @@ class Problem:
     """The file; the folder, if it is about the shards together."""
     message: str
     """Place, what was expected and what was found."""
-    array: str = ""
-    """The array that it is about; empty if it is about the file as a whole."""
     severity: Severity = "error"
     """A note is worth knowing and no fault of the shards."""
 
@@ -55,8 +50,11 @@ class Problem:
         return asdict(self) | {"shard": str(self.shard)}
 
 
+_Problems = Iterator[Problem]
+
+
 def verify_shards(paths: Sequence[Path], *, workers: int) -> Iterator[tuple[Path, list[Problem]]]:
-    """Shards with everything that is wrong with each, as they come; see `verify_shard`.
+    """Yield shards with everything that is wrong with each, as they come; see `verify_shard`.
 
     Args:
         paths: of shards.
@@ -69,7 +67,7 @@ def verify_shards(paths: Sequence[Path], *, workers: int) -> Iterator[tuple[Path
     lost = PipelineError(
         "a process that verified shards ended abruptly (out of memory?); go on with fewer --workers"
     )
-    if sum(path.stat().st_size for path in paths if path.is_file()) < _ALONE_BYTES:
+    if sum(path.stat().st_size for path in paths if path.is_file()) < ALONE_BYTES:
         workers = 1
     return in_workers(verify_shard, paths, workers=max(1, workers), lost=lost)
 
@@ -102,15 +100,11 @@ def _damaged_arrays(shard: Shard) -> _Problems:
 
 
 def _damaged(path: Path, err: ShardFormatError) -> Problem:
-    """A problem of what an error says, and of its array if it names one."""
-    message = str(err).removeprefix(f"{path}: ")
-    if array := _ARRAY.match(message):
-        return Problem(shard=path, array=array["name"], message=message[array.end() :])
-    return Problem(shard=path, message=message)
+    return Problem(shard=path, message=str(err).removeprefix(f"{path}: "))
 
 
 def _check_detections(shard: Shard) -> _Problems:
-    """What the rules for detections find, by the field that it is about."""
+    """Yield what the rules for detections find, a problem for each field."""
     found: dict[str, tuple[str, Fault]] = {}
     video_F = shard.frame_video()
     frame_offsets, rle_offsets = shard.array("frame_offsets"), shard.array("rle_offsets")
@@ -119,12 +113,11 @@ def _check_detections(shard: Shard) -> _Problems:
         video_N = video_F[frame_N]
         for fault in _block_faults(shard, rle_offsets[start : stop + 1], start, video_N=video_N):
             video = shard.videos[video_N[fault.row]].id
-            place = f"detection {start + fault.row} (video {video!r})"
+            place = f"{fault.field} of detection {start + fault.row} (video {video!r})"
             place, first = found.get(fault.field, (place, replace(fault, more=-1)))
             found[fault.field] = place, replace(first, more=first.more + 1 + fault.more)
-    for field, (place, fault) in found.items():
-        array = "rle" if field == "masks" else field
-        yield Problem(shard=shard.path, array=array, message=f"{place}: {fault.message}")
+    for place, fault in found.values():
+        yield Problem(shard=shard.path, message=f"{place}: {fault.message}")
 
 
 def _blocks(borders: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -161,6 +154,11 @@ class _Stretch:
     last: int
     count: int
 
+    def problem(self, message: str, severity: Severity = "error") -> Problem:
+        """Return what is wrong with the video here."""
+        message = f"video {self.video.id!r}: expected {message}"
+        return Problem(shard=self.path, message=message, severity=severity)
+
 
 def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]:
     """Return what is wrong with the shards of a folder together; see `verify_shard` for each.
@@ -182,8 +180,8 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
     except ConfigError as err:
         problems.append(Problem(shard=folder, message=str(err)))
     if plan is not None:
-        problems += _check_plan(plan, folder)
-    detector: DetectorEntry | None = None
+        problems += _check_plan(plan, folder, paths)
+    detector = None
     stretches: dict[str, list[_Stretch]] = {}
     failed: list[Problem] = []
     known: set[str] = set()
@@ -193,26 +191,18 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
             message = f"expected the detector of the first shard, {detector.title}, got "
             message += f"{shard.detector.title}, or other settings of it"
             problems.append(Problem(shard=shard.path, message=message))
-        index_F = shard.frame_index()
-        for video in shard.videos:
-            start, stop = shard.video_rows(video.id)
-            if start < stop:
-                first, last = int(index_F[start]), int(index_F[stop - 1])
-                stretches.setdefault(video.id, []).append(
-                    _Stretch(
-                        path=shard.path, video=video, first=first, last=last, count=stop - start
-                    )
-                )
+        for part in _stretches_of(shard):
+            stretches.setdefault(part.video.id, []).append(part)
         for lost in shard.failed:
             message = f"video {lost.id!r}: expected detections, got a failure: {lost.reason}"
             failed.append(Problem(shard=shard.path, message=message, severity="note"))
-        known |= {video.id for video in shard.videos} | {video.id for video in shard.failed}
+        known |= {video.id for video in (*shard.videos, *shard.failed)}
     for parts in stretches.values():
         problems += _check_video(parts, is_whole=plan is not None and plan.frames == "all")
     problems += failed
     if dataset is not None:
-        scope = "all" if plan is None else plan.frames
         problems += _check_listed(dataset, stretches)
+        scope = "all" if plan is None else plan.frames
         problems += _check_absent(folder, dataset, scope=scope, known=known)
     return problems
 
@@ -227,22 +217,31 @@ def _readable(paths: Sequence[Path]) -> Iterator[Shard]:
         yield shard
 
 
-def _check_plan(plan: Plan, folder: Path) -> _Problems:
+def _stretches_of(shard: Shard) -> Iterator[_Stretch]:
+    index_F = shard.frame_index()
+    for video in shard.videos:
+        start, stop = shard.video_rows(video.id)
+        if start < stop:
+            first, last = index_F[[start, stop - 1]].tolist()
+            yield _Stretch(path=shard.path, video=video, first=first, last=last, count=stop - start)
+
+
+def _check_plan(plan: Plan, folder: Path, paths: Sequence[Path]) -> _Problems:
     planned = {shard_path(folder, unit.index): unit.index for unit in plan.units}
     for path, index in planned.items():
         if not path.exists():
             message = f"expected a shard of unit {index} of {len(planned)} in {PLAN_NAME}, got none"
             yield Problem(shard=path, message=f"{message}; run the job again")
-    for path in shard_paths(folder):
+    for path in paths:
         if path not in planned:
             message = f"expected a shard of a unit of {PLAN_NAME}, got one of no unit"
             yield Problem(shard=path, message=message)
 
 
 def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
-    """One video over all shards; `is_whole` if the job looked at every frame."""
+    """Yield what is wrong with a video over all shards; `is_whole` if the job looked at every
+    frame."""
     parts = sorted(parts, key=lambda part: part.first)
-    place, last = f"video {parts[0].video.id!r}", parts[-1].path
     end = 0
     for part in parts:
         expected = ""
@@ -251,25 +250,21 @@ def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
         elif is_whole and (part.first > end or part.count != part.last + 1 - part.first):
             expected = f"every frame from {end} on"
         if expected:
-            message = (
-                f"{place}: expected {expected}, got {part.count} of {part.first} to {part.last}"
-            )
-            yield Problem(shard=part.path, array="frame_index", message=message)
+            yield part.problem(f"{expected}, got {part.count} of {part.first} to {part.last}")
         end = max(end, part.last + 1)
     for name in ("height", "width", "source_digest"):
         values = list(dict.fromkeys(getattr(part.video, name) for part in parts))
         if len(values) > 1:
-            message = f"{place}: expected one {name} in all shards, got {values}"
-            yield Problem(shard=last, message=message)
+            yield parts[-1].problem(f"one {name} in all shards, got {values}")
     header, total = parts[0].video.header_frames, sum(part.count for part in parts)
     if is_whole and header is not None and total != header:
-        message = f"{place}: expected {counted(header, 'frame')}, as its header says, got {total}"
-        yield Problem(shard=last, message=message, severity="note")
+        message = f"{counted(header, 'frame')}, as its header says, got {total}"
+        yield parts[-1].problem(message, severity="note")
 
 
 def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]) -> _Problems:
-    """Videos that are there and in no shard; `scope` is `frames` of the plan, and `known` are the
-    videos that some shard has, with or without frames, or records as failed."""
+    """Yield videos that are there and in no shard; `scope` is `frames` of the plan, and `known` are
+    the videos that some shard has, with or without frames, or records as failed."""
     labelled = {segment.video_id for segment in dataset.segments}
     for video in dataset.videos:
         if video.id in known or (scope == "labelled" and video.id not in labelled):
@@ -280,29 +275,25 @@ def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]
 
 
 def _check_listed(dataset: Dataset, stretches: dict[str, list[_Stretch]]) -> _Problems:
-    """The videos of the shards against those that lie on this machine."""
+    """Yield what is wrong with the videos of the shards against those on this machine."""
     listed = {*dataset.missing, *(video.id for video in dataset.videos)}
     for video_id in sorted(stretches.keys() - listed):
-        message = f"video {video_id!r}: expected a video that {dataset.name!r} lists, got another"
-        yield Problem(shard=stretches[video_id][0].path, message=message)
+        yield stretches[video_id][0].problem(f"a video that {dataset.name!r} lists, got another")
     for video in dataset.videos:
         for part in stretches.get(video.id, [])[:1]:
             yield from _check_source(part, video)
 
 
 def _check_source(part: _Stretch, video: Video) -> _Problems:
-    place = f"video {part.video.id!r}"
     if part.video.source_digest == UNKNOWN_SOURCE:
-        message = "expected the digest of its source, got masks that were imported without it; "
-        message = f"{place}: {message}training refuses them"
-        yield Problem(shard=part.path, message=message, severity="note")
+        message = "the digest of its source, got masks that were imported without it; training "
+        yield part.problem(f"{message}refuses them", severity="note")
         return
     try:
         size = content_bytes(source_of(video))
     except VideoDecodeError as err:
-        yield Problem(shard=part.path, message=f"{place}: expected a readable source, got: {err}")
+        yield part.problem(f"a readable source, got: {err}")
         return
     if size != part.video.source_bytes:
-        message = f"expected a source of {part.video.source_bytes} bytes, as when it was detected"
-        message = f"{place}: {message}, got {size} bytes at {video.path}"
-        yield Problem(shard=part.path, message=message)
+        wanted = f"a source of {part.video.source_bytes} bytes, as when it was detected"
+        yield part.problem(f"{wanted}, got {size} bytes at {video.path}")

@@ -12,7 +12,7 @@ from typing import Any, Self
 from orn.shared.data_files import leads_out, not_a_file
 from orn.shared.errors import ConfigError, MaskImportError, VideoDecodeError
 from orn.shared.jobs.engines import IN_THIS_PROCESS
-from orn.shared.jobs.garbage import uncollected
+from orn.shared.jobs.folder_index import uncollected
 from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, Unit, plan_units
 from orn.shared.jobs.run import Ran, run_units, save_summary
 from orn.shared.jobs.work import Advance, Engine, UnitResult

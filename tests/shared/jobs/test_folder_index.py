@@ -1,8 +1,9 @@
 """The index of a folder: it spares reading the files, and is never believed wrongly."""
 
+import gc
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +12,7 @@ import pytest
 from pydantic import ConfigDict, TypeAdapter
 
 from orn.shared.errors import PipelineError
-from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
+from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder, uncollected
 from tests.bounded import bounded
 
 
@@ -68,9 +69,14 @@ ALL = [("one", "two"), ("three",), ("four", "five")]
 NAMES = ["a.txt", "b.txt", "c.txt"]
 
 
-def test_files_are_read_once(opened: Callable[..., object]) -> None:
+def test_files_are_read_once(opened: Callable[..., object], folder: Path) -> None:
+    assert opened(least_files=4) == (ALL, NAMES)  # a few need no index
+    assert not (folder / KIND.name).exists()
     assert opened() == (ALL, NAMES)
     assert opened() == (ALL, [])
+    (folder / "b.txt").write_text("")
+    with pytest.raises(PipelineError, match=r"b\.txt: expected words"):
+        opened()
 
 
 def test_what_changed_is_read_again(opened: Callable[..., object], folder: Path) -> None:
@@ -83,18 +89,6 @@ def test_what_changed_is_read_again(opened: Callable[..., object], folder: Path)
     path.rename(folder / "d.txt")
     assert opened() == ([ALL[0], ALL[2], ("eight",)], ["d.txt"])
     assert opened() == ([ALL[0], ALL[2], ("eight",)], [])
-
-
-def test_a_few_files_need_no_index(opened: Callable[..., object], folder: Path) -> None:
-    assert opened(least_files=4) == (ALL, NAMES)
-    assert not (folder / KIND.name).exists()
-
-
-def test_a_damaged_file_is_told(opened: Callable[..., object], folder: Path) -> None:
-    opened()
-    (folder / "b.txt").write_text("")
-    with pytest.raises(PipelineError, match=r"b\.txt: expected words"):
-        opened()
 
 
 def test_any_flipped_bit_is_noticed(opened: Callable[..., object], folder: Path) -> None:
@@ -125,8 +119,8 @@ def test_an_index_with_wrong_values_is_made_anew(
     opened()
     index = folder / KIND.name
     text = index.read_text()
-    lines = [line.rpartition(" ")[0] or line for line in text.replace(old, new, 1).splitlines()[1:]]
-    first = text.replace(old, new, 1).splitlines()[0]
+    first, *lines = text.replace(old, new, 1).splitlines()
+    lines = [line.rpartition(" ")[0] for line in lines]
     sealed = [f"{line} {zlib.crc32(line.encode()):08x}" for line in lines]
     index.write_text("\n".join([first, *sealed, ""]))
     assert opened() == (ALL, NAMES)
@@ -155,3 +149,19 @@ def test_a_folder_that_cannot_be_written_to_goes_without(
     monkeypatch.setattr(Path, "write_bytes", refuse)
     assert opened() == (ALL, NAMES)
     assert not (folder / KIND.name).exists()
+
+
+@pytest.fixture
+def _collecting() -> Iterator[None]:
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_collecting")
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_collected_again_as_before(enabled: bool) -> None:
+    (gc.enable if enabled else gc.disable)()
+    with pytest.raises(ValueError, match="inside"), uncollected():
+        assert not gc.isenabled()
+        raise ValueError("inside")
+    assert gc.isenabled() == enabled

@@ -18,6 +18,9 @@ def test_the_lock_file_is_there_while_held(tmp_path: Path) -> None:
         assert lock_path(path).read_text() == f"{os.getpid()}\n"
         path.touch()
     assert list(path.parent.iterdir()) == [path]
+    lock_path(path).write_text("a longer line, which a process that was killed left\n")
+    with locked(path, job="orn thing"):
+        assert lock_path(path).read_text() == f"{os.getpid()}\n"
 
 
 def test_a_folder_made_for_nothing_goes_again_and_an_old_one_stays(tmp_path: Path) -> None:
@@ -72,13 +75,6 @@ def test_held_once(tmp_path: Path) -> None:
         pass
 
 
-def test_a_file_that_a_killed_process_left_locks_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "thing.h5"
-    lock_path(path).write_text("a longer line than the number of a process\n")
-    with locked(path, job="orn thing"):
-        assert lock_path(path).read_text() == f"{os.getpid()}\n"
-
-
 def test_a_link_is_not_locked_in_place_of_its_target(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     lock_path(tmp_path / "x").symlink_to(tmp_path / "precious")
@@ -95,8 +91,7 @@ def test_asking_whether_a_job_holds_something_changes_nothing(tmp_path: Path) ->
     assert not is_locked(path)
     assert list(tmp_path.iterdir()) == []
     with locked(path, job="orn thing"):
-        assert is_locked(path)
-        assert is_locked(path)
+        assert is_locked(path) and is_locked(path)
     lock_path(path).write_text("1\n")  # of a process that was killed
     assert not is_locked(path)
     with locked(path, job="orn thing"):

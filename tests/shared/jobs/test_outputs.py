@@ -67,16 +67,13 @@ def test_other_files_are_replaced(tmp_path: Path) -> None:
         (lambda folder: folder, "got a folder"),
         (lambda folder: _link(folder / "x", folder), "got a folder"),
         (lambda folder: _pipe(folder / "x"), "got a pipe"),
-        (lambda folder: Path("/dev/full"), "got a device"),
-        (lambda folder: Path("/dev/null"), "got a device"),
-        (lambda folder: Path("/dev/stdout"), "got a device"),
-        (lambda folder: Path("/dev/fd/1"), "got a device"),
+        *((lambda _, name=name: Path("/dev", name), "got a device")
+          for name in ("full", "null", "stdout", "fd/1", "new")),
         (lambda folder: _link(folder / "x", Path("/dev/full")), "got a device"),
-        (lambda folder: Path("/dev/new"), "got a device"),
         (lambda folder: _file(folder / "f") / "x" / "y", "expected a folder at .*f, got some"),
         (lambda folder: folder / ("x" * 300), "File name too long"),
     ],
-)
+)  # fmt: skip
 def test_what_no_file_is_written_over(
     tmp_path: Path, make: Callable[[Path], Path], found: str
 ) -> None:

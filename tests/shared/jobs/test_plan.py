@@ -1,6 +1,5 @@
 """Packing into units, and the plan file."""
 
-import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -76,19 +75,13 @@ def test_every_frame_is_in_one_part(frames: list[int | None], unit_frames: int) 
         assert len({part.video_id for part in unit.parts}) == len(unit.parts)
 
 
-def test_units_that_come_later_have_the_next_numbers() -> None:
-    assert [unit.index for unit in plan_units([("a", 2100)], first=7)] == [7, 8]
-
-
 def test_new_files_come_after_those_that_are_there(tmp_path: Path) -> None:
+    assert [unit.index for unit in plan_units([("a", 2100)], first=7)] == [7, 8]
+    assert shard_path(tmp_path, 41) == tmp_path / "shard-000041.zarr.zip"
     assert SHARD_FILES.next_index(tmp_path) == 0
     for name in ("000009", "1000000", "of-mine"):  # the last is a user's own
         (tmp_path / f"shard-{name}.zarr.zip").touch()
     assert SHARD_FILES.next_index(tmp_path) == 1_000_001
-
-
-def test_names_of_files(tmp_path: Path) -> None:
-    assert shard_path(tmp_path, 41) == tmp_path / "shard-000041.zarr.zip"
 
 
 @pytest.fixture
@@ -100,57 +93,34 @@ def plan() -> Plan:
 
 def test_the_file_round_trip(plan: Plan, tmp_path: Path) -> None:
     assert Plan.load(tmp_path) is None
-    plan.save(tmp_path / "out")
-    loaded = Plan.load(tmp_path / "out")
-    assert loaded == plan
-    assert loaded is not None
-    assert plan.going_on_from(loaded, tmp_path) == plan
     (tmp_path / "own.toml").touch()
     own = replace(plan, manifest=ManifestFile.of(tmp_path / "own.toml"))
-    own.save(tmp_path)
-    assert Plan.load(tmp_path) == own
-    assert plan.going_on_from(own, tmp_path) == plan
-
-
-def test_units_are_numbered_from_0(plan: Plan, tmp_path: Path) -> None:
+    for each in (plan, own, replace(plan, data_root="/disk")):  # wherever manifest and data lie
+        each.save(tmp_path / "out")
+        assert Plan.load(tmp_path / "out") == each
+        assert plan.going_on_from(each, tmp_path) == plan
     replace(plan, units=plan.units[1:]).save(tmp_path)
     with pytest.raises(ConfigError, match="units: expected them numbered from 0"):
         Plan.load(tmp_path)
 
 
-def test_a_data_set_that_moved_is_no_difference(plan: Plan, tmp_path: Path) -> None:
-    moved = replace(plan, data_root="/disk")
-    moved.save(tmp_path)
-    assert Plan.load(tmp_path) == moved
-    assert plan.going_on_from(moved, tmp_path) == plan
-
-
 def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -> None:
-    detector = plan.settings["detector"] | {
-        "checkpoint_digest": "sha256:99",
-        "thresholds": {"score": 0.3, "nms": 0.5},
-    }
-    units = (
-        *plan.units[:1],
-        Unit(index=1, parts=(UnitPart(video_id="c", start=0, stop=9),)),
-        *plan.units,
-    )
+    detector = plan.settings["detector"] | {"thresholds": {"score": 0.3, "nms": 0.5}}
+    units = (plan.units[0], Unit(index=1, parts=(UnitPart(video_id="c", stop=9),)), *plan.units)
     other = replace(plan, frames="labelled", settings={"detector": detector}, units=units)
     with pytest.raises(ConfigError) as caught:
         other.going_on_from(plan, tmp_path)
-    for message in [
-        "plan.json: the job there is not the one asked for: ",
+    for told in [
+        "plan.json: ",
         "frames is 'all' there, 'labelled' asked for",
-        "detector.checkpoint_digest is 'sha256:2222",
-        "there, 'sha256:99' asked for",
         "detector.thresholds.score is 0.05 there, 0.3 asked for",
         "detector.thresholds.nms is None there, 0.5 asked for",
         "units has 2 entries there, 4 asked for",
         "units[1].parts has 2 entries there, 1 asked for",
         "units[1].parts[0].video_id is 'a' there, 'c' asked for",
-        "use --fresh to start over, or another --out",
+        "--fresh",
     ]:
-        assert re.search(re.escape(message), str(caught.value)), message
+        assert told in str(caught.value)
 
 
 def test_a_setting_that_one_of_two_leaves_open_is_not_compared(plan: Plan, tmp_path: Path) -> None:

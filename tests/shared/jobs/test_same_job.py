@@ -20,11 +20,10 @@ def test_differences(found, wanted, expected) -> None:
     assert differences(found, wanted) == expected
 
 
-def test_one_sentence_says_what_to_do() -> None:
+def test_the_error_names_the_place_and_what_to_do() -> None:
     check_same_job({"a": 1}, {"a": 1}, place="out/plan.json")
-    with pytest.raises(ConfigError, match=r"out/plan\.json: the job there is not .*; use --fresh"):
+    with pytest.raises(ConfigError, match=r"out/plan\.json: .*--fresh"):
         check_same_job({"a": 1}, {"a": 2}, place="out/plan.json")
+    options = {"remedy": "give another --run", "error": ClipStoreError}
     with pytest.raises(ClipStoreError, match=r"; give another --run$"):
-        check_same_job(
-            {"a": 1}, {"a": 2}, place="run", remedy="give another --run", error=ClipStoreError
-        )
+        check_same_job({"a": 1}, {"a": 2}, place="run", **options)

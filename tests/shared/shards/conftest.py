@@ -1,13 +1,12 @@
 """A detector's entry, frames with made-up detections, and shards made of them."""
 
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 from numpy.typing import NDArray
 
-from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.column import CHUNK_BYTES, Column, write_group
 from orn.shared.shards.record import read_record
 from orn.shared.shards.schema import ArraySpec, DetectorEntry
@@ -15,9 +14,8 @@ from orn.shared.shards.shard import Shard
 from tests.worlds import shards
 from tests.worlds.shards import DETECTOR, drawn_detections
 
-FrameMaker = Callable[..., FrameDetections]
 Range = tuple[Sequence[int], Sequence[float]]
-ShardMaker = Callable[..., Path]
+Members = dict[str, bytes]
 
 
 def columns_of(
@@ -55,16 +53,18 @@ def spoilt(path: Path, name: str, place: Any, value: Any) -> Path:
     return with_arrays(path, **{name: values})
 
 
-@pytest.fixture(scope="session")
-def detector() -> DetectorEntry:
-    """What the made-up detections say they were made with."""
-    return DETECTOR
-
-
-@pytest.fixture(scope="session")
-def make_frame() -> FrameMaker:
-    """`drawn_detections`: `make_frame(seed, num, height, width, class_scores)`."""
-    return drawn_detections
+def repacked(
+    path: Path, change: Callable[[Members], object], *, compression: int = zipfile.ZIP_STORED
+) -> Path:
+    """A shard beside another, packed anew after a change of its members, with right checksums."""
+    with zipfile.ZipFile(path) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    change(members)
+    target = path.with_name("changed.zarr.zip")
+    with zipfile.ZipFile(target, "w", compression) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return target
 
 
 def write_drawn(
@@ -95,9 +95,3 @@ def write_drawn(
         source_bytes=5,
         source_digest=digest,
     )
-
-
-@pytest.fixture(scope="session")
-def write_shard() -> ShardMaker:
-    """`write_drawn`."""
-    return write_drawn

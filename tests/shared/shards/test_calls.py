@@ -37,7 +37,7 @@ def reads_so_far() -> int:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two shards of the usual size, each of two videos, and their index."""
-    monkeypatch.setattr(index, "_KIND", replace(index._KIND, least_files=2))
+    monkeypatch.setattr(index, "SHARD_INDEX", replace(index.SHARD_INDEX, least_files=2))
     frames = [drawn_detections(seed, OBJECTS) for seed in range(7)]
     placed = counted([frames[row % 7] for row in range(FRAMES)])
     for number in range(2):
@@ -54,7 +54,7 @@ def test_calls_of_a_cold_clip(folder: Path, rows: list[int]) -> None:
     places = whole.places("b1")
     copy = pickle.loads(pickle.dumps(whole))
     copy.video("a0", whole.places("a0")).frames_at([0])  # another shard, so that all is imported
-    chunks._kept.clear()  # as in a new process
+    chunks.OPEN_FILES.clear()  # as in a new process
     _opened.clear()
     before = reads_so_far()
     found = copy.video("b1", places).frames_at(rows)

@@ -18,17 +18,16 @@ from orn.shared.errors import ShardFormatError
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
 from tests.bounded import bounded
-from tests.shared.shards.conftest import ShardMaker, arrays_in
+from tests.shared.shards.conftest import Members, arrays_in, repacked, write_drawn
 
 _DIRECTORY_ENTRY = b"PK\x01\x02"
 _CHUNK = "boxes/c/0/0"
-Members = dict[str, bytes]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, write_shard: ShardMaker) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("made") / "s.zarr.zip"
-    return write_shard(path, {"a": (range(6), [i / 10 for i in range(6)])})
+    return write_drawn(path, {"a": (range(6), [i / 10 for i in range(6)])})
 
 
 @pytest.fixture
@@ -43,20 +42,6 @@ def read_all(path: Path) -> list[str]:
     for row in range(shard.num_frames):
         shard.frame(row)
     return told
-
-
-def repacked(
-    path: Path, change: Callable[[Members], object], *, compression: int = zipfile.ZIP_STORED
-) -> Path:
-    """The shard packed anew after a change of its members."""
-    with zipfile.ZipFile(path) as source:
-        members = {name: source.read(name) for name in source.namelist()}
-    change(members)
-    target = path.with_name("changed.zarr.zip")
-    with zipfile.ZipFile(target, "w", compression) as file:
-        for name, content in members.items():
-            file.writestr(name, content)
-    return target
 
 
 def put(name: str, content: bytes) -> Callable[[Members], None]:

@@ -29,34 +29,23 @@ def make(folder: str, *times: int | None) -> Path:
     return path
 
 
-def test_the_folder_with_the_newest_last_shard() -> None:
+def test_the_complete_folder_with_the_newest_last_shard() -> None:
+    with pytest.raises(PipelineError, match=r"got none.*`make demo`"):
+        completed_last()
+    make("shards/half", 900, None, None)
+    with pytest.raises(PipelineError, match=r"got shards/half \(1 of 3 shards\).*`make demo`"):
+        completed_last()
     make("shards/demo", 100, 500)
     make("shards/epic", 200, 600)
     make("shards/short/demo", 300)
+    (make("shards/old", 950) / "plan.json").write_text("{")
+    Path("shards/empty").mkdir()
     last = completed_last()
     assert (last.folder, last.plan.dataset) == (Path("shards/epic"), "epic")
     assert last.when.timestamp() == 600
+    for passed_over in ("shards/half (1 of 3 shards)", "shards/old (its plan.json"):
+        assert f"passed over: {passed_over}" in str(last)
+    assert "empty" not in str(last)
     os.utime(shard_path(Path("shards/short/demo"), 0), (700, 700))
     assert completed_last().folder == Path("shards/short/demo")
     assert completed_last([Path("shards/demo")]).plan.dataset == "demo"
-
-
-def test_what_lacks_shards_is_passed_over_and_named() -> None:
-    make("shards/demo", 100)
-    make("shards/epic", 900, None, None)
-    make("shards/old", 950)
-    Path("shards/old/plan.json").write_text("{")
-    Path("shards/empty").mkdir()
-    last = completed_last()
-    assert last.plan.dataset == "demo"
-    assert "passed over: shards/epic (1 of 3 shards)" in str(last)
-    assert "passed over: shards/old (its plan.json" in str(last)
-    assert "empty" not in str(last)
-
-
-def test_nothing_is_complete() -> None:
-    with pytest.raises(PipelineError, match=r"got none.*`make demo`"):
-        completed_last()
-    make("shards/epic", 900, None)
-    with pytest.raises(PipelineError, match=r"got shards/epic \(1 of 2 shards\).*`make demo`"):
-        completed_last()

@@ -1,7 +1,6 @@
 """A folder of shards: videos by id and by time, ranges joined, copies in processes, its index."""
 
 import pickle
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,13 @@ from hypothesis import strategies as st
 
 from orn.shared.errors import JoinError, ShardFormatError, ShardNotFoundError
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.shards import index, reader
+from orn.shared.shards import index
 from orn.shared.shards.index import INDEX_NAME, shard_paths
 from orn.shared.shards.reader import DetectionFolder, VideoDetections
 from orn.shared.shards.record import read_record
-from orn.shared.shards.shard import Shard
-from tests.processes import new_processes
+from orn.shared.shards.time_join import nearest_frames
 from tests.shared.shards.conftest import Range, write_drawn
-from tests.worlds.shards import DETECTOR, drawn_detections, video_entry
+from tests.worlds.shards import DETECTOR, drawn_detections
 
 
 def times(indices: range) -> tuple[range, list[float]]:
@@ -46,14 +44,19 @@ def folder(tmp_path: Path) -> Path:
     return out
 
 
-def test_ids_and_failures(folder: Path) -> None:
+def test_videos_that_are_there_and_not(folder: Path, tmp_path: Path) -> None:
     detections = DetectionFolder(folder)
     assert detections.video_ids == ("a", "b", "long", "c")
     assert detections.failed == (FailedVideo(id="x", reason="broken"),)
-    assert "long" in detections
-    assert "x" not in detections
+    assert "long" in detections and "x" not in detections
     assert detections.detector.config_name == "mask-rcnn"
     assert [path.name[:12] for path in shard_paths(folder)] == [f"shard-00000{i}" for i in range(4)]
+    for name, why in (("y", "no shard has it"), ("x", r"it could not be decoded \(broken\)")):
+        with pytest.raises(ShardNotFoundError, match=rf"'{name}': {why}"):
+            detections.video(name)
+    for path in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(ShardNotFoundError, match=f"{path}: .*run `orn detect` first"):
+            DetectionFolder(path)
 
 
 def test_a_long_video_is_joined(folder: Path) -> None:
@@ -79,21 +82,6 @@ def test_a_range_that_is_not_there_yet_is_a_gap(folder: Path) -> None:
         video.nearest_rows([3.0])
 
 
-def test_videos_that_are_not_there(folder: Path) -> None:
-    detections = DetectionFolder(folder)
-    with pytest.raises(ShardNotFoundError, match=r"no detections of video 'y': no shard has it"):
-        detections.video("y")
-    with pytest.raises(ShardNotFoundError, match=r"'x': it could not be decoded \(broken\)"):
-        detections.video("x")
-
-
-def test_folders_without_shards(tmp_path: Path) -> None:
-    with pytest.raises(ShardNotFoundError, match="got none in it; run `orn detect` first"):
-        DetectionFolder(tmp_path)
-    with pytest.raises(ShardNotFoundError, match=r"absent: .*got no such folder"):
-        DetectionFolder(tmp_path / "absent")
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -114,34 +102,13 @@ def test_shards_that_do_not_go_together(
         DetectionFolder(folder).video("long")
 
 
-def test_few_shards_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = max(read_record(path).size_bytes for path in folder.glob("shard-*"))
-    monkeypatch.setattr(reader, "_SHARDS_BYTES", 2 * known)
-    detections = DetectionFolder(folder, cache_bytes=1)
-    for _ in range(2):
-        for video_id in ("a", "long", "c"):
-            detections.video(video_id).frame(1)
-    assert 1 <= len(detections._shards) <= 2
-
-
-def _masks(detections: DetectionFolder) -> tuple[bytes, ...]:
-    return detections.video("long").frame(43).masks
-
-
-def test_worker_processes_read_for_themselves(folder: Path) -> None:
-    detections = DetectionFolder(folder)
-    _masks(detections)
-    with new_processes().Pool(1) as pool:
-        assert pool.apply(_masks, (detections,)) == drawn_detections(43, 3).masks
-
-
 # The index ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def indexed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder, whose shards are enough for an index."""
-    monkeypatch.setattr(index, "_KIND", replace(index._KIND, least_files=4))
+    monkeypatch.setattr(index, "SHARD_INDEX", replace(index.SHARD_INDEX, least_files=4))
     DetectionFolder(folder)
     return folder
 
@@ -213,37 +180,15 @@ def test_different_detectors_stay_apart(indexed: Path) -> None:
 
 # Times -------------------------------------------------------------------------------------------
 
-ENTRY = video_entry("clip", height=12, width=17, rate=10.0)
 
-
-class FakeShard(Shard):
-    """A shard of one video that has times and no file."""
-
-    def __init__(self, seconds: Sequence[float]) -> None:
-        self.path = Path("fake.zarr.zip")
-        self._seconds = np.array(seconds, np.float64)
-
-    def frame_seconds(self) -> np.ndarray:
-        return self._seconds
-
-    def frame_index(self) -> np.ndarray:
-        return np.arange(len(self._seconds))
-
-
-def detections(seconds: Sequence[float]) -> VideoDetections:
-    return VideoDetections(ENTRY, [(FakeShard(seconds), 0, len(seconds))])
-
-
-def nearest_loop(seconds: Sequence[float], wanted: float) -> tuple[int, float]:
-    best, gap = 0, float("inf")
-    for row, each in enumerate(seconds):
-        if abs(each - wanted) < gap:
-            best, gap = row, abs(each - wanted)
-    return best, gap
+def video_at(folder: Path, seconds: list[float]) -> VideoDetections:
+    """Detections at these times of a video of ten frames a second."""
+    write_drawn(folder / "shard-000000.zarr.zip", {"clip": (range(len(seconds)), seconds)})
+    return DetectionFolder(folder).video("clip")
 
 
 @pytest.mark.parametrize(
-    ("seconds", "wanted", "row"),
+    ("seconds", "wanted", "found"),
     [
         ([0.0, 0.1, 0.2], 0.17, 2),
         ([0.0, 0.25, 0.5], 0.375, 1),  # of two equally near the earlier
@@ -251,15 +196,6 @@ def nearest_loop(seconds: Sequence[float], wanted: float) -> tuple[int, float]:
         ([0.0, 0.1, 0.2], 0.25, 2),  # half an interval after
         ([0.0, 0.1, 0.2, 5.0], 5.04, 3),  # after a gap; the interval is the median
         ([3.0], 3.05, 0),  # one frame: 1 / rate
-    ],
-)
-def test_nearest(seconds: list[float], wanted: float, row: int) -> None:
-    assert detections(seconds).nearest_rows([wanted])[0] == row
-
-
-@pytest.mark.parametrize(
-    ("seconds", "wanted", "message"),
-    [
         ([0.0, 0.1, 0.2], 0.26, "0.0500 s of 0.2600 s, .* 0.2000 s"),
         ([0.0, 0.1, 0.2], -0.06, "0.0500 s of -0.0600 s, .* 0.0000 s"),
         ([0.0, 0.1, 0.2, 5.0], 3.0, "3.0000 s, .* 5.0000 s"),
@@ -268,9 +204,23 @@ def test_nearest(seconds: list[float], wanted: float, row: int) -> None:
         ([], 1.5, "near .1.5. s, found none"),
     ],
 )
-def test_times_without_a_frame_near(seconds: list[float], wanted: float, message: str) -> None:
-    with pytest.raises(JoinError, match=f"video 'clip': .*{message}"):
-        detections(seconds).nearest_rows([wanted])[0]
+def test_the_frame_nearest_to_a_time(
+    tmp_path: Path, seconds: list[float], wanted: float, found: int | str
+) -> None:
+    video = video_at(tmp_path, seconds)
+    if isinstance(found, int):
+        assert video.nearest_rows([wanted])[0] == found
+    else:
+        with pytest.raises(JoinError, match=f"video 'clip': .*{found}"):
+            video.nearest_rows([wanted])
+
+
+def nearest_loop(seconds: list[float], wanted: float) -> tuple[int, float]:
+    best, gap = 0, float("inf")
+    for row, each in enumerate(seconds):
+        if abs(each - wanted) < gap:
+            best, gap = row, abs(each - wanted)
+    return best, gap
 
 
 @given(
@@ -279,32 +229,27 @@ def test_times_without_a_frame_near(seconds: list[float], wanted: float, message
 )
 def test_many_times_equal_the_loop(ticks: list[int], wanted: list[float]) -> None:
     seconds = [tick / 100 for tick in sorted(ticks)]
-    found = detections(seconds)
-    near = []
-    for each in wanted:
+    limit = float(np.median(np.diff(seconds))) / 2
+    found = nearest_frames(np.array(seconds), np.array(wanted), interval=2 * limit)
+    assert found.rows_n.dtype == np.int64
+    for place, each in enumerate(wanted):
         row, gap = nearest_loop(seconds, each)
-        if gap <= float(np.median(np.diff(seconds))) / 2:
-            near.append(each)
-            assert found.nearest_rows([each])[0] == row
-        elif gap > float(np.median(np.diff(seconds))) / 2 + 1e-5:
-            with pytest.raises(JoinError):
-                found.nearest_rows([*near, each])
-    rows = found.nearest_rows(near)
-    assert rows.dtype == np.int64
-    assert rows.tolist() == [nearest_loop(seconds, each)[0] for each in near]
+        assert found.rows_n[place] == row
+        if abs(gap - limit) > 1e-5:
+            assert found.is_near_n[place] == (gap < limit)
 
 
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        (((1, 2), (0.1, 0.2)), r"frame 1 follows 1 \(.*0\.zip and .*1\.zip\)"),
+        (((1, 2), (0.1, 0.2)), r"frame 1 follows 1 \(.*0\.zarr\.zip and .*1\.zarr\.zip\)"),
         (((2, 3), (0.1, 0.2)), r"video 'clip': time 0\.1 follows 0\.1"),
     ],
 )
 def test_frames_twice_and_times_that_stand_still_are_refused(
     tmp_path: Path, second: Range, message: str
 ) -> None:
-    first = write_drawn(tmp_path / "0.zip", {"clip": ((0, 1), (0.0, 0.1))})
-    other = write_drawn(tmp_path / "1.zip", {"clip": second})
+    for number, frames in enumerate((((0, 1), (0.0, 0.1)), second)):
+        write_drawn(tmp_path / f"shard-00000{number}.zarr.zip", {"clip": frames})
     with pytest.raises(ShardFormatError, match=message):
-        VideoDetections(ENTRY, [(Shard(first), 0, 2), (Shard(other), 0, 2)])
+        DetectionFolder(tmp_path).video("clip")
