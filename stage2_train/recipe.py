@@ -30,7 +30,8 @@ _RESNET = ("backbone", "kernels", "temporal_place", "temporal_start")
 _HEADS = (
     *("aggregation", "gru_states", "head_combination"),
     *("objects", "object_parts", "class_part", "clique_size", "relation_frames", "reasoning"),
-    *("earlier_frame_draw", "first_phase_reasoning", "object_conv5_kernel"),
+    *("earlier_frame_draw", "empty_slots", "first_phase_reasoning"),
+    *("object_conv5_kernel", "object_conv5_start"),
     *("mask_pooling", "mlp_dropout", "mlp_start", "normalise_hidden"),
 )
 _UNREAD: dict[str, tuple[str, ...]] = {

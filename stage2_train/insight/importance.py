@@ -51,6 +51,9 @@ class Importance:
     """(R,) by which they are divided."""
     valid_BTK: Tensor
     """(B, T, K) bool, which slots hold an object."""
+    with_empty_NRG: Tensor
+    """(N, R, G) of each valid object the sums of h with slots that are empty, which no clique here
+    is of (`model.empty_slots`)."""
     head: ObjectHead
     """What follows the sums."""
 
@@ -84,7 +87,7 @@ class Importance:
         row_BTK = (self.valid_BTK.flatten().cumsum(0) - 1).view_as(self.valid_BTK)
         rows_nP = row_BTK[self.clip_P, self.frames_nP, self.slots_nP]
         clip_N = self.valid_BTK.nonzero()[:, 0]
-        lost_NRG = self.total_BRG.new_zeros(len(clip_N), *self.total_BRG.shape[1:])
+        lost_NRG = self.with_empty_NRG.clone()
         for number, row_P in enumerate(rows_nP):
             once_P = (rows_nP[:number] != row_P).all(dim=0)  # an object may be there twice
             places = row_P[once_P], self.step_P[once_P]
@@ -217,7 +220,8 @@ def explain(
     cliques = choose_frame_cliques(
         network.config, num_clips=num_clips, num_frames=num_frames, training=False
     ).to(objects_BTKO.device)
-    found = list(head.relation.values(objects_BTKO, valid_BTK, cliques))
+    last_BTK = head.last_slots(valid_BTK)
+    found = list(head.relation.values(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK))
     weight = head.relation.third.weight
     frames_P, slots_nP, values_PG = (
         torch.cat([getattr(each, name) for each in found], dim=axis)
@@ -233,6 +237,13 @@ def explain(
     total_BRG = values_PG.new_zeros(num_clips, cliques.num_steps, values_PG.shape[1])
     total_BRG.index_put_((clip_P, step_P), values_PG, accumulate=True)
     relations_BRG = head.normalise(total_BRG / cliques.cliques_per_step_R[:, None])
+    is_valid_P = valid_BTK.flatten()[slots_nP].all(dim=0)
+    row_of_slot = valid_BTK.flatten().cumsum(0) - 1
+    with_empty_NRG = values_PG.new_zeros(int(valid_BTK.sum()), *total_BRG.shape[1:])
+    places = row_of_slot[slots_nP[0, ~is_valid_P]], step_P[~is_valid_P]
+    with_empty_NRG.index_put_(places, values_PG[~is_valid_P], accumulate=True)
+    clip_P, step_P, values_PG = (each[is_valid_P] for each in (clip_P, step_P, values_PG))
+    slots_nP = slots_nP[:, is_valid_P]
     object_state_BR = head.reasoning.state(relations_BRG)
     if network.joint is not None and activity_state_BS is not None:
         joint_logits_BA = network.joint(activity_state_BS, object_state_BR)
@@ -252,6 +263,7 @@ def explain(
         slots_nP=slots_nP % num_slots,
         values_PG=values_PG,
         total_BRG=total_BRG,
+        with_empty_NRG=with_empty_NRG,
         cliques_per_step_R=cliques.cliques_per_step_R,
         valid_BTK=valid_BTK,
         head=head,

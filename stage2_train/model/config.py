@@ -19,6 +19,8 @@ Start = Literal["identity", "replicate"]
 HeadCombination = Literal["mean", "sum", "joint"]
 RelationFrames = Literal["earlier", "same", "same_after_first"]
 MlpStart = Literal["torch", "he"]
+EmptySlots = Literal["never", "as_authors"]
+Conv5Start = Literal["image", "random"]
 ObjectPart = Literal["shape", "appearance", "class"]
 _Width = Annotated[int, Field(ge=1, le=2**16)]
 Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
@@ -46,6 +48,9 @@ class NetworkConfig:
     1 x k x k, then 3 x 1 x 1, `3d` is 3 x k x k."""
     object_conv5_kernel: Maybe[Kernel] = None
     """Kind of the kernels of the object head's conv5; none for that of `kernels`."""
+    object_conv5_start: Conv5Start = "image"
+    """First weights of the object head's conv5: those of a network of pictures, as everything else
+    has, or random ones, as in the authors' released code."""
     temporal_place: Literal["before_norm", "after_relu"] = "before_norm"
     """Where the 3 x 1 x 1 kernel of a 2.5D unit comes: right after the spatial one, or after the
     normalisation and the ReLU that follow it, with a ReLU of its own; of the second kernel of a
@@ -73,6 +78,9 @@ class NetworkConfig:
     """Where a clique's other objects come from: earlier frames t' < t (eq. 4), or frame t too
     (`same`, "COCO-intra" in Table 2; the authors' released code is this one, and leaves out the
     first frame: `same_after_first`)."""
+    empty_slots: EmptySlots = "never"
+    """Whether an object is also related to the slots that its frame leaves empty: never, or, as in
+    the authors' released code, to as many as the fullest frame of the clip has objects more."""
     earlier_frame_draw: Literal["each_clip", "each_batch"] = "each_clip"
     """For what training draws the earlier frames of each t: every clip, or all clips of a batch."""
     reasoning: Literal["rnn", "mlp"] = "rnn"

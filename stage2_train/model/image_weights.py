@@ -1,9 +1,10 @@
 """Weights of 2D networks in networks of clips, and back: what is learned of pictures goes on.
 
 First weights are ImageNet's, of torchvision's ResNets and GoogLeNet (sections 4 and 5). Spatial
-kernels and normalisation are theirs, those of layer4 in both copies of conv5; temporal kernels are
-set to the identity, 3D kernels as `temporal_start` has it. With `identity`, the network then
-computes, frame by frame, what the 2D one does. Kernels of I3D that reach k frames hold 1 / k of the
+kernels and normalisation are theirs, those of layer4 in both copies of conv5, or in that of the
+activity head alone (`object_conv5_start`); temporal kernels are set to the identity, 3D kernels as
+`temporal_start` has it. With `identity`, the network then computes, frame by frame, what the 2D one
+does. Kernels of I3D that reach k frames hold 1 / k of the
 2D kernel at each, so that a still clip gives what the 2D network gives of its frame (Carreira and
 Zisserman 2017, section 2.3).
 """
@@ -104,7 +105,10 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
     sources = _sources(network, wanted)
     if not sources:
         return
-    given = {key: tensor for key, tensor in weights.items() if not key.startswith(_CLASSIFIERS)}
+    unused = _CLASSIFIERS
+    if not any(source.startswith("layer4.") for source in sources.values()):
+        unused = (*_CLASSIFIERS, "layer4.")
+    given = {key: tensor for key, tensor in weights.items() if not key.startswith(unused)}
     modules = dict(network.named_modules())
     inflated = {
         key: _inflated(given[source], modules[key.rpartition(".")[0]])
@@ -145,6 +149,8 @@ def _sources(network: nn.Module, keys: Iterable[str]) -> dict[str, str]:
     stages = [key for key, module in network.named_modules() if isinstance(module, Trunk | Stage)]
     if "trunk" not in stages:
         return {}
+    if network.config.object_conv5_start == "random":
+        stages = [each for each in stages if not each.startswith("object_head.")]
     kept = ("trunk.", *(f"{stage}." for stage in stages if stage.endswith("conv5")))
     return {
         key: _torchvision_key(key)

@@ -39,7 +39,11 @@ class ObjectEncoder(nn.Module):
             )
 
     def forward(
-        self, masks_BTKhw: Tensor, appearance_BTKD: Tensor | None, class_scores_BTKS: Tensor
+        self,
+        masks_BTKhw: Tensor,
+        appearance_BTKD: Tensor | None,
+        class_scores_BTKS: Tensor,
+        valid_BTK: Tensor,
     ) -> Tensor:
         """(B, T, K, O) object vectors: 2229 = 100 + 2048 + 81 numbers in the paper.
 
@@ -47,9 +51,12 @@ class ObjectEncoder(nn.Module):
             masks_BTKhw: coverage in [0, 1] of each cell of the object's mask over the crop.
             appearance_BTKD: u of eq. (6); may be None where it is no part.
             class_scores_BTKS: c, the detector's distribution over its classes and background.
+            valid_BTK: bool; other slots have no class.
         """
+        class_scores_BTKS = class_scores_BTKS.where(valid_BTK[..., None], 0.0)
         if self.class_mlp is not None:
-            class_scores_BTKS = self.class_mlp(one_hot_classes(class_scores_BTKS))
+            one_hot_BTKS = one_hot_classes(class_scores_BTKS)
+            class_scores_BTKS = self.class_mlp(one_hot_BTKS.where(valid_BTK[..., None], 0.0))
         vectors: list[Tensor] = []
         if "shape" in self.parts:
             vectors.append(self.mask_mlp(masks_BTKhw.flatten(3)))
@@ -157,12 +164,23 @@ class ObjectHead(nn.Module):
             training=self.training,
             generator=generator,
         )
-        relations_BRG = self.normalise(self.relation(objects_BTKO, valid_BTK, cliques))
+        last_BTK = self.last_slots(valid_BTK)
+        relations_BRG = self.normalise(
+            self.relation(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK)
+        )
         reasoning: RecurrentClassifier | SummedMlpClassifier | MeanClassifier = self.reasoning
         if is_alone and self.first_phase is not None:
             reasoning = self.first_phase
         state_BR = reasoning.state(relations_BRG)
         return reasoning.classify(state_BR), class_logits_BTKS, state_BR
+
+    def last_slots(self, valid_BTK: Tensor) -> Tensor:
+        """(B, T, K) bool, which slots the last object of a clique may be of."""
+        if self.config.empty_slots == "never":
+            return valid_BTK
+        most_B11 = valid_BTK.sum(dim=2).amax(dim=1)[:, None, None]
+        empty_BTK = (~valid_BTK).cumsum(dim=2) <= most_B11 - valid_BTK.sum(dim=2, keepdim=True)
+        return valid_BTK | empty_BTK
 
     def objects(
         self, trunk_MChw: Tensor | None, batch: NetworkInputs
@@ -190,10 +208,12 @@ class ObjectHead(nn.Module):
                 coverage_BTKhw = batch.coverage_BTKhw.where(valid_BTK11, 0.0)
                 appearance_BTKD = pool_objects(feats_BTDhw, coverage_BTKhw)
             class_logits_BTKS = self.classify_object(appearance_BTKD)
-        if self.config.mlp_dropout and self.training:
+        if self.config.mlp_dropout and self.training and self.config.empty_slots == "never":
             objects_BTKO = self._encode_valid(masks_BTKhw, appearance_BTKD, batch)
         else:
-            objects_BTKO = self.encoder(masks_BTKhw, appearance_BTKD, batch.class_scores_BTKS)
+            objects_BTKO = self.encoder(
+                masks_BTKhw, appearance_BTKD, batch.class_scores_BTKS, batch.valid_BTK
+            )
         return objects_BTKO, batch.valid_BTK, class_logits_BTKS
 
     def _encode_valid(
@@ -206,6 +226,7 @@ class ObjectHead(nn.Module):
             masks_BTKhw[valid_BTK][None, None],
             None if appearance_BTKD is None else appearance_BTKD[valid_BTK][None, None],
             batch.class_scores_BTKS[valid_BTK][None, None],
+            valid_BTK[valid_BTK][None, None],
         )
         objects_BTKO = objects_11NO.new_zeros(*valid_BTK.shape, objects_11NO.shape[3])
         return objects_BTKO.masked_scatter(valid_BTK[..., None], objects_11NO)

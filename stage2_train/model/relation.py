@@ -69,7 +69,14 @@ class ObjectRelation(nn.Module):
         )
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
-    def forward(self, objects_BTKO: Tensor, valid_BTK: Tensor, cliques: FrameCliques) -> Tensor:
+    def forward(
+        self,
+        objects_BTKO: Tensor,
+        valid_BTK: Tensor,
+        cliques: FrameCliques,
+        *,
+        last_BTK: Tensor | None = None,
+    ) -> Tensor:
         """(B, R, G) relations g, each the mean over the cliques of frames of its step.
 
         Only cliques of valid objects are computed. A clique of frames without any gives zeros.
@@ -78,6 +85,8 @@ class ObjectRelation(nn.Module):
             objects_BTKO: object vectors; those of invalid slots are never read.
             valid_BTK: bool, which slots hold an object.
             cliques: which frames are related, on any device.
+            last_BTK: bool, which slots the last object of a clique may be of; None for the valid
+                ones.
         """
         num_clips = len(objects_BTKO)
         cliques = cliques.to(objects_BTKO.device)
@@ -87,26 +96,36 @@ class ObjectRelation(nn.Module):
             self.third.out_features,
             dtype=_sum_dtype(self.third.weight.dtype),
         )
-        for found in self.values(objects_BTKO, valid_BTK, cliques):
+        for found in self.values(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK):
             values_PG = found.values_PG.to(total_RG.dtype)
             total_RG = total_RG.index_add(0, row_Q[found.clique_P], values_PG)
         total_BRG = total_RG.unflatten(0, (num_clips, cliques.num_steps))
         return total_BRG / cliques.cliques_per_step_R[:, None]
 
     def values(
-        self, objects_BTKO: Tensor, valid_BTK: Tensor, cliques: FrameCliques
+        self,
+        objects_BTKO: Tensor,
+        valid_BTK: Tensor,
+        cliques: FrameCliques,
+        *,
+        last_BTK: Tensor | None = None,
     ) -> Iterator["CliqueValues"]:
-        """h of every clique of valid objects, in passes of bounded size; `forward` adds them up."""
+        """h of every clique of objects, in passes of bounded size; `forward` adds them up."""
+        last_BTK = valid_BTK if last_BTK is None else last_BTK
+        read_BTK = valid_BTK | last_BTK
         _, num_frames, num_slots, _ = objects_BTKO.shape
         frames_nQ = (cliques.clip_Q * num_frames + cliques.frames_nQ).to(objects_BTKO.device)
-        slot_N = valid_BTK.flatten().nonzero().squeeze(1)
+        slot_N = read_BTK.flatten().nonzero().squeeze(1)
         objects_NO = objects_BTKO.flatten(0, 2).index_select(0, slot_N)
         parts_NG = [layer(objects_NO) for layer in self.first]
-        row_of_slot_MK = (valid_BTK.flatten().cumsum(0) - 1).view(valid_BTK.flatten(0, 1).shape)
+        row_of_slot_MK = (read_BTK.flatten().cumsum(0) - 1).view(read_BTK.flatten(0, 1).shape)
         passes = _passes(frames_nQ.shape[1], num_slots ** len(frames_nQ))
         for place in passes:
             clique_P, rows_nP = _cliques_of_objects(
-                valid_BTK.flatten(0, 1), row_of_slot_MK, frames_nQ[:, place]
+                valid_BTK.flatten(0, 1),
+                last_BTK.flatten(0, 1),
+                row_of_slot_MK,
+                frames_nQ[:, place],
             )
             yield CliqueValues(
                 clique_P=clique_P + place.start,
@@ -147,18 +166,20 @@ def _passes(num_cliques: int, most_of_each: int) -> list[slice]:
 
 
 def _cliques_of_objects(
-    valid_MK: Tensor, row_of_slot_MK: Tensor, frames_nq: Tensor
+    valid_MK: Tensor, last_MK: Tensor, row_of_slot_MK: Tensor, frames_nq: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """All choices of one valid object in each frame of some cliques of frames.
+    """All choices of one object in each frame of some cliques of frames: a valid one, and for the
+    last frame one of `last_MK`.
 
     Returns:
         (P,) which clique of frames, and (n, P) which of the N valid objects, the last one varying
         fastest.
     """
-    valid_qK = valid_MK[frames_nq[0]]  # grows an axis of K slots an object
-    for frame_q in frames_nq[1:]:
+    slots_of_place = [*[valid_MK] * (len(frames_nq) - 1), last_MK]
+    valid_qK = slots_of_place[0][frames_nq[0]]  # grows an axis of K slots an object
+    for frame_q, slots_MK in zip(frames_nq[1:], slots_of_place[1:], strict=True):
         shape = (len(frame_q), *[1] * (valid_qK.ndim - 1), -1)
-        valid_qK = valid_qK[..., None] & valid_MK[frame_q].view(shape)
+        valid_qK = valid_qK[..., None] & slots_MK[frame_q].view(shape)
     clique_P, *slots = valid_qK.nonzero(as_tuple=True)
     rows = [
         row_of_slot_MK[frame_q[clique_P], slot_P]

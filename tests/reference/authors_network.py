@@ -1,7 +1,7 @@
 """The network that the paper's authors released, by their names of weights: its layout, with random
 numbers, and its logits for a clip, in float64 and evaluation mode, written from its description.
 
-All objects are there: no slot is empty. A feature map is (C, T, h, w) throughout.
+A feature map is (C, T, h, w) throughout.
 """
 
 from collections.abc import Mapping
@@ -115,7 +115,8 @@ def authors_logits(
         weights: in float64, by their names without `module.`.
         frames_T3HW: uint8 RGB.
         masks_TKyx: share in [0, 1] of each cell that the object covers.
-        labels_TK: class of each object, 0 for the background.
+        labels_TK: class of each object, 0 for the background, -1 for none: an empty slot, of which
+            there are as many as the fullest frame has objects more.
     """
     mean, std = (
         torch.tensor(three, dtype=torch.float64).view(3, 1, 1)
@@ -205,7 +206,8 @@ def _under_masks(feats_DThw: Tensor, masks_TKyx: Tensor) -> Tensor:
 def _relation(weights: Weights, u_KD: Tensor, masks_Kyx: Tensor, labels_K: Tensor) -> Tensor:
     """g of a frame: over all pairs of its objects, each by how far both are there."""
     num_classes = weights["Encoder_COCO_Obj_Class.encoder.linear_0.weight"].shape[1]
-    one_hot_KS = functional.one_hot(labels_K, num_classes).double()
+    one_hot_KS = functional.one_hot(labels_K.clamp(min=0), num_classes).double()
+    one_hot_KS = one_hot_KS * (labels_K >= 0)[:, None]
     objects_KO = torch.cat(
         [
             u_KD,
@@ -219,7 +221,8 @@ def _relation(weights: Weights, u_KD: Tensor, masks_Kyx: Tensor, labels_K: Tenso
         pair = torch.cat([objects_KO[first], objects_KO[second]])
         there = [pair[: u_KD.shape[1]].sum(), pair[u_KD.shape[1] :].sum()]
         share = torch.stack(there).clamp(0, 1).prod()
-        assert share == 1, "features as small as no trained network's"
+        expected = 1.0 if labels_K[first] >= 0 else 0.0
+        assert share == expected, "features as small as no trained network's"
         total_G = total_G + share * _mlp(weights, "ORN.mlp_inter", pair)
     assert isinstance(total_G, Tensor)
     return total_G

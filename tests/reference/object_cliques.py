@@ -20,6 +20,7 @@ def relations_of_clip(
     same_frame: bool = False,
     first_frame: int = 0,
     drawn: Sequence[Sequence[int]] | None = None,
+    empty_of_frame: Sequence[Objects] | None = None,
 ) -> list[Tensor]:
     """g of each step of one clip.
 
@@ -31,11 +32,17 @@ def relations_of_clip(
             the others are of earlier frames.
         first_frame: see there.
         drawn: the earlier frames of each t in training; None for the mean over all choices of them.
+        empty_of_frame: what the last object of a clique may be besides, in each frame.
     """
     num_frames = len(objects_of_frame)
+    last_of_frame = [
+        [*objects, *(empty_of_frame[t] if empty_of_frame else ())]
+        for t, objects in enumerate(objects_of_frame)
+    ]
     if same_frame:
         return [
-            _g(weights, [objects_of_frame[t]] * clique_size) for t in range(first_frame, num_frames)
+            _g(weights, [*[objects_of_frame[t]] * (clique_size - 1), last_of_frame[t]])
+            for t in range(first_frame, num_frames)
         ]
     relations = []
     for t in range(1, num_frames):
@@ -47,7 +54,8 @@ def relations_of_clip(
             choices = [[first, second] for first in range(t) for second in range(t)]
         total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
         for choice in choices:
-            total_G = total_G + _g(weights, [objects_of_frame[frame] for frame in [*choice, t]])
+            earlier = [objects_of_frame[frame] for frame in choice]
+            total_G = total_G + _g(weights, [*earlier, last_of_frame[t]])
         relations.append(total_G / len(choices))
     return relations
 

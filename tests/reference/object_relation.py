@@ -40,6 +40,11 @@ def encode_class(weights: Weights, class_scores_S: Tensor) -> Tensor:
             best, best_score = label, float(class_scores_S[label])
     one_hot_S = torch.zeros(len(class_scores_S), dtype=torch.float64)
     one_hot_S[best] = 1
+    return encode_one_hot(weights, one_hot_S)
+
+
+def encode_one_hot(weights: Weights, one_hot_S: Tensor) -> Tensor:
+    """The MLP of the class."""
     class_c = _relu(_layer(weights, "class_mlp.0", one_hot_S))
     return _relu(_layer(weights, "class_mlp.2", class_c))
 

@@ -16,6 +16,7 @@ from tests.reference.object_cliques import cell_objects, relations_of_clip
 from tests.reference.object_relation import (
     classify,
     encode_class,
+    encode_one_hot,
     encode_shape,
     joint_logits,
     mean_state,
@@ -118,10 +119,32 @@ def _relations(
         clique_size=config.clique_size,
         same_frame=config.relation_frames in ("same", "same_after_first"),
         first_frame=1 if config.relation_frames == "same_after_first" else 0,
+        empty_of_frame=_empty_slots(config, weights, objects_of_frame)
+        if config.empty_slots == "as_authors"
+        else None,
     )
     if config.normalise_relations:
         relations = [_layer_norm(_part(weights, "normalise"), g) for g in relations]
     return relations, class_logits_TKS
+
+
+def _empty_slots(
+    config: NetworkConfig, weights: Weights, objects_of_frame: list[list[Tensor]]
+) -> list[list[Tensor]]:
+    """Up to the most objects of a frame: nothing under an empty mask, and no class."""
+    encoder = _part(weights, "encoder")
+    parts = []
+    if "shape" in config.object_parts:
+        nothing = torch.zeros(config.mask_size, config.mask_size, dtype=torch.float64)
+        parts.append(encode_shape(encoder, nothing))
+    if "appearance" in config.object_parts:
+        parts.append(torch.zeros(config.feature_width, dtype=torch.float64))
+    if "class" in config.object_parts:
+        is_mlp = config.class_part == "one_hot_mlp"
+        no_class = torch.zeros(config.num_detector_classes + 1, dtype=torch.float64)
+        parts.append(encode_one_hot(encoder, no_class) if is_mlp else no_class)
+    most = max(len(objects) for objects in objects_of_frame)
+    return [[torch.cat(parts)] * (most - len(objects)) for objects in objects_of_frame]
 
 
 def _objects_of_frames(

@@ -8,6 +8,7 @@ import torch
 from orn.shared.errors import ConfigError
 from orn.stage2_train.insight.importance import explain
 from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.frame_cliques import choose_frame_cliques
 from orn.stage2_train.model.inputs import NetworkOutput
 from tests.reference.importance import clique_falls, object_falls
 
@@ -70,6 +71,33 @@ def test_other_classes_are_explained_from_the_same_features(
     for name in ("class_B", "fall_P", "object_fall_BTK", "activation_P", "clip_P", "frames_nP"):
         assert torch.equal(getattr(found, name), getattr(wanted, name))
     assert torch.equal(found.output.logits_BA, wanted.output.logits_BA)
+
+
+@torch.no_grad()
+def test_an_object_takes_its_pairs_with_empty_slots_along(
+    tiny_config, make_network, make_batch
+) -> None:
+    config = replace(tiny_config, empty_slots="as_authors", relation_frames="same")
+    network, batch = make_network(config), make_batch(clips=1)
+    valid_BTK = torch.tensor([[[True, True, True], [False, True, False], [False] * 3]])
+    batch = replace(batch, valid_BTK=valid_BTK)
+    found = explain(network, batch)
+    torch.testing.assert_close(found.output.logits_BA, network(batch).logits_BA)
+    assert found.slots_nP.shape == (2, 9 + 1)  # no pair with a slot that is empty is listed
+    head = network.object_head
+    objects_BTKO, _, _ = head.objects(network.trunk_features(batch), batch)
+    cliques = choose_frame_cliques(config, num_clips=1, num_frames=3, training=False)
+    (values,) = head.relation.values(
+        objects_BTKO, valid_BTK, cliques, last_BTK=head.last_slots(valid_BTK)
+    )
+    assert values.slots_nP.shape == (2, 9 + 3)
+    for frame, slot in ((0, 2), (1, 1)):
+        kept_P = (values.slots_nP != 3 * frame + slot).all(dim=0)
+        total_1RG = torch.zeros(1, 3, config.relation_width, dtype=torch.float64)
+        total_1RG[0].index_add_(0, values.clique_P[kept_P], values.values_PG[kept_P])
+        without = head.reasoning(head.normalise(total_1RG))[0, found.class_B.clone()]
+        fall = found.output.object_logits_BA[0, found.class_B] - without
+        torch.testing.assert_close(found.object_fall_BTK[0, frame, slot], fall[0])
 
 
 def test_variants_in_parts_are_the_same(tiny_config, make_network, make_batch, monkeypatch) -> None:

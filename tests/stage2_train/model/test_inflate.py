@@ -128,6 +128,24 @@ def test_gives_back_what_inflate_was_given(backbone: str, heads: str) -> None:
             assert tensor.is_contiguous()
 
 
+@pytest.mark.parametrize("heads", ["object", "both"])
+def test_the_object_heads_conv5_may_stay_random(heads: str) -> None:
+    made = [
+        ObjectVideoNetwork(NetworkConfig(heads=heads, object_conv5_start=start, **FLAT))
+        for start in ("image", "random")
+    ]
+    state = get_model("resnet18", weights=None).state_dict()
+    before = {name: row.clone() for name, row in made[1].state_dict().items()}
+    for network in made:
+        inflate(network, state, name="test")
+    of_pictures, random = (each.state_dict() for each in made)
+    own = [name for name in random if name.startswith("object_head.")]
+    assert all(torch.equal(random[name], before[name]) for name in own)
+    conv5 = "object_head.conv5.blocks.0.conv1.spatial.weight"
+    assert torch.equal(of_pictures[conv5], state["layer4.0.conv1.weight"])
+    assert torch.equal(random["trunk.conv1.spatial.weight"], state["conv1.weight"])
+
+
 def test_of_two_conv5_takes_that_of_the_activity_head() -> None:
     network = ObjectVideoNetwork(NetworkConfig(**FLAT))
     torch.nn.init.constant_(network.activity_head.conv5.blocks[0].bn1.weight, 7.0)

@@ -16,7 +16,8 @@ def test_equals_loops() -> None:
     masks_BTKhw = torch.rand(2, 1, 3, 3, 3, dtype=torch.float64)
     appearance_BTKD = torch.randn(2, 1, 3, 4, dtype=torch.float64)
     class_scores_BTKS = torch.rand(2, 1, 3, 6, dtype=torch.float64)
-    objects_BTKO = encoder(masks_BTKhw, appearance_BTKD, class_scores_BTKS)
+    valid_BTK = torch.ones(2, 1, 3, dtype=torch.bool)
+    objects_BTKO = encoder(masks_BTKhw, appearance_BTKD, class_scores_BTKS, valid_BTK)
     for b in range(2):
         for k in range(3):
             expected_O = encode_object(
@@ -41,6 +42,7 @@ def test_parts_are_those_of_the_whole_vector(parts) -> None:
         torch.rand(1, 2, 2, 3, 3).double(),
         torch.rand(1, 2, 2, 4).double(),
         torch.rand(1, 2, 2, 6).double(),
+        torch.ones(1, 2, 2, dtype=torch.bool),
     )
     widths = {"shape": slice(0, 5), "appearance": slice(5, 9), "class": slice(9, 15)}
     expected = torch.cat([whole(*inputs)[..., widths[part]] for part in parts], dim=3)

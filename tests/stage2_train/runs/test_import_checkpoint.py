@@ -1,6 +1,7 @@
 """The network that the authors released as a run: against a plain forward pass by their names."""
 
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -74,19 +75,42 @@ def imported(theirs: dict[str, Tensor]) -> torch.nn.Module:
     return network.double().eval()
 
 
+def with_empty_slots(batch: NetworkInputs, labels_TK: Tensor) -> tuple[NetworkInputs, Tensor]:
+    """The clip with one, two and no objects in its frames, and theirs with as many slots as the
+    fullest frame has objects."""
+    valid_TK = torch.zeros(3, 4, dtype=torch.bool)
+    valid_TK[0, 2] = valid_TK[1, 1] = valid_TK[1, 3] = True
+    masks_BTKhw = batch.masks_BTKhw * valid_TK[None, ..., None, None]
+    labels_T2 = torch.stack(
+        [
+            torch.cat([row[own], -torch.ones(2).long()])[:2]
+            for row, own in zip(labels_TK, valid_TK, strict=True)
+        ]
+    )
+    return replace(batch, masks_BTKhw=masks_BTKhw, valid_BTK=valid_TK[None]), labels_T2
+
+
+@pytest.mark.parametrize("is_uneven", [False, True])
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_an_imported_network_gives_the_logits_of_theirs(name) -> None:
+def test_an_imported_network_gives_the_logits_of_theirs(name, is_uneven) -> None:
     theirs = authors_layout(**LAYOUTS[name])
     batch, labels_TK = clip(torch.Generator().manual_seed(1), num_classes=81)
+    masks_TKyx = batch.masks_BTKhw[0]
+    if is_uneven:
+        batch, labels_TK = with_empty_slots(batch, labels_TK)
+        masks_TKyx = torch.stack(
+            [
+                torch.cat([masks_Kyx[own], torch.zeros(2, 28, 28)])[:2]
+                for masks_Kyx, own in zip(batch.masks_BTKhw[0], batch.valid_BTK[0], strict=True)
+            ]
+        )
     wide = {key: each.double() for key, each in theirs.items()}
-    expected_A, expected_TKS = authors_logits(
-        wide, batch.frames_BTCHW[0], batch.masks_BTKhw[0], labels_TK
-    )
+    expected_A, expected_TKS = authors_logits(wide, batch.frames_BTCHW[0], masks_TKyx, labels_TK)
     output = imported(theirs)(batch)
     # Frames are normalised by constants that are rounded to float32 here and are not there.
     torch.testing.assert_close(output.logits_BA[0], expected_A, rtol=1e-5, atol=1e-5)
-    found_TKS = output.class_logits_BTKS[0].roll(1, dims=2)
-    torch.testing.assert_close(found_TKS, expected_TKS, rtol=1e-5, atol=1e-5)
+    found_NS = output.class_logits_BTKS[batch.valid_BTK].roll(1, dims=1)
+    torch.testing.assert_close(found_NS, expected_TKS[labels_TK >= 0], rtol=1e-5, atol=1e-5)
     assert expected_A.std() > 0.05
 
 
