@@ -38,12 +38,12 @@ from orn.stage2_train.clips.controls import (
     with_mixed_classes,
 )
 from orn.stage2_train.clips.join import rows_by_ratio
-from orn.stage2_train.clips.object_order import with_persons_first
 from orn.stage2_train.clips.objects import (
     ClipSlots,
     FrameObjects,
     fill_slots,
     objects_of_frames,
+    with_persons_first,
 )
 from orn.stage2_train.clips.sampling import centre_frames, clip_generator, random_frames
 from orn.stage2_train.clips.settings import ClipSettings

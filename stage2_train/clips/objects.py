@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
-from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
+from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import are_sound
 from orn.shared.short_repr import short_repr
@@ -33,10 +34,13 @@ from orn.stage2_train.clips.mask_pieces import (
 )
 from orn.stage2_train.frames.crop import CropWindow, boxes_in_crop
 
+ObjectOrder = Literal["score", "person_first"]
+"""Which detections fill the slots of a frame first."""
 BACKGROUND_LABEL = NUM_COCO_CLASSES
 """Place of the background in a class vector: the last one."""
 CLASS_WIDTH = NUM_COCO_CLASSES + 1
 """Length of a class vector: the detector's classes and the background."""
+_PERSON = COCO_CLASSES.index("person")
 _RECORD_BYTES = 1000
 """What a frame's objects take beside the numbers."""
 _NOTHING = 1e-4
@@ -135,6 +139,28 @@ def class_vectors(frames: Sequence[FrameDetections]) -> NDArray[np.float32]:
             vectors_NS[np.arange(first, last), frame.labels] = frame.scores
     vectors_NS[:, -1] = np.maximum(1 - vectors_NS[:, :-1].sum(axis=1), 0)
     return vectors_NS
+
+
+def with_persons_first(objects: FrameObjects, generator: np.random.Generator) -> FrameObjects:
+    """The detections of a frame, persons first as they were, then the others in a random order."""
+    is_person_N = objects.labels == _PERSON
+    others = generator.permutation(np.flatnonzero(~is_person_N))
+    order_N = np.concatenate([np.flatnonzero(is_person_N), others])
+    return replace(
+        objects,
+        boxes=objects.boxes[order_N],
+        class_scores=objects.class_scores[order_N],
+        labels=objects.labels[order_N],
+        pieces=_reordered(objects.pieces, order_N),
+    )
+
+
+def _reordered(pieces: MaskPieces, order_N: NDArray[np.int64]) -> MaskPieces:
+    """The pieces of masks that stand in another order, those of a mask side by side as before."""
+    place_N = np.argsort(order_N).astype(np.int32)
+    owner_R = place_N[pieces.owner_R]
+    rows_4R = pieces.owned_by(owner_R).rows_4R[:, np.argsort(owner_R, kind="stable")]
+    return MaskPieces(rows_4R=rows_4R)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

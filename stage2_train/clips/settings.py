@@ -9,8 +9,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from orn.shared.config.fields import STRICT, Count, Maybe
 from orn.stage2_train.clips.controls import Controls
 from orn.stage2_train.clips.join import FrameJoin
-from orn.stage2_train.clips.object_order import ObjectOrder
-from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.objects import ObjectOrder, SlotSettings
 
 UnsureLabels = Literal["negative", "ignored"]
 UnsureInEvaluation = Literal["left_out", "negative"]

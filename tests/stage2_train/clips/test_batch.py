@@ -21,30 +21,20 @@ def samples(make_dataset):
     ]
 
 
-def test_fields(samples) -> None:
+def test_fields_and_padding_which_is_zero_and_invalid(samples) -> None:
     batch = collate(samples)
     assert batch.ids == ("film/0-segment", "film/1-segment")
-    assert len(batch) == 2
+    assert (len(batch), batch.labels.tolist(), batch.labels.dtype) == (2, [0, 1], torch.int64)
     assert batch.frames_BTCHW.shape == (2, 4, 3, 32, 48)
     assert batch.frames_BTCHW.dtype == torch.uint8
     assert batch.frames_BTCHW.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
     np.testing.assert_array_equal(batch.frames_BTCHW[1, 2].permute(1, 2, 0), samples[1].frames[2])
-    assert batch.masks_BTKhw.shape == (2, 4, 4, 28, 28)
-    assert batch.coverage_BTKhw.shape == (2, 4, 4, 2, 3)
-    assert batch.boxes_BTK4.shape == (2, 4, 4, 4)
-    assert batch.class_scores_BTKS.shape == (2, 4, 4, 81)
-    assert batch.detector_labels_BTK.dtype == torch.int64
-    assert batch.labels.tolist() == [0, 1]
-    assert batch.labels.dtype == torch.int64
-
-
-def test_padding_is_zero_and_invalid(samples) -> None:
-    batch = collate(samples)
     assert batch.valid_BTK.shape == (2, 4, 4)
-    assert batch.valid_BTK[0, 0].tolist() == [True] * 4
-    assert batch.valid_BTK[1, 0].tolist() == [True] * 2 + [False] * 2
-    for name in ("masks_BTKhw", "coverage_BTKhw", "boxes_BTK4", "class_scores_BTKS"):
+    assert batch.valid_BTK[:, 0].tolist() == [[True] * 4, [True] * 2 + [False] * 2]
+    shapes = {"masks_BTKhw": (28, 28), "coverage_BTKhw": (2, 3), "boxes_BTK4": (4,)}
+    for name, shape in (shapes | {"class_scores_BTKS": (81,)}).items():
         field = getattr(batch, name)
+        assert field.shape == (2, 4, 4, *shape)
         assert not field[~batch.valid_BTK].any()
         assert field[batch.valid_BTK].any()
     np.testing.assert_array_equal(batch.masks_BTKhw[1, :, :2], samples[1].slots.masks)

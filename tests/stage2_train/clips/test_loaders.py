@@ -56,22 +56,18 @@ def equal(one: ClipBatch, other: ClipBatch) -> bool:
     )
 
 
-def test_every_epoch_has_every_segment_in_a_new_order(dataset) -> None:
+def test_every_epoch_has_every_segment_in_a_new_order_in_whole_batches(dataset) -> None:
     batches = ids_of(training_loader(dataset, THREE, epochs=range(2)))
     assert [len(ids) for ids in batches] == [3] * 8
     first, second = ([name for ids in half for name in ids] for half in (batches[:4], batches[4:]))
-    assert sorted(first) == sorted(second) == sorted(row.id for row in dataset.segments)
-    assert first != second
-    assert first != [row.id for row in dataset.segments]
-
-
-def test_incomplete_batches_are_left_out(dataset) -> None:
-    five = LoaderSettings(batch_size=5)
-    assert num_training_batches(12, five) == 2
-    assert [len(ids) for ids in ids_of(training_loader(dataset, five, epochs=range(1)))] == [5, 5]
-    many = LoaderSettings(batch_size=50)
-    assert num_training_batches(12, many) == 1
-    assert [len(ids) for ids in ids_of(training_loader(dataset, many, epochs=range(1)))] == [12]
+    names = [row.id for row in dataset.segments]
+    assert sorted(first) == sorted(second) == sorted(names)
+    assert names != first != second
+    for size, lengths in ((5, [5, 5]), (50, [12])):
+        settings = LoaderSettings(batch_size=size)
+        batches = ids_of(training_loader(dataset, settings, epochs=range(1)))
+        assert [len(ids) for ids in batches] == lengths
+        assert num_training_batches(12, settings) == len(lengths)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -146,18 +142,9 @@ def test_tensors_that_were_lost_with_their_worker_are_told(
 
 def test_processes_share_a_global_batch(dataset) -> None:
     whole = ids_of(training_loader(dataset, LoaderSettings(batch_size=4), epochs=range(1)))
-    parts = [
-        ids_of(
-            training_loader(
-                dataset, LoaderSettings(batch_size=2, rank=rank, world_size=2), epochs=range(1)
-            )
-        )
-        for rank in range(2)
-    ]
+    of_each = [LoaderSettings(batch_size=2, rank=rank, world_size=2) for rank in range(2)]
+    parts = [ids_of(training_loader(dataset, each, epochs=range(1))) for each in of_each]
     assert [one + other for one, other in zip(*parts, strict=True)] == whole
-
-
-def test_too_few_segments_for_the_processes() -> None:
     with pytest.raises(ConfigError, match="32 segments for 2 processes"):
         num_training_batches(31, LoaderSettings(batch_size=16, world_size=2))
 
@@ -167,9 +154,8 @@ def test_evaluation_is_in_order_and_its_views_differ(dataset) -> None:
         list(evaluation_loader(dataset, LoaderSettings(batch_size=5), views=[View(clip)]))
         for clip in range(2)
     )
-    assert [len(ids) for ids in ids_of(first)] == [5, 5, 2]
-    assert [name for ids in ids_of(first) for name in ids] == [row.id for row in dataset.segments]
-    assert ids_of(first) == ids_of(second)
+    names = [row.id for row in dataset.segments]
+    assert ids_of(first) == ids_of(second) == [(*names[:5],), (*names[5:10],), (*names[10:],)]
     assert not torch.equal(first[0].frames_BTCHW, second[0].frames_BTCHW)
 
 
@@ -177,10 +163,9 @@ def test_evaluation_is_in_order_and_its_views_differ(dataset) -> None:
 def test_evaluation_takes_every_segment_once_whatever_the_number_of_processes(
     dataset, world_size
 ) -> None:
-    names: list[str] = []
-    for rank in range(world_size):
-        settings = LoaderSettings(batch_size=2, rank=rank, world_size=world_size)
-        names += [name for ids in ids_of(evaluation_loader(dataset, settings)) for name in ids]
+    ranks = [LoaderSettings(batch_size=2, rank=n, world_size=world_size) for n in range(world_size)]
+    batches = [ids for each in ranks for ids in ids_of(evaluation_loader(dataset, each))]
+    names = [name for ids in batches for name in ids]
     assert sorted(names) == sorted(row.id for row in dataset.segments)
 
 

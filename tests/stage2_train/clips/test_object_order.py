@@ -5,8 +5,13 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from orn.stage2_train.clips.object_order import with_persons_first
-from orn.stage2_train.clips.objects import FrameObjects, SlotSettings, fill_slots, objects_of_frames
+from orn.stage2_train.clips.objects import (
+    FrameObjects,
+    SlotSettings,
+    fill_slots,
+    objects_of_frames,
+    with_persons_first,
+)
 from orn.stage2_train.clips.views import ClipRequest, View
 from orn.stage2_train.frames.crop import CropWindow
 from tests.stage2_train.clips.conftest import SETTINGS

@@ -44,25 +44,16 @@ def test_background_is_never_negative() -> None:
     assert class_vectors([found])[0, 80] == 0
 
 
-def test_no_detections() -> None:
-    assert objects_of_frames([]) == []
-    (objects,) = objects_of_frames([detections([], class_scores=True)])
-    assert len(objects) == 0
-    assert objects.class_scores.shape == (0, 81)
-    assert len(objects.pieces) == 0
-
-
 def test_frames_together_are_as_frames_alone() -> None:
     frames = [
         detections(scores, class_scores=True)
         for scores in ([0.5, 0.9], [], [0.1, 0.8, 0.7], [0.2], [0.6])
     ]
     together = objects_of_frames(frames, score_threshold=0.3)
+    assert [len(objects) for objects in together] == [2, 0, 2, 0, 1]
     for frame, objects in zip(frames, together, strict=True):
         (alone,) = objects_of_frames([frame], score_threshold=0.3)
+        np.testing.assert_array_equal(objects.pieces.rows_4R, alone.pieces.rows_4R)
         for name in ("boxes", "class_scores", "labels"):
             np.testing.assert_array_equal(getattr(objects, name), getattr(alone, name))
-        for name in ("owner_R", "column_R", "top_R", "bottom_R"):
-            np.testing.assert_array_equal(
-                getattr(objects.pieces, name), getattr(alone.pieces, name)
-            )
+    assert objects_of_frames([]) == []

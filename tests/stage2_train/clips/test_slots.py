@@ -79,8 +79,6 @@ def test_without_background() -> None:
     settings = SlotSettings(max_objects=2, background=False, mask_size=4, feature_cells=(2, 2))
     slots = fill_slots([objects_of([]), objects_of([rectangle(0, 0, 8, 8)])], WHOLE, settings)
     assert slots.valid.tolist() == [[False], [True]]
-    slots = fill_slots([objects_of([])], WHOLE, settings)
-    assert slots.valid.tolist() == [[False]]
 
 
 @pytest.mark.parametrize("cells", [(2, 2), (3, 5), (4, 2)])

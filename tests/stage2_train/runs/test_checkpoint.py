@@ -2,7 +2,6 @@
 
 import logging
 import os
-import pickle
 import resource
 import shutil
 from collections.abc import Callable
@@ -93,64 +92,30 @@ def test_a_training_goes_on_to_the_bit_and_with_its_strides(tmp_path: Path) -> N
         step(*theirs)
 
 
-class Evil:
-    """Runs code when it is unpickled."""
-
-    def __reduce__(self) -> Any:
-        return (print, ("executed",))
-
-
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda path: torch.save({"model": Evil()}, path),
-        lambda path: path.write_bytes(pickle.dumps(Evil(), protocol=2)),
-    ],
-)
-def test_code_is_not_run(write: Callable[[Path], Any], tmp_path: Path, capsys: Any) -> None:
-    write(tmp_path / LAST)
-    with pytest.raises(CheckpointError, match=rf"{LAST}: expected a checkpoint"):
-        load_last(tmp_path, mend=True)
-    assert "executed" not in capsys.readouterr().out
-
-
-def test_epochs_are_counted_in_batches() -> None:
+def test_epochs_are_counted_in_batches_and_a_phase_begins_with_one() -> None:
     state = TrainingState()
-    ends = [state.advance(2, num_batches=5, num_phase_steps=4) for _ in range(2)]
-    assert (ends, state.epoch, state.batch) == ([False, False], 0, 4)
-    assert state.advance(1, num_batches=5, num_phase_steps=4)
-    assert (state.epoch, state.batch, state.step, state.phase_over) == (1, 0, 3, False)
-    state.advance(2, num_batches=5, num_phase_steps=4)
-    assert state.phase_over
-
-
-def test_a_phase_begins_with_an_epoch_and_the_last_one_ends() -> None:
-    state = TrainingState(epoch=3, batch=2, step=9, phase_step=9, phase_over=True, best_metric=0.5)
+    state.advance(2, num_batches=5, num_phase_steps=3)
+    assert not state.advance(2, num_batches=5, num_phase_steps=3)
+    assert (state.epoch, state.batch, state.phase_over) == (0, 4, False)
+    assert state.advance(1, num_batches=5, num_phase_steps=3)
+    assert (state.epoch, state.batch, state.step, state.phase_over) == (1, 0, 3, True)
     assert [state.is_finished(number) for number in (0, 1, 2)] == [True, True, False]
-    state.begin_phase(1)
-    assert (state.phase, state.epoch, state.batch, state.phase_step) == (1, 4, 0, 0)
-    assert (state.step, state.phase_over, state.best_metric) == (9, False, None)
-    assert not state.is_finished(2)
-    state = TrainingState(epoch=3, batch=0)
-    state.begin_phase(1)
-    assert state.epoch == 3
+    for batch, epoch in ((0, 1), (2, 2)):
+        state.batch, state.best_metric = batch, 0.5
+        state.begin_phase(1)
+        assert (state.phase, state.epoch, state.batch, state.phase_step) == (1, epoch, 0, 0)
+    assert (state.step, state.phase_over, state.best_metric) == (3, False, None)
 
 
 def test_best_metric_and_patience() -> None:
-    state = TrainingState(step=1)
-    assert state.note_metric(0.0, patience=2)
-    state.step = 2
-    assert not state.note_metric(0.0, patience=2)
-    assert state.note_metric(0.1, patience=2)
-    assert (state.best_metric, state.best_step, state.num_worse) == (0.1, 2, 0)
-    state.note_metric(0.1, patience=2)
-    assert not state.phase_over
-    state.note_metric(0.05, patience=2)
-    assert state.phase_over
-    patient = TrainingState(best_metric=1.0)
-    for _ in range(50):
-        patient.note_metric(0.5, patience=None)
-    assert not patient.phase_over
+    state, found = TrainingState(), []
+    for state.step, metric in enumerate((0.0, 0.0, 0.1, 0.1, 0.05), 1):
+        found.append((state.note_metric(metric, patience=2), state.phase_over))
+    assert [is_best for is_best, _ in found] == [True, False, True, False, False]
+    assert [is_over for _, is_over in found] == [False] * 4 + [True]
+    assert (state.best_metric, state.best_step, state.num_worse) == (0.1, 3, 2)
+    patient = TrainingState(best_metric=1.0, num_worse=50)
+    assert not patient.note_metric(0.5, patience=None) and not patient.phase_over
 
 
 def test_means() -> None:

@@ -32,20 +32,6 @@ def scalars(folder) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def test_lines_and_scalars(accelerator, tmp_path) -> None:
-    with opened_log(tmp_path, step=0, accelerator=accelerator) as log:
-        log.write(1, group="train", values={"phase": "two_heads", "loss": 2.5})
-        log.write(1, group="validation", values={"top1": 0.5})
-    assert read_jsonl(tmp_path / "metrics.jsonl") == [
-        {"step": 1, "group": "train", "phase": "two_heads", "loss": 2.5},
-        {"step": 1, "group": "validation", "top1": 0.5},
-    ]
-    assert scalars(tmp_path / "tensorboard") == {
-        "train/loss": [(1, 2.5)],
-        "validation/top1": [(1, 0.5)],
-    }
-
-
 def test_lines_after_the_checkpoint_are_taken_back(accelerator, tmp_path) -> None:
     path = tmp_path / "metrics.jsonl"
     with opened_log(tmp_path, step=0, accelerator=accelerator) as log:
@@ -114,6 +100,9 @@ def test_trackers_of_accelerate_get_settings_and_numbers(accelerator, tmp_path) 
     assert kept.settings["steps"] == "None"
     assert (kept.lines, kept.is_finished) == ([(1, {"train/loss": 2.5})], True)
     assert scalars(tmp_path / "other") == scalars(tmp_path / "tensorboard")
+    assert scalars(tmp_path / "other") == {"train/loss": [(1, 2.5)]}
+    (line,) = read_jsonl(tmp_path / "metrics.jsonl")
+    assert line == {"step": 1, "group": "train", "phase": "two_heads", "loss": 2.5}
 
 
 def test_a_tracker_that_breaks_ends_no_training(accelerator, tmp_path, caplog) -> None:

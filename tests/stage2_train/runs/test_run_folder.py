@@ -66,23 +66,12 @@ def test_records_come_back_in_order(tmp_path: Path) -> None:
     assert [json.loads(line) for line in path.read_text().splitlines()] == read_jsonl(path)
 
 
-def test_no_file_has_no_records(tmp_path: Path) -> None:
-    assert read_jsonl(tmp_path / "none.jsonl") == []
-
-
 def test_a_log_that_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
     for path in (tmp_path / "pipe.jsonl", tmp_path):
         for use, *more in ((read_jsonl,), (append_jsonl, {"step": 1})):
             with pytest.raises(PipelineError, match=path.name):
                 bounded(use, path, *more)
-
-
-def test_a_log_that_fills_the_disk(tmp_path: Path) -> None:
-    (tmp_path / "metrics.jsonl").touch()
-    os.truncate(tmp_path / "metrics.jsonl", 10 << 30)
-    with pytest.raises(PipelineError, match=r"metrics\.jsonl: "):
-        read_jsonl(tmp_path / "metrics.jsonl")
 
 
 def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
