@@ -64,6 +64,13 @@ class _Views(click.ParamType):
 @set_option
 @click.option("--run", type=_path, help="Run folder.  [default: runs/DATASET-RECIPE-SYSTEM-seedN]")
 @click.option("--weights", type=_path, help="Weights of a torchvision network to start from.")
+@click.option(
+    "--from",
+    "start",
+    metavar="RUN",
+    help="A run or model folder, or hf://ORG/NAME, whose weights to start from, all but the "
+    "classifiers'.",
+)
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help="In place of the recipe's.")
 @click.option(
     "--max-steps", type=click.IntRange(1, 10**9), help="Stop when so many steps are done."
@@ -85,7 +92,13 @@ class _Views(click.ParamType):
 @dry_run_option
 @json_option
 def train(
-    dataset: str | None, resources: Resources, dry_run: bool, as_json: bool, **options: Any
+    dataset: str | None,
+    start: str | None,
+    weights: Path | None,
+    resources: Resources,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Train the network on the clips and shards of DATASET, or go on with a training; without
     DATASET, on the data set whose objects were completed last.
@@ -94,9 +107,13 @@ def train(
     A run folder holds one training: calling this again goes on where it was left, and does nothing
     when it is finished.
     """
+    if start is not None and weights is not None:
+        raise ConfigError("--from and --weights: expected one of them, got both; leave one out")
+    from orn.stage2_train.runs.hub import local_folder
     from orn.stage2_train.training.train import TrainRequest, describe_training
     from orn.stage2_train.training.train import train as run
 
+    options |= {"start": None if start is None else local_folder(start), "weights": weights}
     if dataset is None:
         dataset, resources = of_newest_data(resources)
     request = TrainRequest(manifest=dataset, resources=resources, **options)

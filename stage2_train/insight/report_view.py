@@ -20,7 +20,7 @@ from orn.stage2_train.insight.measured import Measured, Mistake
 from orn.stage2_train.insight.page_pictures import Picture, fitted_page, strip_data
 from orn.stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
 from orn.stage2_train.insight.report_files import BARS
-from orn.stage2_train.runs.run_config import DataPaths, segments_digest
+from orn.stage2_train.runs.run_config import DataPaths, RunConfig, segments_digest
 from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
 from orn.stage2_train.runs.trained import OpenedModel
 
@@ -297,6 +297,16 @@ def _listed(measured: Measured, found: Found) -> tuple[dict[str, Any], dict[str,
     return listed, {"clips": clips}
 
 
+def _initial_weights(config: RunConfig) -> str:
+    digest, origin = config.weights_digest or "random weights", config.started_from
+    if origin is None:
+        return digest
+    return (
+        f"{counted(origin.num_taken, 'tensor')} of {origin.run} ({origin.dataset}, step "
+        f"{origin.step}), {digest}; new {', '.join(origin.new)}"
+    )
+
+
 def _made(
     model: OpenedModel,
     paths: DataPaths,
@@ -314,7 +324,7 @@ def _made(
         ("recipe", config.recipe_name),
         ("system", config.system or "as the recipe says"),
         ("weights", f"{weights.name}, step {model.step}, {digest}"),
-        ("initial weights", config.weights_digest or "random weights"),
+        ("initial weights", _initial_weights(config)),
         ("detector in training", config.detector.title),
         ("detector here", detector),
         ("training segments", f"{config.dataset.num_train}, {config.dataset.train_digest}"),

@@ -1,6 +1,7 @@
 """The network that a configuration describes."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -65,6 +66,12 @@ class _WithoutDraws(TorchFunctionMode):
         if draws or getattr(function, "__module__", "") == nn.init.__name__:
             return None
         return function(*args, **(kwargs or {}))
+
+
+def classifier_names(config: NetworkConfig) -> frozenset[str]:
+    """Return the names of a network's weights whose shape depends on the number of activities."""
+    one, two = (planned_network(replace(config, num_activities=n)).state_dict() for n in (1, 2))
+    return frozenset(name for name, each in one.items() if each.shape != two[name].shape)
 
 
 def _build(config: NetworkConfig) -> nn.Module:

@@ -18,7 +18,7 @@ from orn.shared.csv_text import csv_text
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.lock import is_locked
 from orn.shared.nearest import nearest
-from orn.shared.report import Report, Table
+from orn.shared.report import Report, Table, filled_columns
 from orn.stage2_train.evaluation.eval_file import read_eval
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import (
@@ -47,6 +47,8 @@ class RunSummary:
     """Name of the data set."""
     system: str | None = None
     """Of the paper's tables; else the recipe's name."""
+    started_from: str | None = None
+    """The run whose weights it began with."""
     state: str
     """`training` (a process holds it), `finished`, `stopped`, `begun` (no checkpoint yet),
     `exported` or `damaged` (its settings are)."""
@@ -158,6 +160,7 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
     return RunSummary(
         dataset=config.dataset.name,
         system=config.system or config.recipe_name,
+        started_from=config.started_from.run if config.started_from else None,
         state=_state(run, standing),
         metric=config.dataset.metric,
         settings=leaves(to_dict(config.recipe)),
@@ -257,7 +260,7 @@ def records(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
 
 
 def as_report(found: Sequence[RunSummary], folder: Path, *, most_settings: int | None) -> Report:
-    """Return a line a run; names are those inside `folder`.
+    """Return a line a run, without columns that say nothing; names are those inside `folder`.
 
     Args:
         most_settings: of those that differ between runs, how many are shown; None for all.
@@ -267,6 +270,7 @@ def as_report(found: Sequence[RunSummary], folder: Path, *, most_settings: int |
             _name(Path(run.run), folder),
             run.dataset or "-",
             run.system or "-",
+            run.started_from or "-",
             run.state,
             _steps(run),
             _figure(run),
@@ -275,8 +279,8 @@ def as_report(found: Sequence[RunSummary], folder: Path, *, most_settings: int |
         )
         for run, settings in zip(found, _differing(found), strict=True)
     ]
-    header = ("run", "data set", "system", "state", "step", "figure", "time", "differs")
-    return Report(tables=[Table(header=header, rows=rows)])
+    header = ("run", "data set", "system", "from", "state", "step", "figure", "time", "differs")
+    return Report(tables=[filled_columns(Table(header=header, rows=rows))])
 
 
 def _name(run: Path, folder: Path) -> str:

@@ -151,6 +151,22 @@ class Normalisation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class StartedFrom:
+    """The training whose weights a network began with."""
+
+    run: str
+    """Name of its folder."""
+    dataset: str
+    """Name of its data set."""
+    step: int
+    """After how many of its steps."""
+    num_taken: int
+    """Tensors that were taken."""
+    new: tuple[str, ...]
+    """Names of those that were not: the classifiers'."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class RunConfig:
     """Everything that decides a training, and that a trained network needs beside its weights."""
 
@@ -164,7 +180,9 @@ class RunConfig:
     recipe: Recipe
     """The recipe, every setting resolved; `recipe.model` is the architecture."""
     weights_digest: str | None = None
-    """Digest of the weights that the ResNet started from; none for random ones."""
+    """Digest of the weights that the network or its ResNet started from; none for random ones."""
+    started_from: StartedFrom | None = None
+    """The training that the weights are of, where they are not those of a ResNet alone."""
     dataset: DatasetRecord
     """What it is trained on; its classes are those of the logits, in order."""
     manifest: FileName

@@ -57,6 +57,7 @@ from orn.stage2_train.training.prepare import (
     spread_over_videos,
     warn_of_decoding,
 )
+from orn.stage2_train.training.started_from import Start, read_start, recorded_start
 
 _MEASURED_CLIPS = 4
 """Clips that are decoded to tell what training without a store costs."""
@@ -80,6 +81,8 @@ class TrainRequest:
     """Run folder."""
     weights: Path | None = None
     """File with the weights of a torchvision network to start from."""
+    start: Path | None = None
+    """Folder of a run or a model whose weights to start from, all but the classifiers'."""
     seed: int | None = None
     """Seed in place of the recipe's."""
     max_steps: int | None = None
@@ -101,6 +104,8 @@ class _Plan:
     train: JoinedSplit
     validation: JoinedSplit
     run: Path
+    start: Start | None
+    """Weights to begin with, where `--from` is given."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -185,7 +190,9 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
     writes and fetches nothing."""
     plan = _plan(request)
     recipe = plan.config.recipe
-    url = imagenet_to_fetch(imagenet_needed(recipe, request.weights, plan.run))
+    is_started = plan.config.started_from is not None
+    needed = None if is_started else imagenet_needed(recipe, request.weights, plan.run)
+    url = imagenet_to_fetch(needed)
     phases = plan_phases(recipe, num_segments=len(plan.train.segments))
     steps = {phase.name: phase.num_steps for phase in phases}
     return {
@@ -203,7 +210,11 @@ def _first_network(plan: _Plan, request: TrainRequest) -> nn.Module:
     recipe = plan.config.recipe
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.model)
-    if recipe.initial_weights == "imagenet" and not (plan.run / LAST_NAME).is_file():
+    if (plan.run / LAST_NAME).is_file():
+        return network
+    if plan.start is not None:
+        plan.start.put_into(network)
+    elif recipe.initial_weights == "imagenet":
         set_first_weights(network, recipe, request.weights)
     return network
 
@@ -223,13 +234,17 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     if recipe.data.flip:
         classes_when_flipped(dataset)
     paths = data_paths(request.manifest, dataset.name, resources)
-    # runs/DATASET-RECIPE-SYSTEM-seedN; no system's name where none was asked for.
+    start = None if request.start is None else read_start(request.start, recipe.model)
+    # runs/DATASET-RECIPE-SYSTEM-from-RUN-seedN; no system's name where none was asked for.
     called = "-".join((dataset.name, *folders_between(paths.shards)))
-    parts = (called, Path(recipe_name).stem, request.system, f"seed{recipe.seed}")
+    origin = start and f"from-{start.record.run}"
+    parts = (called, Path(recipe_name).stem, request.system, origin, f"seed{recipe.seed}")
     run = request.run or Path("runs") / "-".join(filter(None, parts))
     require_utf8(run)
     check_output_folder(run, ours=[CONFIG_NAME, LAST_NAME, LOG_NAME, STEPS_NAME])
-    needed = imagenet_needed(recipe, request.weights, run)
+    recorded = read_config(run) if (run / CONFIG_NAME).is_file() else None
+    started_from = start.record if start else recorded_start(run, recorded)
+    needed = None if started_from else imagenet_needed(recipe, request.weights, run)
     fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
     require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)
     sources = open_sources(dataset, paths, partial=resources.partial)
@@ -239,19 +254,26 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         validation = JoinedSplit(split="validation", segments=(), skipped=())
     joined = joined.at_most(recipe.data.train_segments)
     joined.require_segments(dataset.name)
+    if start is not None:
+        first_digest: str | None = start.digest
+    elif recorded is not None and started_from is not None:
+        first_digest = recorded.weights_digest
+    else:
+        first_digest = weights_digest(recipe, request.weights, run)
     config = RunConfig(
         recipe_name=Path(recipe_name).name,
         system=system_as_changed(request.system, recipe.model),
         recipe=recipe,
-        weights_digest=weights_digest(recipe, request.weights, run),
+        weights_digest=first_digest,
+        started_from=started_from,
         dataset=describe_dataset(dataset, dataset.classes, joined.segments),
         manifest=Path(request.manifest).name,
         clips=sources.clip_record(joined.segments),
         detector=sources.detections.detector,
         places=Places.of(paths, run),
     )
-    if (run / CONFIG_NAME).is_file():
-        check_same_run(run, read_config(run), config)
+    if recorded is not None:
+        check_same_run(run, recorded, config)
     segments, crop = [*joined.segments, *validation.segments], recipe.data.crop
     check_crop(segments, sources.clips, crop)
     if is_first_process():
@@ -262,6 +284,7 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         train=joined,
         validation=validation,
         run=run,
+        start=start,
     )
 
 

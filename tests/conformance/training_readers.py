@@ -284,7 +284,7 @@ TRAINING: tuple[Reader, ...] = (
         accepts=(
             *TEXT,
             *any_text("dataset.*", "detector*", "recipe_name", "system", "manifest", "places.*"),
-            *any_text("weights_digest"),
+            *any_text("weights_digest", "started_from*"),
             *any_number(
                 "dataset.num_train", "clips.*", "normalisation.*", "recipe.optimiser.gradient_clip"
             ),
@@ -293,7 +293,7 @@ TRAINING: tuple[Reader, ...] = (
             *(
                 "value null: normalisation",
                 "value null: places",
-                *optional("weights_digest", "places*", "normalisation"),
+                *optional("weights_digest", "started_from*", "places*", "normalisation"),
             ),
             *NUMBERED,
         ),

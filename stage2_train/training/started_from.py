@@ -1,0 +1,104 @@
+"""`orn train --from RUN`: a training that begins with the weights of another one.
+
+All weights are taken but those of the classifiers, whose size is the number of activities; they
+stay random, whatever the activities of the other training were.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from orn.shared.config.bounded import file_digest
+from orn.shared.config.files import to_dict
+from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.jobs.same_job import differences
+from orn.shared.tensors import misfit
+from orn.shared.text import counted
+from orn.stage2_train.model.build import classifier_names, planned_network
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.runs.checkpoint import load_best
+from orn.stage2_train.runs.run_config import RunConfig, StartedFrom, read_config
+from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Start:
+    """Weights to begin with."""
+
+    record: StartedFrom
+    """What the run that begins with them records."""
+    digest: str
+    """Of their file."""
+    weights: Mapping[str, Tensor]
+    """By name, mapped from the file; without the classifiers'."""
+
+    def put_into(self, network: nn.Module) -> None:
+        """Put the weights into a network, and log which of its own stay."""
+        network.load_state_dict(dict(self.weights), strict=False)
+        logger.info(
+            "starts from %s (step %d, %s): %s taken; new are %s",
+            self.record.run,
+            self.record.step,
+            self.record.dataset,
+            counted(self.record.num_taken, "tensor"),
+            ", ".join(self.record.new),
+        )
+
+
+def read_start(source: Path, model: NetworkConfig) -> Start:
+    """Return the best weights of a run or a model folder, for a network of this configuration.
+
+    Raises:
+        ConfigError: if they are of another network.
+        CheckpointError: if there are none yet, or they are damaged.
+    """
+    config, best = read_config(source), load_best(source)
+    if best is None:
+        raise CheckpointError(
+            f"{source}: expected {BEST_NAME}, got no best weights yet; name a run that has "
+            "finished a validation with --from"
+        )
+    theirs = config.recipe.model
+    new, left = classifier_names(model), classifier_names(theirs)
+    weights = {name: each for name, each in best.model.items() if name not in left}
+    planned = planned_network(model).state_dict()
+    wanted = {name: each for name, each in planned.items() if name not in new}
+    if problem := misfit(weights, wanted):
+        ours, others = (to_dict(each) | {"num_activities": 0} for each in (model, theirs))
+        differ = "; ".join(differences(others, ours, words=("there", "here"))) or problem
+        raise ConfigError(
+            f"--from {source}: expected a network of the same architecture, got another one: "
+            f"model: {differ}; train with the recipe, system and settings of that run"
+        )
+    return Start(
+        record=StartedFrom(
+            run=source.resolve().name,
+            dataset=config.dataset.name,
+            step=best.step,
+            num_taken=len(weights),
+            new=tuple(sorted(new)),
+        ),
+        digest=file_digest(source / BEST_NAME, error=CheckpointError),
+        weights=weights,
+    )
+
+
+def recorded_start(run: Path, recorded: RunConfig | None) -> StartedFrom | None:
+    """Return what a run that exists began with, if that was another training.
+
+    Raises:
+        ConfigError: if it still has to begin.
+    """
+    if recorded is None or recorded.started_from is None:
+        return None
+    if not (run / LAST_NAME).is_file():
+        raise ConfigError(
+            f"{run}: expected a checkpoint, got a run that has yet to take its weights from "
+            f"{recorded.started_from.run}; give --from again, or another --run"
+        )
+    return recorded.started_from

@@ -1,0 +1,116 @@
+"""`orn train --from`: all weights but the classifiers' are those of another training."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from orn.shared.errors import ConfigError
+from orn.shared.tensors import read_tensors
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.runs.checkpoint import load_best, load_checkpoint, save_best
+from orn.stage2_train.runs.listing import read_summary
+from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.training.started_from import read_start
+from tests.running import Ran, run_orn
+from tests.stage2_train.training.conftest import before_each_step
+from tests.worlds.films import make_workspace, words_of
+
+CLASSIFIERS = {
+    "activity_head.classifier.classify.bias",
+    "activity_head.classifier.classify.weight",
+    "object_head.reasoning.classify.bias",
+    "object_head.reasoning.classify.weight",
+}
+
+
+@pytest.fixture
+def started(trained_once, train, tmp_path) -> Callable[..., Ran]:
+    """Starts from a training of another number of classes, which `kitchen` has."""
+    classes = tmp_path / "data" / "tiny" / "classes.txt"
+    classes.write_text(classes.read_text() + "stir\n")
+    return lambda *more, **options: train("--from", trained_once["--run"], *more, **options)
+
+
+@pytest.mark.parametrize("num_activities", [2, 5])
+def test_taken_tensors_are_equal_to_the_bit(trained_once, num_activities) -> None:
+    source = Path(trained_once["--run"])
+    model = replace(read_config(source).recipe.model, num_activities=num_activities)
+    torch.manual_seed(5)
+    fresh = build_network(model).state_dict()
+    torch.manual_seed(5)
+    network = build_network(model)
+    start = read_start(source, model)
+    start.put_into(network)
+    best = load_best(source)
+    assert best is not None
+    for name, tensor in network.state_dict().items():
+        expected = fresh if name in CLASSIFIERS else best.model
+        assert torch.equal(tensor, expected[name]), name
+    assert set(start.record.new) == CLASSIFIERS
+    assert start.record.num_taken == len(fresh) - len(CLASSIFIERS)
+
+
+def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path) -> None:
+    taken, _ = read_tensors(Path(trained_once["--run"]) / "model.safetensors", what="", remedy="")
+    began = {}
+
+    def note(model, batches, **options) -> None:
+        if not began:
+            began.update({name: each.clone() for name, each in model.state_dict().items()})
+
+    with before_each_step(note):
+        said = started("--max-steps", "1").stderr
+    assert all(torch.equal(began[name], taken[name]) for name in taken if name not in CLASSIFIERS)
+    assert "starts from run (step 2, tiny)" in said
+    assert all(name in said for name in CLASSIFIERS)
+    config = read_config(tmp_path / "run")
+    assert config.started_from is not None
+    assert set(config.started_from.new) == CLASSIFIERS
+    assert read_summary(tmp_path / "run").started_from == "run"
+    assert "from" in run_orn("runs", "--folder", tmp_path).stdout.splitlines()[0].split()
+
+
+def test_it_goes_on_from_its_own_checkpoint(started, train, tmp_path) -> None:
+    started("--max-steps", "1")
+    first = load_checkpoint(tmp_path / "run" / "last.safetensors").model
+    assert "starts from" not in started("--max-steps", "1").stderr
+    second = load_checkpoint(tmp_path / "run" / "last.safetensors").model
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    train("--max-steps", "2")  # the run knows what it began with
+    (tmp_path / "run" / "last.safetensors").unlink()
+    assert "--from" in train(exit_code=2).stderr
+
+
+def test_a_run_that_began_otherwise_is_refused(started, train, one_step, tmp_path) -> None:
+    started("--max-steps", "1")
+    best = load_best(one_step)
+    assert best is not None
+    halved = {name: each / 2 for name, each in best.model.items() if each.is_floating_point()}
+    save_best(tmp_path / "other", {**best.model, **halved}, phase=0, step=2)
+    shutil.copy(one_step / "config.json", tmp_path / "other")
+    assert "weights_digest" in train("--from", tmp_path / "other", exit_code=2).stderr
+    assert "--weights" in started("--weights", "file", exit_code=2).stderr
+
+
+def test_without_a_name_the_run_has_that_of_its_origin(trained_once, tiny_world, tmp_path) -> None:
+    options = make_workspace(tiny_world, tmp_path)
+    del options["--run"]
+    words = (*words_of(options), "--from", trained_once["--run"], "--dry-run", "--json")
+    assert run_orn("train", *words).json["run"] == "runs/tiny-recipe-from-run-seed0"
+
+
+def test_another_network_is_refused_in_a_line_that_names_what_differs(started) -> None:
+    said = started("--set", "model.relation_width=7", exit_code=2).stderr
+    assert len(said.splitlines()) == 1
+    assert "relation_width is 6 there, 7 here" in said
+    assert "num_activities" not in said
+
+
+def test_what_is_no_trained_network_is_refused(tmp_path, trained_once) -> None:
+    model = read_config(Path(trained_once["--run"])).recipe.model
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        read_start(tmp_path, model)
