@@ -38,8 +38,8 @@ def new_processes() -> Any:
     return context
 
 
-def run_alone(main: Callable[..., int], *arguments: Any, said: Path) -> Ended:
-    """Runs what gives an exit code in a session of its own, and the environment of this process.
+def start_alone(main: Callable[..., int], *arguments: Any, said: Path) -> Any:
+    """Starts what gives an exit code in a session of its own, and the environment of this process.
 
     Args:
         main: of a module, as it is pickled.
@@ -49,6 +49,12 @@ def run_alone(main: Callable[..., int], *arguments: Any, said: Path) -> Ended:
     work = (main, arguments, said, dict(os.environ))
     process = new_processes().Process(target=_run, args=work)
     process.start()
+    return process
+
+
+def run_alone(main: Callable[..., int], *arguments: Any, said: Path) -> Ended:
+    """Runs to its end what `start_alone` starts."""
+    process = start_alone(main, *arguments, said=said)
     process.join(_SECONDS)
     process.kill()
     process.join()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from orn.benchmarks.kill_jobs import is_good, kill_trials, unit_files
 from tests.conftest import ROOT
 from tests.processes import Ended, run_alone
 from tests.stage1_detect import crash_job
-from tests.worlds.tables import counted_videos, small_videos
+from tests.worlds.shards import unit_files
+from tests.worlds.tables import small_videos
 
 NUM_UNITS = 5
 """Of the manifest's videos of 5 and 12 frames and one that is broken."""
@@ -175,16 +175,3 @@ def test_a_finished_job_in_a_read_only_folder_is_just_finished(world: Path, tmp_
 def test_an_output_folder_that_is_a_file(world: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     check_refused(start(world, tmp_path / "file" / "out"), "plan.json", "Not a directory")
-
-
-@pytest.mark.slow
-@pytest.mark.mmdet
-def test_a_kill_of_the_real_command(tmp_path: Path) -> None:
-    world = counted_videos(tmp_path, {"a": 60, "b": 12})
-    data = world.parent / "data"
-    checkpoint = ROOT / "demo" / "detector" / "mask_rcnn_demo.pth"
-    detect = [sys.executable, "-m", "orn", "detect", str(world), "--data", str(data)]
-    detect += ["--checkpoint", str(checkpoint), "--device", "cpu", "--unit-frames", "8"]
-    (trial,) = kill_trials(detect, tmp_path / "trials", trials=1, seed=3)
-    assert is_good(trial), trial
-    assert trial["units"] > NUM_UNITS

@@ -116,6 +116,11 @@ def write_shard(
     return path
 
 
+def unit_files(folder: Path) -> dict[str, bytes]:
+    """The content of every file of a unit, shards or clips, by name."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("[!.]*-[0-9]*"))}
+
+
 class FakeDetector:
     """A detector that finds one object a frame and tells the frame's grey level as its score.
 

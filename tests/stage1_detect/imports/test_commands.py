@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.benchmarks.kill_jobs import unit_files
 from orn.shared.cli import main
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.lock import locked
@@ -24,6 +23,7 @@ from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.mask_track import MaskTrack
 from tests.processes import run_alone
 from tests.stage1_detect.imports.conftest import BLOCK, Found, block_mask, write_authors, write_epic
+from tests.worlds.shards import unit_files
 from tests.worlds.tables import counted_videos
 
 

@@ -1,0 +1,265 @@
+"""Commands that are killed at random moments and run again come to what an unkilled run makes.
+
+The environment variable ORN_TEST_KILLS says how many kills each command gets (2); the moments come
+from a fixed seed.
+"""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orn.demo.world.dials import Dials
+from orn.demo.world.make import write_dataset
+from orn.demo.world.truth_shards import write_truth_shards
+from orn.shared.cli import main
+from orn.shared.jobs.lock import is_locked
+from orn.shared.jobs.plan import PLAN_NAME
+from orn.shared.tensors import read_tensors
+from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
+from orn.stage2_train.runs.checkpoint import BEST_NAME
+from orn.stage2_train.runs.run_folder import LAST_NAME, METRICS_NAME, read_jsonl
+from tests.conftest import ROOT
+from tests.processes import start_alone
+from tests.stage1_detect.imports.conftest import BLOCK, write_authors
+from tests.worlds.shards import unit_files
+from tests.worlds.tables import counted_videos, write_table
+from tests.worlds.videos import write_pictures
+
+pytestmark = pytest.mark.slow
+
+KILLS = int(os.environ.get("ORN_TEST_KILLS", "2"))
+GONE_SECONDS = 60.0
+"""How long processes that lost another one may take to end."""
+CLOCK = ("clips_per_second", "seconds")
+TRAINING = (
+    *("model.base_width=4", "model.relation_width=16", "data.crop=[32,32]"),
+    *("optimiser.batch_size=2", "phases.object_head_epochs=4", "phases.epochs=4"),
+    *("phases.hand_over=best", "validation.every_epochs=2", "log_every_steps=2"),
+    "checkpoint_every_steps=3",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command that writes into a folder."""
+
+    words: Sequence[str]
+    """Behind `orn`; the option that names the folder is the last one."""
+    made: Callable[[Path], Any]
+    """What has to come out the same, of its folder."""
+    locks: str = PLAN_NAME
+    """The file that it holds while it works."""
+    processes: int = 1
+    """That work together, as torchrun starts them."""
+
+
+def detect_job(folder: Path) -> Job:
+    manifest = counted_videos(folder, {"a": 60, "b": 12})
+    checkpoint = ROOT / "demo" / "detector" / "mask_rcnn_demo.pth"
+    words = ("detect", str(manifest), "--data", str(folder / "data"), "--device", "cpu")
+    options = ("--checkpoint", str(checkpoint), "--unit-frames", "8", "--workers", "1", "--out")
+    return Job(words=(*words, *options), made=everything)
+
+
+def import_job(folder: Path) -> Job:
+    names = [f"v{number}" for number in range(12)]
+    manifest = counted_videos(folder, {}, absent=names)
+    for number, name in enumerate(names):
+        write_authors(folder / "masks" / f"{name}.pkl", [[BLOCK] * 8] * (700 + number))
+    words = ("import-masks", str(manifest), str(folder / "masks"), "--data", str(folder / "data"))
+    return Job(words=(*words, "--format", "authors", "--workers", "2", "--out"), made=everything)
+
+
+def clips_job(folder: Path) -> Job:
+    generator = np.random.default_rng(0)
+    names = [f"v{number}" for number in range(16)]
+    manifest = write_table(
+        folder, "noise", ("video,label", *(f"{name},push" for name in names)), classes=("push",)
+    )
+    for name in names:
+        films = generator.integers(0, 256, (100, 48, 64, 3), dtype=np.uint8)
+        write_pictures(folder / "data" / "noise" / "videos" / f"{name}.mp4", films)
+    words = ("clips", str(manifest), "--data", str(folder / "data"), "--workers", "2", "--out")
+    return Job(words=words, made=everything)
+
+
+@cache
+def train_job(folder: Path) -> Job:
+    data, shards, clips = folder / "data", folder / "shards", folder / "clips"
+    write_dataset("demo", data, films=(24, 8, 0), dials=Dials(), seed=0, workers=1)
+    write_truth_shards("demo", data, shards)
+    make_clips(ClipsRequest(manifest="demo", data_root=data, out=clips))
+    words = ("train", "demo", "--data", str(data), "--shards", str(shards), "--clips", str(clips))
+    words = (*words, "--workers", "0", "--threads", "1", "--device", "cpu")
+    settings = (word for each in TRAINING for word in ("--set", each))
+    return Job(words=(*words, *settings, "--run"), made=training, locks=LAST_NAME)
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """The names of all files in a folder, with the content of those of units."""
+    return {path.name: b"" for path in folder.iterdir()} | unit_files(folder)
+
+
+def training(run: Path) -> tuple[Any, ...]:
+    """Weights, optimiser and log of a run, without what the clock says."""
+    found: list[Any] = [sorted(path.name for path in run.glob(".*.tmp-*"))]
+    for name in (LAST_NAME, BEST_NAME):
+        tensors, metadata = read_tensors(run / name, what="a checkpoint", remedy="train again")
+        found += [
+            metadata,
+            {key: (each.dtype, each.numpy().tobytes()) for key, each in tensors.items()},
+        ]
+    lines = read_jsonl(run / METRICS_NAME)
+    found.append([{name: line[name] for name in line if name not in CLOCK} for line in lines])
+    return tuple(found)
+
+
+def run_command(words: Sequence[str], environment: dict[str, str]) -> int:
+    os.environ |= environment
+    main(words)
+    return 0
+
+
+@dataclass(frozen=True)
+class Started:
+    """The processes of a job in a folder, once the first one works or has ended."""
+
+    processes: list[Any]
+    folder: Path
+
+    @property
+    def running(self) -> list[Any]:
+        return [process for process in self.processes if process.is_alive()]
+
+    def finish(self) -> None:
+        """Wait until all have ended well."""
+        for process in self.processes:
+            process.join()
+            said = self.folder.with_name(f"{self.folder.name}.said-0").read_text()
+            assert process.exitcode == 0, said[-2000:]
+
+    def kill(self, delay: float, *, whole: bool, number: signal.Signals) -> bool:
+        """Send a signal after so many seconds to all processes, or to the last one that was
+        started alone, and wait until all are gone; False if one had ended by then."""
+        wait([process.sentinel for process in self.processes], delay)
+        if len(self.running) < len(self.processes):
+            self.finish()
+            return False
+        for process in self.processes if whole else self.processes[-1:]:
+            (os.killpg if whole else os.kill)(process.pid, number)
+        deadline = time.monotonic() + GONE_SECONDS
+        for process in self.processes:
+            process.join(deadline - time.monotonic())
+            while is_there(process.pid):  # its children end by themselves
+                assert time.monotonic() < deadline, "processes of a killed job are alive"
+                time.sleep(0.005)
+        return any(process.exitcode != 0 for process in self.processes)
+
+
+def is_there(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def start(job: Job, folder: Path) -> Started:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    processes = []
+    for rank in range(job.processes):
+        place = {"WORLD_SIZE": job.processes, "RANK": rank, "LOCAL_RANK": rank, "MASTER_PORT": port}
+        places = {name: str(value) for name, value in place.items()}
+        environment = {"MASTER_ADDR": "127.0.0.1", **places} if job.processes > 1 else {}
+        said = folder.with_name(f"{folder.name}.said-{rank}")
+        words = (*job.words, str(folder))
+        processes.append(start_alone(run_command, words, environment, said=said))
+    started = Started(processes=processes, folder=folder)
+    while not is_locked(folder / job.locks) and len(started.running) == job.processes:
+        time.sleep(0.005)
+    return started
+
+
+def states(folder: Path) -> dict[str, tuple[int, int]]:
+    """What changes when a unit's file is written again: its number on the disk, and its time."""
+    each = ((name, (folder / name).stat()) for name in unit_files(folder))
+    return {name: (state.st_ino, state.st_mtime_ns) for name, state in each}
+
+
+def kills() -> Iterator[dict[str, Any]]:
+    """All processes or one alone, by SIGKILL and, every fourth time, by SIGTERM."""
+    for number in range(KILLS):
+        yield {
+            "whole": number % 2 == 0,
+            "number": signal.SIGTERM if number % 4 == 3 else signal.SIGKILL,
+        }
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the data of the jobs is made."""
+    return tmp_path_factory.mktemp("made")
+
+
+@pytest.mark.parametrize(
+    ("make", "processes"),
+    [
+        pytest.param(detect_job, 1, id="detect", marks=pytest.mark.mmdet),
+        pytest.param(import_job, 1, id="import-masks"),
+        pytest.param(clips_job, 1, id="clips"),
+        pytest.param(train_job, 1, id="train"),
+        pytest.param(train_job, 2, id="train-in-two-processes"),
+    ],
+)
+def test_a_killed_command_comes_to_the_same(
+    made: Path, tmp_path: Path, make: Callable[[Path], Job], processes: int
+) -> None:
+    job = replace(make(made), processes=processes)
+    whole = start(job, tmp_path / "whole")
+    began = time.perf_counter()
+    whole.finish()
+    seconds, expected = time.perf_counter() - began, job.made(whole.folder)
+    moments = np.random.default_rng(3)
+    due = list(kills())
+    for number in range(10 * KILLS):
+        folder, kept = tmp_path / f"killed-{number}", {}
+        while due and start(job, folder).kill(moments.uniform(0, seconds), **due[0]):
+            del due[0]
+            left = states(folder)
+            assert kept.items() <= left.items()
+            kept = left
+        start(job, folder).finish()
+        assert job.made(folder) == expected
+        assert kept.items() <= states(folder).items()  # nothing that was done is done again
+        if not due:
+            return
+    pytest.fail("the command ended before it was killed")
+
+
+def test_two_processes_train_as_one_that_averages_two_batches(made: Path, tmp_path: Path) -> None:
+    job = train_job(made)
+    same_draws = ("--set", "model.relation_frames=same", "--set", "log_every_steps=1")
+    losses = []
+    for processes, batches in ((2, 1), (1, 2)):
+        words = (*job.words[:-1], *same_draws, "--set", f"optimiser.accumulation={batches}")
+        started = start(
+            replace(job, words=(*words, "--run"), processes=processes),
+            tmp_path / f"{processes}-processes",
+        )
+        started.finish()
+        log = read_jsonl(started.folder / METRICS_NAME)
+        losses.append([line["loss"] for line in log if line["group"] == "train"])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
