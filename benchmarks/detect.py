@@ -1,9 +1,14 @@
-"""Detecting a video against the usual loop: mmdet's inference_detector, pycocotools, pickle."""
+"""Detecting a video against the usual loop of inference_detector, pycocotools and pickle."""
 
 import pickle
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
-from itertools import islice
+from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -12,14 +17,23 @@ import mmcv
 import numpy as np
 import torch
 from pycocotools import mask as coco_mask
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.benchmark import set_torch_threads
+from torchvision.ops import box_iou
 
-from orn.benchmarks.detect_inputs import DetectInputs, Detection, temporary_inputs
-from orn.benchmarks.harness import BenchResult, seconds_in_turns, using_threads, watching_gpu
+from orn.benchmarks.detect_inputs import DetectInputs, Detection, frames_of, make_inputs
+from orn.benchmarks.made_inputs import write_detections
+from orn.benchmarks.measuring import Comparison, seconds_in_turns, watching_gpu
+from orn.benchmarks.memory import detect_video, long_over_short
+from orn.benchmarks.requests import DetectBenchRequest
 from orn.shared.devices import devices_of_workers
 from orn.shared.environment import usable_cores
 from orn.shared.errors import PipelineError
+from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.files import shard_path
-from orn.shared.shards.shard import Shard
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.read import read_frames
+from orn.stage1_detect.mmdet.first_stage import unwatched
 from orn.stage1_detect.mmdet.library import (
     Compose,  # before mmdet, which needs its stand-in for mmcv
 )
@@ -31,99 +45,112 @@ from mmdet.utils import get_test_pipeline_cfg  # isort: skip
 
 _BOX_TOLERANCE_PIXELS = 1.0
 _SCORE_TOLERANCE = 0.01
-"""Folded normalisations round otherwise, and OpenCV and PyAV make RGB of a film otherwise."""
+"""Folded normalisations round otherwise, and OpenCV and PyAV make RGB of a video otherwise."""
 _LEAST_SHARE = 0.9
 """For the same reasons a box near the threshold, or near another one, can be on one side only."""
+_SAME_OVERLAP = 0.5
+"""Of two boxes of a class, from which on they are the same object."""
+_SHARD_FRAMES = 2000
+"""Frames of a shard, over which its writing is measured."""
+_NOT_NETWORK = ("decode", "prepare", "encode", "write")
 
 
-def measure(
-    *,
-    video: Path | None,
-    checkpoint: Path | None,
-    device: str,
-    workers: int | None,
-    **options: Any,
-) -> BenchResult:
-    """See `compare`; a video and weights are made where none are given."""
-    with temporary_inputs(video, checkpoint) as inputs:
-        return compare(inputs, devices=devices_of_workers(device, workers), **options)
+def measure(request: DetectBenchRequest) -> Comparison:
+    """Return seconds of a frame of both sides, where they go in ours, how far its detections are
+    from those of float32 on the CPU, and the memory of a long video.
 
-
-def compare(
-    inputs: DetectInputs,
-    *,
-    frames: int,
-    devices: tuple[str, ...],
-    threads: int | None,
-    precision: str,
-    repeats: int,
-    fast: bool = False,
-) -> BenchResult:
-    """Seconds a frame of both sides; each of our processes detects the frames that the loop does.
-
-    Args:
-        inputs: what to detect with, and where.
-        frames: frames of the video that are detected.
-        devices: the device of each of our processes; the loop has the first.
-        threads: CPU threads of the loop; None: one a core, as torch has it without settings.
-        precision: of our backbone.
-        repeats: measurements of each side.
-        fast: take the fast path of a GPU.
+    Raises:
+        PipelineError: if in float32 both sides find other objects.
     """
+    devices = devices_of_workers(request.device, request.workers)
+    device, frames = devices[0], 2 if request.tiny else request.frames
+    options: dict[str, Any] = {
+        "frames": frames,
+        "precision": request.precision,
+        "batch": request.batch,
+        "fast": request.fast,
+    }
+    with tempfile.TemporaryDirectory() as name:
+        inputs = make_inputs(
+            Path(name),
+            video=request.video,
+            checkpoint=request.checkpoint,
+            device=device,
+            tiny=request.tiny,
+        )
+        torch.backends.cudnn.allow_tf32 = True  # as torch has it; our detector sets it for itself
+        loop = LoopDetector(inputs, device=device)
+        found = _compare(inputs, loop, options, devices=devices, request=request)
+        alone = Detection(inputs, device=device, **options)
+        with set_torch_threads(1):
+            found |= _parts(alone, inputs.video, device=device)
+        if device != "cpu":
+            found |= _on_card(alone)
+        if not request.is_exact or device != "cpu":
+            found["against_float32_on_cpu"] = _equality(alone, inputs)
+    found["memory"] = long_over_short(detect_video, request.memory, tiny=request.tiny)
+    return Comparison(
+        name="detect",
+        ours=found.pop("ours_seconds"),
+        reference=found.pop("reference_seconds"),
+        details={
+            **found,
+            **options,
+            "device": device,
+            "weights": inputs.weights,
+            "repeats": request.repeats,
+        },
+    )
+
+
+def _compare(
+    inputs: DetectInputs,
+    loop: "LoopDetector",
+    options: dict[str, Any],
+    *,
+    devices: tuple[str, ...],
+    request: DetectBenchRequest,
+) -> dict[str, Any]:
+    """Seconds a frame of both sides; each of our processes detects the frames that the loop
+    does."""
+    frames, threads = options["frames"], request.threads or usable_cores()
     context = get_context("spawn")
     free = context.SimpleQueue()
     for index, name in enumerate(devices):
-        shard = shard_path(inputs.folder, index)
-        free.put(dict(device=name, shard=shard, frames=frames, precision=precision, fast=fast))
+        free.put({**options, "device": name, "name": f"process-{index}"})
     settings = (inputs, free, context.Barrier(len(devices)))
-    loop_path = inputs.folder / "loop.pkl"
-    with (
-        using_threads(threads or usable_cores()),
-        ProcessPoolExecutor(
-            len(devices), mp_context=context, initializer=_start, initargs=settings
-        ) as pool,
-    ):
+    with ProcessPoolExecutor(
+        len(devices), mp_context=context, initializer=_start, initargs=settings
+    ) as pool:
 
-        def ours() -> int:
-            """Every process detects once; the number of detections of all."""
-            tasks = [pool.submit(_detect) for _ in devices]
-            return sum(task.result() for task in tasks)
+        def ours() -> None:
+            """Every process detects once."""
+            for task in [pool.submit(_detect) for _ in devices]:
+                task.result()
 
-        loop = LoopDetector(inputs, device=devices[0])
-        theirs = partial(loop.run, frames, loop_path)
-        found, expected = ours(), theirs()
-        agreed = agreement(
-            shard_path(inputs.folder, 0),
-            loop_path,
-            is_exact=precision == "float32" and not fast,
+        ours()
+        found = frames_of(shard_path(inputs.folder / "process-0", 0))
+        agreed = compare_frames(found, loop.run(frames))
+        if request.is_exact:
+            require_same_objects(agreed)
+        seconds, loop_seconds = seconds_in_turns(
+            ours, partial(loop.run, frames), repeats=request.repeats, threads=threads
         )
-        our_seconds, loop_seconds = seconds_in_turns(ours, theirs, repeats=repeats, warm_ups=0)
         with watching_gpu(devices[0]) as busy:
             ours()
-        loop_threads = torch.get_num_threads()
-    our_seconds, loop_seconds = our_seconds / frames / len(devices), loop_seconds / frames
-    return BenchResult(
-        name="detect",
-        ours=our_seconds,
-        reference=loop_seconds,
-        details={
-            "ours_frames_per_second": 1 / our_seconds,
-            "reference_frames_per_second": 1 / loop_seconds,
-            "ours_processes": len(devices),
-            "ours_threads_each": 1,
-            "ours_precision": precision,
-            "reference_processes": 1,
-            "reference_threads": loop_threads,
-            "device": devices[0],
-            "gpu_busy_share": busy.share,
-            "detections_a_frame": found / frames / len(devices),
-            "reference_detections_a_frame": expected / frames,
-            **agreed,
-            "weights": inputs.weights,
-            "frames": frames,
-            "repeats": repeats,
-        },
-    )
+    seconds, loop_seconds = seconds / frames / len(devices), loop_seconds / frames
+    return {
+        "ours_seconds": seconds,
+        "reference_seconds": loop_seconds,
+        "ours_frames_per_second": 1 / seconds,
+        "reference_frames_per_second": 1 / loop_seconds,
+        "ours_processes": len(devices),
+        "ours_threads_each": 1,
+        "reference_threads": threads,
+        "gpu_busy_share": busy.share,
+        "detections_a_frame": sum(map(len, found)) / frames,
+        **agreed,
+    }
 
 
 _detection: Detection
@@ -136,9 +163,9 @@ def _start(inputs: DetectInputs, free: Any, barrier: Any) -> None:
     _detection, _barrier = Detection(inputs, **free.get()), barrier
 
 
-def _detect() -> int:
+def _detect() -> None:
     _barrier.wait()  # every process takes one task, none takes two
-    return _detection.run()
+    _detection.run()
 
 
 class LoopDetector:
@@ -156,59 +183,162 @@ class LoopDetector:
             pipeline = get_test_pipeline_cfg(self._model.cfg.copy())
             pipeline[0].type = "mmdet.LoadImageFromNDArray"
             self._pipeline = Compose(pipeline)
-        self._video = inputs.video
+        self._video, self._out = inputs.video, inputs.folder / "loop.pkl"
 
-    def run(self, num_frames: int, out: Path) -> int:
-        """Detects the first frames into a pickle; returns the number of detections."""
-        results: list[dict[str, Any]] = []
+    def run(self, num_frames: int) -> list[FrameDetections]:
+        """Detect the first frames into a pickle."""
+        results: list[FrameDetections] = []
         for frame in islice(mmcv.VideoReader(str(self._video)), num_frames):
             found = inference_detector(self._model, frame, test_pipeline=self._pipeline)
             instances = found.pred_instances
             masks_NHW = instances.masks.cpu().numpy()
             masks_HWN = np.asfortranarray(masks_NHW.transpose(1, 2, 0).astype(np.uint8))
             results.append(
-                {
-                    "boxes": instances.bboxes.cpu().numpy(),
-                    "scores": instances.scores.cpu().numpy(),
-                    "labels": instances.labels.cpu().numpy(),
-                    "masks": coco_mask.encode(masks_HWN),
-                }
+                FrameDetections(
+                    height=masks_NHW.shape[1],
+                    width=masks_NHW.shape[2],
+                    boxes=instances.bboxes.cpu().numpy(),
+                    scores=instances.scores.cpu().numpy(),
+                    labels=instances.labels.cpu().numpy().astype(np.uint16),
+                    class_scores=None,
+                    masks=tuple(each["counts"] for each in coco_mask.encode(masks_HWN)),
+                )
             )
-        with out.open("wb") as file:
-            pickle.dump(results, file)
-        return sum(len(result["scores"]) for result in results)
+        self._out.write_bytes(pickle.dumps(results))
+        return results
 
 
-def agreement(shard_path: Path, loop_path: Path, *, is_exact: bool) -> dict[str, Any]:
-    """How many of the loop's detections a shard of the same frames has too, for the record.
+def compare_frames(
+    ours: Sequence[FrameDetections], theirs: Sequence[FrameDetections]
+) -> dict[str, Any]:
+    """Return how far detections of the same frames are from each other.
 
-    Args:
-        shard_path: the shard of the first frames of a video.
-        loop_path: the pickle that the loop wrote.
-        is_exact: whether both sides compute in float32, so that most must agree.
-
-    Raises:
-        PipelineError: if fewer than nine in ten agree, for `is_exact`; then times mean nothing.
+    Each of theirs belongs to that of ours of its class that overlaps it most, from an IoU of one
+    half on; `agreeing_share` is of those whose box and score are also the same but for round-off.
+    Differences are over those that belong together.
     """
-    shard = Shard(shard_path)
-    frames = pickle.loads(loop_path.read_bytes())  # written by this process a moment ago
-    is_same: list[bool] = []
-    for row, expected in enumerate(frames):
-        found = shard.frame(row)
-        difference_EN4 = np.abs(expected["boxes"][:, None] - found.boxes[None])
-        same_EN = (difference_EN4 <= _BOX_TOLERANCE_PIXELS).all(axis=2)
-        same_EN &= np.abs(expected["scores"][:, None] - found.scores[None]) <= _SCORE_TOLERANCE
-        same_EN &= expected["labels"][:, None] == found.labels[None]
-        is_same += same_EN.any(axis=1).tolist()
-    share = sum(is_same) / len(is_same) if is_same else 1.0
-    if is_exact and share < _LEAST_SHARE:
-        raise PipelineError(
-            f"of the loop's detections {share:.1%} are among ours, wanted at least "
-            f"{_LEAST_SHARE:.0%}; their times are not comparable"
-        )
+    boxes, scores, ious = [0.0], [0.0], []
+    for one, other in zip(ours, theirs, strict=True):
+        overlaps_EN = box_iou(torch.tensor(other.boxes), torch.tensor(one.boxes)).numpy()
+        overlaps_EN = overlaps_EN * (other.labels[:, None] == one.labels)
+        sizes = {"size": [other.height, other.width]}
+        for place, overlaps_N in enumerate(overlaps_EN):
+            if not len(overlaps_N) or overlaps_N.max() < _SAME_OVERLAP:
+                continue
+            same = int(overlaps_N.argmax())
+            boxes.append(float(np.abs(one.boxes[same] - other.boxes[place]).max()))
+            scores.append(abs(float(one.scores[same]) - float(other.scores[place])))
+            masks = [sizes | {"counts": each} for each in (one.masks[same], other.masks[place])]
+            ious.append(float(coco_mask.iou(masks[:1], masks[1:], [0])[0, 0]))
+    total = sum(map(len, theirs))
+    pairs = zip(boxes[1:], scores[1:], strict=True)
+    agreeing = [box <= _BOX_TOLERANCE_PIXELS and score <= _SCORE_TOLERANCE for box, score in pairs]
     return {
-        "agreeing_share": share,
-        "agreeing_least_share": _LEAST_SHARE if is_exact else None,
+        "reference_detections": total,
+        "agreeing_share": sum(agreeing) / total if total else 1.0,
         "agreeing_box_pixels": _BOX_TOLERANCE_PIXELS,
         "agreeing_score": _SCORE_TOLERANCE,
+        "matched_share": len(ious) / total if total else 1.0,
+        "largest_box_pixels": max(boxes),
+        "largest_score": max(scores),
+        "equal_mask_share": float(np.mean([iou == 1 for iou in ious] or [True])),
+        "mean_mask_iou": float(np.mean(ious or [1.0])),
+        "least_mask_iou": min(ious, default=1.0),
     }
+
+
+def require_same_objects(agreed: dict[str, Any]) -> None:
+    """Raise PipelineError if fewer than nine in ten of the loop's detections are among ours: then
+    times mean nothing."""
+    if agreed["agreeing_share"] < _LEAST_SHARE:
+        raise PipelineError(
+            f"detections of the loop: expected at least {_LEAST_SHARE:.0%} of them among ours, "
+            f"got {agreed['agreeing_share']:.1%}, so times are not comparable; try another --video"
+        )
+
+
+class _PartTimer:
+    """Times named parts, each after all that came before it is done on the device."""
+
+    def __init__(self, device: str) -> None:
+        self._is_cuda = device.startswith("cuda")
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.cpu_seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        began, cpu_began = self._now()
+        yield
+        ended, cpu_ended = self._now()
+        self.seconds[name] += ended - began
+        self.cpu_seconds[name] += cpu_ended - cpu_began
+
+    def _now(self) -> tuple[float, float]:
+        if self._is_cuda:
+            torch.cuda.synchronize()
+        return time.perf_counter(), time.process_time()
+
+
+def _parts(detection: Detection, video: Path, *, device: str) -> dict[str, Any]:
+    """Seconds a frame of each part of detect, one after another; `orn detect` has decoding and
+    encoding beside the network. On a CPU masks are pasted while they are encoded."""
+    detector: Any = detection.detector
+    exact = getattr(detector, "exact", detector)
+    for _ in range(2):  # in the first round libraries choose their algorithms
+        timer = exact.during = _PartTimer(device)
+        frames = iter(read_frames(video))
+        kept: list[FrameDetections] = []
+        for _ in range(0, detection.frames, detection.batch):
+            with timer("decode"):
+                images = [frame.image for frame in islice(frames, detection.batch)]
+            with timer("prepare"):
+                prepared = [detector.prepare(image) for image in images]
+            found = detector.infer(prepared)
+            if hasattr(detector, "exact"):  # the fast path pastes when it is asked for one
+                found[0][0]()
+            with timer("encode"):
+                kept += [detector.encode(each) for each in found]
+        with ShardWriter(detection.path, detector.entry) as writer, timer("write"):
+            write_detections(writer, "video", islice(cycle(kept), _SHARD_FRAMES))
+    exact.during = unwatched
+    counts = defaultdict(lambda: len(kept), write=_SHARD_FRAMES)
+    parts = {name: seconds / counts[name] for name, seconds in timer.seconds.items()}
+    cpu = {name: seconds / counts[name] for name, seconds in timer.cpu_seconds.items()}
+    network = sum(seconds for name, seconds in parts.items() if name not in _NOT_NETWORK)
+    return {
+        "parts_seconds": parts,
+        "parts_cpu_seconds": cpu,
+        "rest_over_network": sum(cpu[name] for name in _NOT_NETWORK) / network,
+    }
+
+
+def _on_card(detection: Detection) -> dict[str, Any]:
+    """The peak of the card's memory, the share of time in which a kernel runs, and the forty that
+    take most of it."""
+    torch.cuda.reset_peak_memory_stats()
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        began = time.perf_counter()
+        detection.run()
+        seconds = time.perf_counter() - began
+    averages = profiler.key_averages()
+    on_card = sum(each.self_device_time_total for each in averages) / 1e6
+    table = averages.table(sort_by="self_device_time_total", row_limit=40, max_name_column_width=80)
+    return {
+        "peak_bytes": torch.cuda.max_memory_allocated(),
+        "kernels_share": on_card / seconds,
+        "kernels": table.splitlines(),
+    }
+
+
+def _equality(detection: Detection, inputs: DetectInputs) -> dict[str, Any]:
+    plain = Detection(
+        inputs,
+        frames=min(detection.frames, 4),
+        device="cpu",
+        precision="float32",
+        threads=usable_cores(),
+        name="plain",
+    )
+    plain.run()
+    detection.run()
+    return compare_frames(frames_of(detection.path)[: plain.frames], frames_of(plain.path))

@@ -7,97 +7,80 @@ import pickle
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
 
-from orn.benchmarks.harness import BenchResult, seconds_in_turns, using_threads
 from orn.benchmarks.loader_inputs import MADE_FRAMES, LoaderInputs, loader_inputs
-from orn.benchmarks.train_step import one_step
+from orn.benchmarks.measuring import Comparison, seconds_in_turns
+from orn.benchmarks.requests import LoaderRequest
 from orn.shared.manifests.records import Segment
 from orn.shared.shards.reader import DetectionFolder
 from orn.stage2_train.clips.batches import LoaderSettings, collate, training_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.sampling import random_frames
 from orn.stage2_train.clips.views import ClipRequest
-from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.frames.jpeg import decode_jpeg
 from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.schema import CLIP_FILES, StoreSettings
-from orn.stage2_train.frames.store_job import build_clip_store
-from orn.stage2_train.model.build import build_network
 from orn.stage2_train.recipe import Recipe, load_recipe
 from orn.stage2_train.runs.sources import clip_settings
-from orn.stage2_train.training.step import build_optimiser
 
-_CLIPS = 32
-"""Clips of a measurement of ours."""
-_REFERENCE_CLIPS = 4
-"""Clips of a measurement of the reference."""
 _FRAMES = 4
 """T."""
 _SIZE, _CROP = 256, 224
+_CLIPS = 32
+"""Clips of a measurement of ours; the reference has an eighth."""
 _BATCH = 8
 """Clips of a batch where workers are compared."""
 
 
-def measure(
-    data_root: Path | None = None,
-    *,
-    repeats: int,
-    train_share: bool = False,
-    clips: int = _CLIPS,
-    made_frames: tuple[int, ...] = MADE_FRAMES,
-) -> BenchResult:
-    """Everything, on inputs that are made."""
+def measure(request: LoaderRequest) -> Comparison:
+    """Return seconds of a clip, each way."""
+    clips, made_frames = (2, (8, 6)) if request.tiny else (_CLIPS, MADE_FRAMES)
     with tempfile.TemporaryDirectory() as folder:
-        inputs = loader_inputs(Path(folder), data_root, made_frames=made_frames)
-        return _measured(inputs, repeats=repeats, train_share=train_share, clips=clips)
-
-
-def _measured(inputs: LoaderInputs, *, repeats: int, train_share: bool, clips: int) -> BenchResult:
-    recipe = load_recipe("ablation_resnet18", num_activities=30, clip_frames=_FRAMES)
-    with using_threads(1):
-        seconds = _seconds(inputs, recipe, repeats=repeats, clips=clips)
-        one, two = (_rate(inputs, recipe, workers=number, clips=clips) for number in (1, 2))
-    details: dict[str, Any] = {
-        "clips_per_second": 1 / seconds["ours"],
-        "jpeg_only_seconds": seconds["jpeg"],
-        "ours_over_jpeg_only": seconds["ours"] / seconds["jpeg"],
-        "unopened_seconds": seconds["unopened"],
-        "unopened_over_jpeg_only": seconds["unopened"] / seconds["jpeg"],
-        "ratio_unopened": seconds["reference"] / seconds["unopened"],
-        "clips_per_second_1_workers": one,
-        "clips_per_second_2_workers": two,
-        "two_workers_over_one": two / one,
-        **_sizes(inputs),
-        "clip_frames": _FRAMES,
-        "crop": _CROP,
-        "real_clips": inputs.is_real,
-    }
-    if train_share:
-        with using_threads(2):
-            details["train_share"] = _train_shares(inputs)
-    return BenchResult(
-        name="loader", ours=seconds["ours"], reference=seconds["reference"], details=details
+        inputs = loader_inputs(Path(folder), request.data_root, made_frames=made_frames)
+        recipe = load_recipe("ablation_resnet18", num_activities=30, clip_frames=_FRAMES)
+        ours, jpeg, unopened, reference = _seconds(
+            inputs, recipe, repeats=request.repeats, clips=clips
+        )
+        rates = {number: _rate(inputs, recipe, workers=number, clips=clips) for number in (1, 2)}
+        sizes = _sizes(inputs)
+    return Comparison(
+        name="loader",
+        ours=ours,
+        reference=reference,
+        details={
+            "clips_per_second": 1 / ours,
+            "jpeg_only_seconds": jpeg,
+            "ours_over_jpeg_only": ours / jpeg,
+            "unopened_seconds": unopened,
+            "unopened_over_jpeg_only": unopened / jpeg,
+            "ratio_unopened": reference / unopened,
+            **{f"clips_per_second_{number}_workers": rate for number, rate in rates.items()},
+            "two_workers_over_one": rates[2] / rates[1],
+            **{f"{name}_bytes_per_frame": size for name, size in sizes.items()},
+            "shard_over_pickle": sizes["shard"] / sizes["pickle"],
+            "clip_frames": _FRAMES,
+            "crop": _CROP,
+            "real_clips": inputs.is_real,
+        },
     )
 
 
-def _seconds(inputs: LoaderInputs, recipe: Recipe, *, repeats: int, clips: int) -> dict[str, float]:
-    """Seconds a clip of each way; each call draws other frames of the videos in turn."""
+def _seconds(inputs: LoaderInputs, recipe: Recipe, *, repeats: int, clips: int) -> list[float]:
+    """Seconds a clip of ours, of its pictures alone, of ours with a shard that nothing was read of,
+    and of the reference; each call draws other frames of the videos in turn."""
     dataset = recipe_dataset(inputs, recipe, num_segments=len(inputs.videos))
     store = ClipStore(inputs.store_path)
     closed = pickle.dumps(DetectionFolder(inputs.shards_path))
     pictures = _stored_pictures(inputs)
     epochs = iter(range(10**9))
+    few = max(clips // 8, 1)
 
     def requests(number: int) -> Iterator[ClipRequest]:
         for place in range(number):
@@ -121,19 +104,17 @@ def _seconds(inputs: LoaderInputs, recipe: Recipe, *, repeats: int, clips: int) 
             collate([anew[request]])
 
     def reference() -> None:
-        for request in requests(_REFERENCE_CLIPS):
+        for request in requests(few):
             num_frames = len(pictures[request.segment])
             places = _places(num_frames, request)
             plain_clip(inputs, request.segment, places=places, num_frames=num_frames)
 
     found = seconds_in_turns(ours, jpeg, unopened, reference, repeats=repeats)
-    counts = (clips, clips, clips, _REFERENCE_CLIPS)
-    each = (seconds / count for seconds, count in zip(found, counts, strict=True))
-    return dict(zip(("ours", "jpeg", "unopened", "reference"), each, strict=True))
+    return [each / number for each, number in zip(found, (clips, clips, clips, few), strict=True)]
 
 
 def recipe_dataset(inputs: LoaderInputs, recipe: Recipe, *, num_segments: int) -> ClipDataset:
-    """The videos in turns as a recipe wants them, none of whose objects is kept in memory."""
+    """Return the videos in turns as a recipe wants them; no objects are kept in memory."""
     settings = clip_settings(recipe, task="single-label")
     ids = [inputs.videos[place % len(inputs.videos)].id for place in range(num_segments)]
     segments = [
@@ -147,7 +128,8 @@ def recipe_dataset(inputs: LoaderInputs, recipe: Recipe, *, num_segments: int) -
 def plain_clip(
     inputs: LoaderInputs, number: int, *, places: NDArray[np.int64], num_frames: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-    """A clip with masks as the loader that the authors released makes it, cropped in the middle.
+    """Return a clip with masks as the loader that the authors released makes it, cropped in the
+    middle.
 
     The video is decoded, the frames are resized with PIL, all masks of the video are unpickled,
     those of the clip's frames are decoded with pycocotools and resized with PIL; frames and masks
@@ -200,16 +182,14 @@ def _stored_pictures(inputs: LoaderInputs) -> list[list[bytes]]:
     """The JPEG files of each video, in memory."""
     store = ClipStore(inputs.store_path)
     each = (store.frames(video.id) for video in inputs.videos)
-    return [list(own.file.jpeg_files(own.video, range(len(own)))) for own in each]
+    return [[own.jpeg(frame) for frame in range(len(own))] for own in each]
 
 
 def _rate(inputs: LoaderInputs, recipe: Recipe, *, workers: int, clips: int) -> float:
     """Clips a second that so many processes make, once they are at work."""
     dataset = recipe_dataset(inputs, recipe, num_segments=max(4 * clips, 6 * _BATCH))
-    loader = training_loader(
-        dataset, LoaderSettings(batch_size=_BATCH, workers=workers), epochs=range(2)
-    )
-    batches = iter(loader)
+    settings = LoaderSettings(batch_size=_BATCH, workers=workers)
+    batches = iter(training_loader(dataset, settings, epochs=range(2)))
     for _ in islice(batches, 2 * workers):  # these were made while the processes started
         pass
     began = time.perf_counter()
@@ -218,64 +198,14 @@ def _rate(inputs: LoaderInputs, recipe: Recipe, *, workers: int, clips: int) -> 
 
 def _sizes(inputs: LoaderInputs) -> dict[str, float]:
     """Bytes a frame of what lies on the disk."""
-    num_frames = sum(len(own) for own in _stored_pictures(inputs))
+    num_frames = sum(map(len, _stored_pictures(inputs)))
     files = {
-        "store": list(inputs.store_path.glob(CLIP_FILES.pattern)),
-        "shard": list(inputs.shards_path.glob("shard-*")),
+        "store": [*inputs.store_path.glob("*.h5")],
+        "shard": [*inputs.shards_path.glob("shard-*")],
         "video": [video.path for video in inputs.videos],
         "pickle": inputs.pickles,
     }
     return {
-        f"{name}_bytes_per_frame": sum(path.stat().st_size for path in paths) / num_frames
+        name: sum(path.stat().st_size for path in paths) / num_frames
         for name, paths in files.items()
-    }
-
-
-def _train_shares(inputs: LoaderInputs) -> dict[str, Any]:
-    """For the ablations' recipe, and for the demo's on frames of the demo's size."""
-    small = inputs.store_path.with_name("small")
-    build_clip_store(inputs.videos, small, StoreSettings(size=(70, 88)))
-    demo = replace(inputs, store_path=small)
-    found = {}
-    for name, clips, batch_size, steps in (
-        ("ablation_resnet18", inputs, 4, 3),
-        ("demo", demo, 16, 10),
-    ):
-        recipe = load_recipe(name, num_activities=12, clip_frames=_FRAMES)
-        for workers in (0, 1):
-            found[f"{name}_{workers}_workers"] = loading_share(
-                clips, recipe, batch_size=batch_size, steps=steps, workers=workers
-            )
-    return found
-
-
-def loading_share(
-    inputs: LoaderInputs, recipe: Recipe, *, batch_size: int, steps: int, workers: int
-) -> dict[str, float]:
-    """Share of the wall time of a training in fp32 that goes into waiting for batches.
-
-    It trains for some steps, after one that does not count. `workers` processes make the batches;
-    0 makes them between the steps.
-    """
-    torch.manual_seed(0)
-    clips = recipe_dataset(inputs, recipe, num_segments=batch_size * (steps + 1))
-    network = build_network(recipe.model).train()
-    optimiser = build_optimiser(network.parameters(), recipe.optimiser)
-    accelerator = build_accelerator("fp32", "cpu")
-    settings = LoaderSettings(batch_size=batch_size, workers=workers)
-    batches = iter(training_loader(clips, settings, epochs=range(1)))
-    waiting = computing = 0.0
-    for step in range(steps + 1):
-        began = time.perf_counter()
-        batch = next(batches)
-        loaded = time.perf_counter()
-        one_step(accelerator, network, optimiser, batch, recipe=recipe, step=step)
-        if step > 0:
-            waiting += loaded - began
-            computing += time.perf_counter() - loaded
-    return {
-        "batch_size": batch_size,
-        "step_seconds": computing / steps,
-        "waiting_seconds": waiting / steps,
-        "share": waiting / (waiting + computing),
     }

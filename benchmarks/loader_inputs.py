@@ -14,7 +14,7 @@ import numpy as np
 from orn.benchmarks.made_inputs import (
     ENTRY,
     GRID,
-    four_ellipses,
+    ellipses,
     moving_pictures,
     write_detections,
     write_video,
@@ -100,7 +100,7 @@ def _made(folder: Path, made_frames: tuple[int, ...]) -> tuple[tuple[Video, ...]
         path = write_video(folder / f"{number}.mp4", pictures)
         videos.append(Video(id=str(number), path=path))
         num_masks = round(num_frames / probe(path).rate * _MASK_RATE)
-        tracks.append(tuple(four_ellipses(generator) for _ in range(num_masks)))
+        tracks.append(tuple(ellipses(generator) for _ in range(num_masks)))
     return tuple(videos), tracks
 
 

@@ -1,6 +1,6 @@
-"""Videos, detections and manifests that are made to be measured with."""
+"""Videos and detections that are made to be measured with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -15,42 +15,31 @@ from orn.shared.shards.schema import DetectorEntry, VideoEntry
 from orn.shared.shards.writer import ShardWriter
 
 GRID = 100
-"""Rows and columns of the grid of the authors' masks, which is that of `four_ellipses`."""
+"""Rows and columns of the grid of the authors' masks, which is that of `ellipses`."""
 ENTRY = DetectorEntry(
     config_name="bench",
     config_digest="sha256:0",
     checkpoint_digest="sha256:0",
     class_names=COCO_CLASSES,
 )
-"""A detector that made such detections."""
+"""The detector that is said to have made detections."""
 
 
-def manifest_text(root: str, pattern: str) -> str:
-    """A manifest of clips in the folder `root`, whose names are in `labels.csv`."""
-    return (
-        f'name = "made"\ntitle = "Made"\nform = "clips"\ntask = "single-label"\nmetric = "top1"\n'
-        f'clip_frames = 4\nroot = "{root}"\n[videos]\npattern = "{pattern}"\n'
-        '[labels]\nformat = "table"\ntable = "labels.csv"\nclasses = "classes.txt"\n'
-    )
-
-
-def moving_pictures(num_frames: int, *, height: int, width: int) -> list[NDArray[np.uint8]]:
-    """(height, width, 3) uint8 RGB pictures of coloured rectangles that move over a texture."""
+def moving_pictures(num_frames: int, *, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield (height, width, 3) uint8 RGB pictures of rectangles that move over a texture."""
     generator = np.random.default_rng(0)
     coarse = generator.integers(60, 190, (height // 8 + 1, width // 8 + 1, 3))
     texture = np.kron(coarse, np.ones((8, 8, 1)))[:height, :width].astype(np.uint8)
     colours = generator.integers(0, 256, (12, 3))
     places, speeds = generator.random((12, 2)), generator.normal(0, 0.01, (12, 2))
     sizes = generator.uniform(0.08, 0.3, (12, 2))
-    pictures = []
     for index in range(num_frames):
         picture = texture.copy()
         for colour, place, speed, size in zip(colours, places, speeds, sizes, strict=True):
             y, x = ((place + index * speed) % 1 * (height, width)).astype(int)
             rows, columns = (size * (height, width)).astype(int)
             picture[y : y + rows, x : x + columns] = colour
-        pictures.append(picture)
-    return pictures
+        yield picture
 
 
 def write_video(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> Path:
@@ -67,23 +56,29 @@ def write_video(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> Path:
     return path
 
 
-def four_ellipses(generator: np.random.Generator) -> FrameDetections:
-    """Four ellipses anywhere."""
+def ellipses(
+    generator: np.random.Generator, *, count: int = 4, class_scores: bool = False
+) -> FrameDetections:
+    """Return so many ellipses anywhere on the grid, with random scores."""
     rows, columns = np.mgrid[:GRID, :GRID]
-    centres = generator.uniform(20, 80, (4, 2))
-    radii = generator.uniform(5, 30, (4, 2))
+    centres = generator.uniform(20, 80, (count, 2))
+    radii = generator.uniform(5, 30, (count, 2))
     masks = [
         ((rows - centre[0]) / radius[0]) ** 2 + ((columns - centre[1]) / radius[1]) ** 2 < 1
         for centre, radius in zip(centres, radii, strict=True)
     ]
     counts = tuple(rle.encode(mask) for mask in masks)
+    scores_NS = None
+    if class_scores:
+        random_NS = generator.uniform(0, 1 / NUM_COCO_CLASSES, (count, NUM_COCO_CLASSES))
+        scores_NS = random_NS.astype(np.float16)
     return FrameDetections(
         height=GRID,
         width=GRID,
         boxes=np.stack([rle.bounding_box(each, GRID) for each in counts]),
-        scores=generator.uniform(0.5, 1, 4).astype(np.float32),
-        labels=generator.integers(0, NUM_COCO_CLASSES, 4).astype(np.uint16),
-        class_scores=None,
+        scores=generator.uniform(0.5, 1, count).astype(np.float32),
+        labels=generator.integers(0, NUM_COCO_CLASSES, count).astype(np.uint16),
+        class_scores=scores_NS,
         masks=counts,
     )
 

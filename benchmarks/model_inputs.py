@@ -3,7 +3,7 @@
 B clips, T frames, K object slots, S detector classes with background, h w cells.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,17 +19,15 @@ _STRIDE = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSizes:
-    """What is measured; the defaults are the paper's network on frames of 224 x 224 pixels."""
+    """What is measured."""
 
-    clips: int = 2
+    clips: int
     """B."""
-    frames: int = 4
+    frames: int
     """T."""
-    slots: int = 10
+    slots: int
     """K; each holds an object."""
-    config: NetworkConfig = field(
-        default_factory=lambda: NetworkConfig(num_activities=125, backbone="resnet50")
-    )
+    config: NetworkConfig
     """Of the network; its masks must be a whole number of cells of the feature map."""
 
     @property
@@ -47,6 +45,24 @@ class ClipSizes:
             "pixels": self.pixels,
             "backbone": self.config.backbone,
         }
+
+
+TINY = ClipSizes(
+    clips=1,
+    frames=2,
+    slots=2,
+    config=NetworkConfig(
+        num_activities=3,
+        backbone="resnet18",
+        base_width=4,
+        mask_size=8,
+        mask_features=6,
+        relation_width=8,
+        reasoning_state=4,
+        activity_state=4,
+    ),
+)
+"""Only to show that everything runs."""
 
 
 def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:

@@ -5,70 +5,57 @@ B clips, T frames, M = B * T frames folded, K object slots, D features, h w cell
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from orn.benchmarks.harness import (
-    BenchResult,
-    Sides,
-    grown,
+from orn.benchmarks.measuring import (
+    Comparison,
     peak_allocated_bytes,
     relative_difference,
     require_agreement,
     seconds_in_turns,
-    using_threads,
 )
 from orn.benchmarks.model_inputs import ClipSizes, random_batch
 from orn.benchmarks.plain_network import plain_object_head
+from orn.benchmarks.requests import ClipsRequest
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Stage
 
-_SIZES = ClipSizes()
 LARGEST_DIFFERENCE = 1e-4
 """Of float32 results and gradients, relative to their norm."""
 
 
-def measure(sizes: ClipSizes = _SIZES, *, repeats: int, threads: int, growth: bool) -> BenchResult:
-    """Seconds and peak memory of forward and backward, ours and the plain loops'.
+def measure(request: ClipsRequest) -> Comparison:
+    """Return seconds and peak memory of forward and backward, ours and the plain loops'.
 
     Raises:
-        PipelineError: if both do not give the same.
+        PipelineError: if the results of both differ.
     """
-
-    def sides(frames: int, slots: int) -> Sides:
-        case = _Case(replace(sizes, frames=frames, slots=slots))
-        product = slots * case.feats_BDThw.numel() * 4  # masks have four times the cells
-        return Sides(
-            ours={"ours": case.run_ours}, reference=case.run_plain, reference_bytes=3 * 4 * product
-        )
-
-    with using_threads(threads):
-        case = _Case(sizes)
-        difference = require_agreement(case.largest_difference(), LARGEST_DIFFERENCE)
-        ours_bytes = peak_allocated_bytes(case.run_ours)
-        plain_bytes = peak_allocated_bytes(case.run_plain)
-        ours, plain = seconds_in_turns(case.run_ours, case.run_plain, repeats=repeats)
-        details: dict[str, Any] = {
+    sizes = request.sizes()
+    both = _BothHeads(sizes)
+    difference = require_agreement(both.largest_difference(), LARGEST_DIFFERENCE)
+    ours_bytes, plain_bytes = map(peak_allocated_bytes, (both.run_ours, both.run_plain))
+    ours, plain = seconds_in_turns(
+        both.run_ours, both.run_plain, repeats=request.repeats, threads=request.threads
+    )
+    return Comparison(
+        name="object-head",
+        ours=ours,
+        reference=plain,
+        details={
             "memory_ratio": plain_bytes / ours_bytes,
             "ours_peak_bytes": ours_bytes,
             "reference_peak_bytes": plain_bytes,
             "largest_relative_difference": difference,
-            "clips": sizes.clips,
-            "frames": sizes.frames,
-            "slots": sizes.slots,
+            **sizes.as_json(),
             "features": sizes.config.feature_width,
-            "threads": threads,
-            "repeats": repeats,
-        }
-        if growth:
-            details["growth"] = grown(
-                sides, frames=sizes.frames, slots=sizes.slots, base_seconds=plain
-            )
-    return BenchResult(name="object-head", ours=ours, reference=plain, details=details)
+            "threads": request.threads,
+            "repeats": request.repeats,
+        },
+    )
 
 
 class _GivenFeatures(nn.Module):
@@ -78,7 +65,7 @@ class _GivenFeatures(nn.Module):
         return feats_MDhw
 
 
-class _Case:
+class _BothHeads:
     """Both object heads in training, with the same weights, features and objects."""
 
     def __init__(self, sizes: ClipSizes) -> None:

@@ -1,8 +1,7 @@
-"""Pictures of pages for the documents, and how long the page of a shard takes to show a frame.
+"""Pictures of pages for the documents.
 
     python -m orn.benchmarks.pages look SHARD --data data --out docs/figures
     python -m orn.benchmarks.pages report runs/demo --out docs/figures
-    python -m orn.benchmarks.pages scrub PAGE.html
 
 In headless Chromium, off the network and without a GPU. Give it generated films only: the pictures
 are published.
@@ -21,8 +20,6 @@ import click
 import numpy as np
 from PIL import Image
 
-from orn.benchmarks.harness import describe_machine
-from orn.shared.cli_options import echo_json
 from orn.shared.errors import ConfigError
 from orn.shared.inspect.frame import find_frame
 from orn.shared.inspect.labels import ActivityLabels, labels_of
@@ -44,31 +41,6 @@ _SURE = 0.95
 _CASES = 2
 """Clips of a report's figure 5 that are shown."""
 _LARGEST_BYTES = 150_000
-_MEASURE = """async (most) => {
-  const last = Number(document.getElementById("scrub").max);
-  const timed = async (places) => {
-    const times = [];
-    for (const place of places) {
-      const start = performance.now();
-      await ornPage.show(place);
-      await new Promise((done) => requestAnimationFrame(() => {
-        const after = new MessageChannel();
-        after.port1.onmessage = done;
-        after.port2.postMessage(0);
-      }));
-      times.push(performance.now() - start);
-    }
-    times.sort((one, other) => one - other);
-    const share = (part) => times[Math.min(Math.floor(part * times.length), times.length - 1)];
-    return { median_ms: share(0.5), p95_ms: share(0.95), most_ms: share(1) };
-  };
-  const count = Math.min(last + 1, most);
-  const steps = Array.from({ length: count }, (_, n) => n);
-  const jumps = steps.map((n) => Math.floor((n * 0.618034) % 1 * (last + 1)));
-  const open_ms = performance.getEntriesByName("opened")[0].startTime;
-  const result = { frames: last + 1, open_ms, step: await timed(steps), jump: await timed(jumps) };
-  return { ...result, held: ornPage.held(), heap_bytes: performance.memory.usedJSHeapSize };
-}"""
 
 
 def chromium_path() -> str | None:
@@ -140,16 +112,6 @@ def report_pictures(browser: Any, run: Path, out: Path) -> list[Path]:
     ]
 
 
-def measure_page(browser: Any, path: Path, *, most: int = 2000) -> dict[str, Any]:
-    """Return times of opening a shard's page, and of at most so many steps and jumps over its first
-    video: until the browser has painted the frame with its picture and masks."""
-    viewport = {"width": 1280, "height": 900}
-    with _opened(browser, path.resolve().as_uri(), viewport=viewport) as page:
-        page.wait_for_selector("#objects li")
-        measured: dict[str, Any] = page.evaluate(_MEASURE, most)
-        return measured
-
-
 def _surest(shard: Shard) -> VideoEntry:
     """The longest video, of equally long ones that with the most sure detections."""
     is_sure, offsets = shard.array("scores") > _SURE, shard.array("frame_offsets")
@@ -212,7 +174,7 @@ def _save(picture: Image.Image, path: Path) -> Path:
 
 @click.group()
 def main() -> None:
-    """Photograph and measure pages."""
+    """Photograph pages."""
 
 
 _out = click.option("--out", type=click.Path(path_type=Path), default=Path("docs/figures"))
@@ -242,16 +204,6 @@ def report(run: Path, out: Path) -> None:
     """Make the pictures of RUN, which has a report."""
     with headless_chromium() as browser:
         _tell(report_pictures(browser, run, out))
-
-
-@main.command()
-@click.argument("page", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--most", type=click.IntRange(1), default=2000, help="Steps, and jumps, at most.")
-def scrub(page: Path, most: int) -> None:
-    """Print times of PAGE as JSON."""
-    with headless_chromium() as browser:
-        measured = measure_page(browser, page, most=most)
-    echo_json({**measured, "machine": describe_machine()})
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What a data set of VLOG's size costs to plan, to open and to read from, at three sizes of it."""
+"""What a data set of VLOG's size costs to plan, to open and to read from."""
 
 import multiprocessing
 import pickle
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,8 +16,9 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.benchmarks.harness import BenchResult, told_by_linux
-from orn.benchmarks.scale_world import FRAMES, RATE, make_shards, make_videos, slow_storage
+from orn.benchmarks.measuring import Comparison, told_by_linux
+from orn.benchmarks.requests import ScaleRequest
+from orn.benchmarks.scale_world import FRAMES, RATE, make_shards, make_videos
 from orn.shared.manifests.headers import remember_headers
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Segment
@@ -31,10 +32,6 @@ from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
 from orn.stage2_train.clips.views import ClipRequest, Views
 from orn.stage2_train.frames.crop import CropWindow
 
-_PARTS = (4, 2, 1)
-"""The sizes are this part of the data set."""
-_CALL_SECONDS = 0.001
-"""What a call of a cluster's storage takes."""
 _COLD_CLIPS = 40
 _OPENED = 1000
 """Videos that the reference opens at most."""
@@ -42,18 +39,15 @@ _PROCESSES = 4
 _TEST_BATCH = 16
 
 Found = TypeVar("Found")
-Row = dict[str, list[float]]
 
 
-def measure(*, folder: Path | None, videos: int, shards: int, clips: int) -> BenchResult:
-    """A row of figures for each thing that waits, one of each size, and their growth.
-
-    Args:
-        folder: where videos, tables and shards are made; None: where they are thrown away.
-        videos: their number.
-        shards: theirs.
-        clips: clips that loader processes make while their memory is watched.
-    """
+def measure(request: ScaleRequest) -> Comparison:
+    """Return seconds of planning a video and of opening one with PyAV, in CPU time, and those of
+    each thing that a start waits for."""
+    videos, shards, clips = request.videos, request.shards, request.clips
+    if request.tiny:
+        videos, shards, clips = 24, 8, min(clips, 16)
+    folder = request.folder
     megabytes = (12 * videos + 80 * shards) // 1000 + 20
     click.echo(
         f"makes about {megabytes} MB and {2 * videos + 3 * shards} names of files in "
@@ -64,36 +58,37 @@ def measure(*, folder: Path | None, videos: int, shards: int, clips: int) -> Ben
         return _measured(folder or Path(name), videos=videos, shards=shards, clips=clips)
 
 
-def _measured(folder: Path, *, videos: int, shards: int, clips: int) -> BenchResult:
+def _measured(folder: Path, *, videos: int, shards: int, clips: int) -> Comparison:
     paths = make_videos(folder / "data" / "vlog", videos)
-    dataset, manifest = _timed(lambda: load_dataset("vlog", folder / "data"))
+    found: dict[str, dict[str, float]] = {}
+    dataset, found["manifest"] = _timed(lambda: load_dataset("vlog", folder / "data"))
     ids = [video.id for video in dataset.videos]
     parts = [each.tolist() for each in np.array_split(np.array(ids, object), shards)]
     make_shards(folder / "shards", parts)
-    rows: dict[str, Row] = {}
-    for part in _PARTS:
-        for name, row in (
-            *_planned(dataset, folder / f"plan-{part}", max(videos // part, 1)),
-            *_opened(dataset, folder, max(shards // part, 1), clips=clips if part == 1 else 0),
-        ):
-            for unit, value in row.items():
-                rows.setdefault(name, {}).setdefault(unit, []).append(value)
+
+    def plan() -> DetectJob:
+        return plan_job(dataset, folder=folder / "plan", scope=Scope())
+
+    job, found["plan"] = _timed(plan)
+    job.plan.save(folder / "plan")
+    remember_headers(dataset.videos, job.estimates, folder / "plan")
+    _, found["plan_again"] = _timed(plan)
+    _, found["open_shards"] = _timed(lambda: DetectionFolder(folder / "shards"))
+    opened, found["open_shards_again"] = _timed(lambda: DetectionFolder(folder / "shards"))
+    data = _clips(dataset, opened)
+    sent = pickle.dumps(data.for_workers(_PROCESSES))
+    found["sent_to_each_loader_process"] = {"bytes": len(sent)}
+    found["cold_clip"] = _cold_clip(data, pickle.loads(sent))
+    if clips:
+        found["loader_processes"] = _loader_memory(data, clips)
+        found["evaluation"] = _evaluated(data, clips)
     _, reference = _timed(lambda: _open_each(paths[:_OPENED]))
-    return BenchResult(
+    return Comparison(
         name="scale",
-        ours=rows["plan"]["cpu_seconds"][-1] / videos,
+        ours=found["plan"]["cpu_seconds"] / videos,
         reference=reference["cpu_seconds"] / len(paths[:_OPENED]),
-        details={
-            "videos": [max(videos // part, 1) for part in _PARTS],
-            "shards": [max(shards // part, 1) for part in _PARTS],
-            "manifest": manifest,
-            **{name: row | _growth(row) for name, row in rows.items()},
-        },
+        details={"videos": videos, "shards": shards, **found},
     )
-
-
-def _growth(row: Row) -> dict[str, float]:
-    return {f"{unit}_growth": values[-1] / values[0] for unit, values in row.items() if values[0]}
 
 
 def _timed(work: Callable[[], Found]) -> tuple[Found, dict[str, float]]:
@@ -112,42 +107,6 @@ def _open_each(paths: list[Path]) -> None:
     for path in paths:
         with av.open(str(path)):
             pass
-
-
-def _planned(dataset: Dataset, folder: Path, videos: int) -> Iterable[tuple[str, dict[str, float]]]:
-    """A detect job planned as at first, and as once more."""
-
-    def plan() -> DetectJob:
-        return plan_job(dataset, folder=folder, scope=Scope(limit=videos))
-
-    job, row = _timed(plan)
-    yield "plan", row
-    job.plan.save(folder)
-    remember_headers(dataset.videos, job.estimates, folder)
-    yield "plan_again", _timed(plan)[1]
-
-
-def _opened(
-    dataset: Dataset, root: Path, shards: int, *, clips: int
-) -> Iterable[tuple[str, dict[str, float]]]:
-    """The first shards in a folder of their own, opened and read from."""
-    folder = root / f"shards-{shards}"
-    folder.mkdir()
-    for path in sorted((root / "shards").glob("shard-*"))[:shards]:
-        (folder / path.name).hardlink_to(path)
-    yield "open_shards", _timed(lambda: DetectionFolder(folder))[1]
-    detections, row = _timed(lambda: DetectionFolder(folder))
-    yield "open_shards_again", row
-    with slow_storage(_CALL_SECONDS):
-        yield "open_shards_again_slow_storage", _timed(lambda: DetectionFolder(folder))[1]
-    data = _clips(dataset, detections)
-    sent = len(pickle.dumps(data.for_workers(_PROCESSES)))
-    yield "sent_to_each_loader_process", {"bytes": sent}
-    yield "cold_clip", _cold_clips(data)
-    if clips:
-        for done, size in _loader_memory(data, clips):
-            yield "loader_processes", {"clips": done, "megabytes": size}
-        yield "evaluation", _evaluated(data, clips)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,46 +143,40 @@ def _clips(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
     segments = [
         Segment(id=each.id, video_id=each.video_id, split="train", labels=each.labels)
         for each in dataset.segments
-        if each.video_id in detections
     ]
     return ClipDataset(segments, _Blank(), detections, settings)
 
 
-def _cold_clips(data: ClipDataset) -> dict[str, float]:
-    """A clip of a shard that nothing was read of, in the mean of some, as a process makes it that
-    was told of it: first as storage is here, then others with a millisecond a call."""
-    worker = pickle.loads(pickle.dumps(data.for_workers(_PROCESSES)))
-    chosen = np.linspace(0, len(data) - 1, min(2 * _COLD_CLIPS, len(data))).astype(int).tolist()
-    requests = [data.told(ClipRequest(each, epoch=0)) for each in chosen]
-    worker[requests[0]]  # imports what is imported late
-    here, slow = requests[::2], requests[1::2] or requests[:1]
-    _, row = _timed(lambda: [worker[each] for each in here])
-    with slow_storage(_CALL_SECONDS) as calls:
-        _, slow_row = _timed(lambda: [worker[each] for each in slow])
-    return {
-        "opens": calls["open"] / len(slow),
-        "reads": calls["pread"] / len(slow),
-        "cpu_milliseconds": 1000 * row["cpu_seconds"] / len(here),
-        "slow_storage_milliseconds": 1000 * slow_row["seconds"] / len(slow),
-    }
+def _cold_clip(data: ClipDataset, worker: ClipDataset) -> dict[str, float]:
+    """A clip of a shard that nothing was read of, in the mean of some, as a loader process makes
+    it."""
+    chosen = np.linspace(0, len(data) - 1, min(_COLD_CLIPS + 1, len(data))).astype(int).tolist()
+    first, *others = [data.told(ClipRequest(each, epoch=0)) for each in chosen]
+    worker[first]  # imports what is imported late
+    _, found = _timed(lambda: [worker[each] for each in others])
+    return {name: value / len(others) for name, value in found.items()}
 
 
-def _loader_memory(data: ClipDataset, clips: int) -> Iterable[tuple[int, float]]:
-    """Megabytes of all loader processes together after a quarter, a half and all of some clips;
-    what processes share is counted once."""
+def _loader_memory(data: ClipDataset, clips: int) -> dict[str, float]:
+    """Bytes of all loader processes together after half and all of some clips; what processes share
+    is counted once."""
     settings = LoaderSettings(batch_size=8, workers=_PROCESSES)
     epochs = range(-(-clips // max(len(data) // 8 * 8, 1)))
-    ends = [max(clips // part, 1) for part in _PARTS]
+    found: dict[str, float] = {}
     done = 0
     for batch in training_loader(data, settings, epochs=epochs):
         done += len(batch)
-        while ends and done >= ends[0]:
-            children = multiprocessing.active_children()
-            own = (told_by_linux(f"/proc/{each.pid}/smaps_rollup", "Pss") for each in children)
-            yield done, sum(1024 * int((told or "0").split()[0]) for told in own) / 1e6
-            del ends[0]
-        if not ends:
-            return
+        if "bytes_at_half" not in found and done >= clips // 2:
+            found["bytes_at_half"] = _loader_bytes()
+        if done >= clips:
+            return {"clips": done, **found, "bytes": _loader_bytes()}
+    return {"clips": done, **found}
+
+
+def _loader_bytes() -> float:
+    children = multiprocessing.active_children()
+    own = (told_by_linux(f"/proc/{each.pid}/smaps_rollup", "Pss") for each in children)
+    return sum(1024 * int((told or "0").split()[0]) for told in own)
 
 
 def _evaluated(data: ClipDataset, clips: int) -> dict[str, float]:

@@ -1,21 +1,16 @@
 """A data set as large as VLOG, made up: its tables, as many videos, and shards of usual arrays."""
 
 import json
-import os
-import time
 import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from orn.benchmarks.made_inputs import (
     ENTRY,
-    four_ellipses,
+    ellipses,
     moving_pictures,
     write_detections,
     write_video,
@@ -77,7 +72,7 @@ def make_shards(folder: Path, parts: Sequence[Sequence[str]]) -> None:
 
 def _pattern(path: Path, num_videos: int) -> tuple[dict[str, bytes], ShardAttributes]:
     generator = np.random.default_rng(0)
-    frames = [four_ellipses(generator) for _ in range(_DIFFERENT)]
+    frames = [ellipses(generator) for _ in range(_DIFFERENT)]
     digest = f"sha256:{'0' * 64}"
     with ShardWriter(path, ENTRY, "label") as writer:
         for number in range(num_videos):
@@ -88,27 +83,3 @@ def _pattern(path: Path, num_videos: int) -> tuple[dict[str, bytes], ShardAttrib
     attributes = read_attributes(members["zarr.json"], source=str(path))
     path.unlink()
     return members, attributes
-
-
-@contextmanager
-def slow_storage(seconds: float) -> Iterator[Counter[str]]:
-    """Lets each call of `open`, `pread` and `stat` take so much longer, as on a cluster's storage,
-    and counts them."""
-    calls = Counter[str]()
-    real = {name: getattr(os, name) for name in ("open", "pread", "stat")}
-
-    def slow(name: str) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            calls[name] += 1
-            time.sleep(seconds)
-            return real[name](*arguments, **options)
-
-        return call
-
-    for name in real:
-        setattr(os, name, slow(name))
-    try:
-        yield calls
-    finally:
-        for name, call in real.items():
-            setattr(os, name, call)

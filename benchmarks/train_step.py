@@ -1,142 +1,186 @@
-"""A training step both ways: forward, losses, backward and the optimiser."""
+"""A training step both ways: forward, losses, backward and the optimizer."""
 
 import copy
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 import torch
 from accelerate import Accelerator
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from orn.benchmarks.harness import (
-    BenchResult,
-    Sides,
-    grown,
+from orn.benchmarks.measuring import (
+    Comparison,
     relative_difference,
     require_agreement,
     seconds_in_turns,
-    using_threads,
 )
 from orn.benchmarks.model_inputs import ClipSizes, random_batch
 from orn.benchmarks.plain_network import PlainNetwork
+from orn.benchmarks.requests import TrainStepRequest
 from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.training.backbone import apply_backbone_options
 from orn.stage2_train.training.step import build_optimiser, freeze_for, training_step
 
-_SIZES = ClipSizes()
 LARGEST_DIFFERENCE = 1e-6
-"""Of the float64 gradient of all weights, relative to its norm. In float32 fifty layers of batch
-normalisation magnify round-off to several per cent of it, on either side."""
+"""Of the gradient of all weights, relative to its norm: of both heads in float64, as in float32
+fifty layers of batch normalisation magnify round-off to several per cent of it."""
 
 CHECKED_PIXELS = 64
 """Of the frames in the check, which is in float64 and so is slow."""
 
 
-def measure(
-    sizes: ClipSizes = _SIZES,
-    *,
-    repeats: int,
-    threads: int,
-    growth: bool,
-    device: str,
-    phase: str = "both",
-) -> BenchResult:
-    """Seconds of a training step, ours in fp32 and bf16 and the plain network's in fp32; or, where
-    the phase is `object`, see `_measure_object_phase`.
+_WAYS: dict[str, dict[str, Any]] = {
+    "ours": {},
+    "bf16": {"precision": "bf16"},
+    "bf16_checkpoint": {"precision": "bf16", "checkpoint_activations": True},
+    "bf16_compile": {"precision": "bf16", "compile": True},
+}
+"""Settings of the recipe, by the name of what is measured."""
+_ON_CARDS = ("bf16_checkpoint", "bf16_compile")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sides:
+    """What is measured: a call of each is one step, and gives the loss before it."""
+
+    ways: dict[str, Callable[[], float]]
+    """`ours`, `reference` and others."""
+    difference: float
+    """Of the gradients of ours and the reference."""
+
+
+def measure(request: TrainStepRequest) -> Comparison:
+    """Return seconds of a training step: of both heads, ours in fp32 and bf16, on a card also with
+    activations computed anew and compiled, and the plain network; or of the object head alone, with
+    the ResNet's weights kept as they are, and with them trained.
 
     Raises:
-        PipelineError: if both networks do not give the same gradient.
+        PipelineError: if both sides do not give the same gradient.
     """
-    if phase == "object":
-        if growth:
-            raise click.UsageError("--growth: only with --phase both")
-        return _measure_object_phase(sizes, repeats=repeats, threads=threads, device=device)
-    with using_threads(threads):
-        models = _Models(sizes, device)
-        difference = require_agreement(models.gradient_difference(), LARGEST_DIFFERENCE)
-        sides = models.sides(sizes.frames, sizes.slots)
-        losses = {"ours": sides.ours["fp32"](), "reference": sides.reference()}
-        sides.ours["bf16"]()
-        fp32, bf16, plain = seconds_in_turns(
-            sides.ours["fp32"], sides.ours["bf16"], sides.reference, repeats=repeats, warm_ups=0
-        )
-        details: dict[str, Any] = {
-            "bf16_ratio": plain / bf16,
-            "bf16_seconds": bf16,
-            "gradient_relative_difference": difference,
+    sizes, device = request.batch.sizes(), request.device
+    torch.manual_seed(0)
+    place = build_accelerator("fp32", device).device
+    sides = (_both_heads if request.phase == "both" else _object_phase)(sizes, device, place)
+    require_agreement(sides.difference, LARGEST_DIFFERENCE)
+    losses = {name: way() for name, way in sides.ways.items()}
+    peaks = {name: _peak_bytes(way) for name, way in sides.ways.items() if place.type == "cuda"}
+    found = seconds_in_turns(
+        *sides.ways.values(), repeats=request.batch.repeats, threads=request.batch.threads
+    )
+    seconds = dict(zip(sides.ways, found, strict=True))
+    ours, reference = seconds.pop("ours"), seconds.pop("reference")
+    return Comparison(
+        name="train-step",
+        ours=ours,
+        reference=reference,
+        details={
+            **{f"{name}_seconds": each for name, each in seconds.items()},
+            **{f"{name}_ratio": reference / each for name, each in seconds.items()},
+            "clips_per_second": sizes.clips / ours,
+            "peak_bytes_beside_weights": peaks,
+            "gradient_relative_difference": sides.difference,
             "losses": losses,
+            "phase": request.phase,
             **sizes.as_json(),
-            "device": _device_name(models.device),
-            "threads": threads,
-            "repeats": repeats,
-        }
-        if growth:
-            details["growth"] = grown(
-                models.sides, frames=sizes.frames, slots=sizes.slots, base_seconds=plain
-            )
-    return BenchResult(name="train-step", ours=fp32, reference=plain, details=details)
+            "device": torch.cuda.get_device_name(place) if place.type == "cuda" else place.type,
+            "threads": request.batch.threads,
+            "repeats": request.batch.repeats,
+        },
+    )
 
 
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+def _peak_bytes(step: Callable[[], float]) -> int:
+    """Most that torch held on the card during a step, beyond what it held before."""
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    step()
+    return torch.cuda.max_memory_allocated() - before
 
 
-def _measure_object_phase(
-    sizes: ClipSizes, *, repeats: int, threads: int, device: str
-) -> BenchResult:
-    """Seconds of a step of the object head alone, both ways in fp32: ours keeps the weights of the
-    ResNet (`phases.object_head_trains_resnet = false`), the reference trains them.
+def _both_heads(sizes: ClipSizes, device: str, place: torch.device) -> _Sides:
+    batch = random_batch(sizes).to(place)
+    network = ObjectVideoNetwork(sizes.config).to(place).train()
+    plain = PlainNetwork(network).train()
+    difference = _gradient_difference(sizes, network, plain, place)
+    usual = torch.optim.Adam(plain.parameters(), lr=1e-4)  # what torch does by default
+    recipe = Recipe(model=sizes.config)
+    accelerator = build_accelerator("fp32", device)
+    ways: dict[str, Callable[[], float]] = {
+        "reference": partial(one_step, accelerator, plain, usual, batch, recipe=recipe)
+    }
+    for name, settings in _WAYS.items():
+        if name in _ON_CARDS and place.type != "cuda":
+            continue
+        recipe = Recipe(model=sizes.config, **settings)
+        model = copy.deepcopy(network)
+        apply_backbone_options(model, recipe, place)
+        optimiser = build_optimiser(model.parameters(), recipe.optimiser)
+        accelerator = build_accelerator(recipe.precision, device)
+        ways[name] = partial(one_step, accelerator, model, optimiser, batch, recipe=recipe)
+    return _Sides(ways=ways, difference=difference)
 
-    Raises:
-        PipelineError: if both do not give the other weights the same gradient.
-    """
-    with using_threads(threads):
-        torch.manual_seed(0)
-        recipe = Recipe(model=sizes.config)
-        accelerator = build_accelerator("fp32", device)
-        network = ObjectVideoNetwork(sizes.config).to(accelerator.device).train()
-        batch = random_batch(sizes).to(accelerator.device)
-        steps, gradients = {}, {}
-        for name, trains in (("ours", False), ("reference", True)):
-            phases = replace(recipe.phases, object_head_trains_resnet=trains)
-            phase = plan_phases(replace(recipe, phases=phases), num_segments=1)[0]
-            model = copy.deepcopy(network)
-            freeze_for(model, phase)
-            optimiser = build_optimiser(model.parameters(), recipe.optimiser)
-            steps[name] = partial(
-                one_step, accelerator, model, optimiser, batch, recipe=recipe, heads="object"
-            )
-            steps[name]()
-            gradients[name] = {
-                key: each.grad for key, each in model.named_parameters() if each.grad is not None
-            }
-        difference = relative_difference(
-            torch.cat([each.flatten() for each in gradients["ours"].values()]),
-            torch.cat([gradients["reference"][key].flatten() for key in gradients["ours"]]),
+
+def _gradient_difference(
+    sizes: ClipSizes, ours: nn.Module, plain: nn.Module, place: torch.device
+) -> float:
+    """Of all weights, on small frames."""
+    batch = random_batch(sizes, pixels=CHECKED_PIXELS).to(place).inputs()
+    inputs = replace(
+        batch,
+        masks_BTKhw=batch.masks_BTKhw.double(),
+        coverage_BTKhw=batch.coverage_BTKhw.double(),
+        class_scores_BTKS=batch.class_scores_BTKS.double(),
+    )
+    gradients = []
+    for model in (copy.deepcopy(each).double() for each in (ours, plain)):
+        output = model(inputs, heads="both", generator=torch.Generator().manual_seed(0))
+        (output.logits_BA.square().mean() + output.class_logits_BTKS.square().mean()).backward()
+        gradients.append(_vector(_gradients(model).values()))
+    return relative_difference(*gradients)
+
+
+def _object_phase(sizes: ClipSizes, device: str, place: torch.device) -> _Sides:
+    recipe, batch = Recipe(model=sizes.config), random_batch(sizes).to(place)
+    accelerator = build_accelerator("fp32", device)
+    network = ObjectVideoNetwork(sizes.config).to(place).train()
+    ways: dict[str, Callable[[], float]] = {}
+    gradients = []
+    for name, trains_resnet in (("ours", False), ("reference", True)):
+        phases = replace(recipe.phases, object_head_trains_resnet=trains_resnet)
+        model = copy.deepcopy(network)
+        freeze_for(model, plan_phases(replace(recipe, phases=phases), num_segments=1)[0])
+        optimiser = build_optimiser(model.parameters(), recipe.optimiser)
+        ways[name] = partial(
+            one_step, accelerator, model, optimiser, batch, recipe=recipe, heads="object"
         )
-        require_agreement(difference, LARGEST_DIFFERENCE)
-        frozen, trained = seconds_in_turns(
-            steps["ours"], steps["reference"], repeats=repeats, warm_ups=0
-        )
-        details: dict[str, Any] = {
-            "phase": "object",
-            "gradient_relative_difference": difference,
-            **sizes.as_json(),
-            "device": _device_name(accelerator.device),
-            "threads": threads,
-            "repeats": repeats,
-        }
-    return BenchResult(name="train-step", ours=frozen, reference=trained, details=details)
+        ways[name]()
+        gradients.append(_gradients(model))
+    frozen, trained = gradients
+    return _Sides(
+        ways=ways,
+        difference=relative_difference(
+            _vector(frozen.values()), _vector(trained[key] for key in frozen)
+        ),
+    )
+
+
+def _gradients(model: nn.Module) -> dict[str, Tensor]:
+    each = model.named_parameters()
+    return {key: parameter.grad for key, parameter in each if parameter.grad is not None}
+
+
+def _vector(tensors: Any) -> Tensor:
+    return torch.cat([each.flatten() for each in tensors])
 
 
 def one_step(
@@ -147,9 +191,8 @@ def one_step(
     *,
     recipe: Recipe,
     heads: Heads = "both",
-    step: int = 0,
 ) -> float:
-    """One training step; the loss before it."""
+    """Train one step; return the loss before it."""
     with tempfile.TemporaryDirectory() as folder:
         values = training_step(
             accelerator,
@@ -158,62 +201,7 @@ def one_step(
             [batch],
             recipe=recipe,
             heads=heads,
-            step=step,
+            step=0,
             run=Path(folder),
         )
-    if accelerator.device.type == "cuda":
-        torch.cuda.synchronize(accelerator.device)
     return values["loss"]
-
-
-class _Models:
-    """Both networks, with the same first weights, on one device."""
-
-    def __init__(self, sizes: ClipSizes, device: str) -> None:
-        torch.manual_seed(0)
-        self.sizes = sizes
-        self.recipe = Recipe(model=sizes.config)
-        self.accelerators = {name: build_accelerator(name, device) for name in ("fp32", "bf16")}
-        self.device: torch.device = self.accelerators["fp32"].device
-        self.ours = ObjectVideoNetwork(sizes.config).to(self.device).train()
-        self.plain = PlainNetwork(self.ours).train()
-        self.our_optimiser = build_optimiser(self.ours.parameters(), self.recipe.optimiser)
-        # What torch does by default.
-        self.plain_optimiser = torch.optim.Adam(self.plain.parameters(), lr=1e-4)
-
-    def sides(self, frames: int, slots: int) -> Sides:
-        """A step of each on clips of this size."""
-        batch = random_batch(replace(self.sizes, frames=frames, slots=slots)).to(self.device)
-
-        def step(model: nn.Module, optimiser: Optimizer, precision: str) -> Callable[[], float]:
-            accelerator = self.accelerators[precision]
-            return partial(one_step, accelerator, model, optimiser, batch, recipe=self.recipe)
-
-        config = self.sizes.config
-        product = batch.valid_BTK.numel() * config.feature_width * config.mask_size**2 * 4
-        return Sides(
-            ours={name: step(self.ours, self.our_optimiser, name) for name in self.accelerators},
-            reference=step(self.plain, self.plain_optimiser, "fp32"),
-            reference_bytes=3 * product,
-        )
-
-    def gradient_difference(self) -> float:
-        """Of the gradients of all weights, taken as one vector, in float64 on small frames."""
-        batch = random_batch(self.sizes, pixels=CHECKED_PIXELS).to(self.device).inputs()
-        inputs = replace(
-            batch,
-            masks_BTKhw=batch.masks_BTKhw.double(),
-            coverage_BTKhw=batch.coverage_BTKhw.double(),
-            class_scores_BTKS=batch.class_scores_BTKS.double(),
-        )
-        ours, plain = copy.deepcopy(self.ours).double(), copy.deepcopy(self.plain).double()
-        gradients = []
-        for model in (ours, plain):
-            model.zero_grad(set_to_none=True)
-            generator = torch.Generator().manual_seed(0)
-            output = model(inputs, heads="both", generator=generator)
-            (output.logits_BA.square().mean() + output.class_logits_BTKS.square().mean()).backward()
-            gradients.append(
-                torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-            )
-        return relative_difference(*gradients)

@@ -157,25 +157,12 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.benchmarks.commands:object_head",
             "Object head against plain loops.",
         ),
-        "bench importance": ("orn.benchmarks.commands:importance", "Explaining against a pass."),
         "bench train-step": ("orn.benchmarks.commands:train_step", "A step against plain loops."),
         "bench loader": ("orn.benchmarks.commands:loader", "Clips a second against pickles."),
         "bench detect": ("orn.benchmarks.commands:detect", "Detecting against inference_detector."),
-        "bench gpu": ("orn.benchmarks.gpu:gpu", "All that there is to know of a card, in minutes."),
-        "bench detect-overhead": (
-            "orn.benchmarks.commands:detect_overhead",
-            "All but the network.",
-        ),
-        "bench detect-memory": ("orn.benchmarks.commands:detect_memory", "Memory of long videos."),
-        "bench predict-memory": (
-            "orn.benchmarks.commands:predict_memory",
-            "The same of predicting.",
-        ),
+        "bench predict": ("orn.benchmarks.commands:predict", "Explaining against a pass."),
         "bench scale": ("orn.benchmarks.commands:scale", "What starts wait for at VLOG's size."),
-        "bench shard-size": (
-            "orn.benchmarks.commands:shard_size",
-            "Bytes of shards against pickles.",
-        ),
+        "bench gpu": ("orn.benchmarks.commands:gpu", "All that there is to know of a card."),
     },
 }
 """Heading, words of a command, where it is (`module:attribute`, empty for a group that does nothing

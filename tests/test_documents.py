@@ -20,6 +20,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MUL
 _ORN = re.compile(r"(?:^|\s)(?:\.venv/bin/)?orn (?!import\b)([a-z][^`\n#]*)")
 _MAKE = re.compile(r"(?:^|&& )make +([a-z-]+)", re.MULTILINE)
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_RECORD = re.compile(r"\b\w+_\d{6}\.(?:json|csv)\b")
 _LINK = re.compile(r"\]\(([^)#]+)\)")
 
 
@@ -27,6 +28,14 @@ _LINK = re.compile(r"\]\(([^)#]+)\)")
 def test_links_lead_to_files(page: Path) -> None:
     links = [link for link in _LINK.findall(page.read_text("utf-8")) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_records_are_those_that_pages_cite() -> None:
+    """A table beside a record, of the same name, belongs to it."""
+    cited = {name for page in PAGES for name in _RECORD.findall(page.read_text("utf-8"))}
+    there = {path.name for path in (ROOT / "benchmarks" / "results").iterdir()}
+    assert cited <= there
+    assert {Path(name).stem for name in there} == {Path(name).stem for name in cited}
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:

@@ -1,133 +1,115 @@
-"""Benchmarks and tools as commands, on next to nothing."""
+"""Each command of `orn bench` at its smallest size, and what they share."""
 
 import json
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import click
 import pytest
-from click.testing import CliRunner
+import torch
 
-from orn.benchmarks import commands
-from orn.benchmarks.bootstrap import bootstrap
-from orn.benchmarks.compare_predictions import against_labels
-from orn.benchmarks.keep_report import keep
-from orn.benchmarks.odd_videos import FILES, table
+from orn.benchmarks.measuring import (
+    peak_allocated_bytes,
+    require_agreement,
+    seconds_in_turns,
+    watching_gpu,
+)
+from orn.shared.errors import PipelineError
 from orn.shared.manifests.load import load_dataset
-from tests.conftest import ROOT
-from tests.stage1_detect.imports.conftest import BLOCK, write_authors
 
-NAMES = [name for name, each in vars(commands).items() if isinstance(each, click.Command)]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_commands_say_what_they_measure(name: str) -> None:
-    said = CliRunner().invoke(getattr(commands, name), ["--help"]).output
-    assert "ratio" in said or "reference" in said
-    assert "--json" in said
-
-
-def test_intervals_are_measured_and_kept(tmp_path: Path) -> None:
-    out = tmp_path / "out.json"
-    sizes = ["--segments", "40", "--classes", "7", "--draws", "20"]
-    CliRunner().invoke(bootstrap, [*sizes, "--out", str(out)], catch_exceptions=False)
-    (row,) = json.loads(out.read_text())["rows"]
-    assert row["classes"] == 7
-    assert 0 <= row["top1"]["low"] < row["top1"]["value"] < row["top1"]["high"] <= 1
-
-
-@pytest.mark.parametrize("clips", [0, pytest.param(16, marks=pytest.mark.slow)])
-def test_a_small_folder_is_made_and_looked_at(orn: Any, tmp_path: Path, clips: int) -> None:
-    folder = tmp_path / "made"
-    sizes = ("--videos", 24, "--shards", 8, "--clips", clips)
-    ran = orn("bench", "scale", *sizes, "--folder", folder, "--json")
-    assert "which stay" in ran.stderr
-    found = ran.json
-    assert (found["videos"], found["shards"]) == ([6, 12, 24], [2, 4, 8])
-    assert len(list((folder / "shards").glob("shard-*.zarr.zip"))) == 8
-    opening = [f"open_shards{more}" for more in ("", "_again", "_again_slow_storage")]
-    for name in ("plan", "plan_again", *opening):
-        assert len(found[name]["seconds"]) == len(found[name]["cpu_seconds"]) == 3
-        assert found[name]["seconds_growth"] > 0
-    assert max(found["cold_clip"]["reads"]) < 40
-    if clips:
-        assert found["loader_processes"]["clips"] == [8, 8, 16]
-        assert found["evaluation"]["clips"] == [16]
-    dataset = load_dataset("vlog", folder / "data")
-    assert len(dataset.videos) == len(dataset.segments) == 24
-
-
-def test_bytes_of_shards_and_of_masks(orn: Any, tmp_path: Path) -> None:
-    path = write_authors(tmp_path / "masks" / "a, b" / "clip.pkl", [[BLOCK] * 3, []] * 20)
-    out = tmp_path / "result.json"
-    found = orn("bench", "shard-size", "--masks", path.parents[1], "--out", out, "--json").json
-    assert json.loads(out.read_text()) == found
-    assert found["reference_bytes"] == path.stat().st_size
-    assert found["ratio"] == pytest.approx(path.stat().st_size / found["ours_bytes"], abs=1e-4)
-    assert (found["files"], found["frames"], found["detections"]) == (1, 40, 60)
-    path.write_bytes(b"cos\nsystem\n.")
-    assert "os.system" in orn("bench", "shard-size", "--masks", path.parent, exit_code=1).stderr
-
-
-@pytest.mark.real_data
-def test_real_masks_take_at_most_two_fifths(orn: Any, sample_data: Path) -> None:
-    masks = sample_data / "vlog" / "masks" / "preds_100x100_50"
-    found = orn("bench", "shard-size", "--masks", masks, "--json").json
-    assert (found["frames"], found["detections"]) == (836, 2478)
-    assert found["share"] <= 0.4
+ON_CPU = ("--device", "cpu")
+LOADER = {"jpeg_only_seconds", "unopened_seconds", "two_workers_over_one", "shard_over_pickle"}
+DETECT = {"agreeing_share", "parts_seconds", "rest_over_network", "memory", "gpu_busy_share"}
+SCALE = {"manifest", "plan", "plan_again", "open_shards", "open_shards_again", "cold_clip"}
 
 
 @pytest.mark.parametrize(
-    ("commits", "is_kept"),
-    [(["abc"], True), (["abc", "abc-dirty"], False), (["abc", ""], False)],
+    ("words", "keys"),
+    [
+        (("object-head",), {"memory_ratio", "largest_relative_difference"}),
+        (("train-step", *ON_CPU), {"bf16_ratio", "losses", "gradient_relative_difference"}),
+        (("train-step", *ON_CPU, "--phase", "object"), {"phase", "clips_per_second"}),
+        (("predict", "--long", 0), {"share_of_a_pass", "pairs"}),
+        pytest.param(("predict",), {"memory"}, marks=pytest.mark.slow),
+        pytest.param(("loader",), LOADER, marks=pytest.mark.slow),
+        pytest.param(
+            ("detect", *ON_CPU, "--workers", 1, "--fast"),
+            DETECT | {"against_float32_on_cpu"},
+            marks=[pytest.mark.slow, pytest.mark.mmdet],
+        ),
+        (("scale", "--clips", 0), SCALE),
+        pytest.param(("scale",), {"loader_processes", "evaluation"}, marks=pytest.mark.slow),
+    ],
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
 )
-def test_a_report_of_committed_code_is_kept_with_its_results(tmp_path, commits, is_kept) -> None:
-    (tmp_path / "table.json").write_text(json.dumps({"commits": commits, "mean": 1.5}))
-    (tmp_path / "table.csv").write_text("run,result\n")
-    out = tmp_path / "kept" / "table_machine.json"
-    words = [str(out), str(tmp_path / "table.json"), "--command", "orn ablate", "--minutes", "3"]
-    result = CliRunner().invoke(keep, words)
-    assert out.exists() == is_kept
-    if not is_kept:
-        assert result.exit_code == 2
-        assert "code that is committed" in " ".join(result.output.split())
-        return
-    kept = json.loads(out.read_text())
-    assert (kept["report"]["mean"], kept["minutes"]) == (1.5, 3.0)
-    assert kept["commands"] == ["orn ablate"]
-    assert out.with_suffix(".csv").read_text() == "run,result\n"
+def test_a_tiny_run_gives_its_record(
+    orn: Any, tmp_path: Path, words: tuple[str, ...], keys: set[str]
+) -> None:
+    out = tmp_path / "record.json"
+    repeats = () if words[0] == "scale" else ("--repeats", 1)
+    record = orn("bench", *words, "--tiny", *repeats, "--out", out, "--json").json
+    assert json.loads(out.read_text()) == record
+    assert record["ratio"] == pytest.approx(record["reference_seconds"] / record["ours_seconds"])
+    assert keys | {"benchmark", "machine"} <= record.keys()
+    if memory := record.get("memory"):
+        assert "memory" in keys
+        assert 0 < memory["long_bytes_above_start"] < memory["long_peak_bytes"] < 2**30
+    if "losses" in keys:
+        assert record["losses"]["ours"] == pytest.approx(record["losses"]["reference"], rel=1e-4)
+    if "against_float32_on_cpu" in keys:  # the fast path finds the very same
+        assert record["against_float32_on_cpu"]["largest_box_pixels"] == 0
+        assert record["agreeing_share"] > 0.9
 
 
-def test_overlaps_are_those_of_the_best_stretch(tmp_path: Path) -> None:
-    labels = tmp_path / "labels.csv"
-    labels.write_text("id,video,label,start,stop,split\na,v,run,0,2,x\nb,v,sit,2,4,x\n")
-    segment = {"kind": "segment", "video": "films/v.mp4", "labels": ["run"]}
-    times = ({"start": 0.0, "end": 1.0}, {"start": 1.0, "end": 4.0})
-    failed = {"kind": "failed", "video": "w.mp4", "reason": "lost"}
-    assert against_labels([*(segment | each for each in times), failed], labels) == {
-        "videos": 1,
-        "segments": 2,
-        "mean_iou_any_class": pytest.approx((1 / 2 + 2 / 3) / 2),
-        "mean_iou_same_class": pytest.approx(1 / 4),
-        "mean_iou_equal_lengths": 1.0,
-    }
+def test_a_made_data_set_stays_where_it_is_asked_for(orn: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    ran = orn("bench", "scale", "--tiny", "--clips", 0, "--folder", folder)
+    assert "which stay" in ran.stderr
+    assert "scale: ratio" in ran.stdout
+    assert len(load_dataset("vlog", folder / "data").videos) == 24
+    assert len(list((folder / "shards").glob("shard-*.zarr.zip"))) == 8
 
 
-@pytest.mark.slow
-@pytest.mark.real_data
-def test_the_table_of_odd_videos_in_the_docs_is_what_is_measured(sample_data: Path) -> None:
-    document = (ROOT / "docs" / "odd_videos.md").read_text().splitlines()
-    rows = table(sample_data / "clips")
-    written = [line for line in document if line.startswith("|")]
-    assert len(written) == len(rows) == 2 + len(FILES)
-    for found, wanted in zip(rows[2:], written[2:], strict=True):
-        for column in (1, -2):  # the file, and what ours does
-            assert found.split("|")[column] == wanted.split("|")[column]
-    if written[0] == rows[0]:  # the same versions of the other readers
-        assert written == rows
+def test_both_sides_are_called_in_turns() -> None:
+    calls: list[str] = []
+    seconds = seconds_in_turns(lambda: calls.append("a"), lambda: calls.append("b"), repeats=2)
+    assert all(each > 0 for each in seconds)
+    assert calls == ["a", "a", "b", "b"] * 2  # the first call of each pair does not count
 
 
-@pytest.mark.real_data
-def test_every_odd_file_is_in_the_table(sample_data: Path) -> None:
-    there = {f"odd/{path.name}" for path in (sample_data / "clips" / "odd").iterdir()}
-    assert there <= FILES.keys()
+def test_peak_counts_what_is_held_at_once() -> None:
+    def compute() -> None:
+        for _ in range(3):
+            first = torch.empty(2**18)
+            second = torch.empty(2**17)
+            del first, second
+
+    assert peak_allocated_bytes(compute) == 4 * (2**18 + 2**17)
+
+
+@pytest.mark.parametrize("difference", [2e-4, float("nan")])
+def test_refuses_sides_that_differ(difference: float) -> None:
+    assert require_agreement(1e-7, 1e-4) == 1e-7
+    with pytest.raises(PipelineError, match=r"at most 0.0001, got"):
+        require_agreement(difference, 1e-4)
+
+
+def test_the_gpu_is_sampled_while_the_block_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards = {torch.device("cuda:1"): SimpleNamespace(uuid="b21f")}  # there may be no GPU
+    monkeypatch.setattr(torch.cuda, "get_device_properties", cards.get)
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\ntest $1 = --id=GPU-b21f && echo 40 && echo 60\nexec cat $PIPE\n")
+    program.chmod(0o755)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    monkeypatch.setenv("PIPE", str(pipe))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with watching_gpu("cuda:1") as busy:
+        pipe.write_text("")  # the program has come to its last line
+    assert busy.share == 0.5
+    with watching_gpu("cpu") as busy:
+        pass
+    assert busy.share is None

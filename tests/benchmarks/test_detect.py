@@ -1,148 +1,49 @@
-"""`orn bench detect`, `detect-overhead` and `detect-memory` at a tiny size."""
+"""How detections of both sides of `orn bench detect` are compared."""
 
-import json
-import os
-import pickle
-from functools import partial
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from orn.benchmarks import detect_memory, predict_memory
-from orn.benchmarks.made_inputs import moving_pictures, write_detections, write_video
 from orn.shared.errors import PipelineError
-from orn.shared.manifests.load import shipped_detectors
-from orn.shared.shards.files import shard_path
-from orn.shared.shards.writer import ShardWriter
+from orn.shared.masks.detections import FrameDetections
+from tests.worlds.shards import blocks
 
 pytestmark = pytest.mark.mmdet
 
 
-@pytest.fixture
-def inputs(tmp_path: Path) -> Any:
-    """The demo's detector, at a threshold that lets it find much, and a video of 12 frames."""
-    from orn.benchmarks.detect_inputs import DetectInputs
-
-    (choice,) = shipped_detectors().values()
-    assert choice.config is not None and choice.checkpoint is not None
-    config = tmp_path / "config.py"
-    config.write_text(
-        f"_base_ = {str(choice.config)!r}\nmodel = dict(test_cfg=dict(rcnn=dict(score_thr=0.01)))\n"
-    )
-    return DetectInputs(
-        config=config,
-        checkpoint=choice.checkpoint,
-        score_threshold=0.01,
-        video=write_video(tmp_path / "v.mp4", moving_pictures(12, height=90, width=130)),
-        weights="demo",
-    )
+def detections(*found: tuple[float, ...]) -> FrameDetections:
+    """Score and full box of objects of one class in a frame of 20 x 30."""
+    return blocks(*((0, *each) for each in found), height=20, width=30, class_scores=False)
 
 
-def record_of(result: Any) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads(json.dumps(result.as_json(), allow_nan=False))
-    assert record["ratio"] > 0
-    return record
+def test_detections_are_compared_with_those_that_they_belong_to() -> None:
+    from orn.benchmarks.detect import compare_frames
+
+    theirs = detections((0.9, 0, 0, 10, 10), (0.8, 15, 5, 25, 15), (0.5, 0, 12, 4, 16))
+    same = compare_frames([theirs], [theirs])
+    shares = ("matched_share", "agreeing_share", "equal_mask_share", "least_mask_iou")
+    assert [same[share] for share in shares] == [1, 1, 1, 1]
+    assert same["largest_box_pixels"] == same["largest_score"] == 0
+    ours = detections((0.75, 15, 5, 25, 14), (0.9, 0, 0, 10, 10))
+    found = compare_frames([ours], [theirs])
+    assert found["reference_detections"] == 3
+    assert found["matched_share"] == pytest.approx(2 / 3)
+    assert found["agreeing_share"] == pytest.approx(1 / 3)  # the other one's score is another
+    assert found["largest_box_pixels"] == 1
+    assert found["largest_score"] == pytest.approx(0.05)
+    assert found["equal_mask_share"] == 0.5
+    assert found["least_mask_iou"] == pytest.approx(0.9)
+    other_class = replace(ours, labels=np.ones(2, dtype=np.uint16))
+    assert compare_frames([other_class], [theirs])["matched_share"] == 0
+    assert compare_frames([ours], [detections()])["matched_share"] == 1
 
 
-@pytest.mark.slow
-def test_detect_reports_both_sides(inputs: Any) -> None:
-    from orn.benchmarks.detect import compare
+def test_sides_that_find_other_objects_are_refused() -> None:
+    from orn.benchmarks.detect import compare_frames, require_same_objects
 
-    result = compare(
-        inputs, frames=5, devices=("cpu",), threads=1, precision="float32",
-        repeats=1,
-    )  # fmt: skip
-    record = record_of(result)
-    assert record["ratio"] == pytest.approx(record["reference_seconds"] / record["ours_seconds"])
-    assert (record["ours_processes"], record["reference_threads"]) == (1, 1)
-    assert record["detections_a_frame"] == record["reference_detections_a_frame"] > 0
-    assert record["agreeing_share"] >= record["agreeing_least_share"] == 0.9
-    assert record["gpu_busy_share"] is None
-
-
-def test_sides_that_find_other_objects_are_refused(tmp_path: Path) -> None:
-    from orn.benchmarks.detect import agreement
-
-    detector = detect_memory.StripedDetector()
-    pictures = moving_pictures(2, height=120, width=160)
-    raw = detector.infer([detector.prepare(picture) for picture in pictures])
-    found = [detector.encode(each) for each in raw]
-    paths = (shard_path(tmp_path, 0), tmp_path / "loop.pkl")
-    with ShardWriter(paths[0], detector.entry) as writer:
-        write_detections(writer, "video", found)
-
-    def write_loop(score_offset: float) -> None:
-        frames = [
-            {"boxes": f.boxes, "scores": f.scores + score_offset, "labels": f.labels} for f in found
-        ]
-        paths[1].write_bytes(pickle.dumps(frames))
-
-    write_loop(0.005)
-    assert agreement(*paths, is_exact=True)["agreeing_share"] == 1
-    write_loop(0.02)
-    message = r"detections 0\.0% are among ours, wanted at least 90%"
-    with pytest.raises(PipelineError, match=message):
-        agreement(*paths, is_exact=True)
-    assert agreement(*paths, is_exact=False)["agreeing_share"] == 0
-
-
-def test_overhead_reports_each_part(inputs: Any) -> None:
-    from orn.benchmarks.detect_overhead import compare
-
-    result = compare(inputs, frames=5, device="cpu", precision="float32", repeats=1)
-    record = record_of(result)
-    parts = [record[f"{name}_cpu_seconds"] for name in ("decode", "prepare", "encode", "write")]
-    assert all(part > 0 for part in parts)
-    assert record["ours_seconds"] == pytest.approx(sum(parts))
-    assert record["share"] == pytest.approx(1 / record["ratio"])
-    assert record["detections_a_frame"] > 0
-
-
-@pytest.mark.parametrize(
-    ("measure", "counted"),
-    [
-        (partial(detect_memory.measure, network=False), {"detections": {"40": 800, "80": 1600}}),
-        # Its quick parts: what predicts, below, and the processes, which are those above.
-        pytest.param(
-            predict_memory.measure, {"windows": {"40": 2, "80": 4}}, marks=pytest.mark.slow
-        ),
-    ],
-)
-def test_memory_is_that_of_processes_of_their_own(measure: Any, counted: dict[str, Any]) -> None:
-    record = record_of(measure(short=40, long=80))
-    assert record["ratio"] == record["reference_bytes"] / record["ours_bytes"]
-    assert record.items() >= counted.items()
-    assert 0 < record["long_bytes_above_start"] < record["ours_bytes"] < 2**30
-
-
-def test_what_predicts_looks_at_windows(tmp_path: Path) -> None:
-    video = write_video(tmp_path / "v.mp4", moving_pictures(40, height=120, width=160))
-    start_bytes, counts = predict_memory.predict_video(video, 40)
-    assert 0 < start_bytes < 2**40
-    assert counts["windows"] == 2
-
-
-def test_the_gpu_is_sampled_while_the_block_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import torch
-
-    from orn.benchmarks.harness import watching_gpu
-
-    cards = {torch.device("cuda:1"): SimpleNamespace(uuid="b21f")}  # there may be no GPU
-    monkeypatch.setattr(torch.cuda, "get_device_properties", cards.get)
-    program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\ntest $1 = --id=GPU-b21f && echo 40 && echo 60\nexec cat $PIPE\n")
-    program.chmod(0o755)
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    monkeypatch.setenv("PIPE", str(pipe))
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with watching_gpu("cuda:1") as busy:
-        pipe.write_text("")  # the program has come to its last line
-    assert busy.share == 0.5
-    with watching_gpu("cpu") as busy:
-        pass
-    assert busy.share is None
+    theirs = [detections((0.9, 0, 0, 10, 10))]
+    require_same_objects(compare_frames([detections((0.905, 0, 0, 10, 10))], theirs))
+    others = compare_frames([detections((0.92, 0, 0, 10, 10))], theirs)
+    with pytest.raises(PipelineError, match=r"at least 90% .* got 0\.0%"):
+        require_same_objects(others)

@@ -1,4 +1,4 @@
-"""`orn bench loader`, run once on short clips, and whether both sides make the same clip."""
+"""Whether both sides of `orn bench loader` make the same clip, and its real data."""
 
 from pathlib import Path
 from typing import Any
@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.benchmarks.loader import loading_share, measure, plain_clip, recipe_dataset
+from orn.benchmarks.loader import plain_clip, recipe_dataset
 from orn.benchmarks.loader_inputs import LoaderInputs, loader_inputs
 from orn.stage2_train.clips.sampling import centre_frames
 from orn.stage2_train.clips.views import ClipRequest
-from orn.stage2_train.model.config import NetworkConfig
-from orn.stage2_train.recipe import DataRecipe, Recipe, load_recipe
+from orn.stage2_train.recipe import load_recipe
 
 PIXELS = 8  # brightness levels that JPEG costs on average, on a coarse and colourful texture
 SHARE = 0.05  # coverage that PIL moves over the borders of cells, which it blurs
@@ -39,24 +38,11 @@ def test_both_sides_make_the_same_clip(inputs) -> None:
 
 
 @pytest.mark.slow
-def test_measures_everything() -> None:
-    result = measure(repeats=1, clips=2, made_frames=(8, 6)).as_json()
-    for name in ("ratio", "ours_seconds", "reference_seconds", "jpeg_only_seconds"):
-        assert result[name] > 0
-    for way, seconds in (("ours", "ours_seconds"), ("unopened", "unopened_seconds")):
-        expected = result[seconds] / result["jpeg_only_seconds"]
-        assert result[f"{way}_over_jpeg_only"] == pytest.approx(expected)
-    assert result["clips_per_second_2_workers"] > 0
-    assert result["store_bytes_per_frame"] > result["shard_bytes_per_frame"] > 0
-    assert not result["real_clips"]
-
-
-def test_share_of_waiting(inputs) -> None:
-    model = NetworkConfig(num_activities=2, backbone="resnet18", base_width=2)
-    recipe = Recipe(model=model, data=DataRecipe(crop=(32, 32), clip_frames=2))
-    found = loading_share(inputs, recipe, batch_size=2, steps=2, workers=0)
-    assert 0 < found["share"] < 1
-    assert found["step_seconds"] > 0
+@pytest.mark.real_data
+def test_shards_of_real_masks_take_at_most_two_fifths(orn: Any, sample_data: Path) -> None:
+    found = orn("bench", "loader", "--data", sample_data, "--repeats", 1, "--json").json
+    assert found["real_clips"]
+    assert found["shard_over_pickle"] <= 0.4
 
 
 def test_no_data_is_told(orn: Any, tmp_path: Path) -> None:

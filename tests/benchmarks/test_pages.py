@@ -1,4 +1,4 @@
-"""Measuring and photographing pages."""
+"""Photographing pages."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from orn.benchmarks.pages import chromium_path, measure_page, report_pictures, shard_pictures
-from orn.shared.inspect.page.write import write_page
+from orn.benchmarks.pages import chromium_path, report_pictures, shard_pictures
 from tests.browser import chromium
 from tests.shared.inspect.page.conftest import ALL, LABELS, frame, write
 from tests.shared.inspect.page.test_write import Noise
@@ -18,14 +17,6 @@ __all__ = ["chromium"]
 @pytest.fixture
 def shard(tmp_path: Path) -> Path:
     return write(tmp_path / "shard-000000.zarr.zip", {"a": [frame(*ALL)] * 6})
-
-
-def test_a_page_is_measured(chromium: Any, shard: Path, tmp_path: Path) -> None:
-    page = write_page(shard, Noise(), tmp_path / "a.html").path
-    measured = measure_page(chromium, page, most=4)
-    assert measured["frames"] == 6
-    assert measured["step"]["median_ms"] > 0
-    assert measured["open_ms"] > 0
 
 
 @pytest.mark.slow  # the quick sibling: test_a_report_is_photographed

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from orn.benchmarks.harness import peak_allocated_bytes
+from orn.benchmarks.measuring import peak_allocated_bytes
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.resnet_25d import Stage

@@ -1,0 +1,229 @@
+"""What the benchmarks share: times in turns, memory, agreement, the machine and the result."""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from orn.benchmarks.requests import Kept
+from orn.shared.cli_options import echo_report
+from orn.shared.environment import describe_environment
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import check_output_files
+from orn.shared.options import Request
+from orn.shared.report import Report
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+R = TypeVar("R", bound=Request)
+_VERSIONS = ("torch", "torchvision", "mmdet", "mmcv-lite", "av", "zarr", "h5py", "numpy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Ours against a reference, measured in one run."""
+
+    name: str
+    ours: float
+    """What was measured of ours, in `unit`."""
+    reference: float
+    unit: str = "seconds"
+    """`seconds` or `bytes`."""
+    details: Mapping[str, Any]
+    """Everything else that was measured, and the sizes that it was measured at."""
+
+    def record(self) -> dict[str, Any]:
+        """Return the fields as JSON has them, with the machine; the ratio says how many times ours
+        is better."""
+        return {
+            "benchmark": self.name,
+            "ratio": self.reference / self.ours,
+            f"ours_{self.unit}": self.ours,
+            f"reference_{self.unit}": self.reference,
+            **self.details,
+            "machine": describe_machine(),
+        }
+
+
+def publish(measure: Callable[[R], Comparison], request: R, kept: Kept) -> None:
+    """Measure, print the record as one JSON object or for a person, and write it to a file if one
+    is given."""
+    check_output_files([kept.out])
+    record = measure(request).record()
+    if kept.out is not None:
+        write_record(record, kept.out)
+    echo_report(record, _report, as_json=kept.as_json)
+
+
+def write_record(record: Mapping[str, Any], out: Path) -> None:
+    """Write a record as JSON."""
+    write_text(out, json.dumps(record, indent=2, allow_nan=False) + "\n")
+
+
+def _report(record: Mapping[str, Any]) -> Report:
+    title = f"{record['benchmark']}: ratio {record['ratio']:.3g}"
+    facts = [fact for fact in _flat(record) if fact[0] not in ("benchmark", "ratio")]
+    return Report(title=title, facts=facts)
+
+
+def _flat(record: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in record.items():
+        words = f"{before}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{words}: ")
+        else:
+            yield words, f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return processor, cores and versions; nothing that names the host or its folders."""
+    environment = describe_environment()
+    versions = environment["versions"]
+    return {
+        "processor": told_by_linux("/proc/cpuinfo", "model name")
+        or platform.processor()
+        or platform.machine(),
+        **{name: environment[name] for name in ("commit", "python", "platform", "cpus")},
+        "cards": _cards(),
+        "versions": {name: versions[name] for name in versions if name in _VERSIONS},
+    }
+
+
+def _cards() -> list[str]:
+    """Name, driver, memory and clock of each GPU, as nvidia-smi has them."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    query = "--query-gpu=name,driver_version,memory.total,clocks.max.sm,mig.mode.current"
+    words = [program, query, "--format=csv,noheader"]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
+
+
+def told_by_linux(path: str, name: str) -> str | None:
+    """Return the first value of this name in a file of /proc; None if there is none."""
+    lines = Path(path).read_text().splitlines() if Path(path).is_file() else ()
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in pairs if key.strip() == name), None)
+
+
+def seconds_in_turns(
+    *ways: Callable[[], object],
+    repeats: int,
+    threads: int = 1,
+    clock: Callable[[], float] | None = None,
+) -> tuple[float, ...]:
+    """Return the median seconds of a call of each way.
+
+    The ways take turns, so that a machine that gets slower or faster meanwhile does so for all.
+    Each measured call follows one of the same way that does not count.
+
+    Args:
+        ways: called twice in each round.
+        repeats: number of rounds.
+        threads: of torch on the CPU.
+        clock: such as `time.process_time`; None: wall time, with a GPU's work included.
+    """
+    from torch.utils.benchmark import Measurement, Timer, timer
+
+    timers = [
+        Timer("way()", globals={"way": way}, num_threads=threads, timer=clock or timer)
+        for way in ways
+    ]
+    rounds = [[each.blocked_autorange(min_run_time=0) for each in timers] for _ in range(repeats)]
+    return tuple(Measurement.merge(each)[0].median for each in zip(*rounds, strict=True))
+
+
+def relative_difference(ours: Tensor | None, reference: Tensor | None) -> float:
+    """Return the norm of the difference over the norm of the reference."""
+    assert ours is not None and reference is not None
+    difference = (ours.double() - reference.double()).norm()
+    return float(difference / reference.double().norm().clamp(min=1e-30))
+
+
+def require_agreement(difference: float, limit: float) -> float:
+    """Return the difference; raise PipelineError if it exceeds the limit: then times mean
+    nothing."""
+    if not difference <= limit:
+        raise PipelineError(
+            f"results of both sides: expected a relative difference of at most {limit:g}, got "
+            f"{difference:.2g}, so their times are not comparable; run the tests (make test)"
+        )
+    return difference
+
+
+def peak_allocated_bytes(compute: Callable[[], object]) -> int:
+    """Return the most bytes that torch held at once on the CPU beyond what it held before.
+
+    Every allocation and every release is read from the trace of torch's profiler. That counts what
+    the computation asked for, gradients included; the size of the process would also depend on what
+    was freed before and kept by the C library.
+    """
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        compute()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(path))
+        events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    changes = sorted(
+        (event["ts"], event["args"]["Bytes"]) for event in events if event.get("name") == "[memory]"
+    )
+    held = peak = 0
+    for _, change in changes:
+        held += change
+        peak = max(peak, held)
+    return peak
+
+
+def peak_bytes() -> int:
+    """Return the most of this process that was resident; getrusage's figure would include what the
+    parent had at its fork."""
+    if told := told_by_linux("/proc/self/status", "VmHWM"):
+        return int(told.split()[0]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class GpuBusy:
+    """The share of time in which a kernel ran, once the watching has ended."""
+
+    share: float | None = None
+    """0..1; None where there is no nvidia-smi, or the time was too short for a sample."""
+
+
+@contextmanager
+def watching_gpu(device: str) -> Iterator[GpuBusy]:
+    """Sample the GPU of this name (`cuda`, `cuda:N`) with nvidia-smi while the block runs; do
+    nothing for a CPU."""
+    busy = GpuBusy()
+    program = shutil.which("nvidia-smi")
+    if not device.startswith("cuda") or program is None:
+        yield busy
+        return
+    import torch
+
+    # nvidia-smi counts all GPUs, torch only those that it may use: the uuid is the same for both.
+    gpu = f"GPU-{torch.cuda.get_device_properties(torch.device(device)).uuid}"
+    query = ("--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop-ms=100")
+    process = subprocess.Popen([program, f"--id={gpu}", *query], stdout=subprocess.PIPE, text=True)
+    try:
+        yield busy
+    finally:
+        process.terminate()
+        output, _ = process.communicate()
+        samples = [int(line) for line in output.split() if line.isdecimal()]
+        busy.share = statistics.mean(samples) / 100 if samples else None

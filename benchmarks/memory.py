@@ -1,0 +1,142 @@
+"""Peak memory of a long video against a short one, as `orn detect` and `orn predict` take them.
+
+In place of a detector's network, whose memory would hide any growth, stands one that finds objects
+at once. For the same reason torch is not imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import cycle, islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.benchmarks.made_inputs import ENTRY, GRID, ellipses, moving_pictures, write_video
+from orn.benchmarks.measuring import peak_bytes
+from orn.benchmarks.requests import MemoryRequest
+from orn.shared.jobs.plan import plan_units
+from orn.shared.manifests.records import Video
+from orn.shared.masks.detections import FrameDetections
+from orn.stage1_detect.pipeline import UnitDetector
+
+_DETECTIONS = 20
+"""Objects of a frame."""
+
+
+def long_over_short(
+    look: Callable[[Path, int], int], request: MemoryRequest, *, tiny: bool
+) -> dict[str, float] | None:
+    """Return the peak resident bytes of looking at two made videos, and how much more the long one
+    takes; None if memory is not to be measured.
+
+    Args:
+        look: called in a process of its own with a video and its number of frames; returns
+            `peak_bytes` from before it looked.
+        request: the frames of the videos.
+        tiny: whether only to show that everything runs.
+    """
+    if not request.long:
+        return None
+    short, long = (40, 80) if tiny else (request.short, request.long)
+    found: dict[str, float] = {"short_frames": short, "long_frames": long}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, frames in (("short", short), ("long", long)):
+            pictures = islice(cycle(moving_pictures(250, height=GRID, width=GRID)), frames)
+            video = write_video(Path(folder) / f"{name}.mp4", pictures)
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+                before = process.submit(look, video, frames).result()
+                peak = process.submit(peak_bytes).result()
+            found |= {f"{name}_peak_bytes": peak, f"{name}_bytes_above_start": peak - before}
+    growth = found["long_peak_bytes"] / found["short_peak_bytes"] - 1
+    return {**found, "growth": growth, "objects_a_frame": _DETECTIONS}
+
+
+class InstantDetector:
+    """Finds ellipses that depend on the frame."""
+
+    entry = ENTRY
+
+    def prepare(self, image_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the frame as a network's input would be held: float32, channels first."""
+        return image_HWC.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+
+    def infer(self, prepared: Sequence[NDArray[np.float32]]) -> Sequence[int]:
+        """Return a seed for each frame."""
+        return [int(frame_CHW.mean() * 1000) for frame_CHW in prepared]
+
+    def encode(self, seed: int) -> FrameDetections:
+        """Return the objects with their masks and class scores."""
+        return ellipses(np.random.default_rng(seed), count=_DETECTIONS, class_scores=True)
+
+
+def detect_video(path: Path, frames: int) -> int:
+    """Detect a video as `orn detect` does; return the memory from before."""
+    before = peak_bytes()
+    detect = UnitDetector(
+        InstantDetector(),
+        videos={"video": Video(id="video", path=path)},
+        folder=path.with_suffix(".shards"),
+        batch=8,
+    )
+    assert sum(detect(unit).steps for unit in plan_units([("video", frames)])) == frames
+    return before
+
+
+def predict_video(path: Path, frames: int) -> int:
+    """Predict for a video as `orn predict` does, with the recipe demo and random weights; return
+    the memory from before."""
+    import torch
+
+    from orn.predict_videos.detecting import detected_by
+    from orn.predict_videos.inputs import PredictRequest
+    from orn.predict_videos.job import predict_all
+    from orn.shared.jobs.progress import progress
+    from orn.stage2_train.predict.windows import WindowChoice
+
+    torch.set_num_threads(1)
+    model = _random_model(path)
+    request = PredictRequest(choice=WindowChoice(seconds=1.5))
+    videos, objects = [Video(id="video", path=path)], detected_by(InstantDetector())
+    before = peak_bytes()
+    with progress("predict", total=frames, unit="frames") as bar:
+        said = sum(1 for _ in predict_all(model, videos, request, bar=bar, objects=objects))
+    assert said > 0
+    return before
+
+
+def _random_model(path: Path) -> Any:
+    import torch
+
+    from orn.stage2_train.frames.schema import StoreSettings
+    from orn.stage2_train.model.build import build_network
+    from orn.stage2_train.recipe import load_recipe
+    from orn.stage2_train.runs.run_config import ClipRecord, DatasetRecord, RunConfig
+    from orn.stage2_train.runs.trained import OpenedModel, normalisation_of
+
+    torch.manual_seed(0)
+    recipe = load_recipe("demo", num_activities=12, clip_frames=4)
+    network = build_network(recipe.model).eval()
+    dataset = DatasetRecord(
+        name="demo",
+        task="single-label",
+        metric="top1",
+        classes=tuple(f"activity {each}" for each in range(12)),
+        num_train=1,
+        train_digest="sha256:0",
+    )
+    config = RunConfig(
+        recipe_name="demo",
+        recipe=recipe,
+        dataset=dataset,
+        manifest="demo.toml",
+        clips=ClipRecord(frames=StoreSettings(size=(70, 88)), are_stored=True),
+        normalisation=normalisation_of(network),
+        detector=InstantDetector.entry,
+    )
+    return OpenedModel(path=path, config=config, network=network, phase=1, step=0)

@@ -1,0 +1,64 @@
+"""Whether a training that is stopped and goes on ends as one that is not, on any device.
+
+    python -m orn.benchmarks.resume --device cuda --out FILE
+
+`orn bench gpu` runs it; on a CPU the tests promise it.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import torch
+
+from orn.benchmarks.loader import recipe_dataset
+from orn.benchmarks.loader_inputs import loader_inputs
+from orn.benchmarks.measuring import describe_machine, write_record
+from orn.shared.options import Device, FilePath, Option, command
+from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
+from orn.stage2_train.training.loop import TrainingData, train_network
+
+_MODEL = NetworkConfig(num_activities=2, backbone="resnet18", base_width=8)
+_RECIPE = Recipe(
+    model=_MODEL,
+    data=DataRecipe(crop=(112, 112), clip_frames=2),
+    optimiser=OptimiserRecipe(batch_size=2),
+    phases=PhaseRecipe(object_head_steps=2, steps=4),
+)
+
+
+@command("resume")
+def resume(
+    *, device: Device = "auto", out: Annotated[FilePath, Option("File of the record.")]
+) -> None:
+    """Compare the weights of a training of 6 steps with those of one stopped after 1 and 3."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    with tempfile.TemporaryDirectory() as name:
+        inputs = loader_inputs(Path(name), None, made_frames=(48, 40))
+        clips = recipe_dataset(inputs, _RECIPE, num_segments=8)
+        data = TrainingData(train=clips, validation=None, metric="top1")
+        whole = _weights(Path(name) / "whole", data, None, device=device)
+        resumed = _weights(Path(name) / "resumed", data, 1, 3, None, device=device)
+    different = [key for key, each in whole.items() if not torch.equal(each, resumed[key])]
+    found = {"equal": not different, "different": different, "device": device}
+    write_record({**found, "machine": describe_machine()}, out)
+
+
+def _weights(
+    run: Path, data: TrainingData, *stops: int | None, device: str
+) -> dict[str, torch.Tensor]:
+    """Of a run that is stopped after so many steps, each time."""
+    run.mkdir()
+    for stop in stops:
+        torch.manual_seed(0)
+        network = ObjectVideoNetwork(_MODEL)
+        accelerator = build_accelerator("fp32", device)
+        train_network(network, _RECIPE, data, run, accelerator=accelerator, max_steps=stop)
+    return {key: each.cpu() for key, each in network.state_dict().items()}
+
+
+if __name__ == "__main__":
+    resume()
