@@ -10,6 +10,16 @@ import torch
 from torch import Tensor, nn
 
 
+class Classifier(nn.Linear):
+    """A linear layer in the precision of its weights, whatever autocast says: bfloat16 logits have
+    eight bits, so that classes tie."""
+
+    def forward(self, feats: Tensor) -> Tensor:
+        """(..., A) logits of (..., D) features."""
+        with torch.autocast(feats.device.type, enabled=False):
+            return super().forward(feats.to(self.weight.dtype))
+
+
 class RecurrentClassifier(nn.Module):
     """A GRU over the steps, the sum or the mean of its states, and a linear layer with bias."""
 
@@ -24,7 +34,7 @@ class RecurrentClassifier(nn.Module):
         super().__init__()
         self.states = states
         self.gru = nn.GRU(feature_width, state_width, batch_first=True)
-        self.classify = nn.Linear(state_width, num_activities)
+        self.classify = Classifier(state_width, num_activities)
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
         """(B, A) logits; without any step (T = 0) the states sum to zero and the bias is left."""
@@ -63,7 +73,7 @@ class SummedMlpClassifier(nn.Module):
             nn.Linear(state_width, state_width),
             nn.ReLU(),
         )
-        self.classify = nn.Linear(state_width, num_activities)
+        self.classify = Classifier(state_width, num_activities)
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
         """(B, A) logits; the bias where there is no step (T = 0)."""
@@ -85,7 +95,7 @@ class MeanClassifier(nn.Module):
 
     def __init__(self, feature_width: int, num_activities: int) -> None:
         super().__init__()
-        self.classify = nn.Linear(feature_width, num_activities)
+        self.classify = Classifier(feature_width, num_activities)
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
         """(B, A) logits; the bias where there is no step (T = 0)."""
@@ -107,7 +117,7 @@ class JointClassifier(nn.Module):
         super().__init__()
         hidden_width = max(activity_width, object_width)
         self.hidden = nn.Linear(activity_width + object_width, hidden_width)
-        self.classify = nn.Linear(hidden_width, num_activities)
+        self.classify = Classifier(hidden_width, num_activities)
         nn.init.zeros_(self.classify.weight)
         nn.init.zeros_(self.classify.bias)
 

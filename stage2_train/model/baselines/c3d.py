@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from orn.stage2_train.model.baselines.single_head import check_heads, dropout
 from orn.stage2_train.model.config import Heads, NetworkConfig
+from orn.stage2_train.model.heads import Classifier
 from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 
 _STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
@@ -49,7 +50,7 @@ class C3D(nn.Module):
         width = _FEATURES * config.base_width // 64
         self.fc6 = _started(nn.Linear(before * _LAST_CELLS**2, width))
         self.fc7 = _started(nn.Linear(width, width))
-        self.classify = nn.Linear(width, config.num_activities)
+        self.classify = Classifier(width, config.num_activities)
 
     def forward(
         self,

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from orn.stage2_train.model.baselines.single_head import check_heads, dropout
 from orn.stage2_train.model.config import Heads, NetworkConfig
+from orn.stage2_train.model.heads import Classifier
 from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 
 _DROPOUT = 0.5
@@ -109,7 +110,7 @@ class I3D(nn.Module):
             inception = _Inception(width, tuple(scaled(channels) for channels in widths))
             self.add_module(name, inception)
             width = inception.out_channels
-        self.classify = nn.Linear(width, config.num_activities)
+        self.classify = Classifier(width, config.num_activities)
 
     def forward(
         self,

@@ -21,6 +21,7 @@ from torch.nn import functional
 from orn.shared.errors import ConfigError, ShapeError
 from orn.stage2_train.model.baselines.single_head import check_heads, dropout
 from orn.stage2_train.model.config import Heads, NetworkConfig
+from orn.stage2_train.model.heads import Classifier
 from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
 
@@ -46,7 +47,7 @@ class Relations(nn.Module):
     def __init__(self, num_frames: int, scale: int, *, num_activities: int) -> None:
         super().__init__()
         self.relate = nn.Linear(scale * _FRAME_FEATURES, _RELATION_WIDTH)
-        self.classify = nn.Linear(_RELATION_WIDTH, num_activities)
+        self.classify = Classifier(_RELATION_WIDTH, num_activities)
         subsets_Qs = frame_subsets(num_frames, scale)
         self.register_buffer("subsets_Qs", subsets_Qs, persistent=False)
 

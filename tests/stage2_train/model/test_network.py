@@ -72,10 +72,12 @@ def test_half_precision_runs(tiny_config, make_network, make_batch) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = network(batch, generator=torch.Generator().manual_seed(0))
     expected = network(batch, generator=torch.Generator().manual_seed(0))
-    (output.logits_BA.float().sum() + output.class_logits_BTKS.float().sum()).backward()
+    assert output.logits_BA.dtype == torch.float32
+    assert not torch.equal(output.logits_BA, output.logits_BA.bfloat16().float())  # no ties of it
+    (output.logits_BA.sum() + output.class_logits_BTKS.float().sum()).backward()
     assert all(parameter.grad.isfinite().all() for parameter in network.parameters())
     # bfloat16 keeps 8 bits; some 20 layers let that grow
-    torch.testing.assert_close(output.logits_BA.float(), expected.logits_BA, rtol=0.1, atol=0.1)
+    torch.testing.assert_close(output.logits_BA, expected.logits_BA, rtol=0.1, atol=0.1)
 
 
 @pytest.mark.parametrize(
