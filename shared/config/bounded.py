@@ -27,7 +27,7 @@ _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
 
 
 def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> io.BufferedReader:
-    """An existing file, open for reading bytes.
+    """Open an existing file for reading bytes.
 
     Folders, pipes, devices and sockets are refused, and never waited for.
 
@@ -38,7 +38,7 @@ def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> io.Buf
 
 
 def open_to_append(path: Path, *, error: type[PipelineError] = PipelineError) -> io.BufferedRandom:
-    """A file, made where there is none, open for reading and for writing at its end.
+    """Open a file, made where there is none, for reading and for writing at its end.
 
     A link is not followed, since what it leads to would be written; pipes are not waited for.
 
@@ -58,14 +58,14 @@ def _descriptor(path: Path, flags: int, failed: str, error: type[PipelineError])
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise error(f"{shown(path)}: wanted a file, found {kind_of(mode)}")
+        raise error(f"{shown(path)}: expected a file, got {kind_of(mode)}")
     return descriptor
 
 
 def read_bounded(
     path: Path, *, most_bytes: int = MOST_BYTES, error: type[PipelineError] = ConfigError
 ) -> bytes:
-    """All bytes of a file.
+    """Return all bytes of a file.
 
     Args:
         path: need not exist.
@@ -82,12 +82,12 @@ def read_bounded(
         except OSError as err:
             raise error(f"{shown(path)}: cannot be read ({err.strerror})") from err
     if max(size, len(content)) > most_bytes:
-        raise error(f"{shown(path)}: wanted a file of at most {most_bytes:,} bytes, found {size:,}")
+        raise error(f"{shown(path)}: expected at most {most_bytes:,} bytes, got {size:,}")
     return content
 
 
 def file_digest(path: Path, *, error: type[PipelineError] = ConfigError) -> str:
-    """`sha256:` and the digest of a file of any size; raises as `open_file`, and if the disk
+    """Return `sha256:` and the digest of a file of any size; raises as `open_file`, and if the disk
     fails."""
     with open_file(path, error=error) as file:
         try:
@@ -99,13 +99,13 @@ def file_digest(path: Path, *, error: type[PipelineError] = ConfigError) -> str:
 def read_json(
     path: Path, *, most_bytes: int = MOST_BYTES, error: type[PipelineError] = ConfigError
 ) -> Any:
-    """What a JSON file holds, of any type; raises as `read_bounded`, and if it is no JSON."""
+    """Return the content of a JSON file; raises as `read_bounded`, and if it is no JSON."""
     content = read_bounded(path, most_bytes=most_bytes, error=error)
     return parse_json(content, source=shown(path), error=error)
 
 
 def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = ConfigError) -> Any:
-    """What JSON text holds, of any type; `source` says in messages where it is from.
+    """Return the content of JSON text; `source` says in messages where it is from.
 
     Raises:
         error: if it is no JSON, or nested too deeply.
@@ -127,7 +127,7 @@ def require_utf8(path: object, *, error: type[PipelineError] = ConfigError) -> N
 
 
 def shown(path: object) -> str:
-    """A path as a message has it: on one line, and not longer than one can read."""
+    """Return a path as a message has it: on one line, and not longer than one can read."""
     text = printable(str(path))
     half = _LONGEST_PATH // 2
     return text if len(text) <= _LONGEST_PATH else f"{text[:half]}...{text[-half:]}"

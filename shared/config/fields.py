@@ -4,8 +4,9 @@ A configuration is a pydantic dataclass or model with `STRICT`; constraints stan
 """
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
@@ -23,7 +24,7 @@ _NONE = BeforeValidator(lambda value: None if value == "none" else value)
 
 def _without_nul(path: _P) -> _P:
     if "\0" in str(path):
-        raise ValueError("wanted a path, found one with a NUL in it")
+        raise ValueError("expected a path, got one with a NUL in it")
     return path
 
 
@@ -37,7 +38,7 @@ Positive = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 _SHOWN_PROBLEMS = 8
-_WANTED = {
+_EXPECTED = {
     "bool_type": "true or false",
     "dataclass_type": "a table",
     "dict_type": "a table",
@@ -54,12 +55,15 @@ _WANTED = {
     "less_than_equal": "at most {le}",
     "model_type": "a table",
     "multiple_of": "a multiple of {multiple_of}",
+    "string_pattern_mismatch": "text like {pattern}",
+    "string_too_short": "at least {min_length} character",
     "string_type": "a string",
+    "time_delta_parsing": "a time such as 00:01:30.50",
     "too_long": "at most {max_length} entries",
     "too_short": "at least {min_length} entries",
     "tuple_type": "a list",
 }
-"""What was wanted, by the name of pydantic's refusal."""
+"""What was expected, by the name of pydantic's refusal."""
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
@@ -67,20 +71,26 @@ _SHORT.maxlist = 8
 _SHORT.maxlevel = 3
 
 
-def explain(err: ValidationError, config_type: Any) -> str:
-    """What pydantic refused of a configuration: each key, what was wanted and what was found.
+def explain(
+    err: ValidationError, config_type: Any, *, keys: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return what pydantic refused of a configuration: each key, what was expected and what it got.
 
-    Of a plain dataclass it cannot say which key is nearest to an unknown one.
+    Args:
+        err: what pydantic raised.
+        config_type: what was to be filled; of a plain dataclass the key nearest to an unknown one
+            is not known.
+        keys: what keys are called in the file, where that is not their name.
     """
     refused = err.errors(include_url=False)
-    problems = [shortened(_problem(each, config_type)) for each in refused[:_SHOWN_PROBLEMS]]
+    problems = [shortened(_problem(each, config_type, keys)) for each in refused[:_SHOWN_PROBLEMS]]
     more = [f"and {len(refused) - len(problems)} more"] if len(refused) > len(problems) else []
     return "; ".join(problems + more)
 
 
-def _problem(details: ErrorDetails, config_type: Any) -> str:
-    """What was refused, after its key."""
-    fields, key = _locate(details["loc"], config_type)
+def _problem(details: ErrorDetails, config_type: Any, keys: Mapping[str, str]) -> str:
+    """Return what was refused, after its key."""
+    fields, key = _locate(details["loc"], config_type, keys)
     match details["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
             section, dot, name = key.rpartition(".")
@@ -89,26 +99,25 @@ def _problem(details: ErrorDetails, config_type: Any) -> str:
             return f"unknown key {key!r}{hint}"
         case "missing" if isinstance(details["loc"][-1], int):
             found = described(details["input"])
-            return f"{key.rpartition('[')[0]}: wanted more entries, found {found}"
+            return f"{key.rpartition('[')[0]}: expected more entries, got {found}"
         case "missing" | "missing_keyword_only_argument":
             return f"missing key {key!r}"
         case "union_tag_not_found":
             return f"missing key {key + '.' + _tag_name(details)!r}"
         case "union_tag_invalid":
             return f"{key}.{_tag_name(details)}: {refusal(details)}"
-        case "json_invalid":
-            return refusal(details)
-        case "value_error" if not key:
-            return refusal(details)
+        case "json_invalid" if key:
+            return f"{key}: expected JSON, got {described(details['input'])}"
     field = fields.get(str(details["loc"][-1])) if details["loc"] else None
     none = ' or "none"' if field and _NONE in field.metadata else ""
-    return f"{key or 'all of it'}: {refusal(details, none=none)}"
+    return f"{key}{': ' if key else ''}{refusal(details, none=none)}"
 
 
 def refusal(details: ErrorDetails, *, none: str = "") -> str:
-    """Return what was wanted and what was found, for what has a value.
+    """Return what was expected and what it got, for what has a value.
 
     Args:
+        details: of one refusal of pydantic.
         none: what else is taken.
     """
     context = details.get("ctx", {})
@@ -125,11 +134,11 @@ def refusal(details: ErrorDetails, *, none: str = "") -> str:
         case "json_invalid":
             return "is nested too deeply or holds too large a number"  # it is JSON of our own
         case kind:
-            wanted = details["msg"]
-            if kind in _WANTED:
+            expected = details["msg"].replace("Input should be", "expected")
+            if kind in _EXPECTED:
                 limits = {name: _exact(limit) for name, limit in context.items()}
-                wanted = f"wanted {_WANTED[kind].format(**limits)}"
-            return f"{wanted}{none}, found {described(found)}"
+                expected = f"expected {_EXPECTED[kind].format(**limits)}"
+            return f"{expected}{none}, got {described(found)}"
 
 
 def _tag_name(details: ErrorDetails) -> str:
@@ -141,16 +150,16 @@ def _not_one_of(found: Any, expected: str) -> str:
     expected = expected.replace(" or ", ", ")
     near = nearest(str(found), expected.replace("'", "").split(", "))
     hint = f"; did you mean {near!r}?" if isinstance(found, str) else ""
-    return f"wanted one of {expected}, found {described(found)}{hint}"
+    return f"expected one of {expected}, got {described(found)}{hint}"
 
 
 def _exact(limit: Any) -> Any:
-    """A limit with all its digits, and without a fraction where there is none."""
+    """Return a limit with all its digits, and without a fraction where there is none."""
     return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def described(found: Any) -> str:
-    """Return what was found in place of something else, for messages: short, and no table whole."""
+    """Return a value that a message got in place of another: short, and no table whole."""
     if found is None:
         return "nothing (null)"
     if isinstance(found, dict):
@@ -161,8 +170,10 @@ def described(found: Any) -> str:
         return "a number that is too large"
 
 
-def _locate(loc: Sequence[int | str], config_type: Any) -> tuple[dict[str, Any], str]:
-    """The fields of the section in which a problem lies, and its key as the file has it.
+def _locate(
+    loc: Sequence[int | str], config_type: Any, keys: Mapping[str, str]
+) -> tuple[dict[str, Any], str]:
+    """Return the fields of the section in which a problem lies, and its key as the file has it.
 
     Pydantic's path also holds the tag that chose one model of a union ("vlog" in
     labels.vlog.matrix); the file's key does not.
@@ -176,14 +187,14 @@ def _locate(loc: Sequence[int | str], config_type: Any) -> tuple[dict[str, Any],
         elif len(sections) > 1:
             sections = [section for section in sections if _tag(section) == part]
         else:
-            key += f".{part}" if key else part
+            key += f".{part}" if key else keys.get(part, part)
             fields = getattr(sections[0], "__pydantic_fields__", {}) if sections else {}
             sections = _sections_in(fields[part].annotation) if part in fields else []
     return fields, key
 
 
 def _tag(section: Any) -> Any:
-    """The value of `format` or `rule` that chooses a section."""
+    """Return the value of `format` that chooses a section."""
     return get_args(next(iter(section.__pydantic_fields__.values())).annotation)[0]
 
 

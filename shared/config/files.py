@@ -29,21 +29,21 @@ _MOST_TOML_BYTES = 1 << 20
 
 
 def load_config(path: Path, config_type: type[T], *, error: type[PipelineError] = ConfigError) -> T:
-    """The configuration in a TOML file.
+    """Return the configuration in a TOML file.
 
     Args:
         error: what to raise.
 
     Raises:
         ConfigError: if the file is absent or no TOML, or a key is unknown, missing or of the wrong
-            type; the message names the file, the key, what was wanted and what was found.
+            type; the message names the file, the key, what was expected and what it got.
     """
     raw = read_toml(path, error=error)
     return config_from_dict(raw, config_type, source=str(path), error=error)
 
 
 def read_toml(path: Path, *, error: type[PipelineError] = ConfigError) -> dict[str, Any]:
-    """The tables of a TOML file; raises as `load_config`."""
+    """Return the tables of a TOML file; raises as `load_config`."""
     content = read_bounded(path, most_bytes=_MOST_TOML_BYTES, error=error)
     try:
         text = content.decode()
@@ -56,7 +56,7 @@ def read_toml(path: Path, *, error: type[PipelineError] = ConfigError) -> dict[s
 def parse_toml(
     text: str, *, source: str, error: type[PipelineError] = ConfigError
 ) -> dict[str, Any]:
-    """The tables in the text of a TOML file; raises as `load_config`."""
+    """Return the tables in the text of a TOML file; raises as `load_config`."""
     too_deep = f"{source}: is not a TOML file that can be read (nested too deeply)"
     if _DEEP_KEY.search(text):
         raise error(too_deep)
@@ -75,7 +75,7 @@ def config_from_dict(
     source: str,
     error: type[PipelineError] = ConfigError,
 ) -> T:
-    """The configuration in nested plain values; `source` says in messages where they are from.
+    """Return the configuration in nested plain values, which messages say are from `source`.
 
     Raises:
         ConfigError: as `load_config`.
@@ -94,7 +94,7 @@ def config_from_dict(
 
 
 def apply_overrides(config: T, assignments: Iterable[str]) -> T:
-    """A copy of `config` with settings replaced.
+    """Return a copy of `config` with settings replaced.
 
     Args:
         assignments: strings such as "optimiser.learning_rate=1e-3"; the value is as TOML writes it,
@@ -113,7 +113,7 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:
             raise ConfigError(
-                f"--set {assignment}: wanted KEY=VALUE, such as {next(iter(valid))}=..."
+                f"--set {assignment}: expected KEY=VALUE, such as {next(iter(valid))}=..."
             )
         if key not in valid:
             raise ConfigError(
@@ -129,13 +129,13 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """The settings as nested dicts, lists, strings, numbers and None, in field order."""
+    """Return the settings as nested dicts, lists, strings, numbers and None, in field order."""
     values: dict[str, Any] = to_jsonable_python(config)
     return values
 
 
 def leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The settings of nested dicts by their dotted keys."""
+    """Return the settings of nested dicts by their dotted keys."""
     found: dict[str, Any] = {}
     for name, value in table.items():
         if isinstance(value, Mapping):
@@ -146,12 +146,13 @@ def leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def to_toml(config: Any) -> str:
-    """The settings as TOML text, defaults included; `load_config` of it gives an equal one."""
+    """Return the settings as TOML text, defaults included, of which `load_config` makes an equal
+    configuration."""
     return "\n".join(_toml_lines(to_dict(config), ())).lstrip("\n") + "\n"
 
 
 def toml_value(value: Any) -> str:
-    """A plain value as TOML writes it; None as "none".
+    """Return a plain value as TOML writes it; None as "none".
 
     Raises:
         ConfigError: for a path that is not UTF-8.
@@ -170,14 +171,14 @@ def toml_value(value: Any) -> str:
 
 
 def _nearest_key(key: str, valid: Iterable[str]) -> str | None:
-    """The valid key most like `key`; one that ends in the same name goes first."""
+    """Return the valid key most like `key`; one that ends in the same name goes first."""
     name = key.rpartition(".")[2]
     same_name = [candidate for candidate in valid if candidate.rpartition(".")[2] == name]
     return nearest(key, same_name or valid)
 
 
 def _value_of(text: str) -> Any:
-    """What the text of a command line means; also such as .5 or 1., which TOML does not have."""
+    """Return the value that the text of a command line means; .5 and 1. are numbers, too."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):
@@ -189,7 +190,7 @@ def _value_of(text: str) -> Any:
 
 
 def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterable[str]:
-    """Lines of a table: its own settings first, then the tables in it."""
+    """Yield the lines of a table: its own settings first, then the tables in it."""
     if path:
         yield ""
         yield f"[{'.'.join(_toml_key(part) for part in path)}]"

@@ -1,6 +1,6 @@
 """Drawing which videos train, validate and test, for `orn manifest new --split`.
 
-What is drawn is kept in a table of its own (`split.table` of a manifest), so that rows which are
+What is drawn is kept in a table of its own (`split_table` of a manifest), so that rows which are
 added later move no video to another split.
 """
 

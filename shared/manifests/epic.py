@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, Json, conlist, create_model
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ManifestError
 from orn.shared.manifests.records import Listing, Segment, Split, Subset, Task
-from orn.shared.manifests.schema import Epic100Labels, EpicLabels, PersonSplit
+from orn.shared.manifests.schema import Epic100Labels, EpicLabels
 from orn.shared.manifests.text_files import (
     Name,
     VideoId,
@@ -91,9 +91,7 @@ def _number(names: Sequence[str]) -> Any:
     return Annotated[int, Field(ge=0, lt=len(names))]
 
 
-def read(
-    spec: EpicLabels, split: PersonSplit, folder: Path, *, task: Task, labels: bool
-) -> Listing:
+def read(spec: EpicLabels, folder: Path, *, task: Task, labels: bool) -> Listing:
     """Return what the action table of EPIC Kitchens 55 lists; a segment's id is its `uid`.
 
     Rows of the table of invalid labels, which the publishers set aside since their verb belongs to
@@ -104,8 +102,7 @@ def read(
         ManifestError: naming the rows that cannot be used and why.
     """
     words = _vocabulary(spec, folder, task, ("{}_id", "class_key")) if labels else None
-    tables = [(folder / spec.table, split)]
-    listing, used = _read_tables(tables, "uid", words)
+    listing, used = _read_tables([(folder / spec.table, spec.last_train_person)], "uid", words)
     if words and not words.several:
         listing = replace(listing, subsets=(_many_shot(listing, used, words),))
     invalid = folder / spec.invalid
@@ -153,12 +150,12 @@ def _vocabulary(
 
 
 def _read_tables(
-    tables: Sequence[tuple[Path, PersonSplit | Split]], id_column: str, words: _Vocabulary | None
+    tables: Sequence[tuple[Path, Split | int]], id_column: str, words: _Vocabulary | None
 ) -> tuple[Listing, list[_Label]]:
     """Return what action tables list, one after another, and the verb and noun of each class.
 
     Args:
-        tables: each with how its persons are split, or with the split of all its rows.
+        tables: each with the split of all its rows, or the last person whose rows train.
         id_column: the column with the id of a segment.
         words: what the labels are made of; None for no labels.
     """
@@ -184,7 +181,7 @@ def _read_tables(
 
 def _read_table(
     path: Path,
-    split: PersonSplit | Split,
+    split: Split | int,
     id_column: str,
     words: _Vocabulary | None,
     segments: dict[str, Segment],
@@ -210,10 +207,10 @@ def _read_table(
     read_rows(path, "EPIC's action table", model, add, columns={"id": id_column})
 
 
-def _split(participant: str, split: PersonSplit | Split) -> Split:
-    if not isinstance(split, PersonSplit):
+def _split(participant: str, split: Split | int) -> Split:
+    if isinstance(split, str):
         return split
-    return "train" if int(participant[1:]) <= split.last_train_person else "validation"
+    return "train" if int(participant[1:]) <= split else "validation"
 
 
 def _many_shot(listing: Listing, used: Sequence[_Label], words: _Vocabulary) -> Subset:

@@ -18,16 +18,12 @@ from orn.shared.errors import (
 from orn.shared.manifests import epic, something, table, vlog
 from orn.shared.manifests.records import Dataset, DetectorChoice, Listing, Video
 from orn.shared.manifests.schema import (
-    ColumnSplit,
     Epic100Labels,
     EpicLabels,
     Manifest,
-    NumberSplit,
-    PersonSplit,
     Rate,
     RateTable,
     SomethingLabels,
-    SomethingV1Labels,
     TableLabels,
     Videos,
     VlogLabels,
@@ -187,7 +183,7 @@ def load_listing(
         As `load_dataset`.
     """
     folder = _dataset_folder(manifest, data_root)
-    spec, split = manifest.labels, manifest.split
+    spec, task = manifest.labels, manifest.task
     has_tables = any(is_there(folder / getattr(spec, key)) for key in spec.lists)
     if not labels and not has_tables:
         ids = find_ids(folder, manifest.videos.pattern, are_folders=manifest.form == "frames")
@@ -198,19 +194,14 @@ def load_listing(
         return Listing(classes=(), video_ids=ids, segments=())
     match spec:
         case TableLabels():
-            assert isinstance(split, ColumnSplit)  # the schema pairs formats with rules
-            return table.read(
-                spec, split, folder, task=manifest.task, form=manifest.form, labels=labels
-            )
+            return table.read(spec, folder, task=task, form=manifest.form, labels=labels)
         case VlogLabels():
-            assert isinstance(split, NumberSplit)
-            return vlog.read(spec, split, folder, labels=labels, partial=partial)
+            return vlog.read(spec, folder, labels=labels, partial=partial)
         case EpicLabels():
-            assert isinstance(split, PersonSplit)
-            return epic.read(spec, split, folder, task=manifest.task, labels=labels)
+            return epic.read(spec, folder, task=task, labels=labels)
         case Epic100Labels():
-            return epic.read_100(spec, folder, task=manifest.task, labels=labels, partial=partial)
-        case SomethingLabels() | SomethingV1Labels():
+            return epic.read_100(spec, folder, task=task, labels=labels, partial=partial)
+        case SomethingLabels():
             return something.read(spec, folder, labels=labels, partial=partial)
 
 

@@ -20,7 +20,6 @@ from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
 from orn.shared.manifests.records import METRICS, SPLITS, Form, Split, Task
 from orn.shared.manifests.schema import (
     LONGEST_NAME_BYTES,
-    ColumnSplit,
     Manifest,
     TableLabels,
     is_name_character,
@@ -134,11 +133,9 @@ def make_manifest(
     raw = parse_toml(text, source=str(path), error=ManifestError)
     manifest = config_from_dict(raw, Manifest, source=str(path), error=ManifestError)
     # Reads the table as every command will, but for its classes and the split that is drawn.
-    spec, rule = manifest.labels, manifest.split
+    spec = manifest.labels.model_copy(update={"split_table": None})
     assert isinstance(spec, TableLabels)
-    assert isinstance(rule, ColumnSplit)
-    rule = rule.model_copy(update={"table": None})
-    read(spec, rule, folder, task=manifest.task, form=manifest.form, labels=False)
+    read(spec, folder, task=manifest.task, form=manifest.form, labels=False)
     present = find_videos(folder, pattern, found.video_ids, are_folders=form == "frames")
     videos = [video.path for video in present.values()]
     check_output_files(list(files), reads=videos)
@@ -233,7 +230,7 @@ def _drawn_lines(split: SplitRequest | None, path: Path | None) -> str:
     if not split or not path:
         return ""
     group = f"\ngroup = {toml_value(split.group)}" if split.group else ""
-    return f"\ntable = {toml_value(path.name)} # {split.options}{group}"
+    return f"\nsplit_table = {toml_value(path.name)} # {split.options}{group}"
 
 
 def _split_reason(

@@ -6,6 +6,7 @@ what is measured on it. One model per concept; unknown keys are refused.
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -101,36 +102,56 @@ class Videos(Section):
     """In place of `rate`: a table of them."""
 
 
-# Each way to read labels says which split rule it takes, and which of its tables list the videos.
+# Each way to read labels names, in `lists`, which of its tables list the videos.
 
 
 class TableLabels(Section):
     """A CSV file with a header: video, label[, start, stop][, split][, id]."""
 
-    split_rule: ClassVar = "column"
     lists: ClassVar = ("table",)
     format: Literal["table"]
     table: RelativePath
     classes: RelativePath
     """A text file with one class name a line."""
+    split: str = "split"
+    """Column with the split's name; without it all is "train"."""
+    split_table: RelativePath | None = None
+    """A CSV file with the columns `video` and that one, in place of a column of the label table."""
+    group: str | None = None
+    """Column of the label table whose values `orn manifest new --split` kept in one split each;
+    nothing else reads it."""
 
 
 class VlogLabels(Section):
     """The published files of VLOG: line i of each belongs to line i of the others."""
 
-    split_rule: ClassVar = "number"
     lists: ClassVar = ("list", "splits")
     format: Literal["vlog"]
     list: RelativePath = "meta/manifest.txt"
     splits: RelativePath = "meta/splitId.txt"
     classes: RelativePath = "meta/hand_object/hand_object_labels.txt"
     matrix: RelativePath = "meta/hand_object/hand_object.npy"
+    train: tuple[int, ...] = (1, 2)
+    """Numbers in `splits` of the clips of this split, and so on."""
+    validation: tuple[int, ...] = (3,)
+    test: tuple[int, ...] = (0,)
+
+    @property
+    def split_of_number(self) -> Mapping[int, Split]:
+        """The split of each number."""
+        return {number: split for split in SPLITS for number in getattr(self, split)}
+
+    @model_validator(mode="after")
+    def _check(self) -> "VlogLabels":
+        numbers = [*self.train, *self.validation, *self.test]
+        if len(numbers) != len(self.split_of_number):
+            raise ValueError(f"expected each number in one split only, got {sorted(numbers)}")
+        return self
 
 
 class EpicLabels(Section):
     """The published tables of EPIC Kitchens 55."""
 
-    split_rule: ClassVar = "person"
     lists: ClassVar = ("table",)
     format: Literal["epic"]
     target: EpicTarget = "verb"
@@ -139,12 +160,13 @@ class EpicLabels(Section):
     """Rows without a verb class, which are only counted; need not be there."""
     verbs: RelativePath = "annotations/EPIC_verb_classes.csv"
     nouns: RelativePath = "annotations/EPIC_noun_classes.csv"
+    last_train_person: Count = 25
+    """Persons P01 to this one train, the rest validate."""
 
 
 class Epic100Labels(Section):
     """The published tables of EPIC Kitchens 100, one a split."""
 
-    split_rule: ClassVar = "file"
     lists: ClassVar = ("train", "validation")
     format: Literal["epic100"]
     target: EpicTarget = "verb"
@@ -163,9 +185,9 @@ class Epic100Labels(Section):
 
 
 class SomethingLabels(Section):
-    """The published JSON lists of Something-Something v2, one a split."""
+    """The published lists of Something-Something, one a split: the JSON files of v2, or lines of
+    id;class, as in v1, in files of any other suffix."""
 
-    split_rule: ClassVar = "file"
     lists: ClassVar = ("train", "validation")
     format: Literal["something"]
     train: RelativePath = "labels/train.json"
@@ -174,65 +196,6 @@ class SomethingLabels(Section):
     """Published without labels."""
     classes: RelativePath = "labels/labels.json"
     """{name: "index"}, or a text file with one class name a line; clips of others are left out."""
-
-
-class SomethingV1Labels(Section):
-    """The published lists of Something-Something v1, lines of id;class, one a split."""
-
-    split_rule: ClassVar = "file"
-    lists: ClassVar = ("train", "validation")
-    format: Literal["something-v1"]
-    train: RelativePath = "something-something-v1-train.csv"
-    validation: RelativePath = "something-something-v1-validation.csv"
-    test: RelativePath | None = None
-    """Published without labels."""
-    classes: RelativePath = "something-something-v1-labels.csv"
-    """One class name a line; clips of other classes are left out."""
-
-
-class ColumnSplit(Section):
-    """The split's name stands in a column of the table, or of a table of its own."""
-
-    rule: Literal["column"]
-    column: str = "split"
-    table: RelativePath | None = None
-    """A CSV file with the columns `video` and that one, in place of a column of the label table."""
-    group: str | None = None
-    """Column of the label table whose values `orn manifest new --split` kept in one split each;
-    nothing else reads it."""
-
-
-class NumberSplit(Section):
-    """Each clip has a number, and each split some of the numbers."""
-
-    rule: Literal["number"]
-    train: tuple[int, ...] = (1, 2)
-    validation: tuple[int, ...] = (3,)
-    test: tuple[int, ...] = (0,)
-
-    @model_validator(mode="after")
-    def _check(self) -> "NumberSplit":
-        numbers = [*self.train, *self.validation, *self.test]
-        if len(numbers) != len(set(numbers)):
-            raise ValueError(f"expected each number in one split only, got {sorted(numbers)}")
-        return self
-
-    def names(self) -> dict[int, Split]:
-        """Name of the split of each number."""
-        return {number: split for split in SPLITS for number in getattr(self, split)}
-
-
-class PersonSplit(Section):
-    """Persons P01 to the last one named train, the rest validate."""
-
-    rule: Literal["person"]
-    last_train_person: Count = 25
-
-
-class FileSplit(Section):
-    """Each split has a file of its own."""
-
-    rule: Literal["file"]
 
 
 class Clips(Section):
@@ -268,12 +231,9 @@ class Manifest(Section):
     class does. Without it nothing is flipped."""
     videos: Videos
     labels: Annotated[
-        TableLabels | VlogLabels | EpicLabels | Epic100Labels | SomethingLabels | SomethingV1Labels,
+        TableLabels | VlogLabels | EpicLabels | Epic100Labels | SomethingLabels,
         Field(discriminator="format"),
     ]
-    split: Annotated[
-        ColumnSplit | NumberSplit | PersonSplit | FileSplit, Field(discriminator="rule")
-    ] = ColumnSplit(rule="column")
     clips: Clips = Clips()
     detector: Detector = Detector()
 
@@ -295,11 +255,6 @@ class Manifest(Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"flipped_classes: expected each class once, got {name!r} twice")
-        if self.split.rule != labels.split_rule:
-            raise ValueError(
-                f"labels of format {labels.format!r} expect split.rule = {labels.split_rule!r}, "
-                f"got {self.split.rule!r}"
-            )
         num_rates = (videos.rate is not None) + (videos.rate_table is not None)
         if num_rates != (self.form == "frames"):
             raise ValueError(

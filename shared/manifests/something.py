@@ -1,7 +1,7 @@
 """The published files of Something-Something v1 and v2 (Goyal et al. 2017), a list for each split.
 
-v2: JSON, entries {"id", "label", "template", "placeholders"}; the template is the class name with
-its placeholders in [brackets]. v1: lines of id;class. The lists of test have ids only.
+v2: JSON files, entries {"id", "label", "template", "placeholders"}; the template is the class name
+with its placeholders in [brackets]. v1: lines of id;class. The lists of test have ids only.
 """
 
 import functools
@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from orn.shared.errors import ManifestError
 from orn.shared.manifests.records import Listing, Segment, Split
-from orn.shared.manifests.schema import SomethingLabels, SomethingV1Labels
+from orn.shared.manifests.schema import SomethingLabels
 from orn.shared.manifests.text_files import (
     ClassName,
     VideoId,
@@ -41,9 +41,7 @@ class _Clip(BaseModel):
     """The class; None if it is published without."""
 
 
-def read(
-    spec: SomethingLabels | SomethingV1Labels, folder: Path, *, labels: bool, partial: bool = False
-) -> Listing:
+def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = False) -> Listing:
     """Return what the lists hold; a segment is a whole clip and has the clip's id.
 
     Clips of classes that the list of classes does not name are left out and counted.
@@ -56,16 +54,13 @@ def read(
     source = folder / spec.classes
     classes = _read_classes(source) if labels else ()
     index_of_class = {name: index for index, name in enumerate(classes)}
-    is_v1 = isinstance(spec, SomethingV1Labels)
     paths, absent = split_tables(spec, folder, partial=partial)
     by_id: dict[str, Segment] = {}
     others: Counter[str] = Counter()
 
     def add(split: Split, raw: Any) -> None:
         clip = _Clip.model_validate(raw)
-        name = clip.template or ""
-        if not is_v1:
-            name = name.replace("[", "").replace("]", "")
+        name = (clip.template or "").replace("[", "").replace("]", "")
         if labels and name and name not in index_of_class:
             others[name] += 1
             return
@@ -76,8 +71,7 @@ def read(
         add_once(by_id, clip.id, segment)
 
     for split, path in paths.items():
-        entries = read_lines(path, _WHAT, _entry) if is_v1 else read_json(path, _WHAT, list)
-        read_entries(path, entries, functools.partial(add, split))
+        read_entries(path, _entries(path), functools.partial(add, split))
     if others and not any(segment.labels for segment in by_id.values()):
         first = next(iter(others))
         raise ManifestError(
@@ -101,10 +95,12 @@ def read(
     )
 
 
-def _entry(line: str) -> dict[str, str]:
-    """Return a line of a list of v1 as an entry of v2."""
-    clip_id, _, name = line.partition(";")
-    return {"id": clip_id.strip(), "template": name.strip()}
+def _entries(path: Path) -> list[Any]:
+    """Return the entries of a list of v2, or the lines of one of v1 as such entries."""
+    if path.suffix == ".json":
+        return read_json(path, _WHAT, list)
+    lines = [line.partition(";") for line in read_lines(path, _WHAT, str)]
+    return [{"id": clip_id.strip(), "template": name.strip()} for clip_id, _, name in lines]
 
 
 def _read_classes(path: Path) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from orn.shared.manifests.records import Form, Listing, Segment, Split, Task
-from orn.shared.manifests.schema import ColumnSplit, TableLabels
+from orn.shared.manifests.schema import TableLabels
 from orn.shared.manifests.text_files import (
     Name,
     UnknownClassError,
@@ -65,9 +65,7 @@ class _SplitRow(BaseModel):
     split: SplitName
 
 
-def read(
-    spec: TableLabels, split: ColumnSplit, folder: Path, *, task: Task, form: Form, labels: bool
-) -> Listing:
+def read(spec: TableLabels, folder: Path, *, task: Task, form: Form, labels: bool) -> Listing:
     """Return what the table lists.
 
     Without a split column, and without a table of splits, all is "train". A segment's id is its
@@ -81,13 +79,13 @@ def read(
     classes = read_class_names(folder / spec.classes) if labels else ()
     index_of_class = {name: index for index, name in enumerate(classes)}
     segments: dict[str, Segment] = {}
-    split_of = None if split.table is None else _read_splits(folder / split.table, split.column)
+    split_of = None if spec.split_table is None else _read_splits(folder / spec.split_table, spec)
 
     def add(row: TableRow) -> None:
         segment = Segment(
             id=row.id or _made_id(row),
             video_id=row.video,
-            split=_split(row, split, split_of),
+            split=_split(row, spec, split_of),
             labels=_labels(row.label, index_of_class, task) if labels else (),
             start_seconds=row.start,
             stop_seconds=row.stop,
@@ -98,14 +96,14 @@ def read(
             raise ValueError(f"expected stop after start, got {row.start} and {row.stop}")
         add_once(segments, segment.id, segment)
 
-    columns = {"split": split.column} | ({"group": split.group} if split.group else {})
+    columns = {"split": spec.split} | ({"group": spec.group} if spec.group else {})
     model = LabelledRow if labels else TableRow
     read_rows(folder / spec.table, "the label table", model, add, columns=columns)
     video_ids = tuple(dict.fromkeys(segment.video_id for segment in segments.values()))
     return Listing(classes=classes, video_ids=video_ids, segments=tuple(segments.values()))
 
 
-def _read_splits(path: Path, column: str) -> dict[str, Split]:
+def _read_splits(path: Path, spec: TableLabels) -> dict[str, Split]:
     """Return the split of each video of a table of splits."""
     split_of: dict[str, Split] = {}
     read_rows(
@@ -113,23 +111,23 @@ def _read_splits(path: Path, column: str) -> dict[str, Split]:
         "the splits of videos",
         _SplitRow,
         lambda row: add_once(split_of, row.video, row.split),
-        columns={"split": column},
+        columns={"split": spec.split},
     )
     return split_of
 
 
-def _split(row: TableRow, spec: ColumnSplit, split_of: Mapping[str, Split] | None) -> Split:
+def _split(row: TableRow, spec: TableLabels, split_of: Mapping[str, Split] | None) -> Split:
     if split_of is None:
         return row.split or "train"
     if row.split is not None:
         raise ValueError(
-            f"expected the split of a video in {spec.table} alone, got a column {spec.column!r}, "
-            "too; take it out, or split.table out of the manifest"
+            f"expected the split of a video in {spec.split_table} alone, got a column "
+            f"{spec.split!r}, too; take it out, or split_table out of the manifest"
         )
     if row.video not in split_of:
         raise ValueError(
-            f"expected a row of video {row.video!r} in {spec.table}, got none; add one, such as "
-            f"{row.video},train"
+            f"expected a row of video {row.video!r} in {spec.split_table}, got none; add one, such "
+            f"as {row.video},train"
         )
     return split_of[row.video]
 

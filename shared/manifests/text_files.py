@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError, create_model
 
 from orn.shared.config.bounded import parse_json, read_bounded
-from orn.shared.config.fields import described
+from orn.shared.config.fields import described, explain
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests.records import Split
-from orn.shared.manifests.schema import Epic100Labels, SomethingLabels, SomethingV1Labels
+from orn.shared.manifests.schema import Epic100Labels, SomethingLabels
 from orn.shared.nearest import nearest
 from orn.shared.text import counted, shortened
 
@@ -51,13 +52,16 @@ def id_problem(video_id: str) -> str | None:
 
 def _checked_id(video_id: str) -> str:
     if expected := id_problem(video_id):
-        raise ValueError(expected)
+        raise ValueError(f"expected {expected}, got {described(video_id)}")
     return video_id
 
 
 def _checked_name(name: str) -> str:
     if len(name) > _LONGEST_NAME or _NOT_TEXT.search(name):
-        raise ValueError(f"text without control characters, at most {_LONGEST_NAME} of them")
+        raise ValueError(
+            f"expected text without control characters, at most {_LONGEST_NAME} of them, got "
+            f"{described(name)}"
+        )
     return name
 
 
@@ -104,7 +108,7 @@ def require_file(path: Path, what: str) -> Path:
 
 
 def split_tables(
-    spec: Epic100Labels | SomethingLabels | SomethingV1Labels, folder: Path, *, partial: bool
+    spec: Epic100Labels | SomethingLabels, folder: Path, *, partial: bool
 ) -> tuple[dict[Split, Path], tuple[str, ...]]:
     """Return the table of each split, and the names of those that are left out since they are not
     there, which `partial` allows if another one is there."""
@@ -160,7 +164,7 @@ def read_rows(
         _check_header(path, header, model, names)
         places = [(field, header.index(name)) for field, name in names.items() if name in header]
         rows = ((reader.line_num, cells) for cells in reader if cells)
-        return _read_each(path, rows, checked, names)
+        return _read_each(path, rows, checked, model=model, columns=names)
     except csv.Error as err:
         raise ManifestError(f"{path}, row {reader.line_num}: expected CSV, got {err}") from err
 
@@ -227,9 +231,12 @@ def _read_each(
     path: Path,
     rows: Iterable[tuple[int, Any]],
     use: Callable[[Any], T],
-    columns: Mapping[str, str] | None = None,
+    *,
+    model: type[BaseModel] | None = None,
+    columns: Mapping[str, str] = MappingProxyType({}),
 ) -> list[T]:
     """Return what `use` makes of each row; says at once which ones it refuses."""
+    keys = {field: f"column {name!r}" for field, name in columns.items()}
     results: list[T] = []
     refused: list[str] = []
     num_refused = 0
@@ -241,22 +248,15 @@ def _read_each(
         except ValueError as err:
             num_refused += 1
             if num_refused <= _SHOWN_ROWS:
-                refused.append(f"row {number}: {shortened(_reason(err, columns or {}))}")
+                is_cell = isinstance(err, ValidationError)
+                reason = explain(err, model, keys=keys) if is_cell else str(err)
+                refused.append(f"row {number}: {shortened(reason)}")
     if refused:
         more = f"; and {num_refused - _SHOWN_ROWS} more" if num_refused > _SHOWN_ROWS else ""
         raise ManifestError(
             f"{path}, {'; '.join(refused)}{more}; correct the file, or get it again"
         )
     return results
-
-
-def _reason(err: ValueError, columns: Mapping[str, str]) -> str:
-    if not isinstance(err, ValidationError):
-        return str(err)
-    first = err.errors(include_url=False)[0]
-    place = "".join(f"column {columns.get(str(each), each)!r}: " for each in first["loc"][:1])
-    message = re.sub("^(Input should be|Value error,)", "expected", first["msg"])
-    return f"{place}{message}, got {described(first['input'])}"
 
 
 def _check_header(

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ManifestError
 from orn.shared.manifests.records import Listing, Segment
-from orn.shared.manifests.schema import NumberSplit, VlogLabels
+from orn.shared.manifests.schema import VlogLabels
 from orn.shared.manifests.text_files import (
     VideoId,
     add_once,
@@ -26,14 +26,11 @@ from orn.shared.manifests.text_files import (
 from orn.shared.text import counted
 
 
-def read(
-    spec: VlogLabels, split: NumberSplit, folder: Path, *, labels: bool, partial: bool = False
-) -> Listing:
+def read(spec: VlogLabels, folder: Path, *, labels: bool, partial: bool = False) -> Listing:
     """Return what the published files list; a segment is a whole clip and has the clip's id.
 
     Args:
         spec: names the files.
-        split: which numbers are which split.
         folder: of the data set.
         labels: False leaves labels empty and needs neither the label matrix nor the class names.
         partial: whether to do without the label matrix, which is then named as absent.
@@ -49,7 +46,7 @@ def read(
         "VLOG's list of clips",
         lambda line: add_once(ids, check(line.removesuffix("/")), None),
     )
-    names = {str(number): name for number, name in split.names().items()}
+    names = {str(number): name for number, name in spec.split_of_number.items()}
 
     def name_of(number: str) -> str:
         if number not in names:

@@ -41,7 +41,7 @@ DATASETS: dict[str, dict[str, bytes]] = {
         "mine/rates.csv": b"video,fps\na,30\nb,29.97\n",
     },
     "vlog": {
-        "m.toml": (HEAD + '[labels]\nformat = "vlog"\n[split]\nrule = "number"\n')
+        "m.toml": (HEAD + '[labels]\nformat = "vlog"\n')
         .replace("single-label", "multi-label")
         .replace("top1", "map")
         .encode(),
@@ -53,7 +53,7 @@ DATASETS: dict[str, dict[str, bytes]] = {
     "epic": {
         "m.toml": (
             HEAD + '[labels]\nformat = "epic"\ntarget = "action"\ntable = "t"\nverbs = "v"\n'
-            'nouns = "n"\n[split]\nrule = "person"\n'
+            'nouns = "n"\n'
         ).encode(),
         "mine/t": EPIC_ROWS.encode(),
         "mine/v": b"verb_id,class_key\n0,take\n1,put\n",
@@ -63,7 +63,7 @@ DATASETS: dict[str, dict[str, bytes]] = {
         "m.toml": (
             HEAD.replace("single-label", "multi-label").replace("top1", "map")
             + '[labels]\nformat = "epic100"\ntarget = "noun"\ntrain = "t"\nvalidation = "u"\n'
-            'verbs = "v"\nnouns = "n"\n[split]\nrule = "file"\n'
+            'verbs = "v"\nnouns = "n"\n'
         ).encode(),
         "mine/t": EPIC_ROWS.encode(),
         "mine/u": EPIC_ROWS.replace("n0", "n1").encode(),
@@ -71,15 +71,14 @@ DATASETS: dict[str, dict[str, bytes]] = {
         "mine/n": b"id,key\n0,pan\n1,door\n",
     },
     "something": {
-        "m.toml": (HEAD + '[labels]\nformat = "something"\n[split]\nrule = "file"\n').encode(),
+        "m.toml": (HEAD + '[labels]\nformat = "something"\n').encode(),
         "mine/labels/train.json": json.dumps(CLIPS[:1]).encode(),
         "mine/labels/validation.json": json.dumps(CLIPS[1:]).encode(),
         "mine/labels/labels.json": b'{"Opening something": "0", "Closing it": "1"}',
     },
     "something-v1": {
         "m.toml": (
-            HEAD + '[labels]\nformat = "something-v1"\ntrain = "t"\nvalidation = "v"\n'
-            'classes = "c"\n[split]\nrule = "file"\n'
+            HEAD + '[labels]\nformat = "something"\ntrain = "t"\nvalidation = "v"\nclasses = "c"\n'
         ).encode(),
         "mine/t": b"1;Opening something\n",
         "mine/v": b"2;Closing it\n",

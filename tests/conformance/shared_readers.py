@@ -51,7 +51,7 @@ def _dataset_reader(kind: str, name: str) -> Reader:
         accepts=(
             *(*TEXT, "empty: ", "other: *"),
             *any_text("name", "title", "labels.*", "*.template", "*.id"),
-            *optional("split*", "labels.target", "labels.verbs", "Closing it"),
+            *optional("labels.target", "labels.verbs", "Closing it"),
             *("value unknown: [01].*", "value text: 1.1"),
             *ignored("[01].[01]" if kind.startswith("epic") else "1.0"),
         ),

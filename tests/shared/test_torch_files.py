@@ -288,8 +288,8 @@ def test_attributes_of_the_file_are_left_behind(tmp_path: Path) -> None:
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path, message in (
-        (tmp_path / "pipe", "pipe: wanted a file, found a pipe"),
-        (tmp_path, "wanted a file, found a folder"),
+        (tmp_path / "pipe", "pipe: expected a file, got a pipe"),
+        (tmp_path, "expected a file, got a folder"),
         (tmp_path / "none", "none: cannot be read (No such file or directory)"),
         (tmp_path / ("x" * 5000), "File name too long"),
     ):

@@ -115,7 +115,7 @@ def test_failures_are_retried(detect: Any, world: Path) -> None:
         (["--data", "nowhere"], 1, "nowhere; put it there"),
         (["--checkpoint", "no.pth"], 1, "no.pth: cannot be read (No such"),
         (["--config", "mask-rcnn_r51"], 1, "did you mean 'mask-rcnn_r50"),
-        (["--score-threshold", "2"], 2, "--score-threshold': wanted at most 1, found '2'"),
+        (["--score-threshold", "2"], 2, "--score-threshold': expected at most 1, got '2'"),
         (["--device", "gpu"], 1, "wanted auto, cpu, cuda or cuda:N"),
         (["--address", "h:1"], 2, "--address h:1: only --engine ray"),
         (["--engine", "ray", "--device", "cuda:1"], 2, "Ray chooses the GPU"),

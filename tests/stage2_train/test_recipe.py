@@ -127,7 +127,7 @@ def test_every_number_has_limits() -> None:
     assert len(numbers) > 25
     for name in numbers.keys() - {"model.num_activities"}:
         for value in (10**23, -(10**23), "nan", "inf"):
-            with pytest.raises(ConfigError, match=rf"{name}: wanted .*, found "):
+            with pytest.raises(ConfigError, match=rf"{name}: expected .*, got "):
                 load_recipe("demo", num_activities=3, overrides=[f"{name}={value}"])
 
 

@@ -20,7 +20,6 @@ format = "table"
 table = "labels.csv"
 classes = "classes.txt"
 """
-SPLIT = '[split]\nrule = "column"\ncolumn = "split"\n'
 
 
 def write_table(
@@ -44,7 +43,7 @@ def write_table(
     (root / "classes.txt").write_text("".join(f"{each}\n" for each in classes), encoding="utf-8")
     text = MANIFEST.format(name=name, title=name.title(), task=task, metric=metric, pattern=pattern)
     path = folder / f"{name}.toml"
-    path.write_text(text + (SPLIT if rows[0].endswith(",split") else ""), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return path
 
 

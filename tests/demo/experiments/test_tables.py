@@ -233,10 +233,10 @@ another_world = { name = "b", films = [1, 1, 1], dials = { %s } }
     ("text", "said"),
     [
         ('worlds = []\nsystem = "orn"', "unknown key 'system'"),
-        ("worlds = 1", "worlds: wanted a list, found 1"),
+        ("worlds = 1", "worlds: expected a list, got 1"),
         ("worlds = ", "is not a TOML file"),
         (WORLD % "decoy = 1", "another_world.dials: wanted dials"),
-        (WORLD % "decoy_pairs = 1.5", "dials.decoy_pairs: wanted a whole number"),
+        (WORLD % "decoy_pairs = 1.5", "dials.decoy_pairs: expected a whole number"),
     ],
 )
 def test_a_file_that_is_wrong_is_named_with_the_key(folder: Path, text, said) -> None:

@@ -51,15 +51,15 @@ def test_json_of_any_kind_is_read(tmp_path: Path) -> None:
     ("make", "message"),
     [
         (lambda folder: folder / "none", "none: cannot be read (No such file or directory)"),
-        (lambda folder: folder, "wanted a file, found a folder"),
-        (lambda folder: _pipe(folder / "x"), "x: wanted a file, found a pipe"),
+        (lambda folder: folder, "expected a file, got a folder"),
+        (lambda folder: _pipe(folder / "x"), "x: expected a file, got a pipe"),
         (lambda folder: _socket(folder / "x"), "x: cannot be read (No such device or address)"),
-        (lambda folder: Path("/dev/zero"), "wanted a file, found a device"),
+        (lambda folder: Path("/dev/zero"), "expected a file, got a device"),
         (lambda folder: folder / "a\0b", "a\\x00b: is no name that a file can have"),
         (lambda folder: folder / "\ud800", "\\ud800: is no name that a file can have"),
         (lambda folder: folder / ("x" * 5000), "xxx: cannot be read (File name too long)"),
         (lambda folder: _file(folder / "f", b"") / "x", "cannot be read (Not a directory)"),
-        (lambda folder: _sparse(folder / "x"), "bytes, found 10,737,418,240"),
+        (lambda folder: _sparse(folder / "x"), "bytes, got 10,737,418,240"),
     ],
 )
 @pytest.mark.parametrize("read", [read_json, read_toml])
@@ -91,7 +91,7 @@ def _count(path: Path) -> int:
 def test_a_file_may_be_as_large_as_its_reader_says(tmp_path: Path) -> None:
     path = _file(tmp_path / "x", b"abcd")
     assert read_bounded(path, most_bytes=4) == b"abcd"
-    with pytest.raises(ConfigError, match=r"x: wanted a file of at most 3 bytes, found 4"):
+    with pytest.raises(ConfigError, match=r"x: expected at most 3 bytes, got 4"):
         read_bounded(path, most_bytes=3)
 
 
@@ -100,7 +100,7 @@ def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     assert file_digest(path) == (
         "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
-    with pytest.raises(ShardFormatError, match="pipe: wanted a file, found a pipe"):
+    with pytest.raises(ShardFormatError, match="pipe: expected a file, got a pipe"):
         bounded(file_digest, _pipe(tmp_path / "pipe"), error=ShardFormatError)
 
 
@@ -112,7 +112,7 @@ def test_what_is_appended_goes_into_a_file_of_that_name(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "log")
     with pytest.raises(PipelineError, match=r"link: could not be written \(Too many levels"):
         open_to_append(tmp_path / "link")
-    with pytest.raises(PipelineError, match="pipe: wanted a file, found a pipe"):
+    with pytest.raises(PipelineError, match="pipe: expected a file, got a pipe"):
         bounded(open_to_append, _pipe(tmp_path / "pipe"))
 
 

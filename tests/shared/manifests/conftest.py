@@ -7,15 +7,12 @@ import pytest
 
 from tests.worlds import tables
 
-MANIFEST = (
-    tables.MANIFEST.format(
-        name="mine",
-        title="My data set",
-        task="single-label",
-        metric="top1",
-        pattern="videos/{id}.mp4",
-    )
-    + tables.SPLIT
+MANIFEST = tables.MANIFEST.format(
+    name="mine",
+    title="My data set",
+    task="single-label",
+    metric="top1",
+    pattern="videos/{id}.mp4",
 )
 
 TABLE = """video,label,split

@@ -11,15 +11,16 @@ from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests import something
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Listing, Segment
-from orn.shared.manifests.schema import SomethingLabels, SomethingV1Labels
+from orn.shared.manifests.schema import SomethingLabels
 
-NAMES = {"train": "t", "validation": "v", "test": "x"}
-V1 = SomethingV1Labels(format="something-v1", **NAMES, classes="c")
-V2 = SomethingLabels(format="something", **NAMES, classes="c.json")
+V1 = SomethingLabels(format="something", train="t", validation="v", test="x", classes="c")
+V2 = SomethingLabels(
+    format="something", train="t.json", validation="v.json", test="x.json", classes="c.json"
+)
 PUTTING = "Putting something, and something, onto something"
 OPEN = {"id": "2", "label": "opening a box", "template": "Opening [something]"}
 PUT = {"id": "9", "template": "Putting [something], and [something], onto [something]"}
-FILES: dict[Any, dict[str, Any]] = {
+FILES: dict[SomethingLabels, dict[str, Any]] = {
     V1: {
         "t": "2;Opening something\n",
         "v": f"9;{PUTTING}\n",
@@ -27,9 +28,9 @@ FILES: dict[Any, dict[str, Any]] = {
         "c": f"{PUTTING}\nOpening something\n",
     },
     V2: {
-        "t": [OPEN],
-        "v": [PUT],
-        "x": [{"id": "5"}],
+        "t.json": [OPEN],
+        "v.json": [PUT],
+        "x.json": [{"id": "5"}],
         "c.json": {"Opening something": "1", PUTTING: "0"},
     },
 }
@@ -64,11 +65,11 @@ def test_files_that_are_not_there(tmp_path: Path, spec: Any) -> None:
     (tmp_path / spec.classes).unlink()
     listing = something.read(spec, tmp_path, labels=False)
     assert [segment.labels for segment in listing.segments] == [(), (), ()]
-    (tmp_path / "t").unlink()
-    with pytest.raises(DataRootError, match="/t: no such file"):
+    (tmp_path / spec.train).unlink()
+    with pytest.raises(DataRootError, match=f"{spec.train}: no such file"):
         something.read(spec, tmp_path, labels=False)
     listing = something.read(spec, tmp_path, labels=False, partial=True)
-    assert listing.absent == ("t",)
+    assert listing.absent == (spec.train,)
     assert listing.video_ids == ("9", "5")
 
 
@@ -88,25 +89,21 @@ def test_clips_of_classes_that_are_not_asked_for_are_counted(
     ("spec", "change", "message"),
     [
         (V1, {"t": "2\n"}, r"t, row 1: expected a class of clip '2'"),
-        (V1, {"t": "2;Opening something\n../2;a\n"}, r"t, row 2: .*'id': expected a path"),
+        (V1, {"t": "2;Opening something\n../2;a\n"}, r"t, row 2: id: expected a path"),
         (V1, {"t": "2;Opening something\n" * 2}, "t, row 2: .*'2' again"),
         (V1, {"v": "2;Opening something\n"}, "v, row 1: .*'2' again"),
         (V1, {"c": "Opening somthing\n"}, "c: .* 'Opening something', the nearest .* 'Opening som"),
-        (V2, {"t": [{"id": "2"}]}, "t, row 1: expected a class of clip '2'"),
-        (V2, {"t": [{"id": "2", "template": 1}]}, "t, row 1: .*'template': .*got 1"),
-        (V2, {"t": [OPEN, {"id": 3}]}, "t, row 2: .*'id': .*got 3"),
-        (V2, {"t": [{}]}, "t, row 1: .*'id'"),
-        (V2, {"t": [[[]]]}, "t, row 1: "),
-        (V2, {"t": [{"id": "../2"}]}, r"t, row 1: .*'id': expected a path.*'\.\./2'"),
-        (V2, {"t": '[{"id": "\\ud800", "template": "a"}]'}, "t, row 1: .*'id': "),
-        (V2, {"v": [OPEN]}, "v, row 1: .*'2' again"),
-        (V2, {"t": {"id": "2"}}, "t: expected an array, got a table"),
-        (V2, {"t": "["}, "t: is not JSON"),
-        (V2, {"t": "[" * 10**6}, "t: .*nested too deeply"),
-        (V2, {"t": '{"a":' * 10**6}, "t: .*nested too deeply"),
-        (V2, {"t": "[" + "9" * 10**6 + "]"}, "t: is not JSON"),
-        (V2, {"t": "[" + "[]," * 3_000_000 + "[]]"}, "t: expected at most 4,000,000 values"),
-        (V2, {"t": [OPEN | {"template": "Opning [something]"}], "v": []}, "'Opening something'"),
+        (V2, {"t.json": [{"id": "2"}]}, "t.json, row 1: expected a class of clip '2'"),
+        (V2, {"t.json": [{"id": "2", "template": 1}]}, "t.json, row 1: template: .*got 1"),
+        (V2, {"t.json": [OPEN, {"id": 3}]}, "t.json, row 2: id: .*got 3"),
+        (V2, {"t.json": [{}]}, "t.json, row 1: .*'id'"),
+        (V2, {"t.json": [[[]]]}, "t.json, row 1: "),
+        (V2, {"t.json": [{"id": "../2"}]}, r"t.json, row 1: id: expected a path.*'\.\./2'"),
+        (V2, {"t.json": '[{"id": "\\ud800", "template": "a"}]'}, "t.json, row 1: id: "),
+        (V2, {"v.json": [OPEN]}, "v.json, row 1: .*'2' again"),
+        (V2, {"t.json": {"id": "2"}}, "t.json: expected an array, got a table"),
+        (V2, {"t.json": "[" + "[]," * 3_000_000 + "[]]"}, "t.json: .* at most 4,000,000 values"),
+        (V2, {"t.json": [OPEN | {"template": "Opning it"}], "v.json": []}, "'Opening something'"),
         (V2, {"c.json": [1]}, r"c\.json: expected an object, got \[1\]"),
         (V2, {"c.json": {"a": "0", "b": "2"}}, r"c\.json: expected the indices 0 to 1"),
         (V2, {"c.json": {"": "0"}}, r"c\.json, row 1: .*got ''"),
@@ -125,7 +122,7 @@ def test_published_class_names(sample_data: Path, tmp_path: Path) -> None:
     train = [{"id": name, "template": entry["template"]} for name, entry in entries.items()]
     names = (annotations / "sthv2_label_map.txt").read_text()
     published = V2.model_copy(update={"classes": "names.txt"})
-    FILES[published] = {"t": train, "v": [], "x": [], "names.txt": names}
+    FILES[published] = {"t.json": train, "v.json": [], "x.json": [], "names.txt": names}
     listing = read(published, tmp_path)
     assert len(listing.classes) == 174
     held = {segment.id: listing.classes[segment.labels[0]] for segment in listing.segments}

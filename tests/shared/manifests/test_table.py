@@ -7,10 +7,9 @@ import pytest
 from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests import table
 from orn.shared.manifests.records import Form, Listing, Segment, Task
-from orn.shared.manifests.schema import ColumnSplit, TableLabels
+from orn.shared.manifests.schema import TableLabels
 
 SPEC = TableLabels(format="table", table="t.csv", classes="c.txt")
-SPLIT = ColumnSplit(rule="column")
 
 
 def read(
@@ -19,11 +18,11 @@ def read(
     *,
     task: Task = "single-label",
     form: Form = "clips",
-    split: ColumnSplit = SPLIT,
+    spec: TableLabels = SPEC,
 ) -> Listing:
     (folder / "t.csv").write_text(text)
     (folder / "c.txt").write_text("open\nclose\ntouch")
-    return table.read(SPEC, split, folder, task=task, form=form, labels=True)
+    return table.read(spec, folder, task=task, form=form, labels=True)
 
 
 def test_clips(tmp_path: Path) -> None:
@@ -56,12 +55,12 @@ def test_other_names_of_splits(tmp_path: Path) -> None:
 
 
 def test_a_table_of_splits_beside_the_labels(tmp_path: Path) -> None:
-    spec = ColumnSplit(rule="column", table="s.csv", group="person")
+    spec = SPEC.model_copy(update={"split_table": "s.csv", "group": "person"})
     table_text = "video,label,person\na,open,p1\nx/b,close,p2\n"
 
     def splits(split_text: str, label_text: str = table_text) -> list[str]:
         (tmp_path / "s.csv").write_text(split_text)
-        return [segment.split for segment in read(tmp_path, label_text, split=spec).segments]
+        return [segment.split for segment in read(tmp_path, label_text, spec=spec).segments]
 
     assert splits("video,split\nx/b,val\na,train\ngone,test\n") == ["train", "validation"]
     with pytest.raises(ManifestError, match=r"t\.csv, row 3: .*'x/b' in s\.csv, got none; add"):
@@ -74,7 +73,7 @@ def test_a_table_of_splits_beside_the_labels(tmp_path: Path) -> None:
         splits("video,split\na,test\n", "video,label,split\na,open,train\n")
     (tmp_path / "s.csv").unlink()
     with pytest.raises(DataRootError, match=r"s\.csv: no such file"):
-        read(tmp_path, table_text, split=spec)
+        read(tmp_path, table_text, spec=spec)
 
 
 def test_several_labels(tmp_path: Path) -> None:
@@ -85,7 +84,7 @@ def test_several_labels(tmp_path: Path) -> None:
 
 def test_without_labels_neither_classes_nor_label_column_are_needed(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("video\na\n")
-    listing = table.read(SPEC, SPLIT, tmp_path, task="single-label", form="clips", labels=False)
+    listing = table.read(SPEC, tmp_path, task="single-label", form="clips", labels=False)
     assert listing.classes == ()
     assert listing.segments == (Segment(id="a", video_id="a", split="train"),)
 
@@ -134,4 +133,4 @@ def test_file_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
     read(tmp_path, "video,label\na,open\n")
     (tmp_path / name).unlink()
     with pytest.raises(DataRootError, match=f"{tmp_path / name}: no such file"):
-        table.read(SPEC, SPLIT, tmp_path, task="single-label", form="clips", labels=True)
+        table.read(SPEC, tmp_path, task="single-label", form="clips", labels=True)

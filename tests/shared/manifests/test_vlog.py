@@ -11,10 +11,9 @@ from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests import vlog
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Listing, Segment
-from orn.shared.manifests.schema import NumberSplit, VlogLabels
+from orn.shared.manifests.schema import VlogLabels
 
 SPEC = VlogLabels(format="vlog")
-SPLIT = NumberSplit(rule="number")
 NO, UNSURE, YES = -1, 0, 1
 
 
@@ -29,7 +28,7 @@ def write(
 
 
 def read(folder: Path, *, labels: bool = True, partial: bool = False) -> Listing:
-    return vlog.read(SPEC, SPLIT, folder, labels=labels, partial=partial)
+    return vlog.read(SPEC, folder, labels=labels, partial=partial)
 
 
 def test_lines_belong_together(tmp_path: Path) -> None:
@@ -110,9 +109,14 @@ def test_lists_that_do_not_fit(tmp_path: Path, ids: str, splits: str, message: s
         read(tmp_path)
 
 
+def test_a_number_in_two_splits_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"each number in one split only, got \[0, 1, 3, 3\]"):
+        VlogLabels(format="vlog", train=(1, 3))
+
+
 @pytest.mark.real_data
 def test_published_files(sample_data: Path) -> None:
-    listing = vlog.read(SPEC, SPLIT, sample_data / "vlog", labels=False)
+    listing = vlog.read(SPEC, sample_data / "vlog", labels=False)
     counts = Counter(segment.split for segment in listing.segments)
     assert counts == {"test": 28_034, "train": 28_956 + 29_970, "validation": 26_879}
     with pytest.raises(DataRootError, match=r"vlog/meta/hand_object/hand_object\.npy: no such"):

@@ -34,7 +34,7 @@ def link_to(target: str) -> Callable[[Path, Path], None]:
 
 
 BAD: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
-    "pipe": (make_pipe, "pipe.pkl: wanted a file, found a pipe"),
+    "pipe": (make_pipe, "pipe.pkl: expected a file, got a pipe"),
     "loop": (link_to("loop.pkl"), "loop.pkl: cannot be read (Too many levels of symbolic links)"),
     "gone": (link_to("nowhere.pkl"), "gone.pkl: cannot be read (No such file or directory)"),
     "out": (link_to("outside"), "out.pkl: is a link that leads out of the folder of masks"),

@@ -22,8 +22,6 @@ pattern = "videos/{{id}}.mp4"
 [labels]
 format = "epic100"
 target = "{target}"
-[split]
-rule = "file"
 """
 
 

@@ -173,7 +173,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "two axes": (_replaced("jpeg", lambda _: np.zeros((4, 1), "u1")), "jpeg: .*another type"),
     "absent": (_replaced("record", lambda _: None), "cannot be read as a file of a clip store"),
-    "another version": (_said(format_version=3), "format_version: wanted one of 4, found 3"),
+    "another version": (_said(format_version=3), "format_version: expected one of 4, got 3"),
     "too many pixels": (_said(settings={"size": 8193}), "size"),
     "a video of too many pixels": (_said(height=8193), r"videos\[0\]\.height"),
 }  # fmt: skip
