@@ -15,6 +15,7 @@ from orn.shared.cli_options import (
     echo,
     echo_text,
     frame_rate_option,
+    json_text,
     threads_option,
 )
 from orn.shared.text import counted
@@ -122,8 +123,9 @@ def predict(
     import torch
 
     from orn.predict_videos.inputs import PredictRequest, check_film, find_videos
-    from orn.predict_videos.job import predict_all
-    from orn.predict_videos.output import CsvRows, json_line, lines_of_video, video_of
+    from orn.predict_videos.job import csv_row, json_of, predict_all, report_of, video_of
+    from orn.shared.csv_text import csv_text
+    from orn.shared.jobs.atomic_file import write_text
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.jobs.plan import FailedVideo
     from orn.shared.jobs.progress import progress
@@ -152,27 +154,27 @@ def predict(
         ),
     )
     model = open_model(folder, device=device)
-    failed, rows = [], CsvRows(model.classes)
+    failed, lines = [], [csv_text([["video", "start", "end", "labels", *model.classes]])]
     with terminated_as_interrupted(), progress("predict", total=None, unit="frames") as bar:
         for _, of_video in groupby(predict_all(model, found, request, bar=bar), key=video_of):
             segments: list[SegmentPrediction] = []
             windows: list[WindowPrediction] = []
             for said in of_video:
                 if as_json:
-                    echo(json_line(said, model.classes))
+                    echo(json_text(json_of(said)))
                 if isinstance(said, FailedVideo):
                     failed.append(said)
                     segments.clear()
                 elif isinstance(said, SegmentPrediction):
                     segments.append(said)
                     if csv_path is not None:
-                        rows.take(said)
+                        lines.append(csv_text([csv_row(said)]))
                 elif said.pairs is not None:
                     windows.append(said)
             if segments and not as_json:
-                echo_text("\n".join(lines_of_video(segments, windows, model.classes)))
+                echo_text(report_of(segments, windows).text() + "\n")
         if csv_path is not None:
-            rows.write(csv_path)
+            write_text(csv_path, "".join(lines))
     if failed:
         echo(f"{len(failed):,} of {counted(len(found), 'video')} failed:", err=True)
         for each in failed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orn.predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
 from orn.predict_videos.inputs import PredictRequest
@@ -22,6 +22,7 @@ from orn.shared.errors import (
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.progress import Bar
 from orn.shared.manifests.records import Video
+from orn.shared.report import Report, Table
 from orn.shared.shards.reader import DetectionFolder
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment, true_segments
@@ -162,3 +163,38 @@ def _of_video(
         )
     if page is not None:
         page.add(named.id, video, seen, kept, segments, truth)
+
+
+def video_of(said: Said) -> str:
+    """Return the id of the video that something is said of."""
+    return said.id if isinstance(said, FailedVideo) else said.video
+
+
+def json_of(said: Said) -> dict[str, Any]:
+    """Return what a line of `orn predict --json` has."""
+    if isinstance(said, FailedVideo):
+        return {"kind": "failed", "video": said.id, "reason": said.reason}
+    return said.as_json()
+
+
+def csv_row(segment: SegmentPrediction) -> list[str]:
+    """Return video, times, labels and the probability of each class."""
+    numbers = (segment.start_seconds, segment.stop_seconds, *segment.probabilities)
+    start, stop, *chances = (f"{each:.6f}" for each in numbers)
+    labels = "|".join(segment.classes[label] for label in segment.labels)
+    return [segment.video, start, stop, labels, *chances]
+
+
+def report_of(segments: Sequence[SegmentPrediction], windows: Sequence[WindowPrediction]) -> Report:
+    """Return the stretches of one video, and the pairs of its windows."""
+    stretches = [(each.times(), each.says(), each.runners_up()) for each in segments]
+    pairs = [
+        (each.times(), each.words(pair), f"{pair.fall:+.3f}", each.decided_by or "")
+        for each in windows
+        for pair in each.pairs or ()
+    ]
+    tables = [Table(header=("time", "predicted", "then"), rows=stretches)]
+    if pairs:
+        header = ("window", "without", "logit drop", "decided by")
+        tables.append(Table(header=header, rows=pairs))
+    return Report(title=segments[0].video, tables=tables)

@@ -47,6 +47,32 @@ class ShardFrame:
         place = f"{self.index} of {self.video.id!r} at {self.seconds:.3f} s"
         return f"<ShardFrame {place}: {len(self.detections)} detections>"
 
+    def show(self, image: NDArray[np.uint8] | None = None) -> None:
+        """Show the frame with its objects in a notebook.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, the picture of the frame at any size; None for grey.
+        """
+        from orn.shared.pages.notebook import show_html
+
+        show_html(self._html(image))
+
+    def _repr_html_(self) -> str:
+        return self._html(None)
+
+    def _html(self, image: NDArray[np.uint8] | None) -> str:
+        from orn.shared.drawing.frame import DrawnObjects, draw_frame, grey_frame
+        from orn.shared.pages.notebook import notebook_html
+
+        found = self.detections
+        picture = draw_frame(
+            grey_frame(height=found.height, width=found.width) if image is None else image,
+            DrawnObjects.of(found),
+            class_names=self.class_names,
+        )
+        about = f"frame {self.index} at {self.seconds:.3f} s: {counted(len(found), 'object')}"
+        return notebook_html(self.video.id, about, picture=picture)
+
 
 class Shard:
     """One shard, a collection of frames: `len(shard)` of them, `for frame in shard`, and

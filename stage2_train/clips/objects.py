@@ -38,6 +38,7 @@ ObjectOrder = Literal["score", "person_first"]
 """Which detections fill the slots of a frame first."""
 BACKGROUND_LABEL = NUM_COCO_CLASSES
 """Place of the background in a class vector: the last one."""
+BACKGROUND = "background"
 CLASS_WIDTH = NUM_COCO_CLASSES + 1
 """Length of a class vector: the detector's classes and the background."""
 _PERSON = COCO_CLASSES.index("person")

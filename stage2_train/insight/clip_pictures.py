@@ -17,7 +17,8 @@ from PIL import Image
 
 from orn.shared.drawing.frame import draw_frame
 from orn.shared.drawing.text import draw_text, text_size
-from orn.stage2_train.insight.explained import BACKGROUND, Clique, ExplainedClip
+from orn.stage2_train.clips.objects import BACKGROUND
+from orn.stage2_train.insight.explained import Clique, ExplainedClip
 from orn.stage2_train.insight.page_pictures import Picture
 
 LEAST_DROP, FULL_DROP = 0.02, 1.0

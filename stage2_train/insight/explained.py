@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from orn.shared.drawing.frame import DrawnObjects
 from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import BACKGROUND_LABEL
+from orn.stage2_train.clips.objects import BACKGROUND, BACKGROUND_LABEL
 from orn.stage2_train.insight.importance import Importance, explain
 from orn.stage2_train.model.inputs import NetworkInputs
 
-BACKGROUND = "background"
 DECIDED = {
     "both": "Each head alone predicts this class",
     "object_head": "The object head alone predicts this class, the activity head does not",

@@ -17,9 +17,9 @@ from PIL import Image
 
 from orn.shared.csv_text import csv_text
 from orn.shared.jobs.atomic_file import write_bytes, write_text
+from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.insight.class_pairs import ClassPairs
 from orn.stage2_train.insight.clip_pictures import FULL_DROP
-from orn.stage2_train.insight.explained import BACKGROUND
 from orn.stage2_train.insight.figures import (
     bars_figure,
     confusion_figure,

@@ -13,9 +13,9 @@ from orn.shared.errors import CheckpointError
 from orn.shared.manifests.records import Segment
 from orn.shared.pages.render import brief, json_data, render
 from orn.shared.text import counted, printable_lines
+from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.insight.class_pairs import ClassPairs, Example
 from orn.stage2_train.insight.clip_pictures import FULL_DROP, LEAST_DROP
-from orn.stage2_train.insight.explained import BACKGROUND
 from orn.stage2_train.insight.measured import Measured, Mistake
 from orn.stage2_train.insight.page_pictures import Picture, fitted_page, strip_data
 from orn.stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP

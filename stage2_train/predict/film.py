@@ -164,8 +164,7 @@ class _Panel:
         self, picture_HW3: NDArray[np.uint8], moment: SegmentPrediction, seconds: float
     ) -> None:
         """Write the predicted class large on the picture, and beside it the true one."""
-        names = [f"{self.classes[each]} {_percent(moment, each)}" for each in moment.labels]
-        right, bottom = _tag(picture_HW3, ", ".join(names) or "none", (0, 0), self._colour(moment))
+        right, bottom = _tag(picture_HW3, moment.says(), (0, 0), self._colour(moment))
         true = names_at(self.truth, seconds)
         if true:
             is_right = {self.classes[each] for each in moment.labels} == set(true)
@@ -184,7 +183,7 @@ class _Panel:
         """Return (H, W, 3): the likeliest classes of the moment, the pair in words, and what is
         predicted over time."""
         line = _line_height(width)
-        shown = np.argsort(-moment.probabilities, kind="stable")[:_BARS].tolist()
+        shown = moment.likeliest()[:_BARS]
         rows = len(shown) + 1
         found = np.full((line * (rows + (2 if self.truth else 1)), width, 3), _DARK, np.uint8)
         for place, label in enumerate(shown):
@@ -194,8 +193,7 @@ class _Panel:
             cv2.rectangle(
                 found, (_MARGIN, top + line - 4), corner, self._named(self.classes[label]), -1
             )
-            says = f"{_percent(moment, label):>5} {self.classes[label]}"
-            _write(found, says, top, bold=label in moment.labels)
+            _write(found, moment.told([label]), top, bold=label in moment.labels)
         if pair is not None:
             window, strongest = pair
             says = f"without {window.words(strongest)}: logit {-strongest.fall:+.2f}"
@@ -226,10 +224,6 @@ class _Panel:
 
     def _named(self, name: str) -> Colour:
         return activity_colour(self.places[name]) if name in self.places else _GREY
-
-
-def _percent(moment: SegmentPrediction, label: int) -> str:
-    return f"{100 * moment.probabilities[label]:.0f} %"
 
 
 def _tag(

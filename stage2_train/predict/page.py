@@ -6,15 +6,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from orn.shared.drawing.frame import DrawnObjects, draw_frame
+from orn.shared.errors import VideoDecodeError
+from orn.shared.inspect.pictures import pictures_at
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.manifests.records import Video
+from orn.shared.manifests.source import source_of
+from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.pages.palette import activity_colour, css_colour
 from orn.shared.pages.render import brief, render
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.text import counted
-from orn.stage2_train.insight.clip_pictures import FULL_DROP, LEAST_DROP, spread
+from orn.shared.video.reader import VideoReader
+from orn.stage2_train.clips.objects import BACKGROUND
+from orn.stage2_train.insight.clip_pictures import (
+    FULL_DROP,
+    LEAST_DROP,
+    MOST_FRAMES,
+    MOST_LINES,
+    Line,
+    frame_pair,
+    join_panels,
+    spread,
+    strip,
+    webp,
+)
 from orn.stage2_train.insight.explained import DECIDED
 from orn.stage2_train.insight.page_pictures import (
     LARGEST_PAGE_BYTES,
@@ -22,10 +41,9 @@ from orn.stage2_train.insight.page_pictures import (
     fitted_page,
     strip_data,
 )
-from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
+from orn.stage2_train.predict.records import SeenObject, SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment
-from orn.stage2_train.predict.window_pictures import seen_words, window_pictures
-from orn.stage2_train.predict.windows import likeliest_anywhere, moments_of
+from orn.stage2_train.predict.windows import moments_of
 from orn.stage2_train.runs.trained import OpenedModel
 
 _MOST_TEXT_BYTES = 5_000_000
@@ -40,6 +58,12 @@ _LANES, _MOST_LANES = 3, 12
 those that are the likeliest anywhere."""
 _ACROSS, _HIGH = 1000, 24
 """Columns and rows of a lane; what is shorter than a column is drawn together."""
+_TALLEST = 200
+"""Rows of the frames side by side."""
+_STRIP_RANK = 1000
+"""These come after all pairs of frames."""
+_TOP = (0.5, 0.06)
+"""Where the background, which is everywhere, is pointed at."""
 _DASH = "\u2013"
 _GREY = "#595c61"
 
@@ -181,18 +205,17 @@ class PredictionPage:
         window, rank = _telling(windows, segment), len(self._strips)
         pair, strip = window_pictures(self.model, video, detections, window, key=key, rank=rank)
         self._strips.append(strip)
-        order = np.argsort(-segment.probabilities, kind="stable")[:_LISTED_CLASSES].tolist()
         return {
             **self._words(segment, windows),
             "key": key,
             "picture": pair,
             "chances": [
                 (self._name(label), float(segment.probabilities[label]), self._colour(label))
-                for label in order
+                for label in segment.likeliest()[:_LISTED_CLASSES]
             ],
             "why": self._why(window, segment),
             "decided": DECIDED[window.decided_by] if window.decided_by else "",
-            "seen": seen_words(window),
+            "seen": window.seen(),
         }
 
     def _words(
@@ -200,27 +223,18 @@ class PredictionPage:
     ) -> dict[str, Any]:
         """Return what is predicted for a stretch: means over its windows, which are told apart."""
         own = [each for each in windows if _overlap(each, segment)]
-        told = []
-        for each in own[:_LISTED_WINDOWS]:
-            chances = (f"{100 * each.probabilities[label]:.0f} %" for label in segment.labels)
-            told.append(f"{each.times(_DASH)} {', '.join(chances)}".rstrip())
-        more = f" and {len(own) - len(told)} more" if len(own) > len(told) else ""
-        order = np.argsort(-segment.probabilities, kind="stable").tolist()
-        predicted = [label for label in order if label in segment.labels]
-        others = [label for label in order if label not in segment.labels]
+        told = [f"{each.times(_DASH)} {each.told(segment.labels)}" for each in own]
+        more = f" and {len(own) - _LISTED_WINDOWS} more" if len(own) > _LISTED_WINDOWS else ""
+        holds = [label for label in segment.likeliest() if label in segment.labels]
         return {
             "when": segment.times(_DASH),
-            "says": self._chances(segment, predicted[:_LISTED_CLASSES]) or "none",
-            "then": self._chances(segment, others[:2]),
-            "windows": f"Mean of {counted(len(own), 'window')}: {'; '.join(told)}{more}",
+            "says": segment.says(_LISTED_CLASSES),
+            "then": segment.runners_up(),
+            "windows": f"Mean of {counted(len(own), 'window')}: "
+            f"{'; '.join(told[:_LISTED_WINDOWS])}{more}",
             "num_windows": len(own),
-            "colour": self._colour(predicted[0]) if predicted else _GREY,
+            "colour": self._colour(holds[0]) if holds else _GREY,
         }
-
-    def _chances(self, segment: SegmentPrediction, labels: Sequence[int]) -> str:
-        return ", ".join(
-            f"{self._name(label)} {100 * segment.probabilities[label]:.0f} %" for label in labels
-        )
 
     def _why(self, window: WindowPrediction, segment: SegmentPrediction) -> list[str]:
         """Return in words which pairs support the class of a window."""
@@ -242,8 +256,9 @@ class PredictionPage:
     ) -> Iterator[dict[str, Any]]:
         """Yield the predicted classes in their order, and others while these are few."""
         predicted = dict.fromkeys(label for each in segments for label in each.labels)
-        likeliest = likeliest_anywhere(moments, len(self.model.classes))
-        others = [label for label in likeliest if label not in predicted]
+        highest_A = np.stack([each.probabilities for each in moments]).max(axis=0)
+        order = np.argsort(-highest_A, kind="stable").tolist()
+        others = [label for label in order if label not in predicted]
         start, stop = moments[0].start_seconds, moments[-1].stop_seconds
         per_second = _ACROSS / max(stop - start, 1e-9)
         for label in [*predicted, *others[: max(_LANES - len(predicted), 0)]][:_MOST_LANES]:
@@ -255,7 +270,7 @@ class PredictionPage:
             yield {
                 "name": self._name(label),
                 "path": f"M0 {_HIGH}{path}H{_ACROSS}V{_HIGH}Z",
-                "highest": f"at most {100 * likeliest[label]:.0f} %",
+                "highest": f"at most {100 * highest_A[label]:.0f} %",
                 "colour": self._colour(label),
             }
 
@@ -290,3 +305,98 @@ def _part(start: float, stop: float, whole: tuple[float, float]) -> dict[str, st
     scale = 100 / max(whole[1] - whole[0], 1e-9)
     width = min(max((last - first) * scale, 0.1), 100) if whole[1] > whole[0] else 100
     return {"left": f"{(first - whole[0]) * scale:.2f}", "width": f"{width:.2f}"}
+
+
+def window_pictures(
+    model: OpenedModel,
+    video: Video,
+    detections: VideoDetections,
+    window: WindowPrediction,
+    *,
+    key: str,
+    rank: int,
+) -> tuple[Picture, Picture]:
+    """Draw the two frames of a window whose pairs count most, and its frames side by side, all with
+    their objects.
+
+    Args:
+        model: what predicted.
+        video: what was looked at.
+        detections: of its frames.
+        window: with pairs where the network relates objects.
+        key: of the second picture; that of the first is `KEY-pair`.
+        rank: of the first picture.
+
+    Raises:
+        VideoDecodeError: if the video can no longer be decoded.
+        ShardFormatError: if detections are damaged.
+    """
+    lines = _lines(window, detections)
+    panels = frame_pair(lines, len(window.frames))
+    shown = spread(len(window.frames), MOST_FRAMES)
+    threshold = model.config.recipe.data.score_threshold
+    drawn = dict(_drawn(video, detections, window, {*panels, *shown}, threshold))
+    joined = join_panels(lines, drawn.__getitem__, num_frames=len(window.frames))
+    alt = f"Frames of {window.times()} with the objects in them"
+    frames = [drawn[place] for place in shown]
+    return (
+        Picture(key=f"{key}-pair", data=webp(joined), alt=alt, rank=rank),
+        strip(frames, key=key, rank=rank + _STRIP_RANK, tallest=_TALLEST),
+    )
+
+
+def _drawn(
+    video: Video,
+    detections: VideoDetections,
+    window: WindowPrediction,
+    wanted: set[int],
+    score_threshold: float,
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield some frames of a window with their objects, all of one size."""
+    order = sorted(wanted)
+    size: tuple[int, int] | None = None
+    reader = VideoReader(source_of(video), rate=video.rate, kept_bytes=0)
+    images = pictures_at(reader, (window.frames[each] for each in order))
+    for each, image in zip(order, images, strict=True):
+        if image is None:
+            raise VideoDecodeError(
+                f"{video.path}: expected frame {window.frames[each]}, got none; predict it again"
+            )
+        row = int(detections.nearest_rows([window.seconds[each]])[0])
+        picture_HW3 = draw_frame(
+            image,
+            DrawnObjects.of(detections.frame(row), score_threshold=score_threshold),
+            class_names=COCO_CLASSES,
+            caption=f"{window.seconds[each]:.2f} s",
+            size=size,
+        )
+        size = picture_HW3.shape[1], picture_HW3.shape[0]
+        yield each, picture_HW3
+
+
+def _lines(window: WindowPrediction, detections: VideoDetections) -> list[Line]:
+    """Return the pairs of a window as they are drawn."""
+    grid = (detections.video.width, detections.video.height)
+    lines = []
+    for pair in (window.pairs or ())[:MOST_LINES]:
+        places = [*zip(pair.frames, pair.objects, strict=True)]
+        objects = [window.objects[frame][place] for frame, place in places]
+        lines.append(
+            Line(
+                points=tuple(
+                    (frame, *_centre(each, grid))
+                    for frame, each in zip(pair.frames, objects, strict=True)
+                ),
+                drop=pair.fall,
+                words=tuple(BACKGROUND if each.name == BACKGROUND else "" for each in objects),
+            )
+        )
+    return [each for each in lines if each.drop > 0]
+
+
+def _centre(seen: SeenObject, grid: tuple[int, int]) -> tuple[float, float]:
+    """Return a place as shares of the width and the height."""
+    if seen.name == BACKGROUND:
+        return _TOP
+    x1, y1, x2, y2 = seen.box
+    return (x1 + x2) / 2 / grid[0], (y1 + y2) / 2 / grid[1]

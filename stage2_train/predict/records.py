@@ -3,14 +3,18 @@
 A activity classes.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.shared.text import shortened
+from orn.stage2_train.clips.objects import BACKGROUND
+
 _DIGITS = 6
+_LISTED_OBJECTS, _SHOWN_CLASSES = 12, 5
 _SAME_SECONDS = 1e-6
 
 
@@ -52,10 +56,16 @@ class _Part:
 
     video: str
     """Id of the video."""
+    classes: tuple[str, ...]
+    """Names of the A activities."""
     start_seconds: float
     """Where the part begins."""
     stop_seconds: float
     """Where it ends; half-open."""
+    logits: Mapping[str, NDArray[np.float32]]
+    """(A,) by head, as `orn eval` names them; the first is the prediction."""
+    probabilities: NDArray[np.float32]
+    """(A,) softmax of the prediction, or the sigmoid where several classes can hold."""
 
     @property
     def middle(self) -> float:
@@ -66,6 +76,31 @@ class _Part:
         """From when to when."""
         return f"{self.start_seconds:.2f} {dash} {self.stop_seconds:.2f} s"
 
+    def likeliest(self) -> list[int]:
+        """Return all classes, the likeliest first."""
+        return np.argsort(-self.probabilities, kind="stable").tolist()
+
+    def told(self, labels: Iterable[int]) -> str:
+        """Return classes by their names with probabilities, such as `pour 81 %, stir 12 %`."""
+        return ", ".join(
+            f"{self.classes[label]} {100 * self.probabilities[label]:.0f} %" for label in labels
+        )
+
+    def _as_json(self, kind: str) -> dict[str, Any]:
+        return {
+            "kind": kind,
+            "video": self.video,
+            "start": round(self.start_seconds, _DIGITS),
+            "end": round(self.stop_seconds, _DIGITS),
+            "classes": {
+                self.classes[label]: round(float(self.probabilities[label]), _DIGITS)
+                for label in self.likeliest()
+            },
+            "logits": {
+                name: [float(each) for each in logits_A] for name, logits_A in self.logits.items()
+            },
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WindowPrediction(_Part):
@@ -75,10 +110,6 @@ class WindowPrediction(_Part):
     """The T frames that were looked at, places in the video from 0."""
     seconds: tuple[float, ...]
     """Their times."""
-    logits: Mapping[str, NDArray[np.float32]]
-    """(A,) by head, as `orn eval` names them; the first is the prediction."""
-    probabilities: NDArray[np.float32]
-    """(A,) softmax of the prediction, or the sigmoid where several classes can hold."""
     objects: tuple[tuple[SeenObject, ...], ...]
     """What the network was shown in each of these frames."""
     pairs: tuple[DecidingPair, ...] | None = None
@@ -88,7 +119,7 @@ class WindowPrediction(_Part):
 
     def __repr__(self) -> str:
         objects = sum(map(len, self.objects))
-        found = f"label {self.label} ({self.probabilities[self.label]:.2f})"
+        found = repr(shortened(self.told([self.label])))
         seen = f"{len(self.frames)} frames, {objects} objects, {len(self.pairs or ())} pairs"
         return f"<WindowPrediction {self.video!r} {self.times()}: {found}; {seen}>"
 
@@ -97,6 +128,30 @@ class WindowPrediction(_Part):
         return " and ".join(
             f"{self.objects[frame][place].name} at {self.seconds[frame]:.2f} s"
             for frame, place in zip(pair.frames, pair.objects, strict=True)
+        )
+
+    def show(self) -> None:
+        """Show the prediction in a notebook: times, the likeliest classes, pairs if there are some,
+        and what was detected."""
+        from orn.shared.pages.notebook import show_html
+
+        show_html(self._repr_html_())
+
+    def _repr_html_(self) -> str:
+        from orn.shared.pages.notebook import notebook_html
+
+        shown = self.likeliest()[:_SHOWN_CLASSES]
+        pairs = [
+            f"Without {self.words(each)}: logit {-each.fall:+.2f}" for each in self.pairs or ()
+        ]
+        return notebook_html(
+            self.video,
+            self.times(),
+            chances=[(self.classes[each], float(self.probabilities[each])) for each in shown],
+            lines=[
+                *(f"Without {self.words(each)}: logit {-each.fall:+.2f}" for each in pairs),
+                f"Detected: {self.seen()}",
+            ],
         )
 
     @property
@@ -111,18 +166,21 @@ class WindowPrediction(_Part):
             return replace(self, video=video, pairs=None, decided_by=None)
         return replace(self, video=video, pairs=self.pairs and self.pairs[:pairs])
 
-    def as_json(self, classes: Sequence[str]) -> dict[str, Any]:
+    def seen(self) -> str:
+        """Return what the network was shown with its best scores, such as `cup 0.98, bed 0.91`."""
+        best: dict[str, float] = {}
+        for each in (each for frame in self.objects for each in frame):
+            if each.name != BACKGROUND:
+                best[each.name] = max(best.get(each.name, 0.0), each.score)
+        seen = sorted(best.items(), key=lambda each: -each[1])[:_LISTED_OBJECTS]
+        return ", ".join(f"{name} {score:.2f}" for name, score in seen) or "nothing"
+
+    def as_json(self) -> dict[str, Any]:
         """The prediction as a line of `orn predict --json` has it."""
-        found: dict[str, Any] = {
-            "kind": "window",
-            "video": self.video,
-            "start": round(self.start_seconds, _DIGITS),
-            "end": round(self.stop_seconds, _DIGITS),
+        found = self._as_json("window") | {
             "frames": list(self.frames),
             "seconds": [round(each, _DIGITS) for each in self.seconds],
-            "label": classes[self.label],
-            "classes": as_classes(self.probabilities, classes),
-            "logits": _as_lists(self.logits),
+            "label": self.classes[self.label],
             "objects": [[each.as_json() for each in frame] for frame in self.objects],
         }
         if self.pairs is not None:
@@ -144,33 +202,26 @@ class WindowPrediction(_Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SegmentPrediction(_Part):
-    """A stretch of a video in which the prediction stays the same."""
+    """A stretch of a video in which the prediction stays the same; its logits are the mean over
+    its moments."""
 
     labels: tuple[int, ...]
     """The class; of a multi-label network all that hold, which may be none."""
-    logits: Mapping[str, NDArray[np.float32]]
-    """(A,) by head, the mean over its moments."""
-    probabilities: NDArray[np.float32]
-    """(A,) of the first of these."""
     windows: int
     """How many windows cover its moments, at most."""
 
     def __repr__(self) -> str:
-        found = self.says(lambda label: f"label {label}")
-        return f"<SegmentPrediction {self.video!r} {self.times()}: {found}; {self.windows} windows>"
+        found = f"{shortened(self.says())!r}; {self.windows} windows"
+        return f"<SegmentPrediction {self.video!r} {self.times()}: {found}>"
 
-    def says(self, name: Callable[[int], str], most: int | None = None) -> str:
-        """The classes that hold by their names, with probabilities, the highest first."""
-        labels = sorted(self.labels, key=lambda label: -float(self.probabilities[label]))
-        return self._told(labels[:most], name) or "none"
+    def says(self, most: int | None = None) -> str:
+        """The classes that hold, the likeliest first, with probabilities."""
+        holds = [label for label in self.likeliest() if label in self.labels]
+        return self.told(holds[:most]) or "none"
 
-    def runners_up(self, name: Callable[[int], str]) -> str:
+    def runners_up(self) -> str:
         """The likeliest two of the others, likewise; nothing where there are none."""
-        order = np.argsort(-self.probabilities, kind="stable").tolist()
-        return self._told([label for label in order if label not in self.labels][:2], name)
-
-    def _told(self, labels: Iterable[int], name: Callable[[int], str]) -> str:
-        return ", ".join(f"{name(label)} {self.probabilities[label]:.2f}" for label in labels)
+        return self.told([each for each in self.likeliest() if each not in self.labels][:2])
 
     def can_be_joined(self, later: "SegmentPrediction") -> bool:
         """Whether the other one goes on where this one ends, with the same classes."""
@@ -194,18 +245,10 @@ class SegmentPrediction(_Part):
             windows=max(self.windows, later.windows),
         )
 
-    def as_json(self, classes: Sequence[str]) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The stretch as a line of `orn predict --json` has it."""
-        return {
-            "kind": "segment",
-            "video": self.video,
-            "start": round(self.start_seconds, _DIGITS),
-            "end": round(self.stop_seconds, _DIGITS),
-            "labels": [classes[label] for label in self.labels],
-            "classes": as_classes(self.probabilities, classes),
-            "logits": _as_lists(self.logits),
-            "windows": self.windows,
-        }
+        labels = [self.classes[label] for label in self.labels]
+        return self._as_json("segment") | {"labels": labels, "windows": self.windows}
 
 
 def probabilities(logits_A: NDArray[np.float32], *, multi_label: bool) -> NDArray[np.float32]:
@@ -215,13 +258,3 @@ def probabilities(logits_A: NDArray[np.float32], *, multi_label: bool) -> NDArra
         return (0.5 * (1 + np.tanh(wide_A / 2))).astype(np.float32)
     grown_A = np.exp(wide_A - wide_A.max())
     return (grown_A / grown_A.sum()).astype(np.float32)
-
-
-def as_classes(chances_A: NDArray[np.float32], classes: Sequence[str]) -> dict[str, float]:
-    """Probabilities by class, the highest first."""
-    order_A = np.argsort(-chances_A, kind="stable").tolist()
-    return {classes[row]: round(float(chances_A[row]), _DIGITS) for row in order_A}
-
-
-def _as_lists(logits: Mapping[str, NDArray[np.float32]]) -> dict[str, list[float]]:
-    return {name: [float(each) for each in logits_A] for name, logits_A in logits.items()}

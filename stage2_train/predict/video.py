@@ -21,6 +21,7 @@ from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.clip_sources import ClipPictures, DetectionSource
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
+from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.evaluation.predictions import check_finite
 from orn.stage2_train.frames.crop import centre_window
@@ -170,6 +171,7 @@ def predict_frames(
             total_A = next(iter(logits.values()))
             yield WindowPrediction(
                 video=segment.video_id,
+                classes=model.classes,
                 start_seconds=start,
                 stop_seconds=stop,
                 frames=tuple(np.searchsorted(seconds_F, sample.seconds).tolist()),
@@ -241,7 +243,7 @@ def _objects(
     x1, y1, x2, y2 = centre_window(size, crop).on_grid(*grid)
     per_pixel = np.array([(x2 - x1) / crop[1], (y2 - y1) / crop[0]] * 2)
     boxes_TK4 = slots.boxes * per_pixel + np.array([x1, y1, x1, y1])
-    names = (*COCO_CLASSES, "background")
+    names = (*COCO_CLASSES, BACKGROUND)
     return tuple(
         tuple(
             SeenObject(

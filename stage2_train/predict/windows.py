@@ -161,6 +161,7 @@ def _mean_of(
     holds = np.flatnonzero(chances_A >= threshold).tolist()
     return SegmentPrediction(
         video=first.video,
+        classes=first.classes,
         start_seconds=times[0],
         stop_seconds=times[1],
         labels=tuple(holds) if multi_label else (int(total_A.argmax()),),
@@ -168,10 +169,3 @@ def _mean_of(
         probabilities=chances_A,
         windows=len(covering),
     )
-
-
-def likeliest_anywhere(moments: Sequence[SegmentPrediction], most: int) -> dict[int, float]:
-    """The classes that are the highest at any moment, with their highest probability."""
-    highest_A = np.stack([each.probabilities for each in moments]).max(axis=0)
-    order = np.argsort(-highest_A, kind="stable")[:most].tolist()
-    return {label: float(highest_A[label]) for label in order}

@@ -14,10 +14,13 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import class_colour, css_colour
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
+from orn.stage2_train.predict.page import (
+    LARGEST_PAGE_BYTES,
+    PredictionPage,
+    window_pictures,
+)
 from orn.stage2_train.predict.truth import TrueSegment
 from orn.stage2_train.predict.video import predict_video
-from orn.stage2_train.predict.window_pictures import window_pictures
 from orn.stage2_train.predict.windows import WindowChoice, segments_of
 from orn.stage2_train.runs.trained import OpenedModel, open_model
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until

@@ -26,6 +26,7 @@ def window(start: float, stop: float, *logits: float) -> WindowPrediction:
     logits_A = np.array(logits, np.float32)
     return WindowPrediction(
         video="film",
+        classes=tuple("abcdefgh"[: len(logits)]),
         start_seconds=start,
         stop_seconds=stop,
         frames=(),
@@ -149,5 +150,5 @@ def test_several_classes_or_none_may_hold() -> None:
     one, other = segments_of([window(0, 1, 5, 5, -5), window(1, 2, -5, -5, -5)], multi_label=True)
     assert [each.labels for each in (one, other)] == [(0, 1), ()]
     assert one.probabilities.sum() > 1.5
-    assert "'film' 0.00 - 1.00 s: label 0 0.99, label 1 0.99" in repr(one)
+    assert "'film' 0.00 - 1.00 s: 'a 99 %, b 99 %'" in repr(one)
     assert "none" in repr(other)

@@ -1,0 +1,51 @@
+"""What notebooks show of the objects of the Python interface."""
+
+import base64
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.errors import PipelineError
+from orn.shared.pages.render import render
+
+
+def notebook_html(
+    video: str,
+    about: str,
+    *,
+    picture: NDArray[np.uint8] | None = None,
+    chances: Sequence[tuple[str, float]] = (),
+    lines: Sequence[str] = (),
+) -> str:
+    """Return HTML for a notebook.
+
+    Args:
+        video: id of the video.
+        about: which part of it, and what is there.
+        picture: (H, W, 3) uint8 RGB.
+        chances: names with probabilities, drawn as bars.
+        lines: paragraphs below.
+    """
+    encoded = ""
+    if picture is not None:
+        _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]))
+        encoded = base64.b64encode(data.tobytes()).decode()
+    view = {"video": video, "about": about, "picture": encoded, "chances": chances, "lines": lines}
+    return render("orn.shared.pages/notebook.html", **view)
+
+
+def show_html(html: str) -> None:
+    """Show HTML below the cell of a notebook that runs.
+
+    Raises:
+        PipelineError: if IPython, which notebooks bring along, is not installed.
+    """
+    try:
+        from IPython.display import HTML, display
+    except ImportError as err:
+        raise PipelineError(
+            "show(): expected a notebook, got a Python without IPython; print the object instead"
+        ) from err
+    display(HTML(html))

@@ -1,0 +1,49 @@
+"""What notebooks show of frames and predictions."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from orn.shared.errors import PipelineError
+from orn.shared.pages.notebook import show_html
+from orn.shared.shards.shard import Shard
+from orn.stage2_train.predict.records import WindowPrediction
+from tests.browser import HOSTILE
+from tests.worlds.shards import CUP, blocks, counted, write_shard
+
+
+@pytest.fixture
+def shown(monkeypatch) -> list[str]:
+    """What is displayed, in place of IPython's `display`."""
+    texts: list[str] = []
+    display = SimpleNamespace(HTML=lambda html: html, display=texts.append)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    return texts
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_of_others_stay_text(tmp_path, shown, name) -> None:
+    logits = np.float32([1, 0])
+    found = blocks((CUP, 0.9, 1, 1, 5, 5), height=6, width=8)
+    shard = tmp_path / "shard-000000.zarr.zip"
+    write_shard(shard, {name: counted([found], 0)}, size=(6, 8))
+    (frame,) = Shard(shard)
+    frame.show()
+    frame.show(np.full((60, 80, 3), 200, np.uint8))
+    WindowPrediction(
+        video=name, classes=(name, "b"), start_seconds=0, stop_seconds=1, frames=(), seconds=(),
+        logits={"object_head": logits}, probabilities=logits, objects=(),
+    ).show()  # fmt: skip
+    assert frame._repr_html_() == shown[0] != shown[1]
+    for html in shown:
+        assert "<script" not in html and html.count("<img") == html.count("data:image/jpeg")
+    assert [html.count("<img") for html in shown] == [1, 1, 0]
+    assert "100 %" in shown[2] and "1 object" in shown[0]
+
+
+def test_without_a_notebook_the_remedy_is_said(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "IPython.display", None)
+    with pytest.raises(PipelineError, match=r"notebook.*print"):
+        show_html("")
