@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from orn.shared.report import Report
+from orn.shared.report import Report, report_of
 from orn.shared.text import printable, printable_lines
 
 LARGEST_SEED = 2**32 - 1
@@ -241,12 +241,5 @@ def is_first_process() -> bool:
 
 
 def echo_settings(settings: Mapping[str, Any], *, as_json: bool) -> None:
-    """Prints what a job would do: one JSON object, or a line a setting for a person."""
-    if as_json:
-        echo_json(settings)
-        return
-    for name, value in settings.items():
-        if isinstance(value, list):
-            more = ", ..." if len(value) > 5 else ""
-            value = f"{len(value)} ({', '.join(map(str, value[:5]))}{more})" if value else "none"
-        echo(f"{name.replace('_', ' ')}: {'none' if value is None else value}")
+    """Print what a job would do: one JSON object, or a line a setting for a person."""
+    echo_report(settings, report_of, as_json=as_json)

@@ -8,7 +8,7 @@ import io
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,8 @@ from orn.shared.text import printable
 
 _NUMBER = re.compile(r"[-+]?[\d,.]+%?( \[.*\]| \+- .*)?|-|")
 _GAP = 2
+_LISTED = 5
+"""Values of a list that a fact has."""
 _UNLIMITED = 1 << 16
 """Columns of a pipe or a file: nothing is wrapped there."""
 
@@ -53,7 +55,7 @@ class Report:
         facts = [Table(header=("", ""), rows=self.facts)] if self.facts else []
         parts = [
             *([_wrapped(self.title, width)] if self.title else []),
-            *(_laid_out(each, width) for each in (*facts, *self.tables)),
+            *(_laid_out(each, width) for each in (*facts, *self.tables) if each.rows),
             *(_wrapped(note, width) for note in self.notes),
         ]
         return "\n\n".join(parts)
@@ -67,6 +69,36 @@ def markdown(table: Table) -> str:
     """Return a table in Markdown, without a newline at the end."""
     lines = [table.header, ("---",) * len(table.header), *table.rows]
     return "\n".join(f"| {' | '.join(map(printable, cells))} |" for cells in lines)
+
+
+def first_rows(
+    header: tuple[str, ...], rows: Sequence[Sequence[str]], *, most: int, all_in: str
+) -> Table:
+    """Return a table of the first rows, with a line that says where all are if there are more."""
+    rest = len(rows) - most
+    more = [f"... and {rest:,} more ({all_in} has all)"] if rest > 0 else []
+    return Table(header=header, rows=rows[:most], below=more)
+
+
+def report_of(values: Mapping[str, Any]) -> Report:
+    """Return the values of a JSON object as facts, and its lists of objects as tables."""
+    facts, tables = [], []
+    for key, value in values.items():
+        name = key.replace("_", " ")
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            header = (name, *[*value[0]][1:])
+            rows = [[_told(each) for each in record.values()] for record in value]
+            tables.append(Table(header=header, rows=rows))
+        else:
+            facts.append((name, _told(value)))
+    return Report(facts=facts, tables=tables)
+
+
+def _told(value: Any) -> str:
+    if not isinstance(value, list):
+        return "none" if value is None else str(value)
+    more = ", ..." if len(value) > _LISTED else ""
+    return f"{len(value)} ({', '.join(map(str, value[:_LISTED]))}{more})" if value else "none"
 
 
 def filled_columns(table: Table) -> Table:

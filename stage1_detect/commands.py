@@ -1,6 +1,6 @@
 """`orn detect`: call the job, print what came out."""
 
-from orn.shared.cli_options import echo, echo_json, echo_settings
+from orn.shared.cli_options import echo_report, echo_settings
 from orn.shared.options import AsJson, DryRun, command
 from orn.stage1_detect.request import DetectRequest
 
@@ -18,8 +18,5 @@ def detect(request: DetectRequest, *, dry_run: DryRun = False, as_json: AsJson =
         echo_settings(describe_detection(request), as_json=as_json)
         return 0
     summary = run_detection(request)
-    for line in report(summary):
-        echo(line, err=True)
-    if as_json:
-        echo_json(summary.as_json())
+    echo_report(summary.as_json(), lambda _: report(summary), as_json=as_json)
     return summary.exit_code

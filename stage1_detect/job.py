@@ -1,7 +1,7 @@
 """Run a detect job and sum it up."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from orn.shared.jobs.plan import FailedVideo, Unit
 from orn.shared.jobs.run import Ran, run_units, save_summary
 from orn.shared.jobs.work import Engine
 from orn.shared.manifests.headers import remember_headers
+from orn.shared.report import Report, Table, first_rows
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
@@ -155,44 +156,41 @@ def _own_shard(job: DetectJob, unit: Unit, entry: DetectorEntry) -> Shard:
     return shard
 
 
-def report(summary: DetectSummary) -> list[str]:
-    """Lines that tell a person how the job went."""
-    rate = "" if summary.frames_per_second is None else f" ({summary.frames_per_second} frames/s)"
-    lines = [
-        f"{summary.dataset}: {counted(summary.frames, 'frame')} of "
-        f"{counted(summary.videos, 'video')}, {counted(summary.detections, 'detection')} in "
-        f"{summary.seconds:.1f} s{rate}; {counted(summary.units, 'shard')} in {summary.out}, "
-        f"{summary.skipped_units} of them from before"
+def report(summary: DetectSummary) -> Report:
+    """Return how the job went."""
+    videos, pace = counted(summary.videos, "video"), f"{summary.seconds:.1f} s"
+    if summary.frames_per_second is not None:
+        pace += f", {summary.frames_per_second} frames/s"
+    facts = [
+        ("data set", summary.dataset),
+        ("frames", f"{summary.frames:,} of {videos}, {pace}"),
+        ("detections", f"{summary.detections:,}"),
+        (
+            "shards",
+            f"{summary.units:,} in {summary.out}, {summary.skipped_units:,} of them from before",
+        ),
     ]
     if summary.missing:
-        without = counted(summary.missing, "listed video has", "listed videos have")
-        lines.append(f"{without} no file ({SUMMARY_NAME} lists them)")
+        without = counted(summary.missing, "listed video")
+        facts.append(("without a file", f"{without} ({SUMMARY_NAME} has all)"))
     if summary.unlabelled:
-        lines.append(
-            f"{counted(summary.unlabelled, 'video')} left out, no segment covers a frame there"
-        )
-    if summary.short:
-        lines.append(
-            f"{counted(len(summary.short), 'video')} gave fewer frames than the header promises:"
-        )
-        lines += first_lines(
-            [f"  {each.id}: {each.frames} of {each.header_frames}" for each in summary.short],
-            most=_NAMED_AT_MOST,
-            rest=SUMMARY_NAME,
-        )
-    if summary.failed:
-        lines.append(
-            f"{counted(len(summary.failed), 'video')} could not be decoded (--retry-failed tries "
-            "them again):"
-        )
-        lines += [f"  {video.id}: {video.reason}" for video in summary.failed]
-    return lines
-
-
-def first_lines(lines: Sequence[str], *, most: int, rest: str) -> list[str]:
-    """Return the first lines, and one that names the file which lists all if there are more."""
-    more = [f"  ... and {len(lines) - most} more ({rest} lists all)"] if len(lines) > most else []
-    return [*lines[:most], *more]
+        unlabelled = counted(summary.unlabelled, "video")
+        facts.append(("left out", f"{unlabelled}, where no segment covers a frame"))
+    short = [(each.id, str(each.frames), str(each.header_frames)) for each in summary.short]
+    failed = [(video.id, video.reason) for video in summary.failed]
+    return Report(
+        facts=facts,
+        tables=[
+            first_rows(
+                ("fewer frames", "decoded", "by the header"),
+                short,
+                most=_NAMED_AT_MOST,
+                all_in=SUMMARY_NAME,
+            ),
+            Table(header=("failed", "reason"), rows=failed),
+        ],
+        notes=["--retry-failed tries failed videos again."] if failed else [],
+    )
 
 
 def _short(shards: Iterable[Shard]) -> tuple[ShortVideo, ...]:

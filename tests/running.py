@@ -74,7 +74,7 @@ def run_orn(
     return ran
 
 
-def modules_imported_by(*arguments: object) -> set[str]:
-    """The modules that `orn ARGUMENTS` imports, in a process of its own."""
-    timed = run_orn(*arguments, PYTHONPROFILEIMPORTTIME="1")
-    return set(re.findall(r"^import time:.*\| +(\S+)$", timed.stderr, re.MULTILINE))
+def run_and_list_imports(*arguments: object) -> tuple[Ran, set[str]]:
+    """Runs `orn ARGUMENTS` in a process of its own; also gives the modules that it imports."""
+    ran = run_orn(*arguments, PYTHONPROFILEIMPORTTIME="1")
+    return ran, set(re.findall(r"^import time:.*\| +(\S+)$", ran.stderr, re.MULTILINE))

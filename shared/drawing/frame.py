@@ -31,7 +31,7 @@ _MOST_OBJECTS = 60
 _LONGEST_NAME = 24
 _BLUR_CELLS = 0.65
 """Standard deviation for the edges of enlarged masks: steps go, single cells stay."""
-_FONT_SHARE = 0.026
+FONT_SHARE = 0.026
 """Size of the font as a share of a frame's shorter side."""
 _LARGE = 1080
 """Shorter side from which lines are thicker."""
@@ -101,6 +101,7 @@ def draw_frame(
     class_names: Sequence[str],
     caption: str = "",
     size: tuple[int, int] | None = None,
+    font_share: float = FONT_SHARE,
 ) -> NDArray[np.uint8]:
     """(H', W', 3) uint8 RGB, the frame with its objects, enlarged if it is small.
 
@@ -111,6 +112,8 @@ def draw_frame(
         caption: stands in the lower left corner.
         size: (width, height) to bring the picture to, such as that of one before it; None for what
             suits the frame.
+        font_share: size of the font as a share of a frame's shorter side; where it is larger than
+            usual, names have no scores, so that they hide less.
     """
     height, width, _ = frame_HW3.shape
     factor = max(min(-(-_LEAST_HEIGHT // height), _MOST_WIDTH // width), 1)
@@ -121,11 +124,11 @@ def draw_frame(
     shown_n = np.flatnonzero(objects.labels < len(class_names))
     if len(shown_n):
         _draw_masks(scene, objects, shown_n)
-        _draw_names(scene, objects, shown_n, class_names)
+        _draw_names(scene, objects, shown_n, class_names, font_share)
     if objects.left_out:
         caption += f"  {counted(objects.left_out, 'more object is', 'more objects are')} not drawn"
     if caption:
-        scene = _with_caption(scene, _plain(caption, 100))
+        scene = _with_caption(scene, _plain(caption, 100), font_share)
     if size is not None and size != own_size:
         scene = cv2.resize(scene, size)
     return np.ascontiguousarray(scene)
@@ -150,14 +153,17 @@ def _draw_names(
     objects: DrawnObjects,
     shown_n: NDArray[np.int64],
     class_names: Sequence[str],
+    font_share: float,
 ) -> None:
     """Write class names and scores beside the objects, where they hide none that stands already."""
     height, width, _ = scene.shape
     rows, columns = objects.covers.shape[1:]
-    pixels, taken = _font_pixels(height, width), np.zeros((height, width), np.bool_)
+    pixels, taken = _font_pixels(scene, font_share), np.zeros((height, width), np.bool_)
     for row in shown_n:
         label = int(objects.labels[row])
-        text = f"{_plain(class_names[label], _LONGEST_NAME)} {objects.scores[row]:.2f}"
+        text = _plain(class_names[label], _LONGEST_NAME)
+        if font_share <= FONT_SHARE:
+            text += f" {objects.scores[row]:.2f}"
         wide, tall = (each + 2 * _PADDING for each in text_size(text, pixels))
         box = objects.boxes[row] * np.array([width / columns, height / rows] * 2)
         x1, y1, x2, y2 = box.round().astype(int).tolist()
@@ -171,9 +177,8 @@ def _draw_names(
         draw_text(scene, text, x + _PADDING, y + _PADDING, pixels=pixels, colour=ink)
 
 
-def _with_caption(scene: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
-    height, width, _ = scene.shape
-    pixels, padding = _font_pixels(height, width), 4
+def _with_caption(scene: NDArray[np.uint8], caption: str, font_share: float) -> NDArray[np.uint8]:
+    height, pixels, padding = len(scene), _font_pixels(scene, font_share), 4
     text_width, text_height = text_size(caption, pixels)
     top = height - text_height - 2 * padding
     scene[max(top, 0) :, : text_width + 2 * padding] = 0
@@ -199,8 +204,8 @@ def _smooth(cover_hw: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
     return drawn
 
 
-def _font_pixels(height: int, width: int) -> int:
-    return max(13, round(_FONT_SHARE * min(height, width)))
+def _font_pixels(scene: NDArray[np.uint8], font_share: float) -> int:
+    return max(13, round(font_share * min(scene.shape[:2])))
 
 
 def _thickness(height: int, width: int) -> int:

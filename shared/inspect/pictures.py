@@ -19,7 +19,7 @@ from orn.shared.manifests.source import source_of
 from orn.shared.shards.completed import manifest_of
 from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.time_join import frame_interval, nearest_frames
-from orn.shared.video.read import content_bytes, content_digest, estimate, read_frames
+from orn.shared.video.read import Frame, content_bytes, content_digest, estimate, read_frames
 from orn.shared.video.reader import VideoReader
 
 logger = logging.getLogger(__name__)
@@ -90,8 +90,8 @@ class VideoPictures:
         farthest = max(1 / video.rate, _HALF / estimate(path, rate=rate).rate)
         reader = VideoReader(path, rate=rate)
         known_F = reader.times.seconds
-        if known_F is None:
-            known_F = np.array([frame.seconds for frame in read_frames(path, rate=rate)])
+        if known_F is None:  # only decoding tells them
+            return _nearest_decoded(read_frames(path, rate=rate), seconds_n, farthest)
         return pictures_at(reader, nearest_places(known_F, seconds_n, farthest=farthest))
 
 
@@ -164,6 +164,21 @@ def nearest_places(
         place if near else None
         for place, near in zip(found.rows_n.tolist(), found.is_near_n.tolist(), strict=True)
     ]
+
+
+def _nearest_decoded(
+    frames: Iterator[Frame], seconds_n: NDArray[np.float64], farthest: float
+) -> Iterator[NDArray[np.uint8] | None]:
+    """Yield the image of the nearest frame to each time, the earlier of two equally near, and None
+    where it is farther than `farthest`; each frame is decoded once."""
+    before, after = None, next(frames, None)
+    for seconds in seconds_n.tolist():
+        while after is not None and after.seconds < seconds:
+            before, after = after, next(frames, None)
+        beside = [each for each in (before, after) if each is not None]
+        gaps = [abs(each.seconds - seconds) for each in beside]
+        near = gaps and min(gaps) <= farthest
+        yield beside[gaps.index(min(gaps))].image if near else None
 
 
 def pictures_at(

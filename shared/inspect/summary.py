@@ -10,7 +10,7 @@ import numpy as np
 from orn.shared.errors import ShardFormatError
 from orn.shared.inspect.findings import Finding, findings
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.report import Report, Table
+from orn.shared.report import Report, Table, first_rows
 from orn.shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.text import counted
@@ -166,11 +166,11 @@ def as_report(summary: ShardSummary) -> Report:
     odd = [(e.video_id, "-" if e.frame is None else str(e.frame), e.text) for e in summary.odd]
     sections = [
         _section(_VIDEO_HEADER, [_video_row(video) for video in summary.videos]),
-        _section(("class", "detections"), classes, *never),
+        _section(("class", "detections"), classes),
         _section(("odd", "frame", "what"), odd),
         _section(("failed", "reason"), [(video.id, video.reason) for video in summary.failed]),
     ]
-    return Report(facts=about, tables=[each for each in sections if each.rows])
+    return Report(facts=about, tables=sections, notes=never)
 
 
 def _video_row(video: VideoSummary) -> tuple[str, ...]:
@@ -186,7 +186,5 @@ def _video_row(video: VideoSummary) -> tuple[str, ...]:
     )
 
 
-def _section(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *below: str) -> Table:
-    rest = len(rows) - _MOST_SHOWN
-    more = [f"... and {rest:,} more (--json shows all)"] if rest > 0 else []
-    return Table(header=header, rows=rows[:_MOST_SHOWN], below=[*more, *below])
+def _section(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    return first_rows(header, rows, most=_MOST_SHOWN, all_in="--json")

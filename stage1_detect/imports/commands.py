@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orn.shared.cli_options import echo, echo_json, echo_settings
+from orn.shared.cli_options import echo_report, echo_settings
 from orn.shared.options import (
     Argument,
     AsJson,
@@ -73,8 +73,5 @@ def import_masks(
         echo_settings(describe_import(job), as_json=as_json)
         return 0
     summary = run_import(job, fresh=fresh, engine=units_by)
-    for line in report(summary):
-        echo(line, err=True)
-    if as_json:
-        echo_json(summary)
+    echo_report(summary, report, as_json=as_json)
     return exit_code(summary)

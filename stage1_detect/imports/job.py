@@ -20,6 +20,7 @@ from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.report import Report, first_rows
 from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry, VideoEntry
 from orn.shared.shards.shard import Shard
@@ -35,7 +36,6 @@ from orn.stage1_detect.imports.matching import (
     match_files,
     meant_folders,
 )
-from orn.stage1_detect.job import first_lines
 from orn.stage1_detect.pipeline import add_frames
 from orn.stage1_detect.planning import DETECT, IMPORT_SUMMARY_NAME
 
@@ -362,36 +362,43 @@ def exit_code(summary: Mapping[str, Any]) -> int:
     return 3 if summary["unreadable"] or unsettled else 0
 
 
-def report(summary: Mapping[str, Any]) -> list[str]:
-    """Lines that tell a person how the import went."""
-    unmatched, duplicates = summary["unmatched"], summary["duplicates"]
-    unreadable, without_video = summary["unreadable"], summary["without_video"]
-    lines = [
-        f"{summary['dataset']}: {counted(summary['frames'], 'mask frame')} of "
-        f"{counted(summary['matched'], 'video')}, {counted(summary['detections'], 'detection')}; "
-        f"{counted(summary['units'], 'shard')} in {summary['out']}, {summary['skipped_units']} of "
-        "them from before",
-        f"matched {summary['matched']} ({len(summary['ignoring_case'])} ignoring case), "
-        f"unmatched {len(unmatched)}, duplicates {len(duplicates)}, "
-        f"unreadable {len(unreadable)}; listed without masks: {summary['without_masks']}",
+def report(summary: Mapping[str, Any]) -> Report:
+    """Return how the import went."""
+    videos, without_video = counted(summary["matched"], "video"), summary["without_video"]
+    facts = [
+        ("data set", summary["dataset"]),
+        ("mask frames", f"{summary['frames']:,} of {videos}"),
+        ("detections", f"{summary['detections']:,}"),
+        (
+            "shards",
+            f"{summary['units']:,} in {summary['out']}, {summary['skipped_units']:,} of them from "
+            "before",
+        ),
+        ("matched", f"{summary['matched']} ({len(summary['ignoring_case'])} ignoring case)"),
+        *((name, str(len(summary[name]))) for name in ("unmatched", "duplicates", "unreadable")),
+        ("without masks", f"{summary['without_masks']} of the listed videos"),
     ]
+    lists = {
+        ("unmatched",): [(path,) for path in summary["unmatched"]],
+        ("duplicate", "for", "what was taken"): [
+            (
+                ", ".join(each["files"]),
+                ", ".join(each["ids"]),
+                "the exact one" if each["is_settled"] else "none",
+            )
+            for each in summary["duplicates"]
+        ],
+        ("unreadable", "reason"): [(each["id"], each["reason"]) for each in summary["unreadable"]],
+    }
+    notes = []
     if without_video:
-        lines.append(
+        notes.append(
             f"{counted(len(without_video), 'video is', 'videos are')} not there, so what their "
             "masks belong to is not recorded; import again with --fresh once they are, or "
             "training will refuse them"
         )
-    lists = (
-        [f"  unmatched: {path}" for path in unmatched],
-        [_duplicate_line(each) for each in duplicates],
-        [f"  unreadable: {each['id']}: {each['reason']}" for each in unreadable],
-    )
-    for rows in lists:
-        lines += first_lines(rows, most=_LISTED, rest=IMPORT_SUMMARY_NAME)
-    return lines
-
-
-def _duplicate_line(duplicate: Mapping[str, Any]) -> str:
-    outcome = "the exact one was taken" if duplicate["is_settled"] else "none was taken"
-    files, ids = ", ".join(duplicate["files"]), ", ".join(duplicate["ids"])
-    return f"  duplicate: {files} for {ids}; {outcome}"
+    tables = [
+        first_rows(header, rows, most=_LISTED, all_in=IMPORT_SUMMARY_NAME)
+        for header, rows in lists.items()
+    ]
+    return Report(facts=facts, tables=tables, notes=notes)

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
-from orn.shared.cli_options import echo, echo_json
+from orn.shared.cli_options import echo_report
 from orn.shared.options import AsJson, DryRun, Option, command
+from orn.shared.report import Report, Table, report_of
 from orn.shared.text import counted
 from orn.stage2_train.frames.request import ClipsRequest
 from orn.stage2_train.newest_data import NEWEST, newest_data
@@ -49,21 +50,16 @@ def clips(
         return _print_problems(verify_clips(request), as_json=as_json)
     job = describe_clips if dry_run else compact_clips if compact else make_clips
     result = job(request)
-    if as_json:
-        echo_json(result)
-    else:
-        for name, value in result.items():
-            echo(f"{name}: {value}")
+    echo_report(result, report_of, as_json=as_json)
     return SOME_FAILED_EXIT_CODE if result.get("failed") else 0
 
 
 def _print_problems(result: dict[str, Any], *, as_json: bool) -> int:
-    if as_json:
-        echo_json(result)
-    else:
-        for problem in result["problems"]:
-            where = f"{result['path']}: {problem['video']}" if problem["video"] else result["path"]
-            echo(f"{where}: {problem['message']}")
-        if result["ok"]:
-            echo(f"ok: {counted(result['videos'], 'video')}")
+    problems = [(each["video"] or "-", each["message"]) for each in result["problems"]]
+    found = "ok" if result["ok"] else counted(len(problems), "problem")
+    report = Report(
+        title=f"{result['path']}: {found}, {counted(result['videos'], 'video')}",
+        tables=[Table(header=("video", "problem"), rows=problems)],
+    )
+    echo_report(result, lambda _: report, as_json=as_json)
     return 0 if result["ok"] else 1

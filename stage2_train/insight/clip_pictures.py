@@ -25,6 +25,8 @@ LEAST_DROP, FULL_DROP = 0.02, 1.0
 """Logit drops: smaller ones are not drawn; from the second on lines have their full width."""
 MOST_LINES = 5
 """Cliques that are drawn at most."""
+PAIR_FONT_SHARE = 0.05
+"""Size of names in two frames side by side, which pages show smaller than they are drawn."""
 MOST_FRAMES = 16
 """Of a strip, spread over the clip."""
 _PAGE_WIDTH = 900
@@ -74,7 +76,13 @@ def draw_pairs(
     def panel(frame: int) -> NDArray[np.uint8]:
         objects = clip.drawn_objects(frame, names)
         caption = f"frame {frame + 1} of {len(clip.frames_THW3)}"
-        return draw_frame(clip.frames_THW3[frame], objects, class_names=names, caption=caption)
+        return draw_frame(
+            clip.frames_THW3[frame],
+            objects,
+            class_names=names,
+            caption=caption,
+            font_share=PAIR_FONT_SHARE,
+        )
 
     lines = [
         Line(
@@ -149,7 +157,7 @@ def _draw_line(picture: NDArray[np.uint8], points: list[tuple[int, int]], thickn
 
 
 def _draw_word(picture: NDArray[np.uint8], word: str, point: tuple[int, int], height: int) -> None:
-    pixels = max(round(height / 28), 11)
+    pixels = max(round(height * PAIR_FONT_SHARE), 11)
     width, tall = text_size(word, pixels)
     x = min(max(point[0] + 12, 2), picture.shape[1] - width - 4)
     top = point[1] - tall // 2

@@ -47,7 +47,7 @@ from orn.stage2_train.runs.trained import OpenedModel, open_model, paths_of_run,
 _USUAL = Resources()
 _RIGHT = 8
 """Clips of figure 5, unless some are asked for."""
-_GROUPS, _OF_GROUP = 8, 3
+_GROUPS, _OF_GROUP = 8, 2
 """Kinds of mistakes that figure 6 shows, and clips of each."""
 _LISTED_CLIQUES = 10
 _LISTED_OBJECTS = 8

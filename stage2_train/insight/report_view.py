@@ -211,8 +211,8 @@ def cell_title(measured: Measured, row: int, column: int) -> str:
     if not measured.single:
         return f"{name}: {predicted}"
     if row == column:
-        return f"{name}, predicted as such"
-    return f"{name} predicted as {predicted}"
+        return f"\u201c{name}\u201d, predicted as such"
+    return f"\u201c{name}\u201d predicted as \u201c{predicted}\u201d"
 
 
 def _confusions(measured: Measured) -> Iterator[tuple[str, str, str, int]]:

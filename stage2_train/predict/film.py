@@ -25,7 +25,7 @@ from orn.shared.pages.palette import Colour, activity_colour
 from orn.shared.pages.render import brief
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.video.read import read_frames
-from orn.stage2_train.insight.clip_pictures import line_width, matters
+from orn.stage2_train.insight.clip_pictures import LEAST_DROP, line_width, matters
 from orn.stage2_train.predict.records import DecidingPair, SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment, names_at
 from orn.stage2_train.predict.windows import moments_of
@@ -79,7 +79,8 @@ def draw_prediction(
     predicted = [model.classes[label] for each in moments for label in each.labels]
     names = dict.fromkeys([*predicted, *(name for each in truth for name in each.names)])
     places = {name: place for place, name in enumerate(names)}
-    panel = _Panel(model.classes, moments, truth, places)
+    explains = any(each.pairs is not None for each in windows)
+    panel = _Panel(model.classes, moments, truth, places, explains)
 
     def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
         size: tuple[int, int] | None = None
@@ -154,6 +155,8 @@ class _Panel:
     truth: Sequence[TrueSegment]
     places: dict[str, int]
     """Of each class that is predicted or true, its place among these."""
+    explains: bool
+    """Whether pairs were looked at."""
 
     def moment_at(self, seconds: float) -> SegmentPrediction:
         """Return what is predicted at a time."""
@@ -197,6 +200,9 @@ class _Panel:
         if pair is not None:
             window, strongest = pair
             says = f"without {window.words(strongest)}: logit {-strongest.fall:+.2f}"
+            _write(found, says, line * (rows - 1))
+        elif self.explains:
+            says = f"no pair supports this prediction by more than {LEAST_DROP}"
             _write(found, says, line * (rows - 1))
         first, last = self.moments[0].start_seconds, self.moments[-1].stop_seconds
 

@@ -27,6 +27,7 @@ from orn.stage2_train.insight.clip_pictures import (
     LEAST_DROP,
     MOST_FRAMES,
     MOST_LINES,
+    PAIR_FONT_SHARE,
     Line,
     frame_pair,
     join_panels,
@@ -369,6 +370,7 @@ def _drawn(
             class_names=COCO_CLASSES,
             caption=f"{window.seconds[each]:.2f} s",
             size=size,
+            font_share=PAIR_FONT_SHARE,
         )
         size = picture_HW3.shape[1], picture_HW3.shape[0]
         yield each, picture_HW3

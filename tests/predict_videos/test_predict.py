@@ -35,7 +35,7 @@ from orn.stage2_train.runs.run_config import ClipRecord, read_config, write_conf
 from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import predict, validation, windows
 from tests.processes import new_processes, take_environment
-from tests.running import Ran, modules_imported_by, run_orn
+from tests.running import Ran, run_and_list_imports, run_orn
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import write_grey
 
@@ -61,7 +61,7 @@ def check_against_eval(ran: Ran, run: Path, frames: list[int]) -> None:
 
 def test_nothing_is_loaded_that_known_objects_do_not_need(trained) -> None:
     words = (trained.run, validation(trained)[0], "--shards", trained.shards, "--device", "cpu")
-    modules = modules_imported_by("predict", *words)
+    _, modules = run_and_list_imports("predict", *words)
     assert "torch" in modules
     unneeded = {"accelerate", "matplotlib", "mmdet", "scipy", "sympy", "torch._dynamo", "zarr"}
     assert modules.isdisjoint(unneeded | {"torchvision"})

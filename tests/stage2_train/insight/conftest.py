@@ -1,13 +1,14 @@
 """The tiny networks and batches of the model's tests, tiny runs that were trained, a browser."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser import chromium  # noqa: F401
-from tests.running import run_orn
+from tests.running import run_and_list_imports, run_orn
 from tests.stage2_train.model.conftest import (  # noqa: F401
     make_batch,
     make_network,
@@ -38,3 +39,26 @@ def train_tiny(tiny_world: Any) -> Callable[..., Path]:
         return folder / "run"
 
     return train
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """A tiny run with its report."""
+
+    run: Path
+    result: dict[str, Any]
+    """What `orn report --json` printed."""
+    imported: set[str]
+    """Modules that it imported."""
+
+
+@pytest.fixture(scope="session")
+def reported(
+    train_tiny: Callable[..., Path], tiny_world: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Reported:
+    """Measured before; the first shard has a page beside it. Read-only."""
+    (tiny_world.shards_path / "shard-000000.html").write_text("<title>shard</title>")
+    run = train_tiny(tmp_path_factory.mktemp("reported"))
+    run_orn("eval", run, *EVAL_OPTIONS)
+    ran, imported = run_and_list_imports("report", run, *EVAL_OPTIONS, "--json")
+    return Reported(run=run, result=ran.json, imported=imported)

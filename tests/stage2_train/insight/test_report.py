@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ from orn.stage2_train.insight.page_pictures import Picture, fitted_page
 from orn.stage2_train.insight.report import write_report
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.run_config import read_config
-from tests.running import modules_imported_by, run_orn
-from tests.stage2_train.insight.conftest import EVAL_OPTIONS
+from tests.running import run_orn
+from tests.stage2_train.insight.conftest import EVAL_OPTIONS, Reported
 
 ON_CPU = Resources(device="cpu")
 
@@ -24,15 +25,15 @@ def report(run: Path, *more: str) -> dict:
     return run_orn("report", run, *EVAL_OPTIONS, "--json", *more).json
 
 
-@pytest.fixture(scope="module")
-def run(train_tiny, tmp_path_factory) -> Path:
-    """A run with its report."""
-    run = train_tiny(tmp_path_factory.mktemp("reported"))
-    result = report(run)  # measures it first
-    assert result["report"] == str(run / "report.html")
-    assert result["bytes"] == (run / "report.html").stat().st_size
-    assert result["files"] == len(list((run / "report").iterdir()))
-    return run
+@pytest.fixture(scope="session")
+def run(reported: Reported) -> Path:
+    return reported.run
+
+
+@pytest.fixture
+def copied(run: Path, tmp_path: Path) -> Path:
+    """The run, to report on it again."""
+    return shutil.copytree(run, tmp_path / "run")
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -124,55 +125,53 @@ def test_pictures_are_taken_by_rank_while_they_fit() -> None:
         fitted_page(page, pictures, largest_bytes=800, kind="report")
 
 
-def test_nothing_is_loaded_that_a_measured_run_does_not_need(run) -> None:
-    modules = modules_imported_by("report", run, *EVAL_OPTIONS, "--explain", "1")
-    assert "matplotlib" in modules
-    assert modules.isdisjoint({"accelerate", "scipy", "sympy", "torch._dynamo", "zarr"})
+def test_the_command_tells_what_is_there_and_loads_nothing_else(reported: Reported) -> None:
+    run, result = reported.run, reported.result
+    assert result["report"] == str(run / "report.html")
+    assert result["bytes"] == (run / "report.html").stat().st_size
+    assert result["files"] == len(list((run / "report").iterdir()))
+    assert "matplotlib" in reported.imported
+    unneeded = {"accelerate", "scipy", "sympy", "torch._dynamo", "zarr"}
+    assert reported.imported.isdisjoint(unneeded)
 
 
 @pytest.mark.slow
-def test_the_page_of_a_run_keeps_to_its_size(run) -> None:
-    whole = (run / "report.html").stat().st_size
-    assert write_report(run, resources=ON_CPU)["bytes"] == whole
+def test_the_page_of_a_run_keeps_to_its_size(copied) -> None:
+    whole = (copied / "report.html").stat().st_size
     most = whole - 5000
-    assert write_report(run, resources=ON_CPU, largest_bytes=most)["bytes"] <= most
-    html = (run / "report.html").read_text("utf-8")
+    assert write_report(copied, resources=ON_CPU, largest_bytes=most)["bytes"] <= most
+    html = (copied / "report.html").read_text("utf-8")
     assert "The picture is in <code>report/figure" in html
-    report(run)
 
 
-@pytest.mark.parametrize("place", ["explained_clips", "write_text"])
-def test_an_interrupted_report_deletes_nothing(run, monkeypatch, place) -> None:
+def test_an_interrupted_report_deletes_nothing_and_the_next_one_shows_chosen_clips(
+    copied, monkeypatch
+) -> None:
     """Neither while clips are explained, nor before the page itself is written."""
-    (run / "report" / "notes.txt").write_text("mine")
-    before = {path: path.read_bytes() for path in [*run.glob("report/*"), run / "report.html"]}
+    (copied / "report" / "notes.txt").write_text("mine")
+    before = {p: p.read_bytes() for p in [*copied.glob("report/*"), copied / "report.html"]}
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"orn.stage2_train.insight.report.{place}", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        write_report(run, resources=ON_CPU)
-    assert before == {path: path.read_bytes() for path in before}
-    assert not [path.name for path in run.iterdir() if "new" in path.name]
-    monkeypatch.undo()
-    write_report(run, resources=ON_CPU, most_explained=1)
-    assert (run / "report" / "notes.txt").read_text() == "mine"
-    (run / "report" / "notes.txt").unlink()
-    report(run)
-
-
-def test_chosen_clips_are_shown_and_other_ids_refused(run) -> None:
-    id = rows(run / "report/clips.csv")[2]["id"]
-    report(run, "--segment", id, "--explain", "1")
-    html = (run / "report.html").read_text("utf-8")
+    for place in ("explained_clips", "write_text"):
+        monkeypatch.setattr(f"orn.stage2_train.insight.report.{place}", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_report(copied, resources=ON_CPU)
+        assert before == {path: path.read_bytes() for path in before}
+        assert not [path.name for path in copied.iterdir() if "new" in path.name]
+        monkeypatch.undo()
+    id = rows(copied / "report/clips.csv")[2]["id"]
+    report(copied, "--segment", id, "--explain", "1")
+    assert (copied / "report" / "notes.txt").read_text() == "mine"
+    html = (copied / "report.html").read_text("utf-8")
     section = html[html.index('id="figure5"') : html.index('id="training"')]
     assert section.count("<figcaption>") == 1
     assert id in section
-    assert {row["activity_clips"] for row in rows(run / "report/figure4.csv")} == {"1"}
-    assert len([each for each in (run / "report").iterdir() if "figure5-" in each.name]) == 2
+    assert {row["activity_clips"] for row in rows(copied / "report/figure4.csv")} == {"1"}
+    assert len([each for each in (copied / "report").iterdir() if "figure5-" in each.name]) == 2
     with pytest.raises(JoinError, match=f"'x'.*'{id[:4]}"):
-        write_report(run, resources=ON_CPU, segments=("x",))
+        write_report(copied, resources=ON_CPU, segments=("x",))
 
 
 @pytest.mark.parametrize(
@@ -192,14 +191,3 @@ def test_other_systems(train_tiny, tmp_path, settings, figure_4, figure_5) -> No
     places = [html.index(f'id="{id}"') for id in ("figure5", "training", "figure4", "made")]
     assert figure_5 in html[places[0] : places[1]]
     assert figure_4 in html[places[2] : places[3]]
-
-
-def test_several_labels_a_clip(train_tiny, tmp_path) -> None:
-    run = train_tiny(tmp_path, task="multi-label", metric="map")
-    report(run)
-    measured = json.loads((run / "eval-validation.json").read_text())
-    html = (run / "report.html").read_text("utf-8")
-    assert f">{100 * measured['two_heads']['map']:.1f} %</b>" in html
-    counts = rows(run / "report/confusion.csv")
-    assert list(counts[0]) == ["true", "found", "missed", "false alarm"]
-    assert all(int(row["found"]) + int(row["missed"]) == 2 for row in counts)

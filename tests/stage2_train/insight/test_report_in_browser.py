@@ -1,5 +1,7 @@
 """The page of a run in a real browser."""
 
+import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +23,15 @@ from tests.browser import (
     until,
 )
 from tests.running import run_orn
-from tests.stage2_train.insight.conftest import EVAL_OPTIONS
+from tests.stage2_train.insight.conftest import EVAL_OPTIONS, Reported
 
 FRAME = "document.querySelector('#player-stage svg').place"
 pytestmark = pytest.mark.timeout(200)
 
 
-def report(run: Path) -> Path:
-    run_orn("report", run, *EVAL_OPTIONS)
-    return run / "report.html"
-
-
-@pytest.fixture(scope="module")
-def path(train_tiny: Any, tmp_path_factory: pytest.TempPathFactory, tiny_world: Any) -> Path:
-    """The page of a tiny run whose first shard has a page beside it."""
-    (tiny_world.shards_path / "shard-000000.html").write_text("<title>shard</title>")
-    return report(train_tiny(tmp_path_factory.mktemp("shown")))
+@pytest.fixture(scope="session")
+def path(reported: Reported) -> Path:
+    return reported.run / "report.html"
 
 
 def test_it_opens_without_an_error_and_asks_for_nothing(chromium: Any, path: Path) -> None:
@@ -194,11 +189,20 @@ def test_printing_opens_what_is_folded_and_shows_the_whole_matrix(
         assert all(size >= 8 and hidden <= 0 for size, hidden in sizes)
 
 
-def test_hostile_class_names_are_texts(chromium: Any, train_tiny: Any, tmp_path: Path) -> None:
-    run = train_tiny(tmp_path, names=(HOSTILE[0], HOSTILE[1]))
-    path = report(run)
-    with opened(chromium, path, width=360) as shown_page:
+def test_several_labels_a_clip_with_hostile_names(
+    chromium: Any, train_tiny: Any, tmp_path: Path
+) -> None:
+    run = train_tiny(tmp_path, task="multi-label", metric="map", names=(HOSTILE[0], HOSTILE[1]))
+    run_orn("report", run, *EVAL_OPTIONS)  # measures it first
+    measured = json.loads((run / "eval-validation.json").read_text())
+    with (run / "report/confusion.csv").open(newline="") as file:
+        counts = list(csv.DictReader(file))
+    assert list(counts[0]) == ["true", "found", "missed", "false alarm"]
+    assert all(int(row["found"]) + int(row["missed"]) == 2 for row in counts)
+    assert {each.parent for each in (run / "report").iterdir()} == {run / "report"}
+    with opened(chromium, run / "report.html", width=360) as shown_page:
         page = shown_page.page
+        assert f"{100 * measured['two_heads']['map']:.1f} %" in page.inner_text(".answer")
         page.locator("[data-cell]").first.click()
         for text in HOSTILE[:2]:
             assert text in page.inner_text("#classes")
@@ -208,7 +212,6 @@ def test_hostile_class_names_are_texts(chromium: Any, train_tiny: Any, tmp_path:
         assert page.evaluate("document.scripts.length") == 2
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert shown_page.problems == []
-    assert {each.parent for each in (run / "report").iterdir()} == {run / "report"}
 
 
 def page_of(path: Path, *, ids: list[str], classes: tuple[str, str]) -> str:

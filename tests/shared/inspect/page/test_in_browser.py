@@ -34,6 +34,13 @@ def page_path(
     return write_page(looked_at, NoPictures("no videos here"), out, labels=LABELS).path
 
 
+@pytest.fixture(scope="module")
+def one_file(looked_at: Shard, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page as one file; both forms have one script."""
+    out = tmp_path_factory.mktemp("one") / "page.html"
+    return write_page(looked_at, NoPictures("no videos here"), out, labels=LABELS).path
+
+
 def wait(page: Any, row: int) -> None:
     """Until a row of the shard is drawn."""
     until(page, f"document.documentElement.dataset.row === '{row}'")
@@ -84,8 +91,8 @@ def test_it_opens_without_an_error_and_stays_in_its_folder(chromium: Any, page_p
         assert shown.strangers(page_path.parent) == []
 
 
-def test_pixels_of_a_mask_have_the_colour_of_its_class(chromium: Any, page_path: Path) -> None:
-    with opened(chromium, page_path, "#kitchen%2Fa%20b/6") as shown:
+def test_pixels_of_a_mask_have_the_colour_of_its_class(chromium: Any, one_file: Path) -> None:
+    with opened(chromium, one_file, "#kitchen%2Fa%20b/6") as shown:
         wait(shown.page, 1)
         for x, y in ((20, 20), (12, 12), (28, 28), (12, 28)):
             np.testing.assert_allclose(pixel(shown.page, x, y), painted(CUP), atol=2)
@@ -164,9 +171,9 @@ def test_scrubbing_by_keys_slider_and_timeline(chromium: Any, page_path: Path) -
         assert chosen(page) == 0
 
 
-def test_it_plays_at_any_speed_and_can_be_stopped(chromium: Any, page_path: Path) -> None:
+def test_it_plays_at_any_speed_and_can_be_stopped(chromium: Any, one_file: Path) -> None:
     is_called = "document.getElementById('play').getAttribute('aria-label') === "
-    with opened(chromium, page_path) as shown:
+    with opened(chromium, one_file) as shown:
         page = shown.page
         wait(page, 0)
         page.select_option("#speed", "4")
@@ -187,8 +194,8 @@ def test_it_plays_at_any_speed_and_can_be_stopped(chromium: Any, page_path: Path
         assert shown.problems == []
 
 
-def test_the_grid_of_videos_has_filters(chromium: Any, page_path: Path) -> None:
-    with opened(chromium, page_path) as shown:
+def test_the_grid_of_videos_has_filters(chromium: Any, one_file: Path) -> None:
+    with opened(chromium, one_file) as shown:
         page = shown.page
         wait(page, 0)
 
@@ -228,8 +235,8 @@ def test_the_grid_of_videos_has_filters(chromium: Any, page_path: Path) -> None:
         assert chosen(page) == 1
 
 
-def test_label_and_prediction_stand_beside_the_frame(chromium: Any, page_path: Path) -> None:
-    with opened(chromium, page_path, "#b/5") as shown:
+def test_label_and_prediction_stand_beside_the_frame(chromium: Any, one_file: Path) -> None:
+    with opened(chromium, one_file, "#b/5") as shown:
         wait(shown.page, 10)
         words = shown.page.inner_text("#activities").split()
         assert words == ["Label", "pour", "Predicted", "pour", "80", "%", "\u2713", "right"]
@@ -261,8 +268,8 @@ def test_names_of_objects_avoid_each_other(chromium: Any, tmp_path: Path) -> Non
             assert plain > 500  # behind the name
 
 
-def test_a_print_is_light_and_has_no_controls(chromium: Any, page_path: Path) -> None:
-    with opened(chromium, page_path, dark=True) as shown:
+def test_a_print_is_light_and_has_no_controls(chromium: Any, one_file: Path) -> None:
+    with opened(chromium, one_file, dark=True) as shown:
         wait(shown.page, 0)
         shown.page.emulate_media(media="print", color_scheme="dark")
         ground = "getComputedStyle(document.body).backgroundColor"
@@ -274,8 +281,8 @@ def test_a_print_is_light_and_has_no_controls(chromium: Any, page_path: Path) ->
         assert serious_problems(shown.page) == []
 
 
-def test_filters_change_what_is_shown(chromium: Any, page_path: Path) -> None:
-    with opened(chromium, page_path, "#b/6") as shown:
+def test_filters_change_what_is_shown(chromium: Any, one_file: Path) -> None:
+    with opened(chromium, one_file, "#b/6") as shown:
         page = shown.page
         wait(page, 11)
         page.locator("#classes label", has_text="cup").locator("input").uncheck()
@@ -292,8 +299,8 @@ def test_filters_change_what_is_shown(chromium: Any, page_path: Path) -> None:
         assert names == ["Label", "Predicted", "cup"]
 
 
-def test_a_detection_shows_the_scores_of_all_classes(chromium: Any, page_path: Path) -> None:
-    with opened(chromium, page_path, "#b/6") as shown:
+def test_a_detection_shows_the_scores_of_all_classes(chromium: Any, one_file: Path) -> None:
+    with opened(chromium, one_file, "#b/6") as shown:
         page = shown.page
         wait(page, 11)
         assert page.is_hidden("#scores")
@@ -311,8 +318,8 @@ def test_a_detection_shows_the_scores_of_all_classes(chromium: Any, page_path: P
         assert bars.nth(0).inner_text().split() == ["person", "0.800"]
 
 
-def test_links_lead_to_frames(chromium: Any, page_path: Path) -> None:
-    with opened(chromium, page_path, "#kitchen%2Fa%20b/8") as shown:
+def test_links_lead_to_frames(chromium: Any, one_file: Path) -> None:
+    with opened(chromium, one_file, "#kitchen%2Fa%20b/8") as shown:
         page = shown.page
         wait(page, 3)
         page.keyboard.press("ArrowLeft")
@@ -327,8 +334,8 @@ def test_links_lead_to_frames(chromium: Any, page_path: Path) -> None:
 
 
 @ON_ANY_SCREEN
-def test_everybody_can_use_it(chromium: Any, page_path: Path, width: int, dark: bool) -> None:
-    with opened(chromium, page_path, "#kitchen%2Fa%20b/10", width=width, dark=dark) as shown:
+def test_everybody_can_use_it(chromium: Any, one_file: Path, width: int, dark: bool) -> None:
+    with opened(chromium, one_file, "#kitchen%2Fa%20b/10", width=width, dark=dark) as shown:
         wait(shown.page, 5)
         assert serious_problems(shown.page) == []
         shown.page.keyboard.press("ArrowLeft")
