@@ -47,10 +47,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "demo world": ("orn.demo.commands:demo_world", "Generate the videos and labels."),
         "demo truth": ("orn.demo.commands:demo_truth", "Write what films truly show as shards."),
         "demo detector": ("orn.demo.commands:demo_detector", "Train the demo's detector."),
-        "demo leaks": (
-            "orn.demo.experiments.commands:demo_leaks",
-            "Say what gives the labels away.",
-        ),
         "demo tables": (
             "orn.demo.experiments.commands:demo_tables",
             "Repeat the paper's comparisons.",
@@ -58,10 +54,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "demo importance": (
             "orn.demo.experiments.commands:demo_importance",
             "Say whether important pairs are those that act.",
-        ),
-        "demo reverse": (
-            "orn.demo.experiments.commands:demo_reverse",
-            "Measure a run with films backwards.",
         ),
     },
     "Data": {
@@ -140,7 +132,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.stage2_train.ablation.commands:ablate",
             "Train and compare the systems of a table.",
         ),
-        "curve": ("orn.stage2_train.ablation.commands:curve", "Join reports as one curve."),
         "leaks": (
             "orn.demo.experiments.commands:leaks",
             "Say what gives the labels of a data set away.",

@@ -87,7 +87,6 @@ def _run(arguments: str) -> Result:
         (f"demo importance {RUN} --out {RUN}", RUN),
         ("leaks demo --out results.csv", "results.csv"),
         ("ablate demo --table 2 --out results.csv", "results.csv"),
-        ("curve objects 1=results.csv 2=demo.toml --out results", "results.csv"),
         ("wheelhouse notes", "notes"),
         ("bench object-head --out pipe", "pipe"),
         ("demo detector --out data/demo-detector/train.json", "demo-detector/train.json"),

@@ -1,6 +1,5 @@
-"""`orn demo reverse`, `importance`, `leaks` and `tables`, and `orn leaks` of any data set."""
+"""`orn demo importance`, `orn demo tables`, and `orn leaks` of any data set."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,7 +7,6 @@ import click
 
 from orn.shared.cli_options import (
     dataset_argument,
-    device_option,
     dry_run_option,
     echo,
     echo_json,
@@ -21,33 +19,6 @@ from orn.shared.cli_options import (
 from orn.shared.environment import usable_cores
 from orn.stage2_train.ablation.commands import jobs_option, seeds_option
 from orn.stage2_train.resources import Resources, resource_options
-
-_EXPERIMENTS = sorted(
-    path.stem for path in Path(__file__).parent.glob("*.toml") if path.stem != "worlds"
-)
-
-
-@click.command("reverse")
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--split",
-    type=click.Choice(["validation", "test"]),
-    default="validation",
-    show_default=True,
-    help="What to measure.",
-)
-@device_option
-@json_option
-def demo_reverse(run: Path, split: str, device: str, as_json: bool) -> None:
-    """Measure a RUN on the demo with its films forward and backwards.
-
-    Backwards, half of the activities become another one: a system that sees the order of frames
-    names that one. The figures are printed and kept as RUN/reversed-SPLIT.json.
-    """
-    from orn.demo.experiments.reverse import measure_reversed, reversed_text
-
-    figures = measure_reversed(run, split=split, device=device)
-    echo_report(figures, reversed_text, as_json=as_json)
 
 
 @click.command("importance")
@@ -98,67 +69,38 @@ def demo_importance(
     echo_report(report, as_report, as_json=as_json)
 
 
-def _leak_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of both commands, beside what they leave out or add."""
-    options = (
-        seeds_option,
-        click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]"),
-        set_option,
-        out_option("runs/leaks-DATASET"),
-        click.option(
-            "--test", is_flag=True, help="Measure on the test split in place of validation."
-        ),
-        jobs_option,
-        resource_options(workers=0),
-        json_option,
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @click.command("leaks")
 @dataset_argument
 @click.option("--train", is_flag=True, help="Also train networks that see a part; needs frames.")
-@_leak_options
-def leaks(dataset: str, train: bool, **options: Any) -> None:
-    """Say how much of DATASET's labels can be told without seeing what they are about.
-
-    From label tables and shards, in minutes and without training: the majority, which classes are
-    seen and how many, where boxes are, one frame, frames without their order; and what this means
-    for a claim that objects matter. With --train also networks that see classes alone, shapes
-    alone, one frame, shuffled frames; interrupted, it goes on where it was. The report is printed
-    and kept as OUT/leaks-SPLIT.json and .md.
-    """
-    _say_leaks(dataset, untrained=not train, **options)
-
-
-@click.command("leaks")
-@click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
-@click.option("--untrained", is_flag=True, help="Only what needs no training.")
-@_leak_options
-def demo_leaks(dataset: str, untrained: bool, **options: Any) -> None:
-    """Say how much of DATASET's labels can be told without seeing what they are about.
-
-    This is `orn leaks DATASET --train`. On worlds of the demo both add what only the ground truth
-    tells: the presence of classes, hidden ones too, and an oracle, which has to be right always.
-    """
-    _say_leaks(dataset, untrained=untrained, **options)
-
-
-def _say_leaks(
+@seeds_option
+@click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
+@set_option
+@out_option("runs/leaks-DATASET")
+@click.option("--test", is_flag=True, help="Measure on the test split in place of validation.")
+@jobs_option
+@resource_options(workers=0)
+@json_option
+def leaks(
     dataset: str,
-    *,
-    untrained: bool,
+    train: bool,
     num_seeds: int,
     out: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
+    """Measure how much of DATASET's labels simple shortcuts predict.
+
+    From label tables and shards, in minutes and without training: the majority, which classes are
+    seen and how many, where boxes are, one frame, frames without their order; and what this means
+    for a claim that objects matter. With --train also networks that see classes alone, shapes
+    alone, one frame, shuffled frames; interrupted, it goes on where it was. On worlds of the demo
+    also what only the ground truth tells: the presence of classes, hidden ones too, and an oracle,
+    which has to be right always. The report is printed and kept as OUT/leaks-SPLIT.json and .md.
+    """
     from orn.demo.experiments.leaks import leak_report
     from orn.shared.manifests.load import load_manifest
     from orn.stage2_train.ablation.plan import AblationRequest
-    from orn.stage2_train.leaks.words import as_report
+    from orn.stage2_train.leaks.report import as_report
 
     request = AblationRequest(
         manifest=dataset,
@@ -167,8 +109,7 @@ def _say_leaks(
         out=out or Path("runs") / f"leaks-{load_manifest(dataset).name}",
         **options,
     )
-    report = leak_report(request, untrained=untrained)
-    echo_report(report, as_report, as_json=as_json)
+    echo_report(leak_report(request, train=train), as_report, as_json=as_json)
 
 
 @click.command("tables")
@@ -176,7 +117,8 @@ def _say_leaks(
 @click.option("--short", "size", flag_value="short", help="A few films and steps: shows it works.")
 @click.option(
     "--experiments",
-    help=f"What to measure, some of: {', '.join(_EXPERIMENTS)}.  [default: the main claims]",
+    help="What to measure, some of: table2, reversed, table5, compared, controls, classes, heads, "
+    "steps, films, frames, decoys, objects, pairs.  [default: the main claims]",
 )
 @click.option("--systems", help="Rows of table 2, separated by commas, or all.")
 @click.option(
@@ -209,7 +151,8 @@ def demo_tables(
     Everything lies below the current folder in tables/. Called again, it does only what is missing.
     Without --systems, table 2 has the rows that the main claims are about.
     """
-    from orn.demo.experiments.tables import TablesRequest, describe_tables, run_tables
+    from orn.demo.experiments.experiments import describe_tables, run_tables
+    from orn.demo.experiments.tables import TablesRequest
 
     chosen = None if systems is None else tuple(systems.split(","))
     request = TablesRequest(
@@ -222,8 +165,8 @@ def demo_tables(
         described = describe_tables(request)
         if as_json:
             echo_json(described)
-        for step in () if as_json else described["steps"]:
-            echo(f"{'done' if step['done'] else 'to do'}: {step['title']}")
+        for job in () if as_json else described["jobs"]:
+            echo(f"{'done' if job['done'] else 'to do'}: {job['command']}")
         return
     reports = run_tables(request)
     if as_json:

@@ -30,19 +30,22 @@ _SAME_PLACE_PIXELS = 15.0
 the camera's drift, a ball's jitter and shapes make; less than two places are apart."""
 
 
-def leak_report(request: AblationRequest, *, untrained: bool) -> dict[str, Any]:
-    """The report of any data set; of those that `_ORACLES` knows, if their ground truth is there,
-    with its rows.
+def leak_report(request: AblationRequest, *, train: bool) -> dict[str, Any]:
+    """Return the report of any data set; of those that `_ORACLES` knows, if their ground truth is
+    there, with its rows.
 
     Args:
         request: table "leaks" of a data set.
-        untrained: Leave out what is trained.
+        train: whether networks are trained by `orn ablate`, which needs frames.
 
     Returns:
         The report, which is also written to OUT/leaks-SPLIT.json and .md.
 
     Raises:
-        As `orn.stage2_train.leaks.report.leak_report`.
+        DataRootError: if label tables are missing.
+        JoinError: if segments have no detections, unless part of the data is enough, or none has.
+        ConfigError: if the folder holds runs of other settings.
+        TrainingError: if a training failed.
     """
     report, manifest = leaks.untrained_report(request), load_manifest(request.manifest)
     root, split = request.resources.root, report["split"]
@@ -52,7 +55,7 @@ def leak_report(request: AblationRequest, *, untrained: bool) -> dict[str, Any]:
         report["rows"] += rows
         report["films_that_the_oracle_misses"] = missed
         report["note"] = _note(missed, report["num_segments"])
-    return leaks.completed(report, request, train=not untrained)
+    return leaks.completed(report, request, train=train)
 
 
 def true_rows(dataset: str, data_root: Path, *, split: str) -> tuple[list[dict[str, Any]], int]:

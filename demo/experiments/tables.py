@@ -1,43 +1,23 @@
-"""`orn demo tables`: from nothing to the comparisons of docs/results.md on a world.
+"""What experiments of `orn demo tables` are made of: worlds, comparisons, curves, as commands.
 
-Draw the world -> true detections -> store frames -> leak report -> the experiments asked for, each
-with the first weights that its systems start from.
+Draw the world -> true detections -> store frames -> leak report -> comparisons, each with the
+first weights that its systems start from.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from orn.demo.experiments.experiment import (
-    Comparison,
-    Curve,
-    Experiment,
-    World,
-    experiments_of,
-    read_worlds,
-)
-from orn.demo.experiments.leaks import leak_report
-from orn.demo.experiments.reverse import measure_reversed
-from orn.demo.steps import Step, StepRecord, call, command, run_steps, store_clips
-from orn.demo.world.dials import Dials
-from orn.demo.world.make import write_dataset
-from orn.demo.world.truth_shards import write_truth_shards
-from orn.shared.environment import usable_cores
-from orn.shared.errors import ConfigError
-from orn.shared.text import counted
-from orn.stage2_train.ablation.ablate import ablate, joined_curve
-from orn.stage2_train.ablation.plan import AblationRequest, Variation
-from orn.stage2_train.ablation.rows import table_rows
-from orn.stage2_train.leaks.report import counts_floor
-from orn.stage2_train.recipe import load_recipe
-from orn.stage2_train.resources import Resources
-from orn.stage2_train.runs.trained import export_weights
+from orn.shared.jobs.commands import Job
 
 PICTURES = "demo-classes"
 """What first weights are learned from."""
 _VALIDATED_EVERY_EPOCHS = 4
 """Epochs of all films that the data set is drawn with."""
+_FIRST_WEIGHTS = "first-weights"
+Films = tuple[int, int, int]
+Size = Literal["full", "short"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +25,11 @@ class TablesRequest:
     """What `orn demo tables` was asked for."""
 
     dataset: str
-    size: Literal["full", "short"] = "full"
+    size: Size = "full"
     experiments: tuple[str, ...] = ()
     """Names, in the order in which they are made; those of the main claims if empty."""
     systems: tuple[str, ...] | None = None
-    """In place of those of an experiment that lets choose; all of the table if empty."""
+    """Rows of table 2 in place of those of the main claims; all of them if empty."""
     precision: str = "fp32"
     """Of all trainings."""
     num_seeds: int = 5
@@ -63,309 +43,302 @@ class TablesRequest:
         return Path("tables" if self.size == "full" else "tables-short")
 
 
-def run_tables(request: TablesRequest) -> tuple[Path, ...]:
-    """Does what is not done.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A data set of the demo world, and what all trainings on it have in common."""
 
-    Returns:
-        The reports, as Markdown.
-
-    Raises:
-        PipelineError: a step failed.
-    """
-    steps = table_steps(request)
-    run_steps(steps, _record(request))
-    return tuple(path for step in steps for path in step.outputs if path.suffix == ".md")
-
-
-def describe_tables(request: TablesRequest) -> dict[str, Any]:
-    """What `run_tables` would do."""
-    record = _record(request)
-    return {
-        "folder": str(request.folder),
-        "steps": [
-            {
-                "title": step.title,
-                "done": record.is_done(step),
-                "outputs": [str(path) for path in step.outputs],
-            }
-            for step in table_steps(request)
-        ],
-    }
+    films: Films
+    """How many there are to train on, to validate and to test."""
+    dials: tuple[str, ...] = ()
+    """Options of `orn demo world`."""
+    object_head_steps: int = 0
+    """Of the object head alone, in systems of two heads."""
+    steps: int
+    """Of a training, after those."""
+    settings: tuple[str, ...]
+    """Of the recipe, to replace, beside steps and precision."""
+    by_default: tuple[str, ...] = ()
+    """The experiments that are made if none is named."""
 
 
-def _record(request: TablesRequest) -> StepRecord:
-    return StepRecord(request.folder / f"steps-{request.dataset}.json")
-
-
-def table_steps(request: TablesRequest) -> list[Step]:
-    """The steps in order; what experiments share is done once.
-
-    Raises:
-        ConfigError: an experiment is not one of the world's, or a system not one of the table's.
-    """
-    return _Tables(request).steps()
+_PLACES = (
+    'model.object_parts=["shape","class"]',
+    # From He's values the sum learns few films by heart (docs/wiring_checks.md).
+    "model.mlp_start=torch",
+    "data.clip_frames=2",
+    "validation.every_epochs=1000",  # only at the end
+)
+_FULL = {
+    "demo": World(
+        films=(4000, 400, 1000),
+        object_head_steps=800,
+        steps=800,
+        settings=("initial_weights=imagenet",),
+        by_default=("table2", "reversed", "table5"),
+    ),
+    "demo-touch": World(
+        films=(4000, 400, 1000),
+        dials=("--objects", "6", "--classes", "6", "--pull", "30", "--camera", "0"),
+        object_head_steps=1000,
+        steps=1000,
+        settings=("initial_weights=imagenet",),
+        by_default=("table2",),
+    ),
+    "demo-places": World(
+        films=(4000, 400, 1000),
+        dials=("--columns", "3", "--owners", "2", "--balls", "2"),
+        steps=5000,
+        # Seen often, few films are learned sooner than many (docs/results.md).
+        settings=(*_PLACES, "data.train_segments=500", "optimiser.batch_size=32"),
+        by_default=("pairs",),
+    ),
+    PICTURES: World(
+        films=(2400, 200, 0),
+        steps=2500,
+        settings=("data.clip_frames=1", "optimiser.batch_size=64"),
+    ),
+}
+_SHORT = {
+    "demo": replace(_FULL["demo"], films=(48, 24, 24), object_head_steps=1, steps=2),
+    "demo-touch": replace(_FULL["demo-touch"], films=(24, 12, 12), object_head_steps=1, steps=2),
+    "demo-places": replace(
+        _FULL["demo-places"],
+        films=(24, 12, 12),
+        steps=2,
+        settings=(*_PLACES, "data.train_segments=24", "optimiser.batch_size=8"),
+    ),
+    PICTURES: replace(_FULL[PICTURES], films=(24, 12, 0), steps=2),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class Place:
     """A world as it is drawn here, and where everything about it lies."""
 
     dataset: str
-    films: tuple[int, int, int]
-    dials: dict[str, Any]
+    films: Films
+    dials: tuple[str, ...]
     folder: Path
     variant: str = ""
     """What tells it from another world of the same data set; empty for the first one."""
 
     @property
     def name(self) -> str:
-        """Of folders and steps."""
+        """Of folders and jobs."""
         return f"{self.dataset}-{self.variant}" if self.variant else self.dataset
 
     @property
-    def data(self) -> Path:
+    def inputs(self) -> tuple[str, ...]:
+        """The options of trainings that say where their data lies."""
+        return (
+            "--data",
+            str(self._data),
+            "--shards",
+            str(self._shards),
+            "--clips",
+            str(self._clips),
+        )
+
+    @property
+    def leaks(self) -> Path:
+        """The leak report."""
+        return self.folder / "runs" / f"leaks-{self.name}" / "leaks-test.json"
+
+    def jobs(self) -> list[Job]:
+        """Return what draws its films, writes what they truly show as shards, and stores frames."""
+        drawn = ("--films", ",".join(map(str, self.films)), *self.dials)
+        data, shards = ("--data", str(self._data)), self._shards
+        return [
+            Job(
+                name=f"{self.name} world",
+                argv=("demo", "world", self.dataset, *data, *drawn),
+                output=self._data / self.dataset / "world.json",
+            ),
+            Job(
+                name=f"{self.name} truth",
+                argv=("demo", "truth", self.dataset, *data, "--out", str(shards)),
+                output=shards / "plan.json",
+            ),
+            Job(
+                name=f"{self.name} clips",
+                argv=("clips", self.dataset, *data, "--out", str(self._clips)),
+                output=self._clips,
+            ),
+        ]
+
+    def leak_job(self) -> Job:
+        """Return what measures shortcut baselines, whose class counts are the floor of systems."""
+        data, out = self.inputs[:4], ("--out", str(self.leaks.parent))
+        argv = ("leaks", self.dataset, *data, *out, "--recipe", "demo", "--test")
+        return Job(name=f"{self.name} leaks", argv=argv, output=self.leaks)
+
+    @property
+    def _data(self) -> Path:
         return self.folder / (f"data-{self.variant}" if self.variant else "data")
 
     @property
-    def shards(self) -> Path:
+    def _shards(self) -> Path:
         return self.folder / "shards" / self.name
 
     @property
-    def clips(self) -> Path:
+    def _clips(self) -> Path:
         return self.folder / "clips" / self.name
 
-    @property
-    def resources(self) -> Resources:
-        return Resources(data_root=self.data, shards=self.shards, clips=self.clips)
 
-    def runs(self, name: str) -> Path:
-        return self.folder / "runs" / f"{self.name}-{name}"
-
-    def steps(self) -> list[Step]:
-        """Films, what they truly show as shards, and their frames."""
-        name, where = self.name, {"dataset": self.dataset, "root": self.data}
-        drawn, plan = self.data / self.dataset / "world.json", self.shards / "plan.json"
-        films = {"films": self.films, "dials": self.dials}
-        truth, frames = f"Write what {name} truly shows as shards", f"Store the frames of {name}"
-        return [
-            call(f"{name} world", f"Draw {name}", _draw, drawn, **where, **films),
-            call(f"{name} truth", truth, write_truth_shards, plan, **where, out=self.shards),
-            call(f"{name} clips", frames, store_clips, self.clips, **where, out=self.clips),
-        ]
-
-
-class _Tables:
-    """The steps of a request; each of its methods adds some."""
+class Tables:
+    """The jobs of a request, in order; each method adds some, and what is shared once."""
 
     def __init__(self, request: TablesRequest) -> None:
-        self._request = request
-        self._worlds = read_worlds(request.size)
-        self._world = self._worlds[request.dataset]
-        self._experiments = experiments_of(request.dataset, request.size)
-        self._steps: dict[str, Step] = {}
-        self._systems_of: dict[str, set[str]] = {}
-        """Those that are trained in each folder of the first world; {""} stands for all."""
+        self.request = request
+        self.is_full = request.size == "full"
+        self._worlds = _FULL if self.is_full else _SHORT
+        self.world = self._worlds[request.dataset]
+        self._jobs: dict[str, Job] = {}
+        self._first = self._place(request.dataset)
+        self._add(*self._first.jobs(), self._first.leak_job())
 
-    def steps(self) -> list[Step]:
-        place = self._place(self._request.dataset)
-        self._add(*place.steps(), self._leaks(place))
-        for name in self._request.experiments or self._world.by_default:
-            if name not in self._experiments:
-                raise ConfigError(
-                    f"--experiments: wanted some of {', '.join(self._experiments)} for "
-                    f"{self._request.dataset}, found {name!r}"
-                )
-            self._make(name, self._experiments[name])
-        return list(self._steps.values())
+    @property
+    def jobs(self) -> list[Job]:
+        """All that was asked for so far."""
+        return list(self._jobs.values())
 
-    def _add(self, *steps: Step) -> None:
-        for step in steps:
-            self._steps.setdefault(step.name, step)
+    def compare(
+        self,
+        name: str,
+        *,
+        systems: tuple[str, ...] = (),
+        table: str = "2",
+        folder: str | None = None,
+        report: str | None = None,
+        settings: tuple[str, ...] = (),
+        variants: Mapping[str, tuple[str, ...]] | None = None,
+        primary: tuple[str, ...] = (),
+        late_fusion: bool = False,
+        train_films: int | None = None,
+        times_as_long: int = 1,
+        place: Place | None = None,
+        weights: str | None = _FIRST_WEIGHTS,
+    ) -> str:
+        """Train and measure systems on the test part; return the name of the job.
 
-    def _place(self, dataset: str) -> _Place:
-        world = self._worlds[dataset]
-        return _Place(
-            dataset=dataset, films=world.films, dials=world.dials, folder=self._request.folder
+        Args:
+            name: of the comparison.
+            systems: rows of the table; all if empty.
+            table: whose rows.
+            folder: of the runs, after the world's name, if it is not `name`.
+            report: name of the report, if it is not that of the table.
+            settings: of the recipe, to replace beside those of the world.
+            variants: `NAME` or `NAME@SYSTEM,...` to settings; the others are compared with the
+                first one.
+            primary: `BETTER:WORSE`, what the comparison is made for.
+            late_fusion: whether heads that were trained apart are measured together, too.
+            train_films: how many to train on, where it is not all that are drawn.
+            times_as_long: how many times as many steps both phases have.
+            place: another world of the same data set.
+            weights: what `first_weights` returned; None for systems that see no pictures.
+        """
+        if place is None:
+            place = self._first
+        else:
+            self._add(*place.jobs(), place.leak_job())
+        if weights == _FIRST_WEIGHTS:
+            self.first_weights()
+        epochs = _VALIDATED_EVERY_EPOCHS * times_as_long * self.world.films[0]
+        chosen = (
+            f"validation.every_epochs={epochs // (train_films or place.films[0])}",
+            *self._settings(self.world, times_as_long),
+            *([f"data.train_segments={train_films}"] if train_films else []),
+            *settings,
         )
+        out = self._runs(place, folder or name)
+        argv = [
+            *("ablate", place.dataset, "--table", table, *place.inputs, "--out", str(out)),
+            *("--recipe", "demo", "--seeds", str(self.request.num_seeds), "--test"),
+            *("--jobs", str(self.request.jobs), "--floor", str(place.leaks)),
+            *(("--systems", ",".join(systems)) if systems else ()),
+            *(("--weights", str(self._weights(weights))) if weights else ()),
+            *(("--name", report) if report else ()),
+            *(("--late-fusion",) if late_fusion else ()),
+            *(word for pair in primary for word in ("--primary", pair)),
+            *(word for setting in chosen for word in ("--set", setting)),
+        ]
+        for variant, own in (variants or {}).items():
+            argv += ["--arm", f"{variant}:{','.join(own)}" if own else variant]
+        path = out / f"{report or f'table-{table}'}-test.json"
+        job = Job(name=f"{place.name} {name}", argv=tuple(argv), output=path)
+        self._add(job)
+        return job.name
 
-    def _leaks(self, place: _Place) -> Step:
-        out = self._request.folder / "runs" / f"leaks-{place.name}"
-        request = AblationRequest(
-            manifest=place.dataset, table="leaks", resources=place.resources, out=out, test=True
-        )
-        return call(
-            f"{place.name} leaks",
-            f"Say what gives labels of {place.name} away without training",
-            leak_report,
-            out / "leaks-test.md",
-            request=request,
-            untrained=True,
-        )
+    def draw_curve(
+        self, name: str, varied: str, points: Mapping[int, str], *, over_seconds: bool = False
+    ) -> None:
+        """Draw comparisons, by value of what is varied, as one curve: the last one, done before,
+        with those of the others."""
+        *others, last = sorted(points)
+        job = self._jobs[points[last]]
+        assert job.output is not None
+        argv = [
+            *job.argv,
+            "--curve",
+            f"{varied}={last}",
+            *(["--over-seconds"] if over_seconds else []),
+        ]
+        for value in others:
+            argv += ["--point", f"{value}={self._jobs[points[value]].output}"]
+        output = job.output.with_name(f"curve-{varied.replace(' ', '-')}-test.json")
+        self._add(Job(name=f"{self.request.dataset} {name}", argv=tuple(argv), output=output))
 
-    def _make(self, name: str, experiment: Experiment) -> None:
-        points: dict[int, Path] = {}
-        for comparison in experiment.comparisons:
-            report = self._compare(comparison)
-            if comparison.value is not None:
-                points[comparison.value] = report
-        if experiment.curve is not None:
-            for value, shared in experiment.curve.shared.items():
-                points[int(value)] = self._compare(self._named(shared))
-            self._draw_curve(name, experiment.curve, points)
-        if experiment.reversed is not None:
-            wanted = experiment.reversed
-            if wanted.folder not in self._systems_of:
-                self._compare(self._named(wanted.comparison))
-            if {"", wanted.system} & self._systems_of[wanted.folder]:
-                runs = self._place(self._request.dataset).runs(wanted.folder) / wanted.system
-                self._reverse(runs)
+    def measure_backwards(self, system: str, *, folder: str) -> None:
+        """Measure the runs of a system on the first world with films backwards."""
+        for seed in range(self.request.num_seeds):
+            run = self._runs(self._first, folder) / system / f"seed{seed}"
+            argv = ("eval", str(run), "--split", "test", "--frame-order", "reversed")
+            output = run / "eval-test-reversed.json"
+            self._add(Job(name=f"reverse seed{seed}", argv=argv, output=output))
 
-    def _named(self, name: str) -> Comparison:
-        """A comparison of any experiment on the first world."""
-        for experiment in self._experiments.values():
-            for comparison in experiment.comparisons:
-                if comparison.name == name and comparison.another_world is None:
-                    return comparison
-        raise ConfigError(f"wanted a comparison {name!r} in some experiment, found none")
-
-    def _compare(self, comparison: Comparison) -> Path:
-        """Trains and measures systems; returns the results, as CSV."""
-        request = self._request
-        place = self._place(request.dataset)
-        if comparison.another_world is not None:
-            other = comparison.another_world
-            place = _Place(
-                dataset=request.dataset,
-                films=other.films,
-                dials=self._world.dials | other.dials,
-                folder=request.folder,
-                variant=other.name,
-            )
-            self._add(*place.steps())
-        systems = comparison.systems
-        if comparison.choosable and request.systems is not None:
-            systems = request.systems
-            table_rows(comparison.table, systems, load_recipe("demo", num_activities=1))  # known?
-        folder = comparison.folder or comparison.name
-        if not place.variant:
-            self._systems_of.setdefault(folder, set()).update(systems or {""})
-        ablation = AblationRequest(
-            manifest=request.dataset,
-            table=comparison.table,
-            out=place.runs(folder),
-            resources=place.resources,
-            systems=systems,
-            seeds=tuple(range(request.num_seeds)),
-            recipe="demo",
-            overrides=self._settings(comparison, place),
-            vary=self._arms(comparison),
-            late_fusion=comparison.late_fusion,
-            primary=comparison.primary,
-            weights=self._first_weights(comparison),
-            name=comparison.report,
-            test=True,
-            jobs=request.jobs,
-        )
-        report = ablation.out / f"{ablation.report_name}.md"
-        seeds = counted(request.num_seeds, "seed")
-        title = f"Train and measure {comparison.name} on {place.name}, {seeds}"
-        self._add(call(f"{place.name} {comparison.name}", title, _ablate, report, request=ablation))
-        return report.with_suffix(".csv")
-
-    def _settings(self, comparison: Comparison, place: _Place) -> tuple[str, ...]:
-        world, times = self._world, comparison.times_as_long
-        trained_on = comparison.train_films or place.films[0]
-        own = comparison.settings
-        if comparison.train_films is not None:
-            own = (f"data.train_segments={comparison.train_films}", *own)
-        every_epochs = _VALIDATED_EVERY_EPOCHS * times * world.films[0] // trained_on
-        filled = self._filled(world.settings, world, times, every_epochs=every_epochs)
-        return (*filled, *own)
-
-    def _arms(self, comparison: Comparison) -> Variation | None:
-        world, times = self._world, comparison.times_as_long
-        arms = tuple(
-            replace(arm, settings=tuple(self._filled(arm.settings, world, times)))
-            for arm in comparison.arms
-        )
-        return Variation(name="arm", arms=arms) if arms else None
-
-    def _filled(
-        self, settings: Sequence[str], world: World, times: int = 1, **values: object
-    ) -> Iterator[str]:
-        all_steps = times * (world.object_head_steps + world.steps)
-        values |= {
-            "precision": self._request.precision,
-            "object_head_steps": times * world.object_head_steps,
-            "steps": times * world.steps,
-            "all_steps": all_steps,
-            "third_of_all_steps": all_steps // 3,
-            "two_thirds_of_all_steps": all_steps - all_steps // 3,
-        }
-        for setting in settings:
-            try:
-                yield setting.format(**values)
-            except (LookupError, ValueError) as err:
-                known = ", ".join(values)
-                raise ConfigError(
-                    f"setting {setting!r}: wanted some of {known} in braces, found {err}"
-                ) from err
-
-    def _first_weights(self, comparison: Comparison) -> Path | None:
-        """A ResNet-18 that learns which classes a picture shows, and its weights in a file."""
-        if comparison.first_weights == "none":
-            return None
-        own = comparison.first_weights == "own"
-        name = f"first-weights-{comparison.name}" if own else "first-weights"
-        pictures = self._place(PICTURES)
-        run, weights = (self._request.folder / path for path in (f"runs/{name}", f"{name}.pth"))
-        world = self._worlds[PICTURES]
-        settings = [*self._filled(world.settings, world), *(comparison.settings if own else ())]
-        inputs = ("--data", pictures.data, "--shards", pictures.shards, "--clips", pictures.clips)
+    def first_weights(self, name: str = _FIRST_WEIGHTS, settings: tuple[str, ...] = ()) -> str:
+        """Train a ResNet-18 to say which classes a picture shows, and keep its weights in a file;
+        return the name."""
+        pictures, run = self._place(PICTURES), self.request.folder / "runs" / name
+        chosen = (*self._settings(self._worlds[PICTURES]), *settings)
         self._add(
-            *pictures.steps(),
-            command(
-                name,
-                "Train a ResNet-18 to say which classes a picture shows",
-                *("train", PICTURES, *map(str, inputs), "--recipe", "demo", "--system", "r18"),
-                *("--run", str(run), *(part for each in settings for part in ("--set", each))),
-                outputs=[run / "model.safetensors"],
+            *pictures.jobs(),
+            Job(
+                name=name,
+                argv=(
+                    *("train", PICTURES, *pictures.inputs, "--recipe", "demo", "--system", "r18"),
+                    *("--run", str(run), *(word for each in chosen for word in ("--set", each))),
+                ),
+                output=run / "model.safetensors",
             ),
-            call(
-                f"{name} export",
-                "Write its weights, for systems to start from",
-                export_weights,
-                weights,
-                run=run,
-                out=weights,
+            Job(
+                name=f"{name} export",
+                argv=("model", "export", str(run), str(self._weights(name))),
+                output=self._weights(name),
             ),
         )
-        return weights
+        return name
 
-    def _draw_curve(self, experiment: str, curve: Curve, points: dict[int, Path]) -> None:
-        dataset = self._request.dataset
-        stem = self._request.folder / "runs" / f"curve-{dataset}-{experiment}"
-        title = f"Draw the curve of {experiment} on {dataset}"
-        files = {str(value): points[value] for value in sorted(points)}
-        step = call(
-            f"{dataset} {experiment}", title, joined_curve, Path(f"{stem}.md"),
-            varied=curve.name, files=files, over_seconds=curve.over_seconds, out=stem,
-        )  # fmt: skip
-        self._add(step)
+    def _add(self, *jobs: Job) -> None:
+        for job in jobs:
+            self._jobs.setdefault(job.name, job)
 
-    def _reverse(self, runs: Path) -> None:
-        for seed in range(self._request.num_seeds):
-            run = runs / f"seed{seed}"
-            name, title = f"reverse {run.name}", f"Films backwards, {run.name}"
-            wanted = {"run": run, "split": "test", "device": "auto"}
-            self._add(call(name, title, measure_reversed, run / "reversed-test.json", **wanted))
+    def _place(self, dataset: str) -> Place:
+        world = self._worlds[dataset]
+        return Place(
+            dataset=dataset, films=world.films, dials=world.dials, folder=self.request.folder
+        )
 
+    def _runs(self, place: Place, name: str) -> Path:
+        return self.request.folder / "runs" / f"{place.name}-{name}"
 
-def _draw(dataset: str, root: Path, films: Sequence[int], dials: dict[str, Any]) -> None:
-    turned = Dials(**dials)
-    write_dataset(dataset, root, films=films, dials=turned, seed=0, workers=usable_cores())
+    def _weights(self, name: str) -> Path:
+        return self.request.folder / f"{name}.pth"
 
-
-def _ablate(request: AblationRequest) -> None:
-    """Systems that tell no more than counts of the objects that they are given have not learned."""
-    ablate(replace(request, floor=counts_floor(request)))
+    def _settings(self, world: World, times: int = 1) -> tuple[str, ...]:
+        return (
+            *world.settings,
+            f"precision={self.request.precision}",
+            f"phases.object_head_steps={times * world.object_head_steps}",
+            f"phases.steps={times * world.steps}",
+        )

@@ -129,6 +129,8 @@ class Dataset:
     flipped_classes: tuple[tuple[str, str], ...] | None = None
     """Pairs of classes that become each other when a film is flipped left to right; None where the
     manifest does not say."""
+    reversed_classes: tuple[tuple[str, str], ...] = ()
+    """Pairs of classes that become each other when a film runs backwards."""
     ignoring_case: tuple[str, ...] = ()
     """Ids of `videos` whose file was found only by ignoring case."""
     subsets: tuple[Subset, ...] = ()

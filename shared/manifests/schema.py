@@ -229,6 +229,8 @@ class Manifest(Section):
     flipped_classes: tuple[tuple[str, str], ...] | None = None
     """Pairs of classes that become each other when a film is flipped left to right; empty where no
     class does. Without it nothing is flipped."""
+    reversed_classes: tuple[tuple[str, str], ...] = ()
+    """Pairs of classes that become each other when a film runs backwards."""
     videos: Videos
     labels: Annotated[
         TableLabels | VlogLabels | EpicLabels | Epic100Labels | SomethingLabels,

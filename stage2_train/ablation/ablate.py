@@ -3,7 +3,8 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,23 +16,31 @@ from orn.shared.config.files import to_toml
 from orn.shared.environment import git_commit
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.jobs.outputs import check_output_files, check_output_folder
 from orn.shared.jobs.same_job import check_same_job, differences
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.shards.reader import DetectionFolder
-from orn.stage2_train.ablation.budget import MEASURED_STEPS, within_budget
 from orn.stage2_train.ablation.execute import (
     carry_out,
     first_command,
     is_measured,
     weights_needed,
 )
-from orn.stage2_train.ablation.pictures import write_report
-from orn.stage2_train.ablation.plan import AblationRequest, AblationRun, planned_runs
-from orn.stage2_train.ablation.report import ablation_report
-from orn.stage2_train.ablation.results import LATE_FUSION, RunResult, read_csv
-from orn.stage2_train.ablation.rows import AblationRow, table_rows
-from orn.stage2_train.ablation.run_figures import late_fusion_results, read_run, run_seconds
+from orn.stage2_train.ablation.figures import (
+    RunResult,
+    late_fusion_results,
+    read_run,
+    run_seconds,
+)
+from orn.stage2_train.ablation.plan import (
+    LATE_FUSION,
+    AblationRequest,
+    AblationRow,
+    AblationRun,
+    planned_runs,
+    table_rows,
+)
+from orn.stage2_train.ablation.report import ablation_report, joined_report, write_report
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.model.image_weights import imagenet_to_fetch
 from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
@@ -54,15 +63,14 @@ class _Settings(BaseModel):
 
 
 def ablate(request: AblationRequest) -> dict[str, Any]:
-    """Trains and measures what is missing, then compares everything.
+    """Train and measure what is missing, then compare everything.
 
     The validation split decides the searched setting; the test split, where it is asked for, is
     read once everything is trained.
 
     Returns:
-        The report, which is also written to OUT/table-TABLE-SPLIT.json and .md, drawn as .png, and
-        as a line a figure in .csv; where something is varied, as OUT/table-TABLE-KEY-SPLIT. A name
-        that was asked for stands in place of table-TABLE and table-TABLE-KEY.
+        The report, which is also written to OUT/NAME-SPLIT.json and .md, drawn as .png, and as a
+        line a figure in .csv; of a curve, the report of all its points, as OUT/curve-NAME-SPLIT.
 
     Raises:
         ConfigError: if the folder holds runs of other settings.
@@ -73,9 +81,12 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
     _check_split(request, rows, recipe)
+    if request.points:
+        kept = request.out / f"{request.report_name}.json"
+        check_output_files([kept], reads=request.points.values())
+        joined_report("points", request.points)  # they belong together
     _claim_folder(request, recipe)
     runs = _searched_runs(request, rows) if request.search else _first_runs(request, rows)
-    runs = within_budget(runs, request)
     for split in dict.fromkeys(("validation", request.split)):
         carry_out(runs, request, split=split)
     results = _read(runs, request, request.split)
@@ -89,56 +100,34 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     if request.vary is None:
         for row in report["systems"]:
             row["overrides"] = settings.get(row["system"], [])
-    write_report(report, results, request.out / request.report_name)
-    return report
+    stem = request.out / request.report_name
+    write_report(report, stem, over_seconds=request.over_seconds)
+    return report if request.curve is None else _curve(request, Path(f"{stem}.json"))
 
 
-def joined_curve(
-    varied: str, files: Mapping[str, Path], *, over_seconds: bool, out: Path
-) -> dict[str, Any]:
-    """The report of results of several calls of `ablate`, written beside a picture of its curves.
-
-    Args:
-        varied: what differs between the files.
-        files: its value to the CSV of one table, in the order to show them in.
-        over_seconds: whether curves are against seconds of training.
-        out: of the files that are written, without .csv, .json, .md or .png.
-
-    Raises:
-        ConfigError: if a file is something else, or they measure different things.
-    """
-    results = []
-    for value, path in files.items():
-        for result in read_csv(path):
-            if result.setting:
-                raise ConfigError(
-                    f"{path}: wanted results of one setting, found {result.setting} varied"
-                )
-            results.append(replace(result, setting=varied, value=value))
-    report = ablation_report(results)
-    write_report(report, results, out, over_seconds=over_seconds)
+def _curve(request: AblationRequest, own: Path) -> dict[str, Any]:
+    """Write and return the report of this ablation and the other points of its curve."""
+    assert request.curve is not None
+    name, value = request.curve
+    files = {**request.points, value: own}
+    with suppress(ValueError):  # the order given, where values are no numbers
+        files = dict(sorted(files.items(), key=lambda point: float(point[0])))
+    report = joined_report(name, files)
+    stem = request.out / f"curve-{name.replace(' ', '-')}-{request.split}"
+    write_report(report, stem, over_seconds=request.over_seconds)
     return report
 
 
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     """What `ablate` would do: its runs, those that are done, how long the others take as far as
-    runs of the same kind say, weights to fetch, and the first command; with a budget, how steps are
-    set instead."""
+    runs of the same kind say, weights to fetch, and the first command."""
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
     _check_split(request, rows, recipe)
     runs = list({run.folder: run for run in _first_runs(request, rows)}.values())
     left = [run for run in runs if not is_measured(run, "validation")]
-    lengths = [request.budget or _usual_seconds(run) for run in left]
-    known = [seconds for seconds in lengths if seconds is not None]
-    if request.budget is None:
-        more = {"first_command": first_command(left[0], request) if left else None}
-    else:
-        more = {
-            "steps": f"set by rates, measured over {MEASURED_STEPS} steps of each phase of each "
-            "system first, which come on top of the seconds"
-        }
+    known = [seconds for seconds in map(_usual_seconds, left) if seconds is not None]
     urls = [imagenet_to_fetch(name) for name in weights_needed(left, request)]
     return {
         "systems": [row.name for row in rows],
@@ -148,7 +137,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
         "seconds_left": round(sum(known) / request.jobs),
         "left_of_unknown_length": len(left) - len(known),
         "to_fetch": [url for url in urls if url is not None],
-        **more,
+        "first_command": first_command(left[0], request) if left else None,
     }
 
 
@@ -231,7 +220,6 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
         "detector": detector.title,
         "clip store": "none" if store is None else ClipStore(store).settings.describe(),
         "weights digest": None if weights is None else file_digest(weights, error=CheckpointError),
-        "budget": request.budget,
         "commit": git_commit(),
         "threads": resources.num_threads(jobs=request.jobs),
     }
@@ -274,7 +262,7 @@ def _searched_runs(
 ) -> tuple[AblationRun, ...]:
     """The runs of each system with its best arm by the first seed on the validation split."""
     assert request.search is not None
-    trials = within_budget(_first_runs(request, rows), request)
+    trials = _first_runs(request, rows)
     carry_out(trials, request, split="validation")
     results = _read(trials, request, "validation")
     runs: list[AblationRun] = []

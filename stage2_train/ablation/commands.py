@@ -1,4 +1,4 @@
-"""`orn ablate` and `orn curve`: parse, call the job, print what came out."""
+"""`orn ablate`: parse, call the job, print what came out."""
 
 import re
 from pathlib import Path
@@ -86,30 +86,35 @@ def _parse_pairs(
     return tuple(pairs)
 
 
+def _parse_floor(context: click.Context, option: click.Parameter, text: str | None) -> float | None:
+    if text is not None and text.endswith(".json"):
+        from orn.stage2_train.ablation.plan import counts_floor
+
+        return counts_floor(Path(text))
+    return None if text is None else NumberRange(0, 100).convert(text, option, context)
+
+
+def _parse_curve(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    name, _, value = text.partition("=")
+    if not re.fullmatch(r"[\w. -]+", name, re.ASCII) or not value:
+        raise click.BadParameter(f"expected NAME=VALUE, such as objects=9, got {text!r}")
+    return name, value
+
+
 def _parse_points(
-    context: click.Context, argument: click.Parameter, texts: tuple[str, ...]
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
 ) -> dict[str, Path]:
-    points: dict[str, Path] = {}
+    points = {}
     for text in texts:
         value, _, path = text.partition("=")
-        if not value or not path:
-            raise click.BadParameter(f"wanted VALUE=RESULTS.csv, found {text!r}")
-        if value in points:
-            raise click.BadParameter(f"wanted each value once, found {value!r} twice")
-        if Path(path) in points.values():
-            raise click.BadParameter(f"wanted each file once, found {path} twice")
+        if not value or not path or value in points:
+            raise click.BadParameter(f"expected VALUE=REPORT.json, each value once, got {text!r}")
         points[value] = Path(path)
-    if len(points) < 2:
-        raise click.BadParameter(f"wanted at least two VALUE=RESULTS.csv, found {len(points)}")
     return points
-
-
-def _check_stem(context: click.Context, option: click.Parameter, path: Path) -> Path:
-    if path.name in {"", ".."} or path.is_dir() or path.suffix in {".csv", ".json", ".md", ".png"}:
-        raise click.BadParameter(
-            f"wanted the name of files without .csv, .json, .md or .png, found '{path}'"
-        )
-    return path
 
 
 @click.command()
@@ -155,8 +160,10 @@ def _check_stem(context: click.Context, option: click.Parameter, path: Path) -> 
 )
 @click.option(
     "--floor",
-    type=NumberRange(0, 100),
-    help="Percent that needs no look at what labels are about.  [default: chance]",
+    callback=_parse_floor,
+    metavar="PERCENT|REPORT.json",
+    help="Percent that needs no look at what labels are about, or the report of `orn leaks`, whose "
+    "class-counts are it.  [default: chance]",
 )
 @click.option(
     "--late-fusion",
@@ -164,11 +171,21 @@ def _check_stem(context: click.Context, option: click.Parameter, path: Path) -> 
     help="Compare activity-head and object-head, trained apart, with their logits averaged, too.",
 )
 @click.option(
-    "--budget",
-    type=NumberRange(0, 10**9, min_open=True),
-    metavar="SECONDS",
-    help="Train every system for so long, in place of the recipe's number of steps.",
+    "--curve",
+    callback=_parse_curve,
+    metavar="NAME=VALUE",
+    help="What differs from the ablations of --point, and its value here, such as objects=9; the "
+    "report of all of them is kept as OUT/curve-NAME-SPLIT, too.",
 )
+@click.option(
+    "--point",
+    "points",
+    callback=_parse_points,
+    multiple=True,
+    metavar="VALUE=REPORT.json",
+    help="The report of another ablation for the curve; may be repeated.",
+)
+@click.option("--over-seconds", is_flag=True, help="Draw curves against seconds of training.")
 @click.option("--out", type=_path, help="Folder of the runs.  [default: runs/ablate-DATASET]")
 @click.option(
     "--name", help="Of the report, to keep it beside others of OUT.  [default: table-TABLE]"
@@ -193,15 +210,15 @@ def ablate(
 ) -> None:
     """Train and measure every system of a table of the paper on DATASET, and compare them.
 
-    All have the same recipe and the same number of steps, or the same time. Interrupted, it goes on
-    where it was. The report is printed and kept as OUT/table-TABLE-SPLIT.json and .md, drawn as
-    .png, and a line a figure as .csv; with --vary its name is OUT/table-TABLE-KEY-SPLIT, with --arm
+    All have the same recipe and the same number of steps. Interrupted, it goes on where it was. The
+    report is printed and kept as OUT/table-TABLE-SPLIT.json and .md, drawn as .png, and a line a
+    figure as .csv; with --vary its name is OUT/table-TABLE-KEY-SPLIT, with --arm
     OUT/table-TABLE-arm-SPLIT.
     """
     from orn.stage2_train.ablation.ablate import ablate as run
     from orn.stage2_train.ablation.ablate import describe_ablation
     from orn.stage2_train.ablation.plan import AblationRequest, Variation
-    from orn.stage2_train.ablation.report_text import as_report
+    from orn.stage2_train.ablation.report import as_report
 
     if vary is not None and arms:
         raise click.UsageError("--vary and --arm: wanted one of them, found both")
@@ -218,36 +235,4 @@ def ablate(
         echo_settings(describe_ablation(request), as_json=as_json)
         return
     report = run(request)
-    echo_report(report, as_report, as_json=as_json)
-
-
-@click.command()
-@click.argument("name")
-@click.argument(
-    "points", nargs=-1, required=True, callback=_parse_points, metavar="VALUE=RESULTS.csv ..."
-)
-@click.option(
-    "--out",
-    type=_path,
-    required=True,
-    callback=_check_stem,
-    help="Where to, without .csv, .json, .md or .png.",
-)
-@click.option(
-    "--seconds", "over_seconds", is_flag=True, help="Draw curves against seconds of training."
-)
-@json_option
-def curve(name: str, points: dict[str, Path], out: Path, over_seconds: bool, as_json: bool) -> None:
-    """Join results of `orn ablate` that differ in NAME, such as worlds of more and more objects.
-
-    The report over the values in the order given is printed and kept as OUT.csv, OUT.json and
-    OUT.md, and drawn as OUT.png.
-    """
-    from orn.shared.jobs.outputs import check_output_files
-    from orn.stage2_train.ablation.ablate import joined_curve
-    from orn.stage2_train.ablation.report_text import as_report
-
-    outputs = [Path(f"{out}{suffix}") for suffix in (".csv", ".json", ".md", ".png")]
-    check_output_files(outputs, reads=points.values())
-    report = joined_curve(name, points, over_seconds=over_seconds, out=out)
     echo_report(report, as_report, as_json=as_json)

@@ -1,7 +1,6 @@
-"""Reports of `orn ablate` and `orn curve` as files: CSV, JSON, Markdown, a picture."""
+"""Reports of ablations as pictures."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from orn.shared.jobs.atomic_file import replacing, write_text
-from orn.stage2_train.ablation.report_text import as_report
-from orn.stage2_train.ablation.results import RunResult, write_csv
-
-
-def write_report(
-    report: Mapping[str, Any],
-    results: Sequence[RunResult],
-    stem: Path,
-    *,
-    over_seconds: bool = False,
-) -> None:
-    """The results as STEM.csv, and what they say as STEM.json, STEM.md and a picture, STEM.png."""
-    write_csv(results, Path(f"{stem}.csv"))
-    write_text(Path(f"{stem}.json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
-    write_text(Path(f"{stem}.md"), f"{as_report(report).markdown()}\n")
-    plot_report(report, Path(f"{stem}.png"), over_seconds=over_seconds)
+from orn.shared.jobs.atomic_file import replacing
 
 
 def plot_report(report: Mapping[str, Any], path: Path, *, over_seconds: bool = False) -> None:
@@ -64,7 +47,7 @@ def _plot_systems(report: Mapping[str, Any], axes: Axes) -> None:
             capsize=3,
             markersize=11,
         )
-    axes.axvline(report["chance"], color="0.5", linestyle="--", linewidth=1)
+    axes.axvline(report["systems"][0]["chance"], color="0.5", linestyle="--", linewidth=1)
     axes.axvline(_floor(report), color="0.5", linestyle=":", linewidth=1)
     axes.set_yticks(range(len(rows)), [row["system"] for row in rows])
     axes.invert_yaxis()
@@ -93,7 +76,7 @@ def _plot_curves(report: Mapping[str, Any], axes: Axes, *, over_seconds: bool) -
             capsize=3,
             label=system,
         )
-    axes.axhline(report["chance"], color="0.5", linestyle="--", linewidth=1)
+    axes.axhline(report["systems"][0]["chance"], color="0.5", linestyle="--", linewidth=1)
     axes.axhline(_floor(report), color="0.5", linestyle=":", linewidth=1)
     if over_seconds:
         axes.set_xlim(left=0)

@@ -1,19 +1,32 @@
 """What an ablation found: the paper's table beside ours, and which contrasts hold."""
 
+import json
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import to_jsonable_python
 
+from orn.shared.config.bounded import read_json
+from orn.shared.config.fields import explain
 from orn.shared.errors import ConfigError
-from orn.stage2_train.ablation.results import RunResult
-from orn.stage2_train.ablation.rows import AblationRow
-from orn.stage2_train.evaluation.bootstrap import redrawn_scores
-from orn.stage2_train.evaluation.statistics import CONFIDENCE, holm, mean_interval, student_t, welch
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.report import Report, Table, filled_columns
+from orn.shared.text import counted
+from orn.stage2_train.ablation.figures import RunResult, write_csv
+from orn.stage2_train.ablation.pictures import plot_report
+from orn.stage2_train.ablation.plan import AblationRow
+from orn.stage2_train.evaluation.statistics import (
+    CONFIDENCE,
+    holm,
+    interval_text,
+    mean_interval,
+    paired,
+)
 from orn.stage2_train.systems import SYSTEMS
 
 _PARTS = tuple(
@@ -58,8 +71,9 @@ STILL_FALLS = 0.05
 """Of `loss_fall`, from where on a loss still falls."""
 _ROUNDING = 1e-9
 _Side = tuple[str, str]
-"""A system, and the arm that it is trained with."""
-_Sides = dict[_Side, list[RunResult]]
+"""A system, and the variant that it is trained with."""
+_Rows = dict[_Side, dict[str, Any]]
+"""What the report says of each."""
 
 
 def ablation_report(
@@ -68,7 +82,7 @@ def ablation_report(
     primary: Sequence[tuple[str, str]] = (),
     rows: Mapping[str, AblationRow] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Everything that the results say, as plain values.
+    """Return everything that the results say, as JSON has it.
 
     A side of a contrast has not learned if the mean over its seeds is not above the floor (chance
     where no floor is given), or if its loss still falls: by more than 5 % of the first loss from
@@ -78,158 +92,136 @@ def ablation_report(
     Args:
         results: of one data set and split, in the order to show them in.
         primary: pairs of systems that the comparison is made for; `SYSTEM@VALUE` is a system with
-            one arm. Holm corrects for their number. Every other contrast is exploratory.
+            one variant. Every other contrast is exploratory. Holm corrects for their number.
         rows: what is known of the systems by name.
 
     Raises:
         ConfigError: if results are of different data, or a primary contrast is of none of them.
     """
-    _check_alike(results)
-    sides: _Sides = {}
+    first, sides = results[0], dict[_Side, list[RunResult]]()
     for result in results:
+        for name in ("dataset", "split", "setting", "metric"):
+            expected, got = getattr(first, name), getattr(result, name)
+            if expected != got:
+                raise ConfigError(
+                    f"{result.runs[0]}: expected the {name} {expected!r} as in {first.runs[0]}, "
+                    f"got {got!r}; make a report of one {name}"
+                )
         sides.setdefault((result.system, result.value), []).append(result)
-    first, backbones = results[0], {name: row.backbone for name, row in rows.items()}
-    return {
+    systems = {side: _system_row(own, rows.get(side[0])) for side, own in sides.items()}
+    report = {
         "dataset": first.dataset,
         "split": first.split,
         "metric": first.metric,
         "varied": first.setting or None,
         "values": list(dict.fromkeys(result.value for result in results)),
-        "num_segments": int(_figure(results[:1], "num_segments") or 0),
-        "chance": _chance(results[:1]),
         "commits": sorted({result.commit for result in results}),
         "threads": sorted({result.threads for result in results}),
-        "systems": [_system_row(side, own, rows) for side, own in sides.items()],
-        "orderings": _contrasts(sides, primary, backbones),
+        "systems": list(systems.values()),
+        "contrasts": _contrasts(systems, primary),
+        "results": results,
+    }
+    return dict(to_jsonable_python(report))
+
+
+def _system_row(own: Sequence[RunResult], row: AblationRow | None) -> dict[str, Any]:
+    whole = {
+        name: _mean(own, name)
+        for name in ("steps", "seconds", "clips_per_second", "parameters", "last_loss")
+    }
+    chance = 100 * (_mean(own, "chance") or 0.0)
+    floor = _mean(own, "floor")
+    floor = chance if floor is None else 100 * floor
+    score = mean_interval([result.percent() for result in own])
+    why_not_learned = None
+    if score.mean <= floor + _ROUNDING:
+        why_not_learned = "not above the floor"
+    elif (_mean(own, "loss_fall") or 0.0) > STILL_FALLS + _ROUNDING:
+        why_not_learned = "loss still falls"
+    return {
+        "system": own[0].system,
+        "value": own[0].value,
+        "title": row.title if row else "",
+        "paper": row.paper if row else {},
+        "backbone": row.backbone if row else None,
+        "runs": [run for result in own for run in result.runs],
+        "percent_by_seed": {result.seed: result.percent() for result in own},
+        **asdict(score),
+        "heads": {
+            head: asdict(mean_interval([result.percent(head) for result in own]))
+            for head in own[0].heads
+            if all(head in each.heads for each in own)
+        },
+        **whole,
+        "num_segments": int(_mean(own, "num_segments") or 0),
+        "chance": chance,
+        "floor": floor,
+        "why_not_learned": why_not_learned,
     }
 
 
-def _check_alike(results: Sequence[RunResult]) -> None:
-    first = results[0]
-    for result in results:
-        for name in ("dataset", "split", "setting", "metric"):
-            wanted, found = getattr(first, name), getattr(result, name)
-            if wanted != found:
-                raise ConfigError(
-                    f"{result.run}: wanted the {name} {wanted!r} as in {first.run}, found "
-                    f"{found!r}; a report is of one {name}"
-                )
-
-
-def _figure(results: Sequence[RunResult], name: str) -> float | None:
-    """Mean of a figure of whole runs over those that have it."""
-    found = [each.figures["", name] for each in results if ("", name) in each.figures]
+def _mean(results: Sequence[RunResult], name: str) -> float | None:
+    """Return the mean of a figure of whole runs over those that have it."""
+    found = [each.whole[name] for each in results if name in each.whole]
     return statistics.fmean(found) if found else None
 
 
-def _system_row(
-    side: _Side, own: Sequence[RunResult], rows: Mapping[str, AblationRow]
-) -> dict[str, Any]:
-    name, value = side
-    row = rows.get(name)
-    figures = {
-        figure: _figure(own, figure)
-        for figure in ("steps", "seconds", "clips_per_second", "parameters", "last_loss")
-    }
-    heads = [head for head in own[0].heads if all(head in each.heads for each in own)]
-    return {
-        "system": name,
-        "value": value,
-        "title": row.title if row else "",
-        "paper": row.paper if row else {},
-        "percent_by_seed": {str(result.seed): result.percent() for result in own},
-        **asdict(mean_interval([result.percent() for result in own])),
-        "heads": {
-            head: asdict(mean_interval([result.percent(head) for result in own])) for head in heads
-        },
-        **figures,
-        "num_segments": int(_figure(own, "num_segments") or 0),
-        "chance": _chance(own),
-        "floor": _floor(own),
-        "why_not_learned": _why_not_learned(own),
-    }
-
-
-def _chance(own: Sequence[RunResult]) -> float:
-    return 100 * (_figure(own, "chance") or 0.0)
-
-
-def _floor(own: Sequence[RunResult]) -> float:
-    floor = _figure(own, "floor")
-    return _chance(own) if floor is None else 100 * floor
-
-
-def _why_not_learned(own: Sequence[RunResult]) -> str | None:
-    """Why it cannot be said what a system can learn; None where it has learned."""
-    if statistics.fmean(result.percent() for result in own) <= _floor(own) + _ROUNDING:
-        return "not above the floor"
-    return (
-        "loss still falls" if (_figure(own, "loss_fall") or 0.0) > STILL_FALLS + _ROUNDING else None
-    )
-
-
-def _contrasts(
-    sides: _Sides, primary: Sequence[tuple[str, str]], backbones: Mapping[str, str]
-) -> list[dict[str, Any]]:
-    """Primary ones first, in the order of the request, then what the paper expects, then each arm
-    over the first one."""
-    spreads = {side: _spread(own) for side, own in sides.items()}
-    found: dict[tuple[_Side, _Side], dict[str, Any]] = {}
-    for kind, better, worse in _pairs(sides, primary):
-        ours, theirs = sides[better], sides[worse]
+def _contrasts(systems: _Rows, primary: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return primary ones first, in the order of the request, then what the paper expects, then
+    each variant over the first one."""
+    found: dict[frozenset[_Side], dict[str, Any]] = {}
+    for kind, better, worse in _pairs(systems, primary):
+        ours, theirs = systems[better], systems[worse]
         # The paper compares no systems of different ResNets.
-        alike = len({backbones.get(system) for system, _ in (better, worse)} - {None}) <= 1
-        same_runs = {each.run for each in ours} == {each.run for each in theirs}
-        if (better, worse) in found or same_runs or not (alike or kind == "primary"):
+        alike = len({ours["backbone"], theirs["backbone"]} - {None}) <= 1
+        sides = frozenset((better, worse))
+        if sides in found or ours["runs"] == theirs["runs"] or not (alike or kind == "primary"):
             continue
-        difference = welch(*([each.percent() for each in own] for own in (ours, theirs)))
-        spread = _common_spread(spreads[better], spreads[worse])
         within = better[1] == worse[1]
-        found[better, worse] = {
+        found[sides] = {
             "kind": kind,
             "value": better[1] if within else "",
             "better": better[0] if within else "@".join(better),
             "worse": worse[0] if within else "@".join(worse),
-            **asdict(difference),
-            "bootstrap_half_width": None
-            if spread is None or difference.freedom is None
-            else student_t(difference.freedom) * spread,
+            **asdict(paired(ours["percent_by_seed"], theirs["percent_by_seed"])),
+            "p_holm": None,
             "not_learned": [
                 "@".join(filter(None, side))
                 for side in (better, worse)
-                if _why_not_learned(sides[side])
+                if systems[side]["why_not_learned"]
             ],
         }
     contrasts = list(found.values())
-    tested = [row for row in contrasts if row["kind"] == "primary" and row["p_value"] is not None]
+    tested = [row for row in contrasts if row["p_value"] is not None]
     for row, p_value in zip(tested, holm([row["p_value"] for row in tested]), strict=True):
-        row["p_value"] = p_value
-    for row in contrasts:
-        row["verdict"] = _verdict(row)
-    return contrasts
+        row["p_holm"] = p_value
+    return [row | {"verdict": _verdict(row)} for row in contrasts]
 
 
-def _pairs(sides: _Sides, primary: Sequence[tuple[str, str]]) -> Iterator[tuple[str, _Side, _Side]]:
-    values = tuple(dict.fromkeys(value for _, value in sides))
+def _pairs(
+    systems: _Rows, primary: Sequence[tuple[str, str]]
+) -> Iterator[tuple[str, _Side, _Side]]:
+    values = tuple(dict.fromkeys(value for _, value in systems))
     for pair in primary:
         fixed = ["@" in name for name in pair]
-        wanted = [_sides_of(name, values) for name in pair]
         known = [
-            each for each in zip(*wanted, strict=False) if each[0] in sides and each[1] in sides
+            each
+            for each in zip(*(_sides_of(name, values) for name in pair), strict=False)
+            if each[0] in systems and each[1] in systems
         ]
         if not known or any(fixed) != all(fixed):
-            names = ", ".join("@".join(filter(None, side)) for side in sides)
+            names = ", ".join("@".join(filter(None, side)) for side in systems)
             raise ConfigError(
-                f"--primary {':'.join(pair)}: wanted BETTER:WORSE, two of the systems compared, "
+                f"--primary {':'.join(pair)}: expected BETTER:WORSE, two of the systems compared, "
                 f"{names}, both with @VALUE or both without"
             )
         yield from (("primary", better, worse) for better, worse in known)
     for value in values:
         for better, worse in (*ORDERINGS, *EXPECTED):
-            if (better, value) in sides and (worse, value) in sides:
+            if (better, value) in systems and (worse, value) in systems:
                 yield "exploratory", (better, value), (worse, value)
-    for system, value in sides:
-        if value != values[0] and (system, values[0]) in sides:
+    for system, value in systems:
+        if value != values[0] and (system, values[0]) in systems:
             yield "exploratory", (system, value), (system, values[0])
 
 
@@ -238,27 +230,142 @@ def _sides_of(name: str, values: Sequence[str]) -> list[_Side]:
     return [(system, value)] if at else [(system, each) for each in values]
 
 
-def _spread(own: Sequence[RunResult]) -> tuple[tuple[str, ...], NDArray[np.float64]] | None:
-    """The films of a system's runs, and its scores in percent for films and seeds drawn anew; None
-    where logits are not kept, or for one seed."""
-    kept = [found for result in own if (found := result.tallies()) is not None]
-    if len(kept) < max(2, len(own)) or any(ids != kept[0][0] for ids, _ in kept):
-        return None
-    # Of the same runs the same, whatever an arm or a folder is called.
-    name = repr([(each.system, each.seed, each.percent()) for each in own])
-    return kept[0][0], 100 * redrawn_scores([each for _, each in kept], name=name)
-
-
-def _common_spread(ours: Any, theirs: Any) -> float | None:
-    """Standard deviation of the difference, where both are of the same films."""
-    if ours is None or theirs is None or ours[0] != theirs[0]:
-        return None
-    return float(np.std(ours[1] - theirs[1]))
-
-
 def _verdict(row: Mapping[str, Any]) -> str:
     if row["not_learned"]:
         return "one side has not learned"
-    if row["p_value"] is None or row["p_value"] >= 1 - CONFIDENCE:
+    if row["p_holm"] is None:
+        return f"not decided: {counted(row['num_pairs'], 'seed')} in common"
+    if row["p_holm"] >= 1 - CONFIDENCE:
         return "not decided"
     return "holds" if row["mean"] > 0 else "does not hold"
+
+
+class _KeptReport(BaseModel):
+    """What is read of a report."""
+
+    results: list[RunResult] = Field(min_length=1)
+
+
+def joined_report(varied: str, files: Mapping[str, Path]) -> dict[str, Any]:
+    """Return the report of several ablations as one.
+
+    Args:
+        varied: what differs between them.
+        files: its value to the JSON report of an ablation, in the order to show them in.
+
+    Raises:
+        ConfigError: if a file is something else, or they measure different things.
+    """
+    joined: list[RunResult] = []
+    for value, path in files.items():
+        try:
+            results = _KeptReport.model_validate(read_json(path)).results
+        except ValidationError as err:
+            raise ConfigError(
+                f"{path}: expected a report of `orn ablate`, got {explain(err, _KeptReport)}; name "
+                "the .json that it wrote"
+            ) from err
+        if results[0].setting:
+            raise ConfigError(
+                f"{path}: expected results of one setting, got {results[0].setting} varied; name a "
+                "report without --vary and --arm"
+            )
+        joined += [replace(result, setting=varied, value=value) for result in results]
+    return ablation_report(joined)
+
+
+def write_report(report: Mapping[str, Any], stem: Path, *, over_seconds: bool = False) -> None:
+    """Write STEM.json, its tables as STEM.md, its results as STEM.csv and a picture, STEM.png."""
+    write_csv([RunResult(**each) for each in report["results"]], Path(f"{stem}.csv"))
+    write_text(Path(f"{stem}.json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
+    write_text(Path(f"{stem}.md"), f"{as_report(report).markdown()}\n")
+    plot_report(report, Path(f"{stem}.png"), over_seconds=over_seconds)
+
+
+_Columns = dict[str, Callable[[Mapping[str, Any]], str]]
+"""What a cell says of a row, by the column's name."""
+
+
+def as_report(report: Mapping[str, Any]) -> Report:
+    """Return the report for people."""
+    notes = [f"floor {_range(report, 'floor', '.1f')}"]
+    if report["varied"]:
+        notes.append(f"against {report['varied']}")
+    for name, words in (("commits", "COMMITS"), ("threads", "NUMBERS OF THREADS")):
+        if len(report[name]) > 1:
+            notes.append(f"RUNS OF DIFFERENT {words}: {', '.join(report[name])}")
+    chosen = report.get("searched")
+    if chosen and report["split"] != "test":
+        notes.append(f"{chosen} was chosen on this split")
+    segments, chance = _range(report, "num_segments", "d"), _range(report, "chance", ".1f")
+    return Report(
+        title=f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
+        f"{segments} segments, chance {chance}, {'; '.join(notes)}; mean over seeds +- half of "
+        "the 95 % interval, differences paired by seed",
+        tables=_tables(report),
+    )
+
+
+def _range(report: Mapping[str, Any], figure: str, style: str) -> str:
+    """Return one number where it is that of all systems, else the least and the largest."""
+    values = [row[figure] for row in report["systems"]]
+    least, largest = (format(value, style) for value in (min(values), max(values)))
+    return least if least == largest else f"{least} to {largest}"
+
+
+def _tables(report: Mapping[str, Any]) -> list[Table]:
+    """Return the systems, and the contrasts where there are any."""
+    varied = report["varied"] or ""
+    systems: _Columns = {
+        varied: lambda row: row["value"],
+        "system": lambda row: row["system"],
+        "paper epic": lambda row: row["paper"].get("epic", ""),
+        "paper vlog": lambda row: row["paper"].get("vlog", ""),
+        "paper something": lambda row: row["paper"].get("something", ""),
+        report["dataset"]: lambda row: interval_text(row["mean"], row["half_width"]),
+        "seeds": lambda row: str(row["num_seeds"]),
+        "activity head": lambda row: _head(row, "activity_head"),
+        "object head": lambda row: _head(row, "object_head"),
+        "last loss": lambda row: _number(row["last_loss"], ".2f"),
+        "seconds": lambda row: _number(row["seconds"]),
+        "clips/s": lambda row: _number(row["clips_per_second"]),
+        "parameters": lambda row: _number(row["parameters"]),
+        " ": lambda row: ", ".join(filter(None, (row["why_not_learned"], row["title"]))),
+    }
+    contrasts: _Columns = {
+        varied: lambda row: row["value"],
+        "contrast": lambda row: row["kind"],
+        "expected": lambda row: row["better"],
+        "over": lambda row: row["worse"],
+        "difference": lambda row: interval_text(row["mean"], row["half_width"]),
+        "pairs": lambda row: str(row["num_pairs"]),
+        "p": lambda row: _p_value(row["p_value"]),
+        "p (Holm)": lambda row: _p_value(row["p_holm"]),
+        " ": lambda row: ", ".join((row["verdict"], *row["not_learned"])),
+    }
+    tables = ((systems, report["systems"]), (contrasts, report["contrasts"]))
+    return [
+        filled_columns(
+            Table(
+                header=tuple(name.strip() for name in cells),
+                rows=[[cell(row) or "-" for cell in cells.values()] for row in rows],
+            )
+        )
+        for cells, rows in tables
+        if rows
+    ]
+
+
+def _head(row: Mapping[str, Any], head: str) -> str:
+    """Return the score of one of two heads."""
+    if len(row["heads"]) == 1 or head not in row["heads"]:
+        return ""
+    return interval_text(row["heads"][head]["mean"], row["heads"][head]["half_width"])
+
+
+def _number(value: float | None, style: str = ",.0f") -> str:
+    return "" if value is None else format(value, style)
+
+
+def _p_value(value: float | None) -> str:
+    return "<0.001" if value is not None and value < 0.0005 else _number(value, ".3f")

@@ -3,13 +3,12 @@
 Videos (or persons) are drawn with replacement, each with all its segments, since segments of one
 video are alike. One table by class says how often each segment counts in each draw, and every
 figure follows from sums over it. The spread of a figure over the draws times Student's t, on the
-scale of log odds, is half of its interval. Everything drawn follows from fixed numbers and names.
+scale of log odds, is half of its interval. Everything drawn follows from fixed numbers.
 
-N segments, A activity classes, G videos or persons, S seeds, R draws, F figures, K thresholds.
+N segments, A activity classes, G videos or persons, R draws, F figures, K thresholds.
 """
 
 import math
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,8 +21,6 @@ from torch.nn.functional import embedding_bag
 
 from orn.stage2_train.evaluation.statistics import CONFIDENCE, student_t
 
-NUM_DRAWS = 1000
-"""Of what is drawn over seeds too."""
 NUM_FIGURE_DRAWS = 2000
 """Which tell a spread to 2 %."""
 TOP_K = 5
@@ -229,30 +226,3 @@ def _half_width(draws_R: NDArray[np.float64], num_groups: int) -> float:
     """Student's t times the spread; drawn means vary by (G - 1) / G less than those of others."""
     error = float(draws_R.std()) * math.sqrt(num_groups / (num_groups - 1))
     return student_t(num_groups - 1) * error
-
-
-def redrawn_scores(
-    runs: Sequence[Tallies], *, name: str, num_draws: int = NUM_DRAWS
-) -> NDArray[np.float64]:
-    """(R,) mean scores of a system's runs, for films and seeds drawn anew.
-
-    Films are the same ones for all systems; of S seeds S - 1 are drawn, for each system by itself,
-    which makes the variance over seeds unbiased.
-
-    Args:
-        runs: one a seed, at least two, all of the same films in the same order.
-        name: of the runs; those of other names have other seeds drawn, and the same films.
-    """
-    num_films, num_seeds = runs[0].num_segments, len(runs)
-    films = np.random.default_rng(0)
-    at_once = max(1, _LARGEST_TABLE // num_films)
-    parts = []
-    for first in range(0, num_draws, at_once):
-        shape = min(at_once, num_draws - first), num_films
-        counts_RN = films.multinomial(num_films, np.full(num_films, 1 / num_films), size=shape[0])
-        counts_NR = np.ascontiguousarray(counts_RN.T, np.float64)
-        parts.append([each.figures(counts_NR)[0] for each in runs])
-    scores_SR = np.concatenate(parts, axis=1)
-    seeds = np.random.default_rng(zlib.crc32(name.encode()))
-    drawn_RS = seeds.integers(num_seeds, size=(num_draws, num_seeds - 1))
-    return scores_SR[drawn_RS, np.arange(num_draws)[:, None]].mean(axis=1)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from orn.shared.config.bounded import read_json
 from orn.shared.config.fields import explain
 from orn.shared.errors import CheckpointError
+from orn.shared.manifests.records import Metric
 from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.stage2_train.clips.settings import UnsureInEvaluation
@@ -78,7 +79,7 @@ class EvalFile(BaseModel):
     flip: StrictBool = False
     """Older files know no crops or flips."""
     frame_order: str
-    metric: str
+    metric: Metric
     num_unsure: _Count = 0
     """Labels that annotators could not tell; older files do not say."""
     unsure_in_evaluation: UnsureInEvaluation | None = None
@@ -163,6 +164,12 @@ def as_report(report: dict[str, Any]) -> Report:
     notes = [f"chance {report['chance']:.4f}"]
     if unsure := unsure_text(report["num_unsure"], report["unsure_in_evaluation"]):
         notes.append(unsure)
+    if backwards := report.get("backwards"):
+        notes.append(
+            f"of {counted(backwards['num_segments'], 'segment')} whose class becomes another one "
+            f"backwards, {backwards['mirrored']:.1%} are named as that one, "
+            f"{backwards['original']:.1%} as their own"
+        )
     notes.append(
         f"{100 * made['confidence']:.0f} % intervals over {made['num_groups']} {made['over']}"
     )

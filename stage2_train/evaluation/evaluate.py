@@ -30,6 +30,7 @@ from orn.stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, report_json
 from orn.stage2_train.evaluation.figures import measured_figures, with_groups
 from orn.stage2_train.evaluation.metrics import (
     Scores,
+    backward_shares,
     chance_level,
     confusion_counts,
     score_heads,
@@ -177,6 +178,9 @@ def evaluate_run(
             subsets=sources.dataset.subsets,
         ),
     }
+    if request.frame_order == "reversed" and predictions.labels.ndim == 1:
+        pairs = sources.dataset.reversed_classes
+        report["backwards"] = backward_shares(predictions, config.dataset.classes, pairs)
     if accelerator.is_main_process:
         write_text(run / f"eval-{request.name}.json", report_json(report))
         save_predictions(run / f"predictions-{request.name}.npz", predictions)

@@ -3,7 +3,7 @@
 N segments, A activity classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +85,36 @@ def confusion_counts(
     pairs_N2 = np.stack([labels_N, logits_NA.argmax(axis=1)], axis=1)
     pairs_K2, counts_K = np.unique(pairs_N2, axis=0, return_counts=True)
     return np.column_stack([pairs_K2, counts_K])
+
+
+def backward_shares(
+    predictions: Predictions, classes: Sequence[str], pairs: Sequence[tuple[str, str]]
+) -> dict[str, float | int] | None:
+    """Return, of segments seen backwards whose class becomes another one, the shares that are named
+    as the `mirrored` and as the `original` class, and `num_segments`; None where there are none.
+
+    Args:
+        predictions: of single labels.
+        classes: names of the A classes.
+        pairs: names of classes that become each other.
+    """
+    mirrors = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
+    becomes = {
+        classes.index(one): classes.index(other)
+        for one, other in mirrors.items()
+        if one in classes and other in classes
+    }
+    turned_N = np.isin(predictions.labels, list(becomes))
+    if not turned_N.any():
+        return None
+    labels_n = predictions.labels[turned_N].astype(np.int64)
+    named_n = predictions.logits[turned_N].argmax(axis=1)
+    mirrored_n = np.array([becomes[label] for label in labels_n.tolist()])
+    return {
+        "num_segments": len(labels_n),
+        "mirrored": float((named_n == mirrored_n).mean()),
+        "original": float((named_n == labels_n).mean()),
+    }
 
 
 def score_heads(predictions: Predictions, clips: ClipDataset) -> dict[str, Scores]:

@@ -1,12 +1,12 @@
-"""Means and differences over seeds: Student's and Welch's intervals, Holm's correction.
+"""Means and differences over seeds: Student's intervals, Holm's correction.
 
-Seeds of two systems are not paired: a seed does not do the same to both, so that differences taken
-seed by seed vary as much as those of independent runs and have half the degrees of freedom.
+Seeds of two systems are paired: the same seed gives both the same order of clips, the same crops
+and reference frames, so that part of what a seed changes is common to both.
 """
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 CONFIDENCE = 0.95
@@ -26,16 +26,17 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How much higher the mean of one system is than that of another."""
+    """How much higher one system is than another, over the seeds that both have."""
 
-    mean: float
-    """Difference of the means over the seeds."""
+    mean: float | None
+    """Mean of the differences by seed; None where no seed is common."""
     half_width: float | None
-    """Half of Welch's 95 % interval; None where a side has less than two seeds."""
-    freedom: float | None
-    """Degrees of freedom, of Welch and Satterthwaite."""
+    """Half of the 95 % interval, from Student's t; None with less than two pairs."""
+    num_pairs: int
+    """How many seeds both have."""
     p_value: float | None
-    """Probability of a difference as large, to either side, where there is none."""
+    """Probability of a mean as far from zero, to either side, where there is no difference; None
+    with less than two pairs."""
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
@@ -47,26 +48,29 @@ def mean_interval(values: Sequence[float]) -> Interval:
     return Interval(mean=statistics.fmean(values), half_width=half_width, num_seeds=num_seeds)
 
 
-def welch(values: Sequence[float], others: Sequence[float]) -> Difference:
-    """How much higher the values are than the others, each one a seed, at least one a side."""
-    mean = statistics.fmean(values) - statistics.fmean(others)
-    if min(len(values), len(others)) < 2:
-        return Difference(mean=mean, half_width=None, freedom=None, p_value=None)
-    parts = [(statistics.variance(side) / len(side), len(side) - 1) for side in (values, others)]
-    variance = math.fsum(part for part, _ in parts)
-    if not variance:
-        freedom = float(sum(freedom for _, freedom in parts))
+def paired(values: Mapping[int, float], others: Mapping[int, float]) -> Difference:
+    """Return how much higher values are than others by the paired t test over their common seeds.
+
+    Args:
+        values: by seed.
+        others: by seed.
+    """
+    differences = [values[seed] - others[seed] for seed in values if seed in others]
+    num_pairs = len(differences)
+    mean = statistics.fmean(differences) if differences else None
+    if mean is None or num_pairs < 2:
+        return Difference(mean=mean, half_width=None, num_pairs=num_pairs, p_value=None)
+    error = statistics.stdev(differences) / math.sqrt(num_pairs)
+    if not error:
         p_value = 0.0 if mean else 1.0
-        return Difference(mean=mean, half_width=0.0, freedom=freedom, p_value=p_value)
+        return Difference(mean=mean, half_width=0.0, num_pairs=num_pairs, p_value=p_value)
     from scipy.special import stdtr
 
-    freedom = 1 / math.fsum((part / variance) ** 2 / freedom for part, freedom in parts)
-    error = math.sqrt(variance)
     return Difference(
         mean=mean,
-        half_width=student_t(freedom) * error,
-        freedom=freedom,
-        p_value=float(2 * stdtr(freedom, -abs(mean) / error)),
+        half_width=student_t(num_pairs - 1) * error,
+        num_pairs=num_pairs,
+        p_value=float(2 * stdtr(num_pairs - 1, -abs(mean) / error)),
     )
 
 
@@ -89,3 +93,10 @@ def student_t(freedom: float) -> float:
     from scipy.special import stdtrit  # takes a fifth of a second
 
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+
+
+def interval_text(mean: float | None, half_width: float | None) -> str:
+    """Return a mean and half of its interval, as far as known, as reports have them."""
+    if mean is None:
+        return ""
+    return f"{mean:.1f}" if half_width is None else f"{mean:.1f} +- {half_width:.1f}"

@@ -8,8 +8,8 @@ N segments, A activity classes, F numbers of a segment.
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,30 +21,37 @@ from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.manifests.records import Listing, Segment, Split
 from orn.shared.manifests.schema import Manifest
+from orn.shared.report import Report, Table
 from orn.shared.shards.reader import DetectionFolder
+from orn.shared.text import counted
 from orn.stage2_train.ablation.ablate import ablate
-from orn.stage2_train.ablation.plan import AblationRequest
+from orn.stage2_train.ablation.plan import COUNTS, AblationRequest
 from orn.stage2_train.evaluation.bootstrap import Tallies, figure_interval, redrawn_figures
 from orn.stage2_train.evaluation.figures import with_groups
 from orn.stage2_train.evaluation.metrics import chance_level
 from orn.stage2_train.evaluation.predictions import Predictions
-from orn.stage2_train.evaluation.statistics import CONFIDENCE
+from orn.stage2_train.evaluation.statistics import CONFIDENCE, interval_text
 from orn.stage2_train.leaks.objects import SeenObjects, seen_objects
-from orn.stage2_train.leaks.words import as_report, meaning
 from orn.stage2_train.recipe import default_recipe, load_recipe
 
 logger = logging.getLogger(__name__)
 
 _NUM_DRAWS = 1000
-_COUNTS = "class-counts"
-_READS = {
-    "classes-seen": "which classes are seen at all",
-    _COUNTS: "how many objects of each class a frame shows",
-    "boxes": "where boxes lie and how large they are, without classes",
-    "middle-frame": "classes and boxes of the middle frame",
-    "unordered-frames": "classes and boxes of all frames, without their order",
+_OF_CLASSES = ("classes-seen", COUNTS, "presence")
+_READS: dict[str, tuple[str, Callable[[SeenObjects], NDArray[np.float32]]]] = {
+    "classes-seen": ("which classes are seen at all", lambda seen: seen.seen_NS),
+    COUNTS: ("how many objects of each class a frame shows", lambda seen: seen.counts_NS),
+    "boxes": (
+        "where boxes lie and how large they are, without classes",
+        lambda seen: seen.boxes_NM,
+    ),
+    "middle-frame": ("classes and boxes of the middle frame", lambda seen: seen.middle_NF),
+    "unordered-frames": (
+        "classes and boxes of all frames, without their order",
+        lambda seen: seen.both_NF,
+    ),
 }
-"""What each row reads; `_numbers_of` has how."""
+"""What each row reads, in words and numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -133,35 +140,6 @@ def ridge_scores(
     return np.asarray(measured @ weights, np.float32)
 
 
-def _numbers_of(seen: SeenObjects) -> dict[str, NDArray[np.float32]]:
-    return {
-        "classes-seen": seen.seen_NS,
-        _COUNTS: seen.counts_NS,
-        "boxes": seen.boxes_NM,
-        "middle-frame": seen.middle_NF,
-        "unordered-frames": seen.both_NF,
-    }
-
-
-def leak_report(request: AblationRequest, *, train: bool) -> dict[str, Any]:
-    """Measures what needs no training, then, if asked to, trains and measures the rest.
-
-    Args:
-        request: table "leaks" of a data set.
-        train: whether networks are trained by `orn ablate`, which needs frames.
-
-    Returns:
-        The report, which is also written to OUT/leaks-SPLIT.json and .md.
-
-    Raises:
-        DataRootError: if label tables are not there.
-        JoinError: if segments have no detections, unless part of the data is enough, or none has.
-        ConfigError: if the folder holds runs of other settings.
-        TrainingError: if a training failed.
-    """
-    return completed(untrained_report(request), request, train=train)
-
-
 def untrained_report(request: AblationRequest) -> dict[str, Any]:
     """Majority and what linear models tell of objects, in percent of the data set's metric. Where
     the usual folder of shards is not there, the majority alone, and the log says so."""
@@ -205,10 +183,10 @@ def untrained_report(request: AblationRequest) -> dict[str, Any]:
         )
     ]
     if objects:
-        of_train, of_measured = (_numbers_of(each) for each in objects)
+        of_train, of_measured = objects
         rows += [
-            measured.row(name, title, ridge_scores(of_train[name], train, of_measured[name]))
-            for name, title in _READS.items()
+            measured.row(name, title, ridge_scores(read(of_train), train, read(of_measured)))
+            for name, (title, read) in _READS.items()
         ]
     persons = all(each.participant is not None for each in measured.segments)
     chance = chance_level(
@@ -233,19 +211,6 @@ def untrained_report(request: AblationRequest) -> dict[str, Any]:
         "chance": 100 * chance,
         "rows": rows,
     }
-
-
-def counts_floor(request: AblationRequest) -> float:
-    """Percent that counts of the objects in the shards tell (the row `class-counts`): what systems
-    have to be above to have learned from the same shards.
-
-    Raises:
-        As `leak_report`; ShardNotFoundError if there are no shards.
-    """
-    path = request.resources.shards_of(load_manifest(request.manifest).name)
-    resources = replace(request.resources, shards=path)  # required
-    rows = untrained_report(replace(request, resources=resources))["rows"]
-    return float(next(row["mean"] for row in rows if row["name"] == _COUNTS))
 
 
 def _detections(request: AblationRequest, manifest: Manifest) -> DetectionFolder | None:
@@ -274,3 +239,74 @@ def completed(report: dict[str, Any], request: AblationRequest, *, train: bool) 
     write_text(stem.with_suffix(".json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
     write_text(stem.with_suffix(".md"), f"{as_report(report).markdown()}\n")
     return report
+
+
+def meaning(report: Mapping[str, Any]) -> str:
+    """In plain words, what the rows mean for a claim that objects matter."""
+    rows = {row["name"]: row for row in report["rows"] if row["name"] != "oracle"}
+    majority = rows["majority"]["mean"]
+    if len(rows) == 1:
+        return (
+            f"Always saying what is most frequent reaches {majority:.1f} %. Nothing is known of "
+            "what objects give away: that needs their detections."
+        )
+    best = max(rows.values(), key=lambda row: row["mean"])
+    parts = [
+        f"Nothing here looks at what objects do to each other, and yet {best['mean']:.1f} % come "
+        f"out ({best['name']}: {best['title']}); chance is {report['chance']:.1f}, the most "
+        f"frequent label {majority:.1f}. So a system shows that relations of objects matter only "
+        f"above {best['mean']:.1f} % on these segments, not above chance."
+    ]
+    of_classes = [row for name, row in rows.items() if name in _OF_CLASSES]
+    classes = max(of_classes, key=lambda row: row["mean"], default=None)
+    if classes is not None and _is_above(classes, majority):
+        parts.append(
+            f"Classes alone give away {classes['mean'] - majority:.1f} points: a system that is "
+            "told classes can gain as much over pixels without any reasoning, so compare it with "
+            "one that is told the same classes (`coco-class`, mixed classes)."
+        )
+    elif classes is not None and classes["mean"] > majority:
+        parts.append(
+            f"{report['num_segments']:,} segments are too few to say whether classes alone give "
+            f"something away: {classes['name']} reaches {classes['mean']:.1f} %, but the majority "
+            f"lies in its interval, {classes['low']:.1f} to {classes['high']:.1f}."
+        )
+    elif classes is not None:
+        parts.append(
+            "Classes alone tell no more than the majority: what a system with objects gains does "
+            "not come from which objects are there."
+        )
+    if "boxes" in rows and _is_above(rows["boxes"], majority):
+        gain = rows["boxes"]["mean"] - majority
+        parts.append(f"So do places and sizes of boxes, by {gain:.1f} points, without classes.")
+    middle, unordered = rows.get("middle-frame"), rows.get("unordered-frames")
+    if middle and unordered and unordered["mean"] <= middle["mean"]:
+        parts.append("More frames, without their order, add nothing to the middle one.")
+    if all(row["num_seeds"] is None for row in rows.values()):
+        parts.append("These models are linear: trained ones (--train) may find more.")
+    return " ".join(parts)
+
+
+def _is_above(row: Mapping[str, Any], value: float) -> bool:
+    """Whether a row's interval is; without one, whether its figure is."""
+    low = row["mean"] if row["low"] is None else row["low"]
+    return bool(low > value)
+
+
+def as_report(report: Mapping[str, Any]) -> Report:
+    """Return the report for people."""
+    skipped = f", {report['num_skipped']:,} left out" if report["num_skipped"] else ""
+    rows = []
+    for row in report["rows"]:
+        seeds = "-" if row["num_seeds"] is None else str(row["num_seeds"])
+        ends = "" if row["low"] is None else f" [{row['low']:.1f}, {row['high']:.1f}]"
+        rows.append(
+            (row["name"], interval_text(row["mean"], row["half_width"]) + ends, seeds, row["title"])
+        )
+    return Report(
+        title=f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
+        f"{counted(report['num_segments'], 'segment')}{skipped}, chance {report['chance']:.1f}; "
+        f"95 % intervals over {report['interval']['over']}, of trained rows half of it over seeds",
+        tables=[Table(header=("reads", report["dataset"], "seeds", ""), rows=rows)],
+        notes=[note for note in (report.get("note"), report["meaning"]) if note],
+    )

@@ -9,17 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from pydantic_core import to_jsonable_python
 from torch import nn
 
 from orn.shared.config.files import to_toml
 from orn.shared.errors import CheckpointError
 from orn.shared.tensors import read_tensors, write_tensors
-from orn.stage2_train.ablation.plan import AblationRun
-from orn.stage2_train.ablation.report import ablation_report
-from orn.stage2_train.ablation.report_text import as_report
-from orn.stage2_train.ablation.results import RunResult, read_csv, write_csv
-from orn.stage2_train.ablation.rows import AblationRow
-from orn.stage2_train.ablation.run_figures import read_run
+from orn.stage2_train.ablation.figures import RunResult
+from orn.stage2_train.ablation.report import joined_report
 from orn.stage2_train.evaluation.eval_file import read_eval
 from orn.stage2_train.evaluation.predictions import (
     Predictions,
@@ -44,7 +41,7 @@ from orn.stage2_train.runs.checkpoint import (
 from orn.stage2_train.runs.run_config import DataPaths, Places, read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
 from orn.stage2_train.training.step import build_optimiser
-from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document, json_text
+from tests.conformance.damage import JSON, TOML, Cases, Damage, Document, json_text
 from tests.conformance.reader import NUMBERED, TEXT, Reader, any_number, any_text, ignored, optional
 from tests.conformance.shared_readers import FILMS, ODD_ARRAYS
 from tests.worlds.films import (
@@ -198,16 +195,6 @@ def _read_predictions(path: Path) -> Any:
     return found.ids, found.labels.tolist(), found.logits.tolist(), list(found.by_head())
 
 
-def _read_measurement(path: Path) -> Any:
-    row = AblationRow(name="orn", title="", system="orn", backbone="resnet18")
-    run = AblationRun(row=row, seed=0, folder=path.parent)
-    found = read_run(run, split="test", floor=None)
-    report = ablation_report([found])
-    as_report(report)
-    json.dumps(report, allow_nan=False)
-    return found.figures
-
-
 def _writes(name: str, text: str) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         (folder / name).write_text(text)
@@ -218,11 +205,16 @@ def _writes(name: str, text: str) -> Callable[[Path], Path]:
 
 def _make_results(folder: Path) -> Path:
     result = RunResult(
-        dataset="tiny", split="test", run="runs/a", commit="0", threads="1", system="orn", seed=0,
-        figures={("two_heads", "top1"): 0.5, ("", "steps"): 3.0},
+        dataset="tiny", split="test", runs=("runs/a",), commit="0", threads="1", system="orn",
+        seed=0, metric="top1", heads={"two_heads": {"top1": 0.5}}, whole={"steps": 3.0},
     )  # fmt: skip
-    write_csv([result], folder / "table-2-test.csv")
-    return folder / "table-2-test.csv"
+    path = folder / "table-2-test.json"
+    path.write_text(json.dumps({"results": to_jsonable_python([result])}))
+    return path
+
+
+def _read_results(path: Path) -> Any:
+    return joined_report("films", {"1": path})["results"]
 
 
 LOG = "".join(json.dumps({"group": "train", "step": step}) + "\n" for step in range(3))
@@ -319,19 +311,20 @@ TRAINING: tuple[Reader, ...] = (
             *optional("per_class.0.intervals"),
         ),
     ),
-    Reader(
-        name="measurement in an ablation",
-        make=_writes("eval-test.json", json.dumps(TINY_EVAL)),
-        read=_read_measurement,
-        documents=(JSON,),
-        accepts=("*",),
-    ),
     Reader(name="log", make=_writes("metrics.jsonl", LOG), read=read_jsonl, accepts=("*",)),
     Reader(
         name="results of an ablation",
         make=_make_results,
-        read=read_csv,
-        accepts=TEXT,
-        documents=(CSV,),
+        read=_read_results,
+        documents=(JSON,),
+        most_edits=6,
+        accepts=(
+            *(*TEXT, *NUMBERED, "value unknown: results", "value unknown: results.0.whole*"),
+            *any_text("results.0.*"),
+            *any_number("results.0.heads.*", "results.0.whole.*"),
+            *(f"value 2**{power}: results.0.seed" for power in (40, 63)),
+            *optional("results.0.setting", "results.0.value", "results.0.whole*"),
+            *optional("results.0.heads.two_heads"),
+        ),
     ),
 )

@@ -44,7 +44,7 @@ def test_a_store_and_none_are_refused(tmp_path) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    commands = ("train", "eval", "ablate", "curve", "systems", "model")
+    commands = ("train", "eval", "ablate", "systems", "model")
     code = (
         "import sys\n"
         "from orn.shared.cli import orn\n"

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 from orn.demo.experiments.leaks import leak_report, true_rows
-from orn.demo.experiments.tables import _ablate
 from orn.demo.world.dials import Dials, category_id
 from orn.demo.world.make import write_dataset
 from orn.demo.world.places import BALL, NOBODY
 from orn.demo.world.truth_shards import write_truth_shards
 from orn.shared.errors import DataRootError, JoinError
-from orn.stage2_train.ablation.plan import AblationRequest
-from orn.stage2_train.ablation.rows import table_rows
+from orn.stage2_train.ablation.plan import AblationRequest, counts_floor, table_rows
 from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.resources import Resources
 
@@ -56,7 +54,7 @@ def untrained_report(dataset, root, *, split="validation") -> dict:
     request = AblationRequest(
         manifest=dataset, table="leaks", out=root / "out", resources=resources, test=split == "test"
     )
-    return leak_report(request, untrained=True)
+    return leak_report(request, train=False)
 
 
 def changed_truth(root: Path, dataset: str, change: Callable[[dict], None]) -> None:
@@ -89,28 +87,6 @@ def test_the_oracle_is_right_whatever_the_dials(draw, tmp_path, dataset, dials) 
     assert figures(report)["oracle"] == pytest.approx(100)
 
 
-def test_the_floor_of_comparisons_is_what_counts_in_shards_tell(
-    draw, tmp_path, monkeypatch
-) -> None:
-    """Presence is another figure: it counts hidden objects, which no system is given."""
-    draw(tmp_path, "demo-touch", films=(8, 6, 0))
-    for path in (tmp_path / "demo-touch" / "ground_truth").glob("*.json"):
-        document = json.loads(path.read_text())
-        for each in document["annotations"]:
-            each["iscrowd"] = each["category_id"] % 2  # hidden, which shards leave out
-        path.write_text(json.dumps(document))
-    write_truth_shards("demo-touch", tmp_path, tmp_path / "shards" / "demo-touch")
-    found = figures(untrained_report("demo-touch", tmp_path))
-    assert found["class-counts"] != found["presence"]
-    asked = []
-    monkeypatch.setattr("orn.demo.experiments.tables.ablate", asked.append)
-    request = AblationRequest(
-        manifest="demo-touch", table="2", out=tmp_path, resources=Resources(data_root=tmp_path)
-    )
-    _ablate(request)
-    assert asked[0].floor == found["class-counts"]
-
-
 def test_a_wrong_label_is_a_world_that_is_not_well_defined(orn, draw, tmp_path) -> None:
     draw(tmp_path, "demo-places")
     table = tmp_path / "demo-places" / "labels.csv"
@@ -119,7 +95,7 @@ def test_a_wrong_label_is_a_world_that_is_not_well_defined(orn, draw, tmp_path) 
     first[1] = "bowl" if first[1] != "bowl" else "cup"
     table.write_text("\n".join(map(",".join, rows)) + "\n")
     places = ("--data", tmp_path, "--out", tmp_path / "out")
-    said = orn("demo", "leaks", "demo-places", "--untrained", *places).stdout
+    said = orn("leaks", "demo-places", *places).stdout
     assert "THE WORLD IS NOT WELL DEFINED: on 1 of 6 films" in said
     report = json.loads((tmp_path / "out" / "leaks-validation.json").read_text())
     assert report["films_that_the_oracle_misses"] == 1
@@ -165,22 +141,27 @@ def test_majority_by_hand(draw, tmp_path) -> None:
     assert report["chance"] == 25
 
 
-def test_any_world_is_measured_by_either_command(orn, draw, tmp_path) -> None:
-    """`orn demo leaks` is a case of `orn leaks`; both say what true objects and the truth tell."""
-    draw(tmp_path, "demo")
-    write_truth_shards("demo", tmp_path, tmp_path / "shards" / "demo")
-    where = ("--data", tmp_path, "--json")
-    words = (("leaks", "demo"), ("demo", "leaks", "demo", "--untrained"))
-    said = [orn(*each, *where).json for each in words]
-    assert said[0] == said[1]
-    assert list(figures(said[0])) == [
+def test_the_floor_is_what_counts_in_shards_tell(orn, draw, tmp_path) -> None:
+    """Presence is another figure: it counts hidden objects, which no system is given."""
+    draw(tmp_path, "demo-touch")
+    for path in (tmp_path / "demo-touch" / "ground_truth").glob("*.json"):
+        document = json.loads(path.read_text())
+        for each in document["annotations"]:
+            each["iscrowd"] = each["category_id"] % 2  # hidden, which shards leave out
+        path.write_text(json.dumps(document))
+    write_truth_shards("demo-touch", tmp_path, tmp_path / "shards" / "demo-touch")
+    said = orn("leaks", "demo-touch", "--data", tmp_path, "--json").json
+    found = figures(said)
+    assert list(found) == [
         *("majority", "classes-seen", "class-counts", "boxes", "middle-frame", "unordered-frames"),
         *("presence", "oracle"),
     ]
-    assert said[0]["shards"] == "shards/demo"
-    assert f"chance is {said[0]['chance']:.1f}" in said[0]["meaning"]
-    assert said[0]["meaning"] in orn("leaks", "demo", "--data", tmp_path).stdout
-    assert (tmp_path / "runs" / "leaks-demo" / "leaks-validation.md").is_file()
+    assert found["class-counts"] != found["presence"]
+    kept = Path("runs/leaks-demo-touch/leaks-validation.json")
+    assert counts_floor(kept) == found["class-counts"]
+    assert said["shards"] == "shards/demo-touch"
+    assert f"chance is {said['chance']:.1f}" in said["meaning"]
+    assert said["meaning"] in orn("leaks", "demo-touch", "--data", tmp_path).stdout
 
 
 def test_a_part_that_is_not_drawn_is_named(draw, tmp_path) -> None:

@@ -1,6 +1,10 @@
 """Results of runs that never were."""
 
-from orn.stage2_train.ablation.results import RunResult
+from orn.stage2_train.ablation.figures import RunResult
+from tests.worlds.films import TINY_EVAL
+
+EVALUATION = {name: value for name, value in TINY_EVAL.items() if name != "two_heads"}
+"""What `orn eval` wrote, but for the heads."""
 
 
 def made_results(
@@ -11,19 +15,16 @@ def made_results(
         RunResult(
             dataset="demo",
             split="test",
-            run=f"runs/{system}/{value}/seed{seed}",
+            runs=(f"runs/{system}/{value}/seed{seed}",),
             commit="abc",
             threads="1",
             system=system,
             seed=seed,
             setting=setting,
             value=value,
-            figures={
-                ("two_heads", "top1"): percent / 100,
-                ("", "chance"): 0.08,
-                ("", "num_segments"): 100.0,
-                **{("", name): figure for name, figure in figures.items()},
-            },
+            metric="top1",
+            heads={"two_heads": {"top1": percent / 100}},
+            whole={"chance": 0.08, "num_segments": 100.0, **figures},
         )
         for system, own in percents.items()
         for seed, percent in enumerate(own)

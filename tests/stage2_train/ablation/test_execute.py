@@ -1,26 +1,16 @@
 """How an ablation carries out its trainings."""
 
-import os
-import signal
-from multiprocessing.context import SpawnProcess
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from orn.shared.errors import CheckpointError
-from orn.shared.jobs.termination import Terminated
-from orn.stage2_train.ablation import execute
-from orn.stage2_train.ablation.execute import carry_out, train_request, weights_needed
-from orn.stage2_train.ablation.plan import AblationRequest, planned_runs
-from orn.stage2_train.ablation.rows import table_rows
+from orn.stage2_train.ablation.execute import carry_out, jobs_of, weights_needed
+from orn.stage2_train.ablation.plan import AblationRequest, planned_runs, table_rows
 from orn.stage2_train.model.image_weights import IMAGENET_URLS
 from orn.stage2_train.recipe import load_recipe
 from tests.weights_server import WeightsServer
-
-
-def pause(*requests: object) -> None:
-    """What a process does in place of a training."""
-    signal.pause()
 
 
 @pytest.mark.parametrize(
@@ -48,14 +38,16 @@ def test_weights_of_a_resnet_go_only_to_networks_that_hold_one(
     )
     rows = table_rows(table, (system,), recipe)
     (run,) = planned_runs(request, rows, seeds=(0,))
-    assert (train_request(run, request).weights is not None) == given
+    train, measure = jobs_of(run, request, split="validation")
+    assert ("--weights" in train.argv) == given
+    assert measure.argv[:2] == ("eval", str(run.folder))
 
 
 def test_weights_are_fetched_before_any_training_starts(
     tmp_path: Path, weights_host: WeightsServer, monkeypatch
 ) -> None:
-    started: list[SpawnProcess] = []
-    monkeypatch.setattr(SpawnProcess, "start", started.append)
+    started: list[object] = []
+    monkeypatch.setattr(subprocess, "Popen", started.append)
     absent = f"{weights_host.address}/resnet18-0123abcd.pth"
     monkeypatch.setitem(IMAGENET_URLS, "resnet18", absent)
     overrides = ("initial_weights=imagenet", "model.backbone=resnet18")
@@ -66,23 +58,3 @@ def test_weights_are_fetched_before_any_training_starts(
     with pytest.raises(CheckpointError, match=f"{absent}.*404"):
         carry_out(runs, request, split="validation")
     assert (len(weights_host.requests), started) == (1, [])
-
-
-def test_sigterm_ends_the_trainings_that_run(tmp_path: Path, monkeypatch, caplog) -> None:
-    started: list[SpawnProcess] = []
-
-    def start(process: SpawnProcess) -> None:
-        real(process)
-        started.append(process)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    real = SpawnProcess.start
-    monkeypatch.setattr(SpawnProcess, "start", start)
-    monkeypatch.setattr(execute, "_train_and_measure", pause)
-    request = AblationRequest(manifest="demo", table="2", out=tmp_path)
-    rows = table_rows("2", ("orn", "activity-head"), load_recipe("demo", num_activities=2))
-    runs = planned_runs(request, rows, seeds=(0,))
-    with pytest.raises(Terminated):
-        carry_out(runs, request, split="validation")
-    assert [process.exitcode for process in started] == [-signal.SIGTERM]
-    assert "failed" not in caplog.text

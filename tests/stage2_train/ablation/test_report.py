@@ -1,19 +1,22 @@
-"""The paper's table beside what was measured: contrasts, verdicts, tables, pictures."""
+"""The paper's table beside what was measured: contrasts, verdicts, curves, pictures."""
 
-import shutil
+import json
 from dataclasses import replace
+from pathlib import Path
 
-import numpy as np
 import pytest
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.ablation.pictures import plot_report
-from orn.stage2_train.ablation.report import ORDERINGS, ablation_report
-from orn.stage2_train.ablation.report_text import as_report
-from orn.stage2_train.ablation.results import RunResult
-from orn.stage2_train.ablation.rows import table_rows
-from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
-from orn.stage2_train.evaluation.statistics import welch
+from orn.stage2_train.ablation.plan import table_rows
+from orn.stage2_train.ablation.report import (
+    ORDERINGS,
+    ablation_report,
+    as_report,
+    joined_report,
+    write_report,
+)
+from orn.stage2_train.evaluation.statistics import paired
 from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.systems import find_system
 from tests.stage2_train.ablation.made_results import made_results
@@ -26,7 +29,7 @@ PERCENTS = {
 
 
 def _verdicts(report) -> dict[tuple[str, str], str]:
-    return {(row["better"], row["worse"]): row["verdict"] for row in report["orderings"]}
+    return {(row["better"], row["worse"]): row["verdict"] for row in report["contrasts"]}
 
 
 def test_means_and_contrasts() -> None:
@@ -34,15 +37,17 @@ def test_means_and_contrasts() -> None:
     report = ablation_report(made_results(PERCENTS), rows=rows)
     orn = report["systems"][0]
     assert (orn["system"], orn["num_seeds"], orn["mean"]) == ("orn", 3, pytest.approx(71))
+    assert orn["percent_by_seed"] == {"0": 70.0, "1": 72.0, "2": 71.0}
     assert orn["paper"] == {"epic": "40.89", "vlog": "37.49", "something": "32.12"}
-    assert _verdicts(report) == {
-        ("orn", "activity-head"): "holds",
-        ("orn", "clique-1"): "not decided",
-    }
+    verdicts = {("orn", "activity-head"): "holds", ("orn", "clique-1"): "not decided"}
+    assert _verdicts(report) == verdicts
     assert "71.0 +- 2.5" in as_report(report).text()
-    # Welch: two variances of 1/3, four degrees of freedom, t = 2.776445
-    assert report["orderings"][0]["half_width"] == pytest.approx(2.776445 * (2 / 3) ** 0.5)
-    assert "| orn | activity-head | 10.0 +- 2.3 | <0.001 | holds |" in as_report(report).markdown()
+    # Differences 10, 11, 9: a deviation of 1, two degrees of freedom, t = 4.302653
+    assert report["contrasts"][0]["half_width"] == pytest.approx(4.302653 / 3**0.5)
+    assert (
+        "| orn | activity-head | 10.0 +- 2.5 | 3 | 0.003 | 0.007 | holds |"
+        in as_report(report).markdown()
+    )
     # Heads that were trained apart are of no other backbone.
     results = made_results({"orn": (70.0,), "late-fusion": (60.0,)})
     assert ("orn", "late-fusion") in _verdicts(ablation_report(results, rows=rows))
@@ -52,7 +57,7 @@ def test_means_and_contrasts() -> None:
     ("percents", "verdict"),
     [
         (PERCENTS | {"activity-head": (90.0, 91.0, 92.0)}, "does not hold"),
-        ({"orn": (90.0,), "activity-head": (10.0,)}, "not decided"),  # one seed decides nothing
+        ({"orn": (90.0,), "activity-head": (10.0,)}, "not decided: 1 seed in common"),
     ],
 )
 def test_verdicts(percents, verdict) -> None:
@@ -60,25 +65,31 @@ def test_verdicts(percents, verdict) -> None:
     assert _verdicts(report)["orn", "activity-head"] == verdict
 
 
-def test_primary_contrasts_come_first_and_are_corrected_for_their_number() -> None:
-    percents = {"orn": (70.5, 71.5, 72.5), "object-head": (65.0, 67.0, 69.0)}
-    alone = {"activity-head": (67.5, 68.5, 69.5)}
-    plain = welch(percents["orn"], percents["object-head"]).p_value
+def test_only_common_seeds_are_compared() -> None:
+    ours, theirs = made_results({"orn": (70.0, 72.0, 71.0, 5.0)}), made_results(PERCENTS)[3:6]
+    (row,) = ablation_report([*ours, *theirs])["contrasts"]
+    assert (row["num_pairs"], row["mean"]) == (3, pytest.approx(10))
+    apart = [replace(each, seed=each.seed + 9) for each in theirs]
+    (row,) = ablation_report([*ours, *apart])["contrasts"]
+    assert (row["num_pairs"], row["mean"], row["half_width"]) == (0, None, None)
+    assert "0 seeds in common" in row["verdict"]
+
+
+def test_holm_corrects_for_all_comparisons_and_primary_ones_come_first() -> None:
+    percents = {"orn": (70.5, 71.5, 72.5), "object-head": (65.0, 68.0, 69.1)}
+    plain = paired(*(dict(enumerate(values)) for values in percents.values())).p_value
     assert plain is not None and 0.025 < plain < 0.05
     pair = ("orn", "object-head")
-    report = ablation_report(made_results(percents), primary=[pair])
-    (row,) = report["orderings"]
-    assert (row["kind"], row["verdict"], row["p_value"]) == ("primary", "holds", plain)
-    both = ablation_report(
-        made_results(percents | alone), primary=[pair, ("object-head", "activity-head")]
-    )
-    assert [row["kind"] for row in both["orderings"][:2]] == ["primary", "primary"]
-    assert {row["kind"] for row in both["orderings"][2:]} == {"exploratory"}
-    assert both["orderings"][0]["p_value"] == pytest.approx(2 * plain)
-    assert both["orderings"][0]["verdict"] == "not decided"
-
-
-def test_a_primary_contrast_of_what_is_not_there_is_refused() -> None:
+    (row,) = ablation_report(made_results(percents), primary=[pair])["contrasts"]
+    assert (row["kind"], row["verdict"]) == ("primary", "holds")
+    assert row["p_holm"] == row["p_value"] == pytest.approx(plain)
+    more = percents | {"activity-head": (67.5, 68.5, 69.6)}
+    primary = [("object-head", "activity-head"), pair]
+    found = ablation_report(made_results(more), primary=primary)["contrasts"]
+    assert [row["kind"] for row in found] == ["primary", "primary", "exploratory"]
+    row = found[1]
+    assert (row["p_value"], row["p_holm"]) == pytest.approx((plain, 2 * plain))
+    assert row["verdict"] == "not decided"
     with pytest.raises(ConfigError, match="--primary orn:orm"):
         ablation_report(made_results(PERCENTS), primary=[("orn", "orm")])
 
@@ -102,12 +113,12 @@ def test_a_side_has_learned_above_the_floor_with_a_loss_at_rest(percents, figure
     ]
     report = ablation_report(results)
     assert [row["why_not_learned"] for row in report["systems"]] == [None, why]
-    (row,) = report["orderings"]
+    (row,) = report["contrasts"]
     assert row["not_learned"] == (["activity-head"] if why else [])
     assert row["verdict"] == ("one side has not learned" if why else "holds")
 
 
-def test_arms_are_compared_inside_and_with_the_first() -> None:
+def test_variants_are_compared_inside_and_with_the_first() -> None:
     results = [
         *made_results(PERCENTS, setting="arm", value="plain"),
         *made_results({"orn": (80.0, 81.0, 82.0)}, setting="arm", value="he"),
@@ -115,66 +126,59 @@ def test_arms_are_compared_inside_and_with_the_first() -> None:
     report = ablation_report(results, primary=[("orn@he", "activity-head@plain")])
     assert report["values"] == ["plain", "he"]
     names = ("kind", "value", "better", "worse")
-    found = [tuple(row[name] for name in names) for row in report["orderings"]]
-    assert found == [
+    assert [tuple(row[name] for name in names) for row in report["contrasts"]] == [
         ("primary", "", "orn@he", "activity-head@plain"),
         ("exploratory", "plain", "orn", "activity-head"),
         ("exploratory", "plain", "orn", "clique-1"),
         ("exploratory", "", "orn@he", "orn@plain"),
     ]
-
-
-def test_runs_that_arms_share_are_not_compared_with_themselves() -> None:
     shared = made_results({"activity-head": (60.0, 61.0)}, setting="arm", value="plain")
     report = ablation_report([*shared, *(replace(one, value="he") for one in shared)])
-    assert report["orderings"] == []
+    assert report["contrasts"] == []  # runs are not compared with themselves
 
 
 @pytest.fixture
-def kept(tmp_path) -> list[RunResult]:
-    """Results of two systems, each with two seeds, and their logits of 40 films."""
-    labels_N = np.arange(40) % 2
-    results = []
-    for result in made_results({"orn": (75.0, 80.0), "activity-head": (50.0, 55.0)}):
-        run = tmp_path / result.system / str(result.seed)
-        right_N = np.arange(40) < round(0.4 * result.percent())
-        logits_NA = np.eye(2)[np.where(right_N, labels_N, 1 - labels_N)].astype(np.float32)
-        predictions = Predictions(
-            ids=tuple(str(row) for row in range(40)),
-            labels=labels_N,
-            activity_logits=logits_NA,
-            object_logits=None,
-        )
-        save_predictions(run / "predictions-test.npz", predictions)
-        results.append(replace(result, run=str(run)))
-    return results
+def points(tmp_path: Path) -> dict[str, Path]:
+    """Reports of two ablations, by a value in which they differ."""
+    few = made_results({"orn": (70.0, 71.0), "r18": (60.0, 61.0)}, seconds=10.0)
+    percents = {"orn": (40.0, 41.2), "activity-head": (20.0, 20.0)}
+    many = made_results(percents, value="many", num_segments=12.0)
+    for name, results in (("few", few), ("many", many)):
+        write_report(ablation_report(results), tmp_path / name)
+    return {"0": tmp_path / "few.json", "3": tmp_path / "many.json"}
 
 
-def test_kept_logits_give_an_interval_for_other_films(kept, tmp_path) -> None:
-    (row,) = ablation_report(kept)["orderings"]
-    # Films give 0.25 of them to the one that the other misses: a deviation of 0.43 / sqrt(40).
-    assert row["bootstrap_half_width"] > row["half_width"] > 0
-    damaged = tmp_path / "orn" / "0" / "predictions-test.npz"
-    damaged.write_bytes(damaged.read_bytes()[:100])
-    assert ablation_report(kept)["orderings"][0]["bootstrap_half_width"] is None
-
-
-def test_the_same_runs_have_the_same_interval_in_each_arm_and_folder(kept, tmp_path) -> None:
-    (tmp_path / "moved").mkdir()
-    for system in ("orn", "activity-head"):
-        shutil.copytree(tmp_path / system, tmp_path / "moved" / system)
-    moved = [
-        replace(each, run=each.run.replace(str(tmp_path), f"{tmp_path}/moved")) for each in kept
+def test_a_curve_joins_reports(points, tmp_path) -> None:
+    report = joined_report("decoys", points)
+    assert (report["varied"], report["values"]) == ("decoys", ["0", "3"])
+    text = as_report(report).text()
+    assert "12 to 100 segments" in text and "against decoys" in text
+    assert "| 3 | orn | 40.6 +- 7.6 | 2 |" in as_report(report).markdown()
+    assert [(row["value"], row["better"], row["worse"]) for row in report["contrasts"]] == [
+        ("0", "orn", "r18"),
+        ("3", "orn", "activity-head"),
+        ("", "orn@3", "orn@0"),
     ]
-    arms = [
-        replace(each, setting="arm", value=value)
-        for value, own in (("plain", kept), ("he", kept), ("moved", moved))
-        for each in own
-    ]
-    contrasts = [row for own in (kept, arms) for row in ablation_report(own)["orderings"]]
-    widths = [row["bootstrap_half_width"] for row in contrasts if row["better"] == "orn"]
-    assert len(widths) == 1 + 3
-    assert len(set(widths)) == 1
+    write_report(report, tmp_path / "curve.v1", over_seconds=True)
+    assert json.loads((tmp_path / "curve.v1.json").read_text()) == report
+    assert "decoys,3,two_heads,top1,0.412" in (tmp_path / "curve.v1.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"dataset": "demo"', '"dataset": "vlog"', "dataset 'demo'"),
+        ('"split": "test"', '"split": "validation"', "split 'test'"),
+        ('"metric": "top1"', '"metric": "map"', r"many\.json: .*map"),
+        ('"setting": ""', '"setting": "frames"', r"many\.json: .*frames"),
+        ('"results"', '"others"', r"many\.json: .*results"),
+        ('"seed": 0', '"seed": -1', r"many\.json: .*seed"),
+    ],
+)
+def test_reports_that_do_not_belong_together_are_refused(points, old, new, said) -> None:
+    points["3"].write_text(points["3"].read_text().replace(old, new))
+    with pytest.raises(ConfigError, match=said):
+        joined_report("decoys", points)
 
 
 def test_the_picture_of_a_report_is_the_same_each_time(tmp_path) -> None:

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from orn.stage2_train.evaluation.metrics import (
+    backward_shares,
     chance_level,
     confusion_counts,
     scores_of,
 )
+from orn.stage2_train.evaluation.predictions import Predictions
 
 
 @pytest.mark.parametrize(
@@ -97,3 +99,17 @@ def test_confusions_that_occur_are_counted_true_class_first() -> None:
         [0, 1, 1],
         [2, 1, 1],
     ]
+
+
+def test_a_system_that_reads_order_names_the_mirrored_class_backwards() -> None:
+    named = [1, 1, 0, 0, 2, 2]
+    predictions = Predictions(
+        ids=tuple("abcdef"),
+        labels=np.array([0, 0, 0, 1, 2, 0]),
+        activity_logits=np.eye(3, dtype=np.float32)[named],
+        object_logits=None,
+    )
+    classes, pairs = ("open", "close", "circle"), [("open", "close"), ("open", "no such class")]
+    found = backward_shares(predictions, classes, pairs[:1])
+    assert found == {"num_segments": 5, "mirrored": 3 / 5, "original": 1 / 5}
+    assert backward_shares(predictions, classes, pairs[1:]) is None

@@ -5,8 +5,9 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_rel
 
-from orn.stage2_train.evaluation.statistics import holm, mean_interval, student_t, welch
+from orn.stage2_train.evaluation.statistics import holm, mean_interval, paired, student_t
 
 SLEEP = (
     (0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0),
@@ -25,8 +26,6 @@ def test_interval_of_three_values() -> None:
 def test_one_value_has_no_interval() -> None:
     interval = mean_interval([5.0])
     assert (interval.mean, interval.half_width, interval.num_seeds) == (5.0, None, 1)
-    difference = welch([5.0], [1.0, 2.0])
-    assert (difference.mean, difference.half_width, difference.p_value) == (3.5, None, None)
 
 
 @pytest.mark.parametrize(
@@ -50,23 +49,41 @@ def test_quantiles_between_whole_degrees_of_freedom() -> None:
         assert share == pytest.approx(0.95, abs=1e-8)
 
 
-def test_welch_on_the_sleep_data() -> None:
-    # R: t.test(extra ~ group, data = sleep) says t = -1.8608, df = 17.776, p-value = 0.07939,
-    # interval -3.3654832 to 0.2054832.
-    difference = welch(*SLEEP)
-    assert difference.mean == pytest.approx(0.75 - 2.33)
-    assert difference.freedom == pytest.approx(17.776, abs=5e-4)
-    assert difference.p_value == pytest.approx(0.07939, abs=5e-6)
-    assert difference.half_width == pytest.approx((0.2054832 + 3.3654832) / 2, abs=1e-6)
+def test_the_paired_t_test_on_the_sleep_data() -> None:
+    # R: t.test(Pair(extra[group == 1], extra[group == 2]) ~ 1, data = sleep) says t = -4.0621,
+    # df = 9, p-value = 0.002833, interval -2.4598858 to -0.7001142.
+    difference = paired(*(dict(enumerate(group)) for group in SLEEP))
+    assert difference.num_pairs == 10
+    assert difference.mean == pytest.approx(-1.58)
+    assert difference.p_value == pytest.approx(0.002833, abs=5e-7)
+    assert difference.half_width == pytest.approx((2.4598858 - 0.7001142) / 2, abs=1e-6)
 
 
-def test_welch_without_spread() -> None:
-    same, other = welch([5.0, 5.0], [5.0, 5.0]), welch([6.0, 6.0], [5.0, 5.0])
-    assert (same.p_value, other.p_value) == (1.0, 0.0)
-    assert other.half_width == 0.0
-    one_sided = welch([6.0, 6.0], [5.0, 4.0])
-    assert one_sided.freedom == pytest.approx(1.0)  # the seeds of the side that spreads, less one
-    assert one_sided.half_width == pytest.approx(12.7062 * 0.5, abs=1e-4)
+SEEDS = st.dictionaries(st.integers(0, 9), st.integers(-100, 100), max_size=8)
+
+
+@given(ours=SEEDS, theirs=SEEDS)
+def test_paired_differences_are_those_of_scipy_over_common_seeds(ours, theirs) -> None:
+    found, seeds = paired(ours, theirs), sorted(ours.keys() & theirs.keys())
+    assert found.num_pairs == len(seeds)
+    differences = [ours[seed] - theirs[seed] for seed in seeds]
+    if len(set(differences)) < 2:  # of no spread scipy says that it cannot tell
+        assert found.half_width == (0.0 if len(seeds) > 1 else None)
+        assert found.mean == (differences[0] if differences else None)
+        return
+    test = ttest_rel(*([side[seed] for seed in seeds] for side in (ours, theirs)))
+    low, high = test.confidence_interval(0.95)
+    assert found.p_value == pytest.approx(test.pvalue, rel=1e-9)
+    assert found.mean == pytest.approx((low + high) / 2)
+    assert found.half_width == pytest.approx((high - low) / 2, rel=1e-9)
+
+
+def test_pairs_without_spread_or_seeds_in_common() -> None:
+    same, other = paired({0: 5.0, 1: 6.0}, {0: 5.0, 1: 6.0}), paired({3: 6, 4: 7}, {3: 5, 4: 6})
+    assert (same.p_value, other.p_value, other.half_width) == (1.0, 0.0, 0.0)
+    one = paired({0: 5.0, 1: 9.0}, {0: 4.0, 2: 9.0})
+    assert (one.mean, one.num_pairs, one.half_width, one.p_value) == (1.0, 1, None, None)
+    assert paired({0: 5.0}, {1: 4.0}).mean is None
 
 
 def test_holm_by_hand() -> None:

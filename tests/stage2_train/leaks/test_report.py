@@ -13,8 +13,13 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.leaks.objects import seen_objects
-from orn.stage2_train.leaks.report import Labelled, labelled, majority_scores, ridge_scores
-from orn.stage2_train.leaks.words import meaning
+from orn.stage2_train.leaks.report import (
+    Labelled,
+    labelled,
+    majority_scores,
+    meaning,
+    ridge_scores,
+)
 from tests.running import Ran, run_orn
 from tests.worlds.films import words_of
 from tests.worlds.shards import DETECTOR, blocks, video_entry

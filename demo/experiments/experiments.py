@@ -1,0 +1,269 @@
+"""The worlds and experiments of `orn demo tables`.
+
+An experiment is a function that asks `Tables` for comparisons, one command each. All trainings on a
+world have the same number of steps, but where an experiment is about their number.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from orn.demo.experiments.tables import Place, Tables, TablesRequest
+from orn.shared.errors import ConfigError
+from orn.shared.jobs.commands import Job, is_done, run_jobs
+from orn.stage2_train.ablation.plan import table_rows
+from orn.stage2_train.recipe import load_recipe
+
+_CLAIMED = (
+    "activity-head",
+    "orn",
+    "object-head",
+    "coco-visual-object-head",
+    "coco-class-object-head",
+    "coco-shape-object-head",
+)
+"""Rows of table 2 that the main claims are about."""
+_TWO = ("activity-head", "orn")
+_THREE = ("activity-head", "orn", "object-head")
+_BETTER_THAN_EITHER = ("orn:object-head", "orn:activity-head")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """What `--experiments` can name."""
+
+    make: Callable[[Tables], object]
+    worlds: tuple[str, ...] = ("demo",)
+    """Where it can be made."""
+
+
+def _table2(tables: Tables) -> None:
+    """Table 2 of the paper: pixels, objects, and relations between them."""
+    chosen = tables.request.systems
+    table_rows("2", chosen or (), load_recipe("demo", num_activities=1))  # there are such systems
+    tables.compare("table2", systems=_CLAIMED if chosen is None else chosen)
+
+
+def _compared(tables: Tables) -> str:
+    """Compare two systems of table 2, in its folder: the point that curves have in common."""
+    return tables.compare("compared", folder="table2", report="compared", systems=_TWO)
+
+
+def _reversed(tables: Tables) -> None:
+    """What orn names where films run backwards."""
+    _compared(tables)
+    tables.measure_backwards("orn", folder="table2")
+
+
+def _table5(tables: Tables) -> None:
+    """Table 5 of the paper: which blocks are inflated."""
+    every = ("inflation-01", "inflation-02", "inflation-09", "inflation-10")
+    tables.compare("table5", table="5", systems=every if tables.is_full else every[::3])
+
+
+def _controls(tables: Tables) -> None:
+    """One frame, shuffled frames, boxes, mixed classes; more parameters in one head."""
+    tables.compare("controls", table="controls", folder="table2")
+    wide = ("model.base_width=24",)  # about as many parameters as both heads have
+    tables.compare(
+        "wide",
+        systems=("activity-head",),
+        settings=wide,
+        weights=tables.first_weights("first-weights-wide", wide),
+    )
+
+
+def _classes(tables: Tables) -> None:
+    """Does orn rely on classes: of what it reads, of what appearance learns, of both?"""
+    shuffled, no_loss = "data.controls.object_classes=shuffled", "losses.object_loss_weight=0.0"
+    variants = {
+        "plain": (),
+        "shuffled": (shuffled,),
+        "no-class-loss": (no_loss,),
+        "neither": (shuffled, no_loss),
+    }
+    tables.compare(
+        "classes",
+        folder="table2",  # whose runs the plain ones are
+        report="classes",
+        systems=("orn",),
+        variants=variants,
+        primary=tuple(f"orn@plain:orn@{name}" for name in list(variants)[1:]),
+    )
+
+
+def _heads(tables: Tables) -> None:
+    """What makes two heads at least as good as the better head alone?
+
+    Each variant changes one thing about the recipe, the last one three, which other variants change
+    one by one. Runs that a variant leaves as they are, variants share.
+    """
+    all_steps = tables.world.object_head_steps + tables.world.steps
+    third = all_steps // 3
+    torch_start, stride = "model.mlp_start=torch", "model.conv5_activity_stride=2"
+    loss_of_mean = "losses.each_head_loss_weight=0.0"
+    tables.compare(
+        "heads",
+        folder="table2",  # whose runs the plain ones are
+        report="heads",
+        systems=_THREE,
+        variants={
+            "plain": (),
+            "torch-start@orn,object-head": (torch_start,),
+            "loss-of-mean-alone@orn": (loss_of_mean,),
+            "layer-norm@orn,object-head": ("model.normalise_hidden=true",),
+            "best-handed-over@orn": ("phases.hand_over=best", "validation.every_epochs=1"),
+            "frozen-first@orn": ("phases.object_head_trains_resnet=false",),
+            # both heads from the first step on
+            "one-phase@orn": ("phases.object_head_steps=0", f"phases.steps={all_steps}"),
+            "long-first@orn": (
+                f"phases.object_head_steps={all_steps - third}",
+                f"phases.steps={third}",
+            ),
+            "stride-2@activity-head,orn": (stride,),
+            "torch-start-loss-of-mean-alone-stride-2": (torch_start, loss_of_mean, stride),
+        },
+        late_fusion=True,
+        primary=_BETTER_THAN_EITHER,
+    )
+
+
+def _steps(tables: Tables) -> None:
+    """One head, the other, both, against the length of training; drawn against its time."""
+    points = {}
+    for times in (1, 2, 4):
+        name = f"times-{times}"
+        points[times] = tables.compare(
+            name,
+            folder="table2" if times == 1 else name,
+            report=name if times == 1 else None,
+            systems=_THREE,
+            times_as_long=times,
+            primary=_BETTER_THAN_EITHER,
+        )
+    tables.draw_curve("steps", "times the steps", points, over_seconds=True)
+
+
+def _with_films(tables: Tables, number: int) -> str:
+    """Compare two systems trained on so many films."""
+    return tables.compare(f"films-{number}", systems=_TWO, train_films=number)
+
+
+def _films(tables: Tables) -> None:
+    """Two systems against the number of films to train on."""
+    numbers = (500, 1000, 2000) if tables.is_full else (24,)
+    points = {number: _with_films(tables, number) for number in numbers}
+    points[tables.world.films[0]] = _compared(tables)
+    tables.draw_curve("films", "training films", points)
+
+
+def _frames(tables: Tables) -> None:
+    """Two systems against the number of frames of a clip, 4 by the recipe."""
+    points = {
+        number: tables.compare(
+            f"frames-{number}", systems=_TWO, settings=(f"data.clip_frames={number}",)
+        )
+        for number in ((2, 8) if tables.is_full else (2,))
+    }
+    tables.draw_curve("frames", "frames of a clip", points | {4: _compared(tables)})
+
+
+def _decoys(tables: Tables) -> None:
+    """Two systems against the number of pairs that act beside the one in question."""
+    _of_other_worlds(tables, "decoys", "decoy-pairs", numbers=(0, 3))
+
+
+def _objects(tables: Tables) -> None:
+    """Two systems against the number of objects that only lie there."""
+    _of_other_worlds(tables, "objects", "distractors", numbers=(0, 4))
+
+
+def _of_other_worlds(tables: Tables, name: str, dial: str, *, numbers: tuple[int, ...]) -> None:
+    films = (2000, 400, 1000) if tables.is_full else (24, 12, 12)
+    points = {1: _with_films(tables, films[0])}  # both dials are 1 by default
+    for number in numbers:
+        place = Place(
+            dataset="demo",
+            films=films,
+            dials=(f"--{dial}", str(number)),
+            folder=tables.request.folder,
+            variant=f"{dial}-{number}",
+        )
+        points[number] = tables.compare(
+            "table2",
+            systems=_TWO,
+            settings=("data.max_objects=12",),  # so that none is left out in any of these worlds
+            place=place,
+        )
+    tables.draw_curve(name, dial, points)
+
+
+def _pairs(tables: Tables) -> None:
+    """Object heads that see masks and classes alone, with a recurrence and without one."""
+    systems = ("object-head", "coco-intra-object-head", "clique-1-object-head")
+    tables.compare("pairs-recurrent", systems=systems, weights=None)
+    summed = ("model.reasoning=mlp",)
+    tables.compare("pairs-summed", systems=systems, settings=summed, weights=None)
+
+
+_BOTH_DEMOS = ("demo", "demo-touch")
+EXPERIMENTS = MappingProxyType(
+    {
+        "table2": Experiment(make=_table2, worlds=_BOTH_DEMOS),
+        "reversed": Experiment(make=_reversed),
+        "table5": Experiment(make=_table5),
+        "compared": Experiment(make=_compared),
+        "controls": Experiment(make=_controls),
+        "classes": Experiment(make=_classes),
+        "heads": Experiment(make=_heads, worlds=_BOTH_DEMOS),
+        "steps": Experiment(make=_steps, worlds=_BOTH_DEMOS),
+        "films": Experiment(make=_films),
+        "frames": Experiment(make=_frames),
+        "decoys": Experiment(make=_decoys),
+        "objects": Experiment(make=_objects),
+        "pairs": Experiment(make=_pairs, worlds=("demo-places",)),
+    }
+)
+
+
+def table_jobs(request: TablesRequest) -> list[Job]:
+    """Return the jobs in order; what experiments share is done once.
+
+    Raises:
+        ConfigError: if an experiment is not one of the world's.
+    """
+    tables = Tables(request)
+    known = [name for name, each in EXPERIMENTS.items() if request.dataset in each.worlds]
+    for name in request.experiments or tables.world.by_default:
+        if name not in known:
+            raise ConfigError(
+                f"--experiments: expected some of {', '.join(known)} for {request.dataset}, got "
+                f"{name!r}; choose from these"
+            )
+        EXPERIMENTS[name].make(tables)
+    return tables.jobs
+
+
+def run_tables(request: TablesRequest) -> tuple[Path, ...]:
+    """Carry out what is not done; return the reports, as Markdown."""
+    jobs = table_jobs(request)
+    run_jobs(jobs, record=_record(request))
+    outputs = (job.output.with_suffix(".md") for job in jobs if job.output is not None)
+    return tuple(path for path in outputs if path.exists())
+
+
+def describe_tables(request: TablesRequest) -> dict[str, Any]:
+    """Return what `run_tables` would do."""
+    return {
+        "folder": str(request.folder),
+        "jobs": [
+            {"name": job.name, "done": is_done(job, _record(request)), "command": job.typed}
+            for job in table_jobs(request)
+        ],
+    }
+
+
+def _record(request: TablesRequest) -> Path:
+    return request.folder / f"steps-{request.dataset}.json"
