@@ -8,12 +8,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from orn.shared.config.bounded import file_digest, read_json, shown
-from orn.shared.config.fields import STRICT, described, explain
+from orn.shared.config.bounded import file_digest, read_bounded
+from orn.shared.config.fields import STRICT, explain
 from orn.shared.data_files import is_there
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
@@ -26,8 +26,6 @@ PLAN_NAME = "plan.json"
 UNKNOWN_FRAMES = 300
 """Frames that a video counts for when its header does not say how many it has."""
 
-_FORMAT = "unit-plan"
-_VERSION = 1
 _MOST_BYTES = 2**29
 """Of `plan.json`: more than two million videos."""
 _REMEDY = "use --fresh to start over, or another --out"
@@ -110,6 +108,10 @@ class Plan:
 
     __pydantic_config__: ClassVar = STRICT
 
+    format: Literal["unit-plan"] = "unit-plan"
+    """What the file is."""
+    format_version: Literal[1] = 1
+    """Its version."""
     dataset: str
     """Name of the data set."""
     frames: str
@@ -141,8 +143,7 @@ class Plan:
             PipelineError: if the disk refuses.
         """
         if Plan.load(folder) != self:
-            document = {"format": _FORMAT, "format_version": _VERSION, **asdict(self)}
-            write_text(folder / PLAN_NAME, json.dumps(document, indent=1) + "\n")
+            write_text(folder / PLAN_NAME, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
@@ -154,23 +155,17 @@ class Plan:
         path = folder / PLAN_NAME
         if not is_there(path):
             return None
+        content = read_bounded(path, most_bytes=_MOST_BYTES)
         try:
-            document = read_json(path, most_bytes=_MOST_BYTES)
-            if not isinstance(document, dict):
-                raise ValueError(f"expected a table, got {described(document)}")
-            if (document.pop("format"), document.pop("format_version")) != (_FORMAT, _VERSION):
-                raise ValueError(f"expected format {_FORMAT} version {_VERSION}")
-            plan = TypeAdapter(cls).validate_json(json.dumps(document), strict=True)
+            plan = TypeAdapter(cls).validate_json(content)
             if any(unit.index != number for number, unit in enumerate(plan.units)):
                 raise ValueError("units: expected them numbered from 0")
-            return plan
-        except ValidationError as err:
-            reason = explain(err, cls)
-        except KeyError as err:
-            reason = f"missing key {err}"
-        except ValueError as err:  # a ConfigError is one
-            reason = str(err).removeprefix(f"{shown(path)}: ")
-        raise ConfigError(f"{path}: not a plan that this release reads ({reason}); {_REMEDY}")
+        except ValueError as err:  # a ValidationError is one
+            reason = explain(err, cls) if isinstance(err, ValidationError) else err
+            raise ConfigError(
+                f"{path}: not a plan that this release reads ({reason}); {_REMEDY}"
+            ) from err
+        return plan
 
     def going_on_from(self, saved: "Plan | None", folder: Path) -> "Plan":
         """Return this plan with the settings of the saved one, of which it is the same job.

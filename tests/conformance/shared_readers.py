@@ -251,6 +251,8 @@ SHARED: tuple[Reader, ...] = (
             "value 2??40: *.start",
             *any_text("dataset", "frames", "data_root", "*.video_id", "detector.*"),
             *optional(
+                "format",
+                "format_version",
                 "unit_frames",
                 "settings",
                 "manifest",

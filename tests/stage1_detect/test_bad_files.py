@@ -1,14 +1,11 @@
 """A data set with every bad file there is: dry runs name them, jobs do the good videos."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from orn.shared.cli import orn
 from tests.worlds.videos import claim_frames, write_grey
 
 MANIFEST = """
@@ -69,18 +66,11 @@ def bad(tmp_path: Path) -> Path:
     return manifest
 
 
-def run(*arguments: str) -> tuple[int, dict[str, Any], str]:
-    """Exit code, JSON and stderr of an `orn` command, which runs in time and memory."""
-    result = CliRunner().invoke(orn, [*arguments, "--json"])
-    assert not isinstance(result.exception, Exception)
-    return result.exit_code, json.loads(result.stdout or "{}"), result.stderr
-
-
 @pytest.fixture
-def options(bad: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Manifest and data root; the working directory is the manifest's."""
+def options(bad: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, ...]:
+    """Manifest and data root, and JSON; the working directory is the manifest's."""
     monkeypatch.chdir(bad.parent)
-    return [str(bad), "--data", str(bad.parent / "data")]
+    return bad, "--data", bad.parent / "data", "--json"
 
 
 def check_named(text: str, *words: str) -> None:
@@ -93,42 +83,40 @@ def check_named(text: str, *words: str) -> None:
 
 @pytest.mark.parametrize("frames", ["all", "labelled"])
 def test_dry_runs_plan_by_what_is_there_and_name_what_is_bad(
-    options: list[str], frames: str
+    orn: Any, options: tuple[Any, ...], frames: str
 ) -> None:
-    code, work, err = run("detect", *options, "--dry-run", "--frames", frames)
-    assert code == 0
+    ran = orn("detect", *options, "--dry-run", "--frames", frames)
+    work = ran.json
     assert (work["videos"], work["missing"], work["units"]) == (11, 2, 1)
     assert sorted(work["unreadable"]) == sorted(BAD)
     assert work["frames_to_do"] < 6 * 300 + 2000
-    check_named(err, "video")
-    assert ("2 segments reach far beyond the end of their video" in err) == (frames == "labelled")
-    assert err.count("its header promises 2147483647 frames") == 2
+    check_named(ran.stderr, "video")
+    beyond = "2 segments reach far beyond the end of their video" in ran.stderr
+    assert beyond == (frames == "labelled")
+    assert ran.stderr.count("its header promises 2147483647 frames") == 2
 
-    code, work, err = run("clips", *options, "--dry-run", "--frames", frames)
-    assert (code, work["to_do"], sorted(work["unreadable"])) == (0, 11, sorted(BAD))
-    assert work["estimated_frames"] < 100
-    check_named(err, "video")
+    ran = orn("clips", *options, "--dry-run", "--frames", frames)
+    assert (ran.json["to_do"], sorted(ran.json["unreadable"])) == (11, sorted(BAD))
+    assert ran.json["estimated_frames"] < 100
+    check_named(ran.stderr, "video")
 
 
 def test_jobs_do_the_good_videos_and_end_with_3(
-    options: list[str], bad: Path, demo_config: Path, demo_checkpoint: Path
+    orn: Any, options: tuple[Any, ...], demo_config: Path, demo_checkpoint: Path
 ) -> None:
-    detector = ["--config", str(demo_config), "--checkpoint", str(demo_checkpoint)]
-    code, summary, err = run("detect", *options, *detector, "--workers", "1", "--device", "cpu")
-    assert (code, summary["videos"], summary["total_frames"]) == (3, 5, sum(GOOD.values()))
-    assert sorted(each["id"] for each in summary["failed"]) == sorted(BAD)
-    assert "Traceback" not in err
+    detector = ("--config", demo_config, "--checkpoint", demo_checkpoint, "--device", "cpu")
+    frames = sum(GOOD.values())
+    found = orn("detect", *options, *detector, "--workers", 1, exit_code=3).json
+    assert (found["videos"], found["total_frames"]) == (5, frames)
+    assert sorted(each["id"] for each in found["failed"]) == sorted(BAD)
+    found = orn("clips", *options, "--workers", 1, exit_code=3).json
+    assert (found["added"], found["frames"]) == (5, frames)
+    assert sorted(each["id"] for each in found["failed"]) == sorted(BAD)
 
-    code, report, err = run("clips", *options, "--workers", "1")
-    assert (code, report["added"], report["frames"]) == (3, 5, sum(GOOD.values()))
-    assert sorted(each["id"] for each in report["failed"]) == sorted(BAD)
-    assert "Traceback" not in err
-
-    for store in ([], ["--no-clip-store"]):
-        code, work, err = run("train", *options, "--dry-run", "--device", "cpu", *store)
-        assert code == 0, err
-        assert (work["num_train"], work["num_validation"]) == (len(GOOD) + 1, 0)
+    for store in ((), ("--no-clip-store",)):
+        ran = orn("train", *options, "--dry-run", "--device", "cpu", *store)
+        assert (ran.json["num_train"], ran.json["num_validation"]) == (len(GOOD) + 1, 0)
         for name in BAD:
-            assert name in err
-    code, found, _ = run("manifest", "check", *options, "--probe")
-    assert (code, sorted(found["unreadable"])) == (3, sorted(BAD))
+            assert name in ran.stderr
+    found = orn("manifest", "check", *options, "--probe", exit_code=3).json
+    assert sorted(found["unreadable"]) == sorted(BAD)

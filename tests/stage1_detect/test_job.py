@@ -24,8 +24,14 @@ def job(world: Path, tmp_path: Path) -> DetectJob:
     return plan_fake(dataset, folder=tmp_path / "shards")
 
 
-def test_a_job_counts_what_was_done_and_then_does_nothing(job: DetectJob) -> None:
-    summary = run(job)
+def test_a_job_counts_what_was_done_and_then_does_nothing(
+    job: DetectJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        summary = run(job)
+    (line,) = [each for each in caplog.messages if each.startswith("detect: ")]
+    for told in ("17/317 frames", "frames/s", "unit 1/1", "1 video failed"):
+        assert told in line
     assert (summary.videos, summary.frames, summary.detections) == (2, 17, 17)
     assert (summary.units, summary.skipped_units, summary.missing) == (1, 0, 1)
     assert [video.id for video in summary.failed] == ["broken"]
@@ -58,16 +64,6 @@ def test_a_failed_video_is_told_once_though_it_is_in_many_units(
     told = [r.getMessage() for r in caplog.records if "video broken failed" in r.getMessage()]
     assert (len(told), len(summary.failed)) == (1, 1)
     assert sum(part.video_id == "broken" for unit in job.units for part in unit.parts) == 10
-
-
-def test_progress_tells_rate_units_and_failures(
-    job: DetectJob, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO):
-        run(job)
-    (line,) = [each for each in caplog.messages if each.startswith("detect: ")]
-    for told in ("17/317 frames", "frames/s", "unit 1/1", "1 video failed"):
-        assert told in line
 
 
 def test_a_video_that_falls_short_of_its_header_is_told_with_both_numbers(

@@ -105,40 +105,33 @@ def test_a_device_that_one_side_does_not_say_is_not_compared(
         assert job.plan.settings == {"unit_frames": 2000, "batch": 8} | before
 
 
-def test_a_lifted_limit_and_new_videos_leave_what_is_done(dataset: Dataset, tmp_path: Path) -> None:
-    one = plan_fake(dataset, folder=tmp_path, scope=Scope(limit=1))
+def test_a_lifted_limit_and_new_videos_leave_what_is_done(
+    dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Scope(limit=1)
+    one = plan_fake(dataset, folder=tmp_path, scope=first)
     assert drawn(one) == ["a*"]
     shard_made(one, 0)
     everything = plan_fake(dataset, folder=tmp_path)
     assert drawn(everything) == ["a*", "b broken*"]
     assert [unit.index for unit in everything.to_do] == [1]
     everything.plan.save(tmp_path)
-    two = plan_fake(dataset, folder=tmp_path, scope=Scope(limit=1))
-    assert drawn(two) == ["a*", "b broken"]
-    assert two.to_do == ()
-    assert two.plan == everything.plan
+    two = plan_fake(dataset, folder=tmp_path, scope=first)
+    assert (drawn(two), two.to_do, two.plan) == (["a*", "b broken"], (), everything.plan)
     early = dataclasses.replace(dataset, videos=dataset.videos[1:2])
     shard_made(plan_fake(early, folder=tmp_path / "early"), 0)
     assert drawn(plan_fake(dataset, folder=tmp_path / "early")) == ["b*", "a broken*"]
 
-
-def test_planned_videos_that_are_gone_are_told_until_they_are_done(
-    dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+    # Planned videos that are gone are told until they are done.
     a, b, broken = dataset.videos
-    shard_made(plan_fake(dataset, folder=tmp_path, scope=Scope(limit=1)), 0)
-    plan_fake(dataset, folder=tmp_path).plan.save(tmp_path)
     without_a = dataclasses.replace(dataset, videos=(b, broken))
     assert drawn(plan_fake(without_a, folder=tmp_path)) == ["a*", "b broken*"]
     assert "any more" not in caplog.text
     without_b = dataclasses.replace(dataset, videos=(a, broken))
     job = plan_fake(without_b, folder=tmp_path)
-    assert drawn(job) == ["a*", "b broken*"]
-    assert [unit.index for unit in job.to_do] == [1]
-    assert "1 video of it is not done and not under" in caplog.text
-    assert "any more (such as b)" in caplog.text
-    first = plan_fake(without_b, folder=tmp_path, scope=Scope(limit=1))
-    assert drawn(first) == ["a*", "b broken"]
+    assert (drawn(job), [unit.index for unit in job.to_do]) == (["a*", "b broken*"], [1])
+    assert "1 video of it is not done" in caplog.text and "any more (such as b)" in caplog.text
+    assert drawn(plan_fake(without_b, folder=tmp_path, scope=first)) == ["a*", "b broken"]
 
 
 def test_shards_without_a_plan_are_refused_and_cleared_only_on_demand(

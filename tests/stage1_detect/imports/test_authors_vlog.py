@@ -102,7 +102,6 @@ def in_class_0(segms: Any, boxes: Any) -> None:
         (changed(nothing, counts=b"P"), "frame 1: masks of detection 0: wanted a mask, found RLE"),
         (another_box(np.zeros(4, np.float32)), "frame 1: .* five float32, found a PickledArray"),
         (another_box(np.zeros(5)), "five float32"),
-        (box_item(4, 2), "frame 1: scores of detection 0: wanted 0 to 1, found 2.0"),
         (box_item(2, 101), r"inside 100 x 100, found \[1.0, 2.0, 101.0, 40.0\]"),
         (box_item(2, 0.5), "finite x1 <= x2"),
         (changed(nothing, counts=block_mask(1, 2, 33, 40)), "detection 0: .* inside its box"),
@@ -113,6 +112,18 @@ def in_class_0(segms: Any, boxes: Any) -> None:
 def test_what_is_wrong_is_told(tmp_path: Path, value: Any, message: str) -> None:
     with pytest.raises(MaskImportError, match=message):
         read_authors(write(tmp_path / "clip.pkl", value))
+
+
+def test_a_pixel_outside_of_the_box_is_a_rounding(tmp_path: Path) -> None:
+    value = changed(nothing, counts=block_mask(1, 2, 31, 40))
+    assert len(read_authors(write(tmp_path / "clip.pkl", value)).frames) == 2
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, -1, 101])
+@pytest.mark.parametrize("place", range(5))
+def test_numbers_that_no_box_or_score_has(tmp_path: Path, number: float, place: int) -> None:
+    with pytest.raises(MaskImportError, match=r"clip\.pkl: frame 1: (boxes|scores)"):
+        read_authors(write(tmp_path / "clip.pkl", box_item(place, number)))
 
 
 def many_frames() -> Any:

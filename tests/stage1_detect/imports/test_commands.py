@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,58 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
     told = authors(exit_code=3).stdout
     for words in ("stranger.pkl", "os.system", "1 of them from before", "--fresh"):
         assert words in told
+
+
+OUTSIDE: Found = ((10, 20, 50, 75), block_mask(10, 20, 53, 75), 0.75, 3)
+
+
+def link_to(target: str) -> Callable[[Path, Path], None]:
+    def make(path: Path, outside: Path) -> None:
+        path.symlink_to(outside if target == "outside" else target)
+
+    return make
+
+
+BAD: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
+    "pipe": (lambda path, _: os.mkfifo(path), "pipe.pkl: expected a file, got a pipe"),
+    "loop": (link_to("loop.pkl"), "loop.pkl: cannot be read (Too many levels of symbolic links)"),
+    "gone": (link_to("nowhere.pkl"), "gone.pkl: cannot be read (No such file or directory)"),
+    "out": (link_to("outside"), "out.pkl: is a link that leads out of the folder of masks"),
+    "device": (link_to("/dev/zero"), "device.pkl: is a link that leads out of the folder of masks"),
+    "cut": (lambda path, _: path.write_bytes(b"\x80\x04]"), "cut.pkl: a damaged pickle: "),
+    "beyond": (
+        lambda path, _: write_authors(path, [[], [OUTSIDE]]),
+        "beyond.pkl: frame 1: masks of detection 0: wanted a mask inside its box",
+    ),
+}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_bad_file_fails_its_clip_alone(authors: Any, tmp_path: Path, workers: int) -> None:
+    counted_videos(tmp_path, {}, absent=["good", *BAD, "same"])
+    masks, outside = tmp_path / "masks", tmp_path / "outside.pkl"
+    write_authors(masks / "good.pkl", [[BLOCK]])
+    write_authors(outside, [[BLOCK]])
+    (masks / "same.pkl").symlink_to("good.pkl")  # inside of the folder
+    for name, (make, _) in BAD.items():
+        make(masks / f"{name}.pkl", outside)
+    authors("--json", "--workers", workers, "--dry-run")
+    result = authors("--json", "--workers", workers, exit_code=3)
+    reasons = {each["id"]: each["reason"] for each in result.json["unreadable"]}
+    assert set(reasons) == set(BAD)
+    for name, (_, message) in BAD.items():
+        assert reasons[name].startswith(message)
+        assert result.stderr.count(f"unreadable: {name}: {name}.pkl: ") == 1
+    assert set(DetectionFolder(tmp_path / "shards").video_ids) == {"good", "same"}
+    for shard in (tmp_path / "shards").glob("shard-*"):
+        assert verify_shard(shard) == []
+
+
+def test_a_folder_of_masks_that_is_a_link_is_read(authors: Any, tmp_path: Path) -> None:
+    counted_videos(tmp_path, {}, absent=["a"])
+    write_authors(tmp_path / "disk" / "a.pkl", [[BLOCK]])
+    (tmp_path / "masks").symlink_to("disk")
+    authors()
 
 
 def test_a_video_that_cannot_be_read_is_named_without_its_place(

@@ -1,6 +1,7 @@
 """EPIC-100's masks: files made by the test from the description of the format."""
 
 import csv
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from orn.shared.errors import MaskImportError
 from orn.stage1_detect.imports.epic100 import KNOWN_WRONG, parse_frame, published_rate, read_epic100
+from tests.bounded import bounded
 from tests.stage1_detect.imports.conftest import Found, block_mask, pack_frame, write_epic
 
 SIDES = st.floats(0, 1, width=32)
@@ -113,6 +115,15 @@ def test_background_is_counted_and_rounding_at_the_edge_is_cut(tmp_path: Path, o
     track = read_epic100(write_epic(tmp_path / "P01_01.pkl", frames))
     assert track.background == 1
     np.testing.assert_array_equal(track.frames[0].boxes, [[0, 0, 100, 100]])
+
+
+@pytest.mark.parametrize("objects", [2_000_000, 100_000, 10_001])
+def test_a_frame_of_endless_objects(tmp_path: Path, objects: int) -> None:
+    """Each of them takes four bytes."""
+    path = tmp_path / "P01_01.pkl"
+    path.write_bytes(pickle.dumps([b"\x10\x01" + b"\x1a\x02\x20\x01" * objects], 3))
+    with pytest.raises(MaskImportError, match=r"P01_01.pkl: .*wanted .*at most .*, found"):
+        bounded(read_epic100, path)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import builtins
 import collections
 import contextlib
-import copyreg
 import os
 import pickle
 import pickletools
@@ -60,25 +59,19 @@ def test_plain_values_come_back(value: Any, protocol: int) -> None:
     assert load(pickle.dumps(value, protocol)) == value
 
 
-@pytest.mark.parametrize("protocol", [3, 4])
+@pytest.mark.parametrize("module", [b"numpy._core.multiarray", b"numpy.core.multiarray"])
 @pytest.mark.parametrize("dtype", ["<f4", "<f8"])
-def test_arrays_come_back(protocol: int, dtype: str) -> None:
+def test_arrays_come_back(module: bytes, dtype: str) -> None:
     arrays = [np.arange(5, dtype=dtype), np.ones((2, 3), dtype=dtype), np.zeros(0, dtype=dtype)]
-    loaded = load(pickle.dumps([arrays, arrays[0]], protocol))
+    data = pickle.dumps([arrays, arrays[0]], 3)  # in protocol 4 a name has its length before it
+    loaded = load(data.replace(b"numpy._core.multiarray", module))
     for found, wanted in zip(loaded[0], arrays, strict=True):
         assert isinstance(found, PickledArray)
         assert found.values is not None
         np.testing.assert_array_equal(found.values, wanted)
         assert found.values.dtype == wanted.dtype
     assert loaded[1] is loaded[0][0]
-
-
-def test_both_names_of_numpys_module_are_known() -> None:
-    new = pickle.dumps(np.zeros(5, np.float32), 3)
-    old = new.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
-    assert old != new
-    for data in (old, new):
-        np.testing.assert_array_equal(load(data).values, np.zeros(5, np.float32))
+    assert load(pickle.dumps(arrays[0], 4)).values.tolist() == arrays[0].tolist()
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -97,21 +90,13 @@ def test_a_call_is_refused_and_not_run(protocol: int, depth: int, mark: Path) ->
         assert mark.exists()  # the test would have seen it run
 
 
-@pytest.mark.parametrize(
-    ("function", "name"),
-    [
-        (builtins.eval, "builtins.eval"),
-        (builtins.__import__, "builtins.__import__"),
-        (builtins.getattr, "builtins.getattr"),
-        (np.load, "numpy.load"),
-        (collections.OrderedDict, "collections.OrderedDict"),
-    ],
-)
-def test_the_global_is_named(function: Any, name: str) -> None:
-    with pytest.raises(MaskImportError, match=f"got a file that names {name}, .* not run"):
-        load(pickle.dumps(Runs(function, "1"), 4))
-
-
+FUNCTIONS = {
+    builtins.eval: "builtins.eval",
+    builtins.__import__: "builtins.__import__",
+    builtins.getattr: "builtins.getattr",
+    np.load: "numpy.load",
+    collections.OrderedDict: "collections.OrderedDict",
+}
 SYSTEM_CALL = b"cos\nsystem\n(X\x04\x00\x00\x00truetR."
 RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
 
@@ -119,6 +104,8 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        *((pickle.dumps(Runs(function, "1"), 4), f"names {name}, .* not run")
+          for function, name in FUNCTIONS.items()),
         (SYSTEM_CALL, "names os.system"),
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "names os.system"),
         (b"\x80\x04\x8c\x05numpy\x8c\x12ctypeslib.as_array\x93.", "numpy.ctypeslib.as_array"),
@@ -156,26 +143,14 @@ def test_other_ways_to_run_code_or_for_ever(data: bytes, message: str) -> None:
         load(data)
 
 
-def test_a_registered_extension_code_is_refused(mark: Path) -> None:
-    copyreg.add_extension("os", "system", 251)
-    try:
-        data = pickle.dumps(Runs(os.system, f"touch {mark}"), 2).replace(
-            b"cposix\nsystem\n", b"\x82\xfb"
-        )
-        assert b"\x82\xfb" in data
-        with pytest.raises(MaskImportError, match=r"the instruction EXT1"):
-            load(data)
-    finally:
-        copyreg.remove_extension("os", "system", 251)
-    assert not mark.exists()
-
-
-def test_an_array_cannot_claim_more_than_its_bytes() -> None:
+@pytest.mark.parametrize("shape", [b"J" + struct.pack("<i", 2**31 - 1) + b"\x85", b"MANY"])
+def test_an_array_cannot_claim_more_than_its_bytes(shape: bytes) -> None:
+    many = pickle.dumps(tuple([1, 2] * 50_000), 4)[:-1].removeprefix(b"\x80\x04")
     data = pickle.dumps(np.zeros(5, np.float32), 4)
-    place = data.index(b"K\x05\x85")
     assert load(data).values.shape == (5,)
-    with pytest.raises(MaskImportError, match="damaged pickle: cannot reshape"):
-        load(data[:place] + b"J" + struct.pack("<i", 2**31 - 1) + data[place + 2 :])
+    with pytest.raises(MaskImportError, match="damaged pickle: ") as caught:
+        load(data.replace(b"K\x05\x85", many if shape == b"MANY" else shape))
+    assert len(str(caught.value)) < 200
 
 
 def test_length_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

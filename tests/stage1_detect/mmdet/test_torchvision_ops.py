@@ -1,6 +1,7 @@
 import importlib.util
 import pickle
 import sys
+import types
 from typing import Any
 
 import numpy as np
@@ -47,14 +48,6 @@ def test_nms_equals_the_slow_loop(offset: int) -> None:
     expected = slow_nms(boxes, scores, 0.4, offset)
     assert nms(boxes, scores, iou_threshold=0.4, offset=offset).tolist() == expected
     assert 1 < len(expected) < 60
-
-
-def test_nms_offset_counts_the_last_pixel_as_inside() -> None:
-    # 2 of 4 pixels in common of half-open boxes: 1/3; as closed ones 4 x 2 of 5 x 2 ... : 0.6.
-    boxes = torch.tensor([[0.0, 0, 3, 1], [1, 0, 4, 1]])
-    scores = torch.tensor([0.9, 0.8])
-    assert nms(boxes, scores, iou_threshold=0.55, offset=0).tolist() == [0, 1]
-    assert nms(boxes, scores, iou_threshold=0.55, offset=1).tolist() == [0]
 
 
 def test_mmcv_nms_with_score_threshold_and_most_boxes() -> None:
@@ -134,17 +127,14 @@ def test_what_is_not_there_names_itself() -> None:
     assert isinstance(pickle.loads(pickle.dumps(caught.value)), DetectorError)
 
 
-def test_module_is_found_by_its_spec_and_has_no_other_dunders() -> None:
+def test_the_module_is_found_by_its_spec_and_a_compiled_one_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     module = sys.modules["mmcv._ext"]
     spec = importlib.util.find_spec("mmcv._ext")
     assert spec is not None and spec.loader is not None
     assert not hasattr(module, "__path__")
     assert install() and sys.modules["mmcv._ext"] is module
-
-
-def test_a_compiled_module_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    import types
-
     compiled = types.ModuleType("mmcv._ext")
     monkeypatch.setitem(sys.modules, "mmcv._ext", compiled)
     assert install() is False
