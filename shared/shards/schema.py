@@ -48,39 +48,32 @@ class ArraySpec:
     """What the first axis counts: `frames`, `detections`, `bytes`, or one of these `+ 1`."""
 
 
+def _array(dtype: str, counts: str, *axes: str, row: tuple[int, ...] = ()) -> ArraySpec:
+    return ArraySpec(dtype=np.dtype(dtype), row=row, axes=axes, counts=counts)
+
+
 @lru_cache(maxsize=8)
 def arrays_of(score_kind: ScoreKind, num_classes: int) -> Mapping[str, ArraySpec]:
     """Return the arrays of a shard by name."""
     arrays = {
         # index into the attribute `videos`
-        "frame_video": ArraySpec(dtype=np.dtype("<i4"), axes=("frame",), counts="frames"),
+        "frame_video": _array("<i4", "frames", "frame"),
         # place in the decoded stream, from 0; of imported masks, among frames of their own rate
-        "frame_index": ArraySpec(dtype=np.dtype("<i8"), axes=("frame",), counts="frames"),
+        "frame_index": _array("<i8", "frames", "frame"),
         # presentation time in seconds
-        "frame_seconds": ArraySpec(dtype=np.dtype("<f8"), axes=("frame",), counts="frames"),
+        "frame_seconds": _array("<f8", "frames", "frame"),
         # detections of frame f are [offsets[f], offsets[f + 1])
-        "frame_offsets": ArraySpec(
-            dtype=np.dtype("<i8"), axes=("frame_border",), counts="frames + 1"
-        ),
+        "frame_offsets": _array("<i8", "frames + 1", "frame_border"),
         # mask of detection n is bytes [offsets[n], offsets[n + 1]) of rle: COCO run lengths
-        "rle_offsets": ArraySpec(
-            dtype=np.dtype("<i8"), axes=("detection_border",), counts="detections + 1"
-        ),
+        "rle_offsets": _array("<i8", "detections + 1", "detection_border"),
         # x1 y1 x2 y2, half-open, pixels of the video's grid
-        "boxes": ArraySpec(
-            dtype=np.dtype("<f4"), row=(4,), axes=("detection", "xyxy"), counts="detections"
-        ),
+        "boxes": _array("<f4", "detections", "detection", "xyxy", row=(4,)),
         # score of the kept class, and that class
-        "scores": ArraySpec(dtype=np.dtype("<f4"), axes=("detection",), counts="detections"),
-        "labels": ArraySpec(dtype=np.dtype("<u2"), axes=("detection",), counts="detections"),
+        "scores": _array("<f4", "detections", "detection"),
+        "labels": _array("<u2", "detections", "detection"),
         # softmax (background = 1 - sum) or sigmoid; absent where score_kind is label
-        "class_scores": ArraySpec(
-            dtype=np.dtype("<f2"),
-            row=(num_classes,),
-            axes=("detection", "class"),
-            counts="detections",
-        ),
-        "rle": ArraySpec(dtype=np.dtype("u1"), axes=("byte",), counts="bytes"),
+        "class_scores": _array("<f2", "detections", "detection", "class", row=(num_classes,)),
+        "rle": _array("u1", "bytes", "byte"),
     }
     if score_kind == "label":
         del arrays["class_scores"]

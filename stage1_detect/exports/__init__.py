@@ -1,1 +1,1 @@
-"""Shards, turned into what other programs read."""
+"""Shards, turned into what other programs read; imports `shared` alone."""

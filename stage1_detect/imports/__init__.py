@@ -1,1 +1,2 @@
-"""Released masks, turned into shards."""
+"""Released masks, turned into shards by the same kind of job as detection; imports the detect job
+beside it and `shared`."""

@@ -38,10 +38,9 @@ def read_config(name_or_file: str | Path) -> DetectorConfig:
         raise DetectorError(f"detector config {path}: cannot be read: {told(err)}") from err
     for key in ("model", "test_dataloader"):
         if not isinstance(config.get(key), dict):
-            found = "no" if config.get(key) is None else f"a {type(config[key]).__name__} as"
             raise DetectorError(
-                f"detector config {path}: wanted mmdet's keys model and test_dataloader, "
-                f"found {found} {key}"
+                f"detector config {path}: expected mmdet's keys model and test_dataloader, got "
+                f"{config.get(key)!r:.80} as {key}"
             )
     try:
         test_pipeline(config)
@@ -51,7 +50,7 @@ def read_config(name_or_file: str | Path) -> DetectorConfig:
 
 
 def test_pipeline(config: Config) -> list[dict[str, Any]]:
-    """The steps that prepare an image for the network, as the configuration lists them.
+    """Return the steps that prepare an image for the network, as the configuration lists them.
 
     Raises:
         DetectorError: there are none, or the first does not load an image.
@@ -60,24 +59,14 @@ def test_pipeline(config: Config) -> list[dict[str, Any]]:
     while isinstance(dataset, dict) and "pipeline" not in dataset:  # wrappers, as RepeatDataset
         dataset = dataset.get("dataset")
     steps = dataset["pipeline"] if isinstance(dataset, dict) else None
-    if not isinstance(steps, list | tuple) or not steps:
-        found = "none" if steps is None else f"{steps!r:.80}"
+    listed = steps if isinstance(steps, list | tuple) else []
+    types = [step.get("type") if isinstance(step, dict) else None for step in listed]
+    if not all(isinstance(each, str) for each in types) or "LoadImage" not in "".join(types[:1]):
         raise DetectorError(
-            "wanted the steps that prepare a picture, in test_dataloader.dataset.pipeline, "
-            f"found {found}"
+            "expected the steps that prepare a picture, in test_dataloader.dataset.pipeline, the "
+            f"first of which loads it, such as LoadImageFromFile, got {steps!r:.80}"
         )
-    for step in steps:
-        if not isinstance(step, dict) or not isinstance(step.get("type"), str):
-            raise DetectorError(
-                "test_dataloader.dataset.pipeline: wanted steps that are a dict with the name of a "
-                f"type, found {step!r:.80}"
-            )
-    if "LoadImage" not in steps[0]["type"]:
-        raise DetectorError(
-            "test_dataloader.dataset.pipeline: wanted a first step that loads an image, such as "
-            f"LoadImageFromFile, found {steps[0]['type']}"
-        )
-    return [dict(step) for step in steps]
+    return [dict(step) for step in listed]
 
 
 def told(err: BaseException) -> str:

@@ -1,5 +1,6 @@
 """A tiny Mask R-CNN with random weights that finds things, and frames to find them in."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,27 @@ def demo_checkpoint(tmp_path_factory: pytest.TempPathFactory, demo_config: Path)
 def per_class_checkpoint(tmp_path_factory: pytest.TempPathFactory, per_class_config: Path) -> Path:
     """Random weights for the config with boxes and masks per class."""
     return save_random_weights(per_class_config, tmp_path_factory.mktemp("weights") / "per.pth")
+
+
+@pytest.fixture(scope="session")
+def load_tiny(
+    demo_config: Path, demo_checkpoint: Path, per_class_config: Path, per_class_checkpoint: Path
+) -> Callable[..., Any]:
+    """`load_tiny(name, fast=False, **options)`: the detector `demo` or `per_class` on the CPU, with
+    random weights that find many objects."""
+    files = {
+        "demo": {"config": demo_config, "checkpoint": demo_checkpoint},
+        "per_class": {"config": per_class_config, "checkpoint": per_class_checkpoint},
+    }
+
+    def load(name: str = "demo", *, fast: bool = False, **options: Any) -> Any:
+        from orn.stage1_detect.mmdet.detector import load_detector
+        from orn.stage1_detect.mmdet.fast import load_fast_detector
+
+        usual = {"device": "cpu", "score_threshold": 0.02, **files[name]}
+        return (load_fast_detector if fast else load_detector)(**usual | options)
+
+    return load
 
 
 @pytest.fixture

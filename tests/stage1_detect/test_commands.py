@@ -72,17 +72,6 @@ def test_a_detector_of_the_project_by_its_name(any_detector: Any, shard_path: Pa
     assert Shard(shard_path).detector.config_name == "mask_rcnn_demo"
 
 
-def test_a_video_too_narrow_to_resize_fails_alone_each_time(detect: Any, world: Path) -> None:
-    narrow = world.parent / "data" / "small" / "videos" / "a.mp4"
-    write_grey(narrow, 3, height=2, width=1000)
-    for new in (12, 0):
-        summary = detect("--json", exit_code=3).json
-        assert (summary["frames"], summary["total_frames"]) == (new, 12)
-        failed = {video["id"]: video["reason"] for video in summary["failed"]}
-        assert failed.keys() == {"a", "broken"}
-        assert "got 1000 x 2 pixels" in failed["a"]
-
-
 def test_a_fresh_job_that_cannot_start_removes_nothing(
     detect: Any, shard_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

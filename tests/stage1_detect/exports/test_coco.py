@@ -14,13 +14,10 @@ from pycocotools.coco import COCO
 from orn.shared.errors import PipelineError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
-from orn.shared.shards.column import write_group
-from orn.shared.shards.record import read_record
 from orn.shared.shards.shard import Shard
 from orn.shared.time_ranges import TimeRange
 from orn.stage1_detect.exports.coco import Selection, export_coco, images_path
 from tests.shared.inspect.conftest import found, write
-from tests.shared.shards.conftest import arrays_in, columns_of
 from tests.worlds.shards import CUP, PERSON
 from tests.worlds.tables import write_table
 
@@ -108,16 +105,6 @@ def test_a_damaged_shard_leaves_what_was_there(folder: Path) -> None:
         export_coco(folder, folder.parent / "out.json", Selection())
     assert (folder.parent / "out.json").read_bytes() == before
     assert len(list(folder.parent.iterdir())) == 3
-
-
-@pytest.mark.parametrize("seconds", [[0.5, np.nan, 0.7], [0.7, 0.6, 0.5]])
-def test_times_that_are_none_or_turn_back_are_told(folder: Path, seconds: list[float]) -> None:
-    shard = folder / "shard-000000.zarr.zip"
-    columns = columns_of(arrays_in(shard) | {"frame_seconds": np.array(seconds)})
-    write_group(shard, columns=columns, attributes=read_record(shard).attributes.to_json())
-    with pytest.raises(PipelineError, match=r"shard-000000.*'frame_seconds': row 1"):
-        exported(folder)
-    assert not (folder.parent / "out.json").exists()
 
 
 def test_memory_does_not_grow_with_the_number_of_shards(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 
 from orn.shared.errors import DetectorError
 from orn.shared.masks.rle import decode
-from orn.stage1_detect.mmdet.detector import MmdetDetector, load_detector
+from orn.stage1_detect.mmdet.detector import MmdetDetector
 from orn.stage1_detect.mmdet.heads import RawDetections
 from orn.stage1_detect.mmdet.model import check_precision, use_float32_of
 
@@ -26,14 +26,9 @@ BORDERLINE = 1e-4
 
 
 @pytest.fixture(scope="module", params=["demo", "per_class"])
-def loaded(request: pytest.FixtureRequest) -> MmdetDetector:
+def loaded(load_tiny: Any, request: pytest.FixtureRequest) -> MmdetDetector:
     """A detector with random weights; shared boxes and masks, or those per class."""
-    return load_detector(
-        config=request.getfixturevalue(f"{request.param}_config"),
-        checkpoint=request.getfixturevalue(f"{request.param}_checkpoint"),
-        device="cpu",
-        score_threshold=THRESHOLD,
-    )
+    return load_tiny(request.param, score_threshold=THRESHOLD)
 
 
 def mmdet_predictions(detector: MmdetDetector, images: list[NDArray[np.uint8]]) -> list[Any]:
@@ -79,15 +74,12 @@ def test_class_scores_are_the_softmax_row(
 
 
 def test_frames_are_prepared_as_mmdet_prepares_files(
-    per_class_config: Path,
-    per_class_checkpoint: Path,
-    pictures: list[NDArray[np.uint8]],
-    tmp_path: Path,
+    load_tiny: Any, per_class_config: Path, pictures: list[NDArray[np.uint8]], tmp_path: Path
 ) -> None:
     from orn.stage1_detect.mmdet.config import read_config, test_pipeline
     from orn.stage1_detect.mmdet.library import Compose
 
-    detector = load_detector(config=per_class_config, checkpoint=per_class_checkpoint, device="cpu")
+    detector = load_tiny("per_class")
     Image.fromarray(pictures[0]).save(tmp_path / "frame.png")
     steps = test_pipeline(read_config(per_class_config).config)
     steps = [step for step in steps if step["type"] != "LoadAnnotations"]
@@ -141,12 +133,12 @@ def test_masks_pasted_beside_the_network_are_the_same(
 
 
 def test_folded_normalisations_change_last_bits_only(
-    demo_config: Path, demo_checkpoint: Path, pictures: list[NDArray[np.uint8]]
+    load_tiny: Any, demo_config: Path, demo_checkpoint: Path, pictures: list[NDArray[np.uint8]]
 ) -> None:
     from orn.stage1_detect.mmdet.config import read_config
     from orn.stage1_detect.mmdet.model import build_model, load_weights
 
-    detector = load_detector(config=demo_config, checkpoint=demo_checkpoint, device="cpu")
+    detector = load_tiny()
     plain = build_model(read_config(demo_config)).eval()
     load_weights(plain, demo_checkpoint, config_name="demo")
     norms = [m for m in plain.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
@@ -159,15 +151,10 @@ def test_folded_normalisations_change_last_bits_only(
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.max()))
 
 
-def test_float16_needs_a_gpu(demo_config: Path, demo_checkpoint: Path) -> None:
+def test_float16_needs_a_gpu(load_tiny: Any) -> None:
     with pytest.raises(DetectorError, match=r"fp16 .* needs a CUDA GPU.*'cpu'; take bf16 or fp32"):
-        load_detector(
-            config=demo_config, checkpoint=demo_checkpoint, device="cpu", precision="float16"
-        )
-    driver = load_detector(
-        "cpu", config=demo_config, checkpoint=demo_checkpoint, precision="float16", detects=False
-    )
-    assert driver.entry.precision == "float16"
+        load_tiny(precision="float16")
+    assert load_tiny(precision="float16", detects=False).entry.precision == "float16"
 
 
 def test_boxes_are_clipped_to_the_frame(loaded: MmdetDetector) -> None:
@@ -200,12 +187,12 @@ UNPREPARED = "odd: its test pipeline does not prepare a picture"
     ],
 )
 def test_configurations_that_cannot_be_used_are_refused(
-    demo_config: Path, demo_checkpoint: Path, tmp_path: Path, settings: str, message: str
+    load_tiny: Any, demo_config: Path, tmp_path: Path, settings: str, message: str
 ) -> None:
     path = tmp_path / "odd.py"
     path.write_text(f"_base_ = {str(demo_config)!r}\n{settings}\n")
     with pytest.raises(DetectorError, match=f"odd: .*{message.removeprefix('odd: ')}"):
-        load_detector(config=path, checkpoint=demo_checkpoint, device="cpu")
+        load_tiny(config=path)
 
 
 @pytest.fixture
@@ -220,10 +207,8 @@ def tf32() -> Iterator[tuple[Any, ...]]:
         each.allow_tf32 = value
 
 
-def test_tf32_is_a_precision_and_else_off(
-    demo_config: Path, demo_checkpoint: Path, tf32: tuple[Any, ...]
-) -> None:
-    load_detector("cpu", config=demo_config, checkpoint=demo_checkpoint)
+def test_tf32_is_a_precision_and_else_off(load_tiny: Any, tf32: tuple[Any, ...]) -> None:
+    load_tiny()
     assert [each.allow_tf32 for each in tf32] == [False, False]
     for precision, is_wanted in (("tfloat32", True), ("float16-heads", False)):
         use_float32_of(precision)

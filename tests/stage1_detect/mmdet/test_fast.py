@@ -13,13 +13,10 @@ from orn.shared.errors import DetectorError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rle import decode
 from orn.stage1_detect.mmdet.batched import resize_as_cv2
-from orn.stage1_detect.mmdet.detector import load_detector
-from orn.stage1_detect.mmdet.fast import load_fast_detector
 from orn.stage1_detect.mmdet.first_stage import Repeated
 
 pytestmark = pytest.mark.mmdet
 
-THRESHOLD = 0.02
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
 
@@ -44,14 +41,6 @@ def test_frames_are_resized_as_opencv_does(
         np.testing.assert_array_equal(ours, cv2.resize(frame, resized_hw[::-1]))
 
 
-def load(request: pytest.FixtureRequest, name: str, *, fast: bool = False, **options: Any) -> Any:
-    return (load_fast_detector if fast else load_detector)(
-        **{"device": "cpu", "score_threshold": THRESHOLD, **options},
-        config=request.getfixturevalue(f"{name}_config"),
-        checkpoint=request.getfixturevalue(f"{name}_checkpoint"),
-    )
-
-
 def assert_same(ours: list[FrameDetections], theirs: list[FrameDetections]) -> None:
     assert sum(map(len, theirs)) > 10
     for one, other in zip(ours, theirs, strict=True):
@@ -65,9 +54,9 @@ def assert_same(ours: list[FrameDetections], theirs: list[FrameDetections]) -> N
 
 @pytest.mark.parametrize("name", ["demo", "per_class"])
 def test_a_batch_is_found_as_by_the_other_path(
-    request: pytest.FixtureRequest, name: str, pictures: list[NDArray[np.uint8]]
+    load_tiny: Any, name: str, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    fast, exact = load(request, name, fast=True), load(request, name)
+    fast, exact = load_tiny(name, fast=True), load_tiny(name)
     assert fast.entry.versions == exact.entry.versions | {"fast_path": "1"}
     assert fast.entry.precision == exact.entry.precision == "float32"
     assert_same(fast.detect(pictures), exact.detect(pictures))
@@ -75,19 +64,14 @@ def test_a_batch_is_found_as_by_the_other_path(
 
 @pytest.mark.parametrize("limit", ["rpn=dict(max_per_img=7)", "rcnn=dict(max_per_img=3)"])
 def test_limits_hold_for_each_frame(
-    demo_config: Path,
-    demo_checkpoint: Path,
-    pictures: list[NDArray[np.uint8]],
-    tmp_path: Path,
-    limit: str,
+    load_tiny: Any, demo_config: Path, pictures: list[NDArray[np.uint8]], tmp_path: Path, limit: str
 ) -> None:
     path = tmp_path / "limited.py"
     path.write_text(f"_base_ = {str(demo_config)!r}\nmodel = dict(test_cfg=dict({limit}))\n")
+    frames = [*pictures, np.zeros_like(pictures[0])]
     ours, theirs = (
-        load("cpu", config=path, checkpoint=demo_checkpoint, score_threshold=0.001).detect(
-            [*pictures, np.zeros_like(pictures[0])]
-        )
-        for load in (load_fast_detector, load_detector)
+        load_tiny(config=path, fast=fast, score_threshold=0.001).detect(frames)
+        for fast in (True, False)
     )
     assert [len(each) for each in ours] == [len(each) for each in theirs]
     for one, other in zip(ours, theirs, strict=True):
@@ -96,9 +80,9 @@ def test_limits_hold_for_each_frame(
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_no_frames_and_frames_without_detections(
-    request: pytest.FixtureRequest, pictures: list[NDArray[np.uint8]], fast: bool
+    load_tiny: Any, pictures: list[NDArray[np.uint8]], fast: bool
 ) -> None:
-    detector = load(request, "demo", fast=fast, score_threshold=1.0)
+    detector = load_tiny("demo", fast=fast, score_threshold=1.0)
     found = detector.detect(pictures)
     assert [len(frame) for frame in found] == [0, 0, 0]
     assert found[0].class_scores is not None and found[0].class_scores.shape == (0, 80)
@@ -111,9 +95,9 @@ def test_no_frames_and_frames_without_detections(
     ["backbone", "rpn_head.rpn_cls", "roi_head.bbox_head.fc_reg", "roi_head.mask_head.conv_logits"],
 )
 def test_numbers_that_are_none_are_an_error(
-    request: pytest.FixtureRequest, pictures: list[NDArray[np.uint8]], part: str, fast: bool
+    load_tiny: Any, pictures: list[NDArray[np.uint8]], part: str, fast: bool
 ) -> None:
-    detector = load(request, "demo", fast=fast)
+    detector = load_tiny("demo", fast=fast)
     model = detector.exact.model if fast else detector.model
     weights = next(model.get_submodule(part).parameters())
     with torch.no_grad():
@@ -140,22 +124,22 @@ def test_numbers_that_are_none_are_an_error(
     ],
 )
 def test_what_it_does_not_compute_is_refused(
-    demo_config: Path, demo_checkpoint: Path, tmp_path: Path, settings: str, message: str
+    load_tiny: Any, demo_config: Path, tmp_path: Path, settings: str, message: str
 ) -> None:
     path = tmp_path / "other.py"
     path.write_text(f"_base_ = {str(demo_config)!r}\n{settings}\n")
     with pytest.raises(DetectorError, match=message):
-        load_fast_detector("cpu", config=path, checkpoint=demo_checkpoint)
+        load_tiny(config=path, fast=True)
 
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_half_precision_reaches_the_heads(
-    request: pytest.FixtureRequest, pictures: list[NDArray[np.uint8]], fast: bool
+    load_tiny: Any, pictures: list[NDArray[np.uint8]], fast: bool
 ) -> None:
     """Of one backbone in bfloat16, boxes move a little with the heads; all stay float32."""
     found = {}
     for precision in ("float32", "bfloat16", "bfloat16-heads"):
-        detector = load(request, "demo", fast=fast, precision=precision)
+        detector = load_tiny("demo", fast=fast, precision=precision)
         assert detector.entry.precision == precision
         found[precision] = detector.detect(pictures)[0]
     full, low, lower = found.values()
@@ -196,10 +180,10 @@ def test_a_size_that_repeats_is_recorded_once() -> None:
 @NEEDS_GPU
 @pytest.mark.parametrize("name", ["demo", "per_class"])
 def test_a_gpu_finds_the_same_with_a_recorded_graph(
-    request: pytest.FixtureRequest, name: str, pictures: list[NDArray[np.uint8]]
+    load_tiny: Any, name: str, pictures: list[NDArray[np.uint8]]
 ) -> None:
-    expected = load(request, name).detect(pictures)
-    detector = load(request, name, fast=True, device="cuda")
+    expected = load_tiny(name).detect(pictures)
+    detector = load_tiny(name, fast=True, device="cuda")
     for _ in range(5):  # eager, recorded and replayed
         found = detector.detect(pictures)
         for one, other in zip(found, expected, strict=True):
