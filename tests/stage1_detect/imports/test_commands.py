@@ -124,7 +124,7 @@ def test_each_bad_file_fails_its_clip_alone(authors: Any, tmp_path: Path, worker
     assert set(reasons) == set(BAD)
     for name, (_, message) in BAD.items():
         assert reasons[name].startswith(message)
-        assert result.stderr.count(f"unreadable: {name}: {name}.pkl: ") == 1
+        assert result.stderr.count(f"video {name} failed: {name}.pkl: ") == 1
     assert set(DetectionFolder(tmp_path / "shards").video_ids) == {"good", "same"}
     for shard in (tmp_path / "shards").glob("shard-*"):
         assert verify_shard(shard) == []
