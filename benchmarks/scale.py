@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from orn.benchmarks.measuring import Comparison, told_by_linux
 from orn.benchmarks.requests import ScaleRequest
 from orn.benchmarks.scale_world import FRAMES, RATE, make_shards, make_videos
-from orn.shared.manifests.headers import remember_headers
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.reader import DetectionFolder
@@ -69,10 +68,7 @@ def _measured(folder: Path, *, videos: int, shards: int, clips: int) -> Comparis
     def plan() -> DetectJob:
         return plan_job(dataset, folder=folder / "plan", scope=Scope())
 
-    job, found["plan"] = _timed(plan)
-    job.plan.save(folder / "plan")
-    remember_headers(dataset.videos, job.estimates, folder / "plan")
-    _, found["plan_again"] = _timed(plan)
+    _, found["plan"] = _timed(plan)
     _, found["open_shards"] = _timed(lambda: DetectionFolder(folder / "shards"))
     opened, found["open_shards_again"] = _timed(lambda: DetectionFolder(folder / "shards"))
     data = _clips(dataset, opened)

@@ -10,7 +10,6 @@ from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.plan import FailedVideo, Unit
 from orn.shared.jobs.run import Ran, run_units, save_summary
 from orn.shared.jobs.work import Engine
-from orn.shared.manifests.headers import remember_headers
 from orn.shared.report import Report, Table, first_rows
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import DetectorEntry
@@ -102,7 +101,6 @@ def run_job(
     """
     videos = {video.id: video for video in job.dataset.videos}
     work = DetectWork(load=load, entry=entry, videos=videos, folder=job.folder, batch=batch)
-    remember_headers(job.dataset.videos, job.estimates, job.folder)
     ran = run_units(
         DETECT,
         job.plan,

@@ -133,7 +133,7 @@ def plan_job(
             "there; leave --frames labelled out"
         )
     known = set(plan.video_ids)
-    estimates = read_headers([video for video in videos if video.id not in known], folder)
+    estimates = read_headers([video for video in videos if video.id not in known])
     plan = replace(plan, units=(*units, *_new_units(dataset, estimates, scope, first=len(units))))
     asked = {video.id for video in videos}
     if scope.limit is None:
@@ -200,7 +200,7 @@ def _lengths(
             dataset.root,
             _examples(gone),
         )
-    return dict.fromkeys(gone, UNREADABLE) | read_headers(there, folder)
+    return dict.fromkeys(gone, UNREADABLE) | read_headers(there)
 
 
 def _part_frames(part: UnitPart, estimate: FrameEstimate) -> float:

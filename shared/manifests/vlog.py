@@ -5,7 +5,6 @@
 not" and 0 for "the annotators could not tell".
 """
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +97,4 @@ def _read_matrix(path: Path, *, shape: tuple[int, int]) -> npt.NDArray[np.int8]:
 
 def _columns_of_rows(chosen_NA: npt.NDArray[np.bool_]) -> list[tuple[int, ...]]:
     """Return the indices of the true columns of each row, ascending."""
-    rows, columns = np.nonzero(chosen_NA)
-    offsets = np.searchsorted(rows, np.arange(len(chosen_NA) + 1)).tolist()
-    flat = columns.tolist()
-    return [tuple(flat[a:b]) for a, b in itertools.pairwise(offsets)]
+    return [tuple(np.flatnonzero(row).tolist()) for row in chosen_NA]
