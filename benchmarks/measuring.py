@@ -38,10 +38,9 @@ class Comparison:
 
     name: str
     ours: float
-    """What was measured of ours, in `unit`."""
+    """Seconds."""
     reference: float
-    unit: str = "seconds"
-    """`seconds` or `bytes`."""
+    """Seconds."""
     details: Mapping[str, Any]
     """Everything else that was measured, and the sizes that it was measured at."""
 
@@ -51,8 +50,8 @@ class Comparison:
         return {
             "benchmark": self.name,
             "ratio": self.reference / self.ours,
-            f"ours_{self.unit}": self.ours,
-            f"reference_{self.unit}": self.reference,
+            "ours_seconds": self.ours,
+            "reference_seconds": self.reference,
             **self.details,
             "machine": describe_machine(),
         }

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from orn.stage2_train.clips.batches import ClipBatch
@@ -66,7 +65,7 @@ TINY = ClipSizes(
 
 
 def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
-    """Clips of noise whose every slot holds an object: a rectangle of any size.
+    """Clips of noise whose every slot holds an object: half of the cells anywhere.
 
     Coverage is the mean of the masks' cells, so that pooling by either gives the same. Frames have
     the given height and width; None: those of the sizes.
@@ -76,7 +75,7 @@ def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
     side = pixels or sizes.pixels
     cells = side // _STRIDE
     lead = (sizes.clips, sizes.frames, sizes.slots)
-    masks_BTKhw = _rectangles(lead, config.mask_size, generator)
+    masks_BTKhw = torch.rand(*lead, config.mask_size, config.mask_size, generator=generator).round()
     coverage = functional.avg_pool2d(masks_BTKhw.flatten(0, 2)[:, None], config.mask_size // cells)
     scores_BTKS = torch.rand(*lead, config.class_width, generator=generator).mul_(5).softmax(3)
     corners = torch.rand(*lead, 2, generator=generator) * side / 2
@@ -94,12 +93,3 @@ def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
         valid_BTK=torch.ones(lead, dtype=torch.bool),
         labels=torch.randint(0, config.num_activities, (sizes.clips,), generator=generator),
     )
-
-
-def _rectangles(lead: tuple[int, ...], side: int, generator: torch.Generator) -> Tensor:
-    """(*lead, side, side) zeros with a rectangle of ones, of at least one cell, in each."""
-    ends = torch.rand(*lead, 2, 2, generator=generator).mul_(side).sort(dim=-1).values
-    place = torch.arange(side)
-    begin, end = ends[..., :1].floor(), ends[..., 1:].ceil()
-    inside = (place >= begin) & (place < end)
-    return (inside[..., 0, :, None] & inside[..., 1, None, :]).float()

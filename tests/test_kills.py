@@ -30,6 +30,7 @@ from orn.stage2_train.runs.checkpoint import BEST_NAME
 from orn.stage2_train.runs.run_folder import LAST_NAME, METRICS_NAME, read_jsonl
 from tests.conftest import ROOT
 from tests.processes import start_alone
+from tests.running import SECONDS
 from tests.stage1_detect.imports.conftest import BLOCK, write_authors
 from tests.worlds.shards import unit_files
 from tests.worlds.tables import counted_videos, write_table
@@ -144,9 +145,12 @@ class Started:
     def finish(self) -> None:
         """Wait until all have ended well."""
         for process in self.processes:
-            process.join()
-            said = self.folder.with_name(f"{self.folder.name}.said-0").read_text()
-            assert process.exitcode == 0, said[-2000:]
+            process.join(SECONDS)
+        said = self.folder.with_name(f"{self.folder.name}.said-0").read_text()
+        exit_codes = [process.exitcode for process in self.processes]
+        for process in self.running:
+            process.kill()
+        assert exit_codes == [0] * len(exit_codes), said[-2000:]
 
     def kill(self, delay: float, *, whole: bool, number: signal.Signals) -> bool:
         """Send a signal after so many seconds to all processes, or to the last one that was
