@@ -150,13 +150,7 @@ def test_refusals(tmp_path: Path, rows: str, message: str) -> None:
         read(tmp_path, rows)
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
-        *("", "[]", "[3]", "[-1]", "[True]", "(1,)", "1", "[1", "[[1]]", "[1]\0"),
-        *("__import__('os')", "[" * 500, "-" * 900 + "1"),
-    ],
-)
+@pytest.mark.parametrize("cell", ["", "[]", "[3]", "[-1]", "[True]", "(1,)", "[[1]]", "[" * 500])
 def test_lists_of_nouns_that_are_refused(tmp_path: Path, cell: str) -> None:
     with pytest.raises(ManifestError, match="row 2: column 'all_noun_classes'"):
         read(tmp_path, row(all_nouns=cell), target="noun", task="multi-label")

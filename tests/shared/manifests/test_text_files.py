@@ -98,12 +98,8 @@ def test_class_names(tmp_path: Path, text: str, message: str) -> None:
 
 TOO_MUCH = {
     "a huge cell": (b"video,label\na," + b"x" * 200_000, "expected CSV"),
-    "an endless cell": (b'video,label\na,"' + b"x\n" * 10**6, "expected CSV"),
-    "an endless line": (b"video,label\n" + b"x" * 10**7, "expected CSV"),
     "an endless row": (b"video,label\n" + b"," * 10**6, "row 2: expected 2 cells, got 1000001"),
-    "an endless header": (b"," * 10**6, "expected the columns"),
     "too large a file": (b" " * (MOST_BYTES + 1), f"at most {MOST_BYTES:,} bytes"),
-    "another encoding": ("video,label\n".encode("utf-16"), "expected UTF-8 text"),
     "a long id": (b"video,label,id\na,open," + b"i" * 5000, "at most 1000"),
     "an id of no text": (b"video,label,id\na,open,a\x01\n", "control characters"),
     "a long class": (b"video,label\na," + b"i" * 9000, "expected a class, got 'iiii"),
