@@ -139,13 +139,14 @@ Precision = Annotated[
     BeforeValidator(lambda value: PRECISIONS.get(value, value)),
 ]
 """A number format, as plans and shards record it; wants `precision_option`."""
-Subset = Literal["train", "validation", "test"]
 
 DatasetName = Annotated[str, Argument("DATASET")]
 """The name of a shipped manifest, or the path of a manifest file."""
 DataRoot = Annotated[
     FilePath,
-    Option("Folder under which the data sets lie.", name="--data", variable="ORN_DATA"),
+    Option(
+        "Folder under which the data sets lie.", name="--data", variable="ORN_DATA", usual="data"
+    ),
 ]
 AsJson = Annotated[bool, Option("Print one JSON object on stdout.", name="--json")]
 DryRun = Annotated[bool, Option("Print the settings and the amount of work, then stop.")]
@@ -353,7 +354,8 @@ def _fields(
         kind, about = _unwrapped(field.annotation)
         about = [*field.metadata, *about]
         told = next((each for each in about if isinstance(each, Option | Argument)), None)
-        assert told is not None, f"{model.__name__}.{name} has no Option and no Argument"
+        if told is None:  # for Python alone
+            continue
         is_many = (
             get_origin(kind) is tuple and get_args(kind)[-1] is ... and _AT_COMMAS not in about
         )
@@ -394,8 +396,7 @@ def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
         ]
         return kind, [*flat, *more]
     if origin in (Union, UnionType):
-        (inner,) = (each for each in get_args(annotation) if each is not NoneType)
-        return _unwrapped(inner)
+        return _unwrapped(next(each for each in get_args(annotation) if each is not NoneType))
     return annotation, []
 
 

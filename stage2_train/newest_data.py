@@ -3,7 +3,7 @@
 Imports nothing heavy before it is called.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -68,7 +68,7 @@ def of_newest_data(resources: Resources) -> tuple[str, Resources]:
     """
     data = newest_data(resources.root, shards=resources.shards)
     clips = None if resources.no_clip_store else resources.clips or data.clips
-    found = replace(resources, data_root=data.data_root, shards=data.shards, clips=clips)
+    found = resources.changed(data_root=data.data_root, shards=data.shards, clips=clips)
     return data.manifest, found
 
 

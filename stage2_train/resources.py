@@ -1,20 +1,28 @@
-"""What `orn train`, `orn eval` and `orn ablate` share: where data lies, what computes on it.
+"""What commands that train or measure share: where data lies, what computes on it.
 
 Nothing heavy is imported here, since the commands' help needs it.
 """
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
-import click
+from pydantic import Field, model_validator
 
-from orn.shared.cli_options import NonEmptyPath, data_option, device_option, threads_option
 from orn.shared.environment import usable_cores
-from orn.shared.errors import ConfigError
+from orn.shared.options import (
+    DataRoot,
+    Device,
+    FilePath,
+    Option,
+    Request,
+    Said,
+    Threads,
+    command,
+    threads_option,
+)
 
 
 def wait_passively() -> None:
@@ -24,31 +32,42 @@ def wait_passively() -> None:
     os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """The options of that name; None takes the default of the data set, or what a run recorded."""
+ShardsFolder = Annotated[FilePath | None, Option("Folder of shards.", usual="shards/DATASET")]
+ClipsFolder = Annotated[FilePath | None, Option("Clip store.", usual="clips/DATASET")]
+OF_RUN = Said(
+    data_root=Option("Data root.", name="--data", usual="the run's"),
+    shards=Option("Folder of shards.", usual="the run's"),
+    clips=Option("Clip store.", usual="the run's"),
+)
+"""Of resources where a run has recorded where its data lies."""
 
-    data_root: Path | None = None
-    """Folder under which data sets lie."""
-    shards: Path | None = None
-    """Folder of the shards."""
-    clips: Path | None = None
-    """The clip store."""
-    no_clip_store: bool = False
-    """Whether to decode every clip from its video instead."""
-    partial: bool = False
-    """Whether segments whose video is not there may be left out."""
-    workers: int = 0
-    """Processes that make batches."""
-    device: str = "auto"
-    """`auto`, `cpu`, `cuda` or `cuda:N`."""
-    threads: int | None = None
-    """Threads that compute on the CPU; None for as many as fit."""
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError if there is a clip store and none."""
+class Resources(Request):
+    """Data, and what computes on it; None takes the default of the data set, or what a run
+    recorded."""
+
+    data_root: DataRoot | None = None
+    shards: ShardsFolder = None
+    clips: ClipsFolder = None
+    no_clip_store: Annotated[bool, Option("Decode every clip from its video, which is slow.")] = (
+        False
+    )
+    partial: Annotated[bool, Option("Leave out segments whose video is not there.")] = False
+    workers: Annotated[int, Field(ge=0, le=256), Option("Processes that make batches.")] = 0
+    threads: Annotated[
+        Threads | None,
+        threads_option(
+            "each process that trains or measures",
+            usual="OMP_NUM_THREADS, else the cores that are left",
+        ),
+    ] = None
+    device: Device = "auto"
+
+    @model_validator(mode="after")
+    def _has_one_source_of_frames(self) -> Self:
         if self.no_clip_store and self.clips is not None:
-            raise ConfigError("--clips and --no-clip-store: wanted one of them, found both")
+            raise ValueError("--clips and --no-clip-store: wanted one of them, found both")
+        return self
 
     def num_threads(self, *, jobs: int = 1) -> int:
         """Threads of one of so many jobs: as asked for here, else by OMP_NUM_THREADS, else one for
@@ -72,63 +91,39 @@ class Resources:
         return None if self.no_clip_store else self.clips or Path("clips") / dataset_name
 
 
+WITH_WORKERS = Resources(workers=min(4, usable_cores() - 1))
+"""The usual ones, with processes that make batches."""
+
+
+def resource_options(*, of_run: bool = False, workers: int = 0) -> Callable[..., Any]:
+    """Gives a command that click makes these options and, as `resources`, their values."""
+    hints: Any = Annotated[Resources, OF_RUN] if of_run else Resources
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(resources: Any) -> None: ...
+
+        call.__annotations__ = {"resources": hints, "return": None}
+        call.__kwdefaults__ = None
+        call.__defaults__ = (Resources(workers=workers),)
+        made = command("resources")(call)
+
+        @wraps(function)
+        def with_resources(**values: Any) -> Any:
+            wait_passively()
+            own = {each.name: values.pop(each.name or "") for each in made.params}
+            given = {name: value for name, value in own.items() if value not in (None, False)}
+            return function(resources=Resources(**{"workers": workers} | given), **values)
+
+        with_resources.__click_params__ = [  # type: ignore[attr-defined]
+            *getattr(function, "__click_params__", []),
+            *reversed(made.params),
+        ]
+        return with_resources
+
+    return decorate
+
+
 def folders_between(shards: Path) -> tuple[str, ...]:
     """Return the names of the folders between `shards` and a folder of shards, such as `short` of
     `shards/short/demo`; what is made of these shards is kept apart by them, too."""
     return shards.parts[1:-1] if shards.parts[:1] == ("shards",) else ()
-
-
-def resource_options(
-    *, of_run: bool = False, workers: int | None = None
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Gives a command these options and, as `resources`, their values.
-
-    Args:
-        of_run: whether a run has recorded where its data lies.
-        workers: how many there are by default; None takes some of the cores.
-    """
-    path = NonEmptyPath()
-
-    def help_text(what: str, usual: str) -> str:
-        where = "the run's" if of_run else usual
-        return f"{what}.  [default: {where}]"
-
-    options = (
-        click.option("--data", "data_root", type=path, help=help_text("Data root", ""))
-        if of_run
-        else data_option,
-        click.option("--shards", type=path, help=help_text("Folder of shards", "shards/DATASET")),
-        click.option("--clips", type=path, help=help_text("Clip store", "clips/DATASET")),
-        click.option(
-            "--no-clip-store", is_flag=True, help="Decode every clip from its video, which is slow."
-        ),
-        click.option(
-            "--partial", is_flag=True, help="Leave out segments whose video is not there."
-        ),
-        click.option(
-            "--workers",
-            type=click.IntRange(0, 256),
-            default=min(4, usable_cores() - 1) if workers is None else workers,
-            show_default=True,
-            help="Processes that make batches.",
-        ),
-        threads_option(
-            "each process that trains or measures",
-            usual="OMP_NUM_THREADS, else the cores that are left",
-        ),
-        device_option,
-    )
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(command)
-        def call(**values: Any) -> Any:
-            wait_passively()
-            own = {field.name: values.pop(field.name) for field in fields(Resources)}
-            return command(resources=Resources(**own), **values)
-
-        decorated: Callable[..., Any] = call
-        for option in reversed(options):
-            decorated = option(decorated)
-        return decorated
-
-    return decorate

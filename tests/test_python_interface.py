@@ -28,8 +28,9 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.video import reader
 from orn.shared.video.read import read_frames
 from orn.stage2_train.clips.batches import collate
-from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
+from orn.stage2_train.evaluation.evaluate import evaluate
 from orn.stage2_train.predict.export import export_run
+from orn.stage2_train.requests import EvalRequest
 from orn.stage2_train.resources import Resources
 from tests.conftest import ROOT
 

@@ -2,55 +2,38 @@
 
 from itertools import chain
 from pathlib import Path
+from typing import Annotated
 
-import click
-
-from orn.shared.cli_options import (
-    NonEmptyPath,
-    NumberRange,
-    data_option,
-    dataset_argument,
-    echo,
-    echo_json,
-    json_option,
+from orn.shared.cli_options import echo, echo_json
+from orn.shared.manifests.records import Split
+from orn.shared.options import (
+    Argument,
+    AsJson,
+    DataRoot,
+    DatasetName,
+    FilePath,
+    Option,
+    Share,
+    command,
 )
 from orn.shared.text import counted
 
 
-@click.command("export-coco")
-@dataset_argument
-@click.argument("out", metavar="OUT.json", type=NonEmptyPath(dir_okay=False))
-@click.option(
-    "--shards",
-    type=NonEmptyPath(),
-    help="Folder of the shards.  [default: shards/DATASET]",
-)
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    help="Only frames inside a segment of this split.",
-)
-@click.option(
-    "--video", "videos", metavar="ID", multiple=True, help="Only this video; may be repeated."
-)
-@click.option(
-    "--min-score",
-    type=NumberRange(0, 1),
-    default=0.0,
-    show_default=True,
-    help="Leave out detections that score less.",
-)
-@data_option
-@json_option
+@command("export-coco")
 def export_coco(
-    dataset: str,
-    out: Path,
-    shards: Path | None,
-    split: str | None,
-    videos: tuple[str, ...],
-    min_score: float,
-    data_root: Path,
-    as_json: bool,
+    dataset: DatasetName,
+    out: Annotated[FilePath, Argument("OUT.json")],
+    *,
+    shards: Annotated[
+        FilePath | None, Option("Folder of the shards.", usual="shards/DATASET")
+    ] = None,
+    split: Annotated[Split | None, Option("Only frames inside a segment of this split.")] = None,
+    videos: Annotated[
+        tuple[str, ...], Option("Only this video; may be repeated.", name="--video", metavar="ID")
+    ] = (),
+    min_score: Annotated[Share, Option("Leave out detections that score less.")] = 0.0,
+    data_root: DataRoot = Path("data"),
+    as_json: AsJson = False,
 ) -> None:
     """Write the detections of DATASET as COCO results, and what each image id is beside them.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from orn.shared.config.bounded import read_json
 from orn.shared.config.files import apply_overrides
 from orn.shared.errors import ConfigError
+from orn.shared.manifests.records import Split
 from orn.shared.nearest import nearest
 from orn.stage2_train.model.summary import count_parameters
 from orn.stage2_train.recipe import Recipe
@@ -150,7 +151,7 @@ class AblationRequest:
             )
 
     @property
-    def split(self) -> str:
+    def split(self) -> Split:
         """What is reported."""
         return "test" if self.test else "validation"
 

@@ -14,8 +14,7 @@ from orn.shared.config.fields import STRICT
 from orn.shared.masks.detections import masks_of_boxes
 from orn.stage2_train.clips.mask_pieces import pieces_of_masks
 from orn.stage2_train.clips.objects import FrameObjects
-
-FrameOrder = Literal["forward", "reversed", "shuffled"]
+from orn.stage2_train.requests import FrameOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -23,6 +23,7 @@ from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.requests import OverlayRequest
 
 _MASK_CELLS = 128
 """Rows and columns of the masks that are drawn: finer than those that the network gets."""
@@ -30,48 +31,37 @@ _MAX_OBJECTS = 10
 """Detections of a frame that are drawn at most, the highest scores first."""
 
 
-def draw_overlays(
-    manifest: str,
-    *,
-    data_root: Path,
-    out: Path | None = None,
-    shards: Path | None = None,
-    clips: Path | None = None,
-    segment: str | None = None,
-    limit: int = 8,
-    num_frames: int = 4,
-    score_threshold: float = 0.5,
-) -> dict[str, Any]:
+def draw_overlays(request: OverlayRequest) -> dict[str, Any]:
     """Draws the centred test clip of some segments, not cropped, one PNG each.
 
-    `segment` is the id of the only one to draw; else `limit` are, evenly spread over the label
-    table. Returns the folder, its pictures, and of how many drawable segments they are.
+    Returns:
+        The folder, its pictures, and of how many drawable segments they are.
 
     Raises:
         JoinError: if no segment has both frames and detections, or there is no such segment.
     """
-    dataset = load_dataset(manifest, data_root, labels=False)
-    folder = out or Path("overlays") / dataset.name
+    dataset = load_dataset(request.dataset, request.data_root, labels=False)
+    folder = request.out or Path("overlays") / dataset.name
     check_output_folder(folder, ours=["[0-9][0-9][0-9]-*.png"])
-    store = ClipStore(clips or Path("clips") / dataset.name)
-    detections = DetectionFolder(shards or Path("shards") / dataset.name)
+    store = ClipStore(request.clips or Path("clips") / dataset.name)
+    detections = DetectionFolder(request.shards or Path("shards") / dataset.name)
     usable = _usable_segments(dataset, store, detections)
-    number = min(limit, len(usable))
+    number = min(request.limit, len(usable))
     chosen = [usable[place * len(usable) // number] for place in range(number)]
-    if segment is not None:
-        chosen = [each for each in usable if each.id == segment]
+    if request.segment is not None:
+        chosen = [each for each in usable if each.id == request.segment]
     if not chosen:
         raise JoinError(
-            f"{dataset.name}: wanted segment {segment!r}, found none of that name with frames and "
-            f"detections; the first of {len(usable)} is {usable[0].id!r}"
+            f"{dataset.name}: wanted segment {request.segment!r}, found none of that name with "
+            f"frames and detections; the first of {len(usable)} is {usable[0].id!r}"
         )
     pictures = []
     for place, each in enumerate(chosen):
         settings = ClipSettings(
             data=DataRecipe(
-                clip_frames=num_frames,
+                clip_frames=request.num_frames,
                 crop=store.stored_size(each.video_id),
-                score_threshold=score_threshold,
+                score_threshold=request.score_threshold,
             ),
             slots=SlotSettings(
                 max_objects=_MAX_OBJECTS,

@@ -6,16 +6,15 @@ A activity classes.
 import logging
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.nearest import nearest
 from orn.stage2_train.frames.crop import CropPlace
+from orn.stage2_train.requests import NumCrops
 
 logger = logging.getLogger(__name__)
-
-NumCrops = Literal[1, 3]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,8 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from orn.stage2_train.evaluation.statistics import CONFIDENCE, student_t
+from orn.stage2_train.requests import NUM_FIGURE_DRAWS
 
-NUM_FIGURE_DRAWS = 2000
-"""Which tell a spread to 2 %."""
 TOP_K = 5
 _LARGEST_TABLE = 2**21
 """Numbers of a table of segments by draws that is computed at once."""

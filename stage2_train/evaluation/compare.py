@@ -3,7 +3,7 @@
 N segments, A activity classes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from orn.shared.errors import ConfigError
 from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.stage2_train.evaluation.bootstrap import (
-    NUM_FIGURE_DRAWS,
     Tallies,
     difference_interval,
     redrawn_figures,
@@ -28,23 +27,10 @@ from orn.stage2_train.evaluation.predictions import (
     some_ids,
 )
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
+from orn.stage2_train.requests import CompareRequest
 from orn.stage2_train.runs.listing import settings_of
 
 _MOST_NAMED = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompareRequest:
-    """What `orn compare` was asked for."""
-
-    one: Path
-    """Run folder."""
-    other: Path
-    """Run folder; differences are how much higher its figures are."""
-    name: str = "validation"
-    """Of the measurement: the split, with what `orn eval` adds to it."""
-    num_draws: int = NUM_FIGURE_DRAWS
-    """Draws for the intervals."""
 
 
 def compare(request: CompareRequest) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from orn.shared.manifests.load import files_of, load_listing, load_manifest
 from orn.shared.manifests.records import Listing, Segment
 from orn.shared.manifests.schema import Epic100Labels, EpicTarget, Manifest
 from orn.shared.report import Report, Table
-from orn.stage2_train.evaluation.bootstrap import NUM_FIGURE_DRAWS
 from orn.stage2_train.evaluation.predictions import Predictions, predictions_of, rows_in_order
 from orn.stage2_train.evaluation.shares import Share, share_figures, top1_share
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
+from orn.stage2_train.requests import Epic100Request
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.run_config import DataPaths, RunConfig, read_config
 from orn.stage2_train.runs.run_folder import files_of_run
@@ -32,22 +32,6 @@ from orn.stage2_train.runs.trained import paths_of_run
 
 _TEST_TABLE = "annotations/EPIC_100_test_timestamps.csv"
 _TOP_K = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Epic100Request:
-    """What `orn eval-epic100` was asked for."""
-
-    verb_run: Path
-    """Run folder."""
-    noun_run: Path
-    """Run folder."""
-    name: str = "validation"
-    """Of the measurement: the split, with what `orn eval` adds to it."""
-    data_root: Path | None = None
-    """Data root; None for the one that each run recorded."""
-    num_draws: int = NUM_FIGURE_DRAWS
-    """Draws for the intervals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ N segments, A classes.
 import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from orn.stage2_train.evaluation.predictions import (
     save_predictions,
     some_ids,
 )
-from orn.stage2_train.resources import Resources
+from orn.stage2_train.requests import SubmitRequest
 from orn.stage2_train.runs.sources import open_sources
 from orn.stage2_train.runs.trained import open_model, paths_of_run
 
@@ -45,26 +45,6 @@ _QUARTER = 0.25
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time of the zip's member, so that equal scores give equal bytes."""
 _LEVELS = {"pt": "pre-training", "tl": "training labels", "td": "training data"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitRequest:
-    """What `orn submit epic100` was asked for."""
-
-    verb_run: Path
-    """Run folder."""
-    noun_run: Path
-    """Run folder."""
-    out: Path
-    """The zip file."""
-    split: str = "test"
-    """Whose segments; those of the test split have no labels."""
-    levels: Mapping[str, int] = field(default_factory=dict)
-    """Supervision levels (`pt`, `tl`, `td`) in place of what the runs say."""
-    resources: Resources = field(default_factory=Resources)
-    """Data, and what computes, where the logits of a split without labels are not kept yet."""
-    dry_run: bool = False
-    """Whether to check everything that needs no network, and to write nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

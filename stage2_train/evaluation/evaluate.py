@@ -7,11 +7,9 @@ RUN/predictions-SPLIT.npz    ids, labels and logits
 
 import logging
 import math
-import re
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,10 +19,9 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Subset
 from orn.shared.text import counted
-from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.clips.views import NumCrops, Views, classes_when_flipped
+from orn.stage2_train.clips.views import Views, classes_when_flipped
 from orn.stage2_train.devices import build_accelerator, loader_settings, main_progress
 from orn.stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, report_json
 from orn.stage2_train.evaluation.figures import measured_figures, with_groups
@@ -43,54 +40,14 @@ from orn.stage2_train.evaluation.predictions import (
     predict,
     save_predictions,
 )
-from orn.stage2_train.resources import Resources
+from orn.stage2_train.requests import EvalRequest
+from orn.stage2_train.runs.chosen import chosen_run
 from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.run_folder import BEST_NAME
 from orn.stage2_train.runs.sources import Sources
 from orn.stage2_train.runs.trained import open_model, sources_of_run
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvalRequest:
-    """What `orn eval` was asked for; paths that are None are those that the run recorded."""
-
-    run: Path
-    """Folder of a run, or of one that was exported."""
-    resources: Resources = field(default_factory=Resources)
-    """Data, and what computes."""
-    split: str = "validation"
-    """Name of the split."""
-    num_clips: int = 1
-    """Test clips of each segment; the logits of all views are averaged."""
-    num_crops: NumCrops = 1
-    """Crops of each clip: 1, in the middle, or 3, along the longer side."""
-    flip: bool = False
-    """Whether each crop is also looked at flipped left to right."""
-    frame_order: FrameOrder | None = None
-    """Order of a clip's frames in place of the recipe's; a control."""
-    label: str | None = None
-    """Tells this measurement from others of the split."""
-    manifest: str | None = None
-    """Of the data set, in place of the one that the run names."""
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError where the label cannot tell a file of its own."""
-        if self.label is not None and not re.fullmatch(r"[\w.-]+", self.label):
-            raise ConfigError(
-                f"--name {self.label!r}: wanted letters, digits, dots, hyphens and underscores"
-            )
-        if self.label is not None and self.label.partition("-")[0] in get_args(FrameOrder):
-            raise ConfigError(
-                f"--name {self.label!r}: begins with an order of frames, whose results it would "
-                "replace; choose another"
-            )
-
-    @property
-    def name(self) -> str:
-        """What the files of this measurement are called by."""
-        return "-".join(filter(None, (self.split, self.frame_order, self.label)))
 
 
 def evaluate(request: EvalRequest) -> dict[str, Any]:
@@ -100,9 +57,10 @@ def evaluate(request: EvalRequest) -> dict[str, Any]:
     Raises:
         ConfigError: if results with other shards would take the place of those with the run's own.
     """
-    run, resources = request.run, request.resources
+    run, resources = chosen_run(request.run, request.dataset), request.resources
     config = read_config(run)
-    sources = sources_of_run(run, config, resources, manifest=request.manifest)
+    manifest = None if request.run is None else request.dataset
+    sources = sources_of_run(run, config, resources, manifest=manifest)
     shards, recorded = sources.detections.path, config.paths(run)
     is_other = recorded is not None and shards.resolve() != recorded.shards.resolve()
     if recorded is not None and is_other and request.label is None:
@@ -112,11 +70,11 @@ def evaluate(request: EvalRequest) -> dict[str, Any]:
         )
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(config.recipe.precision, resources.device)
-    return evaluate_run(sources, request, accelerator=accelerator)
+    return evaluate_run(run, sources, request, accelerator=accelerator)
 
 
 def evaluate_run(
-    sources: Sources, request: EvalRequest, *, accelerator: Accelerator
+    run: Path, sources: Sources, request: EvalRequest, *, accelerator: Accelerator
 ) -> dict[str, Any]:
     """Measures the best weights of a run. Objects of another detector than the run learned from are
     a warning, and so is a split that it learned from.
@@ -128,16 +86,16 @@ def evaluate_run(
         CheckpointError: if the run has no weights yet, or they give logits that are not finite.
         JoinError: if the split has no usable segment.
     """
-    run, model = request.run, open_model(request.run, device="cpu")
+    model = open_model(run, device="cpu")
     config, recipe = model.config, model.config.recipe
     joined = sources.join(request.split, recipe)
     joined.require_segments(config.dataset.name)
     if accelerator.is_main_process:
-        _warn(config, sources, request)
+        _warn(run, config, sources, request)
     clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order)
     views = Views(
-        num_clips=request.num_clips,
-        num_crops=request.num_crops,
+        num_clips=request.views[0],
+        num_crops=request.views[1],
         flipped_A=classes_when_flipped(sources.dataset) if request.flip else None,
     )
     total = len(clips) * len(views.all())
@@ -187,9 +145,9 @@ def evaluate_run(
     return report
 
 
-def _warn(config: RunConfig, sources: Sources, request: EvalRequest) -> None:
+def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) -> None:
     """Says what the figures cannot be read without."""
-    run, recipe, learned_from = request.run, config.recipe, config.detector.title
+    recipe, learned_from = config.recipe, config.detector.title
     if recipe.model.reads_detections and sources.detector != learned_from:
         logger.warning(
             "%s: was trained on objects of %r, and is measured on those of %r (%s)",
@@ -230,8 +188,8 @@ def _report(
         "trained_on": request.split in config.recipe.data.trained_splits,
         "num_segments": len(predictions.ids),
         "num_skipped": len(joined.skipped),
-        "clips": request.num_clips,
-        "crops": request.num_crops,
+        "clips": request.views[0],
+        "crops": request.views[1],
         "flip": request.flip,
         "frame_order": request.frame_order or config.recipe.data.controls.frame_order,
         "metric": config.dataset.metric,

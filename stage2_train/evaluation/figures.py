@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from orn.shared.manifests.records import Segment, Subset
 from orn.stage2_train.evaluation.bootstrap import (
-    NUM_FIGURE_DRAWS,
     Tallies,
     figure_interval,
     redrawn_figures,
@@ -21,6 +20,7 @@ from orn.stage2_train.evaluation.bootstrap import (
 from orn.stage2_train.evaluation.predictions import Predictions
 from orn.stage2_train.evaluation.shares import share_figures, subset_shares
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
+from orn.stage2_train.requests import NUM_FIGURE_DRAWS
 
 _CLASSES_AT_ONCE = 64
 """Of thousands, whose labels as zeros and ones would not fit in memory beside their logits."""

@@ -19,6 +19,7 @@ from orn.shared.devices import choose_device
 from orn.shared.errors import JoinError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import progress
+from orn.shared.manifests.records import Split
 from orn.shared.nearest import nearest
 from orn.shared.pages.render import brief
 from orn.shared.text import counted, shortened
@@ -61,7 +62,7 @@ _CLIPS_OF_WORKER = 64
 def write_report(
     run: Path,
     *,
-    split: str = "validation",
+    split: Split = "validation",
     segments: tuple[str, ...] = (),
     most_explained: int = 400,
     resources: Resources = _USUAL,
@@ -91,7 +92,8 @@ def write_report(
     classes = config.dataset.classes
     measured = load_measured(run, split, classes, step=model.step)
     if measured is None:
-        from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate
+        from orn.stage2_train.evaluation.evaluate import evaluate
+        from orn.stage2_train.requests import EvalRequest
 
         evaluate(EvalRequest(run=run, split=split, resources=resources))
         measured = load_measured(run, split, classes, step=model.step)

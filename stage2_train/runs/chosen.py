@@ -10,24 +10,27 @@ from orn.shared.cli_options import echo, is_first_process
 from orn.shared.errors import ConfigError
 
 
-def chosen_run(run: Path | None, dataset: str | None = None) -> Path:
-    """Return the run that is given, or the newest one, on a data set or any, and say which.
+def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
+    """Return the folder of the run that is given, or of the newest one, on a data set or any, and
+    say which.
 
     Raises:
         ConfigError: there is none.
+        PipelineError: as `local_folder`.
     """
     from orn.shared.manifests.load import load_manifest
+    from orn.stage2_train.runs.hub import local_folder
     from orn.stage2_train.runs.run_folder import dataset_of, newest_run
 
     if run is not None:
-        return run
+        return local_folder(run)
     name = None if dataset is None else load_manifest(dataset).name
-    run = newest_run(name)
-    if run is None:
+    newest = newest_run(name)
+    if newest is None:
         raise ConfigError(_no_run(dataset, name))
     if is_first_process():
-        echo(f"{run}: the newest run on {name or dataset_of(run)}", err=True)
-    return run
+        echo(f"{newest}: the newest run on {name or dataset_of(newest)}", err=True)
+    return newest
 
 
 def _no_run(dataset: str | None, name: str | None) -> str:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,9 @@ from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
 from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe, system_as_changed
-from orn.stage2_train.resources import Resources, folders_between
+from orn.stage2_train.requests import TrainRequest
+from orn.stage2_train.resources import folders_between
+from orn.stage2_train.runs.hub import local_folder
 from orn.stage2_train.runs.metrics_log import check_trackers
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
@@ -61,38 +63,6 @@ from orn.stage2_train.training.started_from import Start, read_start, recorded_s
 
 _MEASURED_CLIPS = 4
 """Clips that are decoded to tell what training without a store costs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainRequest:
-    """What `orn train` was asked for; None takes the default."""
-
-    manifest: str
-    """Name or file of the manifest."""
-    resources: Resources = field(default_factory=Resources)
-    """Data, and what computes."""
-    recipe: str | None = None
-    """Name or file of the recipe."""
-    system: str | None = None
-    """Name of a system of the paper's tables, in place of the recipe's."""
-    overrides: tuple[str, ...] = ()
-    """Settings to replace, last."""
-    run: Path | None = None
-    """Run folder."""
-    weights: Path | None = None
-    """File with the weights of a torchvision network to start from."""
-    start: Path | None = None
-    """Folder of a run or a model whose weights to start from, all but the classifiers'."""
-    seed: int | None = None
-    """Seed in place of the recipe's."""
-    max_steps: int | None = None
-    """Stop when this many steps are done."""
-    stop_after: float | None = None
-    """Stop after the first step that ends so many seconds after the call."""
-    log_with: tuple[str, ...] = ()
-    """Trackers of accelerate beside TensorBoard."""
-    prepare: bool = False
-    """Whether to detect first where there are no shards."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +204,7 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     if recipe.data.flip:
         classes_when_flipped(dataset)
     paths = data_paths(request.manifest, dataset.name, resources)
-    start = None if request.start is None else read_start(request.start, recipe.model)
+    start = None if request.start is None else read_start(local_folder(request.start), recipe.model)
     # runs/DATASET-RECIPE-SYSTEM-from-RUN-seedN; no system's name where none was asked for.
     called = "-".join((dataset.name, *folders_between(paths.shards)))
     origin = start and f"from-{start.record.run}"

@@ -1,6 +1,5 @@
 """How many threads compute and on which device, that help is quick, and limits of options."""
 
-import re
 import subprocess
 import sys
 
@@ -43,20 +42,6 @@ def test_a_store_and_none_are_refused(tmp_path) -> None:
         Resources(clips=tmp_path / "clips", no_clip_store=True)
 
 
-def test_help_imports_nothing_heavy() -> None:
-    commands = ("train", "eval", "ablate", "systems", "model")
-    code = (
-        "import sys\n"
-        "from orn.shared.cli import orn\n"
-        f"for command in {commands}:\n"
-        "    orn([command, '--help'], standalone_mode=False)\n"
-        "heavy = {'torch', 'numpy', 'pydantic', 'h5py', 'zarr', 'matplotlib'}\n"
-        "sys.exit(str(heavy & {*sys.modules}) if heavy & {*sys.modules} else 0)\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ended.stdout.count("Usage: ") == len(commands)
-
-
 @pytest.mark.slow
 def test_waiting_threads_sleep_unless_the_user_says_otherwise() -> None:
     code = (
@@ -92,20 +77,15 @@ def test_device_that_is_not_there() -> None:
         build_accelerator("fp32", f"cuda:{number}")
 
 
-COMMANDS = ("train", "eval", "ablate", "clips", "overlay", "detect", "export-coco", "wheelhouse")
-
-
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", ["train", "eval", "clips", "overlay", "detect", "export-coco"])
 def test_numbers_have_limits(name: str) -> None:
     command = orn.get_command(click.Context(orn), name)
-    numbers = click.types.IntParamType | click.types.FloatParamType
-    options = [each for each in command.params if isinstance(each.type, numbers)]
-    assert options
-    for option in options:
+    numbers = [each for each in command.params if each.metavar in ("INTEGER", "NUMBER", "N")]
+    assert numbers
+    for option in numbers:
         for value in ("1" + "0" * 23, "-1", "nan", "inf"):
-            said = run_orn(name, "demo", f"{option.opts[0]}={value}", exit_code=2).stderr
-            assert f"'{option.opts[0]}'" in said
-            assert re.search(r"is not in the range [\d.]+<|is not a valid integer", said)
+            said = run_orn(name, "demo", "o", f"{option.opts[0]}={value}", exit_code=2).stderr
+            assert f"'{option.opts[0]}': wanted" in said
 
 
 @pytest.mark.parametrize("size", ["4097x16", "16x99999999999999999999", "0x16", "-1x16"])

@@ -8,8 +8,9 @@ from orn.demo.world.make import write_dataset
 from orn.demo.world.truth_shards import write_truth_shards
 from orn.stage2_train.frames.make_clips import make_clips
 from orn.stage2_train.frames.request import ClipsRequest
+from orn.stage2_train.requests import TrainRequest
 from orn.stage2_train.resources import Resources
-from orn.stage2_train.training.train import TrainRequest, train
+from orn.stage2_train.training.train import train
 
 _RECIPE = (
     "model.base_width=4",

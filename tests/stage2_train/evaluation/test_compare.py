@@ -10,12 +10,12 @@ from scipy.stats import binomtest
 
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.evaluation.compare import (
-    CompareRequest,
     compare,
     mcnemar,
     measurement_of,
 )
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
+from orn.stage2_train.requests import CompareRequest
 from tests.running import run_orn
 
 _CONFIG = '{"dataset": {"classes": ["cut", "open", "put"]}}'

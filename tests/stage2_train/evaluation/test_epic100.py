@@ -12,9 +12,10 @@ import pytest
 
 from orn.shared.errors import ConfigError, DataRootError
 from orn.shared.manifests.load import load_listing, load_manifest
-from orn.stage2_train.evaluation.epic100 import Epic100Request, measure_epic100
-from orn.stage2_train.evaluation.epic100_file import SubmitRequest, submit_epic100
+from orn.stage2_train.evaluation.epic100 import measure_epic100
+from orn.stage2_train.evaluation.epic100_file import submit_epic100
 from orn.stage2_train.evaluation.predictions import load_predictions, save_predictions
+from orn.stage2_train.requests import Epic100Request, SubmitRequest
 from orn.stage2_train.runs.run_config import read_config, write_config
 from tests.reference.epic100_file import faults_of_file
 from tests.reference.epic100_table import epic100_table

@@ -15,11 +15,12 @@ from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.evaluation.eval_file import as_report, read_eval, report_json
-from orn.stage2_train.evaluation.evaluate import EvalRequest, evaluate_run
+from orn.stage2_train.evaluation.evaluate import evaluate_run
 from orn.stage2_train.evaluation.metrics import confusion_counts, score_heads
 from orn.stage2_train.evaluation.predictions import Predictions
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import DataRecipe, Recipe
+from orn.stage2_train.requests import EvalRequest
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.run_config import read_config, write_config
 from orn.stage2_train.runs.sources import Sources
@@ -50,7 +51,7 @@ def measure(tiny_world, tmp_path) -> Callable[..., dict[str, Any]]:
         sources = sources_of(tiny_world, **MULTI_LABEL, segments=tuple(segments))
         data = replace(config.recipe.data, unsure_in_evaluation=counted)
         write_config(run, replace(config, recipe=replace(config.recipe, data=data)))
-        report = evaluate_run(sources, EvalRequest(run=run), accelerator=accelerator)
+        report = evaluate_run(run, sources, EvalRequest(), accelerator=accelerator)
         kept = read_eval(run / "eval-validation.json")
         assert (kept.num_unsure, kept.unsure_in_evaluation) == (num_unsure, counted)
         return report
@@ -139,7 +140,7 @@ def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
         detections=DetectionFolder(shards),
     )
     accelerator = build_accelerator("fp32", "cpu")
-    report = evaluate_run(sources, EvalRequest(run=run), accelerator=accelerator)
+    report = evaluate_run(run, sources, EvalRequest(), accelerator=accelerator)
     assert (report["num_segments"], report["num_skipped"]) == (2, 1)
     assert report["object_head"] == {"top1": 0.5}
     assert report["figures"]["object_head"]["top1"]["value"] == 0.5
