@@ -37,7 +37,7 @@ def _seconds(value: Any) -> Any:
         return value
     match = _DURATION.fullmatch(value)
     if not match or not value:
-        raise ValueError(f"wanted a time such as 11h55m, 90s or 1d12h, found {value!r}")
+        raise ValueError(f"expected a time such as 11h55m, 90s or 1d12h, got {value!r}")
     days, hours, minutes, seconds = (float(each or 0) for each in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
@@ -47,7 +47,7 @@ def _views(value: Any) -> Any:
         return value
     match = _VIEWS.fullmatch(value)
     if not match:
-        raise ValueError(f"wanted CLIPSxCROPS, such as 10x1 or 10x3, found {value!r}")
+        raise ValueError(f"expected CLIPSxCROPS, such as 10x1 or 10x3, got {value!r}")
     return int(match[1]), int(match[2])
 
 
@@ -166,7 +166,7 @@ class EvalRequest(Request):
             return self
         if not re.fullmatch(r"[\w.-]+", self.label):
             raise ValueError(
-                f"--name {self.label!r}: wanted letters, digits, dots, hyphens and underscores"
+                f"--name {self.label!r}: expected letters, digits, dots, hyphens and underscores"
             )
         if self.label.partition("-")[0] in get_args(FrameOrder):
             raise ValueError(

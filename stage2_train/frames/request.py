@@ -25,7 +25,7 @@ def _size(value: Any) -> Any:
         return value
     match = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})", value)
     if match is None:
-        raise ValueError(f"wanted HEIGHTxWIDTH, such as 256x256, found {value!r}")
+        raise ValueError(f"expected HEIGHTxWIDTH, such as 256x256, got {value!r}")
     return int(match[1]), int(match[2])
 
 
@@ -77,5 +77,5 @@ class ClipsRequest(Request):
     @model_validator(mode="after")
     def _has_one_size(self) -> Self:
         if self.short_side is not None and self.size is not None:
-            raise ValueError("--size and --short-side: wanted one of them, found both")
+            raise ValueError("--size and --short-side: expected one of them, got both; leave one out")
         return self

@@ -41,7 +41,7 @@ class Outer(Request):
     @model_validator(mode="after")
     def _is_slow_with_seed_7(self) -> Self:
         if self.fast and self.seed == 7:
-            raise ValueError("--fast and --seed 7: wanted one of them, found both")
+            raise ValueError("--fast and --seed 7: expected one of them, got both")
         return self
 
 
@@ -96,7 +96,7 @@ def test_the_environment_stands_in_for_an_option(run) -> None:
         ("--workers 9", "'--workers': expected at most 8, got '9'"),
         ("--rate nan", "'--rate': expected a finite number, got 'nan'"),
         ("--rate 0", "'--rate': expected more than 0"),
-        ("--fast --seed 7", "--fast and --seed 7: wanted one of them, found both"),
+        ("--fast --seed 7", "--fast and --seed 7: expected one of them, got both"),
         ("--sede 7", "--sede"),
     ],
 )
@@ -112,7 +112,7 @@ def test_what_is_refused_names_the_option(run, words: str, said: str) -> None:
         ({"seed": -1}, "seed: expected at least 0, got -1"),
         ({"sede": 1}, "unknown key 'sede'; the nearest valid one is 'seed'"),
         ({"inner": Inner, "out": 3}, "inner"),
-        ({"fast": True, "seed": 7}, "wanted one of them"),
+        ({"fast": True, "seed": 7}, "expected one of them"),
     ],
 )
 def test_what_python_gives_wrong_is_one_error_of_the_tree(

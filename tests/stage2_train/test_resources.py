@@ -86,7 +86,7 @@ def test_numbers_have_limits(name: str) -> None:
     for option in numbers:
         for value in ("1" + "0" * 23, "-1", "nan", "inf"):
             said = run_orn(*words, f"{option.opts[0]}={value}", exit_code=2).stderr
-            assert f"'{option.opts[0]}': wanted" in said
+            assert f"'{option.opts[0]}': expected" in said
 
 
 @pytest.mark.parametrize("size", ["4097x16", "16x99999999999999999999", "0x16", "-1x16"])
