@@ -24,7 +24,7 @@ BESIDE := -n auto --dist worksteal
 test test-all: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup wheelhouse demo test test-all lint type types format bench detect clips train eval inspect verify clean
+.PHONY: help setup demo test test-all lint type types format bench detect clips train eval inspect verify clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
@@ -44,8 +44,6 @@ endif
 	touch $@
 
 setup: $(READY) ## Make .venv and install everything in it; OFFLINE=folder of wheels
-wheelhouse: $(READY) ## Collect wheels for a machine without a network; PYTHON_VERSION= PLATFORM= WITHOUT= OUT=
-	$(BIN)/orn wheelhouse $(or $(OUT),wheelhouse) $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) $(if $(PLATFORM),--platform $(PLATFORM)) $(if $(WITHOUT),--without $(WITHOUT)) $(ARGS)
 demo: $(READY) ## Run everything once on generated videos; SEED= ARGS=--short
 	$(BIN)/orn demo $(SEED_OPTION) $(ARGS)
 test: $(READY) ## Run the quick tests; ARGS="-k shards"

@@ -39,10 +39,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.shared.doctor:doctor",
             "Say what is installed, what works, how to mend it.",
         ),
-        "wheelhouse": (
-            "orn.shared.wheelhouse:wheelhouse",
-            "Collect wheels for a machine without a network.",
-        ),
         "demo": ("orn.demo.commands:demo", "Run everything once on small generated videos."),
         "demo world": ("orn.demo.commands:demo_world", "Generate the videos and labels."),
         "demo truth": ("orn.demo.commands:demo_truth", "Write what films truly show as shards."),
@@ -66,7 +62,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Store the rescaled frames of a data set.",
         ),
     },
-    "Detect": {
+    "Objects": {
         "detect": ("orn.stage1_detect.commands:detect", "Find the objects of every frame."),
         "import-masks": (
             "orn.stage1_detect.imports.commands:import_masks",
@@ -76,32 +72,30 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.stage1_detect.exports.commands:export_coco",
             "Write detections as COCO results.",
         ),
+        "verify": (
+            "orn.shared.inspect.commands:verify",
+            "Check that shards are whole and consistent.",
+        ),
     },
     "Look": {
         "inspect": (
             "orn.stage2_train.inspect_commands:inspect",
             "Show what a shard or one frame holds.",
         ),
-        "verify": (
-            "orn.shared.inspect.commands:verify",
-            "Check that shards are whole and consistent.",
-        ),
         "overlay": ("orn.stage2_train.clips.commands:overlay", "Draw masks on stored frames."),
         "report": ("orn.stage2_train.insight.commands:report", "Write a page of a training run."),
     },
-    "Train": {
+    "Learn": {
         "train": ("orn.stage2_train.commands:train", "Train the network on clips and shards."),
         "eval": ("orn.stage2_train.commands:evaluate", "Evaluate a training run."),
-        "import-checkpoint": (
-            "orn.stage2_train.commands:import_checkpoint",
-            "Turn the network that the authors released into a run.",
-        ),
-    },
-    "Use": {
         "predict": ("orn.predict_videos.commands:predict", "Say what happens in videos."),
         "export": (
             "orn.stage2_train.predict.commands:export",
             "Write a run as a folder to take along.",
+        ),
+        "import-checkpoint": (
+            "orn.stage2_train.commands:import_checkpoint",
+            "Turn the network that the authors released into a run.",
         ),
     },
     "Compare": {
@@ -109,24 +103,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.stage2_train.commands:compare",
             "Say what one run does better than another.",
         ),
-        "eval-epic100": (
-            "orn.stage2_train.evaluation.epic100_commands:eval_epic100",
-            "Print the challenge's table of a verb run and a noun run.",
-        ),
         "runs": ("orn.stage2_train.runs.commands:runs", "List trainings side by side."),
         "runs diff": (
             "orn.stage2_train.runs.commands:diff",
             "Say which settings of two runs differ.",
-        ),
-        "systems": ("orn.stage2_train.systems_commands:systems", "List the systems of the paper."),
-        "model": ("", "Say what a network is made of."),
-        "model summary": (
-            "orn.stage2_train.systems_commands:summary",
-            "Print layers, shapes, parameters and multiply-adds.",
-        ),
-        "model export": (
-            "orn.stage2_train.systems_commands:export",
-            "Write a run's ResNet for other trainings.",
         ),
         "ablate": (
             "orn.stage2_train.ablation.commands:ablate",
@@ -136,10 +116,22 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.demo.experiments.commands:leaks",
             "Say what gives the labels of a data set away.",
         ),
+        "eval-epic100": (
+            "orn.stage2_train.evaluation.epic100_commands:eval_epic100",
+            "Print the challenge's table of a verb run and a noun run.",
+        ),
         "submit": ("", "Write the file of a challenge."),
         "submit epic100": (
             "orn.stage2_train.evaluation.epic100_commands:submit_epic100",
             "Of EPIC Kitchens 100's recognition, from a verb run and a noun run.",
+        ),
+    },
+    "Networks": {
+        "systems": ("orn.stage2_train.systems_commands:systems", "List the systems of the paper."),
+        "model": ("", "Say what a network is made of."),
+        "model summary": (
+            "orn.stage2_train.systems_commands:summary",
+            "Print layers, shapes, parameters and multiply-adds.",
         ),
     },
     "Measure": {

@@ -16,10 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import click
-
-from orn.shared.cli_options import echo, echo_json, echo_text, json_option
+from orn.shared.cli_options import echo, echo_json, echo_text
 from orn.shared.environment import PROJECT, installed_version, requirements
+from orn.shared.options import AsJson, command
 
 LEAST_FREE_BYTES = 5 * 2**30
 """Room for the demo and a checkpoint or two."""
@@ -46,9 +45,8 @@ class Check:
     """What to do about it; empty if nothing."""
 
 
-@click.command()
-@json_option
-def doctor(as_json: bool) -> int:
+@command("doctor")
+def doctor(*, as_json: AsJson = False) -> int:
     """Say what is installed, what works and how to mend the rest.
 
     Ends with 1 if something that is needed does not work.

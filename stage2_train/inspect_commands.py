@@ -1,86 +1,110 @@
-"""`orn inspect`: parse, call the job, print what came out."""
+"""`orn inspect`: call the job, print what came out."""
 
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-import click
+from pydantic import Field, model_validator
 
-from orn.shared.cli_options import (
-    NonEmptyPath,
-    NumberRange,
-    data_option,
-    echo,
-    echo_json,
-    echo_report,
-    json_option,
+from orn.shared.cli_options import echo, echo_json, echo_report
+from orn.shared.options import (
+    Argument,
+    AsJson,
+    DataRoot,
+    FilePath,
+    Option,
+    Request,
+    Share,
+    command,
 )
 from orn.shared.text import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from orn.shared.inspect.frame import ShardFrame
     from orn.shared.inspect.labels import ActivityLabels
     from orn.shared.inspect.pictures import Pictures
     from orn.shared.shards.shard import Shard
 
-_path = NonEmptyPath()
-_FRAME = ("video_id", "index", "seconds")
-"""Options that choose a frame."""
+
+class InspectRequest(Request):
+    """What to show of a shard, and where."""
+
+    shard: Annotated[FilePath, Argument("SHARD")]
+    video_id: Annotated[
+        str | None, Option("Show one frame of this video.", name="--video", metavar="ID")
+    ] = None
+    index: Annotated[
+        Annotated[int, Field(ge=0, le=10**9)] | None,
+        Option("Which frame, from 0.", name="--frame"),
+    ] = None
+    seconds: Annotated[float | None, Option("Which frame, by its time.")] = None
+    overlay: Annotated[
+        FilePath | None,
+        Option("Draw the frame as OUT.png, or the video as OUT.mp4.", metavar="OUT"),
+    ] = None
+    html: Annotated[
+        FilePath | None,
+        Option(
+            "Write a page to look at in a browser: one file OUT.html with a sample of frames, or a "
+            "folder OUT with all.",
+            metavar="OUT",
+        ),
+    ] = None
+    start_seconds: Annotated[
+        float | None, Option("Time at which OUT.mp4 begins.", name="--from")
+    ] = None
+    stop_seconds: Annotated[
+        float | None, Option("Time before which OUT.mp4 ends.", name="--to")
+    ] = None
+    score_threshold: Annotated[Share, Option("Leave out of OUT what scores less.")] = 0.5
+    dataset: Annotated[
+        str | None,
+        Option(
+            "Take pictures from its videos.",
+            metavar="DATASET",
+            usual="what the plan beside SHARD names",
+        ),
+    ] = None
+    data_root: DataRoot = Path("data")
+    clips: Annotated[FilePath | None, Option("Take pictures from this clip store instead.")] = None
+    run: Annotated[
+        FilePath | None,
+        Option("Show on the page what this run predicted, which `orn eval` keeps."),
+    ] = None
+
+    @property
+    def makes_film(self) -> bool:
+        """Whether a film is drawn, not a picture."""
+        return self.overlay is not None and self.overlay.suffix.lower() == ".mp4"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.overlay is not None and self.overlay.suffix.lower() not in (".png", ".mp4"):
+            raise ValueError(f"--overlay: expected OUT.png or OUT.mp4, got {self.overlay}")
+        if self.index is not None and self.seconds is not None:
+            raise ValueError("--frame and --seconds both choose the frame; give one of them")
+        if self.makes_film and (self.index, self.seconds) != (None, None):
+            raise ValueError("--frame and --seconds choose one frame; a film has --from and --to")
+        for name, value in (("--from", self.start_seconds), ("--to", self.stop_seconds)):
+            if value is not None and not self.makes_film:
+                raise ValueError(f"{name} chooses a part of a film; it needs --overlay OUT.mp4")
+        if self.run is not None and self.html is None:
+            raise ValueError("--run shows predictions on a page; it needs --html OUT")
+        if self.clips is not None and self.dataset is not None:
+            raise ValueError("--dataset and --clips both give pictures; give one of them")
+        return self
 
 
-def _overlay_file(
-    context: click.Context, option: click.Parameter, path: Path | None
-) -> Path | None:
-    if path is not None and path.suffix.lower() not in (".png", ".mp4"):
-        raise click.BadParameter(f"wanted OUT.png or OUT.mp4, found {path}")
-    return path
-
-
-@click.command()
-@click.argument("shard", type=_path)
-@click.option("--video", "video_id", metavar="ID", help="Show one frame of this video.")
-@click.option("--frame", "index", type=click.IntRange(0, 10**9), help="Which frame, from 0.")
-@click.option("--seconds", type=float, help="Which frame, by its time.")
-@click.option(
-    "--overlay",
-    type=_path,
-    metavar="OUT",
-    callback=_overlay_file,
-    help="Draw the frame as OUT.png, or the video as OUT.mp4.",
-)
-@click.option(
-    "--html",
-    type=_path,
-    metavar="OUT",
-    help="Write a page to look at in a browser: one file OUT.html with a sample of frames, or a "
-    "folder OUT with all.",
-)
-@click.option("--from", "start_seconds", type=float, help="Time at which OUT.mp4 begins.")
-@click.option("--to", "stop_seconds", type=float, help="Time before which OUT.mp4 ends.")
-@click.option(
-    "--score-threshold",
-    type=NumberRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="Leave out of OUT what scores less.",
-)
-@click.option(
-    "--dataset",
-    metavar="DATASET",
-    help="Take pictures from its videos.  [default: what the plan beside SHARD names]",
-)
-@data_option
-@click.option("--clips", type=_path, help="Take pictures from this clip store instead.")
-@click.option(
-    "--run",
-    type=_path,
-    help="Show on the page what this run predicted, which `orn eval` keeps.",
-)
-@click.option("--verify", "do_verify", is_flag=True, help="Check the shard as `orn verify` does.")
-@json_option
-def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
+@command("inspect")
+def inspect(
+    request: InspectRequest,
+    *,
+    verify: Annotated[bool, Option("Check the shard as `orn verify` does.")] = False,
+    as_json: AsJson = False,
+) -> int:
     """Show what a SHARD holds: its videos, detector, classes, sizes, and what is odd.
 
     With --video, --frame or --seconds, what was found in one frame. With --overlay, masks are
@@ -93,24 +117,22 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.shards.shard import Shard
 
-    _check_usage(options)
-    path = one_shard(shard)
-    if do_verify:
+    path = one_shard(request.shard)
+    if verify:
         verification = verify_paths([path])
         if verification.exit_code:
             show_verification(verification, as_json=as_json)
             return 1
         echo(f"{path}: whole", err=True)
     opened = Shard(path)
-    if options["overlay"] is None and options["html"] is None:
-        _describe(opened, as_json=as_json, **_only(options, *_FRAME))
+    if request.overlay is None and request.html is None:
+        _describe(opened, request, as_json=as_json)
         return 0
-    sources = _only(options, "dataset", "data_root", "clips")
-    check_output_files([options["overlay"]], reads=_inputs(path, **sources))
-    if options["html"] is not None:
-        check_page_output(options["html"])
-    pictures = _pictures(path, **sources)
-    made = _draw(opened, pictures, **options) | _write_page(opened, pictures, **options)
+    check_output_files([request.overlay], reads=_inputs(path, request))
+    if request.html is not None:
+        check_page_output(request.html)
+    pictures = _pictures(path, request)
+    made = _draw(opened, pictures, request) | _write_page(opened, pictures, request)
     if as_json:
         echo_json(made)
     for key in () if as_json else ("overlay", "html"):
@@ -119,88 +141,71 @@ def inspect(shard: Path, do_verify: bool, as_json: bool, **options: Any) -> int:
     return 0
 
 
-def _only(options: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: options[name] for name in names}
-
-
-def _makes_film(overlay: Path | None) -> bool:
-    return overlay is not None and overlay.suffix.lower() == ".mp4"
-
-
-def _check_usage(options: dict[str, Any]) -> None:
-    """Raise UsageError for options that exclude or need each other."""
-    makes_film = _makes_film(options["overlay"])
-    if options["index"] is not None and options["seconds"] is not None:
-        raise click.UsageError("--frame and --seconds both choose the frame; give one of them")
-    if makes_film and (options["index"], options["seconds"]) != (None, None):
-        raise click.UsageError("--frame and --seconds choose one frame; a film has --from and --to")
-    for name, key in (("--from", "start_seconds"), ("--to", "stop_seconds")):
-        if options[key] is not None and not makes_film:
-            raise click.UsageError(f"{name} chooses a part of a film; it needs --overlay OUT.mp4")
-    if options["run"] is not None and options["html"] is None:
-        raise click.UsageError("--run shows predictions on a page; it needs --html OUT")
-    if options["clips"] is not None and options["dataset"] is not None:
-        raise click.UsageError("--dataset and --clips both give pictures; give one of them")
-
-
-def _inputs(
-    shard: Path, *, dataset: str | None, data_root: Path, clips: Path | None
-) -> Iterator[Path | None]:
+def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
     """What a picture of the shard is made of."""
     from orn.shared.errors import PipelineError
     from orn.shared.jobs.plan import Plan
     from orn.shared.manifests.load import files_of
     from orn.shared.shards.index import files_of_shards
 
-    yield from (shard, clips, *files_of_shards(shard.parent))
+    yield from (shard, request.clips, *files_of_shards(shard.parent))
     with suppress(PipelineError):  # of a plan that is damaged
         plan = Plan.load(shard.parent)
-        name = dataset or (plan and plan.dataset)
-        yield from files_of(name, data_root) if name else ()
+        name = request.dataset or (plan and plan.dataset)
+        yield from files_of(name, request.data_root) if name else ()
 
 
-def _describe(shard: "Shard", *, as_json: bool, **frame: Any) -> None:
+def _describe(shard: "Shard", request: InspectRequest, *, as_json: bool) -> None:
     from orn.shared.inspect import frame as one_frame
     from orn.shared.inspect import summary
 
-    if all(value is None for value in frame.values()):
+    if (request.video_id, request.index, request.seconds) == (None, None, None):
         whole = summary.summarise(shard)
         described, report = summary.summary_to_dict(whole), summary.as_report(whole)
     else:
-        found = one_frame.find_frame(shard, **frame)
+        found = _frame(shard, request)
         described, report = one_frame.frame_to_dict(found), one_frame.as_report(found)
     echo_report(described, lambda _: report, as_json=as_json)
 
 
-def _draw(
-    shard: "Shard", pictures: "Pictures", *, overlay: Path | None, **options: Any
-) -> dict[str, Any]:
-    """Draw a frame or a film where one was asked for; return how many frames it has."""
+def _frame(shard: "Shard", request: InspectRequest) -> "ShardFrame":
     from orn.shared.inspect.frame import find_frame
+
+    return find_frame(
+        shard, video_id=request.video_id, index=request.index, seconds=request.seconds
+    )
+
+
+def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict[str, Any]:
+    """Draw a frame or a film where one was asked for; return how many frames it has."""
     from orn.shared.inspect.overlay import draw_film, draw_picture
 
-    if overlay is None:
+    if request.overlay is None:
         return {}
-    threshold, num_frames = options["score_threshold"], 1
-    if _makes_film(overlay):
-        part = _only(options, "video_id", "start_seconds", "stop_seconds")
-        num_frames = draw_film(shard, pictures, overlay, **part, score_threshold=threshold)
+    threshold, num_frames = request.score_threshold, 1
+    if request.makes_film:
+        num_frames = draw_film(
+            shard,
+            pictures,
+            request.overlay,
+            video_id=request.video_id,
+            start_seconds=request.start_seconds,
+            stop_seconds=request.stop_seconds,
+            score_threshold=threshold,
+        )
     else:
-        frame = find_frame(shard, **_only(options, *_FRAME))
-        draw_picture(frame, pictures, overlay, score_threshold=threshold)
-    return {"overlay": str(overlay), "frames": num_frames}
+        frame = _frame(shard, request)
+        draw_picture(frame, pictures, request.overlay, score_threshold=threshold)
+    return {"overlay": str(request.overlay), "frames": num_frames}
 
 
-def _write_page(
-    shard: "Shard", pictures: "Pictures", *, html: Path | None, **options: Any
-) -> dict[str, Any]:
+def _write_page(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict[str, Any]:
     """Write a page where one was asked for; return where it is and what it holds."""
     from orn.shared.inspect.page.write import write_page
 
-    if html is None:
+    if request.html is None:
         return {}
-    labels = _labels(shard, **_only(options, "run", "dataset", "data_root"))
-    page = write_page(shard, pictures, html, labels=labels)
+    page = write_page(shard, pictures, request.html, labels=_labels(shard, request))
     size = f"{page.size_bytes / 1e6:.1f} MB"
     echo(f"{page.frames:,} of {counted(page.all_frames, 'frame')}, {size}", err=True)
     return {
@@ -211,17 +216,16 @@ def _write_page(
     }
 
 
-def _labels(
-    shard: "Shard", *, run: Path | None, dataset: str | None, data_root: Path
-) -> "ActivityLabels":
+def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
     """Labels of the data set, with what a run predicted where one is given."""
     from orn.shared.errors import ConfigError, PipelineError
     from orn.shared.inspect.labels import ActivityLabels, labels_of
     from orn.shared.inspect.pictures import dataset_of_shard
 
+    run = request.run
     try:
-        name = dataset_of_shard(shard.path, dataset)
-        labels = labels_of(name, data_root, _probabilities(run) if run else None)
+        name = dataset_of_shard(shard.path, request.dataset)
+        labels = labels_of(name, request.data_root, _probabilities(run) if run else None)
     except PipelineError as err:
         if run is not None:
             raise
@@ -251,10 +255,10 @@ def _probabilities(run: Path) -> "dict[str, NDArray]":
     }
 
 
-def _pictures(
-    path: Path, *, dataset: str | None, data_root: Path, clips: Path | None
-) -> "Pictures":
+def _pictures(path: Path, request: InspectRequest) -> "Pictures":
     from orn.shared.inspect.pictures import pictures_of_shard
     from orn.stage2_train.clips.store_pictures import StorePictures
 
-    return StorePictures(clips) if clips else pictures_of_shard(path, dataset, data_root)
+    if request.clips is not None:
+        return StorePictures(request.clips)
+    return pictures_of_shard(path, request.dataset, request.data_root)

@@ -113,7 +113,7 @@ class TrainRequest(Request):
     @model_validator(mode="after")
     def _has_one_start(self) -> Self:
         if self.start is not None and self.weights is not None:
-            raise ValueError("--from and --weights: expected one of them, got both; leave one out")
+            raise ValueError("--from and --weights: expected one of them, got both; drop one")
         return self
 
 

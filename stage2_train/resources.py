@@ -66,7 +66,9 @@ class Resources(Request):
     @model_validator(mode="after")
     def _has_one_source_of_frames(self) -> Self:
         if self.no_clip_store and self.clips is not None:
-            raise ValueError("--clips and --no-clip-store: expected one of them, got both; leave one out")
+            raise ValueError(
+                "--clips and --no-clip-store: expected one of them, got both; leave one out"
+            )
         return self
 
     def num_threads(self, *, jobs: int = 1) -> int:

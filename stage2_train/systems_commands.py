@@ -1,48 +1,35 @@
 """`orn systems` and `orn model`: what can be trained, and what it is made of."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import click
+from pydantic import Field
 
-from orn.shared.cli_options import (
-    NonEmptyPath,
-    echo,
-    echo_json,
-    echo_report,
-    echo_text,
-    json_option,
-    set_option,
-)
+from orn.shared.cli_options import echo_json, echo_report, echo_text
+from orn.shared.options import AsJson, Option, Overrides, command
 from orn.shared.report import Report, Table
 from orn.shared.text import counted
+from orn.stage2_train.requests import System
 
 if TYPE_CHECKING:
     from orn.stage2_train.recipe import Recipe
-    from orn.stage2_train.systems import System
+    from orn.stage2_train.systems import System as PaperSystem
 
 
 _SIZES = "ablation_resnet18"
 """The recipe whose sizes parameters are counted at: that of Tables 2 and 5."""
 _NUM_ACTIVITIES = {1: 30, 2: 125, 3: 174, 4: 125, 5: 174}
 """A by table: of VLOG in 1, of EPIC in 2 and 4, of Something-Something (v2) in 3 and 5."""
-"""T of `orn model summary` where the recipe leaves it to the data set."""
-
-system_option = click.option(
-    "--system",
-    metavar="NAME",
-    help="A system of the paper's tables (`orn systems` lists them), in place of the recipe's.",
-)
-"""`system`: str | None."""
 
 
-@click.command()
-@click.option("--table", type=click.IntRange(1, 5), help="Only the systems of this table.")
-@json_option
-def systems(table: int | None, as_json: bool) -> None:
+@command("systems")
+def systems(
+    *,
+    table: Annotated[
+        Annotated[int, Field(ge=1, le=5)] | None, Option("Only the systems of this table.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """List every system of the paper's tables, with what the paper measured.
 
     Parameters are counted at the sizes of the recipe ablation_resnet18.
@@ -56,24 +43,18 @@ def systems(table: int | None, as_json: bool) -> None:
         echo_text(_systems_report(described, table).text())
 
 
-@click.command()
-@click.option("--recipe", default="paper_resnet50", show_default=True, help="Name or TOML file.")
-@system_option
-@set_option
-@click.option(
-    "--num-activities",
-    type=click.IntRange(1, 10**6),
-    default=174,
-    show_default=True,
-    help="Classes of the data set; those of Something-Something by default.",
-)
-@json_option
+@command("summary")
 def summary(
-    recipe: str,
-    system: str | None,
-    overrides: tuple[str, ...],
-    num_activities: int,
-    as_json: bool,
+    *,
+    recipe: Annotated[str, Option("Name or TOML file.")] = "paper_resnet50",
+    system: System = None,
+    overrides: Overrides = (),
+    num_activities: Annotated[
+        int,
+        Field(ge=1, le=10**6),
+        Option("Classes of the data set; those of Something-Something by default."),
+    ] = 174,
+    as_json: AsJson = False,
 ) -> None:
     """Print layers, shapes, parameters and multiply-adds of a recipe's network.
 
@@ -86,23 +67,7 @@ def summary(
     echo_report(described, _summary_report, as_json=as_json)
 
 
-@click.command()
-@click.argument("run", type=NonEmptyPath())
-@click.argument("out", type=NonEmptyPath(dir_okay=False))
-def export(run: Path, out: Path) -> None:
-    """Write the ResNet of RUN to OUT, for --weights of other trainings to start from.
-
-    RUN must have 2D kernels only, as --system r18 has. Names are torchvision's.
-    """
-    from orn.shared.jobs.outputs import check_output_files
-    from orn.stage2_train.runs.run_folder import files_of_run
-    from orn.stage2_train.runs.trained import export_weights
-
-    check_output_files([out], reads=files_of_run(run))
-    echo(f"{out}: {counted(export_weights(run, out), 'tensor')}", err=True)
-
-
-def _describe(system: System) -> dict[str, Any]:
+def _describe(system: "PaperSystem") -> dict[str, Any]:
     """A system as JSON has it."""
     from orn.stage2_train.model.summary import count_parameters
     from orn.stage2_train.recipe import load_recipe
@@ -152,7 +117,7 @@ def _systems_report(systems: list[dict[str, Any]], table: int | None) -> Report:
     return Report(tables=[Table(header=header, rows=rows)])
 
 
-def _summarise(recipe: Recipe) -> dict[str, Any]:
+def _summarise(recipe: "Recipe") -> dict[str, Any]:
     """The network of a recipe, layer by layer, for one clip as the recipe makes it."""
     from orn.stage2_train.model.summary import summarise_network
 

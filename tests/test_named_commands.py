@@ -29,7 +29,7 @@ def texts(tree: ast.AST) -> Iterator[tuple[str, bool]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
             first = node.body[0] if node.body else None
-            is_help = "click.command" in "".join(
+            is_help = "command(" in "".join(
                 ast.unparse(each) for each in getattr(node, "decorator_list", [])
             )
             if isinstance(first, ast.Expr) and not is_help:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import click
+from pydantic import Field
 
-from orn.shared.cli_options import NonEmptyPath, data_option, echo_json, echo_text, json_option
+from orn.shared.cli_options import echo_json, echo_text
+from orn.shared.errors import ConfigError
+from orn.shared.options import Argument, AsJson, DataRoot, FilePath, Option, command
 from orn.shared.text import counted, printable
 
 if TYPE_CHECKING:
@@ -44,22 +46,22 @@ class Verification:
         return "\n".join(lines)
 
 
-@click.command()
-@click.argument("paths", metavar="SHARD|FOLDER...", type=NonEmptyPath(), nargs=-1)
-@click.option(
-    "--dataset",
-    metavar="DATASET",
-    help="Also check folders against the videos of this data set; alone, shards/DATASET.",
-)
-@data_option
-@click.option("--workers", type=click.IntRange(1, 256), help="Processes.  [default: the cores]")
-@json_option
+@command("verify")
 def verify(
-    paths: tuple[Path, ...],
-    dataset: str | None,
-    data_root: Path,
-    workers: int | None,
-    as_json: bool,
+    paths: Annotated[tuple[FilePath, ...], Argument("SHARD|FOLDER")] = (),
+    *,
+    dataset: Annotated[
+        str | None,
+        Option(
+            "Also check folders against the videos of this data set; alone, shards/DATASET.",
+            metavar="DATASET",
+        ),
+    ] = None,
+    data_root: DataRoot = Path("data"),
+    workers: Annotated[
+        Annotated[int, Field(ge=1, le=256)] | None, Option("Processes.", usual="the cores")
+    ] = None,
+    as_json: AsJson = False,
 ) -> int:
     """Check shards, or all shards of folders, down to every byte and every mask.
 
@@ -68,7 +70,7 @@ def verify(
     anything is wrong; notes are no faults.
     """
     if not paths and dataset is None:
-        raise click.UsageError("name shards, folders of shards, or a data set with --dataset")
+        raise ConfigError("name shards, folders of shards, or a data set with --dataset")
     verification = verify_paths(paths, dataset=dataset, data_root=data_root, workers=workers)
     show_verification(verification, as_json=as_json)
     return verification.exit_code

@@ -1,26 +1,25 @@
 """`orn manifest`."""
 
 from pathlib import Path
+from typing import Annotated
 
-import click
-
-from orn.shared.cli_options import (
-    NonEmptyPath,
-    data_option,
-    dataset_argument,
-    echo,
-    echo_json,
-    echo_report,
-    echo_text,
-    frame_rate_option,
-    json_option,
-    seed_option,
+from orn.shared.cli_options import echo, echo_json, echo_report, echo_text
+from orn.shared.errors import ConfigError
+from orn.shared.options import (
+    Argument,
+    AsJson,
+    DataRoot,
+    DatasetName,
+    FilePath,
+    FrameRate,
+    Option,
+    Seed,
+    command,
 )
 
 
-@click.command("list")
-@json_option
-def list_manifests(as_json: bool) -> None:
+@command("list")
+def list_manifests(*, as_json: AsJson = False) -> None:
     """List the data sets whose manifests come with the project."""
     from orn.shared.manifests.load import dataset_names, load_manifest
     from orn.shared.report import Report, Table
@@ -38,12 +37,16 @@ def list_manifests(as_json: bool) -> None:
         echo_text(Report(tables=[table]).text())
 
 
-@click.command()
-@dataset_argument
-@data_option
-@click.option("--probe", "probe_videos", is_flag=True, help="Also open each video that is there.")
-@json_option
-def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> int:
+@command("check")
+def check(
+    dataset: DatasetName,
+    *,
+    data_root: DataRoot = Path("data"),
+    probe_videos: Annotated[
+        bool, Option("Also open each video that is there.", name="--probe")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
     """Check the label tables and videos of DATASET, a manifest's name or file.
 
     Counts segments of each split and class, and names what is missing, wrong or unseen in training.
@@ -58,54 +61,49 @@ def check(dataset: str, data_root: Path, probe_videos: bool, as_json: bool) -> i
     return exit_code(report)
 
 
-@click.command()
-@click.argument("table", metavar="TABLE.csv", type=NonEmptyPath(dir_okay=False))
-@click.option(
-    "--videos",
-    "pattern",
-    metavar="PATTERN",
-    help="Where the video of an id lies, relative to the table's folder, such as "
-    "'videos/{id}.mp4'.  [default: looked for]",
-)
-@click.option(
-    "--name",
-    help="Name of the data set; the names of the files beside the table then begin with it.  "
-    "[default: the table's folder]",
-)
-@frame_rate_option
-@click.option(
-    "--split",
-    "shares",
-    metavar="TRAIN/VALIDATION[/TEST]",
-    help="Draw which videos train, validate and test, by classes, in percent, such as 80/10/10.",
-)
-@click.option(
-    "--group",
-    metavar="COLUMN",
-    help="Column of the table; --split keeps videos with the same value in it, such as those of "
-    "one person, together.",
-)
-@seed_option
-@click.option(
-    "--out",
-    type=NonEmptyPath(dir_okay=False),
-    help="The manifest.  [default: NAME.toml]",
-)
-@click.option("--fresh", is_flag=True, help="Replace files that are there.")
-@data_option
-@json_option
+@command("new")
 def new(
-    table: Path,
-    pattern: str | None,
-    name: str | None,
-    rate: float | None,
-    shares: str | None,
-    group: str | None,
-    seed: int,
-    out: Path | None,
-    fresh: bool,
-    data_root: Path,
-    as_json: bool,
+    table: Annotated[FilePath, Argument("TABLE.csv")],
+    *,
+    pattern: Annotated[
+        str | None,
+        Option(
+            "Where the video of an id lies, relative to the table's folder, such as "
+            "'videos/{id}.mp4'.",
+            name="--videos",
+            metavar="PATTERN",
+            usual="looked for",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        Option(
+            "Name of the data set; the names of the files beside the table then begin with it.",
+            usual="the table's folder",
+        ),
+    ] = None,
+    rate: FrameRate | None = None,
+    shares: Annotated[
+        str | None,
+        Option(
+            "Draw which videos train, validate and test, by classes, in percent, such as 80/10/10.",
+            name="--split",
+            metavar="TRAIN/VALIDATION[/TEST]",
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        Option(
+            "Column of the table; --split keeps videos with the same value in it, such as those of "
+            "one person, together.",
+            metavar="COLUMN",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    out: Annotated[FilePath | None, Option("The manifest.", usual="NAME.toml")] = None,
+    fresh: Annotated[bool, Option("Replace files that are there.")] = False,
+    data_root: DataRoot = Path("data"),
+    as_json: AsJson = False,
 ) -> None:
     """Write a manifest for videos of your own from a TABLE.csv.
 
@@ -119,7 +117,7 @@ def new(
     from orn.shared.text import counted
 
     if group is not None and shares is None:
-        raise click.UsageError("--group says what --split keeps together; give both")
+        raise ConfigError("--group says what --split keeps together; give both")
     made = make_manifest(
         table,
         data_root=data_root,

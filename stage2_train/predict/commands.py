@@ -1,56 +1,81 @@
-"""`orn export`: parse, call the job, print what came out."""
+"""`orn export`: call the job, print what came out."""
 
-from pathlib import Path
+from typing import Annotated, Self
 
-import click
+from pydantic import model_validator
 
-from orn.shared.cli_options import NonEmptyPath, echo, echo_json, json_option
+from orn.shared.cli_options import echo, echo_json
+from orn.shared.options import Argument, AsJson, FilePath, Option, Request, command
+from orn.shared.text import counted
+from orn.stage2_train.requests import RunFolder
 
 
-@click.command()
-@click.argument("run", type=NonEmptyPath())
-@click.argument("out", type=NonEmptyPath())
-@click.option(
-    "--with-detector", is_flag=True, help="Take the detector's weights along, as detector.pth."
-)
-@click.option(
-    "--checkpoint",
-    type=NonEmptyPath(dir_okay=False),
-    help="File of these weights.  [default: those of the project]",
-)
-@click.option("--push", metavar="ORG/NAME", help="Also upload OUT to the Hugging Face Hub.")
-@click.option("--private", is_flag=True, help="Make what --push makes private.")
-@json_option
-def export(
-    run: Path,
-    out: Path,
-    with_detector: bool,
-    checkpoint: Path | None,
-    push: str | None,
-    private: bool,
-    as_json: bool,
-) -> None:
+class ExportRequest(Request):
+    """What to make of a run, and where."""
+
+    run: RunFolder
+    out: Annotated[FilePath, Argument("OUT")]
+    with_detector: Annotated[
+        bool, Option("Take the detector's weights along, as detector.pth.")
+    ] = False
+    checkpoint: Annotated[
+        FilePath | None, Option("File of these weights.", usual="those of the project")
+    ] = None
+    push: Annotated[
+        str | None, Option("Also upload OUT to the Hugging Face Hub.", metavar="ORG/NAME")
+    ] = None
+    private: Annotated[bool, Option("Make what --push makes private.")] = False
+    resnet: Annotated[
+        bool,
+        Option(
+            "Write the ResNet alone, to the file OUT, for --weights of other trainings. RUN must "
+            "have 2D kernels only, as --system r18 has. Names are torchvision's."
+        ),
+    ] = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.checkpoint is not None and not self.with_detector:
+            raise ValueError("--checkpoint names the detector's weights; add --with-detector")
+        if self.private and self.push is None:
+            raise ValueError("--private is of what is uploaded; add --push ORG/NAME")
+        if self.resnet and (self.with_detector or self.push is not None):
+            raise ValueError("--resnet writes weights alone; leave out --with-detector and --push")
+        return self
+
+
+@command("export")
+def export(request: ExportRequest, *, as_json: AsJson = False) -> None:
     """Write the network of RUN to the folder OUT, which lives without the run and its data.
 
     OUT gets weights as safetensors, a configuration, and a README.md that says what it is; `orn
     predict` and `orn eval` take it where they take a run. What is uploaded has a name that they
     take anywhere, hf://ORG/NAME.
     """
+    from orn.shared.jobs.outputs import check_output_files
     from orn.shared.jobs.termination import terminated_as_interrupted
     from orn.stage2_train.predict.export import export_run
     from orn.stage2_train.runs.hub import check_hub_name, push_folder
+    from orn.stage2_train.runs.run_folder import files_of_run
+    from orn.stage2_train.runs.trained import export_weights
 
-    if checkpoint is not None and not with_detector:
-        raise click.UsageError("--checkpoint names the detector's weights; add --with-detector")
-    if private and push is None:
-        raise click.UsageError("--private is of what is uploaded; add --push ORG/NAME")
+    run, out, push = request.run, request.out, request.push
+    if request.resnet:
+        check_output_files([out], reads=files_of_run(run))
+        tensors = export_weights(run, out)
+        echo(f"{out}: {counted(tensors, 'tensor')}", err=True)
+        if as_json:
+            echo_json({"file": str(out), "tensors": tensors})
+        return
     if push is not None:
         check_hub_name(push)
     url = None
     with terminated_as_interrupted():
-        names = export_run(run, out, with_detector=with_detector, checkpoint=checkpoint)
+        names = export_run(
+            run, out, with_detector=request.with_detector, checkpoint=request.checkpoint
+        )
         if push is not None:
-            url = push_folder(out, push, names, private=private)
+            url = push_folder(out, push, names, private=request.private)
     if as_json:
         echo_json({"folder": str(out), "files": list(names)} | ({"url": url} if url else {}))
     else:

@@ -1,58 +1,37 @@
-"""`orn runs` and `orn runs diff`: parse, call one function, print what came out."""
+"""`orn runs` and `orn runs diff`: call one function, print what came out."""
 
 from pathlib import Path
+from typing import Annotated
 
-import click
-
-from orn.shared.cli_options import (
-    NonEmptyPath,
-    echo,
-    echo_json,
-    echo_report,
-    echo_text,
-    json_option,
-)
-
-_path = NonEmptyPath()
+from orn.shared.cli_options import echo, echo_json, echo_report, echo_text
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.records import Split
+from orn.shared.options import Argument, AsJson, FilePath, Option, command
 
 
-@click.command()
-@click.option(
-    "--folder", type=_path, default=Path("runs"), show_default=True, help="Where to look."
-)
-@click.option(
-    "--where",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="Only these: a column or a setting, as a pattern; may be repeated.",
-)
-@click.option("--sort", default="run", show_default=True, help="A column, figure or a setting.")
-@click.option("--reverse", is_flag=True, help="Largest first.")
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    default="validation",
-    show_default=True,
-    help="Of what `orn eval` measured.",
-)
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV on stdout.")
-@click.option("--md", "as_markdown", is_flag=True, help="Print a table in Markdown.")
-@json_option
+@command("runs")
 def runs(
-    folder: Path,
-    where: tuple[str, ...],
-    sort: str,
-    reverse: bool,
-    split: str,
-    as_csv: bool,
-    as_markdown: bool,
-    as_json: bool,
+    *,
+    folder: Annotated[FilePath, Option("Where to look.")] = Path("runs"),
+    where: Annotated[
+        tuple[str, ...],
+        Option(
+            "Only these: a column or a setting, as a pattern; may be repeated.",
+            metavar="NAME=VALUE",
+        ),
+    ] = (),
+    sort: Annotated[str, Option("A column, figure or a setting.")] = "run",
+    reverse: Annotated[bool, Option("Largest first.")] = False,
+    split: Annotated[Split, Option("Of what `orn eval` measured.")] = "validation",
+    as_csv: Annotated[bool, Option("Print CSV on stdout.", name="--csv")] = False,
+    as_markdown: Annotated[bool, Option("Print a table in Markdown.", name="--md")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the trainings in runs/: how far they are, what they reached, in what they differ."""
     from orn.stage2_train.runs import listing
 
     if as_csv + as_markdown + as_json > 1:
-        raise click.UsageError("--csv, --md and --json: wanted one of them, found more")
+        raise ConfigError("--csv, --md and --json: expected one of them, got more")
     found = [listing.read_summary(run, split=split) for run in listing.find_runs(folder)]
     chosen = listing.wanted_runs(found, where=where, sort=sort, reverse=reverse)
     if as_json:
@@ -67,11 +46,13 @@ def runs(
         echo(f"{folder}: no run" + (" that fits" if found else ""))
 
 
-@click.command()
-@click.argument("one", type=_path)
-@click.argument("other", type=_path)
-@json_option
-def diff(one: Path, other: Path, as_json: bool) -> None:
+@command("diff")
+def diff(
+    one: Annotated[FilePath, Argument("ONE")],
+    other: Annotated[FilePath, Argument("OTHER")],
+    *,
+    as_json: AsJson = False,
+) -> None:
     """Say which settings of the runs ONE and OTHER differ, and in what."""
     from orn.shared.jobs.same_job import differences
     from orn.shared.text import printable

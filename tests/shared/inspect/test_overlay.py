@@ -69,7 +69,7 @@ def test_a_film_and_a_part_of_it(orn, shard: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (("--overlay", "a.gif"), "wanted OUT.png or OUT.mp4, found a.gif"),
+        (("--overlay", "a.gif"), "expected OUT.png or OUT.mp4, got a.gif"),
         (("--frame", "1", "--seconds", "1"), "give one of them"),
         (("--from", "1"), "--from chooses a part of a film"),
         (("--overlay", "a.png", "--to", "1"), "--to chooses a part of a film"),
