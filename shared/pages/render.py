@@ -32,6 +32,43 @@ def render(template: str, **view: Any) -> str:
     return _environment().get_template(template).render(view)
 
 
+def render_markdown(template: str, **view: Any) -> str:
+    """Return the text of a Markdown file; every value is escaped, those with `| code` for a code
+    span.
+
+    Args:
+        template: package and file, such as `orn.stage2_train.predict/card.md`.
+        view: values that the template names.
+    """
+    environment = Environment(
+        loader=FunctionLoader(_source),
+        undefined=StrictUndefined,
+        finalize=_markdown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["code"] = _code
+    return environment.get_template(template).render(view)
+
+
+class _Code(str):
+    """A text that may stand in a code span."""
+
+    __slots__ = ()
+
+
+def _code(text: object) -> _Code:
+    return _Code(printable(str(text)).replace("`", "'"))
+
+
+def _markdown(value: object) -> str:
+    """A value as Markdown has it, without what would be read as markup."""
+    if isinstance(value, _Code):
+        return value
+    return "".join(f"\\{each}" if each in "\\`*_<>[]|#" else each for each in printable(str(value)))
+
+
 def json_data(value: Any) -> Markup:
     """Return JSON in ASCII that may stand in an HTML script of any type.
 

@@ -4,7 +4,7 @@ and each unit of its plan made a shard that appears whole."""
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -378,7 +378,7 @@ def report(summary: Mapping[str, Any]) -> Report:
         *((name, str(len(summary[name]))) for name in ("unmatched", "duplicates", "unreadable")),
         ("without masks", f"{summary['without_masks']} of the listed videos"),
     ]
-    lists = {
+    lists: dict[tuple[str, ...], Sequence[tuple[str, ...]]] = {
         ("unmatched",): [(path,) for path in summary["unmatched"]],
         ("duplicate", "for", "what was taken"): [
             (

@@ -82,33 +82,24 @@ class Measured:
     def cells(self) -> dict[tuple[int, int], list[int]]:
         """Segments of each cell of the confusion matrix that has any, the surest first."""
         true_NA, said_NA, probability_NA = self.true_NA(), self._judged_NA(), self.probability_NA
-        if self.single:
-            places = zip(true_NA.argmax(axis=1), said_NA.argmax(axis=1), strict=True)
-            found = [(int(true), int(said), row) for row, (true, said) in enumerate(places)]
-            sure = {row: -probability_NA[row].max() for row in range(len(true_NA))}
-            found.sort(key=lambda each: sure[each[2]])
-        else:
-            found = [
-                (int(activity), column, int(row))
-                for column, (places_NA, sign) in enumerate(
-                    [(true_NA & said_NA, -1), (true_NA & ~said_NA, 1), (said_NA & ~true_NA, -1)]
-                )
-                for activity in range(len(self.classes))
-                for row in _ordered(places_NA[:, activity], sign * probability_NA[:, activity])
-            ]
         cells: dict[tuple[int, int], list[int]] = {}
-        for true, column, row in found:
-            cells.setdefault((true, column), []).append(row)
+        if self.single:
+            true_N, said_N = true_NA.argmax(axis=1).tolist(), said_NA.argmax(axis=1).tolist()
+            for row in np.argsort(-probability_NA.max(axis=1), kind="stable").tolist():
+                cells.setdefault((true_N[row], said_N[row]), []).append(row)
+            return cells
+        outcomes = (true_NA & said_NA, -1), (true_NA & ~said_NA, 1), (said_NA & ~true_NA, -1)
+        for column, (places_NA, sign) in enumerate(outcomes):
+            for activity in np.flatnonzero(places_NA.any(axis=0)).tolist():
+                rows = _ordered(places_NA[:, activity], sign * probability_NA[:, activity])
+                cells[activity, column] = rows.tolist()
         return cells
 
     def counts_RC(self) -> NDArray[np.int64]:
         """(A, columns) the confusion matrix."""
-        true_NA, said_NA = self.true_NA(), self._judged_NA()
-        if not self.single:
-            outcomes = true_NA & said_NA, true_NA & ~said_NA, said_NA & ~true_NA
-            return np.stack([each.sum(axis=0) for each in outcomes], axis=1)
-        counts_RC = np.zeros((len(self.classes), len(self.classes)), np.int64)
-        np.add.at(counts_RC, (true_NA.argmax(axis=1), said_NA.argmax(axis=1)), 1)
+        counts_RC = np.zeros((len(self.classes), len(self.columns())), np.int64)
+        for cell, rows in self.cells().items():
+            counts_RC[cell] = len(rows)
         return counts_RC
 
     def surest_right(self) -> list[tuple[int, int]]:
@@ -125,19 +116,23 @@ class Measured:
 
     def mistakes(self) -> list[Mistake]:
         """All of them, the surest first."""
-        true_NA, said_NA, probability_NA = self.true_NA(), self._judged_NA(), self.probability_NA
-        found = []
-        for row, activity in np.argwhere(said_NA != true_NA).tolist():
-            says = bool(said_NA[row, activity])
-            if self.single and not says:
-                continue  # counted by the class that is predicted in its place
-            cell = activity, 2 if says else 1
-            if self.single:
-                cell = int(true_NA[row].argmax()), activity
-            chance = float(probability_NA[row, activity])
-            sure = chance if says else 1 - chance
-            found.append(Mistake(row=row, activity=activity, cell=cell, confidence=sure))
-        return sorted(found, key=lambda each: -each.confidence)
+        probability_NA, found = self.probability_NA, []
+        for (true, column), rows in self.cells().items():
+            if column == (true if self.single else OUTCOMES.index("found")):
+                continue
+            activity = column if self.single else true
+            is_missed = not self.single and column == OUTCOMES.index("missed")
+            for row in rows:
+                chance = float(probability_NA[row, activity])
+                found.append(
+                    Mistake(
+                        row=row,
+                        activity=activity,
+                        cell=(true, column),
+                        confidence=1 - chance if is_missed else chance,
+                    )
+                )
+        return sorted(found, key=lambda each: (-each.confidence, each.row))
 
     def class_interval(self, activity: int) -> tuple[float, float] | None:
         """The same of the prediction's figure for one class; None where it is hardly there."""

@@ -243,7 +243,6 @@ def _figure4(measured: Measured, found: Found) -> Iterator[dict[str, Any]]:
         yield {
             "name": measured.classes[activity],
             "num_clips": int(found.pairs.num_clips_A[activity]),
-            "least": f"{LEAST_DROP}",
             "bars": [
                 {
                     "pair": f"{names[each.first]} \u2013 {names[each.second]}",

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from orn.shared.config.bounded import file_digest, require_utf8, shown
 from orn.shared.config.files import to_dict
@@ -13,8 +14,8 @@ from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, wri
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.same_job import differences
 from orn.shared.manifests.load import shipped_detectors
-from orn.shared.report import Table, markdown
-from orn.shared.text import counted, printable
+from orn.shared.pages.render import render_markdown
+from orn.shared.text import counted
 from orn.stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
@@ -60,8 +61,7 @@ def export_run(
         with replacing(out / DETECTOR_NAME) as temporary:
             shutil.copyfile(detector, temporary)
         names.append(DETECTOR_NAME)
-    card = [*_head(model, out), *_metrics(model, run), *_limits(config)]
-    write_text(out / CARD_NAME, "\n".join(card) + "\n")
+    write_text(out / CARD_NAME, _card(model, run, out))
     return tuple(names)
 
 
@@ -99,58 +99,10 @@ def _detector_file(config: RunConfig, checkpoint: Path | None) -> Path:
     raise DetectorError(f"--with-detector: wanted the weights {wanted}, {found}{more}")
 
 
-def _head(model: OpenedModel, out: Path) -> Iterator[str]:
-    config, name = model.config, out.resolve().name
-    record, recipe, clips = config.dataset, config.recipe, config.clips
-    system = "" if config.system is None else f", system {_text(config.system)}"
-    size, rate = clips.frames.describe_size(), clips.frames.rate
-    at_rate = "" if rate is None else f" at {rate:g} a second"
-    rows = [
-        ("", ""),
-        ("data set", f"{_text(record.name)}, {counted(record.num_train, 'training segment')}"),
-        ("classes", f"{len(record.classes)}, {record.task}"),
-        ("recipe", f"{_text(config.recipe_name)}{system}, seed {recipe.seed}, step {model.step}"),
-        ("network", f"{recipe.model.architecture}, {recipe.model.backbone}, heads: {model.heads}"),
-        (
-            "clips",
-            f"{counted(recipe.data.clip_frames, 'frame')}{at_rate}, rescaled to {size}, "
-            f"crop {recipe.data.crop[0]} x {recipe.data.crop[1]}",
-        ),
-        (
-            "objects",
-            f"at most {recipe.data.max_objects} a frame, of score {recipe.data.score_threshold} up",
-        ),
-        ("detector", f"`{_code(config.detector.title)}`"),
-        ("training data", f"`{_code(record.train_digest)}` (ids, times and labels)"),
-    ]
-    yield from ("---", "tags:", "- video-classification", "- object-relations", "---", "")
-    yield f"# {_text(name)}"
-    yield ""
-    yield "A network that tells activities in videos from how detected objects relate over time"
-    yield "(Baradel et al., Object level visual reasoning in videos, ECCV 2018)."
-    yield from ("", markdown(Table(header=rows[0], rows=rows[1:])), "", "## Use", "")
-    has_detector = (out / DETECTOR_NAME).exists()
-    needs = "" if has_detector else " --checkpoint DETECTOR.pth"
-    place = f"in `{DETECTOR_NAME}`" if has_detector else "not in this folder"
-    yield f"The detector's weights are {place}."
-    yield from ("", "```", f"orn predict {_code(name)} VIDEO.mp4{needs}")
-    yield f"orn eval {_code(name)} --data data --split validation"
-    yield from ("```", "", "## Classes", "")
-    listed = record.classes[:_LISTED_CLASSES]
-    more = (
-        f", and {len(record.classes) - len(listed)} more"
-        if len(record.classes) > len(listed)
-        else ""
-    )
-    yield ", ".join(map(_text, listed)) + more + "."
-    yield ""
-
-
-def _metrics(model: OpenedModel, run: Path) -> Iterator[str]:
-    yield from ("## Measured", "")
-    rows: list[tuple[str, ...]] = [
-        ("measurement", "head", model.config.dataset.metric, "95 % interval", "segments", "chance")
-    ]
+def _card(model: OpenedModel, run: Path, out: Path) -> str:
+    """Return the model card."""
+    config = model.config
+    measured: list[dict[str, Any]] = []
     unsure = []
     for path in sorted(run.glob("eval-*.json")):
         label = path.stem.removeprefix("eval-")
@@ -158,57 +110,44 @@ def _metrics(model: OpenedModel, run: Path) -> Iterator[str]:
             file = read_eval(path)
         except CheckpointError:
             continue  # of another version, or damaged
-        rows += _rows_of(file, model, label)
+        measured += _rows_of(file, model, label)
         if text := file.unsure_text():
-            unsure.append(f"In {_text(label)}, {text}.")
-    if len(rows) == 1:
-        yield "Nothing was measured before the export; `orn eval` does."
-        yield ""
-        return
-    yield markdown(Table(header=rows[0], rows=rows[1:]))
-    yield from ("", *unsure)
-    yield "Intervals say what other videos or participants of the same kind would give for this one"
-    yield "training; another seed moves figures, too."
-    yield ""
+            unsure.append((label, text))
+    view = {
+        "name": out.resolve().name,
+        "model": model,
+        "config": config,
+        "record": config.dataset,
+        "recipe": config.recipe,
+        "training": counted(config.dataset.num_train, "training segment"),
+        "clip_frames": counted(config.recipe.data.clip_frames, "frame"),
+        "size": config.clips.frames.describe_size(),
+        "rate": config.clips.frames.rate,
+        "has_detector": (out / DETECTOR_NAME).exists(),
+        "detector_name": DETECTOR_NAME,
+        "most_classes": _LISTED_CLASSES,
+        "measured": measured,
+        "unsure": unsure,
+    }
+    return render_markdown("orn.stage2_train.predict/card.md", **view)
 
 
-def _rows_of(file: EvalFile, model: OpenedModel, label: str) -> list[tuple[str, ...]]:
+def _rows_of(file: EvalFile, model: OpenedModel, label: str) -> Iterator[dict[str, Any]]:
     metric = model.config.dataset.metric
     step = "" if file.step == model.step else f" (step {file.step})"
     seen = " (trained on)" if file.trained_on else ""
-    rows: list[tuple[str, ...]] = []
     for head, figures in file.heads().items():
         for name in (name for name in (metric, UNSURE_NEGATIVE) if name in figures):
             ends = file.interval(head, name)  # of older reports none
             interval = "-" if ends is None else " to ".join(f"{each:.4f}" for each in ends)
             if ends is not None and file.drawn is not None:
                 interval += f" over {file.drawn.num_groups:,} {file.drawn.over}"
-            numbers = f"{figures[name]:.4f}", interval, str(file.num_segments), f"{file.chance:.4f}"
-            of = "" if name == metric else f", {name}"
-            rows.append((f"{_text(label)}{of}{seen}{step}", head, *numbers))
-    return rows
-
-
-def _limits(config: RunConfig) -> Iterator[str]:
-    longest = config.clips.longest_seconds
-    yield from ("## Not tested", "")
-    yield f"- On any data set but {_text(config.dataset.name)}: other cameras, places and people."
-    yield f"- With objects of another detector than {_text(config.detector.title)}."
-    yield (
-        "- For activities that are none of its classes: it always names one."
-        if (config.dataset.task == "single-label")
-        else "- Whether its probabilities are calibrated."
-    )
-    if longest is not None:
-        yield f"- On stretches longer than {longest:.2f} s, the longest that it was trained on."
-    yield "- For any decision about people."
-
-
-def _text(text: str) -> str:
-    """A name as Markdown has it, without what would be read as markup."""
-    return "".join(f"\\{each}" if each in "\\`*_<>[]|#" else each for each in printable(text))
-
-
-def _code(text: str) -> str:
-    """The same inside of backticks."""
-    return printable(text).replace("`", "'")
+            yield {
+                "label": label,
+                "of": f"{'' if name == metric else f', {name}'}{seen}{step}",
+                "head": head,
+                "value": figures[name],
+                "interval": interval,
+                "segments": file.num_segments,
+                "chance": file.chance,
+            }

@@ -148,10 +148,7 @@ class WindowPrediction(_Part):
             self.video,
             self.times(),
             chances=[(self.classes[each], float(self.probabilities[each])) for each in shown],
-            lines=[
-                *(f"Without {self.words(each)}: logit {-each.fall:+.2f}" for each in pairs),
-                f"Detected: {self.seen()}",
-            ],
+            lines=[*pairs, f"Detected: {self.seen()}"],
         )
 
     @property

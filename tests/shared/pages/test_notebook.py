@@ -9,7 +9,7 @@ import pytest
 from orn.shared.errors import PipelineError
 from orn.shared.pages.notebook import show_html
 from orn.shared.shards.shard import Shard
-from orn.stage2_train.predict.records import WindowPrediction
+from orn.stage2_train.predict.records import DecidingPair, SeenObject, WindowPrediction
 from tests.browser import HOSTILE
 from tests.worlds.shards import CUP, blocks, counted, write_shard
 
@@ -32,15 +32,17 @@ def test_names_of_others_stay_text(tmp_path, shown, name) -> None:
     (frame,) = Shard(shard)
     frame.show()
     frame.show(np.full((60, 80, 3), 200, np.uint8))
+    seen = SeenObject(name=name, score=0.5, box=(0, 0, 1, 1))
     WindowPrediction(
-        video=name, classes=(name, "b"), start_seconds=0, stop_seconds=1, frames=(), seconds=(),
-        logits={"object_head": logits}, probabilities=logits, objects=(),
+        video=name, classes=(name, "b"), start_seconds=0, stop_seconds=1, frames=(0,), seconds=(0,),
+        logits={"object_head": logits}, probabilities=logits, objects=((seen,),),
+        pairs=(DecidingPair(frames=(0, 0), objects=(0, 0), fall=0.25),),
     ).show()  # fmt: skip
     assert frame._repr_html_() == shown[0] != shown[1]
     for html in shown:
         assert "<script" not in html and html.count("<img") == html.count("data:image/jpeg")
     assert [html.count("<img") for html in shown] == [1, 1, 0]
-    assert "100 %" in shown[2] and "1 object" in shown[0]
+    assert "100 %" in shown[2] and "Without" in shown[2] and "1 object" in shown[0]
 
 
 def test_without_a_notebook_the_remedy_is_said(monkeypatch) -> None:

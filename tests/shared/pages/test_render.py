@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jinja2 import UndefinedError
 
-from orn.shared.pages.render import brief, json_data, render
+from orn.shared.pages.render import brief, json_data, render, render_markdown
 from tests.browser import HOSTILE, chromium, opened
 from tests.conftest import ROOT
 
@@ -43,6 +43,14 @@ def test_json_and_brief_texts() -> None:
         json_data(float("nan"))
     assert brief("a\u202eb\n") == "a\\u202eb\\n"
     assert brief("x" * 200, 10) == "x" * 9 + "\u2026"
+
+
+def test_values_in_markdown_are_no_markup() -> None:
+    name = "a`*_<b>[c](d)|#\n\u202e"
+    text = render_markdown("tests.shared.pages/card.md", name=name)
+    assert text == (
+        "# a\\`\\*\\_\\<b\\>\\[c\\](d)\\|\\#\\\\n\\\\u202e\n\n`a'*_<b>[c](d)|#\\n\\u202e`\n"
+    )
 
 
 def test_no_html_is_put_together_in_code() -> None:
