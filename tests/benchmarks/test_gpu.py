@@ -64,7 +64,7 @@ def test_measurements_of_a_card_and_of_a_cpu(orn: Any, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.mmdet
 def test_it_runs_on_a_cpu(orn: Any, tmp_path: Path) -> None:
-    chosen = ("detect-fp32-fast-1", "train-resnet18", "resume")
+    chosen = ("detect-fp32-fast-4", "train-resnet18", "resume")
     only = [word for name in chosen for word in ("--only", name)]
     words = ("bench", "gpu", "--device", "cpu", "--tiny", "--minutes", 60, *only)
     found = orn(*words, "--out", tmp_path, "--json").json
