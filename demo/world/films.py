@@ -10,7 +10,15 @@ from typing import Any
 import av
 import numpy as np
 
-from orn.demo.world.dials import ACTIVITIES, FRAMES_PER_SECOND, HEIGHT, WIDTH, Dials, category_id
+from orn.demo.world.dials import (
+    ACTIVITIES,
+    FRAMES_PER_SECOND,
+    HEIGHT,
+    SURFACES,
+    WIDTH,
+    Dials,
+    category_id,
+)
 from orn.demo.world.render import RenderedFrame, render
 from orn.demo.world.scene import Scene
 from orn.shared.config.bounded import read_json
@@ -54,6 +62,8 @@ class FilmTruth:
     """Classes of the objects that a hand touches, sorted."""
     label: str | None = None
     """Of a film whose label is none of these."""
+    surface: str | None = None
+    """Of the table, where the label names it."""
 
 
 def write_film(path: Path, scenes: Sequence[Scene], dials: Dials) -> FilmTruth:
@@ -87,6 +97,7 @@ def write_film(path: Path, scenes: Sequence[Scene], dials: Dials) -> FilmTruth:
         relations=relations,
         touched=sorted(touched),
         label=scenes[0].label,
+        surface=None if scenes[0].surface is None else SURFACES[scenes[0].surface],
     )
 
 
@@ -143,7 +154,8 @@ def truth_document(films: Sequence[FilmTruth]) -> dict[str, Any]:
     for number, film in enumerate(films):
         video = {"id": number, "name": film.video_id}
         video |= {"relations": film.relations, "touched": film.touched}
-        videos.append(video if film.label is None else video | {"label": film.label})
+        told = {"label": film.label, "surface": film.surface}
+        videos.append(video | {key: value for key, value in told.items() if value is not None})
         for index, shown in enumerate(film.frames):
             image = {
                 "id": number * _IMAGES_A_VIDEO + index,
@@ -184,6 +196,7 @@ def true_films(folder: Path, part: str) -> dict[str, FilmTruth]:
             relations=video["relations"],
             touched=video["touched"],
             label=video.get("label"),
+            surface=video.get("surface"),
         )
         for video in document["videos"]
     }

@@ -77,6 +77,8 @@ def figures(report) -> dict[str, float]:
         ("demo-touch", TURNED | {"camera_pixels": 12.0}),
         pytest.param("demo-places", {}, marks=pytest.mark.slow),
         ("demo-places", TURNED | {"camera_pixels": 6.0}),
+        ("demo-both", {"camera_pixels": 6.0, "columns": 0}),
+        pytest.param("demo-both", {"columns": 5}, marks=pytest.mark.slow),
     ],
 )
 def test_the_oracle_is_right_whatever_the_dials(draw, tmp_path, dataset, dials) -> None:
@@ -85,6 +87,7 @@ def test_the_oracle_is_right_whatever_the_dials(draw, tmp_path, dataset, dials) 
     assert report["num_segments"] == FILMS[1]
     assert report["films_that_the_oracle_misses"] == 0
     assert figures(report)["oracle"] == pytest.approx(100)
+    assert ("At most" in report["note"]) == ("ceilings" in report) == (dataset == "demo-both")
 
 
 def test_a_wrong_label_is_a_world_that_is_not_well_defined(orn, draw, tmp_path) -> None:

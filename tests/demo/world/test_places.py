@@ -8,6 +8,7 @@ from orn.demo.world.dials import ALIKE, HEIGHT, ROLE_Y, SURFACES, WIDTH, Dials
 from orn.demo.world.places import (
     arrange,
     arrange_alike,
+    both_ceilings,
     both_classes,
     place_classes,
     plan_both_scene,
@@ -121,6 +122,10 @@ def test_labels_name_the_surface_and_who_took_whose_place() -> None:
         )
         taker, _, owner = taking.partition(" in the old place of ")
         assert np.hypot(*(after[taker] - before[owner])) < 10
+
+
+def test_neither_head_can_tell_the_labels_of_both_alone() -> None:
+    assert list(both_ceilings().values()) == pytest.approx([100 / 3, 25, 100, *[100 / 3] * 3])
 
 
 def test_a_film_of_both_looks_the_same_whoever_it_is_but_not_on_another_surface() -> None:
