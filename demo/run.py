@@ -15,14 +15,10 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.commands import STEPS_NAME, Job, job_seconds, run_jobs
 from orn.shared.report import Report
 from orn.shared.text import counted
-from orn.stage2_train.runs.run_folder import BEST_NAME
+from orn.stage2_train.line.line import Line, line_jobs
 
-TRAINING = {
-    "short": ("--set", "phases.epochs=1"),
-    "standard": (),
-    "full": ("--set", "phases.epochs=40"),
-}
-"""What `orn train` is told beside the recipe `demo`."""
+SETTINGS = {"short": ("phases.epochs=1",), "standard": (), "full": ("phases.epochs=40",)}
+"""What is set beside the recipe `demo`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,33 +53,24 @@ def demo_places(size: str, seed: int) -> DemoPlaces:
 
 
 def demo_jobs(places: DemoPlaces, *, size: str, seed: int) -> list[Job]:
-    """Return the steps of the demo in order."""
-    data, run, shards = ("--data", str(places.data)), str(places.run), str(places.shards)
-    clips, drawn = str(places.clips), ("--size", size, "--seed", str(seed))
-    training = ("--recipe", "demo", "--seed", str(seed), *TRAINING[size])
-    return [
-        Job(
-            name="world",
-            argv=("demo", "world", "all", *data, *drawn),
-            output=places.data / WORLDS[-1] / "world.json",
-        ),
-        Job(
-            name="detect",
-            argv=("detect", "demo", *data, "--out", shards),
-            output=places.shards / "detect.json",
-        ),
-        Job(name="clips", argv=("clips", "demo", *data, "--out", clips), output=places.clips),
-        Job(
-            name="train",
-            argv=(
-                *("train", "demo", *data, "--shards", shards, "--clips", clips),
-                *(*training, "--run", run),
-            ),
-            output=places.run / BEST_NAME,
-        ),
-        Job(name="eval", argv=("eval", run), output=places.run / "eval-validation.json"),
-        Job(name="report", argv=("report", run), output=places.report),
-    ]
+    """Return the steps of the demo in order: its world, and the line from videos to a report."""
+    line = Line(
+        manifest="demo",
+        data_root=places.data,
+        shards=places.shards,
+        clips=places.clips,
+        run=places.run,
+        recipe="demo",
+        overrides=SETTINGS[size],
+        seed=seed,
+    )
+    drawing = ("--data", str(places.data), "--size", size, "--seed", str(seed))
+    world = Job(
+        name="world",
+        argv=("demo", "world", "all", *drawing),
+        output=places.data / WORLDS[-1] / "world.json",
+    )
+    return [world, *line_jobs(line, may_grow=False)]
 
 
 def run_demo(*, size: str, seed: int) -> dict[str, Any]:

@@ -53,6 +53,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Data": {
+        "run": ("orn.stage2_train.line.commands:run", "Take a data set from videos to a report."),
         "manifest": ("", "List data sets, check their files, make new ones."),
         "manifest list": ("orn.shared.manifests.commands:list_manifests", "List the data sets."),
         "manifest check": ("orn.shared.manifests.commands:check", "Check label tables and videos."),

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from orn.shared.data_files import not_a_file
-from orn.shared.errors import DetectorError, ShardFormatError
-from orn.shared.jobs.engines import choose_engine
+from orn.shared.errors import ConfigError, DetectorError, ShardFormatError
+from orn.shared.jobs.engines import LocalEngine, choose_engine
 from orn.shared.manifests.load import load_dataset, require_videos, shipped_detectors
 from orn.shared.manifests.records import Dataset, DetectorChoice
 from orn.shared.shards.files import SHARD_FILES, shard_path
@@ -78,7 +78,8 @@ def _same_file(path: Path | None, other: Path | None) -> bool:
 
 
 def describe_detection(request: DetectRequest) -> dict[str, Any]:
-    """The settings and the amount of work, as JSON has them; writes and fetches nothing.
+    """The settings and the amount of work, as JSON has them; writes nothing that stays, and fetches
+    nothing unless it has to measure.
 
     Raises:
         PipelineError: as `run_detection` before it detects.
@@ -96,6 +97,10 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
     url = None
     if checkpoint is None:
         checkpoint, url = weights_to_fetch(find_config(config), remedy=_REMEDY)
+    measured_seconds = None
+    if request.measure and frames:
+        measured_seconds, frame_bytes = _measure(request, data, frames)
+        measured = "as in a few frames of these videos"
     return {
         "dataset": data.name,
         "out": str(job.folder),
@@ -115,6 +120,7 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
         "unreadable": list(unreadable),
         "expected_bytes": round(frames * frame_bytes),
         "expected_bytes_is": f"an estimate: {frame_bytes:.0f} bytes a frame, {measured}",
+        **({"expected_seconds": measured_seconds} if request.measure else {}),
     }
 
 
@@ -209,6 +215,22 @@ class _LoadedHere:
     def __reduce__(self) -> tuple[Any, ...]:
         """Other processes load it themselves."""
         return partial, (self._load,)
+
+
+def _measure(request: DetectRequest, data: Dataset, frames: int) -> tuple[float, float]:
+    """Seconds that so many frames take on this machine, and bytes of a frame in its shards."""
+    from orn.stage1_detect.measure import measure_detector
+
+    engine = choose_engine(request.engine, device=request.device, error=DetectorError)
+    if not isinstance(engine, LocalEngine):
+        raise ConfigError(
+            "--measure: expected --engine local, got ray, whose machines are not known here; leave "
+            "it out"
+        )
+    cost = measure_detector(
+        _loader(request, data), data.videos, device=engine.devices[0], batch=request.batch
+    )
+    return round(frames * cost.frame_seconds / len(engine.devices), 1), cost.frame_bytes
 
 
 def _frame_bytes(job: DetectJob) -> tuple[float, str]:

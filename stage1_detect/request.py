@@ -100,4 +100,8 @@ class DetectRequest(Request):
         bool,
         Option("Do the shards with videos that could not be decoded again, and what is missing."),
     ] = False
+    measure: Annotated[
+        bool,
+        Option("With --dry-run: detect a few frames, and say how long the job will take."),
+    ] = False
     device: Device = "auto"

@@ -100,10 +100,11 @@ def make_manifest(
         )
     split_of = draw_table(table, split) if split else {}
     folder = table.absolute().parent
+    usual, _ = usual_manifest(table, data_root)
     data_root, root = _data_root(folder, data_root)
     pattern, form = _videos(table, pattern, rate=rate, found=found)
     prefix = f"{_clean_name(name)}-" if name else ""
-    name = _clean_name(name or (folder.name if root != "." else table.stem))
+    name = _clean_name(name) if name else usual.stem
     path, classes_path = out or Path(f"{name}.toml"), folder / f"{prefix}{_CLASSES_NAME}"
     split_path = folder / f"{prefix}{_SPLIT_NAME}" if split else None
     task: Task = "multi-label" if found.is_multi_label else "single-label"
@@ -160,6 +161,15 @@ def make_manifest(
             f"videos {pattern}: it finds {len(present)} of {num_listed}",
         ],
     }
+
+
+def usual_manifest(table: Path, data_root: Path) -> tuple[Path, Path]:
+    """Return the file that `make_manifest` writes for a table where nothing else is asked for, in
+    the current folder, and the data root of the commands that take it."""
+    folder = table.absolute().parent
+    data_root, root = _data_root(folder, data_root)
+    name = _clean_name(folder.name if root != "." else table.stem)
+    return Path(f"{name}.toml"), data_root
 
 
 def guess_table(path: Path, *, group: str | None = None) -> TableGuess:

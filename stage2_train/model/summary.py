@@ -97,13 +97,13 @@ def summarise_network(
     layers = dict(_layers(network))
     for name, module in layers.items():
         module.register_forward_hook(partial(_note_shape, shapes, name))
-    lead, side = (1, num_frames, num_slots), config.mask_size
-    batch = NetworkInputs(
-        frames_BTCHW=torch.zeros(1, num_frames, 3, *crop, dtype=torch.uint8),
-        masks_BTKhw=torch.ones(*lead, side, side),
-        coverage_BTKhw=torch.ones(*lead, *feature_cells),
-        class_scores_BTKS=torch.zeros(*lead, config.class_width),
-        valid_BTK=torch.ones(lead, dtype=torch.bool),
+    batch = black_clips(
+        config,
+        crop=crop,
+        feature_cells=feature_cells,
+        num_frames=num_frames,
+        num_slots=num_slots,
+        device=torch.device("cpu"),
     )
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(batch, heads=config.heads)
@@ -123,6 +123,29 @@ def summarise_network(
         parameters=_num_parameters(network),
         multiply_adds=counter.get_total_flops() // 2,
     )
+
+
+def black_clips(
+    config: NetworkConfig,
+    *,
+    crop: tuple[int, int],
+    feature_cells: tuple[int, int],
+    num_frames: int,
+    num_slots: int,
+    device: torch.device,
+    num_clips: int = 1,
+) -> NetworkInputs:
+    """Return clips that show nothing, with an object in every slot; sizes are those of
+    `summarise_network`."""
+    lead, side = (num_clips, num_frames, num_slots), config.mask_size
+    with device:
+        return NetworkInputs(
+            frames_BTCHW=torch.zeros(*lead[:2], 3, *crop, dtype=torch.uint8),
+            masks_BTKhw=torch.ones(*lead, side, side),
+            coverage_BTKhw=torch.ones(*lead, *feature_cells),
+            class_scores_BTKS=torch.zeros(*lead, config.class_width),
+            valid_BTK=torch.ones(lead, dtype=torch.bool),
+        )
 
 
 def _layers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:

@@ -207,7 +207,7 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     start = None if request.start is None else read_start(local_folder(request.start), recipe.model)
     # runs/DATASET-RECIPE-SYSTEM-from-RUN-seedN; no system's name where none was asked for.
     called = "-".join((dataset.name, *folders_between(paths.shards)))
-    origin = start and f"from-{start.record.run}"
+    origin = None if start is None else f"from-{start.record.run}"
     parts = (called, Path(recipe_name).stem, request.system, origin, f"seed{recipe.seed}")
     run = request.run or Path("runs") / "-".join(filter(None, parts))
     require_utf8(run)

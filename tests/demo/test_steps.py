@@ -12,5 +12,7 @@ def test_demos_never_share_files() -> None:
 
 def test_the_steps_of_the_demo() -> None:
     jobs = demo_jobs(demo_places("short", 3), size="short", seed=3)
-    assert [job.name for job in jobs] == ["world", "detect", "clips", "train", "eval", "report"]
-    assert jobs[3].typed.startswith("orn train demo --data data/short-seed-3 ")
+    assert [job.name for job in jobs] == [
+        *("world", "check", "detect", "clips", "train", "eval", "report")
+    ]
+    assert jobs[4].typed.startswith("orn train demo --data data/short-seed-3 ")

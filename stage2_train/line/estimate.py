@@ -1,0 +1,282 @@
+"""How long a line will take on this machine, and how much it will write: measured on a sample.
+
+A few frames of a few videos are decoded, detected and stored, and the network is put through a step
+on black clips; the rest is multiplication.
+"""
+
+import json
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from orn.shared.devices import choose_device
+from orn.shared.environment import usable_cores
+from orn.shared.errors import VideoDecodeError
+from orn.shared.jobs.commands import run_orn
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Dataset, Video
+from orn.shared.manifests.source import source_of
+from orn.shared.report import Report, Table
+from orn.shared.text import counted
+from orn.shared.video.read import read_frames
+from orn.stage2_train.line.line import Line, line_jobs
+from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
+from orn.stage2_train.resources import WITH_WORKERS
+from orn.stage2_train.runs.phases import Phase, plan_phases
+from orn.stage2_train.runs.run_folder import read_standing
+
+_SAMPLE_VIDEOS = 3
+_SAMPLE_FRAMES = 32
+"""Of each of these, to store."""
+_EXPLAINED = 400
+"""Clips that `orn report` explains at most."""
+_PASSES_OF_REPORT = 4
+"""What a clip of a report costs, in passes through the network: explaining and drawing it took 3 to
+5 on the demo's films."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEstimate:
+    """What one step of a line has left to do."""
+
+    step: str
+    work: str
+    """How much, in words."""
+    seconds: float | None
+    """None where it is not measured."""
+    num_bytes: int = 0
+    """What it adds to the disk."""
+
+
+def estimate_line(line: Line) -> dict[str, Any]:
+    """Return what is left to do of a line, as JSON has it; writes nothing that stays, and fetches
+    the detector's weights where they are missing."""
+    dataset, device = load_dataset(line.manifest, line.data_root), choose_device("auto")
+    began = time.perf_counter()
+    objects = _objects(line)
+    start_seconds = time.perf_counter() - began  # the command has loaded torch and a network
+    if objects.seconds:
+        objects = replace(objects, seconds=objects.seconds + start_seconds)
+    training = _training(line, dataset, device=device, start_seconds=start_seconds)
+    steps = [objects, _clips(line, dataset), *training]
+    return {
+        "dataset": dataset.name,
+        "device": device,
+        "steps": [asdict(step) for step in steps],
+        "seconds": round(sum(step.seconds or 0.0 for step in steps), 1),
+        "num_bytes": sum(step.num_bytes for step in steps),
+        "free_bytes": shutil.disk_usage(Path()).free,
+    }
+
+
+def as_report(estimate: dict[str, Any]) -> Report:
+    """Return an estimate for people."""
+    rows = [
+        (step["step"], step["work"], time_text(step["seconds"]), _size(step["num_bytes"]))
+        for step in estimate["steps"]
+    ]
+    total = ("in all", "", time_text(estimate["seconds"]), _size(estimate["num_bytes"]))
+    return Report(
+        tables=[Table(header=("step", "what is left", "about", "writes"), rows=[*rows, total])],
+        notes=[
+            f"Measured on this machine's {estimate['device']} with a few frames and steps; other "
+            f"work on it makes it longer. {_size(estimate['free_bytes'])} are free."
+        ],
+    )
+
+
+def time_text(seconds: float | None) -> str:
+    """Return a time such as `40 s`, `12 min` or `3.5 h`."""
+    if seconds is None:
+        return "?"
+    if seconds < 60:
+        return f"{math.ceil(seconds)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
+
+
+def _size(num_bytes: int) -> str:
+    return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e7 else f"{num_bytes / 1e6:.1f} MB"
+
+
+def _spread(videos: Sequence[Video]) -> Sequence[Video]:
+    return videos[:: max(len(videos) // _SAMPLE_VIDEOS, 1)][:_SAMPLE_VIDEOS]
+
+
+def _objects(line: Line) -> StepEstimate:
+    """Detecting, by a dry run of `orn detect`, or importing."""
+    (job,) = (each for each in line_jobs(line) if each.name in ("detect", "import-masks"))
+    if job.name != "detect":
+        return StepEstimate(step=job.name, work="not measured", seconds=None)
+    with tempfile.TemporaryFile() as file:
+        run_orn([*job.argv, "--dry-run", "--measure", "--json"], stdout=file.fileno())
+        file.seek(0)
+        described = json.load(file)
+    frames = described["frames_to_do"]
+    return StepEstimate(
+        step="detect",
+        work=f"{counted(frames, 'frame')} of {counted(described['videos'], 'video')}",
+        seconds=described["expected_seconds"] or 0.0,
+        num_bytes=described["expected_bytes"] if frames else 0,
+    )
+
+
+def _clips(line: Line, dataset: Dataset) -> StepEstimate:
+    from orn.stage2_train.frames.make_clips import describe_clips
+    from orn.stage2_train.frames.request import ClipsRequest
+
+    request = ClipsRequest(manifest=line.manifest, data_root=line.data_root, out=line.clips)
+    described = describe_clips(request)
+    frames = described["estimated_frames"]
+    if not described["to_do"]:
+        return StepEstimate(step="clips", work="nothing", seconds=0.0)
+    return StepEstimate(
+        step="clips",
+        work=f"{counted(frames, 'frame')} of {counted(described['to_do'], 'video')}",
+        seconds=frames * _stored_seconds(dataset) / usable_cores(),
+        num_bytes=described["needed_bytes"],
+    )
+
+
+def _stored_seconds(dataset: Dataset) -> float:
+    """What decoding, rescaling and encoding a frame takes."""
+    from orn.stage2_train.frames.jpeg import encode_frame
+    from orn.stage2_train.frames.schema import StoreSettings
+
+    settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))
+    frames, began = 0, time.perf_counter()
+    for video in _spread(dataset.videos):
+        with suppress(VideoDecodeError):
+            for frame in read_frames(source_of(video), rate=video.rate, stop=_SAMPLE_FRAMES):
+                encode_frame(frame.image, settings)
+                frames += 1
+    return (time.perf_counter() - began) / max(frames, 1)
+
+
+def _training(
+    line: Line, dataset: Dataset, *, device: str, start_seconds: float
+) -> Iterator[StepEstimate]:
+    """Training, evaluation and report."""
+    recipe = load_recipe(
+        line.recipe or default_recipe(dataset.name),
+        num_activities=len(dataset.classes),
+        overrides=(*line.overrides, f"seed={line.seed}"),
+        clip_frames=dataset.clip_frames,
+    )
+    network = _TimedNetwork(recipe, device)
+    numbers = {
+        split: sum(segment.split == split for segment in dataset.segments)
+        for split in ("train", "validation", "test")
+    }
+    trained = numbers["train"]
+    if recipe.data.train_segments is not None:
+        trained = min(trained, recipe.data.train_segments)
+    phases = plan_phases(recipe, num_segments=trained)
+    standing = read_standing(line.run)
+    all_steps = sum(phase.num_steps for phase in phases)
+    left = all_steps if standing is None else standing.num_steps - standing.step
+    share = left / max(all_steps, 1)
+    in_steps = sum(
+        phase.num_steps * recipe.optimiser.accumulation * phase.batch_size * network.trained(phase)
+        for phase in phases
+    )
+    one_pass = network.passed()
+    validations = sum(_validations(phase, recipe) for phase in phases) * recipe.validation.clips
+    in_validation = validations * numbers["validation"] * one_pass
+    weight_bytes = network.weight_bytes
+    yield StepEstimate(
+        step="train",
+        work=f"{counted(left, 'step')} of {counted(recipe.optimiser.batch_size, 'clip')}",
+        seconds=start_seconds + share * (in_steps + in_validation),
+        # the best weights, and two checkpoints with what the optimizer remembers
+        num_bytes=0 if standing else 7 * weight_bytes,
+    )
+    clips = numbers[line.split]
+    if line.evaluation.exists() and line.report.exists():
+        return
+    yield StepEstimate(
+        step="eval", work=counted(clips, "clip"), seconds=start_seconds + clips * one_pass
+    )
+    explained = min(clips, _EXPLAINED)
+    yield StepEstimate(
+        step="report",
+        work=counted(explained, "clip"),
+        seconds=start_seconds + explained * _PASSES_OF_REPORT * one_pass,
+    )
+
+
+def _validations(phase: Phase, recipe: Recipe) -> int:
+    epochs = phase.num_steps * recipe.optimiser.accumulation / phase.num_batches
+    return max(1, round(epochs / recipe.validation.every_epochs))
+
+
+class _TimedNetwork:
+    """A recipe's network with random weights, and how long clips take in it."""
+
+    def __init__(self, recipe: Recipe, device: str) -> None:
+        """Build it where it will be trained."""
+        import torch
+
+        from orn.stage2_train.devices import build_accelerator
+        from orn.stage2_train.model.build import build_network
+        from orn.stage2_train.model.summary import black_clips
+
+        torch.set_num_threads(WITH_WORKERS.num_threads())  # as `orn train` has them
+        self._accelerator = build_accelerator(recipe.precision, device)
+        self._network = build_network(recipe.model).to(self._accelerator.device)
+        self._num_clips = recipe.optimiser.batch_size if device == "cuda" else 1
+        self._clips = black_clips(
+            recipe.model,
+            crop=recipe.data.crop,
+            feature_cells=recipe.feature_cells,
+            num_frames=recipe.data.clip_frames,
+            num_slots=recipe.data.max_objects,
+            device=self._accelerator.device,
+            num_clips=self._num_clips,
+        )
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of its weights."""
+        return sum(each.numel() * each.element_size() for each in self._network.parameters())
+
+    def trained(self, phase: Phase) -> float:
+        """Return the seconds of a clip in a step of a phase."""
+        from orn.stage2_train.training.step import freeze_for
+
+        self._network.train()
+        freeze_for(self._network, phase)
+
+        def step() -> None:
+            with self._accelerator.autocast():
+                loss = self._network(self._clips, heads=phase.heads).logits_BA.sum()
+            loss.backward()
+
+        return self._seconds(step)
+
+    def passed(self) -> float:
+        """Return the seconds of a clip that is evaluated."""
+        import torch
+
+        def evaluate() -> None:
+            with torch.no_grad(), self._accelerator.autocast():
+                self._network(self._clips)
+
+        self._network.eval()
+        return self._seconds(evaluate)
+
+    def _seconds(self, act: Callable[[], None]) -> float:
+        """Of a clip, the second time that something is done."""
+        import torch
+
+        for _ in range(2):
+            began = time.perf_counter()
+            act()
+            if self._accelerator.device.type == "cuda":
+                torch.cuda.synchronize()
+        return (time.perf_counter() - began) / self._num_clips

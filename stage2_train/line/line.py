@@ -1,0 +1,236 @@
+"""The line from videos to a report: check, detect or import, store clips, train, evaluate, report.
+
+Each step is a command that a user could type. Detect, clips and train find out by themselves what
+is left to do, so that videos which arrive later are detected too.
+"""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orn.shared.cli_options import echo
+from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.commands import STDERR, STEPS_NAME, Job, run_jobs, run_orn
+from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
+from orn.shared.manifests.new import guess_table, usual_manifest
+from orn.shared.manifests.records import Split
+from orn.shared.manifests.schema import TableLabels
+from orn.shared.report import Report
+from orn.shared.text import counted
+from orn.stage2_train.evaluation.eval_file import read_eval
+from orn.stage2_train.line.request import LineRequest
+from orn.stage2_train.recipe import default_recipe
+from orn.stage2_train.runs.run_folder import BEST_NAME
+
+SOME_FAILED = 3
+"""Exit code of a command that did all it could, but for some videos."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What is done with a data set, and where; None takes what the command usually takes."""
+
+    manifest: str
+    """Name or file."""
+    data_root: Path
+    run: Path
+    """Run folder."""
+    shards: Path | None = None
+    clips: Path | None = None
+    config: str | None = None
+    """The detector's."""
+    checkpoint: Path | None = None
+    """The detector's."""
+    masks: Path | None = None
+    """Folder of masks in place of detecting, in the format `form`."""
+    form: str | None = None
+    recipe: str | None = None
+    overrides: tuple[str, ...] = ()
+    """Settings of the recipe to replace."""
+    seed: int = 0
+    split: Split = "validation"
+    """What is evaluated."""
+    partial: bool = False
+    """Whether it goes on without videos that are missing or fail."""
+
+    @property
+    def record(self) -> Path:
+        """What is done."""
+        return self.run / STEPS_NAME
+
+    @property
+    def evaluation(self) -> Path:
+        """The figures."""
+        return self.run / f"eval-{self.split}.json"
+
+    @property
+    def report(self) -> Path:
+        """The page that shows the run."""
+        return self.run / "report.html"
+
+    @property
+    def done(self) -> tuple[int, ...]:
+        """Exit codes with which the line goes on."""
+        return (0, SOME_FAILED) if self.partial else (0,)
+
+
+def open_line(request: LineRequest) -> Line:
+    """Return the line of a request; a table of labels gets its manifest first.
+
+    Raises:
+        PipelineError: if the data set cannot be used, or has nothing to train on or to evaluate.
+    """
+    if (request.masks is None) != (request.form is None):
+        raise ConfigError("--masks and --format: expected both or none; give the other one, too")
+    manifest, data_root = request.dataset, request.data_root
+    if request.is_table:
+        manifest, data_root = _manifest_of(request)
+    dataset = load_dataset(manifest, data_root)
+    require_videos(dataset, manifest, data_root)
+    splits = {segment.split for segment in dataset.segments}
+    split: Split = "validation" if "validation" in splits else "test"
+    for needed in ("train", split):
+        if needed not in splits:
+            raise ConfigError(
+                f"{manifest}: expected segments in the parts train and validation or test, got "
+                "none to "
+                f"{'train on' if needed == 'train' else 'evaluate'}; `orn manifest new TABLE.csv "
+                "--split 80/10/10 --fresh` draws a split"
+            )
+    recipe = Path(request.recipe or default_recipe(dataset.name)).stem
+    return Line(
+        manifest=manifest,
+        data_root=data_root,
+        run=request.run or Path("runs") / f"{dataset.name}-{recipe}-seed{request.seed}",
+        split=split,
+        **request.model_dump(exclude={"dataset", "data_root", "split", "run"}),
+    )
+
+
+def line_jobs(line: Line, *, may_grow: bool = True) -> list[Job]:
+    """Return the steps of a line in order.
+
+    Args:
+        line: what to do.
+        may_grow: whether videos may arrive or change between two calls.
+    """
+    data = (line.manifest, "--data", str(line.data_root))
+    partial = ("--partial",) if line.partial else ()
+    places = (*_option("--shards", line.shards), *_option("--clips", line.clips))
+    settings = [word for each in line.overrides for word in ("--set", each)]
+    shards = _option("--out", line.shards)
+    if line.masks is not None:
+        source = (str(line.masks), *_option("--format", line.form))
+        objects = Job(
+            name="import-masks",
+            argv=("import-masks", line.manifest, *source, *data[1:], *shards),
+            output=None,
+        )
+    else:
+        detector = (*_option("--config", line.config), *_option("--checkpoint", line.checkpoint))
+        detected = line.shards and line.shards / "detect.json"
+        objects = Job(
+            name="detect",
+            argv=("detect", *data, *shards, *detector),
+            output=None if may_grow else detected,
+        )
+    training = (*_option("--recipe", line.recipe), "--seed", str(line.seed), *settings)
+    split = () if line.split == "validation" else ("--split", line.split)
+    run = str(line.run)
+    return [
+        Job(
+            name="check",
+            argv=("manifest", "check", *data),
+            output=None if may_grow else line.data_root,
+        ),
+        objects,
+        Job(
+            name="clips",
+            argv=("clips", *data, *_option("--out", line.clips)),
+            output=None if may_grow else line.clips,
+        ),
+        Job(
+            name="train",
+            argv=("train", *data, *places, *training, *partial, "--run", run),
+            output=None if may_grow else line.run / BEST_NAME,
+        ),
+        Job(name="eval", argv=("eval", run, *split, *partial), output=line.evaluation),
+        Job(name="report", argv=("report", run, *split, *partial), output=line.report),
+    ]
+
+
+def run_line(line: Line) -> dict[str, Any]:
+    """Carry out what is left of a line; return where its results are, and the score.
+
+    Raises:
+        PipelineError: if a command failed, with its exit code.
+    """
+    try:
+        run_jobs(line_jobs(line), record=line.record, done=line.done)
+    except PipelineError as err:
+        if err.exit_code != SOME_FAILED:
+            raise
+        failure = PipelineError(f"{err}; mend these videos, or give --partial to leave them out")
+        failure.exit_code = SOME_FAILED
+        raise failure from err
+    file = read_eval(line.evaluation)
+    head, figures = next(iter(file.heads().items()))
+    return {
+        "run": str(line.run),
+        "report": str(line.report),
+        "split": line.split,
+        "num_segments": file.num_segments,
+        "metric": file.metric,
+        "score": figures[file.metric],
+        "interval": file.interval(head, file.metric),
+        "chance": file.chance,
+    }
+
+
+def as_report(result: dict[str, Any]) -> Report:
+    """Return the result of a line for people."""
+    interval = result["interval"]
+    ends = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
+    clips = counted(result["num_segments"], f"{result['split']} segment")
+    return Report(
+        facts=[
+            (
+                "Score",
+                f"{result['metric']} {result['score']:.1%}{ends} on {clips}, chance "
+                f"{result['chance']:.1%}",
+            ),
+            ("Run", result["run"]),
+            ("Report", result["report"]),
+            ("Go on", shlex.join(["orn", "predict", result["run"], "VIDEO"])),
+        ]
+    )
+
+
+def _manifest_of(request: LineRequest) -> tuple[str, Path]:
+    """The manifest of a table and its data root; `orn manifest new` makes it where there is none.
+
+    Raises:
+        ConfigError: if the usual file is the manifest of another table.
+    """
+    table = Path(request.dataset)
+    path, data_root = usual_manifest(table, request.data_root)
+    if not path.exists():
+        split = () if guess_table(table).has_split else ("--split", request.split)
+        argv = ("manifest", "new", str(table), *split, "--data", str(request.data_root))
+        echo(shlex.join(["orn", *argv]), err=True)
+        run_orn(argv, stdout=STDERR)
+        return str(path), data_root
+    manifest = load_manifest(path)
+    labels, folder = manifest.labels, data_root / manifest.root
+    own = labels.table if isinstance(labels, TableLabels) else ""
+    if (folder / own).resolve() != table.resolve():
+        raise ConfigError(
+            f"{path}: expected the manifest of {table}, got one of other labels; `orn manifest new "
+            f"{shlex.quote(str(table))} --name NAME` makes another one, which `orn run` takes"
+        )
+    return str(path), data_root
+
+
+def _option(name: str, value: object) -> tuple[str, ...]:
+    return () if value is None else (name, str(value))

@@ -1,0 +1,187 @@
+"""`orn run`: the steps of a table or a manifest, what is asked before they start, and all of them,
+killed twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orn.shared.cli import orn as program
+from orn.shared.errors import ConfigError
+from orn.stage2_train.line import estimate
+from orn.stage2_train.line.line import line_jobs, open_line
+from orn.stage2_train.line.request import LineRequest
+from tests.running import SECONDS, run_orn
+from tests.worlds.videos import write_grey
+
+ROWS = [f"film{number},{('open', 'close')[number % 2]}" for number in range(10)]
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The table of ten films, in the current folder as `kitchen/labels.csv`."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("kitchen")
+    (folder / "videos").mkdir(parents=True)
+    for row in ROWS:
+        (folder / "videos" / f"{row.partition(',')[0]}.mp4").touch()
+    (folder / "labels.csv").write_text("\n".join(["video,label", *ROWS]) + "\n")
+    return folder / "labels.csv"
+
+
+def opened(dataset: object, **options: Any) -> list[str]:
+    """What a user would type for each step."""
+    line = open_line(LineRequest(dataset=str(dataset), **options))
+    return [job.typed for job in line_jobs(line)]
+
+
+def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
+    typed = opened(table, split="60/40", recipe="demo", seed=3)
+    root, run = Path.cwd(), "runs/kitchen-demo-seed3"
+    assert f"orn manifest new {table} --split 60/40" in capfd.readouterr().err
+    assert typed == [
+        f"orn manifest check kitchen.toml --data {root}",
+        f"orn detect kitchen.toml --data {root}",
+        f"orn clips kitchen.toml --data {root}",
+        f"orn train kitchen.toml --data {root} --recipe demo --seed 3 --run {run}",
+        f"orn eval {run}",
+        f"orn report {run}",
+    ]
+    manifest = Path("kitchen.toml")
+    manifest.write_text(manifest.read_text() + "# of my own\n")
+    assert opened(table, recipe="demo", seed=3) == typed
+    assert manifest.read_text().endswith("# of my own\n")
+    assert opened("kitchen.toml", data_root=root, recipe="demo", seed=3) == typed
+
+
+def test_a_table_of_another_data_set_is_not_taken_for_it(table: Path) -> None:
+    opened(table)
+    other = table.with_name("more.csv")
+    other.write_text(table.read_text())
+    with pytest.raises(ConfigError, match=r"kitchen\.toml: .*more\.csv.* --name NAME"):
+        opened(other)
+
+
+def test_a_split_of_the_table_is_kept_and_the_test_part_stands_in_for_validation(table) -> None:
+    rows = [f"{row},{'train' if number < 6 else 'test'}" for number, row in enumerate(ROWS)]
+    table.write_text("\n".join(["video,label,split", *rows]) + "\n")
+    *_, evaluate, report = opened(table, recipe="demo")
+    assert evaluate.endswith("--split test") and report.endswith("--split test")
+
+
+def test_masks_are_imported_in_place_of_detecting(table: Path) -> None:
+    typed = opened(table, masks=Path("masks"), form="epic100", partial=True)
+    assert typed[1].startswith("orn import-masks kitchen.toml masks --format epic100")
+    assert not any(" detect " in each for each in typed)
+    assert [each for each in typed if "--partial" in each] == typed[3:]
+    with pytest.raises(ConfigError, match=r"--format"):
+        opened(table, masks=Path("masks"))
+
+
+def test_nothing_to_evaluate_is_refused(table: Path) -> None:
+    rows = [f"{row},train" for row in ROWS]
+    table.write_text("\n".join(["video,label,split", *rows]) + "\n")
+    with pytest.raises(ConfigError, match=r"kitchen\.toml: .*evaluate; `orn manifest new"):
+        opened(table)
+
+
+def test_without_a_terminal_it_says_how_to_start(table: Path) -> None:
+    said = run_orn("run", table, exit_code=2).stderr
+    assert len(said.splitlines()) == 1 and "--yes" in said
+    said = run_orn("run", table, "--dry-run", exit_code=2).stderr
+    assert "orn manifest new" in said
+    assert not Path("kitchen.toml").exists()
+
+
+@contextmanager
+def terminal(answer: str) -> Iterator[None]:
+    """A terminal on which somebody has typed an answer."""
+    ours, theirs = os.openpty()
+    os.write(ours, answer.encode())
+    with os.fdopen(theirs) as stdin, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", stdin)
+        yield
+    os.close(ours)
+
+
+ESTIMATE = {
+    "dataset": "kitchen",
+    "device": "cpu",
+    "steps": [{"step": "detect", "work": "90 frames", "seconds": 9000.0, "num_bytes": 2 * 10**9}],
+    "seconds": 9000.0,
+    "num_bytes": 2 * 10**9,
+    "free_bytes": 10**12,
+}
+
+
+def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    monkeypatch.setattr(estimate, "estimate_line", lambda line: ESTIMATE)
+    with terminal("n\n"):
+        assert program.main(["run", str(table), "--recipe", "demo"], standalone_mode=False) == 1
+    said = capfd.readouterr().err
+    assert all(part in said for part in ("90 frames", "2.5 h", "2.00 GB", "Start?"))
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "?"), (0, "0 s"), (59.2, "60 s"), (90, "2 min"), (9000, "2.5 h")]
+)
+def test_times_are_told_in_the_unit_that_fits(seconds: float | None, text: str) -> None:
+    assert estimate.time_text(seconds) == text
+
+
+SMALL = (
+    *("--config", "mask_rcnn_demo", "--recipe", "demo", "--split", "60/40"),
+    *("--set", "model.base_width=4", "--set", "optimiser.batch_size=2"),
+    *("--set", "phases.epochs=3", "--set", "phases.object_head_epochs=3"),
+)
+
+
+def kill_when(words: tuple[str, ...], sign: str, log: Path) -> None:
+    """Runs `orn` until its log has a sign, and then kills it with all that it has started."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "orn", *words],
+            stdout=file, stderr=file, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        until = time.monotonic() + SECONDS
+        while sign not in log.read_text() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert sign in log.read_text(), log.read_text()[-2000:]
+
+
+@pytest.mark.slow
+def test_killed_twice_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> None:
+    """On films too short to say anything, with the demo's detector."""
+    for row in ROWS:
+        write_grey(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    words = ("run", str(table), *SMALL, "--yes", "--json")
+    kill_when(words, "[2/6] detect: orn detect", tmp_path / "first.txt")
+    assert "in all" in (tmp_path / "first.txt").read_text()
+    kill_when(words, "INFO train: ", tmp_path / "second.txt")
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "orn", *words], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert "in all" not in ended.stderr  # it was agreed to
+    result = json.loads(ended.stdout)
+    assert (result["num_segments"], result["metric"]) == (4, "top1")
+    figures = json.loads((Path(result["run"]) / "eval-validation.json").read_text())
+    assert figures["two_heads"]["top1"] == result["score"]
+    assert Path(result["report"]).stat().st_size > 10_000
+
+    left = run_orn("run", "kitchen.toml", *SMALL[:4], "--data", tmp_path, "--dry-run", "--json")
+    steps = {step["step"]: step for step in left.json["steps"]}
+    assert [steps[name]["seconds"] for name in ("detect", "clips")] == [0.0, 0.0]
