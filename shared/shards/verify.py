@@ -196,7 +196,7 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
         for lost in shard.failed:
             message = f"video {lost.id!r}: expected detections, got a failure: {lost.reason}"
             failed.append(Problem(shard=shard.path, message=message, severity="note"))
-        known |= {video.id for video in (*shard.videos, *shard.failed)}
+        known |= {video.id for video in shard.videos} | {video.id for video in shard.failed}
     for parts in stretches.values():
         problems += _check_video(parts, is_whole=plan is not None and plan.frames == "all")
     problems += failed

@@ -60,8 +60,8 @@ def test_pipeline(config: Config) -> list[dict[str, Any]]:
         dataset = dataset.get("dataset")
     steps = dataset["pipeline"] if isinstance(dataset, dict) else None
     listed = steps if isinstance(steps, list | tuple) else []
-    types = [step.get("type") if isinstance(step, dict) else None for step in listed]
-    if not all(isinstance(each, str) for each in types) or "LoadImage" not in "".join(types[:1]):
+    are_steps = all(isinstance(s, dict) and isinstance(s.get("type"), str) for s in listed)
+    if not listed or not are_steps or "LoadImage" not in listed[0]["type"]:
         raise DetectorError(
             "expected the steps that prepare a picture, in test_dataloader.dataset.pipeline, the "
             f"first of which loads it, such as LoadImageFromFile, got {steps!r:.80}"
