@@ -330,7 +330,7 @@ def _of_job(job: ImportJob) -> dict[str, Any]:
         "ignoring_case": list(matching.ignoring_case),
         "unmatched": [str(path) for path in matching.unmatched],
         "duplicates": [
-            asdict(each) | {"files": [str(path) for path in each.files]}
+            asdict(each) | {"ids": [*each.ids], "files": [str(path) for path in each.files]}
             for each in matching.duplicates
         ],
         "without_masks": len(matching.without),
