@@ -94,14 +94,13 @@ def predict_video(path: Path, frames: int) -> int:
     import torch
 
     from orn.predict_videos.detecting import detected_by
-    from orn.predict_videos.inputs import PredictRequest
     from orn.predict_videos.job import predict_all
+    from orn.predict_videos.request import PredictRequest
     from orn.shared.jobs.progress import progress
-    from orn.stage2_train.predict.windows import WindowChoice
 
     torch.set_num_threads(1)
     model = _random_model(path)
-    request = PredictRequest(choice=WindowChoice(seconds=1.5))
+    request = PredictRequest(window=1.5)
     videos, objects = [Video(id="video", path=path)], detected_by(InstantDetector())
     before = peak_bytes()
     with progress("predict", total=frames, unit="frames") as bar:

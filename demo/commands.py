@@ -1,38 +1,58 @@
 """`orn demo`, which runs everything once, and what draws its world and trains its detector."""
 
-import dataclasses
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-import click
+from pydantic import BeforeValidator, Field
 
-from orn.demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials
-from orn.shared.cli_options import (
-    NumberRange,
-    data_option,
-    echo,
-    echo_json,
-    echo_report,
-    json_option,
-    out_option,
-    seed_option,
-)
+from orn.demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials, World
+from orn.shared.cli_options import echo, echo_json, echo_report
 from orn.shared.environment import usable_cores
+from orn.shared.errors import ConfigError
+from orn.shared.options import (
+    Argument,
+    AsJson,
+    Count,
+    DataRoot,
+    FilePath,
+    Option,
+    Seed,
+    Threads,
+    command,
+    option_names,
+    out_option,
+)
 from orn.shared.text import counted
 
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
-_DIALS = tuple(dial for dial in dataclasses.fields(Dials) if dial.metadata["flag"])
+_USUAL = Dials()
 
 
-@click.command("demo")
-@click.option("--short", "size", flag_value="short", help="A few films: shows that all works.")
-@click.option("--full", "size", flag_value="full", help="Many films and long training: hours.")
-@seed_option
-@json_option
-def demo(size: str | None, seed: int, as_json: bool) -> None:
+def _films(value: Any) -> Any:
+    parts = value.split(",") if isinstance(value, str) else value
+    if len(parts) != 3:
+        raise ValueError(
+            f"expected three numbers, TRAIN,VALIDATION,TEST, such as 1600,320,0; got {value!r}"
+        )
+    return parts
+
+
+_Films = Annotated[
+    tuple[Count, Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]],
+    BeforeValidator(_films),
+]
+
+
+@command("demo")
+def demo(
+    *,
+    short: Annotated[bool, Option("A few films: shows that all works.")] = False,
+    full: Annotated[bool, Option("Many films and long training: hours.")] = False,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
     """Draw small films, detect their objects, train on them and say how well that went.
 
     Everything lies below the current folder in data/, shards/, clips/ and runs/. Called again, it
@@ -40,83 +60,35 @@ def demo(size: str | None, seed: int, as_json: bool) -> None:
     """
     from orn.demo.run import as_report, demo_places, run_demo
 
-    size = size or "standard"
+    size = "short" if short else "full" if full else "standard"
     summary = run_demo(size=size, seed=seed)
     echo_report(summary, partial(as_report, places=demo_places(size, seed)), as_json=as_json)
 
 
-def _parse_films(
-    context: click.Context, option: click.Parameter, text: str | None
-) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    parts = text.split(",")
-    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-        raise click.BadParameter(
-            f"wanted three numbers, TRAIN,VALIDATION,TEST, such as 1600,320,0; found {text!r}"
-        )
-    if int(parts[0]) < 1:
-        raise click.BadParameter(f"wanted at least 1 film to train on, found {text!r}")
-    return tuple(map(int, parts))
-
-
-def _dial_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """One option for each dial; the command gets the dial's value, None if it was not given."""
-    for dial in reversed(_DIALS):
-        kind = click.IntRange if isinstance(dial.default, int) else NumberRange
-        command = click.option(
-            dial.metadata["flag"],
-            dial.name,
-            type=kind(dial.metadata["least"], dial.metadata["largest"]),
-            help=f"{dial.metadata['help']}  [default: {dial.default}]",
-        )(command)
-    return command
-
-
-def _given_dials(dataset: str, given: dict[str, Any]) -> Dials:
-    """The dials that were given, refused where one changes nothing of the data set."""
-    turned = {name: value for name, value in given.items() if value is not None}
-    if dataset != "all":
-        used = [dial.metadata["flag"] for dial in _DIALS if dial.name in USED_DIALS[dataset]]
-        for dial in _DIALS:
-            if dial.name in turned and dial.metadata["flag"] not in used:
-                raise click.BadParameter(
-                    f"changes nothing of {dataset}, which has {', '.join(used)}",
-                    param_hint=dial.metadata["flag"],
-                )
-    dials = Dials(**turned)
+def _check_dials(dataset: str, dials: Dials) -> None:
+    """Raise ConfigError where a dial that was given changes nothing of the data set."""
+    names = option_names(Dials)
+    for dial in sorted(dials.model_fields_set) if dataset != "all" else ():
+        if dial not in USED_DIALS[dataset]:
+            used = ", ".join(name for each, name in names.items() if each in USED_DIALS[dataset])
+            raise ConfigError(f"{names[dial]}: changes nothing of {dataset}, which has {used}")
     for name in USED_DIALS if dataset == "all" else (dataset,):
         dials.check_for(name)
-    return dials
 
 
-@click.command("world")
-@click.argument("dataset", type=click.Choice(["all", *WORLDS, DETECTOR_FRAMES]))
-@data_option
-@click.option(
-    "--size",
-    type=click.Choice(["short", "standard", "full"]),
-    default="standard",
-    show_default=True,
-    help="How many films.",
-)
-@click.option(
-    "--films",
-    metavar="TRAIN,VALIDATION,TEST",
-    callback=_parse_films,
-    help="How many films, in place of --size.",
-)
-@_dial_options
-@seed_option
-@click.option("--workers", type=click.IntRange(1), default=None, help="Processes; default: cores.")
+@command("world")
 def demo_world(
-    dataset: str,
-    data_root: Path,
-    size: str,
-    films: tuple[int, ...] | None,
-    seed: int,
-    workers: int | None,
-    **given: Any,
+    dataset: Annotated[Literal["all", World, "demo-detector"], Argument("DATASET")],
+    *,
+    data_root: DataRoot = Path("data"),
+    size: Annotated[Literal["short", "standard", "full"], Option("How many films.")] = "standard",
+    films: Annotated[
+        _Films | None,
+        Option("How many films, in place of --size.", metavar="TRAIN,VALIDATION,TEST"),
+    ] = None,
+    dials: Dials = _USUAL,
+    seed: Seed = 0,
+    workers: Annotated[Count | None, Option("Processes.", usual="cores")] = None,
 ) -> None:
     """Draw the films, label tables and ground truth of the demo world under --data.
 
@@ -126,11 +98,10 @@ def demo_world(
     from orn.demo.detector.frames import write_detector_frames
     from orn.demo.world.make import SIZES, write_dataset
 
-    dials, workers = _given_dials(dataset, given), workers or usable_cores()
+    _check_dials(dataset, dials)
+    workers = workers or usable_cores()
     if films is not None and dataset not in WORLDS:
-        raise click.BadParameter(
-            f"wanted one of {', '.join(WORLDS)} as DATASET, found {dataset}", param_hint="--films"
-        )
+        raise ConfigError(f"--films: expected one of {', '.join(WORLDS)} as DATASET, got {dataset}")
     if dataset == DETECTOR_FRAMES:
         write_detector_frames(
             data_root, films=DETECTOR_FILMS, dials=dials, seed=seed, workers=workers
@@ -145,11 +116,13 @@ def demo_world(
         echo(f"{data_root / name}: {done}", err=True)
 
 
-@click.command("truth")
-@click.argument("dataset", type=click.Choice(WORLDS))
-@data_option
-@out_option("shards/DATASET-truth")
-def demo_truth(dataset: str, data_root: Path, out: Path | None) -> None:
+@command("truth")
+def demo_truth(
+    dataset: Annotated[World, Argument("DATASET")],
+    *,
+    data_root: DataRoot = Path("data"),
+    out: Annotated[FilePath | None, out_option("shards/DATASET-truth")] = None,
+) -> None:
     """Write what the films of DATASET truly show as shards, in place of `orn detect`.
 
     A control: training on them (`--shards`) says what a perfect detector would give.
@@ -162,31 +135,23 @@ def demo_truth(dataset: str, data_root: Path, out: Path | None) -> None:
     echo(f"{folder}: {done}", err=True)
 
 
-@click.command("detector")
-@data_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File for the weights, with a record beside it in FILE.json.  "
-    "[default: DATA/demo-detector/detector.pth]",
-)
-@click.option("--iterations", type=click.IntRange(1), default=4000, show_default=True)
-@click.option(
-    "--batch", type=click.IntRange(2), default=8, show_default=True, help="Frames a step."
-)
-@click.option("--evaluate-every", type=click.IntRange(1), default=1000, show_default=True)
-@click.option("--threads", type=click.IntRange(1), help="CPU threads.  [default: torch's choice]")
-@seed_option
-@json_option
+@command("detector")
 def demo_detector(
-    data_root: Path,
-    out: Path | None,
-    iterations: int,
-    batch: int,
-    evaluate_every: int,
-    threads: int | None,
-    seed: int,
-    as_json: bool,
+    *,
+    data_root: DataRoot = Path("data"),
+    out: Annotated[
+        FilePath | None,
+        Option(
+            "File for the weights, with a record beside it in FILE.json.",
+            usual="DATA/demo-detector/detector.pth",
+        ),
+    ] = None,
+    iterations: Annotated[Count, Option("Steps.")] = 4000,
+    batch: Annotated[int, Field(ge=2), Option("Frames a step.")] = 8,
+    evaluate_every: Annotated[Count, Option("Steps from one evaluation to the next.")] = 1000,
+    threads: Annotated[Threads | None, Option("CPU threads.", usual="torch's choice")] = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Train the small detector of the demo from random weights on DATA/demo-detector.
 

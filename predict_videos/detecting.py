@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from orn.predict_videos.inputs import PredictRequest
+from orn.predict_videos.request import PredictRequest
 from orn.shared.config.bounded import file_digest, shown
 from orn.shared.data_files import not_a_file
 from orn.shared.download import sha256_digits

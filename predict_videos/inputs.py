@@ -1,10 +1,8 @@
-"""What a user asks for: videos, which are files, folders of them, patterns, folders of frames; and
-what is to be said of them."""
+"""The videos that a user names: files, folders of them, patterns, folders of frames."""
 
 import glob
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from orn.shared.config.bounded import shown
@@ -13,32 +11,11 @@ from orn.shared.errors import ConfigError
 from orn.shared.manifests.new import VIDEO_SUFFIXES
 from orn.shared.manifests.records import Video
 from orn.shared.text import utf8
-from orn.stage2_train.predict.windows import WindowChoice
 
 _PICTURES = (".jpg", ".jpeg")
 _PATTERN = "*?["
 _MOST = 1_000_000
 """Videos that are looked at in one go."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictRequest:
-    """The options of `orn predict`; its help says what they mean."""
-
-    config: str | None = None
-    checkpoint: Path | None = None
-    any_detector: bool = False
-    device: str = "auto"
-    threads: int | None = None
-    batch: int = 8
-    shards: Path | None = None
-    choice: WindowChoice = field(default_factory=WindowChoice)
-    pairs: int = 0
-    threshold: float = 0.5
-    overlay: Path | None = None
-    html: Path | None = None
-    dataset: str | None = None
-    data_root: Path = Path("data")
 
 
 def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orn.predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
-from orn.predict_videos.inputs import PredictRequest
+from orn.predict_videos.request import PredictRequest
 from orn.shared.config.bounded import shown
 from orn.shared.errors import (
     CheckpointError,

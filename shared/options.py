@@ -234,6 +234,11 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     return decorate
 
 
+def option_names(model: type[Request]) -> dict[str, str]:
+    """Return what the options of a request are called, by field."""
+    return {each.name: each.shown_name for each in _fields(model)}
+
+
 _NOT_TYPED = (None, (), False)
 """What click gives for an option that was not typed; all that was typed is text, or True."""
 _R = TypeVar("_R", bound=Request)

@@ -4,12 +4,13 @@ The label of a clip is what one pair of objects, X and Y, does. X and Y are told
 other object by their classes (their role), so a label can be read from the film alone.
 """
 
-import math
-from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import Field, model_validator
 
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.options import Option, Request, Share
 
 HEIGHT, WIDTH = 120, 160
 FRAMES_PER_SECOND = 8
@@ -77,7 +78,8 @@ USED_DIALS = {
 """The dials that turn each data set; the others change nothing of it."""
 
 DETECTOR_FRAMES = "demo-detector"
-WORLDS = tuple(name for name in USED_DIALS if name != DETECTOR_FRAMES)
+World = Literal["demo", "demo-touch", "demo-long", "demo-places", "demo-classes", "demo-both"]
+WORLDS: tuple[World, ...] = get_args(World)
 """The data sets of films; the other one has single frames, to train the demo's detector on."""
 
 _FIRST_DIALS = (
@@ -90,83 +92,88 @@ _FIRST_DIALS = (
 )
 
 
-def _dial(default: Any, flag: str, least: float, largest: float, help: str) -> Any:
-    """A field with its range, and its option of `orn demo world`; no option where `flag` is
-    empty."""
-    metadata = {"flag": flag, "least": least, "largest": largest, "help": help}
-    return field(default=default, metadata=metadata)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dials:
+class Dials(Request):
     """One world. Two worlds with equal dials and seed are equal file for file."""
 
-    frames: int = _dial(12, "", 2, math.inf, "Frames of a clip, at 8 frames/s.")
-    decoy_probability: float = _dial(
-        0.5, "--decoys", 0, 1, "How often a decoy pair acts, too; otherwise it lies still."
-    )
-    distractors: int = _dial(
-        1, "--distractors", 0, 4, "Objects of other classes that lie still, beside the pairs."
-    )
-    idle_hand_probability: float = _dial(
-        0.5, "", 0, 1, "How often a hand comes or goes without acting on X; it may touch others."
-    )
-    camera_pixels: float = _dial(
-        3.0, "--camera", 0, 12.0, "Largest drift of the camera, in pixels."
-    )  # as far as the table is drawn
-    noise: float = _dial(
-        5.0, "--noise", 0, 60.0, "Standard deviation of the sensor noise, in grey levels."
-    )
-    decoy_pairs: int = _dial(
-        1, "--decoy-pairs", 0, 3, "Pairs of decoys, each with an activity of its own."
-    )
-    look_alikes: int = _dial(
-        0,
-        "--look-alikes",
-        0,
-        3,
-        "Objects of X's own class that lie still; X moves.",
-    )
-    texture: float = _dial(
-        1.0, "--texture", 0, 2.0, "Strength of the table's pattern; 0 is a plain table."
-    )
-    objects: int = _dial(6, "--objects", 1, 8, "Objects on the table, of different classes.")
-    classes: int = _dial(
-        len(TOUCHABLE), "--classes", 1, len(TOUCHABLE),
-        "Classes that those objects are drawn from. With as many as objects, every film shows all "
-        "of them, and which classes are there says nothing.",
-    )  # fmt: skip
-    stops: int = _dial(3, "--stops", 1, 3, "Stops of the hand at most, on objects or beside them.")
-    pull_pixels: float = _dial(
-        0.0, "--pull", 0, 30.0, "How far the hand pulls what it touches, in pixels; a touch then "
-        "leaves a trace that frames before and after it show.",
-    )  # fmt: skip
-    columns: int = _dial(
-        0, "--columns", 0, 5, "Columns of a grid of places, with three rows; 0 for anywhere."
-    )
-    owners: int = _dial(
-        len(ROLE_Y), "--owners", 1, len(ROLE_Y), "Objects in whose old place a ball may stand."
-    )
-    balls: int = _dial(3, "--balls", 1, 3, "Balls, all alike.")
+    frames: Annotated[int, Field(ge=2)] = 12
+    """Of a clip, at 8 frames/s."""
+    decoy_probability: Annotated[
+        Share,
+        Option("How often a decoy pair acts, too; otherwise it lies still.", name="--decoys"),
+    ] = 0.5
+    distractors: Annotated[
+        int,
+        Field(ge=0, le=4),
+        Option("Objects of other classes that lie still, beside the pairs."),
+    ] = 1
+    idle_hand_probability: Share = 0.5
+    """How often a hand comes or goes without acting on X; it may touch others."""
+    camera_pixels: Annotated[
+        float,
+        Field(ge=0, le=12),  # as far as the table is drawn
+        Option("Largest drift of the camera, in pixels.", name="--camera"),
+    ] = 3.0
+    noise: Annotated[
+        float,
+        Field(ge=0, le=60),
+        Option("Standard deviation of the sensor noise, in grey levels."),
+    ] = 5.0
+    decoy_pairs: Annotated[
+        int, Field(ge=0, le=3), Option("Pairs of decoys, each with an activity of its own.")
+    ] = 1
+    look_alikes: Annotated[
+        int, Field(ge=0, le=3), Option("Objects of X's own class that lie still; X moves.")
+    ] = 0
+    texture: Annotated[
+        float, Field(ge=0, le=2), Option("Strength of the table's pattern; 0 is a plain table.")
+    ] = 1.0
+    objects: Annotated[
+        int, Field(ge=1, le=8), Option("Objects on the table, of different classes.")
+    ] = 6
+    classes: Annotated[
+        int,
+        Field(ge=1, le=len(TOUCHABLE)),
+        Option(
+            "Classes that those objects are drawn from. With as many as objects, every film shows "
+            "all of them, and which classes are there says nothing."
+        ),
+    ] = len(TOUCHABLE)
+    stops: Annotated[
+        int, Field(ge=1, le=3), Option("Stops of the hand at most, on objects or beside them.")
+    ] = 3
+    pull_pixels: Annotated[
+        float,
+        Field(ge=0, le=30),
+        Option(
+            "How far the hand pulls what it touches, in pixels; a touch then leaves a trace that "
+            "frames before and after it show.",
+            name="--pull",
+        ),
+    ] = 0.0
+    columns: Annotated[
+        int,
+        Field(ge=0, le=5),
+        Option("Columns of a grid of places, with three rows; 0 for anywhere."),
+    ] = 0
+    owners: Annotated[
+        int,
+        Field(ge=1, le=len(ROLE_Y)),
+        Option("Objects in whose old place a ball may stand."),
+    ] = len(ROLE_Y)
+    balls: Annotated[int, Field(ge=1, le=3), Option("Balls, all alike.")] = 3
 
-    def __post_init__(self) -> None:
-        """Raises ConfigError naming the dial, its range and what was found."""
-        for dial in fields(self):
-            value, least = getattr(self, dial.name), dial.metadata["least"]
-            largest = dial.metadata["largest"]
-            if not least <= value <= largest:
-                raise ConfigError(
-                    f"dials.{dial.name} must lie in [{least}, {largest}], found {value}"
-                )
+    @model_validator(mode="after")
+    def _fit_each_other(self) -> Self:
         if 0 < self.columns < FEWEST_COLUMNS:
-            raise ConfigError(
+            raise ValueError(
                 f"dials.columns must be 0 or at least {FEWEST_COLUMNS}, found {self.columns}"
             )
         if self.objects > self.classes:
-            raise ConfigError(
+            raise ValueError(
                 f"dials.objects must be at most dials.classes, {self.classes}, since all objects "
                 f"are of different classes; found {self.objects}"
             )
+        return self
 
     def check_for(self, dataset: str) -> None:
         """Raise ConfigError if this data set's labels could not be read from its films."""
@@ -190,7 +197,7 @@ class Dials:
         """What a world's record says: the dials of the first worlds, and of those that came later
         what differs from its default, so that the record of an old world stays as it is."""
         return {
-            field.name: value
-            for field in fields(self)
-            if (value := getattr(self, field.name)) != field.default or field.name in _FIRST_DIALS
+            name: value
+            for name, value in self
+            if value != Dials.model_fields[name].default or name in _FIRST_DIALS
         }

@@ -8,7 +8,7 @@ drawn in chunks; a chunk that is whole is never drawn again.
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +238,7 @@ def _deciding(dataset: str, record: dict[str, Any]) -> dict[str, Any]:
     """What decides the films: a record with the dials alone that turn the data set; one that it
     does not name has its default."""
     dials = record["dials"]
-    known = {field.name for field in fields(Dials)}
+    known = set(Dials.model_fields)
     return record | {"dials": Dials(**dials).of(dataset) if dials.keys() <= known else dials}
 
 

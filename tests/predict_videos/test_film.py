@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from orn.predict_videos.detecting import objects_in
-from orn.predict_videos.inputs import PredictRequest, find_videos
+from orn.predict_videos.inputs import find_videos
 from orn.predict_videos.job import predict_all
+from orn.predict_videos.request import PredictRequest
 from orn.shared.manifests.records import Video
 from orn.shared.pages.palette import activity_colour
 from orn.shared.time_ranges import TimeRange

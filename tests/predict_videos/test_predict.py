@@ -20,7 +20,7 @@ from PIL import Image
 
 import orn.predict_videos.job
 from orn.predict_videos.detecting import load_its_detector
-from orn.predict_videos.inputs import PredictRequest
+from orn.predict_videos.request import PredictRequest
 from orn.shared.cli import main
 from orn.shared.errors import DetectorError, JoinError
 from orn.shared.manifests.load import shipped_detectors

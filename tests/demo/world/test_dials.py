@@ -1,7 +1,6 @@
 """Each dial turns what its name says and nothing else; the default world stays what it was."""
 
 import json
-from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -174,20 +173,20 @@ def test_a_hand_and_the_dials_of_other_data_sets_leave_a_film_alone() -> None:
 @pytest.mark.parametrize(
     ("dials", "said"),
     [
-        ({"distractors": 5}, "[0, 4], found 5"),
-        ({"camera_pixels": 13.0}, "[0, 12.0], found 13.0"),
-        ({"noise": -1.0}, "[0, 60.0], found -1.0"),
-        ({"decoy_pairs": 4}, "[0, 3], found 4"),
-        ({"decoy_probability": 1.5}, "[0, 1], found 1.5"),
-        ({"frames": 1}, "[2, inf], found 1"),
-        ({"look_alikes": -1}, "[0, 3], found -1"),
-        ({"texture": 2.5}, "[0, 2.0], found 2.5"),
-        ({"objects": 9}, "[1, 8], found 9"),
-        ({"classes": 0}, "[1, 14], found 0"),
-        ({"stops": 0}, "[1, 3], found 0"),
-        ({"pull_pixels": 31.0}, "[0, 30.0], found 31.0"),
-        ({"owners": 4}, "[1, 3], found 4"),
-        ({"balls": 0}, "[1, 3], found 0"),
+        ({"distractors": 5}, "at most 4, got 5"),
+        ({"camera_pixels": 13.0}, "at most 12, got 13.0"),
+        ({"noise": -1.0}, "at least 0, got -1.0"),
+        ({"decoy_pairs": 4}, "at most 3, got 4"),
+        ({"decoy_probability": 1.5}, "at most 1, got 1.5"),
+        ({"frames": 1}, "at least 2, got 1"),
+        ({"look_alikes": -1}, "at least 0, got -1"),
+        ({"texture": 2.5}, "at most 2, got 2.5"),
+        ({"objects": 9}, "at most 8, got 9"),
+        ({"classes": 0}, "at least 1, got 0"),
+        ({"stops": 0}, "at least 1, got 0"),
+        ({"pull_pixels": 31.0}, "at most 30, got 31.0"),
+        ({"owners": 4}, "at most 3, got 4"),
+        ({"balls": 0}, "at least 1, got 0"),
         ({"columns": 2}, "0 or at least 3, found 2"),
         ({"objects": 6, "classes": 5}, "at most dials.classes, 5"),
     ],
@@ -196,7 +195,7 @@ def test_values_out_of_range_are_refused(dials, said) -> None:
     with pytest.raises(ConfigError) as error:
         Dials(**dials)
     assert said in str(error.value)
-    assert str(error.value).startswith(f"dials.{next(iter(dials))} must ")
+    assert next(iter(dials)) in str(error.value)
 
 
 @pytest.fixture
@@ -236,12 +235,12 @@ def test_options_reach_the_films(draw, tmp_path) -> None:
         ("demo-both --balls 2", "changes nothing of demo-both, which has --camera"),
         ("demo --objects 3", "changes nothing of demo, which has --decoys"),
         ("demo-touch --objects 7 --classes 6", "must be at most dials.classes, 6"),
-        ("demo --distractors 5", "5 is not in the range 0<=x<=4"),
-        ("demo --films 2,1", "wanted three numbers, TRAIN,VALIDATION,TEST"),
-        ("demo --films 2,-1,0", "wanted three numbers"),
-        ("demo --films 0,1,0", "at least 1 film to train on"),
-        ("all --films 2,1,0", "wanted one of demo, demo-touch"),
-        ("demo-detector --films 2,1,0", "wanted one of demo, demo-touch"),
+        ("demo --distractors 5", "'--distractors': expected at most 4, got '5'"),
+        ("demo --films 2,1", "expected three numbers, TRAIN,VALIDATION,TEST"),
+        ("demo --films 2,-1,0", "'--films': expected at least 0"),
+        ("demo --films 0,1,0", "'--films': expected at least 1"),
+        ("all --films 2,1,0", "--films: expected one of demo, demo-touch"),
+        ("demo-detector --films 2,1,0", "--films: expected one of demo, demo-touch"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(draw, words, said, tmp_path) -> None:
@@ -254,7 +253,7 @@ def test_a_world_of_before_is_whole(draw, tmp_path) -> None:
     again()
     record = tmp_path / "demo-touch" / "world.json"
     assert json.loads(record.read_text())["dials"] == FIRST_RECORD
-    for dials in (FIRST_RECORD | {"decoy_probability": 0.0}, asdict(Dials())):
+    for dials in (FIRST_RECORD | {"decoy_probability": 0.0}, dict(Dials())):
         record.write_text(json.dumps(json.loads(record.read_text()) | {"dials": dials}))
         assert "whole" in again().stderr
     refused = again("--noise", 6, exit_code=2)
