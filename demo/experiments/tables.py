@@ -313,7 +313,7 @@ class Tables:
             ),
             Job(
                 name=f"{name} export",
-                argv=("model", "export", str(run), str(self._weights(name))),
+                argv=("export", "--resnet", str(run), str(self._weights(name))),
                 output=self._weights(name),
             ),
         )

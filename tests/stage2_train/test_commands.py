@@ -115,11 +115,11 @@ def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> Non
 def test_what_one_run_learned_another_starts_from(workspace, tmp_path) -> None:
     flat = ("--set", 'model.kernels=["2d","2d","2d","2d","2d"]')
     file = tmp_path / "resnet.pth"
-    refused = run_orn("model", "export", tmp_path, file, exit_code=None)
+    refused = run_orn("export", "--resnet", tmp_path, file, exit_code=None)
     assert (refused.exit_code != 0, file.exists()) == (True, False)
     assert str(tmp_path) in refused.stderr
     train(workspace, *flat)
-    run_orn("model", "export", workspace["--run"], file)
+    run_orn("export", "--resnet", workspace["--run"], file)
     started = workspace | {"--run": str(tmp_path / "started"), "--weights": str(file)}
     train(started, *flat, "--set", "initial_weights=imagenet")
     config = (tmp_path / "started" / "config.json").read_text()
