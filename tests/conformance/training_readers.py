@@ -23,7 +23,6 @@ from orn.stage2_train.evaluation.predictions import (
     load_predictions,
     save_predictions,
 )
-from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.verify import verify_store
 from orn.stage2_train.model.image_weights import read_weights
 from orn.stage2_train.recipe import OptimiserRecipe, load_recipe
@@ -49,6 +48,7 @@ from tests.worlds.films import (
     TINY_RECIPE,
     clip_record,
     put_clip_record,
+    store_content,
     write_store,
     write_tiny_model,
 )
@@ -70,15 +70,8 @@ def _make_store(folder: Path) -> Path:
 
 def _read_store(path: Path) -> Any:
     """All that a training reads of a store; `orn verify` tells of the rest."""
-    store = ClipStore(path.parent)
-    frames = [store.frames(name) for name in store.ids]
-    content = [
-        (each.source_digest, each.stored_size, each.video.times, each.seconds.tolist())
-        for each in frames
-    ]
-    pictures = [each.read(np.arange(len(each))).tobytes() for each in frames]
     problems = [problem.message for problem in verify_store(path.parent, (), ranges={})]
-    return store.settings, store.failed, store.ids, content, pictures, problems
+    return store_content(path.parent), problems
 
 
 def _put_record(path: Path, tree: Any) -> None:

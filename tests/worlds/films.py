@@ -119,6 +119,18 @@ def write_store(
             writer.fail(row)
 
 
+def store_content(path: Path) -> dict[str, Any]:
+    """All that a training reads of a clip store: each video, and its settings and failures."""
+    store = ClipStore(path)
+    found: dict[str, Any] = {"": (store.settings, store.failed)}
+    for name in sorted(store.ids):
+        frames = store.frames(name)
+        pictures = frames.read(np.arange(len(frames))).tobytes()
+        known = frames.source_digest, frames.stored_size, frames.video.times
+        found[name] = (*known, frames.seconds.tolist(), pictures)
+    return found
+
+
 def clip_record(path: Path) -> Any:
     """The record of a file of a clip store, as JSON has it."""
     with h5py.File(path) as file:

@@ -20,7 +20,13 @@ from orn.stage2_train.frames.clip_file import read_record
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import FailedClip, StoreSettings
 from tests.bounded import bounded
-from tests.worlds.films import clip_record, make_film, put_clip_record, write_store
+from tests.worlds.films import (
+    clip_record,
+    make_film,
+    put_clip_record,
+    store_content,
+    write_store,
+)
 
 SETTINGS = StoreSettings(size=(8, 12))
 
@@ -40,22 +46,11 @@ def store(made, tmp_path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "clips"))
 
 
-def everything(folder: Path) -> list[object]:
-    """All that a training reads of a store."""
-    store = ClipStore(folder)
-    found: list[object] = [store.settings, store.failed]
-    for name in store.ids:
-        frames = store.frames(name)
-        found += [name, frames.source_digest, frames.stored_size, frames.video.times]
-        found += [frames.seconds.tolist(), frames.read(np.arange(len(frames))).tobytes()]
-    return found
-
-
 def silent_flips(folder: Path, number: int, seed: int) -> list[tuple[int, int]]:
     """Of so many single bits, half of them outside of the pictures, those after whose flip
     something else is read."""
     path, draw = folder / "clips-000000.h5", random.Random(seed)
-    wanted, content = everything(folder), path.read_bytes()
+    wanted, content = store_content(folder), path.read_bytes()
     missed = []
     for _ in range(number):
         place, bit = draw.randrange(len(content)), draw.randrange(8)
@@ -63,7 +58,7 @@ def silent_flips(folder: Path, number: int, seed: int) -> list[tuple[int, int]]:
         damaged[place] ^= 1 << bit
         path.write_bytes(damaged)
         try:
-            if everything(folder) != wanted:
+            if store_content(folder) != wanted:
                 missed.append((place, bit))
         except PipelineError as err:
             assert "clips-000000.h5" in str(err)
@@ -77,16 +72,16 @@ def test_no_flipped_bit_changes_what_is_read_in_silence(store, number) -> None:
 
 def test_damage_behind_an_index_that_fits_is_noticed(store) -> None:
     """As of a disk: neither size nor time of change tell."""
-    wanted, path = everything(store), store / "clips-000000.h5"
+    wanted, path = store_content(store), store / "clips-000000.h5"
     status, content = path.stat(), path.read_bytes()
     record = read_record(path)
     for place in (record.jpeg_place + 300, record.frames_place + 8):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
         with pytest.raises(ClipStoreError, match=r"clips-000000\.h5: video film/3: .* damaged"):
-            bounded(everything, store)
+            bounded(store_content, store)
     path.write_bytes(content)
-    assert everything(store) == wanted
+    assert store_content(store) == wanted
 
 
 def _replaced(name: str, make: Callable[[h5py.File], Any]) -> Callable[[Path], None]:

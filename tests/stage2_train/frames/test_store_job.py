@@ -27,20 +27,10 @@ from orn.stage2_train.frames.store_job import (
     units_of,
 )
 from orn.stage2_train.frames.verify import verify_store
-from tests.worlds.films import write_store
+from tests.worlds.films import store_content, write_store
 
 SETTINGS = StoreSettings(size=(24, 32))
 GREY_ERROR = 3  # brightness levels lost to yuv420p and JPEG on flat grey
-
-
-def content(path: Path) -> dict[str, object]:
-    """All that is read of each video."""
-    store, found = ClipStore(path), {}
-    for name in sorted(store.ids):
-        frames = store.frames(name)
-        pictures = frames.read(np.arange(len(frames))).tobytes()
-        found[name] = frames.source_digest, frames.video.times, frames.seconds.tolist(), pictures
-    return found
 
 
 def files(path: Path) -> list[str]:
@@ -204,7 +194,7 @@ def test_a_kill_loses_nothing(videos, film, tmp_path, job, monkeypatch) -> None:
     if job == "compact":
         build_clip_store(videos, begun, SETTINGS)
     build_clip_store(videos, tmp_path / "whole", SETTINGS)
-    before, after = content(begun), content(tmp_path / "whole")
+    before, after = store_content(begun), store_content(tmp_path / "whole")
 
     def run() -> None:
         if job == "compact":
@@ -219,9 +209,9 @@ def test_a_kill_loses_nothing(videos, film, tmp_path, job, monkeypatch) -> None:
             dies = Dies(patch, moment)
             with suppress(KeyboardInterrupt):
                 run()
-        assert content(path) in (before, after)
+        assert store_content(path) in (before, after)
         run()
-        assert content(path) == after
+        assert store_content(path) == after
         assert not [each for each in files(path) if not each.startswith("clips-")]
         if dies.left > 0:
             break
@@ -234,9 +224,9 @@ def test_compacting_removes_what_is_replaced_and_joins_small_files(videos, film,
         build_clip_store(videos[:number], path, SETTINGS)
     film(videos[0].path, num_frames=1, level=70)
     build_clip_store(videos, path, SETTINGS)
-    before, digest = content(path), ClipStore(path).digest(["group/0", "group/1", "group/2"])
+    before, digest = store_content(path), ClipStore(path).digest(["group/0", "group/1", "group/2"])
     assert compact_store(path) == (4, 1)
-    assert (files(path), content(path)) == (["clips-000004.h5"], before)
+    assert (files(path), store_content(path)) == (["clips-000004.h5"], before)
     assert ClipStore(path).digest(["group/0", "group/1", "group/2"]) == digest
     assert compact_store(path) == (0, 0)
     assert verify_store(path, videos, ranges={}) == []
