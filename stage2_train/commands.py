@@ -51,8 +51,8 @@ def evaluate(request: EvalRequest, *, as_json: AsJson = False) -> None:
     --shards and --clips say.
     """
     wait_passively()
-    from orn.stage2_train.evaluation.eval_file import as_report
     from orn.stage2_train.evaluation.evaluate import evaluate as measure
+    from orn.stage2_train.runs.eval_file import as_report
 
     echo_report(measure(request), as_report, as_json=as_json)
 

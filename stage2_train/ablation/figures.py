@@ -17,9 +17,9 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Metric
 from orn.stage2_train.ablation.plan import LATE_FUSION, AblationRun
 from orn.stage2_train.evaluation.bootstrap import Tallies
-from orn.stage2_train.evaluation.eval_file import read_eval
 from orn.stage2_train.evaluation.predictions import late_fusion, load_predictions
 from orn.stage2_train.model.summary import count_parameters
+from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, number_in, read_jsonl
 

@@ -18,7 +18,6 @@ from orn.stage2_train.evaluation.bootstrap import (
     difference_interval,
     redrawn_figures,
 )
-from orn.stage2_train.evaluation.eval_file import EvalFile, read_eval
 from orn.stage2_train.evaluation.figures import groups_by_class
 from orn.stage2_train.evaluation.predictions import (
     Predictions,
@@ -28,6 +27,7 @@ from orn.stage2_train.evaluation.predictions import (
 )
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
 from orn.stage2_train.requests import CompareRequest
+from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.listing import settings_of
 
 _MOST_NAMED = 5

@@ -23,7 +23,6 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.views import Views, classes_when_flipped
 from orn.stage2_train.devices import build_accelerator, loader_settings, main_progress
-from orn.stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, report_json
 from orn.stage2_train.evaluation.figures import measured_figures, with_groups
 from orn.stage2_train.evaluation.metrics import (
     Scores,
@@ -42,6 +41,7 @@ from orn.stage2_train.evaluation.predictions import (
 )
 from orn.stage2_train.requests import EvalRequest
 from orn.stage2_train.runs.chosen import chosen_run
+from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, report_json
 from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.run_folder import BEST_NAME
 from orn.stage2_train.runs.sources import Sources

@@ -30,8 +30,8 @@ from orn.stage2_train.clips.batches import (
 from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.views import Views
-from orn.stage2_train.evaluation.eval_file import GroupKind
 from orn.stage2_train.model.config import HeadCombination, Heads
+from orn.stage2_train.runs.eval_file import GroupKind
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import CheckpointError
 from orn.shared.text import counted
-from orn.stage2_train.evaluation.eval_file import EvalFile, read_eval
 from orn.stage2_train.evaluation.predictions import Predictions, load_predictions
+from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 
 OUTCOMES = ("found", "missed", "false alarm")
 """Columns of the table of several labels a clip, which has no confusion matrix."""

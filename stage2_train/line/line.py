@@ -18,9 +18,9 @@ from orn.shared.manifests.records import Split
 from orn.shared.manifests.schema import TableLabels
 from orn.shared.report import Report
 from orn.shared.text import counted
-from orn.stage2_train.evaluation.eval_file import read_eval
 from orn.stage2_train.line.request import LineRequest
 from orn.stage2_train.recipe import default_recipe
+from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_folder import BEST_NAME
 
 SOME_FAILED = 3

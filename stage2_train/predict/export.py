@@ -16,8 +16,8 @@ from orn.shared.jobs.same_job import differences
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.pages.render import render_markdown
 from orn.shared.text import counted
-from orn.stage2_train.evaluation.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.checkpoint import save_best
+from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
 from orn.stage2_train.runs.run_config import RunConfig, read_config, write_config
 from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME

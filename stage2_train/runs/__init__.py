@@ -1,4 +1,5 @@
-"""Run folders: what a run is, its checkpoints, its log, its data, and runs side by side.
+"""Run folders: what a run is, its checkpoints, log, data and figures, and runs side by side.
 
-Imports `frames`, `clips`, `model` and the recipe; not `training`, which writes what is kept here.
+Imports `frames`, `clips`, `model` and the recipe; not `training` and `evaluation`, which write what
+is kept here.
 """

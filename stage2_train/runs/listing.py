@@ -19,7 +19,7 @@ from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.lock import is_locked
 from orn.shared.nearest import nearest
 from orn.shared.report import Report, Table, filled_columns
-from orn.stage2_train.evaluation.eval_file import read_eval
+from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,

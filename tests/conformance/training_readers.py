@@ -17,7 +17,6 @@ from orn.shared.errors import CheckpointError
 from orn.shared.tensors import read_tensors, write_tensors
 from orn.stage2_train.ablation.figures import RunResult
 from orn.stage2_train.ablation.report import joined_report
-from orn.stage2_train.evaluation.eval_file import read_eval
 from orn.stage2_train.evaluation.predictions import (
     Predictions,
     load_predictions,
@@ -37,6 +36,7 @@ from orn.stage2_train.runs.checkpoint import (
     save_best,
     save_last,
 )
+from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import DataPaths, Places, read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
 from orn.stage2_train.training.step import build_optimiser

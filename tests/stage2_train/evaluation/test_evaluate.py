@@ -14,7 +14,6 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.devices import build_accelerator
-from orn.stage2_train.evaluation.eval_file import as_report, read_eval, report_json
 from orn.stage2_train.evaluation.evaluate import evaluate_run
 from orn.stage2_train.evaluation.metrics import confusion_counts, score_heads
 from orn.stage2_train.evaluation.predictions import Predictions
@@ -22,6 +21,7 @@ from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import DataRecipe, Recipe
 from orn.stage2_train.requests import EvalRequest
 from orn.stage2_train.runs.checkpoint import load_best
+from orn.stage2_train.runs.eval_file import as_report, read_eval, report_json
 from orn.stage2_train.runs.run_config import read_config, write_config
 from orn.stage2_train.runs.sources import Sources
 from tests.running import run_orn

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import CheckpointError
-from orn.stage2_train.evaluation.eval_file import EvalFile
 from orn.stage2_train.evaluation.metrics import (
     confusion_counts,
     scores_of,
@@ -17,6 +16,7 @@ from orn.stage2_train.evaluation.predictions import Predictions, save_prediction
 from orn.stage2_train.insight.measured import Measured, load_measured
 from orn.stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
 from orn.stage2_train.insight.report_view import answer, cell_title
+from orn.stage2_train.runs.eval_file import EvalFile
 
 CLASSES = ("a", "b", "c")
 
