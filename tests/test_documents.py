@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 
 from tests.conftest import ROOT
-from tests.shared.commands import find_command
+from tests.shared.commands import TARGETS, wrong_words
 
 PAGES = [
     *(ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"),
@@ -16,10 +15,8 @@ PAGES = [
 ]
 LONGEST_README = 120
 
-TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 _ORN = re.compile(r"(?:^|\s)(?:\.venv/bin/)?orn (?!import\b)([a-z][^`\n#]*)")
 _MAKE = re.compile(r"(?:^|&& )make +([a-z-]+)", re.MULTILINE)
-_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _RECORD = re.compile(r"\b\w+_\d{6}\.(?:json|csv)\b")
 _LINK = re.compile(r"\]\(([^)#]+)\)")
 
@@ -84,20 +81,7 @@ def codes(page: str) -> Iterator[str]:
 def wrong(page: str) -> Iterator[str]:
     """Commands, options and targets of a page that are not there."""
     for words in (words for code in codes(page) for words in _ORN.findall(code)):
-        path: list[str] = []
-        command = find_command(path)
-        for word in words.split():
-            if not isinstance(command, click.Group) or not re.fullmatch(r"[a-z][a-z0-9-]*", word):
-                break
-            path.append(word)
-            command = find_command(path)
-        if command is None:
-            yield f"orn {' '.join(path)}: there is no such command"
-            continue
-        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
-        for option in _OPTION.findall(words.split(" && ")[0]):
-            if option not in known:
-                yield f"orn {' '.join(path)} {option}: there is no such option"
+        yield from wrong_words(words, words.split(" && ")[0])
     for target in (target for code in codes(page) for target in _MAKE.findall(code)):
         if target not in TARGETS:
             yield f"make {target}: there is no such target"

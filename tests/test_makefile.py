@@ -43,7 +43,6 @@ def test_make_alone_prints_help() -> None:
     [
         (("demo",), ".venv/bin/orn demo"),
         (("demo", "SEED=3", "ARGS=--short"), ".venv/bin/orn demo --seed 3 --short"),
-        (("detect", "DATASET=vlog"), ".venv/bin/orn detect vlog"),
         (
             ("detect", "DATASET=vlog", "DATA=/d", "OUT=/o", "CHECKPOINT=c.pth", "ARGS=--limit 2"),
             ".venv/bin/orn detect vlog --data /d --out /o --checkpoint c.pth --limit 2",
@@ -55,9 +54,7 @@ def test_make_alone_prints_help() -> None:
         ),
         (("eval", "RUN=runs/x", "DATA=/d"), ".venv/bin/orn eval runs/x --data /d"),
         (("eval", "DATASET=epic"), ".venv/bin/orn eval --dataset epic"),
-        (("eval",), ".venv/bin/orn eval"),
         (("train",), ".venv/bin/orn train"),
-        (("clips", "DATA=/d"), ".venv/bin/orn clips --data /d"),
         (("detect",), ".venv/bin/orn detect demo"),
         (("inspect", "SHARD=s.zip"), ".venv/bin/orn inspect s.zip"),
         (("verify", "SHARD=shards/vlog"), ".venv/bin/orn verify shards/vlog"),

@@ -5,21 +5,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 
 from tests.conftest import ROOT
-from tests.shared.commands import find_command
+from tests.shared.commands import TARGETS, UNKNOWN, wrong_words
 
 PRODUCT = ("shared", "stage1_detect", "stage2_train", "predict_videos", "demo", "benchmarks")
-TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-UNKNOWN = "{}"
-"""What stands for a value in a text."""
 
 _ORN = re.compile(r"(?<![\w/.-])(`?)orn (?=[a-z{-])([^`;.]*)")
 """A backtick where there is one, and all from behind `orn` to the end of the part of a sentence."""
 _MAKE = re.compile(r"(?:`|^)make ((?:[A-Z]+=\S+ )*)([a-z]+)(?=[`,]|$)")
-_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 
 
 def texts(tree: ast.AST) -> Iterator[tuple[str, bool]]:
@@ -53,27 +48,7 @@ def wrong_mentions(source: str) -> Iterator[str]:
         for mention in re.split(r"(?<![\w/.-])(?=`?orn )", text):
             found = _ORN.match(mention)
             if found is not None and not (is_private and not found.group(1)):
-                yield from _wrong_in(found.group(2), mention)
-
-
-def _wrong_in(words: str, mention: str) -> Iterator[str]:
-    path: list[str] = []
-    command = find_command(path)
-    for word in words.split():
-        if isinstance(command, click.Group) and word == UNKNOWN:
-            return
-        if not isinstance(command, click.Group) or not re.fullmatch(r"[a-z][\w-]*[,:]?", word):
-            break
-        path.append(word.rstrip(",:"))
-        command = find_command(path)
-    if command is None:
-        yield f"orn {' '.join(path)}: there is no such command"
-        return
-    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
-    sentence = re.split(r"[.;:)] |\)", mention)[0]
-    for option in _OPTION.findall(sentence):
-        if option not in known:
-            yield f"orn {' '.join(path)} {option}: there is no such option"
+                yield from wrong_words(found.group(2), re.split(r"[.;:)] |\)", mention)[0])
 
 
 @pytest.mark.parametrize("package", PRODUCT)

@@ -305,17 +305,6 @@ def test_a_state_that_is_none_of_the_run_is_refused(one_step, trained_once, valu
     assert said in stderr
 
 
-def test_no_training_goes_on_from_the_best_weights(trained_once, tmp_path) -> None:
-    """They have no state of the optimiser."""
-    run = shutil.copytree(trained_once["--run"], tmp_path / "run")
-    before = {path.name for path in run.iterdir()}
-    shutil.copy(run / "model.safetensors", run / "last.safetensors")
-    said = train(trained_once | {"--run": str(run)}, "--max-steps", "9", exit_code=1).stderr
-    (line,) = [line for line in said.splitlines() if "last.safetensors: expected" in line]
-    assert "got weights without an optimiser's state" in line
-    assert {path.name for path in run.iterdir()} <= before | {".last.safetensors.lock"}
-
-
 def test_a_damaged_log_is_no_reason_to_stop(one_step, trained_once) -> None:
     (one_step / "metrics.jsonl").write_text("[" * 9999 + '\n{"step": "1"}\n{"step": 9}\n{"st')
     (one_step / "starts.jsonl").write_text('{"time": 1}\n[1]')
