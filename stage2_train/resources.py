@@ -4,10 +4,8 @@ Nothing heavy is imported here, since the commands' help needs it.
 """
 
 import os
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -20,7 +18,6 @@ from orn.shared.options import (
     Request,
     Said,
     Threads,
-    command,
     threads_option,
 )
 
@@ -95,34 +92,6 @@ class Resources(Request):
 
 WITH_WORKERS = Resources(workers=min(4, usable_cores() - 1))
 """The usual ones, with processes that make batches."""
-
-
-def resource_options(*, of_run: bool = False, workers: int = 0) -> Callable[..., Any]:
-    """Gives a command that click makes these options and, as `resources`, their values."""
-    hints: Any = Annotated[Resources, OF_RUN] if of_run else Resources
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(resources: Any) -> None: ...
-
-        call.__annotations__ = {"resources": hints, "return": None}
-        call.__kwdefaults__ = None
-        call.__defaults__ = (Resources(workers=workers),)
-        made = command("resources")(call)
-
-        @wraps(function)
-        def with_resources(**values: Any) -> Any:
-            wait_passively()
-            own = {each.name: values.pop(each.name or "") for each in made.params}
-            given = {name: value for name, value in own.items() if value not in (None, False)}
-            return function(resources=Resources(**{"workers": workers} | given), **values)
-
-        with_resources.__click_params__ = [  # type: ignore[attr-defined]
-            *getattr(function, "__click_params__", []),
-            *reversed(made.params),
-        ]
-        return with_resources
-
-    return decorate
 
 
 def folders_between(shards: Path) -> tuple[str, ...]:

@@ -1,50 +1,29 @@
 """`orn demo importance`, `orn demo tables`, and `orn leaks` of any data set."""
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated
 
-import click
+from orn.demo.experiments.request import TablesRequest
+from orn.shared.cli_options import echo, echo_json, echo_report, echo_text
+from orn.shared.manifests.records import Split
+from orn.shared.options import Argument, AsJson, DryRun, FilePath, Option, command
+from orn.stage2_train.leaks.request import LeaksRequest
+from orn.stage2_train.resources import OF_RUN, Resources, wait_passively
 
-from orn.shared.cli_options import (
-    dataset_argument,
-    dry_run_option,
-    echo,
-    echo_json,
-    echo_report,
-    echo_text,
-    json_option,
-    out_option,
-    set_option,
-)
-from orn.shared.environment import usable_cores
-from orn.stage2_train.ablation.commands import jobs_option, seeds_option
-from orn.stage2_train.resources import Resources, resource_options
+_USUAL = Resources()
 
 
-@click.command("importance")
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--split",
-    type=click.Choice(["train", "validation", "test"]),
-    default="validation",
-    show_default=True,
-    help="Which clips.",
-)
-@click.option("--all-clips", is_flag=True, help="Also those that are classified wrongly.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Of several runs: folder for the figures and the curves of all together.",
-)
-@resource_options(of_run=True, workers=0)
-@json_option
+@command("importance")
 def demo_importance(
-    runs: tuple[Path, ...],
-    split: str,
-    all_clips: bool,
-    out: Path | None,
-    resources: Resources,
-    as_json: bool,
+    runs: Annotated[tuple[FilePath, ...], Argument("RUN")],
+    *,
+    split: Annotated[Split, Option("Which clips.")] = "validation",
+    all_clips: Annotated[bool, Option("Also those that are classified wrongly.")] = False,
+    out: Annotated[
+        FilePath | None,
+        Option("Of several runs: folder for the figures and the curves of all together."),
+    ] = None,
+    resources: Annotated[Resources, OF_RUN] = _USUAL,
+    as_json: AsJson = False,
 ) -> None:
     """Say whether the pairs that a RUN on the demo finds important are those that act.
 
@@ -53,6 +32,7 @@ def demo_importance(
     point nowhere. Kept as RUN/importance-SPLIT.json, the curves as .png. Of several runs the means
     are printed, with intervals over the runs.
     """
+    wait_passively()
     from orn.demo.experiments.importance import measure_importance, write_report
     from orn.demo.experiments.importance_summary import as_report, over_runs
     from orn.shared.jobs.outputs import check_output_folder
@@ -69,25 +49,8 @@ def demo_importance(
     echo_report(report, as_report, as_json=as_json)
 
 
-@click.command("leaks")
-@dataset_argument
-@click.option("--train", is_flag=True, help="Also train networks that see a part; needs frames.")
-@seeds_option
-@click.option("--recipe", help="Name or TOML file of a recipe.  [default: by data set]")
-@set_option
-@out_option("runs/leaks-DATASET")
-@click.option("--test", is_flag=True, help="Measure on the test split in place of validation.")
-@jobs_option
-@resource_options(workers=0)
-@json_option
-def leaks(
-    dataset: str,
-    train: bool,
-    num_seeds: int,
-    out: Path | None,
-    as_json: bool,
-    **options: Any,
-) -> None:
+@command("leaks")
+def leaks(request: LeaksRequest, *, as_json: AsJson = False) -> None:
     """Measure how much of DATASET's labels simple shortcuts predict.
 
     From label tables and shards, in minutes and without training: the majority, which classes are
@@ -98,69 +61,21 @@ def leaks(
     which has to be right always. The report is printed and kept as OUT/leaks-SPLIT.json and .md.
     """
     from orn.demo.experiments.leaks import leak_report
-    from orn.shared.manifests.load import load_manifest
-    from orn.stage2_train.ablation.plan import AblationRequest
     from orn.stage2_train.leaks.report import as_report
 
-    request = AblationRequest(
-        manifest=dataset,
-        table="leaks",
-        seeds=tuple(range(num_seeds)),
-        out=out or Path("runs") / f"leaks-{load_manifest(dataset).name}",
-        **options,
-    )
-    echo_report(leak_report(request, train=train), as_report, as_json=as_json)
+    echo_report(leak_report(request), as_report, as_json=as_json)
 
 
-@click.command("tables")
-@click.argument("dataset", type=click.Choice(["demo", "demo-touch", "demo-places"]))
-@click.option("--short", "size", flag_value="short", help="A few films and steps: shows it works.")
-@click.option(
-    "--experiments",
-    help="What to measure, some of: table2, reversed, table5, compared, controls, classes, heads, "
-    "steps, films, frames, decoys, objects, pairs.  [default: the main claims]",
-)
-@click.option("--systems", help="Rows of table 2, separated by commas, or all.")
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16"]),
-    default="fp32",
-    show_default=True,
-    help="Of all trainings; bf16 is faster where the processor computes in it.",
-)
-@seeds_option
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    default=usable_cores,
-    show_default="cores",
-    help="Trainings at the same time.",
-)
-@dry_run_option
-@json_option
+@command("tables")
 def demo_tables(
-    size: Literal["short"] | None,
-    experiments: str | None,
-    systems: str | None,
-    dry_run: bool,
-    as_json: bool,
-    **options: Any,
+    request: TablesRequest, *, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
     """Repeat the comparisons of docs/results.md on DATASET, from drawing its films on.
 
     Everything lies below the current folder in tables/. Called again, it does only what is missing.
-    Without --systems, table 2 has the rows that the main claims are about.
     """
     from orn.demo.experiments.experiments import describe_tables, run_tables
-    from orn.demo.experiments.tables import TablesRequest
 
-    chosen = None if systems is None else tuple(systems.split(","))
-    request = TablesRequest(
-        size=size or "full",
-        experiments=tuple(experiments.split(",")) if experiments else (),
-        systems=() if chosen == ("all",) else chosen,
-        **options,
-    )
     if dry_run:
         described = describe_tables(request)
         if as_json:

@@ -21,22 +21,19 @@ from orn.shared.errors import ConfigError, DataRootError
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.text import counted
-from orn.stage2_train.ablation.plan import AblationRequest
 from orn.stage2_train.leaks import report as leaks
 from orn.stage2_train.leaks.report import Labelled, labelled, ridge_scores
+from orn.stage2_train.leaks.request import LeaksRequest
 
 _SAME_PLACE_PIXELS = 15.0
 """Between the middles of what is seen of two objects before and after everything moved: more than
 the camera's drift, a ball's jitter and shapes make; less than two places are apart."""
 
 
-def leak_report(request: AblationRequest, *, train: bool) -> dict[str, Any]:
+def leak_report(request: LeaksRequest) -> dict[str, Any]:
     """Return the report of any data set; of those that `_ORACLES` knows, if their ground truth is
     there, with its rows.
 
-    Args:
-        request: table "leaks" of a data set.
-        train: whether networks are trained by `orn ablate`, which needs frames.
 
     Returns:
         The report, which is also written to OUT/leaks-SPLIT.json and .md.
@@ -59,7 +56,7 @@ def leak_report(request: AblationRequest, *, train: bool) -> dict[str, Any]:
         report["ceilings"] = both_ceilings()
         most = (f"{name} {value:.1f}" for name, value in report["ceilings"].items())
         report["note"] = f"{report.get('note', '')} At most, in percent: {'; '.join(most)}.".strip()
-    return leaks.completed(report, request, train=train)
+    return leaks.completed(report, request)
 
 
 def true_rows(dataset: str, data_root: Path, *, split: str) -> tuple[list[dict[str, Any]], int]:

@@ -7,8 +7,8 @@ first weights that its systems start from.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
+from orn.demo.experiments.request import TablesRequest
 from orn.shared.jobs.commands import Job
 
 PICTURES = "demo-classes"
@@ -17,30 +17,6 @@ _VALIDATED_EVERY_EPOCHS = 4
 """Epochs of all films that the data set is drawn with."""
 _FIRST_WEIGHTS = "first-weights"
 Films = tuple[int, int, int]
-Size = Literal["full", "short"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TablesRequest:
-    """What `orn demo tables` was asked for."""
-
-    dataset: str
-    size: Size = "full"
-    experiments: tuple[str, ...] = ()
-    """Names, in the order in which they are made; those of the main claims if empty."""
-    systems: tuple[str, ...] | None = None
-    """Rows of table 2 in place of those of the main claims; all of them if empty."""
-    precision: str = "fp32"
-    """Of all trainings."""
-    num_seeds: int = 5
-    """Seeds of each system."""
-    jobs: int = 1
-    """Trainings at the same time."""
-
-    @property
-    def folder(self) -> Path:
-        """Where everything lies."""
-        return Path("tables" if self.size == "full" else "tables-short")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +166,7 @@ class Tables:
 
     def __init__(self, request: TablesRequest) -> None:
         self.request = request
-        self.is_full = request.size == "full"
+        self.is_full = not request.short
         self._worlds = _FULL if self.is_full else _SHORT
         self.world = self._worlds[request.dataset]
         self._jobs: dict[str, Job] = {}

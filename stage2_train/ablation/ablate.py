@@ -34,13 +34,13 @@ from orn.stage2_train.ablation.figures import (
 )
 from orn.stage2_train.ablation.plan import (
     LATE_FUSION,
-    AblationRequest,
     AblationRow,
     AblationRun,
     planned_runs,
     table_rows,
 )
 from orn.stage2_train.ablation.report import ablation_report, joined_report, write_report
+from orn.stage2_train.ablation.request import AblationRequest
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.model.image_weights import imagenet_to_fetch
 from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
@@ -76,15 +76,15 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
         ConfigError: if the folder holds runs of other settings.
         TrainingError: if runs failed.
     """
-    check_output_folder(request.out, ours=["*"])  # its settings say whose it is
+    check_output_folder(request.folder, ours=["*"])  # its settings say whose it is
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
     _check_split(request, rows, recipe)
     if request.points:
-        kept = request.out / f"{request.report_name}.json"
-        check_output_files([kept], reads=request.points.values())
-        joined_report("points", request.points)  # they belong together
+        kept = request.folder / f"{request.report_name}.json"
+        check_output_files([kept], reads=[path for _, path in request.points])
+        joined_report("points", dict(request.points))  # they belong together
     _claim_folder(request, recipe)
     runs = _searched_runs(request, rows) if request.search else _first_runs(request, rows)
     for split in dict.fromkeys(("validation", request.split)):
@@ -97,10 +97,10 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
         **ablation_report(results, primary=request.primary, rows={row.name: row for row in rows}),
     }
     settings = {run.row.name: list(run.overrides) for run in runs}
-    if request.vary is None:
+    if request.variation is None:
         for row in report["systems"]:
             row["overrides"] = settings.get(row["system"], [])
-    stem = request.out / request.report_name
+    stem = request.folder / request.report_name
     write_report(report, stem, over_seconds=request.over_seconds)
     return report if request.curve is None else _curve(request, Path(f"{stem}.json"))
 
@@ -109,11 +109,11 @@ def _curve(request: AblationRequest, own: Path) -> dict[str, Any]:
     """Write and return the report of this ablation and the other points of its curve."""
     assert request.curve is not None
     name, value = request.curve
-    files = {**request.points, value: own}
+    files = {**dict(request.points), value: own}
     with suppress(ValueError):  # the order given, where values are no numbers
         files = dict(sorted(files.items(), key=lambda point: float(point[0])))
     report = joined_report(name, files)
-    stem = request.out / f"curve-{name.replace(' ', '-')}-{request.split}"
+    stem = request.folder / f"curve-{name.replace(' ', '-')}-{request.split}"
     write_report(report, stem, over_seconds=request.over_seconds)
     return report
 
@@ -168,7 +168,7 @@ def _recipe_name(request: AblationRequest) -> str:
 def _check_names(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
     """Raises ConfigError before anything is trained for an arm or a contrast of other systems."""
     names = [row.name for row in rows]
-    arms = request.vary.arms if request.vary else ()
+    arms = request.variation.arms if request.variation else ()
     for arm in arms:
         for name in arm.systems:
             if name not in names:
@@ -196,7 +196,7 @@ def _check_split(request: AblationRequest, rows: Sequence[AblationRow], recipe: 
     if request.test and request.search is None:
         return
     name, num_activities = _recipe_name(request), recipe.model.num_activities
-    for run in _first_runs(replace(request, seeds=request.seeds[:1]), rows):
+    for run in _first_runs(request.changed(num_seeds=1), rows):
         own = load_recipe(name, num_activities=num_activities, overrides=run.overrides)
         if "validation" in own.data.trained_splits:
             other = "" if request.search else "--test, or "
@@ -223,7 +223,7 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
         "commit": git_commit(),
         "threads": resources.num_threads(jobs=request.jobs),
     }
-    path = request.out / _SETTINGS_NAME
+    path = request.folder / _SETTINGS_NAME
     if not path.is_file():
         write_text(path, json.dumps(wanted, indent=2) + "\n")
         return
@@ -240,13 +240,13 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
     for name in _MAY_DIFFER:
         one, other = ({name: each.pop(name, None)} for each in (found, wanted))
         for difference in differences(one, other):
-            logger.warning("%s: %s; the report names both", request.out, difference)
+            logger.warning("%s: %s; the report names both", request.folder, difference)
     remedy = "give another --out, or the same settings to go on with these runs"
-    check_same_job(found, wanted, place=request.out, remedy=remedy)
+    check_same_job(found, wanted, place=request.folder, remedy=remedy)
 
 
 def _read(runs: Sequence[AblationRun], request: AblationRequest, split: str) -> list[RunResult]:
-    setting = request.vary.name if request.vary else ""
+    setting = request.variation.name if request.variation else ""
     return [read_run(run, split=split, floor=request.floor, setting=setting) for run in runs]
 
 

@@ -14,7 +14,8 @@ from orn.shared.jobs.commands import LOG_NAME, Job, run_lists
 from orn.shared.jobs.progress import progress
 from orn.shared.manifests.load import load_manifest
 from orn.shared.text import counted
-from orn.stage2_train.ablation.plan import AblationRequest, AblationRun
+from orn.stage2_train.ablation.plan import AblationRun
+from orn.stage2_train.ablation.request import AblationRequest
 from orn.stage2_train.model.image_weights import (
     ImageNetwork,
     fetch_imagenet_weights,

@@ -1,5 +1,6 @@
-"""What gives labels away without what they are about: the leak report of any data set.
+"""What simple shortcuts predict of labels: the leak report of any data set.
 
-`orn leaks` is in demo/experiments/commands.py: of worlds of the demo it adds what only their
-ground truth tells, and nothing here may import the demo.
+Imports `ablation`, which trains the networks of a report, and `evaluation`. The command `orn leaks`
+is in demo/experiments/commands.py: of worlds of the demo it adds what only their ground truth
+tells, and nothing here may import the demo.
 """

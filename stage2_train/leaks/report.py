@@ -25,13 +25,14 @@ from orn.shared.report import Report, Table
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text import counted
 from orn.stage2_train.ablation.ablate import ablate
-from orn.stage2_train.ablation.plan import COUNTS, AblationRequest
+from orn.stage2_train.ablation.request import COUNTS
 from orn.stage2_train.evaluation.bootstrap import Tallies, figure_interval, redrawn_figures
 from orn.stage2_train.evaluation.figures import with_groups
 from orn.stage2_train.evaluation.metrics import chance_level
 from orn.stage2_train.evaluation.predictions import Predictions
 from orn.stage2_train.evaluation.statistics import CONFIDENCE, interval_text
 from orn.stage2_train.leaks.objects import SeenObjects, seen_objects
+from orn.stage2_train.leaks.request import LeaksRequest
 from orn.stage2_train.recipe import default_recipe, load_recipe
 
 logger = logging.getLogger(__name__)
@@ -140,10 +141,10 @@ def ridge_scores(
     return np.asarray(measured @ weights, np.float32)
 
 
-def untrained_report(request: AblationRequest) -> dict[str, Any]:
+def untrained_report(request: LeaksRequest) -> dict[str, Any]:
     """Majority and what linear models tell of objects, in percent of the data set's metric. Where
     the usual folder of shards is not there, the majority alone, and the log says so."""
-    check_output_folder(request.out, ours=["*"])
+    check_output_folder(request.folder, ours=["*"])
     manifest = load_manifest(request.manifest)
     listing = load_listing(manifest, request.resources.root)
     splits: tuple[Split, Split] = ("train", "test" if request.test else "validation")
@@ -213,7 +214,7 @@ def untrained_report(request: AblationRequest) -> dict[str, Any]:
     }
 
 
-def _detections(request: AblationRequest, manifest: Manifest) -> DetectionFolder | None:
+def _detections(request: LeaksRequest, manifest: Manifest) -> DetectionFolder | None:
     path = request.resources.shards_of(manifest.name)
     if request.resources.shards is None and not path.is_dir():
         logger.warning(
@@ -225,17 +226,17 @@ def _detections(request: AblationRequest, manifest: Manifest) -> DetectionFolder
     return DetectionFolder(path)
 
 
-def completed(report: dict[str, Any], request: AblationRequest, *, train: bool) -> dict[str, Any]:
+def completed(report: dict[str, Any], request: LeaksRequest) -> dict[str, Any]:
     """The report with the rows that are trained, if they are, and what all of it means; written to
     OUT/leaks-SPLIT.json and .md."""
-    trained = ablate(request)["systems"] if train else []
+    trained = ablate(request.trainings())["systems"] if request.train else []
     figures = ("title", "mean", "half_width", "num_seeds")
     report["rows"] += [
         {"name": row["system"], **{name: row[name] for name in figures}, "low": None, "high": None}
         for row in trained
     ]
     report["meaning"] = meaning(report)
-    stem = request.out / f"leaks-{report['split']}"
+    stem = request.folder / f"leaks-{report['split']}"
     write_text(stem.with_suffix(".json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
     write_text(stem.with_suffix(".md"), f"{as_report(report).markdown()}\n")
     return report

@@ -13,7 +13,9 @@ from orn.demo.world.make import write_dataset
 from orn.demo.world.places import BALL, NOBODY
 from orn.demo.world.truth_shards import write_truth_shards
 from orn.shared.errors import DataRootError, JoinError
-from orn.stage2_train.ablation.plan import AblationRequest, counts_floor, table_rows
+from orn.stage2_train.ablation.plan import table_rows
+from orn.stage2_train.ablation.request import AblationRequest
+from orn.stage2_train.leaks.request import LeaksRequest
 from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.resources import Resources
 
@@ -51,10 +53,10 @@ def _without_shards(tmp_path, monkeypatch) -> None:
 
 def untrained_report(dataset, root, *, split="validation") -> dict:
     resources = Resources(data_root=root)
-    request = AblationRequest(
-        manifest=dataset, table="leaks", out=root / "out", resources=resources, test=split == "test"
+    request = LeaksRequest(
+        manifest=dataset, out=root / "out", resources=resources, test=split == "test"
     )
-    return leak_report(request, train=False)
+    return leak_report(request)
 
 
 def changed_truth(root: Path, dataset: str, change: Callable[[dict], None]) -> None:
@@ -161,7 +163,8 @@ def test_the_floor_is_what_counts_in_shards_tell(orn, draw, tmp_path) -> None:
     ]
     assert found["class-counts"] != found["presence"]
     kept = Path("runs/leaks-demo-touch/leaks-validation.json")
-    assert counts_floor(kept) == found["class-counts"]
+    floor = AblationRequest(manifest="demo-touch", table="2", floor=str(kept)).floor
+    assert floor == found["class-counts"]
     assert said["shards"] == "shards/demo-touch"
     assert f"chance is {said['chance']:.1f}" in said["meaning"]
     assert said["meaning"] in orn("leaks", "demo-touch", "--data", tmp_path).stdout

@@ -9,11 +9,12 @@ import click
 import pytest
 
 from orn.demo.experiments.experiments import EXPERIMENTS, run_tables, table_jobs
-from orn.demo.experiments.tables import TablesRequest
+from orn.demo.experiments.request import TablesRequest
 from orn.demo.world.dials import Dials
 from orn.shared.cli import orn as command_line
 from orn.shared.errors import ConfigError
 from orn.stage2_train.ablation.plan import wide_activity_head
+from orn.stage2_train.ablation.request import AblationRequest, Arm
 from orn.stage2_train.recipe import load_recipe
 
 CURVES = ("films", "steps", "frames", "decoys", "objects")
@@ -21,88 +22,90 @@ WORLDS = ("demo", "demo-touch", "demo-places")
 RUNS = Path("tables/runs")
 
 
-def parsed(argv: Sequence[str]) -> dict[str, Any]:
-    """The values that the command of a job gets."""
+def check(argv: Sequence[str]) -> None:
+    """Fails as `orn` does where a command or an option is unknown."""
     command, words = command_line, list(argv)
     context = click.Context(command)
-    while isinstance(command, click.Group) and words:
-        if (found := command.get_command(context, words[0])) is None:
-            break
+    while isinstance(command, click.Group):
+        found = command.get_command(context, words[0])
+        assert found is not None, argv
         command, words = found, words[1:]
-    return command.make_context("orn", words).params
+    command.make_context("orn", words)
 
 
-def commands_of(dataset: str = "demo", *experiments: str, **options: Any) -> dict[str, Any]:
-    """What is asked of each command, by name of the job."""
-    request = TablesRequest(dataset=dataset, experiments=experiments, **options)
-    jobs = table_jobs(request)
-    values = {}
-    for job in jobs:
-        argv = [
-            word for word in job.argv if word != "--floor" and not word.endswith("leaks-test.json")
-        ]
-        values[job.name] = parsed(argv) | {"output": job.output}
-    assert len(values) == len(jobs)
+def options_of(argv: Sequence[str]) -> dict[str, list[str]]:
+    """The values of each option, as typed."""
+    values: dict[str, list[str]] = {}
+    for word, after in zip(argv, (*argv[1:], "--"), strict=True):
+        if word.startswith("--"):
+            values.setdefault(word, []).extend([] if after.startswith("--") else [after])
     return values
 
 
-def ablations_of(*arguments: Any, **options: Any) -> dict[str, Any]:
-    return {
-        name: each for name, each in commands_of(*arguments, **options).items() if "arms" in each
-    }
+def commands_of(dataset: str = "demo", *experiments: str, **options: Any) -> dict[str, Any]:
+    """The options of each command, by name of the job, and its output."""
+    jobs = table_jobs(TablesRequest(dataset=dataset, experiments=experiments, **options))
+    assert len({job.name for job in jobs}) == len(jobs)
+    return {job.name: options_of(job.argv) | {"output": job.output} for job in jobs}
 
 
-@pytest.mark.parametrize("size", ["full", "short"])
+def arms_of(options: dict[str, list[str]]) -> tuple[Arm, ...]:
+    arms = tuple(options.get("--arm", ()))
+    return AblationRequest(manifest="demo", table="2", arms=arms).arms
+
+
+@pytest.mark.parametrize("short", [False, True])
 @pytest.mark.parametrize("dataset", WORLDS)
-def test_every_experiment_has_commands_of_its_own_and_settings_of_the_recipe(dataset, size) -> None:
-    named = [name for name, each in EXPERIMENTS.items() if dataset in each.worlds]
-    commands = commands_of(dataset, *named, size=size, precision="bf16")
-    outputs = [each["output"] for each in commands.values()]
-    assert len(set(outputs)) == len(outputs)
-    for each in commands.values():
-        if not {"arms", "max_steps"} & each.keys():  # it trains nothing
+def test_every_experiment_has_commands_of_its_own_and_settings_of_the_recipe(
+    dataset, short
+) -> None:
+    named = tuple(name for name, each in EXPERIMENTS.items() if dataset in each.worlds)
+    request = TablesRequest(dataset=dataset, short=short, experiments=named, precision="bf16")
+    jobs = table_jobs(request)
+    assert len({job.output for job in jobs}) == len(jobs)
+    for job in jobs:
+        check(job.argv)
+        if job.argv[0] not in ("train", "ablate"):
             continue
-        assert "precision=bf16" in each["overrides"]
-        overrides = each["overrides"]
-        load_recipe("demo", num_activities=4, overrides=overrides, system=each.get("system"))
-        for arm in each.get("arms", ()):
-            for system in arm.systems or each["systems"].split(","):
+        options = options_of(job.argv)
+        overrides = tuple(options["--set"])
+        assert "precision=bf16" in overrides
+        load_recipe("demo", num_activities=4, overrides=overrides)
+        for arm in arms_of(options):
+            for system in arm.systems or options["--systems"][0].split(","):
                 own = (*overrides, *arm.settings)
                 load_recipe("demo", num_activities=4, overrides=own, system=system)
 
 
 def test_full_tables_have_a_test_part_of_a_thousand_films_and_five_seeds() -> None:
     commands = commands_of()
-    assert commands["demo world"]["films"] == (4000, 400, 1000)
-    table2 = commands["demo table2"]
-    assert (table2["num_seeds"], table2["test"], table2["jobs"]) == (5, True, 1)
-    backwards = [name for name, each in commands.items() if each.get("frame_order") == "reversed"]
+    assert commands["demo world"]["--films"] == ["4000,400,1000"]
+    assert commands["demo table2"]["--seeds"] == ["5"] and "--test" in commands["demo table2"]
+    backwards = [name for name, each in commands.items() if "--frame-order" in each]
     assert backwards == [f"reverse seed{seed}" for seed in range(5)]
     assert list(commands)[-1] == "demo table5"
     chosen = commands_of("demo-touch", systems=("coco-intra",))
-    assert chosen["demo-touch table2"]["systems"] == "coco-intra"
-    every = commands_of(systems=())
-    assert every["demo table2"]["systems"] is None
-    assert every["demo table5"]["systems"] is not None
+    assert chosen["demo-touch table2"]["--systems"] == ["coco-intra"]
+    every = commands_of(systems=("all",))
+    assert "--systems" not in every["demo table2"]
+    assert "--systems" in every["demo table5"]
 
 
 def test_systems_have_to_tell_more_than_counts_of_objects() -> None:
-    jobs = {job.name: job for job in table_jobs(TablesRequest(dataset="demo"))}
-    leaks = jobs["demo leaks"].output
-    argv = jobs["demo table2"].argv
-    assert argv[argv.index("--floor") + 1] == str(leaks)
-    assert list(jobs).index("demo leaks") < list(jobs).index("demo table2")
+    commands = commands_of()
+    assert commands["demo table2"]["--floor"] == [str(commands["demo leaks"]["output"])]
+    assert list(commands).index("demo leaks") < list(commands).index("demo table2")
 
 
 def test_pairs_are_compared_without_pixels_with_a_recurrence_and_without() -> None:
     commands = commands_of("demo-places")
     assert "first-weights" not in commands
     recurrent, summed = (
-        commands[f"demo-places pairs-{each}"]["overrides"] for each in ("recurrent", "summed")
+        commands[f"demo-places pairs-{each}"]["--set"] for each in ("recurrent", "summed")
     )
     assert 'model.object_parts=["shape","class"]' in recurrent
     assert set(summed) - set(recurrent) == {"model.reasoning=mlp"}
-    recipe = load_recipe("demo", num_activities=4, overrides=recurrent)
+    recipe = load_recipe("demo", num_activities=4, overrides=tuple(recurrent))
     assert recipe.validation.every_epochs == 1000
 
 
@@ -111,26 +114,26 @@ def test_points_that_curves_share_are_trained_once_and_leave_the_report_of_table
     folder = RUNS / "demo-table2"
     for name, report in (("table2", "table-2-test.json"), ("compared", "compared-test.json")):
         assert commands[f"demo {name}"]["output"] == folder / report
-        assert commands[f"demo {name}"]["out"] == folder
-    plain, compared = (commands[f"demo {name}"]["overrides"] for name in ("table2", "compared"))
+        assert commands[f"demo {name}"]["--out"] == [str(folder)]
+    plain, compared = (commands[f"demo {name}"]["--set"] for name in ("table2", "compared"))
     assert plain == compared
-    assert commands["demo steps"]["over_seconds"]
+    assert "--over-seconds" in commands["demo steps"]
 
 
 def test_a_world_a_value_of_a_dial() -> None:
     commands = commands_of("demo", "decoys")
     for number in (0, 3):
         name = f"demo-decoy-pairs-{number}"
-        assert commands[f"{name} world"]["decoy_pairs"] == number
-        root = commands[f"{name} world"]["data_root"]
-        assert root == Path(f"tables/data-decoy-pairs-{number}")
-        assert commands[f"{name} table2"]["data_root"] == root
+        assert commands[f"{name} world"]["--decoy-pairs"] == [str(number)]
+        root = commands[f"{name} world"]["--data"]
+        assert root == [f"tables/data-decoy-pairs-{number}"]
+        assert commands[f"{name} table2"]["--data"] == root
     curve = commands["demo decoys"]
-    assert curve["curve"] == ("decoy-pairs", "3")
-    assert curve["points"] == {
-        "0": RUNS / "demo-decoy-pairs-0-table2" / "table-2-test.json",
-        "1": RUNS / "demo-films-2000" / "table-2-test.json",
-    }
+    assert curve["--curve"] == ["decoy-pairs=3"]
+    assert curve["--point"] == [
+        f"0={RUNS}/demo-decoy-pairs-0-table2/table-2-test.json",
+        f"1={RUNS}/demo-films-2000/table-2-test.json",
+    ]
 
 
 def test_trainings_of_other_lengths_have_steps_and_validations_to_match() -> None:
@@ -141,37 +144,38 @@ def test_trainings_of_other_lengths_have_steps_and_validations_to_match() -> Non
         ("demo-distractors-4 table2", 8),
         ("demo times-2", 8),
     ):
-        assert f"validation.every_epochs={epochs}" in commands[name]["overrides"]
+        assert f"validation.every_epochs={epochs}" in commands[name]["--set"]
     longer = {"phases.object_head_steps=1600", "phases.steps=1600"}
-    assert longer <= set(commands["demo times-2"]["overrides"])
+    assert longer <= set(commands["demo times-2"]["--set"])
 
 
 @pytest.mark.parametrize(("name", "value"), [("films", "4000"), ("frames", "8"), ("steps", "4")])
 def test_curves_have_the_point_of_the_recipe_and_the_dials(name, value) -> None:
     curve = commands_of("demo", name)[f"demo {name}"]
-    values = {curve["curve"][1], *curve["points"]}
+    values = [point.partition("=")[0] for point in curve["--point"]]
+    values += [own := curve["--curve"][0].partition("=")[2]]
     recipe, dials = load_recipe("demo", num_activities=2), Dials()
-    assert curve["curve"][1] == value
+    assert own == value
     assert {"films": "4000", "frames": str(recipe.data.clip_frames), "steps": "1"}[name] in values
     assert dials.decoy_pairs == dials.distractors == 1  # what other worlds are compared with
 
 
 @pytest.mark.parametrize(
-    ("dataset", "size", "plain", "long_first"),
+    ("dataset", "short", "plain", "long_first"),
     [
-        ("demo", "full", (800, 800), (1067, 533)),
-        ("demo", "short", (1, 2), (2, 1)),
-        ("demo-touch", "full", (1000, 1000), (1334, 666)),
-        ("demo-touch", "short", (1, 2), (2, 1)),
+        ("demo", False, (800, 800), (1067, 533)),
+        ("demo", True, (1, 2), (2, 1)),
+        ("demo-touch", False, (1000, 1000), (1334, 666)),
+        ("demo-touch", True, (1, 2), (2, 1)),
     ],
 )
 def test_variants_of_heads_deal_out_the_same_number_of_steps(
-    dataset, size, plain, long_first
+    dataset, short, plain, long_first
 ) -> None:
-    heads = commands_of(dataset, "heads", size=size)[f"{dataset} heads"]
-    lengths, settings = {}, {arm.name: arm.settings for arm in heads["arms"]}
+    heads = commands_of(dataset, "heads", short=short)[f"{dataset} heads"]
+    lengths, settings = {}, {arm.name: arm.settings for arm in arms_of(heads)}
     for name, own in settings.items():
-        overrides = (*heads["overrides"], *own)
+        overrides = (*heads["--set"], *own)
         phases = load_recipe("demo", num_activities=4, overrides=overrides, system="orn").phases
         lengths[name] = (phases.object_head_steps, phases.steps)
     of_their_own = {"one-phase": (0, sum(plain)), "long-first": long_first}
@@ -185,10 +189,10 @@ def test_variants_of_heads_deal_out_the_same_number_of_steps(
 def test_a_wide_activity_head_starts_from_weights_of_its_width() -> None:
     width = f"model.base_width={wide_activity_head(load_recipe('demo', num_activities=12))}"
     commands = commands_of("demo", "controls")
-    assert commands["first-weights-wide"]["overrides"][-1] == width
-    assert commands["demo wide"]["overrides"][-1] == width
-    assert commands["demo wide"]["weights"] == Path("tables/first-weights-wide.pth")
-    assert commands["demo controls"]["weights"] == Path("tables/first-weights.pth")
+    assert commands["first-weights-wide"]["--set"][-1] == width
+    assert commands["demo wide"]["--set"][-1] == width
+    assert commands["demo wide"]["--weights"] == ["tables/first-weights-wide.pth"]
+    assert commands["demo controls"]["--weights"] == ["tables/first-weights.pth"]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +222,7 @@ def test_the_short_form_runs_and_is_done_then(tmp_path: Path, monkeypatch, capfd
     monkeypatch.chdir(tmp_path)
     request = TablesRequest(
         dataset="demo",
-        size="short",
+        short=True,
         experiments=("table2", "reversed", "table5", "films", "decoys"),
         systems=("activity-head", "orn"),
         num_seeds=1,
@@ -256,7 +260,7 @@ def test_the_short_form_runs_and_is_done_then(tmp_path: Path, monkeypatch, capfd
 @pytest.mark.slow
 def test_the_short_form_of_pairs_runs(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    request = TablesRequest(dataset="demo-places", size="short", num_seeds=1, jobs=2)
+    request = TablesRequest(dataset="demo-places", short=True, num_seeds=1, jobs=2)
     reports = run_tables(request)
     assert [path.parent.name for path in reports] == [
         "leaks-demo-places",

@@ -184,9 +184,9 @@ def test_the_floor_may_be_what_a_leak_report_says(measured, tmp_path, rows, floo
     ("words", "said"),
     [
         (("--arm", "a b:x=1"), "NAME[@SYSTEM,...][:KEY=VALUE"),
-        (("--arm", "a", "--arm", "a:x=1"), "'a:x=1'"),
+        (("--arm", "a", "--arm", "a:x=1"), "a, a"),
         (("--arm", "a", "--vary", "x=1,2"), "--vary and --arm"),
-        (("--vary", "a=1,2", *SEARCH), "--search and --vary"),
+        (("--vary", "a=1,2", *SEARCH), "--search, --vary"),
         (("--arm", "a@orm:seed=1"), "--arm a: wanted @ and one of activity-head"),
         (("--primary", "orn"), "BETTER:WORSE"),
         (("--primary", "orn:orm"), "activity-head, orn-pixel"),
@@ -194,12 +194,12 @@ def test_the_floor_may_be_what_a_leak_report_says(measured, tmp_path, rows, floo
         (("--floor", "101"), "--floor"),
         (("--curve", "films=3"), "--point"),
         (("--point", "3=a.json"), "--curve"),
-        (("--curve", "a=3", "--point", "3=a.json"), "--curve NAME=VALUE"),
         (("--curve", "a=3", "--point", "4=a.json", "--vary", "x=1,2"), "--vary"),
-        (("--point", "4=a.json", "--point", "4=b.json"), "'4=b.json'"),
+        (("--curve", "a=3", "--point", "4=a.json", "--point", "4=b.json"), "--point"),
+        (("--curve", "a=3", "--point", "3=a.json"), "--point"),
         (("--curve", "../a=3"), "NAME=VALUE"),
         *((("--search", each), "KEY=VALUE,VALUE") for each in ("a=1e-3", "=1,2", "a=1,x y")),
-        *((("--name", each), f"--name {each!r}") for each in ("../one", "", ".one")),
+        *((("--name", each), "--name") for each in ("../one", "", ".one")),
     ],
 )
 def test_words_that_say_nothing_are_refused(options, words, said) -> None:

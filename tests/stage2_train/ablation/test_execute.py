@@ -7,7 +7,8 @@ import pytest
 
 from orn.shared.errors import CheckpointError
 from orn.stage2_train.ablation.execute import carry_out, jobs_of, weights_needed
-from orn.stage2_train.ablation.plan import AblationRequest, planned_runs, table_rows
+from orn.stage2_train.ablation.plan import planned_runs, table_rows
+from orn.stage2_train.ablation.request import AblationRequest
 from orn.stage2_train.model.image_weights import IMAGENET_URLS
 from orn.stage2_train.recipe import load_recipe
 from tests.weights_server import WeightsServer

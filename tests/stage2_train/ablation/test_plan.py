@@ -6,14 +6,12 @@ import pytest
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.ablation.plan import (
-    AblationRequest,
     AblationRow,
-    Arm,
-    Variation,
     planned_runs,
     table_rows,
     wide_activity_head,
 )
+from orn.stage2_train.ablation.request import AblationRequest, Arm, Variation
 from orn.stage2_train.model.summary import count_parameters
 from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.systems import find_system
