@@ -37,7 +37,7 @@ _SAMPLE_FRAMES = 32
 _EXPLAINED = 400
 """Clips that `orn report` explains at most."""
 _PASSES_OF_REPORT = 4
-"""What a clip of a report costs, in passes through the network: explaining and drawing it took 3 to
+"""What a clip of a report costs, in passes through the network: explaining and drawing it took 2 to
 5 on the demo's films."""
 
 
