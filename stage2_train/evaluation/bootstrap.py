@@ -68,7 +68,7 @@ class Tallies:
 
         Args:
             labels: (N,) classes, or (N, A) zeros and ones.
-            logits_NA: of a head, or of the prediction.
+            logits_NA: of a head, or of the prediction; finite.
             unsure_NA: pairs that average precision leaves out.
         """
         self.num_segments, self.num_classes = logits_NA.shape
@@ -77,9 +77,7 @@ class Tallies:
             labels_N = labels.astype(np.int64)
             own_N = np.take_along_axis(logits_NA, labels_N[:, None], axis=1)
             before_NA = np.arange(self.num_classes) < labels_N[:, None]
-            # What is no number is ahead of every other, and a class whose logit is none is last.
-            ahead_NA = ~(logits_NA <= own_N) | ((logits_NA == own_N) & before_NA)
-            ahead_N = ahead_NA.sum(axis=1)
+            ahead_N = ((logits_NA > own_N) | ((logits_NA == own_N) & before_NA)).sum(axis=1)
             most = (1, TOP_K) if self.num_classes > TOP_K else (1,)
             all_N = np.ones(len(labels_N), np.bool_)
             parts = [all_N, *(ahead_N < each for each in most)]
@@ -93,9 +91,6 @@ class Tallies:
                 row_N = np.arange(self.num_segments)[sure_N]
                 positive_N = labels[sure_N, number] > 0
                 falling_N = -logits_NA[sure_N, number]
-                # As above: what is no number is the first of the others, the last of positives.
-                worst_N = np.where(positive_N, np.float32(np.inf), np.float32(-np.inf))
-                falling_N = np.where(np.isnan(falling_N), worst_N, falling_N)
                 self._thresholds.append(_thresholds(row_N, falling_N, positive_N))
 
     def once(self) -> NDArray[np.float64]:
@@ -118,9 +113,12 @@ class Tallies:
 
 
 def _mean_of_classes(of_classes_AR: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(R,); a class of which nothing is drawn is left out, as in evaluation."""
-    found_AR = ~np.isnan(of_classes_AR)
-    return np.nansum(of_classes_AR, axis=0) / np.maximum(found_AR.sum(axis=0), 1)
+    """(R,) means without the classes of which nothing is drawn; NaN where that leaves none."""
+    with np.errstate(invalid="ignore"):
+        mean_R: NDArray[np.float64] = np.nansum(of_classes_AR, axis=0) / np.sum(
+            ~np.isnan(of_classes_AR), axis=0
+        )
+    return mean_R
 
 
 def _thresholds(
@@ -183,45 +181,71 @@ def redrawn_figures(
     return [np.concatenate(each, axis=1) for each in zip(*parts, strict=True)]
 
 
-def figure_interval(
+def with_interval(
     value: float, draws_R: NDArray[np.float64], *, num_groups: int
-) -> tuple[float, float] | None:
-    """Ends of the 95 % interval of a share, such as an accuracy or an average precision.
+) -> dict[str, float | None]:
+    """Return a share, such as an accuracy or an average precision, and the ends of its interval.
 
     Where every segment is right, or none, draws do not differ: the interval is then the exact one
-    of as many videos that are all right, or none. None where it cannot be told: with one video.
+    of as many videos that are all right, or none.
 
     Args:
-        value: of all segments, from 0 to 1.
+        value: of all segments, from 0 to 1; NaN where it is undefined.
         draws_R: of the draws; NaN where there was none.
         num_groups: videos or persons that the figure is of.
+
+    Returns:
+        `value`, `low` and `high`; None where it is undefined, and for ends of a single video.
     """
     known = draws_R[~np.isnan(draws_R)]
-    if num_groups < 2 or not len(known) or math.isnan(value):
-        return None
-    value = min(max(value, 0.0), 1.0)
-    if value in (0, 1):
+    if math.isnan(value):
+        return dict.fromkeys(("value", "low", "high"))
+    if num_groups < 2 or not len(known):
+        return {"value": value, "low": None, "high": None}
+    share = min(max(value, 0.0), 1.0)
+    if share in (0, 1):
         edge = ((1 - CONFIDENCE) / 2) ** (1 / num_groups)
-        return (edge, 1.0) if value else (0.0, 1 - edge)
-    width = _half_width(known, num_groups) / (value * (1 - value))
-    middle = math.log(value / (1 - value))
-    low, high = (1 / (1 + math.exp(min(-middle - each, 700))) for each in (-width, width))
-    return low, high
+        low, high = (edge, 1.0) if share else (0.0, 1 - edge)
+    else:
+        half = student_t(num_groups - 1) * _error(known, num_groups) / (share * (1 - share))
+        middle = math.log(share / (1 - share))
+        low, high = (1 / (1 + math.exp(min(-middle - each, 700))) for each in (-half, half))
+    return {"value": value, "low": low, "high": high}
 
 
-def difference_interval(
-    value: float, draws_R: NDArray[np.float64], *, num_groups: int
-) -> tuple[float, float] | None:
-    """Ends of the 95 % interval of how much one share is above another of the same segments; as
-    `figure_interval`, from -1 to 1."""
-    known = draws_R[~np.isnan(draws_R)]
-    if num_groups < 2 or not len(known) or math.isnan(value):
-        return None
-    width = _half_width(known, num_groups)
-    return max(value - width, -1.0), min(value + width, 1.0)
+def difference_with_interval(
+    one: float, other: float, draws_R: NDArray[np.float64], *, num_groups: int
+) -> dict[str, float | None]:
+    """Return how much one share is above another of the same segments, with its interval.
+
+    Draws of few segments on which two runs differ hardly vary, so the interval is that of two more
+    videos, in one of which the first run is better and in one the second, half a time each. For
+    segments of their own these are the half counts that Agresti and Min add to the four cells of
+    matched pairs (Simple improved confidence intervals for comparing matched proportions,
+    Statistics in Medicine 24, 2005).
+
+    Args:
+        one: of all segments, from 0 to 1; NaN where it is undefined.
+        other: the share that is compared with it.
+        draws_R: differences of the draws; NaN where there was none.
+        num_groups: videos or persons that the figures are of.
+
+    Returns:
+        `one`, `other`, `difference`, and its ends `low` and `high` from -1 to 1; None as in
+        `with_interval`.
+    """
+    if math.isnan(one) or math.isnan(other):
+        return dict.fromkeys(("one", "other", "difference", "low", "high"))
+    value, known = other - one, draws_R[~np.isnan(draws_R)]
+    low = high = None
+    if num_groups >= 2 and len(known):
+        error = math.hypot(num_groups * _error(known, num_groups), 1) / (num_groups + 2)
+        half, middle = student_t(num_groups - 1) * error, value * num_groups / (num_groups + 2)
+        low = max(min(middle - half, value), -1.0)
+        high = min(max(middle + half, value), 1.0)
+    return {"one": one, "other": other, "difference": value, "low": low, "high": high}
 
 
-def _half_width(draws_R: NDArray[np.float64], num_groups: int) -> float:
-    """Student's t times the spread; drawn means vary by (G - 1) / G less than those of others."""
-    error = float(draws_R.std()) * math.sqrt(num_groups / (num_groups - 1))
-    return student_t(num_groups - 1) * error
+def _error(draws_R: NDArray[np.float64], num_groups: int) -> float:
+    """Return their spread; drawn means vary by (G - 1) / G less than those of others."""
+    return float(draws_R.std()) * math.sqrt(num_groups / (num_groups - 1))

@@ -15,7 +15,7 @@ from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.stage2_train.evaluation.bootstrap import (
     Tallies,
-    difference_interval,
+    difference_with_interval,
     redrawn_figures,
 )
 from orn.stage2_train.evaluation.figures import groups_by_class
@@ -53,15 +53,13 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     one, other, unsure = _with_same_unsure(one, other, request)
     groups = one.groups or one.ids
     tallies = [Tallies(each.labels, each.logits, each.unsure) for each in (one, other)]
-    values_2F = np.array([each.once() for each in tallies])
-    draws_2FR = np.array(redrawn_figures(tallies, groups, num_draws=request.num_draws))
+    ones_F, others_F = (each.once().tolist() for each in tallies)
+    draws_FR, other_draws_FR = redrawn_figures(tallies, groups, num_draws=request.num_draws)
     names, num_classes = tallies[0].names, tallies[0].num_classes
     sizes = [len(set(groups))] * len(names) + groups_by_class(one, groups, num_classes)
     rows = [
-        _difference(values_2, draws_2R, num_groups=size)
-        for values_2, draws_2R, size in zip(
-            values_2F.T, draws_2FR.transpose(1, 0, 2), sizes, strict=True
-        )
+        difference_with_interval(*each, num_groups=size)
+        for *each, size in zip(ones_F, others_F, other_draws_FR - draws_FR, sizes, strict=True)
     ]
     of_classes = [
         {"class": name, **row}
@@ -126,26 +124,13 @@ def views_of(file: EvalFile | None) -> dict[str, Any] | None:
     return None if file is None else file.model_dump(include=views)
 
 
-def _difference(
-    values_2: NDArray[np.float64], draws_2R: NDArray[np.float64], *, num_groups: int
-) -> dict[str, float | None]:
-    one, other = (None if np.isnan(each) else float(each) for each in values_2)
-    if one is None or other is None:
-        return dict.fromkeys(("one", "other", "difference", "low", "high"))
-    difference = other - one
-    ends = difference_interval(difference, draws_2R[1] - draws_2R[0], num_groups=num_groups)
-    low, high = ends or (None, None)
-    return {"one": one, "other": other, "difference": difference, "low": low, "high": high}
-
-
 def _num_right(predictions: Predictions) -> NDArray[np.int64]:
     """(N,) labels that are right, of one or of A that a logit above zero says."""
     labels = predictions.labels
     if labels.ndim == 1:
         return (predictions.logits.argmax(axis=1) == labels).astype(np.int64)
     right_NA = (predictions.logits > 0) == (labels > 0)
-    sure_NA = True if predictions.unsure is None else ~predictions.unsure
-    return np.asarray((right_NA & sure_NA).sum(axis=1), np.int64)
+    return np.asarray((right_NA & predictions.sure_NA).sum(axis=1), np.int64)
 
 
 def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) -> Predictions:
@@ -170,11 +155,12 @@ def _with_same_unsure(
     one: Predictions, other: Predictions, request: CompareRequest
 ) -> tuple[Predictions, Predictions, dict[str, Any]]:
     """Both without the labels that either leaves out: two ways to count would be a difference."""
-    none_NA = np.zeros(one.logits.shape, np.bool_)
-    own_NA = [none_NA if each.unsure is None else each.unsure for each in (one, other)]
-    left_out_NA = np.logical_or(*own_NA)
-    runs = zip((request.one, request.other), own_NA, strict=True)
-    counted_by = [str(run) for run, unsure_NA in runs if (left_out_NA > unsure_NA).any()]
+    left_out_NA = ~(one.sure_NA & other.sure_NA)
+    counted_by = [
+        str(run)
+        for run, own in ((request.one, one), (request.other, other))
+        if (left_out_NA & own.sure_NA).any()
+    ]
     if left_out_NA.any():
         one, other = (replace(each, unsure=left_out_NA) for each in (one, other))
     return one, other, {"left_out": int(left_out_NA.sum()), "counted_by": counted_by}
@@ -230,6 +216,8 @@ def as_report(report: dict[str, Any]) -> Report:
 
 
 def _cells(name: str, row: dict[str, Any]) -> tuple[str, ...]:
+    if row["difference"] is None:
+        return name, "-", "-", "-"
     difference = f"{100 * row['difference']:+.2f}"
     if row["low"] is not None:
         difference += f" [{100 * row['low']:+.2f}, {100 * row['high']:+.2f}]"

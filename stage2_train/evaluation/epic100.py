@@ -21,8 +21,8 @@ from orn.shared.manifests.load import files_of, load_listing, load_manifest
 from orn.shared.manifests.records import Listing, Segment
 from orn.shared.manifests.schema import Epic100Labels, EpicTarget, Manifest
 from orn.shared.report import Report, Table
+from orn.stage2_train.evaluation.figures import Share, share_figures, top1_share
 from orn.stage2_train.evaluation.predictions import Predictions, predictions_of, rows_in_order
-from orn.stage2_train.evaluation.shares import Share, share_figures, top1_share
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
 from orn.stage2_train.requests import Epic100Request
 from orn.stage2_train.resources import Resources

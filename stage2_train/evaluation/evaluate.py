@@ -6,7 +6,6 @@ RUN/predictions-SPLIT.npz    ids, labels and logits
 """
 
 import logging
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,9 @@ from orn.stage2_train.clips.views import Views, classes_when_flipped
 from orn.stage2_train.devices import build_accelerator, loader_settings, main_progress
 from orn.stage2_train.evaluation.figures import measured_figures, with_groups
 from orn.stage2_train.evaluation.metrics import (
-    Scores,
     backward_shares,
     chance_level,
     confusion_counts,
-    score_heads,
     scores_of,
     unsure_labels,
 )
@@ -174,15 +171,13 @@ def _report(
     for subset in subsets:
         if subset.absent is not None:
             logger.warning("no figures of %s: %s is not there", subset.name, subset.absent)
-    scores = score_heads(predictions, clips)
-    summaries = {name: dict(each.summary) for name, each in scores.items()}
-    if predictions.unsure is not None and predictions.labels.ndim == 2:
-        for name, logits_NA in predictions.by_head().items():
-            as_negative = scores_of(predictions.labels, logits_NA)
-            summaries[name][UNSURE_NEGATIVE] = as_negative.summary["map"]
-    classes = config.dataset.classes
-    measured = measured_figures(predictions, subsets=subsets)
-    of_classes = measured.pop("classes")
+    labels, unsure_NA = predictions.labels, predictions.unsure
+    summaries: dict[str, dict[str, Any]] = {}
+    for name, logits_NA in predictions.by_head().items():
+        summaries[name] = dict(scores_of(labels, logits_NA, unsure_NA).summary)
+        if unsure_NA is not None and labels.ndim == 2:
+            summaries[name][UNSURE_NEGATIVE] = scores_of(labels, logits_NA).summary["map"]
+    classes, metric = config.dataset.classes, config.dataset.metric
     report: dict[str, Any] = {
         "split": request.split,
         "trained_on": request.split in config.recipe.data.trained_splits,
@@ -192,45 +187,14 @@ def _report(
         "crops": request.views[1],
         "flip": request.flip,
         "frame_order": request.frame_order or config.recipe.data.controls.frame_order,
-        "metric": config.dataset.metric,
+        "metric": metric,
         "num_unsure": sum(len(each.unsure) for each in clips.segments),
         "unsure_in_evaluation": config.recipe.data.unsure_in_evaluation,
         **summaries,
-        "chance": chance_level(
-            config.dataset.metric,
-            predictions.labels,
-            num_classes=len(classes),
-            unsure_NA=unsure_labels(clips),
-        ),
-        **measured,
-        "per_class": [
-            row | more
-            for row, more in zip(
-                _class_table(scores, predictions, classes), of_classes, strict=True
-            )
-        ],
+        "chance": chance_level(metric, labels, num_classes=len(classes), unsure_NA=unsure_NA),
+        **measured_figures(predictions, classes, subsets=subsets),
     }
-    if predictions.labels.ndim == 1:
-        labels_N = predictions.labels.astype(np.int64)
+    if labels.ndim == 1:
+        labels_N = labels.astype(np.int64)
         report["confusion_counts"] = confusion_counts(predictions.logits, labels_N).tolist()
     return report
-
-
-def _class_table(
-    scores: dict[str, Scores], predictions: Predictions, classes: tuple[str, ...]
-) -> list[dict[str, Any]]:
-    """One row a class: name, number of segments, score of each head, null without a segment."""
-    labels = predictions.labels
-    return [
-        {
-            "class": name,
-            "num_segments": int(
-                (labels == row).sum() if labels.ndim == 1 else labels[:, row].sum()
-            ),
-            **{
-                head: None if math.isnan(each.per_class[row]) else float(each.per_class[row])
-                for head, each in scores.items()
-            },
-        }
-        for row, name in enumerate(classes)
-    ]

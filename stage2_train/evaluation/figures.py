@@ -1,24 +1,20 @@
-"""What a report says of every figure besides its value: its interval, and what classes reach.
+"""Figures of a split with their intervals: of each head, of each class, and shares of some of the
+segments, such as the accuracy on tail classes, that publishers of a data set measure.
 
-A activity classes, N segments.
+N segments, A activity classes, K parts of a figure, F figures, R draws.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.manifests.records import Segment, Subset
-from orn.stage2_train.evaluation.bootstrap import (
-    Tallies,
-    figure_interval,
-    redrawn_figures,
-)
+from orn.stage2_train.evaluation.bootstrap import Tallies, redrawn_figures, with_interval
 from orn.stage2_train.evaluation.predictions import Predictions
-from orn.stage2_train.evaluation.shares import share_figures, subset_shares
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
 from orn.stage2_train.requests import NUM_FIGURE_DRAWS
 
@@ -46,64 +42,71 @@ def groups_by_class(predictions: Predictions, groups: Sequence[str], num_classes
     """A numbers of videos or persons with a segment of a class."""
     names, labels = np.asarray(groups), predictions.labels
     if labels.ndim == 1:
-        of_class = [labels == each for each in range(num_classes)]
+        of_classes_AN = labels == np.arange(num_classes)[:, None]
     else:
-        sure_NA = True if predictions.unsure is None else ~predictions.unsure
-        of_class = list(((labels > 0) & sure_NA).T)
-    return [len(np.unique(names[rows_N])) for rows_N in of_class]
+        of_classes_AN = ((labels > 0) & predictions.sure_NA).T
+    return [len(np.unique(names[of_class_N])) for of_class_N in of_classes_AN]
 
 
 def measured_figures(
     predictions: Predictions,
+    classes: Sequence[str],
     *,
     subsets: Sequence[Subset] = (),
     num_draws: int = NUM_FIGURE_DRAWS,
 ) -> dict[str, Any]:
-    """What is added to a report.
+    """Return what is added to a report.
 
     Args:
         predictions: as `with_groups` gives them.
+        classes: A names.
         subsets: what the data set measures by itself; see `subset_shares`.
 
     Returns:
         `interval`, how intervals were made; `figures`, by head and name a value with the ends of
-        its interval (null where it cannot be told); `classes`, A rows for the table by class.
+        its interval (null where it is undefined); `per_class`, A rows: name, number of segments,
+        score of each head, `intervals` and, of single labels, `average_precision`.
     """
     heads, labels = predictions.by_head(), predictions.labels
     groups = predictions.groups or predictions.ids
     tallies = {head: Tallies(labels, each, predictions.unsure) for head, each in heads.items()}
     draws = redrawn_figures(list(tallies.values()), groups, num_draws=num_draws)
-    num_groups, num_classes = len(set(groups)), next(iter(tallies.values())).num_classes
-    by_class = groups_by_class(predictions, groups, num_classes)
-    figures: dict[str, Any] = {}
-    rows: list[dict[str, Any]] = [{"intervals": {}} for _ in range(num_classes)]
-    for (head, tally), draws_FR in zip(tallies.items(), draws, strict=True):
-        values_F = tally.once()
-        own = figures[head] = {}
-        for place, name in enumerate(tally.names):
-            value = float(values_F[place])
-            ends = figure_interval(value, draws_FR[place], num_groups=num_groups)
-            low, high = ends or (None, None)
-            own[name] = {"value": value, "low": low, "high": high}
-        for row, each in enumerate(rows):
-            place = len(tally.names) + row
-            ends = figure_interval(
-                float(values_F[place]), draws_FR[place], num_groups=by_class[row]
-            )
-            each["intervals"][head] = None if ends is None else list(ends)
-        for each, precision in zip(rows, _average_precisions(labels, heads[head]), strict=False):
-            each.setdefault("average_precision", {})[head] = precision
+    num_groups, by_class = len(set(groups)), groups_by_class(predictions, groups, len(classes))
     persons = predictions.groups if predictions.grouped_by == "participants" else None
-    for head, logits_NA in heads.items():
-        shares = subset_shares(labels, logits_NA, subsets, participants=persons)
+    figures: dict[str, Any] = {}
+    rows: list[dict[str, Any]] = [
+        {
+            "class": name,
+            "num_segments": int(
+                (labels == place).sum() if labels.ndim == 1 else labels[:, place].sum()
+            ),
+            **dict.fromkeys(heads),
+            "intervals": {},
+        }
+        for place, name in enumerate(classes)
+    ]
+    for (head, tally), draws_FR in zip(tallies.items(), draws, strict=True):
+        sizes = [num_groups] * len(tally.names) + by_class
+        found = [
+            with_interval(value, draws_R, num_groups=size)
+            for value, draws_R, size in zip(tally.once().tolist(), draws_FR, sizes, strict=True)
+        ]
+        shares = subset_shares(labels, heads[head], subsets, participants=persons)
+        figures[head] = dict(zip(tally.names, found, strict=False))
         figures[head] |= share_figures(shares, groups, num_draws=num_draws)
+        for row, figure in zip(rows, found[len(tally.names) :], strict=True):
+            row[head] = figure["value"]
+            ends = [figure["low"], figure["high"]]
+            row["intervals"][head] = None if None in ends else ends
+        for row, precision in zip(rows, _average_precisions(labels, heads[head]), strict=False):
+            row.setdefault("average_precision", {})[head] = precision
     interval = {
         "confidence": CONFIDENCE,
         "over": predictions.grouped_by,
         "num_groups": num_groups,
         "draws": num_draws,
     }
-    return {"interval": interval, "figures": figures, "classes": rows}
+    return {"interval": interval, "figures": figures, "per_class": rows}
 
 
 def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) -> list[float | None]:
@@ -117,3 +120,110 @@ def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) ->
         labels_Na = (labels[:, None] == own_a).astype(np.float32)
         values += Tallies(labels_Na, logits_Na).once()[1:].tolist()
     return [None if math.isnan(each) else each for each in values]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Share:
+    """The mean over K parts of how many of some segments are right."""
+
+    right_KN: NDArray[np.bool_]
+    """Those that are right; each is also one of `of_KN`."""
+    of_KN: NDArray[np.bool_]
+    """Those of which the share is; 0 where none counts."""
+    in_KN: NDArray[np.bool_]
+    """Without any of these, a part is left out of the mean."""
+
+
+def top1_share(right_N: NDArray[np.bool_], in_N: NDArray[np.bool_]) -> Share:
+    """How many of the segments of one part are right."""
+    return Share(right_KN=(right_N & in_N)[None], of_KN=in_N[None], in_KN=in_N[None])
+
+
+def subset_shares(
+    labels: NDArray[Any],
+    logits_NA: NDArray[np.float32],
+    subsets: Sequence[Subset],
+    *,
+    participants: Sequence[str] | None,
+) -> dict[str, Share]:
+    """What is measured of the subsets of a single-label data set, by the figure's name.
+
+    - `top1_unseen`, `top1_tail`: top-1 accuracy on those segments (EPIC Kitchens 100: Damen et al.
+      2022, and `compute_metrics` of epic-kitchens/C1-Action-Recognition).
+    - `many_shot_precision`, `many_shot_recall`: of the highest logit, meaned over the many-shot
+      classes that the split has; the precision of one that is never predicted is 0 (EPIC Kitchens
+      55: Damen et al. 2018, and `compute_metrics` of epic-kitchens/epic-kitchens-55-lib).
+
+    Args:
+        labels: (N,) classes; of several a segment nothing is measured.
+        logits_NA: of a head, or of the prediction.
+        subsets: of the data set.
+        participants: N names; None where they are not known.
+    """
+    if labels.ndim != 1:
+        return {}
+    predicted_N = logits_NA.argmax(axis=1)
+    shares: dict[str, Share] = {}
+    for subset in subsets:
+        if subset.absent is not None:
+            continue
+        classes_K1 = np.array(subset.classes, np.int64)[:, None]
+        true_KN = labels == classes_K1
+        if subset.name == "many_shot":
+            guessed_KN = predicted_N == classes_K1
+            for name, of_KN in (("precision", guessed_KN), ("recall", true_KN)):
+                shares[f"many_shot_{name}"] = Share(
+                    right_KN=true_KN & guessed_KN, of_KN=of_KN, in_KN=true_KN
+                )
+            continue
+        in_N = true_KN.any(axis=0)
+        if subset.name == "unseen":
+            in_N = np.isin(np.asarray(participants or ()), subset.participants)
+        if len(in_N) == len(predicted_N):
+            shares[f"top1_{subset.name}"] = top1_share(predicted_N == labels, in_N)
+    return {name: share for name, share in shares.items() if share.in_KN.any()}
+
+
+class _ShareTallies:
+    """The figures as functions of how often each segment counts."""
+
+    def __init__(self, shares: Sequence[Share]) -> None:
+        self._shares = [
+            [each.astype(np.float32) for each in (share.right_KN, share.of_KN, share.in_KN)]
+            for share in shares
+        ]
+
+    def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
+        """(F, R); NaN where no part is in."""
+        counts_NR = counts_NR.astype(np.float32, copy=False)
+        rows = []
+        for share in self._shares:
+            right_KR, of_KR, in_KR = (each @ counts_NR for each in share)
+            parts_KR = right_KR / np.maximum(of_KR, 1)
+            number_R = (in_KR > 0).sum(axis=0)
+            with np.errstate(invalid="ignore"):
+                total_R = np.where(in_KR > 0, parts_KR, 0).sum(axis=0, dtype=np.float64)
+                rows.append(total_R / number_R)
+        return np.array(rows)
+
+
+def share_figures(
+    shares: Mapping[str, Share], groups: Sequence[str], *, num_draws: int
+) -> dict[str, dict[str, float | None]]:
+    """Of each figure its value and the ends of its 95 % interval, None where they cannot be told.
+
+    Args:
+        shares: each with a part that is in.
+        groups: video or person of each segment; they are drawn anew as for any other figure.
+    """
+    if not shares:
+        return {}
+    tallies = _ShareTallies([*shares.values()])
+    values_F = tallies.figures(np.ones((len(groups), 1)))[:, 0].tolist()
+    (draws_FR,) = redrawn_figures([tallies], groups, num_draws=num_draws)
+    names_N = np.asarray(groups)
+    sizes = [len(np.unique(names_N[each.in_KN.any(axis=0)])) for each in shares.values()]
+    return {
+        name: with_interval(value, draws_R, num_groups=size)
+        for name, value, draws_R, size in zip(shares, values_F, draws_FR, sizes, strict=True)
+    }

@@ -3,6 +3,7 @@
 N segments, A activity classes.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,8 +20,9 @@ from orn.stage2_train.evaluation.predictions import Predictions
 class Scores:
     """How good one head is."""
 
-    summary: Mapping[str, float | int]
-    """`top1` and, with more than five classes, `top5`; or `map` and `classes_without_positives`."""
+    summary: Mapping[str, float | int | None]
+    """`top1` and, with more than five classes, `top5`; or `map`, None where no class has a
+    positive, and `classes_without_positives`."""
     per_class: NDArray[np.float64]
     """(A,) accuracy on the segments of a class, or its average precision; NaN without a segment."""
 
@@ -43,14 +45,15 @@ def scores_of(
     """
     tallies = Tallies(labels, logits_NA, unsure_NA)
     values_F = tallies.once()
-    named = dict(zip(tallies.names, values_F.tolist(), strict=False))
-    named.pop("mean_class_accuracy", None)
+    summary: dict[str, float | int | None] = {
+        name: None if math.isnan(value) else value
+        for name, value in zip(tallies.names, values_F.tolist(), strict=False)
+        if name != "mean_class_accuracy"
+    }
     per_class = values_F[len(tallies.names) :]
-    absent = {} if labels.ndim == 1 else {"classes_without_positives": np.isnan(per_class).sum()}
-    return Scores(
-        summary=named | {name: int(number) for name, number in absent.items()},
-        per_class=per_class,
-    )
+    if labels.ndim == 2:
+        summary["classes_without_positives"] = int(np.isnan(per_class).sum())
+    return Scores(summary=summary, per_class=per_class)
 
 
 def chance_level(

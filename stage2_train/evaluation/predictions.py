@@ -63,7 +63,7 @@ class Predictions:
     combination: HeadCombination = "mean"
     """What the prediction is of both heads."""
     groups: tuple[str, ...] | None = None
-    """Video or person of each segment; None in files of older releases."""
+    """Video or person of each segment; None where nothing was measured."""
     grouped_by: GroupKind = "videos"
     """Which of both."""
     unsure: NDArray[np.bool_] | None = None
@@ -78,6 +78,11 @@ class Predictions:
         share = np.float32(1 if self.combination == "sum" else 0.5)
         mean_NA = (self.activity_logits + self.object_logits) * share
         return mean_NA if self.joint_logits is None else mean_NA + self.joint_logits
+
+    @property
+    def sure_NA(self) -> NDArray[np.bool_]:
+        """(N, A) pairs that average precision counts."""
+        return np.ones(self.logits.shape, np.bool_) if self.unsure is None else ~self.unsure
 
     def kept_logits(self) -> dict[str, NDArray[np.float32]]:
         """Return the (N, A) logits there are, by the names of the fields."""

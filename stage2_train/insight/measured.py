@@ -152,11 +152,16 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
     if not path.exists() or not kept.exists():
         return None
     file = read_eval(path)
-    if file.step != step or not file.figures:
+    if file.step != step:
         return None
     predictions = load_predictions(kept)
     measured = Measured(file=file, predictions=predictions, classes=classes)
     heads, labels = predictions.by_head(), predictions.labels
+    if any(file.metric not in figures for figures in file.heads().values()):
+        raise CheckpointError(
+            f"{path}: expected {file.metric} of each head, got none; measure a split that has "
+            "segments with labels, as by --split"
+        )
     fits = (
         len(predictions.ids) == file.num_segments > 0
         and list(heads) == list(file.heads())

@@ -169,8 +169,7 @@ def answer(measured: Measured) -> dict[str, Any]:
     scores = {head: figures[metric] for head, figures in file.heads().items()}
     head, *others = scores
     interval = file.interval(head, metric)
-    is_of_videos = file.drawn is not None and file.drawn.over == "videos"
-    whole = is_of_videos and file.drawn is not None and file.drawn.num_groups == file.num_segments
+    whole = file.drawn.over == "videos" and file.drawn.num_groups == file.num_segments
     weak = [
         (value, place)
         for place, row in enumerate(file.per_class)

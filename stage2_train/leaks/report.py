@@ -26,7 +26,7 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text import counted
 from orn.stage2_train.ablation.ablate import ablate
 from orn.stage2_train.ablation.request import COUNTS
-from orn.stage2_train.evaluation.bootstrap import Tallies, figure_interval, redrawn_figures
+from orn.stage2_train.evaluation.bootstrap import Tallies, redrawn_figures, with_interval
 from orn.stage2_train.evaluation.figures import with_groups
 from orn.stage2_train.evaluation.metrics import chance_level
 from orn.stage2_train.evaluation.predictions import Predictions
@@ -79,11 +79,10 @@ class Labelled:
         found = with_groups(bare, self.segments, self.unsure_NA)
         groups = found.groups or found.ids
         tallies = Tallies(found.labels, scores_NA, found.unsure)
-        value = float(tallies.once()[0])
         (draws_FR,) = redrawn_figures([tallies], groups, num_draws=_NUM_DRAWS)
-        ends = figure_interval(value, draws_FR[0], num_groups=len(set(groups)))
-        low, high = (None, None) if ends is None else (100 * each for each in ends)
-        figures = {"mean": 100 * value, "half_width": None, "num_seeds": None}
+        figure = with_interval(float(tallies.once()[0]), draws_FR[0], num_groups=len(set(groups)))
+        mean, low, high = (None if each is None else 100 * each for each in figure.values())
+        figures = {"mean": mean, "half_width": None, "num_seeds": None}
         return {"name": name, "title": title, **figures, "low": low, "high": high}
 
 
@@ -174,7 +173,7 @@ def untrained_report(request: LeaksRequest) -> dict[str, Any]:
         parts = [labelled(manifest, listing, each.segments) for each in objects]
     train, measured = parts
     for split, part in zip(splits, parts, strict=True):
-        if not part.segments:
+        if not part.segments or (part.labels.ndim == 2 and not part.labels.any()):
             raise JoinError(f"{manifest.name}, {split}: wanted labelled segments, found none")
     rows = [
         measured.row(

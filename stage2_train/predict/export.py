@@ -138,10 +138,11 @@ def _rows_of(file: EvalFile, model: OpenedModel, label: str) -> Iterator[dict[st
     seen = " (trained on)" if file.trained_on else ""
     for head, figures in file.heads().items():
         for name in (name for name in (metric, UNSURE_NEGATIVE) if name in figures):
-            ends = file.interval(head, name)  # of older reports none
-            interval = "-" if ends is None else " to ".join(f"{each:.4f}" for each in ends)
-            if ends is not None and file.drawn is not None:
-                interval += f" over {file.drawn.num_groups:,} {file.drawn.over}"
+            interval = "-"
+            if ends := file.interval(head, name):
+                low, high = ends
+                groups = f"{file.drawn.num_groups:,} {file.drawn.over}"
+                interval = f"{low:.4f} to {high:.4f} over {groups}"
             yield {
                 "label": label,
                 "of": f"{'' if name == metric else f', {name}'}{seen}{step}",

@@ -34,7 +34,7 @@ class ClassRow(BaseModel):
     two_heads: _Share | None = None
     activity_head: _Share | None = None
     object_head: _Share | None = None
-    intervals: dict[str, tuple[_Share, _Share] | None] = {}
+    intervals: dict[str, tuple[_Share, _Share] | None]
 
 
 class Figure(BaseModel):
@@ -68,36 +68,38 @@ class EvalFile(BaseModel):
 
     dataset: str
     split: str
-    trained_on: StrictBool = False
-    """Whether the run learned from the split; older files do not say."""
+    trained_on: StrictBool
+    """Whether the run learned from the split."""
     checkpoint: str
     step: _Count
     num_segments: _Count
     num_skipped: _Count
     clips: _Count
-    crops: _Count = 1
-    flip: StrictBool = False
-    """Older files know no crops or flips."""
+    crops: _Count
+    flip: StrictBool
     frame_order: str
     metric: Metric
-    num_unsure: _Count = 0
-    """Labels that annotators could not tell; older files do not say."""
-    unsure_in_evaluation: UnsureInEvaluation | None = None
+    num_unsure: _Count
+    """Labels that annotators could not tell."""
+    unsure_in_evaluation: UnsureInEvaluation
     """What average precision does with them."""
     chance: _Share
-    two_heads: dict[str, float] | None = None
-    activity_head: dict[str, float] | None = None
-    object_head: dict[str, float] | None = None
+    two_heads: dict[str, float | None] | None = None
+    activity_head: dict[str, float | None] | None = None
+    object_head: dict[str, float | None] | None = None
     per_class: list[ClassRow]
-    figures: dict[str, dict[str, Figure]] = {}
-    """By head and name; nothing in files of older releases."""
-    drawn: Draws | None = Field(default=None, alias="interval")
-    """How intervals were made; nothing in files of older releases."""
+    figures: dict[str, dict[str, Figure]]
+    """By head and name."""
+    drawn: Draws = Field(alias="interval")
+    """How intervals were made."""
 
     def heads(self) -> dict[str, dict[str, float]]:
-        """Figures by head, that of the prediction first."""
-        found = {head: getattr(self, head) for head in HEADS}
-        return {head: figures for head, figures in found.items() if figures is not None}
+        """Return the figures that are defined by head, that of the prediction first."""
+        return {
+            head: {name: value for name, value in figures.items() if value is not None}
+            for head in HEADS
+            if (figures := getattr(self, head)) is not None
+        }
 
     def unsure_text(self) -> str | None:
         """What its average precision does with what annotators could not tell, if there is any."""
@@ -126,9 +128,9 @@ def read_eval(path: Path) -> EvalFile:
         ) from err
 
 
-def unsure_text(number: int, treated: UnsureInEvaluation | None) -> str | None:
+def unsure_text(number: int, treated: UnsureInEvaluation) -> str | None:
     """What average precision does with labels that annotators could not tell; None without any."""
-    if not number or treated is None:
+    if not number:
         return None
     how = {
         "left_out": f"are left out of average precision, and negative in {UNSURE_NEGATIVE}",
@@ -198,6 +200,8 @@ def as_report(report: dict[str, Any]) -> Report:
 
 def _figure_text(value: Any, figure: dict[str, Any] | None) -> str:
     value = value if figure is None else figure["value"]
+    if value is None:
+        return "-"
     text = f"{value:.4f}" if isinstance(value, float) else f"{value}"
     if figure is None or figure["low"] is None:
         return text

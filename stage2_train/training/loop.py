@@ -17,7 +17,9 @@ from accelerate.tracking import GeneralTracker
 from accelerate.utils import broadcast
 from torch import nn
 
+from orn.shared.errors import ConfigError
 from orn.shared.jobs.progress import Bar
+from orn.shared.text import counted
 from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, training_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.views import Views
@@ -287,7 +289,12 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
     }
     line = {"phase": phase.name, "epoch": state.epoch, **values}
     session.log.write(state.step, group="validation", values=line)
-    metric = float(scores[phase.name].summary[session.data.metric])
+    metric = scores[phase.name].summary[session.data.metric]
+    if metric is None:
+        raise ConfigError(
+            "validation split: expected a segment with a label, got none in "
+            f"{counted(len(clips), 'segment')}; train with --set data.train_with_validation=true"
+        )
     if session.accelerator.is_main_process:
         what = f"{phase.name} {session.data.metric}"
         logger.info("step %d: validation %s %.4f", state.step, what, metric)

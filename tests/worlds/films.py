@@ -271,9 +271,11 @@ TINY_EVAL = {
     "frame_order": "kept",
     "metric": "top1",
     "num_unsure": 0,
+    "unsure_in_evaluation": "left_out",
     "chance": 0.5,
     "two_heads": {"top1": 0.75},
     "per_class": [{"class": "right", "num_segments": 2, "two_heads": 0.5, "intervals": {}}],
+    "interval": {"over": "videos", "num_groups": 4, "draws": 2000},
     "figures": {"two_heads": {"top1": {"low": 0.5, "high": 1.0}}},
 }
 """What `orn eval` writes of a split."""

@@ -1,86 +1,37 @@
-"""Figures of kept logits are scikit-learn's; their intervals hold the truth as often as said."""
+"""Intervals hold the truth as often as said; shares of some segments are scikit-learn's."""
 
 import math
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 import pytest
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    balanced_accuracy_score,
-    recall_score,
-    top_k_accuracy_score,
-)
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, precision_recall_fscore_support
 
-from orn.shared.manifests.records import Segment
+from orn.shared.manifests.records import Segment, Subset
 from orn.stage2_train.evaluation.bootstrap import (
     Tallies,
-    figure_interval,
+    difference_with_interval,
     redrawn_figures,
+    with_interval,
 )
-from orn.stage2_train.evaluation.figures import measured_figures, with_groups
+from orn.stage2_train.evaluation.figures import (
+    measured_figures,
+    share_figures,
+    subset_shares,
+    with_groups,
+)
 from orn.stage2_train.evaluation.predictions import Predictions, load_predictions, save_predictions
 
 
-def _tallies(labels, logits_NA, unsure_NA=None) -> Tallies:
-    return Tallies(labels, np.asarray(logits_NA, np.float32), unsure_NA)
+def _tallies(labels, logits_NA) -> Tallies:
+    return Tallies(labels, np.asarray(logits_NA, np.float32))
 
 
-def _once(tallies: Tallies, num_segments: int) -> np.ndarray:
-    return tallies.figures(np.ones((num_segments, 1)))[:, 0]
-
-
-@pytest.mark.parametrize("num_classes", [1, 2, 5, 6, 9])
-@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
-@pytest.mark.filterwarnings("ignore:A single label was found")
-def test_single_label_figures_are_those_of_scikit_learn(num_classes) -> None:
-    random = np.random.default_rng(num_classes)
-    labels_N = random.integers(max(1, num_classes - 1), size=80)  # the last class is absent
-    logits_NA = random.normal(size=(80, num_classes)).round(1)  # with ties
-    tallies = _tallies(labels_N, logits_NA)
-    found = dict(zip(tallies.names, _once(tallies, 80), strict=False))
-    guessed_N = logits_NA.argmax(axis=1)
-    wanted = {
-        "top1": accuracy_score(labels_N, guessed_N),
-        "mean_class_accuracy": balanced_accuracy_score(labels_N, guessed_N),
-    }
-    if num_classes > 5:
-        # Of equal logits scikit-learn takes the class that is named last, we as argmax the first.
-        later_first = 1e-6 * np.arange(num_classes)
-        classes = np.arange(num_classes)
-        wanted["top5"] = top_k_accuracy_score(
-            labels_N, logits_NA - later_first, k=5, labels=classes
-        )
-    assert found == pytest.approx(wanted)
-    recalls = recall_score(
-        labels_N, guessed_N, labels=np.arange(num_classes), average=None, zero_division=np.nan
-    )
-    assert _once(tallies, 80)[len(tallies.names) :] == pytest.approx(recalls, nan_ok=True)
-
-
-def test_logits_that_are_no_numbers_are_never_right() -> None:
-    labels_NA = np.array([[1, 1], [0, 0], [1, 0]], np.float32)
-    logits_NA = np.array([[np.nan, 3], [np.nan, np.nan], [5, 1]], np.float32)
-    # By hand: the others without a number are ahead of all, the positives behind.
-    wanted = [(1 / 2 + 2 / 3) / 2, 1 / 2]
-    assert _once(_tallies(labels_NA, logits_NA), 3)[1:] == pytest.approx(wanted)
-
-
-@pytest.mark.parametrize("num_classes", [1, 4])
-def test_average_precision_is_that_of_scikit_learn(num_classes) -> None:
-    random = np.random.default_rng(num_classes)
-    labels_NA = (random.random((60, num_classes)) < 0.3).astype(np.float32)
-    labels_NA[:, 1:2] = 0  # a class without a positive
-    unsure_NA = (random.random(labels_NA.shape) < 0.2) & (labels_NA == 0)
-    logits_NA = random.normal(size=labels_NA.shape).round(1)
-    wanted = [
-        average_precision_score(labels_NA[keep, row], logits_NA[keep, row]) if row != 1 else np.nan
-        for row, keep in enumerate(~unsure_NA.T)
-    ]
-    mean, *each = _once(_tallies(labels_NA, logits_NA, unsure_NA), 60)
-    assert each == pytest.approx(wanted, nan_ok=True)
-    assert mean == pytest.approx(np.nanmean(wanted))
+def _single(right_N: NDArray[np.bool_], labels_N: NDArray[np.int64]) -> Tallies:
+    """Of two classes, right where it is said."""
+    return _tallies(labels_N, np.eye(2)[np.where(right_N, labels_N, 1 - labels_N)])
 
 
 def test_segments_of_a_video_are_drawn_together() -> None:
@@ -94,11 +45,20 @@ def test_segments_of_a_video_are_drawn_together() -> None:
 
 
 def test_an_interval_of_nothing_but_right_ones_is_not_a_point() -> None:
-    low, high = figure_interval(1.0, np.ones(9), num_groups=100)
-    assert (low, high) == (pytest.approx(0.025 ** (1 / 100)), 1.0)
-    assert figure_interval(0.0, np.zeros(9), num_groups=100) == pytest.approx((0, 1 - low))
-    assert figure_interval(0.5, np.full(9, 0.5), num_groups=1) is None
-    assert figure_interval(math.nan, np.full(9, np.nan), num_groups=9) is None
+    edge = 0.025 ** (1 / 100)
+    right = with_interval(1.0, np.ones(9), num_groups=100)
+    assert right == pytest.approx({"value": 1, "low": edge, "high": 1})
+    wrong = with_interval(0.0, np.zeros(9), num_groups=100)
+    assert wrong == pytest.approx({"value": 0, "low": 0, "high": 1 - edge})
+
+
+@pytest.mark.parametrize(("value", "num_groups"), [(0.5, 1), (math.nan, 9)])
+def test_what_is_undefined_is_none(value, num_groups) -> None:
+    draws_R, wanted = np.full(9, value), None if math.isnan(value) else value
+    found = with_interval(value, draws_R, num_groups=num_groups)
+    assert found == {"value": wanted, "low": None, "high": None}
+    found = difference_with_interval(0.0, value, draws_R, num_groups=num_groups)
+    assert [found[name] for name in ("difference", "low", "high")] == [wanted, None, None]
 
 
 def _made_accuracy(random: np.random.Generator) -> tuple[float, Tallies, list[str]]:
@@ -107,17 +67,14 @@ def _made_accuracy(random: np.random.Generator) -> tuple[float, Tallies, list[st
     groups = [str(video) for video, size in enumerate(sizes_G) for _ in range(size)]
     chance_N = random.beta(3.2, 0.8, size=80).repeat(sizes_G)  # 0.8 in the mean
     right_N = random.random(len(chance_N)) < chance_N
-    labels_N = random.integers(2, size=len(right_N))
-    return 0.8, _tallies(labels_N, np.eye(2)[np.where(right_N, labels_N, 1 - labels_N)]), groups
+    return 0.8, _single(right_N, random.integers(2, size=len(right_N))), groups
 
 
 def _made_class_mean(random: np.random.Generator) -> tuple[float, Tallies, list[str]]:
     """Classes of 20 and 80 % of the segments, right in 60 and 90 %; figure 1."""
     labels_N = (random.random(300) < 0.8).astype(np.int64)
     right_N = random.random(300) < np.array([0.6, 0.9])[labels_N]
-    groups = [str(row // 2) for row in range(300)]
-    tallies = _tallies(labels_N, np.eye(2)[np.where(right_N, labels_N, 1 - labels_N)])
-    return 0.75, tallies, groups
+    return 0.75, _single(right_N, labels_N), [str(row // 2) for row in range(300)]
 
 
 def _true_average_precision(share: float, distance: float) -> float:
@@ -146,11 +103,43 @@ def test_intervals_hold_the_truth_in_95_of_100_data_sets(make, figure) -> None:
     random, held = np.random.default_rng(5), 0
     for _ in range(1000):
         truth, tallies, groups = make(random)
-        value = _once(tallies, len(groups))[figure]
+        value = float(tallies.once()[figure])
         (draws_FR,) = redrawn_figures([tallies], groups, num_draws=300)
-        low, high = figure_interval(value, draws_FR[figure], num_groups=len(set(groups)))
-        held += low <= truth <= high
+        found = with_interval(value, draws_FR[figure], num_groups=len(set(groups)))
+        held += found["low"] <= truth <= found["high"]
     assert 930 <= held <= 970, held
+
+
+@pytest.mark.parametrize(
+    ("num_videos", "per_video", "gained", "lost"),
+    [
+        (20, 1, 0.05, 0.05),
+        (50, 1, 0.02, 0.0),
+        (50, 1, 0.3, 0.1),
+        (200, 1, 0.005, 0.0),
+        (50, 3, 0.02, 0.0),
+        (100, 2, 0.1, 0.05),
+    ],
+)
+def test_intervals_of_differences_hold_the_truth(num_videos, per_video, gained, lost) -> None:
+    """Also where two runs differ on so few segments that none may be among those measured; all
+    segments of a video are gained or lost together."""
+    random, held = np.random.default_rng(11), 0
+    labels_N = np.arange(num_videos * per_video) % 2
+    groups = [str(row // per_video) for row in range(len(labels_N))]
+    for _ in range(300):
+        kind_N = random.random(num_videos).repeat(per_video)
+        one_N = kind_N < 0.5
+        other_N = one_N & (kind_N >= lost) | (kind_N > 1 - gained)
+        pair = _single(one_N, labels_N), _single(other_N, labels_N)
+        draws_FR, others_FR = redrawn_figures(pair, groups, num_draws=100)
+        found = difference_with_interval(
+            *(float(each.once()[0]) for each in pair),
+            (others_FR - draws_FR)[0],
+            num_groups=num_videos,
+        )
+        held += found["low"] <= gained - lost <= found["high"]
+    assert held >= 0.93 * 300, held
 
 
 def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
@@ -170,16 +159,16 @@ def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
     kept = load_predictions(tmp_path / "kept.npz")
     assert (kept.groups, kept.grouped_by) == (tuple(f"v{row // 4}" for row in range(40)), "videos")
     assert kept.unsure is None
-    found = measured_figures(kept, num_draws=100)
+    found = measured_figures(kept, ("a", "b", "c"), num_draws=100)
     assert found["interval"] | {"num_groups": 10, "over": "videos"} == found["interval"]
     for head, figures in found["figures"].items():
         assert set(figures) == {"top1", "mean_class_accuracy"}
         for figure in figures.values():
             assert 0 < figure["low"] < figure["value"] < figure["high"] < 1
         wanted = average_precision_score(np.eye(3)[labels_N], kept.by_head()[head], average=None)
-        precisions = [row["average_precision"][head] for row in found["classes"]]
+        precisions = [row["average_precision"][head] for row in found["per_class"]]
         assert precisions == pytest.approx(wanted)
-        assert all(len(row["intervals"][head]) == 2 for row in found["classes"])
+        assert all(len(row["intervals"][head]) == 2 for row in found["per_class"])
 
 
 def test_persons_are_drawn_where_the_data_set_names_them_all() -> None:
@@ -211,8 +200,75 @@ def test_average_precisions_are_the_same_in_blocks_of_classes(monkeypatch) -> No
         object_logits=logits_NA,
     )
     monkeypatch.setattr("orn.stage2_train.evaluation.figures._CLASSES_AT_ONCE", 3)
-    rows = measured_figures(predictions, num_draws=2)["classes"]
+    rows = measured_figures(predictions, tuple("abcdefgh"), num_draws=2)["per_class"]
     found = [row["average_precision"]["object_head"] for row in rows]
     assert found[7] is None
     wanted = [average_precision_score(labels_N == each, logits_NA[:, each]) for each in range(7)]
     assert found[:7] == pytest.approx(wanted)
+
+
+LABELS = np.array([0, 0, 1, 1, 2, 2, 3])
+GUESSED = np.array([0, 1, 1, 1, 0, 0, 3])
+PERSONS = ("a", "a", "b", "b", "c", "c", "c")
+
+
+def _shares(*subsets: Subset, labels=LABELS, guessed=GUESSED, persons=PERSONS) -> dict[str, float]:
+    logits_NA = np.eye(7, dtype=np.float32)[guessed]
+    shares = subset_shares(labels, logits_NA, subsets, participants=persons)
+    found = share_figures(shares, persons or labels.astype(str), num_draws=2)
+    return {name: each["value"] for name, each in found.items()}
+
+
+def test_shares_by_hand() -> None:
+    tail, unseen = Subset(name="tail", classes=(2, 3)), Subset(name="unseen", participants=("b",))
+    many = Subset(name="many_shot", classes=(0, 2, 4))  # 4 is of no segment, 2 is never predicted
+    assert _shares(tail, unseen, many) == pytest.approx(
+        {
+            "top1_tail": 1 / 3,
+            "top1_unseen": 1,
+            "many_shot_precision": (1 / 3 + 0) / 2,
+            "many_shot_recall": (1 / 2 + 0) / 2,
+        }
+    )
+
+
+def test_shares_that_the_split_does_not_have_are_left_out() -> None:
+    nobody = Subset(name="unseen", participants=("z",))
+    absent = Subset(name="tail", absent=Path("list.csv"))
+    assert _shares(nobody, absent, Subset(name="many_shot")) == {}
+    assert _shares(Subset(name="unseen", participants=("a",)), persons=None) == {}
+
+
+def test_many_shot_figures_are_those_of_scikit_learn() -> None:
+    labels, guessed = np.random.default_rng(3).integers(7, size=(2, 90))
+    classes = (0, 2, 5, 6)
+    precision, recall, _, _ = precision_recall_fscore_support(
+        labels, guessed, labels=classes, average="macro", zero_division=0
+    )
+    many = Subset(name="many_shot", classes=classes)
+    found = _shares(many, labels=labels, guessed=guessed, persons=("v",) * 90)
+    assert found == pytest.approx({"many_shot_precision": precision, "many_shot_recall": recall})
+
+
+def test_shares_stand_beside_the_other_figures_with_intervals_over_their_persons() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(3, size=400)
+    guessed = np.where(random.random(400) < 0.7, labels, (labels + 1) % 3)
+    predictions = Predictions(
+        ids=tuple(map(str, range(400))),
+        labels=labels,
+        activity_logits=np.eye(3, dtype=np.float32)[guessed],
+        object_logits=np.eye(3, dtype=np.float32)[guessed],
+        groups=tuple(f"p{row % 20}" for row in range(400)),
+        grouped_by="participants",
+    )
+    subsets = [
+        Subset(name="unseen", participants=("p0",)),
+        Subset(name="tail", classes=(0, 1)),
+    ]
+    found = measured_figures(predictions, tuple("abc"), subsets=subsets, num_draws=500)
+    for figures in found["figures"].values():
+        assert {"top1", "top1_unseen", "top1_tail"} <= figures.keys()
+        assert figures["top1_unseen"]["low"] is None  # of one person nothing can be told
+        own = figures["top1_tail"]
+        assert own["low"] < own["value"] < own["high"] < own["low"] + 0.25

@@ -1,11 +1,18 @@
-"""Scores against counts by hand and against scikit-learn."""
+"""Scores of logits are those of scikit-learn, or of counts by hand."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    recall_score,
+    top_k_accuracy_score,
+)
 
+from orn.stage2_train.evaluation.bootstrap import Tallies
 from orn.stage2_train.evaluation.metrics import (
     backward_shares,
     chance_level,
@@ -15,48 +22,56 @@ from orn.stage2_train.evaluation.metrics import (
 from orn.stage2_train.evaluation.predictions import Predictions
 
 
-@pytest.mark.parametrize(
-    ("labels", "logits", "summary", "per_class"),
-    [
-        ([0, 1, 2, 1], [[3, 1, 0], [0, 2, 1], [0, 2, 1], [5, 4, 0]], {"top1": 0.5}, [1, 0.5, 0]),
-        (  # logits that are no numbers are never right
-            [0, 2, 1, 2],
-            [[np.nan] * 3, [np.nan, 0, 1], [0, 1, np.nan], [0, 1, np.nan]],
-            {"top1": 0},
-            [0, 0, 0],
-        ),
-        (  # more than five classes, of which three have no segment
-            [6, 2, 1, 0],
-            [range(7)] * 4,
-            {"top1": 0.25, "top5": 0.5},
-            [0, 0, 0, np.nan, np.nan, np.nan, 1],
-        ),
-    ],
-)
-def test_single_labels_by_hand(labels, logits, summary, per_class) -> None:
-    scores = scores_of(np.array(labels), np.array(logits, np.float32))
-    assert scores.summary == summary
-    np.testing.assert_allclose(scores.per_class, per_class)
+@pytest.mark.parametrize("num_classes", [1, 2, 5, 6, 9])
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+@pytest.mark.filterwarnings("ignore:A single label was found")
+def test_single_label_figures_are_those_of_scikit_learn(num_classes) -> None:
+    random = np.random.default_rng(num_classes)
+    classes = np.arange(num_classes)
+    labels_N = random.integers(max(1, num_classes - 1), size=80)  # the last class is absent
+    logits_NA = random.normal(size=(80, num_classes)).round(1).astype(np.float32)  # with ties
+    guessed_N = logits_NA.argmax(axis=1)
+    wanted = {"top1": accuracy_score(labels_N, guessed_N)}
+    if num_classes > 5:
+        # Of equal logits scikit-learn takes the class that is named last, we as argmax the first.
+        first_NA = logits_NA - 1e-6 * classes
+        wanted["top5"] = top_k_accuracy_score(labels_N, first_NA, k=5, labels=classes)
+    scores, tallies = scores_of(labels_N, logits_NA), Tallies(labels_N, logits_NA)
+    assert scores.summary == pytest.approx(wanted)
+    recalls = recall_score(labels_N, guessed_N, labels=classes, average=None, zero_division=np.nan)
+    assert scores.per_class == pytest.approx(recalls, nan_ok=True)
+    balanced = tallies.once()[tallies.names.index("mean_class_accuracy")]
+    assert balanced == pytest.approx(balanced_accuracy_score(labels_N, guessed_N))
 
 
-@given(seed=st.integers(0, 10**6))
-def test_mean_average_precision_is_that_of_scikit_learn(seed) -> None:
-    rng = np.random.default_rng(seed)
-    logits = rng.permutation(60).reshape(15, 4).astype(np.float32) / 10 - 3
-    labels = (rng.random((15, 4)) < 0.3).astype(np.float32)
-    labels[:, 3] = 0
-    scores = scores_of(labels, logits)
-    expected = [
-        average_precision_score(labels[:, each], logits[:, each])
-        for each in range(4)
-        if labels[:, each].any()
-    ]
-    assert scores.summary["classes_without_positives"] == 4 - len(expected)
-    assert scores.summary["map"] == pytest.approx(np.mean(expected) if expected else 0)
-    assert np.isnan(scores.per_class[3])
+@given(seed=st.integers(0, 10**6), num_classes=st.sampled_from([1, 4]))
+def test_average_precision_is_that_of_scikit_learn(seed, num_classes) -> None:
+    """With ties, unsure pairs, and a class without a positive."""
+    random = np.random.default_rng(seed)
+    labels_NA = (random.random((30, num_classes)) < 0.3).astype(np.float32)
+    labels_NA[0, 0], labels_NA[:, 1:2] = 1, 0
+    unsure_NA = (random.random(labels_NA.shape) < 0.2) & (labels_NA == 0)
+    logits_NA = random.normal(size=labels_NA.shape).round(1).astype(np.float32)
+    wanted = np.array(
+        [
+            average_precision_score(labels_NA[keep, row], logits_NA[keep, row])
+            if labels_NA[:, row].any()
+            else np.nan
+            for row, keep in enumerate(~unsure_NA.T)
+        ]
+    )
+    scores = scores_of(labels_NA, logits_NA, unsure_NA)
+    assert scores.per_class == pytest.approx(wanted, nan_ok=True)
+    assert scores.summary["map"] == pytest.approx(np.nanmean(wanted))
+    assert scores.summary["classes_without_positives"] == np.isnan(wanted).sum()
 
 
-@pytest.mark.parametrize("largest", [3.0, 21.0, 42.0, 1e30, -800.0])
+def test_without_a_positive_mean_average_precision_is_undefined() -> None:
+    scores = scores_of(np.zeros((3, 2), np.float32), np.ones((3, 2), np.float32))
+    assert scores.summary == {"map": None, "classes_without_positives": 2}
+
+
+@pytest.mark.parametrize("largest", [3.0, 42.0, 1e30, -800.0])
 def test_unsure_pairs_are_left_out_and_large_logits_keep_their_order(largest) -> None:
     """Their sigmoid is 1 for all, in float32 from 17 on and in float64 from 37 on, or 0."""
     step = max(abs(largest) * 0.01, 1.0)
@@ -67,21 +82,24 @@ def test_unsure_pairs_are_left_out_and_large_logits_keep_their_order(largest) ->
     assert scores_of(labels, logits, unsure).summary["map"] == 1
 
 
-def test_equal_logits_share_their_precision() -> None:
-    logits = np.array([[42.0], [42.0], [41.0]], np.float32)
-    labels = np.array([[1.0], [0.0], [0.0]], np.float32)
-    assert scores_of(labels, logits).summary["map"] == pytest.approx(0.5)
-
-
-def test_chance() -> None:
-    assert chance_level("top1", np.array([0, 0, 1]), num_classes=4) == 0.25
-    labels = np.array([[1, 0, 0], [1, 1, 0]], np.float32)
-    assert chance_level("map", labels, num_classes=3) == pytest.approx(0.75)
-    assert chance_level("map", np.array([0, 0, 1]), num_classes=3) == pytest.approx(0.5)
-    assert chance_level("map", np.zeros((2, 3), np.float32), num_classes=3) == 0
+def test_scores_of_drawn_segments_are_those_of_segments_that_are_there_as_often() -> None:
+    random = np.random.default_rng(1)
+    counts_N = random.integers(0, 4, size=40)
+    drawn = np.repeat(np.arange(40), counts_N)
+    logits_NA = random.normal(size=(40, 5)).round(1).astype(np.float32)  # with ties
+    labels_NA = (random.random((40, 5)) < 0.3).astype(np.float32)
+    labels_NA[:, 4] = 0  # a class without a positive
+    for labels in (random.integers(0, 5, size=40), labels_NA):
+        found = Tallies(labels, logits_NA).figures(counts_N[:, None].astype(np.float64))[:, 0]
+        wanted = Tallies(labels[drawn], logits_NA[drawn]).once()
+        assert found == pytest.approx(wanted, abs=1e-6, nan_ok=True)
 
 
 def test_chance_is_of_the_pairs_that_are_measured() -> None:
+    classes = np.array([0, 0, 1])
+    assert chance_level("top1", classes, num_classes=4) == 0.25
+    assert chance_level("map", classes, num_classes=3) == pytest.approx(0.5)
+    assert chance_level("map", np.zeros((2, 3), np.float32), num_classes=3) == 0
     labels = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0]], np.float32)
     unsure = np.zeros((4, 3), np.bool_)
     unsure[2:, 0] = True
@@ -94,19 +112,15 @@ def test_chance_is_of_the_pairs_that_are_measured() -> None:
 
 def test_confusions_that_occur_are_counted_true_class_first() -> None:
     logits = np.array([[3, 1, 0], [0, 2, 1], [0, 2, 1]], np.float32)
-    assert confusion_counts(logits, np.array([0, 0, 2])).tolist() == [
-        [0, 0, 1],
-        [0, 1, 1],
-        [2, 1, 1],
-    ]
+    counts = confusion_counts(logits, np.array([0, 0, 2]))
+    assert counts.tolist() == [[0, 0, 1], [0, 1, 1], [2, 1, 1]]
 
 
 def test_a_system_that_reads_order_names_the_mirrored_class_backwards() -> None:
-    named = [1, 1, 0, 0, 2, 2]
     predictions = Predictions(
         ids=tuple("abcdef"),
         labels=np.array([0, 0, 0, 1, 2, 0]),
-        activity_logits=np.eye(3, dtype=np.float32)[named],
+        activity_logits=np.eye(3, dtype=np.float32)[[1, 1, 0, 0, 2, 2]],
         object_logits=None,
     )
     classes, pairs = ("open", "close", "circle"), [("open", "close"), ("open", "no such class")]

@@ -17,6 +17,7 @@ from orn.stage2_train.insight.measured import Measured, load_measured
 from orn.stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
 from orn.stage2_train.insight.report_view import answer, cell_title
 from orn.stage2_train.runs.eval_file import EvalFile
+from tests.worlds.films import TINY_EVAL
 
 CLASSES = ("a", "b", "c")
 
@@ -24,16 +25,11 @@ CLASSES = ("a", "b", "c")
 def eval_file(predictions: Predictions, **changed) -> dict:
     """An eval-SPLIT.json of an object head."""
     scores = scores_of(predictions.labels, predictions.logits)
-    return {
-        "dataset": "tiny",
+    own = {
+        "two_heads": None,
         "split": "validation",
-        "checkpoint": "model.safetensors",
         "step": 7,
-        "detector": "d",
         "num_segments": len(predictions.ids),
-        "num_skipped": 0,
-        "clips": 1,
-        "frame_order": "forward",
         "metric": "top1" if predictions.labels.ndim == 1 else "map",
         "chance": 0.3,
         "object_head": dict(scores.summary),
@@ -51,7 +47,8 @@ def eval_file(predictions: Predictions, **changed) -> dict:
                 name: {"value": 0.5, "low": 0.25, "high": 0.75} for name in ("top1", "map")
             }
         },
-    } | changed
+    }
+    return TINY_EVAL | own | changed
 
 
 def made(labels: np.ndarray, logits: np.ndarray) -> Measured:
