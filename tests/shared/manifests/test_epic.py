@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests import epic
 from orn.shared.manifests.epic import MANY_SHOT
-from orn.shared.manifests.load import load_dataset, load_listing, load_manifest
+from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.manifests.records import Listing, Segment, Subset, Task
 from orn.shared.manifests.schema import Epic100Labels, EpicLabels, EpicTarget
 
@@ -118,12 +118,15 @@ def test_nouns_and_actions(tmp_path: Path) -> None:
     assert [segment.labels for segment in actions.segments] == [(1,), (0,), (1,)]
 
 
-def test_what_need_not_be_there(tmp_path: Path) -> None:
+def test_files_beside_the_table(tmp_path: Path) -> None:
     assert read(tmp_path, row()).left_out == {}
     (tmp_path / "i.csv").write_text(HEADER + row("7", verb="") + row("8", verb=""))
     listing = read(tmp_path, row())
     assert listing.left_out == {"without a verb class, in i.csv": 2}
     assert len(listing.segments) == 1
+    (tmp_path / "v.csv").write_text("verb_id,class_key,verbs\n1,take,x\n")
+    with pytest.raises(ManifestError, match=r"v\.csv, column 'verb_id': expected 0 to 0"):
+        epic.read(SPEC, tmp_path, task="single-label", labels=True)
     (tmp_path / "v.csv").unlink()
     (segment,) = epic.read(SPEC, tmp_path, task="single-label", labels=False).segments
     assert segment.labels == ()
@@ -167,13 +170,6 @@ def of_lists(tmp_path: Path, name: str) -> Path:
 def test_several_nouns_are_asked_of_nouns_alone(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"labels\.target = 'noun'.*got 'verb'"):
         load_manifest(of_lists(tmp_path, "epic"))
-
-
-def test_classes_out_of_order(tmp_path: Path) -> None:
-    write(tmp_path, row())
-    (tmp_path / "v.csv").write_text("verb_id,class_key,verbs\n1,take,x\n")
-    with pytest.raises(ManifestError, match=r"v\.csv, column 'verb_id': expected 0 to 0"):
-        epic.read(SPEC, tmp_path, task="single-label", labels=True)
 
 
 def test_each_table_of_100_is_a_split(tmp_path: Path) -> None:
@@ -322,18 +318,3 @@ def test_published_tables_of_100(
     else:
         assert tail.absent is not None
         assert tail.absent.name == "EPIC_100_tail_nouns.csv"
-
-
-@pytest.mark.real_data
-def test_rates_of_the_published_frames(sample_data: Path, tmp_path: Path) -> None:
-    """60 a second for the videos that came with EPIC Kitchens 55, 50 for the others."""
-    folder = tmp_path / "epic100"
-    (folder / "annotations").mkdir(parents=True)
-    for source in (sample_data / "epic100" / "annotations").glob("*.csv"):
-        (folder / "annotations" / source.name).symlink_to(source)
-    rows = row("0", "P28", "P28_101") + row("1")
-    (folder / "annotations" / "EPIC_100_train.csv").write_text(HEADER + rows)
-    for name in ("P28/P28_101", "P01/P01_01"):
-        (folder / "frames" / name).mkdir(parents=True)
-    dataset = load_dataset("epic100-frames", tmp_path)
-    assert {video.id: video.rate for video in dataset.videos} == {"P28_101": 50, "P01_01": 60}

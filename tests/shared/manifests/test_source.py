@@ -7,18 +7,19 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import DataRootError, VideoDecodeError
+from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Video
+from orn.shared.manifests.records import Segment, Video
 from orn.shared.manifests.source import (
     FoundVideo,
     expand,
     find_ids,
     find_videos,
-    named_folders,
     source_of,
 )
 from tests.bounded import bounded
 from tests.shared.manifests.conftest import MANIFEST
+from tests.worlds.videos import write_grey
 
 FRAMES = MANIFEST.replace('"clips"', '"frames"').replace("{id}.mp4", "{id}")
 FRAMES = FRAMES.replace("[videos]", "[videos]\nrate = 10")
@@ -32,16 +33,9 @@ def find(folder: Path, *ids: str, pattern: str = "videos/{id}.mp4", are_folders:
     return find_videos(folder, pattern, ids, are_folders=are_folders)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "video_id", "wanted"),
-    [
-        ("videos/{id}.mp4", "a/b", "videos/a/b.mp4"),
-        ("videos/{person}/{id}.MP4", "P01_02", "videos/P01/P01_02.MP4"),
-        ("{id}/clip.mp4", "{person}", "{person}/clip.mp4"),
-    ],
-)
-def test_expand(pattern: str, video_id: str, wanted: str) -> None:
-    assert expand(pattern, video_id) == wanted
+def test_expand() -> None:
+    assert expand("v/{person}/{id}.MP4", "P01_02") == "v/P01/P01_02.MP4"
+    assert expand("{id}/clip.mp4", "{person}") == "{person}/clip.mp4"
 
 
 @pytest.mark.parametrize(
@@ -80,12 +74,6 @@ def test_folders_are_no_files_and_files_no_folders(tmp_path: Path, write) -> Non
     write(tmp_path / "frames" / "b")
     assert list(find(tmp_path, "a", "b", pattern="frames/{id}", are_folders=True)) == ["a"]
     assert list(find(tmp_path, "a", "b", pattern="frames/{id}")) == ["b"]
-
-
-def test_where_the_user_and_the_manifest_put_videos(tmp_path: Path) -> None:
-    folder, path = tmp_path / "set", tmp_path / "set" / "a" / "B" / "P01" / "x.mp4"
-    named = named_folders(folder, "a/b/{person}/{id}.mp4", [path], tmp_path)
-    assert named == (tmp_path, folder, folder / "a", folder / "a" / "B")
 
 
 def test_folder_that_cannot_be_read(tmp_path: Path, write, monkeypatch) -> None:
@@ -215,3 +203,39 @@ def test_published_list_of_vlog(sample_data: Path) -> None:
     assert dataset.ignoring_case == ("O/5/E/v_vAqaXZuAO5E/075",)
     assert len(dataset.missing) == 113_837
     assert [segment.split for segment in dataset.segments] == ["train", "validation"]
+
+
+# Lengths by headers ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lengthy(tmp_path: Path) -> list[Video]:
+    paths = [write_grey(tmp_path / f"{number}.mp4", number) for number in (5, 3, 4)]
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    return [Video(id=path.stem, path=path) for path in (*paths, tmp_path / "bad.mp4")]
+
+
+@pytest.mark.parametrize("many", [2, 99], ids=["in processes", "here"])
+def test_lengths_by_headers(lengthy: list[Video], many: int) -> None:
+    estimates = read_headers(lengthy, many=many)
+    found = [(name, each.frames) for name, each in estimates.items()]
+    assert found == [("5", 5), ("3", 3), ("4", 4), ("bad", 0)]
+    assert "bad.mp4: cannot be opened (" in estimates["bad"].problem
+    assert read_headers([]) == {}
+
+
+def test_segments_far_beyond_their_video_are_told_at_once(
+    lengthy: list[Video], caplog: pytest.LogCaptureFixture
+) -> None:
+    def segment(name: str, start: float | None, stop: float | None) -> Segment:
+        times = {"start_seconds": start, "stop_seconds": stop}
+        return Segment(id=name, video_id="5", split="train", **times)
+
+    near = [segment("a", 0.0, 0.5), segment("b", 0.0, 9.0), segment("c", None, None)]
+    lengths = read_headers(lengthy)
+    warn_of_times_beyond(near, lengths)
+    assert caplog.records == []
+    warn_of_times_beyond([*near, segment("d", 1.0, 1e9), segment("e", 5000.0, None)], lengths)
+    (record,) = caplog.records
+    for part in ("2 segments", "'d': 1e+09 s", "video '5' of about 0.5 s"):
+        assert part in record.getMessage()

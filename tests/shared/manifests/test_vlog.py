@@ -1,6 +1,5 @@
 """VLOG's published files."""
 
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 
 from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests import vlog
-from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Listing, Segment
 from orn.shared.manifests.schema import VlogLabels
 
@@ -73,22 +71,11 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
         ),
         ([[0, 0, 0]], r"a numpy array of numbers of shape \(2, 3\) .*got int64 of shape \(1, 3\)"),
         ([[0, 0, 0], [0, 2, 0]], "-1, 0 or 1, got 2 in row 1, column 1"),
-        ([[0, 0, 0], [0, np.nan, 0]], "-1, 0 or 1, got nan in row 1, column 1"),
-        (np.zeros((2, 3), object), "a numpy array of numbers"),
-        (np.zeros((2, 3), "U1"), "a numpy array of numbers .*got <U1"),
     ],
 )
 def test_matrix_that_does_not_fit(tmp_path: Path, matrix: npt.ArrayLike, message: str) -> None:
     write(tmp_path, matrix)
     with pytest.raises(ManifestError, match=rf"hand_object\.npy: expected {message}"):
-        read(tmp_path)
-
-
-def test_matrix_that_is_cut_off(tmp_path: Path) -> None:
-    write(tmp_path, [[0, 0, 0], [0, 1, 0]])
-    path = tmp_path / SPEC.matrix
-    path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(ManifestError, match=r"hand_object\.npy: expected a numpy array"):
         read(tmp_path)
 
 
@@ -98,9 +85,7 @@ def test_matrix_that_is_cut_off(tmp_path: Path) -> None:
         ("O/a/1/\n", "0\n2\n", r"splitId\.txt: expected one number for each of 1 .* got 2"),
         ("O/a/1/\nO/b/2/\n", "0\n7\n", r"splitId\.txt, row 2: expected one of 0, 1, 2, 3, got '7'"),
         ("O/a/1/\nO/a/1/\n", "0\n2\n", r"manifest\.txt, row 2: .*'O/a/1' again"),
-        ("O/a/1/\n\nO/b/2/\n", "0\n2\n1\n", "row 2: expected a path .*got ''"),
         ("O/a/1/\n../x/\n", "0\n2\n", r"row 2: expected a path .*got '\.\./x'"),
-        ("O/a/1/\n/etc/\n", "0\n2\n", "row 2: expected a path .*got '/etc'"),
     ],
 )
 def test_lists_that_do_not_fit(tmp_path: Path, ids: str, splits: str, message: str) -> None:
@@ -112,12 +97,3 @@ def test_lists_that_do_not_fit(tmp_path: Path, ids: str, splits: str, message: s
 def test_a_number_in_two_splits_is_refused() -> None:
     with pytest.raises(ValueError, match=r"each number in one split only, got \[0, 1, 3, 3\]"):
         VlogLabels(format="vlog", train=(1, 3))
-
-
-@pytest.mark.real_data
-def test_published_files(sample_data: Path) -> None:
-    listing = vlog.read(SPEC, sample_data / "vlog", labels=False)
-    counts = Counter(segment.split for segment in listing.segments)
-    assert counts == {"test": 28_034, "train": 28_956 + 29_970, "validation": 26_879}
-    with pytest.raises(DataRootError, match=r"vlog/meta/hand_object/hand_object\.npy: no such"):
-        load_dataset("vlog", sample_data)
