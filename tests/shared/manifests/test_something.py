@@ -1,7 +1,6 @@
 """Something-Something's published lists, of v1 and of v2."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -121,31 +120,6 @@ def test_published_class_names(sample_data: Path, tmp_path: Path) -> None:
     assert len(listing.classes) == 174
     held = {segment.id: listing.classes[segment.labels[0]] for segment in listing.segments}
     assert held["57082"] == "Dropping something into something"
-
-
-@pytest.mark.real_data
-def test_published_layout_of_v1(sample_data: Path, tmp_path: Path) -> None:
-    """The class list of v1 and real folders, as the publishers lay them out."""
-    source = sample_data / "something"
-    folder = tmp_path / "something-v1"
-    videos = folder / "20bn-something-something-v1"
-    videos.mkdir(parents=True)
-    entries = json.loads((source / "annotations/labels_for_ids_DERIVED.json").read_text())
-    lines = []
-    for name, entry in entries.items():
-        lines.append(f"{name};{entry['template'].replace('[', '').replace(']', '')}\n")
-        if (source / "frames" / name).is_dir():
-            shutil.copytree(source / "frames" / name, videos / name)
-    names = (source / "annotations/sthv1_label_map.txt").read_text()
-    (folder / "something-something-v1-labels.csv").write_text(names)
-    (folder / "something-something-v1-train.csv").write_text("".join(lines[:2]))
-    (folder / "something-something-v1-validation.csv").write_text("".join(lines[2:]))
-    dataset = load_dataset("something-v1", tmp_path)
-    assert len(dataset.classes) == 174
-    assert {video.id for video in dataset.videos} == {"2", "13201"}
-    assert {video.rate for video in dataset.videos} == {12.0}
-    held = {segment.id: dataset.classes[segment.labels[0]] for segment in dataset.segments}
-    assert held["2"] == "Pretending to pick something up"
 
 
 @pytest.mark.real_data

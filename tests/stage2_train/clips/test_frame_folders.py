@@ -123,6 +123,8 @@ def something_v1(sample_data: Path, tmp_path: Path) -> Path:
 def test_published_something_folders(something_v1: Path, tmp_path: Path) -> None:
     dataset = load_dataset("something-v1", something_v1)
     assert len(dataset.videos) == 7
+    assert {video.rate for video in dataset.videos} == {12.0}
+    assert len(dataset.classes) == 174
     joined, clips = clips_of(dataset, "something-v1", something_v1, tmp_path, num_frames=8)
     assert len(joined.segments) == 7
     (batch,) = evaluation_loader(clips, LoaderSettings(batch_size=7))

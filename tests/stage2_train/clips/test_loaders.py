@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, replace
 from multiprocessing import active_children
 from pathlib import Path
@@ -17,16 +16,14 @@ from orn.shared.errors import ClipStoreError, ConfigError, TrainingError
 from orn.stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
-    collate,
     evaluation_loader,
     num_training_batches,
     training_loader,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.views import ClipRequest, View
+from orn.stage2_train.clips.views import View
 from orn.stage2_train.frames.reader import ClipStore
-from tests.processes import new_processes
 from tests.stage2_train.clips import conftest
 
 SETTINGS = replace(
@@ -167,16 +164,3 @@ def test_evaluation_takes_every_segment_once_whatever_the_number_of_processes(
     batches = [ids for each in ranks for ids in ids_of(evaluation_loader(dataset, each))]
     names = [name for ids in batches for name in ids]
     assert sorted(names) == sorted(row.id for row in dataset.segments)
-
-
-def _clips(dataset: ClipDataset, requests: list[ClipRequest]) -> list[ClipBatch]:
-    return [collate([dataset[request]]) for request in requests]
-
-
-@pytest.mark.timeout(300)
-def test_handles_are_opened_anew_in_another_process(dataset) -> None:
-    requests = [ClipRequest(segment, epoch=1) for segment in range(12)] * 2
-    expected = _clips(dataset, requests)  # everything is open here
-    with ProcessPoolExecutor(1, mp_context=new_processes()) as pool:
-        found = pool.submit(_clips, dataset, requests).result(timeout=280)
-    assert all(equal(one, other) for one, other in zip(found, expected, strict=True))

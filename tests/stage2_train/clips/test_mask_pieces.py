@@ -1,17 +1,14 @@
 """Coverage of many masks at once against loops, and unions of masks."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.shared.errors import ShardFormatError
 from orn.shared.masks import rle
 from orn.stage2_train.clips.mask_pieces import (
     concatenated,
     coverage_of_pieces,
     pieces_of_masks,
-    reaches_window,
     unions,
 )
 from tests.reference.coverage import coverage as covered_share
@@ -30,24 +27,6 @@ def coverage(pieces, window, num_masks, cells) -> np.ndarray:
     out = np.zeros((num_masks, *cells), np.float32)
     coverage_of_pieces(pieces, window, out=out)
     return out
-
-
-def drawn(picture: str) -> np.ndarray:
-    """A mask from rows of # and ."""
-    return np.array([[character == "#" for character in row] for row in picture.split()])
-
-
-def test_a_run_over_the_foot_of_a_column_is_cut() -> None:
-    pieces = pieces_of([drawn("..# .## ###"), drawn("### ### ###")])
-    rows = zip(pieces.owner_R, pieces.column_R, pieces.top_R, pieces.bottom_R, strict=True)
-    assert [tuple(map(int, row)) for row in rows] == [
-        (0, 0, 2, 3),
-        (0, 1, 1, 3),
-        (0, 2, 0, 3),
-        (1, 0, 0, 3),
-        (1, 1, 0, 3),
-        (1, 2, 0, 3),
-    ]
 
 
 masks_strategy = st.tuples(
@@ -92,18 +71,6 @@ def test_union_is_exact(shape) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
-@given(shape=masks_strategy, corner=st.tuples(st.floats(-2, 8), st.floats(-2, 8)))
-def test_reaching_is_covering(shape, corner) -> None:
-    height, width, num_masks, seed = shape
-    rng = np.random.default_rng(seed)
-    masks = [rng.random((height, width)) < 0.2 for _ in range(num_masks)]
-    window = (corner[0], corner[1], corner[0] + 2, corner[1] + 2)
-    pieces = pieces_of(masks)
-    reached = np.bincount(pieces.owner_R[reaches_window(pieces, window)], minlength=num_masks) > 0
-    expected = [covered_share(mask, window=window, cells=(1, 1)).item() > 0 for mask in masks]
-    assert reached.tolist() == expected
-
-
 def test_no_masks_and_empty_masks() -> None:
     none = pieces_of_masks((), height=5, width=5)
     assert len(none) == 0
@@ -113,8 +80,3 @@ def test_no_masks_and_empty_masks() -> None:
     assert coverage(empty, (0, 0, 3, 3), 2, (2, 2)).tolist() == np.zeros((2, 2, 2)).tolist()
     both = concatenated([none, pieces_of([np.ones((3, 3), bool)])])
     assert len(both) == 3
-
-
-def test_malformed_mask() -> None:
-    with pytest.raises(ShardFormatError, match="RLE"):
-        pieces_of_masks((b"",), height=3, width=3)

@@ -1,10 +1,22 @@
-"""Detections of a frame as the loader keeps them."""
+"""Detections of a frame as the loader keeps them, which of them fill a clip's slots, and with
+what."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
-from orn.stage2_train.clips.objects import class_vectors, objects_of_frames
+from orn.stage2_train.clips.objects import (
+    FrameObjects,
+    SlotSettings,
+    class_vectors,
+    fill_slots,
+    objects_of_frames,
+)
+from orn.stage2_train.frames.crop import CropWindow
+from tests.reference.coverage import coverage
 from tests.worlds.shards import blocks
 
 HALF_FLOAT = 1e-3  # class scores are stored in float16
@@ -57,3 +69,102 @@ def test_frames_together_are_as_frames_alone() -> None:
         for name in ("boxes", "class_scores", "labels"):
             np.testing.assert_array_equal(getattr(objects, name), getattr(alone, name))
     assert objects_of_frames([]) == []
+
+
+# Slots -----------------------------------------------------------------------------------------
+
+FLOAT32_POSITIONS = 1e-5
+WHOLE = CropWindow(x=0, y=0, height=8, width=8, stored_height=8, stored_width=8)
+SETTINGS = SlotSettings(max_objects=3, background=True, mask_size=4, feature_cells=(2, 2))
+
+
+def objects_of(masks: list[np.ndarray], *, shape: tuple[int, int] = (8, 8)) -> FrameObjects:
+    """Objects with the labels 0, 1, ... and falling scores."""
+    num = len(masks)
+    scores = np.linspace(0.9, 0.5, num, dtype=np.float32)
+    box = np.array([[1, 2, min(5, shape[1]), min(6, shape[0])]], np.float32)
+    detections = FrameDetections(
+        height=shape[0],
+        width=shape[1],
+        boxes=np.tile(box, (num, 1)),
+        scores=scores,
+        labels=np.arange(num, dtype=np.uint16),
+        class_scores=None,
+        masks=tuple(rle.encode(mask) for mask in masks),
+    )
+    return objects_of_frames([detections])[0]
+
+
+def rectangle(y1: int, x1: int, y2: int, x2: int) -> np.ndarray:
+    """A mask on an 8 x 8 grid."""
+    mask = np.zeros((8, 8), bool)
+    mask[y1:y2, x1:x2] = True
+    return mask
+
+
+def test_one_object_and_its_background() -> None:
+    slots = fill_slots([objects_of([rectangle(0, 0, 4, 2)])], WHOLE, SETTINGS)
+    assert slots.valid.tolist() == [[True, True]]
+    assert slots.labels.tolist() == [[0, 80]]
+    expected = np.zeros((4, 4))
+    expected[:2, 0] = 1
+    np.testing.assert_allclose(slots.masks[0, 0], expected, atol=FLOAT32_POSITIONS)
+    np.testing.assert_allclose(slots.masks[0, 1], 1 - expected, atol=FLOAT32_POSITIONS)
+    np.testing.assert_allclose(
+        slots.coverage[0], [[[0.5, 0], [0, 0]], [[0.5, 1], [1, 1]]], atol=FLOAT32_POSITIONS
+    )
+    assert slots.boxes[0].tolist() == [[1, 2, 5, 6], [0, 0, 8, 8]]
+    np.testing.assert_allclose(slots.class_scores[0, 0, [0, 80]], [0.9, 0.1], atol=1e-6)
+    assert slots.class_scores[0, 1].nonzero()[0].tolist() == [80]
+    assert slots.class_scores[0, 1, 80] == 1
+
+
+def test_objects_outside_the_crop_are_passed_over() -> None:
+    corner = CropWindow(x=4, y=4, height=4, width=4, stored_height=8, stored_width=8)
+    masks = [rectangle(0, 0, 4, 4), rectangle(4, 4, 5, 5), rectangle(0, 0, 4, 8)]
+    masks += [rectangle(7, 7, 8, 8), rectangle(6, 4, 8, 6), rectangle(4, 6, 5, 7)]
+    slots = fill_slots([objects_of(masks)], corner, SETTINGS)
+    assert slots.labels.tolist() == [[1, 3, 4, 80]]  # 5 is visible, but the slots are full
+
+
+def test_no_background_where_masks_cover_everything() -> None:
+    halves = [rectangle(0, 0, 8, 4), rectangle(0, 4, 8, 8)]
+    slots = fill_slots([objects_of(halves), objects_of([])], WHOLE, SETTINGS)
+    assert slots.valid.tolist() == [[True, True, False], [True, False, False]]
+    for field in (slots.masks, slots.coverage, slots.boxes, slots.class_scores, slots.labels):
+        assert not field[0, 2].any()
+        assert not field[1, 1:].any()
+    np.testing.assert_array_equal(slots.masks[1, 0], np.ones((4, 4)))
+
+
+def test_without_background() -> None:
+    settings = SlotSettings(max_objects=2, background=False, mask_size=4, feature_cells=(2, 2))
+    slots = fill_slots([objects_of([]), objects_of([rectangle(0, 0, 8, 8)])], WHOLE, settings)
+    assert slots.valid.tolist() == [[False], [True]]
+
+
+@pytest.mark.parametrize("cells", [(2, 2), (3, 5), (4, 2)])
+@given(seed=st.integers(0, 10**6))
+def test_masks_and_coverage_equal_loops(cells, seed) -> None:
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(3, 12)), int(rng.integers(3, 12)))
+    frames = [
+        [rng.random(shape) < rng.choice([0.0, 0.2, 0.9]) for _ in range(rng.integers(0, 5))]
+        for _ in range(2)
+    ]
+    window = CropWindow(x=3, y=2, height=10, width=12, stored_height=16, stored_width=20)
+    settings = SlotSettings(max_objects=3, background=True, mask_size=4, feature_cells=cells)
+    slots = fill_slots([objects_of(masks, shape=shape) for masks in frames], window, settings)
+    grid_window = window.on_grid(*shape)
+    for time, masks in enumerate(frames):
+        seen = [
+            mask for mask in masks if coverage(mask, window=grid_window, cells=(1, 1)).item() > 0
+        ][:3]
+        left = ~np.any([*seen, np.zeros(shape, bool)], axis=0)
+        if coverage(left, window=grid_window, cells=(1, 1)).item() > 0:
+            seen.append(left)
+        assert slots.valid[time].sum() == len(seen)
+        for slot, mask in enumerate(seen):
+            for found, size in ((slots.masks, (4, 4)), (slots.coverage, cells)):
+                expected = coverage(mask, window=grid_window, cells=size)
+                np.testing.assert_allclose(found[time, slot], expected, atol=FLOAT32_POSITIONS)
