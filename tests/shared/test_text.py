@@ -1,5 +1,14 @@
-"""Text that is safe on a terminal."""
+"""Text that is safe on a terminal and in spreadsheets, and the nearest word of a list."""
 
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orn.shared.csv_text import csv_text, unquoted
+from orn.shared.nearest import nearest, nearest_first
 from orn.shared.text import counted, printable, printable_lines, utf8
 
 
@@ -21,3 +30,61 @@ def test_counts_agree_with_what_is_counted() -> None:
         "1,200 videos",
     ]
     assert counted(2, "class", "classes") == "2 classes"
+
+
+# CSV -------------------------------------------------------------------------------------------
+
+
+def cells(text: str) -> list[str]:
+    (row,) = csv.reader(io.StringIO(text, newline=""))
+    return row
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1+1", "-a", "@A1", "\t=1", "\r=1", "\n=1", "\uff1d1"])
+def test_text_that_begins_like_a_formula_is_quoted(name: str) -> None:
+    assert cells(csv_text([[name, f"a{name}"]])) == [f"'{name}", f"a{name}"]
+
+
+@pytest.mark.parametrize(
+    "number", [-1, -0.5, "-0.500000", "+3", "-1e-07", "-inf", "1", float("-inf")]
+)
+def test_numbers_stay_numbers(number: object) -> None:
+    assert cells(csv_text([[number]])) == [str(number)]
+
+
+@given(st.lists(st.text(st.sampled_from("'=+-@\t\r\n\",1e"), max_size=5), min_size=2))
+def test_what_was_written_is_read(row: list[str]) -> None:
+    text = csv_text([row, row])
+    assert [
+        [unquoted(cell) for cell in found] for found in csv.reader(io.StringIO(text, newline=""))
+    ] == [
+        row,
+        row,
+    ]
+
+
+# The nearest word ------------------------------------------------------------------------------
+
+NAMES = ["vlog", "epic", "something", "demo"]
+KEYS = ["optimiser.name", "optimiser.learning_rate", "model.kernels", "l", "r"]
+
+
+@pytest.mark.parametrize(
+    ("word", "names", "wanted"),
+    [
+        pytest.param("vlgo", NAMES, "vlog", id="swapped"),
+        pytest.param("VLOG", NAMES, "vlog", id="case"),
+        pytest.param("xyz", NAMES, "demo", id="nothing alike: first in the alphabet"),
+        pytest.param("something-v2", NAMES, "something", id="longer"),
+        pytest.param("LR", KEYS, "optimiser.learning_rate", id="first letters"),
+        pytest.param("optimiser.lr", KEYS, "optimiser.learning_rate", id="first letters behind"),
+        pytest.param("word", [], None, id="nothing"),
+    ],
+)
+def test_nearest(word: str, names: list[str], wanted: str | None) -> None:
+    assert nearest(word, names) == wanted
+
+
+def test_nearest_first_keeps_all() -> None:
+    assert nearest_first("epci", ["vlog", "epic", "demo"])[0] == "epic"
+    assert sorted(nearest_first("epci", ["vlog", "epic", "demo"])) == ["demo", "epic", "vlog"]

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from orn.shared.errors import CheckpointError, DetectorError
+from orn.shared.errors import CheckpointError
 from orn.shared.torch_files import read_torch_file, tensors_in, write_torch_file
 from tests.bounded import bounded
 
@@ -285,35 +285,12 @@ def test_attributes_of_the_file_are_left_behind(tmp_path: Path) -> None:
     assert list(tensors_in(found) or ()) == ["a"]
 
 
-def test_what_is_no_file(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    for path, message in (
-        (tmp_path / "pipe", "pipe: expected a file, got a pipe"),
-        (tmp_path, "expected a file, got a folder"),
-        (tmp_path / "none", "none: cannot be read (No such file or directory)"),
-        (tmp_path / ("x" * 5000), "File name too long"),
-    ):
-        with pytest.raises(DetectorError) as caught:
-            read_torch_file(path, what="weights", error=DetectorError)
-        assert message in str(caught.value)
-    (tmp_path / "empty").write_bytes(b"")
-    with pytest.raises(CheckpointError, match=r"empty: expected weights, got a damaged"):
-        read(tmp_path / "empty")
-
-
 def test_programs_of_torch_are_refused(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(nn.Linear(2, 2)), buffer)
     (tmp_path / "x.pt").write_bytes(buffer.getvalue())
     with pytest.raises(CheckpointError, match="an archive of other things than torch writes"):
         read(tmp_path / "x.pt")
-
-
-def test_a_path_that_is_not_utf8_is_named_as_such(tmp_path: Path) -> None:
-    path = tmp_path / os.fsdecode(b"\xff.pt")
-    write_torch_file(path, CONTENT)
-    with pytest.raises(CheckpointError, match=r"udcff.pt: expected a path in UTF-8"):
-        read(path)
 
 
 # Of which something is dropped: none of it is made, and nothing grows ---------------------------

@@ -9,6 +9,7 @@ import pytest
 
 from orn.shared.errors import ShapeError
 from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections, clip_boxes
 from orn.shared.masks.rules import frame_faults
 
@@ -32,13 +33,10 @@ WHOLE: dict[str, Any] = {
         ({"height": 0}, "wanted a grid of at least 1 x 1 pixels, found 0 x 8"),
         ({"boxes": np.zeros((2, 5), np.float32)}, "boxes: wanted an array of shape (any, 4)"),
         ({"scores": np.zeros(3, np.float32)}, "scores: wanted an array of shape (2) float32"),
-        ({"scores": np.zeros(2, np.float64)}, "found (2,) float64"),
-        ({"boxes": [[0, 0, 1, 1]]}, "boxes: wanted an array of shape (any, 4) float32, found list"),
         ({"labels": np.zeros(2, np.int64)}, "labels: wanted an array of shape (2) uint16"),
         ({"class_scores": np.zeros((2, 79), np.float16)}, "labels: expected classes 0 to 78"),
         ({"class_scores": np.zeros((1, 80), np.float16)}, "wanted an array of shape (2, any)"),
         ({"masks": (MASK,)}, "masks: wanted a tuple of 2 masks, one a box, found 1"),
-        ({"masks": [MASK, MASK]}, "masks: wanted a tuple of 2 masks, one a box, found list"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -96,15 +94,12 @@ BOXES = {"boxes": [[1, 1, 3, 3]], "height": 4, "width": 6, "labels": [0], "score
             for case in (
                 ({"masks_NHW": np.zeros((4, 6), np.bool_)}, "wanted masks of shape (N, H, W) bool"),
                 ({"masks_NHW": np.zeros((1, 4, 6), np.uint8)}, "found (1, 4, 6) uint8"),
-                ({"masks_NHW": [[0, 1]]}, "(1, 2) int64"),
                 ({"masks_NHW": np.zeros((1, 0, 6), np.bool_)}, "with pixels, found (1, 0, 6) bool"),
-                ({"labels": [0, 1]}, "FrameDetections.labels: wanted an array of shape (1) uint16"),
             )
         ),
         *(
             (FrameDetections.from_boxes, BOXES, *case)
             for case in (
-                ({"boxes": [1, 1, 3, 3]}, "(any, 4) float32"),
                 ({"boxes": [[1, 1, 3, 3, 0.9]]}, "(1, 5) float32"),
                 ({"boxes": [[1, 1, np.nan, 3]]}, "finite x1 <= x2 and y1 <= y2"),
                 ({"boxes": [[3, 3, 2, 1]]}, "[3.0, 3.0, 2.0, 1.0] in row 0"),
@@ -120,14 +115,12 @@ BOXES = {"boxes": [[1, 1, 3, 3]], "height": 4, "width": 6, "labels": [0], "score
             )
             for case in (
                 ({"labels": [2**16]}, "65536 to 65536"),
-                ({"labels": [-1]}, "got -1 to -1 int64"),
                 ({"labels": [0.5]}, "got 0.5 to 0.5 float64"),
                 ({"labels": ["person"]}, "'person'"),
                 (
                     {"scores": [1, 1]},
                     "FrameDetections.scores: wanted an array of shape (1) float32",
                 ),
-                ({"class_scores": [1.0]}, "FrameDetections.class_scores: wanted an array"),
             )
         ),
     ],
@@ -137,3 +130,9 @@ def test_arrays_that_do_not_fit(
 ) -> None:
     with pytest.raises(ShapeError, match=re.escape(message)):
         make(**fitting | changes)
+
+
+def test_eighty_different_names_in_order() -> None:
+    assert len(COCO_CLASSES) == len(set(COCO_CLASSES)) == NUM_COCO_CLASSES
+    places = {0: "person", 3: "motorcycle", 39: "bottle", 57: "couch", 62: "tv", 79: "toothbrush"}
+    assert {place: COCO_CLASSES[place] for place in places} == places

@@ -14,7 +14,7 @@ from PIL import Image
 
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video import jpeg_folder
-from orn.shared.video.read import content_bytes, content_digest, estimate, probe, read_frames
+from orn.shared.video.read import estimate, probe, read_frames
 from orn.shared.video.reader import VideoTimes
 from tests.bounded import bounded
 from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_folder
@@ -129,13 +129,6 @@ def test_a_folder_without_frames_or_rate_is_refused(
     for read in (frames_of, probe):
         with pytest.raises(VideoDecodeError, match=f"{tmp_path.name}: .*{found}"):
             read(tmp_path, rate=rate)
-
-
-def test_what_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None:
-    for read in (probe, estimate, times_of, content_bytes, content_digest):
-        for name, why in (("gone", "No such"), ("v" * 300, "File name too long")):
-            with pytest.raises(VideoDecodeError, match=rf"{name[:50]}.*: .*\({why}"):
-                read(tmp_path / name)
 
 
 EPS = b"""%!PS-Adobe-3.0 EPSF-3.0

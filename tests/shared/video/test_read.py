@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import VideoDecodeError
-from orn.shared.video.read import content_bytes, content_digest, content_state, estimate
+from orn.shared.video.read import content_bytes, content_digest, content_state, estimate, probe
+from orn.shared.video.reader import VideoTimes
 from tests.bounded import bounded
 from tests.worlds.videos import claim_frames, write_numbered
 
@@ -48,12 +49,13 @@ def test_a_folder_is_known_by_names_and_contents(tmp_path: Path) -> None:
     assert len({digest, *map(content_digest, others)}) == 6
 
 
-def test_what_is_not_there_is_told(tmp_path: Path) -> None:
-    for measure in (content_digest, content_bytes, content_state):
-        with pytest.raises(VideoDecodeError, match=r"a\.mp4: .*\(No such file"):
-            measure(tmp_path / "a.mp4")
-        (tmp_path / "empty").mkdir(exist_ok=True)
-        with pytest.raises(VideoDecodeError, match="empty: expected JPEGs"):
+@pytest.mark.parametrize("name", ["gone", "v" * 300])
+def test_what_is_not_there_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    for measure in (probe, estimate, VideoTimes.of, content_digest, content_bytes, content_state):
+        with pytest.raises(VideoDecodeError, match=rf"{name[:50]}.*: .*\((No such|File name too)"):
+            measure(tmp_path / name)
+        with pytest.raises(VideoDecodeError, match="empty: expected (JPEGs|a folder)"):
             measure(tmp_path / "empty")
 
 
@@ -89,6 +91,9 @@ def test_a_header_that_promises_more_than_the_file_can_hold(
     lie: Callable[[Path], None],
 ) -> None:
     path = write_numbered(tmp_path / name, 20, codec=codec)
+    for ticks in (float("nan"), -5e9, 0.0) if lie is claim_seconds else ():
+        claim_seconds(path, ticks)
+        assert estimate(path).frames == 20
     lie(path)
     assert bounded(estimate, path).frames == 20
     with caplog.at_level(logging.WARNING):
@@ -96,13 +101,6 @@ def test_a_header_that_promises_more_than_the_file_can_hold(
     (record,) = caplog.records
     for part in (f"{name}: its header promises ", " bytes hold 20;"):
         assert part in record.getMessage()
-
-
-@pytest.mark.parametrize("ticks", [float("nan"), -5e9, 0.0])
-def test_a_duration_that_is_none_is_not_believed(tmp_path: Path, ticks: float) -> None:
-    path = write_numbered(tmp_path / "a.mkv", 20)
-    claim_seconds(path, ticks)
-    assert estimate(path).frames == 20
 
 
 def test_a_film_in_which_nothing_moves_is_counted_and_not_doubted(
