@@ -55,7 +55,7 @@ def test_what_is_not_there_is_told(tmp_path: Path, name: str) -> None:
     for measure in (probe, estimate, VideoTimes.of, content_digest, content_bytes, content_state):
         with pytest.raises(VideoDecodeError, match=rf"{name[:50]}.*: .*\((No such|File name too)"):
             measure(tmp_path / name)
-        with pytest.raises(VideoDecodeError, match="empty: expected (JPEGs|a folder)"):
+        with pytest.raises(VideoDecodeError, match=r"empty: expected (JPEGs|a folder)"):
             measure(tmp_path / "empty")
 
 
