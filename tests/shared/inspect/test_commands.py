@@ -12,63 +12,50 @@ def damage(shard: Path) -> None:
     shard.write_bytes(bytes(data))
 
 
-def test_inspect_a_shard_and_a_frame(orn, shard: Path) -> None:
+def test_inspect_a_shard_and_a_frame(orn, shard: Path, tmp_path: Path) -> None:
     assert "kitchen/a" in orn("inspect", shard).stdout
-    assert orn("inspect", shard, "--json").json["frames"] == 5
+    assert orn("inspect", shard.parent, "--json").json["frames"] == 5
     frame = ("--video", "kitchen/a", "--frame", 5)
     assert "frame 5" in orn("inspect", shard, *frame).stdout
     assert orn("inspect", shard, "--video", "b", "--json").json["frame"] == 5
-
-
-def test_inspect_the_only_shard_of_a_folder(orn, shard: Path) -> None:
-    orn("inspect", shard.parent)
     write(shard.parent / "shard-000001.zarr.zip", {})
-    said = orn("inspect", shard.parent, exit_code=1).stderr
-    assert f"holds 2 shards; name one, such as {shard}" in said
+    assert f"2 shards; name one, such as {shard}" in orn(
+        "inspect", shard.parent, exit_code=1
+    ).stderr  # fmt: skip
+    absent = tmp_path / "none.zarr.zip"
+    for command in ("inspect", "verify"):
+        assert str(absent) in orn(command, absent, exit_code=1).stderr
 
 
-def test_verify_whole_shards(orn, shard: Path) -> None:
-    write(shard.parent / "shard-000001.zarr.zip", {})
-    *notes, last = orn("verify", shard.parent).stdout.splitlines()
-    assert last == "ok: 2 shards"
-    assert all("note: video 'broken" in note for note in notes)
-    payload = orn("verify", shard, shard.parent, "--json").json
-    assert (payload["ok"], payload["shards"]) == (True, 2)
-    assert {problem["severity"] for problem in payload["problems"]} == {"note"}
-
-
-def test_verify_a_damaged_shard(orn, shard: Path) -> None:
-    damage(shard)
-    told = orn("verify", shard, exit_code=1).stdout
-    assert told.startswith(f"{shard}: ")
-    assert "ok" not in told.split()
-    payload = orn("verify", shard, "--json", exit_code=1).json
-    assert payload["ok"] is False
-    (problem,) = payload["problems"]
-    assert tuple(problem) == ("shard", "message", "severity")
-    assert (problem["shard"], problem["severity"]) == (str(shard), "error")
-
-
-def test_several_processes_verify_in_the_order_that_was_asked(
-    orn, shard: Path, monkeypatch
-) -> None:
+def test_verify_whole_and_damaged_shards(orn, shard: Path, monkeypatch) -> None:
+    """Several processes report in the order that was asked, too."""
     for number in (1, 2):
         write(shard.parent / f"shard-00000{number}.zarr.zip", {})
+    *notes, last = orn("verify", shard.parent).stdout.splitlines()
+    assert last == "ok: 3 shards"
+    assert all("note: video 'broken" in note for note in notes)
+    payload = orn("verify", shard, shard.parent, "--json").json
+    assert (payload["ok"], payload["shards"]) == (True, 3)
+    assert {problem["severity"] for problem in payload["problems"]} == {"note"}
     damage(shard)
     alone = orn("verify", shard.parent, "--json", "--workers", 1, exit_code=1)
+    assert alone.json["ok"] is False
+    problem = alone.json["problems"][0]
+    assert tuple(problem) == ("shard", "message", "severity")
+    assert (problem["shard"], problem["severity"]) == (str(shard), "error")
     monkeypatch.setattr("orn.shared.shards.verify.ALONE_BYTES", 0)
     several = orn("verify", shard.parent, "--json", "--workers", 2, exit_code=1)
     assert several.stdout == alone.stdout
 
 
 def test_inspect_and_verify_at_once(orn, shard: Path) -> None:
-    whole = orn("inspect", shard, "--verify")
-    assert "kitchen/a" in whole.stdout
-    assert f"{shard}: whole" in whole.stderr
-    assert orn("inspect", shard, "--verify", "--json").json["frames"] == 5
+    whole = orn("inspect", shard, "--verify", "--json")
+    assert whole.json["frames"] == 5
+    assert str(shard) in whole.stderr
     damage(shard)
     damaged = orn("inspect", shard, "--verify", exit_code=1)
     assert damaged.stdout == orn("verify", shard, exit_code=1).stdout
+    assert damaged.stdout.startswith(f"{shard}: ")
     assert orn("inspect", shard, "--verify", "--json", exit_code=1).json["ok"] is False
 
 
@@ -79,16 +66,9 @@ def test_verify_against_a_data_set(orn, shard: Path, tmp_path: Path) -> None:
         (tmp_path / "data" / "mine" / f"{name}.mp4").write_bytes(b"x" * 1000)
     arguments = ("--dataset", manifest, "--data", tmp_path / "data")
     problems = orn("verify", shard.parent, *arguments, "--json", exit_code=1).json["problems"]
-    faults = [each for each in problems if each["severity"] == "error"]
-    assert [each["message"].partition(":")[0] for each in faults] == [
-        *("video 'kitchen/a'", "video 'c'")
-    ]
+    faults = [each["message"] for each in problems if each["severity"] == "error"]
+    assert len(faults) == 2
+    assert "'kitchen/a'" in faults[0] and "'c'" in faults[1]
     orn("verify", shard, *arguments)  # a shard alone is no folder
     assert "shards/mine" in orn("verify", *arguments, exit_code=1).stderr
-
-
-def test_what_is_not_there(orn, tmp_path: Path) -> None:
-    for command in ("inspect", "verify"):
-        said = orn(command, tmp_path / "none.zarr.zip", exit_code=1).stderr
-        assert str(tmp_path / "none.zarr.zip") in said
     orn("verify", exit_code=2)

@@ -1,6 +1,7 @@
 """What one shard holds."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,44 +33,26 @@ def test_counts(shard: Path) -> None:
     assert payload["videos"][1]["id"] == "b"
 
 
-def test_text(shard: Path) -> None:
-    lines = as_report(summarise(Shard(shard))).text().splitlines()
-    assert "detections  4, 0.80 a frame, mean score 0.625" in lines
-    assert any(line.startswith("78 classes never occur: bicycle, car, ") for line in lines)
-    assert "thresholds  score 0.05" in lines
-    assert "frames      5, 2 without detections" in lines
-    assert "videos      2, 1 failed" in lines
-    assert "cup              3" in lines
-    assert "kitchen/a  8 x 6       3      5  0.500 - 0.700           3     1.00" in lines
-    assert "broken\\x1b  no frame decoded" in lines
-
-
 def test_what_is_not_known(tmp_path: Path) -> None:
     path = tmp_path / "shard-000001.zarr.zip"
     empty = summarise(Shard(write(path, {})))
     assert empty.mean_score is None
     assert summary_to_dict(empty)["bytes_per_frame"] is None
-    assert "detections  0, no frames" in as_report(empty).text()
-    assert "never occur" not in as_report(empty).text()
+    assert "no frames" in as_report(empty).text()
     videos = {"a": [found((CUP, 0.5), class_scores=False)]}
     bare = summarise(Shard(write(path, videos, class_scores=False)))
     assert not bare.has_class_scores
-    assert "of the kept class only" in as_report(bare).text()
+    assert as_report(bare).text() != as_report(replace(bare, has_class_scores=True)).text()
 
 
-def test_long_lists_are_cut_and_say_so(tmp_path: Path) -> None:
-    videos = {f"v{number:02}": [found()] for number in range(25)}
-    text = as_report(summarise(Shard(write(tmp_path / "shard-000001.zarr.zip", videos)))).text()
-    assert "v19" in text
-    assert "v20" not in text
-    assert "5 more (--json" in text
-
-
-def test_what_is_odd_is_listed(tmp_path: Path) -> None:
+def test_long_lists_are_cut_and_odd_frames_are_listed(tmp_path: Path) -> None:
     many = found(*((CUP, 0.5),) * 3)
-    summary = summarise(
-        Shard(write(tmp_path / "shard-000001.zarr.zip", {"a": [many, found(), many]}))
-    )
-    assert "a        6  frame 6 is without detections; " in as_report(summary).text()
-    (odd,) = json.loads(json.dumps(summary_to_dict(summary)))["odd"]
-    assert (odd["kind"], odd["video_id"], odd["frame"]) == ("empty frames", "a", 6)
+    videos = {f"v{number:02}": [many, found(), many] for number in range(25)}
+    summary = summarise(Shard(write(tmp_path / "shard-000001.zarr.zip", videos)))
+    text = as_report(summary).text()
+    assert "v19" in text and "v20" not in text
+    assert "5 more (--json" in text
+    odd = json.loads(json.dumps(summary_to_dict(summary)))["odd"]
+    assert [(each["kind"], each["video_id"], each["frame"]) for each in odd] == [
+        ("empty frames", video_id, 6) for video_id in videos
+    ]
