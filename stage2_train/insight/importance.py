@@ -22,7 +22,7 @@ from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 
-_VARIANTS_AT_ONCE = 2**12
+VARIANTS_AT_ONCE = 2**12
 """Clips with something taken out that are classified at once, so that memory is bounded."""
 
 
@@ -70,7 +70,7 @@ class Importance:
         relations_BRG = self._relations(self.total_BRG)
         fall_P = self.values_PG.new_zeros(len(self.clip_P))
         for step in self.step_P.unique().tolist():
-            for place_V in (self.step_P == step).nonzero().squeeze(1).split(_VARIANTS_AT_ONCE):
+            for place_V in (self.step_P == step).nonzero().squeeze(1).split(VARIANTS_AT_ONCE):
                 clip_V = self.clip_P[place_V]
                 total_VrG = self.total_BRG[:, step:][clip_V]
                 total_VrG[:, 0] -= self.values_PG[place_V]
@@ -180,7 +180,7 @@ class Importance:
         """(N,) how much the logit of the class is above that without a part of a clip's sums."""
         falls = [lost_NRG.new_zeros(0)]
         for clip_V, lost_VRG in zip(
-            clip_N.split(_VARIANTS_AT_ONCE), lost_NRG.split(_VARIANTS_AT_ONCE), strict=True
+            clip_N.split(VARIANTS_AT_ONCE), lost_NRG.split(VARIANTS_AT_ONCE), strict=True
         ):
             falls.append(self._fall(self._logits(self.total_BRG[clip_V] - lost_VRG), clip_V))
         return torch.cat(falls)

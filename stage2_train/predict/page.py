@@ -47,7 +47,7 @@ from orn.stage2_train.predict.truth import TrueSegment
 from orn.stage2_train.predict.windows import moments_of
 from orn.stage2_train.runs.trained import OpenedModel
 
-_MOST_TEXT_BYTES = 5_000_000
+MOST_TEXT_BYTES = 5_000_000
 """Of the sections of videos; more videos are counted and not shown."""
 _SHOWN, _OF_ONE_VIDEO = 48, 16
 """Stretches that have pictures, over all videos, where one has one at least, and of one video."""
@@ -106,7 +106,7 @@ class PredictionPage:
             VideoDecodeError: if the video can no longer be decoded.
             ShardFormatError: if detections are damaged.
         """
-        if self._text_bytes > _MOST_TEXT_BYTES:
+        if self._text_bytes > MOST_TEXT_BYTES:
             self._left_out += 1
             return
         key = f"v{len(self._videos)}"
@@ -148,7 +148,7 @@ class PredictionPage:
 
     def add_failed(self, failed: FailedVideo) -> None:
         """Take a video for which nothing, or not all, can be predicted."""
-        if self._text_bytes > _MOST_TEXT_BYTES:
+        if self._text_bytes > MOST_TEXT_BYTES:
             self._left_out += 1
             return
         self._videos.append({"name": failed.id, "failed": brief(failed.reason, 300)})

@@ -1,5 +1,7 @@
 """A run on the tiny world with real videos, and everything in it as a user has it."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,8 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.predict_videos.detecting import objects_in
+from orn.shared.manifests.records import METRICS, Task, Video
 from orn.shared.video.read import content_digest
 from orn.stage2_train.predict.records import WindowPrediction, probabilities
+from orn.stage2_train.runs.trained import OpenedModel
 from tests.browser import chromium  # noqa: F401
 from tests.running import Ran, run_orn
 from tests.worlds.films import (
@@ -78,10 +83,27 @@ def validation(trained: Trained) -> list[Path]:
     return [path for number, path in enumerate(trained.videos.values()) if number % 3 == 2]
 
 
-def turned(window: WindowPrediction, label: int, number: int) -> WindowPrediction:
-    """The window as if it had predicted one of two classes, each number with other chances."""
-    logits = np.full(2, -1 - 0.1 * number, np.float32)
-    logits[label] = 1
-    chances = probabilities(logits, multi_label=False)
-    own = dict.fromkeys(window.logits, logits)
-    return replace(window, logits=own, probabilities=chances)
+def with_classes(model: OpenedModel, *names: str, task: Task = "single-label") -> OpenedModel:
+    dataset = replace(model.config.dataset, classes=names, task=task, metric=METRICS[task])
+    return replace(model, config=replace(model.config, dataset=dataset))
+
+
+@contextmanager
+def first_video(trained: Trained, model: OpenedModel) -> Iterator[tuple[Video, Any]]:
+    """The first video and its detections, as a prediction finds them."""
+    id, file = next(iter(trained.videos.items()))
+    objects = objects_in(trained.shards, model, any_detector=False)
+    with objects(Video(id=id, path=file), lambda _: None) as (video, detections):
+        yield video, detections
+
+
+def turned(windows: Iterable[WindowPrediction]) -> list[WindowPrediction]:
+    """The windows as if they had predicted two classes in turn, each with other chances."""
+    found = []
+    for number, window in enumerate(windows):
+        logits = np.full(2, -1 - 0.1 * number, np.float32)
+        logits[number % 2] = 1
+        chances = probabilities(logits, multi_label=False)
+        own = dict.fromkeys(window.logits, logits)
+        found.append(replace(window, logits=own, probabilities=chances))
+    return found

@@ -1,5 +1,6 @@
 """Which videos a user means."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,32 +26,25 @@ def films(tmp_path: Path) -> Path:
         ([""], ["a.MKV", "b.mp4", "frames", "sub/c.webm"]),
         (["/**/*.[mw]*"], ["b.mp4", "sub/c.webm"]),
         (["/absent.mp4", "/notes.txt"], ["absent.mp4", "notes.txt"]),  # a file that is named
+        (["/link.mp4", "/b.mp4", "/sub"], ["link.mp4", "sub/c.webm"]),  # each video once
     ],
 )
 def test_folders_and_patterns_mean_videos(films: Path, sources, found) -> None:
+    if "/link.mp4" in sources:
+        (films / "link.mp4").symlink_to(films / "b.mp4")
     videos = find_videos([f"{films}{each}" for each in sources], rate=25)
     assert [str(video.path.relative_to(films)) for video in videos] == found
-
-
-def test_each_video_comes_once(films: Path) -> None:
-    link = films.parent / "link.mp4"
-    link.symlink_to(films / "b.mp4")
-    found = find_videos([str(link), str(films / "b.mp4"), str(films)], rate=1)
-    assert [video.path.name for video in found] == ["link.mp4", "a.MKV", "frames", "c.webm"]
 
 
 def test_a_folder_of_frames_has_a_rate(films: Path) -> None:
     (video,) = find_videos([str(films / "frames")], rate=12.5)
     assert (video.path, video.rate) == (films / "frames", 12.5)
-    with pytest.raises(ConfigError, match="say --rate"):
+    with pytest.raises(ConfigError, match="--rate"):
         find_videos([str(films / "frames")])
-
-
-@pytest.mark.parametrize("source", ["empty", "*.avi"])
-def test_nothing_is_told(films: Path, source: str) -> None:
     (films / "empty").mkdir()
-    with pytest.raises(ConfigError, match=r"wanted videos|no file or folder"):
-        find_videos([str(films / source)])
+    for nothing in ("empty", "*.avi"):
+        with pytest.raises(ConfigError, match=re.escape(nothing)):
+            find_videos([str(films / nothing)])
 
 
 def test_an_empty_text_is_not_the_current_folder(

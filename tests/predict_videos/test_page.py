@@ -1,18 +1,13 @@
 """`orn predict --html`, in a real browser."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from orn.predict_videos.detecting import objects_in
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.manifests.records import METRICS, Task, Video
-from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import class_colour, css_colour
-from orn.shared.shards.reader import VideoDetections
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.predict.page import (
     LARGEST_PAGE_BYTES,
@@ -22,9 +17,9 @@ from orn.stage2_train.predict.page import (
 from orn.stage2_train.predict.truth import TrueSegment
 from orn.stage2_train.predict.video import predict_video
 from orn.stage2_train.predict.windows import WindowChoice, segments_of
-from orn.stage2_train.runs.trained import OpenedModel, open_model
+from orn.stage2_train.runs.trained import open_model
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
-from tests.predict_videos.conftest import Trained, predict, turned
+from tests.predict_videos.conftest import Trained, first_video, predict, turned, with_classes
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -41,6 +36,14 @@ def path(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "decided by" not in result.stdout  # nobody asked for pairs
     assert [each.name for each in folder.iterdir()] == ["out.html"]
     return folder / "out.html"
+
+
+def add_to(page: PredictionPage, trained: Trained, name: str) -> None:
+    """Adds the first video under another name."""
+    with first_video(trained, page.model) as (video, detections):
+        windows = list(predict_video(page.model, video, detections, choice=IN_WINDOWS, pairs=2))
+        said = list(segments_of(windows, multi_label=page.model.is_multi_label))
+        page.add(name, video, detections.video(video.id), windows, said)
 
 
 def test_it_opens_without_an_error_and_asks_for_nothing(chromium: Any, path: Path) -> None:
@@ -80,36 +83,33 @@ def test_stretches_lead_to_their_pictures(chromium: Any, path: Path) -> None:
 
 
 def test_bars_name_what_is_predicted_with_one_number_a_stretch(
-    chromium: Any, trained: Trained, alternating: Callable[[OpenedModel], Any], tmp_path: Path
+    chromium: Any, trained: Trained, tmp_path: Path
 ) -> None:
     model = open_model(trained.run, device="cpu")
-    page = PredictionPage(model=model, num_videos=1)
-    windows, segments = alternating(model)(page)
-    page.write(tmp_path / "out.html")
+    made = PredictionPage(model=model, num_videos=1)
+    with first_video(trained, model) as (video, detections):
+        windows = turned(predict_video(model, video, detections, choice=IN_WINDOWS, pairs=2))
+        segments = list(segments_of(windows))
+        truth = [TrueSegment(times=TimeRange(0, 0.3), names=("right",))]
+        made.add(video.id, video, detections.video(video.id), windows, segments, truth)
+    made.write(tmp_path / "out.html")
+    predicted = [model.classes[each.labels[0]] for each in segments]
+    assert len(set(predicted)) == 2
     with opened(chromium, tmp_path / "out.html") as shown_page:
         page = shown_page.page
-        predicted = [model.classes[each.labels[0]] for each in segments]
-        assert len(set(predicted)) == 2
         bars = page.locator("[aria-label=Predicted] a")
         for number, (segment, name) in enumerate(zip(segments, predicted, strict=True)):
-            mean = f"{100 * segment.probabilities[segment.labels[0]]:.0f} %"
+            (label,) = segment.labels
+            mean = f"{100 * segment.probabilities[label]:.0f} %"
             assert bars.nth(number).locator("text").text_content() == f"{name} {mean}"
             title = bars.nth(number).locator("title").text_content()
-            own = [
-                each
-                for each in windows
-                if each.start_seconds < segment.stop_seconds
-                and each.stop_seconds > segment.start_seconds
-            ]
-            assert f"Mean of {len(own)} window" in title
-            for each in own:
-                assert f"{100 * each.probabilities[segment.labels[0]]:.0f} %" in title
+            for each in windows:
+                if each.start_seconds < segment.stop_seconds <= each.stop_seconds:
+                    assert f"{100 * each.probabilities[label]:.0f} %" in title
             assert page.locator(".card h3").nth(number).inner_text().endswith(f"{name} {mean}")
-        assert set(predicted) <= set(page.locator(".tracks > .dim").all_inner_texts())
-        fills = (
+        colours = page.evaluate(
             "[...document.querySelectorAll('.lane path')].map((each) => each.getAttribute('fill'))"
         )
-        colours = page.evaluate(fills)
         assert len(set(colours)) == len(colours) >= 2
         objects = {css_colour(class_colour(label)) for label in range(80)}
         assert not objects & set(colours)
@@ -124,62 +124,13 @@ def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool)
         assert shown_page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.fixture
-def add_to(trained: Trained) -> Callable[[PredictionPage, str], None]:
-    """Adds the first video under another name."""
-
-    def add(page: PredictionPage, name: str) -> None:
-        id, file = next(iter(trained.videos.items()))
-        objects = objects_in(trained.shards, page.model, any_detector=False)
-        with objects(Video(id=id, path=file), lambda _: None) as (video, detections):
-            windows = list(predict_video(page.model, video, detections, choice=IN_WINDOWS, pairs=2))
-            said = list(segments_of(windows, multi_label=page.model.is_multi_label))
-            page.add(name, video, detections.video(video.id), windows, said)
-
-    return add
-
-
-@pytest.fixture
-def alternating(trained: Trained) -> Callable[[OpenedModel], Any]:
-    """Adds the first video, with windows that predict both classes in turn."""
-
-    def of(model: OpenedModel) -> Any:
-        def add(page: PredictionPage) -> Any:
-            id, file = next(iter(trained.videos.items()))
-            objects = objects_in(trained.shards, model, any_detector=False)
-            with objects(Video(id=id, path=file), lambda _: None) as (video, detections):
-                windows = [
-                    turned(window, place % 2, place)
-                    for place, window in enumerate(
-                        predict_video(model, video, detections, choice=IN_WINDOWS, pairs=2)
-                    )
-                ]
-                segments = list(segments_of(windows))
-                truth = [TrueSegment(times=TimeRange(0, 0.3), names=("right",))]
-                page.add(id, video, detections.video(video.id), windows, segments, truth)
-            return windows, segments
-
-        return add
-
-    return of
-
-
-def with_classes(model: OpenedModel, *names: str, task: Task = "single-label") -> OpenedModel:
-    dataset = replace(model.config.dataset, classes=names, task=task, metric=METRICS[task])
-    return replace(model, config=replace(model.config, dataset=dataset))
-
-
 @WITH_HOSTILE_TEXT
 def test_names_of_others_are_texts(
-    chromium: Any,
-    trained: Trained,
-    add_to: Callable[[PredictionPage, str], None],
-    tmp_path: Path,
-    text: str,
+    chromium: Any, trained: Trained, tmp_path: Path, text: str
 ) -> None:
     model = with_classes(open_model(trained.run, device="cpu"), text, text + "2")
     page = PredictionPage(model=model, num_videos=1)
-    add_to(page, text)
+    add_to(page, trained, text)
     page.add_failed(FailedVideo(id=text, reason=text))
     page.write(tmp_path / "out.html")
     with opened(chromium, tmp_path / "out.html", width=360) as shown_page:
@@ -191,47 +142,28 @@ def test_names_of_others_are_texts(
         assert shown_page.problems == []
 
 
-class Recorded:
-    """Detections of a video that keep which rows were asked for."""
-
-    def __init__(self, detections: VideoDetections) -> None:
-        self.rows: list[int] = []
-        self._detections = detections
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._detections, name)
-
-    def frame(self, row: int) -> FrameDetections:
-        self.rows.append(row)
-        return self._detections.frame(row)
-
-
 def test_frames_are_shown_with_their_own_objects(trained: Trained) -> None:
     model = open_model(trained.run, device="cpu")
-    id, file = next(iter(trained.videos.items()))
-    objects = objects_in(trained.shards, model, any_detector=False)
-    with objects(Video(id=id, path=file), lambda _: None) as (video, detections):
+    with first_video(trained, model) as (video, detections):
         window = next(predict_video(model, video, detections, pairs=2))
-        recorded = Recorded(detections.video(video.id))
+        seen = detections.video(video.id)
+        recorded = Mock(wraps=seen, video=seen.video)
         _, strip = window_pictures(model, video, recorded, window, key="v0", rank=0)
-    assert strip.frames == len(window.frames)
-    assert len(window.frames) < recorded.num_frames  # so that the next one is another
-    assert sorted(recorded.rows) == list(window.frames)
+    assert strip.frames == len(window.frames) < seen.num_frames  # so that the next one is another
+    rows = [call.args[0] for call in recorded.frame.call_args_list]
+    assert sorted(rows) == list(window.frames)
 
 
 def test_a_page_is_no_larger_than_it_may_be(
-    trained: Trained,
-    add_to: Callable[[PredictionPage, str], None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Then pictures are left out, and then videos, and the page says so."""
-    monkeypatch.setattr("orn.stage2_train.predict.page._MOST_TEXT_BYTES", 500)
+    monkeypatch.setattr("orn.stage2_train.predict.page.MOST_TEXT_BYTES", 500)
     monkeypatch.setattr("orn.stage2_train.predict.page.LARGEST_PAGE_BYTES", 27_000)
     model = with_classes(open_model(trained.run, device="cpu"), "a", "b", task="multi-label")
     page = PredictionPage(model=model, num_videos=3)
-    add_to(page, "first")
-    add_to(page, "second")
+    add_to(page, trained, "first")
+    add_to(page, trained, "second")
     page.add_failed(FailedVideo(id="third", reason="lost"))
     page.write(tmp_path / "out.html")
     html = (tmp_path / "out.html").read_text()

@@ -1,9 +1,11 @@
 """What is drawn of an explained clip."""
 
+import re
+
 import numpy as np
 import pytest
 
-from orn.stage2_train.insight.clip_pictures import draw_pairs, line_width
+from orn.stage2_train.insight.clip_pictures import draw_pairs
 from orn.stage2_train.insight.explained import ExplainedClip
 from orn.stage2_train.insight.report import explanation
 
@@ -46,25 +48,19 @@ def test_a_frame_is_drawn_with_its_own_objects(frame) -> None:
 @pytest.mark.parametrize(
     ("drops", "against", "words"),
     [
-        ((0.019, -0.01), False, "No pair changed this prediction by more than 0.02."),
-        ((), True, "No pair changed this prediction by more than 0.02."),
-        ((0.3, 0.5), False, "logit of \u201cmove\u201d drops by 0.50."),
-        ((0.3, -0.5), True, "logit of \u201cmove\u201d rises by 0.50."),
-        ((0.01, -0.5), False, "logit of \u201cmove\u201d rises by 0.50."),
+        ((0.019, -0.01), False, "No pair .* 0.02"),
+        ((), True, "No pair .* 0.02"),
+        ((0.3, 0.5), False, "move.* drops by 0.50"),
+        ((0.3, -0.5), True, "move.* rises by 0.50"),
+        ((0.01, -0.5), False, "move.* rises by 0.50"),
     ],
 )
 def test_explanations_say_what_matters_and_where_nothing_does(drops, against, words) -> None:
     clip = clip_of(*drops)
     text = explanation(clip, NAMES, "move", against=against)
-    assert text.endswith(words)
+    assert re.search(words, text)
     assert text.startswith("No pair") or "cup (frame 1) and apple (frame 2)" in text
-    changed = (draw_pairs(clip, NAMES, clip.strongest(5, against=against)) !=
-               draw_pairs(clip, NAMES, [])).any()  # fmt: skip
+    strongest = clip.strongest(5, against=against)
+    changed = (draw_pairs(clip, NAMES, strongest) != draw_pairs(clip, NAMES, [])).any()
     own = [drop for drop in drops if (drop < 0) == against]
     assert changed == any(abs(drop) >= 0.02 for drop in own)
-
-
-def test_lines_have_one_scale() -> None:
-    widths = [line_width(drop, 1000) for drop in (0.02, 0.25, 0.5, 1.0, -1.0, 7.0)]
-    assert widths == sorted(widths)
-    assert widths[0] < widths[2] < widths[3] == widths[5]

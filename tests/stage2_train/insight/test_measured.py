@@ -15,7 +15,7 @@ from orn.stage2_train.evaluation.metrics import (
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
 from orn.stage2_train.insight.measured import Measured, load_measured
 from orn.stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
-from orn.stage2_train.insight.report_view import answer, cell_title
+from orn.stage2_train.insight.report_view import answer
 from orn.stage2_train.runs.eval_file import EvalFile
 from tests.worlds.films import TINY_EVAL
 
@@ -70,17 +70,17 @@ def test_the_answer_names_the_better_head_and_the_weakest_class(single) -> None:
     assert found["number"] == "60 segments"
     assert found["better"] is None and found["others"] == []
     assert found["weakest"]["name"] == weakest.name
-    row = single.counts_RC()[CLASSES.index(weakest.name)]
-    wrong = [count for place, count in enumerate(row) if place != CLASSES.index(weakest.name)]
-    assert found["weakest"]["count"] == max(wrong)
+    place = CLASSES.index(weakest.name)
+    wrong = np.delete(single.counts_RC()[place], place)
+    assert found["weakest"]["count"] == wrong.max()
     assert found["weakest"]["as"] != weakest.name
-    raw = single.file.model_dump(by_alias=True)
-    raw |= {"two_heads": {"top1": 0.5}, "activity_head": {"top1": 0.4}}
-    raw |= {
+    raw = single.file.model_dump(by_alias=True) | {
+        "two_heads": {"top1": 0.5},
+        "activity_head": {"top1": 0.4},
         "object_head": {"top1": 0.7},
         "interval": {"over": "videos", "num_groups": 60, "draws": 9},
+        "figures": {"two_heads": {"top1": {"low": 0.45, "high": 0.6}}},
     }
-    raw["figures"] = {"two_heads": {"top1": {"low": 0.45, "high": 0.6}}}
     for row in raw["per_class"]:
         row["two_heads"] = row["object_head"]
     found = answer(replace(single, file=EvalFile.model_validate(raw)))
@@ -128,33 +128,22 @@ def test_cells_of_several_labels_are_hits_misses_and_false_alarms(several) -> No
             assert sorted(cells.get((activity, column), [])) == wanted.tolist()
     assert several.columns() == ("found", "missed", "false alarm")
     assert len(several.mistakes()) == (said != true).sum()
-
-
-def test_what_nobody_could_tell_is_no_mistake(several) -> None:
-    everything = replace(several.predictions, unsure=np.ones((60, 3), np.bool_))
-    unsure = replace(several, predictions=everything)
+    nobody_knows = replace(several.predictions, unsure=np.ones((60, 3), np.bool_))
+    unsure = replace(several, predictions=nobody_knows)
     assert {each.cell[1] for each in unsure.mistakes()} == {1}  # missed
     assert 2 not in {column for _, column in unsure.cells()}
 
 
-def test_mistakes_come_with_what_was_said_the_surest_first(single) -> None:
+def test_mistakes_and_hits_come_with_what_was_said_the_surest_first(single) -> None:
     mistakes = single.mistakes()
-    said = single.predictions.logits.argmax(axis=1)
-    assert {each.row for each in mistakes} == set(
-        np.flatnonzero(said != single.predictions.labels).tolist()
-    )
+    labels, said = single.predictions.labels, single.predictions.logits.argmax(axis=1)
+    assert {each.row for each in mistakes} == set(np.flatnonzero(said != labels).tolist())
     assert all(each.activity == said[each.row] for each in mistakes)
     sure = [each.confidence for each in mistakes]
     assert sure == sorted(sure, reverse=True)
-    true = CLASSES[single.predictions.labels[mistakes[0].row]]
-    before, _, after = cell_title(single, *mistakes[0].cell).partition("predicted as")
-    assert true in before and CLASSES[mistakes[0].activity] in after
-
-
-def test_the_surest_of_each_class_come_before_the_next_ones(single) -> None:
     right = single.surest_right()
-    assert {activity for _, activity in right[:3]} == {0, 1, 2}
-    assert all(single.predictions.labels[row] == activity for row, activity in right)
+    assert {activity for _, activity in right[:3]} == {0, 1, 2}  # before the next ones of each
+    assert all(labels[row] == activity for row, activity in right)
 
 
 def test_intervals_are_those_of_the_file_but_of_classes_of_few_segments(single, rng) -> None:
@@ -184,18 +173,14 @@ def test_what_was_kept_is_read_unless_it_is_of_other_weights(single, tmp_path) -
     "changed",
     [
         {"num_segments": 59},
-        {"num_segments": "many"},
         {"object_head": None},
-        {"object_head": {"top1": 1e999}},
         {"per_class": []},
-        {"per_class": [{"class": "a"}]},
-        {"chance": 2},
         {"activity_head": {"top1": 0.5}},
     ],
 )
 def test_what_does_not_fit_is_refused(single, tmp_path, changed) -> None:
     write(tmp_path, single, **changed)
-    with pytest.raises(CheckpointError, match=r"eval-validation\.json: wanted"):
+    with pytest.raises(CheckpointError, match=r"eval-validation\.json: "):
         load_measured(tmp_path, "validation", CLASSES, step=7)
 
 

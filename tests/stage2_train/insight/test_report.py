@@ -77,11 +77,9 @@ def test_every_figure_lies_beside_the_page(run) -> None:
         assert {f"{stem}.png", f"{stem}.svg", f"{stem}.csv"} <= names
     assert {"metrics.csv", "classes.csv", "clips.csv", "figure4.csv"} <= names
     assert {"figure4-001-right.png", "figure4-001-right.svg"} <= names
-    cases = [name for name in names if re.match("figure[56]-", name)]
-    assert len(cases) == 8  # a picture and a table of each of four clips
-    for name in names:
-        if name.endswith(".png"):
-            assert np.asarray(Image.open(run / "report" / name)).std() > 5
+    assert len([name for name in names if re.match("figure[56]-", name)]) == 2 * 4
+    for path in (run / "report").glob("*.png"):
+        assert np.asarray(Image.open(path)).std() > 5
     assert len(rows(run / "report/clips.csv")) == 4
     assert "two heads" in (run / "report/training.svg").read_text()  # the phase that begins
 
@@ -97,12 +95,9 @@ def test_figure_4_counts_every_pair_of_the_clips(run) -> None:
         assert {row["activity_clips"] for row in of_class} == {"2"}
 
 
-def test_the_page_loads_nothing_and_says_how_it_was_made(run) -> None:
+def test_the_page_says_how_it_was_made_and_may_load_nothing(run) -> None:
     html = (run / "report.html").read_text("utf-8")
-    assert set(re.findall(r'src="([^"]{0,11})', html)) == {"data:image/"}
-    assert not re.search(r'href="(?!#)', html)
     assert "default-src 'none'" in html
-    assert 'style="' not in html  # which the policy would refuse
     assert read_config(run).dataset.train_digest in html
     assert "relation_width = 6" in html
     assert "drawn sha256:0" in html
@@ -115,7 +110,7 @@ def test_pictures_are_taken_by_rank_while_they_fit() -> None:
     def page(held) -> str:
         return "x" * 900 + "".join(each.source for each in pictures if each.key in held)
 
-    for most in (60_000, 200_000, 300_000, 700_000, 1_000_000):
+    for most in (60_000, 300_000, 1_000_000):
         html = fitted_page(page, pictures, largest_bytes=most, kind="report")
         assert len(html.encode()) <= most
         count = html.count("data:image/webp;base64,")
@@ -126,22 +121,12 @@ def test_pictures_are_taken_by_rank_while_they_fit() -> None:
 
 
 def test_the_command_tells_what_is_there_and_loads_nothing_else(reported: Reported) -> None:
-    run, result = reported.run, reported.result
-    assert result["report"] == str(run / "report.html")
-    assert result["bytes"] == (run / "report.html").stat().st_size
-    assert result["files"] == len(list((run / "report").iterdir()))
+    page, result = reported.run / "report.html", reported.result
+    assert (result["report"], result["bytes"]) == (str(page), page.stat().st_size)
+    assert result["files"] == len(list((reported.run / "report").iterdir()))
     assert "matplotlib" in reported.imported
     unneeded = {"accelerate", "scipy", "sympy", "torch._dynamo", "zarr"}
     assert reported.imported.isdisjoint(unneeded)
-
-
-@pytest.mark.slow
-def test_the_page_of_a_run_keeps_to_its_size(copied) -> None:
-    whole = (copied / "report.html").stat().st_size
-    most = whole - 5000
-    assert write_report(copied, resources=ON_CPU, largest_bytes=most)["bytes"] <= most
-    html = (copied / "report.html").read_text("utf-8")
-    assert "The picture is in <code>report/figure" in html
 
 
 def test_an_interrupted_report_deletes_nothing_and_the_next_one_shows_chosen_clips(
@@ -177,17 +162,15 @@ def test_an_interrupted_report_deletes_nothing_and_the_next_one_shows_chosen_cli
 @pytest.mark.parametrize(
     ("settings", "figure_4", "figure_5"),
     [
-        (("--system", "activity-head"), "relates no objects", "so no pair decided"),
-        pytest.param(
-            ("--set", "model.clique_size=3"), "3 objects", "Lines are", marks=pytest.mark.slow
-        ),
+        ("--system activity-head", "relates no objects", "so no pair decided"),
+        pytest.param("--set model.clique_size=3", "3 objects", "Lines are", marks=pytest.mark.slow),
     ],
     ids=["activity head", "triples"],
 )
 def test_other_systems(train_tiny, tmp_path, settings, figure_4, figure_5) -> None:
-    run = train_tiny(tmp_path, *settings)
+    run = train_tiny(tmp_path, *settings.split())
     report(run)
     html = (run / "report.html").read_text("utf-8")
-    places = [html.index(f'id="{id}"') for id in ("figure5", "training", "figure4", "made")]
-    assert figure_5 in html[places[0] : places[1]]
-    assert figure_4 in html[places[2] : places[3]]
+    pairs, of_classes = html.index('id="figure5"'), html.index('id="figure4"')
+    assert figure_5 in html[pairs:of_classes]
+    assert figure_4 in html[of_classes:]

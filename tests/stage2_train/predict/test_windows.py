@@ -40,27 +40,17 @@ def window(start: float, stop: float, *logits: float) -> WindowPrediction:
 @pytest.mark.parametrize(
     ("seconds", "choice", "clips", "number"),
     [
-        pytest.param(2.0, WindowChoice(), TRAINED, 1, id="as long as the longest segment"),
-        pytest.param(2.1, WindowChoice(), TRAINED, 4, id="longer"),
-        pytest.param(9.0, WindowChoice(), UNKNOWN, 1, id="nothing is known of the training"),
-        pytest.param(1.0, WindowChoice(seconds=1.0), UNKNOWN, 1, id="just a window"),
-        pytest.param(1.2, WindowChoice(seconds=1.0), TRAINED, 2, id="asked for shorter ones"),
-        pytest.param(
-            3.0, WindowChoice(seconds=1.0, stride_seconds=1.0), TRAINED, 3, id="side by side"
-        ),
-        pytest.param(
-            1.0,
-            WindowChoice(seconds=0.5, stride_seconds=1e-9),
-            TRAINED,
-            6,
-            id="one a frame at most",
-        ),
+        (2.0, {}, TRAINED, 1),  # as long as the longest segment
+        (2.1, {}, TRAINED, 4),
+        (9.0, {}, UNKNOWN, 1),  # nothing is known of the training
+        (1.0, {"seconds": 1.0}, UNKNOWN, 1),
+        (1.2, {"seconds": 1.0}, TRAINED, 2),
+        (3.0, {"seconds": 1.0, "stride_seconds": 1.0}, TRAINED, 3),
+        (1.0, {"seconds": 0.5, "stride_seconds": 1e-9}, TRAINED, 6),  # one a frame at most
     ],
 )
-def test_windows_cover_a_video(
-    seconds: float, choice: WindowChoice, clips: ClipRecord, number: int
-) -> None:
-    found = windows_of(times(seconds), choice, clips)
+def test_windows_cover_a_video(seconds: float, choice: dict, clips: ClipRecord, number) -> None:
+    found = windows_of(times(seconds), WindowChoice(**choice), clips)
     assert len(found) == number
     if number == 1:
         assert found == [TimeRange()]
@@ -69,12 +59,6 @@ def test_windows_cover_a_video(
     assert starts == sorted(starts)
     assert starts[0] == 0
     assert found[-1].stop_seconds == pytest.approx(seconds)
-
-
-def test_windows_in_a_gap_are_left_out() -> None:
-    seconds_F = np.concatenate([times(2.0), 20 + times(2.0)])
-    found = windows_of(seconds_F, WindowChoice(seconds=1.0, stride_seconds=1.0), TRAINED)
-    assert [each.start_seconds for each in found] == pytest.approx([0, 1, 20, 21])
 
 
 @pytest.mark.parametrize("far", [1e8, 1e10])
@@ -150,5 +134,4 @@ def test_several_classes_or_none_may_hold() -> None:
     one, other = segments_of([window(0, 1, 5, 5, -5), window(1, 2, -5, -5, -5)], multi_label=True)
     assert [each.labels for each in (one, other)] == [(0, 1), ()]
     assert one.probabilities.sum() > 1.5
-    assert "'film' 0.00 - 1.00 s: 'a 99 %, b 99 %'" in repr(one)
-    assert "none" in repr(other)
+    assert "a 99 %, b 99 %" in repr(one) and "none" in repr(other)
