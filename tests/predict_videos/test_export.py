@@ -52,8 +52,9 @@ def test_an_interrupted_export_is_said_and_finished(trained, exported, moved) ->
     said = predict(trained, *video, model=moved, exit_code=1).stderr
     assert f"{moved}: " in said and "no best weights" in said
     run_orn("export", trained.run, moved)
-    for path in exported.iterdir():
-        assert (moved / path.name).read_bytes() == path.read_bytes()
+    assert {path.name for path in moved.iterdir()} == {path.name for path in exported.iterdir()}
+    own = predict(trained, *video, "--json")
+    assert predict(trained, *video, "--json", model=moved).stdout == own.stdout
 
 
 def test_the_card_tells_what_was_measured(exported, trained) -> None:
