@@ -248,8 +248,9 @@ def _read_each(
         except ValueError as err:
             num_refused += 1
             if num_refused <= _SHOWN_ROWS:
-                is_cell = isinstance(err, ValidationError)
-                reason = explain(err, model, keys=keys) if is_cell else str(err)
+                reason = str(err)
+                if isinstance(err, ValidationError):
+                    reason = explain(err, model, keys=keys)
                 refused.append(f"row {number}: {shortened(reason)}")
     if refused:
         more = f"; and {num_refused - _SHOWN_ROWS} more" if num_refused > _SHOWN_ROWS else ""

@@ -357,10 +357,9 @@ def _read_arrays(file: BinaryIO) -> Predictions | None:
     groups, unsure = arrays.get("groups"), arrays.get("unsure")
     kept = [logits for logits in heads.values() if logits is not None]
     table = (len(ids), *kept[0].shape[1:2])
-    combination = str(arrays.get("combination", "mean"))
+    combinations: dict[str, HeadCombination] = {each: each for each in get_args(HeadCombination)}
     if (
         ids.dtype.kind != "U"
-        or combination not in get_args(HeadCombination)
         or ids.shape != table[:1]
         or len(table) != 2
         or any(logits.shape != table or logits.dtype != np.float32 for logits in kept)
@@ -374,7 +373,7 @@ def _read_arrays(file: BinaryIO) -> Predictions | None:
         ids=tuple(ids.tolist()),
         labels=labels,
         **heads,
-        combination=combination,
+        combination=combinations[str(arrays.get("combination", "mean"))],
         groups=None if groups is None else tuple(groups.tolist()),
         grouped_by="participants" if arrays.get("grouped_by") == "participants" else "videos",
         unsure=unsure,

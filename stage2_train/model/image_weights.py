@@ -105,9 +105,8 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
     sources = _sources(network, wanted)
     if not sources:
         return
-    unused = _CLASSIFIERS
-    if not any(source.startswith("layer4.") for source in sources.values()):
-        unused = (*_CLASSIFIERS, "layer4.")
+    reads_layer4 = any(source.startswith("layer4.") for source in sources.values())
+    unused = (*_CLASSIFIERS, *(() if reads_layer4 else ("layer4.",)))
     given = {key: tensor for key, tensor in weights.items() if not key.startswith(unused)}
     modules = dict(network.named_modules())
     inflated = {
@@ -149,6 +148,7 @@ def _sources(network: nn.Module, keys: Iterable[str]) -> dict[str, str]:
     stages = [key for key, module in network.named_modules() if isinstance(module, Trunk | Stage)]
     if "trunk" not in stages:
         return {}
+    assert isinstance(network.config, NetworkConfig)
     if network.config.object_conv5_start == "random":
         stages = [each for each in stages if not each.startswith("object_head.")]
     kept = ("trunk.", *(f"{stage}." for stage in stages if stage.endswith("conv5")))
