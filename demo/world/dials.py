@@ -29,8 +29,6 @@ ACTIVITIES = (
     "X and Y swap places",
     "X circles Y",
 )
-MIRRORED = {0: 1, 1: 0, 2: 3, 3: 2, 6: 7, 7: 6, 8: 8, 9: 9, 10: 10, 11: 11}
-"""Activity seen when the film runs backwards; 4 and 5 become something that has no name here."""
 
 ROLE_X = ("sports ball", "banana", "scissors")
 ROLE_Y = ("bowl", "cup", "vase")

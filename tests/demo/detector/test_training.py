@@ -43,14 +43,14 @@ def test_killed_and_resumed_equals_never_killed(
     assert set(record["average_precision"]) == {"box_ap50", "box_ap", "mask_ap50", "mask_ap"}
     assert record["parameters"] > 1_000_000
 
-    step = training._step
+    frames_of_step = training.frames_of_step
 
-    def killed_at_three(*args: Any, **kwargs: Any) -> Any:
-        if kwargs["step"] == 3:
+    def killed_at_three(step: int, *args: Any) -> list[int]:
+        if step == 3:
             raise Killed
-        return step(*args, **kwargs)
+        return frames_of_step(step, *args)
 
-    monkeypatch.setattr(training, "_step", killed_at_three)
+    monkeypatch.setattr(training, "frames_of_step", killed_at_three)
     with pytest.raises(Killed):
         train(coco_folder, cut, demo_config)
     monkeypatch.undo()
@@ -125,12 +125,3 @@ def test_learning_rate_rises_then_falls() -> None:
     assert rates[2:] == sorted(rates[2:], reverse=True)
     assert rates[7] == 0.5  # halfway down
     assert 0 < rates[-1] < 0.05
-
-
-def test_each_step_draws_its_own_numbers() -> None:
-    from orn.demo.detector.training import random_numbers
-
-    places = [(seed, what, step) for seed in range(2) for what in range(3) for step in range(4)]
-    draws = {place: random_numbers(*place).random() for place in places}
-    assert len(set(draws.values())) == len(places)
-    assert random_numbers(1, 2, 3).random() == draws[1, 2, 3]

@@ -60,15 +60,15 @@ def test_an_interrupted_world_goes_on(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world, "FILMS_A_CHUNK", 2)
-    draw_chunk, started = world._draw_chunk, []
+    plan_film, planned = world.plan_film, []
 
-    def killed_at_the_third(chunk):
-        started.append(chunk)
-        if len(started) == 3:
+    def killed_at_the_fifth(*asked):
+        planned.append(asked)
+        if len(planned) == 5:
             raise KeyboardInterrupt
-        return draw_chunk(chunk)
+        return plan_film(*asked)
 
-    monkeypatch.setattr(world, "_draw_chunk", killed_at_the_third)
+    monkeypatch.setattr(world, "plan_film", killed_at_the_fifth)
     with pytest.raises(KeyboardInterrupt):
         draw(tmp_path)
     assert not (tmp_path / "demo" / "labels.csv").exists()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from orn.demo.world.dials import ACTIVITIES, MIRRORED
+from orn.demo.world.dials import ACTIVITIES
 from orn.demo.world.motion import BEHIND, FRONT, INSIDE, pair_motion
 
 PHASE_F = np.linspace(0.0, 1.0, 13)
@@ -20,10 +20,9 @@ def distance(name: str, seed: int) -> np.ndarray:
     return np.hypot(*(moved.x_F2 - moved.y_F2).T)
 
 
-@pytest.mark.parametrize("activity", [a for a in MIRRORED if MIRRORED[a] != a])
-def test_a_mirrored_activity_is_the_other_one_backwards(activity: int) -> None:
-    forward = motion(ACTIVITIES[activity], seed=3)
-    backward = motion(ACTIVITIES[MIRRORED[activity]], seed=3)
+@pytest.mark.parametrize("activity", [0, 2, 6])
+def test_a_mirrored_activity_is_the_next_one_backwards(activity: int) -> None:
+    forward, backward = (motion(ACTIVITIES[each], seed=3) for each in (activity, activity + 1))
     np.testing.assert_allclose(forward.x_F2, backward.x_F2[::-1], atol=1e-9)
     np.testing.assert_allclose(forward.y_F2, backward.y_F2[::-1], atol=1e-9)
     np.testing.assert_allclose(forward.lift_F, backward.lift_F[::-1], atol=1e-9)
