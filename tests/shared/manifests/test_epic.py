@@ -54,13 +54,12 @@ def read(
     folder: Path,
     rows: str,
     *,
-    last: int = 25,
     target: EpicTarget = "verb",
     task: Task = "single-label",
     labels: bool = True,
 ) -> Listing:
     write(folder, rows)
-    spec = SPEC.model_copy(update={"target": target, "last_train_person": last})
+    spec = SPEC.model_copy(update={"target": target})
     return epic.read(spec, folder, task=task, labels=labels)
 
 
@@ -97,13 +96,6 @@ def test_times_are_read_to_the_hundredth(hundredths: int, tmp_path_factory) -> N
     folder = tmp_path_factory.mktemp("epic")
     (segment,) = read(folder, row(start=clock, stop="100:00:00.01")).segments
     assert segment.start_seconds == pytest.approx(hundredths / 100, abs=1e-9)
-
-
-def test_the_last_person_to_train_on_can_be_set(tmp_path: Path) -> None:
-    rows = row() + row("1", "P25", "P25_01")
-    for last, split in ((25, "train"), (24, "validation")):
-        segments = read(tmp_path, rows, last=last).segments
-        assert [segment.split for segment in segments] == ["train", split]
 
 
 def test_nouns_and_actions(tmp_path: Path) -> None:
