@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,22 +36,6 @@ WITH_HOSTILE_TEXT = pytest.mark.parametrize(
 )
 
 
-@dataclass(slots=True, kw_only=True)
-class OpenedPage:
-    """A page and what it did that a page must not do."""
-
-    page: Any
-    problems: list[str] = field(default_factory=list)
-    """Console errors, exceptions, dialogs, failed requests."""
-    requests: list[str] = field(default_factory=list)
-    """Addresses of everything that was loaded."""
-
-    def strangers(self, folder: Path) -> list[str]:
-        """Requests that leave the page's folder."""
-        own = (folder.resolve().as_uri() + "/", "data:")
-        return [address for address in self.requests if not address.startswith(own)]
-
-
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A headless browser; the test is skipped where there is none."""
@@ -65,31 +48,45 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def opened(
-    browser: Any, path: Path, place: str = "", *, width: int = 1200, dark: bool = False
-) -> Iterator[OpenedPage]:
-    """A page opened from the disk, `place` being what follows its name, such as `#video/3`."""
+    browser: Any,
+    path: Path,
+    place: str = "",
+    *,
+    width: int = 1200,
+    dark: bool = False,
+    is_whole: bool = True,
+) -> Iterator[Any]:
+    """A page opened from the disk, `place` being what follows its name, such as `#video/3`.
+
+    Until the end it must log no error, open no dialog, be no wider than the screen, and load
+    nothing but itself and, if it is the index of a folder, files of this folder. Not
+    `is_whole` is a page that lacks a file.
+    """
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
     )
     context.set_default_timeout(_LIMIT_MS)
-    page = context.new_page()
-    shown = OpenedPage(page=page)
+    page, problems, requests = context.new_page(), [], []
 
     def dismiss(dialog: Any) -> None:
-        shown.problems.append(f"dialog {dialog.message}")
+        problems.append(f"dialog {dialog.message}")
         dialog.dismiss()
 
     def log(message: Any) -> None:
         if message.type == "error":
-            shown.problems.append(message.text)
+            problems.append(message.text)
 
     page.on("console", log)
     page.on("dialog", dismiss)
-    page.on("pageerror", lambda error: shown.problems.append(str(error)))
-    page.on("requestfailed", lambda request: shown.problems.append(f"failed {request.url[:99]}"))
-    page.on("request", lambda request: shown.requests.append(request.url))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("requestfailed", lambda request: problems.append(f"failed {request.url[:99]}"))
+    page.on("request", lambda request: requests.append(request.url))
     page.goto(path.resolve().as_uri() + place)
-    yield shown
+    yield page
+    assert not problems or not is_whole, problems
+    own = path.parent if path.name == "index.html" else path
+    assert [url for url in requests if not url.startswith((own.resolve().as_uri(), "data:"))] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     context.close()
 
 

@@ -1,15 +1,18 @@
 """Models that go to the Hugging Face Hub and come from it: a server on this machine, no network."""
 
+import base64
+import hashlib
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from orn import load_model
+from tests.local_server import QuietHandler, serving
 from tests.predict_videos.conftest import Trained, evaluate_as_new
-from tests.predict_videos.hub_server import LocalHub, local_hub
 from tests.running import run_orn
 
 pytest.importorskip("huggingface_hub", reason="needs huggingface_hub (extra hub)")
@@ -18,12 +21,85 @@ ADDRESS = "hf://someone/a-model"
 PUSH = ("--push", "someone/a-model")
 
 
+COMMIT = "c0ffee" * 6 + "c0ff"
+
+
+@dataclass(slots=True, kw_only=True)
+class LocalHub:
+    """What the Hub answers huggingface_hub, for one repository."""
+
+    endpoint: str = ""
+    name: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    private: bool = False
+
+    def answer(self, path: str, body: bytes) -> object:
+        """JSON, the bytes of a file, or None where nothing is."""
+        own = f"/api/models/{self.name}"
+        if path == "/api/repos/create":
+            asked = json.loads(body)
+            self.name = f"{asked['organization']}/{asked['name']}"
+            self.private = asked.get("visibility", asked.get("private")) in ("private", True)
+            return {"url": f"{self.endpoint}/{self.name}", "name": self.name}
+        if path == "/api/validate-yaml":
+            return {"errors": [], "warnings": []}
+        if path == f"{own}/preupload/main":
+            mode = {"uploadMode": "regular", "shouldIgnore": False}
+            return {"files": [mode | {"path": each["path"]} for each in json.loads(body)["files"]]}
+        if path == f"{own}/commit/main":
+            for line in map(json.loads, body.splitlines()):
+                if line["key"] == "file":
+                    content = base64.b64decode(line["value"]["content"])
+                    self.files[line["value"]["path"]] = content
+            address = f"{self.endpoint}/{self.name}/commit/{COMMIT}"
+            return {"commitUrl": address, "commitOid": COMMIT, "success": True}
+        if path in (own, f"{own}/revision/main", f"{own}/revision/{COMMIT}"):
+            siblings = [{"rfilename": name} for name in self.files]
+            found = {"id": self.name, "modelId": self.name, "sha": COMMIT, "siblings": siblings}
+            return found | {"private": False, "tags": [], "downloads": 0}
+        if path == f"{own}/tree/{COMMIT}":
+            return [
+                {"type": "file", "path": name, "size": len(data), "oid": digest_of(data)}
+                for name, data in self.files.items()
+            ]
+        return self.files.get(path.removeprefix(f"/{self.name}/resolve/{COMMIT}/"))
+
+
+def digest_of(data: bytes) -> str:
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
+
+
+class Handler(QuietHandler):
+    """Answers by a hub."""
+
+    protocol_version = "HTTP/1.1"
+    hub: LocalHub
+
+    def _answer(self) -> None:
+        self.hub.requests.append(self.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        found = self.hub.answer(self.path.partition("?")[0], body)
+        data = found if isinstance(found, bytes) else json.dumps(found).encode()
+        self.send_response(404 if found is None else 200)
+        headers = {"ETag": f'"{digest_of(data)}"', "X-Repo-Commit": COMMIT}
+        for name, value in headers.items() if found is not None else ():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    do_GET = do_POST = do_HEAD = _answer
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
     """A hub, and an empty cache."""
     for name in ("HF_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    with local_hub() as started:
+    started = LocalHub()
+    with serving(type("OwnHandler", (Handler,), {"hub": started})) as started.endpoint:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", started.endpoint)
         template = started.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
