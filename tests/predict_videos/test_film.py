@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import av
 import numpy as np
@@ -44,15 +45,20 @@ def test_a_film_is_of_one_video(trained, tmp_path) -> None:
     assert "got 4" in predict(trained, *words, model=tmp_path / "absent", exit_code=2).stderr
 
 
-def test_in_every_frame_of_a_film_the_class_is_the_predicted_one(trained, tmp_path) -> None:
-    """As the colour of its name tells, which is that of its place among those of the film."""
+def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
+    trained, tmp_path
+) -> None:
+    """As the colour of the class tells, which is that of its place among those of the film."""
     model, film = open_model(trained.run, device="cpu"), tmp_path / "out.mp4"
     choice = WindowChoice(seconds=0.2, stride_seconds=0.2)
     with first_video(trained, model) as (video, detections):
         windows = turned(predict_video(model, video, detections, choice=choice, pairs=1))
         seen = detections.video(video.id)
         truth = [TrueSegment(times=TimeRange(0, 0.2), names=("right",))]
-        draw_prediction(film, model, video, seen, windows, truth=truth)
+        recorded = Mock(wraps=seen, video=seen.video)
+        draw_prediction(film, model, video, recorded, windows, truth=truth)
+    rows = [call.args[0] for call in recorded.frame.call_args_list]
+    assert rows == list(range(seen.num_frames))
     segments = list(segments_of(windows))
     order = list(dict.fromkeys(each.labels[0] for each in segments))
     assert len(order) == 2

@@ -238,6 +238,12 @@ def test_hostile_ids_and_names_are_texts(
         assert page.evaluate("document.scripts.length") == 2
 
 
+def test_hostile_ids_and_names_are_no_markup(path: Path) -> None:
+    """Which needs no browser to be seen."""
+    html = page_of(path, ids=[*HOSTILE[:2]], classes=(HOSTILE[0], HOSTILE[1]))
+    assert not [text for text in HOSTILE[:2] if text in html]
+
+
 def test_many_clips_behind_a_cell_are_cut(chromium: Any, path: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     ids = [f"id {row}" for row in range(500)]
