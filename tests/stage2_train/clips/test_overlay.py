@@ -60,11 +60,11 @@ def test_masks_are_drawn_where_the_objects_are(overlay, tiny_world, tmp_path) ->
     assert changed[int(y2) + margin :].mean() < 0.02
 
 
-def test_a_class_has_one_colour_whatever_its_place_in_the_frame() -> None:
+def test_frames_have_their_own_masks_and_a_class_has_one_colour_in_any_place() -> None:
     labels = np.array([[0, 39, 41], [41, 0, 39]])  # two frames of the same classes
     masks = np.zeros((2, 3, 8, 8), np.float32)
-    for place in range(3):
-        masks[:, place, 4:, 2 * place : 2 * place + 2] = 1
+    for time, place in np.ndindex(2, 3):  # in the second frame a quarter further to the right
+        masks[time, place, 4:, 2 * (place + time) : 2 * (place + time) + 2] = 1
     boxes = np.tile(np.float32([[0, 0, 1, 1]]), (2, 3, 1))
     slots = ClipSlots(
         masks=masks,
@@ -79,7 +79,7 @@ def test_a_class_has_one_colour_whatever_its_place_in_the_frame() -> None:
     picture = np.asarray(draw_clip(sample, COCO_CLASSES)).astype(float)
     for time in range(2):
         for place, label in enumerate(labels[time]):
-            found = picture[300, 400 * time + 100 * place + 50]
+            found = picture[300, 400 * time + 100 * (place + time) + 50]
             expected = 55 + 0.45 * np.array(class_colour(int(label)))
             np.testing.assert_allclose(found, expected, atol=2)
 
