@@ -1,5 +1,7 @@
 """Pages as files."""
 
+import base64
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from orn.shared.errors import PipelineError, ShardFormatError
 from orn.shared.inspect.page.contents import frame_json
@@ -98,6 +101,16 @@ def test_every_frame_has_its_own_detections(
     for rows, detections in zip(found, wanted, strict=True):
         assert [each[0] for each in rows] == detections.labels.tolist()
         assert [each[2:6] for each in rows] == detections.boxes.tolist()
+
+
+def test_a_thumbnail_has_the_objects_of_its_frame(tmp_path: Path) -> None:
+    shard = write(tmp_path / "a.zarr.zip", {"a": [frame(CUP_BOX), frame()]})
+    html = write_page(shard, NoPictures("why"), tmp_path / "a.html").path.read_text("utf-8")
+    (data,) = re.findall(r'"data:image/webp;base64,([^"]*)"', html)
+    image = np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))).astype(int)
+    assert image.shape == (132, 176, 3)
+    in_cup, beside = image[44, 44], image[100, 150]
+    assert np.ptp(in_cup) > 30 > np.ptp(beside)
 
 
 def test_only_pages_of_ours_are_replaced(looked_at: Shard, tmp_path: Path) -> None:
