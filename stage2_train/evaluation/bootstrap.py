@@ -27,28 +27,25 @@ _LARGEST_TABLE = 2**21
 """Numbers of a table of segments by draws that is computed at once."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Bags:
     """Which rows are summed into which sums."""
 
-    rows: Tensor
+    rows: NDArray[np.int64]
     """Row numbers, bag by bag."""
-    starts: Tensor
+    starts: NDArray[np.int64]
     """Where each bag begins in `rows`."""
 
     def sums(self, counts_NR: Tensor) -> NDArray[np.float64]:
         """(bags, R)."""
-        return embedding_bag(self.rows, counts_NR, self.starts, mode="sum").double().numpy()
-
-
-def _bags(rows: NDArray[np.int64], starts: NDArray[np.int64]) -> _Bags:
-    return _Bags(rows=torch.from_numpy(rows), starts=torch.from_numpy(starts))
+        rows, starts = torch.from_numpy(self.rows), torch.from_numpy(self.starts)
+        return embedding_bag(rows, counts_NR, starts, mode="sum").double().numpy()
 
 
 def _bags_by_class(labels_N: NDArray[np.int64], num_classes: int, kept_N: NDArray) -> _Bags:
     rows = np.flatnonzero(kept_N)
     rows = rows[np.argsort(labels_N[rows], kind="stable")]
-    return _bags(rows, np.searchsorted(labels_N[rows], np.arange(num_classes)))
+    return _Bags(rows, np.searchsorted(labels_N[rows], np.arange(num_classes)))
 
 
 class Tallies:
@@ -134,7 +131,7 @@ def _thresholds(
     last = end_K[-1] if len(end_K) else 0
     starts_K = np.concatenate([[0], end_K[:-1]]).astype(np.int64) if last else end_K
     positives = np.searchsorted(falling_N[positive_N], at_K)
-    return _bags(row_N[:last], starts_K), _bags(row_N[positive_N], positives)
+    return _Bags(row_N[:last], starts_K), _Bags(row_N[positive_N], positives)
 
 
 def _average_precision(everything: _Bags, positives: _Bags, counts: Tensor) -> NDArray[np.float64]:

@@ -22,7 +22,6 @@ from orn.stage2_train.evaluation.figures import groups_by_class
 from orn.stage2_train.evaluation.predictions import (
     Predictions,
     predictions_of,
-    rows_in_order,
     some_ids,
 )
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
@@ -135,19 +134,17 @@ def _num_right(predictions: Predictions) -> NDArray[np.int64]:
 
 def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) -> Predictions:
     """The second run's predictions with segments in the order of the first one's."""
-    where = f"compare {request.one} {request.other}"
-    remedy = "measure both on the same split of the same data with `orn eval`"
-    order = rows_in_order((request.one, one), (request.other, other), command="compare")
-    found = other.reordered(order)
+    where, remedy = f"compare {request.one} {request.other}", "measure both on the same data"
+    found = other.in_order_of(one.ids, run=request.other, reference=str(request.one))
     if one.logits.shape != found.logits.shape or one.labels.ndim != found.labels.ndim:
         raise ConfigError(
-            f"{where}: wanted the same classes, found {one.logits.shape[1]} and "
+            f"{where}: expected the same classes, got {one.logits.shape[1]} and "
             f"{found.logits.shape[1]}; {remedy}"
         )
     differ_N = (one.labels != found.labels).reshape(len(one.ids), -1).any(axis=1)
     if differ_N.any():
         names = some_ids([one.ids[row] for row in np.flatnonzero(differ_N)])
-        raise ConfigError(f"{where}: wanted the same labels, found others of {names}; {remedy}")
+        raise ConfigError(f"{where}: expected the same labels, got others of {names}; {remedy}")
     return found
 
 

@@ -22,7 +22,7 @@ from orn.shared.manifests.records import Listing, Segment
 from orn.shared.manifests.schema import Epic100Labels, EpicTarget, Manifest
 from orn.shared.report import Report, Table
 from orn.stage2_train.evaluation.figures import Share, share_figures, top1_share
-from orn.stage2_train.evaluation.predictions import Predictions, predictions_of, rows_in_order
+from orn.stage2_train.evaluation.predictions import Predictions, predictions_of
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
 from orn.stage2_train.requests import Epic100Request
 from orn.stage2_train.resources import Resources
@@ -115,12 +115,10 @@ def measure_epic100(request: Epic100Request) -> dict[str, Any]:
         open_run(request.noun_run, "noun", **where),
     ]
     verbs, nouns = (predictions_of(each.run, request.name) for each in pair)
-    order = rows_in_order(
-        (request.verb_run, verbs), (request.noun_run, nouns), command="eval-epic100"
-    )
-    labels = {"verb": verbs.labels.astype(np.int64), "noun": nouns.labels[order].astype(np.int64)}
-    logits = {"verb": verbs.logits, "noun": nouns.logits[order]}
-    right = {kind: _right(logits[kind], labels[kind]) for kind in ("verb", "noun")}
+    nouns = nouns.in_order_of(verbs.ids, run=request.noun_run, reference=str(request.verb_run))
+    labels = {"verb": verbs.labels.astype(np.int64), "noun": nouns.labels.astype(np.int64)}
+    logits = {"verb": verbs.logits, "noun": nouns.logits}
+    right = {kind: _hits(_first(logits[kind]) == labels[kind][:, None]) for kind in labels}
     right["action"] = _right_actions(logits["verb"], logits["noun"], labels["verb"], labels["noun"])
     groups, parts = verbs.groups or verbs.ids, _parts(pair, verbs, labels)
     shares: dict[str, Share] = {
@@ -184,10 +182,6 @@ def _parts(
 def _first(logits_NA: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     """(N, 5 or A) classes of the highest logits, falling; of equal ones the first."""
     return np.argsort(-logits_NA, axis=1, kind="stable")[:, :_TOP_K]
-
-
-def _right(logits_NA: NDArray[np.float32], labels_N: NDArray[np.int64]) -> dict[str, NDArray]:
-    return _hits(_first(logits_NA) == labels_N[:, None])
 
 
 def _hits(hit_NK: NDArray[np.bool_]) -> dict[str, NDArray]:

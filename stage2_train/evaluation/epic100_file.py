@@ -11,7 +11,7 @@ N segments, A classes.
 import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,6 @@ from orn.stage2_train.evaluation.predictions import (
     load_predictions,
     predict,
     save_predictions,
-    some_ids,
 )
 from orn.stage2_train.requests import SubmitRequest
 from orn.stage2_train.runs.sources import open_sources
@@ -45,14 +44,6 @@ _QUARTER = 0.25
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time of the zip's member, so that equal scores give equal bytes."""
 _LEVELS = {"pt": "pre-training", "tl": "training labels", "td": "training data"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
-    """A level of the supervision levels scale (epic-kitchens/SLS), 0 to 5."""
-
-    level: int
-    reason: str
 
 
 def submit_epic100(request: SubmitRequest) -> dict[str, Any]:
@@ -78,13 +69,14 @@ def submit_epic100(request: SubmitRequest) -> dict[str, Any]:
     )
     sls = supervision([*runs.values()])
     for name, level in request.levels.items():
-        sls[name] = Level(level=level, reason=f"as asked for; of the runs it is {sls[name].level}")
+        reason = f"as asked for; of the runs it is {sls[name]['level']}"
+        sls[name] = {"level": level, "reason": reason}
     to_compute = [kind for kind, each in runs.items() if _kept(each, request.split) is None]
     result = {
         "out": str(request.out),
         "split": request.split,
         "num_segments": len(wanted),
-        "sls": {name: {"level": each.level, "reason": each.reason} for name, each in sls.items()},
+        "sls": sls,
         "bytes": None,
         "to_compute": to_compute,
     }
@@ -95,52 +87,54 @@ def submit_epic100(request: SubmitRequest) -> dict[str, Any]:
         for kind, each in runs.items()
     }
     if not request.dry_run:
-        _write(request.out, wanted, scores, {name: each.level for name, each in sls.items()})
+        _write(request.out, wanted, scores, {name: each["level"] for name, each in sls.items()})
         result["bytes"] = request.out.stat().st_size
     return result
 
 
-def supervision(runs: Sequence[ChallengeRun]) -> dict[str, Level]:
-    """The levels of a submission by dimension: each the highest that one of its runs has.
+def supervision(runs: Sequence[ChallengeRun]) -> dict[str, dict[str, Any]]:
+    """Return `level` and `reason` of a submission by dimension: the highest that a run has.
 
-    PT: 0 for random weights, 1 for image data sets (ImageNet, COCO). TL: 3 for start and end times,
-    4 for masks of a detector, too. TD: 2 for a random quarter of the training split or less, 3 for
-    the training split, 4 with the validation split (README of epic-kitchens/SLS).
+    The supervision levels scale goes from 0 to 5. PT: 0 for random weights, 1 for image data sets
+    (ImageNet, COCO). TL: 3 for start and end times, 4 for masks of a detector, too. TD: 2 for a
+    random quarter of the training split or less, 3 for the training split, 4 with the validation
+    split (README of epic-kitchens/SLS).
     """
     found = [_of_run(each) for each in runs]
-    return {
-        name: max((own[name] for own in found), key=lambda each: each.level) for name in found[0]
+    highest = {
+        name: max((own[name] for own in found), key=lambda each: each[0]) for name in _LEVELS
     }
+    return {name: {"level": level, "reason": why} for name, (level, why) in highest.items()}
 
 
-def _of_run(run: ChallengeRun) -> dict[str, Level]:
-    config, recipe = run.config, run.config.recipe
-    first = config.weights_digest
+def _of_run(run: ChallengeRun) -> dict[str, tuple[int, str]]:
+    """Return the level of each dimension, and why."""
+    config, recipe, name = run.config, run.config.recipe, run.run
+    first, reads_masks = config.weights_digest, recipe.model.reads_detections
     if first is not None:
-        why = f"{run.run} starts from {first}"
+        why = f"{name} starts from {first}"
         if first.startswith("sha256:"):
             why += ", taken for weights of a public image data set; if not, say so with --pt"
-        pre_training = Level(level=1, reason=why)
-    elif recipe.model.reads_detections:
-        why = f"{run.run} reads objects of a detector ({config.detector.title})"
-        pre_training = Level(level=1, reason=f"{why}, which learned from images, as of COCO")
+        pre_training = 1, why
+    elif reads_masks:
+        why = f"{name} reads objects of a detector ({config.detector.title})"
+        pre_training = 1, f"{why}, which learned from images, as of COCO"
     else:
-        pre_training = Level(level=0, reason=f"{run.run} starts from random weights")
-    if recipe.model.reads_detections:
-        labels = Level(level=4, reason=f"{run.run} reads masks of a detector, and start and end")
-    else:
-        labels = Level(level=3, reason=f"{run.run} reads start and end of segments, and no masks")
+        pre_training = 0, f"{name} starts from random weights"
+    labels = (
+        (4, f"{name} reads masks of a detector, and start and end")
+        if reads_masks
+        else (3, f"{name} reads start and end of segments, and no masks")
+    )
     number = config.dataset.num_train
     listed = sum(each.split == "train" for each in run.listing.segments)
     if recipe.data.train_with_validation:
-        data = Level(level=4, reason=f"{run.run} learned from training and validation split")
+        data = 4, f"{name} learned from training and validation split"
     elif recipe.data.train_segments is not None and number <= _QUARTER * listed:
-        why = f"{run.run} learned from {number:,} of {counted(listed, 'training segment')}"
-        data = Level(level=2, reason=f"{why}, drawn at random")
+        why = f"{name} learned from {number:,} of {counted(listed, 'training segment')}"
+        data = 2, f"{why}, drawn at random"
     else:
-        data = Level(
-            level=3, reason=f"{run.run} learned from {counted(number, 'training segment')}"
-        )
+        data = 3, f"{name} learned from {counted(number, 'training segment')}"
     return {"pt": pre_training, "tl": labels, "td": data}
 
 
@@ -193,25 +187,10 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
 
 def _scores(found: Predictions, wanted: Sequence[str], kind: str, run: Path) -> NDArray[np.float32]:
     """(N, A) the scores of a run in the order of the split."""
-    logits_NA, place = found.logits, {name: row for row, name in enumerate(found.ids)}
-    if logits_NA.shape[1] != _SIZES[kind]:
-        raise ConfigError(
-            f"{run}: wanted scores of {_SIZES[kind]} {kind}s, found {logits_NA.shape[1]}"
-        )
-    missing = [name for name in wanted if name not in place]
-    unexpected = sorted(place.keys() - set(wanted))
-    if missing or unexpected or len(place) != len(found.ids):
-        faults = [
-            f"{len(ids):,} {word} ({some_ids(ids)})"
-            for word, ids in (("missing", missing), ("unexpected", unexpected))
-            if ids
-        ]
-        raise ConfigError(
-            f"{run}: wanted scores of the split's {len(wanted):,} narration ids, found "
-            f"{' and '.join(faults) or 'some more than once'}; the challenge takes no other file, "
-            "so nothing was written; measure the run on the whole split"
-        )
-    return logits_NA[[place[name] for name in wanted]]
+    num_classes = found.logits.shape[1]
+    if num_classes != _SIZES[kind]:
+        raise ConfigError(f"{run}: expected scores of {_SIZES[kind]} {kind}s, got {num_classes}")
+    return found.in_order_of(wanted, run=run, reference="the split").logits
 
 
 def _write(

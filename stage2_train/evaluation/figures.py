@@ -18,9 +18,6 @@ from orn.stage2_train.evaluation.predictions import Predictions
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
 from orn.stage2_train.requests import NUM_FIGURE_DRAWS
 
-_CLASSES_AT_ONCE = 64
-"""Of thousands, whose labels as zeros and ones would not fit in memory beside their logits."""
-
 
 def with_groups(
     predictions: Predictions, segments: Sequence[Segment], unsure_NA: NDArray[np.bool_]
@@ -113,13 +110,11 @@ def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) ->
     """A values, each class against all others; none where they are the figures already."""
     if labels.ndim != 1:
         return []
-    values: list[float] = []
-    for first in range(0, logits_NA.shape[1], _CLASSES_AT_ONCE):
-        logits_Na = logits_NA[:, first : first + _CLASSES_AT_ONCE]
-        own_a = np.arange(first, first + logits_Na.shape[1])
-        labels_Na = (labels[:, None] == own_a).astype(np.float32)
-        values += Tallies(labels_Na, logits_Na).once()[1:].tolist()
-    return [None if math.isnan(each) else each for each in values]
+    of_classes = (
+        Tallies((labels == place).astype(np.float32)[:, None], logits_NA[:, place, None]).once()[1]
+        for place in range(logits_NA.shape[1])
+    )
+    return [None if math.isnan(each) else float(each) for each in of_classes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -103,14 +103,38 @@ class Predictions:
             **{name: of(getattr(self, name)) for name in LOGITS},
         )
 
-    def single_heads(self) -> dict[str, NDArray[np.float32]]:
-        """Return the (N, A) logits that each head gave, by its name."""
-        named = (("activity_head", self.activity_logits), ("object_head", self.object_logits))
-        return {name: logits for name, logits in named if logits is not None}
+    def in_order_of(self, ids: Sequence[str], *, run: Path, reference: str) -> "Predictions":
+        """Return those of the segments of these ids, in this order.
+
+        Args:
+            ids: at least one.
+            run: whose predictions these are.
+            reference: what the ids are of.
+
+        Raises:
+            ConfigError: if these are not predictions of exactly these segments; names the others.
+        """
+        place = {name: row for row, name in enumerate(self.ids)}
+        faults = [
+            f"{len(others):,} {word} ({some_ids(others)})"
+            for word, others in (
+                ("missing", [name for name in ids if name not in place]),
+                ("unexpected", sorted(place.keys() - set(ids))),
+            )
+            if others
+        ]
+        if faults or not ids or not len(set(ids)) == len(ids) == len(self.ids):
+            found = " and ".join(faults) or ("some more than once" if ids else "none")
+            raise ConfigError(
+                f"{run}: expected the {len(ids):,} segments of {reference}, got {found}; measure "
+                "the whole of the same split with `orn eval`"
+            )
+        return self.reordered(np.array([place[name] for name in ids], np.int64))
 
     def by_head(self) -> dict[str, NDArray[np.float32]]:
         """(N, A) logits by the name under which they are reported."""
-        heads = self.single_heads()
+        named = (("activity_head", self.activity_logits), ("object_head", self.object_logits))
+        heads = {name: logits for name, logits in named if logits is not None}
         return {"two_heads": self.logits, **heads} if len(heads) == 2 else heads
 
 
@@ -193,18 +217,15 @@ def gathered(parts: list[Predictions]) -> Predictions:
     place = np.concatenate(
         [np.arange(rank, num_segments, len(parts)) for rank in range(len(parts))]
     )
-    logits = {
-        name: np.concatenate(found)
-        for name in LOGITS
-        if (found := [kept[name] for part in parts if name in (kept := part.kept_logits())])
+    logits: dict[str, Any] = {
+        name: np.concatenate([each for part in parts if (each := getattr(part, name)) is not None])
+        for name in parts[0].kept_logits()
     }
     return Predictions(
         ids=tuple(name for part in parts for name in part.ids),
         labels=np.concatenate([part.labels for part in parts]),
-        activity_logits=logits.get("activity_logits"),
-        object_logits=logits.get("object_logits"),
-        joint_logits=logits.get("joint_logits"),
         combination=parts[0].combination,
+        **logits,
     ).reordered(np.argsort(place))
 
 
@@ -230,31 +251,6 @@ def late_fusion(activity: Predictions, objects: Predictions) -> Predictions:
             "on the same split with the same --partial"
         )
     return dataclasses.replace(activity, object_logits=objects.object_logits)
-
-
-def rows_in_order(
-    one: tuple[Path, Predictions], other: tuple[Path, Predictions], *, command: str
-) -> NDArray[np.int64]:
-    """Rows of the other run's predictions in the order of the one's segments.
-
-    Raises:
-        ConfigError: if the runs, each with its folder, are of different segments, which it names.
-    """
-    own, theirs = one[1].ids, other[1].ids
-    place = {name: row for row, name in enumerate(theirs)}
-    only = [
-        f"only in {run}: {some_ids(sorted(ids))}"
-        for run, ids in ((one[0], set(own) - place.keys()), (other[0], place.keys() - set(own)))
-        if ids
-    ]
-    if only or not own or len(theirs) != len(own) or len(set(own)) != len(own):
-        what = f"the same segments, found others ({'; '.join(only) or 'some more than once'})"
-        what = what if own or theirs else "segments, found none"
-        raise ConfigError(
-            f"{command} {one[0]} {other[0]}: wanted {what}; measure both on the same split of the "
-            "same data with `orn eval`"
-        )
-    return np.array([place[name] for name in own], np.int64)
 
 
 def some_ids(ids: Sequence[str], most: int = _MOST_NAMED) -> str:

@@ -181,11 +181,15 @@ RELABELLED_N = np.where(np.arange(30) == 7, 2, LABELS_N)
 @pytest.mark.parametrize(
     ("other", "exit_code", "said"),
     [
-        (replace(MADE, ids=(*MADE.ids[:-2], "x", "y")), 2, ("s28, s29", "x, y")),
+        (
+            replace(MADE, ids=(*MADE.ids[:-2], "x", "y")),
+            2,
+            ("2 missing (s28, s29)", "2 unexpected (x, y)"),
+        ),
         (replace(MADE, ids=(*MADE.ids[:-1], "s0")), 2, ("s29",)),
         (_single(RELABELLED_N == 0, RELABELLED_N), 2, ("labels", "s7")),
         (replace(MADE, labels=LABELS_N + 1), 1, ("third", "`orn eval`")),
-        (_single(np.ones(0, np.bool_), np.arange(0)), 2, ("only in",)),
+        (_single(np.ones(0, np.bool_), np.arange(0)), 2, ("30 missing",)),
     ],
     ids=["other segments", "one segment twice", "other labels", "no classes", "no segments"],
 )
@@ -199,7 +203,7 @@ def test_what_is_not_of_the_same_segments_is_refused(
 
 def test_no_segments_are_refused(tmp_path) -> None:
     run = _keep(tmp_path / "one", _single(np.ones(0, np.bool_), np.arange(0)))
-    assert "wanted segments" in run_orn("compare", run, run, exit_code=2).stderr
+    assert "0 segments" in run_orn("compare", run, run, exit_code=2).stderr
 
 
 def test_a_run_that_was_not_measured_is_refused(pair, tmp_path) -> None:

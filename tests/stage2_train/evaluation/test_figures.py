@@ -189,24 +189,6 @@ def test_persons_are_drawn_where_the_data_set_names_them_all() -> None:
     assert np.array_equal(mixed.unsure, unsure_NA)
 
 
-def test_average_precisions_are_the_same_in_blocks_of_classes(monkeypatch) -> None:
-    random = np.random.default_rng(3)
-    labels_N = random.integers(7, size=50)
-    logits_NA = random.normal(size=(50, 8)).round(1).astype(np.float32)
-    predictions = Predictions(
-        ids=tuple(map(str, range(50))),
-        labels=labels_N,
-        activity_logits=None,
-        object_logits=logits_NA,
-    )
-    monkeypatch.setattr("orn.stage2_train.evaluation.figures._CLASSES_AT_ONCE", 3)
-    rows = measured_figures(predictions, tuple("abcdefgh"), num_draws=2)["per_class"]
-    found = [row["average_precision"]["object_head"] for row in rows]
-    assert found[7] is None
-    wanted = [average_precision_score(labels_N == each, logits_NA[:, each]) for each in range(7)]
-    assert found[:7] == pytest.approx(wanted)
-
-
 LABELS = np.array([0, 0, 1, 1, 2, 2, 3])
 GUESSED = np.array([0, 1, 1, 1, 0, 0, 3])
 PERSONS = ("a", "a", "b", "b", "c", "c", "c")
