@@ -2,13 +2,11 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.shards.schema import DetectorEntry
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.model.config import NetworkConfig
@@ -16,11 +14,11 @@ from orn.stage2_train.recipe import DataRecipe, Recipe
 from orn.stage2_train.runs.run_config import (
     ClipRecord,
     DataPaths,
-    DatasetRecord,
     Places,
     RunConfig,
     write_config,
 )
+from tests.worlds.films import DETECTOR, TINY_RECORD
 
 __all__ = ["NUM_NOUNS", "NUM_VERBS", "MadeEpic100", "make_epic100", "make_run", "write_annotations"]
 
@@ -134,22 +132,15 @@ def make_run(
     config = RunConfig(
         recipe_name="made",
         recipe=Recipe(model=model, data=DataRecipe(**data)),
-        dataset=DatasetRecord(
+        dataset=replace(
+            TINY_RECORD,
             name=dataset,
-            task="single-label",
-            metric="top1",
             classes=tuple(f"{kind}{each}" for each in range(number)),
             num_train=num_train,
-            train_digest="sha256:0",
         ),
         manifest=dataset,
         clips=ClipRecord(frames=StoreSettings(size=(48, 72))),
-        detector=DetectorEntry(
-            config_name="Mask R-CNN of COCO",
-            config_digest="sha256:0",
-            checkpoint_digest="sha256:0",
-            class_names=COCO_CLASSES,
-        ),
+        detector=DETECTOR,
         weights_digest=weights_digest,
         places=Places.of(paths, run),
     )
@@ -160,15 +151,16 @@ def make_run(
     logits[np.arange(len(labels)), labels] += random.normal(2.5, 1.5, len(labels))
     if steps is not None:
         logits = np.round(logits / steps).astype(np.float32) * np.float32(steps)
-    place = {name: row for row, name in enumerate(made.ids)}
-    rows = np.array([place[name] for name in (made.ids if ids is None else ids)])
     predictions = Predictions(
-        ids=tuple(made.ids[row] for row in rows),
-        labels=labels[rows],
-        activity_logits=logits[rows],
+        ids=tuple(made.ids),
+        labels=labels,
+        activity_logits=logits,
         object_logits=None,
-        groups=tuple(made.persons[row] for row in rows),
+        groups=tuple(made.persons),
         grouped_by="participants",
     )
+    if ids is not None:
+        place = {name: row for row, name in enumerate(made.ids)}
+        predictions = predictions.reordered(np.array([place[name] for name in ids]))
     save_predictions(run / "predictions-validation.npz", predictions)
     return run

@@ -15,8 +15,7 @@ from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.evaluation.evaluate import evaluate_run
-from orn.stage2_train.evaluation.metrics import confusion_counts, score_heads
-from orn.stage2_train.evaluation.predictions import Predictions
+from orn.stage2_train.evaluation.metrics import confusion_counts
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import DataRecipe, Recipe
 from orn.stage2_train.requests import EvalRequest
@@ -37,15 +36,19 @@ def sources_of(world: TinyWorld, **changes: Any) -> Sources:
 
 @pytest.fixture
 def measure(tiny_world, tmp_path) -> Callable[..., dict[str, Any]]:
-    """What `orn eval` says of one run on segments of several labels: the first `num_unsure` of
-    class 0 may be of class 1, too."""
+    """What `orn eval` says of one run on segments of several labels, or of none: the first
+    `num_unsure` of class 0 may be of class 1, too."""
     options = make_workspace(tiny_world, tmp_path, "multi-label", "map")
     run = Path(options["--run"])
     run_orn("train", *words_of(options), "--max-steps", "2")
     config, accelerator = read_config(run), build_accelerator("fp32", "cpu")
 
-    def measured(num_unsure: int, counted: str = "left_out") -> dict[str, Any]:
+    def measured(
+        num_unsure: int, counted: str = "left_out", *, labelled: bool = True
+    ) -> dict[str, Any]:
         segments = list(tiny_world.dataset.segments)
+        if not labelled:
+            segments = [replace(each, labels=()) for each in segments]
         for row in (2, 8)[:num_unsure]:
             segments[row] = replace(segments[row], unsure=(1,))
         sources = sources_of(tiny_world, **MULTI_LABEL, segments=tuple(segments))
@@ -59,18 +62,13 @@ def measure(tiny_world, tmp_path) -> Callable[..., dict[str, Any]]:
     return measured
 
 
-def test_chance_leaves_out_what_annotators_could_not_tell(measure) -> None:
-    report = measure(1)
-    assert [row["num_segments"] for row in report["per_class"]] == [2, 2]
-    assert report["chance"] == pytest.approx((2 / 4 + 2 / 3) / 2)
-    assert measure(1, "negative")["chance"] == pytest.approx((2 / 4 + 2 / 4) / 2)
-
-
 def test_a_report_says_how_it_counts_what_annotators_could_not_tell(measure) -> None:
     """Without these pairs class 1 has nothing but positives, and an average precision of 1."""
     left_out, negative = measure(2), measure(2, "negative")
+    assert [row["num_segments"] for row in left_out["per_class"]] == [2, 2]
     assert left_out["per_class"][1]["object_head"] == 1
     assert negative["per_class"][1]["object_head"] < 1
+    assert (left_out["chance"], negative["chance"]) == pytest.approx((0.75, 0.5))
     # What the other way gives stands beside it.
     both = [left_out["object_head"][name] for name in ("map", "map_unsure_negative")]
     assert both[0] != both[1] == negative["object_head"]["map"]
@@ -78,6 +76,17 @@ def test_a_report_says_how_it_counts_what_annotators_could_not_tell(measure) -> 
     for report in (left_out, negative):
         assert "could not tell (2)" in as_report(report).text()
     assert "unsure" not in as_report(measure(0)).text()
+
+
+def test_average_precision_without_a_positive_is_null(measure, tmp_path) -> None:
+    report = measure(0, labelled=False)
+    assert report["object_head"] == {"map": None, "classes_without_positives": 2}
+    assert report["figures"]["object_head"]["map"] == dict.fromkeys(("value", "low", "high"))
+    assert ("map", "-") in as_report(report).tables[0].rows
+    run = tmp_path / "run"
+    assert run_orn("compare", run, run, "--json").json["figures"]["map"]["difference"] is None
+    assert "0.00" not in run_orn("compare", run, run).stdout
+    assert "map" in run_orn("report", run, "--workers", 0, exit_code=1).stderr
 
 
 def test_objects_of_another_detector_are_a_warning_with_both(one_step, trained_once) -> None:
@@ -94,31 +103,6 @@ def test_objects_of_another_detector_are_a_warning_with_both(one_step, trained_o
     blind = replace(config.recipe, model=replace(config.recipe.model, objects="cells"))
     write_config(one_step, replace(other, recipe=blind))
     assert said not in run_orn("eval", one_step, exit_code=None).stderr  # whose weights are others
-
-
-@pytest.mark.parametrize(("unsure", "expected"), [("left_out", 1.0), ("negative", 0.5)])
-def test_what_annotators_could_not_tell_counts_as_asked_for(unsure, expected, tiny_world) -> None:
-    """The segment of the highest logit is unsure; by hand, the positive is at rank 1 or 2."""
-    recipe = Recipe(
-        model=NetworkConfig(num_activities=2),
-        data=DataRecipe(crop=(32, 48), unsure_in_evaluation=unsure),
-    )
-    rows = [{"labels": ()}, {"labels": (0,)}, {"labels": ()}]
-    segments = [
-        replace(segment, **row)
-        for segment, row in zip(tiny_world.dataset.segments, rows, strict=False)
-    ]
-    segments[0] = replace(segments[0], unsure=(0,))
-    sources = sources_of(tiny_world, **MULTI_LABEL)
-    joined = JoinedSplit(split="validation", segments=tuple(segments), skipped=())
-    predictions = Predictions(
-        ids=("a", "b", "c"),
-        labels=np.array([[0, 0], [1, 0], [0, 0]], np.float32),
-        activity_logits=None,
-        object_logits=np.array([[3, 0], [2, 0], [1, 0]], np.float32),
-    )
-    scores = score_heads(predictions, sources.clip_dataset(joined, recipe))["object_head"]
-    assert scores.summary["map"] == pytest.approx(expected)
 
 
 def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(

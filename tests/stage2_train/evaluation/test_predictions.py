@@ -16,7 +16,6 @@ from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
 from orn.stage2_train.clips.views import ClipRequest, View, Views
 from orn.stage2_train.devices import build_accelerator
-from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predictions import (
     Predictions,
     gathered,
@@ -39,14 +38,12 @@ SETTINGS = ClipSettings(
 )
 
 
-def clips_of(world) -> ClipDataset:
-    return ClipDataset(world.dataset.segments, world.clips(), world.detections(), SETTINGS)
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def clips(tiny_world) -> ClipDataset:
     """Clips of twelve segments."""
-    return clips_of(tiny_world)
+    return ClipDataset(
+        tiny_world.dataset.segments, tiny_world.clips(), tiny_world.detections(), SETTINGS
+    )
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +91,9 @@ def test_heads_and_that_twice_is_bit_identical(network, clips) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tiny_world, network) -> Predictions:
+def whole(network, clips) -> Predictions:
     """Of two clips a segment, by one process."""
-    return run(network, clips_of(tiny_world), num_clips=2)
+    return run(network, clips, num_clips=2)
 
 
 @pytest.mark.parametrize("num_processes", [1, 2, 3, 15])
@@ -110,10 +107,6 @@ def test_processes_and_batches_change_nothing(
     assert together.ids == whole.ids == tuple(segment.id for segment in clips.segments)
     np.testing.assert_array_equal(together.labels, whole.labels)
     np.testing.assert_allclose(together.logits, whole.logits, atol=BATCHING)
-    scores, expected = (score_heads(each, clips) for each in (together, whole))
-    assert {name: each.summary for name, each in scores.items()} == {
-        name: each.summary for name, each in expected.items()
-    }
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -152,10 +145,12 @@ def _one_head(name: str, logits: list[list[float]], **changes) -> Predictions:
     return Predictions(**fields)
 
 
+ACTIVITY = _one_head("activity_logits", [[1, 3], [0, 2]])
+
+
 def test_late_fusion_is_the_mean_of_two_runs() -> None:
-    activity = _one_head("activity_logits", [[1, 3], [0, 2]])
     objects = _one_head("object_logits", [[5, -1], [0, 0]])
-    heads = late_fusion(activity, objects).by_head()
+    heads = late_fusion(ACTIVITY, objects).by_head()
     assert heads["two_heads"].tolist() == [[3, 1], [0, 1]]
     assert heads["activity_head"].tolist() == [[1, 3], [0, 2]]
     assert heads["object_head"].tolist() == [[5, -1], [0, 0]]
@@ -170,10 +165,9 @@ def test_late_fusion_is_the_mean_of_two_runs() -> None:
     ],
 )
 def test_late_fusion_refuses_what_does_not_belong_together(changes, message) -> None:
-    activity = _one_head("activity_logits", [[1, 3], [0, 2]])
     objects = _one_head("object_logits", [[5, -1], [0, 0]], **changes)
     with pytest.raises(ConfigError, match=message):
-        late_fusion(activity, objects)
+        late_fusion(ACTIVITY, objects)
 
 
 @pytest.mark.parametrize("combination", ["mean", "sum", "joint"])
