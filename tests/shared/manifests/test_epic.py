@@ -122,9 +122,6 @@ def test_files_beside_the_table(tmp_path: Path) -> None:
     (tmp_path / "v.csv").unlink()
     (segment,) = epic.read(SPEC, tmp_path, task="single-label", labels=False).segments
     assert segment.labels == ()
-    (tmp_path / "t.csv").unlink()
-    with pytest.raises(DataRootError, match=f"{tmp_path / 't.csv'}: no such file"):
-        epic.read(SPEC, tmp_path, task="single-label", labels=False)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +177,6 @@ def test_each_table_of_100_is_a_split(tmp_path: Path) -> None:
     [
         (row("7"), {}, r"val\.csv, row 2: .*'n7' again"),
         (row("a"), {"validation": "t.csv"}, r"t\.csv, row 2: .*'na' again"),
-        (row("a", verb="3"), {}, r"t\.csv, row 2: column 'verb_class': .*got '3'"),
     ],
 )
 def test_refusals_of_100(tmp_path: Path, rows: str, names: dict[str, str], message: str) -> None:
@@ -190,8 +186,6 @@ def test_refusals_of_100(tmp_path: Path, rows: str, names: dict[str, str], messa
 
 def test_a_table_of_100_that_is_not_there(tmp_path: Path) -> None:
     missing: dict[str, Any] = {"names": {"train": "gone.csv"}}
-    with pytest.raises(DataRootError, match=r"gone\.csv: no such file"):
-        read_100(tmp_path, row(), **missing)
     listing = read_100(tmp_path, row(), **missing, partial=True)
     assert listing.absent == ("gone.csv",)
     assert [segment.split for segment in listing.segments] == ["validation", "test"]

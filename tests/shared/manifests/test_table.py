@@ -126,11 +126,3 @@ def test_segments_need_times(tmp_path: Path) -> None:
 def test_ids_that_would_leave_the_folder_are_refused(tmp_path: Path, video_id: str) -> None:
     with pytest.raises(ManifestError, match=r"row 2: column 'video': expected (a path|printable)"):
         read(tmp_path, f'video,label\n"{video_id}",open\n')
-
-
-@pytest.mark.parametrize("name", ["t.csv", "c.txt"])
-def test_file_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
-    read(tmp_path, "video,label\na,open\n")
-    (tmp_path / name).unlink()
-    with pytest.raises(DataRootError, match=f"{tmp_path / name}: no such file"):
-        table.read(SPEC, tmp_path, task="single-label", form="clips", labels=True)

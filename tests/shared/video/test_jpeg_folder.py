@@ -48,6 +48,8 @@ def test_order_and_times(tmp_path: Path, names: list[str], places: list[int]) ->
     (folder / "._0001.jpg").write_bytes(b"what a Mac leaves")
     info = probe(folder, rate=12.0)
     assert (info.height, info.width, info.rate, info.header_frames) == (HEIGHT, WIDTH, 12.0, 3)
+    length = estimate(folder, rate=12.0)  # up to the end of the last one
+    assert (length.frames, length.seconds) == (3, pytest.approx((places[-1] + 1) / 12))
     found = frames_of(folder, rate=12.0)
     assert found == [(i, i, pytest.approx(place / 12)) for i, place in enumerate(places)]
 

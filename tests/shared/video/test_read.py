@@ -111,15 +111,3 @@ def test_a_film_in_which_nothing_moves_is_counted_and_not_doubted(
     with caplog.at_level(logging.WARNING):
         assert estimate(path).frames == 900
     assert caplog.records == []
-
-
-@pytest.mark.parametrize(
-    ("names", "seconds"), [(("1", "2", "3"), 0.3), (("7", "900"), 90.0), (("a", "b"), 0.2)]
-)
-def test_a_folder_is_as_long_as_its_last_number(
-    tmp_path: Path, names: tuple[str, ...], seconds: float
-) -> None:
-    for name in names:
-        (tmp_path / f"{name}.jpg").touch()
-    found = estimate(tmp_path, rate=10.0)
-    assert (found.frames, found.seconds) == (len(names), pytest.approx(seconds))
