@@ -73,16 +73,12 @@ def frame_numbers(boxes_T4: NDArray[np.float32], *, width: int) -> list[int]:
     return np.round(left_T - FIRST_COLUMN).astype(int).tolist()
 
 
-def shown(path: Path) -> NDArray[np.float32]:
-    """(224, 224, 3) the centre of a picture as the store rescales it, by another library."""
-    picture = Image.open(path).convert("RGB").resize((256, 256), Image.Resampling.BOX)
-    return np.asarray(picture, np.float32)[16:240, 16:240]
-
-
 def assert_shows(batch: ClipBatch, clip: int, frame: int, path: Path) -> None:
-    """Whether a frame of the batch is a picture, apart from rescaling and JPEG."""
+    """Whether a frame of the batch is the centre of a picture, rescaled by another library, apart
+    from JPEG."""
+    picture = Image.open(path).convert("RGB").resize((256, 256), Image.Resampling.BOX)
     image_HWC = batch.frames_BTCHW[clip, frame].permute(1, 2, 0).numpy().astype(np.float32)
-    assert np.abs(image_HWC - shown(path)).mean() < 4
+    assert np.abs(image_HWC - np.asarray(picture, np.float32)[16:240, 16:240]).mean() < 4
 
 
 @pytest.mark.real_data

@@ -1,6 +1,6 @@
 """Crops and flips of evaluation and flips of training: frames, boxes, masks and labels together."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,30 +34,21 @@ SETTINGS = replace(
 EVERY_VIEW = Views(num_clips=2, num_crops=3, flipped_A=(1, 0, 2)).all()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
     """One video of noise with masks of noise: pictures and detections at once."""
 
-    pictures_FHW3: np.ndarray
-    masks_FNHW: np.ndarray
-    boxes_FN4: np.ndarray
-    name: str = "noise"
+    name = "noise"
+    num_frames = NUM_FRAMES
+    size_bytes = 0
+    seconds = np.arange(NUM_FRAMES) / 10
 
-    @classmethod
-    def of(cls, stored: tuple[int, int], grid: tuple[int, int]) -> "Noise":
+    def __init__(self, stored: tuple[int, int], grid: tuple[int, int]) -> None:
         rng = np.random.default_rng(0)
         corners = np.sort(rng.random((NUM_FRAMES, 2, 2, 2)), axis=3) * np.array(grid[::-1])[:, None]
-        return cls(
-            pictures_FHW3=rng.integers(256, size=(NUM_FRAMES, *stored, 3), dtype=np.uint8),
-            masks_FNHW=rng.random((NUM_FRAMES, 2, *grid)) < 0.4,
-            boxes_FN4=corners.transpose(0, 1, 3, 2).reshape(NUM_FRAMES, 2, 4).astype(np.float32),
-        )
-
-    @property
-    def seconds(self) -> np.ndarray:
-        return np.arange(NUM_FRAMES) / 10
-
-    num_frames = NUM_FRAMES
+        self.pictures_FHW3 = rng.integers(256, size=(NUM_FRAMES, *stored, 3), dtype=np.uint8)
+        self.masks_FNHW = rng.random((NUM_FRAMES, 2, *grid)) < 0.4
+        boxes_FN4 = corners.transpose(0, 1, 3, 2).reshape(NUM_FRAMES, 2, 4)
+        self.boxes_FN4 = boxes_FN4.astype(np.float32)
 
     def frames(self, video_id: str) -> "Noise":
         return self
@@ -74,8 +65,6 @@ class Noise:
 
     def nearest_rows(self, seconds, *, video_F=None):
         return np.rint(np.asarray(seconds) * 10).astype(np.int64)
-
-    size_bytes = 0
 
     def frames_at(self, rows) -> list[FrameDetections]:
         return [self.frame(row) for row in rows]
@@ -105,7 +94,7 @@ def clips_of(noise: Noise, settings: ClipSettings = SETTINGS) -> ClipDataset:
 )
 @pytest.mark.parametrize("view", EVERY_VIEW)
 def test_frames_boxes_and_masks_of_a_view_equal_loops(view, stored, grid, is_tall) -> None:
-    noise = Noise.of(stored, grid)
+    noise = Noise(stored, grid)
     sample = clips_of(noise)[ClipRequest(0, view=view)]
     place = place_of_crop(stored, CROP, where=view.crop, is_tall=is_tall, flip=view.flip)
     for time in range(NUM_FRAMES):
@@ -164,7 +153,7 @@ def test_a_worker_has_all_views_of_its_segments(workers) -> None:
 
 
 def test_half_of_the_training_clips_are_flipped_and_their_labels_with_them() -> None:
-    noise = Noise.of((12, 12), (7, 7))
+    noise = Noise((12, 12), (7, 7))
     plain = clips_of(noise)
     flipping = clips_of(noise, replace(SETTINGS, flipped_A=(1, 0, 2)))
     labels = []
@@ -183,7 +172,7 @@ def test_half_of_the_training_clips_are_flipped_and_their_labels_with_them() -> 
 def test_several_labels_are_flipped_with_those_that_are_not_known() -> None:
     data = replace(SETTINGS.data, unsure_labels="ignored")
     settings = replace(SETTINGS, data=data, multi_label=True, flipped_A=(0, 2, 1))
-    clips = clips_of(Noise.of((12, 12), (7, 7)), settings)
+    clips = clips_of(Noise((12, 12), (7, 7)), settings)
     labels = {tuple(clips[ClipRequest(0, epoch=epoch)].label.tolist()) for epoch in range(20)}
     assert labels == {(1, 0, -1), (1, -1, 0)}
 
