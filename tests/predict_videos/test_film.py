@@ -39,12 +39,6 @@ def test_a_film_of_the_prediction(trained, tmp_path) -> None:
     assert (frames[0][-40:] != frames[7][-40:]).any()  # the cursor has moved
 
 
-def test_a_film_is_of_one_video(trained, tmp_path) -> None:
-    """Which is known before anything is opened."""
-    words = (*validation(trained), "--overlay", tmp_path / "out.mp4")
-    assert "got 4" in predict(trained, *words, model=tmp_path / "absent", exit_code=2).stderr
-
-
 def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
     trained, tmp_path
 ) -> None:

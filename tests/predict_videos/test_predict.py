@@ -216,6 +216,7 @@ def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:
     ("arguments", "exit_code", "says"),
     [
         (["--overlay", "out.png"], 2, "OUT.mp4"),
+        (["another.mp4", "--overlay", "out.mp4"], 2, "got 2"),
         (["--window", "0"], 2, "'--window'"),
         (["--window", "nan"], 2, "'--window'"),
         (["--shards", "absent"], 1, "absent"),

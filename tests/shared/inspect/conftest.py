@@ -1,11 +1,11 @@
 """A shard with a handful of detections that are known by heart."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.schema import UNKNOWN_SOURCE
 from tests.worlds.shards import CUP, PERSON, blocks, counted, write_shard
 
 HEIGHT, WIDTH = 6, 8
@@ -17,24 +17,12 @@ def found(*labels_and_scores: tuple[int, float], class_scores: bool = True) -> F
     return blocks(*each, height=HEIGHT, width=WIDTH, rest=0.0, class_scores=class_scores)
 
 
-def write(
-    path: Path,
-    videos: dict[str, list[FrameDetections]],
-    *,
-    class_scores: bool = True,
-    known: bool = True,
-) -> Path:
-    """A shard whose videos have frames from number 5 on, at 10 a second; `known` is whether the
-    content of their files is."""
-    return write_shard(
-        path,
-        {video_id: counted(frames, 5) for video_id, frames in videos.items()},
-        size=(HEIGHT, WIDTH),
-        class_scores=class_scores,
-        failed={"broken\x1b": "no frame decoded"},
-        source_bytes=1000,
-        source_digest="sha256:3" if known else UNKNOWN_SOURCE,
-    )
+def write(path: Path, videos: dict[str, list[FrameDetections]], **more: Any) -> Path:
+    """A shard whose videos have frames from number 5 on, at 10 a second; one more failed."""
+    placed = {video_id: counted(frames, 5) for video_id, frames in videos.items()}
+    failed = {"broken\x1b": "no frame decoded"}
+    entry = {"source_bytes": 1000, "source_digest": "sha256:3", **more}
+    return write_shard(path, placed, size=(HEIGHT, WIDTH), failed=failed, **entry)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from orn.shared.pages.palette import class_colour
+from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.video.read import read_frames
 from tests.shared.inspect.conftest import found, write
 from tests.worlds.shards import CUP
@@ -37,7 +38,11 @@ def test_a_frame_on_grey_says_why(orn, shard: Path, tmp_path: Path) -> None:
 def test_a_frame_over_its_video(orn, shard: Path, tmp_path: Path) -> None:
     manifest = write_table(tmp_path, "mine", ["video,label", "b,x"], classes=["x"])
     write_numbered(tmp_path / "data/mine/videos/b.mp4", 8, height=120)
-    path = write(tmp_path / "x" / "shard-000001.zarr.zip", {"b": [found((CUP, 0.9))]}, known=False)
+    path = write(
+        tmp_path / "x" / "shard-000001.zarr.zip",
+        {"b": [found((CUP, 0.9))]},
+        source_digest=UNKNOWN_SOURCE,
+    )
     out = tmp_path / "b.png"
     orn("inspect", path, "--overlay", out, "--dataset", manifest, "--data", tmp_path / "data")
     picture = np.asarray(Image.open(out))

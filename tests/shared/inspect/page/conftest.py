@@ -3,14 +3,15 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from orn.shared.inspect.labels import ActivityLabels
 from orn.shared.manifests.records import Segment
-from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.shard import Shard
 from tests.browser import chromium
 from tests.worlds.shards import BOOK, CUP, DETECTOR, PERSON, Block, blocks, counted, write_shard
@@ -46,31 +47,18 @@ LABELS = ActivityLabels(
 """Of two videos: one wrong prediction, one right one, and none of a segment between."""
 
 
-def write(
-    path: Path,
-    videos: dict[str, list[FrameDetections]],
-    *,
-    class_names: tuple[str, ...] = COCO_CLASSES,
-    failed: tuple[tuple[str, str], ...] = (),
-    class_scores: bool = True,
-) -> Shard:
+def write(path: Path, videos: dict[str, list[FrameDetections]], **more: Any) -> Shard:
     """A shard whose videos have frames from number 5 on, at 10 a second."""
-    write_shard(
-        path,
-        {video_id: counted(frames, 5) for video_id, frames in videos.items()},
-        size=(HEIGHT, WIDTH),
-        detector=replace(DETECTOR, class_names=class_names, thresholds={}, versions={}),
-        class_scores=class_scores,
-        failed=dict(failed),
-        source_digest="unknown",
-    )
+    placed = {video_id: counted(frames, 5) for video_id, frames in videos.items()}
+    write_shard(path, placed, size=(HEIGHT, WIDTH), source_digest=UNKNOWN_SOURCE, **more)
     return Shard(path)
 
 
 def write_hostile(path: Path, text: str) -> Shard:
     """A shard that has a text wherever it can have one."""
+    detector = replace(DETECTOR, class_names=(text,) * 80, thresholds={}, versions={})
     videos = {text: [frame(CUP_BOX)], "other": [frame()]}
-    return write(path, videos, class_names=(text,) * 80, failed=((text + "2", text),))
+    return write(path, videos, detector=detector, failed={f"{text}2": text})
 
 
 @pytest.fixture(scope="session")
