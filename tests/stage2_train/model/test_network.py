@@ -83,24 +83,20 @@ def test_half_precision_runs(tiny_config, make_network, make_batch) -> None:
 @pytest.mark.parametrize(
     ("field", "found", "message"),
     [
-        ("frames_BTCHW", torch.zeros(2, 3, 3, 8, 8), "wanted (B, T, 3, H, W) uint8, found"),
-        (
-            "valid_BTK",
-            torch.ones(2, 3, 3),
-            "wanted (2, 3) + (K,) bool, found (2, 3, 3) torch.float",
-        ),
-        ("masks_BTKhw", torch.rand(2, 3, 1, 5, 5), "wanted 5 axes that begin (2, 3, 3)"),
-        ("masks_BTKhw", torch.rand(2, 3, 3, 5, 4), "wanted cells (5, 5), found (2, 3, 3, 5, 4)"),
-        ("coverage_BTKhw", torch.rand(2, 3, 3, 7, 7), "wanted cells (3, 4), found (2, 3, 3, 7, 7)"),
-        ("class_scores_BTKS", torch.rand(2, 3, 3, 6), "wanted 7 classes with background, found"),
-        ("class_scores_BTKS", torch.ones(2, 3, 3, 7).long(), "wanted 4 axes that begin"),
+        ("frames_BTCHW", torch.zeros(2, 3, 3, 8, 8), "uint8"),
+        ("valid_BTK", torch.ones(2, 3, 3), "(2, 3, 3) torch.float"),
+        ("masks_BTKhw", torch.rand(2, 3, 1, 5, 5), "(2, 3, 3)"),
+        ("masks_BTKhw", torch.rand(2, 3, 3, 5, 4), "(2, 3, 3, 5, 4)"),
+        ("coverage_BTKhw", torch.rand(2, 3, 3, 7, 7), "(2, 3, 3, 7, 7)"),
+        ("class_scores_BTKS", torch.rand(2, 3, 3, 6), "7 classes"),
+        ("class_scores_BTKS", torch.ones(2, 3, 3, 7).long(), "4 axes"),
     ],
 )
 def test_refuses_inputs_that_do_not_fit(
     field, found, message, tiny_config, make_network, make_batch
 ) -> None:
     network, batch = make_network(tiny_config), make_batch()
-    with pytest.raises(ShapeError, match=f"network input {field}: " + re.escape(message)):
+    with pytest.raises(ShapeError, match=f"network input {field}: .*{re.escape(message)}"):
         network(replace(batch, **{field: found}))
 
 
@@ -111,19 +107,6 @@ def test_refuses_heads_that_it_does_not_have(
     network = make_network(replace(tiny_config, heads=has))
     with pytest.raises(ConfigError, match=f"heads: .*{asked}"):
         network(make_batch(), heads=asked)
-
-
-def test_object_head_alone_leaves_the_activity_head_out(
-    tiny_config, make_network, make_batch
-) -> None:
-    network, batch = make_network(tiny_config), make_batch()
-    both = network(batch)
-    output = network(batch, heads="object")
-    assert output.activity_logits_BA is None
-    assert torch.equal(output.logits_BA, both.object_logits_BA)
-    (output.logits_BA.sum() + output.class_logits_BTKS.sum()).backward()
-    without = {n.split(".")[0] for n, p in network.named_parameters() if p.grad is None}
-    assert without == {"activity_head"}
 
 
 @pytest.mark.parametrize("heads", ["object", "activity"])
@@ -138,8 +121,13 @@ def test_one_head_computes_what_it_does_beside_the_other(
     expected, found = whole(batch), alone(batch)
     assert torch.equal(getattr(found, name), getattr(expected, name))
     assert torch.equal(found.logits_BA, getattr(expected, name))
-    assert torch.equal(getattr(whole(batch, heads=heads), name), getattr(expected, name))
     assert (found.class_logits_BTKS is None) == (heads == "activity")
+    asked = whole(batch, heads=heads)
+    assert torch.equal(getattr(asked, name), getattr(expected, name))
+    asked.logits_BA.sum().backward()
+    other = "activity" if heads == "object" else "object"
+    assert getattr(asked, f"{other}_logits_BA") is None
+    assert all(each.grad is None for each in getattr(whole, f"{other}_head").parameters())
 
 
 def test_objects_without_appearance_need_no_frames(tiny_config, make_network, make_batch) -> None:

@@ -1,0 +1,264 @@
+"""The baselines: what holds of each, and I3D, C3D and TRN against published sizes and loops."""
+
+import math
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torchvision.models import GoogLeNet
+
+from orn.shared.errors import CheckpointError, ConfigError, ShapeError
+from orn.stage2_train.model.baselines.c3d import C3D
+from orn.stage2_train.model.baselines.i3d import I3D
+from orn.stage2_train.model.baselines.trn import TRN, Relations, frame_subsets
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.model.image_weights import inflate
+from orn.stage2_train.model.inputs import NetworkInputs
+from tests.reference.temporal_relation import multi_scale_logits
+
+
+def baseline_config(architecture: str, **settings) -> NetworkConfig:
+    """A small configuration of one of the baselines."""
+    chosen = {"num_activities": 3, "base_width": 2, "heads": "activity"} | settings
+    return NetworkConfig(architecture=architecture, **chosen)
+
+
+def frames_batch(
+    *, clips: int = 2, frames: int = 4, size: tuple[int, int] = (40, 50), seed: int = 0
+) -> NetworkInputs:
+    """A batch of clips of a size; objects are random, as nothing reads them."""
+    generator = torch.Generator().manual_seed(seed)
+    lead = (clips, frames, 2)
+    return NetworkInputs(
+        frames_BTCHW=torch.randint(
+            0, 256, (clips, frames, 3, *size), generator=generator, dtype=torch.uint8
+        ),
+        masks_BTKhw=torch.rand(*lead, 5, 5, generator=generator),
+        coverage_BTKhw=torch.rand(*lead, 3, 4, generator=generator),
+        class_scores_BTKS=torch.rand(*lead, 81, generator=generator),
+        valid_BTK=torch.rand(*lead, generator=generator) < 0.5,
+    )
+
+
+@pytest.fixture(params=["i3d", "c3d", "trn"])
+def make_baseline(request, randomise):
+    """A function giving one of the baselines, for clips of `frames` frames."""
+
+    def make(frames: int = 4, **settings):
+        if request.param == "trn":
+            settings |= {"num_frames": frames, "kernels": ("2d",) * 5}
+        torch.manual_seed(0)
+        network = build_network(baseline_config(request.param, **settings)).eval()
+        randomise(network)
+        return network
+
+    return make
+
+
+@pytest.mark.parametrize("frames", [2, 3, 4, 8])
+@pytest.mark.parametrize("size", [(16, 16), (64, 80)])
+def test_any_clip_gives_finite_logits(make_baseline, frames, size) -> None:
+    output = make_baseline(frames)(frames_batch(frames=frames, size=size), heads="activity")
+    assert output.logits_BA.shape == (2, 3)
+    assert output.logits_BA.isfinite().all()
+    assert output.logits_BA is output.activity_logits_BA
+    assert output.object_logits_BA is None
+    assert output.class_logits_BTKS is None
+
+
+def test_evaluation_is_repeatable_and_clips_are_apart(make_baseline, select_clips) -> None:
+    """Whatever the objects are, and by weights that follow the seed."""
+    batch, network = frames_batch(clips=3), make_baseline().double()
+    nothing = {
+        name: torch.full_like(getattr(batch, name), math.nan)
+        for name in ("masks_BTKhw", "coverage_BTKhw", "class_scores_BTKS")
+    }
+    with torch.no_grad():
+        first = network(batch).logits_BA
+        again = make_baseline().double()(replace(batch, **nothing)).logits_BA
+        assert torch.equal(first, again)
+        single = network(select_clips(batch, slice(1, 2))).logits_BA
+    torch.testing.assert_close(single[0], first[1], rtol=1e-9, atol=1e-12)
+
+
+def test_the_order_of_frames_matters(make_baseline) -> None:
+    batch, network = frames_batch(), make_baseline().double()
+    backwards = replace(batch, frames_BTCHW=batch.frames_BTCHW.flip(1))
+    with torch.no_grad():
+        assert not torch.allclose(network(batch).logits_BA, network(backwards).logits_BA)
+
+
+def test_draws_of_training_come_from_the_generator(make_baseline) -> None:
+    batch, network = frames_batch(), make_baseline(base_width=8).train()
+
+    def logits(seed: int) -> torch.Tensor:
+        torch.rand(1)  # the global generator is somewhere else each time
+        return network(batch, generator=torch.Generator().manual_seed(seed)).logits_BA
+
+    assert torch.equal(logits(3), logits(3))
+    assert not torch.equal(logits(3), logits(4))
+
+
+def test_every_weight_gets_a_gradient(make_baseline) -> None:
+    network = make_baseline(base_width=8).train()
+    network(frames_batch(), generator=torch.Generator().manual_seed(0)).logits_BA.sum().backward()
+    without = [name for name, weight in network.named_parameters() if weight.grad is None]
+    assert not without
+
+
+def test_other_heads_are_refused(make_baseline) -> None:
+    with pytest.raises(ConfigError, match="a baseline has the activity head alone, found 'both'"):
+        make_baseline()(frames_batch(), heads="both")
+
+
+ROUND_OFF = 1e-9  # float64 through 57 convolutions
+
+COLOURS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@pytest.fixture(scope="module")
+def googlenet() -> GoogLeNet:
+    """With random weights, and normalisations that are not the identity."""
+    torch.manual_seed(0)
+    network = GoogLeNet(aux_logits=True, transform_input=True, init_weights=False).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_var, 0.02, 0.1)
+            torch.nn.init.normal_(module.running_mean, std=0.1)
+            torch.nn.init.normal_(module.bias, std=0.1)
+    return network
+
+
+@pytest.fixture
+def i3d() -> I3D:
+    return I3D(baseline_config("i3d", base_width=64)).eval()
+
+
+@pytest.mark.parametrize(("frames", "size"), [(4, (64, 80)), (2, (39, 50)), (1, (32, 32))])
+def test_a_still_clip_gives_what_googlenet_gives(i3d, googlenet, frames, size) -> None:
+    i3d, googlenet = i3d.double(), deepcopy(googlenet).double()
+    inflate(i3d, googlenet.state_dict(), name="random")
+    batch = frames_batch(clips=1, frames=frames, size=size)
+    batch = replace(batch, frames_BTCHW=batch.frames_BTCHW[:, :1].expand_as(batch.frames_BTCHW))
+    still_1CHW = batch.frames_BTCHW[0, :1].double() / 255
+    mean, std = (torch.tensor(colour, dtype=torch.float64)[:, None, None] for colour in COLOURS)
+    pooled = []
+    googlenet.avgpool.register_forward_hook(lambda module, args, out: pooled.append(out))
+    with torch.no_grad():
+        googlenet((still_1CHW - mean) / std)
+        ours = i3d(batch).logits_BA
+        expected = i3d.classify(pooled[0].flatten(1))
+    scale = float(expected.abs().max())
+    torch.testing.assert_close(ours, expected, rtol=ROUND_OFF, atol=ROUND_OFF * scale)
+
+
+def test_times_of_longer_clips(i3d, googlenet) -> None:
+    inflate(i3d, googlenet.state_dict(), name="random")
+    steps = {frames: i3d.features(torch.zeros(1, 3, frames, 32, 32)).shape[2] for frames in (8, 32)}
+    assert steps == {8: 1, 32: 4}
+
+
+def test_other_weights_than_googlenets_are_refused(i3d) -> None:
+    with pytest.raises(CheckpointError, match=r"some\.pth.*I3D of base width 64"):
+        inflate(i3d, {}, name="some.pth")
+
+
+def test_published_sizes() -> None:
+    with torch.device("meta"):
+        network = C3D(baseline_config("c3d", base_width=64, num_activities=487))
+    assert network.fc6.in_features == 8192
+    assert sum(weight.numel() for weight in network.parameters()) == 79_991_015
+    features = network.features(torch.zeros(1, 3, 16, 112, 112, device="meta"))
+    assert features.shape == (1, 512, 1, 4, 4)
+
+
+def test_a_clip_layer_by_layer() -> None:
+    network = C3D(baseline_config("c3d")).double().eval()
+    batch = frames_batch(frames=3, size=(64, 64))
+    video = batch.frames_BTCHW.double().transpose(1, 2) / 255
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None, None].double()
+    std = torch.tensor([0.229, 0.224, 0.225])[:, None, None, None].double()
+    hidden = (video - mean) / std
+    times = []
+    for number, stage in enumerate(network.stages):
+        for convolution in (layer for layer in stage if isinstance(layer, nn.Conv3d)):
+            hidden = functional.conv3d(hidden, convolution.weight, convolution.bias, padding=1)
+            hidden = hidden.clamp(min=0)
+        kernel = 1 if number == 0 or hidden.shape[2] == 1 else 2
+        side = 2 if number < 4 else 1  # 64 pixels are 4 cells before the last pool
+        hidden = functional.max_pool3d(hidden, (kernel, side, side), ceil_mode=True)
+        times.append(hidden.shape[2])
+    assert times == [3, 2, 1, 1, 1]
+    feats = hidden.mean(dim=2).flatten(1)  # one step in time is left
+    for layer in (network.fc6, network.fc7):
+        feats = (feats @ layer.weight.T + layer.bias).clamp(min=0)
+    expected = feats @ network.classify.weight.T + network.classify.bias
+    torch.testing.assert_close(network(batch).logits_BA, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.fixture
+def make_trn():
+    def make(frames: int) -> TRN:
+        torch.manual_seed(0)
+        config = baseline_config("trn", num_frames=frames, kernels=("2d",) * 5)
+        return TRN(config).double().eval()
+
+    return make
+
+
+@pytest.mark.parametrize("frames", [2, 3, 5])
+def test_relations_equal_plain_loops(make_trn, frames) -> None:
+    network = make_trn(frames)
+    frames_BTE = torch.randn(2, frames, 256, dtype=torch.float64)
+    ours_BA = sum(scale(frames_BTE, generator=None) for scale in network.relations)
+    mlps = {
+        number: (scale.relate, scale.classify)
+        for number, scale in enumerate(network.relations, start=2)
+    }
+    assert list(mlps) == list(range(2, frames + 1))
+    for clip in range(2):
+        expected_A = multi_scale_logits(frames_BTE[clip], mlps)
+        torch.testing.assert_close(ours_BA[clip], expected_A, rtol=1e-10, atol=1e-12)
+
+
+def test_the_network_is_features_then_relations(make_trn) -> None:
+    network, batch = make_trn(3), frames_batch(frames=3)
+    seen = []
+    network.reduce.register_forward_hook(lambda module, args, out: seen.append((args[0], out)))
+    logits_BA = network(batch).logits_BA
+    pooled_BTD, frames_BTE = seen[0]
+    assert pooled_BTD.shape == (2, 3, 16)
+    expected = sum(scale(frames_BTE, generator=None) for scale in network.relations)
+    torch.testing.assert_close(logits_BA, expected)
+    # A frame's features are its own: those of frame 2 alone, as a batch of its own, are the same.
+    single = frames_batch(frames=3)
+    object.__setattr__(single, "frames_BTCHW", batch.frames_BTCHW[:, [2, 2, 2]])
+    network(single)
+    torch.testing.assert_close(seen[1][0][:, 0], pooled_BTD[:, 2], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("frames", [None, 1, 17])
+def test_number_of_frames_must_be_known_and_few(frames) -> None:
+    with pytest.raises(ConfigError, match=f"num_frames: .* wanted 2 to 16 frames, found {frames}"):
+        TRN(baseline_config("trn", num_frames=frames))
+
+
+def test_clips_of_another_length_are_refused(make_trn) -> None:
+    with pytest.raises(ShapeError, match=r"wanted clips of 3 frames, .* found 4"):
+        make_trn(3)(frames_batch(frames=4))
+
+
+@pytest.mark.parametrize(
+    ("frames", "size", "training", "most"),
+    [(5, 2, True, 3), (5, 2, False, 10), (12, 6, False, 128)],
+)
+def test_so_many_subsets_of_frames_are_used(frames, size, training, most) -> None:
+    scale, related = Relations(frames, size, num_activities=3).train(training), []
+    scale.relate.register_forward_hook(lambda module, args, out: related.append(args[0]))
+    scale(torch.randn(1, frames, 256), generator=torch.Generator().manual_seed(0))
+    assert len(frame_subsets(frames, size)) >= most
+    assert sum(each.numel() // (256 * size) for each in related) == most
