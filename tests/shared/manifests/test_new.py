@@ -175,6 +175,7 @@ def test_groups_and_segments_of_one_video_stay_together(here: Path, kitchen, new
     ("table", "options", "message"),
     [
         ("video,label\na,x\nb,x\n", "80/10", "add up to 100, such as 80/10/10 or 80/20"),
+        ("video,label\na,x\nb,x\n", "most", "got 'most'"),
         ("video,label\na,x\nb,x\n", "80/10/10", "expected at least 3 values of 'video'"),
         ("video,label,split\na,x,train\nb,x,val\n", "80/20", "leave --split out"),
         ("video,label\na,x\nb,x\n", "80/20 --group person", "person"),
