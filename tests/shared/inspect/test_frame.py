@@ -60,9 +60,11 @@ def test_json(shard: Path) -> None:
     assert cup["mask"]["size"] == [HEIGHT, WIDTH]
 
 
-def test_scores_that_are_not_known(tmp_path: Path) -> None:
+def test_scores_that_are_not_known_and_no_detections(tmp_path: Path) -> None:
     videos = {"a": [found((CUP, 0.5), class_scores=False)]}
     path = write(tmp_path / "shard-000001.zarr.zip", videos, class_scores=False)
     frame = find_frame(Shard(path), video_id="a", index=None)
     assert frame_to_dict(frame)["detections"][0]["class_scores"] is None
     assert "not known" in as_report(frame).text()
+    empty = write(path, {"a": [found()]})
+    assert "no detections" in as_report(find_frame(Shard(empty), video_id="a", index=5)).text()
