@@ -194,7 +194,7 @@ def test_objects_are_told_in_a_line(small_demo: Path) -> None:
         (batch, ("tuple (2,)", "uint8 (2, 4, 3, 64, 80)", "int64 (2,)")),
         (detections[0], ("height=120", f"float32 ({len(detections[0])}, 4)", "float16 (")),
         (model, ("runs/demo", "12 classes", "cpu")),
-        (found, (FILM, "0.00 - 1.50 s", f"label {found.label} (0.", "4 frames", "2 pairs")),
+        (found, (FILM, "0.00 - 1.50 s", dataset.classes[found.label], "4 frames", "2 pairs")),
     ):
         assert all(part in repr(told) for part in parts)
         assert "\n" not in repr(told)
