@@ -217,10 +217,11 @@ def gathered(parts: list[Predictions]) -> Predictions:
     place = np.concatenate(
         [np.arange(rank, num_segments, len(parts)) for rank in range(len(parts))]
     )
-    logits: dict[str, Any] = {
-        name: np.concatenate([each for part in parts if (each := getattr(part, name)) is not None])
-        for name in parts[0].kept_logits()
-    }
+    logits: dict[str, Any] = dict.fromkeys(LOGITS)
+    for name in parts[0].kept_logits():
+        logits[name] = np.concatenate(
+            [each for part in parts if (each := getattr(part, name)) is not None]
+        )
     return Predictions(
         ids=tuple(name for part in parts for name in part.ids),
         labels=np.concatenate([part.labels for part in parts]),

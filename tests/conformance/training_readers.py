@@ -298,7 +298,7 @@ TRAINING: tuple[Reader, ...] = (
             *(*TEXT, "value unknown: *", *NUMBERED, "value table: figures"),
             *any_text("dataset", "split", "checkpoint", "frame_order", "metric", "*.class"),
             *any_number("two_heads*", "per_class.*", "figures.*"),
-            *(f"value 2??[46][03]: {name}" for name in ("step", "num_*", "c*s")),
+            *(f"value 2??[46][03]: {name}" for name in ("step", "*num_*", "*draws", "c*s")),
             *("value text: two_heads.top1",),
             *optional("*two_heads*", "crops", "flip", "num_unsure", "trained_on", "figures*"),
             *optional("per_class.0.intervals"),
@@ -312,7 +312,7 @@ TRAINING: tuple[Reader, ...] = (
         documents=(JSON,),
         most_edits=6,
         accepts=(
-            *(*TEXT, *NUMBERED, "value unknown: results", "value unknown: results.0.whole*"),
+            *(*TEXT, *NUMBERED, "value unknown: results", "value unknown: results.0.*s*"),
             *any_text("results.0.*"),
             *any_number("results.0.heads.*", "results.0.whole.*"),
             *(f"value 2**{power}: results.0.seed" for power in (40, 63)),
