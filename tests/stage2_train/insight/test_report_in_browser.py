@@ -164,6 +164,7 @@ def test_printing_opens_what_is_folded_and_shows_the_whole_matrix(
         count = page.locator("details.print").count()
         assert page.locator("details.print[open]").count() == count > 0
         page.emulate_media(media="print")
+        assert page.pdf()[:4] == b"%PDF"
         assert page.is_hidden("nav")
         matrix = page.locator(".matrix").bounding_box()
         assert matrix["x"] >= 0 and matrix["x"] + matrix["width"] <= 700
