@@ -159,7 +159,6 @@ def test_printing_opens_what_is_folded_and_shows_the_whole_matrix(
     chromium: Any, path: Path
 ) -> None:
     with opened(chromium, path, width=700) as page:  # A4 without its margins
-        page = page
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         count = page.locator("details.print").count()
         assert page.locator("details.print[open]").count() == count > 0
