@@ -324,7 +324,6 @@ class _Field:
             f"env var: {told.variable}" if told.variable else "",
             f"default: {usual}" if usual else "",
             self.limits,
-            "required" if is_required else "",
         )
         shown = "; ".join(filter(None, extra))
         return click.Option(
