@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.manifests.records import Video
+from orn.shared.manifests.source import some_videos
 from orn.shared.shards.files import shard_path
 from orn.stage1_detect.pipeline import Detector, UnitDetector
 
@@ -40,7 +41,7 @@ def measure_detector(
     """
     detector = load(device)
     stop = _FRAMES[device.partition(":")[0]]
-    videos = videos[:: max(len(videos) // _VIDEOS, 1)][:_VIDEOS]
+    videos = some_videos(videos, _VIDEOS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         by_id = {each.id: each for each in videos}

@@ -42,6 +42,11 @@ def expand(pattern: str, video_id: str) -> str:
     return pattern.replace("{person}", person).replace("{id}", video_id)
 
 
+def some_videos(videos: Sequence[Video], number: int) -> Sequence[Video]:
+    """Return at most so many of the videos, spread evenly over them, to measure something on."""
+    return videos[:: max(len(videos) // number, 1)][:number]
+
+
 def find_videos(
     folder: Path, pattern: str, video_ids: Sequence[str], *, are_folders: bool
 ) -> dict[str, FoundVideo]:

@@ -40,15 +40,9 @@ def render_markdown(template: str, **view: Any) -> str:
         template: package and file, such as `orn.stage2_train.predict/card.md`.
         view: values that the template names.
     """
-    environment = Environment(
-        loader=FunctionLoader(_source),
-        undefined=StrictUndefined,
-        finalize=_markdown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
+    environment = _environment().overlay(
+        autoescape=False, finalize=_markdown, keep_trailing_newline=True
     )
-    environment.filters["code"] = _code
     return environment.get_template(template).render(view)
 
 
@@ -94,7 +88,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(brief=brief, digest=_digest, inlined=_inlined, json=json_data)
+    environment.filters.update(
+        brief=brief, code=_code, digest=_digest, inlined=_inlined, json=json_data
+    )
     return environment
 
 

@@ -20,7 +20,7 @@ from orn.shared.jobs.plan import UnitPart
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.load import files_of, load_dataset, require_videos
 from orn.shared.manifests.records import Dataset, Segment, Video
-from orn.shared.manifests.source import source_of
+from orn.shared.manifests.source import some_videos, source_of
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import read_frames
@@ -253,7 +253,7 @@ def _estimate(parts: Sequence[UnitPart], plan: _Plan, *, fresh: bool) -> _Estima
         # times may lie, and folders may lack most numbers
         frames[name] = min(wanted[name].length(length.seconds) * rate, length.frames)
     sizes: list[float] = []
-    for video in todo[:: max(len(todo) // _SAMPLE_VIDEOS, 1)][:_SAMPLE_VIDEOS]:
+    for video in some_videos(todo, _SAMPLE_VIDEOS):
         with suppress(VideoDecodeError):
             sampled = read_frames(source_of(video), rate=video.rate, stop=_SAMPLE_FRAMES)
             sizes += [

@@ -9,7 +9,7 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,8 +20,8 @@ from orn.shared.environment import usable_cores
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.commands import run_orn
 from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Dataset, Video
-from orn.shared.manifests.source import source_of
+from orn.shared.manifests.records import Dataset
+from orn.shared.manifests.source import some_videos, source_of
 from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.shared.video.read import read_frames
@@ -104,10 +104,6 @@ def _size(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e7 else f"{num_bytes / 1e6:.1f} MB"
 
 
-def _spread(videos: Sequence[Video]) -> Sequence[Video]:
-    return videos[:: max(len(videos) // _SAMPLE_VIDEOS, 1)][:_SAMPLE_VIDEOS]
-
-
 def _objects(line: Line) -> StepEstimate:
     """Detecting, by a dry run of `orn detect`, or importing."""
     (job,) = (each for each in line_jobs(line) if each.name in ("detect", "import-masks"))
@@ -150,7 +146,7 @@ def _stored_seconds(dataset: Dataset) -> float:
 
     settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))
     frames, began = 0, time.perf_counter()
-    for video in _spread(dataset.videos):
+    for video in some_videos(dataset.videos, _SAMPLE_VIDEOS):
         with suppress(VideoDecodeError):
             for frame in read_frames(source_of(video), rate=video.rate, stop=_SAMPLE_FRAMES):
                 encode_frame(frame.image, settings)
