@@ -20,7 +20,13 @@ from orn.shared.manifests.records import Dataset, DetectorChoice
 from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect.job import DetectSummary, run_job
-from orn.stage1_detect.planning import DETECT, DetectJob, plan_job, warn_of_missing
+from orn.stage1_detect.planning import (
+    DETECT,
+    DetectJob,
+    frames_of,
+    plan_job,
+    warn_of_missing,
+)
 from orn.stage1_detect.request import DetectRequest
 
 if TYPE_CHECKING:
@@ -88,10 +94,11 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
 
     data = _load(request)
     job = _plan(request, data, _folder(request, data))
-    unreadable = {name: each.problem for name, each in job.estimates.items() if each.problem}
+    lengths = job.lengths()
+    unreadable = {name: each.problem for name, each in lengths.items() if each.problem}
     for video_id, problem in unreadable.items():
         logger.warning("video %s will fail: %s", video_id, problem)
-    frames = round(sum(map(job.frames_of, job.to_do)))
+    frames = round(sum(frames_of(unit, lengths) for unit in job.to_do))
     frame_bytes, measured = _frame_bytes(job)
     config, checkpoint = _files(request, data)
     url = None
@@ -116,7 +123,7 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
         "units": len(job.units),
         "shards_there": len(job.units) - len(job.to_do),
         "frames_to_do": frames,
-        "unreadable_videos": sum(each.frames == 0 for each in job.estimates.values()),
+        "unreadable_videos": sum(each.frames == 0 for each in lengths.values()),
         "unreadable": list(unreadable),
         "expected_bytes": round(frames * frame_bytes),
         "expected_bytes_is": f"an estimate: {frame_bytes:.0f} bytes a frame, {measured}",

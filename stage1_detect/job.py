@@ -108,7 +108,7 @@ def run_job(
         engine,
         folder=job.folder,
         units=job.units,
-        steps_of=job.frames_of,
+        steps_of=lambda unit: unit.frames,
         again=job.again,
         fresh=fresh,
     )

@@ -57,7 +57,7 @@ def pack_ranges(
         first: number of the first unit.
     """
     units: list[dict[str, list[TimeRange]]] = [{}]
-    room = float(unit_frames)
+    in_unit, room = [0.0], float(unit_frames)
     for video_id, ranges in videos.items():
         estimate = estimates[video_id]
         for each in ranges:
@@ -65,12 +65,14 @@ def pack_ranges(
                 frames = range_frames(piece, estimate)
                 if units[-1] and frames > room:
                     units.append({})
+                    in_unit.append(0.0)
                     room = unit_frames
                 units[-1].setdefault(video_id, []).append(piece)
+                in_unit[-1] += frames
                 room -= frames
     return tuple(
-        Unit(index=index, parts=tuple(_part(*item) for item in unit.items()))
-        for index, unit in enumerate(units, first)
+        Unit(index=index, parts=tuple(_part(*item) for item in unit.items()), frames=frames)
+        for index, (unit, frames) in enumerate(zip(units, in_unit, strict=True), first)
         if unit
     )
 

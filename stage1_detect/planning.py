@@ -1,7 +1,7 @@
 """What a detect job consists of, found out before anything is detected."""
 
 import logging
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -61,13 +61,29 @@ class DetectJob:
     to_do: tuple[Unit, ...]
     """Those of `units` whose shard is missing or made again."""
     estimates: Mapping[str, FrameEstimate]
-    """Length of each video; of the videos whose units are still to do at least."""
+    """Length of each video that was not planned before."""
     unlabelled: int = 0
     """Videos left out because no segment covers a frame of them."""
 
-    def frames_of(self, unit: Unit) -> float:
-        """Return about how many frames a unit has."""
-        return sum(_part_frames(part, self.estimates[part.video_id]) for part in unit.parts)
+    def lengths(self) -> dict[str, FrameEstimate]:
+        """Return `estimates` and the lengths of the planned videos of the units to do, by their
+        headers; those without a file cannot be read."""
+        wanted = _videos_of(self.to_do) - self.estimates.keys()
+        planned = read_headers([video for video in self.dataset.videos if video.id in wanted])
+        gone = sorted(wanted - planned.keys())
+        return {**self.estimates, **dict.fromkeys(gone, UNREADABLE), **planned}
+
+
+def frames_of(unit: Unit, lengths: Mapping[str, FrameEstimate]) -> float:
+    """Return about how many frames a unit has by the lengths that its videos have now."""
+    return sum(_part_frames(part, lengths[part.video_id]) for part in unit.parts)
+
+
+def _part_frames(part: UnitPart, estimate: FrameEstimate) -> float:
+    if part.ranges:
+        return sum(range_frames(each, estimate) for each in part.ranges)
+    stop = part.stop or estimate.frames or part.start + UNKNOWN_FRAMES
+    return max(0, stop - part.start)
 
 
 def warn_of_missing(dataset: Dataset) -> None:
@@ -142,6 +158,7 @@ def plan_job(
     missing = units if fresh else SHARD_FILES.missing(units, folder)
     again = _failed(set(units) - set(missing), folder) if retry_failed else ()
     to_do = (*missing, *again)
+    _warn_of_gone(dataset, to_do, folder)
     return DetectJob(
         dataset=dataset,
         folder=folder,
@@ -149,7 +166,7 @@ def plan_job(
         units=units,
         again=again,
         to_do=to_do,
-        estimates={**estimates, **_lengths(dataset, to_do, folder, known=estimates)},
+        estimates=estimates,
         unlabelled=len(dataset.videos[: scope.limit]) - len(videos),
     )
 
@@ -183,14 +200,13 @@ def _new_units(
     return pack_ranges(ranges, estimates, scope.unit_frames, first=first)
 
 
-def _lengths(
-    dataset: Dataset, units: Iterable[Unit], folder: Path, *, known: Container[str]
-) -> dict[str, FrameEstimate]:
-    """Return the lengths of the videos of some units that are not known; warns of those without a
-    file, which will fail."""
-    wanted = {part.video_id for unit in units for part in unit.parts if part.video_id not in known}
-    there = [video for video in dataset.videos if video.id in wanted]
-    gone = tuple(sorted(wanted - {video.id for video in there}))
+def _videos_of(units: Iterable[Unit]) -> set[str]:
+    return {part.video_id for unit in units for part in unit.parts}
+
+
+def _warn_of_gone(dataset: Dataset, units: Iterable[Unit], folder: Path) -> None:
+    """Warn of the videos of some units that have no file, and will fail."""
+    gone = sorted(_videos_of(units) - {video.id for video in dataset.videos})
     if gone:
         logger.warning(
             "%s: %s not done and not under %s any more (%s); they will be recorded as failed; when "
@@ -200,14 +216,6 @@ def _lengths(
             dataset.root,
             _examples(gone),
         )
-    return dict.fromkeys(gone, UNREADABLE) | read_headers(there)
-
-
-def _part_frames(part: UnitPart, estimate: FrameEstimate) -> float:
-    if part.ranges:
-        return sum(range_frames(each, estimate) for each in part.ranges)
-    stop = part.stop or estimate.frames or part.start + UNKNOWN_FRAMES
-    return max(0, stop - part.start)
 
 
 def _examples(ids: Sequence[str]) -> str:

@@ -65,6 +65,9 @@ class Unit:
     """Number of the unit and of its file."""
     parts: tuple[UnitPart, ...]
     """Its videos in the order of the manifest; no video twice."""
+    frames: Annotated[float, Field(ge=0, lt=2**63)] = 0.0
+    """About how many frames it has, by the headers of its videos when it was planned; what progress
+    counts, so that no header is read again for it. 0 where a job does not count frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,22 +258,25 @@ def plan_units(
         unit_frames: about how many frames a unit has, at least 1.
         first: number of the first unit.
     """
-    units: list[tuple[UnitPart, ...]] = []
+    units: list[tuple[tuple[UnitPart, ...], int]] = []
     packed: list[UnitPart] = []
     room = unit_frames
     for video_id, estimate in videos:
         frames = estimate or UNKNOWN_FRAMES
         is_long = bool(estimate) and frames > unit_frames
         if packed and frames > room:
-            units.append(tuple(packed))
+            units.append((tuple(packed), unit_frames - room))
             packed, room = [], unit_frames
         start = 0
         while is_long and frames - start > unit_frames:
             stop = start + unit_frames
-            units.append((UnitPart(video_id=video_id, start=start, stop=stop),))
+            units.append(((UnitPart(video_id=video_id, start=start, stop=stop),), unit_frames))
             start = stop
         packed.append(UnitPart(video_id=video_id, start=start, stop=None))
         room -= frames - start
     if packed:
-        units.append(tuple(packed))
-    return tuple(Unit(index=index, parts=parts) for index, parts in enumerate(units, first))
+        units.append((tuple(packed), unit_frames - room))
+    return tuple(
+        Unit(index=index, parts=parts, frames=float(frames))
+        for index, (parts, frames) in enumerate(units, first)
+    )

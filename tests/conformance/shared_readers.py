@@ -247,7 +247,7 @@ SHARED: tuple[Reader, ...] = (
         documents=(JSON,),
         accepts=(
             *(*TEXT, "absent: ", "value table: settings", "value true: format_version"),
-            *any_number("unit_frames", "*.stop"),
+            *any_number("unit_frames", "*.stop", "units.*.frames"),
             "value 2??40: *.start",
             *any_text("dataset", "frames", "data_root", "*.video_id", "detector.*"),
             *optional(
@@ -261,6 +261,7 @@ SHARED: tuple[Reader, ...] = (
                 "*.ranges",
                 "*.start",
                 "*.stop",
+                "units.*.frames",
             ),
         ),
     ),

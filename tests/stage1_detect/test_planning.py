@@ -49,7 +49,7 @@ def test_plan_has_every_video_and_estimates_what_it_can(
     assert drawn(job) == ["a b broken*"]
     frames = {name: each.frames for name, each in job.estimates.items()}
     assert frames == {"a": 5, "b": 12, "broken": 0}
-    assert sum(map(job.frames_of, job.plan.units)) == 5 + 12 + 300
+    assert sum(unit.frames for unit in job.plan.units) == 5 + 12 + 300
     assert job.to_do == job.plan.units
     assert not (tmp_path / "out").exists()
     job.plan.save(job.folder)
@@ -66,6 +66,10 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
         again = plan(dataset, folder=tmp_path / "out")
         assert again.plan.units == first.plan.units
         assert again.to_do == ()
+    shard_path(first.folder, 0).unlink()
+    killed = plan_fake(dataset, folder=tmp_path / "out")  # as after a kill
+    assert sum(unit.frames for unit in killed.to_do) == 5 + 12 + 300
+    shard_path(first.folder, 0).touch()
     moved = world.rename(world.with_name("moved.toml"))
     loaded = load_dataset(moved, world.parent / "data", labels=False)
     plan_fake(loaded, folder=tmp_path / "out").plan.save(tmp_path / "out")
