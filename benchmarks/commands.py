@@ -11,7 +11,7 @@ from orn.benchmarks.requests import (
     ScaleRequest,
     TrainStepRequest,
 )
-from orn.shared.cli_options import echo_report
+from orn.shared.echo import echo_report
 from orn.shared.options import AsJson, command
 
 _PARTLY_FAILED = 3

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orn.benchmarks.requests import Kept
-from orn.shared.cli_options import echo_report
+from orn.shared.echo import echo_report
 from orn.shared.environment import describe_environment
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from orn.demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials, World
-from orn.shared.cli_options import echo, echo_json, echo_report
+from orn.shared.echo import echo, echo_json, echo_report
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
 from orn.shared.options import (

@@ -4,7 +4,7 @@ from itertools import chain, groupby
 from typing import Annotated
 
 from orn.predict_videos.request import PredictRequest
-from orn.shared.cli_options import echo, echo_text, json_text
+from orn.shared.echo import echo, echo_text, json_text
 from orn.shared.options import Argument, Option, command
 from orn.shared.text import counted
 

@@ -20,8 +20,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from orn.shared.cli_options import echo, echo_text
 from orn.shared.config.bounded import shown
+from orn.shared.echo import echo, echo_text
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.termination import Terminated

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from orn.shared.cli_options import echo, echo_json, echo_text
+from orn.shared.echo import echo, echo_json, echo_text
 from orn.shared.environment import PROJECT, installed_version, requirements
 from orn.shared.options import AsJson, command
 

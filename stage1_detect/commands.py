@@ -1,6 +1,6 @@
 """`orn detect`: call the job, print what came out."""
 
-from orn.shared.cli_options import echo_report, echo_settings
+from orn.shared.echo import echo_report, echo_settings
 from orn.shared.options import AsJson, DryRun, command
 from orn.stage1_detect.request import DetectRequest
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from orn.shared.cli_options import echo_report
+from orn.shared.echo import echo_report
 from orn.shared.options import (
     Argument,
     AsJson,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from orn.shared.cli_options import echo, echo_json, echo_report
+from orn.shared.echo import echo, echo_json, echo_report
 from orn.shared.options import (
     Argument,
     AsJson,

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from orn.shared.cli_options import echo, is_first_process
 from orn.shared.data_files import is_folder
+from orn.shared.echo import echo, is_first_process
 from orn.stage2_train.resources import Resources, folders_between
 
 NEWEST = "(newest)"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from orn.shared.cli_options import echo_json, echo_report, echo_text
+from orn.shared.echo import echo_json, echo_report, echo_text
 from orn.shared.options import AsJson, Option, Overrides, command
 from orn.shared.report import Report, Table
 from orn.shared.text import counted

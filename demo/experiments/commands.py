@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from orn.demo.experiments.request import TablesRequest
-from orn.shared.cli_options import echo, echo_json, echo_report, echo_text
+from orn.shared.echo import echo, echo_json, echo_report, echo_text
 from orn.shared.manifests.records import Split
 from orn.shared.options import Argument, AsJson, DryRun, FilePath, Option, command
 from orn.stage2_train.leaks.request import LeaksRequest

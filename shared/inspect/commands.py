@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from orn.shared.cli_options import echo_json, echo_text
+from orn.shared.echo import echo_json, echo_text
 from orn.shared.errors import ConfigError
 from orn.shared.options import Argument, AsJson, DataRoot, FilePath, Option, command
 from orn.shared.text import counted, printable

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from orn.shared.cli_options import echo, echo_json, echo_report, echo_text
+from orn.shared.echo import echo, echo_json, echo_report, echo_text
 from orn.shared.errors import ConfigError
 from orn.shared.options import (
     Argument,

@@ -4,7 +4,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
-from orn.shared.cli_options import echo, echo_json
+from orn.shared.echo import echo, echo_json
 from orn.shared.manifests.records import Split
 from orn.shared.options import (
     Argument,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orn.shared.cli_options import echo_report, echo_settings
+from orn.shared.echo import echo_report, echo_settings
 from orn.shared.options import (
     Argument,
     AsJson,

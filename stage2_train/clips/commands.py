@@ -1,6 +1,6 @@
 """`orn overlay`: call the job, print what came out."""
 
-from orn.shared.cli_options import echo, echo_json
+from orn.shared.echo import echo, echo_json
 from orn.shared.options import AsJson, command
 from orn.stage2_train.requests import OverlayRequest
 

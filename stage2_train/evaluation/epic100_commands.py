@@ -1,6 +1,6 @@
 """`orn eval-epic100` and `orn submit epic100`: call one function, print what came out."""
 
-from orn.shared.cli_options import echo_report
+from orn.shared.echo import echo_report
 from orn.shared.options import AsJson, command
 from orn.stage2_train.requests import Epic100Request, SubmitRequest
 from orn.stage2_train.resources import wait_passively

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from orn.shared.cli_options import echo_report
+from orn.shared.echo import echo_report
 from orn.shared.options import AsJson, DryRun, Option, command
 from orn.shared.report import Report, Table, report_of
 from orn.shared.text import counted

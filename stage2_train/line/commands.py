@@ -5,7 +5,7 @@ from typing import Annotated
 
 import click
 
-from orn.shared.cli_options import echo_report, echo_text
+from orn.shared.echo import echo_report, echo_text
 from orn.shared.errors import ConfigError
 from orn.shared.options import AsJson, DryRun, Option, command
 from orn.stage2_train.line.request import LineRequest

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orn.shared.cli_options import echo
+from orn.shared.echo import echo
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.commands import STDERR, STEPS_NAME, Job, run_jobs, run_orn
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos

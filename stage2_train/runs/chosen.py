@@ -6,7 +6,7 @@ Imports nothing heavy before it is called.
 import shlex
 from pathlib import Path
 
-from orn.shared.cli_options import echo, is_first_process
+from orn.shared.echo import echo, is_first_process
 from orn.shared.errors import ConfigError
 
 

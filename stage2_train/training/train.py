@@ -12,9 +12,9 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from orn.shared.cli_options import is_first_process
 from orn.shared.config.bounded import require_utf8
 from orn.shared.config.files import to_toml
+from orn.shared.echo import is_first_process
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.commands import LOG_NAME, STEPS_NAME
 from orn.shared.jobs.lock import locked

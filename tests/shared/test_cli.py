@@ -15,7 +15,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from orn.shared import cli, cli_options
+from orn.shared import cli, echo
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.termination import Terminated
@@ -121,8 +121,8 @@ def test_names_reach_the_terminal_escaped(run) -> None:
 
     def say() -> None:
         logging.getLogger("orn.shared.video").warning("%s: damaged", in_utf8)
-        cli_options.echo(HOSTILE)
-        cli_options.echo_text(HOSTILE)
+        echo.echo(HOSTILE)
+        echo.echo_text(HOSTILE)
         raise PipelineError(HOSTILE)
 
     result = run(say)
@@ -159,7 +159,7 @@ def test_commands_print_through_one_door() -> None:
         for path in (root / room).rglob("*.py")
     ]
     assert [path.name for path in files if "click.echo(" in path.read_text("utf-8")] == [
-        "cli_options.py"
+        "echo.py"
     ]
 
 

@@ -5,17 +5,17 @@ import math
 
 import pytest
 
-from orn.shared import cli_options
+from orn.shared import echo
 
 
 def test_json_has_no_numbers_that_json_lacks() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
-        cli_options.echo_json({"loss": math.nan})
+        echo.echo_json({"loss": math.nan})
 
 
 @pytest.mark.parametrize("name", ["\udcff.mp4", "\x7f\x9b1m\x1b[1m", "küche \U000e0001 \u202e"])
 def test_json_of_any_name_can_be_printed_and_read(name: str) -> None:
-    text = cli_options.json_text({"path": name})
+    text = echo.json_text({"path": name})
     assert json.loads(text.encode()) == {"path": name}
     assert text.isprintable()
     assert ("küche" in text) == ("küche" in name)
@@ -23,9 +23,9 @@ def test_json_of_any_name_can_be_printed_and_read(name: str) -> None:
 
 def test_settings_for_a_person_and_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     settings = {"frames_to_do": 5, "checkpoint": None, "unmatched": ["a", "b"], "wrong": []}
-    cli_options.echo_settings(settings, as_json=True)
+    echo.echo_settings(settings, as_json=True)
     assert json.loads(capsys.readouterr().out) == settings
-    cli_options.echo_settings(settings, as_json=False)
+    echo.echo_settings(settings, as_json=False)
     told = capsys.readouterr().out
     for words in ("frames to do", "5", "checkpoint", "none", "unmatched", "2 (a, b)"):
         assert words in told
