@@ -11,8 +11,9 @@ from orn.benchmarks.requests import (
     ScaleRequest,
     TrainStepRequest,
 )
+from orn.shared.common_options import AsJson
 from orn.shared.echo import echo_report
-from orn.shared.options import AsJson, command
+from orn.shared.options import command
 
 _PARTLY_FAILED = 3
 

@@ -4,18 +4,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from orn.shared.options import (
+from orn.shared.common_options import (
     Batch,
     Count,
     Device,
     FilePath,
-    Option,
     Precision,
-    Request,
     Threads,
     precision_option,
     threads_option,
 )
+from orn.shared.options import Option, Request
 
 if TYPE_CHECKING:
     from orn.benchmarks.model_inputs import ClipSizes

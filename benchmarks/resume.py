@@ -14,7 +14,8 @@ import torch
 from orn.benchmarks.loader import recipe_dataset
 from orn.benchmarks.loader_inputs import loader_inputs
 from orn.benchmarks.measuring import describe_machine, write_record
-from orn.shared.options import Device, FilePath, Option, command
+from orn.shared.common_options import Device, FilePath
+from orn.shared.options import Option, command
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.network import ObjectVideoNetwork

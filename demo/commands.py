@@ -8,22 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from orn.demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials, World
+from orn.shared.common_options import AsJson, Count, DataRoot, FilePath, Seed, Threads, out_option
 from orn.shared.echo import echo, echo_json, echo_report
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
-from orn.shared.options import (
-    Argument,
-    AsJson,
-    Count,
-    DataRoot,
-    FilePath,
-    Option,
-    Seed,
-    Threads,
-    command,
-    option_names,
-    out_option,
-)
+from orn.shared.options import Argument, Option, command, option_names
 from orn.shared.text import counted
 
 DETECTOR_FILMS = {"train": 4000, "validation": 250}

@@ -5,18 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
-from orn.shared.options import (
+from orn.shared.common_options import (
     Batch,
     DataRoot,
     Device,
     FilePath,
     FrameRate,
-    Option,
-    Request,
     Share,
     Threads,
     threads_option,
 )
+from orn.shared.options import Option, Request
 
 if TYPE_CHECKING:
     from orn.stage2_train.predict.windows import WindowChoice

@@ -16,9 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from orn.shared.common_options import AsJson
 from orn.shared.echo import echo, echo_json, echo_text
 from orn.shared.environment import PROJECT, installed_version, requirements
-from orn.shared.options import AsJson, command
+from orn.shared.options import command
 
 LEAST_FREE_BYTES = 5 * 2**30
 """Room for the demo and a checkpoint or two."""

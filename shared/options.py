@@ -12,8 +12,8 @@ fields carry their bounds, as pydantic has them, and an `Option` or `Argument`:
     def count(request: CountRequest, *, as_json: AsJson = False) -> int: ...
 
 The parameters of a command are requests, whose options it then has, and single values. Requests may
-hold requests. Fields that several commands share are the aliases of this module; they import
-nothing that takes long, so that help is quick.
+hold requests. Fields that several commands share are those of `orn.shared.common_options`. Neither
+module imports what takes long, so that help is quick.
 """
 
 import inspect
@@ -35,7 +35,7 @@ from typing import (
 
 import click
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic import create_model as make_model
 from pydantic.fields import FieldInfo
 
@@ -94,121 +94,12 @@ class Said:
         self.options = options
 
 
-def _path(value: Any) -> Any:
-    if value == "":  # which Path takes for the current folder
-        raise ValueError("expected a path, got an empty text; leave it out or name one")
-    return value
-
-
-def _without_nul(path: Path) -> Path:
-    if "\0" in str(path):
-        raise ValueError("expected a path, got one with a NUL in it")
-    return path
-
-
 def _parts(value: Any) -> Any:
     return tuple(value.split(",")) if isinstance(value, str) else value
 
 
-_AT_COMMAS = BeforeValidator(_parts)
-
-UNIT_FRAMES = 2000
-"""About how many frames a unit of a job has, unless the user says otherwise."""
-LARGEST_SEED = 2**32 - 1
-"""What every random generator in use accepts."""
-PRECISIONS = {
-    "fp32": "float32",
-    "tf32": "tfloat32",
-    "bf16": "bfloat16",
-    "fp16": "float16",
-    "bf16-heads": "bfloat16-heads",
-    "fp16-heads": "float16-heads",
-}
-"""What each is called in plans and shards, which is accepted, too."""
-
-Count = Annotated[int, Field(ge=1, le=10**9)]
-"""A number of things, at least one."""
-Share = Annotated[float, Field(ge=0, le=1)]
-"""From 0 to 1."""
-FilePath = Annotated[Path, BeforeValidator(_path), AfterValidator(_without_nul)]
-"""A file or folder, which need not exist; the function that uses it says so better."""
-Names = Annotated[tuple[str, ...], _AT_COMMAS]
-"""Several in one text, separated by commas."""
-Precision = Annotated[
-    Literal["float32", "tfloat32", "bfloat16", "float16", "bfloat16-heads", "float16-heads"],
-    BeforeValidator(lambda value: PRECISIONS.get(value, value)),
-]
-"""A number format, as plans and shards record it; wants `precision_option`."""
-
-DatasetName = Annotated[str, Argument("DATASET")]
-"""The name of a shipped manifest, or the path of a manifest file."""
-DataRoot = Annotated[
-    FilePath,
-    Option(
-        "Folder under which the data sets lie.", name="--data", variable="ORN_DATA", usual="data"
-    ),
-]
-AsJson = Annotated[bool, Option("Print one JSON object on stdout.", name="--json")]
-DryRun = Annotated[bool, Option("Print the settings and the amount of work, then stop.")]
-Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED), Option("Seed of everything random.")]
-Overrides = Annotated[
-    tuple[str, ...],
-    Option(
-        "Override one setting, such as optimiser.learning_rate=1e-3; may be repeated.",
-        name="--set",
-        metavar="KEY=VALUE",
-    ),
-]
-"""For `orn.shared.config.files.apply_overrides`."""
-Device = Annotated[
-    str,
-    Option("cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.", metavar="DEVICE"),
-]
-Batch = Annotated[
-    int,
-    Field(ge=1, le=4096),
-    Option("Frames that the detector sees at once; the last bits of a result depend on it."),
-]
-Threads = Annotated[int, Field(ge=1, le=1024)]
-"""Wants `threads_option`."""
-FrameRate = Annotated[
-    float,
-    Field(gt=0, le=1000),
-    Option("Frames a second, where videos are folders of frames."),
-]
-
-
-def out_option(usual: str) -> Option:
-    """Return the option `--out`."""
-    return Option("Where to write.", usual=usual)
-
-
-def threads_option(whose: str, *, usual: str | None = None) -> Option:
-    """Return the option `--threads`."""
-    return Option(f"CPU threads of {whose}; the last bits of a result depend on it.", usual=usual)
-
-
-def precision_option(help_text: str) -> Option:
-    """Return the option `--precision`."""
-    return Option(help_text, metavar=f"[{'|'.join(PRECISIONS)}]", usual="fp32")
-
-
-class EngineOptions(Request):
-    """Where units of work are done, for `orn.shared.jobs.engines.choose_engine`."""
-
-    workers: Annotated[int, Field(ge=1, le=10**5), Option("Processes or actors.")] | None = None
-    engine: Annotated[
-        Literal["local", "ray"],
-        Option("Processes of this machine, or actors of a Ray cluster."),
-    ] = "local"
-    address: Annotated[
-        str | None,
-        Option(
-            "The Ray cluster; auto is the one this machine belongs to.",
-            metavar="HOST:PORT",
-            usual="one for this job",
-        ),
-    ] = None
+AT_COMMAS = BeforeValidator(_parts)
+"""Marks a field whose values are separated by commas in one text."""
 
 
 def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
@@ -360,9 +251,7 @@ def _fields(
         told = next((each for each in about if isinstance(each, Option | Argument)), None)
         if told is None:  # for Python alone
             continue
-        is_many = (
-            get_origin(kind) is tuple and get_args(kind)[-1] is ... and _AT_COMMAS not in about
-        )
+        is_many = get_origin(kind) is tuple and get_args(kind)[-1] is ... and AT_COMMAS not in about
         if default is not None:
             value = getattr(default, name)
         else:

@@ -1,7 +1,8 @@
 """`orn detect`: call the job, print what came out."""
 
+from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report, echo_settings
-from orn.shared.options import AsJson, DryRun, command
+from orn.shared.options import command
 from orn.stage1_detect.request import DetectRequest
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from orn.shared.options import (
+from orn.shared.common_options import (
     UNIT_FRAMES,
     Batch,
     Count,
@@ -12,16 +12,14 @@ from orn.shared.options import (
     Device,
     EngineOptions,
     FilePath,
-    Option,
     Precision,
-    Request,
-    Said,
     Share,
     Threads,
     out_option,
     precision_option,
     threads_option,
 )
+from orn.shared.options import Option, Request, Said
 
 if TYPE_CHECKING:
     from orn.shared.manifests.records import Dataset, Video

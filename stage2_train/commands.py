@@ -3,17 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+from orn.shared.common_options import AsJson, DataRoot, DryRun, FilePath, Overrides
 from orn.shared.echo import echo_report
-from orn.shared.options import (
-    Argument,
-    AsJson,
-    DataRoot,
-    DryRun,
-    FilePath,
-    Option,
-    Overrides,
-    command,
-)
+from orn.shared.options import Argument, Option, command
 from orn.stage2_train.newest_data import NEWEST, of_newest_data
 from orn.stage2_train.requests import CompareRequest, EvalRequest, TrainRequest
 from orn.stage2_train.resources import ClipsFolder, Resources, ShardsFolder, wait_passively

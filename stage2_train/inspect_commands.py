@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
+from orn.shared.common_options import AsJson, DataRoot, FilePath, Share
 from orn.shared.echo import echo, echo_json, echo_report
-from orn.shared.options import (
-    Argument,
-    AsJson,
-    DataRoot,
-    FilePath,
-    Option,
-    Request,
-    Share,
-    command,
-)
+from orn.shared.options import Argument, Option, Request, command
 from orn.shared.text import counted
 
 if TYPE_CHECKING:

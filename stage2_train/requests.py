@@ -6,20 +6,18 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from orn.shared.manifests.records import Split
-from orn.shared.options import (
-    Argument,
+from orn.shared.common_options import (
     Count,
     DataRoot,
     DatasetName,
     FilePath,
-    Option,
     Overrides,
-    Request,
     Seed,
     Share,
     out_option,
 )
+from orn.shared.manifests.records import Split
+from orn.shared.options import Argument, Option, Request
 from orn.stage2_train.newest_data import NEWEST
 from orn.stage2_train.resources import OF_RUN, WITH_WORKERS, ClipsFolder, Resources, ShardsFolder
 

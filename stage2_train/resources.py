@@ -9,17 +9,9 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from orn.shared.common_options import DataRoot, Device, FilePath, Threads, threads_option
 from orn.shared.environment import usable_cores
-from orn.shared.options import (
-    DataRoot,
-    Device,
-    FilePath,
-    Option,
-    Request,
-    Said,
-    Threads,
-    threads_option,
-)
+from orn.shared.options import Option, Request, Said
 
 
 def wait_passively() -> None:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from orn.shared.common_options import AsJson, Overrides
 from orn.shared.echo import echo_json, echo_report, echo_text
-from orn.shared.options import AsJson, Option, Overrides, command
+from orn.shared.options import Option, command
 from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.stage2_train.requests import System

@@ -3,9 +3,10 @@
 from typing import Annotated
 
 from orn.demo.experiments.request import TablesRequest
+from orn.shared.common_options import AsJson, DryRun, FilePath
 from orn.shared.echo import echo, echo_json, echo_report, echo_text
 from orn.shared.manifests.records import Split
-from orn.shared.options import Argument, AsJson, DryRun, FilePath, Option, command
+from orn.shared.options import Argument, Option, command
 from orn.stage2_train.leaks.request import LeaksRequest
 from orn.stage2_train.resources import OF_RUN, Resources, wait_passively
 

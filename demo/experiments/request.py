@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from orn.shared.common_options import Names
 from orn.shared.environment import usable_cores
-from orn.shared.options import Argument, Names, Option, Request
+from orn.shared.options import Argument, Option, Request
 from orn.stage2_train.ablation.request import NumSeeds
 
 

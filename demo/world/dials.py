@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from orn.shared.common_options import Share
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.options import Option, Request, Share
+from orn.shared.options import Option, Request
 
 HEIGHT, WIDTH = 120, 160
 FRAMES_PER_SECOND = 8

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from orn.shared.common_options import AsJson, DataRoot, FilePath
 from orn.shared.echo import echo_json, echo_text
 from orn.shared.errors import ConfigError
-from orn.shared.options import Argument, AsJson, DataRoot, FilePath, Option, command
+from orn.shared.options import Argument, Option, command
 from orn.shared.text import counted, printable
 
 if TYPE_CHECKING:

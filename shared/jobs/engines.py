@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+from orn.shared.common_options import EngineOptions
 from orn.shared.devices import devices_of_workers
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.plan import Unit
@@ -19,7 +20,6 @@ from orn.shared.jobs.ray_engine import RayEngine
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.jobs.work import Advance, Engine, Run, UnitResult, Work, Worker
 from orn.shared.jobs.workers import in_workers
-from orn.shared.options import EngineOptions
 
 
 def choose_engine(

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from orn.shared.common_options import UNIT_FRAMES
 from orn.shared.config.bounded import file_digest, read_bounded
 from orn.shared.config.fields import STRICT, explain
 from orn.shared.data_files import is_there
@@ -19,7 +20,6 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.same_job import check_same_job
-from orn.shared.options import UNIT_FRAMES
 from orn.shared.time_ranges import TimeRange
 
 PLAN_NAME = "plan.json"

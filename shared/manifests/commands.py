@@ -3,19 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
+from orn.shared.common_options import AsJson, DataRoot, DatasetName, FilePath, FrameRate, Seed
 from orn.shared.echo import echo, echo_json, echo_report, echo_text
 from orn.shared.errors import ConfigError
-from orn.shared.options import (
-    Argument,
-    AsJson,
-    DataRoot,
-    DatasetName,
-    FilePath,
-    FrameRate,
-    Option,
-    Seed,
-    command,
-)
+from orn.shared.options import Argument, Option, command
 
 
 @command("list")

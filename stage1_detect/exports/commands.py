@@ -4,18 +4,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
+from orn.shared.common_options import AsJson, DataRoot, DatasetName, FilePath, Share
 from orn.shared.echo import echo, echo_json
 from orn.shared.manifests.records import Split
-from orn.shared.options import (
-    Argument,
-    AsJson,
-    DataRoot,
-    DatasetName,
-    FilePath,
-    Option,
-    Share,
-    command,
-)
+from orn.shared.options import Argument, Option, command
 from orn.shared.text import counted
 
 

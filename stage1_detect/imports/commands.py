@@ -5,20 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orn.shared.echo import echo_report, echo_settings
-from orn.shared.options import (
-    Argument,
+from orn.shared.common_options import (
     AsJson,
     DataRoot,
     DatasetName,
     DryRun,
     EngineOptions,
     FilePath,
-    Option,
-    Said,
-    command,
     out_option,
 )
+from orn.shared.echo import echo_report, echo_settings
+from orn.shared.options import Argument, Option, Said, command
 
 
 @command("import-masks")

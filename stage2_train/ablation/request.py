@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from orn.shared.common_options import DatasetName, FilePath, Names, Overrides
 from orn.shared.config.bounded import read_json
 from orn.shared.manifests.records import Split
-from orn.shared.options import DatasetName, FilePath, Names, Option, Overrides, Request
+from orn.shared.options import Option, Request
 from orn.stage2_train.requests import Recipe, Weights
 from orn.stage2_train.resources import Resources
 

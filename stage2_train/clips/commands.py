@@ -1,7 +1,8 @@
 """`orn overlay`: call the job, print what came out."""
 
+from orn.shared.common_options import AsJson
 from orn.shared.echo import echo, echo_json
-from orn.shared.options import AsJson, command
+from orn.shared.options import command
 from orn.stage2_train.requests import OverlayRequest
 
 

@@ -1,7 +1,8 @@
 """`orn eval-epic100` and `orn submit epic100`: call one function, print what came out."""
 
+from orn.shared.common_options import AsJson
 from orn.shared.echo import echo_report
-from orn.shared.options import AsJson, command
+from orn.shared.options import command
 from orn.stage2_train.requests import Epic100Request, SubmitRequest
 from orn.stage2_train.resources import wait_passively
 

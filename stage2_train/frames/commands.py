@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
+from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report
-from orn.shared.options import AsJson, DryRun, Option, command
+from orn.shared.options import Option, command
 from orn.shared.report import Report, Table, report_of
 from orn.shared.text import counted
 from orn.stage2_train.frames.request import ClipsRequest

@@ -6,17 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from orn.shared.options import (
-    Argument,
-    Count,
-    DataRoot,
-    EngineOptions,
-    FilePath,
-    Option,
-    Request,
-    Said,
-    out_option,
-)
+from orn.shared.common_options import Count, DataRoot, EngineOptions, FilePath, out_option
+from orn.shared.options import Argument, Option, Request, Said
 from orn.stage2_train.newest_data import NEWEST
 
 

@@ -5,9 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from orn.shared.common_options import AsJson, FilePath
 from orn.shared.echo import echo_report
 from orn.shared.manifests.records import Split
-from orn.shared.options import Argument, AsJson, FilePath, Option, command
+from orn.shared.options import Argument, Option, command
 from orn.stage2_train.resources import OF_RUN, WITH_WORKERS, Resources, wait_passively
 
 

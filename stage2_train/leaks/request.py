@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from orn.shared.options import DatasetName, FilePath, Option, Overrides, Request, out_option
+from orn.shared.common_options import DatasetName, FilePath, Overrides, out_option
+from orn.shared.options import Option, Request
 from orn.stage2_train.ablation.request import AblationRequest, Jobs, NumSeeds
 from orn.stage2_train.requests import Recipe
 from orn.stage2_train.resources import Resources

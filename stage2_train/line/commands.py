@@ -5,9 +5,10 @@ from typing import Annotated
 
 import click
 
+from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report, echo_text
 from orn.shared.errors import ConfigError
-from orn.shared.options import AsJson, DryRun, Option, command
+from orn.shared.options import Option, command
 from orn.stage2_train.line.request import LineRequest
 
 

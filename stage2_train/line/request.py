@@ -3,15 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from orn.shared.options import (
-    Argument,
-    DataRoot,
-    FilePath,
-    Option,
-    Overrides,
-    Request,
-    Seed,
-)
+from orn.shared.common_options import DataRoot, FilePath, Overrides, Seed
+from orn.shared.options import Argument, Option, Request
 
 
 class LineRequest(Request):

@@ -4,8 +4,9 @@ from typing import Annotated, Self
 
 from pydantic import model_validator
 
+from orn.shared.common_options import AsJson, FilePath
 from orn.shared.echo import echo, echo_json
-from orn.shared.options import Argument, AsJson, FilePath, Option, Request, command
+from orn.shared.options import Argument, Option, Request, command
 from orn.shared.text import counted
 from orn.stage2_train.requests import RunFolder
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
+from orn.shared.common_options import AsJson, FilePath
 from orn.shared.echo import echo, echo_json, echo_report, echo_text
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.records import Split
-from orn.shared.options import Argument, AsJson, FilePath, Option, command
+from orn.shared.options import Argument, Option, command
 
 
 @command("runs")

@@ -158,9 +158,7 @@ def test_commands_print_through_one_door() -> None:
         for room in ("shared", "stage1_detect", "stage2_train", "predict_videos", "demo")
         for path in (root / room).rglob("*.py")
     ]
-    assert [path.name for path in files if "click.echo(" in path.read_text("utf-8")] == [
-        "echo.py"
-    ]
+    assert [path.name for path in files if "click.echo(" in path.read_text("utf-8")] == ["echo.py"]
 
 
 def test_a_returned_number_is_the_exit_code(run) -> None:

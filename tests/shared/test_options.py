@@ -10,32 +10,39 @@ import pytest
 from click.testing import CliRunner
 from pydantic import Field, model_validator
 
-from orn.shared import options
+from orn.shared import common_options, options
+from orn.shared.common_options import EngineOptions
 from orn.shared.errors import ConfigError
-from orn.shared.options import Argument, EngineOptions, Option, Request, Said
+from orn.shared.options import Argument, Option, Request, Said
 
 
 class Inner(Request):
     """Held by another request."""
 
     workers: Annotated[int, Field(ge=0, le=8), Option("Processes.")] = 0
-    clips: Annotated[options.FilePath | None, Option("A store.", usual="clips/DATASET")] = None
+    clips: Annotated[common_options.FilePath | None, Option("A store.", usual="clips/DATASET")] = (
+        None
+    )
 
 
 class Outer(Request):
     """Has one option of each kind."""
 
-    dataset: options.DatasetName
+    dataset: common_options.DatasetName
     others: Annotated[tuple[Path, ...], Argument("OTHER")] = ()
-    data_root: options.DataRoot = Path("data")
-    out: Annotated[options.FilePath | None, options.out_option("shards/DATASET")] = None
+    data_root: common_options.DataRoot = Path("data")
+    out: Annotated[common_options.FilePath | None, common_options.out_option("shards/DATASET")] = (
+        None
+    )
     inner: Annotated[Inner, Said(clips=Option("A store.", usual="the run's"))] = Inner(workers=3)
-    seed: options.Seed = 0
-    overrides: options.Overrides = ()
-    names: Annotated[options.Names, Option("Separated by commas.")] = ()
-    precision: Annotated[options.Precision, options.precision_option("Of numbers.")] = "float32"
+    seed: common_options.Seed = 0
+    overrides: common_options.Overrides = ()
+    names: Annotated[common_options.Names, Option("Separated by commas.")] = ()
+    precision: Annotated[
+        common_options.Precision, common_options.precision_option("Of numbers.")
+    ] = "float32"
     size: Annotated[Literal["small", "large"] | None, Option("How much.")] = None
-    rate: options.FrameRate | None = None
+    rate: common_options.FrameRate | None = None
     fast: Annotated[bool, Option("Hurry.")] = False
 
     @model_validator(mode="after")
@@ -46,7 +53,7 @@ class Outer(Request):
 
 
 @options.command("try")
-def tried(request: Outer, *, as_json: options.AsJson = False) -> int:
+def tried(request: Outer, *, as_json: common_options.AsJson = False) -> int:
     """Print what it was given."""
     click.echo(json.dumps([as_json, json.loads(request.model_dump_json())]))
     return 5

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from orn.shared.common_options import EngineOptions
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.records import Video
-from orn.shared.options import EngineOptions
 from orn.stage1_detect.detect import describe_detection
 from orn.stage1_detect.measure import measure_detector
 from orn.stage1_detect.request import DetectRequest

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from orn.shared.common_options import EngineOptions
 from orn.shared.errors import ConfigError, DetectorError, PipelineError
 from orn.shared.jobs.engines import IN_THIS_PROCESS, LocalEngine, choose_engine
 from orn.shared.jobs.plan import Plan
-from orn.shared.options import EngineOptions
 from tests.shared.jobs.text_work import (
     STEPS,
     TEXTS,
