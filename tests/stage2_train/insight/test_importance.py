@@ -19,6 +19,7 @@ VARIANTS = {
     "single objects": {"clique_size": 1, "relation_frames": "same"},
     "triples": {"clique_size": 3},
     "mlp": {"reasoning": "mlp"},
+    "joint": {"head_combination": "joint"},
     "normalised": {"normalise_relations": True, "normalise_hidden": True},
     "shape and class only": {"heads": "object", "object_parts": ("shape", "class")},
 }
