@@ -66,8 +66,8 @@ class Unit:
     parts: tuple[UnitPart, ...]
     """Its videos in the order of the manifest; no video twice."""
     frames: Annotated[float, Field(ge=0, lt=2**63)] = 0.0
-    """About how many frames it has, by the headers of its videos when it was planned; what progress
-    counts, so that no header is read again for it. 0 where a job does not count frames."""
+    """Approximate number of frames, by the headers of its videos at planning time. Progress counts
+    these, so no header is read again. 0 for jobs that do not count frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,8 +49,8 @@ class NetworkConfig:
     object_conv5_kernel: Maybe[Kernel] = None
     """Kind of the kernels of the object head's conv5; none for that of `kernels`."""
     object_conv5_start: Conv5Start = "image"
-    """First weights of the object head's conv5: those of a network of pictures, as everything else
-    has, or random ones, as in the authors' released code."""
+    """Initial weights of the object head's conv5: from the image network, as for the rest of the
+    ResNet, or random, as in the authors' released code."""
     temporal_place: Literal["before_norm", "after_relu"] = "before_norm"
     """Where the 3 x 1 x 1 kernel of a 2.5D unit comes: right after the spatial one, or after the
     normalisation and the ReLU that follow it, with a ReLU of its own; of the second kernel of a
@@ -79,8 +79,9 @@ class NetworkConfig:
     (`same`, "COCO-intra" in Table 2; the authors' released code is this one, and leaves out the
     first frame: `same_after_first`)."""
     empty_slots: EmptySlots = "never"
-    """Whether an object is also related to the slots that its frame leaves empty: never, or, as in
-    the authors' released code, to as many as the fullest frame of the clip has objects more."""
+    """Whether the second object of a pair may be an empty slot: never, or as in the authors'
+    released code, which pads every frame to the largest number of objects in a frame of the clip
+    (there, of the batch)."""
     earlier_frame_draw: Literal["each_clip", "each_batch"] = "each_clip"
     """For what training draws the earlier frames of each t: every clip, or all clips of a batch."""
     reasoning: Literal["rnn", "mlp"] = "rnn"

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Linear):
-    """A linear layer in the precision of its weights, whatever autocast says: bfloat16 logits have
-    eight bits, so that classes tie."""
+    """Linear layer that computes in the precision of its weights, also under autocast: bfloat16 has
+    eight significant bits, so logits of different classes would tie."""
 
     def forward(self, feats: Tensor) -> Tensor:
         """(..., A) logits of (..., D) features."""
@@ -109,8 +109,9 @@ class MeanClassifier(nn.Module):
 
 
 class JointClassifier(nn.Module):
-    """What both heads tell only together: W2 relu(W1 [s; r] + b1) + b2, added to the mean of their
-    logits (not in the paper). W2 and b2 start at zero, so that training begins with the mean."""
+    """MLP of the states of both heads, W2 relu(W1 [s; r] + b1) + b2, whose output is added to the
+    mean of their logits (not in the paper). W2 and b2 are initialized to zero, so that training
+    begins with the mean."""
 
     def __init__(self, activity_width: int, object_width: int, num_activities: int) -> None:
         """The hidden layer is as wide as the wider of both states."""

@@ -175,7 +175,7 @@ class ObjectHead(nn.Module):
         return reasoning.classify(state_BR), class_logits_BTKS, state_BR
 
     def last_slots(self, valid_BTK: Tensor) -> Tensor:
-        """(B, T, K) bool, which slots the last object of a clique may be of."""
+        """(B, T, K) bool, which slots the last object of a clique may come from."""
         if self.config.empty_slots == "never":
             return valid_BTK
         most_B11 = valid_BTK.sum(dim=2).amax(dim=1)[:, None, None]

@@ -85,8 +85,8 @@ class ObjectRelation(nn.Module):
             objects_BTKO: object vectors; those of invalid slots are never read.
             valid_BTK: bool, which slots hold an object.
             cliques: which frames are related, on any device.
-            last_BTK: bool, which slots the last object of a clique may be of; None for the valid
-                ones.
+            last_BTK: bool, which slots the last object of a clique may come from; None for the
+                valid ones.
         """
         num_clips = len(objects_BTKO)
         cliques = cliques.to(objects_BTKO.device)
