@@ -23,6 +23,7 @@ from orn.benchmarks.requests import MemoryRequest
 from orn.shared.jobs.plan import plan_units
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import ScoreKind
 from orn.stage1_detect.pipeline import UnitDetector
 
 _DETECTIONS = 20
@@ -61,6 +62,7 @@ class InstantDetector:
     """Finds ellipses that depend on the frame."""
 
     entry = ENTRY
+    score_kind: ScoreKind = "softmax"
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the frame as a network's input would be held: float32, channels first."""

@@ -23,7 +23,7 @@ from orn.shared.jobs.same_job import differences
 from orn.shared.jobs.work import Advance, UnitResult
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import first_fault
+from orn.shared.masks.rules import ScoreKind, first_fault
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import DetectorEntry, VideoEntry
 from orn.shared.shards.writer import ShardWriter
@@ -48,6 +48,10 @@ class Detector(Protocol):
     @property
     def entry(self) -> DetectorEntry:
         """What a shard records about the detector."""
+
+    @property
+    def score_kind(self) -> ScoreKind:
+        """What its class scores are; with `label` it gives none."""
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> Any:
         """The network's input for one frame, from (H, W, 3) uint8 RGB."""
@@ -114,16 +118,17 @@ class UnitDetector:
         The shard appears when the unit is complete; if anything raises, nothing is left behind.
         `advance` is called with the number of frames after each batch.
         """
-        frames = 0
+        frames, detector = 0, self._detector
+        path = shard_path(self._folder, unit.index)
         with (
-            ShardWriter(shard_path(self._folder, unit.index), self._detector.entry) as writer,
+            ShardWriter(path, detector.entry, detector.score_kind) as writer,
             in_order(size=_QUEUE_SIZE) as in_background,
             closing(prefetch(self._reader.events(unit), size=_QUEUE_SIZE)) as events,
         ):
             for event in events:
                 if isinstance(event, FrameBatch):
-                    found = self._detector.infer(event.prepared)
-                    in_background(_add, writer, event, found, self._detector)
+                    found = detector.infer(event.prepared)
+                    in_background(_add, writer, event, found, detector)
                     frames += len(event.indices)
                     advance(len(event.indices))
                 else:
@@ -158,7 +163,7 @@ def _add(writer: ShardWriter, batch: FrameBatch, found: Sequence[Any], detector:
     except DetectorError as err:
         writer.fail(video_id, f"frames from {batch.indices[0]}: {err}")
         return
-    if (fault := first_fault(frames)) is not None:
+    if (fault := first_fault(frames, writer.rules)) is not None:
         place, what = fault
         where = f"frame {batch.indices[place]}: {what.field} of detection {what.row}"
         writer.fail(video_id, f"{where}: {what.message}")

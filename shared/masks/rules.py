@@ -1,6 +1,6 @@
 """What detections have to be: one set of rules for verification, imports and training.
 
-N detections, S = 80 classes. Rules are checked for many detections at once, which may lie on grids
+N detections, C classes. Rules are checked for many detections at once, which may lie on grids
 of several sizes; of each kind of fault only the first is told, and how many more there are.
 """
 
@@ -22,7 +22,7 @@ _BOX_TOLERANCE_PIXELS = 1e-2
 _MASK_TOLERANCE_PIXELS = 1.0
 """Masks end on whole pixels, boxes between them."""
 _SUM_TOLERANCE = 5e-3
-"""80 probabilities, each rounded to float16."""
+"""Probabilities that add up to 1, each rounded to float16."""
 _MOST_MASK_BYTES = 4 * 2**20
 """Of compressed run lengths; a mask of a 4K frame that is all noise has as many."""
 
@@ -73,7 +73,9 @@ def frame_faults(frame: FrameDetections, rules: ClassRules = COCO_RULES) -> list
     ]
 
 
-def first_fault(frames: Sequence[FrameDetections]) -> tuple[int, Fault] | None:
+def first_fault(
+    frames: Sequence[FrameDetections], rules: ClassRules = COCO_RULES
+) -> tuple[int, Fault] | None:
     """The first frame that breaks a rule and the first rule that it breaks; None if all are whole.
 
     Some hundred detections take little longer than those of one frame.
@@ -86,6 +88,7 @@ def first_fault(frames: Sequence[FrameDetections]) -> tuple[int, Fault] | None:
         np.concatenate([frame.scores for frame in frames]),
         np.concatenate([frame.labels for frame in frames]),
         np.concatenate(known) if known else None,
+        rules=rules,
     )
     sizes_F2 = np.array([(frame.height, frame.width) for frame in frames])
     places = place_faults(
@@ -96,7 +99,9 @@ def first_fault(frames: Sequence[FrameDetections]) -> tuple[int, Fault] | None:
     if not any(True for _ in chain(faults, places)):
         return None
     return next(
-        (number, fault) for number, frame in enumerate(frames) for fault in frame_faults(frame)
+        (number, fault)
+        for number, frame in enumerate(frames)
+        for fault in frame_faults(frame, rules)
     )
 
 

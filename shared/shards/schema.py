@@ -19,7 +19,7 @@ from orn.shared.config.bounded import parse_json
 from orn.shared.config.fields import STRICT, Positive, described, explain
 from orn.shared.errors import ShardFormatError
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.masks.rules import ScoreKind
+from orn.shared.masks.rules import ClassRules, ScoreKind
 from orn.shared.video.frame import VideoInfo
 
 FORMAT_NAME = "object-detections"
@@ -177,6 +177,11 @@ class ShardAttributes:
     """What `frame_video` points into; ids are unique."""
     failed: tuple[FailedVideo, ...]
     """Videos of the unit that gave nothing."""
+
+    @property
+    def rules(self) -> ClassRules:
+        """What its labels and scores have to be."""
+        return ClassRules(num_classes=len(self.detector.class_names), score_kind=self.score_kind)
 
     @property
     def arrays(self) -> Mapping[str, ArraySpec]:

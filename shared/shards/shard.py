@@ -106,6 +106,8 @@ class Shard:
         """What the detections were made with."""
         self.score_kind: ScoreKind = attributes.score_kind
         """What the scores of detections are."""
+        self.rules: ClassRules = attributes.rules
+        """What labels and scores have to be."""
         self.size_bytes: int = record.size_bytes
         """About the memory that it takes, without what was read."""
         self.num_frames: int = self.arrays.num_rows("frame_index")
@@ -288,11 +290,6 @@ class Shard:
             what = f"{fault.field} of detection {fault.row}"
             raise ShardFormatError(f"{self._place(row)}: {what}: {fault.message}")
         return frame
-
-    @property
-    def rules(self) -> ClassRules:
-        """What labels and scores have to be."""
-        return ClassRules(num_classes=len(self.detector.class_names), score_kind=self.score_kind)
 
     def frames(self, video_id: str | None = None) -> Iterator[ShardFrame]:
         """The frames of one video, or of all, in their order; each is read when its turn comes.

@@ -77,7 +77,8 @@ class ShardWriter:
             kinds = ", ".join(get_args(ScoreKind))
             raise ShapeError(f"{path}: expected a score_kind of {kinds}, got {score_kind!r}")
         self._detector = detector
-        self._rules = ClassRules(num_classes=len(detector.class_names), score_kind=score_kind)
+        self.rules = ClassRules(num_classes=len(detector.class_names), score_kind=score_kind)
+        """What labels and scores have to be."""
         specs = arrays_of(score_kind, len(detector.class_names))
         self._columns = {name: Column(spec) for name, spec in specs.items()}
         for name in ("frame_offsets", "rle_offsets"):
@@ -104,7 +105,7 @@ class ShardWriter:
             what = f"video {self._open.entry.id!r} was begun and not ended"
             raise ShapeError(f"{self._path}: {what}; nothing was written")
         attributes = ShardAttributes(
-            score_kind=self._rules.score_kind,
+            score_kind=self.rules.score_kind,
             detector=self._detector,
             videos=tuple(self.videos),
             failed=tuple(self.failed),
@@ -242,7 +243,7 @@ class ShardWriter:
         self.failed.append(FailedVideo(id=video_id, reason=reason))
 
     def _check_rules(self, frame_index: Integral, detections: FrameDetections) -> None:
-        for fault in frame_faults(detections, self._rules):
+        for fault in frame_faults(detections, self.rules):
             raise ShapeError(
                 f"{self._path}: video {self.open_id!r} frame {frame_index}: {fault.field} of "
                 f"detection {fault.row}: {fault.message}"
@@ -263,7 +264,7 @@ class ShardWriter:
                 f"{place}: wanted detections on a grid of {grid[0]} x {grid[1]}, "
                 f"found {detections.height} x {detections.width}; add_video(grid=...) takes another"
             )
-        num_classes, score_kind = self._rules.num_classes, self._rules.score_kind
+        num_classes, score_kind = self.rules.num_classes, self.rules.score_kind
         scores_NC = detections.class_scores
         given = "none" if scores_NC is None else f"scores of {scores_NC.shape[1]} classes"
         wanted = "none" if score_kind == "label" else f"scores of {num_classes} classes"

@@ -15,6 +15,7 @@ from orn.shared.errors import DetectorError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections, clip_boxes
 from orn.shared.masks.rle import encode_borders
+from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.text import counted
 from orn.shared.video.frame import check_images
@@ -61,6 +62,8 @@ class MmdetDetector:
         self.model = model
         self.entry = entry
         """What a shard records about this detector."""
+        self.score_kind: ScoreKind = "softmax"
+        """What its class scores are."""
         self.device = next(model.parameters()).device
         self._is_cuda = self.device.type == "cuda"
         self.paste_on_device = self._is_cuda

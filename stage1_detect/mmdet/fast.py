@@ -63,6 +63,8 @@ class FastDetector:
             DetectorError: if its configuration, or OpenCV, is not as this path wants it.
         """
         self.exact = exact
+        self.score_kind = exact.score_kind
+        """What its class scores are."""
         self._model, self._device = exact.model, exact.device
         check_batched(self._model, exact.entry.config_name)
         self._sample_of_size = cache(self._find_sample)

@@ -113,6 +113,13 @@ def test_videos_with_detections_that_cannot_be_fail_alone(
     assert (shard.num_frames, result.steps) == (7 * len(done), 12)
 
 
+def test_scores_are_held_against_what_the_detector_has(tmp_path: Path) -> None:
+    detector = FakeDetector(class_scores=0.25)
+    detector.score_kind = "sigmoid"
+    assert run(tmp_path, detector).videos == ("a", "b")
+    assert Shard(shard_path(tmp_path, 0)).score_kind == "sigmoid"
+
+
 @pytest.mark.real_data
 def test_odd_videos_fail_one_by_one_and_never_together(sample_data: Path, tmp_path: Path) -> None:
     files = sorted(path for path in (sample_data / "clips" / "odd").iterdir() if path.is_file())

@@ -127,6 +127,8 @@ class FakeDetector:
     `batches` keeps the sizes of the batches seen; `fail_at` raises at that batch, from 0.
     """
 
+    score_kind: ScoreKind = "softmax"
+
     def __init__(self, *, fail_at: int | None = None, class_scores: float = 1 / 128) -> None:
         self.batches: list[int] = []
         self._fail_at = fail_at

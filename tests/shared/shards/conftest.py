@@ -73,6 +73,7 @@ def write_drawn(
     failed: Mapping[str, str] | None = None,
     detector: DetectorEntry = DETECTOR,
     digest: str = "sha256:03",
+    class_scores: bool = True,
 ) -> Path:
     """A shard of videos by id, with the indices and seconds of their frames, and of failures by id,
     with their reasons.
@@ -92,6 +93,7 @@ def write_drawn(
         size=(12, 17),
         detector=detector,
         failed=failed,
+        class_scores=class_scores,
         source_bytes=5,
         source_digest=digest,
     )

@@ -89,10 +89,11 @@ def test_a_range_that_is_not_there_yet_is_a_gap(folder: Path) -> None:
         ({"videos": {"long": times(range(47, 50))}, "digest": "sha256:9"}, "'sha256:9'"),
         (
             {"videos": {}, "detector": replace(DETECTOR, class_names=("thing",) * 80)},
-            "the 80 COCO classes .*got 80 classes from 'thing'",
+            "one detector, got some with 80 classes from 'thing' .* 80 classes from 'person' on",
         ),
+        ({"videos": {}, "class_scores": False}, "with label scores and .* with softmax"),
     ],
-    ids=["the same frames", "another source", "other classes"],
+    ids=["the same frames", "another source", "other classes", "other scores"],
 )
 def test_shards_that_do_not_go_together(
     folder: Path, content: dict[str, Any], message: str
