@@ -25,6 +25,8 @@ FrameOrder = Literal["forward", "reversed", "shuffled"]
 NumCrops = Literal[1, 3]
 NUM_FIGURE_DRAWS = 2000
 """Draws for an interval, which tell a spread to 2 %."""
+CALIBRATED = "calibrated"
+"""Part of the names of files of `orn eval --calibrate-heads`."""
 
 _VIEWS = re.compile(r"([1-9]\d{0,3})x(\d)", re.ASCII)
 _DURATION = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", re.ASCII)
@@ -148,6 +150,13 @@ class EvalRequest(Request):
         FrameOrder | None,
         Option("A control: the order of a clip's frames; the results go to eval-SPLIT-ORDER.json."),
     ] = None
+    calibrate_heads: Annotated[
+        bool,
+        Option(
+            "Multiply each head's logits by a number fitted on the validation split; the results "
+            "go to eval-SPLIT-calibrated.json."
+        ),
+    ] = False
     label: Annotated[
         str | None,
         Option(
@@ -166,9 +175,9 @@ class EvalRequest(Request):
             raise ValueError(
                 f"--name {self.label!r}: expected letters, digits, dots, hyphens and underscores"
             )
-        if self.label.partition("-")[0] in get_args(FrameOrder):
+        if self.label.partition("-")[0] in (*get_args(FrameOrder), CALIBRATED):
             raise ValueError(
-                f"--name {self.label!r}: begins with an order of frames, whose results it would "
+                f"--name {self.label!r}: begins like the results of another option, which it would "
                 "replace; choose another"
             )
         return self
@@ -176,7 +185,8 @@ class EvalRequest(Request):
     @property
     def name(self) -> str:
         """What the files of this measurement are called by."""
-        return "-".join(filter(None, (self.split, self.frame_order, self.label)))
+        calibrated = CALIBRATED if self.calibrate_heads else None
+        return "-".join(filter(None, (self.split, self.frame_order, calibrated, self.label)))
 
 
 _Few = Annotated[int, Field(ge=1, le=1000)]

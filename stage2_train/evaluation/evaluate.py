@@ -3,10 +3,14 @@
 RUN/eval-SPLIT.json          metrics of each head, chance level, a table by class, which classes are
                              taken for which, how often
 RUN/predictions-SPLIT.npz    ids, labels and logits
+
+With --calibrate-heads the logits of both heads are multiplied by what is fitted on the validation
+split, in eval-SPLIT-calibrated.json and its predictions.
 """
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.views import Views, classes_when_flipped
 from orn.stage2_train.devices import build_accelerator, loader_settings, main_progress
+from orn.stage2_train.evaluation.calibration import fitted_scales
 from orn.stage2_train.evaluation.figures import measured_figures, with_groups
 from orn.stage2_train.evaluation.metrics import (
     backward_shares,
@@ -42,7 +47,7 @@ from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, report_json
 from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.run_folder import BEST_NAME
 from orn.stage2_train.runs.sources import Sources
-from orn.stage2_train.runs.trained import open_model, sources_of_run
+from orn.stage2_train.runs.trained import OpenedModel, open_model, sources_of_run
 
 logger = logging.getLogger(__name__)
 
@@ -87,36 +92,19 @@ def evaluate_run(
     config, recipe = model.config, model.config.recipe
     joined = sources.join(request.split, recipe)
     joined.require_segments(config.dataset.name)
+    if request.calibrate_heads:
+        _check_calibration(model)
     if accelerator.is_main_process:
         _warn(run, config, sources, request)
     clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order)
-    views = Views(
-        num_clips=request.views[0],
-        num_crops=request.views[1],
-        flipped_A=classes_when_flipped(sources.dataset) if request.flip else None,
-    )
-    total = len(clips) * len(views.all())
-    began = time.perf_counter()
-    with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
-        found = predict(
-            model.network.to(accelerator.device),
-            clips,
-            loader_settings(
-                accelerator,
-                batch_size=recipe.optimiser.batch_size,
-                workers=request.resources.workers,
-            ),
-            heads=model.heads,
-            views=views,
-            accelerator=accelerator,
-            advance=bar.advance,
-        )
-    check_finite(found.by_head(), found.ids, of=run)
-    predictions = with_groups(found, clips.segments, unsure_labels(clips))
-    if accelerator.is_main_process:
-        # Not in the report: the same run measured twice gives the same file.
-        seconds = max(time.perf_counter() - began, 1e-9)
-        logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
+    look = partial(_predict, model, sources=sources, request=request, accelerator=accelerator)
+    predictions = look(clips)
+    scales = None
+    if request.calibrate_heads:
+        held_out = sources.join("validation", recipe)
+        held_out.require_segments(config.dataset.name)
+        scales = fitted_scales(look(sources.clip_dataset(held_out, recipe)))
+        predictions = predictions.scaled(**scales)
     report = {
         "run": str(run),
         "dataset": config.dataset.name,
@@ -124,6 +112,7 @@ def evaluate_run(
         "checkpoint": BEST_NAME,
         "step": model.step,
         "detector": sources.detector,
+        "head_scales": scales,
         **_report(
             predictions,
             clips,
@@ -140,6 +129,59 @@ def evaluate_run(
         write_text(run / f"eval-{request.name}.json", report_json(report))
         save_predictions(run / f"predictions-{request.name}.npz", predictions)
     return report
+
+
+def _predict(
+    model: OpenedModel,
+    clips: ClipDataset,
+    *,
+    sources: Sources,
+    request: EvalRequest,
+    accelerator: Accelerator,
+) -> Predictions:
+    """Return what the network predicts of clips, with what intervals and figures need."""
+    views = Views(
+        num_clips=request.views[0],
+        num_crops=request.views[1],
+        flipped_A=classes_when_flipped(sources.dataset) if request.flip else None,
+    )
+    total = len(clips) * len(views.all())
+    began = time.perf_counter()
+    with main_progress(accelerator, "eval", total=total, unit="clips") as bar:
+        found = predict(
+            model.network.to(accelerator.device),
+            clips,
+            loader_settings(
+                accelerator,
+                batch_size=model.config.recipe.optimiser.batch_size,
+                workers=request.resources.workers,
+            ),
+            heads=model.heads,
+            views=views,
+            accelerator=accelerator,
+            advance=bar.advance,
+        )
+    check_finite(found.by_head(), found.ids, of=model.path)
+    if accelerator.is_main_process:
+        # Not in the report: the same run measured twice gives the same file.
+        seconds = max(time.perf_counter() - began, 1e-9)
+        logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
+    return with_groups(found, clips.segments, unsure_labels(clips))
+
+
+def _check_calibration(model: OpenedModel) -> None:
+    """Raise ConfigError where there is nothing to fit, or nothing to fit it on."""
+    where = f"--calibrate-heads: {model.path}"
+    if model.heads != "both":
+        raise ConfigError(
+            f"{where}: expected a network of two trained heads, got one of the {model.heads} head "
+            "alone; leave the option out"
+        )
+    if "validation" in model.config.recipe.data.trained_splits:
+        raise ConfigError(
+            f"{where}: expected a validation split that it was not trained on, got one of "
+            "data.train_with_validation; leave the option out"
+        )
 
 
 def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) -> None:

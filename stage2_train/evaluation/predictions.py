@@ -31,6 +31,7 @@ from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.views import Views
 from orn.stage2_train.model.config import HeadCombination, Heads
+from orn.stage2_train.requests import CALIBRATED
 from orn.stage2_train.runs.eval_file import GroupKind
 
 if TYPE_CHECKING:
@@ -75,9 +76,13 @@ class Predictions:
         there are any, or the one head there is."""
         if self.activity_logits is None or self.object_logits is None:
             return next(iter(self.by_head().values()))
-        share = np.float32(1 if self.combination == "sum" else 0.5)
-        mean_NA = (self.activity_logits + self.object_logits) * share
+        mean_NA = (self.activity_logits + self.object_logits) * np.float32(self.head_share)
         return mean_NA if self.joint_logits is None else mean_NA + self.joint_logits
+
+    @property
+    def head_share(self) -> float:
+        """What the logits of each of two heads are multiplied by in the prediction."""
+        return 1.0 if self.combination == "sum" else 0.5
 
     @property
     def sure_NA(self) -> NDArray[np.bool_]:
@@ -101,6 +106,15 @@ class Predictions:
             groups=None if self.groups is None else tuple(self.groups[r] for r in rows.tolist()),
             unsure=of(self.unsure),
             **{name: of(getattr(self, name)) for name in LOGITS},
+        )
+
+    def scaled(self, activity_head: float, object_head: float) -> "Predictions":
+        """Return those of two heads whose logits are multiplied by these."""
+        assert self.activity_logits is not None and self.object_logits is not None
+        return dataclasses.replace(
+            self,
+            activity_logits=self.activity_logits * np.float32(activity_head),
+            object_logits=self.object_logits * np.float32(object_head),
         )
 
     def in_order_of(self, ids: Sequence[str], *, run: Path, reference: str) -> "Predictions":
@@ -286,12 +300,14 @@ def _eval_options(name: str) -> list[str]:
     """The options with which `orn eval` gives a measurement this name."""
     split, _, rest = name.partition("-")
     options = [] if split == "validation" else ["--split", split]
-    order, _, label = rest.partition("-")
-    if order in get_args(FrameOrder):
-        options += ["--frame-order", order]
-    else:
-        label = rest
-    return options + (["--name", label] if label else [])
+    for first, chosen in (
+        *((each, ["--frame-order", each]) for each in get_args(FrameOrder)),
+        (CALIBRATED, ["--calibrate-heads"]),
+    ):
+        if rest.partition("-")[0] == first:
+            options += chosen
+            rest = rest.partition("-")[2]
+    return options + (["--name", rest] if rest else [])
 
 
 def check_finite(

@@ -166,6 +166,11 @@ def as_report(report: dict[str, Any]) -> Report:
     notes = [f"chance {report['chance']:.4f}"]
     if unsure := unsure_text(report["num_unsure"], report["unsure_in_evaluation"]):
         notes.append(unsure)
+    if scales := report["head_scales"]:
+        words = " and ".join(
+            f"{head.replace('_', ' ')} {scale:.4g}" for head, scale in scales.items()
+        )
+        notes.append(f"logits multiplied by factors fitted on the validation split: {words}")
     if backwards := report.get("backwards"):
         notes.append(
             f"of {counted(backwards['num_segments'], 'segment')} whose class becomes another one "

@@ -1,0 +1,61 @@
+"""How much each of two heads counts in the prediction, fitted on segments with labels.
+
+N segments, A activity classes.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from orn.stage2_train.evaluation.predictions import Predictions
+
+SCALES = (0.01, 100.0)
+"""The smallest and the largest. Where a prediction is right on all segments, the likelihood rises
+with the scales without end."""
+
+
+def fitted_scales(predictions: Predictions) -> dict[str, float]:
+    """Return the factors of the logits of `activity_head` and `object_head` under which the
+    prediction gives the labels the highest likelihood, in float64.
+
+    The likelihood is that of a softmax, or with several labels that of a sigmoid for each pair of
+    segment and class that average precision counts. Its logarithm is concave in the factors, so
+    there is one maximum. Logits of a joint classifier are not scaled.
+
+    Args:
+        predictions: of both heads.
+    """
+    from scipy.optimize import minimize
+
+    assert predictions.activity_logits is not None and predictions.object_logits is not None
+    activity_NA, object_NA = (
+        torch.from_numpy(each).double() * predictions.head_share
+        for each in (predictions.activity_logits, predictions.object_logits)
+    )
+    joint, labels = predictions.joint_logits, torch.from_numpy(predictions.labels)
+    rest_NA = 0.0 if joint is None else torch.from_numpy(joint).double()
+    sure_NA = torch.from_numpy(predictions.sure_NA)
+
+    def loss_and_gradient(scales: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        scales_2 = torch.tensor(scales, requires_grad=True)
+        logits_NA = scales_2[0] * activity_NA + scales_2[1] * object_NA + rest_NA
+        if labels.ndim == 1:
+            loss = functional.cross_entropy(logits_NA, labels.long())
+        else:
+            loss = functional.binary_cross_entropy_with_logits(
+                logits_NA[sure_NA], labels.double()[sure_NA]
+            )
+        loss.backward()
+        assert scales_2.grad is not None
+        return loss.item(), scales_2.grad.numpy()
+
+    found = minimize(
+        loss_and_gradient,
+        x0=np.ones(2),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[SCALES] * 2,
+        options={"ftol": 1e-15, "gtol": 1e-9},
+    )
+    return {"activity_head": float(found.x[0]), "object_head": float(found.x[1])}
