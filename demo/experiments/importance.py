@@ -140,6 +140,7 @@ def _explained(
             of_clip_P = importance.clip_P == clip
             if true_P[of_clip_P].any():
                 yield ClipFindings(
+                    film=batch.ids[clip],
                     first={
                         "clique_is_true": _hits(of_cliques, of_clip_P, true_P),
                         "clique_has_one_that_acts": _hits(of_cliques, of_clip_P, acting_P),

@@ -17,7 +17,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.report import Report, Table
 from orn.shared.text import counted
-from orn.stage2_train.evaluation.statistics import mean_interval
+from orn.stage2_train.evaluation.statistics import student_t
 
 SHARES = tuple(step / 10 for step in range(11))
 """Of a clip's cliques, that are taken out or put in."""
@@ -25,8 +25,10 @@ SHARES = tuple(step / 10 for step in range(11))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFindings:
-    """What was found on one explained clip."""
+    """What was found on one explained clip, for one of its labels."""
 
+    film: str
+    """Id of the clip's segment."""
     first: dict[str, dict[str, float]]
     """By question (`_QUESTIONS`) and measure (`_NAMES`): whether what comes first is what acts;
     among equals, the share of them that is."""
@@ -37,18 +39,20 @@ class ClipFindings:
 
 
 def summary(clips: list[ClipFindings]) -> dict[str, Any]:
-    """Means over clips with half the width of their 95 % interval."""
+    """Means over labels of clips, with half the width of 95 % intervals over films: labels of one
+    film are not independent."""
     found: dict[str, Any] = {"num_explained": len(clips)}
     if not clips:
         return found
+    films = [clip.film for clip in clips]
     for question in clips[0].first:
         found[f"first_{question}"] = {
-            name: _means(np.array([[clip.first[question][name]] for clip in clips]))[0]
+            name: _means(np.array([[clip.first[question][name]] for clip in clips]), films)[0]
             for name in clips[0].first[question]
         }
     for curve in ("deletion", "insertion"):
         found[curve] = {
-            name: _means(np.array([getattr(clip, curve)[name] for clip in clips]))
+            name: _means(np.array([getattr(clip, curve)[name] for clip in clips]), films)
             for name in getattr(clips[0], curve)
         }
     return found
@@ -81,17 +85,33 @@ def _mean_of(found: list[Any]) -> Any:
     if not isinstance(first, dict):
         return sum(found)
     if "mean" in first:
-        return _means(np.array([[each["mean"]] for each in found]))[0]
+        runs = range(len(found))
+        return _means(np.array([[each["mean"]] for each in found]), runs)[0]
     return {key: _mean_of([each[key] for each in found]) for key in first}
 
 
-def _means(values_BS: NDArray[np.float64]) -> list[dict[str, float]]:
-    intervals = [mean_interval(values_B) for values_B in values_BS.T.tolist()]
-    return [{"mean": each.mean, "half": each.half_width or 0.0} for each in intervals]
+def _means(values_BS: NDArray[np.float64], groups: Sequence[object]) -> list[dict[str, float]]:
+    """Return means over rows and half the width of their 95 % intervals, by Student's t over groups
+    of rows whose values depend on each other; 0 with one group.
+
+    Args:
+        values_BS: one row a label of a clip, or a run.
+        groups: (B,) the group of each row.
+    """
+    _, group_B = np.unique(np.asarray(groups), return_inverse=True)
+    num_groups, mean_S = int(group_B.max()) + 1, values_BS.mean(axis=0)
+    half_S = np.zeros_like(mean_S)
+    if num_groups > 1:
+        off_GS = np.zeros((num_groups, len(mean_S)))
+        np.add.at(off_GS, group_B, values_BS - mean_S)
+        variance_S = num_groups / (num_groups - 1) * (off_GS**2).sum(axis=0) / len(values_BS) ** 2
+        half_S = student_t(num_groups - 1) * np.sqrt(variance_S)
+    pairs = zip(mean_S.tolist(), half_S.tolist(), strict=True)
+    return [{"mean": mean, "half": half} for mean, half in pairs]
 
 
 def draw_curves(report: dict[str, Any], path: Path) -> None:
-    """Deletion and insertion of the trained network, with 95 % bands over clips or runs."""
+    """Deletion and insertion of the trained network, with 95 % bands over films or runs."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.4), layout="constrained")

@@ -4,14 +4,16 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from orn.demo.experiments.acting_pairs import true_cliques
 from orn.demo.experiments.importance import _groups, _questions, object_areas
-from orn.demo.experiments.importance_summary import as_report, over_runs
+from orn.demo.experiments.importance_summary import ClipFindings, as_report, over_runs, summary
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.stage2_train.evaluation.statistics import mean_interval, student_t
 
 NAMES = tuple(COCO_CLASSES)
 
@@ -135,3 +137,41 @@ def test_several_runs_have_means_and_intervals_over_the_runs() -> None:
     assert "30.0 +- 127.1" in as_report(found).text()
     with pytest.raises(ConfigError, match="wanted the same dataset, found demo, demo-touch"):
         over_runs([_report(0), _report(1, dataset="demo-touch")])
+
+
+def test_intervals_over_labels_are_over_films() -> None:
+    """Labels of one film that agree count once; films of one label give Student's t; and in
+    general the half width is the spread of means of films that are drawn anew."""
+
+    def found(films, hits) -> dict:
+        clips = [
+            ClipFindings(
+                film=film,
+                first={"object_acts": {"fall": hit}},
+                deletion={"fall": [hit]},
+                insertion={"fall": [hit]},
+            )
+            for film, hit in zip(films, hits, strict=True)
+        ]
+        report = summary(clips)
+        assert report["deletion"]["fall"] == [report["first_object_acts"]["fall"]]
+        return report["first_object_acts"]["fall"]
+
+    hits = [0.0, 1.0, 1.0, 0.5]
+    once, thrice = found("abcd", hits), found("aaabbbcccddd", np.repeat(hits, 3).tolist())
+    assert once == pytest.approx(thrice)
+    expected = mean_interval(hits)
+    assert once == pytest.approx({"mean": expected.mean, "half": expected.half_width})
+    assert found("aa", [0.0, 1.0]) == {"mean": 0.5, "half": 0.0}
+
+    random = np.random.default_rng(0)
+    films = random.integers(80, size=200)
+    hits = (random.random(200) < random.random(80)[films]).astype(float)
+    of_film = [hits[films == film] for film in np.unique(films)]
+    drawn = [
+        np.concatenate([of_film[row] for row in random.integers(len(of_film), size=len(of_film))])
+        for _ in range(4000)
+    ]
+    spread = np.std([each.mean() for each in drawn])
+    half = found(films.tolist(), hits.tolist())["half"]
+    assert half == pytest.approx(student_t(len(of_film) - 1) * spread, rel=0.05)
