@@ -197,4 +197,8 @@ class NetworkConfig:
     @property
     def sees_frames(self) -> bool:
         """Whether the network has a ResNet at all."""
-        return self.heads != "object" or self.object_head_sees_frames
+        return self.takes_frames(self.heads)
+
+    def takes_frames(self, heads: Heads) -> bool:
+        """Whether these heads of the network are computed from frames."""
+        return heads != "object" or self.object_head_sees_frames

@@ -66,7 +66,7 @@ class ObjectVideoNetwork(nn.Module):
             has = {"both": "both, object or activity"}.get(self.config.heads, self.config.heads)
             raise ConfigError(f"heads: wanted {has} of this network, found {heads!r}")
         trunk_MChw = None
-        if heads != "object" or self.config.object_head_sees_frames:
+        if self.config.takes_frames(heads):
             trunk_MChw = self.trunk_features(batch)
         activity_logits_BA = object_logits_BA = class_logits_BTKS = joint_logits_BA = None
         if heads != "object":

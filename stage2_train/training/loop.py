@@ -203,6 +203,10 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     state, recipe = session.state, session.recipe
     accelerator = session.accelerator
     freeze_for(session.network, phase)
+    for clips in (session.data.train, session.data.validation):
+        if clips is not None:
+            reads_frames = recipe.model.takes_frames(phase.heads)
+            clips.settings = replace(clips.settings, reads_frames=reads_frames)
     session.model = synchronised(session.network, accelerator)
     session.model.train()
     optimiser = build_optimiser(session.network.parameters(), recipe.optimiser)

@@ -38,8 +38,8 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
     has a gradient.
 
     While only the object head of two is trained, that is the activity head, the joint classifier,
-    the trunk of a network
-    whose objects have no appearance, and the whole ResNet where the phase does not train it.
+    the trunk of a network whose objects have no appearance, and the whole ResNet where the phase
+    does not train it.
     """
     network.zero_grad(set_to_none=True)  # of what no longer moves, it would count in the norm
     network.requires_grad_(True)
