@@ -210,6 +210,57 @@ def _pairs(tables: Tables) -> None:
     tables.compare("pairs-summed", systems=systems, settings=summed, weights=None)
 
 
+def _both(tables: Tables) -> None:
+    """Neither head can tell the label alone, both can, and only by pairs of two frames.
+
+    The activity head alone has the steps in which two heads train it: they take it to its ceiling.
+    """
+    tables.compare(
+        "both",
+        report="both",
+        systems=_THREE,
+        variants={"plain@activity-head": ("phases.object_head_steps=0",)},
+        times_the_seeds=2,
+        late_fusion=True,
+        primary=_BETTER_THAN_EITHER,
+        weights=None,
+    )
+
+
+def _both_parts(tables: Tables) -> None:
+    """What relations lose without pairs of two frames, classes, shapes, or the other frame."""
+    one_object = ("model.clique_size=1", "model.relation_frames=same")
+    less = {
+        "pairs-inside-a-frame": ("model.relation_frames=same",),
+        "single-objects": one_object,
+        "class-only": ('model.object_parts=["class"]',),
+        "shape-only": ('model.object_parts=["shape"]',),
+        "one-frame": ("data.clip_frames=1", "model.relation_frames=same"),
+    }
+    tables.compare(
+        "parts",
+        folder="both",  # whose runs the plain ones are
+        report="parts",
+        systems=("orn",),
+        variants={"plain": (), **less},
+        primary=tuple(f"orn@plain:orn@{name}" for name in less),
+        weights=None,
+    )
+
+
+def _both_films(tables: Tables) -> None:
+    """Two heads and the object head against the number of films to train on."""
+    systems = ("orn", "object-head")
+    points = {
+        number: tables.compare(f"films-{number}", systems=systems, train_films=number, weights=None)
+        for number in ((500, 1000, 2000) if tables.is_full else (12,))
+    }
+    points[tables.world.films[0]] = tables.compare(
+        "both-compared", folder="both", report="compared", systems=systems, weights=None
+    )
+    tables.draw_curve("films", "training films", points)
+
+
 _BOTH_DEMOS = ("demo", "demo-touch")
 EXPERIMENTS = MappingProxyType(
     {
@@ -226,6 +277,9 @@ EXPERIMENTS = MappingProxyType(
         "decoys": Experiment(make=_decoys),
         "objects": Experiment(make=_objects),
         "pairs": Experiment(make=_pairs, worlds=("demo-places",)),
+        "both": Experiment(make=_both, worlds=("demo-both",)),
+        "parts": Experiment(make=_both_parts, worlds=("demo-both",)),
+        "both-films": Experiment(make=_both_films, worlds=("demo-both",)),
     }
 )
 

@@ -14,13 +14,15 @@ from orn.stage2_train.ablation.request import NumSeeds
 class TablesRequest(Request):
     """Which comparisons to make."""
 
-    dataset: Annotated[Literal["demo", "demo-touch", "demo-places"], Argument("DATASET")]
+    dataset: Annotated[
+        Literal["demo", "demo-touch", "demo-places", "demo-both"], Argument("DATASET")
+    ]
     short: Annotated[bool, Option("A few films and steps: shows it works.")] = False
     experiments: Annotated[
         Names,
         Option(
             "What to measure, some of: table2, reversed, table5, compared, controls, classes, "
-            "heads, steps, films, frames, decoys, objects, pairs.",
+            "heads, steps, films, frames, decoys, objects, pairs, both, parts, both-films.",
             usual="the main claims",
         ),
     ] = ()

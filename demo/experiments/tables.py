@@ -37,13 +37,15 @@ class World:
     """The experiments that are made if none is named."""
 
 
+_TWO_FRAMES = ('model.object_parts=["shape","class"]', "data.clip_frames=2")
 _PLACES = (
-    'model.object_parts=["shape","class"]',
+    *_TWO_FRAMES,
     # From He's values the sum learns few films by heart (docs/wiring_checks.md).
     "model.mlp_start=torch",
-    "data.clip_frames=2",
     "validation.every_epochs=1000",  # only at the end
 )
+# The complement of the masks is no object here, and hides which of three took whose place.
+_BOTH = (*_TWO_FRAMES, "data.max_objects=3", "model.background_object=false")
 _FULL = {
     "demo": World(
         films=(4000, 400, 1000),
@@ -68,6 +70,14 @@ _FULL = {
         settings=(*_PLACES, "data.train_segments=500", "optimiser.batch_size=32"),
         by_default=("pairs",),
     ),
+    "demo-both": World(
+        films=(4000, 400, 1000),
+        dials=("--columns", "3"),
+        object_head_steps=2500,
+        steps=300,
+        settings=(*_BOTH, "optimiser.batch_size=32"),
+        by_default=("both",),
+    ),
     PICTURES: World(
         films=(2400, 200, 0),
         steps=2500,
@@ -82,6 +92,9 @@ _SHORT = {
         films=(24, 12, 12),
         steps=2,
         settings=(*_PLACES, "data.train_segments=24", "optimiser.batch_size=8"),
+    ),
+    "demo-both": replace(
+        _FULL["demo-both"], films=(24, 12, 12), object_head_steps=1, steps=2, settings=_BOTH
     ),
     PICTURES: replace(_FULL[PICTURES], films=(24, 12, 0), steps=2),
 }
@@ -192,6 +205,7 @@ class Tables:
         late_fusion: bool = False,
         train_films: int | None = None,
         times_as_long: int = 1,
+        times_the_seeds: int = 1,
         place: Place | None = None,
         weights: str | None = _FIRST_WEIGHTS,
     ) -> str:
@@ -210,6 +224,7 @@ class Tables:
             late_fusion: whether heads that were trained apart are measured together, too.
             train_films: how many to train on, where it is not all that are drawn.
             times_as_long: how many times as many steps both phases have.
+            times_the_seeds: how many times as many seeds as the request names.
             place: another world of the same data set.
             weights: what `first_weights` returned; None for systems that see no pictures.
         """
@@ -229,7 +244,8 @@ class Tables:
         out = self._runs(place, folder or name)
         argv = [
             *("ablate", place.dataset, "--table", table, *place.inputs, "--out", str(out)),
-            *("--recipe", "demo", "--seeds", str(self.request.num_seeds), "--test"),
+            *("--recipe", "demo", "--test"),
+            *("--seeds", str(times_the_seeds * self.request.num_seeds)),
             *("--jobs", str(self.request.jobs), "--floor", str(place.leaks)),
             *(("--systems", ",".join(systems)) if systems else ()),
             *(("--weights", str(self._weights(weights))) if weights else ()),

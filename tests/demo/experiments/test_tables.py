@@ -18,7 +18,7 @@ from orn.stage2_train.ablation.request import AblationRequest, Arm
 from orn.stage2_train.recipe import load_recipe
 
 CURVES = ("films", "steps", "frames", "decoys", "objects")
-WORLDS = ("demo", "demo-touch", "demo-places")
+WORLDS = ("demo", "demo-touch", "demo-places", "demo-both")
 RUNS = Path("tables/runs")
 
 
@@ -107,6 +107,17 @@ def test_pairs_are_compared_without_pixels_with_a_recurrence_and_without() -> No
     assert set(summed) - set(recurrent) == {"model.reasoning=mlp"}
     recipe = load_recipe("demo", num_activities=4, overrides=tuple(recurrent))
     assert recipe.validation.every_epochs == 1000
+
+
+def test_both_heads_share_runs_with_their_parts_and_have_twice_the_seeds() -> None:
+    commands = commands_of("demo-both", "both", "parts", "both-films", num_seeds=3)
+    both, parts = commands["demo-both both"], commands["demo-both parts"]
+    assert (both["--seeds"], parts["--seeds"]) == (["6"], ["3"])
+    assert both["--out"] == parts["--out"] and both["output"] != parts["output"]
+    assert both["--set"] == parts["--set"] and "plain" in parts["--arm"]
+    short = {"activity-head": ("phases.object_head_steps=0",)}
+    assert {arm.systems[0]: arm.settings for arm in arms_of(both)} == short
+    assert "first-weights" not in commands  # they look at no pictures
 
 
 def test_points_that_curves_share_are_trained_once_and_leave_the_report_of_table_2() -> None:
