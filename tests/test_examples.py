@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner
 
 from orn import open_dataset, open_shard
-from orn.shared.cli import orn
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -76,15 +74,13 @@ def own_shards(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_shards_of_any_detector(
-    small_demo_run: Path, own_shards: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+    orn, small_demo_run: Path, own_shards: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(small_demo_run)
     folder = own_shards / kind
     first = folder / "shard-000000.zarr.zip"
-    for command in (["verify", str(folder), "--dataset", "demo"], ["inspect", str(first)]):
-        result = CliRunner().invoke(orn, command)
-        assert result.exit_code == 0, result.output
-    assert f"coloured {kind} 1.0" in result.stdout
+    orn("verify", folder, "--dataset", "demo")
+    assert f"coloured {kind} 1.0" in orn("inspect", first).stdout
     shard = open_shard(first)
     assert shard.has_class_scores == (kind == "class-scores")
     frame = max(shard, key=lambda frame: len(frame.detections))
@@ -97,12 +93,15 @@ def test_shards_of_any_detector(
 
 @pytest.mark.slow
 def test_training_takes_shards_of_any_detector(
-    small_demo_run: Path, own_shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    orn: Any,
+    small_demo_run: Path,
+    own_shards: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(small_demo_run)
     small = ("model.base_width=4", "phases.object_head_epochs=1", "phases.epochs=1")
-    command = ["train", "demo", "--shards", str(own_shards / "boxes"), "--threads", "1"]
     settings = [word for each in (*small, "optimiser.batch_size=2") for word in ("--set", each)]
-    result = CliRunner().invoke(orn, [*command, "--run", str(tmp_path / "run"), *settings])
-    assert result.exit_code == 0, result.output
+    places = ("--shards", own_shards / "boxes", "--run", tmp_path / "run")
+    orn("train", "demo", *places, "--threads", 1, *settings)
     assert (tmp_path / "run" / "model.safetensors").is_file()

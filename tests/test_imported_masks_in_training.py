@@ -1,13 +1,14 @@
 """Imported masks meet the frames of their video as shards of our own do."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from orn.shared.cli import orn
-from orn.shared.manifests.records import Dataset, DetectorChoice, Segment
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Segment
 from orn.shared.shards.reader import DetectionFolder
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import join_split
@@ -28,31 +29,17 @@ SETTINGS = ClipSettings(
 
 @pytest.mark.real_data
 @pytest.mark.slow
-def test_the_released_masks_of_vlog_become_clips(sample_data: Path, tmp_path: Path) -> None:
+def test_the_released_masks_of_vlog_become_clips(
+    orn: Any, sample_data: Path, tmp_path: Path
+) -> None:
     shards, store = tmp_path / "shards", tmp_path / "vlog"
     masks = sample_data / "vlog" / "masks" / "preds_100x100_50"
-    common = ["--data", str(sample_data), "--out"]
-    for arguments in (
-        ["import-masks", "vlog", str(masks), "--format", "authors", *common, str(shards)],
-        ["clips", "vlog", "--size", "64x64", *common, str(store)],
-    ):
-        result = CliRunner().invoke(orn, arguments)
-        assert result.exit_code == 0, result.output
-    dataset = Dataset(
-        name="vlog",
-        task="single-label",
-        form="clips",
-        metric="top1",
-        clip_frames=8,
-        root=sample_data / "vlog",
-        detector=DetectorChoice(),
-        classes=("any",),
-        videos=(),
-        segments=tuple(
-            Segment(id=each, video_id=each, split="train", labels=(0,)) for each in CLIPS
-        ),
-        missing=(),
-    )
+    common = ("--data", sample_data, "--out")
+    orn("import-masks", "vlog", masks, "--format", "authors", *common, shards)
+    orn("clips", "vlog", "--size", "64x64", *common, store)
+    segments = (Segment(id=each, video_id=each, split="train", labels=(0,)) for each in CLIPS)
+    listed = load_dataset("vlog", sample_data, labels=False)
+    dataset = replace(listed, classes=("any",), segments=tuple(segments))
     clips, detections = ClipStore(store), DetectionFolder(shards)
     joined = join_split(dataset, "train", clips, detections)
     assert [segment.id for segment in joined.segments] == list(CLIPS)

@@ -6,9 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from orn.shared.cli import orn
 from tests.conftest import ROOT
 
 RUN = "runs/demo"
@@ -40,10 +38,6 @@ def _state(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
-
-
-def _run(arguments: str) -> Result:
-    return CliRunner().invoke(orn, arguments.split())
 
 
 @pytest.mark.parametrize(
@@ -91,37 +85,33 @@ def _run(arguments: str) -> Result:
         ("demo detector --out data/demo-detector/train.json", "demo-detector/train.json"),
     ],
 )
-def test_nothing_is_written_over(demo: Path, monkeypatch, arguments: str, named: str) -> None:
+def test_nothing_is_written_over(orn, demo: Path, monkeypatch, arguments: str, named: str) -> None:
     monkeypatch.chdir(demo)
     (demo / "demo-touch").mkdir(exist_ok=True)
     (demo / "demo-touch" / "labels.csv").write_text("mine")
     before = _state(demo)
-    result = _run(arguments)
-    assert result.exit_code == 2, result.output
-    assert named in result.stderr
-    assert "expected" in result.stderr
+    refused = orn(*arguments.split(), exit_code=2).stderr
+    assert named in refused and "expected" in refused
     assert _state(demo) == before
 
 
-def test_a_run_is_exported_again_and_another_one_is_not(demo: Path, monkeypatch) -> None:
+def test_a_run_is_exported_again_and_another_one_is_not(orn, demo: Path, monkeypatch) -> None:
     monkeypatch.chdir(demo)
-    assert _run(f"export {RUN} model").exit_code == 0
-    assert _run(f"export {RUN} model").exit_code == 0
+    for _ in range(2):
+        orn("export", RUN, "model")
     other = shutil.copytree(demo / RUN, demo / "runs" / "other")
     config = (other / "config.json").read_text()
     (other / "config.json").write_text(config.replace('"seed": 0', '"seed": 1'))
     before = _state(demo / "model")
-    refused = _run(f"export {other} model")
-    assert refused.exit_code == 2
-    assert "recipe.seed is 0 there, 1 here" in refused.stderr
+    refused = orn("export", other, "model", exit_code=2).stderr
+    assert "recipe.seed is 0 there, 1 here" in refused
     assert _state(demo / "model") == before
 
 
-def test_results_lie_beside_what_they_are_of(demo: Path, monkeypatch) -> None:
+def test_results_lie_beside_what_they_are_of(orn, demo: Path, monkeypatch) -> None:
     """And may be written again, there too."""
     monkeypatch.chdir(demo)
     outputs = f"--csv {RUN}/film.csv --html data/demo/videos/film.html --overlay {RUN}/film.mp4"
     for _ in range(2):
-        result = _run(f"predict {RUN} {FILM} --shards shards/demo {outputs}")
-        assert result.exit_code == 0, result.stderr
-        assert _run("export-coco demo shards/demo/coco.json").exit_code == 0
+        orn("predict", RUN, FILM, "--shards", "shards/demo", *outputs.split())
+        orn("export-coco", "demo", "shards/demo/coco.json")

@@ -4,7 +4,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
@@ -75,11 +74,14 @@ class Recalls:
         return [self._known[image.tobytes()] for image in images]
 
 
-class Nothing:
-    """A detector that forgets to answer."""
+class Answers:
+    """A detector that answers the same whatever it sees."""
 
-    def detect(self, images: list[NDArray[np.uint8]]) -> list[FrameDetections]:
-        return []
+    def __init__(self, answer: object) -> None:
+        self._answer = answer
+
+    def detect(self, images: list[NDArray[np.uint8]]) -> object:
+        return self._answer
 
 
 def film(name: str = FILM) -> tuple[Path, list[NDArray[np.uint8]], list[FrameDetections]]:
@@ -240,52 +242,25 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
     wild = FrameDetections.from_masks(np.ones((1, 4, 4), np.bool_), labels=[0], scores=[7])
     other = tmp_path / f"{FILM}.mp4"
     other.write_bytes(Path("data/demo/videos/train-000000.mp4").read_bytes())
-    cases: list[tuple[Callable[[], object], type[PipelineError], str]] = [
-        (lambda: predict(model, [], []), ShapeError, "frames: expected at least one"),
-        (lambda: predict(model, grey, detections), ShapeError, "expected (H, W, 3) uint8 RGB"),
-        (
-            lambda: predict(model, frames, fewer),
-            ShapeError,
-            f"wanted those of each of {len(frames)} frames, from frame 0 on, found {len(fewer)}",
-        ),
-        (
-            lambda: predict(model, frames[:4], Nothing()),
-            ShapeError,
-            "wanted those of each of 1 frames, from frame 0 on, found 0",
-        ),
-        (
-            lambda: predict(model, frames[:2], [detections[0], small]),
-            ShapeError,
-            "wanted all on a grid of",
-        ),
-        (
-            lambda: predict(model, frames[:1], [wild]),
-            ShardFormatError,
-            "detections of frame 0: scores of detection 0: ",
-        ),
-        (
-            lambda: predict(model, frames[:2], detections[:2], seconds=[1, 1]),
-            ShapeError,
-            "wanted times that increase, found 1.0 after 1.0",
-        ),
-        (
-            lambda: predict(model, frames[:2], detections[:2], seconds=[0, np.nan]),
-            ShapeError,
-            "expected times within 1e+10 s, got nan for frame 1",
-        ),
-        (lambda: predict(model, frames, "shards/demo"), ConfigError, "got 'shards/demo'"),
-        (lambda: predict(model, path, detections), ConfigError, "got one list"),
-        (
-            lambda: predict(model, tmp_path / "x.mp4", "shards/demo"),
-            ShardNotFoundError,
-            "wanted one video called like x.mp4, found none; say video_id=",
-        ),
-        (lambda: predict(model, other, "shards/demo"), JoinError, "take the file that was"),
-        (lambda: load_model(tmp_path), ConfigError, "expected the folder of a run"),
+    each = f"wanted those of each of {len(frames)} frames, from frame 0 on, found {len(fewer)}"
+    cases: list[tuple[object, object, dict[str, object], type[PipelineError], str]] = [
+        ([], [], {}, ShapeError, "frames: expected at least one"),
+        (grey, detections, {}, ShapeError, "expected (H, W, 3) uint8 RGB"),
+        (frames, fewer, {}, ShapeError, each),
+        (frames[:4], Answers([]), {}, ShapeError, "each of 1 frames, from frame 0 on, found 0"),
+        *((frames, Answers(no), {}, ShapeError, "detections") for no in (None, [3], {"a": 1})),
+        (frames[:2], [detections[0], small], {}, ShapeError, "wanted all on a grid of"),
+        (frames[:1], [wild], {}, ShardFormatError, "detections of frame 0: scores of detection 0"),
+        (frames[:2], detections[:2], {"seconds": [1, 1]}, ShapeError, "found 1.0 after 1.0"),
+        (frames[:2], detections[:2], {"seconds": [0, np.nan]}, ShapeError, "got nan for frame 1"),
+        (frames, "shards/demo", {}, ConfigError, "got 'shards/demo'"),
+        (path, detections, {}, ConfigError, "got one list"),
+        (tmp_path / "x.mp4", "shards/demo", {}, ShardNotFoundError, "found none; say video_id="),
+        (other, "shards/demo", {}, JoinError, "take the file that was"),
     ]
-    for make, error, message in cases:
+    for video, objects, options, error, message in cases:
         with pytest.raises(error, match=re.escape(message)):
-            list(make())
+            list(predict(model, video, objects, **options))
 
 
 FRAMES = [np.zeros((8, 8, 3), np.uint8)]
@@ -303,12 +278,16 @@ FOUND = [FrameDetections.from_masks(np.ones((1, 8, 8), np.bool_), labels=[0], sc
         ({"video": [np.zeros((0, 8, 3), np.uint8)]}, ShapeError, "got (0, 8, 3) uint8"),
         ({"video": "data"}, ConfigError, "pass rate="),
         ({"video": "data", "rate": "8"}, ConfigError, "pass rate="),
-        ({"video": "x.mp4", "detections": Nothing(), "seconds": [1]}, ConfigError, "seconds: "),
-        ({"video": "x.mp4", "detections": Nothing()}, VideoDecodeError, "x.mp4: cannot be opened"),
+        ({"video": "x.mp4", "detections": Answers([]), "seconds": [1]}, ConfigError, "seconds: "),
+        (
+            {"video": "x.mp4", "detections": Answers([])},
+            VideoDecodeError,
+            "x.mp4: cannot be opened",
+        ),
         ({"video": "x.mp4", "detections": None}, ConfigError, "detections: expected the folder"),
         ({"rate": 8}, ConfigError, "rate: expected a folder of JPEGs"),
         ({"detections": None}, ConfigError, "load_detector returns one"),
-        ({"detections": Nothing}, ConfigError, "load_detector returns one"),
+        ({"detections": Answers}, ConfigError, "load_detector returns one"),
         ({"detections": iter(FOUND)}, ConfigError, "got one list_iterator"),
         ({"detections": [{}]}, ShapeError, "expected a sequence of FrameDetections, got dict"),
         ({"seconds": ["a"]}, ShapeError, "seconds: "),
@@ -332,19 +311,11 @@ def test_wrong_arguments_are_refused_at_the_call_without_a_word_of_options(
     assert "--" not in str(refused.value)
 
 
-@pytest.mark.parametrize("answer", [None, [], [3], {"a": 1}])
-def test_a_detector_that_answers_something_else_is_refused(
-    small_demo: Path, answer: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Nothing, "detect", lambda self, images: answer)
-    with pytest.raises(ShapeError, match="detections"):
-        list(predict(load_model("runs/demo", device="cpu"), FRAMES, Nothing()))
-
-
 @pytest.mark.parametrize(
     ("place", "device", "message"),
     [
         (5, "cpu", "path: expected a str or a Path, got 5"),
+        ("shards", "cpu", "expected the folder of a run"),
         ("runs/demo", 0, "device: wanted auto, cpu"),
         ("runs/demo", "cuda:77", "device cuda:77: "),
     ],

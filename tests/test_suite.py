@@ -1,6 +1,5 @@
 """What the settings of the tests promise."""
 
-import os
 import warnings
 
 import pytest
@@ -17,7 +16,3 @@ def test_deprecations_are_errors_where_our_code_uses_what_is_deprecated(category
 def test_no_test_waits_for_ever(pytestconfig) -> None:
     usual, last = (float(pytestconfig.getini(key)) for key in ("timeout", "faulthandler_timeout"))
     assert 0 < usual < SLOW_SECONDS < last < 1500
-
-
-def test_processes_of_tests_have_one_thread_unless_set() -> None:
-    assert int(os.environ["OMP_NUM_THREADS"]) >= 1

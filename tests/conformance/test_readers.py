@@ -4,9 +4,6 @@ file in one line. Nothing else is raised, nothing is waited for, and no memory i
 import fnmatch
 import shutil
 import signal
-from collections import defaultdict
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,6 @@ _SECONDS = 20
 """When a reader that does not end is stopped."""
 _LONGEST = 10_000
 READER = {reader.name: reader for reader in READERS}
-Faults = dict[str, list[str]]
 
 
 class _Hung(BaseException):
@@ -70,8 +66,8 @@ def _fault_of_message(message: str, path: Path) -> str | None:
     return None
 
 
-def faults_of(name: str, folder: Path, *, slow: bool) -> Faults:
-    """By damage, what is wrong with how a reader takes it."""
+def faults_of(name: str, folder: Path, *, slow: bool) -> dict[str, str]:
+    """By what was done, what is wrong with how a reader takes it."""
     reader = READER[name]
     whole, place = folder / "whole", folder / "place"
     place.mkdir()
@@ -79,52 +75,29 @@ def faults_of(name: str, folder: Path, *, slow: bool) -> Faults:
     good = reader.read(place / made)
     shutil.copytree(place, whole, symlinks=True)
     signal.signal(signal.SIGALRM, _stop)
-    faults: Faults = {}
+    faults = {}
     for damage in damages(reader, slow=slow):
         shutil.rmtree(place)
         shutil.copytree(whole, place, symlinks=True)
-        found = [
-            (where, fault_of(reader, f"{damage.name}: {where}", path, good))
-            for where, path in damage.apply(place / made)
-        ]
-        faults[damage.name] = [f"{where}: {fault}" for where, fault in found if fault]
+        for where, path in damage.apply(place / made):
+            label = f"{damage.name}: {where}"
+            if fault := fault_of(reader, label, path, good):
+                faults[label] = fault
     return faults
 
 
-@pytest.fixture(scope="session")
-def faults(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Faults]:
-    """`faults_of`, once for all damages of a reader, in a process with bounded time and memory."""
-
-    @cache
-    def find(name: str, *, slow: bool) -> Faults:
-        try:
-            return bounded(faults_of, name, tmp_path_factory.mktemp("reader"), slow=slow)
-        except (Exception, pytest.fail.Exception) as err:  # told by each test of the reader
-            reason = str(err)
-            return defaultdict(lambda: [reason])
-
-    return find
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(reader.name, marks=[pytest.mark.slow] if reader.slow else [])
+        for reader in READERS  # those that take seconds to import are slow
+    ],
+)
+def test_damage_is_an_error_or_the_right_value(name: str, tmp_path: Path) -> None:
+    assert not bounded(faults_of, name, tmp_path, slow=False)
 
 
-def cases(*, slow: bool) -> list[Any]:
-    """Reader and damage; readers that take seconds to import are slow."""
-    marks = lambda reader: [pytest.mark.slow] if slow or reader.slow else []  # noqa: E731
-    return [
-        pytest.param(reader.name, damage.name, marks=marks(reader))
-        for reader in READERS
-        for damage in damages(reader, slow=slow)
-    ]
-
-
-@pytest.mark.parametrize(("reader", "damage"), cases(slow=False))
-def test_damage_is_an_error_or_the_right_value(
-    reader: str, damage: str, faults: Callable[..., Faults]
-) -> None:
-    assert not faults(reader, slow=False)[damage]
-
-
-@pytest.mark.parametrize(("reader", "damage"), cases(slow=True))
-def test_more_damage_is_an_error_or_the_right_value(
-    reader: str, damage: str, faults: Callable[..., Faults]
-) -> None:
-    assert not faults(reader, slow=True)[damage]
+@pytest.mark.slow
+@pytest.mark.parametrize("name", READER)
+def test_more_damage_is_an_error_or_the_right_value(name: str, tmp_path: Path) -> None:
+    assert not bounded(faults_of, name, tmp_path, slow=True)

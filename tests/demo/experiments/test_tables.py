@@ -77,24 +77,40 @@ def test_every_experiment_has_commands_of_its_own_and_settings_of_the_recipe(
                 load_recipe("demo", num_activities=4, overrides=own, system=system)
 
 
-def test_full_tables_have_a_test_part_of_a_thousand_films_and_five_seeds() -> None:
+def test_full_tables_have_a_floor_a_test_part_and_five_seeds() -> None:
     commands = commands_of()
+    names = list(commands)
     assert commands["demo world"]["--films"] == ["4000,400,1000"]
     assert commands["demo table2"]["--seeds"] == ["5"] and "--test" in commands["demo table2"]
+    assert commands["demo table2"]["--floor"] == [str(commands["demo leaks"]["output"])]
+    assert names.index("demo leaks") < names.index("demo table2") < names.index("demo table5")
     backwards = [name for name, each in commands.items() if "--frame-order" in each]
     assert backwards == [f"reverse seed{seed}" for seed in range(5)]
-    assert list(commands)[-1] == "demo table5"
-    chosen = commands_of("demo-touch", systems=("coco-intra",))
-    assert chosen["demo-touch table2"]["--systems"] == ["coco-intra"]
     every = commands_of(systems=("all",))
-    assert "--systems" not in every["demo table2"]
-    assert "--systems" in every["demo table5"]
+    assert "--systems" in every["demo table5"] and "--systems" not in every["demo table2"]
 
 
-def test_systems_have_to_tell_more_than_counts_of_objects() -> None:
-    commands = commands_of()
-    assert commands["demo table2"]["--floor"] == [str(commands["demo leaks"]["output"])]
-    assert list(commands).index("demo leaks") < list(commands).index("demo table2")
+def test_curves_share_points_and_have_worlds_and_lengths_of_their_own() -> None:
+    commands = commands_of("demo", "table2", *CURVES)
+    folder = RUNS / "demo-table2"
+    for name, report in (("table2", "table-2-test.json"), ("compared", "compared-test.json")):
+        assert commands[f"demo {name}"]["output"] == folder / report
+    assert commands["demo table2"]["--set"] == commands["demo compared"]["--set"]
+    for name, epochs in (("compared", 4), ("films-500", 32), ("times-2", 8)):
+        assert f"validation.every_epochs={epochs}" in commands[f"demo {name}"]["--set"]
+    longer = {"phases.object_head_steps=1600", "phases.steps=1600"}
+    assert longer <= set(commands["demo times-2"]["--set"])
+
+    for number in ("0", "3"):
+        name = f"demo-decoy-pairs-{number}"
+        assert commands[f"{name} world"]["--decoy-pairs"] == [number]
+        root = commands[f"{name} world"]["--data"]
+        assert root == commands[f"{name} table2"]["--data"] != commands["demo world"]["--data"]
+    assert commands["demo decoys"]["--curve"] == ["decoy-pairs=3"]
+    assert commands["demo decoys"]["--point"] == [
+        f"0={RUNS}/demo-decoy-pairs-0-table2/table-2-test.json",
+        f"1={RUNS}/demo-films-2000/table-2-test.json",
+    ]
 
 
 def test_pairs_are_compared_without_pixels_with_a_recurrence_and_without() -> None:
@@ -118,46 +134,6 @@ def test_both_heads_share_runs_with_their_parts_and_have_twice_the_seeds() -> No
     short = {"activity-head": ("phases.object_head_steps=0",)}
     assert {arm.systems[0]: arm.settings for arm in arms_of(both)} == short
     assert "first-weights" not in commands  # they look at no pictures
-
-
-def test_points_that_curves_share_are_trained_once_and_leave_the_report_of_table_2() -> None:
-    commands = commands_of("demo", "table2", *CURVES, systems=("coco-intra", "orn"))
-    folder = RUNS / "demo-table2"
-    for name, report in (("table2", "table-2-test.json"), ("compared", "compared-test.json")):
-        assert commands[f"demo {name}"]["output"] == folder / report
-        assert commands[f"demo {name}"]["--out"] == [str(folder)]
-    plain, compared = (commands[f"demo {name}"]["--set"] for name in ("table2", "compared"))
-    assert plain == compared
-    assert "--over-seconds" in commands["demo steps"]
-
-
-def test_a_world_a_value_of_a_dial() -> None:
-    commands = commands_of("demo", "decoys")
-    for number in (0, 3):
-        name = f"demo-decoy-pairs-{number}"
-        assert commands[f"{name} world"]["--decoy-pairs"] == [str(number)]
-        root = commands[f"{name} world"]["--data"]
-        assert root == [f"tables/data-decoy-pairs-{number}"]
-        assert commands[f"{name} table2"]["--data"] == root
-    curve = commands["demo decoys"]
-    assert curve["--curve"] == ["decoy-pairs=3"]
-    assert curve["--point"] == [
-        f"0={RUNS}/demo-decoy-pairs-0-table2/table-2-test.json",
-        f"1={RUNS}/demo-films-2000/table-2-test.json",
-    ]
-
-
-def test_trainings_of_other_lengths_have_steps_and_validations_to_match() -> None:
-    commands = commands_of("demo", *CURVES)
-    for name, epochs in (
-        ("demo compared", 4),
-        ("demo films-500", 32),
-        ("demo-distractors-4 table2", 8),
-        ("demo times-2", 8),
-    ):
-        assert f"validation.every_epochs={epochs}" in commands[name]["--set"]
-    longer = {"phases.object_head_steps=1600", "phases.steps=1600"}
-    assert longer <= set(commands["demo times-2"]["--set"])
 
 
 @pytest.mark.parametrize(("name", "value"), [("films", "4000"), ("frames", "8"), ("steps", "4")])
@@ -266,17 +242,3 @@ def test_the_short_form_runs_and_is_done_then(tmp_path: Path, monkeypatch, capfd
     capfd.readouterr()
     assert run_tables(request) == reports
     assert capfd.readouterr().err.count("done before") == len(table_jobs(request))
-
-
-@pytest.mark.slow
-def test_the_short_form_of_pairs_runs(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    request = TablesRequest(dataset="demo-places", short=True, num_seeds=1, jobs=2)
-    reports = run_tables(request)
-    assert [path.parent.name for path in reports] == [
-        "leaks-demo-places",
-        "demo-places-pairs-recurrent",
-        "demo-places-pairs-summed",
-    ]
-    report = json.loads(reports[2].with_suffix(".json").read_text())
-    assert report["systems"][0]["overrides"][-1] == "model.reasoning=mlp"

@@ -1,9 +1,7 @@
 """Small files that are something else: refused in one sentence, never waited for or read whole."""
 
 import os
-import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +13,7 @@ from orn.shared.config.bounded import (
     read_json,
     shown,
 )
-from orn.shared.config.files import parse_toml, read_toml
+from orn.shared.config.files import parse_toml
 from orn.shared.errors import ConfigError, PipelineError, ShardFormatError
 from tests.bounded import bounded
 
@@ -25,20 +23,8 @@ def _file(path: Path, content: bytes) -> Path:
     return path
 
 
-def _sparse(path: Path) -> Path:
-    with path.open("wb") as file:
-        file.truncate(10 << 30)
-    return path
-
-
 def _pipe(path: Path) -> Path:
     os.mkfifo(path)
-    return path
-
-
-def _socket(path: Path) -> Path:
-    with socket.socket(socket.AF_UNIX) as end:
-        end.bind(str(path))
     return path
 
 
@@ -48,35 +34,36 @@ def test_json_of_any_kind_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("name", "message"),
     [
-        (lambda folder: folder / "none", "none: cannot be read (No such file or directory)"),
-        (lambda folder: folder, "expected a file, got a folder"),
-        (lambda folder: _pipe(folder / "x"), "x: expected a file, got a pipe"),
-        (lambda folder: _socket(folder / "x"), "x: cannot be read (No such device or address)"),
-        (lambda folder: Path("/dev/zero"), "expected a file, got a device"),
-        (lambda folder: folder / "a\0b", "a\\x00b: is no name that a file can have"),
-        (lambda folder: folder / "\ud800", "\\ud800: is no name that a file can have"),
-        (lambda folder: folder / ("x" * 5000), "xxx: cannot be read (File name too long)"),
-        (lambda folder: _file(folder / "f", b"") / "x", "cannot be read (Not a directory)"),
-        (lambda folder: _sparse(folder / "x"), "bytes, got 10,737,418,240"),
+        ("pipe", "pipe: expected a file, got a pipe"),
+        ("folder", "folder: expected a file, got a folder"),
+        ("a\0b", "a\\x00b: is no name that a file can have"),
+        ("\ud800", "\\ud800: is no name that a file can have"),
+        ("x" * 5000, "xxx: cannot be read (File name too long)"),
     ],
 )
-@pytest.mark.parametrize("read", [read_json, read_toml])
-def test_what_is_no_small_file(tmp_path: Path, make: Any, message: str, read: Any) -> None:
-    path = make(tmp_path)
+def test_what_is_no_small_file(tmp_path: Path, name: str, message: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
     with pytest.raises(ConfigError) as caught:
-        bounded(read, path)
+        read_json(tmp_path / name)
     assert message in str(caught.value)
     assert len(str(caught.value)) < 400
 
 
-@pytest.mark.parametrize("part", ["a", '"a"', "'a'", "a "])
-@pytest.mark.parametrize("line", ["{} = 1", "[{}]", "b = {{ {} = 1 }}"])
-def test_keys_of_many_parts_take_no_time(part: str, line: str) -> None:
-    text = line.format(".".join([part] * 100_000))
-    with pytest.raises(ConfigError, match="nested too deeply"):
-        bounded(parse_toml, text, source="x")
+def test_keys_of_many_parts_take_no_time() -> None:
+    assert bounded(_refusals_of_long_keys) == 12
+
+
+def _refusals_of_long_keys() -> int:
+    refused = 0
+    for part in ("a", '"a"', "'a'", "a "):
+        for line in ("{} = 1", "[{}]", "b = {{ {} = 1 }}"):
+            with pytest.raises(ConfigError, match="nested too deeply"):
+                parse_toml(line.format(".".join([part] * 100_000)), source="x")
+            refused += 1
+    return refused
 
 
 def test_the_largest_json_stays_small_in_memory(tmp_path: Path) -> None:

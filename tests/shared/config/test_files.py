@@ -96,22 +96,16 @@ RATE = "optimiser.learning_rate = 1\n"
         ("[optimiser]\nlearning_rat = 3", "'optimiser.learning_rat'; .*'optimiser.learning_rate'"),
         ("[optimiser]", "missing key 'optimiser.learning_rate'"),
         (RATE + "epochs = '3'", "epochs: expected a whole number, got '3'"),
-        (RATE + "epochs = true", "epochs: expected a whole number, got True"),
-        (RATE + "is_mixed = 1", "is_mixed: expected true or false, got 1"),
         (RATE + "title = { a = 1 }", "title: expected a string, got a table"),
         (RATE + "widths = 1", "widths: expected a list, got 1"),
         (RATE + "checkpoint = 1", 'checkpoint: expected a string or "none", got 1'),
         (RATE + "optimiser.name = 'adan'", "'adamw', got 'adan'; did you mean 'adam'"),
         (RATE + "optimiser.betas = [1]", r"optimiser.betas: expected more entries, got \[1\]"),
-        ("optimiser = 3", "optimiser: expected a table, got 3"),
         (RATE + "frozen = {stages = 1, period = 3}", "frozen.period: expected one of 1, 2, got 3"),
         (RATE + "epochs = 9999999999", "epochs: expected less than 2147483648, got 9999999999"),
         ("optimiser.learning_rate = 1e999", "learning_rate: expected a finite number, got inf"),
-        ("epochs = ", "is not a TOML file"),
         ("epochs = '\udcff'", "is not a TOML file"),
         (f"epochs = 0x{'f' * 5000}", "too large a number"),
-        (f"a{'.a' * 5000} = 1", "nested too deeply"),
-        (f"epochs = {'[' * 5000}", "nested too deeply"),
         ("\n".join(f"a{i} = 1" for i in range(99)), "unknown key 'a6'.*; and 92 more"),
     ],
 )
@@ -120,11 +114,6 @@ def test_refusals_name_file_key_wanted_and_found(tmp_path: Path, text: str, mess
     path.write_text(text, errors="surrogateescape")
     with pytest.raises(ConfigError, match=f"^{path}: .*{message}"):
         load_config(path, Recipe)
-
-
-def test_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read \(No such file"):
-        load_config(tmp_path / "none.toml", Recipe)
 
 
 def test_overrides_replace_and_leave_the_rest() -> None:
@@ -151,10 +140,8 @@ def test_overrides_replace_and_leave_the_rest() -> None:
     [
         ("epochs", "--set epochs: expected KEY=VALUE"),
         ("epoch=3", "unknown key 'epoch'; the nearest valid one is 'epochs'"),
-        ("stage=3", "the nearest valid one is 'frozen.stages'"),
         ("optimiser.lr=3", "the nearest valid one is 'optimiser.learning_rate'"),
         ("optimiser=3", "unknown key 'optimiser'"),
-        ("optimiser.share=3", "the nearest valid one is 'frozen.share'"),
         ("epochs=many", "--set: epochs: expected a whole number, got 'many'"),
         ("is_mixed=yes", "is_mixed: expected true or false, got 'yes'"),
     ],

@@ -96,14 +96,6 @@ def test_any_class_name_is_drawn(name: str) -> None:
     assert (drawn[200:360, 300:] == usual[200:360, 300:]).all()
 
 
-def test_letters_beyond_ascii_are_not_question_marks() -> None:
-    grey, disc9 = grey_frame(height=400, width=400), objects(disc(9), labels=[0])
-    named = draw_frame(grey, disc9, class_names=("schließen",), caption="Größe")
-    replaced = draw_frame(grey, disc9, class_names=("schlie?en",), caption="Gr??e")
-    assert (named[:40] != replaced[:40]).any(), "the name"
-    assert (named[370:] != replaced[370:]).any(), "the caption"
-
-
 def test_very_large_grids_are_made_coarser() -> None:
     large = blocks((CUP, 0.9, 1000, 40, 5000, 80), height=100, width=7680)
     drawn = DrawnObjects.of(large)

@@ -105,7 +105,8 @@ def test_the_file_round_trip(plan: Plan, tmp_path: Path) -> None:
 
 
 def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -> None:
-    detector = plan.settings["detector"] | {"thresholds": {"score": 0.3, "nms": 0.5}}
+    thresholds = {"score": 0.3, "nms": 0.5}
+    detector = plan.settings["detector"] | {"thresholds": thresholds, "config_digest": "x" * 99}
     units = (plan.units[0], Unit(index=1, parts=(UnitPart(video_id="c", stop=9),)), *plan.units)
     other = replace(plan, frames="labelled", settings={"detector": detector}, units=units)
     with pytest.raises(ConfigError) as caught:
@@ -114,6 +115,7 @@ def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -
         "plan.json: ",
         "frames is 'all' there, 'labelled' asked for",
         "detector.thresholds.score is 0.05 there, 0.3 asked for",
+        f"asked for; detector.config_digest is 'sha256:{'1' * 49}... there, '{'x' * 56}... asked",
         "detector.thresholds.nms is None there, 0.5 asked for",
         "units has 2 entries there, 4 asked for",
         "units[1].parts has 2 entries there, 1 asked for",

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from pycocotools import mask as coco
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.masks.rle import compress, decode, encode
@@ -16,25 +15,6 @@ from orn.shared.masks.run_lengths import extents, read_run_lengths
 masks = hnp.arrays(
     np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.booleans()
 )
-
-
-def runs_of(mask: np.ndarray) -> list[int]:
-    """Lengths of the runs, counted pixel by pixel."""
-    lengths, value = [0], False
-    for pixel in mask.T.reshape(-1).tolist():
-        if pixel != value:
-            lengths.append(0)
-            value = pixel
-        lengths[-1] += 1
-    return lengths
-
-
-@given(st.lists(masks, max_size=5))
-def test_what_pycocotools_wrote(drawn) -> None:
-    counts = [coco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"] for mask in drawn]
-    found = read_run_lengths(counts)
-    assert found.num_runs_M.tolist() == [len(runs_of(mask)) for mask in drawn]
-    assert found.lengths_R.tolist() == [length for mask in drawn for length in runs_of(mask)]
 
 
 @given(st.lists(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=9), max_size=6))
