@@ -23,6 +23,7 @@ from orn.shared.manifests.source import source_of
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.video.read import content_digest, estimate
 from orn.stage2_train.runs.hub import DETECTOR_NAME
+from orn.stage2_train.runs.run_config import check_detector_classes
 from orn.stage2_train.runs.trained import OpenedModel
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
         DetectorError: if they are of another detector than the network's.
     """
     shards = DetectionFolder(folder)
+    names = shards.detector.class_names
+    check_detector_classes(model.path, model.config, names, where=folder)
     if not any_detector and shards.detector.title != model.detector:
         raise _other(model, shards.detector.title, f"the shards {folder}")
     ids = {shards.entry(each).source_digest: each for each in reversed(shards.video_ids)}
@@ -122,6 +125,8 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
         score_threshold=model.config.detector.thresholds.get("score", _USUAL_THRESHOLD),
         threads=request.threads,
     )
+    names = detector.entry.class_names
+    check_detector_classes(model.path, model.config, names, where=config)
     if detector.entry.title != model.detector:
         if not request.any_detector:
             raise _other(model, detector.entry.title, "this one")

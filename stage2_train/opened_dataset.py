@@ -106,12 +106,12 @@ def open_with_resources(
     """
     dataset = load_dataset(manifest, resources.root)
     paths = data_paths(manifest, dataset.name, resources)
-    return OpenedDataset(
-        sources=open_sources(dataset, paths, partial=resources.partial),
-        recipe=load_recipe(
-            recipe or default_recipe(dataset.name),
-            num_activities=len(dataset.classes),
-            overrides=settings,
-            clip_frames=dataset.clip_frames,
-        ),
+    sources = open_sources(dataset, paths, partial=resources.partial)
+    loaded = load_recipe(
+        recipe or default_recipe(dataset.name),
+        num_activities=len(dataset.classes),
+        overrides=settings,
+        clip_frames=dataset.clip_frames,
     )
+    number = len(sources.detections.detector.class_names)
+    return OpenedDataset(sources=sources, recipe=loaded.with_detector_classes(number))

@@ -1,7 +1,8 @@
 """A recipe: everything that decides how a network is trained, read from one TOML file.
 
-`recipes/` holds the ones that are shipped. The number of activities is the data set's and is no
-part of the file; nor need be the number of frames of a clip.
+`recipes/` holds the ones that are shipped. The number of activities is the data set's, and that of
+the detector's classes is the shards'; they are no part of the file. The number of frames of a clip
+need not be one.
 """
 
 import dataclasses
@@ -34,6 +35,8 @@ _HEADS = (
     *("object_conv5_kernel", "object_conv5_start"),
     *("mask_pooling", "mlp_dropout", "mlp_start", "normalise_hidden"),
 )
+_GIVEN = {"num_activities": "data set", "num_detector_classes": "shards"}
+"""Numbers of a network that are no settings, and what they come from."""
 _UNREAD: dict[str, tuple[str, ...]] = {
     "object_video": ("num_frames",),
     "i3d": (*_RESNET, *_HEADS, "num_frames"),
@@ -168,6 +171,11 @@ class Recipe:
             )
         return self
 
+    def with_detector_classes(self, number: int) -> "Recipe":
+        """Return the recipe with a network for so many classes of a detector."""
+        model = dataclasses.replace(self.model, num_detector_classes=number)
+        return dataclasses.replace(self, model=model)
+
     @property
     def crop_stride(self) -> int:
         """What sides of a crop are multiples of: the stride of the object head's features."""
@@ -203,7 +211,7 @@ def load_recipe(
     clip_frames: int | None = None,
 ) -> Recipe:
     """The recipe of this name, or in this file, with settings replaced and with all numbers that
-    follow from the data set.
+    follow from the data set, for a detector of COCO's classes.
 
     Args:
         name_or_file: a name in `recipe_names()`, or the path of a TOML file.
@@ -221,19 +229,20 @@ def load_recipe(
     raw = read_toml(path)
     network, data = raw.get("model", {}), raw.get("data", {})
     if isinstance(network, Mapping):
-        if "num_activities" in network:
-            raise ConfigError(f"{path}: model.num_activities comes from the data set; remove it")
+        for name in _GIVEN.keys() & network.keys():
+            raise ConfigError(f"{path}: model.{name} comes from the {_GIVEN[name]}; remove it")
         settings = find_system(system).settings if system is not None else {}
         raw["model"] = {**network, **settings, "num_activities": num_activities}
     if isinstance(data, Mapping) and clip_frames is not None:
         raw["data"] = {"clip_frames": clip_frames, **data}
     plain = config_from_dict(raw, Recipe, source=str(path))
     recipe = apply_overrides(plain, overrides)
-    if recipe.model.num_activities != num_activities:
-        raise ConfigError(
-            f"model.num_activities: wanted the data set's {num_activities}, "
-            f"found {recipe.model.num_activities}; it cannot be set"
-        )
+    for name, source in _GIVEN.items():
+        given, found = (getattr(each.model, name) for each in (plain, recipe))
+        if given != found:
+            raise ConfigError(
+                f"model.{name}: expected the number of the {source}, got {found}; leave it out"
+            )
     _check_overrides_are_read(plain.model, recipe.model)
     return _made_for_clips(recipe)
 

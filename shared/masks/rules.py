@@ -112,6 +112,7 @@ def are_sound(
     *,
     height: int,
     width: int,
+    rules: ClassRules = COCO_RULES,
 ) -> bool:
     """Whether the numbers of detections break no rule by more than a rounding, told quickly.
 
@@ -120,7 +121,8 @@ def are_sound(
     if not len(scores_N):
         return True
     in_range = scores_N.min() >= 0 and scores_N.max() <= 1 and class_scores_NS.min() >= 0
-    in_range = in_range and class_scores_NS.sum(axis=1).max() <= 1 + 2 * _SUM_TOLERANCE
+    most_N = class_scores_NS if rules.score_kind == "sigmoid" else class_scores_NS.sum(axis=1)
+    in_range = in_range and most_N.max() <= 1 + 2 * _SUM_TOLERANCE
     in_range = in_range and boxes_N4.min() >= -2 * _BOX_TOLERANCE_PIXELS
     x2, y2 = boxes_N4[:, 2:].max(axis=0).tolist()
     right, bottom = width + 2 * _BOX_TOLERANCE_PIXELS, height + 2 * _BOX_TOLERANCE_PIXELS

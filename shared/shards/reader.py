@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from orn.shared.errors import JoinError, ShardFormatError, ShardNotFoundError
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
+from orn.shared.jobs.same_job import differences
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ScoreKind
+from orn.shared.masks.rules import ClassRules
 from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.index import IndexEntry, OpenedFolder, open_folder, record_of
 from orn.shared.shards.record import ShardRecord
@@ -55,7 +55,7 @@ class DetectionFolder:
     Raises:
         ShardNotFoundError: if there is no such folder, or no shard in it.
         ShardFormatError: if a shard is damaged or of another format version, or shards differ in
-            classes or the kind of their scores, or the classes are not COCO's.
+            classes or the kind of their scores.
     """
 
     def __init__(self, path: Path, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
@@ -71,10 +71,9 @@ class DetectionFolder:
             video for entry in opened.entries.values() for video in entry.record.failed
         )
         """Videos, or ranges of long ones, that could not be decoded."""
-        self.score_kind: ScoreKind = first.score_kind
-        """What the scores of all detections are."""
+        self.rules: ClassRules = first.rules
+        """What labels and scores of all detections are."""
         self._check_alike()
-        self._check_coco()
 
     @cached_property
     def _opened(self) -> OpenedFolder:
@@ -90,26 +89,15 @@ class DetectionFolder:
 
     def _check_alike(self) -> None:
         """Check that all shards have the classes and the kind of scores of the first."""
-        first = (self.detector.class_names, self.score_kind)
-        for common in self._commons.values():
-            names, kind = common.detector.class_names, common.score_kind
-            if (names, kind) != first:
+        first, *others = [
+            {"classes": each.detector.class_names, "scores": each.score_kind}
+            for each in self._commons.values()
+        ]
+        for other in others:
+            if differing := differences(first, other, words=("in some", "in others")):
                 raise ShardFormatError(
-                    f"{self.path}: expected shards of one detector, got some with "
-                    f"{_classes_told(*first)} and some with {_classes_told(names, kind)}; "
+                    f"{self.path}: expected shards of one detector, got {'; '.join(differing)}; "
                     "detect or import into a folder for each with --out"
-                )
-
-    def _check_coco(self) -> None:
-        """Check that all shards have COCO's classes, which is what networks take so far, with
-        softmax scores or the score of the kept class alone (`clips.objects.class_vectors`)."""
-        for common in self._commons.values():
-            names, kind = common.detector.class_names, common.score_kind
-            if names != COCO_CLASSES or kind == "sigmoid":
-                raise ShardFormatError(
-                    f"{self.path}: expected shards with the {NUM_COCO_CLASSES} COCO classes and "
-                    f"scores of the kind softmax or label, got {_classes_told(names, kind)}; "
-                    "detect with a COCO detector into another --out"
                 )
 
     @property
@@ -231,10 +219,6 @@ class DetectionFolder:
                     f"{values[0]!r} and {values[1]!r}; the file changed between two parts of the "
                     "job, run it again with --fresh"
                 )
-
-
-def _classes_told(names: tuple[str, ...], kind: ScoreKind) -> str:
-    return f"{counted(len(names), 'class', 'classes')} from {names[0]!r} on with {kind} scores"
 
 
 def _no_shards() -> LRUCache[str, Shard]:

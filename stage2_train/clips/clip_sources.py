@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import ClassRules
+from orn.shared.shards.schema import DetectorEntry
 from orn.stage2_train.frames.crop import CropWindow
 
 
@@ -65,6 +67,14 @@ class ClipDetections(Protocol):
 
 class DetectionSource(Protocol):
     """The detections of videos."""
+
+    @property
+    def detector(self) -> DetectorEntry:
+        """What they were made with, its classes among other things."""
+
+    @property
+    def rules(self) -> ClassRules:
+        """What their labels and scores are."""
 
     def video(self, video_id: str, places: Any = None) -> ClipDetections:
         """Those of one video; `places` is what `places` told in another process."""

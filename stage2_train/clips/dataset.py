@@ -39,6 +39,7 @@ from orn.stage2_train.clips.controls import (
 )
 from orn.stage2_train.clips.join import rows_by_ratio
 from orn.stage2_train.clips.objects import (
+    PERSON,
     ClipSlots,
     FrameObjects,
     fill_slots,
@@ -108,10 +109,17 @@ class ClipDataset(Dataset[ClipSample]):
         """Opens nothing yet; `cache_bytes` is the memory for detections that are ready to use.
 
         Raises:
-            ConfigError: if the crop is larger than the frames of a video.
+            ConfigError: if the crop is larger than the frames of a video, or persons come first and
+                are no class of the detector.
         """
         self.segments = tuple(segments)
         self.settings = settings
+        names = detections.detector.class_names
+        if settings.data.object_order == "person_first" and PERSON not in names:
+            raise ConfigError(
+                f"data.object_order: expected score for a detector without the class {PERSON}, "
+                "got person_first; leave it out"
+            )
         self._clips = clips
         self._detections = detections
         self._cache_bytes, self._times_bytes = cache_bytes, _TIMES_BYTES
@@ -198,7 +206,8 @@ class ClipDataset(Dataset[ClipSample]):
             window = placed_window(stored, data.crop, request.view.crop, grid=grid)
         if data.object_order == "person_first":
             order = self._generator(request, of="order")
-            objects = [with_persons_first(each, order) for each in objects]
+            person = self._detections.detector.class_names.index(PERSON)
+            objects = [with_persons_first(each, order, person=person) for each in objects]
         order_T = np.arange(data.clip_frames)
         if data.controls != _NO_CONTROLS:
             control = self._generator(request, of="control")
@@ -292,7 +301,11 @@ class ClipDataset(Dataset[ClipSample]):
         missing = [row for row in kept if row not in found]
         frames = detections.frames_at(missing)
         try:
-            made = objects_of_frames(frames, score_threshold=self.settings.data.score_threshold)
+            made = objects_of_frames(
+                frames,
+                self._detections.rules,
+                score_threshold=self.settings.data.score_threshold,
+            )
         except ShardFormatError:
             detections.check_frames(missing)  # tells which of them it is
             raise

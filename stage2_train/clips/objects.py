@@ -6,7 +6,7 @@ the crop, `max_objects` at most, then the background object if there is one, the
 all zeros). The background object is what no slot before it covers: the exact complement of the
 union of their masks, class background; it is left out where the masks cover the whole crop.
 
-T frames, N detections, K slots, h w cells, S classes with background.
+T frames, N detections, K slots, h w cells, S classes with background, which is the last.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
-from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import are_sound
+from orn.shared.masks.rules import ClassRules, are_sound
 from orn.shared.short_repr import short_repr
 from orn.stage2_train.clips.mask_pieces import (
     MaskPieces,
@@ -36,12 +35,9 @@ from orn.stage2_train.frames.crop import CropWindow, boxes_in_crop
 
 ObjectOrder = Literal["score", "person_first"]
 """Which detections fill the slots of a frame first."""
-BACKGROUND_LABEL = NUM_COCO_CLASSES
-"""Place of the background in a class vector: the last one."""
 BACKGROUND = "background"
-CLASS_WIDTH = NUM_COCO_CLASSES + 1
-"""Length of a class vector: the detector's classes and the background."""
-_PERSON = COCO_CLASSES.index("person")
+PERSON = "person"
+"""Name of the class that `person_first` means."""
 _RECORD_BYTES = 1000
 """What a frame's objects take beside the numbers."""
 _NOTHING = 1e-4
@@ -58,9 +54,9 @@ class FrameObjects:
     boxes: NDArray[np.float32]
     """(N, 4) float32 x1 y1 x2 y2, pixels of the grid."""
     class_scores: NDArray[np.float32]
-    """(N, 81) float32 distribution over the classes and the background."""
+    """(N, S) float32 class vectors, c of eq. (8)."""
     labels: NDArray[np.int64]
-    """(N,) int64 kept class, 0..79."""
+    """(N,) int64 kept class, 0..S - 2."""
     pieces: MaskPieces
     """The masks; owners are rows of the other fields."""
 
@@ -76,12 +72,13 @@ class FrameObjects:
 
 
 def objects_of_frames(
-    frames: Sequence[FrameDetections], *, score_threshold: float = 0.0
+    frames: Sequence[FrameDetections], rules: ClassRules, *, score_threshold: float = 0.0
 ) -> list[FrameObjects]:
     """The detections of each frame with a score of at least `score_threshold`; equal scores keep
     their order.
 
-    All on grids of one size; together they take little longer than one.
+    All on grids of one size; together they take little longer than one. `rules` are those of the
+    detector's classes and scores.
 
     Raises:
         ShardFormatError: if a mask is malformed, or a box, a score or a mask is none of the grid.
@@ -91,8 +88,8 @@ def objects_of_frames(
     height, width = frames[0].height, frames[0].width
     scores_N = np.concatenate([frame.scores for frame in frames])
     boxes_N4 = np.concatenate([frame.boxes for frame in frames])
-    class_scores_NS = class_vectors(frames)
-    if not are_sound(boxes_N4, scores_N, class_scores_NS, height=height, width=width):
+    class_scores_NS = class_vectors(frames, rules)
+    if not are_sound(boxes_N4, scores_N, class_scores_NS, height=height, width=width, rules=rules):
         raise ShardFormatError(f"wanted scores of 0 to 1 and boxes inside {width} x {height}")
     chosen_N, lengths = _best_first(frames, scores_N, score_threshold)
     all_masks = [mask for frame in frames for mask in frame.masks]
@@ -125,26 +122,32 @@ def _best_first(
     return order_N, np.bincount(frame_N[order_N], minlength=len(frames)).tolist()
 
 
-def class_vectors(frames: Sequence[FrameDetections]) -> NDArray[np.float32]:
-    """(N, 81) float32, of the detections of all frames, frame after frame: the detector's scores
-    and, last, what they leave of 1 for the background.
+def class_vectors(frames: Sequence[FrameDetections], rules: ClassRules) -> NDArray[np.float32]:
+    """(N, S) float32, c of eq. (8) of the detections of all frames, frame after frame: the
+    detector's scores and, last, that of the background.
 
-    Where only the kept class and its score are known, the score stands at that class.
+    Softmax scores leave the background 1 minus their sum, sigmoids 1 minus the highest. Where only
+    the kept class has a score, the others have 0, and the background what it leaves of 1.
     """
     lengths = [len(frame) for frame in frames]
-    vectors_NS = np.zeros((sum(lengths), CLASS_WIDTH), np.float32)
+    vectors_NS = np.zeros((sum(lengths), rules.num_classes + 1), np.float32)
     for frame, (first, last) in zip(frames, pairwise(accumulate(lengths, initial=0)), strict=True):
         if frame.class_scores is not None:
             vectors_NS[first:last, :-1] = frame.class_scores
         else:
             vectors_NS[np.arange(first, last), frame.labels] = frame.scores
-    vectors_NS[:, -1] = np.maximum(1 - vectors_NS[:, :-1].sum(axis=1), 0)
+    scores_NC = vectors_NS[:, :-1]
+    taken_N = scores_NC.max(axis=1) if rules.score_kind == "sigmoid" else scores_NC.sum(axis=1)
+    vectors_NS[:, -1] = np.maximum(1 - taken_N, 0)
     return vectors_NS
 
 
-def with_persons_first(objects: FrameObjects, generator: np.random.Generator) -> FrameObjects:
-    """The detections of a frame, persons first as they were, then the others in a random order."""
-    is_person_N = objects.labels == _PERSON
+def with_persons_first(
+    objects: FrameObjects, generator: np.random.Generator, *, person: int
+) -> FrameObjects:
+    """The detections of a frame, those of the class `person` first as they were, then the others in
+    a random order."""
+    is_person_N = objects.labels == person
     others = generator.permutation(np.flatnonzero(~is_person_N))
     order_N = np.concatenate([np.flatnonzero(is_person_N), others])
     return replace(
@@ -189,7 +192,7 @@ class ClipSlots:
     boxes: NDArray[np.float32]
     """(T, K, 4) x1 y1 x2 y2 in pixels of the crop."""
     class_scores: NDArray[np.float32]
-    """(T, K, S) distribution over the classes."""
+    """(T, K, S) class vectors."""
     labels: NDArray[np.int64]
     """(T, K) class of the detector; the background's is S - 1."""
     valid: NDArray[np.bool_]
@@ -226,7 +229,8 @@ def fill_slots(
     slot_N = np.where(rank_N >= 0, time_N * num_slots + rank_N, -1).astype(np.int32)
     background_T = np.arange(len(frames)) * num_slots + num_kept_T
 
-    slots = _empty_slots(len(frames) * num_slots, settings)
+    class_width = frames[0].class_scores.shape[1]
+    slots = _empty_slots(len(frames) * num_slots, settings, class_width=class_width)
     kept_n = np.flatnonzero(slot_N >= 0)
     slot_n = slot_N[kept_n]
     boxes_n4 = np.concatenate([frame.boxes for frame in frames])[kept_n]
@@ -267,13 +271,13 @@ def _ranks(
     return rank_N, np.minimum(num_reached_T, max_objects)
 
 
-def _empty_slots(num_slots: int, settings: SlotSettings) -> ClipSlots:
+def _empty_slots(num_slots: int, settings: SlotSettings, *, class_width: int) -> ClipSlots:
     side = settings.mask_size
     return ClipSlots(
         masks=np.zeros((num_slots, side, side), np.float32),
         coverage=np.zeros((num_slots, *settings.feature_cells), np.float32),
         boxes=np.zeros((num_slots, 4), np.float32),
-        class_scores=np.zeros((num_slots, CLASS_WIDTH), np.float32),
+        class_scores=np.zeros((num_slots, class_width), np.float32),
         labels=np.zeros(num_slots, np.int64),
         valid=np.zeros(num_slots, np.bool_),
     )
@@ -307,6 +311,6 @@ def _complement(slots: ClipSlots, background_T: NDArray[np.int64], window: CropW
     slots.coverage[background_T] = np.maximum(is_left_T11 - slots.coverage[background_T], 0)
     filled = background_T[left_T]
     slots.boxes[filled] = (0, 0, window.width, window.height)
-    slots.class_scores[filled, BACKGROUND_LABEL] = 1
-    slots.labels[filled] = BACKGROUND_LABEL
+    slots.class_scores[filled, -1] = 1
+    slots.labels[filled] = slots.class_scores.shape[1] - 1
     slots.valid[filled] = True

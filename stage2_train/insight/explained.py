@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from orn.shared.drawing.frame import DrawnObjects
 from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import BACKGROUND, BACKGROUND_LABEL
+from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.insight.importance import Importance, explain
 from orn.stage2_train.model.inputs import NetworkInputs
 
@@ -58,6 +58,8 @@ class ExplainedClip:
     """(T, K) score of the best class."""
     valid_TK: NDArray[np.bool_]
     """(T, K) which slots hold an object."""
+    background: int
+    """Label of the background."""
     frames_nP: NDArray[np.int64]
     """(n, P) frame of each object of a clique; n is 0 where the network relates none."""
     slots_nP: NDArray[np.int64]
@@ -128,7 +130,7 @@ class ExplainedClip:
         the upper edge for the background, which has none."""
         mask_hw = self.masks_TKhw[frame, slot]
         total = float(mask_hw.sum())
-        if self.labels_TK[frame, slot] == BACKGROUND_LABEL or not total:
+        if self.labels_TK[frame, slot] == self.background or not total:
             return 0.5, 0.06
         rows, columns = mask_hw.shape
         x = float((mask_hw.sum(axis=0) * (np.arange(columns) + 0.5)).sum()) / total / columns
@@ -207,6 +209,7 @@ def _split(
             labels_TK=batch.detector_labels_BTK[clip].numpy(),
             scores_TK=batch.class_scores_BTKS[clip, ..., :-1].amax(dim=-1).numpy(),
             valid_TK=batch.valid_BTK[clip].numpy(),
+            background=batch.class_scores_BTKS.shape[-1] - 1,
             frames_nP=frames_nP[:, own_P],
             slots_nP=slots_nP[:, own_P],
             activation_P=measures_2P[0, own_P],

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from orn.shared.errors import JoinError
 from orn.shared.jobs.progress import progress
 from orn.shared.manifests.records import Segment
-from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder, VideoDetections
 from orn.shared.text import counted
@@ -72,6 +71,7 @@ def seen_objects(
         JoinError: if a segment has no detections and `partial` is off; says how many have none.
         ShardFormatError: if a shard is damaged.
     """
+    num_classes = len(detections.detector.class_names)
     failed = {video.id for video in detections.failed}
     kept: list[Segment] = []
     absent: list[Segment] = []
@@ -94,21 +94,21 @@ def seen_objects(
             rows_T = first + _spread(last - first)
             frames = [video.frame(row) for row in rows_T.tolist()]
             kept.append(segment)
-            of_all.append(_numbers(frames, score_threshold))
-            of_middle.append(_numbers([frames[len(frames) // 2]], score_threshold))
+            of_all.append(_numbers(frames, num_classes, score_threshold))
+            of_middle.append(_numbers([frames[len(frames) // 2]], num_classes, score_threshold))
     if absent and not partial:
         raise JoinError(
             f"{detections.path}: {len(absent):,} of {counted(len(segments), 'segment')} have "
             f"no detections, the first is {absent[0].id} of video {absent[0].video_id}; run "
             "`orn detect`; --partial uses what is there"
         )
-    width = NUM_COCO_CLASSES + _CELLS**2
+    width = num_classes + _CELLS**2
     all_NF, middle_NF = (np.reshape(each, (-1, width)) for each in (of_all, of_middle))
     return SeenObjects(
         segments=tuple(kept),
         num_skipped=len(segments) - len(kept),
-        counts_NS=all_NF[:, :NUM_COCO_CLASSES].astype(np.float32),
-        boxes_NM=all_NF[:, NUM_COCO_CLASSES:].astype(np.float32),
+        counts_NS=all_NF[:, :num_classes].astype(np.float32),
+        boxes_NM=all_NF[:, num_classes:].astype(np.float32),
         middle_NF=middle_NF.astype(np.float32),
     )
 
@@ -120,11 +120,13 @@ def _spread(num_frames: int) -> NDArray[np.int64]:
     return np.asarray(centre_frames(num_frames, _MOST_FRAMES))
 
 
-def _numbers(frames: Sequence[FrameDetections], score_threshold: float) -> NDArray[np.float32]:
+def _numbers(
+    frames: Sequence[FrameDetections], num_classes: int, score_threshold: float
+) -> NDArray[np.float32]:
     """(S + M) objects of each class, and boxes over each cell, of a frame on average."""
     kept = [each.scores >= score_threshold for each in frames]
     labels = np.concatenate([each.labels[keep] for each, keep in zip(frames, kept, strict=True)])
-    counts_S = np.bincount(labels, minlength=NUM_COCO_CLASSES)
+    counts_S = np.bincount(labels, minlength=num_classes)
     edges = np.arange(_CELLS + 1) / _CELLS
     shares_N4 = np.concatenate(
         [

@@ -24,6 +24,7 @@ from orn.shared.errors import (
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import ClassRules
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.text import utf8
@@ -35,7 +36,6 @@ from orn.stage2_train.clips.clip_sources import ClipPictures
 from orn.stage2_train.predict.one_video import (
     ArrayPictures,
     FoundLater,
-    OneDetected,
     check_detections,
 )
 from orn.stage2_train.predict.records import WindowPrediction
@@ -48,7 +48,7 @@ _KEPT_BYTES = 512 * 2**20
 
 
 class FindsObjects(Protocol):
-    """A detector, such as that of `orn.load_detector`."""
+    """A detector, such as that of `orn.load_detector`, whose `entry` says its classes."""
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> Sequence[FrameDetections]:
         """The objects of (H, W, 3) uint8 RGB frames of equal size."""
@@ -70,7 +70,8 @@ def predict_given(
     Raises:
         ShapeError: if an array has another shape or type.
         ShardFormatError: if detections are none of their grid.
-        ConfigError: if an argument is something else than what it says, or does not go with others.
+        ConfigError: if an argument is something else than what it says, or does not go with others,
+            or the objects' classes are not those of the network.
         JoinError, ShardNotFoundError, VideoDecodeError: as `predict_video`.
     """
     _check_arguments(model, video, detections, rate=rate, seconds=seconds)
@@ -92,17 +93,18 @@ def predict_given(
         frames = ArrayPictures(_times(seconds, len(video)), video, model.config.clips)
         image = video.__getitem__
     objects = cast("FindsObjects | Sequence[FrameDetections]", detections)
+    entry, rules = getattr(objects, "entry", model.config.detector), model.config.object_rules
     height, width, _ = image(0).shape
     if isinstance(objects, Sequence):
-        check_detections(objects, len(frames.seconds))
+        check_detections(objects, len(frames.seconds), rules)
         grid, find = (objects[0].height, objects[0].width), objects.__getitem__
     else:
         detector = objects
-        grid, find = (height, width), lambda row: _found(detector, image(row), row)
+        grid, find = (height, width), lambda row: _found(detector, image(row), row, rules)
     return predict_frames(
         model,
         frames,
-        OneDetected(FoundLater(frames.seconds, find)),
+        FoundLater(frames.seconds, entry, rules, find),
         video_id=name,
         size=model.config.clips.frames.stored_size(height, width),
         grid=grid,
@@ -215,7 +217,9 @@ def _times(seconds: ArrayLike | None, num_frames: int) -> NDArray[np.float64]:
     return seconds_F
 
 
-def _found(detector: FindsObjects, image: NDArray[np.uint8], row: int) -> FrameDetections:
+def _found(
+    detector: FindsObjects, image: NDArray[np.uint8], row: int, rules: ClassRules
+) -> FrameDetections:
     found = detector.detect([image])
-    check_detections(found, 1, first=row)
+    check_detections(found, 1, rules, first=row)
     return found[0]

@@ -20,7 +20,6 @@ from orn.shared.drawing.text import draw_text, text_size
 from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
-from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.pages.palette import Colour, activity_colour
 from orn.shared.pages.render import brief
 from orn.shared.shards.reader import VideoDetections
@@ -93,7 +92,7 @@ def draw_prediction(
             picture = draw_frame(
                 frame.image,
                 DrawnObjects.of(detections.frame(row), score_threshold=least_score),
-                class_names=COCO_CLASSES,
+                class_names=model.detector_classes,
                 caption=f"frame {frame.index}, {frame.seconds:.3f} s",
                 size=size,
             )

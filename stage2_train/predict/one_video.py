@@ -6,13 +6,15 @@ F frames of the video, n of them.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from orn.shared.errors import ShapeError, ShardFormatError
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import first_fault
+from orn.shared.masks.rules import ClassRules, first_fault
+from orn.shared.shards.schema import DetectorEntry
 from orn.shared.video.read import Frame
 from orn.stage2_train.clips.clip_sources import ClipPictures
 from orn.stage2_train.frames.crop import CropWindow
@@ -67,10 +69,21 @@ class RatePictures:
 
 @dataclass(frozen=True, slots=True)
 class FoundLater:
-    """Detections of the frames of one video, row by row, made when they are asked for."""
+    """Detections of the only video that there is, row by row, made when they are asked for."""
 
     seconds: NDArray[np.float64]
+    detector: DetectorEntry
+    rules: ClassRules
     _find: Callable[[int], FrameDetections]
+
+    def video(self, video_id: str, places: None = None) -> Self:
+        return self
+
+    def places(self, video_id: str) -> None:
+        return None
+
+    def for_workers(self, number: int) -> Self:
+        return self
 
     @property
     def num_frames(self) -> int:
@@ -90,7 +103,7 @@ class FoundLater:
 
     def check_frames(self, rows: Sequence[int]) -> None:
         for row in rows:
-            check_detections([self._find(row)], 1, first=row)
+            check_detections([self._find(row)], 1, self.rules, first=row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,27 +124,16 @@ class OneVideo:
         return self._size
 
 
-@dataclass(frozen=True, slots=True)
-class OneDetected:
-    """The detections of the only video that there is."""
-
-    _video: FoundLater
-
-    def video(self, video_id: str, places: None = None) -> FoundLater:
-        return self._video
-
-    def places(self, video_id: str) -> None:
-        return None
-
-    def for_workers(self, number: int) -> "OneDetected":
-        return self
-
-
 def check_detections(
-    detections: Sequence[FrameDetections], num_frames: int, *, first: int = 0
+    detections: Sequence[FrameDetections],
+    num_frames: int,
+    rules: ClassRules,
+    *,
+    first: int = 0,
 ) -> None:
     """Raises ShapeError or ShardFormatError where detections are not those of so many frames, on
-    one grid, or break a rule; `first` is the number of the first frame, for messages."""
+    one grid and of so many classes, or break a rule; `first` is the number of the first frame, for
+    messages."""
     is_sequence = isinstance(detections, Sequence)
     if not is_sequence or not all(isinstance(each, FrameDetections) for each in detections):
         kinds = {type(each).__name__ for each in (detections if is_sequence else [detections])}
@@ -147,7 +149,13 @@ def check_detections(
     grids = [(each.height, each.width) for each in detections]
     if (other := next((grid for grid in grids if grid != grids[0]), None)) is not None:
         raise ShapeError(f"detections: wanted all on a grid of {grids[0]}, found {other}")
-    if (found := first_fault(detections)) is not None:
+    for place, each in enumerate(detections, start=first):
+        if each.class_scores is not None and each.class_scores.shape[1] != rules.num_classes:
+            raise ShapeError(
+                f"detections of frame {place}: expected scores of the {rules.num_classes} classes "
+                f"of the network's detector, got {each.class_scores.shape[1]}; detect with that"
+            )
+    if (found := first_fault(detections, rules)) is not None:
         place, fault = found
         raise ShardFormatError(
             f"detections of frame {first + place}: {fault.field} of detection {fault.row}: "

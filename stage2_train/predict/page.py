@@ -15,7 +15,6 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
-from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.pages.palette import activity_colour, css_colour
 from orn.shared.pages.render import brief, render
 from orn.shared.shards.reader import VideoDetections
@@ -335,8 +334,7 @@ def window_pictures(
     lines = _lines(window, detections)
     panels = frame_pair(lines, len(window.frames))
     shown = spread(len(window.frames), MOST_FRAMES)
-    threshold = model.config.recipe.data.score_threshold
-    drawn = dict(_drawn(video, detections, window, {*panels, *shown}, threshold))
+    drawn = dict(_drawn(model, video, detections, window, {*panels, *shown}))
     joined = join_panels(lines, drawn.__getitem__, num_frames=len(window.frames))
     alt = f"Frames of {window.times()} with the objects in them"
     frames = [drawn[place] for place in shown]
@@ -347,14 +345,15 @@ def window_pictures(
 
 
 def _drawn(
+    model: OpenedModel,
     video: Video,
     detections: VideoDetections,
     window: WindowPrediction,
     wanted: set[int],
-    score_threshold: float,
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Yield some frames of a window with their objects, all of one size."""
     order = sorted(wanted)
+    threshold = model.config.recipe.data.score_threshold
     size: tuple[int, int] | None = None
     reader = VideoReader(source_of(video), rate=video.rate, kept_bytes=0)
     images = pictures_at(reader, (window.frames[each] for each in order))
@@ -366,8 +365,8 @@ def _drawn(
         row = int(detections.nearest_rows([window.seconds[each]])[0])
         picture_HW3 = draw_frame(
             image,
-            DrawnObjects.of(detections.frame(row), score_threshold=score_threshold),
-            class_names=COCO_CLASSES,
+            DrawnObjects.of(detections.frame(row), score_threshold=threshold),
+            class_names=model.detector_classes,
             caption=f"{window.seconds[each]:.2f} s",
             size=size,
             font_share=PAIR_FONT_SHARE,

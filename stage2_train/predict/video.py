@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError, JoinError
 from orn.shared.manifests.records import Segment, Video
-from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.batches import collate
@@ -36,6 +35,7 @@ from orn.stage2_train.predict.records import (
     probabilities,
 )
 from orn.stage2_train.predict.windows import WindowChoice, windows_of
+from orn.stage2_train.runs.run_config import check_detector_classes
 from orn.stage2_train.runs.sources import clip_settings
 from orn.stage2_train.runs.trained import OpenedModel
 
@@ -64,8 +64,8 @@ def predict_video(
         pairs: how many of the pairs that decided to tell of each.
 
     Raises:
-        ConfigError: if the network relates no objects and pairs are wanted, or the crop does not
-            fit its frames.
+        ConfigError: if the network relates no objects and pairs are wanted, the crop does not fit
+            its frames, or the classes of objects are not those of the network.
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError: if there are no detections of it.
         JoinError: if a frame has no detections near its time, or frames of its shape are smaller
@@ -116,6 +116,8 @@ def predict_frames(
         As `predict_video`.
     """
     check_pairs(model, pairs)
+    names, where = detections.detector.class_names, f"the detections of video {video_id}"
+    check_detector_classes(model.path, model.config, names, where=where)
     config, record, seconds_F = model.config, model.config.clips, frames.seconds
     if not len(seconds_F):
         raise JoinError(f"video {video_id}: wanted frames, found none")
@@ -178,7 +180,7 @@ def predict_frames(
                 seconds=tuple(sample.seconds.tolist()),
                 logits=logits,
                 probabilities=probabilities(total_A, multi_label=model.is_multi_label),
-                objects=_objects(sample, size, grid),
+                objects=_objects(sample, (*model.detector_classes, BACKGROUND), size, grid),
                 pairs=deciding[row] if pairs else None,
                 decided_by=decided[row] if pairs else None,
             )
@@ -236,14 +238,13 @@ def _ends(times: TimeRange, seconds_F: NDArray[np.float64]) -> tuple[float, floa
 
 
 def _objects(
-    sample: ClipSample, size: tuple[int, int], grid: tuple[int, int]
+    sample: ClipSample, names: tuple[str, ...], size: tuple[int, int], grid: tuple[int, int]
 ) -> tuple[tuple[SeenObject, ...], ...]:
     """What fills the slots of each frame, by their places."""
     slots, crop = sample.slots, sample.frames.shape[1:3]
     x1, y1, x2, y2 = centre_window(size, crop).on_grid(*grid)
     per_pixel = np.array([(x2 - x1) / crop[1], (y2 - y1) / crop[0]] * 2)
     boxes_TK4 = slots.boxes * per_pixel + np.array([x1, y1, x1, y1])
-    names = (*COCO_CLASSES, BACKGROUND)
     return tuple(
         tuple(
             SeenObject(

@@ -101,6 +101,7 @@ def import_checkpoint(
         clips=ClipRecord(frames=stored, are_stored=paths.clips is not None),
         normalisation=normalisation_of(network),
         detector=_DETECTOR,
+        score_kind="label",
         places=Places.of(paths, out),
     )
     _write(out, config, network)

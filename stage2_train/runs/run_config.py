@@ -21,10 +21,11 @@ from orn.shared.config.files import config_from_dict, to_dict
 from orn.shared.data_files import is_there
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.same_job import check_same_job
+from orn.shared.jobs.same_job import check_same_job, differences
 from orn.shared.manifests.load import load_manifest, own_file
 from orn.shared.manifests.records import Dataset, Metric, Segment, Task, check_metric
 from orn.shared.manifests.schema import Manifest
+from orn.shared.masks.rules import ClassRules, ScoreKind
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.text import counted
 from orn.stage2_train.frames.schema import StoreSettings
@@ -193,16 +194,27 @@ class RunConfig:
     """Of frames; none where the network looks at none."""
     detector: DetectorEntry
     """What found the objects."""
+    score_kind: ScoreKind
+    """What the scores of objects are, which class vectors are made of."""
     places: Places | None = None
     """Where the data was; none of a run that was exported."""
 
     @model_validator(mode="after")
-    def _has_a_name_for_each_logit(self) -> Self:
-        wanted, found = self.recipe.model.num_activities, len(self.dataset.classes)
-        if wanted != found:
-            number = counted(wanted, "class", "classes")
-            raise ValueError(f"dataset.classes: expected the names of {number}, got {found}")
+    def _has_a_name_for_each_class(self) -> Self:
+        model = self.recipe.model
+        for name, wanted, names in (
+            ("dataset.classes", model.num_activities, self.dataset.classes),
+            ("detector.class_names", model.num_detector_classes, self.detector.class_names),
+        ):
+            if wanted != len(names):
+                number = counted(wanted, "class", "classes")
+                raise ValueError(f"{name}: expected the names of {number}, got {len(names)}")
         return self
+
+    @property
+    def object_rules(self) -> ClassRules:
+        """What labels and scores of its objects are."""
+        return ClassRules(num_classes=len(self.detector.class_names), score_kind=self.score_kind)
 
     def paths(self, run: Path) -> DataPaths | None:
         """Return where the data is of a run in the folder `run`; None of one that was exported."""
@@ -280,6 +292,30 @@ def write_config(run: Path, config: RunConfig) -> None:
     """
     text = json.dumps(to_dict(config), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(run / CONFIG_NAME, text + "\n")
+
+
+def check_detector_classes(
+    run: object, config: RunConfig, found: tuple[str, ...], *, where: object
+) -> None:
+    """Refuse objects whose classes are not those of a run, in the same order.
+
+    Args:
+        run: the folder of the run, or its name.
+        config: what it is; a network that reads no detections takes any.
+        found: names of the classes.
+        where: what has these objects.
+
+    Raises:
+        ConfigError: naming what differs.
+    """
+    wanted, words = config.detector.class_names, ("in the run", "here")
+    differing = differences({"classes": wanted}, {"classes": found}, words=words)
+    if differing and config.recipe.model.reads_detections:
+        raise ConfigError(
+            f"{shown(where)}: expected the classes of the objects of {run}, got others: "
+            f"{'; '.join(differing)}; detect with the detector of the run, "
+            f"{shown(config.detector.title)}, or train anew on these objects"
+        )
 
 
 def check_same_run(run: Path, recorded: RunConfig, wanted: RunConfig) -> None:

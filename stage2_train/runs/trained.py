@@ -27,6 +27,7 @@ from orn.stage2_train.runs.run_config import (
     DataPaths,
     Normalisation,
     RunConfig,
+    check_detector_classes,
     data_paths,
     read_config,
 )
@@ -76,6 +77,11 @@ class OpenedModel:
     def detector(self) -> str:
         """Configuration and weights of the detector that it was trained with, in a line."""
         return self.config.detector.title
+
+    @property
+    def detector_classes(self) -> tuple[str, ...]:
+        """Names of that detector's classes."""
+        return self.config.detector.class_names
 
     def decoded(self, videos: Sequence[Video]) -> DecodedVideos:
         """All frames of videos, with the pixels that training saw."""
@@ -190,12 +196,16 @@ def sources_of_run(
     """The data of a run, where `paths_of_run` says.
 
     Raises:
-        ConfigError: if the data set's classes are not those that the run was trained for.
+        ConfigError: if the classes of the data set or of the shards are not those that the run was
+            trained for.
     """
     paths = paths_of_run(run, config, resources, manifest=manifest)
     dataset = load_dataset(paths.manifest, paths.data_root)
     _check_classes(run, config, dataset)
-    return open_sources(dataset, paths, partial=resources.partial)
+    sources = open_sources(dataset, paths, partial=resources.partial)
+    names = sources.detections.detector.class_names
+    check_detector_classes(run, config, names, where=paths.shards)
+    return sources
 
 
 def _check_classes(run: Path, config: RunConfig, dataset: Dataset) -> None:

@@ -6,7 +6,7 @@ stay random, whatever the activities of the other training were.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -32,6 +32,8 @@ class Start:
 
     record: StartedFrom
     """What the run that begins with them records."""
+    config: RunConfig
+    """What the training was that they are of."""
     digest: str
     """Of their file."""
     weights: Mapping[str, Tensor]
@@ -51,7 +53,8 @@ class Start:
 
 
 def read_start(source: Path, model: NetworkConfig) -> Start:
-    """Return the best weights of a run or a model folder, for a network of this configuration.
+    """Return the best weights of a run or a model folder, for a network of this configuration,
+    whatever the classes of the detector are.
 
     Raises:
         ConfigError: if they are of another network.
@@ -64,6 +67,7 @@ def read_start(source: Path, model: NetworkConfig) -> Start:
             "finished a validation with --from"
         )
     theirs = config.recipe.model
+    model = replace(model, num_detector_classes=theirs.num_detector_classes)
     new, left = classifier_names(model), classifier_names(theirs)
     weights = {name: each for name, each in best.model.items() if name not in left}
     planned = planned_network(model).state_dict()
@@ -76,6 +80,7 @@ def read_start(source: Path, model: NetworkConfig) -> Start:
             f"model: {differ}; train with the recipe, system and settings of that run"
         )
     return Start(
+        config=config,
         record=StartedFrom(
             run=source.resolve().name,
             dataset=config.dataset.name,

@@ -35,6 +35,7 @@ from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
     Places,
     RunConfig,
+    check_detector_classes,
     check_same_run,
     data_paths,
     describe_dataset,
@@ -218,6 +219,13 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
     require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)
     sources = open_sources(dataset, paths, partial=resources.partial)
+    detector = sources.detections.detector
+    names = detector.class_names
+    if start is not None:
+        check_detector_classes(start.record.run, start.config, names, where=paths.shards)
+    if recorded is not None:
+        check_detector_classes(run, recorded, names, where=paths.shards)
+    recipe = recipe.with_detector_classes(len(names))
     joined, validation = (sources.join(split, recipe) for split in ("train", "validation"))
     if recipe.data.train_with_validation:
         joined = joined.joined_with(validation)
@@ -239,7 +247,8 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         dataset=describe_dataset(dataset, dataset.classes, joined.segments),
         manifest=Path(request.manifest).name,
         clips=sources.clip_record(joined.segments),
-        detector=sources.detections.detector,
+        detector=detector,
+        score_kind=sources.detections.rules.score_kind,
         places=Places.of(paths, run),
     )
     if recorded is not None:

@@ -5,6 +5,7 @@ masks are the rectangles that were drawn.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import torch
 from orn.shared.manifests.records import Dataset, DetectorChoice, Segment, Video
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.writer import ShardWriter
@@ -70,7 +72,7 @@ class Film:
             image[y1:y2, x1:x2] = colour
         return image
 
-    def detections(self, frame: int, *, class_scores: bool = True) -> FrameDetections:
+    def detections(self, frame: int) -> FrameDetections:
         """The rectangles as detections, scores falling."""
         boxes_N4 = self.boxes_FN4[frame].tolist()
         scores_N = np.linspace(0.9, 0.6, len(boxes_N4), dtype=np.float32)
@@ -78,7 +80,7 @@ class Film:
             (label, score, *box)
             for label, score, box in zip(LABELS, scores_N, boxes_N4, strict=False)
         ]
-        return blocks(*found, height=GRID[0], width=GRID[1], rest=0.0, class_scores=class_scores)
+        return blocks(*found, height=GRID[0], width=GRID[1], rest=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +149,16 @@ def put_clip_record(path: Path, text: str) -> None:
         )
 
 
-def write_films_shard(path: Path, films: list[Film], *, class_scores: bool = True) -> None:
-    """A shard of the films, every frame of them."""
-    with ShardWriter(path, DETECTOR, "softmax" if class_scores else "label") as writer:
+def write_films_shard(
+    path: Path,
+    films: list[Film],
+    *,
+    detector: DetectorEntry = DETECTOR,
+    score_kind: ScoreKind = "softmax",
+    found: Callable[[Film, int], FrameDetections] = Film.detections,
+) -> None:
+    """A shard of the films, every frame of them; `found` gives the objects of a frame."""
+    with ShardWriter(path, detector, score_kind) as writer:
         for film in films:
             writer.begin_video(
                 video_entry(
@@ -157,7 +166,7 @@ def write_films_shard(path: Path, films: list[Film], *, class_scores: bool = Tru
                 )
             )
             for frame in range(len(film.boxes_FN4)):
-                writer.add(frame, frame / RATE, film.detections(frame, class_scores=class_scores))
+                writer.add(frame, frame / RATE, found(film, frame))
             writer.end_video()
 
 
@@ -293,6 +302,7 @@ def write_tiny_model(folder: Path, **changes: Any) -> tuple[RunConfig, torch.nn.
         clips=ClipRecord(frames=StoreSettings(size=(48, 72))),
         normalisation=normalisation_of(network),
         detector=DETECTOR,
+        score_kind="softmax",
     )
     config = replace(config, **changes)
     write_config(folder, config)

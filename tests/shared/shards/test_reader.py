@@ -89,9 +89,9 @@ def test_a_range_that_is_not_there_yet_is_a_gap(folder: Path) -> None:
         ({"videos": {"long": times(range(47, 50))}, "digest": "sha256:9"}, "'sha256:9'"),
         (
             {"videos": {}, "detector": replace(DETECTOR, class_names=("thing",) * 80)},
-            "one detector, got some with 80 classes from 'thing' .* 80 classes from 'person' on",
+            r"one detector, got classes\[0\] is 'thing' .* 'person' .*--out",
         ),
-        ({"videos": {}, "class_scores": False}, "with label scores and .* with softmax"),
+        ({"videos": {}, "class_scores": False}, "got scores is 'label' .* 'softmax'"),
     ],
     ids=["the same frames", "another source", "other classes", "other scores"],
 )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from orn.shared.masks.rules import COCO_RULES
 from orn.stage2_train.clips.controls import (
     Controls,
     places_in_time,
@@ -34,7 +35,7 @@ def test_orders() -> None:
 @pytest.fixture
 def objects(tiny_world):
     video = tiny_world.dataset.segments[0].video_id
-    return objects_of_frames([tiny_world.films[video].detections(2)])[0]
+    return objects_of_frames([tiny_world.films[video].detections(2)], COCO_RULES)[0]
 
 
 def test_boxes_fill_their_masks(objects) -> None:

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from orn.shared.masks.rules import COCO_RULES
 from orn.stage2_train.clips.objects import (
     FrameObjects,
     SlotSettings,
@@ -15,7 +16,7 @@ from orn.stage2_train.clips.objects import (
 from orn.stage2_train.clips.views import ClipRequest, View
 from orn.stage2_train.frames.crop import CropWindow
 from tests.stage2_train.clips.conftest import SETTINGS
-from tests.worlds.shards import blocks
+from tests.worlds.shards import PERSON, blocks
 
 WHOLE = CropWindow(x=0, y=0, height=8, width=8, stored_height=8, stored_width=8)
 LABELS = [39, 0, 41, 0, 56, 60]
@@ -24,7 +25,7 @@ LABELS = [39, 0, 41, 0, 56, 60]
 def objects_of(labels: list[int]) -> FrameObjects:
     """Detections of falling scores; that at place n covers column n from row n down."""
     found = [(label, 0.9 - 0.05 * n, n, n, n + 1, 8) for n, label in enumerate(labels)]
-    return objects_of_frames([blocks(*found, height=8, width=8, class_scores=False)])[0]
+    return objects_of_frames([blocks(*found, height=8, width=8, class_scores=False)], COCO_RULES)[0]
 
 
 def places_of(objects: FrameObjects) -> list[int]:
@@ -35,13 +36,15 @@ def places_of(objects: FrameObjects) -> list[int]:
 def test_persons_come_first_in_their_order_and_the_others_in_any() -> None:
     orders = set()
     for seed in range(300):
-        places = places_of(with_persons_first(objects_of(LABELS), np.random.default_rng(seed)))
+        places = places_of(
+            with_persons_first(objects_of(LABELS), np.random.default_rng(seed), person=PERSON)
+        )
         assert places[:2] == [1, 3]
         assert sorted(places[2:]) == [0, 2, 4, 5]
         orders.add(tuple(places))
     assert len(orders) == 24  # all of them
     for labels in ([], [0], [39, 41], [0, 0, 0]):
-        found = with_persons_first(objects_of(labels), np.random.default_rng(0))
+        found = with_persons_first(objects_of(labels), np.random.default_rng(0), person=PERSON)
         assert sorted(places_of(found)) == list(range(len(labels)))
 
 
@@ -50,7 +53,7 @@ def test_slots_are_those_of_the_detections_in_that_order(seed) -> None:
     """Filled in a second way: each detection alone, put where its box says."""
     settings = SlotSettings(max_objects=4, background=True, mask_size=8, feature_cells=(4, 4))
     objects = objects_of(LABELS)
-    ordered = with_persons_first(objects, np.random.default_rng(seed))
+    ordered = with_persons_first(objects, np.random.default_rng(seed), person=PERSON)
     slots = fill_slots([ordered], WHOLE, settings)
     places = places_of(ordered)[:4]
     assert slots.labels[0].tolist() == [*(LABELS[place] for place in places), 80]

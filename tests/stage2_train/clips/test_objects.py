@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import COCO_RULES, ClassRules
 from orn.stage2_train.clips.objects import (
     FrameObjects,
     SlotSettings,
@@ -16,6 +17,7 @@ from orn.stage2_train.clips.objects import (
     objects_of_frames,
 )
 from orn.stage2_train.frames.crop import CropWindow
+from tests.reference.class_vectors import class_vector
 from tests.reference.coverage import coverage
 from tests.worlds.shards import blocks
 
@@ -30,7 +32,7 @@ def detections(scores: list[float], *, class_scores: bool) -> FrameDetections:
 
 def test_best_first_and_threshold() -> None:
     frames = [detections([0.5, 0.9, 0.2, 0.5], class_scores=True)]
-    (objects,) = objects_of_frames(frames, score_threshold=0.5)
+    (objects,) = objects_of_frames(frames, COCO_RULES, score_threshold=0.5)
     assert objects.labels.tolist() == [1, 0, 3]  # equal scores keep their order
     assert objects.labels.dtype == np.int64
     assert objects.pieces.column_R.tolist() == [1, 0, 3]
@@ -39,21 +41,31 @@ def test_best_first_and_threshold() -> None:
     assert objects.size_bytes == 1000 + 3 * (16 + 81 * 4 + 8 + 16)
 
 
-@pytest.mark.parametrize(
-    ("class_scores", "expected"),
-    [(True, [0, 0.9, 0.05, 0.05]), (False, [0, 0.9, 0, 0.1])],  # half of the rest, or none
+@given(
+    seed=st.integers(0, 10**6),
+    num_classes=st.sampled_from([1, 14, 80, 1203]),
+    score_kind=st.sampled_from(["softmax", "sigmoid", "label"]),
 )
-def test_class_vectors_add_up_to_one(class_scores, expected) -> None:
-    vectors = class_vectors([detections([0.5, 0.9], class_scores=class_scores)])
+def test_class_vectors_follow_the_rule_of_their_kind(seed, num_classes, score_kind) -> None:
+    rng = np.random.default_rng(seed)
+    frames, expected = [], []
+    for number in (3, 0, 2):
+        scores = rng.random((number, num_classes))
+        if score_kind == "softmax":  # up to a sum above 1, as rounding makes it
+            scores *= rng.choice([0.2, 0.999, 1.002], (number, 1)) / scores.sum(axis=1)[:, None]
+        labels, best = scores.argmax(axis=1), scores.max(axis=1, initial=0)
+        boxes = [(0, 0, 1, 1)] * number
+        kept = {"labels": labels, "scores": best.astype(np.float32)}
+        if score_kind != "label":
+            kept["class_scores"] = scores.astype(np.float16)
+        frames.append(FrameDetections.from_boxes(boxes, height=4, width=4, **kept))
+        for row in range(number):
+            known = kept.get("class_scores", kept["scores"])[row]
+            expected.append(class_vector(known, labels[row], num_classes, score_kind))
+    vectors = class_vectors(frames, ClassRules(num_classes=num_classes, score_kind=score_kind))
     assert vectors.dtype == np.float32
-    np.testing.assert_allclose(vectors.sum(axis=1), 1, atol=HALF_FLOAT)
-    np.testing.assert_allclose(vectors[1, [0, 1, 2, 80]], expected, atol=HALF_FLOAT)
-
-
-def test_background_is_never_negative() -> None:
-    found = detections([1.0], class_scores=True)
-    found.class_scores[0, 1] = 0.05  # 1.05 in all
-    assert class_vectors([found])[0, 80] == 0
+    assert vectors.shape == (5, num_classes + 1)
+    np.testing.assert_allclose(vectors, expected, atol=1e-6)
 
 
 def test_frames_together_are_as_frames_alone() -> None:
@@ -61,14 +73,14 @@ def test_frames_together_are_as_frames_alone() -> None:
         detections(scores, class_scores=True)
         for scores in ([0.5, 0.9], [], [0.1, 0.8, 0.7], [0.2], [0.6])
     ]
-    together = objects_of_frames(frames, score_threshold=0.3)
+    together = objects_of_frames(frames, COCO_RULES, score_threshold=0.3)
     assert [len(objects) for objects in together] == [2, 0, 2, 0, 1]
     for frame, objects in zip(frames, together, strict=True):
-        (alone,) = objects_of_frames([frame], score_threshold=0.3)
+        (alone,) = objects_of_frames([frame], COCO_RULES, score_threshold=0.3)
         np.testing.assert_array_equal(objects.pieces.rows_4R, alone.pieces.rows_4R)
         for name in ("boxes", "class_scores", "labels"):
             np.testing.assert_array_equal(getattr(objects, name), getattr(alone, name))
-    assert objects_of_frames([]) == []
+    assert objects_of_frames([], COCO_RULES) == []
 
 
 # Slots -----------------------------------------------------------------------------------------
@@ -92,7 +104,7 @@ def objects_of(masks: list[np.ndarray], *, shape: tuple[int, int] = (8, 8)) -> F
         class_scores=None,
         masks=tuple(rle.encode(mask) for mask in masks),
     )
-    return objects_of_frames([detections])[0]
+    return objects_of_frames([detections], COCO_RULES)[0]
 
 
 def rectangle(y1: int, x1: int, y2: int, x2: int) -> np.ndarray:
@@ -117,6 +129,17 @@ def test_one_object_and_its_background() -> None:
     np.testing.assert_allclose(slots.class_scores[0, 0, [0, 80]], [0.9, 0.1], atol=1e-6)
     assert slots.class_scores[0, 1].nonzero()[0].tolist() == [80]
     assert slots.class_scores[0, 1, 80] == 1
+
+
+def test_classes_may_be_any() -> None:
+    boxes = {"boxes": [(0, 0, 4, 8), (0, 0, 8, 4)], "height": 8, "width": 8}
+    found = FrameDetections.from_boxes(
+        **boxes, labels=[1, 0], scores=[0.75, 0.5], class_scores=[(0.25, 0.75), (0.5, 0.25)]
+    )
+    rules = ClassRules(num_classes=2, score_kind="sigmoid")
+    slots = fill_slots(objects_of_frames([found], rules), WHOLE, SETTINGS)
+    assert slots.labels.tolist() == [[1, 0, 2]]
+    assert slots.class_scores.tolist() == [[[0.25, 0.75, 0.25], [0.5, 0.25, 0.5], [0, 0, 1]]]
 
 
 def test_objects_outside_the_crop_are_passed_over() -> None:

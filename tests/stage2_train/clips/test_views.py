@@ -11,6 +11,7 @@ from orn.shared.manifests.load import load_manifest
 from orn.shared.manifests.records import Segment
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rules import ClassRules
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_requests
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
@@ -20,7 +21,7 @@ from orn.stage2_train.frames import clip_file
 from orn.stage2_train.frames.jpeg import decode_frame
 from tests.reference.views import box_in_view, mask_in_view, picture_in_view, place_of_crop
 from tests.stage2_train.clips import conftest
-from tests.worlds.shards import blocks
+from tests.worlds.shards import DETECTOR, blocks
 
 FLOAT32 = 1e-4  # pixels of a crop
 NUM_FRAMES = 3
@@ -40,6 +41,7 @@ class Noise:
     name = "noise"
     num_frames = NUM_FRAMES
     size_bytes = 0
+    detector, rules = DETECTOR, ClassRules(score_kind="label")
     seconds = np.arange(NUM_FRAMES) / 10
 
     def __init__(self, stored: tuple[int, int], grid: tuple[int, int]) -> None:

@@ -25,6 +25,7 @@ def clip_of(*drops: float) -> ExplainedClip:
         labels_TK=np.array([[0, 1, 2], [1, 2, 0]]),
         scores_TK=rng.random((2, 3), np.float32),
         valid_TK=np.array([[True, True, True], [True, True, False]]),
+        background=2,
         frames_nP=np.array([[0], [1]]).repeat(number, axis=1),
         slots_nP=np.zeros((2, number), np.int64),
         activation_P=np.zeros(number),

@@ -189,6 +189,7 @@ def test_a_pickle_in_place_of_the_weights_is_not_run(folder: Path, size: str) ->
     [
         pytest.param({"format": "other"}, "format", id="another file"),
         pytest.param({"dataset__classes": ["right"]}, "names of 2 classes", id="few names"),
+        pytest.param({"detector__class_names": ["cup"]}, "names of 80 classes", id="few objects"),
         pytest.param({"dataset__metric": "map"}, "expected 'top1' for task", id="metric"),
         pytest.param({"recipe__model__base_width": 4096}, "does not fit", id="wide"),
         pytest.param({"recipe__model__base_width": 64}, "does not fit", id="wider"),
