@@ -3,7 +3,9 @@
 A zip with test.json: {"version": "0.2", "challenge": "action_recognition", "sls_pt", "sls_tl",
 "sls_td", "results": {narration_id: {"verb": {"0": score, ...}, "noun": {"0": score, ...}}}}, of
 every narration id of a split all 97 verb and 300 noun scores (`make_action_recognition_submission`
-of epic-kitchens/C1-Action-Recognition). Actions follow from both and are not in it.
+of epic-kitchens/C1-Action-Recognition). Scores are logarithms of probabilities. Actions are not in
+it: their scores are products of both, which `compute_action_scores` there takes of a softmax over
+all segments at once. So logits would weigh segments differently, down to actions that all have 0.
 
 N segments, A classes.
 """
@@ -185,18 +187,19 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
     return found
 
 
-def _scores(found: Predictions, wanted: Sequence[str], kind: str, run: Path) -> NDArray[np.float32]:
-    """(N, A) the scores of a run in the order of the split."""
+def _scores(found: Predictions, wanted: Sequence[str], kind: str, run: Path) -> NDArray[np.float64]:
+    """(N, A) the log-softmax of a run's logits, segments in the order of the split."""
     num_classes = found.logits.shape[1]
     if num_classes != _SIZES[kind]:
         raise ConfigError(f"{run}: expected scores of {_SIZES[kind]} {kind}s, got {num_classes}")
-    return found.in_order_of(wanted, run=run, reference="the split").logits
+    logits_NA = found.in_order_of(wanted, run=run, reference="the split").logits
+    return torch.from_numpy(logits_NA).double().log_softmax(dim=1).numpy()
 
 
 def _write(
     path: Path,
     ids: Sequence[str],
-    scores: Mapping[str, NDArray[np.float32]],
+    scores: Mapping[str, NDArray[np.float64]],
     levels: Mapping[str, int],
 ) -> None:
     head: dict[str, Any] = {"version": "0.2", "challenge": "action_recognition"}
@@ -214,11 +217,11 @@ def _write(
         file.write(b"}}\n")
 
 
-def _results(ids: Sequence[str], scores: Mapping[str, NDArray[np.float32]]) -> Iterator[str]:
-    """The segments as JSON, one after another; nine digits tell every float32 apart."""
+def _results(ids: Sequence[str], scores: Mapping[str, NDArray[np.float64]]) -> Iterator[str]:
+    """The segments as JSON, one after another; so many digits keep the order of float32 logits."""
     kinds = []
     for kind, each in scores.items():
-        classes = ", ".join(f'"{label}": %.9g' for label in range(each.shape[1]))
+        classes = ", ".join(f'"{label}": %.12g' for label in range(each.shape[1]))
         kinds.append(f'"{kind}": {{{classes}}}')
     form, scores_NA = f"{{{', '.join(kinds)}}}", np.hstack([*scores.values()])
     for row, name in enumerate(ids):

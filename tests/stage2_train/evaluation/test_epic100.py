@@ -17,7 +17,7 @@ from orn.stage2_train.evaluation.predictions import load_predictions, save_predi
 from orn.stage2_train.requests import Epic100Request, SubmitRequest
 from orn.stage2_train.runs.run_config import read_config, write_config
 from tests.reference.epic100_file import faults_of_file
-from tests.reference.epic100_table import epic100_table
+from tests.reference.epic100_table import epic100_table, first_actions, softmax
 from tests.running import run_orn
 from tests.stage2_train.evaluation.made_epic100 import (
     TAIL_NOUNS,
@@ -142,8 +142,12 @@ def _check_zip(path: Path, made: MadeEpic100, pair: tuple[Path, Path]) -> dict:
     for run, kind in zip(pair, ("verb", "noun"), strict=True):
         kept = load_predictions(run / "predictions-validation.npz")
         for row in (0, len(kept.ids) - 1):
-            scores = np.float32([*document["results"][kept.ids[row]][kind].values()])
-            assert np.array_equal(scores, kept.logits[row])
+            scores = np.array([*document["results"][kept.ids[row]][kind].values()])
+            np.testing.assert_allclose(scores, np.log(softmax(kept.logits[row])), rtol=1e-9)
+            order, expected = (
+                np.argsort(each, kind="stable") for each in (scores, kept.logits[row])
+            )
+            assert np.array_equal(order, expected)
     return document
 
 
@@ -156,6 +160,26 @@ def test_the_file_keeps_the_rules(made, pair, tmp_path) -> None:
     before = out.read_bytes()
     assert run_orn(*words, "--json").json["bytes"] == len(before)
     assert out.read_bytes() == before
+
+
+def test_publishers_find_the_best_actions_of_the_file(made, pair, tmp_path) -> None:
+    """Also of a segment whose logits are far below those of all others."""
+    for run in pair:
+        drawn = np.random.default_rng(0).normal(size=(len(made.ids), 300)).astype(np.float32)
+        drawn[3] -= 1000
+        _change(run, lambda kept, own=drawn: replace(
+            kept, activity_logits=own[:, : kept.logits.shape[1]]
+        ))  # fmt: skip
+    out = tmp_path / "out.zip"
+    run_orn("submit", "epic100", *pair, out, "--split", "validation")
+    with zipfile.ZipFile(out) as archive:
+        results = json.loads(archive.read("test.json"))["results"]
+    verbs, nouns = (
+        np.array([[*results[name][kind].values()] for name in made.ids])
+        for kind in ("verb", "noun")
+    )
+    best = [*zip(verbs.argmax(axis=1).tolist(), nouns.argmax(axis=1).tolist(), strict=True)]
+    assert first_actions(verbs, nouns) == best
 
 
 @pytest.mark.slow
