@@ -46,7 +46,12 @@ from orn.stage2_train.clips.objects import (
     objects_of_frames,
     with_persons_first,
 )
-from orn.stage2_train.clips.sampling import centre_frames, clip_generator, random_frames
+from orn.stage2_train.clips.sampling import (
+    authors_frames,
+    centre_frames,
+    clip_generator,
+    random_frames,
+)
 from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import ClipRequest, Told
 from orn.stage2_train.frames.crop import CropWindow, centre_window, placed_window, random_window
@@ -191,14 +196,11 @@ class ClipDataset(Dataset[ClipSample]):
                 f"in {self._clips.name}"
             )
         stored = self._clips.stored_size(segment.video_id)
+        generator = self._generator(request)
+        frames_T = first + self._clip_frames(request, seconds_F[first:last], generator)
         window = None
-        if request.epoch is None and request.view.clip == 0:
-            frames_T = first + centre_frames(last - first, data.clip_frames)
-        else:
-            generator = self._generator(request)
-            frames_T = first + random_frames(last - first, data.clip_frames, generator)
-            if request.epoch is not None:
-                window = random_window(stored, data.crop, generator)
+        if request.epoch is not None:
+            window = random_window(stored, data.crop, generator)
         detections = self._detections_of(request)
         objects = self._frame_objects(segment.video_id, detections, seconds_F, frames_T)
         if window is None:
@@ -225,6 +227,21 @@ class ClipDataset(Dataset[ClipSample]):
             label=self._label(segment, is_training=is_training, is_flipped=is_flipped),
         )
         return sample.flipped() if is_flipped else sample
+
+    def _clip_frames(
+        self,
+        request: ClipRequest,
+        seconds_F: NDArray[np.float64],
+        generator: np.random.Generator,
+    ) -> NDArray[np.int64]:
+        """(T,) places of a clip's frames among those of its segment."""
+        data = self.settings.data
+        is_centred = request.epoch is None and request.view.clip == 0
+        if data.clip_sampling == "authors":
+            return authors_frames(seconds_F, data.clip_frames, generator, is_centred=is_centred)
+        if is_centred:
+            return centre_frames(len(seconds_F), data.clip_frames)
+        return random_frames(len(seconds_F), data.clip_frames, generator)
 
     def _place(self, index: SupportsIndex) -> int:
         place, number = operator.index(index), len(self)

@@ -9,15 +9,21 @@ Intervals are half-open. Randomness comes from the generator that the caller giv
 """
 
 import hashlib
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+ClipSampling = Literal["spread", "authors"]
+
+_UNUSED_SECONDS = 2 / 30
+_LONG_SECONDS = 3.0
 
 
 def centre_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
     """(L,) int64 in [0, F): the middle of each part, the lower one of two."""
     if num_frames < num_parts:
-        return _repeated(num_frames, num_parts)
+        return _middles(num_frames, num_parts)
     borders = _borders(num_frames, num_parts)
     return (borders[:-1] + borders[1:] - 1) // 2
 
@@ -27,9 +33,41 @@ def random_frames(
 ) -> NDArray[np.int64]:
     """(L,) int64 in [0, F): one frame drawn uniformly from each part; nothing is drawn if F < L."""
     if num_frames < num_parts:
-        return _repeated(num_frames, num_parts)
+        return _middles(num_frames, num_parts)
     borders = _borders(num_frames, num_parts)
     return generator.integers(borders[:-1], borders[1:])
+
+
+def authors_frames(
+    seconds_F: NDArray[np.float64],
+    num_parts: int,
+    generator: np.random.Generator,
+    *,
+    is_centred: bool,
+) -> NDArray[np.int64]:
+    """(L,) int64 in [0, F) as the authors' released code draws a clip, which it does for videos of
+    30 frames/s: the last 2 frames (1/15 s) are never taken; if more than 90 frames (3 s) are left,
+    say n more, the clip starts at a frame drawn from the first n; from there to the end are L equal
+    parts.
+
+    Args:
+        seconds_F: times of the frames of the segment, at least one.
+        num_parts: L.
+        generator: for the start, also of a centred clip, and for the frames.
+        is_centred: whether to take the middle of each part, in place of a frame drawn from it. It
+            is taken, too, where there are fewer frames than parts.
+    """
+    num_frames = len(seconds_F)
+    length = seconds_F[-1] - seconds_F[0]
+    rate = (num_frames - 1) / length if length > 0 else 0.0
+    num_usable = max(num_frames - round(_UNUSED_SECONDS * rate), 1)
+    num_starts = num_usable - round(_LONG_SECONDS * rate) if rate else 0
+    start = int(generator.integers(num_starts)) if num_starts > 0 else 0
+    num_left = num_usable - start
+    if is_centred or num_left < num_parts:
+        return start + _middles(num_left, num_parts)
+    firsts = start + _borders(num_left, num_parts)[:-1]
+    return firsts + generator.integers(num_left // num_parts, size=num_parts)
 
 
 def clip_generator(segment_id: str, clip_index: int) -> np.random.Generator:
@@ -42,5 +80,5 @@ def _borders(num_frames: int, num_parts: int) -> NDArray[np.int64]:
     return np.arange(num_parts + 1, dtype=np.int64) * num_frames // num_parts
 
 
-def _repeated(num_frames: int, num_parts: int) -> NDArray[np.int64]:
+def _middles(num_frames: int, num_parts: int) -> NDArray[np.int64]:
     return (2 * np.arange(num_parts, dtype=np.int64) + 1) * num_frames // (2 * num_parts)

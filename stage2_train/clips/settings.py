@@ -10,6 +10,7 @@ from orn.shared.config.fields import STRICT, Count, Maybe
 from orn.stage2_train.clips.controls import Controls
 from orn.stage2_train.clips.join import FrameJoin
 from orn.stage2_train.clips.objects import ObjectOrder, SlotSettings
+from orn.stage2_train.clips.sampling import ClipSampling
 
 UnsureLabels = Literal["negative", "ignored"]
 UnsureInEvaluation = Literal["left_out", "negative"]
@@ -27,6 +28,9 @@ class DataRecipe:
     clip_frames: Annotated[int, Field(ge=1, le=10_000)] = 8
     """T, frames of a clip; a recipe's file without it takes the data set's. With 1 no frames are
     related."""
+    clip_sampling: ClipSampling = "spread"
+    """Where the frames of a clip come from: equal parts of the segment, or as in the authors'
+    released code, equal parts of what is left after a random start, in evaluation, too."""
     max_objects: Annotated[int, Field(ge=1, le=1000)] = 10
     """Detections of a frame at most, the highest scores first; a background object comes on top."""
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5

@@ -75,6 +75,7 @@ def test_recipe_of_what_the_authors_ran() -> None:
     assert (model.head_combination, model.mlp_dropout) == ("sum", 0.5)
     assert recipe.data.max_objects + model.background_object == 10
     assert recipe.data.train_with_validation
+    assert recipe.data.clip_sampling == "authors"
     assert recipe.data.unsure_in_evaluation == "negative"
     assert recipe.optimiser.gradient_clip == 10
     assert (recipe.phases.object_head_epochs, recipe.phases.epochs) == (10, 10)

@@ -16,6 +16,7 @@ from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import Frame
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.sampling import authors_frames, clip_generator
 from orn.stage2_train.clips.views import ClipRequest, View
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
@@ -192,3 +193,27 @@ def test_detections_that_break_a_rule_are_named(tmp_path, changes, message) -> N
     where = r"shard-000000\.zarr\.zip: video 'wrong' frame 2: "
     with pytest.raises(ShardFormatError, match=where + message):
         dataset[ClipRequest(0)]
+
+
+def test_clips_as_the_authors_sampled_start_at_random_in_evaluation_too(tmp_path) -> None:
+    film = tiny.Film(id="long", boxes_FN4=np.tile([[10, 10, 30, 30]], (60, 1, 1)))
+    tiny.write_store(tmp_path / "long", [film])
+    tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", [film])
+    data = replace(SETTINGS.data, clip_sampling="authors")
+    sources = ClipStore(tmp_path / "long"), DetectionFolder(tmp_path)
+    dataset = ClipDataset([whole_video("long")], *sources, replace(SETTINGS, data=data))
+    seconds_F = np.arange(60) / tiny.RATE
+    clips = []
+    for clip in range(8):
+        generator = clip_generator(dataset.segments[0].id, clip)
+        expected = authors_frames(seconds_F, 4, generator, is_centred=clip == 0)
+        sample = dataset[ClipRequest(0, view=View(clip))]
+        np.testing.assert_allclose(sample.seconds, seconds_F[expected])
+        clips.append(sample.seconds)
+    assert clips[0][0] > 60 / 4 / 2 / tiny.RATE
+    for epoch in range(40):
+        sample = dataset[ClipRequest(0, epoch=epoch)]
+        assert equal(sample, dataset[ClipRequest(0, epoch=epoch)])
+        clips.append(sample.seconds)
+    assert len(np.unique([each[0] for each in clips])) > 20
+    assert np.max(clips) < seconds_F[-1]

@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.stage2_train.clips.sampling import (
+    authors_frames,
     centre_frames,
     clip_generator,
     random_frames,
 )
+from tests.reference.authors_clips import authors_clip
 
 
 @pytest.mark.parametrize(
@@ -74,3 +76,42 @@ def test_test_clips_depend_on_segment_and_number_alone() -> None:
     assert draws("a", 1) == draws("a", 1)
     assert len({tuple(draws(name, clip)) for name in "ab" for clip in (1, 2)}) == 4
     assert draws("P01_01_0", 1) == [319, 315, 683, 320]
+
+
+@given(
+    num_frames=st.integers(1, 900),
+    rate=st.sampled_from([5.0, 12.0, 23.976, 30.0, 59.94]),
+    num_parts=st.integers(1, 12),
+    is_centred=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_clips_as_the_authors_draw_them(num_frames, rate, num_parts, is_centred, seed) -> None:
+    seconds_F = 7 + np.arange(num_frames) / rate
+    drawn, draws = (np.random.default_rng(seed) for _ in range(2))
+    found = authors_frames(seconds_F, num_parts, drawn, is_centred=is_centred)
+    expected = authors_clip(
+        num_frames,
+        num_parts,
+        unused=round(rate * 2 / 30),
+        longest=round(rate * 3),
+        draw=lambda number: int(draws.integers(number)),
+        is_centred=is_centred,
+    )
+    assert found.tolist() == expected
+    assert 0 <= found.min() <= found.max() < num_frames
+
+
+def test_mean_places_of_a_film_of_741_frames() -> None:
+    """Ours lie evenly over the film, the authors' in its second half."""
+    generator = np.random.default_rng(0)
+    seconds_F = np.round(np.arange(741) / 30, 3)  # as files have them
+    means = [
+        np.mean([draw() for _ in range(4000)], axis=0)
+        for draw in (
+            lambda: random_frames(741, 4, generator),
+            lambda: authors_frames(seconds_F, 4, generator, is_centred=False),
+            lambda: authors_frames(seconds_F, 4, generator, is_centred=True),
+        )
+    ]
+    np.testing.assert_allclose(means[0], [92, 277, 462, 647], atol=5)
+    np.testing.assert_allclose(means[1:], [[374, 478, 582, 686]] * 2, atol=12)
