@@ -61,7 +61,8 @@ def detected_by(detector: Detector, *, batch: int = 8) -> Objects:
     def objects(
         video: Video, advance: Callable[[int], None]
     ) -> Iterator[tuple[Video, DetectionFolder]]:
-        frames = estimate(source_of(video), rate=video.rate).frames
+        length = estimate(source_of(video), rate=video.rate)
+        frames = length.at_rate(detector.entry.frame_rate).frames
         with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
             detect = UnitDetector(
                 detector, videos={video.id: video}, folder=Path(folder), batch=batch
@@ -123,6 +124,7 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
         config=config,
         checkpoint=checkpoint,
         score_threshold=model.config.detector.thresholds.get("score", _USUAL_THRESHOLD),
+        frame_rate=model.config.detector.frame_rate,
         threads=request.threads,
     )
     names = detector.entry.class_names

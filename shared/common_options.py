@@ -84,6 +84,10 @@ FrameRate = Annotated[
     Field(gt=0, le=1000),
     Option("Frames a second, where videos are folders of frames."),
 ]
+PickedRate = Annotated[
+    Annotated[float, Field(ge=0.001, le=1000)] | None,
+    Option("Look at so many frames a second, those nearest in time.", usual="every frame"),
+]
 
 
 def out_option(usual: str) -> Option:

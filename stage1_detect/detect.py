@@ -116,6 +116,7 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
         "to_fetch": url,
         "score_threshold": request.score_threshold,
         "frames": job.plan.frames,
+        "rate": request.scope.rate,
         "unit_frames": request.scope.unit_frames,
         "videos": len({part.video_id for unit in job.units for part in unit.parts}),
         "missing": len(data.missing),
@@ -186,6 +187,7 @@ def _loader(request: DetectRequest, data: Dataset) -> Callable[..., Detector]:
         checkpoint=checkpoint,
         score_threshold=request.score_threshold,
         precision=request.precision,
+        frame_rate=request.scope.rate,
         threads=request.threads,
         remedy=_REMEDY,
     )

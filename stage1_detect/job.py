@@ -122,6 +122,7 @@ def run_job(
 def _summary(job: DetectJob, ran: Ran, entry: DetectorEntry) -> DetectSummary:
     """What a run has to tell."""
     frames = sum(result.steps for result in ran.results)
+    is_whole = job.plan.frames == "all" and entry.frame_rate is None
     shards = {unit: _own_shard(job, unit, entry) for unit in job.units}
     failed = {video.id: video for shard in shards.values() for video in shard.failed}
     return DetectSummary(
@@ -137,7 +138,7 @@ def _summary(job: DetectJob, ran: Ran, entry: DetectorEntry) -> DetectSummary:
         seconds=round(ran.seconds, 3),
         frames_per_second=round(frames / ran.seconds, 2) if frames else None,
         failed=tuple(failed.values()),
-        short=_short(shards.values()) if job.plan.frames == "all" else (),
+        short=_short(shards.values()) if is_whole else (),
         missing=len(job.dataset.missing),
         unlabelled=job.unlabelled,
     )

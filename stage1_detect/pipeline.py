@@ -110,10 +110,16 @@ class UnitDetector:
         """Opens nothing yet; the arguments are as `DetectWork` has them."""
         self._detector = detector
         self._folder = folder
-        self._reader = UnitReader(videos, batch=batch, prepare=detector.prepare, folder=folder)
+        self._reader = UnitReader(
+            videos,
+            batch=batch,
+            prepare=detector.prepare,
+            rate=detector.entry.frame_rate,
+            folder=folder,
+        )
 
     def __call__(self, unit: Unit, advance: Advance = lambda frames: None) -> UnitResult:
-        """Detect the objects of every frame of a unit and write them as one shard.
+        """Detect the objects of the frames of a unit and write them as one shard.
 
         The shard appears when the unit is complete; if anything raises, nothing is left behind.
         `advance` is called with the number of frames after each batch.

@@ -61,7 +61,7 @@ class DetectJob:
     to_do: tuple[Unit, ...]
     """Those of `units` whose shard is missing or made again."""
     estimates: Mapping[str, FrameEstimate]
-    """Length of each video that was not planned before."""
+    """Length of each video that was not planned before, in frames that are looked at."""
     unlabelled: int = 0
     """Videos left out because no segment covers a frame of them."""
 
@@ -71,6 +71,7 @@ class DetectJob:
         wanted = _videos_of(self.to_do) - self.estimates.keys()
         planned = read_headers([video for video in self.dataset.videos if video.id in wanted])
         gone = sorted(wanted - planned.keys())
+        planned = _at_rate(planned, self.plan.settings.get("rate"))
         return {**self.estimates, **dict.fromkeys(gone, UNREADABLE), **planned}
 
 
@@ -136,7 +137,7 @@ def plan_job(
     plan = Plan(
         dataset=dataset.name,
         frames=scope.frames,
-        settings={"unit_frames": scope.unit_frames, **settings},
+        settings={"rate": scope.rate, "unit_frames": scope.unit_frames, **settings},
         manifest=ManifestFile.of(dataset.manifest),
         units=units,
         data_root=None if data_root is None else str(data_root),
@@ -149,7 +150,9 @@ def plan_job(
             "there; leave --frames labelled out"
         )
     known = set(plan.video_ids)
-    estimates = read_headers([video for video in videos if video.id not in known])
+    headers = read_headers([video for video in videos if video.id not in known])
+    _warn_of_slower(headers, scope.rate)
+    estimates = _at_rate(headers, scope.rate)
     plan = replace(plan, units=(*units, *_new_units(dataset, estimates, scope, first=len(units))))
     asked = {video.id for video in videos}
     if scope.limit is None:
@@ -169,6 +172,23 @@ def plan_job(
         estimates=estimates,
         unlabelled=len(dataset.videos[: scope.limit]) - len(videos),
     )
+
+
+def _at_rate(headers: Mapping[str, FrameEstimate], rate: float | None) -> dict[str, FrameEstimate]:
+    """Return the lengths of videos in frames that are looked at."""
+    return {video_id: each.at_rate(rate) for video_id, each in headers.items()}
+
+
+def _warn_of_slower(headers: Mapping[str, FrameEstimate], rate: float | None) -> None:
+    """Warn of videos that have fewer frames a second than are asked for."""
+    slower = [name for name, each in headers.items() if each.frames and each.rate < (rate or 0)]
+    if slower:
+        logger.warning(
+            "--rate %g: %s fewer frames a second (%s), of which each is looked at once",
+            rate,
+            counted(len(slower), "video has", "videos have"),
+            _examples(slower),
+        )
 
 
 def _failed(units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:

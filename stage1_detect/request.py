@@ -12,6 +12,7 @@ from orn.shared.common_options import (
     Device,
     EngineOptions,
     FilePath,
+    PickedRate,
     Precision,
     Share,
     Threads,
@@ -35,6 +36,7 @@ class Scope(Request):
     limit: Annotated[
         Count | None, Option("Only the first N videos; without it, a later run does the others.")
     ] = None
+    rate: PickedRate = None
     unit_frames: Annotated[
         Count, Option("About how many frames a shard has: what a crash can cost.", metavar="N")
     ] = UNIT_FRAMES

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.shards.schema import VideoEntry
+from orn.shared.time_ranges import TimeRanges
+from orn.shared.video.kept_frames import at_rate, places_at_rate
 from orn.shared.video.read import (
     Frame,
     content_bytes,
@@ -71,6 +73,29 @@ SourceEvent = VideoEntry | FrameBatch | VideoEnds | FailedVideo
 nothing more comes of it, and what came does not count."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OpenVideo:
+    """A video of which parts are read."""
+
+    id: str
+    reader: VideoReader
+    picked: Mapping[int, float] | None
+    """Times of the frames that a rate picks, by their places; None: every frame."""
+
+    @classmethod
+    def of(cls, video: Video, rate: float | None) -> Self:
+        """Open a video; one whose times only decoding tells is decoded once for a rate."""
+        reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
+        if rate is None:
+            return cls(id=video.id, reader=reader, picked=None)
+        seconds_F = reader.times.seconds
+        if seconds_F is None:
+            seconds_F = np.array([frame.seconds for frame in reader.frames()])
+        places_n = places_at_rate(seconds_F, rate)
+        picked = dict(zip(places_n.tolist(), seconds_F[places_n].tolist(), strict=True))
+        return cls(id=video.id, reader=reader, picked=picked)
+
+
 class UnitReader:
     """Reads units of a plan one after another."""
 
@@ -80,6 +105,7 @@ class UnitReader:
         *,
         batch: int,
         prepare: Callable[[NDArray[np.uint8]], Any],
+        rate: float | None = None,
         folder: Path | None = None,
     ) -> None:
         """Opens nothing yet.
@@ -88,13 +114,15 @@ class UnitReader:
             videos: the videos of the plan by id; one that is not among them fails.
             batch: most frames of a batch; batches end where a video or the unit does.
             prepare: makes the network's input of a frame; a DetectorError fails the frame's video.
+            rate: frames a second that are picked; parts of videos count these. None: every frame.
             folder: where digests of videos are kept that are cut into several units.
         """
         self._videos = videos
         self._batch = batch
         self._prepare = prepare
+        self._rate = rate
         self._folder = folder
-        self._reader: tuple[str, VideoReader] | None = None
+        self._open: _OpenVideo | None = None
         self._contents: dict[str, tuple[int, str]] = {}
 
     def events(self, unit: Unit) -> Iterator[SourceEvent]:
@@ -107,7 +135,7 @@ class UnitReader:
             try:
                 yield from self._part(video, part)
             except (VideoDecodeError, DetectorError) as err:
-                self._reader = None
+                self._open = None
                 # The file's name alone, as a shard must be the same wherever the videos lie.
                 reason = str(err).replace(str(video.path), video.path.name)
                 yield FailedVideo(id=part.video_id, reason=reason)
@@ -129,10 +157,12 @@ class UnitReader:
 
     def _frames(self, video: Video, part: UnitPart) -> Iterator[Frame]:
         if part.is_whole:
-            return read_frames(video.path, rate=video.rate)
-        if self._reader is None or self._reader[0] != video.id:
-            self._reader = video.id, VideoReader(video.path, rate=video.rate, kept_bytes=0)
-        _, reader = self._reader
+            return at_rate(read_frames(video.path, rate=video.rate), self._rate)
+        if self._open is None or self._open.id != video.id:
+            self._open = _OpenVideo.of(video, self._rate)
+        reader, picked = self._open.reader, self._open.picked
+        if picked is not None:
+            return reader.frames_at(_of_part(picked, part))
         if part.ranges:
             return chain.from_iterable(reader.frames_in(times) for times in part.ranges)
         return reader.frames(part.start, part.stop)
@@ -153,6 +183,14 @@ class UnitReader:
             seconds=tuple(frame.seconds for frame in frames),
             prepared=tuple(self._prepare(frame.image) for frame in frames),
         )
+
+
+def _of_part(picked: Mapping[int, float], part: UnitPart) -> list[int]:
+    """Return the places of picked frames that are of a part."""
+    if part.ranges:
+        times = TimeRanges(part.ranges)
+        return [place for place, seconds in picked.items() if seconds in times]
+    return list(picked)[part.start : part.stop]
 
 
 def digest_once(video: Path, folder: Path) -> str:

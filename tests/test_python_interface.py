@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -173,6 +174,23 @@ def test_every_way_gives_what_eval_gives(
         assert found.pairs is not None
         assert len(found.pairs) == 2
     assert recalls.looked_at == by_file.looked_at == 4
+
+
+def test_objects_are_detected_at_the_rate_of_the_training(small_demo: Path) -> None:
+    model = load_model("runs/demo", device="cpu")
+    detector = replace(model.config.detector, frame_rate=2)  # of eight: frames 0, 4 and 8
+    model = replace(model, config=replace(model.config, detector=detector))
+    path, frames, detections = film()
+    recalls = Recalls(frames, detections)
+    [found] = predict(model, path, recalls)
+    nearest = [detections[min(4 * round((place - 0.1) / 4), 8)] for place in range(len(frames))]
+    [wanted] = predict(model, frames, nearest)
+    assert found.logits.keys() == wanted.logits.keys()
+    for name, logits_A in found.logits.items():
+        np.testing.assert_allclose(logits_A, wanted.logits[name], atol=SAME)
+    assert recalls.looked_at <= 4
+    with pytest.raises(KeyError):
+        predict(model, path, Recalls(frames[1:4], detections[1:4])).__next__()
 
 
 def test_a_folder_that_was_exported_says_the_same(small_demo: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def findings(shard: Shard) -> tuple[Finding, ...]:
         here = _holes(video, num_F[rows], index_F[rows], first_row=start)
         here += _jumps(video, index_F[rows], seconds_F[rows], first_row=start)
         here.sort(key=lambda each: each.row or 0)
-        if video.id not in partial:
+        if video.id not in partial and shard.detector.frame_rate is None:
             here += _missing(video, index_F[rows], last_row=stop - 1)
         found += here
     return tuple(found)

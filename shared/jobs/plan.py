@@ -42,7 +42,7 @@ class UnitPart:
     video_id: str
     """Id in the data set's manifest."""
     start: _Number = 0
-    """First frame of the range, from 0."""
+    """First frame of the range, from 0; at a rate, of the frames that it picks."""
     stop: _Number | None = None
     """Last frame + 1; None: to the end of the video, wherever that is."""
     ranges: tuple[TimeRange, ...] = ()

@@ -321,8 +321,7 @@ class VideoDetections:
             video_F: times of all frames of the video, where they are known (see `time_join`).
 
         Raises:
-            JoinError: for the first time that has no frame near enough, which is half of the
-                detections' own frame interval, and more behind the last ones.
+            JoinError: for the first time that has no frame near enough (see `time_join`).
         """
         wanted_n = np.asarray(seconds, dtype=np.float64)
         if self.num_frames == 0:
@@ -331,7 +330,11 @@ class VideoDetections:
                 "found none: no frame of it was looked at"
             )
         found = nearest_frames(
-            self.seconds, wanted_n, interval=self.interval_seconds, video_F=video_F
+            self.seconds,
+            wanted_n,
+            interval=self.interval_seconds,
+            rate=self._parts[0][0].detector.frame_rate,
+            video_F=video_F,
         )
         if not found.is_near_n.all():
             place = int(np.argmin(found.is_near_n))

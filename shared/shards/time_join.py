@@ -11,6 +11,9 @@ frames after them. A frame that stands longer than a mask, as in a store of few 
 counts as long as one. At one rate for both this allows nothing: the first frame without detections
 lies a whole interval behind.
 
+Where a rate picked the frames of detections (`orn.shared.video.kept_frames`), its interval counts:
+between picked frames none is further than that from one, however uneven the times are.
+
 n times, D frames of detections, F frames of the video.
 """
 
@@ -42,6 +45,7 @@ def nearest_frames(
     wanted_n: NDArray[np.float64],
     *,
     interval: float,
+    rate: float | None = None,
     video_F: NDArray[np.float64] | None = None,
 ) -> NearestFrames:
     """The frames of detections for some times.
@@ -50,16 +54,20 @@ def nearest_frames(
         seconds_D: their times, increasing, at least one.
         wanted_n: the times asked for.
         interval: seconds from one frame of detections to the next.
+        rate: frames a second at which they were picked of the same video, if they were.
         video_F: times of all frames of the video, increasing; None where they are not known, which
             allows half an interval behind the last detections, too.
     """
+    farthest = interval / 2
+    if rate is not None:
+        interval = farthest = 1 / rate
     last = len(seconds_D) - 1
     after_n = np.minimum(np.searchsorted(seconds_D, wanted_n), last)
     before_n = np.maximum(after_n - 1, 0)
     gap_before_n = np.abs(wanted_n - seconds_D[before_n])
     gap_after_n = np.abs(wanted_n - seconds_D[after_n])
     gaps_n = np.minimum(gap_before_n, gap_after_n)
-    limits_n = np.full(gaps_n.shape, interval / 2)
+    limits_n = np.full(gaps_n.shape, farthest)
     is_near_n = gaps_n <= limits_n + _TOLERANCE_SECONDS
     if video_F is not None and not is_near_n.all():  # seldom, and the video's interval takes time
         end = 2 * interval - min(frame_interval(video_F, otherwise=interval), interval)

@@ -197,8 +197,10 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
             message = f"video {lost.id!r}: expected detections, got a failure: {lost.reason}"
             failed.append(Problem(shard=shard.path, message=message, severity="note"))
         known |= {video.id for video in shard.videos} | {video.id for video in shard.failed}
+    is_whole = plan is not None and plan.frames == "all"
+    is_whole &= detector is not None and detector.frame_rate is None
     for parts in stretches.values():
-        problems += _check_video(parts, is_whole=plan is not None and plan.frames == "all")
+        problems += _check_video(parts, is_whole=is_whole)
     problems += failed
     if dataset is not None:
         problems += _check_listed(dataset, stretches)

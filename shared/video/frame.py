@@ -1,7 +1,8 @@
 """A frame of a video, and what a video says of itself."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -83,3 +84,10 @@ class FrameEstimate:
     def seconds(self) -> float:
         """About how long it is."""
         return self.frames / self.rate if self.duration_seconds is None else self.duration_seconds
+
+    def at_rate(self, rate: float | None) -> "FrameEstimate":
+        """Return the estimate of the frames that `kept_frames.at_rate` picks."""
+        if rate is None or rate >= self.rate:
+            return self
+        frames = min(self.frames, math.ceil(self.seconds * rate))
+        return replace(self, frames=frames, rate=rate, duration_seconds=self.seconds)

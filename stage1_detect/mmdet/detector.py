@@ -191,6 +191,7 @@ def load_detector(
     checkpoint: Path | None,
     score_threshold: float = 0.3,
     precision: Precision = "float32",
+    frame_rate: float | None = None,
     threads: int | None = None,
     detects: bool = True,
     remedy: str = "pass it as checkpoint=FILE",
@@ -204,6 +205,7 @@ def load_detector(
             torch.hub's cache, fetched if they are not there.
         score_threshold: detections below it are dropped, 0..1.
         precision: number format of the convolutions.
+        frame_rate: frames a second of a video that it is shown, for shards to record.
         threads: CPU threads that this process computes with from now on; None changes nothing.
             The last bits of a result depend on it. TF32 is turned off in this process, too.
         detects: False where only its entry is wanted, because others detect, on other devices.
@@ -231,7 +233,11 @@ def load_detector(
     checkpoint_digest = load_weights(model, checkpoint, config_name=detector.name)
     model.roi_head.test_cfg.score_thr = score_threshold
     entry = detector_entry(
-        detector, model, checkpoint_digest=checkpoint_digest, precision=precision
+        detector,
+        model,
+        checkpoint_digest=checkpoint_digest,
+        precision=precision,
+        frame_rate=frame_rate,
     )
     model.eval()
     fuse_batch_norms(model)

@@ -227,6 +227,7 @@ def detector_entry(
     *,
     checkpoint_digest: str,
     precision: Precision = "float32",
+    frame_rate: float | None = None,
 ) -> DetectorEntry:
     """What shards record about a model and the settings that it runs with."""
     settings = model.roi_head.test_cfg
@@ -242,6 +243,7 @@ def detector_entry(
             "mask": float(settings.mask_thr_binary),
         },
         versions=library_versions(),
+        frame_rate=frame_rate,
         class_names=COCO_CLASSES,
     )
 

@@ -8,7 +8,7 @@ is found here, before anything is trained or measured.
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -202,20 +202,60 @@ def _without_detections(
     segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
 ) -> dict[str, SkippedSegment]:
     """By id the segments with a frame that has no detections near its time."""
+    far: dict[str, SkippedSegment] = {}
+    for of_video, seconds_F, seconds_D, found in _nearest(segments, clips, detections):
+        if found is not None and not found.is_near_n.all():
+            for segment in of_video:
+                far |= _far_frames(segment, seconds_F, seconds_D, found)
+    return far
+
+
+def time_gaps(
+    segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
+) -> NDArray[np.float64]:
+    """Return the (n,) seconds from each frame of some segments to its detections, as far as times
+    are told without decoding.
+
+    Raises:
+        ShardFormatError: if a shard is damaged.
+    """
+    gaps = [np.zeros(0)]
+    for of_video, seconds_F, _, found in _nearest(segments, clips, detections):
+        gaps_F = np.zeros(len(seconds_F)) if found is None else found.gaps_n
+        for segment in of_video:
+            times = TimeRange(segment.start_seconds, segment.stop_seconds)
+            gaps.append(gaps_F[slice(*times.places(seconds_F))])
+    return np.concatenate(gaps)
+
+
+_Nearest = tuple[list[Segment], NDArray[np.float64], NDArray[np.float64], NearestFrames | None]
+"""The segments of a video, (F,) times of its frames and (D,) of detections, and what is nearest to
+each; None where both are the same."""
+
+
+def _nearest(
+    segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
+) -> Iterator[_Nearest]:
+    """Yield the nearest detections of each video's frames, where their times are told."""
     of_video: dict[str, list[Segment]] = {}
     for segment in segments:
         of_video.setdefault(segment.video_id, []).append(segment)
-    far: dict[str, SkippedSegment] = {}
     for video_id, seconds_D in detections.seconds_of(of_video).items():
         seconds_F = clips.frames(video_id).told_seconds
-        if seconds_F is None or np.array_equal(seconds_D, seconds_F):  # detected in these frames
+        if seconds_F is None:
+            continue
+        if np.array_equal(seconds_D, seconds_F):
+            yield of_video[video_id], seconds_F, seconds_D, None
             continue
         interval = frame_interval(seconds_D, otherwise=1 / detections.entry(video_id).rate)
-        found = nearest_frames(seconds_D, seconds_F, interval=interval, video_F=seconds_F)
-        if not found.is_near_n.all():
-            for segment in of_video[video_id]:
-                far |= _far_frames(segment, seconds_F, seconds_D, found)
-    return far
+        found = nearest_frames(
+            seconds_D,
+            seconds_F,
+            interval=interval,
+            rate=detections.detector.frame_rate,
+            video_F=seconds_F,
+        )
+        yield of_video[video_id], seconds_F, seconds_D, found
 
 
 def _far_frames(

@@ -22,6 +22,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Subset
 from orn.shared.text import counted
+from orn.shared.video.kept_frames import rate_told
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.views import Views, classes_when_flipped
@@ -186,11 +187,15 @@ def _check_calibration(model: OpenedModel) -> None:
 
 def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) -> None:
     """Says what the figures cannot be read without."""
-    recipe, learned_from = config.recipe, config.detector.title
-    if recipe.model.reads_detections and sources.detector != learned_from:
+    recipe = config.recipe
+    learned_from, found = (
+        f"{each.title!r}, {rate_told(each.frame_rate)}"
+        for each in (config.detector, sources.detections.detector)
+    )
+    if recipe.model.reads_detections and found != learned_from:
         logger.warning(
-            "%s: was trained on objects of %r, and is measured on those of %r (%s)",
-            *(run, learned_from, sources.detector, sources.detections.path),
+            "%s: was trained on objects of %s, and is measured on those of %s (%s)",
+            *(run, learned_from, found, sources.detections.path),
         )
     if request.split in recipe.data.trained_splits:
         logger.warning(

@@ -1,7 +1,6 @@
 """The job behind `orn clips`: what was asked for, how large it will be, and what was done."""
 
 import logging
-import math
 import shutil
 import statistics
 from collections import defaultdict
@@ -249,9 +248,9 @@ def _estimate(parts: Sequence[UnitPart], plan: _Plan, *, fresh: bool) -> _Estima
         warn_of_times_beyond(plan.segments, lengths)
     frames = {}
     for name, length in lengths.items():
-        rate = min(length.rate, plan.settings.rate or math.inf)
+        kept = length.at_rate(plan.settings.rate)
         # times may lie, and folders may lack most numbers
-        frames[name] = min(wanted[name].length(length.seconds) * rate, length.frames)
+        frames[name] = min(wanted[name].length(kept.seconds) * kept.rate, kept.frames)
     sizes: list[float] = []
     for video in some_videos(todo, _SAMPLE_VIDEOS):
         with suppress(VideoDecodeError):

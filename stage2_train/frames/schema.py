@@ -23,6 +23,7 @@ from orn.shared.data_files import Stamp
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.plan import UnitFiles
 from orn.shared.time_ranges import TimeRanges
+from orn.shared.video.kept_frames import rate_told
 
 CLIP_FILES = UnitFiles(stem="clips", suffix=".h5")
 """Names of the files of a store, as `glob` takes it."""
@@ -69,8 +70,8 @@ class StoreSettings:
 
     def describe(self) -> str:
         """Return the settings in words, for messages."""
-        rate = "every frame" if self.rate is None else f"{self.rate:g} frames a second"
-        return f"frames of {self.describe_size()} at JPEG quality {self.jpeg_quality}, {rate}"
+        picked = rate_told(self.rate)
+        return f"frames of {self.describe_size()} at JPEG quality {self.jpeg_quality}, {picked}"
 
     def describe_size(self) -> str:
         """Return the size in words, such as `256x256` or `short side 256`."""

@@ -42,6 +42,8 @@ class Line:
     """The detector's."""
     checkpoint: Path | None = None
     """The detector's."""
+    rate: float | None = None
+    """Frames a second that are detected."""
     masks: Path | None = None
     """Folder of masks in place of detecting, in the format `form`."""
     form: str | None = None
@@ -132,7 +134,7 @@ def line_jobs(line: Line, *, may_grow: bool = True) -> list[Job]:
         detected = line.shards and line.shards / "detect.json"
         objects = Job(
             name="detect",
-            argv=("detect", *data, *shards, *detector),
+            argv=("detect", *data, *shards, *detector, *_option("--rate", line.rate)),
             output=None if may_grow else detected,
         )
     training = (*_option("--recipe", line.recipe), "--seed", str(line.seed), *settings)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from orn.shared.common_options import DataRoot, FilePath, Overrides, Seed
+from orn.shared.common_options import DataRoot, FilePath, Overrides, PickedRate, Seed
 from orn.shared.options import Argument, Option, Request
 
 
@@ -22,6 +22,7 @@ class LineRequest(Request):
         str | None, Option("The detector, as `orn detect` takes it.", metavar="NAME|FILE")
     ] = None
     checkpoint: Annotated[FilePath | None, Option("File of the detector's weights.")] = None
+    rate: PickedRate = None
     masks: Annotated[
         FilePath | None,
         Option("Folder of masks to import in place of detecting; needs --format."),

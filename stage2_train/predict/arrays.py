@@ -30,6 +30,7 @@ from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.text import utf8
 from orn.shared.time_ranges import MOST_SECONDS
 from orn.shared.video.frame import check_images
+from orn.shared.video.kept_frames import places_at_rate
 from orn.shared.video.read import content_digest
 from orn.shared.video.reader import VideoReader
 from orn.stage2_train.clips.clip_sources import ClipPictures
@@ -95,21 +96,26 @@ def predict_given(
     objects = cast("FindsObjects | Sequence[FrameDetections]", detections)
     entry, rules = getattr(objects, "entry", model.config.detector), model.config.object_rules
     height, width, _ = image(0).shape
+    is_timed = seconds is not None or isinstance(video, str | Path)
+    looked_at_D = np.arange(len(frames.seconds))
     if isinstance(objects, Sequence):
         check_detections(objects, len(frames.seconds), rules)
         grid, find = (objects[0].height, objects[0].width), objects.__getitem__
     else:
-        detector = objects
+        detector, rate_seen = objects, model.config.detector.frame_rate
+        if is_timed and rate_seen is not None:
+            looked_at_D = places_at_rate(frames.seconds, rate_seen)
         grid, find = (height, width), lambda row: _found(detector, image(row), row, rules)
+    seconds_D = frames.seconds[looked_at_D]
     return predict_frames(
         model,
         frames,
-        FoundLater(frames.seconds, entry, rules, find),
+        FoundLater(seconds_D, entry, rules, lambda row: find(int(looked_at_D[row]))),
         video_id=name,
         size=model.config.clips.frames.stored_size(height, width),
         grid=grid,
         choice=choice,
-        is_timed=seconds is not None or isinstance(video, str | Path),
+        is_timed=is_timed,
         pairs=pairs,
     )
 

@@ -4,6 +4,7 @@ clips read them (`orn.stage2_train.clips.clip_sources`).
 F frames of the video, n of them.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -15,14 +16,12 @@ from orn.shared.errors import ShapeError, ShardFormatError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules, first_fault
 from orn.shared.shards.schema import DetectorEntry
-from orn.shared.video.read import Frame
+from orn.shared.shards.time_join import nearest_frames
+from orn.shared.video.kept_frames import places_at_rate
 from orn.stage2_train.clips.clip_sources import ClipPictures
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled
-from orn.stage2_train.frames.kept_frames import at_rate
 from orn.stage2_train.runs.run_config import ClipRecord
-
-_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +55,7 @@ class RatePictures:
 
     @classmethod
     def of(cls, frames: ClipPictures, rate: float) -> "RatePictures":
-        times = enumerate(frames.seconds.tolist())
-        moments = (Frame(index=place, seconds=each, image=_NO_IMAGE) for place, each in times)
-        places_F = np.array([each.index for each in at_rate(moments, rate)], np.int64)
+        places_F = places_at_rate(frames.seconds, rate)
         return cls(frames.seconds[places_F], frames, places_F)
 
     def read(
@@ -92,7 +89,8 @@ class FoundLater:
     def nearest_rows(
         self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
     ) -> NDArray[np.int64]:
-        return np.searchsorted(self.seconds, np.asarray(seconds))  # they are those of the frames
+        wanted_n = np.asarray(seconds, np.float64)
+        return nearest_frames(self.seconds, wanted_n, interval=math.inf).rows_n
 
     @property
     def size_bytes(self) -> int:

@@ -3,6 +3,7 @@ they are still what a run began with."""
 
 import json
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,8 +101,9 @@ class Sources:
             if each.start_seconds is not None and each.stop_seconds is not None
         ]
         if not seconds:
+            looked_at = self.detections.detector.frame_rate or math.inf
             videos = [self.detections.entry(each.video_id) for each in segments]
-            seconds = [each.frames / each.rate for each in videos if each.frames]
+            seconds = [each.frames / min(each.rate, looked_at) for each in videos if each.frames]
         if isinstance(clips, ClipStore):
             return ClipRecord.of(clips.settings, are_stored=True, seconds=seconds)
         settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))

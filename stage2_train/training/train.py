@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import nn
@@ -21,7 +22,7 @@ from orn.shared.jobs.lock import locked
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_dataset, require_videos
 from orn.stage2_train.clips.dataset import check_crop, warn_of_small_crop
-from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.clips.join import JoinedSplit, time_gaps
 from orn.stage2_train.clips.views import ClipRequest, classes_when_flipped
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.build import build_network
@@ -172,8 +173,21 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
         "recipe": to_toml(recipe),
         **({"to_fetch": url} if url else {}),
         "steps": steps,
+        **_gaps(plan),
         **plan.counts,
     }
+
+
+def _gaps(plan: _Plan) -> dict[str, float]:
+    """Return how far frames and objects lie apart, where they are joined by time."""
+    if plan.config.recipe.data.frame_join != "time":
+        return {}
+    segments = (*plan.train.segments, *plan.validation.segments)
+    gaps_n = time_gaps(segments, plan.sources.clips, plan.sources.detections)
+    if not len(gaps_n):
+        return {}
+    median, largest = (round(1000 * float(each), 1) for each in (np.median(gaps_n), gaps_n.max()))
+    return {"median_gap_ms": median, "largest_gap_ms": largest}
 
 
 def _first_network(plan: _Plan, request: TrainRequest) -> nn.Module:

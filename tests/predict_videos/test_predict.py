@@ -19,11 +19,12 @@ import pytest
 from PIL import Image
 
 import orn.predict_videos.job
-from orn.predict_videos.detecting import load_its_detector
+from orn.predict_videos.detecting import detected_by, load_its_detector
 from orn.predict_videos.request import PredictRequest
 from orn.shared.cli import main
 from orn.shared.errors import DetectorError, JoinError
 from orn.shared.manifests.load import shipped_detectors
+from orn.shared.manifests.records import Video
 from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.text import printable, utf8
 from orn.stage1_detect.detect import DEFAULT_CONFIG
@@ -228,6 +229,19 @@ def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:
 def test_usage(trained, arguments: list[str], exit_code: int, says: str) -> None:
     (video, *_) = validation(trained)
     assert says in predict(trained, video, *arguments, exit_code=exit_code).stderr
+
+
+@pytest.mark.mmdet
+@pytest.mark.parametrize(("rate", "places"), [(None, range(8)), (2, [0, 5])])
+def test_the_detector_looks_at_the_frames_that_training_had(trained, rate, places) -> None:
+    model = open_model(trained.run, device="cpu")
+    detector = replace(model.config.detector, frame_rate=rate)
+    model = replace(model, config=replace(model.config, detector=detector))
+    request = PredictRequest(config="mask_rcnn_demo", any_detector=True, device="cpu")
+    objects = detected_by(load_its_detector(model, request))
+    id, file = next(iter(trained.videos.items()))
+    with objects(Video(id=id, path=file), lambda _: None) as (_, shards):
+        assert shards.video(id).frame_indices.tolist() == list(places)
 
 
 @pytest.mark.mmdet

@@ -50,7 +50,8 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
     assert detector.thresholds == thresholds
     settings = json.loads((shard_path.parent / "plan.json").read_text())["settings"]
     assert settings.pop("detector")["config_name"] == "mask_rcnn_demo"
-    assert settings == {"unit_frames": 2000, "batch": 8, "threads": 1, "device": "cpu"}
+    usual = {"rate": None, "unit_frames": 2000, "batch": 8, "threads": 1, "device": "cpu"}
+    assert settings == usual
     work = detect("--dry-run", "--json").json
     assert (work["units"], work["shards_there"], work["frames_to_do"]) == (2, 1, 312)
     assert work["expected_bytes"] == round(312 * shard_path.stat().st_size / 5)
@@ -63,6 +64,18 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
         )  # fmt: skip
         assert [video["id"] for video in found["failed"]] == ["broken"]
         assert "1 of 4 listed videos are not under" in ran.stderr
+
+
+def test_a_rate_is_told_detected_and_recorded(detect: Any, shard_path: Path) -> None:
+    at_two = partial(detect, "--rate", 2, "--limit", 2)  # of ten frames a second
+    work = at_two("--dry-run", "--measure", "--json").json
+    assert (work["rate"], work["frames_to_do"]) == (2, 1 + 3)
+    assert 0 < work["expected_seconds"] < 600
+    assert at_two("--json").json["frames"] == 4
+    shard = Shard(shard_path)
+    assert shard.detector.frame_rate == 2
+    assert shard.frame_index().tolist() == [0, 0, 5, 10]
+    assert " rate is 2.0 there, None" in detect("--limit", 2, exit_code=2).stderr
 
 
 def test_a_detector_of_the_project_by_its_name(any_detector: Any, shard_path: Path) -> None:

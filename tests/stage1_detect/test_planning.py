@@ -83,6 +83,7 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
     [
         ("settings", {"detector": {"checkpoint_digest": "sha256:other"}}, "sha256:other"),
         ("scope", Scope(unit_frames=9), "unit_frames is 2000 there, 9"),
+        ("scope", Scope(rate=2), "rate is None there, 2"),
         ("scope", Scope(frames="labelled"), "frames is 'all' there, 'labelled'"),
         ("settings", {"batch": 4}, "batch is 8 there, 4"),
         ("settings", {"batch": 8, "device": "cuda"}, "device is 'cpu' there, 'cuda'"),
@@ -106,7 +107,7 @@ def test_a_device_that_one_side_does_not_say_is_not_compared(
     for settings in (before, after):
         job = plan_job(dataset, folder=tmp_path, settings={"batch": 8} | settings)
         job.plan.save(tmp_path)
-        assert job.plan.settings == {"unit_frames": 2000, "batch": 8} | before
+        assert job.plan.settings == {"rate": None, "unit_frames": 2000, "batch": 8} | before
 
 
 def test_a_lifted_limit_and_new_videos_leave_what_is_done(

@@ -124,13 +124,21 @@ def unit_files(folder: Path) -> dict[str, bytes]:
 class FakeDetector:
     """A detector that finds one object a frame and tells the frame's grey level as its score.
 
-    `batches` keeps the sizes of the batches seen; `fail_at` raises at that batch, from 0.
+    `batches` keeps the sizes of the batches seen; `fail_at` raises at that batch, from 0;
+    `frame_rate` frames a second are looked at.
     """
 
     score_kind: ScoreKind = "softmax"
 
-    def __init__(self, *, fail_at: int | None = None, class_scores: float = 1 / 128) -> None:
+    def __init__(
+        self,
+        *,
+        fail_at: int | None = None,
+        class_scores: float = 1 / 128,
+        frame_rate: float | None = None,
+    ) -> None:
         self.batches: list[int] = []
+        self._frame_rate = frame_rate
         self._fail_at = fail_at
         self._class_score = class_scores
 
@@ -141,6 +149,7 @@ class FakeDetector:
             config_digest="sha256:0",
             checkpoint_digest="sha256:1",
             thresholds={"score": 0.0},
+            frame_rate=self._frame_rate,
             class_names=COCO_CLASSES,
         )
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Dataset
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.time_join import nearest_frames
-from orn.stage2_train.clips.join import JoinedSplit, join_split
+from orn.shared.video.kept_frames import places_at_rate
+from orn.stage2_train.clips.join import JoinedSplit, join_split, time_gaps
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.frames.reader import ClipStore
 from tests.stage2_train.clips.conftest import whole_video
@@ -39,9 +42,14 @@ class Times:
 
     seconds: dict[str, np.ndarray]
     rate: float = MASK_RATE
+    picked_rate: float | None = None
     name: str = "the videos"
     path: str = "shards"
     failed: tuple[()] = ()
+
+    @property
+    def detector(self) -> Any:
+        return SimpleNamespace(frame_rate=self.picked_rate)
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self.seconds
@@ -97,6 +105,38 @@ def test_a_mask_that_is_missing_at_the_end_is_named(tiny_world, rate) -> None:
     skipped = {row.id: row for row in joined.skipped}
     assert "no detections" in skipped["200"].reason
     assert "of 200 frames of video 200" in skipped["200"].detail
+
+
+@given(
+    gaps=st.lists(st.integers(1, 400), min_size=1, max_size=40),
+    rate=st.sampled_from([0.5, 1.0, 3.0, 7.3, 12.5, 30.0]),
+)
+def test_every_frame_has_a_picked_one_near(gaps, rate) -> None:
+    """Within the detections as far as an interval of the rate, however uneven the times are."""
+    seconds_F = np.cumsum([0, *gaps]) / 100
+    seconds_D = seconds_F[places_at_rate(seconds_F, rate)]
+    found = nearest_frames(seconds_D, seconds_F, interval=9.0, rate=rate, video_F=seconds_F)
+    assert found.is_near_n[seconds_F <= seconds_D[-1]].all()
+    assert found.is_near_n[found.gaps_n < 1 / rate].all()
+
+
+@pytest.mark.parametrize("rate", [1, 2, 3, 7, 12, 20, 29, 30, 45])
+def test_a_video_that_was_detected_at_a_rate_is_joined_or_says_what_is_missing(
+    tiny_world, rate
+) -> None:
+    seconds_F = np.arange(290) / 30
+    picked_D = seconds_F[places_at_rate(seconds_F, rate)]
+    dataset = replace(tiny_world.dataset, segments=(whole_video("film"),))
+    clips = Times({"film": seconds_F})
+    whole = Times({"film": picked_D}, picked_rate=rate)
+    assert len(join_split(dataset, "train", clips, whole).segments) == 1
+    gaps_n = time_gaps(dataset.segments, clips, whole)
+    assert len(gaps_n) == 290
+    np.testing.assert_allclose(gaps_n, np.abs(seconds_F[:, None] - picked_D).min(axis=1))
+    for kept in (picked_D[:-2], picked_D[2:], np.delete(picked_D, [4, 5, 6])):
+        lost = Times({"film": kept}, picked_rate=rate)
+        with pytest.raises(JoinError, match="have no detections near their time"):
+            join_split(dataset, "train", clips, lost)
 
 
 def test_rows_behind_the_last_masks_are_the_last() -> None:

@@ -1,10 +1,18 @@
-"""Which frames of a video a store keeps: those that a rate picks, in some ranges of time."""
+"""Which frames of a video are detected or stored: those that a rate picks, in some ranges of time.
+
+F frames of a video, n that are picked.
+"""
 
 from collections.abc import Iterable, Iterator
 from math import floor
 
+import numpy as np
+from numpy.typing import NDArray
+
 from orn.shared.time_ranges import TimeRanges
-from orn.shared.video.read import Frame
+from orn.shared.video.frame import Frame
+
+_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
 def at_rate(frames: Iterable[Frame], rate: float | None) -> Iterator[Frame]:
@@ -35,6 +43,18 @@ def at_rate(frames: Iterable[Frame], rate: float | None) -> Iterator[Frame]:
         before = frame
     if _last_tick(before.seconds + half_interval - origin, rate) > taken:
         yield before
+
+
+def places_at_rate(seconds_F: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
+    """Return the (n,) places of the frames that `at_rate` picks, by the (F,) times of all."""
+    times = enumerate(seconds_F.tolist())
+    frames = (Frame(index=place, seconds=each, image=_NO_IMAGE) for place, each in times)
+    return np.array([frame.index for frame in at_rate(frames, rate)], np.int64)
+
+
+def rate_told(rate: float | None) -> str:
+    """Return a rate in words."""
+    return "every frame" if rate is None else f"{rate:g} frames a second"
 
 
 def within(frames: Iterable[Frame], ranges: TimeRanges) -> Iterator[Frame]:

@@ -1,4 +1,4 @@
-"""Which frames a store keeps."""
+"""Which frames a rate and ranges of time pick."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.frame import Frame
-from orn.stage2_train.frames.kept_frames import at_rate, within
+from orn.shared.video.kept_frames import at_rate, within
 
 IMAGE = np.zeros((1, 1, 3), np.uint8)
 

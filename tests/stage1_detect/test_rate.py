@@ -1,0 +1,151 @@
+"""`--rate`: frames picked by time, as `orn clips` picks them, whatever units they fall into."""
+
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orn.shared.inspect.findings import findings
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Dataset, Segment, Video
+from orn.shared.shards.index import shard_paths
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verify import verify_folder
+from orn.shared.time_ranges import ALL_TIMES
+from orn.shared.video.read import read_frames
+from orn.stage1_detect.job import DetectSummary, run_job
+from orn.stage1_detect.planning import DetectJob, plan_job
+from orn.stage1_detect.request import Scope
+from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.frames.unit_file import write_unit_file
+from tests.worlds.shards import FakeDetector, unit_files
+from tests.worlds.videos import write_numbered
+
+UNEVEN = [0, 1, 2, 3, 9, 10, 11, 30, 31, 33, 34, 35, 50, 51, 52, 53, 54, 55, 56, 77]
+"""Times in tenths of a second, with gaps longer than a second."""
+REAL = (
+    "normal/decord__flipping_a_pancake.mkv",
+    "normal/imageio__realshort.mp4",
+    "odd/decord__corrupted.mp4",  # a packet in it cannot be decoded
+    "odd/moviepy__no_duration.webm",  # uneven times
+    "odd/torchvision__RATRACE_wave.avi",  # only decoding tells its times
+)
+
+
+def of_videos(world: Path, videos: dict[str, Path], segments: tuple[Segment, ...] = ()) -> Dataset:
+    """A data set of these videos."""
+    loaded = load_dataset(world, world.parent / "data", labels=False)
+    listed = tuple(Video(id=name, path=path) for name, path in videos.items())
+    return replace(loaded, videos=listed, missing=(), segments=segments)
+
+
+def planned(dataset: Dataset, folder: Path, scope: Scope) -> DetectJob:
+    entry = FakeDetector(frame_rate=scope.rate).entry
+    return plan_job(dataset, folder=folder, scope=scope, settings={"detector": asdict(entry)})
+
+
+def detect(dataset: Dataset, folder: Path, scope: Scope) -> DetectSummary:
+    """Detect at the rate of the scope."""
+    detector = FakeDetector(frame_rate=scope.rate)
+    job = planned(dataset, folder, scope)
+    return run_job(job, load=lambda device: detector, entry=detector.entry, batch=4)
+
+
+def stored(videos: dict[str, Path], folder: Path, rate: float) -> ClipStore:
+    """What `orn clips --rate` stores of these videos."""
+    folder.mkdir()
+    listed = [(Video(id=name, path=path), ALL_TIMES) for name, path in videos.items()]
+    settings = StoreSettings(size=(8, 8), rate=rate)
+    assert not write_unit_file(folder / "clips-000000.h5", listed, settings)
+    return ClipStore(folder)
+
+
+def check_picks(dataset: Dataset, folder: Path, store: ClipStore) -> None:
+    """Check that shards hold the frames of a store, and that each frame of a video finds one."""
+    detections = DetectionFolder(folder)
+    for video in dataset.videos:
+        found, kept = detections.video(video.id), store.frames(video.id)
+        assert found.frame_indices.tolist() == kept.rows["index"].tolist(), video.id
+        assert found.seconds.tolist() == kept.seconds.tolist(), video.id
+        seconds_F = np.array([frame.seconds for frame in read_frames(video.path)])
+        rows_F = found.nearest_rows(seconds_F, video_F=seconds_F)
+        nearest_F = np.abs(found.seconds[:, None] - seconds_F).min(axis=0)
+        np.testing.assert_array_equal(np.abs(found.seconds[rows_F] - seconds_F), nearest_F)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("rate", [2.5, 20])
+def test_real_files_give_the_frames_that_clips_have(
+    world: Path, sample_data: Path, tmp_path: Path, rate: float
+) -> None:
+    videos = {Path(name).stem: sample_data / "clips" / name for name in REAL}
+    store = stored(videos, tmp_path / "clips", rate)
+    dataset = of_videos(world, videos)
+    for unit_frames in (15, 2000):  # parts of videos, and whole ones
+        folder = tmp_path / f"{unit_frames}"
+        detect(dataset, folder, Scope(rate=rate, unit_frames=unit_frames))
+        check_picks(dataset, folder, store)
+        assert {each.severity for each in verify_folder(folder, dataset)} <= {"note"}
+        for path in shard_paths(folder):
+            assert not [each for each in findings(Shard(path)) if each.kind == "fewer frames"]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "avi"])
+@pytest.mark.parametrize("rate", [0.3, 1, 3, 7])
+def test_uneven_times(world: Path, tmp_path: Path, suffix: str, rate: float) -> None:
+    path = tmp_path / f"uneven.{suffix}"
+    times = UNEVEN if suffix == "mp4" else None  # AVI stores no times
+    write_numbered(path, len(UNEVEN), pts=times, codec="mpeg4")
+    store = stored({"v": path}, tmp_path / "clips", rate)
+    dataset = of_videos(world, {"v": path})
+    detect(dataset, tmp_path / "out", Scope(rate=rate, unit_frames=3))
+    check_picks(dataset, tmp_path / "out", store)
+
+
+def test_a_rate_above_the_videos_takes_every_frame_and_says_so(
+    world: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = of_videos(world, {"slow": write_numbered(tmp_path / "slow.mp4", 9)})
+    summary = detect(dataset, tmp_path / "out", Scope(rate=60))
+    assert summary.frames == 9
+    assert "--rate 60: 1 video has fewer frames a second (such as slow)" in caplog.text
+    assert DetectionFolder(tmp_path / "out").video("slow").frame_indices.tolist() == [*range(9)]
+
+
+def test_a_job_that_lost_a_shard_makes_the_same_one_again(world: Path, tmp_path: Path) -> None:
+    videos = {name: write_numbered(tmp_path / name, 40) for name in ("a.mp4", "b.mp4")}
+    dataset, folder = of_videos(world, videos), tmp_path / "out"
+    again = partial(detect, dataset, folder, Scope(rate=5, unit_frames=8))
+    assert (again().frames, len(planned(dataset, folder, Scope(rate=5, unit_frames=8)).units)) == (
+        40, 6,
+    )  # fmt: skip
+    before = unit_files(folder)
+    shard_paths(folder)[1].unlink()
+    assert again().frames == 8
+    assert unit_files(folder) == before
+
+
+def test_labelled_frames_find_what_the_whole_video_has_for_them(
+    world: Path, tmp_path: Path
+) -> None:
+    path = write_numbered(tmp_path / "v.mp4", 90)
+    times = ((0.52, 0.58), (2.9, 3.0), (4.0, 6.5), (8.7, None))
+    segments = tuple(
+        Segment(id=f"{start}", video_id="v", split="train", start_seconds=start, stop_seconds=stop)
+        for start, stop in times
+    )
+    dataset = of_videos(world, {"v": path}, segments)
+    for frames in ("all", "labelled"):
+        detect(dataset, tmp_path / frames, Scope(frames=frames, rate=1.5, unit_frames=2))
+    whole, part = (DetectionFolder(tmp_path / each).video("v") for each in ("all", "labelled"))
+    assert part.num_frames < whole.num_frames
+    seconds_F = np.array([frame.seconds for frame in read_frames(path)])
+    for start, stop in times:
+        in_it_F = seconds_F[(seconds_F >= start) & (seconds_F < (stop or np.inf))]
+        wanted = whole.seconds[whole.nearest_rows(in_it_F, video_F=seconds_F)]
+        found = part.seconds[part.nearest_rows(in_it_F, video_F=seconds_F)]
+        assert found.tolist() == wanted.tolist()
