@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from orn.demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials, World
-from orn.shared.common_options import AsJson, Count, DataRoot, FilePath, Seed, Threads, out_option
+from orn.shared.common_options import (
+    AsJson,
+    Count,
+    DataRoot,
+    FilePath,
+    PickedRate,
+    Seed,
+    Threads,
+    out_option,
+)
 from orn.shared.echo import echo, echo_json, echo_report
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
@@ -111,6 +120,7 @@ def demo_truth(
     *,
     data_root: DataRoot = Path("data"),
     out: Annotated[FilePath | None, out_option("shards/DATASET-truth")] = None,
+    rate: PickedRate = None,
 ) -> None:
     """Write what the films of DATASET truly show as shards, in place of `orn detect`.
 
@@ -119,7 +129,7 @@ def demo_truth(
     from orn.demo.world.truth_shards import write_truth_shards
 
     folder = out or Path("shards") / f"{dataset}-truth"
-    written = write_truth_shards(dataset, data_root, folder)
+    written = write_truth_shards(dataset, data_root, folder, rate=rate)
     done = f"{counted(written, 'shard')} written" if written else "whole"
     echo(f"{folder}: {done}", err=True)
 

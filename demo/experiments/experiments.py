@@ -172,6 +172,18 @@ def _frames(tables: Tables) -> None:
     tables.draw_curve("frames", "frames of a clip", points | {4: _compared(tables)})
 
 
+def _detected(tables: Tables) -> None:
+    """Systems that read objects against the number of frames of a film that are detected, of 12."""
+    systems = ("orn", "object-head")
+    points = {
+        12: tables.compare("detected-12", folder="table2", report="detected", systems=systems)
+    }
+    for number in (4, 2, 1) if tables.is_full else (2,):
+        place = tables.detected_in(number)
+        points[number] = tables.compare(f"detected-{number}", systems=systems, place=place)
+    tables.draw_curve("detected", "detected frames", points)
+
+
 def _decoys(tables: Tables) -> None:
     """Two systems against the number of pairs that act beside the one in question."""
     _of_other_worlds(tables, "decoys", "decoy-pairs", numbers=(0, 3))
@@ -274,6 +286,7 @@ EXPERIMENTS = MappingProxyType(
         "steps": Experiment(make=_steps, worlds=_BOTH_DEMOS),
         "films": Experiment(make=_films),
         "frames": Experiment(make=_frames),
+        "detected": Experiment(make=_detected, worlds=_BOTH_DEMOS),
         "decoys": Experiment(make=_decoys),
         "objects": Experiment(make=_objects),
         "pairs": Experiment(make=_pairs, worlds=("demo-places",)),

@@ -22,7 +22,8 @@ class TablesRequest(Request):
         Names,
         Option(
             "What to measure, some of: table2, reversed, table5, compared, controls, classes, "
-            "heads, steps, films, frames, decoys, objects, pairs, both, parts, both-films.",
+            "heads, steps, films, frames, detected, decoys, objects, pairs, both, parts, "
+            "both-films.",
             usual="the main claims",
         ),
     ] = ()

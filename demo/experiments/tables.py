@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orn.demo.experiments.request import TablesRequest
+from orn.demo.world.dials import FRAMES_PER_SECOND, Dials
 from orn.shared.jobs.commands import Job
 
 PICTURES = "demo-classes"
@@ -110,6 +111,8 @@ class Place:
     folder: Path
     variant: str = ""
     """What tells it from another world of the same data set; empty for the first one."""
+    detected_frames: int | None = None
+    """Of a film those that detections are of; None: every frame."""
 
     @property
     def name(self) -> str:
@@ -137,6 +140,9 @@ class Place:
         """Return what draws its films, writes what they truly show as shards, and stores frames."""
         drawn = ("--films", ",".join(map(str, self.films)), *self.dials)
         data, shards = ("--data", str(self._data)), self._shards
+        picked: tuple[str, ...] = ()
+        if self.detected_frames is not None:
+            picked = ("--rate", f"{FRAMES_PER_SECOND * self.detected_frames / Dials().frames:g}")
         return [
             Job(
                 name=f"{self.name} world",
@@ -144,8 +150,8 @@ class Place:
                 output=self._data / self.dataset / "world.json",
             ),
             Job(
-                name=f"{self.name} truth",
-                argv=("demo", "truth", self.dataset, *data, "--out", str(shards)),
+                name=f"{shards.name} truth",
+                argv=("demo", "truth", self.dataset, *data, "--out", str(shards), *picked),
                 output=shards / "plan.json",
             ),
             Job(
@@ -167,7 +173,8 @@ class Place:
 
     @property
     def _shards(self) -> Path:
-        return self.folder / "shards" / self.name
+        picked = "" if self.detected_frames is None else f"-detected-{self.detected_frames}"
+        return self.folder / "shards" / f"{self.name}{picked}"
 
     @property
     def _clips(self) -> Path:
@@ -260,6 +267,10 @@ class Tables:
         job = Job(name=f"{place.name} {name}", argv=tuple(argv), output=path)
         self._add(job)
         return job.name
+
+    def detected_in(self, frames: int) -> Place:
+        """Return the first world with detections of so many frames of each film."""
+        return replace(self._first, detected_frames=frames)
 
     def draw_curve(
         self, name: str, varied: str, points: Mapping[int, str], *, over_seconds: bool = False

@@ -22,13 +22,20 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.schema import DetectorEntry, VideoEntry
 from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.kept_frames import places_at_rate
 from orn.shared.video.read import content_bytes, content_digest
 
 _FILMS_A_UNIT = 150
 
 
-def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
+def write_truth_shards(dataset: str, root: Path, out: Path, *, rate: float | None = None) -> int:
     """Writes the shards of a drawn data set; those that are there are left alone.
+
+    Args:
+        dataset: its name.
+        root: where its folder lies.
+        out: folder of the shards.
+        rate: frames a second that are picked, as `orn detect` picks them; None: every frame.
 
     Returns:
         Number of shards written now.
@@ -45,7 +52,7 @@ def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
         Unit(index=index, parts=tuple(parts[start : start + _FILMS_A_UNIT]))
         for index, start in enumerate(range(0, len(parts), _FILMS_A_UNIT))
     )
-    detector = _entry(folder)
+    detector = _entry(folder, rate)
     plan = Plan(
         dataset=dataset,
         frames="all",
@@ -61,7 +68,7 @@ def write_truth_shards(dataset: str, root: Path, out: Path) -> int:
         for unit in missing:
             with ShardWriter(shard_path(out, unit.index), detector) as writer:
                 for part in unit.parts:
-                    _add_film(writer, films[part.video_id], folder)
+                    _add_film(writer, films[part.video_id], folder, rate)
             bar.advance()
     return len(missing)
 
@@ -75,17 +82,18 @@ def _films(folder: Path) -> dict[str, FilmTruth]:
     return {name: film for path in paths for name, film in true_films(folder, path.stem).items()}
 
 
-def _entry(folder: Path) -> DetectorEntry:
+def _entry(folder: Path, rate: float | None) -> DetectorEntry:
     world = (folder / "world.json").read_bytes()
     return DetectorEntry(
         config_name="ground truth",
         config_digest=f"sha256:{hashlib.sha256(world).hexdigest()}",
         checkpoint_digest="none",
+        frame_rate=rate,
         class_names=tuple(COCO_CLASSES),
     )
 
 
-def _add_film(writer: ShardWriter, film: FilmTruth, folder: Path) -> None:
+def _add_film(writer: ShardWriter, film: FilmTruth, folder: Path, rate: float | None) -> None:
     path = folder / "videos" / f"{film.video_id}.mp4"
     writer.begin_video(
         VideoEntry(
@@ -99,8 +107,9 @@ def _add_film(writer: ShardWriter, film: FilmTruth, folder: Path) -> None:
             source_digest=content_digest(path),
         )
     )
-    for index, shown in enumerate(film.frames):
-        writer.add(index, index / FRAMES_PER_SECOND, _detections(shown))
+    seconds_F = np.arange(len(film.frames)) / FRAMES_PER_SECOND
+    for index in places_at_rate(seconds_F, rate or FRAMES_PER_SECOND).tolist():
+        writer.add(index, index / FRAMES_PER_SECOND, _detections(film.frames[index]))
     writer.end_video()
 
 

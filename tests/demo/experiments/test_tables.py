@@ -136,6 +136,20 @@ def test_both_heads_share_runs_with_their_parts_and_have_twice_the_seeds() -> No
     assert "first-weights" not in commands  # they look at no pictures
 
 
+def test_detections_are_thinned_of_one_world_whose_films_are_drawn_once() -> None:
+    commands = commands_of("demo-touch", "detected", num_seeds=1)
+    for number, rate in ((4, "2.66667"), (2, "1.33333"), (1, "0.666667")):
+        name = f"demo-touch-detected-{number}"
+        compared = commands[f"demo-touch detected-{number}"]
+        assert commands[f"{name} truth"]["--rate"] == [rate]
+        assert compared["--shards"] == commands[f"{name} truth"]["--out"]
+        assert compared["--set"] == commands["demo-touch detected-12"]["--set"]
+    assert "--rate" not in commands["demo-touch truth"]
+    assert commands["demo-touch detected-12"]["--out"] == [str(RUNS / "demo-touch-table2")]
+    kinds = [name.split()[-1] for name in commands]
+    assert [kinds.count(each) for each in ("world", "leaks", "truth")] == [2, 1, 5]
+
+
 @pytest.mark.parametrize(("name", "value"), [("films", "4000"), ("frames", "8"), ("steps", "4")])
 def test_curves_have_the_point_of_the_recipe_and_the_dials(name, value) -> None:
     curve = commands_of("demo", name)[f"demo {name}"]
@@ -185,7 +199,7 @@ def test_a_wide_activity_head_starts_from_weights_of_its_width() -> None:
 @pytest.mark.parametrize(
     ("experiments", "systems", "message"),
     [
-        (("table5",), (), "table2, heads, steps for demo-touch, got 'table5'"),
+        (("table5",), (), "table2, heads, steps, detected for demo-touch, got 'table5'"),
         ((), ("orn", "orm"), "'orm': .*did you mean 'orn'"),
     ],
 )

@@ -4,6 +4,7 @@ its true objects are written as shards."""
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -176,6 +177,21 @@ def test_shards_hold_what_the_films_show(drawn: Path, tmp_path: Path) -> None:
     assert (frame.labels + 1).tolist() == [a["category_id"] for a in expected]
     assert [rle.area(mask) for mask in frame.masks] == [a["area"] for a in expected]
     assert np.array_equal(np.flatnonzero(frame.class_scores[0]), [frame.labels[0]])
+
+
+@pytest.mark.parametrize(
+    ("rate", "frames"), [("2.66667", [0, 3, 6, 9]), ("1.33333", [0, 6]), ("0.666667", [0])]
+)
+def test_shards_of_some_frames(
+    orn: Any, drawn: Path, tmp_path: Path, rate: str, frames: list[int]
+) -> None:
+    orn("demo", "truth", "demo", "--data", drawn, "--out", tmp_path / "out", "--rate", rate)
+    video = DetectionFolder(tmp_path / "out").video("train-000001")
+    assert video.frame_indices.tolist() == frames
+    seconds_F = np.arange(12) / 8
+    wanted = [min(frames, key=lambda frame: (abs(frame - each), frame)) for each in range(12)]
+    rows_F = video.nearest_rows(seconds_F, video_F=seconds_F)
+    assert [frames[row] for row in rows_F] == wanted
 
 
 def test_goes_on_and_refuses_another_world(drawn: Path, tmp_path: Path) -> None:
