@@ -75,7 +75,7 @@ _FULL = {
         films=(4000, 400, 1000),
         dials=("--columns", "3"),
         object_head_steps=2500,
-        steps=300,
+        steps=800,
         settings=(*_BOTH, "optimiser.batch_size=32"),
         by_default=("both",),
     ),
