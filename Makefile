@@ -24,7 +24,7 @@ BESIDE := -n auto --dist worksteal
 test test-all: export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint type types format bench detect clips train eval inspect verify clean
+.PHONY: help setup demo test test-all lint type types format docs release bench detect clips train eval inspect verify clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
@@ -37,7 +37,7 @@ ifdef OFFLINE
 	$(PIP) install --no-index --no-deps --no-build-isolation --editable .
 else
 	"$(PYTHON)" -m venv $(VENV)
-	$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	$(PIP) install --constraint constraints.txt --editable '.[dev,docs]'
 	$(PIP) uninstall --yes opencv-python opencv-python-headless # the former needs libGL, which servers lack
 	$(PIP) install --constraint constraints.txt --no-deps 'opencv-python-headless>=4.10'
 endif
@@ -59,6 +59,11 @@ types: ## Link the rooms below build/types/orn, where mypy and editors find them
 	@mkdir -p build/types/orn && ln -sfn $(CURDIR)/orn/*.* $(ROOMS:%=$(CURDIR)/%) build/types/orn/
 format: $(READY) ## Lay out the code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+docs: $(READY) ## Build the site in build/docs; broken links fail
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs . build/docs && cp build/docs/README.html build/docs/index.html
+release: $(READY) ## Build the sdist and the wheel in dist, and test what is installed from them
+	rm -rf dist && $(BIN)/python -m build --no-isolation >/dev/null && ls dist
+	ORN_DIST=$(CURDIR)/dist $(BIN)/python -m pytest tests/test_package.py
 bench: $(READY) ## Measure against references; BENCH=object-head ARGS=--json, or make bench alone for a list
 	$(BIN)/orn bench $(or $(BENCH),--help) $(ARGS)
 detect: $(READY) ## Find the objects of every frame; DATASET= (demo) DATA= OUT= CHECKPOINT= ARGS=

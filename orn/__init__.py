@@ -60,11 +60,11 @@ def __dir__() -> list[str]:
 def open_shard(path: str | Path) -> Shard:
     """Open a shard. Nothing but what is asked for is read.
 
-    ```python
-    shard = orn.open_shard("shards/demo/shard-000000.zarr.zip")
-    for frame in shard["train-000000"]:
-        print(frame.seconds, frame.detections.boxes)
-    ```
+    Example::
+
+        shard = orn.open_shard("shards/demo/shard-000000.zarr.zip")
+        for frame in shard["train-000000"]:
+            print(frame.seconds, frame.detections.boxes)
 
     Raises:
         ShardNotFoundError: if there is no such file.
@@ -84,10 +84,10 @@ def load_detector(
 ) -> MmdetDetector:
     """Load the detector that `orn detect` would use.
 
-    ```python
-    detector = orn.load_detector(config="mask_rcnn_demo")
-    found = detector.detect(frames)  # (H, W, 3) uint8 RGB arrays of equal size
-    ```
+    Example::
+
+        detector = orn.load_detector(config="mask_rcnn_demo")
+        found = detector.detect(frames)  # (H, W, 3) uint8 RGB arrays of equal size
 
     Args:
         checkpoint: file of weights; weights that come with the project bring their configuration.
@@ -139,11 +139,11 @@ def open_dataset(
 ) -> OpenedDataset:
     """Open a data set with its shards and stored frames.
 
-    ```python
-    dataset = orn.open_dataset("demo", data="data")
-    for batch in dataset.batches("train", batch_size=16, epochs=2):
-        print(batch.ids, batch.frames_BTCHW.shape)
-    ```
+    Example::
+
+        dataset = orn.open_dataset("demo", data="data")
+        for batch in dataset.batches("train", batch_size=16, epochs=2):
+            print(batch.ids, batch.frames_BTCHW.shape)
 
     Args:
         manifest: name or TOML file of the data set.
@@ -178,10 +178,10 @@ def open_dataset(
 def load_model(path: str | Path, *, device: str | torch.device = "auto") -> OpenedModel:
     """Load a trained network with its best weights and all that is needed to make clips for it.
 
-    ```python
-    model = orn.load_model("runs/demo")
-    print(model.classes)
-    ```
+    Example::
+
+        model = orn.load_model("runs/demo")
+        print(model.classes)
 
     Args:
         path: the folder of a run, a model folder of `orn export`, or `hf://ORG/NAME`.
@@ -216,10 +216,10 @@ def predict(
 
     Each prediction is made when it is asked for.
 
-    ```python
-    for prediction in orn.predict(model, "film.mp4", detector, pairs=3):
-        print(prediction.start_seconds, model.classes[prediction.label])
-    ```
+    Example::
+
+        for prediction in orn.predict(model, "film.mp4", detector, pairs=3):
+            print(prediction.start_seconds, model.classes[prediction.label])
 
     Args:
         model: what `load_model` returned.
@@ -261,11 +261,11 @@ def predict(
 def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = None) -> Importance:
     """Return how much each pair of objects, and each object, counts for the predicted classes.
 
-    ```python
-    batch = next(iter(dataset.batches("validation")))
-    found = orn.explain(model, batch)
-    print(found.fall_P)  # logit drop of each pair when it is removed
-    ```
+    Example::
+
+        batch = next(iter(dataset.batches("validation")))
+        found = orn.explain(model, batch)
+        print(found.fall_P)  # logit drop of each pair when it is removed
 
     Args:
         model: what `load_model` returned.

@@ -42,6 +42,7 @@ def test_make_alone_prints_help() -> None:
     ("arguments", "wanted"),
     [
         (("demo",), ".venv/bin/orn demo"),
+        (("release",), f"ORN_DIST={ROOT}/dist .venv/bin/python -m pytest tests/test_package.py"),
         (("demo", "SEED=3", "ARGS=--short"), ".venv/bin/orn demo --seed 3 --short"),
         (
             ("detect", "DATASET=vlog", "DATA=/d", "OUT=/o", "CHECKPOINT=c.pth", "ARGS=--limit 2"),

@@ -89,27 +89,26 @@ def version() -> str:
     return setup["metadata"]["version"]
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scripts of an environment that has the wheel, built from the sdist, and sees the packages
-    of this one."""
-    folder = tmp_path_factory.mktemp("installed")
-    build = (
-        "import sys; from setuptools import build_meta as b; getattr(b, sys.argv[1])(sys.argv[2])"
-    )
-    source = folder / "source"
+def build_in(folder: Path) -> Path:
+    """Build the wheel as `make release` does, from the sdist, and return its folder."""
+    source, built = folder / "source", folder / "dist"
     for name in ("orn", *ROOMS):
         shutil.copytree(ROOT / name, source / name)
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    made = run(sys.executable, "-c", build, "build_sdist", folder, folder=source)
+    build = (sys.executable, "-m", "build", "--no-isolation", "--outdir", built)
+    made = run(*build, folder=source)
     assert made.returncode == 0, made.stderr
-    [archive] = folder.glob("*.tar.gz")
-    shutil.unpack_archive(archive, folder / "unpacked")
-    [unpacked] = (folder / "unpacked").iterdir()
-    made = run(sys.executable, "-c", build, "build_wheel", folder, folder=unpacked)
-    assert made.returncode == 0, made.stderr
-    [wheel] = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scripts of an environment that has the wheel and sees the packages of this one; the wheel
+    is that of the folder ORN_DIST, or built from an sdist."""
+    folder = tmp_path_factory.mktemp("installed")
+    built = Path(os.environ.get("ORN_DIST") or build_in(folder))
+    [wheel] = built.glob("*.whl")
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / "bin" / "python"
     made = run(python, "-m", "pip", "install", "--no-index", "--no-deps", wheel, folder=folder)

@@ -1,0 +1,55 @@
+"""How `make docs` builds the site: from the README, the pages, the notebook and docstrings."""
+
+from importlib.metadata import version as version_of
+
+from sphinx.application import Sphinx
+
+project = "object-relation-network"
+author = "The developers of object-relation-network"
+version = release = version_of(project)
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+root_doc = "README"
+include_patterns = [
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "data_manifests/README.md"),
+    *("docs/*.md", "examples/tour.ipynb"),
+]
+html_theme = "furo"
+html_title = "Object-level visual reasoning in videos"
+html_copy_source = False
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+nb_execution_mode = "off"  # tests run the notebook, on what the demo leaves behind
+autodoc_typehints = "description"
+autodoc_member_order = "bysource"
+napoleon_google_docstring = True
+
+_SECTIONS = {
+    "Use it": (
+        *("docs/own_videos", "data_manifests/README", "docs/detect", "docs/cluster"),
+        *("docs/offline", "docs/look", "docs/train", "docs/predict", "docs/importance"),
+        *("docs/compare", "docs/runs", "docs/epic100", "docs/when_things_fail"),
+    ),
+    "Python": ("docs/python", "docs/api", "examples/tour"),
+    "What was measured": ("docs/results", "docs/wiring_checks", "docs/speed"),
+    "Reference": (
+        *("docs/formats", "docs/numerics", "docs/systems", "docs/against_the_authors"),
+        *("docs/table5", "docs/demo_world", "docs/odd_videos", "docs/when_files_lie"),
+        *("docs/decisions", "docs/glossary"),
+    ),
+    "Project": ("CONTRIBUTING", "CHANGELOG"),
+}
+
+
+def add_contents(_: Sphinx, page: str, source: list[str]) -> None:
+    """Append the table of contents to the README, which needs none where it is read alone."""
+    if page == root_doc:
+        for caption, pages in _SECTIONS.items():
+            listed = "\n".join(pages)
+            source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n{listed}\n```\n"
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("source-read", add_contents)
