@@ -29,9 +29,9 @@ from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.text import counted
 from orn.shared.torch_files import write_torch_file
 from orn.stage1_detect.mmdet.config import DetectorConfig, read_config
-from orn.stage1_detect.mmdet.detector import MmdetDetector
-from orn.stage1_detect.mmdet.library import MaskRCNN
-from orn.stage1_detect.mmdet.model import build_model, detector_entry, library_versions
+from orn.stage1_detect.mmdet.detector import detector_of
+from orn.stage1_detect.mmdet.library import Segmenter
+from orn.stage1_detect.mmdet.model import LoadedWeights, build_model, library_versions
 from orn.stage2_train.runs.checkpoint import (
     checkpoint_tensors,
     load_optimiser,
@@ -135,13 +135,13 @@ def train_detector(
 
 
 def evaluate_model(
-    model: MaskRCNN, frames: CocoFrames, *, detector: DetectorConfig
+    model: Segmenter, frames: CocoFrames, *, detector: DetectorConfig
 ) -> dict[str, float]:
     """COCO average precision on `frames`, with the configuration's own score threshold."""
     was_training = model.training
     model.eval()
-    entry = detector_entry(detector, model, checkpoint_digest="")
-    finder = MmdetDetector(model, detector, entry=entry)
+    unnamed = LoadedWeights(digest="", class_names=None)
+    finder = detector_of(model, detector, weights=unnamed, score_threshold=0.0)
     found = []
     for start in range(0, len(frames), _EVALUATION_BATCH):
         found += finder.detect(list(frames.images_MHWC[start : start + _EVALUATION_BATCH]))
@@ -154,7 +154,7 @@ class _State:
     """A model and its optimiser, how far they are, and the file that they go on from."""
 
     path: Path
-    model: MaskRCNN
+    model: Segmenter
     optimiser: torch.optim.Optimizer
     settings: DetectorTraining
     done: int = 0

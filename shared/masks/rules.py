@@ -180,6 +180,29 @@ def place_faults(
         yield Fault(field="masks", row=first.row, wanted=first.wanted, found=first.found, more=more)
 
 
+def widened_boxes(
+    boxes_N4: NDArray[np.float32], masks: Sequence[bytes], *, height: int
+) -> NDArray[np.float32]:
+    """Return boxes, those out of which their mask reaches widened to hold it; of a grid of so many
+    rows."""
+    extents_N4 = extents(read_run_lengths(masks), np.full(len(masks), height))
+    reaches_N = _reaches_out(boxes_N4, extents_N4)
+    low_N2 = np.minimum(boxes_N4[:, :2], extents_N4[:, :2])
+    high_N2 = np.maximum(boxes_N4[:, 2:], extents_N4[:, 2:])
+    return np.where(reaches_N[:, None], np.concatenate([low_N2, high_N2], axis=1), boxes_N4)
+
+
+def _reaches_out(
+    boxes_N4: NDArray[np.float32], extents_N4: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """(N,) whether a mask of this extent, zeros for an empty one, leaves its box."""
+    outwards_N4 = np.concatenate(
+        [boxes_N4[:, :2] - extents_N4[:, :2], extents_N4[:, 2:] - boxes_N4[:, 2:]], axis=1
+    )
+    far_N: NDArray[np.bool_] = outwards_N4.max(axis=1) > _MASK_TOLERANCE_PIXELS
+    return far_N & extents_N4.any(axis=1)
+
+
 def _mask_faults(
     boxes_N4: NDArray[np.float32],
     masks: Sequence[bytes],
@@ -211,10 +234,7 @@ def _extent_faults(
     """At most one: of the first mask that is wrong."""
     totals_N, pixels_N = runs.totals_M, sizes_N2.prod(axis=1)
     extents_N4 = extents(runs, sizes_N2[:, 0])
-    outwards_N4 = np.concatenate(
-        [boxes_N4[:, :2] - extents_N4[:, :2], extents_N4[:, 2:] - boxes_N4[:, 2:]], axis=1
-    )
-    wrong_N = (outwards_N4.max(axis=1) > _MASK_TOLERANCE_PIXELS) & extents_N4.any(axis=1)
+    wrong_N = _reaches_out(boxes_N4, extents_N4)
     for row, more in first_place(wrong_N | (totals_N != pixels_N)):
         if totals_N[row] != pixels_N[row]:
             height, width = sizes_N2[row]

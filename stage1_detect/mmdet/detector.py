@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,34 +11,35 @@ from torch import Tensor
 
 from orn.shared.devices import choose_device
 from orn.shared.errors import DetectorError
-from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections, clip_boxes
 from orn.shared.masks.rle import encode_borders
 from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.schema import DetectorEntry
-from orn.shared.text import counted
 from orn.shared.video.frame import check_images
-from orn.stage1_detect.mmdet.config import (
-    DetectorConfig,
-    read_config,
-    test_pipeline,
-    told,
-)
+from orn.stage1_detect.mmdet.config import DetectorConfig, read_config
 from orn.stage1_detect.mmdet.first_stage import During, first_stage, unwatched
 from orn.stage1_detect.mmdet.heads import RawDetections, predict_boxes, predict_masks, to_host
-from orn.stage1_detect.mmdet.library import Compose, MaskRCNN
+from orn.stage1_detect.mmdet.library import MaskRCNN, Segmenter
 from orn.stage1_detect.mmdet.masks import encode_masks
 from orn.stage1_detect.mmdet.model import (
+    NOT_FINITE,
+    LoadedWeights,
     Precision,
     autocast,
     build_model,
     check_precision,
-    detector_entry,
     fuse_batch_norms,
+    is_mask_rcnn,
+    library_versions,
     load_weights,
-    quiet,
+    names_of_classes,
+    naming_config,
+    set_score_threshold,
+    thresholds_of,
     use_float32_of,
 )
+from orn.stage1_detect.mmdet.prepare import FramePreparer
+from orn.stage1_detect.mmdet.segmenter import MmdetSegmenter
 from orn.stage1_detect.mmdet.zoo import fetch_weights
 
 MOST_CPU_PIXELS = 2**20
@@ -68,7 +68,8 @@ class MmdetDetector:
         self._is_cuda = self.device.type == "cuda"
         self.paste_on_device = self._is_cuda
         self.precision: Precision = precision
-        self._pipeline = _image_pipeline(detector)
+        self.prepare = FramePreparer(detector, self.device)
+        """Makes the network's input of a frame."""
         self.mask_threshold = float(model.roi_head.test_cfg.mask_thr_binary)
         self.during: During = unwatched
 
@@ -86,32 +87,11 @@ class MmdetDetector:
         check_images(images)
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
-    def prepare(self, image_HWC: NDArray[np.uint8]) -> dict[str, Any]:
-        """The frame as the configuration's test pipeline makes it, with mmdet's meta data.
-
-        Raises:
-            DetectorError: if the pipeline cannot prepare such a frame, as when a side becomes 0.
-        """
-        # mmdet's pipelines start from BGR.
-        image_bgr = cv2.cvtColor(np.ascontiguousarray(image_HWC), cv2.COLOR_RGB2BGR)
-        try:
-            prepared: dict[str, Any] = self._pipeline({"img": image_bgr, "img_id": 0})
-        except Exception as err:  # whatever the steps do
-            height, width = image_HWC.shape[:2]
-            reason = getattr(err, "err", None) or told(err)  # of OpenCV the condition alone
-            raise DetectorError(
-                f"expected frames that the detector {self.entry.config_name} can resize, got "
-                f"{width} x {height} pixels ({reason})"
-            ) from err
-        if self._is_cuda:  # pinned, so that the copy to the GPU does not wait for what runs there
-            with torch.cuda.device(self.device):
-                prepared["inputs"] = prepared["inputs"].pin_memory()
-        return prepared
-
     @torch.inference_mode()
     def infer(self, prepared: Sequence[dict[str, Any]]) -> list[RawDetections]:
         """The network's detections for a batch of prepared frames, on the CPU."""
-        return [raw for part in self._parts(prepared) for raw in self._infer(part)]
+        with naming_config(self.entry.config_name):
+            return [raw for part in self._parts(prepared) for raw in self._infer(part)]
 
     def encode(self, found: RawDetections) -> FrameDetections:
         """Masks encoded, on the CPU pasted before; boxes clipped to the frame.
@@ -121,10 +101,7 @@ class MmdetDetector:
         """
         height, width = found.height, found.width
         if not found.is_finite:
-            raise DetectorError(
-                "the network gave numbers that are not finite; take a wider precision than fp16, "
-                "or other weights"
-            )
+            raise DetectorError(NOT_FINITE)
         if isinstance(found.masks, Tensor):
             masks = encode_masks(
                 found.masks, found.boxes, height=height, width=width, threshold=self.mask_threshold
@@ -195,8 +172,8 @@ def load_detector(
     threads: int | None = None,
     detects: bool = True,
     remedy: str = "pass it as checkpoint=FILE",
-) -> MmdetDetector:
-    """A detector from a configuration and a file of weights.
+) -> MmdetDetector | MmdetSegmenter:
+    """Load a detector from a configuration and a file of weights.
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU where there is one.
@@ -204,7 +181,7 @@ def load_detector(
         checkpoint: file of weights; None takes those that are published for the configuration, from
             torch.hub's cache, fetched if they are not there.
         score_threshold: detections below it are dropped, 0..1.
-        precision: number format of the convolutions.
+        precision: number format of the convolutions; of others than Mask R-CNN float32.
         frame_rate: frames a second of a video that it is shown, for shards to record.
         threads: CPU threads that this process computes with from now on; None changes nothing.
             The last bits of a result depend on it. TF32 is turned off in this process, too.
@@ -223,43 +200,56 @@ def load_detector(
         torch.set_num_threads(threads)
     detector = read_config(config)
     model = build_model(detector)
-    if model.roi_head.bbox_head.num_classes != len(COCO_CLASSES):
+    if precision != "float32" and not is_mask_rcnn(model):
         raise DetectorError(
-            f"detector config {detector.name}: wanted the {len(COCO_CLASSES)} COCO classes, "
-            f"found {counted(model.roi_head.bbox_head.num_classes, 'class', 'classes')}"
+            f"detector config {detector.name}: expected the precision fp32, got {precision}; other "
+            "formats are there for Mask R-CNN alone"
         )
     if checkpoint is None:
         checkpoint = fetch_weights(detector.path, remedy=remedy)
-    checkpoint_digest = load_weights(model, checkpoint, config_name=detector.name)
-    model.roi_head.test_cfg.score_thr = score_threshold
-    entry = detector_entry(
+    weights = load_weights(model, checkpoint, config_name=detector.name)
+    set_score_threshold(model, score_threshold)
+    return detector_of(
+        model.eval(),
         detector,
-        model,
-        checkpoint_digest=checkpoint_digest,
+        weights=weights,
+        score_threshold=score_threshold,
         precision=precision,
         frame_rate=frame_rate,
+        device=target,
     )
-    model.eval()
-    fuse_batch_norms(model)
-    model = model.to(target, memory_format=torch.channels_last)
+
+
+def detector_of(
+    model: Segmenter,
+    detector: DetectorConfig,
+    *,
+    weights: LoadedWeights,
+    score_threshold: float,
+    precision: Precision = "float32",
+    frame_rate: float | None = None,
+    device: torch.device | None = None,
+) -> MmdetDetector | MmdetSegmenter:
+    """Return a model in evaluation mode as a detector: a Mask R-CNN with its batch normalisations
+    folded where it moves to a device, any other as it is.
+
+    Raises:
+        DetectorError: its classes are not known by name.
+    """
+    entry = DetectorEntry(
+        config_name=detector.name,
+        config_digest=detector.digest,
+        checkpoint_digest=weights.digest,
+        precision=precision,
+        thresholds=thresholds_of(model, score_threshold),
+        versions=library_versions(),
+        class_names=names_of_classes(model, detector, weights),
+        frame_rate=frame_rate,
+    )
+    if not is_mask_rcnn(model):
+        model = model if device is None else model.to(device)
+        return MmdetSegmenter(model, detector, entry=entry, score_threshold=score_threshold)
+    if device is not None:
+        fuse_batch_norms(model)
+        model = model.to(device, memory_format=torch.channels_last)
     return MmdetDetector(model, detector, entry=entry, precision=precision)
-
-
-def _image_pipeline(detector: DetectorConfig) -> Any:
-    """The configuration's test pipeline for arrays instead of files, without annotations."""
-    steps = [s for s in test_pipeline(detector.config) if not s["type"].startswith("LoadAnn")]
-    steps[0] = {"type": "mmdet.LoadImageFromNDArray"}
-    with quiet():
-        try:
-            pipeline = Compose(steps)
-            prepared = pipeline({"img": np.zeros((16, 16, 3), np.uint8), "img_id": 0})
-            known = prepared["data_samples"].metainfo
-            if prepared["inputs"].shape[0] != 3:
-                raise ValueError(f"wanted 3 channels, found {prepared['inputs'].shape[0]}")
-            _ = known["ori_shape"], known["img_shape"], known["scale_factor"]
-        except Exception as err:  # whatever the steps do
-            raise DetectorError(
-                f"detector config {detector.name}: its test pipeline does not prepare a picture "
-                f"for this network: {told(err)}"
-            ) from err
-    return pipeline

@@ -208,4 +208,10 @@ def load_fast_detector(device: str = "auto", **options: Any) -> FastDetector:
     Raises:
         DetectorError: as there, or the configuration asks for what this path leaves out.
     """
-    return FastDetector(load_detector(device, **options))
+    exact = load_detector(device, **options)
+    if not isinstance(exact, MmdetDetector):
+        raise DetectorError(
+            f"detector config {exact.entry.config_name}: expected a Mask R-CNN for the fast path, "
+            f"got {type(exact.model).__name__}; leave --fast out"
+        )
+    return FastDetector(exact)

@@ -16,10 +16,13 @@ with warnings.catch_warnings():
     from mmcv.cnn import fuse_conv_bn
     from mmcv.transforms import Compose
     from mmdet.models.backbones import ResNet, ResNeXt
+    from mmdet.models.dense_heads import RTMDetInsHead, SOLOHead, SOLOV2Head
     from mmdet.models.layers import multiclass_nms
     from mmdet.models.roi_heads import StandardRoIHead
+    from mmdet.models.roi_heads.bbox_heads import BBoxHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead
-    from mmdet.registry import MODELS
+    from mmdet.models.seg_heads.panoptic_fusion_heads import MaskFormerFusionHead
+    from mmdet.registry import DATASETS, MODELS
     from mmdet.structures import DetDataSample
     from mmdet.structures.bbox import bbox2roi
     from mmdet.structures.mask import BitmapMasks
@@ -34,19 +37,29 @@ MaskRCNN: TypeAlias = Any
 RoIHead: TypeAlias = Any
 """mmdet's StandardRoIHead, an nn.Module."""
 
+Segmenter: TypeAlias = Any
+"""Any instance segmenter of mmdet, an nn.Module."""
+
 __all__ = [
+    "BBoxHead",
     "BitmapMasks",
     "Compose",
     "Config",
+    "DATASETS",
     "DetDataSample",
     "FCNMaskHead",
     "InstanceData",
     "MMLogger",
     "MODELS",
+    "MaskFormerFusionHead",
     "MaskRCNN",
+    "RTMDetInsHead",
     "ResNeXt",
     "ResNet",
     "RoIHead",
+    "SOLOHead",
+    "SOLOV2Head",
+    "Segmenter",
     "StandardRoIHead",
     "bbox2roi",
     "fuse_conv_bn",

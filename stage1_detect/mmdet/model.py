@@ -1,4 +1,4 @@
-"""mmdet's Mask R-CNN: built from a configuration, with the weights of a file, in some precision."""
+"""An instance segmenter of mmdet: built from a configuration, with the weights of a file."""
 
 import contextlib
 import io
@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -18,18 +19,19 @@ from orn.shared.config.fields import described
 from orn.shared.environment import installed_version
 from orn.shared.errors import DetectorError
 from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.shards.schema import DetectorEntry
 from orn.shared.tensors import misfit
-from orn.shared.text import shortened
+from orn.shared.text import counted, shortened
 from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage1_detect.mmdet.config import DetectorConfig, told
 from orn.stage1_detect.mmdet.library import (
+    DATASETS,
     MODELS,
     FCNMaskHead,
     MaskRCNN,
     MMLogger,
     ResNet,
     ResNeXt,
+    Segmenter,
     StandardRoIHead,
     fuse_conv_bn,
     register_all_modules,
@@ -58,15 +60,21 @@ _HISTORIES = (
 """What mmengine's checkpoints hold beside tensors: losses of all steps, in arrays of numpy."""
 
 
-def build_model(detector: DetectorConfig, *, initialise: bool = False) -> MaskRCNN:
-    """mmdet's Mask R-CNN of this configuration, on the CPU, without pretrained weights.
+NOT_FINITE = (
+    "the network gave numbers that are not finite; take a wider precision than fp16, or other "
+    "weights"
+)
+
+
+def build_model(detector: DetectorConfig, *, initialise: bool = False) -> Segmenter:
+    """Build mmdet's network of this configuration, on the CPU, without pretrained weights.
 
     Args:
         detector: the configuration.
         initialise: draw the weights for a training, from torch's global generator.
 
     Raises:
-        DetectorError: mmdet cannot build it, or it is no Mask R-CNN.
+        DetectorError: mmdet cannot build it, or it gives no masks of objects.
     """
     settings = detector.config.model.copy()
     if settings.get("backbone", {}).get("init_cfg"):
@@ -83,19 +91,32 @@ def build_model(detector: DetectorConfig, *, initialise: bool = False) -> MaskRC
             ) from err
         if initialise:
             model.init_weights()
-    _check_supported(model, detector.name)
+    if is_mask_rcnn(model):
+        _check_numbers(model.roi_head.test_cfg or {}, detector.name)
+    else:
+        _check_masks(model, detector.name)
     return model
 
 
-def load_weights(model: MaskRCNN, checkpoint: Path, *, config_name: str) -> str:
-    """Fills the model from a file and returns "sha256:..." of the file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedWeights:
+    """A file of weights that a model was filled from."""
+
+    digest: str
+    """"sha256:..." of the file."""
+    class_names: tuple[str, ...] | None
+    """Names of the classes that it was trained with, where it says so."""
+
+
+def load_weights(model: Segmenter, checkpoint: Path, *, config_name: str) -> LoadedWeights:
+    """Fill the model from a file.
 
     The file is mmdet's (a dict with `state_dict`) or a bare state dict. Nothing in it is executed.
 
     Raises:
         DetectorError: the file cannot be read, or its weights are not those of the configuration.
     """
-    weights = _read_weights(checkpoint)
+    weights, class_names = _read_weights(checkpoint)
     wanted = model.state_dict()
     weights = {  # those of the demo are stored in half precision
         name: weight.to(wanted[name].dtype) if name in wanted else weight
@@ -107,7 +128,8 @@ def load_weights(model: MaskRCNN, checkpoint: Path, *, config_name: str) -> str:
             "config that it was trained with, or download it again"
         )
     model.load_state_dict(weights)
-    return file_digest(checkpoint, error=DetectorError)
+    digest = file_digest(checkpoint, error=DetectorError)
+    return LoadedWeights(digest=digest, class_names=class_names)
 
 
 @contextlib.contextmanager
@@ -129,22 +151,90 @@ class _ToOurLog(logging.Handler):
         logging.getLogger("mmengine").handle(record)
 
 
-def _check_supported(model: MaskRCNN, name: str) -> None:
+def is_mask_rcnn(model: Segmenter) -> bool:
+    """Whether a model is a Mask R-CNN as `MmdetDetector` runs it, with softmax scores."""
     roi_head: Any = getattr(model, "roi_head", None)
-    has_heads = type(roi_head) is StandardRoIHead and roi_head.with_bbox and roi_head.with_mask
-    if not has_heads or not model.with_rpn:
+    return (
+        type(roi_head) is StandardRoIHead
+        and roi_head.with_bbox
+        and isinstance(getattr(roi_head, "mask_head", None), FCNMaskHead)
+        and not roi_head.bbox_head.custom_cls_channels
+        and model.with_rpn
+    )
+
+
+def class_head(model: Segmenter) -> Any:
+    """Return the part of a model that tells classes, the last stage of several."""
+    roi_head = getattr(model, "roi_head", None)
+    heads = [getattr(model, name, None) for name in ("panoptic_fusion_head", "bbox_head")]
+    heads = [getattr(roi_head, "bbox_head", None), *heads, getattr(model, "mask_head", None)]
+    head = next((each for each in heads if each is not None), None)
+    return head[-1] if isinstance(head, torch.nn.ModuleList) else head
+
+
+def set_score_threshold(model: Segmenter, score_threshold: float) -> None:
+    """Let a model drop detections that score less, before masks are made of them."""
+    for name in ("roi_head", "bbox_head", "mask_head"):
+        settings = getattr(getattr(model, name, None), "test_cfg", None) or {}
+        if "score_thr" in settings:
+            settings.score_thr = score_threshold
+
+
+def names_of_classes(
+    model: Segmenter, detector: DetectorConfig, weights: LoadedWeights
+) -> tuple[str, ...]:
+    """Return the names of a model's classes: as its weights have them, else the configuration's
+    test data set; COCO's 80 where neither has any.
+
+    Raises:
+        DetectorError: there are not as many as the model has classes.
+    """
+    names = weights.class_names or _names_in_config(detector) or COCO_CLASSES
+    num_classes = class_head(model).num_classes
+    if len(names) != num_classes:
         raise DetectorError(
-            f"detector config {name}: wanted a Mask R-CNN (StandardRoIHead with a mask head), "
-            f"found {type(model).__name__} with {type(roi_head).__name__}; "
-            "choose a mask-rcnn_* config"
+            f"detector config {detector.name}: expected names of its "
+            f"{counted(num_classes, 'class', 'classes')}, got {len(names)} from {names[0]!r} on; "
+            "name them in test_dataloader.dataset.metainfo.classes of a config of yours"
         )
-    if not isinstance(roi_head.mask_head, FCNMaskHead) or roi_head.bbox_head.custom_cls_channels:
+    return names
+
+
+def _names_in_config(detector: DetectorConfig) -> tuple[str, ...] | None:
+    dataset = detector.config.test_dataloader.get("dataset") or {}
+    while "dataset" in dataset:  # wrappers, as RepeatDataset
+        dataset = dataset["dataset"]
+    own = _names_in(dataset.get("metainfo"), "classes")
+    kind = DATASETS.get(dataset["type"]) if isinstance(dataset.get("type"), str) else None
+    return own or _names_in(getattr(kind, "METAINFO", None), "classes")
+
+
+def _names_in(content: Any, key: str) -> tuple[str, ...] | None:
+    """Return the names under a key of a dict; None if there is no list of names."""
+    names = content.get(key) if isinstance(content, dict) else None
+    names = (names,) if isinstance(names, str) else names
+    is_list = isinstance(names, list | tuple) and all(isinstance(each, str) for each in names)
+    return tuple(names) if is_list else None
+
+
+def _check_masks(model: Segmenter, name: str) -> None:
+    """Check that a model gives masks of objects."""
+    fusion = getattr(model, "panoptic_fusion_head", None)
+    if fusion is not None and not fusion.test_cfg.get("instance_on"):
         raise DetectorError(
-            f"detector config {name}: wanted FCNMaskHead and softmax scores, "
-            f"found {type(roi_head.mask_head).__name__} and "
-            f"{type(roi_head.bbox_head.loss_cls).__name__}"
+            f"detector config {name}: expected masks of objects, got a panoptic segmenter without; "
+            "set model.test_cfg.instance_on = True in a config of yours"
         )
-    settings = roi_head.test_cfg or {}
+    has_masks = model.with_mask or hasattr(getattr(model, "bbox_head", None), "mask_head")
+    if fusion is None and not has_masks:
+        raise DetectorError(
+            f"detector config {name}: expected an instance segmenter, got {type(model).__name__}, "
+            "which gives boxes without masks; take one with masks, such as mask-rcnn_* or "
+            "rtmdet-ins_*, or write its boxes with orn.FrameDetections.from_boxes"
+        )
+
+
+def _check_numbers(settings: Any, name: str) -> None:
     numbers = {key: settings.get(key) for key in ("score_thr", "max_per_img", "mask_thr_binary")}
     suppression = settings.get("nms")
     known = suppression if isinstance(suppression, dict) else {}
@@ -157,7 +247,8 @@ def _check_supported(model: MaskRCNN, name: str) -> None:
             )
 
 
-def _read_weights(checkpoint: Path) -> dict[str, Tensor]:
+def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
+    """Return weights by name, and the names of classes."""
     content = read_torch_file(
         checkpoint, what="a detector's weights", dropped=_HISTORIES, error=DetectorError
     )
@@ -171,7 +262,10 @@ def _read_weights(checkpoint: Path) -> dict[str, Tensor]:
             f"{shown(checkpoint)}: expected tensors by name, or a 'state_dict' of them, got "
             f"{found}; give weights that mmdet saved"
         )
-    return {key.removeprefix("module."): weight for key, weight in weights.items()}
+    meta = content.get("meta")
+    of_dataset = meta.get("dataset_meta") if isinstance(meta, dict) else None
+    names = _names_in(of_dataset, "classes") or _names_in(meta, "CLASSES")  # of mmdet 2
+    return {key.removeprefix("module."): weight for key, weight in weights.items()}, names
 
 
 def fuse_batch_norms(model: MaskRCNN) -> None:
@@ -221,31 +315,26 @@ def autocast(
     return torch.autocast(device.type, getattr(torch, name), cache_enabled=False)
 
 
-def detector_entry(
-    detector: DetectorConfig,
-    model: MaskRCNN,
-    *,
-    checkpoint_digest: str,
-    precision: Precision = "float32",
-    frame_rate: float | None = None,
-) -> DetectorEntry:
-    """What shards record about a model and the settings that it runs with."""
+def thresholds_of(model: Segmenter, score_threshold: float) -> dict[str, float]:
+    """Return the numbers that decide which detections a model gives, by name."""
+    if not is_mask_rcnn(model):  # others are in the configuration, under names of their own
+        return {"score": score_threshold}
     settings = model.roi_head.test_cfg
-    return DetectorEntry(
-        config_name=detector.name,
-        config_digest=detector.digest,
-        checkpoint_digest=checkpoint_digest,
-        precision=precision,
-        thresholds={
-            "score": float(settings.score_thr),
-            "nms_iou": float(settings.nms.iou_threshold),
-            "max_per_image": float(settings.max_per_img),
-            "mask": float(settings.mask_thr_binary),
-        },
-        versions=library_versions(),
-        frame_rate=frame_rate,
-        class_names=COCO_CLASSES,
-    )
+    return {
+        "score": float(settings.score_thr),
+        "nms_iou": float(settings.nms.iou_threshold),
+        "max_per_image": float(settings.max_per_img),
+        "mask": float(settings.mask_thr_binary),
+    }
+
+
+@contextlib.contextmanager
+def naming_config(name: str) -> Iterator[None]:
+    """Name the configuration in errors of a network, such as of operators that are missing."""
+    try:
+        yield
+    except DetectorError as err:
+        raise DetectorError(f"detector config {name}: {err}") from err
 
 
 def library_versions() -> dict[str, str]:

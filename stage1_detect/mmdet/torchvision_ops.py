@@ -1,9 +1,9 @@
 """A stand-in for mmcv's compiled module `mmcv._ext`, made of torchvision's kernels.
 
-`mmcv-lite` carries the Python of every mmcv operator and lacks the compiled half. Mask R-CNN needs
-three operators of it: nms, roi_align_forward and roi_align_backward. torchvision ships the same
-kernels for CPU and CUDA, so no compiler is needed. Every other operator raises an error that names
-itself. A compiled mmcv, where present, is used instead.
+`mmcv-lite` carries the Python of every mmcv operator and lacks the compiled half. torchvision ships
+the kernels of Mask R-CNN (nms, roi_align) and of deformable convolutions for CPU and CUDA, so no
+compiler is needed. Every other operator raises an error that names itself. A compiled mmcv, where
+present, is used instead.
 """
 
 import importlib.abc
@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torchvision  # noqa: F401  (registers torch.ops.torchvision)
 from torch import Tensor
+from torchvision.ops import deform_conv2d  # registers torch.ops.torchvision, too
 
 from orn.shared.errors import DetectorError
 
@@ -156,6 +156,94 @@ def roi_align_backward(
     )
 
 
+def deform_conv_forward(
+    features: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    output: Tensor,
+    columns: Tensor,
+    ones: Tensor,
+    *,
+    dW: int,
+    dH: int,
+    padW: int,
+    padH: int,
+    dilationW: int,
+    dilationH: int,
+    **sizes: int,
+) -> None:
+    """Fills `output` with a deformable convolution of (B, C, h, w) features, without its gradient.
+
+    Args:
+        features: (B, C, h, w) float.
+        weight: (D, C / groups, kH, kW).
+        offset: (B, 2 * groups of offsets * kH * kW, h', w'), y before x.
+        output: (B, D, h', w'), written in place.
+        columns: unused, as is `ones`.
+        dW, dH, padW, padH, dilationW, dilationH: stride, padding and dilation.
+        sizes: what the shapes say, too.
+    """
+    output.copy_(
+        deform_conv2d(
+            features,
+            offset,
+            weight,
+            stride=(dH, dW),
+            padding=(padH, padW),
+            dilation=(dilationH, dilationW),
+        )
+    )
+
+
+def modulated_deform_conv_forward(
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    ones: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    output: Tensor,
+    columns: Tensor,
+    *,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    dilation_h: int,
+    dilation_w: int,
+    with_bias: bool,
+    **sizes: int,
+) -> None:
+    """As `deform_conv_forward`, each sample weighed by `mask` (B, groups of offsets * kH * kW, h',
+    w')."""
+    output.copy_(
+        deform_conv2d(
+            features,
+            offset,
+            weight,
+            bias if with_bias else None,
+            stride=(stride_h, stride_w),
+            padding=(pad_h, pad_w),
+            dilation=(dilation_h, dilation_w),
+            mask=mask,
+        )
+    )
+
+
+def ms_deform_attn_forward(
+    value: Tensor,
+    shapes: Tensor,
+    level_start_index: Tensor,
+    locations: Tensor,
+    weights: Tensor,
+    im2col_step: int,
+) -> Tensor:
+    """Return attention to samples of several levels by mmcv's own code for CPUs, on any device."""
+    from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
+
+    return multi_scale_deformable_attn_pytorch(value, shapes, locations, weights)
+
+
 def _require_average(pool_mode: int) -> None:
     if pool_mode != _POOL_AVERAGE:
         raise DetectorError(
@@ -170,7 +258,7 @@ def _missing_operator(name: str) -> Callable[..., Any]:
     def operator(*args: Any, **kwargs: Any) -> Any:
         raise DetectorError(
             f"the mmcv operator {name!r} is not available: torchvision has no such kernel, and "
-            f"mmcv is not compiled here; take a Mask R-CNN config without it, or {_GET_COMPILED}"
+            f"mmcv is not compiled here; take a config without it, or {_GET_COMPILED}"
         )
 
     operator.__name__ = name
@@ -188,6 +276,9 @@ class _TorchvisionExtension(types.ModuleType):
         self.nms = nms
         self.roi_align_forward = roi_align_forward
         self.roi_align_backward = roi_align_backward
+        self.deform_conv_forward = deform_conv_forward
+        self.modulated_deform_conv_forward = modulated_deform_conv_forward
+        self.ms_deform_attn_forward = ms_deform_attn_forward
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("__"):

@@ -12,7 +12,7 @@ from mmengine.fileio import load as load_yaml
 from orn.shared.config.bounded import shown
 from orn.shared.download import cached_path, fetch
 from orn.shared.errors import DetectorError
-from orn.shared.nearest import nearest
+from orn.shared.nearest import nearest_first
 
 _METAFILE = "metafile.yml"
 
@@ -30,8 +30,8 @@ def find_config(name_or_file: str | Path) -> Path:
         return path
     known = {file.stem: file for file in _zoo_folder().glob("*/*.py")}
     if str(name_or_file) not in known:
-        meant = nearest(str(name_or_file), known)
-        hint = f"did you mean {meant!r}?" if meant else "this mmdet was installed without its zoo"
+        meant = " or ".join(map(repr, nearest_first(str(name_or_file), known)[:3]))
+        hint = f"did you mean {meant}?" if meant else "this mmdet was installed without its zoo"
         raise DetectorError(
             f"detector config {str(name_or_file)!r} is neither a .py file nor a name of the "
             f"model zoo; {hint}"

@@ -16,6 +16,7 @@ from orn.shared.masks.rle import decode
 from orn.stage1_detect.mmdet.detector import MmdetDetector
 from orn.stage1_detect.mmdet.heads import RawDetections
 from orn.stage1_detect.mmdet.model import check_precision, use_float32_of
+from tests.stage1_detect.conftest import draw_picture, save_random_weights
 
 pytestmark = pytest.mark.mmdet
 
@@ -180,7 +181,6 @@ UNPREPARED = "odd: its test pipeline does not prepare a picture"
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("model = dict(roi_head=dict(bbox_head=dict(num_classes=20)))", "80 COCO .* found 20"),
         (PIPELINE.format("dict(type='NoSuchStep')"), UNPREPARED),
         (PIPELINE.format("dict(type='Resize', scale='a')"), UNPREPARED),
         (PIPELINE.format("dict(type='PackDetInputs')"), UNPREPARED),
@@ -193,6 +193,27 @@ def test_configurations_that_cannot_be_used_are_refused(
     path.write_text(f"_base_ = {str(demo_config)!r}\n{settings}\n")
     with pytest.raises(DetectorError, match=f"odd: .*{message.removeprefix('odd: ')}"):
         load_tiny(config=path)
+
+
+def test_names_of_classes_are_those_of_the_weights_else_of_the_config(
+    load_tiny: Any, demo_config: Path, tmp_path: Path
+) -> None:
+    path, weights = tmp_path / "three.py", tmp_path / "three.pth"
+    heads = "bbox_head=dict(num_classes=3), mask_head=dict(num_classes=3)"
+    own = f"_base_ = {str(demo_config)!r}\nmodel = dict(roi_head=dict({heads}))\n"
+    path.write_text(own)
+    save_random_weights(path, weights)
+    with pytest.raises(DetectorError, match=r"three: .* its 3 classes, got 80 from 'person' on"):
+        load_tiny(config=path, checkpoint=weights)
+    names = "dict(metainfo=dict(classes=('pan', 'pot', 'lid')))"
+    path.write_text(f"{own}test_dataloader = dict(dataset={names})\n")
+    assert load_tiny(config=path, checkpoint=weights).entry.class_names == ("pan", "pot", "lid")
+    content = {"state_dict": torch.load(weights), "meta": {"CLASSES": ["a", "b", "c"]}}
+    torch.save(content, weights)
+    detector = load_tiny(config=path, checkpoint=weights)
+    assert detector.entry.class_names == ("a", "b", "c")
+    found = detector.detect([draw_picture(0)])[0]
+    assert len(found) and found.class_scores.shape == (len(found), 3)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def model(demo_config: Path) -> Any:
 
 
 def load(model: Any, path: Path) -> str:
-    return load_weights(model, path, config_name="the_config")
+    return load_weights(model, path, config_name="the_config").digest
 
 
 def test_building_prints_nothing_and_later_logs_go_to_ours(
@@ -129,16 +129,16 @@ BOXES_ONLY = "type='FasterRCNN', roi_head=dict(mask_head=None, mask_roi_extracto
     ("settings", "message"),
     [
         *((f"test_cfg=dict({setting})", message) for setting, message in CHANGED.items()),
-        (BOXES_ONLY, "odd: wanted a Mask R-CNN.*FasterRCNN"),
+        (BOXES_ONLY, "odd: expected an instance segmenter, got FasterRCNN, .* without masks"),
         ("neck=dict(type='Nick')", "odd: mmdet cannot build it"),
-        (None, "wanted a Mask R-CNN.*RetinaNet"),
+        ("retinanet_r18_fpn_1x_coco", "expected an instance segmenter, got RetinaNet"),
     ],
 )
-def test_what_is_no_mask_rcnn_with_its_settings_is_refused(
-    tmp_path: Path, demo_config: Path, settings: str | None, message: str
+def test_what_gives_no_masks_of_objects_is_refused(
+    tmp_path: Path, demo_config: Path, settings: str, message: str
 ) -> None:
     path = tmp_path / "odd.py"
     path.write_text(f"_base_ = {str(demo_config)!r}\nmodel = dict({settings})\n")
-    config = read_config("retinanet_r18_fpn_1x_coco" if settings is None else path)
+    config = read_config(settings if settings.endswith("coco") else path)
     with pytest.raises(DetectorError, match=message):
         build_model(config)

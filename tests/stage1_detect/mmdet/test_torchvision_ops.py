@@ -114,16 +114,64 @@ def test_roi_align_gradient() -> None:
     )
 
 
+@pytest.mark.parametrize("is_modulated", [False, True])
+def test_deformable_convolution_equals_the_slow_loop(is_modulated: bool) -> None:
+    from mmcv.ops import deform_conv2d, modulated_deform_conv2d
+
+    generator = torch.Generator().manual_seed(0)
+    x, weight = (torch.randn(1, 2, *hw, generator=generator) for hw in ((6, 7), (3, 2)))
+    offset = torch.randn(1, 12, 3, 4, generator=generator)
+    mask = torch.rand(1, 6, 3, 4, generator=generator) if is_modulated else torch.ones(1, 6, 3, 4)
+    bias = torch.tensor([0.5]) if is_modulated else torch.zeros(1)
+    if is_modulated:
+        found = modulated_deform_conv2d(x, offset, mask, weight, bias, (2, 2), (1, 1), (1, 1))
+    else:
+        found = deform_conv2d(x, offset, weight, (2, 2), (1, 1), (1, 1))
+    expected = torch.zeros(1, 1, 3, 4)
+    for row, column, i, j in np.ndindex(3, 4, 3, 2):
+        tap = i * 2 + j
+        dy, dx = offset[0, 2 * tap : 2 * tap + 2, row, column].tolist()
+        for channel in range(2):
+            sample = zero_padded(
+                x[0, channel].numpy(), row * 2 - 1 + i + dy, column * 2 - 1 + j + dx
+            )
+            share = mask[0, tap, row, column] * weight[0, channel, i, j]
+            expected[0, 0, row, column] += share * sample
+    torch.testing.assert_close(found, expected + bias)
+
+
+def zero_padded(feature: Any, y: float, x: float) -> float:
+    """Bilinear, zero outside."""
+    height, width = feature.shape
+    y, x = np.clip(y + 2, 0, height + 3), np.clip(x + 2, 0, width + 3)
+    return bilinear(np.pad(feature, 2), y, x)
+
+
+def test_attention_to_several_levels_is_mmcvs_own() -> None:
+    from mmcv.ops.multi_scale_deform_attn import (
+        MultiScaleDeformableAttnFunction,
+        multi_scale_deformable_attn_pytorch,
+    )
+
+    shapes = torch.tensor([[4, 5], [2, 3]])
+    value, weights = torch.rand(1, 26, 2, 4), torch.rand(1, 3, 2, 2, 2)
+    places = torch.rand(1, 3, 2, 2, 2, 2)
+    found = MultiScaleDeformableAttnFunction.apply(
+        value, shapes, torch.tensor([0, 20]), places, weights, 64
+    )
+    assert torch.equal(found, multi_scale_deformable_attn_pytorch(value, shapes, places, weights))
+
+
 def test_what_is_not_there_names_itself() -> None:
-    from mmcv.ops import deform_conv2d, roi_align
+    from mmcv.ops import carafe, roi_align
 
     assert roi_align(torch.ones(1, 2, 5, 5), torch.zeros(0, 5), 7).shape == (0, 2, 7, 7)
     with pytest.raises(DetectorError, match=r"pool_mode 0 \(maximum\)"):
         roi_align(torch.ones(1, 1, 5, 5), torch.zeros(1, 5), 7, 1.0, 0, "max", True)
 
-    x, offset, weight = torch.ones(1, 1, 5, 5), torch.zeros(1, 18, 3, 3), torch.ones(1, 1, 3, 3)
-    with pytest.raises(DetectorError, match=r"'deform_conv_forward'.*compiled mmcv") as caught:
-        deform_conv2d(x, offset, weight)
+    features, kernels = torch.ones(1, 1, 5, 5), torch.ones(1, 9, 10, 10)
+    with pytest.raises(DetectorError, match=r"'carafe_forward'.*compiled mmcv") as caught:
+        carafe(features, kernels, 3, 1, 2)
     assert isinstance(pickle.loads(pickle.dumps(caught.value)), DetectorError)
 
 

@@ -1,0 +1,156 @@
+"""Other segmenters than Mask R-CNN must give what mmdet's `inference_detector` gives."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.masks.rle import bounding_box
+from orn.shared.masks.rules import ClassRules, frame_faults
+from orn.shared.video.read import read_frames
+from orn.stage1_detect.mmdet.detector import load_detector
+
+pytestmark = pytest.mark.mmdet
+
+SIDE = 160
+CLIPS = (
+    "imageio__realshort.mp4",
+    "lavila__ego4d_3c0dffd0_012_014.mp4",
+    "mmaction2__part_0_pool.mp4",
+    "mmaction2__test_ucf101_ApplyEyeMakeup_g01_c01.avi",
+    "torchvision__SOX5yA1l24A.mp4",
+)
+
+
+@pytest.fixture(scope="module")
+def frames(sample_data: Path) -> list[NDArray[np.uint8]]:
+    """A frame of each of five real clips."""
+    return [next(read_frames(sample_data / "clips" / "normal" / name)).image for name in CLIPS]
+
+
+def small_config(folder: Path, name: str, score_threshold: float, **settings: Any) -> Path:
+    """A config of the zoo for frames of at most `SIDE` pixels, with this threshold."""
+    from orn.stage1_detect.mmdet.config import read_config
+
+    config = read_config(name).config
+    for step in config.test_dataloader.dataset.pipeline:
+        step.update({key: (SIDE, SIDE) for key in ("scale", "size") if key in step})
+    for place in (config.model.test_cfg, config.model.test_cfg.get("rcnn", {})):
+        if "score_thr" in place:
+            place.score_thr = score_threshold
+    if config.model.test_cfg.get("rpn"):
+        config.model.test_cfg.rpn.max_per_img = 100
+    config.merge_from_dict(settings)
+    path = folder / f"{name}.py"
+    config.dump(str(path))
+    return path
+
+
+def save_lively_weights(config: Path, path: Path, frame: NDArray[np.uint8]) -> Path:
+    """Writes random weights whose normalisations fit a frame, so that what is found depends on
+    it."""
+    from orn.stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.model import build_model
+    from orn.stage1_detect.mmdet.prepare import FramePreparer
+
+    torch.manual_seed(0)
+    detector = read_config(config)
+    model = build_model(detector).eval()
+    prepared = FramePreparer(detector, torch.device("cpu"))(frame)
+    for norm in model.modules():
+        if isinstance(norm, torch.nn.BatchNorm2d | torch.nn.SyncBatchNorm):
+            norm.momentum = 1.0
+            norm.train()
+    data = {"inputs": [prepared["inputs"]], "data_samples": [prepared["data_samples"]]}
+    with torch.no_grad():
+        model.extract_feat(model.data_preprocessor(data, False)["inputs"])
+    classes = [f"thing {number}" for number in range(80)]
+    meta = {"dataset_meta": {"classes": classes}}
+    torch.save({"state_dict": model.state_dict(), "meta": meta}, path)
+    return path
+
+
+def mmdet_instances(config: Path, checkpoint: Path, frames: list[NDArray[np.uint8]]) -> list[Any]:
+    """What mmdet finds in each frame, by its own functions alone."""
+    from mmdet.apis import inference_detector, init_detector
+
+    model = init_detector(str(config), str(checkpoint), palette="random", device="cpu")
+    found = inference_detector(model, [np.ascontiguousarray(each[:, :, ::-1]) for each in frames])
+    return [sample.pred_instances for sample in found]
+
+
+def assert_equal(found: FrameDetections, expected: Any, score_threshold: float) -> None:
+    """Masks, scores and labels to the bit; boxes too where they hold their masks."""
+    expected = expected[expected.scores > score_threshold]
+    np.testing.assert_array_equal(found.scores, expected.scores.clamp(max=1).numpy())
+    np.testing.assert_array_equal(found.labels, expected.labels.numpy())
+    full = np.asfortranarray(expected.masks.numpy().transpose(1, 2, 0).astype(np.uint8))
+    assert list(found.masks) == [mask["counts"] for mask in coco_mask.encode(full)]
+    limits = torch.tensor([found.width, found.height] * 2)
+    boxes = torch.minimum(expected.bboxes.clamp(min=0), limits).numpy()
+    for box, mask, own in zip(boxes, found.masks, found.boxes, strict=True):
+        x1, y1, x2, y2 = bounding_box(mask, found.height)
+        out = max(box[0] - x1, box[1] - y1, x2 - box[2], y2 - box[3])
+        if out > 1 and (x2, y2) > (0, 0):
+            box = [min(box[0], x1), min(box[1], y1), max(box[2], x2), max(box[3], y2)]
+        np.testing.assert_array_equal(own, box)
+
+
+def compare(
+    name: str, folder: Path, frames: list[NDArray[np.uint8]], threshold: float, **settings: Any
+) -> Any:
+    """Loads and runs both, compares, and returns ours with what it found."""
+    config = small_config(folder, name, threshold, **settings)
+    checkpoint = save_lively_weights(config, folder / "weights.pth", frames[0])
+    detector = load_detector("cpu", config=config, checkpoint=checkpoint, score_threshold=threshold)
+    expected = mmdet_instances(config, checkpoint, frames)
+    found = [detector.detect([frame])[0] for frame in frames]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert_equal(ours, theirs, threshold)
+    assert sum(len(each) for each in found) >= 5
+    names = detector.entry.class_names
+    rules = ClassRules(num_classes=len(names), score_kind=detector.score_kind)
+    assert [frame_faults(each, rules) for each in found] == [[]] * len(found)
+    return detector, found
+
+
+RTMDET = "rtmdet-ins_tiny_8xb32-300e_coco"
+CASCADE = "cascade-mask-rcnn_r50_fpn_1x_coco"
+SMALL = {
+    "model.backbone.depth": 18,
+    "model.backbone.base_channels": 16,
+    "model.neck.in_channels": [16, 32, 64, 128],
+    "model.roi_head.mask_head.num_convs": 1,
+    "model.roi_head.mask_head.conv_out_channels": 16,
+    "model.test_cfg.rcnn.max_per_img": 20,
+}
+
+
+@pytest.mark.real_data
+def test_cells_give_sigmoids(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
+    detector, found = compare(
+        RTMDET, tmp_path, frames, threshold=0.6, **{"model.test_cfg.max_per_img": 20}
+    )
+    assert detector.score_kind == "sigmoid"
+    assert detector.entry.class_names[79] == "thing 79"
+    assert_rows_have_the_kept_score(found)
+
+
+@pytest.mark.real_data
+def test_proposals_give_a_softmax(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
+    detector, found = compare(CASCADE, tmp_path, frames, threshold=0.02, **SMALL)
+    assert detector.score_kind == "softmax"
+    assert detector.entry.thresholds == {"score": 0.02}
+    assert_rows_have_the_kept_score(found)
+
+
+def assert_rows_have_the_kept_score(found: list[FrameDetections]) -> None:
+    for each in found:
+        kept = each.class_scores[np.arange(len(each)), each.labels]
+        np.testing.assert_array_equal(kept, each.scores.astype(np.float16))
+    assert len({label for each in found for label in each.labels.tolist()}) > 1
