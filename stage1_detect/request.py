@@ -66,8 +66,8 @@ class DetectRequest(Request):
     config: Annotated[
         str | None,
         Option(
-            "A config of mmdet's model zoo by name, mask_rcnn_demo with its weights, or a Python "
-            "file, which is run.",
+            "An instance segmenter of mmdet's model zoo by name, mask_rcnn_demo with its weights, "
+            "or a Python file, which is run.",
             metavar="NAME|FILE",
             usual="the data set's own, else mask-rcnn_r50_fpn_ms-poly-3x_coco",
         ),
