@@ -21,10 +21,6 @@ def clips(
         bool,
         Option("Check the store instead: every picture, every checksum, every source."),
     ] = False,
-    compact: Annotated[
-        bool,
-        Option("Remove frames that newer ones replace, and join small files, instead."),
-    ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
@@ -35,12 +31,7 @@ def clips(
     estimates the size. Ends with 3 if some videos could not be decoded, with 1 if --verify finds
     anything wrong.
     """
-    from orn.stage2_train.frames.make_clips import (
-        compact_clips,
-        describe_clips,
-        make_clips,
-        verify_clips,
-    )
+    from orn.stage2_train.frames.make_clips import describe_clips, make_clips, verify_clips
 
     if request.manifest == NEWEST:
         data = newest_data(request.data_root)
@@ -49,8 +40,7 @@ def clips(
         )
     if verify:
         return _print_problems(verify_clips(request), as_json=as_json)
-    job = describe_clips if dry_run else compact_clips if compact else make_clips
-    result = job(request)
+    result = describe_clips(request) if dry_run else make_clips(request)
     echo_report(result, report_of, as_json=as_json)
     return SOME_FAILED_EXIT_CODE if result.get("failed") else 0
 

@@ -28,7 +28,6 @@ from orn.stage2_train.frames.request import ClipsRequest
 from orn.stage2_train.frames.schema import CLIP_FILES, StoreSettings
 from orn.stage2_train.frames.store_job import (
     build_clip_store,
-    compact_store,
     missing_parts,
     open_store,
 )
@@ -185,20 +184,6 @@ def verify_clips(request: ClipsRequest) -> dict[str, Any]:
         "path": str(plan.path),
         "videos": len(plan.videos),
         "problems": [asdict(problem) for problem in problems],
-    }
-
-
-def compact_clips(request: ClipsRequest) -> dict[str, Any]:
-    """Remove what newer files replace, and say what was done; see `compact_store`."""
-    plan = _plan(request)
-    before = _held_bytes(plan.path)
-    removed, written = compact_store(plan.path)
-    return {
-        "path": str(plan.path),
-        "files_removed": removed,
-        "files_written": written,
-        "bytes_before": before,
-        "bytes": _held_bytes(plan.path),
     }
 
 

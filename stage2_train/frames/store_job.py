@@ -1,21 +1,18 @@
-"""What a clip store lacks, the job that stores it, and the removal of what newer files replace.
+"""What a clip store lacks, and the job that stores it.
 
 Every file of a store is whole and never changes: videos that are new, have changed or are tried
 again go to new files, and of a video in several files the newest counts. So a job that is killed
 loses the files in work and nothing else.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from orn.shared.errors import ClipStoreError, VideoDecodeError
-from orn.shared.jobs.atomic_file import remove_stale_temporaries
 from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
-from orn.shared.jobs.progress import progress
 from orn.shared.jobs.run import Kind, run_units
 from orn.shared.jobs.work import Advance, Engine, UnitResult
 from orn.shared.jobs.workers import in_threads
@@ -23,15 +20,9 @@ from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest
-from orn.stage2_train.frames.clip_file import ClipFrames
 from orn.stage2_train.frames.reader import INDEX_NAME, ClipStore, read_clip_files
 from orn.stage2_train.frames.schema import CLIP_FILES, FailedClip, StoredVideo, StoreSettings
-from orn.stage2_train.frames.unit_file import (
-    ClipFileWriter,
-    source_stamp,
-    write_unit_file,
-    writing,
-)
+from orn.stage2_train.frames.unit_file import source_stamp, write_unit_file
 
 CLIPS = Kind(
     command="orn clips", task="clips", steps="videos", files=CLIP_FILES, beside=(INDEX_NAME,)
@@ -237,63 +228,4 @@ def build_clip_store(
         num_present=len(set(there) - new - failed.keys()),
         failed=tuple(failed.values()),
         num_frames=sum(len(store.frames(name)) for name in there),
-    )
-
-
-def compact_store(path: Path) -> tuple[int, int]:
-    """Write what still counts of files that hold replaced videos, and of small ones, to new files,
-    then remove those; return how many files were removed and how many written.
-
-    Raises:
-        PipelineError: if the disk refuses, a file is damaged, or another process is writing.
-    """
-    with CLIPS.locked(path):
-        remove_stale_temporaries(path)
-        files = read_clip_files(path)
-        store = ClipStore(path, files)
-        counting = [store.frames(name) for name in store.ids]
-        in_file = Counter(frames.path for frames in counting)
-        replaced = {
-            file
-            for file, each in files.items()
-            if in_file[file] < len(each.record.videos)
-            or any(store.tried.get(row.id) != row for row in each.record.failed)
-        }
-        small = {file for file, each in files.items() if each.size < UNIT_BYTES / 2}
-        old = replaced | small if replaced or len(small) > 1 else set()
-        moved = {frames.id: frames for frames in counting if frames.path in old}
-        failed = {row for file in old for row in files[file].record.failed}
-        failed &= set(store.tried.values())
-        units = units_of(
-            [UnitPart(video_id=name) for name in moved],
-            {name: float(frames.rows["size"].sum()) for name, frames in moved.items()},
-            first=CLIP_FILES.next_index(path),
-        )
-        if failed and not units:
-            units = (Unit(index=CLIP_FILES.next_index(path), parts=()),)
-        with progress("compact", total=len(moved), unit="videos") as bar:
-            for unit in units:
-                with writing(CLIP_FILES.path(path, unit.index), store.settings) as writer:
-                    for part in unit.parts:
-                        _copy(moved[part.video_id], writer)
-                        bar.advance()
-                    while failed:
-                        writer.fail(failed.pop())
-        for file in old:
-            file.unlink()
-        return len(old), len(units)
-
-
-def _copy(frames: ClipFrames, writer: ClipFileWriter) -> None:
-    files = map(frames.jpeg, range(len(frames)))
-    places = zip(frames.rows["index"].tolist(), frames.seconds.tolist(), files, strict=True)
-    stored = frames.video
-    writer.add(
-        places,
-        id=stored.id,
-        source_digest=stored.source_digest,
-        source=stored.source,
-        height=stored.height,
-        width=stored.width,
-        times=stored.times,
     )

@@ -1,4 +1,4 @@
-"""Storing videos: what goes in, what later runs add, what a kill leaves, what is removed again."""
+"""Storing videos: what goes in, what later runs add, what a kill leaves."""
 
 import json
 import os
@@ -23,10 +23,8 @@ from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.frames.store_job import (
     UNIT_BYTES,
     build_clip_store,
-    compact_store,
     units_of,
 )
-from orn.stage2_train.frames.verify import verify_store
 from tests.worlds.films import store_content, write_store
 
 SETTINGS = StoreSettings(size=(24, 32))
@@ -86,8 +84,6 @@ def test_a_failed_video_waits_until_it_changes_or_is_retried(videos, film, tmp_p
         assert [(row.id, "0.mp4" in row.reason) for row in report.failed] == [("group/0", True)]
         assert [row.id for row in ClipStore(path).failed] == ["group/0"]
         assert len(files(path)) == number
-    assert compact_store(path) == (2, 1)
-    assert [row.id for row in ClipStore(path).failed] == ["group/0"]
     film(broken, num_frames=1)
     report = build_clip_store(videos, path, SETTINGS)
     assert (report.num_added, report.num_present, report.failed) == (1, 2, ())
@@ -185,22 +181,13 @@ class Dies:
         return call
 
 
-@pytest.mark.parametrize("job", ["add", "compact"])
-def test_a_kill_loses_nothing(videos, film, tmp_path, job, monkeypatch) -> None:
+def test_a_kill_loses_nothing(videos, film, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(store_job, "_MOST_VIDEOS", 1)  # a file each
     path, begun = tmp_path / "clips", tmp_path / "begun"
     build_clip_store(videos, begun, SETTINGS)
     film(videos[0].path, num_frames=2, level=70)
-    if job == "compact":
-        build_clip_store(videos, begun, SETTINGS)
     build_clip_store(videos, tmp_path / "whole", SETTINGS)
     before, after = store_content(begun), store_content(tmp_path / "whole")
-
-    def run() -> None:
-        if job == "compact":
-            compact_store(path)
-        else:
-            build_clip_store(videos, path, SETTINGS)
 
     for moment in range(1, 100):
         shutil.rmtree(path, ignore_errors=True)
@@ -208,28 +195,14 @@ def test_a_kill_loses_nothing(videos, film, tmp_path, job, monkeypatch) -> None:
         with pytest.MonkeyPatch.context() as patch:
             dies = Dies(patch, moment)
             with suppress(KeyboardInterrupt):
-                run()
+                build_clip_store(videos, path, SETTINGS)
         assert store_content(path) in (before, after)
-        run()
+        build_clip_store(videos, path, SETTINGS)
         assert store_content(path) == after
         assert not [each for each in files(path) if not each.startswith("clips-")]
         if dies.left > 0:
             break
     assert moment > 3
-
-
-def test_compacting_removes_what_is_replaced_and_joins_small_files(videos, film, tmp_path) -> None:
-    path = tmp_path / "clips"
-    for number in (1, 2, 3):
-        build_clip_store(videos[:number], path, SETTINGS)
-    film(videos[0].path, num_frames=1, level=70)
-    build_clip_store(videos, path, SETTINGS)
-    before, digest = store_content(path), ClipStore(path).digest(["group/0", "group/1", "group/2"])
-    assert compact_store(path) == (4, 1)
-    assert (files(path), store_content(path)) == (["clips-000004.h5"], before)
-    assert ClipStore(path).digest(["group/0", "group/1", "group/2"]) == digest
-    assert compact_store(path) == (0, 0)
-    assert verify_store(path, videos, ranges={}) == []
 
 
 def test_a_limit_on_the_size_of_files_ends_in_a_sentence(videos, tmp_path) -> None:
