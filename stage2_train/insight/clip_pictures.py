@@ -18,7 +18,8 @@ from PIL import Image
 from orn.shared.drawing.frame import draw_frame
 from orn.shared.drawing.text import draw_text, text_size
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.insight.explained import Clique, ExplainedClip
+from orn.stage2_train.insight.explained import ExplainedClip
+from orn.stage2_train.insight.importance import Clique
 from orn.stage2_train.insight.page_pictures import Picture
 
 LEAST_DROP, FULL_DROP = 0.02, 1.0
@@ -86,14 +87,14 @@ def draw_pairs(
 
     lines = [
         Line(
-            points=tuple((frame, *clip.centre(frame, slot)) for frame, slot in clique.objects),
+            points=tuple((frame, *clip.centre(frame, slot)) for frame, slot in places),
             drop=clique.fall,
             words=tuple(
-                BACKGROUND if clip.name_of(place, names) == BACKGROUND else ""
-                for place in clique.objects
+                BACKGROUND if clip.name_of(place, names) == BACKGROUND else "" for place in places
             ),
         )
         for clique in cliques
+        for places in [[*zip(clique.frames, clique.objects, strict=True)]]
     ]
     return join_panels(lines, panel, num_frames=len(clip.frames_THW3))
 

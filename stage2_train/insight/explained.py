@@ -1,7 +1,7 @@
 """Clips of a run, explained: their frames and objects, and what each clique counts for a class.
 
 B clips of a batch, E of them to explain (a clip once for each of its classes), T frames, K object
-slots, H W pixels, h w cells, n objects of a clique, P cliques.
+slots, H W pixels, h w cells.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ from orn.shared.drawing.frame import DrawnObjects
 from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.insight.importance import Importance, explain
+from orn.stage2_train.insight.importance import ClipCliques, Clique, explain
 from orn.stage2_train.model.inputs import NetworkInputs
 
 DECIDED = {
@@ -27,15 +27,6 @@ DECIDED = {
 }
 """What `decided_by` of an importance means, in words."""
 _BATCH_SIZE = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clique:
-    """Objects that are related, by frame and slot; that of time t comes last."""
-
-    objects: tuple[tuple[int, int], ...]
-    activation: float
-    fall: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,33 +51,15 @@ class ExplainedClip:
     """(T, K) which slots hold an object."""
     background: int
     """Label of the background."""
-    frames_nP: NDArray[np.int64]
-    """(n, P) frame of each object of a clique; n is 0 where the network relates none."""
-    slots_nP: NDArray[np.int64]
-    """(n, P) slot of each."""
-    activation_P: NDArray[np.float64]
-    fall_P: NDArray[np.float64]
+    cliques: ClipCliques | None
+    """What is related in it; None where the network relates no objects."""
     decided_by: str | None
     """Which head decided; None where there is one."""
 
-    def labels_nP(self) -> NDArray[np.int64]:
-        """(n, P) class of each object of a clique."""
-        return self.labels_TK[self.frames_nP, self.slots_nP]
-
-    def strongest(self, number: int, *, against: bool = False) -> list[Clique]:
+    def strongest(self, most: int, *, against: bool = False) -> list[Clique]:
         """The cliques that speak most for the class by their fall, or most against it."""
-        sign = 1 if against else -1
-        order = np.argsort(sign * self.fall_P, kind="stable")[:number]
-        frames_Pn, slots_Pn = self.frames_nP.T, self.slots_nP.T
-        return [
-            Clique(
-                objects=tuple(zip(frames_Pn[row].tolist(), slots_Pn[row].tolist(), strict=True)),
-                activation=float(self.activation_P[row]),
-                fall=float(self.fall_P[row]),
-            )
-            for row in order.tolist()
-            if sign * self.fall_P[row] < 0
-        ]
+        found = [] if self.cliques is None else self.cliques.strongest(most, against=against)
+        return [each for each in found if (each.fall < 0 if against else each.fall > 0)]
 
     def name_of(self, place: tuple[int, int], names: tuple[str, ...]) -> str:
         """The class of the object in a frame and slot."""
@@ -96,7 +69,8 @@ class ExplainedClip:
     def words(self, clique: Clique, names: tuple[str, ...]) -> str:
         """Such as `cup (frame 1) and person (frame 3)`."""
         return " and ".join(
-            f"{self.name_of(place, names)} (frame {place[0] + 1})" for place in clique.objects
+            f"{self.name_of(place, names)} (frame {place[0] + 1})"
+            for place in zip(clique.frames, clique.objects, strict=True)
         )
 
     def seen(self, names: tuple[str, ...]) -> list[tuple[str, float]]:
@@ -164,55 +138,30 @@ def explained_clips(
         pairs = [(clip, each) for clip, id in enumerate(batch.ids) for each in asked[id]]
         for start in range(0, len(pairs), len(batch)):
             part = pairs[start : start + len(batch)]
-            importance = None
+            found = None
             if network is not None:
                 clips_E = torch.tensor([clip for clip, _ in part])
                 class_E = torch.tensor([activity for _, activity in part])
                 inputs = _inputs(batch, clips_E, device)
-                importance = explain(network, inputs, class_B=class_E.to(device))
-            yield from _split(batch, part, importance, two_heads=two_heads)
+                found = explain(network, inputs, class_B=class_E.to(device))
+            decided = found.decided_by() if found and two_heads else [None] * len(part)
+            for place, (clip, activity) in enumerate(part):
+                yield ExplainedClip(
+                    id=batch.ids[clip],
+                    activity=activity,
+                    frames_THW3=batch.frames_BTCHW[clip].permute(0, 2, 3, 1).numpy(),
+                    masks_TKhw=batch.masks_BTKhw[clip].numpy(),
+                    boxes_TK4=batch.boxes_BTK4[clip].numpy(),
+                    labels_TK=batch.detector_labels_BTK[clip].numpy(),
+                    scores_TK=batch.class_scores_BTKS[clip, ..., :-1].amax(dim=-1).numpy(),
+                    valid_TK=batch.valid_BTK[clip].numpy(),
+                    background=batch.class_scores_BTKS.shape[-1] - 1,
+                    cliques=found.of_clip(place) if found else None,
+                    decided_by=decided[place],
+                )
         advance(len(batch))
 
 
 def _inputs(batch: ClipBatch, clips_E: Tensor, device: torch.device) -> NetworkInputs:
     names = [field.name for field in fields(NetworkInputs)]
     return NetworkInputs(**{name: getattr(batch, name)[clips_E].to(device) for name in names})
-
-
-def _split(
-    batch: ClipBatch,
-    part: list[tuple[int, int]],
-    importance: Importance | None,
-    *,
-    two_heads: bool,
-) -> Iterator[ExplainedClip]:
-    nothing = np.zeros((0, 0), np.int64)
-    clip_P, frames_nP, slots_nP, measures_2P = nothing.ravel(), nothing, nothing, np.zeros((2, 0))
-    decided: list[str | None] = [None] * len(part)
-    if importance is not None:
-        clip_P, frames_nP, slots_nP = (
-            each.cpu().numpy()
-            for each in (importance.clip_P, importance.frames_nP, importance.slots_nP)
-        )
-        both = torch.stack([importance.activation_P, importance.fall_P])
-        measures_2P = both.double().cpu().numpy()
-        if two_heads:
-            decided = list(importance.decided_by())
-    for place, (clip, activity) in enumerate(part):
-        own_P = clip_P == place
-        yield ExplainedClip(
-            id=batch.ids[clip],
-            activity=activity,
-            frames_THW3=batch.frames_BTCHW[clip].permute(0, 2, 3, 1).numpy(),
-            masks_TKhw=batch.masks_BTKhw[clip].numpy(),
-            boxes_TK4=batch.boxes_BTK4[clip].numpy(),
-            labels_TK=batch.detector_labels_BTK[clip].numpy(),
-            scores_TK=batch.class_scores_BTKS[clip, ..., :-1].amax(dim=-1).numpy(),
-            valid_TK=batch.valid_BTK[clip].numpy(),
-            background=batch.class_scores_BTKS.shape[-1] - 1,
-            frames_nP=frames_nP[:, own_P],
-            slots_nP=slots_nP[:, own_P],
-            activation_P=measures_2P[0, own_P],
-            fall_P=measures_2P[1, own_P],
-            decided_by=decided[place],
-        )

@@ -13,7 +13,9 @@ variants of a clip, N objects of all clips, or groups of cliques.
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
@@ -24,6 +26,47 @@ from orn.stage2_train.model.object_head import ObjectHead
 
 VARIANTS_AT_ONCE = 2**12
 """Clips with something taken out that are classified at once, so that memory is bounded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clique:
+    """Objects that are related, such as a pair, and what they count for the explained class."""
+
+    frames: tuple[int, ...]
+    """For each object its frame, among those of the clip; the latest comes last."""
+    objects: tuple[int, ...]
+    """For each its slot in its frame."""
+    fall: float
+    """The object head's logit of the class, less that without this clique."""
+    activation: float
+    """Sum of the numbers of h."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClipCliques:
+    """All cliques of one clip, as arrays."""
+
+    frames_nP: NDArray[np.int64]
+    """(n, P) frame of each object of a clique; that of time t comes last."""
+    slots_nP: NDArray[np.int64]
+    """(n, P) slot of each."""
+    activation_P: NDArray[np.float64]
+    """(P,) sum of the numbers of h."""
+    fall_P: NDArray[np.float64]
+    """(P,) logit drop of the class without the clique."""
+
+    def strongest(self, most: int, *, against: bool = False) -> list[Clique]:
+        """Return those with the largest fall, or with the smallest where `against` is set."""
+        order = np.argsort((1 if against else -1) * self.fall_P, kind="stable")[:most]
+        return [
+            Clique(
+                frames=tuple(self.frames_nP[:, place].tolist()),
+                objects=tuple(self.slots_nP[:, place].tolist()),
+                fall=float(self.fall_P[place]),
+                activation=float(self.activation_P[place]),
+            )
+            for place in order.tolist()
+        ]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,6 +138,19 @@ class Importance:
         fall_BTK = self.total_BRG.new_zeros(self.valid_BTK.shape)
         fall_BTK[self.valid_BTK] = self._falls_without(lost_NRG, clip_N)
         return fall_BTK
+
+    def of_clip(self, clip: int) -> ClipCliques:
+        """Return the cliques of one clip."""
+        frames_nP, slots_nP, activation_P, fall_P = (
+            each[..., self.clip_P == clip].cpu().numpy()
+            for each in (
+                *(self.frames_nP, self.slots_nP),
+                *(self.activation_P.double(), self.fall_P.double()),
+            )
+        )
+        return ClipCliques(
+            frames_nP=frames_nP, slots_nP=slots_nP, activation_P=activation_P, fall_P=fall_P
+        )
 
     def of_classes(self, class_B: Tensor) -> "Importance":
         """The same for other classes of the clips, from the same features of frames and objects.

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -36,6 +37,7 @@ from orn.stage2_train.insight.clip_pictures import (
     webp,
 )
 from orn.stage2_train.insight.explained import DECIDED, ExplainedClip, explained_clips
+from orn.stage2_train.insight.importance import ClipCliques
 from orn.stage2_train.insight.measured import Measured, Mistake, load_measured
 from orn.stage2_train.insight.page_pictures import LARGEST_PAGE_BYTES, Picture
 from orn.stage2_train.insight.report_files import ReportFiles, file_name
@@ -226,13 +228,15 @@ class _Explainer:
                     frames = [*clip.frames_THW3]
                     found.strips[row] = strip(frames, key=f"{row}", rank=rank, tallest=tallest)
                     found.links[row] = self._link(row)
-                if place in counted_places and len(clip.frames_nP) == 2:
+                cliques = clip.cliques
+                if place in counted_places and cliques and len(cliques.frames_nP) == 2:
+                    labels_2P = clip.labels_TK[cliques.frames_nP, cliques.slots_nP]
                     pairs.add(
                         activity,
-                        np.minimum(clip.labels_nP(), len(self.names)),
-                        clip.activation_P,
-                        clip.fall_P,
-                        example=lambda number, clip=clip, row=row: _example(clip, row, number),  # type: ignore[misc]
+                        np.minimum(labels_2P, len(self.names)),
+                        cliques.activation_P,
+                        cliques.fall_P,
+                        example=partial(_example, clip, cliques, row),
                     )
                 if place in shown:
                     found.cases[place] = self._case(clip, row, is_right=place in right)
@@ -330,12 +334,12 @@ def explanation(
     return f"No pair changed this prediction by more than {LEAST_DROP}."
 
 
-def _example(clip: ExplainedClip, row: int, number: int) -> Example:
-    frames, slots = clip.frames_nP[:, number].tolist(), clip.slots_nP[:, number].tolist()
+def _example(clip: ExplainedClip, cliques: ClipCliques, row: int, number: int) -> Example:
+    frames, slots = cliques.frames_nP[:, number].tolist(), cliques.slots_nP[:, number].tolist()
     shown = spread(len(clip.frames_THW3), MOST_FRAMES)
     return Example(
         row=row,
-        drop=float(clip.fall_P[number]),
+        drop=float(cliques.fall_P[number]),
         frames=tuple(int(np.searchsorted(shown, frame)) for frame in frames),
         boxes=tuple(map(clip.box_shares, frames, slots)),
     )

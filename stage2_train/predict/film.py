@@ -25,7 +25,8 @@ from orn.shared.pages.render import brief
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.video.read import read_frames
 from orn.stage2_train.insight.clip_pictures import LEAST_DROP, line_width, matters
-from orn.stage2_train.predict.records import DecidingPair, SegmentPrediction, WindowPrediction
+from orn.stage2_train.insight.importance import Clique
+from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment, names_at
 from orn.stage2_train.predict.windows import moments_of
 from orn.stage2_train.runs.trained import OpenedModel
@@ -114,7 +115,7 @@ def draw_prediction(
 
 def _pair_of(
     windows: Sequence[WindowPrediction], moment: SegmentPrediction, seconds: float
-) -> tuple[WindowPrediction, DecidingPair] | None:
+) -> tuple[WindowPrediction, Clique] | None:
     """Return the strongest pair of the nearest window that predicts the class of the moment; None
     where it does not matter."""
     own = [each for each in windows if each.label in moment.labels]
@@ -127,7 +128,7 @@ def _pair_of(
 def _draw_pair(
     picture_HW3: NDArray[np.uint8],
     window: WindowPrediction,
-    pair: DecidingPair,
+    pair: Clique,
     seconds: float,
     per_pixel: float,
 ) -> None:
@@ -179,7 +180,7 @@ class _Panel:
         self,
         width: int,
         moment: SegmentPrediction,
-        pair: tuple[WindowPrediction, DecidingPair] | None,
+        pair: tuple[WindowPrediction, Clique] | None,
         seconds: float,
     ) -> NDArray[np.uint8]:
         """Return (H, W, 3): the likeliest classes of the moment, the pair in words, and what is

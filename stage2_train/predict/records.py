@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from orn.shared.text import shortened
 from orn.stage2_train.clips.objects import BACKGROUND
+from orn.stage2_train.insight.importance import Clique
 
 _DIGITS = 6
 _LISTED_OBJECTS, _SHOWN_CLASSES = 12, 5
@@ -36,18 +37,6 @@ class SeenObject:
             "score": round(self.score, 4),
             "box": [round(each, 2) for each in self.box],
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecidingPair:
-    """Objects that were related, and what they counted for the predicted class."""
-
-    frames: tuple[int, ...]
-    """For each object the frame it is in, among those of the window; the latest comes last."""
-    objects: tuple[int, ...]
-    """For each its place among the objects of its frame."""
-    fall: float
-    """The object head's logit of the class, less that without this pair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,7 +101,7 @@ class WindowPrediction(_Part):
     """Their times."""
     objects: tuple[tuple[SeenObject, ...], ...]
     """What the network was shown in each of these frames."""
-    pairs: tuple[DecidingPair, ...] | None = None
+    pairs: tuple[Clique, ...] | None = None
     """Those that counted most, the strongest first; None where nobody asked."""
     decided_by: str | None = None
     """`object_head`, `activity_head`, `both` or `neither`; None where nobody asked."""
@@ -123,7 +112,7 @@ class WindowPrediction(_Part):
         seen = f"{len(self.frames)} frames, {objects} objects, {len(self.pairs or ())} pairs"
         return f"<WindowPrediction {self.video!r} {self.times()}: {found}; {seen}>"
 
-    def words(self, pair: DecidingPair) -> str:
+    def words(self, pair: Clique) -> str:
         """One of its pairs, such as `cup at 0.40 s and person at 0.80 s`."""
         return " and ".join(
             f"{self.objects[frame][place].name} at {self.seconds[frame]:.2f} s"
@@ -185,7 +174,7 @@ class WindowPrediction(_Part):
             found["pairs"] = [self._pair(each) for each in self.pairs]
         return found
 
-    def _pair(self, pair: DecidingPair) -> dict[str, Any]:
+    def _pair(self, pair: Clique) -> dict[str, Any]:
         members = [
             {
                 "frame": self.frames[frame],

@@ -24,12 +24,11 @@ from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.evaluation.predictions import check_finite
 from orn.stage2_train.frames.crop import centre_window
-from orn.stage2_train.insight.importance import Importance, explain
+from orn.stage2_train.insight.importance import explain
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.predict.one_video import OneVideo, RatePictures
 from orn.stage2_train.predict.records import (
-    DecidingPair,
     SeenObject,
     WindowPrediction,
     probabilities,
@@ -165,7 +164,6 @@ def predict_frames(
             if pairs:
                 found = explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
                 decided = found.decided_by()
-                deciding = [_pairs(found, row, pairs) for row in range(len(samples))]
         for row, (place, sample) in enumerate(zip(places, samples, strict=True)):
             segment = clips.segments[place]
             start, stop = _ends(TimeRange(segment.start_seconds, segment.stop_seconds), seconds_F)
@@ -181,7 +179,7 @@ def predict_frames(
                 logits=logits,
                 probabilities=probabilities(total_A, multi_label=model.is_multi_label),
                 objects=_objects(sample, (*model.detector_classes, BACKGROUND), size, grid),
-                pairs=deciding[row] if pairs else None,
+                pairs=tuple(found.of_clip(row).strongest(pairs)) if pairs else None,
                 decided_by=decided[row] if pairs else None,
             )
 
@@ -255,18 +253,4 @@ def _objects(
             for slot in np.flatnonzero(slots.valid[time]).tolist()
         )
         for time in range(len(sample.frames))
-    )
-
-
-def _pairs(found: Importance, row: int, most: int) -> tuple[DecidingPair, ...]:
-    """The cliques of a clip that counted most."""
-    own_P = (found.clip_P == row).nonzero().squeeze(1)
-    order = found.fall_P[own_P].argsort(descending=True, stable=True)[:most]
-    return tuple(
-        DecidingPair(
-            frames=tuple(found.frames_nP[:, clique].tolist()),
-            objects=tuple(found.slots_nP[:, clique].tolist()),
-            fall=float(found.fall_P[clique]),
-        )
-        for clique in own_P[order].tolist()
     )

@@ -7,6 +7,7 @@ import pytest
 
 from orn.stage2_train.insight.clip_pictures import draw_pairs
 from orn.stage2_train.insight.explained import ExplainedClip
+from orn.stage2_train.insight.importance import ClipCliques
 from orn.stage2_train.insight.report import explanation
 
 NAMES = ("cup", "apple")
@@ -26,10 +27,12 @@ def clip_of(*drops: float) -> ExplainedClip:
         scores_TK=rng.random((2, 3), np.float32),
         valid_TK=np.array([[True, True, True], [True, True, False]]),
         background=2,
-        frames_nP=np.array([[0], [1]]).repeat(number, axis=1),
-        slots_nP=np.zeros((2, number), np.int64),
-        activation_P=np.zeros(number),
-        fall_P=np.array(drops),
+        cliques=ClipCliques(
+            frames_nP=np.array([[0], [1]]).repeat(number, axis=1),
+            slots_nP=np.zeros((2, number), np.int64),
+            activation_P=np.zeros(number),
+            fall_P=np.array(drops),
+        ),
         decided_by=None,
     )
 
