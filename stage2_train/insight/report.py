@@ -109,28 +109,25 @@ def write_report(
         )
     right = measured.surest_right()[:_RIGHT] if not segments else _chosen(run, segments, measured)
     files = ReportFiles(run)
-    try:
-        explainer = _Explainer(model, measured, joined, sources, resources, files)
-        found = explainer.explain(right, _mistakes(measured), most_counted=most_explained)
-        files.tables(measured, [each.video_id for each in joined.segments])
-        if explainer.relates_objects():
-            files.class_pairs(found.pairs, classes, explainer.names)
-        html = report_page(
-            model,
-            measured,
-            found,
-            paths=paths_of_run(run, config, resources),
-            detector=sources.detector,
-            segments=joined.segments,
-            asked=bool(segments),
-            curves=files.curves(measured.file.metric, measured.file.chance),
-            confusion=files.confusion(measured),
-            largest_bytes=largest_bytes,
-        )
-        num_files = files.publish()
-        write_text(run / "report.html", html)
-    finally:
-        files.discard()
+    explainer = _Explainer(model, measured, joined, sources, resources, files)
+    found = explainer.explain(right, _mistakes(measured), most_counted=most_explained)
+    files.tables(measured, [each.video_id for each in joined.segments])
+    if explainer.relates_objects():
+        files.class_pairs(found.pairs, classes, explainer.names)
+    html = report_page(
+        model,
+        measured,
+        found,
+        paths=paths_of_run(run, config, resources),
+        detector=sources.detector,
+        segments=joined.segments,
+        asked=bool(segments),
+        curves=files.curves(measured.file.metric, measured.file.chance),
+        confusion=files.confusion(measured),
+        largest_bytes=largest_bytes,
+    )
+    num_files = files.publish()
+    write_text(run / "report.html", html)
     return {
         "report": str(run / "report.html"),
         "bytes": len(html.encode()),

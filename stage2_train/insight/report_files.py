@@ -1,12 +1,11 @@
 """The files of a report: its figures as PNG and SVG, its tables as CSV.
 
-They are written into a folder beside the one of an earlier report, and take its place together.
+All are made before the first is written.
 """
 
 import hashlib
 import io
 import re
-import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from orn.shared.csv_text import csv_text
-from orn.shared.jobs.atomic_file import write_bytes, write_text
+from orn.shared.jobs.atomic_file import write_bytes
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.insight.class_pairs import ClassPairs
 from orn.stage2_train.insight.clip_pictures import FULL_DROP
@@ -38,7 +37,7 @@ _OURS = re.compile(r"(figure[456](-.*)?|metrics|classes|clips|confusion|training
 
 
 class ReportFiles:
-    """Writes into a folder of its own until `publish`.
+    """Holds the files until `publish`, so that a report that is interrupted changes nothing.
 
     Args:
         run: the run's folder.
@@ -46,33 +45,24 @@ class ReportFiles:
 
     def __init__(self, run: Path) -> None:
         self.run, self.folder = run, run / "report"
-        self._new = run / ".report-new"
-        shutil.rmtree(self._new, ignore_errors=True)  # of a report that was killed
+        self._content: dict[str, bytes] = {}
 
     def publish(self) -> int:
         """Put the files in place of those of an earlier report, and return how many they are."""
-        self.folder.mkdir(exist_ok=True)
-        names = sorted(path.name for path in self._new.iterdir())
-        for name in names:
-            (self._new / name).replace(self.folder / name)
+        for name, content in self._content.items():
+            write_bytes(self.folder / name, content)
         for path in self.folder.iterdir():
-            if _OURS.fullmatch(path.name) and path.name not in names:
+            if _OURS.fullmatch(path.name) and path.name not in self._content:
                 path.unlink()
-        self._new.rmdir()
-        return len(names)
-
-    def discard(self) -> None:
-        """Remove what was written and not published."""
-        shutil.rmtree(self._new, ignore_errors=True)
+        return len(self._content)
 
     def csv(self, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Write a table."""
-        write_text(self._new / f"{name}.csv", csv_text([header, *rows]))
+        self._content[f"{name}.csv"] = csv_text([header, *rows]).encode(errors="backslashreplace")
 
     def _graph(self, name: str, draw: Any, alt: str) -> Picture:
         png, svg = png_and_svg(draw)
-        write_bytes(self._new / f"{name}.png", png)
-        write_bytes(self._new / f"{name}.svg", svg)
+        self._content |= {f"{name}.png": png, f"{name}.svg": svg}
         file = f"report/{name}.png"
         return Picture(key=name, data=svg, media="image/svg+xml", alt=alt, file=file, rank=0)
 
@@ -80,7 +70,7 @@ class ReportFiles:
         """Write a picture as PNG, and return its path below the run."""
         held = io.BytesIO()
         Image.fromarray(picture_HW3).save(held, format="PNG", compress_level=1)
-        write_bytes(self._new / f"{name}.png", held.getvalue())
+        self._content[f"{name}.png"] = held.getvalue()
         return f"report/{name}.png"
 
     def tables(self, measured: Measured, videos: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from orn.shared.config.bounded import file_digest
 from orn.shared.config.files import to_toml
 from orn.shared.errors import CheckpointError
 from orn.shared.manifests.records import Segment
-from orn.shared.pages.render import brief, json_data, render
+from orn.shared.pages.render import brief, render
 from orn.shared.text import counted, printable_lines
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.insight.class_pairs import ClassPairs, Example
@@ -38,8 +38,8 @@ _LISTED_CONFUSIONS = 60
 _LEAST_SEGMENTS = 5
 """Of the weakest class."""
 _MOST_IN_CELL = 200
-_MOST_LISTED_BYTES = 3_000_000
-"""Of the clips behind the cells."""
+_MOST_LISTED = 10_000
+"""Of the clips behind all cells, where each cell has one at least."""
 _SHOWN_STARTS, _SHOWN_COMMANDS = 20, 3
 """The last ones."""
 
@@ -271,7 +271,8 @@ def _example(example: Example, measured: Measured) -> dict[str, Any]:
 
 def _listed(measured: Measured, found: Found) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the cells of the confusion matrix, and the clips behind them, within a bound."""
-    cells, most = measured.cells(), _MOST_IN_CELL
+    cells = measured.cells()
+    most = min(max(_MOST_LISTED // max(len(cells), 1), 1), _MOST_IN_CELL)
     probability_NA, said_NA = measured.probability_NA, measured.said_NA()
 
     def words(row: int) -> list[str]:
@@ -282,12 +283,8 @@ def _listed(measured: Measured, found: Found) -> tuple[dict[str, Any], dict[str,
         about = f"Predicted: {', '.join(said) or 'nothing'}"
         return [brief(measured.predictions.ids[row]), brief(about, 300), found.links.get(row, "")]
 
-    while True:
-        rows = {row for some in cells.values() for row in some[:most]} | found.strips.keys()
-        clips = {row: words(row) for row in sorted(rows)}
-        if most == 1 or len(json_data(clips)) <= _MOST_LISTED_BYTES:
-            break
-        most //= 2
+    rows = {row for some in cells.values() for row in some[:most]} | found.strips.keys()
+    clips = {row: words(row) for row in sorted(rows)}
     listed = {
         f"{row}-{column}": [cell_title(measured, row, column), len(some), some[:most]]
         for (row, column), some in sorted(cells.items())
@@ -338,8 +335,6 @@ def _made(
     return {
         "facts": facts,
         "columns": columns,
-        "starts": [
-            [str(each.get(name, "")) for name in columns] for each in starts[-_SHOWN_STARTS:]
-        ],
+        "starts": [[str(each.get(name, "")) for name in columns] for each in starts],
         "recipe": printable_lines(to_toml(config.recipe)[:20_000]),
     }
