@@ -12,7 +12,6 @@ import shlex
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Annotated
 
@@ -192,17 +191,10 @@ def _take(
         left.classes.subtract(group.classes)
         holders.subtract(group.classes.keys())
 
-    most = [(-lack(name), name) for name in queues]
-    heapify(most)
-    while most and taken.rows + smallest / 2 <= target:
-        believed, name = heappop(most)
-        if -believed > lack(name):  # groups of it were taken for other classes that they have
-            heappush(most, (-lack(name), name))
-        elif queues[name]:
-            next_one = queues[name].popleft()
-            if fits(next_one):
-                lasts.append(next_one) if is_last(next_one) else move(next_one)
-            heappush(most, (-lack(name), name))
+    while taken.rows + smallest / 2 <= target and any(queues.values()):
+        next_one = queues[max(filter(queues.get, queues), key=lack)].popleft()
+        if fits(next_one):
+            lasts.append(next_one) if is_last(next_one) else move(next_one)
     for name in lasts:
         if fits(name):
             move(name)

@@ -27,18 +27,11 @@ def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
     name = None if dataset is None else load_manifest(dataset).name
     newest = newest_run(name)
     if newest is None:
-        raise ConfigError(_no_run(dataset, name))
+        train = shlex.join(filter(None, ("orn", "train", dataset)))
+        raise ConfigError(
+            f"runs: expected a run {f'on {name} ' if name else ''}with best weights, got none; "
+            f"type `{train}` first, or name the folder of one that lies elsewhere"
+        )
     if is_first_process():
         echo(f"{newest}: the newest run on {name or dataset_of(newest)}", err=True)
     return newest
-
-
-def _no_run(dataset: str | None, name: str | None) -> str:
-    wanted, detected = "a run", " (after `make demo` or `make detect DATASET=...`)"
-    if name is not None:
-        wanted, detected = f"a run on {name}", ""
-    return (
-        f"runs: expected {wanted} with best weights, got none; type "
-        f"`{shlex.join(filter(None, ('orn', 'train', dataset)))}` first{detected}, or name the "
-        "folder of one that lies elsewhere"
-    )

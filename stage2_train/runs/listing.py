@@ -5,7 +5,7 @@ Anything may be damaged; what a folder does not say is None.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -87,7 +87,7 @@ COLUMNS = tuple(each.name for each in fields(RunSummary) if each.name != "settin
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Run folders in `folder`, at most four levels deep, and itself if it is one, by name.
+    """Return run folders in `folder`, at most four levels deep, and itself if it is one, by name.
 
     Raises:
         ConfigError: if there is no such folder.
@@ -97,23 +97,11 @@ def find_runs(folder: Path) -> list[Path]:
             f"{folder}: wanted a folder of runs, found none; give --folder, or `orn train` makes "
             "a run in runs/"
         )
-    return sorted(_runs_in(folder, _DEEPEST, above=()))
-
-
-def _runs_in(folder: Path, levels: int, *, above: tuple[Path, ...]) -> Iterator[Path]:
-    here = folder.resolve()
-    if here in above:  # a link in a circle
-        return
-    if (folder / CONFIG_NAME).is_file():
-        yield folder
-        return
-    try:
-        inner = [each for each in folder.iterdir() if not each.name.startswith(".")]
-    except OSError:
-        return
-    for each in inner if levels else ():
-        if each.is_dir():
-            yield from _runs_in(each, levels - 1, above=(*above, here))
+    found: dict[Path, Path] = {}
+    for depth in range(_DEEPEST + 1):  # a link to a folder that was seen above adds nothing
+        for path in folder.glob("*/" * depth + CONFIG_NAME):
+            found.setdefault(path.parent.resolve(), path.parent)
+    return sorted(found.values())
 
 
 def settings_of(run: Path) -> dict[str, Any]:
@@ -341,10 +329,7 @@ def _differing(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
 
 def as_csv(found: Sequence[RunSummary]) -> str:
     """The columns, then one for each setting that is not the same in all."""
-    differing = _differing(found)
-    names = list(dict.fromkeys(name for each in differing for name in each))
-    rows: list[list[Any]] = [[*COLUMNS, *names]]
-    for run, settings in zip(found, differing, strict=True):
-        values = [getattr(run, name) for name in COLUMNS] + [settings.get(each) for each in names]
-        rows.append(["" if each is None else each for each in values])
-    return csv_text(rows)
+    flat = [{**run, **run.pop("differs")} for run in records(found)]
+    names = list(dict.fromkeys([*COLUMNS, *(name for run in flat for name in run)]))
+    values = [["" if run.get(name) is None else run[name] for name in names] for run in flat]
+    return csv_text([names, *values])
