@@ -1,10 +1,9 @@
 """Does the units of a job on the actors of a Ray cluster, one actor a GPU or a core.
 
 Units are handed out one at a time. The driver writes nothing: actors write to the folder of the
-job, which must be on storage that all machines see. An actor that is lost, with its machine or
-alone, is replaced as soon as the cluster has room; its unit goes back to the front of the queue.
-An actor for which there is no unit ends at once: one that waited could be lost unnoticed, and a
-unit handed to it would lose an attempt.
+job, which must be on storage that all machines see. Ray starts an actor that is lost, with its
+machine or alone, again as soon as the cluster has room, and repeats its unit. An actor for which
+there is no unit ends at once, which makes room.
 """
 
 import contextlib
@@ -12,10 +11,11 @@ import logging
 import os
 import socket
 import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -171,14 +171,18 @@ class _UnitActor:
         self._work = work
         self._device = device
 
-    def open(self) -> None:
-        """Opens the work; Ray passes stdout on, which is for results."""
-        with contextlib.redirect_stdout(sys.stderr):
-            self._worker: Worker = self._work.open(self._device)
+    @cached_property
+    def _worker(self) -> Worker:
+        return self._work.open(self._device)
 
-    def do(self, unit: Unit) -> UnitResult:
-        """Writes the file of a unit."""
+    def do(self, unit: Unit | None) -> UnitResult | None:
+        """Write the file of a unit; without one, only open the work. Ray passes stdout on, which is
+        for results."""
         with contextlib.redirect_stdout(sys.stderr):
+            if unit is None:
+                assert self._worker
+                return None
+            remove_temporaries(self._work.path(unit))  # of an actor that was lost
             return self._worker(unit, lambda steps: None)
 
 
@@ -189,24 +193,31 @@ class _Crew:
         self._ray = ray
         self._work = work
         self._size = size
-        needs = {"num_cpus": 1, "num_gpus": 1 if device == "cuda" else 0}
-        self._actor_class = ray.remote(**needs)(_UnitActor)
+        self._actor_class = ray.remote(
+            num_cpus=1,
+            num_gpus=1 if device == "cuda" else 0,
+            max_restarts=-1,
+            max_task_retries=MOST_ATTEMPTS - 1,
+        )(_UnitActor)
         self._arguments = (ray.put(work), device, str(Path.cwd()))
         self._at_work: dict[Any, tuple[Any, Unit | None]] = {}
-        self._queue: deque[Unit] = deque()
-        self._losses: Counter[int | None] = Counter()
 
     def run(self, units: Sequence[Unit], advance: Advance) -> Generator[UnitResult]:
         """Results as they come, in any order."""
-        self._queue.extend(units)
+        queue = deque(units)
         num_left = len(units)
         for _ in range(min(self._size, num_left)):
-            self._start()
+            self._hand(None, self._actor_class.remote(*self._arguments))
         while num_left:
             with terminated_as_interrupted():
                 done, _ = self._ray.wait(list(self._at_work), timeout=_POLL_SECONDS)
             for task in done:
-                result = self._collect(task)
+                actor, unit = self._at_work.pop(task)
+                result = self._get(task, actor, unit)
+                if queue:
+                    self._hand(queue.popleft(), actor)
+                else:
+                    self._ray.kill(actor)
                 if result is not None:
                     num_left -= 1
                     advance(result.steps)
@@ -218,59 +229,33 @@ class _Crew:
             self._end(actor, unit)
         self._at_work.clear()
 
-    def _start(self) -> None:
-        actor = self._actor_class.remote(*self._arguments)
-        self._at_work[actor.open.remote()] = (actor, None)
+    def _hand(self, unit: Unit | None, actor: Any) -> None:
+        self._at_work[actor.do.remote(unit)] = (actor, unit)
 
-    def _collect(self, task: Any) -> UnitResult | None:
-        """What a finished task gave; its actor gets the next unit, or ends; one that is lost is
-        replaced."""
+    def _get(self, task: Any, actor: Any, unit: Unit | None) -> UnitResult | None:
+        """What a finished task gave."""
         errors = self._ray.exceptions
-        actor, unit = self._at_work.pop(task)
         try:
             result: UnitResult | None = self._ray.get(task)
         except errors.RayTaskError as err:
             self._end(actor, unit)
             raise (err.cause if isinstance(err.cause, Exception) else err) from err
         except errors.RayError as err:
-            self._replace(actor, unit, err)
-            return None
-        if unit is None:
-            self._losses[None] = 0
-        self._go_on(actor)
+            self._end(actor, unit)
+            raise PipelineError(self._gave_up(unit, str(err).strip().partition("\n")[0])) from err
         return result
-
-    def _go_on(self, actor: Any) -> None:
-        if not self._queue:
-            self._end(actor, None)
-            return
-        unit = self._queue.popleft()
-        self._at_work[actor.do.remote(unit)] = (actor, unit)
-
-    def _replace(self, actor: Any, unit: Unit | None, err: Exception) -> None:
-        """Puts the unit of a lost actor back and starts another actor."""
-        self._end(actor, unit)
-        key = None if unit is None else unit.index
-        self._losses[key] += 1
-        reason = str(err).strip().partition("\n")[0]
-        if self._losses[key] >= MOST_ATTEMPTS:
-            raise PipelineError(self._gave_up(unit, reason))
-        if unit is not None:
-            logger.warning("unit %d goes back to the queue: its actor is lost (%s)", key, reason)
-            self._queue.appendleft(unit)
-        self._start()
 
     def _end(self, actor: Any, unit: Unit | None) -> None:
         with contextlib.suppress(self._ray.exceptions.RayError):
-            self._ray.kill(actor, no_restart=True)
+            self._ray.kill(actor)
         if unit is not None:
             remove_temporaries(self._work.path(unit))
 
     def _gave_up(self, unit: Unit | None, reason: str) -> str:
         if unit is None:
             return (
-                f"{MOST_ATTEMPTS} actors in a row were lost before they could begin ({reason}); "
-                "look at the memory and the Ray logs of their machines"
+                f"an actor was lost {MOST_ATTEMPTS} times before it could begin ({reason}); look "
+                "at the memory and the Ray logs of the machines"
             )
         names = ", ".join(part.video_id for part in unit.parts[:3])
         more = ", ..." if len(unit.parts) > 3 else ""
