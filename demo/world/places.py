@@ -9,8 +9,7 @@ Either arrangement alone is random and says nothing; which classes are there is 
 """
 
 import itertools
-from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -31,8 +30,17 @@ _APART = 27.0
 _JITTER = 1.5
 _ROWS = 3
 """Of the grid of places, if there is one."""
-_Places = tuple[int, ...]
-"""Numbers of places of the grid, one an object."""
+_CHANCE = 100 / len(ALIKE)
+BOTH_CEILINGS = {
+    "surface alone (activity head)": _CHANCE,
+    "classes and places of both frames (object head)": 100 / len(SURFACES),
+    "surface, classes and places of both frames": 100.0,
+    "surface, classes and places of one frame": _CHANCE,
+    "surface, and places of both frames without classes": _CHANCE,
+    "surface, and places of each object without its class": _CHANCE,
+}
+"""The most that can be right of `demo-both`, in percent, by what is seen of two frames (Bayes'
+rule); the tests count it over all films of a grid."""
 
 
 def place_classes(dials: Dials) -> tuple[str, ...]:
@@ -64,42 +72,6 @@ def both_classes() -> tuple[str, ...]:
 def both_label(surface: str, taker: str, owner: str) -> str:
     """The label of `demo-both` of a film in which one object takes the old place of another."""
     return f"{surface}: {taker} in the old place of {owner}"
-
-
-def both_ceilings() -> dict[str, float]:
-    """Return the most that can be right of `demo-both`, in percent, by what is seen of two frames;
-    by counting all films on a grid of three by three places (Bayes' rule)."""
-    films = [
-        (taker, before, after)
-        for taker in range(len(ALIKE))
-        for before in itertools.permutations(range(_ROWS**2), len(ALIKE))
-        for others in itertools.permutations(set(range(_ROWS**2)) - set(before), 2)
-        for after in [_rolled((before[(taker + 1) % len(ALIKE)], *others), taker)]
-    ]
-
-    def ceiling(see: Callable[[_Places, _Places], Hashable]) -> float:
-        times: dict[Hashable, Counter[int]] = {}
-        for taker, before, after in films:
-            times.setdefault(see(before, after), Counter())[taker] += 1
-        return 100 * sum(max(each.values()) for each in times.values()) / len(films)
-
-    who = ceiling(lambda before, after: (before, after))
-    return {
-        "surface alone (activity head)": ceiling(lambda before, after: None),
-        "classes and places of both frames (object head)": who / len(SURFACES),
-        "surface, classes and places of both frames": who,
-        "surface, classes and places of one frame": ceiling(lambda before, after: after),
-        "surface, and places of both frames without classes": ceiling(
-            lambda before, after: (frozenset(before), frozenset(after))
-        ),
-        "surface, and places of each object without its class": ceiling(
-            lambda before, after: frozenset(zip(before, after, strict=True))
-        ),
-    }
-
-
-def _rolled(places: _Places, number: int) -> _Places:
-    return places[-number:] + places[:-number]
 
 
 def plan_both_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> Scene:

@@ -1,14 +1,17 @@
 """`demo-places` and `demo-both`: what their films show, and that one arrangement says nothing of
 the label."""
 
+import itertools
+from collections import Counter, defaultdict
+
 import numpy as np
 import pytest
 
 from orn.demo.world.dials import ALIKE, HEIGHT, ROLE_Y, SURFACES, WIDTH, Dials
 from orn.demo.world.places import (
+    BOTH_CEILINGS,
     arrange,
     arrange_alike,
-    both_ceilings,
     both_classes,
     place_classes,
     plan_both_scene,
@@ -122,7 +125,27 @@ def test_labels_name_the_surface_and_who_took_whose_place() -> None:
 
 
 def test_neither_head_can_tell_the_labels_of_both_alone() -> None:
-    assert list(both_ceilings().values()) == pytest.approx([100 / 3, 25, 100, *[100 / 3] * 3])
+    films = []
+    for taker, before in itertools.product(range(3), itertools.permutations(range(9), 3)):
+        for others in itertools.permutations(set(range(9)) - set(before), 2):
+            after = np.roll((before[(taker + 1) % 3], *others), taker).tolist()
+            films.append((taker, before, tuple(after)))
+
+    def ceiling(see) -> float:
+        times = defaultdict(Counter)
+        for taker, before, after in films:
+            times[see(before, after)][taker] += 1
+        return 100 * sum(max(each.values()) for each in times.values()) / len(films)
+
+    who = ceiling(lambda before, after: (before, after))
+    assert list(BOTH_CEILINGS.values()) == pytest.approx(
+        [
+            *(ceiling(lambda before, after: None), who / len(SURFACES), who),
+            ceiling(lambda before, after: after),
+            ceiling(lambda before, after: (frozenset(before), frozenset(after))),
+            ceiling(lambda before, after: frozenset(zip(before, after, strict=True))),
+        ]
+    )
 
 
 def test_a_film_of_both_looks_the_same_whoever_it_is_but_not_on_another_surface() -> None:
