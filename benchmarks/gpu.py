@@ -5,9 +5,7 @@ record appears when it is done; one that fails leaves its reason and the next on
 that is there is not measured again.
 """
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -101,27 +99,24 @@ _FOR_EXACTNESS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], seconds: float) -> tuple[str, str]:
-    """Run a command, and end it with all that it has started when the time is over.
+    """Run a command, and end it when the time is over; its workers end with it.
 
     Returns:
         Why it failed, empty if it did not; and what it said on stderr.
     """
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
     try:
-        said = process.communicate(timeout=seconds)[1]
+        process = subprocess.run(
+            command,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return "the time was over before it was done", ""
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    said = process.stderr
     if process.returncode == 0:
         return "", said
     lines = said.strip().splitlines() or [f"ended with {process.returncode}"]

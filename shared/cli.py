@@ -286,26 +286,16 @@ def _import_command(name: str, where: str) -> click.Command:
     """The command at `module:attribute`.
 
     Raises:
-        PipelineError: if its module, or a package that the module needs, is not installed.
+        PipelineError: if a package that its module needs is not installed.
     """
     module_name, _, attribute = where.partition(":")
     try:
-        module = importlib.import_module(module_name)
+        command: click.Command = getattr(importlib.import_module(module_name), attribute)
     except ModuleNotFoundError as err:
-        if err.name is not None and f"{module_name}.".startswith(f"{err.name}."):
-            raise PipelineError(
-                f"the command {name!r} is not part of this installation (no module {err.name!r})"
-            ) from err
         raise PipelineError(
             f"the command {name!r} needs the Python package {err.name!r}, which is not installed; "
             "`orn doctor` says how to get it"
         ) from err
-    command = getattr(module, attribute, None)
-    if not isinstance(command, click.Command):
-        raise PipelineError(
-            f"the command {name!r} is not part of this installation "
-            f"(no command {attribute!r} in {module_name!r})"
-        )
     return command
 
 

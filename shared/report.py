@@ -95,10 +95,17 @@ def report_of(values: Mapping[str, Any]) -> Report:
 
 
 def _told(value: Any) -> str:
-    if not isinstance(value, list):
-        return "none" if value is None else str(value)
-    more = ", ..." if len(value) > _LISTED else ""
-    return f"{len(value)} ({', '.join(map(str, value[:_LISTED]))}{more})" if value else "none"
+    match value:
+        case None:
+            return "none"
+        case list() | dict() if not value:
+            return "none"
+        case dict() if all(isinstance(each, int) for each in value.values()):
+            return ", ".join(f"{count} {name}" for name, count in value.items())
+        case list() | dict():
+            more = ", ..." if len(value) > _LISTED else ""
+            return f"{len(value)} ({', '.join(map(str, [*value][:_LISTED]))}{more})"
+    return str(value)
 
 
 def filled_columns(table: Table) -> Table:

@@ -1,15 +1,14 @@
 """The index of a folder of whole files, such as shards: one line for each file, so that a folder of
 ten thousand files opens in a second without opening any of them.
 
-Each line is JSON: name, size and time of change of a file, and a small record that was read from
-it; the CRC-32 of the JSON follows. The index is never needed. A file that it does not have, or has
-with another size or time of change, is read again, and the index is replaced as a whole. A folder
-that cannot be written to goes without.
+The first line is the version and the CRC-32 of the others. Each of those is JSON: name, size and
+time of change of a file, and a small record that was read from it. The index is never needed. A
+file that it does not have, or has with another size or time of change, is read again, and the index
+is replaced as a whole. A folder that cannot be written to goes without.
 """
 
 import gc
 import logging
-import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
 
-from orn.shared.config.bounded import open_file
+from orn.shared.config.bounded import read_bounded
 from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_bytes
@@ -28,9 +27,6 @@ from orn.shared.jobs.workers import in_threads
 logger = logging.getLogger(__name__)
 
 Record = TypeVar("Record")
-
-_MOST_LINE_BYTES = 16 * 2**20
-_SEAL_BYTES = len(b" 00000000\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +56,7 @@ class IndexKind(Generic[Record]):
 
     Attributes:
         name: of the index in its folder.
-        version: the first line of the index; one with another first line is not used.
+        version: begins the index; one of another version is not used.
         lines: how a line is checked: `TypeAdapter(IndexedFile[...])` of a strict dataclass.
         read: reads the record of a file; called from threads. What it raises ends `index_folder`.
         least_files: a folder with fewer files has no index.
@@ -93,9 +89,9 @@ def index_folder(
             size, mtime_ns = stamps[path]
             known[path] = IndexedFile(name=path.name, size=size, mtime_ns=mtime_ns, record=record)
     if new and len(paths) >= kind.least_files:
-        texts = (kind.lines.dump_json(known[path]) for path in paths)
+        text = b"\n".join(kind.lines.dump_json(known[path]) for path in paths)
         try:
-            write_bytes(index, _head(kind) + b"".join(text + _seal(text) for text in texts))
+            write_bytes(index, _head(kind, text) + text)
         except PipelineError as err:
             logger.debug("%s: goes without an index (%s)", folder, err)
     return {path: known[path] for path in paths}
@@ -115,30 +111,23 @@ def _known(
     found: dict[Path, IndexedFile[Record]] = {}
     by_name = {path.name: path for path in stamps}
     try:
-        with uncollected(), open_file(index) as file:
-            if os.fstat(file.fileno()).st_size > sum(size for size, _ in stamps.values()):
-                raise ValueError("larger than the files")
-            if file.readline(_MOST_LINE_BYTES) != _head(kind):
-                raise ValueError("of another version")
-            while line := file.readline(_MOST_LINE_BYTES):
-                text = line[:-_SEAL_BYTES]
-                if line[-_SEAL_BYTES:] != _seal(text):
-                    raise ValueError("a damaged line")
-                entry = kind.lines.validate_json(text)
+        content = read_bounded(index, most_bytes=sum(size for size, _ in stamps.values()))
+        head, _, text = content.partition(b"\n")
+        if head + b"\n" != _head(kind, text):
+            raise ValueError("damaged, or of another version")
+        with uncollected():
+            for line in text.split(b"\n"):
+                entry = kind.lines.validate_json(line)
                 path = by_name.get(entry.name)
                 if path is not None and stamps[path] == entry.stamp:
                     found[path] = entry
-    except (OSError, PipelineError, ValueError) as err:
-        logger.debug("%s: not used from here on (%s)", index, err)
+    except (PipelineError, ValueError) as err:
+        logger.debug("%s: not used (%s)", index, err)
     return found
 
 
-def _head(kind: IndexKind[Record]) -> bytes:
-    return kind.version.encode() + b"\n"
-
-
-def _seal(text: bytes) -> bytes:
-    return b" %08x\n" % zlib.crc32(text)
+def _head(kind: IndexKind[Record], text: bytes) -> bytes:
+    return f"{kind.version} {zlib.crc32(text):08x}\n".encode()
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What a data set holds and lacks on this machine, for `orn manifest check`."""
 
-import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,11 +11,9 @@ from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
 from orn.shared.manifests.records import SPLITS, Dataset, Listing
 from orn.shared.manifests.schema import TableLabels
 from orn.shared.manifests.source import source_of
-from orn.shared.report import Report, Table
+from orn.shared.report import Report, Table, report_of
 from orn.shared.video.read import probe
 
-_MOST_SHOWN = 8
-"""Names that the text shows of a long list; JSON has all."""
 _FACTS = (
     *("dataset", "form", "task", "metric", "root", "segments", "left_out", "videos", "missing"),
     *("ignoring_case", "unreadable", "classes", "classes_present", "classes_never"),
@@ -102,29 +99,13 @@ def as_report(report: Mapping[str, Any]) -> Report:
     if classes:
         tables.append(Table(header=("class", *SPLITS), rows=classes))
     return Report(
-        facts=[(key.replace("_", " "), _shown(report[key])) for key in _FACTS],
+        facts=report_of({key: report[key] for key in _FACTS}).facts,
         tables=tables,
         notes=[
             *(f"warning: {warning}" for warning in report["warnings"]),
             *(f"problem: {problem}" for problem in report["problems"]),
         ],
     )
-
-
-def _shown(value: Any) -> str:
-    """Return a value on one line: of many names how many, and the first few."""
-    match value:
-        case None:
-            return "not known"
-        case int():
-            return f"{value:,}"
-        case str():
-            return value
-        case dict() if value and all(isinstance(each, int) for each in value.values()):
-            return ", ".join(f"{count:,} {name}" for name, count in value.items())
-    first = list(itertools.islice(value, _MOST_SHOWN))
-    more = ["..."] if len(value) > _MOST_SHOWN else []
-    return f"{len(value):,}" + (f": {', '.join(first + more)}" if first else "")
 
 
 def _warnings(

@@ -223,20 +223,6 @@ def test_verbose_shows_where_an_error_is_from(run) -> None:
     assert "Traceback" in run(fail, "-v").stderr
 
 
-@pytest.mark.parametrize(
-    ("where", "missing"),
-    [
-        ("stage3_none.commands:go", "module 'stage3_none'"),
-        ("orn.shared.none_such:go", "module 'orn.shared.none_such'"),
-        ("orn.shared.errors:go", "command 'go'"),
-    ],
-)
-def test_missing_command_says_so(orn, add_command, where: str, missing: str) -> None:
-    add_command("gone", where)
-    said = orn("gone", exit_code=1).stderr
-    assert f"orn: error: the command 'gone' is not part of this installation (no {missing}" in said
-
-
 def test_missing_library_is_named(
     orn, add_command, monkeypatch: pytest.MonkeyPatch, tmp_path
 ) -> None:

@@ -119,10 +119,8 @@ def test_an_index_with_wrong_values_is_made_anew(
     opened()
     index = folder / KIND.name
     text = index.read_text()
-    first, *lines = text.replace(old, new, 1).splitlines()
-    lines = [line.rpartition(" ")[0] for line in lines]
-    sealed = [f"{line} {zlib.crc32(line.encode()):08x}" for line in lines]
-    index.write_text("\n".join([first, *sealed, ""]))
+    first, _, lines = text.replace(old, new, 1).partition("\n")
+    index.write_text(f"{first.rpartition(' ')[0]} {zlib.crc32(lines.encode()):08x}\n{lines}")
     assert opened() == (ALL, NAMES)
     assert index.read_text() == text
 

@@ -46,8 +46,8 @@ def test_report(check: Check, mine: Path, orn) -> None:
     assert (report["missing"], report["warnings"], report["unreadable"]) == (["c"], [], {})
     lines = orn("manifest", "check", mine, "--data", mine.parent, exit_code=3).stdout.splitlines()
     rows = {" ".join(line.split()) for line in lines}
-    assert rows >= {"videos 3 listed, 2 present", "missing 1: c", "classes never 1: touch"}
-    assert rows >= {"open 1 0 1", "test 1 0", "unreadable 0"}
+    assert rows >= {"videos 3 listed, 2 present", "missing 1 (c)", "classes never 1 (touch)"}
+    assert rows >= {"open 1 0 1", "test 1 0", "unreadable none"}
     (mine.parent / "mine" / "videos" / "C.mp4").touch()
     assert check(exit_code=0)["ignoring_case"] == ["c"]
 
