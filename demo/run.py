@@ -5,91 +5,69 @@ draw the world -> detect every frame -> score the detector -> store clips -> tra
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orn.demo.detector.average_precision import score_shards
 from orn.demo.world.dials import WORLDS
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.jobs.commands import STEPS_NAME, Job, job_seconds, run_jobs
+from orn.shared.jobs.commands import Job, job_seconds, run_jobs
 from orn.shared.report import Report
 from orn.shared.text import counted
 from orn.stage2_train.line.line import Line, line_jobs
 
 SETTINGS = {"short": ("phases.epochs=1",), "standard": (), "full": ("phases.epochs=40",)}
 """What is set beside the recipe `demo`."""
+SUMMARY_NAME = "summary.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoPlaces:
-    """Where one demo keeps its files; demos of other sizes or seeds never share any."""
-
-    data: Path
-    shards: Path
-    clips: Path
-    run: Path
-
-    @property
-    def summary(self) -> Path:
-        """The results in one JSON file."""
-        return self.run / "summary.json"
-
-    @property
-    def report(self) -> Path:
-        """The page that shows the run."""
-        return self.run / "report.html"
-
-
-def demo_places(size: str, seed: int) -> DemoPlaces:
-    """The usual folders for the standard demo with seed 0, folders of their own for any other."""
+def demo_line(size: str, seed: int) -> Line:
+    """Return the line of a demo; demos of other sizes or seeds never share a file. The standard one
+    with seed 0 has the usual folders."""
     tag = "-".join(([size] if size != "standard" else []) + ([f"seed-{seed}"] if seed else []))
-    return DemoPlaces(
-        data=Path("data", tag),
+    return Line(
+        manifest="demo",
+        data_root=Path("data", tag),
         shards=Path("shards", tag, "demo"),
         clips=Path("clips", tag, "demo"),
         run=Path("runs", f"demo-{tag}" if tag else "demo"),
-    )
-
-
-def demo_jobs(places: DemoPlaces, *, size: str, seed: int) -> list[Job]:
-    """Return the steps of the demo in order: its world, and the line from videos to a report."""
-    line = Line(
-        manifest="demo",
-        data_root=places.data,
-        shards=places.shards,
-        clips=places.clips,
-        run=places.run,
         recipe="demo",
         overrides=SETTINGS[size],
         seed=seed,
     )
-    drawing = ("--data", str(places.data), "--size", size, "--seed", str(seed))
+
+
+def demo_jobs(size: str, seed: int) -> list[Job]:
+    """Return the steps of the demo in order: its world, and the line from videos to a report."""
+    line = demo_line(size, seed)
+    drawing = ("--data", str(line.data_root), "--size", size, "--seed", str(seed))
     world = Job(
         name="world",
         argv=("demo", "world", "all", *drawing),
-        output=places.data / WORLDS[-1] / "world.json",
+        output=line.data_root / WORLDS[-1] / "world.json",
     )
     return [world, *line_jobs(line, may_grow=False)]
 
 
-def run_demo(*, size: str, seed: int) -> dict[str, Any]:
+def run_demo(size: str, seed: int) -> dict[str, Any]:
     """Carry out what is not done of the demo; write and return its summary."""
-    places = demo_places(size, seed)
-    ran = run_jobs(demo_jobs(places, size=size, seed=seed), record=places.run / STEPS_NAME)
-    if not ran and places.summary.exists():
-        return dict(json.loads(places.summary.read_text()))
-    summary = summarise(places)
-    write_text(places.summary, json.dumps(summary, indent=2) + "\n")
+    line = demo_line(size, seed)
+    path = line.run / SUMMARY_NAME
+    ran = run_jobs(demo_jobs(size, seed), record=line.record)
+    if not ran and path.exists():
+        return dict(json.loads(path.read_text()))
+    summary = summarise(line)
+    write_text(path, json.dumps(summary, indent=2) + "\n")
     return summary
 
 
-def summarise(places: DemoPlaces) -> dict[str, Any]:
+def summarise(line: Line) -> dict[str, Any]:
     """Return the figures of a finished demo."""
-    seconds = job_seconds(places.run / STEPS_NAME)
-    detect = json.loads((places.shards / "detect.json").read_text())
-    scores = score_shards(places.shards, places.data / "demo" / "ground_truth" / "validation.json")
-    evaluation = json.loads((places.run / "eval-validation.json").read_text())
+    assert line.shards is not None
+    seconds = job_seconds(line.record)
+    detect = json.loads((line.shards / "detect.json").read_text())
+    scores = score_shards(line.shards, line.data_root / "demo" / "ground_truth" / "validation.json")
+    evaluation = json.loads(line.evaluation.read_text())
     return {
         "detector": {"segm_ap50": scores["mask_ap50"], "box_ap50": scores["box_ap50"]},
         "detect": {
@@ -107,7 +85,7 @@ def summarise(places: DemoPlaces) -> dict[str, Any]:
     }
 
 
-def as_report(summary: dict[str, Any], places: DemoPlaces) -> Report:
+def as_report(summary: dict[str, Any], line: Line) -> Report:
     """Return the summary for people."""
     evaluation, detect = summary["eval"], summary["detect"]
     heads = [
@@ -116,7 +94,8 @@ def as_report(summary: dict[str, Any], places: DemoPlaces) -> Report:
     ]
     seconds = summary["seconds"]
     parts = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items() if name != "total")
-    shard = places.shards / "shard-000000.zarr.zip"
+    assert line.shards is not None
+    shard = line.shards / "shard-000000.zarr.zip"
     return Report(
         facts=[
             (
@@ -135,10 +114,10 @@ def as_report(summary: dict[str, Any], places: DemoPlaces) -> Report:
             ),
             *((f"  {name}", f"{value:.1%}") for name, value in heads),
             ("Time", f"{seconds['total']:.0f} s ({parts})"),
-            ("Summary", str(places.summary)),
-            ("Report", str(places.report)),
+            ("Summary", str(line.run / SUMMARY_NAME)),
+            ("Report", str(line.report)),
             ("Look on", f"orn inspect {shard}"),
-            ("", f"tensorboard --logdir {places.run}"),
+            ("", f"tensorboard --logdir {line.run}"),
         ],
         notes=[_meaning(dict(heads))],
     )

@@ -1,17 +1,17 @@
-"""The demo's jobs and places."""
+"""The demo's jobs and folders."""
 
-from orn.demo.run import demo_jobs, demo_places
+from orn.demo.run import demo_jobs, demo_line
 
 
 def test_demos_never_share_files() -> None:
-    places = [demo_places(size, seed) for size in ("short", "standard", "full") for seed in (0, 1)]
-    for kind in ("data", "shards", "clips", "run"):
-        assert len({getattr(place, kind) for place in places}) == len(places)
-    assert str(demo_places("standard", 0).summary) == "runs/demo/summary.json"
+    lines = [demo_line(size, seed) for size in ("short", "standard", "full") for seed in (0, 1)]
+    for kind in ("data_root", "shards", "clips", "run"):
+        assert len({getattr(line, kind) for line in lines}) == len(lines)
+    assert str(demo_line("standard", 0).run) == "runs/demo"
 
 
 def test_the_steps_of_the_demo() -> None:
-    jobs = demo_jobs(demo_places("short", 3), size="short", seed=3)
+    jobs = demo_jobs("short", 3)
     assert [job.name for job in jobs] == [
         *("world", "check", "detect", "clips", "train", "eval", "report")
     ]
