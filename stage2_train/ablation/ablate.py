@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 from orn.shared.config.bounded import file_digest, read_json
 from orn.shared.config.files import to_toml
@@ -52,14 +50,6 @@ logger = logging.getLogger(__name__)
 _SETTINGS_NAME = "settings.json"
 _MAY_DIFFER = ("commit", "threads")
 """Of runs of one folder; it is said."""
-
-
-class _Settings(BaseModel):
-    """What a folder's runs have in common, as far as it is looked into."""
-
-    model_config = ConfigDict(extra="allow")
-
-    settings: list[Annotated[str, Field(pattern=r"^[^=]+=")]]
 
 
 def ablate(request: AblationRequest) -> dict[str, Any]:
@@ -215,7 +205,7 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
     store, weights = resources.clips_of(dataset), request.weights
     wanted: dict[str, Any] = {
         "dataset": dataset,
-        "settings": list(request.overrides),
+        "settings": dict(text.split("=", 1) for text in request.overrides),
         "recipe": f"sha256:{hashlib.sha256(to_toml(recipe).encode()).hexdigest()}",
         "detector": detector.title,
         "clip store": "none" if store is None else ClipStore(store).settings.describe(),
@@ -227,16 +217,12 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
     if not path.is_file():
         write_text(path, json.dumps(wanted, indent=2) + "\n")
         return
-    try:
-        found = _Settings.model_validate(read_json(path)).model_dump()
-    except (ConfigError, ValidationError) as err:
+    found = read_json(path)
+    if not isinstance(found, dict):
         raise ConfigError(
-            f"{path}: wanted what `orn ablate` wrote there, found something else; give another "
+            f"{path}: expected what `orn ablate` wrote there, got something else; give another "
             "--out, or remove the file if the folder's runs are of the same settings"
-        ) from err
-    found.pop("weights", None)  # the file's name, which was recorded once
-    for each in (found, wanted):
-        each["settings"] = dict(text.split("=", 1) for text in each["settings"])
+        )
     for name in _MAY_DIFFER:
         one, other = ({name: each.pop(name, None)} for each in (found, wanted))
         for difference in differences(one, other):

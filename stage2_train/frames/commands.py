@@ -1,12 +1,11 @@
 """`orn clips`: call the job, print what came out."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report
 from orn.shared.options import Option, command
-from orn.shared.report import Report, Table, report_of
-from orn.shared.text import counted
+from orn.shared.report import report_of
 from orn.stage2_train.frames.request import ClipsRequest
 from orn.stage2_train.newest_data import NEWEST, newest_data
 
@@ -38,19 +37,9 @@ def clips(
         request = request.changed(
             manifest=data.manifest, data_root=data.data_root, out=request.out or data.clips
         )
-    if verify:
-        return _print_problems(verify_clips(request), as_json=as_json)
-    result = describe_clips(request) if dry_run else make_clips(request)
+    job = verify_clips if verify else describe_clips if dry_run else make_clips
+    result = job(request)
     echo_report(result, report_of, as_json=as_json)
+    if verify:
+        return 0 if result["ok"] else 1
     return SOME_FAILED_EXIT_CODE if result.get("failed") else 0
-
-
-def _print_problems(result: dict[str, Any], *, as_json: bool) -> int:
-    problems = [(each["video"] or "-", each["message"]) for each in result["problems"]]
-    found = "ok" if result["ok"] else counted(len(problems), "problem")
-    report = Report(
-        title=f"{result['path']}: {found}, {counted(result['videos'], 'video')}",
-        tables=[Table(header=("video", "problem"), rows=problems)],
-    )
-    echo_report(result, lambda _: report, as_json=as_json)
-    return 0 if result["ok"] else 1

@@ -11,6 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from rich.filesize import decimal
+
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ClipStoreError, ConfigError, VideoDecodeError
 from orn.shared.jobs.engines import choose_engine
@@ -91,9 +93,9 @@ class _Estimate:
     def describe(self) -> str:
         """The estimate in a line."""
         return (
-            f"about {counted(self.num_frames, 'frame')} of {_readable(self.frame_bytes)}, "
-            f"{_readable(self.needed_bytes)} of free space are needed, "
-            f"{_readable(self.free_bytes)} are free"
+            f"about {counted(self.num_frames, 'frame')} of {decimal(round(self.frame_bytes))}, "
+            f"{decimal(self.needed_bytes)} of free space are needed, "
+            f"{decimal(self.free_bytes)} are free"
         )
 
     def check(self, path: Path) -> None:
@@ -257,12 +259,3 @@ def _estimate(parts: Sequence[UnitPart], plan: _Plan, *, fresh: bool) -> _Estima
 
 def _held_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in path.glob(CLIP_FILES.pattern))
-
-
-def _readable(size: float) -> str:
-    """A size with a unit, such as `1.5 GB`; decimal units, as disks are sold."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rich.filesize import decimal
+
 from orn.shared.devices import choose_device
 from orn.shared.environment import usable_cores
 from orn.shared.errors import VideoDecodeError
@@ -78,15 +80,15 @@ def estimate_line(line: Line) -> dict[str, Any]:
 def as_report(estimate: dict[str, Any]) -> Report:
     """Return an estimate for people."""
     rows = [
-        (step["step"], step["work"], time_text(step["seconds"]), _size(step["num_bytes"]))
+        (step["step"], step["work"], time_text(step["seconds"]), decimal(step["num_bytes"]))
         for step in estimate["steps"]
     ]
-    total = ("in all", "", time_text(estimate["seconds"]), _size(estimate["num_bytes"]))
+    total = ("in all", "", time_text(estimate["seconds"]), decimal(estimate["num_bytes"]))
     return Report(
         tables=[Table(header=("step", "what is left", "about", "writes"), rows=[*rows, total])],
         notes=[
             f"Measured on this machine's {estimate['device']} with a few frames and steps; other "
-            f"work on it makes it longer. {_size(estimate['free_bytes'])} are free."
+            f"work on it makes it longer. {decimal(estimate['free_bytes'])} are free."
         ],
     )
 
@@ -98,10 +100,6 @@ def time_text(seconds: float | None) -> str:
     if seconds < 60:
         return f"{math.ceil(seconds)} s"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-
-
-def _size(num_bytes: int) -> str:
-    return f"{num_bytes / 1e9:.2f} GB" if num_bytes >= 1e7 else f"{num_bytes / 1e6:.1f} MB"
 
 
 def _objects(line: Line) -> StepEstimate:

@@ -20,7 +20,7 @@ from accelerate.tracking import GeneralTracker, TensorBoardTracker, get_availabl
 
 from orn.shared.config.files import leaves, to_dict
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.atomic_file import replacing
+from orn.shared.jobs.atomic_file import write_bytes
 from orn.shared.nearest import nearest
 from orn.stage2_train.runs.checkpoint import TrainingState
 from orn.stage2_train.runs.phases import Phase
@@ -146,18 +146,12 @@ def _taken_back(path: Path, step: int) -> float:
         found = line.get("step", 0)
         return isinstance(found, int) and found <= step
 
-    seconds, is_ahead = 0.0, False
-    for line in jsonl_records(path):
-        if is_done(line):
-            seconds += number_in(line, "seconds") or 0.0
-        else:
-            is_ahead = True
-    if is_ahead:
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            for line in filter(is_done, jsonl_records(path)):
-                text = json.dumps(line, ensure_ascii=False) + "\n"
-                file.write(text.encode(errors="replace"))
-    return seconds
+    lines = list(jsonl_records(path))
+    done = list(filter(is_done, lines))
+    if len(done) < len(lines):
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in done)
+        write_bytes(path, text.encode(errors="replace"))
+    return sum(number_in(line, "seconds") or 0.0 for line in done)
 
 
 def _started(

@@ -15,7 +15,7 @@ from tests.stage2_train.ablation.made_results import EVALUATION
 from tests.worlds.films import words_of
 
 SYSTEMS = "activity-head,object-head"
-SETTINGS = {"dataset": "tiny", "settings": ["a=1"], "recipe": "sha256:0", "detector": "x",
+SETTINGS = {"dataset": "tiny", "settings": {"a": "1"}, "recipe": "sha256:0", "detector": "x",
             "clip store": "none", "weights digest": None}  # fmt: skip
 SEARCH = ("--search", "optimiser.learning_rate=1e-3,3e-4")
 
@@ -211,7 +211,7 @@ def test_words_that_say_nothing_are_refused(options, words, said) -> None:
     [
         ("[" * 100_000, "settings.json"),
         ("[]", "settings.json"),
-        (json.dumps(SETTINGS | {"settings": ["a"]}), "settings.json"),
+        (json.dumps(SETTINGS | {"settings": ["a"]}), "settings"),
         (json.dumps(SETTINGS), "dataset|recipe"),
     ],
 )

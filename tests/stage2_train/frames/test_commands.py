@@ -97,7 +97,7 @@ def test_the_estimate_is_near_and_what_does_not_fit_is_refused(
         usage = SimpleNamespace(total=10**9, used=10**9, free=1000)
         patch.setattr("shutil.disk_usage", lambda path: usage)
         said = clips(exit_code=1).stderr
-    assert all(part in said for part in ("6 frames", "1 kB", "'a' with 3"))
+    assert all(part in said for part in ("6 frames", "1.0 kB", "'a' with 3"))
     assert not manifest.with_suffix("").exists()
     assert estimate["estimated_frames"] == clips("--fresh", "--json").json["frames"]
     with h5py.File(manifest.with_suffix("") / "clips-000000.h5", "r") as file:

@@ -129,7 +129,7 @@ def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
     with terminal("n\n"):
         assert program.main(["run", str(table), "--recipe", "demo"], standalone_mode=False) == 1
     said = capfd.readouterr().err
-    assert all(part in said for part in ("90 frames", "2.5 h", "2.00 GB", "Start?"))
+    assert all(part in said for part in ("90 frames", "2.5 h", "2.0 GB", "Start?"))
     assert not Path("runs").exists()
 
 
