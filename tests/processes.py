@@ -17,6 +17,7 @@ _IMPORTED = (
     "orn.stage2_train.clips.batches",
     "orn.stage2_train.runs.trained",
     "orn.predict_videos.job",
+    "tests.conformance.readers",
 )
 _SECONDS = 120
 """When a process that does not end is killed; the machine may be busy with other tests."""
