@@ -233,9 +233,9 @@ SHARED: tuple[Reader, ...] = (
             *ignored("codecs*configuration*", "storage_transformers*", "dimension_names*"),
             *ignored("chunk_key_encoding*", "chunk_grid.name", "fill_value", "attributes"),
             *ignored("zarr_format", "node_type"),
-            *any_text("attributes.videos.*.id", "attributes.videos.*.sample_aspect"),
-            *any_number("attributes.videos.*.rate", "attributes.videos.*.source_bytes"),
-            *optional("attributes.detector.*"),
+            *any_text("attributes.detector.*", "*.id", "*.source_digest", "*.sample_aspect"),
+            *any_number("*.rate", "*.source_bytes", "*.header_frames"),
+            *optional("attributes.detector.*", "*.sample_aspect"),
             *("value unknown: *", "columns: *", "members: *zarr.json *"),
         ),
         own=(
