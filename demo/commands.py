@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from orn.demo.world.dials import DETECTOR_FRAMES, USED_DIALS, WORLDS, Dials, World
+from orn.demo.world.dials import DETECTOR_FRAMES, DRAWN_CLASSES, USED_DIALS, WORLDS, Dials, World
 from orn.shared.common_options import (
     AsJson,
     Count,
@@ -21,6 +21,7 @@ from orn.shared.common_options import (
 from orn.shared.echo import echo, echo_json, echo_report
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
+from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.options import Argument, Option, command, option_names
 from orn.shared.text import counted
 
@@ -121,6 +122,9 @@ def demo_truth(
     data_root: DataRoot = Path("data"),
     out: Annotated[FilePath | None, out_option("shards/DATASET-truth")] = None,
     rate: PickedRate = None,
+    drawn_classes: Annotated[
+        bool, Option("Only the classes that are drawn, in place of COCO's 80.")
+    ] = False,
 ) -> None:
     """Write what the films of DATASET truly show as shards, in place of `orn detect`.
 
@@ -129,7 +133,8 @@ def demo_truth(
     from orn.demo.world.truth_shards import write_truth_shards
 
     folder = out or Path("shards") / f"{dataset}-truth"
-    written = write_truth_shards(dataset, data_root, folder, rate=rate)
+    names = DRAWN_CLASSES if drawn_classes else COCO_CLASSES
+    written = write_truth_shards(dataset, data_root, folder, rate=rate, class_names=names)
     done = f"{counted(written, 'shard')} written" if written else "whole"
     echo(f"{folder}: {done}", err=True)
 

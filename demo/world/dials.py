@@ -42,6 +42,8 @@ WORLD_CLASSES = (*ROLE_X, *ROLE_Y, *DECOY_X, *DECOY_Y, *DISTRACTORS, HAND)
 
 ALIKE = ("sports ball", "apple", "orange")
 """Classes of `demo-both`, all drawn as one ball is: the detector alone tells them apart."""
+DRAWN_CLASSES = tuple(dict.fromkeys((*WORLD_CLASSES, *ALIKE)))
+"""All that is drawn in any world."""
 SURFACES = ("wood", "tiles", "cloth", "stone")
 """Of tables, in the order of `render.draw_table`."""
 

@@ -17,7 +17,7 @@ from orn.shared.errors import DataRootError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries
 from orn.shared.jobs.plan import Plan, Unit, UnitPart
 from orn.shared.jobs.progress import progress
-from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
+from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.schema import DetectorEntry, VideoEntry
@@ -28,7 +28,14 @@ from orn.shared.video.read import content_bytes, content_digest
 _FILMS_A_UNIT = 150
 
 
-def write_truth_shards(dataset: str, root: Path, out: Path, *, rate: float | None = None) -> int:
+def write_truth_shards(
+    dataset: str,
+    root: Path,
+    out: Path,
+    *,
+    rate: float | None = None,
+    class_names: tuple[str, ...] = COCO_CLASSES,
+) -> int:
     """Writes the shards of a drawn data set; those that are there are left alone.
 
     Args:
@@ -36,6 +43,7 @@ def write_truth_shards(dataset: str, root: Path, out: Path, *, rate: float | Non
         root: where its folder lies.
         out: folder of the shards.
         rate: frames a second that are picked, as `orn detect` picks them; None: every frame.
+        class_names: the classes that there are; all that the films show are among them.
 
     Returns:
         Number of shards written now.
@@ -52,7 +60,7 @@ def write_truth_shards(dataset: str, root: Path, out: Path, *, rate: float | Non
         Unit(index=index, parts=tuple(parts[start : start + _FILMS_A_UNIT]))
         for index, start in enumerate(range(0, len(parts), _FILMS_A_UNIT))
     )
-    detector = _entry(folder, rate)
+    detector = _entry(folder, rate, class_names)
     plan = Plan(
         dataset=dataset,
         frames="all",
@@ -68,7 +76,7 @@ def write_truth_shards(dataset: str, root: Path, out: Path, *, rate: float | Non
         for unit in missing:
             with ShardWriter(shard_path(out, unit.index), detector) as writer:
                 for part in unit.parts:
-                    _add_film(writer, films[part.video_id], folder, rate)
+                    _add_film(writer, films[part.video_id], folder, detector)
             bar.advance()
     return len(missing)
 
@@ -82,18 +90,18 @@ def _films(folder: Path) -> dict[str, FilmTruth]:
     return {name: film for path in paths for name, film in true_films(folder, path.stem).items()}
 
 
-def _entry(folder: Path, rate: float | None) -> DetectorEntry:
+def _entry(folder: Path, rate: float | None, class_names: tuple[str, ...]) -> DetectorEntry:
     world = (folder / "world.json").read_bytes()
     return DetectorEntry(
         config_name="ground truth",
         config_digest=f"sha256:{hashlib.sha256(world).hexdigest()}",
         checkpoint_digest="none",
         frame_rate=rate,
-        class_names=tuple(COCO_CLASSES),
+        class_names=class_names,
     )
 
 
-def _add_film(writer: ShardWriter, film: FilmTruth, folder: Path, rate: float | None) -> None:
+def _add_film(writer: ShardWriter, film: FilmTruth, folder: Path, detector: DetectorEntry) -> None:
     path = folder / "videos" / f"{film.video_id}.mp4"
     writer.begin_video(
         VideoEntry(
@@ -108,23 +116,27 @@ def _add_film(writer: ShardWriter, film: FilmTruth, folder: Path, rate: float | 
         )
     )
     seconds_F = np.arange(len(film.frames)) / FRAMES_PER_SECOND
-    for index in places_at_rate(seconds_F, rate or FRAMES_PER_SECOND).tolist():
-        writer.add(index, index / FRAMES_PER_SECOND, _detections(film.frames[index]))
+    for index in places_at_rate(seconds_F, detector.frame_rate or FRAMES_PER_SECOND).tolist():
+        detections = _detections(film.frames[index], detector.class_names)
+        writer.add(index, index / FRAMES_PER_SECOND, detections)
     writer.end_video()
 
 
-def _detections(annotations: Sequence[dict[str, Any]]) -> FrameDetections:
+def _detections(
+    annotations: Sequence[dict[str, Any]], class_names: tuple[str, ...]
+) -> FrameDetections:
     seen = [annotation for annotation in annotations if not annotation["iscrowd"]]
     xywh_N4 = np.array([each["bbox"] for each in seen], np.float32).reshape(-1, 4)
-    labels_N = np.array([each["category_id"] - 1 for each in seen], np.uint16)
-    scores_NS = np.zeros((len(seen), NUM_COCO_CLASSES), np.float16)
-    scores_NS[np.arange(len(seen)), labels_N] = 1
+    names = [COCO_CLASSES[each["category_id"] - 1] for each in seen]
+    labels_N = np.array([class_names.index(name) for name in names], np.uint16)
+    scores_NC = np.zeros((len(seen), len(class_names)), np.float16)
+    scores_NC[np.arange(len(seen)), labels_N] = 1
     return FrameDetections(
         height=HEIGHT,
         width=WIDTH,
         boxes=np.concatenate([xywh_N4[:, :2], xywh_N4[:, :2] + xywh_N4[:, 2:]], axis=1),
         scores=np.ones(len(seen), np.float32),
         labels=labels_N,
-        class_scores=scores_NS,
+        class_scores=scores_NC,
         masks=tuple(each["segmentation"]["counts"].encode("ascii") for each in seen),
     )

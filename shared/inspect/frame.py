@@ -6,6 +6,7 @@ import numpy as np
 
 from orn.shared.errors import ConfigError, ShardNotFoundError
 from orn.shared.masks import rle
+from orn.shared.masks.rules import background_scores
 from orn.shared.nearest import nearest
 from orn.shared.report import Report, Table
 from orn.shared.shards.schema import VideoEntry
@@ -138,5 +139,5 @@ def _class_scores(frame: ShardFrame, row: int) -> dict[str, float] | None:
         frame.class_names[label]: float(scores_S[label])
         for label in np.flatnonzero(scores_S >= _LEAST_SHOWN_SCORE)
     }
-    shown["background"] = max(0.0, 1.0 - float(scores_S.sum()))
+    shown["background"] = float(background_scores(scores_S[None], frame.score_kind)[0])
     return shown

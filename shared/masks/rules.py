@@ -32,6 +32,16 @@ ScoreKind = Literal["softmax", "sigmoid", "label"]
 class, or not known: then there is the score of the kept class alone."""
 
 
+def background_scores(
+    class_scores_NC: NDArray[np.floating], score_kind: ScoreKind
+) -> NDArray[np.floating]:
+    """(N,) score of the background: 1 minus the sum of the classes' scores, of sigmoids 1 minus the
+    highest; never below 0. (Where the kept class alone has a score, both are the same.)"""
+    is_sigmoid = score_kind == "sigmoid"
+    taken_N = class_scores_NC.max(axis=1) if is_sigmoid else class_scores_NC.sum(axis=1)
+    return np.maximum(1 - taken_N, 0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassRules:
     """What labels and scores have to be."""

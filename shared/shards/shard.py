@@ -42,6 +42,8 @@ class ShardFrame:
     """Boxes, classes, scores and masks, in pixels of the video's grid."""
     class_names: tuple[str, ...]
     """Names of the detector's classes, which labels number."""
+    score_kind: ScoreKind
+    """What the scores are."""
 
     def __repr__(self) -> str:
         place = f"{self.index} of {self.video.id!r} at {self.seconds:.3f} s"
@@ -310,6 +312,7 @@ class Shard:
             seconds=float(self.frame_seconds()[row]),
             detections=detections,
             class_names=self.detector.class_names,
+            score_kind=self.score_kind,
         )
 
     def _video_of(self, row: int) -> VideoEntry:

@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.errors import ManifestError, ShardFormatError, ShardNotFoundError
+from orn.shared.errors import ManifestError, ShardNotFoundError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.manifests.load import load_listing
 from orn.shared.manifests.schema import Manifest
@@ -76,22 +76,22 @@ def export_coco(folder: Path, out: Path, selection: Selection) -> dict[str, Any]
 
     Raises:
         ShardNotFoundError: if there is no shard, a video asked for is in none, or no frame is left.
-        ShardFormatError: if a shard is damaged, breaks a rule of `orn.shared.masks.rules`, or its
-            classes are not COCO's.
+        ShardFormatError: if a shard is damaged, breaks a rule of `orn.shared.masks.rules`, or is of
+            another detector than others.
         PipelineError: if the disk refuses.
     """
-    paths = shard_paths(folder)
-    if selection.videos:
-        _check_videos(folder, selection.videos)
+    paths, detections = shard_paths(folder), DetectionFolder(folder)
+    _check_videos(detections, selection.videos)
+    categories = _categories(detections.detector.class_names)
     videos: set[str] = set()
     num_frames = num_detections = 0
     with replacing(out) as results_file, replacing(images_path(out)) as images_file:
         with results_file.open("w") as results, images_file.open("w") as images:
             results.write("[")
-            images.write(_head_of_images())
+            images.write(_head_of_images(categories))
             for num_frames, (image, frame) in enumerate(_frames(paths, selection), start=1):
                 _add(images, {"id": num_frames, **image}, is_first=num_frames == 1)
-                for entry in _results(num_frames, frame, min_score=selection.min_score):
+                for entry in _results(num_frames, frame, categories, min_score=selection.min_score):
                     _add(results, entry, is_first=num_detections == 0)
                     num_detections += 1
                 videos.add(image["video"])
@@ -115,10 +115,15 @@ def _add(file: IO[str], entry: Mapping[str, Any], *, is_first: bool) -> None:
     file.write(("\n" if is_first else ",\n") + json.dumps(entry, allow_nan=False))
 
 
-def _head_of_images() -> str:
+def _categories(class_names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the categories of classes: COCO's own numbers for its classes, else from 1."""
+    is_coco = class_names == COCO_CLASSES
+    numbers = COCO_CATEGORY_IDS if is_coco else range(1, len(class_names) + 1)
+    return [{"id": each, "name": name} for each, name in zip(numbers, class_names, strict=True)]
+
+
+def _head_of_images(categories: Sequence[Mapping[str, Any]]) -> str:
     """COCO's form of a data set, up to the list of its images."""
-    numbered = zip(COCO_CATEGORY_IDS, COCO_CLASSES, strict=True)
-    categories = [{"id": number, "name": name} for number, name in numbered]
     return (
         f'{{"info": {{"description": "what each image_id is"}},\n"annotations": [],\n'
         f'"categories": {json.dumps(categories)},\n"images": ['
@@ -131,8 +136,6 @@ def _frames(
     """Each frame that is taken: what is said of the image, and its detections."""
     for path in paths:
         shard = Shard(path)
-        if shard.detector.class_names != COCO_CLASSES:
-            raise ShardFormatError(f"{path}: its classes are not the 80 of COCO")
         seconds_F, index_F = shard.frame_seconds(), shard.frame_index()
         for video in shard.videos:
             if not selection.takes_video(video.id):
@@ -153,7 +156,11 @@ def _frames(
 
 
 def _results(
-    image_id: int, frame: FrameDetections, *, min_score: float
+    image_id: int,
+    frame: FrameDetections,
+    categories: Sequence[Mapping[str, Any]],
+    *,
+    min_score: float,
 ) -> Iterator[dict[str, Any]]:
     boxes, scores, labels = frame.boxes.tolist(), frame.scores.tolist(), frame.labels.tolist()
     size = [frame.height, frame.width]
@@ -165,19 +172,19 @@ def _results(
         bbox = (x1, y1, x2 - x1, y2 - y1)
         yield {
             "image_id": image_id,
-            "category_id": COCO_CATEGORY_IDS[label],
+            "category_id": categories[label]["id"],
             "bbox": [round(side, _BOX_DECIMALS) for side in bbox],
             "score": round(score, _SCORE_DECIMALS),
             "segmentation": {"size": size, "counts": mask.decode("ascii")},
         }
 
 
-def _check_videos(folder: Path, video_ids: Sequence[str]) -> None:
-    known = DetectionFolder(folder).video_ids
+def _check_videos(detections: DetectionFolder, video_ids: Sequence[str]) -> None:
     for video_id in video_ids:
-        if video_id not in known:
+        if video_id not in detections:
+            near = nearest(video_id, detections.video_ids)
             raise ShardNotFoundError(
-                f"{folder}: has no video {video_id!r}; the nearest is {nearest(video_id, known)!r}"
+                f"{detections.path}: has no video {video_id!r}; the nearest is {near!r}"
             )
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules, are_sound
+from orn.shared.masks.rules import ClassRules, are_sound, background_scores
 from orn.shared.short_repr import short_repr
 from orn.stage2_train.clips.mask_pieces import (
     MaskPieces,
@@ -126,8 +126,7 @@ def class_vectors(frames: Sequence[FrameDetections], rules: ClassRules) -> NDArr
     """(N, S) float32, c of eq. (8) of the detections of all frames, frame after frame: the
     detector's scores and, last, that of the background.
 
-    Softmax scores leave the background 1 minus their sum, sigmoids 1 minus the highest. Where only
-    the kept class has a score, the others have 0, and the background what it leaves of 1.
+    Where only the kept class has a score, the others have 0; see `background_scores`.
     """
     lengths = [len(frame) for frame in frames]
     vectors_NS = np.zeros((sum(lengths), rules.num_classes + 1), np.float32)
@@ -136,9 +135,7 @@ def class_vectors(frames: Sequence[FrameDetections], rules: ClassRules) -> NDArr
             vectors_NS[first:last, :-1] = frame.class_scores
         else:
             vectors_NS[np.arange(first, last), frame.labels] = frame.scores
-    scores_NC = vectors_NS[:, :-1]
-    taken_N = scores_NC.max(axis=1) if rules.score_kind == "sigmoid" else scores_NC.sum(axis=1)
-    vectors_NS[:, -1] = np.maximum(1 - taken_N, 0)
+    vectors_NS[:, -1] = background_scores(vectors_NS[:, :-1], rules.score_kind)
     return vectors_NS
 
 

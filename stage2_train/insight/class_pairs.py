@@ -60,9 +60,9 @@ class ClassPairs:
     """S."""
     num_clips_A: NDArray[np.int64] = field(init=False)
     """(A,) explained clips of each activity."""
-    _sums: dict[int, NDArray[np.float64]] = field(default_factory=dict)
-    """(5, S, S) each: pairs, clips, sums of activation, of drops and of strongest drops; half of it
-    is used."""
+    _sums: dict[int, dict[tuple[int, int], NDArray[np.float64]]] = field(default_factory=dict)
+    """Of activity and classes that have met: pairs, clips, sums of activation, of drops and of
+    strongest drops."""
     _examples: dict[tuple[int, int, int], Example] = field(default_factory=dict)
     """Of activity and classes, the largest drop so far."""
 
@@ -88,30 +88,30 @@ class ClassPairs:
             drop_P: (P,) importance by the drop of the activity's logit.
             example: gives one of the P pairs.
         """
-        shape = (5, self.num_classes, self.num_classes)
-        sums = self._sums.setdefault(activity, np.zeros(shape))
-        first_P, second_P = labels_2P.min(axis=0), labels_2P.max(axis=0)
-        np.add.at(sums[0], (first_P, second_P), 1)
-        np.add.at(sums[2], (first_P, second_P), activation_P)
-        np.add.at(sums[3], (first_P, second_P), drop_P)
-        strongest: dict[tuple[int, int], int] = {}
-        for place in np.argsort(-drop_P, kind="stable").tolist():
-            strongest.setdefault((int(first_P[place]), int(second_P[place])), place)
-        for classes, place in strongest.items():
-            drop, key = float(drop_P[place]), (activity, *classes)
-            sums[(1, *classes)] += 1
-            sums[(4, *classes)] += drop
+        order_P = np.argsort(-drop_P, kind="stable")
+        codes_P = labels_2P.min(axis=0) * self.num_classes + labels_2P.max(axis=0)
+        codes_U, strongest_U, met_P, number_U = np.unique(
+            codes_P[order_P], return_index=True, return_inverse=True, return_counts=True
+        )
+        activation_U, sum_U = (
+            np.bincount(met_P, weights=each[order_P]) for each in (activation_P, drop_P)
+        )
+        sums = self._sums.setdefault(activity, {})
+        for row, (code, place) in enumerate(
+            zip(codes_U.tolist(), order_P[strongest_U].tolist(), strict=True)
+        ):
+            classes, drop = divmod(code, self.num_classes), float(drop_P[place])
+            added = (number_U[row], 1, activation_U[row], sum_U[row], drop)
+            sums[classes] = sums.get(classes, np.zeros(len(added))) + added
+            key = (activity, *classes)
             if key not in self._examples or drop > self._examples[key].drop:
                 self._examples[key] = example(place)
         self.num_clips_A[activity] += 1
 
     def found(self, activity: int) -> Iterator[ClassPair]:
         """Yield all pairs of classes that meet in an activity's clips."""
-        sums = self._sums.get(activity)
-        if sums is None:
-            return
-        for first, second in np.argwhere(sums[0] > 0).tolist():
-            pairs, clips, activation, drop, strongest = sums[:, first, second].tolist()
+        for (first, second), sums in sorted(self._sums.get(activity, {}).items()):
+            pairs, clips, activation, drop, strongest = sums.tolist()
             yield ClassPair(
                 first=first,
                 second=second,

@@ -230,7 +230,7 @@ class _Explainer:
                     labels_2P = clip.labels_TK[cliques.frames_nP, cliques.slots_nP]
                     pairs.add(
                         activity,
-                        np.minimum(labels_2P, len(self.names)),
+                        labels_2P,
                         cliques.activation_P,
                         cliques.fall_P,
                         example=partial(_example, clip, cliques, row),

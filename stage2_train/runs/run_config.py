@@ -312,7 +312,7 @@ def check_detector_classes(
     differing = differences({"classes": wanted}, {"classes": found}, words=words)
     if differing and config.recipe.model.reads_detections:
         raise ConfigError(
-            f"{shown(where)}: expected the classes of the objects of {run}, got others: "
+            f"{shown(where)}: expected objects of the classes of {run}, got others: "
             f"{'; '.join(differing)}; detect with the detector of the run, "
             f"{shown(config.detector.title)}, or train anew on these objects"
         )

@@ -103,6 +103,7 @@ def _index(
             segments[each.video_id].append([*times, each.labels, labels.predicted(each)])
     return {
         "classes": names,
+        "scoreKind": shard.score_kind,
         "colours": list(map(css_colour, colours)),
         "inks": [css_colour(text_colour(colour)) for colour in colours],
         "activities": labels.classes if any(segments.values()) else (),

@@ -94,11 +94,12 @@ function listScores([label, score, x1, y1, x2, y2, , pairs]) {
   const values = new Map(), known = pairs !== 0;
   if (known) for (let n = 0; n < pairs.length; n += 2) values.set(pairs[n], pairs[n + 1]);
   else values.set(label, score);
-  const rest = 1 - [...values.values()].reduce((sum, value) => sum + value, 0);
+  const scores = [...values.values()], areSigmoids = shard.scoreKind === "sigmoid";
+  const rest = 1 - (areSigmoids ? Math.max(...scores) : scores.reduce((sum, each) => sum + each, 0));
   const box = [x1, y1, x2, y2].map((edge) => edge.toFixed(1)).join(", ");
   $("scores-text").textContent = `${classShort(label)} ${score.toFixed(3)}, box ${box}, ` +
     `mask of ${state.masks[state.chosen].area.toLocaleString("en")} cells. ` + (known
-    ? `Background and scores below 0.001: ${Math.max(rest, 0).toFixed(3)}.`
+    ? `Background${areSigmoids ? "" : " and scores below 0.001"}: ${Math.max(rest, 0).toFixed(3)}.`
     : "Scores of other classes are not known.");
   const order = shard.classes.map((_, each) => each)
     .sort((one, other) => (values.get(other) || 0) - (values.get(one) || 0) || one - other);

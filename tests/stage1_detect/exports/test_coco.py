@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from pycocotools.coco import COCO
 from orn.shared.errors import PipelineError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
 from orn.shared.time_ranges import TimeRange
 from orn.stage1_detect.exports.coco import Selection, export_coco, images_path
 from tests.shared.inspect.conftest import found, write
-from tests.worlds.shards import CUP, PERSON
+from tests.worlds.shards import CUP, DETECTOR, PERSON, counted, write_shard
 from tests.worlds.tables import write_table
 
 FRAMES = {"kitchen/a": [found((PERSON, 0.5), (CUP, 0.75)), found(), found((CUP, 1.0))]}
@@ -28,10 +30,8 @@ FRAMES = {"kitchen/a": [found((PERSON, 0.5), (CUP, 0.75)), found(), found((CUP, 
 def folder(tmp_path: Path) -> Path:
     """Two shards: three frames of `kitchen/a` (numbers 5 to 7, at 0.5 s to 0.7 s), two of `b`."""
     write(tmp_path / "shards" / "shard-000000.zarr.zip", FRAMES)
-    second = {
-        "b": [found((CUP, score), class_scores=False) for score in (0.25, 0.125)],
-    }
-    write(tmp_path / "shards" / "shard-000001.zarr.zip", second, class_scores=False)
+    second = {"b": [found((CUP, score)) for score in (0.25, 0.125)]}
+    write(tmp_path / "shards" / "shard-000001.zarr.zip", second)
     return tmp_path / "shards"
 
 
@@ -67,6 +67,19 @@ def test_every_detection_once_as_pycocotools_reads_it(folder: Path) -> None:
     for annotation in read.anns.values():
         np.testing.assert_array_equal(read.annToMask(annotation), wanted)
     assert {category["name"] for category in truth.loadCats(read.getCatIds())} == {*COCO_CLASSES}
+
+
+def test_other_classes_are_counted_from_one(tmp_path: Path) -> None:
+    own = replace(DETECTOR, class_names=("kettle", "whisk"))
+    frame = FrameDetections.from_boxes(
+        [(0, 0, 2, 2)], height=6, width=8, labels=[1], scores=[0.5], class_scores=[(0.25, 0.5)]
+    )
+    shard = tmp_path / "shards" / "shard-000000.zarr.zip"
+    write_shard(shard, {"a": counted([frame])}, size=(6, 8), detector=own)
+    results, _ = exported(shard.parent)
+    truth = COCO(images_path(tmp_path / "out.json"))
+    assert [each["category_id"] for each in results] == [2]
+    assert truth.loadCats([2]) == [{"id": 2, "name": "whisk"}]
 
 
 def test_parts(folder: Path) -> None:
