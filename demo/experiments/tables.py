@@ -45,8 +45,13 @@ _PLACES = (
     "model.mlp_start=torch",
     "validation.every_epochs=1000",  # only at the end
 )
-# The complement of the masks is no object here, and hides which of three took whose place.
-_BOTH = (*_TWO_FRAMES, "data.max_objects=3", "model.background_object=false")
+_BOTH = (
+    *_TWO_FRAMES,
+    "data.max_objects=3",
+    # The complement of the masks is no object here, and hides which of three took whose place.
+    "model.background_object=false",
+    "model.base_width=8",  # enough for four kinds of surface
+)
 _FULL = {
     "demo": World(
         films=(4000, 400, 1000),
@@ -73,8 +78,8 @@ _FULL = {
     ),
     "demo-both": World(
         films=(4000, 400, 1000),
-        dials=("--columns", "3"),
-        object_head_steps=2500,
+        dials=("--columns", "3", "--texture", "2"),
+        object_head_steps=2000,
         steps=800,
         settings=(*_BOTH, "optimiser.batch_size=32"),
         by_default=("both",),
