@@ -99,33 +99,10 @@ def test_opencv_that_needs_a_desktop(install, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("files", "status", "found"),
-    [
-        (["_ext.cpython-311.so"], "ok", "compiled"),
-        ([], "ok", "not compiled"),
-        (None, "failed", "mmcv, mmdet, mmengine not installed"),
-    ],
-)
-def test_state_of_mmcv(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    files: list[str] | None,
-    status: str,
-    found: str,
-) -> None:
-    for name in files or ():
-        (tmp_path / name).touch()
-    spec = None if files is None else SimpleNamespace(submodule_search_locations=[str(tmp_path)])
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: spec)
-    check = look("mmcv")
-    assert check.status == status
-    assert check.found.startswith(found)
-
-
-@pytest.mark.parametrize(
     ("name", "place", "part", "status", "found"),
     [
         ("python", "sys.version_info", (3, 10, 1), "failed", "wanted 3.11 to 3.13"),
+        ("mmcv", "importlib.util.find_spec", lambda _: None, "failed", "mmcv, mmdet, mmengine not"),
         ("video codecs", "av.open", MagicMock(), "failed", f"PyAV {av.__version__}"),
         ("disk", "shutil.disk_usage", lambda _: SimpleNamespace(free=2**30), "warning", "1.0 GiB"),
         ("disk", "shutil.disk_usage", raising(OSError("a\nb")), "failed", "OSError: a"),

@@ -6,23 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.worlds.tables import write_table
 from tests.worlds.videos import claim_frames, write_grey
 
-MANIFEST = """
-name = "bad"
-title = "Bad"
-form = "segments"
-task = "single-label"
-metric = "top1"
-clip_frames = 4
-root = "bad"
-[videos]
-pattern = "videos/{id}"
-[labels]
-format = "table"
-table = "labels.csv"
-classes = "classes.txt"
-"""
 GOOD = {"good.mp4": 5, "claims.avi": 6, "long.mp4": 4, "claims.mp4": 3, "cafe\u0301.mp4": 2}
 """Frames of the videos that are done: their headers or names are odd, no more."""
 BAD = {
@@ -59,11 +45,9 @@ def bad(tmp_path: Path) -> Path:
     listed = [name.replace("e\u0301", "\u00e9") for name in GOOD]
     rows = [f"{name},open,0,1,train" for name in (*listed, *BAD, *ABSENT)]
     rows += ["long.mp4,open,0.1,1e9,train", "good.mp4,open,5000,6000,validation"]
-    (root / "labels.csv").write_text("\n".join(["video,label,start,stop,split", *rows]) + "\n")
-    (root / "classes.txt").write_text("open\n")
-    manifest = tmp_path / "bad.toml"
-    manifest.write_text(MANIFEST)
-    return manifest
+    rows = ["video,label,start,stop,split", *rows]
+    options = {"classes": ["open"], "form": "segments", "pattern": "videos/{id}"}
+    return write_table(tmp_path, "bad", rows, **options)
 
 
 @pytest.fixture

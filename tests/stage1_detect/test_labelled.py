@@ -181,8 +181,8 @@ def dataset(tmp_path: Path) -> Dataset:
         write_grey(tmp_path / "data" / "long" / name, 90)
     rows = ["video,label,start,stop", "a.mp4,push,0.5,1.5", "a.mp4,push,1.2,2.75"]
     rows += ["a.mp4,push,7.0,8.0", "b.avi,push,3.0,8.5"]
-    manifest = write_table(tmp_path, "long", rows, classes=["push"], pattern="{id}")
-    manifest.write_text(manifest.read_text().replace('"clips"', '"segments"'))
+    options = {"classes": ["push"], "form": "segments", "pattern": "{id}"}
+    manifest = write_table(tmp_path, "long", rows, **options)
     loaded = load_dataset(manifest, tmp_path / "data", labels=False)
     unlabelled = replace(loaded.videos[0], id="c.mp4", path=tmp_path / "data" / "long" / "c.mp4")
     return replace(loaded, videos=(*loaded.videos, unlabelled))

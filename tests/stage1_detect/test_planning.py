@@ -100,16 +100,6 @@ def test_what_would_mix_is_refused(
     plan_job(dataset, folder=tmp_path, **{**wanted, name: value}, fresh=True)
 
 
-@pytest.mark.parametrize(("before", "after"), [({}, {"device": "cuda"}), ({"device": "cpu"}, {})])
-def test_a_device_that_one_side_does_not_say_is_not_compared(
-    dataset: Dataset, tmp_path: Path, before: dict[str, str], after: dict[str, str]
-) -> None:
-    for settings in (before, after):
-        job = plan_job(dataset, folder=tmp_path, settings={"batch": 8} | settings)
-        job.plan.save(tmp_path)
-        assert job.plan.settings == {"rate": None, "unit_frames": 2000, "batch": 8} | before
-
-
 def test_a_lifted_limit_and_new_videos_leave_what_is_done(
     dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,7 @@ from tests.worlds.videos import write_grey
 MANIFEST = """
 name = "{name}"
 title = "{title}"
-form = "clips"
+form = "{form}"
 task = "{task}"
 metric = "{metric}"
 clip_frames = 4
@@ -28,6 +28,7 @@ def write_table(
     rows: Sequence[str],
     *,
     classes: Sequence[str],
+    form: str = "clips",
     task: str = "single-label",
     metric: str = "top1",
     pattern: str = "videos/{id}.mp4",
@@ -41,9 +42,9 @@ def write_table(
     root.mkdir(parents=True, exist_ok=True)
     (root / "labels.csv").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
     (root / "classes.txt").write_text("".join(f"{each}\n" for each in classes), encoding="utf-8")
-    text = MANIFEST.format(name=name, title=name.title(), task=task, metric=metric, pattern=pattern)
+    keys = {"form": form, "task": task, "metric": metric, "pattern": pattern}
     path = folder / f"{name}.toml"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(MANIFEST.format(name=name, title=name.title(), **keys), encoding="utf-8")
     return path
 
 

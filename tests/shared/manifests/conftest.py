@@ -10,6 +10,7 @@ from tests.worlds import tables
 MANIFEST = tables.MANIFEST.format(
     name="mine",
     title="My data set",
+    form="clips",
     task="single-label",
     metric="top1",
     pattern="videos/{id}.mp4",

@@ -142,7 +142,7 @@ def test_refusals(tmp_path: Path, rows: str, message: str) -> None:
         read(tmp_path, rows)
 
 
-@pytest.mark.parametrize("cell", ["", "[]", "[3]", "[-1]", "[True]", "(1,)", "[[1]]", "[" * 500])
+@pytest.mark.parametrize("cell", ["[]", "[3]", "[True]", "(1,)", "[[1]]", "[" * 500])
 def test_lists_of_nouns_that_are_refused(tmp_path: Path, cell: str) -> None:
     with pytest.raises(ManifestError, match="row 2: column 'all_noun_classes'"):
         read(tmp_path, row(all_nouns=cell), target="noun", task="multi-label")
@@ -170,18 +170,8 @@ def test_each_table_of_100_is_a_split(tmp_path: Path) -> None:
     ]
     actions = read_100(tmp_path, row("a"), target="action")
     assert [each.labels for each in actions.segments] == [(1,), (0,), ()]
-
-
-@pytest.mark.parametrize(
-    ("rows", "names", "message"),
-    [
-        (row("7"), {}, r"val\.csv, row 2: .*'n7' again"),
-        (row("a"), {"validation": "t.csv"}, r"t\.csv, row 2: .*'na' again"),
-    ],
-)
-def test_refusals_of_100(tmp_path: Path, rows: str, names: dict[str, str], message: str) -> None:
-    with pytest.raises(ManifestError, match=message):
-        read_100(tmp_path, rows, names=names)
+    with pytest.raises(ManifestError, match=r"val\.csv, row 2: .*'n7' again"):
+        read_100(tmp_path, row("7"))
 
 
 def test_a_table_of_100_that_is_not_there(tmp_path: Path) -> None:

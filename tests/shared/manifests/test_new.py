@@ -99,14 +99,6 @@ def test_folders_of_frames_want_a_rate(here: Path, kitchen, new: Make) -> None:
     assert new("--rate", "5", "--videos", "frames/{id}", "--fresh")["form"] == "frames"
 
 
-@pytest.mark.parametrize("pattern", [None, "v/{id}.mp4", "v/{id}", "later/{id}.mp4"])
-def test_a_rate_of_files_is_refused(here: Path, kitchen, new: Make, pattern: str | None) -> None:
-    kitchen(f"video,label\n{'7.mp4' if pattern == 'v/{id}' else '7'},a\n", "v/7.mp4")
-    chosen = () if pattern is None else ("--videos", pattern)
-    assert "--rate is for folders of frames; " in new("--rate", "30", *chosen, exit_code=2)
-    assert not (here / "kitchen.toml").exists()
-
-
 def test_videos_that_are_nowhere(kitchen, new: Make, orn) -> None:
     kitchen("video,label\n7,a\n")
     refused = new(exit_code=1)
@@ -171,29 +163,38 @@ def test_groups_and_segments_of_one_video_stay_together(here: Path, kitchen, new
     assert {list(found.values()).count(each) for each in ("validation", "test")} == {2}
 
 
+TWO = "video,label\na,x\nb,x\n"
+
+
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        ("video,label\na,x\nb,x\n", "80/10", "add up to 100, such as 80/10/10 or 80/20"),
-        ("video,label\na,x\nb,x\n", "most", "got 'most'"),
-        ("video,label\na,x\nb,x\n", "80/10/10", "expected at least 3 values of 'video'"),
-        ("video,label,split\na,x,train\nb,x,val\n", "80/20", "leave --split out"),
-        ("video,label\na,x\nb,x\n", "80/20 --group person", "person"),
-        ("video,label,of\na,x,1\nb,x,\n", "80/20 --group of", "row 3: column 'of': "),
+        (TWO, "--split 80/10", "add up to 100, such as 80/10/10 or 80/20"),
+        (TWO, "--split most", "got 'most'"),
+        (TWO, "--split 80/10/10", "expected at least 3 values of 'video'"),
+        (TWO, "--split 80/20 --group person", "person"),
+        ("video,label,split\na,x,train\nb,x,val\n", "--split 80/20", "leave --split out"),
+        ("video,label,of\na,x,1\nb,x,\n", "--split 80/20 --group of", "row 3: column 'of': "),
         (
             "video,start,stop,label,of\na,0,1,x,1\na,1,2,x,2\n",
-            "80/20 --group of",
+            "--split 80/20 --group of",
             "row 3: expected one of for all rows of video 'a', got '1' and '2'; give all the same",
         ),
+        ("clip,label\na,x\n", "", "expected the columns video, label"),
+        ("video,label\n", "", "write a row for each clip or segment"),
+        ("video,label\na,;\n", "", "expected class names in the column 'label', got none"),
+        ('video,label\na,"x\ny"\n', "", "expected class names on one line"),
+        (TWO, "--rate 30", "--rate is for folders of frames; "),
+        (TWO, "--rate 30 --videos later/{id}.mp4", "--rate is for folders of frames; "),
     ],
 )
-def test_splits_that_cannot_be_drawn(
-    here: Path, kitchen, new: Make, orn, table: str, options: str, message: str
+def test_what_cannot_be_used_leaves_nothing(
+    here: Path, kitchen, orn, table: str, options: str, message: str
 ) -> None:
     kitchen(table, "a.mp4", "b.mp4")
-    words = ("kitchen/labels.csv", "--split", *options.split(" "))
+    words = ("kitchen/labels.csv", "--videos", "{id}.mp4", *options.split())
     assert message in orn("manifest", "new", *words, exit_code=None).stderr
-    assert not (here / "kitchen.toml").exists()
+    assert {each.name for each in here.rglob("*")} == {"a.mp4", "b.mp4", "kitchen", "labels.csv"}
 
 
 def test_nothing_is_replaced_unasked(here: Path, kitchen, write, new: Make) -> None:
@@ -235,23 +236,6 @@ def test_the_table_is_never_replaced(
     assert f"kitchen/{name}: " in refused
     assert table.read_text() == "video,label\na,x\nb,x\n"
     new(*options[:2], "--name", "other", "--out", "other.toml", table=f"kitchen/{name}")
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ("clip,label\na,x\n", "expected the columns video, label"),
-        ("video,label\n", "write a row for each clip or segment"),
-        ("video,label\na,;\n", "expected class names in the column 'label', got none"),
-        ('video,label\na,"x\ny"\n', "expected class names on one line"),
-    ],
-)
-def test_tables_that_cannot_be_used(
-    here: Path, kitchen, new: Make, table: str, message: str
-) -> None:
-    kitchen(table, "a.mp4")
-    assert message in new("--videos", "{id}.mp4", exit_code=1)
-    assert sorted(each.name for each in here.rglob("*")) == ["a.mp4", "kitchen", "labels.csv"]
 
 
 def test_the_pattern_that_finds_most_is_taken(tmp_path: Path, write) -> None:

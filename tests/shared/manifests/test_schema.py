@@ -13,13 +13,6 @@ LABELS = "[labels]"
 RATES = "rate_table = {table='a',video='b',rate='c'}"
 
 
-def test_manifest_is_read(mine: Path) -> None:
-    manifest = load_manifest(mine)
-    assert (manifest.name, manifest.source) == ("mine", mine)
-    assert manifest.videos.pattern == "videos/{id}.mp4"
-    assert (manifest.labels.format, manifest.detector.config) == ("table", None)
-
-
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -17,7 +17,7 @@ from orn.shared.shards.index import INDEX_NAME, shard_paths
 from orn.shared.shards.reader import DetectionFolder, VideoDetections
 from orn.shared.shards.record import read_record
 from orn.shared.shards.time_join import nearest_frames
-from tests.shared.shards.conftest import Range, write_drawn
+from tests.shared.shards.conftest import write_drawn
 from tests.worlds.shards import DETECTOR, drawn_detections
 
 
@@ -86,6 +86,7 @@ def test_a_range_that_is_not_there_yet_is_a_gap(folder: Path) -> None:
     ("content", "message"),
     [
         ({"videos": {"long": times(range(46, 48))}}, "frame 46 follows 46 .*000003.*000004"),
+        ({"videos": {"long": ((47,), (4.6,))}}, r"video 'long': time 4\.6 follows 4\.6"),
         ({"videos": {"long": times(range(47, 50))}, "digest": "sha256:9"}, "'sha256:9'"),
         (
             {"videos": {}, "detector": replace(DETECTOR, class_names=("thing",) * 80)},
@@ -93,7 +94,7 @@ def test_a_range_that_is_not_there_yet_is_a_gap(folder: Path) -> None:
         ),
         ({"videos": {}, "class_scores": False}, "got scores is 'label' .* 'softmax'"),
     ],
-    ids=["the same frames", "another source", "other classes", "other scores"],
+    ids=["the same frames", "the same time", "another source", "other classes", "other scores"],
 )
 def test_shards_that_do_not_go_together(
     folder: Path, content: dict[str, Any], message: str
@@ -238,19 +239,3 @@ def test_many_times_equal_the_loop(ticks: list[int], wanted: list[float]) -> Non
         assert found.rows_n[place] == row
         if abs(gap - limit) > 1e-5:
             assert found.is_near_n[place] == (gap < limit)
-
-
-@pytest.mark.parametrize(
-    ("second", "message"),
-    [
-        (((1, 2), (0.1, 0.2)), r"frame 1 follows 1 \(.*0\.zarr\.zip and .*1\.zarr\.zip\)"),
-        (((2, 3), (0.1, 0.2)), r"video 'clip': time 0\.1 follows 0\.1"),
-    ],
-)
-def test_frames_twice_and_times_that_stand_still_are_refused(
-    tmp_path: Path, second: Range, message: str
-) -> None:
-    for number, frames in enumerate((((0, 1), (0.0, 0.1)), second)):
-        write_drawn(tmp_path / f"shard-00000{number}.zarr.zip", {"clip": frames})
-    with pytest.raises(ShardFormatError, match=message):
-        DetectionFolder(tmp_path).video("clip")

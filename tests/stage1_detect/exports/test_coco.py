@@ -138,8 +138,7 @@ def test_memory_does_not_grow_with_the_number_of_shards(tmp_path: Path) -> None:
 def test_the_command_takes_a_split(orn: Any, folder: Path) -> None:
     root = folder.parent
     rows = ["video,label,start,stop,split", "kitchen/a,x,0.5,0.6,train", "b,x,0.6,9,validation"]
-    manifest = write_table(root, "mine", rows, classes=["x"])
-    manifest.write_text(manifest.read_text().replace('"clips"', '"segments"'))
+    manifest = write_table(root, "mine", rows, classes=["x"], form="segments")
     places = (root / "out.json", "--shards", folder, "--data", root / "data")
     export = partial(orn, "export-coco", manifest, *places, "--json")
     payload = export("--split", "train").json
