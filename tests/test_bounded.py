@@ -15,17 +15,11 @@ def test_what_a_reader_gives_or_raises_comes_back() -> None:
         bounded(_refuse, "no shard")
 
 
-def test_a_reader_that_fills_memory_fails_its_test() -> None:
+def test_memory_and_crashes_fail_the_test_alone() -> None:
     with pytest.raises(AssertionError, match=r"needed 1\d{3} MiB"):
         bounded(_fill, 1100 << 20)
-
-
-def test_a_reader_without_bounds_harms_itself_alone() -> None:
     with pytest.raises(MemoryError):
         bounded(_fill, 1 << 40)
-
-
-def test_a_reader_that_crashes_fails_its_test() -> None:
     with pytest.raises(pytest.fail.Exception, match="exit code 7"):
         bounded(os._exit, 7)
 

@@ -13,73 +13,41 @@ from orn.stage2_train.model.network import ObjectVideoNetwork
 ROUND_OFF = 1e-10  # float64, relative to the norm
 
 
-@pytest.fixture
-def tiny_config() -> NetworkConfig:
-    """A ResNet-50 of 64 features over 4 x 4 cells."""
-    return NetworkConfig(
-        num_activities=3,
-        backbone="resnet50",
-        base_width=2,
-        num_detector_classes=6,
-        mask_size=8,
-        mask_features=6,
-        relation_width=7,
-        reasoning_state=4,
-        activity_state=5,
-    )
-
-
-@pytest.fixture
-def make_network():
-    """A function giving a float64 network in training mode whose temporal kernels mix frames."""
-
-    def make(config: NetworkConfig) -> ObjectVideoNetwork:
-        torch.manual_seed(0)
-        network = ObjectVideoNetwork(config).double().train()
-        for name, parameter in network.named_parameters():
-            if name.endswith("temporal.weight"):
-                torch.nn.init.normal_(parameter, std=0.1)
-        return network
-
-    return make
-
-
-@pytest.fixture
-def make_inputs():
-    """A function giving float64 inputs of which some slots are empty."""
-
-    def make(config: NetworkConfig, *, frames: int, slots: int):
-        inputs = random_batch(
-            ClipSizes(clips=2, frames=frames, slots=slots, config=config)
-        ).inputs()
-        generator = torch.Generator().manual_seed(1)
-        return replace(
-            inputs,
-            masks_BTKhw=inputs.masks_BTKhw.double(),
-            coverage_BTKhw=inputs.coverage_BTKhw.double(),
-            class_scores_BTKS=inputs.class_scores_BTKS.double(),
-            valid_BTK=torch.rand(inputs.valid_BTK.shape, generator=generator) < 0.7,
-        )
-
-    return make
-
-
-def _assert_close(found, expected) -> None:
-    scale = float(expected.detach().abs().max())
-    torch.testing.assert_close(found, expected, rtol=ROUND_OFF, atol=ROUND_OFF * max(scale, 1e-3))
+CONFIG = NetworkConfig(
+    num_activities=3,
+    base_width=2,
+    num_detector_classes=6,
+    mask_size=8,
+    mask_features=6,
+    relation_width=7,
+    reasoning_state=4,
+    activity_state=5,
+)
+"""Over 4 x 4 cells."""
 
 
 @pytest.mark.parametrize(
     ("backbone", "frames", "slots"),
     [("resnet18", 3, 3), ("resnet50", 3, 3), ("resnet18", 2, 1), ("resnet18", 5, 2)],
 )
-def test_network_equals_ours_with_gradients(
-    backbone, frames, slots, tiny_config, make_network, make_inputs
-) -> None:
-    config = replace(tiny_config, backbone=backbone)
-    network = make_network(config)
+def test_network_equals_ours_with_gradients(backbone, frames, slots) -> None:
+    config = replace(CONFIG, backbone=backbone)
+    torch.manual_seed(0)
+    network = ObjectVideoNetwork(config).double().train()
+    for name, parameter in network.named_parameters():
+        if name.endswith("temporal.weight"):  # so that they mix frames
+            torch.nn.init.normal_(parameter, std=0.1)
     plain = PlainNetwork(network)
-    inputs = make_inputs(config, frames=frames, slots=slots)
+    sizes = ClipSizes(clips=2, frames=frames, slots=slots, config=config)
+    inputs = random_batch(sizes).inputs()
+    generator = torch.Generator().manual_seed(1)
+    inputs = replace(
+        inputs,
+        masks_BTKhw=inputs.masks_BTKhw.double(),
+        coverage_BTKhw=inputs.coverage_BTKhw.double(),
+        class_scores_BTKS=inputs.class_scores_BTKS.double(),
+        valid_BTK=torch.rand(inputs.valid_BTK.shape, generator=generator) < 0.7,
+    )
     results = []
     for module in (network, plain):
         output = module(inputs, heads="both", generator=torch.Generator().manual_seed(2))
@@ -87,10 +55,10 @@ def test_network_equals_ours_with_gradients(
         (output.logits_BA.pow(2).sum() + class_logits.pow(2).sum()).backward()
         results.append((output.activity_logits_BA, output.object_logits_BA, class_logits))
     for found, expected in zip(*results, strict=True):
-        _assert_close(found, expected)
+        limit = ROUND_OFF * max(float(expected.detach().abs().max()), 1e-3)
+        torch.testing.assert_close(found, expected, rtol=ROUND_OFF, atol=limit)
     gradients = {name: each.grad for name, each in plain.network.named_parameters()}
     for name, parameter in network.named_parameters():
         difference, scale = (gradients[name] - parameter.grad).norm(), parameter.grad.norm()
-        assert difference <= 1e-8 * scale, (
-            name
-        )  # batch normalisation of few numbers magnifies round-off
+        # Batch normalisation of few numbers magnifies round-off.
+        assert difference <= 1e-8 * scale, name

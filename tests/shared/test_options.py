@@ -149,16 +149,6 @@ def test_help_tells_bounds_defaults_and_the_environment(run) -> None:
         assert said in text
 
 
-def test_an_option_that_is_required_says_so_once() -> None:
-    @options.command("need")
-    def needing(*, form: Annotated[str, Option("Of what.")]) -> None:
-        """Need it."""
-
-    text = CliRunner().invoke(needing, ["--help"]).stdout
-    assert text.count("required") == 1
-    assert CliRunner().invoke(needing, []).exit_code == 2
-
-
 def test_a_request_is_frozen_and_what_was_given_is_known() -> None:
     request = Outer(dataset="vlog", seed=0)
     assert request.model_fields_set == {"dataset", "seed"}

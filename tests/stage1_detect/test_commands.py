@@ -78,13 +78,6 @@ def test_a_rate_is_told_detected_and_recorded(detect: Any, shard_path: Path) -> 
     assert " rate is 2.0 there, None" in detect("--limit", 2, exit_code=2).stderr
 
 
-def test_a_detector_of_the_project_by_its_name(any_detector: Any, shard_path: Path) -> None:
-    named = partial(any_detector, "--config", "mask_rcnn_demo", "--limit", 1)
-    assert named("--dry-run", "--json").json["checkpoint"].endswith("mask_rcnn_demo.pth")
-    named()
-    assert Shard(shard_path).detector.config_name == "mask_rcnn_demo"
-
-
 def test_a_fresh_job_that_cannot_start_removes_nothing(
     detect: Any, shard_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,22 +94,6 @@ def test_a_fresh_job_that_cannot_start_removes_nothing(
     monkeypatch.setattr(detecting, "plan_job", refuse)
     assert "no video is labelled" in detect("--fresh", exit_code=2).stderr
     assert sorted(shard_path.parent.iterdir()) == before
-
-
-@pytest.mark.parametrize(
-    ("extra", "code", "message"),
-    [
-        (["--data", "nowhere"], 1, "nowhere; put it there"),
-        (["--checkpoint", "no.pth"], 1, "no.pth: cannot be read (No such"),
-        (["--config", "mask-rcnn_r51"], 1, "did you mean 'mask-rcnn_r50"),
-        (["--score-threshold", "2"], 2, "--score-threshold': expected at most 1, got '2'"),
-        (["--engine", "ray", "--device", "cuda:1"], 2, "Ray chooses the GPU"),
-    ],
-)
-def test_errors(detect: Any, extra: list[str], code: int, message: str) -> None:
-    ran = detect(*extra, exit_code=code)
-    assert message in ran.stderr
-    assert ran.stdout == ""
 
 
 @pytest.mark.parametrize("more", [[], ["--engine", "ray"]])

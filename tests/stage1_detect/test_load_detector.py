@@ -11,7 +11,6 @@ from orn.shared.errors import DetectorError, ShapeError
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import DetectorChoice
 from orn.stage1_detect.detect import DEFAULT_CONFIG, choose_files
-from tests.weights_server import WeightsServer
 
 pytestmark = pytest.mark.mmdet
 
@@ -32,29 +31,17 @@ def test_the_shipped_detector_by_name_and_by_file() -> None:
             named.detect(wrong)
 
 
-def test_published_weights_are_fetched(
-    weights_host: WeightsServer, published_config: Path, demo_checkpoint: Path
-) -> None:
-    fetched = load_detector(config=published_config, device="cpu")
-    given = load_detector(demo_checkpoint, config=published_config, device="cpu")
-    assert fetched.entry == given.entry
-    assert len(weights_host.requests) == 1
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"checkpoint": None}, r"fetched from https://.* as checkpoint=FILE"),
         ({"checkpoint": "none.pth"}, r"none\.pth: cannot be read"),
         ({"checkpoint": 5}, "checkpoint: expected a path, got 5"),
-        ({"checkpoint": b"x.pth"}, "checkpoint: expected a path"),
         ({"config": 5}, "config: expected a path, got 5"),
         ({"config": "mask_rcnn_dem"}, "did you mean"),
         ({"score_threshold": 2}, "score_threshold: expected a number from 0 to 1, got 2"),
-        ({"score_threshold": float("nan")}, "score_threshold: .* got nan"),
         ({"score_threshold": "0.3"}, "score_threshold: .* got '0.3'"),
         ({"device": 0}, "device: wanted auto, cpu, cuda or cuda:N, found '0'"),
-        ({"device": "cuda:77"}, "device cuda:77: "),
         ({"config": "mask-rcnn_r50_fpn_1x_coco"}, "does not fit the config"),
     ],
 )

@@ -84,8 +84,6 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
         ("settings", {"detector": {"checkpoint_digest": "sha256:other"}}, "sha256:other"),
         ("scope", Scope(unit_frames=9), "unit_frames is 2000 there, 9"),
         ("scope", Scope(rate=2), "rate is None there, 2"),
-        ("scope", Scope(frames="labelled"), "frames is 'all' there, 'labelled'"),
-        ("settings", {"batch": 4}, "batch is 8 there, 4"),
         ("settings", {"batch": 8, "device": "cuda"}, "device is 'cpu' there, 'cuda'"),
     ],
 )

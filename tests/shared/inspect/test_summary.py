@@ -1,7 +1,6 @@
 """What one shard holds."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,18 +30,6 @@ def test_counts(shard: Path) -> None:
     assert payload["detector"]["thresholds"] == {"score": 0.05}
     assert payload["failed"] == [{"id": "broken\x1b", "reason": "no frame decoded"}]
     assert payload["videos"][1]["id"] == "b"
-
-
-def test_what_is_not_known(tmp_path: Path) -> None:
-    path = tmp_path / "shard-000001.zarr.zip"
-    empty = summarise(Shard(write(path, {})))
-    assert empty.mean_score is None
-    assert summary_to_dict(empty)["bytes_per_frame"] is None
-    assert "no frames" in as_report(empty).text()
-    videos = {"a": [found((CUP, 0.5), class_scores=False)]}
-    bare = summarise(Shard(write(path, videos, class_scores=False)))
-    assert not bare.has_class_scores
-    assert as_report(bare).text() != as_report(replace(bare, has_class_scores=True)).text()
 
 
 def test_long_lists_are_cut_and_odd_frames_are_listed(tmp_path: Path) -> None:

@@ -81,18 +81,9 @@ def test_a_job_that_is_done_is_not_run_again(tmp_path: Path, capfd) -> None:
     assert not is_done(listing("first", output, "demo"), record)  # another command
     run_jobs([second, first], record=record)  # what follows a new one is done, too
     assert "done before" not in capfd.readouterr().err
+    assert not is_done(listing("first"), record)  # it knows itself what is left
     output.unlink()
     assert not is_done(first, record)
-
-
-def test_a_job_that_knows_itself_what_is_left_is_always_run(tmp_path: Path, capfd) -> None:
-    (tmp_path / "output").touch()
-    jobs = [listing("detect"), listing("eval", tmp_path / "output")]
-    run_jobs(jobs, record=tmp_path / STEPS_NAME)
-    capfd.readouterr()
-    assert run_jobs(jobs, record=tmp_path / STEPS_NAME)
-    said = capfd.readouterr().err
-    assert "detect: orn manifest list" in said and "eval: done before" in said
 
 
 def test_a_failing_job_ends_the_list_with_its_exit_code(tmp_path: Path, capfd) -> None:

@@ -1,9 +1,8 @@
 """The index of a folder: it spares reading the files, and is never believed wrongly."""
 
-import gc
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +11,7 @@ import pytest
 from pydantic import ConfigDict, TypeAdapter
 
 from orn.shared.errors import PipelineError
-from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder, uncollected
+from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from tests.bounded import bounded
 
 
@@ -147,19 +146,3 @@ def test_a_folder_that_cannot_be_written_to_goes_without(
     monkeypatch.setattr(Path, "write_bytes", refuse)
     assert opened() == (ALL, NAMES)
     assert not (folder / KIND.name).exists()
-
-
-@pytest.fixture
-def _collecting() -> Iterator[None]:
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("_collecting")
-@pytest.mark.parametrize("enabled", [True, False])
-def test_garbage_is_collected_again_as_before(enabled: bool) -> None:
-    (gc.enable if enabled else gc.disable)()
-    with pytest.raises(ValueError, match="inside"), uncollected():
-        assert not gc.isenabled()
-        raise ValueError("inside")
-    assert gc.isenabled() == enabled

@@ -291,12 +291,6 @@ def test_shares_of_classes(
     assert drawn == [train, validation, test]
 
 
-def test_seeds_draw_other_videos() -> None:
-    groups = groups_of("A" * 50)
-    drawn = [draw(groups, parse_shares("80/20"), seed=seed) for seed in (0, 0, 1)]
-    assert drawn[0] == drawn[1] != drawn[2]
-
-
 def test_several_labels_a_video() -> None:
     groups = groups_of(["AB", "A", "B", ""] * 20)
     split_of = draw(groups, parse_shares("80/20"), seed=0)

@@ -188,10 +188,6 @@ def test_links_to_nowhere_and_loops(root: Path, write) -> None:
     assert [each.id for each in dataset.videos] == ["a"]
 
 
-def test_what_is_not_there_is_left_to_the_reader(tmp_path: Path) -> None:
-    assert source_of(Video(id="a", path=tmp_path / "a.mp4")) == tmp_path / "a.mp4"
-
-
 @pytest.mark.real_data
 def test_published_list_of_vlog(sample_data: Path) -> None:
     dataset = load_dataset("vlog", sample_data, labels=False)

@@ -28,16 +28,6 @@ def test_json_round_trip(attributes: ShardAttributes) -> None:
     assert read_attributes(group(attributes.to_json()), source="s") == attributes
 
 
-def test_the_document_is_as_documented(attributes: ShardAttributes) -> None:
-    document = attributes.to_json()
-    assert list(document) == [
-        *("format", "format_version", "score_kind"),
-        *("detector", "videos", "failed"),
-    ]
-    assert (document["format"], document["format_version"]) == ("object-detections", 2)
-    assert document["detector"]["class_names"][:2] == ("person", "bicycle")
-
-
 VIDEO = asdict(video_entry("v", height=2, width=3, rate=1.0))
 
 
