@@ -41,23 +41,19 @@ def test_make_alone_prints_help() -> None:
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
-        (("demo",), ".venv/bin/orn demo"),
         (("release",), f"ORN_DIST={ROOT}/dist .venv/bin/python -m pytest tests/test_package.py"),
         (("demo", "SEED=3", "ARGS=--short"), ".venv/bin/orn demo --seed 3 --short"),
         (
             ("detect", "DATASET=vlog", "DATA=/d", "OUT=/o", "CHECKPOINT=c.pth", "ARGS=--limit 2"),
             ".venv/bin/orn detect vlog --data /d --out /o --checkpoint c.pth --limit 2",
         ),
-        (("clips", "DATASET=epic", "OUT=/o"), ".venv/bin/orn clips epic --out /o"),
         (
             ("train", "DATASET=epic", "RUN=runs/x", "SEED=1"),
             ".venv/bin/orn train epic --run runs/x --seed 1",
         ),
         (("eval", "RUN=runs/x", "DATA=/d"), ".venv/bin/orn eval runs/x --data /d"),
         (("eval", "DATASET=epic"), ".venv/bin/orn eval --dataset epic"),
-        (("train",), ".venv/bin/orn train"),
         (("detect",), ".venv/bin/orn detect demo"),
-        (("inspect", "SHARD=s.zip"), ".venv/bin/orn inspect s.zip"),
         (("verify", "SHARD=shards/vlog"), ".venv/bin/orn verify shards/vlog"),
         (
             ("test", "ARGS=-k shards"),

@@ -55,8 +55,8 @@ def test_a_grid_has_so_many_places() -> None:
 
 @pytest.mark.parametrize("columns", [0, 4])
 def test_places_of_either_half_do_not_depend_on_the_label(columns) -> None:
-    """Mean and spread of every object's place agree between labels, as far as 400 films tell."""
-    films = 400
+    """Mean and spread of every object's place agree between labels, as far as 200 films tell."""
+    films = 200
     moments = []
     for label in LABELS:
         rng = np.random.default_rng(label)

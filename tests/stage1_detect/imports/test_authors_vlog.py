@@ -1,7 +1,7 @@
 """The authors' masks for VLOG: real files, and files with one thing wrong."""
 
 import pickle
-from functools import partial
+import re
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,6 @@ def in_class_0(segms: Any, boxes: Any) -> None:
     ("value", "message"),
     [
         ([], r"clip\.pkl: .* segms and boxes, found a list"),
-        ({"segms": []}, "segms and boxes"),
         (changed(lambda segms, boxes: segms.pop()), "1 frames of segms, 2 of boxes"),
         (changed(lambda segms, boxes: segms[0].pop()), "frame 0: segms: .* 81 .* found 80"),
         (changed(lambda segms, boxes: segms[1][3].pop()), "frame 1: class 3: .*found 1 and 0"),
@@ -101,8 +100,6 @@ def in_class_0(segms: Any, boxes: Any) -> None:
         (changed(nothing, counts="`h9"), "frame 1: wanted a mask of"),
         (changed(nothing, counts=b"P"), "frame 1: masks of detection 0: wanted a mask, found RLE"),
         (another_box(np.zeros(4, np.float32)), "frame 1: .* five float32, found a PickledArray"),
-        (another_box(np.zeros(5)), "five float32"),
-        (box_item(2, 101), r"inside 100 x 100, found \[1.0, 2.0, 101.0, 40.0\]"),
         (box_item(2, 0.5), "finite x1 <= x2"),
         (changed(nothing, counts=block_mask(1, 2, 33, 40)), "detection 0: .* inside its box"),
         (changed(nothing, counts=b"0" * 40_005), "frame 1: .* 40,004 bytes .* found 40,005"),
@@ -157,24 +154,33 @@ def empty_frames(number: int) -> Any:
     return {part: [frame] * number for part in ("segms", "boxes")}
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (many_frames, "at most the 52 frames .* found 1,000"),
-        (one_class_in_many_frames, "no more than the file has bytes for; found 100 and"),
-        (large_masks, "frame 0: .* found 40,000 and 40,000,000"),
-        (partial(empty_frames, 1_200_000), "found 1,200,000"),
-        (partial(empty_frames, 3_000), "found 3,000"),
-    ],
-)
-def test_what_is_held_many_times_takes_no_memory(tmp_path: Path, make: Any, message: str) -> None:
-    with pytest.raises(MaskImportError, match=rf"clip\.pkl: .*{message}"):
-        bounded(read_authors, write(tmp_path / "clip.pkl", make()))
+def refusals(paths: list[Path]) -> list[str]:
+    """Why each file is refused."""
+    said = []
+    for path in paths:
+        with pytest.raises(MaskImportError) as refused:
+            read_authors(path)
+        said.append(str(refused.value))
+    return said
+
+
+def test_what_is_held_many_times_takes_no_memory(tmp_path: Path) -> None:
+    cases = {
+        "at most the 52 frames .* found 1,000": many_frames(),
+        "no more than the file has bytes for; found 100 and": one_class_in_many_frames(),
+        "frame 0: .* found 40,000 and 40,000,000": large_masks(),
+        "found 1,200,000": empty_frames(1_200_000),
+        "found 3,000": empty_frames(3_000),
+    }
+    values = cases.values()
+    files = [write(tmp_path / f"{number}.pkl", value) for number, value in enumerate(values)]
+    for path, message, said in zip(files, cases, bounded(refusals, files), strict=True):
+        assert re.search(rf"{path.name}: .*{message}", said)
 
 
 def test_a_list_that_holds_itself(tmp_path: Path) -> None:
     loop: list[Any] = []
     loop += [loop] * 81
-    for value in (loop, {"segms": loop, "boxes": loop}, {"segms": [loop] * 2, "boxes": [loop] * 2}):
-        with pytest.raises(MaskImportError, match=r"clip\.pkl: "):
-            bounded(read_authors, write(tmp_path / "clip.pkl", value))
+    values = (loop, {"segms": loop, "boxes": loop}, {"segms": [loop] * 2, "boxes": [loop] * 2})
+    files = [write(tmp_path / f"{number}.pkl", value) for number, value in enumerate(values)]
+    assert all(".pkl: " in each for each in bounded(refusals, files))
