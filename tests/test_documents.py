@@ -13,7 +13,7 @@ PAGES = [
     *(ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"),
     *(ROOT / "data_manifests" / "README.md", *sorted((ROOT / "docs").glob("*.md"))),
 ]
-LONGEST_README = 120
+LONGEST_README = 110
 
 _ORN = re.compile(r"(?:^|\s)(?:\.venv/bin/)?orn (?!import\b)([a-z][^`\n#]*)")
 _MAKE = re.compile(r"(?:^|&& )make +([a-z-]+)", re.MULTILINE)

@@ -1,0 +1,33 @@
+"""Turn a film into the README's moving picture: python docs/figures/film.py FILM.mp4 OUT.webp.
+
+The film is that of `orn predict runs/demo data/demo/videos/validation-000003.mp4 --shards
+shards/demo --dataset demo --pairs 3 --overlay FILM.mp4` after `make demo`.
+"""
+
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+from PIL import Image
+
+from orn.shared.video.read import read_frames
+
+_WIDTH = 640
+_PAUSE_SECONDS = 1.5
+"""Before the film begins again."""
+
+film, out = map(Path, sys.argv[1:])
+frames = list(read_frames(film))
+times = [frame.seconds for frame in frames]
+seconds = [after - before for before, after in pairwise(times)] + [_PAUSE_SECONDS]
+pictures = [Image.fromarray(frame.image) for frame in frames]
+for picture in pictures:
+    picture.thumbnail((_WIDTH, _WIDTH))
+pictures[0].save(
+    out,
+    save_all=True,
+    append_images=pictures[1:],
+    duration=[round(1000 * each) for each in seconds],
+    loop=0,
+    quality=80,
+)
