@@ -79,8 +79,8 @@ _FULL = {
     "demo-both": World(
         films=(4000, 400, 1000),
         dials=("--columns", "3", "--texture", "2"),
-        object_head_steps=2000,
-        steps=800,
+        object_head_steps=1200,
+        steps=1600,
         settings=(*_BOTH, "optimiser.batch_size=32"),
         by_default=("both",),
     ),
