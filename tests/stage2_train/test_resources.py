@@ -87,8 +87,3 @@ def test_numbers_have_limits(name: str) -> None:
         for value in ("1" + "0" * 23, "-1", "nan", "inf"):
             said = run_orn(*words, f"{option.opts[0]}={value}", exit_code=2).stderr
             assert f"'{option.opts[0]}': expected" in said
-
-
-@pytest.mark.parametrize("size", ["4097x16", "16x99999999999999999999", "0x16", "-1x16"])
-def test_sizes_of_stored_frames_have_limits(size: str) -> None:
-    assert "'--size'" in run_orn("clips", "demo", f"--size={size}", exit_code=2).stderr

@@ -70,11 +70,6 @@ def test_rows_of_a_table_are_all_there() -> None:
     assert find_system("orn").tables == (1, 2, 3, 4)
 
 
-def test_an_unknown_name_is_told_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"'clique3': .*'clique-3'"):
-        find_system("clique3")
-
-
 def test_a_system_sets_the_model_alone_and_overrides_come_after() -> None:
     plain = load_recipe("demo", num_activities=5)
     recipe = load_recipe(

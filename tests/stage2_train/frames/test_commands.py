@@ -79,8 +79,8 @@ def test_actors_of_ray_store_the_same(clips, manifest) -> None:
 
 def test_size_short_side_and_rate(clips, manifest) -> None:
     assert clips("--size", "20x30", "--dry-run", "--json").json["size"] == "20x30"
-    for wrong in ("20", "0x20", "20x00"):
-        assert "HEIGHTxWIDTH" in clips("--size", wrong, exit_code=2).stderr
+    for wrong in ("20", "0x20", "20x00", "4097x16", "16x99999999999999999999", "-1x16"):
+        assert "'--size'" in clips(f"--size={wrong}", exit_code=2).stderr
     extra = ("--short-side", "24", "--rate", "5", "--json")
     report = clips(*extra, "--dry-run").json
     assert (report["size"], report["short_side"], report["rate"]) == (None, 24, 5.0)

@@ -41,12 +41,6 @@ def test_crop_larger_than_the_store(crop) -> None:
         random_window((60, 80), crop, np.random.default_rng(0))
 
 
-def test_cut_is_rows_then_columns() -> None:
-    frames = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
-    window = CropWindow(x=1, y=2, height=2, width=3, stored_height=4, stored_width=5)
-    np.testing.assert_array_equal(window.cut(frames), frames[:, 2:4, 1:4])
-
-
 def test_boxes_in_crop() -> None:
     window = CropWindow(x=10, y=20, height=30, width=40, stored_height=60, stored_width=80)
     boxes = np.array([[20, 40, 100, 100], [0, 0, 40, 60], [0, 0, 10, 10]], np.float32)

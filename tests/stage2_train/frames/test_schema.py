@@ -24,12 +24,3 @@ def test_a_video_whose_shape_gives_too_large_a_frame() -> None:
     assert StoreSettings(size=4320).stored_size(4320, 7680) == (4320, 7680)
     with pytest.raises(VideoDecodeError, match="256x256000"):
         StoreSettings(size=256).stored_size(2, 2000)
-
-
-@pytest.mark.parametrize(
-    ("source", "stored"),
-    [((480, 640), (120, 160)), ((640, 480), (160, 120)), ((60, 60), (120, 120))],
-)
-def test_short_side_keeps_the_shape(source, stored) -> None:
-    assert StoreSettings(size=(4, 6)).stored_size(*source) == (4, 6)
-    assert StoreSettings(size=120).stored_size(*source) == stored

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser import chromium  # noqa: F401
-from tests.running import run_and_list_imports, run_orn
+from tests.running import run_orn
 from tests.stage2_train.model.conftest import (  # noqa: F401
     make_batch,
     make_network,
@@ -48,8 +48,6 @@ class Reported:
     run: Path
     result: dict[str, Any]
     """What `orn report --json` printed."""
-    imported: set[str]
-    """Modules that it imported."""
 
 
 @pytest.fixture(scope="session")
@@ -60,5 +58,4 @@ def reported(
     (tiny_world.shards_path / "shard-000000.html").write_text("<title>shard</title>")
     run = train_tiny(tmp_path_factory.mktemp("reported"))
     run_orn("eval", run, *EVAL_OPTIONS)
-    ran, imported = run_and_list_imports("report", run, *EVAL_OPTIONS, "--json")
-    return Reported(run=run, result=ran.json, imported=imported)
+    return Reported(run=run, result=run_orn("report", run, *EVAL_OPTIONS, "--json").json)

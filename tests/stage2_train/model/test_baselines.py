@@ -59,8 +59,7 @@ def make_baseline(request, randomise):
     return make
 
 
-@pytest.mark.parametrize("frames", [2, 3, 4, 8])
-@pytest.mark.parametrize("size", [(16, 16), (64, 80)])
+@pytest.mark.parametrize(("frames", "size"), [(2, (64, 80)), (3, (16, 16)), (8, (16, 16))])
 def test_any_clip_gives_finite_logits(make_baseline, frames, size) -> None:
     output = make_baseline(frames)(frames_batch(frames=frames, size=size), heads="activity")
     assert output.logits_BA.shape == (2, 3)
@@ -101,13 +100,6 @@ def test_draws_of_training_come_from_the_generator(make_baseline) -> None:
 
     assert torch.equal(logits(3), logits(3))
     assert not torch.equal(logits(3), logits(4))
-
-
-def test_every_weight_gets_a_gradient(make_baseline) -> None:
-    network = make_baseline(base_width=8).train()
-    network(frames_batch(), generator=torch.Generator().manual_seed(0)).logits_BA.sum().backward()
-    without = [name for name, weight in network.named_parameters() if weight.grad is None]
-    assert not without
 
 
 def test_other_heads_are_refused(make_baseline) -> None:

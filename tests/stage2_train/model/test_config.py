@@ -1,7 +1,6 @@
 """What a network configuration accepts, and the widths of the paper that follow from it."""
 
 import re
-from typing import Any
 
 import pytest
 
@@ -9,7 +8,6 @@ from orn.shared.config.files import config_from_dict
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model import build
 from orn.stage2_train.model.config import NetworkConfig
-from tests.bounded import bounded
 
 
 @pytest.mark.parametrize(
@@ -36,16 +34,6 @@ def test_widths(backbone, base_width, feature_width, object_width) -> None:
 def test_refuses_settings_that_cannot_be(changes, message) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)):
         config_from_dict({"num_activities": 2, **changes}, NetworkConfig, source="test")
-
-
-def build_with(memory: int, sizes: dict[str, Any]) -> None:
-    build.machine_memory = lambda: memory
-    build.build_network(NetworkConfig(num_activities=3, **sizes))
-
-
-def test_a_network_larger_than_the_memory() -> None:
-    with pytest.raises(ConfigError, match=r"model\.base_width: .* 26 GB, found 4096"):
-        bounded(build_with, 24 << 30, {"backbone": "resnet50", "base_width": 4096})
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,9 @@ RELATING = [
 )
 def test_equals_loops_with_gradients(name, sizes, make_variant, make_batch) -> None:
     network, batch = make_variant(name), _fitting(make_variant(name), make_batch(**sizes))
-    output = network(batch)
+    output, drawn = network(batch), torch.random.get_rng_state()
     assert torch.equal(network(batch).logits_BA, output.logits_BA)
+    assert torch.equal(torch.random.get_rng_state(), drawn)
     fast, slow = _parts(output, batch.valid_BTK), _slow_parts(network, batch)
     assert any(part is not None for part in fast)
     for found, expected in zip(fast, slow, strict=True):

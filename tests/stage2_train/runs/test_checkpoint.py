@@ -18,7 +18,6 @@ from orn.stage2_train.recipe import OptimiserRecipe
 from orn.stage2_train.runs.checkpoint import (
     Checkpoint,
     TrainingState,
-    check_position,
     load_best,
     load_checkpoint,
     load_last,
@@ -27,15 +26,10 @@ from orn.stage2_train.runs.checkpoint import (
     save_best,
     save_last,
 )
-from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.training.step import build_optimiser
 from tests.bounded import bounded
 
 LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "model.safetensors"
-PHASES = (
-    Phase(name="object_head", heads="object", num_steps=4, batch_size=2, num_batches=5),
-    Phase(name="two_heads", heads="both", num_steps=8, batch_size=2, num_batches=5),
-)
 
 
 def made() -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -271,19 +265,6 @@ def test_the_best_weights_know_their_phase_and_step(tmp_path: Path) -> None:
     safetensors.torch.save_file({"weight": torch.ones(2)}, tmp_path / BEST)
     with pytest.raises(CheckpointError, match=rf"{BEST}: expected"):
         load_best(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("position", "message"),
-    [
-        ({"phase": 99}, "one of the run's 2 phases, numbered from 0, got phase 99"),
-        ({"batch": 5}, "a batch of at most 4, got 5; go on with as many processes"),
-        ({"phase_step": 9}, "a step of phase object_head of at most 4, got 9"),
-    ],
-)
-def test_a_position_that_the_run_has_not(position: dict[str, int], message: str) -> None:
-    with pytest.raises(CheckpointError, match=rf"^last: expected {message}"):
-        check_position(TrainingState(**position), PHASES, path=Path("last"))
 
 
 @pytest.mark.parametrize(

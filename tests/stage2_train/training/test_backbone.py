@@ -34,8 +34,6 @@ FRAME_BY_FRAME = (
 """One of each backbone and choice of 2D and 2.5D kernels; 3D kernels begin with a third of
 the 2D one at each time, and so mix frames at once."""
 
-"""One of each set of modules; the others differ in numbers alone."""
-
 
 @pytest.fixture(scope="module")
 def real_frames(sample_data) -> Tensor:

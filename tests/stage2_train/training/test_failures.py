@@ -23,8 +23,6 @@ from orn.stage2_train.training.failures import out_of_memory
 from tests.stage2_train.training.conftest import before_each_step, same_weights
 from tests.worlds.films import write_films_shard, write_store
 
-"""How far what a step keeps may be from the share that is told."""
-
 
 @pytest.fixture(scope="module")
 def whole(run_tiny, tmp_path_factory) -> Path:

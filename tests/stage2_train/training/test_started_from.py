@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from orn.shared.errors import ConfigError
 from orn.shared.tensors import read_tensors
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.runs.checkpoint import load_best, load_checkpoint, save_best
@@ -108,9 +107,3 @@ def test_another_network_is_refused_in_a_line_that_names_what_differs(started) -
     assert len(said.splitlines()) == 1
     assert "relation_width is 6 there, 7 here" in said
     assert "num_activities" not in said
-
-
-def test_what_is_no_trained_network_is_refused(tmp_path, trained_once) -> None:
-    model = read_config(Path(trained_once["--run"])).recipe.model
-    with pytest.raises(ConfigError, match=r"config\.json"):
-        read_start(tmp_path, model)
