@@ -4,28 +4,23 @@ from pathlib import Path
 from typing import Annotated
 
 from orn.shared.common_options import AsJson, DataRoot, DatasetName, FilePath, FrameRate, Seed
-from orn.shared.echo import echo, echo_json, echo_report, echo_text
+from orn.shared.echo import echo, echo_json, echo_report
 from orn.shared.errors import ConfigError
 from orn.shared.options import Argument, Option, command
+from orn.shared.report import report_of
 
 
 @command("list")
 def list_manifests(*, as_json: AsJson = False) -> None:
     """List the data sets whose manifests come with the project."""
     from orn.shared.manifests.load import dataset_names, load_manifest
-    from orn.shared.report import Report, Table
 
-    manifests = [load_manifest(name) for name in dataset_names()]
-    if as_json:
-        listed = [
-            {"name": each.name, "title": each.title, "form": each.form, "task": each.task}
-            for each in manifests
-        ]
-        echo_json({"datasets": listed})
-    else:
-        rows = [(each.name, each.form, each.task, each.title) for each in manifests]
-        table = Table(header=("data set", "form", "task", "title"), rows=rows)
-        echo_text(Report(tables=[table]).text())
+    manifests = map(load_manifest, dataset_names())
+    listed = [
+        {"name": each.name, "form": each.form, "task": each.task, "title": each.title}
+        for each in manifests
+    ]
+    echo_report({"datasets": listed}, report_of, as_json=as_json)
 
 
 @command("check")
