@@ -89,7 +89,8 @@ def _real(data_root: Path) -> tuple[tuple[Video, ...], _Tracks]:
             f"{dataset.root}: wanted clips with masks in {_MASKS}/ID/clip.pkl, found none; leave "
             "--data out to measure on generated clips"
         )
-    return videos, [read_authors(files[video.id.lower()]).frames for video in videos]
+    tracks = [read_authors(files[video.id.lower()]) for video in videos]
+    return videos, [tuple(frame.detections for frame in track) for track in tracks]
 
 
 def _made(folder: Path, made_frames: tuple[int, ...]) -> tuple[tuple[Video, ...], _Tracks]:

@@ -65,9 +65,9 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Objects": {
         "detect": ("orn.stage1_detect.commands:detect", "Find the objects of every frame."),
-        "import-masks": (
-            "orn.stage1_detect.imports.commands:import_masks",
-            "Turn released masks into shards.",
+        "import-objects": (
+            "orn.stage1_detect.imports.commands:import_objects",
+            "Turn objects of another source into shards.",
         ),
         "export-coco": (
             "orn.stage1_detect.exports.commands:export_coco",

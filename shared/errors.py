@@ -49,8 +49,8 @@ class ShardNotFoundError(PipelineError, FileNotFoundError):
     """A shard, a folder of shards, or a video in it that does not exist."""
 
 
-class MaskImportError(PipelineError, ValueError):
-    """A file of released masks that is damaged, or that holds what no such file needs."""
+class ObjectImportError(PipelineError, ValueError):
+    """A file of objects from elsewhere that is damaged, or holds what no such file needs."""
 
 
 class JoinError(PipelineError, LookupError):

@@ -32,9 +32,9 @@ logger = logging.getLogger(__name__)
 
 SUMMARY_NAME = "detect.json"
 IMPORT_SUMMARY_NAME = "import.json"
-"""What `orn import-masks` leaves instead."""
+"""What `orn import-objects` leaves instead."""
 DETECT = Kind(
-    command="orn detect or orn import-masks",
+    command="orn detect or orn import-objects",
     task="detect",
     steps="frames",
     files=SHARD_FILES,

@@ -1,4 +1,4 @@
-"""What `orn detect` and `orn import-masks` are asked for."""
+"""What `orn detect` is asked for."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal

@@ -35,7 +35,7 @@ def test_the_released_masks_of_vlog_become_clips(
     shards, store = tmp_path / "shards", tmp_path / "vlog"
     masks = sample_data / "vlog" / "masks" / "preds_100x100_50"
     common = ("--data", sample_data, "--out")
-    orn("import-masks", "vlog", masks, "--format", "authors", *common, shards)
+    orn("import-objects", "vlog", masks, "--format", "authors", *common, shards)
     orn("clips", "vlog", "--size", "64x64", *common, store)
     segments = (Segment(id=each, video_id=each, split="train", labels=(0,)) for each in CLIPS)
     listed = load_dataset("vlog", sample_data, labels=False)

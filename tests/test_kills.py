@@ -77,7 +77,7 @@ def import_job(folder: Path) -> Job:
     manifest = counted_videos(folder, {}, absent=names)
     for number, name in enumerate(names):
         write_authors(folder / "masks" / f"{name}.pkl", [[BLOCK] * 8] * (700 + number))
-    words = ("import-masks", str(manifest), str(folder / "masks"), "--data", str(folder / "data"))
+    words = ("import-objects", str(manifest), str(folder / "masks"), "--data", str(folder / "data"))
     return Job(words=(*words, "--format", "authors", "--workers", "2", "--out"), made=everything)
 
 
@@ -222,7 +222,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("make", "processes"),
     [
         pytest.param(detect_job, 1, id="detect", marks=pytest.mark.mmdet),
-        pytest.param(import_job, 1, id="import-masks"),
+        pytest.param(import_job, 1, id="import-objects"),
         pytest.param(clips_job, 1, id="clips"),
         pytest.param(train_job, 1, id="train"),
         pytest.param(train_job, 2, id="train-in-two-processes"),

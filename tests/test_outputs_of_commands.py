@@ -71,7 +71,7 @@ def _state(folder: Path) -> dict[str, str]:
         ("overlay demo --out notes", "notes"),
         ("detect demo --out notes", "notes"),
         ("detect demo --out notes --fresh", "notes"),
-        ("import-masks demo data --format epic100 --out notes", "notes"),
+        ("import-objects demo data --format epic100 --out notes", "notes"),
         ("train demo --run notes", "notes"),
         ("manifest new data/demo/labels.csv --fresh --out data/demo/labels.csv", "labels.csv"),
         (f"manifest new data/demo/labels.csv --fresh --out {FILM}", FILM),

@@ -26,16 +26,12 @@ def masks_of_boxes(boxes_N4: NDArray[np.float32], *, height: int, width: int) ->
     """Return masks that fill boxes, widened to whole pixels of the grid, as run lengths."""
     low_N2 = np.floor(boxes_N4[:, :2]).astype(np.int64).clip(0, (width, height))
     high_N2 = np.ceil(boxes_N4[:, 2:]).astype(np.int64).clip(low_N2, (width, height))
-    return tuple(
-        rle.encode_crop(
-            np.ones((bottom - top, right - left), np.bool_),
-            x=left,
-            y=top,
-            height=height,
-            width=width,
-        )
-        for (left, top), (right, bottom) in zip(low_N2.tolist(), high_N2.tolist(), strict=True)
-    )
+    masks = []
+    for (left, top), (right, bottom) in zip(low_N2.tolist(), high_N2.tolist(), strict=True):
+        columns = np.arange(left, right if top < bottom else left)
+        borders_R = (columns[:, None] * height + (top, bottom)).reshape(-1)
+        masks.append(rle.encode_borders(borders_R, height=height, width=width))
+    return tuple(masks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -159,6 +159,21 @@ class DetectorEntry:
         return f"{self.config_name} {self.checkpoint_digest}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Objects of a source that were not imported."""
+
+    __pydantic_config__: ClassVar = STRICT
+
+    id: str
+    """Of the video."""
+    reason: str
+    number: _Number
+    """How many objects there are."""
+    first: str
+    """Which one is the first, for a person."""
+
+
 def _each_once(videos: tuple[VideoEntry, ...]) -> tuple[VideoEntry, ...]:
     if len({video.id for video in videos}) < len(videos):
         raise ValueError("expected each video once, got one twice")
@@ -179,6 +194,8 @@ class ShardAttributes:
     """What `frame_video` points into; ids are unique."""
     failed: tuple[FailedVideo, ...]
     """Videos of the unit that gave nothing."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What an import left out of videos that are there."""
 
     @property
     def rules(self) -> ClassRules:

@@ -17,7 +17,7 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules, ScoreKind, first_place, frame_faults
 from orn.shared.shards.chunks import ChunkCache, ShardArrays
 from orn.shared.shards.record import REMEDY, ShardRecord, read_record
-from orn.shared.shards.schema import DetectorEntry, VideoEntry
+from orn.shared.shards.schema import DetectorEntry, LeftOut, VideoEntry
 from orn.shared.text import counted
 from orn.shared.time_ranges import MOST_SECONDS
 
@@ -104,6 +104,8 @@ class Shard:
         """The videos, in the order of their frames."""
         self.failed: tuple[FailedVideo, ...] = attributes.failed
         """The videos of the unit that could not be decoded."""
+        self.left_out: tuple[LeftOut, ...] = attributes.left_out
+        """What an import left out."""
         self.detector: DetectorEntry = attributes.detector
         """What the detections were made with."""
         self.score_kind: ScoreKind = attributes.score_kind

@@ -18,6 +18,7 @@ from orn.shared.shards.column import Column, ColumnMark, write_group
 from orn.shared.shards.schema import (
     DetectorEntry,
     FailedVideo,
+    LeftOut,
     ShardAttributes,
     VideoEntry,
     arrays_of,
@@ -87,6 +88,8 @@ class ShardWriter:
         """Those that have ended."""
         self.failed: list[FailedVideo] = []
         """Those that could not be read."""
+        self.left_out: list[LeftOut] = []
+        """Objects of a source that were not taken."""
         self._open: _OpenVideo | None = None
 
     def __enter__(self) -> Self:
@@ -109,6 +112,7 @@ class ShardWriter:
             detector=self._detector,
             videos=tuple(self.videos),
             failed=tuple(self.failed),
+            left_out=tuple(self.left_out),
         )
         with replacing(self._path) as temporary:
             write_group(temporary, columns=self._columns, attributes=attributes.to_json())

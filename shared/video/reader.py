@@ -58,6 +58,19 @@ class VideoTimes:
         return 0 if self.seconds is None else self.seconds.nbytes
 
 
+def seconds_of_frames(path: Path, *, rate: float | None = None) -> NDArray[np.float64]:
+    """Return the (F,) times of all frames of a video, which is decoded where nothing else tells.
+
+    Raises:
+        VideoDecodeError: if no frame can be decoded, or a folder's rate is missing.
+    """
+    times = VideoTimes.of(path, rate=rate)
+    if times.seconds is not None:
+        return times.seconds
+    frames = read_frames(path, rate=rate, times=times.known)
+    return np.array([frame.seconds for frame in frames])
+
+
 class VideoReader:
     """Reads frames of one video by place or by time, each at the least cost.
 

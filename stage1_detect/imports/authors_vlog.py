@@ -6,17 +6,18 @@ pixels of the same grid, and the score. There is no class distribution. Frame t 
 whatever the video's own rate: the counts are those of a filter to 30 frames a second.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from orn.shared.config.bounded import read_bounded
-from orn.shared.errors import MaskImportError
+from orn.shared.errors import ObjectImportError
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.stage1_detect.imports.mask_track import GRID, MAX_BYTES, MaskTrack, check_frames, frame_of
-from orn.stage1_detect.imports.restricted_pickle import PickledArray, load_plain
+from orn.stage1_detect.imports.restricted_pickle import MAX_BYTES, PickledArray, load_plain
+from orn.stage1_detect.imports.source import GRID, SourceFrame, SourceVideo, checked, detections_of
 
 RATE = 30.0
 """Mask frames a second."""
@@ -29,34 +30,35 @@ _LEAST_FRAME_BYTES = 2 * _NUM_CLASSES
 """Its lists of no detections."""
 
 
-def read_authors(path: Path) -> MaskTrack:
-    """The masks of one clip; within a frame in the order of classes, as the file has them.
+def read_authors(path: Path) -> Iterator[SourceFrame]:
+    """Return the frames of one clip; objects in the order of classes, as the file has them.
 
     Raises:
-        MaskImportError: if the file is not of this format, or asks for anything but plain values.
+        ObjectImportError: if the file is not of this format, or asks for anything but plain values.
     """
-    data = read_bounded(path, most_bytes=MAX_BYTES, error=MaskImportError)
+    return checked(_frames(path), SourceVideo(id="", path=path), num_classes=NUM_COCO_CLASSES)
+
+
+def _frames(path: Path) -> Iterator[SourceFrame]:
+    data = read_bounded(path, most_bytes=MAX_BYTES, error=ObjectImportError)
     content = load_plain(data, source=str(path))
     if type(content) is not dict or set(content) != {"segms", "boxes"}:
         raise _wanted(f"{path}", "a dict of segms and boxes", content)
     segms, boxes = _list(path, content["segms"]), _list(path, content["boxes"])
     if len(segms) != len(boxes):
-        raise MaskImportError(f"{path}: {len(segms)} frames of segms, {len(boxes)} of boxes")
+        raise ObjectImportError(f"{path}: {len(segms)} frames of segms, {len(boxes)} of boxes")
     # Each value takes a byte at least; what a pickle has many times by name would make much of few.
     most = len(data) // _LEAST_FRAME_BYTES
     if len(segms) > most:
-        raise MaskImportError(
+        raise ObjectImportError(
             f"{path}: wanted at most the {most:,} frames that {len(data):,} bytes can hold, found "
             f"{len(segms):,}"
         )
     room = len(data) // _BOX_BYTES
-    frames = []
     for number, (frame_segms, frame_boxes) in enumerate(zip(segms, boxes, strict=True)):
         frame = _read_frame(f"{path}: frame {number}", frame_segms, frame_boxes, room=room)
         room -= len(frame) + sum(map(len, frame.masks)) // _BOX_BYTES
-        frames.append(frame)
-    check_frames(frames, lambda number: f"{path}: frame {number}")
-    return MaskTrack(numbers=tuple(range(len(frames))), frames=tuple(frames))
+        yield SourceFrame(place=number, detections=frame)
 
 
 def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetections:
@@ -65,7 +67,7 @@ def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetect
     rows: list[Any] = []
     for name, classes in (("segms", segms), ("boxes", boxes)):
         if len(_list(place, classes)) != _NUM_CLASSES:
-            raise MaskImportError(
+            raise ObjectImportError(
                 f"{place}: {name}: wanted {_NUM_CLASSES} classes, found {len(classes)}"
             )
         if set(map(type, classes)) != {list}:
@@ -74,7 +76,7 @@ def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetect
         class_segms, class_boxes = segms[index], boxes[index]
         found = len(class_segms), len(class_boxes)
         if found[0] != found[1] or index == 0 or len(masks) + found[0] > room:
-            raise MaskImportError(
+            raise ObjectImportError(
                 f"{place}: class {index}: wanted as many boxes as masks, none of them of class 0, "
                 f"and no more than the file has bytes for; found {found[1]} and {found[0]}"
             )
@@ -82,8 +84,13 @@ def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetect
         masks += [_mask(place, segm) for segm in class_segms]
         rows += [_box(place, box) for box in class_boxes]
     table = np.array(rows, dtype=np.float32).reshape(-1, 5)
-    return frame_of(
-        place, boxes=table[:, :4], scores=table[:, 4], labels=labels, masks=tuple(masks)
+    return detections_of(
+        place,
+        grid=(GRID, GRID),
+        boxes=table[:, :4],
+        scores=table[:, 4],
+        labels=labels,
+        masks=tuple(masks),
     )
 
 
@@ -92,7 +99,7 @@ def _mask(place: str, segm: Any) -> bytes:
         case {"size": [int(height), int(width)], "counts": bytes(counts)} if len(segm) == 2:
             if (height, width) == (GRID, GRID):
                 return counts
-            raise MaskImportError(
+            raise ObjectImportError(
                 f"{place}: wanted masks of {GRID} x {GRID}, found {height} x {width}"
             )
         case _:
@@ -112,8 +119,8 @@ def _list(place: object, value: Any) -> list[Any]:
     return value
 
 
-def _wanted(place: str, what: str, found: Any) -> MaskImportError:
-    return MaskImportError(
+def _wanted(place: str, what: str, found: Any) -> ObjectImportError:
+    return ObjectImportError(
         f"{place}: wanted {what}, found a {type(found).__name__}; these are no masks of the format "
         "'authors'"
     )

@@ -20,6 +20,7 @@ the same for 266 of the latter. The other two have 60 a second: those of `KNOWN_
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,11 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from orn.shared.config.bounded import read_bounded
-from orn.shared.errors import MaskImportError
+from orn.shared.errors import ObjectImportError
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.stage1_detect.imports.mask_track import GRID, MAX_BYTES, MaskTrack, check_frames, frame_of
-from orn.stage1_detect.imports.restricted_pickle import load_plain
+from orn.stage1_detect.imports.restricted_pickle import MAX_BYTES, load_plain
+from orn.stage1_detect.imports.source import GRID, SourceFrame, SourceVideo, checked, detections_of
 
 KNOWN_WRONG = ("P01_109", "P27_103")
 """Videos whose released masks are known to be wrong."""
@@ -93,11 +94,11 @@ def parse_frame(packed: bytes, *, place: str) -> Any:
     """The message in these bytes; `place` is where they lie, for errors.
 
     Raises:
-        MaskImportError: if it is larger than any frame, cut short, no such message, or has fields
+        ObjectImportError: if it is larger than any frame, cut short, no such message, or has fields
             of other numbers or types.
     """
     if len(packed) > _MOST_MESSAGE_BYTES:
-        raise MaskImportError(
+        raise ObjectImportError(
             f"{place}: wanted a message of at most {_MOST_MESSAGE_BYTES:,} bytes, found "
             f"{len(packed):,}"
         )
@@ -105,14 +106,14 @@ def parse_frame(packed: bytes, *, place: str) -> Any:
     try:
         message.ParseFromString(packed)
     except DecodeError as err:
-        raise MaskImportError(
+        raise ObjectImportError(
             f"{place}: wanted a whole message FrameObjectDetections, found {len(packed)} bytes "
             "that are cut short or something else"
         ) from err
     size = message.ByteSize()
     message.DiscardUnknownFields()
     if message.ByteSize() != size:
-        raise MaskImportError(
+        raise ObjectImportError(
             f"{place}: the message has {size - message.ByteSize()} bytes of fields that "
             "FrameObjectDetections does not have; this is another message, or a later version of it"
         )
@@ -127,42 +128,50 @@ def published_rate(video_id: str) -> float | None:
     return 60.0 if len(match[1]) == 2 else 50.0
 
 
-def read_epic100(path: Path) -> MaskTrack:
-    """The masks of one video, in the order of frame numbers.
+def read_epic100(path: Path) -> Iterator[SourceFrame]:
+    """Return the frames of one video, in the order of their numbers.
 
     Raises:
-        MaskImportError: if the file is not of this format, or asks for anything but plain values.
+        ObjectImportError: if the file is not of this format, or asks for anything but plain values.
     """
-    data = read_bounded(path, most_bytes=MAX_BYTES, error=MaskImportError)
+    return checked(
+        _frames(path), SourceVideo(id="", path=path, first_frame=1), num_classes=NUM_COCO_CLASSES
+    )
+
+
+def _frames(path: Path) -> Iterator[SourceFrame]:
+    data = read_bounded(path, most_bytes=MAX_BYTES, error=ObjectImportError)
     packed = load_plain(data, source=str(path))
     if type(packed) is not list or not all(type(entry) is bytes for entry in packed):
-        raise MaskImportError(
+        raise ObjectImportError(
             f"{path}: wanted a list of packed frames, found something else; these are no masks of "
             "the format 'epic100'"
         )
-    frames: dict[int, FrameDetections] = {}
-    background = 0
+    frames: dict[int, SourceFrame] = {}
     for index, entry in enumerate(packed):
         message = parse_frame(entry, place=f"{path}: entry {index}")
         number = message.frame_number
         if number < 1 or number - 1 in frames:
-            raise MaskImportError(
+            raise ObjectImportError(
                 f"{path}: entry {index}: wanted frame numbers from 1, each once, found {number}"
             )
         kept = [found for found in message.objects if found.pred_class != 0]
-        background += len(message.objects) - len(kept)
-        frames[number - 1] = _frame(f"{path}: frame number {number}", kept)
-    numbers = tuple(sorted(frames))
-    in_order = tuple(frames[number] for number in numbers)
-    check_frames(in_order, lambda place: f"{path}: frame number {numbers[place] + 1}")
-    return MaskTrack(numbers=numbers, frames=in_order, background=background)
+        frames[number - 1] = SourceFrame(
+            place=number - 1,
+            detections=_frame(f"{path}: frame number {number}", kept),
+            left_out=[("background", "class 0")] * (len(message.objects) - len(kept)),
+        )
+    for number in sorted(frames):
+        yield frames[number]
 
 
 def _frame(place: str, objects: list[Any]) -> FrameDetections:
     classes = [found.pred_class for found in objects]
     for each in classes:
         if not 1 <= each <= NUM_COCO_CLASSES:
-            raise MaskImportError(f"{place}: wanted classes 1 to {NUM_COCO_CLASSES}, found {each}")
+            raise ObjectImportError(
+                f"{place}: wanted classes 1 to {NUM_COCO_CLASSES}, found {each}"
+            )
     shares = np.array(
         [
             (
@@ -176,12 +185,13 @@ def _frame(place: str, objects: list[Any]) -> FrameDetections:
         dtype=np.float32,
     ).reshape(-1, 4)
     if not ((shares >= -_EDGE) & (shares <= 1 + _EDGE)).all():
-        raise MaskImportError(
+        raise ObjectImportError(
             f"{place}: wanted boxes in shares of the picture, 0 to 1, found {shares.min()} to "
             f"{shares.max()}"
         )
-    return frame_of(
+    return detections_of(
         place,
+        grid=(GRID, GRID),
         boxes=shares.clip(0, 1) * np.float32(GRID),
         scores=[found.score for found in objects],
         labels=[each - 1 for each in classes],

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.config.bounded import shown
-from orn.shared.errors import MaskImportError
+from orn.shared.errors import ObjectImportError
 from orn.shared.pickles import RefusedPickleError, look_over
 
+MAX_BYTES = 2**29
+"""Size up to which a file is read; an hour of released masks has half of that."""
 MAX_INSTRUCTIONS = 3_000_000
 """Some 7,000 frames as the authors of the paper write them; EPIC's need three a frame."""
 
@@ -84,12 +86,14 @@ def load_plain(data: bytes, *, source: str) -> Any:
         source: where it comes from, for messages.
 
     Raises:
-        MaskImportError: if it is damaged, long, or asks for more than such values.
+        ObjectImportError: if it is damaged, long, or asks for more than such values.
     """
     try:
         look_over(io.BytesIO(data), most=MAX_INSTRUCTIONS)
         return _Unpickler(io.BytesIO(data)).load()
     except RefusedPickleError as err:
-        raise MaskImportError(f"{source}: expected released masks, got a file that {err}") from err
+        raise ObjectImportError(
+            f"{source}: expected released masks, got a file that {err}"
+        ) from err
     except Exception as err:  # of pickletools and pickle, which document no types
-        raise MaskImportError(f"{source}: a damaged pickle: {shown(err)}") from err
+        raise ObjectImportError(f"{source}: a damaged pickle: {shown(err)}") from err

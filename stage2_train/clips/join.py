@@ -305,7 +305,7 @@ def _video_problem(video_id: str, clips: DatasetFrames, detections: DetectionFol
         raise JoinError(
             f"video {video_id}: its masks in {detections.path} were imported while the video was "
             f"not there, so it cannot be told whether they belong to the one in {clips.name}; run "
-            "`orn import-masks` again with --fresh"
+            "`orn import-objects` again with --fresh"
         )
     stored = clips.frames(video_id).source_digest
     if stored != detected:

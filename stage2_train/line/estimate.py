@@ -104,7 +104,7 @@ def time_text(seconds: float | None) -> str:
 
 def _objects(line: Line) -> StepEstimate:
     """Detecting, by a dry run of `orn detect`, or importing."""
-    (job,) = (each for each in line_jobs(line) if each.name in ("detect", "import-masks"))
+    (job,) = (each for each in line_jobs(line) if each.name in ("detect", "import-objects"))
     if job.name != "detect":
         return StepEstimate(step=job.name, work="not measured", seconds=None)
     with tempfile.TemporaryFile() as file:

@@ -44,8 +44,8 @@ class Line:
     """The detector's."""
     rate: float | None = None
     """Frames a second that are detected."""
-    masks: Path | None = None
-    """Folder of masks in place of detecting, in the format `form`."""
+    objects: Path | None = None
+    """File or folder of objects in place of detecting, in the format `form`."""
     form: str | None = None
     recipe: str | None = None
     overrides: tuple[str, ...] = ()
@@ -83,8 +83,8 @@ def open_line(request: LineRequest) -> Line:
     Raises:
         PipelineError: if the data set cannot be used, or has nothing to train on or to evaluate.
     """
-    if (request.masks is None) != (request.form is None):
-        raise ConfigError("--masks and --format: expected both or none; give the other one, too")
+    if (request.objects is None) != (request.form is None):
+        raise ConfigError("--objects and --format: expected both or none; give the other one, too")
     manifest, data_root = request.dataset, request.data_root
     if request.is_table:
         manifest, data_root = _manifest_of(request)
@@ -122,11 +122,11 @@ def line_jobs(line: Line, *, may_grow: bool = True) -> list[Job]:
     places = (*_option("--shards", line.shards), *_option("--clips", line.clips))
     settings = [word for each in line.overrides for word in ("--set", each)]
     shards = _option("--out", line.shards)
-    if line.masks is not None:
-        source = (str(line.masks), *_option("--format", line.form))
+    if line.objects is not None:
+        source = (str(line.objects), *_option("--format", line.form))
         objects = Job(
-            name="import-masks",
-            argv=("import-masks", line.manifest, *source, *data[1:], *shards),
+            name="import-objects",
+            argv=("import-objects", line.manifest, *source, *data[1:], *shards),
             output=None,
         )
     else:

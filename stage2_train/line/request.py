@@ -23,13 +23,15 @@ class LineRequest(Request):
     ] = None
     checkpoint: Annotated[FilePath | None, Option("File of the detector's weights.")] = None
     rate: PickedRate = None
-    masks: Annotated[
+    objects: Annotated[
         FilePath | None,
-        Option("Folder of masks to import in place of detecting; needs --format."),
+        Option("Objects to import in place of detecting, a file or folder; needs --format."),
     ] = None
     form: Annotated[
         str | None,
-        Option("Of the masks, as `orn import-masks` takes it.", name="--format", metavar="FORMAT"),
+        Option(
+            "Of the objects, as `orn import-objects` takes it.", name="--format", metavar="FORMAT"
+        ),
     ] = None
     recipe: Annotated[str | None, Option("Name or TOML file of a recipe.", usual="by data set")] = (
         None

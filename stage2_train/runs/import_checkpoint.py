@@ -40,12 +40,12 @@ _WHAT = "a checkpoint of the authors' code"
 _ARCHITECTURE = "orn_two_heads"
 _RECIPE = "authors_vlog"
 _DETECTOR = DetectorEntry(
-    config_name="imported masks, format authors",
+    config_name="imported objects, format authors",
     config_digest="unknown",
     checkpoint_digest="unknown",
     class_names=COCO_CLASSES,
 )
-"""As the shards have it that `orn import-masks` makes of the masks that they trained on."""
+"""As the shards have it that `orn import-objects` makes of the masks that they trained on."""
 _SPLITS = ("train", "validation")
 _PARALLEL = "module."
 """Before each name, from torch's DataParallel."""

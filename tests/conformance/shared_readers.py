@@ -24,9 +24,12 @@ from orn.shared.video.read import estimate, read_frames
 from orn.shared.video.reader import VideoTimes
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from orn.stage1_detect.imports.epic100 import read_epic100
+from orn.stage1_detect.imports.formats import RECORDS, find_videos
+from orn.stage1_detect.imports.records import frames_of_records
+from orn.stage1_detect.imports.request import FormatName, ImportRequest
 from tests.conformance.damage import CSV, JSON, TOML, Cases, Damage, Document, json_text
 from tests.conformance.datasets import DATASETS, write_dataset
-from tests.conformance.reader import TEXT, Reader, any_number, any_text, ignored, optional
+from tests.conformance.reader import NUMBERED, TEXT, Reader, any_number, any_text, ignored, optional
 from tests.shared.shards.conftest import arrays_in, columns_of
 from tests.stage1_detect.imports.conftest import block_mask, write_authors, write_epic
 from tests.worlds.films import make_film, write_films_shard
@@ -186,11 +189,86 @@ SHARE = ((0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.625, 3)
 
 def _read_track(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
     def track(path: Path) -> Any:
-        found = read(path)
-        frames = [(each.boxes.tolist(), each.scores.tolist(), each.masks) for each in found.frames]
-        return found.numbers, found.background, frames
+        return [
+            (each.place, each.left_out, found.boxes.tolist(), found.scores.tolist(), found.masks)
+            for each in read(path)
+            for found in [each.detections]
+        ]
 
     return track
+
+
+COCO = {
+    "images": [{"id": 1, "file_name": "a/0001.jpg", "height": 6, "width": 8}],
+    "annotations": [
+        {
+            "image_id": 1,
+            "category_id": 2,
+            "bbox": [1, 2, 3, 2],
+            "score": 0.5,
+            "segmentation": [[1, 2, 4, 2, 4, 4, 1, 4]],
+        },
+        {
+            "image_id": 1,
+            "category_id": 2,
+            "bbox": [1, 2, 3, 2],
+            "segmentation": {"size": [6, 8], "counts": [8, 2, 38]},
+        },
+    ],
+    "categories": [{"id": 2, "name": "cup"}],
+    "videos": [{"id": 1, "name": "a"}],
+}
+SOMETHING_ELSE = {
+    "2": [
+        {
+            "name": "2/0001.jpg",
+            "labels": [{"box2d": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}, "category": "hand"}],
+        }
+    ]
+}
+BOXES = "video,frame,x1,y1,x2,y2,class,score\na,0,1,2,3,4,cup,0.5\nb,3,1,2,3,4,pan,0.5\n"
+
+
+_FREE = tuple(
+    f"value {kind}: *"
+    for kind in ("negative", "2??40", "null", "no text", "text", "missing", "unknown")
+)
+"""Ids, names and coordinates may be any, and much may be left out."""
+
+
+def _read_records(form: FormatName) -> Callable[[Path], Any]:
+    def read(path: Path) -> Any:
+        videos, names = find_videos(ImportRequest(dataset="any", source=path, form=form))
+        return [
+            (video.id, frame.place, frame.left_out, found.boxes.tolist(), found.scores.tolist())
+            for video in videos
+            for frame in frames_of_records(
+                video,
+                RECORDS[form].objects_in,
+                np.ones(len(np.unique(video.places_R)), np.bool_),
+                grid=video.grid or (6, 8),
+                classes=names,
+            )
+            for found in [frame.detections]
+        ]
+
+    return read
+
+
+def _record_reader(form: FormatName, text: str, *accepts: str) -> Reader:
+    def make(folder: Path) -> Path:
+        path = folder / f"source{RECORDS[form].suffix}"
+        path.write_text(text)
+        return path
+
+    document = CSV if form == "csv" else JSON
+    return Reader(
+        name=f"objects of {form}",
+        make=make,
+        read=_read_records(form),
+        documents=(document,),
+        accepts=(*TEXT, *NUMBERED, *_FREE, *accepts),
+    )
 
 
 # Videos ----------------------------------------------------------------------------------------
@@ -280,6 +358,9 @@ SHARED: tuple[Reader, ...] = (
         read=_read_track(read_epic100),
         accepts=("flipped: *", "other: far memo"),
     ),
+    _record_reader("coco", json.dumps(COCO)),
+    _record_reader("something-else", json.dumps(SOMETHING_ELSE), "value control: *category"),
+    _record_reader("csv", BOXES, "value *: ?.0", "value *: ?.6", "value *: 0.*"),
     *(_video_reader(name) for name in CODECS if CODECS[name][0] in av.codecs_available),
     Reader(
         name="JPEG in a folder",

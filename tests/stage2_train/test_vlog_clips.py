@@ -24,7 +24,7 @@ def test_from_videos_and_released_masks_to_clips(sample_data, tmp_path) -> None:
     report = run_orn("clips", "vlog", *data, "--out", store, "--workers", "1").json
     assert (report["added"], report["frames"]) == (2, 833)
     masks = sample_data / "vlog/masks/preds_100x100_50"
-    run_orn("import-masks", "vlog", masks, "--format", "authors", *data, "--out", shards)
+    run_orn("import-objects", "vlog", masks, "--format", "authors", *data, "--out", shards)
     places = ("--clips", store, "--shards", shards, "--out", tmp_path / "drawn")
     pictures = run_orn("overlay", "vlog", *data, *places).json["pictures"]
     assert [Image.open(row["path"]).size for row in pictures] == [(4 * 512, 512)] * 2

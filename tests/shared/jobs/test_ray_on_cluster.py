@@ -177,7 +177,7 @@ def test_masks_are_imported_by_actors(orn: Any, tmp_path: Path) -> None:
         write_authors(tmp_path / "masks" / f"{name}.pkl", [[BLOCK], []])
     places = ("--data", tmp_path / "data", "--out", tmp_path / "shards", "--format", "authors")
     on_ray = ("--engine", "ray", "--workers", 1)
-    found = orn("import-masks", manifest, tmp_path / "masks", *places, *on_ray, "--json").json
+    found = orn("import-objects", manifest, tmp_path / "masks", *places, *on_ray, "--json").json
     assert (found["matched"], found["frames"], found["without_video"]) == (2, 4, ["b"])
 
 

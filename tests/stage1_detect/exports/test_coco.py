@@ -154,7 +154,7 @@ def test_the_command_takes_a_split(orn: Any, folder: Path) -> None:
 def test_real_masks_come_through_byte_for_byte(orn: Any, sample_data: Path, tmp_path: Path) -> None:
     source = sample_data / "vlog" / "masks" / "preds_100x100_50"
     places = ("--data", sample_data, "--out", tmp_path / "shards")
-    orn("import-masks", "vlog", source, "--format", "authors", *places)
+    orn("import-objects", "vlog", source, "--format", "authors", *places)
     results, images = exported(tmp_path / "shards")
     assert (len(results), len(images)) == (2478, 836)
     shard = Shard(tmp_path / "shards" / "shard-000000.zarr.zip")

@@ -88,9 +88,9 @@ def one() -> Found:
 
 @pytest.fixture
 def convert(orn: Any, tmp_path: Path) -> Any:
-    """`orn import-masks` of the folder's manifest and masks, into its shards."""
+    """`orn import-objects` of the folder's manifest and masks, into its shards."""
     places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
-    return partial(orn, "import-masks", tmp_path / "mine.toml", tmp_path / "masks", *places)
+    return partial(orn, "import-objects", tmp_path / "mine.toml", tmp_path / "masks", *places)
 
 
 @pytest.fixture

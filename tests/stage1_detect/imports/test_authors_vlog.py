@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.shared.errors import MaskImportError
+from orn.shared.errors import ObjectImportError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.stage1_detect.imports.authors_vlog import read_authors
 from tests.bounded import bounded
@@ -27,6 +27,11 @@ def content(num_frames: int = 2) -> Any:
     return {"segms": segms, "boxes": boxes}
 
 
+def read_all(path: Path) -> int:
+    """The number of frames of a file."""
+    return len(list(read_authors(path)))
+
+
 def write(path: Path, value: Any) -> Path:
     path.write_bytes(pickle.dumps(value, 4))
     return path
@@ -36,11 +41,12 @@ def write(path: Path, value: Any) -> Path:
 @pytest.mark.parametrize("clip", CLIPS)
 def test_real_files_are_read_exactly(sample_data: Path, clip: str) -> None:
     path = sample_data / "vlog" / "masks" / "preds_100x100_50" / clip / "clip.pkl"
-    track = read_authors(path)
-    assert (len(track.frames), sum(map(len, track.frames))) == CLIPS[clip]
-    assert track.numbers == tuple(range(len(track.frames)))
+    frames = list(read_authors(path))
+    assert [frame.place for frame in frames] == list(range(CLIPS[clip][0]))
+    assert sum(len(frame.detections) for frame in frames) == CLIPS[clip][1]
     source = pickle.loads(path.read_bytes())  # this file is known
-    for frame, segms, boxes in zip(track.frames, source["segms"], source["boxes"], strict=True):
+    for each, segms, boxes in zip(frames, source["segms"], source["boxes"], strict=True):
+        frame = each.detections
         flat = [(index, box) for index, found in enumerate(boxes) for box in found]
         assert frame.masks == tuple(segm["counts"] for found in segms for segm in found)
         assert frame.labels.tolist() == [index - 1 for index, _ in flat]
@@ -96,31 +102,34 @@ def in_class_0(segms: Any, boxes: Any) -> None:
         (changed(lambda segms, boxes: segms[1][3].pop()), "frame 1: class 3: .*found 1 and 0"),
         (changed(in_class_0), "frame 0: class 0: "),
         (changed(nothing, size=[50, 100]), "frame 1: .* 100 x 100, found 50 x 100"),
-        (changed(nothing, counts=b"P1"), "frame 1: masks of detection 0: .*10000.* found 32"),
+        (changed(nothing, counts=b"P1"), "frame 1: masks of object 0: .*10000.* found 32"),
         (changed(nothing, counts="`h9"), "frame 1: wanted a mask of"),
-        (changed(nothing, counts=b"P"), "frame 1: masks of detection 0: wanted a mask, found RLE"),
+        (changed(nothing, counts=b"P"), "frame 1: masks of object 0: wanted a mask, found RLE"),
         (another_box(np.zeros(4, np.float32)), "frame 1: .* five float32, found a PickledArray"),
         (box_item(2, 0.5), "finite x1 <= x2"),
-        (changed(nothing, counts=block_mask(1, 2, 33, 40)), "detection 0: .* inside its box"),
-        (changed(nothing, counts=b"0" * 40_005), "frame 1: .* 40,004 bytes .* found 40,005"),
+        (changed(nothing, counts=block_mask(1, 2, 33, 40)), "object 0: .* inside its box"),
+        (
+            changed(nothing, counts=b"0" * 40_005),
+            "frame 1: .* 40,004 bytes .* got 1 objects, 40,005",
+        ),
         (None, r"clip\.pkl: "),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, value: Any, message: str) -> None:
-    with pytest.raises(MaskImportError, match=message):
-        read_authors(write(tmp_path / "clip.pkl", value))
+    with pytest.raises(ObjectImportError, match=message):
+        list(read_authors(write(tmp_path / "clip.pkl", value)))
 
 
 def test_a_pixel_outside_of_the_box_is_a_rounding(tmp_path: Path) -> None:
     value = changed(nothing, counts=block_mask(1, 2, 31, 40))
-    assert len(read_authors(write(tmp_path / "clip.pkl", value)).frames) == 2
+    assert len(list(read_authors(write(tmp_path / "clip.pkl", value)))) == 2
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, -1, 101])
 @pytest.mark.parametrize("place", range(5))
 def test_numbers_that_no_box_or_score_has(tmp_path: Path, number: float, place: int) -> None:
-    with pytest.raises(MaskImportError, match=r"clip\.pkl: frame 1: (boxes|scores)"):
-        read_authors(write(tmp_path / "clip.pkl", box_item(place, number)))
+    with pytest.raises(ObjectImportError, match=r"clip\.pkl: frame 1: (boxes|scores)"):
+        list(read_authors(write(tmp_path / "clip.pkl", box_item(place, number))))
 
 
 def many_frames() -> Any:
@@ -158,8 +167,8 @@ def refusals(paths: list[Path]) -> list[str]:
     """Why each file is refused."""
     said = []
     for path in paths:
-        with pytest.raises(MaskImportError) as refused:
-            read_authors(path)
+        with pytest.raises(ObjectImportError) as refused:
+            list(read_authors(path))
         said.append(str(refused.value))
     return said
 
@@ -168,7 +177,7 @@ def test_what_is_held_many_times_takes_no_memory(tmp_path: Path) -> None:
     cases = {
         "at most the 52 frames .* found 1,000": many_frames(),
         "no more than the file has bytes for; found 100 and": one_class_in_many_frames(),
-        "frame 0: .* found 40,000 and 40,000,000": large_masks(),
+        "frame 0: .* got 1,000 objects, 40,000 and 40,000,000": large_masks(),
         "found 1,200,000": empty_frames(1_200_000),
         "found 3,000": empty_frames(3_000),
     }

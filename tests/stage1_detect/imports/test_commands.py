@@ -1,4 +1,4 @@
-"""`orn import-masks`: from released files to shards that training can use."""
+"""`orn import-objects`: from released files to shards that training can use."""
 
 import json
 import os
@@ -20,7 +20,6 @@ from orn.shared.shards.verify import verify_shard
 from orn.shared.video.read import content_digest
 from orn.stage1_detect.imports import job as import_job
 from orn.stage1_detect.imports.authors_vlog import read_authors
-from orn.stage1_detect.imports.mask_track import MaskTrack
 from tests.processes import run_alone
 from tests.stage1_detect.imports.conftest import BLOCK, Found, block_mask, write_authors, write_epic
 from tests.worlds.shards import unit_files
@@ -32,19 +31,19 @@ from tests.worlds.tables import counted_videos
 def test_the_real_masks_of_vlog(orn: Any, sample_data: Path, tmp_path: Path) -> None:
     source = sample_data / "vlog" / "masks" / "preds_100x100_50"
     arguments = ("vlog", source, "--format", "authors", "--data", sample_data, "--out", tmp_path)
-    summary = orn("import-masks", *arguments, "--json").json
+    summary = orn("import-objects", *arguments, "--json").json
     assert summary["matched"] == 2
     assert summary["ignoring_case"] == ["O/5/E/v_vAqaXZuAO5E/075"]
     assert (summary["frames"], summary["detections"]) == (741 + 95, 2001 + 477)
-    assert summary["without_masks"] == 113_839 - 2
+    assert summary["without_objects"] == 113_839 - 2
     shards = DetectionFolder(tmp_path)
     for video_id, folder in zip(
         shards.video_ids, ("o/5/E/v_vAqaXZuAO5E/075", "o/p/Y/v_7Tsrimk7opY/052"), strict=True
     ):
-        track = read_authors(source / folder / "clip.pkl")
+        frames = [each.detections for each in read_authors(source / folder / "clip.pkl")]
         video = shards.video(video_id)
-        assert video.seconds.tolist() == [number / 30 for number in range(len(track.frames))]
-        for row, frame in enumerate(track.frames):
+        assert video.seconds.tolist() == [number / 30 for number in range(len(frames))]
+        for row, frame in enumerate(frames):
             assert video.frame(row).masks == frame.masks
         clip = sample_data / "vlog" / "videos" / folder / "clip.mp4"
         assert shards.entry(video_id).source_digest == content_digest(clip)
@@ -54,7 +53,7 @@ def test_the_real_masks_of_vlog(orn: Any, sample_data: Path, tmp_path: Path) -> 
     assert not Shard(shard).has_class_scores
     assert json.loads((tmp_path / "plan.json").read_text())["data_root"] == str(sample_data)
     before = shard.read_bytes()
-    assert orn("import-masks", *arguments, "--json").json["skipped_units"] == 1
+    assert orn("import-objects", *arguments, "--json").json["skipped_units"] == 1
     assert shard.read_bytes() == before
 
 
@@ -67,13 +66,13 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
     result = authors("--json", exit_code=3)
     found = result.json
     assert found["matched"] == 4
-    assert found["unmatched"] == [str(masks / "stranger.pkl")]
-    settled = {tuple(each["ids"]): each["is_settled"] for each in found["duplicates"]}
-    assert settled == {("c",): True, ("Deep/b",): False}
+    names = ("C", "DEEP/B", "deep/b/clip", "stranger")
+    assert found["unmatched"] == [str(masks / f"{name}.pkl") for name in names]
+    assert found["ambiguous"] == ["Deep/b"]
     (unreadable,) = found["unreadable"]
     assert unreadable["id"] == "d"
     assert "os.system" in unreadable["reason"]
-    assert (found["without_video"], found["without_masks"]) == (["gone"], 1)
+    assert (found["without_video"], found["without_objects"]) == (["gone", "d"], 1)
     assert json.loads((tmp_path / "shards" / "import.json").read_text())["matched"] == 4
     shards = DetectionFolder(tmp_path / "shards")
     assert shards.entry("gone").source_digest == UNKNOWN_SOURCE
@@ -98,12 +97,15 @@ BAD: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     "pipe": (lambda path, _: os.mkfifo(path), "pipe.pkl: expected a file, got a pipe"),
     "loop": (link_to("loop.pkl"), "loop.pkl: cannot be read (Too many levels of symbolic links)"),
     "gone": (link_to("nowhere.pkl"), "gone.pkl: cannot be read (No such file or directory)"),
-    "out": (link_to("outside"), "out.pkl: is a link that leads out of the folder of masks"),
-    "device": (link_to("/dev/zero"), "device.pkl: is a link that leads out of the folder of masks"),
+    "out": (link_to("outside"), "out.pkl: is a link that leads out of the folder of objects"),
+    "device": (
+        link_to("/dev/zero"),
+        "device.pkl: is a link that leads out of the folder of objects",
+    ),
     "cut": (lambda path, _: path.write_bytes(b"\x80\x04]"), "cut.pkl: a damaged pickle: "),
     "beyond": (
         lambda path, _: write_authors(path, [[], [OUTSIDE]]),
-        "beyond.pkl: frame 1: masks of detection 0: wanted a mask inside its box",
+        "beyond.pkl: frame 1: masks of object 0: wanted a mask inside its box",
     ),
 }
 
@@ -202,63 +204,53 @@ def test_jobs_do_not_mix(authors: Any, tmp_path: Path) -> None:
 def test_sources_that_cannot_be(authors: Any, tmp_path: Path) -> None:
     counted_videos(tmp_path, {"a": 3})
     (tmp_path / "masks").mkdir()
-    assert "found none" in authors(exit_code=1).stderr
-    for name in ("one", "two", "strange"):
-        write_authors(tmp_path / "masks" / name / "b.pkl", [[]])
-    assert "masks: none of its 3 files" in authors(exit_code=1).stderr
-    for name in ("one", "two"):
-        write_authors(tmp_path / "masks" / name / "a" / "clip.pkl", [[]])
-    both = f"{tmp_path / 'masks' / 'one'}, {tmp_path / 'masks' / 'two'}"
-    assert f"give one of {both}" in authors(exit_code=1).stderr
-
-
-@pytest.mark.parametrize(
-    "given", ["", "vlog", "vlog/preds/o/5", "vlog/preds/o/5/E", "vlog/preds/O"]
-)
-def test_the_folder_that_was_meant_is_taken_and_named(orn: Any, tmp_path: Path, given: str) -> None:
-    """The way to a file is part of its id, so that the folder can be told from the list."""
-    counted_videos(tmp_path, {}, absent=["O/5/E", "P/1/2"])
-    meant = tmp_path / "masks" / "vlog" / "preds"
-    for name in ("o/5/E/clip.pkl", "P/1/2/clip.pkl", "O/8/1/clip.pkl"):
-        write_authors(meant / name, [[BLOCK]])
-    words = ("import-masks", tmp_path / "mine.toml", tmp_path / "masks" / given, "--json")
-    words += ("--data", tmp_path / "data", "--out", tmp_path / "shards", "--format", "authors")
-    if given.endswith("O"):  # none of its files is listed
-        assert "preds/O: none of its 1 files" in orn(*words, exit_code=1).stderr
-        return
-    result = orn(*words)
-    assert f"those of {meant} do" in result.stderr
-    assert (result.json["source"], result.json["matched"]) == (str(meant), 2)
+    assert "masks: expected a folder with files *.pkl" in authors(exit_code=1).stderr
+    write_authors(tmp_path / "masks" / "strange" / "b.pkl", [[]])
+    told = authors(exit_code=1).stderr
+    assert "masks: expected objects of listed videos" in told and "strange/b" in told
 
 
 def die_before(videos_before: int, arguments: list[str]) -> int:
-    """An import that kill -9 ends while it reads a video."""
-    read, done = import_job.READERS["authors"], []
+    """An import that kill -9 ends before it reads a video."""
+    check, done = import_job.check_inside, []
 
-    def read_or_die(path: Path) -> MaskTrack:
+    def check_or_die(path: Path, source: Path) -> None:
         if len(done) == videos_before:
             os.kill(os.getpid(), signal.SIGKILL)
         done.append(path)
-        return read(path)
+        check(path, source)
 
     import_job.UNIT_FRAMES = 1
-    import_job.READERS["authors"] = read_or_die
+    import_job.check_inside = check_or_die
     main(arguments)
     return 0
 
 
+def write_source(folder: Path, form: str, names: list[str]) -> Path:
+    """Objects of videos, of which some are left out."""
+    if form == "authors":
+        for number, name in enumerate(names):
+            write_authors(folder / "masks" / f"{name}.pkl", [[BLOCK] * (number + 1), []])
+        return folder / "masks"
+    rows = [f"{name},{row},1,1,{row + 2},3,cup" for name in names for row in range(5)]
+    table = folder / "boxes.csv"
+    table.write_text("\n".join(["video,frame,x1,y1,x2,y2,class", *rows]))
+    return table
+
+
+@pytest.mark.parametrize("form", ["authors", "csv"])
 def test_killed_and_started_again(
-    orn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    orn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     """The shards then equal those of an undisturbed import, of any number of processes."""
     monkeypatch.setattr(import_job, "UNIT_FRAMES", 1)  # a unit a video
     names = [f"v{number}" for number in range(6)]
-    counted_videos(tmp_path, {}, absent=names)
-    for number, name in enumerate(names):
-        write_authors(tmp_path / "masks" / f"{name}.pkl", [[BLOCK] * (number + 1), []])
-    words = ["import-masks", str(tmp_path / "mine.toml"), str(tmp_path / "masks")]
-    words += ["--data", str(tmp_path / "data"), "--format", "authors", "--out"]
-    orn(*words, tmp_path / "whole")
+    there = names if form == "csv" else []
+    counted_videos(tmp_path, dict.fromkeys(there, 4), absent=[] if there else names)
+    source = write_source(tmp_path, form, names)
+    words = ["import-objects", str(tmp_path / "mine.toml"), str(source)]
+    words += ["--data", str(tmp_path / "data"), "--format", form, "--out"]
+    undisturbed = orn(*words, tmp_path / "whole", "--json").json
     whole = unit_files(tmp_path / "whole")
     assert len(whole) == 6
     orn(*words, tmp_path / "two", "--workers", 2)
@@ -268,6 +260,8 @@ def test_killed_and_started_again(
         ended = run_alone(die_before, videos_before, [*words, str(out)], said=tmp_path / "said")
         assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
         assert len(unit_files(out)) == videos_before
-        assert orn(*words, out, "--json").json["skipped_units"] == videos_before
+        again = orn(*words, out, "--json").json
+        assert again["skipped_units"] == videos_before
+        assert again["left_out"] == undisturbed["left_out"]
         assert unit_files(out) == whole
         assert not list(out.glob(".*"))

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.shared.errors import MaskImportError
+from orn.shared.errors import ObjectImportError
 from orn.stage1_detect.imports.restricted_pickle import PickledArray, load_plain
 from tests.bounded import bounded
 
@@ -80,7 +80,7 @@ def test_a_call_is_refused_and_not_run(protocol: int, depth: int, mark: Path) ->
     for _ in range(depth):
         value = {"segms": [value]} if protocol else [value]
     data = pickle.dumps(value, protocol)
-    with pytest.raises(MaskImportError, match=r"masks.pkl: expected released masks") as caught:
+    with pytest.raises(ObjectImportError, match=r"masks.pkl: expected released masks") as caught:
         load(data)
     assert protocol < 2 or "names posix.system" in str(caught.value)
     assert not mark.exists()
@@ -135,7 +135,7 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
     ],
 )  # fmt: skip
 def test_other_ways_to_run_code_or_for_ever(data: bytes, message: str) -> None:
-    with pytest.raises(MaskImportError, match=message):
+    with pytest.raises(ObjectImportError, match=message):
         load(data)
 
 
@@ -144,7 +144,7 @@ def test_an_array_cannot_claim_more_than_its_bytes(shape: bytes) -> None:
     many = pickle.dumps(tuple([1, 2] * 50_000), 4)[:-1].removeprefix(b"\x80\x04")
     data = pickle.dumps(np.zeros(5, np.float32), 4)
     assert load(data).values.shape == (5,)
-    with pytest.raises(MaskImportError, match="damaged pickle: ") as caught:
+    with pytest.raises(ObjectImportError, match="damaged pickle: ") as caught:
         load(data.replace(b"K\x05\x85", many if shape == b"MANY" else shape))
     assert len(str(caught.value)) < 200
 
@@ -154,7 +154,7 @@ def test_an_array_cannot_claim_more_than_its_bytes(shape: bytes) -> None:
     [b"]\x94", *(pytest.param(each, marks=pytest.mark.slow) for each in (b"}", b"N\x85\x94"))],
 )
 def test_many_instructions_take_little_memory(part: bytes) -> None:
-    with pytest.raises(MaskImportError, match="more than 3,000,000 instructions"):
+    with pytest.raises(ObjectImportError, match="more than 3,000,000 instructions"):
         bounded(load, b"\x80\x04" + part * 4_000_000 + b".")
 
 
@@ -183,5 +183,5 @@ INSTRUCTION = st.one_of(
 @given(st.lists(INSTRUCTION, max_size=40))
 def test_any_instructions_are_read_or_refused(parts: list[bytes]) -> None:
     """Nothing else is raised, and nothing runs."""
-    with contextlib.suppress(MaskImportError):
+    with contextlib.suppress(ObjectImportError):
         load(b"\x80\x04" + b"".join(parts) + b".")

@@ -76,7 +76,7 @@ def test_segments_of_a_split_in_order_without_those_whose_frames_are_absent(
     [
         (None, r"film/2-segment.*run `orn detect`"),  # absent
         ("sha256:new", r"film/2: .*sha256:same.*sha256:new"),
-        (UNKNOWN_SOURCE, r"imported while .*`orn import-masks`.*--fr"),
+        (UNKNOWN_SOURCE, r"imported while .*`orn import-objects`.*--fr"),
     ],
 )
 def test_detections_that_are_absent_or_of_another_file_are_an_error(

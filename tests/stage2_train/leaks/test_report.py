@@ -176,7 +176,7 @@ def test_vlog_with_the_masks_of_the_authors(sample_data, tmp_path, monkeypatch) 
     matrix[:, :3] = 1
     np.save(root / "meta" / "hand_object" / "hand_object.npy", matrix)
     masks = source / "masks" / "preds_100x100_50"
-    run_orn("import-masks", "vlog", masks, "--format", "authors", "--data", "data")
+    run_orn("import-objects", "vlog", masks, "--format", "authors", "--data", "data")
     said = _leaks("vlog", "--data", "data", "--partial", "--json").json
     assert (said["metric"], said["num_train"], said["num_segments"]) == ("map", 1, 1)
     assert len(said["rows"]) == 6

@@ -77,13 +77,13 @@ def test_a_split_of_the_table_is_kept_and_the_test_part_stands_in_for_validation
     assert evaluate.endswith("--split test") and report.endswith("--split test")
 
 
-def test_masks_are_imported_in_place_of_detecting(table: Path) -> None:
-    typed = opened(table, masks=Path("masks"), form="epic100", partial=True)
-    assert typed[1].startswith("orn import-masks kitchen.toml masks --format epic100")
+def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
+    typed = opened(table, objects=Path("masks"), form="epic100", partial=True)
+    assert typed[1].startswith("orn import-objects kitchen.toml masks --format epic100")
     assert not any(" detect " in each for each in typed)
     assert [each for each in typed if "--partial" in each] == typed[3:]
     with pytest.raises(ConfigError, match=r"--format"):
-        opened(table, masks=Path("masks"))
+        opened(table, objects=Path("masks"))
 
 
 def test_nothing_to_evaluate_is_refused(table: Path) -> None:

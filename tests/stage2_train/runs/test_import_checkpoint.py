@@ -154,7 +154,7 @@ def test_an_imported_run_is_evaluated_as_any_other(options, tmp_path) -> None:
     measured = run_orn("eval", out, "--workers", "0", "--device", "cpu", "--json")
     assert {"two_heads", "activity_head", "object_head"} <= measured.json.keys()
     said = " ".join(measured.stderr.split())
-    assert "imported masks, format authors" in said
+    assert "imported objects, format authors" in said
     assert "was trained on the validation split" in said
     assert open_model(out, device="cpu").heads == "both"  # as `orn predict` takes it
     said = import_it(file, out, *options, exit_code=2).stderr

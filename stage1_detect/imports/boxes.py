@@ -1,0 +1,160 @@
+"""Boxes alone: the annotations of Something-Else, and a table of one's own. Masks fill them.
+
+Something-Else (https://github.com/joaanna/something_else) annotates Something-Something v2: one
+object of lists, `{"2": [{"name": "2/0001.jpg", "labels": [{"box2d": {"x1": ..., "y1": ..., "x2":
+..., "y2": ...}, "category": "pillow", "standard_category": "0000"}]}]}`. Frames are numbered from
+1, at 12 a second; `category` is free text, so that the classes are `hand` and `object`.
+"""
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from orn.shared.config.bounded import open_file
+from orn.shared.errors import ObjectImportError
+from orn.stage1_detect.imports.coco import FILE_NAME
+from orn.stage1_detect.imports.records import (
+    Number,
+    Place,
+    Record,
+    RecordList,
+    Score,
+    Text,
+    elements_of,
+)
+from orn.stage1_detect.imports.source import SourceObject, SourceVideo
+
+SOMETHING_ELSE_RATE = 12.0
+_LONGEST_LINE = 2**16
+
+
+class _Box(Record):
+    x1: Number
+    y1: Number
+    x2: Number
+    y2: Number
+
+    @property
+    def sides(self) -> tuple[float, float, float, float]:
+        return self.x1, self.y1, self.x2, self.y2
+
+
+class _Label(Record):
+    box2d: _Box
+    category: str
+    standard_category: str | None = None
+
+
+class _LabelledFrame(Record):
+    name: Text
+    labels: Annotated[list[_Label], Field(fail_fast=True)]
+
+
+class _Row(Record):
+    model_config = ConfigDict(strict=False)
+
+    video: Text
+    frame: Place | None = None
+    seconds: Number | None = None
+    name: Annotated[Text | None, Field(validation_alias="class")] = None
+    score: Score = 1.0
+
+
+class _BoxRow(_Box, _Row):
+    name: Annotated[Text, Field(validation_alias="class")]
+
+
+def find_in_something_else(
+    path: Path, records: RecordList, _: re.Pattern[str]
+) -> tuple[list[SourceVideo], list[str]]:
+    """Return the videos of a file, and the names of the classes.
+
+    Raises:
+        ObjectImportError: if it is not in the format of Something-Else.
+    """
+    for key, entry, span in elements_of(path):
+        what = f"{path}: frame at byte {span[0]:,}"
+        match = FILE_NAME.fullmatch(_LabelledFrame.of(entry, what).name)
+        video_id = key or (match["video"] if match else None)
+        if match is None or not video_id:
+            raise ObjectImportError(
+                f'{what}: expected a name such as "2/0001.jpg", got {entry["name"]!r}; is the file '
+                "in the format of Something-Else?"
+            )
+        records.add(video_id, int(match["frame"]), span=span)
+    return records.videos(), ["hand", "object"]
+
+
+def objects_of_something_else(record: bytes, _: SourceVideo, what: str) -> Iterator[SourceObject]:
+    """Yield the objects of a frame."""
+    for label in _LabelledFrame.of(record, what).labels:
+        is_hand = (label.standard_category or label.category) == "hand"
+        yield SourceObject(name="hand" if is_hand else "object", box=label.box2d.sides)
+
+
+def find_in_table(
+    path: Path, records: RecordList, _: re.Pattern[str]
+) -> tuple[list[SourceVideo], list[str]]:
+    """Return the videos of a CSV, and the names of its classes, sorted.
+
+    Raises:
+        ObjectImportError: if it lacks a column, or a cell does not hold what it has to.
+    """
+    names: set[str] = set()
+    columns: dict[str, None] = {}
+    start = number = 0
+    with open_file(path, error=ObjectImportError) as file:
+        while line := file.readline(_LONGEST_LINE + 1):
+            number += 1
+            what, length = f"{path}: line {number:,}", 0
+            if not columns:
+                header = _cells(line, what)
+                columns = dict.fromkeys(header)
+                has_place = ("frame" in columns) != ("seconds" in columns)
+                if not has_place or "video" not in columns or len(columns) < len(header):
+                    raise ObjectImportError(
+                        f"{what}: expected the columns video, frame or seconds, x1, y1, x2, y2, "
+                        f"class and perhaps score, got {ascii(', '.join(header))[:80]}"
+                    )
+            elif cells := _filled_cells(line, columns, what):
+                row = _Row.of(cells, what)
+                if cells.keys() - {"video", "frame", "seconds"}:
+                    row, length = _BoxRow.of(cells, what), len(line)
+                    names.add(str(row.name))
+                if row.frame is None and row.seconds is None:
+                    raise ObjectImportError(f"{what}: expected a frame, got none; add its number")
+                records.add(row.video, row.frame, row.seconds, span=(start, length))
+            start += len(line)
+    if not len(records):
+        raise ObjectImportError(
+            f"{path}: expected rows of objects, got none; is it the right file?"
+        )
+    return records.videos(legend=columns), sorted(names)
+
+
+def objects_of_table(record: bytes, video: SourceVideo, what: str) -> Iterator[SourceObject]:
+    """Yield the object of a row."""
+    row = _BoxRow.of(_filled_cells(record, video.legend, what), what)
+    yield SourceObject(name=str(row.name), score=row.score, box=row.sides)
+
+
+def _filled_cells(line: bytes, columns: Any, what: str) -> dict[str, str]:
+    """The cells of a row by column, without empty ones."""
+    cells = _cells(line, what)
+    if len(cells) > len(columns):
+        raise ObjectImportError(f"{what}: expected {len(columns)} cells, got {len(cells)}")
+    return {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
+
+
+def _cells(line: bytes, what: str) -> list[str]:
+    try:
+        if len(line) > _LONGEST_LINE:
+            raise ValueError(f"more than {_LONGEST_LINE:,} bytes")
+        text = line.decode("utf-8-sig").rstrip("\r\n")
+        return [cell.strip() for row in csv.reader([text], strict=True) for cell in row]
+    except (ValueError, csv.Error) as err:
+        raise ObjectImportError(f"{what}: expected a line of CSV in UTF-8, got {err}") from err

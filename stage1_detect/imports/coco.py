@@ -1,0 +1,182 @@
+"""COCO's JSON: annotations (https://cocodataset.org/#format-data), or a list of results
+(#format-results) with the file beside it that says what each image is, `NAME.images.json`.
+
+Which frame an image is, its `seconds` say, else its `frame` (or `frame_id`, `frame_index`), else
+the number at the end of its file's name. Its video is `video`, else that of `video_id` in the list
+`videos`, else the folder of the file's name, else what the JSON file is called.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+from pydantic import AliasChoices, Field
+
+from orn.shared.data_files import is_there
+from orn.shared.errors import ObjectImportError
+from orn.shared.masks import rle
+from orn.stage1_detect.imports.records import (
+    Number,
+    Place,
+    Record,
+    RecordList,
+    Score,
+    Text,
+    elements_of,
+)
+from orn.stage1_detect.imports.source import SourceObject, SourceVideo
+
+IMAGES_SUFFIX = ".images.json"
+FILE_NAME = re.compile(r"(?:(?P<video>.+)/)?[^/]*?(?<!\d)(?P<frame>\d{1,15})\.\w+")
+_MOST_SIDE = 2**14
+_MOST_OUTLINE = 2**20
+"""Pixels around the polygons of an object; filling them takes some hundred bytes each."""
+
+_Id = Annotated[int, Field(gt=-(2**63), lt=2**63)] | Text
+_Side = Annotated[int, Field(ge=1, le=_MOST_SIDE)]
+_Corner = Annotated[float, Field(ge=-_MOST_SIDE, le=2 * _MOST_SIDE)]
+_Polygon = Annotated[list[_Corner], Field(min_length=6, fail_fast=True)]
+_Run = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class _Named(Record):
+    id: _Id
+    name: Text
+
+
+class _Image(Record):
+    id: _Id
+    height: _Side
+    width: _Side
+    file_name: Text = "?"
+    video: Text | None = None
+    video_id: _Id | None = None
+    frame: Annotated[
+        Place | None, Field(validation_alias=AliasChoices("frame", "frame_id", "frame_index"))
+    ] = None
+    seconds: Number | None = None
+
+
+class _OfImage(Record):
+    image_id: _Id
+
+
+class _RunLengths(Record):
+    size: Annotated[list[_Side], Field(min_length=2, max_length=2)]
+    counts: str | Annotated[list[_Run], Field(fail_fast=True)]
+
+
+class _Annotation(Record):
+    category_id: _Id
+    bbox: Annotated[list[Number], Field(min_length=4, max_length=4)] | None = None
+    segmentation: _RunLengths | Annotated[list[_Polygon], Field(fail_fast=True)] | None = None
+    score: Score = 1.0
+
+
+def find_in_coco(
+    path: Path, records: RecordList, pattern: re.Pattern[str]
+) -> tuple[list[SourceVideo], list[str]]:
+    """Return the videos of a file, and the names of its classes.
+
+    Args:
+        path: the file.
+        records: a list for those of the file.
+        pattern: what an image's name tells, in groups `video` and `frame`.
+
+    Raises:
+        ObjectImportError: if it is not COCO's JSON.
+    """
+    beside = path.with_suffix(IMAGES_SUFFIX)
+    described = beside if is_there(beside) else path
+    names: dict[str, dict[Any, str]] = {"categories": {}, "videos": {}}
+    for key, entry, span in elements_of(described):
+        if key in names:
+            named = _Named.of(entry, f"{described}: {key} at byte {span[0]:,}")
+            names[key][named.id] = named.name
+    images: dict[Any, int] = {}
+    grids: dict[str, tuple[int, int]] = {}
+    for key, entry, span in elements_of(described):
+        if key == "images":
+            what = f"{described}: image at byte {span[0]:,}"
+            image = _Image.of(entry, what)
+            match = pattern.fullmatch(image.file_name.replace("\\", "/"))
+            named_in = match.groupdict() if match else {}
+            frame = named_in.get("frame") if image.frame is None else image.frame
+            if frame is None and image.seconds is None:
+                raise ObjectImportError(
+                    f"{what}: expected a file_name that ends in the number of the frame, got "
+                    f"{image.file_name!r}; say with --names where in it video and frame stand"
+                )
+            video_id = image.video or named_in.get("video") or path.stem
+            if image.video is None and image.video_id is not None:
+                video_id = names["videos"].get(image.video_id, str(image.video_id))
+            grid = image.height, image.width
+            if grids.setdefault(video_id, grid) != grid:
+                raise ObjectImportError(
+                    f"{what}: expected images of {grids[video_id]} pixels like others of the video "
+                    f"{video_id!r}, got {grid}; export them in one size"
+                )
+            images[image.id] = len(records)
+            records.add(video_id, int(frame or 0), image.seconds)
+    if not images:
+        raise ObjectImportError(
+            f"{described}: expected COCO's JSON with images, got none; results need the images "
+            f"beside them, in {beside.name}"
+        )
+    for key, entry, span in elements_of(path):
+        if key in ("annotations", ""):
+            what = f"{path}: record at byte {span[0]:,}"
+            image_id = _OfImage.of(entry, what).image_id
+            if image_id not in images:
+                raise ObjectImportError(
+                    f"{what}: expected an image_id of the {len(images):,} images of "
+                    f"{described.name}, got {image_id!r}; export both together"
+                )
+            records.add_to(images[image_id], span)
+    videos = records.videos(legend=names["categories"])
+    return [replace(each, grid=grids[each.id]) for each in videos], [*names["categories"].values()]
+
+
+def objects_of_coco(record: bytes, video: SourceVideo, what: str) -> Iterator[SourceObject]:
+    """Yield the object of an annotation or a result."""
+    entry = _Annotation.of(record, what)
+    assert video.grid is not None
+    try:
+        mask = _mask(entry.segmentation, *video.grid) if entry.segmentation else None
+    except (ValueError, ObjectImportError) as err:
+        raise ObjectImportError(f"{what}: segmentation: {err}; correct the file") from err
+    if mask is None and entry.bbox is None:
+        raise ObjectImportError(f"{what}: expected bbox or segmentation, got neither")
+    box = None
+    if entry.bbox is not None:
+        x, y, width, height = entry.bbox
+        box = (x, y, x + width, y + height)
+    name = video.legend.get(entry.category_id, f"category_id {entry.category_id}")
+    yield SourceObject(name=name, score=entry.score, box=box, mask=mask)
+
+
+def _mask(segmentation: _RunLengths | list[list[float]], height: int, width: int) -> bytes:
+    """The mask of polygons, or of run lengths, compressed or not, as compressed run lengths."""
+    if isinstance(segmentation, _RunLengths):
+        if segmentation.size != [height, width]:
+            raise ValueError(f"expected the size {[height, width]}, got {segmentation.size}")
+        if isinstance(segmentation.counts, str):
+            return segmentation.counts.encode("ascii")
+        if sum(segmentation.counts) != height * width:
+            raise ValueError(f"expected {height * width} pixels, got {sum(segmentation.counts)}")
+        return rle.compress(np.array(segmentation.counts))
+    outline = 0.0
+    for polygon in segmentation:
+        if len(polygon) % 2:
+            raise ValueError(f"expected x and y of each corner, got {len(polygon)} numbers")
+        corners = np.reshape(polygon, (-1, 2))
+        outline += float(abs(corners - np.roll(corners, 1, axis=0)).sum())
+    if outline > _MOST_OUTLINE:
+        raise ValueError(f"expected at most {_MOST_OUTLINE:,} pixels around, got {outline:,.0f}")
+    filled = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
+    counts: bytes = filled["counts"]
+    return counts

@@ -1,0 +1,323 @@
+"""Large files of many small records, JSON or CSV: where those of each video lie is found in one
+pass, then they are read one frame at a time, so that no file is ever held whole.
+
+R records of a video, P different places among them, F frames of the video.
+"""
+
+import json
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Annotated, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from orn.shared.config.bounded import open_file, shown
+from orn.shared.config.fields import explain
+from orn.shared.errors import ObjectImportError
+from orn.shared.shards.shard import MOST_FRAME_DETECTIONS
+from orn.shared.shards.time_join import frame_interval, nearest_frames
+from orn.stage1_detect.imports.source import (
+    SourceFrame,
+    SourceObject,
+    SourceVideo,
+    checked,
+    frame_of,
+)
+
+MOST_RECORDS = 2**23
+"""Of a file; the frames of Something-Else are 7.2 million."""
+MOST_RECORD_BYTES = 4 * 2**20
+"""Of one record, which takes up to 25 times its size in memory; a mask of a 4K frame has less."""
+_BLOCK_BYTES = 2**20
+_DECODER = json.JSONDecoder()
+_SPACE = " \t\r\n"
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"expected printable characters, got {ascii(text)[:80]}")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]
+"""Name of a video, class or image."""
+Number = Annotated[float, Field(ge=-1e9, le=1e9)]
+"""A coordinate, or a time in seconds."""
+Place = Annotated[int, Field(ge=0, le=10**15)]
+"""Number of a frame."""
+Score = Annotated[float, Field(ge=0, le=1)]
+
+
+class Record(BaseModel):
+    """What a record holds; other keys are ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
+
+    @classmethod
+    def of(cls, value: Any, what: str) -> Self:
+        """Return the record in the bytes of JSON, or in a value; `what` says which one.
+
+        Raises:
+            ObjectImportError: if it does not hold what it has to.
+        """
+        read = cls.model_validate_json if isinstance(value, bytes) else cls.model_validate
+        try:
+            return read(value)
+        except ValidationError as err:
+            raise ObjectImportError(f"{what}: {explain(err, cls)}; correct the file") from err
+
+
+class RecordList:
+    """Where the records of each video lie in a file, collected as they are met."""
+
+    def __init__(self, path: Path, *, first: int = 0, rate: float | None = None) -> None:
+        """Begin with none.
+
+        Args:
+            path: the file.
+            first: number of a video's first frame.
+            rate: numbers a second; None where they number the frames of the video.
+        """
+        self._path, self._first, self._rate = path, first, rate
+        self._by_time = rate is not None
+        self._numbers: dict[str, int] = {}
+        self._videos, self._places = array("i"), array("d")
+        self._starts, self._lengths = array("q"), array("i")
+
+    def __len__(self) -> int:
+        return len(self._videos)
+
+    def add(
+        self,
+        video_id: str,
+        frame: int | None,
+        seconds: float | None = None,
+        *,
+        span: tuple[int, int] = (0, 0),
+    ) -> None:
+        """Add a record of a frame, whose time goes before its number.
+
+        Args:
+            video_id: of the source.
+            frame: its number.
+            seconds: its time; known of all frames of a file, or of none.
+            span: first byte and length; (0, 0) only says that there is such a frame.
+        """
+        by_time = seconds is not None or self._rate is not None
+        if len(self) and by_time != self._by_time:
+            raise ObjectImportError(
+                f"{self._path}: expected the time of each frame or of none, got both; leave one out"
+            )
+        self._by_time = by_time
+        place = seconds
+        if place is None:
+            place = ((frame or 0) - self._first) / (self._rate or 1)
+        self._append(self._numbers.setdefault(video_id, len(self._numbers)), place, span)
+
+    def add_to(self, record: int, span: tuple[int, int]) -> None:
+        """Add another record of the frame of an earlier one, given by its number."""
+        self._append(self._videos[record], self._places[record], span)
+
+    def videos(self, **common: Any) -> list[SourceVideo]:
+        """Return the videos; `common` are fields of each. Records of a frame keep their order."""
+        videos_R, places_R = np.array(self._videos), np.array(self._places)
+        spans_R2 = np.stack([self._starts, self._lengths], axis=1, dtype=np.int64)
+        order_R = np.lexsort((places_R, videos_R))
+        stops = np.searchsorted(videos_R[order_R], np.arange(len(self._numbers)), "right")
+        return [
+            SourceVideo(
+                id=video_id,
+                path=self._path,
+                places_R=places_R[row_R],
+                by_time=self._by_time,
+                first_frame=self._first,
+                spans_R2=spans_R2[row_R],
+                **common,
+            )
+            for video_id, row_R in zip(self._numbers, np.split(order_R, stops[:-1]), strict=False)
+        ]
+
+    def _append(self, number: int, place: float, span: tuple[int, int]) -> None:
+        if len(self) == MOST_RECORDS:
+            raise ObjectImportError(
+                f"{self._path}: expected at most {MOST_RECORDS:,} records, got more; split the "
+                "file by videos"
+            )
+        self._videos.append(number)
+        self._places.append(place)
+        self._starts.append(span[0])
+        self._lengths.append(span[1])
+
+
+def rows_of_places(video: SourceVideo, seconds_F: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the (P,) frame of the video that each of its places means, -1 where there is none.
+
+    A time means the nearest frame within half an interval; of several times that mean the same
+    frame only the nearest does.
+
+    Args:
+        video: one of a source with records.
+        seconds_F: times of the video's frames.
+    """
+    places_P = np.unique(video.places_R)
+    if not video.by_time:
+        return np.where((places_P >= 0) & (places_P < len(seconds_F)), places_P, -1).astype(int)
+    near = nearest_frames(seconds_F, places_P, interval=frame_interval(seconds_F, otherwise=1.0))
+    order_P = np.lexsort((near.gaps_n, near.rows_n))
+    _, firsts = np.unique(near.rows_n[order_P], return_index=True)
+    is_nearest_P = np.zeros(len(places_P), np.bool_)
+    is_nearest_P[order_P[firsts]] = True
+    return np.where(near.is_near_n & is_nearest_P, near.rows_n, -1)
+
+
+def frames_of_records(
+    video: SourceVideo,
+    objects_in: Callable[[bytes, SourceVideo, str], Iterable[SourceObject]],
+    wanted_P: NDArray[np.bool_],
+    *,
+    grid: tuple[int, int],
+    classes: Sequence[str],
+) -> Iterator[SourceFrame]:
+    """Return the frames of a video whose file has records.
+
+    Args:
+        video: one of a source.
+        objects_in: reads a record; the text says which one it is.
+        wanted_P: which of its places are asked for.
+        grid: (height, width) of its frames.
+        classes: names of the classes that are taken.
+
+    Raises:
+        ObjectImportError: naming the record that cannot be read.
+    """
+
+    def objects(file: IO[bytes], rows: slice) -> Iterator[SourceObject]:
+        for start, length in video.spans_R2[rows].tolist():
+            if length:
+                file.seek(start)
+                record = file.read(length)
+                yield from objects_in(record, video, f"{video.path}: record at byte {start:,}")
+
+    def frames() -> Iterator[SourceFrame]:
+        labels = {name: label for label, name in enumerate(classes)}
+        places_P, firsts_P = np.unique(video.places_R, return_index=True)
+        stops_P = np.append(firsts_P[1:], len(video.spans_R2))
+        with open_file(video.path, error=ObjectImportError) as file:
+            for row in np.flatnonzero(wanted_P):
+                what = f"{video.path}: {video.at(places_P[row])}"
+                if stops_P[row] - firsts_P[row] > MOST_FRAME_DETECTIONS + 1:
+                    raise ObjectImportError(
+                        f"{what}: expected at most {MOST_FRAME_DETECTIONS:,} objects, got "
+                        f"{stops_P[row] - firsts_P[row]:,}; leave some out"
+                    )
+                found = objects(file, slice(firsts_P[row], stops_P[row]))
+                yield frame_of(what, float(places_P[row]), found, grid=grid, labels=labels)
+
+    return checked(frames(), video, num_classes=len(classes))
+
+
+def elements_of(path: Path) -> Iterator[tuple[str, Any, tuple[int, int]]]:
+    """Yield the elements of a JSON file's list, or of each list in its object and what else is in
+    it: key ("" in a list), value, first byte and length.
+
+    Raises:
+        ObjectImportError: if it is not JSON, or an element is larger than any record.
+    """
+    with open_file(path, error=ObjectImportError) as file:
+        text = _JsonText(file, path)
+        if text.peek() == "[":
+            for element in text.elements():
+                yield "", *element
+        else:
+            text.take("{")
+            while text.peek() != "}":
+                key, _ = text.value()
+                text.take(":")
+                for element in text.elements() if text.peek() == "[" else [text.value()]:
+                    yield str(key), *element
+                text.after_element("}")
+            text.take("}")
+        if text.peek():
+            raise text.refusal("the end of the file")
+
+
+class _JsonText:
+    """The text of a large JSON file, seen through a window.
+
+    Bytes are taken for characters of Latin-1, which changes no place in JSON; texts that are not
+    ASCII are decoded again.
+    """
+
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        self._file, self._path = file, path
+        self._text, self._at, self._start = "", 0, 0
+
+    def peek(self) -> str:
+        """Return the next character that is not white space; "" at the end."""
+        while True:
+            while self._at < len(self._text) and self._text[self._at] in _SPACE:
+                self._at += 1
+            if self._at < len(self._text) or not self._more():
+                return self._text[self._at : self._at + 1]
+
+    def take(self, wanted: str) -> None:
+        """Go on behind a character that must come next."""
+        if self.peek() != wanted:
+            raise self.refusal(repr(wanted))
+        self._at += 1
+
+    def after_element(self, closing: str) -> None:
+        """Go on behind a comma, or stay where the list or object closes."""
+        if self.peek() != closing:
+            self.take(",")
+            if self.peek() == closing:
+                raise self.refusal("an element")
+
+    def elements(self) -> Iterator[tuple[Any, tuple[int, int]]]:
+        """Yield the elements of a list, and go on behind it."""
+        self.take("[")
+        while self.peek() != "]":
+            yield self.value()
+            self.after_element("]")
+        self.take("]")
+
+    def value(self) -> tuple[Any, tuple[int, int]]:
+        """Return the next value, its first byte and its length."""
+        self.peek()
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._at)
+                if end < len(self._text) or not self._more():
+                    break
+            except (ValueError, RecursionError) as err:
+                if len(self._text) - self._at > MOST_RECORD_BYTES or not self._more():
+                    most = f"JSON in UTF-8, of at most {MOST_RECORD_BYTES:,} bytes a record"
+                    raise self.refusal(most) from err
+        text, start = self._text[self._at : end], self._start + self._at
+        try:
+            value = value if text.isascii() else json.loads(text.encode("latin-1"))
+        except ValueError as err:
+            raise self.refusal("JSON in UTF-8") from err
+        self._at = end
+        return value, (start, len(text))
+
+    def refusal(self, expected: str) -> ObjectImportError:
+        """Return the error that says what is expected here."""
+        got = self._text[self._at : self._at + 20]
+        return ObjectImportError(
+            f"{shown(self._path)}: expected {expected} at byte {self._start + self._at:,}, got "
+            f"{ascii(got) if got else 'the end of the file'}; export the file again"
+        )
+
+    def _more(self) -> bool:
+        """Read another block, and forget what is behind."""
+        try:
+            block = self._file.read(_BLOCK_BYTES)
+        except OSError as err:
+            raise ObjectImportError(f"{self._path}: cannot be read ({err.strerror})") from err
+        self._start += self._at
+        self._text, self._at = self._text[self._at :] + block.decode("latin-1"), 0
+        return bool(block)

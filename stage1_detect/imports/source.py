@@ -1,0 +1,203 @@
+"""What a source says of the objects of a video, in the project's own terms: the form that all
+formats share.
+
+A format finds the videos of a source (`SourceVideo`), and yields the frames of one (`SourceFrame`).
+R records of a video in a file that has several.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from orn.shared.errors import ObjectImportError, ShapeError
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections, clip_boxes, masks_of_boxes
+from orn.shared.masks.rules import ClassRules, first_fault
+from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
+
+GRID = 100
+"""Rows and columns of the grid that released masks squash every video to."""
+_BLOCK = 500
+"""Objects that are checked at once, and bytes of their masks, unless a frame has more."""
+_BLOCK_BYTES = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceVideo:
+    """A video that a source has objects of."""
+
+    id: str
+    """What the source calls it."""
+    path: Path
+    """The file that has its objects."""
+    places_R: NDArray[np.float64] | None = None
+    """(R,) frame of each record, increasing: number from 0, or time in seconds; None where the file
+    has no other video."""
+    by_time: bool = False
+    """Which of the two."""
+    first_frame: int = 0
+    """What the source calls the first frame."""
+    spans_R2: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
+    """(R, 2) first byte and length of each; a length of 0 only says that there is such a frame."""
+    grid: tuple[int, int] | None = None
+    """(height, width) of the pixels of boxes and masks; None for those of the video's frames."""
+    legend: Mapping[Any, Any] = field(default_factory=dict)
+    """What reading its records needs: names of classes by their ids, names of columns."""
+
+    def __str__(self) -> str:
+        """Return the file, and which video in it."""
+        return str(self.path) if self.places_R is None else f"{self.path}: {self.id}"
+
+    def at(self, place: float) -> str:
+        """Return what to call a frame in messages."""
+        return f"{place:g} s" if self.by_time else f"frame {place + self.first_frame:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceObject:
+    """An object of a frame, in pixels of its grid."""
+
+    name: str
+    """Its class."""
+    score: float = 1.0
+    box: Sequence[float] | None
+    """x1 y1 x2 y2; None for the smallest one around the mask."""
+    mask: bytes | None = None
+    """Run lengths over the whole grid; None where the object fills its box."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceFrame:
+    """The objects of a frame."""
+
+    place: float
+    """Number of the frame, from 0, or its time in seconds; increasing."""
+    detections: FrameDetections
+    left_out: Sequence[tuple[str, str]] = ()
+    """Of each other object that the source has, why it is left out, and what it is."""
+
+
+def frame_of(
+    what: str,
+    place: float,
+    objects: Iterable[SourceObject],
+    *,
+    grid: tuple[int, int],
+    labels: Mapping[str, int],
+) -> SourceFrame:
+    """Return a frame without the objects that lie outside of it or have an unknown class.
+
+    Boxes are cut at the border of the frame.
+
+    Args:
+        what: which frame of which file, for messages.
+        place: which frame of the video.
+        objects: those of the source.
+        grid: (height, width) of the frame.
+        labels: the classes by name.
+    """
+    height, width = grid
+    left_out: list[tuple[str, str]] = []
+    kept: list[SourceObject] = []
+    boxes: list[Sequence[float]] = []
+    for each in objects:
+        box = each.box or rle.bounding_box(each.mask or b"", height).tolist()
+        if each.name not in labels:
+            left_out.append(("unknown class", repr(each.name)))
+        elif box[2] <= 0 or box[3] <= 0 or box[0] >= width or box[1] >= height:
+            left_out.append(("outside of the frame", f"{box} of {width} x {height}"))
+        else:
+            kept.append(each)
+            boxes.append(box)
+    boxes_N4 = np.array(boxes, np.float32).reshape(-1, 4)
+    boxes_N4 = clip_boxes(boxes_N4, height=height, width=width)
+    filled = masks_of_boxes(boxes_N4, height=height, width=width)
+    detections = detections_of(
+        what,
+        grid=grid,
+        boxes=boxes_N4,
+        labels=[labels[each.name] for each in kept],
+        scores=[each.score for each in kept],
+        masks=tuple(each.mask or mask for each, mask in zip(kept, filled, strict=True)),
+    )
+    return SourceFrame(place=place, detections=detections, left_out=left_out)
+
+
+def detections_of(
+    what: str,
+    *,
+    grid: tuple[int, int],
+    boxes: ArrayLike,
+    scores: ArrayLike,
+    labels: ArrayLike,
+    masks: tuple[bytes, ...],
+) -> FrameDetections:
+    """Return the detections of one frame, as many and as large as a shard may have.
+
+    Args:
+        what: which frame of which file, for messages.
+        grid: (height, width).
+        boxes: (N, 4) x1 y1 x2 y2 in pixels of the grid.
+        scores: (N,) 0..1.
+        labels: (N,) classes.
+        masks: N run lengths.
+
+    Raises:
+        ObjectImportError: if there are too many, masks are too large, or a box has no extent.
+    """
+    largest, size = max(map(len, masks), default=0), sum(map(len, masks))
+    most_bytes = 4 * (grid[0] * grid[1] + 1)  # each pixel a run
+    if len(masks) > MOST_FRAME_DETECTIONS or size > MOST_FRAME_MASK_BYTES or largest > most_bytes:
+        raise ObjectImportError(
+            f"{what}: expected at most {MOST_FRAME_DETECTIONS:,} objects, masks of at most "
+            f"{most_bytes:,} bytes and {MOST_FRAME_MASK_BYTES:,} in all, got {len(masks):,} "
+            f"objects, {largest:,} and {size:,} bytes; leave some out"
+        )
+    try:
+        return FrameDetections(
+            height=grid[0],
+            width=grid[1],
+            boxes=np.asarray(boxes, np.float32).reshape(-1, 4),
+            scores=np.asarray(scores, np.float32),
+            labels=np.asarray(labels, np.uint16),
+            class_scores=None,
+            masks=masks,
+        )
+    except ShapeError as err:
+        raise ObjectImportError(f"{what}: {str(err).removeprefix('FrameDetections.')}") from err
+
+
+def checked(
+    frames: Iterable[SourceFrame], video: SourceVideo, *, num_classes: int
+) -> Iterator[SourceFrame]:
+    """Yield the frames of a video, held against the rules of `orn verify`, many at once.
+
+    Raises:
+        ObjectImportError: at the first frame with an object that breaks a rule.
+    """
+    block: list[SourceFrame] = []
+    number = size = 0
+    for frame in frames:
+        block.append(frame)
+        number += len(frame.detections)
+        size += sum(map(len, frame.detections.masks))
+        if number >= _BLOCK or size >= _BLOCK_BYTES:
+            yield from _whole(block, video, num_classes)
+            block, number, size = [], 0, 0
+    yield from _whole(block, video, num_classes)
+
+
+def _whole(block: list[SourceFrame], video: SourceVideo, num_classes: int) -> list[SourceFrame]:
+    rules = ClassRules(num_classes=num_classes, score_kind="label")
+    found = first_fault([frame.detections for frame in block], rules)
+    if found is not None:
+        row, fault = found
+        raise ObjectImportError(
+            f"{video.path}: {video.at(block[row].place)}: {fault.field} of object {fault.row}: "
+            f"{fault.message}"
+        )
+    return block

@@ -1,0 +1,372 @@
+"""Objects of COCO's JSON, of Something-Else and of a table, against what each format means."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from orn.shared.errors import ObjectImportError
+from orn.shared.masks import rle
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verify import verify_shard
+from orn.stage1_detect.imports.formats import RECORDS, find_videos
+from orn.stage1_detect.imports.records import frames_of_records
+from orn.stage1_detect.imports.request import ImportRequest
+from tests.bounded import bounded
+from tests.worlds.tables import counted_videos
+
+HEIGHT, WIDTH = 48, 64
+HEADER = "video,frame,x1,y1,x2,y2,class,score"
+
+
+@pytest.fixture
+def objects(orn: Any, tmp_path: Path) -> Callable[..., tuple[Any, Shard]]:
+    """Imports a source for the videos a and b, of 12 and 3 frames, 10 a second; gives the summary
+    and the shard, which is whole."""
+    counted_videos(tmp_path, {"a": 12, "b": 3})
+    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards", "--fresh", "--json")
+
+    def run(source: Path, *words: Any, exit_code: int = 0) -> tuple[Any, Shard]:
+        command = ("import-objects", tmp_path / "mine.toml", source, *places, *words)
+        summary = orn(*command, exit_code=exit_code).json
+        (path,) = (tmp_path / "shards").glob("shard-*")
+        assert verify_shard(path) == []
+        return summary, Shard(path)
+
+    return run
+
+
+def table(folder: Path, *rows: str, header: str = HEADER) -> Path:
+    path = folder / "boxes.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def coco(folder: Path, name: str = "coco.json", **parts: Any) -> Path:
+    path = folder / name
+    path.write_text(json.dumps(parts))
+    return path
+
+
+def left_out(summary: Any) -> dict[str, int]:
+    return {each["reason"]: each["number"] for each in summary["left_out"]}
+
+
+def boxes_by_frame(shard: Shard, video_id: str) -> dict[int, list[list[float]]]:
+    start, stop = shard.video_rows(video_id)
+    indices = shard.frame_index().tolist()
+    return {indices[row]: shard.frame(row).boxes.tolist() for row in range(start, stop)}
+
+
+def test_a_table_of_boxes(objects: Any, tmp_path: Path) -> None:
+    source = table(
+        tmp_path,
+        "a,3,1,1.5,4,3,cup,0.5",
+        "b,0,0,0,2,2,my thing,",
+        'A,3,"-5",0,6,9999,cup,1',
+        "a,5,,,,,,",
+        "a,12,0,0,1,1,cup,",
+        f"b,2,{WIDTH},0,{WIDTH + 5},1,cup,",
+        "stranger,0,0,0,1,1,cup,",
+    )
+    summary, shard = objects(source, "--format", "csv")
+    assert shard.detector.class_names == ("cup", "my thing")
+    assert boxes_by_frame(shard, "a") == {3: [[1, 1.5, 4, 3]], 5: []}
+    assert boxes_by_frame(shard, "b") == {0: [[0, 0, 2, 2]], 2: []}
+    assert summary["unmatched"] == [f"{source}: A", f"{source}: stranger"]
+    assert left_out(summary) == {"no frame of the video": 1, "outside of the frame": 1}
+    frame = shard.frame(0)
+    assert (frame.scores.tolist(), frame.labels.tolist(), frame.class_scores) == ([0.5], [0], None)
+    wanted = np.zeros((HEIGHT, WIDTH), bool)
+    wanted[1:3, 1:4] = True
+    np.testing.assert_array_equal(frame.mask_arrays()[0], wanted)
+    assert shard.frame_seconds().tolist() == pytest.approx([0.3, 0.5, 0.0, 0.2])
+
+
+def test_times_mean_the_nearest_frame_and_no_other(objects: Any, tmp_path: Path) -> None:
+    rows = ["a,0.32,0,0,1,1,cup", "a,0.29,0,0,2,2,cup", "a,1.14,0,0,3,3,cup", "a,1.2,0,0,4,4,cup"]
+    source = table(tmp_path, *rows, header="video,seconds,x1,y1,x2,y2,class")
+    summary, shard = objects(source, "--format", "csv")
+    assert boxes_by_frame(shard, "a") == {3: [[0, 0, 2, 2]], 11: [[0, 0, 3, 3]]}
+    assert left_out(summary) == {"no frame of the video": 2}
+
+
+@pytest.mark.parametrize(
+    ("words", "frame"),
+    [((), 6), (("--first-frame", 1), 5), (("--rate", 20), 3), (("--rate", 30), 2)],
+)
+def test_numbers_of_frames(
+    objects: Any, tmp_path: Path, words: tuple[Any, ...], frame: int
+) -> None:
+    _, shard = objects(table(tmp_path, "a,6,0,0,1,1,cup,"), "--format", "csv", *words)
+    assert list(boxes_by_frame(shard, "a")) == [frame]
+
+
+def test_classes_are_those_of_a_file_of_coco_or_of_the_source(objects: Any, tmp_path: Path) -> None:
+    rows = ["a,0,0,0,1,1,cup,", "a,0,0,0,1,1,person,"]
+    assert objects(table(tmp_path, *rows), "--format", "csv")[1].detector.class_names == (
+        COCO_CLASSES
+    )
+    (tmp_path / "classes.txt").write_text("thing\ncup\n")
+    words = ("--format", "csv", "--classes", tmp_path / "classes.txt")
+    summary, shard = objects(table(tmp_path, *rows), *words)
+    assert (shard.detector.class_names, shard.frame(0).labels.tolist()) == (("thing", "cup"), [1])
+    assert summary["left_out"][0]["first"] == "frame 0: 'person'"
+
+
+POLYGON = [1.5, 1, 6, 1, 6, 5.2, 3, 6]
+CATEGORIES = [{"id": 7, "name": "pot"}, {"id": 2, "name": "cup"}]
+
+
+def image(number: int | str, name: str = "a/x_0001.png", **fields: Any) -> dict[str, Any]:
+    size = {"height": HEIGHT, "width": WIDTH}
+    return {"id": number, "file_name": name, **size, **fields}
+
+
+def test_masks_of_coco(objects: Any, tmp_path: Path) -> None:
+    size = [HEIGHT, WIDTH]
+    mask = np.zeros(size, bool)
+    mask[2:5, 3:4] = True
+    packed = rle.encode(mask)
+    runs = [3 * HEIGHT + 2, 3, HEIGHT * (WIDTH - 3) - 5]
+    of_image = {"image_id": 1, "category_id": 7}
+    annotations: list[dict[str, Any]] = [
+        of_image | {"bbox": [1.5, 1, 4.5, 5], "segmentation": [POLYGON, [1, 1, 3, 1, 3, 3]]},
+        of_image | {"segmentation": {"size": size, "counts": packed.decode()}, "score": 0.25},
+        of_image | {"segmentation": {"size": size, "counts": runs}, "bbox": [3, 2, 1, 3]},
+        of_image | {"bbox": [3, 2, 1, 3], "segmentation": None},
+        {"image_id": "2", "category_id": 9, "bbox": [0, 0, 1, 1]},
+    ]
+    images = [image(1), image("2", "a/2.jpg"), image(3, "a/3.jpg")]
+    source = coco(tmp_path, annotations=annotations, categories=CATEGORIES, images=images)
+    summary, shard = objects(source, "--format", "coco")
+    assert list(boxes_by_frame(shard, "a")) == [1, 2, 3]
+    frame = shard.frame(0)
+    drawn = coco_mask.frPyObjects([POLYGON, [1, 1, 3, 1, 3, 3]], *size)
+    assert frame.masks[0] == coco_mask.merge(drawn)["counts"]
+    assert frame.masks[1:] == (packed, packed, packed)
+    assert frame.boxes.tolist() == [[1.5, 1, 6, 6], *[[3, 2, 4, 5]] * 3]
+    assert frame.scores.tolist() == [1, 0.25, 1, 1]
+    assert frame.labels.tolist() == [0] * 4
+    assert shard.detector.class_names == ("pot", "cup")
+    assert left_out(summary) == {"unknown class": 1}
+
+
+@pytest.mark.parametrize(
+    ("fields", "words", "places"),
+    [
+        ({"file_name": "a/frame_0000000004.jpg"}, (), ("a", 4)),
+        ({"file_name": "frame_000004.PNG"}, (), ("b", None)),
+        (
+            {"file_name": "images/1f-a_0004.jpg"},
+            ("--names", "images/*-{video}_{frame}.jpg"),
+            ("a", 4),
+        ),
+        ({"video": "a", "frame": 4}, (), ("a", 4)),
+        ({"video": "a", "frame": 9, "seconds": 0.41}, (), ("a", 4)),
+        ({"video_id": 5, "frame_id": 4, "file_name": "x"}, (), ("a", 4)),
+    ],
+)
+def test_which_frame_an_image_is(
+    objects: Any, tmp_path: Path, fields: Any, words: Any, places: tuple[str, int | None]
+) -> None:
+    annotations = [{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1]}]
+    parts = {"images": [image(1) | fields], "videos": [{"id": 5, "name": "a"}]}
+    source = coco(tmp_path, "b.json", annotations=annotations, categories=CATEGORIES, **parts)
+    _, shard = objects(source, "--format", "coco", *words)
+    video_id, frame = places
+    assert boxes_by_frame(shard, video_id) == ({} if frame is None else {frame: [[0, 0, 1, 1]]})
+
+
+def test_a_folder_of_coco_and_results_beside_what_their_images_are(
+    objects: Any, tmp_path: Path
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    result = {"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], "score": 0.5}
+    (folder / "out.json").write_text(json.dumps([result]))
+    coco(folder, "out.images.json", images=[image(1)], categories=CATEGORIES, annotations=[])
+    other = [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 2, 2]}]
+    names = [{"id": 1, "name": "cup"}]
+    coco(folder, "b.json", images=[image(1, "0002.jpg")], categories=names, annotations=other)
+    _, shard = objects(folder, "--format", "coco")
+    assert boxes_by_frame(shard, "a") == {1: [[0, 0, 1, 1]]}
+    assert boxes_by_frame(shard, "b") == {2: [[0, 0, 2, 2]]}
+    names_of = [shard.detector.class_names[int(shard.frame(row).labels[0])] for row in (0, 1)]
+    assert names_of == ["cup", "cup"]
+
+
+@pytest.mark.real_data
+def test_the_real_boxes_of_something_else(orn: Any, sample_data: Path, tmp_path: Path) -> None:
+    source = sample_data / "something" / "annotations" / "annotations.json"
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    (tmp_path / "data" / "mine" / "v").symlink_to(sample_data / "something" / "frames")
+    truth = json.loads(source.read_text())
+    manifest = counted_videos(tmp_path, {}, absent=["151201", "6981"])
+    text = manifest.read_text().replace('form = "clips"', 'form = "frames"')
+    manifest.write_text(text.replace('"videos/{id}.mp4"', '"v/{id}"\nrate = 12'))
+    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
+    words = ("import-objects", manifest, source, "--format", "something-else", *places, "--json")
+    assert orn(*words).json["left_out"] == []
+    shard = Shard(tmp_path / "shards" / "shard-000000.zarr.zip")
+    assert shard.detector.class_names == ("hand", "object")
+    for video_id in ("151201", "6981"):
+        start, stop = shard.video_rows(video_id)
+        assert stop - start == len(truth[video_id]) == 23
+        for row, wanted in zip(range(start, stop), truth[video_id], strict=True):
+            frame = shard.frame(row)
+            number = int(wanted["name"].partition("/")[2].partition(".")[0])
+            assert shard.frame_index()[row] == number - 1
+            sides = [[each["box2d"][side] for side in ("x1", "y1", "x2", "y2")]
+                     for each in wanted["labels"]]  # fmt: skip
+            np.testing.assert_allclose(frame.boxes, np.reshape(sides, (-1, 4)), atol=1)
+            is_object = [each["category"] != "hand" for each in wanted["labels"]]
+            assert frame.labels.tolist() == is_object
+
+
+@pytest.mark.parametrize(
+    ("form", "option"),
+    [("authors", "rate"), ("epic100", "names"), ("csv", "names"), ("something-else", "classes")],
+)
+def test_options_of_other_formats(convert: Any, tmp_path: Path, form: str, option: str) -> None:
+    counted_videos(tmp_path, {"a": 3})
+    words = ("--format", form, f"--{option}", "1")
+    assert f"--{option}" in convert(*words, exit_code=2).stderr
+
+
+# What no source of good will holds -------------------------------------------------------------
+
+
+def read_all(form: str, path: Path) -> int:
+    """The number of objects in the first video of a source, whatever frames its video has."""
+    request = ImportRequest(dataset="mine", source=path, form=form)
+    (video, *_), names = find_videos(request)
+    wanted_P = np.ones(len(np.unique(video.places_R)), bool)
+    read = RECORDS[form].objects_in
+    frames = frames_of_records(video, read, wanted_P, grid=video.grid or (6, 8), classes=names)
+    return sum(len(frame.detections) for frame in frames)
+
+
+def annotated(**fields: Any) -> str:
+    entry = {"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], **fields}
+    parts = {"annotations": [entry], "images": [image(1)], "categories": CATEGORIES}
+    return json.dumps(parts)
+
+
+def run_lengths(counts: Any, size: Any = (HEIGHT, WIDTH)) -> str:
+    return annotated(segmentation={"size": list(size), "counts": counts})
+
+
+def zigzag(number: int) -> list[float]:
+    return [side for place in range(number) for side in (place % 2 * 16384, place % 9)]
+
+
+HOSTILE: list[tuple[str, Callable[[], str], str]] = [
+    ("coco", lambda: annotated(bbox=[float("nan"), 0, 1, 1]), r"bbox\[0\].*finite"),
+    ("coco", lambda: annotated(bbox=[1e300, 0, 1, 1]), r"bbox\[0\].*at most"),
+    ("coco", lambda: annotated(bbox=[1, 2, 3]), "bbox"),
+    ("coco", lambda: annotated(bbox="0 0 1 1"), "bbox"),
+    ("coco", lambda: annotated(bbox=[5, 0, -3, 1]), "x1 <= x2"),
+    ("coco", lambda: annotated(score=1.5), "score: expected at most 1"),
+    ("coco", lambda: annotated(category_id=[2]), "category_id"),
+    ("coco", lambda: annotated(image_id=3), "image_id of the 1 images.*got 3"),
+    ("coco", lambda: annotated(image_id={}), "image_id"),
+    ("coco", lambda: annotated(segmentation=[[0, 0, 1]]), "segmentation"),
+    ("coco", lambda: annotated(segmentation=[[0, 0, 1, 1, 2, 2, 3]]), "x and y of each corner"),
+    ("coco", lambda: annotated(segmentation=[[0, 0, 1, 1, 2, 1e12]]), "segmentation"),
+    ("coco", lambda: annotated(segmentation=[["a"] * 700_000]), "segmentation"),
+    ("coco", lambda: annotated(segmentation=[zigzag(100_000)]), "pixels around"),
+    ("coco", lambda: annotated(segmentation=[[0.5] * 2_000_000]), "4,194,304 bytes a record"),
+    ("coco", lambda: run_lengths([10]), "segmentation: expected .* pixels, got 10"),
+    ("coco", lambda: run_lengths([-1, 5]), "segmentation"),
+    ("coco", lambda: run_lengths("~~~~"), "object 0: wanted a mask"),
+    ("coco", lambda: run_lengths("04"), "object 0: wanted .* pixels"),
+    ("coco", lambda: run_lengths([2**40]), "segmentation"),
+    ("coco", lambda: run_lengths([4], size=(2, 2)), "expected the size"),
+    ("coco", lambda: run_lengths("4", size=(10**9, 10**9)), "size"),
+    ("coco", lambda: annotated().replace('"height": ', '"height": 99999'), "height"),
+    ("coco", lambda: annotated().replace("a/x_0001.png", "a/x.png"), "--names"),
+    ("coco", lambda: annotated().replace('"images"', '"pictures"'), "with images, got none"),
+    ("coco", lambda: "[" * 100_000, "byte 1"),
+    ("coco", lambda: '{"annotations": [' + "[" * 100_000, "byte 17"),
+    ("coco", lambda: '{"a": ' * 100_000, "byte 6"),
+    ("coco", lambda: annotated() + "x", "the end of the file"),
+    ("coco", lambda: annotated()[:-9], "expected"),
+    ("coco", lambda: '{"images": [{"id": ' + "9" * 6_000_000 + "}]}", "byte 12"),
+    ("coco", lambda: '{"images": [' + "{}," * 300_000 + "{}]}", "missing key 'id'"),
+    ("something-else", lambda: '{"2": [{"name": "x", "labels": []}]}', "such as"),
+    ("something-else", lambda: '{"2": [5]}', "frame at byte 7"),
+    ("something-else", lambda: '{"2": [{"name": "2/1.jpg", "labels": [{}]}]}', "box2d"),
+    ("something-else", lambda: '{"2": [{"name": "2/1.jpg", "labels": 7}]}', "labels"),
+    ("csv", lambda: f"{HEADER}\na,1,nan,0,1,1,cup,", "line 2: x1: expected a finite number"),
+    ("csv", lambda: f"{HEADER}\na,1,1e400,0,1,1,cup,", "line 2: x1"),
+    ("csv", lambda: f"{HEADER}\na,1,0,0,1,1,cup,2", "line 2: score"),
+    ("csv", lambda: f"{HEADER}\na,1.5,0,0,1,1,cup,", "line 2: frame: expected a whole number"),
+    ("csv", lambda: f"{HEADER}\na,{10**18},0,0,1,1,cup,", "line 2: frame"),
+    ("csv", lambda: f"{HEADER}\na,1,0,0,1,1,,", "line 2: missing key 'class'"),
+    ("csv", lambda: f"{HEADER}\na,,0,0,1,1,cup,", "line 2: expected a frame"),
+    ("csv", lambda: f"{HEADER}\n,1,0,0,1,1,cup,", "line 2: missing key 'video'"),
+    ("csv", lambda: f"{HEADER}\na,1,0,0,1,1,cup,,,,", "line 2: expected 8 cells"),
+    ("csv", lambda: f"{HEADER}\na,1,0,0,1,1,{'cup' * 10**6},", "line 2.*more than 65,536 bytes"),
+    ("csv", lambda: f"{HEADER}\na\x00,1,0,0,1,1,cup,", "line 2"),
+    ("csv", lambda: "x" * 5_000_000, "line 1"),
+    ("csv", lambda: "video,x1,y1,x2,y2,class", "line 1: expected the columns"),
+    ("csv", lambda: f"{HEADER},x1\na,1,0,0,1,1,cup,1,2", "line 1: expected the columns"),
+    ("csv", lambda: "", "expected rows of objects"),
+    ("csv", lambda: f"{HEADER}\n" + "a,1,0,0,1,1,cup,\n" * 10_001, "at most 10,000 objects"),
+]
+
+
+def refusals_of(form: str, folder: Path) -> list[str]:
+    """What is said of each hostile source of a format."""
+    refusals = []
+    for each, make, _ in HOSTILE:
+        if each == form:
+            source = folder / f"source{RECORDS[form].suffix}"
+            source.write_text(make())
+            try:
+                refusals.append(f"read as {read_all(form, source)} objects")
+            except ObjectImportError as err:
+                refusals.append(str(err))
+    return refusals
+
+
+@pytest.mark.parametrize("form", RECORDS)
+def test_what_is_wrong_is_told_in_one_bounded_line(tmp_path: Path, form: str) -> None:
+    wanted = [message for each, _, message in HOSTILE if each == form]
+    for refusal, message in zip(bounded(refusals_of, form, tmp_path), wanted, strict=True):
+        assert re.match(rf".*/source\.\w+: .*{message}", refusal), (message, refusal)
+        assert len(refusal) < 1500 and refusal.isprintable()
+
+
+def test_a_number_of_records_is_the_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orn.stage1_detect.imports.records.MOST_RECORDS", 100)
+    assert read_all("csv", table(tmp_path, *["a,1,0,0,1,1,cup,"] * 100)) == 100
+    with pytest.raises(ObjectImportError, match="expected at most 100 records"):
+        read_all("csv", table(tmp_path, *["a,1,0,0,1,1,cup,"] * 101))
+
+
+def test_a_billion_frames_are_numbers_only(objects: Any, tmp_path: Path) -> None:
+    rows = [f"a,{number},0,0,1,1,cup," for number in (0, 10**9, 10**15)]
+    summary, shard = objects(table(tmp_path, *rows), "--format", "csv")
+    assert (shard.num_frames, left_out(summary)) == (1, {"no frame of the video": 2})
+
+
+def test_a_record_that_is_wrong_fails_its_video_alone(objects: Any, tmp_path: Path) -> None:
+    annotations = [
+        {"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1]},
+        {"image_id": 2, "category_id": 2, "bbox": [0, 0, 1, None]},
+    ]
+    images = [image(1), image(2, "b/1.jpg")]
+    source = coco(tmp_path, annotations=annotations, categories=CATEGORIES, images=images)
+    summary, shard = objects(source, "--format", "coco", exit_code=3)
+    (failed,) = summary["unreadable"]
+    assert (failed["id"], [video.id for video in shard.videos]) == ("b", ["a"])
+    assert failed["reason"].startswith("coco.json: record at byte")
+    assert "bbox[3]" in failed["reason"]
