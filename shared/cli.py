@@ -69,9 +69,9 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.stage1_detect.imports.commands:import_objects",
             "Turn objects of another source into shards.",
         ),
-        "export-coco": (
-            "orn.stage1_detect.exports.commands:export_coco",
-            "Write detections as COCO results.",
+        "export-objects": (
+            "orn.stage1_detect.exports.commands:export_objects",
+            "Write objects for other tools.",
         ),
         "verify": (
             "orn.shared.inspect.commands:verify",

@@ -57,10 +57,10 @@ def _state(folder: Path) -> dict[str, str]:
         (f"inspect {SHARD} --overlay {FILM}", FILM),
         (f"inspect {SHARD} --dataset demo.toml --overlay hard.mp4", "hard.mp4"),
         (f"inspect {SHARD} --html notes", "notes"),
-        (f"export-coco demo {SHARD}", SHARD),
-        ("export-coco demo.toml demo.toml", "demo.toml"),
-        ("export-coco demo data/demo/labels.csv", "data/demo/labels.csv"),
-        ("export-coco demo pipe", "pipe"),
+        (f"export-objects demo {SHARD} --format coco", SHARD),
+        ("export-objects demo.toml demo.toml --format coco", "demo.toml"),
+        ("export-objects demo data/demo/labels.csv --format coco", "data/demo/labels.csv"),
+        ("export-objects demo pipe --format coco", "pipe"),
         (f"export {RUN} notes", "notes"),
         (f"export {RUN} {RUN}", RUN),
         (f"export {RUN} pipe", "pipe"),
@@ -114,4 +114,4 @@ def test_results_lie_beside_what_they_are_of(orn, demo: Path, monkeypatch) -> No
     outputs = f"--csv {RUN}/film.csv --html data/demo/videos/film.html --overlay {RUN}/film.mp4"
     for _ in range(2):
         orn("predict", RUN, FILM, "--shards", "shards/demo", *outputs.split())
-        orn("export-coco", "demo", "shards/demo/coco.json")
+        orn("export-objects", "demo", "shards/demo/coco.json", "--format", "coco")

@@ -1,1 +1,1 @@
-"""Shards, turned into what other programs read; imports `shared` alone."""
+"""Objects of shards for other tools; imports the form of an object from `imports`, and `shared`."""

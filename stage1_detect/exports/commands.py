@@ -1,21 +1,28 @@
-"""`orn export-coco`."""
+"""`orn export-objects`."""
 
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from orn.shared.common_options import AsJson, DataRoot, DatasetName, FilePath, Share
-from orn.shared.echo import echo, echo_json
+from orn.shared.echo import echo_report
 from orn.shared.manifests.records import Split
 from orn.shared.options import Argument, Option, command
-from orn.shared.text import counted
 
 
-@command("export-coco")
-def export_coco(
+@command("export-objects")
+def export_objects(
     dataset: DatasetName,
-    out: Annotated[FilePath, Argument("OUT.json")],
+    out: Annotated[FilePath, Argument("OUT")],
     *,
+    form: Annotated[
+        Literal["coco", "fiftyone"],
+        Option(
+            "coco: results in the file OUT, and what each image id is in OUT.images.json. "
+            "fiftyone: the folder OUT, a FiftyOneVideoLabelsDataset.",
+            name="--format",
+        ),
+    ],
     shards: Annotated[
         FilePath | None, Option("Folder of the shards.", usual="shards/DATASET")
     ] = None,
@@ -23,34 +30,37 @@ def export_coco(
     videos: Annotated[
         tuple[str, ...], Option("Only this video; may be repeated.", name="--video", metavar="ID")
     ] = (),
-    min_score: Annotated[Share, Option("Leave out detections that score less.")] = 0.0,
+    min_score: Annotated[Share, Option("Leave out objects that score less.")] = 0.0,
     data_root: DataRoot = Path("data"),
     as_json: AsJson = False,
 ) -> None:
-    """Write the detections of DATASET as COCO results, and what each image id is beside them.
+    """Write the objects of DATASET for other tools.
 
-    OUT.images.json has the video, frame and time of each image id, in the form that pycocotools'
-    COCO() opens; its loadRes() then reads OUT.json.
+    Both files of coco are read by pycocotools' COCO() and loadRes(), and by `orn import-objects`.
     """
-    from orn.shared.jobs.outputs import check_output_files
-    from orn.shared.manifests.load import files_of, load_manifest
+    from orn.shared.jobs.outputs import check_output_files, check_output_folder
+    from orn.shared.manifests.load import files_of, load_dataset, load_manifest
+    from orn.shared.report import Report
     from orn.shared.shards.index import files_of_shards
-    from orn.stage1_detect.exports.coco import Selection, images_path, ranges_of_split
-    from orn.stage1_detect.exports.coco import export_coco as export
+    from orn.shared.shards.reader import DetectionFolder
+    from orn.stage1_detect.exports.coco import export_coco, images_path
+    from orn.stage1_detect.exports.fiftyone import MANIFEST_NAME, export_fiftyone
+    from orn.stage1_detect.exports.frames import Selection, ranges_of_split, select_frames
 
     manifest = load_manifest(dataset)
     folder = shards or Path("shards") / manifest.name
-    check_output_files(
-        [out, images_path(out)], reads=chain(files_of(dataset, data_root), files_of_shards(folder))
-    )
+    reads = chain(files_of(dataset, data_root), files_of_shards(folder))
+    if form == "coco":
+        check_output_files([out, images_path(out)], reads=reads)
+    else:
+        check_output_folder(out, ours=[MANIFEST_NAME], reads=reads)
     ranges = None if split is None else ranges_of_split(manifest, data_root, split)
-    selection = Selection(videos=videos, ranges=ranges, min_score=min_score)
-    report = export(folder, out, selection)
-    echo(
-        f"{report['results']}: {counted(report['detections'], 'detection')} in "
-        f"{counted(report['frames'], 'frame')} of {counted(report['videos'], 'video')}; "
-        f"{report['images']} says what each image is",
-        err=True,
-    )
-    if as_json:
-        echo_json(report)
+    found = DetectionFolder(folder)
+    frames = select_frames(found, Selection(videos=videos, ranges=ranges, min_score=min_score))
+    if form == "coco":
+        summary = export_coco(frames, out, found.detector.class_names)
+    else:
+        there = load_dataset(dataset, data_root, labels=False).videos
+        summary = export_fiftyone(frames, out, {video.id: video for video in there})
+    facts = [(name.replace("_", " "), str(value)) for name, value in summary.items()]
+    echo_report(summary, lambda _: Report(facts=facts), as_json=as_json)
