@@ -27,11 +27,6 @@ def content(num_frames: int = 2) -> Any:
     return {"segms": segms, "boxes": boxes}
 
 
-def read_all(path: Path) -> int:
-    """The number of frames of a file."""
-    return len(list(read_authors(path)))
-
-
 def write(path: Path, value: Any) -> Path:
     path.write_bytes(pickle.dumps(value, 4))
     return path
