@@ -4,9 +4,12 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from orn import load_model
+from orn import load_model, predict
+from orn.shared.errors import ConfigError, ShapeError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.video.read import content_digest
 from tests.running import run_orn
@@ -109,6 +112,48 @@ def test_predictions_reports_and_pages_name_them(line: Line, tmp_path: Path) -> 
         text = each.read_text()
         assert "sieve" in text
         assert "toothbrush" not in text  # the last of COCO's
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("model.num_detector_classes=3", "the number of the shards"),
+        ("data.object_order=person_first", "without the class person"),
+    ],
+)
+def test_settings_that_the_classes_rule_out_are_refused(
+    line: Line, tmp_path: Path, setting: str, said: str
+) -> None:
+    words = words_of(line.options | {"--run": str(tmp_path / "run")})
+    ran = run_orn("train", *words, "--set", setting, exit_code=2)
+    assert setting.partition("=")[0] in ran.stderr
+    assert said in ran.stderr
+
+
+class Knows:
+    """A detector of these classes that knows the objects of the frames in their order."""
+
+    def __init__(self, film: Film, names: tuple[str, ...]) -> None:
+        self.entry = replace(OWN, class_names=names)
+        self._found = iter([rectangles(film, frame) for frame in range(len(film.boxes_FN4))])
+
+    def detect(self, images: list[NDArray[np.uint8]]) -> list[FrameDetections]:
+        return [next(self._found) for _ in images]
+
+
+def test_objects_of_ones_own_code_are_held_against_them(line: Line) -> None:
+    model = load_model(line.run, device="cpu")
+    film = line.films[2]
+    frames = [film.image(frame) for frame in range(len(film.boxes_FN4))]
+    given = [rectangles(film, frame) for frame in range(len(frames))]
+    [expected] = predict(model, frames, given)
+    assert [each.name for each in expected.objects[0]] == ["whisk", "sieve", "background"]
+    [found] = predict(model, frames, Knows(film, NAMES))
+    assert found.logits["two_heads"].tolist() == expected.logits["two_heads"].tolist()
+    with pytest.raises(ConfigError, match=r"classes\[0\] is 'kettle' in the run, 'sieve' here"):
+        list(predict(model, frames, Knows(film, NAMES[::-1])))
+    with pytest.raises(ShapeError, match=r"frame 0: expected scores of the 3 classes .* got 80"):
+        list(predict(model, frames, [film.detections(0)] * len(frames)))
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ class RunConfig:
     """Of frames; none where the network looks at none."""
     detector: DetectorEntry
     """What found the objects."""
-    score_kind: ScoreKind
+    score_kind: ScoreKind = "softmax"
     """What the scores of objects are, which class vectors are made of."""
     places: Places | None = None
     """Where the data was; none of a run that was exported."""
