@@ -102,8 +102,9 @@ def test_uneven_times(world: Path, tmp_path: Path, suffix: str, rate: float) -> 
     write_numbered(path, len(UNEVEN), pts=times, codec="mpeg4")
     store = stored({"v": path}, tmp_path / "clips", rate)
     dataset = of_videos(world, {"v": path})
-    detect(dataset, tmp_path / "out", Scope(rate=rate, unit_frames=3))
-    check_picks(dataset, tmp_path / "out", store)
+    for unit_frames in (3, 2000):
+        detect(dataset, tmp_path / f"{unit_frames}", Scope(rate=rate, unit_frames=unit_frames))
+        check_picks(dataset, tmp_path / f"{unit_frames}", store)
 
 
 def test_a_rate_above_the_videos_takes_every_frame_and_says_so(
