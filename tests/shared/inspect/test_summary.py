@@ -1,6 +1,7 @@
 """What one shard holds."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,9 @@ def test_counts(shard: Path) -> None:
     assert payload["detector"]["thresholds"] == {"score": 0.05}
     assert payload["failed"] == [{"id": "broken\x1b", "reason": "no frame decoded"}]
     assert payload["videos"][1]["id"] == "b"
+    sparse = replace(summary, detector=replace(summary.detector, frame_rate=2.5))
+    assert dict(as_report(summary).facts)["looked at"] == "every frame"
+    assert dict(as_report(sparse).facts)["looked at"] == "2.5 frames a second"
 
 
 def test_long_lists_are_cut_and_odd_frames_are_listed(tmp_path: Path) -> None:
