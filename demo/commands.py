@@ -142,12 +142,16 @@ def demo_truth(
 @command("detector")
 def demo_detector(
     *,
+    detector: Annotated[
+        Literal["mask_rcnn", "rtmdet_ins"],
+        Option("Mask R-CNN of the 80 COCO classes, or RTMDet-Ins of the 14 things on the table."),
+    ] = "mask_rcnn",
     data_root: DataRoot = Path("data"),
     out: Annotated[
         FilePath | None,
         Option(
             "File for the weights, with a record beside it in FILE.json.",
-            usual="DATA/demo-detector/detector.pth",
+            usual="DATA/demo-detector/DETECTOR_demo.pth",
         ),
     ] = None,
     iterations: Annotated[Count, Option("Steps.")] = 4000,
@@ -157,7 +161,7 @@ def demo_detector(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Train the small detector of the demo from random weights on DATA/demo-detector.
+    """Train a small detector for the demo from random weights on DATA/demo-detector.
 
     An interrupted training goes on where it last saved.
     """
@@ -171,9 +175,10 @@ def demo_detector(
     settings = DetectorTraining(
         iterations=iterations, batch=batch, evaluate_every=evaluate_every, seed=seed
     )
-    out = out or folder / "detector.pth"
+    out = out or folder / f"{detector}_demo.pth"
+    config = demo_config(detector)
     record = train_detector(
-        folder, out, config=demo_config(), settings=settings, command=["orn", *sys.argv[1:]]
+        folder, out, config=config, settings=settings, command=["orn", *sys.argv[1:]]
     )
     found = ", ".join(f"{key} {value:.3f}" for key, value in record["average_precision"].items())
     echo(f"{out}: {counted(iterations, 'step')} in {record['seconds']} s, {found}", err=True)

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +12,44 @@ from pycocotools.cocoeval import COCOeval
 
 from orn.demo.world.films import TRUTH_BYTES
 from orn.shared.config.bounded import read_json
-from orn.shared.errors import JoinError
+from orn.shared.errors import JoinError, ManifestError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text import counted
 
 
 def average_precision(
-    annotations: Path, image_ids: Sequence[int], detections: Sequence[FrameDetections]
+    annotations: Path,
+    image_ids: Sequence[int],
+    detections: Sequence[FrameDetections],
+    class_names: Sequence[str],
 ) -> dict[str, float]:
-    """`box_ap50`, `box_ap`, `mask_ap50`, `mask_ap`, each 0..1, over the classes that the file has.
+    """`box_ap50`, `box_ap`, `mask_ap50`, `mask_ap`, each 0..1, over those classes that the file has
+    objects of.
 
     Args:
-        annotations: COCO file; category_id is the label plus one.
+        annotations: COCO file.
         image_ids: ids of the frames looked at.
         detections: what was found in each of them.
+        class_names: names of the classes, in the order of labels.
+
+    Raises:
+        ManifestError: if the file has no category of such a name.
     """
-    results = [
-        entry
-        for image_id, found in zip(image_ids, detections, strict=True)
-        for entry in _as_results(image_id, found)
-    ]
-    if not results:
-        return dict.fromkeys(("box_ap50", "box_ap", "mask_ap50", "mask_ap"), 0.0)
-    figures: dict[str, float] = {}
+    figures = dict.fromkeys(("box_ap50", "box_ap", "mask_ap50", "mask_ap"), 0.0)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
         truth = COCO(str(annotations))
+        ids = category_ids(truth.cats.values(), class_names, annotations)
+        results = [
+            entry
+            for image_id, found in zip(image_ids, detections, strict=True)
+            for entry in _as_results(image_id, found, ids)
+        ]
+        if not results:
+            return figures
         for name, kind in (("box", "bbox"), ("mask", "segm")):
             evaluation = COCOeval(truth, truth.loadRes(results), kind)
-            evaluation.params.imgIds = list(image_ids)
+            evaluation.params.imgIds, evaluation.params.catIds = list(image_ids), sorted(ids)
             evaluation.evaluate()
             evaluation.accumulate()
             evaluation.summarize()
@@ -49,6 +58,28 @@ def average_precision(
                 f"{name}_ap": float(evaluation.stats[0]),
             }
     return figures
+
+
+def category_ids(
+    categories: Iterable[Mapping[str, Any]], class_names: Sequence[str], annotations: Path
+) -> tuple[int, ...]:
+    """Return the number of each class's category in a COCO file.
+
+    Args:
+        categories: of the file.
+        class_names: names of the classes.
+        annotations: the file, for messages.
+
+    Raises:
+        ManifestError: if a class has none.
+    """
+    known = {category["name"]: int(category["id"]) for category in categories}
+    if missing := [name for name in class_names if name not in known]:
+        raise ManifestError(
+            f"{annotations}: expected categories of all classes of the detector, got none of "
+            f"{', '.join(missing)}; name the classes as the file does"
+        )
+    return tuple(known[name] for name in class_names)
 
 
 def score_shards(shards: Path, ground_truth: Path) -> dict[str, float]:
@@ -77,16 +108,18 @@ def score_shards(shards: Path, ground_truth: Path) -> dict[str, float]:
             )
         image_ids += video_images
         found += [detections.frame(index) for index in range(len(video_images))]
-    return average_precision(ground_truth, image_ids, found)
+    return average_precision(ground_truth, image_ids, found, folder.detector.class_names)
 
 
-def _as_results(image_id: int, found: FrameDetections) -> list[dict[str, Any]]:
+def _as_results(
+    image_id: int, found: FrameDetections, categories: Sequence[int]
+) -> list[dict[str, Any]]:
     boxes_xywh = found.boxes.astype(np.float64)
     boxes_xywh[:, 2:] -= boxes_xywh[:, :2]
     return [
         {
             "image_id": image_id,
-            "category_id": int(found.labels[i]) + 1,
+            "category_id": categories[int(found.labels[i])],
             "bbox": boxes_xywh[i].tolist(),
             "score": float(found.scores[i]),
             "segmentation": {"size": [found.height, found.width], "counts": found.masks[i]},

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from orn.demo.detector.average_precision import category_ids
 from orn.shared.errors import DataRootError, ManifestError, VideoDecodeError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.rle import decode
@@ -35,20 +36,25 @@ class CocoFrames:
     images_MHWC: NDArray[np.uint8]
     """(M, H, W, 3) RGB."""
     objects: tuple[list[dict[str, Any]], ...]
-    """The file's annotations of each frame."""
+    """The file's annotations of each frame, of these classes."""
+    category_ids: tuple[int, ...]
+    """The file's number of each class."""
 
     def __len__(self) -> int:
         """The number of frames."""
         return len(self.image_ids)
 
 
-def load_coco_frames(folder: Path, part: str) -> CocoFrames:
-    """The frames of `folder/part.json`, whose pictures lie in `folder/frames`.
+def load_coco_frames(
+    folder: Path, part: str, class_names: Sequence[str] = COCO_CLASSES
+) -> CocoFrames:
+    """The frames of `folder/part.json`, whose pictures lie in `folder/frames`, with the objects of
+    some classes.
 
     Raises:
         DataRootError: a file is not there.
         ManifestError: the file is not what is expected: frames of one size, masks as run lengths,
-            categories 1 to 80.
+            a category of each class.
     """
     path = folder / f"{part}.json"
     try:
@@ -57,19 +63,23 @@ def load_coco_frames(folder: Path, part: str) -> CocoFrames:
         raise DataRootError(
             f"{path}: there is no such file; `orn demo world demo-detector` draws it"
         ) from err
+    known = {category["id"] for category in content["categories"]}
+    chosen = category_ids(content["categories"], class_names, path)
     objects: dict[int, list[dict[str, Any]]] = {image["id"]: [] for image in content["images"]}
     for annotation in content["annotations"]:
-        if not 1 <= annotation["category_id"] <= len(COCO_CLASSES):
+        if annotation["category_id"] not in known:
             raise ManifestError(
-                f"{path}: annotation {annotation.get('id')}: wanted a category_id of 1 to "
-                f"{len(COCO_CLASSES)}, found {annotation['category_id']}"
+                f"{path}: annotation {annotation.get('id')}: expected a category_id of the file's "
+                f"categories, got {annotation['category_id']}; draw it again"
             )
-        objects[annotation["image_id"]].append(annotation)
+        if annotation["category_id"] in chosen:
+            objects[annotation["image_id"]].append(annotation)
     return CocoFrames(
         annotations=path,
         image_ids=tuple(objects),
         images_MHWC=_read_images(folder / "frames", content["images"], path),
         objects=tuple(objects.values()),
+        category_ids=chosen,
     )
 
 
@@ -116,6 +126,7 @@ def _sample(
 ) -> DetDataSample:
     height, width = frames.images_MHWC.shape[1:3]
     found = frames.objects[index]
+    labels = [frames.category_ids.index(each["category_id"]) for each in found]
     boxes_N4 = np.array([each["bbox"] for each in found], dtype=np.float32).reshape(-1, 4)
     boxes_N4[:, 2:] += boxes_N4[:, :2]  # COCO writes x y width height
     masks_NHW = np.zeros((len(found), height, width), dtype=np.uint8)
@@ -136,8 +147,8 @@ def _sample(
     )
     sample.gt_instances = InstanceData(
         bboxes=torch.from_numpy(boxes_N4),
-        labels=torch.tensor([each["category_id"] - 1 for each in found], dtype=torch.int64),
-        masks=BitmapMasks(masks_NHW, height, width),
+        labels=torch.tensor(labels, dtype=torch.int64),
+        masks=BitmapMasks(masks_NHW, height, width).pad(padded_hw),
     )
     return sample
 

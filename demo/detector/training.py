@@ -31,7 +31,12 @@ from orn.shared.torch_files import write_torch_file
 from orn.stage1_detect.mmdet.config import DetectorConfig, read_config
 from orn.stage1_detect.mmdet.detector import detector_of
 from orn.stage1_detect.mmdet.library import Segmenter
-from orn.stage1_detect.mmdet.model import LoadedWeights, build_model, library_versions
+from orn.stage1_detect.mmdet.model import (
+    LoadedWeights,
+    build_model,
+    library_versions,
+    names_of_classes,
+)
 from orn.stage2_train.runs.checkpoint import (
     checkpoint_tensors,
     load_optimiser,
@@ -40,6 +45,8 @@ from orn.stage2_train.runs.checkpoint import (
 )
 
 _EVALUATION_BATCH = 16
+_UNNAMED = LoadedWeights(digest="", class_names=None)
+"""Of a network in training: its configuration names its classes."""
 _RESUME, _POSITION = "the state of a training of the demo's detector", "position"
 _REMEDY = "remove the file to start anew"
 _ORDER, _AUGMENTATION, _SAMPLING = range(3)
@@ -70,9 +77,9 @@ class DetectorTraining:
     """Steps between two evaluations on the validation frames."""
 
 
-def demo_config() -> Path:
-    """The configuration of the demo's detector, as shipped."""
-    return Path(__file__).with_name("mask_rcnn_demo.py")
+def demo_config(detector: str = "mask_rcnn") -> Path:
+    """The configuration of a detector of the demo, `mask_rcnn` or `rtmdet_ins`, as shipped."""
+    return Path(__file__).with_name(f"{detector}_demo.py")
 
 
 def train_detector(
@@ -97,9 +104,10 @@ def train_detector(
     reads = (folder / name for name in ("train.json", "validation.json", "frames"))
     check_output_files([out, record_path, resume], reads=reads)
     detector = read_config(config)
-    train, validation = (load_coco_frames(folder, part) for part in ("train", "validation"))
     torch.manual_seed(settings.seed)
     model = build_model(detector, initialise=True).to(memory_format=torch.channels_last)
+    names = names_of_classes(model, detector, _UNNAMED)
+    train, validation = (load_coco_frames(folder, part, names) for part in ("train", "validation"))
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
@@ -140,13 +148,13 @@ def evaluate_model(
     """COCO average precision on `frames`, with the configuration's own score threshold."""
     was_training = model.training
     model.eval()
-    unnamed = LoadedWeights(digest="", class_names=None)
-    finder = detector_of(model, detector, weights=unnamed, score_threshold=0.0)
+    finder = detector_of(model, detector, weights=_UNNAMED, score_threshold=0.0)
     found = []
     for start in range(0, len(frames), _EVALUATION_BATCH):
         found += finder.detect(list(frames.images_MHWC[start : start + _EVALUATION_BATCH]))
     model.train(was_training)
-    return average_precision(frames.annotations, frames.image_ids, found)
+    names = finder.entry.class_names
+    return average_precision(frames.annotations, frames.image_ids, found, names)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -175,7 +183,9 @@ class _State:
             "seconds": self.seconds,
             "history": self.history,
         }
-        tensors = checkpoint_tensors(self.model.state_dict(), self.optimiser.state_dict()["state"])
+        # Copies, since layers of RTMDet share tensors.
+        weights = {name: each.clone() for name, each in self.model.state_dict().items()}
+        tensors = checkpoint_tensors(weights, self.optimiser.state_dict()["state"])
         write_tensors(self.path, tensors, {_POSITION: json.dumps(position)})
 
     def load(self) -> None:

@@ -52,7 +52,16 @@ def annotations(tmp_path: Path) -> Path:
     ],
 )
 def test_average_precision(annotations: Path, capsys, frames, box: float, masks: float) -> None:
-    figures = average_precision(annotations, [1, 2][: len(frames)], frames)
+    figures = average_precision(annotations, [1, 2][: len(frames)], frames, COCO_CLASSES)
     assert figures["box_ap50"] == pytest.approx(box, abs=0.01)
     assert figures.get("mask_ap50", 0.0) == pytest.approx(masks, abs=0.01)
     assert capsys.readouterr().out == ""
+
+
+def test_classes_that_a_detector_does_not_have_are_not_missed(annotations: Path) -> None:
+    one = blocks((1, 0.9, 10, 20, 40, 50), **SHAPE)  # the bottle alone
+    names = ("cup", COCO_CLASSES[OBJECTS[0][0]])
+    figures = average_precision(annotations, [1, 2], [one, one], names)
+    assert (figures["box_ap50"], figures["mask_ap50"]) == pytest.approx((1, 1), abs=0.01)
+    every = average_precision(annotations, [1, 2], [one, one], COCO_CLASSES)
+    assert every["mask_ap50"] < 0.1

@@ -23,6 +23,25 @@ def test_frames_and_objects(coco_folder: Path) -> None:
     assert frames.objects[5] == []
 
 
+def test_objects_of_some_classes(coco_folder: Path) -> None:
+    from orn.demo.detector.coco_frames import load_coco_frames, make_batch
+
+    names = ("toothbrush", "bottle")  # categories 80 and 40 of the file
+    frames = load_coco_frames(coco_folder, "train", names)
+    assert frames.category_ids == (80, 40)
+    found = {each["category_id"] for objects in frames.objects for each in objects}
+    assert found == {80, 40}
+    normal = SimpleNamespace(mean=torch.zeros(3), std=torch.ones(3), pad_size_divisor=1)
+    _, samples = make_batch(
+        frames, range(6), generator=np.random.default_rng(0), preprocessor=normal
+    )
+    for sample, objects in zip(samples, frames.objects, strict=True):
+        labels = sample.gt_instances.labels.tolist()
+        assert labels == [(80, 40).index(each["category_id"]) for each in objects]
+    with pytest.raises(ManifestError, match=r"train\.json: expected categories.*none of spoons;"):
+        load_coco_frames(coco_folder, "train", ("bottle", "spoons"))
+
+
 def test_a_batch_flips_frame_boxes_and_masks_together(coco_folder: Path) -> None:
     from orn.demo.detector.coco_frames import load_coco_frames, make_batch
 
@@ -41,7 +60,8 @@ def test_a_batch_flips_frame_boxes_and_masks_together(coco_folder: Path) -> None
         assert not inputs_BCHW[:, :, HEIGHT:].any() and not inputs_BCHW[..., WIDTH:].any()
         truth = samples[0].gt_instances
         assert len(samples[1].gt_instances) == 0
-        masks_NHW = torch.from_numpy(truth.masks.masks).bool()
+        masks_NHW = torch.from_numpy(truth.masks.masks[:, :HEIGHT, :WIDTH]).bool()
+        assert truth.masks.masks.shape[1:] == (64, 96)
         for mask_HW, (x1, y1, x2, y2) in zip(masks_NHW, truth.bboxes.int().tolist(), strict=True):
             assert mask_HW[y1:y2, x1:x2].all() and mask_HW.sum() == (y2 - y1) * (x2 - x1)
         # The last object lies on top; its blue is 40 before recolouring, the ground's 90 or more.
@@ -62,7 +82,7 @@ def test_errors_name_the_file(coco_folder: Path) -> None:
     content = json.loads(path.read_text())
     content["annotations"][0]["category_id"] = 81
     path.write_text(json.dumps(content))
-    with pytest.raises(ManifestError, match=r"annotation 1: wanted a category_id.*found 81"):
+    with pytest.raises(ManifestError, match=r"annotation 1: expected a category_id.*got 81"):
         load_coco_frames(coco_folder, "train")
     content["annotations"] = []
     content["images"][2]["file_name"] = "gone.jpg"

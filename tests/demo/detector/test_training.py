@@ -125,3 +125,17 @@ def test_learning_rate_rises_then_falls() -> None:
     assert rates[2:] == sorted(rates[2:], reverse=True)
     assert rates[7] == 0.5  # halfway down
     assert 0 < rates[-1] < 0.05
+
+
+def test_another_network_of_fewer_classes(coco_folder: Path, tmp_path: Path) -> None:
+    from orn.demo.detector.training import demo_config
+    from orn.stage1_detect.mmdet.detector import load_detector
+
+    config, out = demo_config("rtmdet_ins"), tmp_path / "trained.pth"
+    record = train(coco_folder, out, config, iterations=3)
+    (first,) = record["history"]
+    assert {"loss_cls", "loss_bbox", "loss_mask"} <= {f"loss_{name}" for name in first}
+    detector = load_detector(config=config, checkpoint=out, device="cpu", score_threshold=0.0)
+    names = detector.entry.class_names
+    assert (len(names), "bottle" in names, "person" in names) == (14, True, False)
+    assert detector.score_kind == "sigmoid"
