@@ -66,11 +66,6 @@ def test_average_precision_is_that_of_scikit_learn(seed, num_classes) -> None:
     assert scores.summary["classes_without_positives"] == np.isnan(wanted).sum()
 
 
-def test_without_a_positive_mean_average_precision_is_undefined() -> None:
-    scores = scores_of(np.zeros((3, 2), np.float32), np.ones((3, 2), np.float32))
-    assert scores.summary == {"map": None, "classes_without_positives": 2}
-
-
 @pytest.mark.parametrize("largest", [3.0, 42.0, 1e30, -800.0])
 def test_unsure_pairs_are_left_out_and_large_logits_keep_their_order(largest) -> None:
     """Their sigmoid is 1 for all, in float32 from 17 on and in float64 from 37 on, or 0."""

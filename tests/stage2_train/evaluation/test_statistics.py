@@ -16,16 +16,12 @@ SLEEP = (
 """Student 1908: additional hours of sleep with either of two drugs."""
 
 
-def test_interval_of_three_values() -> None:
+def test_intervals_of_three_values_and_of_one() -> None:
     # mean 2, deviation 1, Student's t for two degrees of freedom 4.302653
-    interval = mean_interval([1.0, 2.0, 3.0])
-    assert interval.mean == 2.0
-    assert interval.half_width == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
-
-
-def test_one_value_has_no_interval() -> None:
-    interval = mean_interval([5.0])
-    assert (interval.mean, interval.half_width, interval.num_seeds) == (5.0, None, 1)
+    three, one = mean_interval([1.0, 2.0, 3.0]), mean_interval([5.0])
+    assert three.mean == 2.0
+    assert three.half_width == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
+    assert (one.mean, one.half_width, one.num_seeds) == (5.0, None, 1)
 
 
 @pytest.mark.parametrize(

@@ -149,12 +149,6 @@ def test_a_rate_of_its_own_needs_a_store(videos, tmp_path) -> None:
         DecodedVideos(videos, root=tmp_path, settings=settings)
 
 
-def test_segments_without_frames_are_known_where_times_are(videos, tmp_path) -> None:
-    frames = decoded(videos, tmp_path).frames("group/1")  # at 0, 0.1, 0.2 and 0.3 s
-    empty = {TimeRange(0.11, 0.19): True, TimeRange(0.31, None): True, TimeRange(0.1, 0.11): False}
-    assert {times: frames.is_empty(times) for times in empty} == empty
-
-
 def test_what_is_measured_is_of_different_videos_and_told(caplog) -> None:
     assert spread_over_videos(["a", "a", "a", "b", "b", "c", "c", "d", "e", "e"], 3) == [0, 5, 8]
     assert spread_over_videos(["a", "b", "a"], 4) == [0, 1]

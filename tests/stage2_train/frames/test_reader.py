@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import ClipStoreError
-from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.reader import ClipStore
 from tests.processes import new_processes
@@ -49,14 +48,6 @@ def test_what_is_not_there(tiny_world, tmp_path) -> None:
         store.frames("film/99")
     with pytest.raises(ClipStoreError, match=r"no: .*`orn clips`"):
         ClipStore(tmp_path / "no")
-
-
-def test_times_that_are_stored(tiny_world) -> None:
-    frames = tiny_world.clips().frames("film/1")
-    assert frames.covers(TimeRange())
-    assert not frames.is_empty(TimeRange(0.3, 0.31))
-    assert frames.is_empty(TimeRange(0.31, 0.4))
-    assert frames.is_empty(TimeRange(0.8, None))
 
 
 def _sums(store: ClipStore, names: list[str]) -> list[int]:
