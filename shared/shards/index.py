@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import TypeAdapter
 
@@ -14,9 +14,11 @@ from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from orn.shared.jobs.plan import PLAN_NAME, FailedVideo
 from orn.shared.shards.files import SHARD_PATTERN
 from orn.shared.shards.record import ArrayLayout, ShardRecord, read_record
-from orn.shared.shards.schema import ShardAttributes, VideoEntry
+from orn.shared.shards.schema import LeftOut, ShardAttributes, VideoEntry
 
 INDEX_NAME = "shards.index.json"
+_OF_VIDEOS: dict[str, Any] = {"videos": (), "failed": (), "left_out": ()}
+"""The attributes that depend on videos."""
 _LEAST_SHARDS = 100
 """A folder with fewer opens as fast without an index."""
 
@@ -31,6 +33,7 @@ class IndexedShard:
     """Digest of the attributes that do not depend on videos."""
     videos: tuple[VideoEntry, ...]
     failed: tuple[FailedVideo, ...]
+    left_out: tuple[LeftOut, ...]
     layouts: dict[str, ArrayLayout]
 
     @classmethod
@@ -42,6 +45,7 @@ class IndexedShard:
             common=_common_digest(attributes),
             videos=attributes.videos,
             failed=attributes.failed,
+            left_out=attributes.left_out,
             layouts=dict(record.layouts),
         )
 
@@ -49,7 +53,7 @@ class IndexedShard:
 IndexEntry = IndexedFile[IndexedShard]
 SHARD_INDEX = IndexKind(
     name=INDEX_NAME,
-    version="shard-index 4",
+    version="shard-index 5",
     lines=TypeAdapter(IndexEntry),
     read=IndexedShard.of,
     least_files=_LEAST_SHARDS,
@@ -79,8 +83,7 @@ def open_folder(folder: Path) -> OpenedFolder:
     first_of = {entry.record.common: path for path, entry in reversed(entries.items())}
     records = {digest: read_record(path) for digest, path in first_of.items()}
     commons = {
-        digest: replace(record.attributes, videos=(), failed=())
-        for digest, record in records.items()
+        digest: replace(record.attributes, **_OF_VIDEOS) for digest, record in records.items()
     }
     is_large = len(entries) >= SHARD_INDEX.least_files
     return OpenedFolder(entries=entries, commons=commons, is_large=is_large)
@@ -89,12 +92,13 @@ def open_folder(folder: Path) -> OpenedFolder:
 def record_of(path: Path, entry: IndexEntry, common: ShardAttributes) -> ShardRecord:
     """Return a shard as opened, by what the index has of it; reads no file."""
     indexed = entry.record
-    attributes = replace(common, videos=indexed.videos, failed=indexed.failed)
+    own = {name: getattr(indexed, name) for name in _OF_VIDEOS}
+    attributes = replace(common, **own)
     return ShardRecord(path=path, stamp=entry.stamp, attributes=attributes, layouts=indexed.layouts)
 
 
 def _common_digest(attributes: ShardAttributes) -> str:
-    text = repr(replace(attributes, videos=(), failed=()))
+    text = repr(replace(attributes, **_OF_VIDEOS))
     return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:16]
 
 

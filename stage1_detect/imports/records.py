@@ -162,6 +162,7 @@ def rows_of_places(video: SourceVideo, seconds_F: NDArray[np.float64]) -> NDArra
         video: one of a source with records.
         seconds_F: times of the video's frames.
     """
+    assert video.places_R is not None
     places_P = np.unique(video.places_R)
     if not video.by_time:
         return np.where((places_P >= 0) & (places_P < len(seconds_F)), places_P, -1).astype(int)
@@ -202,6 +203,7 @@ def frames_of_records(
                 yield from objects_in(record, video, f"{video.path}: record at byte {start:,}")
 
     def frames() -> Iterator[SourceFrame]:
+        assert video.places_R is not None
         labels = {name: label for label, name in enumerate(classes)}
         places_P, firsts_P = np.unique(video.places_R, return_index=True)
         stops_P = np.append(firsts_P[1:], len(video.spans_R2))
