@@ -31,6 +31,7 @@ _RESNET = ("backbone", "kernels", "temporal_place", "temporal_start")
 _HEADS = (
     *("aggregation", "gru_states", "head_combination"),
     *("objects", "object_parts", "class_part", "clique_size", "relation_frames", "reasoning"),
+    "relation_pairs",
     *("earlier_frame_draw", "empty_slots", "first_phase_reasoning"),
     *("object_conv5_kernel", "object_conv5_start"),
     *("mask_pooling", "mlp_dropout", "mlp_start", "normalise_hidden"),

@@ -222,6 +222,24 @@ def _pairs(tables: Tables) -> None:
     tables.compare("pairs-summed", systems=systems, settings=summed, weights=None)
 
 
+def _relations(tables: Tables) -> None:
+    """What an object head loses without pairs of an object and itself, or of two objects."""
+    only = {
+        "different-objects": ("model.relation_pairs=different_objects",),
+        "same-object": ("model.relation_pairs=same_object",),
+    }
+    sees_pictures = tables.request.dataset != "demo-places"
+    tables.compare(
+        "relations",
+        folder="table2" if sees_pictures else "pairs-recurrent",  # whose runs the plain ones are
+        report="relations",
+        systems=("object-head",),
+        variants={"plain": (), **only},
+        primary=tuple(f"object-head@plain:object-head@{name}" for name in only),
+        weights=tables.first_weights() if sees_pictures else None,
+    )
+
+
 def _both(tables: Tables) -> None:
     """Neither head can tell the label alone, both can, and only by pairs of two frames.
 
@@ -289,6 +307,7 @@ EXPERIMENTS = MappingProxyType(
         "detected": Experiment(make=_detected, worlds=_BOTH_DEMOS),
         "decoys": Experiment(make=_decoys),
         "objects": Experiment(make=_objects),
+        "relations": Experiment(make=_relations, worlds=(*_BOTH_DEMOS, "demo-places")),
         "pairs": Experiment(make=_pairs, worlds=("demo-places",)),
         "both": Experiment(make=_both, worlds=("demo-both",)),
         "parts": Experiment(make=_both_parts, worlds=("demo-both",)),

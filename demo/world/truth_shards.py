@@ -74,7 +74,8 @@ def write_truth_shards(
     missing = SHARD_FILES.missing(units, out)
     with progress("true shards", total=len(missing), unit="shards") as bar:
         for unit in missing:
-            with ShardWriter(shard_path(out, unit.index), detector) as writer:
+            path = shard_path(out, unit.index)
+            with ShardWriter(path, detector, has_tracks=True) as writer:
                 for part in unit.parts:
                     _add_film(writer, films[part.video_id], folder, detector)
             bar.advance()
@@ -139,4 +140,5 @@ def _detections(
         labels=labels_N,
         class_scores=scores_NC,
         masks=tuple(each["segmentation"]["counts"].encode("ascii") for each in seen),
+        tracks=np.array([each["track_id"] for each in seen], np.int32),
     )

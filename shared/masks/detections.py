@@ -53,6 +53,8 @@ class FrameDetections:
     the kept class and its score are known."""
     masks: tuple[bytes, ...]
     """N masks, COCO compressed run lengths over the whole grid (`orn.shared.masks.rle`)."""
+    tracks: NDArray[np.int32] | None = None
+    """(N,) int32, which object of the video each one is; None where that is not known."""
 
     __repr__ = short_repr
 
@@ -71,6 +73,8 @@ class FrameDetections:
         num = len(self.boxes)
         _check("scores", self.scores, shape=(num,), dtype=np.float32)
         _check("labels", self.labels, shape=(num,), dtype=np.uint16)
+        if self.tracks is not None:
+            _check("tracks", self.tracks, shape=(num,), dtype=np.int32)
         num_classes = 2**16
         if self.class_scores is not None:
             _check("class_scores", self.class_scores, shape=(num, None), dtype=np.float16)

@@ -53,7 +53,9 @@ def _array(dtype: str, counts: str, *axes: str, row: tuple[int, ...] = ()) -> Ar
 
 
 @lru_cache(maxsize=8)
-def arrays_of(score_kind: ScoreKind, num_classes: int) -> Mapping[str, ArraySpec]:
+def arrays_of(
+    score_kind: ScoreKind, num_classes: int, *, has_tracks: bool = False
+) -> Mapping[str, ArraySpec]:
     """Return the arrays of a shard by name."""
     arrays = {
         # index into the attribute `videos`
@@ -73,10 +75,14 @@ def arrays_of(score_kind: ScoreKind, num_classes: int) -> Mapping[str, ArraySpec
         "labels": _array("<u2", "detections", "detection"),
         # softmax (background = 1 - sum) or sigmoid; absent where score_kind is label
         "class_scores": _array("<f2", "detections", "detection", "class", row=(num_classes,)),
+        # which object of the video it is; absent where that is not known
+        "tracks": _array("<i4", "detections", "detection"),
         "rle": _array("u1", "bytes", "byte"),
     }
     if score_kind == "label":
         del arrays["class_scores"]
+    if not has_tracks:
+        del arrays["tracks"]
     return arrays
 
 
@@ -196,6 +202,8 @@ class ShardAttributes:
     """Videos of the unit that gave nothing."""
     left_out: tuple[LeftOut, ...] = ()
     """What an import left out of videos that are there."""
+    has_tracks: bool = False
+    """Whether it is known which detections of a video are of one object."""
 
     @property
     def rules(self) -> ClassRules:
@@ -205,7 +213,8 @@ class ShardAttributes:
     @property
     def arrays(self) -> Mapping[str, ArraySpec]:
         """The arrays of the shard by name."""
-        return arrays_of(self.score_kind, len(self.detector.class_names))
+        num_classes = len(self.detector.class_names)
+        return arrays_of(self.score_kind, num_classes, has_tracks=self.has_tracks)
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes as they are written, format and version first."""

@@ -56,6 +56,7 @@ class ShardWriter:
         score_kind: what the class scores of every frame are, `softmax` or `sigmoid`; `label` where
             only the score of the kept class is known.
         class_names: names of the classes, where the detector is given by its name.
+        has_tracks: whether it is known which detections of a video are of one object.
     """
 
     def __init__(
@@ -65,8 +66,9 @@ class ShardWriter:
         score_kind: ScoreKind = "softmax",
         *,
         class_names: Sequence[str] = COCO_CLASSES,
+        has_tracks: bool = False,
     ) -> None:
-        self._path = Path(path)
+        self._path, self._has_tracks = Path(path), has_tracks
         if isinstance(detector, str):
             detector = DetectorEntry(
                 config_name=detector,
@@ -80,7 +82,7 @@ class ShardWriter:
         self._detector = detector
         self.rules = ClassRules(num_classes=len(detector.class_names), score_kind=score_kind)
         """What labels and scores have to be."""
-        specs = arrays_of(score_kind, len(detector.class_names))
+        specs = arrays_of(score_kind, len(detector.class_names), has_tracks=has_tracks)
         self._columns = {name: Column(spec) for name, spec in specs.items()}
         for name in ("frame_offsets", "rle_offsets"):
             self._columns[name].add([0])
@@ -113,6 +115,7 @@ class ShardWriter:
             videos=tuple(self.videos),
             failed=tuple(self.failed),
             left_out=tuple(self.left_out),
+            has_tracks=self._has_tracks,
         )
         with replacing(self._path) as temporary:
             write_group(temporary, columns=self._columns, attributes=attributes.to_json())
@@ -214,6 +217,8 @@ class ShardWriter:
         columns["labels"].add(detections.labels)
         if detections.class_scores is not None:
             columns["class_scores"].add(detections.class_scores)
+        if detections.tracks is not None:
+            columns["tracks"].add(detections.tracks)
         columns["frame_offsets"].add([len(columns["boxes"])])
         ends = np.cumsum([len(mask) for mask in detections.masks], dtype=np.int64)
         columns["rle_offsets"].add(len(columns["rle"]) + ends)
@@ -276,6 +281,11 @@ class ShardWriter:
             raise ShapeError(
                 f"{place}: expected class scores: {wanted}, got: {given}; all frames of a shard "
                 'have them, or none with ShardWriter(..., score_kind="label")'
+            )
+        if (detections.tracks is not None) != self._has_tracks:
+            raise ShapeError(
+                f"{place}: expected tracks of the detections of all frames of a shard or of none, "
+                "got both; give ShardWriter(..., has_tracks=True) and tracks, or neither"
             )
         if detections.labels.max(initial=0) >= num_classes:
             raise ShapeError(

@@ -69,6 +69,10 @@ class DetectionSource(Protocol):
     """The detections of videos."""
 
     @property
+    def has_tracks(self) -> bool:
+        """Whether it is known which detections of a video are of one object."""
+
+    @property
     def detector(self) -> DetectorEntry:
         """What they were made with, its classes among other things."""
 

@@ -114,8 +114,8 @@ class ClipDataset(Dataset[ClipSample]):
         """Opens nothing yet; `cache_bytes` is the memory for detections that are ready to use.
 
         Raises:
-            ConfigError: if the crop is larger than the frames of a video, or persons come first and
-                are no class of the detector.
+            ConfigError: if the crop is larger than the frames of a video, persons come first and
+                are no class of the detector, or the network reads tracks and there are none.
         """
         self.segments = tuple(segments)
         self.settings = settings
@@ -124,6 +124,11 @@ class ClipDataset(Dataset[ClipSample]):
             raise ConfigError(
                 f"data.object_order: expected score for a detector without the class {PERSON}, "
                 "got person_first; leave it out"
+            )
+        if settings.reads_tracks and not detections.has_tracks:
+            raise ConfigError(
+                "model.relation_pairs: expected shards with tracks of objects, as `orn demo truth` "
+                "writes, got detections without; train with --set model.relation_pairs=all"
             )
         self._clips = clips
         self._detections = detections

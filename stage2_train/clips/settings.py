@@ -77,6 +77,8 @@ class ClipSettings:
     flipped_A: tuple[int, ...] | None = None
     """The class that each class is when its film is flipped left to right, as half of the training
     clips are; None flips none."""
+    reads_tracks: bool = False
+    """Whether the network has to know which detections of a video are of one object."""
     reads_frames: bool = True
     """Whether pictures are decoded; a network that looks at none gets black ones, sooner."""
     seed: int = 0

@@ -276,8 +276,14 @@ def explain(
     cliques = choose_frame_cliques(
         network.config, num_clips=num_clips, num_frames=num_frames, training=False
     ).to(objects_BTKO.device)
-    last_BTK = head.last_slots(valid_BTK)
-    found = list(head.relation.values(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK))
+    values = head.relation.values(
+        objects_BTKO,
+        valid_BTK,
+        cliques,
+        last_BTK=head.last_slots(valid_BTK),
+        tracks_BTK=batch.tracks_BTK,
+    )
+    found = list(values)
     weight = head.relation.third.weight
     frames_P, slots_nP, values_PG = (
         torch.cat([getattr(each, name) for each in found], dim=axis)

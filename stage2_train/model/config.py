@@ -19,6 +19,7 @@ Start = Literal["identity", "replicate"]
 HeadCombination = Literal["mean", "sum", "joint"]
 RelationFrames = Literal["earlier", "same", "same_after_first"]
 MlpStart = Literal["torch", "he"]
+RelationPairs = Literal["all", "same_object", "different_objects"]
 EmptySlots = Literal["never", "as_authors"]
 Conv5Start = Literal["image", "random"]
 ObjectPart = Literal["shape", "appearance", "class"]
@@ -78,6 +79,9 @@ class NetworkConfig:
     """Where a clique's other objects come from: earlier frames t' < t (eq. 4), or frame t too
     (`same`, "COCO-intra" in Table 2; the authors' released code is this one, and leaves out the
     first frame: `same_after_first`)."""
+    relation_pairs: RelationPairs = "all"
+    """Which pairs of two frames are related: all (eq. 4), an object with itself in the other frame,
+    or with other objects there. All but `all` need shards with tracks."""
     empty_slots: EmptySlots = "never"
     """Whether the second object of a pair may be an empty slot: never, or as in the authors'
     released code, which pads every frame to the largest number of objects in a frame of the clip
@@ -139,6 +143,11 @@ class NetworkConfig:
         if self.clique_size == 1 and self.relation_frames == "earlier":
             raise ValueError(
                 f"relation_frames: wanted same, for cliques of one, found {self.relation_frames}"
+            )
+        if self.relation_pairs != "all" and (self.clique_size, self.objects) != (2, "detections"):
+            raise ValueError(
+                f"relation_pairs: expected all, for {self.objects} in cliques of "
+                f"{self.clique_size}, got {self.relation_pairs}"
             )
         if self.architecture != "object_video" and self.heads != "activity":
             raise ValueError(

@@ -27,6 +27,9 @@ class NetworkInputs:
     """(B, T, K, S) float: the detector's distribution over its classes and, last, background."""
     valid_BTK: Tensor
     """(B, T, K) bool: which slots hold an object; the other fields are read in no other slot."""
+    tracks_BTK: Tensor | None = None
+    """(B, T, K) int64: which object of the clip it is, equal in all frames; -1 for the background
+    object. Read where a network relates an object with itself alone, or with others alone."""
 
     def __post_init__(self) -> None:
         """Raises ShapeError naming the field where types or leading axes disagree."""

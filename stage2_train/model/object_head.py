@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from orn.shared.errors import ShapeError
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.frame_cliques import choose_frame_cliques
 from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
@@ -117,6 +118,7 @@ class ObjectHead(nn.Module):
             config.object_width,
             config.relation_width,
             clique_size=config.clique_size,
+            pairs=config.relation_pairs,
             start=config.mlp_start,
             normalise_hidden=config.normalise_hidden,
             dropout=config.mlp_dropout,
@@ -164,10 +166,14 @@ class ObjectHead(nn.Module):
             training=self.training,
             generator=generator,
         )
-        last_BTK = self.last_slots(valid_BTK)
-        relations_BRG = self.normalise(
-            self.relation(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK)
+        sums_BRG = self.relation(
+            objects_BTKO,
+            valid_BTK,
+            cliques,
+            last_BTK=self.last_slots(valid_BTK),
+            tracks_BTK=batch.tracks_BTK,
         )
+        relations_BRG = self.normalise(sums_BRG)
         reasoning: RecurrentClassifier | SummedMlpClassifier | MeanClassifier = self.reasoning
         if is_alone and self.first_phase is not None:
             reasoning = self.first_phase
@@ -236,6 +242,11 @@ class ObjectHead(nn.Module):
         if feats_BTDhw is not None and batch.coverage_BTKhw.shape[3:] != feats_BTDhw.shape[3:]:
             wanted = f"cells {tuple(feats_BTDhw.shape[3:])}"
             raise bad_input("coverage_BTKhw", wanted, batch.coverage_BTKhw)
+        if config.relation_pairs != "all" and batch.tracks_BTK is None:
+            raise ShapeError(
+                f"network input tracks_BTK: expected the tracks of objects, which relation_pairs "
+                f"{config.relation_pairs} needs, got none"
+            )
         if batch.masks_BTKhw.shape[3:] != (side, side):
             raise bad_input("masks_BTKhw", f"cells {(side, side)}", batch.masks_BTKhw)
         if batch.class_scores_BTKS.shape[3] != config.class_width:

@@ -14,13 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from orn.stage2_train.model.config import MlpStart
+from orn.stage2_train.model.config import MlpStart, RelationPairs
 from orn.stage2_train.model.frame_cliques import FrameCliques
 from orn.stage2_train.model.mlp import start_layers
 
 LARGEST_PASS = 2**17
 """Cliques of objects that are computed at once; more are computed in several passes, so that memory
 does not grow with their number."""
+_NO_TRACK = -2
+"""Of an empty slot, which is no object of any frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,13 +46,16 @@ class ObjectRelation(nn.Module):
         relation_width: int,
         *,
         clique_size: int = 2,
+        pairs: RelationPairs = "all",
         start: MlpStart = "torch",
         normalise_hidden: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        """`normalise_hidden` puts a LayerNorm before the ReLU of each layer of h, `dropout` is the
-        share of what each layer gives that training sets to zero."""
+        """`pairs` says which of them count, `normalise_hidden` puts a LayerNorm before the ReLU of
+        each layer of h, `dropout` is the share of what each layer gives that training sets to
+        zero."""
         super().__init__()
+        self.pairs = pairs
         # The first layer, a matrix [W1 .. Wn] over [o_1; ..; o_n], kept as its n parts.
         self.first = nn.ModuleList(
             nn.Linear(object_width, relation_width, bias=number == 0)
@@ -76,6 +81,7 @@ class ObjectRelation(nn.Module):
         cliques: FrameCliques,
         *,
         last_BTK: Tensor | None = None,
+        tracks_BTK: Tensor | None = None,
     ) -> Tensor:
         """(B, R, G) relations g, each the mean over the cliques of frames of its step.
 
@@ -87,6 +93,8 @@ class ObjectRelation(nn.Module):
             cliques: which frames are related, on any device.
             last_BTK: bool, which slots the last object of a clique may come from; None for the
                 valid ones.
+            tracks_BTK: int64, which object of the clip is in a slot; not read where all pairs
+                count.
         """
         num_clips = len(objects_BTKO)
         cliques = cliques.to(objects_BTKO.device)
@@ -96,7 +104,9 @@ class ObjectRelation(nn.Module):
             self.third.out_features,
             dtype=_sum_dtype(self.third.weight.dtype),
         )
-        for found in self.values(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK):
+        for found in self.values(
+            objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK, tracks_BTK=tracks_BTK
+        ):
             values_PG = found.values_PG.to(total_RG.dtype)
             total_RG = total_RG.index_add(0, row_Q[found.clique_P], values_PG)
         total_BRG = total_RG.unflatten(0, (num_clips, cliques.num_steps))
@@ -109,6 +119,7 @@ class ObjectRelation(nn.Module):
         cliques: FrameCliques,
         *,
         last_BTK: Tensor | None = None,
+        tracks_BTK: Tensor | None = None,
     ) -> Iterator["CliqueValues"]:
         """h of every clique of objects, in passes of bounded size; `forward` adds them up."""
         last_BTK = valid_BTK if last_BTK is None else last_BTK
@@ -127,9 +138,17 @@ class ObjectRelation(nn.Module):
                 row_of_slot_MK,
                 frames_nQ[:, place],
             )
+            slots_nP = slot_N[rows_nP]
+            if self.pairs != "all":
+                assert tracks_BTK is not None
+                tracks_nP = tracks_BTK.where(valid_BTK, _NO_TRACK).flatten()[slots_nP]
+                is_same_P = tracks_nP[0] == tracks_nP[1]
+                counts_P = is_same_P if self.pairs == "same_object" else ~is_same_P
+                clique_P, rows_nP = clique_P[counts_P], rows_nP[:, counts_P]
+                slots_nP = slots_nP[:, counts_P]
             yield CliqueValues(
                 clique_P=clique_P + place.start,
-                slots_nP=slot_N[rows_nP],
+                slots_nP=slots_nP,
                 values_PG=self._values(parts_NG, rows_nP, keep=len(passes) == 1),
             )
 

@@ -79,6 +79,10 @@ class FoundLater:
     def places(self, video_id: str) -> None:
         return None
 
+    @property
+    def has_tracks(self) -> bool:
+        return False
+
     def for_workers(self, number: int) -> Self:
         return self
 

@@ -145,6 +145,7 @@ def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
         ),
         num_activities=recipe.model.num_activities,
         multi_label=task == "multi-label",
+        reads_tracks=recipe.model.reads_detections and recipe.model.relation_pairs != "all",
         reads_frames=recipe.model.sees_frames,
         seed=recipe.seed,
     )

@@ -21,6 +21,8 @@ def relations_of_clip(
     first_frame: int = 0,
     drawn: Sequence[Sequence[int]] | None = None,
     empty_of_frame: Sequence[Objects] | None = None,
+    tracks_of_frame: Sequence[Sequence[int]] | None = None,
+    pairs: str = "all",
 ) -> list[Tensor]:
     """g of each step of one clip.
 
@@ -33,17 +35,32 @@ def relations_of_clip(
         first_frame: see there.
         drawn: the earlier frames of each t in training; None for the mean over all choices of them.
         empty_of_frame: what the last object of a clique may be besides, in each frame.
+        tracks_of_frame: which object of the clip each of `objects_of_frame` is; read where not all
+            pairs count.
+        pairs: `all`; `same_object` leaves out pairs of objects of two tracks, `different_objects`
+            those of one.
     """
+
+    def g(frames: Sequence[int]) -> Tensor:
+        places = [*(objects_of_frame[frame] for frame in frames[:-1]), last_of_frame[frames[-1]]]
+        if pairs == "all":
+            return _g(weights, places)
+        earlier, later = (list(tracks_of_frame[frame]) for frame in frames)
+        later += [None] * (len(places[1]) - len(later))
+        total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
+        for j, track in zip(places[0], earlier, strict=True):
+            for k, other in zip(places[1], later, strict=True):
+                if (track == other) == (pairs == "same_object"):
+                    total_G = total_G + h(weights, [j, k])
+        return total_G
+
     num_frames = len(objects_of_frame)
     last_of_frame = [
         [*objects, *(empty_of_frame[t] if empty_of_frame else ())]
         for t, objects in enumerate(objects_of_frame)
     ]
     if same_frame:
-        return [
-            _g(weights, [*[objects_of_frame[t]] * (clique_size - 1), last_of_frame[t]])
-            for t in range(first_frame, num_frames)
-        ]
+        return [g([t] * clique_size) for t in range(first_frame, num_frames)]
     relations = []
     for t in range(1, num_frames):
         if drawn is not None:
@@ -54,8 +71,7 @@ def relations_of_clip(
             choices = [[first, second] for first in range(t) for second in range(t)]
         total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
         for choice in choices:
-            earlier = [objects_of_frame[frame] for frame in choice]
-            total_G = total_G + _g(weights, [*earlier, last_of_frame[t]])
+            total_G = total_G + g([*choice, t])
         relations.append(total_G / len(choices))
     return relations
 

@@ -155,10 +155,11 @@ def write_films_shard(
     *,
     detector: DetectorEntry = DETECTOR,
     score_kind: ScoreKind = "softmax",
+    has_tracks: bool = False,
     found: Callable[[Film, int], FrameDetections] = Film.detections,
 ) -> None:
     """A shard of the films, every frame of them; `found` gives the objects of a frame."""
-    with ShardWriter(path, detector, score_kind) as writer:
+    with ShardWriter(path, detector, score_kind, has_tracks=has_tracks) as writer:
         for film in films:
             writer.begin_video(
                 video_entry(

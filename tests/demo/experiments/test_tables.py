@@ -199,7 +199,7 @@ def test_a_wide_activity_head_starts_from_weights_of_its_width() -> None:
 @pytest.mark.parametrize(
     ("experiments", "systems", "message"),
     [
-        (("table5",), (), "table2, heads, steps, detected for demo-touch, got 'table5'"),
+        (("table5",), (), "table2, heads, steps, detected, relations for demo-touch, got 'table5'"),
         ((), ("orn", "orm"), "'orm': .*did you mean 'orn'"),
     ],
 )

@@ -176,6 +176,8 @@ def test_shards_hold_what_the_films_show(drawn: Path, tmp_path: Path) -> None:
     frame = video.frame(3)
     assert len(frame) == len(expected) > 3
     assert (frame.labels + 1).tolist() == [a["category_id"] for a in expected]
+    assert frame.tracks.tolist() == [a["track_id"] for a in expected]
+    assert DetectionFolder(tmp_path).has_tracks
     assert [rle.area(mask) for mask in frame.masks] == [a["area"] for a in expected]
     assert np.array_equal(np.flatnonzero(frame.class_scores[0]), [frame.labels[0]])
 

@@ -72,6 +72,7 @@ def test_frames_have_their_own_masks_and_a_class_has_one_colour_in_any_place() -
         boxes=boxes,
         class_scores=np.full((2, 3, 81), 0.9, np.float32),
         labels=labels,
+        tracks=labels,
         valid=np.ones((2, 3), np.bool_),
     )
     grey = np.full((2, 400, 400, 3), 100, np.uint8)

@@ -28,6 +28,8 @@ def test_widths(backbone, base_width, feature_width, object_width) -> None:
         ({"object_parts": ["class", "shape"]}, "some of shape, appearance, class, in this order"),
         ({"object_parts": []}, "object_parts: wanted some of"),
         ({"clique_size": 1}, "relation_frames: wanted same, for cliques of one"),
+        ({"clique_size": 3, "relation_pairs": "same_object"}, "relation_pairs: expected all, for"),
+        ({"objects": "cells", "relation_pairs": "same_object"}, "for cells in cliques of 2"),
         ({"architecture": "trn"}, "heads: wanted activity, for architecture trn"),
     ],
 )

@@ -35,6 +35,12 @@ OPTIONS: dict[str, dict] = {
         "class_features": 5,
         "mask_pooling": "interpolated",
     },
+    "same-object": {"relation_pairs": "same_object"},
+    "different-objects": {"relation_pairs": "different_objects"},
+    "different-objects-empty-slots": {
+        "relation_pairs": "different_objects",
+        "empty_slots": "as_authors",
+    },
     "draw-of-a-batch": {"earlier_frame_draw": "each_batch"},
     "first-phase-mean": {"first_phase_reasoning": "mean"},
     "mean-of-states": {"gru_states": "mean"},
@@ -147,11 +153,11 @@ def _fitting(network: ObjectVideoNetwork, batch: NetworkInputs) -> NetworkInputs
 
 
 def _with_objects(batch: NetworkInputs, order: list[int]) -> NetworkInputs:
-    """The batch with these slots, in this order; the last one holds nothing but NaN."""
+    """The batch with these slots, in this order; the last one holds nothing but NaN or 0."""
     names = [field.name for field in fields(batch) if "K" in field.name.partition("_")[2]]
     slots = {name: getattr(batch, name)[:, :, order].clone() for name in names}
-    for name, field in slots.items():
-        field[:, :, -1] = False if name == "valid_BTK" else torch.nan
+    for field in slots.values():
+        field[:, :, -1] = torch.nan if field.is_floating_point() else 0
     return replace(batch, **slots)
 
 
