@@ -18,7 +18,6 @@ SHARD = "shards/demo/shard-000000.zarr.zip"
 def demo(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small films, shards, clips and a run, with other names for some of them."""
     folder = shutil.copytree(small_demo_run, tmp_path_factory.mktemp("outputs") / "demo")
-    (folder / "link.mp4").symlink_to(FILM)
     (folder / "hard.mp4").hardlink_to(folder / FILM)
     (folder / "hard.toml").hardlink_to(folder / RUN / "config.json")
     (folder / "notes").mkdir()
@@ -44,15 +43,10 @@ def _state(folder: Path) -> dict[str, str]:
     ("arguments", "named"),
     [
         (f"predict {RUN} {FILM} --overlay {FILM}", FILM),
-        (f"predict {RUN} {FILM} --overlay link.mp4", "link.mp4"),
-        (f"predict {RUN} {FILM} --overlay hard.mp4", "hard.mp4"),
         (f"predict {RUN} {FILM} --csv {FILM}", FILM),
         (f"predict {RUN} data/demo/videos --csv {FILM}", FILM),
         (f"predict {RUN} {FILM} --csv {RUN}/last.safetensors", f"{RUN}/last.safetensors"),
         (f"predict {RUN} {FILM} --shards shards/demo --csv {SHARD}", SHARD),
-        (f"predict {RUN} {FILM} --csv a.mp4 --overlay a.mp4", "a.mp4"),
-        (f"predict {RUN} {FILM} --csv pipe", "pipe"),
-        (f"predict {RUN} {FILM} --csv notes", "notes"),
         (f"predict {RUN} {FILM} --html results.csv/a.html", "results.csv"),
         (f"inspect {SHARD} --overlay {FILM}", FILM),
         (f"inspect {SHARD} --dataset demo.toml --overlay hard.mp4", "hard.mp4"),
@@ -60,10 +54,8 @@ def _state(folder: Path) -> dict[str, str]:
         (f"export-objects demo {SHARD} --format coco", SHARD),
         ("export-objects demo.toml demo.toml --format coco", "demo.toml"),
         ("export-objects demo data/demo/labels.csv --format coco", "data/demo/labels.csv"),
-        ("export-objects demo pipe --format coco", "pipe"),
         (f"export {RUN} notes", "notes"),
         (f"export {RUN} {RUN}", RUN),
-        (f"export {RUN} pipe", "pipe"),
         (f"export --resnet {RUN} {RUN}/last.safetensors", f"{RUN}/last.safetensors"),
         (f"export --resnet {RUN} hard.toml", "hard.toml"),
         (f"clips demo --fresh --out {FILM}", FILM),

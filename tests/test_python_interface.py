@@ -292,10 +292,8 @@ FOUND = [FrameDetections.from_masks(np.ones((1, 8, 8), np.bool_), labels=[0], sc
         ({"video": None}, ShapeError, "frames: expected a sequence"),
         ({"video": iter(FRAMES)}, ShapeError, "frames: expected a sequence"),
         ({"video": [[1, 2]]}, ShapeError, "got one list at place 0"),
-        ({"video": torch.zeros(1, 8, 8, 3)}, ShapeError, "got one Tensor"),
         ({"video": [np.zeros((0, 8, 3), np.uint8)]}, ShapeError, "got (0, 8, 3) uint8"),
         ({"video": "data"}, ConfigError, "pass rate="),
-        ({"video": "data", "rate": "8"}, ConfigError, "pass rate="),
         ({"video": "x.mp4", "detections": Answers([]), "seconds": [1]}, ConfigError, "seconds: "),
         (
             {"video": "x.mp4", "detections": Answers([])},
@@ -306,14 +304,11 @@ FOUND = [FrameDetections.from_masks(np.ones((1, 8, 8), np.bool_), labels=[0], sc
         ({"rate": 8}, ConfigError, "rate: expected a folder of JPEGs"),
         ({"detections": None}, ConfigError, "load_detector returns one"),
         ({"detections": Answers}, ConfigError, "load_detector returns one"),
-        ({"detections": iter(FOUND)}, ConfigError, "got one list_iterator"),
         ({"detections": [{}]}, ShapeError, "expected a sequence of FrameDetections, got dict"),
         ({"seconds": ["a"]}, ShapeError, "seconds: "),
         ({"window": 0}, ConfigError, "window: expected more than 0 seconds"),
-        ({"window": "1"}, ConfigError, "window: expected more than 0 seconds"),
         ({"stride": float("nan")}, ConfigError, "stride: expected more than 0 seconds"),
         ({"pairs": -1}, ConfigError, "pairs: expected a whole number from 0 up"),
-        ({"pairs": 1.5}, ConfigError, "pairs: expected a whole number from 0 up"),
     ],
 )
 def test_wrong_arguments_are_refused_at_the_call_without_a_word_of_options(

@@ -97,7 +97,6 @@ RATE = "optimiser.learning_rate = 1\n"
         ("[optimiser]", "missing key 'optimiser.learning_rate'"),
         (RATE + "epochs = '3'", "epochs: expected a whole number, got '3'"),
         (RATE + "title = { a = 1 }", "title: expected a string, got a table"),
-        (RATE + "widths = 1", "widths: expected a list, got 1"),
         (RATE + "checkpoint = 1", 'checkpoint: expected a string or "none", got 1'),
         (RATE + "optimiser.name = 'adan'", "'adamw', got 'adan'; did you mean 'adam'"),
         (RATE + "optimiser.betas = [1]", r"optimiser.betas: expected more entries, got \[1\]"),

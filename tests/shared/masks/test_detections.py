@@ -98,7 +98,6 @@ FITTING: dict[str, dict[str, Any]] = {
     [
         ("from_masks", {"masks_NHW": np.zeros((4, 6), np.bool_)}, "shape (N, H, W) bool"),
         ("from_masks", {"masks_NHW": np.zeros((1, 4, 6), np.uint8)}, "found (1, 4, 6) uint8"),
-        ("from_masks", {"masks_NHW": np.zeros((1, 0, 6), np.bool_)}, "found (1, 0, 6) bool"),
         ("from_boxes", {"boxes": [[1, 1, 3, 3, 0.9]]}, "(1, 5) float32"),
         ("from_boxes", {"boxes": [[1, 1, np.nan, 3]]}, "finite x1 <= x2 and y1 <= y2"),
         ("from_boxes", {"boxes": [[3, 3, 2, 1]]}, "[3.0, 3.0, 2.0, 1.0] in row 0"),
