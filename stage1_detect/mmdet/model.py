@@ -175,8 +175,8 @@ def class_head(model: Segmenter) -> Any:
 def set_score_threshold(model: Segmenter, score_threshold: float) -> None:
     """Let a model drop detections that score less, before masks are made of them."""
     for name in ("roi_head", "bbox_head", "mask_head"):
-        settings = getattr(getattr(model, name, None), "test_cfg", None) or {}
-        if "score_thr" in settings:
+        settings: Any = getattr(getattr(model, name, None), "test_cfg", None)
+        if settings and "score_thr" in settings:
             settings.score_thr = score_threshold
 
 
@@ -213,8 +213,9 @@ def _names_in(content: Any, key: str) -> tuple[str, ...] | None:
     """Return the names under a key of a dict; None if there is no list of names."""
     names = content.get(key) if isinstance(content, dict) else None
     names = (names,) if isinstance(names, str) else names
-    is_list = isinstance(names, list | tuple) and all(isinstance(each, str) for each in names)
-    return tuple(names) if is_list else None
+    if isinstance(names, list | tuple) and all(isinstance(each, str) for each in names):
+        return tuple(names)
+    return None
 
 
 def _check_masks(model: Segmenter, name: str) -> None:
@@ -264,8 +265,8 @@ def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] 
         )
     meta = content.get("meta")
     of_dataset = meta.get("dataset_meta") if isinstance(meta, dict) else None
-    names = _names_in(of_dataset, "classes") or _names_in(meta, "CLASSES")  # of mmdet 2
-    return {key.removeprefix("module."): weight for key, weight in weights.items()}, names
+    classes = _names_in(of_dataset, "classes") or _names_in(meta, "CLASSES")  # of mmdet 2
+    return {key.removeprefix("module."): weight for key, weight in weights.items()}, classes
 
 
 def fuse_batch_norms(model: MaskRCNN) -> None:

@@ -1,6 +1,7 @@
 """Other segmenters than Mask R-CNN must give what mmdet's `inference_detector` gives."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rle import bounding_box
 from orn.shared.masks.rules import ClassRules, frame_faults
 from orn.shared.video.read import read_frames
+from orn.stage1_detect.mmdet.class_scores import MOST_CANDIDATES, limit_candidates
 from orn.stage1_detect.mmdet.detector import load_detector
 
 pytestmark = pytest.mark.mmdet
@@ -154,3 +156,56 @@ def assert_rows_have_the_kept_score(found: list[FrameDetections]) -> None:
         kept = each.class_scores[np.arange(len(each)), each.labels]
         np.testing.assert_array_equal(kept, each.scores.astype(np.float16))
     assert len({label for each in found for label in each.labels.tolist()}) > 1
+
+
+def test_solo_looks_at_the_best_candidates_before_it_makes_masks() -> None:
+    from orn.stage1_detect.mmdet.library import SOLOHead
+
+    class Counting(SOLOHead):
+        def __init__(self) -> None:
+            torch.nn.Module.__init__(self)
+            self.test_cfg = SimpleNamespace(score_thr=0.5)
+
+        def _predict_by_feat_single(self, scores_RC: Any, *, cfg: Any) -> int:
+            return int((scores_RC > cfg.score_thr).sum())
+
+    head = Counting()
+    limit_candidates(SimpleNamespace(mask_head=head))
+    scores_RC = torch.rand(100, 80, generator=torch.Generator().manual_seed(0))
+    assert head._predict_by_feat_single(scores_RC) == MOST_CANDIDATES
+    assert head._predict_by_feat_single(scores_RC[:10]) == int((scores_RC[:10] > 0.5).sum())
+    assert head.test_cfg.score_thr == 0.5
+
+
+FAMILIES = {
+    "cascade-mask-rcnn_r50_fpn_1x_coco": ("softmax", 0.9),
+    "condinst_r50_fpn_ms-poly-90k_coco_instance": ("label", 0.4),
+    "decoupled-solo_r50_fpn_1x_coco": ("label", 0.2),
+    "detectors_htc-r50_1x_coco": ("softmax", 0.5),
+    "htc_r50_fpn_1x_coco": ("softmax", 0.5),
+    "mask-rcnn_r50-dconv-c3-c5_fpn_1x_coco": ("softmax", 0.5),
+    "mask-rcnn_r50-mdconv-c3-c5_fpn_1x_coco": ("softmax", 0.5),
+    "mask-rcnn_r50_fpn_groie_1x_coco": ("softmax", 0.5),
+    "mask-rcnn_swin-t-p4-w7_fpn_1x_coco": ("softmax", 0.02),
+    "mask2former_r50_8xb2-lsj-50e_coco": ("softmax", 0.01),
+    "ms-rcnn_r50_fpn_1x_coco": ("softmax", 0.03),
+    "point-rend_r50-caffe_fpn_ms-1x_coco": ("softmax", 0.5),
+    "scnet_r50_fpn_1x_coco": ("softmax", 0.5),
+    "solo_r50_fpn_1x_coco": ("label", 0.6),
+    "solov2_r50_fpn_1x_coco": ("label", 0.6),
+    "yolact_r50_1xb8-55e_coco": ("label", 0.9),
+}
+"""Kind of scores, and a threshold that some objects of random weights pass."""
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", FAMILIES)
+def test_other_families(
+    name: str, tmp_path: Path, frames: list[NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, threshold = FAMILIES[name]
+    # Random weights make SOLO see more than it looks at.
+    monkeypatch.setattr("orn.stage1_detect.mmdet.class_scores.MOST_CANDIDATES", 10**6)
+    detector, _ = compare(name, tmp_path, frames, threshold=threshold)
+    assert detector.score_kind == kind
