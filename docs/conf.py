@@ -27,8 +27,15 @@ napoleon_google_docstring = True
 
 _SECTIONS = {
     "Use it": (
-        *("docs/own_videos", "data_manifests/README", "docs/detect", "docs/cluster"),
-        *("docs/offline", "docs/look", "docs/train", "docs/predict", "docs/importance"),
+        *("docs/own_videos", "data_manifests/README", "docs/detect", "docs/objects"),
+        *(
+            "docs/cluster",
+            "docs/offline",
+            "docs/look",
+            "docs/train",
+            "docs/predict",
+            "docs/importance",
+        ),
         *("docs/compare", "docs/runs", "docs/epic100", "docs/when_things_fail"),
     ),
     "Python": ("docs/python", "docs/api", "examples/tour"),
