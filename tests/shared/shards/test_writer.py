@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from orn.shared.errors import PipelineError, ShapeError, ShardFormatError
+from orn.shared.errors import PipelineError, ShapeError
 from orn.shared.inspect.summary import summarise
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ScoreKind
+from orn.shared.masks.rules import ClassRules, ScoreKind
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
@@ -112,8 +112,7 @@ def test_classes_and_scores_of_any_detector(tmp_path: Path, score_kind: ScoreKin
     assert_same(shard.checked_frame(0), found)
     assert verify_shard(path) == []
     assert summarise(shard).classes == {"class 299": 1}
-    with pytest.raises(ShardFormatError, match=rf"COCO .*got 300 classes .*{score_kind} scores"):
-        DetectionFolder(tmp_path)
+    assert DetectionFolder(tmp_path).rules == ClassRules(num_classes=300, score_kind=score_kind)
 
 
 def test_tracks_are_known_for_all_frames_or_for_none(tmp_path: Path) -> None:
