@@ -134,3 +134,11 @@ def test_weights_that_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     check = look("weights")
     assert check.status == "warning"
     assert "TORCH_HOME" in check.remedy
+
+
+def test_operators_of_mmcv_that_are_compiled(tmp_path: Path, monkeypatch) -> None:
+    look("mmcv")  # imports what looks for modules itself
+    (tmp_path / "_ext.cpython-311.so").touch()
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: spec)
+    assert look("mmcv").found.startswith("compiled")

@@ -93,6 +93,7 @@ def test_clips_of_classes_that_are_not_asked_for_are_counted(
         (V2, {"t.json": [{"id": "../2"}]}, r"t.json, row 1: id: expected a path.*'\.\./2'"),
         (V2, {"t.json": '[{"id": "\\ud800", "template": "a"}]'}, "t.json, row 1: id: "),
         (V2, {"v.json": [OPEN]}, "v.json, row 1: .*'2' again"),
+        (V2, {"t.json": {"id": "2"}}, "t.json: expected an array, got a table"),
         (V2, {"t.json": "[" + "[]," * 3_000_000 + "[]]"}, "t.json: .* at most 4,000,000 values"),
         (V2, {"t.json": [OPEN | {"template": "Opning it"}], "v.json": []}, "'Opening something'"),
         (V2, {"c.json": {"a": "0", "b": "2"}}, r"c\.json: expected the indices 0 to 1"),
