@@ -154,7 +154,7 @@ class DetectorEntry:
     """Thresholds by name, such as `score`."""
     versions: dict[str, str] = field(default_factory=dict)
     """Library versions by name."""
-    frame_rate: Positive | None = None
+    frame_rate: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Frames a second of a video that it looked at, those nearest in time; None: every frame."""
     class_names: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_CLASSES)]
     """Name of each class, in the order of labels and class scores."""

@@ -27,10 +27,12 @@ def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
     name = None if dataset is None else load_manifest(dataset).name
     newest = newest_run(name)
     if newest is None:
-        train = shlex.join(filter(None, ("orn", "train", dataset)))
+        wanted, commands = "a run", "`make demo`, or `make detect DATASET=...` and `orn train`,"
+        if dataset is not None:
+            wanted, commands = f"a run on {name}", f"`{shlex.join(('orn', 'train', dataset))}`"
         raise ConfigError(
-            f"runs: expected a run {f'on {name} ' if name else ''}with best weights, got none; "
-            f"type `{train}` first, or name the folder of one that lies elsewhere"
+            f"runs: expected {wanted} with best weights, got none; type {commands} first, or name "
+            "the folder of one that lies elsewhere"
         )
     if is_first_process():
         echo(f"{newest}: the newest run on {name or dataset_of(newest)}", err=True)

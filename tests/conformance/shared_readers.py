@@ -313,7 +313,12 @@ SHARED: tuple[Reader, ...] = (
             *ignored("zarr_format", "node_type"),
             *any_text("attributes.detector.*", "*.id", "*.source_digest", "*.sample_aspect"),
             *any_number("*.rate", "*.source_bytes", "*.header_frames"),
-            *optional("attributes.detector.*", "*.sample_aspect"),
+            *optional(
+                "attributes.detector.*",
+                "attributes.left_out",
+                "attributes.has_tracks",
+                "*.sample_aspect",
+            ),
             *("value unknown: *", "columns: *", "members: *zarr.json *"),
         ),
         own=(

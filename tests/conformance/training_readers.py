@@ -168,7 +168,9 @@ def _read_run(path: Path) -> Any:
 
 def _make_recipe(folder: Path) -> Path:
     text = to_toml(TINY_RECIPE)
-    (folder / "mine.toml").write_text(re.sub(r"(?m)^num_activities.*\n", "", text))
+    (folder / "mine.toml").write_text(
+        re.sub(r"(?m)^num_(activities|detector_classes).*\n", "", text)
+    )
     return folder / "mine.toml"
 
 
@@ -274,7 +276,7 @@ TRAINING: tuple[Reader, ...] = (
                 "dataset.num_train", "clips.*", "normalisation.*", "recipe.optimiser.gradient_clip"
             ),
             "value 2??40: recipe.seed",
-            *optional("recipe.*", "clips.*", "detector*", "format_version", "system"),
+            *optional("recipe.*", "clips.*", "detector*", "format_version", "system", "score_kind"),
             *(
                 "value null: normalisation",
                 "value null: places",

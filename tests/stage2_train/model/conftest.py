@@ -122,6 +122,8 @@ def select_clips() -> Callable[[NetworkInputs, slice], NetworkInputs]:
     """A function giving the batch with some of the clips only."""
 
     def select(batch: NetworkInputs, clips: slice) -> NetworkInputs:
-        return replace(batch, **{f.name: getattr(batch, f.name)[clips] for f in fields(batch)})
+        arrays = {each.name: getattr(batch, each.name) for each in fields(batch)}
+        known = {name: array for name, array in arrays.items() if array is not None}
+        return replace(batch, **{name: array[clips] for name, array in known.items()})
 
     return select
