@@ -107,7 +107,7 @@ class Stuck:
     def __init__(self, device: str, *, driver_node: str, news: Path, go: Path) -> None:
         self._detector = demo_detector(device)
         self.entry, self.prepare = self._detector.entry, self._detector.prepare
-        self.encode = self._detector.encode
+        self.encode, self.score_kind = self._detector.encode, self._detector.score_kind
         self._is_doomed = ray.get_runtime_context().get_node_id() != driver_node
         self._news, self._go = news, go
         self._gone = go.with_suffix(".read")  # the lost actor finds it when it is here
