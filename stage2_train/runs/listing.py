@@ -89,6 +89,8 @@ COLUMNS = tuple(each.name for each in fields(RunSummary) if each.name != "settin
 def find_runs(folder: Path) -> list[Path]:
     """Return run folders in `folder`, at most four levels deep, and itself if it is one, by name.
 
+    Hidden folders and folders inside of runs, such as exported models, are left out.
+
     Raises:
         ConfigError: if there is no such folder.
     """
@@ -100,7 +102,10 @@ def find_runs(folder: Path) -> list[Path]:
     found: dict[Path, Path] = {}
     for depth in range(_DEEPEST + 1):  # a link to a folder that was seen above adds nothing
         for path in folder.glob("*/" * depth + CONFIG_NAME):
-            found.setdefault(path.parent.resolve(), path.parent)
+            run, place = path.parent, path.parent.resolve()
+            is_hidden = any(part.startswith(".") for part in run.relative_to(folder).parts)
+            if not is_hidden and found.keys().isdisjoint(place.parents):
+                found.setdefault(place, run)
     return sorted(found.values())
 
 

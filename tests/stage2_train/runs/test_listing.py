@@ -124,6 +124,13 @@ def test_links_are_followed_and_not_in_a_circle(folder, config, tmp_path) -> Non
     assert names == ["begun", "damaged", "elsewhere/far", "new", "table/old"]
 
 
+def test_hidden_folders_and_models_inside_of_runs_are_no_runs(folder, config) -> None:
+    before = _runs(folder).stdout
+    _make(folder / ".kept" / "run", config, 5)
+    _make(folder / "table" / "old" / "exported", config, 6)
+    assert _runs(folder).stdout == before
+
+
 def test_no_folder_and_an_empty_one(tmp_path) -> None:
     _runs(tmp_path / "none", exit_code=2)
     assert _runs(tmp_path).stdout == f"{tmp_path}: no run\n"
