@@ -8,7 +8,7 @@ from orn.benchmarks.measuring import Comparison, seconds_in_turns
 from orn.benchmarks.memory import long_over_short, predict_video
 from orn.benchmarks.model_inputs import random_batch
 from orn.benchmarks.requests import PredictBenchRequest
-from orn.stage2_train.insight.importance import explain
+from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.model.network import ObjectVideoNetwork
 
 

@@ -57,11 +57,11 @@ def demo(
     Everything lies below the current folder in data/, shards/, clips/ and runs/. Called again, it
     does only what is missing.
     """
-    from orn.demo.run import as_report, demo_line, run_demo
+    from orn.demo.run import as_report, demo_pipeline, run_demo
 
     size = "short" if short else "full" if full else "standard"
     summary = run_demo(size, seed)
-    echo_report(summary, partial(as_report, line=demo_line(size, seed)), as_json=as_json)
+    echo_report(summary, partial(as_report, pipeline=demo_pipeline(size, seed)), as_json=as_json)
 
 
 def _check_dials(dataset: str, dials: Dials) -> None:

@@ -1,4 +1,4 @@
-"""`orn demo`: the whole line on the demo world, and a summary of what came out.
+"""`orn demo`: the whole pipeline on the demo world, and a summary of what came out.
 
 draw the world -> detect every frame -> score the detector -> store clips -> train -> evaluate
 -> report
@@ -14,18 +14,20 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.commands import Job, job_seconds, run_jobs
 from orn.shared.report import Report
 from orn.shared.text import counted
-from orn.stage2_train.line.line import Line, line_jobs
+from orn.stage2_train.pipeline.pipeline import Pipeline, pipeline_jobs
 
 SETTINGS = {"short": ("phases.epochs=1",), "standard": (), "full": ("phases.epochs=40",)}
 """What is set beside the recipe `demo`."""
 SUMMARY_NAME = "summary.json"
 
 
-def demo_line(size: str, seed: int) -> Line:
-    """Return the line of a demo; demos of other sizes or seeds never share a file. The standard one
-    with seed 0 has the usual folders."""
+def demo_pipeline(size: str, seed: int) -> Pipeline:
+    """Return the pipeline of a demo; demos of different sizes or seeds never share a file.
+
+    The standard size with seed 0 uses the default folders.
+    """
     tag = "-".join(([size] if size != "standard" else []) + ([f"seed-{seed}"] if seed else []))
-    return Line(
+    return Pipeline(
         manifest="demo",
         data_root=Path("data", tag),
         shards=Path("shards", tag, "demo"),
@@ -38,36 +40,38 @@ def demo_line(size: str, seed: int) -> Line:
 
 
 def demo_jobs(size: str, seed: int) -> list[Job]:
-    """Return the steps of the demo in order: its world, and the line from videos to a report."""
-    line = demo_line(size, seed)
-    drawing = ("--data", str(line.data_root), "--size", size, "--seed", str(seed))
+    """Return the steps of the demo in order: draw its world, then the pipeline to the report."""
+    pipeline = demo_pipeline(size, seed)
+    drawing = ("--data", str(pipeline.data_root), "--size", size, "--seed", str(seed))
     world = Job(
         name="world",
         argv=("demo", "world", "all", *drawing),
-        output=line.data_root / WORLDS[-1] / "world.json",
+        output=pipeline.data_root / WORLDS[-1] / "world.json",
     )
-    return [world, *line_jobs(line, may_grow=False)]
+    return [world, *pipeline_jobs(pipeline, may_grow=False)]
 
 
 def run_demo(size: str, seed: int) -> dict[str, Any]:
     """Carry out what is not done of the demo; write and return its summary."""
-    line = demo_line(size, seed)
-    path = line.run / SUMMARY_NAME
-    ran = run_jobs(demo_jobs(size, seed), record=line.record)
+    pipeline = demo_pipeline(size, seed)
+    path = pipeline.run / SUMMARY_NAME
+    ran = run_jobs(demo_jobs(size, seed), record=pipeline.record)
     if not ran and path.exists():
         return dict(json.loads(path.read_text()))
-    summary = summarise(line)
+    summary = summarise(pipeline)
     write_text(path, json.dumps(summary, indent=2) + "\n")
     return summary
 
 
-def summarise(line: Line) -> dict[str, Any]:
+def summarise(pipeline: Pipeline) -> dict[str, Any]:
     """Return the figures of a finished demo."""
-    assert line.shards is not None
-    seconds = job_seconds(line.record)
-    detect = json.loads((line.shards / "detect.json").read_text())
-    scores = score_shards(line.shards, line.data_root / "demo" / "ground_truth" / "validation.json")
-    evaluation = json.loads(line.evaluation.read_text())
+    assert pipeline.shards is not None
+    seconds = job_seconds(pipeline.record)
+    detect = json.loads((pipeline.shards / "detect.json").read_text())
+    scores = score_shards(
+        pipeline.shards, pipeline.data_root / "demo" / "ground_truth" / "validation.json"
+    )
+    evaluation = json.loads(pipeline.evaluation.read_text())
     return {
         "detector": {"segm_ap50": scores["mask_ap50"], "box_ap50": scores["box_ap50"]},
         "detect": {
@@ -85,7 +89,7 @@ def summarise(line: Line) -> dict[str, Any]:
     }
 
 
-def as_report(summary: dict[str, Any], line: Line) -> Report:
+def as_report(summary: dict[str, Any], pipeline: Pipeline) -> Report:
     """Return the summary for people."""
     evaluation, detect = summary["eval"], summary["detect"]
     heads = [
@@ -94,8 +98,8 @@ def as_report(summary: dict[str, Any], line: Line) -> Report:
     ]
     seconds = summary["seconds"]
     parts = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items() if name != "total")
-    assert line.shards is not None
-    shard = line.shards / "shard-000000.zarr.zip"
+    assert pipeline.shards is not None
+    shard = pipeline.shards / "shard-000000.zarr.zip"
     return Report(
         facts=[
             (
@@ -114,10 +118,10 @@ def as_report(summary: dict[str, Any], line: Line) -> Report:
             ),
             *((f"  {name}", f"{value:.1%}") for name, value in heads),
             ("Time", f"{seconds['total']:.0f} s ({parts})"),
-            ("Summary", str(line.run / SUMMARY_NAME)),
-            ("Report", str(line.report)),
+            ("Summary", str(pipeline.run / SUMMARY_NAME)),
+            ("Report", str(pipeline.report)),
             ("Look on", f"orn inspect {shard}"),
-            ("", f"tensorboard --logdir {line.run}"),
+            ("", f"tensorboard --logdir {pipeline.run}"),
         ],
         notes=[_meaning(dict(heads))],
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orn.stage1_detect.mmdet.detector import MmdetDetector
     from orn.stage1_detect.mmdet.segmenter import MmdetSegmenter
     from orn.stage2_train.clips.batches import ClipBatch
-    from orn.stage2_train.insight.importance import Importance
+    from orn.stage2_train.explanation.importance import Importance
     from orn.stage2_train.opened_dataset import OpenedDataset
     from orn.stage2_train.predict.arrays import FindsObjects
     from orn.stage2_train.predict.records import WindowPrediction
@@ -266,7 +266,7 @@ def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = No
 
         batch = next(iter(dataset.batches("validation")))
         found = orn.explain(model, batch)
-        print(found.fall_P)  # logit drop of each pair when it is removed
+        print(found.logit_drop_P)  # logit drop of each pair when it is removed
 
     Args:
         model: what `load_model` returned.
@@ -277,6 +277,6 @@ def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = No
         ConfigError: if the network relates no objects.
         ShapeError: if the batch does not fit the network.
     """
-    from orn.stage2_train.insight.importance import explain as explain_network
+    from orn.stage2_train.explanation.importance import explain as explain_network
 
     return explain_network(model.network, batch.to(model.device).inputs(), class_B=class_B)

@@ -146,7 +146,7 @@ def _of_video(
         return
     seen = detections.video(video.id)
     if request.overlay is not None:
-        from orn.stage2_train.predict.film import draw_prediction
+        from orn.stage2_train.predict.overlay import draw_prediction
 
         def tell(number: int) -> None:
             bar.advance(0, note=f"drawn {number}/{seen.num_frames}")
@@ -189,7 +189,7 @@ def report_of(segments: Sequence[SegmentPrediction], windows: Sequence[WindowPre
     """Return the stretches of one video, and the pairs of its windows."""
     stretches = [(each.times(), each.says(), each.runners_up()) for each in segments]
     pairs = [
-        (each.times(), each.words(pair), f"{pair.fall:+.3f}", each.decided_by or "")
+        (each.times(), each.words(pair), f"{pair.logit_drop:+.3f}", each.decided_by or "")
         for each in windows
         for pair in each.pairs or ()
     ]

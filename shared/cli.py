@@ -53,7 +53,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Data": {
-        "run": ("orn.stage2_train.line.commands:run", "Take a data set from videos to a report."),
+        "run": (
+            "orn.stage2_train.pipeline.commands:run",
+            "Take a data set from videos to a report.",
+        ),
         "manifest": ("", "List data sets, check their files, make new ones."),
         "manifest list": ("orn.shared.manifests.commands:list_manifests", "List the data sets."),
         "manifest check": ("orn.shared.manifests.commands:check", "Check label tables and videos."),
@@ -84,7 +87,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Show what a shard or one frame holds.",
         ),
         "overlay": ("orn.stage2_train.clips.commands:overlay", "Draw masks on stored frames."),
-        "report": ("orn.stage2_train.insight.commands:report", "Write a page of a training run."),
+        "report": (
+            "orn.stage2_train.explanation.commands:report",
+            "Write a page of a training run.",
+        ),
     },
     "Learn": {
         "train": ("orn.stage2_train.commands:train", "Train the network on clips and shards."),

@@ -130,7 +130,7 @@ def test_commands_start_without_what_takes_long() -> None:
     program = (
         "import sys, orn.predict_videos.job\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "import orn.stage2_train.insight.report\n"
+        "import orn.stage2_train.explanation.report\n"
         f"print(*{slow!r} & sys.modules.keys())"
     )
     command = [sys.executable, "-c", program]

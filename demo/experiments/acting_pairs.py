@@ -13,7 +13,7 @@ from torch import Tensor
 from orn.demo.world.dials import HAND, ROLE_X, ROLE_Y
 from orn.demo.world.places import BALL
 from orn.stage2_train.clips.batches import ClipBatch
-from orn.stage2_train.insight.importance import Importance
+from orn.stage2_train.explanation.importance import Importance
 
 WORLDS = ("demo", "demo-touch", "demo-places")
 """Where it is known."""

@@ -20,7 +20,7 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import progress
 from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from orn.stage2_train.devices import build_accelerator
-from orn.stage2_train.insight.importance import Importance, explain
+from orn.stage2_train.explanation.importance import Importance, explain
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.run_config import RunConfig, read_config
@@ -178,11 +178,11 @@ def _of_cliques(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
     """(P,) by measure, large for what is important."""
     places = importance.clip_P, importance.frames_nP, importance.slots_nP
     return {
-        "fall": importance.fall_P,
+        "logit_drop": importance.logit_drop_P,
         "activation": importance.activation_P,
         "score": _scores(batch)[places].prod(dim=0),
         "area": object_areas(batch)[places].sum(dim=0),
-        "chance": torch.zeros_like(importance.fall_P),
+        "chance": torch.zeros_like(importance.logit_drop_P),
     }
 
 
@@ -209,7 +209,7 @@ def _of_groups(
         for name in ("score", "area", "chance")
     }
     return {
-        "fall": importance.group_falls(group_P, clip_N),
+        "logit_drop": importance.group_logit_drops(group_P, clip_N),
         "activation": activation_N.index_add(0, group_P, importance.activation_P),
         **largest,
     }
@@ -217,16 +217,16 @@ def _of_groups(
 
 def _of_objects(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
     """(B, T, K) by measure; an object has the activation of all its cliques."""
-    activation_BTK = torch.zeros_like(importance.object_fall_BTK)
+    activation_BTK = torch.zeros_like(importance.object_logit_drop_BTK)
     for frame_P, slot_P in zip(importance.frames_nP, importance.slots_nP, strict=True):
         places = importance.clip_P, frame_P, slot_P
         activation_BTK.index_put_(places, importance.activation_P, accumulate=True)
     return {
-        "fall": importance.object_fall_BTK,
+        "logit_drop": importance.object_logit_drop_BTK,
         "activation": activation_BTK,
         "score": _scores(batch),
         "area": object_areas(batch),
-        "chance": torch.zeros_like(importance.object_fall_BTK),
+        "chance": torch.zeros_like(importance.object_logit_drop_BTK),
     }
 
 
@@ -256,8 +256,12 @@ def _curves(importance: Importance, *, single: bool) -> dict[str, tuple[Tensor, 
     """(S, B) probabilities of the class, of the object head alone: without the first share of
     cliques, and with these alone; ordered by importance, and at random."""
     generator = torch.Generator().manual_seed(0)
-    random_P = torch.rand(len(importance.clip_P), generator=generator).to(importance.fall_P)
-    orders = {"fall": importance.fall_P, "activation": importance.activation_P, "random": random_P}
+    random_P = torch.rand(len(importance.clip_P), generator=generator).to(importance.logit_drop_P)
+    orders = {
+        "logit_drop": importance.logit_drop_P,
+        "activation": importance.activation_P,
+        "random": random_P,
+    }
     place_B = torch.arange(len(importance.class_B), device=random_P.device)
     curves = {}
     for name, value_P in orders.items():

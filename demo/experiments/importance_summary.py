@@ -147,8 +147,9 @@ def as_report(report: dict[str, Any]) -> Report:
             name: f"{values[2]['mean']:.3f}" for name, values in report["trained"][curve].items()
         }
         notes.append(
-            f"Probability of the class {what} 20 % of the cliques: by fall {fifth['fall']}, by "
-            f"activation {fifth['activation']}, at random {fifth['random']}"
+            f"Probability of the class {what} 20 % of the cliques: by logit drop "
+            f"{fifth['logit_drop']}, by activation {fifth['activation']}, at random "
+            f"{fifth['random']}"
         )
     return Report(
         title=f"{report['dataset']}, {report['split']}: {counted(report['num_clips'], 'clip')}",
@@ -168,12 +169,12 @@ _QUESTIONS = {
     "object_acts": "first object is one of it",
 }
 _ORDERS = {
-    "fall": "largest fall first",
+    "logit_drop": "largest logit drop first",
     "activation": "largest activation first",
     "random": "random order",
 }
 _NAMES = {
-    "fall": "by the fall of the logit without it",
+    "logit_drop": "by the logit drop without it",
     "activation": "by the activation of h",
     "score": "by the detector's scores",
     "area": "by the area of the masks",

@@ -267,7 +267,7 @@ class Tables:
             *(word for setting in chosen for word in ("--set", setting)),
         ]
         for variant, own in (variants or {}).items():
-            argv += ["--arm", f"{variant}:{','.join(own)}" if own else variant]
+            argv += ["--variant", f"{variant}:{','.join(own)}" if own else variant]
         path = out / f"{report or f'table-{table}'}-test.json"
         job = Job(name=f"{place.name} {name}", argv=tuple(argv), output=path)
         self._add(job)

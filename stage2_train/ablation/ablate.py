@@ -156,21 +156,22 @@ def _recipe_name(request: AblationRequest) -> str:
 
 
 def _check_names(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
-    """Raises ConfigError before anything is trained for an arm or a contrast of other systems."""
+    """Raise ConfigError if a variant or a primary contrast names a system that is not trained."""
     names = [row.name for row in rows]
-    arms = request.variation.arms if request.variation else ()
-    for arm in arms:
-        for name in arm.systems:
+    variants = request.variation.variants if request.variation else ()
+    for variant in variants:
+        for name in variant.systems:
             if name not in names:
                 raise ConfigError(
-                    f"--arm {arm.name}: wanted @ and one of {', '.join(names)}; found {name}"
+                    f"--variant {variant.name}: expected a system of {', '.join(names)} after @, "
+                    f"got {name}"
                 )
     if request.late_fusion and not {"activity-head", "object-head"} <= set(names):
         raise ConfigError(
             f"--late-fusion: wanted activity-head and object-head, found {', '.join(names)}"
         )
     names += [LATE_FUSION] if request.late_fusion else []
-    values = [arm.name for arm in arms]
+    values = [variant.name for variant in variants]
     for pair in request.primary:
         for side in pair:
             name, at, value = side.partition("@")
@@ -240,13 +241,13 @@ def _first_runs(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple[
     """Those that are known beforehand: the trials of a search, or all where nothing is searched."""
     if request.search is None:
         return planned_runs(request, rows)
-    return planned_runs(request, rows, request.search.arms, seeds=request.seeds[:1])
+    return planned_runs(request, rows, request.search.variants, seeds=request.seeds[:1])
 
 
 def _searched_runs(
     request: AblationRequest, rows: Sequence[AblationRow]
 ) -> tuple[AblationRun, ...]:
-    """The runs of each system with its best arm by the first seed on the validation split."""
+    """The runs of each system with its best variant by the first seed on the validation split."""
     assert request.search is not None
     trials = _first_runs(request, rows)
     carry_out(trials, request, split="validation")
@@ -255,6 +256,6 @@ def _searched_runs(
     for row in rows:
         own = [result for result in results if result.system == row.name]
         best = max(own, key=lambda result: result.percent())
-        (arm,) = (arm for arm in request.search.arms if arm.name == best.value)
-        runs += [replace(run, value="") for run in planned_runs(request, [row], [arm])]
+        (variant,) = (variant for variant in request.search.variants if variant.name == best.value)
+        runs += [replace(run, value="") for run in planned_runs(request, [row], [variant])]
     return tuple(runs)

@@ -12,8 +12,8 @@ def ablate(request: AblationRequest, *, dry_run: DryRun = False, as_json: AsJson
 
     All have the same recipe and the same number of steps. Interrupted, it goes on where it was. The
     report is printed and kept as OUT/table-TABLE-SPLIT.json and .md, drawn as .png, and a line a
-    figure as .csv; with --vary its name is OUT/table-TABLE-KEY-SPLIT, with --arm
-    OUT/table-TABLE-arm-SPLIT.
+    figure as .csv; with --vary its name is OUT/table-TABLE-KEY-SPLIT, with --variant
+    OUT/table-TABLE-variant-SPLIT.
     """
     from orn.stage2_train.ablation import ablate as ablation
     from orn.stage2_train.ablation.report import as_report

@@ -57,10 +57,13 @@ def _plot_systems(report: Mapping[str, Any], axes: Axes) -> None:
 
 
 def _plot_curves(report: Mapping[str, Any], axes: Axes, *, over_seconds: bool) -> None:
-    values, arms = report["values"], report["varied"] == "arm"  # of no order, so without lines
+    values, variants = (
+        report["values"],
+        report["varied"] == "variant",
+    )  # of no order, so without lines
     systems = list(dict.fromkeys(row["system"] for row in report["systems"]))
     for number, system in enumerate(systems):
-        aside = (number - (len(systems) - 1) / 2) * 0.12 if arms else 0.0
+        aside = (number - (len(systems) - 1) / 2) * 0.12 if variants else 0.0
         rows = [row for row in report["systems"] if row["system"] == system]
         places = [values.index(row["value"]) + aside for row in rows]
         if over_seconds:
@@ -71,7 +74,7 @@ def _plot_curves(report: Mapping[str, Any], axes: Axes, *, over_seconds: bool) -
             [row["mean"] for row in rows],
             yerr=[row["half_width"] or 0.0 for row in rows],
             marker="o",
-            linestyle="none" if arms and not over_seconds else "-",
+            linestyle="none" if variants and not over_seconds else "-",
             markersize=4,
             capsize=3,
             label=system,

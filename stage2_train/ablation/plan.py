@@ -10,7 +10,7 @@ from pathlib import Path
 from orn.shared.config.files import apply_overrides
 from orn.shared.errors import ConfigError
 from orn.shared.nearest import nearest
-from orn.stage2_train.ablation.request import AblationRequest, Arm
+from orn.stage2_train.ablation.request import AblationRequest, Variant
 from orn.stage2_train.model.summary import count_parameters
 from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.systems import SYSTEMS, find_system
@@ -54,9 +54,9 @@ class AblationRun:
     folder: Path
     """The run folder."""
     overrides: tuple[str, ...] = ()
-    """Settings of the recipe to replace, those of row and arm among them."""
+    """Settings of the recipe to replace, those of row and variant among them."""
     value: str = ""
-    """Name of the arm; empty where nothing is varied."""
+    """Name of the variant; empty where nothing is varied."""
 
     @property
     def title(self) -> str:
@@ -68,29 +68,30 @@ class AblationRun:
 def planned_runs(
     request: AblationRequest,
     rows: Sequence[AblationRow],
-    arms: Sequence[Arm] | None = None,
+    variants: Sequence[Variant] | None = None,
     *,
     seeds: Sequence[int] | None = None,
 ) -> tuple[AblationRun, ...]:
-    """The runs of every arm of every row, seed by seed. Arms that change nothing of a row have the
-    same folders.
+    """Return the runs of every variant of every row, seed by seed.
+
+    Variants that do not change a row share its folders.
 
     Args:
-        arms: None takes those of what the request varies, else a plain one.
-        seeds: None takes those of the request.
+        variants: by default those of the request; a single one without settings if it has none.
+        seeds: by default those of the request.
     """
-    if arms is None:
-        arms = request.variation.arms if request.variation else (Arm(name=""),)
+    if variants is None:
+        variants = request.variation.variants if request.variation else (Variant(name=""),)
     runs = []
     for seed in request.seeds if seeds is None else seeds:
-        for arm in arms:
+        for variant in variants:
             for row in rows:
-                own = arm.settings if row.name in arm.systems or not arm.systems else ()
-                label = (arm.label or f"arm-{arm.name}") if own else ""
+                own = variant.settings if row.name in variant.systems or not variant.systems else ()
+                label = (variant.label or f"variant-{variant.name}") if own else ""
                 folder = request.folder / row.name / label / f"seed{seed}"
                 overrides = (*request.overrides, *row.overrides, *own)
                 run = AblationRun(
-                    row=row, seed=seed, folder=folder, overrides=overrides, value=arm.name
+                    row=row, seed=seed, folder=folder, overrides=overrides, value=variant.name
                 )
                 runs.append(run)
     return tuple(runs)

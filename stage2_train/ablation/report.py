@@ -268,7 +268,7 @@ def joined_report(varied: str, files: Mapping[str, Path]) -> dict[str, Any]:
         if results[0].setting:
             raise ConfigError(
                 f"{path}: expected results of one setting, got {results[0].setting} varied; name a "
-                "report without --vary and --arm"
+                "report without --vary and --variant"
             )
         joined += [replace(result, setting=varied, value=value) for result in results]
     return ablation_report(joined)

@@ -19,7 +19,7 @@ COUNTS = "class-counts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arm:
+class Variant:
     """One way in which systems are trained."""
 
     name: str
@@ -29,27 +29,27 @@ class Arm:
     systems: tuple[str, ...] = ()
     """Whose settings they replace, all if empty. The others are as the plain system is."""
     label: str = ""
-    """Of its folder; empty for `arm-NAME`."""
+    """Of its folder; empty for `variant-NAME`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variation:
-    """What every system is trained with each arm of."""
+    """What every system is trained with each variant of."""
 
     name: str
-    """Of the setting whose values the arms are, or `arm`."""
-    arms: tuple[Arm, ...]
+    """Of the setting whose values the variants are, or `variant`."""
+    variants: tuple[Variant, ...]
     """At least one, in the order of reports."""
 
     @staticmethod
     def of_setting(key: str, values: tuple[str, ...]) -> "Variation":
-        """Return an arm for each value of one setting."""
+        """Return a variant for each value of one setting."""
         short = key.rpartition(".")[2]
-        arms = [
-            Arm(name=value, settings=(f"{key}={value}",), label=f"{short}-{value}")
+        variants = [
+            Variant(name=value, settings=(f"{key}={value}",), label=f"{short}-{value}")
             for value in values
         ]
-        return Variation(name=key, arms=tuple(arms))
+        return Variation(name=key, variants=tuple(variants))
 
 
 def _variation(text: Any) -> Any:
@@ -64,14 +64,14 @@ def _variation(text: Any) -> Any:
     return Variation.of_setting(key, tried)
 
 
-def _arm(text: Any) -> Any:
+def _variant(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     found = re.fullmatch(r"([\w.+-]+)(?:@([\w,.-]+))?(?::(.+=.*))?", text)
     if found is None:
         raise ValueError(f"expected NAME[@SYSTEM,...][:KEY=VALUE,KEY=VALUE,...], got {text!r}")
     name, systems, settings = found.groups()
-    return Arm(
+    return Variant(
         name=name,
         settings=tuple(re.split(r",(?=[\w.]+=)", settings)) if settings else (),
         systems=tuple(systems.split(",")) if systems else (),
@@ -143,20 +143,20 @@ class AblationRequest(Request):
             metavar=_VALUES,
         ),
     ] = None
-    arms: Annotated[
-        tuple[Annotated[Arm, BeforeValidator(_arm)], ...],
+    variants: Annotated[
+        tuple[Annotated[Variant, BeforeValidator(_variant)], ...],
         Option(
-            "Train all systems, or these, with these settings; may be repeated. The first arm is "
-            "what the others are compared with.",
-            name="--arm",
+            "Train all systems, or only these, with these settings; repeatable. The other variants "
+            "are compared with the first.",
+            name="--variant",
             metavar="NAME[@SYSTEM,...][:KEY=V,...]",
         ),
     ] = ()
     primary: Annotated[
         tuple[Annotated[tuple[str, str], BeforeValidator(_pair)], ...],
         Option(
-            "Systems, or SYSTEM@ARM, that the comparison is made for; may be repeated. The others "
-            "are called exploratory.",
+            "Primary contrast between two systems, or two SYSTEM@VARIANT; repeatable. All other "
+            "contrasts are exploratory.",
             metavar="BETTER:WORSE",
         ),
     ] = ()
@@ -206,29 +206,31 @@ class AblationRequest(Request):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
-        names = [arm.name for arm in self.arms]
+        names = [variant.name for variant in self.variants]
         values = [value for value, _ in self.points]
         of_curve = () if self.curve is None else self.curve[1:]
         if len({*names}) < len(names):
-            raise ValueError(f"--arm: expected each name once, got {', '.join(names)}; rename one")
-        if (self.search is not None) + (self.vary is not None) + bool(self.arms) > 1:
             raise ValueError(
-                "--search, --vary and --arm: expected one of them, got more; search first, then "
-                "vary with --set of what was found"
+                f"--variant: expected each name once, got {', '.join(names)}; rename one"
+            )
+        if (self.search is not None) + (self.vary is not None) + bool(self.variants) > 1:
+            raise ValueError(
+                "--search, --vary and --variant: expected one of them, got several; search first, "
+                "then pass the chosen setting by --set"
             )
         if len({*values, *of_curve}) < len(values) + len(of_curve):
             raise ValueError("--point: expected each value once, --curve's too, got one twice")
         if bool(self.points) != bool(self.curve) or (self.curve and self.variation):
             raise ValueError(
                 "--curve: expected --point VALUE=REPORT.json of other ablations beside --curve "
-                "NAME=VALUE, and neither --vary nor --arm; give both, or leave out both"
+                "NAME=VALUE, and neither --vary nor --variant; give both, or leave out both"
             )
         return self
 
     @property
     def variation(self) -> Variation | None:
-        """What every system is trained with each arm of."""
-        return Variation(name="arm", arms=self.arms) if self.arms else self.vary
+        """What every system is trained with each variant of."""
+        return Variation(name="variant", variants=self.variants) if self.variants else self.vary
 
     @property
     def seeds(self) -> range:

@@ -21,7 +21,7 @@ from orn.shared.shards.reader import VideoDetections
 from orn.shared.text import counted
 from orn.shared.video.reader import VideoReader
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.insight.clip_pictures import (
+from orn.stage2_train.explanation.clip_pictures import (
     FULL_DROP,
     LEAST_DROP,
     MOST_FRAMES,
@@ -34,8 +34,8 @@ from orn.stage2_train.insight.clip_pictures import (
     strip,
     webp,
 )
-from orn.stage2_train.insight.explained import DECIDED
-from orn.stage2_train.insight.page_pictures import (
+from orn.stage2_train.explanation.explained import DECIDED
+from orn.stage2_train.explanation.page_pictures import (
     LARGEST_PAGE_BYTES,
     Picture,
     fitted_page,
@@ -245,9 +245,9 @@ class PredictionPage:
             about = f" (predicted from {window.times(_DASH)})"
         told = [
             f"Without {window.words(pair)}, the logit of \u201c{self._name(window.label)}\u201d"
-            f"{about} drops by {pair.fall:.2f}."
+            f"{about} drops by {pair.logit_drop:.2f}."
             for pair in window.pairs[:_LISTED_PAIRS]
-            if pair.fall >= LEAST_DROP
+            if pair.logit_drop >= LEAST_DROP
         ]
         return told or [f"No pair supports this prediction by more than {LEAST_DROP}."]
 
@@ -388,7 +388,7 @@ def _lines(window: WindowPrediction, detections: VideoDetections) -> list[Line]:
                     (frame, *_centre(each, grid))
                     for frame, each in zip(pair.frames, objects, strict=True)
                 ),
-                drop=pair.fall,
+                drop=pair.logit_drop,
                 words=tuple(BACKGROUND if each.name == BACKGROUND else "" for each in objects),
             )
         )

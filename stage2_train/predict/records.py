@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from orn.shared.text import shortened
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.insight.importance import Clique
+from orn.stage2_train.explanation.importance import Clique
 
 _DIGITS = 6
 _LISTED_OBJECTS, _SHOWN_CLASSES = 12, 5
@@ -131,7 +131,8 @@ class WindowPrediction(_Part):
 
         shown = self.likeliest()[:_SHOWN_CLASSES]
         pairs = [
-            f"Without {self.words(each)}: logit {-each.fall:+.2f}" for each in self.pairs or ()
+            f"Without {self.words(each)}: logit {-each.logit_drop:+.2f}"
+            for each in self.pairs or ()
         ]
         return notebook_html(
             self.video,
@@ -183,7 +184,7 @@ class WindowPrediction(_Part):
             }
             for frame, place in zip(pair.frames, pair.objects, strict=True)
         ]
-        return {"fall": round(pair.fall, _DIGITS), "objects": members}
+        return {"logit_drop": round(pair.logit_drop, _DIGITS), "objects": members}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

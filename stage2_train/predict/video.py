@@ -23,8 +23,8 @@ from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.evaluation.predictions import check_finite
+from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.frames.crop import centre_window
-from orn.stage2_train.insight.importance import explain
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.predict.one_video import OneVideo, RatePictures

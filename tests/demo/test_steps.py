@@ -1,13 +1,13 @@
 """The demo's jobs and folders."""
 
-from orn.demo.run import demo_jobs, demo_line
+from orn.demo.run import demo_jobs, demo_pipeline
 
 
 def test_demos_never_share_files() -> None:
-    lines = [demo_line(size, seed) for size in ("short", "standard", "full") for seed in (0, 1)]
+    lines = [demo_pipeline(size, seed) for size in ("short", "standard", "full") for seed in (0, 1)]
     for kind in ("data_root", "shards", "clips", "run"):
         assert len({getattr(line, kind) for line in lines}) == len(lines)
-    assert str(demo_line("standard", 0).run) == "runs/demo"
+    assert str(demo_pipeline("standard", 0).run) == "runs/demo"
 
 
 def test_the_steps_of_the_demo() -> None:

@@ -20,26 +20,28 @@ Clique = tuple[tuple[int, int], ...]
 
 
 @torch.no_grad()
-def object_falls(network: ObjectVideoNetwork, batch: NetworkInputs, class_B: Tensor) -> Tensor:
+def object_logit_drops(
+    network: ObjectVideoNetwork, batch: NetworkInputs, class_B: Tensor
+) -> Tensor:
     """(B, T, K) by removing each valid object from the batch."""
     logits_BA = network(batch).object_logits_BA
     assert logits_BA is not None
-    falls = torch.zeros(batch.valid_BTK.shape, dtype=torch.float64)
+    logit_drops = torch.zeros(batch.valid_BTK.shape, dtype=torch.float64)
     for clip, frame, slot in batch.valid_BTK.nonzero().tolist():
         valid_BTK = batch.valid_BTK.clone()
         valid_BTK[clip, frame, slot] = False
         without_BA = network(replace(batch, valid_BTK=valid_BTK)).object_logits_BA
         assert without_BA is not None
         chosen = class_B[clip]
-        falls[clip, frame, slot] = logits_BA[clip, chosen] - without_BA[clip, chosen]
-    return falls
+        logit_drops[clip, frame, slot] = logits_BA[clip, chosen] - without_BA[clip, chosen]
+    return logit_drops
 
 
 @torch.no_grad()
-def clique_falls(
+def clique_logit_drops(
     network: ObjectVideoNetwork, batch: NetworkInputs, class_B: Tensor
 ) -> dict[tuple[int, Clique], tuple[float, float]]:
-    """Sum of h, and fall of the class's logit, by clip and clique."""
+    """Sum of h, and drop of the class's logit, by clip and clique."""
     head = network.object_head
     trunk = network.trunk_features(batch) if network.config.sees_frames else None
     objects_BTKO, valid_BTK, _ = head.objects(trunk, batch)

@@ -108,7 +108,9 @@ def test_a_run_on_the_demo_is_measured(orn, tmp_path: Path, monkeypatch) -> None
     for network in ("trained", "random_weights"):
         assert report[network]["num_explained"] == 6
         assert 0 < report[network]["first_clique_is_true"]["chance"]["mean"] < 0.2
-        deletion, insertion = (report[network][way]["fall"] for way in ("deletion", "insertion"))
+        deletion, insertion = (
+            report[network][way]["logit_drop"] for way in ("deletion", "insertion")
+        )
         assert deletion[0]["mean"] == pytest.approx(insertion[-1]["mean"], abs=1e-5)
         assert deletion[-1]["mean"] == pytest.approx(insertion[0]["mean"], abs=1e-5)
     assert "first pair is the one that acts" in said
@@ -117,10 +119,12 @@ def test_a_run_on_the_demo_is_measured(orn, tmp_path: Path, monkeypatch) -> None
 
 
 def _report(seed: int, *, dataset: str = "demo", mean: float = 0.5) -> dict:
-    curves = {name: [{"mean": mean, "half": 0.1}] * 11 for name in ("fall", "activation", "random")}
+    curves = {
+        name: [{"mean": mean, "half": 0.1}] * 11 for name in ("logit_drop", "activation", "random")
+    }
     network = {
         "num_explained": 10,
-        "first_clique_is_true": {"fall": {"mean": mean, "half": 0.1}},
+        "first_clique_is_true": {"logit_drop": {"mean": mean, "half": 0.1}},
         "deletion": curves,
         "insertion": curves,
     }
@@ -132,7 +136,7 @@ def test_several_runs_have_means_and_intervals_over_the_runs() -> None:
     found = over_runs([_report(0, mean=0.2), _report(1, mean=0.4)])
     assert found["run"] == ["seed0", "seed1"]
     assert found["trained"]["num_explained"] == 20
-    hit = found["trained"]["first_clique_is_true"]["fall"]
+    hit = found["trained"]["first_clique_is_true"]["logit_drop"]
     assert hit == pytest.approx({"mean": 0.3, "half": 12.706 * 0.1}, rel=1e-4)
     assert "30.0 +- 127.1" in as_report(found).text()
     with pytest.raises(ConfigError, match="wanted the same dataset, found demo, demo-touch"):
@@ -147,15 +151,15 @@ def test_intervals_over_labels_are_over_films() -> None:
         clips = [
             ClipFindings(
                 film=film,
-                first={"object_acts": {"fall": hit}},
-                deletion={"fall": [hit]},
-                insertion={"fall": [hit]},
+                first={"object_acts": {"logit_drop": hit}},
+                deletion={"logit_drop": [hit]},
+                insertion={"logit_drop": [hit]},
             )
             for film, hit in zip(films, hits, strict=True)
         ]
         report = summary(clips)
-        assert report["deletion"]["fall"] == [report["first_object_acts"]["fall"]]
-        return report["first_object_acts"]["fall"]
+        assert report["deletion"]["logit_drop"] == [report["first_object_acts"]["logit_drop"]]
+        return report["first_object_acts"]["logit_drop"]
 
     hits = [0.0, 1.0, 1.0, 0.5]
     once, thrice = found("abcd", hits), found("aaabbbcccddd", np.repeat(hits, 3).tolist())

@@ -14,7 +14,7 @@ from orn.demo.world.dials import Dials
 from orn.shared.cli import orn as command_line
 from orn.shared.errors import ConfigError
 from orn.stage2_train.ablation.plan import wide_activity_head
-from orn.stage2_train.ablation.request import AblationRequest, Arm
+from orn.stage2_train.ablation.request import AblationRequest, Variant
 from orn.stage2_train.recipe import load_recipe
 
 CURVES = ("films", "steps", "frames", "decoys", "objects")
@@ -49,9 +49,9 @@ def commands_of(dataset: str = "demo", *experiments: str, **options: Any) -> dic
     return {job.name: options_of(job.argv) | {"output": job.output} for job in jobs}
 
 
-def arms_of(options: dict[str, list[str]]) -> tuple[Arm, ...]:
-    arms = tuple(options.get("--arm", ()))
-    return AblationRequest(manifest="demo", table="2", arms=arms).arms
+def variants_of(options: dict[str, list[str]]) -> tuple[Variant, ...]:
+    variants = tuple(options.get("--variant", ()))
+    return AblationRequest(manifest="demo", table="2", variants=variants).variants
 
 
 @pytest.mark.parametrize("short", [False, True])
@@ -71,9 +71,9 @@ def test_every_experiment_has_commands_of_its_own_and_settings_of_the_recipe(
         overrides = tuple(options["--set"])
         assert "precision=bf16" in overrides
         load_recipe("demo", num_activities=4, overrides=overrides)
-        for arm in arms_of(options):
-            for system in arm.systems or options["--systems"][0].split(","):
-                own = (*overrides, *arm.settings)
+        for variant in variants_of(options):
+            for system in variant.systems or options["--systems"][0].split(","):
+                own = (*overrides, *variant.settings)
                 load_recipe("demo", num_activities=4, overrides=own, system=system)
 
 
@@ -130,9 +130,9 @@ def test_both_heads_share_runs_with_their_parts_and_have_twice_the_seeds() -> No
     both, parts = commands["demo-both both"], commands["demo-both parts"]
     assert (both["--seeds"], parts["--seeds"]) == (["6"], ["3"])
     assert both["--out"] == parts["--out"] and both["output"] != parts["output"]
-    assert both["--set"] == parts["--set"] and "plain" in parts["--arm"]
+    assert both["--set"] == parts["--set"] and "plain" in parts["--variant"]
     short = {"activity-head": ("phases.object_head_steps=0",)}
-    assert {arm.systems[0]: arm.settings for arm in arms_of(both)} == short
+    assert {variant.systems[0]: variant.settings for variant in variants_of(both)} == short
     assert "first-weights" not in commands  # they look at no pictures
 
 
@@ -174,7 +174,7 @@ def test_variants_of_heads_deal_out_the_same_number_of_steps(
     dataset, short, plain, long_first
 ) -> None:
     heads = commands_of(dataset, "heads", short=short)[f"{dataset} heads"]
-    lengths, settings = {}, {arm.name: arm.settings for arm in arms_of(heads)}
+    lengths, settings = {}, {variant.name: variant.settings for variant in variants_of(heads)}
     for name, own in settings.items():
         overrides = (*heads["--set"], *own)
         phases = load_recipe("demo", num_activities=4, overrides=overrides, system="orn").phases

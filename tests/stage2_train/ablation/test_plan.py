@@ -11,7 +11,7 @@ from orn.stage2_train.ablation.plan import (
     table_rows,
     wide_activity_head,
 )
-from orn.stage2_train.ablation.request import AblationRequest, Arm, Variation
+from orn.stage2_train.ablation.request import AblationRequest, Variant, Variation
 from orn.stage2_train.model.summary import count_parameters
 from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.systems import find_system
@@ -44,8 +44,8 @@ def test_runs_go_seed_by_seed() -> None:
 
 
 def test_the_values_of_a_setting_have_folders_of_their_own() -> None:
-    arms = Variation.of_setting("optimiser.learning_rate", ("1e-3", "3e-4")).arms
-    runs = planned_runs(_request(), ROWS[1:], arms, seeds=(2,))
+    variants = Variation.of_setting("optimiser.learning_rate", ("1e-3", "3e-4")).variants
+    runs = planned_runs(_request(), ROWS[1:], variants, seeds=(2,))
     assert [str(run.folder) for run in runs] == [
         "runs/ablate-demo/boxes/learning_rate-1e-3/seed2",
         "runs/ablate-demo/boxes/learning_rate-3e-4/seed2",
@@ -55,13 +55,16 @@ def test_the_values_of_a_setting_have_folders_of_their_own() -> None:
 
 
 def test_an_arm_changes_its_systems_and_leaves_the_others_plain() -> None:
-    arms = Arm(name="plain"), Arm(name="he", settings=("a=1", "b=2"), systems=("boxes",))
-    runs = planned_runs(_request(), ROWS, arms, seeds=(0,))
+    variants = (
+        Variant(name="plain"),
+        Variant(name="he", settings=("a=1", "b=2"), systems=("boxes",)),
+    )
+    runs = planned_runs(_request(), ROWS, variants, seeds=(0,))
     assert [(run.value, str(run.folder.relative_to("runs/ablate-demo"))) for run in runs] == [
         ("plain", "activity-head/seed0"),
         ("plain", "boxes/seed0"),
         ("he", "activity-head/seed0"),
-        ("he", "boxes/arm-he/seed0"),
+        ("he", "boxes/variant-he/seed0"),
     ]
     assert runs[3].overrides == (*runs[1].overrides, "a=1", "b=2")
     assert runs[2].overrides == runs[0].overrides

@@ -120,8 +120,8 @@ def test_a_side_has_learned_above_the_floor_with_a_loss_at_rest(percents, figure
 
 def test_variants_are_compared_inside_and_with_the_first() -> None:
     results = [
-        *made_results(PERCENTS, setting="arm", value="plain"),
-        *made_results({"orn": (80.0, 81.0, 82.0)}, setting="arm", value="he"),
+        *made_results(PERCENTS, setting="variant", value="plain"),
+        *made_results({"orn": (80.0, 81.0, 82.0)}, setting="variant", value="he"),
     ]
     report = ablation_report(results, primary=[("orn@he", "activity-head@plain")])
     assert report["values"] == ["plain", "he"]
@@ -132,7 +132,7 @@ def test_variants_are_compared_inside_and_with_the_first() -> None:
         ("exploratory", "plain", "orn", "clique-1"),
         ("exploratory", "", "orn@he", "orn@plain"),
     ]
-    shared = made_results({"activity-head": (60.0, 61.0)}, setting="arm", value="plain")
+    shared = made_results({"activity-head": (60.0, 61.0)}, setting="variant", value="plain")
     report = ablation_report([*shared, *(replace(one, value="he") for one in shared)])
     assert report["contrasts"] == []  # runs are not compared with themselves
 

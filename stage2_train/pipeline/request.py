@@ -7,7 +7,7 @@ from orn.shared.common_options import DataRoot, FilePath, Overrides, PickedRate,
 from orn.shared.options import Argument, Option, Request
 
 
-class LineRequest(Request):
+class PipelineRequest(Request):
     """What `orn run` is asked for."""
 
     dataset: Annotated[str, Argument("DATASET|TABLE.csv")]

@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from orn.stage2_train.insight.class_pairs import ClassPairs, Example
-from orn.stage2_train.insight.figures import bars_figure, png_and_svg
-from orn.stage2_train.insight.report_files import ReportFiles
+from orn.stage2_train.explanation.class_pairs import ClassPairs, Example
+from orn.stage2_train.explanation.figures import bars_figure, png_and_svg
+from orn.stage2_train.explanation.report_files import ReportFiles
 
 
 def example(clip: int, drops: np.ndarray, place: int) -> Example:

@@ -16,7 +16,7 @@ from orn.shared.drawing.frame import DrawnObjects
 from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.insight.importance import ClipCliques, Clique, explain
+from orn.stage2_train.explanation.importance import ClipCliques, Clique, explain
 from orn.stage2_train.model.inputs import NetworkInputs
 
 DECIDED = {
@@ -59,7 +59,7 @@ class ExplainedClip:
     def strongest(self, most: int, *, against: bool = False) -> list[Clique]:
         """The cliques that speak most for the class by their fall, or most against it."""
         found = [] if self.cliques is None else self.cliques.strongest(most, against=against)
-        return [each for each in found if (each.fall < 0 if against else each.fall > 0)]
+        return [each for each in found if (each.logit_drop < 0 if against else each.logit_drop > 0)]
 
     def name_of(self, place: tuple[int, int], names: tuple[str, ...]) -> str:
         """The class of the object in a frame and slot."""

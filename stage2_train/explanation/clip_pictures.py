@@ -18,9 +18,9 @@ from PIL import Image
 from orn.shared.drawing.frame import draw_frame
 from orn.shared.drawing.text import draw_text, text_size
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.insight.explained import ExplainedClip
-from orn.stage2_train.insight.importance import Clique
-from orn.stage2_train.insight.page_pictures import Picture
+from orn.stage2_train.explanation.explained import ExplainedClip
+from orn.stage2_train.explanation.importance import Clique
+from orn.stage2_train.explanation.page_pictures import Picture
 
 LEAST_DROP, FULL_DROP = 0.02, 1.0
 """Logit drops: smaller ones are not drawn; from the second on lines have their full width."""
@@ -88,7 +88,7 @@ def draw_pairs(
     lines = [
         Line(
             points=tuple((frame, *clip.centre(frame, slot)) for frame, slot in places),
-            drop=clique.fall,
+            drop=clique.logit_drop,
             words=tuple(
                 BACKGROUND if clip.name_of(place, names) == BACKGROUND else "" for place in places
             ),

@@ -24,8 +24,8 @@ from orn.shared.pages.palette import Colour, activity_colour
 from orn.shared.pages.render import brief
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.video.read import read_frames
-from orn.stage2_train.insight.clip_pictures import LEAST_DROP, line_width, matters
-from orn.stage2_train.insight.importance import Clique
+from orn.stage2_train.explanation.clip_pictures import LEAST_DROP, line_width, matters
+from orn.stage2_train.explanation.importance import Clique
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment, names_at
 from orn.stage2_train.predict.windows import moments_of
@@ -120,7 +120,7 @@ def _pair_of(
     where it does not matter."""
     own = [each for each in windows if each.label in moment.labels]
     window = min(own, key=lambda each: abs(each.middle - seconds), default=None)
-    if window is None or not window.pairs or not matters(window.pairs[0].fall):
+    if window is None or not window.pairs or not matters(window.pairs[0].logit_drop):
         return None
     return window, window.pairs[0]
 
@@ -142,7 +142,7 @@ def _draw_pair(
         cv2.rectangle(picture_HW3, (x1, y1), (x2, y2), _WHITE, 4 if is_near else 1, cv2.LINE_AA)
         centres.append(((x1 + x2) // 2, (y1 + y2) // 2))
     for here, there in pairwise(centres):
-        width = line_width(pair.fall, picture_HW3.shape[0])
+        width = line_width(pair.logit_drop, picture_HW3.shape[0])
         cv2.line(picture_HW3, here, there, _WHITE, width, cv2.LINE_AA)
 
 
@@ -199,7 +199,7 @@ class _Panel:
             _write(found, moment.told([label]), top, bold=label in moment.labels)
         if pair is not None:
             window, strongest = pair
-            says = f"without {window.words(strongest)}: logit {-strongest.fall:+.2f}"
+            says = f"without {window.words(strongest)}: logit {-strongest.logit_drop:+.2f}"
             _write(found, says, line * (rows - 1))
         elif self.explains:
             says = f"no pair supports this prediction by more than {LEAST_DROP}"

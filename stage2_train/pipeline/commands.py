@@ -9,12 +9,12 @@ from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report, echo_text
 from orn.shared.errors import ConfigError
 from orn.shared.options import Option, command
-from orn.stage2_train.line.request import LineRequest
+from orn.stage2_train.pipeline.request import PipelineRequest
 
 
 @command("run")
 def run(
-    request: LineRequest,
+    request: PipelineRequest,
     *,
     yes: Annotated[bool, Option("Start without being asked.")] = False,
     dry_run: DryRun = False,
@@ -36,17 +36,17 @@ def run(
             "--yes: expected it where nobody can be asked whether to start, got no terminal; give "
             "--yes, or --dry-run for the estimate"
         )
-    from orn.stage2_train.line import estimate, line
+    from orn.stage2_train.pipeline import estimate, pipeline
 
-    opened = line.open_line(request)
+    opened = pipeline.open_pipeline(request)
     if dry_run:
-        found = estimate.estimate_line(opened)
+        found = estimate.estimate_pipeline(opened)
         echo_report(found, estimate.as_report, as_json=as_json)
         return 0
     if not opened.record.exists():  # else it goes on with what was agreed to
-        found = estimate.estimate_line(opened)
+        found = estimate.estimate_pipeline(opened)
         echo_text(estimate.as_report(found).text(), err=True)
         if not yes and not click.confirm("Start?", err=True):
             return 1
-    echo_report(line.run_line(opened), line.as_report, as_json=as_json)
+    echo_report(pipeline.run_pipeline(opened), pipeline.as_report, as_json=as_json)
     return 0

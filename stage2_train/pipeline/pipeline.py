@@ -1,7 +1,7 @@
-"""The line from videos to a report: check, detect or import, store clips, train, evaluate, report.
+"""The pipeline of `orn run`: check, detect or import, store clips, train, evaluate, report.
 
-Each step is a command that a user could type. Detect, clips and train find out by themselves what
-is left to do, so that videos which arrive later are detected too.
+Each step is a command that a user could type. The steps detect, clips and train determine what is
+left to do themselves, so videos that are added later are processed too.
 """
 
 import shlex
@@ -18,7 +18,7 @@ from orn.shared.manifests.records import Split
 from orn.shared.manifests.schema import TableLabels
 from orn.shared.report import Report
 from orn.shared.text import counted
-from orn.stage2_train.line.request import LineRequest
+from orn.stage2_train.pipeline.request import PipelineRequest
 from orn.stage2_train.recipe import default_recipe
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_folder import BEST_NAME
@@ -28,7 +28,7 @@ SOME_FAILED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Pipeline:
     """What is done with a data set, and where; None takes what the command usually takes."""
 
     manifest: str
@@ -73,12 +73,12 @@ class Line:
 
     @property
     def done(self) -> tuple[int, ...]:
-        """Exit codes with which the line goes on."""
+        """Exit codes with which the pipeline goes on."""
         return (0, SOME_FAILED) if self.partial else (0,)
 
 
-def open_line(request: LineRequest) -> Line:
-    """Return the line of a request; a table of labels gets its manifest first.
+def open_pipeline(request: PipelineRequest) -> Pipeline:
+    """Return the pipeline of a request; a table of labels gets its manifest first.
 
     Raises:
         PipelineError: if the data set cannot be used, or has nothing to train on or to evaluate.
@@ -101,7 +101,7 @@ def open_line(request: LineRequest) -> Line:
                 "--split 80/10/10 --fresh` draws a split"
             )
     recipe = Path(request.recipe or default_recipe(dataset.name)).stem
-    return Line(
+    return Pipeline(
         manifest=manifest,
         data_root=data_root,
         run=request.run or Path("runs") / f"{dataset.name}-{recipe}-seed{request.seed}",
@@ -110,78 +110,81 @@ def open_line(request: LineRequest) -> Line:
     )
 
 
-def line_jobs(line: Line, *, may_grow: bool = True) -> list[Job]:
-    """Return the steps of a line in order.
+def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
+    """Return the steps of a pipeline in order.
 
     Args:
-        line: what to do.
+        pipeline: what to do.
         may_grow: whether videos may arrive or change between two calls.
     """
-    data = (line.manifest, "--data", str(line.data_root))
-    partial = ("--partial",) if line.partial else ()
-    places = (*_option("--shards", line.shards), *_option("--clips", line.clips))
-    settings = [word for each in line.overrides for word in ("--set", each)]
-    shards = _option("--out", line.shards)
-    if line.objects is not None:
-        source = (str(line.objects), *_option("--format", line.form))
+    data = (pipeline.manifest, "--data", str(pipeline.data_root))
+    partial = ("--partial",) if pipeline.partial else ()
+    places = (*_option("--shards", pipeline.shards), *_option("--clips", pipeline.clips))
+    settings = [word for each in pipeline.overrides for word in ("--set", each)]
+    shards = _option("--out", pipeline.shards)
+    if pipeline.objects is not None:
+        source = (str(pipeline.objects), *_option("--format", pipeline.form))
         objects = Job(
             name="import-objects",
-            argv=("import-objects", line.manifest, *source, *data[1:], *shards),
+            argv=("import-objects", pipeline.manifest, *source, *data[1:], *shards),
             output=None,
         )
     else:
-        detector = (*_option("--config", line.config), *_option("--checkpoint", line.checkpoint))
-        detected = line.shards and line.shards / "detect.json"
+        detector = (
+            *_option("--config", pipeline.config),
+            *_option("--checkpoint", pipeline.checkpoint),
+        )
+        detected = pipeline.shards and pipeline.shards / "detect.json"
         objects = Job(
             name="detect",
-            argv=("detect", *data, *shards, *detector, *_option("--rate", line.rate)),
+            argv=("detect", *data, *shards, *detector, *_option("--rate", pipeline.rate)),
             output=None if may_grow else detected,
         )
-    training = (*_option("--recipe", line.recipe), "--seed", str(line.seed), *settings)
-    split = () if line.split == "validation" else ("--split", line.split)
-    run = str(line.run)
+    training = (*_option("--recipe", pipeline.recipe), "--seed", str(pipeline.seed), *settings)
+    split = () if pipeline.split == "validation" else ("--split", pipeline.split)
+    run = str(pipeline.run)
     return [
         Job(
             name="check",
             argv=("manifest", "check", *data),
-            output=None if may_grow else line.data_root,
+            output=None if may_grow else pipeline.data_root,
         ),
         objects,
         Job(
             name="clips",
-            argv=("clips", *data, *_option("--out", line.clips)),
-            output=None if may_grow else line.clips,
+            argv=("clips", *data, *_option("--out", pipeline.clips)),
+            output=None if may_grow else pipeline.clips,
         ),
         Job(
             name="train",
             argv=("train", *data, *places, *training, *partial, "--run", run),
-            output=None if may_grow else line.run / BEST_NAME,
+            output=None if may_grow else pipeline.run / BEST_NAME,
         ),
-        Job(name="eval", argv=("eval", run, *split, *partial), output=line.evaluation),
-        Job(name="report", argv=("report", run, *split, *partial), output=line.report),
+        Job(name="eval", argv=("eval", run, *split, *partial), output=pipeline.evaluation),
+        Job(name="report", argv=("report", run, *split, *partial), output=pipeline.report),
     ]
 
 
-def run_line(line: Line) -> dict[str, Any]:
-    """Carry out what is left of a line; return where its results are, and the score.
+def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
+    """Carry out what is left of a pipeline; return where its results are, and the score.
 
     Raises:
         PipelineError: if a command failed, with its exit code.
     """
     try:
-        run_jobs(line_jobs(line), record=line.record, done=line.done)
+        run_jobs(pipeline_jobs(pipeline), record=pipeline.record, done=pipeline.done)
     except PipelineError as err:
         if err.exit_code != SOME_FAILED:
             raise
         failure = PipelineError(f"{err}; mend these videos, or give --partial to leave them out")
         failure.exit_code = SOME_FAILED
         raise failure from err
-    file = read_eval(line.evaluation)
+    file = read_eval(pipeline.evaluation)
     head, figures = next(iter(file.heads().items()))
     return {
-        "run": str(line.run),
-        "report": str(line.report),
-        "split": line.split,
+        "run": str(pipeline.run),
+        "report": str(pipeline.report),
+        "split": pipeline.split,
         "num_segments": file.num_segments,
         "metric": file.metric,
         "score": figures[file.metric],
@@ -191,7 +194,7 @@ def run_line(line: Line) -> dict[str, Any]:
 
 
 def as_report(result: dict[str, Any]) -> Report:
-    """Return the result of a line for people."""
+    """Return the result of a pipeline for people."""
     interval = result["interval"]
     ends = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
     clips = counted(result["num_segments"], f"{result['split']} segment")
@@ -209,7 +212,7 @@ def as_report(result: dict[str, Any]) -> Report:
     )
 
 
-def _manifest_of(request: LineRequest) -> tuple[str, Path]:
+def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
     """The manifest of a table and its data root; `orn manifest new` makes it where there is none.
 
     Raises:

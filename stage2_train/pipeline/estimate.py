@@ -1,4 +1,4 @@
-"""How long a line will take on this machine, and how much it will write: measured on a sample.
+"""How long a pipeline will take on this machine, and how much it will write: measured on a sample.
 
 A few frames of a few videos are decoded, detected and stored, and the network is put through a step
 on black clips; the rest is multiplication.
@@ -27,7 +27,7 @@ from orn.shared.manifests.source import some_videos, source_of
 from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.shared.video.read import read_frames
-from orn.stage2_train.line.line import Line, line_jobs
+from orn.stage2_train.pipeline.pipeline import Pipeline, pipeline_jobs
 from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
 from orn.stage2_train.resources import WITH_WORKERS
 from orn.stage2_train.runs.phases import Phase, plan_phases
@@ -45,7 +45,7 @@ _PASSES_OF_REPORT = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepEstimate:
-    """What one step of a line has left to do."""
+    """What one step of a pipeline has left to do."""
 
     step: str
     work: str
@@ -56,17 +56,19 @@ class StepEstimate:
     """What it adds to the disk."""
 
 
-def estimate_line(line: Line) -> dict[str, Any]:
-    """Return what is left to do of a line, as JSON has it; writes nothing that stays, and fetches
-    the detector's weights where they are missing."""
-    dataset, device = load_dataset(line.manifest, line.data_root), choose_device("auto")
+def estimate_pipeline(pipeline: Pipeline) -> dict[str, Any]:
+    """Return the remaining time and disk space of each step of a pipeline, as a JSON object.
+
+    Leaves no files behind, but downloads the detector's weights if they are missing.
+    """
+    dataset, device = load_dataset(pipeline.manifest, pipeline.data_root), choose_device("auto")
     began = time.perf_counter()
-    objects = _objects(line)
+    objects = _objects(pipeline)
     start_seconds = time.perf_counter() - began  # the command has loaded torch and a network
     if objects.seconds:
         objects = replace(objects, seconds=objects.seconds + start_seconds)
-    training = _training(line, dataset, device=device, start_seconds=start_seconds)
-    steps = [objects, _clips(line, dataset), *training]
+    training = _training(pipeline, dataset, device=device, start_seconds=start_seconds)
+    steps = [objects, _clips(pipeline, dataset), *training]
     return {
         "dataset": dataset.name,
         "device": device,
@@ -102,9 +104,9 @@ def time_text(seconds: float | None) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
-def _objects(line: Line) -> StepEstimate:
+def _objects(pipeline: Pipeline) -> StepEstimate:
     """Detecting, by a dry run of `orn detect`, or importing."""
-    (job,) = (each for each in line_jobs(line) if each.name in ("detect", "import-objects"))
+    (job,) = (each for each in pipeline_jobs(pipeline) if each.name in ("detect", "import-objects"))
     if job.name != "detect":
         return StepEstimate(step=job.name, work="not measured", seconds=None)
     with tempfile.TemporaryFile() as file:
@@ -120,11 +122,13 @@ def _objects(line: Line) -> StepEstimate:
     )
 
 
-def _clips(line: Line, dataset: Dataset) -> StepEstimate:
+def _clips(pipeline: Pipeline, dataset: Dataset) -> StepEstimate:
     from orn.stage2_train.frames.make_clips import describe_clips
     from orn.stage2_train.frames.request import ClipsRequest
 
-    request = ClipsRequest(manifest=line.manifest, data_root=line.data_root, out=line.clips)
+    request = ClipsRequest(
+        manifest=pipeline.manifest, data_root=pipeline.data_root, out=pipeline.clips
+    )
     described = describe_clips(request)
     frames = described["estimated_frames"]
     if not described["to_do"]:
@@ -153,13 +157,13 @@ def _stored_seconds(dataset: Dataset) -> float:
 
 
 def _training(
-    line: Line, dataset: Dataset, *, device: str, start_seconds: float
+    pipeline: Pipeline, dataset: Dataset, *, device: str, start_seconds: float
 ) -> Iterator[StepEstimate]:
     """Training, evaluation and report."""
     recipe = load_recipe(
-        line.recipe or default_recipe(dataset.name),
+        pipeline.recipe or default_recipe(dataset.name),
         num_activities=len(dataset.classes),
-        overrides=(*line.overrides, f"seed={line.seed}"),
+        overrides=(*pipeline.overrides, f"seed={pipeline.seed}"),
         clip_frames=dataset.clip_frames,
     )
     network = _TimedNetwork(recipe, device)
@@ -171,7 +175,7 @@ def _training(
     if recipe.data.train_segments is not None:
         trained = min(trained, recipe.data.train_segments)
     phases = plan_phases(recipe, num_segments=trained)
-    standing = read_standing(line.run)
+    standing = read_standing(pipeline.run)
     all_steps = sum(phase.num_steps for phase in phases)
     left = all_steps if standing is None else standing.num_steps - standing.step
     share = left / max(all_steps, 1)
@@ -190,8 +194,8 @@ def _training(
         # the best weights, and two checkpoints with what the optimizer remembers
         num_bytes=0 if standing else 7 * weight_bytes,
     )
-    clips = numbers[line.split]
-    if line.evaluation.exists() and line.report.exists():
+    clips = numbers[pipeline.split]
+    if pipeline.evaluation.exists() and pipeline.report.exists():
         return
     yield StepEstimate(
         step="eval", work=counted(clips, "clip"), seconds=start_seconds + clips * one_pass

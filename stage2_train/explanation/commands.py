@@ -46,7 +46,7 @@ def report(
     and CSV.
     """
     wait_passively()
-    from orn.stage2_train.insight.report import write_report
+    from orn.stage2_train.explanation.report import write_report
     from orn.stage2_train.runs.chosen import chosen_run
 
     result = write_report(

@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pytest
 
-from orn.stage2_train.insight.clip_pictures import draw_pairs
-from orn.stage2_train.insight.explained import ExplainedClip
-from orn.stage2_train.insight.importance import ClipCliques
-from orn.stage2_train.insight.report import explanation
+from orn.stage2_train.explanation.clip_pictures import draw_pairs
+from orn.stage2_train.explanation.explained import ExplainedClip
+from orn.stage2_train.explanation.importance import ClipCliques
+from orn.stage2_train.explanation.report import explanation
 
 NAMES = ("cup", "apple")
 
@@ -31,7 +31,7 @@ def clip_of(*drops: float) -> ExplainedClip:
             frames_nP=np.array([[0], [1]]).repeat(number, axis=1),
             slots_nP=np.zeros((2, number), np.int64),
             activation_P=np.zeros(number),
-            fall_P=np.array(drops),
+            logit_drop_P=np.array(drops),
         ),
         decided_by=None,
     )

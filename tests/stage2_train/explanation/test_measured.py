@@ -13,9 +13,9 @@ from orn.stage2_train.evaluation.metrics import (
     scores_of,
 )
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
-from orn.stage2_train.insight.measured import Measured, load_measured
-from orn.stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
-from orn.stage2_train.insight.report_view import answer
+from orn.stage2_train.explanation.measured import Measured, load_measured
+from orn.stage2_train.explanation.paper_table1 import TABLE_1, TABLE_1_MAP
+from orn.stage2_train.explanation.report_view import answer
 from orn.stage2_train.runs.eval_file import EvalFile
 from tests.worlds.films import TINY_EVAL
 

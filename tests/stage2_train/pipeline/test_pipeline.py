@@ -16,9 +16,9 @@ import pytest
 
 from orn.shared.cli import orn as program
 from orn.shared.errors import ConfigError
-from orn.stage2_train.line import estimate
-from orn.stage2_train.line.line import line_jobs, open_line
-from orn.stage2_train.line.request import LineRequest
+from orn.stage2_train.pipeline import estimate
+from orn.stage2_train.pipeline.pipeline import open_pipeline, pipeline_jobs
+from orn.stage2_train.pipeline.request import PipelineRequest
 from tests.running import SECONDS, run_orn
 from tests.worlds.videos import write_grey
 
@@ -39,8 +39,8 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def opened(dataset: object, **options: Any) -> list[str]:
     """What a user would type for each step."""
-    line = open_line(LineRequest(dataset=str(dataset), **options))
-    return [job.typed for job in line_jobs(line)]
+    pipeline = open_pipeline(PipelineRequest(dataset=str(dataset), **options))
+    return [job.typed for job in pipeline_jobs(pipeline)]
 
 
 def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
@@ -125,7 +125,7 @@ ESTIMATE = {
 def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
     table: Path, monkeypatch: pytest.MonkeyPatch, capfd
 ) -> None:
-    monkeypatch.setattr(estimate, "estimate_line", lambda line: ESTIMATE)
+    monkeypatch.setattr(estimate, "estimate_pipeline", lambda pipeline: ESTIMATE)
     with terminal("n\n"):
         assert program.main(["run", str(table), "--recipe", "demo"], standalone_mode=False) == 1
     said = capfd.readouterr().err

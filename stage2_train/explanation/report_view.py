@@ -14,12 +14,12 @@ from orn.shared.manifests.records import Segment
 from orn.shared.pages.render import brief, render
 from orn.shared.text import counted, printable_lines
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.insight.class_pairs import ClassPairs, Example
-from orn.stage2_train.insight.clip_pictures import FULL_DROP, LEAST_DROP
-from orn.stage2_train.insight.measured import Measured, Mistake
-from orn.stage2_train.insight.page_pictures import Picture, fitted_page, strip_data
-from orn.stage2_train.insight.paper_table1 import TABLE_1, TABLE_1_MAP
-from orn.stage2_train.insight.report_files import BARS
+from orn.stage2_train.explanation.class_pairs import ClassPairs, Example
+from orn.stage2_train.explanation.clip_pictures import FULL_DROP, LEAST_DROP
+from orn.stage2_train.explanation.measured import Measured, Mistake
+from orn.stage2_train.explanation.page_pictures import Picture, fitted_page, strip_data
+from orn.stage2_train.explanation.paper_table1 import TABLE_1, TABLE_1_MAP
+from orn.stage2_train.explanation.report_files import BARS
 from orn.stage2_train.runs.run_config import DataPaths, RunConfig, segments_digest
 from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
 from orn.stage2_train.runs.trained import OpenedModel
@@ -155,7 +155,7 @@ def report_page(
 
     def page(held: Set[str]) -> str:
         data = {**listed, "cells": cells, "strips": strip_data(strips, held)}
-        template = "orn.stage2_train.insight/report.html"
+        template = "orn.stage2_train.explanation/report.html"
         return render(template, **view, held=held, data=data)
 
     cases = [case.picture for case in found.cases.values()]

@@ -25,8 +25,8 @@ from orn.shared.nearest import nearest
 from orn.shared.pages.render import brief
 from orn.shared.text import counted, shortened
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.insight.class_pairs import ClassPairs, Example
-from orn.stage2_train.insight.clip_pictures import (
+from orn.stage2_train.explanation.class_pairs import ClassPairs, Example
+from orn.stage2_train.explanation.clip_pictures import (
     LEAST_DROP,
     MOST_FRAMES,
     MOST_LINES,
@@ -36,12 +36,12 @@ from orn.stage2_train.insight.clip_pictures import (
     strip,
     webp,
 )
-from orn.stage2_train.insight.explained import DECIDED, ExplainedClip, explained_clips
-from orn.stage2_train.insight.importance import ClipCliques
-from orn.stage2_train.insight.measured import Measured, Mistake, load_measured
-from orn.stage2_train.insight.page_pictures import LARGEST_PAGE_BYTES, Picture
-from orn.stage2_train.insight.report_files import ReportFiles, file_name
-from orn.stage2_train.insight.report_view import Case, Found, Place, report_page
+from orn.stage2_train.explanation.explained import DECIDED, ExplainedClip, explained_clips
+from orn.stage2_train.explanation.importance import ClipCliques
+from orn.stage2_train.explanation.measured import Measured, Mistake, load_measured
+from orn.stage2_train.explanation.page_pictures import LARGEST_PAGE_BYTES, Picture
+from orn.stage2_train.explanation.report_files import ReportFiles, file_name
+from orn.stage2_train.explanation.report_view import Case, Found, Place, report_page
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.sources import Sources
@@ -232,7 +232,7 @@ class _Explainer:
                         activity,
                         labels_2P,
                         cliques.activation_P,
-                        cliques.fall_P,
+                        cliques.logit_drop_P,
                         example=partial(_example, clip, cliques, row),
                     )
                 if place in shown:
@@ -287,7 +287,9 @@ class _Explainer:
         cliques = clip.strongest(_LISTED_CLIQUES, against=missed)
         key = f"{figure}-{activity + 1:03d}-{file_name(clip.id)}"
         picture_HW3 = draw_pairs(clip, self.names, cliques[:MOST_LINES])
-        rows = [(clip.words(each, self.names), each.fall, each.activation) for each in cliques]
+        rows = [
+            (clip.words(each, self.names), each.logit_drop, each.activation) for each in cliques
+        ]
         self.files.csv(key, ("pair", "logit_drop", "activation"), rows)
         why = ""
         if self.relates_objects():
@@ -322,11 +324,11 @@ def explanation(
     """
     for sign in (against, not against):
         for clique in clip.strongest(1, against=sign):
-            if matters(clique.fall):
+            if matters(clique.logit_drop):
                 change = "rises" if sign else "drops"
                 return (
                     f"Without {clip.words(clique, names)}, the logit of \u201c{brief(activity, 60)}"
-                    f"\u201d {change} by {abs(clique.fall):.2f}."
+                    f"\u201d {change} by {abs(clique.logit_drop):.2f}."
                 )
     return f"No pair changed this prediction by more than {LEAST_DROP}."
 
@@ -336,7 +338,7 @@ def _example(clip: ExplainedClip, cliques: ClipCliques, row: int, number: int) -
     shown = spread(len(clip.frames_THW3), MOST_FRAMES)
     return Example(
         row=row,
-        drop=float(cliques.fall_P[number]),
+        drop=float(cliques.logit_drop_P[number]),
         frames=tuple(int(np.searchsorted(shown, frame)) for frame in frames),
         boxes=tuple(map(clip.box_shares, frames, slots)),
     )

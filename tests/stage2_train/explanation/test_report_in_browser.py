@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.stage2_train.insight.class_pairs import ClassPairs
-from orn.stage2_train.insight.clip_pictures import strip
-from orn.stage2_train.insight.measured import Measured, load_measured
-from orn.stage2_train.insight.report_view import Found, report_page
+from orn.stage2_train.explanation.class_pairs import ClassPairs
+from orn.stage2_train.explanation.clip_pictures import strip
+from orn.stage2_train.explanation.measured import Measured, load_measured
+from orn.stage2_train.explanation.report_view import Found, report_page
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.trained import open_model, paths_of_run
 from tests.browser import (
@@ -23,7 +23,7 @@ from tests.browser import (
     until,
 )
 from tests.running import run_orn
-from tests.stage2_train.insight.conftest import EVAL_OPTIONS, Reported
+from tests.stage2_train.explanation.conftest import EVAL_OPTIONS, Reported
 
 FRAME = "document.querySelector('#player-stage svg').place"
 ALL_PICTURES = "[...document.images].every((each) => each.complete && each.naturalWidth > 8)"

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from orn.shared.errors import JoinError, PipelineError
-from orn.stage2_train.insight.page_pictures import Picture, fitted_page
-from orn.stage2_train.insight.report import write_report
+from orn.stage2_train.explanation.page_pictures import Picture, fitted_page
+from orn.stage2_train.explanation.report import write_report
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.run_config import read_config
 from tests.running import run_and_list_imports, run_orn
-from tests.stage2_train.insight.conftest import EVAL_OPTIONS, Reported
+from tests.stage2_train.explanation.conftest import EVAL_OPTIONS, Reported
 
 ON_CPU = Resources(device="cpu")
 
@@ -132,7 +132,7 @@ def test_an_interrupted_report_deletes_nothing_and_the_next_one_shows_chosen_cli
         raise KeyboardInterrupt
 
     for place in ("explained_clips", "write_text"):
-        monkeypatch.setattr(f"orn.stage2_train.insight.report.{place}", interrupted)
+        monkeypatch.setattr(f"orn.stage2_train.explanation.report.{place}", interrupted)
         with pytest.raises(KeyboardInterrupt):
             write_report(copied, resources=ON_CPU)
         assert before == {path: path.read_bytes() for path in before}

@@ -17,16 +17,16 @@ from PIL import Image
 from orn.shared.csv_text import csv_text
 from orn.shared.jobs.atomic_file import write_bytes
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.insight.class_pairs import ClassPairs
-from orn.stage2_train.insight.clip_pictures import FULL_DROP
-from orn.stage2_train.insight.figures import (
+from orn.stage2_train.explanation.class_pairs import ClassPairs
+from orn.stage2_train.explanation.clip_pictures import FULL_DROP
+from orn.stage2_train.explanation.figures import (
     bars_figure,
     confusion_figure,
     curves_figure,
     png_and_svg,
 )
-from orn.stage2_train.insight.measured import Measured
-from orn.stage2_train.insight.page_pictures import Picture
+from orn.stage2_train.explanation.measured import Measured
+from orn.stage2_train.explanation.page_pictures import Picture
 from orn.stage2_train.runs.run_folder import METRICS_NAME, number_in, read_jsonl
 
 BARS = 5

@@ -36,7 +36,7 @@ class Clique:
     """For each object its frame, among those of the clip; the latest comes last."""
     objects: tuple[int, ...]
     """For each its slot in its frame."""
-    fall: float
+    logit_drop: float
     """The object head's logit of the class, less that without this clique."""
     activation: float
     """Sum of the numbers of h."""
@@ -52,17 +52,17 @@ class ClipCliques:
     """(n, P) slot of each."""
     activation_P: NDArray[np.float64]
     """(P,) sum of the numbers of h."""
-    fall_P: NDArray[np.float64]
+    logit_drop_P: NDArray[np.float64]
     """(P,) logit drop of the class without the clique."""
 
     def strongest(self, most: int, *, against: bool = False) -> list[Clique]:
         """Return those with the largest fall, or with the smallest where `against` is set."""
-        order = np.argsort((1 if against else -1) * self.fall_P, kind="stable")[:most]
+        order = np.argsort((1 if against else -1) * self.logit_drop_P, kind="stable")[:most]
         return [
             Clique(
                 frames=tuple(self.frames_nP[:, place].tolist()),
                 objects=tuple(self.slots_nP[:, place].tolist()),
-                fall=float(self.fall_P[place]),
+                logit_drop=float(self.logit_drop_P[place]),
                 activation=float(self.activation_P[place]),
             )
             for place in order.tolist()
@@ -107,11 +107,11 @@ class Importance:
 
     @cached_property
     @torch.inference_mode()
-    def fall_P(self) -> Tensor:
+    def logit_drop_P(self) -> Tensor:
         """(P,) the object head's logit of the class, less that without the clique; what comes
         before the clique's step is computed once a clip."""
         relations_BRG = self._relations(self.total_BRG)
-        fall_P = self.values_PG.new_zeros(len(self.clip_P))
+        logit_drop_P = self.values_PG.new_zeros(len(self.clip_P))
         for step in self.step_P.unique().tolist():
             for place_V in (self.step_P == step).nonzero().squeeze(1).split(VARIANTS_AT_ONCE):
                 clip_V = self.clip_P[place_V]
@@ -119,12 +119,12 @@ class Importance:
                 total_VrG[:, 0] -= self.values_PG[place_V]
                 later_VrG = self._relations(total_VrG)
                 logits_VA = self.head.reasoning.with_later(relations_BRG, clip_V, later_VrG)
-                fall_P[place_V] = self._fall(logits_VA, clip_V)
-        return fall_P
+                logit_drop_P[place_V] = self._logit_drops(logits_VA, clip_V)
+        return logit_drop_P
 
     @cached_property
     @torch.inference_mode()
-    def object_fall_BTK(self) -> Tensor:
+    def object_logit_drop_BTK(self) -> Tensor:
         """(B, T, K) the same without the object and all its cliques; 0 in slots without an
         object."""
         row_BTK = (self.valid_BTK.flatten().cumsum(0) - 1).view_as(self.valid_BTK)
@@ -135,21 +135,24 @@ class Importance:
             once_P = (rows_nP[:number] != row_P).all(dim=0)  # an object may be there twice
             places = row_P[once_P], self.step_P[once_P]
             lost_NRG.index_put_(places, self.values_PG[once_P], accumulate=True)
-        fall_BTK = self.total_BRG.new_zeros(self.valid_BTK.shape)
-        fall_BTK[self.valid_BTK] = self._falls_without(lost_NRG, clip_N)
-        return fall_BTK
+        logit_drop_BTK = self.total_BRG.new_zeros(self.valid_BTK.shape)
+        logit_drop_BTK[self.valid_BTK] = self._logit_drops_without(lost_NRG, clip_N)
+        return logit_drop_BTK
 
     def of_clip(self, clip: int) -> ClipCliques:
         """Return the cliques of one clip."""
-        frames_nP, slots_nP, activation_P, fall_P = (
+        frames_nP, slots_nP, activation_P, logit_drop_P = (
             each[..., self.clip_P == clip].cpu().numpy()
             for each in (
                 *(self.frames_nP, self.slots_nP),
-                *(self.activation_P.double(), self.fall_P.double()),
+                *(self.activation_P.double(), self.logit_drop_P.double()),
             )
         )
         return ClipCliques(
-            frames_nP=frames_nP, slots_nP=slots_nP, activation_P=activation_P, fall_P=fall_P
+            frames_nP=frames_nP,
+            slots_nP=slots_nP,
+            activation_P=activation_P,
+            logit_drop_P=logit_drop_P,
         )
 
     def of_classes(self, class_B: Tensor) -> "Importance":
@@ -161,7 +164,7 @@ class Importance:
         return replace(self, class_B=class_B.to(self.class_B.device))
 
     @torch.inference_mode()
-    def group_falls(self, group_P: Tensor, clip_N: Tensor) -> Tensor:
+    def group_logit_drops(self, group_P: Tensor, clip_N: Tensor) -> Tensor:
         """(N,) how much the logit of the class falls without all cliques of a group.
 
         Args:
@@ -170,7 +173,7 @@ class Importance:
         """
         lost_NRG = self.total_BRG.new_zeros(len(clip_N), *self.total_BRG.shape[1:])
         lost_NRG.index_put_((group_P, self.step_P), self.values_PG, accumulate=True)
-        return self._falls_without(lost_NRG, clip_N)
+        return self._logit_drops_without(lost_NRG, clip_N)
 
     def logits_with(self, kept_P: Tensor) -> Tensor:
         """(B, A) logits of the object head from some of the cliques alone.
@@ -226,20 +229,22 @@ class Importance:
         """(V, A) logits of the object head from sums over cliques."""
         return self.head.reasoning(self._relations(total_VRG))
 
-    def _fall(self, logits_VA: Tensor, clip_V: Tensor) -> Tensor:
+    def _logit_drops(self, logits_VA: Tensor, clip_V: Tensor) -> Tensor:
         """(V,) how much the logit of the class is above these of variants of clips."""
         logits_BA, class_V = self.output.object_logits_BA, self.class_B[clip_V][:, None]
         assert logits_BA is not None
         return (logits_BA[clip_V].gather(1, class_V) - logits_VA.gather(1, class_V)).squeeze(1)
 
-    def _falls_without(self, lost_NRG: Tensor, clip_N: Tensor) -> Tensor:
+    def _logit_drops_without(self, lost_NRG: Tensor, clip_N: Tensor) -> Tensor:
         """(N,) how much the logit of the class is above that without a part of a clip's sums."""
-        falls = [lost_NRG.new_zeros(0)]
+        logit_drops = [lost_NRG.new_zeros(0)]
         for clip_V, lost_VRG in zip(
             clip_N.split(VARIANTS_AT_ONCE), lost_NRG.split(VARIANTS_AT_ONCE), strict=True
         ):
-            falls.append(self._fall(self._logits(self.total_BRG[clip_V] - lost_VRG), clip_V))
-        return torch.cat(falls)
+            logit_drops.append(
+                self._logit_drops(self._logits(self.total_BRG[clip_V] - lost_VRG), clip_V)
+            )
+        return torch.cat(logit_drops)
 
 
 @torch.inference_mode()

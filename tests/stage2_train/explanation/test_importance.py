@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.insight.importance import explain
+from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.frame_cliques import choose_frame_cliques
 from orn.stage2_train.model.inputs import NetworkOutput
-from tests.reference.importance import clique_falls, object_falls
+from tests.reference.importance import clique_logit_drops, object_logit_drops
 
 VARIANTS = {
     "orn": {},
@@ -39,9 +39,9 @@ def test_equals_removing_it(variant, num_frames, tiny_config, make_network, make
     assert torch.equal(found.class_B, class_B)
     torch.testing.assert_close(found.output.logits_BA, network(batch).logits_BA)
     torch.testing.assert_close(
-        found.object_fall_BTK, object_falls(network, batch, class_B), atol=1e-10, rtol=0
+        found.object_logit_drop_BTK, object_logit_drops(network, batch, class_B), atol=1e-10, rtol=0
     )
-    wanted = clique_falls(network, batch, class_B)
+    wanted = clique_logit_drops(network, batch, class_B)
     cliques = [
         (clip, tuple(zip(frames, slots, strict=True)))
         for clip, frames, slots in zip(
@@ -52,7 +52,7 @@ def test_equals_removing_it(variant, num_frames, tiny_config, make_network, make
         )
     ]
     assert sorted(cliques) == sorted(wanted)
-    measures = torch.stack([found.activation_P, found.fall_P], dim=1)
+    measures = torch.stack([found.activation_P, found.logit_drop_P], dim=1)
     expected = torch.tensor([wanted[each] for each in cliques], dtype=torch.float64).view(-1, 2)
     torch.testing.assert_close(measures, expected, atol=1e-10, rtol=0)
 
@@ -64,12 +64,19 @@ def test_other_classes_are_explained_from_the_same_features(
     network, batch = make_network(replace(tiny_config, **VARIANTS[variant])), make_batch()
     one_B, other_B = torch.tensor([2, 0]), torch.tensor([0, 1])
     first, wanted = (explain(network, batch, class_B=each) for each in (one_B, other_B))
-    expected_BTK = object_falls(network, batch, one_B)
-    torch.testing.assert_close(first.object_fall_BTK, expected_BTK, atol=1e-10, rtol=0)
+    expected_BTK = object_logit_drops(network, batch, one_B)
+    torch.testing.assert_close(first.object_logit_drop_BTK, expected_BTK, atol=1e-10, rtol=0)
     monkeypatch.setattr(network, "trunk_features", None)
     monkeypatch.setattr(network.object_head, "objects", None)
     found = first.of_classes(other_B)
-    for name in ("class_B", "fall_P", "object_fall_BTK", "activation_P", "clip_P", "frames_nP"):
+    for name in (
+        "class_B",
+        "logit_drop_P",
+        "object_logit_drop_BTK",
+        "activation_P",
+        "clip_P",
+        "frames_nP",
+    ):
         assert torch.equal(getattr(found, name), getattr(wanted, name))
     assert torch.equal(found.output.logits_BA, wanted.output.logits_BA)
 
@@ -97,20 +104,20 @@ def test_an_object_takes_its_pairs_with_empty_slots_along(
         total_1RG = torch.zeros(1, 3, config.relation_width, dtype=torch.float64)
         total_1RG[0].index_add_(0, values.clique_P[kept_P], values.values_PG[kept_P])
         without = head.reasoning(head.normalise(total_1RG))[0, found.class_B.clone()]
-        fall = found.output.object_logits_BA[0, found.class_B] - without
-        torch.testing.assert_close(found.object_fall_BTK[0, frame, slot], fall[0])
+        drop = found.output.object_logits_BA[0, found.class_B] - without
+        torch.testing.assert_close(found.object_logit_drop_BTK[0, frame, slot], drop[0])
 
 
 def test_variants_in_parts_are_the_same(tiny_config, make_network, make_batch, monkeypatch) -> None:
     network, batch = make_network(tiny_config), make_batch()
     whole = explain(network, batch)
-    monkeypatch.setattr("orn.stage2_train.insight.importance.VARIANTS_AT_ONCE", 2)
+    monkeypatch.setattr("orn.stage2_train.explanation.importance.VARIANTS_AT_ONCE", 2)
     parts = explain(network, batch)
-    torch.testing.assert_close(parts.fall_P, whole.fall_P)
-    torch.testing.assert_close(parts.object_fall_BTK, whole.object_fall_BTK)
+    torch.testing.assert_close(parts.logit_drop_P, whole.logit_drop_P)
+    torch.testing.assert_close(parts.object_logit_drop_BTK, whole.object_logit_drop_BTK)
     empty = explain(network, replace(batch, valid_BTK=torch.zeros_like(batch.valid_BTK)))
-    assert empty.fall_P.shape == (0,)
-    assert not empty.object_fall_BTK.any()
+    assert empty.logit_drop_P.shape == (0,)
+    assert not empty.object_logit_drop_BTK.any()
 
 
 def test_the_head_that_decided_is_named(tiny_config, make_network, make_batch) -> None:
@@ -153,16 +160,16 @@ def test_captum_finds_the_same(variant, tiny_config, make_network, make_batch) -
     def without_objects(valid_BTK):
         return of_class(network(replace(batch, valid_BTK=valid_BTK > 0)).object_logits_BA)
 
-    falls_BTK = captum.FeatureAblation(without_objects).attribute(batch.valid_BTK.double())
-    falls_BTK = torch.where(batch.valid_BTK, falls_BTK, 0)
-    torch.testing.assert_close(found.object_fall_BTK, falls_BTK, atol=1e-10, rtol=0)
+    logit_drop_BTK = captum.FeatureAblation(without_objects).attribute(batch.valid_BTK.double())
+    logit_drop_BTK = torch.where(batch.valid_BTK, logit_drop_BTK, 0)
+    torch.testing.assert_close(found.object_logit_drop_BTK, logit_drop_BTK, atol=1e-10, rtol=0)
 
     def without_cliques(kept_1P):
         return of_class(found.logits_with(kept_1P[0] > 0)).sum()[None]
 
     kept_1P = torch.ones(1, len(found.clip_P), dtype=torch.float64)
-    (falls_P,) = captum.FeatureAblation(without_cliques).attribute(kept_1P)
-    torch.testing.assert_close(found.fall_P, falls_P, atol=1e-10, rtol=0)
+    (logit_drop_P,) = captum.FeatureAblation(without_cliques).attribute(kept_1P)
+    torch.testing.assert_close(found.logit_drop_P, logit_drop_P, atol=1e-10, rtol=0)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -178,7 +185,7 @@ def test_groups_are_taken_out_together_and_parts_one_after_another(
         for group, clip in enumerate(clip_N.tolist())
     ]
     torch.testing.assert_close(
-        found.group_falls(group_P, clip_N), torch.stack(wanted_N), atol=1e-10, rtol=0
+        found.group_logit_drops(group_P, clip_N), torch.stack(wanted_N), atol=1e-10, rtol=0
     )
     part_P = torch.arange(len(found.clip_P)) % 3
     parts = found.logits_by_parts(part_P, 4)

@@ -15,7 +15,7 @@ from orn.predict_videos.request import PredictRequest
 from orn.shared.pages.palette import activity_colour
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import content_digest, read_frames
-from orn.stage2_train.predict.film import draw_prediction
+from orn.stage2_train.predict.overlay import draw_prediction
 from orn.stage2_train.predict.truth import TrueSegment
 from orn.stage2_train.predict.video import predict_video
 from orn.stage2_train.predict.windows import WindowChoice, segments_of
@@ -73,7 +73,7 @@ def drawn_texts(monkeypatch) -> list[str]:
     """What is written into pictures."""
     texts: list[str] = []
     monkeypatch.setattr(
-        "orn.stage2_train.predict.film.draw_text",
+        "orn.stage2_train.predict.overlay.draw_text",
         lambda picture, text, *place, **style: texts.append(text),
     )
     return texts
@@ -97,7 +97,9 @@ def test_a_film_draws_a_pair_only_where_it_matters(trained, tmp_path, drawn_text
         (window,) = predict_video(model, video, detections, pairs=1)
         for drop, is_drawn in ((0.0, False), (0.019, False), (0.4, True)):
             drawn_texts.clear()
-            windows = [replace(window, pairs=[replace(each, fall=drop) for each in window.pairs])]
+            windows = [
+                replace(window, pairs=[replace(each, logit_drop=drop) for each in window.pairs])
+            ]
             draw_prediction(tmp_path / "out.mp4", model, video, detections.video(video.id), windows)
             assert any("without" in text for text in drawn_texts) == is_drawn
             assert any(text.startswith(model.classes[window.label]) for text in drawn_texts)
