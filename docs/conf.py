@@ -42,7 +42,7 @@ _SECTIONS = {
     "What was measured": ("docs/results", "docs/wiring_checks", "docs/speed"),
     "Reference": (
         *("docs/formats", "docs/numerics", "docs/systems", "docs/against_the_authors"),
-        *("docs/table5", "docs/demo_world", "docs/odd_videos", "docs/when_files_lie"),
+        *("docs/table5", "docs/demo_world", "docs/when_files_lie"),
         *("docs/decisions", "docs/glossary"),
     ),
     "Project": ("CONTRIBUTING", "CHANGELOG"),

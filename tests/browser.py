@@ -1,5 +1,7 @@
 """A real browser for the pages that the project writes: headless Chromium, off the network."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from orn.benchmarks.pages import chromium_path, headless_chromium
-
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_OPTIONS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
 _LIMIT_MS = 20_000
 """Of each step in a page; the machine may be busy with other tests."""
 
@@ -39,11 +44,14 @@ WITH_HOSTILE_TEXT = pytest.mark.parametrize(
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A headless browser; the test is skipped where there is none."""
-    pytest.importorskip("playwright.sync_api", reason="needs Playwright (make setup)")
-    if chromium_path() is None:
+    api = pytest.importorskip("playwright.sync_api", reason="needs Playwright (make setup)")
+    path = next(filter(None, map(shutil.which, (os.environ.get("CHROMIUM", ""), *_NAMES))), None)
+    if path is None:
         pytest.skip("needs Chromium: install it, or name it in the environment variable CHROMIUM")
-    with headless_chromium() as browser:
+    with api.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, headless=True, args=_OPTIONS)
         yield browser
+        browser.close()
 
 
 @contextmanager

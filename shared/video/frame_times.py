@@ -2,8 +2,8 @@
 
 They let a range of frames be read from the key frame before it, with the same numbers and times as
 if everything before had been decoded. That is possible only where each packet is known to give one
-frame at its own time, so the files that qualify are narrow (`docs/odd_videos.md` has the rules); of
-any other file only decoding tells.
+frame at its own time, so few files qualify (the rules: `docs/when_files_lie.md`); the times of any
+other file are known only after decoding it.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,61 @@
+"""Make the pictures of docs/look.md after `make demo`: python docs/figures/pages.py.
+
+Playwright must find a browser: `playwright install chromium`, or the variable CHROMIUM names one.
+"""
+
+import io
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+SHARD, VIDEO, FRAMES = "shards/demo/shard-000000.zarr.zip", "train-000000", (3, 6, 8)
+RUN = Path("runs/demo")
+OUT = Path(__file__).parent
+
+
+def inspect(*options: str) -> None:
+    """Call `orn inspect` on the shard."""
+    subprocess.run(["orn", "inspect", SHARD, "--data", "data", *options], check=True)
+
+
+def save(picture: Image.Image, name: str) -> None:
+    """Write a WebP of moderate size."""
+    picture.convert("RGB").save(OUT / name, quality=70, method=6)
+
+
+def joined(paths: list[Path], *, axis: int) -> Image.Image:
+    """Return pictures in one: below each other (axis 0) or side by side (axis 1)."""
+    return Image.fromarray(np.concatenate([np.asarray(Image.open(path)) for path in paths], axis))
+
+
+def photograph(browser: Any, address: str, width: int, height: int, **options: Any) -> Image.Image:
+    """Return the first screen of a page, with the first object of a frame selected."""
+    page = browser.new_page(viewport={"width": width, "height": height}, **options)
+    page.goto(address)
+    if page.locator("#objects button").count():
+        page.click("#objects button >> nth=0")
+        page.evaluate("scrollTo(0, 0)")
+        page.wait_for_timeout(500)
+    return Image.open(io.BytesIO(page.screenshot()))
+
+
+with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+    folder = Path(name)
+    masks = [folder / f"{frame}.png" for frame in FRAMES]
+    for frame, path in zip(FRAMES, masks, strict=True):
+        inspect("--video", VIDEO, "--frame", str(frame), "--overlay", str(path))
+    save(joined(masks, axis=1), "look_masks.webp")
+    inspect("--html", str(folder / "shard.html"))
+    browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM"))
+    at = f"{(folder / 'shard.html').as_uri()}#{VIDEO}/{FRAMES[1]}"
+    save(photograph(browser, at, 1280, 1100), "look_page.webp")
+    save(photograph(browser, at, 400, 860, color_scheme="dark"), "look_phone.webp")
+    report = RUN.resolve() / "report.html"
+    save(photograph(browser, report.as_uri(), 1100, 900), "report_page.webp")
+    save(joined(sorted(RUN.glob("report/figure5-*.png"))[:2], axis=0), "report_figure5.webp")
