@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from orn.predict_videos.request import PredictRequest
-from orn.shared.config.bounded import file_digest, shown
+from orn.shared.config.bounded import file_digest
 from orn.shared.data_files import not_a_file
 from orn.shared.download import sha256_digits
 from orn.shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
@@ -21,6 +21,7 @@ from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import DetectorChoice, Video
 from orn.shared.manifests.source import source_of
 from orn.shared.shards.reader import DetectionFolder
+from orn.shared.text import path_text
 from orn.shared.video.read import content_digest, estimate
 from orn.stage2_train.runs.hub import DETECTOR_NAME
 from orn.stage2_train.runs.run_config import check_detector_classes
@@ -155,8 +156,8 @@ def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
         checkpoint = _published(model, request, asked.config or name)
     if problem := not_a_file(checkpoint):
         raise DetectorError(
-            f"{shown(checkpoint)}: expected the weights of {model.detector}, got {problem}; give "
-            "the file with --checkpoint, or a folder with its detections with --shards"
+            f"{path_text(checkpoint)}: expected the weights of {model.detector}, got {problem}; "
+            "give the file with --checkpoint, or a folder with its detections with --shards"
         )
     if not request.any_detector and _digest(checkpoint) != digest:
         raise _other(model, f"weights {_digest(checkpoint)}", str(checkpoint))
@@ -167,7 +168,7 @@ def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
     if not _is_zoo_name(name):
         raise DetectorError(
             f"{model.path}: wanted a detector's configuration by its name in the model zoo, found "
-            f"{shown(name)}; say --config"
+            f"{path_text(name)}; say --config"
         )
     return name, checkpoint
 
@@ -208,7 +209,7 @@ def _digest(path: Path | None) -> str:
 
 def _other(model: OpenedModel, found: str, where: str) -> DetectorError:
     return DetectorError(
-        f"{shown(where)}: expected the detector that {model.path} was trained with, "
+        f"{path_text(where)}: expected the detector that {model.path} was trained with, "
         f"{model.detector}, got {found}; give that detector's weights or shards, or "
         "--any-detector to use these"
     )

@@ -5,12 +5,11 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from orn.shared.config.bounded import shown
 from orn.shared.data_files import is_folder
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.new import VIDEO_SUFFIXES
 from orn.shared.manifests.records import Video
-from orn.shared.text import utf8
+from orn.shared.text import path_text, utf8
 
 _PICTURES = (".jpg", ".jpeg")
 _PATTERN = "*?["
@@ -37,7 +36,9 @@ def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[V
         for video in _of_source(source, rate):
             found.setdefault(os.path.realpath(video.path), video)
             if len(found) > _MOST:
-                raise ConfigError(f"{shown(source)}: wanted at most {_MOST:,} videos, found more")
+                raise ConfigError(
+                    f"{path_text(source)}: wanted at most {_MOST:,} videos, found more"
+                )
     return tuple(found.values())
 
 
@@ -45,7 +46,7 @@ def check_film(overlay: Path | None, videos: Sequence[Video]) -> None:
     """Raise ConfigError if a film is asked for of several videos."""
     if overlay is not None and len(videos) > 1:
         raise ConfigError(
-            f"--overlay {shown(overlay)}: expected one video to draw, got {len(videos)}; name one"
+            f"--overlay {path_text(overlay)}: expected one video, got {len(videos)}; name one"
         )
 
 
@@ -58,7 +59,7 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
     if not is_folder(path) and any(sign in source for sign in _PATTERN) and not path.exists():
         matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute ones too
         if not matches:
-            raise ConfigError(f"{shown(source)}: no file or folder has such a name")
+            raise ConfigError(f"{path_text(source)}: no file or folder has such a name")
         for match in matches:
             if is_folder(match) or Path(match).suffix.lower() in VIDEO_SUFFIXES:
                 yield from _of_source(match, rate)
@@ -81,8 +82,8 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
                 yield Video(id=utf8(str(file)), path=file, inside=(path,))
     if not num_found:
         raise ConfigError(
-            f"{shown(source)}: wanted videos or folders of JPEGs in it, found none; files may end "
-            f"in {', '.join(VIDEO_SUFFIXES)}"
+            f"{path_text(source)}: wanted videos or folders of JPEGs in it, found none; files may "
+            f"end in {', '.join(VIDEO_SUFFIXES)}"
         )
 
 
@@ -93,7 +94,7 @@ def _is_kind(name: str, suffixes: Sequence[str]) -> bool:
 def _frames(folder: Path, rate: float | None, *, inside: Path) -> Video:
     if rate is None:
         raise ConfigError(
-            f"{shown(folder)}: is a folder of frames, which does not tell how many a second there "
-            "are; say --rate"
+            f"{path_text(folder)}: is a folder of frames, which does not tell how many a second "
+            "there are; say --rate"
         )
     return Video(id=utf8(str(folder)), path=folder, rate=rate, inside=(inside,))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from orn.predict_videos.detecting import Objects, detected_by, load_its_detector, objects_in
 from orn.predict_videos.request import PredictRequest
-from orn.shared.config.bounded import shown
 from orn.shared.errors import (
     CheckpointError,
     ConfigError,
@@ -24,6 +23,7 @@ from orn.shared.jobs.progress import Bar
 from orn.shared.manifests.records import Video
 from orn.shared.report import Report, Table
 from orn.shared.shards.reader import DetectionFolder
+from orn.shared.text import path_text
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment, true_segments
 from orn.stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
@@ -102,8 +102,8 @@ def _truth(videos: Sequence[Video], request: PredictRequest) -> Mapping[str, Seq
     known = true_segments(request.dataset, request.data_root)
     if not any(os.path.realpath(video.path) in known for video in videos):
         raise ConfigError(
-            f"--dataset {shown(request.dataset)}: expected labels of a video to predict, got none; "
-            "name the manifest that has it, and with --data the folder of its data set"
+            f"--dataset {path_text(request.dataset)}: expected labels of a video to predict, got "
+            "none; name the manifest that has it, and with --data the folder of its data set"
         )
     return known
 

@@ -20,12 +20,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from orn.shared.config.bounded import shown
 from orn.shared.echo import echo, echo_text
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.termination import Terminated
 from orn.shared.nearest import nearest
+from orn.shared.text import path_text
 
 INTERRUPTED_EXIT_CODE = 130
 """What a shell reports for a program ended by ctrl-C (128 + SIGINT)."""
@@ -313,7 +313,7 @@ def _paths_as_errors() -> Iterator[None]:
     except OSError as err:
         if isinstance(err, PipelineError) or err.filename is None:
             raise
-        raise PipelineError(f"{shown(err.filename)}: {err.strerror}") from err
+        raise PipelineError(f"{path_text(err.filename)}: {err.strerror}") from err
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def is_there(path: str | Path) -> bool:
     return os.path.lexists(path)
 
 
-def leads_out(path: str | Path, inside: Iterable[Path]) -> str | None:
+def link_target_outside(path: str | Path, inside: Iterable[Path]) -> str | None:
     """Where a path leads, if that is in none of the folders `inside`; None if it is in one."""
     real, folders = Path(os.path.realpath(path)), list(inside)
     if any(real.is_relative_to(folder) for folder in folders):  # as most are, and soon told

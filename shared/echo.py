@@ -9,19 +9,19 @@ from typing import Any
 import click
 
 from orn.shared.report import Report, report_of
-from orn.shared.text import printable, printable_lines
+from orn.shared.text import escape, escape_lines
 
 _NOT_ASCII = re.compile("[^\n -~]")
 
 
 def echo(line: object, *, err: bool = False) -> None:
     """Print a line on stdout or stderr; what a terminal would act on, newlines too, is escaped."""
-    click.echo(printable(str(line)), err=err)
+    click.echo(escape(str(line)), err=err)
 
 
 def echo_text(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print text that has lines of its own, each as `echo` does."""
-    click.echo(printable_lines(text), err=err, nl=nl)
+    click.echo(escape_lines(text), err=err, nl=nl)
 
 
 def json_text(payload: Any, *, indent: int | None = None) -> str:

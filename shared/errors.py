@@ -4,7 +4,7 @@ Each class takes one message string, so that an error survives pickling out of a
 also derives from the builtin error it resembles. `exit_code` is what the command line ends with.
 """
 
-from orn.shared.text import printable
+from orn.shared.text import escape
 
 
 class PipelineError(Exception):
@@ -14,7 +14,7 @@ class PipelineError(Exception):
 
     def __str__(self) -> str:
         """Return the message on one line; names in it may hold what a terminal would act on."""
-        return printable(" ".join(super().__str__().splitlines()))
+        return escape(" ".join(super().__str__().splitlines()))
 
 
 class ConfigError(PipelineError, ValueError):

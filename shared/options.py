@@ -87,7 +87,7 @@ class Argument:
     metavar: str
 
 
-class Said:
+class OptionOverrides:
     """Says some options of a request differently where another one holds it, by field."""
 
     def __init__(self, **options: Option) -> None:
@@ -242,7 +242,7 @@ def _fields(
     for name, field in model.model_fields.items():
         inner = _request_in(field)
         if inner is not None:
-            differently = [each for each in field.metadata if isinstance(each, Said)]
+            differently = [each for each in field.metadata if isinstance(each, OptionOverrides)]
             options = differently[0].options if differently else {}
             yield from _fields(inner, options, _default_of(field))
             continue

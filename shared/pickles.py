@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from orn.shared.config.bounded import shown
+from orn.shared.text import path_text
 
 ENCODE = "_codecs encode"
 """What makes bytes of text in a pickle of protocol 2."""
@@ -46,7 +46,7 @@ class RefusedPickleError(Exception):
     """Why a pickle is not followed, as a clause about its file."""
 
 
-def look_over(file: io.BytesIO, *, most: int, names: Collection[str] | None = None) -> None:
+def check_pickle(file: io.BytesIO, *, most: int, names: Collection[str] | None = None) -> None:
     """Read a pickle up to its end, and raise RefusedPickleError unless it is harmless to unpickle.
 
     Args:
@@ -94,7 +94,7 @@ def look_over(file: io.BytesIO, *, most: int, names: Collection[str] | None = No
 
 def _check(name: str, argument: Any, taken: list[Any], names: Collection[str] | None) -> None:
     if name == "GLOBAL" and names is not None and argument not in names:
-        named = shown(argument.replace(" ", "."))
+        named = path_text(argument.replace(" ", "."))
         raise RefusedPickleError(f"names {named}, which such files do not need; it was not run")
     if name in ("SETITEM", "SETITEMS"):
         if not all(isinstance(key, str) and key in _KEYS for key in taken[::2]):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from orn.shared.text import printable
+from orn.shared.text import escape
 
 _NUMBER = re.compile(r"[-+]?[\d,.]+%?( \[.*\]| \+- .*)?|-|")
 _GAP = 2
@@ -68,7 +68,7 @@ class Report:
 def markdown(table: Table) -> str:
     """Return a table in Markdown, without a newline at the end."""
     lines = [table.header, ("---",) * len(table.header), *table.rows]
-    return "\n".join(f"| {' | '.join(map(printable, cells))} |" for cells in lines)
+    return "\n".join(f"| {' | '.join(map(escape, cells))} |" for cells in lines)
 
 
 def first_rows(
@@ -124,7 +124,7 @@ def filled_columns(table: Table) -> Table:
 def _laid_out(table: Table, width: int) -> str:
     from rich.table import Table as RichTable
 
-    header, *rows = ([printable(cell) for cell in row] for row in (table.header, *table.rows))
+    header, *rows = ([escape(cell) for cell in row] for row in (table.header, *table.rows))
     drawn = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=any(header))
     widths = _widths([header, *rows], width)
     for place, name in enumerate(header):
@@ -162,7 +162,7 @@ def _longest_word(text: str) -> int:
 def _wrapped(text: str, width: int) -> str:
     from rich.text import Text
 
-    shown = printable(text)
+    shown = escape(text)
     return _rendered(Text(shown), max(width, _longest_word(shown)))
 
 

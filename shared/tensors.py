@@ -16,11 +16,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from orn.shared.config.bounded import open_file, require_utf8, shown
+from orn.shared.config.bounded import open_file, require_utf8
 from orn.shared.environment import machine_memory
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.text import counted
+from orn.shared.text import counted, path_text
 
 _DIGEST = "digest"
 _MOST_HEADER_BYTES = 4 << 20
@@ -65,7 +65,7 @@ def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tenso
         size, header = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(8), "little")
     require_utf8(path, error=CheckpointError)
     damaged = CheckpointError(
-        f"{shown(path)}: expected {what}, got a damaged file or one of another kind; {remedy}"
+        f"{path_text(path)}: expected {what}, got a damaged file or one of another kind; {remedy}"
     )
     if header > _MOST_HEADER_BYTES or size > machine_memory():
         raise damaged
@@ -80,7 +80,7 @@ def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tenso
     return tensors, metadata
 
 
-def misfit(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
+def mismatch(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
     """Return why tensors cannot take the place of others, as a clause; None if they can.
 
     They can if names, shapes and types are the same and all numbers finite.
@@ -91,7 +91,7 @@ def misfit(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | N
         return f"{counted(len(missing), 'weight is', 'weights are')} missing, first {missing[0]}"
     if extra:
         without = counted(len(extra), "weight has", "weights have")
-        return f"{without} no place in it, first {shown(extra[0])}"
+        return f"{without} no place in it, first {path_text(extra[0])}"
     for name, tensor in wanted.items():
         for kind in ("shape", "dtype"):
             here, there = (getattr(each, kind) for each in (tensor, found[name]))

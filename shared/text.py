@@ -1,21 +1,22 @@
-"""Text of others, made fit for a line of a terminal or a file; and numbers of things."""
+"""Text for a line of a terminal or a file: escaped, truncated, counted."""
 
 import re
 
-_LONGEST_SHOWN = 300
-_HIDDEN = re.compile("[^ -~]")
-"""What has to be looked at: all but printable ASCII."""
+_LONGEST = 300
+_LONGEST_PATH = 200
+_NOT_PLAIN = re.compile("[^ -~]")
+"""Characters other than printable ASCII, which may have to be escaped."""
 
 
-def printable(text: str) -> str:
-    """`text` on one line, with characters that a terminal would act on, and bytes of a file's name
-    that are not UTF-8, written as escapes."""
-    return _HIDDEN.sub(_escaped, text)
+def escape(text: str) -> str:
+    """Return `text` on one line, with control characters, and bytes of a file's name that are not
+    UTF-8, as escape sequences."""
+    return _NOT_PLAIN.sub(_escaped, text)
 
 
-def printable_lines(text: str) -> str:
-    """The same of each line of a text that has several."""
-    return "\n".join(map(printable, text.split("\n")))
+def escape_lines(text: str) -> str:
+    """Escape each line of a text and keep its line breaks."""
+    return "\n".join(map(escape, text.split("\n")))
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -23,21 +24,31 @@ def _escaped(match: re.Match[str]) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
+def truncate(text: str, longest: int = _LONGEST) -> str:
+    """Return `text` escaped, on one line, and with an ellipsis in place of what exceeds `longest`
+    characters."""
+    text = escape(text[: longest + 1])
+    return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"
+
+
+def path_text(path: object) -> str:
+    """Return a path for a message: escaped, on one line, its middle left out if it is very long."""
+    text = escape(str(path))
+    half = _LONGEST_PATH // 2
+    return text if len(text) <= _LONGEST_PATH else f"{text[:half]}...{text[-half:]}"
+
+
 def utf8(name: str) -> str:
-    """A file's name as text that every format takes: bytes that are not UTF-8 become escapes."""
+    """Return a file's name with bytes that are not UTF-8 as escape sequences."""
     return name.encode(errors="backslashreplace").decode()
 
 
 def counted(number: int, name: str, plural: str = "") -> str:
-    """A number, with commas, and what is counted: `1 video`, `1,200 videos`.
+    """Return a number with its noun: `1 video`, `1,200 videos`.
 
     Args:
-        name: of one.
-        plural: of several; by default with an s.
+        number: how many there are; written with commas.
+        name: singular noun.
+        plural: plural noun; `name` with an s by default.
     """
     return f"{number:,} {name if number == 1 else plural or f'{name}s'}"
-
-
-def shortened(text: str) -> str:
-    """`text`, cut off where it is longer than anybody reads in a message."""
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -15,11 +15,12 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from orn.shared.config.bounded import open_file, require_utf8, shown
+from orn.shared.config.bounded import open_file, require_utf8
 from orn.shared.environment import machine_memory
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.pickles import ENCODE, RefusedPickleError, look_over
+from orn.shared.pickles import ENCODE, RefusedPickleError, check_pickle
+from orn.shared.text import path_text
 
 _MOST_PICKLE_BYTES = 4 << 20
 """Of everything in a file but the numbers; a ResNet-50 with its optimiser has 0.1 MiB."""
@@ -80,10 +81,10 @@ def read_torch_file(
             with torch.serialization.safe_globals(known):
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
         except RefusedPickleError as err:
-            raise error(f"{shown(path)}: expected {what}, got a file that {err}") from err
+            raise error(f"{path_text(path)}: expected {what}, got a file that {err}") from err
         except Exception as err:  # of zipfile, pickletools and torch, which document no types
             raise error(
-                f"{shown(path)}: expected {what}, got a damaged file, or one with other things "
+                f"{path_text(path)}: expected {what}, got a damaged file, or one with other things "
                 f"than tensors in plain containers ({type(err).__name__})"
             ) from err
 
@@ -123,7 +124,7 @@ def _check(file: BinaryIO, dropped: Collection[str]) -> bool:
         file.seek(0)
         begin = io.BytesIO(file.read(most))
         for _ in range(_OLD_PICKLES):
-            look_over(begin, most=_MOST_INSTRUCTIONS, names=names)
+            check_pickle(begin, most=_MOST_INSTRUCTIONS, names=names)
         return False
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
@@ -140,5 +141,5 @@ def _check(file: BinaryIO, dropped: Collection[str]) -> bool:
                 if entry.file_size > most:
                     raise RefusedPickleError(f"holds {entry.file_size:,} bytes beside its numbers")
                 pickled = io.BytesIO(archive.read(entry))
-                look_over(pickled, most=_MOST_INSTRUCTIONS, names=names)
+                check_pickle(pickled, most=_MOST_INSTRUCTIONS, names=names)
     return True

@@ -141,7 +141,7 @@ def plan_job(
         manifest=ManifestFile.of(dataset.manifest),
         units=units,
         data_root=None if data_root is None else str(data_root),
-    ).going_on_from(saved, folder)
+    ).resumed_from(saved, folder)
     check_segments(plan, dataset.segments, folder)
     videos = scope.videos(dataset)
     if not videos:

@@ -20,7 +20,7 @@ from orn.shared.common_options import (
     precision_option,
     threads_option,
 )
-from orn.shared.options import Option, Request, Said
+from orn.shared.options import Option, OptionOverrides, Request
 
 if TYPE_CHECKING:
     from orn.shared.manifests.records import Dataset, Video
@@ -77,7 +77,7 @@ class DetectRequest(Request):
     batch: Batch = 8
     engine: Annotated[
         EngineOptions,
-        Said(
+        OptionOverrides(
             workers=Option(
                 "Processes or actors, each with a detector of its own.",
                 usual="one a GPU, else one a core",

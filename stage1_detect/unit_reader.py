@@ -31,7 +31,7 @@ from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.time_ranges import TimeRanges
-from orn.shared.video.kept_frames import at_rate, places_at_rate
+from orn.shared.video.frame_selection import at_rate, places_at_rate
 from orn.shared.video.read import (
     Frame,
     content_bytes,

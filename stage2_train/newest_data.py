@@ -43,9 +43,9 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
         PipelineError: the objects of no data set are complete.
         ConfigError: its manifest is not found.
     """
-    from orn.shared.shards.completed import completed_last, manifest_of
+    from orn.shared.shards.completed import last_completed, manifest_of
 
-    last = completed_last(None if shards is None else [shards])
+    last = last_completed(None if shards is None else [shards])
     manifest = manifest_of(last.plan, remedy="name the file as DATASET")
     if is_first_process():
         echo(last, err=True)

@@ -15,12 +15,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from orn.shared.config.bounded import shown
 from orn.shared.config.fields import STRICT, Count, Maybe, Seed
 from orn.shared.config.files import apply_overrides, config_from_dict, read_toml, to_dict
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError
 from orn.shared.nearest import nearest
+from orn.shared.text import path_text
 from orn.stage2_train.clips.settings import DataRecipe
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.systems import find_system
@@ -255,7 +255,7 @@ def _find(name_or_file: str) -> Path:
     names = recipe_names()
     near = nearest(name_or_file, names)
     raise ConfigError(
-        f"recipe {shown(name_or_file)!r}: wanted a file or one of {', '.join(names)}; "
+        f"recipe {path_text(name_or_file)!r}: wanted a file or one of {', '.join(names)}; "
         f"did you mean {near!r}?"
     )
 

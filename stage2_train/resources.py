@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from orn.shared.common_options import DataRoot, Device, FilePath, Threads, threads_option
 from orn.shared.environment import usable_cores
-from orn.shared.options import Option, Request, Said
+from orn.shared.options import Option, OptionOverrides, Request
 
 
 def wait_passively() -> None:
@@ -23,7 +23,7 @@ def wait_passively() -> None:
 
 ShardsFolder = Annotated[FilePath | None, Option("Folder of shards.", usual="shards/DATASET")]
 ClipsFolder = Annotated[FilePath | None, Option("Clip store.", usual="clips/DATASET")]
-OF_RUN = Said(
+OF_RUN = OptionOverrides(
     data_root=Option("Data root.", name="--data", usual="the run's"),
     shards=Option("Folder of shards.", usual="the run's"),
     clips=Option("Clip store.", usual="the run's"),

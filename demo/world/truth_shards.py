@@ -22,7 +22,7 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.files import SHARD_FILES, shard_path
 from orn.shared.shards.schema import DetectorEntry, VideoEntry
 from orn.shared.shards.writer import ShardWriter
-from orn.shared.video.kept_frames import places_at_rate
+from orn.shared.video.frame_selection import places_at_rate
 from orn.shared.video.read import content_bytes, content_digest
 
 _FILMS_A_UNIT = 150
@@ -69,7 +69,7 @@ def write_truth_shards(
         data_root=str(root),
     )
     saved = SHARD_FILES.saved_plan(out, remedy="choose another --out")
-    plan.going_on_from(saved, out).save(out)
+    plan.resumed_from(saved, out).save(out)
     remove_stale_temporaries(out)
     missing = SHARD_FILES.missing(units, out)
     with progress("true shards", total=len(missing), unit="shards") as bar:

@@ -15,13 +15,13 @@ from typing import Any
 
 from orn.shared.data_files import kind_of
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.text import printable, utf8
+from orn.shared.text import path_text, utf8
 
 MOST_BYTES = 16 << 20
 """Largest file that is read unless its reader says otherwise; JSON takes up to 25 times its size in
 memory, as a list of empty tables does."""
 
-_LONGEST_PATH = 200
+
 _READING = os.O_RDONLY
 _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
 
@@ -52,13 +52,13 @@ def _descriptor(path: Path, flags: int, failed: str, error: type[PipelineError])
     try:
         descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     except OSError as err:
-        raise error(f"{shown(path)}: {failed} ({err.strerror})") from err
+        raise error(f"{path_text(path)}: {failed} ({err.strerror})") from err
     except ValueError as err:  # a NUL, or half a surrogate pair
-        raise error(f"{shown(path)}: is no name that a file can have") from err
+        raise error(f"{path_text(path)}: is no name that a file can have") from err
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise error(f"{shown(path)}: expected a file, got {kind_of(mode)}")
+        raise error(f"{path_text(path)}: expected a file, got {kind_of(mode)}")
     return descriptor
 
 
@@ -80,9 +80,9 @@ def read_bounded(
             size = os.fstat(file.fileno()).st_size
             content = file.read(most_bytes + 1) if size <= most_bytes else b""
         except OSError as err:
-            raise error(f"{shown(path)}: cannot be read ({err.strerror})") from err
+            raise error(f"{path_text(path)}: cannot be read ({err.strerror})") from err
     if max(size, len(content)) > most_bytes:
-        raise error(f"{shown(path)}: expected at most {most_bytes:,} bytes, got {size:,}")
+        raise error(f"{path_text(path)}: expected at most {most_bytes:,} bytes, got {size:,}")
     return content
 
 
@@ -93,7 +93,7 @@ def file_digest(path: Path, *, error: type[PipelineError] = ConfigError) -> str:
         try:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         except OSError as err:
-            raise error(f"{shown(path)}: cannot be read ({err.strerror})") from err
+            raise error(f"{path_text(path)}: cannot be read ({err.strerror})") from err
 
 
 def read_json(
@@ -101,7 +101,7 @@ def read_json(
 ) -> Any:
     """Return the content of a JSON file; raises as `read_bounded`, and if it is no JSON."""
     content = read_bounded(path, most_bytes=most_bytes, error=error)
-    return parse_json(content, source=shown(path), error=error)
+    return parse_json(content, source=path_text(path), error=error)
 
 
 def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = ConfigError) -> Any:
@@ -121,13 +121,4 @@ def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = C
 def require_utf8(path: object, *, error: type[PipelineError] = ConfigError) -> None:
     """Raise `error` if a path is not UTF-8: TOML, torch and TensorBoard take no other."""
     if utf8(str(path)) != str(path):
-        raise error(
-            f"{shown(path)}: expected a path in UTF-8, got other bytes; rename the file or folder"
-        )
-
-
-def shown(path: object) -> str:
-    """Return a path as a message has it: on one line, and not longer than one can read."""
-    text = printable(str(path))
-    half = _LONGEST_PATH // 2
-    return text if len(text) <= _LONGEST_PATH else f"{text[:half]}...{text[-half:]}"
+        raise error(f"{path_text(path)}: expected a path in UTF-8, got other bytes; rename it")

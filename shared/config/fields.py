@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Validat
 from pydantic_core import ErrorDetails
 
 from orn.shared.nearest import nearest
-from orn.shared.text import shortened
+from orn.shared.text import truncate
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -83,7 +83,7 @@ def explain(
         keys: what keys are called in the file, where that is not their name.
     """
     refused = err.errors(include_url=False)
-    problems = [shortened(_problem(each, config_type, keys)) for each in refused[:_SHOWN_PROBLEMS]]
+    problems = [truncate(_problem(each, config_type, keys)) for each in refused[:_SHOWN_PROBLEMS]]
     more = [f"and {len(refused) - len(problems)} more"] if len(refused) > len(problems) else []
     return "; ".join(problems + more)
 

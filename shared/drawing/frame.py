@@ -18,7 +18,7 @@ from orn.shared.drawing.text import draw_text, text_size
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import class_colour, text_colour
-from orn.shared.text import counted, printable
+from orn.shared.text import counted, truncate
 
 MASK_OPACITY = 0.45
 """Share of a class's colour where a mask lies."""
@@ -128,7 +128,7 @@ def draw_frame(
     if objects.left_out:
         caption += f"  {counted(objects.left_out, 'more object is', 'more objects are')} not drawn"
     if caption:
-        scene = _with_caption(scene, _plain(caption, 100), font_share)
+        scene = _with_caption(scene, truncate(caption, 100), font_share)
     if size is not None and size != own_size:
         scene = cv2.resize(scene, size)
     return np.ascontiguousarray(scene)
@@ -161,7 +161,7 @@ def _draw_names(
     pixels, taken = _font_pixels(scene, font_share), np.zeros((height, width), np.bool_)
     for row in shown_n:
         label = int(objects.labels[row])
-        text = _plain(class_names[label], _LONGEST_NAME)
+        text = truncate(class_names[label], _LONGEST_NAME)
         if font_share <= FONT_SHARE:
             text += f" {objects.scores[row]:.2f}"
         wide, tall = (each + 2 * _PADDING for each in text_size(text, pixels))
@@ -210,8 +210,3 @@ def _font_pixels(scene: NDArray[np.uint8], font_share: float) -> int:
 
 def _thickness(height: int, width: int) -> int:
     return 2 if min(height, width) < _LARGE else 4
-
-
-def _plain(text: str, longest: int) -> str:
-    text = printable(text)
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."

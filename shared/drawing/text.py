@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from orn.shared.text import printable
+from orn.shared.text import escape
 
 
 @lru_cache(maxsize=2)
@@ -66,7 +66,7 @@ def draw_text(
 def _cover(text: str, pixels: int, *, bold: bool) -> NDArray[np.float32]:
     """(h, w) the share of each pixel that letters cover."""
     font = _font(pixels, bold=bold)
-    line = printable(text)
+    line = escape(text)
     ascent, descent = font.getmetrics()
     left, _, right, _ = font.getbbox(line)
     image = Image.new("L", (max(math.ceil(right - left), 1), ascent + descent))

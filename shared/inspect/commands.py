@@ -11,7 +11,7 @@ from orn.shared.common_options import AsJson, DataRoot, FilePath
 from orn.shared.echo import echo_json, echo_text
 from orn.shared.errors import ConfigError
 from orn.shared.options import Argument, Option, command
-from orn.shared.text import counted, printable
+from orn.shared.text import counted, escape
 
 if TYPE_CHECKING:
     from orn.shared.shards.verify import Problem
@@ -41,7 +41,7 @@ class Verification:
         lines = []
         for problem in sorted(self.problems, key=lambda problem: problem.severity):
             note = "note: " if problem.severity == "note" else ""
-            lines.append(printable(f"{problem.shard}: {note}{problem.message}"))
+            lines.append(escape(f"{problem.shard}: {note}{problem.message}"))
         if not self.exit_code:
             lines.append(f"ok: {counted(self.shards, 'shard')}")
         return "\n".join(lines)

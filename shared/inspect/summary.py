@@ -14,7 +14,7 @@ from orn.shared.report import Report, Table, first_rows
 from orn.shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.text import counted
-from orn.shared.video.kept_frames import rate_told
+from orn.shared.video.frame_selection import describe_rate
 
 _MOST_SHOWN = 20
 """Videos and classes that the text shows; JSON has all."""
@@ -151,7 +151,7 @@ def as_report(summary: ShardSummary) -> Report:
         ("detector", f"{detector.config_name} ({detector.config_digest[:19]})"),
         ("checkpoint", detector.checkpoint_digest[:19]),
         ("thresholds", thresholds or "none"),
-        ("looked at", rate_told(detector.frame_rate)),
+        ("looked at", describe_rate(detector.frame_rate)),
         ("versions", versions or "not recorded"),
         ("scores", scores_kept),
         ("videos", f"{len(summary.videos)}, {len(summary.failed)} failed"),

@@ -11,7 +11,7 @@ A kind of job that makes a folder of whole files, one a unit of its plan, is mad
 
 The request holds `orn.shared.common_options.EngineOptions`, of which `choose_engine` makes the
 engine. The job calls `run_units` while it holds `Kind.locked(folder)`, in which it has also made
-the plan: `Plan(...).going_on_from(files.saved_plan(folder), folder)`. `run_units` does the units
+the plan: `Plan(...).resumed_from(files.saved_plan(folder), folder)`. `run_units` does the units
 that have no file. The summary is the kind's own; `orn detect` (`stage1_detect/job.py`) is an
 example.
 """

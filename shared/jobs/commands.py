@@ -34,7 +34,7 @@ from orn.shared.config.bounded import open_to_append, read_json
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
-from orn.shared.text import printable
+from orn.shared.text import escape
 
 STEPS_NAME = "steps.json"
 """The usual name of a record."""
@@ -223,7 +223,7 @@ def _carry_out(
             say(f"{place}: done before")
             continue
         ran, fresh = True, fresh or job.output is not None
-        say(f"{place}: {printable(job.typed)}")
+        say(f"{place}: {escape(job.typed)}")
         started = time.monotonic()
         run(job.argv)
         seconds = round(time.monotonic() - started, 1)

@@ -84,7 +84,7 @@ def index_folder(
     index = folder / kind.name
     known = _known(index, stamps, kind) if len(paths) >= kind.least_files else {}
     new = [path for path in paths if path not in known]
-    with uncollected():
+    with without_garbage_collection():
         for path, record in zip(new, in_threads(kind.read, new), strict=True):
             size, mtime_ns = stamps[path]
             known[path] = IndexedFile(name=path.name, size=size, mtime_ns=mtime_ns, record=record)
@@ -115,7 +115,7 @@ def _known(
         head, _, text = content.partition(b"\n")
         if head + b"\n" != _head(kind, text):
             raise ValueError("damaged, or of another version")
-        with uncollected():
+        with without_garbage_collection():
             for line in text.split(b"\n"):
                 entry = kind.lines.validate_json(line)
                 path = by_name.get(entry.name)
@@ -131,7 +131,7 @@ def _head(kind: IndexKind[Record], text: bytes) -> bytes:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Keep Python's garbage collector from looking at all objects again and again while the block
     makes a hundred thousand that stay."""
     was_enabled = gc.isenabled()

@@ -8,7 +8,7 @@ import logging
 from types import TracebackType
 from typing import TextIO
 
-from orn.shared.text import printable, printable_lines
+from orn.shared.text import escape, escape_lines
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -21,10 +21,10 @@ class _LineFormatter(logging.Formatter):
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return printable(super().formatMessage(record))
+        return escape(super().formatMessage(record))
 
     def formatException(self, ei: _ExcInfo) -> str:
-        return printable_lines(super().formatException(ei))
+        return escape_lines(super().formatException(ei))
 
 
 def line_handler(stream: TextIO | None = None) -> logging.Handler:
@@ -35,6 +35,6 @@ def line_handler(stream: TextIO | None = None) -> logging.Handler:
 
 
 def use_lines_in_worker() -> None:
-    """Make warnings of a process in which nobody set up logging printable, too."""
+    """Make warnings of a process in which nobody set up logging escape, too."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_LineFormatter("%(message)s"))

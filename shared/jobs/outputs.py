@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from orn.shared.config.bounded import shown
 from orn.shared.data_files import is_folder, is_there, kind_of, reason
 from orn.shared.errors import ConfigError
+from orn.shared.text import path_text
 
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
 
@@ -47,9 +47,9 @@ def check_output_files(
     for source in (Path(each) for each in reads if each) if there else ():
         for path, status in there:
             if _is_same(status, source):
-                raise _is_input(path, shown(source))
+                raise _is_input(path, path_text(source))
             if is_folder(source) and _is_inside(path, source):
-                raise _is_input(path, f"a file of {shown(source)}")
+                raise _is_input(path, f"a file of {path_text(source)}")
 
 
 def check_output_folder(
@@ -73,19 +73,19 @@ def check_output_folder(
         raise _refused(folder, "a folder to write to", kind_of(status.st_mode))
     for source in (Path(each) for each in reads if each):
         if _is_same(status, source):
-            raise _is_input(folder, shown(source))
+            raise _is_input(folder, path_text(source))
     _check_writable(folder, folder)
     names = sorted(each.name for each in folder.iterdir() if not each.name.startswith("."))
     if names and not any(fnmatchcase(name, pattern) for name in names for pattern in ours):
         wanted = "a new or empty folder" + (", or one that this command wrote" if ours else "")
-        raise _refused(folder, wanted, f"one with {shown(names[0])} in it")
+        raise _refused(folder, wanted, f"one with {path_text(names[0])} in it")
 
 
 def _status(path: Path) -> os.stat_result | None:
     """What is at an output, links followed; None where nothing is and it can be made."""
     above = next((each for each in path.parents if is_there(each)), Path())
     if not is_folder(above):
-        raise _refused(path, f"a folder at {shown(above)}", "something else")
+        raise _refused(path, f"a folder at {path_text(above)}", "something else")
     real = Path(os.path.realpath(above))
     if real == _DEVICES or real.is_relative_to(_PROCESSES):
         raise _refused(path, "a file on a disk", "a device")
@@ -95,12 +95,12 @@ def _status(path: Path) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as err:
-        raise ConfigError(f"{shown(path)}: cannot be written ({reason(err)})") from err
+        raise ConfigError(f"{path_text(path)}: cannot be written ({reason(err)})") from err
 
 
 def _check_writable(path: Path, folder: Path) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _refused(path, "a folder that you may write to", shown(folder))
+        raise _refused(path, "a folder that you may write to", path_text(folder))
 
 
 def _is_same(status: os.stat_result, source: Path) -> bool:
@@ -119,4 +119,4 @@ def _is_input(path: Path, source: str) -> ConfigError:
 
 
 def _refused(path: Path, wanted: str, found: str) -> ConfigError:
-    return ConfigError(f"{shown(path)}: expected {wanted}, got {found}; choose another name")
+    return ConfigError(f"{path_text(path)}: expected {wanted}, got {found}; choose another name")

@@ -170,7 +170,7 @@ class Plan:
             ) from err
         return plan
 
-    def going_on_from(self, saved: "Plan | None", folder: Path) -> "Plan":
+    def resumed_from(self, saved: "Plan | None", folder: Path) -> "Plan":
         """Return this plan with the settings of the saved one, of which it is the same job.
 
         A setting that only one of the two names is not compared: a look at the amount of work needs

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from orn.shared.text import printable
+from orn.shared.text import escape
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ def _drawn(task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
             def advance(self, n: int = 1, *, note: str | None = None) -> None:
                 bars.advance(task_id, n)
                 if note is not None:
-                    bars.update(task_id, note=printable(note))
+                    bars.update(task_id, note=escape(note))
 
         yield RichBar()
 

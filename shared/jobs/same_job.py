@@ -1,75 +1,69 @@
-"""Whether a job may go on in a folder that an earlier one began: only with the same settings."""
+"""Compare the settings of a job with those recorded in its folder: only equal ones can resume."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.text import counted
+from orn.shared.text import counted, truncate
 
 _LONGEST = 60
-"""Letters of a value that a message shows."""
+"""Characters of a value in a message."""
 
 
 def check_same_job(
-    found: Mapping[str, Any],
-    wanted: Mapping[str, Any],
+    recorded: Mapping[str, Any],
+    requested: Mapping[str, Any],
     *,
     place: object,
     remedy: str = "use --fresh to start over, or another --out",
     error: type[PipelineError] = ConfigError,
 ) -> None:
-    """Checks that the settings of a job are those that its folder was begun with.
+    """Raise an error unless a job has the settings with which its folder was created.
 
     Args:
-        found: the recorded settings, which may hold tables of settings and lists.
-        wanted: those asked for.
-        place: where they are recorded.
-        remedy: what to do if they differ.
-        error: what to raise then.
+        recorded: settings of the folder; may hold nested tables and lists.
+        requested: settings of the job.
+        place: where the settings are recorded, for the message.
+        remedy: what the user can do if they differ, for the message.
+        error: type of the error.
 
     Raises:
-        error: in one sentence: where, each setting that differs with both values, what to do.
+        error: if a setting differs; the message has both values of each.
     """
-    if different := differences(found, wanted):
-        raise error(
-            f"{place}: the job there is not the one asked for: {'; '.join(different)}; {remedy}"
-        )
+    if different := differences(recorded, requested):
+        raise error(f"{place}: expected the recorded settings: {'; '.join(different)}; {remedy}")
 
 
 def differences(
-    found: Mapping[str, Any],
-    wanted: Mapping[str, Any],
+    recorded: Mapping[str, Any],
+    requested: Mapping[str, Any],
     *,
-    words: tuple[str, str] = ("there", "asked for"),
+    words: tuple[str, str] = ("as recorded", "as requested"),
 ) -> list[str]:
-    """What differs, a phrase each; of two lists only the first place.
+    """Return a phrase for each setting that differs; of two lists, only the first element.
 
     Args:
-        found: settings by name, which may hold tables of settings and lists.
-        wanted: others to compare with.
-        words: what tells the two apart in a phrase.
+        recorded: settings by name; may hold nested tables and lists.
+        requested: settings to compare with.
+        words: how a phrase names the two sides.
     """
-    return list(_differences("", found, wanted, *words))
+    return list(_differences("", recorded, requested, *words))
 
 
-def _differences(name: str, found: Any, wanted: Any, here: str, there: str) -> Iterator[str]:
-    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
-        for key in dict.fromkeys([*found, *wanted]):
+def _differences(name: str, recorded: Any, requested: Any, here: str, there: str) -> Iterator[str]:
+    if isinstance(recorded, Mapping) and isinstance(requested, Mapping):
+        for key in dict.fromkeys([*recorded, *requested]):
             deeper = f"{name}.{key}" if name else str(key)
-            yield from _differences(deeper, found.get(key), wanted.get(key), here, there)
-    elif isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
-        if len(found) != len(wanted):
-            number = counted(len(found), "entry", "entries")
-            yield f"{name} has {number} {here}, {len(wanted)} {there}"
-        for place, pair in enumerate(zip(found, wanted, strict=False)):
+            yield from _differences(deeper, recorded.get(key), requested.get(key), here, there)
+    elif isinstance(recorded, list | tuple) and isinstance(requested, list | tuple):
+        if len(recorded) != len(requested):
+            number = counted(len(recorded), "entry", "entries")
+            yield f"{name} has {number} {here}, {len(requested)} {there}"
+        for place, pair in enumerate(zip(recorded, requested, strict=False)):
             inner = list(_differences(f"{name}[{place}]", *pair, here, there))
             if inner:
                 yield from inner
                 return
-    elif found != wanted:
-        yield f"{name} is {_short(found)} {here}, {_short(wanted)} {there}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    elif recorded != requested:
+        values = (truncate(repr(value), _LONGEST) for value in (recorded, requested))
+        yield f"{name} is {next(values)} {here}, {next(values)} {there}"

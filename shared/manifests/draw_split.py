@@ -21,7 +21,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.manifests.records import SPLITS, Split
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabelledRow
 from orn.shared.manifests.text_files import read_rows
-from orn.shared.text import printable
+from orn.shared.text import escape
 
 Shares = Mapping[Split, float]
 
@@ -40,7 +40,7 @@ class SplitRequest:
     @property
     def options(self) -> str:
         """The options of `orn manifest new` that ask for it."""
-        group = "" if self.group is None else f" --group {printable(shlex.quote(self.group))}"
+        group = "" if self.group is None else f" --group {escape(shlex.quote(self.group))}"
         return f"--split {self.text} --seed {self.seed}{group}"
 
 

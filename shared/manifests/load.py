@@ -31,7 +31,7 @@ from orn.shared.manifests.schema import (
 from orn.shared.manifests.source import find_ids, find_videos, named_folders
 from orn.shared.manifests.text_files import read_column
 from orn.shared.nearest import nearest_first
-from orn.shared.text import counted, shortened
+from orn.shared.text import counted, truncate
 
 logger = logging.getLogger(__name__)
 
@@ -72,12 +72,12 @@ def load_manifest(name_or_file: str | Path) -> Manifest:
         return load_config(path, Manifest, error=ManifestError)
     if path.suffix == ".toml" or "/" in text:
         raise UnknownDatasetError(
-            f"{shortened(text)}: {problem.replace('file', 'manifest file')}, looked for it at "
-            f"{shortened(str(path.absolute()))}"
+            f"{truncate(text)}: {problem.replace('file', 'manifest file')}, looked for it at "
+            f"{truncate(str(path.absolute()))}"
         )
     names = ", ".join(nearest_first(text[:80], dataset_names()))
     raise UnknownDatasetError(
-        f"no data set is called {shortened(text)!r}; there are {names} (and any manifest file, by "
+        f"no data set is called {truncate(text)!r}; there are {names} (and any manifest file, by "
         "its path)"
     )
 
@@ -243,7 +243,7 @@ def _dataset_folder(manifest: Manifest, data_root: Path) -> Path:
     """Return the folder of a data set, which may be a link to another disk."""
     for folder in (data_root, data_root / manifest.root):
         if not is_folder(folder):
-            found = f"no folder {shortened(str(folder.absolute()))}"
+            found = f"no folder {truncate(str(folder.absolute()))}"
             raise _absent(manifest, data_root, found)
     return data_root / manifest.root
 
@@ -253,7 +253,7 @@ def _absent(manifest: Manifest, data_root: Path, found: str) -> DataRootError:
     to lie where, and how to get it."""
     name, labels = manifest.name, manifest.labels
     tables = [getattr(labels, key) for key in labels.lists]
-    folder = shortened(str((data_root / manifest.root).absolute()))
+    folder = truncate(str((data_root / manifest.root).absolute()))
     if own_file(manifest):
         remedy = "put it there (docs/own_videos.md)"
     elif name.split("-")[0] == _GENERATED:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from orn.shared.data_files import is_folder, leads_out
+from orn.shared.data_files import is_folder, link_target_outside
 from orn.shared.errors import DataRootError, VideoDecodeError
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.text_files import id_problem
@@ -131,7 +131,7 @@ def source_of(video: Video) -> Path:
         return video.path
     inside = tuple(_real(folder) for folder in video.inside)
     for path in (str(video.path), *_linked_pictures(video.path)):
-        real = leads_out(path, inside)
+        real = link_target_outside(path, inside)
         if real is not None:
             raise VideoDecodeError(
                 f"{path}: is a link that leads out of the data set's folder, to {real}; copy what "

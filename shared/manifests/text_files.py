@@ -23,7 +23,7 @@ from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests.records import Split
 from orn.shared.manifests.schema import Epic100Labels, SomethingLabels
 from orn.shared.nearest import nearest
-from orn.shared.text import counted, shortened
+from orn.shared.text import counted, truncate
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=BaseModel)
@@ -251,7 +251,7 @@ def _read_each(
                 reason = str(err)
                 if isinstance(err, ValidationError):
                     reason = explain(err, model, keys=keys)
-                refused.append(f"row {number}: {shortened(reason)}")
+                refused.append(f"row {number}: {truncate(reason)}")
     if refused:
         more = f"; and {num_refused - _SHOWN_ROWS} more" if num_refused > _SHOWN_ROWS else ""
         raise ManifestError(
@@ -270,7 +270,7 @@ def _check_header(
     if not required <= set(header) or (unknown and not is_open) or len(set(header)) < len(header):
         raise ManifestError(
             f"{path}, row 1: expected the columns {', '.join(columns.values())}, got "
-            f"{shortened(', '.join(header)) or 'nothing'}; correct the header"
+            f"{truncate(', '.join(header)) or 'nothing'}; correct the header"
         )
 
 

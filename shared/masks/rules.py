@@ -115,7 +115,7 @@ def first_fault(
     )
 
 
-def are_sound(
+def are_valid(
     boxes_N4: NDArray[np.float32],
     scores_N: NDArray[np.float32],
     class_scores_NS: NDArray[np.float32],

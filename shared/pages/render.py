@@ -16,9 +16,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
-from orn.shared.text import printable
-
-_LONGEST_TEXT = 160
+from orn.shared.text import escape, truncate
 
 
 def render(template: str, **view: Any) -> str:
@@ -53,14 +51,14 @@ class _Code(str):
 
 
 def _code(text: object) -> _Code:
-    return _Code(printable(str(text)).replace("`", "'"))
+    return _Code(escape(str(text)).replace("`", "'"))
 
 
 def _markdown(value: object) -> str:
     """A value as Markdown has it, without what would be read as markup."""
     if isinstance(value, _Code):
         return value
-    return "".join(f"\\{each}" if each in "\\`*_<>[]|#" else each for each in printable(str(value)))
+    return "".join(f"\\{each}" if each in "\\`*_<>[]|#" else each for each in escape(str(value)))
 
 
 def json_data(value: Any) -> Markup:
@@ -70,13 +68,6 @@ def json_data(value: Any) -> Markup:
         ValueError: for a number that JSON does not have.
     """
     return htmlsafe_json_dumps(value, separators=(",", ":"), allow_nan=False)
-
-
-def brief(text: str, longest: int = _LONGEST_TEXT) -> str:
-    """Return a text of others on one line, truncated, without characters that would act on the
-    text around it."""
-    text = printable(text[: longest + 1])
-    return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"
 
 
 @cache
@@ -89,7 +80,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        brief=brief, code=_code, digest=_digest, inlined=_inlined, json=json_data
+        code=_code, digest=_digest, inlined=_inlined, json=json_data, truncate=truncate
     )
     return environment
 

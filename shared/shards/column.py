@@ -78,12 +78,12 @@ class Column:
                 self._num_open = 0
 
     def mark(self) -> ColumnMark:
-        """The length as it is, for `take_back`."""
+        """The length as it is, for `restore`."""
         return ColumnMark(
             num_chunks=len(self._chunks), open_rows=self._open[: self._num_open].copy()
         )
 
-    def take_back(self, mark: ColumnMark) -> None:
+    def restore(self, mark: ColumnMark) -> None:
         """Forgets the rows that were added since a mark was made."""
         del self._chunks[mark.num_chunks :]
         self._num_open = len(mark.open_rows)

@@ -12,12 +12,13 @@ from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 
-from orn.shared.config.bounded import file_digest, shown
+from orn.shared.config.bounded import file_digest
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError, ManifestError, PipelineError, UnknownDatasetError
 from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.manifests.load import load_manifest
 from orn.shared.shards.files import SHARD_FILES, shard_path
+from orn.shared.text import path_text
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +46,11 @@ class CompletedShards:
         others = "".join(f"; passed over: {each}" for each in self.passed_over)
         return (
             f"{self.plan.dataset}: the data set whose objects were completed last "
-            f"({shown(self.folder)}, {self.when:%Y-%m-%d %H:%M}){others}"
+            f"({path_text(self.folder)}, {self.when:%Y-%m-%d %H:%M}){others}"
         )
 
 
-def completed_last(folders: Sequence[Path] | None = None) -> CompletedShards:
+def last_completed(folders: Sequence[Path] | None = None) -> CompletedShards:
     """Return the complete folder whose last shard is the newest.
 
     Args:
@@ -58,7 +59,7 @@ def completed_last(folders: Sequence[Path] | None = None) -> CompletedShards:
     Raises:
         PipelineError: none of them is complete.
     """
-    where = str(SHARDS) if folders is None else ", ".join(map(shown, folders))
+    where = str(SHARDS) if folders is None else ", ".join(map(path_text, folders))
     if folders is None:
         folders = [folder for pattern in _FOLDERS for folder in sorted(SHARDS.glob(pattern))]
     complete, lacking = [], []
@@ -66,13 +67,13 @@ def completed_last(folders: Sequence[Path] | None = None) -> CompletedShards:
         try:
             plan = Plan.load(folder)
         except ConfigError:
-            lacking.append(f"{shown(folder)} (its {PLAN_NAME} is damaged)")
+            lacking.append(f"{path_text(folder)} (its {PLAN_NAME} is damaged)")
             continue
         if plan is None:
             continue
         missing, number = len(SHARD_FILES.missing(plan.units, folder)), len(plan.units)
         if missing:
-            lacking.append(f"{shown(folder)} ({number - missing} of {number} shards)")
+            lacking.append(f"{path_text(folder)} ({number - missing} of {number} shards)")
         elif number:
             complete.append(CompletedShards(folder=folder, plan=plan, when=_when(folder, plan)))
     if not complete:

@@ -11,8 +11,8 @@ frames after them. A frame that stands longer than a mask, as in a store of few 
 counts as long as one. At one rate for both this allows nothing: the first frame without detections
 lies a whole interval behind.
 
-Where a rate picked the frames of detections (`orn.shared.video.kept_frames`), its interval counts:
-between picked frames none is further than that from one, however uneven the times are.
+Where a rate selected the frames of detections (`orn.shared.video.frame_selection`), the interval of
+that rate counts: no frame between selected ones is further away, however uneven the times are.
 
 n times, D frames of detections, F frames of the video.
 """

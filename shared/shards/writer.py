@@ -243,7 +243,7 @@ class ShardWriter:
         """
         if self._open is not None and self._open.entry.id == video_id:
             for name, mark in self._open.begins.items():
-                self._columns[name].take_back(mark)
+                self._columns[name].restore(mark)
             self._open = None
         if self._open is not None:
             other = self._open.entry.id

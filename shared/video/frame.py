@@ -86,7 +86,7 @@ class FrameEstimate:
         return self.frames / self.rate if self.duration_seconds is None else self.duration_seconds
 
     def at_rate(self, rate: float | None) -> "FrameEstimate":
-        """Return the estimate of the frames that `kept_frames.at_rate` picks."""
+        """Return the estimate of the frames that `frame_selection.at_rate` picks."""
         if rate is None or rate >= self.rate:
             return self
         frames = min(self.frames, math.ceil(self.seconds * rate))

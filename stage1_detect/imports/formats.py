@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from orn.shared.data_files import leads_out
+from orn.shared.data_files import link_target_outside
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.stage1_detect.imports import authors_vlog, boxes, coco, epic100
 from orn.stage1_detect.imports.records import RecordList
@@ -93,7 +93,7 @@ def check_inside(path: Path, source: Path) -> None:
     Raises:
         ObjectImportError: if it does not.
     """
-    if path != source and leads_out(path, [source]):
+    if path != source and link_target_outside(path, [source]):
         raise ObjectImportError(
             f"{path}: is a link that leads out of the folder of objects; copy what is there"
         )

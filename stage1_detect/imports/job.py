@@ -15,7 +15,7 @@ from orn.shared.config.bounded import file_digest
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError, ObjectImportError, VideoDecodeError
 from orn.shared.jobs.engines import choose_engine
-from orn.shared.jobs.folder_index import uncollected
+from orn.shared.jobs.folder_index import without_garbage_collection
 from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, Unit, plan_units
 from orn.shared.jobs.run import run_units, save_summary
 from orn.shared.jobs.work import Advance, UnitResult
@@ -114,7 +114,7 @@ class ImportJob:
             check_inside(found.path, self.request.source)
             entry = self._entry_of(video_id, found, video)
             writer.begin_video(entry)
-            with uncollected():
+            with without_garbage_collection():
                 add_frames(writer, self._frames(entry, found, left_out))
         except (ObjectImportError, VideoDecodeError) as err:
             # Names without the way to them, as a shard must be the same wherever the files lie.
@@ -313,7 +313,7 @@ def run_import(job: ImportJob) -> dict[str, Any]:
     units_by = choose_engine(engine)
     with IMPORT.locked(job.folder):
         saved = None if fresh else SHARD_FILES.saved_plan(job.folder)
-        plan = job.plan.going_on_from(saved, job.folder)
+        plan = job.plan.resumed_from(saved, job.folder)
         known_wrong = [each for each in epic100.KNOWN_WRONG if each in job.rates]
         known_wrong = known_wrong if job.request.form == "epic100" else []
         for video_id in known_wrong:

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from orn.shared.config.bounded import open_file, shown
+from orn.shared.config.bounded import open_file
 from orn.shared.config.fields import explain
 from orn.shared.errors import ObjectImportError
 from orn.shared.shards.shard import MOST_FRAME_DETECTIONS
 from orn.shared.shards.time_join import frame_interval, nearest_frames
+from orn.shared.text import path_text
 from orn.stage1_detect.imports.source import (
     SourceFrame,
     SourceObject,
@@ -310,7 +311,7 @@ class _JsonText:
         """Return the error that says what is expected here."""
         got = self._text[self._at : self._at + 20]
         return ObjectImportError(
-            f"{shown(self._path)}: expected {expected} at byte {self._start + self._at:,}, got "
+            f"{path_text(self._path)}: expected {expected} at byte {self._start + self._at:,}, got "
             f"{ascii(got) if got else 'the end of the file'}; export the file again"
         )
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from orn.shared.common_options import DataRoot, DatasetName, EngineOptions, FilePath, out_option
-from orn.shared.options import Argument, Option, Request, Said
+from orn.shared.options import Argument, Option, OptionOverrides, Request
 
 FormatName = Literal["authors", "epic100", "coco", "something-else", "csv"]
 _NOT_TAKEN: dict[FormatName, tuple[str, ...]] = {
@@ -63,7 +63,9 @@ class ImportRequest(Request):
     out: Annotated[FilePath | None, out_option("shards/DATASET")] = None
     engine: Annotated[
         EngineOptions,
-        Said(workers=Option("Processes or actors that read.", usual="1; on Ray one a core")),
+        OptionOverrides(
+            workers=Option("Processes or actors that read.", usual="1; on Ray one a core")
+        ),
     ] = EngineOptions()
     fresh: Annotated[bool, Option("Remove the job that is in the folder, start over.")] = False
 

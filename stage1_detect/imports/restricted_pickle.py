@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.config.bounded import shown
 from orn.shared.errors import ObjectImportError
-from orn.shared.pickles import RefusedPickleError, look_over
+from orn.shared.pickles import RefusedPickleError, check_pickle
+from orn.shared.text import path_text
 
 MAX_BYTES = 2**29
 """Size up to which a file is read; an hour of released masks has half of that."""
@@ -70,7 +70,7 @@ _STAND_INS: dict[tuple[str, str], type] = {
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type:
         if (module, name) not in _STAND_INS:
-            named = shown(f"{module}.{name}")
+            named = path_text(f"{module}.{name}")
             raise RefusedPickleError(f"names {named}, which no file of masks needs; it was not run")
         return _STAND_INS[module, name]
 
@@ -89,11 +89,11 @@ def load_plain(data: bytes, *, source: str) -> Any:
         ObjectImportError: if it is damaged, long, or asks for more than such values.
     """
     try:
-        look_over(io.BytesIO(data), most=MAX_INSTRUCTIONS)
+        check_pickle(io.BytesIO(data), most=MAX_INSTRUCTIONS)
         return _Unpickler(io.BytesIO(data)).load()
     except RefusedPickleError as err:
         raise ObjectImportError(
             f"{source}: expected released masks, got a file that {err}"
         ) from err
     except Exception as err:  # of pickletools and pickle, which document no types
-        raise ObjectImportError(f"{source}: a damaged pickle: {shown(err)}") from err
+        raise ObjectImportError(f"{source}: a damaged pickle: {path_text(err)}") from err

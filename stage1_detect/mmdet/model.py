@@ -14,13 +14,13 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from orn.shared.config.bounded import file_digest, shown
+from orn.shared.config.bounded import file_digest
 from orn.shared.config.fields import described
 from orn.shared.environment import installed_version
 from orn.shared.errors import DetectorError
 from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.tensors import misfit
-from orn.shared.text import counted, shortened
+from orn.shared.tensors import mismatch
+from orn.shared.text import counted, path_text, truncate
 from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage1_detect.mmdet.config import DetectorConfig, told
 from orn.stage1_detect.mmdet.library import (
@@ -122,7 +122,7 @@ def load_weights(model: Segmenter, checkpoint: Path, *, config_name: str) -> Loa
         name: weight.to(wanted[name].dtype) if name in wanted else weight
         for name, weight in weights.items()
     }
-    if problem := misfit(weights, wanted):
+    if problem := mismatch(weights, wanted):
         raise DetectorError(
             f"checkpoint {checkpoint} does not fit the config {config_name}: {problem}; give the "
             "config that it was trained with, or download it again"
@@ -258,9 +258,9 @@ def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] 
         found = described(content)
         if isinstance(content, dict):
             names = [*map(str, content)]
-            found = f"other entries ({shortened(', '.join(names))})" if names else "no entry"
+            found = f"other entries ({truncate(', '.join(names))})" if names else "no entry"
         raise DetectorError(
-            f"{shown(checkpoint)}: expected tensors by name, or a 'state_dict' of them, got "
+            f"{path_text(checkpoint)}: expected tensors by name, or a 'state_dict' of them, got "
             f"{found}; give weights that mmdet saved"
         )
     meta = content.get("meta")

@@ -9,10 +9,10 @@ from typing import Any
 
 from mmengine.fileio import load as load_yaml
 
-from orn.shared.config.bounded import shown
 from orn.shared.download import cached_path, fetch
 from orn.shared.errors import DetectorError
 from orn.shared.nearest import nearest_first
+from orn.shared.text import path_text
 
 _METAFILE = "metafile.yml"
 
@@ -26,7 +26,7 @@ def find_config(name_or_file: str | Path) -> Path:
     path = Path(name_or_file)
     if path.suffix == ".py":
         if not path.is_file():
-            raise DetectorError(f"detector config {shown(path)}: there is no such file")
+            raise DetectorError(f"detector config {path_text(path)}: there is no such file")
         return path
     known = {file.stem: file for file in _zoo_folder().glob("*/*.py")}
     if str(name_or_file) not in known:

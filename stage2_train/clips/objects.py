@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules, are_sound, background_scores
+from orn.shared.masks.rules import ClassRules, are_valid, background_scores
 from orn.shared.short_repr import short_repr
 from orn.stage2_train.clips.mask_pieces import (
     MaskPieces,
@@ -94,7 +94,7 @@ def objects_of_frames(
     scores_N = np.concatenate([frame.scores for frame in frames])
     boxes_N4 = np.concatenate([frame.boxes for frame in frames])
     class_scores_NS = class_vectors(frames, rules)
-    if not are_sound(boxes_N4, scores_N, class_scores_NS, height=height, width=width, rules=rules):
+    if not are_valid(boxes_N4, scores_N, class_scores_NS, height=height, width=width, rules=rules):
         raise ShardFormatError(f"wanted scores of 0 to 1 and boxes inside {width} x {height}")
     chosen_N, lengths = _best_first(frames, scores_N, score_threshold)
     all_masks = [mask for frame in frames for mask in frame.masks]

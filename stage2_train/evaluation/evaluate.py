@@ -22,7 +22,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Subset
 from orn.shared.text import counted
-from orn.shared.video.kept_frames import rate_told
+from orn.shared.video.frame_selection import describe_rate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.views import Views, classes_when_flipped
@@ -189,7 +189,7 @@ def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) 
     """Says what the figures cannot be read without."""
     recipe = config.recipe
     learned_from, found = (
-        f"{each.title!r}, {rate_told(each.frame_rate)}"
+        f"{each.title!r}, {describe_rate(each.frame_rate)}"
         for each in (config.detector, sources.detections.detector)
     )
     if recipe.model.reads_detections and found != learned_from:

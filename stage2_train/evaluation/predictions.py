@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from orn.shared.config.bounded import open_file, shown
+from orn.shared.config.bounded import open_file
 from orn.shared.data_files import is_folder, is_there
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.text import shortened
+from orn.shared.text import path_text, truncate
 from orn.stage2_train.clips.batches import (
     LoaderSettings,
     evaluation_loader,
@@ -271,7 +271,7 @@ def late_fusion(activity: Predictions, objects: Predictions) -> Predictions:
 def some_ids(ids: Sequence[str], most: int = _MOST_NAMED) -> str:
     """The first ids, and how many more there are."""
     more = f" and {len(ids) - most:,} more" if len(ids) > most else ""
-    return ", ".join(shortened(each) for each in ids[:most]) + more
+    return ", ".join(truncate(each) for each in ids[:most]) + more
 
 
 def predictions_of(run: Path, name: str) -> Predictions:
@@ -328,7 +328,7 @@ def check_finite(
         if wrong_NA.any():
             rows = np.flatnonzero(wrong_NA.any(axis=1)).tolist()
             raise CheckpointError(
-                f"{shown(of)}: {some_ids([names[row] for row in rows], 1)}: expected finite "
+                f"{path_text(of)}: {some_ids([names[row] for row in rows], 1)}: expected finite "
                 f"logits of the {head.replace('_', ' ')}, got {logits_NA[wrong_NA][0]:g}; take "
                 "another run, or train with a smaller optimiser.learning_rate or precision=fp32"
             )
@@ -340,7 +340,7 @@ def load_predictions(path: Path) -> Predictions:
     Raises:
         CheckpointError: if there is no such file, it is no such file, or a logit is not finite.
     """
-    wanted = f"{shown(path)}: wanted predictions that `orn eval` wrote"
+    wanted = f"{path_text(path)}: wanted predictions that `orn eval` wrote"
     with open_file(path, error=CheckpointError) as file:
         try:
             found = _read_arrays(file)

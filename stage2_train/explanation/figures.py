@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from orn.shared.pages.render import brief
+from orn.shared.text import truncate
 
 _LONGEST_NAME = 24
 _SETTINGS: Any = {
@@ -98,7 +98,9 @@ def confusion_figure(
             style: Any = {"ha": "center", "va": "center", "fontsize": 7, "color": colour}
             axes.text(column, row, str(counts[row, column]), **style)
     size = 8 if rows <= 40 else 4
-    across, down = ([brief(name, _LONGEST_NAME) for name in names] for names in (columns, classes))
+    across, down = (
+        [truncate(name, _LONGEST_NAME) for name in names] for names in (columns, classes)
+    )
     axes.set_xticks(range(len(columns)), across, rotation=90, fontsize=size)
     axes.set_yticks(range(rows), down, fontsize=size)
     axes.set_xlabel("predicted")
@@ -113,8 +115,8 @@ def bars_figure(names: Sequence[str], drops: Sequence[float], title: str, *, ful
     places = range(len(names), 0, -1)
     bars = axes.barh(places, drops, color="#0b5cad", height=0.7)
     axes.bar_label(bars, [f"{drop:.2f}" for drop in drops], padding=3, fontsize=8)
-    axes.set_yticks(places, [brief(name, 2 * _LONGEST_NAME) for name in names], fontsize=8)
+    axes.set_yticks(places, [truncate(name, 2 * _LONGEST_NAME) for name in names], fontsize=8)
     axes.set_xlim(0, max(full, *drops) * 1.06)
-    axes.set_title(brief(title, 60), fontsize=10, loc="left")
+    axes.set_title(truncate(title, 60), fontsize=10, loc="left")
     axes.set_xlabel("logit drop without the strongest pair, mean over clips", fontsize=8)
     return figure

@@ -22,8 +22,7 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import progress
 from orn.shared.manifests.records import Split
 from orn.shared.nearest import nearest
-from orn.shared.pages.render import brief
-from orn.shared.text import counted, shortened
+from orn.shared.text import counted, truncate
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.explanation.class_pairs import ClassPairs, Example
 from orn.stage2_train.explanation.clip_pictures import (
@@ -145,8 +144,8 @@ def _chosen(run: Path, ids: tuple[str, ...], measured: Measured) -> list[Place]:
     for id in ids:
         if id not in row_of:
             raise JoinError(
-                f"{run}: expected a segment of {measured.file.split}, got {shortened(repr(id))}; "
-                f"the nearest id is {shortened(repr(nearest(id, list(row_of)[:5000])))}"
+                f"{run}: expected a segment of {measured.file.split}, got {truncate(repr(id))}; "
+                f"the nearest id is {truncate(repr(nearest(id, list(row_of)[:5000])))}"
             )
     rows = [row_of[id] for id in dict.fromkeys(ids)]
     return [(row, int(predictions.logits[row].argmax())) for row in rows]
@@ -294,20 +293,21 @@ class _Explainer:
         why = ""
         if self.relates_objects():
             why = explanation(clip, self.names, classes[activity], against=missed)
-        alt, file = f"Frames of {brief(clip.id)}. {why}", self.files.picture(key, picture_HW3)
+        alt, file = f"Frames of {truncate(clip.id)}. {why}", self.files.picture(key, picture_HW3)
         chance = float(self.measured.probability_NA[row, activity])
         seen = clip.seen(self.names)[:_LISTED_OBJECTS]
         return Case(
             row=row,
             id=clip.id,
             picture=Picture(key=key, data=webp(picture_HW3), alt=alt, file=file, rank=1),
-            predicted=f"{'not ' if missed else ''}{brief(classes[activity], 60)}",
+            predicted=f"{'not ' if missed else ''}{truncate(classes[activity], 60)}",
             chance=1 - chance if missed else chance,
             is_right=bool(true_A[activity]) and not missed,
-            true=", ".join(brief(classes[each], 60) for each in np.flatnonzero(true_A)) or "none",
+            true=", ".join(truncate(classes[each], 60) for each in np.flatnonzero(true_A))
+            or "none",
             why=why,
             decided=DECIDED[clip.decided_by] if clip.decided_by else "",
-            seen=", ".join(f"{brief(name, 40)} {score:.2f}" for name, score in seen),
+            seen=", ".join(f"{truncate(name, 40)} {score:.2f}" for name, score in seen),
         )
 
 
@@ -327,8 +327,9 @@ def explanation(
             if matters(clique.logit_drop):
                 change = "rises" if sign else "drops"
                 return (
-                    f"Without {clip.words(clique, names)}, the logit of \u201c{brief(activity, 60)}"
-                    f"\u201d {change} by {abs(clique.logit_drop):.2f}."
+                    f"Without {clip.words(clique, names)}, the logit of "
+                    f"\u201c{truncate(activity, 60)}\u201d {change} "
+                    f"by {abs(clique.logit_drop):.2f}."
                 )
     return f"No pair changed this prediction by more than {LEAST_DROP}."
 

@@ -11,8 +11,8 @@ from orn.shared.config.bounded import file_digest
 from orn.shared.config.files import to_toml
 from orn.shared.errors import CheckpointError
 from orn.shared.manifests.records import Segment
-from orn.shared.pages.render import brief, render
-from orn.shared.text import counted, printable_lines
+from orn.shared.pages.render import render
+from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.class_pairs import ClassPairs, Example
 from orn.stage2_train.explanation.clip_pictures import FULL_DROP, LEAST_DROP
@@ -206,7 +206,7 @@ def answer(measured: Measured) -> dict[str, Any]:
 
 def cell_title(measured: Measured, row: int, column: int) -> str:
     """Return what a cell of the confusion matrix counts, in words."""
-    name, predicted = brief(measured.classes[row], 80), brief(measured.columns()[column], 80)
+    name, predicted = truncate(measured.classes[row], 80), truncate(measured.columns()[column], 80)
     if not measured.single:
         return f"{name}: {predicted}"
     if row == column:
@@ -235,7 +235,7 @@ def _paper(measured: Measured) -> dict[str, tuple[float, dict[str, float]]]:
 
 def _figure4(measured: Measured, found: Found) -> Iterator[dict[str, Any]]:
     """Yield the activities, those with most clips first, with their strongest pairs of classes."""
-    names = [brief(each, 40) for each in (*found.names, BACKGROUND)]
+    names = [truncate(each, 40) for each in (*found.names, BACKGROUND)]
     for activity in found.pairs.most_seen():
         ranked = found.pairs.ranked(activity)
         shown = [each for each in ranked[:BARS] if each.strongest >= LEAST_DROP]
@@ -277,11 +277,15 @@ def _listed(measured: Measured, found: Found) -> tuple[dict[str, Any], dict[str,
 
     def words(row: int) -> list[str]:
         said = [
-            f"{brief(measured.classes[each], 60)} {100 * probability_NA[row, each]:.0f} %"
+            f"{truncate(measured.classes[each], 60)} {100 * probability_NA[row, each]:.0f} %"
             for each in np.flatnonzero(said_NA[row])
         ]
         about = f"Predicted: {', '.join(said) or 'nothing'}"
-        return [brief(measured.predictions.ids[row]), brief(about, 300), found.links.get(row, "")]
+        return [
+            truncate(measured.predictions.ids[row]),
+            truncate(about, 300),
+            found.links.get(row, ""),
+        ]
 
     rows = {row for some in cells.values() for row in some[:most]} | found.strips.keys()
     clips = {row: words(row) for row in sorted(rows)}
@@ -336,5 +340,5 @@ def _made(
         "facts": facts,
         "columns": columns,
         "starts": [[str(each.get(name, "")) for name in columns] for each in starts],
-        "recipe": printable_lines(to_toml(config.recipe)[:20_000]),
+        "recipe": escape_lines(to_toml(config.recipe)[:20_000]),
     }

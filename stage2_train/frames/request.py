@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from orn.shared.common_options import Count, DataRoot, EngineOptions, FilePath, out_option
-from orn.shared.options import Argument, Option, Request, Said
+from orn.shared.options import Argument, Option, OptionOverrides, Request
 from orn.stage2_train.newest_data import NEWEST
 
 
@@ -59,7 +59,7 @@ class ClipsRequest(Request):
     ] = None
     engine: Annotated[
         EngineOptions,
-        Said(workers=Option("Processes or actors that decode.", usual="one a core")),
+        OptionOverrides(workers=Option("Processes or actors that decode.", usual="one a core")),
     ] = EngineOptions()
     limit: Annotated[Count | None, Option("Only the first so many videos.")] = None
     fresh: Annotated[bool, Option("Throw away what is there and write it again.")] = False

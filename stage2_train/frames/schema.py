@@ -23,7 +23,7 @@ from orn.shared.data_files import Stamp
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.plan import UnitFiles
 from orn.shared.time_ranges import TimeRanges
-from orn.shared.video.kept_frames import rate_told
+from orn.shared.video.frame_selection import describe_rate
 
 CLIP_FILES = UnitFiles(stem="clips", suffix=".h5")
 """Names of the files of a store, as `glob` takes it."""
@@ -70,7 +70,7 @@ class StoreSettings:
 
     def describe(self) -> str:
         """Return the settings in words, for messages."""
-        picked = rate_told(self.rate)
+        picked = describe_rate(self.rate)
         return f"frames of {self.describe_size()} at JPEG quality {self.jpeg_quality}, {picked}"
 
     def describe_size(self) -> str:

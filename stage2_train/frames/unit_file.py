@@ -21,7 +21,7 @@ from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.text import utf8
 from orn.shared.time_ranges import TimeRanges
-from orn.shared.video.kept_frames import at_rate, within
+from orn.shared.video.frame_selection import at_rate, within
 from orn.shared.video.read import Frame, content_digest, read_frames
 from orn.stage2_train.frames.jpeg import encode_frame
 from orn.stage2_train.frames.schema import (

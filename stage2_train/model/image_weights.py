@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from orn.shared.download import cached_path, fetch
 from orn.shared.errors import CheckpointError, ConfigError
-from orn.shared.tensors import misfit
+from orn.shared.tensors import mismatch
 from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage2_train.model.baselines.i3d import I3D
 from orn.stage2_train.model.config import NetworkConfig
@@ -117,7 +117,7 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
         if source in given
     }
     extra = {key: tensor for key, tensor in given.items() if key not in sources.values()}
-    problem = misfit(
+    problem = mismatch(
         {sources[key]: each.to(wanted[key].dtype) for key, each in inflated.items()} | extra,
         {
             source: wanted[key]

@@ -30,7 +30,7 @@ from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.text import utf8
 from orn.shared.time_ranges import MOST_SECONDS
 from orn.shared.video.frame import check_images
-from orn.shared.video.kept_frames import places_at_rate
+from orn.shared.video.frame_selection import places_at_rate
 from orn.shared.video.read import content_digest
 from orn.shared.video.reader import VideoReader
 from orn.stage2_train.clips.clip_sources import ClipPictures

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orn.shared.config.bounded import file_digest, require_utf8, shown
+from orn.shared.config.bounded import file_digest, require_utf8
 from orn.shared.config.files import to_dict
 from orn.shared.errors import CheckpointError, ConfigError, DetectorError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
@@ -15,7 +15,7 @@ from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.same_job import differences
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.pages.render import render_markdown
-from orn.shared.text import counted
+from orn.shared.text import counted, path_text
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
@@ -80,8 +80,8 @@ def _check_same_model(out: Path, config: RunConfig) -> None:
             found = ["a run"]
     if found:
         raise ConfigError(
-            f"{shown(out)}: expected a new folder or an earlier export of this run, got another "
-            f"model ({'; '.join(found)}); choose another folder"
+            f"{path_text(out)}: expected a new folder or an earlier export of this run, got "
+            f"another model ({'; '.join(found)}); choose another folder"
         )
 
 

@@ -17,7 +17,7 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules, first_fault
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.time_join import nearest_frames
-from orn.shared.video.kept_frames import places_at_rate
+from orn.shared.video.frame_selection import places_at_rate
 from orn.stage2_train.clips.clip_sources import ClipPictures
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.jpeg import decode_jpeg, encode_frame, rescaled

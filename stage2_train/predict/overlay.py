@@ -21,8 +21,8 @@ from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.pages.palette import Colour, activity_colour
-from orn.shared.pages.render import brief
 from orn.shared.shards.reader import VideoDetections
+from orn.shared.text import truncate
 from orn.shared.video.read import read_frames
 from orn.stage2_train.explanation.clip_pictures import LEAST_DROP, line_width, matters
 from orn.stage2_train.explanation.importance import Clique
@@ -172,7 +172,7 @@ class _Panel:
         if true:
             is_right = {self.classes[each] for each in moment.labels} == set(true)
             text = f"{'right' if is_right else 'true'}: {', '.join(true)}"
-            wide, _ = text_size(brief(text, 80), _large_pixels(picture_HW3.shape[1]))
+            wide, _ = text_size(truncate(text, 80), _large_pixels(picture_HW3.shape[1]))
             fits = right + wide + 2 * _MARGIN <= picture_HW3.shape[1]
             _tag(picture_HW3, text, (right, 0) if fits else (0, bottom), _DARK)
 
@@ -238,7 +238,7 @@ def _tag(
     """Write large text on a coloured ground from (left, top) on, and return its right and lower
     ends."""
     pixels, (left, top) = _large_pixels(picture_HW3.shape[1]), place
-    says = brief(says, 80)
+    says = truncate(says, 80)
     wide, tall = text_size(says, pixels)
     right, bottom = left + wide + 2 * _MARGIN, top + tall + _MARGIN
     picture_HW3[top:bottom, left:right] = colour

@@ -16,9 +16,9 @@ from orn.shared.jobs.plan import FailedVideo
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import source_of
 from orn.shared.pages.palette import activity_colour, css_colour
-from orn.shared.pages.render import brief, render
+from orn.shared.pages.render import render
 from orn.shared.shards.reader import VideoDetections
-from orn.shared.text import counted
+from orn.shared.text import counted, truncate
 from orn.shared.video.reader import VideoReader
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.clip_pictures import (
@@ -131,7 +131,7 @@ class PredictionPage:
                 "total": len(segments),
                 "truth": [
                     {
-                        "says": ", ".join(brief(name, 60) for name in each.names),
+                        "says": ", ".join(truncate(name, 60) for name in each.names),
                         "colour": self._colour_of(each.names[0]),
                         **_part(each.times.start, each.times.stop, (start, stop)),
                     }
@@ -150,7 +150,7 @@ class PredictionPage:
         if self._text_bytes > MOST_TEXT_BYTES:
             self._left_out += 1
             return
-        self._videos.append({"name": failed.id, "failed": brief(failed.reason, 300)})
+        self._videos.append({"name": failed.id, "failed": truncate(failed.reason, 300)})
         self._text_bytes += len(failed.id) + len(failed.reason)
 
     def write(self, path: Path) -> None:
@@ -275,7 +275,7 @@ class PredictionPage:
             }
 
     def _name(self, label: int) -> str:
-        return brief(self.model.classes[label], 80)
+        return truncate(self.model.classes[label], 80)
 
     def _colour(self, label: int) -> str:
         return css_colour(activity_colour(self._places.setdefault(label, len(self._places))))

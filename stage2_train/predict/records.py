@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.text import shortened
+from orn.shared.text import truncate
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.importance import Clique
 
@@ -108,7 +108,7 @@ class WindowPrediction(_Part):
 
     def __repr__(self) -> str:
         objects = sum(map(len, self.objects))
-        found = repr(shortened(self.told([self.label])))
+        found = repr(truncate(self.told([self.label])))
         seen = f"{len(self.frames)} frames, {objects} objects, {len(self.pairs or ())} pairs"
         return f"<WindowPrediction {self.video!r} {self.times()}: {found}; {seen}>"
 
@@ -198,7 +198,7 @@ class SegmentPrediction(_Part):
     """How many windows cover its moments, at most."""
 
     def __repr__(self) -> str:
-        found = f"{shortened(self.says())!r}; {self.windows} windows"
+        found = f"{truncate(self.says())!r}; {self.windows} windows"
         return f"<SegmentPrediction {self.video!r} {self.times()}: {found}>"
 
     def says(self, most: int | None = None) -> str:

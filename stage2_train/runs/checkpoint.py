@@ -26,7 +26,7 @@ from orn.shared.config.bounded import parse_json
 from orn.shared.config.fields import explain
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing
-from orn.shared.tensors import misfit, read_tensors, write_tensors
+from orn.shared.tensors import mismatch, read_tensors, write_tensors
 from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME
 
@@ -300,7 +300,7 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, path: Pat
     Raises:
         CheckpointError: if they do not fit it; `path` says in the message whose they are.
     """
-    if problem := misfit(weights, network.state_dict()):
+    if problem := mismatch(weights, network.state_dict()):
         raise CheckpointError(f"{path}: does not fit the run's network: {problem}")
     network.load_state_dict(dict(weights))
 
@@ -326,7 +326,7 @@ def load_optimiser(
             )
         like = weights[number].detach()
         wanted = {"step": torch.zeros(()), "exp_avg": like, "exp_avg_sq": like}
-        if problem := misfit(found, wanted):
+        if problem := mismatch(found, wanted):
             raise CheckpointError(
                 f"{path}: does not fit the run's optimiser: weight {number}, {problem}"
             )

@@ -56,12 +56,12 @@ def diff(
 ) -> None:
     """Say which settings of the runs ONE and OTHER differ, and in what."""
     from orn.shared.jobs.same_job import differences
-    from orn.shared.text import printable
+    from orn.shared.text import escape
     from orn.stage2_train.runs.listing import settings_of
 
     names = (one.name, other.name) if one.name != other.name else (str(one), str(other))
     words = (f"in {names[0]}", f"in {names[1]}")
     found = differences(settings_of(one), settings_of(other), words=words)
-    said = "\n".join(map(printable, found)) or "no setting differs"
+    said = "\n".join(map(escape, found)) or "no setting differs"
     report = {"runs": [str(one), str(other)], "differences": found}
     echo_report(report, lambda _: said, as_json=as_json)

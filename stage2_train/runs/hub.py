@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orn.shared.config.bounded import shown
 from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.text import path_text
 from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def local_folder(place: str | Path) -> Path:
     address = _ADDRESS.fullmatch(str(place))
     if address is None:
         raise ConfigError(
-            f"{shown(str(place))}: wanted hf://ORG/NAME or hf://ORG/NAME@REVISION, found another "
-            "form"
+            f"{path_text(str(place))}: wanted hf://ORG/NAME or hf://ORG/NAME@REVISION, found "
+            "another form"
         )
     with _said_in_a_line(str(place)) as hub:
         folder = hub.snapshot_download(
@@ -55,7 +55,7 @@ def local_folder(place: str | Path) -> Path:
 def check_hub_name(name: str) -> None:
     """Raises ConfigError if a name is not ORG/NAME, or huggingface_hub is not installed."""
     if re.fullmatch(_NAME, name, re.ASCII) is None:
-        raise ConfigError(f"--push {shown(name)}: wanted ORG/NAME, found another form")
+        raise ConfigError(f"--push {path_text(name)}: wanted ORG/NAME, found another form")
     _hub()
 
 
@@ -98,5 +98,5 @@ def _said_in_a_line(what: str) -> Iterator[HfApi]:
         yield hub
     except Exception as err:
         lines = [line.strip() for line in str(err).splitlines() if line.strip()]
-        reason = shown(" ".join(lines[:2]) or type(err).__name__)
-        raise PipelineError(f"{shown(what)}: the hub or the library refused: {reason}") from err
+        reason = path_text(" ".join(lines[:2]) or type(err).__name__)
+        raise PipelineError(f"{path_text(what)}: the hub or the library refused: {reason}") from err

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from orn.shared.config.bounded import file_digest, shown
+from orn.shared.config.bounded import file_digest
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.schema import DetectorEntry
-from orn.shared.tensors import misfit
+from orn.shared.tensors import mismatch
+from orn.shared.text import path_text
 from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
@@ -83,9 +84,9 @@ def import_checkpoint(
             wanted = build_network(recipe.model).state_dict()
         ours = weights_of(theirs, wanted)
     except NotOffered as err:
-        raise CheckpointError(f"{shown(file)}: wanted {_WHAT}, found one that {err}") from err
-    if problem := misfit(ours, wanted):
-        raise CheckpointError(f"{shown(file)}: does not fit the network: {problem}")
+        raise CheckpointError(f"{path_text(file)}: wanted {_WHAT}, found one that {err}") from err
+    if problem := mismatch(ours, wanted):
+        raise CheckpointError(f"{path_text(file)}: does not fit the network: {problem}")
     network = build_network(recipe.model)
     network.load_state_dict(ours)
     paths = data_paths(dataset, manifest.name, resources)
@@ -120,18 +121,18 @@ def _read(file: Path) -> dict[str, Tensor]:
     weights = tensors_in(content.get("state_dict")) if type(content) is dict else None
     if not weights:
         raise CheckpointError(
-            f"{shown(file)}: wanted {_WHAT}, found no tensors by name in its 'state_dict'"
+            f"{path_text(file)}: wanted {_WHAT}, found no tensors by name in its 'state_dict'"
         )
     arch = content.get("arch", _ARCHITECTURE)
     if arch != _ARCHITECTURE:
         raise CheckpointError(
-            f"{shown(file)}: wanted the architecture {_ARCHITECTURE}, found {shown(str(arch))}"
+            f"{path_text(file)}: expected architecture {_ARCHITECTURE}, got {path_text(str(arch))}"
         )
     other = [name for name in weights if not name.startswith(_PARALLEL)]
     if other:
         raise CheckpointError(
-            f"{shown(file)}: wanted {_WHAT}, whose names begin with {_PARALLEL}, found "
-            f"{shown(other[0])}"
+            f"{path_text(file)}: wanted {_WHAT}, whose names begin with {_PARALLEL}, found "
+            f"{path_text(other[0])}"
         )
     return {name.removeprefix(_PARALLEL): tensor for name, tensor in weights.items()}
 

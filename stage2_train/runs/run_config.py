@@ -15,7 +15,7 @@ from typing import Literal, Self
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from orn.shared.config.bounded import read_json, require_utf8, shown
+from orn.shared.config.bounded import read_json, require_utf8
 from orn.shared.config.fields import STRICT, FileName, FilePath, Positive
 from orn.shared.config.files import config_from_dict, to_dict
 from orn.shared.data_files import is_there
@@ -27,7 +27,7 @@ from orn.shared.manifests.records import Dataset, Metric, Segment, Task, check_m
 from orn.shared.manifests.schema import Manifest
 from orn.shared.masks.rules import ClassRules, ScoreKind
 from orn.shared.shards.schema import DetectorEntry
-from orn.shared.text import counted
+from orn.shared.text import counted, path_text
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.resources import Resources
@@ -271,17 +271,17 @@ def read_config(run: Path) -> RunConfig:
     path = run / CONFIG_NAME
     if not path.exists():
         raise ConfigError(
-            f"{shown(run)}: expected the folder of a run or of an exported one, got no "
+            f"{path_text(run)}: expected the folder of a run or of an exported one, got no "
             f"{CONFIG_NAME} in it; `orn train` and `orn export` write such folders"
         )
     raw = read_json(path, most_bytes=_MOST_BYTES)
     found = raw.get("format") if isinstance(raw, dict) else None
     if found != _FORMAT:
         raise ConfigError(
-            f"{shown(path)}: expected format {_FORMAT!r}, got {shown(repr(found))}; `orn train` "
-            "and `orn export` write such files"
+            f"{path_text(path)}: expected format {_FORMAT!r}, got {path_text(repr(found))}; `orn "
+            "train` and `orn export` write such files"
         )
-    return config_from_dict(raw, RunConfig, source=shown(path))
+    return config_from_dict(raw, RunConfig, source=path_text(path))
 
 
 def write_config(run: Path, config: RunConfig) -> None:
@@ -312,9 +312,9 @@ def check_detector_classes(
     differing = differences({"classes": wanted}, {"classes": found}, words=words)
     if differing and config.recipe.model.reads_detections:
         raise ConfigError(
-            f"{shown(where)}: expected objects of the classes of {run}, got others: "
+            f"{path_text(where)}: expected objects of the classes of {run}, got others: "
             f"{'; '.join(differing)}; detect with the detector of the run, "
-            f"{shown(config.detector.title)}, or train anew on these objects"
+            f"{path_text(config.detector.title)}, or train anew on these objects"
         )
 
 

@@ -20,11 +20,12 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from orn.shared.config.bounded import open_file, open_to_append, read_bounded, read_json, shown
+from orn.shared.config.bounded import open_file, open_to_append, read_bounded, read_json
 from orn.shared.config.fields import STRICT
 from orn.shared.environment import describe_environment
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
+from orn.shared.text import path_text
 
 CONFIG_NAME = "config.json"
 BEST_NAME = "model.safetensors"
@@ -167,8 +168,8 @@ def jsonl_records(path: Path) -> Iterator[dict[str, Any]]:
         size = os.fstat(file.fileno()).st_size
         if size > _MOST_BYTES:
             raise PipelineError(
-                f"{shown(path)}: wanted a log of at most {_MOST_BYTES:,} bytes, found {size:,}; "
-                "move it away"
+                f"{path_text(path)}: wanted a log of at most {_MOST_BYTES:,} bytes, found "
+                f"{size:,}; move it away"
             )
         while line := file.readline(_LONGEST_LINE):
             try:

@@ -13,7 +13,7 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.same_job import differences
 from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.records import Dataset, Video
-from orn.shared.tensors import misfit
+from orn.shared.tensors import mismatch
 from orn.shared.torch_files import write_torch_file
 from orn.stage2_train.frames.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network, planned_network
@@ -119,7 +119,7 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
         )
     check_phase(best.phase, plan_phases(config.recipe, num_segments=1), path=path)
     wanted = planned_network(config.recipe.model)
-    if problem := misfit(best.model, wanted.state_dict()):
+    if problem := mismatch(best.model, wanted.state_dict()):
         raise CheckpointError(f"{path}: does not fit the network in {CONFIG_NAME}: {problem}")
     network = build_network(config.recipe.model)
     network.load_state_dict(dict(best.model))

@@ -15,7 +15,7 @@ from orn.shared.config.bounded import file_digest
 from orn.shared.config.files import to_dict
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.same_job import differences
-from orn.shared.tensors import misfit
+from orn.shared.tensors import mismatch
 from orn.shared.text import counted
 from orn.stage2_train.model.build import classifier_names, planned_network
 from orn.stage2_train.model.config import NetworkConfig
@@ -72,7 +72,7 @@ def read_start(source: Path, model: NetworkConfig) -> Start:
     weights = {name: each for name, each in best.model.items() if name not in left}
     planned = planned_network(model).state_dict()
     wanted = {name: each for name, each in planned.items() if name not in new}
-    if problem := misfit(weights, wanted):
+    if problem := mismatch(weights, wanted):
         ours, others = (to_dict(each) | {"num_activities": 0} for each in (model, theirs))
         differ = "; ".join(differences(others, ours, words=("there", "here"))) or problem
         raise ConfigError(

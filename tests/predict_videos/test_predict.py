@@ -26,7 +26,7 @@ from orn.shared.errors import DetectorError, JoinError
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import Video
 from orn.shared.tensors import read_tensors, write_tensors
-from orn.shared.text import printable, utf8
+from orn.shared.text import escape, utf8
 from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage2_train.evaluation.predictions import load_predictions
 from orn.stage2_train.frames.reader import ClipStore
@@ -346,7 +346,7 @@ def test_names_of_any_bytes(trained, tmp_path) -> None:
     ids = {utf8(str(path)) for path in folder.iterdir()}
     assert {line["video"] for line in result.lines} == ids
     told = predict(trained, folder, "--rate", "10")
-    assert all(printable(id) in told.stdout for id in ids)
+    assert all(escape(id) in told.stdout for id in ids)
     for text in (result.stdout, told.stdout, told.stderr, (tmp_path / "a.html").read_text("utf-8")):
         assert not {"\x1b", "\x07"} & set(text)
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:

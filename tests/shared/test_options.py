@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from orn.shared import common_options, options
 from orn.shared.common_options import EngineOptions
 from orn.shared.errors import ConfigError
-from orn.shared.options import Argument, Option, Request, Said
+from orn.shared.options import Argument, Option, OptionOverrides, Request
 
 
 class Inner(Request):
@@ -34,7 +34,9 @@ class Outer(Request):
     out: Annotated[common_options.FilePath | None, common_options.out_option("shards/DATASET")] = (
         None
     )
-    inner: Annotated[Inner, Said(clips=Option("A store.", usual="the run's"))] = Inner(workers=3)
+    inner: Annotated[Inner, OptionOverrides(clips=Option("A store.", usual="the run's"))] = Inner(
+        workers=3
+    )
     seed: common_options.Seed = 0
     overrides: common_options.Overrides = ()
     names: Annotated[common_options.Names, Option("Separated by commas.")] = ()

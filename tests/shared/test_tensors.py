@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from orn.shared.errors import CheckpointError, PipelineError
-from orn.shared.tensors import misfit, read_tensors, write_tensors
+from orn.shared.tensors import mismatch, read_tensors, write_tensors
 from tests.bounded import bounded
 
 TENSORS = {
@@ -127,4 +127,4 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_fit(found: dict[str, Tensor], message: str) -> None:
-    assert re.search(message, str(misfit(found, {"a": torch.ones(2), "b": torch.ones(1)})))
+    assert re.search(message, str(mismatch(found, {"a": torch.ones(2), "b": torch.ones(1)})))

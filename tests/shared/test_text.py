@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from orn.shared.csv_text import csv_text, unquoted
 from orn.shared.nearest import nearest, nearest_first
-from orn.shared.text import counted, printable, printable_lines, utf8
+from orn.shared.text import counted, escape, escape_lines, utf8
 
 
 def test_printable_escapes_what_a_terminal_acts_on() -> None:
-    assert printable("a\x1b[31mb\n") == "a\\x1b[31mb\\n"
-    assert printable("Kü che") == "Kü che"
-    assert printable("\x9b1m\udcff") == "\\x9b1m\\udcff"
-    assert printable_lines("a\x1b[2J\nb") == "a\\x1b[2J\nb"
+    assert escape("a\x1b[31mb\n") == "a\\x1b[31mb\\n"
+    assert escape("Kü che") == "Kü che"
+    assert escape("\x9b1m\udcff") == "\\x9b1m\\udcff"
+    assert escape_lines("a\x1b[2J\nb") == "a\\x1b[2J\nb"
 
 
 def test_a_name_that_is_not_utf8_becomes_text() -> None:

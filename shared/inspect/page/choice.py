@@ -15,7 +15,7 @@ _LEAST_CHANGE = 3
 """Detections that such a frame has more or fewer than the one before."""
 
 
-def most_telling_first(
+def inclusion_order(
     borders: Sequence[int], odd_rows: Sequence[int], num_F: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """(F,) every row once: odd ones with the frame before each, some where the number of detections

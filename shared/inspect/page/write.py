@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from orn.shared.config.bounded import open_file, shown
+from orn.shared.config.bounded import open_file
 from orn.shared.data_files import is_there
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.inspect.labels import ActivityLabels
-from orn.shared.inspect.page.choice import most_telling_first
+from orn.shared.inspect.page.choice import inclusion_order
 from orn.shared.inspect.page.contents import (
     ShownVideo,
     encoded_picture,
@@ -33,6 +33,7 @@ from orn.shared.jobs.outputs import check_output_files, check_output_folder
 from orn.shared.jobs.progress import Bar, progress
 from orn.shared.pages.render import render
 from orn.shared.shards.shard import Shard
+from orn.shared.text import path_text
 
 logger = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ def _write_file(page: _Page, out: Path, largest_bytes: int) -> PageReport:
     """Write one file with as many frames as fit."""
     odd = [each.row for each in page.summary.odd if each.row is not None]
     num_F = np.diff(page.shard.array("frame_offsets"))
-    order = most_telling_first(page.borders, odd, num_F).tolist()
+    order = inclusion_order(page.borders, odd, num_F).tolist()
     base = len(page.html(order, [])) + _VIDEO_BYTES * len(page.videos)
     room = largest_bytes - base
     if room < 0:
@@ -295,6 +296,6 @@ def check_page_output(out: Path) -> None:
             is_ours = _MARK in file.read(2000)
         if not is_ours:
             raise ConfigError(
-                f"{shown(page)}: expected nothing there or a page of a shard, got another file; "
-                "choose another name"
+                f"{path_text(page)}: expected nothing there or a page of a shard, got another "
+                "file; choose another name"
             )

@@ -55,7 +55,9 @@ def test_killed_and_resumed_equals_never_killed(
         train(coco_folder, cut, demo_config)
     monkeypatch.undo()
     assert not cut.exists()
-    with pytest.raises(CheckpointError, match=r"cut\.pth\.resume: .*seed is 0 there, 1 asked for"):
+    with pytest.raises(
+        CheckpointError, match=r"cut\.pth\.resume: .*seed is 0 as recorded, 1 as requested"
+    ):
         train(coco_folder, cut, demo_config, seed=1)
     resume = tmp_path / "cut.pth.resume"
     state = resume.read_bytes()

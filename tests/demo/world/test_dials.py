@@ -230,4 +230,4 @@ def test_a_world_of_before_is_whole(draw, tmp_path) -> None:
         record.write_text(json.dumps(json.loads(record.read_text()) | {"dials": dials}))
         assert "whole" in again().stderr
     refused = again("--noise", 6, exit_code=2)
-    assert "dials.noise is 5.0 there, 6.0 asked for" in refused.stderr
+    assert "dials.noise is 5.0 as recorded, 6.0 as requested" in refused.stderr

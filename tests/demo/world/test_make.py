@@ -80,9 +80,11 @@ def test_an_interrupted_world_goes_on(
 
 def test_a_whole_world_is_left_alone_and_another_refused(drawn: Path) -> None:
     assert draw(drawn) == 0
-    with pytest.raises(ConfigError, match="asked for: seed is 0 there, 1 asked for; remove"):
+    with pytest.raises(
+        ConfigError, match="settings: seed is 0 as recorded, 1 as requested; remove"
+    ):
         draw(drawn, seed=1)
-    with pytest.raises(ConfigError, match=r"dials\.decoy_probability is 0\.5 there, 0\.0 "):
+    with pytest.raises(ConfigError, match=r"dials\.decoy_probability is 0\.5 as recorded, 0\.0 "):
         draw(drawn, decoy_probability=0.0)
 
 
@@ -216,7 +218,7 @@ def test_goes_on_and_refuses_another_world(drawn: Path, tmp_path: Path) -> None:
     write_truth_shards("demo", drawn, tmp_path)
     assert write_truth_shards("demo", drawn, tmp_path) == 0
     draw(other, seed=1)
-    with pytest.raises(ConfigError, match="the job there is not the one asked for"):
+    with pytest.raises(ConfigError, match="expected the recorded settings"):
         write_truth_shards("demo", other, tmp_path)
 
 

@@ -11,10 +11,10 @@ from orn.shared.config.bounded import (
     open_to_append,
     read_bounded,
     read_json,
-    shown,
 )
 from orn.shared.config.files import parse_toml
 from orn.shared.errors import ConfigError, PipelineError, ShardFormatError
+from orn.shared.text import path_text
 from tests.bounded import bounded
 
 
@@ -104,6 +104,6 @@ def test_what_is_appended_goes_into_a_file_of_that_name(tmp_path: Path) -> None:
 
 
 def test_paths_in_messages() -> None:
-    assert shown("a/ä b.toml") == "a/ä b.toml"
-    assert shown("a\nb") == r"a\nb"
-    assert len(shown("a" * 5000)) < 210
+    assert path_text("a/ä b.toml") == "a/ä b.toml"
+    assert path_text("a\nb") == r"a\nb"
+    assert len(path_text("a" * 5000)) < 210

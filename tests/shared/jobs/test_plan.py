@@ -98,7 +98,7 @@ def test_the_file_round_trip(plan: Plan, tmp_path: Path) -> None:
     for each in (plan, own, replace(plan, data_root="/disk")):  # wherever manifest and data lie
         each.save(tmp_path / "out")
         assert Plan.load(tmp_path / "out") == each
-        assert plan.going_on_from(each, tmp_path) == plan
+        assert plan.resumed_from(each, tmp_path) == plan
     replace(plan, units=plan.units[1:]).save(tmp_path)
     with pytest.raises(ConfigError, match="units: expected them numbered from 0"):
         Plan.load(tmp_path)
@@ -110,24 +110,24 @@ def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -
     units = (plan.units[0], Unit(index=1, parts=(UnitPart(video_id="c", stop=9),)), *plan.units)
     other = replace(plan, frames="labelled", settings={"detector": detector}, units=units)
     with pytest.raises(ConfigError) as caught:
-        other.going_on_from(plan, tmp_path)
+        other.resumed_from(plan, tmp_path)
     for told in [
         "plan.json: ",
-        "frames is 'all' there, 'labelled' asked for",
-        "detector.thresholds.score is 0.05 there, 0.3 asked for",
-        f"asked for; detector.config_digest is 'sha256:{'1' * 49}... there, '{'x' * 56}... asked",
-        "detector.thresholds.nms is None there, 0.5 asked for",
-        "units has 2 entries there, 4 asked for",
-        "units[1].parts has 2 entries there, 1 asked for",
-        "units[1].parts[0].video_id is 'a' there, 'c' asked for",
+        "frames is 'all' as recorded, 'labelled' as requested",
+        "detector.thresholds.score is 0.05 as recorded, 0.3 as requested",
+        f"as requested; detector.config_digest is 'sha256:{'1' * 51}… as recorded, '{'x' * 58}… as",
+        "detector.thresholds.nms is None as recorded, 0.5 as requested",
+        "units has 2 entries as recorded, 4 as requested",
+        "units[1].parts has 2 entries as recorded, 1 as requested",
+        "units[1].parts[0].video_id is 'a' as recorded, 'c' as requested",
         "--fresh",
     ]:
         assert told in str(caught.value)
 
 
 def test_a_setting_that_one_of_two_leaves_open_is_not_compared(plan: Plan, tmp_path: Path) -> None:
-    assert plan.going_on_from(None, tmp_path) is plan
+    assert plan.resumed_from(None, tmp_path) is plan
     look = replace(plan, settings={"batch": 8, "device": "cuda"})
-    assert look.going_on_from(plan, tmp_path).settings == plan.settings
-    with pytest.raises(ConfigError, match=r"batch is 8 there, 9 asked for"):
-        replace(plan, settings={"batch": 9}).going_on_from(plan, tmp_path)
+    assert look.resumed_from(plan, tmp_path).settings == plan.settings
+    with pytest.raises(ConfigError, match=r"batch is 8 as recorded, 9 as requested"):
+        replace(plan, settings={"batch": 9}).resumed_from(plan, tmp_path)

@@ -10,7 +10,7 @@ import pytest
 
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import are_sound, first_fault, frame_faults
+from orn.shared.masks.rules import are_valid, first_fault, frame_faults
 from tests.worlds.shards import blocks
 
 HEIGHT, WIDTH = 8, 10
@@ -32,7 +32,7 @@ def frame() -> FrameDetections:
 def quickly(frame: FrameDetections) -> bool:
     assert frame.class_scores is not None
     wide = frame.class_scores.astype(np.float32)
-    return are_sound(frame.boxes, frame.scores, wide, height=HEIGHT, width=WIDTH)
+    return are_valid(frame.boxes, frame.scores, wide, height=HEIGHT, width=WIDTH)
 
 
 def test_whole_detections_break_no_rule(frame: FrameDetections) -> None:

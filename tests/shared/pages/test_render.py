@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from jinja2 import UndefinedError
 
-from orn.shared.pages.render import brief, json_data, render, render_markdown
+from orn.shared.pages.render import json_data, render, render_markdown
+from orn.shared.text import truncate
 from tests.browser import HOSTILE, chromium, opened
 from tests.conftest import ROOT
 
@@ -40,8 +41,8 @@ def test_json_and_brief_texts() -> None:
     assert json_data(["</script>&", "\u2028"]) == text
     with pytest.raises(ValueError, match="JSON"):
         json_data(float("nan"))
-    assert brief("a\u202eb\n") == "a\\u202eb\\n"
-    assert brief("x" * 200, 10) == "x" * 9 + "\u2026"
+    assert truncate("a\u202eb\n") == "a\\u202eb\\n"
+    assert truncate("x" * 200, 10) == "x" * 9 + "\u2026"
 
 
 def test_values_in_markdown_are_no_markup() -> None:

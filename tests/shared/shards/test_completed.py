@@ -7,7 +7,7 @@ import pytest
 
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.plan import Plan, Unit, UnitPart
-from orn.shared.shards.completed import completed_last
+from orn.shared.shards.completed import last_completed
 from orn.shared.shards.files import shard_path
 
 
@@ -31,21 +31,21 @@ def make(folder: str, *times: int | None) -> Path:
 
 def test_the_complete_folder_with_the_newest_last_shard() -> None:
     with pytest.raises(PipelineError, match=r"got none.*`make demo`"):
-        completed_last()
+        last_completed()
     make("shards/half", 900, None, None)
     with pytest.raises(PipelineError, match=r"got shards/half \(1 of 3 shards\).*`make demo`"):
-        completed_last()
+        last_completed()
     make("shards/demo", 100, 500)
     make("shards/epic", 200, 600)
     make("shards/short/demo", 300)
     (make("shards/old", 950) / "plan.json").write_text("{")
     Path("shards/empty").mkdir()
-    last = completed_last()
+    last = last_completed()
     assert (last.folder, last.plan.dataset) == (Path("shards/epic"), "epic")
     assert last.when.timestamp() == 600
     for passed_over in ("shards/half (1 of 3 shards)", "shards/old (its plan.json"):
         assert f"passed over: {passed_over}" in str(last)
     assert "empty" not in str(last)
     os.utime(shard_path(Path("shards/short/demo"), 0), (700, 700))
-    assert completed_last().folder == Path("shards/short/demo")
-    assert completed_last([Path("shards/demo")]).plan.dataset == "demo"
+    assert last_completed().folder == Path("shards/short/demo")
+    assert last_completed([Path("shards/demo")]).plan.dataset == "demo"

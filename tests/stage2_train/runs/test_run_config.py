@@ -131,10 +131,10 @@ def test_differences_are_named(config: RunConfig) -> None:
     with pytest.raises(ConfigError) as caught:
         check_same_run(Path("run"), config, replace(config, **changes))
     message = str(caught.value)
-    assert "recipe.seed is 5 there, 9 asked for" in message
-    assert "recipe.optimiser.batch_size is 2 there, 3 asked for" in message
-    assert "dataset.classes[1] is 'down' there, 'left' asked for" in message
-    assert "detector is 'drawn sha256:0' there, 'other sha256:0' asked for" in message
+    assert "recipe.seed is 5 as recorded, 9 as requested" in message
+    assert "recipe.optimiser.batch_size is 2 as recorded, 3 as requested" in message
+    assert "dataset.classes[1] is 'down' as recorded, 'left' as requested" in message
+    assert "detector is 'drawn sha256:0' as recorded, 'other sha256:0' as requested" in message
     assert "give another --run" in message
     with pytest.raises(ConfigError, match=r"exported.*another --run"):
         check_same_run(Path("run"), replace(config, places=None), config)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.shared.inspect.page.choice import most_telling_first
+from orn.shared.inspect.page.choice import inclusion_order
 
 
 def none(count: int) -> np.ndarray:
@@ -12,17 +12,17 @@ def none(count: int) -> np.ndarray:
 
 
 def test_odd_frames_with_those_before_them_then_spread_over_time() -> None:
-    assert most_telling_first([0, 8], [5], none(8)).tolist() == [5, 4, 0, 2, 6, 1, 3, 7]
+    assert inclusion_order([0, 8], [5], none(8)).tolist() == [5, 4, 0, 2, 6, 1, 3, 7]
 
 
 def test_frames_where_much_changes_come_before_the_spread() -> None:
     num_F = np.array([9, 9, 9, 4, 4, 3, 3, 3, 20, 20])
-    order = most_telling_first([0, 8, 10], [6], num_F)  # the second video begins with 20
+    order = inclusion_order([0, 8, 10], [6], num_F)  # the second video begins with 20
     assert order[:4].tolist() == [6, 5, 3, 0]
 
 
 def test_the_beginning_is_spread_over_all_videos() -> None:
-    first = most_telling_first([0, 40, 40, 80], [], none(80))[:10]
+    first = inclusion_order([0, 40, 40, 80], [], none(80))[:10]
     assert (first < 40).sum() == 5
     assert np.diff(np.sort(first)).max() <= 16
 
@@ -32,7 +32,7 @@ def test_every_frame_once(lengths: list[int], data: st.DataObject) -> None:
     borders = np.cumsum([0, *lengths]).tolist()
     odd = data.draw(st.lists(st.integers(0, max(borders[-1] - 1, 0)), max_size=3))
     num = data.draw(st.lists(st.integers(0, 9), min_size=borders[-1], max_size=borders[-1]))
-    order = most_telling_first(borders, odd if borders[-1] else [], np.array(num, np.int64))
+    order = inclusion_order(borders, odd if borders[-1] else [], np.array(num, np.int64))
     assert sorted(order.tolist()) == list(range(borders[-1]))
     if borders[-1] and odd:
         assert set(order[: len(set(odd))].tolist()) == set(odd)

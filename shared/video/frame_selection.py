@@ -52,7 +52,7 @@ def places_at_rate(seconds_F: NDArray[np.float64], rate: float) -> NDArray[np.in
     return np.array([frame.index for frame in at_rate(frames, rate)], np.int64)
 
 
-def rate_told(rate: float | None) -> str:
+def describe_rate(rate: float | None) -> str:
     """Return a rate in words."""
     return "every frame" if rate is None else f"{rate:g} frames a second"
 
