@@ -80,7 +80,7 @@ _FULL = {
         films=(4000, 400, 1000),
         dials=("--columns", "3", "--texture", "2"),
         object_head_steps=1200,
-        steps=1600,
+        steps=800,
         settings=(*_BOTH, "optimiser.batch_size=32"),
         by_default=("both",),
     ),

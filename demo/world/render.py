@@ -151,15 +151,17 @@ def draw_table(
 
     Args:
         contrast: How much of its pattern can be seen, 1 as it is, 0 nothing.
-        surface: Place in `dials.SURFACES`; None draws one.
+        surface: Index into `dials.SURFACES`; None draws one. Where it is given, it is part of the
+            label, and blotches are faint enough for its pattern to show.
     """
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     base = rng.uniform(70, 190) + rng.normal(0, 18, 3)
     patterns = (_wood, _tiles, _cloth, lambda x, y, rng: np.zeros_like(x))
     drawn = rng.integers(len(patterns))
     pattern = patterns[drawn if surface is None else surface](x, y, rng)
+    blotches = 1.0 if surface is None else 0.25
     for cells, strength in ((6, 16.0), (24, 8.0), (80, 5.0)):
-        coarse = rng.normal(0.0, strength, (cells, cells)).astype(np.float32)
+        coarse = rng.normal(0.0, blotches * strength, (cells, cells)).astype(np.float32)
         pattern = pattern + cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     slope = rng.normal(0, 0.15, 2)
     shade = 1.0 + slope[0] * (x / width - 0.5) + slope[1] * (y / height - 0.5)
