@@ -27,22 +27,16 @@ napoleon_google_docstring = True
 
 _SECTIONS = {
     "Use it": (
-        *("docs/own_videos", "data_manifests/README", "docs/detect", "docs/objects"),
-        *(
-            "docs/cluster",
-            "docs/offline",
-            "docs/look",
-            "docs/train",
-            "docs/predict",
-            "docs/importance",
-        ),
+        *("docs/own_videos", "docs/planning", "data_manifests/README"),
+        *("docs/detect", "docs/objects", "docs/cluster", "docs/offline"),
+        *("docs/look", "docs/train", "docs/predict", "docs/importance"),
         *("docs/compare", "docs/runs", "docs/epic100", "docs/when_things_fail"),
     ),
     "Python": ("docs/python", "docs/api", "examples/tour"),
     "What was measured": ("docs/results", "docs/wiring_checks", "docs/speed"),
     "Reference": (
         *("docs/formats", "docs/numerics", "docs/systems", "docs/against_the_authors"),
-        *("docs/table5", "docs/demo_world", "docs/when_files_lie"),
+        *("docs/demo_world", "docs/when_files_lie"),
         *("docs/decisions", "docs/glossary"),
     ),
     "Project": ("CONTRIBUTING", "CHANGELOG"),

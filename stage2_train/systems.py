@@ -1,7 +1,7 @@
 """Every system of the paper's tables, by name: which settings of the network make it.
 
 A system says what a network computes; how wide it is and how it is trained stays the recipe's. The
-fourteen rows of Table 5 are reconstructed: docs/table5.md says how, and which are certain.
+fourteen rows of Table 5 are reconstructed: docs/systems.md says how, and which are certain.
 """
 
 from collections.abc import Iterator, Mapping
