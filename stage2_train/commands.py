@@ -1,4 +1,4 @@
-"""`orn train`, `eval`, `compare`, `import-checkpoint`: call one function, print what came out."""
+"""The commands `orn train`, `eval`, `compare` and `import-checkpoint`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,12 +13,11 @@ from orn.stage2_train.resources import ClipsFolder, Resources, ShardsFolder, wai
 
 @command("train")
 def train(request: TrainRequest, *, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Train the network on the clips and shards of DATASET, or go on with a training; without
-    DATASET, on the data set whose objects were completed last.
+    """Train the network on the clips and shards of DATASET, or resume a training; without DATASET,
+    use the data set whose detection finished last.
 
-    Where there are shards and no clip store, `orn clips` makes it first.
-    A run folder holds one training: calling this again goes on where it was left, and does nothing
-    when it is finished.
+    If there are shards but no clip store, `orn clips` makes the clip store first. A run folder
+    holds one training: the same command resumes it, and does nothing once it is finished.
     """
     wait_passively()
     from orn.stage2_train.training.train import describe_training
@@ -37,10 +36,10 @@ def train(request: TrainRequest, *, dry_run: DryRun = False, as_json: AsJson = F
 
 @command("eval")
 def evaluate(request: EvalRequest, *, as_json: AsJson = False) -> None:
-    """Measure the training in the folder RUN on one split; without RUN, the newest training.
+    """Evaluate the run in the folder RUN on one split; without RUN, the newest run.
 
-    RUN may be a folder that `orn export` wrote, or hf://ORG/NAME; its data is where --data,
-    --shards and --clips say.
+    RUN may also be a folder that `orn export` wrote, or hf://ORG/NAME; give its data with --data,
+    --shards and --clips.
     """
     wait_passively()
     from orn.stage2_train.evaluation.evaluate import evaluate as measure
@@ -54,16 +53,17 @@ def import_checkpoint(
     file: Annotated[FilePath, Argument("FILE")],
     out: Annotated[FilePath, Argument("OUT")],
     *,
-    dataset: Annotated[str, Option("Data set that it was trained on.")] = "vlog",
+    dataset: Annotated[str, Option("Data set of the training.")] = "vlog",
     data_root: DataRoot = Path("data"),
     shards: ShardsFolder = None,
     clips: ClipsFolder = None,
     overrides: Overrides = (),
     as_json: AsJson = False,
 ) -> None:
-    """Make the run OUT, for `orn eval`, of FILE: the network that the paper's authors released.
+    """Convert FILE, a checkpoint that the paper's authors released, into the run OUT.
 
-    Needs the label tables of the data set, and nothing else of it. The recipe is authors_vlog.
+    Of the data set, only the label tables are needed. The recipe is authors_vlog. Evaluate the run
+    with `orn eval`.
     """
     from orn.stage2_train.runs.import_checkpoint import import_checkpoint as run
 
@@ -74,9 +74,9 @@ def import_checkpoint(
 
 @command("compare")
 def compare(request: CompareRequest, *, as_json: AsJson = False) -> None:
-    """Say how much better the run OTHER is than ONE on the same segments, and on which.
+    """Compare two runs on the same segments: how much better OTHER is than ONE, and on which.
 
-    Both have to be measured by `orn eval`, which keeps what they predict.
+    Evaluate both with `orn eval` first, which stores their predictions.
     """
     from orn.stage2_train.evaluation import compare as comparison
 

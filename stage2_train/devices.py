@@ -1,4 +1,4 @@
-"""Where a network computes and how precisely: one accelerator for this process."""
+"""Device and precision of this process."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from orn.stage2_train.clips.batches import LoaderSettings
 
 
 class _NoBar:
-    """Takes counts and shows nothing."""
+    """Progress bar that shows nothing."""
 
     def advance(self, n: int = 1, *, note: str | None = None) -> None:
         pass
@@ -25,7 +25,7 @@ class _NoBar:
 def main_progress(
     accelerator: Accelerator, task: str, *, total: int | None, unit: str
 ) -> Iterator[Bar]:
-    """The progress of a job that several processes share, shown by the first one alone."""
+    """Show the progress of a job that several processes share, only in the main process."""
     if not accelerator.is_main_process:
         yield _NoBar()
         return
@@ -34,18 +34,18 @@ def main_progress(
 
 
 def build_accelerator(precision: Literal["fp32", "bf16"], device: str = "auto") -> Accelerator:
-    """An accelerator; under torchrun or `accelerate launch`, one of several that work together.
+    """Build an accelerator; under torchrun or `accelerate launch`, it joins the other processes.
 
     Args:
-        precision: `bf16` for matrix products and convolutions in bfloat16.
-        device: `auto` takes a GPU where there is one; else `cpu`, `cuda` or `cuda:N`.
+        precision: `bf16` computes matrix products and convolutions in bfloat16.
+        device: `auto` (a GPU if available), `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        ConfigError: if there is no such device.
+        ConfigError: if the device does not exist.
     """
-    on_cpu = choose_device(device) == "cpu"  # else accelerate joins no processes without a GPU
+    on_cpu = choose_device(device) == "cpu"  # accelerate joins CPU processes only if told so
     if not torch.distributed.is_initialized():
-        # Accelerate keeps one state a process; a second job in it may want another one.
+        # Accelerate has one state per process; a second job of the process may need another one.
         AcceleratorState._reset_state(reset_partial_state=True)
     mixed = "bf16" if precision == "bf16" else "no"
     if ":" in device:
@@ -58,7 +58,7 @@ def build_accelerator(precision: Literal["fp32", "bf16"], device: str = "auto") 
 
 
 def loader_settings(accelerator: Accelerator, *, batch_size: int, workers: int) -> LoaderSettings:
-    """How this process makes batches, one of those that the accelerator knows of."""
+    """Return the loader settings of this process, one of the accelerator's processes."""
     return LoaderSettings(
         batch_size=batch_size,
         workers=workers,

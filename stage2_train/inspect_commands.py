@@ -1,4 +1,4 @@
-"""`orn inspect`: call the job, print what came out."""
+"""The command `orn inspect`."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class InspectRequest(Request):
-    """What to show of a shard, and where."""
+    """Options of `orn inspect`."""
 
     shard: Annotated[FilePath, Argument("SHARD")]
     video_id: Annotated[
@@ -30,9 +30,9 @@ class InspectRequest(Request):
     ] = None
     index: Annotated[
         Annotated[int, Field(ge=0, le=10**9)] | None,
-        Option("Which frame, from 0.", name="--frame"),
+        Option("Index of the frame to show, from 0.", name="--frame"),
     ] = None
-    seconds: Annotated[float | None, Option("Which frame, by its time.")] = None
+    seconds: Annotated[float | None, Option("Time of the frame to show.")] = None
     overlay: Annotated[
         FilePath | None,
         Option("Draw the frame as OUT.png, or the video as OUT.mp4.", metavar="OUT"),
@@ -40,36 +40,36 @@ class InspectRequest(Request):
     html: Annotated[
         FilePath | None,
         Option(
-            "Write a page to look at in a browser: one file OUT.html with a sample of frames, or a "
-            "folder OUT with all.",
+            "Write a page for a browser: one file OUT.html with a sample of frames, or a folder "
+            "OUT with all frames.",
             metavar="OUT",
         ),
     ] = None
     start_seconds: Annotated[
-        float | None, Option("Time at which OUT.mp4 begins.", name="--from")
+        float | None, Option("Start of OUT.mp4, in seconds.", name="--from")
     ] = None
     stop_seconds: Annotated[
-        float | None, Option("Time before which OUT.mp4 ends.", name="--to")
+        float | None, Option("End of OUT.mp4, in seconds, exclusive.", name="--to")
     ] = None
-    score_threshold: Annotated[Share, Option("Leave out of OUT what scores less.")] = 0.5
+    score_threshold: Annotated[Share, Option("Lowest score of the objects in OUT.")] = 0.5
     dataset: Annotated[
         str | None,
         Option(
-            "Take pictures from its videos.",
+            "Read frames from the videos of this data set.",
             metavar="DATASET",
-            usual="what the plan beside SHARD names",
+            usual="that of the plan beside SHARD",
         ),
     ] = None
     data_root: DataRoot = Path("data")
-    clips: Annotated[FilePath | None, Option("Take pictures from this clip store instead.")] = None
+    clips: Annotated[FilePath | None, Option("Read frames from this clip store instead.")] = None
     run: Annotated[
         FilePath | None,
-        Option("Show on the page what this run predicted, which `orn eval` keeps."),
+        Option("Show predictions of this run on the page, as `orn eval` stored them."),
     ] = None
 
     @property
-    def makes_film(self) -> bool:
-        """Whether a film is drawn, not a picture."""
+    def draws_video(self) -> bool:
+        """Whether the overlay is a video, not a picture."""
         return self.overlay is not None and self.overlay.suffix.lower() == ".mp4"
 
     @model_validator(mode="after")
@@ -77,16 +77,16 @@ class InspectRequest(Request):
         if self.overlay is not None and self.overlay.suffix.lower() not in (".png", ".mp4"):
             raise ValueError(f"--overlay: expected OUT.png or OUT.mp4, got {self.overlay}")
         if self.index is not None and self.seconds is not None:
-            raise ValueError("--frame and --seconds both choose the frame; give one of them")
-        if self.makes_film and (self.index, self.seconds) != (None, None):
-            raise ValueError("--frame and --seconds choose one frame; a film has --from and --to")
+            raise ValueError("--frame and --seconds: expected at most one, got both; leave one out")
+        if self.draws_video and (self.index, self.seconds) != (None, None):
+            raise ValueError("--frame and --seconds select one frame; for a video use --from, --to")
         for name, value in (("--from", self.start_seconds), ("--to", self.stop_seconds)):
-            if value is not None and not self.makes_film:
-                raise ValueError(f"{name} chooses a part of a film; it needs --overlay OUT.mp4")
+            if value is not None and not self.draws_video:
+                raise ValueError(f"{name} selects a part of a video; it needs --overlay OUT.mp4")
         if self.run is not None and self.html is None:
             raise ValueError("--run shows predictions on a page; it needs --html OUT")
         if self.clips is not None and self.dataset is not None:
-            raise ValueError("--dataset and --clips both give pictures; give one of them")
+            raise ValueError("--dataset and --clips: expected at most one, got both; leave one out")
         return self
 
 
@@ -97,12 +97,11 @@ def inspect(
     verify: Annotated[bool, Option("Check the shard as `orn verify` does.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show what a SHARD holds: its videos, detector, classes, sizes, and what is odd.
+    """Show the contents of a SHARD: videos, detector, classes, sizes, and odd frames.
 
-    With --video, --frame or --seconds, what was found in one frame. With --overlay, masks are
-    drawn over the frames: one, or a film; with --html, a page shows them. Pictures that are not
-    there are grey. With --verify, what is wrong with the shard instead, and 1 at the end, if
-    anything is.
+    With --video, --frame or --seconds, show the objects of one frame. With --overlay, draw masks
+    over one frame or a video; with --html, write a page. Missing frames are grey. With --verify,
+    report problems of the shard; the exit code is then 1 if there are any.
     """
     from orn.shared.inspect.commands import one_shard, show_verification, verify_paths
     from orn.shared.inspect.page.write import check_page_output
@@ -115,7 +114,7 @@ def inspect(
         if verification.exit_code:
             show_verification(verification, as_json=as_json)
             return 1
-        echo(f"{path}: whole", err=True)
+        echo(f"{path}: valid", err=True)
     opened = Shard(path)
     if request.overlay is None and request.html is None:
         _describe(opened, request, as_json=as_json)
@@ -134,14 +133,14 @@ def inspect(
 
 
 def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
-    """What a picture of the shard is made of."""
+    """Yield the files that a picture of the shard is made from."""
     from orn.shared.errors import PipelineError
     from orn.shared.jobs.plan import Plan
     from orn.shared.manifests.load import files_of
     from orn.shared.shards.index import files_of_shards
 
     yield from (shard, request.clips, *files_of_shards(shard.parent))
-    with suppress(PipelineError):  # of a plan that is damaged
+    with suppress(PipelineError):  # a corrupt plan
         plan = Plan.load(shard.parent)
         name = request.dataset or (plan and plan.dataset)
         yield from files_of(name, request.data_root) if name else ()
@@ -169,13 +168,13 @@ def _frame(shard: "Shard", request: InspectRequest) -> "ShardFrame":
 
 
 def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict[str, Any]:
-    """Draw a frame or a film where one was asked for; return how many frames it has."""
+    """Draw the overlay, if requested; return its path and number of frames."""
     from orn.shared.inspect.overlay import draw_film, draw_picture
 
     if request.overlay is None:
         return {}
     threshold, num_frames = request.score_threshold, 1
-    if request.makes_film:
+    if request.draws_video:
         num_frames = draw_film(
             shard,
             pictures,
@@ -192,7 +191,7 @@ def _draw(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict
 
 
 def _write_page(shard: "Shard", pictures: "Pictures", request: InspectRequest) -> dict[str, Any]:
-    """Write a page where one was asked for; return where it is and what it holds."""
+    """Write the page, if requested; return its path and contents."""
     from orn.shared.inspect.page.write import write_page
 
     if request.html is None:
@@ -209,7 +208,7 @@ def _write_page(shard: "Shard", pictures: "Pictures", request: InspectRequest) -
 
 
 def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
-    """Labels of the data set, with what a run predicted where one is given."""
+    """Return the labels of the data set, with the predictions of a run if one is given."""
     from orn.shared.errors import ConfigError, PipelineError
     from orn.shared.inspect.labels import ActivityLabels, labels_of
     from orn.shared.inspect.pictures import dataset_of_shard
@@ -226,14 +225,14 @@ def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
     shown = [each for each in labels.segments if each.video_id in here]
     if run is not None and not any(each.id in labels.probabilities for each in shown):
         raise ConfigError(
-            f"{run}: expected predictions for videos of {shard.path}, got none; measure the split "
-            f"that has them with `orn eval {run} --split SPLIT`"
+            f"{run}: expected predictions for videos of {shard.path}, got none; evaluate their "
+            f"split with `orn eval {run} --split SPLIT`"
         )
     return labels
 
 
 def _probabilities(run: Path) -> "dict[str, NDArray]":
-    """(A,) probabilities by segment, of each split of a run that was measured."""
+    """Return (A,) probabilities by segment, of all evaluated splits of a run."""
     from orn.stage2_train.evaluation.predictions import load_predictions, predictions_of
     from orn.stage2_train.predict.records import probabilities
 

@@ -1,6 +1,6 @@
-"""What commands take where no data set is named; the first line on stderr says what and why.
+"""The data set that commands use if none is named; a line on stderr says which one and why.
 
-Imports nothing heavy before it is called.
+Heavy imports are inside of functions.
 """
 
 from dataclasses import dataclass
@@ -14,34 +14,34 @@ from orn.shared.echo import echo, is_first_process
 from orn.stage2_train.resources import Resources, folders_between
 
 NEWEST = "(newest)"
-"""In place of a data set's name: the one whose objects were completed last."""
+"""Stands for the name of the data set whose detection finished last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewestData:
-    """The data set whose objects were completed last."""
+    """Paths of the data set whose detection finished last."""
 
     manifest: str
     """Name or file of its manifest."""
     data_root: Path
-    """Folder under which it lies."""
+    """Its data root."""
     shards: Path
-    """Its objects."""
+    """Folder of its shards."""
     clips: Path
-    """Its clip store, which need not be there."""
+    """Folder of its clip store, which may be missing."""
 
 
 def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
-    """Return the data set whose objects were completed last, and say which.
+    """Return the data set whose detection finished last, and print it to stderr.
 
     Args:
-        data_root: of the command; taken where it was typed, or where it is not known in which
-            folder the detected videos lay.
-        shards: the folder of its shards, where that is known; None chooses.
+        data_root: data root of the command; used if it was typed, or if the detection recorded no
+            data root.
+        shards: folder of shards; None for the latest one.
 
     Raises:
-        PipelineError: the objects of no data set are complete.
-        ConfigError: its manifest is not found.
+        PipelineError: if no detection has finished.
+        ConfigError: if the manifest is missing.
     """
     from orn.shared.shards.completed import last_completed, manifest_of
 
@@ -61,11 +61,8 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
 
 
 def of_newest_data(resources: Resources) -> tuple[str, Resources]:
-    """Return the manifest of that data set, and resources that name what they leave open of it.
-
-    Raises:
-        PipelineError, ConfigError: as `newest_data`.
-    """
+    """Return the manifest of that data set, and resources completed with its paths; for errors see
+    `newest_data`."""
     data = newest_data(resources.root, shards=resources.shards)
     clips = None if resources.no_clip_store else resources.clips or data.clips
     found = resources.changed(data_root=data.data_root, shards=data.shards, clips=clips)
@@ -73,7 +70,7 @@ def of_newest_data(resources: Resources) -> tuple[str, Resources]:
 
 
 def _is_typed(name: str) -> bool:
-    """Whether an option of the command that runs was given on its command line."""
+    """Return whether an option was given on the command line of the running command."""
     context = click.get_current_context(silent=True)
     source = None if context is None else context.get_parameter_source(name)
     return source is ParameterSource.COMMANDLINE

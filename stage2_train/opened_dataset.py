@@ -1,4 +1,4 @@
-"""A data set that is opened from Python: its classes, its clips, and batches of them."""
+"""A data set opened from Python: classes, clips and batches."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -21,12 +21,12 @@ from orn.stage2_train.runs.sources import Sources, open_sources
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenedDataset:
-    """Frames, objects and labels of a data set, brought together by time."""
+    """Frames, objects and labels of a data set, joined by time."""
 
     sources: Sources
     """Segments, frames and shards."""
     recipe: Recipe
-    """How clips are made: `recipe.data` and the sizes that `recipe.model` needs."""
+    """Recipe whose `data`, and whose sizes of `model`, decide how clips are made."""
 
     def __repr__(self) -> str:
         dataset = self.sources.dataset
@@ -36,26 +36,26 @@ class OpenedDataset:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the activities, in the order of labels."""
+        """Names of the activities, by label."""
         return self.sources.dataset.classes
 
     @property
     def detector_classes(self) -> tuple[str, ...]:
-        """Names of the detector's classes, in the order of `detector_labels_BTK`."""
+        """Names of the detector's classes, by the labels in `detector_labels_BTK`."""
         return self.sources.detections.detector.class_names
 
     def clips(self, split: str) -> ClipDataset:
         """Return the clips of a split, a `torch.utils.data.Dataset`: `clips[0]` is the centred clip
-        of the first segment, `clips[ClipRequest(0, epoch=3)]` one for training.
+        of the first segment, `clips[ClipRequest(0, epoch=3)]` a training clip.
 
         Raises:
-            ConfigError: if there is no such split.
-            JoinError: if a video is absent, or its frames and detections are of different files.
+            ConfigError: if the split does not exist.
+            JoinError: if a video is missing, or its frames and detections are of different files.
         """
         splits = list(dict.fromkeys(each.split for each in self.sources.dataset.segments))
         if split not in splits:
             name = self.sources.dataset.name
-            raise ConfigError(f"{name}: wanted a split, {', '.join(splits)}; found {split!r}")
+            raise ConfigError(f"{name}: expected a split ({', '.join(splits)}), got {split!r}")
         joined = self.sources.join(split, self.recipe)
         joined.require_segments(self.sources.dataset.name)
         return self.sources.clip_dataset(joined, self.recipe, flip=self.recipe.data.flip)
@@ -63,26 +63,26 @@ class OpenedDataset:
     def batches(
         self, split: str, *, batch_size: int = 16, epochs: int | None = None, workers: int = 0
     ) -> Iterable[ClipBatch]:
-        """Batches of the clips of a split; iterated over again, the same ones.
+        """Return batches of the clips of a split; iterating again yields the same batches.
 
         Args:
             split: `train`, `validation` or `test`.
-            batch_size: clips of a batch.
-            epochs: None for the centred clip of every segment, in order; else so many epochs of
-                training clips: frames and crops drawn by the recipe's seed, segments in a new order
-                each time, those left over by whole batches left out.
-            workers: processes that make them.
+            batch_size: clips per batch.
+            epochs: None for the centred clip of every segment, in order. Otherwise, the number of
+                epochs of training clips: frames and crops sampled with the recipe's seed, segments
+                shuffled in each epoch, without the last incomplete batch.
+            workers: processes that make batches.
 
         Raises:
             ConfigError, JoinError: as `clips`.
         """
-        for what, value, least in (
+        for name, value, least in (
             ("batch_size", batch_size, 1),
             ("epochs", epochs, 1),
             ("workers", workers, 0),
         ):
             if value is not None and value < least:
-                raise ConfigError(f"batches: {what}: wanted at least {least}, found {value}")
+                raise ConfigError(f"batches: {name}: expected at least {least}, got {value}")
         settings = LoaderSettings(batch_size=batch_size, workers=workers)
         clips = self.clips(split)
         if epochs is None:
@@ -93,16 +93,16 @@ class OpenedDataset:
 def open_with_resources(
     manifest: str, resources: Resources, *, recipe: str | None = None, settings: Sequence[str] = ()
 ) -> OpenedDataset:
-    """A data set as `orn train` would open it; nothing is made that is missing.
+    """Open a data set as `orn train` does, without making missing shards or clip stores.
 
     Args:
         manifest: name or file of the manifest.
-        resources: where its data lies.
-        recipe: name or file of a recipe; the data set's own by default.
-        settings: replace single ones, such as `data.clip_frames=8`.
+        resources: paths of the data.
+        recipe: name or file of a recipe; None for the data set's default.
+        settings: overrides such as `data.clip_frames=8`.
 
     Raises:
-        PipelineError: if something is not there, or not as it should be.
+        PipelineError: if data is missing or invalid.
     """
     dataset = load_dataset(manifest, resources.root)
     paths = data_paths(manifest, dataset.name, resources)

@@ -1,8 +1,8 @@
-"""A recipe: everything that decides how a network is trained, read from one TOML file.
+"""A recipe: all settings of a network and its training, read from a TOML file.
 
-`recipes/` holds the ones that are shipped. The number of activities is the data set's, and that of
-the detector's classes is the shards'; they are no part of the file. The number of frames of a clip
-need not be one.
+`recipes/` holds the recipes of the package. The number of activities comes from the data set and
+the number of detector classes from the shards; a recipe must not set them. A recipe without a
+number of frames per clip takes the data set's.
 """
 
 import dataclasses
@@ -27,27 +27,27 @@ from orn.stage2_train.systems import find_system
 
 RECIPES = Path(__file__).parent / "recipes"
 
-_RESNET = ("backbone", "kernels", "temporal_place", "temporal_start")
+_RESNET = ("backbone", "kernels", "temporal_position", "temporal_initialization")
 _HEADS = (
-    *("aggregation", "gru_states", "head_combination"),
+    *("aggregation", "gru_pooling", "head_combination"),
     *("objects", "object_parts", "class_part", "clique_size", "relation_frames", "reasoning"),
     "relation_pairs",
-    *("earlier_frame_draw", "empty_slots", "first_phase_reasoning"),
-    *("object_conv5_kernel", "object_conv5_start"),
-    *("mask_pooling", "mlp_dropout", "mlp_start", "normalise_hidden"),
+    *("reference_frame_sampling", "empty_slots", "first_phase_reasoning"),
+    *("object_conv5_kernel", "object_conv5_initialization"),
+    *("mask_pooling", "mlp_dropout", "mlp_initialization", "normalise_hidden"),
 )
 _GIVEN = {"num_activities": "data set", "num_detector_classes": "shards"}
-"""Numbers of a network that are no settings, and what they come from."""
+"""Sizes of a network that are not settings, and their source."""
 _UNREAD: dict[str, tuple[str, ...]] = {
     "object_video": ("num_frames",),
     "i3d": (*_RESNET, *_HEADS, "num_frames"),
     "c3d": (*_RESNET, *_HEADS, "num_frames"),
     "trn": _HEADS,
 }
-"""Choices that say nothing of an architecture. Sizes are not among them, so that one `--set` serves
-all systems of a table."""
+"""Settings that an architecture does not read. Sizes are not listed, so that the same `--set`
+applies to all systems of a table."""
 
-# Limits are far above what anyone trains with, and low enough for what is computed from them.
+# The limits are far above useful values; they only prevent overflows in derived numbers.
 _Clips = Annotated[int, Field(ge=1, le=100_000)]
 _Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
 _Steps = Annotated[int, Field(ge=0, le=10**9)]
@@ -57,47 +57,48 @@ _Weight = Annotated[float, Field(ge=0, le=10**6)]
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class OptimiserRecipe:
-    """How weights move; each phase starts an optimiser and a schedule of its own."""
+    """Optimiser and learning rate schedule; each phase has its own."""
 
     name: Literal["adam", "adamw"] = "adam"
     """Adam with an L2 penalty, or AdamW with decoupled weight decay."""
     learning_rate: _Rate = 1e-4
-    """The highest of the schedule."""
+    """Highest learning rate of the schedule."""
     weight_decay: _Weight = 0.0
-    """Of weights with two axes or more; biases and normalisations have none."""
+    """Weight decay of weights with two axes or more; biases and normalisations have none."""
     schedule: Literal["constant", "one_cycle"] = "constant"
-    """Constant, or a cosine up from 1/25 and a cosine down to 1/250,000 of the learning rate."""
-    warm_up_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    """Share of a phase in which `one_cycle` rises."""
+    """Constant, or cosine warm-up from 1/25 and cosine decay to 1/250,000 of the learning rate."""
+    warmup_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    """Fraction of a phase that is the warm-up of `one_cycle`."""
     gradient_clip: Maybe[Annotated[float, Field(gt=0, le=10**6)]] = None
-    """Largest norm of the gradient of all weights; none for no limit."""
+    """Maximum norm of the gradient of all weights; None for no clipping."""
     batch_size: _Clips = 16
-    """Clips of a batch of one process."""
+    """Clips per batch and process."""
     accumulation: _Clips = 1
-    """Batches whose gradients are averaged into one step."""
+    """Gradient accumulation: number of batches whose gradients are averaged into one step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class PhaseRecipe:
-    """The two phases, the object head alone, then the whole network (section 5): how long they are,
-    what the first one trains, and what it hands over."""
+    """The two phases of training (section 5): phase 1 trains the object head alone, phase 2 the
+    whole network."""
 
     object_head_epochs: _Epochs = 5
-    """Epochs of the object head alone; 0 leaves that phase out."""
+    """Epochs of phase 1; 0 skips it."""
     epochs: _Epochs = 25
-    """Epochs of the whole network; 0 leaves that phase out."""
+    """Epochs of phase 2; 0 skips it."""
     object_head_steps: Maybe[_Steps] = None
-    """Steps of the object head alone, in place of its epochs."""
+    """Steps of phase 1; overrides its epochs."""
     steps: Maybe[_Steps] = None
-    """Steps of the whole network, in place of its epochs."""
+    """Steps of phase 2; overrides its epochs."""
     object_head_batch_size: Maybe[_Clips] = None
-    """Clips of a batch while the object head is trained alone; none for the optimiser's."""
+    """Clips per batch in phase 1; None for the optimiser's batch size."""
     object_head_trains_resnet: bool = True
-    """Whether that phase trains the ResNet (conv1 to conv5), too; if not, its weights stay what
-    they are, only statistics of batch normalisation move, and a step takes under half the time."""
-    hand_over: Literal["last", "best"] = "last"
-    """Which weights of the first phase the second one starts from: the last ones, or those of the
-    best validation; the last ones where none was validated."""
+    """Whether phase 1 also trains the ResNet (conv1 to conv5). If not, its weights are frozen, only
+    the running statistics of batch normalisation change, and a step takes less than half the
+    time."""
+    warm_start: Literal["last", "best"] = "last"
+    """Weights of phase 1 from which phase 2 starts: the last ones, or those with the best
+    validation result; the last ones if phase 1 had no validation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -105,97 +106,99 @@ class LossRecipe:
     """The loss (eq. 12)."""
 
     activity_loss_weight: _Weight = 1.0
-    """Weight of the activity loss; it matters for the size of gradients, which are clipped."""
+    """Weight of the activity loss; with gradient clipping, its absolute value matters."""
     object_loss_weight: _Weight = 1.0
-    """Weight of the object class loss; 0 leaves it out."""
+    """Weight of the object class loss; 0 disables it."""
     each_head_loss_weight: _Weight = 0.0
-    """Weight of the activity losses of both heads' own logits, summed, beside that of their mean;
-    not in the paper."""
+    """Weight of the sum of the activity losses of each head's own logits, which is added to the
+    loss of their mean; not in the paper."""
     reduction: Literal["mean", "sum"] = "mean"
-    """Mean over all objects of the batch, or sum over the objects of a clip as the paper has it."""
+    """Reduction of the object class loss: mean over all objects of the batch, or sum over the
+    objects of a clip, as in the paper."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class ValidationRecipe:
-    """How a training is watched; early stopping and the best checkpoint follow the metric."""
+    """Validation during training, which determines early stopping and the best checkpoint."""
 
     every_epochs: Count = 1
-    """Epochs between validations; the end of a phase is always validated."""
+    """Epochs between validations; a phase always ends with a validation."""
     patience: Maybe[Count] = None
-    """Validations without a better metric after which a phase ends; none for no early stopping."""
+    """Early-stopping patience: number of validations without improvement after which a phase ends;
+    None for no early stopping."""
     clips: Annotated[int, Field(ge=1, le=1000)] = 1
     """Test clips of each segment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Recipe:
-    """One experiment."""
+    """All settings of a training."""
 
     model: NetworkConfig
-    """The network."""
+    """Network."""
     data: DataRecipe = field(default_factory=DataRecipe)
-    """The clips."""
+    """Clips."""
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
-    """The steps."""
+    """Optimiser and learning rate schedule."""
     phases: PhaseRecipe = field(default_factory=PhaseRecipe)
-    """Their number."""
+    """Length of both phases."""
     losses: LossRecipe = field(default_factory=LossRecipe)
-    """What they make small."""
+    """Loss."""
     validation: ValidationRecipe = field(default_factory=ValidationRecipe)
-    """What is looked at meanwhile."""
+    """Validation during training."""
     initial_weights: Literal["imagenet", "random"] = "random"
-    """Where the ResNet starts: from ImageNet weights (section 5), inflated, or from nothing."""
+    """Initial weights of the ResNet: inflated ImageNet weights (section 5), or random ones."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16 computes matrix products and convolutions in bfloat16; weights stay float32."""
+    """bf16 computes matrix products and convolutions in bfloat16; weights stay in float32."""
     compile: bool = False
-    """Whether torch.compile translates the ResNet; needs a C++ compiler, or triton on a GPU."""
+    """Whether torch.compile compiles the ResNet; needs a C++ compiler, or triton on a GPU."""
     checkpoint_activations: bool = False
-    """Whether the blocks of the ResNet are computed again for the gradient, to save memory."""
+    """Whether activations of the ResNet's blocks are recomputed for the gradient to save memory."""
     checkpoint_every_steps: Count = 500
-    """Steps between checkpoints inside an epoch; the end of an epoch always has one."""
+    """Steps between checkpoints within an epoch; every epoch ends with a checkpoint."""
     log_every_steps: Count = 20
-    """Steps between lines of metrics; a line holds means over them."""
+    """Steps between logged metrics, which are means over these steps."""
     seed: Seed = 0
-    """Seed of first weights, clips, crops and earlier frames."""
+    """Seed of initial weights, clips, crops and reference frames."""
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":
         stride = self.crop_stride
         if any(length % stride for length in self.data.crop):
             raise ValueError(
-                f"data.crop: wanted multiples of {stride}, the stride of the object head's "
-                f"features, found {list(self.data.crop)}"
+                f"data.crop: expected multiples of {stride}, the stride of the object head's "
+                f"features, got {list(self.data.crop)}"
             )
         if self.compile and self.checkpoint_activations:
             raise ValueError(
-                "checkpoint_activations: wanted false together with compile, found true"
+                "checkpoint_activations: expected false together with compile, got true"
             )
         return self
 
     def with_detector_classes(self, number: int) -> "Recipe":
-        """Return the recipe with a network for so many classes of a detector."""
+        """Return a copy of the recipe for a detector with `number` classes."""
         model = dataclasses.replace(self.model, num_detector_classes=number)
         return dataclasses.replace(self, model=model)
 
     @property
     def crop_stride(self) -> int:
-        """What sides of a crop are multiples of: the stride of the object head's features."""
+        """Stride in pixels of the object head's features, of which a crop's sides are multiples."""
         return 16 * self.model.conv5_object_stride
 
     @property
     def feature_cells(self) -> tuple[int, int]:
-        """(h, w) of the object head's feature map over the crop."""
+        """(h, w) of the object head's feature map."""
         return self.data.crop[0] // self.crop_stride, self.data.crop[1] // self.crop_stride
 
 
 def recipe_names() -> tuple[str, ...]:
-    """Names of the recipes that are shipped."""
+    """Return the names of the recipes of the package."""
     return tuple(sorted(path.stem for path in RECIPES.glob("*.toml")))
 
 
 def default_recipe(dataset_name: str) -> str:
-    """The recipe called like the data set or the first part of its name, or `paper_` and that part,
-    else the paper's network for any data set."""
+    """Return the name of the default recipe of a data set: its name, the first part of its name, or
+    `paper_` and that part, if there is such a recipe, otherwise `paper_resnet50`."""
     first = dataset_name.split("-")[0].split("_")[0]
     for name in (dataset_name, first, f"paper_{first}"):
         if name in recipe_names():
@@ -211,20 +214,18 @@ def load_recipe(
     system: str | None = None,
     clip_frames: int | None = None,
 ) -> Recipe:
-    """The recipe of this name, or in this file, with settings replaced and with all numbers that
-    follow from the data set, for a detector of COCO's classes.
+    """Load a recipe, apply overrides, and add sizes from the data set, for COCO's classes.
 
     Args:
-        name_or_file: a name in `recipe_names()`, or the path of a TOML file.
+        name_or_file: name in `recipe_names()`, or path of a TOML file.
         num_activities: A, from the data set.
-        overrides: strings such as `optimiser.learning_rate=1e-3`; they come last.
-        system: name of a system of the paper's tables, which decides what the network computes in
-            place of the file.
-        clip_frames: T of the data set; the file's own goes first.
+        overrides: strings such as `optimiser.learning_rate=1e-3`, applied last.
+        system: name of a system of the paper's tables, whose settings override the file's.
+        clip_frames: T of the data set, used if the file does not set it.
 
     Raises:
-        ConfigError: if there is no such recipe or system, it is no TOML, or a setting is unknown or
-            wrong, or is replaced for a network that does not read it.
+        ConfigError: if the recipe or system does not exist, the file is not valid TOML, a setting
+            is unknown or invalid, or an override has no effect on the network.
     """
     path = _find(name_or_file)
     raw = read_toml(path)
@@ -239,13 +240,13 @@ def load_recipe(
     plain = config_from_dict(raw, Recipe, source=str(path))
     recipe = apply_overrides(plain, overrides)
     for name, source in _GIVEN.items():
-        given, found = (getattr(each.model, name) for each in (plain, recipe))
-        if given != found:
+        expected, got = (getattr(each.model, name) for each in (plain, recipe))
+        if expected != got:
             raise ConfigError(
-                f"model.{name}: expected the number of the {source}, got {found}; leave it out"
+                f"model.{name}: expected the number of the {source}, got {got}; leave it out"
             )
     _check_overrides_are_read(plain.model, recipe.model)
-    return _made_for_clips(recipe)
+    return _with_clip_length(recipe)
 
 
 def _find(name_or_file: str) -> Path:
@@ -255,14 +256,14 @@ def _find(name_or_file: str) -> Path:
     names = recipe_names()
     near = nearest(name_or_file, names)
     raise ConfigError(
-        f"recipe {path_text(name_or_file)!r}: wanted a file or one of {', '.join(names)}; "
+        f"recipe {path_text(name_or_file)!r}: expected a TOML file or one of {', '.join(names)}; "
         f"did you mean {near!r}?"
     )
 
 
 def _check_overrides_are_read(before: NetworkConfig, after: NetworkConfig) -> None:
-    """Refuses choices that were set on top for an architecture that does not read them. What a
-    recipe says for other systems may stay."""
+    """Reject overrides that the architecture does not read. A recipe may contain such settings, for
+    other systems."""
     for name in _UNREAD[after.architecture]:
         if getattr(before, name) != getattr(after, name):
             raise ConfigError(
@@ -271,8 +272,8 @@ def _check_overrides_are_read(before: NetworkConfig, after: NetworkConfig) -> No
             )
 
 
-def _made_for_clips(recipe: Recipe) -> Recipe:
-    """The recipe, its network told the length of clips if it is made for one length.
+def _with_clip_length(recipe: Recipe) -> Recipe:
+    """Return the recipe with `model.num_frames` set, if the architecture has a fixed length.
 
     Raises:
         ConfigError: if it was set to another length.
@@ -282,15 +283,15 @@ def _made_for_clips(recipe: Recipe) -> Recipe:
         return recipe
     if model.num_frames not in (None, clip_frames):
         raise ConfigError(
-            f"model.num_frames: wanted the {clip_frames} frames of a clip (data.clip_frames), "
-            f"found {model.num_frames}"
+            f"model.num_frames: expected the {clip_frames} frames of a clip (data.clip_frames), "
+            f"got {model.num_frames}; leave it out"
         )
     return dataclasses.replace(recipe, model=dataclasses.replace(model, num_frames=clip_frames))
 
 
 def system_as_changed(name: str | None, model: NetworkConfig) -> str | None:
-    """What to call a network that was asked for as a system: the system's name, and what other
-    settings make of it, such as `orn, with model.clique_size=3`."""
+    """Return the name of a system and the settings that were overridden, such as `orn, with
+    model.clique_size=3`."""
     if name is None:
         return None
     values = to_dict(model)
@@ -303,6 +304,6 @@ def system_as_changed(name: str | None, model: NetworkConfig) -> str | None:
 
 
 def _assignment(name: str, model: NetworkConfig) -> str:
-    """A setting as `--set` takes it."""
+    """Return a setting in the syntax of `--set`."""
     value: Any = to_dict(model)[name]
     return f"model.{name}={value if isinstance(value, str) else json.dumps(value)}"

@@ -1,4 +1,4 @@
-"""What `orn train`, `eval`, `overlay`, `compare` and those of EPIC Kitchens 100 are asked for."""
+"""Options of `orn train`, `eval`, `overlay`, `compare` and the commands for EPIC-KITCHENS-100."""
 
 import re
 from pathlib import Path
@@ -24,9 +24,9 @@ from orn.stage2_train.resources import OF_RUN, WITH_WORKERS, ClipsFolder, Resour
 FrameOrder = Literal["forward", "reversed", "shuffled"]
 NumCrops = Literal[1, 3]
 NUM_FIGURE_DRAWS = 2000
-"""Draws for an interval, which tell a spread to 2 %."""
+"""Bootstrap draws of a confidence interval, which determine its width to about 2 %."""
 CALIBRATED = "calibrated"
-"""Part of the names of files of `orn eval --calibrate-heads`."""
+"""Part of the names of the files that `orn eval --calibrate-heads` writes."""
 
 _VIEWS = re.compile(r"([1-9]\d{0,3})x(\d)", re.ASCII)
 _DURATION = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", re.ASCII)
@@ -56,23 +56,23 @@ Recipe = Annotated[str | None, Option("Name or TOML file of a recipe.", usual="b
 System = Annotated[
     str | None,
     Option(
-        "A system of the paper's tables (`orn systems` lists them), in place of the recipe's.",
+        "System of the paper's tables (`orn systems` lists them), which replaces the recipe's.",
         metavar="NAME",
     ),
 ]
-Weights = Annotated[FilePath | None, Option("Weights of a torchvision network to start from.")]
-SplitOf = Annotated[Split, Option("What to measure.")]
+Weights = Annotated[FilePath | None, Option("Initial weights: a file of torchvision's.")]
+SplitOf = Annotated[Split, Option("Split to evaluate.")]
 Measurement = Annotated[
     str,
     Option(
-        "What both were measured on: a split, as in eval-SPLIT.json, with what follows it there.",
+        "Evaluation to compare: the part of the name eval-NAME.json, such as a split.",
         name="--on",
     ),
 ]
 
 
 class TrainRequest(Request):
-    """A training, or going on with one; None takes the default."""
+    """Options of `orn train`; None takes the default."""
 
     manifest: Annotated[str, Argument("DATASET")] = NEWEST
     recipe: Recipe = None
@@ -85,47 +85,47 @@ class TrainRequest(Request):
     start: Annotated[
         str | Path | None,
         Option(
-            "A run or model folder, or hf://ORG/NAME, whose weights to start from, all but the "
+            "Fine-tune a run, a model folder or hf://ORG/NAME: start from its weights, except the "
             "classifiers'.",
             name="--from",
             metavar="RUN",
         ),
     ] = None
-    seed: Annotated[Seed | None, Option("In place of the recipe's.")] = None
-    max_steps: Annotated[Count | None, Option("Stop when so many steps are done.")] = None
+    seed: Annotated[Seed | None, Option("Seed, instead of the recipe's.")] = None
+    max_steps: Annotated[Count | None, Option("Stop after this number of steps.")] = None
     stop_after: Annotated[
         Annotated[float, Field(ge=0), BeforeValidator(_seconds)] | None,
         Option(
-            "Save and end after so long, such as 11h55m; the same command goes on.",
+            "Save a checkpoint and stop after this time, such as 11h55m; the same command resumes.",
             metavar="TIME",
         ),
     ] = None
     log_with: Annotated[
         tuple[str, ...],
         Option(
-            "Metrics also go to mlflow or wandb, in the run's folder; may be repeated.",
+            "Also log metrics to mlflow or wandb, in the run folder; may be repeated.",
             metavar="TRACKER",
         ),
     ] = ()
-    prepare: Annotated[bool, Option("Run `orn detect` first where there are no shards.")] = False
+    prepare: Annotated[bool, Option("Run `orn detect` first if there are no shards.")] = False
     resources: Resources = WITH_WORKERS
 
     @model_validator(mode="after")
     def _has_one_start(self) -> Self:
         if self.start is not None and self.weights is not None:
-            raise ValueError("--from and --weights: expected one of them, got both; drop one")
+            raise ValueError("--from and --weights: expected at most one, got both; leave one out")
         return self
 
 
 class EvalRequest(Request):
-    """What to measure; paths that are None are those that the run recorded."""
+    """Options of `orn eval`; paths that are None are those that the run recorded."""
 
     run: Annotated[str | Path | None, Argument("RUN")] = None
     dataset: Annotated[
         str | None,
         Option(
-            "Without RUN: of the runs in runs/, take the newest on this data set.  [default: any]  "
-            "With it: measure on this one.",
+            "Without RUN: evaluate the newest run on this data set.  [default: any]  With RUN: "
+            "evaluate it on this data set.",
             usual="the run's",
         ),
     ] = None
@@ -133,8 +133,8 @@ class EvalRequest(Request):
     views: Annotated[
         Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], NumCrops], BeforeValidator(_views)],
         Option(
-            "Such as 10x3: so many test clips of each segment, the first of them centred, and of "
-            "each 1 crop in the middle or 3 along the longer side; all are averaged.",
+            "Test clips per segment, the first one centred, and crops per clip: 1 at the centre or "
+            "3 along the longer side, such as 10x3. Their logits are averaged.",
             metavar="CLIPSxCROPS",
             usual="1x1",
         ),
@@ -142,26 +142,26 @@ class EvalRequest(Request):
     flip: Annotated[
         bool,
         Option(
-            "Look at each of these flipped left to right, too, where the manifest says what flips "
-            "make of classes."
+            "Also evaluate each clip flipped left to right; the manifest must say how flips change "
+            "classes."
         ),
     ] = False
     frame_order: Annotated[
         FrameOrder | None,
-        Option("A control: the order of a clip's frames; the results go to eval-SPLIT-ORDER.json."),
+        Option("Control: order of a clip's frames; results go to eval-SPLIT-ORDER.json."),
     ] = None
     calibrate_heads: Annotated[
         bool,
         Option(
-            "Multiply each head's logits by a number fitted on the validation split; the results "
-            "go to eval-SPLIT-calibrated.json."
+            "Scale each head's logits by a factor fitted on the validation split; results go to "
+            "eval-SPLIT-calibrated.json."
         ),
     ] = False
     label: Annotated[
         str | None,
         Option(
-            "Keeps results beside others of the split, in eval-SPLIT-NAME.json; has to be given "
-            "with shards that are not the run's.",
+            "Write results to eval-SPLIT-NAME.json, beside others of the split; required with "
+            "shards that are not the run's.",
             name="--name",
         ),
     ] = None
@@ -177,14 +177,14 @@ class EvalRequest(Request):
             )
         if self.label.partition("-")[0] in (*get_args(FrameOrder), CALIBRATED):
             raise ValueError(
-                f"--name {self.label!r}: begins like the results of another option, which it would "
-                "replace; choose another"
+                f"--name {self.label!r}: expected a name that no other option uses, got a reserved "
+                "one; choose another"
             )
         return self
 
     @property
     def name(self) -> str:
-        """What the files of this measurement are called by."""
+        """Name of the evaluation in its files, such as eval-NAME.json."""
         calibrated = CALIBRATED if self.calibrate_heads else None
         return "-".join(filter(None, (self.split, self.frame_order, calibrated, self.label)))
 
@@ -193,21 +193,21 @@ _Few = Annotated[int, Field(ge=1, le=1000)]
 
 
 class OverlayRequest(Request):
-    """Which stored frames to draw masks on."""
+    """Options of `orn overlay`."""
 
     dataset: DatasetName
     data_root: DataRoot = Path("data")
     out: Annotated[FilePath | None, out_option("overlays/DATASET")] = None
     shards: ShardsFolder = None
     clips: ClipsFolder = None
-    segment: Annotated[str | None, Option("Draw this segment only.", metavar="ID")] = None
-    limit: Annotated[_Few, Option("How many segments, evenly spread over the label table.")] = 8
-    num_frames: Annotated[_Few, Option("Frames of each, evenly spread over the segment.")] = 4
-    score_threshold: Annotated[Share, Option("Leave out detections below it.")] = 0.5
+    segment: Annotated[str | None, Option("Draw only this segment.", metavar="ID")] = None
+    limit: Annotated[_Few, Option("Segments to draw, evenly spaced in the label table.")] = 8
+    num_frames: Annotated[_Few, Option("Frames per segment, evenly spaced in time.")] = 4
+    score_threshold: Annotated[Share, Option("Lowest score of detections to draw.")] = 0.5
 
 
 class CompareRequest(Request):
-    """Two runs; differences are how much higher the figures of the other one are."""
+    """Options of `orn compare`; differences are metrics of OTHER less those of ONE."""
 
     one: Annotated[FilePath, Argument("ONE")]
     other: Annotated[FilePath, Argument("OTHER")]
@@ -216,7 +216,7 @@ class CompareRequest(Request):
 
 
 class Epic100Request(Request):
-    """A verb run and a noun run."""
+    """Options of the command that joins a verb run and a noun run of EPIC-KITCHENS-100."""
 
     verb_run: Annotated[FilePath, Argument("VERB_RUN")]
     noun_run: Annotated[FilePath, Argument("NOUN_RUN")]
@@ -231,7 +231,7 @@ _Level = Annotated[int, Field(ge=0, le=5)]
 
 
 class SubmitRequest(Request):
-    """A file of the challenge."""
+    """Options of the command that writes a submission to the challenge."""
 
     verb_run: Annotated[FilePath, Argument("VERB_RUN")]
     noun_run: Annotated[FilePath, Argument("NOUN_RUN")]
@@ -239,20 +239,20 @@ class SubmitRequest(Request):
     split: Annotated[
         Literal["validation", "test"],
         Option(
-            "Whose segments. What runs predict of test segments, which have no labels, is computed "
-            "and kept; of validation segments it is what `orn eval` kept."
+            "Split of the segments. Predictions for test segments, which have no labels, are "
+            "computed and stored; those for validation segments are read from `orn eval`."
         ),
     ] = "test"
-    pt: Annotated[_Level | None, Option("Level of pre-training.", usual="from the runs")] = None
-    tl: Annotated[_Level | None, Option("Level of training labels.", usual="from the runs")] = None
-    td: Annotated[_Level | None, Option("Level of training data.", usual="from the runs")] = None
+    pt: Annotated[_Level | None, Option("Pre-training level.", usual="from the runs")] = None
+    tl: Annotated[_Level | None, Option("Training labels level.", usual="from the runs")] = None
+    td: Annotated[_Level | None, Option("Training data level.", usual="from the runs")] = None
     resources: Annotated[Resources, OF_RUN] = WITH_WORKERS
     dry_run: Annotated[
-        bool, Option("Check everything that needs no network, and write nothing.")
+        bool, Option("Check inputs without computing predictions, and write nothing.")
     ] = False
 
     @property
     def levels(self) -> dict[str, int]:
-        """Supervision levels in place of what the runs say."""
+        """Supervision levels that override those of the runs."""
         given = {"pt": self.pt, "tl": self.tl, "td": self.td}
         return {name: level for name, level in given.items() if level is not None}

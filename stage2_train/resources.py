@@ -1,6 +1,6 @@
-"""What commands that train or measure share: where data lies, what computes on it.
+"""Options that commands for training and evaluation share: paths of data, workers, device.
 
-Nothing heavy is imported here, since the commands' help needs it.
+Imports nothing heavy, since the help of these commands needs it.
 """
 
 import os
@@ -15,8 +15,8 @@ from orn.shared.options import Option, OptionOverrides, Request
 
 
 def wait_passively() -> None:
-    """Lets threads of torch that wait for others sleep, and leave the cores to loaders and other
-    processes, unless the user has said otherwise; counts if torch is imported later."""
+    """Make idle threads of PyTorch sleep, which leaves the cores to loaders and other processes,
+    unless the environment says otherwise. Call this before importing torch."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
 
@@ -28,12 +28,12 @@ OF_RUN = OptionOverrides(
     shards=Option("Folder of shards.", usual="the run's"),
     clips=Option("Clip store.", usual="the run's"),
 )
-"""Of resources where a run has recorded where its data lies."""
+"""Defaults of options for a run, which has recorded the paths of its data."""
 
 
 class Resources(Request):
-    """Data, and what computes on it; None takes the default of the data set, or what a run
-    recorded."""
+    """Paths of data, workers and device; a path of None is the data set's default, or the path that
+    a run recorded."""
 
     data_root: DataRoot | None = None
     shards: ShardsFolder = None
@@ -41,13 +41,13 @@ class Resources(Request):
     no_clip_store: Annotated[bool, Option("Decode every clip from its video, which is slow.")] = (
         False
     )
-    partial: Annotated[bool, Option("Leave out segments whose video is not there.")] = False
+    partial: Annotated[bool, Option("Leave out segments whose video is missing.")] = False
     workers: Annotated[int, Field(ge=0, le=256), Option("Processes that make batches.")] = 0
     threads: Annotated[
         Threads | None,
         threads_option(
             "each process that trains or measures",
-            usual="OMP_NUM_THREADS, else the cores that are left",
+            usual="OMP_NUM_THREADS, else the remaining cores",
         ),
     ] = None
     device: Device = "auto"
@@ -56,13 +56,13 @@ class Resources(Request):
     def _has_one_source_of_frames(self) -> Self:
         if self.no_clip_store and self.clips is not None:
             raise ValueError(
-                "--clips and --no-clip-store: expected one of them, got both; leave one out"
+                "--clips and --no-clip-store: expected at most one, got both; leave one out"
             )
         return self
 
     def num_threads(self, *, jobs: int = 1) -> int:
-        """Threads of one of so many jobs: as asked for here, else by OMP_NUM_THREADS, else one for
-        each usable core of its share that the workers leave, at least one."""
+        """Return the number of threads of one of `jobs` parallel jobs: --threads, else
+        OMP_NUM_THREADS, else its share of the usable cores less its workers, at least 1."""
         asked = os.environ.get("OMP_NUM_THREADS", "")
         if self.threads is None and asked.isdecimal() and int(asked) > 0:
             return int(asked)
@@ -70,23 +70,23 @@ class Resources(Request):
 
     @property
     def root(self) -> Path:
-        """The data root, for a data set that has no run yet."""
+        """The data root of a data set without a run."""
         return self.data_root or Path("data")
 
     def shards_of(self, dataset_name: str) -> Path:
-        """The folder of shards, for a data set that has no run yet."""
+        """Return the folder of shards of a data set without a run."""
         return self.shards or Path("shards") / dataset_name
 
     def clips_of(self, dataset_name: str) -> Path | None:
-        """The clip store, for a data set that has no run yet; None where clips are decoded."""
+        """Return the clip store of a data set without a run; None with --no-clip-store."""
         return None if self.no_clip_store else self.clips or Path("clips") / dataset_name
 
 
 WITH_WORKERS = Resources(workers=min(4, usable_cores() - 1))
-"""The usual ones, with processes that make batches."""
+"""The default resources, with processes that make batches."""
 
 
 def folders_between(shards: Path) -> tuple[str, ...]:
-    """Return the names of the folders between `shards` and a folder of shards, such as `short` of
-    `shards/short/demo`; what is made of these shards is kept apart by them, too."""
+    """Return the names of the folders between `shards` and a folder of shards, such as `short` for
+    `shards/short/demo`; clip stores and runs of these shards are in folders of the same names."""
     return shards.parts[1:-1] if shards.parts[:1] == ("shards",) else ()

@@ -1,6 +1,6 @@
-"""Every system of the paper's tables, by name: which settings of the network make it.
+"""The systems of the paper's tables, by name, and the network settings that make them.
 
-A system says what a network computes; how wide it is and how it is trained stays the recipe's. The
+A system determines what a network computes; the recipe determines its widths and its training. The
 fourteen rows of Table 5 are reconstructed: docs/systems.md says how, and which are certain.
 """
 
@@ -17,7 +17,7 @@ PAPER_MODEL: Mapping[str, Any] = MappingProxyType(
         "architecture": "object_video",
         "heads": "both",
         "kernels": ["2.5d", "2d", "2d", "2d", "2.5d"],
-        "temporal_start": "identity",
+        "temporal_initialization": "identity",
         "aggregation": "rnn",
         "objects": "detections",
         "object_parts": ["shape", "appearance", "class"],
@@ -26,20 +26,20 @@ PAPER_MODEL: Mapping[str, Any] = MappingProxyType(
         "reasoning": "rnn",
     }
 )
-"""Settings of section `model` that a system decides, as the proposed system has them."""
+"""Settings of section `model` that a system determines, for the proposed system."""
 
 
 class PaperFigure(NamedTuple):
-    """One figure that the paper prints of a system."""
+    """A result of a system, as printed in the paper."""
 
     table: int
     """Number of the table."""
     row: int
-    """Row of systems in it, from 1."""
+    """Row in the table, from 1."""
     dataset: str
     """Name of the manifest: epic, vlog or something."""
     printed: str
-    """In percent, as printed: top-1, or mean average precision for vlog."""
+    """The result in percent, as printed: top-1 accuracy, or mean average precision for vlog."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +47,13 @@ class System:
     """One row of the paper's tables."""
 
     name: str
-    """What `--system` takes."""
+    """Value of the option `--system`."""
     title: str
-    """What it is, in a few words."""
+    """Short description."""
     changes: Mapping[str, Any]
     """Settings in which it differs from the proposed system."""
     figures: tuple[PaperFigure, ...]
-    """What the paper measured; the first in the table that introduces it."""
+    """Results in the paper; the first is from the table that introduces the system."""
 
     @property
     def table(self) -> int:
@@ -62,7 +62,7 @@ class System:
 
     @property
     def row(self) -> int:
-        """Row of systems in that table, from 1."""
+        """Row in that table, from 1."""
         return self.figures[0].row
 
     @property
@@ -72,20 +72,20 @@ class System:
 
     @property
     def tables(self) -> tuple[int, ...]:
-        """Numbers of the tables that it is in."""
+        """Numbers of the tables that contain it."""
         return tuple(sorted({figure.table for figure in self.figures}))
 
     def paper(self, table: int | None = None) -> dict[str, str]:
-        """Data set to figure as printed in a table; None takes the table that introduces it."""
-        wanted = self.table if table is None else table
-        return {figure.dataset: figure.printed for figure in self.figures if figure.table == wanted}
+        """Return printed results by data set; None for the table that introduces the system."""
+        number = self.table if table is None else table
+        return {figure.dataset: figure.printed for figure in self.figures if figure.table == number}
 
 
 _CELLS = {"objects": "cells"}
 _SINGLE_OBJECTS = {"clique_size": 1, "relation_frames": "same"}
 _FRAMES_AVERAGED = {"kernels": ["2d"] * 5, "aggregation": "mean"}
 
-# Table 2. Row, name, what it is, changes, figures with the object head alone, with both heads.
+# Table 2: row, name, title, changes, results of the object head alone, results of both heads.
 _TABLE2: tuple[tuple[int, str, str, Mapping[str, Any], str, str], ...] = (
     (2, "orn-pixel", "cells of the feature map as objects", _CELLS, "23.71 14.40 2.51",
      "38.83 35.18 31.43"),
@@ -104,7 +104,7 @@ _TABLE2: tuple[tuple[int, str, str, Mapping[str, Any], str, str], ...] = (
     (10, "clique-3", "triples of objects", {"clique_size": 3}, "22.61 27.05", "37.67 36.04"),
 )  # fmt: skip
 
-# Table 5, in the order printed: kernels of conv1 to conv5, aggregation, top-1.
+# Table 5, in printed order: kernels of conv1 to conv5, aggregation, top-1 accuracy.
 _TABLE5: tuple[tuple[str, str, str], ...] = (
     ("2d 2d 2d 2d 2d", "mean", "15.73"),
     ("2d 2d 2d 2d 2d", "rnn", "15.88"),
@@ -123,19 +123,19 @@ _TABLE5: tuple[tuple[str, str, str], ...] = (
 )
 
 _BASELINES: tuple[tuple[str, str, Mapping[str, Any], tuple[PaperFigure, ...]], ...] = (
-    ("r50", "ResNet-50 frame by frame, averaged", {"backbone": "resnet50", **_FRAMES_AVERAGED},
+    ("r50", "ResNet-50 of each frame, averaged", {"backbone": "resnet50", **_FRAMES_AVERAGED},
      (PaperFigure(1, 1, "vlog", "40.5"),)),
-    ("i3d", "Inception-v1 with all kernels in 3D",
-     {"architecture": "i3d", "temporal_start": "replicate"},
+    ("i3d", "Inception-v1 with 3D kernels",
+     {"architecture": "i3d", "temporal_initialization": "replicate"},
      (PaperFigure(1, 2, "vlog", "39.7"), PaperFigure(3, 2, "something", "27.63"))),
     ("c3d-avg", "C3D, averaged over time", {"architecture": "c3d"},
      (PaperFigure(3, 1, "something", "21.50"),)),
     ("trn-multiscale", "temporal relations of 2 to T frames",
      {"architecture": "trn", "kernels": ["2d"] * 5}, (PaperFigure(3, 3, "something", "33.60"),)),
-    ("r18", "ResNet-18 frame by frame, averaged", {"backbone": "resnet18", **_FRAMES_AVERAGED},
+    ("r18", "ResNet-18 of each frame, averaged", {"backbone": "resnet18", **_FRAMES_AVERAGED},
      (PaperFigure(4, 1, "epic", "32.05"),)),
-    ("i3d-18", "ResNet-18 with all kernels in 3D, averaged",
-     {"backbone": "resnet18", "kernels": ["3d"] * 5, "temporal_start": "replicate",
+    ("i3d-18", "ResNet-18 with 3D kernels, averaged",
+     {"backbone": "resnet18", "kernels": ["3d"] * 5, "temporal_initialization": "replicate",
       "aggregation": "mean"}, (PaperFigure(4, 2, "epic", "34.20"),)),
 )  # fmt: skip
 _ELSEWHERE = (
@@ -143,11 +143,12 @@ _ELSEWHERE = (
     PaperFigure(3, 4, "something", "35.97"),
     PaperFigure(4, 3, "epic", "40.89"),
 )
-"""Figures of the proposed system outside of Table 2."""
+"""Results of the proposed system outside of Table 2."""
 
 
 def _system(name: str, title: str, changes: Mapping[str, Any], row: int, printed: str) -> System:
-    """One of Table 2, with its figures for EPIC, VLOG and Something-Something, which may lack."""
+    """Return a system of Table 2; `printed` has its results for EPIC, VLOG and Something-Something,
+    of which the last may be missing."""
     datasets = zip(("epic", "vlog", "something"), printed.split(), strict=False)
     figures = tuple(PaperFigure(2, row, *each) for each in datasets)
     figures += _ELSEWHERE if name == "orn" else ()
@@ -167,35 +168,34 @@ def _all_systems() -> Iterator[System]:
         yield System(name=name, title=title, changes={**activity, **changes}, figures=figures)
     for row, (kernels, aggregation, printed) in enumerate(_TABLE5, start=1):
         own = {"kernels": kernels.split(), "aggregation": aggregation}
-        # "replicate": of 3D kernels, as in the work that the paper cites
+        # "replicate" as in the work that the paper cites for 3D kernels
         yield System(
             name=f"inflation-{row:02}",
             title=f"conv1 to conv5: {kernels}; {'GRU' if aggregation == 'rnn' else 'mean'}",
-            changes={**activity, **own, "temporal_start": "replicate"},
+            changes={**activity, **own, "temporal_initialization": "replicate"},
             figures=(PaperFigure(5, row, "something", printed),),
         )
 
 
 SYSTEMS = tuple(_all_systems())
-"""All of them, by table: 2, then the baselines of 1, 3 and 4, then 5."""
+"""All systems: those of Table 2, the baselines of Tables 1, 3 and 4, and those of Table 5."""
 
 
 def system_names() -> tuple[str, ...]:
-    """Names in the order of `SYSTEMS`."""
+    """Return the names of all systems, in the order of `SYSTEMS`."""
     return tuple(system.name for system in SYSTEMS)
 
 
 def find_system(name: str) -> System:
-    """The system of this name.
+    """Return the system of this name.
 
     Raises:
-        ConfigError: if there is none; names the one most like it.
+        ConfigError: if it does not exist; suggests the most similar name.
     """
     for system in SYSTEMS:
         if system.name == name:
             return system
     near = nearest(name, system_names())
     raise ConfigError(
-        f"system {name!r}: there is none of this name; did you mean {near!r}? "
-        "`orn systems` lists them"
+        f"system {name!r}: unknown system; did you mean {near!r}? `orn systems` lists all"
     )

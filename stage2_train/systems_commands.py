@@ -1,4 +1,4 @@
-"""`orn systems` and `orn model`: what can be trained, and what it is made of."""
+"""The commands `orn systems` and `orn summary`."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 
 _SIZES = "ablation_resnet18"
-"""The recipe whose sizes parameters are counted at: that of Tables 2 and 5."""
+"""Recipe with the sizes for which parameters are counted, that of Tables 2 and 5."""
 _NUM_ACTIVITIES = {1: 30, 2: 125, 3: 174, 4: 125, 5: 174}
-"""A by table: of VLOG in 1, of EPIC in 2 and 4, of Something-Something (v2) in 3 and 5."""
+"""A by table: VLOG's in 1, EPIC's in 2 and 4, Something-Something's (v2) in 3 and 5."""
 
 
 @command("systems")
 def systems(
     *,
     table: Annotated[
-        Annotated[int, Field(ge=1, le=5)] | None, Option("Only the systems of this table.")
+        Annotated[int, Field(ge=1, le=5)] | None, Option("List only the systems of this table.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List every system of the paper's tables, with what the paper measured.
+    """List the systems of the paper's tables with the results of the paper.
 
-    Parameters are counted at the sizes of the recipe ablation_resnet18.
+    Parameters are counted for the sizes of the recipe ablation_resnet18.
     """
     from orn.stage2_train.systems import SYSTEMS
 
@@ -53,13 +53,13 @@ def summary(
     num_activities: Annotated[
         int,
         Field(ge=1, le=10**6),
-        Option("Classes of the data set; those of Something-Something by default."),
+        Option("Number of classes of the data set; the default is Something-Something's."),
     ] = 174,
     as_json: AsJson = False,
 ) -> None:
-    """Print layers, shapes, parameters and multiply-adds of a recipe's network.
+    """Print layers, output shapes, parameters and multiply-adds of a recipe's network.
 
-    Without data.clip_frames in the recipe, a clip has 8 frames.
+    If the recipe does not set data.clip_frames, a clip has 8 frames.
     """
     from orn.stage2_train.recipe import load_recipe
 
@@ -69,7 +69,7 @@ def summary(
 
 
 def _describe(system: "PaperSystem") -> dict[str, Any]:
-    """A system as JSON has it."""
+    """Return a system as a JSON object."""
     from orn.stage2_train.model.summary import count_parameters
     from orn.stage2_train.recipe import load_recipe
 
@@ -101,7 +101,8 @@ def _describe(system: "PaperSystem") -> dict[str, Any]:
 
 
 def _systems_report(systems: list[dict[str, Any]], table: int | None) -> Report:
-    """Return a line a system, with figures of `table`, or of the table that introduces it."""
+    """Return a table with a row per system and its results in `table`, or in the table that
+    introduces it."""
     papers = ("epic", "vlog", "something")
     header = ("system", "table", "row", "heads", "parameters", *papers, "")
     rows = []
@@ -119,7 +120,7 @@ def _systems_report(systems: list[dict[str, Any]], table: int | None) -> Report:
 
 
 def _summarise(recipe: "Recipe") -> dict[str, Any]:
-    """The network of a recipe, layer by layer, for one clip as the recipe makes it."""
+    """Return the layers of a recipe's network for one clip, as a JSON object."""
     from orn.stage2_train.model.summary import summarise_network
 
     num_frames = recipe.data.clip_frames
@@ -144,7 +145,7 @@ def _summarise(recipe: "Recipe") -> dict[str, Any]:
 
 
 def _summary_report(summary: dict[str, Any]) -> Report:
-    """Return a line a layer, then what is counted."""
+    """Return a table with a row per layer, and the totals."""
     rows = []
     for layer in summary["layers"]:
         output = " x ".join(str(length) for length in layer["output"])
@@ -152,16 +153,16 @@ def _summary_report(summary: dict[str, Any]) -> Report:
         rows.append((layer["name"], layer["kind"], output, *counts))
     frames, _, height, width = summary["clip"]
     work = sum(layer["multiply_adds"] for layer in summary["layers"])
-    told = [
+    totals = [
         (
             "clip",
             f"{counted(frames, 'frame')} of {height} x {width}, "
-            f"{counted(summary['objects'], 'object')} in each",
+            f"{counted(summary['objects'], 'object')} per frame",
         ),
         ("parameters", f"{summary['parameters']:,}"),
         ("multiply-adds", f"{summary['multiply_adds']:,}"),
-        ("", f"{summary['multiply_adds'] - work:,} of them in no layer"),
+        ("", f"{summary['multiply_adds'] - work:,} of them outside of layers"),
         ("counted", "matrix products and convolutions of one clip in evaluation"),
     ]
     layers = Table(header=("layer", "kind", "output", "parameters", "multiply-adds"), rows=rows)
-    return Report(tables=[layers, Table(header=("", ""), rows=told)])
+    return Report(tables=[layers, Table(header=("", ""), rows=totals)])

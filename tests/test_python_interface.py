@@ -106,10 +106,10 @@ def test_batches_of_a_data_set(small_demo: Path) -> None:
     again = dataset.batches("train", batch_size=2, epochs=2)
     for batch, other in zip(epochs, again, strict=True):
         assert torch.equal(batch.frames_BTCHW, other.frames_BTCHW)
-    with pytest.raises(ConfigError, match="demo: wanted a split, train, validation; found 'tain'"):
+    with pytest.raises(ConfigError, match=r"demo: expected a split .*, got 'tain'"):
         dataset.clips("tain")
     for wrong in ({"batch_size": 0}, {"epochs": 0}, {"workers": -1}):
-        with pytest.raises(ConfigError, match=rf"batches: {next(iter(wrong))}: wanted at least"):
+        with pytest.raises(ConfigError, match=rf"batches: {next(iter(wrong))}: expected at least"):
             dataset.batches("train", **wrong)
 
 

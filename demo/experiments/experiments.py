@@ -104,7 +104,7 @@ def _heads(tables: Tables) -> None:
     """
     all_steps = tables.world.object_head_steps + tables.world.steps
     third = all_steps // 3
-    torch_start, stride = "model.mlp_start=torch", "model.conv5_activity_stride=2"
+    torch_start, stride = "model.mlp_initialization=torch", "model.conv5_activity_stride=2"
     loss_of_mean = "losses.each_head_loss_weight=0.0"
     tables.compare(
         "heads",
@@ -116,7 +116,7 @@ def _heads(tables: Tables) -> None:
             "torch-start@orn,object-head": (torch_start,),
             "loss-of-mean-alone@orn": (loss_of_mean,),
             "layer-norm@orn,object-head": ("model.normalise_hidden=true",),
-            "best-handed-over@orn": ("phases.hand_over=best", "validation.every_epochs=1"),
+            "best-handed-over@orn": ("phases.warm_start=best", "validation.every_epochs=1"),
             "frozen-first@orn": ("phases.object_head_trains_resnet=false",),
             # both heads from the first step on
             "one-phase@orn": ("phases.object_head_steps=0", f"phases.steps={all_steps}"),

@@ -42,7 +42,7 @@ _TWO_FRAMES = ('model.object_parts=["shape","class"]', "data.clip_frames=2")
 _PLACES = (
     *_TWO_FRAMES,
     # From He's values the sum learns few films by heart (docs/wiring_checks.md).
-    "model.mlp_start=torch",
+    "model.mlp_initialization=torch",
     "validation.every_epochs=1000",  # only at the end
 )
 _BOTH = (

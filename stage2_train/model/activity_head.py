@@ -1,6 +1,6 @@
-"""The activity head: the clip as a whole (section 3.3).
+"""The activity head: features of whole frames (section 3.3).
 
-B clips, T frames of a clip, M = B * T frames folded, C channels before conv5, D channels of conv5,
+B clips, T frames per clip, M = B * T frames folded, C channels before conv5, D channels of conv5,
 h w cells, A activity classes.
 """
 
@@ -23,14 +23,14 @@ class ActivityHead(nn.Module):
                 config.feature_width,
                 config.activity_state,
                 config.num_activities,
-                states=config.gru_states,
+                states=config.gru_pooling,
             )
         else:
             self.classifier = MeanClassifier(config.feature_width, config.num_activities)
 
     def forward(self, trunk_MChw: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
-        """(B, A) logits of clips of `num_frames` frames, and what they are classified by: (B, R),
-        the state s of eq. (9)."""
+        """Return (B, A) logits of clips of `num_frames` frames, and the (B, R) state s of eq. (9)
+        from which they are computed."""
         feats_MDhw = self.conv5(trunk_MChw, num_frames)
         state_BR = self.classifier.state(feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames)))
         return self.classifier.classify(state_BR), state_BR

@@ -1,11 +1,11 @@
-"""Weights of the network that the paper's authors released, as weights of ours.
+"""Conversion of the weights that the paper's authors released.
 
-Their names and shapes are data: a table of names, and what to do where ours are laid out otherwise.
-Theirs concatenates an object as [u b c] where eq. (8) has [b u c], counts the background as class 0
-where ours is the last, keeps kernels of one frame and of one cell with axes of length 1, and holds
-a GRU and a classifier of the ResNet that nothing reads.
+A table maps their names to ours; some weights have another layout. Their object vectors are
+[u b c] where eq. (8) has [b u c], their background is class 0 where ours is the last class, their
+2D and 1 x 1 kernels have additional axes of length 1, and their ResNet has a GRU and a classifier
+that are never used.
 
-O numbers of an object vector, G numbers of a relation.
+O width of an object vector, G width of a relation.
 """
 
 import math
@@ -33,7 +33,7 @@ _LAYERS = {
     "trunk.conv1.space_time": "cnn.conv1",
     "trunk.conv1.spatial": "cnn.conv1",
 }
-"""Of ours: of theirs."""
+"""Our layer: the authors' layer."""
 _STAGES = {
     "trunk.conv2": "cnn.layer1",
     "trunk.conv3": "cnn.layer2",
@@ -59,34 +59,34 @@ _IN_BLOCK = {
 }
 _UNREAD = ("cnn.rnn.", "cnn.fc_classifier.")
 _COUNTER = "num_batches_tracked"
-"""Of a normalisation; torch before 0.4.1 has none."""
+"""Counter of a batch normalisation, which PyTorch has since 0.4.1."""
 _NUM_OBJECTS = 2
-"""Of a pair."""
+"""Number of objects of a pair."""
 
 
 class NotOffered(Exception):
-    """Why weights are not those of a network that ours can be, as a clause."""
+    """Weights of a network that no configuration gives; the message is a clause that says why."""
 
 
 def settings_of(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What the names and shapes of their weights say of `NetworkConfig`: kernels and sizes.
+    """Return the settings of `NetworkConfig` that names and shapes of weights imply.
 
     Raises:
-        NotOffered: if they are of a network that no setting gives.
+        NotOffered: if no configuration gives such a network.
     """
     if "rnn_objects.weight_hh_l0" not in theirs and "fc_classifier_object.weight" in theirs:
         raise NotOffered(
-            "is of the first phase, whose object head has no GRU yet (rnn_objects); give the "
-            "checkpoint of the second one"
+            "is of the first phase, whose object head has no GRU yet (rnn_objects); give a "
+            "checkpoint of the second phase"
         )
     if "cnn.conv1_1t.weight" in theirs:
         raise NotOffered(
-            "has a normalisation behind the kernel over time of conv1, which no setting gives"
+            "has a normalisation after the temporal kernel of conv1, which no setting gives"
         )
 
     def size(name: str, axis: int) -> int:
         if name not in theirs or theirs[name].ndim <= axis:
-            raise NotOffered(f"has no {name} of {axis + 1} axes or more")
+            raise NotOffered(f"lacks {name} with {axis + 1} axes or more")
         return theirs[name].shape[axis]
 
     def kernel(layer: str) -> str:
@@ -111,17 +111,17 @@ def settings_of(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def weights_of(theirs: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Their weights by our names; shapes are ours where they can be.
+def weights_of(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Convert the authors' weights to our names and layout; shapes may still differ.
 
     Args:
-        theirs: by their names, without `module.`.
-        wanted: the state dict of a network of `settings_of`, on any device.
+        theirs: the authors' state dict, names without the prefix `module.`.
+        ours: state dict of a network with the settings of `settings_of`, on any device.
 
     Raises:
-        NotOffered: if they have weights that we have no place for, or lack some.
+        NotOffered: if a weight is unexpected or missing.
     """
-    sources = {name: _their_name(name) for name in wanted}
+    sources = {name: _their_name(name) for name in ours}
     extra = [
         name for name in theirs if name not in sources.values() and not name.startswith(_UNREAD)
     ]
@@ -130,15 +130,15 @@ def weights_of(theirs: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> di
     ]
     if extra or lacking:
         first = (
-            f"{len(extra)} weights that ours has no place for, first {extra[0]:.80}"
+            f"has {len(extra)} unexpected weights, first {extra[0]:.80}"
             if extra
-            else f"no {lacking[0]}"
+            else f"lacks {lacking[0]}"
         )
-        raise NotOffered(f"has {first}")
+        raise NotOffered(first)
     return {
-        name: _laid_out(theirs[source], name, wanted)
+        name: _converted(theirs[source], name, ours)
         if source in theirs
-        else torch.zeros_like(wanted[name], device="cpu")
+        else torch.zeros_like(ours[name], device="cpu")
         for name, source in sources.items()
     }
 
@@ -152,9 +152,9 @@ def _their_name(name: str) -> str:
     return f"{_STAGES[stage]}.{block}.{_IN_BLOCK[part]}.{weight}"
 
 
-def _laid_out(tensor: Tensor, name: str, wanted: Mapping[str, Tensor]) -> Tensor:
-    """A weight of theirs as ours has it."""
-    shape = wanted[name].shape
+def _converted(tensor: Tensor, name: str, ours: Mapping[str, Tensor]) -> Tensor:
+    """Return a weight in our layout."""
+    shape = ours[name].shape
     if tensor.ndim == 5 and [n for n in tensor.shape if n > 1] == [n for n in shape if n > 1]:
         return tensor.reshape(shape)
     if name == "object_head.encoder.class_mlp.0.weight" and tensor.ndim == 2:
@@ -166,9 +166,12 @@ def _laid_out(tensor: Tensor, name: str, wanted: Mapping[str, Tensor]) -> Tensor
         return tensor
     num_inputs = _NUM_OBJECTS * shape[1]
     if tensor.shape != (shape[0], num_inputs):
-        raise NotOffered(f"has pairs of {tuple(tensor.shape)} weights, wanted {num_inputs} inputs")
+        raise NotOffered(
+            f"has weights of shape {tuple(tensor.shape)} in the first layer of h, expected "
+            f"{num_inputs} inputs"
+        )
     appearance, mask, classes = (
-        wanted[f"object_head.{layer}.weight"].shape[axis]
+        ours[f"object_head.{layer}.weight"].shape[axis]
         for layer, axis in (
             ("classify_object", 1),
             ("encoder.mask_mlp.2", 0),

@@ -26,20 +26,22 @@ _COUNTED_ABOVE = {
     "activity_state": 4096,
     "num_activities": 100_000,
 }
-"""Sizes up to which a network fits any machine. Only beyond are its weights counted first."""
+"""Sizes up to which a network fits any machine; above them, its weights are counted before they are
+allocated."""
 _WEIGHT_BYTES = 4
 
 
 def build_network(config: NetworkConfig) -> nn.Module:
-    """A network with random weights from torch's global generator.
+    """Build a network with random weights from PyTorch's global generator.
 
-    Whatever it is, `network(batch, heads=..., generator=...)` takes `NetworkInputs` and gives
-    `NetworkOutput`; `heads` says what to compute (all that it has if None), and training draws from
-    `generator` (torch's global one if None). `network.config` is its configuration.
+    Every architecture is called as `network(batch, heads=..., generator=...)`, takes
+    `NetworkInputs` and returns `NetworkOutput`. `heads` selects the heads to compute (None for all
+    heads of the network); in training mode, random numbers come from `generator` (None for
+    PyTorch's global one). `network.config` is the configuration.
 
     Raises:
-        ConfigError: if the architecture needs a setting that the configuration lacks, or the
-            weights alone take more memory than this machine has.
+        ConfigError: if the configuration lacks a setting that the architecture needs, or the
+            weights alone exceed the memory of this machine.
     """
     if any(getattr(config, name) > most for name, most in _COUNTED_ABOVE.items()):
         _check_memory(config)
@@ -47,13 +49,13 @@ def build_network(config: NetworkConfig) -> nn.Module:
 
 
 def planned_network(config: NetworkConfig) -> nn.Module:
-    """Return the network on the meta device, where its weights have shapes and take no memory."""
+    """Return the network on the meta device, where weights have shapes but take no memory."""
     with torch.device("meta"), _WithoutDraws():
         return _build(config)
 
 
 class _WithoutDraws(TorchFunctionMode):
-    """Leaves random numbers out, since torch loads its compiler to draw some on the meta device."""
+    """Skips random initialization, for which PyTorch loads its compiler on the meta device."""
 
     def __torch_function__(
         self,
@@ -92,7 +94,7 @@ def _check_memory(config: NetworkConfig) -> None:
     if needed > there:
         name = max(_COUNTED_ABOVE, key=lambda each: getattr(config, each) / _COUNTED_ABOVE[each])
         raise ConfigError(
-            f"model.{name}: wanted a network that fits this machine's memory of "
-            f"{there / 1e9:,.0f} GB, found {getattr(config, name)}, with which its "
-            f"{num_weights:,} weights alone take {needed / 1e9:,.0f} GB; make it smaller"
+            f"model.{name}: expected a network that fits into this machine's memory of "
+            f"{there / 1e9:,.0f} GB, got {getattr(config, name)}, with which its "
+            f"{num_weights:,} weights alone take {needed / 1e9:,.0f} GB; choose a smaller value"
         )

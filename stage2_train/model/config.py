@@ -15,13 +15,13 @@ Architecture = Literal["object_video", "i3d", "c3d", "trn"]
 Backbone = Literal["resnet18", "resnet50"]
 Kernel = Literal["2d", "2.5d", "3d"]
 Heads = Literal["both", "object", "activity"]
-Start = Literal["identity", "replicate"]
+TemporalInitialization = Literal["identity", "replicate"]
 HeadCombination = Literal["mean", "sum", "joint"]
 RelationFrames = Literal["earlier", "same", "same_after_first"]
-MlpStart = Literal["torch", "he"]
+MlpInitialization = Literal["torch", "he"]
 RelationPairs = Literal["all", "same_object", "different_objects"]
 EmptySlots = Literal["never", "as_authors"]
-Conv5Start = Literal["image", "random"]
+Conv5Initialization = Literal["pretrained", "random"]
 ObjectPart = Literal["shape", "appearance", "class"]
 _Width = Annotated[int, Field(ge=1, le=2**16)]
 Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
@@ -37,87 +37,87 @@ class NetworkConfig:
     num_activities: Annotated[int, Field(ge=1, le=10**6)]
     """A, the number of activity classes."""
     architecture: Architecture = "object_video"
-    """The paper's network, or a baseline that has one head and reads no objects."""
+    """The paper's network, or a baseline with a single head and without objects."""
     heads: Heads = "both"
-    """What the network has: both heads, or one of them trained alone (Table 2)."""
+    """Heads of the network: both, or one of them trained alone (Table 2)."""
     backbone: Backbone = "resnet18"
     """ResNet-18 (basic blocks) or ResNet-50 (bottlenecks)."""
     base_width: Annotated[int, Field(ge=1, le=4096)] = 64
-    """Channels of conv1 and conv2; 64 fits ImageNet weights, less makes a small network."""
+    """Channels of conv1 and conv2; ImageNet weights need 64, a small network takes fewer."""
     kernels: Kernels = ("2.5d", "2d", "2d", "2d", "2.5d")
-    """Kind of the k x k kernels (k > 1) in conv1 .. conv5 (Table 5): `2d` is 1 x k x k, `2.5d` is
-    1 x k x k, then 3 x 1 x 1, `3d` is 3 x k x k."""
+    """Type of the k x k kernels (k > 1) in conv1 .. conv5 (Table 5): `2d` is 1 x k x k, `2.5d` is
+    1 x k x k followed by 3 x 1 x 1, `3d` is 3 x k x k."""
     object_conv5_kernel: Maybe[Kernel] = None
-    """Kind of the kernels of the object head's conv5; none for that of `kernels`."""
-    object_conv5_start: Conv5Start = "image"
-    """Initial weights of the object head's conv5: from the image network, as for the rest of the
-    ResNet, or random, as in the authors' released code."""
-    temporal_place: Literal["before_norm", "after_relu"] = "before_norm"
-    """Where the 3 x 1 x 1 kernel of a 2.5D unit comes: right after the spatial one, or after the
-    normalisation and the ReLU that follow it, with a ReLU of its own; of the second kernel of a
-    basic block, after the ReLU that ends the block."""
-    temporal_start: Start = "identity"
-    """First weights of 3D kernels: the 2D kernel at the centre and zeros beside it, so that frames
-    do not mix yet, or a third of it at each of the three times, as in I3D."""
+    """Type of the kernels of the object head's conv5; None uses the last of `kernels`."""
+    object_conv5_initialization: Conv5Initialization = "pretrained"
+    """Initial weights of the object head's conv5: those of the image network, as for the rest of
+    the ResNet, or random ones, as in the authors' released code."""
+    temporal_position: Literal["before_norm", "after_relu"] = "before_norm"
+    """Position of the 3 x 1 x 1 kernel of a 2.5D unit: directly after the spatial kernel, or after
+    the normalisation and ReLU that follow it, with a ReLU of its own. For the second kernel of a
+    basic block, `after_relu` means after the ReLU that ends the block."""
+    temporal_initialization: TemporalInitialization = "identity"
+    """Initial weights of 3D kernels: the 2D kernel at the centre and zeros beside it, so that
+    frames do not mix yet, or one third of it at each of the three times, as in I3D."""
     aggregation: Literal["rnn", "mean"] = "rnn"
-    """How the activity head sums up a clip (Table 5): a GRU (eq. 9), or the mean over space and
-    time."""
+    """Temporal aggregation of the activity head (Table 5): a GRU (eq. 9), or the mean over space
+    and time."""
     num_frames: Maybe[Annotated[int, Field(ge=1, le=10_000)]] = None
-    """T, for an architecture that is made for clips of one length (`trn`); none for any length."""
+    """T, for an architecture with a fixed clip length (`trn`); None for any length."""
     conv5_object_stride: Annotated[int, Field(ge=1, le=2)] = 1
     """Stride of the object head's conv5, 1 or 2."""
     conv5_activity_stride: Annotated[int, Field(ge=1, le=2)] = 2
     """Stride of the activity head's conv5, 1 or 2."""
     objects: Literal["detections", "cells"] = "detections"
-    """What is related: detected objects, or the cells of the object head's feature map, as Santoro
-    et al. do ("pixel" in Table 2)."""
+    """Objects between which relations are computed: detections, or the cells of the object head's
+    feature map, as in Santoro et al. 2017 ("pixel" in Table 2)."""
     object_parts: tuple[ObjectPart, ...] = ("shape", "appearance", "class")
-    """Which parts of o = [b u c] (eq. 8) an object vector has, in this order."""
+    """Parts of the object vector o = [b u c] (eq. 8), in this order."""
     clique_size: Annotated[int, Field(ge=1, le=3)] = 2
-    """How many objects h takes at once (eq. 3): 1, 2 or 3."""
+    """Number of objects in a clique, the arguments of h (eq. 3): 1, 2 or 3."""
     relation_frames: RelationFrames = "earlier"
-    """Where a clique's other objects come from: earlier frames t' < t (eq. 4), or frame t too
-    (`same`, "COCO-intra" in Table 2; the authors' released code is this one, and leaves out the
-    first frame: `same_after_first`)."""
+    """Frames of a clique's other objects: earlier frames t' < t (eq. 4), or frame t itself (`same`,
+    "COCO-intra" in Table 2). `same_after_first` skips the first frame, as in the authors' released
+    code."""
     relation_pairs: RelationPairs = "all"
-    """Which pairs of two frames are related: all (eq. 4), an object with itself in the other frame,
-    or with other objects there. All but `all` need shards with tracks."""
+    """Pairs across two frames: all of them (eq. 4), an object with itself in the other frame, or
+    with other objects there. `same_object` and `different_objects` need shards with tracks."""
     empty_slots: EmptySlots = "never"
-    """Whether the second object of a pair may be an empty slot: never, or as in the authors'
-    released code, which pads every frame to the largest number of objects in a frame of the clip
-    (there, of the batch)."""
-    earlier_frame_draw: Literal["each_clip", "each_batch"] = "each_clip"
-    """For what training draws the earlier frames of each t: every clip, or all clips of a batch."""
+    """Empty slots as the second object of a pair: `never`, or `as_authors`, as in the authors'
+    released code, which pads every frame to the largest number of objects in any frame of the clip
+    (in that code, of the batch)."""
+    reference_frame_sampling: Literal["per_clip", "per_batch"] = "per_clip"
+    """Sampling of the reference frames t' of each t in training: separately for each clip, or once
+    for all clips of a batch."""
     reasoning: Literal["rnn", "mlp"] = "rnn"
     """f of eq. (3): a GRU over time (eq. 5), or an MLP on each g_t."""
     first_phase_reasoning: Literal["kept", "mean"] = "kept"
-    """What tells activities from g_t while the object head of two is trained alone: `reasoning`, or
-    the mean over time and a linear layer of its own, so that `reasoning` starts fresh after it."""
-    gru_states: Literal["sum", "mean"] = "sum"
-    """What is classified of the states of either GRU: their sum over time (section 3.4), or
-    mean."""
+    """Classifier of g_t in the first phase, in which the object head is trained alone: `reasoning`,
+    or the mean over time and a separate linear layer; `reasoning` then has its initial weights when
+    the second phase starts."""
+    gru_pooling: Literal["sum", "mean"] = "sum"
+    """Pooling of the states of both GRUs over time: sum (section 3.4) or mean."""
     head_combination: HeadCombination = "mean"
-    """What the prediction is of the logits of both heads: their mean, their sum, or their mean and
-    what an MLP of both states adds (`joint`, not in the paper)."""
+    """Combination of the logits of both heads: their mean, their sum, or their mean plus the output
+    of an MLP over the states of both heads (`joint`, not in the paper)."""
     num_detector_classes: _Width = 80
-    """S, classes of the detector without background; a class vector has S + 1 numbers."""
+    """S, number of detector classes without background; a class vector has length S + 1."""
     background_object: bool = True
-    """Whether the loader adds to each frame one object that is the complement of its masks."""
+    """Whether the loader adds a background object to each frame: the complement of its masks."""
     mask_pooling: Literal["cells", "interpolated"] = "cells"
-    """What u of eq. (6) is a mean of: the cells of U by how much of each the mask covers, or U
-    interpolated to the cells of the mask."""
+    """Mask pooling of u (eq. 6): a mean over the cells of U, weighted by the fraction of each cell
+    that the mask covers, or a mean of U interpolated to the cells of the mask."""
     mask_size: Annotated[int, Field(ge=1, le=1024)] = 28
     """Height and width in cells of the masks that the mask encoder reads."""
     mask_features: _Width = 100
     """Width of the hidden layer and of the output of the mask encoder (eq. 7)."""
     class_part: Literal["distribution", "one_hot_mlp"] = "distribution"
-    """What c of eq. (8) is: the detector's distribution, or an MLP, like that of the mask, of ones
-    at the class of the highest score and zeros elsewhere."""
+    """Class part c of eq. (8): the detector's distribution, or an MLP, like the mask encoder, over
+    the one-hot vector of the class with the highest score."""
     class_features: _Width = 100
-    """Width of both layers of that MLP."""
+    """Width of both layers of the class MLP."""
     mlp_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of what each layer of mask encoder, class MLP and h gives that training sets to
-    zero."""
+    """Dropout probability after each layer of the mask encoder, the class MLP and h."""
     relation_width: _Width = 512
     """Width of each of the three layers of the clique function h (eq. 4)."""
     reasoning_state: _Width = 256
@@ -125,49 +125,52 @@ class NetworkConfig:
     activity_state: _Width = 512
     """Width of the activity head's recurrent state s (eq. 9)."""
     normalise_relations: bool = False
-    """Whether g_t goes through a LayerNorm before the recurrence; not in the paper."""
+    """Whether a LayerNorm is applied to g_t before the recurrence; not in the paper."""
     normalise_hidden: bool = False
     """Whether each layer of h has a LayerNorm before its ReLU; not in the paper."""
-    mlp_start: MlpStart = "torch"
-    """First weights of the object head's MLPs (mask encoder, h, f as an MLP): as torch starts a
-    linear layer, or `he`, normal with variance 2 / inputs (He et al. 2015) and zero biases."""
+    mlp_initialization: MlpInitialization = "torch"
+    """Initialization of the object head's MLPs (mask encoder, h, f as an MLP): `torch`, PyTorch's
+    default for linear layers, or `he`, normal with variance 2 / inputs and zero biases (He et al.
+    2015)."""
 
     @model_validator(mode="after")
     def _check(self) -> "NetworkConfig":
         in_order = tuple(part for part in get_args(ObjectPart) if part in self.object_parts)
         if not self.object_parts or self.object_parts != in_order:
             raise ValueError(
-                f"object_parts: wanted some of {', '.join(get_args(ObjectPart))}, in this order, "
-                f"found {list(self.object_parts)}"
+                f"object_parts: expected some of {', '.join(get_args(ObjectPart))}, in this order, "
+                f"got {list(self.object_parts)}"
             )
         if self.clique_size == 1 and self.relation_frames == "earlier":
             raise ValueError(
-                f"relation_frames: wanted same, for cliques of one, found {self.relation_frames}"
+                f"relation_frames: expected same for cliques of one object, got "
+                f"{self.relation_frames}"
             )
         if self.relation_pairs != "all" and (self.clique_size, self.objects) != (2, "detections"):
             raise ValueError(
-                f"relation_pairs: expected all, for {self.objects} in cliques of "
+                f"relation_pairs: expected all for {self.objects} in cliques of "
                 f"{self.clique_size}, got {self.relation_pairs}"
             )
         if self.architecture != "object_video" and self.heads != "activity":
             raise ValueError(
-                f"heads: wanted activity, for architecture {self.architecture}, found {self.heads}"
+                f"heads: expected activity for architecture {self.architecture}, got {self.heads}"
             )
         return self
 
     @property
     def feature_width(self) -> int:
-        """D, channels of the feature maps U and V; 512 and 2048 for the backbones at width 64."""
+        """D, number of channels of the feature maps U and V: 512 for ResNet-18 and 2048 for
+        ResNet-50 at base width 64."""
         return self.base_width * _FEATURES_PER_BASE_WIDTH[self.backbone]
 
     @property
     def activity_width(self) -> int:
-        """Numbers of what the activity head's classifier reads."""
+        """Number of inputs of the activity head's classifier."""
         return self.activity_state if self.aggregation == "rnn" else self.feature_width
 
     @property
     def has_joint(self) -> bool:
-        """Whether an MLP reads the states of both heads."""
+        """Whether the network has a joint classifier over the states of both heads."""
         return self.heads == "both" and self.head_combination == "joint"
 
     @property
@@ -189,18 +192,18 @@ class NetworkConfig:
 
     @property
     def reads_detections(self) -> bool:
-        """Whether objects of a detector are read."""
+        """Whether the network reads the objects of a detector."""
         return self.heads != "activity" and self.objects == "detections"
 
     @property
     def pools_objects(self) -> bool:
-        """Whether the object head pools appearance under masks; else no object class is told from
-        it (eq. 13)."""
+        """Whether the object head pools appearance under masks, which its object class logits need
+        (eq. 13)."""
         return self.objects == "detections" and "appearance" in self.object_parts
 
     @property
     def object_head_sees_frames(self) -> bool:
-        """Whether the object head has a feature map; objects of shape and class only need none."""
+        """Whether the object head has a feature map; objects of shape and class alone need none."""
         return self.objects == "cells" or "appearance" in self.object_parts
 
     @property
@@ -209,5 +212,5 @@ class NetworkConfig:
         return self.takes_frames(self.heads)
 
     def takes_frames(self, heads: Heads) -> bool:
-        """Whether these heads of the network are computed from frames."""
+        """Return whether these heads are computed from frames."""
         return heads != "object" or self.object_head_sees_frames

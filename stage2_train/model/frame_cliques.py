@@ -1,10 +1,11 @@
-"""From which frames the objects of a clique come (section 3.1, eq. 3 and 4).
+"""Frames of the objects of a clique (section 3.1, eq. 3 and 4).
 
-A clique of frames holds one frame for each of the n objects that h takes: (t', t) for pairs across
-frames, (t'', t', t) for triples, (t, t) for pairs inside a frame, (t,) for single objects.
+A clique of frames has one frame for each of the n arguments of h: (t', t) for pairs across frames,
+(t'', t', t) for triples, (t, t) for pairs within a frame, (t,) for single objects. t' and t'' are
+the reference frames of t.
 
-B clips, T frames of a clip, Q cliques of frames of all clips, n objects of a clique, R steps in
-time of a clip.
+B clips, T frames per clip, Q cliques of frames of all clips, n objects per clique, R time steps per
+clip.
 """
 
 from dataclasses import dataclass
@@ -17,24 +18,24 @@ from orn.stage2_train.model.config import NetworkConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameCliques:
-    """Which frames are related, ordered by clip, then step."""
+    """Cliques of frames, ordered by clip, then step."""
 
     clip_Q: Tensor
     """(Q,) int64 index of the clip."""
     frames_nQ: Tensor
-    """(n, Q) int64 frame of each object of the clique; that of time t comes last."""
+    """(n, Q) int64 frame of each object of the clique; frame t is the last one."""
     step_Q: Tensor
-    """(Q,) int64 index of g: which step in time the clique counts for."""
+    """(Q,) int64 time step of the clique, an index into g."""
     cliques_per_step_R: Tensor
-    """(R,) number of cliques of frames of each step of a clip: g is the mean over them."""
+    """(R,) number of cliques of frames per step of a clip; g is the mean over them."""
 
     @property
     def num_steps(self) -> int:
-        """R, steps in time of a clip."""
+        """R, number of time steps per clip."""
         return len(self.cliques_per_step_R)
 
     def to(self, device: torch.device) -> "FrameCliques":
-        """The same on another device."""
+        """Return a copy on another device."""
         return FrameCliques(
             clip_Q=self.clip_Q.to(device),
             frames_nQ=self.frames_nQ.to(device),
@@ -51,8 +52,8 @@ def choose_frame_cliques(
     training: bool,
     generator: torch.Generator | None = None,
 ) -> FrameCliques:
-    """What a network of this configuration relates in B clips of T frames; in training, earlier
-    frames are drawn (from torch's global generator if None), else all of them are taken."""
+    """Return the cliques of frames for B clips of T frames: in training, reference frames are
+    sampled (from PyTorch's global generator if `generator` is None), otherwise all are used."""
     if config.relation_frames != "earlier":
         first_frame = 0 if config.relation_frames == "same" else 1
         return within_frames(
@@ -66,7 +67,7 @@ def choose_frame_cliques(
         num_frames,
         num_earlier=earlier,
         generator=generator,
-        each_clip=config.earlier_frame_draw == "each_clip",
+        per_clip=config.reference_frame_sampling == "per_clip",
     )
 
 
@@ -76,15 +77,15 @@ def drawn_earlier_frames(
     *,
     num_earlier: int = 1,
     generator: torch.Generator | None = None,
-    each_clip: bool = True,
+    per_clip: bool = True,
 ) -> FrameCliques:
-    """For training: `num_earlier` frames drawn independently and uniformly from [0, t) for each
-    t = 1 .. T - 1, for each clip or once for all of them."""
+    """Sample cliques for training: `num_earlier` reference frames, independent and uniform in
+    [0, t), for each t = 1 .. T - 1, separately for each clip or once for all clips."""
     device = torch.device("cpu") if generator is None else generator.device
     num_steps = max(num_frames - 1, 0)
     later_R = torch.arange(1, num_steps + 1, device=device)
     draws_BRe = torch.rand(
-        (num_clips if each_clip else 1, num_steps, num_earlier),
+        (num_clips if per_clip else 1, num_steps, num_earlier),
         generator=generator,
         device=device,
         dtype=torch.float64,
@@ -101,8 +102,8 @@ def drawn_earlier_frames(
 
 
 def all_earlier_frames(num_clips: int, num_frames: int, *, num_earlier: int = 1) -> FrameCliques:
-    """For evaluation: every choice of `num_earlier` frames of [0, t), independent of each other,
-    for each t = 1 .. T - 1 of each clip; the expectation of what training draws."""
+    """Return all cliques for evaluation: every tuple of `num_earlier` frames of [0, t) for each
+    t = 1 .. T - 1 of each clip. Their mean is the expectation of what training samples."""
     num_steps = max(num_frames - 1, 0)
     later_R = torch.arange(1, num_steps + 1)
     frames_nq = torch.cat(
@@ -124,7 +125,7 @@ def all_earlier_frames(num_clips: int, num_frames: int, *, num_earlier: int = 1)
 def within_frames(
     num_clips: int, num_frames: int, *, clique_size: int, first_frame: int = 0
 ) -> FrameCliques:
-    """Cliques whose objects are all of frame t, for each t = `first_frame` .. T - 1 of a clip."""
+    """Return cliques within frame t, for each t = `first_frame` .. T - 1 of each clip."""
     num_steps = max(num_frames - first_frame, 0)
     step_Q = torch.arange(num_steps).repeat(num_clips)
     return FrameCliques(

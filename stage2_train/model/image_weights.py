@@ -1,12 +1,12 @@
-"""Weights of 2D networks in networks of clips, and back: what is learned of pictures goes on.
+"""Inflation of weights of 2D image networks for clips, and export of a 2D network's weights.
 
-First weights are ImageNet's, of torchvision's ResNets and GoogLeNet (sections 4 and 5). Spatial
-kernels and normalisation are theirs, those of layer4 in both copies of conv5, or in that of the
-activity head alone (`object_conv5_start`); temporal kernels are set to the identity, 3D kernels as
-`temporal_start` has it. With `identity`, the network then computes, frame by frame, what the 2D one
-does. Kernels of I3D that reach k frames hold 1 / k of the
-2D kernel at each, so that a still clip gives what the 2D network gives of its frame (Carreira and
-Zisserman 2017, section 2.3).
+The initial weights are those of torchvision's ResNets and GoogLeNet, trained on ImageNet (sections
+4 and 5). Spatial kernels and normalisation are copied, layer4 to both copies of conv5 or only to
+the activity head's (`object_conv5_initialization`). Temporal kernels are set to the identity, 3D
+kernels by `temporal_initialization`; with `identity`, the network first computes the same features
+of each frame as the 2D network. A kernel of I3D over k frames holds 1 / k of the 2D kernel at each
+of them, so that a clip of equal frames gives the features of the 2D network (Carreira and Zisserman
+2017, section 2.3).
 """
 
 import re
@@ -27,7 +27,7 @@ from orn.stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv
 
 _STAGE = re.compile(r"(?:.+\.)?conv([2-5])\.blocks\.(.+)")
 _CLASSIFIERS = ("fc.", "aux1.", "aux2.")
-"""Of the 2D networks; not used."""
+"""Classifiers of the 2D networks, which are not used."""
 
 ImageNetwork = Literal["resnet18", "resnet50", "googlenet"]
 
@@ -37,13 +37,12 @@ IMAGENET_URLS: dict[ImageNetwork, str] = {
     "resnet50": f"{_HOST}/resnet50-0676ba61.pth",
     "googlenet": f"{_HOST}/googlenet-1378be20.pth",
 }
-"""Where torchvision's weights are published: written out, since importing torchvision takes more
-than a second."""
+"""Addresses of torchvision's weights; importing torchvision for them takes more than a second."""
 
 
 def image_network(config: NetworkConfig) -> ImageNetwork | None:
-    """The 2D network whose weights a network starts from; None where there is none, which is C3D,
-    and an object head whose objects have no appearance."""
+    """Return the 2D network whose weights initialize a network; None for C3D and for an object head
+    without appearance."""
     if config.architecture == "i3d":
         return "googlenet"
     if config.architecture == "c3d" or not config.sees_frames:
@@ -52,54 +51,57 @@ def image_network(config: NetworkConfig) -> ImageNetwork | None:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict of a torchvision network saved in a file.
+    """Load the state dict of a torchvision network from a file.
 
     Raises:
-        CheckpointError: if there is no such file, or it holds anything but a state dict.
+        CheckpointError: if the file is missing or holds anything but a state dict.
     """
     what = "a state dict (names to tensors), as torchvision's .pth files are"
     weights = tensors_in(read_torch_file(path, what=what))
     if weights is None:
-        raise CheckpointError(f"{path}: wanted {what}, found something else in it")
+        raise CheckpointError(
+            f"{path}: expected {what}, got other contents; give a file of torchvision's weights"
+        )
     return weights
 
 
 def fetch_imagenet_weights(name: ImageNetwork) -> Path:
-    """Return the file of torchvision's ImageNet weights, fetched if it is not in the cache.
+    """Return the file of torchvision's ImageNet weights, downloaded if it is not in the cache.
 
     Raises:
-        CheckpointError: if they cannot be fetched; says which file to download and from where.
+        CheckpointError: if the download fails; names the file and its address.
     """
     return fetch(
         IMAGENET_URLS[name],
         what=f"ImageNet weights of {name}",
-        remedy="give it with --weights FILE, or start from random weights with "
+        remedy="give the file with --weights FILE, or start from random weights with "
         "--set initial_weights=random (with make: ARGS=...)",
         error=CheckpointError,
     )
 
 
 def imagenet_to_fetch(name: ImageNetwork | None) -> str | None:
-    """Return the address that `fetch_imagenet_weights` would fetch; None if they are there, or none
-    are needed."""
+    """Return the address from which `fetch_imagenet_weights` would download; None if the weights
+    are in the cache or not needed."""
     if name is None or cached_path(IMAGENET_URLS[name]).exists():
         return None
     return IMAGENET_URLS[name]
 
 
 def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> None:
-    """Sets trunk and every conv5 of a network, or all of an I3D, from a 2D network's state dict.
+    """Initialize the trunk and every conv5 of a network, or a whole I3D, from a 2D network.
 
-    The rest of the network, such as its classifiers, keeps its weights, and so does a network
-    without a trunk. Nothing is changed unless everything fits.
+    Other weights, such as those of classifiers, do not change. If any weight does not match, no
+    weight changes.
 
     Args:
-        network: changed in place.
-        weights: of torchvision's network of the same kind; `num_batches_tracked` may be absent.
-        name: what the weights are called in messages, such as their file.
+        network: changed in place; a network without a trunk stays as it is.
+        weights: state dict of the matching torchvision network; `num_batches_tracked` may be
+            missing.
+        name: name of the weights in messages, such as their file.
 
     Raises:
-        CheckpointError: if a weight is missing, superfluous, of another shape or not finite.
+        CheckpointError: if a weight is missing, unexpected, of another shape or not finite.
     """
     wanted = network.state_dict()
     sources = _sources(network, wanted)
@@ -136,20 +138,20 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
     else:
         kind, ours = "ResNet", "the network's backbone"
     raise CheckpointError(
-        f"{kind} weights {name} do not fit {ours}: {problem}; give the weights of torchvision's "
-        "network of the same kind (its base width is 64) or start without weights"
+        f"{kind} weights {name}: expected weights of {ours}, got others: {problem}; give the "
+        f"weights of torchvision's {kind} (base width 64) or start without weights"
     )
 
 
 def _sources(network: nn.Module, keys: Iterable[str]) -> dict[str, str]:
-    """Names in torchvision's network of the weights that are set; empty for none."""
+    """Return torchvision's names of the weights to set, by our names; empty without a trunk."""
     if isinstance(network, I3D):
         return {key: key for key in keys if not key.startswith("classify.")}
     stages = [key for key, module in network.named_modules() if isinstance(module, Trunk | Stage)]
     if "trunk" not in stages:
         return {}
     assert isinstance(network.config, NetworkConfig)
-    if network.config.object_conv5_start == "random":
+    if network.config.object_conv5_initialization == "random":
         stages = [each for each in stages if not each.startswith("object_head.")]
     kept = ("trunk.", *(f"{stage}." for stage in stages if stage.endswith("conv5")))
     return {
@@ -160,7 +162,7 @@ def _sources(network: nn.Module, keys: Iterable[str]) -> dict[str, str]:
 
 
 def _inflated(tensor: Tensor, module: nn.Module) -> Tensor:
-    """A weight of a 2D network as the module has it."""
+    """Return a weight of a 2D network in the shape that the module has."""
     if tensor.ndim == 4 and isinstance(module, SpaceTimeConv):
         return module.inflated(tensor)
     if tensor.ndim == 4 and isinstance(module, nn.Conv3d):
@@ -170,14 +172,11 @@ def _inflated(tensor: Tensor, module: nn.Module) -> Tensor:
 
 
 def export_resnet(network: nn.Module) -> dict[str, Tensor]:
-    """The 2D ResNet inside a trained network, as a state dict with torchvision's names: conv1 to
-    conv5, without a classifier; of two conv5, that of the activity head.
-
-    Args:
-        network: of 2D kernels.
+    """Return the state dict of a network's 2D ResNet under torchvision's names: conv1 to conv5,
+    without classifier; of two copies of conv5, the activity head's.
 
     Raises:
-        ConfigError: if the network has no trunk, or kernels over time, which a 2D network has not.
+        ConfigError: if the network has no trunk or has temporal kernels.
     """
     timed = [
         key
@@ -186,12 +185,15 @@ def export_resnet(network: nn.Module) -> dict[str, Tensor]:
     ]
     if timed:
         raise ConfigError(
-            f"weights of a 2D network: wanted a network of 2D kernels, found {len(timed)} over "
-            f"time, first {timed[0]}; train with model.kernels all 2d, such as --system r18"
+            f"weights of a 2D network: expected 2D kernels only, got {len(timed)} temporal ones, "
+            f"first {timed[0]}; train with model.kernels all 2d, such as --system r18"
         )
     modules = dict(network.named_children())
     if "trunk" not in modules:
-        raise ConfigError("weights of a 2D network: this network looks at no pictures")
+        raise ConfigError(
+            "weights of a 2D network: expected a network with a ResNet, got one that reads no "
+            "frames; train with --system r18"
+        )
     head = "activity_head" if "activity_head" in modules else "object_head"
     kept = ("trunk.", f"{head}.conv5.")
     return {
@@ -202,7 +204,7 @@ def export_resnet(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _torchvision_key(key: str) -> str:
-    """Name in torchvision's ResNet of a weight of the trunk or of a conv5."""
+    """Return torchvision's name of a weight of the trunk or of a conv5."""
     match = _STAGE.fullmatch(key)
     name = key.removeprefix("trunk.") if match is None else f"layer{int(match[1]) - 1}.{match[2]}"
     for ours, theirs in (

@@ -1,6 +1,6 @@
-"""What a network reads of a batch of clips, and what it gives.
+"""Inputs and outputs of a network.
 
-B clips, T frames of a clip, M = B * T frames folded, K object slots, S detector classes with
+B clips, T frames per clip, M = B * T frames folded, K object slots, S detector classes with
 background, A activity classes, H W pixels, h w cells of feature maps or masks.
 """
 
@@ -15,24 +15,29 @@ from orn.stage2_train.model.config import HeadCombination
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkInputs:
-    """What the network reads of a batch of clips."""
+    """Inputs of a network for a batch of clips."""
 
     frames_BTCHW: Tensor
     """(B, T, 3, H, W) uint8 RGB."""
     masks_BTKhw: Tensor
-    """(B, T, K, mask_size, mask_size) float in [0, 1]: share of each cell that the mask covers."""
+    """(B, T, K, mask_size, mask_size) float in [0, 1]: fraction of each cell that the object's mask
+    covers."""
     coverage_BTKhw: Tensor
     """(B, T, K, h, w) float in [0, 1]: the same over the cells of the object head's feature map."""
     class_scores_BTKS: Tensor
     """(B, T, K, S) float: the detector's distribution over its classes and, last, background."""
     valid_BTK: Tensor
-    """(B, T, K) bool: which slots hold an object; the other fields are read in no other slot."""
+    """(B, T, K) bool: which slots hold an object; the values of other slots are not read."""
     tracks_BTK: Tensor | None = None
-    """(B, T, K) int64: which object of the clip it is, equal in all frames; -1 for the background
-    object. Read where a network relates an object with itself alone, or with others alone."""
+    """(B, T, K) int64: track of each object, equal in all frames of a clip; -1 for the background
+    object. Read by networks that relate an object only with itself, or only with others."""
 
     def __post_init__(self) -> None:
-        """Raises ShapeError naming the field where types or leading axes disagree."""
+        """Check dtypes and leading axes.
+
+        Raises:
+            ShapeError: names the first invalid field.
+        """
         frames, valid = self.frames_BTCHW, self.valid_BTK
         if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[2] != 3:
             raise bad_input("frames_BTCHW", "(B, T, 3, H, W) uint8", frames)
@@ -45,8 +50,10 @@ class NetworkInputs:
                 or field.shape[:3] != valid.shape
                 or not field.is_floating_point()
             ):
-                wanted = f"{ndim} axes that begin {tuple(valid.shape)}, floating point"
-                raise bad_input(name, wanted, field)
+                expected = (
+                    f"floating point, {ndim} axes of which the first are {tuple(valid.shape)}"
+                )
+                raise bad_input(name, expected, field)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,20 +61,20 @@ class NetworkOutput:
     """Logits of a batch of clips."""
 
     activity_logits_BA: Tensor | None = None
-    """(B, A) y1 = W h (eq. 10); None where the activity head was not computed."""
+    """(B, A) y1 = W h (eq. 10); None if the activity head was not computed."""
     object_logits_BA: Tensor | None = None
-    """(B, A) y2 = Z r (eq. 11); None where the object head was not computed."""
+    """(B, A) y2 = Z r (eq. 11); None if the object head was not computed."""
     class_logits_BTKS: Tensor | None = None
-    """(B, T, K, S) R u (eq. 13), one for each valid slot; None where no appearance is pooled."""
+    """(B, T, K, S) R u (eq. 13), meaningful in valid slots; None without pooled appearance."""
     joint_logits_BA: Tensor | None = None
-    """(B, A) what is added to the mean of both heads; None without a joint classifier."""
+    """(B, A) logits added to the mean of both heads; None without a joint classifier."""
     combination: HeadCombination = "mean"
-    """What the prediction is of both heads."""
+    """How the logits of both heads are combined."""
 
     @property
     def logits_BA(self) -> Tensor:
-        """(B, A) the prediction before softmax: the mean (or sum) of both heads, with the joint
-        logits if there are any, or the one head there is."""
+        """(B, A) logits of the prediction: the mean (or sum) of both heads plus the joint logits,
+        or those of the only head that was computed."""
         if self.activity_logits_BA is None:
             assert self.object_logits_BA is not None
             return self.object_logits_BA
@@ -79,28 +86,28 @@ class NetworkOutput:
 
     @property
     def head_logits_BA(self) -> tuple[Tensor, ...]:
-        """(B, A) of each head, where both were computed; else nothing."""
+        """(B, A) logits of each head if both were computed, else an empty tuple."""
         if self.activity_logits_BA is None or self.object_logits_BA is None:
             return ()
         return self.activity_logits_BA, self.object_logits_BA
 
 
-def bad_input(name: str, wanted: str, found: Tensor) -> ShapeError:
-    """What to raise for an input that does not fit."""
+def bad_input(name: str, expected: str, tensor: Tensor) -> ShapeError:
+    """Return the error to raise for an invalid input."""
     return ShapeError(
-        f"network input {name}: wanted {wanted}, found {tuple(found.shape)} {found.dtype}"
+        f"network input {name}: expected {expected}, got {tuple(tensor.shape)} {tensor.dtype}"
     )
 
 
 _Colour = tuple[float, float, float]
-"""Of red, green and blue, as shares of 255."""
+"""Red, green and blue, as fractions of 255."""
 
 _IMAGENET_MEAN: _Colour = (0.485, 0.456, 0.406)
 _IMAGENET_STD: _Colour = (0.229, 0.224, 0.225)
 
 
 class FrameNormaliser(nn.Module):
-    """Frames less a mean, ImageNet's if not told, over its deviation; nothing in it is learned."""
+    """Normalises colours by a mean and a standard deviation, by default those of ImageNet."""
 
     mean_311: Tensor
     std_311: Tensor
@@ -111,13 +118,13 @@ class FrameNormaliser(nn.Module):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     def forward(self, frames_BTCHW: Tensor) -> Tensor:
-        """(M, 3, H, W) normalised frames in channels_last memory, from uint8 RGB."""
+        """Return (M, 3, H, W) normalised frames in channels_last memory format, from uint8 RGB."""
         frames_M3HW = frames_BTCHW.flatten(0, 1).to(
             self.mean_311.dtype, memory_format=torch.channels_last
         )
         return (frames_M3HW / 255 - self.mean_311) / self.std_311
 
     def video(self, frames_BTCHW: Tensor) -> Tensor:
-        """(B, 3, T, H, W) normalised frames for convolutions over time, from uint8 RGB."""
+        """Return (B, 3, T, H, W) normalised frames for 3D convolutions, from uint8 RGB."""
         frames_BT3HW = self(frames_BTCHW).unflatten(0, frames_BTCHW.shape[:2])
         return frames_BT3HW.transpose(1, 2).contiguous()

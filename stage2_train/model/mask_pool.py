@@ -1,6 +1,6 @@
-"""Object appearance: the mean of the object head's features over what a mask covers (eq. 6).
+"""Object appearance: the mean of the object head's features under a mask (eq. 6).
 
-B clips, T frames, K object slots, D channels, h w feature cells, y x cells of masks.
+B clips, T frames, K object slots, D channels, h w feature cells, y x mask cells.
 """
 
 import torch
@@ -8,18 +8,19 @@ from torch import Tensor
 from torch.nn import functional
 
 _AREA_EPSILON = 1e-4
-"""Cells that the authors' code adds to the area of a mask."""
+"""Added to the area of a mask, in cells, as in the authors' code."""
 
 
 def pool_objects(feats_BTDhw: Tensor, coverage_BTKhw: Tensor) -> Tensor:
-    """(B, T, K, D) mask-weighted means u of the features U (Baradel et al. 2018, eq. (6)).
+    """Return (B, T, K, D) mask-weighted means u of the features U (Baradel et al. 2018, eq. (6)).
 
-    One matrix product per frame over its h * w cells; no tensor of size K * D * h * w is made.
+    The means of a frame are one matrix product over its h * w cells; no tensor of K * D * h * w
+    elements is allocated.
 
     Args:
         feats_BTDhw: features U.
         coverage_BTKhw: fraction in [0, 1] of each cell that the object's mask covers. An object
-            that covers nothing gets zeros, and nothing flows back from it.
+            with an empty mask gets zeros and passes no gradient to U.
     """
     weights_BTKP = coverage_BTKhw.flatten(3)
     total_BTK1 = weights_BTKP.sum(3, keepdim=True)
@@ -30,14 +31,15 @@ def pool_objects(feats_BTDhw: Tensor, coverage_BTKhw: Tensor) -> Tensor:
 
 
 def pool_interpolated(feats_BTDhw: Tensor, masks_BTKyx: Tensor) -> Tensor:
-    """(B, T, K, D) sums of features U over a mask, per cell of its area, as the authors' code has
-    them: U is interpolated linearly to the cells of the mask, the outermost cells on each other.
+    """Return (B, T, K, D) means of the features U under a mask, as in the authors' code: U is
+    bilinearly interpolated to the cells of the mask, with aligned corners.
 
-    Interpolation is linear in U, so that each mask is brought to the cells of U instead.
+    Since interpolation is linear in U, its transpose is applied to each mask instead.
 
     Args:
         feats_BTDhw: features U.
-        masks_BTKyx: share in [0, 1] of each cell that the mask covers; an empty one gets zeros.
+        masks_BTKyx: fraction in [0, 1] of each cell that the object's mask covers; an empty mask
+            gives zeros.
     """
     weights_BTKhw = masks_BTKyx
     for axis, cells in ((3, feats_BTDhw.shape[3]), (4, feats_BTDhw.shape[4])):

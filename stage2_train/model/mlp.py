@@ -1,12 +1,12 @@
-"""MLPs: what follows a hidden layer, and how layers start."""
+"""MLPs of the object head and their initialization."""
 
 from torch import nn
 
-from orn.stage2_train.model.config import MlpStart
+from orn.stage2_train.model.config import MlpInitialization
 
 
 def encoder_mlp(num_inputs: int, width: int, *, dropout: float) -> nn.Sequential:
-    """Two layers with a ReLU and dropout after each; layers are called 0 and 2."""
+    """Return two linear layers, named 0 and 2, each followed by ReLU and dropout."""
     after = [
         nn.ReLU() if dropout == 0 else nn.Sequential(nn.ReLU(), nn.Dropout(dropout))
         for _ in range(2)
@@ -14,19 +14,21 @@ def encoder_mlp(num_inputs: int, width: int, *, dropout: float) -> nn.Sequential
     return nn.Sequential(nn.Linear(num_inputs, width), after[0], nn.Linear(width, width), after[1])
 
 
-def start_layers(module: nn.Module, start: MlpStart, *, num_inputs: int | None = None) -> None:
-    """Gives every linear layer of a module that a ReLU follows its first weights.
+def initialize_layers(
+    module: nn.Module, initialization: MlpInitialization, *, num_inputs: int | None = None
+) -> None:
+    """Initialize the linear layers of a module, each of which precedes a ReLU.
 
-    `torch` leaves them as they are. `he` draws them, from torch's global generator, from a normal
-    distribution of variance 2 / inputs and makes the biases zero, so that numbers keep their size
-    through any number of layers, and what comes out depends on what goes in and not on the biases.
+    `torch` leaves PyTorch's default weights. `he` draws weights from a normal distribution with
+    variance 2 / inputs, using PyTorch's global generator, and sets biases to zero; activations then
+    keep their scale through any number of layers (He et al. 2015).
 
     Args:
-        module: an MLP or one layer.
-        start: how.
-        num_inputs: of a layer that is kept in parts; none for what each layer reads.
+        module: an MLP or a single layer.
+        initialization: `torch` or `he`.
+        num_inputs: number of inputs of a layer that is stored in parts; None for each layer's own.
     """
-    if start == "torch":
+    if initialization == "torch":
         return
     for layer in module.modules():
         if isinstance(layer, nn.Linear):

@@ -1,6 +1,6 @@
 """The whole network: shared trunk, activity head, object head (section 3, figure 2).
 
-B clips, T frames of a clip, M = B * T frames folded, C channels, H W pixels, h w cells, A activity
+B clips, T frames per clip, M = B * T frames folded, C channels, H W pixels, h w cells, A activity
 classes.
 """
 
@@ -17,10 +17,10 @@ from orn.stage2_train.model.resnet_25d import Trunk
 
 
 class ObjectVideoNetwork(nn.Module):
-    """Activity logits from a clip's frames and the objects detected in them."""
+    """Network that classifies a clip from its frames and the objects detected in them."""
 
     def __init__(self, config: NetworkConfig) -> None:
-        """Random weights from torch's global generator; temporal kernels are the identity."""
+        """Initialize weights from PyTorch's global generator, temporal kernels to the identity."""
         super().__init__()
         self.config = config
         if config.sees_frames:
@@ -31,7 +31,7 @@ class ObjectVideoNetwork(nn.Module):
         if config.heads != "activity":
             self.object_head = ObjectHead(config)
         self.joint = None
-        if config.has_joint:  # last, so that everything else starts as without it
+        if config.has_joint:  # last, so that the other weights are those of a network without it
             self.joint = JointClassifier(
                 config.activity_width, config.reasoning_state, config.num_activities
             )
@@ -48,23 +48,23 @@ class ObjectVideoNetwork(nn.Module):
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
     ) -> NetworkOutput:
-        """Logits of every clip.
+        """Return the logits of every clip.
 
         Args:
             batch: the clips.
-            heads: what to compute; all that the network has if None. A network of two heads can
-                compute the object head alone (the first phase of section 5) or the activity head.
-            generator: source of the earlier frames t' drawn in training mode; torch's global one if
-                None. Not read in evaluation mode, where all t' < t are averaged.
+            heads: heads to compute; None for all heads of the network. A network with both heads
+                can compute the object head alone (first phase, section 5) or the activity head.
+            generator: source of randomness for the reference frames t' sampled in training mode;
+                None for PyTorch's global one. Evaluation averages over all t' < t instead.
 
         Raises:
             ConfigError: if the network does not have these heads.
-            ShapeError: if the batch does not fit the network's configuration.
+            ShapeError: if the batch does not match the network's configuration.
         """
         heads = heads or self.config.heads
         if heads not in ("both", "object", "activity") or self.config.heads not in ("both", heads):
             has = {"both": "both, object or activity"}.get(self.config.heads, self.config.heads)
-            raise ConfigError(f"heads: wanted {has} of this network, found {heads!r}")
+            raise ConfigError(f"heads: expected {has} for this network, got {heads!r}")
         trunk_MChw = None
         if self.config.takes_frames(heads):
             trunk_MChw = self.trunk_features(batch)
@@ -91,6 +91,6 @@ class ObjectVideoNetwork(nn.Module):
         )
 
     def trunk_features(self, batch: NetworkInputs) -> Tensor:
-        """(M, C, h, w) features that both heads share; only of a network that sees frames."""
+        """Return the (M, C, h, w) features that both heads share."""
         frames_M3HW = self.normalise_frames(batch.frames_BTCHW)
         return self.trunk(frames_M3HW, batch.frames_BTCHW.shape[1])

@@ -1,8 +1,8 @@
-"""The object head: features of objects, their relations, and what follows (sections 3.1 and 3.2).
+"""The object head: object vectors, relations and temporal reasoning (sections 3.1 and 3.2).
 
-B clips, T frames of a clip, M = B * T frames folded, K object slots, C channels before conv5, D
-channels of conv5, h w cells, O numbers of an object vector, S detector classes with background, A
-activity classes.
+B clips, T frames per clip, M = B * T frames folded, K object slots, C channels before conv5, D
+channels of conv5, h w cells, O width of an object vector, S detector classes with background, A
+activity classes, G width and R steps of the relations g.
 """
 
 from functools import reduce
@@ -17,14 +17,13 @@ from orn.stage2_train.model.frame_cliques import choose_frame_cliques
 from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
 from orn.stage2_train.model.inputs import NetworkInputs, bad_input
 from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
-from orn.stage2_train.model.mlp import encoder_mlp, start_layers
+from orn.stage2_train.model.mlp import encoder_mlp, initialize_layers
 from orn.stage2_train.model.relation import ObjectRelation
 from orn.stage2_train.model.resnet_25d import Stage
 
 
 class ObjectEncoder(nn.Module):
-    """Mask encoder g (eq. 7) and the object vector o = [b u c] (eq. 8), or the parts of it that the
-    configuration has."""
+    """Mask encoder (eq. 7) and the configured parts of the object vector o = [b u c] (eq. 8)."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -46,13 +45,13 @@ class ObjectEncoder(nn.Module):
         class_scores_BTKS: Tensor,
         valid_BTK: Tensor,
     ) -> Tensor:
-        """(B, T, K, O) object vectors: 2229 = 100 + 2048 + 81 numbers in the paper.
+        """Return (B, T, K, O) object vectors; in the paper O = 100 + 2048 + 81 = 2229.
 
         Args:
-            masks_BTKhw: coverage in [0, 1] of each cell of the object's mask over the crop.
-            appearance_BTKD: u of eq. (6); may be None where it is no part.
+            masks_BTKhw: fraction in [0, 1] of each cell of the crop that the object's mask covers.
+            appearance_BTKD: u of eq. (6); None if appearance is not a part of object vectors.
             class_scores_BTKS: c, the detector's distribution over its classes and background.
-            valid_BTK: bool; other slots have no class.
+            valid_BTK: bool, which slots hold an object; class scores of other slots become zero.
         """
         class_scores_BTKS = class_scores_BTKS.where(valid_BTK[..., None], 0.0)
         if self.class_mlp is not None:
@@ -73,8 +72,8 @@ class ObjectEncoder(nn.Module):
 
 
 def one_hot_classes(class_scores_BTKS: Tensor) -> Tensor:
-    """1 at the detector's class of the highest score, the first of equal ones, and 0 elsewhere; at
-    the background where no class has a score."""
+    """Return the one-hot vector of the class with the highest score: the first of equal ones, or
+    the background if all scores of detector classes are 0."""
     classes_BTKS = class_scores_BTKS[..., :-1]
     background = classes_BTKS.shape[-1]
     found_BTK = classes_BTKS.amax(dim=-1) > 0
@@ -83,8 +82,8 @@ def one_hot_classes(class_scores_BTKS: Tensor) -> Tensor:
 
 
 def encode_cells(feats_BTDhw: Tensor) -> Tensor:
-    """(B, T, h * w, D + 2) each cell of a feature map as an object: its features and the x and y of
-    its centre, from -1 to 1 over the map (Santoro et al. 2017)."""
+    """Return (B, T, h * w, D + 2) object vectors of the cells of a feature map: features, then x
+    and y of the cell's centre, which range from -1 to 1 over the map (Santoro et al. 2017)."""
     num_clips, num_frames, _, height, width = feats_BTDhw.shape
     dtype = torch.promote_types(feats_BTDhw.dtype, torch.float32)
     y_h, x_w = (
@@ -97,7 +96,7 @@ def encode_cells(feats_BTDhw: Tensor) -> Tensor:
 
 
 class ObjectHead(nn.Module):
-    """Logits y2 (eq. 11) from the objects of a clip, and their classes told from appearance."""
+    """Computes logits y2 (eq. 11) from the objects of a clip, and the objects' class logits."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -111,7 +110,7 @@ class ObjectHead(nn.Module):
             )
         if config.objects == "detections":
             self.encoder = ObjectEncoder(config)
-            start_layers(self.encoder, config.mlp_start)
+            initialize_layers(self.encoder, config.mlp_initialization)
         if config.pools_objects:
             self.classify_object = nn.Linear(config.feature_width, config.class_width)
         self.relation = ObjectRelation(
@@ -119,7 +118,7 @@ class ObjectHead(nn.Module):
             config.relation_width,
             clique_size=config.clique_size,
             pairs=config.relation_pairs,
-            start=config.mlp_start,
+            initialization=config.mlp_initialization,
             normalise_hidden=config.normalise_hidden,
             dropout=config.mlp_dropout,
         )
@@ -129,10 +128,10 @@ class ObjectHead(nn.Module):
         widths = (config.relation_width, config.reasoning_state, config.num_activities)
         self.reasoning: RecurrentClassifier | SummedMlpClassifier
         if config.reasoning == "rnn":
-            self.reasoning = RecurrentClassifier(*widths, states=config.gru_states)
+            self.reasoning = RecurrentClassifier(*widths, states=config.gru_pooling)
         else:
             self.reasoning = SummedMlpClassifier(*widths)
-            start_layers(self.reasoning.mlp, config.mlp_start)
+            initialize_layers(self.reasoning.mlp, config.mlp_initialization)
         self.first_phase = None
         if config.heads == "both" and config.first_phase_reasoning == "mean":
             self.first_phase = MeanClassifier(config.relation_width, config.num_activities)
@@ -145,18 +144,17 @@ class ObjectHead(nn.Module):
         generator: torch.Generator | None = None,
         is_alone: bool = False,
     ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """(B, A) logits y2, (B, T, K, S) class logits R u (eq. 13), None without appearance, and
-        (B, R) the reasoning state r (eq. 5) that y2 is classified by.
+        """Return (B, A) logits y2, (B, T, K, S) class logits R u (eq. 13; None without appearance),
+        and the reasoning state r (eq. 5) of each clip, from which y2 is computed.
 
         Args:
-            trunk_MChw: features of the trunk; may be None where objects have no appearance.
+            trunk_MChw: features of the trunk; None if objects have no appearance.
             batch: the clips.
-            generator: source of the earlier frames drawn in training mode.
-            is_alone: whether the head is computed without the other one that the network has, as in
-                the first phase.
+            generator: source of randomness for the reference frames sampled in training mode.
+            is_alone: whether the network's activity head is left out, as in the first phase.
 
         Raises:
-            ShapeError: if the batch does not fit the network's configuration.
+            ShapeError: if the batch does not match the network's configuration.
         """
         objects_BTKO, valid_BTK, class_logits_BTKS = self.objects(trunk_MChw, batch)
         cliques = choose_frame_cliques(
@@ -181,7 +179,7 @@ class ObjectHead(nn.Module):
         return reasoning.classify(state_BR), class_logits_BTKS, state_BR
 
     def last_slots(self, valid_BTK: Tensor) -> Tensor:
-        """(B, T, K) bool, which slots the last object of a clique may come from."""
+        """Return (B, T, K) bool: the slots that may hold the last object of a clique."""
         if self.config.empty_slots == "never":
             return valid_BTK
         most_B11 = valid_BTK.sum(dim=2).amax(dim=1)[:, None, None]
@@ -191,7 +189,7 @@ class ObjectHead(nn.Module):
     def objects(
         self, trunk_MChw: Tensor | None, batch: NetworkInputs
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """What is related: (B, T, K, O) object vectors, (B, T, K) bool which of them count, and
+        """Return (B, T, K, O) object vectors, (B, T, K) bool which of them are valid, and
         (B, T, K, S) class logits; see `forward`."""
         feats_BTDhw = None
         if self.config.object_head_sees_frames:
@@ -225,8 +223,8 @@ class ObjectHead(nn.Module):
     def _encode_valid(
         self, masks_BTKhw: Tensor, appearance_BTKD: Tensor | None, batch: NetworkInputs
     ) -> Tensor:
-        """(B, T, K, O) vectors of the objects alone, zeros in other slots: padding takes no draws
-        of dropout."""
+        """Return (B, T, K, O) object vectors, zeros in empty slots, so that the random numbers of
+        dropout do not depend on padding."""
         valid_BTK = batch.valid_BTK
         objects_11NO = self.encoder(
             masks_BTKhw[valid_BTK][None, None],
@@ -240,15 +238,15 @@ class ObjectHead(nn.Module):
     def _check_objects(self, feats_BTDhw: Tensor | None, batch: NetworkInputs) -> None:
         config, side = self.config, self.config.mask_size
         if feats_BTDhw is not None and batch.coverage_BTKhw.shape[3:] != feats_BTDhw.shape[3:]:
-            wanted = f"cells {tuple(feats_BTDhw.shape[3:])}"
-            raise bad_input("coverage_BTKhw", wanted, batch.coverage_BTKhw)
+            expected = f"cells {tuple(feats_BTDhw.shape[3:])}"
+            raise bad_input("coverage_BTKhw", expected, batch.coverage_BTKhw)
         if config.relation_pairs != "all" and batch.tracks_BTK is None:
             raise ShapeError(
-                f"network input tracks_BTK: expected the tracks of objects, which relation_pairs "
+                f"network input tracks_BTK: expected tracks, which relation_pairs "
                 f"{config.relation_pairs} needs, got none"
             )
         if batch.masks_BTKhw.shape[3:] != (side, side):
             raise bad_input("masks_BTKhw", f"cells {(side, side)}", batch.masks_BTKhw)
         if batch.class_scores_BTKS.shape[3] != config.class_width:
-            wanted = f"{config.class_width} classes with background"
-            raise bad_input("class_scores_BTKS", wanted, batch.class_scores_BTKS)
+            expected = f"{config.class_width} classes with background"
+            raise bad_input("class_scores_BTKS", expected, batch.class_scores_BTKS)

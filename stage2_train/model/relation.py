@@ -1,9 +1,9 @@
-"""Object Relation Network: what happens between objects (section 3.1, eq. 3 and 4).
+"""Object Relation Network: relations g of objects (section 3.1, eq. 3 and 4).
 
-B clips, T frames of a clip, M = B * T frames folded, K object slots of a frame, O numbers of an
-object vector, G numbers of a relation g, n objects of a clique, Q cliques of frames (see
-`frame_cliques`), P cliques of valid objects over all cliques of frames, N valid objects of all
-frames, R steps in time of a clip.
+B clips, T frames per clip, M = B * T frames folded, K object slots per frame, O width of an object
+vector, G width of a relation g, n objects per clique, Q cliques of frames (see `frame_cliques`), P
+cliques of valid objects over all cliques of frames, N valid objects of all frames, R time steps per
+clip.
 """
 
 from collections.abc import Iterator
@@ -14,31 +14,31 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from orn.stage2_train.model.config import MlpStart, RelationPairs
+from orn.stage2_train.model.config import MlpInitialization, RelationPairs
 from orn.stage2_train.model.frame_cliques import FrameCliques
-from orn.stage2_train.model.mlp import start_layers
+from orn.stage2_train.model.mlp import initialize_layers
 
 LARGEST_PASS = 2**17
-"""Cliques of objects that are computed at once; more are computed in several passes, so that memory
-does not grow with their number."""
+"""Number of cliques of objects computed at once; more are computed in several passes, which bounds
+the memory."""
 _NO_TRACK = -2
-"""Of an empty slot, which is no object of any frame."""
+"""Track of an empty slot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CliqueValues:
-    """h of P cliques of objects."""
+    """Values of h for P cliques of objects."""
 
     clique_P: Tensor
-    """(P,) int64, of which clique of frames they are."""
+    """(P,) int64 index of the clique of frames."""
     slots_nP: Tensor
-    """(n, P) int64 their objects, among the B * T * K slots."""
+    """(n, P) int64 index of each object among the B * T * K slots."""
     values_PG: Tensor
-    """(P, G) h."""
+    """(P, G) values of h."""
 
 
 class ObjectRelation(nn.Module):
-    """g_t = the sum over cliques of objects of h, a three-layer MLP of their vectors (eq. 4)."""
+    """Relations g_t: the sum of h, a three-layer MLP of object vectors, over cliques (eq. 4)."""
 
     def __init__(
         self,
@@ -47,28 +47,36 @@ class ObjectRelation(nn.Module):
         *,
         clique_size: int = 2,
         pairs: RelationPairs = "all",
-        start: MlpStart = "torch",
+        initialization: MlpInitialization = "torch",
         normalise_hidden: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        """`pairs` says which of them count, `normalise_hidden` puts a LayerNorm before the ReLU of
-        each layer of h, `dropout` is the share of what each layer gives that training sets to
-        zero."""
+        """Build h.
+
+        Args:
+            object_width: O.
+            relation_width: G, width of each layer.
+            clique_size: n.
+            pairs: pairs over which g sums; see `NetworkConfig.relation_pairs`.
+            initialization: of the weights; see `initialize_layers`.
+            normalise_hidden: whether each layer has a LayerNorm before its ReLU.
+            dropout: dropout probability after each layer.
+        """
         super().__init__()
         self.pairs = pairs
-        # The first layer, a matrix [W1 .. Wn] over [o_1; ..; o_n], kept as its n parts.
+        # The first layer, a matrix [W1 .. Wn] over [o_1; ..; o_n], is stored as its n parts.
         self.first = nn.ModuleList(
             nn.Linear(object_width, relation_width, bias=number == 0)
             for number in range(clique_size)
         )
-        bound = (clique_size * object_width) ** -0.5  # as torch starts a layer of so many inputs
+        bound = (clique_size * object_width) ** -0.5  # PyTorch's default for the undivided layer
         for tensor in self.first.parameters():
             nn.init.uniform_(tensor, -bound, bound)
         self.second = nn.Linear(relation_width, relation_width)
         self.third = nn.Linear(relation_width, relation_width)
-        start_layers(self.first, start, num_inputs=clique_size * object_width)
-        start_layers(self.second, start)
-        start_layers(self.third, start)
+        initialize_layers(self.first, initialization, num_inputs=clique_size * object_width)
+        initialize_layers(self.second, initialization)
+        initialize_layers(self.third, initialization)
         self.norms = nn.ModuleList(
             nn.LayerNorm(relation_width) if normalise_hidden else nn.Identity() for _ in range(3)
         )
@@ -83,18 +91,17 @@ class ObjectRelation(nn.Module):
         last_BTK: Tensor | None = None,
         tracks_BTK: Tensor | None = None,
     ) -> Tensor:
-        """(B, R, G) relations g, each the mean over the cliques of frames of its step.
+        """Return (B, R, G) relations g, each the mean over the cliques of frames of its step.
 
-        Only cliques of valid objects are computed. A clique of frames without any gives zeros.
+        Only cliques of valid objects are computed; a clique of frames without any gives zeros.
 
         Args:
-            objects_BTKO: object vectors; those of invalid slots are never read.
+            objects_BTKO: object vectors; those of invalid slots are not read.
             valid_BTK: bool, which slots hold an object.
-            cliques: which frames are related, on any device.
-            last_BTK: bool, which slots the last object of a clique may come from; None for the
-                valid ones.
-            tracks_BTK: int64, which object of the clip is in a slot; not read where all pairs
-                count.
+            cliques: cliques of frames, on any device.
+            last_BTK: bool, which slots may hold the last object of a clique; None for the valid
+                ones.
+            tracks_BTK: int64 track of each object; not read if `pairs` is `all`.
         """
         num_clips = len(objects_BTKO)
         cliques = cliques.to(objects_BTKO.device)
@@ -121,7 +128,7 @@ class ObjectRelation(nn.Module):
         last_BTK: Tensor | None = None,
         tracks_BTK: Tensor | None = None,
     ) -> Iterator["CliqueValues"]:
-        """h of every clique of objects, in passes of bounded size; `forward` adds them up."""
+        """Yield h of every clique of objects in passes of bounded size; see `forward`."""
         last_BTK = valid_BTK if last_BTK is None else last_BTK
         read_BTK = valid_BTK | last_BTK
         _, num_frames, num_slots, _ = objects_BTKO.shape
@@ -153,17 +160,15 @@ class ObjectRelation(nn.Module):
             )
 
     def _values(self, parts_NG: list[Tensor], rows_nP: Tensor, *, keep: bool) -> Tensor:
-        """(P, G) h of cliques whose objects are the given rows of the N objects.
-
-        Where nothing is to be kept for the gradient, it is computed once more for it.
-        """
+        """Return (P, G) values of h for cliques given as rows of the N objects; unless `keep`, they
+        are recomputed for the gradient."""
         if keep or not torch.is_grad_enabled():
             return self._from_parts(rows_nP, *parts_NG)
         return checkpoint(self._from_parts, rows_nP, *parts_NG, use_reentrant=False)
 
     def _from_parts(self, rows_nP: Tensor, *parts_NG: Tensor) -> Tensor:
-        """The first layer is linear in the objects of its input, W [o_1; ..; o_n] = W1 o_1 + .. +
-        Wn o_n, and so was computed once per object rather than once per clique."""
+        """Return (P, G) values of h. Its first layer, W [o_1; ..; o_n] = W1 o_1 + .. + Wn o_n, was
+        computed once per object rather than once per clique."""
         hidden_PG = parts_NG[0].index_select(0, rows_nP[0])
         for part_NG, row_P in zip(parts_NG[1:], rows_nP[1:], strict=True):
             hidden_PG = hidden_PG + part_NG.index_select(0, row_P)
@@ -174,12 +179,12 @@ class ObjectRelation(nn.Module):
 
 
 def _sum_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Sums over up to T * K * K cliques are not made in half precision."""
+    """Return the dtype of sums over up to T * K * K cliques: not half precision."""
     return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype
 
 
 def _passes(num_cliques: int, most_of_each: int) -> list[slice]:
-    """Places of the cliques of frames that each pass computes."""
+    """Return the slice of the cliques of frames that each pass computes."""
     size = max(1, LARGEST_PASS // max(1, most_of_each))
     return [slice(start, start + size) for start in range(0, num_cliques, size)]
 
@@ -187,15 +192,15 @@ def _passes(num_cliques: int, most_of_each: int) -> list[slice]:
 def _cliques_of_objects(
     valid_MK: Tensor, last_MK: Tensor, row_of_slot_MK: Tensor, frames_nq: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """All choices of one object in each frame of some cliques of frames: a valid one, and for the
-    last frame one of `last_MK`.
+    """Return all cliques of objects in some cliques of frames: one valid object of each frame, for
+    the last frame one of `last_MK`.
 
     Returns:
-        (P,) which clique of frames, and (n, P) which of the N valid objects, the last one varying
-        fastest.
+        (P,) index of the clique of frames, and (n, P) rows of the N valid objects, the last object
+        varying fastest.
     """
     slots_of_place = [*[valid_MK] * (len(frames_nq) - 1), last_MK]
-    valid_qK = slots_of_place[0][frames_nq[0]]  # grows an axis of K slots an object
+    valid_qK = slots_of_place[0][frames_nq[0]]  # gains an axis of K slots for each further object
     for frame_q, slots_MK in zip(frames_nq[1:], slots_of_place[1:], strict=True):
         shape = (len(frame_q), *[1] * (valid_qK.ndim - 1), -1)
         valid_qK = valid_qK[..., None] & slots_MK[frame_q].view(shape)

@@ -1,9 +1,9 @@
-"""ResNet over frames, of which chosen stages also convolve over time (section 4, Table 5).
+"""ResNet over frames with temporal kernels in chosen stages (section 4, Table 5).
 
 M frames of all clips folded into one axis (M = B * T, clip after clip), C channels, D channels of
-conv5, h w cells. Feature maps are in channels_last memory format throughout: there a clip's frames
-are rows of one matrix, so that the temporal kernel is an ordinary 2D convolution of the same
-memory, without a copy and without a slow 5-D convolution.
+conv5, h w cells. Feature maps are in channels_last memory format throughout: a clip's frames are
+then rows of one matrix, so that the temporal kernel is a 2D convolution of the same memory, without
+a copy and without a slow 3D convolution.
 """
 
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from orn.stage2_train.model.config import Kernel, NetworkConfig, Start
+from orn.stage2_train.model.config import Kernel, NetworkConfig, TemporalInitialization
 
 _BLOCKS: dict[str, tuple[int, int, int, int]] = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 
 
 class TemporalConv(nn.Module):
-    """3 x 1 x 1 convolution over a clip's frames, zeros beyond its ends; the identity when new."""
+    """3 x 1 x 1 convolution over the frames of a clip, zero-padded; initially the identity."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -30,12 +30,12 @@ class TemporalConv(nn.Module):
 
     @torch.no_grad()
     def reset_to_identity(self) -> None:
-        """Makes each frame pass unchanged: 1 at the centre, from each channel to itself."""
+        """Set the kernel to the identity: 1 at the centre, from each channel to itself."""
         nn.init.zeros_(self.weight)
         self.weight[:, :, 1, 0].fill_diagonal_(1)
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
-        """(M, C, h, w): each frame mixed with those beside it in its clip of `num_frames`."""
+        """Return (M, C, h, w) features of clips of `num_frames` frames."""
         _, channels, height, width = feats_MChw.shape
         cells_MhwC = feats_MChw.permute(0, 2, 3, 1)
         feats_BTPC = cells_MhwC.reshape(-1, num_frames, height * width, channels)
@@ -45,24 +45,27 @@ class TemporalConv(nn.Module):
 
 
 class SpaceTimeConv(nn.Module):
-    """3 x k x k convolution of a clip, zeros beyond its ends: a 3D kernel."""
+    """3 x k x k convolution over a clip, zero-padded: a 3D kernel."""
 
-    def __init__(self, spatial_weight: Tensor, *, stride: int, start: Start) -> None:
-        """Starts from a (C', C, k, k) kernel of frames; see `inflated`."""
+    def __init__(
+        self, spatial_weight: Tensor, *, stride: int, initialization: TemporalInitialization
+    ) -> None:
+        """Initialize from a (C', C, k, k) 2D kernel; see `inflated`."""
         super().__init__()
         self.stride = stride
-        self.start = start
+        self.initialization = initialization
         self.weight = nn.Parameter(self.inflated(spatial_weight))
 
     def inflated(self, spatial_weight: Tensor) -> Tensor:
-        """(C', C, 3, k, k): the kernel at the centre (`identity`), or a third of it each time."""
-        if self.start == "replicate":
+        """Return the (C', C, 3, k, k) 3D kernel that a 2D kernel gives: the 2D kernel at the centre
+        (`identity`), or a third of it at each time (`replicate`)."""
+        if self.initialization == "replicate":
             return spatial_weight[:, :, None].expand(-1, -1, 3, -1, -1) / 3
         beside = torch.zeros_like(spatial_weight)
         return torch.stack([beside, spatial_weight, beside], dim=2)
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
-        """(M, C', h', w') features of clips of `num_frames` frames."""
+        """Return (M, C', h', w') features of clips of `num_frames` frames."""
         clips_BCThw = feats_MChw.unflatten(0, (-1, num_frames)).transpose(1, 2)
         padding = self.weight.shape[-1] // 2
         mixed_BCThw = functional.conv3d(
@@ -76,8 +79,7 @@ class SpaceTimeConv(nn.Module):
 
 
 class FrameConv(nn.Module):
-    """k x k convolution of each frame, alone (2D), then with one over time (2.5D), or as one 3D
-    kernel."""
+    """k x k convolution of each frame (2D), followed by one over time (2.5D), or 3D convolution."""
 
     def __init__(
         self,
@@ -87,10 +89,11 @@ class FrameConv(nn.Module):
         size: int,
         stride: int = 1,
         kernel: Kernel = "2d",
-        start: Start = "identity",
+        initialization: TemporalInitialization = "identity",
         is_temporal_last: bool = False,
     ) -> None:
-        """`is_temporal_last` leaves the kernel over time of a 2.5D unit to `mix_times`."""
+        """Build the convolution; `is_temporal_last` leaves the temporal kernel of a 2.5D unit to
+        `mix_times`."""
         super().__init__()
         self.is_temporal_last = is_temporal_last
         spatial = nn.Conv2d(
@@ -99,13 +102,15 @@ class FrameConv(nn.Module):
         nn.init.kaiming_normal_(spatial.weight, mode="fan_out", nonlinearity="relu")
         self.spatial = self.temporal = self.space_time = None
         if kernel == "3d":
-            self.space_time = SpaceTimeConv(spatial.weight.detach(), stride=stride, start=start)
+            self.space_time = SpaceTimeConv(
+                spatial.weight.detach(), stride=stride, initialization=initialization
+            )
         else:
             self.spatial = spatial
             self.temporal = TemporalConv(out_channels) if kernel == "2.5d" else None
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
-        """(M, C', h', w') features before normalisation."""
+        """Return (M, C', h', w') features before normalisation."""
         if self.spatial is None:
             assert self.space_time is not None
             return self.space_time(feats_MChw, num_frames)
@@ -115,19 +120,20 @@ class FrameConv(nn.Module):
         return self.temporal(spatial_MChw, num_frames)
 
     def mix_times(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
-        """(M, C', h', w') features after normalisation and ReLU, mixed over time, with a ReLU after
-        it, where that was left for here."""
+        """Return normalised (M, C', h', w') features after the temporal kernel and a ReLU, or
+        unchanged if `forward` has applied the temporal kernel or there is none."""
         if self.temporal is None or not self.is_temporal_last:
             return feats_MChw
         return functional.relu_(self.temporal(feats_MChw, num_frames))
 
 
 class _Downsample(nn.Module):
-    """1 x 1 convolution and normalisation of a block's input whose output has another shape.
+    """1 x 1 convolution and normalisation for the shortcut of a block that changes the shape.
 
-    A 1 x 1 convolution with stride s sees every s-th row and column alone. They are taken first:
-    oneDNN 3.12's gradient of a strided 1 x 1 convolution of fewer than 8 channels writes past its
-    buffer on CPUs without AVX-512 (https://github.com/uxlfoundation/oneDNN/issues/6035).
+    A 1 x 1 convolution with stride s reads only every s-th row and column. They are sliced first,
+    because the gradient of a strided 1 x 1 convolution of fewer than 8 channels in oneDNN 3.12
+    writes past its buffer on CPUs without AVX-512
+    (https://github.com/uxlfoundation/oneDNN/issues/6035).
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, stride: int) -> None:
@@ -142,9 +148,10 @@ class _Downsample(nn.Module):
 
 
 class Block(nn.Module):
-    """Convolutions of which those of 3 x 3 may reach over time, and a shortcut around them.
+    """Residual block whose 3 x 3 convolutions may be temporal.
 
-    A basic block (ResNet-18) has two of 3 x 3; a bottleneck (ResNet-50) has 1 x 1, 3 x 3 and 1 x 1.
+    A basic block (ResNet-18) has two 3 x 3 convolutions; a bottleneck (ResNet-50) has 1 x 1, 3 x 3
+    and 1 x 1.
     """
 
     def __init__(
@@ -154,13 +161,17 @@ class Block(nn.Module):
         *,
         stride: int,
         kernel: Kernel,
-        start: Start,
+        initialization: TemporalInitialization,
         is_bottleneck: bool,
         is_temporal_last: bool,
     ) -> None:
         super().__init__()
         wide = partial(
-            FrameConv, size=3, kernel=kernel, start=start, is_temporal_last=is_temporal_last
+            FrameConv,
+            size=3,
+            kernel=kernel,
+            initialization=initialization,
+            is_temporal_last=is_temporal_last,
         )
         self.out_channels = channels * (4 if is_bottleneck else 1)
         if is_bottleneck:
@@ -181,7 +192,7 @@ class Block(nn.Module):
             self.downsample = _Downsample(in_channels, self.out_channels, stride=stride)
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
-        """(M, C', h', w') features after the last ReLU."""
+        """Return (M, C', h', w') features after the last ReLU."""
         shortcut_MChw = feats_MChw if self.downsample is None else self.downsample(feats_MChw)
         hidden_MChw = functional.relu_(self.bn1(self.conv1(feats_MChw, num_frames)))
         hidden_MChw = self.conv1.mix_times(hidden_MChw, num_frames)
@@ -195,12 +206,12 @@ class Block(nn.Module):
 
 
 class Stage(nn.Module):
-    """The blocks of one of conv2 to conv5."""
+    """The blocks of one stage, conv2 to conv5."""
 
     def __init__(
         self, config: NetworkConfig, *, number: int, stride: int, kernel: Kernel | None = None
     ) -> None:
-        """`number` is the paper's: 2 to 5; `kernel` takes the place of the configuration's."""
+        """Build stage conv2 .. conv5 by its `number`; `kernel` overrides the configuration's."""
         super().__init__()
         is_bottleneck = config.backbone == "resnet50"
         channels = config.base_width * 2 ** (number - 2)
@@ -212,47 +223,46 @@ class Stage(nn.Module):
                 channels,
                 stride=stride if place == 0 else 1,
                 kernel=kernel or config.kernels[number - 1],
-                start=config.temporal_start,
+                initialization=config.temporal_initialization,
                 is_bottleneck=is_bottleneck,
-                is_temporal_last=config.temporal_place == "after_relu",
+                is_temporal_last=config.temporal_position == "after_relu",
             )
             blocks.append(block)
         self.blocks = nn.ModuleList(blocks)
         self.keep_activations = True
-        """Whether training keeps what the blocks compute inside; else it is computed again."""
+        """Whether training keeps the activations inside of blocks; otherwise they are recomputed
+        for the gradient."""
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
-        """(M, C', h', w') features."""
+        """Return (M, C', h', w') features."""
         for block in self.blocks:
             if self.keep_activations or not torch.is_grad_enabled():
                 feats_MChw = block(feats_MChw, num_frames)
             else:
-                feats_MChw = _run_again_for_gradient(block, feats_MChw, num_frames)
+                feats_MChw = _checkpointed(block, feats_MChw, num_frames)
         return feats_MChw
 
 
-def _run_again_for_gradient(block: nn.Module, feats_MChw: Tensor, num_frames: int) -> Tensor:
-    """The block's output; nothing inside the block is kept (gradient checkpointing), it is computed
-    once more for the gradient: less memory in training, for computing the block twice.
+def _checkpointed(block: nn.Module, feats_MChw: Tensor, num_frames: int) -> Tensor:
+    """Run a block with activation checkpointing: its activations are recomputed for the gradient.
 
-    Values and gradients are those of `block(feats_MChw, num_frames)`, to the bit where its kernels
-    are repeatable. Running statistics of batch normalisation are updated by the first computation
-    only.
+    Values and gradients are those of `block(feats_MChw, num_frames)`, bit by bit if its kernels are
+    deterministic. Only the first computation updates running statistics of batch normalisation.
     """
     output_MChw: Tensor = checkpoint(
         block,
         feats_MChw,
         num_frames,
         use_reentrant=False,
-        preserve_rng_state=False,  # a block draws nothing
-        context_fn=lambda: (nullcontext(), _statistics_left_alone(block)),
+        preserve_rng_state=False,  # a block draws no random numbers
+        context_fn=lambda: (nullcontext(), _frozen_statistics(block)),
     )
     return output_MChw
 
 
 @contextmanager
-def _statistics_left_alone(block: nn.Module) -> Iterator[None]:
-    """Lets normalisations count in copies of their buffers, which are dropped afterwards."""
+def _frozen_statistics(block: nn.Module) -> Iterator[None]:
+    """Redirect updates of running statistics to copies of the buffers, discarded afterwards."""
     norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
     kept = [dict(norm.named_buffers()) for norm in norms]
     for norm, buffers in zip(norms, kept, strict=True):
@@ -277,8 +287,8 @@ class Trunk(nn.Module):
             size=7,
             stride=2,
             kernel=config.kernels[0],
-            start=config.temporal_start,
-            is_temporal_last=config.temporal_place == "after_relu",
+            initialization=config.temporal_initialization,
+            is_temporal_last=config.temporal_position == "after_relu",
         )
         self.bn1 = nn.BatchNorm2d(config.base_width)
         self.conv2 = Stage(config, number=2, stride=1)
@@ -286,7 +296,7 @@ class Trunk(nn.Module):
         self.conv4 = Stage(config, number=4, stride=2)
 
     def forward(self, frames_M3HW: Tensor, num_frames: int) -> Tensor:
-        """(M, D / 2, H / 16, W / 16) features of normalised frames, sizes rounded up."""
+        """Return (M, D / 2, H / 16, W / 16) features of normalised frames, sizes rounded up."""
         hidden_MChw = functional.relu_(self.bn1(self.conv1(frames_M3HW, num_frames)))
         hidden_MChw = self.conv1.mix_times(hidden_MChw, num_frames)
         hidden_MChw = functional.max_pool2d(hidden_MChw, 3, stride=2, padding=1)

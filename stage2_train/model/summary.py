@@ -1,6 +1,6 @@
-"""What a network is made of, counted: its layers in order, their outputs, weights and work.
+"""Summary of a network: layers with output shapes, parameters and multiply-adds.
 
-T frames of a clip, K object slots.
+T frames per clip, K object slots.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ _OPENED = (
     nn.ModuleList,
     nn.Sequential,
 )
-"""Modules whose parts are listed in place of themselves."""
+"""Modules that are listed by their children."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,32 +38,32 @@ class LayerSummary:
     """One layer or stage."""
 
     name: str
-    """Where it is in the network."""
+    """Name of the module in the network."""
     kind: str
-    """What it is."""
+    """Class of the module."""
     output: tuple[int, ...]
-    """Shape of what it gives for one clip; frames are folded into the first axis or are one."""
+    """Shape of the output for one clip; frames are folded into the first axis or have their own."""
     parameters: int
-    """Numbers that are learned."""
+    """Number of parameters."""
     multiply_adds: int
-    """Of its matrix products and convolutions, for one clip."""
+    """Number of multiply-adds in matrix products and convolutions for one clip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSummary:
-    """A network and one clip through it, in evaluation mode."""
+    """Summary of a network that evaluates one clip."""
 
     layers: tuple[LayerSummary, ...]
-    """Those with parameters, in the order in which they first give something."""
+    """Layers with parameters, in the order of their first output."""
     parameters: int
-    """Numbers that are learned, of the whole network."""
+    """Number of parameters of the whole network."""
     multiply_adds: int
-    """Of all matrix products and convolutions; what is not a layer's (pooling under masks)
-    included."""
+    """Number of multiply-adds in all matrix products and convolutions, including those outside of
+    layers (mask pooling)."""
 
 
 def count_parameters(config: NetworkConfig) -> int:
-    """Numbers that a network learns; nothing is allocated for them."""
+    """Return the number of parameters of a network without allocating them."""
     with torch.device("meta"):
         network = build_network(config)
     return _num_parameters(network)
@@ -77,20 +77,19 @@ def summarise_network(
     num_frames: int,
     num_slots: int,
 ) -> NetworkSummary:
-    """Puts a black clip with an object in every slot through the network, on the CPU.
+    """Summarise a network by evaluating a black clip with an object in every slot, on the CPU.
 
-    Counted are matrix products and convolutions alone (convolutions with their bias left out), one
-    for each multiplication that is followed by an addition; normalisation, activations, pooling by
-    maxima and sums over pairs are not.
+    A multiply-add is one multiplication and one addition of a matrix product or a convolution
+    (without its bias). Normalisation, activations, max pooling and sums over pairs do not count.
 
     Args:
-        config: the network.
+        config: configuration of the network.
         crop: (height, width) of a frame in pixels.
         feature_cells: (h, w) of the object head's feature map.
         num_frames: T.
         num_slots: K.
     """
-    with torch.device("meta"):  # what the weights are does not matter
+    with torch.device("meta"):  # the values of the weights do not matter
         network = build_network(config).eval()
     network.to_empty(device="cpu").apply(_with_zeros)
     shapes: dict[str, tuple[int, ...]] = {}
@@ -135,8 +134,7 @@ def black_clips(
     device: torch.device,
     num_clips: int = 1,
 ) -> NetworkInputs:
-    """Return clips that show nothing, with an object in every slot; sizes are those of
-    `summarise_network`."""
+    """Return black clips with an object in every slot; for sizes see `summarise_network`."""
     lead, side = (num_clips, num_frames, num_slots), config.mask_size
     with device:
         return NetworkInputs(
@@ -149,7 +147,7 @@ def black_clips(
 
 
 def _layers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """The modules with parameters that are listed."""
+    """Yield names and modules of the listed layers: those with parameters."""
     for name, child in module.named_children():
         if isinstance(child, _OPENED):
             yield from _layers(child, f"{prefix}{name}.")

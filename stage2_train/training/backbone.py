@@ -76,7 +76,7 @@ def imagenet_needed(recipe: Recipe, file: Path | None, run: Path) -> ImageNetwor
     return image_network(recipe.model) if is_published else None
 
 
-def set_first_weights(network: nn.Module, recipe: Recipe, file: Path | None) -> None:
+def set_initial_weights(network: nn.Module, recipe: Recipe, file: Path | None) -> None:
     """Inflates ImageNet weights into a network that has its random ones.
 
     Args:

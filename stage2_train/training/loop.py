@@ -190,7 +190,7 @@ def _begin_next_phase(session: _Session) -> None:
     phase takes their place."""
     ended = session.state.phase
     session.state.begin_phase(ended + 1)
-    if session.recipe.phases.hand_over == "last":
+    if session.recipe.phases.warm_start == "last":
         return
     best = load_best(session.run, phase=ended)
     if best is not None:

@@ -103,7 +103,7 @@ def learning_rate_share(recipe: OptimiserRecipe, *, step: int, num_steps: int) -
     """The learning rate of a step as a share of the highest one."""
     if recipe.schedule == "constant":
         return 1.0
-    top = max(recipe.warm_up_share * num_steps - 1, 0.0)
+    top = max(recipe.warmup_fraction * num_steps - 1, 0.0)
     if step < top:
         return _cosine(_START_SHARE, 1.0, step / top)
     return _cosine(1.0, _END_SHARE, min((step - top) / max(num_steps - 1 - top, 1e-9), 1.0))

@@ -52,7 +52,7 @@ from orn.stage2_train.runs.sources import Sources, open_sources, warn_of_other_d
 from orn.stage2_train.runs.trained import normalisation_of
 from orn.stage2_train.training.backbone import (
     imagenet_needed,
-    set_first_weights,
+    set_initial_weights,
     weights_digest,
 )
 from orn.stage2_train.training.loop import TrainingData, train_network
@@ -200,7 +200,7 @@ def _first_network(plan: _Plan, request: TrainRequest) -> nn.Module:
     if plan.start is not None:
         plan.start.put_into(network)
     elif recipe.initial_weights == "imagenet":
-        set_first_weights(network, recipe, request.weights)
+        set_initial_weights(network, recipe, request.weights)
     return network
 
 

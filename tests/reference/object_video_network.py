@@ -67,7 +67,7 @@ def clip_logits(
             object_state = (
                 steps_state(reasoning, relations)
                 if config.reasoning == "mlp"
-                else sequence_state(reasoning, relations, config.gru_states)
+                else sequence_state(reasoning, relations, config.gru_pooling)
             )
             object_logits_A = classify(reasoning, object_state)
     if config.head_combination == "joint" and activity_logits_A is not None:
@@ -85,7 +85,7 @@ def _activity_state(config: NetworkConfig, weights: Weights, trunk: list[Tensor]
     contexts = [feats_Dhw.flatten(1).sum(1) / feats_Dhw[0].numel() for feats_Dhw in feats]
     if config.aggregation == "mean":
         return mean_state(_part(weights, "classifier"), contexts)
-    return sequence_state(_part(weights, "classifier"), contexts, config.gru_states)
+    return sequence_state(_part(weights, "classifier"), contexts, config.gru_pooling)
 
 
 def _relations(
@@ -231,7 +231,9 @@ def _conv(
     assert kernel is not None, name
     padding = kernel.shape[-1] // 2
     frames = [functional.conv2d(x[None], kernel, stride=stride, padding=padding)[0] for x in frames]
-    return _over_time(weights, name, frames) if config.temporal_place == "before_norm" else frames
+    return (
+        _over_time(weights, name, frames) if config.temporal_position == "before_norm" else frames
+    )
 
 
 def _after_relu(
@@ -239,7 +241,7 @@ def _after_relu(
 ) -> list[Tensor]:
     """ReLU, then 3 x 1 x 1 and once more a ReLU where the weights have it and it comes here."""
     frames = _relu(frames)
-    if config.temporal_place == "after_relu":
+    if config.temporal_position == "after_relu":
         return _relu(_over_time(weights, name, frames))
     return frames
 

@@ -71,7 +71,7 @@ def test_recipe_of_what_the_authors_ran() -> None:
     assert model.object_width == 100 + 2048 + 100
     assert model.kernels == ("2d", "2d", "2d", "2d", "2.5d")
     assert (model.aggregation, model.mask_pooling) == ("mean", "interpolated")
-    assert (model.relation_frames, model.gru_states) == ("same_after_first", "mean")
+    assert (model.relation_frames, model.gru_pooling) == ("same_after_first", "mean")
     assert (model.head_combination, model.mlp_dropout) == ("sum", 0.5)
     assert recipe.data.max_objects + model.background_object == 10
     assert recipe.data.train_with_validation
@@ -109,7 +109,7 @@ def test_overrides() -> None:
         *(f"data.{name}=0" for name in ("clip_frames", "train_segments", "max_objects")),
         *(f"optimiser.{name}=0" for name in ("gradient_clip", "batch_size", "accumulation")),
         *(f"optimiser.learning_rate={value}" for value in ("0", "[[[")),
-        *("optimiser.warm_up_share=1", "optimiser.name=sgd", "optimiser.learning_rat=1"),
+        *("optimiser.warmup_fraction=1", "optimiser.name=sgd", "optimiser.learning_rat=1"),
         *("validation.patience=0", "log_every_steps=0", "seed=1e23", "model.num_activities=5"),
     ],
 )

@@ -37,7 +37,7 @@ def test_no_two_systems_are_the_same_but_where_the_tables_repeat_one() -> None:
     for system in SYSTEMS:
         settings = dict(system.settings)
         if "3d" not in settings["kernels"]:
-            settings.pop("temporal_start")  # of 3D kernels alone
+            settings.pop("temporal_initialization")  # of 3D kernels alone
         key = repr(sorted(settings.items(), key=str))
         if key in seen:
             repeated.append((seen[key], system.name))
@@ -106,7 +106,7 @@ def test_temporal_relations_are_made_for_the_clips_of_the_recipe_or_the_data_set
 
     assert frames() == 8
     assert frames("data.clip_frames=4") == 4
-    with pytest.raises(ConfigError, match=r"model\.num_frames: .* 8 frames.* found 5"):
+    with pytest.raises(ConfigError, match=r"model\.num_frames: .* 8 frames.* got 5"):
         frames("model.num_frames=5")
 
 
@@ -121,7 +121,7 @@ def load(system: str, *overrides: str, recipe: str = "paper_resnet50") -> Recipe
 @pytest.mark.parametrize(
     ("system", "override", "architecture"),
     [
-        ("i3d", "model.temporal_start=identity", "i3d"),
+        ("i3d", "model.temporal_initialization=identity", "i3d"),
         ("i3d", ALL_2D, "i3d"),
         ("i3d", "model.backbone=resnet18", "i3d"),
         ("c3d-avg", "model.backbone=resnet18", "c3d"),
@@ -140,7 +140,7 @@ def test_what_the_recipe_says_for_other_systems_may_stay(tmp_path) -> None:
     for system in system_names():
         recipe = load(system, "model.base_width=8", "model.relation_width=7", recipe=str(path))
         assert recipe.model.relation_width == 7
-    load("i3d", "model.temporal_start=replicate", "model.backbone=resnet50")  # as they are
+    load("i3d", "model.temporal_initialization=replicate", "model.backbone=resnet50")  # as they are
     load("trn-multiscale", "model.backbone=resnet18", "model.num_frames=8")
 
 

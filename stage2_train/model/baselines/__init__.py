@@ -1,1 +1,1 @@
-"""Networks of other papers that the tables compare with; they look at frames alone."""
+"""Networks of other papers in the paper's tables; they read frames only."""

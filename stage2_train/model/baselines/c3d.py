@@ -1,13 +1,13 @@
 """C3D: eight 3 x 3 x 3 convolutions (Tran et al. 2015, figure 3), averaged over time.
 
-B clips, t steps in time, C channels, h w cells, F numbers of a step, A activity classes.
+B clips, t time steps, C channels, h w cells, F features per step, A activity classes.
 
-What differs from the paper:
-- Clips have the data set's 4 or 8 frames, not 16: a pool halves the time where two frames or more
-  come in (rounded up). What is left is averaged over time before the classifier, as "C3D + Avg" of
-  Table 3 says; evaluation averages over test clips as everywhere.
-- Crops may have any size: the last pool goes to 4 x 4 cells, which it has at 112 x 112 pixels.
-- It starts from random weights: there are none from Sports-1M here.
+Differences from the paper:
+- Clips have the data set's 4 or 8 frames, not 16. Pooling halves the number of time steps (rounded
+  up) while there are at least two; the remaining steps are averaged before the classifier, as
+  "C3D + Avg" in Table 3 says. Evaluation averages over test clips, as for every system.
+- Crops have any size: the last pooling gives 4 x 4 cells, as it does for 112 x 112 pixels.
+- Initial weights are random: weights trained on Sports-1M are not available.
 """
 
 from typing import TypeVar
@@ -22,7 +22,7 @@ from orn.stage2_train.model.heads import Classifier
 from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 
 _STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
-"""Channels of the convolutions of each stage; a pool follows each stage."""
+"""Channels of the convolutions of each stage; pooling follows each stage."""
 _LAST_CELLS = 4
 _FEATURES = 4096
 _DROPOUT = 0.5
@@ -31,10 +31,11 @@ Layer = TypeVar("Layer", nn.Conv3d, nn.Linear)
 
 
 class C3D(nn.Module):
-    """Activity logits from a clip's frames alone."""
+    """Network that classifies a clip from its frames alone."""
 
     def __init__(self, config: NetworkConfig) -> None:
-        """Random weights; channels are the paper's times base_width / 64, rounded down."""
+        """Initialize random weights; channels are the paper's times base_width / 64, rounded
+        down."""
         super().__init__()
         self.config = config
         self.normalise_frames = FrameNormaliser()
@@ -43,13 +44,13 @@ class C3D(nn.Module):
             layers: list[nn.Module] = []
             for count in channels:
                 width = count * config.base_width // 64
-                layers += [_started(nn.Conv3d(before, width, 3, padding=1)), nn.ReLU()]
+                layers += [_initialized(nn.Conv3d(before, width, 3, padding=1)), nn.ReLU()]
                 before = width
             stages.append(nn.Sequential(*layers))
         self.stages = nn.ModuleList(stages)
         width = _FEATURES * config.base_width // 64
-        self.fc6 = _started(nn.Linear(before * _LAST_CELLS**2, width))
-        self.fc7 = _started(nn.Linear(width, width))
+        self.fc6 = _initialized(nn.Linear(before * _LAST_CELLS**2, width))
+        self.fc7 = _initialized(nn.Linear(width, width))
         self.classify = Classifier(width, config.num_activities)
 
     def forward(
@@ -59,10 +60,10 @@ class C3D(nn.Module):
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
     ) -> NetworkOutput:
-        """Logits of every clip, from its frames alone.
+        """Return the logits of every clip; see `build_network`.
 
         Raises:
-            ConfigError: if another head than the activity head is asked for.
+            ConfigError: if `heads` is not the activity head.
         """
         check_heads(heads)
         video_B3THW = self.normalise_frames.video(batch.frames_BTCHW)
@@ -73,7 +74,7 @@ class C3D(nn.Module):
         return NetworkOutput(activity_logits_BA=self.classify(feats_BtF.mean(dim=1)))
 
     def features(self, video_B3THW: Tensor) -> Tensor:
-        """(B, C, t, 4, 4) features after the last pool, from a normalised video."""
+        """Return (B, C, t, 4, 4) features after the last pooling, from normalised clips."""
         feats_BCthw = video_B3THW
         for number, stage in enumerate(self.stages):
             feats_BCthw = stage(feats_BCthw)
@@ -87,8 +88,8 @@ class C3D(nn.Module):
         return feats_BCthw
 
 
-def _started(layer: Layer) -> Layer:
-    """The layer with weights for a ReLU behind it and biases of zero."""
+def _initialized(layer: Layer) -> Layer:
+    """Return the layer with He initialization and zero biases."""
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
@@ -96,7 +97,7 @@ def _started(layer: Layer) -> Layer:
 
 
 def _to_last_cells(feats_BCthw: Tensor) -> Tensor:
-    """(B, C, t, 4, 4): each frame's maxima over a grid of 4 x 4, whose parts may overlap."""
+    """Return (B, C, t, 4, 4) maxima over a 4 x 4 grid, whose cells may overlap."""
     return functional.adaptive_max_pool3d(
         feats_BCthw, (feats_BCthw.shape[2], _LAST_CELLS, _LAST_CELLS)
     )

@@ -1,14 +1,14 @@
-"""I3D: Inception-v1 whose kernels reach over time (Carreira and Zisserman 2017, figure 3).
+"""I3D: Inception-v1 with 3D kernels (Carreira and Zisserman 2017, figure 3).
 
-B clips, t steps in time, C channels, h w cells, A activity classes. Parameters are called as in
-torchvision's GoogLeNet, whose ImageNet weights it can start from, each repeated over time.
+B clips, t time steps, C channels, h w cells, A activity classes. Parameters have the names of
+torchvision's GoogLeNet, whose ImageNet weights, replicated over time, can initialize them.
 
-What differs from the paper, all for clips of 4 or 8 frames spread over a whole video:
-- Strides in time (conv1, and the pools before inception 4a and 5a, 2 each) are taken where two
-  frames or more come in, so that no clip is too short; 8 frames end as 1 step.
-- Convolutions see the first and last frame repeated beyond the clip's ends, not zeros, which would
-  be most of what a kernel of 7 sees. A still clip then gives what the 2D network gives.
-- torchvision's GoogLeNet has 3 x 3 kernels where Inception-v1 has 5 x 5, and pools without padding.
+Differences from the paper, for clips of 4 or 8 frames spread over a whole video:
+- Temporal strides of 2 (conv1, and the poolings before inception 4a and 5a) apply only while there
+  are at least two time steps, so that no clip is too short; 8 frames end as 1 step.
+- Convolutions pad the time axis by repeating the first and last frame. With zero padding, a kernel
+  over 7 frames would read mostly zeros. A clip of equal frames gives the 2D network's features.
+- torchvision's GoogLeNet has 3 x 3 kernels where Inception-v1 has 5 x 5, and no padded pooling.
 """
 
 import torch
@@ -23,7 +23,7 @@ from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, Networ
 _DROPOUT = 0.5
 _BN_EPSILON = 1e-3
 _HALF = (0.5, 0.5, 0.5)
-"""Mean and deviation of colours with which these ImageNet weights were trained."""
+"""Mean and standard deviation of colours with which torchvision's GoogLeNet was trained."""
 
 # Name: channels of the 1 x 1 branch, of the two 3 x 3 branches (before, after), of the pool branch.
 _INCEPTIONS: dict[str, tuple[int, int, int, int, int, int]] = {
@@ -40,7 +40,7 @@ _INCEPTIONS: dict[str, tuple[int, int, int, int, int, int]] = {
 
 
 class _Unit(nn.Module):
-    """k x k x k convolution, normalisation, ReLU."""
+    """k x k x k convolution, batch normalisation and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int, *, size: int, stride: int = 1) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class _Unit(nn.Module):
         self.bn = nn.BatchNorm3d(out_channels, eps=_BN_EPSILON)
 
     def forward(self, feats_BCthw: Tensor) -> Tensor:
-        """(B, C', t', h', w') features; a stride in time is taken from two frames up."""
+        """Return (B, C', t', h', w') features."""
         beyond = self.conv.kernel_size[0] // 2
         if beyond:
             feats_BCthw = functional.pad(
@@ -67,7 +67,7 @@ class _Unit(nn.Module):
 
 
 class _Inception(nn.Module):
-    """Four branches side by side."""
+    """Inception block of four parallel branches."""
 
     def __init__(self, in_channels: int, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -85,16 +85,16 @@ class _Inception(nn.Module):
         )
 
     def forward(self, feats_BCthw: Tensor) -> Tensor:
-        """(B, C', t, h, w) features."""
+        """Return (B, C', t, h, w) features."""
         branches = (self.branch1, self.branch2, self.branch3, self.branch4)
         return torch.cat([branch(feats_BCthw) for branch in branches], dim=1)
 
 
 class I3D(nn.Module):
-    """Activity logits from a clip's frames alone."""
+    """Network that classifies a clip from its frames alone."""
 
     def __init__(self, config: NetworkConfig) -> None:
-        """Random weights; channels are the paper's times base_width / 64, at least 1."""
+        """Initialize random weights; channels are the paper's times base_width / 64, at least 1."""
         super().__init__()
         self.config = config
         self.normalise_frames = FrameNormaliser(mean=_HALF, std=_HALF)
@@ -119,10 +119,10 @@ class I3D(nn.Module):
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
     ) -> NetworkOutput:
-        """Logits of every clip from its frames alone, the mean over the steps in time.
+        """Return the logits of every clip, the mean over time steps; see `build_network`.
 
         Raises:
-            ConfigError: if another head than the activity head is asked for.
+            ConfigError: if `heads` is not the activity head.
         """
         check_heads(heads)
         feats_BCthw = self.features(self.normalise_frames.video(batch.frames_BTCHW))
@@ -131,7 +131,7 @@ class I3D(nn.Module):
         return NetworkOutput(activity_logits_BA=self.classify(feats_BtC).mean(dim=1))
 
     def features(self, video_B3THW: Tensor) -> Tensor:
-        """(B, C, t, h, w) features of inception 5b from a normalised video."""
+        """Return (B, C, t, h, w) features of inception 5b from normalised clips."""
         feats_BCthw = _max_pool(self.conv1(video_B3THW), size=3)
         feats_BCthw = _max_pool(self.conv3(self.conv2(feats_BCthw)), size=3)
         for name in _INCEPTIONS:
@@ -144,7 +144,8 @@ class I3D(nn.Module):
 
 
 def _max_pool(feats_BCthw: Tensor, *, size: int, time_size: int = 1) -> Tensor:
-    """Pools with stride 2 in space and, with a kernel in time and two frames or more, in time."""
+    """Max-pool with stride 2 in space and, given a temporal kernel and two steps or more, in
+    time."""
     feats_BCthw = functional.max_pool3d(
         feats_BCthw, (1, size, size), stride=(1, 2, 2), ceil_mode=True
     )

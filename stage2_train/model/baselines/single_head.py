@@ -1,5 +1,4 @@
-"""What networks share that have the activity head alone: its check, and dropout whose draws are the
-step's own."""
+"""Shared by networks that have only an activity head: a check of heads, and seeded dropout."""
 
 import torch
 from torch import Tensor
@@ -9,20 +8,20 @@ from orn.stage2_train.model.config import Heads
 
 
 def dropout(
-    values: Tensor, share: float, *, training: bool, generator: torch.Generator | None
+    values: Tensor, probability: float, *, training: bool, generator: torch.Generator | None
 ) -> Tensor:
-    """The values, in training a random share of them zero and the others larger to match.
+    """Apply dropout with random numbers from `generator` (None for PyTorch's global one).
 
-    Draws from `generator` (torch's global one if None), so that a resumed training draws the same.
+    With the step's own generator, a resumed training repeats the random numbers.
     """
-    if not training or share == 0:
+    if not training or probability == 0:
         return values
     device = torch.device("cpu") if generator is None else generator.device
     draws = torch.rand(values.shape, generator=generator, device=device)
-    return values * (draws >= share).to(values.device, values.dtype) / (1 - share)
+    return values * (draws >= probability).to(values.device, values.dtype) / (1 - probability)
 
 
 def check_heads(heads: Heads | None) -> None:
-    """Raises ConfigError where a head is asked for that a baseline lacks."""
+    """Raise ConfigError unless `heads` is the activity head or None."""
     if heads not in (None, "activity"):
-        raise ConfigError(f"heads: a baseline has the activity head alone, found {heads!r}")
+        raise ConfigError(f"heads: expected activity for a baseline, got {heads!r}")

@@ -1,15 +1,14 @@
 """Multi-scale Temporal Relation Network (Zhou et al. 2018): MLPs of two, three, ... T frames.
 
-B clips, T frames of a clip, M = B * T frames folded, D channels of conv5, E numbers of a frame,
-s frames of a relation, Q relations of a scale, G numbers of a relation, A activity classes.
+B clips, T frames per clip, M = B * T frames folded, D channels of conv5, E features per frame,
+s frames per relation, Q relations per scale, G width of a relation, A activity classes.
 
-What differs from the authors' code:
-- The frames go through our ResNet, not BN-Inception, from the same ImageNet weights as every other
-  system.
-- The relations of a scale are averaged, not summed: a scale then weighs the same in training, where
-  three of its relations are drawn, and at test time, where all are used.
-- At test time nothing is drawn. A scale of more than 128 relations uses 128, evenly spread over
-  their order.
+Differences from the authors' code:
+- The backbone is our ResNet, not BN-Inception, with the same ImageNet weights as other systems.
+- The relations of a scale are averaged, not summed: a scale then has the same weight in training,
+  which samples three of its relations, as at test time, which uses all of them.
+- Test time samples nothing. Of a scale with more than 128 relations, it uses 128, evenly spaced in
+  lexical order.
 """
 
 from itertools import combinations
@@ -31,16 +30,16 @@ _DRAWN = 3
 _FRAME_FEATURES = 256
 _RELATION_WIDTH = 256
 _DROPOUT = 0.8
-"""Of a frame's features before they are made 256 numbers, as in the authors' code."""
+"""Dropout probability of a frame's features before their projection, as in the authors' code."""
 
 
 def frame_subsets(num_frames: int, scale: int) -> Tensor:
-    """(Q, s) int64: all ways to choose `scale` of T frames in order of time, in lexical order."""
+    """Return (Q, s) int64: all increasing tuples of `scale` of T frames, in lexical order."""
     return torch.tensor(list(combinations(range(num_frames), scale)), dtype=torch.int64)
 
 
 class Relations(nn.Module):
-    """The relations of one scale: an MLP of s frames, averaged over subsets, and a classifier."""
+    """Relations of one scale: an MLP of s frames, averaged over subsets, and a classifier."""
 
     subsets_Qs: Tensor
 
@@ -52,14 +51,14 @@ class Relations(nn.Module):
         self.register_buffer("subsets_Qs", subsets_Qs, persistent=False)
 
     def forward(self, frames_BTE: Tensor, *, generator: torch.Generator | None) -> Tensor:
-        """(B, A) logits; in training mode from three relations, drawn for the whole batch."""
+        """Return (B, A) logits; in training mode from three relations, sampled per batch."""
         rows_Q = self._chosen(generator).to(frames_BTE.device)
         inputs_BQsE = frames_BTE[:, self.subsets_Qs[rows_Q]]
         hidden_BQG = functional.relu(self.relate(functional.relu(inputs_BQsE).flatten(2)))
         return self.classify(hidden_BQG.mean(dim=1))
 
     def _chosen(self, generator: torch.Generator | None) -> Tensor:
-        """Rows of the subsets that are used."""
+        """Return the indices of the subsets to use."""
         total = len(self.subsets_Qs)
         if self.training:
             device = torch.device("cpu") if generator is None else generator.device
@@ -69,21 +68,21 @@ class Relations(nn.Module):
 
 
 class TRN(nn.Module):
-    """Activity logits from a clip's frames alone."""
+    """Network that classifies a clip from its frames alone."""
 
     def __init__(self, config: NetworkConfig) -> None:
-        """Random weights from torch's global generator.
+        """Initialize weights from PyTorch's global generator.
 
         Raises:
-            ConfigError: if the configuration's number of frames is not from 2 to 16.
+            ConfigError: if `config.num_frames` is not in 2 .. 16.
         """
         super().__init__()
         self.config = config
         num_frames = config.num_frames
         if num_frames is None or not 2 <= num_frames <= MOST_FRAMES:
             raise ConfigError(
-                f"network setting num_frames: a temporal relation network is made for clips of one "
-                f"length, wanted 2 to {MOST_FRAMES} frames, found {num_frames}"
+                f"model.num_frames: expected 2 to {MOST_FRAMES} frames for architecture trn, got "
+                f"{num_frames}; choose another data.clip_frames"
             )
         self.normalise_frames = FrameNormaliser()
         self.trunk = Trunk(config)
@@ -104,18 +103,18 @@ class TRN(nn.Module):
         heads: Heads | None = None,
         generator: torch.Generator | None = None,
     ) -> NetworkOutput:
-        """Logits of every clip from its frames alone, the sum over the scales.
+        """Return the logits of every clip, the sum over scales; see `build_network`.
 
         Raises:
-            ConfigError: if another head than the activity head is asked for.
-            ShapeError: if the clips have another number of frames than the network is made for.
+            ConfigError: if `heads` is not the activity head.
+            ShapeError: if the clips do not have `config.num_frames` frames.
         """
         check_heads(heads)
         num_frames = batch.frames_BTCHW.shape[1]
         if num_frames != self.config.num_frames:
             raise ShapeError(
-                f"network input frames_BTCHW: wanted clips of {self.config.num_frames} frames, "
-                f"which the network is made for, found {num_frames}"
+                f"network input frames_BTCHW: expected clips of {self.config.num_frames} frames "
+                f"(model.num_frames), got {num_frames}"
             )
         feats_MDhw = self.trunk(self.normalise_frames(batch.frames_BTCHW), num_frames)
         feats_MDhw = self.conv5(feats_MDhw, num_frames)

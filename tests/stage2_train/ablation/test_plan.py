@@ -127,5 +127,5 @@ def test_a_wide_head_needs_a_random_start() -> None:
 
 def test_a_baseline_has_no_wide_activity_head() -> None:
     i3d = load_recipe("demo", num_activities=12, system="i3d")
-    with pytest.raises(ConfigError, match="heads: wanted activity, for architecture i3d"):
+    with pytest.raises(ConfigError, match="heads: expected activity for architecture i3d"):
         wide_activity_head(i3d)

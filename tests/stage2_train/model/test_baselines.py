@@ -103,7 +103,7 @@ def test_draws_of_training_come_from_the_generator(make_baseline) -> None:
 
 
 def test_other_heads_are_refused(make_baseline) -> None:
-    with pytest.raises(ConfigError, match="a baseline has the activity head alone, found 'both'"):
+    with pytest.raises(ConfigError, match="expected activity for a baseline, got 'both'"):
         make_baseline()(frames_batch(), heads="both")
 
 
@@ -235,12 +235,12 @@ def test_the_network_is_features_then_relations(make_trn) -> None:
 
 @pytest.mark.parametrize("frames", [None, 1, 17])
 def test_number_of_frames_must_be_known_and_few(frames) -> None:
-    with pytest.raises(ConfigError, match=f"num_frames: .* wanted 2 to 16 frames, found {frames}"):
+    with pytest.raises(ConfigError, match=f"num_frames: expected 2 to 16 frames .* got {frames}"):
         TRN(baseline_config("trn", num_frames=frames))
 
 
 def test_clips_of_another_length_are_refused(make_trn) -> None:
-    with pytest.raises(ShapeError, match=r"wanted clips of 3 frames, .* found 4"):
+    with pytest.raises(ShapeError, match=r"expected clips of 3 frames .* got 4"):
         make_trn(3)(frames_batch(frames=4))
 
 

@@ -26,11 +26,11 @@ def test_widths(backbone, base_width, feature_width, object_width) -> None:
     [
         ({"backbone": "resnet34"}, "backbone: expected one of 'resnet18', 'resnet50', got"),
         ({"object_parts": ["class", "shape"]}, "some of shape, appearance, class, in this order"),
-        ({"object_parts": []}, "object_parts: wanted some of"),
-        ({"clique_size": 1}, "relation_frames: wanted same, for cliques of one"),
-        ({"clique_size": 3, "relation_pairs": "same_object"}, "relation_pairs: expected all, for"),
+        ({"object_parts": []}, "object_parts: expected some of"),
+        ({"clique_size": 1}, "relation_frames: expected same for cliques of one"),
+        ({"clique_size": 3, "relation_pairs": "same_object"}, "relation_pairs: expected all for"),
         ({"objects": "cells", "relation_pairs": "same_object"}, "for cells in cliques of 2"),
-        ({"architecture": "trn"}, "heads: wanted activity, for architecture trn"),
+        ({"architecture": "trn"}, "heads: expected activity for architecture trn"),
     ],
 )
 def test_refuses_settings_that_cannot_be(changes, message) -> None:
@@ -44,7 +44,7 @@ def test_refuses_settings_that_cannot_be(changes, message) -> None:
 )
 def test_the_largest_setting_is_named(name: str, large: int, monkeypatch) -> None:
     monkeypatch.setattr(build, "machine_memory", lambda: 1)
-    with pytest.raises(ConfigError, match=rf"model\.{name}: .* of 0 GB, found {large}"):
+    with pytest.raises(ConfigError, match=rf"model\.{name}: .* of 0 GB, got {large}"):
         build.build_network(NetworkConfig(num_activities=3, **{name: large}))
 
 

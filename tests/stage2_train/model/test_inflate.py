@@ -131,8 +131,8 @@ def test_gives_back_what_inflate_was_given(backbone: str, heads: str) -> None:
 @pytest.mark.parametrize("heads", ["object", "both"])
 def test_the_object_heads_conv5_may_stay_random(heads: str) -> None:
     made = [
-        ObjectVideoNetwork(NetworkConfig(heads=heads, object_conv5_start=start, **FLAT))
-        for start in ("image", "random")
+        ObjectVideoNetwork(NetworkConfig(heads=heads, object_conv5_initialization=start, **FLAT))
+        for start in ("pretrained", "random")
     ]
     state = get_model("resnet18", weights=None).state_dict()
     before = {name: row.clone() for name, row in made[1].state_dict().items()}
@@ -157,7 +157,7 @@ def test_of_two_conv5_takes_that_of_the_activity_head() -> None:
     [
         ({"kernels": ("2d",) * 4 + ("2.5d",)}, "conv5"),
         ({"kernels": ("2d",) * 4 + ("3d",)}, "conv5"),
-        ({"heads": "object", "object_parts": ("class",)}, "no pictures"),
+        ({"heads": "object", "object_parts": ("class",)}, "reads no frames"),
     ],
 )
 def test_refuses_to_export_what_is_no_resnet(changes, message) -> None:

@@ -17,7 +17,7 @@ from tests.stage2_train.model.conftest import assert_close
 
 def test_he_starts_with_zero_biases_and_variances_by_inputs() -> None:
     torch.manual_seed(0)
-    config = NetworkConfig(num_activities=2, mlp_start="he", reasoning="mlp")
+    config = NetworkConfig(num_activities=2, mlp_initialization="he", reasoning="mlp")
     head = ObjectHead(config)
     relation, mask_mlp = head.relation, head.encoder.mask_mlp
     layers = [
@@ -90,11 +90,11 @@ def test_one_draw_of_earlier_frames_serves_the_batch(tiny_config) -> None:
         return cliques.frames_nQ[0].view(5, 5)
 
     for seed in range(20):
-        earlier_BR = drawn(seed, earlier_frame_draw="each_batch")
+        earlier_BR = drawn(seed, reference_frame_sampling="per_batch")
         assert torch.equal(earlier_BR, earlier_BR[:1].expand(5, -1))
         assert (earlier_BR < torch.arange(1, 6)).all()
         assert not torch.equal(drawn(seed), drawn(seed)[:1].expand(5, -1))
-    last = {int(drawn(seed, earlier_frame_draw="each_batch")[0, 4]) for seed in range(60)}
+    last = {int(drawn(seed, reference_frame_sampling="per_batch")[0, 4]) for seed in range(60)}
     assert last == {0, 1, 2, 3, 4}
 
 

@@ -21,11 +21,11 @@ SYSTEMS = [
 
 OPTIONS: dict[str, dict] = {
     "normalise_hidden": {"normalise_hidden": True},
-    "he": {"mlp_start": "he"},
+    "he": {"mlp_initialization": "he"},
     "activity-stride": {"conv5_activity_stride": 1},
     "2d-object-conv5": {"object_conv5_kernel": "2d"},
-    "temporal-last": {"temporal_place": "after_relu"},
-    "temporal-last-resnet50": {"temporal_place": "after_relu", "backbone": "resnet50"},
+    "temporal-last": {"temporal_position": "after_relu"},
+    "temporal-last-resnet50": {"temporal_position": "after_relu", "backbone": "resnet50"},
     "same-after-first": {"relation_frames": "same_after_first"},
     "empty-slots": {"empty_slots": "as_authors"},
     "empty-slots-as-theirs": {
@@ -41,9 +41,9 @@ OPTIONS: dict[str, dict] = {
         "relation_pairs": "different_objects",
         "empty_slots": "as_authors",
     },
-    "draw-of-a-batch": {"earlier_frame_draw": "each_batch"},
+    "draw-of-a-batch": {"reference_frame_sampling": "per_batch"},
     "first-phase-mean": {"first_phase_reasoning": "mean"},
-    "mean-of-states": {"gru_states": "mean"},
+    "mean-of-states": {"gru_pooling": "mean"},
     "sum-of-heads": {"head_combination": "sum"},
     "joint": {"head_combination": "joint"},
     "joint-mean": {"head_combination": "joint", "aggregation": "mean", "reasoning": "mlp"},

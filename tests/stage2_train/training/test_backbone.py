@@ -18,7 +18,7 @@ from orn.stage2_train.model.image_weights import image_network
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.recipe import Recipe, load_recipe
 from orn.stage2_train.systems import system_names
-from orn.stage2_train.training.backbone import set_first_weights
+from orn.stage2_train.training.backbone import set_initial_weights
 
 ROUND_OFF = 1e-4  # float32, of the largest feature
 NUM_FRAMES = 4
@@ -97,7 +97,7 @@ def test_a_system_sees_what_the_2d_network_sees(system, real_frames, weights_fil
     torch.manual_seed(1)
     network = build_network(recipe.model).eval()
     name = image_network(recipe.model)
-    set_first_weights(network, recipe, weights_files[name])
+    set_initial_weights(network, recipe, weights_files[name])
     kept = _watch_activity_features(network)
     with torch.no_grad():
         network(_inputs(real_frames), heads="activity")
@@ -113,7 +113,7 @@ def test_a_system_sees_what_the_2d_network_sees(system, real_frames, weights_fil
 def test_i3d_sees_what_googlenet_sees_of_a_still_clip(real_frames, weights_files) -> None:
     recipe = _recipe("i3d")
     network = build_network(recipe.model).eval()
-    set_first_weights(network, recipe, weights_files["googlenet"])
+    set_initial_weights(network, recipe, weights_files["googlenet"])
     still = real_frames[:, :1].expand(-1, NUM_FRAMES, -1, -1, -1)
     kept: list[Tensor] = []
     network.inception5b.register_forward_hook(

@@ -50,7 +50,7 @@ def test_a_phase_is_not_begun_from_other_weights_than_it_should(
     run_tiny, tiny_recipe, tmp_path
 ) -> None:
     """Where the best of the phase before has gone, since two checkpoints were lost."""
-    phases = PhaseRecipe(object_head_epochs=1, epochs=2, hand_over="best")
+    phases = PhaseRecipe(object_head_epochs=1, epochs=2, warm_start="best")
     recipe = replace(tiny_recipe, phases=phases)
     run_tiny(tmp_path, recipe, max_steps=4)
     shutil.copy(tmp_path / "last.safetensors", tmp_path / "kept")

@@ -19,7 +19,7 @@ from tests.stage2_train.training.conftest import before_each_step, same_weights,
 @pytest.fixture(scope="module")
 def best_handed_over(tiny_recipe) -> Recipe:
     """Two phases of two epochs, no checkpoint within them."""
-    phases = PhaseRecipe(object_head_epochs=2, epochs=2, hand_over="best")
+    phases = PhaseRecipe(object_head_epochs=2, epochs=2, warm_start="best")
     return replace(tiny_recipe, phases=phases, checkpoint_every_steps=100)
 
 
@@ -45,11 +45,11 @@ def first_weights_of_the_second_phase(run_tiny, recipe, folder) -> dict:
     return seen
 
 
-@pytest.mark.parametrize(("hand_over", "step"), [("best", 4), ("last", 8)])
+@pytest.mark.parametrize(("warm_start", "step"), [("best", 4), ("last", 8)])
 def test_which_weights_are_handed_over(
-    hand_over, step, run_tiny, tiny_recipe, tmp_path, scripted_metrics
+    warm_start, step, run_tiny, tiny_recipe, tmp_path, scripted_metrics
 ) -> None:
-    phases = PhaseRecipe(object_head_epochs=2, epochs=1, hand_over=hand_over)
+    phases = PhaseRecipe(object_head_epochs=2, epochs=1, warm_start=warm_start)
     recipe = replace(tiny_recipe, phases=phases)
     scripted_metrics(0.9, 0.1, 0.5)
     found = first_weights_of_the_second_phase(run_tiny, recipe, tmp_path / "two")
@@ -59,7 +59,7 @@ def test_which_weights_are_handed_over(
 
 
 def test_without_validation_the_last_weights_are_handed_over(run_tiny, tiny_recipe, tmp_path):
-    phases = replace(tiny_recipe.phases, hand_over="best")
+    phases = replace(tiny_recipe.phases, warm_start="best")
     best = run_tiny(tmp_path / "a", replace(tiny_recipe, phases=phases), without_validation=True)
     last = run_tiny(tmp_path / "b", tiny_recipe, without_validation=True)
     assert same_weights(best, last)

@@ -13,19 +13,19 @@ from orn.stage2_train.training.step import (
     set_learning_rate,
 )
 
-ONE_CYCLE = OptimiserRecipe(schedule="one_cycle", learning_rate=0.1, warm_up_share=0.15)
+ONE_CYCLE = OptimiserRecipe(schedule="one_cycle", learning_rate=0.1, warmup_fraction=0.15)
 
 
 @pytest.mark.parametrize("num_steps", [8, 20, 101])
-@pytest.mark.parametrize("warm_up_share", [0.15, 0.5])
-def test_one_cycle_equals_torch(num_steps, warm_up_share) -> None:
-    recipe = replace(ONE_CYCLE, warm_up_share=warm_up_share)
+@pytest.mark.parametrize("warmup_fraction", [0.15, 0.5])
+def test_one_cycle_equals_torch(num_steps, warmup_fraction) -> None:
+    recipe = replace(ONE_CYCLE, warmup_fraction=warmup_fraction)
     optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,
         max_lr=0.1,
         total_steps=num_steps,
-        pct_start=warm_up_share,
+        pct_start=warmup_fraction,
         cycle_momentum=False,
     )
     for step in range(num_steps):
