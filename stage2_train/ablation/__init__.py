@@ -1,4 +1,4 @@
-"""Trains and measures many systems under one schedule, and compares them seed by seed.
+"""Train and evaluate many systems with one recipe and compare them, paired by seed.
 
-Imports any room of `stage2_train` but `leaks` and `predict`.
+May import every package of `stage2_train` except `leaks` and `predict`.
 """

@@ -1,4 +1,4 @@
-"""`orn ablate`: search or vary, train, measure, compare."""
+"""The job of `orn ablate`: search or vary a setting, train, evaluate, compare."""
 
 import hashlib
 import json
@@ -49,24 +49,24 @@ logger = logging.getLogger(__name__)
 
 _SETTINGS_NAME = "settings.json"
 _MAY_DIFFER = ("commit", "threads")
-"""Of runs of one folder; it is said."""
+"""Settings that may differ among the runs of a folder, with a warning."""
 
 
 def ablate(request: AblationRequest) -> dict[str, Any]:
-    """Train and measure what is missing, then compare everything.
+    """Train and evaluate the missing runs, then report all runs.
 
-    The validation split decides the searched setting; the test split, where it is asked for, is
-    read once everything is trained.
+    A searched setting is chosen on the validation split. The test split is not read before all
+    trainings have finished.
 
     Returns:
-        The report, which is also written to OUT/NAME-SPLIT.json and .md, drawn as .png, and as a
-        line a figure in .csv; of a curve, the report of all its points, as OUT/curve-NAME-SPLIT.
+        The report, also written to OUT/NAME-SPLIT.json, .md, .png and .csv (one row per value). For
+        a curve, the report of all its points, written to OUT/curve-NAME-SPLIT.
 
     Raises:
-        ConfigError: if the folder holds runs of other settings.
+        ConfigError: if the folder holds runs with other settings.
         TrainingError: if runs failed.
     """
-    check_output_folder(request.folder, ours=["*"])  # its settings say whose it is
+    check_output_folder(request.folder, ours=["*"])  # _claim_folder checks whose it is
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
@@ -74,7 +74,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     if request.points:
         kept = request.folder / f"{request.report_name}.json"
         check_output_files([kept], reads=[path for _, path in request.points])
-        joined_report("points", dict(request.points))  # they belong together
+        joined_report("points", dict(request.points))  # fails early if they are not comparable
     _claim_folder(request, recipe)
     runs = _searched_runs(request, rows) if request.search else _first_runs(request, rows)
     for split in dict.fromkeys(("validation", request.split)):
@@ -96,11 +96,11 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
 
 
 def _curve(request: AblationRequest, own: Path) -> dict[str, Any]:
-    """Write and return the report of this ablation and the other points of its curve."""
+    """Write and return the joint report of this ablation and the other points of its curve."""
     assert request.curve is not None
     name, value = request.curve
     files = {**dict(request.points), value: own}
-    with suppress(ValueError):  # the order given, where values are no numbers
+    with suppress(ValueError):  # values that are not numbers keep their order
         files = dict(sorted(files.items(), key=lambda point: float(point[0])))
     report = joined_report(name, files)
     stem = request.folder / f"curve-{name.replace(' ', '-')}-{request.split}"
@@ -109,15 +109,17 @@ def _curve(request: AblationRequest, own: Path) -> dict[str, Any]:
 
 
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:
-    """What `ablate` would do: its runs, those that are done, how long the others take as far as
-    runs of the same kind say, weights to fetch, and the first command."""
+    """Return what `ablate` would do, as a JSON object.
+
+    The time of the runs that are left is estimated from finished runs of the same kind.
+    """
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
     _check_split(request, rows, recipe)
     runs = list({run.folder: run for run in _first_runs(request, rows)}.values())
     left = [run for run in runs if not is_measured(run, "validation")]
-    known = [seconds for seconds in map(_usual_seconds, left) if seconds is not None]
+    known = [seconds for seconds in map(_expected_seconds, left) if seconds is not None]
     urls = [imagenet_to_fetch(name) for name in weights_needed(left, request)]
     return {
         "systems": [row.name for row in rows],
@@ -131,8 +133,8 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     }
 
 
-def _usual_seconds(run: AblationRun) -> float | None:
-    """What training took with the other seeds, on average; None where none is measured."""
+def _expected_seconds(run: AblationRun) -> float | None:
+    """Return the mean training time of the other seeds in seconds; None if none has finished."""
     found = [
         run_seconds(read_jsonl(path.parent / METRICS_NAME))
         for path in sorted(run.folder.parent.glob("seed*/eval-validation.json"))
@@ -142,7 +144,7 @@ def _usual_seconds(run: AblationRun) -> float | None:
 
 
 def _recipe(request: AblationRequest) -> Recipe:
-    """The recipe of all rows, before their own settings."""
+    """Return the recipe of all rows, without the overrides of single rows."""
     listing = load_listing(load_manifest(request.manifest), request.resources.root)
     return load_recipe(
         _recipe_name(request),
@@ -168,7 +170,8 @@ def _check_names(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
                 )
     if request.late_fusion and not {"activity-head", "object-head"} <= set(names):
         raise ConfigError(
-            f"--late-fusion: wanted activity-head and object-head, found {', '.join(names)}"
+            "--late-fusion: expected activity-head and object-head among the systems, got "
+            f"{', '.join(names)}; add them to --systems"
         )
     names += [LATE_FUSION] if request.late_fusion else []
     values = [variant.name for variant in variants]
@@ -177,29 +180,31 @@ def _check_names(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
             name, at, value = side.partition("@")
             if name not in names or (at and value not in values):
                 raise ConfigError(
-                    f"--primary {':'.join(pair)}: wanted two of {', '.join(names)}"
-                    f"{', with @ and one of ' + ', '.join(values) if values else ''}; found {side}"
+                    f"--primary {':'.join(pair)}: expected two of {', '.join(names)}"
+                    f"{', with @ and one of ' + ', '.join(values) if values else ''}, got {side}"
                 )
 
 
 def _check_split(request: AblationRequest, rows: Sequence[AblationRow], recipe: Recipe) -> None:
-    """Raises ConfigError where systems would be compared, or chosen, on clips they learned from."""
+    """Raise ConfigError if systems would be compared or chosen on clips they are trained on."""
     if request.test and request.search is None:
         return
     name, num_activities = _recipe_name(request), recipe.model.num_activities
     for run in _first_runs(request.changed(num_seeds=1), rows):
         own = load_recipe(name, num_activities=num_activities, overrides=run.overrides)
         if "validation" in own.data.trained_splits:
-            other = "" if request.search else "--test, or "
+            other = "" if request.search else "pass --test, or "
             raise ConfigError(
-                f"{run.title}: wanted a validation split that it is not trained on, found "
-                f"data.train_with_validation=true; give {other}data.train_with_validation=false"
+                f"{run.title}: expected a validation split that it is not trained on, got "
+                f"data.train_with_validation=true; {other}set data.train_with_validation=false"
             )
 
 
 def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
-    """Records what the folder's runs have in common, so that runs of other settings never mix, nor
-    runs of other commits or numbers of threads without a word."""
+    """Record what the runs of the folder have in common, and refuse runs with other settings.
+
+    Another commit or number of threads only causes a warning.
+    """
     dataset, resources = load_manifest(request.manifest).name, request.resources
     require_prepared(request.manifest, dataset, resources)
     detector = DetectionFolder(resources.shards_of(dataset)).detector
@@ -221,14 +226,14 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
     found = read_json(path)
     if not isinstance(found, dict):
         raise ConfigError(
-            f"{path}: expected what `orn ablate` wrote there, got something else; give another "
-            "--out, or remove the file if the folder's runs are of the same settings"
+            f"{path}: expected the settings that `orn ablate` writes, got something else; pass "
+            "another --out, or remove the file if the runs of the folder have the same settings"
         )
     for name in _MAY_DIFFER:
         one, other = ({name: each.pop(name, None)} for each in (found, wanted))
         for difference in differences(one, other):
             logger.warning("%s: %s; the report names both", request.folder, difference)
-    remedy = "give another --out, or the same settings to go on with these runs"
+    remedy = "pass another --out, or the same settings to continue these runs"
     check_same_job(found, wanted, place=request.folder, remedy=remedy)
 
 
@@ -238,7 +243,7 @@ def _read(runs: Sequence[AblationRun], request: AblationRequest, split: str) -> 
 
 
 def _first_runs(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple[AblationRun, ...]:
-    """Those that are known beforehand: the trials of a search, or all where nothing is searched."""
+    """Return the runs that are known in advance: the trials of a search, or all without one."""
     if request.search is None:
         return planned_runs(request, rows)
     return planned_runs(request, rows, request.search.variants, seeds=request.seeds[:1])
@@ -247,7 +252,7 @@ def _first_runs(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple[
 def _searched_runs(
     request: AblationRequest, rows: Sequence[AblationRow]
 ) -> tuple[AblationRun, ...]:
-    """The runs of each system with its best variant by the first seed on the validation split."""
+    """Return the runs of each system with its best variant, by the first seed on validation."""
     assert request.search is not None
     trials = _first_runs(request, rows)
     carry_out(trials, request, split="validation")

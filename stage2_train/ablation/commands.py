@@ -1,4 +1,4 @@
-"""`orn ablate`: parse, call the job, print what came out."""
+"""The command `orn ablate`."""
 
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report, echo_settings
@@ -8,11 +8,11 @@ from orn.stage2_train.ablation.request import AblationRequest
 
 @command("ablate")
 def ablate(request: AblationRequest, *, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Train and measure every system of a table of the paper on DATASET, and compare them.
+    """Train and evaluate every system of a table of the paper on DATASET and compare them.
 
-    All have the same recipe and the same number of steps. Interrupted, it goes on where it was. The
-    report is printed and kept as OUT/table-TABLE-SPLIT.json and .md, drawn as .png, and a line a
-    figure as .csv; with --vary its name is OUT/table-TABLE-KEY-SPLIT, with --variant
+    All systems share one recipe and number of steps. An interrupted ablation resumes. The report is
+    printed and saved as OUT/table-TABLE-SPLIT.json, .md, .png (a plot) and .csv (one row per
+    value); with --vary as OUT/table-TABLE-KEY-SPLIT, with --variant as
     OUT/table-TABLE-variant-SPLIT.
     """
     from orn.stage2_train.ablation import ablate as ablation

@@ -1,7 +1,6 @@
-"""Carries out the trainings of an ablation, several at a time, as the commands that a user could
-type.
+"""Run the trainings of an ablation in parallel, as commands that a user could type.
 
-A training that was stopped goes on where it was; one that is finished and measured is left alone.
+A training that was interrupted resumes; one that is finished and evaluated is skipped.
 """
 
 import logging
@@ -30,12 +29,12 @@ logger = logging.getLogger(__name__)
 
 
 def is_measured(run: AblationRun, split: str) -> bool:
-    """Return whether a run is finished and measured on a split."""
+    """Return whether a run is finished and evaluated on a split."""
     return (run.folder / f"eval-{split}.json").is_file()
 
 
 def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[Job]:
-    """Return what trains a run and measures it on the validation split, then on another one."""
+    """Return the commands that train a run and evaluate it on validation, then on `split`."""
     resources, folder = request.resources, run.folder
     options = {
         "--data": resources.data_root,
@@ -70,32 +69,34 @@ def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[J
 
 
 def _words(options: Mapping[str, object]) -> list[str]:
-    """Return the options that have a value, as words."""
+    """Return the options that have a value as command-line words."""
     given = {name: str(value) for name, value in options.items() if value is not None}
     return [word for option in given.items() for word in option]
 
 
 def first_command(run: AblationRun, request: AblationRequest) -> str:
-    """Return what a user would type to train a run alone."""
+    """Return the command that trains a run alone."""
     return jobs_of(run, request, split="validation")[0].typed
 
 
 def weights_needed(
     runs: Sequence[AblationRun], request: AblationRequest
 ) -> tuple[ImageNetwork, ...]:
-    """Return the 2D networks whose published weights runs still have to start from."""
+    """Return the 2D networks whose published weights the runs will start from."""
     found = set()
     for run in runs:
         recipe = _recipe(run, request)
         file = request.weights if _holds_resnet(recipe) else None
-        with suppress(ConfigError):  # a damaged run fails alone, when its turn comes
+        with suppress(ConfigError):  # a damaged run fails later, without the others
             found.add(imagenet_needed(recipe, file, run.folder))
     return tuple(sorted(name for name in found if name is not None))
 
 
 def _holds_resnet(recipe: Recipe) -> bool:
-    """Return whether a network can start from a ResNet's weights: C3D, I3D and an object head that
-    looks at no pictures cannot."""
+    """Return whether a network can start from ResNet weights.
+
+    C3D, I3D and an object head without visual features cannot.
+    """
     return image_network(recipe.model) in ("resnet18", "resnet50")
 
 
@@ -110,22 +111,21 @@ def _recipe(run: AblationRun, request: AblationRequest) -> Recipe:
 
 
 def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: str) -> None:
-    """Train the runs and measure them on a split, `request.jobs` at a time.
+    """Train runs and evaluate them on a split, `request.jobs` at a time.
 
-    On ctrl-C and SIGTERM the trainings that run end, too; they go on from their checkpoints next
-    time.
+    Ctrl-C and SIGTERM also stop the trainings; they resume from their checkpoints next time.
 
     Raises:
-        CheckpointError: if weights that runs start from cannot be fetched.
-        TrainingError: if some failed, after the others are done; it names them and their logs.
+        CheckpointError: if initial weights cannot be downloaded.
+        TrainingError: if runs failed, once the others have finished; names them and their logs.
     """
     left: dict[Path, AblationRun] = {}
     for run in runs:
         if not is_measured(run, split):
-            left.setdefault(run.folder, run)  # which variants may share
+            left.setdefault(run.folder, run)  # variants may share a folder
     for name in weights_needed(list(left.values()), request):
         fetch_imagenet_weights(name)
-    wait_passively()  # processes inherit it
+    wait_passively()  # the processes inherit this
     failures: list[str] = []
 
     def ended(folder: Path, error: PipelineError | None) -> None:
@@ -133,13 +133,13 @@ def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: s
         bar.advance(note=title)
         if error is not None:
             failures.append(f"{title}: {error}, see {folder / LOG_NAME}")
-            logger.warning("%s failed; going on with the others", title)
+            logger.warning("%s failed; continuing with the other runs", title)
 
     with progress(f"ablate, {split}", total=len(left), unit="runs") as bar:
         lists = {folder: jobs_of(run, request, split=split) for folder, run in left.items()}
         run_lists(lists, at_once=request.jobs, ended=ended)
     if failures:
         raise TrainingError(
-            f"{len(failures)} of {counted(len(left), 'run')} failed: {'; '.join(failures)}; the "
-            "same command tries them again and leaves the others alone"
+            f"{len(failures)} of {counted(len(left), 'run')} failed: {'; '.join(failures)}; run "
+            "the same command again to retry them"
         )

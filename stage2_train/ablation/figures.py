@@ -1,4 +1,4 @@
-"""What runs reached: read from their folders, two heads that were trained apart as one, as CSV."""
+"""Results of ablation runs: read from run folders, combined by late fusion, written as CSV."""
 
 import math
 import statistics
@@ -7,6 +7,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Metric
 from orn.stage2_train.ablation.plan import LATE_FUSION, AblationRun
 from orn.stage2_train.evaluation.bootstrap import Tallies
-from orn.stage2_train.evaluation.predictions import late_fusion, load_predictions
+from orn.stage2_train.evaluation.predictions import load_predictions
 from orn.stage2_train.model.summary import count_parameters
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import read_config
@@ -26,7 +27,7 @@ from orn.stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, number_i
 _TOGETHER = "two_heads"
 _OF_SPLIT = ("chance", "floor", "num_segments")
 _ADDED = ("steps", "seconds", "parameters")
-"""Figures of late fusion that are the sum of those of its runs."""
+"""Values that late fusion sums over its two runs."""
 
 
 @dataclass(
@@ -36,47 +37,48 @@ _ADDED = ("steps", "seconds", "parameters")
     config=ConfigDict(extra="forbid", allow_inf_nan=False),
 )
 class RunResult:
-    """What one training reached; with late fusion, two."""
+    """Result of one training, or of two with late fusion."""
 
     dataset: str
     split: str
     runs: tuple[str, ...]
-    """Their folders."""
+    """Run folders."""
     commit: str
-    """All that a run was started or resumed with; so are `threads`."""
+    """Commits that the run was started or resumed with, separated by spaces."""
     threads: str
+    """Numbers of threads that it was started or resumed with, separated by spaces."""
     system: str
     seed: Annotated[int, Field(ge=0)]
     setting: str = ""
-    """What is varied; empty where nothing is."""
+    """Name of the varied setting; empty if nothing is varied."""
     value: str = ""
-    """Of the setting, or the variant."""
+    """Value of the setting, or name of the variant."""
     metric: Metric
     heads: dict[str, dict[str, float]]
-    """Shares by head and metric, the prediction first."""
+    """Metrics in 0..1 by head and name; the prediction comes first."""
     whole: dict[str, float] = field(default_factory=dict)
-    """Of the run: `chance`, `floor`, `num_segments`, `steps`, `seconds` of training,
-    `clips_per_second`, `parameters`, `last_loss` and `loss_fall`, as far as known."""
+    """`chance`, `floor`, `num_segments`, `steps`, `seconds` of training, `clips_per_second`,
+    `parameters`, `last_loss` and `loss_fall` of the run, if known."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the prediction was not measured by the metric."""
+        """Raise ValueError if the prediction lacks the metric."""
         if self.metric not in next(iter(self.heads.values()), {}):
             raise ValueError(f"heads: expected {self.metric} of the prediction, got none")
 
     def percent(self, head: str | None = None) -> float:
-        """Return the metric of a head, of the prediction if None."""
+        """Return the metric of a head in percent; by default of the prediction."""
         return 100 * self.heads[head or next(iter(self.heads))][self.metric]
 
 
 def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str = "") -> RunResult:
-    """Return what a run reached on a split.
+    """Return the result of a run on a split.
 
     Args:
-        floor: percent, see `AblationRequest`.
-        setting: name of what is varied.
+        floor: score of a trivial baseline in percent, see `AblationRequest`.
+        setting: name of the varied setting.
 
     Raises:
-        CheckpointError: if it was not measured on the split, or the file is damaged.
+        CheckpointError: if the run was not evaluated on the split, or the file is damaged.
     """
     path = run.folder / f"eval-{split}.json"
     measured, starts = read_eval(path), read_jsonl(run.folder / STARTS_NAME)
@@ -99,22 +101,21 @@ def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str 
         )
     except ValidationError as err:
         raise CheckpointError(
-            f"{path}: expected what `orn eval` writes, got {explain(err, RunResult)}; remove it "
-            "and run the ablation again"
+            f"{path}: expected output of `orn eval`, got {explain(err, RunResult)}; remove the "
+            "file and run the ablation again"
         ) from err
 
 
 def _values_of(starts: Sequence[Mapping[str, Any]], name: str) -> str:
-    """Return all values that a run was started or resumed with."""
+    """Return the values that a run was started or resumed with, separated by spaces."""
     values = (each.get(name) for each in starts)
     return " ".join(dict.fromkeys(str(value) for value in values if value is not None))
 
 
 def _training_figures(folder: Path) -> dict[str, float]:
-    """Return what training took and came to; what was not logged is left out.
+    """Return duration, size and losses of a training, as far as they were logged.
 
-    Rates of trainings that shared the cores with others say what the experiment took; what a system
-    takes alone may differ.
+    Trainings that run in parallel share the cores, so a system alone may be faster.
     """
     lines = [line for line in read_jsonl(folder / METRICS_NAME) if line.get("group") == "train"]
     rates = [rate for rate in _numbers(lines, "clips_per_second") if rate]
@@ -133,16 +134,16 @@ def _training_figures(folder: Path) -> dict[str, float]:
 
 
 def run_seconds(lines: Iterable[Mapping[str, Any]]) -> float | None:
-    """Return seconds of training by a run's log, without validation; None where it has none."""
+    """Return the logged training time in seconds, without validation; None if none is logged."""
     seconds = _numbers(lines, "seconds")
     return math.fsum(seconds) if seconds else None
 
 
 def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return `last_loss` and `loss_fall` of a training's log; nothing with less than ten lines.
+    """Return `last_loss` and `loss_fall` of a training log; empty if it has less than ten lines.
 
-    `last_loss` is the mean activity loss of the last tenth of the last phase. `loss_fall` is by how
-    much the tenth before it is above it, as a share of the mean loss of the run's first tenth.
+    `last_loss` is the mean activity loss of the last tenth of the last phase. `loss_fall` is its
+    decrease from the tenth before, relative to the mean loss of the first tenth of the run.
     """
     losses = [
         (line.get("phase"), number_in(line, "activity_loss" if "activity_loss" in line else "loss"))
@@ -163,11 +164,14 @@ def _numbers(lines: Iterable[Mapping[str, Any]], name: str) -> list[float]:
 
 
 def late_fusion_results(results: Sequence[RunResult]) -> list[RunResult]:
-    """Return what `activity-head` and `object-head` reach when their logits are averaged, variant
-    by variant and seed by seed; as if one had been trained after the other.
+    """Return the results of `activity-head` and `object-head` with averaged logits.
+
+    There is one result for each variant and seed that both systems have. Steps and times are those
+    of both trainings together.
 
     Raises:
         CheckpointError: if predictions of a run are missing or damaged.
+        ConfigError: if two runs have different segments.
     """
     by_run = {(each.system, each.value, each.seed): each for each in results}
     return [
@@ -178,10 +182,16 @@ def late_fusion_results(results: Sequence[RunResult]) -> list[RunResult]:
 
 
 def _fused(*results: RunResult) -> RunResult:
-    """Return two runs as one, the activity head's first."""
+    """Return the late fusion of two results, the activity head's first."""
     ours, theirs = results
     files = (Path(run) / f"predictions-{each.split}.npz" for each in results for run in each.runs)
-    found = late_fusion(*map(load_predictions, files))
+    activity, objects = map(load_predictions, files)
+    if activity.ids != objects.ids or not np.array_equal(activity.labels, objects.labels):
+        raise ConfigError(
+            f"late fusion of {ours.runs[0]} and {theirs.runs[0]}: expected the same segments, got "
+            "others; evaluate both runs with the same --partial"
+        )
+    found = replace(activity, object_logits=objects.object_logits)
     score = Tallies(found.labels, found.logits, found.unsure).once()[0]
     whole = {name: ours.whole[name] for name in _OF_SPLIT if name in ours.whole}
     for name in _ADDED:
@@ -198,8 +208,7 @@ def _fused(*results: RunResult) -> RunResult:
 
 
 def write_csv(results: Iterable[RunResult], path: Path) -> None:
-    """Write a line for each figure, which anything that reads tables can join; the same results
-    give the same bytes."""
+    """Write one CSV row for each value; equal results give equal bytes."""
     rows: list[Sequence[object]] = [
         (
             *("dataset", "split", "run", "commit", "threads", "system", "seed", "setting", "value"),

@@ -1,4 +1,4 @@
-"""Reports of ablations as pictures."""
+"""Plots of ablation reports."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,16 +12,15 @@ from orn.shared.jobs.atomic_file import replacing
 
 
 def plot_report(report: Mapping[str, Any], path: Path, *, over_seconds: bool = False) -> None:
-    """Writes a PNG picture: means with 95 % intervals, chance as a dashed and the highest floor as
-    a dotted line.
+    """Plot means with 95 % intervals; chance is dashed, the highest floor dotted.
 
-    One line a system, in the order of the table, with a dot a seed; where a setting is varied, one
-    curve a system, against its values or against what a training took.
+    Without a varied setting, each system has a row, in the order of the table, with a dot per seed.
+    With one, each system has a curve over the values of the setting or over training time.
 
     Args:
-        report: of `ablation_report`.
-        path: the picture.
-        over_seconds: whether curves are against seconds of training.
+        report: from `ablation_report`.
+        path: PNG file to write.
+        over_seconds: whether curves are plotted against training time.
     """
     if report["varied"]:
         figure = Figure(figsize=(6.0, 3.8), layout="constrained")
@@ -29,7 +28,7 @@ def plot_report(report: Mapping[str, Any], path: Path, *, over_seconds: bool = F
     else:
         figure = Figure(figsize=(7.5, 1.2 + 0.32 * len(report["systems"])), layout="constrained")
         _plot_systems(report, figure.subplots())
-    with replacing(path) as temporary:  # without date and version: the same bytes each time
+    with replacing(path) as temporary:  # no date and version, for reproducible bytes
         FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": None})
 
 
@@ -83,7 +82,7 @@ def _plot_curves(report: Mapping[str, Any], axes: Axes, *, over_seconds: bool) -
     axes.axhline(_floor(report), color="0.5", linestyle=":", linewidth=1)
     if over_seconds:
         axes.set_xlim(left=0)
-        axes.set_xlabel(f"seconds of training ({report['varied']}: {', '.join(values)})")
+        axes.set_xlabel(f"training time in seconds ({report['varied']}: {', '.join(values)})")
     else:
         long = sum(map(len, values)) > 40
         axes.set_xticks(

@@ -1,6 +1,6 @@
-"""Which trainings an ablation consists of: rows of a table, variants, seeds; and their folders.
+"""The trainings of an ablation: rows of a table, variants, seeds and run folders.
 
-Rows are systems of the paper, and controls: systems under other settings.
+A row is a system of the paper or a control, which is a system with other settings.
 """
 
 from collections.abc import Sequence
@@ -27,20 +27,20 @@ _LEFT_OUT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AblationRow:
-    """What is trained with several seeds and compared with the other rows."""
+    """A system or control that is trained with several seeds and compared with the others."""
 
     name: str
-    """Of a system, or of a control."""
+    """Name of the system or control."""
     title: str
-    """What it is, in a few words."""
+    """Short description."""
     system: str
     """Name of the system that is trained."""
     overrides: tuple[str, ...] = ()
-    """Settings of the recipe to replace."""
+    """Recipe settings to override."""
     paper: dict[str, str] = field(default_factory=dict)
-    """Data set to figure as the paper prints it."""
+    """Results by data set, as printed in the paper."""
     backbone: str
-    """The ResNet that the system is defined by, else the recipe's."""
+    """ResNet that defines the system, else that of the recipe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +48,17 @@ class AblationRun:
     """One training."""
 
     row: AblationRow
-    """What is trained."""
     seed: int
-    """Its seed."""
     folder: Path
     """The run folder."""
     overrides: tuple[str, ...] = ()
-    """Settings of the recipe to replace, those of row and variant among them."""
+    """Recipe settings to override, including those of the row and the variant."""
     value: str = ""
     """Name of the variant; empty where nothing is varied."""
 
     @property
     def title(self) -> str:
-        """For messages."""
+        """Name of the run in messages."""
         value = f", {self.value}" if self.value else ""
         return f"{self.row.name}{value}, seed {self.seed}"
 
@@ -98,15 +96,15 @@ def planned_runs(
 
 
 def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[AblationRow, ...]:
-    """The rows of a table in its order, or the wanted ones of them.
+    """Return rows of a table, in its order.
 
     Args:
-        table: as `AblationRequest` has it.
-        wanted: names; all of the table if empty.
-        recipe: what the rows are trained by; decides how wide a control has to be.
+        table: see `AblationRequest`.
+        wanted: names of the rows to return; all if empty.
+        recipe: recipe of the rows; determines the width of the wide activity head.
 
     Raises:
-        ConfigError: if one that is wanted is not in the table, or cannot be trained by the recipe.
+        ConfigError: if a wanted row is not in the table or cannot be trained with the recipe.
     """
     if table == "controls":
         rows = _controls(recipe)
@@ -126,14 +124,16 @@ def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[Ablat
         if name not in names:
             why = _LEFT_OUT.get(name, f"did you mean {nearest(name, names)!r}?")
             raise ConfigError(
-                f"system {name!r}: wanted one of table {table}, {', '.join(names)}; {why}"
+                f"system {name!r}: expected one of table {table}, {', '.join(names)}; {why}"
             )
     return tuple(row for row in rows if row.name in wanted or not wanted)
 
 
 def wide_activity_head(recipe: Recipe) -> int:
-    """The smallest base width at which the activity head alone has as many parameters as both heads
-    have at the recipe's."""
+    """Return the base width that gives the activity head as many parameters as both heads.
+
+    It is the smallest width with at least as many parameters as both heads of the recipe.
+    """
     wanted = count_parameters(apply_overrides(recipe.model, ["heads=both"]))
     width = recipe.model.base_width
     while count_parameters(replace(recipe.model, heads="activity", base_width=width)) < wanted:
@@ -142,7 +142,7 @@ def wide_activity_head(recipe: Recipe) -> int:
 
 
 def _system_row(name: str, recipe: Recipe, *, tables: Sequence[int] = ()) -> AblationRow:
-    """A system, with the figures of these tables, or of the one that introduces it."""
+    """Return the row of a system with its results in these tables of the paper, or in its own."""
     system = find_system(name)
     figures = [system.paper(table) for table in tables] or [system.paper()]
     return AblationRow(
@@ -158,16 +158,16 @@ def _controls(recipe: Recipe) -> tuple[AblationRow, ...]:
     wide = []
     if recipe.initial_weights == "random":
         width = wide_activity_head(recipe)
-        title = f"the activity head with as many parameters as orn: base width {width}"
+        title = f"activity head with as many parameters as orn: base width {width}"
         wide = [("wide-activity-head", "activity-head", f"model.base_width={width}", title)]
     changed = (
-        ("one-frame", "activity-head", "data.clip_frames=1", "the activity head of one frame"),
+        ("one-frame", "activity-head", "data.clip_frames=1", "activity head on a single frame"),
         *wide,
         ("shuffled-frames", "orn", "data.controls.frame_order=shuffled",
          "frames of a clip in random order"),
-        ("boxes", "orn", "data.controls.object_masks=boxes", "boxes in place of masks"),
+        ("boxes", "orn", "data.controls.object_masks=boxes", "boxes instead of masks"),
         ("mixed-classes", "orn", "data.controls.object_classes=shuffled",
-         "classes dealt out anew among the objects of a frame"),
+         "classes shuffled among the objects of a frame"),
     )  # fmt: skip
     rows = {
         name: _system_row(name, recipe)

@@ -1,4 +1,4 @@
-"""What an ablation found: the paper's table beside ours, and which contrasts hold."""
+"""The report of an ablation: results beside those of the paper, and contrasts of systems."""
 
 import json
 import statistics
@@ -54,7 +54,7 @@ ORDERINGS: tuple[tuple[str, str], ...] = (
     ("orn", "c3d-avg"),
     ("orn", "trn-multiscale"),
 )
-"""What the paper's tables say: the first is better than the second."""
+"""Orderings in the tables of the paper: the first system is better than the second."""
 EXPECTED: tuple[tuple[str, str], ...] = (
     ("activity-head", "one-frame"),
     ("orn", "wide-activity-head"),
@@ -65,15 +65,14 @@ EXPECTED: tuple[tuple[str, str], ...] = (
     ("late-fusion", "activity-head"),
     ("late-fusion", "object-head"),
 )
-"""What should hold of controls if a system relies on what it is meant to rely on; and of two heads
-that were trained apart."""
+"""Expected orderings of controls and of late fusion: the first system is better than the second."""
 STILL_FALLS = 0.05
-"""Of `loss_fall`, from where on a loss still falls."""
+"""A loss with a larger `loss_fall` still falls."""
 _ROUNDING = 1e-9
 _Side = tuple[str, str]
-"""A system, and the variant that it is trained with."""
+"""Names of a system and of a variant."""
 _Rows = dict[_Side, dict[str, Any]]
-"""What the report says of each."""
+"""The rows of the table of systems."""
 
 
 def ablation_report(
@@ -82,21 +81,21 @@ def ablation_report(
     primary: Sequence[tuple[str, str]] = (),
     rows: Mapping[str, AblationRow] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return everything that the results say, as JSON has it.
+    """Return the report of results as a JSON object.
 
-    A side of a contrast has not learned if the mean over its seeds is not above the floor (chance
-    where no floor is given), or if its loss still falls: by more than 5 % of the first loss from
-    the last tenth but one of the last phase to the last tenth, in the mean over its seeds. Such a
-    contrast says nothing of what the systems can learn.
+    A side of a contrast has not learned if the mean over its seeds does not exceed the floor
+    (chance by default), or if its loss still falls: if it decreases by more than 5 % of the first
+    loss over the last two tenths of the last phase, on average over its seeds. Such a contrast is
+    inconclusive.
 
     Args:
-        results: of one data set and split, in the order to show them in.
-        primary: pairs of systems that the comparison is made for; `SYSTEM@VALUE` is a system with
-            one variant. Every other contrast is exploratory. Holm corrects for their number.
-        rows: what is known of the systems by name.
+        results: results on one data set and split, in display order.
+        primary: pairs of systems, or of `SYSTEM@VALUE`, that the comparison is made for. Every
+            other contrast is exploratory. Holm's method corrects for the number of contrasts.
+        rows: descriptions of the systems by name.
 
     Raises:
-        ConfigError: if results are of different data, or a primary contrast is of none of them.
+        ConfigError: if results are not comparable, or a primary contrast names another system.
     """
     first, sides = results[0], dict[_Side, list[RunResult]]()
     for result in results:
@@ -105,7 +104,7 @@ def ablation_report(
             if expected != got:
                 raise ConfigError(
                     f"{result.runs[0]}: expected the {name} {expected!r} as in {first.runs[0]}, "
-                    f"got {got!r}; make a report of one {name}"
+                    f"got {got!r}; report each {name} separately"
                 )
         sides.setdefault((result.system, result.value), []).append(result)
     systems = {side: _system_row(own, rows.get(side[0])) for side, own in sides.items()}
@@ -161,18 +160,17 @@ def _system_row(own: Sequence[RunResult], row: AblationRow | None) -> dict[str, 
 
 
 def _mean(results: Sequence[RunResult], name: str) -> float | None:
-    """Return the mean of a figure of whole runs over those that have it."""
+    """Return the mean of a value of `whole` over the results that have it."""
     found = [each.whole[name] for each in results if name in each.whole]
     return statistics.fmean(found) if found else None
 
 
 def _contrasts(systems: _Rows, primary: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Return primary ones first, in the order of the request, then what the paper expects, then
-    each variant over the first one."""
+    """Return the contrasts: primary ones, then those of the paper, then variants with the first."""
     found: dict[frozenset[_Side], dict[str, Any]] = {}
     for kind, better, worse in _pairs(systems, primary):
         ours, theirs = systems[better], systems[worse]
-        # The paper compares no systems of different ResNets.
+        # The paper does not compare systems with different ResNets.
         alike = len({ours["backbone"], theirs["backbone"]} - {None}) <= 1
         sides = frozenset((better, worse))
         if sides in found or ours["runs"] == theirs["runs"] or not (alike or kind == "primary"):
@@ -212,8 +210,8 @@ def _pairs(
         if not known or any(fixed) != all(fixed):
             names = ", ".join("@".join(filter(None, side)) for side in systems)
             raise ConfigError(
-                f"--primary {':'.join(pair)}: expected BETTER:WORSE, two of the systems compared, "
-                f"{names}, both with @VALUE or both without"
+                f"--primary {':'.join(pair)}: expected BETTER:WORSE with two of {names}, both with "
+                "@VALUE or both without"
             )
         yield from (("primary", better, worse) for better, worse in known)
     for value in values:
@@ -241,20 +239,20 @@ def _verdict(row: Mapping[str, Any]) -> str:
 
 
 class _KeptReport(BaseModel):
-    """What is read of a report."""
+    """The part of a JSON report that is read."""
 
     results: list[RunResult] = Field(min_length=1)
 
 
 def joined_report(varied: str, files: Mapping[str, Path]) -> dict[str, Any]:
-    """Return the report of several ablations as one.
+    """Return one report of several ablations.
 
     Args:
-        varied: what differs between them.
-        files: its value to the JSON report of an ablation, in the order to show them in.
+        varied: name of what differs between them.
+        files: their JSON reports by its value, in display order.
 
     Raises:
-        ConfigError: if a file is something else, or they measure different things.
+        ConfigError: if a file is not a report of an ablation, or the results are not comparable.
     """
     joined: list[RunResult] = []
     for value, path in files.items():
@@ -262,20 +260,20 @@ def joined_report(varied: str, files: Mapping[str, Path]) -> dict[str, Any]:
             results = _KeptReport.model_validate(read_json(path)).results
         except ValidationError as err:
             raise ConfigError(
-                f"{path}: expected a report of `orn ablate`, got {explain(err, _KeptReport)}; name "
-                "the .json that it wrote"
+                f"{path}: expected a report of `orn ablate`, got {explain(err, _KeptReport)}; pass "
+                "the .json file that it wrote"
             ) from err
         if results[0].setting:
             raise ConfigError(
-                f"{path}: expected results of one setting, got {results[0].setting} varied; name a "
-                "report without --vary and --variant"
+                f"{path}: expected a report without --vary and --variant, got one that varies "
+                f"{results[0].setting}; pass another report"
             )
         joined += [replace(result, setting=varied, value=value) for result in results]
     return ablation_report(joined)
 
 
 def write_report(report: Mapping[str, Any], stem: Path, *, over_seconds: bool = False) -> None:
-    """Write STEM.json, its tables as STEM.md, its results as STEM.csv and a picture, STEM.png."""
+    """Write a report as STEM.json, STEM.md (its tables), STEM.csv (its results) and STEM.png."""
     write_csv([RunResult(**each) for each in report["results"]], Path(f"{stem}.csv"))
     write_text(Path(f"{stem}.json"), json.dumps(report, indent=2, allow_nan=False) + "\n")
     write_text(Path(f"{stem}.md"), f"{as_report(report).markdown()}\n")
@@ -283,11 +281,11 @@ def write_report(report: Mapping[str, Any], stem: Path, *, over_seconds: bool = 
 
 
 _Columns = dict[str, Callable[[Mapping[str, Any]], str]]
-"""What a cell says of a row, by the column's name."""
+"""The function that formats a row's cell, by column."""
 
 
 def as_report(report: Mapping[str, Any]) -> Report:
-    """Return the report for people."""
+    """Return the report in printable form."""
     notes = [f"floor {_range(report, 'floor', '.1f')}"]
     if report["varied"]:
         notes.append(f"against {report['varied']}")
@@ -300,21 +298,21 @@ def as_report(report: Mapping[str, Any]) -> Report:
     segments, chance = _range(report, "num_segments", "d"), _range(report, "chance", ".1f")
     return Report(
         title=f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
-        f"{segments} segments, chance {chance}, {'; '.join(notes)}; mean over seeds +- half of "
-        "the 95 % interval, differences paired by seed",
+        f"{segments} segments, chance {chance}, {'; '.join(notes)}; mean over seeds +- half the "
+        "width of the 95 % interval, differences paired by seed",
         tables=_tables(report),
     )
 
 
 def _range(report: Mapping[str, Any], figure: str, style: str) -> str:
-    """Return one number where it is that of all systems, else the least and the largest."""
+    """Return the value if all systems share it, else the smallest and the largest."""
     values = [row[figure] for row in report["systems"]]
     least, largest = (format(value, style) for value in (min(values), max(values)))
     return least if least == largest else f"{least} to {largest}"
 
 
 def _tables(report: Mapping[str, Any]) -> list[Table]:
-    """Return the systems, and the contrasts where there are any."""
+    """Return the table of systems and, if there are contrasts, their table."""
     varied = report["varied"] or ""
     systems: _Columns = {
         varied: lambda row: row["value"],
@@ -357,7 +355,7 @@ def _tables(report: Mapping[str, Any]) -> list[Table]:
 
 
 def _head(row: Mapping[str, Any], head: str) -> str:
-    """Return the score of one of two heads."""
+    """Return the score of a head of a system with two heads, else an empty text."""
     if len(row["heads"]) == 1 or head not in row["heads"]:
         return ""
     return interval_text(row["heads"][head]["mean"], row["heads"][head]["half_width"])

@@ -1,4 +1,4 @@
-"""What `orn ablate` is asked for, as options of the command; nothing heavy is imported here."""
+"""The options of `orn ablate`; imports nothing slow."""
 
 import re
 from dataclasses import dataclass
@@ -15,35 +15,35 @@ from orn.stage2_train.requests import Recipe, Weights
 from orn.stage2_train.resources import Resources
 
 COUNTS = "class-counts"
-"""The row of leak reports that says what counts of objects tell."""
+"""Row of a leak report: labels predicted from the number of objects of each class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One way in which systems are trained."""
+    """Recipe settings that systems are trained with."""
 
     name: str
-    """What reports call it, such as the value of what is varied."""
+    """Name in reports, such as the value of the varied setting."""
     settings: tuple[str, ...] = ()
-    """Settings of the recipe to replace; without any, its runs are those of the plain system."""
+    """Recipe settings to override; without any, the runs are those of the plain system."""
     systems: tuple[str, ...] = ()
-    """Whose settings they replace, all if empty. The others are as the plain system is."""
+    """Systems that the settings apply to, all if empty. The other systems stay plain."""
     label: str = ""
-    """Of its folder; empty for `variant-NAME`."""
+    """Name of the subfolder of its runs; `variant-NAME` if empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variation:
-    """What every system is trained with each variant of."""
+    """Variants that every system is trained with."""
 
     name: str
-    """Of the setting whose values the variants are, or `variant`."""
+    """Name of the varied setting, or `variant`."""
     variants: tuple[Variant, ...]
-    """At least one, in the order of reports."""
+    """At least one, in the order of the report."""
 
     @staticmethod
     def of_setting(key: str, values: tuple[str, ...]) -> "Variation":
-        """Return a variant for each value of one setting."""
+        """Return one variant for each value of a setting."""
         short = key.rpartition(".")[2]
         variants = [
             Variant(name=value, settings=(f"{key}={value}",), label=f"{short}-{value}")
@@ -97,49 +97,51 @@ def _point(text: Any) -> Any:
 
 
 def _floor(text: Any) -> Any:
-    """A number as it is; of a leak report the percent that counts of objects tell: what systems
-    have to be above to have learned from the same shards."""
+    """Return a number unchanged, or the score from object counts in a leak report, in percent."""
     if not isinstance(text, str) or not text.endswith(".json"):
         return text
     try:
         return {row["name"]: row["mean"] for row in read_json(Path(text))["rows"]}[COUNTS]
     except (LookupError, TypeError) as err:
         raise ValueError(
-            f"expected a report of `orn leaks` with a row {COUNTS}, got {text} without it; run "
-            "`orn leaks` again where the shards are"
+            f"expected a report of `orn leaks` with the row {COUNTS}, got {text} without it; run "
+            "`orn leaks` again with --shards"
         ) from err
 
 
-NumSeeds = Annotated[int, Field(ge=1, le=1000), Option("Seeds of each system.", name="--seeds")]
+NumSeeds = Annotated[
+    int, Field(ge=1, le=1000), Option("Number of seeds per system.", name="--seeds")
+]
 Jobs = Annotated[
-    int, Field(ge=1, le=256), Option("Trainings at the same time; they share the cores.")
+    int, Field(ge=1, le=256), Option("Trainings to run in parallel; they share the cores.")
 ]
 _Variation = Annotated[Variation, BeforeValidator(_variation)]
 _VALUES = "KEY=V1,V2,..."
 
 
 class AblationRequest(Request):
-    """Which systems to train and to compare."""
+    """The options of `orn ablate`."""
 
     manifest: DatasetName
     table: Annotated[
-        Literal["2", "5", "baselines", "controls", "leaks"], Option("Table of the paper.")
+        Literal["2", "5", "baselines", "controls", "leaks"],
+        Option("Table of the paper, or another set of systems."),
     ]
-    systems: Annotated[Names, Option("Only these of its rows, separated by commas.")] = ()
+    systems: Annotated[Names, Option("Only these rows of the table, comma-separated.")] = ()
     num_seeds: NumSeeds = 5
     recipe: Recipe = None
     overrides: Overrides = ()
     search: Annotated[
         _Variation | None,
         Option(
-            "Choose this setting for each system by the validation split, with the first seed.",
+            "Choose this setting for each system on the validation split, using the first seed.",
             metavar=_VALUES,
         ),
     ] = None
     vary: Annotated[
         _Variation | None,
         Option(
-            "Train every system with each of these values, and report the metric against them.",
+            "Train every system with each of these values and report the metric for each.",
             metavar=_VALUES,
         ),
     ] = None
@@ -163,8 +165,8 @@ class AblationRequest(Request):
     floor: Annotated[
         Annotated[float, Field(ge=0, le=100), BeforeValidator(_floor)] | None,
         Option(
-            "Percent that needs no look at what labels are about, or the report of `orn leaks`, "
-            f"whose {COUNTS} are it.",
+            "Score of a trivial baseline in percent, which a system must exceed to count as "
+            f"trained, or a report of `orn leaks`, whose row {COUNTS} is used.",
             metavar="PERCENT|REPORT.json",
             usual="chance",
         ),
@@ -172,35 +174,35 @@ class AblationRequest(Request):
     late_fusion: Annotated[
         bool,
         Option(
-            "Compare activity-head and object-head, trained apart, with their logits averaged, too."
+            "Also report activity-head and object-head, trained separately, with averaged logits."
         ),
     ] = False
     curve: Annotated[
         Annotated[tuple[str, str], BeforeValidator(_point)] | None,
         Option(
-            "What differs from the ablations of --point, and its value here, such as objects=9; "
-            "the report of all of them is kept as OUT/curve-NAME-SPLIT, too.",
+            "Join this ablation with those of --point in a report OUT/curve-NAME-SPLIT: NAME is "
+            "what differs, VALUE its value here, such as objects=9.",
             metavar="NAME=VALUE",
         ),
     ] = None
     points: Annotated[
         tuple[Annotated[tuple[str, Path], BeforeValidator(_point)], ...],
         Option(
-            "The report of another ablation for the curve; may be repeated.",
+            "Report of another ablation for --curve; repeatable.",
             name="--point",
             metavar="VALUE=REPORT.json",
         ),
     ] = ()
-    over_seconds: Annotated[bool, Option("Draw curves against seconds of training.")] = False
+    over_seconds: Annotated[bool, Option("Plot curves against training time.")] = False
     out: Annotated[FilePath | None, Option("Folder of the runs.", usual="runs/ablate-DATASET")] = (
         None
     )
     name: Annotated[
         Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-][a-zA-Z0-9_.-]*$")] | None,
-        Option("Of the report, to keep it beside others of OUT.", usual="table-TABLE"),
+        Option("Base name of the report, to keep several reports in OUT.", usual="table-TABLE"),
     ] = None
     weights: Weights = None
-    test: Annotated[bool, Option("When all is trained, read the test split, once.")] = False
+    test: Annotated[bool, Option("Evaluate on the test split once, after all trainings.")] = False
     jobs: Jobs = 1
     resources: Resources = Resources()
 
@@ -219,36 +221,39 @@ class AblationRequest(Request):
                 "then pass the chosen setting by --set"
             )
         if len({*values, *of_curve}) < len(values) + len(of_curve):
-            raise ValueError("--point: expected each value once, --curve's too, got one twice")
+            raise ValueError(
+                "--point: expected distinct values, that of --curve included, got one twice; "
+                "rename one"
+            )
         if bool(self.points) != bool(self.curve) or (self.curve and self.variation):
             raise ValueError(
-                "--curve: expected --point VALUE=REPORT.json of other ablations beside --curve "
-                "NAME=VALUE, and neither --vary nor --variant; give both, or leave out both"
+                "--curve: expected with --point and without --vary and --variant, got another "
+                "combination; pass --curve NAME=VALUE and --point VALUE=REPORT.json, or neither"
             )
         return self
 
     @property
     def variation(self) -> Variation | None:
-        """What every system is trained with each variant of."""
+        """The variants of --variant or --vary; None if nothing is varied."""
         return Variation(name="variant", variants=self.variants) if self.variants else self.vary
 
     @property
     def seeds(self) -> range:
-        """Those of each system."""
+        """Seeds of each system."""
         return range(self.num_seeds)
 
     @property
     def folder(self) -> Path:
-        """Of the runs."""
+        """Folder of the runs."""
         return self.out or Path("runs") / f"ablate-{Path(self.manifest).stem}"
 
     @property
     def split(self) -> Split:
-        """What is reported."""
+        """Split that is reported."""
         return "test" if self.test else "validation"
 
     @property
     def report_name(self) -> str:
-        """Of the files of the report, without their endings."""
+        """Base name of the report files, without extension."""
         varied = "" if self.variation is None else f"-{self.variation.name.rpartition('.')[2]}"
         return f"{self.name or f'table-{self.table}{varied}'}-{self.split}"

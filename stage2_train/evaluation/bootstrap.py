@@ -1,11 +1,11 @@
-"""Bootstrap: how far figures of logits may lie from those of all films of the kind.
+"""Bootstrap confidence intervals of metrics that are computed from logits.
 
-Videos (or persons) are drawn with replacement, each with all its segments, since segments of one
-video are alike. One table by class says how often each segment counts in each draw, and every
-figure follows from sums over it. The spread of a figure over the draws times Student's t, on the
-scale of log odds, is half of its interval. Everything drawn follows from fixed numbers.
+Videos (or participants) are drawn with replacement, each with all its segments, because segments of
+one video are correlated. A metric is computed from the number of times that each segment counts in
+a draw. Half the width of its interval is the spread over the draws times Student's t, in log odds.
+The random generator has a fixed seed.
 
-N segments, A activity classes, G videos or persons, R draws, F figures, K thresholds.
+N segments, A activity classes, G videos or participants, R draws, F metrics, K thresholds.
 """
 
 import math
@@ -24,20 +24,20 @@ from orn.stage2_train.requests import NUM_FIGURE_DRAWS
 
 TOP_K = 5
 _LARGEST_TABLE = 2**21
-"""Numbers of a table of segments by draws that is computed at once."""
+"""Largest table of segments by draws that is computed at once, in entries."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Bags:
-    """Which rows are summed into which sums."""
+    """Groups of rows (bags) that are summed."""
 
     rows: NDArray[np.int64]
     """Row numbers, bag by bag."""
     starts: NDArray[np.int64]
-    """Where each bag begins in `rows`."""
+    """Position in `rows` of the start of each bag."""
 
     def sums(self, counts_NR: Tensor) -> NDArray[np.float64]:
-        """(bags, R)."""
+        """Return the (bags, R) sums over the rows of each bag."""
         rows, starts = torch.from_numpy(self.rows), torch.from_numpy(self.starts)
         return embedding_bag(rows, counts_NR, starts, mode="sum").double().numpy()
 
@@ -49,10 +49,11 @@ def _bags_by_class(labels_N: NDArray[np.int64], num_classes: int, kept_N: NDArra
 
 
 class Tallies:
-    """The figures of logits as functions of how often each segment counts.
+    """Metrics of logits as functions of how often each segment counts.
 
-    `names` are those of a split: `top1`, `top5` (with more than five classes) and
-    `mean_class_accuracy`, or `map`. One figure a class follows: its accuracy or average precision.
+    `names` are the metrics of a split: `top1`, `top5` (with more than five classes) and
+    `mean_class_accuracy`, or `map`. They are followed by the accuracy or average precision of each
+    class.
     """
 
     def __init__(
@@ -61,12 +62,12 @@ class Tallies:
         logits_NA: NDArray[np.float32],
         unsure_NA: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Sorts the segments.
+        """Sort the segments.
 
         Args:
             labels: (N,) classes, or (N, A) zeros and ones.
-            logits_NA: of a head, or of the prediction; finite.
-            unsure_NA: pairs that average precision leaves out.
+            logits_NA: finite logits of a head or of the prediction.
+            unsure_NA: pairs of segment and class that average precision ignores.
         """
         self.num_segments, self.num_classes = logits_NA.shape
         self._single = labels.ndim == 1
@@ -91,11 +92,11 @@ class Tallies:
                 self._thresholds.append(_thresholds(row_N, falling_N, positive_N))
 
     def once(self) -> NDArray[np.float64]:
-        """(F,) of all segments once; the first is the score, top-1 or mean average precision."""
+        """Return the (F,) metrics of all segments; the first is top-1 or mean average precision."""
         return self.figures(np.ones((self.num_segments, 1)))[:, 0]
 
     def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
-        """(F, R), those of `names` and one a class; NaN for a class that no segment counts for."""
+        """Return (F, R) metrics: those of `names`, then one per class, NaN without a segment."""
         counts = torch.from_numpy(counts_NR)
         if not self._single:
             of_classes_AR = np.stack(
@@ -110,7 +111,7 @@ class Tallies:
 
 
 def _mean_of_classes(of_classes_AR: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(R,) means without the classes of which nothing is drawn; NaN where that leaves none."""
+    """Return (R,) means over the classes that occur in each draw; NaN if none does."""
     with np.errstate(invalid="ignore"):
         mean_R: NDArray[np.float64] = np.nansum(of_classes_AR, axis=0) / np.sum(
             ~np.isnan(of_classes_AR), axis=0
@@ -121,8 +122,10 @@ def _mean_of_classes(of_classes_AR: NDArray[np.float64]) -> NDArray[np.float64]:
 def _thresholds(
     row_N: NDArray[np.int64], falling_N: NDArray[np.float32], positive_N: NDArray[np.bool_]
 ) -> tuple[_Bags, _Bags]:
-    """Segments between the K logits at which a positive is found, falling: all, and the positives.
-    Equal logits are one threshold; what lies below the last positive changes nothing."""
+    """Return all segments, and the positives, between the K logits of positives, highest first.
+
+    Equal logits are one threshold. Segments below the last positive have no effect.
+    """
     reached = np.flatnonzero(falling_N <= falling_N[positive_N].max(initial=-np.inf))
     order_N = reached[np.argsort(falling_N[reached], kind="stable")]
     row_N, falling_N, positive_N = row_N[order_N], falling_N[order_N], positive_N[order_N]
@@ -135,7 +138,7 @@ def _thresholds(
 
 
 def _average_precision(everything: _Bags, positives: _Bags, counts: Tensor) -> NDArray[np.float64]:
-    """(R,) average precision, NaN where no positive counts."""
+    """Return (R,) average precision; NaN for draws without a positive."""
     if not len(positives.rows):
         return np.full(counts.shape[1], np.nan)
     positives_KR = positives.sums(counts)
@@ -147,20 +150,20 @@ def _average_precision(everything: _Bags, positives: _Bags, counts: Tensor) -> N
 
 
 class _Figures(Protocol):
-    """F figures as functions of how often each of N segments counts."""
+    """F metrics as functions of how often each of N segments counts."""
 
     def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
-        """(F, R), NaN where there is none."""
+        """Return (F, R) metrics; NaN if undefined."""
 
 
-def redrawn_figures(
+def bootstrap_figures(
     tallies: Sequence[_Figures], groups: Sequence[str], *, num_draws: int = NUM_FIGURE_DRAWS
 ) -> list[NDArray[np.float64]]:
-    """(F, R) figures of each, all for the same videos drawn anew.
+    """Return the (F, R) metrics of each tally on the same bootstrap draws.
 
     Args:
-        tallies: of the same N segments.
-        groups: N names, of the video or the person of each segment.
+        tallies: tallies of the same N segments.
+        groups: video or participant of each of the N segments.
     """
     names, group_N = np.unique(np.asarray(groups), return_inverse=True)
     num_groups = len(names)
@@ -181,18 +184,18 @@ def redrawn_figures(
 def with_interval(
     value: float, draws_R: NDArray[np.float64], *, num_groups: int
 ) -> dict[str, float | None]:
-    """Return a share, such as an accuracy or an average precision, and the ends of its interval.
+    """Return a proportion, such as an accuracy or average precision, with its 95 % interval.
 
-    Where every segment is right, or none, draws do not differ: the interval is then the exact one
-    of as many videos that are all right, or none.
+    If all segments are right, or none is, the draws do not differ. The interval is then the exact
+    binomial one for as many videos.
 
     Args:
-        value: of all segments, from 0 to 1; NaN where it is undefined.
-        draws_R: of the draws; NaN where there was none.
-        num_groups: videos or persons that the figure is of.
+        value: proportion of all segments, 0..1; NaN if undefined.
+        draws_R: proportions of the draws; NaN if undefined.
+        num_groups: number of videos or participants.
 
     Returns:
-        `value`, `low` and `high`; None where it is undefined, and for ends of a single video.
+        `value`, `low` and `high`; None if undefined, `low` and `high` also for a single video.
     """
     known = draws_R[~np.isnan(draws_R)]
     if math.isnan(value):
@@ -213,23 +216,22 @@ def with_interval(
 def difference_with_interval(
     one: float, other: float, draws_R: NDArray[np.float64], *, num_groups: int
 ) -> dict[str, float | None]:
-    """Return how much one share is above another of the same segments, with its interval.
+    """Return the difference of two proportions of the same segments, with its 95 % interval.
 
-    Draws of few segments on which two runs differ hardly vary, so the interval is that of two more
-    videos, in one of which the first run is better and in one the second, half a time each. For
-    segments of their own these are the half counts that Agresti and Min add to the four cells of
-    matched pairs (Simple improved confidence intervals for comparing matched proportions,
-    Statistics in Medicine 24, 2005).
+    If two runs differ on few segments, the draws hardly vary. Therefore two pseudo-videos are
+    added, of which half a video favours each run. For independent segments, these are the half
+    counts that Agresti and Min add to the four cells of matched pairs (Simple improved confidence
+    intervals for comparing matched proportions, Statistics in Medicine 24, 2005).
 
     Args:
-        one: of all segments, from 0 to 1; NaN where it is undefined.
-        other: the share that is compared with it.
-        draws_R: differences of the draws; NaN where there was none.
-        num_groups: videos or persons that the figures are of.
+        one: proportion of all segments, 0..1; NaN if undefined.
+        other: proportion that is compared with it.
+        draws_R: differences of the draws; NaN if undefined.
+        num_groups: number of videos or participants.
 
     Returns:
-        `one`, `other`, `difference`, and its ends `low` and `high` from -1 to 1; None as in
-        `with_interval`.
+        `one`, `other`, `difference`, and the ends `low` and `high` of its interval in -1..1; None
+        as in `with_interval`.
     """
     if math.isnan(one) or math.isnan(other):
         return dict.fromkeys(("one", "other", "difference", "low", "high"))
@@ -244,5 +246,5 @@ def difference_with_interval(
 
 
 def _error(draws_R: NDArray[np.float64], num_groups: int) -> float:
-    """Return their spread; drawn means vary by (G - 1) / G less than those of others."""
+    """Return the standard error; the variance of bootstrap means is (G - 1) / G of its square."""
     return float(draws_R.std()) * math.sqrt(num_groups / (num_groups - 1))

@@ -1,4 +1,4 @@
-"""How much each of two heads counts in the prediction, fitted on segments with labels.
+"""Calibration of the weights of two heads in the prediction, on labelled segments.
 
 N segments, A activity classes.
 """
@@ -11,20 +11,19 @@ from torch.nn import functional
 from orn.stage2_train.evaluation.predictions import Predictions
 
 SCALES = (0.01, 100.0)
-"""The smallest and the largest. Where a prediction is right on all segments, the likelihood rises
-with the scales without end."""
+"""Smallest and largest scale. If the prediction is right on all segments, the likelihood increases
+with the scales without bound."""
 
 
 def fitted_scales(predictions: Predictions) -> dict[str, float]:
-    """Return the factors of the logits of `activity_head` and `object_head` under which the
-    prediction gives the labels the highest likelihood, in float64.
+    """Return the scales of the logits of `activity_head` and `object_head` of maximum likelihood.
 
-    The likelihood is that of a softmax, or with several labels that of a sigmoid for each pair of
-    segment and class that average precision counts. Its logarithm is concave in the factors, so
-    there is one maximum. Logits of a joint classifier are not scaled.
+    The likelihood is that of a softmax or, for multiple labels, of a sigmoid for each pair of
+    segment and class that average precision counts. Its logarithm is concave in the scales, so it
+    has one maximum. Logits of a joint classifier are not scaled. Computed in float64.
 
     Args:
-        predictions: of both heads.
+        predictions: predictions with both heads.
     """
     from scipy.optimize import minimize
 

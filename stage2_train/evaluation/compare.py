@@ -1,4 +1,4 @@
-"""`orn compare`: what one run does better than another on the same segments of a split.
+"""The job of `orn compare`: compare two runs on the same segments of a split.
 
 N segments, A activity classes.
 """
@@ -15,8 +15,8 @@ from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.stage2_train.evaluation.bootstrap import (
     Tallies,
+    bootstrap_figures,
     difference_with_interval,
-    redrawn_figures,
 )
 from orn.stage2_train.evaluation.figures import groups_by_class
 from orn.stage2_train.evaluation.predictions import (
@@ -33,19 +33,20 @@ _MOST_NAMED = 5
 
 
 def compare(request: CompareRequest) -> dict[str, Any]:
-    """The paired difference of each figure with its interval, and where it comes from. Of both runs
-    average precision leaves out the labels that annotators could not tell, where one does.
+    """Return the paired difference of each metric with its interval, by class, and segment ids.
+
+    Average precision ignores a label for both runs if it is unsure for one of them.
 
     Returns:
-        `figures` by name, `classes` (gained most first), `mcnemar` for single labels, `views` of
-        each run (null where no report lies beside its predictions), `trained_on`, the runs that
-        learned from the segments, `unsure`, the number of labels that are left out, and which runs
-        count some of them by themselves; and ids of the segments that only one of the runs has
-        right. Of several labels, those are the ones of which it has more right.
+        `figures` by name; `classes`, the largest gain first; `mcnemar` for single labels; `views`
+        of each run (null without a report beside its predictions); `trained_on`, the runs that were
+        trained on the segments; `unsure`, the number of ignored labels and the runs whose own
+        report counts some of them; and the ids of the segments that only one of the runs gets
+        right. With multiple labels, a run is right on a segment if it has more labels right.
 
     Raises:
-        CheckpointError: if a run was not measured, or its report is damaged.
-        ConfigError: if the runs are of different segments, which it names, or labels.
+        CheckpointError: if a run was not evaluated, or its report is damaged.
+        ConfigError: if the runs have different segments or labels; names them.
     """
     one, other = (predictions_of(run, request.name) for run in (request.one, request.other))
     other = _in_order_of(one, other, request)
@@ -53,7 +54,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     groups = one.groups or one.ids
     tallies = [Tallies(each.labels, each.logits, each.unsure) for each in (one, other)]
     ones_F, others_F = (each.once().tolist() for each in tallies)
-    draws_FR, other_draws_FR = redrawn_figures(tallies, groups, num_draws=request.num_draws)
+    draws_FR, other_draws_FR = bootstrap_figures(tallies, groups, num_draws=request.num_draws)
     names, num_classes = tallies[0].names, tallies[0].num_classes
     sizes = [len(set(groups))] * len(names) + groups_by_class(one, groups, num_classes)
     rows = [
@@ -97,8 +98,12 @@ def compare(request: CompareRequest) -> dict[str, Any]:
 
 
 def mcnemar(num_one: int, num_other: int) -> float:
-    """McNemar's exact test: the probability of a split as uneven as this of the segments that only
-    one of two runs has right, where both are right as often."""
+    """Return the p-value of McNemar's exact test.
+
+    Args:
+        num_one: number of segments that only the first run gets right.
+        num_other: number of segments that only the second run gets right.
+    """
     from scipy.stats import binomtest  # takes a second
 
     total = num_one + num_other
@@ -106,7 +111,7 @@ def mcnemar(num_one: int, num_other: int) -> float:
 
 
 def measurement_of(run: Path, name: str) -> EvalFile | None:
-    """What `orn eval` wrote of a run beside its predictions; None where it is not there.
+    """Return the report of `orn eval` beside a run's predictions; None if there is none.
 
     Raises:
         CheckpointError: if it is damaged.
@@ -116,13 +121,13 @@ def measurement_of(run: Path, name: str) -> EvalFile | None:
 
 
 def views_of(file: EvalFile | None) -> dict[str, Any] | None:
-    """How segments were looked at in a measurement."""
+    """Return the views of an evaluation: clips, crops, flip and frame order."""
     views = {"clips", "crops", "flip", "frame_order"}
     return None if file is None else file.model_dump(include=views)
 
 
 def _num_right(predictions: Predictions) -> NDArray[np.int64]:
-    """(N,) labels that are right, of one or of A that a logit above zero says."""
+    """Return the (N,) numbers of right labels; of multiple labels, logits above 0 are predicted."""
     labels = predictions.labels
     if labels.ndim == 1:
         return (predictions.logits.argmax(axis=1) == labels).astype(np.int64)
@@ -131,8 +136,8 @@ def _num_right(predictions: Predictions) -> NDArray[np.int64]:
 
 
 def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) -> Predictions:
-    """The second run's predictions with segments in the order of the first one's."""
-    where, remedy = f"compare {request.one} {request.other}", "measure both on the same data"
+    """Return the predictions of the second run in the order of the segments of the first."""
+    where, remedy = f"compare {request.one} {request.other}", "evaluate both on the same data"
     found = other.in_order_of(one.ids, run=request.other, reference=str(request.one))
     if one.logits.shape != found.logits.shape or one.labels.ndim != found.labels.ndim:
         raise ConfigError(
@@ -142,14 +147,14 @@ def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) 
     differ_N = (one.labels != found.labels).reshape(len(one.ids), -1).any(axis=1)
     if differ_N.any():
         names = some_ids([one.ids[row] for row in np.flatnonzero(differ_N)])
-        raise ConfigError(f"{where}: expected the same labels, got others of {names}; {remedy}")
+        raise ConfigError(f"{where}: expected equal labels, got other labels of {names}; {remedy}")
     return found
 
 
 def _with_same_unsure(
     one: Predictions, other: Predictions, request: CompareRequest
 ) -> tuple[Predictions, Predictions, dict[str, Any]]:
-    """Both without the labels that either leaves out: two ways to count would be a difference."""
+    """Return both without the labels that either ignores, so that both count the same labels."""
     left_out_NA = ~(one.sure_NA & other.sure_NA)
     counted_by = [
         str(run)
@@ -162,7 +167,7 @@ def _with_same_unsure(
 
 
 def _classes(run: Path, number: int) -> list[str]:
-    """Names of the classes as the run has them, else their numbers."""
+    """Return the class names that the run records, else class numbers."""
     try:
         names = [str(each) for each in settings_of(run)["dataset"]["classes"]]
     except (ConfigError, LookupError, TypeError):
@@ -171,24 +176,24 @@ def _classes(run: Path, number: int) -> list[str]:
 
 
 def as_report(report: dict[str, Any]) -> Report:
-    """Return the report for people: in percent, classes that gain and lose most, some ids."""
+    """Return the report in printable form, with the classes that gain and lose most."""
     made = report["interval"]
     notes = []
     one, other = report["views"]["one"], report["views"]["other"]
     if one != other and one and other:
         changed = [f"{key} {one[key]} -> {other[key]}" for key in one if one[key] != other[key]]
-        notes.append(f"Measured with other views: {', '.join(changed).lower()}.")
+        notes.append(f"Evaluated with different views: {', '.join(changed).lower()}.")
     if by := " and ".join(report["trained_on"]):
-        notes.append(f"{by} learned from these segments; such figures say nothing of new ones.")
+        notes.append(f"Trained on these segments: {by}. Results on new segments will be lower.")
     if number := report["unsure"]["left_out"]:
-        text = f"Labels that annotators could not tell ({number:,}) are left out of both"
+        text = f"Unsure labels ({number:,}) are ignored for both runs"
         by = " and ".join(report["unsure"]["counted_by"])
         notes.append(f"{text}; `orn eval` of {by} counts them as negative." if by else f"{text}.")
     if "mcnemar" in report:
         notes.append(f"McNemar: p = {report['mcnemar']:.2g}")
     for key, run in (("only_one_right", "one"), ("only_other_right", "other")):
         if ids := report[key]:
-            notes.append(f"right in {report[run]} alone: {len(ids)} ({some_ids(ids, _MOST_NAMED)})")
+            notes.append(f"right only in {report[run]}: {len(ids)} ({some_ids(ids, _MOST_NAMED)})")
     classes = report["classes"]
     gained = [row for row in classes if row["difference"] > 0][:_MOST_NAMED]
     lost = [row for row in reversed(classes) if row["difference"] < 0][:_MOST_NAMED]

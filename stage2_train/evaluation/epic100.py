@@ -1,9 +1,9 @@
-"""EPIC Kitchens 100's recognition challenge: a run on verbs and one on nouns, measured together.
+"""Metrics of the EPIC-KITCHENS-100 recognition challenge, from a verb run and a noun run.
 
 The definitions are those of Damen et al. 2022 (Rescaling Egocentric Vision, section on action
 recognition) and of `compute_metrics` in epic-kitchens/C1-Action-Recognition. An action is a pair of
-verb and noun, its score the product of the softmax of both. The challenge prints top-1 and top-5
-of all segments, and top-1 of unseen participants and of tail classes; here all have both.
+a verb and a noun; its score is the product of their softmax scores. The challenge reports top-1 and
+top-5 on all segments, but only top-1 for unseen participants and tail classes; here all have both.
 
 N segments.
 """
@@ -36,30 +36,30 @@ _TOP_K = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChallengeRun:
-    """A run on the verbs or the nouns of EPIC Kitchens 100."""
+    """A run on the verbs or the nouns of EPIC-KITCHENS-100."""
 
     run: Path
     config: RunConfig
     paths: DataPaths
-    """Where its data is."""
+    """Location of its data."""
     manifest: Manifest
-    """With the published table of test segments where that was asked for."""
+    """Includes the published table of test segments if the test split is requested."""
     listing: Listing
 
     def files(self) -> Iterator[Path]:
-        """Those that are read of the run and of its data set."""
+        """Yield the files of the run and of its data set that are read."""
         yield from files_of_run(self.run)
         yield from files_of(self.paths.manifest, self.paths.data_root)
 
     def segments(self, split: str) -> tuple[Segment, ...]:
-        """Those of a split, at least one; raises DataRootError if its table is not there."""
+        """Return the segments of a split, at least one; DataRootError if its table is missing."""
         found = tuple(each for each in self.listing.segments if each.split == split)
         if not found:
-            absent = ", ".join(self.listing.absent) or "all of its tables, without any"
+            absent = ", ".join(self.listing.absent) or "no table"
             raise DataRootError(
-                f"{self.paths.data_root / self.manifest.root}: wanted the {split} segments of EPIC "
-                f"Kitchens 100, found none (not there: {absent}); data_manifests/README.md says "
-                "where the tables come from"
+                f"{self.paths.data_root / self.manifest.root}: expected the {split} segments of "
+                f"EPIC-KITCHENS-100, got none (missing: {absent}); get the tables as described in "
+                "data_manifests/README.md"
             )
         return found
 
@@ -67,10 +67,10 @@ class ChallengeRun:
 def open_run(
     run: Path, target: EpicTarget, *, split: str, data_root: Path | None = None
 ) -> ChallengeRun:
-    """A run, with the segments that the label tables list.
+    """Return a run with the segments of its label tables.
 
     Raises:
-        ConfigError: if it is a run on another data set, or on other labels of this one.
+        ConfigError: if the run is on another data set, or on other labels of this one.
         DataRootError: if there is no data root.
     """
     config = read_config(run)
@@ -81,8 +81,9 @@ def open_run(
     if not isinstance(labels, Epic100Labels) or not is_one or manifest.task != "single-label":
         name = "epic100" if target == "verb" else "epic100-nouns"
         raise ConfigError(
-            f"{run}: wanted a run on the {target}s of EPIC Kitchens 100, found one on "
-            f"{config.dataset.name}; `orn train {name}` makes one, and the verb run comes first"
+            f"{run}: expected a run on the {target}s of EPIC-KITCHENS-100, got one on "
+            f"{config.dataset.name}; pass the verb run first, then the noun run, and train a "
+            f"missing one with `orn train {name}`"
         )
     if split == "test" and labels.test is None:
         labels = labels.model_copy(update={"test": _TEST_TABLE})
@@ -90,24 +91,24 @@ def open_run(
     listing = load_listing(manifest, paths.data_root, partial=True)
     if listing.classes != config.dataset.classes:
         raise ConfigError(
-            f"{run}: wanted a run on the {len(listing.classes)} {target}s of {paths.data_root}, "
-            f"found one on {len(config.dataset.classes)} others; give --data with the tables that "
-            "it was trained on"
+            f"{run}: expected a run on the {len(listing.classes)} {target}s of {paths.data_root}, "
+            f"got one on {len(config.dataset.classes)} other classes; pass --data with the tables "
+            "that it was trained on"
         )
     return ChallengeRun(run=run, config=config, paths=paths, manifest=manifest, listing=listing)
 
 
 def measure_epic100(request: Epic100Request) -> dict[str, Any]:
-    """The challenge's table, from the logits that `orn eval` kept.
+    """Return the metrics of the challenge, from the logits that `orn eval` saved.
 
     Returns:
-        By part (`overall`, `unseen`, `tail`), target and figure (`top1`, `top5`) a value with the
-        ends of its 95 % interval, null where they cannot be told; `num_segments` of each part.
+        By part (`overall`, `unseen`, `tail`), target and metric (`top1`, `top5`) a value with the
+        ends of its 95 % interval, null if undefined; `num_segments` of each part.
 
     Raises:
-        CheckpointError: if a run was not measured.
-        ConfigError: if the runs are no verb run and noun run, or of different segments.
-        DataRootError: if a list of unseen participants or tail classes is not there.
+        CheckpointError: if a run was not evaluated.
+        ConfigError: if the runs are not a verb run and a noun run, or have different segments.
+        DataRootError: if a list of unseen participants or tail classes is missing.
     """
     where: dict[str, Any] = {"split": request.name, "data_root": request.data_root}
     pair = [
@@ -156,15 +157,15 @@ def measure_epic100(request: Epic100Request) -> dict[str, Any]:
 def _parts(
     pair: Sequence[ChallengeRun], verbs: Predictions, labels: Mapping[str, NDArray[np.int64]]
 ) -> dict[str, dict[str, NDArray[np.bool_]]]:
-    """Which segments are in each part, by target."""
+    """Return which segments are in each part, by target."""
     tails: dict[str, NDArray[np.bool_]] = {}
     for kind, run in zip(("verb", "noun"), pair, strict=True):
         subsets = {each.name: each for each in run.listing.subsets}
         for each in subsets.values():
             if each.absent is not None:
                 raise DataRootError(
-                    f"{each.absent}: no such file; the challenge's table needs this list, which "
-                    "comes with epic-kitchens-100-annotations"
+                    f"{each.absent}: expected a list that the metrics of the challenge need, got "
+                    "no such file; get it from epic-kitchens-100-annotations"
                 )
         tails[kind] = np.isin(labels[kind], subsets["tail"].classes)
         unseen = subsets["unseen"].participants
@@ -180,7 +181,7 @@ def _parts(
 
 
 def _first(logits_NA: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """(N, 5 or A) classes of the highest logits, falling; of equal ones the first."""
+    """Return the (N, 5 or A) classes of the highest logits in decreasing order, ties by class."""
     return np.argsort(-logits_NA, axis=1, kind="stable")[:, :_TOP_K]
 
 
@@ -194,8 +195,11 @@ def _right_actions(
     verbs_N: NDArray[np.int64],
     nouns_N: NDArray[np.int64],
 ) -> dict[str, NDArray]:
-    """A product of softmaxes is in the order of the sum of logits; and the five best pairs are of
-    the five best verbs and the five best nouns, here by name: so the first of equals is, too."""
+    """Return whether the action is the best one, and whether it is among the five best.
+
+    Products of softmax scores are ordered as sums of logits. The five best pairs consist of the
+    five best verbs and nouns, which are sorted by class here so that ties are broken by class.
+    """
     verbs_NK, nouns_NK = (
         np.sort(_first(each), axis=1) for each in (verb_logits_NA, noun_logits_NA)
     )
@@ -212,7 +216,7 @@ def _right_actions(
 
 
 def as_report(report: Mapping[str, Any]) -> Report:
-    """Return the table for people, in percent."""
+    """Return the metrics in printable form, in percent."""
     made = report["interval"]
     rows: list[tuple[str, ...]] = []
     for part, numbers in report["num_segments"].items():
@@ -224,7 +228,7 @@ def as_report(report: Mapping[str, Any]) -> Report:
             cells = (_cell(own[figure]) for own in report[part].values())
             rows.append((part, figure, *cells, of_part))
     return Report(
-        title=f"EPIC Kitchens 100, {report['measurement']}, percent with 95 % intervals over "
+        title=f"EPIC-KITCHENS-100, {report['measurement']}, percent with 95 % intervals over "
         f"{made['num_groups']} {made['over']}",
         tables=[Table(header=("", "", "verb", "noun", "action", "segments"), rows=rows)],
     )

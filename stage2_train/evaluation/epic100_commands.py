@@ -1,4 +1,4 @@
-"""`orn eval-epic100` and `orn submit epic100`: call one function, print what came out."""
+"""The commands `orn eval-epic100` and `orn submit epic100`."""
 
 from orn.shared.common_options import AsJson
 from orn.shared.echo import echo_report
@@ -9,10 +9,10 @@ from orn.stage2_train.resources import wait_passively
 
 @command("eval-epic100")
 def eval_epic100(request: Epic100Request, *, as_json: AsJson = False) -> None:
-    """Print the table of EPIC Kitchens 100's recognition challenge for VERB_RUN and NOUN_RUN.
+    """Print the metrics of the EPIC-KITCHENS-100 recognition challenge of VERB_RUN and NOUN_RUN.
 
-    Top-1 and top-5 of verbs, nouns and actions: of all segments, of unseen participants, of tail
-    classes. Both runs have to be measured by `orn eval`, which keeps what they predict.
+    The metrics are top-1 and top-5 accuracy of verbs, nouns and actions on all segments, on unseen
+    participants and on tail classes. Evaluate both runs with `orn eval` first.
     """
     from orn.stage2_train.evaluation import epic100
 
@@ -21,10 +21,10 @@ def eval_epic100(request: Epic100Request, *, as_json: AsJson = False) -> None:
 
 @command("epic100")
 def submit_epic100(request: SubmitRequest, *, as_json: AsJson = False) -> None:
-    """Write the file of EPIC Kitchens 100's recognition challenge, OUT, of VERB_RUN and NOUN_RUN.
+    """Write the EPIC-KITCHENS-100 recognition submission of VERB_RUN and NOUN_RUN to OUT.
 
-    It has the scores of every narration id of the split, and the levels of supervision, which are
-    printed with the reason for each. Where ids are missing or unexpected, nothing is written.
+    OUT has the scores of every narration id of the split and the supervision levels, which are
+    printed with their reasons. If ids are missing or unexpected, nothing is written.
     """
     wait_passively()
     from orn.stage2_train.evaluation import epic100_file

@@ -1,11 +1,12 @@
-"""`orn submit epic100`: the file of EPIC Kitchens 100's recognition challenge, of two runs.
+"""The job of `orn submit epic100`: the EPIC-KITCHENS-100 recognition submission of two runs.
 
-A zip with test.json: {"version": "0.2", "challenge": "action_recognition", "sls_pt", "sls_tl",
-"sls_td", "results": {narration_id: {"verb": {"0": score, ...}, "noun": {"0": score, ...}}}}, of
-every narration id of a split all 97 verb and 300 noun scores (`make_action_recognition_submission`
-of epic-kitchens/C1-Action-Recognition). Scores are logarithms of probabilities. Actions are not in
-it: their scores are products of both, which `compute_action_scores` there takes of a softmax over
-all segments at once. So logits would weigh segments differently, down to actions that all have 0.
+It is a zip with test.json: {"version": "0.2", "challenge": "action_recognition", "sls_pt",
+"sls_tl", "sls_td", "results": {narration_id: {"verb": {"0": score, ...}, "noun": {"0": score,
+...}}}}, with 97 verb and 300 noun scores for every narration id of a split
+(`make_action_recognition_submission` of epic-kitchens/C1-Action-Recognition). Scores are log
+probabilities. They must not be logits: `compute_action_scores` of that repository applies a softmax
+over all segments at once, which would weigh segments differently, down to action scores that are
+all 0.
 
 N segments, A classes.
 """
@@ -44,21 +45,22 @@ from orn.stage2_train.runs.trained import open_model, paths_of_run
 _SIZES = {"verb": 97, "noun": 300}
 _QUARTER = 0.25
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-"""Time of the zip's member, so that equal scores give equal bytes."""
+"""Modification time of test.json, fixed so that equal scores give equal bytes."""
 _LEVELS = {"pt": "pre-training", "tl": "training labels", "td": "training data"}
 
 
 def submit_epic100(request: SubmitRequest) -> dict[str, Any]:
-    """Writes the file, whole or not at all.
+    """Write the submission, whole or not at all.
 
     Returns:
-        What it holds: `num_segments`, `sls` by dimension, `bytes` (null where nothing was written).
+        `num_segments`, `sls` by dimension, `bytes` (null if nothing was written) and more.
 
     Raises:
-        ConfigError: if the runs are no verb run and noun run, or ids of the split are missing or
-            unexpected; it names them.
-        CheckpointError: if a run was not measured on a split with labels, or logits are not finite.
-        DataRootError: if the split's table is not there.
+        ConfigError: if the runs are not a verb run and a noun run, or ids of the split are missing
+            or unexpected; names them.
+        CheckpointError: if a run was not evaluated on a split with labels, or logits are not
+            finite.
+        DataRootError: if the table of the split is missing.
     """
     data_root = request.resources.data_root
     runs = {
@@ -71,7 +73,7 @@ def submit_epic100(request: SubmitRequest) -> dict[str, Any]:
     )
     sls = supervision([*runs.values()])
     for name, level in request.levels.items():
-        reason = f"as asked for; of the runs it is {sls[name]['level']}"
+        reason = f"as requested; the level of the runs is {sls[name]['level']}"
         sls[name] = {"level": level, "reason": reason}
     to_compute = [kind for kind, each in runs.items() if _kept(each, request.split) is None]
     result = {
@@ -95,12 +97,12 @@ def submit_epic100(request: SubmitRequest) -> dict[str, Any]:
 
 
 def supervision(runs: Sequence[ChallengeRun]) -> dict[str, dict[str, Any]]:
-    """Return `level` and `reason` of a submission by dimension: the highest that a run has.
+    """Return `level` and `reason` of a submission by dimension: the highest level of its runs.
 
-    The supervision levels scale goes from 0 to 5. PT: 0 for random weights, 1 for image data sets
-    (ImageNet, COCO). TL: 3 for start and end times, 4 for masks of a detector, too. TD: 2 for a
-    random quarter of the training split or less, 3 for the training split, 4 with the validation
-    split (README of epic-kitchens/SLS).
+    The supervision levels scale ranges from 0 to 5. PT: 0 for random weights, 1 for image data sets
+    (ImageNet, COCO). TL: 3 for start and end times, 4 if masks of a detector are added. TD: 2 for
+    at most a random quarter of the training split, 3 for the training split, 4 if the validation
+    split is added (README of epic-kitchens/SLS).
     """
     found = [_of_run(each) for each in runs]
     highest = {
@@ -110,39 +112,41 @@ def supervision(runs: Sequence[ChallengeRun]) -> dict[str, dict[str, Any]]:
 
 
 def _of_run(run: ChallengeRun) -> dict[str, tuple[int, str]]:
-    """Return the level of each dimension, and why."""
+    """Return the level of a run in each dimension, with the reason."""
     config, recipe, name = run.config, run.config.recipe, run.run
     first, reads_masks = config.weights_digest, recipe.model.reads_detections
     if first is not None:
         why = f"{name} starts from {first}"
         if first.startswith("sha256:"):
-            why += ", taken for weights of a public image data set; if not, say so with --pt"
+            why += ", assumed to be trained on a public image data set; otherwise pass --pt"
         pre_training = 1, why
     elif reads_masks:
         why = f"{name} reads objects of a detector ({config.detector.title})"
-        pre_training = 1, f"{why}, which learned from images, as of COCO"
+        pre_training = 1, f"{why}, which was trained on images such as COCO"
     else:
         pre_training = 0, f"{name} starts from random weights"
     labels = (
-        (4, f"{name} reads masks of a detector, and start and end")
+        (4, f"{name} uses start and end times and masks of a detector")
         if reads_masks
-        else (3, f"{name} reads start and end of segments, and no masks")
+        else (3, f"{name} uses start and end times and no masks")
     )
     number = config.dataset.num_train
     listed = sum(each.split == "train" for each in run.listing.segments)
     if recipe.data.train_with_validation:
-        data = 4, f"{name} learned from training and validation split"
+        data = 4, f"{name} was trained on the training and validation splits"
     elif recipe.data.train_segments is not None and number <= _QUARTER * listed:
-        why = f"{name} learned from {number:,} of {counted(listed, 'training segment')}"
+        why = f"{name} was trained on {number:,} of {counted(listed, 'training segment')}"
         data = 2, f"{why}, drawn at random"
     else:
-        data = 3, f"{name} learned from {counted(number, 'training segment')}"
+        data = 3, f"{name} was trained on {counted(number, 'training segment')}"
     return {"pt": pre_training, "tl": labels, "td": data}
 
 
 def _kept(run: ChallengeRun, split: str) -> Path | None:
-    """The file with a run's logits of a split; None where they are still to be computed, which is
-    done for splits without labels alone, since `orn eval` does it for the others."""
+    """Return the file with the logits of a run on a split; None if they have to be computed.
+
+    Only those of the test split are computed here; `orn eval` computes those of labelled splits.
+    """
     if split != "test":
         return run.run / f"predictions-{split}.npz"
     path = run.run / f"logits-{split}.npz"
@@ -158,7 +162,7 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
     accelerator = build_accelerator(config.recipe.precision, resources.device)
     dataset = locate_videos(run.manifest, run.listing, run.paths.data_root)
     unlabelled = [each for each in dataset.segments if each.split == request.split]
-    # Whoever makes clips wants a label; this one is never looked at.
+    # Clips need a label; this one is never read.
     labelled = tuple(replace(each, labels=(0,)) for each in unlabelled)
     paths = paths_of_run(run.run, config, resources)
     sources = open_sources(replace(dataset, segments=labelled), paths, partial=resources.partial)
@@ -188,10 +192,13 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
 
 
 def _scores(found: Predictions, wanted: Sequence[str], kind: str, run: Path) -> NDArray[np.float64]:
-    """(N, A) the log-softmax of a run's logits, segments in the order of the split."""
+    """Return the (N, A) log-softmax of a run's logits, in the order of the split's segments."""
     num_classes = found.logits.shape[1]
     if num_classes != _SIZES[kind]:
-        raise ConfigError(f"{run}: expected scores of {_SIZES[kind]} {kind}s, got {num_classes}")
+        raise ConfigError(
+            f"{run}: expected scores of {_SIZES[kind]} {kind}s, got {num_classes}; train a run on "
+            "the published tables"
+        )
     logits_NA = found.in_order_of(wanted, run=run, reference="the split").logits
     return torch.from_numpy(logits_NA).double().log_softmax(dim=1).numpy()
 
@@ -218,7 +225,7 @@ def _write(
 
 
 def _results(ids: Sequence[str], scores: Mapping[str, NDArray[np.float64]]) -> Iterator[str]:
-    """The segments as JSON, one after another; so many digits keep the order of float32 logits."""
+    """Yield the segments as JSON; twelve digits preserve the order of float32 logits."""
     kinds = []
     for kind, each in scores.items():
         classes = ", ".join(f'"{label}": %.12g' for label in range(each.shape[1]))
@@ -230,14 +237,14 @@ def _results(ids: Sequence[str], scores: Mapping[str, NDArray[np.float64]]) -> I
 
 
 def as_report(result: Mapping[str, Any]) -> Report:
-    """Return what was written and which levels it declares, for people."""
+    """Return the result in printable form."""
     sls = result["sls"]
     if result["bytes"] is not None:
         done = f"{result['out']}: {result['bytes']:,} bytes"
     elif result["to_compute"]:
         done = f"to compute: the logits of the {' and the '.join(result['to_compute'])} run"
     else:
-        done = f"{result['out']}: would be written; everything is there"
+        done = f"{result['out']}: would be written; all logits are available"
     return Report(
         title=f"{result['split']}: {counted(result['num_segments'], 'segment')}, supervision "
         f"SLS-{'-'.join(str(sls[name]['level']) for name in _LEVELS)}",

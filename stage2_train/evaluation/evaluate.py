@@ -1,11 +1,10 @@
-"""`orn eval`: a split of a run's data set, measured, everything kept in files.
+"""The job of `orn eval`: evaluate a run on a split and save the results.
 
-RUN/eval-SPLIT.json          metrics of each head, chance level, a table by class, which classes are
-                             taken for which, how often
+RUN/eval-SPLIT.json          metrics of each head, chance level, metrics by class, confusion counts
 RUN/predictions-SPLIT.npz    ids, labels and logits
 
-With --calibrate-heads the logits of both heads are multiplied by what is fitted on the validation
-split, in eval-SPLIT-calibrated.json and its predictions.
+With --calibrate-heads the logits of both heads are multiplied by scales that are fitted on the
+validation split; the files are then called SPLIT-calibrated.
 """
 
 import logging
@@ -54,11 +53,10 @@ logger = logging.getLogger(__name__)
 
 
 def evaluate(request: EvalRequest) -> dict[str, Any]:
-    """Measures a run with the data that it recorded, or with what is given in its place; see
-    `evaluate_run`.
+    """Evaluate a run with the data that it records, or with other data; see `evaluate_run`.
 
     Raises:
-        ConfigError: if results with other shards would take the place of those with the run's own.
+        ConfigError: if results with other shards would replace those with the run's own.
     """
     run, resources = chosen_run(request.run, request.dataset), request.resources
     config = read_config(run)
@@ -68,8 +66,8 @@ def evaluate(request: EvalRequest) -> dict[str, Any]:
     is_other = recorded is not None and shards.resolve() != recorded.shards.resolve()
     if recorded is not None and is_other and request.label is None:
         raise ConfigError(
-            f"eval {run}: shards {shards} are not the run's ({recorded.shards}), whose results "
-            "would be replaced; give --name, as in --name detected, to keep both"
+            f"eval {run}: expected the shards of the run, {recorded.shards}, got {shards}; pass "
+            "--name, such as --name detected, to keep the results of both"
         )
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(config.recipe.precision, resources.device)
@@ -79,14 +77,15 @@ def evaluate(request: EvalRequest) -> dict[str, Any]:
 def evaluate_run(
     run: Path, sources: Sources, request: EvalRequest, *, accelerator: Accelerator
 ) -> dict[str, Any]:
-    """Measures the best weights of a run. Objects of another detector than the run learned from are
-    a warning, and so is a split that it learned from.
+    """Evaluate the best weights of a run.
+
+    Warns if the run was trained with another detector, or on the split.
 
     Returns:
-        What is written to RUN/eval-SPLIT.json.
+        The content of RUN/eval-SPLIT.json.
 
     Raises:
-        CheckpointError: if the run has no weights yet, or they give logits that are not finite.
+        CheckpointError: if the run has no weights yet, or logits are not finite.
         JoinError: if the split has no usable segment.
     """
     model = open_model(run, device="cpu")
@@ -98,13 +97,13 @@ def evaluate_run(
     if accelerator.is_main_process:
         _warn(run, config, sources, request)
     clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order)
-    look = partial(_predict, model, sources=sources, request=request, accelerator=accelerator)
-    predictions = look(clips)
+    predicted = partial(_predict, model, sources=sources, request=request, accelerator=accelerator)
+    predictions = predicted(clips)
     scales = None
     if request.calibrate_heads:
         held_out = sources.join("validation", recipe)
         held_out.require_segments(config.dataset.name)
-        scales = fitted_scales(look(sources.clip_dataset(held_out, recipe)))
+        scales = fitted_scales(predicted(sources.clip_dataset(held_out, recipe)))
         predictions = predictions.scaled(**scales)
     report = {
         "run": str(run),
@@ -140,7 +139,7 @@ def _predict(
     request: EvalRequest,
     accelerator: Accelerator,
 ) -> Predictions:
-    """Return what the network predicts of clips, with what intervals and figures need."""
+    """Return the predictions for clips, with their groups and unsure labels."""
     views = Views(
         num_clips=request.views[0],
         num_crops=request.views[1],
@@ -164,29 +163,28 @@ def _predict(
         )
     check_finite(found.by_head(), found.ids, of=model.path)
     if accelerator.is_main_process:
-        # Not in the report: the same run measured twice gives the same file.
+        # Not in the report, so that evaluating a run twice gives equal files.
         seconds = max(time.perf_counter() - began, 1e-9)
         logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
     return with_groups(found, clips.segments, unsure_labels(clips))
 
 
 def _check_calibration(model: OpenedModel) -> None:
-    """Raise ConfigError where there is nothing to fit, or nothing to fit it on."""
+    """Raise ConfigError if there are no two heads to weigh, or no held-out segments."""
     where = f"--calibrate-heads: {model.path}"
     if model.heads != "both":
         raise ConfigError(
-            f"{where}: expected a network of two trained heads, got one of the {model.heads} head "
-            "alone; leave the option out"
+            f"{where}: expected two trained heads, got only the {model.heads} head; omit the option"
         )
     if "validation" in model.config.recipe.data.trained_splits:
         raise ConfigError(
-            f"{where}: expected a validation split that it was not trained on, got one of "
-            "data.train_with_validation; leave the option out"
+            f"{where}: expected a run that was not trained on the validation split, got "
+            "data.train_with_validation=true; omit the option"
         )
 
 
 def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) -> None:
-    """Says what the figures cannot be read without."""
+    """Log warnings that the results have to be read with."""
     recipe = config.recipe
     learned_from, found = (
         f"{each.title!r}, {describe_rate(each.frame_rate)}"
@@ -194,14 +192,13 @@ def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) 
     )
     if recipe.model.reads_detections and found != learned_from:
         logger.warning(
-            "%s: was trained on objects of %s, and is measured on those of %s (%s)",
+            "%s: was trained on objects of %s, but is evaluated on those of %s (%s)",
             *(run, learned_from, found, sources.detections.path),
         )
     if request.split in recipe.data.trained_splits:
         logger.warning(
-            "%s: was trained on the %s split: its figures say how well that is learned, not how "
-            "good the run is on new segments; measure a split that it never saw, such as "
-            "--split test",
+            "%s: was trained on the %s split: its results show the fit to the training data, not "
+            "generalization; evaluate a split that it was not trained on, such as --split test",
             *(run, request.split),
         )
 
@@ -217,7 +214,7 @@ def _report(
 ) -> dict[str, Any]:
     for subset in subsets:
         if subset.absent is not None:
-            logger.warning("no figures of %s: %s is not there", subset.name, subset.absent)
+            logger.warning("%s: metrics skipped, %s is missing", subset.name, subset.absent)
     labels, unsure_NA = predictions.labels, predictions.unsure
     summaries: dict[str, dict[str, Any]] = {}
     for name, logits_NA in predictions.by_head().items():

@@ -1,7 +1,7 @@
-"""Figures of a split with their intervals: of each head, of each class, and shares of some of the
-segments, such as the accuracy on tail classes, that publishers of a data set measure.
+"""Metrics of a split with confidence intervals: by head, by class, and on subsets of the segments
+that the publishers of a data set evaluate, such as tail classes.
 
-N segments, A activity classes, K parts of a figure, F figures, R draws.
+N segments, A activity classes, K parts of a metric, F metrics, R bootstrap draws.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.manifests.records import Segment, Subset
-from orn.stage2_train.evaluation.bootstrap import Tallies, redrawn_figures, with_interval
+from orn.stage2_train.evaluation.bootstrap import Tallies, bootstrap_figures, with_interval
 from orn.stage2_train.evaluation.predictions import Predictions
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
 from orn.stage2_train.requests import NUM_FIGURE_DRAWS
@@ -22,8 +22,10 @@ from orn.stage2_train.requests import NUM_FIGURE_DRAWS
 def with_groups(
     predictions: Predictions, segments: Sequence[Segment], unsure_NA: NDArray[np.bool_]
 ) -> Predictions:
-    """The predictions with what intervals need: the person of each segment, where the data set
-    names one for all, else its video; and which labels are left out."""
+    """Return the predictions with the groups and unsure labels that intervals need.
+
+    Segments are grouped by participant if the data set names one for each, else by video.
+    """
     persons = [each.participant for each in segments]
     named = [each for each in persons if each is not None]
     by_person = len(named) == len(segments)
@@ -36,7 +38,7 @@ def with_groups(
 
 
 def groups_by_class(predictions: Predictions, groups: Sequence[str], num_classes: int) -> list[int]:
-    """A numbers of videos or persons with a segment of a class."""
+    """Return the number of videos or participants with a segment of each of the A classes."""
     names, labels = np.asarray(groups), predictions.labels
     if labels.ndim == 1:
         of_classes_AN = labels == np.arange(num_classes)[:, None]
@@ -52,22 +54,22 @@ def measured_figures(
     subsets: Sequence[Subset] = (),
     num_draws: int = NUM_FIGURE_DRAWS,
 ) -> dict[str, Any]:
-    """Return what is added to a report.
+    """Return the metrics of a report with their intervals.
 
     Args:
-        predictions: as `with_groups` gives them.
+        predictions: from `with_groups`.
         classes: A names.
-        subsets: what the data set measures by itself; see `subset_shares`.
+        subsets: subsets that the data set evaluates; see `subset_shares`.
 
     Returns:
-        `interval`, how intervals were made; `figures`, by head and name a value with the ends of
-        its interval (null where it is undefined); `per_class`, A rows: name, number of segments,
-        score of each head, `intervals` and, of single labels, `average_precision`.
+        `interval`, how intervals were computed; `figures`, by head and name a value with the ends
+        of its interval (null if undefined); `per_class`, A rows with name, number of segments,
+        score of each head, `intervals` and, for single labels, `average_precision`.
     """
     heads, labels = predictions.by_head(), predictions.labels
     groups = predictions.groups or predictions.ids
     tallies = {head: Tallies(labels, each, predictions.unsure) for head, each in heads.items()}
-    draws = redrawn_figures(list(tallies.values()), groups, num_draws=num_draws)
+    draws = bootstrap_figures(list(tallies.values()), groups, num_draws=num_draws)
     num_groups, by_class = len(set(groups)), groups_by_class(predictions, groups, len(classes))
     persons = predictions.groups if predictions.grouped_by == "participants" else None
     figures: dict[str, Any] = {}
@@ -107,7 +109,7 @@ def measured_figures(
 
 
 def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) -> list[float | None]:
-    """A values, each class against all others; none where they are the figures already."""
+    """Return A values, each class against all others; empty for multiple labels, scored by them."""
     if labels.ndim != 1:
         return []
     of_classes = (
@@ -119,18 +121,18 @@ def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Share:
-    """The mean over K parts of how many of some segments are right."""
+    """Mean over K parts of the fraction of segments that are right."""
 
     right_KN: NDArray[np.bool_]
-    """Those that are right; each is also one of `of_KN`."""
+    """Segments that are right, a subset of `of_KN`."""
     of_KN: NDArray[np.bool_]
-    """Those of which the share is; 0 where none counts."""
+    """Segments that the fraction refers to; without any, it is 0."""
     in_KN: NDArray[np.bool_]
-    """Without any of these, a part is left out of the mean."""
+    """A part without any of these segments is left out of the mean."""
 
 
 def top1_share(right_N: NDArray[np.bool_], in_N: NDArray[np.bool_]) -> Share:
-    """How many of the segments of one part are right."""
+    """Return the fraction of the segments `in_N` that are right."""
     return Share(right_KN=(right_N & in_N)[None], of_KN=in_N[None], in_KN=in_N[None])
 
 
@@ -141,19 +143,20 @@ def subset_shares(
     *,
     participants: Sequence[str] | None,
 ) -> dict[str, Share]:
-    """What is measured of the subsets of a single-label data set, by the figure's name.
+    """Return the metrics on subsets of a single-label data set, by name.
 
-    - `top1_unseen`, `top1_tail`: top-1 accuracy on those segments (EPIC Kitchens 100: Damen et al.
+    - `top1_unseen`, `top1_tail`: top-1 accuracy on those segments (EPIC-KITCHENS-100: Damen et al.
       2022, and `compute_metrics` of epic-kitchens/C1-Action-Recognition).
-    - `many_shot_precision`, `many_shot_recall`: of the highest logit, meaned over the many-shot
-      classes that the split has; the precision of one that is never predicted is 0 (EPIC Kitchens
-      55: Damen et al. 2018, and `compute_metrics` of epic-kitchens/epic-kitchens-55-lib).
+    - `many_shot_precision`, `many_shot_recall`: of the predicted class, averaged over the many-shot
+      classes that the split has; the precision of a class that is never predicted is 0
+      (EPIC-KITCHENS-55: Damen et al. 2018, and `compute_metrics` of
+      epic-kitchens/epic-kitchens-55-lib).
 
     Args:
-        labels: (N,) classes; of several a segment nothing is measured.
-        logits_NA: of a head, or of the prediction.
-        subsets: of the data set.
-        participants: N names; None where they are not known.
+        labels: (N,) classes; for multiple labels the result is empty.
+        logits_NA: logits of a head or of the prediction.
+        subsets: subsets of the data set.
+        participants: N names; None if unknown.
     """
     if labels.ndim != 1:
         return {}
@@ -180,7 +183,7 @@ def subset_shares(
 
 
 class _ShareTallies:
-    """The figures as functions of how often each segment counts."""
+    """Shares as functions of how often each segment counts."""
 
     def __init__(self, shares: Sequence[Share]) -> None:
         self._shares = [
@@ -189,7 +192,7 @@ class _ShareTallies:
         ]
 
     def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
-        """(F, R); NaN where no part is in."""
+        """Return (F, R) shares; NaN if no part counts."""
         counts_NR = counts_NR.astype(np.float32, copy=False)
         rows = []
         for share in self._shares:
@@ -205,17 +208,17 @@ class _ShareTallies:
 def share_figures(
     shares: Mapping[str, Share], groups: Sequence[str], *, num_draws: int
 ) -> dict[str, dict[str, float | None]]:
-    """Of each figure its value and the ends of its 95 % interval, None where they cannot be told.
+    """Return each share with the ends of its 95 % interval, None if undefined.
 
     Args:
-        shares: each with a part that is in.
-        groups: video or person of each segment; they are drawn anew as for any other figure.
+        shares: shares of which at least one part counts.
+        groups: video or participant of each segment, for the bootstrap.
     """
     if not shares:
         return {}
     tallies = _ShareTallies([*shares.values()])
     values_F = tallies.figures(np.ones((len(groups), 1)))[:, 0].tolist()
-    (draws_FR,) = redrawn_figures([tallies], groups, num_draws=num_draws)
+    (draws_FR,) = bootstrap_figures([tallies], groups, num_draws=num_draws)
     names_N = np.asarray(groups)
     sizes = [len(np.unique(names_N[each.in_KN.any(axis=0)])) for each in shares.values()]
     return {

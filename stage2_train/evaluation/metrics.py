@@ -1,4 +1,4 @@
-"""Scores of logits: top-k accuracy for single labels, average precision for several (section 6).
+"""Scores of logits: top-k accuracy of single, average precision of multiple labels (section 6).
 
 N segments, A activity classes.
 """
@@ -18,13 +18,13 @@ from orn.stage2_train.evaluation.predictions import Predictions
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scores:
-    """How good one head is."""
+    """Scores of one head."""
 
     summary: Mapping[str, float | int | None]
-    """`top1` and, with more than five classes, `top5`; or `map`, None where no class has a
-    positive, and `classes_without_positives`."""
+    """`top1` and, with more than five classes, `top5`; or `map`, None if no class has a positive,
+    and `classes_without_positives`."""
     per_class: NDArray[np.float64]
-    """(A,) accuracy on the segments of a class, or its average precision; NaN without a segment."""
+    """(A,) accuracy or average precision of each class; NaN without a segment."""
 
 
 def scores_of(
@@ -32,16 +32,16 @@ def scores_of(
     logits_NA: NDArray[np.float32],
     unsure_NA: NDArray[np.bool_] | None = None,
 ) -> Scores:
-    """Of single labels the share of segments whose class has the highest logit (top1) or is among
-    the five highest; of equal logits the class that is named first is the higher one. Of several
-    the mean over the classes of average precision; classes without a positive are left out,
-    counted.
+    """Return top-k accuracy of single labels, or mean average precision of multiple labels.
+
+    Top-1 accuracy is the fraction of segments whose true class has the highest logit, top-5
+    accuracy of those whose true class is among the five highest; ties go to the first class. Mean
+    average precision leaves out classes without a positive.
 
     Args:
         labels: (N,) classes, or (N, A) zeros and ones.
-        logits_NA: one logit a class.
-        unsure_NA: pairs of segment and class that average precision leaves out, since annotators
-            could not tell.
+        logits_NA: one logit per class.
+        unsure_NA: pairs of segment and class with an unsure label, ignored by average precision.
     """
     tallies = Tallies(labels, logits_NA, unsure_NA)
     values_F = tallies.once()
@@ -63,14 +63,16 @@ def chance_level(
     num_classes: int,
     unsure_NA: NDArray[np.bool_] | None = None,
 ) -> float:
-    """What guessing gives: 1 / A for top-1; for average precision the mean share of positives, over
-    the classes that have any.
+    """Return the score of random guesses.
+
+    It is 1 / A for top-1, and for average precision the mean fraction of positives over the classes
+    that have any.
 
     Args:
-        metric: what is measured.
+        metric: the metric of the score.
         labels: (N,) classes, or (N, A) zeros and ones.
         num_classes: A.
-        unsure_NA: pairs that average precision leaves out; they count for no share either.
+        unsure_NA: pairs of segment and class with an unsure label, which are ignored.
     """
     if metric == "top1":
         return 1 / num_classes
@@ -84,7 +86,7 @@ def chance_level(
 def confusion_counts(
     logits_NA: NDArray[np.float32], labels_N: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """(K, 3) int64 true class, predicted class and number of segments, of the pairs that occur."""
+    """Return (K, 3) int64: true class, predicted class and number of segments, if not zero."""
     pairs_N2 = np.stack([labels_N, logits_NA.argmax(axis=1)], axis=1)
     pairs_K2, counts_K = np.unique(pairs_N2, axis=0, return_counts=True)
     return np.column_stack([pairs_K2, counts_K])
@@ -93,13 +95,16 @@ def confusion_counts(
 def backward_shares(
     predictions: Predictions, classes: Sequence[str], pairs: Sequence[tuple[str, str]]
 ) -> dict[str, float | int] | None:
-    """Return, of segments seen backwards whose class becomes another one, the shares that are named
-    as the `mirrored` and as the `original` class, and `num_segments`; None where there are none.
+    """Return how segments of reversible classes are classified when they are played backwards.
 
     Args:
-        predictions: of single labels.
+        predictions: predictions for reversed clips with single labels.
         classes: names of the A classes.
-        pairs: names of classes that become each other.
+        pairs: names of classes that become each other when reversed.
+
+    Returns:
+        `num_segments`, and the fractions that are predicted as the `mirrored` and as the `original`
+        class; None without such segments.
     """
     mirrors = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
     becomes = {
@@ -121,11 +126,11 @@ def backward_shares(
 
 
 def score_heads(predictions: Predictions, clips: ClipDataset) -> dict[str, Scores]:
-    """Scores by head: `two_heads`, `activity_head` and `object_head`, or the one there is.
+    """Return scores by head: `two_heads`, `activity_head` and `object_head`, or the only head.
 
     Args:
-        predictions: of the segments of `clips`, in their order.
-        clips: says what kind of labels there are, and which are unsure.
+        predictions: predictions for the segments of `clips`, in their order.
+        clips: clips with the unsure labels.
     """
     unsure_NA = unsure_labels(clips)
     return {
@@ -135,8 +140,10 @@ def score_heads(predictions: Predictions, clips: ClipDataset) -> dict[str, Score
 
 
 def unsure_labels(clips: ClipDataset) -> NDArray[np.bool_]:
-    """(N, A) bool, pairs of segment and class that are left out, since annotators could not tell;
-    none where the recipe counts them as negative."""
+    """Return (N, A) bool: pairs of segment and class with an unsure label that is ignored.
+
+    There are none if the recipe counts unsure labels as negative.
+    """
     unsure_NA = np.zeros((len(clips), clips.settings.num_activities), np.bool_)
     if clips.settings.data.unsure_in_evaluation == "negative":
         return unsure_NA

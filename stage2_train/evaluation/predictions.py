@@ -1,4 +1,4 @@
-"""Logits of every segment of a split, averaged over its test clips.
+"""Predictions for the segments of a split, averaged over their views: computed, saved and loaded.
 
 N segments, A activity classes.
 """
@@ -38,42 +38,43 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 LOGITS = ("activity_logits", "object_logits", "joint_logits")
-"""The arrays of logits that a network may give."""
+"""Names of the logits that a network may return."""
 
 _MOST_NAMED = 20
 _LARGEST_LOGIT = 1e30
-"""Of such, sums and means are finite in float32."""
+"""Sums and means of logits up to this size are finite in float32."""
 _MOST_BYTES = 1 << 29
-"""Of a file; a hundred thousand segments of two hundred classes take half of it."""
+"""Largest file; a hundred thousand segments of two hundred classes take half of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Predictions:
-    """What a network says of N segments."""
+    """Predictions of a network for N segments."""
 
     ids: tuple[str, ...]
     """Ids of the segments."""
     labels: NDArray[np.int64] | NDArray[np.float32]
     """(N,) int64 classes, or (N, A) float32 zeros and ones."""
     activity_logits: NDArray[np.float32] | None
-    """(N, A) float32 of the activity head; None where it was not trained."""
+    """(N, A) float32 of the activity head; None if it was not trained."""
     object_logits: NDArray[np.float32] | None
-    """(N, A) float32 of the object head; None where it was not trained."""
+    """(N, A) float32 of the object head; None if it was not trained."""
     joint_logits: NDArray[np.float32] | None = None
-    """(N, A) float32, what is added to the mean of both; None without a joint classifier."""
+    """(N, A) float32 to add to the mean of both heads; None without a joint classifier."""
     combination: HeadCombination = "mean"
-    """What the prediction is of both heads."""
+    """How both heads are combined."""
     groups: tuple[str, ...] | None = None
-    """Video or person of each segment; None where nothing was measured."""
+    """Video or participant of each segment; None before `with_groups`."""
     grouped_by: GroupKind = "videos"
-    """Which of both."""
     unsure: NDArray[np.bool_] | None = None
-    """(N, A) pairs that average precision leaves out; None for none."""
+    """(N, A) pairs that average precision ignores; None if there are none."""
 
     @property
     def logits(self) -> NDArray[np.float32]:
-        """(N, A) float32, the prediction: the mean (or sum) of both heads, with the joint logits if
-        there are any, or the one head there is."""
+        """(N, A) float32 logits of the prediction.
+
+        They are the mean (or sum) of both heads plus joint logits, or those of the only head.
+        """
         if self.activity_logits is None or self.object_logits is None:
             return next(iter(self.by_head().values()))
         mean_NA = (self.activity_logits + self.object_logits) * np.float32(self.head_share)
@@ -81,7 +82,7 @@ class Predictions:
 
     @property
     def head_share(self) -> float:
-        """What the logits of each of two heads are multiplied by in the prediction."""
+        """Weight of each of two heads in the prediction."""
         return 1.0 if self.combination == "sum" else 0.5
 
     @property
@@ -90,11 +91,11 @@ class Predictions:
         return np.ones(self.logits.shape, np.bool_) if self.unsure is None else ~self.unsure
 
     def kept_logits(self) -> dict[str, NDArray[np.float32]]:
-        """Return the (N, A) logits there are, by the names of the fields."""
+        """Return the (N, A) logits that are not None, by field name."""
         return {name: each for name in LOGITS if (each := getattr(self, name)) is not None}
 
     def reordered(self, rows: NDArray[np.int64]) -> "Predictions":
-        """Return those of some segments, in this order."""
+        """Return the predictions for the segments in these rows, in this order."""
 
         def of(values: Any) -> Any:
             return None if values is None else values[rows]
@@ -109,7 +110,7 @@ class Predictions:
         )
 
     def scaled(self, activity_head: float, object_head: float) -> "Predictions":
-        """Return those of two heads whose logits are multiplied by these."""
+        """Return the predictions with the logits of both heads multiplied by these scales."""
         assert self.activity_logits is not None and self.object_logits is not None
         return dataclasses.replace(
             self,
@@ -118,15 +119,15 @@ class Predictions:
         )
 
     def in_order_of(self, ids: Sequence[str], *, run: Path, reference: str) -> "Predictions":
-        """Return those of the segments of these ids, in this order.
+        """Return the predictions in the order of these segment ids.
 
         Args:
-            ids: at least one.
-            run: whose predictions these are.
-            reference: what the ids are of.
+            ids: at least one id.
+            run: run of the predictions, for messages.
+            reference: where the ids are from, for messages.
 
         Raises:
-            ConfigError: if these are not predictions of exactly these segments; names the others.
+            ConfigError: if these are not exactly the ids of the predictions; names the others.
         """
         place = {name: row for row, name in enumerate(self.ids)}
         faults = [
@@ -138,15 +139,15 @@ class Predictions:
             if others
         ]
         if faults or not ids or not len(set(ids)) == len(ids) == len(self.ids):
-            found = " and ".join(faults) or ("some more than once" if ids else "none")
+            found = " and ".join(faults) or ("duplicates" if ids else "none")
             raise ConfigError(
-                f"{run}: expected the {len(ids):,} segments of {reference}, got {found}; measure "
-                "the whole of the same split with `orn eval`"
+                f"{run}: expected the {len(ids):,} segments of {reference}, got {found}; evaluate "
+                "all of the same split with `orn eval`"
             )
         return self.reordered(np.array([place[name] for name in ids], np.int64))
 
     def by_head(self) -> dict[str, NDArray[np.float32]]:
-        """(N, A) logits by the name under which they are reported."""
+        """Return (N, A) logits by head as reports name it; the first are the prediction."""
         named = (("activity_head", self.activity_logits), ("object_head", self.object_logits))
         heads = {name: logits for name, logits in named if logits is not None}
         return {"two_heads": self.logits, **heads} if len(heads) == 2 else heads
@@ -162,13 +163,15 @@ def predict(
     accelerator: "Accelerator",
     advance: Callable[[int], None] = lambda num_clips: None,
 ) -> Predictions:
-    """Predictions for all segments, in order; of n processes each looks at r, r + n, ... of them.
+    """Return the predictions for all segments, in order.
+
+    With n processes, process r computes segments r, r + n, ...
 
     Args:
-        network: on the accelerator's device; left in evaluation mode.
-        views: of each segment; their logits are averaged, those of flipped views once classes are
-            what they were.
-        advance: told how many clips are done.
+        network: network on the accelerator's device; left in evaluation mode.
+        views: views of each segment whose logits are averaged; classes of flipped views are swapped
+            back first.
+        advance: called with the number of clips of each finished batch.
     """
     from accelerate.utils import gather_object
 
@@ -217,14 +220,14 @@ def predict(
 
 
 def _no_labels(dataset: ClipDataset) -> NDArray:
-    """Those of a process without a segment."""
+    """Return the labels of a process without segments."""
     if dataset.settings.multi_label:
         return np.zeros((0, dataset.settings.num_activities), np.float32)
     return np.zeros(0, np.int64)
 
 
 def gathered(parts: list[Predictions]) -> Predictions:
-    """One set of predictions in the order of the segments from those of n processes."""
+    """Return the predictions of n processes as one, in the order of the segments."""
     if len(parts) == 1:
         return parts[0]
     num_segments = sum(len(part.ids) for part in parts)
@@ -244,60 +247,36 @@ def gathered(parts: list[Predictions]) -> Predictions:
     ).reordered(np.argsort(place))
 
 
-def late_fusion(activity: Predictions, objects: Predictions) -> Predictions:
-    """The predictions of two heads that were trained apart as those of one network: the mean of
-    their logits.
-
-    Args:
-        activity: of a run that has an activity head.
-        objects: of a run that has an object head, for the same segments in the same order.
-
-    Raises:
-        ConfigError: if a head is missing or the segments differ.
-    """
-    if activity.activity_logits is None or objects.object_logits is None:
-        raise ConfigError(
-            "late fusion: wanted predictions of an activity head and of an object head, in this "
-            "order, found another head; give runs of --system activity-head and object-head"
-        )
-    if activity.ids != objects.ids or not np.array_equal(activity.labels, objects.labels):
-        raise ConfigError(
-            "late fusion: wanted predictions of the same segments, found others; measure both runs "
-            "on the same split with the same --partial"
-        )
-    return dataclasses.replace(activity, object_logits=objects.object_logits)
-
-
 def some_ids(ids: Sequence[str], most: int = _MOST_NAMED) -> str:
-    """The first ids, and how many more there are."""
+    """Return the first ids and how many more there are."""
     more = f" and {len(ids) - most:,} more" if len(ids) > most else ""
     return ", ".join(truncate(each) for each in ids[:most]) + more
 
 
 def predictions_of(run: Path, name: str) -> Predictions:
-    """Return what `orn eval` kept of a run.
+    """Return predictions that `orn eval` saved.
 
     Args:
-        run: its folder.
-        name: of the measurement: the split, with what `orn eval` adds to it.
+        run: the run folder.
+        name: name of the evaluation: the split, with the suffixes of the options of `orn eval`.
 
     Raises:
-        CheckpointError: if the run was not measured so, or the file holds no predictions.
+        CheckpointError: if there is no such evaluation, or the file is damaged.
     """
     path = run / f"predictions-{name}.npz"
     if not is_folder(run):
-        raise CheckpointError(f"{run}: expected a run, got no folder; `orn runs` lists those there")
+        raise CheckpointError(f"{run}: expected a run, got no folder; list runs with `orn runs`")
     if not is_there(path):
         others = ", ".join(sorted(each.name for each in run.glob("predictions-*.npz")))
         command = shlex.join(["orn", "eval", str(run), *_eval_options(name)])
         raise CheckpointError(
-            f"{run}: expected {path.name}, got {others or 'no predictions'}; type `{command}` first"
+            f"{run}: expected {path.name}, got {others or 'no predictions'}; run `{command}` first"
         )
     return load_predictions(path)
 
 
 def _eval_options(name: str) -> list[str]:
-    """The options with which `orn eval` gives a measurement this name."""
+    """Return the options with which `orn eval` gives an evaluation this name."""
     split, _, rest = name.partition("-")
     options = [] if split == "validation" else ["--split", split]
     for first, chosen in (
@@ -313,15 +292,12 @@ def _eval_options(name: str) -> list[str]:
 def check_finite(
     logits: Mapping[str, NDArray[np.floating[Any]]], names: Sequence[str], *, of: Path
 ) -> None:
-    """Refuse logits that are NaN, infinite, or so large that a sum of them may be.
+    """Raise CheckpointError if logits are NaN, infinite, or so large that their sum may be.
 
     Args:
         logits: (N, A) by head.
-        names: what each of the N rows is of.
-        of: the run or the file that they come from.
-
-    Raises:
-        CheckpointError: if there are such logits; names the first row and counts the others.
+        names: names of the N rows, for messages.
+        of: the run or file that the logits are from.
     """
     for head, logits_NA in logits.items():
         wrong_NA = ~(np.abs(logits_NA) <= _LARGEST_LOGIT)
@@ -329,33 +305,31 @@ def check_finite(
             rows = np.flatnonzero(wrong_NA.any(axis=1)).tolist()
             raise CheckpointError(
                 f"{path_text(of)}: {some_ids([names[row] for row in rows], 1)}: expected finite "
-                f"logits of the {head.replace('_', ' ')}, got {logits_NA[wrong_NA][0]:g}; take "
+                f"logits of the {head.replace('_', ' ')}, got {logits_NA[wrong_NA][0]:g}; use "
                 "another run, or train with a smaller optimiser.learning_rate or precision=fp32"
             )
 
 
 def load_predictions(path: Path) -> Predictions:
-    """What `save_predictions` wrote.
+    """Return predictions that `save_predictions` wrote.
 
     Raises:
-        CheckpointError: if there is no such file, it is no such file, or a logit is not finite.
+        CheckpointError: if the file is missing or damaged, or a logit is not finite.
     """
-    wanted = f"{path_text(path)}: wanted predictions that `orn eval` wrote"
     with open_file(path, error=CheckpointError) as file:
         try:
             found = _read_arrays(file)
-        except Exception as err:  # of zipfile and numpy, which document no types
+        except Exception as err:  # zipfile and numpy do not document what they raise
             raise CheckpointError(
-                f"{wanted}, found a file that is damaged or of another kind; measure the run again"
+                f"{path_text(path)}: expected predictions of `orn eval`, got a file that is "
+                "damaged or of another kind; evaluate the run again"
             ) from err
-    if found is None:
-        raise CheckpointError(f"{wanted}, found arrays of other shapes or types")
     check_finite(found.by_head(), found.ids, of=path)
     return found
 
 
-def _read_arrays(file: BinaryIO) -> Predictions | None:
-    """None where the arrays are not those of predictions. Sizes are those of the file's bytes."""
+def _read_arrays(file: BinaryIO) -> Predictions:
+    """Return the predictions of a file, in memory that is bounded by the size of the file."""
     size = os.fstat(file.fileno()).st_size
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
@@ -381,7 +355,7 @@ def _read_arrays(file: BinaryIO) -> Predictions | None:
         or (labels.shape, labels.dtype.kind) not in ((table[:1], "i"), (table, "f"))
         or (labels.dtype.kind == "i" and not ((labels >= 0) & (labels < table[1])).all())
     ):
-        return None
+        raise ValueError("arrays of other shapes or types")
     return Predictions(
         ids=tuple(ids.tolist()),
         labels=labels,
@@ -394,12 +368,9 @@ def _read_arrays(file: BinaryIO) -> Predictions | None:
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:
-    """Writes ids, labels and logits as an .npz file that loads without pickles.
+    """Save ids, labels and logits as an .npz file that loads without pickle.
 
     Equal predictions give equal bytes.
-
-    Raises:
-        PipelineError: if the disk refuses.
     """
     arrays: dict[str, Any] = {
         "ids": np.array(predictions.ids, dtype=np.str_),

@@ -1,7 +1,7 @@
-"""Means and differences over seeds: Student's intervals, Holm's correction.
+"""Means and differences over seeds: Student's t intervals, Holm's correction.
 
-Seeds of two systems are paired: the same seed gives both the same order of clips, the same crops
-and reference frames, so that part of what a seed changes is common to both.
+Two systems are paired by seed: the same seed gives both the same order of clips, crops and
+reference frames, so part of the variation between seeds is common to both.
 """
 
 import math
@@ -14,33 +14,30 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A mean and how far the truth may lie from it."""
+    """A mean over seeds with its 95 % confidence interval."""
 
     mean: float
-    """Mean over the seeds."""
     half_width: float | None
-    """Half of the 95 % interval, from Student's t over the seeds; None with less than two seeds."""
+    """Half the width of the interval, from Student's t; None with less than two seeds."""
     num_seeds: int
-    """How many there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How much higher one system is than another, over the seeds that both have."""
+    """Difference of two systems over the seeds that both have."""
 
     mean: float | None
-    """Mean of the differences by seed; None where no seed is common."""
+    """Mean of the differences by seed; None without a common seed."""
     half_width: float | None
-    """Half of the 95 % interval, from Student's t; None with less than two pairs."""
+    """Half the width of the 95 % interval, from Student's t; None with less than two pairs."""
     num_pairs: int
-    """How many seeds both have."""
+    """Number of common seeds."""
     p_value: float | None
-    """Probability of a mean as far from zero, to either side, where there is no difference; None
-    with less than two pairs."""
+    """Two-sided p-value of the paired t test; None with less than two pairs."""
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """The mean of at least one value, one a seed."""
+    """Return the mean of at least one value, one per seed, with its interval."""
     num_seeds = len(values)
     if num_seeds < 2:
         return Interval(mean=float(values[0]), half_width=None, num_seeds=num_seeds)
@@ -49,11 +46,11 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
 
 def paired(values: Mapping[int, float], others: Mapping[int, float]) -> Difference:
-    """Return how much higher values are than others by the paired t test over their common seeds.
+    """Return the difference of values and others by the paired t test over their common seeds.
 
     Args:
-        values: by seed.
-        others: by seed.
+        values: values of one system by seed.
+        others: values of the other system by seed, which are subtracted.
     """
     differences = [values[seed] - others[seed] for seed in values if seed in others]
     num_pairs = len(differences)
@@ -75,8 +72,10 @@ def paired(values: Mapping[int, float], others: Mapping[int, float]) -> Differen
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The values as Holm adjusts them for their number, in the order given: those below 0.05 are
-    decided, all together with an error of 5 %."""
+    """Return p-values adjusted by Holm's method, in the order given.
+
+    Rejecting those below 0.05 has a family-wise error rate of 5 %.
+    """
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
@@ -88,7 +87,7 @@ def student_t(freedom: float) -> float:
     """Return t with P(|T| < t) = 0.95 of Student's distribution.
 
     Args:
-        freedom: degrees of freedom, at least 1, not necessarily whole.
+        freedom: degrees of freedom, at least 1, not necessarily an integer.
     """
     from scipy.special import stdtrit  # takes a fifth of a second
 
@@ -96,7 +95,7 @@ def student_t(freedom: float) -> float:
 
 
 def interval_text(mean: float | None, half_width: float | None) -> str:
-    """Return a mean and half of its interval, as far as known, as reports have them."""
+    """Return a mean and half the width of its interval as text, as far as known."""
     if mean is None:
         return ""
     return f"{mean:.1f}" if half_width is None else f"{mean:.1f} +- {half_width:.1f}"

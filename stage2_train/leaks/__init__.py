@@ -1,6 +1,6 @@
-"""What simple shortcuts predict of labels: the leak report of any data set.
+"""Shortcut baselines of any data set: how well simple models predict its labels.
 
 Imports `ablation`, which trains the networks of a report, and `evaluation`. The command `orn leaks`
-is in demo/experiments/commands.py: of worlds of the demo it adds what only their ground truth
-tells, and nothing here may import the demo.
+is in demo/experiments/commands.py: for worlds of the demo it adds baselines from their ground
+truth, and nothing here may import the demo.
 """

@@ -1,7 +1,7 @@
-"""Which objects segments show, in numbers that a linear model reads: from shards alone.
+"""Counts and positions of the objects of segments, read from shards, as inputs of linear models.
 
-N segments, T frames looked at, S detector classes, M cells of a grid over the frame, F numbers of a
-segment.
+N segments, T frames of a segment, S detector classes, M cells of a grid over the frame, F numbers
+of a segment.
 """
 
 from collections.abc import Sequence
@@ -20,34 +20,34 @@ from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.sampling import centre_frames
 
 _MOST_FRAMES = 16
-"""Of a segment that are looked at; they are spread over it."""
+"""Largest number of frames that are read of a segment, spread over it."""
 _CELLS = 8
-"""Of the grid, along each side of the frame."""
+"""Cells of the grid along each side of the frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SeenObjects:
-    """What the frames of N segments show."""
+    """Objects in the frames of N segments."""
 
     segments: tuple[Segment, ...]
-    """Those with a frame that was looked at."""
+    """Segments with at least one frame."""
     num_skipped: int
-    """The others."""
+    """Number of segments without one."""
     counts_NS: NDArray[np.float32]
-    """Objects of each class that a frame shows on average."""
+    """Mean number of objects of each class per frame."""
     boxes_NM: NDArray[np.float32]
-    """How many boxes cover each cell of the grid, on average over the frames."""
+    """Mean number of boxes over each cell of the grid per frame."""
     middle_NF: NDArray[np.float32]
-    """The same two, of the middle frame alone."""
+    """Both for the middle frame alone."""
 
     @property
     def seen_NS(self) -> NDArray[np.float32]:
-        """Ones where a class is seen at all."""
+        """Ones for classes that occur in a segment."""
         return (self.counts_NS > 0).astype(np.float32)
 
     @property
     def both_NF(self) -> NDArray[np.float32]:
-        """Classes and boxes of all frames, whatever their order."""
+        """Classes and boxes of all frames, unordered."""
         return np.concatenate([self.counts_NS, self.boxes_NM], axis=1)
 
 
@@ -59,16 +59,16 @@ def seen_objects(
     partial: bool = False,
     task: str = "objects",
 ) -> SeenObjects:
-    """What the frames of segments show, at most 16 of each.
+    """Return the objects in the frames of segments, in at most 16 frames of each.
 
     Args:
-        score_threshold: detections below it are ignored.
-        partial: whether segments without detections may be left out; those whose video could not be
-            decoded are, in any case.
-        task: what the progress is called.
+        score_threshold: detections with lower scores are ignored.
+        partial: whether to leave out segments without detections; those of videos that could not be
+            decoded are always left out.
+        task: title of the progress bar.
 
     Raises:
-        JoinError: if a segment has no detections and `partial` is off; says how many have none.
+        JoinError: if segments have no detections and `partial` is off; gives their number.
         ShardFormatError: if a shard is damaged.
     """
     num_classes = len(detections.detector.class_names)
@@ -98,9 +98,9 @@ def seen_objects(
             of_middle.append(_numbers([frames[len(frames) // 2]], num_classes, score_threshold))
     if absent and not partial:
         raise JoinError(
-            f"{detections.path}: {len(absent):,} of {counted(len(segments), 'segment')} have "
-            f"no detections, the first is {absent[0].id} of video {absent[0].video_id}; run "
-            "`orn detect`; --partial uses what is there"
+            f"{detections.path}: expected detections of all segments, got none for "
+            f"{len(absent):,} of {counted(len(segments), 'segment')} such as {absent[0].id} of "
+            f"video {absent[0].video_id}; pass --partial to leave them out, or run `orn detect`"
         )
     width = num_classes + _CELLS**2
     all_NF, middle_NF = (np.reshape(each, (-1, width)) for each in (of_all, of_middle))
@@ -114,7 +114,7 @@ def seen_objects(
 
 
 def _spread(num_frames: int) -> NDArray[np.int64]:
-    """Places of all frames of a segment, or of as many as are looked at."""
+    """Return the places of at most `_MOST_FRAMES` of so many frames."""
     if num_frames <= _MOST_FRAMES:
         return np.arange(num_frames)
     return np.asarray(centre_frames(num_frames, _MOST_FRAMES))
@@ -123,7 +123,7 @@ def _spread(num_frames: int) -> NDArray[np.int64]:
 def _numbers(
     frames: Sequence[FrameDetections], num_classes: int, score_threshold: float
 ) -> NDArray[np.float32]:
-    """(S + M) objects of each class, and boxes over each cell, of a frame on average."""
+    """Return (S + M) mean numbers per frame: objects of each class, then boxes over each cell."""
     kept = [each.scores >= score_threshold for each in frames]
     labels = np.concatenate([each.labels[keep] for each, keep in zip(frames, kept, strict=True)])
     counts_S = np.bincount(labels, minlength=num_classes)

@@ -1,7 +1,7 @@
-"""What can be said of labels without what they are about: majority, objects without what they do,
-and, where asked for, networks that see less than all.
+"""Shortcut baselines: how well labels are predicted without the interactions of objects.
 
-Rows that cost no training are linear: ridge regression of the labels on numbers of each segment.
+The baselines are the majority class, ridge regressions of the labels on numbers that describe the
+objects of a segment, and, with --train, networks that read part of the input.
 
 N segments, A activity classes, F numbers of a segment.
 """
@@ -26,7 +26,7 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text import counted
 from orn.stage2_train.ablation.ablate import ablate
 from orn.stage2_train.ablation.request import COUNTS
-from orn.stage2_train.evaluation.bootstrap import Tallies, redrawn_figures, with_interval
+from orn.stage2_train.evaluation.bootstrap import Tallies, bootstrap_figures, with_interval
 from orn.stage2_train.evaluation.figures import with_groups
 from orn.stage2_train.evaluation.metrics import chance_level
 from orn.stage2_train.evaluation.predictions import Predictions
@@ -40,24 +40,21 @@ logger = logging.getLogger(__name__)
 _NUM_DRAWS = 1000
 _OF_CLASSES = ("classes-seen", COUNTS, "presence")
 _READS: dict[str, tuple[str, Callable[[SeenObjects], NDArray[np.float32]]]] = {
-    "classes-seen": ("which classes are seen at all", lambda seen: seen.seen_NS),
-    COUNTS: ("how many objects of each class a frame shows", lambda seen: seen.counts_NS),
-    "boxes": (
-        "where boxes lie and how large they are, without classes",
-        lambda seen: seen.boxes_NM,
-    ),
+    "classes-seen": ("which classes occur", lambda seen: seen.seen_NS),
+    COUNTS: ("number of objects of each class per frame", lambda seen: seen.counts_NS),
+    "boxes": ("positions and sizes of boxes, without classes", lambda seen: seen.boxes_NM),
     "middle-frame": ("classes and boxes of the middle frame", lambda seen: seen.middle_NF),
     "unordered-frames": (
         "classes and boxes of all frames, without their order",
         lambda seen: seen.both_NF,
     ),
 }
-"""What each row reads, in words and numbers."""
+"""Title and inputs of each linear baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Labelled:
-    """Segments of a split that have labels."""
+    """Labelled segments of a split."""
 
     manifest: Manifest
     segments: tuple[Segment, ...]
@@ -66,10 +63,10 @@ class Labelled:
     num_classes: int
     """A."""
     unsure_NA: NDArray[np.bool_]
-    """Pairs that average precision leaves out."""
+    """Pairs of segment and class that average precision ignores."""
 
     def row(self, name: str, title: str, scores_NA: NDArray[np.float32]) -> dict[str, Any]:
-        """A row of the report: what the scores reach, in percent, with its interval."""
+        """Return the row of a baseline: its metric in percent, with the interval."""
         bare = Predictions(
             ids=tuple(each.id for each in self.segments),
             labels=self.labels,
@@ -79,7 +76,7 @@ class Labelled:
         found = with_groups(bare, self.segments, self.unsure_NA)
         groups = found.groups or found.ids
         tallies = Tallies(found.labels, scores_NA, found.unsure)
-        (draws_FR,) = redrawn_figures([tallies], groups, num_draws=_NUM_DRAWS)
+        (draws_FR,) = bootstrap_figures([tallies], groups, num_draws=_NUM_DRAWS)
         figure = with_interval(float(tallies.once()[0]), draws_FR[0], num_groups=len(set(groups)))
         mean, low, high = (None if each is None else 100 * each for each in figure.values())
         figures = {"mean": mean, "half_width": None, "num_seeds": None}
@@ -87,7 +84,7 @@ class Labelled:
 
 
 def labelled(manifest: Manifest, listing: Listing, segments: Sequence[Segment]) -> Labelled:
-    """Those of the segments that have labels."""
+    """Return the segments that have labels."""
     is_single, num_classes = manifest.task == "single-label", len(listing.classes)
     kept = tuple(each for each in segments if len(each.labels) == 1 or not is_single)
     unsure_NA = np.zeros((len(kept), num_classes), np.bool_)
@@ -107,7 +104,7 @@ def labelled(manifest: Manifest, listing: Listing, segments: Sequence[Segment]) 
 
 
 def majority_scores(train: Labelled, number: int) -> NDArray[np.float32]:
-    """(number, A) each class's share of the training segments, the same for every segment."""
+    """Return (number, A) fractions of the training segments with each class, equal in all rows."""
     if train.labels.ndim == 1:
         times_A = np.bincount(train.labels.astype(np.int64), minlength=train.num_classes)
     else:
@@ -119,13 +116,12 @@ def majority_scores(train: Labelled, number: int) -> NDArray[np.float32]:
 def ridge_scores(
     train_NF: NDArray[np.float32], train: Labelled, numbers_NF: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(N, A) labels as a linear function of numbers, fitted on the training segments: ridge
-    regression of zeros and ones, with a penalty of 1.
+    """Return (N, A) labels predicted by ridge regression, with a penalty of 1.
 
     Args:
-        train_NF: of the training segments.
+        train_NF: numbers of the training segments.
         train: their labels.
-        numbers_NF: of the segments that are measured.
+        numbers_NF: numbers of the segments to predict.
     """
     design = np.concatenate([train_NF, np.ones((len(train_NF), 1))], axis=1)
     normal = design.T @ design + np.eye(design.shape[1])
@@ -141,8 +137,10 @@ def ridge_scores(
 
 
 def untrained_report(request: LeaksRequest) -> dict[str, Any]:
-    """Majority and what linear models tell of objects, in percent of the data set's metric. Where
-    the usual folder of shards is not there, the majority alone, and the log says so."""
+    """Return the report with the majority and the linear baselines, in percent.
+
+    If the default folder of shards is missing, logs a warning and reports only the majority.
+    """
     check_output_folder(request.folder, ours=["*"])
     manifest = load_manifest(request.manifest)
     listing = load_listing(manifest, request.resources.root)
@@ -174,11 +172,14 @@ def untrained_report(request: LeaksRequest) -> dict[str, Any]:
     train, measured = parts
     for split, part in zip(splits, parts, strict=True):
         if not part.segments or (part.labels.ndim == 2 and not part.labels.any()):
-            raise JoinError(f"{manifest.name}, {split}: wanted labelled segments, found none")
+            raise JoinError(
+                f"{manifest.name}, {split}: expected labelled segments, got none; see `orn "
+                f"manifest check {manifest.name}`"
+            )
     rows = [
         measured.row(
             "majority",
-            "what is most frequent in training",
+            "the most frequent label in training",
             majority_scores(train, len(measured.segments)),
         )
     ]
@@ -217,8 +218,8 @@ def _detections(request: LeaksRequest, manifest: Manifest) -> DetectionFolder | 
     path = request.resources.shards_of(manifest.name)
     if request.resources.shards is None and not path.is_dir():
         logger.warning(
-            "%s: no folder of shards, so nothing is said of objects; run `orn detect`; "
-            "--shards names another one",
+            "%s: expected a folder of shards, got none; only the majority is reported; pass "
+            "--shards, or run `orn detect`",
             path,
         )
         return None
@@ -226,8 +227,10 @@ def _detections(request: LeaksRequest, manifest: Manifest) -> DetectionFolder | 
 
 
 def completed(report: dict[str, Any], request: LeaksRequest) -> dict[str, Any]:
-    """The report with the rows that are trained, if they are, and what all of it means; written to
-    OUT/leaks-SPLIT.json and .md."""
+    """Return the report with the trained baselines, if requested, and its interpretation.
+
+    It is written to OUT/leaks-SPLIT.json and .md.
+    """
     trained = ablate(request.trainings())["systems"] if request.train else []
     figures = ("title", "mean", "half_width", "num_seeds")
     report["rows"] += [
@@ -242,59 +245,59 @@ def completed(report: dict[str, Any], request: LeaksRequest) -> dict[str, Any]:
 
 
 def meaning(report: Mapping[str, Any]) -> str:
-    """In plain words, what the rows mean for a claim that objects matter."""
+    """Return what the baselines mean for a claim that relations of objects matter."""
     rows = {row["name"]: row for row in report["rows"] if row["name"] != "oracle"}
     majority = rows["majority"]["mean"]
     if len(rows) == 1:
         return (
-            f"Always saying what is most frequent reaches {majority:.1f} %. Nothing is known of "
-            "what objects give away: that needs their detections."
+            f"Always predicting the most frequent label reaches {majority:.1f} %. The baselines "
+            "that read objects need detections."
         )
     best = max(rows.values(), key=lambda row: row["mean"])
     parts = [
-        f"Nothing here looks at what objects do to each other, and yet {best['mean']:.1f} % come "
-        f"out ({best['name']}: {best['title']}); chance is {report['chance']:.1f}, the most "
-        f"frequent label {majority:.1f}. So a system shows that relations of objects matter only "
-        f"above {best['mean']:.1f} % on these segments, not above chance."
+        f"The best baseline reaches {best['mean']:.1f} % without the interactions of objects "
+        f"({best['name']}: {best['title']}); chance is {report['chance']:.1f} %, the majority "
+        f"{majority:.1f} %. A claim that relations of objects matter needs a system that exceeds "
+        f"{best['mean']:.1f} % on these segments, not only chance."
     ]
     of_classes = [row for name, row in rows.items() if name in _OF_CLASSES]
     classes = max(of_classes, key=lambda row: row["mean"], default=None)
     if classes is not None and _is_above(classes, majority):
         parts.append(
-            f"Classes alone give away {classes['mean'] - majority:.1f} points: a system that is "
-            "told classes can gain as much over pixels without any reasoning, so compare it with "
-            "one that is told the same classes (`coco-class`, mixed classes)."
+            f"Classes alone gain {classes['mean'] - majority:.1f} points over the majority: a "
+            "system that reads classes can gain as much over pixels without any reasoning, so "
+            "compare it with one that reads the same classes (`coco-class`, mixed classes)."
         )
     elif classes is not None and classes["mean"] > majority:
         parts.append(
-            f"{report['num_segments']:,} segments are too few to say whether classes alone give "
-            f"something away: {classes['name']} reaches {classes['mean']:.1f} %, but the majority "
-            f"lies in its interval, {classes['low']:.1f} to {classes['high']:.1f}."
+            f"{report['num_segments']:,} segments are too few to decide whether classes alone "
+            f"predict labels: {classes['name']} reaches {classes['mean']:.1f} %, but its interval, "
+            f"{classes['low']:.1f} to {classes['high']:.1f}, contains the majority."
         )
     elif classes is not None:
         parts.append(
-            "Classes alone tell no more than the majority: what a system with objects gains does "
-            "not come from which objects are there."
+            "Classes alone gain nothing over the majority: the gain of a system with objects does "
+            "not come from which objects are present."
         )
     if "boxes" in rows and _is_above(rows["boxes"], majority):
         gain = rows["boxes"]["mean"] - majority
-        parts.append(f"So do places and sizes of boxes, by {gain:.1f} points, without classes.")
+        parts.append(f"Positions and sizes of boxes alone gain {gain:.1f} points.")
     middle, unordered = rows.get("middle-frame"), rows.get("unordered-frames")
     if middle and unordered and unordered["mean"] <= middle["mean"]:
-        parts.append("More frames, without their order, add nothing to the middle one.")
+        parts.append("More frames, without their order, add nothing to the middle frame.")
     if all(row["num_seeds"] is None for row in rows.values()):
-        parts.append("These models are linear: trained ones (--train) may find more.")
+        parts.append("These baselines are linear; trained networks (--train) may reach more.")
     return " ".join(parts)
 
 
 def _is_above(row: Mapping[str, Any], value: float) -> bool:
-    """Whether a row's interval is; without one, whether its figure is."""
+    """Return whether the interval of a row, or its mean without one, is above a value."""
     low = row["mean"] if row["low"] is None else row["low"]
     return bool(low > value)
 
 
 def as_report(report: Mapping[str, Any]) -> Report:
-    """Return the report for people."""
+    """Return the report in printable form."""
     skipped = f", {report['num_skipped']:,} left out" if report["num_skipped"] else ""
     rows = []
     for row in report["rows"]:
@@ -306,7 +309,8 @@ def as_report(report: Mapping[str, Any]) -> Report:
     return Report(
         title=f"{report['dataset']}, {report['split']}: {report['metric']} in percent on "
         f"{counted(report['num_segments'], 'segment')}{skipped}, chance {report['chance']:.1f}; "
-        f"95 % intervals over {report['interval']['over']}, of trained rows half of it over seeds",
-        tables=[Table(header=("reads", report["dataset"], "seeds", ""), rows=rows)],
+        f"95 % intervals over {report['interval']['over']}, of trained rows half the width over "
+        "seeds",
+        tables=[Table(header=("baseline", report["dataset"], "seeds", "input"), rows=rows)],
         notes=[note for note in (report.get("note"), report["meaning"]) if note],
     )

@@ -1,4 +1,4 @@
-"""What `orn leaks` is asked for, as options of the command."""
+"""The options of `orn leaks`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,24 +11,24 @@ from orn.stage2_train.resources import Resources
 
 
 class LeaksRequest(Request):
-    """Of which data set shortcut baselines are measured."""
+    """The options of `orn leaks`."""
 
     manifest: DatasetName
-    train: Annotated[bool, Option("Also train networks that see a part; needs frames.")] = False
+    train: Annotated[bool, Option("Also train networks on part of the input.")] = False
     num_seeds: NumSeeds = 5
     recipe: Recipe = None
     overrides: Overrides = ()
     out: Annotated[FilePath | None, out_option("runs/leaks-DATASET")] = None
-    test: Annotated[bool, Option("Measure on the test split in place of validation.")] = False
+    test: Annotated[bool, Option("Evaluate on the test split instead of validation.")] = False
     jobs: Jobs = 1
     resources: Resources = Resources()
 
     @property
     def folder(self) -> Path:
-        """Of the report, and of the runs."""
+        """Folder of the report and the runs."""
         return self.out or Path("runs") / f"leaks-{Path(self.manifest).stem}"
 
     def trainings(self) -> AblationRequest:
-        """Return the ablation that measures what is trained."""
+        """Return the options of the ablation that trains the networks."""
         shared = {name: getattr(self, name) for name in self.model_fields_set - {"train"}}
         return AblationRequest(**shared | {"table": "leaks", "out": self.folder})

@@ -1,2 +1,4 @@
-"""`orn run`: a data set from its videos to a report, as a list of the commands that do it, with an
-estimate before. Stage 1 takes part as the commands of `orn`; it is not imported."""
+"""The pipeline of `orn run` from videos to a report: a list of commands, and their estimated time.
+
+Stage 1 is run through its commands and never imported.
+"""

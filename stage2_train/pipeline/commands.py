@@ -1,4 +1,4 @@
-"""`orn run`: prepare, estimate, ask, carry out, say where the results are."""
+"""The command `orn run`."""
 
 import sys
 from typing import Annotated
@@ -16,25 +16,25 @@ from orn.stage2_train.pipeline.request import PipelineRequest
 def run(
     request: PipelineRequest,
     *,
-    yes: Annotated[bool, Option("Start without being asked.")] = False,
+    yes: Annotated[bool, Option("Start without asking.")] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
     """Take DATASET from its videos to a report: check, detect, store clips, train, evaluate.
 
-    DATASET is a manifest, or a table of labels with the columns video and label, for which a
-    manifest is made first. Before it starts, it says how long each step will take and how much it
-    writes. Each step is printed as the command that does it. Interrupted, the same command goes on.
+    DATASET is a manifest, or a CSV table with the columns video and label, for which a manifest is
+    created. The time and disk space of each step are estimated before the first one starts. Each
+    step is printed as the command that it runs. Repeat the command to resume an interrupted run.
     """
     if dry_run and request.is_table:
         raise ConfigError(
             f"{request.dataset}: expected a manifest for --dry-run, which writes nothing, got a "
-            "table; `orn manifest new` makes its manifest"
+            "table; create its manifest with `orn manifest new`"
         )
     if not (yes or dry_run or sys.stdin.isatty()):
         raise ConfigError(
-            "--yes: expected it where nobody can be asked whether to start, got no terminal; give "
-            "--yes, or --dry-run for the estimate"
+            "stdin: expected a terminal to confirm the start, got none; pass --yes to start, or "
+            "--dry-run for the estimate"
         )
     from orn.stage2_train.pipeline import estimate, pipeline
 
@@ -43,7 +43,7 @@ def run(
         found = estimate.estimate_pipeline(opened)
         echo_report(found, estimate.as_report, as_json=as_json)
         return 0
-    if not opened.record.exists():  # else it goes on with what was agreed to
+    if not opened.record.exists():  # a run that resumes was confirmed before
         found = estimate.estimate_pipeline(opened)
         echo_text(estimate.as_report(found).text(), err=True)
         if not yes and not click.confirm("Start?", err=True):

@@ -1,7 +1,7 @@
-"""How long a pipeline will take on this machine, and how much it will write: measured on a sample.
+"""Estimate of the time and disk space of a pipeline on this machine, measured on a sample.
 
-A few frames of a few videos are decoded, detected and stored, and the network is put through a step
-on black clips; the rest is multiplication.
+A few frames of a few videos are decoded, detected and stored, and the network is timed on black
+clips; the results are extrapolated.
 """
 
 import json
@@ -35,25 +35,24 @@ from orn.stage2_train.runs.run_folder import read_standing
 
 _SAMPLE_VIDEOS = 3
 _SAMPLE_FRAMES = 32
-"""Of each of these, to store."""
+"""Frames to store of each sample video."""
 _EXPLAINED = 400
-"""Clips that `orn report` explains at most."""
+"""Largest number of clips that `orn report` explains."""
 _PASSES_OF_REPORT = 4
-"""What a clip of a report costs, in passes through the network: explaining and drawing it took 2 to
-5 on the demo's films."""
+"""Cost of explaining and drawing a clip in forward passes; 2 to 5 were measured on the demo."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepEstimate:
-    """What one step of a pipeline has left to do."""
+    """Remaining work of one step of a pipeline."""
 
     step: str
     work: str
-    """How much, in words."""
+    """Amount of work, in words."""
     seconds: float | None
-    """None where it is not measured."""
+    """None if it is not measured."""
     num_bytes: int = 0
-    """What it adds to the disk."""
+    """Disk space that the step will use."""
 
 
 def estimate_pipeline(pipeline: Pipeline) -> dict[str, Any]:
@@ -80,17 +79,18 @@ def estimate_pipeline(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def as_report(estimate: dict[str, Any]) -> Report:
-    """Return an estimate for people."""
+    """Return an estimate in printable form."""
     rows = [
         (step["step"], step["work"], time_text(step["seconds"]), decimal(step["num_bytes"]))
         for step in estimate["steps"]
     ]
-    total = ("in all", "", time_text(estimate["seconds"]), decimal(estimate["num_bytes"]))
+    total = ("total", "", time_text(estimate["seconds"]), decimal(estimate["num_bytes"]))
     return Report(
-        tables=[Table(header=("step", "what is left", "about", "writes"), rows=[*rows, total])],
+        tables=[Table(header=("step", "remaining", "time", "disk space"), rows=[*rows, total])],
         notes=[
-            f"Measured on this machine's {estimate['device']} with a few frames and steps; other "
-            f"work on it makes it longer. {decimal(estimate['free_bytes'])} are free."
+            f"Extrapolated from a few frames and steps on the {estimate['device']} of this "
+            "machine; other processes slow it down. Free disk space: "
+            f"{decimal(estimate['free_bytes'])}."
         ],
     )
 
@@ -105,7 +105,7 @@ def time_text(seconds: float | None) -> str:
 
 
 def _objects(pipeline: Pipeline) -> StepEstimate:
-    """Detecting, by a dry run of `orn detect`, or importing."""
+    """Return the estimate of detecting, from a dry run of `orn detect`, or of importing."""
     (job,) = (each for each in pipeline_jobs(pipeline) if each.name in ("detect", "import-objects"))
     if job.name != "detect":
         return StepEstimate(step=job.name, work="not measured", seconds=None)
@@ -142,7 +142,7 @@ def _clips(pipeline: Pipeline, dataset: Dataset) -> StepEstimate:
 
 
 def _stored_seconds(dataset: Dataset) -> float:
-    """What decoding, rescaling and encoding a frame takes."""
+    """Return the seconds that decoding, rescaling and encoding a frame takes."""
     from orn.stage2_train.frames.jpeg import encode_frame
     from orn.stage2_train.frames.schema import StoreSettings
 
@@ -159,7 +159,7 @@ def _stored_seconds(dataset: Dataset) -> float:
 def _training(
     pipeline: Pipeline, dataset: Dataset, *, device: str, start_seconds: float
 ) -> Iterator[StepEstimate]:
-    """Training, evaluation and report."""
+    """Yield the estimates of training, evaluation and report."""
     recipe = load_recipe(
         pipeline.recipe or default_recipe(dataset.name),
         num_activities=len(dataset.classes),
@@ -180,10 +180,13 @@ def _training(
     left = all_steps if standing is None else standing.num_steps - standing.step
     share = left / max(all_steps, 1)
     in_steps = sum(
-        phase.num_steps * recipe.optimiser.accumulation * phase.batch_size * network.trained(phase)
+        phase.num_steps
+        * recipe.optimiser.accumulation
+        * phase.batch_size
+        * network.training_seconds(phase)
         for phase in phases
     )
-    one_pass = network.passed()
+    one_pass = network.evaluation_seconds()
     validations = sum(_validations(phase, recipe) for phase in phases) * recipe.validation.clips
     in_validation = validations * numbers["validation"] * one_pass
     weight_bytes = network.weight_bytes
@@ -191,7 +194,7 @@ def _training(
         step="train",
         work=f"{counted(left, 'step')} of {counted(recipe.optimiser.batch_size, 'clip')}",
         seconds=start_seconds + share * (in_steps + in_validation),
-        # the best weights, and two checkpoints with what the optimizer remembers
+        # the best weights, and two checkpoints with optimizer state
         num_bytes=0 if standing else 7 * weight_bytes,
     )
     clips = numbers[pipeline.split]
@@ -214,17 +217,17 @@ def _validations(phase: Phase, recipe: Recipe) -> int:
 
 
 class _TimedNetwork:
-    """A recipe's network with random weights, and how long clips take in it."""
+    """The network of a recipe with random weights, for timing."""
 
     def __init__(self, recipe: Recipe, device: str) -> None:
-        """Build it where it will be trained."""
+        """Build the network on the device that trains it."""
         import torch
 
         from orn.stage2_train.devices import build_accelerator
         from orn.stage2_train.model.build import build_network
         from orn.stage2_train.model.summary import black_clips
 
-        torch.set_num_threads(WITH_WORKERS.num_threads())  # as `orn train` has them
+        torch.set_num_threads(WITH_WORKERS.num_threads())  # as in `orn train`
         self._accelerator = build_accelerator(recipe.precision, device)
         self._network = build_network(recipe.model).to(self._accelerator.device)
         self._num_clips = recipe.optimiser.batch_size if device == "cuda" else 1
@@ -240,11 +243,11 @@ class _TimedNetwork:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of its weights."""
+        """Size of the weights in bytes."""
         return sum(each.numel() * each.element_size() for each in self._network.parameters())
 
-    def trained(self, phase: Phase) -> float:
-        """Return the seconds of a clip in a step of a phase."""
+    def training_seconds(self, phase: Phase) -> float:
+        """Return the seconds per clip of a training step in a phase."""
         from orn.stage2_train.training.step import freeze_for
 
         self._network.train()
@@ -257,8 +260,8 @@ class _TimedNetwork:
 
         return self._seconds(step)
 
-    def passed(self) -> float:
-        """Return the seconds of a clip that is evaluated."""
+    def evaluation_seconds(self) -> float:
+        """Return the seconds per clip of an evaluation."""
         import torch
 
         def evaluate() -> None:
@@ -269,7 +272,7 @@ class _TimedNetwork:
         return self._seconds(evaluate)
 
     def _seconds(self, act: Callable[[], None]) -> float:
-        """Of a clip, the second time that something is done."""
+        """Return the seconds per clip of the second call."""
         import torch
 
         for _ in range(2):

@@ -24,67 +24,67 @@ from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_folder import BEST_NAME
 
 SOME_FAILED = 3
-"""Exit code of a command that did all it could, but for some videos."""
+"""Exit code of a command that finished, but failed for some videos."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """What is done with a data set, and where; None takes what the command usually takes."""
+    """Settings of a pipeline; None stands for the default of a command."""
 
     manifest: str
-    """Name or file."""
+    """Name or file of the manifest."""
     data_root: Path
     run: Path
     """Run folder."""
     shards: Path | None = None
     clips: Path | None = None
     config: str | None = None
-    """The detector's."""
+    """Configuration of the detector."""
     checkpoint: Path | None = None
-    """The detector's."""
+    """Weights of the detector."""
     rate: float | None = None
-    """Frames a second that are detected."""
+    """Frames per second to detect."""
     objects: Path | None = None
-    """File or folder of objects in place of detecting, in the format `form`."""
+    """File or folder of objects to import instead of detecting, in the format `form`."""
     form: str | None = None
     recipe: str | None = None
     overrides: tuple[str, ...] = ()
-    """Settings of the recipe to replace."""
+    """Recipe settings to override."""
     seed: int = 0
     split: Split = "validation"
-    """What is evaluated."""
+    """Split to evaluate."""
     partial: bool = False
-    """Whether it goes on without videos that are missing or fail."""
+    """Whether to continue without videos that are missing or fail."""
 
     @property
     def record(self) -> Path:
-        """What is done."""
+        """Record of the finished steps."""
         return self.run / STEPS_NAME
 
     @property
     def evaluation(self) -> Path:
-        """The figures."""
+        """Results of the evaluation."""
         return self.run / f"eval-{self.split}.json"
 
     @property
     def report(self) -> Path:
-        """The page that shows the run."""
+        """HTML report of the run."""
         return self.run / "report.html"
 
     @property
     def done(self) -> tuple[int, ...]:
-        """Exit codes with which the pipeline goes on."""
+        """Exit codes after which the pipeline continues."""
         return (0, SOME_FAILED) if self.partial else (0,)
 
 
 def open_pipeline(request: PipelineRequest) -> Pipeline:
-    """Return the pipeline of a request; a table of labels gets its manifest first.
+    """Return the pipeline of a request; creates the manifest of a table of labels.
 
     Raises:
-        PipelineError: if the data set cannot be used, or has nothing to train on or to evaluate.
+        PipelineError: if the data set cannot be used, or has no segments to train on or evaluate.
     """
     if (request.objects is None) != (request.form is None):
-        raise ConfigError("--objects and --format: expected both or none; give the other one, too")
+        raise ConfigError("--objects and --format: expected both or neither, got one; pass both")
     manifest, data_root = request.dataset, request.data_root
     if request.is_table:
         manifest, data_root = _manifest_of(request)
@@ -95,10 +95,9 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
     for needed in ("train", split):
         if needed not in splits:
             raise ConfigError(
-                f"{manifest}: expected segments in the parts train and validation or test, got "
-                "none to "
-                f"{'train on' if needed == 'train' else 'evaluate'}; `orn manifest new TABLE.csv "
-                "--split 80/10/10 --fresh` draws a split"
+                f"{manifest}: expected segments in train, and in validation or test, got none to "
+                f"{'train on' if needed == 'train' else 'evaluate'}; draw a split with `orn "
+                "manifest new TABLE.csv --split 80/10/10 --fresh`"
             )
     recipe = Path(request.recipe or default_recipe(dataset.name)).stem
     return Pipeline(
@@ -114,8 +113,8 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
     """Return the steps of a pipeline in order.
 
     Args:
-        pipeline: what to do.
-        may_grow: whether videos may arrive or change between two calls.
+        pipeline: its settings.
+        may_grow: whether videos may be added or changed between two runs.
     """
     data = (pipeline.manifest, "--data", str(pipeline.data_root))
     partial = ("--partial",) if pipeline.partial else ()
@@ -166,7 +165,7 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
 
 
 def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
-    """Carry out what is left of a pipeline; return where its results are, and the score.
+    """Run the remaining steps of a pipeline; return the paths of its results and the score.
 
     Raises:
         PipelineError: if a command failed, with its exit code.
@@ -176,7 +175,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     except PipelineError as err:
         if err.exit_code != SOME_FAILED:
             raise
-        failure = PipelineError(f"{err}; mend these videos, or give --partial to leave them out")
+        failure = PipelineError(f"{err}; repair these videos, or pass --partial to leave them out")
         failure.exit_code = SOME_FAILED
         raise failure from err
     file = read_eval(pipeline.evaluation)
@@ -194,7 +193,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def as_report(result: dict[str, Any]) -> Report:
-    """Return the result of a pipeline for people."""
+    """Return the result of a pipeline in printable form."""
     interval = result["interval"]
     ends = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
     clips = counted(result["num_segments"], f"{result['split']} segment")
@@ -207,16 +206,16 @@ def as_report(result: dict[str, Any]) -> Report:
             ),
             ("Run", result["run"]),
             ("Report", result["report"]),
-            ("Go on", shlex.join(["orn", "predict", result["run"], "VIDEO"])),
+            ("Next", shlex.join(["orn", "predict", result["run"], "VIDEO"])),
         ]
     )
 
 
 def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
-    """The manifest of a table and its data root; `orn manifest new` makes it where there is none.
+    """Return the manifest of a table and its data root; a missing manifest is created.
 
     Raises:
-        ConfigError: if the usual file is the manifest of another table.
+        ConfigError: if the default file is the manifest of another table.
     """
     table = Path(request.dataset)
     path, data_root = usual_manifest(table, request.data_root)
@@ -231,8 +230,8 @@ def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
     own = labels.table if isinstance(labels, TableLabels) else ""
     if (folder / own).resolve() != table.resolve():
         raise ConfigError(
-            f"{path}: expected the manifest of {table}, got one of other labels; `orn manifest new "
-            f"{shlex.quote(str(table))} --name NAME` makes another one, which `orn run` takes"
+            f"{path}: expected the manifest of {table}, got one of other labels; create another "
+            f"one with `orn manifest new {shlex.quote(str(table))} --name NAME` and run that"
         )
     return str(path), data_root
 

@@ -1,4 +1,4 @@
-"""What `orn run` is asked for."""
+"""The options of `orn run`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,29 +8,29 @@ from orn.shared.options import Argument, Option, Request
 
 
 class PipelineRequest(Request):
-    """What `orn run` is asked for."""
+    """The options of `orn run`."""
 
     dataset: Annotated[str, Argument("DATASET|TABLE.csv")]
     data_root: DataRoot = Path("data")
     split: Annotated[
         str,
         Option(
-            "Of a table without a split: draw one, in percent.", metavar="TRAIN/VALIDATION[/TEST]"
+            "Split to draw for a table without one, in percent.", metavar="TRAIN/VALIDATION[/TEST]"
         ),
     ] = "80/10/10"
-    config: Annotated[
-        str | None, Option("The detector, as `orn detect` takes it.", metavar="NAME|FILE")
-    ] = None
-    checkpoint: Annotated[FilePath | None, Option("File of the detector's weights.")] = None
+    config: Annotated[str | None, Option("Detector, as in `orn detect`.", metavar="NAME|FILE")] = (
+        None
+    )
+    checkpoint: Annotated[FilePath | None, Option("Weights of the detector.")] = None
     rate: PickedRate = None
     objects: Annotated[
         FilePath | None,
-        Option("Objects to import in place of detecting, a file or folder; needs --format."),
+        Option("File or folder of objects to import instead of detecting; needs --format."),
     ] = None
     form: Annotated[
         str | None,
         Option(
-            "Of the objects, as `orn import-objects` takes it.", name="--format", metavar="FORMAT"
+            "Format of --objects, as in `orn import-objects`.", name="--format", metavar="FORMAT"
         ),
     ] = None
     recipe: Annotated[str | None, Option("Name or TOML file of a recipe.", usual="by data set")] = (
@@ -40,11 +40,11 @@ class PipelineRequest(Request):
     seed: Seed = 0
     run: Annotated[FilePath | None, Option("Run folder.", usual="runs/DATASET-RECIPE-seedN")] = None
     partial: Annotated[
-        bool, Option("Go on without videos that are missing or cannot be decoded.")
+        bool, Option("Continue without videos that are missing or cannot be decoded.")
     ] = False
 
     @property
     def is_table(self) -> bool:
-        """Whether the data set is named by its table of labels."""
+        """Whether the data set is given by its table of labels."""
         path = Path(self.dataset)
         return path.suffix.lower() == ".csv" or (path.suffix != ".toml" and path.is_file())

@@ -105,7 +105,7 @@ def test_a_wrong_label_is_a_world_that_is_not_well_defined(orn, draw, tmp_path) 
     report = json.loads((tmp_path / "out" / "leaks-validation.json").read_text())
     assert report["films_that_the_oracle_misses"] == 1
     assert figures(report)["oracle"] == pytest.approx(75)
-    assert (tmp_path / "out" / "leaks-validation.md").read_text().startswith("| reads |")
+    assert (tmp_path / "out" / "leaks-validation.md").read_text().startswith("| baseline |")
 
 
 def test_the_oracle_goes_by_the_classes_of_the_pair(draw, tmp_path) -> None:
@@ -174,7 +174,7 @@ def test_a_part_that_is_not_drawn_is_named(draw, tmp_path) -> None:
     draw(tmp_path, "demo-touch")
     with pytest.raises(DataRootError, match=r"ground_truth/test.json: wanted .* --films"):
         true_rows("demo-touch", tmp_path, split="test")
-    with pytest.raises(JoinError, match="demo-touch, test: wanted labelled segments, found none"):
+    with pytest.raises(JoinError, match="demo-touch, test: expected labelled segments, got none"):
         untrained_report("demo-touch", tmp_path, split="test")
 
 

@@ -229,11 +229,14 @@ _BOTH = "data.train_with_validation"
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--set", f"{_BOTH}=true"), f"--test, or {_BOTH}=false"),
-        (("--set", f"{_BOTH}=true", "--search", "seed=1,2", "--test"), f"; give {_BOTH}=false"),
-        (("--vary", f"{_BOTH}=false,true"), "orn, true, seed 0: wanted a validation split"),
-        (("--variant", "plain", "--variant", f"more:{_BOTH}=true"), "orn, more, seed 0: wanted a"),
-        (("--search", f"{_BOTH}=false,true"), "orn, true, seed 0: wanted a validation split"),
+        (("--set", f"{_BOTH}=true"), f"--test, or set {_BOTH}=false"),
+        (("--set", f"{_BOTH}=true", "--search", "seed=1,2", "--test"), f"; set {_BOTH}=false"),
+        (("--vary", f"{_BOTH}=false,true"), "orn, true, seed 0: expected a validation split"),
+        (
+            ("--variant", "plain", "--variant", f"more:{_BOTH}=true"),
+            "orn, more, seed 0: expected a",
+        ),
+        (("--search", f"{_BOTH}=false,true"), "orn, true, seed 0: expected a validation split"),
         (("--set", f"{_BOTH}=true", "--variant", f"less:{_BOTH}=false"), None),
         (("--set", f"{_BOTH}=true", "--test"), None),
         ((), None),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.shared.errors import CheckpointError
+from orn.shared.errors import CheckpointError, ConfigError
 from orn.stage2_train.ablation.figures import (
     late_fusion_results,
     loss_figures,
@@ -19,7 +19,11 @@ from orn.stage2_train.ablation.figures import (
 )
 from orn.stage2_train.ablation.plan import AblationRow, AblationRun
 from orn.stage2_train.ablation.report import ablation_report, as_report
-from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
+from orn.stage2_train.evaluation.predictions import (
+    Predictions,
+    load_predictions,
+    save_predictions,
+)
 from orn.stage2_train.runs.run_folder import append_jsonl
 from tests.stage2_train.ablation.made_results import EVALUATION, made_results
 
@@ -146,6 +150,10 @@ def test_heads_that_were_trained_apart_are_measured_together(tmp_path) -> None:
     assert both.percent("object_head") == 50.0
     assert both.whole["loss_fall"] == 0.01
     missing = tmp_path / "object-head" / "predictions-test.npz"
+    kept = load_predictions(missing)
+    save_predictions(missing, replace(kept, ids=("d", *kept.ids[1:-1], "a")))
+    with pytest.raises(ConfigError, match=r"object-head: expected the same segments"):
+        late_fusion_results(results)
     missing.unlink()
     with pytest.raises(CheckpointError, match=str(missing)):
         late_fusion_results(results)

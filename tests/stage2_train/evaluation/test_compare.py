@@ -132,7 +132,7 @@ def test_two_ways_to_count_unsure_labels_are_no_difference(unsure_pair) -> None:
         row = report["figures"]["map"]
         assert (row["one"], row["other"], row["difference"]) == (1, 1, 0)
         assert report["unsure"] == {"left_out": 1, "counted_by": [str(unsure_pair[1])]}
-    assert "could not tell (1)" in run_orn("compare", *unsure_pair).stdout
+    assert "Unsure labels (1)" in run_orn("compare", *unsure_pair).stdout
 
 
 def test_one_way_to_count_unsure_labels_is_kept(unsure_pair) -> None:
@@ -153,12 +153,12 @@ def test_other_views_and_what_was_learned_from_are_said(pair) -> None:
     for run in pair:
         _report(run)
     text = run_orn("compare", *pair).stdout
-    assert "other views" not in text and "learned from" not in text
+    assert "different views" not in text and "Trained on" not in text
     many = {"clips": 10, "crops": 3, "flip": True, "frame_order": "shuffled"}
     _report(pair[1], **many, trained_on=True)
     text = run_orn("compare", *pair).stdout
     assert "crops 1 -> 3, flip false -> true" in text
-    assert f"{pair[1]} learned from these segments" in text
+    assert f"Trained on these segments: {pair[1]}" in text
     once = {"clips": 1, "crops": 1, "flip": False, "frame_order": "kept"}
     assert report()["views"] == {"one": once, "other": many}
     assert report()["trained_on"] == [str(pair[1])]

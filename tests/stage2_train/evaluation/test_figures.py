@@ -12,8 +12,8 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 from orn.shared.manifests.records import Segment, Subset
 from orn.stage2_train.evaluation.bootstrap import (
     Tallies,
+    bootstrap_figures,
     difference_with_interval,
-    redrawn_figures,
     with_interval,
 )
 from orn.stage2_train.evaluation.figures import (
@@ -38,7 +38,7 @@ def test_segments_of_a_video_are_drawn_together() -> None:
     labels_N = np.array([0, 0, 0, 1])
     tallies = _tallies(labels_N, np.eye(2)[[0, 0, 0, 0]])
     draws_FR, again_FR = (
-        redrawn_figures([tallies], ["a", "a", "a", "b"], num_draws=500)[0] for _ in range(2)
+        bootstrap_figures([tallies], ["a", "a", "a", "b"], num_draws=500)[0] for _ in range(2)
     )
     assert set(draws_FR[0].round(6)) == {0.0, 0.75, 1.0}
     assert np.array_equal(draws_FR, again_FR, equal_nan=True)
@@ -104,7 +104,7 @@ def test_intervals_hold_the_truth_in_95_of_100_data_sets(make, figure) -> None:
     for _ in range(1000):
         truth, tallies, groups = make(random)
         value = float(tallies.once()[figure])
-        (draws_FR,) = redrawn_figures([tallies], groups, num_draws=300)
+        (draws_FR,) = bootstrap_figures([tallies], groups, num_draws=300)
         found = with_interval(value, draws_FR[figure], num_groups=len(set(groups)))
         held += found["low"] <= truth <= found["high"]
     assert 930 <= held <= 970, held
@@ -132,7 +132,7 @@ def test_intervals_of_differences_hold_the_truth(num_videos, per_video, gained, 
         one_N = kind_N < 0.5
         other_N = one_N & (kind_N >= lost) | (kind_N > 1 - gained)
         pair = _single(one_N, labels_N), _single(other_N, labels_N)
-        draws_FR, others_FR = redrawn_figures(pair, groups, num_draws=100)
+        draws_FR, others_FR = bootstrap_figures(pair, groups, num_draws=100)
         found = difference_with_interval(
             *(float(each.once()[0]) for each in pair),
             (others_FR - draws_FR)[0],
