@@ -122,6 +122,15 @@ def small_demo_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless browser; the test is skipped where there is none."""
+    from tests.browser import headless_chromium
+
+    with headless_chromium() as browser:
+        yield browser
+
+
 @pytest.fixture
 def weights_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["WeightsServer"]:
     """A server of weights on this machine, with no mirror or proxy before it, and an empty cache

@@ -34,7 +34,7 @@ class Reader:
     skips: tuple[str, ...] = ()
     """Names of damage that this reader does not promise to bear."""
     slow: bool = False
-    """Whether importing the reader takes seconds."""
+    """Whether the quick suite leaves it out: it takes seconds, or has a twin."""
 
 
 TEXT = ("cut: *", "flipped: *", "longer: *", "twice: *")

@@ -143,7 +143,7 @@ def _member(name: str) -> Document:
     return Document(get=get, put=put)
 
 
-ODD_NUMBERS = (np.nan, np.inf, -np.inf, 1e30, -1, 0, 1, 79, 80, 2**16 - 1, 2**31, 2**62)
+ODD_NUMBERS = (np.nan, np.inf, -1, 0, 80, 2**62)
 
 
 def _odd_columns(path: Path) -> Cases:
@@ -296,6 +296,7 @@ def _video_reader(name: str) -> Reader:
         read=_read_video,
         accepts=("cut: *", "flipped: *", "longer: *", "twice: *", "other: *"),
         skips=("sparse",),  # FFmpeg looks through all of a file
+        slow=name not in ("h264.mp4", "vp9.webm"),
     )
 
 
@@ -306,7 +307,7 @@ SHARED: tuple[Reader, ...] = (
         make=_make_shard,
         read=_read_shard,
         documents=tuple(_member(name) for name in ("zarr.json", "boxes/zarr.json")),
-        most_edits=6,
+        most_edits=3,
         accepts=(
             *ignored("codecs*configuration*", "storage_transformers*", "dimension_names*"),
             *ignored("chunk_key_encoding*", "chunk_grid.name", "fill_value", "attributes"),

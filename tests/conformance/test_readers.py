@@ -86,13 +86,7 @@ def faults_of(name: str, folder: Path, *, slow: bool) -> dict[str, str]:
     return faults
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(reader.name, marks=[pytest.mark.slow] if reader.slow else [])
-        for reader in READERS  # those that take seconds to import are slow
-    ],
-)
+@pytest.mark.parametrize("name", [reader.name for reader in READERS if not reader.slow])
 def test_damage_is_an_error_or_the_right_value(name: str, tmp_path: Path) -> None:
     assert not bounded(faults_of, name, tmp_path, slow=False)
 

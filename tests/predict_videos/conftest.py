@@ -14,7 +14,6 @@ from orn.shared.manifests.records import METRICS, Task, Video
 from orn.shared.video.read import content_digest
 from orn.stage2_train.predict.records import WindowPrediction, probabilities
 from orn.stage2_train.runs.trained import OpenedModel
-from tests.browser import chromium  # noqa: F401
 from tests.running import Ran, run_orn
 from tests.worlds.films import (
     build_world,

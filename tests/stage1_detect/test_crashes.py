@@ -75,7 +75,6 @@ def check_whole(folder: Path, expected: dict[str, bytes]) -> None:
     ("workers", "where", "whom"),
     [
         (1, "batch:4", "self"),
-        pytest.param(1, "sync:1", "self", marks=pytest.mark.slow),
         (1, "sync:4", "self"),
         pytest.param(2, "batch:3", "self", marks=pytest.mark.slow),
         (2, "sync:2", "parent"),
@@ -124,19 +123,16 @@ def check_refused(ended: Ended | subprocess.CompletedProcess[bytes], *words: str
         assert word in message
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_a_disk_that_takes_no_more(
-    world: Path, tmp_path: Path, expected: dict[str, bytes], workers: int
-) -> None:
+def test_a_disk_that_takes_no_more(world: Path, tmp_path: Path, expected: dict[str, bytes]) -> None:
     out = tmp_path / "out"
     sizes = sorted(len(content) for content in expected.values())
     assert sizes[0] < sizes[-1]
     limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({sizes[-1] - 1},) * 2)"
-    ended = start(world, out, workers=workers, prepare=f"import resource\n{limit}")
+    ended = start(world, out, prepare=f"import resource\n{limit}")
     check_refused(ended, "shard-", "File too large", "check free space")
     assert unit_files(out).items() < expected.items()
     assert names(out) == ["plan.json", *unit_files(out)]
-    assert start(world, out, workers=workers).returncode == 3
+    assert start(world, out).returncode == 3
     check_whole(out, expected)
 
 
@@ -152,6 +148,9 @@ def test_a_folder_that_is_read_only(
 ) -> None:
     out, empty = tmp_path / "out", tmp_path / "empty"
     assert start(world, out).returncode == 3
+    out.chmod(0o500)
+    assert start(world, out, prepare=AS_ANYBODY).returncode == 3  # it is finished
+    out.chmod(0o700)
     (out / sorted(expected)[-1]).unlink()
     empty.mkdir()
     for folder, name in ((out, sorted(expected)[-1]), (empty, "plan.json")):
@@ -162,16 +161,3 @@ def test_a_folder_that_is_read_only(
         folder.chmod(0o700)
         assert start(world, folder).returncode == 3
         check_whole(folder, expected)
-
-
-def test_a_finished_job_in_a_read_only_folder_is_just_finished(world: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert start(world, out).returncode == 3
-    out.chmod(0o500)
-    assert start(world, out, prepare=AS_ANYBODY).returncode == 3
-    out.chmod(0o700)
-
-
-def test_an_output_folder_that_is_a_file(world: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    check_refused(start(world, tmp_path / "file" / "out"), "plan.json", "Not a directory")

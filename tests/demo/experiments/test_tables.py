@@ -10,10 +10,8 @@ import pytest
 
 from orn.demo.experiments.experiments import EXPERIMENTS, run_tables, table_jobs
 from orn.demo.experiments.request import TablesRequest
-from orn.demo.world.dials import Dials
 from orn.shared.cli import orn as command_line
 from orn.shared.errors import ConfigError
-from orn.stage2_train.ablation.plan import wide_activity_head
 from orn.stage2_train.ablation.request import AblationRequest, Variant
 from orn.stage2_train.recipe import load_recipe
 
@@ -113,54 +111,6 @@ def test_curves_share_points_and_have_worlds_and_lengths_of_their_own() -> None:
     ]
 
 
-def test_pairs_are_compared_without_pixels_with_a_recurrence_and_without() -> None:
-    commands = commands_of("demo-places")
-    assert "first-weights" not in commands
-    recurrent, summed = (
-        commands[f"demo-places pairs-{each}"]["--set"] for each in ("recurrent", "summed")
-    )
-    assert 'model.object_parts=["shape","class"]' in recurrent
-    assert set(summed) - set(recurrent) == {"model.reasoning=mlp"}
-    recipe = load_recipe("demo", num_activities=4, overrides=tuple(recurrent))
-    assert recipe.validation.every_epochs == 1000
-
-
-def test_both_heads_share_runs_with_their_parts_and_have_twice_the_seeds() -> None:
-    commands = commands_of("demo-both", "both", "parts", "both-films", num_seeds=3)
-    both, parts = commands["demo-both both"], commands["demo-both parts"]
-    assert (both["--seeds"], parts["--seeds"]) == (["6"], ["3"])
-    assert both["--out"] == parts["--out"] and both["output"] != parts["output"]
-    assert both["--set"] == parts["--set"] and "plain" in parts["--variant"]
-    short = {"activity-head": ("phases.object_head_steps=0",)}
-    assert {variant.systems[0]: variant.settings for variant in variants_of(both)} == short
-    assert "first-weights" not in commands  # they look at no pictures
-
-
-def test_detections_are_thinned_of_one_world_whose_films_are_drawn_once() -> None:
-    commands = commands_of("demo-touch", "detected", num_seeds=1)
-    for number, rate in ((4, "2.66667"), (2, "1.33333"), (1, "0.666667")):
-        name = f"demo-touch-detected-{number}"
-        compared = commands[f"demo-touch detected-{number}"]
-        assert commands[f"{name} truth"]["--rate"] == [rate]
-        assert compared["--shards"] == commands[f"{name} truth"]["--out"]
-        assert compared["--set"] == commands["demo-touch detected-12"]["--set"]
-    assert "--rate" not in commands["demo-touch truth"]
-    assert commands["demo-touch detected-12"]["--out"] == [str(RUNS / "demo-touch-table2")]
-    kinds = [name.split()[-1] for name in commands]
-    assert [kinds.count(each) for each in ("world", "leaks", "truth")] == [2, 1, 5]
-
-
-@pytest.mark.parametrize(("name", "value"), [("films", "4000"), ("frames", "8"), ("steps", "4")])
-def test_curves_have_the_point_of_the_recipe_and_the_dials(name, value) -> None:
-    curve = commands_of("demo", name)[f"demo {name}"]
-    values = [point.partition("=")[0] for point in curve["--point"]]
-    values += [own := curve["--curve"][0].partition("=")[2]]
-    recipe, dials = load_recipe("demo", num_activities=2), Dials()
-    assert own == value
-    assert {"films": "4000", "frames": str(recipe.data.clip_frames), "steps": "1"}[name] in values
-    assert dials.decoy_pairs == dials.distractors == 1  # what other worlds are compared with
-
-
 @pytest.mark.parametrize(
     ("dataset", "short", "plain", "long_first"),
     [
@@ -185,15 +135,6 @@ def test_variants_of_heads_deal_out_the_same_number_of_steps(
     alone = ("torch-start", "loss-of-mean-alone", "stride-2")
     assert last == "-".join(alone)
     assert settings[last] == tuple(setting for name in alone for setting in settings[name])
-
-
-def test_a_wide_activity_head_starts_from_weights_of_its_width() -> None:
-    width = f"model.base_width={wide_activity_head(load_recipe('demo', num_activities=12))}"
-    commands = commands_of("demo", "controls")
-    assert commands["first-weights-wide"]["--set"][-1] == width
-    assert commands["demo wide"]["--set"][-1] == width
-    assert commands["demo wide"]["--weights"] == ["tables/first-weights-wide.pth"]
-    assert commands["demo controls"]["--weights"] == ["tables/first-weights.pth"]
 
 
 @pytest.mark.parametrize(

@@ -23,11 +23,10 @@ from orn.shared.video.read import content_digest, read_frames
 
 FILMS = {
     "demo": (5, 2, 0),
-    "demo-touch": (3, 1, 0),
-    "demo-long": (1, 1, 0),
-    "demo-places": (4, 1, 0),
-    "demo-classes": (2, 1, 0),
-    "demo-both": (2, 1, 0),
+    "demo-touch": (2, 0, 0),
+    "demo-long": (1, 0, 0),
+    "demo-places": (2, 0, 0),
+    "demo-classes": (1, 0, 0),
 }
 
 
@@ -184,9 +183,7 @@ def test_shards_hold_what_the_films_show(drawn: Path, tmp_path: Path) -> None:
     assert np.array_equal(np.flatnonzero(frame.class_scores[0]), [frame.labels[0]])
 
 
-@pytest.mark.parametrize(
-    ("rate", "frames"), [("2.66667", [0, 3, 6, 9]), ("1.33333", [0, 6]), ("0.666667", [0])]
-)
+@pytest.mark.parametrize(("rate", "frames"), [("2.66667", [0, 3, 6, 9]), ("0.666667", [0])])
 def test_shards_of_some_frames(
     orn: Any, drawn: Path, tmp_path: Path, rate: str, frames: list[int]
 ) -> None:

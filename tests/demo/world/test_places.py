@@ -26,10 +26,10 @@ def _distances(one_N2: np.ndarray, other_M2: np.ndarray) -> np.ndarray:
     return np.hypot(*np.moveaxis(one_N2[:, None] - other_M2[None], 2, 0))
 
 
-@pytest.mark.parametrize("columns", [0, 3, 5])
+@pytest.mark.parametrize("columns", [0, 5])
 @pytest.mark.parametrize("label", LABELS)
 def test_one_ball_stands_where_the_label_says_and_objects_apart_and_in_view(label, columns) -> None:
-    for seed in range(30):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         before_N2, after_N2 = arrange(label, dials=Dials(columns=columns), rng=rng)
         near_3N = _distances(after_N2[3:], before_N2[:3]) < 10
@@ -56,7 +56,7 @@ def test_a_grid_has_so_many_places() -> None:
 @pytest.mark.parametrize("columns", [0, 4])
 def test_places_of_either_half_do_not_depend_on_the_label(columns) -> None:
     """Mean and spread of every object's place agree between labels, as far as 200 films tell."""
-    films = 200
+    films = 100
     moments = []
     for label in LABELS:
         rng = np.random.default_rng(label)
@@ -94,7 +94,7 @@ def test_a_film_has_the_same_cast_whatever_its_label(dials, cast) -> None:
 @pytest.mark.parametrize("taker", range(len(ALIKE)))
 def test_one_of_three_takes_the_place_of_the_next(taker, columns) -> None:
     firsts, lasts = [], []
-    for seed in range(200):
+    for seed in range(80):
         rng = np.random.default_rng(seed)
         before_32, after_32 = arrange_alike(taker, dials=Dials(columns=columns), rng=rng)
         taken = np.argwhere(_distances(after_32, before_32) < 10).tolist()
@@ -104,7 +104,7 @@ def test_one_of_three_takes_the_place_of_the_next(taker, columns) -> None:
         lasts.append(after_32)
     for half in (firsts, lasts):  # whoever it is, all three stand anywhere in either half
         middle_32 = np.mean(half, axis=0)
-        error_2 = 5 * np.array([WIDTH, HEIGHT]) / 2 / 200**0.5
+        error_2 = 5 * np.array([WIDTH, HEIGHT]) / 2 / 80**0.5
         assert (np.abs(middle_32 - (WIDTH / 2, HEIGHT / 2)) < error_2).all()
 
 

@@ -33,8 +33,7 @@ def scene(activity: int, seed: int, *, decoy: int | None = None) -> Scene:
     )
 
 
-@pytest.mark.parametrize("activity", range(len(ACTIVITIES)))
-@pytest.mark.parametrize("decoy", [None, 4])
+@pytest.mark.parametrize(("activity", "decoy"), [(0, None), (7, 4), (11, 6)])
 def test_every_film_has_the_same_cast(activity: int, decoy: int | None) -> None:
     objects = [a.class_name for a in scene(activity, 7, decoy=decoy).actors if a.class_name != HAND]
     for roles in (ROLE_X, ROLE_Y, DECOY_X, DECOY_Y, DISTRACTORS):
@@ -54,7 +53,7 @@ def test_relations_name_the_tracks_and_the_decoy() -> None:
     assert labelled.x_track not in film.touched
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(2))
 def test_objects_stay_in_the_picture(seed: int) -> None:
     for activity in range(len(ACTIVITIES)):
         for actor in scene(activity, seed, decoy=seed).actors:

@@ -39,6 +39,14 @@ def test_every_unit_becomes_a_file_once(
     assert Plan.load(tmp_path) is not None
     for told in (f"write: {3 * STEPS}/{3 * STEPS} letters", "unit 3/3", "0 videos failed"):
         assert told in caplog.text  # also what is still on its way when the last unit is done
+
+
+def test_what_is_there_is_made_again_only_where_it_is_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    work, engine = TextWork(folder=tmp_path), IN_THIS_PROCESS
+    run_texts(work, engine)
     assert run_texts(Refusing(folder=tmp_path), engine).units == ()
     assert "3 of 3 units are there already" in caplog.text
     assert [unit.index for unit in run_texts(work, engine, again=UNITS[1:2]).units] == [1]

@@ -120,6 +120,7 @@ def test_published_tables_of_which_one_is_absent(sample_data: Path, orn) -> None
     assert report["class_counts"] == {}
     assert [each["listed"] for each in report["splits"].values()] == [58_926, 26_879, 28_034]
     assert report["videos"] == {"listed": 113_839, "present": 2}
+    assert report["ignoring_case"] == ["O/5/E/v_vAqaXZuAO5E/075"]
 
 
 def test_unsure_labels_are_counted(tmp_path: Path, orn) -> None:

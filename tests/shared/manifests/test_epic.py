@@ -223,7 +223,6 @@ def test_tail_and_unseen_are_those_of_the_lists(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "last_train", "num_classes", "num_present", "first"),
     [
-        ("epic", 23_191, 125, 119, "open"),
         ("epic-cut24", 22_679, 125, 119, "open"),
         ("epic-nouns", 23_191, 352, 321, "cupboard"),
         ("epic-actions", 23_191, 2_513, 2_513, "open cupboard"),

@@ -188,19 +188,6 @@ def test_links_to_nowhere_and_loops(root: Path, write) -> None:
     assert [each.id for each in dataset.videos] == ["a"]
 
 
-@pytest.mark.real_data
-def test_published_list_of_vlog(sample_data: Path) -> None:
-    dataset = load_dataset("vlog", sample_data, labels=False)
-    assert [video.id for video in dataset.videos] == [
-        "O/5/E/v_vAqaXZuAO5E/075",
-        "o/p/Y/v_7Tsrimk7opY/052",
-    ]
-    assert dataset.videos[0].path == sample_data / "vlog/videos/o/5/E/v_vAqaXZuAO5E/075/clip.mp4"
-    assert dataset.ignoring_case == ("O/5/E/v_vAqaXZuAO5E/075",)
-    assert len(dataset.missing) == 113_837
-    assert [segment.split for segment in dataset.segments] == ["train", "validation"]
-
-
 # Lengths by headers ----------------------------------------------------------------------------
 
 

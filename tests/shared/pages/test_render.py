@@ -10,10 +10,8 @@ from jinja2 import UndefinedError
 
 from orn.shared.pages.render import json_data, render, render_markdown
 from orn.shared.text import truncate
-from tests.browser import HOSTILE, chromium, opened
+from tests.browser import HOSTILE, opened
 from tests.conftest import ROOT
-
-__all__ = ["chromium"]
 
 TEMPLATE = "tests.shared.pages/page.html"
 
@@ -55,11 +53,13 @@ def test_values_in_markdown_are_no_markup() -> None:
 
 def test_no_html_is_put_together_in_code() -> None:
     """Where a value goes into HTML, a template escapes it."""
+    tag = re.compile(r"(?<!P)</?[a-z]+[ >]")
     found = {
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for room in ("shared", "stage1_detect", "stage2_train", "demo", "predict_videos")
         for path in (ROOT / room).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.JoinedStr) and re.search(r"(?<!P)</?[a-z]+[ >]", ast.unparse(node))
+        if tag.search(text := path.read_text("utf-8"))
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.JoinedStr) and tag.search(ast.unparse(node))
     }
     assert not found

@@ -18,7 +18,7 @@ from orn.shared.video.read import read_frames
 from orn.shared.video.reader import VideoTimes
 from tests.worlds.videos import number_of, write_numbered
 
-NUM_FRAMES = 40
+NUM_FRAMES = 24
 
 SOUGHT = [
     ("closed.mp4", "libx264", {"g": "12", "bf": "3"}),
@@ -45,12 +45,12 @@ def test_every_range_equals_that_of_the_whole(
     assert_the_same_from_anywhere(path)
 
 
-def assert_the_same_from_anywhere(path: Path) -> None:
+def assert_the_same_from_anywhere(path: Path, step: int = 1) -> None:
     whole = list(read_file(path))
     times = frame_times(path)
     assert times is not None
     assert times.seconds.tolist() == [frame.seconds for frame in whole]
-    for start in range(len(whole) + 2):
+    for start in range(0, len(whole) + 2, step):
         found = list(read_file(path, start=start, stop=start + 2))
         wanted = whole[start : start + 2]
         assert [(f.index, f.seconds) for f in found] == [(f.index, f.seconds) for f in wanted]
@@ -112,9 +112,9 @@ def test_other_files_are_decoded_from_the_first_frame(
     tmp_path: Path, pictures: list[int | None], name: str, codec: str, options: dict[str, str]
 ) -> None:
     path = write_numbered(tmp_path / name, NUM_FRAMES, codec=codec, options=options)
-    frames = list(read_frames(path, start=30, stop=33))
-    assert [number_of(frame.image) for frame in frames] == [30, 31, 32]
-    assert len(pictures) == 33
+    frames = list(read_frames(path, start=20, stop=23))
+    assert [number_of(frame.image) for frame in frames] == [20, 21, 22]
+    assert len(pictures) == 23
 
 
 def test_a_packet_that_shows_nothing_leaves_its_file_to_decoding(tmp_path: Path) -> None:
@@ -141,4 +141,4 @@ def test_a_file_that_changed_is_looked_at_again(tmp_path: Path) -> None:
 def test_real_files_give_the_same_from_anywhere(sample_data: Path) -> None:
     """Those of `clips` are in test_damaged.py."""
     for path in sample_data.glob("something/videos/*.webm"):
-        assert_the_same_from_anywhere(path)
+        assert_the_same_from_anywhere(path, step=5)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.browser import chromium  # noqa: F401
 from tests.running import run_orn
 from tests.stage2_train.model.conftest import (  # noqa: F401
     make_batch,

@@ -13,10 +13,7 @@ from orn.shared.manifests.records import Segment
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.shard import Shard
-from tests.browser import chromium
 from tests.worlds.shards import BOOK, CUP, DETECTOR, PERSON, Block, blocks, counted, write_shard
-
-__all__ = ["chromium"]
 
 HEIGHT, WIDTH = 60, 80
 frame = partial(blocks, height=HEIGHT, width=WIDTH)
