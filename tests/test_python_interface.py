@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
@@ -25,11 +23,9 @@ from orn.shared.errors import (
     VideoDecodeError,
 )
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.video import reader
 from orn.shared.video.read import read_frames
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.evaluation.evaluate import evaluate
-from orn.stage2_train.predict.export import export_run
 from orn.stage2_train.requests import EvalRequest
 from orn.stage2_train.resources import Resources
 from tests.conftest import ROOT
@@ -122,33 +118,6 @@ def test_a_loader_of_ones_own(small_demo: Path) -> None:
     assert torch.equal(batch.masks_BTKhw, ours.masks_BTKhw)
 
 
-LOADERS = """
-from torch.utils.data import DataLoader
-from orn import open_dataset
-from orn.stage2_train.clips.batches import collate
-
-if __name__ == "__main__":
-    for decode in (False, True):
-        clips = open_dataset("demo", decode=decode).clips("train")
-        first = clips[0]  # what is read here is of no harm to the workers
-        for start, workers in (("fork", 2), ("spawn", 1)):
-            loader = DataLoader(
-                clips, batch_size=3, num_workers=workers, collate_fn=collate,
-                multiprocessing_context=start,
-            )
-            print(start, *(name for batch in loader for name in batch.ids))
-"""
-
-
-@pytest.mark.slow
-def test_a_loader_of_ones_own_has_workers(small_demo: Path, tmp_path: Path) -> None:
-    script = tmp_path / "loaders.py"
-    script.write_text(LOADERS)
-    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-    names = " ".join(f"train-{number:06d}" for number in range(4))
-    assert ended.stdout.splitlines() == [f"fork {names}", f"spawn {names}"] * 2
-
-
 def test_decoded_batches_need_no_store(small_demo: Path) -> None:
     dataset = open_dataset("demo", shards="shards/demo", decode=True)
     [batch] = dataset.batches("validation")
@@ -193,55 +162,6 @@ def test_objects_are_detected_at_the_rate_of_the_training(small_demo: Path) -> N
         predict(model, path, Recalls(frames[1:4], detections[1:4])).__next__()
 
 
-def test_a_folder_that_was_exported_says_the_same(small_demo: Path, tmp_path: Path) -> None:
-    export_run(Path("runs/demo"), tmp_path / "model")
-    _, frames, detections = film()
-    [here] = predict(load_model("runs/demo", device="cpu"), frames, detections)
-    [there] = predict(load_model(tmp_path / "model", device="cpu"), frames, detections)
-    for name, logits_A in here.logits.items():
-        assert np.array_equal(logits_A, there.logits[name])
-
-
-def test_objects_are_told_in_a_line(small_demo: Path) -> None:
-    dataset, model = open_dataset("demo"), load_model("runs/demo", device="cpu")
-    [batch] = dataset.batches("validation")
-    path, _, detections = film()
-    [found] = predict(model, path, "shards/demo", pairs=2)
-    for told, parts in (
-        (dataset, ("demo", "4 train, 2 validation", "12 classes")),
-        (dataset.clips("train"), ("4 clips", "4 frames")),
-        (dataset.clips("train")[0], ("train-000000", "uint8 (4, 64, 80, 3)", "bool (4, ")),
-        (batch, ("tuple (2,)", "uint8 (2, 4, 3, 64, 80)", "int64 (2,)")),
-        (detections[0], ("height=120", f"float32 ({len(detections[0])}, 4)", "float16 (")),
-        (model, ("runs/demo", "12 classes", "cpu")),
-        (found, (FILM, "0.00 - 1.50 s", dataset.classes[found.label], "4 frames", "2 pairs")),
-    ):
-        assert all(part in repr(told) for part in parts)
-        assert "\n" not in repr(told)
-        assert len(repr(told)) < 400
-
-
-def test_a_video_that_cannot_be_sought_is_decoded_onwards(
-    small_demo: Path, logits: dict[str, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = load_model("runs/demo", device="cpu")
-    path, frames, detections = film()
-    monkeypatch.setattr(reader, "frame_times", lambda path: None)
-    opened: list[Path] = []
-
-    def counted(path: Path, **options: object) -> object:
-        opened.append(path)
-        return read_frames(path, **options)
-
-    monkeypatch.setattr(reader, "read_frames", counted)
-    [whole] = predict(model, path, Recalls(frames, detections))
-    assert np.abs(whole.logits["two_heads"] - logits[FILM]).max() < SAME
-    opened.clear()
-    parts = list(predict(model, path, Recalls(frames, detections), window=0.75, stride=0.25))
-    assert len(parts) > 2
-    assert len(opened) == 2  # for the clips, and for the detector
-
-
 def test_windows_of_arrays_with_times(small_demo: Path) -> None:
     model = load_model("runs/demo", device="cpu")
     _, frames, detections = film()
@@ -269,7 +189,6 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
         *((frames, Answers(no), {}, ShapeError, "detections") for no in (None, [3], {"a": 1})),
         (frames[:2], [detections[0], small], {}, ShapeError, "wanted all on a grid of"),
         (frames[:1], [wild], {}, ShardFormatError, "detections of frame 0: scores of detection 0"),
-        (frames[:2], detections[:2], {"seconds": [1, 1]}, ShapeError, "found 1.0 after 1.0"),
         (frames[:2], detections[:2], {"seconds": [0, np.nan]}, ShapeError, "got nan for frame 1"),
         (frames, "shards/demo", {}, ConfigError, "got 'shards/demo'"),
         (path, detections, {}, ConfigError, "got one list"),
@@ -290,7 +209,6 @@ FOUND = [FrameDetections.from_masks(np.ones((1, 8, 8), np.bool_), labels=[0], sc
     [
         ({"model": "runs/demo"}, ConfigError, "model: expected what load_model returns"),
         ({"video": None}, ShapeError, "frames: expected a sequence"),
-        ({"video": iter(FRAMES)}, ShapeError, "frames: expected a sequence"),
         ({"video": [[1, 2]]}, ShapeError, "got one list at place 0"),
         ({"video": [np.zeros((0, 8, 3), np.uint8)]}, ShapeError, "got (0, 8, 3) uint8"),
         ({"video": "data"}, ConfigError, "pass rate="),
@@ -303,11 +221,9 @@ FOUND = [FrameDetections.from_masks(np.ones((1, 8, 8), np.bool_), labels=[0], sc
         ({"video": "x.mp4", "detections": None}, ConfigError, "detections: expected the folder"),
         ({"rate": 8}, ConfigError, "rate: expected a folder of JPEGs"),
         ({"detections": None}, ConfigError, "load_detector returns one"),
-        ({"detections": Answers}, ConfigError, "load_detector returns one"),
         ({"detections": [{}]}, ShapeError, "expected a sequence of FrameDetections, got dict"),
         ({"seconds": ["a"]}, ShapeError, "seconds: "),
         ({"window": 0}, ConfigError, "window: expected more than 0 seconds"),
-        ({"stride": float("nan")}, ConfigError, "stride: expected more than 0 seconds"),
         ({"pairs": -1}, ConfigError, "pairs: expected a whole number from 0 up"),
     ],
 )

@@ -12,7 +12,6 @@ from tests.conftest import ROOT
 
 TOUR = ROOT / "examples" / "tour.ipynb"
 MOST_BYTES = 400_000
-EXECUTION_SECONDS = 600
 FOLDERS_OF_A_MACHINE = re.compile(r"(?<![\w.])/(home|root|tmp|work|usr|opt|mnt|Users)/|[A-Z]:\\\\")
 
 
@@ -46,29 +45,3 @@ def test_every_cell_runs(small_demo: Path, monkeypatch: pytest.MonkeyPatch, caps
     said = capsys.readouterr().out
     assert "frames looked at: (1, 4, 7, 10)" in said
     assert "the logit falls by" in said
-
-
-@pytest.mark.slow
-@pytest.mark.mmdet
-def test_the_notebook_runs_in_a_kernel(
-    small_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    nbformat = pytest.importorskip("nbformat")
-    nbclient = pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
-    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    notebook = nbformat.read(TOUR, as_version=4)
-    place = {"metadata": {"path": str(small_demo)}}
-    client = nbclient.NotebookClient(
-        notebook, timeout=EXECUTION_SECONDS, kernel_name="python3", resources=place
-    )
-    client.execute()  # raises with the error of the cell that fails
-    pictures = [
-        output
-        for cell in notebook.cells
-        for output in cell.get("outputs", ())
-        if "image/jpeg" in output.get("data", {})
-    ]
-    assert len(pictures) == 2

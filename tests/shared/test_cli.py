@@ -161,11 +161,6 @@ def test_commands_print_through_one_door() -> None:
     assert [path.name for path in files if "click.echo(" in path.read_text("utf-8")] == ["echo.py"]
 
 
-def test_a_returned_number_is_the_exit_code(run) -> None:
-    assert run(lambda: 3).exit_code == 3
-    assert run(lambda: None).exit_code == 0
-
-
 @pytest.mark.parametrize(
     ("error", "exit_code", "said"),
     [

@@ -15,9 +15,7 @@ from orn.shared.errors import ConfigError
 from orn.stage2_train.ablation.request import AblationRequest, Variant
 from orn.stage2_train.recipe import load_recipe
 
-CURVES = ("films", "steps", "frames", "decoys", "objects")
 WORLDS = ("demo", "demo-touch", "demo-places", "demo-both")
-RUNS = Path("tables/runs")
 
 
 def check(argv: Sequence[str]) -> None:
@@ -86,55 +84,6 @@ def test_full_tables_have_a_floor_a_test_part_and_five_seeds() -> None:
     assert backwards == [f"reverse seed{seed}" for seed in range(5)]
     every = commands_of(systems=("all",))
     assert "--systems" in every["demo table5"] and "--systems" not in every["demo table2"]
-
-
-def test_curves_share_points_and_have_worlds_and_lengths_of_their_own() -> None:
-    commands = commands_of("demo", "table2", *CURVES)
-    folder = RUNS / "demo-table2"
-    for name, report in (("table2", "table-2-test.json"), ("compared", "compared-test.json")):
-        assert commands[f"demo {name}"]["output"] == folder / report
-    assert commands["demo table2"]["--set"] == commands["demo compared"]["--set"]
-    for name, epochs in (("compared", 4), ("films-500", 32), ("times-2", 8)):
-        assert f"validation.every_epochs={epochs}" in commands[f"demo {name}"]["--set"]
-    longer = {"phases.object_head_steps=1600", "phases.steps=1600"}
-    assert longer <= set(commands["demo times-2"]["--set"])
-
-    for number in ("0", "3"):
-        name = f"demo-decoy-pairs-{number}"
-        assert commands[f"{name} world"]["--decoy-pairs"] == [number]
-        root = commands[f"{name} world"]["--data"]
-        assert root == commands[f"{name} table2"]["--data"] != commands["demo world"]["--data"]
-    assert commands["demo decoys"]["--curve"] == ["decoy-pairs=3"]
-    assert commands["demo decoys"]["--point"] == [
-        f"0={RUNS}/demo-decoy-pairs-0-table2/table-2-test.json",
-        f"1={RUNS}/demo-films-2000/table-2-test.json",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("dataset", "short", "plain", "long_first"),
-    [
-        ("demo", False, (800, 800), (1067, 533)),
-        ("demo", True, (1, 2), (2, 1)),
-        ("demo-touch", False, (1000, 1000), (1334, 666)),
-        ("demo-touch", True, (1, 2), (2, 1)),
-    ],
-)
-def test_variants_of_heads_deal_out_the_same_number_of_steps(
-    dataset, short, plain, long_first
-) -> None:
-    heads = commands_of(dataset, "heads", short=short)[f"{dataset} heads"]
-    lengths, settings = {}, {variant.name: variant.settings for variant in variants_of(heads)}
-    for name, own in settings.items():
-        overrides = (*heads["--set"], *own)
-        phases = load_recipe("demo", num_activities=4, overrides=overrides, system="orn").phases
-        lengths[name] = (phases.object_head_steps, phases.steps)
-    of_their_own = {"one-phase": (0, sum(plain)), "long-first": long_first}
-    assert lengths == dict.fromkeys(lengths, plain) | of_their_own
-    *_, last = settings  # which changes all that others change one by one
-    alone = ("torch-start", "loss-of-mean-alone", "stride-2")
-    assert last == "-".join(alone)
-    assert settings[last] == tuple(setting for name in alone for setting in settings[name])
 
 
 @pytest.mark.parametrize(

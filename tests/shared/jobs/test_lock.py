@@ -23,15 +23,6 @@ def test_the_lock_file_is_there_while_held(tmp_path: Path) -> None:
         assert lock_path(path).read_text() == f"{os.getpid()}\n"
 
 
-def test_a_folder_made_for_nothing_goes_again_and_an_old_one_stays(tmp_path: Path) -> None:
-    new, old = tmp_path / "new", tmp_path / "old"
-    old.mkdir()
-    for folder in (new, old):
-        with pytest.raises(ZeroDivisionError), locked(folder / "thing.h5", job="orn thing"):
-            raise ZeroDivisionError
-    assert (new.exists(), old.exists()) == (False, True)
-
-
 def test_a_folder_that_nobody_can_write_to_is_not_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

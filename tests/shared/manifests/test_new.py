@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orn.shared.manifests.draw_split import Group, draw, parse_shares
 from orn.shared.manifests.load import load_dataset, load_manifest
-from orn.shared.manifests.new import guess_table, guess_videos
+from orn.shared.manifests.new import guess_videos
 from orn.shared.manifests.records import SPLITS, Split
 
 Make = Callable[..., Any]
@@ -170,7 +170,6 @@ TWO = "video,label\na,x\nb,x\n"
     ("table", "options", "message"),
     [
         (TWO, "--split 80/10", "add up to 100, such as 80/10/10 or 80/20"),
-        (TWO, "--split most", "got 'most'"),
         (TWO, "--split 80/10/10", "expected at least 3 values of 'video'"),
         (TWO, "--split 80/20 --group person", "person"),
         ("video,label,split\na,x,train\nb,x,val\n", "--split 80/20", "leave --split out"),
@@ -180,12 +179,9 @@ TWO = "video,label\na,x\nb,x\n"
             "--split 80/20 --group of",
             "row 3: expected one of for all rows of video 'a', got '1' and '2'; give all the same",
         ),
-        ("clip,label\na,x\n", "", "expected the columns video, label"),
-        ("video,label\n", "", "write a row for each clip or segment"),
         ("video,label\na,;\n", "", "expected class names in the column 'label', got none"),
         ('video,label\na,"x\ny"\n', "", "expected class names on one line"),
         (TWO, "--rate 30", "--rate is for folders of frames; "),
-        (TWO, "--rate 30 --videos later/{id}.mp4", "--rate is for folders of frames; "),
     ],
 )
 def test_what_cannot_be_used_leaves_nothing(
@@ -246,12 +242,6 @@ def test_the_pattern_that_finds_most_is_taken(tmp_path: Path, write) -> None:
     assert guess_videos(tmp_path, ["2.mp4"]) == ("new/{id}", False)
 
 
-def test_times_of_some_rows_only(tmp_path: Path, write) -> None:
-    guess = guess_table(write(tmp_path / "t.csv", "video,label,start,stop\na,x,,\nb,x,1,2\n"))
-    assert not guess.has_times
-    assert "not every row has start and stop" in guess.reasons[1]
-
-
 # Drawing ---------------------------------------------------------------------------------------
 
 
@@ -289,24 +279,6 @@ def test_shares_of_classes(
     split_of = draw(groups, parse_shares(text), seed=seed)
     drawn = [classes_of(groups, split_of, split) for split in SPLITS]
     assert drawn == [train, validation, test]
-
-
-def test_several_labels_a_video() -> None:
-    groups = groups_of(["AB", "A", "B", ""] * 20)
-    split_of = draw(groups, parse_shares("80/20"), seed=0)
-    held = Counter(classes_of(groups, split_of, "validation"))
-    assert all(abs(held[name] - 8) <= 1 for name in "AB")
-    assert list(split_of.values()).count("validation") == 16
-
-
-def test_large_groups_stay_in_train() -> None:
-    rows = (500, 10, 12, 9, 10, 30, 11)
-    groups = {
-        f"p{place}": Group(rows=count, classes=Counter(A=count)) for place, count in enumerate(rows)
-    }
-    split_of = draw(groups, parse_shares("80/10/10"), seed=0)
-    assert split_of["p0"] == "train"
-    assert set(split_of.values()) == {"train", "validation", "test"}
 
 
 @given(

@@ -51,11 +51,9 @@ def test_ways_to_write_csv(tmp_path: Path, text: str) -> None:
     ("text", "message"),
     [
         ("", "row 1: expected the columns name, in cm, group, got nothing"),
-        ("name,size\na,1", "row 1: .* in cm, .* got name, size"),
         ("name,in cm,grope\na,1,x", "row 1: .* group, got .*grope"),
         ("name,in cm\n\na,1,x", "row 3: expected 2 cells, got 3"),
         ("name,in cm\na,large", "row 2: column 'in cm': expected a number, got 'large'"),
-        ('name,in cm\n"a,1', "row 2: expected CSV"),
         (b"name,in cm\n\xff,1", "expected UTF-8 text"),
     ],
 )
@@ -110,7 +108,6 @@ def num_listed(path: Path, data_root: Path) -> int:
             "table", "labels.csv", b"video,label\n" + b"," * (MOST_BYTES - 99), id="cells"
         ),
         pytest.param("table", "labels.csv", b"video,label\n" + MANY_ROWS, id="rows"),
-        pytest.param("table", "classes.txt", b"\n" * MOST_BYTES, id="lines"),
         pytest.param(
             "something", "labels/train.json", b"[" + b'{"":0},' * 1_999_000 + b"0]", id="objects"
         ),

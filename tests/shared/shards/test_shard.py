@@ -61,11 +61,8 @@ def test_rows_and_videos_that_are_not_there(path: Path) -> None:
         ({"boxes": None}, "boxes/zarr.json"),
         ({"boxes": np.zeros((12, 4))}, r"'boxes': expected .*got .*float64"),
         ({"class_scores": np.zeros((12, 81), np.float16)}, r"'class_scores': .*\[81\]"),
-        ({"labels": np.zeros(12, np.uint8)}, r"'labels': expected .*uint16.* got .*uint8"),
         ({"scores": np.zeros(11, np.float32)}, "'scores': expected 12 .*, got 11"),
         ({"frame_offsets": np.zeros(7, np.int64)}, "expected 8 .*, got 7"),
-        ({"rle_offsets": np.zeros(12, np.int64)}, "expected 13 .*, got 12"),
-        ({"frame_seconds": np.zeros(8)}, "'frame_seconds': expected 7 .*, got 8"),
     ],
 )
 def test_arrays_that_do_not_fit_the_format_are_refused(
@@ -99,10 +96,8 @@ def checked_frame(shard: Shard) -> None:
         ("frame_video", 4, 1, first_read, r"side by side, \[5, 2, 0\]"),
         ("frame_index", 2, 1, first_read, "'frame_index': row 2: .*1 after 1"),
         ("frame_seconds", 3, np.nan, first_read, "'frame_seconds': row 3: .*nan after 0.2"),
-        ("frame_seconds", 4, 0.3, first_read, "'frame_seconds': row 4: .*0.3 after 0.3"),
         ("frame_offsets", 4, 2, first_read, "'frame_offsets': row 3: .*2 after 3"),
         ("frame_offsets", -1, 13, first_read, "'frame_offsets': row 7: .*12 after 13"),
-        ("rle_offsets", -1, 3, first_read, "'rle_offsets': row "),
         ("rle_offsets", slice(None), 0, first_read, "'rle_offsets': .*from 0 to .*got 0 to 0"),
         ("boxes", (3, 0), np.nan, frame, "'a' frame 3: boxes: wanted finite x1 <= x2"),
         ("labels", 3, 200, frame, "'a' frame 3: labels: expected classes 0 to 79, .*got 200"),

@@ -93,21 +93,19 @@ def in_class_0(segms: Any, boxes: Any) -> None:
     [
         ([], r"clip\.pkl: .* segms and boxes, found a list"),
         (changed(lambda segms, boxes: segms.pop()), "1 frames of segms, 2 of boxes"),
-        (changed(lambda segms, boxes: segms[0].pop()), "frame 0: segms: .* 81 .* found 80"),
         (changed(lambda segms, boxes: segms[1][3].pop()), "frame 1: class 3: .*found 1 and 0"),
         (changed(in_class_0), "frame 0: class 0: "),
         (changed(nothing, size=[50, 100]), "frame 1: .* 100 x 100, found 50 x 100"),
         (changed(nothing, counts=b"P1"), "frame 1: masks of object 0: .*10000.* found 32"),
-        (changed(nothing, counts="`h9"), "frame 1: wanted a mask of"),
-        (changed(nothing, counts=b"P"), "frame 1: masks of object 0: wanted a mask, found RLE"),
         (another_box(np.zeros(4, np.float32)), "frame 1: .* five float32, found a PickledArray"),
         (box_item(2, 0.5), "finite x1 <= x2"),
+        (box_item(0, np.nan), "frame 1: boxes"),
+        (box_item(4, 101), "frame 1: scores"),
         (changed(nothing, counts=block_mask(1, 2, 33, 40)), "object 0: .* inside its box"),
         (
             changed(nothing, counts=b"0" * 40_005),
             "frame 1: .* 40,004 bytes .* got 1 objects, 40,005",
         ),
-        (None, r"clip\.pkl: "),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, value: Any, message: str) -> None:
@@ -118,13 +116,6 @@ def test_what_is_wrong_is_told(tmp_path: Path, value: Any, message: str) -> None
 def test_a_pixel_outside_of_the_box_is_a_rounding(tmp_path: Path) -> None:
     value = changed(nothing, counts=block_mask(1, 2, 31, 40))
     assert len(list(read_authors(write(tmp_path / "clip.pkl", value)))) == 2
-
-
-@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, -1, 101])
-@pytest.mark.parametrize("place", range(5))
-def test_numbers_that_no_box_or_score_has(tmp_path: Path, number: float, place: int) -> None:
-    with pytest.raises(ObjectImportError, match=r"clip\.pkl: frame 1: (boxes|scores)"):
-        list(read_authors(write(tmp_path / "clip.pkl", box_item(place, number))))
 
 
 def many_frames() -> Any:

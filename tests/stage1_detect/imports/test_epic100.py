@@ -55,16 +55,6 @@ def test_messages_mean_what_the_format_says(
         assert (entry.coco_mask, entry.score, entry.pred_class) == (b"mask\x00", score, label)
 
 
-def test_a_message_cut_short_is_told(one: Found) -> None:
-    packed = pack_frame(300, [one, one])
-    inside = len(pack_frame(300, [])), len(pack_frame(300, [one]))  # whole messages of their own
-    for size in range(1, len(packed)):
-        if size in inside:
-            continue
-        with pytest.raises(ObjectImportError, match=r"here: wanted a whole message .* cut short"):
-            parse_frame(packed[:size], place="here")
-
-
 @pytest.mark.parametrize(
     "packed",
     [
@@ -87,13 +77,10 @@ def with_object(one: Found, **change: Any) -> Found:
     ("change", "message"),
     [
         ({"label": 81}, r"P01_01.pkl: frame number 1: wanted classes 1 to 80, found 81"),
-        ({"label": -1}, r"wanted classes 1 to 80, found -1"),
         ({"box": (0.5, 0.1, 0.25, 0.2)}, "finite x1 <= x2"),
         ({"box": (0.0, 0.0, 456.0, 256.0)}, "in shares of the picture, 0 to 1, found 0.0 to 456.0"),
-        ({"box": (0.0, 0.0, float("nan"), 1.0)}, "in shares of the picture"),
         ({"score": 1.5}, "frame 1: scores of object 0: wanted 0 to 1, found 1.5"),
         ({"mask": b"04"}, "frame 1: masks of object 0: .* 10000 pixels, found 4"),
-        ({"mask": b""}, "RLE: wanted compressed run lengths, found no bytes"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, one: Found, change, message: str) -> None:

@@ -336,12 +336,6 @@ def test_a_number_of_records_is_the_most(tmp_path: Path, monkeypatch: pytest.Mon
         read_all("csv", table(tmp_path, *["a,1,0,0,1,1,cup,"] * 101))
 
 
-def test_a_billion_frames_are_numbers_only(objects: Any, tmp_path: Path) -> None:
-    rows = [f"a,{number},0,0,1,1,cup," for number in (0, 10**9, 10**15)]
-    summary, shard = objects(table(tmp_path, *rows), "--format", "csv")
-    assert (shard.num_frames, left_out(summary)) == (1, {"no frame of the video": 2})
-
-
 def test_a_record_that_is_wrong_fails_its_video_alone(objects: Any, tmp_path: Path) -> None:
     annotations = [
         {"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1]},

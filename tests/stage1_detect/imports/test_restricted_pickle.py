@@ -107,30 +107,20 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
           for function, name in FUNCTIONS.items()),
         (SYSTEM_CALL, "names os.system"),
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "names os.system"),
-        (b"\x80\x04\x8c\x05numpy\x8c\x12ctypeslib.as_array\x93.", "numpy.ctypeslib.as_array"),
         (b"(S'true'\nios\nsystem\n.", "the instruction STRING"),
-        (b"(\x8c\x04trueios\nsystem\n.", "the instruction INST"),
-        (b"(\x8c\x04trueo.", "the instruction OBJ"),
         (b"Pid\n.", "the instruction PERSID"),
-        (b"\x8c\x02idQ.", "damaged pickle"),
         (b"\x82\x01.", "the instruction EXT1"),
         (b"\x80\x04))\x81.", "damaged pickle"),
-        (b"\x80\x04))}\x92.", "the instruction NEWOBJ_EX"),
         (b"\x80\x05\x97.", "the instruction NEXT_BUFFER"),
         (b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b".", "damaged pickle"),
-        (b"\xff.", "damaged pickle"),
-        (b"\x80\x04]]b.", "damaged pickle"),
         (b"cnumpy\nndarray\n}b.", "damaged pickle"),
         (b"cnumpy\nndarray\nN}X\x01\x00\x00\x00aNs\x86b.", "damaged pickle"),
         (b"cnumpy\nndarray\n)R.", "damaged pickle"),
-        (b"\x8c\x01a)R.", "damaged pickle"),
         (b"cnumpy\ndtype\n\x8c\x01O\x89\x88\x87R.", "another type than float32"),
         (RECONSTRUCT + b"(cnumpy\nndarray\nK\xff\x85C\x01btR.", "numpy does not write so"),
         (b"\x80\x04]r\xff\xff\xff\x7f.", "the far place 2,147,483,647"),
-        (b"\x80\x04})K\x01s.", "keys that are neither"),
         (b"\x80\x04}]q\x00" + b"h\x00h\x00\x86q\x00" * 40 + b"Ns.", "keys that are neither"),
         (b"\x80\x04}](" + b"N\x85" + b"\x85" * 100_000 + b"Nu.", "damaged|neither"),
-        (b"\x80\x04}(" + b"N" + b"\x85" * 100_000 + b"Nu.", "keys that are neither"),
         (b"\x80\x04}\x8a\x09" + b"\xff" * 8 + b"\x00Ns.", "keys that are neither"),
     ],
 )  # fmt: skip
@@ -160,16 +150,6 @@ def test_instructions_are_counted(part: bytes, monkeypatch: pytest.MonkeyPatch) 
 def test_many_instructions_take_little_memory() -> None:
     with pytest.raises(ObjectImportError, match="more than 3,000,000 instructions"):
         bounded(load, b"\x80\x04" + b"N\x85\x94" * 4_000_000 + b".")
-
-
-def test_released_masks_are_read_as_by_pickle(sample_data: Path) -> None:
-    for path in sample_data.glob("vlog/masks/**/clip.pkl"):
-        found, wanted = load(path.read_bytes()), pickle.loads(path.read_bytes())
-        assert found["segms"] == wanted["segms"]
-        boxes = [[[box.values.tolist() for box in boxes] for boxes in frame]
-                 for frame in found["boxes"]]  # fmt: skip
-        assert boxes == [[[box.tolist() for box in boxes] for boxes in frame]
-                         for frame in wanted["boxes"]]  # fmt: skip
 
 
 INSTRUCTION = st.one_of(

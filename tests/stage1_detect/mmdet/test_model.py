@@ -77,10 +77,7 @@ def test_weights_that_do_not_fit_are_named(
     ("content", "message"),
     [
         pytest.param([1, 2], r"expected tensors by name.* got \[1, 2\]", id="a list"),
-        pytest.param({"state_dict": {"a": 1}}, "got other entries .state_dict.", id="no"),
         pytest.param({1: torch.zeros(1)}, "got other entries .1.; give", id="number"),
-        pytest.param({}, "expected tensors by name.*got no entry", id="empty"),
-        pytest.param({"a": torch.zeros(1, dtype=torch.cfloat)}, "ComplexFloatStorage", id="i"),
         pytest.param(b"\x80\x02cposix\nsystem\n.", "posix.system, which such", id="a global"),
     ],
 )
