@@ -89,19 +89,3 @@ def test_shards_of_any_detector(
     assert (masks_NHW.sum(axis=(1, 2)) == sides_N2.prod(axis=1)).all() == (kind == "boxes")
     [batch] = open_dataset("demo", shards=folder).batches("validation")
     assert batch.valid_BTK.sum() > 2 * 4  # objects beside the background of each frame
-
-
-@pytest.mark.slow
-def test_training_takes_shards_of_any_detector(
-    orn: Any,
-    small_demo_run: Path,
-    own_shards: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(small_demo_run)
-    small = ("model.base_width=4", "phases.object_head_epochs=1", "phases.epochs=1")
-    settings = [word for each in (*small, "optimiser.batch_size=2") for word in ("--set", each)]
-    places = ("--shards", own_shards / "boxes", "--run", tmp_path / "run")
-    orn("train", "demo", *places, "--threads", 1, *settings)
-    assert (tmp_path / "run" / "model.safetensors").is_file()

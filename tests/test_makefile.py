@@ -32,12 +32,6 @@ def last_line(*arguments: str) -> str:
     return " ".join(process.stdout.splitlines()[-1].split())
 
 
-def test_make_alone_prints_help() -> None:
-    output = make().stdout
-    assert "make demo " in output
-    assert "make clean " in output
-
-
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
@@ -52,8 +46,6 @@ def test_make_alone_prints_help() -> None:
             ".venv/bin/orn train epic --run runs/x --seed 1",
         ),
         (("eval", "RUN=runs/x", "DATA=/d"), ".venv/bin/orn eval runs/x --data /d"),
-        (("eval", "DATASET=epic"), ".venv/bin/orn eval --dataset epic"),
-        (("detect",), ".venv/bin/orn detect demo"),
         (("verify", "SHARD=shards/vlog"), ".venv/bin/orn verify shards/vlog"),
         (
             ("test", "ARGS=-k shards"),

@@ -18,7 +18,6 @@ def demo(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """Small films, shards, clips and a run, with other names for some of them."""
     folder = shutil.copytree(small_demo_run, tmp_path_factory.mktemp("outputs") / "demo")
     (folder / "hard.mp4").hardlink_to(folder / FILM)
-    (folder / "hard.toml").hardlink_to(folder / RUN / "config.json")
     (folder / "notes").mkdir()
     (folder / "notes" / "config.json").write_text("{}")
     (folder / "notes" / "detect.json").write_text("{}")
@@ -43,29 +42,22 @@ def _state(folder: Path) -> dict[str, tuple[int, int]]:
     [
         (f"predict {RUN} {FILM} --overlay {FILM}", FILM),
         (f"predict {RUN} {FILM} --csv {FILM}", FILM),
-        (f"predict {RUN} data/demo/videos --csv {FILM}", FILM),
         (f"predict {RUN} {FILM} --csv {RUN}/last.safetensors", f"{RUN}/last.safetensors"),
         (f"predict {RUN} {FILM} --shards shards/demo --csv {SHARD}", SHARD),
         (f"predict {RUN} {FILM} --html results.csv/a.html", "results.csv"),
-        (f"inspect {SHARD} --overlay {FILM}", FILM),
         (f"inspect {SHARD} --dataset demo.toml --overlay hard.mp4", "hard.mp4"),
         (f"inspect {SHARD} --html notes", "notes"),
         (f"export-objects demo {SHARD} --format coco", SHARD),
         ("export-objects demo.toml demo.toml --format coco", "demo.toml"),
-        ("export-objects demo data/demo/labels.csv --format coco", "data/demo/labels.csv"),
         (f"export {RUN} notes", "notes"),
-        (f"export {RUN} {RUN}", RUN),
         (f"export --resnet {RUN} {RUN}/last.safetensors", f"{RUN}/last.safetensors"),
-        (f"export --resnet {RUN} hard.toml", "hard.toml"),
         (f"clips demo --fresh --out {FILM}", FILM),
         ("clips demo --out notes", "notes"),
         ("overlay demo --out notes", "notes"),
-        ("detect demo --out notes", "notes"),
         ("detect demo --out notes --fresh", "notes"),
         ("import-objects demo data --format epic100 --out notes", "notes"),
         ("train demo --run notes", "notes"),
         ("manifest new data/demo/labels.csv --fresh --out data/demo/labels.csv", "labels.csv"),
-        (f"manifest new data/demo/labels.csv --fresh --out {FILM}", FILM),
         ("import-checkpoint results.csv notes", "notes"),
         ("demo truth demo --out notes", "notes"),
         ("demo world demo-touch --data .", "demo-touch"),

@@ -81,9 +81,14 @@ def _put_record(path: Path, tree: Any) -> None:
 RECORD = Document(get=clip_record, put=_put_record)
 
 
-def _layer() -> tuple[nn.Linear, torch.optim.Optimizer]:
+def _plain_layer() -> nn.Linear:
     torch.manual_seed(0)
-    layer = nn.Linear(30, 20)
+    return nn.Linear(30, 20)
+
+
+def _layer() -> tuple[nn.Linear, torch.optim.Optimizer]:
+    """Takes a second, as optimizers import much."""
+    layer = _plain_layer()
     return layer, build_optimiser(layer.parameters(), OptimiserRecipe())
 
 
@@ -121,7 +126,7 @@ POSITION = Document(get=_get_position, put=_put_position)
 
 
 def _make_best(folder: Path) -> Path:
-    save_best(folder, _layer()[0].state_dict(), phase=1, step=7)
+    save_best(folder, _plain_layer().state_dict(), phase=1, step=7)
     return folder / BEST_NAME
 
 
@@ -133,13 +138,13 @@ def _read_best(path: Path) -> Any:
 
 
 def _make_weights(folder: Path) -> Path:
-    torch.save(_layer()[0].state_dict(), folder / "weights.pth")
+    torch.save(_plain_layer().state_dict(), folder / "weights.pth")
     return folder / "weights.pth"
 
 
 def _make_old_weights(folder: Path) -> Path:
     path = folder / "weights.pth"
-    torch.save(_layer()[0].state_dict(), path, _use_new_zipfile_serialization=False)
+    torch.save(_plain_layer().state_dict(), path, _use_new_zipfile_serialization=False)
     return path
 
 

@@ -222,14 +222,13 @@ def test_missing_library_is_named(
 
 
 @pytest.mark.skipif(not FULL.exists(), reason=f"no {FULL} on this system")
-@pytest.mark.parametrize("words", [("manifest", "list"), ("--help",)])
-def test_output_that_goes_nowhere_is_no_crash(words: tuple[str, ...]) -> None:
+def test_output_that_goes_nowhere_is_no_crash() -> None:
     reading, closed = os.pipe()
     os.close(reading)
     with FULL.open("w") as disk, os.fdopen(closed, "w") as gone:
         for place, said in ((disk, r"orn: error: No space left on device; .*\n"), (gone, "")):
             process = subprocess.run(
-                [sys.executable, "-m", "orn", *words],
+                [sys.executable, "-m", "orn", "--help"],
                 stdout=place,
                 stderr=subprocess.PIPE,
                 text=True,

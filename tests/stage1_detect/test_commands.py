@@ -105,9 +105,7 @@ def test_weights_that_cannot_be_fetched_are_named_with_what_to_do(
         assert word in err
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_published_weights_are_fetched_once(
-    workers: int,
     any_detector: Any,
     weights_host: WeightsServer,
     published_config: Path,
@@ -116,13 +114,12 @@ def test_published_weights_are_fetched_once(
     shard_path: Path,
 ) -> None:
     (name,) = weights_host.files
-    fetching = partial(any_detector, "--config", published_config, "--workers", workers)
-    fetching = partial(fetching, "--unit-frames", 5)
+    fetching = partial(any_detector, "--config", published_config, "--unit-frames", 5)
     work = fetching("--dry-run", "--json").json
     assert (work["checkpoint"], work["to_fetch"]) == (None, f"{weights_host.address}/{name}")
     given = fetching("--checkpoint", demo_checkpoint, "--dry-run", "--json").json
     assert given["to_fetch"] is None
-    fetching("--checkpoint", demo_checkpoint, "--limit", 1, "--workers", 1)
+    fetching("--checkpoint", demo_checkpoint, "--limit", 1)
     assert weights_host.requests == []
     assert not (tmp_path / "torch").exists()
 

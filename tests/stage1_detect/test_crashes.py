@@ -98,20 +98,16 @@ def test_a_killed_job_goes_on_to_the_same_shards(
     assert {name: (out / name).stat().st_mtime_ns for name in left} == states
 
 
-@pytest.mark.parametrize(
-    ("workers", "where"),
-    [(1, "sync:2"), pytest.param(2, "batch:2", marks=pytest.mark.slow)],
-)
 def test_sigterm_leaves_whole_shards_and_nothing_else(
-    world: Path, tmp_path: Path, expected: dict[str, bytes], workers: int, where: str
+    world: Path, tmp_path: Path, expected: dict[str, bytes]
 ) -> None:
     out = tmp_path / "out"
     number = signal.SIGTERM
-    ended = start(world, out, workers=workers, where=where, number=number, whom="group")
+    ended = start(world, out, where="sync:2", number=number, whom="group")
     assert ended.returncode == 143, ended.stderr.decode()
     assert unit_files(out).items() <= expected.items()
     assert names(out) == ["plan.json", *unit_files(out)]
-    assert start(world, out, workers=workers).returncode == 3
+    assert start(world, out).returncode == 3
     check_whole(out, expected)
 
 

@@ -36,11 +36,9 @@ def test_the_shipped_detector_by_name_and_by_file() -> None:
     [
         ({"checkpoint": None}, r"fetched from https://.* as checkpoint=FILE"),
         ({"checkpoint": "none.pth"}, r"none\.pth: cannot be read"),
-        ({"checkpoint": 5}, "checkpoint: expected a path, got 5"),
         ({"config": 5}, "config: expected a path, got 5"),
         ({"config": "mask_rcnn_dem"}, "did you mean"),
         ({"score_threshold": 2}, "score_threshold: expected a number from 0 to 1, got 2"),
-        ({"score_threshold": "0.3"}, "score_threshold: .* got '0.3'"),
         ({"device": 0}, "device: wanted auto, cpu, cuda or cuda:N, found '0'"),
         ({"config": "mask-rcnn_r50_fpn_1x_coco"}, "does not fit the config"),
     ],

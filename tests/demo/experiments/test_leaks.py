@@ -142,7 +142,7 @@ def test_majority_by_hand(draw, tmp_path) -> None:
 
 def test_the_floor_is_what_counts_in_shards_tell(orn, draw, tmp_path) -> None:
     """Presence is another figure: it counts hidden objects, which no system is given."""
-    draw(tmp_path, "demo-touch")
+    draw(tmp_path, "demo-touch", films=(4, 4, 0))
     for path in (tmp_path / "demo-touch" / "ground_truth").glob("*.json"):
         document = json.loads(path.read_text())
         for each in document["annotations"]:

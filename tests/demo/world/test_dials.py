@@ -76,7 +76,7 @@ def test_decoy_pairs_are_counted(pairs) -> None:
 
 
 def test_each_decoy_pair_acts_by_itself() -> None:
-    counts = [len(scene.relations) - 1 for scene in scenes(number=12, decoy_pairs=2)]
+    counts = [len(scene.relations) - 1 for scene in scenes(number=20, decoy_pairs=2)]
     assert {0, 1, 2} == set(counts)
     acting = scenes(number=5, decoy_pairs=2, decoy_probability=1.0)
     drawn = {tuple(relation.activity for relation in scene.relations) for scene in acting}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from orn.demo.world.dials import ACTIVITIES
-from orn.demo.world.motion import BEHIND, FRONT, INSIDE, pair_motion
+from orn.demo.world.motion import FRONT, INSIDE, pair_motion
 
 PHASE_F = np.linspace(0.0, 1.0, 13)
 RADII = (10.0, 12.0)
@@ -54,13 +54,6 @@ def test_x_ends_in_the_container_and_begins_before_it() -> None:
     assert put.layer_F[0] == FRONT
     assert put.layer_F[-1] == INSIDE
     assert np.hypot(*put.x_F2[-1]) < RADII[1]
-
-
-def test_passing_differs_only_in_what_hides_what() -> None:
-    front, behind = motion("X passes in front of Y", 2), motion("X passes behind Y", 2)
-    np.testing.assert_array_equal(front.x_F2, behind.x_F2)
-    assert (front.layer_F == FRONT).all()
-    assert (behind.layer_F == BEHIND).all()
 
 
 def test_swapping_exchanges_places_and_circling_goes_round() -> None:

@@ -28,30 +28,6 @@ def _pipe(path: Path) -> Path:
     return path
 
 
-def test_json_of_any_kind_is_read(tmp_path: Path) -> None:
-    assert read_json(_file(tmp_path / "a", b'{"a": [1, null]}')) == {"a": [1, None]}
-    assert read_json(_file(tmp_path / "b", b"3")) == 3
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("pipe", "pipe: expected a file, got a pipe"),
-        ("folder", "folder: expected a file, got a folder"),
-        ("a\0b", "a\\x00b: is no name that a file can have"),
-        ("\ud800", "\\ud800: is no name that a file can have"),
-        ("x" * 5000, "xxx: cannot be read (File name too long)"),
-    ],
-)
-def test_what_is_no_small_file(tmp_path: Path, name: str, message: str) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(ConfigError) as caught:
-        read_json(tmp_path / name)
-    assert message in str(caught.value)
-    assert len(str(caught.value)) < 400
-
-
 def test_keys_of_many_parts_take_no_time() -> None:
     assert bounded(_refusals_of_long_keys) == 12
 

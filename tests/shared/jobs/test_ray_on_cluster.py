@@ -22,7 +22,6 @@ from orn.shared.manifests.records import Video
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
-from orn.stage1_detect.mmdet.detector import load_detector
 from orn.stage1_detect.pipeline import DetectWork
 from tests.shared.jobs.text_work import Deadly, Refusing
 from tests.stage1_detect.imports.conftest import BLOCK, write_authors
@@ -95,6 +94,8 @@ def cluster() -> Iterator[Callable[[str], None]]:
 
 
 def demo_detector(device: str) -> Any:
+    from orn.stage1_detect.mmdet.detector import load_detector
+
     (choice,) = shipped_detectors().values()
     options = {"config": choice.config, "checkpoint": choice.checkpoint, "threads": 1}
     return load_detector(device, **options, score_threshold=0.0)

@@ -82,14 +82,6 @@ def test_tables_that_are_wrong(check: Check, mine: Path, orn) -> None:
     assert refused.stdout == ""
 
 
-def test_where_data_sets_are_looked_for(mine: Path, monkeypatch: pytest.MonkeyPatch, orn) -> None:
-    monkeypatch.setenv("ORN_DATA", str(mine.parent))
-    orn("manifest", "check", mine, exit_code=3)
-    monkeypatch.setenv("ORN_DATA", str(mine.parent / "nowhere"))
-    refused = orn("manifest", "check", mine, exit_code=1).stderr
-    assert f"got no folder {mine.parent / 'nowhere'};" in refused
-
-
 @pytest.mark.real_data
 def test_published_epic(sample_data: Path, orn) -> None:
     report = orn("manifest", "check", "epic", "--data", sample_data, "--json", exit_code=1).json

@@ -260,15 +260,6 @@ def many_shot_of(folder: Path, classes: tuple[str, ...], name: str) -> tuple[int
 
 
 @pytest.mark.real_data
-def test_published_lists_of_nouns(sample_data: Path, tmp_path: Path) -> None:
-    """4,290 segments have more than one noun; the first of the list is the noun of the row."""
-    several = load_listing(load_manifest(of_lists(tmp_path, "epic-nouns")), sample_data).segments
-    single = load_listing(load_manifest("epic-nouns"), sample_data).segments
-    assert sum(len(segment.labels) > 1 for segment in several) > 4_000
-    assert all(set(b.labels) <= set(a.labels) for a, b in zip(several, single, strict=True))
-
-
-@pytest.mark.real_data
 @pytest.mark.parametrize(
     ("name", "num_classes", "num_present"),
     [("epic100", 97, 78), ("epic100-nouns", 300, 211), ("epic100-actions", 1_352, 1_352)],

@@ -9,15 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from orn.shared.errors import PipelineError
-from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.shard import Shard
 from orn.shared.time_ranges import TimeRange
 from orn.stage1_detect.exports.coco import export_coco, images_path
 from orn.stage1_detect.exports.frames import Selection, select_frames
@@ -157,20 +154,3 @@ def test_the_command_takes_a_split(orn: Any, folder: Path) -> None:
     assert json.loads((root / "out.json").read_text()) == []
     assert "none of it" in export("--split", "test", exit_code=None).stderr
     assert export().json["frames"] == 5
-
-
-@pytest.mark.real_data
-def test_real_masks_come_through_byte_for_byte(orn: Any, sample_data: Path, tmp_path: Path) -> None:
-    source = sample_data / "vlog" / "masks" / "preds_100x100_50"
-    places = ("--data", sample_data, "--out", tmp_path / "shards")
-    orn("import-objects", "vlog", source, "--format", "authors", *places)
-    results, images = exported(tmp_path / "shards")
-    assert (len(results), len(images)) == (2478, 836)
-    shard = Shard(tmp_path / "shards" / "shard-000000.zarr.zip")
-    frames = [shard.frame(row) for row in range(836)]
-    masks = [mask for frame in frames for mask in frame.masks]
-    assert [result["segmentation"]["counts"].encode() for result in results] == masks
-    decoded = coco_mask.decode([result["segmentation"] for result in results[:50]])
-    for place, mask in enumerate(masks[:50]):
-        wanted = rle.decode(mask, height=100, width=100)
-        np.testing.assert_array_equal(decoded[:, :, place], wanted)
