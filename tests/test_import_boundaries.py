@@ -24,9 +24,9 @@ MAY_IMPORT = {
 }
 
 
-def imported_names(source: str) -> Iterator[str]:
+def imported_names(tree: ast.AST) -> Iterator[str]:
     """Every module named in an import, and every constant one given to `import_module`."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -47,12 +47,15 @@ def modules() -> dict[str, Path]:
 
 
 @cache
+def trees() -> dict[str, ast.Module]:
+    """The source of every module."""
+    return {name: ast.parse(path.read_text("utf-8")) for name, path in modules().items()}
+
+
+@cache
 def imports() -> dict[str, set[str]]:
     """Of each module, what it imports."""
-    return {
-        name: set(imported_names(path.read_text(encoding="utf-8")))
-        for name, path in modules().items()
-    }
+    return {name: set(imported_names(tree)) for name, tree in trees().items()}
 
 
 def package_of(module: str) -> str:
@@ -88,7 +91,7 @@ def circles(graph: Mapping[str, set[str]]) -> set[tuple[str, ...]]:
 
 def test_imports_and_circles_are_found() -> None:
     source = "def f():\n    import mmdet.apis\nfrom a.b import c\nimportlib.import_module('d.e')\n"
-    assert set(imported_names(source)) == {"mmdet.apis", "a.b", "a.b.c", "d.e"}
+    assert set(imported_names(ast.parse(source))) == {"mmdet.apis", "a.b", "a.b.c", "d.e"}
     graph = {"a": {"b", "x"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set()}
     assert circles(graph) == {("a", "b", "c")}
 
@@ -127,13 +130,6 @@ def test_rooms_do_not_import_in_circles() -> None:
     assert not circles(graph)
 
 
-def imported_at_start(path: Path) -> Iterator[str]:
-    """What a module imports outside of functions, be it for types."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from imported_names(ast.unparse(node))
-
-
 @pytest.mark.parametrize(
     ("start", "more"),
     [("orn.predict_videos.job", {"matplotlib"}), ("orn.stage2_train.explanation.report", set())],
@@ -141,7 +137,15 @@ def imported_at_start(path: Path) -> Iterator[str]:
 def test_commands_start_without_what_takes_long(start: str, more: set[str]) -> None:
     """What libraries import in turn is seen in predict_videos/test_predict.py."""
     slow = {"torchvision", "scipy", "accelerate", "sympy", "zarr", "mmdet"} | more
-    graph = {name: set(imported_at_start(path)) for name, path in modules().items()}
+    graph = {
+        name: {
+            imported
+            for node in tree.body  # not in functions
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for imported in imported_names(node)
+        }
+        for name, tree in trees().items()
+    }
     packages = {name.partition(".")[0] for name in reached(graph, start)}
     assert "torch" in packages
     assert not packages & slow
