@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.video.read import content_digest
@@ -124,22 +123,6 @@ def test_what_one_run_learned_another_starts_from(workspace, tmp_path) -> None:
     train(started, *flat, "--set", "initial_weights=imagenet")
     config = (tmp_path / "started" / "config.json").read_text()
     assert hashlib.sha256(file.read_bytes()).hexdigest() in config
-
-
-def test_weights_of_a_resnet(workspace, tmp_path) -> None:
-    from torchvision.models import resnet18
-
-    torch.manual_seed(0)
-    torch.save(resnet18().state_dict(), tmp_path / "resnet18.pth")
-    options = workspace | {"--weights": str(tmp_path / "resnet18.pth")}
-    assert "backbone" in train(options, "--max-steps", "1", exit_code=1).stderr
-    wide = ("--set", "model.base_width=64")
-    options["--run"] = str(tmp_path / "inflated")
-    assert train(options, *wide, "--max-steps", "1").json["step"] == 1
-    assert (read_config(tmp_path / "inflated").weights_digest or "").startswith("sha256:")
-    del options["--weights"]  # which the run knows
-    resumed = train(options, *wide, "--max-steps", "2", "--set", "initial_weights=imagenet")
-    assert resumed.json["step"] == 2
 
 
 def test_train_and_eval_without_a_clip_store(tiny_world, workspace, tmp_path) -> None:

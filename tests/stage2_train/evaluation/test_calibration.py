@@ -112,11 +112,3 @@ def test_what_cannot_be_fitted_is_refused(tiny_world, one_step, tmp_path) -> Non
     said = run_orn("eval", options["--run"], *calibrated, exit_code=2).stderr
     assert "data.train_with_validation" in said
     assert not list((tmp_path / "run").glob("eval-*"))
-
-
-def test_a_missing_measurement_names_the_command(one_step) -> None:
-    name = "test-reversed-calibrated-x"
-    said = run_orn("compare", one_step, one_step, "--on", name, exit_code=None).stderr
-    assert "--split test --frame-order reversed --calibrate-heads --name x" in said
-    refused = run_orn("eval", one_step, "--name", "calibrated-x", exit_code=2).stderr
-    assert "choose another" in refused

@@ -114,11 +114,9 @@ def test_intervals_hold_the_truth_in_95_of_100_data_sets(make, figure) -> None:
     ("num_videos", "per_video", "gained", "lost"),
     [
         (20, 1, 0.05, 0.05),
-        (50, 1, 0.02, 0.0),
-        (50, 1, 0.3, 0.1),
-        (200, 1, 0.005, 0.0),
         (50, 3, 0.02, 0.0),
-        (100, 2, 0.1, 0.05),
+        (50, 1, 0.3, 0.1),
+        pytest.param(200, 1, 0.005, 0.0, marks=pytest.mark.slow),
     ],
 )
 def test_intervals_of_differences_hold_the_truth(num_videos, per_video, gained, lost) -> None:
@@ -230,27 +228,3 @@ def test_many_shot_figures_are_those_of_scikit_learn() -> None:
     many = Subset(name="many_shot", classes=classes)
     found = _shares(many, labels=labels, guessed=guessed, persons=("v",) * 90)
     assert found == pytest.approx({"many_shot_precision": precision, "many_shot_recall": recall})
-
-
-def test_shares_stand_beside_the_other_figures_with_intervals_over_their_persons() -> None:
-    random = np.random.default_rng(0)
-    labels = random.integers(3, size=400)
-    guessed = np.where(random.random(400) < 0.7, labels, (labels + 1) % 3)
-    predictions = Predictions(
-        ids=tuple(map(str, range(400))),
-        labels=labels,
-        activity_logits=np.eye(3, dtype=np.float32)[guessed],
-        object_logits=np.eye(3, dtype=np.float32)[guessed],
-        groups=tuple(f"p{row % 20}" for row in range(400)),
-        grouped_by="participants",
-    )
-    subsets = [
-        Subset(name="unseen", participants=("p0",)),
-        Subset(name="tail", classes=(0, 1)),
-    ]
-    found = measured_figures(predictions, tuple("abc"), subsets=subsets, num_draws=500)
-    for figures in found["figures"].values():
-        assert {"top1", "top1_unseen", "top1_tail"} <= figures.keys()
-        assert figures["top1_unseen"]["low"] is None  # of one person nothing can be told
-        own = figures["top1_tail"]
-        assert own["low"] < own["value"] < own["high"] < own["low"] + 0.25

@@ -15,7 +15,7 @@ from orn.stage2_train.explanation.page_pictures import Picture, fitted_page
 from orn.stage2_train.explanation.report import write_report
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.run_config import read_config
-from tests.running import run_and_list_imports, run_orn
+from tests.running import run_orn
 from tests.stage2_train.explanation.conftest import EVAL_OPTIONS, Reported
 
 ON_CPU = Resources(device="cpu")
@@ -111,14 +111,6 @@ def test_the_command_tells_what_is_there(reported: Reported) -> None:
     page, result = reported.run / "report.html", reported.result
     assert (result["report"], result["bytes"]) == (str(page), page.stat().st_size)
     assert result["files"] == len(list((reported.run / "report").iterdir()))
-
-
-@pytest.mark.slow  # that it starts without them is in test_import_boundaries
-def test_nothing_is_loaded_that_a_report_does_not_need(copied: Path) -> None:
-    _, imported = run_and_list_imports("report", copied, *EVAL_OPTIONS)
-    assert "matplotlib" in imported
-    unneeded = {"accelerate", "scipy", "sympy", "torch._dynamo", "zarr"}
-    assert imported.isdisjoint(unneeded)
 
 
 def test_an_interrupted_report_deletes_nothing_and_the_next_one_shows_chosen_clips(

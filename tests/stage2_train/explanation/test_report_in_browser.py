@@ -35,7 +35,10 @@ def path(reported: Reported) -> Path:
     return reported.run / "report.html"
 
 
-def test_it_opens_without_an_error_and_asks_for_nothing(chromium: Any, path: Path) -> None:
+def test_it_opens_without_an_error_and_leads_to_every_part(
+    chromium: Any, path: Path, tiny_world: Any
+) -> None:
+    """The validation films 2 and 5 are in the first shard, which has a page; 8 and 11 are not."""
     with opened(chromium, path) as page:
         until(page, ALL_PICTURES)
         assert page.evaluate("document.images.length") >= 5
@@ -43,6 +46,17 @@ def test_it_opens_without_an_error_and_asks_for_nothing(chromium: Any, path: Pat
         for place in ("confusion", "figure6", "figure5", "training", "figure4", "made"):
             page.click(f"nav a[href='#{place}']")
             until(page, f"location.hash === '#{place}'")
+        links = page.evaluate("Object.values(JSON.parse(data.text).clips)")
+        led = {id: link for id, _, link in links}
+        assert sorted(map(bool, led.values())) == [False, False, True, True]
+        for number in range(page.locator("#worst .clip").count()):
+            page.locator("#worst .clip").nth(number).click()
+            id = page.inner_text("#player-title")
+            assert page.locator("#player-link").is_visible() == bool(led[id])
+            page.keyboard.press("Escape")
+        (link, _) = sorted(filter(None, led.values()))
+        shard = (tiny_world.shards_path / "shard-000000.html").as_uri()
+        assert page.evaluate(f"new URL({link!r}, location.href).href") == f"{shard}#film%2F2/4"
 
 
 def test_cells_open_the_clips_behind_them(chromium: Any, path: Path) -> None:
@@ -75,24 +89,16 @@ def test_cells_open_the_clips_behind_them(chromium: Any, path: Path) -> None:
         assert page.is_visible("#cell")
 
 
-def test_the_worst_confusions_play_until_they_are_paused(chromium: Any, path: Path) -> None:
+def test_clips_play_until_they_are_paused_and_obey_keys(chromium: Any, path: Path) -> None:
     with opened(chromium, path) as page:
         assert 1 <= page.locator("#worst .clip-frame").count() <= 3
         place = "document.querySelector('#worst .clip-frame').place"
-        first = page.evaluate(place)
-        until(page, f"{place} !== {first}")
-        page.click("#pause")
-        assert "Play" in page.inner_text("#pause")
-        page.click("#pause")
-        now = page.evaluate(place)
-        until(page, f"{place} !== {now}")
-        page.emulate_media(reduced_motion="reduce")
-        page.reload()
-        assert "Play" in page.inner_text("#pause")
-
-
-def test_clips_enlarge_play_and_obey_keys(chromium: Any, path: Path) -> None:
-    with opened(chromium, path) as page:
+        for _ in range(2):
+            now = page.evaluate(place)
+            until(page, f"{place} !== {now}")
+            page.click("#pause")
+            assert "Play" in page.inner_text("#pause")
+            page.click("#pause")
         case = page.locator(".cases .clip").first
         case.press("Enter")
         assert page.is_visible("#player")
@@ -116,27 +122,9 @@ def test_clips_enlarge_play_and_obey_keys(chromium: Any, path: Path) -> None:
         page.locator("#worst .clip").first.click()
         page.click("#player-close")
         assert page.is_hidden("#player")
-
-
-def test_clips_lead_to_their_frame_in_the_page_of_the_shard(
-    chromium: Any, path: Path, tiny_world: Any
-) -> None:
-    """The validation films 2 and 5 are in the first shard, which has a page; 8 and 11 are not."""
-    with opened(chromium, path) as page:
-        links = page.evaluate("Object.values(JSON.parse(data.text).clips)")
-        led = {id: link for id, _, link in links}
-        assert sorted(map(bool, led.values())) == [False, False, True, True]
-        for number in range(page.locator("#worst .clip").count()):
-            page.locator("#worst .clip").nth(number).click()
-            id = page.inner_text("#player-title")
-            assert page.locator("#player-link").is_visible() == bool(led[id])
-            page.keyboard.press("Escape")
-        (link, _) = sorted(filter(None, led.values()))
-        shard = tiny_world.shards_path / "shard-000000.html"
-        assert (
-            page.evaluate(f"new URL({link!r}, location.href).href")
-            == f"{shard.as_uri()}#film%2F2/4"
-        )
+        page.emulate_media(reduced_motion="reduce")
+        page.reload()
+        assert "Play" in page.inner_text("#pause")
 
 
 @ON_ANY_SCREEN
@@ -222,13 +210,16 @@ def page_of(path: Path, *, ids: list[str], classes: tuple[str, str]) -> str:
 
 
 @WITH_HOSTILE_TEXT
-def test_hostile_ids_and_names_are_texts(
+def test_hostile_ids_and_names_are_texts_and_many_clips_are_cut(
     chromium: Any, path: Path, tmp_path: Path, text: str
 ) -> None:
     out = tmp_path / "report.html"
-    out.write_text(page_of(path, ids=[text, "b"], classes=(text, "down")), encoding="utf-8")
+    ids = [text, *(f"id {row}" for row in range(499))]
+    out.write_text(page_of(path, ids=ids, classes=(text, "down")), encoding="utf-8")
     with opened(chromium, out, width=390) as page:
         page.locator("[data-cell]").first.click()
+        assert page.locator("#cell-clips li").count() == 200
+        assert "surest 200 of 500" in page.inner_text("#cell-text")
         first = page.locator("#cell-clips li bdi").first.text_content()
         told = first.replace("\\u202e", "\u202e").replace("\\u2028", "\u2028")
         assert told == text if len(text) < 150 else told.startswith(text[:140])
@@ -242,13 +233,3 @@ def test_hostile_ids_and_names_are_no_markup(path: Path) -> None:
     """Which needs no browser to be seen."""
     html = page_of(path, ids=[*HOSTILE[:2]], classes=(HOSTILE[0], HOSTILE[1]))
     assert not [text for text in HOSTILE[:2] if text in html]
-
-
-def test_many_clips_behind_a_cell_are_cut(chromium: Any, path: Path, tmp_path: Path) -> None:
-    out = tmp_path / "report.html"
-    ids = [f"id {row}" for row in range(500)]
-    out.write_text(page_of(path, ids=ids, classes=("right", "down")), encoding="utf-8")
-    with opened(chromium, out) as page:
-        page.click("[data-cell]")
-        assert page.locator("#cell-clips li").count() == 200
-        assert "surest 200 of 500" in page.inner_text("#cell-text")

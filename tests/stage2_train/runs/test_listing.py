@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.shared.config import bounded
 from orn.stage2_train.runs.listing import read_summary
 from orn.stage2_train.runs.run_config import RunConfig, write_config
 from orn.stage2_train.runs.run_folder import Standing, write_standing
@@ -151,25 +150,6 @@ def test_two_runs_are_told_apart(folder) -> None:
     assert not [line for line in lines if line.startswith("places")]
     assert run_orn("runs", "diff", new, new, "--json").json["differences"] == []
     run_orn("runs", "diff", new, folder, exit_code=2)
-
-
-def test_no_log_is_opened_where_there_is_a_checkpoint(tmp_path, config, monkeypatch) -> None:
-    """Five hundred runs with long logs are then listed as fast as those with short ones."""
-    for number in range(5):
-        run = _make(tmp_path / f"run-{number}", config, number)
-        _stands(run, step=15, finished=False, best_metric=None, best_step=None, seconds=121.0)
-        (run / "metrics.jsonl").write_text('{"step": 15}\n')
-        (run / "starts.jsonl").write_text('{"time": "2026-11-26"}\n')
-    opened: list[str] = []
-    real = bounded.open_file
-
-    def open_file(path: Path, **options: object) -> io.BufferedReader:
-        opened.append(path.name)
-        return real(path, **options)
-
-    monkeypatch.setattr(bounded, "open_file", open_file)
-    assert "2m01s" in _runs(tmp_path).stdout
-    assert "state.json" in opened and "metrics.jsonl" not in opened
 
 
 def test_torch_is_not_imported(folder) -> None:

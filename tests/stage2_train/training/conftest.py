@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,13 @@ def before_each_step(act: Callable[..., None]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "training_step", step)
         yield
+
+
+@pytest.fixture(scope="session")
+def whole(run_tiny, tmp_path_factory) -> tuple[ObjectVideoNetwork, Path]:
+    """A training that nothing ended, and its folder; read-only."""
+    folder = tmp_path_factory.mktemp("whole")
+    return run_tiny(folder), folder
 
 
 @pytest.fixture

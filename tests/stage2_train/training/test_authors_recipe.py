@@ -43,7 +43,7 @@ def test_both_phases_and_resuming(tiny_world, run_tiny, tmp_path) -> None:
     for line in steps:
         expected = 15 * line["activity_loss"] + line["object_class_loss"]
         assert line["loss"] == pytest.approx(expected, rel=1e-5)
-    for stop in (1, 2, 4):
+    for stop in (1, 4):
         train("stopped", max_steps=stop)
     ours, theirs = whole.state_dict(), train("stopped").state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -4,8 +4,6 @@ sees, frame by frame.
 The 2D networks have random weights here, since nothing is downloaded.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -24,12 +22,9 @@ ROUND_OFF = 1e-4  # float32, of the largest feature
 NUM_FRAMES = 4
 FRAME_BY_FRAME = (
     "orn",
-    "r50",
-    "r18",
     "trn-multiscale",
-    *(pytest.param(f"inflation-{row}", marks=pytest.mark.slow) for row in ("04", "08", "09")),
-    "inflation-13",
     "inflation-14",
+    pytest.param("r50", marks=pytest.mark.slow),
 )
 """One of each backbone and choice of 2D and 2.5D kernels; 3D kernels begin with a third of
 the 2D one at each time, and so mix frames at once."""
@@ -45,24 +40,6 @@ def real_frames(sample_data) -> Tensor:
     top, left = (frames_THWC.shape[1] - 64) // 2, (frames_THWC.shape[2] - 96) // 2
     cropped_THWC = np.ascontiguousarray(frames_THWC[:, top : top + 64, left : left + 96])
     return torch.from_numpy(cropped_THWC).permute(0, 3, 1, 2)[None]
-
-
-@pytest.fixture(scope="module")
-def weights_files(tmp_path_factory) -> dict[str, Path]:
-    """A file of random weights for each 2D network."""
-    folder = tmp_path_factory.mktemp("weights")
-    torch.manual_seed(0)
-    files = {}
-    for name in ("resnet18", "resnet50", "googlenet"):
-        files[name] = folder / f"{name}.pth"
-        torch.save(_image_network(name).state_dict(), files[name])
-    return files
-
-
-def _image_network(name: str) -> nn.Module:
-    if name == "googlenet":
-        return models.GoogLeNet(aux_logits=True, transform_input=True, init_weights=False)
-    return models.get_model(name, weights=None)
 
 
 def _recipe(system: str) -> Recipe:
@@ -92,40 +69,20 @@ def _watch_activity_features(network: nn.Module) -> list[Tensor]:
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("system", FRAME_BY_FRAME)
-def test_a_system_sees_what_the_2d_network_sees(system, real_frames, weights_files) -> None:
+def test_a_system_sees_what_the_2d_network_sees(system, real_frames, tmp_path) -> None:
     recipe = _recipe(system)
     torch.manual_seed(1)
     network = build_network(recipe.model).eval()
-    name = image_network(recipe.model)
-    set_initial_weights(network, recipe, weights_files[name])
+    resnet = models.get_model(image_network(recipe.model), weights=None)
+    torch.save(resnet.state_dict(), tmp_path / "weights.pth")
+    set_initial_weights(network, recipe, tmp_path / "weights.pth")
     kept = _watch_activity_features(network)
     with torch.no_grad():
         network(_inputs(real_frames), heads="activity")
-    resnet = _image_network(name)
-    resnet.load_state_dict(torch.load(weights_files[name], weights_only=True))
     expected = _last_features(resnet, real_frames[0])
     scale = float(expected.abs().max())
     assert expected.std(dim=0).max() > 1e-3 * scale  # frames differ
     torch.testing.assert_close(kept[0], expected, rtol=ROUND_OFF, atol=ROUND_OFF * scale)
-
-
-@pytest.mark.real_data
-def test_i3d_sees_what_googlenet_sees_of_a_still_clip(real_frames, weights_files) -> None:
-    recipe = _recipe("i3d")
-    network = build_network(recipe.model).eval()
-    set_initial_weights(network, recipe, weights_files["googlenet"])
-    still = real_frames[:, :1].expand(-1, NUM_FRAMES, -1, -1, -1)
-    kept: list[Tensor] = []
-    network.inception5b.register_forward_hook(
-        lambda module, args, out: kept.append(out.mean(dim=(3, 4)))
-    )
-    with torch.no_grad():
-        network(_inputs(still), heads="activity")
-    googlenet = _image_network("googlenet")
-    googlenet.load_state_dict(torch.load(weights_files["googlenet"], weights_only=True))
-    expected = _last_features(googlenet, still[0, :1])
-    scale = float(expected.abs().max())
-    torch.testing.assert_close(kept[0][:, :, 0], expected, rtol=1e-3, atol=1e-3 * scale)
 
 
 def test_which_systems_have_no_2d_network() -> None:

@@ -126,10 +126,10 @@ def test_a_run_is_called_in_utf8(train, tmp_path) -> None:
     assert r"\udcff: expected a path in UTF-8, got other bytes; rename" in said
 
 
-@pytest.mark.parametrize("name", ["steps.json", "log.txt"])
-def test_a_run_begins_beside_what_demo_or_ablate_wrote_first(start, tmp_path, name: str) -> None:
+def test_a_run_begins_beside_what_demo_and_ablate_wrote_first(start, tmp_path) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / name).write_text("{}")
+    for name in ("steps.json", "log.txt"):
+        (tmp_path / "run" / name).write_text("{}")
     start()
 
 
@@ -158,11 +158,10 @@ def test_a_second_training_in_a_folder_is_refused(train, tmp_path) -> None:
 
 def test_a_training_that_is_out_of_time_saves_and_goes_on(train, tmp_path) -> None:
     """Each start has time for one step; the weights are those of one that was never stopped."""
-    train("--run", tmp_path / "whole")
-    num_steps = load_checkpoint(tmp_path / "whole/last.safetensors").state.step
-    for step in range(1, num_steps + 1):
+    train("--run", tmp_path / "whole", "--max-steps", 2)
+    for step in (1, 2):
         said = train("--stop-after", "0s", "--json").json
-        assert (said["step"], said["finished"]) == (step, step == num_steps)
+        assert (said["step"], said["finished"]) == (step, False)
         assert json.loads((tmp_path / "run/state.json").read_text())["step"] == step
     assert same_weights(tmp_path / "whole", tmp_path / "run")
 
