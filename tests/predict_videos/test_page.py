@@ -46,7 +46,9 @@ def add_to(page: PredictionPage, trained: Trained, name: str) -> None:
         page.add(name, video, detections.video(video.id), windows, said)
 
 
-def test_it_opens_without_an_error_and_asks_for_nothing(chromium: Any, path: Path) -> None:
+def test_it_opens_without_an_error_and_stretches_lead_to_their_pictures(
+    chromium: Any, path: Path
+) -> None:
     assert path.stat().st_size < LARGEST_PAGE_BYTES
     with opened(chromium, path, "#cell/0/0") as page:
         until(page, "[...document.images].every((each) => each.complete && each.naturalWidth > 8)")
@@ -59,10 +61,6 @@ def test_it_opens_without_an_error_and_asks_for_nothing(chromium: Any, path: Pat
         text = page.inner_text("#v0")
         assert "predicts this class" in text
         assert "No pair supports" in text or "drops by" in text
-
-
-def test_stretches_lead_to_their_pictures(chromium: Any, path: Path) -> None:
-    with opened(chromium, path) as page:
         links = page.locator("#v1 .track a")
         assert links.count() == page.locator("#v1 tbody tr").count() > 0
         for number in range(links.count()):

@@ -60,6 +60,7 @@ def check_against_eval(ran: Ran, run: Path, frames: list[int]) -> None:
             np.testing.assert_allclose(logits, wanted, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow  # that it starts without them is in test_import_boundaries
 def test_nothing_is_loaded_that_known_objects_do_not_need(trained) -> None:
     words = (trained.run, validation(trained)[0], "--shards", trained.shards, "--device", "cpu")
     ran, modules = run_and_list_imports("predict", *words, "--pairs", "1")

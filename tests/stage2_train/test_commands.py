@@ -73,7 +73,7 @@ def test_train_then_eval(workspace) -> None:
     assert (run / "predictions-validation.npz").read_bytes() == first
 
 
-def test_stopped_measured_resumed_finished_and_then_left_alone(workspace) -> None:
+def test_stopped_measured_resumed_and_finished(workspace) -> None:
     run = workspace["--run"]
     train(workspace, "--max-steps", "2")
     assert HEADS & evaluate(run).json.keys() == {"object_head"}
@@ -85,16 +85,8 @@ def test_stopped_measured_resumed_finished_and_then_left_alone(workspace) -> Non
     refused = train(workspace, *changed, exit_code=2).stderr
     assert "recipe.optimiser.batch_size is 4 there, 2" in refused
     assert "recipe.seed is 0 there, 3" in refused
-    kept = shutil.move(Path(run) / LAST, Path(run) / "kept")
-    shutil.copy(Path(run) / BEST, Path(run) / LAST)  # which has no state of the optimiser
-    said = train(workspace, exit_code=1).stderr
-    assert f"{LAST}: expected a checkpoint of `orn train`, got weights without an" in said
-    shutil.move(kept, Path(run) / LAST)
     report = train(workspace).json
     assert (report["step"], report["finished"]) == (4, True)
-    before = (Path(run) / "last.safetensors").stat().st_mtime_ns
-    assert train(workspace).json["step"] == 4
-    assert (Path(run) / "last.safetensors").stat().st_mtime_ns == before
 
 
 def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> None:
@@ -143,15 +135,11 @@ def test_train_and_eval_without_a_clip_store(tiny_world, workspace, tmp_path) ->
 
 
 @pytest.mark.parametrize(
-    ("crop", "flags", "said"),
-    [
-        ("[16, 32]", ("--dry-run",), ("15 %", "--set data.crop=[32,64]", "orn clips")),
-        ("[16, 32]", ("--max-steps", "1"), ("15 %", "--set data.crop=[32,64]", "orn clips")),
-        ("[48, 48]", ("--dry-run",), ()),
-    ],
+    ("crop", "said"),
+    [("[16, 32]", ("15 %", "--set data.crop=[32,64]", "orn clips")), ("[48, 48]", ())],
 )
-def test_a_crop_that_leaves_most_of_a_frame_out_is_warned_of(workspace, crop, flags, said) -> None:
-    stderr = train(workspace, *flags, "--set", f"data.crop={crop}").stderr
+def test_a_crop_that_leaves_most_of_a_frame_out_is_warned_of(workspace, crop, said) -> None:
+    stderr = train(workspace, "--dry-run", "--set", f"data.crop={crop}").stderr
     assert ("data.crop" in stderr) == bool(said)
     assert all(part in stderr for part in said)
 
@@ -166,19 +154,11 @@ def test_a_system_by_name(workspace) -> None:
     assert report.keys() & HEADS == {"activity_head"}
 
 
-@pytest.mark.parametrize(
-    ("first", "then", "name"),
-    [
-        (("--system", "object-head"), ("--set", "model.heads=object"), "object-head"),
-        (("--system", "orn", "--set", "model.clique_size=3"), (), "orn, with model.clique_size=3"),
-    ],
-)
-def test_a_system_is_known_by_its_settings(workspace, first, then, name) -> None:
-    train(workspace, *first, "--max-steps", "2")
-    if then:  # the same run by other words
-        assert train(workspace, *then).json["step"] == 4
-    assert evaluate(workspace["--run"]).json["system"] == name
-    assert f"system {name}\n" in run_orn("eval", workspace["--run"], *LAPTOP).stdout
+def test_a_system_is_known_by_its_settings(workspace) -> None:
+    train(workspace, "--system", "object-head", "--max-steps", "2")
+    assert train(workspace, "--set", "model.heads=object").json["step"] == 4
+    said = run_orn("eval", workspace["--run"], *LAPTOP).stdout
+    assert "system object-head\n" in said
 
 
 def test_a_system_names_its_run_and_starts_from_its_own_weights(workspace) -> None:

@@ -1,5 +1,4 @@
-"""Every system of the tables trains a step of each phase and is measured; on films of one label
-each, and two of them on films of several labels and on long films."""
+"""Every system of the tables trains a step of each phase and is measured."""
 
 from dataclasses import replace
 
@@ -7,25 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from orn.demo.world.dials import Dials
-from orn.demo.world.make import SIZES, write_dataset
-from orn.demo.world.truth_shards import write_truth_shards
-from orn.shared.manifests.load import load_dataset
-from orn.shared.shards.reader import DetectionFolder
 from orn.stage2_train.clips.batches import LoaderSettings, training_loader
 from orn.stage2_train.clips.views import Views
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predictions import predict
-from orn.stage2_train.frames.make_clips import make_clips
-from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.request import ClipsRequest
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.sources import Sources
-from orn.stage2_train.systems import system_names
 from orn.stage2_train.training.step import build_optimiser, freeze_for, training_step
+from tests.stage2_train.model.conftest import EVERY_KIND
 
 SMALL = (
     "model.base_width=2",
@@ -34,9 +25,9 @@ SMALL = (
     "model.relation_width=6",
     "model.reasoning_state=5",
     "model.activity_state=5",
+    "data.crop=[32, 48]",
     "optimiser.batch_size=2",
 )
-FILMS = SIZES["short"] | {"demo": (2, 2, 0), "demo-touch": (2, 2, 0), "demo-long": (1, 1, 0)}
 SETTINGS = LoaderSettings(batch_size=2)
 HEADS = {
     "both": {"two_heads", "activity_head", "object_head"},
@@ -45,32 +36,19 @@ HEADS = {
 }
 
 
-CASES = [
-    *(("demo", name) for name in system_names()),
-    ("demo-touch", "orn"),
-    ("demo-long", "trn-multiscale"),
-]
-
-
 @pytest.fixture(scope="module")
-def small_demo(request, tmp_path_factory):
-    """Sources of a data set, a batch to train on, and two clips to be measured on."""
-    name, folder = request.param, tmp_path_factory.mktemp(request.param)
-    write_dataset(name, folder, films=FILMS[name], dials=Dials(), seed=0, workers=1)
-    write_truth_shards(name, folder, folder / "shards")
-    make_clips(ClipsRequest(manifest=name, data_root=folder, out=folder / "clips"))
+def clips(tiny_world):
+    """A batch to train on, and two clips to be measured on."""
     sources = Sources(
-        dataset=load_dataset(name, folder),
-        clips=ClipStore(folder / "clips"),
-        detections=DetectionFolder(folder / "shards"),
+        dataset=tiny_world.dataset, clips=tiny_world.clips(), detections=tiny_world.detections()
     )
-    recipe = load_recipe("demo", num_activities=len(sources.dataset.classes), overrides=SMALL)
+    recipe = load_recipe("demo", num_activities=2, overrides=SMALL)
     train = sources.clip_dataset(sources.join("train", recipe), recipe)
     joined = sources.join("validation", recipe)
     validation = sources.clip_dataset(replace(joined, segments=joined.segments[:2]), recipe)
     batch = next(iter(training_loader(train, SETTINGS, epochs=range(1))))
     assert batch.valid_BTK.any()
-    return sources, batch, validation
+    return batch, validation
 
 
 @pytest.fixture(scope="module")
@@ -78,18 +56,10 @@ def accelerator():
     return build_accelerator("fp32", "cpu")
 
 
-@pytest.mark.parametrize(  # the scope, or each test draws the films anew
-    ("small_demo", "name"), CASES, indirect=["small_demo"], scope="module"
-)
-def test_a_step_of_each_phase_and_an_evaluation(name, small_demo, accelerator, tmp_path) -> None:
-    sources, batch, validation = small_demo
-    recipe = load_recipe(
-        "demo",
-        num_activities=len(sources.dataset.classes),
-        overrides=SMALL,
-        system=name,
-        clip_frames=sources.dataset.clip_frames,
-    )
+@pytest.mark.parametrize("name", EVERY_KIND)
+def test_a_step_of_each_phase_and_an_evaluation(name, clips, accelerator, tmp_path) -> None:
+    batch, validation = clips
+    recipe = load_recipe("demo", num_activities=2, overrides=SMALL, system=name, clip_frames=4)
     torch.manual_seed(0)
     network = build_network(recipe.model)
     for phase in plan_phases(recipe, num_segments=1):
@@ -115,5 +85,5 @@ def test_a_step_of_each_phase_and_an_evaluation(name, small_demo, accelerator, t
         network, validation, SETTINGS, heads=phase.heads, views=Views(), accelerator=accelerator
     )
     assert set(score_heads(predictions, validation)) == HEADS[recipe.model.heads]
-    assert predictions.logits.shape == (2, len(sources.dataset.classes))
+    assert predictions.logits.shape == (2, 2)
     assert np.isfinite(predictions.logits).all()

@@ -26,8 +26,10 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("num_frames", [1, 3])
+@pytest.mark.parametrize(
+    ("variant", "num_frames"),
+    [*((variant, 3) for variant in VARIANTS), ("orn", 1), ("same frame", 1)],
+)
 def test_equals_removing_it(variant, num_frames, tiny_config, make_network, make_batch) -> None:
     network = make_network(replace(tiny_config, **VARIANTS[variant]))
     batch = make_batch(frames=num_frames, seed=num_frames)
@@ -57,7 +59,7 @@ def test_equals_removing_it(variant, num_frames, tiny_config, make_network, make
     torch.testing.assert_close(measures, expected, atol=1e-10, rtol=0)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ["orn", "joint", "triples"])
 def test_other_classes_are_explained_from_the_same_features(
     variant, tiny_config, make_network, make_batch, monkeypatch
 ) -> None:
@@ -145,7 +147,7 @@ def test_networks_without_objects_are_refused(architecture, tiny_config, make_ba
         explain(network, make_batch())
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ["orn", "joint", "triples"])
 def test_captum_finds_the_same(variant, tiny_config, make_network, make_batch) -> None:
     """Its ablation takes objects out of the network's input, and cliques out of the sum."""
     captum = pytest.importorskip("captum.attr", reason="needs Captum (extra dev)")
@@ -172,7 +174,7 @@ def test_captum_finds_the_same(variant, tiny_config, make_network, make_batch) -
     torch.testing.assert_close(found.logit_drop_P, logit_drop_P, atol=1e-10, rtol=0)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ["orn", "joint", "triples"])
 def test_groups_are_taken_out_together_and_parts_one_after_another(
     variant, tiny_config, make_network, make_batch
 ) -> None:

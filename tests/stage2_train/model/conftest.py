@@ -10,6 +10,14 @@ from torch import nn
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.systems import system_names
+
+EVERY_KIND = [
+    name
+    for name in system_names()
+    if not name.startswith("inflation-") or name[-2:] in ("01", "03", "04", "12", "14")
+]
+"""Systems without rows of Table 5 whose kernels are mixed from those of other rows."""
 
 # 40 x 50 pixels give 3 x 4 cells at stride 16: nothing is square and nothing divides evenly.
 _PIXELS_HW = (40, 50)

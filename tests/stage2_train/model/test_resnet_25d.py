@@ -53,8 +53,7 @@ def test_temporal_kernel_equals_loops(clips, frames, memory_format) -> None:
 @pytest.mark.parametrize(
     ("backbone", "kernels"),
     [
-        ("resnet18", ("2.5d", "2d", "2d", "2d", "2.5d")),
-        ("resnet18", ("3d", "2d", "2.5d", "2d", "3d")),
+        ("resnet18", ("2.5d", "2d", "3d", "2d", "2.5d")),
         pytest.param("resnet50", ("2.5d", "2d", "2d", "2d", "2.5d"), marks=pytest.mark.slow),
     ],
 )
@@ -210,7 +209,7 @@ from orn.stage2_train.model.resnet_25d import Stage
 
 torch.manual_seed(0)
 for width, number, size, frames in itertools.product(
-    (2, 4), (3, 4), ((8, 8), (13, 9), (28, 28)), (2, 8, 16)
+    (2, 4), (3, 4), ((8, 8), (28, 28)), (2, 16)
 ):
     config = NetworkConfig(num_activities=2, backbone="resnet18", base_width=width)
     stage = Stage(config, number=number, stride=2)
@@ -223,14 +222,10 @@ print("trained")
 """
 
 
-@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_narrow_stages_train_without_avx512(threads) -> None:
-    # Threads that wait asleep leave the processor to the tests beside this one.
-    of_threads = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
-    environment = os.environ | AVX2_ONLY | of_threads
+def test_narrow_stages_train_without_avx512() -> None:
     process = subprocess.run(
         [sys.executable, "-c", TRAIN_STAGES],
-        env=environment,
+        env=os.environ | AVX2_ONLY | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=LIMIT_SECONDS,

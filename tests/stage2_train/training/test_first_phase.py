@@ -19,7 +19,7 @@ from tests.stage2_train.training.conftest import before_each_step, same_weights,
 @pytest.fixture(scope="module")
 def best_handed_over(tiny_recipe) -> Recipe:
     """Two epochs of the object head, one of both heads, no checkpoint within them."""
-    phases = PhaseRecipe(object_head_epochs=2, epochs=1, =warm_start=="best")
+    phases = PhaseRecipe(object_head_epochs=2, epochs=1, warm_start="best")
     return replace(tiny_recipe, phases=phases, checkpoint_every_steps=100)
 
 
@@ -58,7 +58,7 @@ def test_which_weights_are_handed_over(
 
 
 def test_without_validation_the_last_weights_are_handed_over(run_tiny, tiny_recipe, tmp_path):
-    phases = replace(tiny_recipe.phases, =warm_start=="best")
+    phases = replace(tiny_recipe.phases, warm_start="best")
     recipe, options = replace(tiny_recipe, phases=phases), {"without_validation": True}
     best = run_tiny(tmp_path / "a", recipe, max_steps=5, **options)
     assert same_weights(best, run_tiny(tmp_path / "b", tiny_recipe, max_steps=5, **options))
