@@ -77,13 +77,6 @@ def test_frames_are_stored_first_where_there_are_shards(options, tiny_world, mon
     assert Path("clips/tiny/clips-000000.h5").is_file()
 
 
-def test_commands_for_places_of_ones_own_name_them(options) -> None:
-    options |= {"--shards": "my/shards", "--clips": "my/clips"}
-    said = train(options, "--dry-run", "--prepare", exit_code=1).stderr  # which prepares nothing
-    assert "--out my/shards && orn clips " in said
-    assert "--out my/clips`" in said
-
-
 @pytest.mark.slow
 @pytest.mark.mmdet
 def test_prepare_does_what_is_missing(options, tiny_world) -> None:
@@ -121,19 +114,6 @@ def test_a_data_set_takes_its_recipe_by_itself(options) -> None:
     assert report["recipe_name"] == "paper_vlog"
     assert report["run"] == "runs/vlog-ours-paper_vlog-seed0"
     assert 'backbone = "resnet50"' in report["recipe"]
-
-
-@pytest.mark.parametrize("flags", [("--dry-run",), ()])
-def test_a_crop_that_does_not_fit_is_told_of_its_segment(options, flags) -> None:
-    said = train(options, *flags, "--set", "data.crop=[320, 480]", exit_code=2).stderr
-    assert "segment 'film/0', video 'film/0': crop: " in said
-
-
-def test_a_name_that_no_disk_can_have(options) -> None:
-    said = train(options, "--recipe", "x" * 5000, exit_code=2).stderr
-    assert len(said) < 1000
-    said = run_orn("eval", "x" * 5000, *LAPTOP, exit_code=1).stderr
-    assert said.startswith("orn: error: xxx")
 
 
 @pytest.fixture

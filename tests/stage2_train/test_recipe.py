@@ -21,16 +21,6 @@ def test_shipped_recipes_load() -> None:
         assert config_from_dict(to_dict(recipe), Recipe, source=name) == recipe
 
 
-def test_paper_recipe() -> None:
-    recipe = load_recipe("paper_resnet50", num_activities=157)
-    assert recipe.model.backbone == "resnet50"
-    assert recipe.data.crop == (224, 224)
-    assert recipe.feature_cells == (14, 14)
-    assert (recipe.optimiser.name, recipe.optimiser.learning_rate) == ("adam", 1e-4)
-    assert recipe.phases.object_head_epochs + recipe.phases.epochs == 30
-    assert recipe.initial_weights == "imagenet"
-
-
 @pytest.mark.parametrize(
     ("dataset", "recipe"),
     [

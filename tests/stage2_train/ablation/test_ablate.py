@@ -9,7 +9,6 @@ import pytest
 
 from orn.shared.jobs.commands import LOG_NAME
 from orn.stage2_train.ablation import ablate as ablate_module
-from orn.stage2_train.runs.run_config import read_config
 from tests.running import Ran, run_orn
 from tests.stage2_train.ablation.made_results import EVALUATION
 from tests.worlds.films import words_of
@@ -80,23 +79,6 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
     assert (run / "starts.jsonl").read_text() == starts
     other = ablate(options, *both, "--set", "phases.epochs=2", exit_code=2)
     assert "settings.phases.epochs is None there, '2'" in other.stderr
-
-
-@pytest.mark.slow
-def test_a_setting_is_varied(options, tmp_path) -> None:
-    varied = ("--systems", SYSTEMS, "--seeds", "1", "--vary", "data.train_segments=2,4")
-    described = ablate(options, *varied, "--dry-run", "--json").json
-    assert (described["runs"], described["done"]) == (4, 0)
-    folder = tmp_path / "ablation"
-    assert "data.train_segments" in ablate(options, *varied, "--jobs", "2").stdout
-    report = json.loads((folder / "table-2-train_segments-validation.json").read_text())
-    assert report["values"] == ["2", "4"]
-    found = [(row["value"], row["system"]) for row in report["systems"]]
-    assert found == [(value, name) for value in ("2", "4") for name in SYSTEMS.split(",")]
-    for number in (2, 4):
-        run = folder / "object-head" / f"train_segments-{number}" / "seed0"
-        assert read_config(run).dataset.num_train == number
-    assert ablate(options, *varied, "--json").json == report
 
 
 @pytest.mark.slow

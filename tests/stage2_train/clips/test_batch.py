@@ -40,16 +40,6 @@ def test_fields_and_padding_which_is_zero_and_invalid(samples) -> None:
     np.testing.assert_array_equal(batch.masks_BTKhw[1, :, :2], samples[1].slots.masks)
 
 
-def test_multi_label_vectors(samples) -> None:
-    vectors = [
-        replace(sample, label=np.array([1, 0, number], np.float32))
-        for number, sample in enumerate(samples)
-    ]
-    labels = collate(vectors).labels
-    assert labels.dtype == torch.float32
-    assert labels.tolist() == [[1, 0, 0], [1, 0, 1]]
-
-
 def test_inputs_are_the_same_tensors_and_all_are_moved(samples) -> None:
     batch = collate(samples)
     inputs = batch.inputs()

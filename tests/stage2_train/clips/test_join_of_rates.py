@@ -170,12 +170,3 @@ def test_what_cannot_be_joined_is_told_before_a_clip_is_made(tiny_world, tmp_pat
         made[ClipRequest(1)]
     # By the ratio of their numbers no time is looked at.
     assert len(join_split(dataset, "train", *data, frame_join="ratio").segments) == 2
-
-
-def test_videos_in_several_shards_and_many_in_one(tiny_world) -> None:
-    detections = tiny_world.detections()
-    found = detections.seconds_of(detections.video_ids)
-    assert set(found) == set(detections.video_ids)
-    for video_id, seconds_D in found.items():
-        np.testing.assert_array_equal(seconds_D, detections.video(video_id).seconds)
-    assert detections.seconds_of(["strange"]) == {}

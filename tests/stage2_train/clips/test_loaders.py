@@ -20,7 +20,6 @@ from orn.stage2_train.clips.batches import (
 )
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.views import View
 from orn.stage2_train.frames.reader import ClipStore
 from tests.stage2_train.clips import conftest
 
@@ -122,23 +121,3 @@ def test_processes_share_a_global_batch(dataset) -> None:
     assert [one + other for one, other in zip(*parts, strict=True)] == whole
     with pytest.raises(ConfigError, match="32 segments for 2 processes"):
         num_training_batches(31, LoaderSettings(batch_size=16, world_size=2))
-
-
-def test_evaluation_is_in_order_and_its_views_differ(dataset) -> None:
-    first, second = (
-        list(evaluation_loader(dataset, LoaderSettings(batch_size=5), views=[View(clip)]))
-        for clip in range(2)
-    )
-    names = [row.id for row in dataset.segments]
-    assert ids_of(first) == ids_of(second) == [(*names[:5],), (*names[5:10],), (*names[10:],)]
-    assert not torch.equal(first[0].frames_BTCHW, second[0].frames_BTCHW)
-
-
-@pytest.mark.parametrize("world_size", [1, 2, 5, 12, 15])
-def test_evaluation_takes_every_segment_once_whatever_the_number_of_processes(
-    dataset, world_size
-) -> None:
-    ranks = [LoaderSettings(batch_size=2, rank=n, world_size=world_size) for n in range(world_size)]
-    batches = [ids for each in ranks for ids in ids_of(evaluation_loader(dataset, each))]
-    names = [name for ids in batches for name in ids]
-    assert sorted(names) == sorted(row.id for row in dataset.segments)

@@ -99,19 +99,3 @@ def test_clips_as_the_authors_draw_them(num_frames, rate, num_parts, is_centred,
     )
     assert found.tolist() == expected
     assert 0 <= found.min() <= found.max() < num_frames
-
-
-def test_mean_places_of_a_film_of_741_frames() -> None:
-    """Ours lie evenly over the film, the authors' in its second half."""
-    generator = np.random.default_rng(0)
-    seconds_F = np.round(np.arange(741) / 30, 3)  # as files have them
-    means = [
-        np.mean([draw() for _ in range(4000)], axis=0)
-        for draw in (
-            lambda: random_frames(741, 4, generator),
-            lambda: authors_frames(seconds_F, 4, generator, is_centred=False),
-            lambda: authors_frames(seconds_F, 4, generator, is_centred=True),
-        )
-    ]
-    np.testing.assert_allclose(means[0], [92, 277, 462, 647], atol=5)
-    np.testing.assert_allclose(means[1:], [[374, 478, 582, 686]] * 2, atol=12)

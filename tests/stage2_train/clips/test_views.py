@@ -17,8 +17,6 @@ from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
 from orn.stage2_train.clips.views import ClipRequest, View, Views, classes_when_flipped
-from orn.stage2_train.frames import clip_file
-from orn.stage2_train.frames.jpeg import decode_frame
 from tests.reference.views import box_in_view, mask_in_view, picture_in_view, place_of_crop
 from tests.stage2_train.clips import conftest
 from tests.worlds.shards import DETECTOR, blocks
@@ -111,22 +109,6 @@ def test_frames_boxes_and_masks_of_a_view_equal_loops(view, stored, grid, is_tal
             expected = box_in_view(tuple(box), place, grid=grid, **how)
             np.testing.assert_allclose(sample.slots.boxes[time, number], expected, atol=FLOAT32)
     assert sample.label == 0
-
-
-def test_frames_are_decoded_once_for_all_crops(tiny_world, monkeypatch) -> None:
-    data = (tiny_world.dataset.segments, tiny_world.clips(), tiny_world.detections())
-    settings = replace(SETTINGS, data=replace(SETTINGS.data, crop=(32, 48)))
-    views = Views(num_clips=2, num_crops=3, flipped_A=(1, 0)).all()
-    alone = [ClipDataset(*data, settings)[ClipRequest(1, view=view)].frames for view in views]
-    decoded = []
-    monkeypatch.setattr(
-        clip_file, "decode_frame", lambda *each: decoded.append(1) or decode_frame(*each)
-    )
-    clips = ClipDataset(*data, settings)
-    together = [clips[ClipRequest(1, view=view)].frames for view in views]
-    assert len(decoded) == 2 * NUM_FRAMES
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_views_come_clip_after_clip() -> None:

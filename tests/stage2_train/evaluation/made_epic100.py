@@ -20,8 +20,6 @@ from orn.stage2_train.runs.run_config import (
 )
 from tests.worlds.films import DETECTOR, TINY_RECORD
 
-__all__ = ["NUM_NOUNS", "NUM_VERBS", "MadeEpic100", "make_epic100", "make_run", "write_annotations"]
-
 NUM_VERBS, NUM_NOUNS = 97, 300
 UNSEEN = ("P18", "P32")
 TAIL_VERBS, TAIL_NOUNS = tuple(range(20, NUM_VERBS)), tuple(range(100, NUM_NOUNS))
@@ -43,27 +41,13 @@ def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) 
         csv.writer(file).writerows([header, *rows])
 
 
-def make_epic100(
-    folder: Path, *, num_validation: int, num_test: int = 12, num_actions: int | None = None
-) -> MadeEpic100:
-    """Classes of the published numbers; frequent and rare ones, seen and unseen participants.
-
-    With `num_actions` the training segments are one of each action, and validation has those
-    actions alone, without some of the verbs and nouns.
-    """
+def make_epic100(folder: Path, *, num_validation: int, num_test: int = 12) -> MadeEpic100:
+    """Classes of the published numbers; frequent and rare ones, seen and unseen participants."""
     annotations = folder / "epic100" / "annotations"
     random = np.random.default_rng(0)
-    if num_actions is None:
-        verbs = np.minimum(random.geometric(0.08, num_validation) - 1, NUM_VERBS - 1)
-        nouns = np.minimum(random.geometric(0.02, num_validation) - 1, NUM_NOUNS - 1)
-        trained = np.arange(20), np.arange(20)
-    else:
-        actions = random.permutation(NUM_VERBS * NUM_NOUNS)[:num_actions]
-        trained = np.divmod(actions, NUM_NOUNS)
-        actions = actions[(trained[0] % 9 != 8) & (trained[1] % 11 != 10)]
-        shares = 1 / np.arange(1, len(actions) + 1)
-        chosen = random.choice(actions, num_validation, p=shares / shares.sum())
-        verbs, nouns = np.divmod(chosen, NUM_NOUNS)
+    verbs = np.minimum(random.geometric(0.08, num_validation) - 1, NUM_VERBS - 1)
+    nouns = np.minimum(random.geometric(0.02, num_validation) - 1, NUM_NOUNS - 1)
+    trained = np.arange(20)
     numbers = random.choice([1, 2, 3, 4, 18, 22, 32], num_validation)
     persons = [f"P{number:02d}" for number in numbers]
     ids = [f"{person}_{row % 9 + 1:02d}_{row}" for row, person in enumerate(persons)]
@@ -75,7 +59,7 @@ def make_epic100(
 
     write_annotations(
         annotations,
-        train=rows([f"P01_11_{row}" for row in range(len(trained[0]))], *trained),
+        train=rows([f"P01_11_{row}" for row in trained], trained, trained),
         validation=rows(ids, verbs, nouns),
         test=rows([f"P05_01_{row}" for row in range(num_test)]),
         tails=(TAIL_VERBS, TAIL_NOUNS),

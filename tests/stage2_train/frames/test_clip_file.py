@@ -4,7 +4,6 @@ error."""
 import json
 import os
 import pickle
-import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 from h5py import h5d, h5p, h5s
 
-from orn.shared.errors import ClipStoreError, PipelineError
+from orn.shared.errors import ClipStoreError
 from orn.stage2_train.frames.clip_file import read_record
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import FailedClip, StoreSettings
@@ -44,30 +43,6 @@ def made(tmp_path_factory) -> Path:
 def store(made, tmp_path) -> Path:
     """A copy of it, to damage."""
     return Path(shutil.copytree(made, tmp_path / "clips"))
-
-
-def silent_flips(folder: Path, number: int, seed: int) -> list[tuple[int, int]]:
-    """Of so many single bits, half of them outside of the pictures, those after whose flip
-    something else is read."""
-    path, draw = folder / "clips-000000.h5", random.Random(seed)
-    wanted, content = store_content(folder), path.read_bytes()
-    missed = []
-    for _ in range(number):
-        place, bit = draw.randrange(len(content)), draw.randrange(8)
-        damaged = bytearray(content)
-        damaged[place] ^= 1 << bit
-        path.write_bytes(damaged)
-        try:
-            if store_content(folder) != wanted:
-                missed.append((place, bit))
-        except PipelineError as err:
-            assert "clips-000000.h5" in str(err)
-    return missed
-
-
-@pytest.mark.parametrize("number", [40, pytest.param(500, marks=pytest.mark.slow)])
-def test_no_flipped_bit_changes_what_is_read_in_silence(store, number) -> None:
-    assert bounded(silent_flips, store, number, 5) == []
 
 
 def test_damage_behind_an_index_that_fits_is_noticed(store) -> None:

@@ -1,7 +1,6 @@
 """Frames decoded on the fly are those that a store would have, before JPEG."""
 
 import pickle
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from orn.shared.errors import ClipStoreError, VideoDecodeError
 from orn.shared.manifests.records import Video
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video import frame_times, reader
+from orn.shared.video import reader
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.decoded import DecodedVideos
 from orn.stage2_train.frames.jpeg import decode_jpeg, encode_frame
@@ -121,26 +120,6 @@ def test_any_frames_in_any_order(long_video, places) -> None:
     np.testing.assert_array_equal(cut, images[:, 2:12, 5:25], strict=True)
     with pytest.raises(VideoDecodeError, match=r"video long: .*frame 200\b"):
         frames.read(np.array([3, 200]))
-
-
-@pytest.mark.parametrize(("cache_bytes", "openings"), [(10**6, 2), (10, 6)])
-def test_times_of_many_videos_are_read_once_where_there_is_room(
-    tmp_path, film, monkeypatch, cache_bytes, openings
-) -> None:
-    many = [Video(id=f"{n}", path=tmp_path / f"{n}.mp4") for n in range(10)]
-    for video in many:
-        film(video.path, num_frames=3)
-    source = DecodedVideos(many, root=tmp_path, settings=SETTINGS, cache_bytes=cache_bytes)
-    opened, whole = Counter[str](), frame_times.opened_video
-    monkeypatch.setattr(
-        frame_times, "opened_video", lambda path: opened.update([path.name]) or whole(path)
-    )
-    for _ in range(3):
-        for video in many:
-            frames = source.frames(video.id)
-            frames.read(np.array([len(frames.seconds) - 1]))
-    assert len(opened) == 10
-    assert max(opened.values()) <= openings  # packets and the first picture
 
 
 def test_a_rate_of_its_own_needs_a_store(videos, tmp_path) -> None:

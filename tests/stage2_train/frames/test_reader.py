@@ -1,14 +1,11 @@
 """Reading the clip store, in this process and in others."""
 
-from concurrent.futures import ProcessPoolExecutor
-
 import numpy as np
 import pytest
 
 from orn.shared.errors import ClipStoreError
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.reader import ClipStore
-from tests.processes import new_processes
 
 JPEG_ERROR = 12  # mean brightness levels lost at the borders of saturated rectangles
 
@@ -48,17 +45,3 @@ def test_what_is_not_there(tiny_world, tmp_path) -> None:
         store.frames("film/99")
     with pytest.raises(ClipStoreError, match=r"no: .*`orn clips`"):
         ClipStore(tmp_path / "no")
-
-
-def _sums(store: ClipStore, names: list[str]) -> list[int]:
-    return [int(store.frames(name).read(np.arange(8)).sum()) for name in names]
-
-
-@pytest.mark.timeout(300)
-def test_processes_read_the_same_store_at_once(tiny_world) -> None:
-    store = tiny_world.clips()
-    names = [f"film/{number}" for number in range(12)] * 4
-    expected = _sums(store, names)
-    with ProcessPoolExecutor(2, mp_context=new_processes()) as pool:
-        found = [pool.submit(_sums, store, names) for _ in range(2)]
-        assert [each.result(timeout=280) for each in found] == [expected] * 2
