@@ -2,16 +2,11 @@
 
 import shutil
 from dataclasses import replace
-from types import SimpleNamespace
 from unittest.mock import Mock
 
-import av
 import numpy as np
 import pytest
 
-from orn.predict_videos.inputs import find_videos
-from orn.predict_videos.job import predict_all
-from orn.predict_videos.request import PredictRequest
 from orn.shared.pages.palette import activity_colour
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import content_digest, read_frames
@@ -23,20 +18,6 @@ from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import first_video, predict, turned, validation, with_classes
 from tests.worlds.films import Film, write_films_shard
 from tests.worlds.videos import write_pictures
-
-
-def test_a_film_of_the_prediction(trained, tmp_path) -> None:
-    (path, *_) = validation(trained)
-    model, drawn, film = open_model(trained.run, device="cpu"), [], tmp_path / "out.mp4"
-    bar = SimpleNamespace(advance=lambda n=1, *, note=None: drawn.append(note))
-    request = PredictRequest(shards=trained.shards, overlay=film, window=0.4)
-    list(predict_all(model, find_videos([str(path)]), request, bar=bar))
-    assert drawn == [f"drawn {number}/8" for number in range(1, 9)]
-    with av.open(str(film)) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    assert len(frames) == 8
-    assert frames[0].shape[1] == 560
-    assert (frames[0][-40:] != frames[7][-40:]).any()  # the cursor has moved
 
 
 def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(

@@ -106,9 +106,6 @@ def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> Non
 def test_what_one_run_learned_another_starts_from(workspace, tmp_path) -> None:
     flat = ("--set", 'model.kernels=["2d","2d","2d","2d","2d"]')
     file = tmp_path / "resnet.pth"
-    refused = run_orn("export", "--resnet", tmp_path, file, exit_code=None)
-    assert (refused.exit_code != 0, file.exists()) == (True, False)
-    assert str(tmp_path) in refused.stderr
     train(workspace, *flat)
     run_orn("export", "--resnet", workspace["--run"], file)
     started = workspace | {"--run": str(tmp_path / "started"), "--weights": str(file)}
@@ -224,17 +221,14 @@ def test_views_and_flips_are_those_that_the_manifest_allows(workspace) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("device", ["cpu", None])
-def test_two_processes_train_and_measure_together(workspace, device) -> None:
-    if device is None:
-        del workspace["--device"]
+def test_two_processes_train_and_measure_together(workspace) -> None:
+    del workspace["--device"]  # it is chosen for each
     report = in_two_processes("train", *words_of(workspace), "--json")
     assert (report["step"], report["finished"]) == (2, True)  # eight segments, batches of 2 x 4
     run = Path(workspace["--run"])
     lines = read_jsonl(run / "metrics.jsonl")
     assert [line["step"] for line in lines if line["group"] == "train"] == [1, 2]
-    options = LAPTOP if device else LAPTOP[:2]
-    together = in_two_processes("eval", str(run), *options, "--json")
+    together = in_two_processes("eval", str(run), *LAPTOP[:2], "--json")
     assert together == evaluate(run).json
     validated = [line for line in lines if line["group"] == "validation"][-1]
     assert validated["step"] == together["step"]

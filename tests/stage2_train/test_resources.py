@@ -37,11 +37,6 @@ def test_threads_are_the_cores_that_are_left(
     assert Resources(threads=asked, workers=workers).num_threads(jobs=jobs) == expected
 
 
-def test_a_store_and_none_are_refused(tmp_path) -> None:
-    with pytest.raises(ConfigError, match="--clips and --no-clip-store"):
-        Resources(clips=tmp_path / "clips", no_clip_store=True)
-
-
 @pytest.mark.slow
 def test_waiting_threads_sleep_unless_the_user_says_otherwise() -> None:
     code = (

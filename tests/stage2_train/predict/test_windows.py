@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.shared.errors import ConfigError
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.predict.records import WindowPrediction, probabilities
@@ -90,12 +89,6 @@ def test_windows_are_all_those_that_hold_a_frame(
     starts = [*(first + stride * np.arange(number)).tolist(), end - window]
     every = [TimeRange(start, start + window) for start in starts]
     assert found == [each for each in every if any(second in each for second in seconds_F)]
-
-
-@pytest.mark.parametrize("choice", [{"seconds": 0.0}, {"stride_seconds": float("nan")}])
-def test_lengths_of_nothing_are_refused(choice: dict[str, float]) -> None:
-    with pytest.raises(ConfigError, match="0 seconds"):
-        WindowChoice(**choice)
 
 
 def test_overlapping_windows_are_averaged_and_equal_neighbours_merged() -> None:

@@ -89,24 +89,6 @@ def test_a_worker_process_that_dies(run_tiny, tmp_path, monkeypatch) -> None:
     assert (tmp_path / "whole" / "model.safetensors").exists()  # the last weights
 
 
-@pytest.mark.parametrize(
-    ("words", "kind", "said"),
-    [
-        ("DataLoader worker (pid 7) is killed by signal: Killed. ", TrainingError, "--workers"),
-        ("DataLoader worker (pid(s) 7) exited unexpectedly", TrainingError, "--workers"),
-        ("a defect", RuntimeError, "a defect"),
-    ],
-)
-def test_a_worker_process_that_died_is_told_wherever_torch_notices(
-    run_tiny, tmp_path, words, kind, said
-) -> None:
-    def notice(*_, **__):
-        raise RuntimeError(words)
-
-    with before_each_step(notice), pytest.raises(kind, match=said):
-        run_tiny(tmp_path)
-
-
 def test_a_gpu_out_of_memory(run_tiny, tmp_path, monkeypatch) -> None:
     real = ObjectVideoNetwork.forward
 

@@ -61,11 +61,3 @@ def test_learning_rate_reaches_every_group_and_decay_matrices_alone(name, kind) 
         for parameter in group["params"]
     }
     assert [decay[id(parameter)] for parameter in network.parameters()] == [0.3, 0, 0, 0]
-
-
-def test_frozen_parameters_are_left_out() -> None:
-    network = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
-    network[0].requires_grad_(False)
-    optimiser = build_optimiser(network.parameters(), OptimiserRecipe())
-    trained = {id(parameter) for group in optimiser.param_groups for parameter in group["params"]}
-    assert trained == {id(parameter) for parameter in network[1].parameters()}
