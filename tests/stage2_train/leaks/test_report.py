@@ -174,7 +174,7 @@ def test_vlog_with_made_detections(sample_data, tmp_path, monkeypatch) -> None:
     matrix = np.full((lines, 30), -1, np.int8)
     matrix[:, :3] = 1
     np.save(root / "meta" / "hand_object" / "hand_object.npy", matrix)
-    clips = ("o/5/E/v_vAqaXZuAO5E/075", "o/p/Y/v_7Tsrimk7opY/052")
+    clips = ("O/5/E/v_vAqaXZuAO5E/075", "o/p/Y/v_7Tsrimk7opY/052")
     shards = _write_shard(tmp_path / "shards", {clip: {0.0: _frame()} for clip in clips})
     words = ("--data", "data", "--shards", shards, "--partial", "--json")
     said = _leaks("vlog", *words).json
