@@ -83,8 +83,8 @@ def test_stopped_measured_resumed_and_finished(workspace) -> None:
     assert (measured["step"], HEADS & measured.keys()) == (2, {"object_head"})
     changed = ("--set", "optimiser.batch_size=2", "--seed", "3")
     refused = train(workspace, *changed, exit_code=2).stderr
-    assert "recipe.optimiser.batch_size is 4 there, 2" in refused
-    assert "recipe.seed is 0 there, 3" in refused
+    assert "recipe.optimiser.batch_size is 4 as recorded, 2" in refused
+    assert "recipe.seed is 0 as recorded, 3" in refused
     report = train(workspace).json
     assert (report["step"], report["finished"]) == (4, True)
 
@@ -145,7 +145,7 @@ def test_a_system_by_name(workspace) -> None:
     assert train(workspace, "--system", "trn-multiscale").json["finished"]
     assert train(workspace, "--system", "trn-multiscale").json["step"] == 4
     refused = train(workspace, "--system", "c3d-avg", exit_code=2).stderr
-    assert "recipe.model.architecture is 'trn' there, 'c3d'" in refused
+    assert "recipe.model.architecture is 'trn' as recorded, 'c3d'" in refused
     report = evaluate(workspace["--run"]).json
     assert report["system"] == "trn-multiscale"
     assert report.keys() & HEADS == {"activity_head"}

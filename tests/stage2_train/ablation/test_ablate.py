@@ -78,7 +78,7 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
     assert "2 of 2 runs failed" in failed.stderr
     assert (run / "starts.jsonl").read_text() == starts
     other = ablate(options, *both, "--set", "phases.epochs=2", exit_code=2)
-    assert "settings.phases.epochs is None there, '2'" in other.stderr
+    assert "settings.phases.epochs is None as recorded, '2'" in other.stderr
 
 
 @pytest.mark.slow
@@ -109,8 +109,8 @@ def test_runs_of_two_commits_and_numbers_of_threads_are_told(measured, monkeypat
     assert "WARNING" not in ablate(measured, "--threads", "1").stderr
     monkeypatch.setattr(ablate_module, "git_commit", lambda: "def")
     said = ablate(measured, "--threads", "2")
-    assert "commit is 'abc' there, 'def'" in said.stderr
-    assert "threads is 1 there, 2" in said.stderr
+    assert "commit is 'abc' as recorded, 'def'" in said.stderr
+    assert "threads is 1 as recorded, 2" in said.stderr
     assert "COMMITS: abc, def; RUNS OF DIFFERENT NUMBERS OF THREADS: 1, 2" in said.stdout
 
 
