@@ -17,6 +17,9 @@ include_patterns = [
 html_theme = "furo"
 html_title = "Object-level visual reasoning in videos"
 html_copy_source = False
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
+highlight_language = "none"  # of commands and their output
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
