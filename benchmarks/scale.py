@@ -147,7 +147,7 @@ def _cold_clip(data: ClipDataset, worker: ClipDataset) -> dict[str, float]:
     """A clip of a shard that nothing was read of, in the mean of some, as a loader process makes
     it."""
     chosen = np.linspace(0, len(data) - 1, min(_COLD_CLIPS + 1, len(data))).astype(int).tolist()
-    first, *others = [data.told(ClipRequest(each, epoch=0)) for each in chosen]
+    first, *others = [data.resolve(ClipRequest(each, epoch=0)) for each in chosen]
     worker[first]  # imports what is imported late
     _, found = _timed(lambda: [worker[each] for each in others])
     return {name: value / len(others) for name, value in found.items()}

@@ -192,7 +192,7 @@ def _check_split(request: AblationRequest, rows: Sequence[AblationRow], recipe: 
     name, num_activities = _recipe_name(request), recipe.model.num_activities
     for run in _first_runs(request.changed(num_seeds=1), rows):
         own = load_recipe(name, num_activities=num_activities, overrides=run.overrides)
-        if "validation" in own.data.trained_splits:
+        if "validation" in own.data.training_splits:
             other = "" if request.search else "pass --test, or "
             raise ConfigError(
                 f"{run.title}: expected a validation split that it is not trained on, got "

@@ -1,4 +1,4 @@
-"""Clips: the frames sampled from a segment with the objects in them, and batches of clips.
+"""Clips (frames sampled from a segment, with their objects) and batches of clips.
 
-Imports `frames`, and of the network what it reads (`model/inputs.py`).
+Imports `frames`, and the network's inputs (`model/inputs.py`).
 """

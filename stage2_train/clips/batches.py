@@ -1,9 +1,9 @@
-"""Batches of clips: what is in one, in which order clips come, and the loaders that make them.
+"""Batches of clips, their order, and the loaders that make them.
 
-With several training processes, each takes its own share of every global batch, so that the order
-depends on (seed, epoch) alone.
+With several training processes, each takes its own part of every global batch, so that the order of
+clips depends on (seed, epoch) alone.
 
-B clips, T frames of a clip, K object slots, S detector classes with background, A activity classes,
+B clips, T frames per clip, K object slots, S detector classes with background, A activity classes,
 H W pixels, h w cells.
 """
 
@@ -30,51 +30,53 @@ from orn.stage2_train.model.inputs import NetworkInputs
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClipBatch:
-    """B clips as tensors; slots beyond a frame's objects are zeros and invalid."""
+    """B clips as tensors; empty slots are invalid and filled with zeros."""
 
     ids: tuple[str, ...]
     """Ids of the B segments."""
     frames_BTCHW: Tensor
     """(B, T, 3, H, W) uint8 RGB, channels last in memory."""
     masks_BTKhw: Tensor
-    """(B, T, K, mask_size, mask_size) float32 coverage of the cells of the crop."""
+    """(B, T, K, mask_size, mask_size) float32 fraction of each cell of the crop that the mask
+    covers."""
     coverage_BTKhw: Tensor
-    """(B, T, K, h, w) float32 coverage of the cells of the object head's feature map."""
+    """(B, T, K, h, w) float32 fraction of each cell of the object head's feature map that the mask
+    covers."""
     boxes_BTK4: Tensor
     """(B, T, K, 4) float32 x1 y1 x2 y2, pixels of the crop."""
     class_scores_BTKS: Tensor
     """(B, T, K, S) float32 distribution over the detector's classes and the background."""
     detector_labels_BTK: Tensor
-    """(B, T, K) int64 class of the detector, S - 1 for the background object."""
+    """(B, T, K) int64 detected class, S - 1 for the background object."""
     tracks_BTK: Tensor
-    """(B, T, K) int64 which object of the video it is; -1 for the background object and where it is
-    not known."""
+    """(B, T, K) int64 track of the object in the video; -1 for the background object and if
+    unknown."""
     valid_BTK: Tensor
-    """(B, T, K) bool, which slots hold an object."""
+    """(B, T, K) bool, whether the slot holds an object."""
     labels: Tensor
-    """(B,) int64 activities, or (B, A) float32 zeros and ones, and -1 for what is not known."""
+    """(B,) int64 activities, or (B, A) float32: 0, 1, or -1 for classes that the loss ignores."""
 
     __repr__ = short_repr
 
     def __len__(self) -> int:
-        """B."""
+        """Return B."""
         return len(self.ids)
 
     def to(self, device: torch.device) -> "ClipBatch":
-        """The batch on another device; copies from pinned memory do not wait."""
+        """Return the batch on another device; copies from pinned memory are asynchronous."""
         return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "ClipBatch":
-        """The batch in page-locked memory; called by torch's loader."""
+        """Return the batch in pinned memory; called by PyTorch's `DataLoader`."""
         return self._mapped(lambda tensor: tensor.pin_memory())
 
     def inputs(self) -> NetworkInputs:
-        """The fields that the network reads."""
+        """Return the inputs of the network."""
         names = [field.name for field in dataclasses.fields(NetworkInputs)]
         return NetworkInputs(**{name: getattr(self, name) for name in names})
 
     def not_finite(self) -> Iterator[str]:
-        """Names what has numbers that are none, such as `boxes of clip film/1`."""
+        """Yield the fields that contain NaN or infinity, such as `boxes of clip film/1`."""
         for field in dataclasses.fields(self):
             values = getattr(self, field.name)
             if isinstance(values, Tensor) and values.is_floating_point():
@@ -92,8 +94,8 @@ class ClipBatch:
 
 
 def collate(samples: Sequence[ClipSample]) -> ClipBatch:
-    """The batch of at least one clip, all with the same number of frames and sizes; K is what the
-    fullest frame needs."""
+    """Collate clips, at least one, with equal numbers of frames and sizes; K is the largest number
+    of slots of a clip."""
     frames_BTHWC = torch.from_numpy(np.stack([sample.frames for sample in samples]))
     slots = [sample.slots for sample in samples]
     return ClipBatch(
@@ -111,7 +113,7 @@ def collate(samples: Sequence[ClipSample]) -> ClipBatch:
 
 
 def _padded(arrays: Sequence[np.ndarray]) -> Tensor:
-    """(B, T, K, ...) from arrays (T, k, ...), K the largest k, zeros behind."""
+    """Return (B, T, K, ...) from arrays (T, k, ...), zero-padded to the largest k."""
     num_slots = max(array.shape[1] for array in arrays)
     num_frames, _, *rest = arrays[0].shape
     padded = np.zeros((len(arrays), num_frames, num_slots, *rest), arrays[0].dtype)
@@ -122,32 +124,34 @@ def _padded(arrays: Sequence[np.ndarray]) -> Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoaderSettings:
-    """How batches are made; nothing here changes what is in them but `batch_size`."""
+    """Settings of a loader; only `batch_size` changes the contents of batches."""
 
     batch_size: int
-    """Clips of a batch of one process."""
+    """Clips per batch and process."""
     workers: int = 0
-    """Worker processes; 0 makes batches in the training process."""
+    """Number of worker processes; 0 makes batches in the training process."""
     pin_memory: bool = False
-    """Whether batches lie in page-locked memory, for a GPU."""
+    """Whether batches are in pinned memory, for a GPU."""
     rank: int = 0
-    """Which of the training processes this is."""
+    """Rank of this training process."""
     world_size: int = 1
-    """How many there are."""
+    """Number of training processes."""
 
 
 def num_training_batches(num_segments: int, settings: LoaderSettings) -> int:
-    """Batches of an epoch of each process: whole ones, or a short one where there is no whole one.
+    """Return the number of batches per epoch and process: complete ones, or a single incomplete one
+    if there are too few segments.
 
     Raises:
-        ConfigError: if there are too few segments for every process to have a batch.
+        ConfigError: if there are too few segments for a batch in every process.
     """
     global_batch = settings.batch_size * settings.world_size
     if num_segments < global_batch and settings.world_size > 1:
         raise ConfigError(
-            f"training: wanted at least {counted(global_batch, 'segment')} for "
-            f"{counted(settings.world_size, 'process', 'processes')} of batch size "
-            f"{settings.batch_size}, found {num_segments}"
+            f"training: expected at least {counted(global_batch, 'segment')} for "
+            f"{counted(settings.world_size, 'process', 'processes')} with batch size "
+            f"{settings.batch_size}, got {num_segments}; use a smaller batch size or fewer "
+            "processes"
         )
     return max(num_segments // global_batch, 1)
 
@@ -155,10 +159,10 @@ def num_training_batches(num_segments: int, settings: LoaderSettings) -> int:
 def training_loader(
     dataset: ClipDataset, settings: LoaderSettings, *, epochs: range, first_batch: int = 0
 ) -> Iterable[ClipBatch]:
-    """Batches of all `epochs`, one after another, each a new order of the segments.
+    """Return the batches of all `epochs`, with segments shuffled in each epoch.
 
-    An epoch has `num_training_batches`; the segments left over are other ones each time. To resume,
-    `first_batch` leaves so many batches of the first epoch out.
+    An epoch has `num_training_batches` batches; its remaining segments are not used. To resume,
+    `first_batch` skips batches of the first epoch.
     """
 
     def batches() -> Iterator[list[ClipRequest]]:
@@ -177,7 +181,7 @@ def training_loader(
 def evaluation_loader(
     dataset: ClipDataset, settings: LoaderSettings, *, views: Sequence[View] = (View(),)
 ) -> Iterable[ClipBatch]:
-    """The clips of `evaluation_requests`."""
+    """Return the batches of `evaluation_requests`."""
     return _loader(
         dataset, lambda: evaluation_requests(len(dataset), settings, views=views), settings
     )
@@ -186,13 +190,15 @@ def evaluation_loader(
 def evaluation_requests(
     num_segments: int, settings: LoaderSettings, *, views: Sequence[View]
 ) -> Iterator[list[ClipRequest]]:
-    """Batches of one view of some segments each, in order; process r of n takes segments r, r + n,
-    ... Other views of the same segments follow at once, in the same worker, which has their frames
-    and objects at hand."""
+    """Yield batches of requests, each for one view of consecutive segments.
+
+    Process r of n evaluates segments r, r + n, ... All views of a batch follow one another in the
+    same worker, which has the frames and objects in its caches.
+    """
     own = range(settings.rank, num_segments, settings.world_size)
     size = settings.batch_size
     groups = [own[start : start + size] for start in range(0, len(own), size)]
-    together = max(settings.workers, 1)  # torch hands batches to workers in turn
+    together = max(settings.workers, 1)  # PyTorch assigns batches to workers in turn
     for first in range(0, len(groups), together):
         for view in views:
             for group in groups[first : first + together]:
@@ -200,7 +206,7 @@ def evaluation_requests(
 
 
 class _BatchSampler(Sampler[list[ClipRequest]]):
-    """Batches of requests, made while they are asked for."""
+    """Yields batches of requests on demand."""
 
     def __init__(self, batches: Callable[[], Iterator[list[ClipRequest]]]) -> None:
         self._batches = batches
@@ -211,15 +217,15 @@ class _BatchSampler(Sampler[list[ClipRequest]]):
 
 _BEFORE_ARRIVAL = "before its batches had arrived"
 _LOST_PIN_THREAD = "Pin memory thread exited unexpectedly"
-"""What torch says where the thread that fetches tensors for a GPU has met a broken connection."""
+"""Error of PyTorch if the thread that pins memory loses the connection to a worker."""
 
 
 @contextmanager
-def lost_workers_told() -> Iterator[None]:
-    """Says that a worker process ended; torch may notice it anywhere in the training process.
+def worker_losses_reported() -> Iterator[None]:
+    """Convert PyTorch's errors about a lost worker, which it may raise anywhere in this process.
 
     Raises:
-        TrainingError: then.
+        TrainingError: if a worker process has ended.
     """
     try:
         yield
@@ -234,49 +240,49 @@ def lost_workers_told() -> Iterator[None]:
 
 def _lost_worker(why: str) -> TrainingError:
     return TrainingError(
-        f"a process that made batches ended {why}; most often the machine was out of memory, or a "
-        "file that it read was cut short: give fewer --workers; the same command goes on"
+        f"a worker process that makes batches ended {why}; usually the machine was out of memory, "
+        "or a file was truncated: use fewer --workers; the same command resumes"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Batches:
-    """The batches of a loader; what ends a worker is told as it was, without its traceback."""
+    """Batches of a loader; errors of workers are raised again without the worker's traceback."""
 
     loader: DataLoader[ClipBatch]
 
     def __iter__(self) -> Iterator[ClipBatch]:
-        return self._told(iter(self.loader))  # the workers start here, not with the first batch
+        return self._reported(iter(self.loader))  # starts workers now, not with the first batch
 
-    def _told(self, batches: Iterator[ClipBatch]) -> Iterator[ClipBatch]:
+    def _reported(self, batches: Iterator[ClipBatch]) -> Iterator[ClipBatch]:
         try:
-            with lost_workers_told(), self._lost_tensors_told():
+            with worker_losses_reported(), self._lost_tensors_reported():
                 yield from batches
         except PipelineError as err:
             kind = type(err)
             name = f"{kind.__module__}.{kind.__qualname__}: "  # the last line of a traceback
-            said = str(err.args[0]).rpartition(f"\n{name}")[2].strip()
-            # So that nothing holds the workers, which end then; where the garbage collector has to
-            # find them, torch waits for five seconds.
+            message = str(err.args[0]).rpartition(f"\n{name}")[2].strip()
+            # Without a reference to the loader, its workers end at once; if the garbage collector
+            # has to find it, PyTorch waits for five seconds.
             del batches
-            raise kind(said) from err.with_traceback(None)
+            raise kind(message) from err.with_traceback(None)
 
     @contextmanager
-    def _lost_tensors_told(self) -> Iterator[None]:
-        """Says that a worker process ended before its tensors were fetched from it, which torch
-        tells as a connection that broke."""
+    def _lost_tensors_reported(self) -> Iterator[None]:
+        """Convert the connection error that PyTorch raises if a worker process ends before its
+        tensors were fetched."""
         try:
             yield
         except (ConnectionError, EOFError) as err:
-            if self.loader.num_workers == 0 or str(err).startswith("Caught "):  # its own, told here
+            if self.loader.num_workers == 0 or str(err).startswith("Caught "):  # not a lost worker
                 raise
             raise _lost_worker(_BEFORE_ARRIVAL) from err
 
 
-def _told(
+def _resolved(
     dataset: ClipDataset, batches: Callable[[], Iterator[list[ClipRequest]]]
 ) -> Callable[[], Iterator[list[ClipRequest]]]:
-    return lambda: ([dataset.told(request) for request in batch] for batch in batches())
+    return lambda: ([dataset.resolve(request) for request in batch] for batch in batches())
 
 
 def _begin_worker(_: int) -> None:
@@ -288,14 +294,14 @@ def _loader(
     batches: Callable[[], Iterator[list[ClipRequest]]],
     settings: LoaderSettings,
 ) -> Iterable[ClipBatch]:
-    # Not forked from this process, whose threads may hold locks that nobody would let go of in a
-    # child; the server has none, and has imported what a worker needs.
+    # Workers are forked from a server without threads, not from this process, whose threads may
+    # hold locks that a child could never release. The server has imported what a worker needs.
     context = get_context("forkserver") if settings.workers else None
     requests = batches
     if context is not None:
         context.set_forkserver_preload([__name__])
-        # Workers get with each request what it is about, not a list of everything at their start.
-        requests, dataset = _told(dataset, batches), dataset.for_workers(settings.workers)
+        # Workers get each segment with its request instead of a copy of all segments.
+        requests, dataset = _resolved(dataset, batches), dataset.for_workers(settings.workers)
     loader: DataLoader[Any] = DataLoader(
         dataset,
         multiprocessing_context=context,

@@ -1,6 +1,6 @@
-"""What clips are made from: frames and detections of videos, wherever they lie.
+"""Interfaces of the sources of clips: frames and detections of videos.
 
-F frames of a video, n of them.
+F frames of a video, n selected ones.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class ClipPictures(Protocol):
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        """(n, H, W, 3) uint8 RGB, the frames at these places, or a window of them."""
+        """Return (n, H, W, 3) uint8 RGB: the frames with these indices, or a window of them."""
 
 
 class FrameSource(Protocol):
@@ -33,36 +33,36 @@ class FrameSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is, for messages."""
+        """Name in messages."""
 
     def frames(self, video_id: str) -> ClipPictures:
-        """Those of one video."""
+        """Return the frames of a video."""
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
-        """(height, width) of its frames."""
+        """Return (height, width) of a video's frames."""
 
 
 class ClipDetections(Protocol):
-    """The detections of one video, one row a frame that was looked at."""
+    """The detections of one video, with one row per detected frame."""
 
     @property
     def num_frames(self) -> int:
-        """F."""
+        """F, number of rows."""
 
     def nearest_rows(
         self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
     ) -> NDArray[np.int64]:
-        """(n,) rows of the frames at these times; `video_F`: of all frames of the video."""
+        """Return (n,) rows nearest to these times; `video_F` has the times of all frames."""
 
     @property
     def size_bytes(self) -> int:
-        """About the memory that it takes, with what it reads from."""
+        """Approximate size in memory, including the open shard."""
 
     def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
-        """The detections of some frames."""
+        """Return the detections in some rows."""
 
     def check_frames(self, rows: Sequence[int]) -> None:
-        """Raises ShardFormatError at the first frame that is damaged."""
+        """Raise ShardFormatError for the first corrupt row."""
 
 
 class DetectionSource(Protocol):
@@ -70,21 +70,22 @@ class DetectionSource(Protocol):
 
     @property
     def has_tracks(self) -> bool:
-        """Whether it is known which detections of a video are of one object."""
+        """Whether detections have tracks."""
 
     @property
     def detector(self) -> DetectorEntry:
-        """What they were made with, its classes among other things."""
+        """Detector that made the detections, with its classes."""
 
     @property
     def rules(self) -> ClassRules:
-        """What their labels and scores are."""
+        """Rules of labels and scores."""
 
     def video(self, video_id: str, places: Any = None) -> ClipDetections:
-        """Those of one video; `places` is what `places` told in another process."""
+        """Return the detections of a video; `places` is the result of `places` if another process
+        called it."""
 
     def places(self, video_id: str) -> Any:
-        """Where they lie, for a process that has no list of all videos."""
+        """Return the location of a video's detections, for a process without a list of videos."""
 
     def for_workers(self, number: int) -> Self:
-        """The same for each of so many processes, with its share of the memory."""
+        """Return a copy for each of `number` processes, with a share of the cache sizes."""

@@ -1,4 +1,4 @@
-"""`orn overlay`: call the job, print what came out."""
+"""The command `orn overlay`."""
 
 from orn.shared.common_options import AsJson
 from orn.shared.echo import echo, echo_json
@@ -8,10 +8,10 @@ from orn.stage2_train.requests import OverlayRequest
 
 @command("overlay")
 def overlay(request: OverlayRequest, *, as_json: AsJson = False) -> None:
-    """Draw masks on stored frames, to see with one's own eyes that they belong together.
+    """Draw masks on stored frames, to check visually that they match.
 
-    One picture a segment: its frames as a batch has them, not cropped, with their times. A class
-    has the same colour in all of them.
+    Each picture shows the frames of one segment as in a batch, but not cropped, with their times. A
+    class has the same colour in all pictures.
     """
     from orn.stage2_train.clips.overlay import draw_overlays
 

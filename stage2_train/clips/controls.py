@@ -1,6 +1,6 @@
-"""What an experiment changes about clips on purpose, to find out what a system relies on.
+"""Controlled changes of clips, for experiments that test what a system relies on.
 
-T frames, N detections of a frame.
+T frames, N detections per frame.
 """
 
 from dataclasses import replace
@@ -19,22 +19,22 @@ from orn.stage2_train.requests import FrameOrder
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Controls:
-    """Which changes; the defaults change nothing."""
+    """Changes of clips; the defaults change nothing."""
 
     frame_order: FrameOrder = "forward"
-    """Frames of a clip in time, backwards, or in a random order."""
+    """Order of a clip's frames: forward, reversed, or random."""
     object_masks: Literal["masks", "boxes"] = "masks"
-    """Masks as detected, or the whole box in place of each."""
+    """Masks of objects: as detected, or their boxes."""
     object_classes: Literal["detected", "shuffled"] = "detected"
-    """What the network reads of classes: as detected, or dealt out anew among the detections of
-    each frame. The class that appearance is trained to tell (eq. 13) stays the detected one;
-    `losses.object_loss_weight = 0` takes that loss away."""
+    """Class scores that the network reads: as detected, or permuted among the detections of each
+    frame. The targets of the object class loss (eq. 13) do not change;
+    `losses.object_loss_weight = 0` disables that loss."""
 
 
-def places_in_time(
+def frame_permutation(
     num_frames: int, order: FrameOrder, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """(T,) which frame of a clip comes first, second, ..."""
+    """Return (T,) indices of a clip's frames in the given order."""
     places_T = np.arange(num_frames)
     if order == "reversed":
         return places_T[::-1]
@@ -42,14 +42,14 @@ def places_in_time(
 
 
 def with_boxes_as_masks(objects: FrameObjects) -> FrameObjects:
-    """The detections of a frame with masks that fill their boxes, widened to whole pixels."""
+    """Return the detections of a frame with masks that fill their boxes, extended to pixels."""
     height, width = objects.height, objects.width
     masks = masks_of_boxes(objects.boxes, height=height, width=width)
     return replace(objects, pieces=pieces_of_masks(masks, height=height, width=width))
 
 
-def with_mixed_classes(objects: FrameObjects, generator: np.random.Generator) -> FrameObjects:
-    """The detections of a frame, each with the class scores of a random one of them, a permutation;
-    labels stay, so that appearance is not trained towards wrong classes."""
+def with_shuffled_classes(objects: FrameObjects, generator: np.random.Generator) -> FrameObjects:
+    """Return the detections of a frame with class scores permuted at random. Labels do not change,
+    so that appearance is not trained towards wrong classes."""
     order_N = generator.permutation(len(objects))
     return replace(objects, class_scores=objects.class_scores[order_N])

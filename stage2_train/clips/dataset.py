@@ -1,7 +1,7 @@
-"""One clip of one segment: frames of the clip store and the objects that the detector saw in them.
+"""Clips of segments: sampled frames with the objects detected in them.
 
-Every random draw comes from a generator seeded by (seed, epoch, segment), so that a clip does not
-depend on which worker makes it, on the order of the others, or on where a training was resumed.
+All random numbers of a clip come from a generator seeded with (seed, epoch, segment), so that a
+clip does not depend on the worker that makes it, on the order of clips, or on resuming a training.
 
 T frames, K object slots, H W pixels, A activity classes.
 """
@@ -33,9 +33,9 @@ from orn.stage2_train.clips.clip_sources import (
 )
 from orn.stage2_train.clips.controls import (
     Controls,
-    places_in_time,
+    frame_permutation,
     with_boxes_as_masks,
-    with_mixed_classes,
+    with_shuffled_classes,
 )
 from orn.stage2_train.clips.join import rows_by_ratio
 from orn.stage2_train.clips.objects import (
@@ -53,22 +53,23 @@ from orn.stage2_train.clips.sampling import (
     random_frames,
 )
 from orn.stage2_train.clips.settings import ClipSettings
-from orn.stage2_train.clips.views import ClipRequest, Told
+from orn.stage2_train.clips.views import ClipRequest, ResolvedSegment
 from orn.stage2_train.frames.crop import CropWindow, centre_window, placed_window, random_window
 
 logger = logging.getLogger(__name__)
 
 _CACHE_BYTES = 256 * 2**20
-"""Memory for detections that are ready to use, of all processes of a loader together."""
+"""Cache size for decoded detections, of all processes of a loader together."""
 _TIMES_BYTES = 64 * 2**20
-"""Memory for the times of detections, likewise; a 10 s clip takes 5 kB, its shard 20."""
+"""Cache size for times of detections, of all processes together; a 10 s clip takes 5 kB and its
+shard 20 kB."""
 _PICTURES_BYTES = 64 * 2**20
-"""Memory for whole frames of clips of which several crops are asked for, in each process."""
-_LEAST_SHARE = 0.5
-"""Of a stored frame's pixels that a crop has without a warning."""
+"""Cache size per process for whole frames of clips with several crops."""
+_MIN_AREA_FRACTION = 0.5
+"""A crop with a smaller fraction of a stored frame's pixels causes a warning."""
 _NO_CONTROLS = Controls()
 _STREAMS = {"control": 1, "order": 2, "flip": 3}
-"""Draws that are apart from those of frames and crop."""
+"""Random streams that are separate from the one of frames and crop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,19 +77,19 @@ class ClipSample:
     """One clip."""
 
     id: str
-    """Of the segment."""
+    """Id of the segment."""
     frames: NDArray[np.uint8]
     """(T, H, W, 3) uint8 RGB."""
     seconds: NDArray[np.float64]
     """(T,) float64 presentation times in the video."""
     slots: ClipSlots
     label: NDArray[np.float32] | int
-    """The activity, or (A,) float32 zeros and ones, and -1 where the loss shall ignore one."""
+    """The activity, or (A,) float32: 0, 1, or -1 for classes that the loss ignores."""
 
     __repr__ = short_repr
 
     def flipped(self) -> "ClipSample":
-        """The clip with frames, boxes and masks flipped left to right, and the label as it is."""
+        """Return the clip flipped left to right, with the same label."""
         return replace(
             self,
             frames=np.ascontiguousarray(self.frames[:, :, ::-1]),
@@ -97,9 +98,10 @@ class ClipSample:
 
 
 class ClipDataset(Dataset[ClipSample]):
-    """Clips by number or by request, one a segment; may be pickled and forked into workers.
+    """Map-style dataset of clips, indexed by segment or by `ClipRequest`; can be pickled.
 
-    Clips differ in their number of slots: a loader takes `orn.stage2_train.clips.batches.collate`.
+    Clips differ in their number of slots; a `DataLoader` needs
+    `orn.stage2_train.clips.batches.collate`.
     """
 
     def __init__(
@@ -111,11 +113,11 @@ class ClipDataset(Dataset[ClipSample]):
         *,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
-        """Opens nothing yet; `cache_bytes` is the memory for detections that are ready to use.
+        """Initialize without reading data; `cache_bytes` limits the cache of detections.
 
         Raises:
-            ConfigError: if the crop is larger than the frames of a video, persons come first and
-                are no class of the detector, or the network reads tracks and there are none.
+            ConfigError: if the crop is larger than the frames of a video, `person_first` is used
+                with a detector without that class, or the network needs tracks that are missing.
         """
         self.segments = tuple(segments)
         self.settings = settings
@@ -127,18 +129,18 @@ class ClipDataset(Dataset[ClipSample]):
             )
         if settings.reads_tracks and not detections.has_tracks:
             raise ConfigError(
-                "model.relation_pairs: expected shards with tracks of objects, as `orn demo truth` "
-                "writes, got detections without; train with --set model.relation_pairs=all"
+                "model.relation_pairs: expected shards with tracks, as `orn demo truth` writes, "
+                "got none; train with --set model.relation_pairs=all"
             )
         self._clips = clips
         self._detections = detections
         self._cache_bytes, self._times_bytes = cache_bytes, _TIMES_BYTES
-        self._forget()
+        self._clear_caches()
         check_crop(self.segments, clips, settings.data.crop)
 
-    def _forget(self) -> None:
-        """Starts with empty caches: detections of videos, objects by video and row, and frames by
-        segment and clip."""
+    def _clear_caches(self) -> None:
+        """Create empty caches: detections by video, objects by video and row, frames by segment and
+        clip."""
         size = attrgetter("size_bytes")
         self._videos: LRUCache[str, ClipDetections] = LRUCache(self._times_bytes, size)
         self._objects: LRUCache[tuple[str, int], FrameObjects] = LRUCache(self._cache_bytes, size)
@@ -146,47 +148,47 @@ class ClipDataset(Dataset[ClipSample]):
         self._frames = LRUCache(_PICTURES_BYTES, getsizeof=attrgetter("nbytes"))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what was read: a copy in another process reads for itself."""
+        """Return the state without caches: a copy in another process reads for itself."""
         read = ("_videos", "_objects", "_frames")
         return {name: value for name, value in self.__dict__.items() if name not in read}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._forget()
+        self._clear_caches()
 
     def for_workers(self, number: int) -> "ClipDataset":
-        """The same for each of so many processes: without segments, so that little is sent, and
-        with its share of the memory. It makes what `told` returns."""
+        """Return a copy for each of `number` worker processes, with a share of the cache sizes. It
+        has no segments, which keeps it small to send, and takes requests from `resolve`."""
         worker = copy(self)
         worker.segments = ()
         worker._detections = self._detections.for_workers(number)
         worker._cache_bytes //= number
         worker._times_bytes //= number
-        worker._forget()
+        worker._clear_caches()
         return worker
 
-    def told(self, request: ClipRequest) -> ClipRequest:
-        """The request with all that a process without segments has to know."""
+    def resolve(self, request: ClipRequest) -> ClipRequest:
+        """Return the request with all that a process without segments needs."""
         segment = self.segments[request.segment]
-        return replace(request, told=Told(segment, self._detections.places(segment.video_id)))
+        places = self._detections.places(segment.video_id)
+        return replace(request, resolved=ResolvedSegment(segment, places))
 
     def __repr__(self) -> str:
         return f"<ClipDataset: {len(self)} clips of {self.settings.data.clip_frames} frames>"
 
     def __len__(self) -> int:
-        """Number of segments."""
+        """Return the number of segments."""
         return len(self.segments)
 
     def __getitem__(self, request: ClipRequest | SupportsIndex) -> ClipSample:
-        """Return the clip asked for; a number asks for the centred clip of the segment there, a
-        negative one counts from the end.
+        """Return a clip; an integer selects the centred clip of a segment, as an index of a list.
 
         Raises:
-            IndexError: if there is no such segment.
-            JoinError: if the segment has no frame, or a frame no detections near its time.
-            ClipStoreError: if a frame is damaged.
-            VideoDecodeError: if frames come from a video that can no longer be decoded.
-            ShardFormatError: if detections are damaged.
+            IndexError: if the segment does not exist.
+            JoinError: if the segment has no frame, or a frame has no detections near its time.
+            ClipStoreError: if a stored frame is corrupt.
+            VideoDecodeError: if a frame of a video cannot be decoded.
+            ShardFormatError: if detections are corrupt.
         """
         if not isinstance(request, ClipRequest):
             request = ClipRequest(self._place(request))
@@ -219,8 +221,8 @@ class ClipDataset(Dataset[ClipSample]):
         if data.controls != _NO_CONTROLS:
             control = self._generator(request, of="control")
             if data.controls.object_classes == "shuffled":
-                objects = [with_mixed_classes(each, control) for each in objects]
-            order_T = places_in_time(data.clip_frames, data.controls.frame_order, control)
+                objects = [with_shuffled_classes(each, control) for each in objects]
+            order_T = frame_permutation(data.clip_frames, data.controls.frame_order, control)
         frames_T = frames_T[order_T]
         is_flipped = self._is_flipped(request)
         is_training = request.epoch is not None
@@ -239,7 +241,7 @@ class ClipDataset(Dataset[ClipSample]):
         seconds_F: NDArray[np.float64],
         generator: np.random.Generator,
     ) -> NDArray[np.int64]:
-        """(T,) places of a clip's frames among those of its segment."""
+        """Return (T,) indices of a clip's frames among those of its segment."""
         data = self.settings.data
         is_centred = request.epoch is None and request.view.clip == 0
         if data.clip_sampling == "authors":
@@ -262,11 +264,11 @@ class ClipDataset(Dataset[ClipSample]):
         return bool(self._generator(request, of="flip").integers(2))
 
     def _segment(self, request: ClipRequest) -> Segment:
-        return self.segments[request.segment] if request.told is None else request.told.segment
+        resolved = request.resolved
+        return self.segments[request.segment] if resolved is None else resolved.segment
 
     def _generator(self, request: ClipRequest, *, of: str | None = None) -> np.random.Generator:
-        """Draws of a clip; those of the controls and of the order of objects are apart, so that the
-        others stay what they are."""
+        """Return the generator of a clip, or of one of its separate streams (`_STREAMS`)."""
         if request.epoch is not None:
             seeds = (self.settings.seed, request.epoch, request.segment)
             return np.random.default_rng(seeds if of is None else (*seeds, _STREAMS[of]))
@@ -280,8 +282,8 @@ class ClipDataset(Dataset[ClipSample]):
         frames_T: NDArray[np.int64],
         window: CropWindow,
     ) -> NDArray[np.uint8]:
-        """(T, H, W, 3) the crop of some frames; black where nobody looks at it. Where it is the
-        first of several crops, the frames are kept for the others."""
+        """Return (T, H, W, 3) crops of frames, black if the network reads no frames. With several
+        crops, whole frames are cached for the next ones."""
         if not self.settings.reads_frames:
             return np.zeros((len(frames_T), window.height, window.width, 3), np.uint8)
         if request.epoch is not None:
@@ -298,7 +300,7 @@ class ClipDataset(Dataset[ClipSample]):
         video_id = self._segment(request).video_id
         detections = self._videos.get(video_id)
         if detections is None:
-            places = None if request.told is None else request.told.places
+            places = None if request.resolved is None else request.resolved.places
             detections = self._detections.video(video_id, places)
             with suppress(ValueError):  # larger than the cache
                 self._videos[video_id] = detections
@@ -311,7 +313,7 @@ class ClipDataset(Dataset[ClipSample]):
         seconds_F: NDArray[np.float64],
         frames_T: NDArray[np.int64],
     ) -> list[FrameObjects]:
-        """The objects of the detection frames that belong to frames of a video."""
+        """Return the objects that belong to T frames of a video."""
         if self.settings.data.frame_join == "ratio" and detections.num_frames:
             num_rows = detections.num_frames
             rows_T = rows_by_ratio(frames_T, num_frames=len(seconds_F), num_rows=num_rows)
@@ -329,7 +331,7 @@ class ClipDataset(Dataset[ClipSample]):
                 score_threshold=self.settings.data.score_threshold,
             )
         except ShardFormatError:
-            detections.check_frames(missing)  # tells which of them it is
+            detections.check_frames(missing)  # its error names the frame
             raise
         if self.settings.data.controls.object_masks == "boxes":
             made = [with_boxes_as_masks(objects) for objects in made]
@@ -342,7 +344,7 @@ class ClipDataset(Dataset[ClipSample]):
     def _label(
         self, segment: Segment, *, is_training: bool, is_flipped: bool
     ) -> NDArray[np.float32] | int:
-        """That of the segment; of a training clip that is flipped, what it becomes."""
+        """Return the label of a segment, for a flipped training clip that of the mirrored class."""
         becomes = self.settings.flipped_A if is_training and is_flipped else None
         if not self.settings.multi_label:
             return segment.labels[0] if becomes is None else becomes[segment.labels[0]]
@@ -354,8 +356,8 @@ class ClipDataset(Dataset[ClipSample]):
 
 
 def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int, int]) -> None:
-    """Raises ConfigError, naming segment and video, if the crop, (height, width), is larger than
-    the frames of a video."""
+    """Raise ConfigError, which names segment and video, if the crop, (height, width), is larger
+    than the frames of a video."""
     for video_id, segment_id in {each.video_id: each.id for each in segments}.items():
         try:
             centre_window(clips.stored_size(video_id), crop)
@@ -366,22 +368,22 @@ def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int,
 def warn_of_small_crop(
     segments: Iterable[Segment], clips: FrameSource, crop: tuple[int, int], *, stride: int
 ) -> None:
-    """Warn if the crop covers under half of the stored frames of a video.
+    """Warn if the crop covers less than half of the stored frames of a video.
 
     Args:
-        segments: which are in use; at least one.
-        clips: their frames.
+        segments: the segments in use, at least one.
+        clips: source of their frames.
         crop: (height, width).
-        stride: that sides of a crop are multiples of.
+        stride: pixels of which a crop's sides are multiples.
     """
     sizes = {each.video_id: clips.stored_size(each.video_id) for each in segments}
     video_id, (height, width) = max(sizes.items(), key=lambda item: math.prod(item[1]))
     share = math.prod(crop) / (height * width)
-    if share < _LEAST_SHARE:
+    if share < _MIN_AREA_FRACTION:
         larger = [max((side - 1) // stride, 1) * stride for side in (height, width)]
         logger.warning(
-            "data.crop: %d x %d is %.0f %% of the %d x %d pixels of a stored frame (video %s), and "
-            "nothing else of it is seen; give a larger one, such as --set data.crop=[%d,%d], or "
-            "store smaller frames with `orn clips --size`",
+            "data.crop: %d x %d covers %.0f %% of the %d x %d pixels of a stored frame (video %s); "
+            "the rest is not used; give a larger crop, such as --set data.crop=[%d,%d], or store "
+            "smaller frames with `orn clips --size`",
             *(*crop, 100 * share, height, width, video_id, *larger),
         )

@@ -1,9 +1,9 @@
-"""Which segments of a split can be used: their video is in the clip store and in the shards, and
-each of their frames has detections near its time.
+"""Join of segments, clip store and shards: the usable segments of a split.
 
-Nothing is left out silently: a video that could not be decoded is skipped and counted, anything
-else that is absent is an error, unless the caller says that part of the data is enough. All of it
-is found here, before anything is trained or measured.
+A segment is usable if its video is in the clip store and in the shards, and each of its frames has
+detections near its time. Segments of videos that could not be decoded are skipped and counted;
+other missing data is an error, unless the caller accepts partial data. The join precedes training
+and evaluation.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ FrameJoin = Literal["time", "ratio"]
 logger = logging.getLogger(__name__)
 
 _NAMED = 20
-"""Segments that are named of those skipped for one reason."""
+"""Maximum number of skipped segments that a warning names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +39,18 @@ class SkippedSegment:
     id: str
     reason: str
     detail: str = ""
-    """Where in it, and how far from what is wanted."""
+    """Place in the segment, and the difference from the expected data."""
     remedy: str | None = None
-    """What to do where something is only absent; None where nothing can be done."""
+    """What to do if data is missing; None if nothing can be done."""
 
     @property
     def named(self) -> str:
-        """The id, and the detail."""
+        """Id and detail."""
         return f"{self.id}: {self.detail}" if self.detail else self.id
 
     @property
     def why(self) -> str:
-        """The reason, and the detail."""
+        """Reason and detail."""
         return f"{self.reason} ({self.detail})" if self.detail else self.reason
 
 
@@ -60,22 +60,22 @@ class JoinedSplit:
 
     split: str
     segments: tuple[Segment, ...]
-    """In the order of the label table."""
+    """Usable segments, in the order of the label table."""
     skipped: tuple[SkippedSegment, ...]
-    """The others."""
+    """Segments that cannot be used."""
 
     def require_segments(self, dataset_name: str) -> None:
-        """Raises JoinError if no segment is left, saying why the first one was skipped."""
+        """Raise JoinError, with the reason of the first skipped segment, if none is usable."""
         if self.segments:
             return
-        why = f"; the first was skipped because: {self.skipped[0].why}" if self.skipped else ""
+        why = f"; reason for the first: {self.skipped[0].why}" if self.skipped else ""
         raise JoinError(
-            f"{dataset_name}, {self.split}: wanted at least one usable segment, found none of "
+            f"{dataset_name}, {self.split}: expected at least one usable segment, got none of "
             f"{len(self.skipped)}{why}"
         )
 
     def joined_with(self, other: "JoinedSplit") -> "JoinedSplit":
-        """The segments of both splits."""
+        """Return the segments of both splits."""
         return JoinedSplit(
             split=f"{self.split} and {other.split}",
             segments=self.segments + other.segments,
@@ -83,18 +83,20 @@ class JoinedSplit:
         )
 
     def at_most(self, number: int | None) -> "JoinedSplit":
-        """The same with so many segments, drawn once and for all, so that the fewer are among the
-        more; all of them for None.
+        """Return a random subset of `number` segments; None returns all of them.
+
+        The same number always gives the same segments, and a smaller subset is part of a larger
+        one.
 
         Raises:
-            ConfigError: if there are not so many.
+            ConfigError: if there are fewer segments.
         """
         if number is None:
             return self
         if number > len(self.segments):
             raise ConfigError(
-                "data.train_segments: wanted at most the "
-                f"{counted(len(self.segments), 'usable segment')} of the split {self.split}, found "
+                "data.train_segments: expected at most the "
+                f"{counted(len(self.segments), 'usable segment')} of split {self.split}, got "
                 f"{number}"
             )
         order = np.random.default_rng(0).permutation(len(self.segments))
@@ -111,32 +113,39 @@ def join_split(
     partial: bool = False,
     frame_join: FrameJoin = "time",
 ) -> JoinedSplit:
-    """The segments of a split whose frames and detections are both there; `partial` skips those
-    whose video or detections are absent from either, instead of refusing.
+    """Return the segments of a split that have both frames and detections.
 
-    With `frame_join` by time, frames and detections of a segment are also held against each other
-    (`orn.shared.shards.time_join`); frames whose times only decoding tells are not.
+    Joined by time, every frame must have detections near its time (see
+    `orn.shared.shards.time_join`); frames whose times are unknown before decoding are not checked.
+
+    Args:
+        dataset: the segments.
+        split: name of the split.
+        clips: their frames.
+        detections: their detections.
+        partial: whether to skip segments with missing data instead of raising an error.
+        frame_join: how frames and detections are matched.
 
     Raises:
-        JoinError: if a video or detections are absent and `partial` is off, or if frames and
-            detections of a video come from different files.
-        ShardFormatError: if a shard is damaged.
+        JoinError: if data is missing and `partial` is false, or if frames and detections of a video
+            are from different files.
+        ShardFormatError: if a shard is corrupt.
     """
-    wanted = [segment for segment in dataset.segments if segment.split == split]
-    if not wanted:
+    segments = [segment for segment in dataset.segments if segment.split == split]
+    if not segments:
         logger.warning(
-            "%s: no segment of the %s part is there; `orn manifest check` counts the segments of "
-            "each part and says how to draw a split",
+            "%s: split %s has no segment; `orn manifest check` counts the segments of each split "
+            "and says how to draw one",
             *(dataset.name, split),
         )
-    videos = dict.fromkeys(segment.video_id for segment in wanted)
+    videos = dict.fromkeys(segment.video_id for segment in segments)
     problems = {video_id: _video_problem(video_id, clips, detections) for video_id in videos}
     far: dict[str, SkippedSegment] = {}
     if frame_join == "time":
-        there = [segment for segment in wanted if problems[segment.video_id] is None]
+        there = [segment for segment in segments if problems[segment.video_id] is None]
         far = _without_detections(there, clips, detections)
     usable, skipped = [], []
-    for segment in wanted:
+    for segment in segments:
         problem = problems[segment.video_id] or _segment_problem(segment, dataset, clips)
         if problem is not None:
             skipped.append(SkippedSegment(id=segment.id, reason=problem[0], remedy=problem[1]))
@@ -149,16 +158,16 @@ def join_split(
         _warn(f"{dataset.name}, {split}", [row for row in absent if row.detail], "cannot be used")
         first = absent[0]
         raise JoinError(
-            f"{dataset.name}, {split}: {len(absent):,} of {counted(len(wanted), 'segment')} cannot "
-            f"be used, the first is {first.id}: {first.why}; "
-            f"{first.remedy}, or pass --partial to use what is there"
+            f"{dataset.name}, {split}: {len(absent):,} of {counted(len(segments), 'segment')} "
+            f"cannot be used, first {first.id}: {first.why}; "
+            f"{first.remedy}, or leave such segments out with --partial"
         )
     _warn(f"{dataset.name}, {split}", skipped, "skipped")
     return JoinedSplit(split=split, segments=tuple(usable), skipped=tuple(skipped))
 
 
 def _warn(place: str, skipped: Iterable[SkippedSegment], what: str) -> None:
-    """Counts and names segments in the log, those with one reason together."""
+    """Log a warning for each reason, with the number and the ids of its segments."""
     names: dict[str, list[str]] = {}
     for row in skipped:
         names.setdefault(row.reason, []).append(row.named)
@@ -173,19 +182,19 @@ def _warn(place: str, skipped: Iterable[SkippedSegment], what: str) -> None:
 def rows_by_ratio(
     places_T: NDArray[np.int64], *, num_frames: int, num_rows: int
 ) -> NDArray[np.int64]:
-    """(T,) rows of a video's detections for frames by their places among its frames: place times
-    the ratio of both numbers, rounded down; times are not looked at.
+    """Return (T,) rows of a video's detections: the index of each frame times the ratio of detected
+    to stored frames, rounded down, without regard to times.
 
     Args:
-        places_T: places of frames, below `num_frames`.
-        num_frames: frames of the whole video.
-        num_rows: frames that were detected in it, at least one.
+        places_T: indices of frames, less than `num_frames`.
+        num_frames: number of frames of the whole video.
+        num_rows: number of detected frames, at least one.
     """
     return places_T * num_rows // num_frames
 
 
 _Problem = tuple[str, str | None] | None
-"""Why something cannot be used, and what to do where it is only absent; None: it can be used."""
+"""Why data cannot be used, and a remedy if it is only missing; None if it can be used."""
 
 
 def _segment_problem(segment: Segment, dataset: Dataset, clips: DatasetFrames) -> _Problem:
@@ -201,7 +210,7 @@ def _segment_problem(segment: Segment, dataset: Dataset, clips: DatasetFrames) -
 def _without_detections(
     segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
 ) -> dict[str, SkippedSegment]:
-    """By id the segments with a frame that has no detections near its time."""
+    """Return, by id, the segments with a frame that has no detections near its time."""
     far: dict[str, SkippedSegment] = {}
     for of_video, seconds_F, seconds_D, found in _nearest(segments, clips, detections):
         if found is not None and not found.is_near_n.all():
@@ -213,11 +222,11 @@ def _without_detections(
 def time_gaps(
     segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
 ) -> NDArray[np.float64]:
-    """Return the (n,) seconds from each frame of some segments to its detections, as far as times
-    are told without decoding.
+    """Return (n,) seconds between the frames of segments and their detections, for videos whose
+    frame times are known without decoding.
 
     Raises:
-        ShardFormatError: if a shard is damaged.
+        ShardFormatError: if a shard is corrupt.
     """
     gaps = [np.zeros(0)]
     for of_video, seconds_F, _, found in _nearest(segments, clips, detections):
@@ -229,19 +238,19 @@ def time_gaps(
 
 
 _Nearest = tuple[list[Segment], NDArray[np.float64], NDArray[np.float64], NearestFrames | None]
-"""The segments of a video, (F,) times of its frames and (D,) of detections, and what is nearest to
-each; None where both are the same."""
+"""Segments of a video, (F,) times of its frames, (D,) times of its detections, and the nearest
+detections of each frame; None if both have the same times."""
 
 
 def _nearest(
     segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
 ) -> Iterator[_Nearest]:
-    """Yield the nearest detections of each video's frames, where their times are told."""
+    """Yield the nearest detections of each video's frames, if the times of frames are known."""
     of_video: dict[str, list[Segment]] = {}
     for segment in segments:
         of_video.setdefault(segment.video_id, []).append(segment)
     for video_id, seconds_D in detections.seconds_of(of_video).items():
-        seconds_F = clips.frames(video_id).told_seconds
+        seconds_F = clips.frames(video_id).known_seconds
         if seconds_F is None:
             continue
         if np.array_equal(seconds_D, seconds_F):
@@ -264,7 +273,8 @@ def _far_frames(
     seconds_D: NDArray[np.float64],
     found: NearestFrames,
 ) -> Mapping[str, SkippedSegment]:
-    """The segment by its id, if a frame of it has no detections near; else nothing."""
+    """Return the segment by its id if one of its frames has no detections near its time, else an
+    empty dictionary."""
     first, last = TimeRange(segment.start_seconds, segment.stop_seconds).places(seconds_F)
     far = first + np.flatnonzero(~found.is_near_n[first:last])
     if not far.size:
@@ -273,16 +283,16 @@ def _far_frames(
     return {
         segment.id: SkippedSegment(
             id=segment.id,
-            reason="frames of it have no detections near their time",
+            reason="some of its frames have no detections near their time",
             detail=(
-                f"{far.size} of {counted(last - first, 'frame')} of video {segment.video_id}, that "
-                f"at {seconds_F[worst]:.4f} s is {found.gaps_n[worst]:.4f} s away from the nearest "
-                f"detections, at {seconds_D[found.rows_n[worst]]:.4f} s; wanted less "
-                f"than {found.limits_n[worst]:.4f} s"
+                f"{far.size} of {counted(last - first, 'frame')} of video {segment.video_id}, "
+                f"worst at {seconds_F[worst]:.4f} s: expected detections within "
+                f"{found.limits_n[worst]:.4f} s, got the nearest at "
+                f"{seconds_D[found.rows_n[worst]]:.4f} s"
             ),
             remedy=(
-                "the detections are of another version of the video, or do not reach so far; "
-                "import them from whole files or run `orn detect`"
+                "the detections are of another version of the video or of a part of it; import "
+                "detections of the whole video or run `orn detect`"
             ),
         )
     }
@@ -299,19 +309,19 @@ def _video_problem(video_id: str, clips: DatasetFrames, detections: DetectionFol
         return f"its video is not in the shards {detections.path}", "run `orn detect`"
     entry = detections.entry(video_id)
     if entry.frames == 0:
-        return f"no frame of its video was looked at for the shards {detections.path}", None
+        return f"no frame of its video was detected for the shards {detections.path}", None
     detected = entry.source_digest
     if detected == UNKNOWN_SOURCE:
         raise JoinError(
-            f"video {video_id}: its masks in {detections.path} were imported while the video was "
-            f"not there, so it cannot be told whether they belong to the one in {clips.name}; run "
-            "`orn import-objects` again with --fresh"
+            f"video {video_id}: expected masks in {detections.path} that were imported with the "
+            f"video, to compare it with the one in {clips.name}, got masks imported without it; "
+            "run `orn import-objects` again with --fresh"
         )
     stored = clips.frames(video_id).source_digest
     if stored != detected:
         raise JoinError(
-            f"video {video_id}: {clips.name} has {stored}, the shards {detections.path} are from "
-            f"{detected}; the video has changed, run the older of `orn clips` and `orn detect` "
-            "again with --fresh"
+            f"video {video_id}: expected the same file in both, got {stored} in {clips.name} and "
+            f"{detected} in the shards {detections.path}; the video has changed: run the older of "
+            "`orn clips` and `orn detect` again with --fresh"
         )
     return None

@@ -1,10 +1,10 @@
-"""How much of each cell of a crop the masks of a clip cover, for all its masks at once.
+"""Coverage of the cells of a crop by the masks of a clip, for all masks at once.
 
-A mask is kept as its vertical pieces: a run of object pixels inside one column. That makes coverage
-two small overlap tables and one matrix product a mask, and the union of masks a merge of sorted
-intervals.
+A mask is represented by its vertical pieces: runs of object pixels within a column. Coverage is
+then one matrix product per mask of two small overlap tables, and the union of masks a merge of
+sorted intervals.
 
-N masks of a frame, R pieces, h w cells.
+N masks per frame, R pieces, h w cells.
 """
 
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ Window = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MaskPieces:
-    """Pieces of several masks on one grid, those of a mask side by side."""
+    """Pieces of several masks on one grid; the pieces of a mask are adjacent."""
 
     rows_4R: NDArray[np.int32]
-    """(4, R) int32: owner, column, first row and the row after the last of each piece. One array,
-    because a clip has few pieces and each call of numpy costs as much as hundreds of them."""
+    """(4, R) int32: owner, column, first row and end row (exclusive) of each piece. One array,
+    because a clip has few pieces and the overhead of a NumPy call equals that of hundreds."""
 
     def __len__(self) -> int:
         return self.rows_4R.shape[1]
 
     @property
     def owner_R(self) -> NDArray[np.int32]:
-        """Which mask a piece belongs to."""
+        """Index of the mask to which each piece belongs."""
         return self.rows_4R[0]
 
     @property
@@ -46,16 +46,19 @@ class MaskPieces:
 
     @property
     def bottom_R(self) -> NDArray[np.int32]:
-        """The row after its last."""
+        """End row of each piece, exclusive."""
         return self.rows_4R[3]
 
     def taken(self, chosen_R: NDArray[np.bool_]) -> "MaskPieces":
-        """The pieces where `chosen_R` is true."""
+        """Return the pieces for which `chosen_R` is true."""
         return MaskPieces(rows_4R=self.rows_4R.compress(chosen_R, axis=1))
 
     def split(self, num_owners: Sequence[int]) -> "list[MaskPieces]":
-        """The pieces of the first so many owners, of the next, and so on; in each of these parts
-        owners become 0, 1, ...; copies. Owners must not decrease."""
+        """Split the pieces into copies for consecutive groups of owners, which must be sorted.
+
+        Args:
+            num_owners: number of owners in each group; they are renumbered from 0.
+        """
         firsts = [0, *accumulate(num_owners)]
         bounds = np.searchsorted(self.owner_R, firsts).tolist()
         parts = []
@@ -66,19 +69,19 @@ class MaskPieces:
         return parts
 
     def owned_by(self, owner_R: NDArray[np.int32]) -> "MaskPieces":
-        """The same pieces with other owners."""
+        """Return the pieces with other owners."""
         rows_4R = self.rows_4R.copy()
         rows_4R[0] = owner_R
         return MaskPieces(rows_4R=rows_4R)
 
 
 def concatenated(parts: Sequence[MaskPieces]) -> MaskPieces:
-    """All pieces of `parts`, one part after another."""
+    """Concatenate pieces."""
     return MaskPieces(rows_4R=np.concatenate([part.rows_4R for part in parts], axis=1))
 
 
 def pieces_of_masks(masks: Sequence[bytes], *, height: int, width: int) -> MaskPieces:
-    """The pieces of N masks, owners 0..N-1.
+    """Return the pieces of N masks, with owners 0 .. N - 1.
 
     Args:
         masks: COCO compressed run lengths over one grid.
@@ -86,15 +89,17 @@ def pieces_of_masks(masks: Sequence[bytes], *, height: int, width: int) -> MaskP
         width: columns of the grid.
 
     Raises:
-        ShardFormatError: if a mask is malformed, or of another grid.
+        ShardFormatError: if a mask is invalid or of another grid.
     """
     runs = read_run_lengths(masks)
-    borders_R = np.add.accumulate(runs.lengths_R)  # as if all grids were one under another
+    borders_R = np.add.accumulate(runs.lengths_R)  # as if all grids were stacked
     after_M = np.add.accumulate(runs.num_runs_M)
     first_M = after_M - runs.num_runs_M
     grid_M = np.where(first_M > 0, borders_R[first_M - 1], 0) if len(masks) else first_M
     if not np.array_equal(borders_R[after_M - 1], (np.arange(len(masks)) + 1) * (height * width)):
-        raise ShardFormatError(f"wanted masks of {height} x {width} = {height * width} pixels")
+        raise ShardFormatError(
+            f"masks: expected {height} x {width} = {height * width} pixels in each, got others"
+        )
     owner_R = np.repeat(np.arange(len(masks)), runs.num_runs_M)
     is_object_R = (np.arange(len(owner_R)) - first_M[owner_R]) & 1
     objects_R = np.flatnonzero(is_object_R)
@@ -103,7 +108,7 @@ def pieces_of_masks(masks: Sequence[bytes], *, height: int, width: int) -> MaskP
     start_R = end_R - runs.lengths_R[objects_R]
     first_R, last_R = start_R // height, (end_R - 1) // height
     spans_R = np.where(end_R > start_R, last_R - first_R + 1, 0)
-    if (spans_R != 1).any():  # runs over several columns, or of no pixel
+    if (spans_R != 1).any():  # runs over several columns, or empty ones
         place = np.arange(spans_R.sum()) - np.repeat(np.cumsum(spans_R) - spans_R, spans_R)
         start_R, end_R, owner_R, first_R = (
             np.repeat(values, spans_R) for values in (start_R, end_R, owner_R, first_R)
@@ -116,7 +121,7 @@ def pieces_of_masks(masks: Sequence[bytes], *, height: int, width: int) -> MaskP
 
 
 def reaches_window(pieces: MaskPieces, window: Window) -> NDArray[np.bool_]:
-    """(R,) bool, which pieces cover something of a window (x1 y1 x2 y2 in pixels of the grid)."""
+    """Return (R,) bool: which pieces overlap a window (x1 y1 x2 y2 in pixels of the grid)."""
     x1, y1, x2, y2 = window
     reaches_R = (pieces.column_R > x1 - 1) & (pieces.column_R < x2)
     reaches_R &= (pieces.top_R < y2) & (pieces.bottom_R > y1)
@@ -124,10 +129,10 @@ def reaches_window(pieces: MaskPieces, window: Window) -> NDArray[np.bool_]:
 
 
 def unions(pieces: MaskPieces, *, height: int) -> MaskPieces:
-    """What the masks of each owner cover together, exactly, as pieces that do not overlap.
+    """Return the exact union of the masks of each owner as pieces that do not overlap.
 
     Args:
-        pieces: pieces of masks, those of one union under one owner.
+        pieces: pieces of masks; the masks of a union have the same owner.
         height: rows of the grid.
     """
     if len(pieces) == 0:
@@ -139,7 +144,7 @@ def unions(pieces: MaskPieces, *, height: int) -> MaskPieces:
     start_R = start_R[order_R]
     reach_R = np.maximum.accumulate(end_R[order_R])
     begins_R = np.ones(len(pieces), np.bool_)
-    begins_R[1:] = start_R[1:] >= reach_R[:-1]  # pieces that only touch stay apart, in one column
+    begins_R[1:] = start_R[1:] >= reach_R[:-1]  # adjacent pieces stay separate
     start_U = start_R[begins_R]
     end_U = reach_R[np.append(begins_R[1:], True)]
     strip_U = start_U // height
@@ -149,13 +154,13 @@ def unions(pieces: MaskPieces, *, height: int) -> MaskPieces:
 
 
 def coverage_of_pieces(pieces: MaskPieces, window: Window, *, out: NDArray[np.float32]) -> None:
-    """Writes the fraction of each cell of a window that each of N masks covers.
+    """Compute the fraction of each cell of a window that each of N masks covers.
 
     Args:
-        pieces: pieces of masks 0..N-1, those of a mask side by side.
-        window: x1 y1 x2 y2 in pixels of the grid; its borders may cut pixels.
-        out: (N, h, w) float32, all zeros; the window is cut into h x w equal cells. Masks without
-            pieces stay zero.
+        pieces: pieces of masks 0 .. N - 1.
+        window: x1 y1 x2 y2 in pixels of the grid, not necessarily integers.
+        out: (N, h, w) float32 output, initially zero; the window is divided into h x w equal cells.
+            Masks without pieces stay zero.
     """
     if len(pieces) == 0:
         return
@@ -180,10 +185,10 @@ def coverage_of_pieces(pieces: MaskPieces, window: Window, *, out: NDArray[np.fl
 def _lengths_before(
     first: float, last: float, num_cells: int, *, length: int
 ) -> NDArray[np.float64]:
-    """(length + 1, num_cells): how much of each equal cell of [first, last) lies before the pixels
-    0, 1, ..., `length`. A stretch of pixels covers the difference of two of its rows.
+    """Return (length + 1, num_cells): the length of each of the equal cells of [first, last) before
+    the pixels 0, 1, ..., `length`. The overlap with a run of pixels is the difference of two rows.
 
-    A table of a grid's side, because a clip has far more pieces than its grid has rows.
+    The table has a row per pixel, because a clip has many more pieces than its grid has rows.
     """
     cell = (last - first) / num_cells
     starts = first + cell * np.arange(num_cells)

@@ -1,12 +1,12 @@
-"""The objects of a clip: which detections of each frame fill its slots, and with what.
+"""Object slots of a clip, filled from the detections of each frame.
 
-Of each frame the loader keeps the detections that pass a threshold, best first, their masks in
-pieces. A frame's slots hold, in order: the highest-scoring detections whose mask covers any part of
-the crop, `max_objects` at most, then the background object if there is one, then nothing (invalid,
-all zeros). The background object is what no slot before it covers: the exact complement of the
-union of their masks, class background; it is left out where the masks cover the whole crop.
+The detections of a frame whose score reaches the threshold are sorted by score. The slots of a
+frame hold, in this order: at most `max_objects` detections whose mask overlaps the crop, the
+background object if configured, and empty slots (invalid, all zeros). The background object has the
+class background, and its mask is the exact complement of the union of the masks in the other slots;
+it is left out if they cover the whole crop.
 
-T frames, N detections, K slots, h w cells, S classes with background, which is the last.
+T frames, N detections, K slots, h w cells, S classes including the last one, background.
 """
 
 from collections.abc import Sequence
@@ -34,19 +34,19 @@ from orn.stage2_train.clips.mask_pieces import (
 from orn.stage2_train.frames.crop import CropWindow, boxes_in_crop
 
 ObjectOrder = Literal["score", "person_first"]
-"""Which detections fill the slots of a frame first."""
+"""Order in which detections fill the slots of a frame."""
 BACKGROUND = "background"
 PERSON = "person"
-"""Name of the class that `person_first` means."""
+"""Name of the class that comes first with `person_first`."""
 _RECORD_BYTES = 1000
-"""What a frame's objects take beside the numbers."""
-_NOTHING = 1e-4
-"""Share of a cell up to which coverage is rounding (float32 positions on a grid of thousands)."""
+"""Approximate size of a frame's objects without their arrays."""
+_ROUNDING = 1e-4
+"""Coverage of a cell below which it is a rounding error (float32 positions on a large grid)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameObjects:
-    """The N detections of one frame that pass the score threshold, highest score first."""
+    """The N detections of one frame above the score threshold, highest score first."""
 
     height: int
     """Rows of the grid of boxes and masks."""
@@ -56,19 +56,19 @@ class FrameObjects:
     class_scores: NDArray[np.float32]
     """(N, S) float32 class vectors, c of eq. (8)."""
     labels: NDArray[np.int64]
-    """(N,) int64 kept class, 0..S - 2."""
+    """(N,) int64 detected class, 0 .. S - 2."""
     tracks: NDArray[np.int64]
-    """(N,) int64 which object of the video it is, -1 where that is not known."""
+    """(N,) int64 track of the object in the video; -1 if unknown."""
     pieces: MaskPieces
-    """The masks; owners are rows of the other fields."""
+    """Masks; owners are rows of the other fields."""
 
     def __len__(self) -> int:
-        """N."""
+        """Return N."""
         return len(self.labels)
 
     @property
     def size_bytes(self) -> int:
-        """About the memory that it takes."""
+        """Approximate size in memory."""
         arrays = (
             *(self.boxes, self.class_scores, self.labels, self.tracks),
             self.pieces.rows_4R,
@@ -79,14 +79,16 @@ class FrameObjects:
 def objects_of_frames(
     frames: Sequence[FrameDetections], rules: ClassRules, *, score_threshold: float = 0.0
 ) -> list[FrameObjects]:
-    """The detections of each frame with a score of at least `score_threshold`; equal scores keep
-    their order.
+    """Return the detections of each frame with a score of at least `score_threshold`, sorted by
+    score; equal scores keep their order.
 
-    All on grids of one size; together they take little longer than one. `rules` are those of the
-    detector's classes and scores.
+    Args:
+        frames: detections on grids of one size; many frames take little longer than one.
+        rules: rules of the detector's classes and scores.
+        score_threshold: lowest score.
 
     Raises:
-        ShardFormatError: if a mask is malformed, or a box, a score or a mask is none of the grid.
+        ShardFormatError: if a box, a score or a mask is invalid or of another grid.
     """
     if not frames:
         return []
@@ -95,7 +97,9 @@ def objects_of_frames(
     boxes_N4 = np.concatenate([frame.boxes for frame in frames])
     class_scores_NS = class_vectors(frames, rules)
     if not are_valid(boxes_N4, scores_N, class_scores_NS, height=height, width=width, rules=rules):
-        raise ShardFormatError(f"wanted scores of 0 to 1 and boxes inside {width} x {height}")
+        raise ShardFormatError(
+            f"detections: expected scores of 0 to 1 and boxes inside {width} x {height}, got others"
+        )
     chosen_N, lengths = _best_first(frames, scores_N, score_threshold)
     all_masks = [mask for frame in frames for mask in frame.masks]
     masks = [all_masks[row] for row in chosen_N.tolist()]
@@ -108,7 +112,7 @@ def objects_of_frames(
         FrameObjects(
             height=frame.height,
             width=frame.width,
-            boxes=boxes_N4[span].copy(),  # so that the frames can be forgotten one by one
+            boxes=boxes_N4[span].copy(),  # so that frames leave the cache one by one
             class_scores=class_scores_NS[span].copy(),
             labels=labels_N[span].copy(),
             tracks=tracks_N[span].copy(),
@@ -126,8 +130,8 @@ def _tracks(frame: FrameDetections) -> NDArray[np.int64]:
 def _best_first(
     frames: Sequence[FrameDetections], scores_N: NDArray[np.float32], score_threshold: float
 ) -> tuple[NDArray[np.int64], list[int]]:
-    """Places among the detections of all frames, frame after frame and in each the best first; and
-    how many each frame has."""
+    """Return indices among the detections of all frames, sorted by frame, then by score; and the
+    number of detections of each frame."""
     frame_N = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
     order_N = np.lexsort((-scores_N, frame_N))
     order_N = order_N[scores_N[order_N] >= score_threshold]
@@ -135,10 +139,10 @@ def _best_first(
 
 
 def class_vectors(frames: Sequence[FrameDetections], rules: ClassRules) -> NDArray[np.float32]:
-    """(N, S) float32, c of eq. (8) of the detections of all frames, frame after frame: the
-    detector's scores and, last, that of the background.
+    """Return (N, S) float32 class vectors c (eq. 8) of the detections of all frames: the detector's
+    scores and, last, the background's (see `background_scores`).
 
-    Where only the kept class has a score, the others have 0; see `background_scores`.
+    If only the detected class has a score, the other scores are 0.
     """
     lengths = [len(frame) for frame in frames]
     vectors_NS = np.zeros((sum(lengths), rules.num_classes + 1), np.float32)
@@ -154,8 +158,8 @@ def class_vectors(frames: Sequence[FrameDetections], rules: ClassRules) -> NDArr
 def with_persons_first(
     objects: FrameObjects, generator: np.random.Generator, *, person: int
 ) -> FrameObjects:
-    """The detections of a frame, those of the class `person` first as they were, then the others in
-    a random order."""
+    """Return the detections of a frame with class `person` first, in their order, followed by the
+    others in random order."""
     is_person_N = objects.labels == person
     others = generator.permutation(np.flatnonzero(~is_person_N))
     order_N = np.concatenate([np.flatnonzero(is_person_N), others])
@@ -170,7 +174,7 @@ def with_persons_first(
 
 
 def _reordered(pieces: MaskPieces, order_N: NDArray[np.int64]) -> MaskPieces:
-    """The pieces of masks that stand in another order, those of a mask side by side as before."""
+    """Return the pieces of masks in another order; the pieces of a mask stay adjacent."""
     place_N = np.argsort(order_N).astype(np.int32)
     owner_R = place_N[pieces.owner_R]
     rows_4R = pieces.owned_by(owner_R).rows_4R[:, np.argsort(owner_R, kind="stable")]
@@ -179,41 +183,41 @@ def _reordered(pieces: MaskPieces, order_N: NDArray[np.int64]) -> MaskPieces:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotSettings:
-    """How slots are filled."""
+    """Settings of object slots."""
 
     max_objects: int
-    """Detections of a frame at most; the background object comes on top."""
+    """Maximum number of detections per frame, without the background object."""
     background: bool
     """Whether each frame gets a background object."""
     mask_size: int
-    """Rows and columns of the masks of the mask encoder."""
+    """Rows and columns of the mask encoder's masks."""
     feature_cells: tuple[int, int]
-    """(h, w) of the object head's feature map over the crop."""
+    """(h, w) of the object head's feature map."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClipSlots:
-    """Slots of a clip's T frames; K is as many as its fullest frame needs, at least 1."""
+    """Slots of a clip's T frames; K is the largest number of objects of a frame, at least 1."""
 
     masks: NDArray[np.float32]
-    """(T, K, mask_size, mask_size) share of each cell of the crop that the mask covers."""
+    """(T, K, mask_size, mask_size) fraction of each cell of the crop that the mask covers."""
     coverage: NDArray[np.float32]
-    """(T, K, h, w) the same over the cells of the feature map."""
+    """(T, K, h, w) fraction of each cell of the feature map that the mask covers."""
     boxes: NDArray[np.float32]
     """(T, K, 4) x1 y1 x2 y2 in pixels of the crop."""
     class_scores: NDArray[np.float32]
     """(T, K, S) class vectors."""
     labels: NDArray[np.int64]
-    """(T, K) class of the detector; the background's is S - 1."""
+    """(T, K) detected class; S - 1 for the background."""
     tracks: NDArray[np.int64]
-    """(T, K) which object of the video it is; -1 for the background and where it is not known."""
+    """(T, K) track of the object in the video; -1 for the background and if unknown."""
     valid: NDArray[np.bool_]
-    """(T, K) which slots hold an object."""
+    """(T, K) whether the slot holds an object."""
 
     __repr__ = short_repr
 
     def flipped(self, width: int) -> "ClipSlots":
-        """The same objects in a crop of so many columns that is flipped left to right."""
+        """Return the slots of the crop, `width` columns wide, flipped left to right."""
         boxes = self.boxes.copy()
         boxes[..., 0] = np.where(self.valid, width - self.boxes[..., 2], 0)
         boxes[..., 2] = np.where(self.valid, width - self.boxes[..., 0], 0)
@@ -221,7 +225,7 @@ class ClipSlots:
         return replace(self, boxes=boxes, masks=masks, coverage=coverage)
 
     def framed(self, num_frames: int) -> "ClipSlots":
-        """The same slots with their first axis, frame after frame, as the two axes T and K."""
+        """Return the slots with their first axis, frame after frame, split into T and K."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         shapes = {name: (num_frames, -1, *array.shape[1:]) for name, array in arrays.items()}
         return ClipSlots(**{name: array.reshape(shapes[name]) for name, array in arrays.items()})
@@ -230,7 +234,7 @@ class ClipSlots:
 def fill_slots(
     frames: Sequence[FrameObjects], window: CropWindow, settings: SlotSettings
 ) -> ClipSlots:
-    """The slots of a clip, from the objects of its T frames, all on grids of one size."""
+    """Fill the slots of a clip from the objects of its T frames, all on grids of one size."""
     height, width = frames[0].height, frames[0].width
     grid_window = window.on_grid(height, width)
     time_N = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
@@ -264,7 +268,7 @@ def fill_slots(
 
 
 def _all_pieces(frames: Sequence[FrameObjects]) -> MaskPieces:
-    """The pieces of all frames, whose owners are numbered through, frame after frame."""
+    """Return the pieces of all frames, with owners numbered consecutively over frames."""
     firsts = [*accumulate((len(frame) for frame in frames[:-1]), initial=0)]
     pieces = concatenated([frame.pieces for frame in frames])
     first_R = np.repeat(np.array(firsts, np.int32), [len(frame.pieces) for frame in frames])
@@ -274,8 +278,8 @@ def _all_pieces(frames: Sequence[FrameObjects]) -> MaskPieces:
 def _ranks(
     pieces: MaskPieces, time_N: NDArray[np.int64], num_frames: int, max_objects: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(N,) place of each object among the kept ones of its frame, -1 if not kept, and (T,) their
-    numbers; objects without a piece are not kept."""
+    """Return (N,) slot of each object in its frame, -1 for objects without a slot, and (T,) numbers
+    of objects with a slot. Objects without pieces get none."""
     reached_N = np.bincount(pieces.owner_R, minlength=len(time_N)) > 0
     num_reached_T = np.bincount(time_N[reached_N], minlength=num_frames)
     before_T = np.cumsum(num_reached_T) - num_reached_T
@@ -298,28 +302,28 @@ def _empty_slots(num_slots: int, settings: SlotSettings, *, class_width: int) ->
 
 
 def _fill_cover(slots: ClipSlots, pieces: MaskPieces, grid_window: Window) -> None:
-    """Masks and coverage of feature cells, the latter means of blocks of mask cells if they fit."""
+    """Fill masks and coverage of feature cells; if possible, coverage is a mean of mask cells."""
     coverage_of_pieces(pieces, grid_window, out=slots.masks)
     (rows, columns), side = slots.coverage.shape[1:], slots.masks.shape[1]
     if side % rows or side % columns:
         coverage_of_pieces(pieces, grid_window, out=slots.coverage)
         return
-    # As two matrix products: numpy's mean over two axes takes ten times as long.
+    # Two matrix products: NumPy's mean over two axes takes ten times as long.
     down, across = _block_means(rows, side), _block_means(columns, side)
     np.matmul(down @ slots.masks, across.T, out=slots.coverage)
 
 
 @lru_cache(maxsize=16)
 def _block_means(num_blocks: int, length: int) -> NDArray[np.float32]:
-    """(num_blocks, length) float32 that takes the mean of each of so many equal stretches."""
+    """Return the (num_blocks, length) float32 matrix that averages equal blocks."""
     size = length // num_blocks
     return np.repeat(np.eye(num_blocks, dtype=np.float32), size, axis=1) / np.float32(size)
 
 
 def _complement(slots: ClipSlots, background_T: NDArray[np.int64], window: CropWindow) -> None:
-    """Turns the unions that stand in background slots into what they leave."""
+    """Replace the unions in background slots by their complements."""
     left_Thw = np.maximum(1 - slots.masks[background_T], 0)
-    left_T = left_Thw.max(axis=(1, 2)) > _NOTHING
+    left_T = left_Thw.max(axis=(1, 2)) > _ROUNDING
     is_left_T11 = left_T[:, None, None]
     slots.masks[background_T] = left_Thw * is_left_T11
     slots.coverage[background_T] = np.maximum(is_left_T11 - slots.coverage[background_T], 0)

@@ -1,4 +1,4 @@
-"""The job behind `orn overlay`: clips as a batch has them, drawn with their objects."""
+"""The job of `orn overlay`: draw clips, as in a batch, with their objects."""
 
 import re
 from collections.abc import Sequence
@@ -26,19 +26,19 @@ from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.requests import OverlayRequest
 
 _MASK_CELLS = 128
-"""Rows and columns of the masks that are drawn: finer than those that the network gets."""
+"""Rows and columns of the drawn masks, which are finer than the network's."""
 _MAX_OBJECTS = 10
-"""Detections of a frame that are drawn at most, the highest scores first."""
+"""Maximum number of detections drawn per frame, highest scores first."""
 
 
 def draw_overlays(request: OverlayRequest) -> dict[str, Any]:
-    """Draws the centred test clip of some segments, not cropped, one PNG each.
+    """Draw the centred test clip of some segments, not cropped, as PNG files.
 
     Returns:
-        The folder, its pictures, and of how many drawable segments they are.
+        The folder, its pictures, and the number of segments with frames and detections.
 
     Raises:
-        JoinError: if no segment has both frames and detections, or there is no such segment.
+        JoinError: if no segment has both frames and detections, or not the requested one.
     """
     dataset = load_dataset(request.dataset, request.data_root, labels=False)
     folder = request.out or Path("overlays") / dataset.name
@@ -52,8 +52,8 @@ def draw_overlays(request: OverlayRequest) -> dict[str, Any]:
         chosen = [each for each in usable if each.id == request.segment]
     if not chosen:
         raise JoinError(
-            f"{dataset.name}: wanted segment {request.segment!r}, found none of that name with "
-            f"frames and detections; the first of {len(usable)} is {usable[0].id!r}"
+            f"{dataset.name}: expected a segment with frames and detections, got "
+            f"{request.segment!r}; the first of {len(usable)} is {usable[0].id!r}"
         )
     pictures = []
     for place, each in enumerate(chosen):
@@ -93,16 +93,17 @@ def _usable_segments(
                 usable.append(segment)
     if not usable:
         raise JoinError(
-            f"{dataset.name}: none of its {counted(len(dataset.segments), 'segment')} has both "
-            f"frames in {clips.name} and detections in {detections.path}; run `orn clips` and "
-            "`orn detect`"
+            f"{dataset.name}: expected segments with frames in {clips.name} and detections in "
+            f"{detections.path}, got none of {counted(len(dataset.segments), 'segment')}; run "
+            "`orn clips` and `orn detect`"
         )
     return usable
 
 
 def draw_clip(sample: ClipSample, class_names: Sequence[str]) -> Image.Image:
-    """The frames of a clip side by side, each with its time and objects; a class has the same
-    colour in every frame and picture. The background object is not drawn.
+    """Draw the frames of a clip side by side, each with its time and objects.
+
+    A class has the same colour in every picture. The background object is not drawn.
 
     Args:
         sample: the clip.

@@ -1,11 +1,11 @@
-"""Which frames make a clip: pure arithmetic on places in a segment (section 6 of the paper).
+"""Sampling of a clip's frames from a segment, as indices (section 6 of the paper).
 
-A segment's F frames are cut into L equal parts and each part gives one frame:
+The F frames of a segment are divided into L equal parts, and one frame is sampled from each part:
 
     F = 10, L = 4:   0 1 | 2 3 4 | 5 6 | 7 8 9      centres 0 3 5 8
     F =  2, L = 4:   0 0 1 1                        a short segment repeats frames, in order
 
-Intervals are half-open. Randomness comes from the generator that the caller gives.
+Intervals are half-open. Random numbers come from the caller's generator.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _LONG_SECONDS = 3.0
 
 
 def centre_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
-    """(L,) int64 in [0, F): the middle of each part, the lower one of two."""
+    """Return (L,) int64 in [0, F): the middle frame of each part, the earlier one of two."""
     if num_frames < num_parts:
         return _middles(num_frames, num_parts)
     borders = _borders(num_frames, num_parts)
@@ -31,7 +31,8 @@ def centre_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
 def random_frames(
     num_frames: int, num_parts: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """(L,) int64 in [0, F): one frame drawn uniformly from each part; nothing is drawn if F < L."""
+    """Return (L,) int64 in [0, F): one frame sampled uniformly from each part; if F < L, the middle
+    frames, without random numbers."""
     if num_frames < num_parts:
         return _middles(num_frames, num_parts)
     borders = _borders(num_frames, num_parts)
@@ -45,17 +46,18 @@ def authors_frames(
     *,
     is_centred: bool,
 ) -> NDArray[np.int64]:
-    """(L,) int64 in [0, F) as the authors' released code draws a clip, which it does for videos of
-    30 frames/s: the last 2 frames (1/15 s) are never taken; if more than 90 frames (3 s) are left,
-    say n more, the clip starts at a frame drawn from the first n; from there to the end are L equal
-    parts.
+    """Return (L,) int64 in [0, F): frames sampled as in the authors' released code.
+
+    That code assumes 30 frames/s. It never uses the last 2 frames (1/15 s). If 90 + n frames remain
+    (3 s and n more), the clip starts at a frame sampled from the first n. The frames from the start
+    to the end are divided into L equal parts.
 
     Args:
         seconds_F: times of the frames of the segment, at least one.
         num_parts: L.
-        generator: for the start, also of a centred clip, and for the frames.
-        is_centred: whether to take the middle of each part, in place of a frame drawn from it. It
-            is taken, too, where there are fewer frames than parts.
+        generator: source of randomness for the start, also of a centred clip, and for the frames.
+        is_centred: whether to use the middle of each part instead of a random frame; always the
+            case if there are fewer frames than parts.
     """
     num_frames = len(seconds_F)
     length = seconds_F[-1] - seconds_F[0]
@@ -71,7 +73,7 @@ def authors_frames(
 
 
 def clip_generator(segment_id: str, clip_index: int) -> np.random.Generator:
-    """The generator of one test clip of one segment: the same in every run, whatever its seed."""
+    """Return the generator of a test clip of a segment, which does not depend on the seed."""
     digest = hashlib.sha256(f"{segment_id}\0{clip_index}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 

@@ -1,4 +1,4 @@
-"""How clips are made: the part of a recipe that says so, and what a data set and a network add."""
+"""Settings of clips: a section of the recipe, and sizes of the data set and the network."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -15,71 +15,71 @@ from orn.stage2_train.clips.sampling import ClipSampling
 UnsureLabels = Literal["negative", "ignored"]
 UnsureInEvaluation = Literal["left_out", "negative"]
 
-# Limits are far above what anyone trains with, and low enough for what is computed from them.
+# The limits are far above useful values; they only prevent overflows in derived numbers.
 _Crop = Annotated[int, Field(ge=1, le=8192)]
 
 
 @checked_dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class DataRecipe:
-    """How clips are made."""
+    """Section `data` of a recipe."""
 
     crop: tuple[_Crop, _Crop] = (224, 224)
     """(height, width) of the crop in stored pixels; multiples of 16 for every network."""
     clip_frames: Annotated[int, Field(ge=1, le=10_000)] = 8
-    """T, frames of a clip; a recipe's file without it takes the data set's. With 1 no frames are
-    related."""
+    """T, number of frames per clip; a recipe without it uses the data set's. A clip of one frame
+    has no relations across frames."""
     clip_sampling: ClipSampling = "spread"
-    """Where the frames of a clip come from: equal parts of the segment, or as in the authors'
-    released code, equal parts of what is left after a random start, in evaluation, too."""
+    """Frame sampling: from equal parts of the segment (`spread`), or from equal parts after a
+    random start, also in evaluation, as in the authors' released code (`authors`)."""
     max_objects: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Detections of a frame at most, the highest scores first; a background object comes on top."""
+    """Maximum number of detections per frame, highest scores first, without the background
+    object."""
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Detections below it are ignored."""
+    """Lowest score of a detection."""
     train_segments: Maybe[Count] = None
-    """Segments to train on, drawn from those of the split; none for all. For learning curves."""
+    """Number of training segments, a random subset of the split, for learning curves; None for
+    all."""
     flip: bool = False
-    """Whether half of the training clips, drawn anew each time, are flipped left to right, labels
-    with them; the manifest's `flipped_classes` has to say what those become."""
+    """Whether training clips are flipped left to right, with probability 1/2, together with their
+    labels; needs the manifest's `flipped_classes`."""
     train_with_validation: bool = False
-    """Whether the validation split is trained on, too; nothing is validated then, and the last
-    weights are kept."""
+    """Whether the validation split is also used for training; there is no validation then, and the
+    last weights are kept."""
     object_order: ObjectOrder = "score"
-    """Which detections fill the slots of a frame first: the highest scores, or the persons, and
-    then the others in a random order."""
+    """Order of detections in the slots of a frame: highest scores first, or persons first, followed
+    by the others in random order."""
     frame_join: FrameJoin = "time"
-    """Which detections belong to a frame: those nearest in time, or those at its place times the
-    ratio of the numbers of detected and of stored frames, for videos that are stored whole."""
+    """Match of frames and detections: nearest in time, or index times the ratio of detected to
+    stored frames, for videos that are stored whole."""
     unsure_labels: UnsureLabels = "negative"
-    """Classes of which annotators could not tell whether they hold: count as absent in training, as
-    in the authors' code, or are `ignored` by the loss."""
+    """Unsure labels in training: absent, as in the authors' code, or ignored by the loss."""
     unsure_in_evaluation: UnsureInEvaluation = "left_out"
-    """What average precision does with such pairs of segment and class: leaves them out, as VLOG's
-    own evaluation does, or counts them as `negative`, as the authors of the paper did."""
+    """Unsure labels in average precision: left out, as in VLOG's evaluation, or negative, as in the
+    authors' code."""
     controls: Controls = field(default_factory=Controls)
-    """What is changed about clips on purpose, in experiments only."""
+    """Controlled changes of clips, for experiments."""
 
     @property
-    def trained_splits(self) -> tuple[str, ...]:
-        """Names of the splits that weights are learned from."""
+    def training_splits(self) -> tuple[str, ...]:
+        """Names of the splits used for training."""
         return ("train", "validation") if self.train_with_validation else ("train",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSettings:
-    """How clips are made."""
+    """Settings of a `ClipDataset`."""
 
     data: DataRecipe
-    """What the recipe says."""
+    """Section `data` of the recipe."""
     slots: SlotSettings
     num_activities: int
     multi_label: bool
-    """Whether a label is a vector over the activities instead of one of them."""
+    """Whether a label is a vector over the activities instead of a single activity."""
     flipped_A: tuple[int, ...] | None = None
-    """The class that each class is when its film is flipped left to right, as half of the training
-    clips are; None flips none."""
+    """Class of each class's mirrored video, for random flips in training; None for no flips."""
     reads_tracks: bool = False
-    """Whether the network has to know which detections of a video are of one object."""
+    """Whether the network reads the tracks of objects."""
     reads_frames: bool = True
-    """Whether pictures are decoded; a network that looks at none gets black ones, sooner."""
+    """Whether frames are decoded; a network that reads none gets black frames, which is faster."""
     seed: int = 0
-    """Of the training draws."""
+    """Seed of random numbers in training."""

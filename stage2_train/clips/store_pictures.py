@@ -1,4 +1,4 @@
-"""Frames of a clip store as the pictures under the masks of a shard."""
+"""Frames of a clip store as backgrounds for the masks of a shard."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +14,11 @@ from orn.stage2_train.frames.reader import ClipStore
 
 
 class StorePictures:
-    """As `orn.shared.inspect.pictures.Pictures`; frames get the shape of the detections' grid.
+    """Implements `orn.shared.inspect.pictures.Pictures`; frames get the aspect ratio of the
+    detections' grid.
 
     Raises:
-        ClipStoreError: as `ClipStore`.
+        ClipStoreError: see `ClipStore`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,15 +28,18 @@ class StorePictures:
     def frames(
         self, video: VideoEntry, seconds_n: NDArray[np.float64]
     ) -> Iterator[NDArray[np.uint8] | None]:
-        """The stored frame nearest to each time, None where there is none within a frame's time.
+        """Yield the stored frame nearest to each time, or None if none is within a frame interval.
 
         Raises:
-            JoinError: if the store's frames are of another file.
-            ClipStoreError: if the store lacks the video, or a frame is damaged.
+            JoinError: if the store's frames are from another file.
+            ClipStoreError: if the video is missing or a frame is corrupt.
         """
         stored = self._store.frames(video.id)
         if video.source_digest not in (UNKNOWN_SOURCE, stored.source_digest):
-            raise JoinError(f"{self.name} has frames of another file than the one looked at")
+            raise JoinError(
+                f"{self.name}: expected frames of the file that was detected, got another file's; "
+                "run `orn clips` again with --fresh"
+            )
         height, _ = stored.stored_size
         size = (max(round(height * video.width / video.height), 1), height)
         for place in nearest_places(stored.seconds, seconds_n, farthest=1 / video.rate):

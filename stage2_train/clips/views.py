@@ -1,4 +1,4 @@
-"""In which ways evaluation looks at a segment: how many clips, which crops of each, flipped or not.
+"""Views of a segment in evaluation: test clips, crops and flips.
 
 A activity classes.
 """
@@ -19,12 +19,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One look at a segment."""
+    """One view of a segment."""
 
     clip: int = 0
-    """0 is the centred clip, the frames of the others are drawn."""
+    """Index of the test clip: 0 is the centred one, others have random frames."""
     crop: CropPlace = "centre"
-    """Where along the longer side; in the middle of the shorter one."""
+    """Position of the crop along the longer side; it is centred along the shorter one."""
     flip: bool = False
     """Whether frames, boxes and masks are flipped left to right."""
 
@@ -33,64 +33,63 @@ _CENTRED = View()
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a process without a list of all segments and videos is told of a segment."""
+class ResolvedSegment:
+    """A segment, sent to a worker process without lists of segments and videos."""
 
     segment: Segment
     places: Any
-    """Where its detections lie."""
+    """Location of its detections; see `DetectionSource.places`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipRequest:
-    """Which clip of which segment."""
+    """Selects a clip of a segment."""
 
     segment: int
-    """Place of the segment in the data set, from 0."""
+    """Index of the segment in the data set."""
     epoch: int | None = None
-    """For training: the epoch, which decides the draws."""
+    """Epoch of a training clip, which determines its random numbers; None for evaluation."""
     view: View = _CENTRED
-    """For evaluation, where `epoch` is None."""
-    told: Told | None = None
-    """For a data set of `ClipDataset.for_workers`, which has no segments."""
+    """View of a clip for evaluation."""
+    resolved: ResolvedSegment | None = None
+    """The segment, for a dataset of `ClipDataset.for_workers`, which has no segments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
-    """Those that are averaged: every crop of every clip, and each of them flipped, too."""
+    """The views whose logits are averaged: every crop of every clip, optionally also flipped."""
 
     num_clips: int = 1
     num_crops: NumCrops = 1
-    """The one in the middle, or also those at both ends of the longer side."""
+    """1 for the centre crop, 3 for three crops along the longer side."""
     flipped_A: tuple[int, ...] | None = None
-    """The class that each class is when its film is flipped; None leaves flipped views out."""
+    """Class of each class's mirrored video; None for no flipped views."""
 
     def __post_init__(self) -> None:
-        """Raises ConfigError for a number of crops that there is not."""
+        """Raise ConfigError for an invalid number of crops."""
         if self.num_crops not in get_args(NumCrops):
             raise ConfigError(
-                f"crops: wanted 1, in the middle, or 3, along the longer side; found "
-                f"{self.num_crops}"
+                f"crops: expected 1 (centre) or 3 (along the longer side), got {self.num_crops}"
             )
 
     def all(self) -> list[View]:
-        """Each of them, clip after clip."""
+        """Return all views, clip after clip."""
         crops = get_args(CropPlace) if self.num_crops == len(get_args(CropPlace)) else ["centre"]
         flips = (False,) if self.flipped_A is None else (False, True)
         return [View(*each) for each in product(range(self.num_clips), crops, flips)]
 
 
 def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
-    """(A,) place of the class that each class is when its film is flipped left to right.
+    """Return (A,) the class of each class's video when it is flipped left to right.
 
     Raises:
-        ConfigError: if the manifest does not say, or names one of a pair alone that is a class.
+        ConfigError: if the manifest has no `flipped_classes`, or only one class of a pair exists.
     """
     where = f"{dataset.name}: flipped_classes of its manifest"
     if dataset.flipped_classes is None:
         raise ConfigError(
-            f"{where}: wanted the pairs of classes that become each other when a film is flipped "
-            "left to right ([] where none does), found no such key; leave out flips, or add it"
+            f"{where}: expected the pairs of classes that a left-right flip exchanges ([] for "
+            "none), got no such key; add it or leave out flips"
         )
     places = list(range(len(dataset.classes)))
     for pair in dataset.flipped_classes:
@@ -99,11 +98,11 @@ def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
             other = next(name for name in pair if name not in there)
             close = nearest(other, dataset.classes)
             raise ConfigError(
-                f"{where}: wanted both of a pair to be classes, found {there[0]!r} without "
-                f"{other!r}; the nearest class is {close!r}"
+                f"{where}: expected pairs of classes, got {there[0]!r} with {other!r}, which is "
+                f"not a class; did you mean {close!r}?"
             )
         if not there:
-            logger.warning("%s: neither of %r and %r is a class, left out", where, *pair)
+            logger.warning("%s: neither %r nor %r is a class; pair ignored", where, *pair)
             continue
         one, other_place = (dataset.classes.index(name) for name in pair)
         places[one], places[other_place] = other_place, one

@@ -176,7 +176,7 @@ def _check_calibration(model: OpenedModel) -> None:
         raise ConfigError(
             f"{where}: expected two trained heads, got only the {model.heads} head; omit the option"
         )
-    if "validation" in model.config.recipe.data.trained_splits:
+    if "validation" in model.config.recipe.data.training_splits:
         raise ConfigError(
             f"{where}: expected a run that was not trained on the validation split, got "
             "data.train_with_validation=true; omit the option"
@@ -195,7 +195,7 @@ def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) 
             "%s: was trained on objects of %s, but is evaluated on those of %s (%s)",
             *(run, learned_from, found, sources.detections.path),
         )
-    if request.split in recipe.data.trained_splits:
+    if request.split in recipe.data.training_splits:
         logger.warning(
             "%s: was trained on the %s split: its results show the fit to the training data, not "
             "generalization; evaluate a split that it was not trained on, such as --split test",
@@ -224,7 +224,7 @@ def _report(
     classes, metric = config.dataset.classes, config.dataset.metric
     report: dict[str, Any] = {
         "split": request.split,
-        "trained_on": request.split in config.recipe.data.trained_splits,
+        "trained_on": request.split in config.recipe.data.training_splits,
         "num_segments": len(predictions.ids),
         "num_skipped": len(joined.skipped),
         "clips": request.views[0],

@@ -149,7 +149,7 @@ class ClipFrames:
         return seconds_F
 
     @property
-    def told_seconds(self) -> NDArray[np.float64]:
+    def known_seconds(self) -> NDArray[np.float64]:
         """The same: a store knows them."""
         return self.seconds
 

@@ -65,7 +65,7 @@ class DecodedVideo:
         return self._all.decoded_seconds(self._video) if told is None else told
 
     @property
-    def told_seconds(self) -> NDArray[np.float64] | None:
+    def known_seconds(self) -> NDArray[np.float64] | None:
         """The same where they are told without decoding; else None."""
         try:
             return self._all.times(self._video).seconds

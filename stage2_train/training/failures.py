@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from orn.shared.errors import TrainingError
-from orn.stage2_train.clips.batches import lost_workers_told
+from orn.stage2_train.clips.batches import worker_losses_reported
 from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.runs.phases import Phase
 
@@ -32,7 +32,7 @@ def failures_told(
         TrainingError: if the GPU is out of memory, or a process that makes batches has ended.
     """
     try:
-        with lost_workers_told():
+        with worker_losses_reported():
             yield
     except torch.OutOfMemoryError as err:
         peak = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0

@@ -8,9 +8,9 @@ import pytest
 from orn.shared.masks.rules import COCO_RULES
 from orn.stage2_train.clips.controls import (
     Controls,
-    places_in_time,
+    frame_permutation,
     with_boxes_as_masks,
-    with_mixed_classes,
+    with_shuffled_classes,
 )
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.mask_pieces import coverage_of_pieces
@@ -25,9 +25,9 @@ PLAIN = Controls()
 
 def test_orders() -> None:
     draw = np.random.default_rng
-    assert places_in_time(4, "forward", draw(0)).tolist() == [0, 1, 2, 3]
-    assert places_in_time(4, "reversed", draw(0)).tolist() == [3, 2, 1, 0]
-    shuffled = [places_in_time(4, "shuffled", draw(seed)).tolist() for seed in range(40)]
+    assert frame_permutation(4, "forward", draw(0)).tolist() == [0, 1, 2, 3]
+    assert frame_permutation(4, "reversed", draw(0)).tolist() == [3, 2, 1, 0]
+    shuffled = [frame_permutation(4, "shuffled", draw(seed)).tolist() for seed in range(40)]
     assert all(sorted(order) == [0, 1, 2, 3] for order in shuffled)
     assert len({tuple(order) for order in shuffled}) > 10
 
@@ -51,7 +51,7 @@ def test_boxes_fill_their_masks(objects) -> None:
 
 
 def test_classes_are_dealt_out_anew(objects) -> None:
-    found = [with_mixed_classes(objects, np.random.default_rng(seed)) for seed in range(9)]
+    found = [with_shuffled_classes(objects, np.random.default_rng(seed)) for seed in range(9)]
     ours = sorted(objects.class_scores.tolist())
     assert all(sorted(each.class_scores.tolist()) == ours for each in found)
     assert len({each.class_scores.tobytes() for each in found}) > 1

@@ -43,7 +43,7 @@ def test_fewer_segments_are_among_more_and_keep_their_order(tiny_world) -> None:
         assert len(ids) == number
         assert ids == [name for name in everything if name in ids]
         assert set(drawn.get(number - 1, [])) < set(ids)
-    with pytest.raises(ConfigError, match=r"data\.train_segments.* 8 .*found 9"):
+    with pytest.raises(ConfigError, match=r"data\.train_segments.* 8 .*got 9"):
         joined.at_most(len(everything) + 1)
 
 
@@ -57,7 +57,7 @@ def test_segments_of_a_split_in_order_without_those_whose_frames_are_absent(
     ]
     assert joined.skipped == ()
     store = store_without("film/2", "film/8")
-    said = "tiny, validation: 2 of 4 .*film/2-segment.*some; run `orn clips`, or pass --partial"
+    said = "tiny, validation: 2 of 4 .*film/2-segment.*some; run `orn clips`, or .*--partial"
     with pytest.raises(JoinError, match=said):
         join_split(dataset, "validation", store, detections)
     joined = join_split(dataset, "validation", store, detections, partial=True)
@@ -76,7 +76,7 @@ def test_segments_of_a_split_in_order_without_those_whose_frames_are_absent(
     [
         (None, r"film/2-segment.*run `orn detect`"),  # absent
         ("sha256:new", r"film/2: .*sha256:same.*sha256:new"),
-        (UNKNOWN_SOURCE, r"imported while .*`orn import-objects`.*--fr"),
+        (UNKNOWN_SOURCE, r"imported with.*`orn import-objects`.*--fr"),
     ],
 )
 def test_detections_that_are_absent_or_of_another_file_are_an_error(

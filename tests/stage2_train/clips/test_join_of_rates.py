@@ -58,7 +58,7 @@ class Times:
         seconds_F = self.seconds[video_id]
         return SimpleNamespace(
             source_digest="sha256:1",
-            told_seconds=seconds_F,
+            known_seconds=seconds_F,
             covers=lambda times: True,
             is_empty=lambda times: times.places(seconds_F)[0] == times.places(seconds_F)[1],
         )
@@ -92,7 +92,7 @@ def test_every_length_is_joined(tiny_world, rate, rounded) -> None:
     joined = joined_lengths(tiny_world.dataset, rate, rounded)
     empty = [f"{each}" for each in LENGTHS if rounded(each * MASK_RATE / rate) == 0]
     assert [row.id for row in joined.skipped] == empty
-    assert all("no frame of its video was looked at" in row.reason for row in joined.skipped)
+    assert all("no frame of its video was detected" in row.reason for row in joined.skipped)
     assert [each.id for each in joined.segments] == [
         f"{each}" for each in LENGTHS if f"{each}" not in empty
     ]
@@ -158,7 +158,7 @@ def test_what_cannot_be_joined_is_told_before_a_clip_is_made(tiny_world, tmp_pat
     late = replace(whole_video("film"), id="late", start_seconds=1)
     early = replace(late, id="early", start_seconds=0, stop_seconds=1.35)
     dataset = replace(tiny_world.dataset, segments=(early, late))
-    told = "32 of 50 frames of video film, that at 1.9800 s is 0.6800 s away"
+    told = "32 of 50 frames of video film, worst at 1.9800 s"
     with pytest.raises(JoinError, match=rf"1 of 2 .* late: .*{told}.*`orn detect`.*--partial"):
         join_split(dataset, "train", *data)
     joined = join_split(dataset, "train", *data, partial=True)

@@ -166,7 +166,7 @@ def test_classes_of_flipped_films(tiny_world, caplog) -> None:
     pairs = (("right", "left"), ("in", "out"))
     for flipped, expected in (((), (0, 1, 2)), (pairs, (2, 1, 0))):
         assert classes_when_flipped(replace(dataset, flipped_classes=flipped)) == expected
-    assert "neither of 'in' and 'out' is a class" in caplog.text
+    assert "neither 'in' nor 'out' is a class" in caplog.text
     for flipped, message in ((None, "tiny: flipped_classes"), ([("left", "rigth")], "'right'")):
         with pytest.raises(ConfigError, match=message):
             classes_when_flipped(replace(dataset, flipped_classes=flipped))
