@@ -289,7 +289,7 @@ def _with_clip_length(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, model=dataclasses.replace(model, num_frames=clip_frames))
 
 
-def system_as_changed(name: str | None, model: NetworkConfig) -> str | None:
+def describe_system(name: str | None, model: NetworkConfig) -> str | None:
     """Return the name of a system and the settings that were overridden, such as `orn, with
     model.clique_size=3`."""
     if name is None:

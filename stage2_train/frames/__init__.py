@@ -1,4 +1,4 @@
-"""The clip store, rescaled frames of every video in whole HDF5 files, and frames without one.
+"""Frames of videos: the clip store, HDF5 files of rescaled frames, or decoding without a store.
 
-Imports no other room of stage 2 but `newest_data`.
+Imports no other package of stage 2.
 """

@@ -1,8 +1,8 @@
-"""Reads one file of a clip store, which may come from others.
+"""Reading a file of a clip store, which may be untrusted.
 
-HDF5 tells what is in it, once: what the format does not have is refused by HDF5's description,
-before anything of it is read. Times and pictures are then read without HDF5, from where they lie. A
-file is known by its size and time of change.
+The file is opened with HDF5 once: datasets that violate the format are rejected by their metadata,
+before data is read. Times and frames are then read by their offsets, without HDF5. A file is
+identified by its size and time of modification.
 """
 
 import os
@@ -24,38 +24,37 @@ from orn.shared.config.fields import explain
 from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile
-from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.jpeg import decode_frame, most_bytes
 from orn.stage2_train.frames.schema import FRAME_ROW, RECORDS, ClipFileRecord, StoredVideo
 
 _MOST_OPEN = 64
-"""Files that stay open in a process."""
+"""Size of the open-file cache of a process."""
 _ROWS_BYTES = 2**25
-"""Of places and times of frames that stay in memory, in each process."""
+"""Cache size per process for rows of frames."""
 _ROW_BYTES = 500
-"""What those of a video count for beside themselves."""
+"""Approximate size of a cache entry without its rows."""
 _MOST_CHUNK_BYTES = 2**20
 _MOST_RECORD_BYTES = 2**26
 _HEAD = b"\x89HDF\r\n\x1a\n\x03"
-"""An HDF5 file whose metadata have checksums."""
+"""First bytes of an HDF5 file whose metadata have checksums."""
 _REMEDY = "remove the file and run `orn clips` to store its videos again"
 _ERRORS = (OSError, LookupError, RuntimeError, TypeError, ValueError, MemoryError)
-"""What h5py and decoders raise for a file that is damaged."""
+"""Exceptions of h5py and decoders for a corrupt file."""
 
 
 def read_record(path: Path) -> ClipFileRecord:
-    """Return what a file holds.
+    """Return the record of a file.
 
     Raises:
-        ClipStoreError: if it is damaged, or of another format.
+        ClipStoreError: if the file is corrupt or of another format.
     """
     with open_file(path, error=ClipStoreError) as raw:
         head, size = raw.read(len(_HEAD)), os.fstat(raw.fileno()).st_size
     try:
         if head != _HEAD:
-            raise OSError("its first bytes are not those of such a file")
+            raise OSError("unexpected first bytes")
         with h5py.File(path, "r", locking=False) as file:
             jpeg = _dataset(file, "jpeg", np.dtype("u1"), size=size)
             frames = _dataset(file, "frames", FRAME_ROW, size=size)
@@ -67,8 +66,10 @@ def read_record(path: Path) -> ClipFileRecord:
     except ValidationError as err:
         reason = explain(err, ClipFileRecord)
     except _ERRORS as err:
-        reason = _said(err)
-    raise ClipStoreError(f"{path}: cannot be read as a file of a clip store ({reason}); {_REMEDY}")
+        reason = _message(err)
+    raise ClipStoreError(
+        f"{path}: expected a file of a clip store, got an invalid one ({reason}); {_REMEDY}"
+    )
 
 
 def _record_text(file: h5py.File, *, size: int) -> bytes:
@@ -82,19 +83,19 @@ def _record_text(file: h5py.File, *, size: int) -> bytes:
 
 
 def _dataset(file: h5py.File, name: str, dtype: np.dtype[Any], *, size: int) -> h5d.DatasetID:
-    """A dataset in this file, of the type of the format, and no larger than the file."""
+    """Return a dataset of the type that the format specifies, and not larger than the file."""
     if file.id.links.get_info(name.encode()).type != h5l.TYPE_HARD:
         raise OSError(f"{name}: expected a dataset, got a link")
     dataset = h5o.open(file.id, name.encode())
     if not isinstance(dataset, h5d.DatasetID):
-        raise OSError(f"{name}: expected a dataset, got something else")
+        raise OSError(f"{name}: expected a dataset, got another object")
     if len(dataset.shape) != 1 or not dataset.get_type().equal(h5t.py_create(dtype)):
         raise OSError(f"{name}: expected rows of another type")
     plan = dataset.get_create_plist()
     filters = [plan.get_filter(place)[0] for place in range(plan.get_nfilters())]
     usual = (h5d.CHUNKED, [h5z.FILTER_FLETCHER32]) if name == "record" else (h5d.CONTIGUOUS, [])
     if (plan.get_layout(), filters) != usual or plan.get_external_count():
-        raise OSError(f"{name}: expected data that is stored as the format says")
+        raise OSError(f"{name}: expected the storage layout of the format, got another one")
     num_bytes = dataset.shape[0] * dtype.itemsize
     most = min(dataset.get_storage_size(), size - (dataset.get_offset() or 0))
     if num_bytes > most:
@@ -102,27 +103,27 @@ def _dataset(file: h5py.File, name: str, dtype: np.dtype[Any], *, size: int) -> 
     return dataset
 
 
-def _said(err: Exception) -> str:
+def _message(err: Exception) -> str:
     return (str(err) or type(err).__name__).splitlines()[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipFrames:
-    """The stored frames of one video, of which nothing is read before it is asked for."""
+    """The stored frames of one video, read on demand."""
 
     path: Path
-    """The file that holds them."""
+    """The file that contains them."""
     file: IndexedFile[ClipFileRecord]
     video: StoredVideo
 
     @property
     def id(self) -> str:
-        """Id of the manifest."""
+        """Id in the manifest."""
         return self.video.id
 
     @property
     def source_digest(self) -> str:
-        """Digest of the file or folder that was decoded."""
+        """Digest of the decoded file or folder."""
         return self.video.source_digest
 
     @property
@@ -132,41 +133,41 @@ class ClipFrames:
 
     @property
     def rows(self) -> NDArray[Any]:
-        """(F,) `FRAME_ROW`.
+        """(F,) rows of type `FRAME_ROW`.
 
         Raises:
-            ClipStoreError: if they are damaged.
+            ClipStoreError: if they are corrupt.
         """
         try:
             return _rows(self)
         except _ERRORS as err:
-            raise self.damage("its times are", err) from err
+            raise self.corruption("its times are", err) from err
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """(F,) float64 presentation times, increasing; raises as `rows`."""
+        """(F,) float64 presentation times, increasing; for errors see `rows`."""
         seconds_F: NDArray[np.float64] = self.rows["seconds"]
         return seconds_F
 
     @property
     def known_seconds(self) -> NDArray[np.float64]:
-        """The same: a store knows them."""
+        """(F,) float64 presentation times, which a store always knows."""
         return self.seconds
 
     def __len__(self) -> int:
-        """F, the number of frames."""
+        """Return F, the number of frames."""
         return self.video.num_frames
 
     def jpeg(self, frame: int) -> bytes:
-        """Return a frame as it is stored.
+        """Return a frame as a JPEG file.
 
         Raises:
-            ClipStoreError: if it does not exist or is damaged.
+            ClipStoreError: if the frame does not exist or is corrupt.
         """
         if not 0 <= frame < len(self):
             raise ClipStoreError(
-                f"{self.path}: video {self.id}: expected frame {frame}, got "
-                f"{counted(len(self), 'frame')}"
+                f"{self.path}: video {self.id}: expected a frame from 0 to "
+                f"{len(self) - 1}, got {frame}"
             )
         _, _, start, size, crc32 = self.rows[frame].item()
         place = self.file.record.jpeg_place + self.video.first_byte + start
@@ -175,16 +176,16 @@ class ClipFrames:
                 place, size, crc32, most=most_bytes(*self.stored_size)
             )
         except _ERRORS as err:
-            raise self.damage(f"frame {frame} is", err) from err
+            raise self.corruption(f"frame {frame} is", err) from err
 
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        """Return (n, H, W, 3) uint8 RGB, the frames at these places of `seconds`, in that order,
-        repeats included, or a window of them.
+        """Return (n, H, W, 3) uint8 RGB: the frames with these indices into `seconds`, in that
+        order and possibly repeated, or a window of them.
 
         Raises:
-            ClipStoreError: if a frame does not exist or is damaged.
+            ClipStoreError: if a frame does not exist or is corrupt.
         """
         size = self.stored_size if window is None else (window.height, window.width)
         images = np.empty((len(frames_n), *size, 3), np.uint8)
@@ -192,47 +193,46 @@ class ClipFrames:
             try:
                 image = decode_frame(self.jpeg(frame), self.stored_size)
             except (RuntimeError, ValueError) as err:
-                raise self.damage(f"frame {frame} is", err) from err
+                raise self.corruption(f"frame {frame} is", err) from err
             images[place] = image if window is None else window.cut(image)
         return images
 
     def covers(self, times: TimeRange) -> bool:
-        """Return whether all frames of a time range are there, none having been left out."""
+        """Return whether all frames of a time range are stored."""
         return self.video.times.covers(times)
 
     def is_empty(self, times: TimeRange) -> bool:
-        """Return whether no stored frame lies in a time range."""
+        """Return whether a time range contains no stored frame."""
         if times == TimeRange():
             return len(self) == 0
         first, last = times.places(self.seconds)
         return first == last
 
-    def damage(self, what: str, err: Exception) -> ClipStoreError:
-        """Return the error for a part of the video that is damaged."""
+    def corruption(self, what: str, err: Exception) -> ClipStoreError:
+        """Return the error for a corrupt part of the video."""
         if isinstance(err, ClipStoreError):
             return err
         return ClipStoreError(
-            f"{self.path}: video {self.id}: {what} damaged ({_said(err)}); {_REMEDY}"
+            f"{self.path}: video {self.id}: {what} corrupt ({_message(err)}); {_REMEDY}"
         )
 
 
 class _OpenFile:
-    """A file that stays open until nobody has it any more; may be read by several threads and,
-    forked, by several processes."""
+    """A file that is open as long as it is referenced; can be shared by threads and processes."""
 
     def __init__(self, path: Path, stamp: Stamp) -> None:
         self._number = -1
-        self._number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # no pipe is waited for
+        self._number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # does not block on a pipe
         if stamp_of(os.fstat(self._number)) != stamp:
             raise FileNotFoundError
 
     def read(self, place: int, size: int, crc32: int, *, most: int) -> bytes:
-        """Return so many bytes from a place on, of this CRC-32."""
+        """Return `size` bytes at offset `place`, after checking their CRC-32."""
         if size > most:
             raise ValueError(f"expected at most {most} bytes, got {size}")
         data = os.pread(self._number, size, place)
         if len(data) != size or zlib.crc32(data) != crc32:
-            raise ValueError(f"expected {size} bytes of CRC-32 {crc32:08x}, got others")
+            raise ValueError(f"expected {size} bytes with CRC-32 {crc32:08x}, got others")
         return data
 
     def __del__(self) -> None:
@@ -240,10 +240,11 @@ class _OpenFile:
             os.close(self._number)
 
 
-def gone(path: Path) -> ClipStoreError:
-    """Return the error for a file that is not the one that it was."""
+def changed_file(path: Path) -> ClipStoreError:
+    """Return the error for a file that has changed or is missing."""
     return ClipStoreError(
-        f"{path}: has changed or gone since the clip store was opened; start again"
+        f"{path}: expected the file that was opened with the clip store, got a changed or missing "
+        "one; start the command again"
     )
 
 
@@ -252,7 +253,7 @@ def _open(path: Path, stamp: Stamp) -> _OpenFile:
     try:
         return _OpenFile(path, stamp)
     except FileNotFoundError as err:
-        raise gone(path) from err
+        raise changed_file(path) from err
 
 
 @cached(

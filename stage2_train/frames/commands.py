@@ -1,4 +1,4 @@
-"""`orn clips`: call the job, print what came out."""
+"""The command `orn clips`."""
 
 from typing import Annotated
 
@@ -18,17 +18,17 @@ def clips(
     *,
     verify: Annotated[
         bool,
-        Option("Check the store instead: every picture, every checksum, every source."),
+        Option("Verify the store instead: every frame, checksum and source."),
     ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
-    """Decode DATASET's videos once and store their rescaled frames; without DATASET, those of the
-    data set whose objects were completed last.
+    """Decode the videos of DATASET once and store their rescaled frames; without DATASET, use the
+    data set whose detection finished last.
 
-    Interrupted, it goes on where it was; run again, it adds what is new or has changed. --dry-run
-    estimates the size. Ends with 3 if some videos could not be decoded, with 1 if --verify finds
-    anything wrong.
+    The same command resumes an interrupted one, and later adds new and changed videos. --dry-run
+    estimates the size. The exit code is 3 if some videos could not be decoded, and 1 if --verify
+    reports problems.
     """
     from orn.stage2_train.frames.make_clips import describe_clips, make_clips, verify_clips
 

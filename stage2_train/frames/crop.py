@@ -1,8 +1,7 @@
-"""The crop that frames, boxes and masks share.
+"""Crops of frames, boxes and masks.
 
-Stored frames are squashed to the store's size; detections live on the grid of their source.
-Relative coordinates, 0..1 of either, are all that the two have in common, so a crop is chosen in
-stored pixels and carried to the grid through them.
+Stored frames may have another size and aspect ratio than the grid of their detections. A crop is
+chosen in stored pixels and converted to the grid by relative coordinates.
 """
 
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import ConfigError
 
 CropPlace = Literal["first", "centre", "last"]
-"""Along the longer side: at the left (or top), in the middle, at the right (or bottom)."""
+"""Position along the longer side: left (or top), centre, right (or bottom)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +21,9 @@ class CropWindow:
     """A rectangle of whole pixels inside a stored frame."""
 
     x: int
-    """Its first column."""
+    """First column."""
     y: int
-    """Its first row."""
+    """First row."""
     height: int
     width: int
     stored_height: int
@@ -32,18 +31,18 @@ class CropWindow:
     stored_width: int
 
     def __post_init__(self) -> None:
-        """Raises ConfigError if the window reaches outside the stored frame."""
+        """Raise ConfigError if the window extends beyond the stored frame."""
         inside = 0 <= self.x <= self.stored_width - self.width
         inside = inside and 0 <= self.y <= self.stored_height - self.height
         if not inside or self.height < 1 or self.width < 1:
             raise ConfigError(
-                f"crop: wanted a window inside the stored frames of {self.stored_height}x"
-                f"{self.stored_width}, found {self.height}x{self.width} at row {self.y}, column "
+                f"crop: expected a window inside the stored frames of {self.stored_height}x"
+                f"{self.stored_width}, got {self.height}x{self.width} at row {self.y}, column "
                 f"{self.x}; choose a smaller crop or store larger frames"
             )
 
     def on_grid(self, height: int, width: int) -> tuple[float, float, float, float]:
-        """x1 y1 x2 y2 of the window, in pixels of a grid of `height` x `width` pixels."""
+        """Return x1 y1 x2 y2 of the window in pixels of a grid of `height` x `width` pixels."""
         per_row, per_column = height / self.stored_height, width / self.stored_width
         return (
             self.x * per_column,
@@ -53,21 +52,23 @@ class CropWindow:
         )
 
     def cut(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The window of (..., H, W, 3) stored frames, a view."""
+        """Return the window of (..., H, W, 3) stored frames as a view."""
         return frames[..., self.y : self.y + self.height, self.x : self.x + self.width, :]
 
 
 def centre_window(stored: tuple[int, int], crop: tuple[int, int]) -> CropWindow:
-    """The window in the middle; sizes are (height, width)."""
+    """Return the centred window; sizes are (height, width)."""
     return placed_window(stored, crop, "centre", grid=stored)
 
 
 def placed_window(
     stored: tuple[int, int], crop: tuple[int, int], place: CropPlace, *, grid: tuple[int, int]
 ) -> CropWindow:
-    """The window at one of three places along the longer side of a video, in the middle of the
-    other: as the grid of its detections has it, or its stored frames where that is a square; the
-    width where both are. Sizes are (height, width)."""
+    """Return the window at a position along the longer side, centred along the other side.
+
+    The longer side is that of the detections' grid; if the grid is square, that of stored frames;
+    if both are square, the width. Sizes are (height, width).
+    """
     halves, shapes = get_args(CropPlace).index(place), (grid, stored)
     is_tall = next((height > width for height, width in shapes if height != width), False)
     down, across = (halves, 1) if is_tall else (1, halves)
@@ -78,7 +79,7 @@ def placed_window(
 def random_window(
     stored: tuple[int, int], crop: tuple[int, int], generator: np.random.Generator
 ) -> CropWindow:
-    """A window drawn uniformly among all that fit; sizes are (height, width)."""
+    """Sample a window uniformly; sizes are (height, width)."""
     x = int(generator.integers(max(1, stored[1] - crop[1] + 1)))
     y = int(generator.integers(max(1, stored[0] - crop[0] + 1)))
     return _window(stored, crop, y=y, x=x)
@@ -93,8 +94,8 @@ def _window(stored: tuple[int, int], crop: tuple[int, int], *, y: int, x: int) -
 def boxes_in_crop(
     boxes_N4: NDArray[np.float32], window: CropWindow, *, height: int, width: int
 ) -> NDArray[np.float32]:
-    """(N, 4) float32 x1 y1 x2 y2 in pixels of the crop, cut off at its borders, of boxes in pixels
-    of a detection grid of `height` x `width`."""
+    """Convert boxes from pixels of a `height` x `width` grid to (N, 4) float32 x1 y1 x2 y2 in
+    pixels of the crop, clipped to the crop."""
     x1, y1, x2, y2 = window.on_grid(height, width)
     origin = np.array([x1, y1, x1, y1])
     crop_per_grid = np.array([window.width / (x2 - x1), window.height / (y2 - y1)] * 2)

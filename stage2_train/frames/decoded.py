@@ -1,8 +1,8 @@
-"""Frames without a clip store: decoded from the videos whenever a clip asks for them.
+"""Frames without a clip store, decoded from the videos on demand.
 
-They are read as those of a store are (`reader`). Frames, times and sizes are those that a store
-would have; the pixels are those before JPEG, unless those after it are asked for. What it costs is
-decoding: a clip takes as long as the stretch of video before its frames.
+The interface is that of a store (`reader`), with the same frames, times and sizes. Pixels are not
+compressed as JPEG unless requested. Decoding costs time: for each clip, the video is decoded from a
+key frame before the clip.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import FailedClip, StoreSettings
 
 _CACHE_BYTES = 256 * 2**20
-"""Memory for times of videos, in each process; an hour at 60 frames a second takes 3.5 MB."""
+"""Cache size per process for times of videos; an hour at 60 frames/s takes 3.5 MB."""
 _RECORD_BYTES = 1000
-"""What a video counts for in it beside its times."""
+"""Approximate size of a cache entry without its times."""
 
 
 def _by_id(videos: "DecodedVideos", video: Video) -> str:
@@ -39,19 +39,19 @@ def _by_id(videos: "DecodedVideos", video: Video) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedVideo:
-    """The frames of one video, rescaled as a store would have them; see `ClipFrames`."""
+    """The frames of one video, rescaled as in a store; see `ClipFrames`."""
 
     _video: Video
     _all: "DecodedVideos"
 
     @property
     def id(self) -> str:
-        """Id of the manifest."""
+        """Id in the manifest."""
         return self._video.id
 
     @property
     def source_digest(self) -> str:
-        """Digest of the file or folder; reads all of it."""
+        """Digest of the file or folder, which is read completely."""
         return content_digest(source_of(self._video))
 
     @property
@@ -59,14 +59,14 @@ class DecodedVideo:
         """(F,) float64 presentation times, increasing.
 
         Raises:
-            VideoDecodeError: if nothing can be decoded.
+            VideoDecodeError: if the video cannot be decoded.
         """
-        told = self._all.times(self._video).seconds
-        return self._all.decoded_seconds(self._video) if told is None else told
+        known = self._all.times(self._video).seconds
+        return self._all.decoded_seconds(self._video) if known is None else known
 
     @property
     def known_seconds(self) -> NDArray[np.float64] | None:
-        """The same where they are told without decoding; else None."""
+        """(F,) float64 presentation times if they are known without decoding, else None."""
         try:
             return self._all.times(self._video).seconds
         except VideoDecodeError:
@@ -75,46 +75,46 @@ class DecodedVideo:
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        """(n, H, W, 3) uint8 RGB, the frames at these places.
+        """Return (n, H, W, 3) uint8 RGB: the frames with these indices, or a window of them.
 
         Raises:
-            VideoDecodeError: if a frame does not exist, or can no longer be decoded.
+            VideoDecodeError: if a frame does not exist or cannot be decoded.
         """
-        wanted = sorted(set(frames_n.tolist()))
+        places = sorted(set(frames_n.tolist()))
         found = {}
-        for frame in self._all.reader(self._video).frames_at(wanted):
+        for frame in self._all.reader(self._video).frames_at(places):
             picture = self._all.picture(frame.image)
             found[frame.index] = picture if window is None else window.cut(picture)
-        missing = [place for place in wanted if place not in found]
+        missing = [place for place in places if place not in found]
         if missing:
             raise VideoDecodeError(
-                f"video {self.id}: wanted frame {missing[0]} of {self._video.path}, found none; "
-                f"it has {counted(len(self.seconds), 'frame')}"
+                f"video {self.id}: expected frame {missing[0]} in {self._video.path}, got "
+                f"{counted(len(self.seconds), 'frame')}"
             )
         return np.stack([found[place] for place in frames_n.tolist()])
 
     def covers(self, times: TimeRange) -> bool:
-        """True: nothing was left out."""
+        """Return True: all frames are available."""
         return True
 
     def is_empty(self, times: TimeRange) -> bool:
-        """Whether no frame lies in a time range; False where only decoding tells, and for a whole
-        video, which has frames if it can be decoded.
+        """Return whether a time range contains no frame; False for whole videos and if times are
+        not known without decoding.
 
         Raises:
             VideoDecodeError: if the video cannot be opened.
         """
         if times == TimeRange():
             return False
-        told_seconds_F = self._all.times(self._video).seconds
-        if told_seconds_F is None:
+        known_seconds_F = self._all.times(self._video).seconds
+        if known_seconds_F is None:
             return False
-        first, last = times.places(told_seconds_F)
+        first, last = times.places(known_seconds_F)
         return first == last
 
 
 class DecodedVideos:
-    """Frames of a data set's videos, decoded when they are asked for; see `ClipStore`."""
+    """Frames of a data set's videos, decoded on demand; see `ClipStore`."""
 
     def __init__(
         self,
@@ -126,82 +126,82 @@ class DecodedVideos:
         in_order: bool = False,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
-        """Opens nothing yet.
+        """Initialize without opening videos.
 
         Args:
-            videos: of the data set.
-            root: where they lie, for messages.
-            settings: of the store that there would be.
-            as_stored: whether frames are compressed as in a store and decoded again, so that all
-                their pixels are those of the store.
-            in_order: whether clips come video by video in the order of time, so that a video in
-                which frames cannot be sought is decoded once, if at all possible.
-            cache_bytes: memory for times of videos, in each process.
+            videos: videos of the data set.
+            root: their folder, for messages.
+            settings: settings that a store would have.
+            as_stored: whether to compress and decode frames as a store does, which gives the pixels
+                of the store.
+            in_order: whether clips are read video by video, in order of time; a video without
+                seeking is then decoded once, if possible.
+            cache_bytes: cache size for times of videos, in each process.
 
         Raises:
-            ClipStoreError: if not every frame is wanted.
+            ClipStoreError: if the settings select only some frames.
         """
         if settings.rate is not None:
             raise ClipStoreError(
-                "decoding without a clip store: wanted every frame, "
-                f"found {settings.describe()}; store them with `orn clips`"
+                f"--no-clip-store: expected settings with every frame, got {settings.describe()}; "
+                "store these frames with `orn clips`"
             )
         self.name = f"the videos under {root}"
-        """What to call it in messages."""
+        """Name in messages."""
         self.failed: tuple[FailedClip, ...] = ()
-        """None: that a video cannot be decoded shows when it is asked for."""
+        """Always empty: errors occur when a video is read."""
         self._videos = {video.id: video for video in videos}
         self._settings = settings
         self._as_stored = as_stored
         self._in_order = in_order
         self._cache_bytes = cache_bytes
-        self._forget()
+        self._clear_caches()
 
-    def _forget(self) -> None:
-        """Start with empty caches: times of videos, and the reader of the latest one."""
+    def _clear_caches(self) -> None:
+        """Create empty caches: times of videos, and the reader of the latest video."""
         size = lambda times: _RECORD_BYTES + times.size_bytes  # noqa: E731
-        self._told: LRUCache[str, VideoTimes] = LRUCache(self._cache_bytes, getsizeof=size)
+        self._known: LRUCache[str, VideoTimes] = LRUCache(self._cache_bytes, getsizeof=size)
         self._decoded: LRUCache[str, NDArray[np.float64]]
         self._decoded = LRUCache(self._cache_bytes, getsizeof=attrgetter("nbytes"))
         self._latest: tuple[str, VideoReader] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what was read: a copy in another process reads for itself."""
-        read = ("_told", "_decoded", "_latest")
+        """Return the state without caches: a copy in another process reads for itself."""
+        read = ("_known", "_decoded", "_latest")
         return {name: value for name, value in self.__dict__.items() if name not in read}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._forget()
+        self._clear_caches()
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._videos
 
     def frames(self, video_id: str) -> DecodedVideo:
-        """The frames of one video.
+        """Return the frames of one video.
 
         Raises:
-            ClipStoreError: if the data set does not have it.
+            ClipStoreError: if the video is missing.
         """
         video = self._videos.get(video_id)
         if video is None:
-            raise ClipStoreError(f"{self.name}: wanted video {video_id}, there is none")
+            raise ClipStoreError(f"{self.name}: expected video {video_id}, got none")
         return DecodedVideo(video, self)
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
-        """(height, width) of the frames of a video, which is opened where its shape counts.
+        """Return (height, width) of the rescaled frames of a video.
 
         Raises:
-            ClipStoreError: if the data set does not have it.
-            VideoDecodeError: if it cannot be decoded, or its shape gives a frame that is too large.
+            ClipStoreError: if the video is missing.
+            VideoDecodeError: if it cannot be decoded, or the rescaled frames would be too large.
         """
         if isinstance(self._settings.size, tuple):
             return self._settings.size
         return self.frames(video_id).read(np.zeros(1, np.int64)).shape[1:3]
 
-    @cachedmethod(attrgetter("_told"), key=_by_id)
+    @cachedmethod(attrgetter("_known"), key=_by_id)
     def times(self, video: Video) -> VideoTimes:
-        """Return the times of a video, as far as they are told without decoding."""
+        """Return the times of a video that are known without decoding."""
         return VideoTimes.of(source_of(video), rate=video.rate)
 
     @cachedmethod(attrgetter("_decoded"), key=_by_id)
@@ -211,7 +211,7 @@ class DecodedVideos:
         return np.array([frame.seconds for frame in frames], np.float64)
 
     def reader(self, video: Video) -> VideoReader:
-        """Return a reader of a video: the one before, where clips come in order."""
+        """Return a reader of a video; for clips in order, the reader is reused."""
         options: dict[str, Any] = {"rate": video.rate, "times": self.times(video)}
         if not self._in_order:
             return VideoReader(video.path, kept_bytes=0, **options)
@@ -222,7 +222,7 @@ class DecodedVideos:
         return self._latest[1]
 
     def picture(self, image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return a frame as a store would have it."""
+        """Return a rescaled frame, compressed and decoded if `as_stored`."""
         if self._as_stored:
             return decode_jpeg(encode_frame(image_HW3, self._settings))
         return np.asarray(rescaled(image_HW3, self._settings))

@@ -1,4 +1,4 @@
-"""Frames as JPEG files in memory, rescaled on the way in (antialiased, bilinear)."""
+"""JPEG compression of frames in memory, with rescaling (bilinear, antialiased)."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -13,14 +13,14 @@ from PIL import Image
 from orn.stage2_train.frames.schema import StoreSettings
 
 _RGB = 3
-"""The mode of torchvision's decoder."""
+"""RGB mode of torchvision's decoder."""
 _BASELINE = 0xC0
 _TABLES = {0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
-"""Segments that may come before the header of the frame: tables, comments, data of programs."""
+"""Segments that may precede the frame header: tables, comments, application data."""
 
 
 def rescaled(image: NDArray[np.uint8], settings: StoreSettings) -> Image.Image:
-    """An (H, W, 3) uint8 RGB frame in the size that the settings give it."""
+    """Return an (H, W, 3) uint8 RGB frame, rescaled to the stored size."""
     height, width = settings.stored_size(*image.shape[:2])
     frame = Image.fromarray(image)
     if frame.size == (width, height):
@@ -29,19 +29,19 @@ def rescaled(image: NDArray[np.uint8], settings: StoreSettings) -> Image.Image:
 
 
 def encode_frame(image: NDArray[np.uint8], settings: StoreSettings) -> bytes:
-    """An (H, W, 3) uint8 RGB frame in the store's size, as a JPEG file."""
+    """Return an (H, W, 3) uint8 RGB frame, rescaled to the stored size, as a JPEG file."""
     buffer = BytesIO()
     rescaled(image, settings).save(buffer, format="JPEG", quality=settings.jpeg_quality)
     return buffer.getvalue()
 
 
 def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of one JPEG file, the same pixels as Pillow's in half the time.
+    """Decode a JPEG file to (H, W, 3) uint8 RGB: the pixels of Pillow, in half the time.
 
     Raises:
-        RuntimeError: if `data` is no JPEG file.
+        RuntimeError: if `data` is not a JPEG file.
     """
-    import torch  # here, so that writing a store does not load torch
+    import torch  # not needed for writing a store
 
     bytes_n = torch.frombuffer(bytearray(data), dtype=torch.uint8)
     image_HW3: NDArray[np.uint8] = _decoder()(bytes_n, _RGB).permute(1, 2, 0).numpy()
@@ -50,8 +50,8 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
 
 @cache
 def _decoder() -> Any:
-    """Return torchvision's decoder, from its library alone: importing torchvision takes more than a
-    second."""
+    """Return torchvision's decoder, loaded from its library only, because importing torchvision
+    takes more than a second."""
     import torch
 
     found = find_spec("torchvision")
@@ -59,32 +59,32 @@ def _decoder() -> Any:
     if library.is_file():
         torch.ops.load_library(library)
     else:
-        import torchvision.io  # noqa: F401  (loads it under another name)
+        import torchvision.io  # noqa: F401  (loads the library under another name)
     return torch.ops.image.decode_jpeg
 
 
 def decode_frame(data: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB of a JPEG file of (height, width) `size`, which its header must have
-    before memory is taken for it.
+    """Decode a JPEG file to (H, W, 3) uint8 RGB after checking its (height, width) in the header,
+    before memory is allocated.
 
     Raises:
-        RuntimeError: if `data` is no JPEG file.
-        ValueError: if it is no baseline JPEG file of that size.
+        RuntimeError: if `data` cannot be decoded.
+        ValueError: if `data` is not a baseline JPEG file of that size.
     """
-    found = jpeg_size(data)
-    if found != size:
-        raise ValueError(f"wanted {size[0]}x{size[1]} pixels, found {found[0]}x{found[1]}")
+    got = jpeg_size(data)
+    if got != size:
+        raise ValueError(f"expected {size[0]}x{size[1]} pixels, got {got[0]}x{got[1]}")
     return decode_jpeg(data)
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
-    """(height, width) that the header of a JPEG file claims; nothing is decoded.
+    """Return (height, width) from the header of a baseline JPEG file (ITU-T T.81, annex B).
 
-    Only of baseline files, as they are stored: a progressive one may take a thousand times as long
-    to decode as one of its size should. ITU-T T.81, annex B.
+    Stores contain only baseline files; a progressive file may take a thousand times longer to
+    decode.
 
     Raises:
-        ValueError: if `data` does not begin as such a file.
+        ValueError: if `data` does not begin with the header of a baseline JPEG file.
     """
     place = 2
     while data[place : place + 1] == b"\xff" and data[:2] == b"\xff\xd8":
@@ -98,6 +98,6 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def most_bytes(height: int, width: int) -> int:
-    """More than a stored JPEG file can take: 2**16 for its head, 8 a pixel, of which it has 1.5
-    samples of at most 26 bits."""
+    """Return an upper bound of the size of a stored JPEG file in bytes: 2**16 for headers and 8 per
+    pixel, which has 1.5 samples of at most 26 bits."""
     return 2**16 + 8 * height * width

@@ -1,4 +1,4 @@
-"""The job behind `orn clips`: what was asked for, how large it will be, and what was done."""
+"""The job of `orn clips`: plan, size estimate, and report."""
 
 import logging
 import shutil
@@ -39,84 +39,84 @@ logger = logging.getLogger(__name__)
 
 _SAMPLE_VIDEOS = 8
 _SAMPLE_FRAMES = 16
-"""Frames decoded of each sample video, every fourth of which is encoded."""
+"""Number of frames decoded per sample video, of which every fourth is encoded."""
 _VIDEO_BYTES = 100_000
-"""What a video may take besides its pictures."""
-_CERTAINLY = 1.5
-"""How many times too little the space must be to be refused: an estimate may be off."""
+"""Upper bound of a video's size without its frames."""
+_TOLERANCE = 1.5
+"""The job fails if the estimated size exceeds the free space by this factor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """The request, resolved against the manifest and what the store holds."""
+    """The request, completed from the manifest."""
 
     path: Path
     settings: StoreSettings
     videos: tuple[Video, ...]
     segments: tuple[Segment, ...]
-    """Of the data set."""
+    """All segments of the data set."""
     ranges: Mapping[str, TimeRanges]
-    """Of each video where only labelled times are wanted; empty for whole videos."""
+    """Labelled times by video; empty for whole videos."""
     num_missing: int
     num_unlabelled: int
-    """Videos left out because no segment is in them."""
+    """Number of videos left out because they have no segments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Estimate:
-    """What is still to be stored, and the space there is for it."""
+    """Estimated size of the missing videos, and the free space."""
 
     frames: Mapping[str, float]
-    """About how many frames of each video."""
+    """Estimated number of frames by video."""
     unreadable: Mapping[str, str]
-    """Why some videos will fail."""
+    """Reasons by video that cannot be read."""
     frame_bytes: float
-    """Bytes of a frame, measured on a few."""
+    """Mean size of a stored frame, measured on a few frames."""
     free_bytes: int
-    """Free on the store's disk, with what is thrown away first."""
+    """Free space on the store's disk, including files that are removed first."""
 
     @property
     def num_frames(self) -> int:
-        """Frames of all these videos."""
+        """Estimated number of frames of all missing videos."""
         return round(sum(self.frames.values()))
 
     @property
     def added_bytes(self) -> int:
-        """Bytes of the frames that are still to be stored."""
+        """Estimated size of these frames."""
         return round(self.num_frames * self.frame_bytes)
 
     @property
     def needed_bytes(self) -> int:
-        """Free space that they need."""
+        """Free space that the missing videos need."""
         return self.added_bytes + len(self.frames) * _VIDEO_BYTES
 
     def describe(self) -> str:
-        """The estimate in a line."""
+        """Return the estimate as a clause."""
         return (
             f"about {counted(self.num_frames, 'frame')} of {decimal(round(self.frame_bytes))}, "
-            f"{decimal(self.needed_bytes)} of free space are needed, "
-            f"{decimal(self.free_bytes)} are free"
+            f"which need {decimal(self.needed_bytes)} of free space, "
+            f"{decimal(self.free_bytes)} available"
         )
 
     def check(self, path: Path) -> None:
-        """Say the estimate for the store at `path`; raise ClipStoreError if it cannot fit."""
+        """Log the estimate; raise ClipStoreError if the disk of `path` has too little space."""
         if self.frames:
             logger.info("%s: %s", path, self.describe())
-        if self.needed_bytes > _CERTAINLY * self.free_bytes:
+        if self.needed_bytes > _TOLERANCE * self.free_bytes:
             longest = max(self.frames, key=lambda name: self.frames[name])
             raise ClipStoreError(
-                f"{path}: does not fit: {self.describe()}; the longest video is {longest!r} with "
-                f"{round(self.frames[longest]):,} of these frames by its header; choose another "
-                "--out, a smaller --size, --quality or --rate, --frames labelled, or part of the "
-                "data set with --limit"
+                f"{path}: expected enough free space for {self.describe()}; the longest video is "
+                f"{longest!r} with {round(self.frames[longest]):,} frames by its header; choose "
+                "another --out, a smaller --size, --quality or --rate, --frames labelled, or part "
+                "of the data set with --limit"
             )
 
 
 def make_clips(request: ClipsRequest) -> dict[str, Any]:
-    """Store the frames and say what was done; see `build_clip_store`.
+    """Store the frames and return a report; see `build_clip_store`.
 
     Raises:
-        ClipStoreError: also if the disk clearly has too little space.
+        ClipStoreError: also if the disk has too little free space.
     """
     plan = _plan(request)
 
@@ -141,7 +141,7 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
         "added": report.num_added,
         "present": report.num_present,
         "frames": report.num_frames,
-        "bytes": _held_bytes(plan.path),
+        "bytes": _stored_bytes(plan.path),
         "missing": plan.num_missing,
         "unlabelled": plan.num_unlabelled,
         "failed": [{"id": row.id, "reason": row.reason} for row in report.failed],
@@ -149,14 +149,14 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
 
 
 def describe_clips(request: ClipsRequest) -> dict[str, Any]:
-    """Say what `make_clips` would do; writes nothing, and warns of videos that cannot be opened."""
+    """Return what `make_clips` would do, and log warnings for videos that cannot be opened."""
     plan = _plan(request)
     settings = plan.settings
     store = None if request.fresh else open_store(plan.path, settings)
     parts = missing_parts(store, plan.videos, plan.ranges, retry_failed=request.retry_failed)
     estimate = _estimate(parts, plan, fresh=request.fresh)
     for video_id, problem in estimate.unreadable.items():
-        logger.warning("video %s will fail: %s", video_id, problem)
+        logger.warning("video %s cannot be decoded: %s", video_id, problem)
     return {
         "path": str(plan.path),
         "size": settings.describe_size() if isinstance(settings.size, tuple) else None,
@@ -178,7 +178,7 @@ def describe_clips(request: ClipsRequest) -> dict[str, Any]:
 
 
 def verify_clips(request: ClipsRequest) -> dict[str, Any]:
-    """Say what is wrong with the store; see `verify_store`."""
+    """Return the problems of the store; see `verify_store`."""
     plan = _plan(request)
     problems = verify_store(plan.path, plan.videos, ranges=plan.ranges)
     return {
@@ -210,7 +210,7 @@ def _plan(request: ClipsRequest) -> _Plan:
 
 
 def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
-    """The times that the segments of each video cover; empty for whole videos."""
+    """Return the times that the segments of each video cover; empty for whole videos."""
     labelled: dict[str, list[TimeRange]] = defaultdict(list)
     for segment in dataset.segments:
         times = TimeRange(segment.start_seconds, segment.stop_seconds)
@@ -220,24 +220,24 @@ def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
         return {}
     if not labelled:
         raise ConfigError(
-            f"--frames labelled: data set {dataset.name!r} has no segments here, its label tables "
-            "are missing; use --frames all"
+            f"--frames labelled: expected label tables of data set {dataset.name!r}, got none; use "
+            "--frames all"
         )
     return {video_id: TimeRanges.of(ranges) for video_id, ranges in labelled.items()}
 
 
 def _estimate(parts: Sequence[UnitPart], plan: _Plan, *, fresh: bool) -> _Estimate:
-    """By the headers of all videos that are still to be stored, and a few frames of a few."""
-    wanted = {part.video_id: TimeRanges(part.ranges) for part in parts}
-    todo = [video for video in plan.videos if video.id in wanted]
+    """Estimate sizes from the headers of all missing videos and from a sample of frames."""
+    missing = {part.video_id: TimeRanges(part.ranges) for part in parts}
+    todo = [video for video in plan.videos if video.id in missing]
     lengths = read_headers(todo)
     if plan.ranges:
         warn_of_times_beyond(plan.segments, lengths)
     frames = {}
     for name, length in lengths.items():
         kept = length.at_rate(plan.settings.rate)
-        # times may lie, and folders may lack most numbers
-        frames[name] = min(wanted[name].length(kept.seconds) * kept.rate, kept.frames)
+        # times may be wrong, and folders may lack most frames
+        frames[name] = min(missing[name].length(kept.seconds) * kept.rate, kept.frames)
     sizes: list[float] = []
     for video in some_videos(todo, _SAMPLE_VIDEOS):
         with suppress(VideoDecodeError):
@@ -253,9 +253,9 @@ def _estimate(parts: Sequence[UnitPart], plan: _Plan, *, fresh: bool) -> _Estima
         frames=frames,
         unreadable={name: each.problem for name, each in lengths.items() if each.problem},
         frame_bytes=statistics.fmean(sizes) if sizes else 0.0,
-        free_bytes=shutil.disk_usage(folder).free + (_held_bytes(plan.path) if fresh else 0),
+        free_bytes=shutil.disk_usage(folder).free + (_stored_bytes(plan.path) if fresh else 0),
     )
 
 
-def _held_bytes(path: Path) -> int:
+def _stored_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in path.glob(CLIP_FILES.pattern))

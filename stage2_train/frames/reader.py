@@ -1,7 +1,7 @@
-"""Reads a clip store: any frames of any video, in any process.
+"""Random access to the frames of a clip store.
 
-Pictures and times are read when they are asked for (`clip_file`), and checked then. So a store may
-be used by threads and forked, and a pickled one opens the same files in another process.
+Frames and times are read and verified on demand (`clip_file`). A store can be shared by threads,
+forked and pickled.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from orn.shared.data_files import Stamp, is_folder
 from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from orn.shared.text import counted
-from orn.stage2_train.frames.clip_file import ClipFrames, gone, read_record
+from orn.stage2_train.frames.clip_file import ClipFrames, changed_file, read_record
 from orn.stage2_train.frames.schema import CLIP_FILES, ClipFileRecord, FailedClip
 
 INDEX_NAME = "clips.index.json"
@@ -29,15 +29,15 @@ ClipFiles = dict[Path, IndexedFile[ClipFileRecord]]
 
 
 def is_clip_store(folder: Path) -> bool:
-    """Return whether there is a file of a clip store in a folder."""
+    """Return whether a folder contains a file of a clip store."""
     return is_folder(folder) and any(folder.glob(CLIP_FILES.pattern))
 
 
 def read_clip_files(folder: Path) -> ClipFiles:
-    """Return what the files of a store hold, in their order; nothing of a folder that is absent.
+    """Return the records of a store's files, in order; empty if the folder is missing.
 
     Raises:
-        ClipStoreError: if a file is damaged.
+        ClipStoreError: if a file is corrupt.
     """
     if not is_folder(folder):
         return {}
@@ -45,34 +45,34 @@ def read_clip_files(folder: Path) -> ClipFiles:
 
 
 class ClipStore:
-    """Frames of a data set's videos; may be pickled, forked and used by several workers."""
+    """Stored frames of a data set's videos; can be pickled and shared by workers."""
 
     def __init__(self, path: Path, files: ClipFiles | None = None) -> None:
         """Open the store in a folder.
 
         Args:
             path: the folder.
-            files: what `read_clip_files` returned; None reads it.
+            files: result of `read_clip_files`; None calls it.
 
         Raises:
-            ClipStoreError: if there is none, a file is damaged or of another format, or the files
-                do not fit together.
+            ClipStoreError: if there is no store, a file is corrupt or of another format, or files
+                have different settings.
         """
         files = read_clip_files(path) if files is None else files
         if not files:
-            found = "none in it" if is_folder(path) else "no such folder"
+            got = "none of them" if is_folder(path) else "no such folder"
             raise ClipStoreError(
                 f"{path}: expected a clip store, a folder of files such as clips-000000.h5, got "
-                f"{found}; run `orn clips` to write it"
+                f"{got}; run `orn clips` to make it"
             )
         self.path = path
         self.name = f"the clip store {path}"
-        """What to call it in messages."""
+        """Name in messages."""
         self._files = {file: each.stamp for file, each in files.items()}
         self.settings = next(iter(files.values())).record.settings
         self._videos: dict[str, ClipFrames] = {}
         self.tried: dict[str, FailedClip] = {}
-        """Videos that could not be decoded when they were last tried, stored or not."""
+        """Videos whose last decoding failed, including those with frames from before."""
         for file, each in files.items():
             if each.record.settings != self.settings:
                 raise ClipStoreError(
@@ -84,15 +84,15 @@ class ClipStore:
                 self.tried.pop(video.id, None)
             self.tried |= {row.id: row for row in each.record.failed}
         self.failed = tuple(row for name, row in self.tried.items() if name not in self)
-        """Videos that are not in the store, since they could not be decoded."""
+        """Videos that could not be decoded and are not in the store."""
 
     def __reduce__(self) -> tuple[Callable[..., "ClipStore"], tuple[Path, dict[Path, Stamp]]]:
-        """The files: a copy in another process opens the same ones for itself."""
-        return _opened_again, (self.path, self._files)
+        """Return path and stamps of the files, which a copy in another process opens again."""
+        return _reopened, (self.path, self._files)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ids of the videos, in order of the files."""
+        """Ids of the videos, in the order of files."""
         return tuple(self._videos)
 
     def __contains__(self, video_id: str) -> bool:
@@ -102,7 +102,7 @@ class ClipStore:
         """Return the frames of one video.
 
         Raises:
-            ClipStoreError: if the store does not hold it.
+            ClipStoreError: if the video is missing.
         """
         frames = self._videos.get(video_id)
         if frames is None:
@@ -117,17 +117,17 @@ class ClipStore:
         return self.frames(video_id).stored_size
 
     def digest(self, video_ids: Iterable[str]) -> str:
-        """Return the SHA-256 of what is stored of some videos, by their checksums; equal for stores
-        that hold others beside them."""
+        """Return the SHA-256 of some videos' stored frames, computed from their checksums; other
+        videos in the store have no influence."""
         videos = (self.frames(video_id).video for video_id in sorted(set(video_ids)))
         content = [(video.id, video.num_frames, video.crc32) for video in videos]
         return hashlib.sha256(repr((self.settings, content)).encode()).hexdigest()
 
 
-def _opened_again(path: Path, files: dict[Path, Stamp]) -> ClipStore:
-    """Raises ClipStoreError if a file is another one by now, or gone."""
+def _reopened(path: Path, files: dict[Path, Stamp]) -> ClipStore:
+    """Open a store again; raise ClipStoreError if a file has changed or is missing."""
     now = read_clip_files(path)
     changed = [file for file, stamp in files.items() if file not in now or now[file].stamp != stamp]
     if changed:
-        raise gone(changed[0])
+        raise changed_file(changed[0])
     return ClipStore(path, {file: now[file] for file in files})

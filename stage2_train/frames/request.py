@@ -1,4 +1,4 @@
-"""What `orn clips` is asked for."""
+"""Options of `orn clips`."""
 
 import re
 from pathlib import Path
@@ -21,11 +21,11 @@ def _size(value: Any) -> Any:
 
 
 _Side = Annotated[int, Field(ge=1, le=4096)]
-"""In pixels of a stored frame, as long as the longest crop of a recipe."""
+"""Side of a stored frame in pixels."""
 
 
 class ClipsRequest(Request):
-    """What to store."""
+    """Options of `orn clips`."""
 
     manifest: Annotated[str, Argument("DATASET")] = NEWEST
     data_root: DataRoot = Path("data")
@@ -33,7 +33,7 @@ class ClipsRequest(Request):
     size: Annotated[
         Annotated[tuple[_Side, _Side], BeforeValidator(_size)] | None,
         Option(
-            "Size of the stored frames.",
+            "Size of stored frames.",
             metavar="HEIGHTxWIDTH",
             usual="the manifest's, else 256x256",
         ),
@@ -41,34 +41,34 @@ class ClipsRequest(Request):
     short_side: Annotated[
         _Side | None,
         Option(
-            "Keep the shape of each video and bring its shorter side to this length.",
+            "Keep the aspect ratio of each video and scale its shorter side to this length.",
             metavar="PIXELS",
         ),
     ] = None
-    quality: Annotated[int, Field(ge=50, le=95), Option("Of the JPEGs.")] = 92
+    quality: Annotated[int, Field(ge=50, le=95), Option("JPEG quality.")] = 92
     rate: Annotated[
         Annotated[float, Field(gt=0, le=1000)] | None,
-        Option("Frames a second to store, the nearest to each time.", usual="every frame"),
+        Option("Frames to store per second, those nearest in time.", usual="every frame"),
     ] = None
     frames: Annotated[
         Literal["all", "labelled"] | None,
         Option(
-            "Whole videos, or the times of their segments.",
-            usual="labelled where segments have times",
+            "Store whole videos, or only the times of their segments.",
+            usual="labelled if segments have times",
         ),
     ] = None
     engine: Annotated[
         EngineOptions,
-        OptionOverrides(workers=Option("Processes or actors that decode.", usual="one a core")),
+        OptionOverrides(workers=Option("Processes or actors that decode.", usual="one per core")),
     ] = EngineOptions()
-    limit: Annotated[Count | None, Option("Only the first so many videos.")] = None
-    fresh: Annotated[bool, Option("Throw away what is there and write it again.")] = False
-    retry_failed: Annotated[bool, Option("Try videos again that could not be decoded.")] = False
+    limit: Annotated[Count | None, Option("Store only this number of videos, the first.")] = None
+    fresh: Annotated[bool, Option("Discard the existing store and write it again.")] = False
+    retry_failed: Annotated[bool, Option("Retry videos that could not be decoded.")] = False
 
     @model_validator(mode="after")
     def _has_one_size(self) -> Self:
         if self.short_side is not None and self.size is not None:
             raise ValueError(
-                "--size and --short-side: expected one of them, got both; leave one out"
+                "--size and --short-side: expected at most one, got both; leave one out"
             )
         return self

@@ -1,15 +1,15 @@
-"""Format of a clip store, version 4: a folder of whole HDF5 files; this page is its specification.
+"""Specification of the clip store's format, version 4: a folder of HDF5 files.
 
-`clips-000000.h5`, `clips-000001.h5`, ... each hold some videos; of a video that is in several, the
-file of the highest number counts. A file has three datasets of one axis:
+Each of the files `clips-000000.h5`, `clips-000001.h5`, ... contains some videos; a video in several
+files is read from the file with the highest number. A file has three one-dimensional datasets:
 
-`record`    JSON in UTF-8, a `ClipFileRecord`; in chunks with Fletcher-32
-`frames`    rows of `FRAME_ROW`, those of a video together in order of time; contiguous
-`jpeg`      bytes of JPEG files one after another; contiguous
+`record`    JSON in UTF-8, a `ClipFileRecord`; chunked, with Fletcher-32 checksums
+`frames`    rows of `FRAME_ROW`, those of a video adjacent and in order of time; contiguous
+`jpeg`      concatenated JPEG files; contiguous
 
-HDF5 checks its own metadata (`libver=("v110", "v110")`) and the record. What clips are read from is
-contiguous, so that a picture takes one call of the system: each row of `frames` has the CRC-32 of
-its picture, each video that of its rows.
+HDF5 verifies its metadata (`libver=("v110", "v110")`) and the record. The other datasets are
+contiguous, so that a frame is read with one system call, and have their own checksums: each row of
+`frames` has the CRC-32 of its JPEG file, each video the CRC-32 of its rows.
 """
 
 from typing import Annotated, Literal
@@ -26,12 +26,12 @@ from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame_selection import describe_rate
 
 CLIP_FILES = UnitFiles(stem="clips", suffix=".h5")
-"""Names of the files of a store, as `glob` takes it."""
+"""Names of the files of a store."""
 FRAME_ROW = np.dtype(
     [("index", "<i8"), ("seconds", "<f8"), ("start", "<i8"), ("size", "<u4"), ("crc32", "<u4")]
 )
-"""Of a frame: its place in the decoded stream of the source, from 0; presentation time; its JPEG
-file: first byte, counted from the video's first one, number of bytes, CRC-32."""
+"""Row of a frame: index in the decoded stream of the source; presentation time in seconds; offset
+of its JPEG file from the video's first byte; size in bytes; CRC-32."""
 MOST_SIDE = 8192
 """Longest side of a stored frame, in pixels."""
 
@@ -41,21 +41,21 @@ _Count = Annotated[int, Field(ge=0, lt=2**40)]
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class StoreSettings:
-    """What holds for every frame of a store."""
+    """Settings of all frames of a store."""
 
     size: tuple[_Side, _Side] | _Side
-    """(height, width) of every stored frame, whatever the shape of the source; or the length of the
-    shorter side, where the other one keeps the shape of the source."""
+    """(height, width) of stored frames; or the length of the shorter side, which keeps the aspect
+    ratio of the source."""
     jpeg_quality: Annotated[int, Field(ge=1, le=95)] = 92
-    """Pillow's JPEG quality, 1..95."""
+    """Pillow's JPEG quality, 1 .. 95."""
     rate: Positive | None = None
-    """Frames a second that are picked; None for every frame."""
+    """Stored frames per second; None for every frame."""
 
     def stored_size(self, height: int, width: int) -> tuple[int, int]:
         """Return (height, width) of the stored frames of a source of `height` x `width` pixels.
 
         Raises:
-            VideoDecodeError: if its shape gives a frame that is too large.
+            VideoDecodeError: if the stored frames would be too large.
         """
         if isinstance(self.size, tuple):
             return self.size
@@ -63,18 +63,18 @@ class StoreSettings:
         rows, columns = (max(round(side * per_pixel), self.size) for side in (height, width))
         if max(rows, columns) > MOST_SIDE:
             raise VideoDecodeError(
-                f"expected stored sides of at most {MOST_SIDE} pixels, got {rows}x{columns}, which "
-                f"the short side of {self.size} gives a video of {height}x{width}"
+                f"expected stored sides of at most {MOST_SIDE} pixels, got {rows}x{columns} for a "
+                f"short side of {self.size} and a video of {height}x{width}"
             )
         return rows, columns
 
     def describe(self) -> str:
-        """Return the settings in words, for messages."""
+        """Return a description of the settings, for messages."""
         picked = describe_rate(self.rate)
         return f"frames of {self.describe_size()} at JPEG quality {self.jpeg_quality}, {picked}"
 
     def describe_size(self) -> str:
-        """Return the size in words, such as `256x256` or `short side 256`."""
+        """Return a description of the size, such as `256x256` or `short side 256`."""
         if isinstance(self.size, tuple):
             return "{}x{}".format(*self.size)
         return f"short side {self.size}"
@@ -82,45 +82,46 @@ class StoreSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class StoredVideo:
-    """One video of a file."""
+    """A video in a file of the store."""
 
     id: str
-    """Id of the manifest."""
+    """Id in the manifest."""
     source_digest: str
-    """`content_digest` of the file or folder that was decoded."""
+    """`content_digest` of the decoded file or folder."""
     source: Stamp
-    """Its size and time of change."""
+    """Size and time of modification of the decoded file or folder."""
     height: _Side
-    """Rows of its stored frames."""
+    """Rows of stored frames."""
     width: _Side
-    """Columns of its stored frames."""
+    """Columns of stored frames."""
     times: TimeRanges
-    """Times that are stored."""
+    """Stored times."""
     first_byte: _Count
-    """Where its JPEG files begin in `jpeg`."""
+    """Offset of its first JPEG file in `jpeg`."""
     first_frame: _Count
     """Its first row of `frames`."""
     num_frames: _Count
-    """F."""
+    """F, number of stored frames."""
     crc32: int
-    """CRC-32 of its rows, with those of its JPEG files; a copy in another file has the same."""
+    """CRC-32 of its rows, which include those of its JPEG files; equal for copies in other
+    files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class FailedClip:
-    """A video of which nothing could be decoded."""
+    """A video that could not be decoded."""
 
     id: str
-    """Id of the manifest."""
+    """Id in the manifest."""
     reason: str
-    """The decoder's message."""
+    """Message of the decoder."""
     source: Stamp = (-1, -1)
-    """Size and time of change of what could not be decoded; -1 where there was none."""
+    """Size and time of modification of the file or folder; -1 if it was missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class ClipFileRecord:
-    """What a file holds, beside pictures and times."""
+    """The record of a file: its settings and videos."""
 
     format: Literal["orn-clips"] = "orn-clips"
     format_version: Literal[4] = 4
@@ -128,9 +129,9 @@ class ClipFileRecord:
     videos: tuple[StoredVideo, ...]
     failed: tuple[FailedClip, ...]
     jpeg_place: _Count = 0
-    """Where the dataset `jpeg` begins in the file; HDF5 tells it, not the JSON."""
+    """Offset of the dataset `jpeg` in the file, from HDF5, not from the JSON."""
     frames_place: _Count = 0
-    """Where the dataset `frames` does, likewise."""
+    """Offset of the dataset `frames` in the file, from HDF5, not from the JSON."""
 
 
 RECORDS = TypeAdapter(ClipFileRecord)

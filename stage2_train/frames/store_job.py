@@ -1,8 +1,7 @@
-"""What a clip store lacks, and the job that stores it.
+"""The job that stores missing videos in a clip store.
 
-Every file of a store is whole and never changes: videos that are new, have changed or are tried
-again go to new files, and of a video in several files the newest counts. So a job that is killed
-loses the files in work and nothing else.
+Files of a store are complete and never change. New, changed and retried videos go to new files, and
+a video in several files is read from the newest one. A killed job only loses unfinished files.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,12 +27,12 @@ CLIPS = Kind(
     command="orn clips", task="clips", steps="videos", files=CLIP_FILES, beside=(INDEX_NAME,)
 )
 UNIT_BYTES = 256 * 10**6
-"""About how large a file is."""
-_LEAST_UNIT_BYTES = 4 * 10**6
-"""Of the files of a small data set, which are as many as keep all processes busy."""
+"""Approximate size of a file."""
+_MIN_UNIT_BYTES = 4 * 10**6
+"""Minimum size of a file, in small data sets, which have enough files to keep processes busy."""
 _UNITS_PER_PROCESS = 4
-_MOST_VIDEOS = 4096
-"""Of a file."""
+_MAX_VIDEOS = 4096
+"""Maximum number of videos in a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ class ClipsWork:
         return CLIP_FILES.path(self.folder, unit.index)
 
     def open(self, device: str) -> "ClipsWork":
-        """Return this: there is nothing to open."""
+        """Return self; there is nothing to open."""
         return self
 
     def __call__(self, unit: Unit, advance: Advance) -> UnitResult:
@@ -65,10 +64,10 @@ class ClipsWork:
 
 
 def open_store(path: Path, settings: StoreSettings) -> ClipStore | None:
-    """Return the store in a folder; None where there is none.
+    """Return the store in a folder, or None.
 
     Raises:
-        ClipStoreError: if it was written with other settings, or is damaged.
+        ClipStoreError: if the store has other settings or is corrupt.
     """
     files = read_clip_files(path)
     if not files:
@@ -90,14 +89,14 @@ def missing_parts(
     *,
     retry_failed: bool = False,
 ) -> tuple[UnitPart, ...]:
-    """Return the videos whose times are not all in a store, or whose file or folder has changed
-    since, with the times to store. One that failed is left out until it changes, or is retried.
+    """Return the videos that a store lacks, completely or in part, or that have changed, with the
+    times to store. A video that failed is left out until it changes.
 
     Args:
-        store: None where there is none.
-        videos: what is asked for.
-        ranges: times of a video, by its id; whole videos where there is no entry.
-        retry_failed: whether videos that failed are tried again.
+        store: the store; None if it does not exist yet.
+        videos: requested videos.
+        ranges: requested times by video id; whole videos without an entry.
+        retry_failed: whether to include videos that failed.
     """
     parts = []
     for video, stamp in zip(videos, in_threads(source_stamp, videos), strict=True):
@@ -114,8 +113,8 @@ def missing_parts(
 
 
 def _is_same(video: Video, stamp: tuple[int, int], stored: StoredVideo) -> bool:
-    """Whether a video is the one that was stored; a file that is gone is not compared. Of another
-    time of change, as a copy has, the content counts."""
+    """Return whether a video has not changed since it was stored. If only its time of modification
+    differs, as for a copy, contents are compared; a missing file counts as unchanged."""
     if stamp in ((-1, -1), stored.source):
         return True
     try:
@@ -131,23 +130,23 @@ def units_of(
     first: int,
     processes: int = 0,
 ) -> tuple[Unit, ...]:
-    """Pack videos into units, in their order.
+    """Group videos into units, in order.
 
     Args:
         parts: whole videos, or times of them.
-        sizes: about how many bytes a video takes, by its id; a megabyte where there is no entry.
-        first: number of the first unit.
-        processes: how many shall have something to do; 0 makes units as large as they get.
+        sizes: approximate size in bytes by video id; 1 MB without an entry.
+        first: index of the first unit.
+        processes: number of processes to keep busy; 0 for units of the maximum size.
     """
     bytes_of = [sizes.get(part.video_id, 10**6) for part in parts]
     most: float = UNIT_BYTES
     if processes:
         share = sum(bytes_of) / (_UNITS_PER_PROCESS * processes)
-        most = min(max(share, _LEAST_UNIT_BYTES), UNIT_BYTES)
+        most = min(max(share, _MIN_UNIT_BYTES), UNIT_BYTES)
     units: list[list[UnitPart]] = []
     filled = most
     for part, size in zip(parts, bytes_of, strict=True):
-        if filled + size / 2 >= most or len(units[-1]) == _MOST_VIDEOS:
+        if filled + size / 2 >= most or len(units[-1]) == _MAX_VIDEOS:
             units.append([])
             filled = 0.0
         units[-1].append(part)
@@ -157,16 +156,16 @@ def units_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipsReport:
-    """What one run of the job did, of the videos that it was asked for."""
+    """Result of the job for the requested videos."""
 
     num_added: int
-    """Videos that this run stored."""
+    """Number of videos stored by this job."""
     num_present: int
-    """Videos that were stored already."""
+    """Number of videos stored before."""
     failed: tuple[FailedClip, ...]
-    """Videos of which nothing could be decoded, now or when they were last tried."""
+    """Videos that could not be decoded, now or before."""
     num_frames: int
-    """Of all these videos."""
+    """Number of stored frames of all requested videos."""
 
 
 def build_clip_store(
@@ -181,23 +180,24 @@ def build_clip_store(
     retry_failed: bool = False,
     sizes: Callable[[Sequence[UnitPart]], Mapping[str, float]] = lambda parts: {},
 ) -> ClipsReport:
-    """Make a store hold some videos; see `missing_parts`.
+    """Add missing videos to a store; see `missing_parts`.
 
     Args:
-        videos: what is asked for.
-        path: the folder.
-        settings: what holds for every frame.
-        ranges: times of a video, by its id; whole videos where there is no entry.
-        engine: where videos are decoded.
-        processes: of `units_of`.
-        fresh: whether the files that are there are removed first.
-        retry_failed: whether videos that failed are tried again.
-        sizes: about how many bytes some videos take, by id; called once the folder is locked, and
-            before anything is written.
+        videos: requested videos.
+        path: folder of the store.
+        settings: settings of all frames.
+        ranges: requested times by video id; whole videos without an entry.
+        engine: engine that decodes videos.
+        processes: number of processes to keep busy; see `units_of`.
+        fresh: whether to remove existing files first.
+        retry_failed: whether to retry videos that failed.
+        sizes: returns the approximate size in bytes of missing videos by id; called after the
+            folder is locked and before anything is written.
 
     Raises:
-        ClipStoreError: if what is there was written with other settings.
-        PipelineError: if the disk refuses, a process is lost, or another one writes this store.
+        ClipStoreError: if the existing store has other settings.
+        PipelineError: if a file cannot be written, a process is lost, or another process writes to
+            this store.
     """
     with CLIPS.locked(path):
         store = None if fresh else open_store(path, settings)

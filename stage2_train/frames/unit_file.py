@@ -1,4 +1,4 @@
-"""Writes one file of a clip store: whole, or not at all."""
+"""Atomic writing of a file of a clip store."""
 
 import io
 import zlib
@@ -34,16 +34,16 @@ from orn.stage2_train.frames.schema import (
 )
 
 _BLOCK_BYTES = 2**22
-"""Of JPEG files that are copied at once."""
+"""Size of the blocks in which JPEG data is copied."""
 _CHUNK_BYTES = 2**15
 _REASON_LETTERS = 1000
 
 
 class ClipFileWriter:
-    """A file in work, to which videos are added one after another."""
+    """Collects videos for a file of a clip store."""
 
     def __init__(self, settings: StoreSettings, spool: BinaryIO) -> None:
-        """Writes nothing yet; JPEG files wait in `spool`."""
+        """Initialize without videos; JPEG data is buffered in the file `spool`."""
         self.settings = settings
         self._spool = spool
         self._rows: list[NDArray[np.void]] = [np.zeros(0, FRAME_ROW)]
@@ -54,8 +54,8 @@ class ClipFileWriter:
         """Add a video.
 
         Args:
-            frames: place, time and JPEG file of each, in order of time; few are in memory at once.
-            video: the fields of `StoredVideo` that do not follow from them.
+            frames: index, time and JPEG data of each frame, in order of time; consumed lazily.
+            video: fields of `StoredVideo` that do not follow from the frames.
         """
         rows, first_byte, size = [], self._spool.tell(), 0
         for index, seconds, data in frames:
@@ -73,11 +73,11 @@ class ClipFileWriter:
         self._rows.append(rows_F)
 
     def fail(self, failed: FailedClip) -> None:
-        """Record a video of which nothing could be decoded."""
+        """Record a video that could not be decoded."""
         self._failed.append(replace(failed, reason=failed.reason[:_REASON_LETTERS]))
 
     def write(self, file: h5py.File) -> None:
-        """Write everything into an empty file."""
+        """Write all videos to an empty file."""
         file.create_dataset("frames", data=np.concatenate(self._rows))
         size = self._spool.tell()
         jpeg = file.create_dataset("jpeg", shape=(size,), dtype=np.uint8)
@@ -100,10 +100,10 @@ class ClipFileWriter:
 
 @contextmanager
 def writing(path: Path, settings: StoreSettings) -> Iterator[ClipFileWriter]:
-    """Return the writer of a file that takes the place of `path` when the block ends normally.
+    """Yield a writer of a file that replaces `path` when the block ends without an exception.
 
     Raises:
-        PipelineError: if the disk refuses.
+        PipelineError: if the file cannot be written.
     """
     with replacing(path) as temporary, TemporaryFile(dir=path.parent) as spool:
         writer = ClipFileWriter(settings, spool)
@@ -120,11 +120,11 @@ def write_unit_file(
     settings: StoreSettings,
     advance: Callable[[int], None] = lambda videos: None,
 ) -> tuple[FailedClip, ...]:
-    """Decode videos, of each some times, into one file; return those of which nothing could be
-    decoded. Calls `advance` with 1 after each.
+    """Decode time ranges of videos, store them in a file, and return the videos that failed. Calls
+    `advance(1)` after each video.
 
     Raises:
-        PipelineError: if the disk refuses.
+        PipelineError: if the file cannot be written.
     """
     failed = []
     with writing(path, settings) as writer:
@@ -147,7 +147,7 @@ def write_unit_file(
 
 
 def source_stamp(video: Video) -> Stamp:
-    """Return size and time of change of a video's file or folder; -1 where there is none."""
+    """Return size and time of modification of a video's file or folder; -1 if it is missing."""
     try:
         return stamp_of(video.path.stat())
     except (OSError, ValueError):
@@ -155,11 +155,11 @@ def source_stamp(video: Video) -> Stamp:
 
 
 def add_frames(writer: ClipFileWriter, frames: Iterable[Frame], **video: Any) -> None:
-    """Add a video from all its frames, of which few are in memory at a time; of these the rate
-    picks some, and those are kept whose time is one of `video["times"]`. There may be none.
+    """Add a video from an iterable of all its frames, consumed lazily. Frames selected by the rate
+    with a time in `video["times"]`, possibly none, are stored.
 
     Raises:
-        VideoDecodeError: if there is no frame.
+        VideoDecodeError: if the video has no frame.
     """
     settings, remaining = writer.settings, iter(frames)
     first = next(remaining, None)
@@ -172,7 +172,7 @@ def add_frames(writer: ClipFileWriter, frames: Iterable[Frame], **video: Any) ->
 
 
 class _Sink(io.FileIO):
-    """A file whose first error waits for `check`: HDF5 crashes where one comes up through it."""
+    """File that stores its first error for `check`: HDF5 crashes on exceptions of its file."""
 
     _error: OSError | None = None
 
@@ -182,7 +182,7 @@ class _Sink(io.FileIO):
         try:
             while self._error is None and view:
                 view = view[super().write(view) :]
-        except OSError as err:  # a full disk, or a limit on the size of files
+        except OSError as err:  # such as a full disk
             self._error = err
         return size
 
@@ -196,6 +196,6 @@ class _Sink(io.FileIO):
         return 0 if self._error else super().truncate(size)
 
     def check(self) -> None:
-        """Raise the first error."""
+        """Raise the stored error, if any."""
         if self._error is not None:
             raise self._error

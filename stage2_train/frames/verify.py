@@ -1,4 +1,4 @@
-"""Checks that a clip store is whole, that its pictures decode, and that it is of today's videos."""
+"""Verification of a clip store: its files, its frames, and changes of the videos."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,26 +19,26 @@ from orn.stage2_train.frames.reader import ClipStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong with a store."""
+    """A problem of a store."""
 
     video: str
-    """Id of the video that it is about; empty where it is about the store as a whole."""
+    """Id of the video; empty for a problem of the whole store."""
     message: str
-    """What was expected, and what is there."""
+    """Description, with the expected and the actual state."""
 
 
 def verify_store(
     path: Path, videos: Sequence[Video], *, ranges: Mapping[str, TimeRanges]
 ) -> list[Problem]:
-    """Return everything that is wrong with a store; nothing if it is whole and up to date.
+    """Return the problems of a store; an empty list if it is valid and up to date.
 
-    Every stored picture is decoded, every source is read once for its digest. Of a damaged video
-    only the first place is told.
+    Decodes every stored frame and computes the digest of every source. Only the first corrupt part
+    of a video is reported.
 
     Args:
-        path: the folder.
-        videos: those that are there now, to compare with.
-        ranges: times that are wanted of a video, by its id; whole videos where there is no entry.
+        path: folder of the store.
+        videos: current videos, to compare with.
+        ranges: required times by video id; whole videos without an entry.
 
     Raises:
         ClipStoreError: if there is no store.
@@ -62,7 +62,7 @@ def verify_store(
     for video in videos:
         if video.id not in store:
             why = "it could not be decoded" if video.id in store.tried else "run `orn clips`"
-            problems.append(Problem(video=video.id, message=f"is not in the store; {why}"))
+            problems.append(Problem(video=video.id, message=f"missing in the store; {why}"))
         elif not store.frames(video.id).video.times.covers(ranges.get(video.id, ALL_TIMES)):
             message = "lacks times of its segments; run `orn clips`"
             problems.append(Problem(video=video.id, message=message))
@@ -70,7 +70,7 @@ def verify_store(
 
 
 def _damage(frames: ClipFrames) -> Iterator[str]:
-    """The first thing that is damaged of a video."""
+    """Yield the first corrupt part of a video."""
     try:
         _check_rows(frames)
         _check_pictures(frames)
@@ -84,18 +84,18 @@ def _check_rows(frames: ClipFrames) -> None:
     increase = (index_F[1:] > index_F[:-1]).all() and (seconds_F[1:] > seconds_F[:-1]).all()
     times = frames.video.times
     if not increase or (index_F < 0).any() or not all(each in times for each in seconds_F.tolist()):
-        expected = "expected places and times that increase, in the ranges that are stored"
-        raise frames.damage("its times are", ValueError(expected))
+        expected = "expected increasing indices and times within the stored ranges"
+        raise frames.corruption("its times are", ValueError(expected))
 
 
 def _check_pictures(frames: ClipFrames) -> None:
-    """A frame at a time, since a video may be larger than memory."""
+    """Decode all frames one by one, since a video may be larger than memory."""
     for frame in range(len(frames)):
         frames.read(np.array([frame]))
 
 
 def _check_source(stored: str, video: Video | None) -> Iterator[str]:
-    if video is None:  # no longer in the data set, or its file is gone: nothing to compare with
+    if video is None:  # no longer in the data set, or without a file
         return
     try:
         digest = content_digest(source_of(video))
@@ -103,5 +103,5 @@ def _check_source(stored: str, video: Video | None) -> Iterator[str]:
         yield f"its source cannot be read ({err})"
         return
     if digest != stored:
-        now = f"{video.path} is {digest}"
-        yield f"the video has changed: {stored} was stored, {now}; run `orn clips`"
+        got = f"got {digest} in {video.path}"
+        yield f"the video has changed: expected {stored}, {got}; run `orn clips`"

@@ -93,7 +93,7 @@ class TrainingState:
         self.epoch, self.batch = self.epoch + 1, 0
         return True
 
-    def note_metric(self, metric: float, *, patience: int | None) -> bool:
+    def record_metric(self, metric: float, *, patience: int | None) -> bool:
         """Takes a validation metric; whether it is the best of the phase. Ends the phase after
         `patience` validations that were not."""
         if self.best_metric is None or metric > self.best_metric:
@@ -110,7 +110,7 @@ class TrainingState:
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.num_summed += 1
 
-    def take_means(self) -> dict[str, float]:
+    def pop_means(self) -> dict[str, float]:
         """Means since the last call, and starts anew."""
         means = {name: total / self.num_summed for name, total in self.sums.items()}
         self.sums, self.num_summed = {}, 0

@@ -34,7 +34,7 @@ from orn.stage2_train.runs.run_config import (
     describe_dataset,
     write_config,
 )
-from orn.stage2_train.runs.run_folder import note_start
+from orn.stage2_train.runs.run_folder import record_start
 from orn.stage2_train.runs.trained import normalisation_of
 
 _WHAT = "a checkpoint of the authors' code"
@@ -163,4 +163,4 @@ def _write(run: Path, config: RunConfig, network: nn.Module) -> None:
     save_last(run, Checkpoint(model=weights, optimiser={}, state=state))
     save_best(run, weights, phase=state.phase, step=state.step)
     write_config(run, config)
-    note_start(run, threads=1)
+    record_start(run, threads=1)

@@ -30,7 +30,7 @@ from orn.stage2_train.runs.run_folder import (
     append_jsonl,
     jsonl_records,
     number_in,
-    write_standing,
+    write_status,
 )
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ class MetricsLog:
                 logger.warning("%s takes no more metrics (%s)", tracker.name, err)
                 self.trackers.remove(tracker)
 
-    def write_standing(self, state: TrainingState, phases: Sequence[Phase], *, metric: str) -> None:
+    def write_status(self, state: TrainingState, phases: Sequence[Phase], *, metric: str) -> None:
         """Says where the training stands, after the checkpoint of the same state; for those who do
         not open checkpoints. `metric` is `top1` or `map`."""
         standing = Standing(
@@ -102,7 +102,7 @@ class MetricsLog:
             best_step=state.best_step,
             seconds=self.seconds,
         )
-        write_standing(self.run, standing)
+        write_status(self.run, standing)
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def read_standing(run: Path) -> Standing | None:
         return None
 
 
-def write_standing(run: Path, standing: Standing) -> None:
+def write_status(run: Path, standing: Standing) -> None:
     """Write where the last checkpoint of a run stands."""
     write_bytes(run / STATE_NAME, _STANDING.dump_json(standing) + b"\n")
 
@@ -84,7 +84,7 @@ def write_standing(run: Path, standing: Standing) -> None:
 _STANDING = TypeAdapter(Standing)
 
 
-def note_start(folder: Path, *, threads: int) -> None:
+def record_start(folder: Path, *, threads: int) -> None:
     """Notes that a run is started or resumed now with so many threads, and removes what a killed
     one was writing.
 

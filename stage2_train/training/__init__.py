@@ -1,4 +1,4 @@
-"""The training loop, its losses and steps, and how a run starts.
+"""Training: the loop, its losses and steps, and the initialization of a run.
 
-Imports all rooms that a training needs: `frames`, `clips`, `model`, `runs` and `evaluation`.
+Imports the packages that training needs: `frames`, `clips`, `model`, `runs` and `evaluation`.
 """

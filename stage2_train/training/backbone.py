@@ -1,8 +1,7 @@
-"""The ResNet in training: which weights it starts from, and how it is computed.
+"""The ResNet in training: its initial weights, and options of its computation.
 
-ImageNet weights, fetched or from a file, are inflated into any system. `compile` and
-`checkpoint_activations` of a recipe change how long a step takes and how much memory, not what it
-computes.
+ImageNet weights, downloaded or from a file, are inflated for any system. The settings `compile` and
+`checkpoint_activations` change the time and memory of a step, not its result.
 """
 
 import importlib.util
@@ -35,27 +34,27 @@ _OF_FILE = "sha256:"
 
 
 def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
-    """What the run records of its first weights; a run that exists keeps what it has recorded.
+    """Return the record of a run's initial weights; an existing run keeps its record.
 
     Raises:
-        ConfigError: if a file is given for a network that starts from no weights, or none is given
-            although the run still has to start from one.
-        CheckpointError: if there is no such file.
+        ConfigError: if a file is given for a network without a 2D counterpart, or missing for a run
+            that has no checkpoint yet.
+        CheckpointError: if the file does not exist.
     """
     recorded = read_config(run).weights_digest if (run / CONFIG_NAME).is_file() else None
     of_file = recorded is not None and recorded.startswith(_OF_FILE)
     if file is None and of_file and not (run / LAST_NAME).is_file():
         raise ConfigError(
-            f"{run}: holds a run that starts from weights of a file ({recorded}) and has no "
-            "checkpoint yet; give --weights again, or another --run"
+            f"{run}: expected the file of its initial weights ({recorded}), which a run without "
+            "checkpoint needs, got none; give --weights again, or another --run"
         )
     if recipe.initial_weights == "random":
         return None
     if image_network(recipe.model) is None:
         if file is not None:
             raise ConfigError(
-                f"first weights {file}: {_kind(recipe)} has no 2D network to start from; "
-                "leave --weights out"
+                f"--weights {file}: expected a network with a 2D counterpart, got "
+                f"{_kind(recipe)}; leave --weights out"
             )
         return None
     if file is not None:
@@ -64,11 +63,11 @@ def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
 
 
 def imagenet_needed(recipe: Recipe, file: Path | None, run: Path) -> ImageNetwork | None:
-    """Return the 2D network whose published weights a run still has to start from; None if it goes
-    on from a checkpoint, or starts from a file or from random weights.
+    """Return the 2D network whose published weights a run needs; None if the run has a checkpoint
+    or starts from a file or from random weights.
 
     Raises:
-        ConfigError: as `weights_digest`.
+        ConfigError: see `weights_digest`.
     """
     if file is not None or (run / LAST_NAME).is_file():
         return None
@@ -77,19 +76,19 @@ def imagenet_needed(recipe: Recipe, file: Path | None, run: Path) -> ImageNetwor
 
 
 def set_initial_weights(network: nn.Module, recipe: Recipe, file: Path | None) -> None:
-    """Inflates ImageNet weights into a network that has its random ones.
+    """Initialize a network with inflated ImageNet weights.
 
     Args:
-        network: changed in place.
-        recipe: says which network it is.
-        file: the 2D network's weights; None takes torchvision's, fetched if they are not there.
+        network: network with random weights, changed in place.
+        recipe: recipe of the network.
+        file: weights of the 2D network; None for torchvision's, downloaded if needed.
 
     Raises:
-        CheckpointError: if the weights cannot be had, or do not fit.
+        CheckpointError: if the weights are not available or do not match.
     """
     name = image_network(recipe.model)
     if name is None:
-        logger.warning("%s starts from random weights: there are none for it", _kind(recipe))
+        logger.warning("%s has no pre-trained weights; initial weights are random", _kind(recipe))
         return
     source = IMAGENET_NAME if file is None else str(file)
     inflate(network, read_weights(file or fetch_imagenet_weights(name)), name=source)
@@ -98,14 +97,14 @@ def set_initial_weights(network: nn.Module, recipe: Recipe, file: Path | None) -
 def _kind(recipe: Recipe) -> str:
     if recipe.model.architecture == "c3d":
         return "C3D"
-    return "an object head whose objects have no appearance"
+    return "an object head without appearance"
 
 
 def apply_backbone_options(network: nn.Module, recipe: Recipe, device: torch.device) -> None:
-    """Makes the network's ResNet stages compute as the recipe asks; weights and names stay.
+    """Apply the recipe's `compile` and `checkpoint_activations` to the stages of the ResNet.
 
     Raises:
-        ConfigError: if the network has no such stages, or nothing to compile with.
+        ConfigError: if the network has no ResNet, or the compiler is missing.
     """
     if not (recipe.compile or recipe.checkpoint_activations):
         return
@@ -113,7 +112,10 @@ def apply_backbone_options(network: nn.Module, recipe: Recipe, device: torch.dev
     if not stages:
         name = "compile" if recipe.compile else "checkpoint_activations"
         architecture = recipe.model.architecture
-        raise ConfigError(f"{name}: architecture {architecture} has no ResNet stages; set it false")
+        raise ConfigError(
+            f"{name}: expected false for architecture {architecture}, which has no ResNet, got "
+            "true; leave it out"
+        )
     for stage in stages:
         stage.keep_activations = not recipe.checkpoint_activations
     if recipe.compile:
@@ -122,7 +124,7 @@ def apply_backbone_options(network: nn.Module, recipe: Recipe, device: torch.dev
 
 
 def compile_backbone(network: nn.Module, *, backend: str = "inductor") -> None:
-    """Lets torch.compile translate the trunk and each conv5 when they are first called."""
+    """Compile the trunk and each conv5 with torch.compile, at their first call."""
     stages = [module for module in network.modules() if isinstance(module, Trunk | Stage)]
     inner = {child for stage in stages for child in stage.modules() if child is not stage}
     for stage in stages:
@@ -134,13 +136,13 @@ def _check_compiler(device: torch.device) -> None:
     if device.type == "cuda":
         if importlib.util.find_spec("triton") is None:
             raise ConfigError(
-                "compile: wanted the package triton, which torch.compile needs on a GPU, found "
+                "compile: expected the package triton, which torch.compile needs on a GPU, got "
                 "none; install it or set compile=false"
             )
         return
     candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
     if not any(shutil.which(name) for name in candidates):
         raise ConfigError(
-            "compile: wanted a C++ compiler, which torch.compile needs on a CPU, found none of "
+            "compile: expected a C++ compiler, which torch.compile needs on a CPU, got none of "
             f"{', '.join(candidates)}; install one or set compile=false"
         )

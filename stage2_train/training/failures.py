@@ -1,7 +1,7 @@
-"""What ends a training from outside of it, said in one line with what to do.
+"""Errors of lost workers and of a GPU that is out of memory, with remedies.
 
-A GPU that is out of memory: what a step keeps for the gradient grows with clips, frames and pixels,
-so halving one of them halves it; the rest are weights, gradients and what the optimiser remembers.
+The memory of activations is proportional to the numbers of clips, frames and pixels; the remaining
+memory holds weights, gradients and the state of the optimiser.
 """
 
 import re
@@ -16,20 +16,20 @@ from orn.stage2_train.clips.batches import worker_losses_reported
 from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.runs.phases import Phase
 
-_WANTED = re.compile(r"Tried to allocate [\d.]+ \w+")
+_ALLOCATION = re.compile(r"Tried to allocate [\d.]+ \w+")
 _COPIES = 4
-"""Of a trained weight: itself, its gradient, and two means of Adam."""
+"""Tensors per trained weight: the weight, its gradient, and two moments of Adam."""
 _PIXEL_STRIDE = 16
 
 
 @contextmanager
-def failures_told(
+def failures_reported(
     recipe: Recipe, phase: Phase, network: nn.Module, *, num_frames: int
 ) -> Iterator[None]:
-    """Says what ended the steps in the block.
+    """Convert errors of the steps in the block.
 
     Raises:
-        TrainingError: if the GPU is out of memory, or a process that makes batches has ended.
+        TrainingError: if the GPU is out of memory, or a worker process has ended.
     """
     try:
         with worker_losses_reported():
@@ -50,14 +50,14 @@ def failures_told(
 def out_of_memory(
     reason: str, recipe: Recipe, phase: Phase, *, num_frames: int, grown_bytes: int
 ) -> str:
-    """One line: what a step was made of, and what each smaller setting saves.
+    """Return a message with the sizes of a step and the memory that smaller settings save.
 
     Args:
-        reason: what torch said.
-        recipe: of the run.
-        phase: in which it was.
-        num_frames: T of a clip.
-        grown_bytes: memory that grows with what a step is made of; 0 where it is not known.
+        reason: PyTorch's message.
+        recipe: recipe of the run.
+        phase: current phase.
+        num_frames: T, frames per clip.
+        grown_bytes: memory of activations; 0 if unknown.
     """
     size, (height, width) = phase.batch_size, recipe.data.crop
     is_first = recipe.phases.object_head_batch_size is not None and phase.heads == "object"
@@ -82,14 +82,14 @@ def out_of_memory(
     saved = ", ".join(
         f"{setting} ({_saved(1 - share, grown_bytes)})" for fits, setting, share in choices if fits
     )
-    smaller = f"give another --run with one of --set {saved}; " if saved else ""
-    wanted = _WANTED.search(reason)
+    smaller = f"start another --run with one of --set {saved}; " if saved else ""
+    allocation = _ALLOCATION.search(reason)
     return (
-        f"phase {phase.name}: the GPU is out of memory ({wanted[0] if wanted else 'no number'}) "
-        f"with {name}={size}, {num_frames} frames of {height} x {width} a clip, precision "
-        f"{recipe.precision}; {smaller}"
-        "optimiser.accumulation=2 makes up for half a batch, checkpoint_activations changes no "
-        "weights"
+        f"phase {phase.name}: the GPU is out of memory "
+        f"({allocation[0] if allocation else 'allocation of unknown size'}) with {name}={size}, "
+        f"clips of {num_frames} frames of {height} x {width}, precision {recipe.precision}; "
+        f"{smaller}optimiser.accumulation=2 compensates for half a batch, checkpoint_activations "
+        "does not change results"
     )
 
 

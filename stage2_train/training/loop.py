@@ -1,7 +1,7 @@
 """The training loop: phases, epochs, steps, validation, checkpoints.
 
-Killed and resumed equals never killed: everything that a step depends on is in the checkpoint, or a
-function of (seed, epoch, step).
+A resumed training gives the same weights as an uninterrupted one: the state of a step is in the
+checkpoint or is a function of (seed, epoch, step).
 """
 
 import logging
@@ -43,7 +43,7 @@ from orn.stage2_train.runs.metrics_log import MetricsLog, opened_log
 from orn.stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
 from orn.stage2_train.runs.run_folder import LAST_NAME
 from orn.stage2_train.training.backbone import apply_backbone_options
-from orn.stage2_train.training.failures import failures_told
+from orn.stage2_train.training.failures import failures_reported
 from orn.stage2_train.training.step import (
     build_optimiser,
     freeze_for,
@@ -57,24 +57,24 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingData:
-    """What is trained on and what is watched."""
+    """Clips for training and validation."""
 
     train: ClipDataset
-    """Clips to learn from."""
+    """Training clips."""
     validation: ClipDataset | None
-    """Clips to choose the best checkpoint by; None for none."""
+    """Validation clips, which determine the best checkpoint; None for no validation."""
     metric: str
     """`top1` or `map`."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Session:
-    """A training in this process."""
+    """State of a training in this process."""
 
     accelerator: Accelerator
     network: nn.Module
     model: nn.Module
-    """The network, wrapped so that processes share gradients if there are several."""
+    """The network, wrapped for data-parallel training if there are several processes."""
     recipe: Recipe
     phases: Sequence[Phase]
     data: TrainingData
@@ -85,23 +85,23 @@ class _Session:
     bar: Bar
     max_steps: int | None
     deadline: float | None
-    """A moment of `time.monotonic`; None never comes."""
+    """Time to stop, as of `time.monotonic`; None for no limit."""
     is_late: bool = False
-    """Whether it has come."""
+    """Whether the deadline has passed."""
     num_clips: int = 0
-    """Clips since the last line of the log."""
+    """Number of clips since the last logged metrics."""
     since: float = field(default_factory=time.perf_counter)
-    """When that was."""
+    """Time of the last logged metrics."""
 
     @property
     def stopped(self) -> bool:
-        """Whether the number of steps asked for is reached, or the time is over."""
+        """Whether the maximum number of steps is reached or the deadline has passed."""
         enough = self.max_steps is not None and self.state.step >= self.max_steps
         return enough or self.is_late
 
-    def look_at_clock(self) -> None:
-        """Called by all processes after a step: all see what the first one sees, so that they stop
-        after the same one."""
+    def check_deadline(self) -> None:
+        """Update `is_late` after a step. All processes use the clock of the main process, so that
+        they stop after the same step."""
         if self.deadline is not None:
             late = torch.tensor(int(time.monotonic() >= self.deadline))
             late = late.to(self.accelerator.device)
@@ -120,19 +120,22 @@ def train_network(
     deadline: float | None = None,
     log_with: Sequence[str | GeneralTracker] = (),
 ) -> TrainingState:
-    """Trains until the recipe ends, or goes on with what the run folder holds.
+    """Train a network to the end of the recipe, resuming from the run's checkpoint if there is one.
 
     Args:
-        network: with its first weights; trained in place.
-        run: folder of checkpoints and metrics; a finished training in it is left alone.
-        max_steps: stop when this many steps are done in all; the run can go on later.
-        deadline: of `time.monotonic`; stop after the first step that ends later, as with
-            `max_steps`.
-        log_with: trackers of accelerate beside TensorBoard; see `runs/metrics_log.py`.
+        network: network with initial weights, trained in place.
+        recipe: recipe of the run.
+        data: clips for training and validation.
+        run: folder of checkpoints and metrics; a finished training is not changed.
+        accelerator: device and precision.
+        workers: processes that make batches.
+        max_steps: stop after this total number of steps; the run can be resumed.
+        deadline: stop after the first step that ends later, as of `time.monotonic`.
+        log_with: trackers in addition to TensorBoard; see `runs/metrics_log.py`.
 
     Raises:
-        TrainingError: if a loss is not finite, a GPU is out of memory or a worker process ended.
-        CheckpointError: if the run's checkpoint does not fit.
+        TrainingError: if a loss is not finite, the GPU is out of memory or a worker has ended.
+        CheckpointError: if the run's checkpoint does not match the network.
     """
     loader = loader_settings(accelerator, batch_size=recipe.optimiser.batch_size, workers=workers)
     last_path = run / LAST_NAME
@@ -174,7 +177,7 @@ def train_network(
                 _begin_next_phase(session)
                 last = None
             phase, num_frames = phases[state.phase], recipe.data.clip_frames
-            with failures_told(recipe, phase, network, num_frames=num_frames):
+            with failures_reported(recipe, phase, network, num_frames=num_frames):
                 _run_phase(session, phase, last)
     return state
 
@@ -185,9 +188,11 @@ def _steps_left(phases: Sequence[Phase], state: TrainingState, max_steps: int | 
 
 
 def _begin_next_phase(session: _Session) -> None:
-    """Moves to the next phase, with the weights of the last one's best validation if the recipe
-    wants those. They are kept as the last checkpoint at once, since the next best one of the new
-    phase takes their place."""
+    """Start the next phase, from the best weights of the last phase with `warm_start = "best"`.
+
+    These weights are saved as the last checkpoint at once, since the next best checkpoint replaces
+    their file.
+    """
     ended = session.state.phase
     session.state.begin_phase(ended + 1)
     if session.recipe.phases.warm_start == "last":
@@ -199,7 +204,7 @@ def _begin_next_phase(session: _Session) -> None:
 
 
 def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> None:
-    """Steps until the phase is over or the training is to stop."""
+    """Run the steps of a phase until it is over or the training stops."""
     state, recipe = session.state, session.recipe
     accelerator = session.accelerator
     freeze_for(session.network, phase)
@@ -232,7 +237,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
         epoch_over = state.advance(
             len(taken), num_batches=num_batches, num_phase_steps=phase.num_steps
         )
-        session.look_at_clock()
+        session.check_deadline()
         state.add(values | {"learning_rate": learning_rate})
         session.bar.advance(note=f"loss {values['loss']:.3f}")
         if state.step % recipe.log_every_steps == 0:
@@ -246,7 +251,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
 
 
 def _batches(session: _Session, phase: Phase) -> Iterator[ClipBatch]:
-    """Batches from where the training stands to the end of the phase."""
+    """Return the batches from the current position to the end of the phase."""
     state = session.state
     loader = replace(session.loader, batch_size=phase.batch_size)
     per_epoch = steps_per_epoch(phase.num_batches, session.recipe.optimiser.accumulation)
@@ -256,10 +261,10 @@ def _batches(session: _Session, phase: Phase) -> Iterator[ClipBatch]:
 
 
 def _log_means(session: _Session, phase: Phase) -> None:
-    """Writes a line of means since the last one; the speed is that of the first process."""
+    """Log means since the last logged metrics; the speed is that of the main process."""
     now = time.perf_counter()
     seconds = max(now - session.since, 1e-9)
-    values = session.state.take_means() | {
+    values = session.state.pop_means() | {
         "clips_per_second": session.num_clips / seconds,
         "seconds": seconds,
     }
@@ -269,11 +274,11 @@ def _log_means(session: _Session, phase: Phase) -> None:
 
 
 def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
-    """Measures the validation split, keeps the best weights, may end the phase early."""
+    """Evaluate the validation split, save the best weights, and apply early stopping."""
     began = time.perf_counter()
     state, recipe = session.state, session.recipe
     if session.accelerator.num_processes > 1:
-        for buffer in session.network.buffers():  # each process keeps statistics of its own
+        for buffer in session.network.buffers():  # each process has its own running statistics
             torch.distributed.broadcast(buffer, src=0)
     predictions = predict(
         session.network,
@@ -302,7 +307,7 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
     if session.accelerator.is_main_process:
         what = f"{phase.name} {session.data.metric}"
         logger.info("step %d: validation %s %.4f", state.step, what, metric)
-    if state.note_metric(metric, patience=recipe.validation.patience):
+    if state.record_metric(metric, patience=recipe.validation.patience):
         if session.accelerator.is_main_process:
             save_best(session.run, session.network.state_dict(), phase=state.phase, step=state.step)
         session.accelerator.wait_for_everyone()
@@ -317,8 +322,8 @@ def _save_last(session: _Session, optimiser: torch.optim.Optimizer | None) -> No
             optimiser={} if optimiser is None else optimiser.state_dict()["state"],
             state=state,
         )
-        if session.data.validation is None and optimiser is not None:  # the last are the best
+        if session.data.validation is None and optimiser is not None:  # the last weights are best
             save_best(session.run, checkpoint.model, phase=state.phase, step=state.step)
         save_last(session.run, checkpoint)
-        session.log.write_standing(state, session.phases, metric=session.data.metric)
+        session.log.write_status(state, session.phases, metric=session.data.metric)
     session.accelerator.wait_for_everyone()

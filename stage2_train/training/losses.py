@@ -17,30 +17,28 @@ from orn.shared.errors import ShapeError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:
-    """The loss to minimise and its terms, each a scalar tensor."""
+    """The total loss and its unweighted terms, scalar tensors."""
 
     total: Tensor
-    """The weighted sum of the others."""
+    """Weighted sum of the terms."""
     activity: Tensor
     """L1 of eq. (12)."""
     objects: Tensor
-    """L2 of eq. (12), before its weight."""
+    """L2 of eq. (12)."""
     each_head: Tensor
-    """L1 of the logits of each head by themselves, summed, before its weight; zero where there is
-    one head."""
+    """Sum of L1 of each head's own logits; zero for a single head."""
 
 
 def activity_loss(logits_BA: Tensor, labels: Tensor) -> Tensor:
-    """Scalar L1 of eq. (12), the mean over clips.
+    """Return the scalar L1 of eq. (12), the mean over clips.
 
     Args:
-        logits_BA: the prediction.
-        labels: (B,) int64 classes gives cross-entropy; (B, A) floats in [0, 1] gives binary
-            cross-entropy, the mean over classes as well. Pairs of clip and class below 0 are not
-            known and left out of the mean.
+        logits_BA: logits of the prediction.
+        labels: (B,) int64 classes for cross-entropy, or (B, A) floats in [0, 1] for binary
+            cross-entropy, averaged over classes; entries below 0 are ignored.
 
     Raises:
-        ShapeError: if the labels are neither.
+        ShapeError: if the labels have another shape or dtype.
     """
     if labels.dtype == torch.int64 and labels.shape == logits_BA.shape[:1]:
         return functional.cross_entropy(logits_BA, labels)
@@ -52,8 +50,8 @@ def activity_loss(logits_BA: Tensor, labels: Tensor) -> Tensor:
         return loss_BA.sum() / known_BA.sum().clamp(min=1)
     num_clips, num_activities = logits_BA.shape
     raise ShapeError(
-        f"labels: wanted ({num_clips},) int64 or ({num_clips}, {num_activities}) floating point, "
-        f"found {tuple(labels.shape)} {labels.dtype}"
+        f"labels: expected ({num_clips},) int64 or ({num_clips}, {num_activities}) floating "
+        f"point, got {tuple(labels.shape)} {labels.dtype}"
     )
 
 
@@ -64,16 +62,15 @@ def object_class_loss(
     valid_BTK: Tensor,
     reduction: Literal["mean", "sum"] = "mean",
 ) -> Tensor:
-    """Scalar L2 of eq. (12): cross-entropy of R u (eq. 13) against the detector's class.
+    """Return the scalar L2 of eq. (12): the cross-entropy of R u (eq. 13) and detected classes.
 
     Args:
         class_logits_BTKS: R u.
-        labels_BTK: int64 class that the detector gave; that of a background object is S - 1. Not
-            read where invalid.
+        labels_BTK: int64 detected classes; S - 1 for background objects. Not read in empty slots.
         valid_BTK: bool, which slots hold an object.
-        reduction: `mean` over the valid objects of the batch, zero without any (the authors' code
-            takes a mean, too, but one in which padding slots count as background); `sum` over the
-            objects of a clip and the mean over clips, as eq. (12) has it.
+        reduction: `mean` over the valid objects of the batch, 0 without any; or `sum` over the
+            objects of a clip and mean over clips, as in eq. (12). The authors' code also uses a
+            mean, which counts padding slots as background.
     """
     loss = functional.cross_entropy(
         class_logits_BTKS[valid_BTK], labels_BTK[valid_BTK], reduction="sum"
@@ -96,20 +93,19 @@ def total_loss(
     head_logits_BA: Sequence[Tensor] = (),
     each_head_weight: float = 0.0,
 ) -> Losses:
-    """Eq. (12): the activity loss plus `object_weight` times the object class loss; without class
-    logits the latter is zero.
+    """Return the loss of eq. (12): a weighted sum of activity loss and object class loss.
 
     Args:
-        logits_BA: the prediction.
-        labels: of `activity_loss`.
-        class_logits_BTKS: of `object_class_loss`, as the next two.
-        detector_labels_BTK: classes that the detector gave.
-        valid_BTK: which slots hold an object.
-        object_weight: of the object class loss.
-        reduction: of the object class loss.
-        activity_weight: of the activity loss of the prediction.
-        head_logits_BA: of each head, where there are several.
-        each_head_weight: of the sum of their activity losses.
+        logits_BA: logits of the prediction.
+        labels: activities; see `activity_loss`.
+        class_logits_BTKS: class logits of objects; None for no object class loss.
+        detector_labels_BTK: detected classes; see `object_class_loss`.
+        valid_BTK: bool, which slots hold an object.
+        object_weight: weight of the object class loss.
+        reduction: reduction of the object class loss.
+        activity_weight: weight of the activity loss.
+        head_logits_BA: logits of each head, if there are two.
+        each_head_weight: weight of the sum of both heads' activity losses.
     """
     activity = activity_loss(logits_BA, labels)
     objects = each_head = activity.new_zeros(())

@@ -1,5 +1,4 @@
-"""What a training needs first: whole shards and a clip store, the commands that make them, and what
-decoding clips costs without a store."""
+"""Prerequisites of training: shards and a clip store, and the commands that make them."""
 
 import logging
 import os
@@ -18,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 _STDERR = 2
 _SOME_VIDEOS_FAILED = 3
-"""Exit code of a command that did all it could; training says itself what it lacks then."""
+"""Exit code of a command for which some videos failed; training reports missing segments itself."""
 
 
 def require_prepared(
@@ -29,35 +28,38 @@ def require_prepared(
     may_run: Sequence[str] = (),
     before: Callable[[], object] | None = None,
 ) -> None:
-    """Makes sure that there are shards and, unless clips are decoded, a clip store.
+    """Ensure that there are shards and, unless clips are decoded, a clip store.
 
     Args:
         manifest: name or file of the manifest, as the user gave it.
-        dataset_name: its name.
-        resources: where they should be.
-        may_run: `detect`, `clips`: commands that may be run to make what is missing; none for a
-            command that has no --prepare.
-        before: called before anything is made, once all that is missing may be.
+        dataset_name: name of the data set.
+        resources: paths of shards and clip store.
+        may_run: commands that may be run to make missing data, of `detect` and `clips`; empty for a
+            command without --prepare.
+        before: called before these commands run, if they may make all missing data.
 
     Raises:
-        PipelineError: if something is missing, with the commands that make it; or if one failed.
+        PipelineError: if data is missing, with the commands that make it; or if a command failed.
     """
     missing = _missing(manifest, dataset_name, resources)
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # of several processes, each would run them
     if missing and not (alone and all(each[0] in may_run for each in missing.values())):
         what = " and ".join(f"no {name}" for name in missing)
         typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
-        hint = ", or give --prepare to have it done" if alone and may_run else ""
-        raise PipelineError(f"{dataset_name}: found {what}; type `{typed}` first{hint}")
+        hint = ", or give --prepare" if alone and may_run else ""
+        raise PipelineError(
+            f"{dataset_name}: expected shards and a clip store, got {what}; run `{typed}` first"
+            f"{hint}"
+        )
     if before is not None:
         before()
     for arguments in missing.values():
-        logger.info("first: %s", shlex.join(["orn", *arguments]))
+        logger.info("running %s first", shlex.join(["orn", *arguments]))
         run_orn(arguments, stdout=_STDERR, done=(0, _SOME_VIDEOS_FAILED))
 
 
 def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str, list[str]]:
-    """What is not there, and what follows `orn` to make it."""
+    """Return the missing data, each with the arguments of `orn` that make it."""
     data = ["--data", str(resources.root)] if resources.root != Resources().root else []
     shards, clips = resources.shards_of(dataset_name), resources.clips_of(dataset_name)
     missing = {}
@@ -73,8 +75,8 @@ def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str
 
 
 def spread_over_videos(video_ids: Sequence[str], number: int) -> list[int]:
-    """Places of the first segments of up to `number` videos, far apart in the order of the table;
-    `video_ids` has the video of each segment."""
+    """Return the indices of the first segments of up to `number` videos, evenly spaced in the label
+    table; `video_ids` has the video of each segment."""
     firsts = sorted({video: place for place, video in reversed([*enumerate(video_ids)])}.values())
     step = max(-(-len(firsts) // number), 1)
     return firsts[::step]
@@ -83,17 +85,17 @@ def spread_over_videos(video_ids: Sequence[str], number: int) -> list[int]:
 def warn_of_decoding(
     make_clip: Callable[[int], object], segments: Iterable[int], *, workers: int
 ) -> None:
-    """Measures how long the clips of some segments take and says in the log what training without a
-    store costs, where so many processes make batches."""
+    """Measure the time to decode clips of some segments, and log a warning with the highest speed
+    of training without a clip store."""
     began = time.perf_counter()
     number = len([make_clip(segment) for segment in segments])
     if number == 0:
         return
     seconds = (time.perf_counter() - began) / number
     logger.warning(
-        "no clip store: each clip is decoded from its video, which took %.3f s for each of %s, "
-        "so %s at most %.3g clips a second; `orn clips` decodes every video "
-        "once and makes loading take a few milliseconds",
+        "no clip store: each clip is decoded from its video, which took %.3f s per clip for %s; "
+        "%s at most %.3g clips per second; `orn clips` decodes every video once and reduces "
+        "loading to a few milliseconds",
         *(
             seconds,
             counted(number, "clip"),

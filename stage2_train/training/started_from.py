@@ -1,7 +1,6 @@
-"""`orn train --from RUN`: a training that begins with the weights of another one.
+"""Fine-tuning with `orn train --from RUN`: initial weights from another training.
 
-All weights are taken but those of the classifiers, whose size is the number of activities; they
-stay random, whatever the activities of the other training were.
+The weights of classifiers, whose size is the number of activities, are not loaded and stay random.
 """
 
 import logging
@@ -27,23 +26,23 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Start:
-    """Weights to begin with."""
+class PretrainedWeights:
+    """Weights of another training."""
 
     record: StartedFrom
-    """What the run that begins with them records."""
+    """Record for the configuration of the new run."""
     config: RunConfig
-    """What the training was that they are of."""
+    """Configuration of the other training."""
     digest: str
-    """Of their file."""
+    """Digest of the file of weights."""
     weights: Mapping[str, Tensor]
-    """By name, mapped from the file; without the classifiers'."""
+    """Weights by name, memory-mapped, without classifiers."""
 
-    def put_into(self, network: nn.Module) -> None:
-        """Put the weights into a network, and log which of its own stay."""
+    def load_into(self, network: nn.Module) -> None:
+        """Load the weights into a network, and log the weights that stay random."""
         network.load_state_dict(dict(self.weights), strict=False)
         logger.info(
-            "starts from %s (step %d, %s): %s taken; new are %s",
+            "initial weights from %s (step %d, %s): %s loaded; random: %s",
             self.record.run,
             self.record.step,
             self.record.dataset,
@@ -52,18 +51,17 @@ class Start:
         )
 
 
-def read_start(source: Path, model: NetworkConfig) -> Start:
-    """Return the best weights of a run or a model folder, for a network of this configuration,
-    whatever the classes of the detector are.
+def read_pretrained(source: Path, model: NetworkConfig) -> PretrainedWeights:
+    """Return the best weights of a run or a model folder for a network of this configuration.
 
     Raises:
-        ConfigError: if they are of another network.
-        CheckpointError: if there are none yet, or they are damaged.
+        ConfigError: if the weights are of another network.
+        CheckpointError: if there are no weights yet, or they are corrupt.
     """
     config, best = read_config(source), load_best(source)
     if best is None:
         raise CheckpointError(
-            f"{source}: expected {BEST_NAME}, got no best weights yet; name a run that has "
+            f"{source}: expected {BEST_NAME}, got no best weights yet; give a run that has "
             "finished a validation with --from"
         )
     theirs = config.recipe.model
@@ -71,15 +69,15 @@ def read_start(source: Path, model: NetworkConfig) -> Start:
     new, left = classifier_names(model), classifier_names(theirs)
     weights = {name: each for name, each in best.model.items() if name not in left}
     planned = planned_network(model).state_dict()
-    wanted = {name: each for name, each in planned.items() if name not in new}
-    if problem := mismatch(weights, wanted):
+    expected = {name: each for name, each in planned.items() if name not in new}
+    if problem := mismatch(weights, expected):
         ours, others = (to_dict(each) | {"num_activities": 0} for each in (model, theirs))
         differ = "; ".join(differences(others, ours, words=("there", "here"))) or problem
         raise ConfigError(
             f"--from {source}: expected a network of the same architecture, got another one: "
             f"model: {differ}; train with the recipe, system and settings of that run"
         )
-    return Start(
+    return PretrainedWeights(
         config=config,
         record=StartedFrom(
             run=source.resolve().name,
@@ -93,17 +91,17 @@ def read_start(source: Path, model: NetworkConfig) -> Start:
     )
 
 
-def recorded_start(run: Path, recorded: RunConfig | None) -> StartedFrom | None:
-    """Return what a run that exists began with, if that was another training.
+def recorded_origin(run: Path, recorded: RunConfig | None) -> StartedFrom | None:
+    """Return the training from which an existing run took its initial weights, if any.
 
     Raises:
-        ConfigError: if it still has to begin.
+        ConfigError: if the run has no checkpoint yet.
     """
     if recorded is None or recorded.started_from is None:
         return None
     if not (run / LAST_NAME).is_file():
         raise ConfigError(
-            f"{run}: expected a checkpoint, got a run that has yet to take its weights from "
+            f"{run}: expected a checkpoint, got a run that still needs the weights of "
             f"{recorded.started_from.run}; give --from again, or another --run"
         )
     return recorded.started_from

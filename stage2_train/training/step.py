@@ -1,7 +1,6 @@
-"""One step of a training: losses and gradients of some batches, one move of the weights, of those
-that the phase trains.
+"""A training step: losses and gradients of some batches, and one update of the trained weights.
 
-The optimiser is that of a phase; its learning rate is a pure function of the step.
+Each phase has its own optimiser. The learning rate is a function of the step.
 """
 
 import json
@@ -28,20 +27,18 @@ from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.training.losses import Losses, total_loss
 
 NOT_FINITE_NAME = "not-finite.json"
-_START_SHARE = 1 / 25
-_END_SHARE = _START_SHARE / 1e4
-"""Where torch's OneCycleLR starts and ends by default."""
+_INITIAL_FACTOR = 1 / 25
+_FINAL_FACTOR = _INITIAL_FACTOR / 1e4
+"""Defaults of PyTorch's OneCycleLR."""
 
 
 def freeze_for(network: nn.Module, phase: Phase) -> None:
-    """Leaves out of training what a phase does not use or shall not move: each trained weight then
-    has a gradient.
+    """Freeze the weights that a phase does not train, so that every trained weight has a gradient.
 
-    While only the object head of two is trained, that is the activity head, the joint classifier,
-    the trunk of a network whose objects have no appearance, and the whole ResNet where the phase
-    does not train it.
+    Phase 1, which trains the object head of a network with both heads, freezes the activity head,
+    the joint classifier, the trunk of a network without appearance, and optionally the ResNet.
     """
-    network.zero_grad(set_to_none=True)  # of what no longer moves, it would count in the norm
+    network.zero_grad(set_to_none=True)  # gradients of frozen weights would count in the norm
     network.requires_grad_(True)
     if not isinstance(network, ObjectVideoNetwork) or network.config.heads != "both":
         return
@@ -60,9 +57,9 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
 
 
 def synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:
-    """The network, wrapped anew for the parameters that a phase trains if processes share them.
+    """Return the network, wrapped for the parameters of a phase if several processes train it.
 
-    `Accelerator.prepare` is not used for it: it wraps a network once, and then for all phases.
+    `Accelerator.prepare` would wrap the network once, for all phases.
     """
     if accelerator.num_processes == 1:
         return network
@@ -73,7 +70,7 @@ def synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:
 def build_optimiser(
     parameters: Iterable[nn.Parameter], recipe: OptimiserRecipe
 ) -> torch.optim.Optimizer:
-    """An optimiser of those parameters that ask for gradients."""
+    """Build an optimiser of the parameters that require gradients."""
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [parameter for parameter in trained if parameter.ndim > 1]},
@@ -91,32 +88,32 @@ def build_optimiser(
 def set_learning_rate(
     optimiser: torch.optim.Optimizer, recipe: OptimiserRecipe, *, step: int, num_steps: int
 ) -> float:
-    """Gives the optimiser the learning rate of step `step`, from 0, of a phase and returns it."""
-    share = learning_rate_share(recipe, step=step, num_steps=num_steps)
-    learning_rate = recipe.learning_rate * share
+    """Set and return the learning rate of a step, counted from 0 in its phase."""
+    factor = learning_rate_factor(recipe, step=step, num_steps=num_steps)
+    learning_rate = recipe.learning_rate * factor
     for group in optimiser.param_groups:
         group["lr"] = learning_rate
     return learning_rate
 
 
-def learning_rate_share(recipe: OptimiserRecipe, *, step: int, num_steps: int) -> float:
-    """The learning rate of a step as a share of the highest one."""
+def learning_rate_factor(recipe: OptimiserRecipe, *, step: int, num_steps: int) -> float:
+    """Return the learning rate of a step divided by the highest learning rate."""
     if recipe.schedule == "constant":
         return 1.0
     top = max(recipe.warmup_fraction * num_steps - 1, 0.0)
     if step < top:
-        return _cosine(_START_SHARE, 1.0, step / top)
-    return _cosine(1.0, _END_SHARE, min((step - top) / max(num_steps - 1 - top, 1e-9), 1.0))
+        return _cosine(_INITIAL_FACTOR, 1.0, step / top)
+    return _cosine(1.0, _FINAL_FACTOR, min((step - top) / max(num_steps - 1 - top, 1e-9), 1.0))
 
 
-def _cosine(start: float, stop: float, way: float) -> float:
-    """From `start` to `stop` along half a cosine, `way` from 0 to 1."""
-    return stop + (start - stop) * (1 + math.cos(math.pi * way)) / 2
+def _cosine(start: float, stop: float, fraction: float) -> float:
+    """Interpolate between `start` (fraction 0) and `stop` (fraction 1) by half a cosine."""
+    return stop + (start - stop) * (1 + math.cos(math.pi * fraction)) / 2
 
 
 def step_generator(seed: int, step: int, rank: int, *, of_dropout: bool = False) -> torch.Generator:
-    """The generator of the draws inside a step, the same whenever and wherever it is made; those of
-    dropout are apart, so that the others stay what they are."""
+    """Return the random generator of a step; dropout has a separate stream, so that it does not
+    change other random numbers."""
     seeds = (seed, step, rank, 1) if of_dropout else (seed, step, rank)
     state = np.random.SeedSequence(seeds).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
@@ -133,21 +130,23 @@ def training_step(
     step: int,
     run: Path,
 ) -> dict[str, float]:
-    """Moves the weights along the mean gradient of the batches, and returns what to log.
+    """Update the weights by the mean gradient of some batches, and return the values to log.
 
     Args:
-        model: in training mode.
-        optimiser: with the learning rate set.
-        batches: one batch, or several whose gradients are averaged.
+        accelerator: device and precision.
+        model: the network, in training mode.
+        optimiser: optimiser with the learning rate of the step.
+        batches: one or several batches, whose gradients are averaged.
+        recipe: recipe of the run.
+        heads: heads to train.
         step: number of the step, from 0.
-        run: folder where the ids are left if a loss is not finite.
+        run: run folder, to which ids of clips are written if a loss is not finite.
 
     Raises:
-        TrainingError: if a batch, a loss or the gradient is not finite; the weights have not moved
-            then.
+        TrainingError: if a batch, a loss or the gradient is not finite, before weights change.
     """
     generator = step_generator(recipe.seed, step, accelerator.process_index)
-    if recipe.model.mlp_dropout:  # which draws from torch's global generators
+    if recipe.model.mlp_dropout:  # uses PyTorch's global generators
         rank = accelerator.process_index
         torch.manual_seed(step_generator(recipe.seed, step, rank, of_dropout=True).initial_seed())
     optimiser.zero_grad(set_to_none=True)
@@ -156,8 +155,8 @@ def training_step(
     for number, batch in enumerate(batches):
         for cause in batch.not_finite():
             raise TrainingError(
-                f"step {step}: wanted finite numbers, found others in {cause}; `orn verify` looks "
-                "at its detections"
+                f"step {step}: expected finite numbers, got NaN or infinity in {cause}; check its "
+                "detections with `orn verify`"
             )
         is_last = number == len(batches) - 1
         with nullcontext() if is_last else accelerator.no_sync(model):
@@ -188,7 +187,7 @@ def training_step(
             hits.append(float(right_B.float().mean()))
     limit = recipe.optimiser.gradient_clip
     limit = float("inf") if limit is None else limit
-    norm = float(nn.utils.clip_grad_norm_(model.parameters(), limit))  # before it is cut down
+    norm = float(nn.utils.clip_grad_norm_(model.parameters(), limit))  # the norm before clipping
     if not np.isfinite(norm):
         raise _not_finite(run, step, batches, means | {"gradient_norm": norm})
     optimiser.step()
@@ -197,7 +196,7 @@ def training_step(
 
 
 def _mean_of_processes(accelerator: Accelerator, values: dict[str, float]) -> dict[str, float]:
-    """The mean over all processes, each of which has had a part of the step's clips."""
+    """Return the mean over all processes, each of which trains on a part of the step's clips."""
     if accelerator.num_processes == 1:
         return values
     numbers = torch.tensor([*values.values()], dtype=torch.float64, device=accelerator.device)
@@ -205,7 +204,7 @@ def _mean_of_processes(accelerator: Accelerator, values: dict[str, float]) -> di
 
 
 def _values(losses: Losses, *, each_head: bool) -> dict[str, float]:
-    """The losses as numbers, in one transfer from the device."""
+    """Return the losses as floats, in one transfer from the device."""
     named = {
         "loss": losses.total,
         "activity_loss": losses.activity,
@@ -224,6 +223,7 @@ def _not_finite(
     write_text(path, json.dumps({"step": step, "ids": ids, "values": shown}, indent=2))
     name, value = next((name, value) for name, value in values.items() if not np.isfinite(value))
     return TrainingError(
-        f"step {step}: {name} is {value}; {path} lists the {counted(len(ids), 'clip')} of the "
-        "step; lower the learning rate, set optimiser.gradient_clip, or use precision fp32"
+        f"step {step}: expected a finite {name}, got {value}; {path} lists the "
+        f"{counted(len(ids), 'clip')} of the step; lower the learning rate, set "
+        "optimiser.gradient_clip, or use precision fp32"
     )

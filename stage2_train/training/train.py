@@ -1,4 +1,4 @@
-"""`orn train`: data, recipe and run folder brought together, then trained."""
+"""The job of `orn train`: combine data, recipe and run folder, then train."""
 
 import time
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from orn.stage2_train.clips.views import ClipRequest, classes_when_flipped
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
-from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe, system_as_changed
+from orn.stage2_train.recipe import Recipe, default_recipe, describe_system, load_recipe
 from orn.stage2_train.requests import TrainRequest
 from orn.stage2_train.resources import folders_between
 from orn.stage2_train.runs.hub import local_folder
@@ -46,7 +46,7 @@ from orn.stage2_train.runs.run_config import (
 from orn.stage2_train.runs.run_folder import (
     CONFIG_NAME,
     LAST_NAME,
-    note_start,
+    record_start,
 )
 from orn.stage2_train.runs.sources import Sources, open_sources, warn_of_other_data
 from orn.stage2_train.runs.trained import normalisation_of
@@ -61,23 +61,27 @@ from orn.stage2_train.training.prepare import (
     spread_over_videos,
     warn_of_decoding,
 )
-from orn.stage2_train.training.started_from import Start, read_start, recorded_start
+from orn.stage2_train.training.started_from import (
+    PretrainedWeights,
+    read_pretrained,
+    recorded_origin,
+)
 
 _MEASURED_CLIPS = 4
-"""Clips that are decoded to tell what training without a store costs."""
+"""Number of clips decoded to measure the speed of training without a clip store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """Everything that is known before the first step."""
+    """Everything known before the first step."""
 
     config: RunConfig
     sources: Sources
     train: JoinedSplit
     validation: JoinedSplit
     run: Path
-    start: Start | None
-    """Weights to begin with, where `--from` is given."""
+    pretrained: PretrainedWeights | None
+    """Initial weights given by `--from`."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -89,10 +93,10 @@ class _Plan:
 
 
 def train(request: TrainRequest) -> dict[str, Any]:
-    """Trains, or goes on with a training, and says where it stands.
+    """Start or resume a training, and return its state.
 
     Raises:
-        PipelineError: of any kind; the message says what to do.
+        PipelineError: if the training cannot start or fails; the message has a remedy.
     """
     may_run = ("detect", "clips") if request.prepare else ("clips",)
     began = time.monotonic()
@@ -111,13 +115,13 @@ def train(request: TrainRequest) -> dict[str, Any]:
 def _train(
     plan: _Plan, request: TrainRequest, accelerator: Accelerator, *, deadline: float | None
 ) -> dict[str, Any]:
-    """What `train` does while it holds the run."""
+    """Train with the run folder locked."""
     recipe, sources, resources = plan.config.recipe, plan.sources, request.resources
-    network = _first_network(plan, request)
+    network = _initial_network(plan, request)
     if accelerator.is_main_process:
         if not (plan.run / CONFIG_NAME).is_file():
             write_config(plan.run, replace(plan.config, normalisation=normalisation_of(network)))
-        note_start(plan.run, threads=resources.num_threads())
+        record_start(plan.run, threads=resources.num_threads())
         trained = [each.video_id for each in plan.train.segments]
         warn_of_other_data(plan.run, sources.clips, sources.detections, video_ids=trained)
     accelerator.wait_for_everyone()
@@ -158,8 +162,8 @@ def _train(
 
 
 def describe_training(request: TrainRequest) -> dict[str, Any]:
-    """What `train` would do: the resolved recipe as TOML, weights to fetch and the amount of work;
-    writes and fetches nothing."""
+    """Return what `train` would do: the resolved recipe as TOML, weights to download, and numbers
+    of steps and segments."""
     plan = _plan(request)
     recipe = plan.config.recipe
     is_started = plan.config.started_from is not None
@@ -179,7 +183,7 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
 
 
 def _gaps(plan: _Plan) -> dict[str, float]:
-    """Return how far frames and objects lie apart, where they are joined by time."""
+    """Return the time differences between frames and objects, if they are joined by time."""
     if plan.config.recipe.data.frame_join != "time":
         return {}
     segments = (*plan.train.segments, *plan.validation.segments)
@@ -190,15 +194,15 @@ def _gaps(plan: _Plan) -> dict[str, float]:
     return {"median_gap_ms": median, "largest_gap_ms": largest}
 
 
-def _first_network(plan: _Plan, request: TrainRequest) -> nn.Module:
-    """The network as it begins; made before the run's folder, which records what it begins from."""
+def _initial_network(plan: _Plan, request: TrainRequest) -> nn.Module:
+    """Return the network with initial weights; built before the run folder, which records them."""
     recipe = plan.config.recipe
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.model)
     if (plan.run / LAST_NAME).is_file():
         return network
-    if plan.start is not None:
-        plan.start.put_into(network)
+    if plan.pretrained is not None:
+        plan.pretrained.load_into(network)
     elif recipe.initial_weights == "imagenet":
         set_initial_weights(network, recipe, request.weights)
     return network
@@ -219,24 +223,26 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     if recipe.data.flip:
         classes_when_flipped(dataset)
     paths = data_paths(request.manifest, dataset.name, resources)
-    start = None if request.start is None else read_start(local_folder(request.start), recipe.model)
-    # runs/DATASET-RECIPE-SYSTEM-from-RUN-seedN; no system's name where none was asked for.
-    called = "-".join((dataset.name, *folders_between(paths.shards)))
-    origin = None if start is None else f"from-{start.record.run}"
-    parts = (called, Path(recipe_name).stem, request.system, origin, f"seed{recipe.seed}")
+    pretrained = None
+    if request.start is not None:
+        pretrained = read_pretrained(local_folder(request.start), recipe.model)
+    # runs/DATASET-RECIPE-SYSTEM-from-RUN-seedN, without parts for options that were not given
+    name = "-".join((dataset.name, *folders_between(paths.shards)))
+    origin = None if pretrained is None else f"from-{pretrained.record.run}"
+    parts = (name, Path(recipe_name).stem, request.system, origin, f"seed{recipe.seed}")
     run = request.run or Path("runs") / "-".join(filter(None, parts))
     require_utf8(run)
     check_output_folder(run, ours=[CONFIG_NAME, LAST_NAME, LOG_NAME, STEPS_NAME])
     recorded = read_config(run) if (run / CONFIG_NAME).is_file() else None
-    started_from = start.record if start else recorded_start(run, recorded)
+    started_from = pretrained.record if pretrained else recorded_origin(run, recorded)
     needed = None if started_from else imagenet_needed(recipe, request.weights, run)
     fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
     require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)
     sources = open_sources(dataset, paths, partial=resources.partial)
     detector = sources.detections.detector
     names = detector.class_names
-    if start is not None:
-        check_detector_classes(start.record.run, start.config, names, where=paths.shards)
+    if pretrained is not None:
+        check_detector_classes(pretrained.record.run, pretrained.config, names, where=paths.shards)
     if recorded is not None:
         check_detector_classes(run, recorded, names, where=paths.shards)
     recipe = recipe.with_detector_classes(len(names))
@@ -246,17 +252,17 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         validation = JoinedSplit(split="validation", segments=(), skipped=())
     joined = joined.at_most(recipe.data.train_segments)
     joined.require_segments(dataset.name)
-    if start is not None:
-        first_digest: str | None = start.digest
+    if pretrained is not None:
+        initial_digest: str | None = pretrained.digest
     elif recorded is not None and started_from is not None:
-        first_digest = recorded.weights_digest
+        initial_digest = recorded.weights_digest
     else:
-        first_digest = weights_digest(recipe, request.weights, run)
+        initial_digest = weights_digest(recipe, request.weights, run)
     config = RunConfig(
         recipe_name=Path(recipe_name).name,
-        system=system_as_changed(request.system, recipe.model),
+        system=describe_system(request.system, recipe.model),
         recipe=recipe,
-        weights_digest=first_digest,
+        weights_digest=initial_digest,
         started_from=started_from,
         dataset=describe_dataset(dataset, dataset.classes, joined.segments),
         manifest=Path(request.manifest).name,
@@ -277,7 +283,7 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         train=joined,
         validation=validation,
         run=run,
-        start=start,
+        pretrained=pretrained,
     )
 
 
@@ -288,16 +294,16 @@ def _overrides(request: TrainRequest) -> tuple[str, ...]:
 
 
 def check_processes(recipe: Recipe, *, num_processes: int) -> None:
-    """Raises ConfigError for what several processes cannot train together.
+    """Raise ConfigError for clips of one frame if several processes train relations across frames.
 
-    They wait for a gradient of each trained weight, and clips of one frame give most of an object
-    head that relates frames none.
+    Data-parallel training needs a gradient of every trained weight; without relations, most weights
+    of the object head have none.
     """
     model = recipe.model
     relates = model.heads != "activity" and model.relation_frames != "same"
     if num_processes > 1 and recipe.data.clip_frames == 1 and relates:
         raise ConfigError(
-            f"data.clip_frames: wanted at least 2 frames for {num_processes} processes that train "
-            "an object head together, found 1, which relates no frames; train in one process, or "
-            "set model.heads=activity"
+            f"data.clip_frames: expected at least 2 frames for {num_processes} processes that "
+            "train an object head, got 1, which gives no relations; train in one process, or set "
+            "model.heads=activity"
         )

@@ -6,7 +6,7 @@ import pytest
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.config import NetworkConfig
-from orn.stage2_train.recipe import Recipe, load_recipe, system_as_changed
+from orn.stage2_train.recipe import Recipe, describe_system, load_recipe
 from orn.stage2_train.systems import SYSTEMS, find_system, system_names
 
 OBJECT_SYSTEMS = (
@@ -146,7 +146,7 @@ def test_what_the_recipe_says_for_other_systems_may_stay(tmp_path) -> None:
 
 def test_a_changed_system_is_called_so() -> None:
     def name(system: str, *overrides: str) -> str | None:
-        return system_as_changed(system, load(system, *overrides).model)
+        return describe_system(system, load(system, *overrides).model)
 
     for system in system_names():
         assert name(system, "model.relation_width=7") == system
@@ -157,4 +157,4 @@ def test_a_changed_system_is_called_so() -> None:
     )
     assert name("orn", "model.backbone=resnet18") == "orn"  # which a recipe chooses
     assert name("r50", "model.backbone=resnet18") == "r50, with model.backbone=resnet18"
-    assert system_as_changed(None, load("orn").model) is None
+    assert describe_system(None, load("orn").model) is None

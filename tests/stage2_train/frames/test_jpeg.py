@@ -51,7 +51,7 @@ def test_a_frame_that_claims_65500_x_65500_is_not_decoded(tmp_path: Path) -> Non
     data = bytearray(encode_frame(np.zeros((8, 24, 3), np.uint8), StoreSettings(size=8)))
     place = data.index(b"\xff\xc0")
     data[place + 5 : place + 9] = (65_500).to_bytes(2, "big") * 2
-    with pytest.raises(ValueError, match="wanted 8x24 pixels, found 65500x65500"):
+    with pytest.raises(ValueError, match="expected 8x24 pixels, got 65500x65500"):
         bounded(decode_frame, bytes(data), (8, 24))
 
 

@@ -182,7 +182,7 @@ class Dies:
 
 
 def test_a_kill_loses_nothing(videos, film, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(store_job, "_MOST_VIDEOS", 1)  # a file each
+    monkeypatch.setattr(store_job, "_MAX_VIDEOS", 1)  # a file each
     path, begun = tmp_path / "clips", tmp_path / "begun"
     build_clip_store(videos, begun, SETTINGS)
     film(videos[0].path, num_frames=2, level=70)

@@ -82,9 +82,9 @@ def test_videos_that_changed_vanished_or_are_new(store, videos, tmp_path, film) 
     (videos[1].path).unlink()
     new = Video(id="new", path=tmp_path / "new.mp4")
     found = dict(problems(store, (*videos, new)))
-    assert found["group/0"].startswith("the video has changed: sha256:")
+    assert found["group/0"].startswith("the video has changed: expected sha256:")
     assert found["group/1"].startswith("its source cannot be read")
-    assert found["new"] == "is not in the store; run `orn clips`"
+    assert found["new"] == "missing in the store; run `orn clips`"
     assert "group/2" not in found
 
 

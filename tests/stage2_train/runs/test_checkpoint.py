@@ -104,19 +104,19 @@ def test_epochs_are_counted_in_batches_and_a_phase_begins_with_one() -> None:
 def test_best_metric_and_patience() -> None:
     state, found = TrainingState(), []
     for state.step, metric in enumerate((0.0, 0.0, 0.1, 0.1, 0.05), 1):
-        found.append((state.note_metric(metric, patience=2), state.phase_over))
+        found.append((state.record_metric(metric, patience=2), state.phase_over))
     assert [is_best for is_best, _ in found] == [True, False, True, False, False]
     assert [is_over for _, is_over in found] == [False] * 4 + [True]
     assert (state.best_metric, state.best_step, state.num_worse) == (0.1, 3, 2)
     patient = TrainingState(best_metric=1.0, num_worse=50)
-    assert not patient.note_metric(0.5, patience=None) and not patient.phase_over
+    assert not patient.record_metric(0.5, patience=None) and not patient.phase_over
 
 
 def test_means() -> None:
     state = TrainingState()
     state.add({"loss": 1.0})
     state.add({"loss": 2.0})
-    assert state.take_means() == {"loss": 1.5}
+    assert state.pop_means() == {"loss": 1.5}
     assert (state.sums, state.num_summed) == ({}, 0)
 
 

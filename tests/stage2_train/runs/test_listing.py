@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orn.stage2_train.runs.listing import read_summary
 from orn.stage2_train.runs.run_config import RunConfig, write_config
-from orn.stage2_train.runs.run_folder import Standing, write_standing
+from orn.stage2_train.runs.run_folder import Standing, write_status
 from tests.running import Ran, run_and_list_imports, run_orn
 from tests.worlds.films import TINY_EVAL, write_tiny_model
 
@@ -37,7 +37,7 @@ def _stands(folder: Path, **standing: Any) -> None:
     """A run with a checkpoint that stands somewhere."""
     (folder / "last.safetensors").touch()
     rest = {"num_steps": 20, "phase": "two_heads", "metric": "top1"}
-    write_standing(folder, Standing(**rest, **standing))
+    write_status(folder, Standing(**rest, **standing))
 
 
 @pytest.fixture

@@ -11,16 +11,16 @@ from orn.stage2_train.runs.run_folder import (
     append_jsonl,
     dataset_of,
     newest_run,
-    note_start,
     read_jsonl,
+    record_start,
 )
 from tests.bounded import bounded
 
 
 def test_a_folder_holds_what_it_was_started_with(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    note_start(run, threads=3)
-    note_start(run, threads=1)
+    record_start(run, threads=3)
+    record_start(run, threads=1)
     start, resumed = read_jsonl(run / "starts.jsonl")
     assert start["versions"]["numpy"]
     assert start["command"]

@@ -39,11 +39,11 @@ def test_compiling_needs_a_compiler(tiny_recipe, monkeypatch, tmp_path) -> None:
     network, recipe = build_network(tiny_recipe.model), replace(tiny_recipe, compile=True)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    message = r"compile: wanted a C\+\+ compiler, .* found none of g\+\+, clang\+\+; install"
+    message = r"compile: expected a C\+\+ compiler, .* got none of g\+\+, clang\+\+; install"
     with pytest.raises(ConfigError, match=message):
         apply_backbone_options(network, recipe, CPU)
     monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(ConfigError, match="found none of no-such-compiler; install one"):
+    with pytest.raises(ConfigError, match="got none of no-such-compiler; install one"):
         apply_backbone_options(network, recipe, CPU)
 
 

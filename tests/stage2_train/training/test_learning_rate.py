@@ -9,7 +9,7 @@ from torch import nn
 from orn.stage2_train.recipe import OptimiserRecipe
 from orn.stage2_train.training.step import (
     build_optimiser,
-    learning_rate_share,
+    learning_rate_factor,
     set_learning_rate,
 )
 
@@ -29,7 +29,7 @@ def test_one_cycle_equals_torch(num_steps, warmup_fraction) -> None:
         cycle_momentum=False,
     )
     for step in range(num_steps):
-        share = learning_rate_share(recipe, step=step, num_steps=num_steps)
+        share = learning_rate_factor(recipe, step=step, num_steps=num_steps)
         assert share * 0.1 == pytest.approx(optimiser.param_groups[0]["lr"], rel=1e-9)
         optimiser.step()
         if step < num_steps - 1:
@@ -40,8 +40,8 @@ def test_other_schedules_are_finite() -> None:
     constant = OptimiserRecipe(schedule="constant")
     for num_steps in (1, 2, 3):
         for step in range(num_steps):
-            assert learning_rate_share(constant, step=step, num_steps=num_steps) == 1
-            assert 0 < learning_rate_share(ONE_CYCLE, step=step, num_steps=num_steps) <= 1
+            assert learning_rate_factor(constant, step=step, num_steps=num_steps) == 1
+            assert 0 < learning_rate_factor(ONE_CYCLE, step=step, num_steps=num_steps) <= 1
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from orn.stage2_train.model.build import build_network
 from orn.stage2_train.runs.checkpoint import load_best, load_checkpoint, save_best
 from orn.stage2_train.runs.listing import read_summary
 from orn.stage2_train.runs.run_config import read_config
-from orn.stage2_train.training.started_from import read_start
+from orn.stage2_train.training.started_from import read_pretrained
 from tests.running import Ran, run_orn
 from tests.stage2_train.training.conftest import before_each_step
 from tests.worlds.films import make_workspace, words_of
@@ -42,8 +42,8 @@ def test_taken_tensors_are_equal_to_the_bit(trained_once, num_activities) -> Non
     fresh = build_network(model).state_dict()
     torch.manual_seed(5)
     network = build_network(model)
-    start = read_start(source, model)
-    start.put_into(network)
+    start = read_pretrained(source, model)
+    start.load_into(network)
     best = load_best(source)
     assert best is not None
     for name, tensor in network.state_dict().items():
@@ -64,7 +64,7 @@ def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path
     with before_each_step(note):
         said = started("--max-steps", "1").stderr
     assert all(torch.equal(began[name], taken[name]) for name in taken if name not in CLASSIFIERS)
-    assert "starts from run (step 2, tiny)" in said
+    assert "initial weights from run (step 2, tiny)" in said
     assert all(name in said for name in CLASSIFIERS)
     config = read_config(tmp_path / "run")
     assert config.started_from is not None
