@@ -1,6 +1,6 @@
-"""Stage 1: run a detector over every frame once, or import released masks, and write shards.
+"""Stage 1: run a detector over every frame once, or import masks from elsewhere, and write shards.
 
-Imports `shared`; `mmdet` alone imports MMDetection, and is imported when a detector is loaded.
+May import `shared`. Only `mmdet` imports MMDetection; it is loaded together with a detector.
 """
 
 if __name__ != "orn.stage1_detect":

@@ -1,4 +1,4 @@
-"""`orn detect`: call the job, print what came out."""
+"""The command `orn detect`."""
 
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report, echo_settings
@@ -8,9 +8,9 @@ from orn.stage1_detect.request import DetectRequest
 
 @command("detect")
 def detect(request: DetectRequest, *, dry_run: DryRun = False, as_json: AsJson = False) -> int:
-    """Find the objects of every frame of DATASET and write them as shards.
+    """Detect the objects in every frame of DATASET and write them to shards.
 
-    A job that was cut off goes on where it stopped. Ends with 3 if videos could not be decoded.
+    An interrupted job resumes where it stopped. Exits with 3 if a video could not be decoded.
     """
     from orn.stage1_detect.detect import describe_detection, run_detection
     from orn.stage1_detect.job import report

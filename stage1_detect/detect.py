@@ -1,4 +1,4 @@
-"""`orn detect`: what it would do, and doing it."""
+"""The work of `orn detect`: describe a detect job, or run it."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
-"""MMDetection's Mask R-CNN, ResNet-50 with feature pyramid, the long schedule."""
-_REMEDY = "name it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
+"""MMDetection's Mask R-CNN with a ResNet-50 FPN backbone, trained for 36 epochs."""
+_REMEDY = "pass it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
 _MEASURED_SHARDS = 20
 _USUAL_BYTES = 700.0
-"""Measured on the short demo-long world: 504 frames with 2970 detections take 341,854 bytes."""
+"""Bytes per frame of shards of the demo world (six objects per frame)."""
 
 
 def choose_files(
@@ -50,18 +50,18 @@ def choose_files(
     checkpoint: Path | None,
     shipped: Mapping[str, DetectorChoice] | None = None,
 ) -> tuple[str, Path | None]:
-    """A configuration and its weights, None where nobody named any: what the user asked for, else
-    what the data set asks for, else the default.
+    """Return the detector's config and weights: the user's choice, else the manifest's, else the
+    default.
 
-    A data set's weights belong to its configuration: they are not used with another one. Weights
-    that come with the project bring their configuration along, for any data set.
+    The weights are None if neither the user nor the manifest names a file. The manifest's weights
+    are only used with its own config. A detector that comes with the project is recognized by its
+    name or by its weights, for any data set.
 
     Args:
-        own: the choice of the data set's manifest.
-        config: the user's choice of a configuration; the name of a shipped detector brings its
-            weights.
-        checkpoint: the user's choice of weights.
-        shipped: configurations and weights by name; None takes those of the project.
+        own: the manifest's choice.
+        config: the user's config.
+        checkpoint: the user's weights.
+        shipped: detectors by name; None for those that come with the project.
     """
     shipped = shipped_detectors() if shipped is None else shipped
     if config is not None and config in shipped:
@@ -77,18 +77,16 @@ def choose_files(
 
 
 def _same_file(path: Path | None, other: Path | None) -> bool:
-    """Whether both exist and hold the same bytes."""
+    """Return whether both files exist and have the same content."""
     if path is None or other is None or not_a_file(path) or not_a_file(other):
         return False
     return filecmp.cmp(path, other, shallow=False)
 
 
 def describe_detection(request: DetectRequest) -> dict[str, Any]:
-    """The settings and the amount of work, as JSON has them; writes nothing that stays, and fetches
-    nothing unless it has to measure.
+    """Return the settings and the amount of work as a JSON object, without writing to the folder.
 
-    Raises:
-        PipelineError: as `run_detection` before it detects.
+    Weights are only downloaded if `request.measure` is set.
     """
     from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
 
@@ -107,7 +105,7 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
     measured_seconds = None
     if request.measure and frames:
         measured_seconds, frame_bytes = _measure(request, data, frames)
-        measured = "as in a few frames of these videos"
+        measured = "measured on a few frames of these videos"
     return {
         "dataset": data.name,
         "out": str(job.folder),
@@ -127,23 +125,18 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
         "unreadable_videos": sum(each.frames == 0 for each in lengths.values()),
         "unreadable": list(unreadable),
         "expected_bytes": round(frames * frame_bytes),
-        "expected_bytes_is": f"an estimate: {frame_bytes:.0f} bytes a frame, {measured}",
+        "expected_bytes_is": f"an estimate: {frame_bytes:.0f} bytes per frame, {measured}",
         **({"expected_seconds": measured_seconds} if request.measure else {}),
     }
 
 
 def run_detection(request: DetectRequest) -> DetectSummary:
-    """Detects what is asked for and not there yet.
-
-    Raises:
-        PipelineError: if the data set, the detector or the folder is not as it should be.
-    """
+    """Detect objects in the videos of a data set and write the missing shards."""
     data = _load(request)
     folder = _folder(request, data)
     engine = choose_engine(request.engine, device=request.device, error=DetectorError)
     load = _loader(request, data)
-    # Fetches weights before any process or actor starts, which find them in their machine's
-    # cache or fetch them there.
+    # Download weights before any process or actor starts: they find them in the machine's cache.
     detector = load(engine.here or "cpu", detects=engine.here is not None)
     settings: dict[str, Any] = {"batch": request.batch, "threads": request.threads}
     if engine.device_type is not None:
@@ -211,7 +204,7 @@ def _folder(request: DetectRequest, data: Dataset) -> Path:
 
 
 class _LoadedHere:
-    """Makes the detector of each process; this one has it already."""
+    """Loads the detector in each process; this process has loaded it already."""
 
     def __init__(self, load: Callable[[str], Detector], device: str, detector: Detector) -> None:
         self._load = load
@@ -222,19 +215,19 @@ class _LoadedHere:
         return self._detector if device == self._device else self._load(device)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Other processes load it themselves."""
+        """Pickle the loader only: other processes load the detector themselves."""
         return partial, (self._load,)
 
 
 def _measure(request: DetectRequest, data: Dataset, frames: int) -> tuple[float, float]:
-    """Seconds that so many frames take on this machine, and bytes of a frame in its shards."""
+    """Return the seconds that the frames take on this machine, and the bytes per frame."""
     from orn.stage1_detect.measure import measure_detector
 
     engine = choose_engine(request.engine, device=request.device, error=DetectorError)
     if not isinstance(engine, LocalEngine):
         raise ConfigError(
-            "--measure: expected --engine local, got ray, whose machines are not known here; leave "
-            "it out"
+            "--measure: expected --engine local, got ray, whose machines cannot be measured here; "
+            "omit --measure"
         )
     cost = measure_detector(
         _loader(request, data), data.videos, device=engine.devices[0], batch=request.batch
@@ -243,8 +236,7 @@ def _measure(request: DetectRequest, data: Dataset, frames: int) -> tuple[float,
 
 
 def _frame_bytes(job: DetectJob) -> tuple[float, str]:
-    """How many bytes of a shard a frame takes, and where that was measured: in some shards of the
-    folder, if there are any with frames."""
+    """Return the bytes per frame and their source: existing shards of the job, else a default."""
     paths = [shard_path(job.folder, unit.index) for unit in job.units]
     num_bytes = num_frames = 0
     for path in [path for path in paths if path.exists()][:_MEASURED_SHARDS]:
@@ -252,5 +244,5 @@ def _frame_bytes(job: DetectJob) -> tuple[float, str]:
             num_frames += Shard(path).num_frames
             num_bytes += path.stat().st_size
     if not num_frames:
-        return _USUAL_BYTES, "as on the demo's films with 6 objects a frame; other footage differs"
-    return num_bytes / num_frames, "as in the shards that are there"
+        return _USUAL_BYTES, "measured on demo films with 6 objects per frame; other videos differ"
+    return num_bytes / num_frames, "measured on the existing shards"

@@ -1,4 +1,4 @@
-"""Run a detect job and sum it up."""
+"""Run a detect job and summarize it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -23,57 +23,57 @@ _NAMED_AT_MOST = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShortVideo:
-    """A video that gave fewer frames than its header promises."""
+    """A video with fewer frames than its header declares."""
 
     id: str
-    """Id in the data set's manifest."""
+    """Id of the video in its data set."""
     frames: int
-    """Frames that could be decoded."""
+    """Number of decoded frames."""
     header_frames: int
-    """Frames by its header."""
+    """Number of frames according to the header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectSummary:
-    """What a detect job did, and what it could not do."""
+    """Results of one run of a detect job."""
 
     dataset: str
     out: str
     units: int
-    """Units that the run was asked for."""
+    """Number of units requested."""
     skipped_units: int
-    """Those whose shard was there already."""
+    """Number of requested units whose shard existed before this run."""
     videos: int
-    """Videos that this run looked at with success."""
+    """Number of videos processed without an error in this run."""
     frames: int
-    """Frames that this run looked at."""
+    """Number of frames processed in this run."""
     detections: int
-    """Detections that this run wrote."""
+    """Number of detections written in this run."""
     total_frames: int
-    """Frames in the shards of all these units."""
+    """Number of frames in the shards of all requested units."""
     total_detections: int
-    """Detections in the shards of all these units."""
+    """Number of detections in the shards of all requested units."""
     seconds: float
-    """Time that the units of this run took."""
+    """Duration of this run, without loading."""
     frames_per_second: float | None
-    """None where this run had nothing to do."""
+    """Throughput of this run; None if it had nothing to do."""
     failed: tuple[FailedVideo, ...]
-    """Videos that could not be decoded, in earlier runs of the job too."""
+    """Videos that could not be decoded, including those of earlier runs of the job."""
     short: tuple[ShortVideo, ...]
-    """Videos that gave fewer frames than their headers promise; known where all frames of a video
-    were asked for."""
+    """Videos with fewer frames than their header declares; empty unless the job processes all
+    frames."""
     missing: int
-    """Listed videos for which there is no file."""
+    """Number of listed videos without a file."""
     unlabelled: int
-    """Videos left out because no segment covers a frame of them."""
+    """Number of videos skipped because no segment covers any of their frames."""
 
     @property
     def exit_code(self) -> int:
-        """0, or 3 if videos failed."""
+        """Return 0, or 3 if a video failed."""
         return 3 if self.failed else 0
 
     def as_json(self) -> dict[str, Any]:
-        """The fields as JSON has them."""
+        """Return the fields as a JSON object."""
         return asdict(self)
 
 
@@ -86,18 +86,18 @@ def run_job(
     engine: Engine = IN_THIS_PROCESS,
     fresh: bool = False,
 ) -> DetectSummary:
-    """Detect what the plan has and the folder lacks; the summary is also saved there.
+    """Process the units whose shards are missing, and save a summary beside the shards.
 
     Args:
-        job: what is asked for.
-        load: makes the detector on the device of this name.
-        entry: what shards record about it.
-        batch: most frames that the network sees at once.
-        engine: where units are done.
-        fresh: whether all shards are made again.
+        job: the planned job.
+        load: returns the detector on the named device.
+        entry: the detector's entry in the shards.
+        batch: maximum number of frames per forward pass.
+        engine: runs the units.
+        fresh: whether to make all shards again.
 
     Raises:
-        ConfigError: a shard in the folder was made by another detector.
+        ConfigError: if a shard in the folder was made by another detector.
     """
     videos = {video.id: video for video in job.dataset.videos}
     work = DetectWork(load=load, entry=entry, videos=videos, folder=job.folder, batch=batch)
@@ -114,13 +114,12 @@ def run_job(
     )
     summary = _summary(job, ran, entry)
     path = job.folder / SUMMARY_NAME
-    if ran.units or not path.exists():  # a run with nothing to do tells nothing
+    if ran.units or not path.exists():  # keep the summary of the run that made the shards
         save_summary(path, {**summary.as_json(), "missing_ids": list(job.dataset.missing)})
     return summary
 
 
 def _summary(job: DetectJob, ran: Ran, entry: DetectorEntry) -> DetectSummary:
-    """What a run has to tell."""
     frames = sum(result.steps for result in ran.results)
     is_whole = job.plan.frames == "all" and entry.frame_rate is None
     shards = {unit: _own_shard(job, unit, entry) for unit in job.units}
@@ -148,15 +147,16 @@ def _own_shard(job: DetectJob, unit: Unit, entry: DetectorEntry) -> Shard:
     shard = Shard(shard_path(job.folder, unit.index))
     if shard.detector != entry:
         raise ConfigError(
-            f"{shard.path}: expected a shard of the detector of this job, got one of "
-            f"{shard.detector.config_name} with other weights, settings or versions; remove it and "
-            "start again, or use --fresh"
+            f"{shard.path}: expected a shard made by this job's detector, got one made by "
+            f"{shard.detector.config_name} with other weights, settings or versions; remove the "
+            "shard and run the job again, or use --fresh"
         )
     return shard
 
 
 def report(summary: DetectSummary) -> Report:
-    """Return how the job went."""
+    """Return the report of a run."""
+    existing = summary.skipped_units
     videos, pace = counted(summary.videos, "video"), f"{summary.seconds:.1f} s"
     if summary.frames_per_second is not None:
         pace += f", {summary.frames_per_second} frames/s"
@@ -164,44 +164,41 @@ def report(summary: DetectSummary) -> Report:
         ("data set", summary.dataset),
         ("frames", f"{summary.frames:,} of {videos}, {pace}"),
         ("detections", f"{summary.detections:,}"),
-        (
-            "shards",
-            f"{summary.units:,} in {summary.out}, {summary.skipped_units:,} of them from before",
-        ),
+        ("shards", f"{summary.units:,} in {summary.out} ({existing:,} already existed)"),
     ]
     if summary.missing:
         without = counted(summary.missing, "listed video")
-        facts.append(("without a file", f"{without} ({SUMMARY_NAME} has all)"))
+        facts.append(("missing files", f"{without} (all in {SUMMARY_NAME})"))
     if summary.unlabelled:
         unlabelled = counted(summary.unlabelled, "video")
-        facts.append(("left out", f"{unlabelled}, where no segment covers a frame"))
+        facts.append(("skipped", f"{unlabelled} without a frame that a segment covers"))
     short = [(each.id, str(each.frames), str(each.header_frames)) for each in summary.short]
     failed = [(video.id, video.reason) for video in summary.failed]
     return Report(
         facts=facts,
         tables=[
             first_rows(
-                ("fewer frames", "decoded", "by the header"),
+                ("fewer frames", "decoded", "in the header"),
                 short,
                 most=_NAMED_AT_MOST,
                 all_in=SUMMARY_NAME,
             ),
             Table(header=("failed", "reason"), rows=failed),
         ],
-        notes=["--retry-failed tries failed videos again."] if failed else [],
+        notes=["Use --retry-failed to retry the failed videos."] if failed else [],
     )
 
 
 def _short(shards: Iterable[Shard]) -> tuple[ShortVideo, ...]:
-    """Every video whose frames in all shards are fewer than its header promises."""
-    promised: dict[str, int] = {}
-    found: Counter[str] = Counter()
+    """Return the videos with fewer frames in all shards than their header declares."""
+    declared: dict[str, int] = {}
+    decoded: Counter[str] = Counter()
     for shard in shards:
         for video in shard.videos:
-            promised[video.id] = video.header_frames or 0
-            found[video.id] += video.frames
+            declared[video.id] = video.header_frames or 0
+            decoded[video.id] += video.frames
     return tuple(
-        ShortVideo(id=video_id, frames=found[video_id], header_frames=frames)
-        for video_id, frames in promised.items()
-        if found[video_id] < frames
+        ShortVideo(id=video_id, frames=decoded[video_id], header_frames=frames)
+        for video_id, frames in declared.items()
+        if decoded[video_id] < frames
     )

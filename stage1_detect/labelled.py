@@ -1,10 +1,8 @@
-"""`--frames labelled`: only the frames that a segment of the label table covers.
+"""Plan `--frames labelled`: only the frames that a segment of the label table covers.
 
-A plan names them by time and not by number, since segments are given in seconds and only decoding
-tells the number of a frame. Each segment is widened by one frame interval on both sides, to whole
-milliseconds outwards; ranges that then touch become one; one that is longer than a unit is cut
-into pieces of a unit's length. Times of frames are the same whoever decodes them, so a clip's frame
-finds its detections at the same time.
+A plan has time ranges, since segments are given in seconds and the index of a frame is only known
+after decoding. Each segment is extended by one frame interval at both ends, rounded outwards to
+milliseconds. Overlapping ranges are merged, and a range longer than a unit is split.
 """
 
 import math
@@ -22,11 +20,11 @@ _WHOLE = TimeRange()
 
 
 def labelled_ranges(segments: Iterable[Segment], rate: float) -> tuple[TimeRange, ...]:
-    """The ranges that the segments of one video cover, widened and joined, increasing.
+    """Return the time ranges that the segments of one video cover, extended, merged and sorted.
 
     Args:
         segments: rows of the label table, of any split.
-        rate: the video's frames a second.
+        rate: frame rate of the video in Hz.
     """
     widened = TimeRanges.of(
         TimeRange(
@@ -48,13 +46,13 @@ def pack_ranges(
     *,
     first: int = 0,
 ) -> tuple[Unit, ...]:
-    """Pack ranges into units in their order; a video whose ranges part over units is in each.
+    """Pack time ranges into units, in order; a video may be spread over several units.
 
     Args:
-        videos: the ranges of each video.
-        estimates: length and rate of each video.
-        unit_frames: about how many frames a unit has, at least 1.
-        first: number of the first unit.
+        videos: the time ranges of each video.
+        estimates: length and frame rate of each video.
+        unit_frames: approximate number of frames per unit, at least 1.
+        first: index of the first unit.
     """
     units: list[dict[str, list[TimeRange]]] = [{}]
     in_unit, room = [0.0], float(unit_frames)
@@ -78,16 +76,16 @@ def pack_ranges(
 
 
 def range_frames(limits: TimeRange, estimate: FrameEstimate) -> float:
-    """About how many frames a range has."""
+    """Return the approximate number of frames in a time range."""
     start, stop = _limits(limits, estimate)
     return max(0.0, (stop - start) * estimate.rate)
 
 
 def check_segments(plan: Plan, segments: Iterable[Segment], folder: Path) -> None:
-    """Checks that the plan of a folder has every segment of its videos, if it goes by segments.
+    """Check that a plan of labelled frames covers every segment of its videos.
 
     Raises:
-        ConfigError: naming the first segment that it lacks.
+        ConfigError: naming the first segment that is not covered.
     """
     if plan.frames != "labelled":
         return
@@ -98,9 +96,9 @@ def check_segments(plan: Plan, segments: Iterable[Segment], folder: Path) -> Non
     for segment in segments:
         if segment.video_id in planned and not _covers(planned[segment.video_id], segment):
             raise ConfigError(
-                f"{folder / PLAN_NAME}: the job there does not look at segment {segment.id!r} of "
+                f"{folder / PLAN_NAME}: expected a plan that covers segment {segment.id!r} of "
                 f"video {segment.video_id!r} ({segment.start_seconds} s to "
-                f"{segment.stop_seconds} s); the label table has changed since, use --fresh to "
+                f"{segment.stop_seconds} s), got one made for another label table; use --fresh to "
                 "start over, or another --out"
             )
 
@@ -111,12 +109,12 @@ def _covers(ranges: Iterable[TimeRange], segment: Segment) -> bool:
 
 
 def _pieces(limits: TimeRange, estimate: FrameEstimate, unit_frames: int) -> list[TimeRange]:
-    """The range, cut where it is longer than a unit; the last piece keeps its end."""
+    """Split a range that is longer than a unit; the last piece keeps its stop."""
     start, stop = _limits(limits, estimate)
     length = max(1, math.ceil(unit_frames / estimate.rate * _MILLISECONDS)) / _MILLISECONDS
     num_pieces = max(1, math.ceil((stop - start) / length))
     most = 2 * estimate.frames // unit_frames + 2
-    if num_pieces > most:  # most frames of that time are not there
+    if num_pieces > most:  # the range extends far beyond the video
         length, num_pieces = (stop - start) / most, most
     borders = [start + place * length for place in range(1, num_pieces)]
     starts, stops = [limits.start_seconds, *borders], [*borders, limits.stop_seconds]
@@ -124,8 +122,8 @@ def _pieces(limits: TimeRange, estimate: FrameEstimate, unit_frames: int) -> lis
 
 
 def _limits(limits: TimeRange, estimate: FrameEstimate) -> tuple[float, float]:
-    """Start and stop in seconds, with the video's own where they are open, and not far beyond its
-    end, though a header may be short of it."""
+    """Return start and stop in seconds: open ends are those of the video, and the stop is limited
+    to twice its length, as a header may underestimate it."""
     start = limits.start_seconds or 0.0
     stop = limits.stop_seconds
     if stop is None:

@@ -1,5 +1,4 @@
-"""How long a detect job will take and how much it will write: a few frames of a few videos, made
-into a shard that is thrown away."""
+"""Estimate the duration and output size of a detect job from a few frames."""
 
 import tempfile
 import time
@@ -15,29 +14,29 @@ from orn.stage1_detect.pipeline import Detector, UnitDetector
 
 _VIDEOS = 3
 _FRAMES = {"cpu": 4, "cuda": 64}
-"""Of each of these videos."""
+"""Number of frames of each video to detect, by type of device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectCost:
-    """What detecting a frame costs one process."""
+    """The cost of a frame in one process."""
 
     frame_seconds: float
-    """Decoding it, detecting, encoding and writing."""
+    """Time to decode, detect, encode and write a frame."""
     frame_bytes: float
-    """What it takes in a shard."""
+    """Size of a frame in a shard."""
 
 
 def measure_detector(
     load: Callable[[str], Detector], videos: Sequence[Video], *, device: str, batch: int
 ) -> DetectCost:
-    """Load the detector and let it see the first frames of some videos, as a job would.
+    """Measure a detector on the first frames of some videos.
 
     Args:
-        load: makes the detector on the device of this name.
-        videos: those of the job, at least one; what cannot be decoded counts for nothing.
+        load: returns the detector on the named device.
+        videos: videos of the job, at least one; those that cannot be decoded are ignored.
         device: such as `cpu` or `cuda:0`.
-        batch: most frames that the network sees at once.
+        batch: maximum number of frames per forward pass.
     """
     detector = load(device)
     stop = _FRAMES[device.partition(":")[0]]
@@ -46,7 +45,7 @@ def measure_detector(
         folder = Path(name)
         by_id = {each.id: each for each in videos}
         detect = UnitDetector(detector, videos=by_id, folder=folder, batch=batch)
-        # The first frame is slow, and its shard is as large as one is without frames.
+        # Warm up on one frame; its shard also gives the size of a nearly empty one.
         first = detect(Unit(index=0, parts=(UnitPart(video_id=videos[0].id, stop=1),)))
         began = time.perf_counter()
         parts = tuple(UnitPart(video_id=each, stop=stop) for each in by_id)

@@ -1,8 +1,8 @@
-"""One unit of work from videos to a shard: decode, detect, encode and write, beside each other.
+"""Process one unit of work, from videos to a shard, as a pipeline of three threads.
 
-Frames are decoded and prepared in one thread (`prefetch`), the network runs in the caller's, and
-masks are encoded and collected in a third (`in_order`). The queues between them are bounded, so
-memory does not grow with the number of frames that wait.
+Frames are decoded and preprocessed in one thread (`prefetch`), the network runs in the caller's
+thread, and masks are encoded and written in a third (`in_order`). Bounded queues between the
+threads limit memory.
 """
 
 import socket
@@ -32,62 +32,61 @@ from orn.stage1_detect.unit_reader import FrameBatch, UnitReader, VideoEnds
 T = TypeVar("T")
 
 _QUEUE_SIZE = 3
-"""Batches that wait between two steps: enough to bridge a slow frame, few enough to stay small."""
+"""Maximum number of batches between two stages of the pipeline."""
 
-# Threads stay, idle, for the next unit: the C library keeps what each thread has freed for that
-# thread, so that memory would grow from unit to unit if each had new ones.
+# Threads are reused: malloc keeps an arena per thread, so new threads per unit would leak memory.
 _BACKGROUND = ThreadPoolExecutor(max_workers=1, thread_name_prefix="in-order")
 _PREFETCHING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch")
 _END = object()
-"""What comes after the last item."""
+"""Marks the end of an iterator."""
 
 
 class Detector(Protocol):
-    """Finds objects in frames. `prepare` and `encode` run in other threads than `infer`."""
+    """An object detector. `prepare` and `encode` run in other threads than `infer`."""
 
     @property
     def entry(self) -> DetectorEntry:
-        """What a shard records about the detector."""
+        """Return the detector's entry in a shard."""
 
     @property
     def score_kind(self) -> ScoreKind:
-        """What its class scores are; with `label` it gives none."""
+        """Return the kind of class scores; a detector of kind `label` has none."""
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> Any:
-        """The network's input for one frame, from (H, W, 3) uint8 RGB."""
+        """Return the network's input for one frame, (H, W, 3) uint8 RGB."""
 
     def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
-        """What the network says to a batch of prepared frames of equal size, one result a frame."""
+        """Run the network on prepared frames of one size and return one result per frame."""
 
     def encode(self, found: Any) -> FrameDetections:
-        """One frame's result as detections in pixels of the frame."""
+        """Convert the result of a frame to detections in pixels of the frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectWork:
-    """What a detect job does with its units."""
+    """The work of a detect job: makes the shard of each unit."""
 
     load: Callable[[str], Detector]
-    """Makes the detector on the device of this name; must survive pickling."""
+    """Returns the detector on the named device; must be picklable."""
     entry: DetectorEntry
-    """What shards record about it."""
+    """The detector's entry in the shards."""
     videos: Mapping[str, Video]
-    """The videos of the plan by id."""
+    """Videos of the plan by id."""
     folder: Path
-    """Where the shards go."""
+    """Output folder of the shards."""
     batch: int
-    """Most frames that the network sees at once."""
+    """Maximum number of frames per forward pass."""
 
     def path(self, unit: Unit) -> Path:
-        """Return the shard of a unit."""
+        """Return the path of a unit's shard."""
         return shard_path(self.folder, unit.index)
 
     def open(self, device: str) -> "UnitDetector":
         """Load the detector in this process.
 
         Raises:
-            DetectorError: also if this machine has other weights or libraries than the one on which
-                the job began.
+            DetectorError: also if the weights or library versions on this machine differ from those
+                on the machine that started the job.
         """
         detector = self.load(device)
         if detector.entry != self.entry:
@@ -95,19 +94,19 @@ class DetectWork:
                 asdict(detector.entry), asdict(self.entry), words=("there", "here")
             )
             raise DetectorError(
-                f"machine {socket.gethostname()} has another detector: {'; '.join(different)}; "
-                "install the same versions on every machine"
+                f"machine {socket.gethostname()}: expected the detector of this job, got another: "
+                f"{'; '.join(different)}; install the same versions on every machine"
             )
         return UnitDetector(detector, videos=self.videos, folder=self.folder, batch=self.batch)
 
 
 class UnitDetector:
-    """A detector that makes the shards of a job's units, one after another, in any process."""
+    """Makes the shards of units with one detector, in any process."""
 
     def __init__(
         self, detector: Detector, *, videos: Mapping[str, Video], folder: Path, batch: int
     ) -> None:
-        """Opens nothing yet; the arguments are as `DetectWork` has them."""
+        """Initialize with the arguments of `DetectWork`; files are opened on the first call."""
         self._detector = detector
         self._folder = folder
         self._reader = UnitReader(
@@ -119,10 +118,10 @@ class UnitDetector:
         )
 
     def __call__(self, unit: Unit, advance: Advance = lambda frames: None) -> UnitResult:
-        """Detect the objects of the frames of a unit and write them as one shard.
+        """Detect the objects in the frames of a unit and write its shard.
 
-        The shard appears when the unit is complete; if anything raises, nothing is left behind.
-        `advance` is called with the number of frames after each batch.
+        The shard only appears once it is complete. `advance` is called after each batch with the
+        number of frames in it.
         """
         frames, detector = 0, self._detector
         path = shard_path(self._folder, unit.index)
@@ -148,7 +147,7 @@ class UnitDetector:
 
 
 def _note(writer: ShardWriter, event: VideoEntry | VideoEnds | FailedVideo) -> None:
-    """Tells the shard of a video that begins, ends, or fails, which is told once."""
+    """Record the begin, end or failure of a video in the shard; a failure is recorded once."""
     match event:
         case VideoEntry():
             writer.begin_video(event)
@@ -161,7 +160,7 @@ def _note(writer: ShardWriter, event: VideoEntry | VideoEnds | FailedVideo) -> N
 
 
 def _add(writer: ShardWriter, batch: FrameBatch, found: Sequence[Any], detector: Detector) -> None:
-    """Adds a batch to the shard, unless its video has failed; fails it for what breaks a rule."""
+    """Add a batch to the shard unless its video has failed; an invalid detection fails it."""
     if (video_id := writer.open_id) is None:
         return
     try:
@@ -178,26 +177,25 @@ def _add(writer: ShardWriter, batch: FrameBatch, found: Sequence[Any], detector:
 
 
 def add_frames(writer: ShardWriter, frames: Iterable[tuple[int, float, FrameDetections]]) -> None:
-    """Add frames of the open video to a shard; a time or size that cannot be fails the video.
+    """Add frames of the open video to a shard; an invalid time or size fails the video.
 
     Args:
-        writer: of the shard.
-        frames: place, time in seconds, and detections of each.
+        writer: writer of the shard.
+        frames: index, time in seconds, and detections of each frame.
     """
     try:
         for index, seconds, detections in frames:
             writer.add(index, seconds, detections)
     except ShapeError as err:
         video_id = str(writer.open_id)
-        # Without the place of the shard, which must be the same wherever it lies.
+        # Drop the path: the bytes of a shard must not depend on its location.
         writer.fail(video_id, str(err).rpartition(f"video {video_id!r} ")[2])
 
 
 def prefetch(items: Iterable[T], *, size: int) -> Generator[T]:
-    """Yield the items, made in another thread, at most `size` ahead of the one that is taken.
+    """Yield the items of an iterable that another thread reads up to `size` items ahead.
 
-    An error while making an item is raised here when its turn comes. The generator must be closed,
-    as leaving it by an error does, or used up.
+    An error in the iterable is raised at its item. The generator must be exhausted or closed.
     """
     left = iter(items)
     waiting: deque[Future[Any]] = deque()
@@ -217,11 +215,11 @@ def prefetch(items: Iterable[T], *, size: int) -> Generator[T]:
 
 @contextmanager
 def in_order(*, size: int) -> Iterator[Callable[..., None]]:
-    """Give a function that has another one called in one other thread, in the order given.
+    """Return a function that runs calls in a background thread, in order.
 
-    At most `size` calls wait; it blocks while they do. The error of the first call that fails is
-    raised by a later one, or at the end of the block. If the block raises, calls that have not
-    begun are dropped. All calls of a process are made in one thread.
+    It blocks while `size` calls are pending. The error of the first call that fails is raised by a
+    later call, or at the end of the block. If the block raises, pending calls are cancelled. All
+    calls of a process share one thread.
     """
     calls: deque[Future[None]] = deque()
 

@@ -1,4 +1,4 @@
-"""What a detect job consists of, found out before anything is detected."""
+"""Plan a detect job: which frames it processes, in which units."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 SUMMARY_NAME = "detect.json"
 IMPORT_SUMMARY_NAME = "import.json"
-"""What `orn import-objects` leaves instead."""
+"""The summary of `orn import-objects`."""
 DETECT = Kind(
     command="orn detect or orn import-objects",
     task="detect",
@@ -40,34 +40,34 @@ DETECT = Kind(
     files=SHARD_FILES,
     beside=(SUMMARY_NAME, IMPORT_SUMMARY_NAME, INDEX_NAME),
 )
-"""What a detect job is; its folder may have been one of an import."""
+"""The kind of job; a folder of shards may come from either command."""
 _NAMED_AT_MOST = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectJob:
-    """A plan with what is needed to carry it out."""
+    """A planned detect job."""
 
     dataset: Dataset
     """The data set."""
     folder: Path
-    """Where the shards go."""
+    """Output folder of the shards."""
     plan: Plan
-    """The units, and what they are made with; may have more than this run is asked for."""
+    """All units of the folder, and the settings of their shards."""
     units: tuple[Unit, ...]
-    """Those of the plan that have a video this run is asked for."""
+    """Units of the plan that contain a requested video."""
     again: tuple[Unit, ...]
-    """Those of `units` whose shard is made again, since it records a failed video."""
+    """Units in `units` to redo because their shard records a failed video."""
     to_do: tuple[Unit, ...]
-    """Those of `units` whose shard is missing or made again."""
+    """Units in `units` whose shard is missing, and those to redo."""
     estimates: Mapping[str, FrameEstimate]
-    """Length of each video that was not planned before, in frames that are looked at."""
+    """Number of frames to process of each video that is new in the plan."""
     unlabelled: int = 0
-    """Videos left out because no segment covers a frame of them."""
+    """Number of videos skipped because no segment covers any of their frames."""
 
     def lengths(self) -> dict[str, FrameEstimate]:
-        """Return `estimates` and the lengths of the planned videos of the units to do, by their
-        headers; those without a file cannot be read."""
+        """Return the number of frames to process of each new video, and of each video of the units
+        to do (by its header)."""
         wanted = _videos_of(self.to_do) - self.estimates.keys()
         planned = read_headers([video for video in self.dataset.videos if video.id in wanted])
         gone = sorted(wanted - planned.keys())
@@ -76,7 +76,7 @@ class DetectJob:
 
 
 def frames_of(unit: Unit, lengths: Mapping[str, FrameEstimate]) -> float:
-    """Return about how many frames a unit has by the lengths that its videos have now."""
+    """Return the approximate number of frames of a unit."""
     return sum(_part_frames(part, lengths[part.video_id]) for part in unit.parts)
 
 
@@ -92,7 +92,7 @@ def warn_of_missing(dataset: Dataset) -> None:
     num_listed = len(dataset.videos) + len(dataset.missing)
     if dataset.missing:
         logger.warning(
-            "%s: %d of %s not under %s (%s); going on without them",
+            "%s: %d of %s not under %s (%s); continuing without them",
             dataset.name,
             len(dataset.missing),
             counted(num_listed, "listed video is", "listed videos are"),
@@ -111,25 +111,24 @@ def plan_job(
     fresh: bool = False,
     retry_failed: bool = False,
 ) -> DetectJob:
-    """Return the job by the plan of the folder, where it has one, with new units for videos that
-    are not in it; writes nothing.
+    """Plan a job without writing anything: extend the plan in the folder by units of new videos.
 
-    Units that are planned stay as they are, so that what is done stays done when the limit is
-    lifted or videos have arrived.
+    Existing units do not change, so their shards stay valid when the limit is raised or videos are
+    added.
 
     Args:
         dataset: the data set.
-        folder: where the shards go.
-        data_root: where the data set lies, for the plan.
-        scope: which frames are wanted.
-        settings: what else the shards depend on, such as the detector; what is left open here, or
-            by the plan in the folder, is not compared.
+        folder: output folder of the shards.
+        data_root: folder of the data set, recorded in the plan.
+        scope: which frames to process.
+        settings: other settings that the shards depend on, such as the detector. A setting that is
+            missing here or in the folder's plan is not compared.
         fresh: plan as if the folder were empty.
-        retry_failed: do units again whose shard records a failed video.
+        retry_failed: also redo units whose shard records a failed video.
 
     Raises:
-        ConfigError: the folder has the shards of another job, or of none; or no video is labelled
-            and only those are wanted.
+        ConfigError: if the folder has shards of another job or without a plan, or if only labelled
+            frames are requested and no video is labelled.
     """
     scope = scope or Scope()
     saved = None if fresh else SHARD_FILES.saved_plan(folder)
@@ -146,8 +145,8 @@ def plan_job(
     videos = scope.videos(dataset)
     if not videos:
         raise ConfigError(
-            f"data set {dataset.name!r}: no segment of its label table lies in a video that is "
-            "there; leave --frames labelled out"
+            f"data set {dataset.name!r}: expected a segment of the label table in an existing "
+            "video, got none; omit --frames labelled"
         )
     known = set(plan.video_ids)
     headers = read_headers([video for video in videos if video.id not in known])
@@ -156,7 +155,7 @@ def plan_job(
     plan = replace(plan, units=(*units, *_new_units(dataset, estimates, scope, first=len(units))))
     asked = {video.id for video in videos}
     if scope.limit is None:
-        asked |= known - {video.id for video in dataset.videos}  # their files are gone
+        asked |= known - {video.id for video in dataset.videos}  # their files were deleted
     units = tuple(u for u in plan.units if any(part.video_id in asked for part in u.parts))
     missing = units if fresh else SHARD_FILES.missing(units, folder)
     again = _failed(set(units) - set(missing), folder) if retry_failed else ()
@@ -175,16 +174,16 @@ def plan_job(
 
 
 def _at_rate(headers: Mapping[str, FrameEstimate], rate: float | None) -> dict[str, FrameEstimate]:
-    """Return the lengths of videos in frames that are looked at."""
+    """Return the number of frames of each video at a frame rate."""
     return {video_id: each.at_rate(rate) for video_id, each in headers.items()}
 
 
 def _warn_of_slower(headers: Mapping[str, FrameEstimate], rate: float | None) -> None:
-    """Warn of videos that have fewer frames a second than are asked for."""
+    """Warn about videos whose frame rate is below the requested one."""
     slower = [name for name, each in headers.items() if each.frames and each.rate < (rate or 0)]
     if slower:
         logger.warning(
-            "--rate %g: %s fewer frames a second (%s), of which each is looked at once",
+            "--rate %g: %s a lower frame rate (%s); all of their frames are processed",
             rate,
             counted(len(slower), "video has", "videos have"),
             _examples(slower),
@@ -192,12 +191,11 @@ def _warn_of_slower(headers: Mapping[str, FrameEstimate], rate: float | None) ->
 
 
 def _failed(units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:
-    """Return the units whose shard records a failed video, in their order."""
+    """Return the units whose shard records a failed video, by index."""
     done = sorted(units, key=lambda unit: unit.index)
     failed = tuple(unit for unit in done if Shard(shard_path(folder, unit.index)).failed)
     logger.info(
-        "%s done again",
-        counted(len(failed), "unit with failed videos is", "units with failed videos are"),
+        "redoing %s", counted(len(failed), "unit with failed videos", "units with failed videos")
     )
     return failed
 
@@ -205,7 +203,7 @@ def _failed(units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:
 def _new_units(
     dataset: Dataset, estimates: Mapping[str, FrameEstimate], scope: Scope, *, first: int
 ) -> tuple[Unit, ...]:
-    """Return units for these videos, numbered from `first`."""
+    """Return units of these videos, numbered from `first`."""
     if scope.frames == "all":
         counts = [(video_id, each.frames) for video_id, each in estimates.items()]
         return plan_units(counts, scope.unit_frames, first=first)
@@ -225,15 +223,15 @@ def _videos_of(units: Iterable[Unit]) -> set[str]:
 
 
 def _warn_of_gone(dataset: Dataset, units: Iterable[Unit], folder: Path) -> None:
-    """Warn of the videos of some units that have no file, and will fail."""
+    """Warn about videos of the units that have no file, and will fail."""
     gone = sorted(_videos_of(units) - {video.id for video in dataset.videos})
     if gone:
         logger.warning(
-            "%s: %s not done and not under %s any more (%s); they will be recorded as failed; when "
-            "they are back, --retry-failed detects them",
+            "%s: expected the files of all planned videos under %s, got none for %s (%s); restore "
+            "them, or use --retry-failed once they exist again",
             folder / PLAN_NAME,
-            counted(len(gone), "video of it is", "videos of it are"),
             dataset.root,
+            counted(len(gone), "video"),
             _examples(gone),
         )
 

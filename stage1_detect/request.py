@@ -1,4 +1,4 @@
-"""What `orn detect` is asked for."""
+"""The options of `orn detect`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -27,22 +27,23 @@ if TYPE_CHECKING:
 
 
 class Scope(Request):
-    """Which frames a job looks at, and in what pieces."""
+    """The frames that a job processes, and the size of its units."""
 
     frames: Annotated[
         Literal["all", "labelled"],
-        Option("Every frame, or only those that a segment of the label table covers."),
+        Option("Process every frame, or only those covered by a segment of the label table."),
     ] = "all"
     limit: Annotated[
-        Count | None, Option("Only the first N videos; without it, a later run does the others.")
+        Count | None, Option("Process the first N videos only; a later run can do the others.")
     ] = None
     rate: PickedRate = None
     unit_frames: Annotated[
-        Count, Option("About how many frames a shard has: what a crash can cost.", metavar="N")
+        Count,
+        Option("Approximate frames per shard: the most work that a crash can lose.", metavar="N"),
     ] = UNIT_FRAMES
 
     def videos(self, dataset: "Dataset") -> "tuple[Video, ...]":
-        """Return those that the job looks at, in the order of the data set."""
+        """Return the videos to process, in the order of the data set."""
         videos = dataset.videos[: self.limit]
         if self.frames == "all":
             return videos
@@ -51,7 +52,7 @@ class Scope(Request):
 
 
 class DetectRequest(Request):
-    """What `orn detect` is asked for."""
+    """The options of `orn detect`."""
 
     dataset: DatasetName
     data_root: DataRoot = Path("data")
@@ -59,28 +60,28 @@ class DetectRequest(Request):
     checkpoint: Annotated[
         FilePath | None,
         Option(
-            "File of the detector's weights.",
-            usual="the data set's own, else the published ones, fetched once",
+            "File with the detector's weights.",
+            usual="the data set's own, else the published weights, downloaded once",
         ),
     ] = None
     config: Annotated[
         str | None,
         Option(
-            "An instance segmenter of mmdet's model zoo by name, mask_rcnn_demo with its weights, "
-            "or a Python file, which is run.",
+            "Instance segmentation model: a name in MMDetection's model zoo, mask_rcnn_demo "
+            "(comes with weights), or a Python file, which is executed.",
             metavar="NAME|FILE",
             usual="the data set's own, else mask-rcnn_r50_fpn_ms-poly-3x_coco",
         ),
     ] = None
-    score_threshold: Annotated[Share, Option("Detections that score less are dropped.")] = 0.3
+    score_threshold: Annotated[Share, Option("Drop detections with a lower score.")] = 0.3
     scope: Scope = Scope()
     batch: Batch = 8
     engine: Annotated[
         EngineOptions,
         OptionOverrides(
             workers=Option(
-                "Processes or actors, each with a detector of its own.",
-                usual="one a GPU, else one a core",
+                "Number of processes or actors, each with its own detector.",
+                usual="one per GPU, else one per core",
             )
         ),
     ] = EngineOptions()
@@ -88,20 +89,20 @@ class DetectRequest(Request):
     precision: Annotated[
         Precision,
         precision_option(
-            "Number format of the backbone; with -heads, of the layers that look at objects, too. "
-            "tf32 and fp16 need a GPU."
+            "Precision of the backbone; with -heads, also of the heads. tf32 and fp16 need a GPU."
         ),
     ] = "float32"
     fast: Annotated[
-        bool, Option("The fast path of a GPU; wants a config that only resizes frames.")
+        bool,
+        Option("Use the fast path for GPUs; requires a config that only resizes its input."),
     ] = False
-    fresh: Annotated[bool, Option("Remove the job that is in the folder, start over.")] = False
+    fresh: Annotated[bool, Option("Remove the existing job in the folder and start over.")] = False
     retry_failed: Annotated[
         bool,
-        Option("Do the shards with videos that could not be decoded again, and what is missing."),
+        Option("Also redo the shards with videos that could not be decoded."),
     ] = False
     measure: Annotated[
         bool,
-        Option("With --dry-run: detect a few frames, and say how long the job will take."),
+        Option("With --dry-run: detect a few frames to estimate the duration of the job."),
     ] = False
     device: Device = "auto"

@@ -1,13 +1,12 @@
-"""The frames of a unit of work, read at the least cost and prepared for the detector.
+"""Read the frames of a unit of work and preprocess them for the detector.
 
-Batches depend on nothing but the unit, so that a job that was killed and resumed gives the same
-arrays. A file is kept open from one part to the next, so that a video that was cut into many units
-is not decoded from its beginning for each of them where frames cannot be sought.
+Batches depend on the unit only, so a job that was killed and resumed writes the same arrays. A
+video stays open between consecutive parts, so that a video without seeking is not decoded from its
+start for every unit.
 
-A long video is read once a job for its digest, by whichever process needs it first. Beside the
-shards lies a line for each: a digest of what its files are known by (path, size, time of change,
-number on the disk), and that of their content. The record is never needed: without it, videos are
-read again.
+The digest of a long video is computed once per job, by the process that needs it first, and cached
+beside the shards. A line of this cache has a digest of the path, size, modification time and inode
+of the video's files, and the digest of their content. The cache can be deleted at any time.
 """
 
 import fcntl
@@ -48,7 +47,7 @@ DIGESTS_NAME = ".digests.txt"
 _DIGEST_LINE = re.compile(rb"([0-9a-f]{64}) (sha256:[0-9a-f]{64})\n")
 _MOST_DIGEST_BYTES = 2**24
 LONG_BYTES = 8 * 2**20
-"""Smaller videos are read faster than their digest is looked up."""
+"""Digests of smaller videos are not cached: reading the video is faster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,35 +55,34 @@ class FrameBatch:
     """Consecutive frames of one video."""
 
     indices: tuple[int, ...]
-    """Places in the decoded stream, from 0."""
+    """Indices in the decoded stream, from 0."""
     seconds: tuple[float, ...]
     """Presentation times."""
     prepared: tuple[Any, ...]
-    """What the detector's `prepare` made of each."""
+    """Preprocessed frames (the detector's `prepare`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoEnds:
-    """The video has no more frames in this unit."""
+    """Marks the end of a video's frames in a unit."""
 
 
 SourceEvent = VideoEntry | FrameBatch | VideoEnds | FailedVideo
-"""A video's frames come next; some of them; there are no more in this unit; it cannot be decoded:
-nothing more comes of it, and what came does not count."""
+"""Begin of a video, a batch of its frames, its end, or its failure, which discards its frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _OpenVideo:
-    """A video of which parts are read."""
+    """A video that is read in parts."""
 
     id: str
     reader: VideoReader
     picked: Mapping[int, float] | None
-    """Times of the frames that a rate picks, by their places; None: every frame."""
+    """Times of the frames sampled at a frame rate, by index; None for every frame."""
 
     @classmethod
     def of(cls, video: Video, rate: float | None) -> Self:
-        """Open a video; one whose times only decoding tells is decoded once for a rate."""
+        """Open a video; sampling at a rate decodes it once if its header has no frame times."""
         reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
         if rate is None:
             return cls(id=video.id, reader=reader, picked=None)
@@ -97,7 +95,7 @@ class _OpenVideo:
 
 
 class UnitReader:
-    """Reads units of a plan one after another."""
+    """Reads the units of a plan."""
 
     def __init__(
         self,
@@ -108,14 +106,14 @@ class UnitReader:
         rate: float | None = None,
         folder: Path | None = None,
     ) -> None:
-        """Opens nothing yet.
+        """Initialize; files are opened when a unit is read.
 
         Args:
-            videos: the videos of the plan by id; one that is not among them fails.
-            batch: most frames of a batch; batches end where a video or the unit does.
-            prepare: makes the network's input of a frame; a DetectorError fails the frame's video.
-            rate: frames a second that are picked; parts of videos count these. None: every frame.
-            folder: where digests of videos are kept that are cut into several units.
+            videos: videos of the plan by id; a planned video that is missing here fails.
+            batch: maximum number of frames per batch; a batch has frames of one video.
+            prepare: preprocesses a frame; a DetectorError fails the video.
+            rate: frame rate to sample, in which the parts of videos count; None for every frame.
+            folder: folder of the digest cache.
         """
         self._videos = videos
         self._batch = batch
@@ -126,17 +124,17 @@ class UnitReader:
         self._contents: dict[str, tuple[int, str]] = {}
 
     def events(self, unit: Unit) -> Iterator[SourceEvent]:
-        """What the unit consists of: for each part a beginning, batches, an end or a failure."""
+        """Yield, for each part of the unit, its video's begin, batches, and end or failure."""
         for part in unit.parts:
             video = self._videos.get(part.video_id)
             if video is None:
-                yield FailedVideo(id=part.video_id, reason="there is no file any more")
+                yield FailedVideo(id=part.video_id, reason="the file does not exist any more")
                 continue
             try:
                 yield from self._part(video, part)
             except (VideoDecodeError, DetectorError) as err:
                 self._open = None
-                # The file's name alone, as a shard must be the same wherever the videos lie.
+                # Drop the folder: the bytes of a shard must not depend on its location.
                 reason = str(err).replace(str(video.path), video.path.name)
                 yield FailedVideo(id=part.video_id, reason=reason)
             else:
@@ -168,7 +166,7 @@ class UnitReader:
         return reader.frames(part.start, part.stop)
 
     def _content(self, video: Video, part: UnitPart) -> tuple[int, str]:
-        """Size and digest of a video; all of a long one is read once."""
+        """Return size and digest of a video."""
         if video.id in self._contents:
             return self._contents[video.id]
         size = content_bytes(video.path)
@@ -186,7 +184,7 @@ class UnitReader:
 
 
 def _of_part(picked: Mapping[int, float], part: UnitPart) -> list[int]:
-    """Return the places of picked frames that are of a part."""
+    """Return the indices of the sampled frames in a part."""
     if part.ranges:
         times = TimeRanges(part.ranges)
         return [place for place, seconds in picked.items() if seconds in times]
@@ -194,21 +192,18 @@ def _of_part(picked: Mapping[int, float], part: UnitPart) -> list[int]:
 
 
 def digest_once(video: Path, folder: Path) -> str:
-    """Return the `content_digest` of a video; `folder` is where the shards go.
+    """Return the `content_digest` of a video, using the cache in `folder`.
 
-    A process that needs one waits while another reads the same video.
-
-    Raises:
-        VideoDecodeError: if it cannot be read.
+    A process waits while another process computes the digest of the same video.
     """
     state = content_state(video)
     try:
         record = open_to_append(folder / DIGESTS_NAME)
     except PipelineError as err:
-        logger.debug("%s: its digest goes unrecorded (%s)", video, err)
+        logger.debug("%s: the digest is not cached (%s)", video, err)
         return content_digest(video)
     with record:
-        with suppress(OSError):  # a disk without locks
+        with suppress(OSError):  # a file system without locks
             fcntl.lockf(record, fcntl.LOCK_EX, 1, int(state[:15], 16))
         record.seek(0)
         known = dict(_DIGEST_LINE.findall(record.read(_MOST_DIGEST_BYTES)))

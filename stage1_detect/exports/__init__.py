@@ -1,1 +1,1 @@
-"""Objects of shards for other tools; imports the form of an object from `imports`, and `shared`."""
+"""Export the objects in shards for other tools. May import `imports.source` and `shared`."""

@@ -1,8 +1,7 @@
-"""Objects as COCO results (https://cocodataset.org/#format-results), which pycocotools reads.
+"""Export objects as COCO results (https://cocodataset.org/#format-results), for pycocotools.
 
-Two files: the results, a list of `{image_id, category_id, bbox, score, segmentation}`, and beside
-them in COCO's form for annotations, without any, what each image id is. Both are written as shards
-are read, a frame at a time, so memory does not grow with them.
+Writes two files frame by frame: the results, a list of `{image_id, category_id, bbox, score,
+segmentation}`, and a COCO data set without annotations, which describes the images.
 """
 
 import json
@@ -17,21 +16,21 @@ from orn.stage1_detect.imports.source import SourceObject
 
 
 def images_path(out: Path) -> Path:
-    """Return the file beside the results that says what each image id is."""
+    """Return the path of the file that describes the images of the results."""
     return out.with_suffix(".images.json")
 
 
 def export_coco(
     frames: Iterable[ExportFrame], out: Path, class_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Write frames as results; both files appear when all is written.
+    """Write frames as results; both files only appear once they are complete.
 
-    Images are numbered from 1; frames without objects are images, too. Boxes are x y width height
-    and masks run lengths in pixels of the video's grid, whose size is the image's. Categories have
-    COCO's ids where the classes are COCO's, else numbers from 1.
+    Images are numbered from 1, including frames without objects. Boxes are x y width height and
+    masks are run lengths, in pixels of the image. Category ids are COCO's if the classes are
+    COCO's, else numbers from 1.
 
     Returns:
-        The names of both files and the numbers of videos, frames and objects in them.
+        The paths of both files and the numbers of videos, frames and objects in them.
     """
     is_coco = tuple(class_names) == COCO_CLASSES
     ids = COCO_CATEGORY_IDS if is_coco else range(1, len(class_names) + 1)
@@ -66,15 +65,15 @@ def export_coco(
 
 
 def _add(file: IO[str], entry: Mapping[str, Any], *, is_first: bool) -> None:
-    """Writes one more entry of a JSON list."""
+    """Append an entry to a JSON list."""
     file.write(("\n" if is_first else ",\n") + json.dumps(entry, allow_nan=False))
 
 
 def _head_of_images(category_of: Mapping[str, int]) -> str:
-    """COCO's form of a data set, up to the list of its images."""
+    """Return the beginning of a COCO data set, up to its list of images."""
     categories = [{"id": number, "name": name} for name, number in category_of.items()]
     return (
-        f'{{"info": {{"description": "what each image_id is"}},\n"annotations": [],\n'
+        f'{{"info": {{"description": "images of the results"}},\n"annotations": [],\n'
         f'"categories": {json.dumps(categories)},\n"images": ['
     )
 

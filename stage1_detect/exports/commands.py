@@ -1,4 +1,4 @@
-"""`orn export-objects`."""
+"""The command `orn export-objects`."""
 
 from itertools import chain
 from pathlib import Path
@@ -18,25 +18,29 @@ def export_objects(
     form: Annotated[
         Literal["coco", "fiftyone"],
         Option(
-            "coco: results in the file OUT, and what each image id is in OUT.images.json. "
-            "fiftyone: the folder OUT, a FiftyOneVideoLabelsDataset.",
+            "coco: writes results to the file OUT, and the images to OUT.images.json. "
+            "fiftyone: writes a FiftyOneVideoLabelsDataset to the folder OUT.",
             name="--format",
         ),
     ],
     shards: Annotated[
         FilePath | None, Option("Folder of the shards.", usual="shards/DATASET")
     ] = None,
-    split: Annotated[Split | None, Option("Only frames inside a segment of this split.")] = None,
+    split: Annotated[
+        Split | None, Option("Export only frames inside a segment of this split.")
+    ] = None,
     videos: Annotated[
-        tuple[str, ...], Option("Only this video; may be repeated.", name="--video", metavar="ID")
+        tuple[str, ...],
+        Option("Export only this video; may be repeated.", name="--video", metavar="ID"),
     ] = (),
-    min_score: Annotated[Share, Option("Leave out objects that score less.")] = 0.0,
+    min_score: Annotated[Share, Option("Drop objects with a lower score.")] = 0.0,
     data_root: DataRoot = Path("data"),
     as_json: AsJson = False,
 ) -> None:
-    """Write the objects of DATASET for other tools.
+    """Export the objects of DATASET for other tools.
 
-    Both files of coco are read by pycocotools' COCO() and loadRes(), and by `orn import-objects`.
+    pycocotools reads the files of coco with COCO() and loadRes(); `orn import-objects` reads them,
+    too.
     """
     from orn.shared.jobs.outputs import check_output_files, check_output_folder
     from orn.shared.manifests.load import files_of, load_dataset, load_manifest

@@ -1,9 +1,9 @@
-"""Objects as a data set of FiftyOne's type `FiftyOneVideoLabelsDataset`: a folder with links to the
-videos in `data/`, their labels in `labels/`, and `manifest.json`.
+"""Export objects as a `FiftyOneVideoLabelsDataset`: a folder with links to the videos in `data/`,
+their labels in `labels/`, and `manifest.json`.
 
-Labels are ETA's VideoLabels (https://github.com/voxel51/eta, docs/video_labels_guide.md): frames by
-number from 1, boxes in shares of the frame, the mask inside of its box as the compressed bytes of a
-.npy file in Base64 (`eta.core.serial`).
+Labels are ETA's VideoLabels (https://github.com/voxel51/eta, docs/video_labels_guide.md): frames
+are numbered from 1, boxes are fractions of the frame size, and a mask is cropped to its box and
+stored as a compressed .npy file in Base64 (`eta.core.serial`).
 """
 
 import base64
@@ -37,21 +37,22 @@ MANIFEST_NAME = "manifest.json"
 def export_fiftyone(
     frames: Iterable[ExportFrame], out: Path, videos: Mapping[str, Video]
 ) -> dict[str, Any]:
-    """Write frames, those of a video one after another, as a folder for FiftyOne.
+    """Write frames to a folder for FiftyOne.
 
-    A frame is that of the video at its time; of several at one frame the first is taken.
+    Each frame is matched to the nearest frame of its video by time; if several match the same
+    frame, the first is written.
 
     Args:
-        frames: what to write.
+        frames: frames to write, grouped by video.
         out: the folder; its manifest is written last.
-        videos: the video files that are on this machine, by id.
+        videos: existing videos by id.
 
     Returns:
-        The name of the folder, the numbers of videos, frames and objects in it, and `without_video`
-        (ids whose video is not there as a file, which are left out).
+        The path of the folder, the numbers of videos, frames and objects in it, and
+        `without_video`, the ids of skipped videos that have no video file.
 
     Raises:
-        DataRootError: if no video is there.
+        DataRootError: if no video has a file.
     """
     index: list[dict[str, str]] = []
     without: list[str] = []
@@ -76,8 +77,8 @@ def export_fiftyone(
         counts["videos"] += 1
     if not index:
         raise DataRootError(
-            f"{out}: expected video files, on which FiftyOne shows labels, got none of "
-            f"{len(without)}; say with --data where they lie"
+            f"{out}: expected video files for FiftyOne, got none of {len(without):,}; pass their "
+            "folder with --data"
         )
     manifest = {"type": "eta.core.datasets.LabeledVideoDataset", "description": "", "index": index}
     write_text(out / MANIFEST_NAME, json.dumps(manifest, indent=1) + "\n")
@@ -85,7 +86,7 @@ def export_fiftyone(
 
 
 def _numbered(frames: Iterable[ExportFrame], video: Video) -> Iterator[tuple[int, ExportFrame]]:
-    """Each frame with the number of the video's frame at its time, from 1; each number once."""
+    """Yield unique frame numbers of the video, from 1, with the objects' frame at that time."""
     seconds_F = seconds_of_frames(source_of(video), rate=video.rate)
     last = 0
     for frame in frames:

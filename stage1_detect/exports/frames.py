@@ -1,4 +1,4 @@
-"""The frames of shards that an export takes, and which these are."""
+"""Select and read the frames of an export."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,29 +21,29 @@ from orn.stage1_detect.imports.source import SourceObject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which part of the objects to export."""
+    """Which objects to export."""
 
     videos: tuple[str, ...] = ()
-    """Ids of the videos; none: all."""
+    """Ids of the videos; empty for all."""
     ranges: Mapping[str, Sequence[TimeRange]] | None = None
-    """Ranges of time of each video of which frames are taken; None: all frames."""
+    """Time ranges to export, by video; None for all frames."""
     min_score: float = 0.0
-    """Objects that score less are left out."""
+    """Minimum score of an object."""
 
-    def takes_video(self, video_id: str) -> bool:
-        """Return whether any frame of the video may be taken."""
+    def has_video(self, video_id: str) -> bool:
+        """Return whether a video is selected."""
         if self.videos and video_id not in self.videos:
             return False
         return self.ranges is None or video_id in self.ranges
 
-    def takes_frames(self, video_id: str, seconds_F: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return (F,) which frames, at these increasing times, of a video that is taken are."""
+    def frame_mask(self, video_id: str, seconds_F: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return the (F,) mask of selected frames of a selected video, given their times."""
         if self.ranges is None:
             return np.ones(len(seconds_F), dtype=np.bool_)
-        taken_F = np.zeros(len(seconds_F), dtype=np.bool_)
+        mask_F = np.zeros(len(seconds_F), dtype=np.bool_)
         for each in self.ranges[video_id]:
-            taken_F[slice(*each.places(seconds_F))] = True
-        return taken_F
+            mask_F[slice(*each.places(seconds_F))] = True
+        return mask_F
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,32 +52,33 @@ class ExportFrame:
 
     video: VideoEntry
     index: int
-    """Place in the decoded stream; of released masks, among frames of their own rate."""
+    """Index in the decoded stream; for released masks, at the frame rate of the masks."""
     seconds: float
     objects: tuple[SourceObject, ...]
 
 
 def select_frames(folder: DetectionFolder, selection: Selection) -> Iterator[ExportFrame]:
-    """Yield the frames that are taken, video after video, one of them read at a time.
+    """Yield the selected frames, grouped by video.
 
     Raises:
-        ShardNotFoundError: if a video asked for is in no shard, or no frame is left.
+        ShardNotFoundError: if a selected video is not in the shards, or no frame is selected.
     """
     for video_id in selection.videos:
         if video_id not in folder:
             raise ShardNotFoundError(
-                f"{folder.path}: has no video {video_id!r}; the nearest is "
-                f"{nearest(video_id, folder.video_ids)!r}"
+                f"{folder.path}: expected video {video_id!r}, got none with this id; did you mean "
+                f"{nearest(video_id, folder.video_ids)!r}?"
             )
     is_empty = True
-    for video_id in filter(selection.takes_video, folder.video_ids):
+    for video_id in filter(selection.has_video, folder.video_ids):
         for path in folder.shards_of([video_id]):
             for frame in _frames(Shard(path), folder.entry(video_id), selection):
                 is_empty = False
                 yield frame
     if is_empty:
         raise ShardNotFoundError(
-            f"{folder.path}: expected frames to export, got none in the part asked for"
+            f"{folder.path}: expected frames to export, got none; select more with --video or "
+            "--split"
         )
 
 
@@ -85,8 +86,8 @@ def _frames(shard: Shard, video: VideoEntry, selection: Selection) -> Iterator[E
     names = shard.detector.class_names
     start, stop = shard.video_rows(video.id)
     seconds_F, index_F = shard.frame_seconds(), shard.frame_index()
-    taken_F = selection.takes_frames(video.id, seconds_F[start:stop])
-    for row in (start + np.flatnonzero(taken_F)).tolist():
+    mask_F = selection.frame_mask(video.id, seconds_F[start:stop])
+    for row in (start + np.flatnonzero(mask_F)).tolist():
         frame = shard.checked_frame(row)
         found = zip(frame.labels, frame.scores, frame.boxes, frame.masks, strict=True)
         objects = tuple(
@@ -104,17 +105,12 @@ def _frames(shard: Shard, video: VideoEntry, selection: Selection) -> Iterator[E
 
 
 def _shortest(value: np.float32) -> float:
-    """The number of the fewest digits that is this one as a float32."""
+    """Return the shortest decimal that rounds to this float32."""
     return float(str(value))
 
 
 def ranges_of_split(manifest: Manifest, data_root: Path, split: str) -> dict[str, list[TimeRange]]:
-    """Return for each video with a segment of the split the ranges of its segments.
-
-    Raises:
-        ManifestError: if the label tables have no segment of the split.
-        DataRootError: if a table is not there.
-    """
+    """Return the time ranges of a split's segments, by video."""
     listing = load_listing(manifest, data_root, labels=False)
     ranges: dict[str, list[TimeRange]] = {}
     for segment in listing.segments:
@@ -123,7 +119,7 @@ def ranges_of_split(manifest: Manifest, data_root: Path, split: str) -> dict[str
             ranges.setdefault(segment.video_id, []).append(its_range)
     if not ranges:
         raise ManifestError(
-            f"data set {manifest.name!r}: wanted segments of the split {split!r}, its label tables "
-            f"list {counted(len(listing.segments), 'segment')} and none of it"
+            f"data set {manifest.name!r}: expected segments of the split {split!r}, got none among "
+            f"{counted(len(listing.segments), 'segment')}; choose another --split"
         )
     return ranges

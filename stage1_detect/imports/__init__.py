@@ -1,2 +1,4 @@
-"""Objects of other sources, turned into shards by the same kind of job as detection; imports the
-detect job beside it and `shared`."""
+"""Convert objects from other sources to shards, with the same kind of job as detection.
+
+May import the detect job and `shared`.
+"""

@@ -1,9 +1,10 @@
-"""The masks that the authors of the paper released for VLOG: a pickle a clip.
+"""Read the masks that the authors of the paper released for VLOG: one pickle per clip.
 
-`{"segms": S, "boxes": B}`, both `[frame][class][instance]` with 81 classes, background first and
-always empty. A segm is `{"size": [100, 100], "counts": bytes}`, a box five float32: x1 y1 x2 y2 in
-pixels of the same grid, and the score. There is no class distribution. Frame t is at t / 30 s,
-whatever the video's own rate: the counts are those of a filter to 30 frames a second.
+A pickle is `{"segms": S, "boxes": B}`, both indexed `[frame][class][instance]` with 81 classes, of
+which the first, background, is always empty. A segm is `{"size": [100, 100], "counts": bytes}`. A
+box is five float32: x1 y1 x2 y2 in pixels of the same grid, and the score. There is no class
+distribution. Frame t is at t / 30 s, whatever the frame rate of the video: the authors resampled
+videos to 30 Hz.
 """
 
 from collections.abc import Iterator
@@ -20,22 +21,18 @@ from orn.stage1_detect.imports.restricted_pickle import MAX_BYTES, PickledArray,
 from orn.stage1_detect.imports.source import GRID, SourceFrame, SourceVideo, checked, detections_of
 
 RATE = 30.0
-"""Mask frames a second."""
+"""Frame rate of the masks in Hz."""
 SCORE_THRESHOLD = 0.5
-"""The authors kept detections that score more."""
+"""Score threshold of the released detections."""
 
 _NUM_CLASSES = NUM_COCO_CLASSES + 1
 _BOX_BYTES = 20
 _LEAST_FRAME_BYTES = 2 * _NUM_CLASSES
-"""Its lists of no detections."""
+"""Size of the lists of a frame without detections."""
 
 
 def read_authors(path: Path) -> Iterator[SourceFrame]:
-    """Return the frames of one clip; objects in the order of classes, as the file has them.
-
-    Raises:
-        ObjectImportError: if the file is not of this format, or asks for anything but plain values.
-    """
+    """Return the frames of one clip, with the objects sorted by class as in the file."""
     return checked(_frames(path), SourceVideo(id="", path=path), num_classes=NUM_COCO_CLASSES)
 
 
@@ -43,16 +40,17 @@ def _frames(path: Path) -> Iterator[SourceFrame]:
     data = read_bounded(path, most_bytes=MAX_BYTES, error=ObjectImportError)
     content = load_plain(data, source=str(path))
     if type(content) is not dict or set(content) != {"segms", "boxes"}:
-        raise _wanted(f"{path}", "a dict of segms and boxes", content)
+        raise _mismatch(f"{path}", "a dict with segms and boxes", content)
     segms, boxes = _list(path, content["segms"]), _list(path, content["boxes"])
     if len(segms) != len(boxes):
-        raise ObjectImportError(f"{path}: {len(segms)} frames of segms, {len(boxes)} of boxes")
-    # Each value takes a byte at least; what a pickle has many times by name would make much of few.
+        raise ObjectImportError(
+            f"{path}: expected boxes for {len(segms):,} frames of segms, got {len(boxes):,}"
+        )
+    # A pickle can refer to one list many times, and so expand to more frames than its size allows.
     most = len(data) // _LEAST_FRAME_BYTES
     if len(segms) > most:
         raise ObjectImportError(
-            f"{path}: wanted at most the {most:,} frames that {len(data):,} bytes can hold, found "
-            f"{len(segms):,}"
+            f"{path}: expected at most {most:,} frames in {len(data):,} bytes, got {len(segms):,}"
         )
     room = len(data) // _BOX_BYTES
     for number, (frame_segms, frame_boxes) in enumerate(zip(segms, boxes, strict=True)):
@@ -68,17 +66,17 @@ def _read_frame(place: str, segms: Any, boxes: Any, *, room: int) -> FrameDetect
     for name, classes in (("segms", segms), ("boxes", boxes)):
         if len(_list(place, classes)) != _NUM_CLASSES:
             raise ObjectImportError(
-                f"{place}: {name}: wanted {_NUM_CLASSES} classes, found {len(classes)}"
+                f"{place}: {name}: expected {_NUM_CLASSES} classes, got {len(classes)}"
             )
-        if set(map(type, classes)) != {list}:
-            raise _wanted(place, "a list", next(each for each in classes if type(each) is not list))
+        for each in classes:
+            _list(place, each)
     for index in [index for index in range(_NUM_CLASSES) if segms[index] or boxes[index]]:
         class_segms, class_boxes = segms[index], boxes[index]
         found = len(class_segms), len(class_boxes)
         if found[0] != found[1] or index == 0 or len(masks) + found[0] > room:
             raise ObjectImportError(
-                f"{place}: class {index}: wanted as many boxes as masks, none of them of class 0, "
-                f"and no more than the file has bytes for; found {found[1]} and {found[0]}"
+                f"{place}: class {index}: expected as many boxes as masks, none of class 0, and no "
+                f"more than fit the size of the file, got {found[1]:,} boxes and {found[0]:,} masks"
             )
         labels += [index - 1] * found[0]
         masks += [_mask(place, segm) for segm in class_segms]
@@ -100,27 +98,26 @@ def _mask(place: str, segm: Any) -> bytes:
             if (height, width) == (GRID, GRID):
                 return counts
             raise ObjectImportError(
-                f"{place}: wanted masks of {GRID} x {GRID}, found {height} x {width}"
+                f"{place}: expected masks of {GRID} x {GRID} pixels, got {height} x {width}"
             )
         case _:
-            raise _wanted(place, "a mask of a size and counts", segm)
+            raise _mismatch(place, "a mask with size and counts", segm)
 
 
 def _box(place: str, box: Any) -> Any:
     values = box.values if type(box) is PickledArray else None
     if values is None or values.shape != (5,) or values.dtype != np.float32:
-        raise _wanted(place, "a box of five float32", box)
+        raise _mismatch(place, "a box of five float32", box)
     return values
 
 
 def _list(place: object, value: Any) -> list[Any]:
     if type(value) is not list:
-        raise _wanted(str(place), "a list", value)
+        raise _mismatch(str(place), "a list", value)
     return value
 
 
-def _wanted(place: str, what: str, found: Any) -> ObjectImportError:
+def _mismatch(place: str, expected: str, found: Any) -> ObjectImportError:
     return ObjectImportError(
-        f"{place}: wanted {what}, found a {type(found).__name__}; these are no masks of the format "
-        "'authors'"
+        f"{place}: expected {expected}, got a {type(found).__name__}; choose another --format"
     )

@@ -1,9 +1,9 @@
-"""Boxes alone: the annotations of Something-Else, and a table of one's own. Masks fill them.
+"""Read boxes without masks: the annotations of Something-Else, and a CSV table.
 
-Something-Else (https://github.com/joaanna/something_else) annotates Something-Something v2: one
-object of lists, `{"2": [{"name": "2/0001.jpg", "labels": [{"box2d": {"x1": ..., "y1": ..., "x2":
-..., "y2": ...}, "category": "pillow", "standard_category": "0000"}]}]}`. Frames are numbered from
-1, at 12 a second; `category` is free text, so that the classes are `hand` and `object`.
+Something-Else (https://github.com/joaanna/something_else) annotates Something-Something v2 with a
+JSON object of lists, `{"2": [{"name": "2/0001.jpg", "labels": [{"box2d": {"x1": ..., "y1": ...,
+"x2": ..., "y2": ...}, "category": "pillow", "standard_category": "0000"}]}]}`. Frame numbers start
+at 1, at 12 Hz; `category` is free text, so the classes are `hand` and `object`.
 """
 
 import csv
@@ -71,26 +71,22 @@ class _BoxRow(_Box, _Row):
 def find_in_something_else(
     path: Path, records: RecordList, _: re.Pattern[str]
 ) -> tuple[list[SourceVideo], list[str]]:
-    """Return the videos of a file, and the names of the classes.
-
-    Raises:
-        ObjectImportError: if it is not in the format of Something-Else.
-    """
+    """Return the videos in a file, and the names of the classes."""
     for key, entry, span in elements_of(path):
         what = f"{path}: frame at byte {span[0]:,}"
         match = FILE_NAME.fullmatch(_LabelledFrame.of(entry, what).name)
         video_id = key or (match["video"] if match else None)
         if match is None or not video_id:
             raise ObjectImportError(
-                f'{what}: expected a name such as "2/0001.jpg", got {entry["name"]!r}; is the file '
-                "in the format of Something-Else?"
+                f'{what}: expected a name such as "2/0001.jpg", got {entry["name"]!r}; choose '
+                "another --format"
             )
         records.add(video_id, int(match["frame"]), span=span)
     return records.videos(), ["hand", "object"]
 
 
 def objects_of_something_else(record: bytes, _: SourceVideo, what: str) -> Iterator[SourceObject]:
-    """Yield the objects of a frame."""
+    """Yield the objects in a frame."""
     for label in _LabelledFrame.of(record, what).labels:
         is_hand = (label.standard_category or label.category) == "hand"
         yield SourceObject(name="hand" if is_hand else "object", box=label.box2d.sides)
@@ -99,11 +95,7 @@ def objects_of_something_else(record: bytes, _: SourceVideo, what: str) -> Itera
 def find_in_table(
     path: Path, records: RecordList, _: re.Pattern[str]
 ) -> tuple[list[SourceVideo], list[str]]:
-    """Return the videos of a CSV, and the names of its classes, sorted.
-
-    Raises:
-        ObjectImportError: if it lacks a column, or a cell does not hold what it has to.
-    """
+    """Return the videos in a CSV file, and the sorted names of its classes."""
     names: set[str] = set()
     columns: dict[str, None] = {}
     start = number = 0
@@ -118,7 +110,7 @@ def find_in_table(
                 if not has_place or "video" not in columns or len(columns) < len(header):
                     raise ObjectImportError(
                         f"{what}: expected the columns video, frame or seconds, x1, y1, x2, y2, "
-                        f"class and perhaps score, got {ascii(', '.join(header))[:80]}"
+                        f"class and optionally score, got {ascii(', '.join(header))[:80]}"
                     )
             elif cells := _filled_cells(line, columns, what):
                 row = _Row.of(cells, what)
@@ -131,19 +123,19 @@ def find_in_table(
             start += len(line)
     if not len(records):
         raise ObjectImportError(
-            f"{path}: expected rows of objects, got none; is it the right file?"
+            f"{path}: expected rows with objects, got none; add some, or pass another file"
         )
     return records.videos(legend=columns), sorted(names)
 
 
 def objects_of_table(record: bytes, video: SourceVideo, what: str) -> Iterator[SourceObject]:
-    """Yield the object of a row."""
+    """Yield the object in a row."""
     row = _BoxRow.of(_filled_cells(record, video.legend, what), what)
     yield SourceObject(name=str(row.name), score=row.score, box=row.sides)
 
 
 def _filled_cells(line: bytes, columns: Any, what: str) -> dict[str, str]:
-    """The cells of a row by column, without empty ones."""
+    """Return the cells of a row by column, without empty cells."""
     cells = _cells(line, what)
     if len(cells) > len(columns):
         raise ObjectImportError(f"{what}: expected {len(columns)} cells, got {len(cells)}")

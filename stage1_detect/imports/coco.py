@@ -1,9 +1,9 @@
-"""COCO's JSON: annotations (https://cocodataset.org/#format-data), or a list of results
-(#format-results) with the file beside it that says what each image is, `NAME.images.json`.
+"""Read COCO JSON: annotations (https://cocodataset.org/#format-data), or a list of results
+(#format-results) beside a file `NAME.images.json` that describes the images.
 
-Which frame an image is, its `seconds` say, else its `frame` (or `frame_id`, `frame_index`), else
-the number at the end of its file's name. Its video is `video`, else that of `video_id` in the list
-`videos`, else the folder of the file's name, else what the JSON file is called.
+The frame of an image is given by `seconds`, else by `frame` (or `frame_id`, `frame_index`), else by
+the number at the end of its `file_name`. Its video is `video`, else the one with its `video_id` in
+the list `videos`, else the folder in `file_name`, else the name of the JSON file.
 """
 
 import re
@@ -34,7 +34,7 @@ IMAGES_SUFFIX = ".images.json"
 FILE_NAME = re.compile(r"(?:(?P<video>.+)/)?[^/]*?(?<!\d)(?P<frame>\d{1,15})\.\w+")
 _MOST_SIDE = 2**14
 _MOST_OUTLINE = 2**20
-"""Pixels around the polygons of an object; filling them takes some hundred bytes each."""
+"""Maximum perimeter of an object's polygons in pixels, each of which takes 100 bytes to fill."""
 
 _Id = Annotated[int, Field(gt=-(2**63), lt=2**63)] | Text
 _Side = Annotated[int, Field(ge=1, le=_MOST_SIDE)]
@@ -80,15 +80,12 @@ class _Annotation(Record):
 def find_in_coco(
     path: Path, records: RecordList, pattern: re.Pattern[str]
 ) -> tuple[list[SourceVideo], list[str]]:
-    """Return the videos of a file, and the names of its classes.
+    """Return the videos in a file, and the names of its classes.
 
     Args:
         path: the file.
-        records: a list for those of the file.
-        pattern: what an image's name tells, in groups `video` and `frame`.
-
-    Raises:
-        ObjectImportError: if it is not COCO's JSON.
+        records: an empty list for the records of the file.
+        pattern: pattern of image names, with the groups `video` and `frame`.
     """
     beside = path.with_suffix(IMAGES_SUFFIX)
     described = beside if is_there(beside) else path
@@ -108,8 +105,8 @@ def find_in_coco(
             frame = named_in.get("frame") if image.frame is None else image.frame
             if frame is None and image.seconds is None:
                 raise ObjectImportError(
-                    f"{what}: expected a file_name that ends in the number of the frame, got "
-                    f"{image.file_name!r}; say with --names where in it video and frame stand"
+                    f"{what}: expected a file_name that ends with the number of the frame, got "
+                    f"{image.file_name!r}; pass a pattern with --names"
                 )
             video_id = image.video or named_in.get("video") or path.stem
             if image.video is None and image.video_id is not None:
@@ -117,15 +114,15 @@ def find_in_coco(
             grid = image.height, image.width
             if grids.setdefault(video_id, grid) != grid:
                 raise ObjectImportError(
-                    f"{what}: expected images of {grids[video_id]} pixels like others of the video "
-                    f"{video_id!r}, got {grid}; export them in one size"
+                    f"{what}: expected the image size {grids[video_id]} of video {video_id!r}, got "
+                    f"{grid}; export all images of a video in one size"
                 )
             images[image.id] = len(records)
             records.add(video_id, int(frame or 0), image.seconds)
     if not images:
         raise ObjectImportError(
-            f"{described}: expected COCO's JSON with images, got none; results need the images "
-            f"beside them, in {beside.name}"
+            f"{described}: expected COCO JSON with images, got no image; add the images of results "
+            f"as {beside.name}"
         )
     for key, entry, span in elements_of(path):
         if key in ("annotations", ""):
@@ -133,8 +130,8 @@ def find_in_coco(
             image_id = _OfImage.of(entry, what).image_id
             if image_id not in images:
                 raise ObjectImportError(
-                    f"{what}: expected an image_id of the {len(images):,} images of "
-                    f"{described.name}, got {image_id!r}; export both together"
+                    f"{what}: expected an image_id of {described.name}, got {image_id!r}; export "
+                    "both files together"
                 )
             records.add_to(images[image_id], span)
     videos = records.videos(legend=names["categories"])
@@ -150,7 +147,7 @@ def objects_of_coco(record: bytes, video: SourceVideo, what: str) -> Iterator[So
     except (ValueError, ObjectImportError) as err:
         raise ObjectImportError(f"{what}: segmentation: {err}; correct the file") from err
     if mask is None and entry.bbox is None:
-        raise ObjectImportError(f"{what}: expected bbox or segmentation, got neither")
+        raise ObjectImportError(f"{what}: expected bbox or segmentation, got neither; add one")
     box = None
     if entry.bbox is not None:
         x, y, width, height = entry.bbox
@@ -160,7 +157,7 @@ def objects_of_coco(record: bytes, video: SourceVideo, what: str) -> Iterator[So
 
 
 def _mask(segmentation: _RunLengths | list[list[float]], height: int, width: int) -> bytes:
-    """The mask of polygons, or of run lengths, compressed or not, as compressed run lengths."""
+    """Return a mask, given by polygons or run lengths, as compressed run lengths."""
     if isinstance(segmentation, _RunLengths):
         if segmentation.size != [height, width]:
             raise ValueError(f"expected the size {[height, width]}, got {segmentation.size}")
@@ -176,7 +173,7 @@ def _mask(segmentation: _RunLengths | list[list[float]], height: int, width: int
         corners = np.reshape(polygon, (-1, 2))
         outline += float(abs(corners - np.roll(corners, 1, axis=0)).sum())
     if outline > _MOST_OUTLINE:
-        raise ValueError(f"expected at most {_MOST_OUTLINE:,} pixels around, got {outline:,.0f}")
+        raise ValueError(f"expected a perimeter up to {_MOST_OUTLINE:,} px, got {outline:,.0f}")
     filled = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
     counts: bytes = filled["counts"]
     return counts

@@ -1,4 +1,4 @@
-"""`orn import-objects`."""
+"""The command `orn import-objects`."""
 
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report, echo_settings
@@ -10,10 +10,10 @@ from orn.stage1_detect.imports.request import ImportRequest
 def import_objects(
     request: ImportRequest, *, dry_run: DryRun = False, as_json: AsJson = False
 ) -> int:
-    """Turn objects of another source, for videos of DATASET, into shards in place of `orn detect`.
+    """Convert existing objects in the videos of DATASET to shards, instead of running `orn detect`.
 
-    SOURCE is a folder, or a file of coco, something-else or csv. Nothing in it is run. An import
-    that was cut off goes on where it stopped. Ends with 3 if videos could not be imported.
+    SOURCE is a folder, or a file for coco, something-else and csv. Nothing in it is executed. An
+    interrupted import resumes where it stopped. Exits with 3 if a video could not be imported.
     """
     from orn.stage1_detect.imports.job import (
         describe_import,

@@ -1,4 +1,4 @@
-"""The formats: how the videos of a source are found, and how the frames of one are read."""
+"""The formats of objects, and the search for the videos of a source."""
 
 import logging
 import os
@@ -21,24 +21,24 @@ READERS: dict[str, Callable[[Path], Iterator[SourceFrame]]] = {
     "authors": authors_vlog.read_authors,
     "epic100": epic100.read_epic100,
 }
-"""Of formats with a pickle a video, whose frames have a rate of their own."""
+"""Readers of the formats with one pickle per video, whose masks have their own frame rate."""
 _CLIP_NAME = "clip.pkl"
-"""What each file of the authors is called; its folder is the id."""
+"""Name of each file of the format `authors`; its folder is the id of the video."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFormat:
-    """A format whose files have the objects of many videos, told by the frames of these."""
+    """A format whose files have records of many videos, located by the frames of the videos."""
 
     suffix: str
     find: Callable[[Path, RecordList, re.Pattern[str]], tuple[list[SourceVideo], list[str]]]
-    """The videos in a file and the names of its classes."""
+    """Returns the videos in a file and the names of its classes."""
     objects_in: Callable[[bytes, SourceVideo, str], Iterable[SourceObject]]
-    """The objects of a record."""
+    """Returns the objects of a record."""
     first: int = 0
     """Number of a video's first frame."""
     rate: float | None = None
-    """Frames a second that are numbered; None for those of the video."""
+    """Frame rate of the frame numbers in Hz; None for the video's."""
 
 
 RECORDS = {
@@ -55,22 +55,18 @@ RECORDS = {
 
 
 def find_videos(request: ImportRequest) -> tuple[list[SourceVideo], tuple[str, ...]]:
-    """Return the videos of a source, by their files, and the names of its classes.
+    """Return the videos of a source, sorted by file, and the names of its classes.
 
     For `authors` the id of a video is the path below the source, `ID/clip.pkl` or `ID.pkl`; for
-    `epic100` it is the file's name, whatever folder it lies in.
-
-    Raises:
-        ObjectImportError: if there is no file, or one is not of the format.
-        ConfigError: if an option is not one of the format.
+    `epic100` it is the name of the file in any folder.
     """
     source, form = request.source, RECORDS.get(request.form)
     suffix = form.suffix if form else ".pkl"
     files = [source] if form and source.is_file() else _files(source, suffix)
     if not files:
         raise ObjectImportError(
-            f"{source}: expected a folder with files *{suffix} below it, got none; name the folder "
-            "or file that has them"
+            f"{source}: expected files *{suffix} in it or below it, got none; pass the folder or "
+            "file with the objects"
         )
     if form is None:
         ids = (_id_of(path.relative_to(source), request.form) for path in files)
@@ -88,19 +84,16 @@ def find_videos(request: ImportRequest) -> tuple[list[SourceVideo], tuple[str, .
 
 
 def check_inside(path: Path, source: Path) -> None:
-    """Check that a file of a source lies in it, whatever links there are.
-
-    Raises:
-        ObjectImportError: if it does not.
-    """
+    """Check that a file of a source lies in it after resolving links."""
     if path != source and link_target_outside(path, [source]):
         raise ObjectImportError(
-            f"{path}: is a link that leads out of the folder of objects; copy what is there"
+            f"{path}: expected a file inside the folder of objects, got a link that leads out of "
+            "it; replace the link by a copy"
         )
 
 
 def _pattern(names: str | None) -> re.Pattern[str]:
-    """What the names of images tell; by default that of `VIDEO/anythingNUMBER.jpg`."""
+    """Return the pattern of image names, by default `VIDEO/anythingNUMBER.jpg`."""
     if names is None:
         return coco.FILE_NAME
     if names.count("{frame}") != 1 or names.count("{video}") > 1:
@@ -114,10 +107,10 @@ def _pattern(names: str | None) -> re.Pattern[str]:
 
 
 def _files(folder: Path, suffix: str) -> list[Path]:
-    """The files below a folder, sorted; those that say what images are belong to another one."""
+    """Return the sorted files below a folder, without those that describe images of results."""
 
     def unlisted(err: OSError) -> None:
-        logger.warning("%s: not looked into (%s)", err.filename, err.strerror or err)
+        logger.warning("%s: skipped, cannot be listed (%s)", err.filename, err.strerror or err)
 
     return sorted(
         Path(parent, name)

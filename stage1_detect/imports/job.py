@@ -1,5 +1,4 @@
-"""Turns objects of another source into shards: what an import consists of, found out before any
-object is read, and each unit of its plan made a shard that appears whole."""
+"""Plan and run an import of objects from another source into shards."""
 
 import hashlib
 import json
@@ -51,45 +50,45 @@ from orn.stage1_detect.planning import DETECT, IMPORT_SUMMARY_NAME
 logger = logging.getLogger(__name__)
 
 IMPORT = replace(DETECT, task="import", steps="videos")
-"""What an import is; its folder may have been one of a detect job."""
+"""The kind of job; a folder of shards may come from either command."""
 _FRAME_BYTES = 700
-"""About what a frame takes in the released files; for the size of shards only."""
+"""Approximate size of a frame in the released files; only affects the size of shards."""
 _NAMED = 5
-"""Ids that a message names."""
+"""Maximum number of ids in a message."""
 _LISTED = 20
-"""Rows of each kind that the report for a person lists."""
+"""Maximum number of rows of a table in the report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportJob:
-    """A plan with what is needed to carry it out, which it does (`orn.shared.jobs.work.Work`)."""
+    """A planned import; also makes the shard of each unit (`orn.shared.jobs.work.Work`)."""
 
     request: ImportRequest
     entry: DetectorEntry
-    """What made the objects."""
+    """The entry of the source of the objects in the shards."""
     folder: Path
-    """Where the shards go."""
+    """Output folder of the shards."""
     plan: Plan
-    """The units; each video lies in one of them as a whole."""
+    """The units; no video is split."""
     matching: Matching
-    """Which video of the source is which listed one."""
+    """The match of source videos to listed videos."""
     without: int
-    """Listed videos that the source lacks."""
+    """Number of listed videos without a match."""
     videos: Mapping[str, Video]
-    """The listed videos that are on this machine, by id."""
+    """The listed videos that have a file, by id."""
     rates: Mapping[str, float]
-    """Frames a second of released masks, of each video."""
+    """Frame rate of the released masks of each video, in Hz."""
 
     def path(self, unit: Unit) -> Path:
-        """Return the shard of a unit."""
+        """Return the path of a unit's shard."""
         return shard_path(self.folder, unit.index)
 
     def open(self, device: str) -> Self:
-        """Return this: there is nothing to open."""
+        """Return self: an import needs no device."""
         return self
 
     def __call__(self, unit: Unit, advance: Advance) -> UnitResult:
-        """Write the shard of a unit; a video that cannot be imported is recorded in it."""
+        """Write the shard of a unit; record videos that cannot be imported as failed."""
         with ShardWriter(self.path(unit), self.entry, "label") as writer:
             for part in unit.parts:
                 self._import_video(part.video_id, writer)
@@ -100,25 +99,26 @@ class ImportJob:
             videos=tuple(video.id for video in writer.videos),
             failed=tuple(writer.failed),
             warnings=tuple(
-                f"video {each.id}: {counted(each.number, 'object')} left out, {each.reason}, the "
+                f"video {each.id}: dropped {counted(each.number, 'object')} ({each.reason}), the "
                 f"first at {each.first}"
                 for each in writer.left_out
             ),
         )
 
     def _import_video(self, video_id: str, writer: ShardWriter) -> None:
-        """Adds one video to the shard, as a whole or as failed."""
+        """Add a video to the shard, completely or as failed."""
         found, video = self.matching.matched[video_id], self.videos.get(video_id)
-        left_out: dict[str, LeftOut] = {}
+        source, left_out = self.request.source, dict[str, LeftOut]()
         try:
-            check_inside(found.path, self.request.source)
+            check_inside(found.path, source)
             entry = self._entry_of(video_id, found, video)
             writer.begin_video(entry)
             with without_garbage_collection():
                 add_frames(writer, self._frames(entry, found, left_out))
         except (ObjectImportError, VideoDecodeError) as err:
-            # Names without the way to them, as a shard must be the same wherever the files lie.
-            reason = str(err).replace(str(found.path), _name(found.path, self.request.source))
+            # Drop the folders: the bytes of a shard must not depend on its location.
+            folder = source.parent if found.path == source else source
+            reason = str(err).replace(str(found.path), found.path.relative_to(folder).as_posix())
             if video is not None:
                 reason = reason.replace(str(video.path), video.path.name)
             writer.fail(video_id, reason)
@@ -127,7 +127,7 @@ class ImportJob:
             writer.left_out += left_out.values()
 
     def _entry_of(self, video_id: str, found: SourceVideo, video: Video | None) -> VideoEntry:
-        """What a shard says of a video before its frames are counted."""
+        """Return the entry of a video before its frames are counted."""
         size = 0 if video is None else content_bytes(source_of(video))
         digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
         if found.places_R is None or video is None:
@@ -149,7 +149,7 @@ class ImportJob:
     def _frames(
         self, entry: VideoEntry, found: SourceVideo, left_out: dict[str, LeftOut]
     ) -> Iterator[tuple[int, float, FrameDetections]]:
-        """Yield place, time and objects of each frame; notes what is left out."""
+        """Yield index, time and objects of each frame, and count dropped objects."""
 
         def leave_out(reason: str, first: str, number: int = 1) -> None:
             known = left_out.get(reason) or LeftOut(
@@ -185,13 +185,7 @@ class ImportJob:
 
 
 def plan_import(request: ImportRequest) -> ImportJob:
-    """Return the job; writes nothing.
-
-    Raises:
-        ObjectImportError: if there is no file, one is not of the format, or none has objects of a
-            listed video.
-        ConfigError: if an option is not one of the format, or the rate of a video is not known.
-    """
+    """Plan an import without writing anything."""
     manifest = load_manifest(request.dataset)
     folder = request.out or Path("shards") / manifest.name
     SHARD_FILES.check_folder(folder)
@@ -202,14 +196,13 @@ def plan_import(request: ImportRequest) -> ImportJob:
     matching = match_videos(found, listing.video_ids)
     if not matching.matched:
         raise ObjectImportError(
-            f"{request.source}: expected objects of listed videos of {manifest.name!r} "
-            f"({', '.join(listing.video_ids[:_NAMED])}), got those of "
-            f"{', '.join(each.id for each in found[:_NAMED])}; names must be the same, and of "
-            "the format authors so must the folders below this one"
+            f"{request.source}: expected objects of the listed videos of {manifest.name!r} "
+            f"({', '.join(listing.video_ids[:_NAMED])}), got objects of "
+            f"{', '.join(each.id for each in found[:_NAMED])}; rename the videos of the source (in "
+            "the format authors, its folders)"
         )
-    planned = dict(matching.matched)
-    if request.form in RECORDS:  # whose frames are told by those of the videos
-        planned = {video_id: each for video_id, each in planned.items() if video_id in videos}
+    importable = videos if request.form in RECORDS else matching.matched  # records need frame times
+    planned = {name: each for name, each in matching.matched.items() if name in importable}
     rates = {each: _rate(each, request, videos.get(each)) for each in planned}
     sizes = [(each, min(_num_frames(planned[each]), UNIT_FRAMES)) for each in planned]
     entry = _entry(request, planned, rates=rates, names=names)
@@ -222,7 +215,7 @@ def plan_import(request: ImportRequest) -> ImportJob:
             frames="imported",
             settings={"detector": asdict(entry)},
             manifest=ManifestFile.of(own_file(manifest)),
-            units=plan_units(sizes, UNIT_FRAMES),  # none is above it, so that no video is cut
+            units=plan_units(sizes, UNIT_FRAMES),  # no size is larger, so no video is split
             data_root=str(request.data_root),
         ),
         matching=matching,
@@ -233,27 +226,26 @@ def plan_import(request: ImportRequest) -> ImportJob:
 
 
 def _num_bytes(path: Path) -> int:
-    """Return the size of a file; 0 where there is none that may be opened."""
+    """Return the size of a file; 0 if there is no regular file."""
     return 0 if not_a_file(path) else path.stat().st_size
 
 
 def _num_frames(found: SourceVideo) -> int:
-    """About how many frames of a video a source has."""
+    """Return the approximate number of a video's frames in the source."""
     if found.places_R is None:
         return _num_bytes(found.path) // _FRAME_BYTES + 1
     return len(np.unique(found.places_R))
 
 
 def _rate(video_id: str, request: ImportRequest, video: Video | None) -> float:
-    """Frames a second of masks: what the user says, what the manifest says of a folder of the same
-    frames, what the publishers did."""
+    """Return the frame rate of masks in Hz: the user's, else the manifest's, else the published."""
     if request.form == "authors":
         return authors_vlog.RATE
     known = request.rate or (video.rate if video else None) or epic100.published_rate(video_id)
     if known is None and request.form == "epic100":
         raise ConfigError(
-            f"video {video_id!r}: expected an id such as P01_01 or P01_101, which tells the rate "
-            "of its numbered frames; say it with --rate"
+            f"video {video_id!r}: expected an id such as P01_01 or P01_101, which determines the "
+            "frame rate of the masks, got another; pass it with --rate"
         )
     return known or 0.0
 
@@ -265,7 +257,7 @@ def _entry(
     rates: Mapping[str, float],
     names: Sequence[str],
 ) -> DetectorEntry:
-    """What made the objects, as far as it is known; another set of files is another entry."""
+    """Return the entry of the source of the objects; its digest covers the files."""
     form = request.form
     files: list[Any] = [[each, _num_bytes(planned[each].path), rates[each]] for each in planned]
     if form in RECORDS:
@@ -279,7 +271,7 @@ def _entry(
     if len(names) > MOST_CLASSES:
         raise ObjectImportError(
             f"{request.source}: expected at most {MOST_CLASSES:,} classes, got {len(names):,}; "
-            "name those that count with --classes"
+            "choose some with --classes"
         )
     return DetectorEntry(
         config_name=f"imported objects, format {form}",
@@ -291,21 +283,15 @@ def _entry(
 
 
 def run_import(job: ImportJob) -> dict[str, Any]:
-    """Import what the plan has and the folder lacks.
+    """Import the units whose shards are missing.
 
-    A video that cannot be imported is recorded in its shard and the job goes on. Shards do not
-    depend on the engine.
+    A video that cannot be imported is recorded in its shard, and the job continues.
 
     Returns:
-        The summary, which is also saved there: that of `describe_import`, and `frames`,
-        `detections`, `unreadable` videos and what was `left_out` of others in all shards of the
-        job, `skipped_units` that were there before, `known_wrong` (videos whose released masks are
-        known to be wrong) and `seconds` of this run.
-
-    Raises:
-        ConfigError: if the folder holds the shards of another job.
-        PipelineError: if the disk refuses, a worker process ends abruptly, or another job has the
-            folder.
+        The summary, which is also saved beside the shards: that of `describe_import` and `frames`,
+        `detections`, `unreadable` videos and dropped objects (`left_out`) of all shards,
+        `skipped_units` of earlier runs, `known_wrong` (videos whose released masks are known to be
+        wrong) and `seconds` of this run.
     """
     engine, fresh = job.request.engine, job.request.fresh
     if engine.engine == "local" and engine.workers is None:
@@ -314,10 +300,10 @@ def run_import(job: ImportJob) -> dict[str, Any]:
     with IMPORT.locked(job.folder):
         saved = None if fresh else SHARD_FILES.saved_plan(job.folder)
         plan = job.plan.resumed_from(saved, job.folder)
-        known_wrong = [each for each in epic100.KNOWN_WRONG if each in job.rates]
-        known_wrong = known_wrong if job.request.form == "epic100" else []
+        checked = epic100.KNOWN_WRONG if job.request.form == "epic100" else ()
+        known_wrong = [each for each in checked if each in job.rates]
         for video_id in known_wrong:
-            logger.warning("masks of %s: the released file is known to be wrong", video_id)
+            logger.warning("video %s: the released masks are known to be wrong", video_id)
         ran = run_units(
             IMPORT,
             plan,
@@ -350,9 +336,12 @@ def run_import(job: ImportJob) -> dict[str, Any]:
 
 
 def describe_import(job: ImportJob) -> dict[str, Any]:
-    """Return what an import would do: `matched` videos, `ignoring_case` of them, `unmatched` ones
-    of the source, `ambiguous` listed ones, `without_objects`, and `without_video` (which are not
-    there, so that no digest of theirs is recorded, or nothing is imported)."""
+    """Return what an import would do as a JSON object.
+
+    Its counts and ids are those of `matched` videos, `ignoring_case` among them, `unmatched` videos
+    of the source, `ambiguous` listed videos, listed videos `without_objects`, and matched videos
+    `without_video` (without a video file).
+    """
     matching, units = job.matching, job.plan.units
     return {
         "dataset": job.plan.dataset,
@@ -372,35 +361,29 @@ def describe_import(job: ImportJob) -> dict[str, Any]:
 
 
 def exit_code(summary: Mapping[str, Any]) -> int:
-    """Return 0, or 3 if a video could not be imported or could not be told from another."""
+    """Return 0, or 3 if a video could not be imported or its match is ambiguous."""
     return 3 if summary["unreadable"] or summary["ambiguous"] else 0
 
 
 def report(summary: Mapping[str, Any]) -> Report:
-    """Return how the import went."""
-    without_video = summary["without_video"]
+    """Return the report of an import."""
+    without_video, existing = summary["without_video"], summary["skipped_units"]
+    classes = counted(summary["classes"], "class", "classes")
     facts = [
         ("data set", summary["dataset"]),
         ("frames", f"{summary['frames']:,}"),
-        (
-            "objects",
-            f"{summary['detections']:,} of {counted(summary['classes'], 'class', 'classes')}",
-        ),
-        (
-            "shards",
-            f"{summary['units']:,} in {summary['out']}, {summary['skipped_units']:,} of them from "
-            "before",
-        ),
+        ("objects", f"{summary['detections']:,} of {classes}"),
+        ("shards", f"{summary['units']:,} in {summary['out']} ({existing:,} already existed)"),
         ("matched", f"{summary['matched']} ({len(summary['ignoring_case'])} ignoring case)"),
         *((name, str(len(summary[name]))) for name in ("unmatched", "ambiguous", "unreadable")),
-        ("left out", counted(sum(each["number"] for each in summary["left_out"]), "object")),
+        ("dropped", counted(sum(each["number"] for each in summary["left_out"]), "object")),
         ("without objects", f"{summary['without_objects']} of the listed videos"),
     ]
     lists: dict[tuple[str, ...], Sequence[tuple[str, ...]]] = {
         ("unmatched",): [(each,) for each in summary["unmatched"]],
         ("ambiguous",): [(each,) for each in summary["ambiguous"]],
         ("unreadable", "reason"): [(each["id"], each["reason"]) for each in summary["unreadable"]],
-        ("left out of", "objects", "reason", "the first"): [
+        ("dropped from", "objects", "reason", "first"): [
             (each["id"], f"{each['number']:,}", each["reason"], each["first"])
             for each in summary["left_out"]
         ],
@@ -409,15 +392,9 @@ def report(summary: Mapping[str, Any]) -> Report:
         first_rows(header, rows, most=_LISTED, all_in=IMPORT_SUMMARY_NAME)
         for header, rows in lists.items()
     ]
-    notes = []
-    if without_video:
-        notes.append(
-            f"{counted(len(without_video), 'video is', 'videos are')} not there "
-            f"({', '.join(without_video[:_NAMED])}), so training cannot use their objects; import "
-            "again with --fresh once they are"
-        )
-    return Report(facts=facts, tables=tables, notes=notes)
-
-
-def _name(path: Path, source: Path) -> str:
-    return path.name if path == source else path.relative_to(source).as_posix()
+    note = (
+        f"{counted(len(without_video), 'video has', 'videos have')} no file "
+        f"({', '.join(without_video[:_NAMED])}), so training cannot use their objects; add the "
+        "files and import again with --fresh"
+    )
+    return Report(facts=facts, tables=tables, notes=[note] if without_video else [])

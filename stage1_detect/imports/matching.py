@@ -1,8 +1,7 @@
-"""Which video of a source is which listed one.
+"""Match the videos of a source to the listed videos of a data set.
 
-Its id must be the listed one. Where none has it exactly, one that differs in case only is taken, as
-VLOG's list asks for, unless two videos of the source or two ids come into question. Nothing is
-guessed and nothing is passed over in silence.
+Ids must be equal. If no id is equal, one that differs in case only is accepted (VLOG's list needs
+this), unless the match is ambiguous. Videos without a match are reported.
 """
 
 from collections import defaultdict
@@ -14,20 +13,20 @@ from orn.stage1_detect.imports.source import SourceVideo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matching:
-    """What became of the videos of a source and of the listed ones."""
+    """The match of source videos to listed videos."""
 
     matched: dict[str, SourceVideo]
-    """That of each listed video that has one, in the order of the list."""
+    """Source video of each matched id, in the order of the list."""
     ignoring_case: tuple[str, ...]
-    """Ids of `matched` that the source writes in another case."""
+    """Matched ids that the source writes in another case."""
     unmatched: tuple[SourceVideo, ...]
-    """Those that were not taken."""
+    """Source videos without a match."""
     ambiguous: tuple[str, ...]
-    """Listed ids without one, for which several were to choose from."""
+    """Listed ids with several candidates."""
 
 
 def match_videos(found: Sequence[SourceVideo], video_ids: Iterable[str]) -> Matching:
-    """Pair the videos of a source with listed ones, each listed once."""
+    """Match the videos of a source to the ids of listed videos, which must be distinct."""
     video_ids = tuple(video_ids)
     exact, folded = _by_id(found, fold=False), _by_id(found, fold=True)
     matched = {each: exact[each][0] for each in video_ids if len(exact.get(each, ())) == 1}

@@ -1,7 +1,8 @@
-"""Large files of many small records, JSON or CSV: where those of each video lie is found in one
-pass, then they are read one frame at a time, so that no file is ever held whole.
+"""Read large JSON or CSV files of many small records, without loading a whole file.
 
-R records of a video, P different places among them, F frames of the video.
+One pass finds the byte ranges of each video's records; then they are read frame by frame.
+
+Axes: R records of a video, P distinct frames among them, F frames of the video.
 """
 
 import json
@@ -29,9 +30,9 @@ from orn.stage1_detect.imports.source import (
 )
 
 MOST_RECORDS = 2**23
-"""Of a file; the frames of Something-Else are 7.2 million."""
+"""Maximum number of records in a file; Something-Else has 7.2 million frames."""
 MOST_RECORD_BYTES = 4 * 2**20
-"""Of one record, which takes up to 25 times its size in memory; a mask of a 4K frame has less."""
+"""Maximum size of a record, which takes up to 25 times its size in memory."""
 _BLOCK_BYTES = 2**20
 _DECODER = json.JSONDecoder()
 _SPACE = " \t\r\n"
@@ -44,26 +45,22 @@ def _printable(text: str) -> str:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]
-"""Name of a video, class or image."""
+"""The name of a video, class or image."""
 Number = Annotated[float, Field(ge=-1e9, le=1e9)]
 """A coordinate, or a time in seconds."""
 Place = Annotated[int, Field(ge=0, le=10**15)]
-"""Number of a frame."""
+"""The number of a frame."""
 Score = Annotated[float, Field(ge=0, le=1)]
 
 
 class Record(BaseModel):
-    """What a record holds; other keys are ignored."""
+    """A record with typed fields; other keys are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
     @classmethod
     def of(cls, value: Any, what: str) -> Self:
-        """Return the record in the bytes of JSON, or in a value; `what` says which one.
-
-        Raises:
-            ObjectImportError: if it does not hold what it has to.
-        """
+        """Parse a record from JSON bytes or from a value; `what` names it in messages."""
         read = cls.model_validate_json if isinstance(value, bytes) else cls.model_validate
         try:
             return read(value)
@@ -72,15 +69,15 @@ class Record(BaseModel):
 
 
 class RecordList:
-    """Where the records of each video lie in a file, collected as they are met."""
+    """Collects the byte ranges of each video's records in a file."""
 
     def __init__(self, path: Path, *, first: int = 0, rate: float | None = None) -> None:
-        """Begin with none.
+        """Initialize an empty list.
 
         Args:
             path: the file.
             first: number of a video's first frame.
-            rate: numbers a second; None where they number the frames of the video.
+            rate: frame rate of the frame numbers in Hz; None for the video's.
         """
         self._path, self._first, self._rate = path, first, rate
         self._by_time = rate is not None
@@ -99,18 +96,18 @@ class RecordList:
         *,
         span: tuple[int, int] = (0, 0),
     ) -> None:
-        """Add a record of a frame, whose time goes before its number.
+        """Add a record of a frame, given by its time or its number.
 
         Args:
-            video_id: of the source.
-            frame: its number.
-            seconds: its time; known of all frames of a file, or of none.
-            span: first byte and length; (0, 0) only says that there is such a frame.
+            video_id: id of the video in the source.
+            frame: number of the frame.
+            seconds: time of the frame; given for all frames of a file, or for none.
+            span: first byte and length of the record; (0, 0) adds a frame without objects.
         """
         by_time = seconds is not None or self._rate is not None
         if len(self) and by_time != self._by_time:
             raise ObjectImportError(
-                f"{self._path}: expected the time of each frame or of none, got both; leave one out"
+                f"{self._path}: expected a time for each frame or for none, got both; remove one"
             )
         self._by_time = by_time
         place = seconds
@@ -119,11 +116,11 @@ class RecordList:
         self._append(self._numbers.setdefault(video_id, len(self._numbers)), place, span)
 
     def add_to(self, record: int, span: tuple[int, int]) -> None:
-        """Add another record of the frame of an earlier one, given by its number."""
+        """Add another record to the frame of an earlier record, given by its index."""
         self._append(self._videos[record], self._places[record], span)
 
     def videos(self, **common: Any) -> list[SourceVideo]:
-        """Return the videos; `common` are fields of each. Records of a frame keep their order."""
+        """Return the videos, with `common` fields. Records of a frame keep their order."""
         videos_R, places_R = np.array(self._videos), np.array(self._places)
         spans_R2 = np.stack([self._starts, self._lengths], axis=1, dtype=np.int64)
         order_R = np.lexsort((places_R, videos_R))
@@ -145,7 +142,7 @@ class RecordList:
         if len(self) == MOST_RECORDS:
             raise ObjectImportError(
                 f"{self._path}: expected at most {MOST_RECORDS:,} records, got more; split the "
-                "file by videos"
+                "file by video"
             )
         self._videos.append(number)
         self._places.append(place)
@@ -154,13 +151,13 @@ class RecordList:
 
 
 def rows_of_places(video: SourceVideo, seconds_F: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the (P,) frame of the video that each of its places means, -1 where there is none.
+    """Return the (P,) frame index of each distinct number or time of a video, -1 for no frame.
 
-    A time means the nearest frame within half an interval; of several times that mean the same
-    frame only the nearest does.
+    A time matches the nearest frame within half a frame interval. If several times match the same
+    frame, only the nearest is kept.
 
     Args:
-        video: one of a source with records.
+        video: a video with records.
         seconds_F: times of the video's frames.
     """
     assert video.places_R is not None
@@ -183,17 +180,17 @@ def frames_of_records(
     grid: tuple[int, int],
     classes: Sequence[str],
 ) -> Iterator[SourceFrame]:
-    """Return the frames of a video whose file has records.
+    """Return the frames of a video that has records.
 
     Args:
-        video: one of a source.
-        objects_in: reads a record; the text says which one it is.
-        wanted_P: which of its places are asked for.
-        grid: (height, width) of its frames.
-        classes: names of the classes that are taken.
+        video: a video with records.
+        objects_in: parses a record; its last argument names the record in messages.
+        wanted_P: mask of the distinct frames to read.
+        grid: (height, width) of the frames.
+        classes: names of the classes to keep.
 
     Raises:
-        ObjectImportError: naming the record that cannot be read.
+        ObjectImportError: naming the first invalid record.
     """
 
     def objects(file: IO[bytes], rows: slice) -> Iterator[SourceObject]:
@@ -214,7 +211,7 @@ def frames_of_records(
                 if stops_P[row] - firsts_P[row] > MOST_FRAME_DETECTIONS + 1:
                     raise ObjectImportError(
                         f"{what}: expected at most {MOST_FRAME_DETECTIONS:,} objects, got "
-                        f"{stops_P[row] - firsts_P[row]:,}; leave some out"
+                        f"{stops_P[row] - firsts_P[row]:,}; remove some"
                     )
                 found = objects(file, slice(firsts_P[row], stops_P[row]))
                 yield frame_of(what, float(places_P[row]), found, grid=grid, labels=labels)
@@ -223,11 +220,16 @@ def frames_of_records(
 
 
 def elements_of(path: Path) -> Iterator[tuple[str, Any, tuple[int, int]]]:
-    """Yield the elements of a JSON file's list, or of each list in its object and what else is in
-    it: key ("" in a list), value, first byte and length.
+    """Yield the elements of a JSON file that holds a list or an object.
+
+    An element of the list has the key "". The members of an object are elements, except that a
+    member that is a list is replaced by its own elements.
+
+    Yields:
+        Key, value, and (first byte, length).
 
     Raises:
-        ObjectImportError: if it is not JSON, or an element is larger than any record.
+        ObjectImportError: if the file is not JSON, or an element exceeds `MOST_RECORD_BYTES`.
     """
     with open_file(path, error=ObjectImportError) as file:
         text = _JsonText(file, path)
@@ -248,10 +250,10 @@ def elements_of(path: Path) -> Iterator[tuple[str, Any, tuple[int, int]]]:
 
 
 class _JsonText:
-    """The text of a large JSON file, seen through a window.
+    """Reads a large JSON file in blocks.
 
-    Bytes are taken for characters of Latin-1, which changes no place in JSON; texts that are not
-    ASCII are decoded again.
+    Bytes are decoded as Latin-1, so that an index in the text is a byte offset; values that are not
+    ASCII are decoded again as UTF-8.
     """
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
@@ -259,28 +261,28 @@ class _JsonText:
         self._text, self._at, self._start = "", 0, 0
 
     def peek(self) -> str:
-        """Return the next character that is not white space; "" at the end."""
+        """Return the next character that is not white space, or "" at the end."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in _SPACE:
                 self._at += 1
             if self._at < len(self._text) or not self._more():
                 return self._text[self._at : self._at + 1]
 
-    def take(self, wanted: str) -> None:
-        """Go on behind a character that must come next."""
-        if self.peek() != wanted:
-            raise self.refusal(repr(wanted))
+    def take(self, expected: str) -> None:
+        """Consume the next character, which must be the expected one."""
+        if self.peek() != expected:
+            raise self.refusal(repr(expected))
         self._at += 1
 
     def after_element(self, closing: str) -> None:
-        """Go on behind a comma, or stay where the list or object closes."""
+        """Consume the comma before another element; stop at the closing bracket."""
         if self.peek() != closing:
             self.take(",")
             if self.peek() == closing:
                 raise self.refusal("an element")
 
     def elements(self) -> Iterator[tuple[Any, tuple[int, int]]]:
-        """Yield the elements of a list, and go on behind it."""
+        """Consume a list and yield its elements."""
         self.take("[")
         while self.peek() != "]":
             yield self.value()
@@ -288,7 +290,7 @@ class _JsonText:
         self.take("]")
 
     def value(self) -> tuple[Any, tuple[int, int]]:
-        """Return the next value, its first byte and its length."""
+        """Consume a value; return it with its first byte and length."""
         self.peek()
         while True:
             try:
@@ -308,7 +310,7 @@ class _JsonText:
         return value, (start, len(text))
 
     def refusal(self, expected: str) -> ObjectImportError:
-        """Return the error that says what is expected here."""
+        """Return an error at the current position."""
         got = self._text[self._at : self._at + 20]
         return ObjectImportError(
             f"{path_text(self._path)}: expected {expected} at byte {self._start + self._at:,}, got "
@@ -316,7 +318,7 @@ class _JsonText:
         )
 
     def _more(self) -> bool:
-        """Read another block, and forget what is behind."""
+        """Read another block and drop the consumed text."""
         try:
             block = self._file.read(_BLOCK_BYTES)
         except OSError as err:

@@ -1,4 +1,4 @@
-"""What `orn import-objects` is asked for."""
+"""The options of `orn import-objects`."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -15,11 +15,11 @@ _NOT_TAKEN: dict[FormatName, tuple[str, ...]] = {
     "something-else": ("names", "classes"),
     "csv": ("names",),
 }
-"""Options that are for other formats."""
+"""Options that a format does not support."""
 
 
 class ImportRequest(Request):
-    """What an import is asked for."""
+    """The options of `orn import-objects`."""
 
     dataset: DatasetName
     source: Annotated[FilePath, Argument("SOURCE")]
@@ -27,8 +27,8 @@ class ImportRequest(Request):
         FormatName,
         Option(
             "authors: SOURCE/VIDEO/clip.pkl, masks for VLOG by the authors of the paper. epic100: "
-            "SOURCE/PXX/PXX_YY.pkl, masks released with EPIC Kitchens 100. coco: JSON of "
-            "annotations, or of results with NAME.images.json. something-else: boxes of "
+            "SOURCE/PXX/PXX_YY.pkl, masks released with EPIC-KITCHENS-100. coco: JSON with "
+            "annotations, or with results beside NAME.images.json. something-else: boxes of "
             "Something-Something. csv: video,frame|seconds,x1,y1,x2,y2,class[,score].",
             name="--format",
         ),
@@ -36,8 +36,8 @@ class ImportRequest(Request):
     rate: Annotated[
         Annotated[float, Field(gt=0, le=1000)] | None,
         Option(
-            "Frames a second that the source numbers.",
-            usual="those of the video; for something-else 12",
+            "Frame rate in Hz of the frame numbers in the source.",
+            usual="the video's; for something-else 12",
         ),
     ] = None
     first_frame: Annotated[
@@ -47,7 +47,7 @@ class ImportRequest(Request):
     names: Annotated[
         str | None,
         Option(
-            "Where the names of COCO's images tell video and frame; * stands for anything.",
+            "Pattern of COCO image names with video and frame; * matches anything.",
             usual="'{video}/*{frame}.*'",
             metavar="PATTERN",
         ),
@@ -55,8 +55,8 @@ class ImportRequest(Request):
     classes: Annotated[
         FilePath | None,
         Option(
-            "File with a class a line; objects of others are left out.",
-            usual="the classes of the source; all of COCO's where they are among these",
+            "File with one class per line; objects of other classes are dropped.",
+            usual="the classes of the source, or all of COCO's if COCO has each of them",
         ),
     ] = None
     data_root: DataRoot = Path("data")
@@ -64,15 +64,15 @@ class ImportRequest(Request):
     engine: Annotated[
         EngineOptions,
         OptionOverrides(
-            workers=Option("Processes or actors that read.", usual="1; on Ray one a core")
+            workers=Option("Number of processes or actors.", usual="1; on Ray one per core")
         ),
     ] = EngineOptions()
-    fresh: Annotated[bool, Option("Remove the job that is in the folder, start over.")] = False
+    fresh: Annotated[bool, Option("Remove the existing job in the folder and start over.")] = False
 
     @model_validator(mode="after")
     def _check_options(self) -> Self:
         for name in _NOT_TAKEN.get(self.form, ()):
             if getattr(self, name) is not None:
                 option = f"--{name.replace('_', '-')}"
-                raise ValueError(f"{option}: the format {self.form} does not take it; leave it out")
+                raise ValueError(f"{option}: not supported by the format {self.form}; omit it")
         return self

@@ -1,7 +1,7 @@
-"""Reads the pickles that masks are released as, without the power that pickles have.
+"""Load the pickles of released masks without executing anything in them.
 
-They are looked over first, then unpickled with stand-ins for the three names of numpy that they
-need. Any other name is refused, so nothing of theirs is ever called.
+A pickle is scanned first, then loaded with substitutes for the three NumPy names that such files
+need. Any other name is refused.
 """
 
 import io
@@ -16,52 +16,53 @@ from orn.shared.pickles import RefusedPickleError, check_pickle
 from orn.shared.text import path_text
 
 MAX_BYTES = 2**29
-"""Size up to which a file is read; an hour of released masks has half of that."""
+"""Maximum size of a file; an hour of released masks has half of that."""
 MAX_INSTRUCTIONS = 3_000_000
-"""Some 7,000 frames as the authors of the paper write them; EPIC's need three a frame."""
+"""Maximum number of opcodes: 7,000 frames of the format `authors`; `epic100` has three per frame.
+"""
 
 
 class PickledArray:
-    """Stands for an array of numbers; `values` is set once the pickle has given them."""
+    """Substitute for an array; `values` is set by the state in the pickle."""
 
     values: NDArray[Any] | None = None
-    """Any shape, float32 or float64; not to be written to."""
+    """Read-only array of any shape, float32 or float64."""
 
     def __init__(self, kind: object, shape: object, order: object) -> None:
-        """Begin an array, as numpy's `_reconstruct` is called."""
+        """Create an empty array with the arguments of NumPy's `_reconstruct`."""
         if kind is not PickledArray or shape != (0,) or order not in (b"b", "b"):
-            raise ValueError("an array that numpy does not write so")
+            raise ValueError("expected an array as pickled by NumPy")
 
     def __setstate__(self, state: object) -> None:
-        """Fill it from bytes, which it cannot claim more of than there are."""
+        """Set the values from bytes; their number must fit the shape."""
         match state:
             case (1, tuple(shape), _Type(dtype=str(dtype)), False, bytes(content)) if len(
                 shape
             ) <= 8 and all(type(length) is int and length >= 0 for length in shape):
                 self.values = np.frombuffer(content, dtype=dtype).reshape(shape)
             case _:
-                raise ValueError("an array that numpy does not write so")
+                raise ValueError("expected an array as pickled by NumPy")
 
 
 class _Type:
-    """Stands for an element type; the code comes first, then the byte order."""
+    """Substitute for a data type; its state sets the byte order."""
 
     dtype: str | None = None
 
     def __init__(self, code: object, *_: object) -> None:
         if code not in ("f4", "f8"):
-            raise ValueError("an array of another type than float32 and float64")
+            raise ValueError("expected an array of float32 or float64")
         self.code = code
 
     def __setstate__(self, state: object) -> None:
         if state != (3, "<", None, None, None, -1, -1, 0):
-            raise ValueError("an array of another byte order")
+            raise ValueError("expected a little-endian array")
         self.dtype = f"<{self.code}"
 
 
 _STAND_INS: dict[tuple[str, str], type] = {
     ("numpy.core.multiarray", "_reconstruct"): PickledArray,
-    ("numpy._core.multiarray", "_reconstruct"): PickledArray,  # of numpy 2
+    ("numpy._core.multiarray", "_reconstruct"): PickledArray,  # NumPy 2
     ("numpy", "ndarray"): PickledArray,
     ("numpy", "dtype"): _Type,
 }
@@ -71,29 +72,32 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type:
         if (module, name) not in _STAND_INS:
             named = path_text(f"{module}.{name}")
-            raise RefusedPickleError(f"names {named}, which no file of masks needs; it was not run")
+            raise RefusedPickleError(f"names {named}, which was not executed")
         return _STAND_INS[module, name]
 
 
 def load_plain(data: bytes, *, source: str) -> Any:
-    """Return the value in a pickle: plain values in lists, tuples and dicts, and `PickledArray`.
+    """Return the content of a pickle: plain values in lists, tuples and dicts, and `PickledArray`.
 
-    Lists may hold one another in circles or one list many times; check types and numbers while
-    going through them.
+    Lists may contain themselves, or the same list many times: the caller must check types and
+    lengths.
 
     Args:
-        data: the whole pickle; what follows its end is not looked at.
-        source: where it comes from, for messages.
+        data: the whole pickle; bytes after its end are ignored.
+        source: name of the file, for messages.
 
     Raises:
-        ObjectImportError: if it is damaged, long, or asks for more than such values.
+        ObjectImportError: if the pickle is corrupt, too long, or has other values.
     """
     try:
         check_pickle(io.BytesIO(data), most=MAX_INSTRUCTIONS)
         return _Unpickler(io.BytesIO(data)).load()
     except RefusedPickleError as err:
         raise ObjectImportError(
-            f"{source}: expected released masks, got a file that {err}"
+            f"{source}: expected released masks, got a file that {err}; remove it"
         ) from err
-    except Exception as err:  # of pickletools and pickle, which document no types
-        raise ObjectImportError(f"{source}: a damaged pickle: {path_text(err)}") from err
+    except Exception as err:  # pickletools and pickle do not document their exceptions
+        raise ObjectImportError(
+            f"{source}: expected released masks, got a corrupt pickle ({path_text(err)}); download it "
+            "again"
+        ) from err

@@ -1,8 +1,8 @@
-"""What a source says of the objects of a video, in the project's own terms: the form that all
-formats share.
+"""Records of imported videos, frames and objects, common to all formats.
 
-A format finds the videos of a source (`SourceVideo`), and yields the frames of one (`SourceFrame`).
-R records of a video in a file that has several.
+A format finds the videos of a source (`SourceVideo`) and yields the frames of each (`SourceFrame`).
+
+Axes: R records of a video, N objects of a frame.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,65 +20,66 @@ from orn.shared.masks.rules import ClassRules, first_fault
 from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
 
 GRID = 100
-"""Rows and columns of the grid that released masks squash every video to."""
+"""Height and width of released masks, whatever the size of the video."""
 _BLOCK = 500
-"""Objects that are checked at once, and bytes of their masks, unless a frame has more."""
+"""Number of objects to collect before they are checked together."""
 _BLOCK_BYTES = 2**20
+"""Size of their masks at which they are checked in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SourceVideo:
-    """A video that a source has objects of."""
+    """A video with objects in a source."""
 
     id: str
-    """What the source calls it."""
+    """Id in the source."""
     path: Path
-    """The file that has its objects."""
+    """File with the objects of the video."""
     places_R: NDArray[np.float64] | None = None
-    """(R,) frame of each record, increasing: number from 0, or time in seconds; None where the file
-    has no other video."""
+    """(R,) frame of each record, increasing: number from 0, or time in seconds. None for formats
+    with one file per video."""
     by_time: bool = False
-    """Which of the two."""
+    """Whether `places_R` are times."""
     first_frame: int = 0
-    """What the source calls the first frame."""
+    """Number of the first frame in the source."""
     spans_R2: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
-    """(R, 2) first byte and length of each; a length of 0 only says that there is such a frame."""
+    """(R, 2) first byte and length of each record; a length of 0 is a frame without objects."""
     grid: tuple[int, int] | None = None
     """(height, width) of the pixels of boxes and masks; None for those of the video's frames."""
     legend: Mapping[Any, Any] = field(default_factory=dict)
-    """What reading its records needs: names of classes by their ids, names of columns."""
+    """Class names by id, or names of columns, whichever the format needs."""
 
     def __str__(self) -> str:
-        """Return the file, and which video in it."""
+        """Return the file and the id of the video in it."""
         return str(self.path) if self.places_R is None else f"{self.path}: {self.id}"
 
     def at(self, place: float) -> str:
-        """Return what to call a frame in messages."""
+        """Return the name of a frame for messages."""
         return f"{place:g} s" if self.by_time else f"frame {place + self.first_frame:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceObject:
-    """An object of a frame, in pixels of its grid."""
+    """An object in a frame, in pixels of the frame's grid."""
 
     name: str
-    """Its class."""
+    """Name of the class."""
     score: float = 1.0
     box: Sequence[float] | None
-    """x1 y1 x2 y2; None for the smallest one around the mask."""
+    """x1 y1 x2 y2; None for the bounding box of the mask."""
     mask: bytes | None = None
-    """Run lengths over the whole grid; None where the object fills its box."""
+    """Run-length encoding over the whole grid; None for a filled box."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SourceFrame:
-    """The objects of a frame."""
+    """The objects in a frame."""
 
     place: float
     """Number of the frame, from 0, or its time in seconds; increasing."""
     detections: FrameDetections
     left_out: Sequence[tuple[str, str]] = ()
-    """Of each other object that the source has, why it is left out, and what it is."""
+    """Reason and description of each dropped object."""
 
 
 def frame_of(
@@ -89,16 +90,14 @@ def frame_of(
     grid: tuple[int, int],
     labels: Mapping[str, int],
 ) -> SourceFrame:
-    """Return a frame without the objects that lie outside of it or have an unknown class.
-
-    Boxes are cut at the border of the frame.
+    """Return a frame without objects outside of it or of unknown classes; boxes are clipped.
 
     Args:
-        what: which frame of which file, for messages.
-        place: which frame of the video.
-        objects: those of the source.
+        what: name of the frame, for messages.
+        place: number or time of the frame.
+        objects: objects of the source.
         grid: (height, width) of the frame.
-        labels: the classes by name.
+        labels: class index by name.
     """
     height, width = grid
     left_out: list[tuple[str, str]] = []
@@ -136,26 +135,26 @@ def detections_of(
     labels: ArrayLike,
     masks: tuple[bytes, ...],
 ) -> FrameDetections:
-    """Return the detections of one frame, as many and as large as a shard may have.
+    """Return the detections of one frame, within the limits of a shard.
 
     Args:
-        what: which frame of which file, for messages.
+        what: name of the frame, for messages.
         grid: (height, width).
         boxes: (N, 4) x1 y1 x2 y2 in pixels of the grid.
         scores: (N,) 0..1.
-        labels: (N,) classes.
-        masks: N run lengths.
+        labels: (N,) class indices.
+        masks: N run-length encodings.
 
     Raises:
-        ObjectImportError: if there are too many, masks are too large, or a box has no extent.
+        ObjectImportError: if there are too many objects, masks are too large, or a box is empty.
     """
     largest, size = max(map(len, masks), default=0), sum(map(len, masks))
     most_bytes = 4 * (grid[0] * grid[1] + 1)  # each pixel a run
     if len(masks) > MOST_FRAME_DETECTIONS or size > MOST_FRAME_MASK_BYTES or largest > most_bytes:
         raise ObjectImportError(
             f"{what}: expected at most {MOST_FRAME_DETECTIONS:,} objects, masks of at most "
-            f"{most_bytes:,} bytes and {MOST_FRAME_MASK_BYTES:,} in all, got {len(masks):,} "
-            f"objects, {largest:,} and {size:,} bytes; leave some out"
+            f"{most_bytes:,} bytes and {MOST_FRAME_MASK_BYTES:,} in total, got {len(masks):,} "
+            f"objects, {largest:,} and {size:,} bytes; remove some"
         )
     try:
         return FrameDetections(
@@ -174,10 +173,10 @@ def detections_of(
 def checked(
     frames: Iterable[SourceFrame], video: SourceVideo, *, num_classes: int
 ) -> Iterator[SourceFrame]:
-    """Yield the frames of a video, held against the rules of `orn verify`, many at once.
+    """Yield the frames of a video after checking them, in blocks, by the rules of `orn verify`.
 
     Raises:
-        ObjectImportError: at the first frame with an object that breaks a rule.
+        ObjectImportError: at the first invalid object.
     """
     block: list[SourceFrame] = []
     number = size = 0

@@ -1,4 +1,5 @@
-"""The adapter to MMDetection: the only folder that imports mmdet, mmcv or mmengine.
+"""The adapter to MMDetection: the only package that imports mmdet, mmcv or mmengine.
 
-`library.py` imports what the others use of them, after the stand-in for mmcv's compiled module.
+May import `shared`. `library.py` imports the names that the other files use, after it has replaced
+mmcv's compiled module.
 """

@@ -1,11 +1,11 @@
-"""Frames of one size together, where mmdet takes one after another: resizing, proposals, boxes.
+"""Resize frames, select proposals and predict boxes for all frames of a batch at once.
 
-A GPU waits for the host wherever a number of boxes has to be known. mmdet asks for each frame and
-level, this for each batch, and suppresses the boxes of all frames in one call. Results are mmdet's;
-of two boxes whose overlap is the threshold to the last bit, the other one may be kept.
+A GPU waits for the host whenever a number of boxes is read. MMDetection reads one per frame and
+level, this module one per batch. Results are MMDetection's, except for boxes whose overlap equals
+the threshold up to rounding.
 
-Axes: B images, N anchors of an image or level, R proposals of a batch, M boxes to suppress,
-S classes (background is the last of S + 1 columns), H W pixels of a frame, h w of the network's.
+Axes: B images, N anchors of an image or level, R proposals of a batch, M boxes before suppression,
+S classes (background is the last of S + 1 columns), H W pixels of a frame, h w of a resized frame.
 """
 
 import numpy as np
@@ -21,31 +21,26 @@ from orn.stage1_detect.mmdet.library import MaskRCNN, RoIHead
 
 
 def check_batched(model: MaskRCNN, name: str) -> None:
-    """Checks that the configuration of this name asks for nothing that this file leaves out.
-
-    Raises:
-        DetectorError: it does.
-    """
+    """Check that the functions of this module support a model; `name` is that of its config."""
     for place, cfg in (("rpn", model.rpn_head.test_cfg), ("rcnn", model.roi_head.test_cfg)):
         nms = dict(cfg.get("nms") or {})
         if nms.pop("type", "nms") != "nms" or set(nms) != {"iou_threshold"}:
             raise DetectorError(
-                f"detector config {name}: the fast path wants model.test_cfg.{place}.nms of type "
-                f"'nms' with an iou_threshold alone, found {dict(cfg.get('nms') or {})!r:.80}; "
-                "leave --fast out"
+                f"detector config {name}: expected model.test_cfg.{place}.nms of type 'nms' with "
+                f"only an iou_threshold, got {dict(cfg.get('nms') or {})!r:.80}; omit --fast"
             )
     if not model.rpn_head.use_sigmoid_cls:
         raise DetectorError(
-            f"detector config {name}: the fast path wants a proposal head with sigmoid scores, "
-            "found softmax; leave --fast out"
+            f"detector config {name}: expected an RPN head with sigmoid scores, got softmax; "
+            "omit --fast"
         )
 
 
 def resize_as_cv2(frames_BHWC: Tensor, height: int, width: int) -> Tensor:
-    """(B, height, width, C) uint8: OpenCV's bilinear resize, to the bit, on any device.
+    """Resize (B, H, W, C) uint8 frames bilinearly, bitwise as OpenCV, on any device.
 
-    OpenCV weighs with whole numbers of 1/2048 and drops bits on the way; at the left and right
-    border it takes the last pixel, at the others both weights of the repeated row.
+    OpenCV's weights are multiples of 1/2048, and it truncates intermediate results. At the left and
+    right borders it uses the last pixel, at the others both weights of the repeated row.
     """
     device = frames_BHWC.device
     near, far, near_weight, far_weight = (
@@ -65,7 +60,7 @@ def resize_as_cv2(frames_BHWC: Tensor, height: int, width: int) -> Tensor:
 
 
 def _taps(size: int, resized: int, *, clamped: bool) -> tuple[NDArray[np.integer], ...]:
-    """For each resized pixel the two that it is made of, int64, and their weights, int32."""
+    """Return, for each resized pixel, its two source pixels (int64) and their weights (int32)."""
     place = ((np.arange(resized) + 0.5) * (1 / (resized / size)) - 0.5).astype(np.float32)
     first = np.floor(place).astype(np.int64)
     share = place - first.astype(np.float32)
@@ -85,19 +80,27 @@ def suppress(
     iou_threshold: float,
     most: int,
 ) -> tuple[Tensor, list[int]]:
-    """Non-maximum suppression inside each group (int64) of each image (int64, from 0).
+    """Apply non-maximum suppression within each group of each image.
+
+    Args:
+        boxes_M4: (M, 4) float32, x1 y1 x2 y2.
+        scores_M: (M,) float32.
+        image_M: (M,) int64, image of each box.
+        group_M: (M,) int64, group of each box, such as its class.
+        num_images: number of images.
+        iou_threshold: IoU with a better box above which a box is dropped.
+        most: maximum number of boxes per image.
 
     Returns:
-        The rows that are left, image by image and there by falling score, and how many each image
-        has, at most `most`.
+        The rows that are kept, by image and decreasing score, and their number in each image.
     """
     if not len(boxes_M4):
         return image_M, [0] * num_images
-    # As mmdet does: groups of an image lie beside each other, in float32.
+    # As in MMDetection, groups of an image are placed beside each other, in float32.
     ends_B = boxes_M4.new_zeros(num_images)
     ends_B.scatter_reduce_(0, image_M, boxes_M4.amax(1), "amax", include_self=False)
     placed_M4 = boxes_M4 + (group_M.to(boxes_M4) * (ends_B[image_M] + 1))[:, None]
-    if num_images > 1:  # images, too, in float64, which adds no rounding
+    if num_images > 1:  # so are images, in float64, which avoids rounding
         placed_M4 = placed_M4.double()
         placed_M4 = placed_M4 + (image_M * (placed_M4.amax() + 1))[:, None]
     kept = torchvision.ops.nms(placed_M4, scores_M.to(placed_M4), iou_threshold)
@@ -112,8 +115,14 @@ def suppress(
 def propose(
     model: MaskRCNN, stage: FirstStage, priors: list[Tensor], *, image_hw: tuple[int, int]
 ) -> Tensor:
-    """(R, 5) float32 image index and x1 y1 x2 y2, image by image: what mmdet's proposal head finds
-    in frames of one size, whose anchors `priors` are."""
+    """Return (R, 5) float32 proposals for frames of one size: image index and x1 y1 x2 y2.
+
+    Args:
+        model: MMDetection's model.
+        stage: output of the first stage.
+        priors: anchors of each level.
+        image_hw: height and width of the resized frames.
+    """
     head = model.rpn_head
     settings = head.test_cfg
     num_images = len(stage.checksums_B)
@@ -166,7 +175,7 @@ def predict_boxes_together(
     *,
     image_hw: tuple[int, int],
 ) -> list[ImagePredictions]:
-    """As `heads.predict_boxes`, for frames of one size and proposals as `propose` has them."""
+    """Return the detections of `heads.predict_boxes`, given proposals of `propose`."""
     head, settings = roi_head.bbox_head, roi_head.test_cfg
     num_images = len(feats_BChw[0])
     if not len(rois_R5):

@@ -1,7 +1,7 @@
-"""Every class's score of a detection, from heads of mmdet that keep the one of the kept class.
+"""Keep the scores of all classes, where heads of MMDetection only keep that of the predicted class.
 
-Methods of a model's own head are wrapped, so that the instances that mmdet predicts carry one more
-field, `class_scores`; the other fields stay as they are, to the bit.
+Methods of a model's head are wrapped, so that predicted instances have one more field,
+`class_scores`. The other fields do not change.
 
 Axes: N detections or R proposals of an image, C classes.
 """
@@ -24,16 +24,16 @@ from orn.stage1_detect.mmdet.library import (
 from orn.stage1_detect.mmdet.model import class_head
 
 MOST_CANDIDATES = 1000
-"""Pairs of cell and class of a frame of which SOLO makes masks, the best: each is a whole mask, and
-mmdet's bound on objects comes after them. Trained weights give a few hundred."""
+"""Maximum number of (cell, class) pairs for which SOLO predicts masks. Each mask has the size of
+the frame, and MMDetection limits the number of objects only afterwards."""
 
 
 def keep_class_scores(model: Segmenter) -> ScoreKind:
-    """Make a model's instances carry the scores of all classes, as `class_scores` (N, C).
+    """Make a model add the scores of all classes to its instances, as `class_scores` (N, C).
 
     Returns:
-        What they are: `softmax` with the background left out, `sigmoid`, or `label` for heads that
-        are not known here, whose instances stay without.
+        The kind of scores: `softmax` (without the background), `sigmoid`, or `label` for an
+        unsupported head, which is not changed.
     """
     head = class_head(model)
     if isinstance(head, MaskFormerFusionHead):
@@ -52,7 +52,7 @@ def keep_class_scores(model: Segmenter) -> ScoreKind:
 
 
 def _keep_of_proposals(head: Any) -> None:
-    """Two stages: the softmax row of the proposal that a box came from."""
+    """Two-stage models: keep the softmax scores of each box's proposal."""
     predict = head._predict_by_feat_single
 
     def with_scores(*, rcnn_test_cfg: Any, **given: Any) -> Any:
@@ -74,7 +74,7 @@ def _keep_of_proposals(head: Any) -> None:
 
 
 def _keep_of_cells(head: Any) -> None:
-    """RTMDet: the sigmoids of the cell whose kernel made a mask."""
+    """RTMDet: keep the sigmoid scores of the cell whose kernel predicted each mask."""
     predict, finish = head._predict_by_feat_single, head._bbox_mask_post_process
     logits_CHW: list[Tensor] = []
 
@@ -97,7 +97,7 @@ def _keep_of_cells(head: Any) -> None:
 
 
 def _keep_of_queries(head: Any) -> None:
-    """Mask2Former and MaskFormer: the softmax row of the query that made a mask."""
+    """Mask2Former and MaskFormer: keep the softmax scores of each mask's query."""
     process = head.instance_postprocess
 
     def with_scores(logits_QC1: Tensor, masks_QHW: Tensor) -> Any:
@@ -113,7 +113,7 @@ def _keep_of_queries(head: Any) -> None:
 
 
 def limit_candidates(model: Segmenter) -> None:
-    """Make SOLO look at the best `MOST_CANDIDATES` pairs of cell and class alone."""
+    """Make SOLO predict masks only for the `MOST_CANDIDATES` best (cell, class) pairs."""
     head = getattr(model, "mask_head", None)
     if not isinstance(head, SOLOHead):
         return

@@ -1,4 +1,4 @@
-"""A detector's configuration: read, checked, and known by its digest."""
+"""Read and check the config of a detector."""
 
 import hashlib
 import json
@@ -13,34 +13,30 @@ from orn.stage1_detect.mmdet.zoo import find_config
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorConfig:
-    """A configuration with all its base files merged."""
+    """A config merged with its base files."""
 
     name: str
-    """Name of the file, without its ending."""
+    """Name of the file, without its suffix."""
     path: Path
     """The file."""
     config: Config
-    """mmengine's configuration."""
+    """The config as mmengine's type."""
     digest: str
-    """"sha256:..." of the network and the test pipeline as they are after merging."""
+    """"sha256:..." of the model and the test pipeline."""
 
 
 def read_config(name_or_file: str | Path) -> DetectorConfig:
-    """A configuration from a file, or from the model zoo by its name there.
-
-    Raises:
-        DetectorError: there is no such file or name, or the file is not a detector's configuration.
-    """
+    """Read a config from a file, or from MMDetection's model zoo by name."""
     path = find_config(name_or_file)
     try:
         config = Config.fromfile(str(path))
-    except (Exception, SystemExit) as err:  # mmengine raises whatever the executed file does
-        raise DetectorError(f"detector config {path}: cannot be read: {told(err)}") from err
+    except (Exception, SystemExit) as err:  # a config is code and can raise anything
+        raise DetectorError(f"detector config {path}: cannot be read: {error_text(err)}") from err
     for key in ("model", "test_dataloader"):
         if not isinstance(config.get(key), dict):
             raise DetectorError(
-                f"detector config {path}: expected mmdet's keys model and test_dataloader, got "
-                f"{config.get(key)!r:.80} as {key}"
+                f"detector config {path}: expected a dict as {key}, got {config.get(key)!r:.80}; "
+                "pass a config of MMDetection"
             )
     try:
         test_pipeline(config)
@@ -50,27 +46,23 @@ def read_config(name_or_file: str | Path) -> DetectorConfig:
 
 
 def test_pipeline(config: Config) -> list[dict[str, Any]]:
-    """Return the steps that prepare an image for the network, as the configuration lists them.
-
-    Raises:
-        DetectorError: there are none, or the first does not load an image.
-    """
+    """Return the steps of a config's test pipeline, the first of which must load an image."""
     dataset = config.test_dataloader.get("dataset")
-    while isinstance(dataset, dict) and "pipeline" not in dataset:  # wrappers, as RepeatDataset
+    while isinstance(dataset, dict) and "pipeline" not in dataset:  # wrappers such as RepeatDataset
         dataset = dataset.get("dataset")
     steps = dataset["pipeline"] if isinstance(dataset, dict) else None
     listed = steps if isinstance(steps, list | tuple) else []
     are_steps = all(isinstance(s, dict) and isinstance(s.get("type"), str) for s in listed)
     if not listed or not are_steps or "LoadImage" not in listed[0]["type"]:
         raise DetectorError(
-            "expected the steps that prepare a picture, in test_dataloader.dataset.pipeline, the "
-            f"first of which loads it, such as LoadImageFromFile, got {steps!r:.80}"
+            "expected a test_dataloader.dataset.pipeline whose first step loads an image, such as "
+            f"LoadImageFromFile, got {steps!r:.80}"
         )
     return [dict(step) for step in listed]
 
 
-def told(err: BaseException) -> str:
-    """What an error of another library says, in one line, with its name where that says little."""
+def error_text(err: BaseException) -> str:
+    """Return the message of an error on one line, with its type if the message is short."""
     text = " ".join(str(err).split())
     return text if len(text.split()) > 2 else f"{type(err).__name__} {text}".strip()
 

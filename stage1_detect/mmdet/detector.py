@@ -1,4 +1,4 @@
-"""mmdet's Mask R-CNN as the pipeline's detector: every class's score, masks as run lengths."""
+"""Mask R-CNN of MMDetection as a detector with the scores of all classes; loading of detectors."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -43,8 +43,8 @@ from orn.stage1_detect.mmdet.segmenter import MmdetSegmenter
 from orn.stage1_detect.mmdet.zoo import fetch_weights
 
 MOST_CPU_PIXELS = 2**20
-"""Pixels that a CPU's network sees at once: with larger batches of large frames its activations
-leave the caches (ResNet-50 takes a tenth longer for four frames of 800 x 1333 than for one)."""
+"""Maximum number of pixels per forward pass on a CPU: activations of larger batches exceed its
+caches (with four frames of 800 x 1333, ResNet-50 takes 10 % longer per frame)."""
 
 
 class MmdetDetector:
@@ -58,47 +58,34 @@ class MmdetDetector:
         entry: DetectorEntry,
         precision: Precision = "float32",
     ) -> None:
-        """Takes a model with weights, in evaluation mode and on its device."""
+        """Wrap a model with weights, in evaluation mode and on its device."""
         self.model = model
         self.entry = entry
-        """What a shard records about this detector."""
+        """The detector's entry in a shard."""
         self.score_kind: ScoreKind = "softmax"
-        """What its class scores are."""
+        """The kind of class scores."""
         self.device = next(model.parameters()).device
         self._is_cuda = self.device.type == "cuda"
         self.paste_on_device = self._is_cuda
         self.precision: Precision = precision
         self.prepare = FramePreparer(detector, self.device)
-        """Makes the network's input of a frame."""
+        """Preprocesses a frame."""
         self.mask_threshold = float(model.roi_head.test_cfg.mask_thr_binary)
         self.during: During = unwatched
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
-        """Detections of each frame, all looked at in one batch.
-
-        Args:
-            images: (H, W, 3) uint8 RGB each, of equal size; as many as fit into memory at once.
-
-        Raises:
-            ShapeError: if a frame is no such array, or of another size than the first.
-            DetectorError: if a frame cannot be resized, or the network gave what is no number, such
-                as NaN.
-        """
+        """Detect the objects in a batch of (H, W, 3) uint8 RGB frames of one size."""
         check_images(images)
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
     @torch.inference_mode()
     def infer(self, prepared: Sequence[dict[str, Any]]) -> list[RawDetections]:
-        """The network's detections for a batch of prepared frames, on the CPU."""
+        """Run the network on a batch of preprocessed frames; return detections on the CPU."""
         with naming_config(self.entry.config_name):
             return [raw for part in self._parts(prepared) for raw in self._infer(part)]
 
     def encode(self, found: RawDetections) -> FrameDetections:
-        """Masks encoded, on the CPU pasted before; boxes clipped to the frame.
-
-        Raises:
-            DetectorError: if the network gave what is no number, such as NaN.
-        """
+        """Encode masks and clip boxes to the frame."""
         height, width = found.height, found.width
         if not found.is_finite:
             raise DetectorError(NOT_FINITE)
@@ -119,7 +106,7 @@ class MmdetDetector:
         )
 
     def _parts(self, prepared: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any]]]:
-        """The batch as it is for a GPU, in parts of few pixels for a CPU."""
+        """Yield the whole batch on a GPU, or parts of at most `MOST_CPU_PIXELS` on a CPU."""
         if not prepared:
             return
         size = len(prepared)
@@ -173,24 +160,21 @@ def load_detector(
     detects: bool = True,
     remedy: str = "pass it as checkpoint=FILE",
 ) -> MmdetDetector | MmdetSegmenter:
-    """Load a detector from a configuration and a file of weights.
+    """Load a detector from a config and a file of weights.
+
+    Also sets the number of CPU threads and the use of TF32 in this process.
 
     Args:
-        device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU where there is one.
-        config: a configuration's file, or its name in MMDetection's model zoo.
-        checkpoint: file of weights; None takes those that are published for the configuration, from
-            torch.hub's cache, fetched if they are not there.
-        score_threshold: detections below it are dropped, 0..1.
-        precision: number format of the convolutions; of others than Mask R-CNN float32.
-        frame_rate: frames a second of a video that it is shown, for shards to record.
-        threads: CPU threads that this process computes with from now on; None changes nothing.
-            The last bits of a result depend on it. TF32 is turned off in this process, too.
-        detects: False where only its entry is wanted, because others detect, on other devices.
-        remedy: what the user can do with a file of weights, for messages.
-
-    Raises:
-        DetectorError: no such configuration, file or device, they do not fit each other, or weights
-            cannot be fetched.
+        device: `cpu`, `cuda`, `cuda:1`, ...; `auto` selects a GPU if there is one.
+        config: a config file, or its name in MMDetection's model zoo.
+        checkpoint: file of weights; None for the published weights, which are downloaded to
+            torch.hub's cache.
+        score_threshold: minimum score of a detection, 0..1.
+        precision: precision of the convolutions; must be float32 for models other than Mask R-CNN.
+        frame_rate: frame rate at which videos are sampled, for the entry in shards.
+        threads: number of CPU threads, which affects rounding; None keeps the current number.
+        detects: False if only the entry of the detector is used.
+        remedy: how to pass a file of weights, for messages.
     """
     target = torch.device(choose_device(device, error=DetectorError))
     if detects:
@@ -202,8 +186,8 @@ def load_detector(
     model = build_model(detector)
     if precision != "float32" and not is_mask_rcnn(model):
         raise DetectorError(
-            f"detector config {detector.name}: expected the precision fp32, got {precision}; other "
-            "formats are there for Mask R-CNN alone"
+            f"detector config {detector.name}: expected precision fp32 for a model other than Mask "
+            f"R-CNN, got {precision}; use fp32"
         )
     if checkpoint is None:
         checkpoint = fetch_weights(detector.path, remedy=remedy)
@@ -230,11 +214,12 @@ def detector_of(
     frame_rate: float | None = None,
     device: torch.device | None = None,
 ) -> MmdetDetector | MmdetSegmenter:
-    """Return a model in evaluation mode as a detector: a Mask R-CNN with its batch normalisations
-    folded where it moves to a device, any other as it is.
+    """Wrap a model in evaluation mode as a detector.
+
+    If a device is given, the model is moved to it, and a Mask R-CNN is fused (`fuse_batch_norms`).
 
     Raises:
-        DetectorError: its classes are not known by name.
+        DetectorError: if the names of its classes are not known.
     """
     entry = DetectorEntry(
         config_name=detector.name,

@@ -1,9 +1,9 @@
-"""The fast path of a GPU (`orn detect --fast`), which also runs, slower than the other, on a CPU.
+"""The fast path for GPUs (`orn detect --fast`). It also runs on a CPU, slower than the exact path.
 
-Frames go to the GPU as they are, on a stream of their own, and are resized there as OpenCV does.
-The first stage is a CUDA graph, what follows takes all frames of a batch together (`batched.py`),
-and masks are pasted on a third stream while the network has the next batch. In float32 shards are
-those of the other path, up to boxes whose overlap is a threshold to the last bit.
+Frames are copied to the GPU on a separate stream and resized there, with the results of OpenCV. The
+first stage is a CUDA graph, the second stage processes all frames of a batch at once
+(`batched.py`), and masks are pasted on a third stream during the next batch. In float32, shards are
+equal to those of the exact path, except for boxes whose overlap equals a threshold up to rounding.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,39 +32,39 @@ from orn.stage1_detect.mmdet.heads import RawDetections, predict_masks, to_host
 from orn.stage1_detect.mmdet.model import autocast
 
 _VERSION = "1"
-"""Of what this path computes; shards record it among the libraries that shape the results."""
+"""Version of the results of this path, recorded in shards like that of a library."""
 
 _TRIED_SIZES = ((37, 41), (64, 48))
-"""Frames with which the resize is compared with that of the installed OpenCV."""
+"""Sizes of frames for the comparison with the installed OpenCV's resize."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyFrame:
-    """A frame on its way to the network."""
+    """A frame that is being copied to the device."""
 
     image_HWC: Tensor
-    """(H, W, 3) uint8 RGB on the network's device, once `copied` has happened."""
+    """(H, W, 3) uint8 RGB on the network's device, valid after `copied`."""
     sample: Any
-    """mmdet's DetDataSample of a frame of this size."""
+    """MMDetection's DetDataSample of a frame of this size."""
     copied: torch.cuda.Event | None
 
 
 Fetch: TypeAlias = Callable[[], list[RawDetections]]
-"""Fetches a batch's detections, one a frame, from the device: once, whoever asks first."""
+"""Copies the detections of a batch from the device on the first call; returns one per frame."""
 
 
 class FastDetector:
-    """As the detector that it is made of, for configurations that only resize frames."""
+    """The fast path of a detector whose test pipeline only resizes frames."""
 
     def __init__(self, exact: MmdetDetector) -> None:
-        """Loads nothing.
+        """Wrap a detector.
 
         Raises:
-            DetectorError: if its configuration, or OpenCV, is not as this path wants it.
+            DetectorError: if this path does not support its config or the installed OpenCV.
         """
         self.exact = exact
         self.score_kind = exact.score_kind
-        """What its class scores are."""
+        """The kind of class scores."""
         self._model, self._device = exact.model, exact.device
         check_batched(self._model, exact.entry.config_name)
         self._sample_of_size = cache(self._find_sample)
@@ -81,12 +81,12 @@ class FastDetector:
 
     @property
     def entry(self) -> DetectorEntry:
-        """What a shard records about this detector."""
+        """Return the detector's entry in a shard."""
         entry = self.exact.entry
         return replace(entry, versions=entry.versions | {"fast_path": _VERSION})
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> ReadyFrame:
-        """Starts the copy of a frame to the device."""
+        """Start the copy of a frame to the device."""
         image = torch.from_numpy(np.ascontiguousarray(image_HWC))
         sample = self._sample_of_size(*image_HWC.shape[:2])
         if self._copying is None:
@@ -97,8 +97,11 @@ class FastDetector:
 
     @torch.inference_mode()
     def infer(self, prepared: Sequence[ReadyFrame]) -> list[tuple[Fetch, int]]:
-        """The network's detections of frames of one size: what fetches them, and a place each; on a
-        GPU their masks are still to be pasted."""
+        """Run the network on frames of one size.
+
+        Returns:
+            For each frame, the function that fetches the batch's detections, and the frame's index.
+        """
         if not prepared:
             return []
         with self._on_device():
@@ -106,16 +109,12 @@ class FastDetector:
         return [(fetch, place) for place in range(len(prepared))]
 
     def encode(self, found: tuple[Fetch, int]) -> FrameDetections:
-        """As `MmdetDetector.encode`.
-
-        Raises:
-            DetectorError: if the network gave what is no number, such as NaN.
-        """
+        """Encode masks and clip boxes to the frame, as `MmdetDetector.encode`."""
         fetch, place = found
         return self.exact.encode(fetch()[place])
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
-        """Detections of each frame of (H, W, 3) uint8 RGB, all of equal size, in one batch."""
+        """Detect the objects in a batch of (H, W, 3) uint8 RGB frames of one size."""
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
     def _infer(self, prepared: Sequence[ReadyFrame]) -> Fetch:
@@ -133,7 +132,7 @@ class FastDetector:
                 found = predict_boxes_together(head, stage.feats_BChw, rois_R5, image_hw=image_hw)
             with during("mask head"):
                 masks = predict_masks(head, stage.feats_BChw, found)
-        checksums_B = stage.checksums_B.clone()  # a graph writes its results over the last ones
+        checksums_B = stage.checksums_B.clone()  # the next replay of the graph overwrites it
         done = torch.cuda.current_stream().record_event() if self._is_cuda else None
 
         @cache
@@ -156,7 +155,7 @@ class FastDetector:
         return fetch
 
     def _inputs(self, prepared: Sequence[ReadyFrame]) -> tuple[Tensor, list[dict[str, Any]]]:
-        """Frames as the network takes them, normalised, and mmdet's meta information."""
+        """Return the normalized input of the network and MMDetection's meta information."""
         for frame in prepared:
             if frame.copied is not None:
                 current = torch.cuda.current_stream()
@@ -175,7 +174,7 @@ class FastDetector:
         return first_stage(self._model, inputs_BCHW, precision=self.exact.precision)
 
     def _find_priors(self, sizes: tuple[tuple[int, int], ...]) -> list[Tensor]:
-        """The anchors of each level, whose features have these sizes."""
+        """Return the anchors of each level, given the sizes of its features."""
         generator = self._model.rpn_head.prior_generator
         priors: list[Tensor] = generator.grid_priors(
             list(sizes), dtype=torch.float32, device=self._device
@@ -183,7 +182,7 @@ class FastDetector:
         return priors
 
     def _find_sample(self, height: int, width: int) -> Any:
-        """mmdet's record of a frame of this size, from its own pipeline."""
+        """Return MMDetection's data sample of a frame of this size."""
         return self.exact.prepare(np.zeros((height, width, 3), np.uint8))["data_samples"]
 
     def _check_resize(self, size: tuple[int, int]) -> None:
@@ -193,9 +192,8 @@ class FastDetector:
         resized = resize_as_cv2(bgr, *expected_Chw.shape[1:])[0].permute(2, 0, 1)
         if not torch.equal(resized, expected_Chw):
             raise DetectorError(
-                f"detector config {self.entry.config_name}: the fast path wants a test pipeline "
-                "that only resizes frames, with OpenCV's bilinear resize as it is known here, "
-                "found other pixels; leave --fast out"
+                f"detector config {self.entry.config_name}: expected a test pipeline that only "
+                "resizes frames, bilinearly with OpenCV, got other pixels; omit --fast"
             )
 
     def _on_device(self) -> AbstractContextManager[Any]:
@@ -203,15 +201,11 @@ class FastDetector:
 
 
 def load_fast_detector(device: str = "auto", **options: Any) -> FastDetector:
-    """As `load_detector`.
-
-    Raises:
-        DetectorError: as there, or the configuration asks for what this path leaves out.
-    """
+    """Load a detector with `load_detector` and wrap it as a `FastDetector`."""
     exact = load_detector(device, **options)
     if not isinstance(exact, MmdetDetector):
         raise DetectorError(
             f"detector config {exact.entry.config_name}: expected a Mask R-CNN for the fast path, "
-            f"got {type(exact.model).__name__}; leave --fast out"
+            f"got {type(exact.model).__name__}; omit --fast"
         )
     return FastDetector(exact)

@@ -1,9 +1,9 @@
-"""What does not depend on what a frame shows: backbone, pyramid and the proposal head's layers.
+"""Run the first stage of Mask R-CNN: backbone, FPN and the layers of the RPN head.
 
-On a GPU these are hundreds of short kernels, always the same for frames of one size: `Repeated`
-records them as a CUDA graph, which a GPU runs without being told each one.
+On a GPU these are hundreds of short kernels, the same for all frames of one size. `Repeated`
+captures them as a CUDA graph, which avoids launching each kernel.
 
-Axes: B images, C channels, H W pixels, h w feature cells.
+Axes: B images, C channels, H W pixels, h w feature cells, A anchors per cell, D = 4 A.
 """
 
 import logging
@@ -22,37 +22,37 @@ from orn.stage1_detect.mmdet.model import Precision, autocast
 logger = logging.getLogger(__name__)
 
 During: TypeAlias = Callable[[str], AbstractContextManager[object]]
-"""Makes a context of a part's name; benchmarks time the parts with it."""
+"""Returns a context for a named part of the network; benchmarks use it for timing."""
 
 _EAGER_CALLS = 2
-"""Calls of a size before it is recorded: the last batch of a video seldom comes again."""
+"""Number of calls with a size before it is captured: the last batch of a video is often unique."""
 _MOST_GRAPHS = 4
-"""Sizes that are recorded; each keeps its activations on the GPU."""
+"""Maximum number of captured sizes; each keeps its activations in GPU memory."""
 
 
 def unwatched(name: str) -> AbstractContextManager[None]:
-    """A `During` that does nothing."""
+    """Return an empty context."""
     return nullcontext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstStage:
-    """What the first stage gives for a batch; float32, one tensor a level of the pyramid."""
+    """Output of the first stage for a batch; float32, one tensor per level of the FPN."""
 
     feats_BChw: tuple[Tensor, ...]
-    """Features, contiguous as roi_align wants them."""
+    """Features, contiguous as roi_align requires."""
     scores_BAhw: list[Tensor]
-    """The proposal head's logits, of A anchors a cell."""
+    """Objectness logits of the RPN head."""
     deltas_BDhw: list[Tensor]
-    """Its moves of the anchors, D = 4 A."""
+    """Box deltas of the RPN head."""
     checksums_B: Tensor
-    """Finite where all that it gave is."""
+    """Sums of the RPN head's output; finite if all of it is."""
 
 
 def first_stage(
     model: MaskRCNN, inputs_BCHW: Tensor, *, precision: Precision, during: During = unwatched
 ) -> FirstStage:
-    """Computes it for normalised frames of one size, in channels_last memory."""
+    """Run the first stage on normalized frames of one size, in channels_last memory format."""
     device = inputs_BCHW.device
     with during("backbone+FPN"), autocast(precision, device):
         feats = model.extract_feat(inputs_BCHW)
@@ -72,20 +72,19 @@ Compute: TypeAlias = Callable[[Tensor], FirstStage]
 
 
 class Repeated:
-    """`compute`, replayed where a size of its input repeats; results are those of `compute`.
+    """Wraps `compute` and captures it for input sizes that repeat; results do not change.
 
-    What a call returns may be overwritten by the next call of that size.
+    The next call with the same size may overwrite the returned tensors.
     """
 
     def __init__(self, compute: Compute, capture: Callable[[Compute, Tensor], Compute]) -> None:
-        """Records nothing yet; `capture` makes of a computation and an input of its size one that
-        is replayed."""
+        """Initialize; `capture` records a computation on an example and returns its replay."""
         self._compute, self._capture = compute, capture
         self._calls: Counter[torch.Size] = Counter()
         self._recorded: dict[torch.Size, Compute] = {}
 
     def __call__(self, inputs_BCHW: Tensor) -> FirstStage:
-        """As `compute`."""
+        """Run `compute` or its replay."""
         size = inputs_BCHW.shape
         if size not in self._recorded:
             self._calls[size] += 1
@@ -93,26 +92,28 @@ class Repeated:
                 return self._compute(inputs_BCHW)
             try:
                 self._recorded[size] = self._capture(self._compute, inputs_BCHW)
-            except RuntimeError as err:  # such as too little memory; computing as before is right
-                logger.warning("no CUDA graph for a batch of %s: %s", tuple(size), err)
+            except RuntimeError as err:  # such as out of memory
+                logger.warning(
+                    "batch of shape %s: running without a CUDA graph (%s)", tuple(size), err
+                )
                 self._recorded[size] = self._compute
         return self._recorded[size](inputs_BCHW)
 
 
 def capture_graph(compute: Compute, example_BCHW: Tensor) -> Compute:
-    """`compute` as a CUDA graph for inputs like this one, on the current device.
+    """Capture `compute` as a CUDA graph for inputs of this shape, on the current device.
 
     Raises:
-        RuntimeError: whatever torch raises where it cannot be recorded.
+        RuntimeError: if torch cannot capture it.
     """
     inputs_BCHW = example_BCHW.clone()
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):  # libraries choose their algorithms before, as torch asks for
+    with torch.cuda.stream(side):  # torch requires a warm-up, in which cuDNN selects algorithms
         compute(inputs_BCHW)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    # Other threads pin and copy frames meanwhile, which must not end the recording.
+    # Other threads pin and copy frames at the same time, which must not invalidate the capture.
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         found = compute(inputs_BCHW)
 

@@ -1,7 +1,8 @@
-"""The second stage of Mask R-CNN with what mmdet's own path throws away: every class's score.
+"""Run the second stage of Mask R-CNN and keep the scores of all classes.
 
-Axes: B images, R proposals of an image, N detections of an image, M those of all images, S classes
-(background is the last of S + 1 columns), C channels, h w feature cells, m cells of a mask's side.
+Axes: B images, R proposals of an image, N detections of an image, M detections of all images,
+S classes (background is the last of S + 1 columns), C channels, h w feature cells, m cells per side
+of a mask.
 """
 
 from collections.abc import Sequence
@@ -20,32 +21,32 @@ from orn.stage1_detect.mmdet.masks import find_borders
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePredictions:
-    """What the box head found in one image, by falling score; tensors on the model's device."""
+    """Detections of the box head in one image, by decreasing score, on the model's device."""
 
     boxes: Tensor
     """(N, 4) float32 x1 y1 x2 y2 in pixels of the network's input."""
     scores: Tensor
-    """(N,) float32, score of the kept class."""
+    """(N,) float32, score of the predicted class."""
     labels: Tensor
-    """(N,) int64, the kept class."""
+    """(N,) int64, the predicted class."""
     class_scores: Tensor
-    """(N, S) float32, softmax row of the proposal that it came from, background left out."""
+    """(N, S) float32, softmax scores of the proposal, without the background."""
     checksum: Tensor
-    """() float32, finite if all that the head gave is."""
+    """() float32, sum of the head's output; finite if all of it is."""
 
     def __len__(self) -> int:
-        """The number of detections."""
+        """Return the number of detections."""
         return self.scores.shape[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawDetections:
-    """One frame's detections as the network leaves them, on the CPU."""
+    """The detections in a frame before encoding, on the CPU."""
 
     height: int
-    """Rows of the frame."""
+    """Height of the frame."""
     width: int
-    """Columns of the frame."""
+    """Width of the frame."""
     boxes: Tensor
     """(N, 4) float32 x1 y1 x2 y2 in pixels of the frame, not clipped."""
     scores: Tensor
@@ -55,10 +56,10 @@ class RawDetections:
     class_scores: Tensor
     """(N, 80) float32."""
     masks: Tensor | tuple[NDArray[np.int64], ...]
-    """(N, m, m) float32, the mask in its box; or, pasted already, (R,) int64 for each of the N: the
-    pixels at which its runs begin and end."""
+    """(N, m, m) float32, the mask in its box; if pasted, (R,) int64 pixels per detection at which
+    its runs start and end."""
     is_finite: bool = True
-    """Whether all that the network gave are numbers; where not, the rest means nothing."""
+    """Whether the network's output is finite; if not, the other fields are undefined."""
 
 
 def predict_boxes(
@@ -67,11 +68,15 @@ def predict_boxes(
     proposals: list[Any],
     metas: list[dict[str, Any]],
 ) -> list[ImagePredictions]:
-    """Detections of each image after non-maximum suppression, at most max_per_img of the config.
+    """Return the detections of each image after non-maximum suppression.
 
-    Boxes, scores and labels are those of `StandardRoIHead.predict_bbox(rescale=False)`. Of features
-    there is one tensor a level of the pyramid, of proposals (InstanceData of the RPN) and mmdet's
-    meta information one entry an image.
+    Boxes, scores and labels are those of `StandardRoIHead.predict_bbox(rescale=False)`.
+
+    Args:
+        roi_head: MMDetection's head.
+        feats_BChw: features, one tensor per level of the FPN.
+        proposals: InstanceData of the RPN head, one per image.
+        metas: MMDetection's meta information, one per image.
     """
     rois = bbox2roi([proposal.bboxes for proposal in proposals])
     if not rois.shape[0]:
@@ -93,7 +98,7 @@ def predict_boxes(
 def predict_masks(
     roi_head: RoIHead, feats_BChw: tuple[Tensor, ...], detections: list[ImagePredictions]
 ) -> list[Tensor]:
-    """Per image (N, m, m) float32, the probability of the object in each cell of its box."""
+    """Return, for each image, (N, m, m) float32 probabilities of the object in its box's cells."""
     rois = bbox2roi([found.boxes for found in detections])
     if not rois.shape[0]:
         return [rois.new_zeros((0, 1, 1)) for _ in detections]
@@ -114,7 +119,7 @@ def _suppress(
     *,
     image_hw: tuple[int, int],
 ) -> ImagePredictions:
-    """One image: softmax, boxes, suppression per class; keeps each survivor's softmax row."""
+    """Apply softmax, box decoding and non-maximum suppression per class to one image."""
     head, settings = roi_head.bbox_head, roi_head.test_cfg
     if not rois_R5.shape[0]:
         return no_detections(head, rois_R5)
@@ -142,9 +147,8 @@ def _suppress(
 def decode_boxes(
     bbox_head: Any, rois_R5: Tensor, deltas_RD: Tensor, *, image_hw: tuple[int, int]
 ) -> Tensor:
-    """(R, S, 4) the proposals as the head moves them for each class; (R, 1, 4) where it moves them
-    alike for all."""
-    deltas_RD = deltas_RD.nan_to_num(0, 0, 0)  # boxes that are none would break what comes after
+    """Return the (R, S, 4) box of each proposal and class; (R, 1, 4) for a class-agnostic head."""
+    deltas_RD = deltas_RD.nan_to_num(0, 0, 0)  # boxes with NaN would fail in later steps
     boxes_per_row = 1 if bbox_head.reg_class_agnostic else bbox_head.num_classes
     boxes: Tensor = bbox_head.bbox_coder.decode(
         rois_R5.repeat_interleave(boxes_per_row, dim=0)[:, 1:],
@@ -155,7 +159,7 @@ def decode_boxes(
 
 
 def no_detections(bbox_head: Any, like: Tensor) -> ImagePredictions:
-    """None in an image; `like` tells device and format."""
+    """Return an empty result with the device and dtype of `like`."""
     return ImagePredictions(
         boxes=like.new_zeros((0, 4)),
         scores=like.new_zeros(0),
@@ -174,15 +178,15 @@ def to_host(
     mask_threshold: float,
     paste: bool,
 ) -> list[RawDetections]:
-    """The detections of a batch of frames of one size, on the CPU and in pixels of the frame.
+    """Copy the detections of frames of one size to the CPU, in pixels of the frame.
 
     Args:
-        found: what the box head found in each frame.
-        masks: per frame (N, m, m) float32, the mask in its box.
-        metas: mmdet's meta information of each frame (`ori_shape` and `scale_factor` are used).
-        checksums_B: (B,) finite where all that came before the boxes is.
-        mask_threshold: probability from which a pixel belongs to the object.
-        paste: paste the masks where they are, so that only the borders of their runs are copied.
+        found: detections of the box head in each frame.
+        masks: (N, m, m) float32 masks in their boxes, for each frame.
+        metas: MMDetection's meta information of each frame (`ori_shape`, `scale_factor`).
+        checksums_B: (B,) checksums of the first stage.
+        mask_threshold: minimum probability of a pixel of the object.
+        paste: whether to paste masks on the device and copy only the borders of their runs.
     """
     height, width = metas[0]["ori_shape"][:2]
     counts = [len(one) for one in found]
@@ -200,7 +204,7 @@ def to_host(
         on_host = [tuple(islice(borders, count)) for count in counts]
     else:
         on_host = masks_Mmm.cpu().split(counts)
-    # One copy of each kind, not one an image: every copy waits for the device.
+    # One copy per field, not one per image: every copy waits for the device.
     scores, labels, rows = (
         torch.cat([getattr(one, name) for one in found]).cpu().split(counts)
         for name in ("scores", "labels", "class_scores")
@@ -222,5 +226,5 @@ def to_host(
 
 
 def _in_frame(boxes_N4: Tensor, meta: dict[str, Any]) -> Tensor:
-    # As mmdet does: a division, in float32, by the ratio (x, y) of the resized frame to the frame.
+    # As in MMDetection: a float32 division by the ratio (x, y) of the resized frame to the frame.
     return boxes_N4 / boxes_N4.new_tensor(meta["scale_factor"]).repeat(2)

@@ -1,7 +1,7 @@
-"""What the adapter uses of mmdet, mmcv and mmengine.
+"""Import the names that the adapter uses of mmdet, mmcv and mmengine.
 
-They must be imported after the stand-in for mmcv's compiled module is in place. The other files of
-this folder take these names from here, so that the order is kept in one place.
+They must be imported after mmcv's compiled module is replaced. The other files of this package
+import them from here.
 """
 
 import warnings
@@ -32,13 +32,13 @@ with warnings.catch_warnings():
     from mmengine.structures import InstanceData
 
 MaskRCNN: TypeAlias = Any
-"""mmdet's MaskRCNN, an nn.Module; mmdet gives no types to what its configurations build."""
+"""MMDetection's MaskRCNN, an nn.Module; models built from configs have no static types."""
 
 RoIHead: TypeAlias = Any
-"""mmdet's StandardRoIHead, an nn.Module."""
+"""MMDetection's StandardRoIHead, an nn.Module."""
 
 Segmenter: TypeAlias = Any
-"""Any instance segmenter of mmdet, an nn.Module."""
+"""Any instance segmentation model of MMDetection, an nn.Module."""
 
 __all__ = [
     "BBoxHead",

@@ -1,16 +1,15 @@
-"""From the small masks of Mask R-CNN to run lengths of the frame, without ever making a full frame.
+"""Paste the masks of Mask R-CNN and encode them as run lengths, without allocating a full frame.
 
-A mask of m x m cells (28 x 28) fills its box; a pixel belongs to the object where the mask, sampled
-bilinearly at the pixel's centre, reaches the threshold. Only the pixels of the box and one around
-it are sampled, and the run lengths of the frame are made from that window: byte for byte what
-mmdet's paste of a full frame on the CPU, then pycocotools, give.
+A mask of m x m cells (28 x 28) covers its box. A pixel belongs to the object if the mask, sampled
+bilinearly at the centre of the pixel, reaches the threshold. Only a window is sampled, the box with
+a border of one pixel. On the CPU, the encoded masks are bytewise those of MMDetection's paste and
+pycocotools.
 
-On a GPU all masks of a batch are pasted at once, and nothing but the places where runs begin and
-end goes to the host (`find_borders`). The arithmetic is the same; a pixel whose sample meets the
-threshold to the last bit may come out differently.
+On a GPU, all masks of a batch are pasted at once, and only the starts and ends of runs are copied
+to the host (`find_borders`). A pixel whose sample equals the threshold up to rounding may differ.
 
-Axes: N masks of a frame, M those of all frames of a batch, m cells of a mask's side, h w pixels of
-a window, P pixels of the windows of some masks, laid out mask by mask, column by column, R borders.
+Axes: N masks of a frame, M masks of all frames of a batch, m cells per side of a mask, h w pixels
+of a window, P pixels of the windows of several masks (by mask, then column), R borders of runs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,22 +22,22 @@ from torch import Tensor
 
 from orn.shared.masks.rle import encode_crop
 
-_BORDER_PIXELS = 1  # sampled around the box, as mmdet does
+_BORDER_PIXELS = 1  # as in MMDetection
 MOST_PIXELS = 2**22
-"""Pixels pasted in one go, at about 100 bytes each; a mask with more is pasted alone."""
+"""Maximum number of pixels pasted at once (100 bytes each); a larger mask is pasted alone."""
 
 
 def encode_masks(
     probabilities_Nmm: Tensor, boxes_N4: Tensor, *, height: int, width: int, threshold: float
 ) -> tuple[bytes, ...]:
-    """COCO compressed run lengths of N masks over a frame; all background if it has no pixel.
+    """Return N masks over a frame as COCO compressed run lengths.
 
     Args:
         probabilities_Nmm: (N, m, m) float32 on the CPU, 0..1.
         boxes_N4: (N, 4) float32 on the CPU, x1 y1 x2 y2 in pixels of the frame, not clipped.
-        height: rows of the frame.
-        width: columns of the frame.
-        threshold: probability from which a pixel belongs to the object.
+        height: height of the frame.
+        width: width of the frame.
+        threshold: minimum probability of a pixel of the object.
     """
     boxes = boxes_N4.numpy()
     return tuple(
@@ -77,10 +76,10 @@ def _encode_one(
 def _sample_positions(
     low: np.float32, high: np.float32, *, size: int
 ) -> tuple[int, NDArray[np.float32]]:
-    """First pixel of the window on one axis, and where its pixel centres lie in the box.
+    """Return the first pixel of the window along one axis, and the positions of pixel centres.
 
-    -1 is the low edge of the box, 1 the high one. The arithmetic is mmdet's, in float32, step by
-    step. A box without extent samples its mask's middle.
+    -1 is the low edge of the box and 1 its high edge; an empty box gives 0. The float32 arithmetic
+    is MMDetection's.
     """
     first = int(max(np.floor(low) - _BORDER_PIXELS, 0))
     last = int(min(np.ceil(high) + _BORDER_PIXELS, size))
@@ -93,7 +92,7 @@ def _sample_positions(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Windows:
-    """The pixels that are sampled of each mask; (M,) int64 tensors."""
+    """The window of pixels of each mask; (M,) int64 tensors."""
 
     x: Tensor
     y: Tensor
@@ -101,11 +100,11 @@ class _Windows:
     columns: Tensor
 
     def num_pixels(self) -> Tensor:
-        """(M,) with one row more than is sampled: background, which ends every column's runs."""
+        """Return the (M,) number of pixels, with a row of background that ends each column."""
         return (self.rows + 1) * self.columns
 
     def part(self, start: int, stop: int) -> "_Windows":
-        """Those of the masks [start, stop)."""
+        """Return the windows of the masks [start, stop)."""
         parts = (each[start:stop] for each in (self.x, self.y, self.rows, self.columns))
         return _Windows(**dict(zip(("x", "y", "rows", "columns"), parts, strict=True)))
 
@@ -113,9 +112,14 @@ class _Windows:
 def find_borders(
     probabilities_Mmm: Tensor, boxes_M4: Tensor, *, height: int, width: int, threshold: float
 ) -> list[NDArray[np.int64]]:
-    """For each mask (R,) int64, what `orn.shared.masks.rle.encode_borders` takes; on the host.
+    """Return, for each mask, its (R,) int64 borders for `rle.encode_borders`, on the host.
 
-    Arguments are as in `encode_masks`, but on any device.
+    Args:
+        probabilities_Mmm: (M, m, m) float32 on any device, 0..1.
+        boxes_M4: (M, 4) float32, x1 y1 x2 y2 in pixels of the frame, not clipped.
+        height: height of the frame.
+        width: width of the frame.
+        threshold: minimum probability of a pixel of the object.
     """
     windows = _windows(boxes_M4, height=height, width=width)
     found: list[NDArray[np.int64]] = []
@@ -142,7 +146,7 @@ def _windows(boxes_M4: Tensor, *, height: int, width: int) -> _Windows:
 
 
 def _chunks(pixels_M: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Ranges of masks with at most MOST_PIXELS together, or one mask."""
+    """Yield ranges of masks with at most `MOST_PIXELS` in total, or of one mask."""
     start, held = 0, 0
     for index, pixels in enumerate(pixels_M):
         if index > start and held + pixels > MOST_PIXELS:
@@ -156,7 +160,7 @@ def _chunks(pixels_M: Sequence[int]) -> Iterator[tuple[int, int]]:
 def _borders(
     probabilities_Mmm: Tensor, boxes_M4: Tensor, windows: _Windows, *, height: int, threshold: float
 ) -> tuple[Tensor, Tensor]:
-    """(R,) mask and (R,) pixel of the frame of each border, masks and borders rising."""
+    """Return the (R,) mask and the (R,) pixel in the frame of each border, in increasing order."""
     counts_M = windows.num_pixels()
     first_M = counts_M.cumsum(0) - counts_M
     mask_P = torch.repeat_interleave(counts_M)
@@ -181,16 +185,16 @@ def _borders(
 
 
 def _positions(pixel_P: Tensor, low_P: Tensor, high_P: Tensor) -> Tensor:
-    """Where pixel centres lie in the box on one axis: -1 its low edge, 1 its high one; the middle
-    for a box without extent."""
+    """Return the position of pixel centres along one axis of the box: -1 is its low edge, 1 its
+    high edge, and 0 is used for an empty box."""
     centre_P = pixel_P.float() + 0.5
     position_P = (centre_P - low_P) / (high_P - low_P) * 2 - 1
     return position_P.masked_fill(position_P.isinf(), 0)
 
 
 def _sample(probabilities_Mmm: Tensor, mask_P: Tensor, *, x_P: Tensor, y_P: Tensor) -> Tensor:
-    """(P,) bilinear samples of each pixel's mask, which is 0 outside; as `grid_sample` with
-    align_corners=False has them."""
+    """Return (P,) bilinear samples of each pixel's mask, which is padded with 0, as `grid_sample`
+    with align_corners=False."""
     side = probabilities_Mmm.shape[-1]
     x_P, y_P = ((x_P + 1) * side - 1) / 2, ((y_P + 1) * side - 1) / 2
     left_P, top_P = x_P.floor(), y_P.floor()

@@ -1,4 +1,4 @@
-"""An instance segmenter of mmdet: built from a configuration, with the weights of a file."""
+"""Build an instance segmentation model of MMDetection and load its weights."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.tensors import mismatch
 from orn.shared.text import counted, path_text, truncate
 from orn.shared.torch_files import read_torch_file, tensors_in
-from orn.stage1_detect.mmdet.config import DetectorConfig, told
+from orn.stage1_detect.mmdet.config import DetectorConfig, error_text
 from orn.stage1_detect.mmdet.library import (
     DATASETS,
     MODELS,
@@ -40,12 +40,11 @@ from orn.stage1_detect.mmdet.library import (
 Precision: TypeAlias = Literal[
     "float32", "tfloat32", "float16", "bfloat16", "float16-heads", "bfloat16-heads"
 ]
-"""What convolutions compute in: those of backbone, pyramid and proposal head; with `-heads` the
-layers that look at single objects, too. `tfloat32` rounds what all of them multiply to 10 bits of
-mantissa, on a GPU that can. Boxes and suppression stay in float32: half precision cannot tell
-pixels apart beyond 2048."""
+"""Precision of the convolutions in the backbone, FPN and RPN head; with `-heads`, also in the box
+and mask heads. `tfloat32` uses TensorFloat-32 on GPUs that support it. Boxes and non-maximum
+suppression always use float32: half precision cannot represent pixels beyond 2048."""
 _GPU_ONLY = {"tfloat32": "tf32", "float16": "fp16", "float16-heads": "fp16-heads"}
-"""By name, what people call it."""
+"""Value of --precision by precision."""
 _HISTORIES = (
     "__builtin__ getattr",
     "mmengine.logging.history_buffer HistoryBuffer",
@@ -57,37 +56,38 @@ _HISTORIES = (
         for name in ("_reconstruct", "scalar")
     ),
 )
-"""What mmengine's checkpoints hold beside tensors: losses of all steps, in arrays of numpy."""
+"""Names in mmengine's checkpoints besides tensors: the history of losses, in NumPy arrays."""
 
 
 NOT_FINITE = (
-    "the network gave numbers that are not finite; take a wider precision than fp16, or other "
-    "weights"
+    "expected finite numbers from the network, got NaN or infinity; use a wider precision than "
+    "fp16, or other weights"
 )
 
 
 def build_model(detector: DetectorConfig, *, initialise: bool = False) -> Segmenter:
-    """Build mmdet's network of this configuration, on the CPU, without pretrained weights.
+    """Build a model on the CPU, without pretrained weights.
 
     Args:
-        detector: the configuration.
-        initialise: draw the weights for a training, from torch's global generator.
+        detector: config of the model.
+        initialise: initialize the weights for training, with torch's global generator.
 
     Raises:
-        DetectorError: mmdet cannot build it, or it gives no masks of objects.
+        DetectorError: if MMDetection cannot build the model, or it does not predict masks.
     """
     settings = detector.config.model.copy()
     if settings.get("backbone", {}).get("init_cfg"):
-        settings.backbone.init_cfg = None  # weights come from the checkpoint, not from the network
+        settings.backbone.init_cfg = None  # do not download weights: the checkpoint has them
     if settings.get("data_preprocessor"):
-        settings.data_preprocessor.non_blocking = True  # frames are pinned where there is a GPU
+        settings.data_preprocessor.non_blocking = True  # on a GPU, frames are in pinned memory
     with quiet():
         register_all_modules(init_default_scope=True)
         try:
             model = MODELS.build(settings)
-        except Exception as err:  # whatever the configuration makes mmdet do
+        except Exception as err:  # a config can make MMDetection raise anything
             raise DetectorError(
-                f"detector config {detector.name}: mmdet cannot build it: {told(err)}"
+                f"detector config {detector.name}: expected a model that MMDetection can build, "
+                f"got an error: {error_text(err)}; correct the config"
             ) from err
         if initialise:
             model.init_weights()
@@ -100,32 +100,33 @@ def build_model(detector: DetectorConfig, *, initialise: bool = False) -> Segmen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedWeights:
-    """A file of weights that a model was filled from."""
+    """Metadata of loaded weights."""
 
     digest: str
     """"sha256:..." of the file."""
     class_names: tuple[str, ...] | None
-    """Names of the classes that it was trained with, where it says so."""
+    """Names of the classes, if the file has them."""
 
 
 def load_weights(model: Segmenter, checkpoint: Path, *, config_name: str) -> LoadedWeights:
-    """Fill the model from a file.
+    """Load weights into a model.
 
-    The file is mmdet's (a dict with `state_dict`) or a bare state dict. Nothing in it is executed.
+    The file is a checkpoint of MMDetection (a dict with `state_dict`) or a plain state dict.
+    Nothing in it is executed.
 
     Raises:
-        DetectorError: the file cannot be read, or its weights are not those of the configuration.
+        DetectorError: if the file cannot be read, or the weights do not fit the model.
     """
     weights, class_names = _read_weights(checkpoint)
     wanted = model.state_dict()
-    weights = {  # those of the demo are stored in half precision
+    weights = {  # the demo's weights are stored in half precision
         name: weight.to(wanted[name].dtype) if name in wanted else weight
         for name, weight in weights.items()
     }
     if problem := mismatch(weights, wanted):
         raise DetectorError(
-            f"checkpoint {checkpoint} does not fit the config {config_name}: {problem}; give the "
-            "config that it was trained with, or download it again"
+            f"checkpoint {checkpoint}: expected weights of the config {config_name}, got others: "
+            f"{problem}; pass the config of the training, or download the file again"
         )
     model.load_state_dict(weights)
     digest = file_digest(checkpoint, error=DetectorError)
@@ -134,9 +135,9 @@ def load_weights(model: Segmenter, checkpoint: Path, *, config_name: str) -> Loa
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Drops what mmengine and mmdet print, log and warn of while they build things.
+    """Suppress output and warnings of mmengine and MMDetection.
 
-    From then on their log goes where ours goes, from WARNING up, instead of to stdout.
+    Their log records of level WARNING and above are passed to this project's log.
     """
     MMLogger.get_current_instance().handlers = [_ToOurLog(logging.WARNING)]
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -145,14 +146,14 @@ def quiet() -> Iterator[None]:
 
 
 class _ToOurLog(logging.Handler):
-    """Passes records on; mmengine's logger stands outside of logging's tree."""
+    """Passes records on, since mmengine's logger is outside of logging's hierarchy."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logging.getLogger("mmengine").handle(record)
 
 
 def is_mask_rcnn(model: Segmenter) -> bool:
-    """Whether a model is a Mask R-CNN as `MmdetDetector` runs it, with softmax scores."""
+    """Return whether a model is a Mask R-CNN with softmax scores, as `MmdetDetector` requires."""
     roi_head: Any = getattr(model, "roi_head", None)
     return (
         type(roi_head) is StandardRoIHead
@@ -164,7 +165,7 @@ def is_mask_rcnn(model: Segmenter) -> bool:
 
 
 def class_head(model: Segmenter) -> Any:
-    """Return the part of a model that tells classes, the last stage of several."""
+    """Return the classification head of a model, or that of its last stage."""
     roi_head = getattr(model, "roi_head", None)
     heads = [getattr(model, name, None) for name in ("panoptic_fusion_head", "bbox_head")]
     heads = [getattr(roi_head, "bbox_head", None), *heads, getattr(model, "mask_head", None)]
@@ -173,7 +174,7 @@ def class_head(model: Segmenter) -> Any:
 
 
 def set_score_threshold(model: Segmenter, score_threshold: float) -> None:
-    """Let a model drop detections that score less, before masks are made of them."""
+    """Make a model drop detections below a score before it predicts their masks."""
     for name in ("roi_head", "bbox_head", "mask_head"):
         settings: Any = getattr(getattr(model, name, None), "test_cfg", None)
         if settings and "score_thr" in settings:
@@ -183,26 +184,25 @@ def set_score_threshold(model: Segmenter, score_threshold: float) -> None:
 def names_of_classes(
     model: Segmenter, detector: DetectorConfig, weights: LoadedWeights
 ) -> tuple[str, ...]:
-    """Return the names of a model's classes: as its weights have them, else the configuration's
-    test data set; COCO's 80 where neither has any.
+    """Return the class names in the weights, else those of the config's test data set, else COCO's.
 
     Raises:
-        DetectorError: there are not as many as the model has classes.
+        DetectorError: if their number is not the model's number of classes.
     """
     names = weights.class_names or _names_in_config(detector) or COCO_CLASSES
     num_classes = class_head(model).num_classes
     if len(names) != num_classes:
         raise DetectorError(
             f"detector config {detector.name}: expected names of its "
-            f"{counted(num_classes, 'class', 'classes')}, got {len(names)} from {names[0]!r} on; "
-            "name them in test_dataloader.dataset.metainfo.classes of a config of yours"
+            f"{counted(num_classes, 'class', 'classes')}, got {len(names)}, the first of which is "
+            f"{names[0]!r}; set test_dataloader.dataset.metainfo.classes in your own config"
         )
     return names
 
 
 def _names_in_config(detector: DetectorConfig) -> tuple[str, ...] | None:
     dataset = detector.config.test_dataloader.get("dataset") or {}
-    while "dataset" in dataset:  # wrappers, as RepeatDataset
+    while "dataset" in dataset:  # wrappers such as RepeatDataset
         dataset = dataset["dataset"]
     own = _names_in(dataset.get("metainfo"), "classes")
     kind = DATASETS.get(dataset["type"]) if isinstance(dataset.get("type"), str) else None
@@ -210,7 +210,7 @@ def _names_in_config(detector: DetectorConfig) -> tuple[str, ...] | None:
 
 
 def _names_in(content: Any, key: str) -> tuple[str, ...] | None:
-    """Return the names under a key of a dict; None if there is no list of names."""
+    """Return the names under a key of a dict, or None."""
     names = content.get(key) if isinstance(content, dict) else None
     names = (names,) if isinstance(names, str) else names
     if isinstance(names, list | tuple) and all(isinstance(each, str) for each in names):
@@ -219,19 +219,19 @@ def _names_in(content: Any, key: str) -> tuple[str, ...] | None:
 
 
 def _check_masks(model: Segmenter, name: str) -> None:
-    """Check that a model gives masks of objects."""
+    """Check that a model predicts masks of objects."""
     fusion = getattr(model, "panoptic_fusion_head", None)
     if fusion is not None and not fusion.test_cfg.get("instance_on"):
         raise DetectorError(
-            f"detector config {name}: expected masks of objects, got a panoptic segmenter without; "
-            "set model.test_cfg.instance_on = True in a config of yours"
+            f"detector config {name}: expected instance masks, got a panoptic model without them; "
+            "set model.test_cfg.instance_on = True in your own config"
         )
     has_masks = model.with_mask or hasattr(getattr(model, "bbox_head", None), "mask_head")
     if fusion is None and not has_masks:
         raise DetectorError(
-            f"detector config {name}: expected an instance segmenter, got {type(model).__name__}, "
-            "which gives boxes without masks; take one with masks, such as mask-rcnn_* or "
-            "rtmdet-ins_*, or write its boxes with orn.FrameDetections.from_boxes"
+            f"detector config {name}: expected an instance segmentation model, got "
+            f"{type(model).__name__}, which predicts boxes without masks; use one with masks, such "
+            "as mask-rcnn_* or rtmdet-ins_*, or write its boxes with orn.FrameDetections.from_boxes"
         )
 
 
@@ -243,13 +243,13 @@ def _check_numbers(settings: Any, name: str) -> None:
     for key, value in numbers.items():
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise DetectorError(
-                f"detector config {name}: model.test_cfg.rcnn.{key}: wanted a number, found "
+                f"detector config {name}: model.test_cfg.rcnn.{key}: expected a number, got "
                 f"{value!r:.80}"
             )
 
 
 def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
-    """Return weights by name, and the names of classes."""
+    """Return weights by name, and the names of the classes."""
     content = read_torch_file(
         checkpoint, what="a detector's weights", dropped=_HISTORIES, error=DetectorError
     )
@@ -261,7 +261,7 @@ def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] 
             found = f"other entries ({truncate(', '.join(names))})" if names else "no entry"
         raise DetectorError(
             f"{path_text(checkpoint)}: expected tensors by name, or a 'state_dict' of them, got "
-            f"{found}; give weights that mmdet saved"
+            f"{found}; pass weights saved by MMDetection"
         )
     meta = content.get("meta")
     of_dataset = meta.get("dataset_meta") if isinstance(meta, dict) else None
@@ -270,36 +270,29 @@ def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] 
 
 
 def fuse_batch_norms(model: MaskRCNN) -> None:
-    """Folds batch normalisations into the convolutions before them, in place.
+    """Fuse batch normalization layers with the convolutions before them, in place.
 
-    In evaluation each is a fixed factor and offset per channel, which a convolution can apply at no
-    cost. Results differ in their last bits; with ResNet-50 on a CPU the backbone takes a fifth less
-    time. Only for backbones of which it is known that each normalisation follows the convolution
-    registered before it. The model must be in evaluation mode and have its weights.
+    Only changes ResNet backbones, where each normalization follows the convolution registered
+    before it. The model must be in evaluation mode and have its weights.
     """
     if type(model.backbone) in (ResNet, ResNeXt):
         model.backbone = fuse_conv_bn(model.backbone)
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:
-    """Checks that a device can compute in this format.
-
-    Raises:
-        DetectorError: it cannot.
-    """
+    """Check that a device supports a precision."""
     if precision not in get_args(Precision):
-        wanted = ", ".join(get_args(Precision))
-        raise DetectorError(f"precision {precision!r}: wanted one of {wanted}")
+        choices = ", ".join(get_args(Precision))
+        raise DetectorError(f"precision {precision!r}: expected one of {choices}")
     if precision in _GPU_ONLY and device.type != "cuda":
         raise DetectorError(
-            f"precision {_GPU_ONLY[precision]} ({precision}) needs a CUDA GPU, found the device "
-            f"{str(device)!r}; take bf16 or fp32"
+            f"precision {_GPU_ONLY[precision]} ({precision}): expected a CUDA GPU, got the device "
+            f"{str(device)!r}; use bf16 or fp32"
         )
 
 
 def use_float32_of(precision: Precision) -> None:
-    """Makes this process compute float32 on GPUs with all of its bits, or for `tfloat32` with
-    fewer. cuDNN's convolutions would otherwise round to TF32 on cards that know it."""
+    """Enable TF32 in this process for `tfloat32`, and disable it otherwise."""
     torch.backends.cuda.matmul.allow_tf32 = precision == "tfloat32"
     torch.backends.cudnn.allow_tf32 = precision == "tfloat32"
 
@@ -307,18 +300,17 @@ def use_float32_of(precision: Precision) -> None:
 def autocast(
     precision: Precision, device: torch.device, *, of_heads: bool = False
 ) -> AbstractContextManager[Any]:
-    """Runs a block's layers in this format, those of the heads for objects where it says so;
-    float32 changes nothing."""
+    """Return an autocast context for a precision; `of_heads` is for the box and mask heads."""
     name, _, part = precision.partition("-")
     if name in ("float32", "tfloat32") or (of_heads and part != "heads"):
         return nullcontext()
-    # Without the cache of weights, which a CUDA graph would keep beyond its time.
+    # Without the cache of weights: a CUDA graph would keep using it after it is cleared.
     return torch.autocast(device.type, getattr(torch, name), cache_enabled=False)
 
 
 def thresholds_of(model: Segmenter, score_threshold: float) -> dict[str, float]:
-    """Return the numbers that decide which detections a model gives, by name."""
-    if not is_mask_rcnn(model):  # others are in the configuration, under names of their own
+    """Return the thresholds that select a model's detections, by name."""
+    if not is_mask_rcnn(model):  # other models have other thresholds in their configs
         return {"score": score_threshold}
     settings = model.roi_head.test_cfg
     return {
@@ -331,7 +323,7 @@ def thresholds_of(model: Segmenter, score_threshold: float) -> dict[str, float]:
 
 @contextlib.contextmanager
 def naming_config(name: str) -> Iterator[None]:
-    """Name the configuration in errors of a network, such as of operators that are missing."""
+    """Add the name of the config to errors in a block, such as missing operators."""
     try:
         yield
     except DetectorError as err:
@@ -339,6 +331,6 @@ def naming_config(name: str) -> Iterator[None]:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that shape the results."""
+    """Return the versions of the libraries that influence the results."""
     names = ("torch", "torchvision", "mmdet", "mmengine", "mmcv", "mmcv-lite", "av")
     return {name: version for name in names if (version := installed_version(name))}

@@ -1,4 +1,4 @@
-"""Frames as a configuration's test pipeline prepares them for the network."""
+"""Preprocess frames with a config's test pipeline."""
 
 from typing import Any
 
@@ -8,17 +8,13 @@ import torch
 from numpy.typing import NDArray
 
 from orn.shared.errors import DetectorError
-from orn.stage1_detect.mmdet.config import DetectorConfig, test_pipeline, told
+from orn.stage1_detect.mmdet.config import DetectorConfig, error_text, test_pipeline
 from orn.stage1_detect.mmdet.library import Compose
 from orn.stage1_detect.mmdet.model import quiet
 
 
 class FramePreparer:
-    """Prepares frames for a network on one device, as `inference_detector` does.
-
-    Raises:
-        DetectorError: the pipeline does not prepare frames for a network.
-    """
+    """Preprocesses frames for a network on one device, as `inference_detector` does."""
 
     def __init__(self, detector: DetectorConfig, device: torch.device) -> None:
         self._name = detector.name
@@ -26,32 +22,30 @@ class FramePreparer:
         self._pipeline = _image_pipeline(detector)
 
     def __call__(self, image_HWC: NDArray[np.uint8]) -> dict[str, Any]:
-        """Return an RGB frame as the test pipeline makes it, with mmdet's meta data.
+        """Return the network's input for an RGB frame, with MMDetection's meta information.
 
         Raises:
-            DetectorError: if the pipeline cannot prepare such a frame, as when a side becomes 0.
+            DetectorError: if the pipeline fails, as when a side of the frame is resized to 0.
         """
-        # mmdet's pipelines start from BGR.
+        # MMDetection's pipelines start from BGR.
         image_bgr = cv2.cvtColor(np.ascontiguousarray(image_HWC), cv2.COLOR_RGB2BGR)
         try:
             prepared: dict[str, Any] = self._pipeline({"img": image_bgr, "img_id": 0})
-        except Exception as err:  # whatever the steps do
+        except Exception as err:  # a step of a user's config can raise anything
             height, width = image_HWC.shape[:2]
-            reason = getattr(err, "err", None) or told(err)  # of OpenCV the condition alone
+            reason = getattr(err, "err", None) or error_text(err)  # OpenCV's failed condition
             raise DetectorError(
                 f"expected frames that the detector {self._name} can resize, got "
                 f"{width} x {height} pixels ({reason})"
             ) from err
-        if (
-            self._device.type == "cuda"
-        ):  # pinned, so that the copy does not wait for what runs there
+        if self._device.type == "cuda":
             with torch.cuda.device(self._device):
                 prepared["inputs"] = prepared["inputs"].pin_memory()
         return prepared
 
 
 def _image_pipeline(detector: DetectorConfig) -> Any:
-    """The configuration's test pipeline for arrays instead of files, without annotations."""
+    """Return a config's test pipeline for arrays instead of files, without annotations."""
     steps = [s for s in test_pipeline(detector.config) if "Annotations" not in s["type"]]
     steps[0]["type"] = "mmdet.LoadImageFromNDArray"
     with quiet():
@@ -60,11 +54,11 @@ def _image_pipeline(detector: DetectorConfig) -> Any:
             prepared = pipeline({"img": np.zeros((16, 16, 3), np.uint8), "img_id": 0})
             known = prepared["data_samples"].metainfo
             if prepared["inputs"].shape[0] != 3:
-                raise ValueError(f"wanted 3 channels, found {prepared['inputs'].shape[0]}")
+                raise ValueError(f"expected 3 channels, got {prepared['inputs'].shape[0]}")
             _ = known["ori_shape"], known["img_shape"], known["scale_factor"]
-        except Exception as err:  # whatever the steps do
+        except Exception as err:  # a step of a user's config can raise anything
             raise DetectorError(
-                f"detector config {detector.name}: its test pipeline does not prepare a picture "
-                f"for this network: {told(err)}"
+                f"detector config {detector.name}: expected a test pipeline for images, got an "
+                f"error: {error_text(err)}; correct the config"
             ) from err
     return pipeline

@@ -1,8 +1,7 @@
-"""Any instance segmenter of mmdet by mmdet's own prediction, frame by frame.
+"""Run any instance segmentation model of MMDetection with MMDetection's own code, frame by frame.
 
-What comes out is what `mmdet.apis.inference_detector` gives for the configuration with the score
-threshold of the job. Nothing is computed in another way, so that there is nothing to keep equal to
-mmdet; where a head can be asked for every class's score (`class_scores.py`), it is.
+Detections are those of `mmdet.apis.inference_detector` for the config and the score threshold of
+the job, with the scores of all classes if the head supports it (`class_scores.py`).
 
 Axes: N detections of a frame, C classes, H W pixels of a frame.
 """
@@ -23,7 +22,7 @@ from orn.shared.masks.rules import ScoreKind, widened_boxes
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.video.frame import check_images
 from orn.stage1_detect.mmdet.class_scores import keep_class_scores, limit_candidates
-from orn.stage1_detect.mmdet.config import DetectorConfig, told
+from orn.stage1_detect.mmdet.config import DetectorConfig, error_text
 from orn.stage1_detect.mmdet.library import Segmenter
 from orn.stage1_detect.mmdet.model import NOT_FINITE, naming_config
 from orn.stage1_detect.mmdet.prepare import FramePreparer
@@ -31,7 +30,7 @@ from orn.stage1_detect.mmdet.prepare import FramePreparer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundInstances:
-    """One frame's instances that score more than the threshold, on the CPU."""
+    """The instances in a frame with a score above the threshold, on the CPU."""
 
     masks_NHW: NDArray[np.bool_]
     boxes_N4: NDArray[np.float32]
@@ -43,7 +42,7 @@ class FoundInstances:
 
 
 class MmdetSegmenter:
-    """An instance segmenter with weights, on one device."""
+    """An instance segmentation model with weights, on one device."""
 
     def __init__(
         self,
@@ -53,42 +52,29 @@ class MmdetSegmenter:
         entry: DetectorEntry,
         score_threshold: float,
     ) -> None:
-        """Takes a model with weights, in evaluation mode and on its device."""
+        """Wrap a model with weights, in evaluation mode and on its device."""
         self.model = model
         self.entry = entry
-        """What a shard records about this detector."""
+        """The detector's entry in a shard."""
         self.prepare = FramePreparer(detector, next(model.parameters()).device)
-        """Makes the network's input of a frame."""
+        """Preprocesses a frame."""
         self._score_threshold = score_threshold
         limit_candidates(model)
         self.score_kind: ScoreKind = keep_class_scores(model)
-        """What its class scores are; with `label` there are none."""
+        """The kind of class scores; a detector of kind `label` has none."""
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
-        """Detections of each frame of (H, W, 3) uint8 RGB, all of equal size.
-
-        Raises:
-            ShapeError: if a frame is no such array, or of another size than the first.
-            DetectorError: if a frame cannot be prepared, or mmdet cannot predict with this model.
-        """
+        """Detect the objects in (H, W, 3) uint8 RGB frames of one size."""
         check_images(images)
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
     @torch.inference_mode()
     def infer(self, prepared: Sequence[dict[str, Any]]) -> list[FoundInstances]:
-        """Return what mmdet predicts for each of some prepared frames.
-
-        Raises:
-            DetectorError: if mmdet cannot predict with this model.
-        """
+        """Return MMDetection's predictions for each preprocessed frame."""
         return [self._found(self._predict(each)) for each in prepared]
 
     def encode(self, found: FoundInstances) -> FrameDetections:
-        """Encode masks; clip boxes to the frame, and widen them where a mask reaches out.
-
-        Raises:
-            DetectorError: if the network gave what is no number, such as NaN.
-        """
+        """Encode masks, clip boxes to the frame, and extend boxes to include their masks."""
         height, width = found.frame_hw
         scores_NC = found.class_scores_NC
         numbers = (found.boxes_N4, found.scores_N, *([] if scores_NC is None else [scores_NC]))
@@ -107,26 +93,26 @@ class MmdetSegmenter:
         )
 
     def _predict(self, prepared: dict[str, Any]) -> Any:
-        """mmdet's data sample of a frame with its predictions."""
+        """Return MMDetection's data sample of a frame with predictions."""
         batch = {"inputs": [prepared["inputs"]], "data_samples": [prepared["data_samples"]]}
         try:
             with naming_config(self.entry.config_name), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of what mmdet calls in torch
+                warnings.simplefilter("ignore")  # MMDetection uses deprecated parts of torch
                 return self.model.test_step(batch)[0]
         except DetectorError:
             raise
-        except Exception as err:  # whatever the model's code does
+        except Exception as err:  # a model of a user's config can raise anything
             raise DetectorError(
-                f"detector config {self.entry.config_name}: expected mmdet to predict with it, got "
-                f"an error: {told(err)}; take another instance segmenter"
+                f"detector config {self.entry.config_name}: expected predictions, got an error: "
+                f"{error_text(err)}; use another config"
             ) from err
 
     def _found(self, sample: Any) -> FoundInstances:
         instances = sample.pred_instances
-        # A score that is no number is kept, and refused in `encode`.
+        # A score that is NaN is kept here and refused in `encode`.
         instances = instances[~(instances.scores <= self._score_threshold)]
         scores_NC = instances.get("class_scores")
-        if scores_NC is None and self.score_kind != "label":  # as where nothing was proposed
+        if scores_NC is None and self.score_kind != "label":  # no proposals
             scores_NC = instances.scores.new_zeros((0, len(self.entry.class_names)))
         return FoundInstances(
             masks_NHW=instances.masks.bool().cpu().numpy(),

@@ -1,9 +1,9 @@
-"""A stand-in for mmcv's compiled module `mmcv._ext`, made of torchvision's kernels.
+"""Replace mmcv's compiled module `mmcv._ext` by torchvision's operators.
 
-`mmcv-lite` carries the Python of every mmcv operator and lacks the compiled half. torchvision ships
-the kernels of Mask R-CNN (nms, roi_align) and of deformable convolutions for CPU and CUDA, so no
-compiler is needed. Every other operator raises an error that names itself. A compiled mmcv, where
-present, is used instead.
+`mmcv-lite` has the Python code of mmcv's operators but not the compiled code. torchvision has the
+operators of Mask R-CNN (nms, roi_align) and deformable convolutions for CPU and CUDA, so that no
+compiler is needed. Any other operator raises an error with its name. If mmcv is compiled, it is
+used instead.
 """
 
 import importlib.abc
@@ -24,19 +24,19 @@ from orn.shared.errors import DetectorError
 _MODULE = "mmcv._ext"
 _install_lock = threading.Lock()
 _GET_COMPILED = (
-    "get a compiled mmcv: pip uninstall mmcv-lite && pip install openmim && "
+    "install a compiled mmcv: pip uninstall mmcv-lite && pip install openmim && "
     "mim install 'mmcv>=2.1,<2.2'"
 )
 _POOL_AVERAGE = 1  # mmcv's code for pool_mode="avg"; 0 is "max"
 
 
 def install() -> bool:
-    """Whether the stand-in is in place (False: a compiled mmcv is there and stays).
+    """Install the replacement unless mmcv is compiled; return whether it is in use.
 
-    Call it before mmdet is imported. Calling it again changes nothing.
+    Must be called before MMDetection is imported; more calls have no effect.
 
     Raises:
-        DetectorError: neither mmcv nor mmcv-lite is installed.
+        DetectorError: if neither mmcv nor mmcv-lite is installed.
     """
     with _install_lock:
         present = sys.modules.get(_MODULE)
@@ -46,8 +46,8 @@ def install() -> bool:
             spec = importlib.util.find_spec(_MODULE)
         except ModuleNotFoundError as err:
             raise DetectorError(
-                "the detector needs mmcv, found none in this environment; "
-                "install it with: pip install mmcv-lite==2.1.0"
+                "detector: expected the package mmcv, got none; install it with: "
+                "pip install mmcv-lite==2.1.0"
             ) from err
         if spec is not None:
             return False
@@ -56,16 +56,13 @@ def install() -> bool:
 
 
 def nms(boxes: Tensor, scores: Tensor, *, iou_threshold: float, offset: int) -> Tensor:
-    """Indices of the boxes that survive non-maximum suppression, by falling score.
+    """Return the (M,) int64 indices of boxes after non-maximum suppression, by decreasing score.
 
     Args:
         boxes: (N, 4) float, x1 y1 x2 y2.
         scores: (N,) float.
-        iou_threshold: a box that overlaps a better one by more is dropped.
-        offset: 0 for half-open boxes; 1 counts x2 and y2 as inside (width = x2 - x1 + 1).
-
-    Returns:
-        (M,) int64. Empty for no boxes.
+        iou_threshold: IoU with a better box above which a box is dropped.
+        offset: 0 for half-open boxes; 1 if x2 and y2 are inclusive (width = x2 - x1 + 1).
     """
     if offset:
         boxes = boxes + boxes.new_tensor([0, 0, offset, offset])
@@ -86,23 +83,20 @@ def roi_align_forward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Fills `output` with the average of bilinear samples in each bin of each region.
+    """Write the average of bilinear samples in each bin of each region to `output`.
 
     Args:
         features: (B, C, h, w) float.
         rois: (N, 5) float, image index and x1 y1 x2 y2 in image pixels.
         output: (N, C, aligned_height, aligned_width), written in place.
-        argmax_y: unused, mmcv keeps the places of maxima in it.
-        argmax_x: unused.
-        aligned_height: bins of a region, vertically.
-        aligned_width: bins of a region, horizontally.
+        argmax_y: unused, for maximum pooling only.
+        argmax_x: unused, for maximum pooling only.
+        aligned_height: number of bins per region, vertically.
+        aligned_width: number of bins per region, horizontally.
         spatial_scale: feature cells per image pixel.
-        sampling_ratio: samples a bin in each direction; 0 chooses by the size of the region.
-        pool_mode: 1 averages; 0 (the maximum) is not to be had from torchvision.
-        aligned: pixel centres lie at half cells (always wanted outside legacy models).
-
-    Raises:
-        DetectorError: pool_mode is not 1.
+        sampling_ratio: samples per bin in each direction; 0 depends on the size of the region.
+        pool_mode: 1 for the average; 0 (the maximum) is not supported.
+        aligned: whether pixel centres lie at half cells (False for legacy models only).
     """
     _require_average(pool_mode)
     output.copy_(
@@ -132,11 +126,7 @@ def roi_align_backward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Fills `grad_input` (B, C, h, w) with the gradient of `roi_align_forward` for its features.
-
-    Raises:
-        DetectorError: pool_mode is not 1.
-    """
+    """Write the gradient of `roi_align_forward` to `grad_input` (B, C, h, w)."""
     _require_average(pool_mode)
     batch, channels, height, width = grad_input.shape
     grad_input.copy_(
@@ -172,16 +162,16 @@ def deform_conv_forward(
     dilationH: int,
     **sizes: int,
 ) -> None:
-    """Fills `output` with a deformable convolution of (B, C, h, w) features, without its gradient.
+    """Write a deformable convolution to `output`; its gradient is not supported.
 
     Args:
         features: (B, C, h, w) float.
         weight: (D, C / groups, kH, kW).
-        offset: (B, 2 * groups of offsets * kH * kW, h', w'), y before x.
+        offset: (B, 2 * offset groups * kH * kW, h', w'), y before x.
         output: (B, D, h', w'), written in place.
         columns: unused, as is `ones`.
         dW, dH, padW, padH, dilationW, dilationH: stride, padding and dilation.
-        sizes: what the shapes say, too.
+        sizes: unused, derived from the shapes.
     """
     output.copy_(
         deform_conv2d(
@@ -214,8 +204,10 @@ def modulated_deform_conv_forward(
     with_bias: bool,
     **sizes: int,
 ) -> None:
-    """As `deform_conv_forward`, each sample weighed by `mask` (B, groups of offsets * kH * kW, h',
-    w')."""
+    """Run `deform_conv_forward` with samples weighted by a mask.
+
+    The shape of `mask` is (B, offset groups * kH * kW, h', w').
+    """
     output.copy_(
         deform_conv2d(
             features,
@@ -238,7 +230,7 @@ def ms_deform_attn_forward(
     weights: Tensor,
     im2col_step: int,
 ) -> Tensor:
-    """Return attention to samples of several levels by mmcv's own code for CPUs, on any device."""
+    """Run multi-scale deformable attention with mmcv's PyTorch code."""
     from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 
     return multi_scale_deformable_attn_pytorch(value, shapes, locations, weights)
@@ -247,18 +239,18 @@ def ms_deform_attn_forward(
 def _require_average(pool_mode: int) -> None:
     if pool_mode != _POOL_AVERAGE:
         raise DetectorError(
-            f"roi_align was asked for pool_mode {pool_mode} (maximum), torchvision's kernel has "
-            f"the average only; set pool_mode='avg' in the config, or {_GET_COMPILED}"
+            f"roi_align: expected pool_mode {_POOL_AVERAGE} (average), got {pool_mode} (maximum), "
+            f"which torchvision lacks; set pool_mode='avg' in the config, or {_GET_COMPILED}"
         )
 
 
 def _missing_operator(name: str) -> Callable[..., Any]:
-    """A function that stands for operator `name` and raises DetectorError when called."""
+    """Return a substitute for an operator that raises DetectorError when called."""
 
     def operator(*args: Any, **kwargs: Any) -> Any:
         raise DetectorError(
-            f"the mmcv operator {name!r} is not available: torchvision has no such kernel, and "
-            f"mmcv is not compiled here; take a config without it, or {_GET_COMPILED}"
+            f"mmcv operator {name!r}: expected a compiled mmcv, got mmcv-lite, which lacks this "
+            f"operator; use a config without it, or {_GET_COMPILED}"
         )
 
     operator.__name__ = name
@@ -266,11 +258,11 @@ def _missing_operator(name: str) -> Callable[..., Any]:
 
 
 class _TorchvisionExtension(types.ModuleType):
-    """The module object; unknown operators appear on first use."""
+    """The module `mmcv._ext`; operators that are not defined here raise when called."""
 
     def __init__(self) -> None:
         super().__init__(_MODULE, __doc__)
-        # importlib and pkgutil look modules in sys.modules up by their spec and its loader.
+        # importlib and pkgutil require modules in sys.modules to have a spec and a loader.
         self.__spec__ = importlib.machinery.ModuleSpec(_MODULE, _InPlace(), origin=__file__)
         self.__loader__ = self.__spec__.loader
         self.nms = nms
@@ -287,4 +279,4 @@ class _TorchvisionExtension(types.ModuleType):
 
 
 class _InPlace(importlib.abc.Loader):
-    """The loader of a module that is in sys.modules already."""
+    """The loader of a module that is already in sys.modules."""

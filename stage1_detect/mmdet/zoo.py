@@ -1,7 +1,4 @@
-"""What MMDetection's model zoo has for a name: a configuration, and the address of its weights.
-
-Found without importing mmdet, which takes seconds.
-"""
+"""Find configs and weights in MMDetection's model zoo, without importing MMDetection."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,40 +15,31 @@ _METAFILE = "metafile.yml"
 
 
 def find_config(name_or_file: str | Path) -> Path:
-    """Return the file of a configuration: a file of the user, or one of the zoo by its name.
-
-    Raises:
-        DetectorError: there is no such file or name.
-    """
+    """Return the path of a config, given as a file or by its name in the zoo."""
     path = Path(name_or_file)
     if path.suffix == ".py":
         if not path.is_file():
-            raise DetectorError(f"detector config {path_text(path)}: there is no such file")
+            raise DetectorError(f"detector config {path_text(path)}: the file does not exist")
         return path
     known = {file.stem: file for file in _zoo_folder().glob("*/*.py")}
     if str(name_or_file) not in known:
         meant = " or ".join(map(repr, nearest_first(str(name_or_file), known)[:3]))
-        hint = f"did you mean {meant}?" if meant else "this mmdet was installed without its zoo"
+        hint = f"did you mean {meant}?" if meant else "the installed MMDetection has no zoo"
         raise DetectorError(
-            f"detector config {str(name_or_file)!r} is neither a .py file nor a name of the "
-            f"model zoo; {hint}"
+            f"detector config {str(name_or_file)!r}: expected a .py file or a name in the model "
+            f"zoo, got neither; {hint}"
         )
     return known[str(name_or_file)]
 
 
 def weights_url(config: Path) -> str | None:
-    """Return the address of a configuration's weights, by the `metafile.yml` beside it, which every
-    folder of the zoo has; None if there is none, or it does not say.
-
-    Raises:
-        DetectorError: the metafile cannot be read.
-    """
+    """Return the URL of a config's weights in the `metafile.yml` beside it, or None."""
     metafile = config.with_name(_METAFILE)
     if not metafile.is_file():
         return None
     try:
         content = load_yaml(str(metafile))
-    except Exception as err:  # of the YAML library, whatever is in the file
+    except Exception as err:  # the YAML library does not document its exceptions
         reason = " ".join(str(err).split())
         raise DetectorError(f"{metafile}: expected YAML, got an error: {reason}") from err
     for entry in _models(content):
@@ -62,14 +50,14 @@ def weights_url(config: Path) -> str | None:
 
 
 def fetch_weights(config: Path, *, remedy: str) -> Path:
-    """Return the file of a configuration's published weights, fetched if it is not in the cache.
+    """Return the path of a config's published weights, downloaded if they are not in the cache.
 
     Args:
-        config: as `find_config` gives it.
-        remedy: what else the user can do with a file of weights, as a clause.
+        config: path of the config.
+        remedy: how to pass a file of weights, for messages.
 
     Raises:
-        DetectorError: nobody says where they are published, or they cannot be fetched.
+        DetectorError: if the URL is not known, or the download fails.
     """
     return fetch(
         _published(config, remedy=remedy), what=_what(config), remedy=remedy, error=DetectorError
@@ -77,8 +65,11 @@ def fetch_weights(config: Path, *, remedy: str) -> Path:
 
 
 def weights_to_fetch(config: Path, *, remedy: str) -> tuple[Path | None, str | None]:
-    """Return what `fetch_weights` would take from the cache, or else the address that it would
-    fetch; raises as it does if there is no address."""
+    """Return the path of a config's weights in the cache, or else the URL to download.
+
+    Raises:
+        DetectorError: if the URL is not known.
+    """
     url = _published(config, remedy=remedy)
     path = cached_path(url)
     return (path, None) if path.exists() else (None, url)
@@ -88,7 +79,7 @@ def _published(config: Path, *, remedy: str) -> str:
     url = weights_url(config)
     if url is None:
         raise DetectorError(
-            f"{_what(config)}: expected their address in {config.with_name(_METAFILE)}, got none; "
+            f"{_what(config)}: expected their URL in {config.with_name(_METAFILE)}, got none; "
             f"if you have the file, {remedy}"
         )
     return url

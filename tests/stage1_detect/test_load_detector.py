@@ -40,7 +40,7 @@ def test_the_shipped_detector_by_name_and_by_file() -> None:
         ({"config": "mask_rcnn_dem"}, "did you mean"),
         ({"score_threshold": 2}, "score_threshold: expected a number from 0 to 1, got 2"),
         ({"device": 0}, "device: wanted auto, cpu, cuda or cuda:N, found '0'"),
-        ({"config": "mask-rcnn_r50_fpn_1x_coco"}, "does not fit the config"),
+        ({"config": "mask-rcnn_r50_fpn_1x_coco"}, "expected weights of the config"),
     ],
 )
 def test_wrong_arguments_are_refused_without_a_word_of_options(

@@ -115,15 +115,15 @@ def test_a_lifted_limit_and_new_videos_leave_what_is_done(
     shard_made(plan_fake(early, folder=tmp_path / "early"), 0)
     assert drawn(plan_fake(dataset, folder=tmp_path / "early")) == ["b*", "a broken*"]
 
-    # Planned videos that are gone are told until they are done.
+    # Planned videos without a file are reported until they are done.
     a, b, broken = dataset.videos
     without_a = dataclasses.replace(dataset, videos=(b, broken))
     assert drawn(plan_fake(without_a, folder=tmp_path)) == ["a*", "b broken*"]
-    assert "any more" not in caplog.text
+    assert "got none for" not in caplog.text
     without_b = dataclasses.replace(dataset, videos=(a, broken))
     job = plan_fake(without_b, folder=tmp_path)
     assert (drawn(job), [unit.index for unit in job.to_do]) == (["a*", "b broken*"], [1])
-    assert "1 video of it is not done" in caplog.text and "any more (such as b)" in caplog.text
+    assert "got none for 1 video (such as b)" in caplog.text and "--retry-failed" in caplog.text
     assert drawn(plan_fake(without_b, folder=tmp_path, scope=first)) == ["a*", "b broken"]
 
 

@@ -108,7 +108,7 @@ def test_a_rate_above_the_videos_takes_every_frame_and_says_so(
     dataset = of_videos(world, {"slow": write_numbered(tmp_path / "slow.mp4", 9)})
     summary = detect(dataset, tmp_path / "out", Scope(rate=60))
     assert summary.frames == 9
-    assert "--rate 60: 1 video has fewer frames a second (such as slow)" in caplog.text
+    assert "--rate 60: 1 video has a lower frame rate (such as slow)" in caplog.text
     assert DetectionFolder(tmp_path / "out").video("slow").frame_indices.tolist() == [*range(9)]
 
 

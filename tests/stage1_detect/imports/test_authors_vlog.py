@@ -91,13 +91,13 @@ def in_class_0(segms: Any, boxes: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([], r"clip\.pkl: .* segms and boxes, found a list"),
-        (changed(lambda segms, boxes: segms.pop()), "1 frames of segms, 2 of boxes"),
-        (changed(lambda segms, boxes: segms[1][3].pop()), "frame 1: class 3: .*found 1 and 0"),
+        ([], r"clip\.pkl: .* segms and boxes, got a list"),
+        (changed(lambda segms, boxes: segms.pop()), "boxes for 1 frames of segms, got 2"),
+        (changed(lambda segms, boxes: segms[1][3].pop()), "frame 1: class 3: .*got 1 boxes and 0"),
         (changed(in_class_0), "frame 0: class 0: "),
-        (changed(nothing, size=[50, 100]), "frame 1: .* 100 x 100, found 50 x 100"),
+        (changed(nothing, size=[50, 100]), "frame 1: .* 100 x 100 pixels, got 50 x 100"),
         (changed(nothing, counts=b"P1"), "frame 1: masks of object 0: .*10000.* found 32"),
-        (another_box(np.zeros(4, np.float32)), "frame 1: .* five float32, found a PickledArray"),
+        (another_box(np.zeros(4, np.float32)), "frame 1: .* five float32, got a PickledArray"),
         (box_item(2, 0.5), "finite x1 <= x2"),
         (box_item(0, np.nan), "frame 1: boxes"),
         (box_item(4, 101), "frame 1: scores"),
@@ -161,10 +161,10 @@ def refusals(paths: list[Path]) -> list[str]:
 
 def test_what_is_held_many_times_takes_no_memory(tmp_path: Path) -> None:
     cases = {
-        "at most the 52 frames .* found 1,000": many_frames(),
-        "no more than the file has bytes for; found 100 and": one_class_in_many_frames(),
+        "at most 52 frames .* got 1,000": many_frames(),
+        "no more than fit the size of the file, got 100 boxes": one_class_in_many_frames(),
         "frame 0: .* got 1,000 objects, 40,000 and 40,000,000": large_masks(),
-        "found 3,000": empty_frames(3_000),
+        "got 3,000": empty_frames(3_000),
     }
     values = cases.values()
     files = [write(tmp_path / f"{number}.pkl", value) for number, value in enumerate(values)]

@@ -79,7 +79,7 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
     assert shards.entry("a").source_digest.startswith("sha256:")
     assert shards.failed[0].reason.startswith("d.pkl: expected released masks")
     told = authors(exit_code=3).stdout
-    for words in ("stranger.pkl", "os.system", "1 of them from before", "--fresh"):
+    for words in ("stranger.pkl", "os.system", "(1 already existed)", "--fresh"):
         assert words in told
 
 
@@ -97,12 +97,18 @@ BAD: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     "pipe": (lambda path, _: os.mkfifo(path), "pipe.pkl: expected a file, got a pipe"),
     "loop": (link_to("loop.pkl"), "loop.pkl: cannot be read (Too many levels of symbolic links)"),
     "gone": (link_to("nowhere.pkl"), "gone.pkl: cannot be read (No such file or directory)"),
-    "out": (link_to("outside"), "out.pkl: is a link that leads out of the folder of objects"),
+    "out": (
+        link_to("outside"),
+        "out.pkl: expected a file inside the folder of objects, got a link",
+    ),
     "device": (
         link_to("/dev/zero"),
-        "device.pkl: is a link that leads out of the folder of objects",
+        "device.pkl: expected a file inside the folder of objects, got a link",
     ),
-    "cut": (lambda path, _: path.write_bytes(b"\x80\x04]"), "cut.pkl: a damaged pickle: "),
+    "cut": (
+        lambda path, _: path.write_bytes(b"\x80\x04]"),
+        "cut.pkl: expected released masks, got a corrupt pickle ",
+    ),
     "beyond": (
         lambda path, _: write_authors(path, [[], [OUTSIDE]]),
         "beyond.pkl: frame 1: masks of object 0: wanted a mask inside its box",
@@ -153,7 +159,7 @@ def test_epics_masks_at_the_rates_of_the_published_frames(convert: Any, tmp_path
         write_epic(path, [(1, [one]), (31, [one, one])])
     result = convert("--format", "epic100", "--json")
     assert result.json["known_wrong"] == ["P01_109", "P27_103"]
-    assert "P01_109: the released file is known to be wrong" in result.stderr
+    assert "P01_109: the released masks are known to be wrong" in result.stderr
     shards = DetectionFolder(tmp_path / "shards")
     assert shards.video("P01_01").seconds.tolist() == [0, 0.5]
     assert shards.video("P01_01").frame_indices.tolist() == [0, 30]
@@ -197,10 +203,10 @@ def test_jobs_do_not_mix(authors: Any, tmp_path: Path) -> None:
 def test_sources_that_cannot_be(authors: Any, tmp_path: Path) -> None:
     counted_videos(tmp_path, {"a": 3})
     (tmp_path / "masks").mkdir()
-    assert "masks: expected a folder with files *.pkl" in authors(exit_code=1).stderr
+    assert "masks: expected files *.pkl" in authors(exit_code=1).stderr
     write_authors(tmp_path / "masks" / "strange" / "b.pkl", [[]])
     told = authors(exit_code=1).stderr
-    assert "masks: expected objects of listed videos" in told and "strange/b" in told
+    assert "masks: expected objects of the listed videos" in told and "strange/b" in told
 
 
 def die_before(videos_before: int, arguments: list[str]) -> int:

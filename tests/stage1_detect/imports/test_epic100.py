@@ -64,7 +64,9 @@ def test_messages_mean_what_the_format_says(
     ],
 )
 def test_fields_of_another_message_are_told(packed: bytes) -> None:
-    with pytest.raises(ObjectImportError, match="here: the message has 3 bytes of fields that"):
+    with pytest.raises(
+        ObjectImportError, match=r"here: expected the fields of .*, got 3 bytes of other"
+    ):
         parse_frame(packed, place="here")
 
 
@@ -76,9 +78,9 @@ def with_object(one: Found, **change: Any) -> Found:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"label": 81}, r"P01_01.pkl: frame number 1: wanted classes 1 to 80, found 81"),
+        ({"label": 81}, r"P01_01.pkl: frame number 1: expected classes 1 to 80, got 81"),
         ({"box": (0.5, 0.1, 0.25, 0.2)}, "finite x1 <= x2"),
-        ({"box": (0.0, 0.0, 456.0, 256.0)}, "in shares of the picture, 0 to 1, found 0.0 to 456.0"),
+        ({"box": (0.0, 0.0, 456.0, 256.0)}, "of the image size, 0 to 1, got 0.0 to 456.0"),
         ({"score": 1.5}, "frame 1: scores of object 0: wanted 0 to 1, found 1.5"),
         ({"mask": b"04"}, "frame 1: masks of object 0: .* 10000 pixels, found 4"),
     ],
@@ -92,7 +94,7 @@ def test_what_is_wrong_is_told(tmp_path: Path, one: Found, change, message: str)
 @pytest.mark.parametrize("numbers", [(0,), (1, 1), (-3,)])
 def test_frame_numbers_are_from_1_and_differ(tmp_path: Path, numbers) -> None:
     path = write_epic(tmp_path / "P01_01.pkl", [(number, []) for number in numbers])
-    with pytest.raises(ObjectImportError, match=f"frame numbers from 1, .* found {numbers[-1]}"):
+    with pytest.raises(ObjectImportError, match=f"frame numbers from 1, got {numbers[-1]}"):
         list(read_epic100(path))
 
 

@@ -103,21 +103,21 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        *((pickle.dumps(Runs(function, "1"), 4), f"names {name}, .* not run")
+        *((pickle.dumps(Runs(function, "1"), 4), f"names {name}, .* not executed")
           for function, name in FUNCTIONS.items()),
         (SYSTEM_CALL, "names os.system"),
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "names os.system"),
         (b"(S'true'\nios\nsystem\n.", "the instruction STRING"),
         (b"Pid\n.", "the instruction PERSID"),
         (b"\x82\x01.", "the instruction EXT1"),
-        (b"\x80\x04))\x81.", "damaged pickle"),
+        (b"\x80\x04))\x81.", "corrupt pickle"),
         (b"\x80\x05\x97.", "the instruction NEXT_BUFFER"),
-        (b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b".", "damaged pickle"),
-        (b"cnumpy\nndarray\n}b.", "damaged pickle"),
-        (b"cnumpy\nndarray\nN}X\x01\x00\x00\x00aNs\x86b.", "damaged pickle"),
-        (b"cnumpy\nndarray\n)R.", "damaged pickle"),
-        (b"cnumpy\ndtype\n\x8c\x01O\x89\x88\x87R.", "another type than float32"),
-        (RECONSTRUCT + b"(cnumpy\nndarray\nK\xff\x85C\x01btR.", "numpy does not write so"),
+        (b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b".", "corrupt pickle"),
+        (b"cnumpy\nndarray\n}b.", "corrupt pickle"),
+        (b"cnumpy\nndarray\nN}X\x01\x00\x00\x00aNs\x86b.", "corrupt pickle"),
+        (b"cnumpy\nndarray\n)R.", "corrupt pickle"),
+        (b"cnumpy\ndtype\n\x8c\x01O\x89\x88\x87R.", "expected an array of float32"),
+        (RECONSTRUCT + b"(cnumpy\nndarray\nK\xff\x85C\x01btR.", "an array as pickled by NumPy"),
         (b"\x80\x04]r\xff\xff\xff\x7f.", "the far place 2,147,483,647"),
         (b"\x80\x04}]q\x00" + b"h\x00h\x00\x86q\x00" * 40 + b"Ns.", "keys that are neither"),
         (b"\x80\x04}](" + b"N\x85" + b"\x85" * 100_000 + b"Nu.", "damaged|neither"),
@@ -134,7 +134,7 @@ def test_an_array_cannot_claim_more_than_its_bytes(shape: bytes) -> None:
     many = pickle.dumps(tuple([1, 2] * 50_000), 4)[:-1].removeprefix(b"\x80\x04")
     data = pickle.dumps(np.zeros(5, np.float32), 4)
     assert load(data).values.shape == (5,)
-    with pytest.raises(ObjectImportError, match="damaged pickle: ") as caught:
+    with pytest.raises(ObjectImportError, match="corrupt pickle") as caught:
         load(data.replace(b"K\x05\x85", many if shape == b"MANY" else shape))
     assert len(str(caught.value)) < 200
 

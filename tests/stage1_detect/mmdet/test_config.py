@@ -43,13 +43,13 @@ PIPELINE = LOADER + "dict(dataset=dict(pipeline={}))"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "there is no such file"),
+        (None, "the file does not exist"),
         ("model = dict(", r"broken\.py: cannot be read"),
-        ("model = dict(a=1)", r"broken\.py: expected .* got None as test_dataloader"),
-        ("model = 3\ntest_dataloader = dict()", "got 3 as model"),
-        (LOADER + "dict(batch_size=1)", "in test_dataloader.dataset.pipeline, .* got None"),
+        ("model = dict(a=1)", r"broken\.py: expected a dict as test_dataloader, got None"),
+        ("model = 3\ntest_dataloader = dict()", "expected a dict as model, got 3"),
+        (LOADER + "dict(batch_size=1)", "a test_dataloader.dataset.pipeline .* got None"),
         (PIPELINE.format("[1]"), r"such as LoadImageFromFile, got \[1\]"),
-        (PIPELINE.format("[dict(type='Pad')]"), "loads it.* got .*Pad"),
+        (PIPELINE.format("[dict(type='Pad')]"), "loads an image.* got .*Pad"),
     ],
 )
 def test_bad_files(tmp_path: Path, content: str | None, message: str) -> None:

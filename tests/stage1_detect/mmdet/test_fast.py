@@ -102,7 +102,7 @@ def test_numbers_that_are_none_are_an_error(
             weights.fill_(float("nan"))
             (found,) = detector.infer([detector.prepare(pictures[0])])
             weights.copy_(before)
-        with pytest.raises(DetectorError, match="the network gave numbers that are not finite"):
+        with pytest.raises(DetectorError, match="expected finite numbers from the network"):
             detector.encode(found)
 
 
@@ -111,14 +111,14 @@ def test_numbers_that_are_none_are_an_error(
     [
         (
             "model = dict(test_cfg=dict(rcnn=dict(nms=dict(type='soft_nms'))))",
-            r"wants model.test_cfg.rcnn.nms of type 'nms' .*; leave --fast out",
+            r"expected model.test_cfg.rcnn.nms of type 'nms' .*; omit --fast",
         ),
         (
             "test_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile'), "
             "dict(type='Resize', scale=(96, 64), interpolation='nearest'), "
             "dict(type='PackDetInputs', "
             "meta_keys=('ori_shape', 'img_shape', 'scale_factor'))]))",
-            r"only resizes frames, .* found other pixels; leave --fast out",
+            r"only resizes frames, .* got other pixels; omit --fast",
         ),
     ],
 )
