@@ -1,4 +1,4 @@
-"""How `make docs` builds the site: from the README, the pages, the notebook and docstrings."""
+"""Configuration of Sphinx for `make docs`: the README, pages, notebook and docstrings."""
 
 from importlib.metadata import version as version_of
 
@@ -23,7 +23,7 @@ highlight_language = "none"  # of commands and their output
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
-nb_execution_mode = "off"  # tests run the notebook, on what the demo leaves behind
+nb_execution_mode = "off"  # the tests execute the notebook on the output of the demo
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = True
@@ -47,7 +47,7 @@ _SECTIONS = {
 
 
 def add_contents(_: Sphinx, page: str, source: list[str]) -> None:
-    """Append the table of contents to the README, which needs none where it is read alone."""
+    """Append the table of contents to the README of the site."""
     if page == root_doc:
         for caption, pages in _SECTIONS.items():
             listed = "\n".join(pages)
@@ -55,5 +55,5 @@ def add_contents(_: Sphinx, page: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Called by Sphinx."""
+    """Register the extension with Sphinx."""
     app.connect("source-read", add_contents)

@@ -1,12 +1,12 @@
-"""The mask pooling alone, in a network of one's own: what is each object made of?
+"""Use mask pooling in your own network, to classify the colour of objects.
 
     python examples/pool_under_masks.py
 
-The features come from a ResNet of torchvision, the masks from anywhere: here they are drawn, a
-cross and the four corners around it, each in one of five colours. Both have the same box, so that
-boxes cannot keep apart what masks do: told by boxes, at most one of the two is more than a guess.
+The features come from a torchvision ResNet. The masks are drawn here: a cross and the four corners
+around it, each in one of five colours. Both objects have the same box, so that pooling over boxes
+can classify only one of them better than chance.
 
-B clips, T frames of a clip, M = B * T frames folded, K objects of a frame, D channels, H W pixels,
+Axes: B clips, T frames of a clip, M = B * T frames, K objects of a frame, D channels, H W pixels,
 h w cells of the feature map.
 """
 
@@ -24,8 +24,8 @@ COLOURS = torch.tensor(
 )
 
 
-class ClassifiesObjects(nn.Module):
-    """Your network: any feature map, and anything after the features of objects."""
+class ObjectClassifier(nn.Module):
+    """Your network: any feature map before mask pooling, and any layers after it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,17 +33,17 @@ class ClassifiesObjects(nn.Module):
         self.classify = nn.Linear(64, len(COLOURS))
 
     def forward(self, frames_BT3HW: Tensor, masks_BTKHW: Tensor) -> Tensor:
-        """(B, T, K, number of colours) logits.
+        """Return (B, T, K, number of colours) logits.
 
         Args:
             frames_BT3HW: (B, T, 3, H, W) float.
-            masks_BTKHW: (B, T, K, H, W) bool, one mask an object; one that is empty gets zeros in
-                place of features, so that slots without an object may hold empty masks.
+            masks_BTKHW: (B, T, K, H, W) bool, one mask per object. The features of an empty mask
+                are zeros, so that padded slots can have empty masks.
         """
         num_clips, num_frames = frames_BT3HW.shape[:2]
         feats_MDhw = self.features(frames_BT3HW.flatten(0, 1))["map"]
         feats_BTDhw = feats_MDhw.unflatten(0, (num_clips, num_frames))
-        # The share of each cell that a mask covers: the mean of the mask over the cell.
+        # The fraction of each cell that a mask covers.
         coverage_MKhw = functional.adaptive_avg_pool2d(
             masks_BTKHW.flatten(0, 1).float(), feats_MDhw.shape[2:]
         )
@@ -52,7 +52,7 @@ class ClassifiesObjects(nn.Module):
 
 
 def draw_clips(number: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, T, 3, H, W) frames, (B, T, K, H, W) bool masks of cross and corners, (B, T, K)
+    """Return (B, T, 3, H, W) frames, (B, T, K, H, W) bool masks of cross and corners, and (B, T, K)
     colours; T and K are 2."""
     corner_BT2 = torch.randint(SIDE - SQUARE, (number, 2, 2), generator=generator)
     down_BTH = torch.arange(SIDE) - corner_BT2[..., :1]
@@ -72,26 +72,26 @@ def draw_clips(number: int, generator: torch.Generator) -> tuple[Tensor, Tensor,
 
 
 def within(values: Tensor, first: int, stop: int) -> Tensor:
-    """Which values lie in [first, stop)."""
+    """Return the mask of values in [first, stop)."""
     return (values >= first) & (values < stop)
 
 
 def boxes_of(masks_BTKHW: Tensor) -> Tensor:
-    """(B, T, K, H, W) bool, the boxes around the masks as masks."""
+    """Return the filled bounding boxes of (B, T, K, H, W) masks, as masks."""
     return spans(masks_BTKHW.any(dim=4))[..., None] & spans(masks_BTKHW.any(dim=3))[..., None, :]
 
 
 def spans(is_there: Tensor) -> Tensor:
-    """True from the first to the last true one along the last axis."""
+    """Return True from the first to the last True along the last axis."""
     reached = is_there.cumsum(dim=-1) > 0
     return reached & (is_there.flip(-1).cumsum(dim=-1) > 0).flip(-1)
 
 
-def trained_and_measured(*, boxes: bool, steps: int) -> float:
-    """The share of objects of new clips that are told rightly; chance is a fifth."""
+def train_and_evaluate(*, boxes: bool, steps: int) -> float:
+    """Train the network and return its accuracy on new clips; chance is 20 %."""
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
-    network = ClassifiesObjects()
+    network = ObjectClassifier()
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
 
     def logits_of(frames_BT3HW: Tensor, masks_BTKHW: Tensor) -> Tensor:
@@ -110,14 +110,14 @@ def trained_and_measured(*, boxes: bool, steps: int) -> float:
 
 
 def main(steps: int = 40) -> dict[str, float]:
-    """Trains with masks, then with boxes in their place."""
-    found = {
-        "masks": trained_and_measured(boxes=False, steps=steps),
-        "boxes": trained_and_measured(boxes=True, steps=steps),
+    """Train with masks, then with boxes, and print both accuracies."""
+    accuracies = {
+        "masks": train_and_evaluate(boxes=False, steps=steps),
+        "boxes": train_and_evaluate(boxes=True, steps=steps),
     }
-    for name, right in found.items():
-        print(f"pooled under {name}: {right:.1%} of the objects of new clips, chance is 20.0%")
-    return found
+    for name, accuracy in accuracies.items():
+        print(f"pooling over {name}: accuracy {accuracy:.1%} on new clips, chance 20.0%")
+    return accuracies
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""The relation module alone, in a network of one's own: who takes whose place?
+"""Use the relation module in your own network, to predict which object takes whose place.
 
     python examples/relate_objects.py
 
-Objects come from anywhere: here they are drawn, each a kind and a place. In the second frame object
-0 stands where another one stood before, and the label says which. No single frame tells that, and
-no single object: it lies between an object of one frame and an object of another.
+Objects are random here, each with a kind and a place. In the second frame, object 0 takes the place
+of another object of the first frame, which is the label. It depends on a pair of objects from two
+frames, not on a single frame or object.
 
-B clips, T frames of a clip, K slots of a frame, O numbers of an object, G numbers of a relation.
+Axes: B clips, T frames of a clip, K slots of a frame, O features of an object, G features of a
+relation.
 """
 
 import torch
@@ -20,8 +21,8 @@ KINDS = 4
 WIDTH = KINDS + 2
 
 
-class TakesWhosePlace(nn.Module):
-    """Your network: anything before the objects, anything after the relations."""
+class PlaceClassifier(nn.Module):
+    """Your network: any layers before the relation module, and any layers after it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,22 +30,22 @@ class TakesWhosePlace(nn.Module):
         self.classify = nn.Linear(64, KINDS)
 
     def forward(self, objects_BTKO: Tensor, valid_BTK: Tensor) -> Tensor:
-        """(B, KINDS) logits.
+        """Return (B, KINDS) logits.
 
         Args:
-            objects_BTKO: (B, T, K, O) float, a vector for each object.
-            valid_BTK: (B, T, K) bool, which slots hold one; the vectors of others are never read.
+            objects_BTKO: (B, T, K, O) float, the features of each object.
+            valid_BTK: (B, T, K) bool, slots with an object; other slots are ignored.
         """
         num_clips, num_frames = valid_BTK.shape[:2]
-        # Which frames are related: in training one earlier frame is drawn for each frame, in
-        # evaluation all earlier ones are averaged.
+        # In training, each frame is related to a random earlier frame; in evaluation, relations to
+        # all earlier frames are averaged.
         choose = drawn_earlier_frames if self.training else all_earlier_frames
         relations_BRG = self.relation(objects_BTKO, valid_BTK, choose(num_clips, num_frames))
-        return self.classify(relations_BRG.sum(dim=1))  # R = T - 1 steps in time
+        return self.classify(relations_BRG.sum(dim=1))  # R = T - 1 time steps
 
 
 def draw_clips(number: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, 2, K, O) objects, (B, 2, K) which slots hold one, and (B,) whose place object 0 takes."""
+    """Return (B, 2, K, O) objects, the (B, 2, K) mask of valid slots, and (B,) labels."""
     kinds_K = torch.arange(KINDS)
     places_B2K2 = torch.rand(number, 2, KINDS, 2, generator=generator) * 2 - 1
     taken_B = torch.randint(1, KINDS, (number,), generator=generator)
@@ -57,10 +58,10 @@ def draw_clips(number: int, generator: torch.Generator) -> tuple[Tensor, Tensor,
 
 
 def main(steps: int = 600) -> float:
-    """Trains, and returns the share of new clips that are answered rightly; chance is a third."""
+    """Train the network and return its accuracy on new clips; chance is a third."""
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
-    network = TakesWhosePlace()
+    network = PlaceClassifier()
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-3, total_steps=steps)
     for step in range(steps):
@@ -74,10 +75,10 @@ def main(steps: int = 600) -> float:
             print(f"step {step}: loss {loss:.3f}")
     objects_BTKO, valid_BTK, label_B = draw_clips(2000, generator)
     with torch.inference_mode():
-        said_B = network.eval()(objects_BTKO, valid_BTK).argmax(dim=1)
-    right = (said_B == label_B).float().mean().item()
-    print(f"{right:.1%} of 2000 new clips, chance is 33.3%")
-    return right
+        predicted_B = network.eval()(objects_BTKO, valid_BTK).argmax(dim=1)
+    accuracy = (predicted_B == label_B).float().mean().item()
+    print(f"accuracy {accuracy:.1%} on 2000 new clips, chance 33.3%")
+    return accuracy
 
 
 if __name__ == "__main__":

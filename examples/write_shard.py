@@ -1,11 +1,11 @@
-"""A shard of boxes or masks from any source: how a detector outside MMDetection comes in.
+"""Write a shard of boxes or masks from any detector.
 
     python examples/write_shard.py shards/mine/shard-000000.zarr.zip data/demo/videos/*.mp4
 
-Put your detector in the place of `find_objects`, which takes what is red, green or blue in a frame
-for an object. `orn inspect`, `orn verify` and training read the folder as that of `orn detect`.
+Replace `find_objects`, which detects red, green and blue regions, by your detector. `orn inspect`,
+`orn verify` and training read the folder like one of `orn detect`.
 
-N objects of a frame, H W pixels.
+Axes: N objects of a frame, H W pixels.
 """
 
 import argparse
@@ -23,11 +23,11 @@ from orn.shared.video.read import read_frames
 LABELS = np.array([COCO_CLASSES.index(name) for name in ("apple", "broccoli", "frisbee")])
 LEAST_PIXELS = 20
 
-Makes = Callable[[NDArray[np.uint8]], FrameDetections]
+Detect = Callable[[NDArray[np.uint8]], FrameDetections]
 
 
 def find_objects(image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Your detector: (N, H, W) bool masks of the objects in (H, W, 3) uint8 RGB, (N,) labels."""
+    """Return (N, H, W) bool masks and (N,) labels of objects in an (H, W, 3) uint8 RGB image."""
     others_HW3 = np.stack([np.delete(image, each, axis=2).max(axis=2) for each in range(3)], axis=2)
     masks_3HW = (image > others_HW3.astype(np.int64) + 40).transpose(2, 0, 1)
     is_large_3 = masks_3HW.sum(axis=(1, 2)) >= LEAST_PIXELS
@@ -35,7 +35,7 @@ def find_objects(image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[n
 
 
 def from_boxes(image: NDArray[np.uint8]) -> FrameDetections:
-    """Boxes alone, x1 y1 x2 y2 in pixels of the frame; each mask fills its box."""
+    """Return detections from boxes, x1 y1 x2 y2 in pixels; masks are the filled boxes."""
     masks_NHW, labels_N = find_objects(image)
     places = [np.argwhere(mask_HW)[:, ::-1] for mask_HW in masks_NHW]
     boxes = [[*each.min(axis=0), *each.max(axis=0) + 1] for each in places]
@@ -47,7 +47,7 @@ def from_boxes(image: NDArray[np.uint8]) -> FrameDetections:
 
 
 def from_masks(image: NDArray[np.uint8]) -> FrameDetections:
-    """Masks as boolean arrays over the whole frame; boxes are the smallest around them."""
+    """Return detections from boolean masks over the whole frame; boxes are their bounding boxes."""
     masks_NHW, labels_N = find_objects(image)
     return FrameDetections.from_masks(
         masks_NHW, labels=labels_N, scores=np.full(len(labels_N), 0.9)
@@ -55,7 +55,7 @@ def from_masks(image: NDArray[np.uint8]) -> FrameDetections:
 
 
 def with_class_scores(image: NDArray[np.uint8]) -> FrameDetections:
-    """The same with the scores of all 80 classes; what they leave of 1 is the background's."""
+    """Return detections with the scores of all 80 classes; the rest up to 1 is the background."""
     masks_NHW, labels_N = find_objects(image)
     class_scores_NS = np.full((len(labels_N), NUM_COCO_CLASSES), 0.001)
     class_scores_NS[np.arange(len(labels_N)), labels_N] = 0.9
@@ -67,13 +67,13 @@ def with_class_scores(image: NDArray[np.uint8]) -> FrameDetections:
     )
 
 
-def of_frames(video: Path, make: Makes) -> Iterator[tuple[int, float, FrameDetections]]:
-    """Place, seconds and detections of each frame of a video."""
+def detect_frames(video: Path, detect: Detect) -> Iterator[tuple[int, float, FrameDetections]]:
+    """Yield index, time in seconds and detections of each frame of a video."""
     for frame in read_frames(video):
-        yield frame.index, frame.seconds, make(frame.image)
+        yield frame.index, frame.seconds, detect(frame.image)
 
 
-KINDS: dict[str, Makes] = {
+KINDS: dict[str, Detect] = {
     "boxes": from_boxes,
     "masks": from_masks,
     "class-scores": with_class_scores,
@@ -81,12 +81,11 @@ KINDS: dict[str, Makes] = {
 
 
 def main(shard: str | Path, videos: list[Path], kind: str = "masks") -> None:
-    """Writes the detections of some videos as one shard."""
-    make = KINDS[kind]
+    """Write the detections in some videos to one shard."""
     score_kind = "softmax" if kind == "class-scores" else "label"
     with ShardWriter(shard, f"coloured {kind} 1.0", score_kind) as writer:
         for video in videos:
-            writer.add_video(video.stem, video, of_frames(video, make))
+            writer.add_video(video.stem, video, detect_frames(video, KINDS[kind]))
 
 
 if __name__ == "__main__":
@@ -94,5 +93,5 @@ if __name__ == "__main__":
     parser.add_argument("shard", type=Path)
     parser.add_argument("videos", type=Path, nargs="+")
     parser.add_argument("--kind", choices=KINDS, default="masks")
-    given = parser.parse_args()
-    main(given.shard, given.videos, given.kind)
+    arguments = parser.parse_args()
+    main(arguments.shard, arguments.videos, arguments.kind)

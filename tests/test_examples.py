@@ -23,7 +23,7 @@ def test_relations_alone() -> None:
     rows = torch.arange(50)
     assert torch.equal(objects_BTKO[:, 1, 0, -2:], objects_BTKO[rows, 0, taken_B, -2:])
     assert valid_BTK[rows, 0, taken_B].all()
-    network = names["TakesWhosePlace"]().eval()
+    network = names["PlaceClassifier"]().eval()
     other_BTKO = torch.where(valid_BTK[..., None], objects_BTKO, torch.nan)  # is never read
     assert torch.equal(network(other_BTKO, valid_BTK), network(objects_BTKO, valid_BTK))
 
@@ -40,7 +40,7 @@ def test_pooling_alone() -> None:
     assert torch.equal(boxes_BTKHW[:, :, 0], boxes_BTKHW[:, :, 1])
     assert boxes_BTKHW.sum(dim=(3, 4)).unique().tolist() == [30 * 30]
     masks_BTKHW[0, 0, 1] = False  # an empty slot
-    assert names["ClassifiesObjects"]()(frames_BT3HW, masks_BTKHW).isfinite().all()
+    assert names["ObjectClassifier"]()(frames_BT3HW, masks_BTKHW).isfinite().all()
 
 
 @pytest.mark.slow
@@ -54,7 +54,7 @@ def test_examples_say_what_they_say() -> None:
 def test_examples_run_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
     example("relate_objects")["main"](steps=2)
     example("pool_under_masks")["main"](steps=1)
-    assert "of 2000 new clips" in capsys.readouterr().out
+    assert "on 2000 new clips" in capsys.readouterr().out
 
 
 KINDS = ("boxes", "masks", "class-scores")

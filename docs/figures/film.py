@@ -1,7 +1,8 @@
-"""Turn a film into the README's moving picture: python docs/figures/film.py FILM.mp4 OUT.webp.
+"""Convert a video to the README's animated image: python docs/figures/film.py FILM.mp4 OUT.webp.
 
-The film is that of `orn predict runs/demo data/demo/videos/validation-000003.mp4 --shards
-shards/demo --dataset demo --pairs 3 --overlay FILM.mp4` after `make demo`.
+After `make demo`, make the video with `orn predict runs/demo
+data/demo/videos/validation-000003.mp4 --shards shards/demo --dataset demo --pairs 3 --overlay
+FILM.mp4`.
 """
 
 import sys
@@ -14,7 +15,7 @@ from orn.shared.video.read import read_frames
 
 _WIDTH = 640
 _PAUSE_SECONDS = 1.5
-"""Before the film begins again."""
+"""Pause before the video repeats."""
 
 film, out = map(Path, sys.argv[1:])
 frames = list(read_frames(film))

@@ -284,7 +284,7 @@ HOSTILE: list[tuple[str, Callable[[], str], str]] = [
     ("coco", lambda: run_lengths("4", size=(10**9, 10**9)), "size"),
     ("coco", lambda: annotated().replace('"height": ', '"height": 99999'), "height"),
     ("coco", lambda: annotated().replace("a/x_0001.png", "a/x.png"), "--names"),
-    ("coco", lambda: annotated().replace('"images"', '"pictures"'), "with images, got none"),
+    ("coco", lambda: annotated().replace('"images"', '"pictures"'), "with images, got no image"),
     ("coco", lambda: '{"annotations": [' + "[" * 100_000, "byte 17"),
     ("coco", lambda: annotated() + "x", "the end of the file"),
     ("coco", lambda: '{"images": [{"id": ' + "9" * 6_000_000 + "}]}", "byte 12"),
