@@ -98,6 +98,6 @@ def load_plain(data: bytes, *, source: str) -> Any:
         ) from err
     except Exception as err:  # pickletools and pickle do not document their exceptions
         raise ObjectImportError(
-            f"{source}: expected released masks, got a corrupt pickle ({path_text(err)}); download it "
-            "again"
+            f"{source}: expected released masks, got a corrupt pickle ({path_text(err)}); download "
+            "it again"
         ) from err
