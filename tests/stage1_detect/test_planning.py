@@ -82,9 +82,9 @@ def test_a_job_that_goes_on_opens_no_video_that_is_done(
     ("name", "value", "message"),
     [
         ("settings", {"detector": {"checkpoint_digest": "sha256:other"}}, "sha256:other"),
-        ("scope", Scope(unit_frames=9), "unit_frames is 2000 there, 9"),
-        ("scope", Scope(rate=2), "rate is None there, 2"),
-        ("settings", {"batch": 8, "device": "cuda"}, "device is 'cpu' there, 'cuda'"),
+        ("scope", Scope(unit_frames=9), "unit_frames is 2000 as recorded, 9"),
+        ("scope", Scope(rate=2), "rate is None as recorded, 2"),
+        ("settings", {"batch": 8, "device": "cuda"}, "device is 'cpu' as recorded, 'cuda'"),
     ],
 )
 def test_what_would_mix_is_refused(

@@ -195,7 +195,7 @@ def test_jobs_do_not_mix(authors: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "shards").exists()
     authors()
     write_authors(tmp_path / "masks" / "b.pkl", [[]])
-    assert "plan.json: the job there is not the one" in authors(exit_code=2).stderr
+    assert "plan.json: expected the recorded settings" in authors(exit_code=2).stderr
     authors("--fresh")
     assert set(DetectionFolder(tmp_path / "shards").video_ids) == {"a", "b"}
 
