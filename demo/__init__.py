@@ -1,4 +1,7 @@
-"""The demo world: short films of objects on a table whose activities are known exactly."""
+"""The demo: a world of short synthetic films with exact labels, its detector and experiments.
+
+May import all other packages; only the table of commands imports it.
+"""
 
 if __name__ != "orn.demo":
     raise ImportError("expected `import orn.demo`, got `import demo`")

@@ -1,4 +1,4 @@
-"""`orn demo`, which runs everything once, and what draws its world and trains its detector."""
+"""The commands `orn demo`, `orn demo world`, `orn demo truth` and `orn demo detector`."""
 
 import sys
 from functools import partial
@@ -7,7 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from orn.demo.world.dials import DETECTOR_FRAMES, DRAWN_CLASSES, USED_DIALS, WORLDS, Dials, World
+from orn.demo.world.parameters import (
+    DETECTOR_FRAMES,
+    DRAWN_CLASSES,
+    USED_PARAMETERS,
+    WORLDS,
+    World,
+    WorldParameters,
+)
 from orn.shared.common_options import (
     AsJson,
     Count,
@@ -26,14 +33,15 @@ from orn.shared.options import Argument, Option, command, option_names
 from orn.shared.text import counted
 
 DETECTOR_FILMS = {"train": 4000, "validation": 250}
-_USUAL = Dials()
+_USUAL = WorldParameters()
 
 
 def _films(value: Any) -> Any:
     parts = value.split(",") if isinstance(value, str) else value
     if len(parts) != 3:
         raise ValueError(
-            f"expected three numbers, TRAIN,VALIDATION,TEST, such as 1600,320,0; got {value!r}"
+            f"expected three numbers, TRAIN,VALIDATION,TEST, got {value!r}; pass 1600,320,0, for "
+            "example"
         )
     return parts
 
@@ -47,15 +55,15 @@ _Films = Annotated[
 @command("demo")
 def demo(
     *,
-    short: Annotated[bool, Option("A few films: shows that all works.")] = False,
-    full: Annotated[bool, Option("Many films and long training: hours.")] = False,
+    short: Annotated[bool, Option("Use a few films, to test the installation.")] = False,
+    full: Annotated[bool, Option("Use many films and train for hours.")] = False,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Draw small films, detect their objects, train on them and say how well that went.
+    """Run the whole pipeline once: draw films, detect their objects, train, and evaluate.
 
-    Everything lies below the current folder in data/, shards/, clips/ and runs/. Called again, it
-    does only what is missing.
+    Writes to data/, shards/, clips/ and runs/ in the current folder. Steps that are complete are
+    skipped.
     """
     from orn.demo.run import as_report, demo_pipeline, run_demo
 
@@ -64,15 +72,19 @@ def demo(
     echo_report(summary, partial(as_report, pipeline=demo_pipeline(size, seed)), as_json=as_json)
 
 
-def _check_dials(dataset: str, dials: Dials) -> None:
-    """Raise ConfigError where a dial that was given changes nothing of the data set."""
-    names = option_names(Dials)
-    for dial in sorted(dials.model_fields_set) if dataset != "all" else ():
-        if dial not in USED_DIALS[dataset]:
-            used = ", ".join(name for each, name in names.items() if each in USED_DIALS[dataset])
-            raise ConfigError(f"{names[dial]}: changes nothing of {dataset}, which has {used}")
-    for name in USED_DIALS if dataset == "all" else (dataset,):
-        dials.check_for(name)
+def _check_parameters(dataset: str, parameters: WorldParameters) -> None:
+    """Raise ConfigError if a parameter is set that the data set does not use, or is not valid."""
+    names = option_names(WorldParameters)
+    for parameter in sorted(parameters.model_fields_set) if dataset != "all" else ():
+        if parameter not in USED_PARAMETERS[dataset]:
+            used = ", ".join(
+                name for each, name in names.items() if each in USED_PARAMETERS[dataset]
+            )
+            raise ConfigError(
+                f"{names[parameter]}: expected a parameter of {dataset}, which are {used}; omit it"
+            )
+    for name in USED_PARAMETERS if dataset == "all" else (dataset,):
+        parameters.check_for(name)
 
 
 @command("world")
@@ -80,38 +92,38 @@ def demo_world(
     dataset: Annotated[Literal["all", World, "demo-detector"], Argument("DATASET")],
     *,
     data_root: DataRoot = Path("data"),
-    size: Annotated[Literal["short", "standard", "full"], Option("How many films.")] = "standard",
+    size: Annotated[Literal["short", "standard", "full"], Option("Number of films.")] = "standard",
     films: Annotated[
         _Films | None,
-        Option("How many films, in place of --size.", metavar="TRAIN,VALIDATION,TEST"),
+        Option("Numbers of films, instead of --size.", metavar="TRAIN,VALIDATION,TEST"),
     ] = None,
-    dials: Dials = _USUAL,
+    parameters: WorldParameters = _USUAL,
     seed: Seed = 0,
-    workers: Annotated[Count | None, Option("Processes.", usual="cores")] = None,
+    workers: Annotated[Count | None, Option("Number of processes.", usual="cores")] = None,
 ) -> None:
-    """Draw the films, label tables and ground truth of the demo world under --data.
+    """Draw the films of the demo world and write them, label tables and ground truth to --data.
 
-    What is whole already is left alone; an interrupted drawing goes on where it was. A dial that
-    does not turn DATASET is refused; with `all` it turns those data sets that have it.
+    Complete data sets are skipped; interrupted drawing resumes. Parameters that DATASET does not
+    use are refused; with `all`, they apply to the data sets that use them.
     """
     from orn.demo.detector.frames import write_detector_frames
     from orn.demo.world.make import SIZES, write_dataset
 
-    _check_dials(dataset, dials)
+    _check_parameters(dataset, parameters)
     workers = workers or usable_cores()
     if films is not None and dataset not in WORLDS:
         raise ConfigError(f"--films: expected one of {', '.join(WORLDS)} as DATASET, got {dataset}")
     if dataset == DETECTOR_FRAMES:
         write_detector_frames(
-            data_root, films=DETECTOR_FILMS, dials=dials, seed=seed, workers=workers
+            data_root, films=DETECTOR_FILMS, parameters=parameters, seed=seed, workers=workers
         )
         return
     for name in WORLDS if dataset == "all" else (dataset,):
         drawn = write_dataset(
-            name, data_root, films=films or SIZES[size][name], dials=dials, seed=seed,
+            name, data_root, films=films or SIZES[size][name], parameters=parameters, seed=seed,
             workers=workers,
         )  # fmt: skip
-        done = f"{counted(drawn, 'film')} drawn" if drawn else "whole"
+        done = f"{counted(drawn, 'film')} drawn" if drawn else "complete"
         echo(f"{data_root / name}: {done}", err=True)
 
 
@@ -123,19 +135,19 @@ def demo_truth(
     out: Annotated[FilePath | None, out_option("shards/DATASET-truth")] = None,
     rate: PickedRate = None,
     drawn_classes: Annotated[
-        bool, Option("Only the classes that are drawn, in place of COCO's 80.")
+        bool, Option("Use the drawn classes only, instead of COCO's 80.")
     ] = False,
 ) -> None:
-    """Write what the films of DATASET truly show as shards, in place of `orn detect`.
+    """Write the ground truth of DATASET as shards, instead of running `orn detect`.
 
-    A control: training on them (`--shards`) says what a perfect detector would give.
+    Training on them (--shards) shows what a perfect detector would achieve.
     """
     from orn.demo.world.truth_shards import write_truth_shards
 
     folder = out or Path("shards") / f"{dataset}-truth"
     names = DRAWN_CLASSES if drawn_classes else COCO_CLASSES
     written = write_truth_shards(dataset, data_root, folder, rate=rate, class_names=names)
-    done = f"{counted(written, 'shard')} written" if written else "whole"
+    done = f"{counted(written, 'shard')} written" if written else "complete"
     echo(f"{folder}: {done}", err=True)
 
 
@@ -144,26 +156,28 @@ def demo_detector(
     *,
     detector: Annotated[
         Literal["mask_rcnn", "rtmdet_ins"],
-        Option("Mask R-CNN of the 80 COCO classes, or RTMDet-Ins of the 14 things on the table."),
+        Option("Mask R-CNN with the 80 COCO classes, or RTMDet-Ins with the 14 drawn classes."),
     ] = "mask_rcnn",
     data_root: DataRoot = Path("data"),
     out: Annotated[
         FilePath | None,
         Option(
-            "File for the weights, with a record beside it in FILE.json.",
+            "Output file of the weights; FILE.json records the training.",
             usual="DATA/demo-detector/DETECTOR_demo.pth",
         ),
     ] = None,
-    iterations: Annotated[Count, Option("Steps.")] = 4000,
-    batch: Annotated[int, Field(ge=2), Option("Frames a step.")] = 8,
-    evaluate_every: Annotated[Count, Option("Steps from one evaluation to the next.")] = 1000,
-    threads: Annotated[Threads | None, Option("CPU threads.", usual="torch's choice")] = None,
+    iterations: Annotated[Count, Option("Number of steps.")] = 4000,
+    batch: Annotated[int, Field(ge=2), Option("Frames per step.")] = 8,
+    evaluate_every: Annotated[Count, Option("Number of steps between evaluations.")] = 1000,
+    threads: Annotated[
+        Threads | None, Option("Number of CPU threads.", usual="torch's choice")
+    ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Train a small detector for the demo from random weights on DATA/demo-detector.
 
-    An interrupted training goes on where it last saved.
+    An interrupted training resumes from its last saved state.
     """
     import torch
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orn.demo.detector.average_precision import score_shards
-from orn.demo.world.dials import WORLDS
+from orn.demo.world.parameters import WORLDS
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.commands import Job, job_seconds, run_jobs
 from orn.shared.report import Report
@@ -17,7 +17,7 @@ from orn.shared.text import counted
 from orn.stage2_train.pipeline.pipeline import Pipeline, pipeline_jobs
 
 SETTINGS = {"short": ("phases.epochs=1",), "standard": (), "full": ("phases.epochs=40",)}
-"""What is set beside the recipe `demo`."""
+"""Settings of the recipe `demo` to override, by size."""
 SUMMARY_NAME = "summary.json"
 
 
@@ -52,7 +52,7 @@ def demo_jobs(size: str, seed: int) -> list[Job]:
 
 
 def run_demo(size: str, seed: int) -> dict[str, Any]:
-    """Carry out what is not done of the demo; write and return its summary."""
+    """Run the missing steps of the demo; write and return its summary."""
     pipeline = demo_pipeline(size, seed)
     path = pipeline.run / SUMMARY_NAME
     ran = run_jobs(demo_jobs(size, seed), record=pipeline.record)
@@ -90,7 +90,7 @@ def summarise(pipeline: Pipeline) -> dict[str, Any]:
 
 
 def as_report(summary: dict[str, Any], pipeline: Pipeline) -> Report:
-    """Return the summary for people."""
+    """Return the report of a demo."""
     evaluation, detect = summary["eval"], summary["detect"]
     heads = [
         (name.replace("_", " "), evaluation[name]["top1"])
@@ -120,7 +120,7 @@ def as_report(summary: dict[str, Any], pipeline: Pipeline) -> Report:
             ("Time", f"{seconds['total']:.0f} s ({parts})"),
             ("Summary", str(pipeline.run / SUMMARY_NAME)),
             ("Report", str(pipeline.report)),
-            ("Look on", f"orn inspect {shard}"),
+            ("Inspect", f"orn inspect {shard}"),
             ("", f"tensorboard --logdir {pipeline.run}"),
         ],
         notes=[_meaning(dict(heads))],
@@ -128,10 +128,10 @@ def as_report(summary: dict[str, Any], pipeline: Pipeline) -> Report:
 
 
 def _meaning(heads: dict[str, float]) -> str:
-    """Return in a sentence what these figures show and do not."""
+    """Return a sentence about what these figures show."""
     best = max(heads, key=lambda name: heads[name])
     above = "" if best == "two heads" else f"; here the {best} alone is above two heads"
     return (
-        "One training with one seed on drawn films shows that every step works, not which head is "
-        f"better{above} (docs/results.md has comparisons over seeds)."
+        "One training with one seed on synthetic films shows that every step works, not which head "
+        f"is better{above} (docs/results.md compares heads over several seeds)."
     )

@@ -1,4 +1,4 @@
-"""`orn predict`: both stages on videos that no data set lists."""
+"""The command `orn predict`: both stages on any videos. May import both stages and `shared`."""
 
 if __name__ != "orn.predict_videos":
     raise ImportError("expected `import orn.predict_videos`, got `import predict_videos`")

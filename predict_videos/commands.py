@@ -1,4 +1,4 @@
-"""`orn predict`: call the job, print what comes."""
+"""The command `orn predict`."""
 
 from itertools import chain, groupby
 from typing import Annotated
@@ -16,15 +16,16 @@ def predict(
     request: PredictRequest,
     *,
     as_json: Annotated[
-        bool, Option("Print JSON, an object a line, as they come.", name="--json")
+        bool, Option("Print one JSON object per line as results arrive.", name="--json")
     ] = False,
 ) -> int:
-    """Say what happens in videos, with the network of a RUN, or of a folder that `orn export` made,
-    here or on the Hugging Face Hub.
+    """Predict the activities in videos with the network of a RUN, or with a MODEL of `orn export`,
+    a local folder or one on the Hugging Face Hub.
 
     VIDEO is a file, a folder of files, a folder of JPEGs, or a pattern. Objects are detected first,
-    by the detector that the network was trained with. A short video gets one prediction; a long one
-    is looked at in windows, which are averaged where they overlap. Ends with 3 if videos failed.
+    with the detector of the network's training. A short video gets one prediction; a long one is
+    split into windows, whose predictions are averaged where they overlap. Exits with 3 if a video
+    failed.
     """
     from orn.stage2_train.resources import Resources, wait_passively
 
@@ -66,18 +67,18 @@ def predict(
         for _, of_video in groupby(predict_all(model, found, request, bar=bar), key=video_of):
             segments: list[SegmentPrediction] = []
             windows: list[WindowPrediction] = []
-            for said in of_video:
+            for result in of_video:
                 if as_json:
-                    echo(json_text(json_of(said)))
-                if isinstance(said, FailedVideo):
-                    failed.append(said)
+                    echo(json_text(json_of(result)))
+                if isinstance(result, FailedVideo):
+                    failed.append(result)
                     segments.clear()
-                elif isinstance(said, SegmentPrediction):
-                    segments.append(said)
+                elif isinstance(result, SegmentPrediction):
+                    segments.append(result)
                     if request.csv is not None:
-                        lines.append(csv_text([csv_row(said)]))
-                elif said.pairs is not None:
-                    windows.append(said)
+                        lines.append(csv_text([csv_row(result)]))
+                elif result.pairs is not None:
+                    windows.append(result)
             if segments and not as_json:
                 echo_text(report_of(segments, windows).text() + "\n")
         if request.csv is not None:

@@ -1,4 +1,4 @@
-"""The detector that a network was trained with, and its objects in one video after another."""
+"""Load the detector of a network's training, and get the detections of each video."""
 
 from __future__ import annotations
 
@@ -35,28 +35,27 @@ logger = logging.getLogger(__name__)
 
 _ZOO_NAME = re.compile(r"[\w.-]+")
 _USUAL_THRESHOLD = 0.3
-"""Of `orn detect`."""
+"""Default of `orn detect`."""
 _KEPT_BYTES = 16 * 2**20
-"""Of unpacked detections: windows go onwards, so that more would only hold what is done with."""
+"""Cache of decoded detections; windows are read in order, so that a larger one would not help."""
 
 
 Objects = Callable[
     [Video, Callable[[int], None]], AbstractContextManager[tuple[Video, DetectionFolder]]
 ]
-"""Gives the detections of a video while the block runs, and the video by its id in them; the
-function that comes with it is told how many frames were looked at. A `PipelineError` says why there
-are none."""
+"""A context of a video's detections. It returns the video with its id in the detections, and calls
+the function with numbers of processed frames. It raises a `PipelineError` if the video fails."""
 
 
 def detected_by(detector: Detector, *, batch: int = 8) -> Objects:
-    """Objects that are detected when they are asked for, in a folder that is removed afterwards.
+    """Return the detections of a detector, in a temporary folder per video.
 
     Args:
-        detector: what finds them.
-        batch: most frames that it sees at once, as `orn detect` has it.
+        detector: the detector.
+        batch: maximum number of frames per forward pass.
     """
 
-    from orn.stage1_detect.pipeline import UnitDetector  # zarr loads for half a second
+    from orn.stage1_detect.pipeline import UnitDetector  # importing zarr takes half a second
 
     @contextmanager
     def objects(
@@ -79,11 +78,11 @@ def detected_by(detector: Detector, *, batch: int = 8) -> Objects:
 
 
 def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objects:
-    """Objects of the shards of a folder; a video is found by its content, whatever it is called.
+    """Return the detections in shards; a video is identified by its content, not by its name.
 
     Raises:
-        ShardNotFoundError: if there are none.
-        DetectorError: if they are of another detector than the network's.
+        ShardNotFoundError: if the folder has no shards.
+        DetectorError: if the shards were made by another detector than the network's.
     """
     shards = DetectionFolder(folder)
     names = shards.detector.class_names
@@ -99,8 +98,8 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
         digest = content_digest(source_of(video))
         if digest not in ids:
             raise ShardNotFoundError(
-                f"{video.path}: no shard in {shards.path} has detections of this content; "
-                "leave --shards out to have it detected"
+                f"{video.path}: expected detections of this video in {shards.path}, got none; omit "
+                "--shards to detect its objects"
             )
         found = Video(id=ids[digest], path=video.path, rate=video.rate, inside=video.inside)
         yield found, shards
@@ -109,13 +108,13 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
 
 
 def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
-    """The detector that a network was trained with, or the one that the user chose.
+    """Load the detector of a network's training, or the one that the user chose.
 
-    Its weights are those of the model folder, of the project or of the model zoo, where these have
-    the digest that the network recorded, or the file that is given.
+    The weights are the user's, or those of the model folder, the project or the model zoo whose
+    digest is the one recorded in the training.
 
     Raises:
-        DetectorError: if nobody knows where its weights are, or they are others than the network's.
+        DetectorError: if the weights are not found, or are not those of the training.
     """
     from orn.stage1_detect.mmdet.detector import load_detector
 
@@ -134,14 +133,14 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
         if not request.any_detector:
             raise _other(model, detector.entry.title, "this one")
         logger.warning(
-            "%s was trained on objects of %s, which are now those of %s: predictions may be worse",
+            "%s: trained with the detector %s, but using %s; predictions may be worse",
             *(model.path, model.detector, detector.entry.title),
         )
     return detector
 
 
 def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
-    """Configuration and weights."""
+    """Return the config and the weights of the detector."""
     name, _, digest = model.detector.rpartition(" ")
     by_name = shipped_detectors()
     shipped = {_digest(each.checkpoint): each for each in by_name.values() if each.checkpoint}
@@ -157,7 +156,7 @@ def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
     if problem := not_a_file(checkpoint):
         raise DetectorError(
             f"{path_text(checkpoint)}: expected the weights of {model.detector}, got {problem}; "
-            "give the file with --checkpoint, or a folder with its detections with --shards"
+            "pass the file with --checkpoint, or a folder with its detections with --shards"
         )
     if not request.any_detector and _digest(checkpoint) != digest:
         raise _other(model, f"weights {_digest(checkpoint)}", str(checkpoint))
@@ -167,15 +166,15 @@ def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
         return own.config, checkpoint
     if not _is_zoo_name(name):
         raise DetectorError(
-            f"{model.path}: wanted a detector's configuration by its name in the model zoo, found "
-            f"{path_text(name)}; say --config"
+            f"{model.path}: expected the name of a detector config in the model zoo, got "
+            f"{path_text(name)}; pass the config with --config"
         )
     return name, checkpoint
 
 
 def _published(model: OpenedModel, request: PredictRequest, config: str) -> Path:
-    """The weights that the zoo publishes for a configuration, fetched if they can be the network's
-    or any will do."""
+    """Return the published weights of a config, downloaded if they are those of the training, or if
+    any detector is allowed."""
     from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_url
 
     path = None
@@ -188,20 +187,20 @@ def _published(model: OpenedModel, request: PredictRequest, config: str) -> Path
     digits = url and sha256_digits(url)
     recorded = model.detector.rpartition(" ")[2]
     if path and digits and (request.any_detector or recorded.startswith(f"sha256:{digits}")):
-        return fetch_weights(path, remedy="name it with --checkpoint FILE")
+        return fetch_weights(path, remedy="pass it with --checkpoint FILE")
     raise DetectorError(
-        f"{model.path}: was trained on objects of {model.detector}, whose weights are not part "
-        "of this installation; say --checkpoint FILE, or --shards FOLDER with its detections"
+        f"{model.path}: expected the weights of its detector {model.detector}, got none in this "
+        "installation; pass --checkpoint FILE, or --shards FOLDER with its detections"
     )
 
 
 def _is_zoo_name(name: str) -> bool:
-    """Whether a name that a stranger chose may be looked up: their file of Python is not run."""
+    """Return whether a name from an untrusted model can be looked up without running code."""
     return _ZOO_NAME.fullmatch(name) is not None and not name.endswith(".py")
 
 
 def _digest(path: Path | None) -> str:
-    """`sha256:...` of a file; nothing for one that is not there, which its reader will say."""
+    """Return `sha256:...` of a file, or "" if it cannot be read."""
     if path is None or not_a_file(path) is not None:
         return ""
     return file_digest(path, error=DetectorError)
@@ -209,7 +208,7 @@ def _digest(path: Path | None) -> str:
 
 def _other(model: OpenedModel, found: str, where: str) -> DetectorError:
     return DetectorError(
-        f"{path_text(where)}: expected the detector that {model.path} was trained with, "
-        f"{model.detector}, got {found}; give that detector's weights or shards, or "
-        "--any-detector to use these"
+        f"{path_text(where)}: expected the detector of the training of {model.path}, "
+        f"{model.detector}, got {found}; pass that detector's weights or shards, or use "
+        "--any-detector"
     )

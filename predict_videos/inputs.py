@@ -1,4 +1,4 @@
-"""The videos that a user names: files, folders of them, patterns, folders of frames."""
+"""Find the videos of a command line: files, folders of files, patterns, folders of frames."""
 
 import glob
 import os
@@ -14,22 +14,22 @@ from orn.shared.text import path_text, utf8
 _PICTURES = (".jpg", ".jpeg")
 _PATTERN = "*?["
 _MOST = 1_000_000
-"""Videos that are looked at in one go."""
+"""Maximum number of videos."""
 
 
 def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:
-    """Return the videos, each once, in the order in which they are named and then by their names.
+    """Return unique videos, in the order of the arguments and then by name.
 
-    An id is the path, with escapes for bytes that are not UTF-8. A file that is named and not there
-    is among them, and fails later on.
+    The id of a video is its path, with bytes that are not UTF-8 escaped. A missing file is
+    included, and fails later.
 
     Args:
-        sources: what the user typed.
-        rate: frames a second of folders of frames.
+        sources: arguments of the command.
+        rate: frame rate in Hz of folders of frames.
 
     Raises:
-        ConfigError: if a text is empty, a folder or a pattern has no video, or the rate of frames
-            is missing.
+        ConfigError: if an argument is empty, a folder or a pattern has no video, or the frame rate
+            of a folder is missing.
     """
     found: dict[str, Video] = {}
     for source in sources:
@@ -37,29 +37,32 @@ def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[V
             found.setdefault(os.path.realpath(video.path), video)
             if len(found) > _MOST:
                 raise ConfigError(
-                    f"{path_text(source)}: wanted at most {_MOST:,} videos, found more"
+                    f"{path_text(source)}: expected at most {_MOST:,} videos, got more"
                 )
     return tuple(found.values())
 
 
 def check_film(overlay: Path | None, videos: Sequence[Video]) -> None:
-    """Raise ConfigError if a film is asked for of several videos."""
+    """Raise ConfigError if an overlay is requested for several videos."""
     if overlay is not None and len(videos) > 1:
         raise ConfigError(
-            f"--overlay {path_text(overlay)}: expected one video, got {len(videos)}; name one"
+            f"--overlay {path_text(overlay)}: expected one video, got {len(videos):,}; pass one"
         )
 
 
 def _of_source(source: str, rate: float | None) -> Iterator[Video]:
-    if not source:  # which would mean the current folder
+    if not source:  # as a path, it would be the current folder
         raise ConfigError(
-            "VIDEO: expected a file, a folder or a pattern, got an empty text; name one"
+            "VIDEO: expected a file, a folder or a pattern, got an empty string; pass one"
         )
     path = Path(source)
     if not is_folder(path) and any(sign in source for sign in _PATTERN) and not path.exists():
         matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute ones too
         if not matches:
-            raise ConfigError(f"{path_text(source)}: no file or folder has such a name")
+            raise ConfigError(
+                f"{path_text(source)}: expected a pattern that matches files or folders, got no "
+                "match; correct it"
+            )
         for match in matches:
             if is_folder(match) or Path(match).suffix.lower() in VIDEO_SUFFIXES:
                 yield from _of_source(match, rate)
@@ -82,8 +85,8 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
                 yield Video(id=utf8(str(file)), path=file, inside=(path,))
     if not num_found:
         raise ConfigError(
-            f"{path_text(source)}: wanted videos or folders of JPEGs in it, found none; files may "
-            f"end in {', '.join(VIDEO_SUFFIXES)}"
+            f"{path_text(source)}: expected videos or folders of JPEGs in it, got none; use files "
+            f"that end in {', '.join(VIDEO_SUFFIXES)}"
         )
 
 
@@ -94,7 +97,7 @@ def _is_kind(name: str, suffixes: Sequence[str]) -> bool:
 def _frames(folder: Path, rate: float | None, *, inside: Path) -> Video:
     if rate is None:
         raise ConfigError(
-            f"{path_text(folder)}: is a folder of frames, which does not tell how many a second "
-            "there are; say --rate"
+            f"{path_text(folder)}: expected a frame rate for a folder of frames, got none; pass it "
+            "with --rate"
         )
     return Video(id=utf8(str(folder)), path=folder, rate=rate, inside=(inside,))

@@ -1,4 +1,4 @@
-"""The job behind `orn predict`: one video after another, what is said of each as it comes."""
+"""Predict videos one after another, and convert the results for output."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Said = WindowPrediction | SegmentPrediction | FailedVideo
-"""What is said of a video, in this order: windows, and stretches as soon as they are known; or that
-it failed, which may come after some of these."""
+Result = WindowPrediction | SegmentPrediction | FailedVideo
+"""A result of a video: a window, a segment as soon as it is complete, or a failure, which can
+follow other results."""
 
 PAIRS_SHOWN = 5
-"""Pairs of a window that pages and films show at most."""
-_OF_ONE_VIDEO = (
+"""Maximum number of pairs per window on pages and in overlays."""
+_VIDEO_ERRORS = (
     *(VideoDecodeError, DetectorError, JoinError, ShardFormatError, ShardNotFoundError),
-    CheckpointError,  # logits that are not finite, which may be for this video alone
+    CheckpointError,  # logits that are not finite, perhaps for one video only
 )
-"""What ends one video and not the job."""
+"""Errors that fail one video and not the job."""
 
 
 def predict_all(
@@ -55,26 +55,25 @@ def predict_all(
     *,
     bar: Bar,
     objects: Objects | None = None,
-) -> Iterator[Said]:
-    """Everything that is said of the videos, in their order, those of one video in a row.
+) -> Iterator[Result]:
+    """Yield the results of the videos, in order.
 
     Args:
-        model: what predicts.
-        videos: of which.
-        request: what is wanted.
-        bar: told of frames that were looked at.
-        objects: None takes those of the shards or the detector that is asked for.
+        model: the opened network.
+        videos: the videos.
+        request: the options of the command.
+        bar: progress bar of processed frames.
+        objects: detections of the videos; None for those of the request.
 
     Raises:
-        ConfigError: if the network cannot do what is asked for, or the data set that is named has
-            none of the videos.
-        DetectorError: if there is no such detector.
-        ShardNotFoundError: if there are no shards where they should be.
+        ConfigError: if the network does not support an option, or no video is in `request.dataset`.
+        DetectorError: if the detector cannot be loaded.
+        ShardNotFoundError: if `request.shards` has no shards.
     """
     check_pairs(model, request.pairs)
     page = None
     if request.html is not None:
-        from orn.stage2_train.predict.page import PredictionPage  # drawing loads for a second
+        from orn.stage2_train.predict.page import PredictionPage  # importing it takes a second
 
         page = PredictionPage(model=model, num_videos=len(videos))
     known = _truth(videos, request)
@@ -84,7 +83,7 @@ def predict_all(
         try:
             with objects(video, bar.advance) as (found, detections):
                 yield from _of_video(model, video, found, detections, request, page, truth, bar=bar)
-        except _OF_ONE_VIDEO as err:
+        except _VIDEO_ERRORS as err:
             logger.warning("video %s failed: %s", video.id, err)
             reason = " ".join(str(err).split()).removeprefix(f"{video.path}: ")
             failed = FailedVideo(id=video.id, reason=reason)
@@ -96,14 +95,14 @@ def predict_all(
 
 
 def _truth(videos: Sequence[Video], request: PredictRequest) -> Mapping[str, Sequence[TrueSegment]]:
-    """Return the labels of the videos in the data set that is named, by resolved path."""
+    """Return the labels of the videos in `request.dataset`, by resolved path."""
     if request.dataset is None:
         return {}
     known = true_segments(request.dataset, request.data_root)
     if not any(os.path.realpath(video.path) in known for video in videos):
         raise ConfigError(
             f"--dataset {path_text(request.dataset)}: expected labels of a video to predict, got "
-            "none; name the manifest that has it, and with --data the folder of its data set"
+            "none; pass its manifest, and the folder of its data set with --data"
         )
     return known
 
@@ -165,20 +164,20 @@ def _of_video(
         page.add(named.id, video, seen, kept, segments, truth)
 
 
-def video_of(said: Said) -> str:
-    """Return the id of the video that something is said of."""
-    return said.id if isinstance(said, FailedVideo) else said.video
+def video_of(result: Result) -> str:
+    """Return the id of a result's video."""
+    return result.id if isinstance(result, FailedVideo) else result.video
 
 
-def json_of(said: Said) -> dict[str, Any]:
-    """Return what a line of `orn predict --json` has."""
-    if isinstance(said, FailedVideo):
-        return {"kind": "failed", "video": said.id, "reason": said.reason}
-    return said.as_json()
+def json_of(result: Result) -> dict[str, Any]:
+    """Return a result as a JSON object."""
+    if isinstance(result, FailedVideo):
+        return {"kind": "failed", "video": result.id, "reason": result.reason}
+    return result.as_json()
 
 
 def csv_row(segment: SegmentPrediction) -> list[str]:
-    """Return video, times, labels and the probability of each class."""
+    """Return the video, times, labels and class probabilities of a segment."""
     numbers = (segment.start_seconds, segment.stop_seconds, *segment.probabilities)
     start, stop, *chances = (f"{each:.6f}" for each in numbers)
     labels = "|".join(segment.classes[label] for label in segment.labels)
@@ -186,14 +185,14 @@ def csv_row(segment: SegmentPrediction) -> list[str]:
 
 
 def report_of(segments: Sequence[SegmentPrediction], windows: Sequence[WindowPrediction]) -> Report:
-    """Return the stretches of one video, and the pairs of its windows."""
-    stretches = [(each.times(), each.says(), each.runners_up()) for each in segments]
+    """Return a table of the segments of a video, and one of the pairs of its windows."""
+    rows = [(each.times(), each.says(), each.runners_up()) for each in segments]
     pairs = [
         (each.times(), each.words(pair), f"{pair.logit_drop:+.3f}", each.decided_by or "")
         for each in windows
         for pair in each.pairs or ()
     ]
-    tables = [Table(header=("time", "predicted", "then"), rows=stretches)]
+    tables = [Table(header=("time", "predicted", "then"), rows=rows)]
     if pairs:
         header = ("window", "without", "logit drop", "decided by")
         tables.append(Table(header=header, rows=pairs))

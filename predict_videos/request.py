@@ -1,4 +1,4 @@
-"""What `orn predict` is asked for."""
+"""The options of `orn predict`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
@@ -24,65 +24,65 @@ _Seconds = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class PredictRequest(Request):
-    """What to say of videos, and with which objects."""
+    """The options of `orn predict`."""
 
     shards: Annotated[
-        FilePath | None, Option("Take the objects of these shards, found by content.")
+        FilePath | None, Option("Use the objects in these shards; videos are matched by content.")
     ] = None
     checkpoint: Annotated[
         FilePath | None,
         Option(
-            "File of the detector's weights.",
+            "File with the detector's weights.",
             usual="those of the model folder, the project or the model zoo",
         ),
     ] = None
     config: Annotated[
-        str | None, Option("The detector's configuration, if not its own.", metavar="NAME|FILE")
+        str | None, Option("Config of the detector.", metavar="NAME|FILE", usual="that of training")
     ] = None
     any_detector: Annotated[
-        bool, Option("Use another detector than the network was trained with.")
+        bool, Option("Allow another detector than that of the network's training.")
     ] = False
     window: Annotated[
         _Seconds | None,
         Option(
-            "Length of the windows of longer videos.",
+            "Length of a window; longer videos have several windows.",
             metavar="SECONDS",
             usual="that of the training's segments",
         ),
     ] = None
     stride: Annotated[
         _Seconds | None,
-        Option("From one window to the next.", metavar="SECONDS", usual="half a window"),
+        Option("Stride of the windows.", metavar="SECONDS", usual="half a window"),
     ] = None
     threshold: Annotated[
-        Share, Option("Probability from which a class holds, where several can hold at once.")
+        Share, Option("Minimum probability of a predicted label, for multi-label networks.")
     ] = 0.5
     pairs: Annotated[
         int,
         Field(ge=0, le=1000),
-        Option("Tell so many of the pairs of objects that decided."),
+        Option("Number of the most important pairs of objects to report per window."),
     ] = 0
     rate: FrameRate | None = None
     csv: Annotated[FilePath | None, Option("Also write a table as CSV.", metavar="OUT")] = None
     overlay: Annotated[
         FilePath | None,
         Option(
-            "Draw a film of the only video: objects, the class at each moment, the pair that "
-            "decided.",
+            "Write a copy of a single video with its objects, the predicted class over time, and "
+            "the most important pair.",
             metavar="OUT.mp4",
         ),
     ] = None
     html: Annotated[
         FilePath | None,
         Option(
-            "Write a page of all videos that opens offline: what is predicted when, and why.",
+            "Write a self-contained page of all videos: predictions over time, and explanations.",
             metavar="OUT.html",
         ),
     ] = None
     dataset: Annotated[
         str | None,
         Option(
-            "Show what videos of this data set are labelled beside what is predicted.",
+            "Show the labels of this data set beside the predictions.",
             metavar="NAME|FILE",
         ),
     ] = None
@@ -105,7 +105,7 @@ class PredictRequest(Request):
 
     @property
     def choice(self) -> "WindowChoice":
-        """Which parts of a video are looked at."""
+        """Return the choice of windows."""
         from orn.stage2_train.predict.windows import WindowChoice
 
         return WindowChoice(seconds=self.window, stride_seconds=self.stride)

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.demo.world.dials import Dials
 from orn.demo.world.make import write_dataset
+from orn.demo.world.parameters import WorldParameters
 from orn.demo.world.truth_shards import write_truth_shards
 from orn.shared.cli import main
 from orn.shared.jobs.lock import is_locked
@@ -97,7 +97,7 @@ def clips_job(folder: Path) -> Job:
 @cache
 def train_job(folder: Path) -> Job:
     data, shards, clips = folder / "data", folder / "shards", folder / "clips"
-    write_dataset("demo", data, films=(24, 8, 0), dials=Dials(), seed=0, workers=1)
+    write_dataset("demo", data, films=(24, 8, 0), parameters=WorldParameters(), seed=0, workers=1)
     write_truth_shards("demo", data, shards)
     make_clips(ClipsRequest(manifest="demo", data_root=data, out=clips))
     words = ("train", "demo", "--data", str(data), "--shards", str(shards), "--clips", str(clips))

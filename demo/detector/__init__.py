@@ -1,1 +1,1 @@
-"""The detector of the demo world, and its training."""
+"""Train the detector of the demo world. May import `demo.world`, `shared` and both stages."""

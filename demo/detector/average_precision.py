@@ -1,4 +1,4 @@
-"""COCO's average precision of detections against the ground truth of a COCO file."""
+"""Compute COCO's average precision of detections."""
 
 import contextlib
 import io
@@ -24,17 +24,14 @@ def average_precision(
     detections: Sequence[FrameDetections],
     class_names: Sequence[str],
 ) -> dict[str, float]:
-    """`box_ap50`, `box_ap`, `mask_ap50`, `mask_ap`, each 0..1, over those classes that the file has
-    objects of.
+    """Return `box_ap50`, `box_ap`, `mask_ap50` and `mask_ap`, 0..1, averaged over the classes that
+    occur in the ground truth.
 
     Args:
-        annotations: COCO file.
-        image_ids: ids of the frames looked at.
-        detections: what was found in each of them.
-        class_names: names of the classes, in the order of labels.
-
-    Raises:
-        ManifestError: if the file has no category of such a name.
+        annotations: COCO file with the ground truth.
+        image_ids: ids of the frames to evaluate.
+        detections: detections in each frame.
+        class_names: names of the classes, by label.
     """
     figures = dict.fromkeys(("box_ap50", "box_ap", "mask_ap50", "mask_ap"), 0.0)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
@@ -63,34 +60,34 @@ def average_precision(
 def category_ids(
     categories: Iterable[Mapping[str, Any]], class_names: Sequence[str], annotations: Path
 ) -> tuple[int, ...]:
-    """Return the number of each class's category in a COCO file.
+    """Return the category id of each class.
 
     Args:
-        categories: of the file.
+        categories: categories of the COCO file.
         class_names: names of the classes.
-        annotations: the file, for messages.
+        annotations: path of the COCO file, for messages.
 
     Raises:
-        ManifestError: if a class has none.
+        ManifestError: if a class has no category.
     """
     known = {category["name"]: int(category["id"]) for category in categories}
     if missing := [name for name in class_names if name not in known]:
         raise ManifestError(
-            f"{annotations}: expected categories of all classes of the detector, got none of "
-            f"{', '.join(missing)}; name the classes as the file does"
+            f"{annotations}: expected a category for each class of the detector, got none for "
+            f"{', '.join(missing)}; use the names of the file"
         )
     return tuple(known[name] for name in class_names)
 
 
 def score_shards(shards: Path, ground_truth: Path) -> dict[str, float]:
-    """`box_ap50`, `box_ap`, `mask_ap50`, `mask_ap` (0..1) of every frame of one part of the demo.
+    """Return the `average_precision` of all frames of a part of a demo data set.
 
     Args:
-        shards: Folder of the data set's shards.
-        ground_truth: The part's COCO file, as the demo world writes it.
+        shards: folder of the shards.
+        ground_truth: COCO file of the part.
 
     Raises:
-        JoinError: a film has not as many frames in the shards as in the ground truth.
+        JoinError: if the number of frames of a film differs between shards and ground truth.
     """
     document = read_json(ground_truth, most_bytes=TRUTH_BYTES)
     names = {video["id"]: video["name"] for video in document["videos"]}
@@ -103,8 +100,8 @@ def score_shards(shards: Path, ground_truth: Path) -> dict[str, float]:
         detections = folder.video(name)
         if len(detections.seconds) != len(video_images):
             raise JoinError(
-                f"{name}: {counted(len(video_images), 'frame')} in {ground_truth}, "
-                f"{len(detections.seconds)} in {shards}; detect the data set again"
+                f"{shards}: expected {counted(len(video_images), 'frame')} of video {name!r} as in "
+                f"{ground_truth}, got {len(detections.seconds)}; run `orn detect` again"
             )
         image_ids += video_images
         found += [detections.frame(index) for index in range(len(video_images))]

@@ -1,4 +1,4 @@
-"""Frames with COCO ground truth, held in memory, and the batches that train on them.
+"""Load frames with COCO ground truth and make training batches of them.
 
 Axes: M frames, B frames of a batch, N objects of a frame, H W pixels, C colours (RGB).
 """
@@ -21,8 +21,8 @@ from orn.shared.masks.rle import decode
 from orn.shared.video.jpeg_folder import opened_jpeg
 from orn.stage1_detect.mmdet.library import BitmapMasks, DetDataSample, InstanceData
 
-_LARGEST_GAIN = 0.2  # colours are multiplied by 1 - this .. 1 + this, each channel by its own
-_LARGEST_OFFSET = 20.0  # and moved up or down by at most this, in steps of 0..255
+_LARGEST_GAIN = 0.2  # each channel is multiplied by a factor within 1 - this .. 1 + this
+_LARGEST_OFFSET = 20.0  # and shifted by at most this, on the scale 0..255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,38 +30,37 @@ class CocoFrames:
     """Frames of one size and the objects in them."""
 
     annotations: Path
-    """The COCO file that they come from."""
+    """COCO file of the ground truth."""
     image_ids: tuple[int, ...]
-    """M ids of the file."""
+    """M image ids in the COCO file."""
     images_MHWC: NDArray[np.uint8]
     """(M, H, W, 3) RGB."""
     objects: tuple[list[dict[str, Any]], ...]
-    """The file's annotations of each frame, of these classes."""
+    """Annotations of the classes in each frame."""
     category_ids: tuple[int, ...]
-    """The file's number of each class."""
+    """Category id of each class in the COCO file."""
 
     def __len__(self) -> int:
-        """The number of frames."""
+        """Return the number of frames."""
         return len(self.image_ids)
 
 
 def load_coco_frames(
     folder: Path, part: str, class_names: Sequence[str] = COCO_CLASSES
 ) -> CocoFrames:
-    """The frames of `folder/part.json`, whose pictures lie in `folder/frames`, with the objects of
-    some classes.
+    """Load the frames of `folder/part.json` and `folder/frames`, with the objects of some classes.
 
     Raises:
-        DataRootError: a file is not there.
-        ManifestError: the file is not what is expected: frames of one size, masks as run lengths,
-            a category of each class.
+        DataRootError: if a file is missing.
+        ManifestError: if frames differ in size, or a class has no category.
     """
     path = folder / f"{part}.json"
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError as err:
         raise DataRootError(
-            f"{path}: there is no such file; `orn demo world demo-detector` draws it"
+            f"{path}: expected the frames of the demo's detector, got no file; draw them with `orn "
+            "demo world demo-detector`"
         ) from err
     known = {category["id"] for category in content["categories"]}
     chosen = category_ids(content["categories"], class_names, path)
@@ -69,8 +68,8 @@ def load_coco_frames(
     for annotation in content["annotations"]:
         if annotation["category_id"] not in known:
             raise ManifestError(
-                f"{path}: annotation {annotation.get('id')}: expected a category_id of the file's "
-                f"categories, got {annotation['category_id']}; draw it again"
+                f"{path}: annotation {annotation.get('id')}: expected the id of a category of the "
+                f"file, got {annotation['category_id']}; remove the folder and draw it again"
             )
         if annotation["category_id"] in chosen:
             objects[annotation["image_id"]].append(annotation)
@@ -90,17 +89,17 @@ def make_batch(
     generator: np.random.Generator,
     preprocessor: Any,
 ) -> tuple[Tensor, list[DetDataSample]]:
-    """Frames and their objects as mmdet's loss takes them, flipped and recoloured at random.
+    """Return a batch for the loss of MMDetection, with random flips and colour jitter.
 
     Args:
-        frames: where they come from.
-        indices: the B frames of the batch.
-        generator: draws flips and colours.
-        preprocessor: of the model: mean and deviation of colours, and what heights and widths are
-            padded to a multiple of.
+        frames: the frames to choose from.
+        indices: indices of the B frames.
+        generator: random generator of the augmentation.
+        preprocessor: the model's preprocessor, for mean and standard deviation of colours, and the
+            divisor of padded heights and widths.
 
     Returns:
-        (B, 3, H, W) float32, normalised, in channels-last memory, and B samples.
+        (B, 3, H, W) float32 normalized images in channels_last memory format, and B samples.
     """
     height, width = frames.images_MHWC.shape[1:3]
     divisor = preprocessor.pad_size_divisor
@@ -157,7 +156,7 @@ def _read_images(
     folder: Path, entries: list[dict[str, Any]], annotations: Path
 ) -> NDArray[np.uint8]:
     if not entries:
-        raise ManifestError(f"{annotations}: wanted at least one image, found none")
+        raise ManifestError(f"{annotations}: expected at least one image, got none; draw more")
     size = (entries[0]["height"], entries[0]["width"])
     images_MHWC = np.empty((len(entries), *size, 3), dtype=np.uint8)
     for row, entry in enumerate(entries):
@@ -165,11 +164,11 @@ def _read_images(
             with opened_jpeg(folder / entry["file_name"]) as picture:
                 image_HWC = np.asarray(picture.convert("RGB"))
         except VideoDecodeError as err:
-            raise DataRootError(f"{err}; {annotations} lists it") from err
+            raise DataRootError(f"{err}; listed in {annotations}") from err
         if image_HWC.shape[:2] != size:
             raise ManifestError(
-                f"{folder / entry['file_name']}: wanted {size[0]} x {size[1]} pixels as in the "
-                f"first, found {image_HWC.shape[0]} x {image_HWC.shape[1]}"
+                f"{folder / entry['file_name']}: expected {size[0]} x {size[1]} pixels as in the "
+                f"first image, got {image_HWC.shape[0]} x {image_HWC.shape[1]}"
             )
         images_MHWC[row] = image_HWC
     return images_MHWC

@@ -1,4 +1,4 @@
-"""Single frames with ground truth for training the demo detector, from films of their own."""
+"""Draw single frames with ground truth to train the demo's detector."""
 
 import io
 import json
@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 from PIL import Image
 
-from orn.demo.world.dials import DETECTOR_FRAMES, HEIGHT, WIDTH, Dials
 from orn.demo.world.films import Annotation, coco_document, frame_annotations
 from orn.demo.world.make import LOST, film_rng
+from orn.demo.world.parameters import DETECTOR_FRAMES, HEIGHT, WIDTH, WorldParameters
 from orn.demo.world.render import render
 from orn.demo.world.scene import plan_scene, random_activity
 from orn.demo.world.touch import plan_touch_scene
@@ -18,20 +18,24 @@ from orn.shared.jobs.atomic_file import write_bytes, write_text
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import in_workers
 
-_FRAMES_A_FILM = 2
+_FRAMES_PER_FILM = 2
 
 
 def write_detector_frames(
-    root: Path, *, films: dict[str, int], dials: Dials, seed: int, workers: int
+    root: Path, *, films: dict[str, int], parameters: WorldParameters, seed: int, workers: int
 ) -> None:
-    """Writes `root/demo-detector/frames/*.jpg` and a COCO instances file for each part.
+    """Write `root/demo-detector/frames/*.jpg` and a COCO file of each part.
 
     Args:
-        films: Number of films by part ("train", "validation"); two frames of each are kept.
+        root: folder of all data sets.
+        films: number of films by part ("train", "validation"); two frames of each are written.
+        parameters: parameters of the world.
+        seed: seed of the world.
+        workers: number of processes.
     """
     folder = root / DETECTOR_FRAMES
     for part, number in films.items():
-        draw = partial(_draw_film, folder=folder, part=part, dials=dials, seed=seed)
+        draw = partial(_draw_film, folder=folder, part=part, parameters=parameters, seed=seed)
         drawn: dict[int, list[tuple[str, list[Annotation]]]] = {}
         with progress(part, total=number, unit="films") as bar:
             for index, frames in in_workers(draw, range(number), workers=workers, lost=LOST):
@@ -47,22 +51,22 @@ def write_detector_frames(
 
 
 def _draw_film(
-    index: int, *, folder: Path, part: str, dials: Dials, seed: int
+    index: int, *, folder: Path, part: str, parameters: WorldParameters, seed: int
 ) -> list[tuple[str, list[Annotation]]]:
     cv2.setNumThreads(1)
     rng = film_rng(seed, DETECTOR_FRAMES, part, index)
     if rng.random() < 0.2:
-        scene = plan_touch_scene(dials, num_frames=dials.frames, rng=rng)
+        scene = plan_touch_scene(parameters, num_frames=parameters.frames, rng=rng)
     else:
-        pair = [random_activity(rng, 0, dials.frames) for _ in range(2)]
+        pair = [random_activity(rng, 0, parameters.frames) for _ in range(2)]
         scene = plan_scene(
-            pair[0], pair[1:], dials=dials, num_frames=dials.frames, rng=rng,
+            pair[0], pair[1:], parameters=parameters, num_frames=parameters.frames, rng=rng,
             others_in_role=rng.random() < 0.2,
         )  # fmt: skip
-    kept = set(rng.choice(dials.frames, size=_FRAMES_A_FILM, replace=False).tolist())
+    kept = set(rng.choice(parameters.frames, size=_FRAMES_PER_FILM, replace=False).tolist())
     quality = int(rng.integers(70, 96))
     frames = []
-    for number, rendered in enumerate(render(scene, dials)):
+    for number, rendered in enumerate(render(scene, parameters)):
         if number in kept:
             name = f"{part}-{index:06d}-{number:02d}.jpg"
             buffer = io.BytesIO()

@@ -1,9 +1,9 @@
-"""The demo world's detector: MMDetection's Mask R-CNN made small enough to train on two CPU cores.
+"""Config of the demo's Mask R-CNN for MMDetection, small enough to train on two CPU cores.
 
-ResNet-18 with 16 base channels and a feature pyramid of 48 channels on strides 4 to 32, for objects
-of 10 to 60 pixels in frames of 160 x 120. It has the 80 COCO classes, as the default detector.
-Boxes and masks are shared by all classes (a world of a few thousand frames cannot teach 80 of
-them). Self-contained: no base file, no pretrained weights.
+ResNet-18 with 16 base channels and an FPN of 48 channels on strides 4 to 32, for objects of 10 to
+60 pixels in frames of 160 x 120. It has the 80 COCO classes of the default detector, and
+class-agnostic boxes and masks, as there are only a few thousand training frames. No base file, no
+pretrained weights.
 """
 
 frame_size = (160, 120)

@@ -1,8 +1,8 @@
-"""RTMDet-Ins for the demo world, small enough to train on two CPU cores.
+"""Config of the demo's RTMDet-Ins for MMDetection, small enough to train on two CPU cores.
 
-A CSPNeXt of three stages with a quarter of the channels of RTMDet-l, on strides 4 to 16, for
-objects of 10 to 60 pixels in frames of 160 x 120. Its classes are the 14 things on the table.
-Self-contained: no base file, no pretrained weights.
+A three-stage CSPNeXt with a quarter of the channels of RTMDet-l, on strides 4 to 16, for objects of
+10 to 60 pixels in frames of 160 x 120. Its classes are the 14 classes of objects on the table. No
+base file, no pretrained weights.
 """
 
 frame_size = (160, 120)
@@ -25,7 +25,7 @@ model = dict(
     ),
     backbone=dict(
         type="CSPNeXt",
-        arch_ovewrite=[  # channels in and out, blocks, shortcuts, pyramid of pools
+        arch_ovewrite=[  # input and output channels, blocks, shortcuts, spatial pyramid pooling
             [64, 128, 3, True, False],
             [128, 256, 6, True, False],
             [256, 512, 6, False, True],

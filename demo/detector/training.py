@@ -1,7 +1,7 @@
-"""Training of the demo's small detector from random weights: a plain loop around mmdet's loss.
+"""Train the demo's detector from random weights, with a loop around MMDetection's loss.
 
-Every step draws from generators seeded with the step's number, so a training that was killed and
-resumed goes on as one that was not.
+The random generators of a step are seeded with its number, so that a resumed training is identical
+to one that was not interrupted.
 """
 
 import dataclasses
@@ -46,39 +46,39 @@ from orn.stage2_train.runs.checkpoint import (
 
 _EVALUATION_BATCH = 16
 _UNNAMED = LoadedWeights(digest="", class_names=None)
-"""Of a network in training: its configuration names its classes."""
-_RESUME, _POSITION = "the state of a training of the demo's detector", "position"
-_REMEDY = "remove the file to start anew"
+"""Weights in training; the config has the names of the classes."""
+_RESUME, _POSITION = "the saved state of a training of the demo's detector", "position"
+_REMEDY = "remove the file to start over"
 _ORDER, _AUGMENTATION, _SAMPLING = range(3)
-"""Second element of a generator's seed: what it draws."""
+"""Purposes of generators, part of their seeds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorTraining:
-    """Settings of one training."""
+    """Settings of a training."""
 
     iterations: int = 4000
-    """Optimiser steps in all."""
+    """Number of optimizer steps."""
     batch: int = 8
-    """Frames of a step; batch normalisation wants several."""
+    """Frames per step; batch normalization needs several."""
     seed: int = 0
     """Seed of weights, order, augmentation and sampling."""
     learning_rate: float = 2e-3
-    """Highest rate of AdamW; rises linearly, falls as a cosine."""
+    """Maximum learning rate of AdamW, after a linear warm-up and before a cosine decay."""
     warmup_iterations: int = 200
-    """Steps of the rise."""
+    """Number of warm-up steps."""
     weight_decay: float = 0.01
-    """AdamW's decay."""
+    """Weight decay of AdamW."""
     largest_gradient_norm: float = 10.0
-    """Gradients are scaled down to this norm."""
+    """Maximum norm for gradient clipping."""
     save_every: int = 250
-    """Steps between two saved states to resume from."""
+    """Number of steps between saved states."""
     evaluate_every: int = 1000
-    """Steps between two evaluations on the validation frames."""
+    """Number of steps between evaluations on the validation frames."""
 
 
 def demo_config(detector: str = "mask_rcnn") -> Path:
-    """The configuration of a detector of the demo, `mask_rcnn` or `rtmdet_ins`, as shipped."""
+    """Return the path of the config of a demo detector, `mask_rcnn` or `rtmdet_ins`."""
     return Path(__file__).with_name(f"{detector}_demo.py")
 
 
@@ -90,15 +90,16 @@ def train_detector(
     settings: DetectorTraining,
     command: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Trains on `folder/train.json` and writes the weights to `out` and a record to `out`.json.
+    """Train on `folder/train.json`, and write the weights to `out` and a record to `out`.json.
 
-    A training that was cut off goes on from `OUT.resume`, which is removed at the end. Returns the
-    record.
+    An interrupted training resumes from `out`.resume, which is removed at the end.
+
+    Returns:
+        The record of the training.
 
     Raises:
-        CheckpointError: `OUT.resume` is from a training with other settings.
-        TrainingError: a loss was not finite.
-        DataRootError: the frames are not there.
+        CheckpointError: if `out`.resume belongs to a training with other settings.
+        TrainingError: if the loss is not finite.
     """
     resume, record_path = (out.with_name(out.name + end) for end in (".resume", ".json"))
     reads = (folder / name for name in ("train.json", "validation.json", "frames"))
@@ -115,7 +116,7 @@ def train_detector(
     if resume.exists():
         state.load()
     history = _run(state, train, validation, detector=detector)
-    weights = {  # large ones in half precision, in which the model is evaluated, too
+    weights = {  # weights are stored, and so also evaluated, in half precision
         name: (each.half() if each.ndim > 1 else each).contiguous()
         for name, each in model.state_dict().items()
     }
@@ -145,7 +146,7 @@ def train_detector(
 def evaluate_model(
     model: Segmenter, frames: CocoFrames, *, detector: DetectorConfig
 ) -> dict[str, float]:
-    """COCO average precision on `frames`, with the configuration's own score threshold."""
+    """Return COCO's average precision on `frames`, with the score threshold of the config."""
     was_training = model.training
     model.eval()
     finder = detector_of(model, detector, weights=_UNNAMED, score_threshold=0.0)
@@ -159,7 +160,7 @@ def evaluate_model(
 
 @dataclass(slots=True, kw_only=True)
 class _State:
-    """A model and its optimiser, how far they are, and the file that they go on from."""
+    """The state of a training, which is saved to a file."""
 
     path: Path
     model: Segmenter
@@ -172,28 +173,24 @@ class _State:
 
     @property
     def seconds(self) -> float:
-        """What the training took so far, in all its runs."""
+        """Return the duration of the training, over all its runs."""
         return self.seconds_before + time.monotonic() - self.started
 
     def save(self) -> None:
-        """Writes everything that a resumed training needs."""
+        """Save the state."""
         position = {
             "settings": dataclasses.asdict(self.settings),
             "done": self.done,
             "seconds": self.seconds,
             "history": self.history,
         }
-        # Copies, since layers of RTMDet share tensors.
+        # Clone, since layers of RTMDet share tensors.
         weights = {name: each.clone() for name, each in self.model.state_dict().items()}
         tensors = checkpoint_tensors(weights, self.optimiser.state_dict()["state"])
         write_tensors(self.path, tensors, {_POSITION: json.dumps(position)})
 
     def load(self) -> None:
-        """Takes what the file holds.
-
-        Raises:
-            CheckpointError: that is of a training with other settings, or nothing of `save`.
-        """
+        """Restore a saved state, which must have the same settings."""
         tensors, metadata = read_tensors(self.path, what=_RESUME, remedy=_REMEDY)
         position = json.loads(metadata.get(_POSITION, "{}"))
         check_same_job(
@@ -232,15 +229,15 @@ def _run(
 
 
 def _step(state: _State, frames: CocoFrames, *, step: int) -> dict[str, float]:
-    """One optimiser step; returns the losses by name."""
+    """Run an optimizer step and return the losses by name."""
     settings, model = state.settings, state.model
-    sampling = random_numbers(settings.seed, _SAMPLING, step)
-    torch.manual_seed(int(sampling.integers(2**62)))  # mmdet samples proposals with it
+    sampling = seeded_generator(settings.seed, _SAMPLING, step)
+    torch.manual_seed(int(sampling.integers(2**62)))  # for MMDetection's sampling of proposals
     indices = frames_of_step(step, len(frames), settings)
     inputs_BCHW, samples = make_batch(
         frames,
         indices,
-        generator=random_numbers(settings.seed, _AUGMENTATION, step),
+        generator=seeded_generator(settings.seed, _AUGMENTATION, step),
         preprocessor=model.data_preprocessor,
     )
     for group in state.optimiser.param_groups:
@@ -253,9 +250,9 @@ def _step(state: _State, frames: CocoFrames, *, step: int) -> dict[str, float]:
     }
     if not torch.isfinite(total):
         raise TrainingError(
-            f"step {step}: the loss is not finite ({losses}), frames "
-            f"{[frames.image_ids[i] for i in indices]} of {frames.annotations}; "
-            "lower the learning rate and start anew"
+            f"step {step}: expected a finite loss, got {losses} on frames "
+            f"{[frames.image_ids[i] for i in indices]} of {frames.annotations}; train again with "
+            "another --seed"
         )
     state.optimiser.zero_grad()
     total.backward()
@@ -265,26 +262,26 @@ def _step(state: _State, frames: CocoFrames, *, step: int) -> dict[str, float]:
 
 
 def frames_of_step(step: int, count: int, settings: DetectorTraining) -> list[int]:
-    """Indices of the frames of a step, of so many.
+    """Return the indices of the frames of a step.
 
-    Each epoch has every frame once, in an order of its own; a batch may span two epochs.
+    Each epoch is a random permutation of all `count` frames; a batch may span two epochs.
     """
     first = step * settings.batch
     places = [divmod(place, count) for place in range(first, first + settings.batch)]
     orders = {
-        epoch: random_numbers(settings.seed, _ORDER, epoch).permutation(count)
+        epoch: seeded_generator(settings.seed, _ORDER, epoch).permutation(count)
         for epoch, _ in places
     }
     return [int(orders[epoch][offset]) for epoch, offset in places]
 
 
-def random_numbers(seed: int, what: int, number: int) -> np.random.Generator:
-    """Of a training the generator that draws one thing in one step or epoch."""
+def seeded_generator(seed: int, what: int, number: int) -> np.random.Generator:
+    """Return the random generator for one purpose in one step or epoch."""
     return np.random.default_rng([seed, what, number])
 
 
 def learning_rate(step: int, settings: DetectorTraining) -> float:
-    """The rate of a step: rises linearly at first, then falls as a half cosine to 0."""
+    """Return the learning rate of a step: linear warm-up, then cosine decay to 0."""
     highest, warmup = settings.learning_rate, settings.warmup_iterations
     if step < warmup:
         return highest * (step + 1) / warmup

@@ -1,5 +1,4 @@
-"""Experiments on the demo worlds, and what only their ground truth can tell.
+"""Experiments on the demo world, and evaluations that need its ground truth.
 
-Imports the world, `stage2_train` and `shared`; nothing outside of `demo` imports it but the table
-of commands.
+May import `demo.world`, `stage2_train` and `shared`.
 """

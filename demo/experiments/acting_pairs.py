@@ -1,22 +1,22 @@
-"""Which pairs of objects really act on the demo worlds.
+"""Find the pair of objects that determines the label of a clip of the demo world.
 
-X and Y of `demo`, the hand and what it touches of `demo-touch`, the object and the ball that takes
-its old place of `demo-places`. Objects are told by the detector's classes, which are unique there
-but for the balls, told by where they lie.
+This is X and Y in `demo`, the hand and a touched object in `demo-touch`, and an object and the ball
+that takes its old place in `demo-places`. Objects are identified by the detector's class, which is
+unique in a film, except for balls, which are identified by their place.
 
-P cliques of objects, n objects of a clique, B clips, T frames, K object slots.
+Axes: P cliques of objects, n objects of a clique, B clips, T frames, K object slots.
 """
 
 import torch
 from torch import Tensor
 
-from orn.demo.world.dials import HAND, ROLE_X, ROLE_Y
+from orn.demo.world.parameters import HAND, ROLE_X, ROLE_Y
 from orn.demo.world.places import BALL
 from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.explanation.importance import Importance
 
 WORLDS = ("demo", "demo-touch", "demo-places")
-"""Where it is known."""
+"""Data sets for which the pair is known."""
 
 
 def true_cliques(
@@ -26,14 +26,14 @@ def true_cliques(
     batch: ClipBatch,
     importance: Importance,
 ) -> Tensor:
-    """(P,) bool, whether a clique is the pair that acts.
+    """Return the (P,) mask of cliques that are the acting pair.
 
     Args:
-        dataset: name of a demo world.
-        activities: names of its labels.
-        names: the detector's classes.
+        dataset: name of a demo data set.
+        activities: names of the labels.
+        names: names of the detector's classes.
         batch: the clips.
-        importance: of the same clips.
+        importance: importance of the cliques of these clips.
     """
     labels_BTK = batch.detector_labels_BTK
     labels_nP = labels_BTK[importance.clip_P, importance.frames_nP, importance.slots_nP]
@@ -52,12 +52,12 @@ def true_cliques(
 
 
 def _joins(some_nP: Tensor, others_nP: Tensor) -> Tensor:
-    """(P,) bool, whether one object is among some and the other among the others."""
+    """Return the (P,) mask of pairs with one object in each of two masks."""
     return (some_nP[0] & others_nP[1]) | (others_nP[0] & some_nP[1])
 
 
 def _nearest_ball(pair_P: Tensor, batch: ClipBatch, found: Importance) -> Tensor:
-    """Of pairs of an earlier object and a later ball those that are nearest in each clip."""
+    """Return the (P,) mask of the nearest pair of an earlier object and a later ball per clip."""
     boxes_nP4 = batch.boxes_BTK4[found.clip_P, found.frames_nP, found.slots_nP]
     centre_nP2 = (boxes_nP4[..., :2] + boxes_nP4[..., 2:]) / 2
     apart_P = (centre_nP2[0] - centre_nP2[1]).norm(dim=1).masked_fill(~pair_P, torch.inf)

@@ -1,4 +1,4 @@
-"""`orn demo importance`, `orn demo tables`, and `orn leaks` of any data set."""
+"""The commands `orn demo importance`, `orn demo tables` and `orn leaks`."""
 
 from typing import Annotated
 
@@ -17,34 +17,33 @@ _USUAL = Resources()
 def demo_importance(
     runs: Annotated[tuple[FilePath, ...], Argument("RUN")],
     *,
-    split: Annotated[Split, Option("Which clips.")] = "validation",
-    all_clips: Annotated[bool, Option("Also those that are classified wrongly.")] = False,
+    split: Annotated[Split, Option("Split of the clips.")] = "validation",
+    all_clips: Annotated[bool, Option("Include misclassified clips.")] = False,
     out: Annotated[
         FilePath | None,
-        Option("Of several runs: folder for the figures and the curves of all together."),
+        Option("Folder for the figures and curves of several runs together."),
     ] = None,
     resources: Annotated[Resources, OF_RUN] = _USUAL,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether the pairs that a RUN on the demo finds important are those that act.
+    """Measure whether the most important pair of a RUN on the demo is the acting pair.
 
-    How often the first pair is the one that acts, on rightly classified clips; what the object head
-    says when important pairs are taken out or put in; and the same with random weights, which must
-    point nowhere. Kept as RUN/importance-SPLIT.json, the curves as .png. Of several runs the means
-    are printed, with intervals over the runs.
+    Reports how often this holds on correctly classified clips, deletion and insertion curves of the
+    object head, and the same for random weights as a control. Writes RUN/importance-SPLIT.json and
+    the curves as .png. For several runs, prints means with intervals over the runs.
     """
     wait_passively()
     from orn.demo.experiments.importance import measure_importance, write_report
-    from orn.demo.experiments.importance_summary import as_report, over_runs
+    from orn.demo.experiments.importance_summary import as_report, mean_of_runs
     from orn.shared.jobs.outputs import check_output_folder
 
     if out is not None:
         check_output_folder(out, ours=["importance-*.json"], reads=runs)
     reports = [
-        measure_importance(run, split=split, resources=resources, right_only=not all_clips)
+        measure_importance(run, split=split, resources=resources, correct_only=not all_clips)
         for run in runs
     ]
-    report = reports[0] if len(reports) == 1 else over_runs(reports)
+    report = reports[0] if len(reports) == 1 else mean_of_runs(reports)
     if out is not None:
         write_report(report, out)
     echo_report(report, as_report, as_json=as_json)
@@ -54,12 +53,11 @@ def demo_importance(
 def leaks(request: LeaksRequest, *, as_json: AsJson = False) -> None:
     """Measure how much of DATASET's labels simple shortcuts predict.
 
-    From label tables and shards, in minutes and without training: the majority, which classes are
-    seen and how many, where boxes are, one frame, frames without their order; and what this means
-    for a claim that objects matter. With --train also networks that see classes alone, shapes
-    alone, one frame, shuffled frames; interrupted, it goes on where it was. On worlds of the demo
-    also what only the ground truth tells: the presence of classes, hidden ones too, and an oracle,
-    which has to be right always. The report is printed and kept as OUT/leaks-SPLIT.json and .md.
+    Computes shortcut baselines from label tables and shards, in minutes and without training: the
+    majority class, counts of the detected classes, positions of boxes, one frame, unordered frames.
+    With --train, also networks that see classes only, shapes only, one frame, or shuffled frames;
+    an interrupted training resumes. On the demo world, also baselines from the ground truth, and an
+    oracle, which must always be correct. Prints the report and writes OUT/leaks-SPLIT.json and .md.
     """
     from orn.demo.experiments.leaks import leak_report
     from orn.stage2_train.leaks.report import as_report
@@ -71,9 +69,9 @@ def leaks(request: LeaksRequest, *, as_json: AsJson = False) -> None:
 def demo_tables(
     request: TablesRequest, *, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Repeat the comparisons of docs/results.md on DATASET, from drawing its films on.
+    """Reproduce the comparisons of docs/results.md on DATASET, including its films.
 
-    Everything lies below the current folder in tables/. Called again, it does only what is missing.
+    Writes to tables/ in the current folder. Steps that are complete are skipped.
     """
     from orn.demo.experiments.experiments import describe_tables, run_tables
 

@@ -1,7 +1,7 @@
-"""The worlds and experiments of `orn demo tables`.
+"""The experiments of `orn demo tables`.
 
-An experiment is a function that asks `Tables` for comparisons, one command each. All trainings on a
-world have the same number of steps, but where an experiment is about their number.
+An experiment is a function that adds comparisons to `Tables`, one command each. All trainings on a
+data set have the same number of steps, unless the experiment varies it.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from orn.shared.jobs.commands import Job, is_done, run_jobs
 from orn.stage2_train.ablation.plan import table_rows
 from orn.stage2_train.recipe import load_recipe
 
-_CLAIMED = (
+_MAIN_SYSTEMS = (
     "activity-head",
     "orn",
     "object-head",
@@ -25,7 +25,7 @@ _CLAIMED = (
     "coco-class-object-head",
     "coco-shape-object-head",
 )
-"""Rows of table 2 that the main claims are about."""
+"""Rows of table 2 for the main claims."""
 _TWO = ("activity-head", "orn")
 _THREE = ("activity-head", "orn", "object-head")
 _BETTER_THAN_EITHER = ("orn:object-head", "orn:activity-head")
@@ -33,52 +33,52 @@ _BETTER_THAN_EITHER = ("orn:object-head", "orn:activity-head")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """What `--experiments` can name."""
+    """An experiment of the option `--experiments`."""
 
     make: Callable[[Tables], object]
     worlds: tuple[str, ...] = ("demo",)
-    """Where it can be made."""
+    """Data sets that it supports."""
 
 
 def _table2(tables: Tables) -> None:
-    """Table 2 of the paper: pixels, objects, and relations between them."""
-    chosen = tables.request.systems or _CLAIMED
+    """Reproduce table 2 of the paper: pixels, objects, and relations between objects."""
+    chosen = tables.request.systems or _MAIN_SYSTEMS
     chosen = () if chosen == ("all",) else chosen
-    table_rows("2", chosen, load_recipe("demo", num_activities=1))  # there are such systems
+    table_rows("2", chosen, load_recipe("demo", num_activities=1))  # refuses unknown systems
     tables.compare("table2", systems=chosen)
 
 
 def _compared(tables: Tables) -> str:
-    """Compare two systems of table 2, in its folder: the point that curves have in common."""
+    """Compare two systems of table 2, in its folder: the common point of curves."""
     return tables.compare("compared", folder="table2", report="compared", systems=_TWO)
 
 
 def _reversed(tables: Tables) -> None:
-    """What orn names where films run backwards."""
+    """Evaluate orn on reversed films."""
     _compared(tables)
     tables.measure_backwards("orn", folder="table2")
 
 
 def _table5(tables: Tables) -> None:
-    """Table 5 of the paper: which blocks are inflated."""
+    """Reproduce table 5 of the paper: the inflated blocks."""
     every = ("inflation-01", "inflation-02", "inflation-09", "inflation-10")
     tables.compare("table5", table="5", systems=every if tables.is_full else every[::3])
 
 
 def _controls(tables: Tables) -> None:
-    """One frame, shuffled frames, boxes, mixed classes; more parameters in one head."""
+    """Run controls: one frame, shuffled frames, boxes, mixed classes, a larger activity head."""
     tables.compare("controls", table="controls", folder="table2")
-    wide = ("model.base_width=24",)  # about as many parameters as both heads have
+    wide = ("model.base_width=24",)  # about as many parameters as both heads
     tables.compare(
         "wide",
         systems=("activity-head",),
         settings=wide,
-        weights=tables.first_weights("first-weights-wide", wide),
+        weights=tables.initial_weights("initial-weights-wide", wide),
     )
 
 
 def _classes(tables: Tables) -> None:
-    """Does orn rely on classes: of what it reads, of what appearance learns, of both?"""
+    """Test whether orn relies on classes: in its input, in the loss of appearance, or both."""
     shuffled, no_loss = "data.controls.object_classes=shuffled", "losses.object_loss_weight=0.0"
     variants = {
         "plain": (),
@@ -88,7 +88,7 @@ def _classes(tables: Tables) -> None:
     }
     tables.compare(
         "classes",
-        folder="table2",  # whose runs the plain ones are
+        folder="table2",  # shares the plain runs
         report="classes",
         systems=("orn",),
         variants=variants,
@@ -97,10 +97,10 @@ def _classes(tables: Tables) -> None:
 
 
 def _heads(tables: Tables) -> None:
-    """What makes two heads at least as good as the better head alone?
+    """Find the settings that make two heads at least as good as the better single head.
 
-    Each variant changes one thing about the recipe, the last one three, which other variants change
-    one by one. Runs that a variant leaves as they are, variants share.
+    Each variant changes one setting of the recipe; the last one combines three of them. Variants
+    share the runs that they do not change.
     """
     all_steps = tables.world.object_head_steps + tables.world.steps
     third = all_steps // 3
@@ -108,7 +108,7 @@ def _heads(tables: Tables) -> None:
     loss_of_mean = "losses.each_head_loss_weight=0.0"
     tables.compare(
         "heads",
-        folder="table2",  # whose runs the plain ones are
+        folder="table2",  # shares the plain runs
         report="heads",
         systems=_THREE,
         variants={
@@ -118,7 +118,7 @@ def _heads(tables: Tables) -> None:
             "layer-norm@orn,object-head": ("model.normalise_hidden=true",),
             "best-handed-over@orn": ("phases.warm_start=best", "validation.every_epochs=1"),
             "frozen-first@orn": ("phases.object_head_trains_resnet=false",),
-            # both heads from the first step on
+            # both heads from the first step
             "one-phase@orn": ("phases.object_head_steps=0", f"phases.steps={all_steps}"),
             "long-first@orn": (
                 f"phases.object_head_steps={all_steps - third}",
@@ -133,7 +133,7 @@ def _heads(tables: Tables) -> None:
 
 
 def _steps(tables: Tables) -> None:
-    """One head, the other, both, against the length of training; drawn against its time."""
+    """Compare each head and both heads over the number of steps, and over the training time."""
     points = {}
     for times in (1, 2, 4):
         name = f"times-{times}"
@@ -149,12 +149,12 @@ def _steps(tables: Tables) -> None:
 
 
 def _with_films(tables: Tables, number: int) -> str:
-    """Compare two systems trained on so many films."""
+    """Compare two systems trained on the given number of films."""
     return tables.compare(f"films-{number}", systems=_TWO, train_films=number)
 
 
 def _films(tables: Tables) -> None:
-    """Two systems against the number of films to train on."""
+    """Compare two systems over the number of training films."""
     numbers = (500, 1000, 2000) if tables.is_full else (24,)
     points = {number: _with_films(tables, number) for number in numbers}
     points[tables.world.films[0]] = _compared(tables)
@@ -162,7 +162,7 @@ def _films(tables: Tables) -> None:
 
 
 def _frames(tables: Tables) -> None:
-    """Two systems against the number of frames of a clip, 4 by the recipe."""
+    """Compare two systems over the number of frames of a clip, which is 4 in the recipe."""
     points = {
         number: tables.compare(
             f"frames-{number}", systems=_TWO, settings=(f"data.clip_frames={number}",)
@@ -173,7 +173,7 @@ def _frames(tables: Tables) -> None:
 
 
 def _detected(tables: Tables) -> None:
-    """Systems that read objects against the number of frames of a film that are detected, of 12."""
+    """Compare systems with objects over the number of the 12 frames of a film with detections."""
     systems = ("orn", "object-head")
     points = {
         12: tables.compare("detected-12", folder="table2", report="detected", systems=systems)
@@ -185,37 +185,37 @@ def _detected(tables: Tables) -> None:
 
 
 def _decoys(tables: Tables) -> None:
-    """Two systems against the number of pairs that act beside the one in question."""
-    _of_other_worlds(tables, "decoys", "decoy-pairs", numbers=(0, 3))
+    """Compare two systems over the number of decoy pairs."""
+    _vary_parameter(tables, "decoys", "decoy-pairs", numbers=(0, 3))
 
 
 def _objects(tables: Tables) -> None:
-    """Two systems against the number of objects that only lie there."""
-    _of_other_worlds(tables, "objects", "distractors", numbers=(0, 4))
+    """Compare two systems over the number of distractors."""
+    _vary_parameter(tables, "objects", "distractors", numbers=(0, 4))
 
 
-def _of_other_worlds(tables: Tables, name: str, dial: str, *, numbers: tuple[int, ...]) -> None:
+def _vary_parameter(tables: Tables, name: str, parameter: str, *, numbers: tuple[int, ...]) -> None:
     films = (2000, 400, 1000) if tables.is_full else (24, 12, 12)
-    points = {1: _with_films(tables, films[0])}  # both dials are 1 by default
+    points = {1: _with_films(tables, films[0])}  # both parameters are 1 by default
     for number in numbers:
         place = Place(
             dataset="demo",
             films=films,
-            dials=(f"--{dial}", str(number)),
+            parameters=(f"--{parameter}", str(number)),
             folder=tables.request.folder,
-            variant=f"{dial}-{number}",
+            variant=f"{parameter}-{number}",
         )
         points[number] = tables.compare(
             "table2",
             systems=_TWO,
-            settings=("data.max_objects=12",),  # so that none is left out in any of these worlds
+            settings=("data.max_objects=12",),  # enough for all objects of these films
             place=place,
         )
-    tables.draw_curve(name, dial, points)
+    tables.draw_curve(name, parameter, points)
 
 
 def _pairs(tables: Tables) -> None:
-    """Object heads that see masks and classes alone, with a recurrence and without one."""
+    """Compare object heads on masks and classes only, with and without recurrence."""
     systems = ("object-head", "coco-intra-object-head", "clique-1-object-head")
     tables.compare("pairs-recurrent", systems=systems, weights=None)
     summed = ("model.reasoning=mlp",)
@@ -223,27 +223,28 @@ def _pairs(tables: Tables) -> None:
 
 
 def _relations(tables: Tables) -> None:
-    """What an object head loses without pairs of an object and itself, or of two objects."""
+    """Remove the pairs of an object with itself, or of different objects, from an object head."""
     only = {
         "different-objects": ("model.relation_pairs=different_objects",),
         "same-object": ("model.relation_pairs=same_object",),
     }
-    sees_pictures = tables.request.dataset != "demo-places"
+    uses_images = tables.request.dataset != "demo-places"
     tables.compare(
         "relations",
-        folder="table2" if sees_pictures else "pairs-recurrent",  # whose runs the plain ones are
+        folder="table2" if uses_images else "pairs-recurrent",  # shares the plain runs
         report="relations",
         systems=("object-head",),
         variants={"plain": (), **only},
         primary=tuple(f"object-head@plain:object-head@{name}" for name in only),
-        weights=tables.first_weights() if sees_pictures else None,
+        weights=tables.initial_weights() if uses_images else None,
     )
 
 
 def _both(tables: Tables) -> None:
-    """Neither head can tell the label alone, both can, and only by pairs of two frames.
+    """Compare each head with both heads, where only both can predict the label.
 
-    The activity head alone has the steps in which two heads train it: they take it to its ceiling.
+    The activity head alone is trained for the steps of the second phase, which suffice to reach its
+    maximum accuracy.
     """
     tables.compare(
         "both",
@@ -258,7 +259,7 @@ def _both(tables: Tables) -> None:
 
 
 def _both_parts(tables: Tables) -> None:
-    """What relations lose without pairs of two frames, classes, shapes, or the other frame."""
+    """Remove pairs across frames, pairs, shapes, classes, or all other frames from relations."""
     one_object = ("model.clique_size=1", "model.relation_frames=same")
     less = {
         "pairs-inside-a-frame": ("model.relation_frames=same",),
@@ -269,7 +270,7 @@ def _both_parts(tables: Tables) -> None:
     }
     tables.compare(
         "parts",
-        folder="both",  # whose runs the plain ones are
+        folder="both",  # shares the plain runs
         report="parts",
         systems=("orn",),
         variants={"plain": (), **less},
@@ -279,7 +280,7 @@ def _both_parts(tables: Tables) -> None:
 
 
 def _both_films(tables: Tables) -> None:
-    """Two heads and the object head against the number of films to train on."""
+    """Compare two heads and the object head over the number of training films."""
     systems = ("orn", "object-head")
     points = {
         number: tables.compare(f"films-{number}", systems=systems, train_films=number, weights=None)
@@ -317,25 +318,21 @@ EXPERIMENTS = MappingProxyType(
 
 
 def table_jobs(request: TablesRequest) -> list[Job]:
-    """Return the jobs in order; what experiments share is done once.
-
-    Raises:
-        ConfigError: if an experiment is not one of the world's.
-    """
+    """Return the jobs of a request in order; experiments share common jobs."""
     tables = Tables(request)
     known = [name for name, each in EXPERIMENTS.items() if request.dataset in each.worlds]
     for name in request.experiments or tables.world.by_default:
         if name not in known:
             raise ConfigError(
-                f"--experiments: expected some of {', '.join(known)} for {request.dataset}, got "
-                f"{name!r}; choose from these"
+                f"--experiments: expected experiments of {request.dataset}, got {name!r}; choose "
+                f"from {', '.join(known)}"
             )
         EXPERIMENTS[name].make(tables)
     return tables.jobs
 
 
 def run_tables(request: TablesRequest) -> tuple[Path, ...]:
-    """Carry out what is not done; return the reports, as Markdown."""
+    """Run the missing jobs; return the paths of the Markdown reports."""
     jobs = table_jobs(request)
     run_jobs(jobs, record=_record(request))
     outputs = (job.output.with_suffix(".md") for job in jobs if job.output is not None)
@@ -343,7 +340,7 @@ def run_tables(request: TablesRequest) -> tuple[Path, ...]:
 
 
 def describe_tables(request: TablesRequest) -> dict[str, Any]:
-    """Return what `run_tables` would do."""
+    """Return the jobs of a request as a JSON object."""
     return {
         "folder": str(request.folder),
         "jobs": [

@@ -1,8 +1,7 @@
-"""Does the measured importance of pairs point at the pair that really acts?
+"""Measure whether the most important pair of objects is the acting pair (`acting_pairs`).
 
-On the demo worlds the truth is known (`acting_pairs`).
-
-P cliques of objects, N groups of them, B clips, T frames, K object slots, S shares of cliques.
+Axes: P cliques of objects, N groups of cliques, B clips, T frames, K object slots, S fractions of
+cliques.
 """
 
 import json
@@ -30,32 +29,33 @@ _BATCH_SIZE = 16
 
 
 def measure_importance(
-    run: Path, *, split: str, resources: Resources, right_only: bool = True
+    run: Path, *, split: str, resources: Resources, correct_only: bool = True
 ) -> dict[str, Any]:
-    """Explains the clips of a split; see the module.
+    """Explain the clips of a split and compare the most important pairs with the acting pairs.
 
     Args:
-        run: on one of the worlds.
+        run: folder of a run on a demo data set.
         split: name of the split.
-        resources: data, and what computes.
-        right_only: leave out clips that the trained network classifies wrongly.
+        resources: paths of the data, and devices.
+        correct_only: whether to skip clips that the trained network misclassifies.
 
     Returns:
-        What is also written to RUN/importance-SPLIT.json.
+        The report, which is also written to RUN/importance-SPLIT.json.
 
     Raises:
-        ConfigError: if the run is not one of these worlds, or its network relates no pairs.
+        ConfigError: if the acting pairs of the data set are not known, or the network does not
+            relate pairs.
     """
     config = read_config(run)
     if config.dataset.name not in WORLDS:
         raise ConfigError(
-            f"{run}: wanted a run on {', '.join(WORLDS)}, where the pair that acts is known, "
-            f"found one on {config.dataset.name}"
+            f"{run}: expected a run on {', '.join(WORLDS)}, whose acting pairs are known, got one "
+            f"on {config.dataset.name}; choose another run"
         )
     if config.recipe.model.clique_size != 2:
         raise ConfigError(
-            f"{run}: wanted a network that relates pairs, found model.clique_size "
-            f"{config.recipe.model.clique_size}"
+            f"{run}: expected a network that relates pairs, got model.clique_size "
+            f"{config.recipe.model.clique_size}; choose another run"
         )
     torch.set_num_threads(resources.num_threads())
     sources = sources_of_run(run, config, resources)
@@ -72,15 +72,17 @@ def measure_importance(
     with progress("importance", total=len(clips), unit="clips") as bar:
         for batch in evaluation_loader(clips, loader):
             on_device = batch.to(device)
-            found["trained"] += _explained(trained, on_device, config, names, right_only=right_only)
+            found["trained"] += _explained(
+                trained, on_device, config, names, correct_only=correct_only
+            )
             found["random weights"] += _explained(
-                untrained, on_device, config, names, right_only=False
+                untrained, on_device, config, names, correct_only=False
             )
             bar.advance(len(batch))
     if not found["trained"]:
         raise ConfigError(
-            f"{run}: wanted rightly classified clips of split {split} whose acting pair was "
-            "detected, found none; train for longer"
+            f"{run}: expected correctly classified clips of split {split} with a detected acting "
+            "pair, got none; train for longer"
         )
     report = {
         "run": str(run),
@@ -94,7 +96,7 @@ def measure_importance(
 
 
 def write_report(report: dict[str, Any], folder: Path) -> None:
-    """Writes FOLDER/importance-SPLIT.json, and the curves as .png."""
+    """Write FOLDER/importance-SPLIT.json and the curves as .png."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=2, allow_nan=False) + "\n"
     write_text(folder / f"importance-{report['split']}.json", text)
@@ -107,12 +109,16 @@ def _explained(
     config: RunConfig,
     names: tuple[str, ...],
     *,
-    right_only: bool,
+    correct_only: bool,
 ) -> Iterator[ClipFindings]:
-    """Clips of a batch whose true pair is among their cliques, once for each label.
+    """Yield the findings for each label of the clips whose acting pair is among their cliques.
 
     Args:
-        right_only: leave out labels that the network does not name.
+        network: network to explain.
+        batch: clips on the device of the network.
+        config: configuration of the run.
+        names: names of the detector's classes.
+        correct_only: whether to skip labels that the network does not predict.
     """
     clips_B11 = torch.arange(len(batch), device=batch.valid_BTK.device)[:, None, None]
     importance = None
@@ -122,7 +128,7 @@ def _explained(
         else:
             importance = importance.of_classes(class_B)
         true_P = true_cliques(config.dataset.name, config.dataset.classes, names, batch, importance)
-        if right_only:
+        if correct_only:
             asked_B = asked_B & _named(importance, config)
             if not asked_B.any():
                 continue
@@ -157,8 +163,8 @@ def _explained(
 
 
 def _questions(labels: Tensor, config: RunConfig) -> Iterator[tuple[Tensor, Tensor]]:
-    """(B,) int64 classes to explain, and (B,) bool for which clips; once for each class where there
-    are several labels a clip and one of them is it."""
+    """Yield the (B,) classes to explain and the (B,) mask of clips; once per class for multi-label
+    clips."""
     if labels.ndim == 1:
         yield labels, torch.ones_like(labels, dtype=torch.bool)
         return
@@ -167,7 +173,7 @@ def _questions(labels: Tensor, config: RunConfig) -> Iterator[tuple[Tensor, Tens
 
 
 def _named(importance: Importance, config: RunConfig) -> Tensor:
-    """(B,) bool, whether the network says the class that is explained."""
+    """Return the (B,) mask of clips for which the network predicts the explained class."""
     logits_BA, class_B = importance.output.logits_BA, importance.class_B
     if config.dataset.task == "single-label":
         return logits_BA.argmax(dim=1) == class_B
@@ -175,7 +181,7 @@ def _named(importance: Importance, config: RunConfig) -> Tensor:
 
 
 def _of_cliques(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
-    """(P,) by measure, large for what is important."""
+    """Return the (P,) importance of cliques by measure."""
     places = importance.clip_P, importance.frames_nP, importance.slots_nP
     return {
         "logit_drop": importance.logit_drop_P,
@@ -187,8 +193,11 @@ def _of_cliques(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
 
 
 def _groups(importance: Importance, batch: ClipBatch) -> tuple[Tensor, Tensor]:
-    """All cliques that join objects of the same two classes in a clip, in any of its frames: (N,)
-    the clip of each group, and (P,) the group of each clique."""
+    """Group the cliques of a clip by their two classes.
+
+    Returns:
+        The (N,) clip of each group, and the (P,) group of each clique.
+    """
     places = importance.clip_P, importance.frames_nP, importance.slots_nP
     labels_nP = batch.detector_labels_BTK[places].sort(dim=0).values
     keys_P3 = torch.stack([importance.clip_P, *labels_nP], dim=1)
@@ -199,8 +208,8 @@ def _groups(importance: Importance, batch: ClipBatch) -> tuple[Tensor, Tensor]:
 def _of_groups(
     importance: Importance, of_cliques: dict[str, Tensor], clip_N: Tensor, group_P: Tensor
 ) -> dict[str, Tensor]:
-    """(N,) by measure; a group has the activation of all its cliques, and the largest score and
-    area of one."""
+    """Return the (N,) importance of groups by measure: activations are summed, scores and areas are
+    the maximum over cliques."""
     activation_N = torch.zeros_like(clip_N, dtype=importance.activation_P.dtype)
     largest = {
         name: of_cliques[name]
@@ -216,7 +225,7 @@ def _of_groups(
 
 
 def _of_objects(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
-    """(B, T, K) by measure; an object has the activation of all its cliques."""
+    """Return the (B, T, K) importance of objects by measure, with the sum of activations."""
     activation_BTK = torch.zeros_like(importance.object_logit_drop_BTK)
     for frame_P, slot_P in zip(importance.frames_nP, importance.slots_nP, strict=True):
         places = importance.clip_P, frame_P, slot_P
@@ -231,20 +240,19 @@ def _of_objects(importance: Importance, batch: ClipBatch) -> dict[str, Tensor]:
 
 
 def _scores(batch: ClipBatch) -> Tensor:
-    """(B, T, K) the detector's score for any of its classes."""
+    """Return the (B, T, K) maximum class score of each object."""
     return batch.class_scores_BTKS[..., :-1].amax(dim=3)
 
 
 def object_areas(batch: ClipBatch) -> Tensor:
-    """(B, T, K) share of the crop that the mask covers; none of the background object, whose mask
-    is nearly always the largest."""
+    """Return the (B, T, K) fraction of the crop under each mask; 0 for the background object."""
     background = batch.class_scores_BTKS.shape[-1] - 1
     areas_BTK = batch.masks_BTKhw.mean(dim=(3, 4))
     return areas_BTK.masked_fill(batch.detector_labels_BTK == background, 0)
 
 
 def _hits(measures: dict[str, Tensor], considered: Tensor, true: Tensor) -> dict[str, float]:
-    """Whether what each measure puts first is true; of several that are equal, the share."""
+    """Return 1 if the most important one is correct, by measure; for ties, the fraction."""
     hits = {}
     for name, values in measures.items():
         first = values[considered] == values[considered].max()
@@ -253,8 +261,11 @@ def _hits(measures: dict[str, Tensor], considered: Tensor, true: Tensor) -> dict
 
 
 def _curves(importance: Importance, *, single: bool) -> dict[str, tuple[Tensor, Tensor]]:
-    """(S, B) probabilities of the class, of the object head alone: without the first share of
-    cliques, and with these alone; ordered by importance, and at random."""
+    """Return deletion and insertion curves by order of the cliques.
+
+    A curve has (S, B) probabilities of the object head: without the first fraction of cliques, or
+    with only these.
+    """
     generator = torch.Generator().manual_seed(0)
     random_P = torch.rand(len(importance.clip_P), generator=generator).to(importance.logit_drop_P)
     orders = {
@@ -276,7 +287,7 @@ def _curves(importance: Importance, *, single: bool) -> dict[str, tuple[Tensor, 
 
 
 def _ranks(value_P: Tensor, clip_P: Tensor) -> Tensor:
-    """(P,) the place of each clique among those of its clip, as a share: 0 for the largest."""
+    """Return the (P,) rank of each clique in its clip as a fraction: 0 for the largest value."""
     rank_P = torch.zeros_like(value_P)
     for clip in clip_P.unique():
         place_p = (clip_P == clip).nonzero().flatten()

@@ -1,6 +1,6 @@
-"""What is found on the explained clips of one run, or of several that differ by their seed.
+"""Summarize the importance of pairs over clips of a run, or over runs with different seeds.
 
-B clips, S shares of cliques.
+Axes: B clips, S fractions of cliques.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from orn.shared.text import counted
 from orn.stage2_train.evaluation.statistics import student_t
 
 SHARES = tuple(step / 10 for step in range(11))
-"""Of a clip's cliques, that are taken out or put in."""
+"""Fractions of a clip's cliques that are removed or inserted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFindings:
-    """What was found on one explained clip, for one of its labels."""
+    """Importance of pairs for one label of a clip."""
 
     film: str
     """Id of the clip's segment."""
     first: dict[str, dict[str, float]]
-    """By question (`_QUESTIONS`) and measure (`_NAMES`): whether what comes first is what acts;
-    among equals, the share of them that is."""
+    """By question (`_QUESTIONS`) and measure (`_NAMES`): 1 if the most important one is correct;
+    for ties, the fraction of them that is."""
     deletion: dict[str, list[float]]
-    """Probability of the class without the first share of the cliques, by order."""
+    """Probability of the class without the first fractions of the cliques, by order."""
     insertion: dict[str, list[float]]
-    """The same with these alone."""
+    """Probability of the class with only the first fractions of the cliques, by order."""
 
 
 def summary(clips: list[ClipFindings]) -> dict[str, Any]:
-    """Means over labels of clips, with half the width of 95 % intervals over films: labels of one
-    film are not independent."""
+    """Return means over all labels of clips, with 95 % intervals over films, as labels of one film
+    are not independent."""
     found: dict[str, Any] = {"num_explained": len(clips)}
     if not clips:
         return found
@@ -58,16 +58,17 @@ def summary(clips: list[ClipFindings]) -> dict[str, Any]:
     return found
 
 
-def over_runs(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The report of several runs: means of theirs, with intervals over the runs.
+def mean_of_runs(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the means of the reports of several runs, with intervals over the runs.
 
     Raises:
-        ConfigError: if the runs are not on the same clips.
+        ConfigError: if the runs were evaluated on different clips.
     """
     for key in ("dataset", "split", "num_clips"):
         if len(found := {report[key] for report in reports}) > 1:
             raise ConfigError(
-                f"runs: wanted the same {key}, found {', '.join(map(str, sorted(found)))}"
+                f"runs: expected the same {key}, got {', '.join(map(str, sorted(found)))}; choose "
+                "runs that share it"
             )
     first = reports[0]
     networks = {
@@ -78,7 +79,7 @@ def over_runs(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _mean_of(found: list[Any]) -> Any:
-    """Of reports of one form the report that has the mean of every figure."""
+    """Return a report with the mean of every figure of several reports."""
     first = found[0]
     if isinstance(first, list):
         return [_mean_of(list(each)) for each in zip(*found, strict=True)]
@@ -92,10 +93,10 @@ def _mean_of(found: list[Any]) -> Any:
 
 def _means(values_BS: NDArray[np.float64], groups: Sequence[object]) -> list[dict[str, float]]:
     """Return means over rows and half the width of their 95 % intervals, by Student's t over groups
-    of rows whose values depend on each other; 0 with one group.
+    of dependent rows; 0 for a single group.
 
     Args:
-        values_BS: one row a label of a clip, or a run.
+        values_BS: (B, S) one row per label of a clip, or per run.
         groups: (B,) the group of each row.
     """
     _, group_B = np.unique(np.asarray(groups), return_inverse=True)
@@ -111,7 +112,7 @@ def _means(values_BS: NDArray[np.float64], groups: Sequence[object]) -> list[dic
 
 
 def draw_curves(report: dict[str, Any], path: Path) -> None:
-    """Deletion and insertion of the trained network, with 95 % bands over films or runs."""
+    """Draw deletion and insertion curves of the trained network, with 95 % bands."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.4), layout="constrained")
@@ -123,8 +124,8 @@ def draw_curves(report: dict[str, Any], path: Path) -> None:
             axes.fill_between(
                 SHARES, mean_S - half_S, mean_S + half_S, color=line.get_color(), alpha=0.2
             )
-        axes.set_title({"deletion": "pairs taken out", "insertion": "pairs put in"}[curve])
-        axes.set_xlabel("share of the clip's pairs")
+        axes.set_title({"deletion": "pairs removed", "insertion": "pairs inserted"}[curve])
+        axes.set_xlabel("fraction of the clip's pairs")
     panels[0].set_ylabel("probability of the class (object head)")
     panels[1].legend(frameon=False)
     with replacing(path) as temporary:
@@ -132,7 +133,7 @@ def draw_curves(report: dict[str, Any], path: Path) -> None:
 
 
 def as_report(report: dict[str, Any]) -> Report:
-    """Return the report for people."""
+    """Return the report as tables."""
     networks = ("trained", "random_weights")
     rows: list[tuple[str, ...]] = []
     for question, what in _QUESTIONS.items():
@@ -163,10 +164,10 @@ def _percent(found: dict[str, float] | None) -> str:
 
 
 _QUESTIONS = {
-    "clique_is_true": "first pair is the one that acts",
-    "clique_has_one_that_acts": "first pair has an object of it",
-    "group_is_true": "first two classes, all their pairs together, are those that act",
-    "object_acts": "first object is one of it",
+    "clique_is_true": "first pair is the acting pair",
+    "clique_has_one_that_acts": "first pair contains an object of the acting pair",
+    "group_is_true": "first pair of classes, over all its pairs, is that of the acting pair",
+    "object_acts": "first object belongs to the acting pair",
 }
 _ORDERS = {
     "logit_drop": "largest logit drop first",
@@ -174,9 +175,9 @@ _ORDERS = {
     "random": "random order",
 }
 _NAMES = {
-    "logit_drop": "by the logit drop without it",
-    "activation": "by the activation of h",
-    "score": "by the detector's scores",
-    "area": "by the area of the masks",
+    "logit_drop": "by logit drop",
+    "activation": "by activation of h",
+    "score": "by detector score",
+    "area": "by mask area",
     "chance": "chance",
 }

@@ -1,10 +1,9 @@
-"""The leak report of a demo data set: that of any data set, and what only the ground truth tells.
+"""Add baselines from the ground truth to the leak report of a demo data set.
 
-Its oracle reads the label of each film from the ground truth, by the rule that the label stands
-for. It looks at classes, tracks, relations and touches, never at the label itself. If it does not
-agree with the label table, the world is not well defined.
+An oracle computes the label of each film from classes, tracks, relations and touches in the ground
+truth. If it does not agree with the label table, the data set is not well defined.
 
-N films, A activity classes, S detector classes.
+Axes: N films, A activity classes, S detector classes.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.demo.world.dials import ALIKE, ROLE_X, ROLE_Y, category_id
 from orn.demo.world.films import FilmTruth, true_films
+from orn.demo.world.parameters import ALIKE, ROLE_X, ROLE_Y, category_id
 from orn.demo.world.places import BALL, BOTH_CEILINGS, FRAMES, NOBODY, both_label
 from orn.shared.errors import ConfigError, DataRootError
 from orn.shared.manifests.load import load_listing, load_manifest
@@ -26,23 +25,15 @@ from orn.stage2_train.leaks.report import Labelled, labelled, ridge_scores
 from orn.stage2_train.leaks.request import LeaksRequest
 
 _SAME_PLACE_PIXELS = 15.0
-"""Between the middles of what is seen of two objects before and after everything moved: more than
-the camera's drift, a ball's jitter and shapes make; less than two places are apart."""
+"""Maximum distance between the centres of two objects in the same place before and after the
+change: larger than camera drift and jitter, smaller than the distance of two places."""
 
 
 def leak_report(request: LeaksRequest) -> dict[str, Any]:
-    """Return the report of any data set; of those that `_ORACLES` knows, if their ground truth is
-    there, with its rows.
+    """Write the leak report of a data set and return it, with baselines from the ground truth if
+    there is one.
 
-
-    Returns:
-        The report, which is also written to OUT/leaks-SPLIT.json and .md.
-
-    Raises:
-        DataRootError: if label tables are missing.
-        JoinError: if segments have no detections, unless part of the data is enough, or none has.
-        ConfigError: if the folder holds runs of other settings.
-        TrainingError: if a training failed.
+    The report is written to OUT/leaks-SPLIT.json and .md.
     """
     report, manifest = leaks.untrained_report(request), load_manifest(request.manifest)
     root, split = request.resources.root, report["split"]
@@ -55,16 +46,16 @@ def leak_report(request: LeaksRequest) -> dict[str, Any]:
     if manifest.name == "demo-both":
         report["ceilings"] = BOTH_CEILINGS
         most = (f"{name} {value:.1f}" for name, value in report["ceilings"].items())
-        report["note"] = f"{report.get('note', '')} At most, in percent: {'; '.join(most)}.".strip()
+        ceilings = f"Maximum accuracy in percent: {'; '.join(most)}."
+        report["note"] = f"{report.get('note', '')} {ceilings}".strip()
     return leaks.completed(report, request)
 
 
 def true_rows(dataset: str, data_root: Path, *, split: str) -> tuple[list[dict[str, Any]], int]:
-    """The rows of presence, which counts hidden objects, too, and of the oracle, and how many films
-    the oracle misses.
+    """Return the rows of the ground truth baselines, and the number of films with a wrong oracle.
 
     Raises:
-        DataRootError: the training part or the split is not drawn.
+        DataRootError: if the training part or the split has no ground truth.
     """
     train, train_films, _ = _films_of(dataset, data_root, "train")
     measured, films, classes = _films_of(dataset, data_root, split)
@@ -74,8 +65,8 @@ def true_rows(dataset: str, data_root: Path, *, split: str) -> tuple[list[dict[s
     if labels_NA.ndim == 1:
         labels_NA = np.eye(len(classes), dtype=np.float32)[labels_NA.astype(np.int64)]
     titles = {
-        "presence": "how many of each class a film has, hidden ones too, by the ground truth",
-        "oracle": "true relations, touches or places from the ground truth",
+        "presence": "number of objects per class, including hidden ones, from the ground truth",
+        "oracle": "relations, touches or places from the ground truth",
     }
     scores = {"presence": presence_NA, "oracle": oracle_NA}
     rows = [measured.row(name, title, scores[name]) for name, title in titles.items()]
@@ -85,16 +76,16 @@ def true_rows(dataset: str, data_root: Path, *, split: str) -> tuple[list[dict[s
 def _films_of(
     dataset: str, data_root: Path, part: str
 ) -> tuple[Labelled, list[FilmTruth], tuple[str, ...]]:
-    """The films of a part with their labels, their truth, and the classes of the data set."""
+    """Return the labels and the ground truth of a part's films, and the classes of the data set."""
     manifest = load_manifest(dataset)
     listing, folder = load_listing(manifest, data_root), data_root / manifest.root
     truth = true_films(folder, part)
     segments = [segment for segment in listing.segments if segment.split == part]
     unknown = [segment.video_id for segment in segments if segment.video_id not in truth]
     if unknown or not segments:
-        found = f"no {part} film" if not segments else f"{unknown[0]}, which has no ground truth"
+        found = f"no {part} film" if not segments else f"{unknown[0]} without ground truth"
         raise DataRootError(
-            f"{folder}/labels.csv: wanted the films of ground_truth/{part}.json, found {found}; "
+            f"{folder}/labels.csv: expected the films of ground_truth/{part}.json, got {found}; "
             "remove the folder and draw it again"
         )
     films = [truth[each.video_id] for each in segments]
@@ -102,7 +93,7 @@ def _films_of(
 
 
 def _class_counts(films: Sequence[FilmTruth]) -> NDArray[np.float32]:
-    """(N, S) objects of each class that a frame shows on average."""
+    """Return the (N, S) mean number of objects of each class per frame."""
     counts_NS = np.zeros((len(films), NUM_COCO_CLASSES), np.float32)
     for row, film in enumerate(films):
         for frame in film.frames:
@@ -114,21 +105,21 @@ def _class_counts(films: Sequence[FilmTruth]) -> NDArray[np.float32]:
 def _oracle_scores(
     dataset: str, films: Sequence[FilmTruth], classes: Sequence[str]
 ) -> NDArray[np.float32]:
-    """(N, A) ones where the oracle says that a class holds."""
+    """Return (N, A) scores: 1 for the labels of the oracle."""
     scores_NA = np.zeros((len(films), len(classes)), np.float32)
     for row, film in enumerate(films):
         for name in _ORACLES[dataset](film):
             if name not in classes:
                 raise ConfigError(
-                    f"{film.video_id}: the ground truth says {name!r}, which is none of the "
-                    f"classes {', '.join(classes)}; draw the data set again"
+                    f"{film.video_id}: expected a label in the ground truth among "
+                    f"{', '.join(classes)}, got {name!r}; draw the data set again"
                 )
             scores_NA[row, classes.index(name)] = 1
     return scores_NA
 
 
 def _activity(film: FilmTruth) -> tuple[str, ...]:
-    """What an object of a class of X does to one of a class of Y."""
+    """Return the activity of an object with a class of X and one with a class of Y."""
     category_of = {a["track_id"]: a["category_id"] for frame in film.frames for a in frame}
     xs, ys = ({category_id(name) for name in role} for role in (ROLE_X, ROLE_Y))
     return tuple(
@@ -143,40 +134,39 @@ def _touched(film: FilmTruth) -> tuple[str, ...]:
 
 
 def _place(film: FilmTruth) -> tuple[str, ...]:
-    """Whose place of the last frame before the change a ball has in the first frame after it."""
-    owners = [owner for owner in ROLE_Y if (BALL, owner) in _takings(film, [BALL], ROLE_Y)]
+    """Return the class whose place before the change a ball takes."""
+    owners = [owner for owner in ROLE_Y if (BALL, owner) in _taken_places(film, [BALL], ROLE_Y)]
     return tuple(owners) or (NOBODY,)
 
 
 def _surface_and_place(film: FilmTruth) -> tuple[str, ...]:
-    """The surface, and who has whose place of the last frame before the change in the first frame
-    after it."""
+    """Return the surface, and which class takes whose place at the change."""
     assert film.surface is not None
     return tuple(
-        both_label(film.surface, taker, owner) for taker, owner in _takings(film, ALIKE, ALIKE)
+        both_label(film.surface, taker, owner) for taker, owner in _taken_places(film, ALIKE, ALIKE)
     )
 
 
-def _takings(
+def _taken_places(
     film: FilmTruth, takers: Sequence[str], owners: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Who of some classes has whose place of some others."""
+    """Return pairs of classes of which the first takes the place of the second at the change."""
     before, after = film.frames[FRAMES // 2 - 1], film.frames[FRAMES // 2]
     return [
         (taker, owner)
         for taker in takers
         for owner in owners
-        for new in _middles(after, taker)
-        for old in _middles(before, owner)
+        for new in _centres(after, taker)
+        for old in _centres(before, owner)
         if np.hypot(*(new - old)) < _SAME_PLACE_PIXELS
     ]
 
 
-def _middles(frame: Sequence[dict[str, Any]], name: str) -> list[np.ndarray]:
-    return [_middle(each) for each in frame if each["category_id"] == category_id(name)]
+def _centres(frame: Sequence[dict[str, Any]], name: str) -> list[np.ndarray]:
+    return [_centre(each) for each in frame if each["category_id"] == category_id(name)]
 
 
-def _middle(annotation: dict[str, Any]) -> np.ndarray:
+def _centre(annotation: dict[str, Any]) -> np.ndarray:
     x, y, width, height = annotation["bbox"]
     return np.array([x + width / 2, y + height / 2])
 
@@ -191,8 +181,8 @@ _ORACLES: dict[str, Callable[[FilmTruth], tuple[str, ...]]] = {
 
 def _note(missed: int, number: int) -> str:
     if not missed:
-        return "The oracle is right on every film: the labels follow from the ground truth."
+        return "The oracle is correct on all films: the ground truth determines the labels."
     return (
-        f"THE WORLD IS NOT WELL DEFINED: on {missed} of {counted(number, 'film')} the label "
-        "does not follow from the ground truth; compare nothing on it."
+        f"THE WORLD IS NOT WELL DEFINED: on {missed} of {counted(number, 'film')} the ground truth "
+        "does not determine the label; do not use it for comparisons."
     )

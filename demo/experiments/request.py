@@ -1,4 +1,4 @@
-"""What `orn demo tables` is asked for, as options of the command."""
+"""The options of `orn demo tables`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,35 +12,35 @@ from orn.stage2_train.ablation.request import NumSeeds
 
 
 class TablesRequest(Request):
-    """Which comparisons to make."""
+    """The options of `orn demo tables`."""
 
     dataset: Annotated[
         Literal["demo", "demo-touch", "demo-places", "demo-both"], Argument("DATASET")
     ]
-    short: Annotated[bool, Option("A few films and steps: shows it works.")] = False
+    short: Annotated[bool, Option("Use a few films and steps, as a test.")] = False
     experiments: Annotated[
         Names,
         Option(
-            "What to measure, some of: table2, reversed, table5, compared, controls, classes, "
-            "heads, steps, films, frames, detected, decoys, objects, pairs, both, parts, "
+            "Experiments to run: table2, reversed, table5, compared, controls, classes, heads, "
+            "steps, films, frames, detected, decoys, objects, relations, pairs, both, parts, "
             "both-films.",
-            usual="the main claims",
+            usual="those of the main claims",
         ),
     ] = ()
     systems: Annotated[
         Names,
-        Option("Rows of table 2, separated by commas, or all.", usual="those of the main claims"),
+        Option("Rows of table 2, or all.", usual="those of the main claims"),
     ] = ()
     precision: Annotated[
         Literal["fp32", "bf16"],
-        Option("Of all trainings; bf16 is faster where the processor computes in it."),
+        Option("Precision of all trainings; bf16 is faster on processors that support it."),
     ] = "fp32"
     num_seeds: NumSeeds = 5
     jobs: Annotated[
-        int, Field(ge=1, le=256), Option("Trainings at the same time.", usual="cores")
+        int, Field(ge=1, le=256), Option("Number of parallel trainings.", usual="cores")
     ] = min(256, usable_cores())
 
     @property
     def folder(self) -> Path:
-        """Where everything lies."""
+        """Return the output folder."""
         return Path("tables-short" if self.short else "tables")

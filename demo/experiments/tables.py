@@ -1,7 +1,7 @@
-"""What experiments of `orn demo tables` are made of: worlds, comparisons, curves, as commands.
+"""Build the jobs of `orn demo tables`: data sets, comparisons and curves, as commands.
 
-Draw the world -> true detections -> store frames -> leak report -> comparisons, each with the
-first weights that its systems start from.
+The order is: draw films, write ground truth shards, store frames, write the leak report, pretrain
+initial weights, run comparisons.
 """
 
 from collections.abc import Mapping
@@ -9,46 +9,46 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orn.demo.experiments.request import TablesRequest
-from orn.demo.world.dials import FRAMES_PER_SECOND, Dials
+from orn.demo.world.parameters import FRAMES_PER_SECOND, WorldParameters
 from orn.shared.jobs.commands import Job
 
 PICTURES = "demo-classes"
-"""What first weights are learned from."""
+"""Data set on which initial weights are trained."""
 _VALIDATED_EVERY_EPOCHS = 4
-"""Epochs of all films that the data set is drawn with."""
-_FIRST_WEIGHTS = "first-weights"
+"""Number of epochs of all training films between validations."""
+_INITIAL_WEIGHTS = "initial-weights"
 Films = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """A data set of the demo world, and what all trainings on it have in common."""
+    """A data set of the demo world, and the common settings of all trainings on it."""
 
     films: Films
-    """How many there are to train on, to validate and to test."""
-    dials: tuple[str, ...] = ()
+    """Numbers of training, validation and test films."""
+    parameters: tuple[str, ...] = ()
     """Options of `orn demo world`."""
     object_head_steps: int = 0
-    """Of the object head alone, in systems of two heads."""
+    """Number of steps that train only the object head, in systems with two heads."""
     steps: int
-    """Of a training, after those."""
+    """Number of further steps."""
     settings: tuple[str, ...]
-    """Of the recipe, to replace, beside steps and precision."""
+    """Overrides of the recipe, other than steps and precision."""
     by_default: tuple[str, ...] = ()
-    """The experiments that are made if none is named."""
+    """The default experiments."""
 
 
 _TWO_FRAMES = ('model.object_parts=["shape","class"]', "data.clip_frames=2")
 _PLACES = (
     *_TWO_FRAMES,
-    # From He's values the sum learns few films by heart (docs/wiring_checks.md).
+    # With He initialization, the sum memorizes a few films (docs/wiring_checks.md).
     "model.mlp_initialization=torch",
     "validation.every_epochs=1000",  # only at the end
 )
 _BOTH = (
     *_TWO_FRAMES,
     "data.max_objects=3",
-    # The complement of the masks is no object here, and hides which of three took whose place.
+    # The complement of the masks is not an object here, and hides which object took whose place.
     "model.background_object=false",
     "model.base_width=8",  # enough for four kinds of surface
 )
@@ -62,7 +62,7 @@ _FULL = {
     ),
     "demo-touch": World(
         films=(4000, 400, 1000),
-        dials=("--objects", "6", "--classes", "6", "--pull", "30", "--camera", "0"),
+        parameters=("--objects", "6", "--classes", "6", "--pull", "30", "--camera", "0"),
         object_head_steps=1000,
         steps=1000,
         settings=("initial_weights=imagenet",),
@@ -70,15 +70,15 @@ _FULL = {
     ),
     "demo-places": World(
         films=(4000, 400, 1000),
-        dials=("--columns", "3", "--owners", "2", "--balls", "2"),
+        parameters=("--columns", "3", "--owners", "2", "--balls", "2"),
         steps=5000,
-        # Seen often, few films are learned sooner than many (docs/results.md).
+        # A few films, seen often, are learned faster than many (docs/results.md).
         settings=(*_PLACES, "data.train_segments=500", "optimiser.batch_size=32"),
         by_default=("pairs",),
     ),
     "demo-both": World(
         films=(4000, 400, 1000),
-        dials=("--columns", "3", "--texture", "2"),
+        parameters=("--columns", "3", "--texture", "2"),
         object_head_steps=1200,
         steps=800,
         settings=(*_BOTH, "optimiser.batch_size=32"),
@@ -108,25 +108,25 @@ _SHORT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A world as it is drawn here, and where everything about it lies."""
+    """A drawn data set and the paths of its files."""
 
     dataset: str
     films: Films
-    dials: tuple[str, ...]
+    parameters: tuple[str, ...]
     folder: Path
     variant: str = ""
-    """What tells it from another world of the same data set; empty for the first one."""
+    """Name of this variant of the data set; empty for the main one."""
     detected_frames: int | None = None
-    """Of a film those that detections are of; None: every frame."""
+    """Number of frames per film with detections; None for every frame."""
 
     @property
     def name(self) -> str:
-        """Of folders and jobs."""
+        """Return the name in folders and jobs."""
         return f"{self.dataset}-{self.variant}" if self.variant else self.dataset
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The options of trainings that say where their data lies."""
+        """Return the options of a training for the paths of its data."""
         return (
             "--data",
             str(self._data),
@@ -138,16 +138,19 @@ class Place:
 
     @property
     def leaks(self) -> Path:
-        """The leak report."""
+        """Return the path of the leak report."""
         return self.folder / "runs" / f"leaks-{self.name}" / "leaks-test.json"
 
     def jobs(self) -> list[Job]:
-        """Return what draws its films, writes what they truly show as shards, and stores frames."""
-        drawn = ("--films", ",".join(map(str, self.films)), *self.dials)
+        """Return the jobs that draw films, write ground truth shards, and store frames."""
+        drawn = ("--films", ",".join(map(str, self.films)), *self.parameters)
         data, shards = ("--data", str(self._data)), self._shards
         picked: tuple[str, ...] = ()
         if self.detected_frames is not None:
-            picked = ("--rate", f"{FRAMES_PER_SECOND * self.detected_frames / Dials().frames:g}")
+            picked = (
+                "--rate",
+                f"{FRAMES_PER_SECOND * self.detected_frames / WorldParameters().frames:g}",
+            )
         return [
             Job(
                 name=f"{self.name} world",
@@ -167,7 +170,7 @@ class Place:
         ]
 
     def leak_job(self) -> Job:
-        """Return what measures shortcut baselines, whose class counts are the floor of systems."""
+        """Return the job that measures shortcut baselines, the floor of systems."""
         data, out = self.inputs[:4], ("--out", str(self.leaks.parent))
         argv = ("leaks", self.dataset, *data, *out, "--recipe", "demo", "--test")
         return Job(name=f"{self.name} leaks", argv=argv, output=self.leaks)
@@ -187,7 +190,7 @@ class Place:
 
 
 class Tables:
-    """The jobs of a request, in order; each method adds some, and what is shared once."""
+    """Collects the jobs of a request; jobs that methods have in common are added once."""
 
     def __init__(self, request: TablesRequest) -> None:
         self.request = request
@@ -200,7 +203,7 @@ class Tables:
 
     @property
     def jobs(self) -> list[Job]:
-        """All that was asked for so far."""
+        """Return the collected jobs in order."""
         return list(self._jobs.values())
 
     def compare(
@@ -219,33 +222,32 @@ class Tables:
         times_as_long: int = 1,
         times_the_seeds: int = 1,
         place: Place | None = None,
-        weights: str | None = _FIRST_WEIGHTS,
+        weights: str | None = _INITIAL_WEIGHTS,
     ) -> str:
-        """Train and measure systems on the test part; return the name of the job.
+        """Train systems and evaluate them on the test part; return the name of the job.
 
         Args:
-            name: of the comparison.
-            systems: rows of the table; all if empty.
-            table: whose rows.
-            folder: of the runs, after the world's name, if it is not `name`.
-            report: name of the report, if it is not that of the table.
-            settings: of the recipe, to replace beside those of the world.
-            variants: `NAME` or `NAME@SYSTEM,...` to settings; the others are compared with the
-                first one.
-            primary: `BETTER:WORSE`, what the comparison is made for.
-            late_fusion: whether heads that were trained apart are measured together, too.
-            train_films: how many to train on, where it is not all that are drawn.
-            times_as_long: how many times as many steps both phases have.
-            times_the_seeds: how many times as many seeds as the request names.
-            place: another world of the same data set.
-            weights: what `first_weights` returned; None for systems that see no pictures.
+            name: name of the comparison.
+            systems: rows of the table; empty for all.
+            table: name of the table.
+            folder: folder of the runs, after the name of the data set; None for `name`.
+            report: name of the report; None for that of the table.
+            settings: overrides of the recipe, in addition to those of the data set.
+            variants: settings by `NAME` or `NAME@SYSTEM,...`; variants are compared with the first.
+            primary: `BETTER:WORSE`, the primary hypotheses.
+            late_fusion: whether to also evaluate separately trained heads together.
+            train_films: number of training films; None for all.
+            times_as_long: factor on the number of steps of both phases.
+            times_the_seeds: factor on the number of seeds of the request.
+            place: another variant of the data set.
+            weights: result of `initial_weights`; None for systems without images.
         """
         if place is None:
             place = self._first
         else:
             self._add(*place.jobs(), place.leak_job())
-        if weights == _FIRST_WEIGHTS:
-            self.first_weights()
+        if weights == _INITIAL_WEIGHTS:
+            self.initial_weights()
         epochs = _VALIDATED_EVERY_EPOCHS * times_as_long * self.world.films[0]
         chosen = (
             f"validation.every_epochs={epochs // (train_films or place.films[0])}",
@@ -274,14 +276,20 @@ class Tables:
         return job.name
 
     def detected_in(self, frames: int) -> Place:
-        """Return the first world with detections of so many frames of each film."""
+        """Return the main data set with detections in the given number of frames per film."""
         return replace(self._first, detected_frames=frames)
 
     def draw_curve(
         self, name: str, varied: str, points: Mapping[int, str], *, over_seconds: bool = False
     ) -> None:
-        """Draw comparisons, by value of what is varied, as one curve: the last one, done before,
-        with those of the others."""
+        """Draw a curve of comparisons.
+
+        Args:
+            name: name of the job.
+            varied: name of the varied quantity.
+            points: name of the comparison by value of the quantity.
+            over_seconds: whether to also draw it against the training time.
+        """
         *others, last = sorted(points)
         job = self._jobs[points[last]]
         assert job.output is not None
@@ -297,16 +305,15 @@ class Tables:
         self._add(Job(name=f"{self.request.dataset} {name}", argv=tuple(argv), output=output))
 
     def measure_backwards(self, system: str, *, folder: str) -> None:
-        """Measure the runs of a system on the first world with films backwards."""
+        """Evaluate the runs of a system on the main data set with reversed films."""
         for seed in range(self.request.num_seeds):
             run = self._runs(self._first, folder) / system / f"seed{seed}"
             argv = ("eval", str(run), "--split", "test", "--frame-order", "reversed")
             output = run / "eval-test-reversed.json"
             self._add(Job(name=f"reverse seed{seed}", argv=argv, output=output))
 
-    def first_weights(self, name: str = _FIRST_WEIGHTS, settings: tuple[str, ...] = ()) -> str:
-        """Train a ResNet-18 to say which classes a picture shows, and keep its weights in a file;
-        return the name."""
+    def initial_weights(self, name: str = _INITIAL_WEIGHTS, settings: tuple[str, ...] = ()) -> str:
+        """Train a ResNet-18 to classify the objects in an image; return the name of its weights."""
         pictures, run = self._place(PICTURES), self.request.folder / "runs" / name
         chosen = (*self._settings(self._worlds[PICTURES]), *settings)
         self._add(
@@ -334,7 +341,10 @@ class Tables:
     def _place(self, dataset: str) -> Place:
         world = self._worlds[dataset]
         return Place(
-            dataset=dataset, films=world.films, dials=world.dials, folder=self.request.folder
+            dataset=dataset,
+            films=world.films,
+            parameters=world.parameters,
+            folder=self.request.folder,
         )
 
     def _runs(self, place: Place, name: str) -> Path:

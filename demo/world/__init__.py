@@ -1,1 +1,1 @@
-"""The generated world: what its films show."""
+"""Generate the films of the demo world and their ground truth. May import `shared`."""

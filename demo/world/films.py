@@ -1,5 +1,4 @@
-"""A film as an H.264 MP4 file, and what it truly shows: the COCO format with videos, tracks and
-relations added."""
+"""Write films as MP4 files, and their ground truth as COCO files with tracks and relations."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -10,13 +9,13 @@ from typing import Any
 import av
 import numpy as np
 
-from orn.demo.world.dials import (
+from orn.demo.world.parameters import (
     ACTIVITIES,
     FRAMES_PER_SECOND,
     HEIGHT,
     SURFACES,
     WIDTH,
-    Dials,
+    WorldParameters,
     category_id,
 )
 from orn.demo.world.render import RenderedFrame, render
@@ -30,12 +29,11 @@ from orn.shared.masks.rle import encode_crop
 _MIN_VISIBLE_PIXELS = 20
 _MIN_VISIBLE_SHARE = 0.25
 TRUTH_BYTES = 1 << 30
-"""Most of a file of ground truth that is read."""
-_IMAGES_A_VIDEO = 100_000
-"""Image number = video number x this + frame index."""
+"""Maximum size of a ground truth file."""
+_IMAGES_PER_VIDEO = 100_000
+"""Image id = video id x this + frame index."""
 
-# Without B frames and lookahead: with them x264's output was seen to change from run to run for
-# the same pictures of this size.
+# No B-frames and no lookahead: with them, x264's output is not deterministic.
 _ENCODER = {
     "crf": "20",
     "preset": "veryfast",
@@ -51,26 +49,27 @@ Frames = list[list[Annotation]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmTruth:
-    """The ground truth of one film, as plain JSON values."""
+    """The ground truth of a film, as JSON values."""
 
     video_id: str
     frames: Frames
-    """Without image numbers; track numbers count through the film."""
+    """Annotations without image ids; track ids are unique in the film."""
     relations: list[dict[str, Any]]
-    """`scene.Relation` fields and the activity's name; frames count from the film's beginning."""
+    """Fields of `scene.Relation` and the activity's name; frames are counted from the start of the
+    film."""
     touched: list[str]
-    """Classes of the objects that a hand touches, sorted."""
+    """Sorted classes of the objects that a hand touches."""
     label: str | None = None
-    """Of a film whose label is none of these."""
+    """The label, if it is neither a relation nor a touched class."""
     surface: str | None = None
-    """Of the table, where the label names it."""
+    """Surface of the table, if it is part of the label."""
 
 
-def write_film(path: Path, scenes: Sequence[Scene], dials: Dials) -> FilmTruth:
-    """Renders scenes one after another into one MP4 file, whose name is the film's id; returns what
-    it truly shows. Tracks and frames of later scenes are counted on.
+def write_film(path: Path, scenes: Sequence[Scene], parameters: WorldParameters) -> FilmTruth:
+    """Render scenes one after another to an MP4 file of 160 x 120 pixels at 8 Hz.
 
-    The file appears under its name only when it is whole. Frames are 160 x 120, 8 frames/s.
+    Returns:
+        The ground truth; the film's id is the name of the file.
     """
     frames: Frames = []
     relations, touched, first_track = [], set[str](), 0
@@ -85,7 +84,7 @@ def write_film(path: Path, scenes: Sequence[Scene], dials: Dials) -> FilmTruth:
                     entry |= {name: entry[name] + first for name in entry if name.endswith(key)}
                 relations.append(entry)
             touched |= {scene.actors[track].class_name for track in scene.touched}
-            for rendered in render(scene, dials):
+            for rendered in render(scene, parameters):
                 frames.append(frame_annotations(rendered, scene, first_track=first_track))
                 picture = av.VideoFrame.from_ndarray(rendered.image, format="rgb24")
                 container.mux(stream.encode(picture))
@@ -104,10 +103,10 @@ def write_film(path: Path, scenes: Sequence[Scene], dials: Dials) -> FilmTruth:
 def frame_annotations(
     rendered: RenderedFrame, scene: Scene, *, first_track: int = 0
 ) -> list[Annotation]:
-    """COCO annotations of one frame, without ids: the visible part of every object.
+    """Return COCO annotations of the visible part of every object in a frame, without ids.
 
-    An object of which less than 20 pixels or a quarter can be seen is marked `iscrowd`, which
-    COCO's evaluation leaves out: it is neither asked for nor held against a detector.
+    An object with a visible area below 20 pixels or a quarter of its full area is marked
+    `iscrowd`, so that COCO's evaluation ignores it.
     """
     annotations = []
     for track, actor in enumerate(scene.actors):
@@ -134,8 +133,7 @@ def frame_annotations(
 
 
 def coco_document(frames: Iterable[tuple[dict[str, Any], list[Annotation]]]) -> dict[str, Any]:
-    """COCO's images, annotations and categories, from what is said of each image and what is in
-    it."""
+    """Return a COCO document of images with their annotations."""
     images: list[dict[str, Any]] = []
     annotations: list[Annotation] = []
     for image, shown in frames:
@@ -148,17 +146,16 @@ def coco_document(frames: Iterable[tuple[dict[str, Any], list[Annotation]]]) -> 
 
 
 def truth_document(films: Sequence[FilmTruth]) -> dict[str, Any]:
-    """The ground truth of a part: `coco_document` of all frames, and videos with their
-    relations."""
+    """Return the ground truth of a part: the COCO document of all frames, and `videos`."""
     frames, videos = [], []
     for number, film in enumerate(films):
         video = {"id": number, "name": film.video_id}
         video |= {"relations": film.relations, "touched": film.touched}
-        told = {"label": film.label, "surface": film.surface}
-        videos.append(video | {key: value for key, value in told.items() if value is not None})
+        optional = {"label": film.label, "surface": film.surface}
+        videos.append(video | {key: value for key, value in optional.items() if value is not None})
         for index, shown in enumerate(film.frames):
             image = {
-                "id": number * _IMAGES_A_VIDEO + index,
+                "id": number * _IMAGES_PER_VIDEO + index,
                 "video_id": number,
                 "file_name": f"videos/{film.video_id}.mp4",
                 "frame_index": index,
@@ -171,23 +168,23 @@ def truth_document(films: Sequence[FilmTruth]) -> dict[str, Any]:
 
 
 def true_films(folder: Path, part: str) -> dict[str, FilmTruth]:
-    """The films of one part of a drawn data set by their id.
+    """Return the ground truth of the films of a part, by id.
 
     Raises:
-        DataRootError: the part has no ground truth.
+        DataRootError: if the part has no ground truth.
     """
     path = folder / "ground_truth" / f"{part}.json"
     if not path.is_file():
         raise DataRootError(
-            f"{path}: wanted the ground truth of the {part} films, found none; `orn demo world` "
-            "draws it, with --films TRAIN,VALIDATION,TEST as many as are wanted"
+            f"{path}: expected the ground truth of the {part} films, got no file; draw them with "
+            f"`orn demo world {folder.name} --films TRAIN,VALIDATION,TEST`"
         )
     document = read_json(path, most_bytes=TRUTH_BYTES)
     by_image: dict[int, list[Annotation]] = {image["id"]: [] for image in document["images"]}
     for annotation in document["annotations"]:
         by_image[annotation["image_id"]].append(annotation)
     frames: dict[int, Frames] = {}
-    for image in document["images"]:  # in the order of films and frames
+    for image in document["images"]:  # sorted by film and frame
         frames.setdefault(image["video_id"], []).append(by_image[image["id"]])
     return {
         video["name"]: FilmTruth(

@@ -1,33 +1,33 @@
-"""Hands: where a hand's tip is in every frame, and the direction its arm comes from."""
+"""Plan the motion of hands and the direction of their arms."""
 
 import numpy as np
 
-from orn.demo.world.dials import HAND
 from orn.demo.world.motion import ease
+from orn.demo.world.parameters import HAND
 from orn.demo.world.sprites import Actor, hand_sprite
 
 _OUT_OF_VIEW = 170.0
-"""How far along its arm a hand withdraws to be out of the picture from anywhere, in pixels."""
+"""Distance in pixels along the arm at which a hand is always out of view."""
 
 _ON_THE_WAY = 0.55
-"""Share of a leg of its tour in which a hand moves to its next stop; then it rests or pulls."""
+"""Fraction of a leg in which a hand moves to its next stop; then it rests or pulls."""
 
 _GRASP = 7.0
-"""Distance from a held object's centre to the hand's, in pixels."""
+"""Distance in pixels between the centres of a held object and the hand."""
 
 _DEPTH = 60.0
-"""Before all objects."""
+"""Depth of a hand, in front of all objects."""
 
 
 def acting_hand(held_F2: np.ndarray, reach_F: np.ndarray, rng: np.random.Generator) -> Actor:
-    """A hand on the object where `reach_F` is 0, withdrawn along its arm where it is more."""
+    """Return a hand on an object where `reach_F` is 0, and withdrawn where it is larger."""
     arm_angle, along_2 = _arm_direction(rng)
     tip_F2 = held_F2 + along_2 * _GRASP + reach_F[:, None] * along_2 * _OUT_OF_VIEW
     return _hand(tip_F2, arm_angle, rng)
 
 
 def idle_hand(goal_2: np.ndarray, num_frames: int, rng: np.random.Generator) -> Actor:
-    """A hand that comes to `goal_2` and stays, lies there and leaves, or comes and leaves."""
+    """Return a hand that comes to a place and stays, leaves it, or comes and leaves."""
     time_F = np.linspace(0.0, 1.0, num_frames)
     kind = int(rng.integers(3))
     turn = rng.uniform(0.3, 0.6)
@@ -41,11 +41,13 @@ def idle_hand(goal_2: np.ndarray, num_frames: int, rng: np.random.Generator) -> 
 def touring_hand(
     goals_S2: np.ndarray, pulls_S2: np.ndarray, num_frames: int, rng: np.random.Generator
 ) -> Actor:
-    """A hand that comes in, stops at each goal for a while, and leaves.
+    """Return a hand that comes in, stops at each goal, and leaves.
 
     Args:
-        goals_S2: x and y in pixels of what it stops at.
-        pulls_S2: How far it then pulls that, x and y in pixels; zeros where it rests.
+        goals_S2: (S, 2) x and y of the stops in pixels.
+        pulls_S2: (S, 2) offsets in pixels by which it pulls an object; zeros where it rests.
+        num_frames: number of frames.
+        rng: random generator of the film.
     """
     arm_angle, along_2 = _arm_direction(rng)
     goals_S2 = goals_S2 + along_2 * _GRASP
@@ -61,7 +63,7 @@ def touring_hand(
 
 
 def pulled_share(stop: int, num_stops: int, num_frames: int) -> np.ndarray:
-    """(F,) how much of its pull a touring hand has made at one of its stops, 0 to 1."""
+    """Return the (F,) completed fraction, 0..1, of a touring hand's pull at one of its stops."""
     leg_F, into_F = _legs(num_stops, num_frames)
     return np.where(leg_F == stop, _pulled(into_F), (leg_F > stop).astype(np.float64))
 
@@ -73,7 +75,7 @@ def _hand(tip_F2: np.ndarray, arm_angle: float, rng: np.random.Generator) -> Act
 
 
 def _legs(num_stops: int, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """(F,) which leg of its tour a hand is on, and (F,) how far into that leg, from 0 to 1."""
+    """Return the (F,) index of the leg of a tour, and the (F,) completed fraction of the leg."""
     time_F = np.linspace(0.0, num_stops + 1.0, num_frames)
     leg_F = np.clip(np.floor(time_F).astype(int), 0, num_stops)
     return leg_F, time_F - leg_F

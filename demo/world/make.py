@@ -1,8 +1,7 @@
-"""Writes a demo world: the films, label tables and ground truth of its data sets.
+"""Write the films, label tables and ground truth of the demo's data sets.
 
-Every film has a seed of its own, made from the world's seed, the data set, the part and its number,
-so parts never share a film and a world does not depend on how many processes drew it. Films are
-drawn in chunks; a chunk that is whole is never drawn again.
+The random numbers of a film depend only on the world's seed, the data set, the part and the number
+of the film. Films are drawn in chunks; a complete chunk is never drawn again.
 """
 
 import json
@@ -15,8 +14,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from orn.demo.world.dials import ACTIVITIES, DETECTOR_FRAMES, FRAMES_PER_SECOND, TOUCHABLE, Dials
 from orn.demo.world.films import FilmTruth, truth_document, write_film
+from orn.demo.world.parameters import (
+    ACTIVITIES,
+    DETECTOR_FRAMES,
+    FRAMES_PER_SECOND,
+    TOUCHABLE,
+    WorldParameters,
+)
 from orn.demo.world.places import (
     both_classes,
     place_classes,
@@ -35,14 +40,14 @@ from orn.shared.jobs.workers import in_workers
 from orn.shared.masks.coco_classes import COCO_CLASSES
 
 WORLD_VERSION = 1
-"""Raised whenever the same dials and seed give other films."""
+"""Increased whenever the same parameters and seed give different films."""
 
 PARTS = ("train", "validation", "test")
 LOST = PipelineError(
-    "a process that draws films died, out of memory perhaps; the same command goes on, with fewer "
-    "--workers if it happens again"
+    "films: expected every process to finish, got one that ended abruptly, perhaps out of memory; "
+    "run the command again, with fewer --workers if it happens again"
 )
-FILMS_A_CHUNK = 20
+FILMS_PER_CHUNK = 20
 _CHAPTERS = 6
 _CHAPTER_FRAMES = 28
 _TOUCH_FRAMES = 16
@@ -50,51 +55,62 @@ _TOUCH_FRAMES = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Dataset:
-    """What a data set's films show, and what its label table says of them."""
+    """The definition of a data set: its films and label table."""
 
-    plan: Callable[[Dials, np.random.Generator], list[Scene]]
-    """The scenes of a film; the same dials and random numbers give the same film."""
-    classes: Callable[[Dials], Sequence[str]]
-    """All labels."""
+    plan: Callable[[WorldParameters, np.random.Generator], list[Scene]]
+    """Returns the scenes of a film."""
+    classes: Callable[[WorldParameters], Sequence[str]]
+    """Returns all labels."""
     rows: Callable[[FilmTruth], list[str]]
-    """Lines of the label table without the part."""
+    """Returns the lines of a film in the label table, without the split."""
     films: tuple[tuple[int, int, int], ...]
-    """Of each part, in each of `SIZES`."""
+    """Number of films of each part, for each of `SIZES`."""
     header: str = "video,label,split"
 
 
-def _plan_demo(dials: Dials, rng: np.random.Generator) -> list[Scene]:
-    planned = random_activity(rng, 0, dials.frames)
+def _plan_demo(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
+    planned = random_activity(rng, 0, parameters.frames)
     decoys: list[PlannedActivity | None] = []
-    for _ in range(dials.decoy_pairs):
-        decoy = random_activity(rng, 0, dials.frames)
-        decoys.append(decoy if rng.random() < dials.decoy_probability else None)
-    return [plan_scene(planned, decoys, dials=dials, num_frames=dials.frames, rng=rng)]
+    for _ in range(parameters.decoy_pairs):
+        decoy = random_activity(rng, 0, parameters.frames)
+        decoys.append(decoy if rng.random() < parameters.decoy_probability else None)
+    return [
+        plan_scene(planned, decoys, parameters=parameters, num_frames=parameters.frames, rng=rng)
+    ]
 
 
-def _plan_touch(dials: Dials, rng: np.random.Generator) -> list[Scene]:
-    return [plan_touch_scene(dials, num_frames=_TOUCH_FRAMES, rng=rng)]
+def _plan_touch(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
+    return [plan_touch_scene(parameters, num_frames=_TOUCH_FRAMES, rng=rng)]
 
 
-def _plan_long(dials: Dials, rng: np.random.Generator) -> list[Scene]:
-    """Chapters with a cut between them; in each, two activities whose segments overlap."""
+def _plan_long(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
+    """Plan chapters separated by cuts, each with two activities whose segments overlap."""
     scenes = []
     for _ in range(_CHAPTERS):
         first = random_activity(rng, 0, 16)
         second = random_activity(rng, 11, _CHAPTER_FRAMES)
         scene = plan_scene(
-            first, [second], dials=dials, num_frames=_CHAPTER_FRAMES, rng=rng, others_in_role=True
+            first,
+            [second],
+            parameters=parameters,
+            num_frames=_CHAPTER_FRAMES,
+            rng=rng,
+            others_in_role=True,
         )
         scenes.append(scene)
     return scenes
 
 
-def _plan_places(dials: Dials, rng: np.random.Generator) -> list[Scene]:
-    return [plan_places_scene(int(rng.integers(len(place_classes(dials)))), dials=dials, rng=rng)]
+def _plan_places(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
+    return [
+        plan_places_scene(
+            int(rng.integers(len(place_classes(parameters)))), parameters=parameters, rng=rng
+        )
+    ]
 
 
-def _plan_both(dials: Dials, rng: np.random.Generator) -> list[Scene]:
-    return [plan_both_scene(int(rng.integers(len(both_classes()))), dials=dials, rng=rng)]
+def _plan_both(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
+    return [plan_both_scene(int(rng.integers(len(both_classes()))), parameters=parameters, rng=rng)]
 
 
 def _segment_rows(film: FilmTruth) -> list[str]:
@@ -107,7 +123,7 @@ def _segment_rows(film: FilmTruth) -> list[str]:
 
 
 def _shown(film: FilmTruth) -> list[str]:
-    """The classes of the objects on the table, sorted."""
+    """Return the sorted classes of the objects on the table."""
     shown = {COCO_CLASSES[a["category_id"] - 1] for frame in film.frames for a in frame}
     return sorted(shown.intersection(TOUCHABLE))
 
@@ -115,19 +131,19 @@ def _shown(film: FilmTruth) -> list[str]:
 _DATASETS = {
     "demo": _Dataset(
         plan=_plan_demo,
-        classes=lambda dials: ACTIVITIES,
+        classes=lambda parameters: ACTIVITIES,
         rows=lambda film: [f"{film.video_id},{film.relations[0]['name']}"],
         films=((96, 48, 0), (1600, 320, 0), (4800, 600, 1200)),
     ),
     "demo-touch": _Dataset(
         plan=_plan_touch,
-        classes=lambda dials: TOUCHABLE[: dials.classes],
+        classes=lambda parameters: TOUCHABLE[: parameters.classes],
         rows=lambda film: [f"{film.video_id},{';'.join(film.touched)}"],
         films=((24, 12, 0), (48, 24, 0), (2400, 400, 800)),
     ),
     "demo-long": _Dataset(
         plan=_plan_long,
-        classes=lambda dials: ACTIVITIES,
+        classes=lambda parameters: ACTIVITIES,
         rows=_segment_rows,
         films=((2, 1, 0), (4, 2, 0), (48, 12, 12)),
         header="id,video,label,start,stop,split",
@@ -140,13 +156,13 @@ _DATASETS = {
     ),
     "demo-classes": _Dataset(
         plan=_plan_touch,
-        classes=lambda dials: TOUCHABLE[: dials.classes],
+        classes=lambda parameters: TOUCHABLE[: parameters.classes],
         rows=lambda film: [f"{film.video_id},{';'.join(_shown(film))}"],
         films=((24, 12, 0), (48, 24, 0), (2400, 200, 0)),
     ),
     "demo-both": _Dataset(
         plan=_plan_both,
-        classes=lambda dials: both_classes(),
+        classes=lambda parameters: both_classes(),
         rows=lambda film: [f"{film.video_id},{film.label}"],
         films=((24, 12, 0), (48, 24, 0), (4000, 400, 1000)),
     ),
@@ -155,8 +171,8 @@ SIZES = {
     size: {name: dataset.films[place] for name, dataset in _DATASETS.items()}
     for place, size in enumerate(("short", "standard", "full"))
 }
-"""Films of each part of each data set."""
-_NUMBERS = (
+"""Number of films of each part, by size and data set."""
+_SEED_ORDER = (
     "demo",
     "demo-touch",
     "demo-long",
@@ -165,18 +181,19 @@ _NUMBERS = (
     "demo-classes",
     "demo-both",
 )
+"""A data set's index here is part of the seed of its films."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chunk:
-    """Some films of one part, drawn by one process in one go."""
+    """Consecutive films of one part, drawn by one process."""
 
     dataset: str
     part: str
     seed: int
     start: int
     stop: int
-    dials: Dials
+    parameters: WorldParameters
     folder: Path
 
     @property
@@ -185,73 +202,85 @@ class _Chunk:
 
 
 def film_rng(seed: int, dataset: str, part: str, number: int) -> np.random.Generator:
-    """The random numbers of one film; no two films of any world share them."""
-    return np.random.default_rng([seed, _NUMBERS.index(dataset), PARTS.index(part), number])
+    """Return the random generator of a film, which is different for every film."""
+    return np.random.default_rng([seed, _SEED_ORDER.index(dataset), PARTS.index(part), number])
 
 
-def plan_film(dataset: str, dials: Dials, rng: np.random.Generator) -> list[Scene]:
-    """The scenes of a film of a data set."""
-    return _DATASETS[dataset].plan(dials, rng)
+def plan_film(dataset: str, parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
+    """Return the scenes of a film of a data set."""
+    return _DATASETS[dataset].plan(parameters, rng)
 
 
 def write_dataset(
-    dataset: str, root: Path, *, films: Sequence[int], dials: Dials, seed: int, workers: int
+    dataset: str,
+    root: Path,
+    *,
+    films: Sequence[int],
+    parameters: WorldParameters,
+    seed: int,
+    workers: int,
 ) -> int:
-    """Writes one data set of the world under `root / dataset`; what is whole already is left alone.
+    """Draw the missing films of a data set and write it to `root / dataset`.
 
     Args:
-        films: How many there are of each of `PARTS`.
+        dataset: name of the data set.
+        root: folder of all data sets.
+        films: number of films of each of `PARTS`.
+        parameters: parameters of the world.
+        seed: seed of the world.
+        workers: number of processes.
 
     Returns:
-        Number of films drawn now; 0 if the data set was there.
+        Number of films drawn by this call.
 
     Raises:
-        ConfigError: the folder holds a world of another seed, size or dials, or the dials do not
-            suit the data set.
+        ConfigError: if the folder has a data set of another seed, size or parameters, or the
+            parameters are not valid for the data set.
     """
-    dials.check_for(dataset)
+    parameters.check_for(dataset)
     folder = root / dataset
     num_films = dict(zip(PARTS, films, strict=True))
     identity = {
-        "version": WORLD_VERSION, "seed": seed, "films": num_films, "dials": dials.as_json()
-    }  # fmt: skip
-    if _is_whole(folder, dataset, identity):
+        "version": WORLD_VERSION,
+        "seed": seed,
+        "films": num_films,
+        "parameters": parameters.used_by(dataset),
+    }
+    if _is_complete(folder, identity):
         return 0
     chunks = [
-        _Chunk(dataset=dataset, part=part, seed=seed, start=start, dials=dials, folder=folder,
-               stop=min(start + FILMS_A_CHUNK, number))
+        _Chunk(
+            dataset=dataset,
+            part=part,
+            seed=seed,
+            start=start,
+            stop=min(start + FILMS_PER_CHUNK, number),
+            parameters=parameters,
+            folder=folder,
+        )
         for part, number in num_films.items()
-        for start in range(0, number, FILMS_A_CHUNK)
-    ]  # fmt: skip
+        for start in range(0, number, FILMS_PER_CHUNK)
+    ]
     missing = [chunk for chunk in chunks if not chunk.record.exists()]
     _draw(dataset, missing, workers)
     drawn: dict[str, list[FilmTruth]] = {part: [] for part in PARTS}
     for chunk in chunks:
         drawn[chunk.part] += [FilmTruth(**film) for film in json.loads(chunk.record.read_text())]
-    _write_tables(folder, _DATASETS[dataset], drawn, dials)
+    _write_tables(folder, _DATASETS[dataset], drawn, parameters)
     write_text(folder / "world.json", json.dumps(identity, indent=1) + "\n")
     shutil.rmtree(folder / ".parts")
     return sum(chunk.stop - chunk.start for chunk in missing)
 
 
-def _deciding(dataset: str, record: dict[str, Any]) -> dict[str, Any]:
-    """What decides the films: a record with the dials alone that turn the data set; one that it
-    does not name has its default."""
-    dials = record["dials"]
-    known = set(Dials.model_fields)
-    return record | {"dials": Dials(**dials).of(dataset) if dials.keys() <= known else dials}
-
-
-def _is_whole(folder: Path, dataset: str, identity: dict[str, Any]) -> bool:
-    """Whether the folder holds exactly this world; claims it for this world if it is new."""
+def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
+    """Return whether a folder has this data set; record the data set in a new folder."""
     for name in ("world.json", ".parts/plan.json"):
         marker = folder / name
         if not marker.exists():
             continue
-        found = read_json(marker)
         check_same_job(
-            _deciding(dataset, found),
-            _deciding(dataset, identity),
+            read_json(marker),
+            identity,
             place=folder,
             remedy="remove the folder or choose another with --data",
         )
@@ -269,22 +298,24 @@ def _draw(dataset: str, chunks: list[_Chunk], workers: int) -> None:
 
 
 def _draw_chunk(chunk: _Chunk) -> int:
-    """Draws the films of a chunk, then its record; the record exists only if all its films do."""
+    """Draw the films of a chunk and return their number; the record is written last."""
     cv2.setNumThreads(1)
     films = []
     for number in range(chunk.start, chunk.stop):
         rng = film_rng(chunk.seed, chunk.dataset, chunk.part, number)
-        scenes = plan_film(chunk.dataset, chunk.dials, rng)
+        scenes = plan_film(chunk.dataset, chunk.parameters, rng)
         video_id = f"{chunk.part}-{number:06d}"
-        films.append(write_film(chunk.folder / "videos" / f"{video_id}.mp4", scenes, chunk.dials))
+        films.append(
+            write_film(chunk.folder / "videos" / f"{video_id}.mp4", scenes, chunk.parameters)
+        )
     write_text(chunk.record, json.dumps([asdict(film) for film in films]))
     return len(films)
 
 
 def _write_tables(
-    folder: Path, dataset: _Dataset, films: dict[str, list[FilmTruth]], dials: Dials
+    folder: Path, dataset: _Dataset, films: dict[str, list[FilmTruth]], parameters: WorldParameters
 ) -> None:
-    """Label table, class list and COCO ground truth."""
+    """Write the label table, the list of classes and the ground truth in COCO format."""
     lines = [
         f"{row},{part}"
         for part, part_films in films.items()
@@ -292,7 +323,7 @@ def _write_tables(
         for row in dataset.rows(film)
     ]
     write_text(folder / "labels.csv", "\n".join([dataset.header, *lines]) + "\n")
-    write_text(folder / "classes.txt", "\n".join(dataset.classes(dials)) + "\n")
+    write_text(folder / "classes.txt", "\n".join(dataset.classes(parameters)) + "\n")
     for part, part_films in films.items():
         if part_films:
             truth = json.dumps(truth_document(part_films))

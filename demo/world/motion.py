@@ -1,7 +1,7 @@
-"""How a pair of objects moves in each of the twelve activities: positions as functions of time.
+"""The motion of a pair of objects in each of the twelve activities.
 
-Axes: F frames. Positions are (x, y) in pixels, relative to the pair's own centre, y downwards.
-Phase runs from 0 (nothing has happened yet) to 1 (all done).
+Axes: F frames. Positions are (x, y) in pixels, relative to the centre of the pair, y downwards. The
+phase of an activity runs from 0 to 1.
 """
 
 from collections.abc import Callable
@@ -10,25 +10,25 @@ from dataclasses import dataclass
 import numpy as np
 
 BEHIND, INSIDE, FRONT = -1, 0, 1
-"""Where X is painted relative to Y: before it, between its back and its front, after it."""
+"""Depth of X relative to Y: behind it, between its back and front, or in front of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairMotion:
-    """The film of one pair: where X and Y are in each frame, and whether a hand holds X."""
+    """Positions of X and Y in each frame, and the reach of the hand that holds X."""
 
     x_F2: np.ndarray
     y_F2: np.ndarray
     layer_F: np.ndarray
     """int, one of BEHIND, INSIDE, FRONT."""
     lift_F: np.ndarray
-    """0 on the table, 1 held up: X looks larger and its shadow falls away from it."""
+    """0 on the table, 1 held up, where X is larger and farther from its shadow."""
     reach_F: np.ndarray | None
-    """Where a hand is: 0 on X, 1 out of the picture; None where the activity has no hand."""
+    """Distance of the hand: 0 on X, 1 out of view; None for an activity without a hand."""
 
 
 def ease(phase_F: np.ndarray, start: float, stop: float) -> np.ndarray:
-    """(F,) rises smoothly from 0 at the phase `start` to 1 at `stop`."""
+    """Return (F,) values that rise smoothly from 0 at the phase `start` to 1 at `stop`."""
     part_F = np.clip((phase_F - start) / (stop - start), 0.0, 1.0)
     return part_F * part_F * (3.0 - 2.0 * part_F)
 
@@ -57,7 +57,7 @@ def _pair(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Geometry:
-    """What an activity is drawn with: a direction, distances and sizes, all in pixels."""
+    """Random direction, and distances and sizes in pixels, of an activity."""
 
     direction_2: np.ndarray
     far: float
@@ -145,16 +145,17 @@ _FORWARD: tuple[Callable[[np.ndarray, _Geometry], PairMotion], ...] = (
 def pair_motion(
     activity: int, rng: np.random.Generator, *, phase_F: np.ndarray, radii: tuple[float, float]
 ) -> PairMotion:
-    """The motion of a pair in one activity, drawn with random direction, distance and turn.
+    """Return the motion of a pair with a random direction, distance and sense of rotation.
 
     Args:
-        activity: Index into `dials.ACTIVITIES`. Taking out, moving away and putting down are
-            putting in, moving towards and picking up with time reversed.
+        activity: index in `parameters.ACTIVITIES`. Taking out, moving away and putting down are
+            putting in, moving towards and picking up, reversed in time.
+        rng: random generator of the film.
         phase_F: (F,) phase of the activity in each frame, in [0, 1].
-        radii: Radius of X and of Y, in pixels.
+        radii: radii of X and Y in pixels.
     """
     angle = rng.uniform(0.0, 2.0 * np.pi)
-    direction_2 = np.array([np.cos(angle), 0.6 * np.sin(angle)])  # a film is wider than high
+    direction_2 = np.array([np.cos(angle), 0.6 * np.sin(angle)])  # frames are wider than high
     geometry = _Geometry(
         direction_2=direction_2 / np.hypot(*direction_2),
         far=rng.uniform(46.0, 60.0),

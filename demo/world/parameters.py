@@ -1,7 +1,7 @@
-"""What can be turned in the demo world, and the words it uses: activities, roles, classes.
+"""The parameters of the demo world, and its activities, roles and classes.
 
-The label of a clip is what one pair of objects, X and Y, does. X and Y are told apart from every
-other object by their classes (their role), so a label can be read from the film alone.
+The label of a clip is the activity of one pair of objects, X and Y. Their classes (their role)
+distinguish X and Y from all other objects, so the film alone determines the label.
 """
 
 from typing import Annotated, Any, Literal, Self, get_args
@@ -41,33 +41,33 @@ WORLD_CLASSES = (*ROLE_X, *ROLE_Y, *DECOY_X, *DECOY_Y, *DISTRACTORS, HAND)
 """The 15 of the 80 COCO classes that are drawn."""
 
 ALIKE = ("sports ball", "apple", "orange")
-"""Classes of `demo-both`, all drawn as one ball is: the detector alone tells them apart."""
+"""Classes of `demo-both`, all drawn as balls: only the detector distinguishes them."""
 DRAWN_CLASSES = tuple(dict.fromkeys((*WORLD_CLASSES, *ALIKE)))
-"""All that is drawn in any world."""
+"""All classes of any data set."""
 SURFACES = ("wood", "tiles", "cloth", "stone")
-"""Of tables, in the order of `render.draw_table`."""
+"""Surfaces of tables, in the order of `render.draw_table`."""
 
 TOUCHABLE = tuple(name for name in WORLD_CLASSES if name != HAND)
 
 
 def category_id(class_name: str) -> int:
-    """COCO-style category number of a class, from 1, in the order of the 80 COCO classes."""
+    """Return the category id of a class: its index among the 80 COCO classes, from 1."""
     return COCO_CLASSES.index(class_name) + 1
 
 
 LARGEST_CAMERA_OF_PLACES = 6.0
-"""For demo-places and demo-both: whether an object is where another was can be seen only if the
-camera moves by less than half of the distance between two objects."""
+"""Maximum drift in demo-places and demo-both: half of the distance between two objects, so that the
+old place of an object can be recognized."""
 SMALLEST_TEXTURE_OF_BOTH = 0.5
-"""For demo-both: on plainer tables, surfaces cannot be told apart."""
+"""Minimum texture in demo-both: plainer surfaces cannot be distinguished."""
 
 FEWEST_COLUMNS = 3
-"""Of a grid of places: with less, not all objects find a place of their own."""
+"""Minimum number of columns of a grid: fewer do not have a place for each object."""
 
 _PICTURE = ("camera_pixels", "noise", "texture")
 _CAST = ("distractors", "look_alikes", "idle_hand_probability")
 _TOUCH = ("objects", "classes", "stops", "pull_pixels")
-USED_DIALS = {
+USED_PARAMETERS = {
     "demo": ("frames", "decoy_probability", "decoy_pairs", *_CAST, *_PICTURE),
     "demo-touch": (*_TOUCH, *_PICTURE),
     "demo-long": (*_CAST, *_PICTURE),
@@ -76,129 +76,110 @@ USED_DIALS = {
     "demo-both": ("columns", *_PICTURE),
     "demo-detector": ("frames", *_CAST, *_PICTURE),
 }
-"""The dials that turn each data set; the others change nothing of it."""
+"""Parameters that each data set uses."""
 
 DETECTOR_FRAMES = "demo-detector"
 World = Literal["demo", "demo-touch", "demo-long", "demo-places", "demo-classes", "demo-both"]
 WORLDS: tuple[World, ...] = get_args(World)
-"""The data sets of films; the other one has single frames, to train the demo's detector on."""
-
-_FIRST_DIALS = (
-    "frames",
-    "decoy_probability",
-    "distractors",
-    "idle_hand_probability",
-    "camera_pixels",
-    "noise",
-)
+"""The data sets of films; `DETECTOR_FRAMES` has single frames to train the demo's detector."""
 
 
-class Dials(Request):
-    """One world. Two worlds with equal dials and seed are equal file for file."""
+class WorldParameters(Request):
+    """Parameters of a world. Worlds with equal parameters and seed have identical films."""
 
     frames: Annotated[int, Field(ge=2)] = 12
-    """Of a clip, at 8 frames/s."""
+    """Number of frames of a clip, at 8 Hz."""
     decoy_probability: Annotated[
         Share,
-        Option("How often a decoy pair acts, too; otherwise it lies still.", name="--decoys"),
+        Option("Probability that a decoy pair acts; otherwise it lies still.", name="--decoys"),
     ] = 0.5
     distractors: Annotated[
         int,
         Field(ge=0, le=4),
-        Option("Objects of other classes that lie still, beside the pairs."),
+        Option("Number of objects of other classes that lie still."),
     ] = 1
     idle_hand_probability: Share = 0.5
-    """How often a hand comes or goes without acting on X; it may touch others."""
+    """Probability of a hand that does not act on X; it may touch other objects."""
     camera_pixels: Annotated[
         float,
-        Field(ge=0, le=12),  # as far as the table is drawn
-        Option("Largest drift of the camera, in pixels.", name="--camera"),
+        Field(ge=0, le=12),  # the border of the drawn table
+        Option("Maximum drift of the camera in pixels.", name="--camera"),
     ] = 3.0
     noise: Annotated[
         float,
         Field(ge=0, le=60),
-        Option("Standard deviation of the sensor noise, in grey levels."),
+        Option("Standard deviation of the sensor noise in grey levels."),
     ] = 5.0
     decoy_pairs: Annotated[
-        int, Field(ge=0, le=3), Option("Pairs of decoys, each with an activity of its own.")
+        int, Field(ge=0, le=3), Option("Number of decoy pairs, each with its own activity.")
     ] = 1
     look_alikes: Annotated[
-        int, Field(ge=0, le=3), Option("Objects of X's own class that lie still; X moves.")
+        int, Field(ge=0, le=3), Option("Number of objects of X's class that lie still.")
     ] = 0
     texture: Annotated[
-        float, Field(ge=0, le=2), Option("Strength of the table's pattern; 0 is a plain table.")
+        float, Field(ge=0, le=2), Option("Contrast of the table's pattern; 0 for a plain table.")
     ] = 1.0
     objects: Annotated[
-        int, Field(ge=1, le=8), Option("Objects on the table, of different classes.")
+        int, Field(ge=1, le=8), Option("Number of objects on the table, of different classes.")
     ] = 6
     classes: Annotated[
         int,
         Field(ge=1, le=len(TOUCHABLE)),
         Option(
-            "Classes that those objects are drawn from. With as many as objects, every film shows "
-            "all of them, and which classes are there says nothing."
+            "Number of classes to choose these objects from. If it equals the number of objects, "
+            "all films show the same classes."
         ),
     ] = len(TOUCHABLE)
     stops: Annotated[
-        int, Field(ge=1, le=3), Option("Stops of the hand at most, on objects or beside them.")
+        int, Field(ge=1, le=3), Option("Maximum number of stops of the hand, on or beside objects.")
     ] = 3
     pull_pixels: Annotated[
         float,
         Field(ge=0, le=30),
         Option(
-            "How far the hand pulls what it touches, in pixels; a touch then leaves a trace that "
-            "frames before and after it show.",
+            "Distance in pixels that the hand pulls a touched object, so that frames before and "
+            "after a touch differ.",
             name="--pull",
         ),
     ] = 0.0
     columns: Annotated[
         int,
         Field(ge=0, le=5),
-        Option("Columns of a grid of places, with three rows; 0 for anywhere."),
+        Option("Columns of a grid of places with three rows; 0 for any place."),
     ] = 0
     owners: Annotated[
         int,
         Field(ge=1, le=len(ROLE_Y)),
-        Option("Objects in whose old place a ball may stand."),
+        Option("Number of objects whose old place a ball can take."),
     ] = len(ROLE_Y)
-    balls: Annotated[int, Field(ge=1, le=3), Option("Balls, all alike.")] = 3
+    balls: Annotated[int, Field(ge=1, le=3), Option("Number of balls, all alike.")] = 3
 
     @model_validator(mode="after")
     def _fit_each_other(self) -> Self:
         if 0 < self.columns < FEWEST_COLUMNS:
             raise ValueError(
-                f"dials.columns must be 0 or at least {FEWEST_COLUMNS}, found {self.columns}"
+                f"columns: expected 0 or at least {FEWEST_COLUMNS}, got {self.columns}"
             )
         if self.objects > self.classes:
             raise ValueError(
-                f"dials.objects must be at most dials.classes, {self.classes}, since all objects "
-                f"are of different classes; found {self.objects}"
+                f"objects: expected at most as many as classes, {self.classes}, got {self.objects}"
             )
         return self
 
     def check_for(self, dataset: str) -> None:
-        """Raise ConfigError if this data set's labels could not be read from its films."""
+        """Raise ConfigError if the films of a data set would not determine its labels."""
         in_places = dataset in ("demo-places", "demo-both")
         if in_places and self.camera_pixels > LARGEST_CAMERA_OF_PLACES:
             raise ConfigError(
-                f"{dataset}: dials.camera_pixels must lie in [0, {LARGEST_CAMERA_OF_PLACES}], "
-                f"found {self.camera_pixels}; beyond, old places cannot be told apart"
+                f"{dataset}: expected camera_pixels of at most {LARGEST_CAMERA_OF_PLACES}, got "
+                f"{self.camera_pixels}; lower it, so that old places can be recognized"
             )
         if dataset == "demo-both" and self.texture < SMALLEST_TEXTURE_OF_BOTH:
             raise ConfigError(
-                f"demo-both: dials.texture must be at least {SMALLEST_TEXTURE_OF_BOTH}, found "
-                f"{self.texture}; below, surfaces cannot be told apart"
+                f"demo-both: expected texture of at least {SMALLEST_TEXTURE_OF_BOTH}, got "
+                f"{self.texture}; raise it, so that surfaces can be distinguished"
             )
 
-    def of(self, dataset: str) -> dict[str, Any]:
-        """The dials that turn this data set, by name."""
-        return {name: getattr(self, name) for name in USED_DIALS[dataset]}
-
-    def as_json(self) -> dict[str, Any]:
-        """What a world's record says: the dials of the first worlds, and of those that came later
-        what differs from its default, so that the record of an old world stays as it is."""
-        return {
-            name: value
-            for name, value in self
-            if value != Dials.model_fields[name].default or name in _FIRST_DIALS
-        }
+    def used_by(self, dataset: str) -> dict[str, Any]:
+        """Return the parameters that a data set uses, by name."""
+        return {name: getattr(self, name) for name in USED_PARAMETERS[dataset]}

@@ -1,11 +1,12 @@
-"""Films in which all on a table is put elsewhere at once: who stands in whose old place?
+"""Plan films in which all objects change their place at once.
 
-Either arrangement alone is random and says nothing; which classes are there is always the same.
+The label is which object takes whose old place. All films show the same classes, and each of the
+two arrangements is random, so that neither determines the label.
 
-- `demo-places`: a ball may stand where an object of another class stood before. The label can be
-  told only from two objects of two different frames.
-- `demo-both`: three objects that look alike; one takes the old place of the next. The label names
-  both and the table's surface, which is in no mask, so that neither head can tell it alone.
+- `demo-places`: a ball may take the old place of an object of another class. The label depends on
+  two objects in two different frames.
+- `demo-both`: one of three objects that look alike takes the old place of the next. The label also
+  names the surface of the table, which is outside of all masks, so that it needs both heads.
 """
 
 import itertools
@@ -14,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from orn.demo.world.dials import ALIKE, HEIGHT, ROLE_Y, SURFACES, WIDTH, Dials
+from orn.demo.world.parameters import ALIKE, HEIGHT, ROLE_Y, SURFACES, WIDTH, WorldParameters
 from orn.demo.world.scene import Scene, standing_actor
 from orn.demo.world.sprites import Actor, draw_sprite
 
@@ -22,14 +23,15 @@ NOBODY = "none"
 """Label of a film in which no ball takes an old place."""
 BALL = "sports ball"
 FRAMES = 8
-"""Of a film; everything moves between the first and the second half."""
+"""Number of frames of a film; all objects move between its halves."""
 
 _MARGIN = 15.0
-_APART = 27.0
-"""Pixels between two objects of a frame, and between a ball and old places that are not meant."""
+_MIN_DISTANCE = 27.0
+"""Minimum distance in pixels between two objects of a frame, and between a ball and an old place
+that it does not take."""
 _JITTER = 1.5
 _ROWS = 3
-"""Of the grid of places, if there is one."""
+"""Number of rows of the grid of places."""
 _CHANCE = 100 / len(ALIKE)
 BOTH_CEILINGS = {
     "surface alone (activity head)": _CHANCE,
@@ -39,29 +41,29 @@ BOTH_CEILINGS = {
     "surface, and places of both frames without classes": _CHANCE,
     "surface, and places of each object without its class": _CHANCE,
 }
-"""The most that can be right of `demo-both`, in percent, by what is seen of two frames (Bayes'
-rule); the tests count it over all films of a grid."""
+"""Maximum accuracy on `demo-both` in percent, by the observed part of two frames (Bayes' rule)."""
 
 
-def place_classes(dials: Dials) -> tuple[str, ...]:
-    """Labels: whose old place a ball takes."""
-    return (*ROLE_Y[: dials.owners], NOBODY)
+def place_classes(parameters: WorldParameters) -> tuple[str, ...]:
+    """Return the labels of `demo-places`: the object whose old place a ball takes."""
+    return (*ROLE_Y[: parameters.owners], NOBODY)
 
 
-def plan_places_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> Scene:
-    """A film in which a ball takes the old place of the object of class
-    `place_classes(dials)[label]`."""
-    names = [*ROLE_Y[: dials.owners], *[BALL] * dials.balls]
-    halves = arrange(label, dials=dials, rng=rng)
+def plan_places_scene(
+    label: int, *, parameters: WorldParameters, rng: np.random.Generator
+) -> Scene:
+    """Plan a film in which a ball takes the old place of `place_classes(parameters)[label]`."""
+    names = [*ROLE_Y[: parameters.owners], *[BALL] * parameters.balls]
+    halves = arrange(label, parameters=parameters, rng=rng)
     return Scene(
         actors=_rearranged(names, names, halves, rng),
         render_seed=int(rng.integers(2**31)),
-        label=place_classes(dials)[label],
+        label=place_classes(parameters)[label],
     )
 
 
 def both_classes() -> tuple[str, ...]:
-    """Labels of `demo-both`: each surface with each of three objects in the next one's place."""
+    """Return the labels of `demo-both`: a surface, and an object in the old place of the next."""
     pairs = zip(ALIKE, (*ALIKE[1:], ALIKE[0]), strict=True)
     return tuple(
         both_label(surface, taker, owner)
@@ -70,14 +72,14 @@ def both_classes() -> tuple[str, ...]:
 
 
 def both_label(surface: str, taker: str, owner: str) -> str:
-    """The label of `demo-both` of a film in which one object takes the old place of another."""
+    """Return the label of a film of `demo-both`."""
     return f"{surface}: {taker} in the old place of {owner}"
 
 
-def plan_both_scene(label: int, *, dials: Dials, rng: np.random.Generator) -> Scene:
-    """A film with the label `both_classes()[label]`."""
+def plan_both_scene(label: int, *, parameters: WorldParameters, rng: np.random.Generator) -> Scene:
+    """Plan a film with the label `both_classes()[label]`."""
     surface, taker = divmod(label, len(ALIKE))
-    halves = arrange_alike(taker, dials=dials, rng=rng)
+    halves = arrange_alike(taker, parameters=parameters, rng=rng)
     return Scene(
         actors=_rearranged(ALIKE, [BALL] * len(ALIKE), halves, rng),
         render_seed=int(rng.integers(2**31)),
@@ -92,7 +94,7 @@ def _rearranged(
     halves: tuple[np.ndarray, np.ndarray],
     rng: np.random.Generator,
 ) -> tuple[Actor, ...]:
-    """Objects that stand in the first half of a film in their first place, then in the other."""
+    """Return objects that move from one place to another between the halves of a film."""
     position_NF2 = np.repeat(np.stack(halves, axis=1), [FRAMES // 2, FRAMES - FRAMES // 2], axis=1)
     return tuple(
         standing_actor(name, draw_sprite(look, rng), position_F2, 2.0 * number)
@@ -103,40 +105,44 @@ def _rearranged(
 
 
 def arrange_alike(
-    taker: int, *, dials: Dials, rng: np.random.Generator
+    taker: int, *, parameters: WorldParameters, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(3, 2) random places, x and y in pixels, of three objects before and after; the object
-    `taker` has the old place of the next one, and no other old place is taken.
+    """Return (3, 2) random places of three objects before and after, x and y in pixels.
+
+    The object `taker` takes the old place of the next one; no other old place is taken.
 
     Args:
-        taker: Place in `dials.ALIKE`.
-        dials: Whether the places are those of a grid.
-        rng: Random numbers of the film.
+        taker: index in `parameters.ALIKE`.
+        parameters: parameters of the world.
+        rng: random generator of the film.
     """
-    spread = partial(_spread_out, number=len(ALIKE), columns=dials.columns, rng=rng)
+    spread = partial(_spread_out, number=len(ALIKE), columns=parameters.columns, rng=rng)
     while True:
         before_N2 = spread([], avoid=[])
         if before_N2 is None:
             continue
         taken_2 = before_N2[(taker + 1) % len(ALIKE)]
-        if not dials.columns:
+        if not parameters.columns:
             taken_2 = taken_2 + rng.uniform(-_JITTER, _JITTER, 2)
         after_N2 = spread([taken_2], avoid=list(before_N2))
         if after_N2 is not None:
             return before_N2, np.roll(after_N2, taker, axis=0)
 
 
-def arrange(label: int, *, dials: Dials, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 2) random places, x and y in pixels, of the owners and then the balls before and after;
-    those of the balls avoid the old places of other classes but for the one that the label names.
+def arrange(
+    label: int, *, parameters: WorldParameters, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (N, 2) random places of owners and balls before and after, x and y in pixels.
+
+    Balls avoid the old places of other classes, except for the one that the label names.
 
     Args:
-        label: Place in `place_classes`.
-        dials: How many owners and balls there are, and whether they stand on a grid.
-        rng: Random numbers of the film.
+        label: index in `place_classes`.
+        parameters: parameters of the world.
+        rng: random generator of the film.
     """
-    num_owners, num_balls = dials.owners, dials.balls
-    spread = partial(_spread_out, columns=dials.columns, rng=rng)
+    num_owners, num_balls = parameters.owners, parameters.balls
+    spread = partial(_spread_out, columns=parameters.columns, rng=rng)
     while True:
         before_N2 = spread([], number=num_owners + num_balls, avoid=[])
         if before_N2 is None:
@@ -144,8 +150,8 @@ def arrange(label: int, *, dials: Dials, rng: np.random.Generator) -> tuple[np.n
         old = list(before_N2[:num_owners])
         taken = []
         if label < num_owners:
-            # Exactly, on a grid: a ball beside its grid point would tell that a place was taken.
-            taken = [old[label] + (0 if dials.columns else rng.uniform(-_JITTER, _JITTER, 2))]
+            # Exactly on a grid: a ball beside its grid point would reveal that a place was taken.
+            taken = [old[label] + (0 if parameters.columns else rng.uniform(-_JITTER, _JITTER, 2))]
         balls_N2 = spread(taken, number=num_balls, avoid=old)
         if balls_N2 is None:
             continue
@@ -165,20 +171,23 @@ def _spread_out(
     columns: int,
     rng: np.random.Generator,
 ) -> np.ndarray | None:
-    """(number, 2) the places given and random ones beside them, all apart from each other, the new
-    ones also from `avoid`; None if they do not fit."""
+    """Add random places that keep their distance from each other and from `avoid`.
+
+    Returns:
+        The (number, 2) places, beginning with the given ones; None if they do not fit.
+    """
     found = list(places)
     for _ in range(400):
         if len(found) == number:
             return np.array(found)
         place_2 = _place(columns, rng)
-        if all(np.hypot(*(place_2 - other)) >= _APART for other in (*found, *avoid)):
+        if all(np.hypot(*(place_2 - other)) >= _MIN_DISTANCE for other in (*found, *avoid)):
             found.append(place_2)
     return np.array(found) if len(found) == number else None
 
 
 def _place(columns: int, rng: np.random.Generator) -> np.ndarray:
-    """x and y of a random place: of the grid if it has columns, else anywhere."""
+    """Return x and y of a random place, on the grid if it has columns."""
     low_2, high_2 = np.full(2, _MARGIN), np.array([WIDTH - _MARGIN, HEIGHT - _MARGIN])
     if columns == 0:
         return rng.uniform(low_2, high_2)

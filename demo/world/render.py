@@ -1,6 +1,6 @@
-"""Draws a planned film: pictures and, for each object, the mask of what can be seen of it.
+"""Render a planned film: images, and the visible mask of each object.
 
-Axes: F frames, H W pixels. The camera drifts, the light changes, the sensor adds noise.
+The camera drifts, the light changes and the sensor adds noise. Axes: F frames, H W pixels.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from orn.demo.world.dials import HEIGHT, WIDTH, Dials
+from orn.demo.world.parameters import HEIGHT, WIDTH, WorldParameters
 from orn.demo.world.scene import Scene
 from orn.demo.world.sprites import Actor
 
@@ -19,30 +19,30 @@ _NO_TRACK = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedFrame:
-    """One picture and what it shows."""
+    """An image and the objects in it."""
 
     image: np.ndarray
     """(H, W, 3) uint8 RGB."""
     track_HW: np.ndarray
-    """(H, W) uint8, the track seen at each pixel, 255 for the table."""
+    """(H, W) uint8, the visible track at each pixel, 255 for the table."""
     full_area: dict[int, int]
-    """Pixels that each track's layers cover, hidden or not; absent where they cover none."""
+    """Area of each track in pixels, including its hidden part; only of tracks in the image."""
 
 
-def render(scene: Scene, dials: Dials) -> Iterator[RenderedFrame]:
-    """The film of a scene, frame by frame."""
+def render(scene: Scene, parameters: WorldParameters) -> Iterator[RenderedFrame]:
+    """Yield the frames of a scene."""
     rng = np.random.default_rng(scene.render_seed)
     table = draw_table(
         rng,
         height=HEIGHT + 2 * _BORDER,
         width=WIDTH + 2 * _BORDER,
-        contrast=dials.texture,
+        contrast=parameters.texture,
         surface=scene.surface,
     )
     num_frames = len(scene.actors[0].depth_F)
-    drift_F2 = _drift(num_frames, dials.camera_pixels, rng)
+    drift_F2 = _drift(num_frames, parameters.camera_pixels, rng)
     light_F3 = _light(num_frames, rng)
-    noise = rng.normal(0.0, dials.noise, (HEIGHT + 64, WIDTH + 64, 3)).astype(np.float32)
+    noise = rng.normal(0.0, parameters.noise, (HEIGHT + 64, WIDTH + 64, 3)).astype(np.float32)
     layers = [_layers(actor) for actor in scene.actors]
     for frame in range(num_frames):
         image = _background(table, drift_F2[frame])
@@ -63,14 +63,14 @@ def render(scene: Scene, dials: Dials) -> Iterator[RenderedFrame]:
 
 
 def _drift(num_frames: int, pixels: float, rng: np.random.Generator) -> np.ndarray:
-    """(F, 2) smooth camera offsets of at most `pixels`."""
+    """Return (F, 2) smooth camera offsets of at most `pixels`."""
     time_F = np.linspace(0.0, 1.0, num_frames)[:, None]
     phase_2, speed_2 = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0.5, 3.0, 2)
     return pixels * np.sin(phase_2 + speed_2 * time_F * np.pi)
 
 
 def _light(num_frames: int, rng: np.random.Generator) -> np.ndarray:
-    """(F, 3) factors of the three colours over time."""
+    """Return (F, 3) factors of the colour channels over time."""
     time_F = np.linspace(0.0, 1.0, num_frames)[:, None]
     level = rng.uniform(0.8, 1.1) + rng.uniform(-0.12, 0.12) * time_F
     flicker = 0.03 * np.sin(rng.uniform(0, 6) + rng.uniform(2, 12) * time_F)
@@ -83,8 +83,8 @@ def _background(table: np.ndarray, drift_2: np.ndarray) -> np.ndarray:
 
 
 def _layers(actor: Actor) -> list[tuple[float, np.ndarray]]:
-    """Back, if there is one, and front of an actor: how much nearer than it is, and the drawing,
-    float32 RGBA premultiplied."""
+    """Return the offset in depth and the drawing (float32 premultiplied RGBA) of an actor's back,
+    if it has one, and front."""
     drawings = [each for each in (actor.sprite.back, actor.sprite.front) if each is not None]
     return [(float(place), drawing.astype(np.float32)) for place, drawing in enumerate(drawings)]
 
@@ -99,7 +99,7 @@ def _paint(
     frame: int,
     drift_F2: np.ndarray,
 ) -> None:
-    """Paint one layer in place, its shadow first."""
+    """Paint a layer and its shadow, in place."""
     lift = 0.0 if actor.lift_F is None else float(actor.lift_F[frame])
     zoom = 1.0 + 0.25 * lift
     centre = actor.position_F2[frame] + drift_F2[frame]
@@ -123,7 +123,7 @@ def _paint(
 
 
 def _shadow(image: np.ndarray, centre: np.ndarray, radius: float) -> None:
-    """Darken a soft ellipse of the table in place."""
+    """Darken a soft ellipse, in place."""
     x0, y0, x1, y1 = _window(centre, 1.3 * radius)
     if x1 <= x0 or y1 <= y0:
         return
@@ -134,7 +134,7 @@ def _shadow(image: np.ndarray, centre: np.ndarray, radius: float) -> None:
 
 
 def _window(centre: np.ndarray, half: float) -> tuple[int, int, int, int]:
-    """x1 y1 x2 y2 of the pixels of a square that are in the picture."""
+    """Return x1 y1 x2 y2 of a square clipped to the image."""
     x0, y0 = max(int(centre[0] - half), 0), max(int(centre[1] - half), 0)
     return x0, y0, min(int(centre[0] + half) + 1, WIDTH), min(int(centre[1] + half) + 1, HEIGHT)
 
@@ -147,12 +147,15 @@ def draw_table(
     contrast: float = 1.0,
     surface: int | None = None,
 ) -> np.ndarray:
-    """(height, width, 3) float32 picture of a table top, values 0 to 255.
+    """Return a (height, width, 3) float32 image of a table top, 0..255.
 
     Args:
-        contrast: How much of its pattern can be seen, 1 as it is, 0 nothing.
-        surface: Index into `dials.SURFACES`; None draws one. Where it is given, it is part of the
-            label, and blotches are faint enough for its pattern to show.
+        rng: random generator of the film.
+        height: height of the image.
+        width: width of the image.
+        contrast: contrast of the pattern; 0 for none.
+        surface: index in `parameters.SURFACES`; None for a random one. A given surface is part of
+            the label, so that blotches are faint and do not hide its pattern.
     """
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     base = rng.uniform(70, 190) + rng.normal(0, 18, 3)

@@ -1,7 +1,7 @@
-"""What happens in one film: which objects there are, how each moves, and what the label is.
+"""Plan a scene: its objects, their motion, and the label.
 
-A film is planned whole before anything is drawn. Every film of a world has the same cast (a pair in
-role, decoy pairs, distractors), so that which classes are present says nothing about the label.
+Every film of a world has the same cast (a pair in role, decoy pairs, distractors), so that the
+classes in a film do not determine its label.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from orn.demo.world.dials import (
+from orn.demo.world.hands import acting_hand, idle_hand
+from orn.demo.world.motion import BEHIND, FRONT, INSIDE, PairMotion, pair_motion
+from orn.demo.world.parameters import (
     ACTIVITIES,
     DECOY_X,
     DECOY_Y,
@@ -20,10 +22,8 @@ from orn.demo.world.dials import (
     ROLE_X,
     ROLE_Y,
     WIDTH,
-    Dials,
+    WorldParameters,
 )
-from orn.demo.world.hands import acting_hand, idle_hand
-from orn.demo.world.motion import BEHIND, FRONT, INSIDE, PairMotion, pair_motion
 from orn.demo.world.sprites import Actor, Sprite, draw_sprite
 
 _MARGIN = 13.0
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relation:
-    """One pair's activity: what the ground truth says of it."""
+    """The activity of a pair in the ground truth."""
 
     activity: int
     x_track: int
@@ -48,23 +48,23 @@ class Relation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A planned film; an actor's place in `actors` is its track number in the ground truth."""
+    """A planned scene; the index of an actor is its track id in the ground truth."""
 
     actors: tuple[Actor, ...]
     relations: tuple[Relation, ...] = ()
     touched: tuple[int, ...] = ()
     """Tracks that a hand touches."""
     render_seed: int
-    """Seed of what carries no meaning: table, light, noise, camera."""
+    """Seed of table, light, noise and camera, which do not affect the label."""
     label: str | None = None
-    """The film's label where neither relations nor touches say it."""
+    """The label, if it is neither a relation nor a touched class."""
     surface: int | None = None
-    """Of the table, in the order of `dials.SURFACES`; None for a random one."""
+    """Surface of the table, an index in `parameters.SURFACES`; None for a random one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedActivity:
-    """An activity that a pair is to perform, and when."""
+    """An activity of a pair and its frames."""
 
     activity: int
     start_frame: int
@@ -72,7 +72,7 @@ class PlannedActivity:
 
 
 def random_activity(rng: np.random.Generator, start_frame: int, stop_frame: int) -> PlannedActivity:
-    """An activity drawn uniformly."""
+    """Return an activity, drawn uniformly."""
     activity = int(rng.integers(len(ACTIVITIES)))
     return PlannedActivity(activity=activity, start_frame=start_frame, stop_frame=stop_frame)
 
@@ -81,17 +81,21 @@ def plan_scene(
     planned: PlannedActivity,
     others: Sequence[PlannedActivity | None],
     *,
-    dials: Dials,
+    parameters: WorldParameters,
     num_frames: int,
     rng: np.random.Generator,
     others_in_role: bool = False,
 ) -> Scene:
-    """A film in which the pair in role performs `planned` and other pairs may perform another.
+    """Plan a scene in which the pair in role performs an activity, and other pairs may, too.
 
     Args:
-        others: Activity of each other pair, None if it lies still.
-        others_in_role: Draw the other pairs from the role classes too (long films, where all
-            activities are labelled segments); otherwise they are decoys.
+        planned: activity of the pair in role.
+        others: activity of each other pair; None if it lies still.
+        parameters: parameters of the world.
+        num_frames: number of frames.
+        rng: random generator of the film.
+        others_in_role: whether other pairs also have the role classes, as in long films, where all
+            activities are labelled; otherwise they are decoys.
     """
     other_roles = (ROLE_X, ROLE_Y) if others_in_role else (DECOY_X, DECOY_Y)
     actors, relations, touched = _pair(planned, (ROLE_X, ROLE_Y), [], num_frames, rng)
@@ -99,10 +103,10 @@ def plan_scene(
         more, more_relations, more_touched = _pair(other, other_roles, actors, num_frames, rng)
         relations += [replace(relation, in_role=others_in_role) for relation in more_relations]
         actors, touched = actors + more, touched + more_touched
-    still = [str(name) for name in rng.choice(DISTRACTORS, size=dials.distractors)]
-    for name in still + [actors[0].class_name] * dials.look_alikes:
+    still = [str(name) for name in rng.choice(DISTRACTORS, size=parameters.distractors)]
+    for name in still + [actors[0].class_name] * parameters.look_alikes:
         actors.append(still_actor(name, actors, num_frames, rng))
-    if rng.random() < dials.idle_hand_probability:
+    if rng.random() < parameters.idle_hand_probability:
         hand, target = _idle_hand(actors, num_frames, rng)
         actors.append(hand)
         touched += [] if target is None else [target]
@@ -117,7 +121,7 @@ def plan_scene(
 def phase_of_frames(
     planned: PlannedActivity, num_frames: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """(F,) phase in [0, 1]: the activity fills its frames but for a short rest at either end."""
+    """Return the (F,) phase of an activity in [0, 1], with a short rest at both ends."""
     span = planned.stop_frame - 1 - planned.start_frame
     start = planned.start_frame + rng.uniform(0.0, 0.12) * span
     stop = planned.stop_frame - 1 - rng.uniform(0.0, 0.12) * span
@@ -131,7 +135,7 @@ def _pair(
     num_frames: int,
     rng: np.random.Generator,
 ) -> tuple[list[Actor], list[Relation], list[int]]:
-    """X, Y and, where the activity needs one, the hand; X has track `len(others)`."""
+    """Return X, Y and, if the activity needs it, a hand; the track id of X is `len(others)`."""
     first = len(others)
     names = (str(rng.choice(roles[0])), str(rng.choice(roles[1])))
     if planned is None:
@@ -166,7 +170,7 @@ def _pair(
 
 
 def standing_actor(name: str, sprite: Sprite, position_F2: np.ndarray, depth: float) -> Actor:
-    """An object that is where it is told to be."""
+    """Return an object at the given positions."""
     depth_F = np.full(len(position_F2), depth)
     return Actor(class_name=name, sprite=sprite, position_F2=position_F2, depth_F=depth_F)
 
@@ -178,7 +182,7 @@ def _fit(
     phase_F: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[PairMotion, np.ndarray]:
-    """Of several random motions and places, the one that stays in view and clear of the others."""
+    """Return the best of several random motions and places: in view and clear of other objects."""
     radii = (sprites[0].radius, sprites[1].radius)
 
     def draw() -> tuple[float, tuple[PairMotion, np.ndarray]]:
@@ -198,7 +202,7 @@ def _fit(
 
 
 def _best(draw: Callable[[], tuple[float, T]], *, enough: float) -> T:
-    """Of several draws the one with the highest score, the first that has enough."""
+    """Return the first of several draws whose score is `enough`, else the one with the highest."""
     found = draw()
     for _ in range(_TRIES - 1):
         if found[0] >= enough:
@@ -208,7 +212,7 @@ def _best(draw: Callable[[], tuple[float, T]], *, enough: float) -> T:
 
 
 def _clearance(position_F2: np.ndarray, radius: float, others: list[Actor]) -> float:
-    """Smallest gap in pixels to any other object over the whole film; hands do not count."""
+    """Return the smallest distance in pixels to any other object, except hands, in any frame."""
     gaps = [
         float(np.hypot(*(position_F2 - other.position_F2).T).min()) - radius - other.sprite.radius
         for other in others
@@ -218,7 +222,7 @@ def _clearance(position_F2: np.ndarray, radius: float, others: list[Actor]) -> f
 
 
 def still_actor(name: str, others: list[Actor], num_frames: int, rng: np.random.Generator) -> Actor:
-    """An object that lies still, clear of others; painted over them."""
+    """Return an object that lies still, clear of other objects; it is painted over them."""
     sprite = draw_sprite(name, rng)
 
     def draw() -> tuple[float, np.ndarray]:
@@ -232,7 +236,10 @@ def still_actor(name: str, others: list[Actor], num_frames: int, rng: np.random.
 def _idle_hand(
     actors: list[Actor], num_frames: int, rng: np.random.Generator
 ) -> tuple[Actor, int | None]:
-    """A hand that comes, goes or stays; half the time it touches an object that does not move."""
+    """Return a hand that comes, goes or stays, and the track of the object that it touches, if any.
+
+    It touches an object that does not move with a probability of one half.
+    """
     resting = [
         track
         for track, actor in enumerate(actors)

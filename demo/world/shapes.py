@@ -1,8 +1,8 @@
-"""What each class of object looks like: one function draws one more cup, one more banana.
+"""Draw the shape of each class of object.
 
-Shapes are drawn in units of the object's radius, y downwards, with smooth edges on black, so the
-colours come out multiplied by alpha. Containers draw on two canvases, a front and a back, so that
-something can be between them.
+Shapes are drawn in units of the object's radius, y downwards, anti-aliased on black, so that
+colours are premultiplied by alpha. Containers have a front and a back, so that another object can
+be between them.
 """
 
 import itertools
@@ -20,7 +20,7 @@ Colour = tuple[float, float, float]
 
 
 class Canvas:
-    """An RGBA picture in which polygons, ellipses and lines are drawn in units of the radius."""
+    """An RGBA image for polygons, ellipses and lines in units of the object's radius."""
 
     def __init__(self) -> None:
         self.rgb = np.zeros((CANVAS_PIXELS, CANVAS_PIXELS, 3), np.uint8)
@@ -32,7 +32,7 @@ class Canvas:
         return np.round(pixels * 2**_FIXED_POINT).astype(np.int32)
 
     def polygon(self, points: ArrayLike, colour: Colour, *, inside: bool = False) -> None:
-        """Fill a polygon; with `inside` only where something is drawn already."""
+        """Fill a polygon; with `inside`, only where something is already drawn."""
         fixed = [self._fixed(points)]
         rgb = self.rgb.copy() if inside else self.rgb
         cv2.fillPoly(rgb, fixed, np.clip(colour, 0, 255).tolist(), cv2.LINE_AA, _FIXED_POINT)
@@ -48,7 +48,7 @@ class Canvas:
         self.polygon(_arc(angle, centre, axes), colour, **kw)
 
     def line(self, points: ArrayLike, width: float, colour: Colour, **kw: bool) -> None:
-        """A band along a polyline, with round ends."""
+        """Draw a polyline with round ends."""
         points_N2 = np.asarray(points, float)
         for start, stop in itertools.pairwise(points_N2):
             along = (stop - start) / max(float(np.hypot(*(stop - start))), 1e-6)
@@ -66,7 +66,7 @@ def _arc(angle: np.ndarray, centre: tuple[float, float], axes: tuple[float, floa
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
-    """RGB, 0 to 255, of a hue (in turns), saturation and value (clipped to [0, 1])."""
+    """Return RGB, 0..255, of a hue (1 is a full turn), saturation and value (clipped to [0, 1])."""
     saturation, value = np.clip((saturation, value), 0, 1) * 255
     pixel = np.array([[[hue * 180 % 180, saturation, value]]]).astype(np.uint8)
     red, green, blue = cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].tolist()
@@ -74,14 +74,14 @@ def hsv(hue: float, saturation: float, value: float) -> Colour:
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """A darker (or, above 1, lighter) colour."""
+    """Return a darker colour, or a lighter one if the factor is above 1."""
     return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
 def paint(
     rng: np.random.Generator, hues: tuple[float, ...], saturation: float, value: float
 ) -> Colour:
-    """A colour near one of some hues."""
+    """Return a random colour near one of some hues."""
     return hsv(
         float(rng.choice(hues)) + rng.normal(0, 0.02),
         saturation + rng.normal(0, 0.1),
@@ -90,7 +90,7 @@ def paint(
 
 
 def rotated(points: np.ndarray, angle: float) -> np.ndarray:
-    """(n, 2) points turned about the centre, radians, clockwise on the screen."""
+    """Rotate (n, 2) points about the centre, clockwise, in radians."""
     cos, sin = np.cos(angle), np.sin(angle)
     return points @ np.array([[cos, sin], [-sin, cos]])
 
@@ -249,7 +249,7 @@ def _bottle(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
 
 
 def _arm(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
-    """A hand at the centre whose arm leaves the canvas downwards; drawn longer by `hand_sprite`."""
+    """Draw a hand at the centre whose arm leaves the canvas downwards (see `hand_sprite`)."""
     skin = hsv(0.06 + rng.normal(0, 0.008), rng.uniform(0.35, 0.6), rng.uniform(0.5, 0.92))
     front.line([[0.0, 0.3], [0.0, 1.4]], 0.5, skin)
     front.ellipse((0, 0.2), (0.45, 0.45), skin)

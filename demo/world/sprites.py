@@ -1,7 +1,6 @@
-"""Drawings of single objects: each call draws another cup, another banana.
+"""Draw random instances of objects.
 
-A sprite is an RGBA picture, colours already multiplied by alpha, uint8, centred on the object, at
-the size it has in the film.
+A sprite is a premultiplied RGBA image, uint8, centred on the object, at its size in the film.
 """
 
 from dataclasses import dataclass
@@ -14,39 +13,39 @@ from orn.demo.world.shapes import ANY_HUE, CANVAS_PIXELS, PAINTERS, UNIT_PIXELS,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sprite:
-    """One object's drawing."""
+    """The drawing of an object."""
 
     front: np.ndarray
     """(h, w, 4) uint8 RGBA, premultiplied."""
     back: np.ndarray | None
-    """(h, w, 4) the part behind what the object contains, or None."""
+    """(h, w, 4) the part behind the content of a container; None for other objects."""
     radius: float
-    """Radius in pixels of the film; what motion is planned with. 0 for a hand, which casts no
-    shadow and is in nobody's way."""
+    """Radius in pixels for the planning of motion; 0 for a hand, which has no shadow and which
+    other objects need not avoid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """One object of a film and where it is in every frame."""
+    """An object of a film and its position in every frame."""
 
     class_name: str
     sprite: Sprite
     position_F2: np.ndarray
-    """(F, 2) x and y of its centre in pixels of the table (before the camera's drift)."""
+    """(F, 2) x and y of the centre in pixels of the table (without camera drift)."""
     depth_F: np.ndarray
-    """(F,) what is painted later hides what is painted earlier."""
+    """(F,) objects with a larger depth hide those with a smaller one."""
     lift_F: np.ndarray | None = None
-    """(F,) 0 on the table, 1 held up; None for on the table always."""
+    """(F,) 0 on the table, 1 held up; None for always on the table."""
 
 
 _RADII = {"scissors": 11.0, "banana": 10.5, "sports ball": 9.5, "apple": 9.5, "bottle": 12.0}
 _ARM_PIXELS = 220
-"""Side of a hand's picture; half of it is the arm's length."""
+"""Side of a hand's image; the arm has half of this length."""
 _TURNING = {"sports ball", "banana", "scissors", "apple", "cell phone", "mouse", "book"}
 
 
 def draw_sprite(class_name: str, rng: np.random.Generator) -> Sprite:
-    """A new drawing of an object of one of `dials.WORLD_CLASSES`, 16 to 32 pixels across."""
+    """Draw an object of one of `parameters.WORLD_CLASSES`, with a diameter of 16 to 32 pixels."""
     radius = _RADII.get(class_name, 11.5) * rng.uniform(0.85, 1.2)
     front, back = Canvas(), Canvas()
     PAINTERS[class_name](rng, front, back)
@@ -63,8 +62,12 @@ def draw_sprite(class_name: str, rng: np.random.Generator) -> Sprite:
 
 
 def hand_sprite(rng: np.random.Generator, *, angle: float) -> Sprite:
-    """An arm with its hand at the centre of a large square picture; it leaves at `angle`, in
-    radians, 0 to the right, growing clockwise on the screen."""
+    """Draw an arm with its hand at the centre of a large square image.
+
+    Args:
+        rng: random generator of the film.
+        angle: direction of the arm in radians, 0 to the right, clockwise.
+    """
     length = _ARM_PIXELS
     canvas = Canvas()
     PAINTERS["person"](rng, canvas, Canvas())
@@ -89,7 +92,7 @@ def hand_sprite(rng: np.random.Generator, *, angle: float) -> Sprite:
 
 
 def _texture(rng: np.random.Generator) -> np.ndarray:
-    """(canvas, canvas) brightness factors: shading to one side, blotches, now and then stripes."""
+    """Return brightness factors of a canvas: shading, blotches, and stripes in some cases."""
     coarse = rng.normal(1.0, 0.08, (10, 10)).astype(np.float32)
     factor = cv2.resize(coarse, (CANVAS_PIXELS, CANVAS_PIXELS), interpolation=cv2.INTER_CUBIC)
     y, x = np.mgrid[-1 : 1 : CANVAS_PIXELS * 1j, -1 : 1 : CANVAS_PIXELS * 1j]
@@ -104,8 +107,8 @@ def _texture(rng: np.random.Generator) -> np.ndarray:
 def _finish(
     canvas: Canvas, texture: np.ndarray, *, radius: float, angle: float, stretch: float
 ) -> np.ndarray:
-    """The canvas with its texture, turned, stretched, and scaled down to the size in the film."""
-    rgb = np.clip(canvas.rgb * texture, 0, 255)  # drawn on black: multiplied by alpha already
+    """Apply the texture to a canvas, rotate and stretch it, and scale it to its final size."""
+    rgb = np.clip(canvas.rgb * texture, 0, 255)  # drawn on black, so already premultiplied
     picture = np.dstack([rgb, canvas.alpha]).astype(np.float32)
     factor = radius / UNIT_PIXELS
     size = int(np.ceil(1.45 * UNIT_PIXELS * 2 * factor * 1.15)) | 1

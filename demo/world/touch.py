@@ -1,14 +1,15 @@
-"""Films for `demo-touch`: a hand visits some of the objects on a table; which classes did it touch?
+"""Plan films of `demo-touch`, in which a hand touches some of the objects on a table.
 
-The classes on the table say nothing of which are touched, and the hand also stops beside objects.
+The labels are the touched classes. They are independent of the classes on the table, and the hand
+also stops beside objects.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from orn.demo.world.dials import HEIGHT, TOUCHABLE, WIDTH, Dials
 from orn.demo.world.hands import pulled_share, touring_hand
+from orn.demo.world.parameters import HEIGHT, TOUCHABLE, WIDTH, WorldParameters
 from orn.demo.world.scene import Scene, still_actor
 from orn.demo.world.sprites import Actor
 
@@ -17,20 +18,22 @@ _MARGIN = 13.0
 _STILL = np.zeros(2)
 
 
-def plan_touch_scene(dials: Dials, *, num_frames: int, rng: np.random.Generator) -> Scene:
-    """A film of objects of different classes and a hand that stops on some of them, or beside."""
+def plan_touch_scene(
+    parameters: WorldParameters, *, num_frames: int, rng: np.random.Generator
+) -> Scene:
+    """Plan a scene of objects of different classes and a hand that stops on or beside them."""
     actors: list[Actor] = []
-    for name in rng.choice(TOUCHABLE[: dials.classes], size=dials.objects, replace=False):
+    for name in rng.choice(TOUCHABLE[: parameters.classes], size=parameters.objects, replace=False):
         actors.append(still_actor(str(name), actors, num_frames, rng))
     goals: list[np.ndarray] = []
     pulls: list[np.ndarray] = []
-    touched: dict[int, int] = {}  # the number of the stop at each object, by its track
-    for track in rng.permutation(len(actors))[: rng.integers(1, dials.stops + 1)]:
+    touched: dict[int, int] = {}  # index of the stop at each touched track
+    for track in rng.permutation(len(actors))[: rng.integers(1, parameters.stops + 1)]:
         place_2 = actors[track].position_F2[0]
         if rng.random() < 0.7:
             touched[int(track)] = len(goals)
             goals.append(place_2)
-            pulls.append(_pull(place_2, dials.pull_pixels, rng))
+            pulls.append(_pull(place_2, parameters.pull_pixels, rng))
         else:
             goals.append(_beside(place_2, actors, rng))
             pulls.append(_STILL)
@@ -47,7 +50,7 @@ def plan_touch_scene(dials: Dials, *, num_frames: int, rng: np.random.Generator)
 
 
 def _pull(place_2: np.ndarray, pixels: float, rng: np.random.Generator) -> np.ndarray:
-    """A way of so many pixels from a place, in a random direction that stays on the table."""
+    """Return an offset of the given length in a random direction that stays on the table."""
     if pixels == 0:
         return _STILL
     low_2, high_2 = np.full(2, _MARGIN), np.array([WIDTH, HEIGHT]) - _MARGIN
@@ -59,7 +62,7 @@ def _pull(place_2: np.ndarray, pixels: float, rng: np.random.Generator) -> np.nd
 
 
 def _beside(place_2: np.ndarray, actors: list[Actor], rng: np.random.Generator) -> np.ndarray:
-    """A place near an object, of several tried the one that is farthest from touching any."""
+    """Return a place beside an object: of several, the one farthest from all objects."""
     candidates = []
     for _ in range(12):
         angle = rng.uniform(0, 2 * np.pi)

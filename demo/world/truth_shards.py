@@ -1,6 +1,6 @@
-"""Shards of what the demo's films truly show, in place of detections: a control for experiments.
+"""Write shards of ground truth in place of detections, as a control for experiments.
 
-Every object that can be seen (`iscrowd` 0) becomes a detection of score 1 whose class is certain.
+Every visible object (`iscrowd` 0) becomes a detection with a score of 1.
 """
 
 import hashlib
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from orn.demo.world.dials import FRAMES_PER_SECOND, HEIGHT, WIDTH
 from orn.demo.world.films import FilmTruth, true_films
+from orn.demo.world.parameters import FRAMES_PER_SECOND, HEIGHT, WIDTH
 from orn.shared.errors import DataRootError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries
 from orn.shared.jobs.plan import Plan, Unit, UnitPart
@@ -25,7 +25,7 @@ from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.frame_selection import places_at_rate
 from orn.shared.video.read import content_bytes, content_digest
 
-_FILMS_A_UNIT = 150
+_FILMS_PER_UNIT = 150
 
 
 def write_truth_shards(
@@ -36,29 +36,25 @@ def write_truth_shards(
     rate: float | None = None,
     class_names: tuple[str, ...] = COCO_CLASSES,
 ) -> int:
-    """Writes the shards of a drawn data set; those that are there are left alone.
+    """Write the missing shards of a data set.
 
     Args:
-        dataset: its name.
-        root: where its folder lies.
+        dataset: name of the data set.
+        root: folder of all data sets.
         out: folder of the shards.
-        rate: frames a second that are picked, as `orn detect` picks them; None: every frame.
-        class_names: the classes that there are; all that the films show are among them.
+        rate: frame rate in Hz at which films are sampled, as by `orn detect`; None for every frame.
+        class_names: names of the classes, which include all that the films show.
 
     Returns:
-        Number of shards written now.
-
-    Raises:
-        DataRootError: if the data set is not drawn.
-        ConfigError: if the folder holds the shards of another job.
+        Number of shards written by this call.
     """
     SHARD_FILES.check_folder(out)
     folder = root / dataset
     films = _films(folder)
     parts = [UnitPart(video_id=name, start=0, stop=None) for name in films]
     units = tuple(
-        Unit(index=index, parts=tuple(parts[start : start + _FILMS_A_UNIT]))
-        for index, start in enumerate(range(0, len(parts), _FILMS_A_UNIT))
+        Unit(index=index, parts=tuple(parts[start : start + _FILMS_PER_UNIT]))
+        for index, start in enumerate(range(0, len(parts), _FILMS_PER_UNIT))
     )
     detector = _entry(folder, rate, class_names)
     plan = Plan(
@@ -86,7 +82,8 @@ def _films(folder: Path) -> dict[str, FilmTruth]:
     paths = sorted((folder / "ground_truth").glob("*.json"))
     if not paths:
         raise DataRootError(
-            f"{folder}: wanted ground_truth/*.json, found none; `orn demo world` draws it"
+            f"{folder}: expected ground_truth/*.json, got none; draw the films with `orn demo "
+            f"world {folder.name}`"
         )
     return {name: film for path in paths for name, film in true_films(folder, path.stem).items()}
 

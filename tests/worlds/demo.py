@@ -3,8 +3,8 @@
 from contextlib import chdir
 from pathlib import Path
 
-from orn.demo.world.dials import Dials
 from orn.demo.world.make import write_dataset
+from orn.demo.world.parameters import WorldParameters
 from orn.demo.world.truth_shards import write_truth_shards
 from orn.stage2_train.frames.make_clips import make_clips
 from orn.stage2_train.frames.request import ClipsRequest
@@ -25,7 +25,9 @@ def make_small_demo(folder: Path) -> None:
     """Makes data/, shards/demo, clips/demo and runs/demo in a folder."""
     with chdir(folder):  # the run records paths as they are given
         root, shards = Path("data"), Path("shards/demo")
-        write_dataset("demo", root, films=(4, 2, 0), dials=Dials(), seed=0, workers=1)
+        write_dataset(
+            "demo", root, films=(4, 2, 0), parameters=WorldParameters(), seed=0, workers=1
+        )
         write_truth_shards("demo", root, shards)
         make_clips(ClipsRequest(manifest="demo", data_root=root))
         train(

@@ -10,7 +10,7 @@ import torch
 
 from orn.demo.experiments.acting_pairs import true_cliques
 from orn.demo.experiments.importance import _groups, _questions, object_areas
-from orn.demo.experiments.importance_summary import ClipFindings, as_report, over_runs, summary
+from orn.demo.experiments.importance_summary import ClipFindings, as_report, mean_of_runs, summary
 from orn.shared.errors import ConfigError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.stage2_train.evaluation.statistics import mean_interval, student_t
@@ -133,14 +133,14 @@ def _report(seed: int, *, dataset: str = "demo", mean: float = 0.5) -> dict:
 
 
 def test_several_runs_have_means_and_intervals_over_the_runs() -> None:
-    found = over_runs([_report(0, mean=0.2), _report(1, mean=0.4)])
+    found = mean_of_runs([_report(0, mean=0.2), _report(1, mean=0.4)])
     assert found["run"] == ["seed0", "seed1"]
     assert found["trained"]["num_explained"] == 20
     hit = found["trained"]["first_clique_is_true"]["logit_drop"]
     assert hit == pytest.approx({"mean": 0.3, "half": 12.706 * 0.1}, rel=1e-4)
     assert "30.0 +- 127.1" in as_report(found).text()
-    with pytest.raises(ConfigError, match="wanted the same dataset, found demo, demo-touch"):
-        over_runs([_report(0), _report(1, dataset="demo-touch")])
+    with pytest.raises(ConfigError, match="expected the same dataset, got demo, demo-touch"):
+        mean_of_runs([_report(0), _report(1, dataset="demo-touch")])
 
 
 def test_intervals_over_labels_are_over_films() -> None:

@@ -1,4 +1,4 @@
-"""The leak report: figures by hand, an oracle that is right under every dial, errors."""
+"""The leak report: figures by hand, an oracle that is right under every parameter, errors."""
 
 import json
 import shutil
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from orn.demo.experiments.leaks import leak_report, true_rows
-from orn.demo.world.dials import Dials, category_id
 from orn.demo.world.make import write_dataset
+from orn.demo.world.parameters import WorldParameters, category_id
 from orn.demo.world.places import BALL, NOBODY
 from orn.demo.world.truth_shards import write_truth_shards
 from orn.shared.errors import DataRootError, JoinError
@@ -33,11 +33,18 @@ def draw(tmp_path_factory) -> Callable[..., None]:
     """Draws a data set in a root, or copies what was drawn before."""
     drawn: dict[str, Path] = {}
 
-    def draw(root: Path, dataset: str, films=FILMS, **dials) -> None:
-        key = f"{dataset} {films} {sorted(dials.items())}"
+    def draw(root: Path, dataset: str, films=FILMS, **parameters) -> None:
+        key = f"{dataset} {films} {sorted(parameters.items())}"
         if key not in drawn:
             folder = tmp_path_factory.mktemp("world")
-            write_dataset(dataset, folder, films=films, dials=Dials(**dials), seed=0, workers=1)
+            write_dataset(
+                dataset,
+                folder,
+                films=films,
+                parameters=WorldParameters(**parameters),
+                seed=0,
+                workers=1,
+            )
             drawn[key] = folder / dataset
         shutil.copytree(drawn[key], root / dataset)
 
@@ -70,15 +77,15 @@ def figures(report) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("dataset", "dials"),
+    ("dataset", "parameters"),
     [
         ("demo-touch", TURNED | {"camera_pixels": 12.0}),
         ("demo-places", TURNED | {"camera_pixels": 6.0}),
         ("demo-both", {"camera_pixels": 6.0, "columns": 0}),
     ],
 )
-def test_the_oracle_is_right_whatever_the_dials(draw, tmp_path, dataset, dials) -> None:
-    draw(tmp_path, dataset, **dials)
+def test_the_oracle_is_right_whatever_the_parameters(draw, tmp_path, dataset, parameters) -> None:
+    draw(tmp_path, dataset, **parameters)
     report = untrained_report(dataset, tmp_path)
     assert report["num_segments"] == FILMS[1]
     assert report["films_that_the_oracle_misses"] == 0
@@ -166,7 +173,7 @@ def test_the_floor_is_what_counts_in_shards_tell(orn, draw, tmp_path) -> None:
 
 def test_a_part_that_is_not_drawn_is_named(draw, tmp_path) -> None:
     draw(tmp_path, "demo-touch")
-    with pytest.raises(DataRootError, match=r"ground_truth/test.json: wanted .* --films"):
+    with pytest.raises(DataRootError, match=r"ground_truth/test.json: expected .* --films"):
         true_rows("demo-touch", tmp_path, split="test")
     with pytest.raises(JoinError, match="demo-touch, test: expected labelled segments, got none"):
         untrained_report("demo-touch", tmp_path, split="test")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from orn.demo.world import make as world
-from orn.demo.world.dials import ACTIVITIES, DRAWN_CLASSES, TOUCHABLE, Dials
 from orn.demo.world.films import true_films
 from orn.demo.world.make import write_dataset
+from orn.demo.world.parameters import ACTIVITIES, DRAWN_CLASSES, TOUCHABLE, WorldParameters
 from orn.demo.world.truth_shards import write_truth_shards
 from orn.shared.errors import ConfigError, DataRootError
 from orn.shared.masks import rle
@@ -30,9 +30,16 @@ FILMS = {
 }
 
 
-def draw(root: Path, dataset: str = "demo", *, seed: int = 0, workers: int = 1, **dials) -> int:
+def draw(
+    root: Path, dataset: str = "demo", *, seed: int = 0, workers: int = 1, **parameters
+) -> int:
     return write_dataset(
-        dataset, root, films=FILMS[dataset], dials=Dials(**dials), seed=seed, workers=workers
+        dataset,
+        root,
+        films=FILMS[dataset],
+        parameters=WorldParameters(**parameters),
+        seed=seed,
+        workers=workers,
     )
 
 
@@ -52,7 +59,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_number_of_processes_changes_nothing(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world, "FILMS_A_CHUNK", 2)
+    monkeypatch.setattr(world, "FILMS_PER_CHUNK", 2)
     assert draw(tmp_path, workers=2) == 7
     assert content(tmp_path / "demo") == content(drawn / "demo")
 
@@ -60,7 +67,7 @@ def test_the_number_of_processes_changes_nothing(
 def test_an_interrupted_world_goes_on(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(world, "FILMS_A_CHUNK", 2)
+    monkeypatch.setattr(world, "FILMS_PER_CHUNK", 2)
     plan_film, planned = world.plan_film, []
 
     def killed_at_the_fifth(*asked):
@@ -83,21 +90,23 @@ def test_a_whole_world_is_left_alone_and_another_refused(drawn: Path) -> None:
         ConfigError, match="settings: seed is 0 as recorded, 1 as requested; remove"
     ):
         draw(drawn, seed=1)
-    with pytest.raises(ConfigError, match=r"dials\.decoy_probability is 0\.5 as recorded, 0\.0 "):
+    with pytest.raises(
+        ConfigError, match=r"parameters\.decoy_probability is 0\.5 as recorded, 0\.0 "
+    ):
         draw(drawn, decoy_probability=0.0)
 
 
 def test_films_hold_the_planned_frames(drawn: Path) -> None:
     for path in (drawn / "demo" / "videos").glob("*.mp4"):
         frames = list(read_frames(path))
-        assert len(frames) == Dials().frames
+        assert len(frames) == WorldParameters().frames
         assert frames[0].image.shape == (120, 160, 3)
         np.testing.assert_allclose([f.seconds for f in frames], np.arange(12) / 8, atol=1e-6)
 
 
 def test_ground_truth_is_consistent(drawn: Path) -> None:
     document = json.loads((drawn / "demo" / "ground_truth" / "train.json").read_text())
-    assert len(document["images"]) == 5 * Dials().frames
+    assert len(document["images"]) == 5 * WorldParameters().frames
     images = {image["id"]: image for image in document["images"]}
     for annotation in document["annotations"]:
         counts = annotation["segmentation"]["counts"].encode()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from orn.demo.world.dials import ACTIVITIES
 from orn.demo.world.motion import FRONT, INSIDE, pair_motion
+from orn.demo.world.parameters import ACTIVITIES
 
 PHASE_F = np.linspace(0.0, 1.0, 13)
 RADII = (10.0, 12.0)

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from orn.demo.world.dials import ALIKE, HEIGHT, ROLE_Y, SURFACES, WIDTH, Dials
+from orn.demo.world.parameters import ALIKE, HEIGHT, ROLE_Y, SURFACES, WIDTH, WorldParameters
 from orn.demo.world.places import (
     BOTH_CEILINGS,
     arrange,
@@ -19,7 +19,7 @@ from orn.demo.world.places import (
 )
 from orn.demo.world.render import draw_table
 
-LABELS = range(len(place_classes(Dials())))
+LABELS = range(len(place_classes(WorldParameters())))
 
 
 def _distances(one_N2: np.ndarray, other_M2: np.ndarray) -> np.ndarray:
@@ -31,7 +31,7 @@ def _distances(one_N2: np.ndarray, other_M2: np.ndarray) -> np.ndarray:
 def test_one_ball_stands_where_the_label_says_and_objects_apart_and_in_view(label, columns) -> None:
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        before_N2, after_N2 = arrange(label, dials=Dials(columns=columns), rng=rng)
+        before_N2, after_N2 = arrange(label, parameters=WorldParameters(columns=columns), rng=rng)
         near_3N = _distances(after_N2[3:], before_N2[:3]) < 10
         expected = [label] if label < 3 else []
         assert np.flatnonzero(near_3N.any(axis=0)).tolist() == expected
@@ -48,7 +48,7 @@ def test_a_grid_has_so_many_places() -> None:
     found = set()
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        both_N2 = np.concatenate(arrange(seed % 4, dials=Dials(columns=4), rng=rng))
+        both_N2 = np.concatenate(arrange(seed % 4, parameters=WorldParameters(columns=4), rng=rng))
         found |= {(float(x), float(y)) for x, y in both_N2}
     assert len(found) == 4 * 3
 
@@ -60,7 +60,10 @@ def test_places_of_either_half_do_not_depend_on_the_label(columns) -> None:
     moments = []
     for label in LABELS:
         rng = np.random.default_rng(label)
-        drawn = [arrange(label, dials=Dials(columns=columns), rng=rng) for _ in range(films)]
+        drawn = [
+            arrange(label, parameters=WorldParameters(columns=columns), rng=rng)
+            for _ in range(films)
+        ]
         both = np.array(drawn)
         moments.append((both.mean(axis=0), both.std(axis=0)))
     for mean, deviation in moments[1:]:
@@ -70,23 +73,26 @@ def test_places_of_either_half_do_not_depend_on_the_label(columns) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dials", "cast"),
+    ("parameters", "cast"),
     [
-        (Dials(), (*ROLE_Y, *["sports ball"] * 3)),
-        (Dials(owners=2, balls=1, columns=3), ("bowl", "cup", "sports ball")),
+        (WorldParameters(), (*ROLE_Y, *["sports ball"] * 3)),
+        (WorldParameters(owners=2, balls=1, columns=3), ("bowl", "cup", "sports ball")),
     ],
 )
-def test_a_film_has_the_same_cast_whatever_its_label(dials, cast) -> None:
-    names = place_classes(dials)
-    assert names == (*cast[: dials.owners], "none")
+def test_a_film_has_the_same_cast_whatever_its_label(parameters, cast) -> None:
+    names = place_classes(parameters)
+    assert names == (*cast[: parameters.owners], "none")
     for label, name in enumerate(names):
-        scene = plan_places_scene(label, dials=dials, rng=np.random.default_rng(label))
+        scene = plan_places_scene(label, parameters=parameters, rng=np.random.default_rng(label))
         assert scene.label == name
         assert tuple(actor.class_name for actor in scene.actors) == cast
         places_FN2 = np.stack([actor.position_F2 for actor in scene.actors], axis=1)
-        owners_N2, balls_N2 = places_FN2[0, : dials.owners], places_FN2[-1, dials.owners :]
+        owners_N2, balls_N2 = (
+            places_FN2[0, : parameters.owners],
+            places_FN2[-1, parameters.owners :],
+        )
         near = (_distances(balls_N2, owners_N2) < 10).any(axis=0)
-        assert near.tolist() == [label == owner for owner in range(dials.owners)]
+        assert near.tolist() == [label == owner for owner in range(parameters.owners)]
         assert (np.ptp(places_FN2, axis=0).max(axis=1) > 0).all()  # everything moves
 
 
@@ -96,7 +102,9 @@ def test_one_of_three_takes_the_place_of_the_next(taker, columns) -> None:
     firsts, lasts = [], []
     for seed in range(80):
         rng = np.random.default_rng(seed)
-        before_32, after_32 = arrange_alike(taker, dials=Dials(columns=columns), rng=rng)
+        before_32, after_32 = arrange_alike(
+            taker, parameters=WorldParameters(columns=columns), rng=rng
+        )
         taken = np.argwhere(_distances(after_32, before_32) < 10).tolist()
         assert taken == [[taker, (taker + 1) % 3]]
         assert (_distances(after_32, after_32) + 1000 * np.eye(3)).min() >= 24
@@ -111,7 +119,9 @@ def test_one_of_three_takes_the_place_of_the_next(taker, columns) -> None:
 def test_labels_name_the_surface_and_who_took_whose_place() -> None:
     assert len(both_classes()) == len(SURFACES) * len(ALIKE) == 12
     for label, name in enumerate(both_classes()):
-        scene = plan_both_scene(label, dials=Dials(), rng=np.random.default_rng(label))
+        scene = plan_both_scene(
+            label, parameters=WorldParameters(), rng=np.random.default_rng(label)
+        )
         assert scene.label == name
         assert [actor.class_name for actor in scene.actors] == list(ALIKE)
         surface, _, taking = name.partition(": ")
@@ -151,7 +161,7 @@ def test_neither_head_can_tell_the_labels_of_both_alone() -> None:
 def test_a_film_of_both_looks_the_same_whoever_it_is_but_not_on_another_surface() -> None:
     rngs = (np.random.default_rng(3) for _ in range(2))
     one, other = (
-        plan_both_scene(label, dials=Dials(), rng=rng)
+        plan_both_scene(label, parameters=WorldParameters(), rng=rng)
         for label, rng in zip((0, 1), rngs, strict=True)
     )
     for mine, its in zip(one.actors, other.actors, strict=True):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from orn.demo.world.dials import (
+from orn.demo.world.parameters import (
     ACTIVITIES,
     DECOY_X,
     DECOY_Y,
@@ -13,7 +13,7 @@ from orn.demo.world.dials import (
     ROLE_X,
     ROLE_Y,
     WIDTH,
-    Dials,
+    WorldParameters,
 )
 from orn.demo.world.render import render
 from orn.demo.world.scene import PlannedActivity, Scene, plan_scene
@@ -27,7 +27,7 @@ def scene(activity: int, seed: int, *, decoy: int | None = None) -> Scene:
     return plan_scene(
         planned(activity),
         [None if decoy is None else planned(decoy)],
-        dials=Dials(),
+        parameters=WorldParameters(),
         num_frames=12,
         rng=np.random.default_rng(seed),
     )
@@ -66,7 +66,7 @@ def test_what_is_in_front_hides_what_is_behind() -> None:
     def least_visible(name: str) -> dict[int, float]:
         film = scene(ACTIVITIES.index(name), 2)
         shares: dict[int, float] = {}
-        for frame in render(film, Dials(noise=0.0, idle_hand_probability=0.0)):
+        for frame in render(film, WorldParameters(noise=0.0, idle_hand_probability=0.0)):
             for track in (0, 1):
                 visible = (frame.track_HW == track).sum() / frame.full_area[track]
                 shares[track] = min(shares.get(track, 1.0), float(visible))

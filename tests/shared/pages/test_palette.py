@@ -7,7 +7,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from orn.demo.world.dials import WORLD_CLASSES
+from orn.demo.world.parameters import WORLD_CLASSES
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.pages.palette import activity_colour, class_colour, text_colour
 
