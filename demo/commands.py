@@ -81,7 +81,8 @@ def _check_parameters(dataset: str, parameters: WorldParameters) -> None:
                 name for each, name in names.items() if each in USED_PARAMETERS[dataset]
             )
             raise ConfigError(
-                f"{names[parameter]}: expected a parameter of {dataset}, which are {used}; omit it"
+                f"{names[parameter]}: expected a parameter of {dataset} ({used}), got one that it "
+                "does not use; omit it"
             )
     for name in USED_PARAMETERS if dataset == "all" else (dataset,):
         parameters.check_for(name)

@@ -131,7 +131,7 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     check_detector_classes(model.path, model.config, names, where=config)
     if detector.entry.title != model.detector:
         if not request.any_detector:
-            raise _other(model, detector.entry.title, "this one")
+            raise _other(model, detector.entry.title, config)
         logger.warning(
             "%s: trained with the detector %s, but using %s; predictions may be worse",
             *(model.path, model.detector, detector.entry.title),
@@ -208,7 +208,7 @@ def _digest(path: Path | None) -> str:
 
 def _other(model: OpenedModel, found: str, where: str) -> DetectorError:
     return DetectorError(
-        f"{path_text(where)}: expected the detector of the training of {model.path}, "
+        f"{path_text(where)}: expected the detector that {model.path} was trained with, "
         f"{model.detector}, got {found}; pass that detector's weights or shards, or use "
         "--any-detector"
     )

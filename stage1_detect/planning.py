@@ -150,7 +150,7 @@ def plan_job(
         )
     known = set(plan.video_ids)
     headers = read_headers([video for video in videos if video.id not in known])
-    _warn_of_slower(headers, scope.rate)
+    _warn_of_low_rates(headers, scope.rate)
     estimates = _at_rate(headers, scope.rate)
     plan = replace(plan, units=(*units, *_new_units(dataset, estimates, scope, first=len(units))))
     asked = {video.id for video in videos}
@@ -160,7 +160,7 @@ def plan_job(
     missing = units if fresh else SHARD_FILES.missing(units, folder)
     again = _failed(set(units) - set(missing), folder) if retry_failed else ()
     to_do = (*missing, *again)
-    _warn_of_gone(dataset, to_do, folder)
+    _warn_of_missing_files(dataset, to_do, folder)
     return DetectJob(
         dataset=dataset,
         folder=folder,
@@ -178,7 +178,7 @@ def _at_rate(headers: Mapping[str, FrameEstimate], rate: float | None) -> dict[s
     return {video_id: each.at_rate(rate) for video_id, each in headers.items()}
 
 
-def _warn_of_slower(headers: Mapping[str, FrameEstimate], rate: float | None) -> None:
+def _warn_of_low_rates(headers: Mapping[str, FrameEstimate], rate: float | None) -> None:
     """Warn about videos whose frame rate is below the requested one."""
     slower = [name for name, each in headers.items() if each.frames and each.rate < (rate or 0)]
     if slower:
@@ -222,7 +222,7 @@ def _videos_of(units: Iterable[Unit]) -> set[str]:
     return {part.video_id for unit in units for part in unit.parts}
 
 
-def _warn_of_gone(dataset: Dataset, units: Iterable[Unit], folder: Path) -> None:
+def _warn_of_missing_files(dataset: Dataset, units: Iterable[Unit], folder: Path) -> None:
     """Warn about videos of the units that have no file, and will fail."""
     gone = sorted(_videos_of(units) - {video.id for video in dataset.videos})
     if gone:

@@ -98,8 +98,8 @@ def _pattern(names: str | None) -> re.Pattern[str]:
         return coco.FILE_NAME
     if names.count("{frame}") != 1 or names.count("{video}") > 1:
         raise ConfigError(
-            f"--names {names}: expected {{frame}} once and {{video}} at most once, such as "
-            "'{video}_{frame}.jpg'"
+            f"--names {names}: expected {{frame}} once and {{video}} at most once; use a pattern "
+            "such as '{video}_{frame}.jpg'"
         )
     groups = {"{video}": "(?P<video>.+)", "{frame}": r"(?P<frame>\d{1,15})", "*": ".*?"}
     parts = re.split(r"(\{video\}|\{frame\}|\*)", names)

@@ -283,7 +283,7 @@ def check_precision(precision: Precision, device: torch.device) -> None:
     """Check that a device supports a precision."""
     if precision not in get_args(Precision):
         choices = ", ".join(get_args(Precision))
-        raise DetectorError(f"precision {precision!r}: expected one of {choices}")
+        raise DetectorError(f"precision: expected one of {choices}, got {precision!r}")
     if precision in _GPU_ONLY and device.type != "cuda":
         raise DetectorError(
             f"precision {_GPU_ONLY[precision]} ({precision}): expected a CUDA GPU, got the device "

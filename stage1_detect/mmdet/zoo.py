@@ -19,7 +19,9 @@ def find_config(name_or_file: str | Path) -> Path:
     path = Path(name_or_file)
     if path.suffix == ".py":
         if not path.is_file():
-            raise DetectorError(f"detector config {path_text(path)}: the file does not exist")
+            raise DetectorError(
+                f"detector config {path_text(path)}: expected a file, got none; correct the path"
+            )
         return path
     known = {file.stem: file for file in _zoo_folder().glob("*/*.py")}
     if str(name_or_file) not in known:

@@ -90,7 +90,9 @@ def test_the_oracle_is_right_whatever_the_parameters(draw, tmp_path, dataset, pa
     assert report["num_segments"] == FILMS[1]
     assert report["films_that_the_oracle_misses"] == 0
     assert figures(report)["oracle"] == pytest.approx(100)
-    assert ("At most" in report["note"]) == ("ceilings" in report) == (dataset == "demo-both")
+    assert (
+        ("Maximum accuracy" in report["note"]) == ("ceilings" in report) == (dataset == "demo-both")
+    )
 
 
 def test_a_wrong_label_is_a_world_that_is_not_well_defined(orn, draw, tmp_path) -> None:

@@ -89,7 +89,7 @@ def test_full_tables_have_a_floor_a_test_part_and_five_seeds() -> None:
 @pytest.mark.parametrize(
     ("experiments", "systems", "message"),
     [
-        (("table5",), (), "table2, heads, steps, detected, relations for demo-touch, got 'table5'"),
+        (("table5",), (), "'table5'; choose from table2, heads, steps, detected, relations"),
         ((), ("orn", "orm"), "'orm': .*did you mean 'orn'"),
     ],
 )

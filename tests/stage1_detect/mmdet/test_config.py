@@ -43,7 +43,7 @@ PIPELINE = LOADER + "dict(dataset=dict(pipeline={}))"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "the file does not exist"),
+        (None, r"broken\.py: expected a file, got none"),
         ("model = dict(", r"broken\.py: cannot be read"),
         ("model = dict(a=1)", r"broken\.py: expected a dict as test_dataloader, got None"),
         ("model = 3\ntest_dataloader = dict()", "expected a dict as model, got 3"),
