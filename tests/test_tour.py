@@ -44,4 +44,4 @@ def test_every_cell_runs(small_demo: Path, monkeypatch: pytest.MonkeyPatch, caps
         exec(compile("".join(cell["source"]), f"{TOUR.name}, cell {number}", "exec"), names)
     said = capsys.readouterr().out
     assert "frames looked at: (1, 4, 7, 10)" in said
-    assert "the logit falls by" in said
+    assert "the logit drops by" in said
