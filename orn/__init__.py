@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orn.stage2_train.clips.batches import ClipBatch
     from orn.stage2_train.explanation.importance import Importance
     from orn.stage2_train.opened_dataset import OpenedDataset
-    from orn.stage2_train.predict.arrays import FindsObjects
+    from orn.stage2_train.predict.arrays import ObjectDetector
     from orn.stage2_train.predict.records import WindowPrediction
     from orn.stage2_train.runs.trained import OpenedModel
 
@@ -204,7 +204,7 @@ def load_model(path: str | Path, *, device: str | torch.device = "auto") -> Open
 def predict(
     model: OpenedModel,
     video: str | Path | Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
-    detections: str | Path | FindsObjects | Sequence[FrameDetections],
+    detections: str | Path | ObjectDetector | Sequence[FrameDetections],
     *,
     video_id: str | None = None,
     rate: float | None = None,

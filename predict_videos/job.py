@@ -26,8 +26,8 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text import path_text
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment, true_segments
-from orn.stage2_train.predict.video import can_tell_pairs, check_pairs, predict_video
-from orn.stage2_train.predict.windows import said_of
+from orn.stage2_train.predict.video import check_pairs, predict_video, relates_detections
+from orn.stage2_train.predict.windows import windows_and_segments
 from orn.stage2_train.runs.trained import OpenedModel
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _of_video(
     segments: list[SegmentPrediction] = []
     is_drawn = request.overlay is not None or page is not None
     pairs = request.pairs
-    if is_drawn and can_tell_pairs(model):
+    if is_drawn and relates_detections(model):
         pairs = max(pairs, PAIRS_SHOWN)
 
     def windows() -> Iterator[WindowPrediction]:
@@ -137,7 +137,9 @@ def _of_video(
                 kept.append(window)
             yield window.of_video(named.id, pairs=request.pairs)
 
-    for said in said_of(windows(), multi_label=model.is_multi_label, threshold=request.threshold):
+    for said in windows_and_segments(
+        windows(), multi_label=model.is_multi_label, threshold=request.threshold
+    ):
         if isinstance(said, SegmentPrediction):
             segments.append(said)
         yield said
@@ -186,9 +188,9 @@ def csv_row(segment: SegmentPrediction) -> list[str]:
 
 def report_of(segments: Sequence[SegmentPrediction], windows: Sequence[WindowPrediction]) -> Report:
     """Return a table of the segments of a video, and one of the pairs of its windows."""
-    rows = [(each.times(), each.says(), each.runners_up()) for each in segments]
+    rows = [(each.times(), each.predicted_text(), each.runners_up_text()) for each in segments]
     pairs = [
-        (each.times(), each.words(pair), f"{pair.logit_drop:+.3f}", each.decided_by or "")
+        (each.times(), each.pair_text(pair), f"{pair.logit_drop:+.3f}", each.decided_by or "")
         for each in windows
         for pair in each.pairs or ()
     ]

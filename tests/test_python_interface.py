@@ -180,20 +180,26 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
     wild = FrameDetections.from_masks(np.ones((1, 4, 4), np.bool_), labels=[0], scores=[7])
     other = tmp_path / f"{FILM}.mp4"
     other.write_bytes(Path("data/demo/videos/train-000000.mp4").read_bytes())
-    each = f"wanted those of each of {len(frames)} frames, from frame 0 on, found {len(fewer)}"
+    each = f"{len(frames)} FrameDetections, one per frame from frame 0 on, got {len(fewer)}"
     cases: list[tuple[object, object, dict[str, object], type[PipelineError], str]] = [
         ([], [], {}, ShapeError, "frames: expected at least one"),
         (grey, detections, {}, ShapeError, "expected (H, W, 3) uint8 RGB"),
         (frames, fewer, {}, ShapeError, each),
-        (frames[:4], Answers([]), {}, ShapeError, "each of 1 frames, from frame 0 on, found 0"),
+        (
+            frames[:4],
+            Answers([]),
+            {},
+            ShapeError,
+            "1 FrameDetections, one per frame from frame 0 on, got 0",
+        ),
         *((frames, Answers(no), {}, ShapeError, "detections") for no in (None, [3], {"a": 1})),
-        (frames[:2], [detections[0], small], {}, ShapeError, "wanted all on a grid of"),
+        (frames[:2], [detections[0], small], {}, ShapeError, "expected a grid of"),
         (frames[:1], [wild], {}, ShardFormatError, "detections of frame 0: scores of detection 0"),
         (frames[:2], detections[:2], {"seconds": [0, np.nan]}, ShapeError, "got nan for frame 1"),
         (frames, "shards/demo", {}, ConfigError, "got 'shards/demo'"),
-        (path, detections, {}, ConfigError, "got one list"),
-        (tmp_path / "x.mp4", "shards/demo", {}, ShardNotFoundError, "found none; say video_id="),
-        (other, "shards/demo", {}, JoinError, "take the file that was"),
+        (path, detections, {}, ConfigError, "got list"),
+        (tmp_path / "x.mp4", "shards/demo", {}, ShardNotFoundError, "got none; pass video_id="),
+        (other, "shards/demo", {}, JoinError, "pass the file that was"),
     ]
     for video, objects, options, error, message in cases:
         with pytest.raises(error, match=re.escape(message)):
@@ -207,7 +213,7 @@ FOUND = [FrameDetections.from_masks(np.ones((1, 8, 8), np.bool_), labels=[0], sc
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"model": "runs/demo"}, ConfigError, "model: expected what load_model returns"),
+        ({"model": "runs/demo"}, ConfigError, "model: expected a model of load_model"),
         ({"video": None}, ShapeError, "frames: expected a sequence"),
         ({"video": [[1, 2]]}, ShapeError, "got one list at place 0"),
         ({"video": [np.zeros((0, 8, 3), np.uint8)]}, ShapeError, "got (0, 8, 3) uint8"),
@@ -219,12 +225,12 @@ FOUND = [FrameDetections.from_masks(np.ones((1, 8, 8), np.bool_), labels=[0], sc
             "x.mp4: cannot be opened",
         ),
         ({"video": "x.mp4", "detections": None}, ConfigError, "detections: expected the folder"),
-        ({"rate": 8}, ConfigError, "rate: expected a folder of JPEGs"),
-        ({"detections": None}, ConfigError, "load_detector returns one"),
+        ({"rate": 8}, ConfigError, "rate: expected only with a folder of JPEGs"),
+        ({"detections": None}, ConfigError, "load_detector returns a detector"),
         ({"detections": [{}]}, ShapeError, "expected a sequence of FrameDetections, got dict"),
         ({"seconds": ["a"]}, ShapeError, "seconds: "),
         ({"window": 0}, ConfigError, "window: expected more than 0 seconds"),
-        ({"pairs": -1}, ConfigError, "pairs: expected a whole number from 0 up"),
+        ({"pairs": -1}, ConfigError, "pairs: expected an integer of at least 0"),
     ],
 )
 def test_wrong_arguments_are_refused_at_the_call_without_a_word_of_options(

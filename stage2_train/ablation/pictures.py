@@ -59,7 +59,7 @@ def _plot_curves(report: Mapping[str, Any], axes: Axes, *, over_seconds: bool) -
     values, variants = (
         report["values"],
         report["varied"] == "variant",
-    )  # of no order, so without lines
+    )  # unordered, so without lines
     systems = list(dict.fromkeys(row["system"] for row in report["systems"]))
     for number, system in enumerate(systems):
         aside = (number - (len(systems) - 1) / 2) * 0.12 if variants else 0.0

@@ -54,7 +54,7 @@ class AblationRun:
     overrides: tuple[str, ...] = ()
     """Recipe settings to override, including those of the row and the variant."""
     value: str = ""
-    """Name of the variant; empty where nothing is varied."""
+    """Name of the variant; empty if nothing is varied."""
 
     @property
     def title(self) -> str:

@@ -165,8 +165,8 @@ class AblationRequest(Request):
     floor: Annotated[
         Annotated[float, Field(ge=0, le=100), BeforeValidator(_floor)] | None,
         Option(
-            "Score of a trivial baseline in percent, which a system must exceed to count as "
-            f"trained, or a report of `orn leaks`, whose row {COUNTS} is used.",
+            "Score of a trivial baseline in percent, or a report of `orn leaks`, whose row "
+            f"{COUNTS} is used. A system that does not exceed it has not learned.",
             metavar="PERCENT|REPORT.json",
             usual="chance",
         ),

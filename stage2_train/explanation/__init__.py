@@ -1,1 +1,1 @@
-"""Why a prediction was made: which objects and pairs of objects decided it."""
+"""Explanations of predictions by the importance of objects and pairs, and the report of a run."""

@@ -1,11 +1,10 @@
-"""Which classes of objects are related when an activity is seen (figure 4 of the paper).
+"""Importance of pairs of object classes for an activity (figure 4 of the paper).
 
-Each pair of objects of an explained clip counts for the classes that the detector gave the two. For
-an activity and two classes: how many pairs there are, in how many clips, what the pairs sum to by
-each measure of importance, and by how much the strongest pair of a clip lowers the logit when it is
-removed, as a mean over the clips.
+Each pair of objects of an explained clip counts for the detector's classes of the two objects. For
+an activity and two classes, this module counts pairs and clips and averages both measures of
+importance over the pairs, and the logit drop of the strongest pair of a clip over the clips.
 
-A activity classes, S detector classes with background, P pairs.
+A activity classes, S detector classes including the background, P pairs.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LEAST_CLIPS, _LEAST_SHARE = 2, 0.05
-"""Of an activity's clips, in which two classes meet, to be ranked."""
+"""Number and fraction of an activity's clips in which two classes must occur to be ranked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +24,11 @@ class Example:
     row: int
     """Number of the clip."""
     drop: float
-    """Logit drop without the pair."""
+    """Logit drop when the pair is removed."""
     frames: tuple[int, ...]
-    """Of each object its place among the frames that the page plays."""
+    """Frame of each object, among those that the page plays."""
     boxes: tuple[tuple[float, ...], ...]
-    """x1 y1 x2 y2 of each object as shares of the frame's width and height."""
+    """x1 y1 x2 y2 of each object, relative to the frame's width and height."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,33 +37,33 @@ class ClassPair:
 
     first: int
     second: int
-    """Not below the first."""
+    """At least `first`."""
     num_pairs: int
     num_clips: int
     activation: float
     """Mean over the pairs."""
     drop: float
-    """Logit drop, mean over the pairs."""
+    """Mean logit drop over the pairs."""
     strongest: float
-    """Logit drop of the strongest pair of a clip, mean over the clips."""
+    """Logit drop of the strongest pair of a clip, averaged over the clips."""
     example: Example
-    """The pair with the largest drop."""
+    """The pair with the largest logit drop."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ClassPairs:
-    """Sums over the explained clips."""
+    """Statistics of pairs of classes over the explained clips."""
 
     num_activities: int
     num_classes: int
     """S."""
     num_clips_A: NDArray[np.int64] = field(init=False)
-    """(A,) explained clips of each activity."""
+    """(A,) number of explained clips of each activity."""
     _sums: dict[int, dict[tuple[int, int], NDArray[np.float64]]] = field(default_factory=dict)
-    """Of activity and classes that have met: pairs, clips, sums of activation, of drops and of
-    strongest drops."""
+    """Number of pairs and of clips, sums of activations, logit drops and strongest logit drops, by
+    activity and classes."""
     _examples: dict[tuple[int, int, int], Example] = field(default_factory=dict)
-    """Of activity and classes, the largest drop so far."""
+    """Pair with the largest logit drop, by activity and classes."""
 
     def __post_init__(self) -> None:
         """Start without clips."""
@@ -79,14 +78,14 @@ class ClassPairs:
         *,
         example: Callable[[int], Example],
     ) -> None:
-        """Count the pairs of one clip.
+        """Add the pairs of one clip.
 
         Args:
-            activity: the class that is explained.
-            labels_2P: (2, P) classes of both objects.
+            activity: the explained class.
+            labels_2P: (2, P) detector classes of both objects.
             activation_P: (P,) importance by activation.
-            drop_P: (P,) importance by the drop of the activity's logit.
-            example: gives one of the P pairs.
+            drop_P: (P,) importance by logit drop.
+            example: returns one of the P pairs as an example.
         """
         order_P = np.argsort(-drop_P, kind="stable")
         codes_P = labels_2P.min(axis=0) * self.num_classes + labels_2P.max(axis=0)
@@ -109,7 +108,7 @@ class ClassPairs:
         self.num_clips_A[activity] += 1
 
     def found(self, activity: int) -> Iterator[ClassPair]:
-        """Yield all pairs of classes that meet in an activity's clips."""
+        """Yield all pairs of classes that occur together in an activity's clips."""
         for (first, second), sums in sorted(self._sums.get(activity, {}).items()):
             pairs, clips, activation, drop, strongest = sums.tolist()
             yield ClassPair(
@@ -124,8 +123,10 @@ class ClassPairs:
             )
 
     def ranked(self, activity: int) -> list[ClassPair]:
-        """Return those that meet often enough for a mean, the largest drops first; without the
-        background, which is everywhere."""
+        """Return the pairs of classes that occur often enough, by decreasing logit drop.
+
+        Pairs with the background, which is in every clip, are left out.
+        """
         least = max(_LEAST_CLIPS, _LEAST_SHARE * int(self.num_clips_A[activity]))
         background = self.num_classes - 1
         often = [
@@ -136,6 +137,6 @@ class ClassPairs:
         return sorted(often, key=lambda pair: -pair.strongest)
 
     def most_seen(self) -> list[int]:
-        """Return activities with an explained clip, those with most clips first."""
+        """Return the activities with an explained clip, by decreasing number of clips."""
         order = np.argsort(-self.num_clips_A, kind="stable").tolist()
         return [activity for activity in order if self.num_clips_A[activity]]

@@ -1,7 +1,7 @@
-"""Pictures of clips: all frames side by side, and a pair of frames with masks and lines as wide as
-the logit drops without a pair (figures 5 and 6 of the paper).
+"""Pictures of clips: frames side by side, and a pair of frames with masks and pairs of objects.
 
-One scale holds in every picture, page and film: a line of full width is a drop of `FULL_DROP`.
+Pairs are lines whose width is their logit drop (figures 5 and 6 of the paper). All pictures, pages
+and videos use one scale: a line has its full width at a drop of `FULL_DROP`.
 """
 
 import io
@@ -23,39 +23,39 @@ from orn.stage2_train.explanation.importance import Clique
 from orn.stage2_train.explanation.page_pictures import Picture
 
 LEAST_DROP, FULL_DROP = 0.02, 1.0
-"""Logit drops: smaller ones are not drawn; from the second on lines have their full width."""
+"""Smallest logit drop that is drawn, and the one at which a line has its full width."""
 MOST_LINES = 5
-"""Cliques that are drawn at most."""
+"""Largest number of cliques that are drawn."""
 PAIR_FONT_SHARE = 0.05
-"""Size of names in two frames side by side, which pages show smaller than they are drawn."""
+"""Font size in two frames side by side, which pages scale down, relative to the frame's height."""
 MOST_FRAMES = 16
-"""Of a strip, spread over the clip."""
+"""Largest number of frames of a strip."""
 _PAGE_WIDTH = 900
 _GAP = 12
 _WIDEST, _THINNEST = 0.03, 0.004
-"""Of lines, as shares of a frame's height."""
+"""Widths of lines, relative to the frame's height."""
 _LINE, _RIM = (255, 255, 255), (20, 20, 20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """Joins objects that are related."""
+    """A line that joins the objects of a clique."""
 
     points: tuple[tuple[int, float, float], ...]
-    """Of each object its frame, and where it lies as shares of the width and the height."""
+    """Frame of each object and its position relative to the width and the height."""
     drop: float
-    """By how much the logit drops without it."""
+    """Logit drop when the clique is removed."""
     words: tuple[str, ...]
-    """What is written at each point; nothing where the picture says it."""
+    """Text at each point; empty for objects that the picture shows with their class."""
 
 
 def matters(drop: float) -> bool:
-    """Return whether a logit drop, or a rise, is large enough to be shown."""
+    """Return whether a logit changes enough to show its change."""
     return abs(drop) >= LEAST_DROP
 
 
 def line_width(drop: float, height: int) -> int:
-    """Return the width in pixels of the line of a logit drop, in frames of this height."""
+    """Return the line width in pixels of a logit drop, in frames of this height in pixels."""
     share = min(abs(drop) / FULL_DROP, 1.0)
     return max(1, round(height * (_THINNEST + (_WIDEST - _THINNEST) * share)))
 
@@ -63,12 +63,12 @@ def line_width(drop: float, height: int) -> int:
 def draw_pairs(
     clip: ExplainedClip, names: tuple[str, ...], cliques: list[Clique]
 ) -> NDArray[np.uint8]:
-    """Draw two frames of a clip beside each other, or one, with their masks.
+    """Draw two frames of a clip side by side, or one, with masks and cliques.
 
     Args:
-        clip: what to draw.
-        names: of the detector's classes.
-        cliques: those to join by lines.
+        clip: the clip.
+        names: names of the detector's classes.
+        cliques: cliques whose objects are joined by lines.
 
     Returns:
         (H', W', 3) uint8 RGB.
@@ -102,13 +102,14 @@ def draw_pairs(
 def join_panels(
     lines: Sequence[Line], panel: Callable[[int], NDArray[np.uint8]], *, num_frames: int
 ) -> NDArray[np.uint8]:
-    """Draw the two frames whose lines count most together, side by side, and the lines between
-    them that matter; without such lines, the first and the last frame.
+    """Draw the two frames with the most important lines side by side, and these lines.
+
+    Without lines that matter, the first and the last frame are drawn.
 
     Args:
-        lines: by their importance.
-        panel: (H', W', 3) uint8 RGB, a frame as it is drawn, all of one size.
-        num_frames: of the clip.
+        lines: lines by decreasing importance.
+        panel: returns a drawn frame, (H', W', 3) uint8 RGB, all of one size.
+        num_frames: number of frames of the clip.
     """
     shown = frame_pair(lines, num_frames)
     panels = []
@@ -138,7 +139,7 @@ def join_panels(
 
 
 def frame_pair(lines: Sequence[Line], num_frames: int) -> list[int]:
-    """Return the frames that `join_panels` shows."""
+    """Return the frames that `join_panels` draws."""
     total: dict[tuple[int, int], float] = defaultdict(float)
     for line in lines:
         if matters(line.drop):
@@ -167,20 +168,20 @@ def _draw_word(picture: NDArray[np.uint8], word: str, point: tuple[int, int], he
 
 
 def spread(count: int, most: int) -> list[int]:
-    """Return at most so many places of `count`, evenly."""
+    """Return at most `most` evenly spaced places of `count`."""
     return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist()
 
 
 def strip(
     frames_THW3: Sequence[NDArray[np.uint8]], *, key: str, rank: int, tallest: int
 ) -> Picture:
-    """Return the frames of a clip side by side, at most `MOST_FRAMES` of them, for a page to play.
+    """Return at most `MOST_FRAMES` frames of a clip side by side, for a page to play.
 
     Args:
-        frames_THW3: T times (H, W, 3) uint8 RGB.
-        key: of the picture.
-        rank: of the picture.
-        tallest: its rows at most.
+        frames_THW3: T frames, (H, W, 3) uint8 RGB.
+        key: key of the picture.
+        rank: rank of the picture.
+        tallest: largest height in pixels.
     """
     shown = [frames_THW3[place] for place in spread(len(frames_THW3), MOST_FRAMES)]
     height, width, _ = shown[0].shape
@@ -192,7 +193,7 @@ def strip(
 
 
 def webp(picture_HW3: NDArray[np.uint8]) -> bytes:
-    """Return a picture as a WebP that is no wider than a page needs."""
+    """Return a picture as WebP, scaled down to the width of a page."""
     picture = Image.fromarray(picture_HW3)
     if picture.width > _PAGE_WIDTH:
         size = (_PAGE_WIDTH, max(1, round(picture.height * _PAGE_WIDTH / picture.width)))

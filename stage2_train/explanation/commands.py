@@ -1,4 +1,4 @@
-"""`orn report`: call one function, print where the page is."""
+"""The command `orn report`."""
 
 from operator import itemgetter
 from typing import Annotated
@@ -17,33 +17,32 @@ def report(
     run: Annotated[FilePath | None, Argument("RUN")] = None,
     *,
     split: Annotated[
-        Split, Option("What to report on; measured first where `orn eval` has not.")
+        Split, Option("Split to report on; evaluated first if `orn eval` has not done so.")
     ] = "validation",
     segments: Annotated[
         tuple[str, ...],
         Option(
-            "Show the pairs of this clip; may be repeated.",
+            "Explain this clip; repeatable.",
             name="--segment",
             metavar="ID",
-            usual="the surest right ones",
+            usual="the most confident correct ones",
         ),
     ] = (),
     most_explained: Annotated[
         int,
         Field(ge=1, le=1_000_000),
         Option(
-            "Clips at most that the graphs of object classes are made of, spread over the split.",
+            "Largest number of clips for the graphs of object classes, spread over the split.",
             name="--explain",
         ),
     ] = 400,
     resources: Annotated[Resources, OF_RUN] = WITH_WORKERS,
     as_json: AsJson = False,
 ) -> None:
-    """Write RUN/report.html, a page of the training in the folder RUN: scores, confusions, and
-    which pairs of objects decided. Without RUN, of the newest training.
+    """Write RUN/report.html, a page with scores, confusions and explanations of a training run.
 
-    The page works offline and has at most 10 MB. Its figures also lie in RUN/report as PNG, SVG
-    and CSV.
+    Without RUN, the newest run is reported. The page works offline and has at most 10 MB. Its
+    figures are also saved in RUN/report as PNG, SVG and CSV.
     """
     wait_passively()
     from orn.stage2_train.explanation.report import write_report

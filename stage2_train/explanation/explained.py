@@ -1,7 +1,7 @@
-"""Clips of a run, explained: their frames and objects, and what each clique counts for a class.
+"""Explained clips of a run: their frames and objects, and the importance of cliques for a class.
 
-B clips of a batch, E of them to explain (a clip once for each of its classes), T frames, K object
-slots, H W pixels, h w cells.
+B clips of a batch, E explanations of them (one for each clip and class), T frames, K object slots,
+H W pixels, h w cells.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,61 +20,61 @@ from orn.stage2_train.explanation.importance import ClipCliques, Clique, explain
 from orn.stage2_train.model.inputs import NetworkInputs
 
 DECIDED = {
-    "both": "Each head alone predicts this class",
-    "object_head": "The object head alone predicts this class, the activity head does not",
-    "activity_head": "The activity head alone predicts this class, the object head does not",
-    "neither": "Neither head alone predicts this class, only both together",
+    "both": "Each head on its own predicts this class",
+    "object_head": "Only the object head predicts this class on its own",
+    "activity_head": "Only the activity head predicts this class on its own",
+    "neither": "Neither head predicts this class on its own, only both together",
 }
-"""What `decided_by` of an importance means, in words."""
+"""Texts for the values of `decided_by`."""
 _BATCH_SIZE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExplainedClip:
-    """One clip and one class."""
+    """A clip with the explanation of one class."""
 
     id: str
-    """Of the segment."""
+    """Id of the segment."""
     activity: int
-    """The class that is explained."""
+    """The explained class."""
     frames_THW3: NDArray[np.uint8]
     """(T, H, W, 3) uint8 RGB."""
     masks_TKhw: NDArray[np.float32]
-    """(T, K, h, w) share of each cell that the mask covers."""
+    """(T, K, h, w) fraction of each cell that the mask covers."""
     boxes_TK4: NDArray[np.float32]
     """(T, K, 4) x1 y1 x2 y2 in pixels."""
     labels_TK: NDArray[np.int64]
-    """(T, K) classes of the detector, the background last."""
+    """(T, K) detector classes; the background is the last one."""
     scores_TK: NDArray[np.float32]
     """(T, K) score of the best class."""
     valid_TK: NDArray[np.bool_]
-    """(T, K) which slots hold an object."""
+    """(T, K) whether a slot holds an object."""
     background: int
     """Label of the background."""
     cliques: ClipCliques | None
-    """What is related in it; None where the network relates no objects."""
+    """Importance of the cliques; None if the network does not relate objects."""
     decided_by: str | None
-    """Which head decided; None where there is one."""
+    """Head that decided; None with a single head."""
 
     def strongest(self, most: int, *, against: bool = False) -> list[Clique]:
-        """The cliques that speak most for the class by their fall, or most against it."""
+        """Return the cliques that support the class most, or that oppose it most."""
         found = [] if self.cliques is None else self.cliques.strongest(most, against=against)
         return [each for each in found if (each.logit_drop < 0 if against else each.logit_drop > 0)]
 
     def name_of(self, place: tuple[int, int], names: tuple[str, ...]) -> str:
-        """The class of the object in a frame and slot."""
+        """Return the class name of the object in a frame and slot."""
         label = int(self.labels_TK[place])
         return names[label] if label < len(names) else BACKGROUND
 
-    def words(self, clique: Clique, names: tuple[str, ...]) -> str:
-        """Such as `cup (frame 1) and person (frame 3)`."""
+    def clique_text(self, clique: Clique, names: tuple[str, ...]) -> str:
+        """Return a clique as text, such as `cup (frame 1) and person (frame 3)`."""
         return " and ".join(
             f"{self.name_of(place, names)} (frame {place[0] + 1})"
             for place in zip(clique.frames, clique.objects, strict=True)
         )
 
-    def seen(self, names: tuple[str, ...]) -> list[tuple[str, float]]:
-        """Classes that the detector saw in any frame with their best score, the surest first."""
+    def detected_classes(self, names: tuple[str, ...]) -> list[tuple[str, float]]:
+        """Return the detected classes with their best scores, in decreasing order."""
         best: dict[str, float] = {}
         for place in np.argwhere(self.valid_TK & (self.labels_TK < len(names))).tolist():
             name, score = self.name_of((place[0], place[1]), names), self.scores_TK[tuple(place)]
@@ -82,7 +82,7 @@ class ExplainedClip:
         return sorted(best.items(), key=lambda each: -each[1])
 
     def drawn_objects(self, frame: int, class_names: tuple[str, ...]) -> DrawnObjects:
-        """The objects of a frame on the grid of their masks, without the background."""
+        """Return the objects of a frame on the grid of their masks, without the background."""
         (rows, columns), (height, width) = self.masks_TKhw.shape[2:], self.frames_THW3.shape[1:3]
         shown_k = np.flatnonzero(self.valid_TK[frame] & (self.labels_TK[frame] < len(class_names)))
         cells = np.array([columns / width, rows / height] * 2, np.float32)
@@ -94,14 +94,16 @@ class ExplainedClip:
         )
 
     def box_shares(self, frame: int, slot: int) -> tuple[float, ...]:
-        """x1 y1 x2 y2 of an object as shares of the width and the height."""
+        """Return x1 y1 x2 y2 of an object, relative to the width and the height."""
         height, width = self.frames_THW3.shape[1:3]
         box_4 = self.boxes_TK4[frame, slot] / np.array([width, height] * 2)
         return tuple(box_4.clip(0, 1).tolist())
 
     def centre(self, frame: int, slot: int) -> tuple[float, float]:
-        """Where an object lies, as shares of the width and the height: the centre of its mask, and
-        the upper edge for the background, which has none."""
+        """Return the centre of an object's mask, relative to the width and the height.
+
+        The background, which has no mask, is placed at the upper edge.
+        """
         mask_hw = self.masks_TKhw[frame, slot]
         total = float(mask_hw.sum())
         if self.labels_TK[frame, slot] == self.background or not total:
@@ -122,17 +124,17 @@ def explained_clips(
     two_heads: bool,
     advance: Callable[[int], None],
 ) -> Iterator[ExplainedClip]:
-    """Every clip once for each class that is asked for.
+    """Yield every clip once for each class to explain.
 
     Args:
-        network: in evaluation mode and on the device; None for one that relates no objects, whose
-            clips are shown and not explained.
-        clips: centred ones.
-        asked: classes to explain, by id of the segment.
-        device: what computes.
-        workers: processes that make batches.
+        network: network in evaluation mode on the device; None if it does not relate objects, then
+            the clips have no explanation.
+        clips: centred clips.
+        asked: classes to explain, by segment id.
+        device: device of the computation.
+        workers: number of processes that load batches.
         two_heads: whether both heads are trained.
-        advance: told how many clips are done.
+        advance: called with the number of clips of each finished batch.
     """
     for batch in evaluation_loader(clips, LoaderSettings(batch_size=_BATCH_SIZE, workers=workers)):
         pairs = [(clip, each) for clip, id in enumerate(batch.ids) for each in asked[id]]

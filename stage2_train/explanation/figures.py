@@ -1,5 +1,5 @@
-"""Graphs of a report as matplotlib draws them: curves of a training, the confusion matrix, and the
-pairs of classes that count most (figure 4 of the paper). No text is read as a formula."""
+"""Plots of a report: training curves, the confusion matrix, and the most important pairs of classes
+(figure 4 of the paper). Text is never parsed as math."""
 
 import io
 import warnings
@@ -27,7 +27,7 @@ _SETTINGS: Any = {
 
 
 def png_and_svg(draw: Callable[[], Figure]) -> tuple[bytes, bytes]:
-    """Return a figure in both forms; the same bytes each time."""
+    """Return a figure as PNG and as SVG, with reproducible bytes."""
     with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
@@ -38,12 +38,12 @@ def png_and_svg(draw: Callable[[], Figure]) -> tuple[bytes, bytes]:
 
 
 def curves_figure(lines: Sequence[Mapping[str, Any]], metric: str, chance: float) -> Figure:
-    """Draw losses and scores of a training by its log, with the change of phase.
+    """Plot losses and scores of a training log, with the changes of phase.
 
     Args:
         lines: records of metrics.jsonl with finite numbers, `group` and `phase`.
-        metric: what validation measures.
-        chance: level of guessing.
+        metric: metric of the validation.
+        chance: chance level of the metric.
     """
     figure = Figure(figsize=(9, 3.3), layout="constrained")
     losses, scores = figure.subplots(1, 2)
@@ -55,10 +55,10 @@ def curves_figure(lines: Sequence[Mapping[str, Any]], metric: str, chance: float
         _plot(scores, measured, f"{head}_{metric}", head.replace("_", " "), marker="o")
     if not scores.lines:
         _plot(scores, measured, metric, metric, marker="o")
-    _plot(scores, trained, "accuracy", "accuracy in training", alpha=0.35)
+    _plot(scores, trained, "accuracy", "training accuracy", alpha=0.35)
     scores.axhline(chance, color="0.5", linestyle="--", linewidth=1, label="chance")
     scores.set_ylim(0, 1)
-    for axes, title in ((losses, "loss in training"), (scores, f"{metric} in validation")):
+    for axes, title in ((losses, "training loss"), (scores, f"validation {metric}")):
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("step")
         axes.grid(linewidth=0.4)
@@ -84,7 +84,7 @@ def _plot(
 def confusion_figure(
     counts: NDArray[np.int64], classes: Sequence[str], columns: Sequence[str]
 ) -> Figure:
-    """Draw a matrix of counts; the shade is the share of its row."""
+    """Plot a confusion matrix; the shade of a cell is its fraction of the row."""
     rows = len(classes)
     side = min(max(3.5, 0.32 * rows), 24)
     figure = Figure(figsize=(side * len(columns) / rows + 3, side + 1.5), layout="constrained")
@@ -109,7 +109,7 @@ def confusion_figure(
 
 
 def bars_figure(names: Sequence[str], drops: Sequence[float], title: str, *, full: float) -> Figure:
-    """Draw logit drops as bars, the largest on top, on the scale of all of them up to `full`."""
+    """Plot logit drops as bars, the largest on top; the axis reaches at least `full`."""
     figure = Figure(figsize=(6, 0.9 + 0.3 * len(names)), layout="constrained")
     axes = figure.subplots()
     places = range(len(names), 0, -1)

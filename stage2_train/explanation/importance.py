@@ -1,12 +1,13 @@
-"""How much each clique of objects, and each object, counts for a prediction.
+"""Importance of cliques of objects, and of objects, for a prediction.
 
-Two measures of a clique, such as a pair: the activation of h, as the paper draws it (figures 4 and
-5), and the fall of a class's logit when the clique is taken out of the sum of eq. (4), which is
-exact. Of an object the fall when it is taken out with all its cliques. Features of frames and
-objects are computed once, as for a prediction; only what follows the sum is computed again.
+A clique, such as a pair, has two measures of importance: the activation of h, as in the paper
+(figures 4 and 5), and the logit drop, which is the exact decrease of a class's logit when the
+clique is removed from the sum of eq. (4). The logit drop of an object removes all its cliques.
+Features of frames and objects are computed once, as for a prediction; only the layers after the sum
+are computed again.
 
 B clips, T frames of a clip, K object slots, n objects of a clique, P cliques of objects, S parts of
-them, R steps in time, of which r are left, G numbers of a relation g, A activity classes, V
+them, R time steps, r of them that remain, G components of a relation g, A activity classes, V
 variants of a clip, N objects of all clips, or groups of cliques.
 """
 
@@ -25,21 +26,21 @@ from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 
 VARIANTS_AT_ONCE = 2**12
-"""Clips with something taken out that are classified at once, so that memory is bounded."""
+"""Variants of clips that are classified at once, which bounds the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clique:
-    """Objects that are related, such as a pair, and what they count for the explained class."""
+    """Objects that are related, such as a pair, and their importance for the explained class."""
 
     frames: tuple[int, ...]
-    """For each object its frame, among those of the clip; the latest comes last."""
+    """Frame of each object in the clip; the latest is the last."""
     objects: tuple[int, ...]
-    """For each its slot in its frame."""
+    """Slot of each object in its frame."""
     logit_drop: float
-    """The object head's logit of the class, less that without this clique."""
+    """The object head's logit of the class, minus the logit without this clique."""
     activation: float
-    """Sum of the numbers of h."""
+    """Sum of the components of h."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,16 +48,16 @@ class ClipCliques:
     """All cliques of one clip, as arrays."""
 
     frames_nP: NDArray[np.int64]
-    """(n, P) frame of each object of a clique; that of time t comes last."""
+    """(n, P) frame of each object of a clique; the latest is the last."""
     slots_nP: NDArray[np.int64]
-    """(n, P) slot of each."""
+    """(n, P) slot of each object in its frame."""
     activation_P: NDArray[np.float64]
-    """(P,) sum of the numbers of h."""
+    """(P,) sum of the components of h."""
     logit_drop_P: NDArray[np.float64]
-    """(P,) logit drop of the class without the clique."""
+    """(P,) logit drop of the class when the clique is removed."""
 
     def strongest(self, most: int, *, against: bool = False) -> list[Clique]:
-        """Return those with the largest fall, or with the smallest where `against` is set."""
+        """Return the cliques with the largest logit drops, or with the smallest if `against`."""
         order = np.argsort((1 if against else -1) * self.logit_drop_P, kind="stable")[:most]
         return [
             Clique(
@@ -71,45 +72,46 @@ class ClipCliques:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Importance:
-    """What counted for one class of each of B clips; computed when it is asked for, from h of every
-    clique, and from what becomes of their sums where some are taken out."""
+    """Importance for one class of each of B clips, computed on first access."""
 
     output: NetworkOutput
     """Logits of both heads, or of the object head alone."""
     class_B: Tensor
-    """(B,) int64, the class that is explained."""
+    """(B,) int64, the explained class."""
     clip_P: Tensor
-    """(P,) int64 clip of each clique; cliques come in the order of clips and steps."""
+    """(P,) int64, clip of each clique; cliques are sorted by clip and time step."""
     step_P: Tensor
-    """(P,) int64 step in time of each."""
+    """(P,) int64, time step of each clique."""
     frames_nP: Tensor
-    """(n, P) int64 frame of each object of the clique; that of time t comes last."""
+    """(n, P) int64, frame of each object of a clique; the frame of the time step is the last."""
     slots_nP: Tensor
-    """(n, P) int64 slot of each object in its frame."""
+    """(n, P) int64, slot of each object in its frame."""
     values_PG: Tensor
-    """(P, G) h of each clique, no number of which is negative."""
+    """(P, G) h of each clique, not negative."""
     total_BRG: Tensor
-    """(B, R, G) the sums of eq. (4)."""
+    """(B, R, G) sums of eq. (4)."""
     cliques_per_step_R: Tensor
-    """(R,) by which they are divided."""
+    """(R,) number of cliques that the sums are divided by."""
     valid_BTK: Tensor
-    """(B, T, K) bool, which slots hold an object."""
+    """(B, T, K) bool, whether a slot holds an object."""
     with_empty_NRG: Tensor
-    """(N, R, G) of each valid object the sums of h with slots that are empty, which no clique here
-    is of (`model.empty_slots`)."""
+    """(N, R, G) for each valid object, sums of h over its cliques with empty slots, which are not
+    among the P cliques (`model.empty_slots`)."""
     head: ObjectHead
-    """What follows the sums."""
+    """The layers after the sums."""
 
     @property
     def activation_P(self) -> Tensor:
-        """(P,) sum of the G numbers of h."""
+        """(P,) sum of the G components of h."""
         return self.values_PG.sum(dim=1)
 
     @cached_property
     @torch.inference_mode()
     def logit_drop_P(self) -> Tensor:
-        """(P,) the object head's logit of the class, less that without the clique; what comes
-        before the clique's step is computed once a clip."""
+        """(P,) the object head's logit of the class, minus the logit without the clique.
+
+        The time steps before that of a clique are computed once per clip.
+        """
         relations_BRG = self._relations(self.total_BRG)
         logit_drop_P = self.values_PG.new_zeros(len(self.clip_P))
         for step in self.step_P.unique().tolist():
@@ -125,14 +127,13 @@ class Importance:
     @cached_property
     @torch.inference_mode()
     def object_logit_drop_BTK(self) -> Tensor:
-        """(B, T, K) the same without the object and all its cliques; 0 in slots without an
-        object."""
+        """(B, T, K) logit drop when an object and all its cliques are removed; 0 in empty slots."""
         row_BTK = (self.valid_BTK.flatten().cumsum(0) - 1).view_as(self.valid_BTK)
         rows_nP = row_BTK[self.clip_P, self.frames_nP, self.slots_nP]
         clip_N = self.valid_BTK.nonzero()[:, 0]
         lost_NRG = self.with_empty_NRG.clone()
         for number, row_P in enumerate(rows_nP):
-            once_P = (rows_nP[:number] != row_P).all(dim=0)  # an object may be there twice
+            once_P = (rows_nP[:number] != row_P).all(dim=0)  # a clique may have an object twice
             places = row_P[once_P], self.step_P[once_P]
             lost_NRG.index_put_(places, self.values_PG[once_P], accumulate=True)
         logit_drop_BTK = self.total_BRG.new_zeros(self.valid_BTK.shape)
@@ -156,7 +157,7 @@ class Importance:
         )
 
     def of_classes(self, class_B: Tensor) -> "Importance":
-        """The same for other classes of the clips, from the same features of frames and objects.
+        """Return the importance for other classes, from the same features of frames and objects.
 
         Args:
             class_B: (B,) int64 classes to explain.
@@ -165,32 +166,36 @@ class Importance:
 
     @torch.inference_mode()
     def group_logit_drops(self, group_P: Tensor, clip_N: Tensor) -> Tensor:
-        """(N,) how much the logit of the class falls without all cliques of a group.
+        """Return (N,) logit drops when all cliques of a group are removed.
 
         Args:
-            group_P: (P,) int64 below N, the group of each clique.
-            clip_N: (N,) int64, the clip in which all cliques of the group are.
+            group_P: (P,) int64 below N, group of each clique.
+            clip_N: (N,) int64, clip of the cliques of each group.
         """
         lost_NRG = self.total_BRG.new_zeros(len(clip_N), *self.total_BRG.shape[1:])
         lost_NRG.index_put_((group_P, self.step_P), self.values_PG, accumulate=True)
         return self._logit_drops_without(lost_NRG, clip_N)
 
     def logits_with(self, kept_P: Tensor) -> Tensor:
-        """(B, A) logits of the object head from some of the cliques alone.
+        """Return (B, A) logits of the object head from some of the cliques.
 
         Args:
-            kept_P: (P,) bool, which cliques stay in the sum.
+            kept_P: (P,) bool, whether a clique stays in the sum.
         """
         return self.logits_by_parts((~kept_P).long(), 2)[1][1]
 
     @torch.inference_mode()
     def logits_by_parts(self, part_P: Tensor, num_parts: int) -> tuple[Tensor, Tensor]:
-        """(S, B, A) logits of the object head without the parts of the cliques before each of the S
-        parts, and from those alone.
+        """Return (S, B, A) logits of the object head with the first parts of the cliques removed.
+
+        Element s removes the cliques of the parts before s.
 
         Args:
-            part_P: (P,) int64 below S, the part of each clique.
+            part_P: (P,) int64 below S, part of each clique.
             num_parts: S.
+
+        Returns:
+            The logits without these cliques, and the logits from only these cliques.
         """
         part_SBRG = self.total_BRG.new_zeros(num_parts, *self.total_BRG.shape)
         places = part_P, self.clip_P, self.step_P
@@ -204,9 +209,11 @@ class Importance:
         return without_SBA, alone_SBA
 
     def decided_by(self) -> list[str]:
-        """Which head decided, for each clip: `object_head` or `activity_head` where the class has
-        the highest logit of that head alone, `both`, or `neither` where only their sum says so."""
-        says = {
+        """Return which head predicts the class of each clip on its own.
+
+        It is `object_head`, `activity_head`, `both`, or `neither` if only their sum predicts it.
+        """
+        predicts = {
             name: logits_BA.argmax(dim=1) == self.class_B
             for name, logits_BA in (
                 ("activity_head", self.output.activity_logits_BA),
@@ -216,27 +223,27 @@ class Importance:
         }
         found = []
         for clip in range(len(self.class_B)):
-            names = [name for name, says_B in says.items() if says_B[clip]]
+            names = [name for name, predicts_B in predicts.items() if predicts_B[clip]]
             found.append("both" if len(names) == 2 else names[0] if names else "neither")
         return found
 
     def _relations(self, total_VrG: Tensor) -> Tensor:
-        """(V, r, G) relations g of the last steps, from sums over cliques."""
+        """Return (V, r, G) relations g of the last r time steps, from sums over cliques."""
         num_cliques_r = self.cliques_per_step_R[len(self.cliques_per_step_R) - total_VrG.shape[1] :]
         return self.head.normalise(total_VrG / num_cliques_r[:, None])
 
     def _logits(self, total_VRG: Tensor) -> Tensor:
-        """(V, A) logits of the object head from sums over cliques."""
+        """Return (V, A) logits of the object head from sums over cliques."""
         return self.head.reasoning(self._relations(total_VRG))
 
     def _logit_drops(self, logits_VA: Tensor, clip_V: Tensor) -> Tensor:
-        """(V,) how much the logit of the class is above these of variants of clips."""
+        """Return (V,) by how much the logit of the class exceeds that of variants of clips."""
         logits_BA, class_V = self.output.object_logits_BA, self.class_B[clip_V][:, None]
         assert logits_BA is not None
         return (logits_BA[clip_V].gather(1, class_V) - logits_VA.gather(1, class_V)).squeeze(1)
 
     def _logit_drops_without(self, lost_NRG: Tensor, clip_N: Tensor) -> Tensor:
-        """(N,) how much the logit of the class is above that without a part of a clip's sums."""
+        """Return (N,) logit drops when a part of a clip's sums is removed."""
         logit_drops = [lost_NRG.new_zeros(0)]
         for clip_V, lost_VRG in zip(
             clip_N.split(VARIANTS_AT_ONCE), lost_NRG.split(VARIANTS_AT_ONCE), strict=True
@@ -251,24 +258,24 @@ class Importance:
 def explain(
     network: nn.Module, batch: NetworkInputs, *, class_B: Tensor | None = None
 ) -> Importance:
-    """What counted for the predicted classes of a batch.
+    """Return the importance of objects and cliques for the predicted classes of a batch.
 
     Args:
-        network: in evaluation mode, so that all earlier frames are related.
+        network: network in evaluation mode, so that all reference frames are related.
         batch: the clips.
-        class_B: (B,) int64 classes to explain in place of the predicted ones.
+        class_B: (B,) int64 classes to explain instead of the predicted ones.
 
     Raises:
-        ConfigError: if the network relates no objects.
+        ConfigError: if the network does not relate objects.
         ShapeError: if the batch does not fit the network.
     """
     if not isinstance(network, ObjectVideoNetwork) or network.config.heads == "activity":
         raise ConfigError(
-            "importance of objects: wanted a network with an object head, found "
+            "importance of objects: expected a network with an object head, got "
             f"{type(network).__name__}; train a system that has one, such as orn"
         )
     if network.training:
-        raise ConfigError("importance of objects: wanted a network in evaluation mode")
+        raise ConfigError("importance of objects: expected evaluation mode; call network.eval()")
     head: ObjectHead = network.object_head
     trunk_MChw = network.trunk_features(batch) if network.config.sees_frames else None
     activity_logits_BA = activity_state_BS = joint_logits_BA = None

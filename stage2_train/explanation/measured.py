@@ -1,7 +1,7 @@
-"""What `orn eval` kept of a split, as a report needs it: scores with intervals, the clips behind
-each cell of the confusion matrix, the surest hits and the surest mistakes.
+"""Results of `orn eval` as a report needs them: scores with intervals, the segments of each cell of
+the confusion matrix, the most confident correct predictions and mistakes.
 
-N segments, A activity classes, V videos, R draws.
+N segments, A activity classes.
 """
 
 from dataclasses import dataclass
@@ -16,28 +16,28 @@ from orn.stage2_train.evaluation.predictions import Predictions, load_prediction
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 
 OUTCOMES = ("found", "missed", "false alarm")
-"""Columns of the table of several labels a clip, which has no confusion matrix."""
+"""Columns of the table that replaces the confusion matrix for multiple labels."""
 _LEAST_SEGMENTS = 5
-"""Of a class, for an interval."""
+"""Smallest number of segments of a class with an interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """A segment of which the network is wrong about one class."""
+    """A wrong prediction of one class for a segment."""
 
     row: int
-    """Place of the segment."""
+    """Number of the segment."""
     activity: int
-    """The class that is predicted and is not there, or is there and not predicted."""
+    """Class that is predicted and absent, or present and not predicted."""
     cell: tuple[int, int]
-    """Row and column of the confusion matrix that it counts in."""
+    """Row and column in the confusion matrix."""
     confidence: float
-    """Probability of what the network says."""
+    """Probability of the prediction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Measured:
-    """The files of one evaluation."""
+    """Results of one evaluation."""
 
     file: EvalFile
     predictions: Predictions
@@ -45,50 +45,60 @@ class Measured:
 
     @property
     def single(self) -> bool:
-        """Whether a segment has one label."""
+        """Whether segments have a single label."""
         return self.predictions.labels.ndim == 1
 
     @property
     def probability_NA(self) -> NDArray[np.float64]:
-        """(N, A) softmax of the prediction, or a sigmoid for each class."""
+        """(N, A) probabilities: the softmax of the prediction, or the sigmoid of each class."""
         logits_NA = self.predictions.logits.astype(np.float64)
         if not self.single:
             return np.asarray(0.5 * (1 + np.tanh(logits_NA / 2)))
         shares_NA = np.exp(logits_NA - logits_NA.max(axis=1, keepdims=True))
         return np.asarray(shares_NA / shares_NA.sum(axis=1, keepdims=True))
 
-    def said_NA(self) -> NDArray[np.bool_]:
-        """(N, A) what the network names: its highest class, or each above one half."""
+    def predicted_NA(self) -> NDArray[np.bool_]:
+        """Return (N, A) predicted classes: the most probable one, or all above one half."""
         logits_NA = self.predictions.logits
         if not self.single:
             return logits_NA > 0
         return np.arange(len(self.classes)) == logits_NA.argmax(axis=1)[:, None]
 
     def true_NA(self) -> NDArray[np.bool_]:
-        """(N, A) what the segments show."""
+        """Return (N, A) true classes."""
         labels = self.predictions.labels
         return np.arange(len(self.classes)) == labels[:, None] if self.single else labels > 0
 
-    def _judged_NA(self) -> NDArray[np.bool_]:
-        """(N, A) what the network names, without pairs of segment and class that are no mistakes,
-        since annotators could not tell."""
-        said_NA, unsure_NA = self.said_NA(), self.predictions.unsure
-        return said_NA if self.single or unsure_NA is None else said_NA & ~unsure_NA
+    def _counted_NA(self) -> NDArray[np.bool_]:
+        """Return (N, A) predicted classes without unsure labels, which are no mistakes."""
+        predicted_NA, unsure_NA = self.predicted_NA(), self.predictions.unsure
+        return predicted_NA if self.single or unsure_NA is None else predicted_NA & ~unsure_NA
 
     def columns(self) -> tuple[str, ...]:
-        """Of the confusion matrix; its rows are the classes."""
+        """Return the columns of the confusion matrix; its rows are the classes."""
         return self.classes if self.single else OUTCOMES
 
     def cells(self) -> dict[tuple[int, int], list[int]]:
-        """Segments of each cell of the confusion matrix that has any, the surest first."""
-        true_NA, said_NA, probability_NA = self.true_NA(), self._judged_NA(), self.probability_NA
+        """Return the segments by cell of the confusion matrix, the most confident first."""
+        true_NA, predicted_NA, probability_NA = (
+            self.true_NA(),
+            self._counted_NA(),
+            self.probability_NA,
+        )
         cells: dict[tuple[int, int], list[int]] = {}
         if self.single:
-            true_N, said_N = true_NA.argmax(axis=1).tolist(), said_NA.argmax(axis=1).tolist()
+            true_N, predicted_N = (
+                true_NA.argmax(axis=1).tolist(),
+                predicted_NA.argmax(axis=1).tolist(),
+            )
             for row in np.argsort(-probability_NA.max(axis=1), kind="stable").tolist():
-                cells.setdefault((true_N[row], said_N[row]), []).append(row)
+                cells.setdefault((true_N[row], predicted_N[row]), []).append(row)
             return cells
-        outcomes = (true_NA & said_NA, -1), (true_NA & ~said_NA, 1), (said_NA & ~true_NA, -1)
+        outcomes = (
+            (true_NA & predicted_NA, -1),
+            (true_NA & ~predicted_NA, 1),
+            (predicted_NA & ~true_NA, -1),
+        )
         for column, (places_NA, sign) in enumerate(outcomes):
             for activity in np.flatnonzero(places_NA.any(axis=0)).tolist():
                 rows = _ordered(places_NA[:, activity], sign * probability_NA[:, activity])
@@ -96,15 +106,16 @@ class Measured:
         return cells
 
     def counts_RC(self) -> NDArray[np.int64]:
-        """(A, columns) the confusion matrix."""
+        """Return the (A, columns) confusion matrix."""
         counts_RC = np.zeros((len(self.classes), len(self.columns())), np.int64)
         for cell, rows in self.cells().items():
             counts_RC[cell] = len(rows)
         return counts_RC
 
-    def surest_right(self) -> list[tuple[int, int]]:
-        """Segment and class of what is said and true, the surest of each class first, in turns."""
-        right_NA, probability_NA = self.true_NA() & self.said_NA(), self.probability_NA
+    def most_confident_correct(self) -> list[tuple[int, int]]:
+        """Return segment and class of correct predictions: first the most confident of each class,
+        then the second most confident of each, and so on."""
+        right_NA, probability_NA = self.true_NA() & self.predicted_NA(), self.probability_NA
         ranked = [
             (rank, -probability_NA[row, activity], int(row), activity)
             for activity in range(len(self.classes))
@@ -115,7 +126,7 @@ class Measured:
         return [(row, activity) for _, _, row, activity in sorted(ranked)]
 
     def mistakes(self) -> list[Mistake]:
-        """All of them, the surest first."""
+        """Return all mistakes, the most confident first."""
         probability_NA, found = self.probability_NA, []
         for (true, column), rows in self.cells().items():
             if column == (true if self.single else OUTCOMES.index("found")):
@@ -135,7 +146,7 @@ class Measured:
         return sorted(found, key=lambda each: (-each.confidence, each.row))
 
     def class_interval(self, activity: int) -> tuple[float, float] | None:
-        """The same of the prediction's figure for one class; None where it is hardly there."""
+        """Return the interval of the score of a class; None if the class has few segments."""
         row = self.file.per_class[activity]
         if row.num_segments < _LEAST_SEGMENTS:
             return None
@@ -143,10 +154,10 @@ class Measured:
 
 
 def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int) -> Measured | None:
-    """What `orn eval` kept of a split; None where it has not measured these weights.
+    """Return the results of `orn eval` on a split; None if it has not evaluated these weights.
 
     Raises:
-        CheckpointError: if a file is damaged, or the two do not belong together.
+        CheckpointError: if a file is damaged, or the files do not match.
     """
     path, kept = run / f"eval-{split}.json", run / f"predictions-{split}.npz"
     if not path.exists() or not kept.exists():
@@ -159,8 +170,8 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
     heads, labels = predictions.by_head(), predictions.labels
     if any(file.metric not in figures for figures in file.heads().values()):
         raise CheckpointError(
-            f"{path}: expected {file.metric} of each head, got none; measure a split that has "
-            "segments with labels, as by --split"
+            f"{path}: expected {file.metric} of each head, got none; pass --split with a split "
+            "that has labels"
         )
     fits = (
         len(predictions.ids) == file.num_segments > 0
@@ -171,14 +182,14 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
     )
     if not fits:
         raise CheckpointError(
-            f"{path}: wanted what belongs to {kept.name} and the run's "
-            f"{counted(len(classes), 'class', 'classes')}, found other segments, heads or classes; "
-            "remove both and measure again"
+            f"{path}: expected results that match {kept.name} and the run's "
+            f"{counted(len(classes), 'class', 'classes')}, got other segments, heads or classes; "
+            "remove both files and evaluate the run again"
         )
     return measured
 
 
 def _ordered(place_N: NDArray[np.bool_], key_N: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The places where it is true, the lowest keys first."""
+    """Return the places where `place_N` is true, by increasing key."""
     rows = np.flatnonzero(place_N)
     return rows[np.argsort(key_N[rows], kind="stable")]

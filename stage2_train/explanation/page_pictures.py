@@ -1,4 +1,4 @@
-"""Pictures of a page as data URIs, in the order of their rank while they fit."""
+"""Pictures of a page as data URIs, included by rank as long as they fit."""
 
 import base64
 from collections.abc import Callable, Iterable, Set
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from orn.shared.errors import PipelineError
 
 LARGEST_PAGE_BYTES = 10_000_000
-"""Larger pages are slow to open and to send."""
+"""Larger pages are slow to open."""
 _MARKUP_BYTES = 500
-"""Around a picture, its description apart."""
+"""Largest markup of a picture, without its alternative text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -20,15 +20,15 @@ class Picture:
     data: bytes = field(repr=False)
     media: str = "image/webp"
     alt: str = ""
-    """What it shows, in words."""
+    """Alternative text."""
     file: str = ""
-    """Where it lies in full, below the run's folder; nothing where it does not."""
+    """Path of the full picture below the run folder; empty if there is none."""
     rank: int
-    """Low ones are taken first."""
+    """Pictures of low rank are included first."""
     frames: int = 1
-    """How many frames lie side by side in it."""
+    """Number of frames side by side."""
     size: tuple[int, int] = (0, 0)
-    """(width, height) of a frame."""
+    """(width, height) of a frame in pixels."""
 
     @property
     def source(self) -> str:
@@ -37,29 +37,29 @@ class Picture:
 
     @property
     def num_bytes(self) -> int:
-        """How much of a page it takes at most, escapes included."""
+        """Largest size in a page in bytes, with escapes."""
         return len(self.data) * 4 // 3 + 6 * len(self.alt) + _MARKUP_BYTES
 
 
 def fitted_page(
     render: Callable[[Set[str]], str], pictures: Iterable[Picture], *, largest_bytes: int, kind: str
 ) -> str:
-    """Return a page no larger than this, with as many of its pictures as fit.
+    """Return a page of at most `largest_bytes`, with as many of its pictures as fit.
 
     Args:
-        render: the page with the pictures of these keys.
-        pictures: all.
-        largest_bytes: of the page.
-        kind: of the page, for messages.
+        render: returns the page with the pictures of these keys.
+        pictures: all pictures.
+        largest_bytes: largest size of the page.
+        kind: kind of the page, for messages.
 
     Raises:
-        PipelineError: if even its texts are larger.
+        PipelineError: if the page without pictures is larger.
     """
     num_bytes = len(render(frozenset()).encode())
     if num_bytes > largest_bytes:
         raise PipelineError(
-            f"{kind}: expected a page of at most {largest_bytes:,} bytes, got texts of "
-            f"{num_bytes:,} bytes alone; show fewer clips"
+            f"{kind}: expected a page of at most {largest_bytes:,} bytes, got {num_bytes:,} bytes "
+            "without pictures; show fewer clips"
         )
     held = set()
     for picture in sorted(pictures, key=lambda each: each.rank):
@@ -70,5 +70,5 @@ def fitted_page(
 
 
 def strip_data(strips: Iterable[Picture], held: Set[str]) -> dict[str, list[object]]:
-    """Return what the script of a page plays: of each key the source, frames, width, height."""
+    """Return source, number of frames, width and height of the strips that a page holds, by key."""
     return {each.key: [each.source, each.frames, *each.size] for each in strips if each.key in held}

@@ -1,5 +1,4 @@
-"""Table 1 of the paper: average precision in percent of each class of VLOG's test set, in the order
-of VLOG's label matrix."""
+"""Table 1 of the paper: average precision in percent of each class on the VLOG test set."""
 
 TABLE_1_MAP = {"R50": 40.5, "I3D": 39.7, "Ours": 44.7}
 """Mean average precision in percent."""
@@ -21,4 +20,4 @@ TABLE_1 = {
     name: dict(zip(_CLASSES.split(), map(float, row.split()), strict=True))
     for name, row in _PERCENT.items()
 }
-"""Percent by row of the table and class."""
+"""Average precision in percent, by method and class."""

@@ -1,5 +1,5 @@
-// Clips: frames side by side in one picture, of which one is shown at a time. They play where they
-// stand, and larger in a dialog.
+// Clips are frames side by side in one picture, of which one is shown at a time. They play in place,
+// and larger in a dialog.
 
 const data = JSON.parse($("data").text);
 const FRAME_MS = 350;
@@ -38,17 +38,17 @@ function stripOf(key, frame = 0, box = "") {
 
 function fill(place) {
   const svg = stripOf(place.dataset.strip, Number(place.dataset.frame), place.dataset.box);
-  place.replaceChildren(svg ?? element("span", { className: "dim", textContent: "No picture here" }));
+  place.replaceChildren(svg ?? element("span", { className: "dim", textContent: "No picture" }));
 }
 document.querySelectorAll("[data-strip]").forEach(fill);
 
-// --- clips that play where they stand ------------------------------------------------------
+// --- clips that play in place --------------------------------------------------------------
 
 let running = !still;
 const pause = $("pause");
 function setRunning(now) {
   running = now;
-  if (pause) pause.textContent = running ? "Pause the clips" : "Play the clips";
+  if (pause) pause.textContent = running ? "Pause clips" : "Play clips";
 }
 pause?.addEventListener("click", () => setRunning(!running));
 setRunning(running);

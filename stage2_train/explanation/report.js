@@ -1,4 +1,4 @@
-// What the confusion matrix opens. Every text is set as text.
+// The clips behind the confusion matrix. Texts are never set as HTML.
 
 const cell = $("cell");
 
@@ -19,8 +19,8 @@ function show(key, focus) {
   const [title, count, rows] = found;
   $("cell-title").textContent = title;
   $("cell-text").textContent = rows.length < count
-    ? `The surest ${rows.length} of ${count} clips; clips.csv has all.`
-    : `${plural(count, "clip")}, the surest first.`;
+    ? `The most confident ${rows.length} of ${count} clips; clips.csv has all.`
+    : `${plural(count, "clip")}, the most confident first.`;
   $("cell-clips").replaceChildren(...rows.map(clipItem));
   if (focus) {
     $("cell-title").focus();

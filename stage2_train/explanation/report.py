@@ -1,7 +1,7 @@
-"""`orn report`: one page of a run that works offline, and each of its figures as files.
+"""The job of `orn report`: a page about a run that works offline, and its figures as files.
 
-RUN/report.html    the answer, confusions, figures 4, 5 and 6 of the paper, how it was made
-    report/        the figures: PNG, SVG of graphs, CSV
+RUN/report.html    the result, confusions, figures 4, 5 and 6 of the paper, how it was made
+    report/        the figures as PNG, SVG and CSV
 """
 
 import os
@@ -40,7 +40,7 @@ from orn.stage2_train.explanation.importance import ClipCliques
 from orn.stage2_train.explanation.measured import Measured, Mistake, load_measured
 from orn.stage2_train.explanation.page_pictures import LARGEST_PAGE_BYTES, Picture
 from orn.stage2_train.explanation.report_files import ReportFiles, file_name
-from orn.stage2_train.explanation.report_view import Case, Found, Place, report_page
+from orn.stage2_train.explanation.report_view import Case, Explanations, Place, report_page
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.sources import Sources
@@ -48,16 +48,16 @@ from orn.stage2_train.runs.trained import OpenedModel, open_model, paths_of_run,
 
 _USUAL = Resources()
 _RIGHT = 8
-"""Clips of figure 5, unless some are asked for."""
+"""Number of clips of figure 5 by default."""
 _GROUPS, _OF_GROUP = 8, 2
-"""Kinds of mistakes that figure 6 shows, and clips of each."""
+"""Number of groups of mistakes in figure 6, and of clips in each."""
 _LISTED_CLIQUES = 10
 _LISTED_OBJECTS = 8
 _TALL, _SMALL = 240, 96
-"""Rows of the clips that are shown, and of those that only the confusion matrix opens."""
+"""Height in pixels of clips in figures, and of those that only the confusion matrix opens."""
 
 _CLIPS_OF_WORKER = 64
-"""As long as that many take here, a process to make them takes to start."""
+"""Loading so many clips takes about as long as starting a worker process."""
 
 
 def write_report(
@@ -69,22 +69,22 @@ def write_report(
     resources: Resources = _USUAL,
     largest_bytes: int = LARGEST_PAGE_BYTES,
 ) -> dict[str, Any]:
-    """Write the page and the files of a run; measure the run first where that was not done.
+    """Write the page and the files of a run; evaluate the run first if necessary.
 
     Args:
-        run: its folder.
-        split: what to report on.
-        segments: ids of the clips of figure 5; the surest right ones where there are none.
-        most_explained: clips that figure 4 is made of at most, spread over the split.
-        resources: data, and what computes.
-        largest_bytes: of the page.
+        run: the run folder.
+        split: split to report on.
+        segments: ids of the clips of figure 5; by default the most confident correct ones.
+        most_explained: largest number of clips for figure 4, spread over the split.
+        resources: data and device.
+        largest_bytes: largest size of the page.
 
     Returns:
-        Where they are: `report`, `bytes`, `folder`, `files`, `clips_explained`, `seconds`.
+        `report`, `bytes`, `folder`, `files`, `clips_explained`, `seconds`.
 
     Raises:
-        CheckpointError: if the run has no checkpoint, or what was measured is damaged.
-        JoinError: if there is no segment of an id that is asked for, or others were measured.
+        CheckpointError: if the run has no checkpoint, or its evaluation is damaged.
+        JoinError: if a requested segment does not exist, or other segments were evaluated.
     """
     started = time.monotonic()
     model = open_model(run, device="cpu")
@@ -104,9 +104,13 @@ def write_report(
     if tuple(segment.id for segment in joined.segments) != measured.predictions.ids:
         raise JoinError(
             f"{run}: expected the {counted(measured.file.num_segments, 'segment')} of {split} that "
-            f"`orn eval` measured, got {len(joined.segments)} that differ; measure the run again"
+            f"`orn eval` evaluated, got {len(joined.segments)} others; evaluate the run again"
         )
-    right = measured.surest_right()[:_RIGHT] if not segments else _chosen(run, segments, measured)
+    right = (
+        measured.most_confident_correct()[:_RIGHT]
+        if not segments
+        else _chosen(run, segments, measured)
+    )
     files = ReportFiles(run)
     explainer = _Explainer(model, measured, joined, sources, resources, files)
     found = explainer.explain(right, _mistakes(measured), most_counted=most_explained)
@@ -138,21 +142,21 @@ def write_report(
 
 
 def _chosen(run: Path, ids: tuple[str, ...], measured: Measured) -> list[Place]:
-    """Return segment and predicted class of each clip that is asked for."""
+    """Return segment and predicted class of each requested clip."""
     predictions = measured.predictions
     row_of = {id: row for row, id in enumerate(predictions.ids)}
     for id in ids:
         if id not in row_of:
             raise JoinError(
                 f"{run}: expected a segment of {measured.file.split}, got {truncate(repr(id))}; "
-                f"the nearest id is {truncate(repr(nearest(id, list(row_of)[:5000])))}"
+                f"did you mean {truncate(repr(nearest(id, list(row_of)[:5000])))}?"
             )
     rows = [row_of[id] for id in dict.fromkeys(ids)]
     return [(row, int(predictions.logits[row].argmax())) for row in rows]
 
 
 def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
-    """Return the surest mistakes of the largest cells of the confusion matrix."""
+    """Return the most confident mistakes of the largest cells of the confusion matrix."""
     cells: dict[tuple[int, int], list[Mistake]] = {}
     for mistake in measured.mistakes():
         cells.setdefault(mistake.cell, []).append(mistake)
@@ -162,25 +166,25 @@ def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
 
 @dataclass(frozen=True, slots=True)
 class _Explainer:
-    """Goes once through the clips that a report shows or counts."""
+    """Explains the clips that a report shows or counts, in one pass."""
 
     model: OpenedModel
     measured: Measured
     joined: JoinedSplit
-    """The segments that were measured, in their order."""
+    """The evaluated segments, in order."""
     sources: Sources
     resources: Resources
     files: ReportFiles
     _pages: dict[Path, Path | None] = field(default_factory=dict)
-    """Of shards."""
+    """Page of each shard, if there is one."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The detector's classes."""
+        """Names of the detector's classes."""
         return tuple(self.sources.detections.detector.class_names)
 
     def relates_objects(self) -> bool:
-        """Return whether there is something to explain."""
+        """Return whether the network relates objects."""
         network = self.model.network
         return isinstance(network, ObjectVideoNetwork) and self.model.heads != "activity"
 
@@ -190,13 +194,13 @@ class _Explainer:
         mistakes: dict[tuple[int, int], list[Mistake]],
         *,
         most_counted: int,
-    ) -> Found:
-        """Count pairs of classes, and draw the clips that are shown.
+    ) -> Explanations:
+        """Count the pairs of classes and draw the clips of the figures.
 
         Args:
-            right: of figure 5.
-            mistakes: of figure 6, by cell of the confusion matrix.
-            most_counted: clips at most whose pairs are counted, spread over the split.
+            right: clips of figure 5.
+            mistakes: clips of figure 6, by cell of the confusion matrix.
+            most_counted: largest number of clips whose pairs are counted, spread over the split.
         """
         measured, segments = self.measured, self.joined.segments
         counted_rows = spread(len(segments), most_counted)
@@ -210,10 +214,10 @@ class _Explainer:
             asked.setdefault(segments[row].id, set()).add(activity)
         row_of = {segment.id: row for row, segment in enumerate(segments)}
         pairs = ClassPairs(num_activities=len(measured.classes), num_classes=len(self.names) + 1)
-        found = Found(pairs=pairs, names=self.names, right=right, mistakes=mistakes)
+        found = Explanations(pairs=pairs, names=self.names, right=right, mistakes=mistakes)
         found.size = self.model.config.recipe.model.clique_size if self.relates_objects() else 0
         tall = {row for row, _ in shown}
-        is_right_N = (true_NA == measured.said_NA()).all(axis=1)
+        is_right_N = (true_NA == measured.predicted_NA()).all(axis=1)
         with progress("report", total=len(asked), unit="clips") as bar:
             for clip in self._explained(asked, bar.advance):
                 row, activity = place = row_of[clip.id], clip.activity
@@ -244,7 +248,7 @@ class _Explainer:
         rows = [row for row, each in enumerate(self.joined.segments) if each.id in asked]
         some = replace(self.joined, segments=tuple(self.joined.segments[row] for row in rows))
         clips = self.sources.clip_dataset(some, self.model.config.recipe)
-        clips.settings = replace(clips.settings, reads_frames=True)  # they are shown
+        clips.settings = replace(clips.settings, reads_frames=True)  # for the pictures
         device = torch.device(choose_device(self.resources.device))
         network = self.model.network.to(device) if self.relates_objects() else None
         yield from explained_clips(
@@ -258,8 +262,10 @@ class _Explainer:
         )
 
     def _link(self, row: int) -> str:
-        """Return the address of the middle of a segment in the page of its shard, relative to the
-        run; nothing where that page does not lie beside the shard."""
+        """Return the URL of the middle of a segment in the page of its shard, relative to the run.
+
+        It is empty if there is no such page beside the shard.
+        """
         segment, detections = self.joined.segments[row], self.sources.detections
         (shard, *_) = detections.shards_of([segment.video_id])
         if shard not in self._pages:
@@ -279,15 +285,16 @@ class _Explainer:
         return f"{address}#{quote(segment.video_id, safe='')}/{frame}"
 
     def _case(self, clip: ExplainedClip, row: int, *, is_right: bool) -> Case:
-        """Return a clip of figure 5 or 6, with its picture as a PNG and its cliques as a CSV."""
+        """Return a clip of figure 5 or 6; add its picture as PNG and its cliques as CSV."""
         activity, figure = clip.activity, "figure5" if is_right else "figure6"
         classes, true_A = self.measured.classes, self.measured.true_NA()[row]
-        missed = bool(true_A[activity]) and not self.measured.said_NA()[row, activity]
+        missed = bool(true_A[activity]) and not self.measured.predicted_NA()[row, activity]
         cliques = clip.strongest(_LISTED_CLIQUES, against=missed)
         key = f"{figure}-{activity + 1:03d}-{file_name(clip.id)}"
         picture_HW3 = draw_pairs(clip, self.names, cliques[:MOST_LINES])
         rows = [
-            (clip.words(each, self.names), each.logit_drop, each.activation) for each in cliques
+            (clip.clique_text(each, self.names), each.logit_drop, each.activation)
+            for each in cliques
         ]
         self.files.csv(key, ("pair", "logit_drop", "activation"), rows)
         why = ""
@@ -295,7 +302,7 @@ class _Explainer:
             why = explanation(clip, self.names, classes[activity], against=missed)
         alt, file = f"Frames of {truncate(clip.id)}. {why}", self.files.picture(key, picture_HW3)
         chance = float(self.measured.probability_NA[row, activity])
-        seen = clip.seen(self.names)[:_LISTED_OBJECTS]
+        seen = clip.detected_classes(self.names)[:_LISTED_OBJECTS]
         return Case(
             row=row,
             id=clip.id,
@@ -314,24 +321,24 @@ class _Explainer:
 def explanation(
     clip: ExplainedClip, names: tuple[str, ...], activity: str, *, against: bool
 ) -> str:
-    """Return in words what removing the strongest pair does, or that no pair matters.
+    """Return a sentence about the effect of removing the strongest pair.
 
     Args:
-        clip: what is explained.
-        names: of the detector's classes.
-        activity: name of the class that is explained.
-        against: whether what speaks against the class comes first.
+        clip: the explained clip.
+        names: names of the detector's classes.
+        activity: name of the explained class.
+        against: whether to prefer pairs that oppose the class.
     """
     for sign in (against, not against):
         for clique in clip.strongest(1, against=sign):
             if matters(clique.logit_drop):
                 change = "rises" if sign else "drops"
                 return (
-                    f"Without {clip.words(clique, names)}, the logit of "
+                    f"Without {clip.clique_text(clique, names)}, the logit of "
                     f"\u201c{truncate(activity, 60)}\u201d {change} "
                     f"by {abs(clique.logit_drop):.2f}."
                 )
-    return f"No pair changed this prediction by more than {LEAST_DROP}."
+    return f"No pair changes this logit by more than {LEAST_DROP}."
 
 
 def _example(clip: ExplainedClip, cliques: ClipCliques, row: int, number: int) -> Example:

@@ -1,6 +1,6 @@
-"""The files of a report: its figures as PNG and SVG, its tables as CSV.
+"""Files of a report: figures as PNG and SVG, tables as CSV.
 
-All are made before the first is written.
+All are created in memory before the first is written.
 """
 
 import hashlib
@@ -30,17 +30,17 @@ from orn.stage2_train.explanation.page_pictures import Picture
 from orn.stage2_train.runs.run_folder import METRICS_NAME, number_in, read_jsonl
 
 BARS = 5
-"""Pairs of classes that an activity's figure 4 shows."""
+"""Pairs of classes of each activity in figure 4."""
 _MOST_GRAPHS = 60
-"""Activities whose bars are drawn; the table has all."""
+"""Largest number of activities with a plot; the table has all."""
 _OURS = re.compile(r"(figure[456](-.*)?|metrics|classes|clips|confusion|training)\.(png|svg|csv)")
 
 
 class ReportFiles:
-    """Holds the files until `publish`, so that a report that is interrupted changes nothing.
+    """Collects files until `publish`, so that an interrupted report changes nothing.
 
     Args:
-        run: the run's folder.
+        run: the run folder.
     """
 
     def __init__(self, run: Path) -> None:
@@ -48,7 +48,7 @@ class ReportFiles:
         self._content: dict[str, bytes] = {}
 
     def publish(self) -> int:
-        """Put the files in place of those of an earlier report, and return how many they are."""
+        """Write the files, remove others of an earlier report, and return the number of files."""
         for name, content in self._content.items():
             write_bytes(self.folder / name, content)
         for path in self.folder.iterdir():
@@ -57,7 +57,7 @@ class ReportFiles:
         return len(self._content)
 
     def csv(self, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Write a table."""
+        """Add a table."""
         self._content[f"{name}.csv"] = csv_text([header, *rows]).encode(errors="backslashreplace")
 
     def _graph(self, name: str, draw: Any, alt: str) -> Picture:
@@ -67,14 +67,14 @@ class ReportFiles:
         return Picture(key=name, data=svg, media="image/svg+xml", alt=alt, file=file, rank=0)
 
     def picture(self, name: str, picture_HW3: NDArray[np.uint8]) -> str:
-        """Write a picture as PNG, and return its path below the run."""
+        """Add a picture as PNG and return its path below the run folder."""
         held = io.BytesIO()
         Image.fromarray(picture_HW3).save(held, format="PNG", compress_level=1)
         self._content[f"{name}.png"] = held.getvalue()
         return f"report/{name}.png"
 
     def tables(self, measured: Measured, videos: Sequence[str]) -> None:
-        """Write metrics.csv, classes.csv, confusion.csv and clips.csv."""
+        """Add metrics.csv, classes.csv, confusion.csv and clips.csv."""
         file, classes = measured.file, measured.classes
         heads = file.heads()
         self.csv(
@@ -103,16 +103,16 @@ class ReportFiles:
         rows = [(name, *row) for name, row in zip(classes, counts, strict=True)]
         self.csv("confusion", ("true", *measured.columns()), rows)
         chance_NA, clips = measured.probability_NA, []
-        marked = zip(measured.true_NA(), measured.said_NA(), strict=True)
-        for row, (true_A, said_A) in enumerate(marked):
-            true, said = np.flatnonzero(true_A), np.flatnonzero(said_A)
-            names = ("; ".join(classes[each] for each in some) for some in (true, said))
-            chances = "; ".join(f"{chance_NA[row, each]:.4f}" for each in said)
+        marked = zip(measured.true_NA(), measured.predicted_NA(), strict=True)
+        for row, (true_A, predicted_A) in enumerate(marked):
+            true, predicted = np.flatnonzero(true_A), np.flatnonzero(predicted_A)
+            names = ("; ".join(classes[each] for each in some) for some in (true, predicted))
+            chances = "; ".join(f"{chance_NA[row, each]:.4f}" for each in predicted)
             clips.append((measured.predictions.ids[row], videos[row], *names, chances))
         self.csv("clips", ("id", "video", "true", "predicted", "probability"), clips)
 
     def curves(self, metric: str, chance: float) -> Picture | None:
-        """Write training.png, .svg and .csv; None where the run has no log."""
+        """Add training.png, .svg and .csv; return None if the run has no log."""
         lines = []
         for record in read_jsonl(self.run / METRICS_NAME):
             numbers = {name: number_in(record, name) for name in record}
@@ -127,19 +127,19 @@ class ReportFiles:
         return self._graph(
             "training",
             lambda: curves_figure(lines, metric, chance),
-            "Curves of the training: losses, and scores in validation",
+            "Training curves: losses and validation scores",
         )
 
     def confusion(self, measured: Measured) -> Picture:
-        """Write confusion.png and .svg."""
+        """Add confusion.png and .svg."""
         return self._graph(
             "confusion",
             lambda: confusion_figure(measured.counts_RC(), measured.classes, measured.columns()),
-            "Confusion matrix: rows are true classes, columns predicted ones",
+            "Confusion matrix: rows are true classes, columns predicted classes",
         )
 
     def class_pairs(self, pairs: ClassPairs, classes: Sequence[str], names: Sequence[str]) -> None:
-        """Write figure4.csv with all pairs of classes, and the largest drops as bars."""
+        """Add figure4.csv with all pairs of classes, and plots of the largest logit drops."""
         named = [*names, BACKGROUND]
         self.csv(
             "figure4",
@@ -172,8 +172,7 @@ class ReportFiles:
 
 
 def file_name(text: str) -> str:
-    """Return what of a text of others may stand in a file's name, with a digest to tell it from
-    others where something was left out."""
+    """Return a file name for a text, with a digest if characters had to be left out."""
     plain = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:40]
     if plain == text:
         return plain

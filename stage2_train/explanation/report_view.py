@@ -1,4 +1,4 @@
-"""What the page of a report shows: the view model of `report.html`."""
+"""The view model of `report.html`."""
 
 import shlex
 from collections.abc import Iterator, Set
@@ -33,63 +33,64 @@ _HEADS = {
 }
 _WORST = 3
 _LARGEST_MATRIX = 40
-"""Classes of a confusion matrix that is shown as a table of buttons."""
+"""Largest number of classes of a confusion matrix that is a table of buttons."""
 _LISTED_CONFUSIONS = 60
 _LEAST_SEGMENTS = 5
-"""Of the weakest class."""
+"""Smallest number of segments of the weakest class."""
 _MOST_IN_CELL = 200
 _MOST_LISTED = 10_000
-"""Of the clips behind all cells, where each cell has one at least."""
+"""Largest number of clips behind all cells; each cell has at least one."""
 _SHOWN_STARTS, _SHOWN_COMMANDS = 20, 3
-"""The last ones."""
+"""Number of starts and of commands that are shown, the last ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Case:
-    """A clip and a class as figures 5 and 6 show them."""
+    """A clip and a class in figure 5 or 6."""
 
     row: int
     """Number of the segment."""
     id: str
     picture: Picture
     predicted: str
-    """What is predicted: a class, or that it is not there."""
+    """Predicted class, or `not` and a class that is not predicted."""
     chance: float
-    """Probability of that."""
+    """Probability of the prediction."""
     is_right: bool
     true: str
-    """What the clip shows."""
+    """True classes."""
     why: str
-    """What the strongest pair does; nothing where no objects are related."""
+    """Effect of the strongest pair; empty if the network does not relate objects."""
     decided: str
-    """Which head decided; nothing where there is one."""
+    """Head that decided; empty with a single head."""
     seen: str
-    """Classes that the detector saw with their best score."""
+    """Detected classes with their best scores."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Found:
-    """What going through the clips gives."""
+class Explanations:
+    """Explanations of the clips of a report."""
 
     pairs: ClassPairs
     names: tuple[str, ...]
-    """The detector's classes."""
+    """Names of the detector's classes."""
     right: list[Place]
+    """Clips of figure 5."""
     mistakes: dict[tuple[int, int], list[Mistake]]
-    """By cell of the confusion matrix, the largest first."""
+    """Clips of figure 6 by cell of the confusion matrix, the largest cell first."""
     size: int = 0
-    """How many objects are related at a time; 0 where none are."""
+    """Number of objects of a clique; 0 if the network does not relate objects."""
     cases: dict[Place, Case] = field(default_factory=dict)
     strips: dict[int, Picture] = field(default_factory=dict)
     """Clips to play, by segment."""
     links: dict[int, str] = field(default_factory=dict)
-    """Addresses in pages of shards, by segment; nothing where there is no page."""
+    """URLs in pages of shards, by segment; empty without such a page."""
 
 
 def report_page(
     model: OpenedModel,
     measured: Measured,
-    found: Found,
+    found: Explanations,
     *,
     paths: DataPaths,
     detector: str,
@@ -102,19 +103,19 @@ def report_page(
     """Return the page of a run.
 
     Args:
-        model: the run, opened.
-        measured: what `orn eval` kept.
-        found: what was found in the clips.
-        paths: where the data lies.
-        detector: what made the shards.
-        segments: those that were measured.
-        asked: whether the clips of figure 5 were asked for.
-        curves: of the training.
-        confusion: the matrix as a picture.
-        largest_bytes: of the page.
+        model: the run.
+        measured: results of `orn eval`.
+        found: explanations of its clips.
+        paths: paths of the data.
+        detector: detector of the shards.
+        segments: the evaluated segments.
+        asked: whether the clips of figure 5 were requested.
+        curves: training curves.
+        confusion: plot of the confusion matrix.
+        largest_bytes: largest size of the page.
 
     Raises:
-        PipelineError: if the texts alone are larger.
+        PipelineError: if the page without pictures is larger.
     """
     counts_RC = measured.counts_RC()
     is_large = len(measured.classes) > _LARGEST_MATRIX
@@ -164,7 +165,7 @@ def report_page(
 
 
 def answer(measured: Measured) -> dict[str, Any]:
-    """Return what the first sentence of a report says."""
+    """Return the values of the first paragraph of a report."""
     file, metric = measured.file, measured.file.metric
     scores = {head: figures[metric] for head, figures in file.heads().items()}
     head, *others = scores
@@ -205,12 +206,12 @@ def answer(measured: Measured) -> dict[str, Any]:
 
 
 def cell_title(measured: Measured, row: int, column: int) -> str:
-    """Return what a cell of the confusion matrix counts, in words."""
+    """Return the title of a cell of the confusion matrix."""
     name, predicted = truncate(measured.classes[row], 80), truncate(measured.columns()[column], 80)
     if not measured.single:
         return f"{name}: {predicted}"
     if row == column:
-        return f"\u201c{name}\u201d, predicted as such"
+        return f"\u201c{name}\u201d predicted correctly"
     return f"\u201c{name}\u201d predicted as \u201c{predicted}\u201d"
 
 
@@ -227,14 +228,14 @@ def _confusions(measured: Measured) -> Iterator[tuple[str, str, str, int]]:
 
 
 def _paper(measured: Measured) -> dict[str, tuple[float, dict[str, float]]]:
-    """Return mean and classes of each column of the paper's Table 1, for its data set."""
+    """Return mean and class values of each column of the paper's Table 1, for VLOG."""
     if measured.file.dataset != "vlog":
         return {}
     return {name: (TABLE_1_MAP[name], values) for name, values in TABLE_1.items()}
 
 
-def _figure4(measured: Measured, found: Found) -> Iterator[dict[str, Any]]:
-    """Yield the activities, those with most clips first, with their strongest pairs of classes."""
+def _figure4(measured: Measured, found: Explanations) -> Iterator[dict[str, Any]]:
+    """Yield activities with their strongest pairs of classes, by decreasing number of clips."""
     names = [truncate(each, 40) for each in (*found.names, BACKGROUND)]
     for activity in found.pairs.most_seen():
         ranked = found.pairs.ranked(activity)
@@ -257,7 +258,7 @@ def _figure4(measured: Measured, found: Found) -> Iterator[dict[str, Any]]:
 
 
 def _example(example: Example, measured: Measured) -> dict[str, Any]:
-    """Return where a pair is seen in its clip."""
+    """Return the location of a pair in its clip."""
     return {
         "row": example.row,
         "id": measured.predictions.ids[example.row],
@@ -269,18 +270,18 @@ def _example(example: Example, measured: Measured) -> dict[str, Any]:
     }
 
 
-def _listed(measured: Measured, found: Found) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the cells of the confusion matrix, and the clips behind them, within a bound."""
+def _listed(measured: Measured, found: Explanations) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the cells of the confusion matrix and a bounded number of clips behind them."""
     cells = measured.cells()
     most = min(max(_MOST_LISTED // max(len(cells), 1), 1), _MOST_IN_CELL)
-    probability_NA, said_NA = measured.probability_NA, measured.said_NA()
+    probability_NA, predicted_NA = measured.probability_NA, measured.predicted_NA()
 
-    def words(row: int) -> list[str]:
-        said = [
+    def clip(row: int) -> list[str]:
+        predicted = [
             f"{truncate(measured.classes[each], 60)} {100 * probability_NA[row, each]:.0f} %"
-            for each in np.flatnonzero(said_NA[row])
+            for each in np.flatnonzero(predicted_NA[row])
         ]
-        about = f"Predicted: {', '.join(said) or 'nothing'}"
+        about = f"Predicted: {', '.join(predicted) or 'nothing'}"
         return [
             truncate(measured.predictions.ids[row]),
             truncate(about, 300),
@@ -288,7 +289,7 @@ def _listed(measured: Measured, found: Found) -> tuple[dict[str, Any], dict[str,
         ]
 
     rows = {row for some in cells.values() for row in some[:most]} | found.strips.keys()
-    clips = {row: words(row) for row in sorted(rows)}
+    clips = {row: clip(row) for row in sorted(rows)}
     listed = {
         f"{row}-{column}": [cell_title(measured, row, column), len(some), some[:most]]
         for (row, column), some in sorted(cells.items())
@@ -302,7 +303,7 @@ def _initial_weights(config: RunConfig) -> str:
         return digest
     return (
         f"{counted(origin.num_taken, 'tensor')} of {origin.run} ({origin.dataset}, step "
-        f"{origin.step}), {digest}; new {', '.join(origin.new)}"
+        f"{origin.step}), {digest}; newly initialized: {', '.join(origin.new)}"
     )
 
 
@@ -313,7 +314,7 @@ def _made(
     detector: str,
     segments: tuple[Segment, ...],
 ) -> dict[str, Any]:
-    """Return how the run was made."""
+    """Return the content of the section "How it was made"."""
     run, config, weights = model.path, model.config, model.path / BEST_NAME
     starts = read_jsonl(run / STARTS_NAME)[-_SHOWN_STARTS:]
     digest = file_digest(weights, error=CheckpointError)
@@ -321,11 +322,11 @@ def _made(
         ("run", str(run)),
         ("data set", config.dataset.name),
         ("recipe", config.recipe_name),
-        ("system", config.system or "as the recipe says"),
+        ("system", config.system or "that of the recipe"),
         ("weights", f"{weights.name}, step {model.step}, {digest}"),
         ("initial weights", _initial_weights(config)),
-        ("detector in training", config.detector.title),
-        ("detector here", detector),
+        ("detector of the training", config.detector.title),
+        ("detector of this report", detector),
         ("training segments", f"{config.dataset.num_train}, {config.dataset.train_digest}"),
         (f"{measured.file.split} segments", f"{len(segments)}, {segments_digest(segments)}"),
         ("shards", str(paths.shards)),

@@ -1,1 +1,1 @@
-"""A trained network on new videos, and a trained network taken along as a folder."""
+"""Predictions of a trained network for new videos, and its export to a folder."""

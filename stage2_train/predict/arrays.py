@@ -1,5 +1,5 @@
-"""Predictions for what Python code gives: a path or frames in memory, and objects from shards, in
-memory, or found on the way.
+"""Predictions for the arguments of `orn.predict`: a path or frames in memory, with objects from
+shards, from memory or from a detector.
 
 F frames of a video, H W pixels.
 """
@@ -36,7 +36,7 @@ from orn.shared.video.reader import VideoReader
 from orn.stage2_train.clips.clip_sources import ClipPictures
 from orn.stage2_train.predict.one_video import (
     ArrayPictures,
-    FoundLater,
+    LazyDetections,
     check_detections,
 )
 from orn.stage2_train.predict.records import WindowPrediction
@@ -45,20 +45,20 @@ from orn.stage2_train.predict.windows import WindowChoice
 from orn.stage2_train.runs.trained import OpenedModel
 
 _KEPT_BYTES = 512 * 2**20
-"""Of whole frames behind the last one: windows overlap, and go back by half of one."""
+"""Size of the cache of decoded frames; overlapping windows go back by half a window."""
 
 
-class FindsObjects(Protocol):
-    """A detector, such as that of `orn.load_detector`, whose `entry` says its classes."""
+class ObjectDetector(Protocol):
+    """A detector, such as that of `orn.load_detector`; its `entry` lists its classes."""
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> Sequence[FrameDetections]:
-        """The objects of (H, W, 3) uint8 RGB frames of equal size."""
+        """Return the objects of (H, W, 3) uint8 RGB frames of equal size."""
 
 
 def predict_given(
     model: OpenedModel,
     video: str | Path | Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
-    detections: str | Path | FindsObjects | Sequence[FrameDetections],
+    detections: str | Path | ObjectDetector | Sequence[FrameDetections],
     *,
     video_id: str | None = None,
     rate: float | None = None,
@@ -66,14 +66,14 @@ def predict_given(
     choice: WindowChoice | None = None,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
-    """See `orn.predict`.
+    """Return the predictions for the arguments of `orn.predict`.
 
     Raises:
         ShapeError: if an array has another shape or type.
-        ShardFormatError: if detections are none of their grid.
-        ConfigError: if an argument is something else than what it says, or does not go with others,
-            or the objects' classes are not those of the network.
-        JoinError, ShardNotFoundError, VideoDecodeError: as `predict_video`.
+        ShardFormatError: if detections are invalid.
+        ConfigError: if an argument has another type or does not fit the others, or the classes of
+            the objects are not those of the network.
+        JoinError, ShardNotFoundError, VideoDecodeError: as in `predict_video`.
     """
     _check_arguments(model, video, detections, rate=rate, seconds=seconds)
     check_pairs(model, pairs)
@@ -93,7 +93,7 @@ def predict_given(
     else:
         frames = ArrayPictures(_times(seconds, len(video)), video, model.config.clips)
         image = video.__getitem__
-    objects = cast("FindsObjects | Sequence[FrameDetections]", detections)
+    objects = cast("ObjectDetector | Sequence[FrameDetections]", detections)
     entry, rules = getattr(objects, "entry", model.config.detector), model.config.object_rules
     height, width, _ = image(0).shape
     is_timed = seconds is not None or isinstance(video, str | Path)
@@ -110,7 +110,7 @@ def predict_given(
     return predict_frames(
         model,
         frames,
-        FoundLater(seconds_D, entry, rules, lambda row: find(int(looked_at_D[row]))),
+        LazyDetections(seconds_D, entry, rules, lambda row: find(int(looked_at_D[row]))),
         video_id=name,
         size=model.config.clips.frames.stored_size(height, width),
         grid=grid,
@@ -123,22 +123,22 @@ def predict_given(
 def _check_arguments(
     model: object, video: Any, detections: Any, *, rate: Any, seconds: ArrayLike | None
 ) -> None:
-    """Raises what `predict_given` does for arguments of other types, or that do not go together."""
+    """Raise an error if an argument has another type or does not fit the others."""
     if not isinstance(model, OpenedModel):
-        raise ConfigError(f"model: expected what load_model returns, got {_kind(model)}")
+        raise ConfigError(f"model: expected a model of load_model, got {_kind(model)}")
     is_path = isinstance(video, str | Path)
     if is_path and seconds is not None:
         raise ConfigError(
-            f"seconds: expected frames as arrays with it, got the path {video}; leave it out"
+            f"seconds: expected only with frames as arrays, got the path {video}; omit seconds"
         )
     if is_path and is_folder(video) and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
         raise ConfigError(
-            f"rate: expected the frames a second of the folder {video}, got {rate!r:.80}; pass "
-            "rate=..."
+            f"rate: expected the frame rate of the folder {video}, got {rate!r:.80}; pass rate=..."
         )
     if not is_path and rate is not None:
         raise ConfigError(
-            f"rate: expected a folder of JPEGs with it, got {_kind(video)}; pass seconds=..."
+            f"rate: expected only with a folder of JPEGs, got {_kind(video)}; pass seconds=... "
+            "instead"
         )
     if not is_path:
         check_images(video)
@@ -151,24 +151,24 @@ def _check_arguments(
         wanted = "the folder of its shards" if is_path else "a FrameDetections for each frame"
         raise ConfigError(
             f"detections: expected {wanted}, or a detector, got {_kind(detections)}; "
-            "load_detector returns one"
+            "load_detector returns a detector"
         )
 
 
 def _kind(value: object) -> str:
-    """What a value is, in a word or two."""
-    return repr(str(value)) if isinstance(value, str | Path) else f"one {type(value).__name__}"
+    """Return the type of a value, or the value of a path."""
+    return repr(str(value)) if isinstance(value, str | Path) else type(value).__name__
 
 
 def _id_of(path: Path, folder: DetectionFolder) -> str:
-    """The only id of the shards that ends as the file's name does."""
+    """Return the only video id of the shards that ends with the file name."""
     names = {path.stem, path.name}
     found = [each for each in folder.video_ids if each.rpartition("/")[2] in names]
     if len(found) != 1:
         what = f"{len(found)}, {found[0]!r} and others" if found else "none"
         raise ShardNotFoundError(
-            f"{folder.path}: wanted one video called like {path.name}, found {what}; say "
-            "video_id=... as the shards have it"
+            f"{folder.path}: expected one video named {path.name}, got {what}; pass video_id=... "
+            "with an id of the shards"
         )
     return found[0]
 
@@ -178,14 +178,16 @@ def _check_source(video: Video, folder: DetectionFolder) -> None:
     found = content_digest(source_of(video))
     if detected not in (found, UNKNOWN_SOURCE):
         raise JoinError(
-            f"video {video.id}: {video.path} is {found}, the shards {folder.path} are from "
-            f"{detected}; take the file that was detected, or detect this one"
+            f"video {video.id}: expected the file of the shards {folder.path}, {detected}, got "
+            f"{video.path}, {found}; pass the file that was detected, or detect this one"
         )
 
 
 def _reader(video: Video) -> Callable[[int], NDArray[np.uint8]]:
-    """Reads single frames, as they are; decodes a video in which none can be sought once, as long
-    as they are asked for about in their order."""
+    """Return a function that reads single frames at their full size.
+
+    A video without seeking is decoded once if frames are read approximately in order.
+    """
     reader = VideoReader(video.path, rate=video.rate, kept_bytes=_KEPT_BYTES)
 
     def image(row: int) -> NDArray[np.uint8]:
@@ -217,14 +219,14 @@ def _times(seconds: ArrayLike | None, num_frames: int) -> NDArray[np.float64]:
     if (wrong := np.flatnonzero(seconds_F[1:] <= seconds_F[:-1])).size:
         place = int(wrong[0])
         raise ShapeError(
-            f"seconds: wanted times that increase, found {seconds_F[place + 1]} after "
+            f"seconds: expected increasing times, got {seconds_F[place + 1]} after "
             f"{seconds_F[place]}"
         )
     return seconds_F
 
 
 def _found(
-    detector: FindsObjects, image: NDArray[np.uint8], row: int, rules: ClassRules
+    detector: ObjectDetector, image: NDArray[np.uint8], row: int, rules: ClassRules
 ) -> FrameDetections:
     found = detector.detect([image])
     check_detections(found, 1, rules, first=row)

@@ -1,4 +1,4 @@
-"""`orn export`: call the job, print what came out."""
+"""The command `orn export`."""
 
 from typing import Annotated, Self
 
@@ -12,46 +12,45 @@ from orn.stage2_train.requests import RunFolder
 
 
 class ExportRequest(Request):
-    """What to make of a run, and where."""
+    """The options of `orn export`."""
 
     run: RunFolder
     out: Annotated[FilePath, Argument("OUT")]
     with_detector: Annotated[
-        bool, Option("Take the detector's weights along, as detector.pth.")
+        bool, Option("Include the weights of the detector as detector.pth.")
     ] = False
     checkpoint: Annotated[
-        FilePath | None, Option("File of these weights.", usual="those of the project")
+        FilePath | None, Option("Weights of the detector.", usual="those of the project")
     ] = None
     push: Annotated[
         str | None, Option("Also upload OUT to the Hugging Face Hub.", metavar="ORG/NAME")
     ] = None
-    private: Annotated[bool, Option("Make what --push makes private.")] = False
+    private: Annotated[bool, Option("Make the repository of --push private.")] = False
     resnet: Annotated[
         bool,
         Option(
-            "Write the ResNet alone, to the file OUT, for --weights of other trainings. RUN must "
-            "have 2D kernels only, as --system r18 has. Names are torchvision's."
+            "Write only the ResNet to the file OUT, with torchvision's names, for --weights of "
+            "other trainings. RUN must have only 2D kernels, such as --system r18."
         ),
     ] = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.checkpoint is not None and not self.with_detector:
-            raise ValueError("--checkpoint names the detector's weights; add --with-detector")
+            raise ValueError("--checkpoint: expected with --with-detector; add --with-detector")
         if self.private and self.push is None:
-            raise ValueError("--private is of what is uploaded; add --push ORG/NAME")
+            raise ValueError("--private: expected with --push; add --push ORG/NAME")
         if self.resnet and (self.with_detector or self.push is not None):
-            raise ValueError("--resnet writes weights alone; leave out --with-detector and --push")
+            raise ValueError("--resnet: expected alone; omit --with-detector and --push")
         return self
 
 
 @command("export")
 def export(request: ExportRequest, *, as_json: AsJson = False) -> None:
-    """Write the network of RUN to the folder OUT, which lives without the run and its data.
+    """Export the network of RUN to the folder OUT, which needs neither the run nor its data.
 
-    OUT gets weights as safetensors, a configuration, and a README.md that says what it is; `orn
-    predict` and `orn eval` take it where they take a run. What is uploaded has a name that they
-    take anywhere, hf://ORG/NAME.
+    OUT has the weights as safetensors, a configuration and a model card, README.md. `orn predict`
+    and `orn eval` accept it in place of a run, and an uploaded model as hf://ORG/NAME.
     """
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.jobs.termination import terminated_as_interrupted

@@ -1,5 +1,4 @@
-"""The job behind `orn export`: the network of a run as a folder to take along, with a card that
-says what it is, how good it was, and what nobody has tried."""
+"""The job of `orn export`: the network of a run as a folder with a model card."""
 
 import shutil
 from collections.abc import Iterator
@@ -29,23 +28,23 @@ _LISTED_CLASSES = 200
 def export_run(
     run: Path, out: Path, *, with_detector: bool = False, checkpoint: Path | None = None
 ) -> tuple[str, ...]:
-    """Copies the configuration of a run without the places of its data, and its best weights, to a
-    folder, and adds a model card; says which files.
+    """Write the best weights of a run, its configuration without data paths, and a model card.
 
-    Each file is whole or absent. What the run exported into the folder before is replaced, and an
-    export that was interrupted is finished.
+    Each file is written whole or not at all. An earlier export of the run is replaced.
 
     Args:
-        run: folder of a run.
-        out: folder; made where there is none.
-        with_detector: whether the detector's weights come along.
-        checkpoint: file of these; None takes those of the project.
+        run: the run folder.
+        out: output folder; created if missing.
+        with_detector: whether to include the weights of the detector.
+        checkpoint: file of these weights; by default those of the project.
+
+    Returns:
+        The names of the files.
 
     Raises:
-        ConfigError: if `run` is no run, or `out` holds other things or another model.
-        CheckpointError: if the run has no weights that can be used.
-        DetectorError: if the detector's weights are not known, or others.
-        PipelineError: if the disk refuses.
+        ConfigError: if `run` is not a run, or `out` holds other files or another model.
+        CheckpointError: if the run has no usable weights.
+        DetectorError: if the weights of the detector are missing or others.
     """
     require_utf8(out)
     check_output_folder(out, ours=[CONFIG_NAME], reads=[run])
@@ -55,7 +54,7 @@ def export_run(
     detector = _detector_file(config, checkpoint) if with_detector else None
     names = [CONFIG_NAME, BEST_NAME, CARD_NAME]
     remove_stale_temporaries(out)
-    write_config(out, config)  # first, since it tells whose the folder is
+    write_config(out, config)  # first, because it marks the folder as an export
     save_best(out, model.network.state_dict(), phase=model.phase, step=model.step)
     if detector is not None:
         with replacing(out / DETECTOR_NAME) as temporary:
@@ -66,7 +65,7 @@ def export_run(
 
 
 def _check_same_model(out: Path, config: RunConfig) -> None:
-    """Raise ConfigError if a folder is not an export of a run of the same settings and data."""
+    """Raise ConfigError if a folder is an export of a run with other settings or data."""
     if not (out / CONFIG_NAME).exists():
         return
     try:
@@ -86,7 +85,7 @@ def _check_same_model(out: Path, config: RunConfig) -> None:
 
 
 def _detector_file(config: RunConfig, checkpoint: Path | None) -> Path:
-    """The weights of the detector that a network was trained with."""
+    """Return the file with the weights of the detector that a network was trained with."""
     wanted = config.detector.checkpoint_digest
     candidates = [checkpoint] if checkpoint is not None else []
     if checkpoint is None:
@@ -94,9 +93,10 @@ def _detector_file(config: RunConfig, checkpoint: Path | None) -> Path:
     for path in candidates:
         if file_digest(path, error=DetectorError) == wanted:
             return path
-    found = "they are not part of this installation" if checkpoint is None else f"{checkpoint} has"
-    more = "; say --checkpoint FILE" if checkpoint is None else " others"
-    raise DetectorError(f"--with-detector: wanted the weights {wanted}, {found}{more}")
+    found = "none in this installation" if checkpoint is None else f"others in {checkpoint}"
+    raise DetectorError(
+        f"--with-detector: expected the weights {wanted}, got {found}; pass --checkpoint FILE"
+    )
 
 
 def _card(model: OpenedModel, run: Path, out: Path) -> str:
@@ -109,7 +109,7 @@ def _card(model: OpenedModel, run: Path, out: Path) -> str:
         try:
             file = read_eval(path)
         except CheckpointError:
-            continue  # of another version, or damaged
+            continue  # damaged, or of another version
         measured += _rows_of(file, model, label)
         if text := file.unsure_text():
             unsure.append((label, text))

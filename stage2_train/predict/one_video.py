@@ -1,5 +1,5 @@
-"""One video whose frames and detections lie in memory, or are made when they are asked for, as
-clips read them (`orn.stage2_train.clips.clip_sources`).
+"""A single video as a source of clips (`orn.stage2_train.clips.clip_sources`), with frames and
+detections in memory or computed on demand.
 
 F frames of the video, n of them.
 """
@@ -26,7 +26,7 @@ from orn.stage2_train.runs.run_config import ClipRecord
 
 @dataclass(frozen=True, slots=True)
 class ArrayPictures:
-    """Frames in memory, with the pixels that training saw of such."""
+    """Frames in memory, preprocessed as in training."""
 
     seconds: NDArray[np.float64]
     _frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
@@ -47,7 +47,7 @@ class ArrayPictures:
 
 @dataclass(frozen=True, slots=True)
 class RatePictures:
-    """Those of a video's frames that a clip store of a rate would have."""
+    """The frames of a video that a clip store of a given rate would have."""
 
     seconds: NDArray[np.float64]
     _frames: ClipPictures
@@ -65,8 +65,8 @@ class RatePictures:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundLater:
-    """Detections of the only video that there is, row by row, made when they are asked for."""
+class LazyDetections:
+    """Detections of a single video, computed frame by frame on demand."""
 
     seconds: NDArray[np.float64]
     detector: DetectorEntry
@@ -110,7 +110,7 @@ class FoundLater:
 
 @dataclass(frozen=True, slots=True)
 class OneVideo:
-    """The frames of the only video that there is."""
+    """The frames of a single video."""
 
     _frames: ClipPictures
     _size: tuple[int, int]
@@ -133,9 +133,18 @@ def check_detections(
     *,
     first: int = 0,
 ) -> None:
-    """Raises ShapeError or ShardFormatError where detections are not those of so many frames, on
-    one grid and of so many classes, or break a rule; `first` is the number of the first frame, for
-    messages."""
+    """Check the detections of consecutive frames.
+
+    Args:
+        detections: one for each frame.
+        num_frames: expected number of frames.
+        rules: number of classes, and rules for each detection.
+        first: number of the first frame, for messages.
+
+    Raises:
+        ShapeError: if the number of frames, the grid or the number of classes is another.
+        ShardFormatError: if a detection breaks a rule.
+    """
     is_sequence = isinstance(detections, Sequence)
     if not is_sequence or not all(isinstance(each, FrameDetections) for each in detections):
         kinds = {type(each).__name__ for each in (detections if is_sequence else [detections])}
@@ -145,17 +154,17 @@ def check_detections(
         )
     if len(detections) != num_frames:
         raise ShapeError(
-            f"detections: wanted those of each of {num_frames} frames, from frame {first} on, "
-            f"found {len(detections)}"
+            f"detections: expected {num_frames} FrameDetections, one per frame from frame {first} "
+            f"on, got {len(detections)}"
         )
     grids = [(each.height, each.width) for each in detections]
     if (other := next((grid for grid in grids if grid != grids[0]), None)) is not None:
-        raise ShapeError(f"detections: wanted all on a grid of {grids[0]}, found {other}")
+        raise ShapeError(f"detections: expected a grid of {grids[0]} in all frames, got {other}")
     for place, each in enumerate(detections, start=first):
         if each.class_scores is not None and each.class_scores.shape[1] != rules.num_classes:
             raise ShapeError(
                 f"detections of frame {place}: expected scores of the {rules.num_classes} classes "
-                f"of the network's detector, got {each.class_scores.shape[1]}; detect with that"
+                f"of the network's detector, got {each.class_scores.shape[1]}; use that detector"
             )
     if (found := first_fault(detections, rules)) is not None:
         place, fault = found

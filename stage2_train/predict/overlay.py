@@ -1,5 +1,5 @@
-"""A film of a video with its objects, the class that is predicted at each moment, what is true
-where that is known, and the pair of objects that counted most.
+"""Overlay video: a video with its objects, the predicted class at each moment, the true class where
+it is known, and the most important pair of objects.
 
 H W the picture, A activity classes.
 """
@@ -32,16 +32,16 @@ from orn.stage2_train.predict.windows import moments_of
 from orn.stage2_train.runs.trained import OpenedModel
 
 _BARS = 3
-"""Classes whose probabilities are shown, the likeliest of the moment."""
+"""Number of most probable classes that are shown."""
 _LINE = 24
-"""Rows of a line of text, in pictures up to the usual width."""
+"""Height of a line of text in pixels, up to the default width of a picture."""
 _TEXT_SHARE = 0.6
-"""Size of the font, as a share of a line's height."""
+"""Font size relative to the height of a line."""
 _LARGE = 1.7
-"""Lines that the class of the moment takes."""
+"""Height of the predicted class, in lines."""
 _USUAL_WIDTH = 800
 _LEAST_WIDTH = 480
-"""Narrower pictures get bars beside them, so that the text fits."""
+"""Narrower pictures are padded to this width, so that the text fits."""
 _MARGIN = 8
 _DARK, _GREY, _WHITE = (24, 24, 24), (110, 110, 110), (255, 255, 255)
 
@@ -57,22 +57,21 @@ def draw_prediction(
     truth: Sequence[TrueSegment] = (),
     drawn: Callable[[int], None] = lambda num_pictures: None,
 ) -> int:
-    """Write the film, whole or not at all, and return how many pictures it has.
+    """Write the overlay video, whole or not at all, and return its number of frames.
 
     Args:
-        path: the file, MP4.
-        model: what predicted.
-        video: what was looked at.
-        detections: of its frames.
-        windows: all predictions for it, by their starts; pairs are drawn where they have some.
-        threshold: probability from which a class of a multi-label network holds.
-        truth: what the video is known to show.
-        drawn: called with the number of pictures after each.
+        path: MP4 file to write.
+        model: model of the predictions.
+        video: the video.
+        detections: objects of its frames.
+        windows: all predictions for it, sorted by start; their pairs are drawn if there are any.
+        threshold: probability from which a multi-label network predicts a class.
+        truth: labelled segments of the video.
+        drawn: called with the number of frames after each frame.
 
     Raises:
         VideoDecodeError: if the video can no longer be decoded, or its times are too far apart.
         ShardFormatError: if detections are damaged.
-        PipelineError: if the disk refuses.
     """
     least_score = model.config.recipe.data.score_threshold
     moments = list(moments_of(windows, multi_label=model.is_multi_label, threshold=threshold))
@@ -88,7 +87,7 @@ def draw_prediction(
         for frame in read_frames(source_of(video), rate=video.rate):
             try:
                 row = int(detections.nearest_rows([frame.seconds])[0])
-            except JoinError:  # not looked at
+            except JoinError:  # a frame without detections
                 continue
             picture = draw_frame(
                 frame.image,
@@ -116,8 +115,10 @@ def draw_prediction(
 def _pair_of(
     windows: Sequence[WindowPrediction], moment: SegmentPrediction, seconds: float
 ) -> tuple[WindowPrediction, Clique] | None:
-    """Return the strongest pair of the nearest window that predicts the class of the moment; None
-    where it does not matter."""
+    """Return the strongest pair of the nearest window that predicts the class of the moment.
+
+    It is None if the logit drop of the pair is too small to be shown.
+    """
     own = [each for each in windows if each.label in moment.labels]
     window = min(own, key=lambda each: abs(each.middle - seconds), default=None)
     if window is None or not window.pairs or not matters(window.pairs[0].logit_drop):
@@ -132,8 +133,7 @@ def _draw_pair(
     seconds: float,
     per_pixel: float,
 ) -> None:
-    """Frame the objects of a pair, the one whose time is nearer in full, and join them by a line as
-    wide as the logit drops without the pair."""
+    """Draw the boxes of a pair, the one nearer in time thicker, joined by a line for the drop."""
     centres = []
     distances = [abs(window.seconds[frame] - seconds) for frame in pair.frames]
     for frame, place, distance in zip(pair.frames, pair.objects, distances, strict=True):
@@ -148,26 +148,26 @@ def _draw_pair(
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """What is written on the pictures and stands below them."""
+    """Texts on the pictures and the panel below them."""
 
     classes: Sequence[str]
     moments: Sequence[SegmentPrediction]
     truth: Sequence[TrueSegment]
     places: dict[str, int]
-    """Of each class that is predicted or true, its place among these."""
+    """Number of each predicted or true class, for its colour."""
     explains: bool
-    """Whether pairs were looked at."""
+    """Whether the predictions are explained by pairs."""
 
     def moment_at(self, seconds: float) -> SegmentPrediction:
-        """Return what is predicted at a time."""
+        """Return the prediction at a time."""
         starts = [each.start_seconds for each in self.moments]
         return self.moments[max(bisect_right(starts, seconds) - 1, 0)]
 
     def name_class(
         self, picture_HW3: NDArray[np.uint8], moment: SegmentPrediction, seconds: float
     ) -> None:
-        """Write the predicted class large on the picture, and beside it the true one."""
-        right, bottom = _tag(picture_HW3, moment.says(), (0, 0), self._colour(moment))
+        """Write the predicted class on the picture, and the true one beside it."""
+        right, bottom = _tag(picture_HW3, moment.predicted_text(), (0, 0), self._colour(moment))
         true = names_at(self.truth, seconds)
         if true:
             is_right = {self.classes[each] for each in moment.labels} == set(true)
@@ -183,8 +183,7 @@ class _Panel:
         pair: tuple[WindowPrediction, Clique] | None,
         seconds: float,
     ) -> NDArray[np.uint8]:
-        """Return (H, W, 3): the likeliest classes of the moment, the pair in words, and what is
-        predicted over time."""
+        """Return (H, W, 3): the most probable classes, the pair as text, and classes over time."""
         line = _line_height(width)
         shown = moment.likeliest()[:_BARS]
         rows = len(shown) + 1
@@ -196,14 +195,14 @@ class _Panel:
             cv2.rectangle(
                 found, (_MARGIN, top + line - 4), corner, self._named(self.classes[label]), -1
             )
-            _write(found, moment.told([label]), top, bold=label in moment.labels)
+            _write(found, moment.class_text([label]), top, bold=label in moment.labels)
         if pair is not None:
             window, strongest = pair
-            says = f"without {window.words(strongest)}: logit {-strongest.logit_drop:+.2f}"
-            _write(found, says, line * (rows - 1))
+            text = f"without {window.pair_text(strongest)}: logit {-strongest.logit_drop:+.2f}"
+            _write(found, text, line * (rows - 1))
         elif self.explains:
-            says = f"no pair supports this prediction by more than {LEAST_DROP}"
-            _write(found, says, line * (rows - 1))
+            text = f"no pair supports this prediction by more than {LEAST_DROP}"
+            _write(found, text, line * (rows - 1))
         first, last = self.moments[0].start_seconds, self.moments[-1].stop_seconds
 
         def column(at: float) -> int:
@@ -221,8 +220,8 @@ class _Panel:
             draw(start, stop, rows + 1, self._named(true.names[0]))
         cursor = column(seconds)
         cv2.line(found, (cursor, rows * line), (cursor, len(found)), _WHITE, 2)
-        for row, says in enumerate(("predicted", "true")[: 2 if self.truth else 1]):
-            _write(found, says, (rows + row) * line)
+        for row, text in enumerate(("predicted", "true")[: 2 if self.truth else 1]):
+            _write(found, text, (rows + row) * line)
         return found
 
     def _colour(self, moment: SegmentPrediction) -> Colour:
@@ -233,29 +232,28 @@ class _Panel:
 
 
 def _tag(
-    picture_HW3: NDArray[np.uint8], says: str, place: tuple[int, int], colour: Colour
+    picture_HW3: NDArray[np.uint8], text: str, place: tuple[int, int], colour: Colour
 ) -> tuple[int, int]:
-    """Write large text on a coloured ground from (left, top) on, and return its right and lower
-    ends."""
+    """Write large text on a coloured background at (left, top); return its right and lower edge."""
     pixels, (left, top) = _large_pixels(picture_HW3.shape[1]), place
-    says = truncate(says, 80)
-    wide, tall = text_size(says, pixels)
+    text = truncate(text, 80)
+    wide, tall = text_size(text, pixels)
     right, bottom = left + wide + 2 * _MARGIN, top + tall + _MARGIN
     picture_HW3[top:bottom, left:right] = colour
     where = (left + _MARGIN, top + _MARGIN // 2)
-    draw_text(picture_HW3, says, *where, pixels=pixels, colour=_WHITE)
+    draw_text(picture_HW3, text, *where, pixels=pixels, colour=_WHITE)
     return right, bottom
 
 
-def _write(picture_HW3: NDArray[np.uint8], says: str, top: int, *, bold: bool = False) -> None:
+def _write(picture_HW3: NDArray[np.uint8], text: str, top: int, *, bold: bool = False) -> None:
     pixels = round(_TEXT_SHARE * _line_height(picture_HW3.shape[1]))
     for shift, colour in ((1, _DARK), (0, _WHITE)):  # a shadow, for bright pictures
         place = (_MARGIN + shift, top + shift)
-        draw_text(picture_HW3, says, *place, pixels=pixels, colour=colour, bold=bold)
+        draw_text(picture_HW3, text, *place, pixels=pixels, colour=colour, bold=bold)
 
 
 def _line_height(width: int) -> int:
-    """Return the rows of a line of text, more where pictures are wide."""
+    """Return the height of a line of text in pixels, which grows with the width."""
     return round(_LINE * max(width / _USUAL_WIDTH, 1))
 
 

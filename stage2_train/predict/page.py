@@ -1,4 +1,4 @@
-"""`orn predict --html`: a page of what is predicted for videos, that works offline."""
+"""The page of `orn predict --html`: predictions for videos, with explanations; works offline."""
 
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
@@ -47,38 +47,38 @@ from orn.stage2_train.predict.windows import moments_of
 from orn.stage2_train.runs.trained import OpenedModel
 
 MOST_TEXT_BYTES = 5_000_000
-"""Of the sections of videos; more videos are counted and not shown."""
+"""Size of the sections of videos from which on further videos are only counted."""
 _SHOWN, _OF_ONE_VIDEO = 48, 16
-"""Stretches that have pictures, over all videos, where one has one at least, and of one video."""
+"""Largest number of segments with pictures, in all (but at least one per video) and per video."""
 _MOST_BARS = 400
-"""Stretches of a video on its bar, the first ones."""
+"""Largest number of segments in the bar of a video."""
 _LISTED_CLASSES, _LISTED_PAIRS, _LISTED_WINDOWS = 5, 3, 6
 _LANES, _MOST_LANES = 3, 12
-"""Classes that have a lane: all that are predicted up to the second, filled up to the first by
-those that are the likeliest anywhere."""
+"""Number of classes with a lane: the predicted ones, at most the second number, and the most
+probable others up to the first number."""
 _ACROSS, _HIGH = 1000, 24
-"""Columns and rows of a lane; what is shorter than a column is drawn together."""
+"""Columns and rows of a lane."""
 _TALLEST = 200
-"""Rows of the frames side by side."""
+"""Height of a strip in pixels."""
 _STRIP_RANK = 1000
-"""These come after all pairs of frames."""
+"""Rank of the strips, which come after all pairs of frames."""
 _TOP = (0.5, 0.06)
-"""Where the background, which is everywhere, is pointed at."""
+"""Position of the background, relative to the frame."""
 _DASH = "\u2013"
 _GREY = "#595c61"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class PredictionPage:
-    """Takes one video after another and becomes a page."""
+    """Collects the predictions for videos and writes them as a page."""
 
     model: OpenedModel
     num_videos: int
-    """How many will come."""
+    """Number of videos that will be added."""
     _videos: list[dict[str, Any]] = field(default_factory=list)
     _strips: list[Picture] = field(default_factory=list)
     _places: dict[int, int] = field(default_factory=dict)
-    """Of each activity that is shown, its place among these."""
+    """Number of each shown activity, for its colour."""
     _text_bytes: int = 0
     _left_out: int = 0
 
@@ -91,15 +91,15 @@ class PredictionPage:
         segments: Sequence[SegmentPrediction],
         truth: Sequence[TrueSegment] = (),
     ) -> None:
-        """Take a video and what is predicted for it.
+        """Add a video with its predictions.
 
         Args:
-            name: what the user called it.
-            video: what was looked at.
-            detections: of its frames.
-            windows: by their starts, with pairs where the network relates objects.
-            segments: what they come to.
-            truth: what the video is known to show.
+            name: name of the video that the user passed.
+            video: the video.
+            detections: objects of its frames.
+            windows: its windows, sorted by start, with pairs if the network relates objects.
+            segments: the segments of these windows.
+            truth: labelled segments of the video.
 
         Raises:
             VideoDecodeError: if the video can no longer be decoded.
@@ -131,7 +131,7 @@ class PredictionPage:
                 "total": len(segments),
                 "truth": [
                     {
-                        "says": ", ".join(truncate(name, 60) for name in each.names),
+                        "predicted": ", ".join(truncate(name, 60) for name in each.names),
                         "colour": self._colour_of(each.names[0]),
                         **_part(each.times.start, each.times.stop, (start, stop)),
                     }
@@ -146,7 +146,7 @@ class PredictionPage:
         self._text_bytes += len(str(self._videos[-1]))
 
     def add_failed(self, failed: FailedVideo) -> None:
-        """Take a video for which nothing, or not all, can be predicted."""
+        """Add a video that failed, completely or in part."""
         if self._text_bytes > MOST_TEXT_BYTES:
             self._left_out += 1
             return
@@ -154,11 +154,7 @@ class PredictionPage:
         self._text_bytes += len(failed.id) + len(failed.reason)
 
     def write(self, path: Path) -> None:
-        """Write the page, whole or not at all.
-
-        Raises:
-            PipelineError: if the disk refuses.
-        """
+        """Write the page, whole or not at all."""
         config = self.model.config
         facts = [
             ("network", str(self.model.path)),
@@ -169,9 +165,9 @@ class PredictionPage:
             ),
             (
                 "objects",
-                f"{config.detector.title}, score from {config.recipe.data.score_threshold}",
+                f"{config.detector.title}, score at least {config.recipe.data.score_threshold}",
             ),
-            ("frames", f"{config.recipe.data.clip_frames} of each window"),
+            ("frames", f"{config.recipe.data.clip_frames} per window"),
         ]
         view = {
             "title": self.model.path.resolve().name,
@@ -185,7 +181,7 @@ class PredictionPage:
         cards = [card for each in self._videos for card in each.get("cards", ())]
 
         def page(held: Set[str]) -> str:
-            clips = {card["key"]: [card["when"], card["says"], ""] for card in cards}
+            clips = {card["key"]: [card["when"], card["predicted"], ""] for card in cards}
             data = {"strips": strip_data(self._strips, held), "clips": clips}
             return render("orn.stage2_train.predict/page.html", **view, held=held, data=data)
 
@@ -201,8 +197,8 @@ class PredictionPage:
         windows: Sequence[WindowPrediction],
         segment: SegmentPrediction,
     ) -> dict[str, Any]:
-        """Return a stretch with the pictures of the window that tells most of it."""
-        window, rank = _telling(windows, segment), len(self._strips)
+        """Return a segment with the pictures of its most representative window."""
+        window, rank = _representative(windows, segment), len(self._strips)
         pair, strip = window_pictures(self.model, video, detections, window, key=key, rank=rank)
         self._strips.append(strip)
         return {
@@ -215,46 +211,46 @@ class PredictionPage:
             ],
             "why": self._why(window, segment),
             "decided": DECIDED[window.decided_by] if window.decided_by else "",
-            "seen": window.seen(),
+            "detected": window.detected_text(),
         }
 
     def _words(
         self, segment: SegmentPrediction, windows: Sequence[WindowPrediction]
     ) -> dict[str, Any]:
-        """Return what is predicted for a stretch: means over its windows, which are told apart."""
+        """Return the texts of a segment: its prediction, and those of its windows."""
         own = [each for each in windows if _overlap(each, segment)]
-        told = [f"{each.times(_DASH)} {each.told(segment.labels)}" for each in own]
+        each_text = [f"{each.times(_DASH)} {each.class_text(segment.labels)}" for each in own]
         more = f" and {len(own) - _LISTED_WINDOWS} more" if len(own) > _LISTED_WINDOWS else ""
         holds = [label for label in segment.likeliest() if label in segment.labels]
         return {
             "when": segment.times(_DASH),
-            "says": segment.says(_LISTED_CLASSES),
-            "then": segment.runners_up(),
+            "predicted": segment.predicted_text(_LISTED_CLASSES),
+            "then": segment.runners_up_text(),
             "windows": f"Mean of {counted(len(own), 'window')}: "
-            f"{'; '.join(told[:_LISTED_WINDOWS])}{more}",
+            f"{'; '.join(each_text[:_LISTED_WINDOWS])}{more}",
             "num_windows": len(own),
             "colour": self._colour(holds[0]) if holds else _GREY,
         }
 
     def _why(self, window: WindowPrediction, segment: SegmentPrediction) -> list[str]:
-        """Return in words which pairs support the class of a window."""
+        """Return sentences about the pairs that support the class of a window."""
         if window.pairs is None:
             return []
         about = ""
         if window.label not in segment.labels:
             about = f" (predicted from {window.times(_DASH)})"
-        told = [
-            f"Without {window.words(pair)}, the logit of \u201c{self._name(window.label)}\u201d"
+        reasons = [
+            f"Without {window.pair_text(pair)}, the logit of \u201c{self._name(window.label)}\u201d"
             f"{about} drops by {pair.logit_drop:.2f}."
             for pair in window.pairs[:_LISTED_PAIRS]
             if pair.logit_drop >= LEAST_DROP
         ]
-        return told or [f"No pair supports this prediction by more than {LEAST_DROP}."]
+        return reasons or [f"No pair supports this prediction by more than {LEAST_DROP}."]
 
     def _lanes(
         self, moments: Sequence[SegmentPrediction], segments: Sequence[SegmentPrediction]
     ) -> Iterator[dict[str, Any]]:
-        """Yield the predicted classes in their order, and others while these are few."""
+        """Yield the lanes of the predicted classes, and of others if these are few."""
         predicted = dict.fromkeys(label for each in segments for label in each.labels)
         highest_A = np.stack([each.probabilities for each in moments]).max(axis=0)
         order = np.argsort(-highest_A, kind="stable").tolist()
@@ -281,14 +277,15 @@ class PredictionPage:
         return css_colour(activity_colour(self._places.setdefault(label, len(self._places))))
 
     def _colour_of(self, name: str) -> str:
-        """Return the colour of a class of a data set, grey where the network does not know it."""
+        """Return the colour of a class; grey if it is not a class of the network."""
         classes = self.model.classes
         return self._colour(classes.index(name)) if name in classes else _GREY
 
 
-def _telling(windows: Sequence[WindowPrediction], segment: SegmentPrediction) -> WindowPrediction:
-    """Return the window nearest to the middle of a stretch, if there is one of those that predict
-    its class."""
+def _representative(
+    windows: Sequence[WindowPrediction], segment: SegmentPrediction
+) -> WindowPrediction:
+    """Return the window nearest to the middle of a segment, preferably one with its class."""
     own = [each for each in windows if each.label in segment.labels and _overlap(each, segment)]
     return min(own or windows, key=lambda each: abs(each.middle - segment.middle))
 
@@ -300,7 +297,7 @@ def _overlap(window: WindowPrediction, segment: SegmentPrediction) -> bool:
 
 
 def _part(start: float, stop: float, whole: tuple[float, float]) -> dict[str, str]:
-    """Return where a part of a video lies in it, percent."""
+    """Return the position of a part of a video in percent of its length."""
     first, last = max(start, whole[0]), min(stop, whole[1])
     scale = 100 / max(whole[1] - whole[0], 1e-9)
     width = min(max((last - first) * scale, 0.1), 100) if whole[1] > whole[0] else 100
@@ -316,20 +313,15 @@ def window_pictures(
     key: str,
     rank: int,
 ) -> tuple[Picture, Picture]:
-    """Draw the two frames of a window whose pairs count most, and its frames side by side, all with
-    their objects.
+    """Return the two most important frames of a window, and all its frames side by side.
 
     Args:
-        model: what predicted.
-        video: what was looked at.
-        detections: of its frames.
-        window: with pairs where the network relates objects.
-        key: of the second picture; that of the first is `KEY-pair`.
-        rank: of the first picture.
-
-    Raises:
-        VideoDecodeError: if the video can no longer be decoded.
-        ShardFormatError: if detections are damaged.
+        model: model of the predictions.
+        video: the video.
+        detections: objects of its frames, which are drawn.
+        window: the window, with pairs if the network relates objects.
+        key: key of the second picture; the key of the first is `KEY-pair`.
+        rank: rank of the first picture.
     """
     lines = _lines(window, detections)
     panels = frame_pair(lines, len(window.frames))
@@ -351,7 +343,7 @@ def _drawn(
     window: WindowPrediction,
     wanted: set[int],
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield some frames of a window with their objects, all of one size."""
+    """Yield frames of a window with their objects, all of one size."""
     order = sorted(wanted)
     threshold = model.config.recipe.data.score_threshold
     size: tuple[int, int] | None = None
@@ -376,7 +368,7 @@ def _drawn(
 
 
 def _lines(window: WindowPrediction, detections: VideoDetections) -> list[Line]:
-    """Return the pairs of a window as they are drawn."""
+    """Return the lines of the pairs of a window."""
     grid = (detections.video.width, detections.video.height)
     lines = []
     for pair in (window.pairs or ())[:MOST_LINES]:
@@ -396,7 +388,7 @@ def _lines(window: WindowPrediction, detections: VideoDetections) -> list[Line]:
 
 
 def _centre(seen: SeenObject, grid: tuple[int, int]) -> tuple[float, float]:
-    """Return a place as shares of the width and the height."""
+    """Return the centre of an object relative to the width and the height."""
     if seen.name == BACKGROUND:
         return _TOP
     x1, y1, x2, y2 = seen.box

@@ -1,4 +1,4 @@
-"""What is predicted, as records and as JSON has it.
+"""Predictions as records and as JSON objects.
 
 A activity classes.
 """
@@ -21,17 +21,17 @@ _SAME_SECONDS = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenObject:
-    """An object that the network was shown in a frame."""
+    """An object of a frame in the input of the network."""
 
     name: str
     """Class of the detector, or `background`."""
     score: float
-    """Of that class, 0..1."""
+    """Score of that class, 0..1."""
     box: tuple[float, float, float, float]
-    """x1 y1 x2 y2, half-open, pixels of the video's frames; what the crop leaves of it."""
+    """x1 y1 x2 y2, half-open, in pixels of the video's frames, clipped to the crop."""
 
     def as_json(self) -> dict[str, Any]:
-        """The fields, rounded."""
+        """Return the fields, rounded."""
         return {
             "name": self.name,
             "score": round(self.score, 4),
@@ -41,36 +41,35 @@ class SeenObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Part:
-    """A part of a video."""
+    """A part of a video with its prediction."""
 
     video: str
     """Id of the video."""
     classes: tuple[str, ...]
     """Names of the A activities."""
     start_seconds: float
-    """Where the part begins."""
     stop_seconds: float
-    """Where it ends; half-open."""
+    """End of the part, half-open."""
     logits: Mapping[str, NDArray[np.float32]]
-    """(A,) by head, as `orn eval` names them; the first is the prediction."""
+    """(A,) logits by head, with the names of `orn eval`; the first are the prediction."""
     probabilities: NDArray[np.float32]
-    """(A,) softmax of the prediction, or the sigmoid where several classes can hold."""
+    """(A,) softmax of the prediction, or its sigmoid for multiple labels."""
 
     @property
     def middle(self) -> float:
-        """When half of it is over, seconds."""
+        """Middle of the part in seconds."""
         return (self.start_seconds + self.stop_seconds) / 2
 
     def times(self, dash: str = "-") -> str:
-        """From when to when."""
+        """Return start and end as text, such as `1.00 - 2.50 s`."""
         return f"{self.start_seconds:.2f} {dash} {self.stop_seconds:.2f} s"
 
     def likeliest(self) -> list[int]:
-        """Return all classes, the likeliest first."""
+        """Return all classes by decreasing probability."""
         return np.argsort(-self.probabilities, kind="stable").tolist()
 
-    def told(self, labels: Iterable[int]) -> str:
-        """Return classes by their names with probabilities, such as `pour 81 %, stir 12 %`."""
+    def class_text(self, labels: Iterable[int]) -> str:
+        """Return classes with their probabilities, such as `pour 81 %, stir 12 %`."""
         return ", ".join(
             f"{self.classes[label]} {100 * self.probabilities[label]:.0f} %" for label in labels
         )
@@ -93,35 +92,34 @@ class _Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WindowPrediction(_Part):
-    """What a network says of a part of a video, or of all of it."""
+    """Prediction for a window of a video, or for the whole video."""
 
     frames: tuple[int, ...]
-    """The T frames that were looked at, places in the video from 0."""
+    """Indices of the T frames that the network read, from 0."""
     seconds: tuple[float, ...]
-    """Their times."""
+    """Times of these frames."""
     objects: tuple[tuple[SeenObject, ...], ...]
-    """What the network was shown in each of these frames."""
+    """Objects of each of these frames."""
     pairs: tuple[Clique, ...] | None = None
-    """Those that counted most, the strongest first; None where nobody asked."""
+    """Most important pairs, the strongest first; None if they were not requested."""
     decided_by: str | None = None
-    """`object_head`, `activity_head`, `both` or `neither`; None where nobody asked."""
+    """`object_head`, `activity_head`, `both` or `neither`; None without pairs."""
 
     def __repr__(self) -> str:
         objects = sum(map(len, self.objects))
-        found = repr(truncate(self.told([self.label])))
+        found = repr(truncate(self.class_text([self.label])))
         seen = f"{len(self.frames)} frames, {objects} objects, {len(self.pairs or ())} pairs"
         return f"<WindowPrediction {self.video!r} {self.times()}: {found}; {seen}>"
 
-    def words(self, pair: Clique) -> str:
-        """One of its pairs, such as `cup at 0.40 s and person at 0.80 s`."""
+    def pair_text(self, pair: Clique) -> str:
+        """Return a pair as text, such as `cup at 0.40 s and person at 0.80 s`."""
         return " and ".join(
             f"{self.objects[frame][place].name} at {self.seconds[frame]:.2f} s"
             for frame, place in zip(pair.frames, pair.objects, strict=True)
         )
 
     def show(self) -> None:
-        """Show the prediction in a notebook: times, the likeliest classes, pairs if there are some,
-        and what was detected."""
+        """Show times, most probable classes, pairs and detected objects in a notebook."""
         from orn.shared.pages.notebook import show_html
 
         show_html(self._repr_html_())
@@ -131,30 +129,29 @@ class WindowPrediction(_Part):
 
         shown = self.likeliest()[:_SHOWN_CLASSES]
         pairs = [
-            f"Without {self.words(each)}: logit {-each.logit_drop:+.2f}"
+            f"Without {self.pair_text(each)}: logit {-each.logit_drop:+.2f}"
             for each in self.pairs or ()
         ]
         return notebook_html(
             self.video,
             self.times(),
             chances=[(self.classes[each], float(self.probabilities[each])) for each in shown],
-            lines=[*pairs, f"Detected: {self.seen()}"],
+            lines=[*pairs, f"Detected: {self.detected_text()}"],
         )
 
     @property
     def label(self) -> int:
-        """The class of the highest logit."""
+        """Class with the highest logit."""
         return int(next(iter(self.logits.values())).argmax())
 
     def of_video(self, video: str, *, pairs: int) -> "WindowPrediction":
-        """The same under another name of the video, with at most so many pairs, or as if nobody had
-        asked for them."""
+        """Return the prediction with another video id, and at most `pairs` pairs (0: None)."""
         if not pairs:
             return replace(self, video=video, pairs=None, decided_by=None)
         return replace(self, video=video, pairs=self.pairs and self.pairs[:pairs])
 
-    def seen(self) -> str:
-        """Return what the network was shown with its best scores, such as `cup 0.98, bed 0.91`."""
+    def detected_text(self) -> str:
+        """Return the detected classes with their best scores, such as `cup 0.98, bed 0.91`."""
         best: dict[str, float] = {}
         for each in (each for frame in self.objects for each in frame):
             if each.name != BACKGROUND:
@@ -163,7 +160,7 @@ class WindowPrediction(_Part):
         return ", ".join(f"{name} {score:.2f}" for name, score in seen) or "nothing"
 
     def as_json(self) -> dict[str, Any]:
-        """The prediction as a line of `orn predict --json` has it."""
+        """Return the prediction as `orn predict --json` prints it."""
         found = self._as_json("window") | {
             "frames": list(self.frames),
             "seconds": [round(each, _DIGITS) for each in self.seconds],
@@ -189,34 +186,33 @@ class WindowPrediction(_Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SegmentPrediction(_Part):
-    """A stretch of a video in which the prediction stays the same; its logits are the mean over
-    its moments."""
+    """A segment of a video with a constant prediction; its logits are the mean over time."""
 
     labels: tuple[int, ...]
-    """The class; of a multi-label network all that hold, which may be none."""
+    """Predicted class; for multiple labels all predicted classes, possibly none."""
     windows: int
-    """How many windows cover its moments, at most."""
+    """Largest number of windows that cover a moment."""
 
     def __repr__(self) -> str:
-        found = f"{truncate(self.says())!r}; {self.windows} windows"
+        found = f"{truncate(self.predicted_text())!r}; {self.windows} windows"
         return f"<SegmentPrediction {self.video!r} {self.times()}: {found}>"
 
-    def says(self, most: int | None = None) -> str:
-        """The classes that hold, the likeliest first, with probabilities."""
+    def predicted_text(self, most: int | None = None) -> str:
+        """Return the predicted classes with probabilities, the most probable first."""
         holds = [label for label in self.likeliest() if label in self.labels]
-        return self.told(holds[:most]) or "none"
+        return self.class_text(holds[:most]) or "none"
 
-    def runners_up(self) -> str:
-        """The likeliest two of the others, likewise; nothing where there are none."""
-        return self.told([each for each in self.likeliest() if each not in self.labels][:2])
+    def runners_up_text(self) -> str:
+        """Return the two most probable other classes with probabilities."""
+        return self.class_text([each for each in self.likeliest() if each not in self.labels][:2])
 
     def can_be_joined(self, later: "SegmentPrediction") -> bool:
-        """Whether the other one goes on where this one ends, with the same classes."""
+        """Return whether `later` starts where this segment ends, with the same classes."""
         is_next = abs(later.start_seconds - self.stop_seconds) <= _SAME_SECONDS
         return is_next and later.labels == self.labels
 
     def joined(self, later: "SegmentPrediction", *, multi_label: bool) -> "SegmentPrediction":
-        """Both as one."""
+        """Return both segments as one."""
         here = self.stop_seconds - self.start_seconds
         there = later.stop_seconds - later.start_seconds
         share = there / (here + there)
@@ -233,13 +229,13 @@ class SegmentPrediction(_Part):
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The stretch as a line of `orn predict --json` has it."""
+        """Return the segment as `orn predict --json` prints it."""
         labels = [self.classes[label] for label in self.labels]
         return self._as_json("segment") | {"labels": labels, "windows": self.windows}
 
 
 def probabilities(logits_A: NDArray[np.float32], *, multi_label: bool) -> NDArray[np.float32]:
-    """(A,) softmax of logits, or of each its sigmoid."""
+    """Return (A,) softmax of logits, or their sigmoid for multiple labels."""
     wide_A = logits_A.astype(np.float64)
     if multi_label:
         return (0.5 * (1 + np.tanh(wide_A / 2))).astype(np.float32)

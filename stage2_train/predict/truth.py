@@ -1,4 +1,4 @@
-"""What a data set says that its videos show, to stand beside what is predicted."""
+"""Labelled segments of a data set, to show beside predictions."""
 
 import os
 from collections.abc import Sequence
@@ -11,19 +11,15 @@ from orn.shared.time_ranges import TimeRange
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrueSegment:
-    """A labelled part of a video."""
+    """A labelled segment of a video."""
 
     times: TimeRange
     names: tuple[str, ...]
-    """Of its classes."""
+    """Names of its classes."""
 
 
 def true_segments(name_or_file: str, data_root: Path) -> dict[str, list[TrueSegment]]:
-    """Return the labelled segments of a data set's videos, by the resolved path of the video.
-
-    Raises:
-        As `load_dataset`.
-    """
+    """Return the labelled segments of a data set by the resolved path of their video."""
     dataset = load_dataset(name_or_file, data_root)
     paths = {video.id: os.path.realpath(video.path) for video in dataset.videos}
     found: dict[str, list[TrueSegment]] = {}
@@ -37,7 +33,7 @@ def true_segments(name_or_file: str, data_root: Path) -> dict[str, list[TrueSegm
 
 
 def names_at(truth: Sequence[TrueSegment], seconds: float) -> tuple[str, ...]:
-    """Return the classes that hold at a time."""
+    """Return the names of the true classes at a time."""
     return tuple(
         dict.fromkeys(name for each in truth if seconds in each.times for name in each.names)
     )

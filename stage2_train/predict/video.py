@@ -1,7 +1,7 @@
-"""What a network says of one video, window by window.
+"""Predictions for one video, window by window.
 
-Only the frames of a clip are in memory, and the detections that a cache has room for, so that the
-memory does not grow with the video's length.
+Only the frames of a batch and a bounded cache of detections are in memory, so the memory does not
+grow with the length of the video.
 
 B clips, T frames of a clip, K object slots, A activity classes.
 """
@@ -39,10 +39,9 @@ from orn.stage2_train.runs.sources import clip_settings
 from orn.stage2_train.runs.trained import OpenedModel
 
 _BATCH = 8
-"""Most windows that the network sees at once."""
+"""Largest number of windows of a batch."""
 _KEPT_BYTES = 16 * 2**20
-"""Of objects that are ready to use: windows go onwards, so that more would only hold what is done
-with."""
+"""Size of the cache of objects; it is small because windows only move forward."""
 
 
 def predict_video(
@@ -53,24 +52,23 @@ def predict_video(
     choice: WindowChoice | None = None,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
-    """The predictions for a video: one for a short one, else one a window, by their starts.
+    """Yield one prediction for a short video, or one for each window of a longer one, in order.
 
     Args:
-        model: what predicts.
-        video: its id is the one that the detections have.
+        model: the model.
+        video: a video whose id is that of the detections.
         detections: shards with the objects of every frame.
-        choice: windows; None takes those that suit the training.
-        pairs: how many of the pairs that decided to tell of each.
+        choice: windows; by default those that fit the training.
+        pairs: number of most important pairs to return for each window.
 
     Raises:
-        ConfigError: if the network relates no objects and pairs are wanted, the crop does not fit
-            its frames, or the classes of objects are not those of the network.
+        ConfigError: if pairs are requested of a network that does not relate objects, or the
+            classes of the objects are not those of the network.
         VideoDecodeError: if the video cannot be decoded.
-        ShardNotFoundError: if there are no detections of it.
-        JoinError: if a frame has no detections near its time, or frames of its shape are smaller
-            than the crop.
+        ShardNotFoundError: if there are no detections of the video.
+        JoinError: if a frame has no detections near its time, or frames are smaller than the crop.
         ShardFormatError: if detections are damaged.
-        CheckpointError: if the weights give logits that are not finite.
+        CheckpointError: if logits are not finite.
     """
     videos = model.decoded([video])
     entry = detections.entry(video.id)
@@ -98,33 +96,34 @@ def predict_frames(
     is_timed: bool = True,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
-    """The predictions for the centred clips of the windows of one video, in their order.
+    """Yield the predictions for the centred clips of the windows of one video, in order.
 
     Args:
-        model: what predicts.
-        frames: all frames of the video, with the pixels that training saw.
-        detections: what was found in them.
-        video_id: its id there.
-        size: (height, width) of these frames.
-        grid: (height, width) in pixels that boxes are told in.
+        model: the model.
+        frames: all frames of the video, preprocessed as in training.
+        detections: objects of these frames.
+        video_id: id of the video in the detections.
+        size: (height, width) of the frames.
+        grid: (height, width) in pixels that the boxes of the result refer to.
         choice: as in `predict_video`.
-        is_timed: whether the times of frames are such; else there is one window with all of them.
+        is_timed: whether `frames` has real times; otherwise a single window has all frames.
         pairs: as in `predict_video`.
 
     Raises:
-        As `predict_video`.
+        PipelineError: as in `predict_video`.
     """
     check_pairs(model, pairs)
     names, where = detections.detector.class_names, f"the detections of video {video_id}"
     check_detector_classes(model.path, model.config, names, where=where)
     config, record, seconds_F = model.config, model.config.clips, frames.seconds
     if not len(seconds_F):
-        raise JoinError(f"video {video_id}: wanted frames, found none")
+        raise JoinError(f"video {video_id}: expected at least one frame, got none")
     (height, width), crop = size, config.recipe.data.crop
     if height < crop[0] or width < crop[1]:
         raise JoinError(
-            f"video {video_id}: wanted frames that hold the crop of {crop[0]}x{crop[1]}, found "
-            f"{height}x{width}, which {record.frames.describe_size()} gives its shape"
+            f"video {video_id}: expected frames not smaller than the crop, {crop[0]}x{crop[1]}, "
+            f"got {height}x{width} after rescaling to {record.frames.describe_size()}; use a video "
+            "of another shape"
         )
     times = [TimeRange()]
     if is_timed:
@@ -184,8 +183,8 @@ def predict_frames(
             )
 
 
-def can_tell_pairs(model: OpenedModel) -> bool:
-    """Whether a network relates detected objects, so that it can be told which of them decided."""
+def relates_detections(model: OpenedModel) -> bool:
+    """Return whether a network relates detected objects, so that pairs can be explained."""
     network = model.network
     return (
         isinstance(network, ObjectVideoNetwork)
@@ -195,18 +194,18 @@ def can_tell_pairs(model: OpenedModel) -> bool:
 
 
 def check_pairs(model: OpenedModel, pairs: int) -> None:
-    """Raises ConfigError if pairs are wanted of a network that cannot tell them, or less than 0."""
+    """Raise ConfigError if `pairs` is negative, or the network does not relate objects."""
     if not isinstance(pairs, Integral) or pairs < 0:
-        raise ConfigError(f"pairs: expected a whole number from 0 up, got {pairs!r:.80}")
-    if pairs and not can_tell_pairs(model):
+        raise ConfigError(f"pairs: expected an integer of at least 0, got {pairs!r:.80}")
+    if pairs and not relates_detections(model):
         raise ConfigError(
-            f"{model.path}: expected a network that relates detected objects, to tell which pairs "
-            "decided, got another; ask for 0 pairs"
+            f"{model.path}: expected a network that relates detected objects to explain pairs, got "
+            "another one; pass 0 pairs"
         )
 
 
 def _by_head(output: NetworkOutput) -> dict[str, NDArray[np.float32]]:
-    """(B, A) logits by the names of `orn eval`, the prediction first."""
+    """Return (B, A) logits by the names of `orn eval`; the first are the prediction."""
     heads = {
         name: logits_BA.float().cpu().numpy()
         for name, logits_BA in (
@@ -221,7 +220,7 @@ def _by_head(output: NetworkOutput) -> dict[str, NDArray[np.float32]]:
 
 
 def _times(times: TimeRange) -> str:
-    """Return the times of a window for messages; nothing for a whole video."""
+    """Return the times of a window for messages; empty for a whole video."""
     start, stop = times.start_seconds, times.stop_seconds
     return "" if start is None or stop is None else f" from {start:.2f} to {stop:.2f} s"
 
@@ -238,7 +237,7 @@ def _ends(times: TimeRange, seconds_F: NDArray[np.float64]) -> tuple[float, floa
 def _objects(
     sample: ClipSample, names: tuple[str, ...], size: tuple[int, int], grid: tuple[int, int]
 ) -> tuple[tuple[SeenObject, ...], ...]:
-    """What fills the slots of each frame, by their places."""
+    """Return the objects in the valid slots of each frame, in order."""
     slots, crop = sample.slots, sample.frames.shape[1:3]
     x1, y1, x2, y2 = centre_window(size, crop).on_grid(*grid)
     per_pixel = np.array([(x2 - x1) / crop[1], (y2 - y1) / crop[0]] * 2)

@@ -1,4 +1,4 @@
-"""Which parts of a video are looked at, and what several looks at one moment come to."""
+"""Windows of a video, and segments that merge the predictions of overlapping windows."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,22 +15,22 @@ from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.runs.run_config import ClipRecord
 
 _LONG = 1.5
-"""How many windows a video has to last to be looked at in several, unless training had such."""
+"""Longer videos, in windows, are split into windows, unless training had longer segments."""
 _ROUNDING = 1e-6
-"""Share of a stride by which the last window may lie before the end without another one."""
+"""Fraction of a stride at the end of a video that needs no further window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowChoice:
-    """What the user says of windows; None takes what suits the network's training."""
+    """Requested windows; None stands for windows that fit the training."""
 
     seconds: float | None = None
-    """How long each is."""
+    """Length of a window."""
     stride_seconds: float | None = None
-    """From the start of one to that of the next; half a window by default."""
+    """Distance between the starts of two windows; half a window by default."""
 
     def __post_init__(self) -> None:
-        """Raises ConfigError where a length is not a number above 0."""
+        """Raise ConfigError if a length is not positive and finite."""
         for name, value in (("window", self.seconds), ("stride", self.stride_seconds)):
             if value is None or (isinstance(value, Real) and 0 < value < math.inf):
                 continue
@@ -44,15 +44,17 @@ def windows_of(
     *,
     usable_F: NDArray[np.float64] | None = None,
 ) -> list[TimeRange]:
-    """Return the parts of a video to look at, by their starts: all of a short one, else windows
-    that overlap, the last one ending with the video. Windows without a frame are never made, so
-    that memory grows with the frames and not with the times that they claim.
+    """Return the windows of a video in order.
+
+    A short video has a single window. Otherwise windows overlap, and the last one ends with the
+    video. Windows without a frame are never created, so the memory depends on the number of frames
+    and not on their times.
 
     Args:
-        seconds_F: (F,) times of its frames, increasing.
-        choice: what was asked for.
-        clips: what the network was trained on.
-        usable_F: times of those that clips may be made of; None for all.
+        seconds_F: (F,) increasing times of the frames.
+        choice: the requested windows.
+        clips: clips that the network was trained on.
+        usable_F: times of the frames that clips may use; by default all.
     """
     interval = float(np.median(np.diff(seconds_F))) if len(seconds_F) > 1 else 0.0
     first, end = float(seconds_F[0]), float(seconds_F[-1]) + interval
@@ -72,8 +74,10 @@ def windows_of(
 def _numbers(
     seconds_F: NDArray[np.float64], window: float, stride: float, count: float
 ) -> NDArray[np.float64]:
-    """Return the numbers k below `count`, increasing, of the windows from k * `stride` on that may
-    hold one of (F,) times from 0; because of rounding some of these just miss it."""
+    """Return the increasing numbers k < `count` of windows that may contain one of (F,) times.
+
+    Window k starts at k * `stride`; because of rounding, some of these windows contain none.
+    """
     last_F = np.minimum(np.ceil(seconds_F / stride), count - 1)
     before_F = np.concatenate([[-1.0], last_F[:-1]])
     first_F = np.maximum(np.floor((seconds_F - window) / stride), before_F + 1)
@@ -82,17 +86,19 @@ def _numbers(
     return np.repeat(first_F, many_F) + within
 
 
-def said_of(
+def windows_and_segments(
     windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
 ) -> Iterator[WindowPrediction | SegmentPrediction]:
-    """The windows of one video as they come, and what is predicted from when to when: at each
-    moment the mean logits of the windows that cover it, neighbours with equal classes merged. A
-    stretch comes as soon as no later window can change it.
+    """Yield the windows of a video, and the segments that they result in.
+
+    The logits at a moment are the mean over the windows that cover it. Neighbouring moments with
+    the same classes are merged to a segment, which is yielded as soon as no later window can change
+    it.
 
     Args:
-        windows: by their starts.
-        multi_label: whether several classes, or none, can hold at once.
-        threshold: probability from which a class of a multi-label network holds.
+        windows: windows sorted by start.
+        multi_label: whether any number of classes can be predicted at once.
+        threshold: probability from which a multi-label network predicts a class.
     """
     pending: SegmentPrediction | None = None
     for each in _with_moments(windows, multi_label, threshold):
@@ -111,23 +117,23 @@ def said_of(
 def segments_of(
     windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
 ) -> Iterator[SegmentPrediction]:
-    """The stretches of `said_of` alone."""
-    said = said_of(windows, multi_label=multi_label, threshold=threshold)
-    return (each for each in said if isinstance(each, SegmentPrediction))
+    """Yield only the segments of `windows_and_segments`."""
+    merged = windows_and_segments(windows, multi_label=multi_label, threshold=threshold)
+    return (each for each in merged if isinstance(each, SegmentPrediction))
 
 
 def moments_of(
     windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
 ) -> Iterator[SegmentPrediction]:
-    """The same before equal neighbours are merged: a stretch between any two borders."""
-    said = _with_moments(windows, multi_label, threshold)
-    return (each for each in said if isinstance(each, SegmentPrediction))
+    """Yield the moments before they are merged: one between any two borders of windows."""
+    merged = _with_moments(windows, multi_label, threshold)
+    return (each for each in merged if isinstance(each, SegmentPrediction))
 
 
 def _with_moments(
     windows: Iterable[WindowPrediction], multi_label: bool, threshold: float
 ) -> Iterator[WindowPrediction | SegmentPrediction]:
-    """Each window, followed by the moments that end with its start or before."""
+    """Yield each window, and after it the moments that end at its start or before."""
     covering: list[WindowPrediction] = []
     cursor = 0.0
     for window in chain(windows, (None,)):

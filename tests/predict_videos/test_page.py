@@ -155,6 +155,6 @@ def test_a_page_is_no_larger_than_it_may_be(
     page.write(tmp_path / "out.html")
     html = (tmp_path / "out.html").read_text()
     assert len(html.encode()) <= 27_000
-    assert "2 more videos have no room on this page" in html
+    assert "2 more videos do not fit on this page" in html
     assert "no room for the picture" in html
     assert "second" not in html

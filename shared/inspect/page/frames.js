@@ -69,7 +69,7 @@ function loadChunk(number) {
     script.onerror = () => {
       finish();
       chunks.delete(number);
-      reject(new Error(`${name} is not there: the folder of this page is not whole`));
+      reject(new Error(`${name} is missing: the folder of this page is incomplete`));
     };
     script.src = name;
     document.head.append(script);

@@ -22,12 +22,12 @@ function openVideo(number, row = null) {
     $("scores").hidden = $("odd-text").hidden = true;
     $("status").textContent = "";
     say(video().rows[0] === video().rows[1] ? "The shard has no frame of this video."
-      : "This page has no frame of this video; a folder has all frames.");
+      : "This page has no frame of this video; write a folder to see all frames.");
     return;
   }
   const shown = goTo(row === null ? 0 : nearestPlace(state.rows, row));
   if (row === null || state.rows.at(state.place) === row) return;
-  shown.then(() => say(`Frame ${shard.frames[row]} is not in this page; the nearest one is shown.`));
+  shown.then(() => say(`Frame ${shard.frames[row]} is not on this page; the nearest one is shown.`));
 }
 
 function goTo(place) {

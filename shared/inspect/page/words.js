@@ -1,4 +1,4 @@
-// What is said and listed beside the frame.
+// Texts and lists beside the frame.
 
 function describe() {
   const { row, frame } = state;
@@ -21,7 +21,7 @@ function describe() {
   linkTimer = setTimeout(rememberLink, 200);
 }
 
-// Label and prediction of what happens at this time.
+// Labels and predictions at this time.
 function describeActivities() {
   const now = segmentsAt(shard.seconds[state.row]).slice(0, 4), key = JSON.stringify(now);
   if ($("activities").dataset.key === key) return;
@@ -100,7 +100,7 @@ function listScores([label, score, x1, y1, x2, y2, , pairs]) {
   $("scores-text").textContent = `${classShort(label)} ${score.toFixed(3)}, box ${box}, ` +
     `mask of ${state.masks[state.chosen].area.toLocaleString("en")} cells. ` + (known
     ? `Background${areSigmoids ? "" : " and scores below 0.001"}: ${Math.max(rest, 0).toFixed(3)}.`
-    : "Scores of other classes are not known.");
+    : "Scores of other classes are unknown.");
   const order = shard.classes.map((_, each) => each)
     .sort((one, other) => (values.get(other) || 0) - (values.get(one) || 0) || one - other);
   $("bars").replaceChildren(...order.map((each) => {

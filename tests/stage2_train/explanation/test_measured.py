@@ -141,7 +141,7 @@ def test_mistakes_and_hits_come_with_what_was_said_the_surest_first(single) -> N
     assert all(each.activity == said[each.row] for each in mistakes)
     sure = [each.confidence for each in mistakes]
     assert sure == sorted(sure, reverse=True)
-    right = single.surest_right()
+    right = single.most_confident_correct()
     assert {activity for _, activity in right[:3]} == {0, 1, 2}  # before the next ones of each
     assert all(labels[row] == activity for row, activity in right)
 

@@ -146,8 +146,10 @@ def test_an_interrupted_report_deletes_nothing_and_the_next_one_shows_chosen_cli
 @pytest.mark.parametrize(
     ("settings", "figure_4", "figure_5"),
     [
-        ("--system activity-head", "relates no objects", "so no pair decided"),
-        pytest.param("--set model.clique_size=3", "3 objects", "Lines are", marks=pytest.mark.slow),
+        ("--system activity-head", "does not relate objects", "so there are no pairs to show"),
+        pytest.param(
+            "--set model.clique_size=3", "3 objects", "The width of a line", marks=pytest.mark.slow
+        ),
     ],
     ids=["activity head", "triples"],
 )

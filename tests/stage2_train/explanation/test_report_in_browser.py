@@ -11,7 +11,7 @@ import pytest
 from orn.stage2_train.explanation.class_pairs import ClassPairs
 from orn.stage2_train.explanation.clip_pictures import strip
 from orn.stage2_train.explanation.measured import Measured, load_measured
-from orn.stage2_train.explanation.report_view import Found, report_page
+from orn.stage2_train.explanation.report_view import Explanations, report_page
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.trained import open_model, paths_of_run
 from tests.browser import (
@@ -197,7 +197,7 @@ def page_of(path: Path, *, ids: list[str], classes: tuple[str, str]) -> str:
         activity_logits=logits, object_logits=logits,
     )  # fmt: skip
     faked = Measured(file=measured.file, predictions=predictions, classes=classes)
-    found = Found(
+    found = Explanations(
         pairs=ClassPairs(num_activities=2, num_classes=3), names=("cup",), right=[], mistakes={}
     )
     noise = np.random.default_rng(0).integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)

@@ -335,7 +335,7 @@ def test_a_sample_goes_from_one_of_its_frames_to_the_next(
         other = min(set(range(10)) - set(rows))
         page.evaluate(f"location.hash = '#kitchen%2Fa%20b/{other + 5}'")
         until(page, "!document.getElementById('message').hidden")
-        assert f"Frame {other + 5} is not in this page" in page.inner_text("#message")
+        assert f"Frame {other + 5} is not on this page" in page.inner_text("#message")
 
 
 def test_a_folder_forgets_frames_that_are_far(
@@ -360,4 +360,4 @@ def test_a_folder_forgets_frames_that_are_far(
         wait(page, 0)
         page.keyboard.press("End")
         until(page, "!document.getElementById('message').hidden")
-        assert "000014.js is not there" in page.inner_text("#message")
+        assert "000014.js is missing" in page.inner_text("#message")
