@@ -40,7 +40,7 @@ _SECTIONS = {
     "Reference": (
         *("docs/formats", "docs/numerics", "docs/systems", "docs/against_the_authors"),
         *("docs/demo_world", "docs/when_files_lie"),
-        *("docs/decisions", "docs/glossary"),
+        "docs/glossary",
     ),
     "Project": ("CONTRIBUTING", "CHANGELOG"),
 }
