@@ -92,14 +92,6 @@ def test_a_system_replaces_every_choice_of_the_recipe(tmp_path) -> None:
     assert recipe.model == NetworkConfig(num_activities=5)
 
 
-def test_the_backbone_is_the_recipes_but_where_the_name_says_it() -> None:
-    for backbone, names in (
-        ("resnet50", ("orn", "inflation-10", "r50")),
-        ("resnet18", ("r18", "i3d-18")),
-    ):
-        assert {load(name).model.backbone for name in names} == {backbone}
-
-
 def test_temporal_relations_are_made_for_the_clips_of_the_recipe_or_the_data_set() -> None:
     def frames(*overrides: str) -> int | None:
         return load("trn-multiscale", *overrides).model.num_frames

@@ -102,16 +102,6 @@ def test_any_line_of_a_log_is_read(tmp_path_factory, key, value) -> None:
     as_report(ablation_report([read_run(run, split="test", floor=None)]))
 
 
-def test_logs_with_other_things_than_numbers(run) -> None:
-    odd = ({"step": "9"}, {"step": 10**400}, {"clips_per_second": "x"}, {"seconds": float("nan")},
-           {"clips_per_second": float("inf")}, {"loss": [1]}, {"group": ["train"]})  # fmt: skip
-    lines = [f"{json.dumps(LINE | change)}\n" for change in odd]
-    (run.folder / "metrics.jsonl").write_text("".join(lines))
-    whole = read_run(run, split="test", floor=None).whole
-    wanted = {"steps": 5.0, "clips_per_second": 2.0, "seconds": 5.0}
-    assert {name: whole[name] for name in wanted} == wanted
-
-
 def test_the_csv_has_a_line_for_each_figure(tmp_path) -> None:
     (result,) = made_results({"orn": (70.1,)}, seconds=0.1 + 0.2)
     result = replace(result, setting="=1+1", value="-1e-3", runs=("a", "b"))

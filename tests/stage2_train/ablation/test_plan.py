@@ -11,7 +11,7 @@ from orn.stage2_train.ablation.plan import (
     table_rows,
     wide_activity_head,
 )
-from orn.stage2_train.ablation.request import AblationRequest, Variant, Variation
+from orn.stage2_train.ablation.request import AblationRequest, Variant
 from orn.stage2_train.model.summary import count_parameters
 from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.systems import find_system
@@ -41,17 +41,6 @@ def test_runs_go_seed_by_seed() -> None:
     assert [(run.row.name, run.seed) for run in runs] == [(n, s) for s in (0, 1) for n in names]
     assert runs[-1].folder == Path("runs/ablate-demo/boxes/seed1")
     assert runs[-1].overrides == ("phases.steps=5", "data.controls.object_masks=boxes")
-
-
-def test_the_values_of_a_setting_have_folders_of_their_own() -> None:
-    variants = Variation.of_setting("optimiser.learning_rate", ("1e-3", "3e-4")).variants
-    runs = planned_runs(_request(), ROWS[1:], variants, seeds=(2,))
-    assert [str(run.folder) for run in runs] == [
-        "runs/ablate-demo/boxes/learning_rate-1e-3/seed2",
-        "runs/ablate-demo/boxes/learning_rate-3e-4/seed2",
-    ]
-    assert runs[1].overrides[-1] == "optimiser.learning_rate=3e-4"
-    assert runs[1].title == "boxes, 3e-4, seed 2"
 
 
 def test_an_arm_changes_its_systems_and_leaves_the_others_plain() -> None:

@@ -83,12 +83,3 @@ def test_a_control_leaves_the_other_draws_alone(controls, request_, tiny_world) 
     np.testing.assert_array_equal(changed.slots.masks, plain.slots.masks[::step])
     again = clips_of(tiny_world, controls)[request_]
     np.testing.assert_array_equal(again.slots.class_scores, changed.slots.class_scores)
-
-
-def test_pictures_that_nobody_looks_at_are_black(tiny_world) -> None:
-    parts = {"heads": "object", "object_parts": ("shape", "class")}
-    seen, unseen = (clips_of(tiny_world, **model)[ClipRequest(0, epoch=1)] for model in ({}, parts))
-    assert seen.frames.any()
-    assert unseen.frames.shape == seen.frames.shape
-    assert not unseen.frames.any()
-    np.testing.assert_array_equal(unseen.slots.masks, seen.slots.masks)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tests.worlds.films as tiny
-from orn.shared.errors import ConfigError
+from orn.shared.errors import ConfigError, ShardFormatError
+from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
@@ -153,6 +154,27 @@ def test_one_batch_of_videos_of_several_shapes(tmp_path) -> None:
     assert (lower < 0.01).all()
     with pytest.raises(ConfigError, match=r"120x60.* 32x64"):
         ClipDataset(*data, replace(SETTINGS, data=replace(SETTINGS.data, crop=(32, 64))))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"boxes": np.array([[0, 0, 1e9, 1]], np.float32)}, "boxes of detection 0"),
+        ({"masks": (rle.encode(np.ones((9, 9), np.bool_)),)}, "masks of detection 0"),
+    ],
+)
+def test_detections_that_break_a_rule_are_named(tmp_path, changes, message) -> None:
+    film = tiny.Film(id="wrong", boxes_FN4=np.array([[[0, 0, 9, 9]]] * 4))
+    tiny.write_store(tmp_path / "clips", [film])
+    frames = [film.detections(frame) for frame in range(4)]
+    frames[2] = replace(frames[2], **changes)
+    shard = tmp_path / "shard-000000.zarr.zip"
+    write_shard(shard, {"wrong": counted(frames)}, size=tiny.GRID, source_digest=film.digest)
+    data = (ClipStore(tmp_path / "clips"), DetectionFolder(tmp_path))
+    dataset = ClipDataset([whole_video("wrong")], *data, SETTINGS)
+    where = r"shard-000000\.zarr\.zip: video 'wrong' frame 2: "
+    with pytest.raises(ShardFormatError, match=where + message):
+        dataset[ClipRequest(0)]
 
 
 def test_tracks_stay_with_their_objects(tmp_path) -> None:

@@ -97,6 +97,7 @@ def test_a_damaged_frame_ends_the_loader_with_a_sentence(tiny_world, tmp_path, w
         (ConnectionResetError("as torch fetches them"), 1, TrainingError),
         (ConnectionRefusedError("as torch fetches them"), 1, TrainingError),
         (EOFError(), 1, TrainingError),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), 1, TrainingError),
         (RuntimeError("Pin memory thread exited unexpectedly"), 1, TrainingError),
         (ConnectionResetError("Caught ConnectionResetError in DataLoader worker 0"), 1, None),
         (ConnectionResetError("of a file"), 0, None),

@@ -1,12 +1,10 @@
 """What a report says besides the scores."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from orn.shared.errors import ConfigError
@@ -19,7 +17,7 @@ from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import DataRecipe, Recipe
 from orn.stage2_train.requests import EvalRequest
 from orn.stage2_train.runs.checkpoint import load_best
-from orn.stage2_train.runs.eval_file import as_report, read_eval, report_json
+from orn.stage2_train.runs.eval_file import as_report, read_eval
 from orn.stage2_train.runs.run_config import read_config, write_config
 from orn.stage2_train.runs.sources import Sources
 from tests.running import run_orn
@@ -169,26 +167,3 @@ def test_of_another_run_only_the_train_split_was_seen(split, seen, one_step) -> 
     assert (f"was trained on the {split} split" in said.stderr) is seen
     assert read_eval(one_step / f"eval-{split}.json").trained_on is seen
     assert ("(trained on)" in said.stdout) is seen
-
-
-def test_a_report_of_thousands_of_classes_is_small() -> None:
-    """As many as EPIC has actions, on as many segments as VLOG validates, each another mistake."""
-    heads = ("two_heads", "activity_head", "object_head")
-    random = np.random.default_rng(0)
-    rows = [
-        {
-            "class": f"a class with a name of some length {number}",
-            "num_segments": number,
-            **dict.fromkeys(heads, float(random.random())),
-            "intervals": {head: random.random(2).tolist() for head in heads},
-            "average_precision": dict.fromkeys(heads, float(random.random())),
-        }
-        for number in range(2513)
-    ]
-    counts = np.ones((27_000, 3), np.int64)
-    counts[:, :2] = random.integers(2513, size=(27_000, 2))
-    report = {"run": "runs/é\n", "figures": {}, "per_class": rows, "empty": []}
-    report["confusion_counts"] = counts.tolist()
-    text = report_json(report)
-    assert json.loads(text) == report
-    assert len(text.encode()) <= 2_000_000

@@ -191,18 +191,3 @@ def test_a_network_of_summed_heads_predicts_their_sum(network, clips) -> None:
     np.testing.assert_allclose(total.logits, 2 * mean.logits, rtol=1e-6)
     parts = [run(summing, clips, rank=rank, world_size=2) for rank in (0, 1)]
     np.testing.assert_allclose(gathered(parts).logits, total.logits, rtol=BATCHING, atol=BATCHING)
-
-
-def test_one_head_of_several_processes_is_gathered() -> None:
-    parts = [
-        Predictions(
-            ids=("a", "b"),
-            labels=np.array([0, 1]),
-            activity_logits=None,
-            object_logits=np.array(rows, np.float32),
-        )
-        for rows in ([[1, 3], [0, 2]], [[5, -1], [0, 0]])
-    ]
-    together = gathered(parts)
-    assert together.activity_logits is None
-    assert together.object_logits.tolist() == [[1, 3], [5, -1], [0, 2], [0, 0]]

@@ -1,7 +1,6 @@
 """Cliques of one, two and three objects (eq. 3 and 4) against nested loops, and the frames that
 they are of: all earlier ones, drawn ones, or a frame with itself."""
 
-import itertools
 from dataclasses import dataclass, replace
 
 import pytest
@@ -17,7 +16,6 @@ from orn.stage2_train.model.frame_cliques import (
     all_earlier_frames,
     choose_frame_cliques,
     drawn_earlier_frames,
-    within_frames,
 )
 from orn.stage2_train.model.relation import ObjectRelation
 from tests.reference.object_cliques import relations_of_clip
@@ -230,24 +228,6 @@ def test_all_earlier_frames() -> None:
     clip = [[0, 1, 0], [0, 2, 1], [1, 2, 1]]
     assert _rows(pairs) == [[b, *row] for b in range(2) for row in clip]
     assert pairs.cliques_per_step_R.tolist() == [1, 2]
-
-
-def test_all_choices_of_two_earlier_frames() -> None:
-    cliques = all_earlier_frames(1, 4, num_earlier=2)
-    expected = [
-        [0, *earlier, t, t - 1]
-        for t in (1, 2, 3)
-        for earlier in itertools.product(range(t), repeat=2)
-    ]
-    assert _rows(cliques) == expected
-    assert cliques.cliques_per_step_R.tolist() == [1, 4, 9]
-
-
-def test_within_frames() -> None:
-    cliques = within_frames(2, 2, clique_size=2)
-    assert _rows(cliques) == [[0, 0, 0, 0], [0, 1, 1, 1], [1, 0, 0, 0], [1, 1, 1, 1]]
-    assert cliques.cliques_per_step_R.tolist() == [1, 1]
-    assert within_frames(1, 3, clique_size=1).frames_nQ.tolist() == [[0, 1, 2]]
 
 
 @pytest.mark.parametrize("num_earlier", [1, 2])

@@ -55,6 +55,7 @@ def test_sets_both_conv5_and_temporal_kernels(network, resnet_weights, tmp_path)
         ("layer2.0.bn1.weight", None, "missing"),
         ("layer1.2.conv1.weight", torch.zeros(1), "no place"),
         ("conv1.weight", torch.zeros(32, 3, 7, 7), r"\(64, 3, 7, 7\), got \(32, 3, 7, 7\)"),
+        ("conv1.weight", torch.zeros(99, 3, 7, 7), r"\(64, 3, 7, 7\), got \(99, 3, 7, 7\)"),
     ],
 )
 def test_refuses_other_weights_and_changes_nothing(

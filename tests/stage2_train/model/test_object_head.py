@@ -4,14 +4,12 @@ and the classifiers of a sequence (eq. 5 and 9 to 11, and their variants)."""
 import pytest
 import torch
 
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
 from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
-from orn.stage2_train.model.object_head import ObjectEncoder, encode_cells
+from orn.stage2_train.model.object_head import encode_cells
 from tests.reference import mask_pool as reference
 from tests.reference.object_relation import (
     classify,
-    encode_object,
     mean_state,
     sequence_state,
     steps_state,
@@ -73,22 +71,6 @@ def test_empty_coverage_gives_zeros_and_no_gradient() -> None:
     assert not coverage_BTKhw.grad.any()
 
 
-def test_interpolated_by_hand() -> None:
-    """Two cells of features under a mask of three: the one between them is their mean."""
-    feats_BTDhw = torch.tensor([[2.0, 6.0]]).reshape(1, 1, 1, 1, 2)
-    masks_BTKyx = torch.tensor(
-        [
-            [1.0, 0.0, 0.0],
-            [0.0, 1.0, 0.0],
-            [0.0, 0.5, 0.5],  # (0.5 * 4 + 0.5 * 6) / 1
-            [0.0, 0.0, 0.0],
-        ]
-    ).reshape(1, 1, 4, 1, 3)
-    found = pool_interpolated(feats_BTDhw, masks_BTKyx).flatten()
-    expected = torch.tensor([2.0, 4.0, 5.0, 0.0]) / 1.0001
-    torch.testing.assert_close(found, expected)
-
-
 @pytest.mark.parametrize("masks", [(5, 7), (1, 1), (2, 3)])
 def test_interpolated_equals_making_features_large(masks) -> None:
     feats_BTDhw, _ = _pooled_case((2, 3, 4, 5, 3, 4))
@@ -98,45 +80,6 @@ def test_interpolated_equals_making_features_large(masks) -> None:
         [reference.pool_interpolated(*each) for each in zip(feats_BTDhw, masks_BTKyx, strict=True)]
     )
     torch.testing.assert_close(fast, slow, rtol=ROUND_OFF, atol=ROUND_OFF)
-
-
-def test_object_vectors_equal_loops() -> None:
-    torch.manual_seed(0)
-    encoder = ObjectEncoder(NetworkConfig(num_activities=2, mask_size=3, mask_features=5)).double()
-    masks_BTKhw = torch.rand(2, 1, 3, 3, 3, dtype=torch.float64)
-    appearance_BTKD = torch.randn(2, 1, 3, 4, dtype=torch.float64)
-    class_scores_BTKS = torch.rand(2, 1, 3, 6, dtype=torch.float64)
-    valid_BTK = torch.ones(2, 1, 3, dtype=torch.bool)
-    objects_BTKO = encoder(masks_BTKhw, appearance_BTKD, class_scores_BTKS, valid_BTK)
-    for b in range(2):
-        for k in range(3):
-            expected_O = encode_object(
-                encoder.state_dict(),
-                masks_BTKhw[b, 0, k],
-                appearance_BTKD[b, 0, k],
-                class_scores_BTKS[b, 0, k],
-            )
-            torch.testing.assert_close(
-                objects_BTKO[b, 0, k], expected_O, rtol=ROUND_OFF, atol=ROUND_OFF
-            )
-
-
-@pytest.mark.parametrize("parts", [("shape",), ("appearance",), ("class",), ("shape", "class")])
-def test_parts_are_those_of_the_whole_vector(parts) -> None:
-    torch.manual_seed(0)
-    sizes = {"num_activities": 2, "mask_size": 3, "mask_features": 5}
-    whole = ObjectEncoder(NetworkConfig(**sizes)).double()
-    some = ObjectEncoder(NetworkConfig(**sizes, object_parts=parts)).double()
-    some.load_state_dict(whole.state_dict() if "shape" in parts else {})
-    inputs = (
-        torch.rand(1, 2, 2, 3, 3).double(),
-        torch.rand(1, 2, 2, 4).double(),
-        torch.rand(1, 2, 2, 6).double(),
-        torch.ones(1, 2, 2, dtype=torch.bool),
-    )
-    widths = {"shape": slice(0, 5), "appearance": slice(5, 9), "class": slice(9, 15)}
-    expected = torch.cat([whole(*inputs)[..., widths[part]] for part in parts], dim=3)
-    assert torch.equal(some(*inputs), expected)
 
 
 def test_cells_carry_their_place() -> None:

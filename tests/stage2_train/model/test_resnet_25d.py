@@ -15,7 +15,7 @@ from orn.benchmarks.measuring import peak_allocated_bytes
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.image_weights import inflate
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.model.resnet_25d import FrameConv, Stage, TemporalConv, Trunk
+from orn.stage2_train.model.resnet_25d import Stage, TemporalConv
 from tests.stage2_train.model.conftest import in_float32
 
 ROUND_OFF = 1e-10  # float64, relative, over up to 50 layers
@@ -29,25 +29,6 @@ def _images(count: int, height: int = 33, width: int = 47) -> Tensor:
 def test_new_temporal_kernel_changes_no_bit() -> None:
     feats_MChw = torch.randn(6, 5, 3, 4)
     assert torch.equal(TemporalConv(5)(feats_MChw, 3), feats_MChw)
-
-
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize(("clips", "frames"), [(2, 3), (3, 1), (1, 5)])
-def test_temporal_kernel_equals_loops(clips, frames, memory_format) -> None:
-    torch.manual_seed(0)
-    conv = TemporalConv(4).double()
-    torch.nn.init.normal_(conv.weight)
-    feats_MChw = torch.randn(clips * frames, 4, 2, 3, dtype=torch.float64)
-    mixed_MChw = conv(feats_MChw.to(memory_format=memory_format), frames)
-    for clip in range(clips):
-        for t in range(frames):
-            expected_Chw = torch.zeros(4, 2, 3, dtype=torch.float64)
-            for offset in (-1, 0, 1):
-                if 0 <= t + offset < frames:
-                    kernel_CC = conv.weight[:, :, 1 + offset, 0]
-                    neighbour_Chw = feats_MChw[clip * frames + t + offset]
-                    expected_Chw += torch.einsum("oi,ihw->ohw", kernel_CC, neighbour_Chw)
-            torch.testing.assert_close(mixed_MChw[clip * frames + t], expected_Chw)
 
 
 @pytest.mark.parametrize(
@@ -86,48 +67,6 @@ def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels, r
     ):
         scale = float(expected.abs().max())
         torch.testing.assert_close(found, expected, rtol=ROUND_OFF, atol=ROUND_OFF * scale)
-
-
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize(("size", "stride"), [(3, 1), (3, 2), (7, 2)])
-def test_3d_kernel_equals_a_sum_of_2d_kernels(size, stride, memory_format) -> None:
-    torch.manual_seed(0)
-    conv = FrameConv(2, 3, size=size, stride=stride, kernel="3d").double()
-    torch.nn.init.normal_(conv.space_time.weight)
-    clips, frames = 2, 3
-    feats_MChw = (
-        torch.randn(clips * frames, 2, 9, 8).double().contiguous(memory_format=memory_format)
-    )
-    mixed_MChw = conv(feats_MChw, frames)
-    for clip in range(clips):
-        for t in range(frames):
-            expected = torch.zeros_like(mixed_MChw[0])
-            for offset in (-1, 0, 1):
-                if 0 <= t + offset < frames:
-                    expected += torch.nn.functional.conv2d(
-                        feats_MChw[clip * frames + t + offset][None],
-                        conv.space_time.weight[:, :, offset + 1],
-                        stride=stride,
-                        padding=size // 2,
-                    )[0]
-            torch.testing.assert_close(mixed_MChw[clip * frames + t], expected)
-
-
-def test_kernels_follow_the_configuration() -> None:
-    def temporal(stage: torch.nn.Module) -> list[str]:
-        convs = [(n, m) for n, m in stage.named_modules() if isinstance(m, FrameConv)]
-        return [name for name, conv in convs if conv.temporal is not None]
-
-    default = NetworkConfig(num_activities=2, base_width=2)
-    assert temporal(Trunk(default)) == ["conv1"]
-    assert len(temporal(Stage(default, number=5, stride=1))) == 4
-    bottlenecks = NetworkConfig(num_activities=2, base_width=2, backbone="resnet50")
-    assert temporal(Stage(bottlenecks, number=5, stride=1)) == [
-        f"blocks.{block}.conv2" for block in range(3)
-    ]
-    other = NetworkConfig(num_activities=2, base_width=2, kernels=("2d", "2.5d", "2d", "2d", "2d"))
-    assert len(temporal(Trunk(other))) == 4
-    assert temporal(Stage(other, number=5, stride=1)) == []
 
 
 def _network(config: NetworkConfig, *, keep: bool) -> ObjectVideoNetwork:

@@ -188,32 +188,3 @@ def test_padding_and_order_change_no_value_or_gradient(
         results.append([output.logits_BA, *_gradients(network, [output.logits_BA])])
     for found, expected in zip(*results, strict=True):
         assert_close(found, expected)
-
-
-@pytest.mark.parametrize("name", ["orn", "orn-mlp", "coco-visual", "coco-shape", "clique-3"])
-def test_an_object_of_the_earlier_frame_alone_changes_the_output(
-    name, make_variant, make_batch
-) -> None:
-    network, batch = make_variant(name), make_batch(clips=1, frames=2)
-    masks_BTKhw, coverage_BTKhw = batch.masks_BTKhw.clone(), batch.coverage_BTKhw.clone()
-    masks_BTKhw[0, 0, 0] = 1 - masks_BTKhw[0, 0, 0]
-    coverage_BTKhw[0, 0, 0] = 1 - coverage_BTKhw[0, 0, 0]
-    changed = replace(batch, masks_BTKhw=masks_BTKhw, coverage_BTKhw=coverage_BTKhw)
-    before, after = network(batch).object_logits_BA, network(changed).object_logits_BA
-    assert (before - after).abs().max() > 1e-6
-
-
-class _GivenFeatures(torch.nn.Module):
-    def forward(self, feats_MDhw: Tensor, num_frames: int) -> Tensor:
-        return feats_MDhw
-
-
-@pytest.mark.parametrize("name", ["orn", "orn-pixel", "orn-mlp", "coco-intra", "clique-3"])
-def test_gradcheck_of_the_object_head(name, make_variant, make_batch) -> None:
-    head, batch = make_variant(name).object_head, make_batch(clips=1, frames=2, slots=2)
-    head.conv5 = _GivenFeatures()
-    batch = replace(batch, coverage_BTKhw=batch.coverage_BTKhw[..., :1, :2] + 0.1)
-    feats_MDhw = torch.randn(2, head.config.feature_width, 1, 2, dtype=torch.float64)
-    assert torch.autograd.gradcheck(
-        lambda feats_MDhw: head(feats_MDhw, batch)[0], feats_MDhw.requires_grad_()
-    )

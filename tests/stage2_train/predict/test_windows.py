@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orn.shared.errors import ConfigError
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.predict.records import WindowPrediction, probabilities
@@ -91,6 +92,11 @@ def test_windows_are_all_those_that_hold_a_frame(
     assert found == [each for each in every if any(second in each for second in seconds_F)]
 
 
+def test_a_length_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"stride.* 0 seconds"):
+        WindowChoice(seconds=1.0, stride_seconds=float("nan"))
+
+
 def test_overlapping_windows_are_averaged_and_equal_neighbours_merged() -> None:
     windows = [window(0, 2, 1, 0), window(1, 3, 3, 0), window(2, 4, 0, 5)]
     found = list(segments_of(windows))
@@ -108,19 +114,6 @@ def test_a_gap_parts_stretches_and_moments_are_not_merged() -> None:
     assert [(each.start_seconds, each.stop_seconds) for each in found] == [(0, 1), (5, 6)]
     found = moments_of([window(0, 2, 1, 0), window(1, 3, 3, 0)])
     assert [each.start_seconds for each in found] == [0, 1, 2]
-
-
-def test_stretches_come_as_soon_as_they_are_known() -> None:
-    taken = []
-
-    def windows():
-        for place in range(10):
-            taken.append(place)
-            yield window(place, place + 2, *((1, 0) if place % 4 < 2 else (0, 3)))
-
-    first = next(segments_of(windows()))
-    assert first.start_seconds == 0
-    assert len(taken) < 6
 
 
 def test_several_classes_or_none_may_hold() -> None:

@@ -157,20 +157,14 @@ def test_torch_is_not_imported(folder) -> None:
     assert "orn.stage2_train.runs.listing" in imported and "torch" not in imported
 
 
+ODD = (b"[]", b'{"step": []}', b'{"two_heads": {"map": "x"}}', b'{"time": {}, "figures": 3}')
+
+
 @given(
     name=st.sampled_from(
         ["config.json", "state.json", "metrics.jsonl", "starts.jsonl", "eval-validation.json"]
     ),
-    content=st.binary(max_size=80)
-    | st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(max_size=5),
-        lambda inner: (
-            st.lists(inner)
-            | st.dictionaries(
-                st.sampled_from(["step", "finished", "two_heads", "map", "figures", "time"]), inner
-            )
-        ),
-    ).map(lambda value: json.dumps(value).encode()),
+    content=st.binary(max_size=80) | st.sampled_from(ODD),
 )
 def test_damage_never_hides_the_other_runs(tmp_path_factory, config, name, content) -> None:
     runs = tmp_path_factory.mktemp("runs")

@@ -1,7 +1,6 @@
 """Run folders and JSON lines."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from orn.stage2_train.runs.run_folder import (
     read_jsonl,
     record_start,
 )
-from tests.bounded import bounded
 
 
 def test_a_folder_holds_what_it_was_started_with(tmp_path: Path) -> None:
@@ -64,14 +62,6 @@ def test_records_come_back_in_order(tmp_path: Path) -> None:
         {"step": 2, "loss": None, "all": [None, 1.0]},
     ]
     assert [json.loads(line) for line in path.read_text().splitlines()] == read_jsonl(path)
-
-
-def test_a_log_that_is_no_file(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.jsonl")
-    for path in (tmp_path / "pipe.jsonl", tmp_path):
-        for use, *more in ((read_jsonl,), (append_jsonl, {"step": 1})):
-            with pytest.raises(PipelineError, match=path.name):
-                bounded(use, path, *more)
 
 
 def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:

@@ -16,8 +16,6 @@ from orn.shared.errors import CheckpointError, TrainingError
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.recipe import PhaseRecipe
-from orn.stage2_train.runs.phases import plan_phases
-from orn.stage2_train.training.failures import out_of_memory
 from tests.stage2_train.training.conftest import before_each_step, same_weights
 from tests.worlds.films import write_films_shard, write_store
 
@@ -111,25 +109,6 @@ def test_a_gpu_out_of_memory(run_tiny, tmp_path, monkeypatch) -> None:
         "checkpoint_activations=true",
     ):
         assert saves in str(caught.value)
-
-
-def test_what_is_small_already_is_not_made_smaller(tiny_recipe) -> None:
-    recipe = replace(
-        tiny_recipe,
-        precision="bf16",
-        checkpoint_activations=True,
-        data=replace(tiny_recipe.data, crop=(224, 224)),
-        phases=PhaseRecipe(object_head_epochs=1, epochs=1, object_head_batch_size=6),
-    )
-    first, second = plan_phases(recipe, num_segments=8)
-    text = out_of_memory("", recipe, first, num_frames=2, grown_bytes=10 << 30)
-    assert "phases.object_head_batch_size=3 (saves about 50 %, 5.0 GiB)" in text
-    assert "data.crop=[160,160] (saves about 49 %, 4.9 GiB)" in text
-    assert not any(
-        word in text for word in ("data.clip_frames=", "precision=bf16", "activations=true")
-    )
-    text = out_of_memory("", replace(recipe, compile=False), second, num_frames=8, grown_bytes=0)
-    assert "optimiser.batch_size=1 (saves about 50 %), data.clip_frames=4" in text
 
 
 def test_data_that_changed_is_named_when_a_run_goes_on(train, tiny_world, tmp_path) -> None:

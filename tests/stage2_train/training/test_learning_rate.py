@@ -36,14 +36,6 @@ def test_one_cycle_equals_torch(num_steps, warmup_fraction) -> None:
             schedule.step()
 
 
-def test_other_schedules_are_finite() -> None:
-    constant = OptimiserRecipe(schedule="constant")
-    for num_steps in (1, 2, 3):
-        for step in range(num_steps):
-            assert learning_rate_factor(constant, step=step, num_steps=num_steps) == 1
-            assert 0 < learning_rate_factor(ONE_CYCLE, step=step, num_steps=num_steps) <= 1
-
-
 @pytest.mark.parametrize(
     ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
 )

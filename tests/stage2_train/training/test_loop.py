@@ -76,7 +76,11 @@ def varied(recipe: Recipe, **changes: Any) -> Recipe:
     [
         # eight batches an epoch: steps of three, three and two
         (
-            {"precision": "bf16", "optimiser": {"accumulation": 3, "batch_size": 1}},
+            {
+                "precision": "bf16",
+                "optimiser": {"accumulation": 3, "batch_size": 1},
+                "model": {"mlp_dropout": 0.5},
+            },
             9,
             [3, 6, 9],
         ),
