@@ -38,6 +38,7 @@ from tests.predict_videos.conftest import predict, validation, windows
 from tests.processes import new_processes, take_environment
 from tests.running import Ran, run_and_list_imports, run_orn
 from tests.worlds.shards import FakeDetector
+from tests.worlds.videos import write_grey
 
 HEADS = {
     "two_heads": "logits",
@@ -156,6 +157,17 @@ def test_videos_are_detected_and_a_broken_one_does_not_end_it(
     assert "2 of 11 videos failed" in result.stderr
     assert f"{broken}: " in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]
+
+
+@pytest.mark.mmdet
+def test_a_video_too_narrow_to_resize_fails_in_a_sentence(trained, tmp_path) -> None:
+    narrow = write_grey(tmp_path / "narrow.mp4", 2, height=2, width=1000)
+    detector = ["--config", "mask_rcnn_demo", "--any-detector"]  # which brings its weights
+    words = (narrow, *validation(trained)[:1], *detector, "--json")
+    failed, *others = predict(trained, *words, exit_code=3).lines
+    assert (failed["kind"], failed["video"]) == ("failed", str(narrow))
+    assert "1000 x 2 pixels" in failed["reason"]
+    assert [line["kind"] for line in others] == ["window", "segment"]
 
 
 @pytest.mark.usefixtures("fake_detector")

@@ -116,6 +116,13 @@ def test_a_data_set_takes_its_recipe_by_itself(options) -> None:
     assert 'backbone = "resnet50"' in report["recipe"]
 
 
+def test_a_name_that_no_disk_can_have(options) -> None:
+    said = train(options, "--recipe", "x" * 5000, exit_code=2).stderr
+    assert len(said) < 1000
+    said = run_orn("eval", "x" * 5000, *LAPTOP, exit_code=1).stderr
+    assert said.startswith("orn: error: xxx")
+
+
 @pytest.fixture
 def ends_early(options, tiny_world, tmp_path) -> dict[str, str]:
     """Detections of one film of each split lack their last frames."""

@@ -25,12 +25,9 @@ def test_shipped_recipes_load() -> None:
     ("dataset", "recipe"),
     [
         ("demo", "demo"),
-        ("demo-touch", "demo"),
-        ("vlog", "paper_vlog"),
         ("epic", "paper_epic"),
         ("epic-cut24", "paper_epic"),
         ("something-v1", "paper_something"),
-        ("something", "paper_something"),
         ("kitchen", "paper_resnet50"),
     ],
 )

@@ -20,7 +20,6 @@ from tests.running import run_orn
     [
         (None, None, 0, 1, 8),
         (None, None, 3, 1, 5),
-        (None, None, 1, 2, 3),
         (None, None, 9, 1, 1),
         (None, "2", 0, 1, 2),
         (None, "none", 0, 1, 8),

@@ -112,9 +112,3 @@ def test_a_wide_head_needs_a_random_start() -> None:
     assert "wide-activity-head" not in _names("controls", recipe)
     with pytest.raises(ConfigError, match="--set initial_weights=random"):
         table_rows("controls", ("wide-activity-head",), recipe)
-
-
-def test_a_baseline_has_no_wide_activity_head() -> None:
-    i3d = load_recipe("demo", num_activities=12, system="i3d")
-    with pytest.raises(ConfigError, match="heads: expected activity for architecture i3d"):
-        wide_activity_head(i3d)

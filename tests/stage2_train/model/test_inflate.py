@@ -31,24 +31,6 @@ def network() -> ObjectVideoNetwork:
     return ObjectVideoNetwork(NetworkConfig(num_activities=2))
 
 
-def test_sets_both_conv5_and_temporal_kernels(network, resnet_weights, tmp_path) -> None:
-    torch.nn.init.normal_(network.trunk.conv1.temporal.weight)
-    torch.save(resnet_weights, tmp_path / "resnet18.pth")
-    inflate(network, read_weights(tmp_path / "resnet18.pth"), name="resnet18.pth")
-    ours = network.state_dict()
-    for name, theirs in (
-        ("trunk.conv1.spatial.weight", "conv1.weight"),
-        ("trunk.bn1.running_var", "bn1.running_var"),
-        ("trunk.conv4.blocks.1.conv1.spatial.weight", "layer3.1.conv1.weight"),
-        ("activity_head.conv5.blocks.1.conv2.spatial.weight", "layer4.1.conv2.weight"),
-        ("object_head.conv5.blocks.1.conv2.spatial.weight", "layer4.1.conv2.weight"),
-        ("object_head.conv5.blocks.0.downsample.bn.bias", "layer4.0.downsample.1.bias"),
-    ):
-        assert torch.equal(ours[name], resnet_weights[theirs]), name
-    assert torch.equal(ours["trunk.conv1.temporal.weight"][:, :, 1, 0], torch.eye(64))
-    assert not ours["trunk.conv1.temporal.weight"][:, :, ::2].any()
-
-
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [

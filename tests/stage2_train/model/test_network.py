@@ -13,7 +13,6 @@ from orn.shared.errors import ConfigError, ShapeError
 from orn.stage2_train.model.inputs import FrameNormaliser
 from tests.stage2_train.model.conftest import in_float32
 
-ROUND_OFF = 1e-10  # float64 over the whole network
 # A convolution may choose another algorithm for another number of frames, so a clip alone and the
 # same clip in a batch agree to float64 round-off and not to the bit.
 BATCHING = 1e-10
@@ -126,22 +125,6 @@ def test_objects_without_appearance_need_no_frames(tiny_config, make_network, ma
     network = make_network(config)
     assert not hasattr(network, "trunk")
     assert network(make_batch()).class_logits_BTKS is None
-
-
-def test_frames_and_videos_of_several_clips() -> None:
-    generator = torch.Generator().manual_seed(0)
-    frames = torch.randint(0, 256, (2, 3, 3, 4, 5), generator=generator, dtype=torch.uint8)
-    mean, std = (0.5, 0.25, 0.125), (0.5, 2.0, 4.0)
-    normalise = FrameNormaliser(mean=mean, std=std)
-    folded, video = normalise(frames), normalise.video(frames)
-    assert folded.is_contiguous(memory_format=torch.channels_last)
-    assert video.is_contiguous()
-    for clip in range(2):
-        for time in range(3):
-            for colour in range(3):
-                expected = (frames[clip, time, colour].float() / 255 - mean[colour]) / std[colour]
-                assert torch.equal(folded[3 * clip + time, colour], expected)
-                assert torch.equal(video[clip, colour, time], expected)
 
 
 def test_imagenets_colours_and_nothing_to_learn_or_to_save() -> None:

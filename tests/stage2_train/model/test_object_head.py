@@ -6,7 +6,6 @@ import torch
 
 from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
 from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
-from orn.stage2_train.model.object_head import encode_cells
 from tests.reference import mask_pool as reference
 from tests.reference.object_relation import (
     classify,
@@ -33,19 +32,6 @@ def _pooled_case(size, seed=0):
     )
     coverage_BTKhw[coverage_BTKhw < 0.4] = 0
     return feats_BTDhw.requires_grad_(), coverage_BTKhw
-
-
-def test_pooling_by_hand() -> None:
-    feats_BTDhw = torch.tensor([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 1, 1, 2, 2)
-    coverage_BTKhw = torch.tensor(
-        [
-            [[1.0, 0.0], [0.0, 0.0]],  # one cell
-            [[1.0, 1.0], [1.0, 1.0]],  # the mean of all
-            [[0.5, 0.0], [0.0, 0.25]],  # (0.5 * 1 + 0.25 * 4) / 0.75
-            [[0.0, 0.0], [0.0, 0.0]],  # nothing
-        ]
-    ).reshape(1, 1, 4, 2, 2)
-    assert pool_objects(feats_BTDhw, coverage_BTKhw).flatten().tolist() == [1.0, 2.5, 2.0, 0.0]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -80,24 +66,6 @@ def test_interpolated_equals_making_features_large(masks) -> None:
         [reference.pool_interpolated(*each) for each in zip(feats_BTDhw, masks_BTKyx, strict=True)]
     )
     torch.testing.assert_close(fast, slow, rtol=ROUND_OFF, atol=ROUND_OFF)
-
-
-def test_cells_carry_their_place() -> None:
-    feats_BTDhw = torch.arange(12.0).view(1, 1, 2, 2, 3)
-    cells_BTKO = encode_cells(feats_BTDhw)
-    assert cells_BTKO.shape == (1, 1, 6, 4)
-    third = 2 / 3
-    assert cells_BTKO[0, 0].tolist() == [
-        pytest.approx(row)
-        for row in (
-            [0, 6, -third, -0.5],
-            [1, 7, 0, -0.5],
-            [2, 8, third, -0.5],
-            [3, 9, -third, 0.5],
-            [4, 10, 0, 0.5],
-            [5, 11, third, 0.5],
-        )
-    ]
 
 
 @pytest.mark.parametrize("num_steps", [0, 1, 4])

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.frame_cliques import all_earlier_frames, choose_frame_cliques
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.model.object_head import ObjectHead, one_hot_classes
+from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import ObjectRelation
 from tests.reference.object_video_network import clip_logits
 from tests.stage2_train.model.conftest import assert_close
@@ -61,21 +61,6 @@ def test_a_joint_classifier_begins_as_the_mean_of_both_heads(tiny_config, make_b
     assert joint(batch, heads="object").joint_logits_BA is None
     alone = ObjectVideoNetwork(replace(tiny_config, head_combination="joint", heads="object"))
     assert alone.joint is None
-
-
-@pytest.mark.parametrize(
-    ("scores", "label"),
-    [
-        ([0.1, 0.6, 0.2, 0.1], 1),
-        ([0.4, 0.0, 0.0, 0.6], 0),  # a class, although the detector left more for the background
-        ([0.0, 0.0, 0.0, 1.0], 3),  # the background object
-        ([0.0, 0.4, 0.4, 0.2], 1),  # the first of two
-        ([0.0, 0.0, 0.0, 0.0], 3),
-    ],
-)
-def test_one_hot_classes_by_hand(scores, label) -> None:
-    found = one_hot_classes(torch.tensor(scores))
-    assert found.tolist() == [float(place == label) for place in range(4)]
 
 
 def test_one_draw_of_earlier_frames_serves_the_batch(tiny_config) -> None:

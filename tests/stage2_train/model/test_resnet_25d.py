@@ -44,6 +44,7 @@ def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels, r
     randomise(resnet)
     config = NetworkConfig(num_activities=2, backbone=backbone, kernels=kernels)
     network = ObjectVideoNetwork(config)
+    torch.nn.init.normal_(network.trunk.conv1.temporal.weight)
     inflate(network, resnet.state_dict(), name="random")
     resnet, network = resnet.double().eval(), network.double().eval()
     images_M3HW = _images(2)

@@ -112,14 +112,6 @@ def test_best_metric_and_patience() -> None:
     assert not patient.record_metric(0.5, patience=None) and not patient.phase_over
 
 
-def test_means() -> None:
-    state = TrainingState()
-    state.add({"loss": 1.0})
-    state.add({"loss": 2.0})
-    assert state.pop_means() == {"loss": 1.5}
-    assert (state.sums, state.num_summed) == ({}, 0)
-
-
 def at_step(number: int, *, size: int = 3) -> Checkpoint:
     """A checkpoint of some step, at the start of a phase."""
     weight = torch.full((size,), float(number))
