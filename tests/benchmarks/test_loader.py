@@ -43,3 +43,8 @@ def test_shards_of_real_masks_take_at_most_two_fifths(orn: Any, sample_data: Pat
     found = orn("bench", "loader", "--data", sample_data, "--repeats", 1, "--json").json
     assert found["real_clips"]
     assert found["shard_over_pickle"] <= 0.4
+
+
+def test_no_data_is_told(orn: Any, tmp_path: Path) -> None:
+    refused = orn("bench", "loader", "--data", tmp_path, exit_code=1).stderr
+    assert "data set 'vlog': expected meta/manifest.txt" in refused

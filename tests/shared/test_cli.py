@@ -182,10 +182,6 @@ def test_an_error_is_one_line_on_stderr(
     assert result.stderr.lstrip("\n") == said
 
 
-def test_other_exceptions_keep_their_traceback(run) -> None:
-    assert isinstance(run(lambda: 1 // 0).exception, ZeroDivisionError)
-
-
 @pytest.mark.parametrize(
     ("options", "shown"),
     [

@@ -11,7 +11,6 @@ from orn.shared.manifests.load import load_dataset
 from orn.shared.shards.files import shard_path
 from orn.stage1_detect.job import report
 from orn.stage1_detect.planning import DetectJob
-from orn.stage1_detect.request import Scope
 from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
 from tests.stage1_detect.fake_jobs import run_fake as run
 from tests.worlds.shards import FakeDetector
@@ -49,21 +48,6 @@ def test_a_job_counts_what_was_done_and_then_does_nothing(
     assert (again.total_detections, again.frames_per_second, again.exit_code) == (17, None, 3)
     assert again.failed == summary.failed
     assert json.loads((job.folder / "detect.json").read_text()) == saved
-
-
-def test_a_failed_video_is_told_once_though_it_is_in_many_units(
-    world: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    videos = world.parent / "data" / "small" / "videos"
-    dataset = load_dataset(world, world.parent / "data", labels=False)
-    write_grey(videos / "broken.mp4", 40)
-    scope = Scope(unit_frames=4)
-    job = plan_fake(dataset, folder=tmp_path / "shards", scope=scope)
-    (videos / "broken.mp4").write_bytes(b"cut off since")
-    summary = run(job)
-    told = [r.getMessage() for r in caplog.records if "video broken failed" in r.getMessage()]
-    assert (len(told), len(summary.failed)) == (1, 1)
-    assert sum(part.video_id == "broken" for unit in job.units for part in unit.parts) == 10
 
 
 def test_a_video_that_falls_short_of_its_header_is_told_with_both_numbers(

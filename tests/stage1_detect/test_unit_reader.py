@@ -146,12 +146,6 @@ def test_a_line_that_was_cut_off_is_passed_over(video: Path, tmp_path: Path, tor
     assert digest_once(video, tmp_path) == digest
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
-def test_a_record_that_is_no_file(video: Path, tmp_path: Path, make: Any) -> None:
-    make(tmp_path / DIGESTS_NAME)
-    assert bounded(digest_once, video, tmp_path) == content_digest(video)
-
-
 def is_free(record: Path, place: int) -> bool:
     with record.open("rb+") as file:
         try:

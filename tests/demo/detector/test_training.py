@@ -118,17 +118,6 @@ def test_every_epoch_has_every_frame_in_an_order_of_its_own() -> None:
     assert seen(1) != seen(0)
 
 
-def test_learning_rate_rises_then_falls() -> None:
-    from orn.demo.detector.training import learning_rate
-
-    asked = settings(learning_rate=1.0, warmup_iterations=2, iterations=12)
-    rates = [learning_rate(step, asked) for step in range(12)]
-    assert rates[:3] == [0.5, 1.0, 1.0]
-    assert rates[2:] == sorted(rates[2:], reverse=True)
-    assert rates[7] == 0.5  # halfway down
-    assert 0 < rates[-1] < 0.05
-
-
 def test_another_network_of_fewer_classes(coco_folder: Path, tmp_path: Path) -> None:
     from orn.demo.detector.training import demo_config
     from orn.stage1_detect.mmdet.detector import load_detector

@@ -9,12 +9,13 @@ import pytest
 
 from orn.demo.experiments.leaks import leak_report, true_rows
 from orn.demo.world.make import write_dataset
-from orn.demo.world.parameters import WorldParameters, category_id
-from orn.demo.world.places import BALL, NOBODY
+from orn.demo.world.parameters import WorldParameters
 from orn.demo.world.truth_shards import write_truth_shards
 from orn.shared.errors import DataRootError, JoinError
+from orn.stage2_train.ablation.plan import table_rows
 from orn.stage2_train.ablation.request import AblationRequest
 from orn.stage2_train.leaks.request import LeaksRequest
+from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.resources import Resources
 
 FILMS = (2, 2, 0)
@@ -123,19 +124,6 @@ def test_the_oracle_goes_by_the_classes_of_the_pair(draw, tmp_path) -> None:
     assert untrained_report("demo", tmp_path)["films_that_the_oracle_misses"] == 0
 
 
-def test_where_no_ball_can_be_seen_nobody_is_replaced(draw, tmp_path) -> None:
-    def without_balls(document) -> None:
-        seen = [e for e in document["annotations"] if e["category_id"] != category_id(BALL)]
-        document["annotations"] = seen
-
-    draw(tmp_path, "demo-places")
-    changed_truth(tmp_path, "demo-places", without_balls)
-    rows = (tmp_path / "demo-places" / "labels.csv").read_text()
-    replaced = FILMS[1] - rows.count(f",{NOBODY},validation")
-    report = untrained_report("demo-places", tmp_path)
-    assert report["films_that_the_oracle_misses"] == replaced
-
-
 def test_majority_by_hand(draw, tmp_path) -> None:
     draw(tmp_path, "demo-places")
     rows = (tmp_path / "demo-places" / "labels.csv").read_text().splitlines()[1:]
@@ -179,3 +167,9 @@ def test_a_part_that_is_not_drawn_is_named(draw, tmp_path) -> None:
         true_rows("demo-touch", tmp_path, split="test")
     with pytest.raises(JoinError, match="demo-touch, test: expected labelled segments, got none"):
         untrained_report("demo-touch", tmp_path, split="test")
+
+
+def test_rows_that_are_trained() -> None:
+    rows = table_rows("leaks", (), load_recipe("demo", num_activities=4))
+    names = ["coco-class-object-head", "coco-shape-object-head", "one-frame", "shuffled-frames"]
+    assert [row.name for row in rows] == names

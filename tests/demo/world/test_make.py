@@ -12,11 +12,10 @@ import pytest
 from orn.demo.world import make as world
 from orn.demo.world.films import true_films
 from orn.demo.world.make import write_dataset
-from orn.demo.world.parameters import ACTIVITIES, DRAWN_CLASSES, TOUCHABLE, WorldParameters
+from orn.demo.world.parameters import ACTIVITIES, TOUCHABLE, WorldParameters
 from orn.demo.world.truth_shards import write_truth_shards
 from orn.shared.errors import ConfigError, DataRootError
 from orn.shared.masks import rle
-from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.verify import verify_shard
 from orn.shared.video.read import content_digest, read_frames
@@ -94,14 +93,6 @@ def test_a_whole_world_is_left_alone_and_another_refused(drawn: Path) -> None:
         ConfigError, match=r"parameters\.decoy_probability is 0\.5 as recorded, 0\.0 "
     ):
         draw(drawn, decoy_probability=0.0)
-
-
-def test_films_hold_the_planned_frames(drawn: Path) -> None:
-    for path in (drawn / "demo" / "videos").glob("*.mp4"):
-        frames = list(read_frames(path))
-        assert len(frames) == WorldParameters().frames
-        assert frames[0].image.shape == (120, 160, 3)
-        np.testing.assert_allclose([f.seconds for f in frames], np.arange(12) / 8, atol=1e-6)
 
 
 def test_ground_truth_is_consistent(drawn: Path) -> None:
@@ -203,18 +194,6 @@ def test_shards_of_some_frames(
     wanted = [min(frames, key=lambda frame: (abs(frame - each), frame)) for each in range(12)]
     rows_F = video.nearest_rows(seconds_F, video_F=seconds_F)
     assert [frames[row] for row in rows_F] == wanted
-
-
-def test_shards_may_have_the_drawn_classes_alone(drawn: Path, tmp_path: Path) -> None:
-    named = []
-    for folder, names in ((tmp_path / "coco", COCO_CLASSES), (tmp_path / "own", DRAWN_CLASSES)):
-        write_truth_shards("demo", drawn, folder, class_names=names)
-        detections = DetectionFolder(folder)
-        assert detections.rules.num_classes == len(names)
-        frame = detections.video("train-000001").frame(3)
-        assert np.array_equal(frame.class_scores.argmax(axis=1), frame.labels)
-        named.append([names[label] for label in frame.labels])
-    assert named[0] == named[1]
 
 
 def test_goes_on_and_refuses_another_world(drawn: Path, tmp_path: Path) -> None:

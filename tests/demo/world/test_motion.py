@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from orn.demo.world.motion import FRONT, INSIDE, pair_motion
+from orn.demo.world.motion import pair_motion
 from orn.demo.world.parameters import ACTIVITIES
 
 PHASE_F = np.linspace(0.0, 1.0, 13)
@@ -49,13 +49,6 @@ def test_only_pushing_moves_y_by_contact(seed: int) -> None:
     assert np.ptp(motion("X touches Y and Y stays", seed).y_F2, axis=0).max() == 0
 
 
-def test_x_ends_in_the_container_and_begins_before_it() -> None:
-    put = motion("put X into Y", seed=1)
-    assert put.layer_F[0] == FRONT
-    assert put.layer_F[-1] == INSIDE
-    assert np.hypot(*put.x_F2[-1]) < RADII[1]
-
-
 def test_swapping_exchanges_places_and_circling_goes_round() -> None:
     swap, circle = motion("X and Y swap places", 4), motion("X circles Y", 4)
     np.testing.assert_allclose(swap.x_F2[-1], swap.y_F2[0], atol=1e-9)
@@ -63,11 +56,3 @@ def test_swapping_exchanges_places_and_circling_goes_round() -> None:
     angle = np.unwrap(np.arctan2(circle.x_F2[:, 1], circle.x_F2[:, 0]))
     assert abs(angle[-1] - angle[0]) > 1.7 * np.pi
     np.testing.assert_array_equal(circle.y_F2, 0)
-
-
-def test_a_hand_holds_x_only_while_it_is_up() -> None:
-    up = motion("pick up X", 0)
-    assert up.reach_F is not None
-    assert (up.reach_F[up.lift_F > 0] == 0).all()
-    assert up.reach_F[0] == 1.0
-    assert motion("X circles Y", 0).reach_F is None

@@ -62,13 +62,3 @@ def test_nothing_to_show_leaves_what_was_there(tmp_path: Path) -> None:
     assert path.read_text() == "before"
     with pytest.raises(PipelineError, match="could not be written"):
         write_film(path / "b.mp4", pictures(0.0))
-
-
-def test_colours_are_kept(tmp_path: Path) -> None:
-    colour = (237, 43, 43)
-    write_film(tmp_path / "a.mp4", [(0.0, np.full((64, 64, 3), colour, np.uint8))])
-    with av.open(str(tmp_path / "a.mp4")) as container:
-        (frame,) = container.decode(video=0)
-        luma = frame.to_ndarray(format="yuv420p")[20, 20]
-    red, green, blue = (value / 255 for value in colour)
-    assert luma == pytest.approx(16 + 219 * (0.2126 * red + 0.7152 * green + 0.0722 * blue), abs=1)

@@ -31,30 +31,6 @@ def is_painted(picture: NDArray[np.uint8], label: int) -> NDArray[np.bool_]:
     return np.abs(picture - expected).max(axis=2) < 3
 
 
-@pytest.mark.parametrize("height, width, wanted", [(48, 64, 432), (400, 300, 400), (30, 1900, 30)])
-def test_small_frames_are_enlarged(height: int, width: int, wanted: int) -> None:
-    frame = grey_frame(height=height, width=width)
-    drawn = draw_frame(frame, objects(disc(20), labels=[CUP]), class_names=COCO_CLASSES)
-    assert drawn.shape == (wanted, width * wanted // height, 3)
-    assert drawn.dtype == np.uint8
-
-
-def test_coarse_masks_have_smooth_edges() -> None:
-    """A disc of 30 cells is drawn as a disc, not as a stair: within a third of a cell."""
-    picture = draw_frame(
-        grey_frame(height=900, width=900), objects(disc(30), labels=[CUP]), class_names=COCO_CLASSES
-    )
-    painted = is_painted(picture, CUP)
-    painted[:200, :200] = False  # the name
-    rows, columns = np.nonzero(painted & ~np.roll(painted, 1, axis=0))
-    distances = np.hypot(rows - 449.5, columns - 449.5)
-    wanted = np.sqrt(disc(30).sum() / np.pi) * 30
-    assert np.abs(distances - wanted).max() < 0.6 * 30
-    stair = np.kron(disc(30), np.ones((30, 30), bool))
-    rows, columns = np.nonzero(stair & ~np.roll(stair, 1, axis=0))
-    assert distances.std() < 0.6 * np.hypot(rows - 449.5, columns - 449.5).std()
-
-
 def test_single_cells_stay() -> None:
     single, row = np.zeros((2, 20, 20), bool)
     single[15, 15] = row[10, 5:15] = True

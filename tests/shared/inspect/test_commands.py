@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.shared.inspect.conftest import write
+from tests.worlds.tables import write_table
 
 
 def damage(shard: Path) -> None:
@@ -56,3 +57,18 @@ def test_inspect_and_verify_at_once(orn, shard: Path) -> None:
     assert damaged.stdout == orn("verify", shard, exit_code=1).stdout
     assert damaged.stdout.startswith(f"{shard}: ")
     assert orn("inspect", shard, "--verify", "--json", exit_code=1).json["ok"] is False
+
+
+def test_verify_against_a_data_set(orn, shard: Path, tmp_path: Path) -> None:
+    rows = ("video,label", "b,x", "c,x", "d,x")
+    manifest = write_table(tmp_path, "mine", rows, classes=("x",), pattern="{id}.mp4")
+    for name in ("b", "c"):
+        (tmp_path / "data" / "mine" / f"{name}.mp4").write_bytes(b"x" * 1000)
+    arguments = ("--dataset", manifest, "--data", tmp_path / "data")
+    problems = orn("verify", shard.parent, *arguments, "--json", exit_code=1).json["problems"]
+    faults = [each["message"] for each in problems if each["severity"] == "error"]
+    assert len(faults) == 2
+    assert "'kitchen/a'" in faults[0] and "'c'" in faults[1]
+    orn("verify", shard, *arguments)  # a shard alone is no folder
+    assert "shards/mine" in orn("verify", *arguments, exit_code=1).stderr
+    orn("verify", exit_code=2)

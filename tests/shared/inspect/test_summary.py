@@ -8,8 +8,6 @@ import pytest
 
 from orn.shared.inspect.summary import as_report, summarise, summary_to_dict
 from orn.shared.shards.shard import Shard
-from tests.shared.inspect.conftest import found, write
-from tests.worlds.shards import CUP
 
 
 def test_counts(shard: Path) -> None:
@@ -34,16 +32,3 @@ def test_counts(shard: Path) -> None:
     sparse = replace(summary, detector=replace(summary.detector, frame_rate=2.5))
     assert dict(as_report(summary).facts)["looked at"] == "every frame"
     assert dict(as_report(sparse).facts)["looked at"] == "2.5 frames a second"
-
-
-def test_long_lists_are_cut_and_odd_frames_are_listed(tmp_path: Path) -> None:
-    many = found(*((CUP, 0.5),) * 3)
-    videos = {f"v{number:02}": [many, found(), many] for number in range(25)}
-    summary = summarise(Shard(write(tmp_path / "shard-000001.zarr.zip", videos)))
-    text = as_report(summary).text()
-    assert "v19" in text and "v20" not in text
-    assert "5 more (--json" in text
-    odd = json.loads(json.dumps(summary_to_dict(summary)))["odd"]
-    assert [(each["kind"], each["video_id"], each["frame"]) for each in odd] == [
-        ("empty frames", video_id, 6) for video_id in videos
-    ]

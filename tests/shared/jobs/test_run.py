@@ -13,7 +13,6 @@ from orn.shared.jobs.engines import IN_THIS_PROCESS, LocalEngine, choose_engine
 from orn.shared.jobs.plan import Plan
 from tests.shared.jobs.text_work import (
     STEPS,
-    TEXTS,
     UNITS,
     WHOLE,
     Deadly,
@@ -96,16 +95,6 @@ def test_a_video_that_fails_does_so_alone(tmp_path: Path, caplog: pytest.LogCapt
     assert texts_in(tmp_path) == WHOLE | {"text-000001.txt": ""}
     assert [video.id for result in ran.results for video in result.failed] == ["1"]
     assert caplog.messages.count("video 1 failed: no file") == 1
-
-
-def test_a_folder_is_held_by_one_job(tmp_path: Path) -> None:
-    with (
-        TEXTS.locked(tmp_path / "out"),
-        pytest.raises(PipelineError, match=r"another `orn write` .* is writing it"),
-        TEXTS.locked(tmp_path / "out"),
-    ):
-        pass
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_who_works_on_what(tmp_path: Path) -> None:

@@ -40,17 +40,3 @@ def test_an_interruption_that_a_callback_swallows_comes_again() -> None:
     assert survived
     assert reference() is None
     assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_other_threads_just_run() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    seen: list[object] = []
-
-    def work() -> None:
-        with terminated_as_interrupted():
-            seen.append(signal.getsignal(signal.SIGTERM))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen == [before]

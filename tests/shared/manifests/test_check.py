@@ -97,14 +97,6 @@ def test_published_epic(sample_data: Path, orn) -> None:
 
 
 @pytest.mark.real_data
-def test_published_epic_frames(sample_data: Path, orn) -> None:
-    words = ("manifest", "check", "epic-frames", "--data", sample_data, "--probe", "--json")
-    report = orn(*words, exit_code=3).json
-    assert report["videos"] == {"listed": 272, "present": 1}
-    assert report["splits"]["train"] == {"listed": 23_191, "present": 326}
-
-
-@pytest.mark.real_data
 def test_published_tables_of_which_one_is_absent(sample_data: Path, orn) -> None:
     report = orn("manifest", "check", "vlog", "--data", sample_data, "--json", exit_code=1).json
     assert [Path(each).name for each in report["absent_tables"]] == ["hand_object.npy"]

@@ -1,8 +1,6 @@
 """Data sets by name or file, as they lie on a disk, and what is said of those that do not."""
 
-import csv
 import logging
-import statistics
 from pathlib import Path
 
 import pytest
@@ -141,22 +139,3 @@ def test_table_of_rates(tmp_path: Path) -> None:
     (tmp_path / "info.csv").write_text("video,fps\na,0\nb,nan\n")
     with pytest.raises(ManifestError, match=r"row 2: column 'fps': .*0\.001, got '0'; row 3: "):
         video_rates(videos, tmp_path, ["a"])
-
-
-@pytest.mark.real_data
-def test_published_frames_of_epic_are_60_a_second(sample_data: Path) -> None:
-    """Frame numbers of the table over its times give 60, also for videos of 29.97 and 47.95 fps."""
-    annotations = sample_data / "epic" / "annotations"
-    with (annotations / "EPIC_video_info.csv").open() as file:
-        fps = {row["video"]: row["fps"] for row in csv.DictReader(file)}
-    segments = load_listing(load_manifest("epic"), sample_data).segments
-    start = {segment.id: segment.start_seconds or 0 for segment in segments}
-    ratios: dict[str, list[float]] = {}
-    with (annotations / "EPIC_train_action_labels.csv").open() as file:
-        for row in csv.DictReader(file):
-            if start[row["uid"]] > 60:
-                ratio = int(row["start_frame"]) / start[row["uid"]]
-                ratios.setdefault(fps[row["video_id"]], []).append(ratio)
-    assert len(ratios) == 3
-    assert {round(statistics.median(each), 1) for each in ratios.values()} == {60.0}
-    assert load_manifest("epic-frames").videos.rate == 60

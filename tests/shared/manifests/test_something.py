@@ -8,7 +8,6 @@ import pytest
 
 from orn.shared.errors import ManifestError
 from orn.shared.manifests import something
-from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Listing, Segment
 from orn.shared.manifests.schema import SomethingLabels
 
@@ -114,9 +113,3 @@ def test_published_class_names(sample_data: Path, tmp_path: Path) -> None:
     assert len(listing.classes) == 174
     held = {segment.id: listing.classes[segment.labels[0]] for segment in listing.segments}
     assert held["57082"] == "Dropping something into something"
-
-
-@pytest.mark.real_data
-def test_videos_without_the_lists(sample_data: Path) -> None:
-    dataset = load_dataset("something", sample_data, labels=False)
-    assert [video.id for video in dataset.videos] == ["166766"]

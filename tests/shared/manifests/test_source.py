@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orn.shared.errors import VideoDecodeError
+from orn.shared.errors import DataRootError, VideoDecodeError
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Segment, Video
@@ -61,13 +61,6 @@ def test_names_on_disk(
     assert find(tmp_path, *listed) == wanted
     is_claimed = len(listed) > len(found) and len(there) == 1 and len(listed) == 2
     assert ("is not taken for the video" in caplog.text) == is_claimed
-
-
-def test_folders_are_no_files_and_files_no_folders(tmp_path: Path, write) -> None:
-    write(tmp_path / "frames" / "a" / "1.jpg")
-    write(tmp_path / "frames" / "b")
-    assert list(find(tmp_path, "a", "b", pattern="frames/{id}", are_folders=True)) == ["a"]
-    assert list(find(tmp_path, "a", "b", pattern="frames/{id}")) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -205,3 +198,14 @@ def test_segments_far_beyond_their_video_are_told_at_once(
     (record,) = caplog.records
     for part in ("2 segments", "'d': 1e+09 s", "video '5' of about 0.5 s"):
         assert part in record.getMessage()
+
+
+def test_folder_that_cannot_be_read(tmp_path: Path, write, monkeypatch) -> None:
+    write(tmp_path / "videos" / "a.mp4")
+
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(DataRootError, match=r"cannot be read \(Permission denied\)"):
+        find(tmp_path, "A")

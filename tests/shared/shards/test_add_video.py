@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.shared.errors import PipelineError, ShapeError, VideoDecodeError
+from orn.shared.errors import ShapeError, VideoDecodeError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard
@@ -87,17 +87,3 @@ def test_videos_that_do_not_fit(video: Path) -> None:
     ):
         with pytest.raises(error, match=message):
             writer.add_video(name, video.parent / source, [])
-
-
-def test_a_video_that_failed_makes_room_for_the_next(tmp_path: Path, video: Path) -> None:
-    path = tmp_path / "s.zip"
-    with ShardWriter(path, "mine", "label") as writer:
-        for name, source in (("a", video), ("b", tmp_path / "no.mp4"), ("c", video)):
-            frames = [(0, 0.0, a_box()), (1, 0.0 if name == "a" else 0.1, a_box())]
-            try:
-                writer.add_video(name, source, frames)
-            except PipelineError as err:
-                writer.fail(name, str(err))
-    shard = Shard(path)
-    assert [each.id for each in shard.failed] == ["a", "b"]
-    assert [frame.video.id for frame in shard] == ["c", "c"]

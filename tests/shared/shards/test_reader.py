@@ -15,7 +15,6 @@ from orn.shared.jobs.plan import FailedVideo
 from orn.shared.shards import index
 from orn.shared.shards.index import INDEX_NAME, shard_paths
 from orn.shared.shards.reader import DetectionFolder, VideoDetections
-from orn.shared.shards.record import read_record
 from orn.shared.shards.time_join import nearest_frames
 from tests.shared.shards.conftest import write_drawn
 from tests.worlds.shards import DETECTOR, drawn_detections
@@ -123,18 +122,6 @@ def read_all(folder: Path) -> None:
         assert found.masks == drawn_detections(row, row % 4).masks
 
 
-def test_shards_are_read_by_the_index(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-
-    def noted(path: Path) -> Any:
-        opened.append(path.name)
-        return read_record(path)
-
-    monkeypatch.setattr(index, "read_record", noted)
-    read_all(indexed)
-    assert opened == ["shard-000000.zarr.zip"]  # for what all have in common
-
-
 @pytest.mark.parametrize("field", ["place", "num_bytes"])
 @pytest.mark.parametrize("value", [0, 1, 77, 2**31])
 def test_an_index_that_lies_about_chunks_gives_no_wrong_frame(
@@ -168,16 +155,6 @@ def test_copies_are_small_and_are_told_places(indexed: Path) -> None:
     assert not (indexed / INDEX_NAME).exists()  # it did not ask for all
     assert copy.video_ids == ("a", "b", "long", "c")
     assert len(pickle.dumps(detections)) + len(pickle.dumps(places)) < 6000
-
-
-def test_different_detectors_stay_apart(indexed: Path) -> None:
-    other = replace(DETECTOR, checkpoint_digest="sha256:ff")
-    write_drawn(indexed / "shard-000001.zarr.zip", {"b": ((), ())}, detector=other)
-    for _ in range(2):
-        detections = DetectionFolder(indexed)
-        assert detections.detector == DETECTOR
-        shards = [*detections.places("b").shards, *detections.places("c").shards]
-        assert len({entry.record.common for entry in shards}) == 2
 
 
 # Times -------------------------------------------------------------------------------------------

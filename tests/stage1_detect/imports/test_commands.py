@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 from orn.shared.cli import main
-from orn.shared.errors import VideoDecodeError
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.shard import Shard
@@ -137,20 +135,6 @@ def test_each_bad_file_fails_its_clip_alone(authors: Any, tmp_path: Path, worker
         assert verify_shard(shard) == []
 
 
-def test_a_video_that_cannot_be_read_is_named_without_its_place(
-    authors: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(path: Path) -> str:
-        raise VideoDecodeError(f"{path}: cannot be read (Input/output error)")
-
-    monkeypatch.setattr(import_job, "content_digest", refused)
-    counted_videos(tmp_path, {"a": 3})
-    write_authors(tmp_path / "masks" / "a" / "clip.pkl", [[BLOCK]])
-    authors(exit_code=3)
-    (failed,) = DetectionFolder(tmp_path / "shards").failed
-    assert re.fullmatch(r"a\.\w+: cannot be read \(Input/output error\)", failed.reason)
-
-
 def test_epics_masks_at_the_rates_of_the_published_frames(convert: Any, tmp_path: Path) -> None:
     counted_videos(tmp_path, {}, absent=["P01_01", "P01_109", "P27_103"])
     one: Found = ((0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.75, 3)
@@ -167,16 +151,6 @@ def test_epics_masks_at_the_rates_of_the_published_frames(convert: Any, tmp_path
     np.testing.assert_allclose(shards.video("P01_01").frame(1).boxes, [[10, 20, 50, 75]] * 2)
     convert("--format", "epic100", "--rate", 25, "--fresh")
     assert DetectionFolder(tmp_path / "shards").video("P01_01").seconds.tolist() == [0, 1.2]
-
-
-def test_a_number_that_lies_fails_its_video_alone(convert: Any, tmp_path: Path) -> None:
-    counted_videos(tmp_path, {}, absent=["P01_01", "P01_02"])
-    one: Found = ((0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.75, 3)
-    for video_id, last in (("P01_01", 2**31 - 1), ("P01_02", 2)):
-        write_epic(tmp_path / "masks" / f"{video_id}.pkl", [(1, [one]), (last, [one])])
-    found = convert("--format", "epic100", "--rate", 1e-9, "--json", exit_code=3).json
-    assert (found["frames"], [each["id"] for each in found["unreadable"]]) == (2, ["P01_01"])
-    assert "frame 2147483646: wanted a time" in found["unreadable"][0]["reason"]
 
 
 def test_a_rate_that_cannot_be_known_is_asked_for(convert: Any, tmp_path: Path) -> None:

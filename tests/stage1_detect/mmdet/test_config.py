@@ -6,7 +6,6 @@ import pytest
 
 from orn.shared.errors import DetectorError
 from orn.stage1_detect.detect import DEFAULT_CONFIG
-from orn.stage1_detect.mmdet import config
 from orn.stage1_detect.mmdet.config import read_config
 from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_to_fetch, weights_url
 
@@ -24,16 +23,6 @@ def test_digest_is_that_of_the_network_and_the_test_pipeline(
     assert found["same"] == found["copy"] == found["mask_rcnn_demo"]
     assert found["other"] != found["same"]
     assert found["same"].startswith("sha256:")
-
-
-def test_model_zoo_config_by_name() -> None:
-    found = read_config("mask-rcnn_r50_fpn_ms-poly-3x_coco")
-    assert found.name == "mask-rcnn_r50_fpn_ms-poly-3x_coco"
-    assert config.test_pipeline(found.config)[1] == {
-        "type": "Resize",
-        "scale": (1333, 800),
-        "keep_ratio": True,
-    }
 
 
 LOADER = "model = dict()\ntest_dataloader = "

@@ -14,7 +14,6 @@ from pycocotools import mask as coco_mask
 from orn.shared.errors import DetectorError
 from orn.shared.masks.rle import decode
 from orn.stage1_detect.mmdet.detector import MmdetDetector
-from orn.stage1_detect.mmdet.heads import RawDetections
 from orn.stage1_detect.mmdet.model import check_precision, use_float32_of
 from tests.stage1_detect.conftest import draw_picture, save_random_weights
 
@@ -158,22 +157,6 @@ def test_float16_needs_a_gpu(load_tiny: Any) -> None:
     ):
         load_tiny(precision="float16")
     assert load_tiny(precision="float16", detects=False).entry.precision == "float16"
-
-
-def test_boxes_are_clipped_to_the_frame(loaded: MmdetDetector) -> None:
-    raw = RawDetections(
-        height=20,
-        width=30,
-        boxes=torch.tensor([[-1.0, 4.0, 30.5, 21.0]]),
-        scores=torch.tensor([0.5]),
-        labels=torch.tensor([3]),
-        class_scores=torch.full((1, 80), 1 / 160),
-        masks=torch.ones(1, 28, 28),
-    )
-    found = loaded.encode(raw)
-    np.testing.assert_array_equal(found.boxes, np.array([[0, 4, 30, 20]], dtype=np.float32))
-    (counts,) = found.masks
-    assert decode(counts, height=20, width=30)[4:].all()
 
 
 PIPELINE = "test_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile'), {}]))"

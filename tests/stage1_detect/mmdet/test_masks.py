@@ -38,18 +38,6 @@ def pasted(masks: torch.Tensor, boxes: torch.Tensor, height: int, width: int) ->
     return counts
 
 
-@pytest.mark.parametrize("encode", [encode_masks, by_borders])
-def test_full_and_empty_masks(encode: Any) -> None:
-    boxes = torch.tensor([[1.0, 2.0, 5.0, 4.0]])
-    options = {"height": 6, "width": 7, "threshold": 0.5}
-    expected = np.zeros((6, 7), dtype=bool)
-    for value in (0, 1):
-        expected[2:4, 1:5] = value
-        (counts,) = encode(torch.full((1, 28, 28), float(value)), boxes, **options)
-        np.testing.assert_array_equal(decode(counts, height=6, width=7), expected)
-    assert encode(torch.zeros(0, 28, 28), boxes[:0], **options) == ()
-
-
 @pytest.mark.parametrize(("height", "width"), [(90, 131), (17, 40), (1, 1), (3, 200)])
 def test_random_masks_equal_mmdet(height: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(height)

@@ -15,18 +15,6 @@ def test_odd_frames_with_those_before_them_then_spread_over_time() -> None:
     assert inclusion_order([0, 8], [5], none(8)).tolist() == [5, 4, 0, 2, 6, 1, 3, 7]
 
 
-def test_frames_where_much_changes_come_before_the_spread() -> None:
-    num_F = np.array([9, 9, 9, 4, 4, 3, 3, 3, 20, 20])
-    order = inclusion_order([0, 8, 10], [6], num_F)  # the second video begins with 20
-    assert order[:4].tolist() == [6, 5, 3, 0]
-
-
-def test_the_beginning_is_spread_over_all_videos() -> None:
-    first = inclusion_order([0, 40, 40, 80], [], none(80))[:10]
-    assert (first < 40).sum() == 5
-    assert np.diff(np.sort(first)).max() <= 16
-
-
 @given(st.lists(st.integers(0, 30), max_size=5), st.data())
 def test_every_frame_once(lengths: list[int], data: st.DataObject) -> None:
     borders = np.cumsum([0, *lengths]).tolist()
