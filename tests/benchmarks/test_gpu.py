@@ -59,14 +59,3 @@ def test_measurements_of_a_card_and_of_a_cpu(orn: Any, tmp_path: Path) -> None:
     assert not any("fp16" in name or "tf32" in name for name in gpu.jobs("cpu", tiny=True))
     words = ("bench", "gpu", "--out", tmp_path / "o", "--device", "cpu", "--only", "stagez")
     assert "--only stagez: " in orn(*words, exit_code=2).stderr
-
-
-@pytest.mark.slow
-@pytest.mark.mmdet
-def test_it_runs_on_a_cpu(orn: Any, tmp_path: Path) -> None:
-    chosen = ("detect-fp32-fast-4", "train-resnet18", "resume")
-    only = [word for name in chosen for word in ("--only", name)]
-    words = ("bench", "gpu", "--device", "cpu", "--tiny", "--minutes", 60, *only)
-    found = orn(*words, "--out", tmp_path, "--json").json
-    assert {each["name"]: each["state"] for each in found} == dict.fromkeys(chosen, "done")
-    assert json.loads((tmp_path / "resume.json").read_text())["equal"]

@@ -75,7 +75,7 @@ def test_a_rate_is_told_detected_and_recorded(detect: Any, shard_path: Path) -> 
     shard = Shard(shard_path)
     assert shard.detector.frame_rate == 2
     assert shard.frame_index().tolist() == [0, 0, 5, 10]
-    assert " rate is 2.0 there, None" in detect("--limit", 2, exit_code=2).stderr
+    assert " rate is 2.0 as recorded, None" in detect("--limit", 2, exit_code=2).stderr
 
 
 def test_a_fresh_job_that_cannot_start_removes_nothing(

@@ -208,20 +208,3 @@ def test_training_finds_every_frame_and_no_other_is_looked_at(
     changed = replace(dataset, segments=(*dataset.segments, longer))
     with pytest.raises(ConfigError, match=r"segment 'new' of video 'a\.mp4' \(4\.0 s to 5\.0 s\)"):
         detect(changed, folder, LABELLED)
-
-
-@pytest.mark.real_data
-def test_the_real_table_of_epic(sample_data: Path, tmp_path: Path) -> None:
-    root = tmp_path / "epic"
-    (root / "annotations").mkdir(parents=True)
-    table = sample_data / "epic" / "annotations" / "EPIC_train_action_labels.csv"
-    lines = table.read_text().splitlines(keepends=True)
-    kept = [line for line in lines[1:] if ",P01_01," in line][:8]
-    (root / "annotations" / table.name).write_text("".join([lines[0], *kept]))
-    write_grey(root / "videos" / "P01" / "P01_01.MP4", 400, height=16, width=16)
-    dataset = load_dataset("epic", tmp_path, labels=False)
-    assert len(dataset.segments) == 8
-    summary = detect(dataset, tmp_path / "out", LABELLED)
-    assert summary.exit_code == 0
-    assert 50 < summary.frames < 400
-    assert check_joins(dataset, tmp_path / "out") > 50

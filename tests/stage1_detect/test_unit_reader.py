@@ -1,7 +1,6 @@
 """Units as events; digests of long videos: read once by all processes of a job, and anew once the
 video changes."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from orn.shared.errors import DetectorError, VideoDecodeError
 from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.manifests.records import Video
 from orn.shared.video import reader
-from orn.shared.video.read import Frame, content_digest, content_state
+from orn.shared.video.read import Frame, content_digest
 from orn.stage1_detect import unit_reader
 from orn.stage1_detect.unit_reader import (
     DIGESTS_NAME,
@@ -144,30 +143,6 @@ def test_a_line_that_was_cut_off_is_passed_over(video: Path, tmp_path: Path, tor
     assert digest_once(video, tmp_path) == digest
     put_in_place(video, b"other")
     assert digest_once(video, tmp_path) == digest
-
-
-def is_free(record: Path, place: int) -> bool:
-    with record.open("rb+") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
-        except OSError:
-            return False
-        return True
-
-
-def test_other_processes_wait_while_one_reads(
-    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = int(content_state(video)[:15], 16)
-    found = []
-
-    def noted(path: Path) -> str:
-        found.extend(bounded(is_free, tmp_path / DIGESTS_NAME, each) for each in (place, place + 1))
-        return content_digest(path)
-
-    monkeypatch.setattr(unit_reader, "content_digest", noted)
-    digest_once(video, tmp_path)
-    assert found == [False, True]
 
 
 def test_parts_of_long_videos_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from orn.shared.config.bounded import (
     MOST_BYTES,
     file_digest,
     open_to_append,
+    read_bounded,
     read_json,
 )
 from orn.shared.config.files import parse_toml
@@ -75,3 +76,10 @@ def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_json(tmp_path / name)
     assert len(str(caught.value)) < 400
+
+
+def test_a_file_may_be_as_large_as_its_reader_says(tmp_path: Path) -> None:
+    path = _file(tmp_path / "x", b"abcd")
+    assert read_bounded(path, most_bytes=4) == b"abcd"
+    with pytest.raises(ConfigError, match=r"x: expected at most 3 bytes, got 4"):
+        read_bounded(path, most_bytes=3)

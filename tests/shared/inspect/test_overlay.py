@@ -24,17 +24,6 @@ def mask_colour(picture_HW3: np.ndarray, background: float) -> bool:
     return bool(np.abs(pixel - expected).max() < 8)
 
 
-def test_a_frame_on_grey_says_why(orn, shard: Path, tmp_path: Path) -> None:
-    out = tmp_path / "new" / "a.png"
-    result = orn("inspect", shard, "--video", "kitchen/a", "--seconds", 0.7, "--overlay", out)
-    assert result.stdout == f"{out}\n"
-    assert "masks are drawn on grey" in result.stderr
-    picture = np.asarray(Image.open(out))
-    assert picture.shape == (402, 536, 3)
-    assert mask_colour(picture, 118)
-    assert (picture[370, 500] == 118).all()
-
-
 def test_a_frame_over_its_video(orn, shard: Path, tmp_path: Path) -> None:
     manifest = write_table(tmp_path, "mine", ["video,label", "b,x"], classes=["x"])
     write_numbered(tmp_path / "data/mine/videos/b.mp4", 8, height=120)

@@ -24,9 +24,7 @@ from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect.pipeline import DetectWork
 from tests.shared.jobs.text_work import Deadly, Refusing
-from tests.stage1_detect.imports.conftest import BLOCK, write_authors
 from tests.worlds.shards import FakeDetector
-from tests.worlds.tables import counted_videos
 from tests.worlds.videos import write_grey
 
 ray = pytest.importorskip("ray", reason="needs the package ray: pip install ray")
@@ -169,17 +167,6 @@ def test_a_unit_that_ends_its_actors_is_named(tmp_path: Path) -> None:
     with pytest.raises(PipelineError, match=r"unit 0 \(first\) of .* ended 3 actors"):
         run_all(Deadly(folder=tmp_path), RayEngine(workers=1))
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.usefixtures("cluster")
-def test_masks_are_imported_by_actors(orn: Any, tmp_path: Path) -> None:
-    manifest = counted_videos(tmp_path, {"a": 3}, absent=["b"])
-    for name in "ab":
-        write_authors(tmp_path / "masks" / f"{name}.pkl", [[BLOCK], []])
-    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards", "--format", "authors")
-    on_ray = ("--engine", "ray", "--workers", 1)
-    found = orn("import-objects", manifest, tmp_path / "masks", *places, *on_ray, "--json").json
-    assert (found["matched"], found["frames"], found["without_video"]) == (2, 4, ["b"])
 
 
 class OfOtherWeights(FakeDetector):

@@ -1,6 +1,7 @@
 """A folder of shards: videos by id and by time, ranges joined, copies in processes, its index."""
 
 import pickle
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,10 @@ def times(indices: range) -> tuple[range, list[float]]:
     return indices, [index / 10 for index in indices]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Four shards, of which three hold a part of the video `long`."""
-    out = tmp_path / "shards"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four shards, of which three hold a part of the video `long`; read-only."""
+    out = tmp_path_factory.mktemp("made") / "shards"
     for number, videos in enumerate(
         (
             {"a": times(range(3)), "b": times(range(0))},
@@ -41,6 +42,12 @@ def folder(tmp_path: Path) -> Path:
     (out / "plan.json").write_text("{}")
     (out / ".shard-000004.zarr.zip.tmp-here-1-0123abcd").write_bytes(b"half")
     return out
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy."""
+    return Path(shutil.copytree(made, tmp_path / "shards"))
 
 
 def test_videos_that_are_there_and_not(folder: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """One shard: what it tells, and what it refuses to open."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,15 @@ from tests.worlds.shards import drawn_detections
 VIDEOS = {"a": (range(5), np.arange(5) / 10), "b": ((3, 7), (0.5, 0.9)), "c": ((), ())}
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    return write_drawn(folder / "s.zarr.zip", VIDEOS, failed={"x": "broken"})
+
+
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return write_drawn(tmp_path / "s.zarr.zip", VIDEOS, failed={"x": "broken"})
+def path(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(made, tmp_path))
 
 
 def test_it_behaves_as_a_collection_of_frames(path: Path) -> None:

@@ -2,6 +2,7 @@
 its array, or with its shard among those of a folder."""
 
 import re
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +23,22 @@ from tests.worlds.tables import write_table
 VIDEOS = {"a": (range(6), np.arange(6) / 10), "b": ((3, 7), (0.5, 0.9))}
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shard by itself, and a folder: `a` in one shard, `b` in two; all frames of both."""
+    made = tmp_path_factory.mktemp("made")
+    write_drawn(made / "s.zarr.zip", VIDEOS, failed={"x": "broken"})
+    units = plan_units([("a", 4), ("b", 9)], unit_frames=5)
+    Plan(dataset="x", frames="all", units=units).save(made / "folder")
+    write_drawn(shard(made / "folder", 0), {"a": frames(0, 4)})
+    write_drawn(shard(made / "folder", 1), {"b": frames(0, 5)})
+    write_drawn(shard(made / "folder", 2), {"b": frames(5, 9)})
+    return made
+
+
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return write_drawn(tmp_path / "s.zarr.zip", VIDEOS, failed={"x": "broken"})
+def path(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(made / "s.zarr.zip", tmp_path))
 
 
 def test_a_shard_without_frames_has_no_problem(tmp_path: Path) -> None:
@@ -77,14 +91,8 @@ def frames(start: int, stop: int) -> tuple[range, np.ndarray]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """`a` in one shard, `b` in two; all frames of both."""
-    units = plan_units([("a", 4), ("b", 9)], unit_frames=5)
-    Plan(dataset="x", frames="all", units=units).save(tmp_path)
-    write_drawn(shard(tmp_path, 0), {"a": frames(0, 4)})
-    write_drawn(shard(tmp_path, 1), {"b": frames(0, 5)})
-    write_drawn(shard(tmp_path, 2), {"b": frames(5, 9)})
-    return tmp_path
+def folder(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made / "folder", tmp_path, dirs_exist_ok=True))
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def videos(draw: st.DrawFn) -> tuple[int, int, list[FrameDetections]]:
     return height, width, draw(st.lists(frames(height=height, width=width), max_size=4))
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.lists(videos(), max_size=3))
 def test_everything_comes_back(content: list[tuple[int, int, list[FrameDetections]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

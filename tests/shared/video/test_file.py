@@ -185,23 +185,6 @@ def test_what_is_no_video_is_told(
 
 
 @pytest.mark.skipif(
-    not Path("/proc/self/fd").is_dir(), reason="this system does not list open files under /proc"
-)
-def test_closing_early_closes_the_file(tmp_path: Path) -> None:
-    path = write_numbered(tmp_path / "a.mp4", 20)
-
-    def is_open() -> bool:
-        links = Path("/proc/self/fd").iterdir()
-        return path in [each.readlink() for each in links if each.is_symlink()]
-
-    frames = read_frames(path)
-    next(frames)
-    assert is_open()
-    frames.close()  # type: ignore[attr-defined]
-    assert not is_open()
-
-
-@pytest.mark.skipif(
     not hasattr(VideoStream, "set_display_rotation"), reason="this PyAV writes no rotation"
 )
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import json
 import tracemalloc
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,12 @@ from pycocotools.coco import COCO
 
 from orn.shared.errors import PipelineError
 from orn.shared.masks.coco_classes import COCO_CATEGORY_IDS, COCO_CLASSES
-from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.time_ranges import TimeRange
 from orn.stage1_detect.exports.coco import export_coco, images_path
 from orn.stage1_detect.exports.frames import Selection, select_frames
 from tests.shared.inspect.conftest import found, write
-from tests.worlds.shards import CUP, DETECTOR, PERSON, counted, write_shard
+from tests.worlds.shards import CUP, PERSON
 from tests.worlds.tables import write_table
 
 FRAMES = {"kitchen/a": [found((PERSON, 0.5), (CUP, 0.75)), found(), found((CUP, 1.0))]}
@@ -72,19 +70,6 @@ def test_every_detection_once_as_pycocotools_reads_it(folder: Path) -> None:
     for annotation in read.anns.values():
         np.testing.assert_array_equal(read.annToMask(annotation), wanted)
     assert {category["name"] for category in truth.loadCats(read.getCatIds())} == {*COCO_CLASSES}
-
-
-def test_other_classes_are_counted_from_one(tmp_path: Path) -> None:
-    own = replace(DETECTOR, class_names=("kettle", "whisk"))
-    frame = FrameDetections.from_boxes(
-        [(0, 0, 2, 2)], height=6, width=8, labels=[1], scores=[0.5], class_scores=[(0.25, 0.5)]
-    )
-    shard = tmp_path / "shards" / "shard-000000.zarr.zip"
-    write_shard(shard, {"a": counted([frame])}, size=(6, 8), detector=own)
-    results, _ = exported(shard.parent)
-    truth = COCO(images_path(tmp_path / "out.json"))
-    assert [each["category_id"] for each in results] == [2]
-    assert truth.loadCats([2]) == [{"id": 2, "name": "whisk"}]
 
 
 def test_parts(folder: Path) -> None:

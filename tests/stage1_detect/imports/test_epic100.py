@@ -146,3 +146,8 @@ def test_the_published_tables_bear_the_rates_out(sample_data: Path) -> None:
 def _column(path: Path, name: str) -> dict[str, float]:
     with path.open() as file:
         return {row["video_id"]: float(row[name]) for row in csv.DictReader(file)}
+
+
+def test_a_message_cut_short_is_told(one: Found) -> None:
+    with pytest.raises(ObjectImportError, match=r"here: .* a whole message"):
+        parse_frame(pack_frame(300, [one])[:-1], place="here")

@@ -49,18 +49,6 @@ def index_of(page: Path) -> dict:
     return json.loads(found[1])
 
 
-def test_one_file_has_all_frames_of_a_small_shard(looked_at: Shard, tmp_path: Path) -> None:
-    report = write_page(looked_at, NoPictures("no <videos>"), tmp_path / "a.html")
-    assert (report.frames, report.all_frames) == (12, 12)
-    assert report.size_bytes == report.path.stat().st_size
-    index = index_of(report.path)
-    assert index["included"] is None
-    assert [video["rows"] for video in index["videos"]] == [[0, 10], [10, 12], [12, 12]]
-    assert [video["grey"] for video in index["videos"]] == ["no <videos>", "no <videos>", None]
-    assert index["odd"][0][0] == 5
-    assert [each.name for each in tmp_path.iterdir()] == ["a.html"]
-
-
 def test_one_file_keeps_to_its_size_and_says_what_it_left_out(
     looked_at: Shard, tmp_path: Path
 ) -> None:
