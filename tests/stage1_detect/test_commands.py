@@ -129,14 +129,3 @@ def test_published_weights_are_fetched_once(
     assert Shard(shard_path).detector.checkpoint_digest == digest
     work = fetching("--dry-run", "--json").json
     assert (Path(work["checkpoint"]).name, work["to_fetch"]) == (name, None)
-
-
-def test_precision_and_fast_path_are_recorded(detect: Any, shard_path: Path) -> None:
-    detect("--limit", 1, "--precision", "bf16", "--fast")
-    detector = Shard(shard_path).detector
-    assert (detector.precision, detector.versions["fast_path"]) == ("bfloat16", "1")
-    refused = detect("--limit", 1, "--precision", "bfloat16", exit_code=2)
-    assert "versions.fast_path" in refused.stderr
-    assert "detector.precision" not in refused.stderr
-    fresh = detect("--frames", "labelled", "--fresh", "--dry-run", "--json")
-    assert fresh.json["shards_there"] == 0

@@ -72,17 +72,6 @@ def test_every_detection_once_as_pycocotools_reads_it(folder: Path) -> None:
     assert {category["name"] for category in truth.loadCats(read.getCatIds())} == {*COCO_CLASSES}
 
 
-def test_parts(folder: Path) -> None:
-    assert len(exported(folder, videos=("b",))[1]) == 2
-    results, images = exported(folder, min_score=0.5)
-    assert [result["score"] for result in results] == [0.5, 0.75, 1.0]
-    assert len(images) == 5
-    times = {"kitchen/a": TimeRange(0.55, 0.7), "b": TimeRange(None, 0.55), "x": TimeRange()}
-    _, images = exported(folder, ranges={name: [each] for name, each in times.items()})
-    shown = [(each["video"], each["frame"]) for each in images.values()]
-    assert shown == [("kitchen/a", 6), ("b", 5)]
-
-
 @pytest.mark.parametrize(
     ("selection", "message"),
     [

@@ -162,18 +162,6 @@ def test_a_rate_that_cannot_be_known_is_asked_for(convert: Any, tmp_path: Path) 
         convert(*wrong, exit_code=2)
 
 
-def test_jobs_do_not_mix(authors: Any, tmp_path: Path) -> None:
-    counted_videos(tmp_path, {"a": 3, "b": 3})
-    write_authors(tmp_path / "masks" / "a.pkl", [[]])
-    assert authors("--dry-run", "--json").json["units"] == 1
-    assert not (tmp_path / "shards").exists()
-    authors()
-    write_authors(tmp_path / "masks" / "b.pkl", [[]])
-    assert "plan.json: expected the recorded settings" in authors(exit_code=2).stderr
-    authors("--fresh")
-    assert set(DetectionFolder(tmp_path / "shards").video_ids) == {"a", "b"}
-
-
 def test_sources_that_cannot_be(authors: Any, tmp_path: Path) -> None:
     counted_videos(tmp_path, {"a": 3})
     (tmp_path / "masks").mkdir()
