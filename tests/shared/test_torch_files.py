@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from orn.shared.errors import CheckpointError
-from orn.shared.torch_files import read_torch_file, tensors_in, write_torch_file
+from orn.shared.torch_files import read_torch_file, tensors_in
 from tests.bounded import bounded
 
 CONTENT: dict[str, Any] = {
@@ -79,12 +79,6 @@ def test_what_torch_writes_is_read(archive: bool, tmp_path: Path) -> None:
     weights = tensors_in(found["model"])
     assert weights is not None
     assert all(torch.equal(weights[name], each) for name, each in CONTENT["model"].items())
-
-
-def test_what_is_written_is_read_by_torch(tmp_path: Path) -> None:
-    write_torch_file(tmp_path / "folder" / "x.pt", CONTENT)
-    found = torch.load(tmp_path / "folder" / "x.pt")
-    assert torch.equal(found["model"]["weight"], CONTENT["model"]["weight"])
 
 
 @given(content=st.binary(max_size=300))

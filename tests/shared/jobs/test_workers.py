@@ -1,6 +1,5 @@
 """Workers do what they are given, and end when they are not wanted any more."""
 
-import logging
 import os
 import signal
 import time
@@ -37,15 +36,6 @@ def refuse(number: int) -> None:
 def test_an_error_of_a_task_is_raised_as_it_is(workers: int) -> None:
     with pytest.raises(VideoDecodeError, match=r"no \d"):
         list(in_workers(refuse, range(4), workers=workers, lost=LOST))
-
-
-def warn(number: int) -> None:
-    logging.getLogger("orn.shared.video").warning("a\x1b[31m%d", number)
-
-
-def test_warnings_of_workers_are_printable(capfd) -> None:
-    list(in_workers(warn, range(2), workers=2, lost=LOST))
-    assert sorted(capfd.readouterr().err.splitlines()) == [r"a\x1b[31m0", r"a\x1b[31m1"]
 
 
 def die(number: int) -> None:

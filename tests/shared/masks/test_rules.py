@@ -10,7 +10,7 @@ import pytest
 
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import are_valid, first_fault, frame_faults
+from orn.shared.masks.rules import are_valid, frame_faults
 from tests.worlds.shards import blocks
 
 HEIGHT, WIDTH = 8, 10
@@ -82,16 +82,3 @@ def test_masks_of_no_grid_are_found(
     (fault,) = frame_faults(replace(frame, masks=tuple(masks)))
     assert (fault.field, fault.row, fault.more) == ("masks", row, 0)
     assert re.match(message, fault.message)
-
-
-def test_of_many_frames_the_first_that_is_wrong_is_told(frame: FrameDetections) -> None:
-    wrong = replace(frame, masks=(*frame.masks[:2], b""))
-    small = replace(frame, height=1000, width=1000, masks=(b"0PPPP", *frame.masks[1:]))
-    assert first_fault([]) is None
-    assert first_fault([frame] * 9) is None
-    for place in (0, 4):
-        found = first_fault([*[frame] * place, wrong, frame, small])
-        assert found == (place, frame_faults(wrong)[0])
-    assert (first_fault([frame, small]) or (0,))[0] == 1
-    (fault,) = frame_faults(replace(frame, masks=(b"", mask(0, 0, 1, 1, width=9), b"\xff")))
-    assert (fault.row, fault.more) == (0, 2)
