@@ -302,8 +302,8 @@ def _initial_weights(config: RunConfig) -> str:
     if origin is None:
         return digest
     return (
-        f"{counted(origin.num_taken, 'tensor')} of {origin.run} ({origin.dataset}, step "
-        f"{origin.step}), {digest}; newly initialized: {', '.join(origin.new)}"
+        f"{counted(origin.num_loaded, 'tensor')} of {origin.run} ({origin.dataset}, step "
+        f"{origin.step}), {digest}; newly initialized: {', '.join(origin.random)}"
     )
 
 

@@ -31,7 +31,7 @@ from orn.stage2_train.pipeline.pipeline import Pipeline, pipeline_jobs
 from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
 from orn.stage2_train.resources import WITH_WORKERS
 from orn.stage2_train.runs.phases import Phase, plan_phases
-from orn.stage2_train.runs.run_folder import read_standing
+from orn.stage2_train.runs.run_folder import read_status
 
 _SAMPLE_VIDEOS = 3
 _SAMPLE_FRAMES = 32
@@ -175,9 +175,9 @@ def _training(
     if recipe.data.train_segments is not None:
         trained = min(trained, recipe.data.train_segments)
     phases = plan_phases(recipe, num_segments=trained)
-    standing = read_standing(pipeline.run)
+    status = read_status(pipeline.run)
     all_steps = sum(phase.num_steps for phase in phases)
-    left = all_steps if standing is None else standing.num_steps - standing.step
+    left = all_steps if status is None else status.num_steps - status.step
     share = left / max(all_steps, 1)
     in_steps = sum(
         phase.num_steps
@@ -195,7 +195,7 @@ def _training(
         work=f"{counted(left, 'step')} of {counted(recipe.optimiser.batch_size, 'clip')}",
         seconds=start_seconds + share * (in_steps + in_validation),
         # the best weights, and two checkpoints with optimizer state
-        num_bytes=0 if standing else 7 * weight_bytes,
+        num_bytes=0 if status else 7 * weight_bytes,
     )
     clips = numbers[pipeline.split]
     if pipeline.evaluation.exists() and pipeline.report.exists():

@@ -1,5 +1,5 @@
-"""Run folders: what a run is, its checkpoints, log, data and figures, and runs side by side.
+"""Run folders: configuration, checkpoints, logs, data and evaluations; listing of runs.
 
-Imports `frames`, `clips`, `model` and the recipe; not `training` and `evaluation`, which write what
-is kept here.
+Imports `frames`, `clips`, `model` and the recipe; not `training` and `evaluation`, which write to
+run folders.
 """

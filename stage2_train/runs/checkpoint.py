@@ -1,11 +1,11 @@
-"""Checkpoints of a run: where its training stands, the position before that, and its best weights.
+"""Checkpoints of a run: the last one, the one before, and the best weights.
 
-RUN/last.safetensors       weights, optimiser and position, from which a training goes on
-    previous.safetensors   the one before, which is taken where the last is damaged
-    model.safetensors      the best weights of a phase
+RUN/last.safetensors       weights, state of the optimiser and position of the training
+    previous.safetensors   the checkpoint before, used if the last one is corrupt
+    model.safetensors      best weights of a phase
 
-Each is whole. While the next `last.safetensors` is written, the present one has both names, so that
-the two never take more room than replacing a single file does.
+All files are written atomically. While a new `last.safetensors` is written, the current one has
+both names, so that keeping the checkpoint before needs no additional disk space.
 """
 
 import json
@@ -33,60 +33,60 @@ from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME
 logger = logging.getLogger(__name__)
 
 PREVIOUS_NAME = "previous.safetensors"
-DAMAGED_NAME = "damaged.safetensors"
+CORRUPT_NAME = "corrupt.safetensors"
 
 _WHAT = "a checkpoint of `orn train`"
-_REMEDY = "train anew in another --run"
-_REMEMBERED = re.compile(r"optimiser\.([0-9]{1,9})\.(\w+)")
+_REMEDY = "start the training again in another --run"
+_OPTIMISER_STATE = re.compile(r"optimiser\.([0-9]{1,9})\.(\w+)")
 _Count = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
 _Number = Annotated[float, Field(strict=True)]
 
 
 @dataclass(slots=True, kw_only=True)
 class TrainingState:
-    """Mutable position of a training; plain numbers only, so that it can be saved as such."""
+    """Mutable position of a training, of plain numbers for serialization."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     phase: _Count = 0
-    """Which phase, from 0."""
+    """Index of the phase."""
     epoch: _Count = 0
-    """Which epoch, from 0, through all phases."""
+    """Index of the epoch, over all phases."""
     batch: _Count = 0
-    """Batches of this epoch that are done."""
+    """Number of completed batches of this epoch."""
     step: _Count = 0
-    """Steps that are done."""
+    """Number of completed steps."""
     phase_step: _Count = 0
-    """Steps of this phase that are done."""
+    """Number of completed steps of this phase."""
     best_metric: _Number | None = None
     """Best validation metric of this phase."""
     best_step: _Count | None = None
-    """When that was."""
-    num_worse: _Count = 0
-    """Validations since then."""
+    """Step of the best validation."""
+    num_without_improvement: _Count = 0
+    """Number of validations since the best one, for early stopping."""
     phase_over: Annotated[bool, Field(strict=True)] = False
-    """Whether this phase has all its steps, or was stopped early."""
+    """Whether this phase has completed all steps or was stopped early."""
     sums: dict[str, _Number] = field(default_factory=dict)
-    """Sums of what is logged, since the last line of the log."""
+    """Sums of metrics since the last logged line."""
     num_summed: _Count = 0
-    """Steps in these sums."""
+    """Number of steps in these sums."""
 
     def is_finished(self, num_phases: int) -> bool:
-        """Whether the last phase is over, or there is none."""
+        """Return whether the last phase is over, or there is none."""
         return num_phases == 0 or (self.phase_over and self.phase >= num_phases - 1)
 
     def begin_phase(self, number: int) -> None:
-        """Moves to the start of a phase, and of an epoch."""
+        """Start a phase with a new epoch."""
         if self.batch:
             self.epoch, self.batch = self.epoch + 1, 0
         self.phase, self.phase_step, self.phase_over = number, 0, False
-        self.best_metric, self.best_step, self.num_worse = None, None, 0
+        self.best_metric, self.best_step, self.num_without_improvement = None, None, 0
 
-    def advance(self, num_taken: int, *, num_batches: int, num_phase_steps: int) -> bool:
-        """Counts a step of `num_taken` batches; whether an epoch ended with it."""
+    def advance(self, num_done: int, *, num_batches: int, num_phase_steps: int) -> bool:
+        """Record a step of `num_done` batches; return whether it ends the epoch."""
         self.step += 1
         self.phase_step += 1
-        self.batch += num_taken
+        self.batch += num_done
         self.phase_over = self.phase_step >= num_phase_steps
         if self.batch < num_batches:
             return False
@@ -94,24 +94,25 @@ class TrainingState:
         return True
 
     def record_metric(self, metric: float, *, patience: int | None) -> bool:
-        """Takes a validation metric; whether it is the best of the phase. Ends the phase after
-        `patience` validations that were not."""
+        """Record a validation metric; return whether it is the best of the phase. After `patience`
+        validations without improvement, the phase is over."""
         if self.best_metric is None or metric > self.best_metric:
-            self.best_metric, self.best_step, self.num_worse = metric, self.step, 0
+            self.best_metric, self.best_step = metric, self.step
+            self.num_without_improvement = 0
             return True
-        self.num_worse += 1
-        if patience is not None and self.num_worse >= patience:
+        self.num_without_improvement += 1
+        if patience is not None and self.num_without_improvement >= patience:
             self.phase_over = True
         return False
 
     def add(self, values: dict[str, float]) -> None:
-        """Adds what a step gave to the sums."""
+        """Add the metrics of a step to the sums."""
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.num_summed += 1
 
     def pop_means(self) -> dict[str, float]:
-        """Means since the last call, and starts anew."""
+        """Return the means since the last call, and reset the sums."""
         means = {name: total / self.num_summed for name, total in self.sums.items()}
         self.sums, self.num_summed = {}, 0
         return means
@@ -120,114 +121,113 @@ class TrainingState:
 _STATE = TypeAdapter(TrainingState)
 
 OptimiserState = Mapping[int, Mapping[str, Tensor]]
-"""What an optimiser remembers of each weight, by its number."""
+"""State of an optimiser by index of the weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Checkpoint:
-    """A training at one moment."""
+    """Checkpoint of a training."""
 
     model: Mapping[str, Tensor]
     """State dict of the network."""
     optimiser: OptimiserState
-    """Of the phase's optimiser; empty where a phase begins, and where the last is over."""
+    """State of the phase's optimiser; empty at the start of a phase."""
     state: TrainingState
-    """Where the training stood."""
+    """Position of the training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BestWeights:
-    """The weights of the best validation of a phase."""
+    """The weights with the best validation metric of a phase."""
 
     model: Mapping[str, Tensor]
     """State dict of the network."""
     phase: int
-    """Which phase, from 0."""
+    """Index of the phase."""
     step: int
-    """After how many steps of the training."""
+    """Number of completed steps of the training."""
 
 
 def save_last(run: Path, checkpoint: Checkpoint) -> None:
-    """Write the last checkpoint of a run; the one that was there becomes the one before.
+    """Write the last checkpoint of a run, and keep the current one as `previous.safetensors`.
 
     Raises:
-        PipelineError: if the disk refuses; what was there stays.
+        PipelineError: if the file cannot be written; existing checkpoints do not change.
     """
     last, previous = run / LAST_NAME, run / PREVIOUS_NAME
     try:
         if last.is_file():
             _give_name(last, previous)
         else:
-            previous.unlink(missing_ok=True)  # of another training
-    except PipelineError as err:  # on a disk without hard links
+            previous.unlink(missing_ok=True)  # left by another training
+    except PipelineError as err:  # a file system without hard links
         logger.warning("%s; the checkpoint before the last is not kept", err)
     tensors = checkpoint_tensors(checkpoint.model, checkpoint.optimiser)
     write_tensors(last, tensors, {"state": json.dumps(asdict(checkpoint.state))})
 
 
-def load_last(run: Path, *, mend: bool) -> Checkpoint | None:
-    """Return the last checkpoint of a run, or the one before if that is damaged; None without any.
+def load_last(run: Path, *, repair: bool) -> Checkpoint | None:
+    """Return the last checkpoint of a run, or the one before if it is corrupt; None without any.
 
     Args:
-        run: the folder.
-        mend: whether the one before takes the place of the damaged one, which is kept beside it;
-            in one of several processes.
+        run: run folder.
+        repair: whether the checkpoint before replaces a corrupt one, which is renamed; for one of
+            several processes.
 
     Raises:
-        CheckpointError: if both are damaged, or the only one, or the last is no checkpoint from
-            which a training can go on.
+        CheckpointError: if there is no valid checkpoint, or a training cannot be resumed from it.
     """
     last, previous = run / LAST_NAME, run / PREVIOUS_NAME
     if not last.is_file():
         return None
-    path, damage = last, None
+    path, error = last, None
     try:
         content = read_tensors(last, what=_WHAT, remedy=_REMEDY)
     except CheckpointError as err:
-        path, damage = previous, err
+        path, error = previous, err
         try:
             content = read_tensors(previous, what=_WHAT, remedy=_REMEDY)
         except CheckpointError:
             raise err from None
     checkpoint = _checkpoint(path, *content)
-    if damage is not None and mend:
+    if error is not None and repair:
         logger.warning(
-            "%s; going on from %s, step %d; the damaged file is now %s",
-            damage, PREVIOUS_NAME, checkpoint.state.step, DAMAGED_NAME,
+            "%s; resuming from %s, step %d; renamed the corrupt file to %s",
+            error, PREVIOUS_NAME, checkpoint.state.step, CORRUPT_NAME,
         )  # fmt: skip
-        _give_name(last, run / DAMAGED_NAME)
-        _give_name(previous, last)  # there is a last checkpoint at every moment
+        _give_name(last, run / CORRUPT_NAME)
+        _give_name(previous, last)  # atomically, so that there always is a last checkpoint
     return checkpoint
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Return a checkpoint of a training, its tensors mapped from the file.
+    """Return a checkpoint with memory-mapped tensors.
 
     Raises:
-        CheckpointError: if it is absent or damaged, or no training can go on from it.
+        CheckpointError: if it is missing or corrupt, or a training cannot be resumed from it.
     """
     return _checkpoint(path, *read_tensors(path, what=_WHAT, remedy=_REMEDY))
 
 
 def save_best(run: Path, model: Mapping[str, Tensor], *, phase: int, step: int) -> None:
-    """Write the weights of the best validation so far of a phase.
+    """Write the best weights of a phase.
 
     Raises:
-        PipelineError: if the disk refuses; what was there stays.
+        PipelineError: if the file cannot be written; the existing file does not change.
     """
     write_tensors(run / BEST_NAME, model, {"phase": str(phase), "step": str(step)})
 
 
 def load_best(run: Path, *, phase: int | None = None) -> BestWeights | None:
-    """Return the best weights of a run, mapped from their file; None without any.
+    """Return the memory-mapped best weights of a run; None without any.
 
     Args:
-        run: the folder.
-        phase: of which phase, which has just ended; None for the last one that has any.
+        run: run folder.
+        phase: phase that has just ended; None for the last phase with best weights.
 
     Raises:
-        CheckpointError: if the file is damaged, or a later phase has written its weights to it, as
-            may be where the checkpoint before the last was taken.
+        CheckpointError: if the file is corrupt or has weights of a later phase, which is possible
+            after resuming from the checkpoint before the last.
     """
     path = run / BEST_NAME
     if not path.is_file():
@@ -244,13 +244,13 @@ def load_best(run: Path, *, phase: int | None = None) -> BestWeights | None:
     if best.phase < phase:
         return None
     raise CheckpointError(
-        f"{path}: expected the best weights of phase {phase}, got those of phase {best.phase}, "
-        f"which took their place; {_REMEDY}"
+        f"{path}: expected the best weights of phase {phase}, got those of phase {best.phase}; "
+        f"{_REMEDY}"
     )
 
 
 def checkpoint_tensors(model: Mapping[str, Tensor], optimiser: OptimiserState) -> dict[str, Tensor]:
-    """Return the tensors of a network and its optimiser by the names that a file has for them."""
+    """Return the tensors of a network and its optimiser, by their names in a file."""
     return {f"model.{name}": tensor for name, tensor in model.items()} | {
         f"optimiser.{number}.{name}": tensor
         for number, values in optimiser.items()
@@ -259,11 +259,11 @@ def checkpoint_tensors(model: Mapping[str, Tensor], optimiser: OptimiserState) -
 
 
 def split_tensors(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], OptimiserState]:
-    """Return what was given to `checkpoint_tensors`; other names count as weights."""
+    """Invert `checkpoint_tensors`; tensors with other names count as weights."""
     model: dict[str, Tensor] = {}
     optimiser: defaultdict[int, dict[str, Tensor]] = defaultdict(dict)
     for name, tensor in tensors.items():
-        if match := _REMEMBERED.fullmatch(name):
+        if match := _OPTIMISER_STATE.fullmatch(name):
             optimiser[int(match[1])][match[2]] = tensor
         else:
             model[name.removeprefix("model.")] = tensor
@@ -271,7 +271,7 @@ def split_tensors(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Opt
 
 
 def check_phase(number: int, phases: Sequence[Phase], *, path: Path) -> None:
-    """Raise CheckpointError if a run has no phase of this number, which `path` names."""
+    """Raise CheckpointError if a run does not have the phase that the file `path` names."""
     if number >= len(phases):
         raise CheckpointError(
             f"{path}: expected one of the run's {len(phases)} phases, numbered from 0, got phase "
@@ -280,69 +280,70 @@ def check_phase(number: int, phases: Sequence[Phase], *, path: Path) -> None:
 
 
 def check_position(state: TrainingState, phases: Sequence[Phase], *, path: Path) -> None:
-    """Raise CheckpointError if a training of these phases cannot stand where `path` says."""
+    """Raise CheckpointError if the position in the file `path` is impossible for these phases."""
     check_phase(state.phase, phases, path=path)
     phase = phases[state.phase]
-    for what, found, most in (
+    for what, number, most in (
         ("batch", state.batch, phase.num_batches - 1),
         (f"step of phase {phase.name}", state.phase_step, phase.num_steps),
     ):
-        if found > most:
+        if number > most:
             raise CheckpointError(
-                f"{path}: expected a {what} of at most {most}, got {found}; go on with as many "
-                "processes as before, or start another run"
+                f"{path}: expected a {what} of at most {most}, got {number}; resume with the same "
+                "number of processes, or start another --run"
             )
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, path: Path) -> None:
-    """Put weights into a network.
+    """Load weights of the file `path` into a network.
 
     Raises:
-        CheckpointError: if they do not fit it; `path` says in the message whose they are.
+        CheckpointError: if they do not match the network.
     """
     if problem := mismatch(weights, network.state_dict()):
-        raise CheckpointError(f"{path}: does not fit the run's network: {problem}")
+        raise CheckpointError(
+            f"{path}: expected weights of the run's network, got others: {problem}; {_REMEDY}"
+        )
     network.load_state_dict(dict(weights))
 
 
-def load_optimiser(
-    optimiser: torch.optim.Optimizer, remembered: OptimiserState, *, path: Path
-) -> None:
-    """Put what an optimiser remembers of each weight into one that is as it was made.
+def load_optimiser(optimiser: torch.optim.Optimizer, loaded: OptimiserState, *, path: Path) -> None:
+    """Load the state of an optimiser from the file `path` into a new optimiser.
 
-    Its settings are those of the recipe. Numbers get the strides of their weight, with which fused
-    optimisers go through both.
+    The settings remain those of the recipe. Tensors get the strides of their weight, which fused
+    optimisers require.
 
     Raises:
-        CheckpointError: if it is not of the same weights.
+        CheckpointError: if the state does not match the optimiser's weights.
     """
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     state = {}
-    for number, found in remembered.items():
+    for number, tensors in loaded.items():
         if number >= len(weights):
             raise CheckpointError(
-                f"{path}: does not fit the run's optimiser: expected {len(weights)} weights, got "
-                f"a state of weight {number}"
+                f"{path}: expected the state of an optimiser of {len(weights)} weights, got a "
+                f"state of weight {number}; {_REMEDY}"
             )
         like = weights[number].detach()
-        wanted = {"step": torch.zeros(()), "exp_avg": like, "exp_avg_sq": like}
-        if problem := mismatch(found, wanted):
+        expected = {"step": torch.zeros(()), "exp_avg": like, "exp_avg_sq": like}
+        if problem := mismatch(tensors, expected):
             raise CheckpointError(
-                f"{path}: does not fit the run's optimiser: weight {number}, {problem}"
+                f"{path}: expected the state of the run's optimiser, got another one: weight "
+                f"{number}, {problem}; {_REMEDY}"
             )
         state[number] = {
-            name: torch.empty_like(each).copy_(found[name]) for name, each in wanted.items()
+            name: torch.empty_like(each).copy_(tensors[name]) for name, each in expected.items()
         }
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
 def _checkpoint(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Checkpoint:
-    """What the file at `path` holds, if a training can go on with it."""
+    """Return the checkpoint in a file, if a training can be resumed from it."""
     model, optimiser = split_tensors(tensors)
     if "state" not in metadata:
         raise CheckpointError(
-            f"{path}: expected {_WHAT}, got weights without an optimiser's state, from which no "
-            f"training can go on; bring the run's own file back, or {_REMEDY}"
+            f"{path}: expected {_WHAT}, got weights without a position of a training; restore the "
+            f"run's file, or {_REMEDY}"
         )
     position = parse_json(metadata["state"], source=str(path), error=CheckpointError)
     try:
@@ -361,6 +362,6 @@ def _checkpoint(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]
 
 
 def _give_name(path: Path, name: Path) -> None:
-    """Make `name` another name of a file, in place of what had it."""
+    """Make `name` another name of a file, replacing the file of that name."""
     with replacing(name) as temporary:
         os.link(path, temporary)

@@ -1,6 +1,6 @@
-"""What commands take where no run is named; the first line on stderr says what.
+"""The run that commands use if none is named; a line on stderr says which one.
 
-Imports nothing heavy before it is called.
+Heavy imports are inside of functions.
 """
 
 import shlex
@@ -11,12 +11,12 @@ from orn.shared.errors import ConfigError
 
 
 def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
-    """Return the folder of the run that is given, or of the newest one, on a data set or any, and
-    say which.
+    """Return the folder of a given run or of the newest run, optionally on a data set, and print
+    the newest run to stderr.
 
     Raises:
-        ConfigError: there is none.
-        PipelineError: as `local_folder`.
+        ConfigError: if there is no run with weights.
+        PipelineError: see `local_folder`.
     """
     from orn.shared.manifests.load import load_manifest
     from orn.stage2_train.runs.hub import local_folder
@@ -27,12 +27,12 @@ def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
     name = None if dataset is None else load_manifest(dataset).name
     newest = newest_run(name)
     if newest is None:
-        wanted, commands = "a run", "`make demo`, or `make detect DATASET=...` and `orn train`,"
+        expected, commands = "a run", "`make demo`, or `make detect DATASET=...` and `orn train`,"
         if dataset is not None:
-            wanted, commands = f"a run on {name}", f"`{shlex.join(('orn', 'train', dataset))}`"
+            expected, commands = f"a run on {name}", f"`{shlex.join(('orn', 'train', dataset))}`"
         raise ConfigError(
-            f"runs: expected {wanted} with best weights, got none; type {commands} first, or name "
-            "the folder of one that lies elsewhere"
+            f"runs: expected {expected} with best weights, got none; run {commands} first, or give "
+            "the folder of a run elsewhere"
         )
     if is_first_process():
         echo(f"{newest}: the newest run on {name or dataset_of(newest)}", err=True)

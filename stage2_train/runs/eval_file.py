@@ -1,4 +1,4 @@
-"""What `orn eval` writes of a split: as it is kept, for people, and read again."""
+"""Results of `orn eval` on a split: the file eval-SPLIT.json and the report."""
 
 import json
 from pathlib import Path
@@ -16,8 +16,8 @@ from orn.stage2_train.clips.settings import UnsureInEvaluation
 from orn.stage2_train.runs.run_folder import HEADS
 
 UNSURE_NEGATIVE = "map_unsure_negative"
-"""Figure beside a `map` that leaves out what annotators could not tell: the same with that as
-negative, as the authors of the paper counted."""
+"""Metric in addition to a `map` that leaves out unsure labels: mean average precision with unsure
+labels as negative, as in the authors' code."""
 
 GroupKind = Literal["videos", "participants"]
 _Count = Annotated[int, Field(ge=0, strict=True)]
@@ -25,7 +25,7 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ClassRow(BaseModel):
-    """What was measured of one class."""
+    """Metrics of one class."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,7 +38,7 @@ class ClassRow(BaseModel):
 
 
 class Figure(BaseModel):
-    """The interval of a figure; none where it could not be told."""
+    """Confidence interval of a metric; None if it is undefined."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -47,13 +47,13 @@ class Figure(BaseModel):
 
 
 class Draws(BaseModel):
-    """What was drawn for the intervals."""
+    """Bootstrap draws of the confidence intervals."""
 
     model_config = ConfigDict(frozen=True)
 
     over: GroupKind
     num_groups: _Count
-    """How many of these there are."""
+    """Number of groups that are drawn."""
     draws: _Count
 
     def as_text(self) -> str:
@@ -62,14 +62,14 @@ class Draws(BaseModel):
 
 
 class EvalFile(BaseModel):
-    """What is read of an `eval-SPLIT.json`."""
+    """Contents of a file `eval-SPLIT.json`."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     dataset: str
     split: str
     trained_on: StrictBool
-    """Whether the run learned from the split."""
+    """Whether the run was trained on the split."""
     checkpoint: str
     step: _Count
     num_segments: _Count
@@ -80,21 +80,21 @@ class EvalFile(BaseModel):
     frame_order: str
     metric: Metric
     num_unsure: _Count
-    """Labels that annotators could not tell."""
+    """Number of unsure labels."""
     unsure_in_evaluation: UnsureInEvaluation
-    """What average precision does with them."""
+    """Treatment of unsure labels in average precision."""
     chance: _Share
     two_heads: dict[str, float | None] | None = None
     activity_head: dict[str, float | None] | None = None
     object_head: dict[str, float | None] | None = None
     per_class: list[ClassRow]
     figures: dict[str, dict[str, Figure]]
-    """By head and name."""
+    """Confidence intervals by head and metric."""
     drawn: Draws = Field(alias="interval")
-    """How intervals were made."""
+    """Bootstrap draws of the intervals."""
 
     def heads(self) -> dict[str, dict[str, float]]:
-        """Return the figures that are defined by head, that of the prediction first."""
+        """Return the defined metrics by head, starting with the prediction."""
         return {
             head: {name: value for name, value in figures.items() if value is not None}
             for head in HEADS
@@ -102,11 +102,11 @@ class EvalFile(BaseModel):
         }
 
     def unsure_text(self) -> str | None:
-        """What its average precision does with what annotators could not tell, if there is any."""
+        """Return a note on unsure labels in average precision; None if there are none."""
         return unsure_text(self.num_unsure, self.unsure_in_evaluation)
 
     def interval(self, head: str, metric: str) -> tuple[float, float] | None:
-        """Ends of the 95 % interval that `orn eval` gives a figure; None where it has none."""
+        """Return the ends of a metric's 95 % confidence interval, or None."""
         figure = self.figures.get(head, {}).get(metric)
         if figure is None or figure.low is None or figure.high is None:
             return None
@@ -114,33 +114,33 @@ class EvalFile(BaseModel):
 
 
 def read_eval(path: Path) -> EvalFile:
-    """An `eval-SPLIT.json`.
+    """Read a file `eval-SPLIT.json`.
 
     Raises:
-        CheckpointError: if it is absent or damaged.
+        CheckpointError: if the file is missing or invalid.
     """
     try:
         return EvalFile.model_validate(read_json(path, error=CheckpointError))
     except ValidationError as err:
         raise CheckpointError(
-            f"{path}: wanted what `orn eval` writes, found {explain(err, EvalFile)}; remove it "
-            "and measure again"
+            f"{path}: expected results of `orn eval`, got others: {explain(err, EvalFile)}; remove "
+            "the file and run `orn eval` again"
         ) from err
 
 
 def unsure_text(number: int, treated: UnsureInEvaluation) -> str | None:
-    """What average precision does with labels that annotators could not tell; None without any."""
+    """Return a note on unsure labels in average precision; None if there are none."""
     if not number:
         return None
     how = {
         "left_out": f"are left out of average precision, and negative in {UNSURE_NEGATIVE}",
         "negative": "count as negative in average precision",
     }
-    return f"labels that annotators could not tell ({number:,}) {how[treated]}"
+    return f"unsure labels ({number:,}) {how[treated]}"
 
 
 def report_json(report: dict[str, Any]) -> str:
-    """The report as it is kept: indented, but tables of thousands of classes with a row a line."""
+    """Return the report as indented JSON, with one line per row of tables."""
     entries = []
     for name, value in report.items():
         if isinstance(value, list):
@@ -156,7 +156,7 @@ def _dumped(value: Any, **options: Any) -> str:
 
 
 def as_report(report: dict[str, Any]) -> Report:
-    """Return the report for people: a line a figure, a column a head, chance level below."""
+    """Return the report as a table with a row per metric and a column per head, and notes."""
     crops = "" if report["crops"] == 1 else f" of {counted(report['crops'], 'crop')}"
     flips = ", each also flipped" if report["flip"] else ""
     seen = " (trained on)" if report["trained_on"] else ""
@@ -174,7 +174,7 @@ def as_report(report: dict[str, Any]) -> Report:
     if backwards := report.get("backwards"):
         notes.append(
             f"of {counted(backwards['num_segments'], 'segment')} whose class becomes another one "
-            f"backwards, {backwards['mirrored']:.1%} are named as that one, "
+            f"backwards, {backwards['mirrored']:.1%} are predicted as that class, "
             f"{backwards['original']:.1%} as their own"
         )
     notes.append(

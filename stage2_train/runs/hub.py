@@ -1,6 +1,6 @@
-"""Models on the Hugging Face Hub, with the functions of huggingface_hub, the extra `hub`.
+"""Models on the Hugging Face Hub, with huggingface_hub (the extra `hub`).
 
-What comes from there is a model folder like any other: read as data, checked, nothing in it run.
+A downloaded model is a model folder, read as untrusted data: nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _ADDRESS = re.compile(rf"hf://(?P<name>{_NAME})(@(?P<revision>[\w][\w./-]*))?", 
 
 
 def local_folder(place: str | Path) -> Path:
-    """The folder of a run: the path as it is, or for `hf://ORG/NAME` or
-    `hf://ORG/NAME@REVISION` the one in the library's cache, fetched where it is not the newest.
+    """Return the folder of a run: a path, or for `hf://ORG/NAME` or `hf://ORG/NAME@REVISION` the
+    folder in the library's cache, downloaded if it is missing or outdated.
 
     Raises:
-        ConfigError: if the address is none, or huggingface_hub is not installed.
-        PipelineError: if it cannot be fetched and is not in the cache.
+        ConfigError: if the address is invalid, or huggingface_hub is not installed.
+        PipelineError: if the download fails.
     """
-    if place == "":  # which would mean the current folder
-        raise ConfigError("RUN: expected a folder or hf://ORG/NAME, got an empty text; name one")
+    if place == "":  # Path("") would be the current folder
+        raise ConfigError("RUN: expected a folder or hf://ORG/NAME, got an empty string; give one")
     if not str(place).startswith("hf:"):
         return Path(place)
     address = _ADDRESS.fullmatch(str(place))
     if address is None:
         raise ConfigError(
-            f"{path_text(str(place))}: wanted hf://ORG/NAME or hf://ORG/NAME@REVISION, found "
-            "another form"
+            f"{path_text(str(place))}: expected hf://ORG/NAME or hf://ORG/NAME@REVISION, got "
+            "another format"
         )
-    with _said_in_a_line(str(place)) as hub:
+    with _reporting_errors(str(place)) as hub:
         folder = hub.snapshot_download(
             address["name"],
             revision=address["revision"],
@@ -53,22 +53,22 @@ def local_folder(place: str | Path) -> Path:
 
 
 def check_hub_name(name: str) -> None:
-    """Raises ConfigError if a name is not ORG/NAME, or huggingface_hub is not installed."""
+    """Raise ConfigError if a name is not ORG/NAME, or huggingface_hub is not installed."""
     if re.fullmatch(_NAME, name, re.ASCII) is None:
-        raise ConfigError(f"--push {path_text(name)}: wanted ORG/NAME, found another form")
+        raise ConfigError(f"--push {path_text(name)}: expected ORG/NAME, got another format")
     _hub()
 
 
 def push_folder(folder: Path, name: str, files: Sequence[str], *, private: bool = False) -> str:
-    """Uploads files of a folder in one commit, into a repository that is made where there is none;
-    its address.
+    """Upload files of a folder in one commit, creating the repository if needed, and return its
+    address.
 
     Raises:
-        ConfigError: as `check_hub_name`.
-        PipelineError: if the hub refuses; says why.
+        ConfigError: see `check_hub_name`.
+        PipelineError: if the upload fails.
     """
     check_hub_name(name)
-    with _said_in_a_line(f"--push {name}") as hub:
+    with _reporting_errors(f"--push {name}") as hub:
         made = hub.create_repo(name, private=private or None, exist_ok=True)
         hub.upload_folder(
             repo_id=made.repo_id,
@@ -84,19 +84,19 @@ def _hub() -> HfApi:
         from huggingface_hub import HfApi
     except ModuleNotFoundError as err:
         raise ConfigError(
-            "models on the Hugging Face Hub: wanted the Python package huggingface_hub, found "
-            "none; pip install 'object-relation-network[hub]'"
+            "models on the Hugging Face Hub: expected the package huggingface_hub, got none; "
+            "install it with `pip install 'object-relation-network[hub]'`"
         ) from err
     return HfApi(library_name="object-relation-network")
 
 
 @contextmanager
-def _said_in_a_line(what: str) -> Iterator[HfApi]:
-    """Whatever the library, or the HTTP library below it, raises."""
+def _reporting_errors(what: str) -> Iterator[HfApi]:
+    """Convert all exceptions of huggingface_hub and its HTTP library to `PipelineError`."""
     hub = _hub()
     try:
         yield hub
     except Exception as err:
         lines = [line.strip() for line in str(err).splitlines() if line.strip()]
         reason = path_text(" ".join(lines[:2]) or type(err).__name__)
-        raise PipelineError(f"{path_text(what)}: the hub or the library refused: {reason}") from err
+        raise PipelineError(f"{path_text(what)}: error of huggingface_hub: {reason}") from err

@@ -1,4 +1,4 @@
-"""The job behind `orn import-checkpoint`: the network that the authors released, as a run."""
+"""The job of `orn import-checkpoint`: convert a checkpoint of the paper's authors into a run."""
 
 import dataclasses
 from pathlib import Path
@@ -46,47 +46,52 @@ _DETECTOR = DetectorEntry(
     checkpoint_digest="unknown",
     class_names=COCO_CLASSES,
 )
-"""As the shards have it that `orn import-objects` makes of the masks that they trained on."""
+"""Detector of the shards that `orn import-objects` makes from the authors' masks."""
 _SPLITS = ("train", "validation")
 _PARALLEL = "module."
-"""Before each name, from torch's DataParallel."""
+"""Prefix of all names, from PyTorch's DataParallel."""
 
 
 def import_checkpoint(
     file: Path, out: Path, *, dataset: str, resources: Resources, overrides: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """Makes a run of the checkpoint, finished, with the recipe `authors_vlog`.
+    """Convert a checkpoint into a finished run with the recipe `authors_vlog`.
 
     Args:
         file: the authors' checkpoint.
         out: run folder to make.
-        dataset: name or file of the manifest of the data set that it was trained on.
-        resources: where that is.
-        overrides: settings of the recipe to replace; sizes of the network are those of the weights.
+        dataset: name or file of the manifest of the data set of the training.
+        resources: paths of the data.
+        overrides: overrides of the recipe; sizes of the network are those of the weights.
 
     Returns:
-        What it is: run, activities, backbone, number of weights.
+        Run, data set, number of activities, backbone and number of weights.
 
     Raises:
-        CheckpointError: if it is no such checkpoint, or of a network that no setting gives.
-        ConfigError: if there is something in the folder already.
+        CheckpointError: if the file is not such a checkpoint, or no configuration gives its
+            network.
+        ConfigError: if the folder is not empty.
     """
     check_output_folder(out, ours=())
     theirs = _read(file)
     try:
         settings = settings_of(theirs)
         manifest = load_manifest(dataset)
-        listing = load_listing(manifest, resources.root)  # its videos need not be there
+        listing = load_listing(manifest, resources.root)  # videos may be missing
         segments = tuple(each for each in listing.segments if each.split in _SPLITS)
         record = describe_dataset(manifest, listing.classes, segments)
         recipe = _recipe(overrides, settings, record)
-        with torch.device("meta"):  # shapes alone, which need not be those of real weights yet
-            wanted = build_network(recipe.model).state_dict()
-        ours = weights_of(theirs, wanted)
+        with torch.device("meta"):  # only shapes, without allocating the weights
+            expected = build_network(recipe.model).state_dict()
+        ours = weights_of(theirs, expected)
     except NotOffered as err:
-        raise CheckpointError(f"{path_text(file)}: wanted {_WHAT}, found one that {err}") from err
-    if problem := mismatch(ours, wanted):
-        raise CheckpointError(f"{path_text(file)}: does not fit the network: {problem}")
+        raise CheckpointError(
+            f"{path_text(file)}: expected {_WHAT} that can be converted, got one that {err}"
+        ) from err
+    if problem := mismatch(ours, expected):
+        raise CheckpointError(
+            f"{path_text(file)}: expected weights of the network, got others: {problem}"
+        )
     network = build_network(recipe.model)
     network.load_state_dict(ours)
     paths = data_paths(dataset, manifest.name, resources)
@@ -116,12 +121,12 @@ def import_checkpoint(
 
 
 def _read(file: Path) -> dict[str, Tensor]:
-    """Their weights by name, without `module.`."""
+    """Return the weights by name, without the prefix `module.`."""
     content = read_torch_file(file, what=_WHAT)
     weights = tensors_in(content.get("state_dict")) if type(content) is dict else None
     if not weights:
         raise CheckpointError(
-            f"{path_text(file)}: wanted {_WHAT}, found no tensors by name in its 'state_dict'"
+            f"{path_text(file)}: expected {_WHAT}, got a file without tensors in 'state_dict'"
         )
     arch = content.get("arch", _ARCHITECTURE)
     if arch != _ARCHITECTURE:
@@ -131,32 +136,32 @@ def _read(file: Path) -> dict[str, Tensor]:
     other = [name for name in weights if not name.startswith(_PARALLEL)]
     if other:
         raise CheckpointError(
-            f"{path_text(file)}: wanted {_WHAT}, whose names begin with {_PARALLEL}, found "
+            f"{path_text(file)}: expected {_WHAT}, with names that start with {_PARALLEL}, got "
             f"{path_text(other[0])}"
         )
     return {name.removeprefix(_PARALLEL): tensor for name, tensor in weights.items()}
 
 
 def _recipe(overrides: tuple[str, ...], settings: dict[str, Any], record: DatasetRecord) -> Recipe:
-    """What the authors ran, with the network that the weights are of."""
+    """Return the authors' recipe with the network of the weights."""
     if settings["num_activities"] != len(record.classes):
         raise NotOffered(
-            f"tells {settings['num_activities']} activities apart, where {record.name} has "
-            f"{len(record.classes)}; --dataset names the one that it was trained on"
+            f"has {settings['num_activities']} activities, but {record.name} has "
+            f"{len(record.classes)}; give the data set of its training with --dataset"
         )
     recipe = load_recipe(_RECIPE, num_activities=len(record.classes), overrides=overrides)
     try:
-        # First-phase weights are not in it; nothing is trained on.
+        # Weights of the first phase's classifier are not in the checkpoint, and not needed.
         model: NetworkConfig = dataclasses.replace(
             recipe.model, **settings, first_phase_reasoning="kept"
         )
     except ValueError as err:
-        raise NotOffered("has sizes that no network has") from err
+        raise NotOffered("has invalid sizes") from err
     return dataclasses.replace(recipe, model=model)
 
 
 def _write(run: Path, config: RunConfig, network: nn.Module) -> None:
-    """A run whose last phase is over."""
+    """Write a run whose last phase is over."""
     phases = plan_phases(config.recipe, num_segments=max(1, config.dataset.num_train))
     state = TrainingState(phase=len(phases) - 1, phase_over=True)
     weights = network.state_dict()

@@ -1,7 +1,6 @@
-"""Runs side by side: what their folders say without a checkpoint being opened, as records, CSV,
-Markdown, or a table for a terminal.
+"""Listing of runs, without opening checkpoints, as records, CSV, Markdown or text.
 
-Anything may be damaged; what a folder does not say is None.
+Files may be corrupt or missing; unknown values are None.
 """
 
 import json
@@ -27,59 +26,59 @@ from orn.stage2_train.runs.run_folder import (
     LAST_NAME,
     METRICS_NAME,
     STARTS_NAME,
-    Standing,
-    read_standing,
+    RunStatus,
+    read_status,
 )
 
-MOST_SHOWN = 3
-"""Settings of a run that the table for a terminal shows."""
-_DEEPEST = 4
+MAX_SETTINGS = 3
+"""Maximum number of settings per run in a text table."""
+_MAX_DEPTH = 4
 _NOT_COMPARED = ("places",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """One training."""
+    """Summary of a run."""
 
     run: str
-    """Path of its folder."""
+    """Path of the run folder."""
     dataset: str | None = None
     """Name of the data set."""
     system: str | None = None
-    """Of the paper's tables; else the recipe's name."""
+    """System of the paper's tables, or name of the recipe."""
     started_from: str | None = None
-    """The run whose weights it began with."""
+    """Run that this run fine-tunes."""
     state: str
-    """`training` (a process holds it), `finished`, `stopped`, `begun` (no checkpoint yet),
-    `exported` or `damaged` (its settings are)."""
+    """`training` (locked by a process), `finished`, `stopped`, `started` (no checkpoint yet),
+    `exported` or `corrupt` (invalid configuration)."""
     step: int | None = None
-    """Steps that are done."""
+    """Number of completed steps."""
     num_steps: int | None = None
-    """Steps that the recipe asks for."""
+    """Number of steps of the recipe."""
     metric: str | None = None
     """`top1` or `map`."""
     best: float | None = None
-    """Best on the validation split while the last phase was trained."""
+    """Best validation metric of the last phase."""
     best_step: int | None = None
-    """When that was."""
+    """Step of the best validation."""
     measured: float | None = None
-    """What `orn eval` measured on the split asked for."""
+    """Metric on the requested split, computed by `orn eval`."""
     low: float | None = None
-    """Lower end of its 95 % interval."""
+    """Lower end of its 95 % confidence interval."""
     high: float | None = None
-    """Upper end of it."""
+    """Upper end of its 95 % confidence interval."""
     trained_on: bool = False
-    """Whether that split was learned from."""
+    """Whether the run was trained on that split."""
     seconds: float | None = None
-    """Of training, without validation."""
+    """Training time without validation."""
     started: str | None = None
-    """When it was started or resumed last."""
+    """Time of the last start or resumption."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Of the recipe, by dotted key."""
+    """Settings of the recipe by dotted key."""
 
     @property
     def figure(self) -> float | None:
-        """What was measured, else the best while training."""
+        """The metric computed by `orn eval`, otherwise the best validation metric."""
         return self.best if self.measured is None else self.measured
 
 
@@ -87,20 +86,20 @@ COLUMNS = tuple(each.name for each in fields(RunSummary) if each.name != "settin
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Return run folders in `folder`, at most four levels deep, and itself if it is one, by name.
+    """Return run folders in `folder`, at most four levels deep, including itself, sorted by name.
 
     Hidden folders and folders inside of runs, such as exported models, are left out.
 
     Raises:
-        ConfigError: if there is no such folder.
+        ConfigError: if the folder does not exist.
     """
     if not folder.is_dir():
         raise ConfigError(
-            f"{folder}: wanted a folder of runs, found none; give --folder, or `orn train` makes "
-            "a run in runs/"
+            f"{folder}: expected a folder of runs, got none; give --folder, or make a run with "
+            "`orn train`"
         )
     found: dict[Path, Path] = {}
-    for depth in range(_DEEPEST + 1):  # a link to a folder that was seen above adds nothing
+    for depth in range(_MAX_DEPTH + 1):  # links to folders found before are ignored
         for path in folder.glob("*/" * depth + CONFIG_NAME):
             run, place = path.parent, path.parent.resolve()
             is_hidden = any(part.startswith(".") for part in run.relative_to(folder).parts)
@@ -110,13 +109,15 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def settings_of(run: Path) -> dict[str, Any]:
-    """What a run's configuration says, without where its data lies.
+    """Return a run's configuration without the paths of its data.
 
     Raises:
-        ConfigError: if the folder holds no run.
+        ConfigError: if the folder has no valid configuration.
     """
     if not (run / CONFIG_NAME).is_file():
-        raise ConfigError(f"{run}: wanted the folder of a training run, found no {CONFIG_NAME}")
+        raise ConfigError(
+            f"{run}: expected a run folder, got one without {CONFIG_NAME}; `orn runs` lists runs"
+        )
     found = read_json(run / CONFIG_NAME)
     if not isinstance(found, dict):
         raise ConfigError(f"{run / CONFIG_NAME}: expected a table, got {described(found)}")
@@ -124,37 +125,38 @@ def settings_of(run: Path) -> dict[str, Any]:
 
 
 def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
-    """What the folder of a run says.
+    """Return the summary of a run folder.
 
     Args:
-        split: of the figures that `orn eval` measured.
+        run: the run folder.
+        split: split of the metrics that `orn eval` computed.
     """
-    standing = read_standing(run)
+    status = read_status(run)
     started = _last_record(run / STARTS_NAME).get("time")
     known: dict[str, Any] = {
         "run": str(run),
         "started": started if isinstance(started, str) else None,
-        "seconds": None if standing is None else standing.seconds,
+        "seconds": None if status is None else status.seconds,
     }
     try:
         config = read_config(run)
     except ConfigError:
-        return RunSummary(state="damaged", **known)
-    if standing is None:  # before the first checkpoint
+        return RunSummary(state="corrupt", **known)
+    if status is None:  # before the first checkpoint
         step = _last_record(run / METRICS_NAME).get("step")
         known["step"] = step if isinstance(step, int) else None
     else:
         known |= {
-            "step": standing.step,
-            "num_steps": standing.num_steps,
-            "best": standing.best_metric,
-            "best_step": standing.best_step,
+            "step": status.step,
+            "num_steps": status.num_steps,
+            "best": status.best_metric,
+            "best_step": status.best_step,
         }
     return RunSummary(
         dataset=config.dataset.name,
         system=config.system or config.recipe_name,
         started_from=config.started_from.run if config.started_from else None,
-        state=_state(run, standing),
+        state=_state(run, status),
         metric=config.dataset.metric,
         settings=leaves(to_dict(config.recipe)),
         **known,
@@ -162,12 +164,12 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
     )
 
 
-def _state(run: Path, standing: Standing | None) -> str:
+def _state(run: Path, status: RunStatus | None) -> str:
     if is_locked(run / LAST_NAME):
         return "training"
     if (run / LAST_NAME).is_file():
-        return "finished" if standing is not None and standing.finished else "stopped"
-    return "exported" if (run / BEST_NAME).is_file() else "begun"
+        return "finished" if status is not None and status.finished else "stopped"
+    return "exported" if (run / BEST_NAME).is_file() else "started"
 
 
 def _measured(path: Path, metric: str) -> dict[str, Any]:
@@ -193,18 +195,20 @@ def _last_record(path: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def wanted_runs(
+def select_runs(
     runs: Sequence[RunSummary], *, where: Sequence[str], sort: str, reverse: bool
 ) -> list[RunSummary]:
-    """Those that fit all conditions, in an order; what is not known comes last.
+    """Return the runs that meet all conditions, sorted; runs without the sorted value come last.
 
     Args:
-        where: such as `dataset=vlog`, `system=*head` or `optimiser.learning_rate=3e-4`: a column or
-            a setting of the recipe, and what it is, as a pattern or a number.
+        runs: summaries of all runs.
+        where: conditions such as `dataset=vlog`, `system=*head` or `optimiser.learning_rate=3e-4`:
+            a column or a setting of the recipe, and a pattern or a number.
         sort: a column, `figure` or a setting.
+        reverse: whether to sort in descending order.
 
     Raises:
-        ConfigError: for a name that is none of them; the nearest one is named.
+        ConfigError: for an unknown name; suggests the most similar one.
     """
     names = {*COLUMNS, "figure", *(name for run in runs for name in run.settings)}
     for each in where:
@@ -220,8 +224,8 @@ def wanted_runs(
 def _check_name(name: str, names: set[str], where: str, equals: str) -> None:
     if not equals or (names and name not in names):
         raise ConfigError(
-            f"{where}: wanted a column or a setting{'' if equals else ', = and a value'}, found "
-            f"{name!r}; the nearest one is {nearest(name, names)!r}"
+            f"{where}: expected a column or a setting{'' if equals else ', = and a value'}, got "
+            f"{name!r}; did you mean {nearest(name, names)!r}?"
         )
 
 
@@ -245,7 +249,7 @@ def _fits(value: Any, pattern: str) -> bool:
 
 
 def records(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
-    """The columns of each run, and under `differs` the settings that are not the same in all."""
+    """Return the columns of each run, and as `differs` the settings that differ between runs."""
     return [
         {name: getattr(run, name) for name in COLUMNS} | {"differs": settings}
         for run, settings in zip(found, _differing(found), strict=True)
@@ -253,10 +257,12 @@ def records(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
 
 
 def as_report(found: Sequence[RunSummary], folder: Path, *, most_settings: int | None) -> Report:
-    """Return a line a run, without columns that say nothing; names are those inside `folder`.
+    """Return a table with a row per run, without empty columns.
 
     Args:
-        most_settings: of those that differ between runs, how many are shown; None for all.
+        found: summaries of the runs.
+        folder: folder to which names of runs are relative.
+        most_settings: maximum number of differing settings per run; None for all.
     """
     rows = [
         (
@@ -287,7 +293,7 @@ def _steps(run: RunSummary) -> str:
 
 
 def _figure(run: RunSummary) -> str:
-    """In percent; one from training, or of a split that was learned from, is marked as such."""
+    """Return the metric in percent, with a note if it is from training or from a training split."""
     if run.figure is None:
         return "-"
     text = f"{run.metric or ''} {100 * run.figure:.2f}".lstrip()
@@ -318,7 +324,7 @@ def _plain(value: Any) -> str:
 
 
 def _differing(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
-    """Of each run the settings that are not the same in all; one that a run lacks is None."""
+    """Return, for each run, the settings that differ between runs; None for a missing setting."""
     with_settings = [run.settings for run in found if run.settings]
     names = dict.fromkeys(name for settings in with_settings for name in settings)
     first = with_settings[0] if with_settings else {}
@@ -333,7 +339,7 @@ def _differing(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
 
 
 def as_csv(found: Sequence[RunSummary]) -> str:
-    """The columns, then one for each setting that is not the same in all."""
+    """Return CSV with the columns and the settings that differ between runs."""
     flat = [{**run, **run.pop("differs")} for run in records(found)]
     names = list(dict.fromkeys([*COLUMNS, *(name for run in flat for name in run)]))
     values = [["" if run.get(name) is None else run[name] for name in names] for run in flat]

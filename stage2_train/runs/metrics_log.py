@@ -1,9 +1,8 @@
-"""The log of a training: lines of metrics in metrics.jsonl, numbers for trackers, and where it
-stands in state.json.
+"""The log of a training: metrics in metrics.jsonl and trackers, and the status in state.json.
 
-Trackers are those of accelerate, TensorBoard always. Others are off unless `--log-with` names them,
-and write into the run's folder unless their own environment variables say otherwise, so that
-nothing leaves the machine unasked.
+Trackers are those of accelerate; TensorBoard is always on, others only with `--log-with`. They
+write to the run folder unless their environment variables say otherwise, so that by default nothing
+leaves the machine.
 """
 
 import json
@@ -26,7 +25,7 @@ from orn.stage2_train.runs.checkpoint import TrainingState
 from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.runs.run_folder import (
     METRICS_NAME,
-    Standing,
+    RunStatus,
     append_jsonl,
     jsonl_records,
     number_in,
@@ -40,39 +39,39 @@ _LOCAL = {
     "wandb": {"WANDB_MODE": "offline", "WANDB_DIR": "{run}"},
     "tensorboard": {},
 }
-"""Environment variables of each tracker that may be named, where they are not set."""
+"""Supported trackers, with defaults of their environment variables."""
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raises ConfigError for a tracker that is none, or whose package is not installed."""
+    """Raise ConfigError for a tracker that is unknown or not installed."""
     installed = {str(each) for each in get_available_trackers()}
     for name in names:
         if name not in _LOCAL:
             raise ConfigError(
-                f"--log-with {name}: wanted one of {', '.join(_LOCAL)}; did you mean "
+                f"--log-with {name}: expected one of {', '.join(_LOCAL)}; did you mean "
                 f"{nearest(name, _LOCAL)!r}?"
             )
         if name not in installed:
             raise ConfigError(
-                f"--log-with {name}: wanted the package {name}, found none; `pip install "
-                f"'.[{name}]'` in a checkout brings it"
+                f"--log-with {name}: expected the package {name}, got none; install it with `pip "
+                f"install '.[{name}]'` in a checkout"
             )
 
 
 @dataclass(slots=True, kw_only=True)
 class MetricsLog:
-    """Takes lines of metrics of a run; see `opened_log`."""
+    """Log of a run's metrics; see `opened_log`."""
 
     run: Path
-    """Its folder."""
+    """Run folder."""
     trackers: list[GeneralTracker] | None = None
-    """What numbers also go to; None in a process that writes nothing."""
+    """Trackers; None in a process that does not log."""
     seconds: float = 0.0
-    """Of all lines."""
+    """Training time of all logged steps."""
 
     def write(self, step: int, *, group: str, values: Mapping[str, Any]) -> None:
-        """Writes one line; numbers go to the trackers as `group/name`. A tracker that fails is left
-        out from then on, with a warning."""
+        """Write a line of metrics, and log numbers to the trackers as `group/name`. A tracker that
+        fails is removed with a warning."""
         if self.trackers is None:
             return
         append_jsonl(self.run / METRICS_NAME, {"step": step, "group": group, **values})
@@ -85,14 +84,14 @@ class MetricsLog:
         for tracker in [*self.trackers]:
             try:
                 tracker.log(numbers, step=step)
-            except Exception as err:  # of any package; metrics.jsonl has the same
-                logger.warning("%s takes no more metrics (%s)", tracker.name, err)
+            except Exception as err:  # any exception of the package; metrics.jsonl has all metrics
+                logger.warning("tracker %s failed and is disabled (%s)", tracker.name, err)
                 self.trackers.remove(tracker)
 
     def write_status(self, state: TrainingState, phases: Sequence[Phase], *, metric: str) -> None:
-        """Says where the training stands, after the checkpoint of the same state; for those who do
-        not open checkpoints. `metric` is `top1` or `map`."""
-        standing = Standing(
+        """Write the status of the training, after the checkpoint of the same state; `metric` is
+        `top1` or `map`."""
+        status = RunStatus(
             step=state.step,
             num_steps=sum(phase.num_steps for phase in phases),
             phase=phases[state.phase].name,
@@ -102,7 +101,7 @@ class MetricsLog:
             best_step=state.best_step,
             seconds=self.seconds,
         )
-        write_status(self.run, standing)
+        write_status(self.run, status)
 
 
 @contextmanager
@@ -114,22 +113,22 @@ def opened_log(
     log_with: Sequence[str | GeneralTracker] = (),
     settings: Any = None,
 ) -> Iterator[MetricsLog]:
-    """The log of a run while the block runs.
+    """Open the log of a run for the duration of the block.
 
-    After a crash it may be ahead of the last checkpoint; what lies after that is taken back, so
-    that no step appears twice.
+    After a crash, the log may be ahead of the last checkpoint; later lines are removed, so that no
+    step appears twice.
 
     Args:
-        run: folder of the run.
-        step: last step that is done; lines of later ones are taken back.
-        accelerator: of this process; nothing is written in others than the first.
-        log_with: trackers beside TensorBoard, as `check_trackers` takes them.
-        settings: of the run, for them; a configuration dataclass.
+        run: run folder.
+        step: last completed step; lines of later steps are removed.
+        accelerator: accelerator of this process; only the main process logs.
+        log_with: trackers in addition to TensorBoard; see `check_trackers`.
+        settings: configuration dataclass to store in the trackers.
     """
     if not accelerator.is_main_process:
         yield MetricsLog(run=run)
         return
-    seconds = _taken_back(run / METRICS_NAME, step)
+    seconds = _truncate_log(run / METRICS_NAME, step)
     trackers = _started(accelerator, run.absolute(), log_with, step, settings)
     log = MetricsLog(run=run, trackers=trackers, seconds=seconds)
     try:
@@ -139,8 +138,8 @@ def opened_log(
             tracker.finish()
 
 
-def _taken_back(path: Path, step: int) -> float:
-    """Removes lines of steps after this one, or of none; the seconds of the others."""
+def _truncate_log(path: Path, step: int) -> float:
+    """Remove lines without a step or of later steps; return the training time of the others."""
 
     def is_done(line: Mapping[str, Any]) -> bool:
         found = line.get("step", 0)
@@ -161,8 +160,8 @@ def _started(
     step: int,
     settings: Any,
 ) -> list[GeneralTracker]:
-    """TensorBoard, which takes back later steps, and the trackers that are named, which get the
-    settings; they are called like the run."""
+    """Start TensorBoard, which hides later steps, and other trackers, which store the settings, as
+    a project with the name of the run."""
     others = [name for name in names if name != "tensorboard"]
     for name in others:
         for variable, value in _LOCAL.get(str(name), {}).items():

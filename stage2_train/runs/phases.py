@@ -11,45 +11,45 @@ _PHASE_NAMES: dict[Heads, str] = {
     "activity": "activity_head",
     "both": "two_heads",
 }
-"""As the heads' scores are called."""
+"""Names of phases, equal to the names of scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """A stretch of training with one optimiser and one schedule."""
+    """A phase of training, with its own optimiser and schedule."""
 
     name: str
-    """For logs."""
+    """Name in logs."""
     heads: Heads
-    """What is trained."""
+    """Trained heads."""
     num_steps: int
-    """How long, at most."""
+    """Maximum number of steps."""
     batch_size: int
-    """Clips of a batch of one process."""
+    """Clips per batch and process."""
     num_batches: int
-    """Batches of an epoch of each process."""
+    """Batches per epoch and process."""
     trains_resnet: bool = True
-    """Whether the weights of conv1 to conv5 move."""
+    """Whether conv1 to conv5 are trained."""
 
 
 def steps_per_epoch(num_batches: int, accumulation: int) -> int:
-    """Steps of an epoch; the last one may average fewer batches than the others."""
+    """Return the number of steps per epoch; the last step may average fewer batches."""
     return -(-num_batches // accumulation)
 
 
 def plan_phases(recipe: Recipe, *, num_segments: int, world_size: int = 1) -> tuple[Phase, ...]:
-    """The phases that have any steps, in order.
+    """Return the phases with at least one step, in order.
 
-    A network of one head has one phase, as long as both phases of a network of two heads together,
-    so that every system has the same number of steps.
+    A network with one head has a single phase with the steps of both phases, so that all systems
+    are trained for the same number of steps.
 
     Args:
-        recipe: how it is trained.
-        num_segments: segments to train on.
-        world_size: training processes.
+        recipe: recipe of the training.
+        num_segments: number of training segments.
+        world_size: number of training processes.
 
     Raises:
-        ConfigError: if there are too few segments for every process to have a batch.
+        ConfigError: if there are too few segments for a batch in every process.
     """
     lengths, usual, heads = recipe.phases, recipe.optimiser.batch_size, recipe.model.heads
     of_both = heads == "both"

@@ -1,7 +1,7 @@
-"""What a run is: `config.json` in its folder, and in a folder that `orn export` made of it.
+"""The configuration of a run: `config.json` in a run folder or a folder that `orn export` wrote.
 
-It holds all that is needed beside the weights `model.safetensors`, to go on with a training or to
-use the network. It is read as a file from strangers: nothing in it is run.
+Together with the weights in `model.safetensors`, it has all that is needed to use the network or to
+resume its training. It is read as untrusted data: nothing in it is executed.
 """
 
 import hashlib
@@ -34,47 +34,47 @@ from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.run_folder import CONFIG_NAME
 
 _FORMAT: Literal["object-relation-model"] = "object-relation-model"
-_MOST_BYTES = 4 << 20
-"""Of the file; a hundred thousand names of classes take about three."""
+_MAX_BYTES = 4 << 20
+"""Maximum size of the file; the names of 100,000 classes take about 3 MB."""
 
-_DECIDING = ("recipe", "dataset", "weights_digest")
-"""What a training is gone on with only if it is the same."""
+_FIXED = ("recipe", "dataset", "weights_digest")
+"""Sections that must not change when a training is resumed."""
 
 _Colour = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class DataPaths:
-    """Where the data of a data set is."""
+    """Paths of the data of a data set."""
 
     manifest: FileName
     """Name or file of the manifest."""
     data_root: FilePath
-    """Folder under which data sets lie."""
+    """Data root, the parent folder of data sets."""
     shards: FilePath
-    """Folder of the shards."""
+    """Folder of shards."""
     clips: FilePath | None = None
-    """The clip store; None where frames are decoded from the videos."""
+    """Clip store; None if frames are decoded from videos."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Places:
-    """Where a run and its data were when it was made; absolute paths."""
+    """Absolute paths of a run and its data, recorded when the run started."""
 
     run: FilePath
-    """Folder of the run."""
+    """Run folder."""
     manifest: FilePath | None = None
-    """File of the manifest; none of one that comes with the project."""
+    """File of the manifest; None for a manifest of the package."""
     data_root: FilePath
-    """Folder under which data sets lie."""
+    """Data root, the parent folder of data sets."""
     shards: FilePath
-    """Folder of the shards."""
+    """Folder of shards."""
     clips: FilePath | None = None
-    """The clip store; none where frames were decoded from the videos."""
+    """Clip store; None if frames were decoded from videos."""
 
     @classmethod
     def of(cls, paths: DataPaths, run: Path) -> Self:
-        """Return the places of data for a run in the folder `run`."""
+        """Return the absolute paths of data and of the run folder."""
         places = {
             "run": run.resolve(),
             "manifest": own_file(load_manifest(paths.manifest)),
@@ -87,29 +87,29 @@ class Places:
             require_utf8(path)
         return cls(**known)
 
-    def found(self, path: Path, run: Path) -> Path:
-        """Return one of these paths; if nothing is there, but is in the same place relative to the
-        folder `run`, that: the data was moved together with the run."""
+    def resolve(self, path: Path, run: Path) -> Path:
+        """Return a recorded path, or, if it does not exist, the same path relative to the current
+        run folder if that exists: data may have been moved together with the run."""
         moved = Path(os.path.normpath(run.resolve() / os.path.relpath(path, self.run)))
         return moved if not is_there(path) and is_there(moved) else path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class DatasetRecord:
-    """What must not change of a data set between training and evaluation."""
+    """Properties of a data set that must not change between training and evaluation."""
 
     name: str
     """Name of the manifest."""
     task: Task
-    """Kind of labels."""
+    """Type of labels."""
     metric: Metric
-    """What is measured."""
+    """Metric of the validation."""
     classes: tuple[str, ...]
-    """Names of the activities, in the order of the logits."""
+    """Names of the activities, in the order of logits."""
     num_train: int
-    """Training segments in use."""
+    """Number of training segments."""
     train_digest: str
-    """Digest of their ids, times and labels."""
+    """Digest of ids, times and labels of training segments."""
 
     @model_validator(mode="after")
     def _has_its_metric(self) -> Self:
@@ -119,20 +119,20 @@ class DatasetRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class ClipRecord:
-    """What clips were made of."""
+    """Source of clips."""
 
     frames: StoreSettings
-    """Of the clip store, or of the one that there would be."""
+    """Settings of the clip store, or those with which frames were decoded."""
     are_stored: bool = False
-    """Whether pixels are those of a store, after JPEG; else they came straight from the videos."""
+    """Whether frames came from a clip store, with JPEG compression, or directly from videos."""
     window_seconds: Positive | None = None
-    """How long a segment was, the median; none where that is not known."""
+    """Median duration of a segment; None if unknown."""
     longest_seconds: Positive | None = None
-    """How long the longest was."""
+    """Duration of the longest segment; None if unknown."""
 
     @classmethod
     def of(cls, frames: StoreSettings, *, are_stored: bool, seconds: Sequence[float]) -> Self:
-        """Return the record of frames, and of segments that are so long."""
+        """Return the record of frames and of the durations of segments."""
         return cls(
             frames=frames,
             are_stored=are_stored,
@@ -143,94 +143,94 @@ class ClipRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Normalisation:
-    """What is done to the colours of frames, as shares of 255."""
+    """Normalisation of colours, as fractions of 255."""
 
     mean: _Colour
-    """Of red, green and blue, subtracted."""
+    """Mean of red, green and blue."""
     std: _Colour
-    """By which it is divided then."""
+    """Standard deviation of red, green and blue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class StartedFrom:
-    """The training whose weights a network began with."""
+    """The training that a run fine-tunes."""
 
     run: str
-    """Name of its folder."""
+    """Name of its run folder."""
     dataset: str
     """Name of its data set."""
     step: int
-    """After how many of its steps."""
-    num_taken: int
-    """Tensors that were taken."""
-    new: tuple[str, ...]
-    """Names of those that were not: the classifiers'."""
+    """Step of the weights."""
+    num_loaded: int
+    """Number of loaded tensors."""
+    random: tuple[str, ...]
+    """Names of the tensors that were not loaded: those of classifiers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class RunConfig:
-    """Everything that decides a training, and that a trained network needs beside its weights."""
+    """Configuration of a training, and of the trained network."""
 
     format: Literal["object-relation-model"] = _FORMAT
     format_version: Literal[1] = 1
     recipe_name: str
-    """What the recipe was called."""
+    """Name of the recipe."""
     system: str | None = None
-    """Which system of the paper's tables was asked for, and with which other settings; none for
-    what the recipe says."""
+    """System of the paper's tables, and settings that differ from it; None for the recipe's own
+    network."""
     recipe: Recipe
-    """The recipe, every setting resolved; `recipe.model` is the architecture."""
+    """The recipe with all settings resolved; `recipe.model` is the architecture."""
     weights_digest: str | None = None
-    """Digest of the weights that the network or its ResNet started from; none for random ones."""
+    """Digest of the initial weights of the network or its ResNet; None for random ones."""
     started_from: StartedFrom | None = None
-    """The training that the weights are of, where they are not those of a ResNet alone."""
+    """The training that this run fine-tunes; None for initial weights of a ResNet alone."""
     dataset: DatasetRecord
-    """What it is trained on; its classes are those of the logits, in order."""
+    """The training data; its classes are those of the logits."""
     manifest: FileName
-    """Name of its manifest, or of the manifest's file."""
+    """Name of the manifest, or of its file."""
     clips: ClipRecord
-    """What clips are made of; `recipe.data` says how."""
+    """Source of clips; `recipe.data` has their settings."""
     normalisation: Normalisation | None = None
-    """Of frames; none where the network looks at none."""
+    """Normalisation of frames; None for a network that reads none."""
     detector: DetectorEntry
-    """What found the objects."""
+    """Detector of the objects."""
     score_kind: ScoreKind = "softmax"
-    """What the scores of objects are, which class vectors are made of."""
+    """Type of the detector's scores, which determines class vectors."""
     places: Places | None = None
-    """Where the data was; none of a run that was exported."""
+    """Paths of the data; None for an exported run."""
 
     @model_validator(mode="after")
     def _has_a_name_for_each_class(self) -> Self:
         model = self.recipe.model
-        for name, wanted, names in (
+        for name, number, names in (
             ("dataset.classes", model.num_activities, self.dataset.classes),
             ("detector.class_names", model.num_detector_classes, self.detector.class_names),
         ):
-            if wanted != len(names):
-                number = counted(wanted, "class", "classes")
-                raise ValueError(f"{name}: expected the names of {number}, got {len(names)}")
+            if number != len(names):
+                classes = counted(number, "class", "classes")
+                raise ValueError(f"{name}: expected the names of {classes}, got {len(names)}")
         return self
 
     @property
     def object_rules(self) -> ClassRules:
-        """What labels and scores of its objects are."""
+        """Rules of the labels and scores of objects."""
         return ClassRules(num_classes=len(self.detector.class_names), score_kind=self.score_kind)
 
     def paths(self, run: Path) -> DataPaths | None:
-        """Return where the data is of a run in the folder `run`; None of one that was exported."""
+        """Return the paths of the run's data; None for an exported run."""
         if (places := self.places) is None:
             return None
         manifest, clips = places.manifest, places.clips
         return DataPaths(
-            manifest=self.manifest if manifest is None else str(places.found(manifest, run)),
-            data_root=places.found(places.data_root, run),
-            shards=places.found(places.shards, run),
-            clips=None if clips is None else places.found(clips, run),
+            manifest=self.manifest if manifest is None else str(places.resolve(manifest, run)),
+            data_root=places.resolve(places.data_root, run),
+            shards=places.resolve(places.shards, run),
+            clips=None if clips is None else places.resolve(clips, run),
         )
 
 
 def data_paths(manifest: str, dataset_name: str, resources: Resources) -> DataPaths:
-    """Where the data of a data set lies that has no run yet; `manifest` is its name or file."""
+    """Return the paths of a data set without a run; `manifest` is its name or file."""
     return DataPaths(
         manifest=manifest,
         data_root=resources.root,
@@ -242,7 +242,7 @@ def data_paths(manifest: str, dataset_name: str, resources: Resources) -> DataPa
 def describe_dataset(
     manifest: Dataset | Manifest, classes: tuple[str, ...], train_segments: tuple[Segment, ...]
 ) -> DatasetRecord:
-    """The record of a data set as it is used."""
+    """Return the record of a data set."""
     return DatasetRecord(
         name=manifest.name,
         task=manifest.task,
@@ -254,7 +254,7 @@ def describe_dataset(
 
 
 def segments_digest(segments: tuple[Segment, ...]) -> str:
-    """`sha256:...` of ids, times and labels, in order."""
+    """Return the digest, `sha256:...`, of ids, times and labels, in order."""
     digest = hashlib.sha256()
     for segment in segments:
         row = (segment.id, segment.start_seconds, segment.stop_seconds, segment.labels)
@@ -263,76 +263,73 @@ def segments_digest(segments: tuple[Segment, ...]) -> str:
 
 
 def read_config(run: Path) -> RunConfig:
-    """The configuration of a run, or of one that was exported.
+    """Read the configuration of a run or of an exported run.
 
     Raises:
-        ConfigError: if the folder holds none, or the file is large or holds something else.
+        ConfigError: if the file is missing, too large or invalid.
     """
     path = run / CONFIG_NAME
     if not path.exists():
         raise ConfigError(
-            f"{path_text(run)}: expected the folder of a run or of an exported one, got no "
-            f"{CONFIG_NAME} in it; `orn train` and `orn export` write such folders"
+            f"{path_text(run)}: expected a run folder or an exported run, got a folder without "
+            f"{CONFIG_NAME}; make one with `orn train` or `orn export`"
         )
-    raw = read_json(path, most_bytes=_MOST_BYTES)
-    found = raw.get("format") if isinstance(raw, dict) else None
-    if found != _FORMAT:
+    raw = read_json(path, most_bytes=_MAX_BYTES)
+    got = raw.get("format") if isinstance(raw, dict) else None
+    if got != _FORMAT:
         raise ConfigError(
-            f"{path_text(path)}: expected format {_FORMAT!r}, got {path_text(repr(found))}; `orn "
-            "train` and `orn export` write such files"
+            f"{path_text(path)}: expected format {_FORMAT!r}, got {path_text(repr(got))}; make a "
+            "run with `orn train` or `orn export`"
         )
     return config_from_dict(raw, RunConfig, source=path_text(path))
 
 
 def write_config(run: Path, config: RunConfig) -> None:
-    """Writes the configuration of a run into its folder, whole or not at all.
+    """Write the configuration of a run atomically.
 
     Raises:
-        PipelineError: if the disk refuses.
+        PipelineError: if the file cannot be written.
     """
     text = json.dumps(to_dict(config), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(run / CONFIG_NAME, text + "\n")
 
 
 def check_detector_classes(
-    run: object, config: RunConfig, found: tuple[str, ...], *, where: object
+    run: object, config: RunConfig, classes: tuple[str, ...], *, where: object
 ) -> None:
-    """Refuse objects whose classes are not those of a run, in the same order.
+    """Check that objects have the classes of a run, in the same order.
 
     Args:
-        run: the folder of the run, or its name.
-        config: what it is; a network that reads no detections takes any.
-        found: names of the classes.
-        where: what has these objects.
+        run: run folder or its name.
+        config: its configuration; a network that reads no detections accepts all classes.
+        classes: names of the classes.
+        where: path of the objects.
 
     Raises:
-        ConfigError: naming what differs.
+        ConfigError: lists the differences.
     """
-    wanted, words = config.detector.class_names, ("in the run", "here")
-    differing = differences({"classes": wanted}, {"classes": found}, words=words)
+    expected, words = config.detector.class_names, ("in the run", "here")
+    differing = differences({"classes": expected}, {"classes": classes}, words=words)
     if differing and config.recipe.model.reads_detections:
         raise ConfigError(
-            f"{path_text(where)}: expected objects of the classes of {run}, got others: "
+            f"{path_text(where)}: expected objects with the classes of {run}, got others: "
             f"{'; '.join(differing)}; detect with the detector of the run, "
-            f"{path_text(config.detector.title)}, or train anew on these objects"
+            f"{path_text(config.detector.title)}, or train a new run on these objects"
         )
 
 
-def check_same_run(run: Path, recorded: RunConfig, wanted: RunConfig) -> None:
-    """Refuses to go on with a run under another configuration.
+def check_same_run(run: Path, recorded: RunConfig, requested: RunConfig) -> None:
+    """Check that a run can be resumed with a configuration.
 
     Raises:
-        ConfigError: naming every setting that differs, what the run has and what was asked for; or
-            if the run is an exported one.
+        ConfigError: lists the settings that differ; also raised for an exported run.
     """
     if recorded.places is None:
-        raise ConfigError(
-            f"{run}: expected the folder of a training, got an exported run; give another --run"
-        )
+        raise ConfigError(f"{run}: expected a run folder, got an exported run; give another --run")
     ours, theirs = (
-        {name: value for name, value in to_dict(config).items() if name in _DECIDING}
+        {name: value for name, value in to_dict(config).items() if name in _FIXED}
         | {"detector": config.detector.title}
-        for config in (recorded, wanted)
+        for config in (recorded, requested)
     )
-    remedy = "give another --run, or the same settings to go on with this one"
+    remedy = "give another --run, or the same settings to resume this one"
     check_same_job(ours, theirs, place=run, remedy=remedy)

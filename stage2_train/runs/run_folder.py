@@ -1,10 +1,10 @@
-"""The folder of a run: its settings, what it was made with, and its metrics as JSON lines.
+"""Files of a run folder, its status, and metrics as JSON lines.
 
-runs/NAME/config.json        what the run is (`run_config.py`)
-          model.safetensors  its best weights
-          starts.jsonl       a line for each time it was started or resumed: commit, versions
-          metrics.jsonl      what it tells while it runs, also in tensorboard/ and to trackers
-          state.json         where its last checkpoint stands
+runs/NAME/config.json        configuration (`run_config.py`)
+          model.safetensors  best weights
+          starts.jsonl       a line per start or resumption: commit, versions
+          metrics.jsonl      metrics, also in tensorboard/ and other trackers
+          state.json         status of the last checkpoint
 """
 
 import json
@@ -35,58 +35,57 @@ METRICS_NAME = "metrics.jsonl"
 STATE_NAME = "state.json"
 
 HEADS = ("two_heads", "activity_head", "object_head")
-"""By which figures are told; the first that a run has is its prediction."""
+"""Heads that have metrics; the first one of a run is its prediction."""
 _READ = (
     *(CONFIG_NAME, BEST_NAME, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
     *("previous.safetensors", "data.json", "eval-*.json", "predictions-*.npz", "logits-*.npz"),
     *("detector.pth", "README.md"),
 )
-"""What commands read of a run."""
-_MOST_BYTES = 1 << 30
-_LONGEST_LINE = 1 << 20
-"""A thousand times as long as any that we write."""
+"""Files of a run that commands read."""
+_MAX_BYTES = 1 << 30
+_MAX_LINE_BYTES = 1 << 20
+"""A thousand times longer than the lines that training writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class Standing:
-    """Where the last checkpoint of a run stands, for those who do not open it: `state.json`."""
+class RunStatus:
+    """Status of the last checkpoint of a run: `state.json`."""
 
     step: Annotated[int, Field(ge=0)]
-    """Steps that are done."""
+    """Number of completed steps."""
     num_steps: Annotated[int, Field(ge=0)]
-    """Steps that the recipe asks for."""
+    """Number of steps of the recipe."""
     phase: str
     finished: bool
     metric: str
     """`top1` or `map`."""
     best_metric: float | None
-    """Best on the validation split in this phase."""
+    """Best validation metric of this phase."""
     best_step: int | None
-    """When that was."""
+    """Step of the best validation."""
     seconds: float
-    """Of training, without validation."""
+    """Training time without validation."""
 
 
-def read_standing(run: Path) -> Standing | None:
-    """Return where the last checkpoint of a run stands; None where no file says it."""
+def read_status(run: Path) -> RunStatus | None:
+    """Return the status of a run; None if the file is missing or invalid."""
     try:
         text = read_bounded(run / STATE_NAME)
-        return _STANDING.validate_json(text)
+        return _STATUS.validate_json(text)
     except (PipelineError, ValidationError):
         return None
 
 
-def write_status(run: Path, standing: Standing) -> None:
-    """Write where the last checkpoint of a run stands."""
-    write_bytes(run / STATE_NAME, _STANDING.dump_json(standing) + b"\n")
+def write_status(run: Path, status: RunStatus) -> None:
+    """Write the status of a run."""
+    write_bytes(run / STATE_NAME, _STATUS.dump_json(status) + b"\n")
 
 
-_STANDING = TypeAdapter(Standing)
+_STATUS = TypeAdapter(RunStatus)
 
 
 def record_start(folder: Path, *, threads: int) -> None:
-    """Notes that a run is started or resumed now with so many threads, and removes what a killed
-    one was writing.
+    """Record a start or resumption of a run, and remove temporary files of a killed process.
 
     Raises:
         PipelineError: if the folder cannot be written.
@@ -97,7 +96,7 @@ def record_start(folder: Path, *, threads: int) -> None:
 
 
 def files_of_run(run: Path) -> Iterator[Path]:
-    """Return the files of a run that commands read, as far as there."""
+    """Return the existing files of a run that commands read."""
     return (path for pattern in _READ for path in run.glob(pattern))
 
 
@@ -128,12 +127,12 @@ def dataset_of(run: Path) -> str | None:
 
 
 def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
-    """Appends one record as a line of JSON, whole even if an earlier process died while writing.
+    """Append a record as a line of JSON, even after an incomplete line of a killed process.
 
-    Numbers that JSON does not have (NaN, infinities) become null. A link is not followed.
+    NaN and infinity become null. Symbolic links are not followed.
 
     Raises:
-        PipelineError: if the disk refuses.
+        PipelineError: if the file cannot be written.
     """
     line = json.dumps(_finite(record), ensure_ascii=False, allow_nan=False) + "\n"
     try:
@@ -142,36 +141,34 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
             end = file.seek(0, 2)
             file.seek(max(0, end - 1))
             torn = end > 0 and file.read(1) != b"\n"
-            # Appending always goes to the end; one write keeps a line in one piece.
+            # Appending always writes to the end; a single write keeps the line together.
             file.write((b"\n" if torn else b"") + line.encode(errors="backslashreplace"))
-    except OSError as err:  # of the folder, or a full disk
+    except OSError as err:  # such as a full disk
         raise PipelineError(f"{path}: could not be written ({err.strerror or err})") from err
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """All of `jsonl_records`, for a file that is known to be small."""
+    """Return the list of `jsonl_records`, for a small file."""
     return list(jsonl_records(path))
 
 
 def jsonl_records(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a file of JSON lines, one at a time, without what is no record: the pieces of
-    lines that a killed process left, and what else is damaged.
-
-    A file that does not exist has none.
+    """Yield the records of a file of JSON lines, without invalid lines, such as an incomplete line
+    of a killed process; nothing if the file is missing.
 
     Raises:
-        PipelineError: if it is no file, or larger than any that a training writes.
+        PipelineError: if the path is not a file, or the file is too large.
     """
     if not path.exists():
         return
     with open_file(path, error=PipelineError) as file:
         size = os.fstat(file.fileno()).st_size
-        if size > _MOST_BYTES:
+        if size > _MAX_BYTES:
             raise PipelineError(
-                f"{path_text(path)}: wanted a log of at most {_MOST_BYTES:,} bytes, found "
+                f"{path_text(path)}: expected a log of at most {_MAX_BYTES:,} bytes, got "
                 f"{size:,}; move it away"
             )
-        while line := file.readline(_LONGEST_LINE):
+        while line := file.readline(_MAX_LINE_BYTES):
             try:
                 record = json.loads(line.decode(errors="replace"))
             except (ValueError, RecursionError):
@@ -181,7 +178,7 @@ def jsonl_records(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def number_in(record: Mapping[str, Any], name: str) -> float | None:
-    """A finite number of a record; None where it has none of that name, or something else."""
+    """Return a finite number of a record; None if it is missing or of another type."""
     value = record.get(name)
     if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
         return float(value)

@@ -1,5 +1,5 @@
-"""The clips of a split as a recipe wants them, from a data set, a clip store and shards; whether
-they are still what a run began with."""
+"""The clips of a split for a recipe, from a data set, a clip store and shards, and a check whether
+the data of a run has changed."""
 
 import json
 import logging
@@ -36,7 +36,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where clips come from."""
+    """Sources of clips."""
 
     dataset: Dataset
     """Segments and labels."""
@@ -45,10 +45,10 @@ class Sources:
     detections: DetectionFolder
     """Objects."""
     partial: bool = False
-    """Whether segments whose video is not there may be left out."""
+    """Whether segments of missing videos are left out."""
 
     def join(self, split: str, recipe: Recipe) -> JoinedSplit:
-        """The usable segments of a split, joined as the recipe says; see `join_split`."""
+        """Return the usable segments of a split, joined by the recipe; see `join_split`."""
         return join_split(
             self.dataset,
             split,
@@ -66,18 +66,23 @@ class Sources:
         frame_order: FrameOrder | None = None,
         flip: bool = False,
     ) -> ClipDataset:
-        """The clips of usable segments, with their frames in the recipe's order or another one;
-        `flip`: half of those for training are flipped.
+        """Return the clips of usable segments.
+
+        Args:
+            joined: the segments.
+            recipe: settings of clips.
+            frame_order: order of frames; None for the recipe's.
+            flip: whether training clips are flipped at random.
 
         Raises:
-            ConfigError: as `clip_settings`; if the data set does not say what flips change, or
-                frames and detections cannot be joined so.
+            ConfigError: see `clip_settings`; also if the data set does not say how flips change
+                classes, or does not support the recipe's `frame_join`.
         """
         dataset = self.dataset
         if recipe.data.frame_join == "ratio" and dataset.form == "segments":
             raise ConfigError(
-                f"data.frame_join: wanted time for {dataset.name}, whose segments are parts of "
-                "long videos of which not every frame is stored, found ratio"
+                f"data.frame_join: expected time for {dataset.name}, whose segments are parts of "
+                "videos that may be stored in part, got ratio; leave it out"
             )
         settings = clip_settings(recipe, task=dataset.task)
         if flip:
@@ -89,11 +94,11 @@ class Sources:
 
     @property
     def detector(self) -> str:
-        """What made the shards, in a line."""
+        """Description of the detector."""
         return self.detections.detector.title
 
     def clip_record(self, segments: Sequence[Segment]) -> ClipRecord:
-        """What clips of some segments are made of, whole videos if their times are not known."""
+        """Return the record of the clips of some segments; without times, durations of videos."""
         clips, dataset = self.clips, self.dataset
         seconds = [
             each.stop_seconds - each.start_seconds
@@ -101,9 +106,9 @@ class Sources:
             if each.start_seconds is not None and each.stop_seconds is not None
         ]
         if not seconds:
-            looked_at = self.detections.detector.frame_rate or math.inf
+            rate = self.detections.detector.frame_rate or math.inf
             videos = [self.detections.entry(each.video_id) for each in segments]
-            seconds = [each.frames / min(each.rate, looked_at) for each in videos if each.frames]
+            seconds = [each.frames / min(each.rate, rate) for each in videos if each.frames]
         if isinstance(clips, ClipStore):
             return ClipRecord.of(clips.settings, are_stored=True, seconds=seconds)
         settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))
@@ -111,10 +116,10 @@ class Sources:
 
 
 def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Sources:
-    """Clips of a data set: of a clip store, or decoded from its videos where there is none.
+    """Open the sources of a data set's clips, with a clip store or with decoding.
 
     Raises:
-        ClipStoreError: if the store cannot be read.
+        ClipStoreError: if the store is missing or corrupt.
         ShardNotFoundError: if there are no shards.
     """
     clips: DatasetFrames
@@ -129,10 +134,10 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
 
 
 def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
-    """How the recipe wants clips made, for labels of a kind.
+    """Return the settings of clips for a recipe and a type of labels.
 
     Raises:
-        ConfigError: if the pixels of one batch take more memory than this machine has.
+        ConfigError: if the frames of one batch exceed the memory of this machine.
     """
     _check_batch(recipe)
     return ClipSettings(
@@ -163,27 +168,27 @@ def _check_batch(recipe: Recipe) -> None:
     if needed > there:
         most = there * num_clips // needed
         raise ConfigError(
-            f"{name}: wanted a batch that fits this machine's memory of "
-            f"{there / 1e9:,.0f} GB, found {counted(num_clips, 'clip')} of "
-            f"{counted(num_frames, 'frame')} of {height} x {width}, whose bytes alone take "
-            f"{needed / 1e9:,.0f} GB; wanted at most {most}, and far less to train; "
-            "optimiser.accumulation averages over batches"
+            f"{name}: expected a batch that fits into this machine's memory of "
+            f"{there / 1e9:,.0f} GB, got {counted(num_clips, 'clip')} of "
+            f"{counted(num_frames, 'frame')} of {height} x {width}, whose pixels alone take "
+            f"{needed / 1e9:,.0f} GB; choose at most {most}, and much less for training, with "
+            "optimiser.accumulation for larger steps"
         )
 
 
 def warn_of_other_data(
     run: Path, clips: DatasetFrames, detections: DetectionFolder, *, video_ids: Iterable[str]
 ) -> None:
-    """Notes what a run begins with; when it goes on, warns of what has changed since, by name.
+    """Record the digests of a new run's data, or warn if data of a resumed run has changed.
 
     Args:
-        run: the folder.
-        clips: frames; those that are decoded while training are not looked at.
+        run: run folder.
+        clips: frames, compared only if they are stored.
         detections: objects.
-        video_ids: of what is trained on.
+        video_ids: videos of the training segments.
 
     Raises:
-        PipelineError: if the disk refuses.
+        PipelineError: if the record cannot be written.
     """
     video_ids = tuple(video_ids)
     found = detections.digests(video_ids)
@@ -199,12 +204,12 @@ def warn_of_other_data(
             raise ConfigError(f"{path}: expected a table, got {described(began)}")
     except PipelineError as err:
         reason = str(err).removeprefix(f"{path}: ")
-        logger.warning("%s: does not say what the run began with (%s)", path, reason)
+        logger.warning("%s: expected digests of the run's data, got none (%s)", path, reason)
         return
     changed = [name for name in {**began, **found} if began.get(name) != found.get(name)]
     if changed:
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         logger.warning(
-            "%s: goes on with other data than it began with: %s%s changed; bring that back, or "
-            "train anew in another --run", run, ", ".join(changed[:_NAMED]), more,
+            "%s: resumes with other data than it started with: %s%s changed; restore the data, or "
+            "start another --run", run, ", ".join(changed[:_NAMED]), more,
         )  # fmt: skip

@@ -1,5 +1,4 @@
-"""A trained network with its best weights, from the folder of a run or of one that was exported,
-and the data to look at with it."""
+"""A trained network with its best weights, from a run folder or an exported run, and its data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,54 +36,54 @@ from orn.stage2_train.runs.sources import Sources, open_sources
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OpenedModel:
-    """A network with its best weights, and all that is known of it."""
+    """A network with its best weights and its configuration."""
 
     path: Path
-    """Its folder."""
+    """Run folder."""
     config: RunConfig
-    """What the run is."""
+    """Configuration of the run."""
     network: nn.Module
-    """In evaluation mode."""
+    """The network in evaluation mode."""
     phase: int
-    """Phase of the training in which the weights were kept, from 0."""
+    """Index of the training phase of the weights."""
     step: int
-    """When that was."""
+    """Training step of the weights."""
 
     def __repr__(self) -> str:
         return f"<OpenedModel {self.path}: {len(self.classes)} classes, on {self.device}>"
 
     @property
     def device(self) -> torch.device:
-        """Where the network computes."""
+        """Device of the network."""
         return next(self.network.parameters()).device
 
     @property
     def heads(self) -> Heads:
-        """What of the network was trained."""
+        """Trained heads of the network."""
         return plan_phases(self.config.recipe, num_segments=1)[self.phase].heads
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the activities, in the order of the logits."""
+        """Names of the activities, in the order of logits."""
         return self.config.dataset.classes
 
     @property
     def is_multi_label(self) -> bool:
-        """Whether several classes can hold at once; then probabilities do not add up to 1."""
+        """Whether labels are multi-label, so that probabilities do not sum to 1."""
         return self.config.dataset.task == "multi-label"
 
     @property
     def detector(self) -> str:
-        """Configuration and weights of the detector that it was trained with, in a line."""
+        """Description of the detector of the training objects."""
         return self.config.detector.title
 
     @property
     def detector_classes(self) -> tuple[str, ...]:
-        """Names of that detector's classes."""
+        """Names of the detector's classes."""
         return self.config.detector.class_names
 
     def decoded(self, videos: Sequence[Video]) -> DecodedVideos:
-        """All frames of videos, with the pixels that training saw."""
+        """Return the frames of videos, preprocessed as in training."""
         clips = self.config.clips
         return DecodedVideos(
             videos,
@@ -96,17 +95,18 @@ class OpenedModel:
 
 
 def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel:
-    """The network of a run, or of one that was exported, with its best weights. Memory is taken for
-    it only once it is known that the weights are the ones that it needs.
+    """Load the network of a run or an exported run with its best weights.
+
+    Shapes of weights are compared before memory is allocated.
 
     Args:
-        run: either folder.
+        run: run folder or exported run.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        ConfigError: if the folder is neither, what its configuration says of colours is wrong, or
-            there is no such device.
-        CheckpointError: if there are no weights yet, or they are damaged or of another network.
+        ConfigError: if the folder is not a run, its configuration does not match the network, or
+            the device does not exist.
+        CheckpointError: if there are no weights yet, or they are corrupt or of another network.
     """
     target = torch.device(choose_device(str(device)))
     config = read_config(run)
@@ -118,15 +118,18 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
             "its first validation, and `orn export` copies them"
         )
     check_phase(best.phase, plan_phases(config.recipe, num_segments=1), path=path)
-    wanted = planned_network(config.recipe.model)
-    if problem := mismatch(best.model, wanted.state_dict()):
-        raise CheckpointError(f"{path}: does not fit the network in {CONFIG_NAME}: {problem}")
+    planned = planned_network(config.recipe.model)
+    if problem := mismatch(best.model, planned.state_dict()):
+        raise CheckpointError(
+            f"{path}: expected weights of the network in {CONFIG_NAME}, got others: {problem}; "
+            "restore the files of the run"
+        )
     network = build_network(config.recipe.model)
     network.load_state_dict(dict(best.model))
     if config.normalisation != (own := normalisation_of(network)):
         raise ConfigError(
-            f"{run / CONFIG_NAME}: normalisation: expected {own}, which this network has, got "
-            f"{config.normalisation}"
+            f"{run / CONFIG_NAME}: normalisation: expected {own} for this network, got "
+            f"{config.normalisation}; restore the files of the run"
         )
     return OpenedModel(
         path=run,
@@ -138,10 +141,10 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
 
 
 def normalisation_of(network: nn.Module) -> Normalisation | None:
-    """What a network does to the colours of frames; None where it looks at none."""
+    """Return the normalisation of frames in a network; None if it reads none."""
     for module in network.modules():
         if isinstance(module, FrameNormaliser):
-            # Of float32 the digits that were meant.
+            # Round float32 values to the decimals of the constants.
             mean, std = (
                 tuple(round(value, 6) for value in each.flatten().tolist())
                 for each in (module.mean_311, module.std_311)
@@ -151,12 +154,12 @@ def normalisation_of(network: nn.Module) -> Normalisation | None:
 
 
 def export_weights(run: Path, out: Path) -> int:
-    """Writes the 2D ResNet of a run's best weights as a state dict with torchvision's names, a file
-    that others start from; the number of weights (tensors) written.
+    """Write the 2D ResNet of a run's best weights as a state dict with torchvision's names, and
+    return the number of tensors.
 
     Raises:
-        CheckpointError: if the run has no best weights, or damaged ones.
-        ConfigError: if its network holds no 2D ResNet.
+        CheckpointError: if the run has no valid best weights.
+        ConfigError: if its network has no 2D ResNet.
     """
     weights = export_resnet(open_model(run, device="cpu").network)
     write_torch_file(out, weights)
@@ -166,19 +169,19 @@ def export_weights(run: Path, out: Path) -> int:
 def paths_of_run(
     run: Path, config: RunConfig, resources: Resources, *, manifest: str | None = None
 ) -> DataPaths:
-    """Where the data of a run lies: as it recorded, or what is given in its place. Of a run that
-    was exported, and of another data set, where data sets usually lie.
+    """Return the paths of a run's data: given ones, otherwise those that the run recorded; for an
+    exported run and for another data set, the default paths.
 
     Args:
-        run: its folder.
+        run: run folder.
         config: its configuration.
-        resources: what is given.
-        manifest: name or file of the manifest in place of the run's.
+        resources: given paths.
+        manifest: name or file of another manifest; None for the run's.
     """
-    recorded, wanted = config.paths(run), manifest or config.manifest
-    name = load_manifest(wanted).name if manifest or recorded is None else config.dataset.name
+    recorded, used = config.paths(run), manifest or config.manifest
+    name = load_manifest(used).name if manifest or recorded is None else config.dataset.name
     if recorded is None or name != config.dataset.name:
-        usual = data_paths(wanted, name, resources)
+        usual = data_paths(used, name, resources)
         is_stored = config.clips.are_stored or resources.clips is not None
         return usual if is_stored else replace(usual, clips=None)
     return replace(
@@ -193,11 +196,10 @@ def paths_of_run(
 def sources_of_run(
     run: Path, config: RunConfig, resources: Resources, *, manifest: str | None = None
 ) -> Sources:
-    """The data of a run, where `paths_of_run` says.
+    """Open the data of a run at the paths of `paths_of_run`.
 
     Raises:
-        ConfigError: if the classes of the data set or of the shards are not those that the run was
-            trained for.
+        ConfigError: if the classes of the data set or of the shards differ from the run's.
     """
     paths = paths_of_run(run, config, resources, manifest=manifest)
     dataset = load_dataset(paths.manifest, paths.data_root)
@@ -209,10 +211,10 @@ def sources_of_run(
 
 
 def _check_classes(run: Path, config: RunConfig, dataset: Dataset) -> None:
-    """Raises ConfigError if the data set's classes are not those that the run was trained for."""
-    wanted, found = {"classes": config.dataset.classes}, {"classes": dataset.classes}
-    if differing := differences(wanted, found, words=("in the run", "in the data set")):
+    """Raise ConfigError if the data set's classes differ from the run's."""
+    ours, theirs = {"classes": config.dataset.classes}, {"classes": dataset.classes}
+    if differing := differences(ours, theirs, words=("in the run", "in the data set")):
         raise ConfigError(
-            f"{run}: was trained for other classes than data set {dataset.name!r} has: "
-            f"{differing[0]}; evaluate on the data set that it was trained on"
+            f"{run}: expected a data set with the classes of the run, got {dataset.name!r}: "
+            f"{differing[0]}; evaluate on the data set of the training"
         )

@@ -139,7 +139,7 @@ def train_network(
     """
     loader = loader_settings(accelerator, batch_size=recipe.optimiser.batch_size, workers=workers)
     last_path = run / LAST_NAME
-    last = load_last(run, mend=accelerator.is_main_process)
+    last = load_last(run, repair=accelerator.is_main_process)
     if last is not None:
         load_weights(network, last.model, path=last_path)
     state = TrainingState() if last is None else last.state

@@ -46,8 +46,8 @@ class PretrainedWeights:
             self.record.run,
             self.record.step,
             self.record.dataset,
-            counted(self.record.num_taken, "tensor"),
-            ", ".join(self.record.new),
+            counted(self.record.num_loaded, "tensor"),
+            ", ".join(self.record.random),
         )
 
 
@@ -83,8 +83,8 @@ def read_pretrained(source: Path, model: NetworkConfig) -> PretrainedWeights:
             run=source.resolve().name,
             dataset=config.dataset.name,
             step=best.step,
-            num_taken=len(weights),
-            new=tuple(sorted(new)),
+            num_loaded=len(weights),
+            random=tuple(sorted(new)),
         ),
         digest=file_digest(source / BEST_NAME, error=CheckpointError),
         weights=weights,

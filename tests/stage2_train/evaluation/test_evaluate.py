@@ -71,7 +71,7 @@ def test_a_report_says_how_it_counts_what_annotators_could_not_tell(measure) -> 
     assert both[0] != both[1] == negative["object_head"]["map"]
     assert "map_unsure_negative" not in negative["object_head"]
     for report in (left_out, negative):
-        assert "could not tell (2)" in as_report(report).text()
+        assert "unsure labels (2)" in as_report(report).text()
     assert "unsure" not in as_report(measure(0)).text()
 
 

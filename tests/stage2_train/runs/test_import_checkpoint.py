@@ -181,7 +181,7 @@ REFUSED = {
     "another shape": ({"fc_classifier_context.weight": torch.ones(2, 7)}, "(2, 16)"),
     "not numbers": ({"cnn.bn1.bias": torch.full((2,), torch.nan)}, "finite"),
     "other activities": ({"fc_classifier_object.weight": torch.ones(5, 3)}, "tiny has 2"),
-    "a number": ({"COCO_Object_Class_from_Features.fc.weight": torch.ones(())}, "of 1 axes"),
+    "a number": ({"COCO_Object_Class_from_Features.fc.weight": torch.ones(())}, "with 1 axes"),
     "no classes": ({"COCO_Object_Class_from_Features.fc.weight": torch.ones(1, 16)}, "sizes"),
 }
 OTHERS = {

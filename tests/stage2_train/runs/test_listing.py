@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orn.stage2_train.runs.listing import read_summary
 from orn.stage2_train.runs.run_config import RunConfig, write_config
-from orn.stage2_train.runs.run_folder import Standing, write_status
+from orn.stage2_train.runs.run_folder import RunStatus, write_status
 from tests.running import Ran, run_and_list_imports, run_orn
 from tests.worlds.films import TINY_EVAL, write_tiny_model
 
@@ -37,7 +37,7 @@ def _stands(folder: Path, **standing: Any) -> None:
     """A run with a checkpoint that stands somewhere."""
     (folder / "last.safetensors").touch()
     rest = {"num_steps": 20, "phase": "two_heads", "metric": "top1"}
-    write_status(folder, Standing(**rest, **standing))
+    write_status(folder, RunStatus(**rest, **standing))
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ def test_each_folder_says_what_it_can(folder) -> None:
     assert (old.system, old.state, old.step, old.num_steps) == ("paper_vlog", "stopped", 15, 20)
     assert (old.best, old.measured, old.seconds) == (0.4, None, 121.0)
     begun = read_summary(folder / "begun")
-    assert (begun.state, begun.step, begun.seconds) == ("begun", 10, None)
-    assert read_summary(folder / "damaged").state == "damaged"
+    assert (begun.state, begun.step, begun.seconds) == ("started", 10, None)
+    assert read_summary(folder / "damaged").state == "corrupt"
 
 
 def test_the_table_names_what_differs(folder) -> None:
@@ -96,7 +96,7 @@ def test_sorted_and_filtered(folder) -> None:
     assert names("--sort", "figure", "--reverse") == ["new", "old", "begun", "damaged"]
     assert names("--sort", "seed", "--reverse") == ["begun", "old", "new", "damaged"]
     assert names("--where", "optimiser.learning_rate=3e-4") == ["begun"]
-    assert names("--where", "state=s*", "--where", "dataset=tiny") == ["old"]
+    assert names("--where", "state=sto*", "--where", "dataset=tiny") == ["old"]
     assert names("--where", "seed=9") == []
 
 
@@ -137,7 +137,7 @@ def test_no_folder_and_an_empty_one(tmp_path) -> None:
 
 def test_csv_and_markdown_hold_the_same_runs(folder) -> None:
     rows = list(csv.DictReader(io.StringIO(_runs(folder, "--csv").stdout)))
-    assert [row["state"] for row in rows] == ["begun", "damaged", "finished", "stopped"]
+    assert [row["state"] for row in rows] == ["started", "corrupt", "finished", "stopped"]
     assert [row["optimiser.learning_rate"] for row in rows] == ["0.0003", "", "0.001", "0.001"]
     assert rows[2]["low"] == "0.5"
     assert len(_runs(folder, "--md").stdout.splitlines()) == 2 + len(rows)

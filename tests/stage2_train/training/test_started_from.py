@@ -49,8 +49,8 @@ def test_taken_tensors_are_equal_to_the_bit(trained_once, num_activities) -> Non
     for name, tensor in network.state_dict().items():
         expected = fresh if name in CLASSIFIERS else best.model
         assert torch.equal(tensor, expected[name]), name
-    assert set(start.record.new) == CLASSIFIERS
-    assert start.record.num_taken == len(fresh) - len(CLASSIFIERS)
+    assert set(start.record.random) == CLASSIFIERS
+    assert start.record.num_loaded == len(fresh) - len(CLASSIFIERS)
 
 
 def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path) -> None:
@@ -68,7 +68,7 @@ def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path
     assert all(name in said for name in CLASSIFIERS)
     config = read_config(tmp_path / "run")
     assert config.started_from is not None
-    assert set(config.started_from.new) == CLASSIFIERS
+    assert set(config.started_from.random) == CLASSIFIERS
     assert read_summary(tmp_path / "run").started_from == "run"
     assert "from" in run_orn("runs", "--folder", tmp_path).stdout.splitlines()[0].split()
 
