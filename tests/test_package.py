@@ -61,34 +61,6 @@ def test_no_room_is_imported_from_the_top(room: str) -> None:
     assert f"orn.{room}" in ended.stderr.splitlines()[-1]
 
 
-def test_importing_orn_brings_nothing_heavy() -> None:
-    heavy = {
-        "torch",
-        "numpy",
-        "mmdet",
-        "mmengine",
-        "cv2",
-        "zarr",
-        "h5py",
-        "av",
-        "pydantic",
-        "click",
-    }
-    code = (
-        "import sys, orn\n"
-        "assert set(orn.__all__) <= set(dir(orn))\n"
-        f"print(sorted(sys.modules.keys() & {heavy!r}), orn.__version__)\n"
-    )
-    ended = run(sys.executable, "-c", code, folder=ROOT)
-    assert ended.stdout == f"[] {version()}\n"
-
-
-def version() -> str:
-    setup = configparser.ConfigParser()
-    setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    return setup["metadata"]["version"]
-
-
 def build_in(folder: Path) -> Path:
     """Build the wheel as `make release` does, from the sdist, and return its folder."""
     source, built = folder / "source", folder / "dist"

@@ -60,6 +60,8 @@ def test_help_lists_every_command_under_its_heading(orn) -> None:
 def test_no_help_imports_anything_heavy() -> None:
     code = """
 import sys
+import orn
+assert set(orn.__all__) <= set(dir(orn)) and "click" not in sys.modules
 from click.testing import CliRunner
 from orn.shared.cli import orn
 from tests.shared.commands import all_commands

@@ -1,11 +1,9 @@
 """Weights fetched from a server of this machine: a file in the cache is whole or absent."""
 
-import ctypes
 import logging
 import os
 import shutil
 import socket
-import sys
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -19,22 +17,14 @@ from tests.weights_server import WeightsServer
 CONTENT = bytes(range(256)) * 2000
 
 
-def fetch_alone(url: str, environment: dict[str, str], *, privileged: bool) -> None:
+def fetch_alone(url: str, environment: dict[str, str]) -> None:
     """What a process of its own does."""
     take_environment(environment)
-    if not privileged:  # so that even root asks for permission: capset of linux/capability.h
-        number = ctypes.c_uint32
-        ctypes.CDLL(None).capset((number * 2)(0x20080522, 0), (number * 6)())
-    try:
-        fetch(url, what="weights", remedy="help yourself", error=DetectorError)
-    except DetectorError as err:
-        sys.exit(3 if "Permission denied" in str(err) else 4)
+    get(url)
 
 
-def start(url: str, *, privileged: bool = True) -> BaseProcess:
-    process = new_processes().Process(
-        target=fetch_alone, args=(url, dict(os.environ)), kwargs={"privileged": privileged}
-    )
+def start(url: str) -> BaseProcess:
+    process = new_processes().Process(target=fetch_alone, args=(url, dict(os.environ)))
     process.start()
     return process
 
@@ -122,19 +112,6 @@ def test_a_damaged_file_in_the_cache_is_named(weights_host: WeightsServer) -> No
         get(url)
     path.unlink()
     assert get(url).read_bytes() == CONTENT
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="takes privileges away as Linux has it")
-def test_a_cache_that_is_read_only(weights_host: WeightsServer) -> None:
-    there, missing = (weights_host.publish(CONTENT, name=name) for name in ("there", "missing"))
-    path = get(there)
-    path.parent.chmod(0o500)
-    for url, code in ((there, 0), (missing, 3)):
-        process = start(url, privileged=False)
-        process.join()
-        assert process.exitcode == code
-    path.parent.chmod(0o700)
-    assert left() == [path]
 
 
 def test_processes_that_ask_at_once_fetch_it_once(weights_host: WeightsServer) -> None:

@@ -106,18 +106,6 @@ def test_figures_are_of_the_weights_that_are_stored(
     assert all(torch.equal(w, stored[name].to(w.dtype)) for name, w in evaluated[-1].items())
 
 
-def test_every_epoch_has_every_frame_in_an_order_of_its_own() -> None:
-    from orn.demo.detector.training import frames_of_step
-
-    def seen(seed: int) -> list[int]:
-        steps = [frames_of_step(step, 5, settings(batch=2, seed=seed)) for step in range(5)]
-        return [index for each in steps for index in each]
-
-    assert sorted(seen(0)[:5]) == sorted(seen(0)[5:]) == list(range(5))
-    assert seen(0)[:5] != seen(0)[5:]
-    assert seen(1) != seen(0)
-
-
 def test_another_network_of_fewer_classes(coco_folder: Path, tmp_path: Path) -> None:
     from orn.demo.detector.training import demo_config
     from orn.stage1_detect.mmdet.detector import load_detector
