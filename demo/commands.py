@@ -74,18 +74,17 @@ def demo(
 
 def _check_parameters(dataset: str, parameters: WorldParameters) -> None:
     """Raise ConfigError if a parameter is set that the data set does not use, or is not valid."""
-    names = option_names(WorldParameters)
-    for parameter in sorted(parameters.model_fields_set) if dataset != "all" else ():
-        if parameter not in USED_PARAMETERS[dataset]:
-            used = ", ".join(
-                name for each, name in names.items() if each in USED_PARAMETERS[dataset]
-            )
-            raise ConfigError(
-                f"{names[parameter]}: expected a parameter of {dataset} ({used}), got one that it "
-                "does not use; omit it"
-            )
     for name in USED_PARAMETERS if dataset == "all" else (dataset,):
         parameters.check_for(name)
+    if dataset == "all":
+        return
+    options, used = option_names(WorldParameters), USED_PARAMETERS[dataset]
+    for name in sorted(parameters.model_fields_set.difference(used)):
+        choices = ", ".join(options[each] for each in used if each in options)
+        raise ConfigError(
+            f"{options[name]}: expected a parameter of {dataset} ({choices}), got one that it does "
+            "not use; omit it"
+        )
 
 
 @command("world")

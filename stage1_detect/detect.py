@@ -120,12 +120,12 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
         "missing": len(data.missing),
         "unlabelled": job.unlabelled,
         "units": len(job.units),
-        "shards_there": len(job.units) - len(job.to_do),
+        "existing_shards": len(job.units) - len(job.to_do),
         "frames_to_do": frames,
         "unreadable_videos": sum(each.frames == 0 for each in lengths.values()),
         "unreadable": list(unreadable),
         "expected_bytes": round(frames * frame_bytes),
-        "expected_bytes_is": f"an estimate: {frame_bytes:.0f} bytes per frame, {measured}",
+        "expected_bytes_basis": f"{frame_bytes:.0f} bytes per frame, {measured}",
         **({"expected_seconds": measured_seconds} if request.measure else {}),
     }
 

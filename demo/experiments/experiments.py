@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from orn.demo.experiments.request import TablesRequest
-from orn.demo.experiments.tables import Place, Tables
+from orn.demo.experiments.tables import DrawnData, Tables
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.commands import Job, is_done, run_jobs
 from orn.stage2_train.ablation.plan import table_rows
@@ -179,8 +179,8 @@ def _detected(tables: Tables) -> None:
         12: tables.compare("detected-12", folder="table2", report="detected", systems=systems)
     }
     for number in (4, 2, 1) if tables.is_full else (2,):
-        place = tables.detected_in(number)
-        points[number] = tables.compare(f"detected-{number}", systems=systems, place=place)
+        data = tables.with_detections_in(number)
+        points[number] = tables.compare(f"detected-{number}", systems=systems, data=data)
     tables.draw_curve("detected", "detected frames", points)
 
 
@@ -198,7 +198,7 @@ def _vary_parameter(tables: Tables, name: str, parameter: str, *, numbers: tuple
     films = (2000, 400, 1000) if tables.is_full else (24, 12, 12)
     points = {1: _with_films(tables, films[0])}  # both parameters are 1 by default
     for number in numbers:
-        place = Place(
+        data = DrawnData(
             dataset="demo",
             films=films,
             parameters=(f"--{parameter}", str(number)),
@@ -209,7 +209,7 @@ def _vary_parameter(tables: Tables, name: str, parameter: str, *, numbers: tuple
             "table2",
             systems=_TWO,
             settings=("data.max_objects=12",),  # enough for all objects of these films
-            place=place,
+            data=data,
         )
     tables.draw_curve(name, parameter, points)
 

@@ -12,7 +12,7 @@ from orn.demo.experiments.request import TablesRequest
 from orn.demo.world.parameters import FRAMES_PER_SECOND, WorldParameters
 from orn.shared.jobs.commands import Job
 
-PICTURES = "demo-classes"
+PRETRAINING = "demo-classes"
 """Data set on which initial weights are trained."""
 _VALIDATED_EVERY_EPOCHS = 4
 """Number of epochs of all training films between validations."""
@@ -84,7 +84,7 @@ _FULL = {
         settings=(*_BOTH, "optimiser.batch_size=32"),
         by_default=("both",),
     ),
-    PICTURES: World(
+    PRETRAINING: World(
         films=(2400, 200, 0),
         steps=2500,
         settings=("data.clip_frames=1", "optimiser.batch_size=64"),
@@ -102,12 +102,12 @@ _SHORT = {
     "demo-both": replace(
         _FULL["demo-both"], films=(24, 12, 12), object_head_steps=1, steps=2, settings=_BOTH
     ),
-    PICTURES: replace(_FULL[PICTURES], films=(24, 12, 0), steps=2),
+    PRETRAINING: replace(_FULL[PRETRAINING], films=(24, 12, 0), steps=2),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class DrawnData:
     """A drawn data set and the paths of its files."""
 
     dataset: str
@@ -147,10 +147,8 @@ class Place:
         data, shards = ("--data", str(self._data)), self._shards
         picked: tuple[str, ...] = ()
         if self.detected_frames is not None:
-            picked = (
-                "--rate",
-                f"{FRAMES_PER_SECOND * self.detected_frames / WorldParameters().frames:g}",
-            )
+            rate = FRAMES_PER_SECOND * self.detected_frames / WorldParameters().frames
+            picked = ("--rate", f"{rate:g}")
         return [
             Job(
                 name=f"{self.name} world",
@@ -198,8 +196,8 @@ class Tables:
         self._worlds = _FULL if self.is_full else _SHORT
         self.world = self._worlds[request.dataset]
         self._jobs: dict[str, Job] = {}
-        self._first = self._place(request.dataset)
-        self._add(*self._first.jobs(), self._first.leak_job())
+        self._main = self._drawn(request.dataset)
+        self._add(*self._main.jobs(), self._main.leak_job())
 
     @property
     def jobs(self) -> list[Job]:
@@ -221,7 +219,7 @@ class Tables:
         train_films: int | None = None,
         times_as_long: int = 1,
         times_the_seeds: int = 1,
-        place: Place | None = None,
+        data: DrawnData | None = None,
         weights: str | None = _INITIAL_WEIGHTS,
     ) -> str:
         """Train systems and evaluate them on the test part; return the name of the job.
@@ -239,28 +237,28 @@ class Tables:
             train_films: number of training films; None for all.
             times_as_long: factor on the number of steps of both phases.
             times_the_seeds: factor on the number of seeds of the request.
-            place: another variant of the data set.
+            data: another variant of the data set.
             weights: result of `initial_weights`; None for systems without images.
         """
-        if place is None:
-            place = self._first
+        if data is None:
+            data = self._main
         else:
-            self._add(*place.jobs(), place.leak_job())
+            self._add(*data.jobs(), data.leak_job())
         if weights == _INITIAL_WEIGHTS:
             self.initial_weights()
         epochs = _VALIDATED_EVERY_EPOCHS * times_as_long * self.world.films[0]
         chosen = (
-            f"validation.every_epochs={epochs // (train_films or place.films[0])}",
+            f"validation.every_epochs={epochs // (train_films or data.films[0])}",
             *self._settings(self.world, times_as_long),
             *([f"data.train_segments={train_films}"] if train_films else []),
             *settings,
         )
-        out = self._runs(place, folder or name)
+        out = self._runs(data, folder or name)
         argv = [
-            *("ablate", place.dataset, "--table", table, *place.inputs, "--out", str(out)),
+            *("ablate", data.dataset, "--table", table, *data.inputs, "--out", str(out)),
             *("--recipe", "demo", "--test"),
             *("--seeds", str(times_the_seeds * self.request.num_seeds)),
-            *("--jobs", str(self.request.jobs), "--floor", str(place.leaks)),
+            *("--jobs", str(self.request.jobs), "--floor", str(data.leaks)),
             *(("--systems", ",".join(systems)) if systems else ()),
             *(("--weights", str(self._weights(weights))) if weights else ()),
             *(("--name", report) if report else ()),
@@ -271,13 +269,13 @@ class Tables:
         for variant, own in (variants or {}).items():
             argv += ["--variant", f"{variant}:{','.join(own)}" if own else variant]
         path = out / f"{report or f'table-{table}'}-test.json"
-        job = Job(name=f"{place.name} {name}", argv=tuple(argv), output=path)
+        job = Job(name=f"{data.name} {name}", argv=tuple(argv), output=path)
         self._add(job)
         return job.name
 
-    def detected_in(self, frames: int) -> Place:
+    def with_detections_in(self, frames: int) -> DrawnData:
         """Return the main data set with detections in the given number of frames per film."""
-        return replace(self._first, detected_frames=frames)
+        return replace(self._main, detected_frames=frames)
 
     def draw_curve(
         self, name: str, varied: str, points: Mapping[int, str], *, over_seconds: bool = False
@@ -307,21 +305,21 @@ class Tables:
     def measure_backwards(self, system: str, *, folder: str) -> None:
         """Evaluate the runs of a system on the main data set with reversed films."""
         for seed in range(self.request.num_seeds):
-            run = self._runs(self._first, folder) / system / f"seed{seed}"
+            run = self._runs(self._main, folder) / system / f"seed{seed}"
             argv = ("eval", str(run), "--split", "test", "--frame-order", "reversed")
             output = run / "eval-test-reversed.json"
             self._add(Job(name=f"reverse seed{seed}", argv=argv, output=output))
 
     def initial_weights(self, name: str = _INITIAL_WEIGHTS, settings: tuple[str, ...] = ()) -> str:
         """Train a ResNet-18 to classify the objects in an image; return the name of its weights."""
-        pictures, run = self._place(PICTURES), self.request.folder / "runs" / name
-        chosen = (*self._settings(self._worlds[PICTURES]), *settings)
+        images, run = self._drawn(PRETRAINING), self.request.folder / "runs" / name
+        chosen = (*self._settings(self._worlds[PRETRAINING]), *settings)
         self._add(
-            *pictures.jobs(),
+            *images.jobs(),
             Job(
                 name=name,
                 argv=(
-                    *("train", PICTURES, *pictures.inputs, "--recipe", "demo", "--system", "r18"),
+                    *("train", PRETRAINING, *images.inputs, "--recipe", "demo", "--system", "r18"),
                     *("--run", str(run), *(word for each in chosen for word in ("--set", each))),
                 ),
                 output=run / "model.safetensors",
@@ -338,17 +336,17 @@ class Tables:
         for job in jobs:
             self._jobs.setdefault(job.name, job)
 
-    def _place(self, dataset: str) -> Place:
+    def _drawn(self, dataset: str) -> DrawnData:
         world = self._worlds[dataset]
-        return Place(
+        return DrawnData(
             dataset=dataset,
             films=world.films,
             parameters=world.parameters,
             folder=self.request.folder,
         )
 
-    def _runs(self, place: Place, name: str) -> Path:
-        return self.request.folder / "runs" / f"{place.name}-{name}"
+    def _runs(self, data: DrawnData, name: str) -> Path:
+        return self.request.folder / "runs" / f"{data.name}-{name}"
 
     def _weights(self, name: str) -> Path:
         return self.request.folder / f"{name}.pth"

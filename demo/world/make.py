@@ -22,12 +22,7 @@ from orn.demo.world.parameters import (
     TOUCHABLE,
     WorldParameters,
 )
-from orn.demo.world.places import (
-    both_classes,
-    place_classes,
-    plan_both_scene,
-    plan_places_scene,
-)
+from orn.demo.world.places import both_classes, place_classes, plan_both_scene, plan_places_scene
 from orn.demo.world.scene import PlannedActivity, Scene, plan_scene, random_activity
 from orn.demo.world.touch import plan_touch_scene
 from orn.shared.config.bounded import read_json
@@ -69,14 +64,13 @@ class _Dataset:
 
 
 def _plan_demo(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
-    planned = random_activity(rng, 0, parameters.frames)
+    num_frames = parameters.frames
+    planned = random_activity(rng, 0, num_frames)
     decoys: list[PlannedActivity | None] = []
     for _ in range(parameters.decoy_pairs):
-        decoy = random_activity(rng, 0, parameters.frames)
+        decoy = random_activity(rng, 0, num_frames)
         decoys.append(decoy if rng.random() < parameters.decoy_probability else None)
-    return [
-        plan_scene(planned, decoys, parameters=parameters, num_frames=parameters.frames, rng=rng)
-    ]
+    return [plan_scene(planned, decoys, parameters=parameters, num_frames=num_frames, rng=rng)]
 
 
 def _plan_touch(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
@@ -102,11 +96,8 @@ def _plan_long(parameters: WorldParameters, rng: np.random.Generator) -> list[Sc
 
 
 def _plan_places(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
-    return [
-        plan_places_scene(
-            int(rng.integers(len(place_classes(parameters)))), parameters=parameters, rng=rng
-        )
-    ]
+    label = int(rng.integers(len(place_classes(parameters))))
+    return [plan_places_scene(label, parameters=parameters, rng=rng)]
 
 
 def _plan_both(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
@@ -304,10 +295,8 @@ def _draw_chunk(chunk: _Chunk) -> int:
     for number in range(chunk.start, chunk.stop):
         rng = film_rng(chunk.seed, chunk.dataset, chunk.part, number)
         scenes = plan_film(chunk.dataset, chunk.parameters, rng)
-        video_id = f"{chunk.part}-{number:06d}"
-        films.append(
-            write_film(chunk.folder / "videos" / f"{video_id}.mp4", scenes, chunk.parameters)
-        )
+        path = chunk.folder / "videos" / f"{chunk.part}-{number:06d}.mp4"
+        films.append(write_film(path, scenes, chunk.parameters))
     write_text(chunk.record, json.dumps([asdict(film) for film in films]))
     return len(films)
 

@@ -349,7 +349,7 @@ def describe_import(job: ImportJob) -> dict[str, Any]:
         "source": str(job.request.source),
         "out": str(job.folder),
         "units": len(units),
-        "shards_there": len(units) - len(SHARD_FILES.missing(units, job.folder)),
+        "existing_shards": len(units) - len(SHARD_FILES.missing(units, job.folder)),
         "classes": len(job.entry.class_names),
         "matched": len(matching.matched),
         "ignoring_case": list(matching.ignoring_case),

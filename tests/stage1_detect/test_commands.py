@@ -52,7 +52,7 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
     usual = {"rate": None, "unit_frames": 2000, "batch": 8, "threads": 1, "device": "cpu"}
     assert settings == usual
     work = detect("--dry-run", "--json").json
-    assert (work["units"], work["shards_there"], work["frames_to_do"]) == (2, 1, 312)
+    assert (work["units"], work["existing_shards"], work["frames_to_do"]) == (2, 1, 312)
     assert work["expected_bytes"] == round(312 * shard_path.stat().st_size / 5)
 
     for skipped, new in ((1, 12), (2, 0)):
