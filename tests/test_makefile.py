@@ -46,7 +46,6 @@ def last_line(*arguments: str) -> str:
             ".venv/bin/orn train epic --run runs/x --seed 1",
         ),
         (("eval", "RUN=runs/x", "DATA=/d"), ".venv/bin/orn eval runs/x --data /d"),
-        (("verify", "SHARD=shards/vlog"), ".venv/bin/orn verify shards/vlog"),
         (
             ("test", "ARGS=-k shards"),
             '.venv/bin/python -m pytest -n auto --dist worksteal -m "not slow and not ray" '

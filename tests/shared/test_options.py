@@ -78,7 +78,6 @@ USUAL = json.loads(Outer(dataset="vlog").model_dump_json())
         ("--data /other --out x", {"data_root": "/other", "out": "x"}),
         ("--set a=1 --set b=2 --names a,b", {"overrides": ["a=1", "b=2"], "names": ["a", "b"]}),
         ("--precision bf16", {"precision": "bfloat16"}),
-        ("--precision float16", {"precision": "float16"}),  # as plans have it
         ("--seed 0 --fast --size large", {"seed": 0, "fast": True, "size": "large"}),
         ("--workers 0", {"inner": {"workers": 0, "clips": None}}),
         ("--clips c", {"inner": {"workers": 3, "clips": "c"}}),

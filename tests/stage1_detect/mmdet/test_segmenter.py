@@ -15,7 +15,7 @@ from orn.shared.masks.rle import bounding_box
 from orn.shared.masks.rules import ClassRules, frame_faults
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.mmdet.class_scores import MOST_CANDIDATES, limit_candidates
-from orn.stage1_detect.mmdet.detector import MmdetDetector, load_detector
+from orn.stage1_detect.mmdet.detector import load_detector
 
 pytestmark = pytest.mark.mmdet
 
@@ -193,25 +193,3 @@ def test_other_families(name: str, tmp_path: Path, frames: list[NDArray[np.uint8
     kind, threshold = FAMILIES[name]
     detector, _ = compare(name, tmp_path, frames, threshold=threshold)
     assert detector.score_kind == kind
-
-
-@pytest.mark.slow
-@pytest.mark.real_data
-def test_variants_of_mask_rcnn_give_what_mmdet_predicts_with_folded_normalisations(
-    tmp_path: Path, frames: list[NDArray[np.uint8]]
-) -> None:
-    config = small_config(tmp_path, "mask-rcnn_r50-mdconv-c3-c5_fpn_1x_coco", 0.02)
-    checkpoint = save_lively_weights(config, tmp_path / "weights.pth", frames[0])
-    detector = load_detector("cpu", config=config, checkpoint=checkpoint, score_threshold=0.02)
-    assert isinstance(detector, MmdetDetector)
-    number = 0
-    for frame in frames:
-        prepared = detector.prepare(frame)
-        batch = {key: [prepared[key]] for key in ("inputs", "data_samples")}
-        with torch.inference_mode():
-            expected = detector.model.test_step(batch)[0].pred_instances
-        found = detector.detect([frame])[0]
-        assert_equal(found, expected, 0.02)
-        assert found.class_scores.shape[1] == len(detector.entry.class_names)
-        number += len(found)
-    assert number >= 5
