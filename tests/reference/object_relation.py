@@ -19,13 +19,6 @@ def _relu(x: Tensor) -> Tensor:
     return torch.maximum(x, torch.zeros_like(x))
 
 
-def encode_object(
-    weights: Weights, mask_hw: Tensor, appearance_D: Tensor, class_scores_S: Tensor
-) -> Tensor:
-    """o = [b u c] (eq. 8)."""
-    return torch.cat([encode_shape(weights, mask_hw), appearance_D, class_scores_S])
-
-
 def encode_shape(weights: Weights, mask_hw: Tensor) -> Tensor:
     """b, an MLP of the flattened mask with ReLU after each layer (eq. 7)."""
     shape_b = _relu(_layer(weights, "mask_mlp.0", mask_hw.reshape(-1)))
