@@ -148,8 +148,8 @@ class AblationRequest(Request):
     variants: Annotated[
         tuple[Annotated[Variant, BeforeValidator(_variant)], ...],
         Option(
-            "Train all systems, or only these, with these settings; repeatable. The other variants "
-            "are compared with the first.",
+            "Train all systems, or only these, with these settings; may be repeated. The other "
+            "variants are compared with the first.",
             name="--variant",
             metavar="NAME[@SYSTEM,...][:KEY=V,...]",
         ),
@@ -157,8 +157,8 @@ class AblationRequest(Request):
     primary: Annotated[
         tuple[Annotated[tuple[str, str], BeforeValidator(_pair)], ...],
         Option(
-            "Primary contrast between two systems, or two SYSTEM@VARIANT; repeatable. All other "
-            "contrasts are exploratory.",
+            "Primary contrast between two systems, or two SYSTEM@VARIANT; may be repeated. All "
+            "other contrasts are exploratory.",
             metavar="BETTER:WORSE",
         ),
     ] = ()
@@ -188,7 +188,7 @@ class AblationRequest(Request):
     points: Annotated[
         tuple[Annotated[tuple[str, Path], BeforeValidator(_point)], ...],
         Option(
-            "Report of another ablation for --curve; repeatable.",
+            "Report of another ablation for --curve; may be repeated.",
             name="--point",
             metavar="VALUE=REPORT.json",
         ),

@@ -22,7 +22,7 @@ def report(
     segments: Annotated[
         tuple[str, ...],
         Option(
-            "Explain this clip; repeatable.",
+            "Explain this clip; may be repeated.",
             name="--segment",
             metavar="ID",
             usual="the most confident correct ones",

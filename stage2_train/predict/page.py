@@ -111,12 +111,12 @@ class PredictionPage:
         key = f"v{len(self._videos)}"
         start, stop = segments[0].start_seconds, segments[-1].stop_seconds
         shown = spread(len(segments), min(max(_SHOWN // self.num_videos, 1), _OF_ONE_VIDEO))
-        stretches = []
+        listed = []
         for place, each in enumerate(segments[:_MOST_BARS]):
             nearest = min(shown, key=lambda other: abs(other - place))
             times = _part(each.start_seconds, each.stop_seconds, (start, stop))
             words = {**self._words(each, windows), "address": f"#{key}-s{nearest}"}
-            stretches.append(words | times)
+            listed.append(words | times)
         cards = [
             self._card(f"{key}-s{place}", video, detections, windows, segments[place])
             for place in shown
@@ -127,7 +127,7 @@ class PredictionPage:
                 "key": key,
                 "name": name,
                 "length": f"{stop - start:.2f} s",
-                "stretches": stretches,
+                "segments": listed,
                 "total": len(segments),
                 "truth": [
                     {

@@ -114,14 +114,6 @@ def windows_and_segments(
         yield pending
 
 
-def segments_of(
-    windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
-) -> Iterator[SegmentPrediction]:
-    """Yield only the segments of `windows_and_segments`."""
-    merged = windows_and_segments(windows, multi_label=multi_label, threshold=threshold)
-    return (each for each in merged if isinstance(each, SegmentPrediction))
-
-
 def moments_of(
     windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
 ) -> Iterator[SegmentPrediction]:

@@ -12,7 +12,12 @@ import pytest
 from orn.predict_videos.detecting import objects_in
 from orn.shared.manifests.records import METRICS, Task, Video
 from orn.shared.video.read import content_digest
-from orn.stage2_train.predict.records import WindowPrediction, probabilities
+from orn.stage2_train.predict.records import (
+    SegmentPrediction,
+    WindowPrediction,
+    probabilities,
+)
+from orn.stage2_train.predict.windows import windows_and_segments
 from orn.stage2_train.runs.trained import OpenedModel
 from tests.running import Ran, run_orn
 from tests.worlds.films import (
@@ -106,3 +111,11 @@ def turned(windows: Iterable[WindowPrediction]) -> list[WindowPrediction]:
         own = dict.fromkeys(window.logits, logits)
         found.append(replace(window, logits=own, probabilities=chances))
     return found
+
+
+def segments_of(
+    windows: Iterable[WindowPrediction], *, multi_label: bool = False
+) -> Iterator[SegmentPrediction]:
+    """The segments of windows, without the windows."""
+    merged = windows_and_segments(windows, multi_label=multi_label)
+    return (each for each in merged if isinstance(each, SegmentPrediction))

@@ -13,9 +13,16 @@ from orn.shared.video.read import content_digest, read_frames
 from orn.stage2_train.predict.overlay import draw_prediction
 from orn.stage2_train.predict.truth import TrueSegment
 from orn.stage2_train.predict.video import predict_video
-from orn.stage2_train.predict.windows import WindowChoice, segments_of
+from orn.stage2_train.predict.windows import WindowChoice
 from orn.stage2_train.runs.trained import open_model
-from tests.predict_videos.conftest import first_video, predict, turned, validation, with_classes
+from tests.predict_videos.conftest import (
+    first_video,
+    predict,
+    segments_of,
+    turned,
+    validation,
+    with_classes,
+)
 from tests.worlds.films import Film, write_films_shard
 from tests.worlds.videos import write_pictures
 

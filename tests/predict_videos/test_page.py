@@ -16,10 +16,17 @@ from orn.stage2_train.predict.page import (
 )
 from orn.stage2_train.predict.truth import TrueSegment
 from orn.stage2_train.predict.video import predict_video
-from orn.stage2_train.predict.windows import WindowChoice, segments_of
+from orn.stage2_train.predict.windows import WindowChoice
 from orn.stage2_train.runs.trained import open_model
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
-from tests.predict_videos.conftest import Trained, first_video, predict, turned, with_classes
+from tests.predict_videos.conftest import (
+    Trained,
+    first_video,
+    predict,
+    segments_of,
+    turned,
+    with_classes,
+)
 
 pytestmark = pytest.mark.timeout(200)
 

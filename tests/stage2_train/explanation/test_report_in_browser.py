@@ -219,7 +219,7 @@ def test_hostile_ids_and_names_are_texts_and_many_clips_are_cut(
     with opened(chromium, out, width=390) as page:
         page.locator("[data-cell]").first.click()
         assert page.locator("#cell-clips li").count() == 200
-        assert "surest 200 of 500" in page.inner_text("#cell-text")
+        assert "most confident 200 of 500" in page.inner_text("#cell-text")
         first = page.locator("#cell-clips li bdi").first.text_content()
         told = first.replace("\\u202e", "\u202e").replace("\\u2028", "\u2028")
         assert told == text if len(text) < 150 else told.startswith(text[:140])

@@ -11,8 +11,9 @@ from orn.shared.errors import ConfigError
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.predict.records import WindowPrediction, probabilities
-from orn.stage2_train.predict.windows import WindowChoice, moments_of, segments_of, windows_of
+from orn.stage2_train.predict.windows import WindowChoice, moments_of, windows_of
 from orn.stage2_train.runs.run_config import ClipRecord
+from tests.predict_videos.conftest import segments_of
 
 UNKNOWN = ClipRecord(frames=StoreSettings(size=(48, 72)))
 TRAINED = replace(UNKNOWN, window_seconds=1.0, longest_seconds=2.0)
