@@ -184,7 +184,7 @@ def as_report(report: dict[str, Any]) -> Report:
         changed = [f"{key} {one[key]} -> {other[key]}" for key in one if one[key] != other[key]]
         notes.append(f"Evaluated with different views: {', '.join(changed).lower()}.")
     if by := " and ".join(report["trained_on"]):
-        notes.append(f"Trained on these segments: {by}. Results on new segments will be lower.")
+        notes.append(f"Trained on these segments: {by}. Evaluate it on other segments, too.")
     if number := report["unsure"]["left_out"]:
         text = f"Unsure labels ({number:,}) are ignored for both runs"
         by = " and ".join(report["unsure"]["counted_by"])

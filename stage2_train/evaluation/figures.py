@@ -109,7 +109,7 @@ def measured_figures(
 
 
 def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) -> list[float | None]:
-    """Return A values, each class against all others; empty for multiple labels, scored by them."""
+    """Return the average precision of each class; empty for multiple labels, where it is scored."""
     if labels.ndim != 1:
         return []
     of_classes = (

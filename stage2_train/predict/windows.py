@@ -15,7 +15,7 @@ from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.runs.run_config import ClipRecord
 
 _LONG = 1.5
-"""Longer videos, in windows, are split into windows, unless training had longer segments."""
+"""Videos longer than this many windows are split, unless training had segments of their length."""
 _ROUNDING = 1e-6
 """Fraction of a stride at the end of a video that needs no further window."""
 
