@@ -8,8 +8,8 @@ READY := $(VENV)/.ready
 ROOMS := shared stage1_detect stage2_train predict_videos data_manifests demo benchmarks
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-# An interpreter that starts and can make an environment: a name on the path may be a pyenv shim
-# with nothing behind it, or a python without ensurepip, so each candidate is run.
+# An interpreter that can create an environment: a name on the path may be an empty pyenv shim or a
+# Python without ensurepip, so each candidate is run.
 PYTHON_CHECK := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell IFS=:; for name in python3.11 python3.12 python3.13 python3; do for folder in $$PATH $$HOME/.pyenv/versions/*/bin; do "$$folder/$$name" -c '$(PYTHON_CHECK)' 2>/dev/null && echo "$$folder/$$name" && break 2; done; done)
 
@@ -18,8 +18,7 @@ OUT_OPTION = $(if $(OUT),--out $(OUT))
 SEED_OPTION = $(if $(SEED),--seed $(SEED))
 CHECKPOINT_OPTION = $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 RUN_OPTION = $(if $(RUN),--run $(RUN))
-# Tests run beside each other, in a process for each core, and start many; what one has compiled
-# serves the others.
+# Tests run in parallel, one process per core, and start many more; they share compiled bytecode.
 BESIDE := -n auto --dist worksteal
 test test-all: export PYTHONDONTWRITEBYTECODE :=
 
@@ -30,7 +29,7 @@ help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
 
 $(READY): setup.cfg pyproject.toml constraints.txt
-	@"$(PYTHON)" -c '$(PYTHON_CHECK)' 2>/dev/null || { echo "make: wanted a Python 3.11 to 3.13 that can make environments, found '$(PYTHON)'; install one (Debian: apt install python3 python3-venv) or say make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@"$(PYTHON)" -c '$(PYTHON_CHECK)' 2>/dev/null || { echo "make: expected Python 3.11 to 3.13 with venv, got '$(PYTHON)'; install it (Debian: apt install python3 python3-venv) or use make PYTHON=/path/to/python3.12" >&2; exit 1; }
 ifdef OFFLINE
 	"$(PYTHON)" -m venv --system-site-packages $(VENV)
 	$(PIP) install --no-index --no-deps $(OFFLINE)/*.whl
@@ -43,28 +42,28 @@ else
 endif
 	touch $@
 
-setup: $(READY) ## Make .venv and install everything in it; OFFLINE=folder of wheels
-demo: $(READY) ## Run everything once on generated videos; SEED= ARGS=--short
+setup: $(READY) ## Create .venv and install everything; OFFLINE=folder of wheels
+demo: $(READY) ## Run the whole pipeline on generated videos; SEED= ARGS=--short
 	$(BIN)/orn demo $(SEED_OPTION) $(ARGS)
 test: $(READY) ## Run the quick tests; ARGS="-k shards"
 	$(BIN)/python -m pytest $(BESIDE) -m "not slow and not ray" $(ARGS)
 test-all: $(READY) ## Run all tests
 	$(BIN)/python -m pytest $(BESIDE) -m "not ray" $(ARGS)
-	$(BIN)/python -m pytest -m ray $(ARGS) || [ $$? -eq 5 ] # ARGS chose none of them
-lint: $(READY) types ## Check rules, layout and types
+	$(BIN)/python -m pytest -m ray $(ARGS) || [ $$? -eq 5 ] # ARGS selected none
+lint: $(READY) types ## Check style, format and types
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 type: $(READY) types ## Check types
 	$(BIN)/mypy
-types: ## Link the rooms below build/types/orn, where mypy and editors find them
+types: ## Link the packages in build/types/orn for mypy and editors
 	@mkdir -p build/types/orn && ln -sfn $(CURDIR)/orn/*.* $(ROOMS:%=$(CURDIR)/%) build/types/orn/
-format: $(READY) ## Lay out the code
+format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
-docs: $(READY) ## Build the site in build/docs; broken links fail
+docs: $(READY) ## Build the site in build/docs; broken links are errors
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -c docs . build/docs && cp build/docs/README.html build/docs/index.html
-release: $(READY) ## Build the sdist and the wheel in dist, and test what is installed from them
+release: $(READY) ## Build the sdist and the wheel in dist, and test their installation
 	rm -rf dist && $(BIN)/python -m build --no-isolation >/dev/null && ls dist
 	ORN_DIST=$(CURDIR)/dist $(BIN)/python -m pytest tests/test_package.py
-bench: $(READY) ## Measure against references; BENCH=object-head ARGS=--json, or make bench alone for a list
+bench: $(READY) ## Measure speed and memory; BENCH=object-head ARGS=--json, or no BENCH for a list
 	$(BIN)/orn bench $(or $(BENCH),--help) $(ARGS)
 detect: $(READY) ## Find the objects of every frame; DATASET= (demo) DATA= OUT= CHECKPOINT= ARGS=
 	$(BIN)/orn detect $(or $(DATASET),demo) $(DATA_OPTION) $(OUT_OPTION) $(CHECKPOINT_OPTION) $(ARGS)
@@ -74,7 +73,7 @@ train: $(READY) ## Train; DATASET= DATA= RUN= SEED= ARGS=
 	$(BIN)/orn train $(DATASET) $(DATA_OPTION) $(RUN_OPTION) $(SEED_OPTION) $(ARGS)
 eval: $(READY) ## Evaluate a run, or the newest; RUN= DATASET= DATA= ARGS=
 	$(BIN)/orn eval $(RUN) $(if $(DATASET),--dataset $(DATASET)) $(DATA_OPTION) $(ARGS)
-inspect: $(READY) ## Show what a shard holds; SHARD= ARGS="--video ID --frame N"
+inspect: $(READY) ## Summarize a shard; SHARD= ARGS="--video ID --frame N"
 	$(BIN)/orn inspect $(SHARD) $(ARGS)
 verify: $(READY) ## Check shards; SHARD=file or folder
 	$(BIN)/orn verify $(SHARD) $(ARGS)

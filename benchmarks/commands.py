@@ -1,4 +1,4 @@
-"""`orn bench`: the commands that measure this installation against references."""
+"""`orn bench`: benchmarks against reference code."""
 
 from orn.benchmarks.measuring import publish
 from orn.benchmarks.requests import (
@@ -20,10 +20,10 @@ _PARTLY_FAILED = 3
 
 @command("object-head")
 def object_head(request: ClipsRequest, kept: Kept) -> None:
-    """The object head, forward and backward, against plain loops.
+    """Compare the object head, forward and backward, with plain loops.
 
-    The ratio is one of times; memory_ratio compares the most that torch held at once beyond inputs
-    and weights. Both sides must give the same results and gradients.
+    The ratio compares times, memory_ratio the peak memory allocated by torch beyond inputs and
+    weights. Results and gradients of both sides must agree.
     """
     from orn.benchmarks.object_head import measure
 
@@ -32,14 +32,14 @@ def object_head(request: ClipsRequest, kept: Kept) -> None:
 
 @command("train-step")
 def train_step(request: TrainStepRequest, kept: Kept) -> None:
-    """A whole training step against the same network with plain loops.
+    """Compare a training step with that of the same network in plain loops.
 
-    Frames of 224 x 224 pixels: forward, losses, backward, norm of the gradient, Adam. The reference
-    computes in fp32 with NCHW memory, 3D convolutions and plain loops; ours in fp32 (the ratio) and
-    in bf16 (bf16_ratio), which is only fast where the processor has instructions for it.
+    A step on frames of 224 x 224 pixels consists of forward pass, losses, backward pass, gradient
+    norm and Adam. The reference uses fp32, NCHW memory, 3D convolutions and plain loops; ours runs
+    in fp32 (ratio) and in bf16 (bf16_ratio), which is fast only with hardware support.
 
-    --phase object compares the first phase with itself: with the ResNet's weights kept as they are
-    (phases.object_head_trains_resnet = false) against training them.
+    --phase object compares two settings of the first phase: a frozen ResNet
+    (phases.object_head_trains_resnet = false) and a trained one.
     """
     from orn.benchmarks.train_step import measure
 
@@ -48,15 +48,14 @@ def train_step(request: TrainStepRequest, kept: Kept) -> None:
 
 @command("loader")
 def loader(request: LoaderRequest, kept: Kept) -> None:
-    """Clips with masks a second, on one core, four frames of 224 pixels each.
+    """Compare the time of loading a clip with masks, on one core, four frames of 224 pixels each.
 
-    The reference decodes the video, unpickles all its masks, and takes pycocotools and PIL, as the
-    loader does that the authors released. Ours reads a clip store and a shard, frames drawn anew
-    each time. The shard stays open and its unpacked chunks in memory, as they do in a training
-    whose shards fit into 256 MiB a process; masks are decoded for each clip anew.
-    `unopened_seconds` opens the shard and unpacks chunks for every clip, as it is where there are
-    many more shards than that. `jpeg_only_seconds` decodes such pictures and does nothing else.
-    Bytes a frame of both forms are measured, too.
+    The reference decodes the video, unpickles all its masks, and uses pycocotools and PIL, like the
+    loader that the authors released. Ours reads randomly sampled frames from a clip store and a
+    shard. The shard stays open and its decoded chunks stay in memory, as in a training whose shards
+    fit into 256 MiB per process; masks are decoded for each clip. `cold_seconds` is the time with
+    an empty cache, as with many more shards. `jpeg_only_seconds` only decodes the pictures. Bytes
+    per frame of both forms are reported as well.
     """
     from orn.benchmarks.loader import measure
 
@@ -65,15 +64,15 @@ def loader(request: LoaderRequest, kept: Kept) -> None:
 
 @command("detect")
 def detect(request: DetectBenchRequest, kept: Kept) -> None:
-    """Detecting a video against a loop of inference_detector, pycocotools and pickle.
+    """Compare detection with a loop of inference_detector, pycocotools and pickle.
 
-    Same weights, same machine, in turns, Mask R-CNN with ResNet-50 at up to 800 x 1333. Each side
-    has its usual settings: ours a process a core with one thread each, the loop one process with
-    all threads. --workers 1 --threads 1 compares one core. Seconds are those of a frame, with
-    processes started and weights loaded; the ratio is loop over ours. In float32 at least nine in
-    ten of the loop's detections must be among ours. Also measured: the time of each part of detect,
-    how far other precisions are from float32 on the CPU, and the peak memory of a long video
-    against a short one, in processes with a detector that has no network.
+    Both sides take turns with the same weights, Mask R-CNN with ResNet-50 at up to 800 x 1333. Each
+    has its usual settings: ours one process per core with one thread, the loop one process with all
+    threads. --workers 1 --threads 1 compares a single core. Times are per frame, without start-up
+    and loading of weights; the ratio is loop over ours. In float32, at least 90 % of the loop's
+    detections must be among ours. Further results are the time of each part of detect, the
+    deviation of other precisions from float32 on the CPU, and the peak memory of a long and a short
+    video, with a detector without a network.
     """
     from orn.benchmarks.detect import measure
 
@@ -82,11 +81,12 @@ def detect(request: DetectBenchRequest, kept: Kept) -> None:
 
 @command("predict")
 def predict(request: PredictBenchRequest, kept: Kept) -> None:
-    """Explaining a prediction against a pass of the network, and the memory of a long video.
+    """Compare an explained prediction with a forward pass, and the memory of a long and a short
+    video.
 
-    Ours are the CPU seconds of a pass and of ablating every pair and object of the batch; the
-    reference is the pass. share_of_a_pass is what explaining adds to it. Memory is the peak of a
-    process that predicts for a video as orn predict does, with a detector that has no network.
+    Ours is the CPU time of a pass and of ablating every pair and object of the batch; the reference
+    is the pass alone. share_of_a_pass is the relative cost of the explanation. Memory is the peak
+    of a process that predicts like orn predict, with a detector without a network.
     """
     from orn.benchmarks.predict import measure
 
@@ -95,12 +95,12 @@ def predict(request: PredictBenchRequest, kept: Kept) -> None:
 
 @command("scale")
 def scale(request: ScaleRequest, kept: Kept) -> None:
-    """What a data set of VLOG's size costs before its first frame and its first clip.
+    """Measure start-up times with a generated data set of VLOG's size.
 
-    Makes up videos, tables and shards as VLOG has them, then plans a detect job, opens the folder
-    of shards, reads clips that nothing was read of, and has four processes make clips. Two
-    processes make clips as `orn eval --views 10x1` asks for them. Pictures are not decoded. The
-    reference opens videos with PyAV; the ratio is that over planning one, in CPU time.
+    The benchmark generates videos, tables and shards, then plans a detect job, opens the folder of
+    shards, loads clips with a cold cache, and loads clips in four processes, and in two with
+    `orn eval --views 10x1`. Pictures are not decoded. The reference opens videos with PyAV; the
+    ratio is its CPU time over that of planning a video.
     """
     from orn.benchmarks.scale import measure
 
@@ -109,13 +109,13 @@ def scale(request: ScaleRequest, kept: Kept) -> None:
 
 @command("gpu")
 def gpu(request: GpuRequest, *, as_json: AsJson = False) -> int:
-    """Measure detection and training on a card against references.
+    """Run all benchmarks of detection and training on a GPU.
 
-    The other benchmarks, one after another: detection in every precision, by the fast path and in
-    batches of 1 to 16, with the time of each part and the difference from float32 on the CPU;
-    training steps of both ResNets; the loader; two processes on one card; an exact resume. The most
-    important first, each in a file of its own as soon as it is known: the same command again does
-    what is missing. Ends with 3 if something failed or time was too short.
+    The measurements are detection in every precision, with the fast path and with batches of 1 to
+    16, with the time of each part and the deviation from float32 on the CPU; training steps of both
+    ResNets; the loader; two processes on one GPU; an exact resume. They run in order of importance,
+    and each writes its own file: the same command resumes with the missing ones. The exit code is 3
+    if a measurement failed or ran out of time.
     """
     from orn.benchmarks.gpu import measure_all, report
 

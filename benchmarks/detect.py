@@ -1,4 +1,4 @@
-"""Detecting a video against the usual loop of inference_detector, pycocotools and pickle."""
+"""Detection of a video, compared with the usual loop of inference_detector and pickle."""
 
 import pickle
 import tempfile
@@ -35,7 +35,7 @@ from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.mmdet.first_stage import unwatched
 from orn.stage1_detect.mmdet.library import (
-    Compose,  # before mmdet, which needs its stand-in for mmcv
+    Compose,  # before mmdet, since it replaces mmcv's operators
 )
 from orn.stage1_detect.mmdet.model import quiet
 
@@ -45,22 +45,22 @@ from mmdet.utils import get_test_pipeline_cfg  # isort: skip
 
 _BOX_TOLERANCE_PIXELS = 1.0
 _SCORE_TOLERANCE = 0.01
-"""Folded normalisations round otherwise, and OpenCV and PyAV make RGB of a video otherwise."""
+"""Folded normalization layers and the RGB conversions of OpenCV and PyAV round differently."""
 _LEAST_SHARE = 0.9
-"""For the same reasons a box near the threshold, or near another one, can be on one side only."""
+"""For the same reasons, boxes near the threshold or near each other can be missing on one side."""
 _SAME_OVERLAP = 0.5
-"""Of two boxes of a class, from which on they are the same object."""
+"""Minimum IoU of two boxes of the same object and class."""
 _SHARD_FRAMES = 2000
-"""Frames of a shard, over which its writing is measured."""
+"""Number of frames in a shard for measuring writes."""
 _NOT_NETWORK = ("decode", "prepare", "encode", "write")
 
 
 def measure(request: DetectBenchRequest) -> Comparison:
-    """Return seconds of a frame of both sides, where they go in ours, how far its detections are
-    from those of float32 on the CPU, and the memory of a long video.
+    """Return the time per frame of both sides, the times of parts of ours, the deviation of its
+    detections from float32 on the CPU, and the memory of a long video.
 
     Raises:
-        PipelineError: if in float32 both sides find other objects.
+        PipelineError: if the detections of both sides differ in float32.
     """
     devices = devices_of_workers(request.device, request.workers)
     device, frames = devices[0], 2 if request.tiny else request.frames
@@ -78,7 +78,7 @@ def measure(request: DetectBenchRequest) -> Comparison:
             device=device,
             tiny=request.tiny,
         )
-        torch.backends.cudnn.allow_tf32 = True  # as torch has it; our detector sets it for itself
+        torch.backends.cudnn.allow_tf32 = True  # torch's default; our detector sets its own
         loop = LoopDetector(inputs, device=device)
         found = _compare(inputs, loop, options, devices=devices, request=request)
         alone = Detection(inputs, device=device, **options)
@@ -111,8 +111,7 @@ def _compare(
     devices: tuple[str, ...],
     request: DetectBenchRequest,
 ) -> dict[str, Any]:
-    """Seconds a frame of both sides; each of our processes detects the frames that the loop
-    does."""
+    """Return the time per frame of both sides; each of our processes detects the loop's frames."""
     frames, threads = options["frames"], request.threads or usable_cores()
     context = get_context("spawn")
     free = context.SimpleQueue()
@@ -124,7 +123,7 @@ def _compare(
     ) as pool:
 
         def ours() -> None:
-            """Every process detects once."""
+            """Detect once in every process."""
             for task in [pool.submit(_detect) for _ in devices]:
                 task.result()
 
@@ -158,21 +157,21 @@ _barrier: Any
 
 
 def _start(inputs: DetectInputs, free: Any, barrier: Any) -> None:
-    """Loads the detector of a process, with the options of one that is free."""
+    """Load the detector of a process, with the next free options."""
     global _detection, _barrier
     _detection, _barrier = Detection(inputs, **free.get()), barrier
 
 
 def _detect() -> None:
-    _barrier.wait()  # every process takes one task, none takes two
+    _barrier.wait()  # so that each process runs exactly one task
     _detection.run()
 
 
 class LoopDetector:
-    """A detector as `init_detector` makes it, and the loop over a video's first frames.
+    """A detector from `init_detector`, with a loop over the first frames of a video.
 
-    As mmdet's demo/video_demo.py reads and detects; each frame's masks come as full pictures and
-    are encoded, and everything is pickled when the video ends.
+    Reads and detects like mmdet's demo/video_demo.py. Full-size masks of each frame are encoded,
+    and all results are pickled at the end of the video.
     """
 
     def __init__(self, inputs: DetectInputs, *, device: str) -> None:
@@ -186,7 +185,7 @@ class LoopDetector:
         self._video, self._out = inputs.video, inputs.folder / "loop.pkl"
 
     def run(self, num_frames: int) -> list[FrameDetections]:
-        """Detect the first frames into a pickle."""
+        """Detect the first frames and write a pickle."""
         results: list[FrameDetections] = []
         for frame in islice(mmcv.VideoReader(str(self._video)), num_frames):
             found = inference_detector(self._model, frame, test_pipeline=self._pipeline)
@@ -211,11 +210,11 @@ class LoopDetector:
 def compare_frames(
     ours: Sequence[FrameDetections], theirs: Sequence[FrameDetections]
 ) -> dict[str, Any]:
-    """Return how far detections of the same frames are from each other.
+    """Return the differences between two sets of detections of the same frames.
 
-    Each of theirs belongs to that of ours of its class that overlaps it most, from an IoU of one
-    half on; `agreeing_share` is of those whose box and score are also the same but for round-off.
-    Differences are over those that belong together.
+    Each of theirs is matched with ours of the same class and the highest IoU of at least one half.
+    `agreeing_share` is the fraction whose box and score also agree up to rounding. Differences are
+    over matches.
     """
     boxes, scores, ious = [0.0], [0.0], []
     for one, other in zip(ours, theirs, strict=True):
@@ -248,8 +247,7 @@ def compare_frames(
 
 
 def require_same_objects(agreed: dict[str, Any]) -> None:
-    """Raise PipelineError if fewer than nine in ten of the loop's detections are among ours: then
-    times mean nothing."""
+    """Raise PipelineError if too few of the loop's detections are among ours to compare times."""
     if agreed["agreeing_share"] < _LEAST_SHARE:
         raise PipelineError(
             f"detections of the loop: expected at least {_LEAST_SHARE:.0%} of them among ours, "
@@ -258,7 +256,7 @@ def require_same_objects(agreed: dict[str, Any]) -> None:
 
 
 class _PartTimer:
-    """Times named parts, each after all that came before it is done on the device."""
+    """Measures the time of named parts, with the device synchronized."""
 
     def __init__(self, device: str) -> None:
         self._is_cuda = device.startswith("cuda")
@@ -280,11 +278,11 @@ class _PartTimer:
 
 
 def _parts(detection: Detection, video: Path, *, device: str) -> dict[str, Any]:
-    """Seconds a frame of each part of detect, one after another; `orn detect` has decoding and
-    encoding beside the network. On a CPU masks are pasted while they are encoded."""
+    """Return the time per frame of each part of detect, run sequentially; `orn detect` overlaps
+    decoding and encoding with the network. On a CPU, masks are pasted during encoding."""
     detector: Any = detection.detector
     exact = getattr(detector, "exact", detector)
-    for _ in range(2):  # in the first round libraries choose their algorithms
+    for _ in range(2):  # the first round is a warm-up
         timer = exact.during = _PartTimer(device)
         frames = iter(read_frames(video))
         kept: list[FrameDetections] = []
@@ -294,7 +292,7 @@ def _parts(detection: Detection, video: Path, *, device: str) -> dict[str, Any]:
             with timer("prepare"):
                 prepared = [detector.prepare(image) for image in images]
             found = detector.infer(prepared)
-            if hasattr(detector, "exact"):  # the fast path pastes when it is asked for one
+            if hasattr(detector, "exact"):  # the fast path pastes masks lazily
                 found[0][0]()
             with timer("encode"):
                 kept += [detector.encode(each) for each in found]
@@ -313,8 +311,7 @@ def _parts(detection: Detection, video: Path, *, device: str) -> dict[str, Any]:
 
 
 def _on_card(detection: Detection) -> dict[str, Any]:
-    """The peak of the card's memory, the share of time in which a kernel runs, and the forty that
-    take most of it."""
+    """Return the peak GPU memory, the fraction of time in kernels, and the 40 slowest kernels."""
     torch.cuda.reset_peak_memory_stats()
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
         began = time.perf_counter()

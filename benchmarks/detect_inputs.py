@@ -1,4 +1,4 @@
-"""A detector and a video to measure detection with, and `orn detect`'s pipeline over both."""
+"""Detector and video of the detection benchmarks, and the pipeline of `orn detect`."""
 
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -22,48 +22,46 @@ from orn.stage1_detect.mmdet.model import build_model
 from orn.stage1_detect.pipeline import UnitDetector
 
 _LEADING_LOGIT = 5.0
-"""Bias of the class person with random weights, so that most detections are of one class."""
+"""Bias of the class person with random weights, so that most detections have one class."""
 _DETECTIONS = 20
-"""Of a frame with random weights, in the mean."""
+"""Mean number of detections per frame with random weights."""
 _SCORE_THRESHOLD = 0.3
 _SPREAD = 30.0
-"""Of random scores, which else lie within a hundredth of each other, so that round-off would decide
-which detections are found."""
+"""Scale of random scores, which otherwise are so close that rounding decides which are selected."""
 _TINY = (
     "model['test_cfg']['rpn'] = dict(max_per_img=40)\n"
     "test_dataloader = dict(dataset=dict(pipeline=["
     "dict(type='LoadImageFromFile'), dict(type='Resize', scale=(160, 96), keep_ratio=True), "
     "dict(type='PackDetInputs', meta_keys=('ori_shape', 'img_shape', 'scale_factor'))]))\n"
 )
-"""Added to a config whose frames are small and whose proposals few."""
+"""Configuration of small frames and few proposals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectInputs:
-    """What both sides detect with, and where."""
+    """Inputs of both sides."""
 
     config: Path
-    """A config file for mmdet."""
+    """Configuration file of mmdet."""
     checkpoint: Path
     score_threshold: float
     video: Path
     weights: str
-    """What the weights are, for the record."""
+    """Description of the weights, for the record."""
 
     @property
     def folder(self) -> Path:
-        """For what is written."""
+        """Folder for output."""
         return self.config.parent
 
 
 def make_inputs(
     folder: Path, *, video: Path | None, checkpoint: Path | None, device: str, tiny: bool = False
 ) -> DetectInputs:
-    """Return the given video and weights of the default detector, or made ones.
+    """Return the given video and weights of the default detector, or generated ones.
 
-    Made weights are random, so what they find means nothing. It is made to be as much as in real
-    footage: 20 detections a frame. Their masks are noise, with more runs than those of real
-    objects.
+    Generated weights are random, with 20 detections per frame as in real videos. Their masks are
+    noise, with more runs than those of real objects.
     """
     base = Path(read_config(DEFAULT_CONFIG).config.filename)
     config = folder / f"{DEFAULT_CONFIG}.py"
@@ -80,7 +78,7 @@ def make_inputs(
         checkpoint=checkpoint or _save_random_weights(config, folder / "random.pth"),
         score_threshold=_SCORE_THRESHOLD,
         video=video,
-        weights=f"random, a threshold that {_DETECTIONS} detections a frame reach"
+        weights=f"random, with a threshold for {_DETECTIONS} detections per frame"
         if checkpoint is None
         else checkpoint.name,
     )
@@ -114,7 +112,7 @@ def _with_searched_threshold(inputs: DetectInputs, device: str) -> DetectInputs:
 
 
 class Detection:
-    """A detector in this process, and the first frames of the video from file to shard."""
+    """Detection in this process, of the first frames from a video file to a shard."""
 
     def __init__(
         self,

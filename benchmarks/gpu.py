@@ -1,8 +1,7 @@
-"""`orn bench gpu`: everything that there is to know of a card, in the order of worth, in one visit.
+"""`orn bench gpu`: all measurements on a GPU, in order of importance.
 
-A machine with a card may be at hand for minutes. So each measurement is a command of its own, whose
-record appears when it is done; one that fails leaves its reason and the next one goes on; a record
-that is there is not measured again.
+Since a GPU may be available for minutes only, each measurement is a command of its own with its own
+record. A failure is recorded and does not stop the others. Existing records are not repeated.
 """
 
 import os
@@ -20,11 +19,11 @@ from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.report import Report, Table
 
 _CARD_WAYS = ("tf32", "fp16", "bf16", "tf32-fast", "fp16-heads-fast", "bf16-heads-fast")
-"""Precisions of `--precision`, and whether `--fast` is given, beside fp32."""
+"""Values of `--precision` other than fp32, with or without `--fast`."""
 
 
 def jobs(device: str, *, tiny: bool) -> dict[str, tuple[str, ...]]:
-    """Return the arguments of Python for each measurement, by the name of its record."""
+    """Return the command-line arguments of each measurement, by the name of its record."""
     ways = ("fp32", "fp32-fast", *(_CARD_WAYS if device.startswith("cuda") else ()))
     detect = ("detect", "--long", "0", "--device", device)
     found = {f"detect-{way}-8": (*detect, *_way(way), "--batch", "8") for way in ways}
@@ -48,10 +47,10 @@ def _way(way: str) -> tuple[str, ...]:
 
 
 def measure_all(request: GpuRequest) -> list[dict[str, str]]:
-    """Run in turn each measurement that has no record in the folder yet.
+    """Run each measurement without a record in the folder.
 
     Returns:
-        For each its `name` and `state`: `done`, `no time` or why it failed.
+        `name` and `state` of each: `done`, `no time` or the error.
     """
     check_output_folder(request.out, ours=["*.json"])
     deadline = time.monotonic() + 60 * request.minutes
@@ -62,8 +61,8 @@ def measure_all(request: GpuRequest) -> list[dict[str, str]]:
     }
     if not chosen:
         raise ConfigError(
-            f"--only {' '.join(request.only)}: expected the beginning of a measurement's name, got "
-            "none; leave it out"
+            f"--only {' '.join(request.only)}: expected the prefix of a measurement, got another "
+            "text; omit it"
         )
     request.out.mkdir(parents=True, exist_ok=True)
     out = request.out.absolute()
@@ -74,7 +73,7 @@ def measure_all(request: GpuRequest) -> list[dict[str, str]]:
 
 
 def report(found: Sequence[Mapping[str, str]]) -> Report:
-    """Return what became of each measurement, for a person."""
+    """Return the report of all measurements."""
     rows = [(each["name"], each["state"]) for each in found]
     return Report(tables=[Table(header=("measurement", "state"), rows=rows)])
 
@@ -95,14 +94,14 @@ def _state(record: Path, words: Sequence[str], deadline: float) -> str:
 
 
 _FOR_EXACTNESS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
-"""Without it torch cannot compute the same twice on a card."""
+"""Required for deterministic results on a GPU."""
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], seconds: float) -> tuple[str, str]:
-    """Run a command, and end it when the time is over; its workers end with it.
+    """Run a command with a time limit; its workers end with it.
 
     Returns:
-        Why it failed, empty if it did not; and what it said on stderr.
+        The error, empty on success, and the output on stderr.
     """
     try:
         process = subprocess.run(
@@ -115,9 +114,9 @@ def run(command: Sequence[str], environment: Mapping[str, str], seconds: float) 
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return "the time was over before it was done", ""
+        return "ran out of time", ""
     said = process.stderr
     if process.returncode == 0:
         return "", said
-    lines = said.strip().splitlines() or [f"ended with {process.returncode}"]
+    lines = said.strip().splitlines() or [f"failed with exit code {process.returncode}"]
     return lines[-1], said

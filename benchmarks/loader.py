@@ -1,4 +1,4 @@
-"""Clips with masks from store and shard against video and pickle.
+"""Loading of clips with masks from a clip store and shard, compared with video and pickle.
 
 T frames of a clip, K objects.
 """
@@ -34,20 +34,18 @@ _FRAMES = 4
 """T."""
 _SIZE, _CROP = 256, 224
 _CLIPS = 32
-"""Clips of a measurement of ours; the reference has an eighth."""
+"""Number of clips per measurement of ours; the reference has an eighth."""
 _BATCH = 8
-"""Clips of a batch where workers are compared."""
+"""Number of clips in a batch for comparing workers."""
 
 
 def measure(request: LoaderRequest) -> Comparison:
-    """Return seconds of a clip, each way."""
+    """Return the time per clip of each method."""
     clips, made_frames = (2, (8, 6)) if request.tiny else (_CLIPS, MADE_FRAMES)
     with tempfile.TemporaryDirectory() as folder:
         inputs = loader_inputs(Path(folder), request.data_root, made_frames=made_frames)
         recipe = load_recipe("ablation_resnet18", num_activities=30, clip_frames=_FRAMES)
-        ours, jpeg, unopened, reference = _seconds(
-            inputs, recipe, repeats=request.repeats, clips=clips
-        )
+        ours, jpeg, cold, reference = _seconds(inputs, recipe, repeats=request.repeats, clips=clips)
         rates = {number: _rate(inputs, recipe, workers=number, clips=clips) for number in (1, 2)}
         sizes = _sizes(inputs)
     return Comparison(
@@ -58,9 +56,9 @@ def measure(request: LoaderRequest) -> Comparison:
             "clips_per_second": 1 / ours,
             "jpeg_only_seconds": jpeg,
             "ours_over_jpeg_only": ours / jpeg,
-            "unopened_seconds": unopened,
-            "unopened_over_jpeg_only": unopened / jpeg,
-            "ratio_unopened": reference / unopened,
+            "cold_seconds": cold,
+            "cold_over_jpeg_only": cold / jpeg,
+            "ratio_cold": reference / cold,
             **{f"clips_per_second_{number}_workers": rate for number, rate in rates.items()},
             "two_workers_over_one": rates[2] / rates[1],
             **{f"{name}_bytes_per_frame": size for name, size in sizes.items()},
@@ -96,7 +94,7 @@ def _seconds(inputs: LoaderInputs, recipe: Recipe, *, repeats: int, clips: int) 
             for place in _places(len(own), request):
                 decode_jpeg(own[place])
 
-    def unopened() -> None:
+    def cold() -> None:
         for request in requests(clips):
             anew = ClipDataset(
                 dataset.segments, store, pickle.loads(closed), dataset.settings, cache_bytes=0
@@ -109,12 +107,12 @@ def _seconds(inputs: LoaderInputs, recipe: Recipe, *, repeats: int, clips: int) 
             places = _places(num_frames, request)
             plain_clip(inputs, request.segment, places=places, num_frames=num_frames)
 
-    found = seconds_in_turns(ours, jpeg, unopened, reference, repeats=repeats)
+    found = seconds_in_turns(ours, jpeg, cold, reference, repeats=repeats)
     return [each / number for each, number in zip(found, (clips, clips, clips, few), strict=True)]
 
 
 def recipe_dataset(inputs: LoaderInputs, recipe: Recipe, *, num_segments: int) -> ClipDataset:
-    """Return the videos in turns as a recipe wants them; no objects are kept in memory."""
+    """Return a dataset of a recipe that cycles over the videos, without an object cache."""
     settings = clip_settings(recipe, task="single-label")
     ids = [inputs.videos[place % len(inputs.videos)].id for place in range(num_segments)]
     segments = [
@@ -128,13 +126,12 @@ def recipe_dataset(inputs: LoaderInputs, recipe: Recipe, *, num_segments: int) -
 def plain_clip(
     inputs: LoaderInputs, number: int, *, places: NDArray[np.int64], num_frames: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-    """Return a clip with masks as the loader that the authors released makes it, cropped in the
-    middle.
+    """Return a clip with masks, loaded like in the authors' released loader, with a centre crop.
 
-    The video is decoded, the frames are resized with PIL, all masks of the video are unpickled,
-    those of the clip's frames are decoded with pycocotools and resized with PIL; frames and masks
-    are joined by the ratio of their counts. Generous in one thing: of the decoded pictures only the
-    clip's become RGB, and nothing after its last one is decoded.
+    The video is decoded, frames are resized with PIL, all masks of the video are unpickled, and
+    those of the clip are decoded with pycocotools and resized with PIL; frames and masks are joined
+    by the ratio of their counts. In favour of the reference, only frames of the clip are converted
+    to RGB, and decoding stops after the last one.
 
     Returns:
         (T, crop, crop, 3) uint8 RGB, and (T, K, h, w) coverage of masks of 28 x 28 cells and of the
@@ -147,7 +144,7 @@ def plain_clip(
         np.asarray(picture.resize((_SIZE, _SIZE), bilinear).crop(window))
         for picture in _decoded(inputs.videos[number].path, places)
     ]
-    # A file of our own making: a pickle may run anything.
+    # Our own file: a pickle could run any code.
     segms = pickle.loads(inputs.pickles[number].read_bytes())["segms"]
     masks, small = (np.zeros((len(places), 10, side, side), np.float32) for side in (28, 14))
     for time_index, place in enumerate(places.tolist()):
@@ -173,31 +170,31 @@ def _decoded(video: Path, places: NDArray[np.int64]) -> list[Image.Image]:
 
 
 def _places(num_frames: int, request: ClipRequest) -> NDArray[np.int64]:
-    """(T,) frames drawn from a video as the data set draws them."""
+    """Return the (T,) sampled frames of a video."""
     generator = np.random.default_rng((0, request.epoch or 0, request.segment))
     return random_frames(num_frames, _FRAMES, generator)
 
 
 def _stored_pictures(inputs: LoaderInputs) -> list[list[bytes]]:
-    """The JPEG files of each video, in memory."""
+    """Return the JPEG files of each video."""
     store = ClipStore(inputs.store_path)
     each = (store.frames(video.id) for video in inputs.videos)
     return [[own.jpeg(frame) for frame in range(len(own))] for own in each]
 
 
 def _rate(inputs: LoaderInputs, recipe: Recipe, *, workers: int, clips: int) -> float:
-    """Clips a second that so many processes make, once they are at work."""
+    """Return the clips per second of `workers` processes after a warm-up."""
     dataset = recipe_dataset(inputs, recipe, num_segments=max(4 * clips, 6 * _BATCH))
     settings = LoaderSettings(batch_size=_BATCH, workers=workers)
     batches = iter(training_loader(dataset, settings, epochs=range(2)))
-    for _ in islice(batches, 2 * workers):  # these were made while the processes started
+    for _ in islice(batches, 2 * workers):  # loaded while the processes started
         pass
     began = time.perf_counter()
     return sum(len(batch) for batch in batches) / (time.perf_counter() - began)
 
 
 def _sizes(inputs: LoaderInputs) -> dict[str, float]:
-    """Bytes a frame of what lies on the disk."""
+    """Return the bytes per frame on disk."""
     num_frames = sum(map(len, _stored_pictures(inputs)))
     files = {
         "store": [*inputs.store_path.glob("*.h5")],

@@ -1,7 +1,7 @@
-"""Two clips in both forms: video and pickle of masks, clip store and shard.
+"""Two clips in both forms: video and pickled masks, clip store and shard.
 
-With real data these are VLOG's clips with the masks that the authors of the paper released;
-without, generated ones of the same size and length.
+With real data, these are clips of VLOG with the authors' released masks; without, generated clips
+of the same size and length.
 """
 
 import pickle
@@ -31,10 +31,9 @@ from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.frames.store_job import build_clip_store
 
 MADE_FRAMES = (741, 92)
-"""As many as the two real clips have that the benchmark was written with."""
-
+"""Numbers of frames of the two real clips."""
 _MASK_RATE = 30.0
-"""Mask frames a second."""
+"""Frames with masks per second."""
 _MASKS = "masks/preds_100x100_50"
 _HEIGHT, _WIDTH = 368, 654
 _STORED = StoreSettings(size=(256, 256))
@@ -47,22 +46,22 @@ class LoaderInputs:
 
     videos: tuple[Video, ...]
     pickles: tuple[Path, ...]
-    """Masks of each, in the authors' form."""
+    """Masks of each video in the authors' format."""
     store_path: Path
     """The clip store."""
     shards_path: Path
     """Folder of the shard."""
     is_real: bool
-    """Whether they are VLOG's."""
+    """Whether the clips are from VLOG."""
 
 
 def loader_inputs(
     folder: Path, data_root: Path | None, *, made_frames: tuple[int, ...] = MADE_FRAMES
 ) -> LoaderInputs:
-    """Makes everything in an empty folder, from VLOG's clips or of clips of the given lengths.
+    """Create all inputs in an empty folder, from VLOG's clips or generated clips.
 
     Raises:
-        DataRootError: if VLOG is not there, or none of its clips with masks.
+        DataRootError: if VLOG, or all of its masks, are missing.
     """
     videos, tracks = _made(folder, made_frames) if data_root is None else _real(data_root)
     pickles = tuple(folder / f"{number}.pkl" for number in range(len(tracks)))
@@ -86,8 +85,8 @@ def _real(data_root: Path) -> tuple[tuple[Video, ...], _Tracks]:
     videos = tuple(video for video in dataset.videos if video.id.lower() in files)[:2]
     if not videos:
         raise DataRootError(
-            f"{dataset.root}: wanted clips with masks in {_MASKS}/ID/clip.pkl, found none; leave "
-            "--data out to measure on generated clips"
+            f"{dataset.root}: expected clips with masks in {_MASKS}/ID/clip.pkl, got none; omit "
+            "--data to use generated clips"
         )
     tracks = [read_authors(files[video.id.lower()]) for video in videos]
     return videos, [tuple(frame.detections for frame in track) for track in tracks]
@@ -106,7 +105,7 @@ def _made(folder: Path, made_frames: tuple[int, ...]) -> tuple[tuple[Video, ...]
 
 
 def _as_the_authors(frames: tuple[FrameDetections, ...]) -> dict[str, Any]:
-    """Lists [frame][class] of instances, class 0 the background."""
+    """Return lists [frame][class] of instances, where class 0 is the background."""
     segms: list[list[list[Any]]] = []
     boxes: list[list[list[Any]]] = []
     for frame in frames:

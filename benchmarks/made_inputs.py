@@ -1,4 +1,4 @@
-"""Videos and detections that are made to be measured with."""
+"""Generated videos and detections for benchmarks."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -15,18 +15,18 @@ from orn.shared.shards.schema import DetectorEntry, VideoEntry
 from orn.shared.shards.writer import ShardWriter
 
 GRID = 100
-"""Rows and columns of the grid of the authors' masks, which is that of `ellipses`."""
+"""Height and width of the grid of `ellipses`, that of the authors' masks."""
 ENTRY = DetectorEntry(
     config_name="bench",
     config_digest="sha256:0",
     checkpoint_digest="sha256:0",
     class_names=COCO_CLASSES,
 )
-"""The detector that is said to have made detections."""
+"""Detector entry of generated detections."""
 
 
 def moving_pictures(num_frames: int, *, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield (height, width, 3) uint8 RGB pictures of rectangles that move over a texture."""
+    """Yield (height, width, 3) uint8 RGB pictures of rectangles moving over a texture."""
     generator = np.random.default_rng(0)
     coarse = generator.integers(60, 190, (height // 8 + 1, width // 8 + 1, 3))
     texture = np.kron(coarse, np.ones((8, 8, 1)))[:height, :width].astype(np.uint8)
@@ -43,7 +43,7 @@ def moving_pictures(num_frames: int, *, height: int, width: int) -> Iterator[NDA
 
 
 def write_video(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> Path:
-    """An H.264 file at 25 frames/s."""
+    """Write an H.264 file at 25 frames/s."""
     rest = iter(pictures)
     first = next(rest)
     with av.open(str(path), "w") as container:
@@ -59,7 +59,7 @@ def write_video(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> Path:
 def ellipses(
     generator: np.random.Generator, *, count: int = 4, class_scores: bool = False
 ) -> FrameDetections:
-    """Return so many ellipses anywhere on the grid, with random scores."""
+    """Return random ellipses on the grid, with random scores."""
     rows, columns = np.mgrid[:GRID, :GRID]
     centres = generator.uniform(20, 80, (count, 2))
     radii = generator.uniform(5, 30, (count, 2))
@@ -92,7 +92,7 @@ def write_detections(
     source_bytes: int = 0,
     source_digest: str = "",
 ) -> None:
-    """Frames of equal size, from the first on, as those of one video of a shard."""
+    """Write frames of equal size as a video of a shard."""
     rest = iter(frames)
     first = next(rest)
     writer.begin_video(

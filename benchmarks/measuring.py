@@ -1,4 +1,4 @@
-"""What the benchmarks share: times in turns, memory, agreement, the machine and the result."""
+"""Shared parts of benchmarks: times, memory, agreement, the machine and the record."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _VERSIONS = ("torch", "torchvision", "mmdet", "mmcv-lite", "av", "zarr", "h5py",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Ours against a reference, measured in one run."""
+    """Comparison of ours with a reference, measured in one run."""
 
     name: str
     ours: float
@@ -42,11 +42,10 @@ class Comparison:
     reference: float
     """Seconds."""
     details: Mapping[str, Any]
-    """Everything else that was measured, and the sizes that it was measured at."""
+    """Further results, and the sizes of inputs."""
 
     def record(self) -> dict[str, Any]:
-        """Return the fields as JSON has them, with the machine; the ratio says how many times ours
-        is better."""
+        """Return the fields for JSON, with the machine and the ratio of reference over ours."""
         return {
             "benchmark": self.name,
             "ratio": self.reference / self.ours,
@@ -58,8 +57,7 @@ class Comparison:
 
 
 def publish(measure: Callable[[R], Comparison], request: R, kept: Kept) -> None:
-    """Measure, print the record as one JSON object or for a person, and write it to a file if one
-    is given."""
+    """Measure, print the record as JSON or text, and write it to a file if requested."""
     check_output_files([kept.out])
     record = measure(request).record()
     if kept.out is not None:
@@ -88,11 +86,11 @@ def _flat(record: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, st
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return processor, cores and versions; nothing that names the host or its folders."""
+    """Return processor, cores and versions, without names of the host or folders."""
     environment = describe_environment()
     versions = environment["versions"]
     return {
-        "processor": told_by_linux("/proc/cpuinfo", "model name")
+        "processor": proc_value("/proc/cpuinfo", "model name")
         or platform.processor()
         or platform.machine(),
         **{name: environment[name] for name in ("commit", "python", "platform", "cpus")},
@@ -102,7 +100,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def _cards() -> list[str]:
-    """Name, driver, memory and clock of each GPU, as nvidia-smi has them."""
+    """Return name, driver, memory and clock of each GPU from nvidia-smi."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -111,8 +109,8 @@ def _cards() -> list[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.splitlines()
 
 
-def told_by_linux(path: str, name: str) -> str | None:
-    """Return the first value of this name in a file of /proc; None if there is none."""
+def proc_value(path: str, name: str) -> str | None:
+    """Return the first value of a name in a file of /proc, or None."""
     lines = Path(path).read_text().splitlines() if Path(path).is_file() else ()
     pairs = (line.partition(":") for line in lines)
     return next((value.strip() for key, _, value in pairs if key.strip() == name), None)
@@ -124,16 +122,16 @@ def seconds_in_turns(
     threads: int = 1,
     clock: Callable[[], float] | None = None,
 ) -> tuple[float, ...]:
-    """Return the median seconds of a call of each way.
+    """Return the median time of a call of each function.
 
-    The ways take turns, so that a machine that gets slower or faster meanwhile does so for all.
-    Each measured call follows one of the same way that does not count.
+    The functions take turns, so that changes of the machine's speed affect all of them. Each
+    measured call follows a warm-up call of the same function.
 
     Args:
-        ways: called twice in each round.
+        ways: functions, called twice in each round.
         repeats: number of rounds.
-        threads: of torch on the CPU.
-        clock: such as `time.process_time`; None: wall time, with a GPU's work included.
+        threads: number of torch's CPU threads.
+        clock: clock such as `time.process_time`; None: wall time, with the GPU synchronized.
     """
     from torch.utils.benchmark import Measurement, Timer, timer
 
@@ -153,22 +151,20 @@ def relative_difference(ours: Tensor | None, reference: Tensor | None) -> float:
 
 
 def require_agreement(difference: float, limit: float) -> float:
-    """Return the difference; raise PipelineError if it exceeds the limit: then times mean
-    nothing."""
+    """Return the difference; raise PipelineError if it exceeds the limit."""
     if not difference <= limit:
         raise PipelineError(
             f"results of both sides: expected a relative difference of at most {limit:g}, got "
-            f"{difference:.2g}, so their times are not comparable; run the tests (make test)"
+            f"{difference:.2g}, so times are not comparable; run the tests (make test)"
         )
     return difference
 
 
 def peak_allocated_bytes(compute: Callable[[], object]) -> int:
-    """Return the most bytes that torch held at once on the CPU beyond what it held before.
+    """Return the peak of additional bytes that torch allocated on the CPU.
 
-    Every allocation and every release is read from the trace of torch's profiler. That counts what
-    the computation asked for, gradients included; the size of the process would also depend on what
-    was freed before and kept by the C library.
+    Allocations and releases are read from the trace of torch's profiler, including gradients. The
+    size of the process would also depend on freed memory that the C library keeps.
     """
     from torch.profiler import ProfilerActivity, profile
 
@@ -189,25 +185,24 @@ def peak_allocated_bytes(compute: Callable[[], object]) -> int:
 
 
 def peak_bytes() -> int:
-    """Return the most of this process that was resident; getrusage's figure would include what the
-    parent had at its fork."""
-    if told := told_by_linux("/proc/self/status", "VmHWM"):
-        return int(told.split()[0]) * 1024
+    """Return the peak resident size of this process; getrusage would include the parent's size at
+    the fork."""
+    if value := proc_value("/proc/self/status", "VmHWM"):
+        return int(value.split()[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 class GpuBusy:
-    """The share of time in which a kernel ran, once the watching has ended."""
+    """Fraction of time in which a kernel ran, available after measurement."""
 
     share: float | None = None
-    """0..1; None where there is no nvidia-smi, or the time was too short for a sample."""
+    """0..1; None without nvidia-smi, or if the time was too short for a sample."""
 
 
 @contextmanager
 def watching_gpu(device: str) -> Iterator[GpuBusy]:
-    """Sample the GPU of this name (`cuda`, `cuda:N`) with nvidia-smi while the block runs; do
-    nothing for a CPU."""
+    """Sample a GPU (`cuda`, `cuda:N`) with nvidia-smi while the block runs; a no-op for a CPU."""
     busy = GpuBusy()
     program = shutil.which("nvidia-smi")
     if not device.startswith("cuda") or program is None:
@@ -215,7 +210,7 @@ def watching_gpu(device: str) -> Iterator[GpuBusy]:
         return
     import torch
 
-    # nvidia-smi counts all GPUs, torch only those that it may use: the uuid is the same for both.
+    # The numbers of GPUs differ between nvidia-smi and torch, but not their uuids.
     gpu = f"GPU-{torch.cuda.get_device_properties(torch.device(device)).uuid}"
     query = ("--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop-ms=100")
     process = subprocess.Popen([program, f"--id={gpu}", *query], stdout=subprocess.PIPE, text=True)

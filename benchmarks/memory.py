@@ -1,7 +1,7 @@
-"""Peak memory of a long video against a short one, as `orn detect` and `orn predict` take them.
+"""Peak memory of `orn detect` and `orn predict` for a long and a short video.
 
-In place of a detector's network, whose memory would hide any growth, stands one that finds objects
-at once. For the same reason torch is not imported before it is needed.
+A detector without a network is used, since the network's memory would hide any growth. For the same
+reason, torch is imported late.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from orn.shared.masks.rules import ScoreKind
 from orn.stage1_detect.pipeline import UnitDetector
 
 _DETECTIONS = 20
-"""Objects of a frame."""
+"""Number of objects in a frame."""
 
 
 def long_over_short(
     look: Callable[[Path, int], int], request: MemoryRequest, *, tiny: bool
 ) -> dict[str, float] | None:
-    """Return the peak resident bytes of looking at two made videos, and how much more the long one
-    takes; None if memory is not to be measured.
+    """Return the peak resident bytes for two generated videos and their difference; None if memory
+    is not requested.
 
     Args:
-        look: called in a process of its own with a video and its number of frames; returns
-            `peak_bytes` from before it looked.
-        request: the frames of the videos.
-        tiny: whether only to show that everything runs.
+        look: function of a video and its number of frames, called in a process of its own; returns
+            `peak_bytes` before it starts.
+        request: lengths of the videos.
+        tiny: whether to use tiny sizes for a test run.
     """
     if not request.long:
         return None
@@ -59,13 +59,13 @@ def long_over_short(
 
 
 class InstantDetector:
-    """Finds ellipses that depend on the frame."""
+    """Detector that returns ellipses, which depend on the frame."""
 
     entry = ENTRY
     score_kind: ScoreKind = "softmax"
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the frame as a network's input would be held: float32, channels first."""
+        """Return the frame like a network's input: float32, channels first."""
         return image_HWC.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
 
     def infer(self, prepared: Sequence[NDArray[np.float32]]) -> Sequence[int]:
@@ -78,7 +78,7 @@ class InstantDetector:
 
 
 def detect_video(path: Path, frames: int) -> int:
-    """Detect a video as `orn detect` does; return the memory from before."""
+    """Detect a video like `orn detect`, and return the peak memory before."""
     before = peak_bytes()
     detect = UnitDetector(
         InstantDetector(),
@@ -91,8 +91,8 @@ def detect_video(path: Path, frames: int) -> int:
 
 
 def predict_video(path: Path, frames: int) -> int:
-    """Predict for a video as `orn predict` does, with the recipe demo and random weights; return
-    the memory from before."""
+    """Predict like `orn predict`, with the demo recipe and random weights, and return the peak
+    memory before."""
     import torch
 
     from orn.predict_videos.detecting import detected_by

@@ -1,4 +1,4 @@
-"""Random batches for the benchmarks of the model, the same for both sides.
+"""Random batches for benchmarks of the model, equal for both sides.
 
 B clips, T frames, K object slots, S detector classes with background, h w cells.
 """
@@ -13,30 +13,30 @@ from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.model.config import NetworkConfig
 
 _STRIDE = 16
-"""Pixels of a cell of the object head's feature map."""
+"""Stride of the object head's feature map, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSizes:
-    """What is measured."""
+    """Sizes of a benchmark."""
 
     clips: int
     """B."""
     frames: int
     """T."""
     slots: int
-    """K; each holds an object."""
+    """K; all are occupied."""
     config: NetworkConfig
-    """Of the network; its masks must be a whole number of cells of the feature map."""
+    """Network; the size of masks must be a multiple of the feature map's."""
 
     @property
     def pixels(self) -> int:
-        """Height and width of the frames for masks of twice the cells of the feature map in each
-        direction, as the paper has it (28 x 28 and 14 x 14, for 224 x 224 pixels)."""
+        """Side of frames for masks of twice the feature map's resolution, as in the paper (28 x 28
+        and 14 x 14, for 224 x 224 pixels)."""
         return _STRIDE * self.config.mask_size // 2
 
     def as_json(self) -> dict[str, Any]:
-        """What a result says of them."""
+        """Return the sizes for the record."""
         return {
             "clips": self.clips,
             "frames": self.frames,
@@ -61,14 +61,14 @@ TINY = ClipSizes(
         activity_state=4,
     ),
 )
-"""Only to show that everything runs."""
+"""Tiny sizes for a test run."""
 
 
 def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
-    """Clips of noise whose every slot holds an object: half of the cells anywhere.
+    """Return clips of noise whose masks have random cells, half of them set.
 
-    Coverage is the mean of the masks' cells, so that pooling by either gives the same. Frames have
-    the given height and width; None: those of the sizes.
+    Coverage is the mean of the masks' cells, so that pooling by either is equal. `pixels` is the
+    side of frames; None: that of `sizes`.
     """
     config = sizes.config
     generator = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""Pooling, object vectors, relations and the recurrence, forward and backward, both ways.
+"""Object head, forward and backward, compared with plain loops.
 
 B clips, T frames, M = B * T frames folded, K object slots, D features, h w cells.
 """
@@ -25,14 +25,14 @@ from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Stage
 
 LARGEST_DIFFERENCE = 1e-4
-"""Of float32 results and gradients, relative to their norm."""
+"""Limit for float32 results and gradients, relative to their norm."""
 
 
 def measure(request: ClipsRequest) -> Comparison:
-    """Return seconds and peak memory of forward and backward, ours and the plain loops'.
+    """Return time and peak memory of forward and backward passes, ours and of plain loops.
 
     Raises:
-        PipelineError: if the results of both differ.
+        PipelineError: if the results differ.
     """
     sizes = request.sizes()
     both = _BothHeads(sizes)
@@ -59,14 +59,14 @@ def measure(request: ClipsRequest) -> Comparison:
 
 
 class _GivenFeatures(nn.Module):
-    """In place of conv5: the features are given."""
+    """Replaces conv5 with given features."""
 
     def forward(self, feats_MDhw: Tensor, num_frames: int) -> Tensor:
         return feats_MDhw
 
 
 class _BothHeads:
-    """Both object heads in training, with the same weights, features and objects."""
+    """Both object heads in training mode, with equal weights, features and objects."""
 
     def __init__(self, sizes: ClipSizes) -> None:
         torch.manual_seed(0)
@@ -91,7 +91,7 @@ class _BothHeads:
     def _run(
         self, head: ObjectHead, compute: Callable[..., Any], feats: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Forward and backward; gradients are left where torch leaves them."""
+        """Run forward and backward passes, which accumulate gradients."""
         feats.grad = None
         head.zero_grad(set_to_none=True)
         logits_BA, class_logits_BTKS, *_ = compute(
@@ -101,7 +101,7 @@ class _BothHeads:
         return logits_BA.detach(), class_logits_BTKS.detach()
 
     def largest_difference(self) -> float:
-        """Of both results and of every gradient."""
+        """Return the largest difference of results and gradients."""
         pairs: list[tuple[Tensor | None, Tensor | None]]
         pairs = list(zip(self.run_ours(), self.run_plain(), strict=True))
         heads = self.ours.parameters(), self.plain.parameters()

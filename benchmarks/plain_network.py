@@ -1,22 +1,20 @@
-"""The whole network as plain loops over materialised tensors: what ours is measured against.
+"""Reference implementation of the network as plain loops over materialized tensors.
 
-It computes the paper's network in the way in which the authors' released code computes theirs, in
-NCHW memory and in the input's precision, with the weights of an `ObjectVideoNetwork` and so with
-its results:
+It computes the paper's network with the algorithms of the authors' released code, in NCHW memory
+and in the input's precision, with the weights and therefore the results of an `ObjectVideoNetwork`:
 
-- 2D stages convolve B * T images; 2.5D stages hold clips as (B, C, T, h, w) and use ordinary 3D
-  convolutions of 1 x k x k and 3 x 1 x 1 numbers;
-- features U are brought to the 28 x 28 cells of the masks and multiplied by every mask at once, a
-  tensor of B x K x D x T x 28 x 28 numbers, which is then summed frame by frame;
-- a loop over t takes an earlier frame for it, and a loop over the objects j of that frame puts K
-  copies of o_j beside the K objects of t, so that each pair (j, k) has an input of its own of 2 x
-  2229 numbers; all K x K pairs go through the MLP, and padding is multiplied away afterwards.
+- 2D stages convolve B * T images; 2.5D stages store clips as (B, C, T, h, w) and use 3D
+  convolutions with kernels of 1 x k x k and 3 x 1 x 1;
+- features U are upsampled to the 28 x 28 cells of the masks and multiplied by all masks at once, a
+  tensor of B x K x D x T x 28 x 28, which is then summed per frame;
+- a loop over t selects an earlier frame, and a loop over its objects j concatenates K copies of o_j
+  with the K objects of t, so that each pair (j, k) has its own input of 2 x 2229 numbers; all K x K
+  pairs pass through the MLP, and padding is masked afterwards.
 
-What is computed is not what theirs computes, so that results can be compared with ours. U is
-repeated to the cells of the masks and not interpolated, which costs less; the first half of a pair
-is read from the earlier frame and not from frame t, which costs the same; and layers are those of
-the paper's text: the released network has dropout, an MLP on the class, a 2D conv5 of the object
-head and more (docs/against_the_authors.md).
+It differs from the released network where necessary for results that agree with ours: U is repeated
+instead of interpolated, which is cheaper; the first half of a pair is read from the earlier frame
+instead of frame t, at the same cost; and layers follow the paper's text, without the released
+dropout, class MLP, 2D conv5 of the object head and more (docs/against_the_authors.md).
 
 B clips, T frames, M = B * T frames folded, C channels, K object slots, D features, O numbers of an
 object vector, G numbers of a relation, P pairs, h w cells of the feature map.
@@ -39,10 +37,10 @@ from orn.stage2_train.model.resnet_25d import FrameConv, Stage
 
 
 class PlainNetwork(nn.Module):
-    """What an `ObjectVideoNetwork` of the paper's full model computes in training."""
+    """The full model of the paper in training mode, equivalent to `ObjectVideoNetwork`."""
 
     def __init__(self, network: ObjectVideoNetwork) -> None:
-        """Copies the weights, which keep their names in `network`."""
+        """Copy the weights of `network` under the same names."""
         super().__init__()
         self.network = copy.deepcopy(network)
         for parameter in self.parameters():
@@ -55,7 +53,7 @@ class PlainNetwork(nn.Module):
         heads: Heads = "both",
         generator: torch.Generator | None = None,
     ) -> NetworkOutput:
-        """Logits of both heads; called as the network is."""
+        """Return the logits of both heads, with the network's interface."""
         assert heads == "both"
         activity, objects = self.network.activity_head, self.network.object_head
         num_frames = batch.frames_BTCHW.shape[1]
@@ -87,7 +85,7 @@ def _trunk(network: ObjectVideoNetwork, frames_BTCHW: Tensor) -> Tensor:
 
 
 def _images(feats: Tensor) -> Tensor:
-    """(M, C, h, w), from images or from clips (B, C, T, h, w)."""
+    """Convert images or clips (B, C, T, h, w) to (M, C, h, w)."""
     return feats if feats.ndim == 4 else feats.transpose(1, 2).flatten(0, 1)
 
 
@@ -98,7 +96,7 @@ def _clips_if_temporal(conv: FrameConv, feats_MChw: Tensor, num_frames: int) -> 
 
 
 def _stage(stage: Stage, feats_MChw: Tensor, num_frames: int) -> Tensor:
-    """(M, C', h', w') features of a 2D stage, or (B, C', T, h', w') of a 2.5D one."""
+    """Return (M, C', h', w') features of a 2D stage, or (B, C', T, h', w') of a 2.5D stage."""
     blocks: list[Any] = list(stage.blocks)
     middle = blocks[0].conv2  # temporal in each block of a 2.5D stage
     feats = _clips_if_temporal(middle, feats_MChw, num_frames)
@@ -116,8 +114,8 @@ def _stage(stage: Stage, feats_MChw: Tensor, num_frames: int) -> Tensor:
 
 
 def _conv(conv: FrameConv | nn.Conv2d, feats: Tensor, *, stride: int | None = None) -> Tensor:
-    """A convolution of images, or of clips by 1 x k x k and then, if it is temporal, 3 x 1 x 1;
-    `stride` is the convolution's own where it is None."""
+    """Convolve images, or clips by 1 x k x k and, if temporal, 3 x 1 x 1; a `stride` of None is the
+    convolution's own."""
     spatial = conv if isinstance(conv, nn.Conv2d) else conv.spatial
     assert spatial is not None
     stride = stride or spatial.stride[0]
@@ -136,18 +134,18 @@ def _conv(conv: FrameConv | nn.Conv2d, feats: Tensor, *, stride: int | None = No
 
 
 def _norm(norm: nn.BatchNorm2d, feats: Tensor) -> Tensor:
-    """Batch normalisation of images or clips, in training."""
+    """Apply batch normalization to images or clips, in training mode."""
     return functional.batch_norm(
         feats, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, norm.momentum or 0
     )
 
 
 def pool_objects(feats_BDThw: Tensor, masks_BTKhw: Tensor) -> Tensor:
-    """(B, T, K, D) means of the features under each mask; zeros under an empty one.
+    """Return the (B, T, K, D) mean features of each mask; zeros for an empty one.
 
     Args:
         feats_BDThw: features U.
-        masks_BTKhw: masks over cells that are the feature map's or whole parts of them.
+        masks_BTKhw: masks, whose size is a multiple of the feature map's.
     """
     num_clips, _, num_frames, _, _ = feats_BDThw.shape
     feats_MDhw = feats_BDThw.transpose(1, 2).flatten(0, 1)
@@ -171,8 +169,8 @@ def plain_object_head(
     *,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """What the head of the paper's full model computes in training behind its conv5: (B, A) logits
-    y2 and (B, T, K, S) class logits; `batch.coverage_BTKhw` is not read."""
+    """Return the (B, A) logits y2 and (B, T, K, S) class logits of the object head after conv5, in
+    training mode; ignores `batch.coverage_BTKhw`."""
     masks_BTKhw = batch.masks_BTKhw * batch.valid_BTK[..., None, None]
     appearance_BTKD = pool_objects(feats_BDThw, masks_BTKhw)
     shape_BTKb = head.encoder.mask_mlp(masks_BTKhw.flatten(3))
@@ -187,7 +185,7 @@ def plain_object_head(
 def _relations(
     relation: ObjectRelation, objects_BTKO: Tensor, valid_BTK: Tensor, earlier_BT: Tensor
 ) -> Tensor:
-    """(B, T - 1, G) sums over the pairs of an earlier frame and frame t."""
+    """Return the (B, T - 1, G) sums over pairs of an earlier frame and frame t."""
     num_clips, num_frames, num_slots, _ = objects_BTKO.shape
     clip_B = torch.arange(num_clips, device=objects_BTKO.device)
     first: Any = relation.first

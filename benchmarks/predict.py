@@ -1,4 +1,4 @@
-"""What predicting takes: memory of a long video, and time of explaining a prediction."""
+"""Memory of predictions for a long video, and time of an explanation."""
 
 import time
 
@@ -13,8 +13,8 @@ from orn.stage2_train.model.network import ObjectVideoNetwork
 
 
 def measure(request: PredictBenchRequest) -> Comparison:
-    """Return the CPU seconds of explaining a batch, its pass included, against those of the pass
-    alone, and the peak memory of two videos."""
+    """Return the CPU time of an explained batch and of its forward pass alone, and the peak memory
+    for two videos."""
     sizes, threads, repeats = request.batch.sizes(), request.batch.threads, request.batch.repeats
     torch.manual_seed(0)
     network = ObjectVideoNetwork(sizes.config).eval()

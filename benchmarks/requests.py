@@ -1,4 +1,4 @@
-"""What the commands of `orn bench` are asked for."""
+"""Requests of the `orn bench` commands."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,23 +19,23 @@ from orn.shared.options import Option, Request
 if TYPE_CHECKING:
     from orn.benchmarks.model_inputs import ClipSizes
 
-Tiny = Annotated[bool, Option("Tiny sizes, to see that it runs.")]
-Repeats = Annotated[Count, Option("How often each side is measured, in turns; the median counts.")]
+Tiny = Annotated[bool, Option("Use tiny sizes, for a test run.")]
+Repeats = Annotated[Count, Option("Number of measurements of each side; the median is reported.")]
 
 
 class ClipsRequest(Request):
-    """A batch of clips, and how often it is measured."""
+    """Size of a batch of clips, and number of measurements."""
 
-    clips: Annotated[Count, Option("Clips of a batch.")] = 2
-    frames: Annotated[Count, Option("Frames of a clip.")] = 4
-    slots: Annotated[Count, Option("Objects of a frame.")] = 10
+    clips: Annotated[Count, Option("Clips in a batch.")] = 2
+    frames: Annotated[Count, Option("Frames in a clip.")] = 4
+    slots: Annotated[Count, Option("Objects in a frame.")] = 10
     backbone: Annotated[Literal["resnet18", "resnet50"], Option("The ResNet.")] = "resnet50"
     threads: Annotated[Threads, threads_option("each side")] = 1
     repeats: Repeats = 3
     tiny: Tiny = False
 
     def sizes(self) -> "ClipSizes":
-        """Return the sizes that are asked for."""
+        """Return the requested sizes."""
         from orn.benchmarks.model_inputs import TINY, ClipSizes
         from orn.stage2_train.model.config import NetworkConfig
 
@@ -46,18 +46,18 @@ class ClipsRequest(Request):
 
 
 class TrainStepRequest(Request):
-    """What `orn bench train-step` is asked for."""
+    """Request of `orn bench train-step`."""
 
     batch: ClipsRequest = ClipsRequest()
     device: Device = "auto"
     phase: Annotated[
         Literal["both", "object"],
-        Option("What is trained: both heads, or the object head alone as in the first phase."),
+        Option("Train both heads, or only the object head as in the first phase."),
     ] = "both"
 
 
 class LoaderRequest(Request):
-    """What `orn bench loader` is asked for."""
+    """Request of `orn bench loader`."""
 
     data_root: Annotated[
         FilePath | None,
@@ -72,83 +72,83 @@ class LoaderRequest(Request):
 
 
 class MemoryRequest(Request):
-    """The videos whose memory is compared."""
+    """Lengths of the videos of the memory benchmark."""
 
-    short: Annotated[Count, Option("Frames of the short video whose memory is measured.")] = 2000
+    short: Annotated[Count, Option("Frames of the short video for peak memory.")] = 2000
     long: Annotated[
-        int, Field(ge=0), Option("Frames of the long video; 0: memory is not measured.")
+        int, Field(ge=0), Option("Frames of the long video for peak memory; 0: skip.")
     ] = 20_000
 
 
 class DetectBenchRequest(Request):
-    """What `orn bench detect` is asked for."""
+    """Request of `orn bench detect`."""
 
-    video: Annotated[FilePath | None, Option("A video file.", usual="a made one of 1280 x 720")] = (
-        None
-    )
+    video: Annotated[FilePath | None, Option("A video file.", usual="a generated one")] = None
     checkpoint: Annotated[
         FilePath | None,
         Option(
             "Weights of mask-rcnn_r50_fpn_ms-poly-3x_coco.",
-            usual="random ones, 20 detections a frame",
+            usual="random, 20 detections per frame",
         ),
     ] = None
-    frames: Annotated[Count, Option("Frames that each measurement detects.")] = 4
+    frames: Annotated[Count, Option("Number of frames per measurement.")] = 4
     device: Device = "auto"
     precision: Annotated[
-        Precision, precision_option("Number format of our backbone; that of the loop is fp32.")
+        Precision, precision_option("Number format of our backbone; the loop uses fp32.")
     ] = "float32"
-    fast: Annotated[bool, Option("Take the fast path of a GPU.")] = False
+    fast: Annotated[bool, Option("Use the fast path on a GPU.")] = False
     batch: Batch = 8
     workers: Annotated[
-        Count | None, Option("Our processes.", usual="as orn detect, one a core or GPU")
+        Count | None, Option("Number of our processes.", usual="one per core or GPU")
     ] = None
-    threads: Annotated[Threads | None, threads_option("the loop", usual="one a core")] = None
+    threads: Annotated[Threads | None, threads_option("the loop", usual="one per core")] = None
     memory: MemoryRequest = MemoryRequest()
     repeats: Repeats = 3
     tiny: Tiny = False
 
     @property
     def is_exact(self) -> bool:
-        """Whether our side computes what the loop does, but for round-off."""
+        """Whether our results agree with the loop's up to rounding."""
         return self.precision == "float32" and not self.fast
 
 
 class PredictBenchRequest(Request):
-    """What `orn bench predict` is asked for."""
+    """Request of `orn bench predict`."""
 
     batch: ClipsRequest = ClipsRequest()
     memory: MemoryRequest = MemoryRequest()
 
 
 class ScaleRequest(Request):
-    """What `orn bench scale` is asked for."""
+    """Request of `orn bench scale`."""
 
-    videos: Annotated[Count, Option("To make up.")] = 113_839
-    shards: Annotated[Count, Option("To make up.")] = 14_229
+    videos: Annotated[Count, Option("Number of generated videos.")] = 113_839
+    shards: Annotated[Count, Option("Number of generated shards.")] = 14_229
     clips: Annotated[
         int,
         Field(ge=0),
-        Option("To make in loader processes whose memory is watched, and to evaluate; 0: none."),
+        Option("Number of clips to load while memory is measured, and to evaluate; 0: none."),
     ] = 20_000
     folder: Annotated[
         FilePath | None,
-        Option("New folder to make everything in, and to leave.", usual="one that is thrown away"),
+        Option("New folder for the generated files, which remain.", usual="a temporary folder"),
     ] = None
     tiny: Tiny = False
 
 
 class GpuRequest(Request):
-    """What `orn bench gpu` is asked for."""
+    """Request of `orn bench gpu`."""
 
     out: Annotated[
-        FilePath, Option("Folder of the records, one a measurement; those that are there stay.")
+        FilePath, Option("Folder of the records, one per measurement; existing ones are kept.")
     ]
-    minutes: Annotated[float, Field(ge=0, le=10**4), Option("Time for all.")] = 8.0
+    minutes: Annotated[float, Field(ge=0, le=10**4), Option("Time limit of all measurements.")] = (
+        8.0
+    )
     only: Annotated[
         tuple[str, ...],
         Option(
-            "Measurements whose names begin so, such as train; may be repeated.", metavar="PREFIX"
+            "Only measurements with this prefix, such as train; may be repeated.", metavar="PREFIX"
         ),
     ] = ()
     device: Device = "auto"
@@ -156,7 +156,7 @@ class GpuRequest(Request):
 
 
 class Kept(Request):
-    """What becomes of a result."""
+    """Output of a result."""
 
     as_json: Annotated[bool, Option("Print one JSON object on stdout.", name="--json")] = False
-    out: Annotated[FilePath | None, Option("File to keep the record in.")] = None
+    out: Annotated[FilePath | None, Option("File for the record.")] = None

@@ -1,4 +1,4 @@
-"""What a data set of VLOG's size costs to plan, to open and to read from."""
+"""Time of planning, opening and reading a data set of VLOG's size."""
 
 import multiprocessing
 import pickle
@@ -16,7 +16,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.benchmarks.measuring import Comparison, told_by_linux
+from orn.benchmarks.measuring import Comparison, proc_value
 from orn.benchmarks.requests import ScaleRequest
 from orn.benchmarks.scale_world import FRAMES, RATE, make_shards, make_videos
 from orn.shared.manifests.load import load_dataset
@@ -33,7 +33,7 @@ from orn.stage2_train.frames.crop import CropWindow
 
 _COLD_CLIPS = 40
 _OPENED = 1000
-"""Videos that the reference opens at most."""
+"""Maximum number of videos opened by the reference."""
 _PROCESSES = 4
 _TEST_BATCH = 16
 
@@ -41,16 +41,16 @@ Found = TypeVar("Found")
 
 
 def measure(request: ScaleRequest) -> Comparison:
-    """Return seconds of planning a video and of opening one with PyAV, in CPU time, and those of
-    each thing that a start waits for."""
+    """Return the CPU time of planning a video and of opening one with PyAV, and the time of each
+    part of a start."""
     videos, shards, clips = request.videos, request.shards, request.clips
     if request.tiny:
         videos, shards, clips = 24, 8, min(clips, 16)
     folder = request.folder
     megabytes = (12 * videos + 80 * shards) // 1000 + 20
     click.echo(
-        f"makes about {megabytes} MB and {2 * videos + 3 * shards} names of files in "
-        f"{folder or tempfile.gettempdir()}, {'which stay' if folder else 'removed at the end'}",
+        f"writing about {megabytes} MB and {2 * videos + 3 * shards} file names to "
+        f"{folder or tempfile.gettempdir()}, {'kept' if folder else 'removed at the end'}",
         err=True,
     )
     with tempfile.TemporaryDirectory() as name:
@@ -88,7 +88,7 @@ def _measured(folder: Path, *, videos: int, shards: int, clips: int) -> Comparis
 
 
 def _timed(work: Callable[[], Found]) -> tuple[Found, dict[str, float]]:
-    """What comes of it, and the seconds that it took by the clock and of all processors."""
+    """Return the result of a function with its wall time and CPU time."""
     began, used = time.perf_counter(), _used()
     found = work()
     return found, {"seconds": time.perf_counter() - began, "cpu_seconds": _used() - used}
@@ -107,7 +107,7 @@ def _open_each(paths: list[Path]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Blank:
-    """Frames of any video, of which only the times are asked for."""
+    """A source of frames whose pictures are never read."""
 
     name: str = "no frames"
 
@@ -124,11 +124,11 @@ class _Blank:
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        raise AssertionError("nobody looks at them")
+        raise AssertionError("pictures are not read")
 
 
 def _clips(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
-    """The objects of clips as the paper's networks get them, without pictures."""
+    """Return a dataset of clips with the objects of the paper's networks, without pictures."""
     settings = ClipSettings(
         data=DataRecipe(clip_frames=dataset.clip_frames, crop=(224, 224), score_threshold=0.0),
         slots=SlotSettings(max_objects=10, background=True, mask_size=28, feature_cells=(14, 14)),
@@ -154,8 +154,8 @@ def _cold_clip(data: ClipDataset, worker: ClipDataset) -> dict[str, float]:
 
 
 def _loader_memory(data: ClipDataset, clips: int) -> dict[str, float]:
-    """Bytes of all loader processes together after half and all of some clips; what processes share
-    is counted once."""
+    """Return the total memory of all loader processes after half of the clips and after all; shared
+    memory is counted once."""
     settings = LoaderSettings(batch_size=8, workers=_PROCESSES)
     epochs = range(-(-clips // max(len(data) // 8 * 8, 1)))
     found: dict[str, float] = {}
@@ -171,12 +171,12 @@ def _loader_memory(data: ClipDataset, clips: int) -> dict[str, float]:
 
 def _loader_bytes() -> float:
     children = multiprocessing.active_children()
-    own = (told_by_linux(f"/proc/{each.pid}/smaps_rollup", "Pss") for each in children)
+    own = (proc_value(f"/proc/{each.pid}/smaps_rollup", "Pss") for each in children)
     return sum(1024 * int((told or "0").split()[0]) for told in own)
 
 
 def _evaluated(data: ClipDataset, clips: int) -> dict[str, float]:
-    """Clips as `orn eval --views 10x1` asks for them, ten a segment, by two processes."""
+    """Return the time of loading clips like `orn eval --views 10x1`, in two processes."""
     settings = LoaderSettings(batch_size=_TEST_BATCH, workers=2)
     batches = evaluation_loader(data, settings, views=Views(num_clips=10).all())
     some = islice(batches, -(-clips // _TEST_BATCH))

@@ -1,4 +1,4 @@
-"""A data set as large as VLOG, made up: its tables, as many videos, and shards of usual arrays."""
+"""Generated data set of VLOG's size: tables, videos and shards."""
 
 import json
 import zipfile
@@ -21,17 +21,17 @@ from orn.shared.shards.schema import ShardAttributes, read_attributes
 from orn.shared.shards.writer import ShardWriter
 
 FRAMES, RATE = 250, 25.0
-"""Of each video in the shards, as VLOG's have them; the video files have fewer."""
+"""Length and rate of each video in the shards, as in VLOG; the files have fewer frames."""
 _FILE_FRAMES = 24
 _CLASSES = 30
 _LINKS = 50_000
-"""Names of a file; a file system allows few more."""
+"""Number of links to a file; file systems allow few more."""
 _DIFFERENT = 7
-"""Frames that are not the same; they follow each other again and again."""
+"""Number of distinct frames, which repeat."""
 
 
 def make_videos(root: Path, videos: int) -> list[Path]:
-    """VLOG's tables and as many names of one small video, in folders as VLOG has them."""
+    """Write VLOG's tables, and links to one small video in VLOG's folder structure."""
     ids = [f"{n % 10}/{n // 10 % 10}/{n // 100 % 10}/v_{n // 4:08d}/{n:06d}" for n in range(videos)]
     (root / "meta" / "hand_object").mkdir(parents=True)
     content = write_video(
@@ -56,7 +56,7 @@ def make_videos(root: Path, videos: int) -> list[Path]:
 
 
 def make_shards(folder: Path, parts: Sequence[Sequence[str]]) -> None:
-    """A shard of each of these lists of videos; all of a length are the same but for the ids."""
+    """Write a shard for each list of videos; equally long ones differ only in ids."""
     patterns: dict[int, tuple[dict[str, bytes], ShardAttributes]] = {}
     folder.mkdir()
     for number, ids in enumerate(parts):

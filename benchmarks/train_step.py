@@ -1,4 +1,4 @@
-"""A training step both ways: forward, losses, backward and the optimizer."""
+"""Training step: forward pass, losses, backward pass and optimizer, compared with plain loops."""
 
 import copy
 import tempfile
@@ -32,11 +32,10 @@ from orn.stage2_train.training.backbone import apply_backbone_options
 from orn.stage2_train.training.step import build_optimiser, freeze_for, training_step
 
 LARGEST_DIFFERENCE = 1e-6
-"""Of the gradient of all weights, relative to its norm: of both heads in float64, as in float32
-fifty layers of batch normalisation magnify round-off to several per cent of it."""
-
+"""Limit for the gradient of all weights, relative to its norm, in float64; in float32, fifty layers
+of batch normalization amplify rounding errors to several per cent."""
 CHECKED_PIXELS = 64
-"""Of the frames in the check, which is in float64 and so is slow."""
+"""Side of frames in the check, which is slow in float64."""
 
 
 _WAYS: dict[str, dict[str, Any]] = {
@@ -45,27 +44,29 @@ _WAYS: dict[str, dict[str, Any]] = {
     "bf16_checkpoint": {"precision": "bf16", "checkpoint_activations": True},
     "bf16_compile": {"precision": "bf16", "compile": True},
 }
-"""Settings of the recipe, by the name of what is measured."""
+"""Settings of the recipe by measurement."""
 _ON_CARDS = ("bf16_checkpoint", "bf16_compile")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sides:
-    """What is measured: a call of each is one step, and gives the loss before it."""
+    """Measured functions, each of which runs one step and returns the loss before it."""
 
     ways: dict[str, Callable[[], float]]
     """`ours`, `reference` and others."""
     difference: float
-    """Of the gradients of ours and the reference."""
+    """Relative difference of the gradients of ours and the reference."""
 
 
 def measure(request: TrainStepRequest) -> Comparison:
-    """Return seconds of a training step: of both heads, ours in fp32 and bf16, on a card also with
-    activations computed anew and compiled, and the plain network; or of the object head alone, with
-    the ResNet's weights kept as they are, and with them trained.
+    """Return the time of a training step.
+
+    For both heads, ours is measured in fp32 and bf16, on a GPU also with activation checkpointing
+    and compiled, and compared with the plain network; for the object head, a frozen ResNet is
+    compared with a trained one.
 
     Raises:
-        PipelineError: if both sides do not give the same gradient.
+        PipelineError: if the gradients of both sides differ.
     """
     sizes, device = request.batch.sizes(), request.device
     torch.manual_seed(0)
@@ -100,7 +101,7 @@ def measure(request: TrainStepRequest) -> Comparison:
 
 
 def _peak_bytes(step: Callable[[], float]) -> int:
-    """Most that torch held on the card during a step, beyond what it held before."""
+    """Return the peak of additional GPU memory during a step."""
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     step()
@@ -112,7 +113,7 @@ def _both_heads(sizes: ClipSizes, device: str, place: torch.device) -> _Sides:
     network = ObjectVideoNetwork(sizes.config).to(place).train()
     plain = PlainNetwork(network).train()
     difference = _gradient_difference(sizes, network, plain, place)
-    usual = torch.optim.Adam(plain.parameters(), lr=1e-4)  # what torch does by default
+    usual = torch.optim.Adam(plain.parameters(), lr=1e-4)  # torch's default implementation
     recipe = Recipe(model=sizes.config)
     accelerator = build_accelerator("fp32", device)
     ways: dict[str, Callable[[], float]] = {
@@ -133,7 +134,7 @@ def _both_heads(sizes: ClipSizes, device: str, place: torch.device) -> _Sides:
 def _gradient_difference(
     sizes: ClipSizes, ours: nn.Module, plain: nn.Module, place: torch.device
 ) -> float:
-    """Of all weights, on small frames."""
+    """Return the relative difference of the gradients of all weights, on small frames."""
     batch = random_batch(sizes, pixels=CHECKED_PIXELS).to(place).inputs()
     inputs = replace(
         batch,
@@ -192,7 +193,7 @@ def one_step(
     recipe: Recipe,
     heads: Heads = "both",
 ) -> float:
-    """Train one step; return the loss before it."""
+    """Train one step and return the loss before it."""
     with tempfile.TemporaryDirectory() as folder:
         values = training_step(
             accelerator,

@@ -42,7 +42,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the names that are not functions of this module when they are first used."""
+    """Import a class or the version when it is first used."""
     if name == "ShardWriter":
         from orn.shared.shards.writer import ShardWriter
 
@@ -59,7 +59,7 @@ def __dir__() -> list[str]:
 
 
 def open_shard(path: str | Path) -> Shard:
-    """Open a shard. Nothing but what is asked for is read.
+    """Open a shard; its arrays are read on access.
 
     Example::
 
@@ -69,7 +69,7 @@ def open_shard(path: str | Path) -> Shard:
 
     Raises:
         ShardNotFoundError: if there is no such file.
-        ShardFormatError: if it is damaged, or not of a format version that this release reads.
+        ShardFormatError: if the file is damaged or has an unsupported format version.
     """
     from orn.shared.shards.shard import Shard
 
@@ -91,17 +91,16 @@ def load_detector(
         found = detector.detect(frames)  # (H, W, 3) uint8 RGB arrays of equal size
 
     Args:
-        checkpoint: file of weights; weights that come with the project bring their configuration.
-            None takes those that are published for the configuration, from torch.hub's cache,
-            fetched if they are not there.
-        config: a configuration's file, its name in MMDetection's model zoo, or the name of a
-            detector that comes with the project, which brings its weights: `mask_rcnn_demo`.
-        score_threshold: detections below it are dropped, 0..1.
-        device: `cpu`, `cuda`, `cuda:1`, ...; `auto` takes a GPU where there is one.
+        checkpoint: file of weights; a bundled file implies its configuration. None selects the
+            weights published for the configuration, downloaded to torch.hub's cache if needed.
+        config: a configuration file, a name in MMDetection's model zoo, or the name of a bundled
+            detector, which implies its weights: `mask_rcnn_demo`.
+        score_threshold: detections with a lower score are dropped, 0..1.
+        device: `cpu`, `cuda`, `cuda:1`, ...; `auto` selects a GPU if there is one.
 
     Raises:
-        DetectorError: no such configuration, file or device, they do not fit each other, weights
-            cannot be fetched, or an argument is of another type or out of its range.
+        DetectorError: if a configuration, file or device does not exist, configuration and weights
+            do not match, the download fails, or an argument is invalid.
     """
     from numbers import Real
 
@@ -115,7 +114,7 @@ def load_detector(
             raise DetectorError(f"{name}: expected a path, got {path!r:.80}; pass a str or a Path")
     if not isinstance(score_threshold, Real) or not 0 <= score_threshold <= 1:
         raise DetectorError(
-            f"score_threshold: expected a number from 0 to 1, got {score_threshold!r:.80}"
+            f"score_threshold: expected a number from 0 to 1, got {score_threshold!r:.80}; pass one"
         )
     chosen, weights = choose_files(
         DetectorChoice(),
@@ -148,16 +147,16 @@ def open_dataset(
 
     Args:
         manifest: name or TOML file of the data set.
-        data: folder under which data sets lie.
+        data: data root, the folder of all data sets.
         shards: folder of the shards; `shards/DATASET` by default.
-        clips: the clip store; `clips/DATASET` by default.
-        decode: whether frames are decoded from the videos in place of a clip store.
-        recipe: name or file of a recipe, which says how clips are made; the data set's by default.
-        settings: replace single settings of it, such as `data.clip_frames=8`.
-        partial: whether segments whose video is not there may be left out.
+        clips: clip store; `clips/DATASET` by default.
+        decode: whether to decode frames from the videos instead of reading a clip store.
+        recipe: name or file of the recipe that defines the clips; the data set's by default.
+        settings: overrides of single settings of the recipe, such as `data.clip_frames=8`.
+        partial: whether to skip segments whose video is missing.
 
     Raises:
-        PipelineError: if something is missing or invalid; the message names it.
+        PipelineError: if a file is missing or invalid.
     """
     from orn.stage2_train.opened_dataset import open_with_resources
     from orn.stage2_train.resources import Resources
@@ -177,7 +176,7 @@ def open_dataset(
 
 
 def load_model(path: str | Path, *, device: str | torch.device = "auto") -> OpenedModel:
-    """Load a trained network with its best weights and all that is needed to make clips for it.
+    """Load a trained network with its best weights and its clip settings.
 
     Example::
 
@@ -185,19 +184,19 @@ def load_model(path: str | Path, *, device: str | torch.device = "auto") -> Open
         print(model.classes)
 
     Args:
-        path: the folder of a run, a model folder of `orn export`, or `hf://ORG/NAME`.
+        path: a run folder, a model folder written by `orn export`, or `hf://ORG/NAME`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        ConfigError: if it is neither, or there is no such device.
-        CheckpointError: if its weights cannot be used.
+        ConfigError: if `path` is not a model or the device does not exist.
+        CheckpointError: if the weights are damaged or do not match the network.
     """
     from orn.shared.errors import ConfigError
     from orn.stage2_train.runs.hub import local_folder
     from orn.stage2_train.runs.trained import open_model
 
     if not isinstance(path, str | Path):
-        raise ConfigError(f"path: expected a str or a Path, got {path!r:.80}")
+        raise ConfigError(f"path: expected a str or a Path, got {path!r:.80}; pass one")
     return open_model(local_folder(path), device=device)
 
 
@@ -213,9 +212,9 @@ def predict(
     stride: float | None = None,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
-    """Predict the activity of a video: once for a short one, else once a window, by their starts.
+    """Yield the predicted activity of each window of a video, in order of time.
 
-    Each prediction is made when it is asked for.
+    A video no longer than a window has one prediction. Predictions are computed lazily.
 
     Example::
 
@@ -223,26 +222,24 @@ def predict(
             print(prediction.start_seconds, model.classes[prediction.label])
 
     Args:
-        model: what `load_model` returned.
-        video: a file, a folder of JPEGs, or frames as (H, W, 3) uint8 RGB arrays of equal
-            size, or as one (F, H, W, 3) array.
-        detections: the folder of the shards that have the file; or a detector, as `load_detector`
-            returns it, which is run on the sampled frames only; or, with arrays, the detections of
-            each frame.
-        video_id: the video's id in the shards; by default that of the file's name.
-        rate: frames a second, for a folder of JPEGs.
-        seconds: (F,) times of the arrays, increasing; without them all F frames are one window and
-            a frame's time is its number.
-        window: seconds of a window; by default as long as the segments of the training.
-        stride: seconds from the start of one window to that of the next; half a window by default.
+        model: a model from `load_model`.
+        video: a file, a folder of JPEGs, (H, W, 3) uint8 RGB arrays of equal size, or one
+            (F, H, W, 3) array.
+        detections: a folder of shards that contain the video; a detector from `load_detector`,
+            which runs on the sampled frames only; or, for arrays, the detections of each frame.
+        video_id: id of the video in the shards; derived from the file name by default.
+        rate: frames per second of a folder of JPEGs.
+        seconds: (F,) increasing times of the arrays; by default all F frames form one window and
+            the time of a frame is its index.
+        window: length of a window in seconds; the median length of training segments by default.
+        stride: seconds between the starts of consecutive windows; half a window by default.
         pairs: number of the most important pairs of objects to return with each prediction.
 
     Raises:
-        ShapeError: if frames, detections or times are not arrays as above.
-        ConfigError: if another argument is not as above, or does not go with the others.
-        VideoDecodeError, ShardNotFoundError, JoinError: if the video cannot be read, or there are
-            no detections of it.
-        PipelineError: any of these, and whatever else is wrong with a file.
+        ShapeError: if frames, detections or times have an invalid shape, type or range.
+        ConfigError: if another argument is invalid or contradicts the others.
+        VideoDecodeError: if the video cannot be decoded.
+        ShardNotFoundError, JoinError: if the video or one of its frames has no detections.
     """
     from orn.stage2_train.predict.arrays import predict_given
     from orn.stage2_train.predict.windows import WindowChoice
@@ -260,7 +257,7 @@ def predict(
 
 
 def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = None) -> Importance:
-    """Return how much each pair of objects, and each object, counts for the predicted classes.
+    """Return the importance of each object and each pair of objects for the predicted classes.
 
     Example::
 
@@ -269,13 +266,13 @@ def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = No
         print(found.logit_drop_P)  # logit drop of each pair when it is removed
 
     Args:
-        model: what `load_model` returned.
-        batch: B clips, as `dataset.batches` gives them.
-        class_B: (B,) int64 classes to explain in place of the predicted ones.
+        model: a model from `load_model`.
+        batch: B clips, as `dataset.batches` yields them.
+        class_B: (B,) int64 classes to explain instead of the predicted ones.
 
     Raises:
-        ConfigError: if the network relates no objects.
-        ShapeError: if the batch does not fit the network.
+        ConfigError: if the network has no object head.
+        ShapeError: if the batch does not match the network.
     """
     from orn.stage2_train.explanation.importance import explain as explain_network
 

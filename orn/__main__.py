@@ -1,4 +1,4 @@
-"""`python -m orn`, the same as the command `orn`."""
+"""Run the command `orn` as `python -m orn`."""
 
 from orn.shared.cli import main
 

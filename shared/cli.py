@@ -1,10 +1,9 @@
 """The `orn` command group.
 
-Each command lives with the code it calls and is imported only when it is asked for, so that
-`orn --help` stays fast and one broken dependency leaves the other commands usable. This is the only
-place that configures logging (to stderr) and turns errors into exit codes: 0 done, 1 failed,
-2 wrong usage, 3 finished but some videos failed, 130 interrupted, 143 terminated. A command that
-returns a whole number ends with it as its exit code.
+Commands are imported lazily, so that `orn --help` is fast and a broken dependency disables only the
+commands that need it. This module alone configures logging (to stderr) and maps errors to exit
+codes: 0 success, 1 failure, 2 usage error, 3 success but some videos failed, 130 interrupted, 143
+terminated. An integer that a command returns becomes its exit code.
 """
 
 import errno
@@ -28,39 +27,42 @@ from orn.shared.nearest import nearest
 from orn.shared.text import path_text
 
 INTERRUPTED_EXIT_CODE = 130
-"""What a shell reports for a program ended by ctrl-C (128 + SIGINT)."""
+"""Exit code of a process ended by Ctrl-C (128 + SIGINT)."""
 TERMINATED_EXIT_CODE = 143
-"""What a shell reports for a program ended by SIGTERM (128 + SIGTERM)."""
+"""Exit code of a process ended by SIGTERM (128 + SIGTERM)."""
 
 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "First look": {
         "doctor": (
             "orn.shared.doctor:doctor",
-            "Say what is installed, what works, how to mend it.",
+            "Check the installation and suggest repairs.",
         ),
-        "demo": ("orn.demo.commands:demo", "Run everything once on small generated videos."),
+        "demo": ("orn.demo.commands:demo", "Run the whole pipeline on small generated videos."),
         "demo world": ("orn.demo.commands:demo_world", "Generate the videos and labels."),
-        "demo truth": ("orn.demo.commands:demo_truth", "Write what films truly show as shards."),
+        "demo truth": (
+            "orn.demo.commands:demo_truth",
+            "Write the ground truth of films as shards.",
+        ),
         "demo detector": ("orn.demo.commands:demo_detector", "Train the demo's detector."),
         "demo tables": (
             "orn.demo.experiments.commands:demo_tables",
-            "Repeat the paper's comparisons.",
+            "Repeat the paper's comparisons on the demo.",
         ),
         "demo importance": (
             "orn.demo.experiments.commands:demo_importance",
-            "Say whether important pairs are those that act.",
+            "Compare important pairs with the pairs that act.",
         ),
     },
     "Data": {
         "run": (
             "orn.stage2_train.pipeline.commands:run",
-            "Take a data set from videos to a report.",
+            "Process a data set from videos to a report.",
         ),
-        "manifest": ("", "List data sets, check their files, make new ones."),
+        "manifest": ("", "List, check and create data sets."),
         "manifest list": ("orn.shared.manifests.commands:list_manifests", "List the data sets."),
         "manifest check": ("orn.shared.manifests.commands:check", "Check label tables and videos."),
-        "manifest new": ("orn.shared.manifests.commands:new", "Make one for videos of your own."),
+        "manifest new": ("orn.shared.manifests.commands:new", "Create one for your own videos."),
         "clips": (
             "orn.stage2_train.frames.commands:clips",
             "Store the rescaled frames of a data set.",
@@ -70,7 +72,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "detect": ("orn.stage1_detect.commands:detect", "Find the objects of every frame."),
         "import-objects": (
             "orn.stage1_detect.imports.commands:import_objects",
-            "Turn objects of another source into shards.",
+            "Convert objects of other tools to shards.",
         ),
         "export-objects": (
             "orn.stage1_detect.exports.commands:export_objects",
@@ -78,42 +80,42 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "verify": (
             "orn.shared.inspect.commands:verify",
-            "Check that shards are whole and consistent.",
+            "Check shards for damage and consistency.",
         ),
     },
     "Look": {
         "inspect": (
             "orn.stage2_train.inspect_commands:inspect",
-            "Show what a shard or one frame holds.",
+            "Summarize a shard or show one frame.",
         ),
         "overlay": ("orn.stage2_train.clips.commands:overlay", "Draw masks on stored frames."),
         "report": (
             "orn.stage2_train.explanation.commands:report",
-            "Write a page of a training run.",
+            "Write an HTML report of a run.",
         ),
     },
     "Learn": {
         "train": ("orn.stage2_train.commands:train", "Train the network on clips and shards."),
         "eval": ("orn.stage2_train.commands:evaluate", "Evaluate a training run."),
-        "predict": ("orn.predict_videos.commands:predict", "Say what happens in videos."),
+        "predict": ("orn.predict_videos.commands:predict", "Predict activities in videos."),
         "export": (
             "orn.stage2_train.predict.commands:export",
-            "Write a run as a folder to take along.",
+            "Export a run as a portable model folder.",
         ),
         "import-checkpoint": (
             "orn.stage2_train.commands:import_checkpoint",
-            "Turn the network that the authors released into a run.",
+            "Convert the authors' released network to a run.",
         ),
     },
     "Compare": {
         "compare": (
             "orn.stage2_train.commands:compare",
-            "Say what one run does better than another.",
+            "Compare two runs on the same segments.",
         ),
-        "runs": ("orn.stage2_train.runs.commands:runs", "List trainings side by side."),
+        "runs": ("orn.stage2_train.runs.commands:runs", "List runs side by side."),
         "runs diff": (
             "orn.stage2_train.runs.commands:diff",
-            "Say which settings of two runs differ.",
+            "Show the settings in which two runs differ.",
         ),
         "ablate": (
             "orn.stage2_train.ablation.commands:ablate",
@@ -121,51 +123,65 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "leaks": (
             "orn.demo.experiments.commands:leaks",
-            "Say what gives the labels of a data set away.",
+            "Measure how much of the labels simple shortcuts predict.",
         ),
         "eval-epic100": (
             "orn.stage2_train.evaluation.epic100_commands:eval_epic100",
-            "Print the challenge's table of a verb run and a noun run.",
+            "Print the EPIC-KITCHENS-100 metrics of a verb run and a noun run.",
         ),
-        "submit": ("", "Write the file of a challenge."),
+        "submit": ("", "Write the submission file of a challenge."),
         "submit epic100": (
             "orn.stage2_train.evaluation.epic100_commands:submit_epic100",
-            "Of EPIC Kitchens 100's recognition, from a verb run and a noun run.",
+            "Write the EPIC-KITCHENS-100 recognition submission.",
         ),
     },
     "Networks": {
         "systems": ("orn.stage2_train.systems_commands:systems", "List the systems of the paper."),
-        "model": ("", "Say what a network is made of."),
+        "model": ("", "Describe a network."),
         "model summary": (
             "orn.stage2_train.systems_commands:summary",
             "Print layers, shapes, parameters and multiply-adds.",
         ),
     },
     "Measure": {
-        "bench": ("", "Measure this installation against references."),
+        "bench": ("", "Measure speed and memory against reference code."),
         "bench object-head": (
             "orn.benchmarks.commands:object_head",
-            "Object head against plain loops.",
+            "Measure the object head against plain loops.",
         ),
-        "bench train-step": ("orn.benchmarks.commands:train_step", "A step against plain loops."),
-        "bench loader": ("orn.benchmarks.commands:loader", "Clips a second against pickles."),
-        "bench detect": ("orn.benchmarks.commands:detect", "Detecting against inference_detector."),
-        "bench predict": ("orn.benchmarks.commands:predict", "Explaining against a pass."),
-        "bench scale": ("orn.benchmarks.commands:scale", "What starts wait for at VLOG's size."),
-        "bench gpu": ("orn.benchmarks.commands:gpu", "All that there is to know of a card."),
+        "bench train-step": (
+            "orn.benchmarks.commands:train_step",
+            "Measure a training step against plain loops.",
+        ),
+        "bench loader": (
+            "orn.benchmarks.commands:loader",
+            "Measure the clip loader against videos and pickles.",
+        ),
+        "bench detect": (
+            "orn.benchmarks.commands:detect",
+            "Measure detection against inference_detector.",
+        ),
+        "bench predict": (
+            "orn.benchmarks.commands:predict",
+            "Measure explanations against a forward pass.",
+        ),
+        "bench scale": (
+            "orn.benchmarks.commands:scale",
+            "Measure startup times at the size of VLOG.",
+        ),
+        "bench gpu": ("orn.benchmarks.commands:gpu", "Run all measurements on a GPU."),
     },
 }
-"""Heading, words of a command, where it is (`module:attribute`, empty for a group that does nothing
-by itself) and the line of help shown without importing it; in the order in which a user meets
-them."""
+"""Commands by heading and name, in the order of the help: the function (`module:attribute`, empty
+for a group without a command of its own) and the help line, which is shown without an import."""
 
 
 class LazyGroup(click.Group):
     """A click group that imports a command's module when the command is called.
 
     Args:
-        words: what stands before the names of its commands in `COMMANDS`, such as `bench `.
-        own: a command; the group does what it does where no sub-command is named.
+        words: prefix of the group's commands in `COMMANDS`, such as `bench `.
+        own: command to run if no sub-command is given.
     """
 
     def __init__(
@@ -188,7 +204,7 @@ class LazyGroup(click.Group):
         self._words = words
 
     def _sections(self) -> dict[str, dict[str, tuple[str, str]]]:
-        """The commands under each heading, by name."""
+        """Return the commands under each heading, by name."""
         sections: dict[str, dict[str, tuple[str, str]]] = {}
         for heading, section in COMMANDS.items():
             for words, entry in section.items():
@@ -219,7 +235,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name, known = args[0], self._entries()
         if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
-            ctx.fail(f"there is no command {name!r}; did you mean {nearest(name, known)!r}?")
+            ctx.fail(f"unknown command {name!r}; did you mean {nearest(name, known)!r}?")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -231,7 +247,7 @@ class LazyGroup(click.Group):
 
 
 def _only_without_subcommand(command: click.Command) -> Callable[..., Any]:
-    """The callback of `command`, which refuses its options before a sub-command."""
+    """Return a callback that runs `command`, or rejects its options if a sub-command is given."""
 
     def callback(**values: Any) -> Any:
         context = click.get_current_context()
@@ -241,7 +257,7 @@ def _only_without_subcommand(command: click.Command) -> Callable[..., Any]:
             if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
                 raise click.UsageError(
                     f"{parameter.opts[0]} before {context.invoked_subcommand!r} has no effect; "
-                    "give options after the name of the sub-command"
+                    "put options after the sub-command"
                 )
         return None
 
@@ -249,7 +265,7 @@ def _only_without_subcommand(command: click.Command) -> Callable[..., Any]:
 
 
 class _Program(LazyGroup):
-    """The outermost group: logging and exit codes."""
+    """The top-level group, which sets up logging and exit codes."""
 
     def invoke(self, ctx: click.Context) -> Any:
         with _logging_to_stderr(ctx.params["verbose"]):
@@ -257,7 +273,7 @@ class _Program(LazyGroup):
                 with _paths_as_errors():
                     return super().invoke(ctx)
             except PipelineError:
-                logging.getLogger(__name__).debug("the command ended here:", exc_info=True)
+                logging.getLogger(__name__).debug("traceback of the error:", exc_info=True)
                 raise
 
     def main(  # type: ignore[override]
@@ -268,46 +284,43 @@ class _Program(LazyGroup):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Runs the command line; ends the process with its exit code unless `standalone_mode` is
-        off."""
+        """Run the command line, and exit with its exit code in `standalone_mode`."""
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **extra)
         with _errors_as_exit_codes():
             result = super().main(args, prog_name, standalone_mode=False, **extra)
-            sys.stdout.flush()  # so that a reader that went away shows here and not at exit
+            sys.stdout.flush()  # a closed pipe raises here, not at exit
             _leave_process_group()
             sys.exit(result if isinstance(result, int) else 0)
 
 
 def _leave_process_group() -> None:
-    """Ends the threads of torch's process group, where the command joined one (torchrun): left to
-    the interpreter's end, they abort it now and then. After an error they may wait for the other
-    processes, whom torchrun ends; then they are left alone."""
+    """Destroy torch's process group after success under torchrun.
+
+    Its threads sometimes abort the interpreter at exit. After an error the call could block on
+    other processes, which torchrun ends.
+    """
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
 
 
 def _import_command(name: str, where: str) -> click.Command:
-    """The command at `module:attribute`.
-
-    Raises:
-        PipelineError: if a package that its module needs is not installed.
-    """
+    """Return the command at `module:attribute`."""
     module_name, _, attribute = where.partition(":")
     try:
         command: click.Command = getattr(importlib.import_module(module_name), attribute)
     except ModuleNotFoundError as err:
         raise PipelineError(
-            f"the command {name!r} needs the Python package {err.name!r}, which is not installed; "
-            "`orn doctor` says how to get it"
+            f"command {name!r}: expected the Python package {err.name!r}, which is not installed; "
+            "`orn doctor` shows how to install it"
         ) from err
     return command
 
 
 @contextmanager
 def _paths_as_errors() -> Iterator[None]:
-    """Names the path that no reader got to, such as one too long to be looked for."""
+    """Convert an `OSError` with a path, such as a name that is too long, to a PipelineError."""
     try:
         yield
     except OSError as err:
@@ -318,7 +331,7 @@ def _paths_as_errors() -> Iterator[None]:
 
 @contextmanager
 def _errors_as_exit_codes() -> Iterator[None]:
-    """Reports what ends a command early on stderr and exits with the code that goes with it."""
+    """Print an error or an interruption on stderr and exit with its exit code."""
     try:
         yield
     except PipelineError as err:
@@ -333,18 +346,18 @@ def _errors_as_exit_codes() -> Iterator[None]:
             _fail("orn: terminated", TERMINATED_EXIT_CODE)
         _fail("orn: interrupted", INTERRUPTED_EXIT_CODE)
     except BrokenPipeError:
-        # Whoever read our output has seen enough (`orn inspect ... | head`).
+        # The reader closed the pipe, as `orn inspect ... | head` does.
         _discard_output()
         sys.exit(1)
     except OSError as err:
         if err.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         _discard_output()
-        _fail(f"orn: error: {err.strerror}; make room, then type the same command again", 1)
+        _fail(f"orn: error: {err.strerror}; free disk space and repeat the command", 1)
 
 
 def _discard_output() -> None:
-    """Lets the interpreter, which flushes stdout once more at exit, not fail again."""
+    """Redirect stdout to /dev/null, so that the flush at exit does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -355,8 +368,7 @@ def _fail(message: str, exit_code: int) -> None:
 
 @contextmanager
 def _logging_to_stderr(verbosity: int) -> Iterator[None]:
-    """Sends log records to stderr: ours from INFO up, others' from WARNING up; each -v one level
-    more."""
+    """Log to stderr: from INFO for `orn`, from WARNING for other packages; each -v adds a level."""
     handler = line_handler(sys.stderr)
     root, ours = logging.getLogger(), logging.getLogger("orn")
     levels = {root: root.level, ours: ours.level}
@@ -376,15 +388,17 @@ def _logging_to_stderr(verbosity: int) -> Iterator[None]:
     name="orn",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("-v", "--verbose", count=True, help="Log more; twice for other packages' logs too.")
+@click.option(
+    "-v", "--verbose", count=True, help="Log debug messages; -vv: also those of other packages."
+)
 @click.version_option(package_name="object-relation-network", prog_name="orn")
 def orn(verbose: int) -> None:
-    """Object level visual reasoning in videos.
+    """Object-level visual reasoning in videos.
 
-    Detect the objects of every frame once, then learn activities from how they relate.
+    Detect the objects of every frame once, then learn activities from their relations.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point of the `orn` script."""
+    """Run the `orn` command line."""
     orn.main(args=arguments, prog_name="orn")

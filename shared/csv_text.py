@@ -1,26 +1,26 @@
-"""CSV that people open in a spreadsheet, which runs a cell of text that begins like a formula.
+"""CSV files that are safe to open in a spreadsheet, which evaluates cells that look like formulas.
 
-Names of videos, classes and settings are others'. A text that begins with `=`, `+`, `-`, `@`, a tab
-or a line break gets an apostrophe in front, which spreadsheets take for "this is text". Numbers
-stay as they are.
+Names of videos, classes and settings are untrusted. A text that begins with `=`, `+`, `-`, `@`, a
+tab or a line break gets a leading apostrophe, which marks text in spreadsheets. Numbers are not
+changed.
 """
 
 import re
 from collections.abc import Iterable
 
 _FORMULA = re.compile("'*[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-]")
-"""The wide forms of these signs count, too; apostrophes, so that `unquoted` can tell."""
+"""Includes the full-width signs, and leading apostrophes, so that `unquoted` is exact."""
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan)", re.ASCII | re.IGNORECASE)
 _SPECIAL = re.compile('[",\r\n]')
 
 
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
-    """Return rows of cells as lines of CSV, None as an empty cell, no text like a formula."""
+    """Return rows of cells as CSV lines, with None as an empty cell and formulas as text."""
     return "".join(f"{','.join(map(_cell, row))}\n" for row in rows)
 
 
 def unquoted(cell: str) -> str:
-    """Return the text that `csv_text` wrote as this cell."""
+    """Return the original text of a cell written by `csv_text`."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
@@ -28,7 +28,7 @@ def _cell(value: object) -> str:
     text = "" if value is None else str(value)
     if isinstance(value, str) and _FORMULA.match(text) and not _NUMBER.fullmatch(text):
         text = f"'{text}"
-    if _SPECIAL.search(text):  # Python's writer leaves a carriage return bare
+    if _SPECIAL.search(text):  # Python's writer does not quote a carriage return
         escaped = text.replace('"', '""')
         return f'"{escaped}"'
     return text

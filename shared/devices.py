@@ -1,4 +1,4 @@
-"""Names of devices, as `--device` takes them, and which of them each process of a job is given."""
+"""Names of devices for `--device`, and the assignment of devices to worker processes."""
 
 import re
 
@@ -7,14 +7,14 @@ from orn.shared.errors import ConfigError, PipelineError
 
 
 def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str:
-    """`cpu`, `cuda` or `cuda:N`, which exists here; for `auto`, a GPU where there is one.
+    """Return `cpu`, `cuda` or `cuda:N`; `auto` selects a GPU if there is one.
 
     Raises:
-        error: there is no such device.
+        error: if the device does not exist.
     """
     name = str(name)  # torch has devices that print so
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise error(f"device: wanted auto, cpu, cuda or cuda:N, found {name!r}")
+        raise error(f"device: expected auto, cpu, cuda or cuda:N, got {name!r}; pass one of them")
     if name == "cpu":
         return name
     import torch
@@ -24,8 +24,8 @@ def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str
         return "cuda" if found else "cpu"
     if int(name.partition(":")[2] or 0) >= found:
         raise error(
-            f"device {name}: this machine has {found} CUDA devices that torch can use, numbered "
-            "from 0; take auto or cpu"
+            f"device {name}: expected one of {found} CUDA devices that torch can use, numbered "
+            "from 0; use auto or cpu"
         )
     return name
 
@@ -33,15 +33,15 @@ def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str
 def devices_of_workers(
     name: str, workers: int | None, *, error: type[PipelineError] = ConfigError
 ) -> tuple[str, ...]:
-    """The device of each process of this machine: one process a GPU, or one a core on the CPU.
+    """Return the device of each worker process of this machine.
 
     Args:
-        name: `cpu`, `cuda` (all GPUs), `cuda:1` (that one), `auto` (all GPUs, else the CPU).
-        workers: number of processes; None: as many as suit.
-        error: what to raise if there is no such device.
+        name: `cpu`, `cuda` (all GPUs), `cuda:1` (that GPU), `auto` (all GPUs, else the CPU).
+        workers: number of processes; None: one per GPU, or one per CPU core.
+        error: type of the error.
 
     Raises:
-        error: there is no such device.
+        error: if the device does not exist.
     """
     device = choose_device(name, error=error)
     if device == "cuda":
@@ -52,5 +52,5 @@ def devices_of_workers(
 
 
 def spread_over_gpus(workers: int | None, *, num_gpus: int) -> tuple[str, ...]:
-    """`cuda:0`, `cuda:1`, ... in turns, for each of `workers` processes; one a GPU for None."""
+    """Assign `cuda:0`, `cuda:1`, ... round-robin to `workers` processes; None: one per GPU."""
     return tuple(f"cuda:{index % num_gpus}" for index in range(workers or num_gpus))

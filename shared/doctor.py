@@ -1,7 +1,7 @@
-"""`orn doctor`: what is installed, what works, and how to mend the rest.
+"""`orn doctor`: check the installation and suggest repairs.
 
-Every check runs even when others fail, and imports what it looks at itself. MMDetection and mmcv
-are looked at from outside: only the detection stage imports them.
+Checks are independent: each imports what it needs and runs even if others fail. MMDetection and
+mmcv are only located, since only the detection stage imports them.
 """
 
 import functools
@@ -22,35 +22,35 @@ from orn.shared.environment import PROJECT, installed_version, requirements
 from orn.shared.options import command
 
 LEAST_FREE_BYTES = 5 * 2**30
-"""Room for the demo and a checkpoint or two."""
+"""Disk space for the demo and a few checkpoints."""
 
 _LISTED = 10
-"""Most files of weights that are named."""
+"""Maximum number of listed weight files."""
 
 _OPENCV_NAMES = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
 _ALTERNATIVES = {"mmcv-lite": "mmcv"}
-"""Distributions that do as well as the one asked for: mmcv is mmcv-lite with its operators."""
+"""Distributions that can replace a requirement: mmcv is mmcv-lite with compiled operators."""
 
 _PIP = f"{sys.executable} -m pip"
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of a check."""
 
     name: str
     status: Literal["ok", "warning", "failed"]
-    """"failed": something that the project needs does not work."""
+    """"failed": a required part does not work."""
     found: str
     remedy: str = ""
-    """What to do about it; empty if nothing."""
+    """The repair, such as a command; empty if none is needed."""
 
 
 @command("doctor")
 def doctor(*, as_json: AsJson = False) -> int:
-    """Say what is installed, what works and how to mend the rest.
+    """Check the installation and suggest repairs.
 
-    Ends with 1 if something that is needed does not work.
+    The exit code is 1 if a required part does not work.
     """
     checks = []
     for check in run_checks():
@@ -61,12 +61,12 @@ def doctor(*, as_json: AsJson = False) -> int:
     if as_json:
         echo_json({"ok": is_well, "checks": [asdict(check) for check in checks]})
     else:
-        echo("everything needed works" if is_well else "something needed does not work")
+        echo("all required parts work" if is_well else "a required part does not work")
     return 0 if is_well else 1
 
 
 def run_checks() -> Iterator[Check]:
-    """The checks, one by one, as they are done."""
+    """Yield the result of each check as soon as it is done."""
     yield _check_python()
     yield _check_orn()
     yield from _check_packages()
@@ -82,10 +82,10 @@ def run_checks() -> Iterator[Check]:
 
 
 def _guarded(name: str, look: Callable[[], Check]) -> Check:
-    """A check whose own failure is what it finds."""
+    """Return the result of a check; an exception counts as a failure."""
     try:
         return look()
-    except Exception as err:  # whatever a broken installation raises
+    except Exception as err:  # a broken installation can raise anything
         found = f"{type(err).__name__}: {err}".splitlines()[0]
         return Check(name, "failed", found, remedy="make setup")
 
@@ -101,24 +101,24 @@ def _check_python() -> Check:
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
         return Check("python", "ok", found)
     remedy = "make PYTHON=python3.12 setup, after removing .venv"
-    return Check("python", "failed", f"{found}, wanted 3.11 to 3.13", remedy)
+    return Check("python", "failed", f"{found}, expected 3.11 to 3.13", remedy)
 
 
 def _check_orn() -> Check:
-    """Where our own package is: the package index has another one of the same name."""
+    """Return the location of the package; PyPI has another package of the same name."""
     import orn
 
     return Check("orn", "ok", f"imported from {Path(orn.__file__).parent}")
 
 
 def _check_packages() -> Iterator[Check]:
-    """Each library that the project asks for, against the versions it asks for."""
-    wanted = requirements()
-    if not wanted:
+    """Compare installed packages with the requirements of the project."""
+    required = requirements()
+    if not required:
         found = f"{PROJECT} is not installed in this Python"
         yield Check("packages", "failed", found, remedy="make setup")
-    for name, specifier in wanted.items():
-        if name not in _OPENCV_NAMES:  # one of several will do; the check of cv2 says more
+    for name, specifier in required.items():
+        if name not in _OPENCV_NAMES:  # any of them will do, see _check_cv2
             yield _guarded(name, functools.partial(_check_package, name, specifier))
 
 
@@ -130,13 +130,13 @@ def _check_package(name: str, specifier: str) -> Check:
     if version is None:
         return Check(name, "failed", "not installed", remedy)
     if not SpecifierSet(specifier).contains(version, prereleases=True):
-        found = f"{version}, wanted {specifier}"
+        found = f"{version}, expected {specifier}"
         return Check(name, "failed", found, remedy)
-    return Check(name, "ok", f"{version} (wanted {specifier or 'any'})")
+    return Check(name, "ok", f"{version} (required: {specifier or 'any'})")
 
 
 def _check_cv2() -> Check:
-    """OpenCV: mmcv asks for opencv-python, whose libGL is missing on servers and in containers."""
+    """Check OpenCV: mmcv requires opencv-python, whose libGL is missing on many servers."""
     installed = {name: installed_version(name) for name in _OPENCV_NAMES}
     present = [f"{name} {version}" for name, version in installed.items() if version]
     remedy = (
@@ -148,7 +148,7 @@ def _check_cv2() -> Check:
     except ImportError as err:
         found = f"{' and '.join(present) or 'not installed'}; does not import: {err}"
         if "libGL" in str(err) or "libgthread" in str(err):
-            found += " (opencv-python needs a desktop's libraries, opencv-python-headless does not)"
+            found += " (opencv-python needs desktop libraries, opencv-python-headless does not)"
         return Check("cv2", "failed", found, remedy)
     found = f"{cv2.__version__} from {' and '.join(present) or 'elsewhere'}"
     if len(present) > 1:
@@ -158,7 +158,7 @@ def _check_cv2() -> Check:
 
 
 def _check_torch() -> Check:
-    """Devices, and the operators of torchvision that stand in for mmcv's."""
+    """Check devices, and the operators of torchvision that replace mmcv's."""
     import torch
     import torchvision
 
@@ -171,14 +171,14 @@ def _check_torch() -> Check:
     devices[0] += f" {torch.backends.cpu.get_cpu_capability()}"
     found = f"{torch.__version__}, torchvision {torchvision.__version__}, {', '.join(devices)}"
     if len(devices) == 1 and Path("/dev/nvidia0").exists():
-        found += "; there is an NVIDIA GPU that torch cannot use"
-        remedy = "install the torch build for the driver's CUDA, see https://pytorch.org"
+        found += "; torch cannot use the NVIDIA GPU of this machine"
+        remedy = "install the torch build for the driver's CUDA version, see https://pytorch.org"
         return Check("torch devices", "warning", found, remedy)
     return Check("torch devices", "ok", found)
 
 
 def _check_mmcv() -> Check:
-    """Whether mmcv's operators are compiled or torchvision's are used in their place."""
+    """Check whether mmcv has compiled operators or torchvision's are used instead."""
     missing = [name for name in ("mmcv", "mmdet", "mmengine") if not importlib.util.find_spec(name)]
     if missing:
         found = f"{', '.join(missing)} not installed; detection cannot run"
@@ -192,21 +192,21 @@ def _check_mmcv() -> Check:
 
 
 def _check_codecs() -> Check:
-    """Writes a small H.264 video and reads it back; says which other codecs can be read."""
+    """Write and read a small H.264 video, and list the codecs that can be decoded."""
     import av
 
     if _h264_round_trip() == 0:
-        found = f"PyAV {av.__version__}; wrote an H.264 video and read no frame of it back"
+        found = f"PyAV {av.__version__}; wrote an H.264 video but decoded no frame of it"
         remedy = f"{_PIP} install --force-reinstall --only-binary av 'av>=17'"
         return Check("video codecs", "failed", found, remedy)
-    wanted = ("h264", "hevc", "mpeg4", "vp8", "vp9", "av1")
-    readable = [name for name in wanted if _can_read(name)]
+    codecs = ("h264", "hevc", "mpeg4", "vp8", "vp9", "av1")
+    readable = [name for name in codecs if _can_read(name)]
     found = f"PyAV {av.__version__}; writes and reads h264, reads {', '.join(readable)}"
     return Check("video codecs", "ok", found)
 
 
 def _h264_round_trip() -> int:
-    """Number of frames read back from a video of four."""
+    """Write a video of four frames and return the number of decoded ones."""
     import io
 
     import av
@@ -236,19 +236,19 @@ def _can_read(codec: str) -> bool:
 
 
 def _check_weights() -> Check:
-    """Published weights in torch.hub's cache, and whether it takes more."""
+    """List published weights in torch.hub's cache, and check whether it is writable."""
     from orn.shared.download import cache_folder
 
     folder = cache_folder()
     there = sorted(path for path in folder.glob("*.pth") if path.is_file())
     listed = [f"{path.name} ({path.stat().st_size / 2**20:.0f} MiB)" for path in there[:_LISTED]]
     listed += [f"{len(there) - _LISTED} more"] if len(there) > _LISTED else []
-    found = f"{folder} holds {', '.join(listed) or 'none'}; others are fetched when needed"
+    found = f"{folder} contains {', '.join(listed) or 'none'}; others are downloaded when needed"
     existing = next(each for each in (folder, *folder.parents) if each.exists())
     if existing.is_dir() and os.access(existing, os.W_OK):
         return Check("weights", "ok", found)
-    remedy = "set TORCH_HOME to a folder that can be written to, or put the files there yourself"
-    return Check("weights", "warning", f"{found}; it cannot be written to", remedy)
+    remedy = "set TORCH_HOME to a writable folder, or put the files there yourself"
+    return Check("weights", "warning", f"{found}; the folder is not writable", remedy)
 
 
 def _check_disk() -> Check:
@@ -256,5 +256,5 @@ def _check_disk() -> Check:
     found = f"{usage.free / 2**30:.1f} GiB free at {Path.cwd()}"
     if usage.free >= LEAST_FREE_BYTES:
         return Check("disk", "ok", found)
-    remedy = "free some space, or put shards, clips and runs elsewhere with --out and --run"
+    remedy = "free some space, or write shards, clips and runs elsewhere with --out and --run"
     return Check("disk", "warning", found, remedy)

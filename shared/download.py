@@ -1,8 +1,8 @@
-"""Published weights, fetched once into the cache of torch.hub: a file there is whole or absent.
+"""Downloads of published weights to the cache of torch.hub.
 
-The name of a published file ends in the first digits of its SHA-256, by which it is checked when it
-arrives and whenever it is used. The variable `ORN_WEIGHTS_MIRROR` names another place that has the
-files, such as `http://mirror.local/weights` or `file:///disk/weights`.
+The name of a published file ends in the first digits of its SHA-256, which are checked after the
+download and before each use. The variable `ORN_WEIGHTS_MIRROR` sets a mirror, such as
+`http://mirror.local/weights` or `file:///disk/weights`.
 """
 
 import logging
@@ -27,23 +27,23 @@ logger = logging.getLogger(__name__)
 _MIRROR_VARIABLE = "ORN_WEIGHTS_MIRROR"
 _DIGITS = re.compile(r".+-([0-9a-f]{8,64})\.[^.]+")
 _TIMEOUT_SECONDS = 30.0
-"""How long a server may be silent; torch sets no timeout."""
+"""Timeout of a server's response; torch sets none."""
 
 
 def cache_folder() -> Path:
-    """Return the folder in which torch.hub keeps weights; `TORCH_HOME` moves it."""
+    """Return torch.hub's folder of weights, which `TORCH_HOME` can move."""
     import torch.hub
 
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def cached_path(url: str) -> Path:
-    """Return where the file of an address lies in the cache once it is fetched."""
+    """Return the path of a URL's file in the cache."""
     return cache_folder() / _name(url)
 
 
 def sha256_digits(url: str) -> str | None:
-    """Return the digits of its SHA-256 in which a published file's name ends; None without any."""
+    """Return the SHA-256 digits at the end of a published file's name, or None."""
     match = _DIGITS.fullmatch(_name(url))
     return match and match[1]
 
@@ -56,32 +56,32 @@ def fetch(
     error: type[PipelineError],
     timeout_seconds: float = _TIMEOUT_SECONDS,
 ) -> Path:
-    """Return the file of an address, downloaded if the cache does not have it.
+    """Return the cached file of a URL, after downloading it if necessary.
 
-    Of several processes that ask at once, one downloads and the others wait for it.
+    If several processes request the same file, one downloads it and the others wait.
 
     Args:
-        url: its last part ends in `-DIGITS.SUFFIX`, at least eight digits of its SHA-256.
-        what: what the file is, for messages.
-        remedy: what else the user can do with the file, as a clause.
-        error: what to raise.
-        timeout_seconds: how long the server may be silent.
+        url: ends in `-DIGITS.SUFFIX`, with at least eight digits of the SHA-256.
+        what: description of the file, for messages.
+        remedy: alternative for the user, as a clause for messages.
+        error: type of the error.
+        timeout_seconds: timeout of the server's response.
 
     Raises:
-        error: the file cannot be fetched, or what came, or lies in the cache, has another SHA-256.
+        error: if the download fails or the file has another SHA-256.
     """
     path, digits = cached_path(url), sha256_digits(url)
     if digits is None:
         raise error(
-            f"{what}: expected a name that ends in digits of a SHA-256, got {url}, which cannot be "
-            f"checked; download that file and {remedy}"
+            f"{what}: expected a file name that ends in SHA-256 digits, got {url}; download the "
+            f"file yourself and {remedy}"
         )
     if path.exists():
         digest = file_digest(path, error=error)
         if not digest.startswith(f"sha256:{digits}"):
             raise error(
-                f"{path}: expected a SHA-256 that begins with {digits}, as in its name, got "
-                f"{digest}; remove the file to have it fetched again"
+                f"{path}: expected SHA-256 {digits}..., got {digest}; remove the file and run the "
+                "command again"
             )
         return path
     source = _source(url)
@@ -89,8 +89,8 @@ def fetch(
         _download(source, path, digits=digits, timeout_seconds=timeout_seconds)
     except (OSError, HTTPException, RuntimeError, ValueError, PipelineError) as err:
         raise error(
-            f"{what}: could not be fetched from {source} ({_reason(err)}); download that file "
-            f"elsewhere and put it into {path.parent}, or {remedy}"
+            f"{what}: download from {source} failed ({_reason(err)}); download the file elsewhere "
+            f"and put it into {path.parent}, or {remedy}"
         ) from err
     return path
 
@@ -99,11 +99,11 @@ def _download(source: str, path: Path, *, digits: str, timeout_seconds: float) -
     import torch.hub
 
     if is_locked(path):
-        logger.info("%s: waiting for another process, which fetches it", path)
+        logger.info("%s: waiting for the download by another process", path)
     with locked(path, job="orn", wait=True), terminated_as_interrupted():
         if path.exists():
             return
-        logger.info("fetching %s to %s", source, path.parent)
+        logger.info("downloading %s to %s", source, path.parent)
         with _socket_timeout(timeout_seconds):
             torch.hub.download_url_to_file(
                 source, str(path), hash_prefix=digits, progress=sys.stderr.isatty()
@@ -112,7 +112,7 @@ def _download(source: str, path: Path, *, digits: str, timeout_seconds: float) -
 
 @contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Sets the timeout of new sockets of this process, for which torch.hub has no argument."""
+    """Set the timeout of new sockets in this process; torch.hub has no argument for it."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -131,11 +131,11 @@ def _source(url: str) -> str:
 
 
 def _reason(err: Exception) -> str:
-    """What went wrong, in a few words."""
+    """Return the short message of an error."""
     if isinstance(err, URLError) and not isinstance(err, HTTPError):
         return str(err.reason)
     if isinstance(err, OSError) and err.strerror:
         return err.strerror if err.filename is None else f"{err.filename}: {err.strerror}"
     if isinstance(err, RuntimeError):  # of torch.hub, about the hash
-        return f"cut off, or another file: {err}"
+        return f"truncated or another file: {err}"
     return str(err) or type(err).__name__

@@ -1,4 +1,4 @@
-"""What commands print, on stdout and stderr, for a person and for a program."""
+"""Output of commands on stdout and stderr, as text and as JSON."""
 
 import json
 import os
@@ -15,18 +15,18 @@ _NOT_ASCII = re.compile("[^\n -~]")
 
 
 def echo(line: object, *, err: bool = False) -> None:
-    """Print a line on stdout or stderr; what a terminal would act on, newlines too, is escaped."""
+    """Print a line on stdout or stderr, with control characters and newlines escaped."""
     click.echo(escape(str(line)), err=err)
 
 
 def echo_text(text: str, *, err: bool = False, nl: bool = True) -> None:
-    """Print text that has lines of its own, each as `echo` does."""
+    """Print several lines, each escaped as by `echo`."""
     click.echo(escape_lines(text), err=err, nl=nl)
 
 
 def json_text(payload: Any, *, indent: int | None = None) -> str:
-    """Return a JSON document that every terminal and file can take; `json.loads` gives the same
-    strings, those of names that are not UTF-8 included. Numbers that JSON lacks are refused."""
+    """Return a JSON document in ASCII; `json.loads` restores the strings exactly, even file names
+    that are not UTF-8. NaN and infinity are rejected."""
     text = json.dumps(payload, indent=indent, ensure_ascii=False, allow_nan=False)
     return _NOT_ASCII.sub(_json_escape, text)
 
@@ -39,13 +39,12 @@ def _json_escape(match: re.Match[str]) -> str:
 
 
 def echo_json(payload: Any) -> None:
-    """Prints one JSON document on stdout; numbers that JSON does not have are refused."""
+    """Print a JSON document on stdout; NaN and infinity are rejected."""
     click.echo(json_text(payload, indent=2))
 
 
 def echo_report(result: Any, report: Callable[[Any], Report | str], *, as_json: bool) -> None:
-    """Print a result: as one JSON document, or as its report for a person. Of several processes
-    (torchrun) the first one prints."""
+    """Print a result as JSON or as its report; under torchrun, only in the first process."""
     if not is_first_process():
         return
     if as_json:
@@ -56,10 +55,10 @@ def echo_report(result: Any, report: Callable[[Any], Report | str], *, as_json: 
 
 
 def is_first_process() -> bool:
-    """Whether this is the one process, or the first of several that torchrun started."""
+    """Return whether this is the only process, or the first process under torchrun."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def echo_settings(settings: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print what a job would do: one JSON object, or a line a setting for a person."""
+    """Print the settings of a job as a JSON object, or one per line."""
     echo_report(settings, report_of, as_json=as_json)

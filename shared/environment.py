@@ -1,4 +1,4 @@
-"""What a result was made with: versions, commit, machine, command line."""
+"""Provenance of results: versions, commit, machine, command line."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ _SOURCE_FOLDER = Path(__file__).resolve().parent.parent
 
 
 def describe_environment() -> dict[str, Any]:
-    """What there is to know about this process, as plain values for a JSON file."""
+    """Return versions, commit, machine and command line as plain values for JSON."""
     return {
         "command": sys.argv,
         "folder": str(Path.cwd()),
@@ -29,38 +29,38 @@ def describe_environment() -> dict[str, Any]:
 
 
 def usable_cores() -> int:
-    """Cores that this process may compute on, at least 1; the scheduler of a cluster may leave it
-    only some of the machine's."""
+    """Return the number of CPU cores that this process may use, at least 1; the scheduler of a
+    cluster may restrict them."""
     if hasattr(os, "sched_getaffinity"):  # not on every system
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def machine_memory() -> int:
-    """Bytes of memory that this machine has, whoever uses them."""
+    """Return the size of this machine's memory in bytes."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def requirements() -> dict[str, str]:
-    """Each library that this project asks for, and the versions as its metadata writes them; those
-    of development and other extras are left out. Empty if the project is not installed."""
+    """Return the required packages with their version specifiers, without extras; empty if the
+    project is not installed."""
     from packaging.requirements import Requirement
 
     try:
         texts = metadata.requires(PROJECT) or []
-    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
+    except metadata.PackageNotFoundError:  # a checkout that is not installed
         return {}
     wanted = map(Requirement, texts)
     return {each.name: str(each.specifier) for each in wanted if "extra" not in str(each.marker)}
 
 
 def library_versions() -> dict[str, str]:
-    """Installed version of this project and of each library that it asks for, by name."""
+    """Return the installed versions of this project and its requirements, by name."""
     return {name: installed_version(name) or "absent" for name in (PROJECT, *requirements())}
 
 
 def installed_version(name: str) -> str | None:
-    """The installed version of a distribution, or None."""
+    """Return the installed version of a distribution, or None."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -68,10 +68,10 @@ def installed_version(name: str) -> str | None:
 
 
 def git_commit(folder: Path = _SOURCE_FOLDER) -> str | None:
-    """The commit that is checked out in `folder`, with "-dirty" if tracked files differ from it;
-    None if `folder` is no checkout of its own."""
+    """Return the commit of the checkout `folder`, with "-dirty" if tracked files are modified; None
+    if `folder` is not the root of a checkout."""
     top = _git(folder, "rev-parse", "--show-toplevel")
-    # A copy in a virtual environment may lie inside the checkout of another project.
+    # A virtual environment may be inside the checkout of another project.
     if top is None or Path(top).resolve() != folder.resolve():
         return None
     commit = _git(folder, "rev-parse", "HEAD")
@@ -88,6 +88,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
             check=True,
             timeout=30,
         )
-    except (OSError, subprocess.SubprocessError):  # no git, no checkout, or git refuses the owner
+    except (OSError, subprocess.SubprocessError):  # no git, no checkout, or a different owner
         return None
     return process.stdout.strip()

@@ -1,77 +1,77 @@
-"""The errors that the project raises on purpose, one tree under `PipelineError`.
+"""The error classes of the project, all derived from `PipelineError`.
 
-Each class takes one message string, so that an error survives pickling out of a worker process, and
-also derives from the builtin error it resembles. `exit_code` is what the command line ends with.
+Each class takes a single message, so that errors can be pickled between processes, and also derives
+from the builtin error it resembles. `exit_code` is the exit code of the command line.
 """
 
 from orn.shared.text import escape
 
 
 class PipelineError(Exception):
-    """Root of the tree; raised itself where no narrower class fits, such as a full disk."""
+    """Base class; raised itself where no other class fits, for example if the disk is full."""
 
     exit_code = 1
 
     def __str__(self) -> str:
-        """Return the message on one line; names in it may hold what a terminal would act on."""
+        """Return the message on one line, with control characters in names escaped."""
         return escape(" ".join(super().__str__().splitlines()))
 
 
 class ConfigError(PipelineError, ValueError):
-    """A setting that is unknown, contradictory or does not fit what an earlier run recorded."""
+    """A setting is unknown, contradictory or different from the recorded one."""
 
     exit_code = 2
 
 
 class ManifestError(PipelineError, ValueError):
-    """A manifest or a label table that cannot be read as what it claims to be."""
+    """A manifest or label table is invalid."""
 
 
 class UnknownDatasetError(ManifestError):
-    """A data set name for which there is no manifest."""
+    """A data set name has no manifest."""
 
     exit_code = 2
 
 
 class DataRootError(PipelineError, FileNotFoundError):
-    """A data root that is absent, or that lacks what the manifest says lies under it."""
+    """A data root, or a file in it that the manifest names, is missing."""
 
 
 class ShapeError(PipelineError, ValueError):
-    """An array or record whose shape, dtype or range is not the documented one."""
+    """An array or record has an invalid shape, dtype or range."""
 
 
 class ShardFormatError(PipelineError, ValueError):
-    """A shard, or a mask in it, that is damaged or not of a format that this version reads."""
+    """A shard or a mask is damaged or has an unsupported format."""
 
 
 class ShardNotFoundError(PipelineError, FileNotFoundError):
-    """A shard, a folder of shards, or a video in it that does not exist."""
+    """A shard, a folder of shards or a video in them does not exist."""
 
 
 class ObjectImportError(PipelineError, ValueError):
-    """A file of objects from elsewhere that is damaged, or holds what no such file needs."""
+    """A file of imported objects is damaged or has unexpected content."""
 
 
 class JoinError(PipelineError, LookupError):
-    """A time in a video for which there is no detection frame near enough."""
+    """A time in a video has no frame with detections nearby."""
 
 
 class VideoDecodeError(PipelineError, OSError):
-    """A video that cannot be opened or of which no frame can be decoded."""
+    """A video cannot be opened or has no frame that can be decoded."""
 
 
 class ClipStoreError(PipelineError, ValueError):
-    """A clip store that is damaged, incomplete or of another format."""
+    """A clip store is damaged, incomplete or of another format."""
 
 
 class CheckpointError(PipelineError, ValueError):
-    """A checkpoint that cannot be loaded or does not fit the network."""
+    """A checkpoint cannot be loaded or does not match the network."""
 
 
 class DetectorError(PipelineError, RuntimeError):
-    """A detector that cannot be built, or an operator that is not available to it."""
+    """A detector cannot be built, or lacks an operator."""
 
 
 class TrainingError(PipelineError, RuntimeError):
-    """A training that cannot go on, such as after a loss that is not finite."""
+    """A training cannot continue, for example after a loss that is not finite."""

@@ -1,21 +1,23 @@
-"""The word of a list that a mistyped word most likely meant, for error messages."""
+"""Suggestions for mistyped words in error messages."""
 
 import difflib
 from collections.abc import Iterable
 
 _COMPARED = 200
-"""Characters of a word that are compared; a longer one was not typed."""
+"""Maximum number of compared characters."""
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate most like `word`, ignoring case, or None if there are no candidates."""
+    """Return the candidate most similar to `word`, ignoring case; None without candidates."""
     ordered = nearest_first(word, candidates)
     return ordered[0] if ordered else None
 
 
 def nearest_first(word: str, candidates: Iterable[str]) -> list[str]:
-    """All candidates, the one most like `word` first; equally like ones in alphabetical order.
-    First letters are most like the words that they stand for: `lr` is like `learning_rate`."""
+    """Return all candidates by decreasing similarity to `word`, then in alphabetical order.
+
+    Initials match best: `lr` is most similar to `learning_rate`.
+    """
     folded = word[:_COMPARED].casefold()
     letters = folded.rpartition(".")[2]
 

@@ -1,7 +1,7 @@
-"""Options of commands, each said once: by the pydantic field that takes its value.
+"""Options of commands, defined by pydantic fields.
 
-A request is what the function behind a command takes, from Python and from the command line. Its
-fields carry their bounds, as pydantic has them, and an `Option` or `Argument`:
+A request holds the arguments of the function behind a command, for Python and for the command line.
+Its fields have pydantic constraints and an `Option` or `Argument`:
 
     class CountRequest(Request):
         dataset: DatasetName
@@ -11,9 +11,9 @@ fields carry their bounds, as pydantic has them, and an `Option` or `Argument`:
     @command("count")
     def count(request: CountRequest, *, as_json: AsJson = False) -> int: ...
 
-The parameters of a command are requests, whose options it then has, and single values. Requests may
-hold requests. Fields that several commands share are those of `orn.shared.common_options`. Neither
-module imports what takes long, so that help is quick.
+The parameters of a command are requests, whose options it has, and single values. Requests can be
+nested. `orn.shared.common_options` has the fields that several commands share. Neither module has
+slow imports, so that help is fast.
 """
 
 import inspect
@@ -44,10 +44,10 @@ from orn.shared.errors import ConfigError
 
 
 class Request(BaseModel):
-    """What is asked of a function: frozen, checked when it is made, keyword only.
+    """Base class of requests: frozen, keyword-only, validated on creation.
 
     Raises:
-        ConfigError: naming each field whose value cannot be used.
+        ConfigError: if a field is invalid.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -59,36 +59,36 @@ class Request(BaseModel):
             raise ConfigError(explain(err, type(self))) from err
 
     def changed(self, **fields: Any) -> Self:
-        """Return this request with other values in some fields."""
+        """Return a copy with other values in some fields."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**given | fields)
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """Says that a field is an option of commands."""
+    """Marks a field as an option of commands."""
 
     help: str
-    """What it does."""
+    """Help text."""
     name: str = ""
-    """Such as `--data`; by default that of the field."""
+    """Name, such as `--data`; derived from the field by default."""
     metavar: str | None = None
-    """What stands for the value in the help; by default told from the type."""
+    """Placeholder of the value in the help; derived from the type by default."""
     usual: str | None = None
-    """What None stands for; other defaults are told without it."""
+    """Description of the default in the help, if the default is None."""
     variable: str | None = None
-    """The environment variable that stands in for the option."""
+    """Environment variable that sets the option."""
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """Says that a field is an argument of commands."""
+    """Marks a field as an argument of commands."""
 
     metavar: str
 
 
 class OptionOverrides:
-    """Says some options of a request differently where another one holds it, by field."""
+    """Overrides options of a nested request, by field."""
 
     def __init__(self, **options: Option) -> None:
         self.options = options
@@ -99,12 +99,15 @@ def _parts(value: Any) -> Any:
 
 
 AT_COMMAS = BeforeValidator(_parts)
-"""Marks a field whose values are separated by commas in one text."""
+"""Marks a field of comma-separated values."""
 
 
 def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a command of a function: its parameters are requests, and values with an `Option` or an
-    `Argument`; its docstring is the help, what it returns the exit code."""
+    """Return a decorator that turns a function into a command.
+
+    The parameters of the function are requests, and values with an `Option` or `Argument`. Its
+    docstring becomes the help text, and its result the exit code.
+    """
 
     def decorate(function: Callable[..., Any]) -> click.Command:
         hints = get_type_hints(function, include_extras=True)
@@ -126,20 +129,22 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
 
 
 def option_names(model: type[Request]) -> dict[str, str]:
-    """Return what the options of a request are called, by field."""
-    return {each.name: each.shown_name for each in _fields(model)}
+    """Return the names of a request's options, by field."""
+    return {each.name: each.typed_name for each in _fields(model)}
 
 
 _NOT_TYPED = (None, (), False)
-"""What click gives for an option that was not typed; all that was typed is text, or True."""
+"""Values from click for options that were not given; given ones are strings or True."""
 _R = TypeVar("_R", bound=Request)
 
 
 def _made(model: type[_R], given: Mapping[str, Any], default: Request | None = None) -> _R:
-    """The request of what was typed.
+    """Return the request of the given values.
 
     Args:
-        default: has the values of the rest; without it the model has them.
+        model: type of the request.
+        given: values from the command line.
+        default: request with the other values; None: the defaults of the model.
     """
     values = {
         name: getattr(default, name) for name in (default.model_fields_set if default else ())
@@ -159,16 +164,16 @@ def _made(model: type[_R], given: Mapping[str, Any], default: Request | None = N
 
 
 def _usage_error(err: ValidationError, model: type[Request]) -> click.UsageError:
-    """The first thing that is wrong, with the name of the option."""
+    """Return the first error, with the name of the option."""
     details = err.errors(include_url=False)[0]
     if not details["loc"]:
         return click.UsageError(refusal(details))
     field = next(each for each in _fields(model) if each.name == details["loc"][0])
-    return click.BadParameter(refusal(details), param_hint=repr(field.shown_name))
+    return click.BadParameter(refusal(details), param_hint=repr(field.typed_name))
 
 
 class _Text(click.ParamType):
-    """What was typed, which pydantic reads; shown as `name`."""
+    """Text from the command line, which pydantic parses."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -176,80 +181,82 @@ class _Text(click.ParamType):
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A field of a request as click has it."""
+    """A field of a request, to be converted to a click parameter."""
 
     name: str
     kind: Any
-    """Type of one value."""
+    """Type of a single value."""
     is_many: bool
-    told: Option | Argument
+    mark: Option | Argument
     limits: str
-    """Such as `1<=x<=8`; empty where there are none."""
+    """Bounds such as `1<=x<=8`, or empty."""
     default: Any
-    """`...` where there is none."""
+    """Default value; `...` if required."""
 
     @property
-    def shown_name(self) -> str:
-        """As the user types it."""
-        if isinstance(self.told, Argument):
-            return self.told.metavar
-        return self.told.name or f"--{self.name.replace('_', '-')}"
+    def typed_name(self) -> str:
+        """Name on the command line."""
+        if isinstance(self.mark, Argument):
+            return self.mark.metavar
+        return self.mark.name or f"--{self.name.replace('_', '-')}"
 
     def parameter(self) -> click.Parameter:
-        """The parameter of a command."""
-        told, is_required = self.told, self.default is ...
-        if isinstance(told, Argument):
-            shown = f"{told.metavar}..." if self.is_many else told.metavar
+        """Return the click parameter."""
+        mark, is_required = self.mark, self.default is ...
+        if isinstance(mark, Argument):
+            metavar = f"{mark.metavar}..." if self.is_many else mark.metavar
             return click.Argument(
                 [self.name],
                 type=_Text("text"),
-                metavar=shown if is_required else f"[{shown}]",
+                metavar=metavar if is_required else f"[{metavar}]",
                 required=is_required,
                 nargs=-1 if self.is_many else 1,
             )
         is_flag = self.kind is bool
-        usual = told.usual
+        usual = mark.usual
         if usual is None and not (is_flag or self.default in (..., None, ())):
             usual = str(self.default)
         extra = (
-            f"env var: {told.variable}" if told.variable else "",
+            f"env var: {mark.variable}" if mark.variable else "",
             f"default: {usual}" if usual else "",
             self.limits,
         )
-        shown = "; ".join(filter(None, extra))
+        details = "; ".join(filter(None, extra))
         return click.Option(
-            [self.shown_name, self.name],
-            help=f"{told.help}  [{shown}]" if shown else told.help,
+            [self.typed_name, self.name],
+            help=f"{mark.help}  [{details}]" if details else mark.help,
             is_flag=is_flag or None,
             type=None if is_flag else _Text("text"),
-            metavar=None if is_flag else told.metavar or _shown(self.kind),
+            metavar=None if is_flag else mark.metavar or _metavar(self.kind),
             multiple=self.is_many,
-            envvar=told.variable,
+            envvar=mark.variable,
             required=is_required,
         )
 
 
-def _shown(kind: Any) -> str:
+def _metavar(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return f"[{'|'.join(map(str, get_args(kind)))}]"
     return {int: "INTEGER", float: "NUMBER", Path: "PATH"}.get(kind, "TEXT")
 
 
 def _fields(
-    model: type[Request], said: Mapping[str, Option] | None = None, default: Request | None = None
+    model: type[Request],
+    overrides: Mapping[str, Option] | None = None,
+    default: Request | None = None,
 ) -> Iterator[_Field]:
-    """All fields of a request, those of the requests that it holds in their place."""
+    """Yield all fields of a request, with nested requests flattened."""
     for name, field in model.model_fields.items():
         inner = _request_in(field)
         if inner is not None:
-            differently = [each for each in field.metadata if isinstance(each, OptionOverrides)]
-            options = differently[0].options if differently else {}
+            marks = [each for each in field.metadata if isinstance(each, OptionOverrides)]
+            options = marks[0].options if marks else {}
             yield from _fields(inner, options, _default_of(field))
             continue
         kind, about = _unwrapped(field.annotation)
         about = [*field.metadata, *about]
-        told = next((each for each in about if isinstance(each, Option | Argument)), None)
-        if told is None:  # for Python alone
+        mark = next((each for each in about if isinstance(each, Option | Argument)), None)
+        if mark is None:  # not on the command line
             continue
         is_many = get_origin(kind) is tuple and get_args(kind)[-1] is ... and AT_COMMAS not in about
         if default is not None:
@@ -260,7 +267,7 @@ def _fields(
             name=name,
             kind=kind,
             is_many=is_many,
-            told=(said or {}).get(name, told),
+            mark=(overrides or {}).get(name, mark),
             limits=_limits(about),
             default=value,
         )
@@ -277,7 +284,7 @@ def _default_of(field: FieldInfo) -> Request | None:
 
 
 def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
-    """The type of a value that is there, and all that is annotated about it."""
+    """Return the type of a value other than None, and its annotations."""
     origin = get_origin(annotation)
     if origin is Annotated:
         inner, *about = get_args(annotation)
@@ -294,11 +301,11 @@ def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
 
 
 _MANY = 10**6
-"""Upper bounds from here on only guard against typing errors."""
+"""Larger upper bounds only guard against typos, and are not listed."""
 
 
 def _limits(about: list[Any]) -> str:
-    """Bounds as click shows them."""
+    """Return the bounds in click's notation."""
     least = most = ""
     for each in about:
         match each:

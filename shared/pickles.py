@@ -1,8 +1,8 @@
-"""Pickles from others, looked over before an unpickler follows them.
+"""Check of untrusted pickles before they are unpickled.
 
-A pickle is a program for a stack machine. The unpicklers that are used here call nothing that it
-names but a few functions that are known; what is left is a program that fills the memory or never
-ends. So its instructions are followed once without making any value, only the kind of each.
+A pickle is a program for a stack machine. The unpicklers of this project only call a few known
+functions, but a program could still exhaust memory or time. The check simulates the instructions
+with types instead of values.
 Format: https://docs.python.org/3/library/pickletools.html and PEP 3154.
 """
 
@@ -15,14 +15,14 @@ from typing import Any
 from orn.shared.text import path_text
 
 ENCODE = "_codecs encode"
-"""What makes bytes of text in a pickle of protocol 2."""
+"""Function that creates bytes in protocol 2."""
 
 _TAKEN = {
     **dict.fromkeys(("APPEND", "BUILD", "TUPLE1", "BINPERSID"), 1),
     **dict.fromkeys(("SETITEM", "TUPLE2", "REDUCE", "NEWOBJ", "STACK_GLOBAL"), 2),
     "TUPLE3": 3,
 }
-"""Values that an instruction takes from the stack; others take none, or those since a mark."""
+"""Number of values that an instruction pops; others pop none, or all up to a mark."""
 _SINCE_MARK = ("APPENDS", "SETITEMS", "TUPLE")
 _PUSH_NOTHING = ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "BUILD", "PROTO", "FRAME", "STOP")
 _PUTS = ("MEMOIZE", "BINPUT", "LONG_BINPUT")
@@ -35,27 +35,27 @@ _KNOWN = frozenset(
     (*_TAKEN, *_SINCE_MARK, *_PUSH_NOTHING, *_PUTS, *_GETS, *_NUMBERS, *_TEXTS, *_OTHERS)
 )
 _KEYS = ("text", "old text", "character", "latin1", "number")
-"""Kinds of keys; hashing tuples of tuples can take for ever, and large numbers can collide."""
+"""Types of keys; nested tuples can take forever to hash, and large numbers can collide."""
 _ENCODED = (("text", "latin1"), ("character", "latin1"))
-"""Of other arguments few bytes could have a long text encoded many times, or doubled each time."""
+"""Arguments of `ENCODE`; others could encode a long text many times, or double it each time."""
 _LISTS = re.compile(rb"(?:\]\x94){1,4096}")
-"""Empty lists, most of the masks of VLOG; followed at once, in a third of the time."""
+"""Empty lists, the majority in masks of VLOG; handled together, in a third of the time."""
 
 
 class RefusedPickleError(Exception):
-    """Why a pickle is not followed, as a clause about its file."""
+    """A pickle is rejected; the message is a clause about its file."""
 
 
 def check_pickle(file: io.BytesIO, *, most: int, names: Collection[str] | None = None) -> None:
-    """Read a pickle up to its end, and raise RefusedPickleError unless it is harmless to unpickle.
+    """Read a pickle to its end, and raise RefusedPickleError unless it is safe to unpickle.
 
     Args:
-        file: stands at its beginning, and behind its end afterwards.
-        most: instructions, each of which makes one small value at most.
-        names: what it may name, as "module name"; None leaves that to the unpickler.
+        file: file positioned at the start of the pickle; afterwards at its end.
+        most: maximum number of instructions, each of which creates at most one small value.
+        names: allowed globals, as "module name"; None leaves them to the unpickler.
 
     Raises:
-        Exception: of some type, as `pickletools.genops`, if it is damaged.
+        Exception: of any type raised by `pickletools.genops`, if the pickle is damaged.
     """
     data = file.getvalue()
     stack: list[Any] = []
@@ -65,13 +65,13 @@ def check_pickle(file: io.BytesIO, *, most: int, names: Collection[str] | None =
     for opcode, argument, _ in pickletools.genops(file):
         name, number = opcode.name, number + 1
         if name not in _KNOWN:
-            raise RefusedPickleError(f"holds the instruction {name}, which such files do not need")
+            raise RefusedPickleError(f"contains the unexpected instruction {name}")
         if number > most:
-            raise RefusedPickleError(f"holds more than {most:,} instructions")
+            raise RefusedPickleError(f"contains more than {most:,} instructions")
         if name in _PUTS:
             place = len(memo) if argument is None else argument
-            if place > number:  # unpicklers take memory for all places before it
-                raise RefusedPickleError(f"remembers a value at the far place {place:,}")
+            if place > number:  # unpicklers allocate memory for all lower indices
+                raise RefusedPickleError(f"memoizes a value at the large index {place:,}")
             memo[place] = _old(stack[-1])
             if name == "MEMOIZE" and (lists := _LISTS.match(data, file.tell())):
                 count = (lists.end() - lists.start()) // 2
@@ -95,23 +95,23 @@ def check_pickle(file: io.BytesIO, *, most: int, names: Collection[str] | None =
 def _check(name: str, argument: Any, taken: list[Any], names: Collection[str] | None) -> None:
     if name == "GLOBAL" and names is not None and argument not in names:
         named = path_text(argument.replace(" ", "."))
-        raise RefusedPickleError(f"names {named}, which such files do not need; it was not run")
+        raise RefusedPickleError(f"refers to {named}, which is not allowed; it was not run")
     if name in ("SETITEM", "SETITEMS"):
         if not all(isinstance(key, str) and key in _KEYS for key in taken[::2]):
             raise RefusedPickleError("has keys that are neither text nor numbers")
     elif name == "REDUCE" and taken[0] == ENCODE and taken[1] not in _ENCODED:
-        raise RefusedPickleError("makes bytes of text otherwise than pickles of bytes do")
+        raise RefusedPickleError("encodes text in an unexpected way")
 
 
 def _old(kind: Any) -> Any:
-    """What a value counts as when it is used again."""
+    """Return the type of a value that is used again."""
     if isinstance(kind, tuple):
         return "old tuple"
     return "old text" if kind == "text" else kind
 
 
 def _kind(name: str, argument: Any, taken: list[Any]) -> Any:
-    """What an instruction puts on the stack; of a tuple the kinds of its values."""
+    """Return the type that an instruction pushes; for a tuple, the types of its values."""
     if name in _TEXTS:
         return "latin1" if argument == "latin1" else "text" if len(argument) > 1 else "character"
     if name in _NUMBERS:

@@ -1,7 +1,7 @@
-"""What a command has to tell a person: one record, one renderer for terminals, files and Markdown.
+"""Reports of commands, with one renderer for terminals, files and Markdown.
 
-Functions return a `Report`; nothing else lays out text. What programs read, the JSON of a command,
-is the mapping that the report is made of.
+Functions return a `Report`, the only place for text layout. A command's JSON output is the mapping
+from which the report is built.
 """
 
 import io
@@ -17,38 +17,38 @@ from orn.shared.text import escape
 _NUMBER = re.compile(r"[-+]?[\d,.]+%?( \[.*\]| \+- .*)?|-|")
 _GAP = 2
 _LISTED = 5
-"""Values of a list that a fact has."""
+"""Maximum number of values of a list in a fact."""
 _UNLIMITED = 1 << 16
-"""Columns of a pipe or a file: nothing is wrapped there."""
+"""Width of a pipe or file, without wrapping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows under a header."""
+    """A table with a header."""
 
     header: tuple[str, ...]
     rows: Sequence[Sequence[str]]
-    """As many cells each as the header has."""
+    """Rows with as many cells as the header."""
     below: Sequence[str] = ()
-    """Lines under it."""
+    """Lines below the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What is told, in this order; what is empty is left out."""
+    """Contents of a report, in this order; empty parts are omitted."""
 
     title: str = ""
     facts: Sequence[tuple[str, str]] = ()
-    """Names, and what there is to say of each."""
+    """Names and values."""
     tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
     """Sentences at the end."""
 
     def text(self, *, width: int | None = None) -> str:
-        """Lay it out, wrapped between words where it is wider than `width` columns.
+        """Return the report as text, wrapped between words at `width` columns.
 
         Args:
-            width: None takes that of the terminal, and does not wrap where stdout is none.
+            width: maximum width; None: the width of the terminal, or no wrapping elsewhere.
         """
         if width is None:
             width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _UNLIMITED
@@ -61,12 +61,12 @@ class Report:
         return "\n\n".join(parts)
 
     def markdown(self) -> str:
-        """Return the tables and notes in Markdown, without a newline at the end."""
+        """Return the tables and notes in Markdown, without a trailing newline."""
         return "\n\n".join([*map(markdown, self.tables), *self.notes])
 
 
 def markdown(table: Table) -> str:
-    """Return a table in Markdown, without a newline at the end."""
+    """Return a table in Markdown, without a trailing newline."""
     lines = [table.header, ("---",) * len(table.header), *table.rows]
     return "\n".join(f"| {' | '.join(map(escape, cells))} |" for cells in lines)
 
@@ -74,27 +74,28 @@ def markdown(table: Table) -> str:
 def first_rows(
     header: tuple[str, ...], rows: Sequence[Sequence[str]], *, most: int, all_in: str
 ) -> Table:
-    """Return a table of the first rows, with a line that says where all are if there are more."""
+    """Return a table of the first `most` rows, with a line about the others that refers to
+    `all_in`."""
     rest = len(rows) - most
     more = [f"... and {rest:,} more ({all_in} has all)"] if rest > 0 else []
     return Table(header=header, rows=rows[:most], below=more)
 
 
 def report_of(values: Mapping[str, Any]) -> Report:
-    """Return the values of a JSON object as facts, and its lists of objects as tables."""
+    """Return the report of a JSON object: values as facts, lists of objects as tables."""
     facts, tables = [], []
     for key, value in values.items():
         name = key.replace("_", " ")
         if isinstance(value, list) and value and isinstance(value[0], dict):
             header = (name, *[*value[0]][1:])
-            rows = [[_told(each) for each in record.values()] for record in value]
+            rows = [[_value_text(each) for each in record.values()] for record in value]
             tables.append(Table(header=header, rows=rows))
         else:
-            facts.append((name, _told(value)))
+            facts.append((name, _value_text(value)))
     return Report(facts=facts, tables=tables)
 
 
-def _told(value: Any) -> str:
+def _value_text(value: Any) -> str:
     match value:
         case None:
             return "none"
@@ -109,7 +110,7 @@ def _told(value: Any) -> str:
 
 
 def filled_columns(table: Table) -> Table:
-    """Return a table without the columns that say nothing: `-` or an empty cell in every row."""
+    """Return a table without empty columns, in which every cell is `-` or empty."""
     kept = [
         place for place in range(len(table.header))
         if any(row[place] not in ("", "-") for row in table.rows)
@@ -138,8 +139,8 @@ def _laid_out(table: Table, width: int) -> str:
 
 
 def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Columns of each cell of a row: those that it needs, the widest less where that is too many,
-    but none less than its longest word. Then a terminal wraps whole lines by itself."""
+    """Return the widths of columns: as needed, with the widest reduced to fit `width`, but not
+    below their longest words."""
     from rich.cells import cell_len
 
     cells = list(zip(*rows, strict=True))

@@ -1,12 +1,12 @@
-"""Text of records that hold large arrays: shapes in place of numbers."""
+"""Short representations of records with large arrays."""
 
 from dataclasses import fields
 from typing import Any
 
 
 def short_repr(record: Any) -> str:
-    """Return the fields of a dataclass in a line: arrays and tensors by type and shape, tuples by
-    length. It is for a class body: `__repr__ = short_repr`."""
+    """Return a one-line representation of a dataclass, with arrays and tensors by type and shape
+    and tuples by length. Use in a class body: `__repr__ = short_repr`."""
     parts = (f"{each.name}={_short(getattr(record, each.name))}" for each in fields(record))
     return f"{type(record).__name__}({', '.join(parts)})"
 

@@ -1,8 +1,8 @@
-"""Our files of tensors: safetensors with a digest, so that nothing that flipped is ever read.
+"""Tensor files: safetensors with a digest that detects corruption.
 
-safetensors checks names, types, shapes and offsets against the file, and has no checksum of the
-numbers. The entry `digest` of its metadata is the SHA-256 of the other metadata and of every
-tensor's name, type, shape and bytes, in the order of names.
+safetensors validates names, types, shapes and offsets, but has no checksum of values. The metadata
+entry `digest` is the SHA-256 of the other metadata and of the name, type, shape and bytes of each
+tensor, in the order of names.
 """
 
 import hashlib
@@ -24,19 +24,19 @@ from orn.shared.text import counted, path_text
 
 _DIGEST = "digest"
 _MOST_HEADER_BYTES = 4 << 20
-"""Of names, shapes and metadata; a ResNet-50 with its optimizer has 0.2 MiB."""
+"""Size limit of names, shapes and metadata; a ResNet-50 with its optimizer has 0.2 MiB."""
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors by name; the file that was there stays until the new one is whole.
+    """Write named tensors atomically.
 
     Args:
-        path: of the file.
-        tensors: dense, on any device, with any strides; they are written contiguous.
-        metadata: texts to keep with them, without `digest`.
+        path: the file.
+        tensors: dense tensors on any device, with any strides; written as contiguous tensors.
+        metadata: texts to store with them, without `digest`.
 
     Raises:
-        PipelineError: if the disk refuses.
+        PipelineError: if the file cannot be written.
     """
     plain = {name: each.detach().cpu().contiguous() for name, each in tensors.items()}
     texts = {**metadata, _DIGEST: _digest(plain, metadata)}
@@ -45,21 +45,21 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         mode = temporary.stat().st_mode
         try:
             safetensors.torch.save_file(plain, temporary, metadata=texts)
-        except SafetensorError as err:  # its word for whatever the disk said
+        except SafetensorError as err:  # wraps errors of the disk
             raise OSError(str(err)) from err
-        temporary.chmod(mode)  # safetensors lets nobody else read what it writes
+        temporary.chmod(mode)  # safetensors removes read permissions of others
 
 
 def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors of a file of `write_tensors`, mapped from it, and its metadata.
+    """Return the memory-mapped tensors and the metadata of a file from `write_tensors`.
 
     Args:
-        path: of the file.
-        what: what it is expected to hold, for messages.
+        path: the file.
+        what: description of the expected content, for messages.
         remedy: what the user can do about a damaged file, for messages.
 
     Raises:
-        CheckpointError: in one sentence, if the file is absent, damaged or of another kind.
+        CheckpointError: if the file is missing, damaged or of another kind.
     """
     with open_file(path, error=CheckpointError) as file:
         size, header = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(8), "little")
@@ -80,30 +80,28 @@ def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tenso
     return tensors, metadata
 
 
-def mismatch(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str | None:
-    """Return why tensors cannot take the place of others, as a clause; None if they can.
-
-    They can if names, shapes and types are the same and all numbers finite.
-    """
-    missing = [name for name in wanted if name not in found]
-    extra = [name for name in found if name not in wanted]
+def mismatch(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
+    """Return the first difference of names, shapes or types from the expected tensors, or a value
+    that is not finite, as a clause; None if there is none."""
+    missing = [name for name in expected if name not in found]
+    extra = [name for name in found if name not in expected]
     if missing:
         return f"{counted(len(missing), 'weight is', 'weights are')} missing, first {missing[0]}"
     if extra:
-        without = counted(len(extra), "weight has", "weights have")
-        return f"{without} no place in it, first {path_text(extra[0])}"
-    for name, tensor in wanted.items():
+        unexpected = counted(len(extra), "weight is", "weights are")
+        return f"{unexpected} unexpected, first {path_text(extra[0])}"
+    for name, tensor in expected.items():
         for kind in ("shape", "dtype"):
             here, there = (getattr(each, kind) for each in (tensor, found[name]))
             if here != there:
                 return f"{name}: expected {kind} {_plain(here)}, got {_plain(there)}"
         if not found[name].isfinite().all():
-            return f"{name}: expected finite numbers, got others"
+            return f"{name}: expected finite numbers, got NaN or infinity"
     return None
 
 
 def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """SHA-256 of contiguous tensors on the CPU, none of which is copied, and of texts."""
+    """Return the SHA-256 of contiguous CPU tensors and of metadata, without copies."""
     sha256 = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         sha256.update(json.dumps([name, str(tensor.dtype), tensor.shape]).encode())

@@ -1,7 +1,7 @@
-"""Files of `torch.save` from others: looked over, then read by torch without running code.
+"""Reading of untrusted `torch.save` files, which are checked first and run no code.
 
-torch itself runs nothing of such a file (`weights_only`), but checks no checksum and lets a pickle
-fill the memory. Tensors of an archive are mapped, so they end where the file does.
+torch does not run code of such files with `weights_only`, but it verifies no checksum, and a pickle
+can exhaust memory. Tensors of an archive are memory-mapped, so they cannot exceed the file.
 """
 
 import io
@@ -23,32 +23,32 @@ from orn.shared.pickles import ENCODE, RefusedPickleError, check_pickle
 from orn.shared.text import path_text
 
 _MOST_PICKLE_BYTES = 4 << 20
-"""Of everything in a file but the numbers; a ResNet-50 with its optimiser has 0.1 MiB."""
+"""Size limit of the pickle, without values; a ResNet-50 with its optimizer has 0.1 MiB."""
 _MOST_DROPPED_BYTES = 64 << 20
-"""The same where some of it is dropped, such as the losses of all steps of a training."""
+"""The same for files with ignored content, such as the losses of all training steps."""
 _MOST_INSTRUCTIONS = 1 << 21
 _ENTRY = re.compile(r"[^/]+/(?:data\.pkl|data/\w+|byteorder|version|\.[\w./-]+)")
-"""Of an archive, as torch names them; it finds them by name whatever their case."""
+"""Names of members in torch's archives, which are case-insensitive."""
 _OLD_PICKLES = 5
-"""Of a file of torch before 1.6: magic number, version, system, content, names of storages."""
+"""Number of pickles before torch 1.6: magic number, version, system, content, storage names."""
 _KINDS = ("BFloat16", "Half", "Float", "Double", "Bool", "Byte", "Char", "Short", "Int", "Long")
 _PLAIN = (
     "collections OrderedDict",
     *(f"torch._utils _rebuild_{each}" for each in ("parameter", "tensor", "tensor_v2")),
     *(f"torch {kind}Storage" for kind in _KINDS),
 )
-"""What a pickle of dense tensors in plain containers names. Torch lets more through, some of which
-fills the memory."""
+"""Globals in a pickle of dense tensors in plain containers. Torch allows more, some of which can
+exhaust memory."""
 
 
 class _Dropped:
-    """Stands for what is not wanted of a file; takes whatever its pickle gives it."""
+    """Placeholder for ignored objects of a file."""
 
     def __new__(cls, *_: object) -> "_Dropped":
         return super().__new__(cls)
 
     def __setstate__(self, _: object) -> None:
-        """Keep nothing."""
+        """Ignore the state."""
 
 
 def read_torch_file(
@@ -58,18 +58,17 @@ def read_torch_file(
     dropped: Collection[str] = (),
     error: type[PipelineError] = CheckpointError,
 ) -> Any:
-    """Return what a file of `torch.save` holds, its tensors on the CPU.
+    """Return the content of a `torch.save` file, with tensors on the CPU.
 
     Args:
-        path: of the file.
-        what: what it is expected to hold, for messages.
-        dropped: what its pickle may name beside plain tensors, as "module name"; something empty is
-            read in its place.
-        error: what to raise.
+        path: the file.
+        what: description of the expected content, for messages.
+        dropped: further allowed globals, as "module name", whose objects are ignored.
+        error: type of the error.
 
     Raises:
-        error: in one sentence: it is absent, damaged, larger than the memory, or holds something
-            else than tensors, numbers and text in plain containers.
+        error: if the file is missing, damaged, larger than the memory, or contains anything but
+            tensors, numbers and text in plain containers.
     """
     known: list[Any] = [
         (_Dropped, name.replace("__builtin__", "builtins").replace(" ", ".")) for name in dropped
@@ -82,16 +81,16 @@ def read_torch_file(
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
         except RefusedPickleError as err:
             raise error(f"{path_text(path)}: expected {what}, got a file that {err}") from err
-        except Exception as err:  # of zipfile, pickletools and torch, which document no types
+        except Exception as err:  # zipfile, pickletools and torch raise undocumented types
             raise error(
-                f"{path_text(path)}: expected {what}, got a damaged file, or one with other things "
-                f"than tensors in plain containers ({type(err).__name__})"
+                f"{path_text(path)}: expected {what}, got a damaged file or one with other content "
+                f"than tensors in plain containers ({type(err).__name__}); download it again"
             ) from err
 
 
 def tensors_in(content: Any) -> dict[str, Tensor] | None:
-    """Return the tensors of a mapping by their names, with nothing else that the file attached to
-    them; None unless each is dense and has no more numbers than its storage."""
+    """Return the tensors of a mapping by name, without attributes from the file; None unless all
+    are dense and inside their storage."""
     if not isinstance(content, dict):
         return None
     found = {}
@@ -106,7 +105,7 @@ def tensors_in(content: Any) -> dict[str, Tensor] | None:
 
 
 def write_torch_file(path: Path, content: Any) -> None:
-    """Write a file of `torch.save` for others; what was there stays until it is whole."""
+    """Write a `torch.save` file atomically."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     with replacing(path) as temporary:
@@ -114,7 +113,7 @@ def write_torch_file(path: Path, content: Any) -> None:
 
 
 def _check(file: BinaryIO, dropped: Collection[str]) -> bool:
-    """Look a file over before torch reads it; whether it is an archive."""
+    """Check a file before torch reads it, and return whether it is an archive."""
     size = os.fstat(file.fileno()).st_size
     if size > machine_memory():
         raise RefusedPickleError(f"is larger than this machine's memory ({size:,} bytes)")
@@ -129,17 +128,17 @@ def _check(file: BinaryIO, dropped: Collection[str]) -> bool:
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         if not all(_ENTRY.fullmatch(each.orig_filename) for each in entries):
-            raise RefusedPickleError("is an archive of other things than torch writes")
+            raise RefusedPickleError("is not an archive written by torch")
         if any(each.compress_type != zipfile.ZIP_STORED for each in entries):
             raise RefusedPickleError("is a compressed archive, which torch does not write")
         if sum(each.file_size for each in entries) > size:
-            raise RefusedPickleError("claims to hold more bytes than it has")
+            raise RefusedPickleError("declares more bytes than it has")
         if archive.testzip() is not None:
-            raise RefusedPickleError("is damaged: a checksum is wrong")
+            raise RefusedPickleError("is damaged: a checksum does not match")
         for entry in entries:
             if entry.filename.endswith("data.pkl"):
                 if entry.file_size > most:
-                    raise RefusedPickleError(f"holds {entry.file_size:,} bytes beside its numbers")
+                    raise RefusedPickleError(f"contains a pickle of {entry.file_size:,} bytes")
                 pickled = io.BytesIO(archive.read(entry))
                 check_pickle(pickled, most=_MOST_INSTRUCTIONS, names=names)
     return True

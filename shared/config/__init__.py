@@ -1,1 +1,1 @@
-"""Configuration files: read, checked, written."""
+"""Reading, validating and writing configuration files."""

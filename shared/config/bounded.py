@@ -1,8 +1,7 @@
-"""Files from others that are meant to be small: opened without waiting, read to a bound, and
-refused in one sentence.
+"""Bounded reads of small files from untrusted sources, which never block.
 
-JSON of any kind is parsed here; what it has to hold is checked by `config_from_dict` or another
-pydantic model, whose refusals `orn.shared.config.fields.explain` says.
+This module parses JSON of any kind. `config_from_dict` or another pydantic model validates the
+content, and `orn.shared.config.fields.explain` formats the errors.
 """
 
 import hashlib
@@ -18,8 +17,8 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import path_text, utf8
 
 MOST_BYTES = 16 << 20
-"""Largest file that is read unless its reader says otherwise; JSON takes up to 25 times its size in
-memory, as a list of empty tables does."""
+"""Default limit of a file's size. Parsed JSON takes up to 25 times its size in memory (a list of
+empty objects)."""
 
 
 _READING = os.O_RDONLY
@@ -27,23 +26,21 @@ _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
 
 
 def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> io.BufferedReader:
-    """Open an existing file for reading bytes.
-
-    Folders, pipes, devices and sockets are refused, and never waited for.
+    """Open an existing regular file for reading bytes, without blocking on a pipe or device.
 
     Raises:
-        error: in one sentence, from the `OSError` where there was one.
+        error: if there is no regular file or it cannot be opened.
     """
     return os.fdopen(_descriptor(path, _READING, "cannot be read", error), "rb")
 
 
 def open_to_append(path: Path, *, error: type[PipelineError] = PipelineError) -> io.BufferedRandom:
-    """Open a file, made where there is none, for reading and for writing at its end.
+    """Open or create a regular file for reading and appending.
 
-    A link is not followed, since what it leads to would be written; pipes are not waited for.
+    Symbolic links are rejected, since their target would be written.
 
     Raises:
-        error: in one sentence, from the `OSError` where there was one.
+        error: if the file cannot be opened or created.
     """
     return os.fdopen(_descriptor(path, _APPENDING, "could not be written", error), "ab+")
 
@@ -54,7 +51,7 @@ def _descriptor(path: Path, flags: int, failed: str, error: type[PipelineError])
     except OSError as err:
         raise error(f"{path_text(path)}: {failed} ({err.strerror})") from err
     except ValueError as err:  # a NUL, or half a surrogate pair
-        raise error(f"{path_text(path)}: is no name that a file can have") from err
+        raise error(f"{path_text(path)}: not a valid file name; choose another") from err
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
@@ -68,12 +65,12 @@ def read_bounded(
     """Return all bytes of a file.
 
     Args:
-        path: need not exist.
-        most_bytes: a larger file is not read.
-        error: what to raise.
+        path: the file.
+        most_bytes: limit of its size.
+        error: type of the error.
 
     Raises:
-        error: if it is absent, unreadable, no file, or larger.
+        error: if there is no readable regular file or it exceeds the limit.
     """
     with open_file(path, error=error) as file:
         try:
@@ -87,8 +84,11 @@ def read_bounded(
 
 
 def file_digest(path: Path, *, error: type[PipelineError] = ConfigError) -> str:
-    """Return `sha256:` and the digest of a file of any size; raises as `open_file`, and if the disk
-    fails."""
+    """Return `sha256:` and the hexadecimal digest of a file of any size.
+
+    Raises:
+        error: if the file cannot be read.
+    """
     with open_file(path, error=error) as file:
         try:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
@@ -99,26 +99,30 @@ def file_digest(path: Path, *, error: type[PipelineError] = ConfigError) -> str:
 def read_json(
     path: Path, *, most_bytes: int = MOST_BYTES, error: type[PipelineError] = ConfigError
 ) -> Any:
-    """Return the content of a JSON file; raises as `read_bounded`, and if it is no JSON."""
+    """Return the content of a JSON file.
+
+    Raises:
+        error: as `read_bounded`, and if the content is not JSON.
+    """
     content = read_bounded(path, most_bytes=most_bytes, error=error)
     return parse_json(content, source=path_text(path), error=error)
 
 
 def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = ConfigError) -> Any:
-    """Return the content of JSON text; `source` says in messages where it is from.
+    """Return the content of JSON text; `source` names it in messages.
 
     Raises:
-        error: if it is no JSON, or nested too deeply.
+        error: if it is not JSON or nested too deeply.
     """
     try:
         return json.loads(text)
     except RecursionError as err:
-        raise error(f"{source}: is not JSON that can be read (nested too deeply)") from err
+        raise error(f"{source}: expected JSON, got one nested too deeply") from err
     except ValueError as err:
-        raise error(f"{source}: is not JSON ({err})") from err
+        raise error(f"{source}: invalid JSON ({err})") from err
 
 
 def require_utf8(path: object, *, error: type[PipelineError] = ConfigError) -> None:
-    """Raise `error` if a path is not UTF-8: TOML, torch and TensorBoard take no other."""
+    """Raise `error` if a path is not UTF-8, which TOML, torch and TensorBoard require."""
     if utf8(str(path)) != str(path):
         raise error(f"{path_text(path)}: expected a path in UTF-8, got other bytes; rename it")

@@ -1,6 +1,6 @@
-"""What the fields of a configuration may hold, and how its refusals are said.
+"""Types for configuration fields, and messages for invalid values.
 
-A configuration is a pydantic dataclass or model with `STRICT`; constraints stand in its types.
+A configuration is a pydantic dataclass or model with `STRICT`; its types carry the constraints.
 """
 
 import reprlib
@@ -24,14 +24,14 @@ _NONE = BeforeValidator(lambda value: None if value == "none" else value)
 
 def _without_nul(path: _P) -> _P:
     if "\0" in str(path):
-        raise ValueError("expected a path, got one with a NUL in it")
+        raise ValueError("expected a path, got one with a NUL character")
     return path
 
 
 Maybe = Annotated[_T | None, _NONE]
-"""A value or None, for which TOML, which has no null, says "none"."""
+"""A value or None. TOML has no null, so the string "none" stands for None."""
 FilePath = Annotated[Path, AfterValidator(_without_nul)]
-"""A path that a file can have; JSON and TOML can hold a NUL, no file system can."""
+"""A path without NUL characters, which JSON and TOML allow and file systems do not."""
 FileName = Annotated[str, AfterValidator(_without_nul)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Positive = Annotated[float, Field(gt=0)]
@@ -63,7 +63,7 @@ _EXPECTED = {
     "too_short": "at least {min_length} entries",
     "tuple_type": "a list",
 }
-"""What was expected, by the name of pydantic's refusal."""
+"""Expected values by pydantic's error type."""
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
@@ -74,13 +74,12 @@ _SHORT.maxlevel = 3
 def explain(
     err: ValidationError, config_type: Any, *, keys: Mapping[str, str] = MappingProxyType({})
 ) -> str:
-    """Return what pydantic refused of a configuration: each key, what was expected and what it got.
+    """Return a message with each invalid key, its expected value and the value it got.
 
     Args:
-        err: what pydantic raised.
-        config_type: what was to be filled; of a plain dataclass the key nearest to an unknown one
-            is not known.
-        keys: what keys are called in the file, where that is not their name.
+        err: pydantic's error.
+        config_type: type of the configuration.
+        keys: names of keys in the file, where they differ from the names of fields.
     """
     refused = err.errors(include_url=False)
     problems = [truncate(_problem(each, config_type, keys)) for each in refused[:_SHOWN_PROBLEMS]]
@@ -89,7 +88,7 @@ def explain(
 
 
 def _problem(details: ErrorDetails, config_type: Any, keys: Mapping[str, str]) -> str:
-    """Return what was refused, after its key."""
+    """Return a key and why it is invalid."""
     fields, key = _locate(details["loc"], config_type, keys)
     match details["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
@@ -99,7 +98,7 @@ def _problem(details: ErrorDetails, config_type: Any, keys: Mapping[str, str]) -
             return f"unknown key {key!r}{hint}"
         case "missing" if isinstance(details["loc"][-1], int):
             found = described(details["input"])
-            return f"{key.rpartition('[')[0]}: expected more entries, got {found}"
+            return f"{key.rpartition('[')[0]}: expected more elements, got {found}"
         case "missing" | "missing_keyword_only_argument":
             return f"missing key {key!r}"
         case "union_tag_not_found":
@@ -114,11 +113,11 @@ def _problem(details: ErrorDetails, config_type: Any, keys: Mapping[str, str]) -
 
 
 def refusal(details: ErrorDetails, *, none: str = "") -> str:
-    """Return what was expected and what it got, for what has a value.
+    """Return the expected value and the value that was given.
 
     Args:
-        details: of one refusal of pydantic.
-        none: what else is taken.
+        details: one of pydantic's errors.
+        none: alternative value to mention, such as ' or "none"'.
     """
     context = details.get("ctx", {})
     found = details["input"]
@@ -130,9 +129,9 @@ def refusal(details: ErrorDetails, *, none: str = "") -> str:
         case "value_error":
             return str(context["error"])
         case "json_invalid" if "surrogate" in str(context):
-            return "holds text that is not UTF-8"
+            return "contains text that is not UTF-8"
         case "json_invalid":
-            return "is nested too deeply or holds too large a number"  # it is JSON of our own
+            return "is nested too deeply or contains too large a number"  # the JSON is our own
         case kind:
             expected = details["msg"].replace("Input should be", "expected")
             if kind in _EXPECTED:
@@ -146,7 +145,7 @@ def _tag_name(details: ErrorDetails) -> str:
 
 
 def _not_one_of(found: Any, expected: str) -> str:
-    """`expected` as pydantic lists it: 'a', 'b' or 'c'."""
+    """Return the message for a value outside pydantic's list `expected`: 'a', 'b' or 'c'."""
     expected = expected.replace(" or ", ", ")
     near = nearest(str(found), expected.replace("'", "").split(", "))
     hint = f"; did you mean {near!r}?" if isinstance(found, str) else ""
@@ -154,29 +153,29 @@ def _not_one_of(found: Any, expected: str) -> str:
 
 
 def _exact(limit: Any) -> Any:
-    """Return a limit with all its digits, and without a fraction where there is none."""
+    """Return a limit with all its digits, as an integer where it is one."""
     return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def described(found: Any) -> str:
-    """Return a value that a message got in place of another: short, and no table whole."""
+    """Return a short description of an invalid value."""
     if found is None:
         return "nothing (null)"
     if isinstance(found, dict):
         return "a table"
     try:
         return _SHORT.repr(found)
-    except ValueError:  # a whole number with more digits than Python writes
-        return "a number that is too large"
+    except ValueError:  # an integer with more digits than Python prints
+        return "too large a number"
 
 
 def _locate(
     loc: Sequence[int | str], config_type: Any, keys: Mapping[str, str]
 ) -> tuple[dict[str, Any], str]:
-    """Return the fields of the section in which a problem lies, and its key as the file has it.
+    """Return the fields of the section with an invalid value, and the value's key in the file.
 
-    Pydantic's path also holds the tag that chose one model of a union ("vlog" in
-    labels.vlog.matrix); the file's key does not.
+    Unlike the file's key, pydantic's path includes the tag of a union ("vlog" in
+    labels.vlog.matrix).
     """
     fields: dict[str, Any] = {}
     key = ""
@@ -194,7 +193,7 @@ def _locate(
 
 
 def _tag(section: Any) -> Any:
-    """Return the value of `format` that chooses a section."""
+    """Return the value of `format` that selects a section."""
     return get_args(next(iter(section.__pydantic_fields__.values())).annotation)[0]
 
 

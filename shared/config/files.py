@@ -1,7 +1,7 @@
-"""Configurations: filled from TOML and `--set`, and written back.
+"""Load configurations from TOML and `--set`, and write them as TOML.
 
-What a configuration is, `orn.shared.config.fields` says. TOML has no null: the string "none" stands
-for None in a field that may be None. A key that is not a field is refused.
+`orn.shared.config.fields` defines configurations. TOML has no null: the string "none" stands for
+None in an optional field. Unknown keys are rejected.
 """
 
 import json
@@ -23,32 +23,37 @@ T = TypeVar("T")
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){200}""")
-"""A key of more parts than any has; tomllib takes the square of their number in time."""
+"""A key with too many parts: tomllib takes quadratic time."""
 _MOST_TOML_BYTES = 1 << 20
-"""Of a file that people write."""
+"""Limit of a file written by hand."""
 
 
 def load_config(path: Path, config_type: type[T], *, error: type[PipelineError] = ConfigError) -> T:
     """Return the configuration in a TOML file.
 
     Args:
-        error: what to raise.
+        path: the file.
+        config_type: type of the configuration.
+        error: type of the error.
 
     Raises:
-        ConfigError: if the file is absent or no TOML, or a key is unknown, missing or of the wrong
-            type; the message names the file, the key, what was expected and what it got.
+        error: if the file is missing or not TOML, or a key is unknown, missing or invalid.
     """
     raw = read_toml(path, error=error)
     return config_from_dict(raw, config_type, source=str(path), error=error)
 
 
 def read_toml(path: Path, *, error: type[PipelineError] = ConfigError) -> dict[str, Any]:
-    """Return the tables of a TOML file; raises as `load_config`."""
+    """Return the tables of a TOML file.
+
+    Raises:
+        error: if the file is missing or not TOML.
+    """
     content = read_bounded(path, most_bytes=_MOST_TOML_BYTES, error=error)
     try:
         text = content.decode()
     except UnicodeDecodeError as err:
-        raise error(f"{path}: is not a TOML file ({err})") from err
+        raise error(f"{path}: invalid TOML ({err})") from err
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return parse_toml(text, source=str(path), error=error)
 
@@ -56,14 +61,18 @@ def read_toml(path: Path, *, error: type[PipelineError] = ConfigError) -> dict[s
 def parse_toml(
     text: str, *, source: str, error: type[PipelineError] = ConfigError
 ) -> dict[str, Any]:
-    """Return the tables in the text of a TOML file; raises as `load_config`."""
-    too_deep = f"{source}: is not a TOML file that can be read (nested too deeply)"
+    """Return the tables in TOML text.
+
+    Raises:
+        error: if the text is not TOML.
+    """
+    too_deep = f"{source}: expected TOML, got one nested too deeply"
     if _DEEP_KEY.search(text):
         raise error(too_deep)
     try:
         return tomllib.loads(text)
     except ValueError as err:
-        raise error(f"{source}: is not a TOML file ({err})") from err
+        raise error(f"{source}: invalid TOML ({err})") from err
     except RecursionError as err:
         raise error(too_deep) from err
 
@@ -75,17 +84,17 @@ def config_from_dict(
     source: str,
     error: type[PipelineError] = ConfigError,
 ) -> T:
-    """Return the configuration in nested plain values, which messages say are from `source`.
+    """Return the configuration in nested plain values; `source` names them in messages.
 
     Raises:
-        ConfigError: as `load_config`.
+        error: if a key is unknown, missing or invalid.
     """
-    # As JSON, since from JSON pydantic's strict mode takes a list for a tuple, a string for a path
-    # and a table for a section, and nothing else that is not of the type.
+    # Through JSON: only there pydantic's strict mode converts lists to tuples, strings to paths and
+    # objects to sections, and nothing else.
     try:
         text = json.dumps(raw, default=str)
     except (ValueError, RecursionError) as err:
-        raise error(f"{source}: is nested too deeply or holds too large a number") from err
+        raise error(f"{source}: is nested too deeply or contains too large a number") from err
     try:
         adapter = TypeAdapter(config_type)
         return adapter.validate_json(text, context={"source": source})
@@ -94,15 +103,15 @@ def config_from_dict(
 
 
 def apply_overrides(config: T, assignments: Iterable[str]) -> T:
-    """Return a copy of `config` with settings replaced.
+    """Return a copy of `config` with overridden settings.
 
     Args:
-        assignments: strings such as "optimiser.learning_rate=1e-3"; the value is as TOML writes it,
-            and text where it is no TOML. All are applied before anything is checked.
+        config: the configuration.
+        assignments: strings such as "optimiser.learning_rate=1e-3"; a value that is not TOML is a
+            string. Validation follows after all assignments.
 
     Raises:
-        ConfigError: for a string without "=", an unknown key (the nearest valid one is named), a
-            value of the wrong type, or a combination that the configuration refuses.
+        ConfigError: if a string has no "=", or a key or value is invalid.
     """
     assignments = tuple(assignments)
     if not assignments:
@@ -113,7 +122,8 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:
             raise ConfigError(
-                f"--set {assignment}: expected KEY=VALUE, such as {next(iter(valid))}=..."
+                f"--set {assignment}: expected KEY=VALUE, got no '='; write, for example, "
+                f"{next(iter(valid))}=..."
             )
         if key not in valid:
             raise ConfigError(
@@ -129,13 +139,13 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Return the settings as nested dicts, lists, strings, numbers and None, in field order."""
+    """Return the settings as nested plain values, in field order."""
     values: dict[str, Any] = to_jsonable_python(config)
     return values
 
 
 def leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the settings of nested dicts by their dotted keys."""
+    """Return the settings of nested dicts by dotted key."""
     found: dict[str, Any] = {}
     for name, value in table.items():
         if isinstance(value, Mapping):
@@ -146,13 +156,12 @@ def leaves(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def to_toml(config: Any) -> str:
-    """Return the settings as TOML text, defaults included, of which `load_config` makes an equal
-    configuration."""
+    """Return all settings as TOML text, from which `load_config` restores the configuration."""
     return "\n".join(_toml_lines(to_dict(config), ())).lstrip("\n") + "\n"
 
 
 def toml_value(value: Any) -> str:
-    """Return a plain value as TOML writes it; None as "none".
+    """Return a plain value in TOML syntax; None as "none".
 
     Raises:
         ConfigError: for a path that is not UTF-8.
@@ -163,7 +172,7 @@ def toml_value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         require_utf8(value)
-        # JSON's escapes are TOML's, but for DEL, which JSON leaves as it is.
+        # JSON and TOML have the same escapes, except that JSON does not escape DEL.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list):
         return f"[{', '.join(toml_value(entry) for entry in value)}]"
@@ -171,14 +180,14 @@ def toml_value(value: Any) -> str:
 
 
 def _nearest_key(key: str, valid: Iterable[str]) -> str | None:
-    """Return the valid key most like `key`; one that ends in the same name goes first."""
+    """Return the valid key most similar to `key`, preferably one with the same last part."""
     name = key.rpartition(".")[2]
     same_name = [candidate for candidate in valid if candidate.rpartition(".")[2] == name]
     return nearest(key, same_name or valid)
 
 
 def _value_of(text: str) -> Any:
-    """Return the value that the text of a command line means; .5 and 1. are numbers, too."""
+    """Return the value of an argument in TOML syntax; .5 and 1. are numbers as well."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):
@@ -190,7 +199,7 @@ def _value_of(text: str) -> Any:
 
 
 def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterable[str]:
-    """Yield the lines of a table: its own settings first, then the tables in it."""
+    """Yield the lines of a table: its own settings, then its subtables."""
     if path:
         yield ""
         yield f"[{'.'.join(_toml_key(part) for part in path)}]"

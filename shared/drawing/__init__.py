@@ -1,1 +1,1 @@
-"""Masks, boxes, names and times over frames: for pictures, films and pages alike."""
+"""Drawing of masks, boxes, names and times on frames, for pictures, videos and pages."""

@@ -1,4 +1,4 @@
-"""Pictures as a film that browsers and QuickTime play: H.264 in an MP4 file."""
+"""Writing of pictures as a video that browsers and QuickTime play: H.264 in MP4."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -15,27 +15,27 @@ from orn.shared.errors import PipelineError, VideoDecodeError
 from orn.shared.jobs.atomic_file import replacing
 
 _TICKS = 90_000
-"""Of a second: the usual clock of MPEG."""
+"""Ticks per second, the usual clock of MPEG."""
 _LONGEST_GAP_SECONDS = 10_000
-"""Between two pictures; FFmpeg refuses to write 2 ** 30 ticks before the last one."""
+"""Limit of the time between two pictures; FFmpeg rejects gaps of 2 ** 30 ticks."""
 _QUALITY = "20"
 """H.264's constant rate factor: lower is better and larger."""
 _BT_709 = 1
-"""Of colour space, primaries and transfer alike, in H.264 and FFmpeg."""
+"""Code of BT.709 for colour space, primaries and transfer, in H.264 and FFmpeg."""
 
 
 def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) -> int:
-    """Writes a film, whole or not at all; says how many pictures it has.
+    """Write a video atomically and return its number of pictures.
 
     Args:
-        path: the file; one that is there is replaced.
-        pictures: seconds, rising, and (H, W, 3) uint8 RGB, all of one size. The first is shown from
-            the beginning on, so that gaps between later ones stay. An odd last row or column is
-            shown twice, because the format wants even sizes.
+        path: the file, which is replaced if it exists.
+        pictures: increasing times in seconds and (H, W, 3) uint8 RGB pictures of equal size. The
+            video starts with the first picture. An odd last row or column is repeated, because the
+            format requires even sizes.
 
     Raises:
-        VideoDecodeError: if two pictures are so far apart that one of their times must be wrong.
-        PipelineError: if there is no picture, or the disk refuses.
+        VideoDecodeError: if the gap between two pictures is implausibly large.
+        PipelineError: if there is no picture or the file cannot be written.
     """
     count, first, before, last = 0, 0.0, 0.0, -1
     with replacing(path) as temporary:
@@ -65,10 +65,10 @@ def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) 
                     container.mux(stream.encode(frame))
                     count += 1
                 if stream is None:
-                    raise PipelineError(f"{path}: wanted pictures to make a film of, found none")
+                    raise PipelineError(f"{path}: expected pictures, got none; check the range")
                 container.mux(stream.encode(None))
         except av.FFmpegError as err:
-            raise PipelineError(f"{path}: the film could not be written ({err})") from err
+            raise PipelineError(f"{path}: could not be written ({err})") from err
     return count
 
 
@@ -78,7 +78,7 @@ def _stream(container: Any, picture_HW3: NDArray[np.uint8]) -> Any:
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
     context.time_base = Fraction(1, _TICKS)
-    # Said in the file, so that players do not guess and classes keep their colours.
+    # Declared in the file, so that players do not guess and the colours of classes are exact.
     context.colorspace = context.color_primaries = context.color_trc = _BT_709
     context.color_range = int(ColorRange.MPEG)
     return stream

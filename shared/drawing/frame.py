@@ -1,9 +1,9 @@
-"""One frame with its objects: masks, contours, class names, and a caption such as its time.
+"""Drawing of a frame with its objects: masks, contours, class names, and a caption.
 
-Whatever the size of the frame and of the grid that boxes and masks lie on, the picture is large
-enough for its names to be read, masks have smooth edges, and a class has its own colour.
+Small frames are enlarged so that names are readable, masks have smooth edges, and each class has a
+colour of its own.
 
-H W the frame, h w the grid, N objects.
+H W frame, h w grid of boxes and masks, N objects.
 """
 
 from collections.abc import Sequence
@@ -21,23 +21,23 @@ from orn.shared.pages.palette import class_colour, text_colour
 from orn.shared.text import counted, truncate
 
 MASK_OPACITY = 0.45
-"""Share of a class's colour where a mask lies."""
+"""Opacity of masks."""
 _LEAST_HEIGHT = 400
-"""Frames that are lower are enlarged by a whole number, so that names can be read."""
+"""Frames of smaller height are enlarged by an integer factor, so that names are readable."""
 _MOST_WIDTH = 1920
-"""Unless they would become wider than this."""
+"""Limit of the width of enlarged frames."""
 _MOST_OBJECTS = 60
-"""Objects of a frame that are drawn at most, the highest scores first."""
+"""Maximum number of drawn objects, by descending score."""
 _LONGEST_NAME = 24
 _BLUR_CELLS = 0.65
-"""Standard deviation for the edges of enlarged masks: steps go, single cells stay."""
+"""Standard deviation of the blur of enlarged masks: smooths steps and keeps single cells."""
 FONT_SHARE = 0.026
-"""Size of the font as a share of a frame's shorter side."""
+"""Font size as a fraction of the frame's shorter side."""
 _LARGE = 1080
-"""Shorter side from which lines are thicker."""
+"""Shorter side in pixels from which lines are thicker."""
 _PADDING = 3
 _GREY = 118
-"""Of a frame whose picture is not there."""
+"""Grey value of a missing picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,18 +47,19 @@ class DrawnObjects:
     boxes: NDArray[np.float32]
     """(N, 4) float32 x1 y1 x2 y2 in cells of the grid of masks."""
     covers: NDArray[Any]
-    """(N, h, w) bool or float 0..1, the share of each cell of the whole frame that is covered."""
+    """(N, h, w) bool or float 0..1, the covered fraction of each cell."""
     labels: NDArray[Any]
     """(N,) classes."""
     scores: NDArray[np.float32]
-    """(N,) scores, shown beside the names."""
+    """(N,) scores, drawn beside the names."""
     left_out: int = 0
-    """Objects of the frame that are not among these, because there are too many to see."""
+    """Number of further objects of the frame, beyond the drawn maximum."""
 
     @classmethod
     def of(cls, found: FrameDetections, *, score_threshold: float = 0.0) -> Self:
-        """The detections with a score of at least the threshold, the best if there are very many;
-        on a coarser grid if theirs is very large.
+        """Return the detections with a score of at least the threshold.
+
+        A maximum number of objects is drawn, and a very large grid is reduced.
 
         Raises:
             ShardFormatError: if a mask is malformed.
@@ -83,12 +84,12 @@ class DrawnObjects:
         )
 
     def __len__(self) -> int:
-        """N."""
+        """Return N."""
         return len(self.labels)
 
 
 def grey_frame(*, height: int, width: int) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8, what stands for a frame whose picture is not there; shrunk if very large."""
+    """Return a grey (H, W, 3) uint8 picture for a missing frame, reduced if very large."""
     shrink = max(height / _MOST_WIDTH, width / _MOST_WIDTH, 1)
     size = (max(round(height / shrink), 1), max(round(width / shrink), 1))
     return np.full((*size, 3), _GREY, np.uint8)
@@ -103,17 +104,16 @@ def draw_frame(
     size: tuple[int, int] | None = None,
     font_share: float = FONT_SHARE,
 ) -> NDArray[np.uint8]:
-    """(H', W', 3) uint8 RGB, the frame with its objects, enlarged if it is small.
+    """Draw the objects on a frame and return (H', W', 3) uint8 RGB, enlarged if it is small.
 
     Args:
-        frame_HW3: (H, W, 3) uint8 RGB; shows the same as the grid of the objects, at any size.
-        objects: what to draw; labels that have no name are left out.
+        frame_HW3: (H, W, 3) uint8 RGB, of the same content as the objects' grid, at any size.
+        objects: the objects; those without a class name are not drawn.
         class_names: names of the classes.
-        caption: stands in the lower left corner.
-        size: (width, height) to bring the picture to, such as that of one before it; None for what
-            suits the frame.
-        font_share: size of the font as a share of a frame's shorter side; where it is larger than
-            usual, names have no scores, so that they hide less.
+        caption: text in the lower left corner.
+        size: (width, height) of the result; chosen by the size of the frame by default.
+        font_share: font size as a fraction of the frame's shorter side; above the default, scores
+            are omitted so that labels cover less.
     """
     height, width, _ = frame_HW3.shape
     factor = max(min(-(-_LEAST_HEIGHT // height), _MOST_WIDTH // width), 1)
@@ -155,7 +155,7 @@ def _draw_names(
     class_names: Sequence[str],
     font_share: float,
 ) -> None:
-    """Write class names and scores beside the objects, where they hide none that stands already."""
+    """Write class names and scores beside the objects, where they overlap least."""
     height, width, _ = scene.shape
     rows, columns = objects.covers.shape[1:]
     pixels, taken = _font_pixels(scene, font_share), np.zeros((height, width), np.bool_)
@@ -187,10 +187,10 @@ def _with_caption(scene: NDArray[np.uint8], caption: str, font_share: float) -> 
 
 
 def _smooth(cover_hw: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """(H, W) bool, where at least half is covered; `size` is (width, height).
+    """Return a mask resized to (width, height) `size`, (H, W) bool, true where half is covered.
 
-    An enlarged mask is blurred by less than a cell and interpolated, so that its edge runs through
-    cells and not along them; parts one cell wide stay.
+    An enlarged mask is blurred by less than a cell and interpolated, so that its edge is smooth and
+    parts one cell wide remain.
     """
     if cover_hw.shape == size[::-1]:
         return cover_hw >= 0.5

@@ -1,4 +1,4 @@
-"""Text in pictures, in every script that DejaVu Sans has; matplotlib brings the font along."""
+"""Text in pictures, in the scripts of DejaVu Sans, the font of matplotlib."""
 
 import math
 from functools import lru_cache
@@ -14,19 +14,19 @@ from orn.shared.text import escape
 
 @lru_cache(maxsize=2)
 def font_file(*, bold: bool = False) -> Path:
-    """Return the file of the font."""
-    found = find_spec("matplotlib")  # importing it takes half a second
+    """Return the path of the font file."""
+    found = find_spec("matplotlib")  # faster than an import
     assert found is not None and found.origin is not None
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / name
 
 
 def text_size(text: str, pixels: int) -> tuple[int, int]:
-    """Return the width and height of a line of text as `draw_text` draws it.
+    """Return the width and height of a line of text drawn by `draw_text`.
 
     Args:
-        text: the line; control characters are written as escapes.
-        pixels: the size of the font.
+        text: the line; control characters are escaped.
+        pixels: font size.
     """
     height, width = _cover(text, pixels, bold=False).shape
     return width, height
@@ -42,16 +42,16 @@ def draw_text(
     colour: tuple[int, int, int],
     bold: bool = False,
 ) -> None:
-    """Draw a line of text into a picture; what lies outside of it is left out.
+    """Draw a line of text into a picture in place, clipped at its borders.
 
     Args:
         picture_HW3: (H, W, 3) uint8.
-        text: the line; control characters are written as escapes.
+        text: the line; control characters are escaped.
         left: first column of the line.
-        top: first row of the line, which is as high as the tallest letter needs.
-        pixels: the size of the font.
-        colour: as the picture has it.
-        bold: whether letters are heavy.
+        top: first row of the line.
+        pixels: font size.
+        colour: colour in the picture's channel order.
+        bold: whether to use the bold font.
     """
     cover_hw = _cover(text, pixels, bold=bold)
     rows = slice(max(top, 0), max(top + cover_hw.shape[0], 0))
@@ -64,7 +64,7 @@ def draw_text(
 
 @lru_cache(maxsize=512)
 def _cover(text: str, pixels: int, *, bold: bool) -> NDArray[np.float32]:
-    """(h, w) the share of each pixel that letters cover."""
+    """Return the (h, w) fraction of each pixel that letters cover."""
     font = _font(pixels, bold=bold)
     line = escape(text)
     ascent, descent = font.getmetrics()

@@ -1,1 +1,1 @@
-"""Looking into shards: what one holds as a whole, and what was found in one frame."""
+"""Inspection of shards: summaries, single frames, overlays and pages."""

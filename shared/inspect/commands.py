@@ -1,4 +1,4 @@
-"""`orn verify`. (`orn inspect` lies where runs are known: `orn.stage2_train.inspect_commands`.)"""
+"""`orn verify` (`orn inspect` is in `orn.stage2_train.inspect_commands`, which knows runs)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What was looked at and what is wrong with it."""
+    """The problems found in shards and folders."""
 
     shards: int
-    """Shards, each counted once."""
+    """Number of distinct shards."""
     problems: tuple["Problem", ...]
-    """Faults and notes, shard by shard, then folder by folder."""
+    """Errors and notes, by shard, then by folder."""
 
     @property
     def exit_code(self) -> int:
-        """1 if there is a fault, else 0."""
+        """1 if there is an error, else 0."""
         return int(any(problem.severity == "error" for problem in self.problems))
 
     def as_json(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the fields as plain values for JSON."""
         problems = [problem.as_json() for problem in self.problems]
         return {"ok": not self.exit_code, "shards": self.shards, "problems": problems}
 
     def as_text(self) -> str:
-        """A line a problem, notes after faults, and a last one if there is no fault."""
+        """Return one line per problem, notes last, and a summary line if there is no error."""
         lines = []
         for problem in sorted(self.problems, key=lambda problem: problem.severity):
             note = "note: " if problem.severity == "note" else ""
@@ -54,24 +54,25 @@ def verify(
     dataset: Annotated[
         str | None,
         Option(
-            "Also check folders against the videos of this data set; alone, shards/DATASET.",
+            "Check folders against the videos of this data set; without paths, shards/DATASET.",
             metavar="DATASET",
         ),
     ] = None,
     data_root: DataRoot = Path("data"),
     workers: Annotated[
-        Annotated[int, Field(ge=1, le=256)] | None, Option("Processes.", usual="the cores")
+        Annotated[int, Field(ge=1, le=256)] | None,
+        Option("Number of processes.", usual="one per core"),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Check shards, or all shards of folders, down to every byte and every mask.
+    """Check every byte and mask of shards, or of all shards in folders.
 
-    Folders are also checked as a whole: against their plan, for frames in two shards or in none,
-    and, with --dataset, for videos that are missing, not listed, or have changed. Ends with 1 if
-    anything is wrong; notes are no faults.
+    Folders are also checked against their plan, for duplicate and missing frames and, with
+    --dataset, for videos that are missing, not listed, or have changed. The exit code is 1 if there
+    is an error; notes are not errors.
     """
     if not paths and dataset is None:
-        raise ConfigError("name shards, folders of shards, or a data set with --dataset")
+        raise ConfigError("expected shards or folders, got none; name some, or use --dataset")
     verification = verify_paths(paths, dataset=dataset, data_root=data_root, workers=workers)
     show_verification(verification, as_json=as_json)
     return verification.exit_code
@@ -84,18 +85,16 @@ def verify_paths(
     data_root: Path = Path("data"),
     workers: int | None = None,
 ) -> Verification:
-    """Checks shards, and folders of them as a whole.
+    """Check shards, and folders of shards as a whole.
 
     Args:
-        paths: shards and folders; none: the folder `shards/NAME` of the data set.
-        dataset: name or file of the manifest whose videos folders are checked against.
-        data_root: where data sets lie.
-        workers: most processes; by default the cores that this one may use.
+        paths: shards and folders; the folder `shards/NAME` of the data set if empty.
+        dataset: name or file of the manifest that lists the videos of the folders.
+        data_root: folder of all data sets.
+        workers: maximum number of processes; the number of usable cores by default.
 
     Raises:
-        ShardNotFoundError: if a path is not there, or a folder has no shard.
-        As `load_dataset`, where a data set is given.
-        PipelineError: if a process ends abruptly.
+        ShardNotFoundError: if a path does not exist or a folder has no shards.
     """
     from orn.shared.environment import usable_cores
     from orn.shared.jobs.progress import progress
@@ -121,7 +120,7 @@ def verify_paths(
 
 
 def show_verification(verification: Verification, *, as_json: bool) -> None:
-    """Prints what is wrong, or that nothing is."""
+    """Print the problems, or that there are none."""
     if as_json:
         echo_json(verification.as_json())
     else:
@@ -129,10 +128,10 @@ def show_verification(verification: Verification, *, as_json: bool) -> None:
 
 
 def one_shard(path: Path) -> Path:
-    """The shard at `path`; of a folder, its only one.
+    """Return the shard at `path`, or the only shard of a folder.
 
     Raises:
-        ShardNotFoundError: if there is no such shard, or several.
+        ShardNotFoundError: if there is no shard, or several.
     """
     from orn.shared.errors import ShardNotFoundError
     from orn.shared.shards.index import shard_paths
@@ -142,6 +141,6 @@ def one_shard(path: Path) -> Path:
     shards = shard_paths(path)
     if len(shards) > 1:
         raise ShardNotFoundError(
-            f"{path} holds {len(shards)} shards; name one, such as {shards[0]}"
+            f"{path}: expected one shard, got {len(shards)}; name one, such as {shards[0]}"
         )
     return shards[0]

@@ -1,6 +1,6 @@
-"""What is odd about a shard: what a person should look at before trusting it with a training.
+"""Findings: oddities of a shard that are worth a look before training.
 
-Nothing here is damage; `orn verify` finds that. F frames of the shard.
+Findings are not damage, which `orn verify` reports. F frames of the shard.
 """
 
 from dataclasses import dataclass
@@ -19,39 +19,39 @@ from orn.shared.text import counted
 FindingKind = Literal["empty frames", "time jump", "fewer frames"]
 
 _BESIDE_FRAMES = 5
-"""Frames on each side of empty ones that say whether there should be something."""
+"""Number of frames on each side of empty frames that predict how many objects to expect."""
 _MANY = 2.0
-"""Detections a frame, on average, that these must have."""
+"""Mean number of detections per frame that these must have."""
 _LONGEST_HOLE = 15
-"""Empty frames in a row; a longer run may well show nothing."""
+"""Maximum length of a run of empty frames; a longer one may really show no objects."""
 _JUMP_INTERVALS = 2.5
-"""Time from one frame to the next, in the video's usual intervals, from which on it is a jump."""
+"""Minimum gap between consecutive frames that counts as a jump, in median intervals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something odd at a frame, or about a video."""
+    """An oddity at a frame or of a video."""
 
     kind: FindingKind
-    """What sort of thing it is."""
+    """Type of the finding."""
     video_id: str
     row: int | None
-    """Row of the shard where it begins; None where the video has no frame."""
+    """Row of the shard where it begins; None if the video has no frames."""
     frame: int | None
-    """The same frame's place in the decoded stream."""
+    """Index of the same frame in the decoded stream."""
     text: str
-    """What is odd, for a person; does not repeat the video."""
+    """Description, without the name of the video."""
 
 
 def findings(shard: Shard) -> tuple[Finding, ...]:
-    """Everything odd, video by video and each from its first frame to its last.
+    """Return all findings by video, in the order of frames.
 
-    Frames without detections inside a run of frames with many; jumps in time that are no gap in
-    the frames' numbers; videos with fewer frames than their header promises, where the shard was
-    to hold all of them.
+    Findings are empty frames between frames with many detections; jumps in time without a gap in
+    frame indices; and videos with fewer frames than their header declares, if the shard should
+    contain all of them.
 
     Raises:
-        ShardFormatError: if something in the shard is damaged.
+        ShardFormatError: if the shard is damaged.
     """
     index_F, seconds_F = shard.frame_index(), shard.frame_seconds()
     num_F = np.diff(shard.array("frame_offsets"))
@@ -85,7 +85,7 @@ def _holes(
         first, last = int(index_f[start]), int(index_f[stop - 1])
         which = f"frame {first} is" if first == last else f"frames {first} to {last} are"
         text = (
-            f"{which} without detections; those around have "
+            f"{which} without detections; the mean is "
             f"{before.mean():.1f} before and {after.mean():.1f} after"
         )
         holes.append(_finding("empty frames", video, first_row + start, first, text))
@@ -95,7 +95,7 @@ def _holes(
 def _jumps(
     video: VideoEntry, index_f: NDArray[np.int64], seconds_f: NDArray[np.float64], *, first_row: int
 ) -> list[Finding]:
-    """Frames that follow each other by number and not by time; nothing was skipped between them."""
+    """Return jumps in time between frames with consecutive indices."""
     steps = np.diff(seconds_f)
     if not len(steps):
         return []
@@ -108,28 +108,28 @@ def _jumps(
             video,
             first_row + place + 1,
             int(index_f[place + 1]),
-            f"from frame {index_f[place]} to {index_f[place + 1]} time goes from "
-            f"{seconds_f[place]:.3f} to {seconds_f[place + 1]:.3f} s; usual are {usual:.3f} s",
+            f"from frame {index_f[place]} to {index_f[place + 1]} the time jumps from "
+            f"{seconds_f[place]:.3f} to {seconds_f[place + 1]:.3f} s; the median is {usual:.3f} s",
         )
         for place in np.flatnonzero(is_odd).tolist()
     ]
 
 
 def _missing(video: VideoEntry, index_f: NDArray[np.int64], *, last_row: int) -> list[Finding]:
-    """Fewer frames than promised, unless the shard has a part that begins later or has gaps."""
+    """Return a finding if frames are missing at the end of a video."""
     promised, held = video.header_frames, len(index_f)
     if promised is None or held >= promised:
         return []
     if held and (index_f[0] != 0 or index_f[-1] != held - 1):
         return []
-    text = f"has {counted(held, 'frame')}, its header promises {promised}"
+    text = f"has {counted(held, 'frame')}, its header declares {promised}"
     if not held:
         return [_finding("fewer frames", video, None, None, text)]
     return [_finding("fewer frames", video, last_row, int(index_f[-1]), text)]
 
 
 def _partial_videos(shard: Shard) -> set[str]:
-    """Videos of which the plan beside the shard wants a part only."""
+    """Return the videos of which the plan beside the shard requests only a part."""
     folder = shard.path.parent
     try:
         plan = Plan.load(folder)

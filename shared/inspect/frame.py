@@ -1,4 +1,4 @@
-"""What was found in one frame, as text and as JSON."""
+"""The detections of one frame as text and as JSON."""
 
 from typing import Any
 
@@ -14,44 +14,46 @@ from orn.shared.shards.shard import Shard, ShardFrame
 from orn.shared.text import counted
 
 _LEAST_SHOWN_SCORE = 0.01
-"""Class scores below it are left out of what is shown."""
+"""Class scores below it are not listed."""
 
 
 def chosen_video(shard: Shard, video_id: str | None) -> VideoEntry:
-    """The video of this id; None chooses the only one.
+    """Return the video with this id; None selects the only one.
 
     Raises:
-        ConfigError: if there are several and none is named.
-        ShardNotFoundError: if the shard lacks it; says what is nearest.
+        ConfigError: if the shard has several videos and no id is given.
+        ShardNotFoundError: if the shard does not have the video.
     """
     videos = {video.id: video for video in shard.videos}
     if video_id is None:
         if len(videos) != 1:
             such_as = f", such as {shard.videos[0].id!r}" if videos else ""
             raise ConfigError(
-                f"{shard.path} has {len(videos)} videos; choose one with --video{such_as}"
+                f"{shard.path}: expected one video, got {len(videos)}; select one with "
+                f"--video{such_as}"
             )
         return shard.videos[0]
     if video_id not in videos:
         hint = f"; the nearest is {nearest(video_id, videos)!r}" if videos else ""
-        raise ShardNotFoundError(f"{shard.path}: has no video {video_id!r}{hint}")
+        raise ShardNotFoundError(f"{shard.path}: no video {video_id!r}{hint}")
     return videos[video_id]
 
 
 def find_frame(
     shard: Shard, *, video_id: str | None, index: int | None, seconds: float | None = None
 ) -> ShardFrame:
-    """The frame of a video that stands at `index` of its decoded stream, or is nearest to a time.
+    """Return a frame of a video by its index in the decoded stream or by its time.
 
     Args:
-        video_id: may be None if the shard has one video only.
-        index: None, where `seconds` is too, for the first frame that the shard has of the video.
-        seconds: a time within a frame's length of the video's frames.
+        shard: the shard.
+        video_id: id of the video; may be None if the shard has only one.
+        index: index of the frame; the first frame if both `index` and `seconds` are None.
+        seconds: time of the frame; the nearest frame within one frame interval is returned.
 
     Raises:
-        ConfigError: if `video_id` is needed.
-        ShardNotFoundError: if the shard lacks the video or the frame; says what it has.
-        ShardFormatError: if the frame is damaged, or breaks a rule of `orn.shared.masks.rules`.
+        ConfigError: if `video_id` is required.
+        ShardNotFoundError: if the shard does not have the video or the frame.
+        ShardFormatError: if the frame is damaged or violates `orn.shared.masks.rules`.
     """
     video = chosen_video(shard, video_id)
     start, stop = shard.video_rows(video.id)
@@ -60,8 +62,8 @@ def find_frame(
         row = int(np.abs(seconds_f - seconds).argmin())
         if not abs(seconds_f[row] - seconds) <= 1 / video.rate:
             raise ShardNotFoundError(
-                f"{shard.path}: has no frame of video {video.id!r} at {seconds:g} s; "
-                f"the nearest is frame {index_f[row]} at {seconds_f[row]:.3f} s, it has "
+                f"{shard.path}: no frame of video {video.id!r} at {seconds:g} s; "
+                f"the nearest is frame {index_f[row]} at {seconds_f[row]:.3f} s, its frames span "
                 f"{seconds_f[0]:.3f} to {seconds_f[-1]:.3f} s"
             )
         index = int(index_f[row])
@@ -71,14 +73,14 @@ def find_frame(
     if not len(rows):
         held = f"{index_f[0]} to {index_f[-1]}" if len(index_f) else "none"
         raise ShardNotFoundError(
-            f"{shard.path}: has no frame {index} of video {video.id!r}; it has frames {held}"
+            f"{shard.path}: no frame {index} of video {video.id!r}; it has frames {held}"
         )
     row = int(rows[0])
     return shard.whole_frame(start + row, shard.checked_frame(start + row))
 
 
 def frame_to_dict(frame: ShardFrame) -> dict[str, Any]:
-    """The frame as plain values for JSON; masks as COCO has them, compressed run lengths."""
+    """Return a frame as plain values for JSON; masks as COCO compressed run lengths."""
     found = frame.detections
     return {
         "video": frame.video.id,
@@ -104,7 +106,7 @@ def frame_to_dict(frame: ShardFrame) -> dict[str, Any]:
 
 
 def as_report(frame: ShardFrame) -> Report:
-    """Return the frame for a person, detections in the order of the shard."""
+    """Return the report of a frame, with detections in the order of the shard."""
     found = frame.detections
     title = (
         f"{frame.video.id}  frame {frame.index}, {frame.seconds:.3f} s, "
@@ -116,7 +118,7 @@ def as_report(frame: ShardFrame) -> Report:
     rows = []
     for row in range(len(found)):
         scores = _class_scores(frame, row)
-        listed = "not known"
+        listed = "unknown"
         if scores is not None:
             best = sorted(scores.items(), key=lambda item: -item[1])[:3]
             listed = ", ".join(f"{name} {score:.2f}" for name, score in best)
@@ -130,7 +132,7 @@ def as_report(frame: ShardFrame) -> Report:
 
 
 def _class_scores(frame: ShardFrame, row: int) -> dict[str, float] | None:
-    """Scores of the classes worth showing and of the background; None if they are not known."""
+    """Return the highest class scores and that of the background; None if they are unknown."""
     class_scores_NS = frame.detections.class_scores
     if class_scores_NS is None:
         return None

@@ -1,4 +1,4 @@
-"""Labels of a shard's videos, and what a run predicted of them."""
+"""Labels of a shard's videos, and the predictions of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,18 +17,18 @@ class ActivityLabels:
     """The labelled segments of videos; A activity classes."""
 
     source: str = "none"
-    """Where they are from, for people."""
+    """Description of their source."""
     classes: tuple[str, ...] = ()
     """Names of the A classes."""
     segments: tuple[Segment, ...] = ()
     """Segments with their labels, in the order of the label table."""
     probabilities: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """(A,) predicted probabilities by the id of a segment; empty without a run."""
+    """(A,) predicted probabilities by segment id; empty without a run."""
     several: bool = False
-    """Whether several classes can hold at once."""
+    """Whether the data set is multi-label."""
 
     def predicted(self, segment: Segment) -> list[tuple[int, float]] | None:
-        """Return the predicted classes of a segment with their probabilities, the surest first;
+        """Return the predicted classes of a segment with their probabilities, in descending order;
         None if there is no prediction."""
         chances_A = self.probabilities.get(segment.id)
         if chances_A is None:
@@ -45,11 +45,11 @@ def labels_of(
 
     Args:
         dataset: name or file of its manifest.
-        data_root: where data sets lie.
-        probabilities: (A,) what a run predicted, by the id of a segment.
+        data_root: folder of all data sets.
+        probabilities: (A,) predicted probabilities of a run, by segment id.
 
     Raises:
-        As `load_dataset`; ConfigError if the run has other classes.
+        ConfigError: if the run has other classes.
     """
     probabilities = probabilities or {}
     manifest = load_manifest(dataset)
@@ -57,7 +57,7 @@ def labels_of(
     for name, chances_A in probabilities.items():
         if len(chances_A) != len(listing.classes):
             raise ConfigError(
-                f"{name!r}: expected a prediction for {len(listing.classes)} classes of {dataset}, "
+                f"{name!r}: expected predictions of {len(listing.classes)} classes of {dataset}, "
                 f"got {len(chances_A)}; name the data set of the run with --dataset"
             )
     return ActivityLabels(

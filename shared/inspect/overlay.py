@@ -1,4 +1,4 @@
-"""`orn inspect --overlay`: one frame as a picture, or a video as a film, with its detections."""
+"""`orn inspect --overlay`: a frame as a picture, or a range of a video, with detections."""
 
 import logging
 from collections.abc import Iterator
@@ -24,11 +24,11 @@ logger = logging.getLogger(__name__)
 def draw_picture(
     frame: ShardFrame, pictures: Pictures, out: Path, *, score_threshold: float
 ) -> None:
-    """Writes one frame with its detections as PNG, whole or not at all.
+    """Write a frame with its detections as PNG, atomically.
 
     Raises:
         ShardFormatError: if a mask is malformed.
-        PipelineError: if the disk refuses.
+        PipelineError: if the file cannot be written.
     """
     (picture,) = _pictures(frame.video, pictures, np.array([frame.seconds]))
     drawn = _drawn(frame, picture, score_threshold)
@@ -46,14 +46,16 @@ def draw_film(
     stop_seconds: float | None = None,
     score_threshold: float,
 ) -> int:
-    """Writes a video, or the half-open part of it between two times, as a film; says how many
-    frames it has.
+    """Write a video with its detections, or its half-open range of times, as MP4.
+
+    Returns:
+        The number of frames.
 
     Raises:
-        ConfigError: if `video_id` is needed.
-        ShardNotFoundError: if the shard lacks the video, or has no frame of it in that time.
-        ShardFormatError: if something in the shard is damaged.
-        PipelineError: if the disk refuses.
+        ConfigError: if `video_id` is required.
+        ShardNotFoundError: if the shard does not have the video or has no frames in the range.
+        ShardFormatError: if the shard is damaged.
+        PipelineError: if the file cannot be written.
     """
     video = chosen_video(shard, video_id)
     first, last = shard.video_rows(video.id)
@@ -68,8 +70,8 @@ def draw_film(
     if start >= stop:
         held = f"{seconds_f[0]:.3f} to {seconds_f[-1]:.3f} s" if len(seconds_f) else "none"
         raise ShardNotFoundError(
-            f"{shard.path}: wanted frames of video {video.id!r} from {start_seconds} to "
-            f"{stop_seconds} s, found none; it has {held}"
+            f"{shard.path}: expected frames of video {video.id!r} from {start_seconds} to "
+            f"{stop_seconds} s, got none; it has {held}"
         )
 
     def drawn_frames(bar: Bar) -> Iterator[tuple[float, NDArray[np.uint8]]]:
@@ -108,6 +110,6 @@ def _pictures(
     video: VideoEntry, pictures: Pictures, seconds_n: NDArray[np.float64]
 ) -> Iterator[NDArray[np.uint8] | None]:
     def warn(reason: str) -> None:
-        logger.warning("video %r: masks are drawn on grey: %s", video.id, reason)
+        logger.warning("video %r: drawing masks on grey: %s", video.id, reason)
 
     return pictures_or_grey(pictures, video, seconds_n, warn)

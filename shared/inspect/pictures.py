@@ -1,7 +1,7 @@
-"""Where the pictures under the masks come from: the videos of a data set, or nowhere.
+"""Sources of the pictures under the masks: the videos of a data set, or none.
 
-Frames and detections meet by time, never by number: imported masks count frames of their own rate.
-The clip store's pictures are in `orn.stage2_train.clips.store_pictures`.
+Pictures and detections are matched by time, since imported masks have a frame rate of their own.
+Pictures of the clip store are in `orn.stage2_train.clips.store_pictures`.
 """
 
 import logging
@@ -27,29 +27,29 @@ logger = logging.getLogger(__name__)
 _REMEDY = "name the manifest with --dataset FILE.toml, or a clip store with --clips"
 
 _HALF = 0.51
-"""Of the time between two pictures: none between them is farther from the nearer."""
+"""Maximum distance to the nearest picture, as a fraction of the interval between pictures."""
 
 
 class Pictures(Protocol):
-    """A source of the frames that were looked at."""
+    """A source of pictures of the frames with detections."""
 
     @property
     def name(self) -> str:
-        """What it is, for people."""
+        """Description of the source."""
 
     def frames(
         self, video: VideoEntry, seconds_n: NDArray[np.float64]
     ) -> Iterator[NDArray[np.uint8] | None]:
-        """The picture nearest to each of (n,) rising times, (H, W, 3) uint8 RGB, all of one size;
-        None for a time that no picture is near.
+        """Yield the picture nearest to each of (n,) increasing times, (H, W, 3) uint8 RGB of equal
+        size; None for a time without a nearby picture.
 
         Raises:
-            PipelineError: if the video has no pictures here; says why.
+            PipelineError: if the source has no pictures of the video.
         """
 
 
 class NoPictures:
-    """No pictures at all, and why."""
+    """A source without pictures, with the reason."""
 
     def __init__(self, reason: str) -> None:
         self.name = "none"
@@ -58,16 +58,12 @@ class NoPictures:
     def frames(
         self, video: VideoEntry, seconds_n: NDArray[np.float64]
     ) -> Iterator[NDArray[np.uint8] | None]:
-        """Raises JoinError with the reason."""
+        """Raise JoinError with the reason."""
         raise JoinError(self._reason)
 
 
 class VideoPictures:
-    """Frames decoded from the videos of a data set.
-
-    Raises:
-        As `load_dataset`.
-    """
+    """Frames decoded from the videos of a data set."""
 
     def __init__(self, dataset: str, data_root: Path) -> None:
         loaded = load_dataset(dataset, data_root, labels=False)
@@ -78,29 +74,25 @@ class VideoPictures:
     def frames(
         self, video: VideoEntry, seconds_n: NDArray[np.float64]
     ) -> Iterator[NDArray[np.uint8] | None]:
-        """As `Pictures`; a file that is not the one that was looked at is refused."""
+        """Yield as `Pictures.frames`; a file with other content than the shard's is rejected."""
         listed = self._videos.get(video.id)
         if listed is None:
-            raise JoinError(f"there is no file of this video under {self._root}")
+            raise JoinError(f"no file of this video under {self._root}")
         path, rate = source_of(listed), listed.rate
         if video.source_digest != UNKNOWN_SOURCE and (
             content_bytes(path) != video.source_bytes or content_digest(path) != video.source_digest
         ):
-            raise JoinError(f"{path} is not the file that was looked at: its content differs")
+            raise JoinError(f"{path} is not the file of these detections: its content differs")
         farthest = max(1 / video.rate, _HALF / estimate(path, rate=rate).rate)
         reader = VideoReader(path, rate=rate)
         known_F = reader.times.seconds
-        if known_F is None:  # only decoding tells them
+        if known_F is None:  # only known after decoding
             return _nearest_decoded(read_frames(path, rate=rate), seconds_n, farthest)
         return pictures_at(reader, nearest_places(known_F, seconds_n, farthest=farthest))
 
 
 def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pictures:
-    """Return the pictures of a shard's videos, of its data set as `dataset_of_shard` finds it.
-
-    Raises:
-        As `load_dataset`, for a data set that is named.
-    """
+    """Return the source of pictures for a shard; see `dataset_of_shard` for its data set."""
     try:
         return VideoPictures(dataset_of_shard(shard, dataset), data_root)
     except PipelineError as err:
@@ -110,11 +102,11 @@ def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pict
 
 
 def dataset_of_shard(shard: Path, dataset: str | None) -> str:
-    """Return the name or file of the manifest of a shard's data set: the one that is named, else
-    the one that the plan beside the shard names.
+    """Return the name or file of the manifest of a shard's data set: `dataset` if given, else the
+    one in the plan beside the shard.
 
     Raises:
-        As `manifest_of`, and JoinError if there is no plan.
+        JoinError: if there is no plan.
     """
     if dataset is not None:
         return dataset
@@ -133,13 +125,13 @@ def pictures_or_grey(
     seconds_n: NDArray[np.float64],
     on_grey: Callable[[str], None],
 ) -> Iterator[NDArray[np.uint8] | None]:
-    """Yield the picture nearest to each time, and None for all from the first that cannot be had.
+    """Yield the picture nearest to each time, and only None after the first error.
 
     Args:
-        pictures: where they are from.
-        video: of which they are.
-        seconds_n: (n,) rising times.
-        on_grey: told why there are no more pictures.
+        pictures: source of the pictures.
+        video: the video.
+        seconds_n: (n,) increasing times.
+        on_grey: called with the message of the error.
     """
     done = 0
     try:
@@ -154,8 +146,8 @@ def pictures_or_grey(
 def nearest_places(
     known_F: NDArray[np.float64], seconds_n: NDArray[np.float64], *, farthest: float
 ) -> list[int | None]:
-    """The place of the nearest of (F,) rising times to each of (n,), None where it is farther than
-    `farthest` and than half of the usual time between the former."""
+    """Return the index of the nearest of (F,) increasing times to each of (n,) times; None if it is
+    farther than `farthest` and than half of the median interval."""
     if not len(known_F):
         return [None] * len(seconds_n)
     farthest = max(farthest, _HALF * frame_interval(known_F, otherwise=0))
@@ -169,8 +161,8 @@ def nearest_places(
 def _nearest_decoded(
     frames: Iterator[Frame], seconds_n: NDArray[np.float64], farthest: float
 ) -> Iterator[NDArray[np.uint8] | None]:
-    """Yield the image of the nearest frame to each time, the earlier of two equally near, and None
-    where it is farther than `farthest`; each frame is decoded once."""
+    """Yield the image nearest to each time, the earlier of two equally near ones, and None if it is
+    farther than `farthest`; each frame is decoded once."""
     before, after = None, next(frames, None)
     for seconds in seconds_n.tolist():
         while after is not None and after.seconds < seconds:
@@ -184,10 +176,10 @@ def _nearest_decoded(
 def pictures_at(
     reader: VideoReader, places: Iterable[int | None]
 ) -> Iterator[NDArray[np.uint8] | None]:
-    """Yield the image at each place of a video; None for one that is not there.
+    """Yield the image at each index of a video; None for an index that does not exist.
 
     Raises:
-        VideoDecodeError: at the first, if no frame can be decoded.
+        VideoDecodeError: if no frame can be decoded.
     """
     for place in places:
         frame = None if place is None else reader.frame(place)

@@ -1,4 +1,4 @@
-"""What one shard holds, as a record, as text and as JSON."""
+"""Summary of a shard, as text and as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,24 +17,23 @@ from orn.shared.text import counted
 from orn.shared.video.frame_selection import describe_rate
 
 _MOST_SHOWN = 20
-"""Videos and classes that the text shows; JSON has all."""
-
+"""Maximum number of videos and classes in the text; JSON has all."""
 _NEVER_SHOWN = 8
-"""Classes that never occur which the text names."""
+"""Maximum number of classes without detections in the text."""
 
 _VIDEO_HEADER = ("video", "size", "frames", "first", "seconds", "detections", "a frame")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoSummary:
-    """What a shard holds of one video."""
+    """Summary of one video of a shard."""
 
     id: str
     height: int
     width: int
     frames: int
     first_frame: int | None
-    """Place of its first frame in the decoded stream, from 0; None if it has no frame."""
+    """Index of its first frame in the decoded stream; None if it has no frames."""
     seconds: tuple[float, float] | None
     """Times of its first and last frame."""
     rate: float
@@ -43,7 +42,7 @@ class VideoSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardSummary:
-    """What a shard holds."""
+    """Summary of a shard."""
 
     path: Path
     size_bytes: int
@@ -55,22 +54,22 @@ class ShardSummary:
     frames_without_detections: int
     detections: int
     mean_score: float | None
-    """None if there is no detection."""
+    """None if there are no detections."""
     mask_bytes: int
-    """Of the compressed run lengths, before the shard compresses them again."""
+    """Size of the compressed run lengths, before the compression of the shard."""
     classes: dict[str, int]
-    """Detections of each class that occurs, the most frequent first."""
+    """Number of detections of each class, in descending order, without zeros."""
     never: tuple[str, ...]
-    """Classes that never occur, in the detector's order."""
+    """Classes without detections, in the detector's order."""
     odd: tuple[Finding, ...]
-    """What a person should look at."""
+    """Findings that are worth a look."""
 
 
 def summarise(shard: Shard) -> ShardSummary:
-    """Counts what a shard holds.
+    """Return the summary of a shard.
 
     Raises:
-        ShardFormatError: if something in it is damaged.
+        ShardFormatError: if the shard is damaged.
     """
     index_F, seconds_F = shard.frame_index(), shard.frame_seconds()
     found_F = np.diff(shard.array("frame_offsets"))
@@ -78,8 +77,8 @@ def summarise(shard: Shard) -> ShardSummary:
     labels = shard.array("labels")
     if labels.max(initial=0) >= len(names) or not np.isfinite(scores).all():
         raise ShardFormatError(
-            f"{shard.path}: wanted labels of {len(names)} classes and finite scores, found others; "
-            "`orn verify` says where"
+            f"{shard.path}: expected labels of {len(names)} classes and finite scores, got others; "
+            "`orn verify` shows where"
         )
     videos = []
     for video in shard.videos:
@@ -122,7 +121,7 @@ def summarise(shard: Shard) -> ShardSummary:
 
 
 def summary_to_dict(summary: ShardSummary) -> dict[str, Any]:
-    """The summary as plain values for JSON."""
+    """Return the summary as plain values for JSON."""
     values, frames = asdict(summary), summary.frames
     return {
         "shard": str(values.pop("path")),
@@ -135,7 +134,7 @@ def summary_to_dict(summary: ShardSummary) -> dict[str, Any]:
 
 
 def as_report(summary: ShardSummary) -> Report:
-    """Return the summary for a person; long lists are cut, and say so."""
+    """Return the report of a summary, with long lists truncated."""
     frames = summary.frames
     per_frame = f"{summary.detections / frames:.2f} a frame" if frames else "no frames"
     bytes_per_frame = f"{summary.size_bytes / frames:,.0f} a frame" if frames else "no frames"
@@ -143,7 +142,7 @@ def as_report(summary: ShardSummary) -> Report:
     detector = summary.detector
     thresholds = ", ".join(f"{name} {value:g}" for name, value in detector.thresholds.items())
     versions = ", ".join(f"{name} {version}" for name, version in detector.versions.items())
-    scores_kept = "of every class" if summary.has_class_scores else "of the kept class only"
+    scores_kept = "of every class" if summary.has_class_scores else "of the predicted class only"
     about = [
         ("shard", str(summary.path)),
         ("format", f"{FORMAT_NAME} version {FORMAT_VERSION}"),
@@ -151,8 +150,8 @@ def as_report(summary: ShardSummary) -> Report:
         ("detector", f"{detector.config_name} ({detector.config_digest[:19]})"),
         ("checkpoint", detector.checkpoint_digest[:19]),
         ("thresholds", thresholds or "none"),
-        ("looked at", describe_rate(detector.frame_rate)),
-        ("versions", versions or "not recorded"),
+        ("frame rate", describe_rate(detector.frame_rate)),
+        ("versions", versions or "unknown"),
         ("scores", scores_kept),
         ("videos", f"{len(summary.videos)}, {len(summary.failed)} failed"),
         ("frames", f"{frames:,}, {summary.frames_without_detections:,} without detections"),

@@ -1,8 +1,7 @@
-"""Files that are whole or absent: written under a temporary name beside the target, then renamed.
+"""Atomic writes: to a temporary file beside the target, which is then renamed.
 
-A temporary is called `.NAME.tmp-HOST-PID-TOKEN`, so that two writers never share one, on one
-machine or on several that share a disk, and so that what a killed writer left can be told from what
-a living one is at.
+A temporary file is called `.NAME.tmp-HOST-PID-TOKEN`, so that writers on the same or on different
+machines never share one, and files of killed writers can be identified.
 """
 
 import glob
@@ -20,41 +19,40 @@ from orn.shared.errors import PipelineError
 _TEMPORARY_NAME = re.compile(r"^\..+\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}$")
 
 _ABANDONED_SECONDS = 24 * 3600
-"""Age after which a temporary counts as abandoned although its writer cannot be seen to be dead."""
+"""Age after which a temporary file of another machine counts as abandoned."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file as a whole, or leaves what was there.
+    """Write a file atomically.
 
     Raises:
-        PipelineError: if the disk refuses, naming the file and the reason.
+        PipelineError: if the file cannot be written.
     """
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file as a whole, or leave what was there.
+    """Write a UTF-8 file atomically.
 
-    Bytes of a file's name that are not UTF-8 become escapes such as \\udcff, which a reader of JSON
-    makes the same bytes again.
+    Bytes of file names that are not UTF-8 become escapes such as \\udcff, which JSON readers
+    restore.
 
     Raises:
-        PipelineError: if the disk refuses, naming the file and the reason.
+        PipelineError: if the file cannot be written.
     """
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path to write to, which takes the place of `path` when the block ends normally.
+    """Yield a temporary path that replaces `path` when the block ends normally.
 
-    It lies in the same folder, created if need be, and is synced to the disk before it is renamed.
-    If the block raises, the temporary is removed and `path` stays as it was.
+    The temporary file is in the same folder, which is created if necessary, and is synced to disk
+    before it is renamed. If the block raises, it is removed and `path` is unchanged.
 
     Raises:
-        PipelineError: if the disk refuses, naming the file and the reason; an `OSError` that leaves
-            the block counts as that.
+        PipelineError: if the file cannot be written, or the block raises an `OSError`.
     """
     temporary = path.parent / f".{path.name}.tmp-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
     try:
@@ -71,15 +69,15 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as err:
         raise PipelineError(
             f"{path}: could not be written ({err.strerror or err}); "
-            "check free space and permissions of its folder"
+            "check the free space and permissions of its folder"
         ) from err
 
 
 def remove_stale_temporaries(folder: Path) -> tuple[Path, ...]:
-    """Removes what dead writers left in `folder`, and returns the paths removed, sorted.
+    """Remove stale temporary files from `folder` and return their paths, sorted.
 
-    A temporary is stale if this machine wrote it and its process is gone, or if nothing has touched
-    it for a day. A folder that does not exist holds none.
+    A temporary file is stale if its process on this machine has ended, or if it was not modified
+    for a day.
     """
     removed = []
     for path in sorted(folder.glob(".*.tmp-*")) if folder.is_dir() else ():
@@ -91,7 +89,7 @@ def remove_stale_temporaries(folder: Path) -> tuple[Path, ...]:
 
 
 def remove_temporaries(path: Path) -> None:
-    """Removes what writers of `path` left; they must have ended, one that has not will fail."""
+    """Remove all temporary files of `path`, whose writers must have ended."""
     for temporary in path.parent.glob(f".{glob.escape(path.name)}.tmp-*"):
         if _TEMPORARY_NAME.match(temporary.name):
             temporary.unlink(missing_ok=True)
@@ -102,7 +100,7 @@ def _is_stale(path: Path, *, host: str, pid: int) -> bool:
         return True
     try:
         return time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
-    except FileNotFoundError:  # its writer has just renamed it
+    except FileNotFoundError:  # renamed by its writer in the meantime
         return False
 
 
@@ -111,13 +109,13 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # alive, under another user
+    except PermissionError:  # a process of another user
         return True
     return not _is_zombie(pid)
 
 
 def _is_zombie(pid: int) -> bool:
-    """Whether a process has ended and only waits to be noticed by its parent, on Linux."""
+    """Return whether a process is a zombie, on Linux."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

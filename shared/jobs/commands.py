@@ -1,7 +1,7 @@
-"""Commands of `orn` that another one carries out, each in a process of its own.
+"""Lists of `orn` commands, each run in a process of its own.
 
-The demo, an experiment and the whole line for a data set are lists of jobs. A job is a command that
-a user could type, and the file that is there when it has succeeded:
+The demo, an experiment and `orn run` are lists of jobs. A job is a command that a user could type,
+with the file that it writes on success:
 
     jobs = [
         Job(name="detect", argv=("detect", "demo", "--out", "shards/demo"), output=None),
@@ -9,10 +9,10 @@ a user could type, and the file that is there when it has succeeded:
     ]
     run_jobs(jobs, record=Path("runs/demo") / STEPS_NAME)
 
-`run_jobs` carries out one list in the foreground and stops at the first failure; `run_lists`
-carries out several that do not depend on each other, some at the same time, and stops at none.
-Called again, both go on where they stopped: the record, a JSON file, says which commands have
-succeeded, and a command that was interrupted goes on by itself.
+`run_jobs` runs one list in the foreground and stops at the first failure. `run_lists` runs several
+independent lists in parallel; a failure stops only its own list. Both resume when called again: the
+record, a JSON file, lists the commands that have succeeded, and an interrupted command resumes by
+itself.
 """
 
 import json
@@ -37,57 +37,57 @@ from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
 from orn.shared.text import escape
 
 STEPS_NAME = "steps.json"
-"""The usual name of a record."""
+"""Default name of a record."""
 LOG_NAME = "log.txt"
-"""Where the commands of a list say what they do if others run at the same time."""
+"""Log file of the commands of a list that runs in parallel with others."""
 STDERR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A command, and how it is known that it need not be run."""
+    """A command and the output that shows its success."""
 
     name: str
     """Unique in its list."""
     argv: tuple[str, ...]
-    """What follows `orn`."""
+    """Arguments of `orn`."""
     output: Path | None
-    """Exists once the command has succeeded. None where only the command can tell what is left to
-    do: it is always run."""
+    """File that exists after success. None: the command is always run and decides by itself what
+    remains to be done."""
 
     @property
     def typed(self) -> str:
-        """What a user would type."""
+        """The command line."""
         return shlex.join(["orn", *self.argv])
 
 
 def is_done(job: Job, record: Path) -> bool:
-    """Return whether this very command has succeeded and its output is still there."""
+    """Return whether exactly this command has succeeded and its output still exists."""
     known = _read_record(record).get(job.name, {}).get("argv") == list(job.argv)
     return known and job.output is not None and job.output.exists()
 
 
 def job_seconds(record: Path) -> dict[str, float]:
-    """Return how long each job of a list took when it was last run."""
+    """Return the seconds that each job of a list took in its last run."""
     return {name: float(entry["seconds"]) for name, entry in _read_record(record).items()}
 
 
 def run_jobs(jobs: Sequence[Job], *, record: Path, done: Collection[int] = (0,)) -> bool:
-    """Carry out every job that is not done, one after another, and print each command on stderr.
+    """Run all unfinished jobs in order, and print each command on stderr.
 
-    What follows a job with an output that was not done is done again. On ctrl-C and SIGTERM the
-    command that runs ends, too, before this returns. All that the commands print goes to stderr.
+    If a job with an output has to run, all jobs after it run again. Ctrl-C and SIGTERM also end the
+    running command. All output of the commands goes to stderr.
 
     Args:
-        jobs: in the order in which they depend on each other.
-        record: JSON file of what is done; its folder is made where there is none.
-        done: exit codes that are no failure.
+        jobs: jobs in the order of their dependencies.
+        record: JSON file of finished jobs; its folder is created if necessary.
+        done: exit codes that count as success.
 
     Returns:
         Whether any command was run.
 
     Raises:
-        PipelineError: if a command failed, with its exit code.
+        PipelineError: if a command fails, with its exit code.
     """
     with terminated_as_interrupted():
         return _carry_out(
@@ -104,15 +104,15 @@ def run_lists(
     at_once: int,
     ended: Callable[[Path, PipelineError | None], object],
 ) -> None:
-    """Carry out lists of jobs that do not depend on each other, some at the same time.
+    """Run independent lists of jobs in parallel.
 
-    Each stops at its own first failure; the others go on. On ctrl-C and SIGTERM all commands that
-    run end before this returns.
+    Each list stops at its first failure; the others continue. Ctrl-C and SIGTERM end all running
+    commands.
 
     Args:
-        lists: by a folder for the record of each and for its log, `LOG_NAME`.
-        at_once: how many run at the same time.
-        ended: called in this thread with the folder of each list that ends, and why it failed.
+        lists: lists by the folder for their record and log (`LOG_NAME`).
+        at_once: number of lists that run in parallel.
+        ended: called in this thread with the folder of each finished list and its error.
     """
     children = _Children()
 
@@ -141,16 +141,15 @@ def run_lists(
 
 
 def run_orn(arguments: Sequence[str], *, stdout: int, done: Collection[int] = (0,)) -> None:
-    """Run `orn` with these arguments; on ctrl-C and SIGTERM it ends, too, before this returns.
+    """Run `orn` in a process, which Ctrl-C and SIGTERM also end.
 
     Args:
-        arguments: what follows `orn`.
-        stdout: file that takes what it prints for programs, as `subprocess` has it.
-        done: exit codes that are no failure.
+        arguments: arguments of `orn`.
+        stdout: target of its stdout, as in `subprocess`.
+        done: exit codes that count as success.
 
     Raises:
-        PipelineError: if it ended with another exit code, and has said why on stderr; with its
-            exit code.
+        PipelineError: if the process has another exit code, with that exit code.
     """
     with (
         terminated_as_interrupted(),
@@ -159,7 +158,7 @@ def run_orn(arguments: Sequence[str], *, stdout: int, done: Collection[int] = (0
         try:
             code = process.wait()
         except KeyboardInterrupt as interrupt:
-            if isinstance(interrupt, Terminated):  # ctrl-C reaches it from the terminal
+            if isinstance(interrupt, Terminated):  # the terminal sends Ctrl-C to the child as well
                 process.terminate()
             process.wait()
             raise
@@ -173,22 +172,23 @@ def _command(arguments: Sequence[str]) -> list[str]:
 def _check_exit(arguments: Sequence[str], code: int, *, done: Collection[int] = (0,)) -> None:
     if code not in done:
         failure = PipelineError(
-            f"`{shlex.join(['orn', *arguments])}` ended with exit code {code}; its message is above"
+            f"`{shlex.join(['orn', *arguments])}` failed with exit code {code}; see its message "
+            "above"
         )
-        failure.exit_code = code if code > 0 else 128 - code  # as a shell reports a signal
+        failure.exit_code = code if code > 0 else 128 - code  # as shells do for signals
         raise failure
 
 
 @dataclass(slots=True)
 class _Children:
-    """Processes that several threads wait for; once ended, no other is started."""
+    """Child processes of several threads; no more are started after `end`."""
 
     _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _ended: bool = False
 
     def run(self, arguments: Sequence[str], *, log: IO[bytes]) -> None:
-        """Do what `run_orn` does, in any thread, with all that is printed in a file."""
+        """Run `orn` in any thread, with its output in a file."""
         with self._guard:
             if self._ended:
                 raise PipelineError("interrupted")
@@ -201,7 +201,7 @@ class _Children:
         _check_exit(arguments, code)
 
     def end(self) -> None:
-        """End what runs, as SIGTERM does."""
+        """Send SIGTERM to the running processes."""
         with self._guard:
             self._ended = True
             for process in self._running:
@@ -215,7 +215,7 @@ def _carry_out(
     run: Callable[[Sequence[str]], None],
     say: Callable[[str], object],
 ) -> bool:
-    """Do what is not done; whether anything was."""
+    """Run unfinished jobs, and return whether there were any."""
     known, ran, fresh = _read_record(record), False, False
     for number, job in enumerate(jobs, start=1):
         place = f"[{number}/{len(jobs)}] {job.name}"

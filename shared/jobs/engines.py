@@ -1,7 +1,7 @@
-"""Where the units of a job are done: in this process, in several of this machine, or on Ray.
+"""Engines that run the units of a job: this process, local processes, or Ray.
 
-A small network on a CPU gains little from more threads and much from more processes; with several
-GPUs each has a process. What a unit gives does not depend on how many processes there are.
+On a CPU, several processes are faster than several threads for a small network; each GPU has one
+process. Results do not depend on the number of processes.
 """
 
 import multiprocessing
@@ -25,38 +25,39 @@ from orn.shared.jobs.workers import in_workers
 def choose_engine(
     asked: EngineOptions, *, device: str = "cpu", error: type[PipelineError] = ConfigError
 ) -> Engine:
-    """Return the engine that is asked for.
+    """Return the engine for the given options.
 
     Args:
+        asked: options of the command.
         device: `cpu`, `cuda`, `cuda:1` or `auto`.
-        error: what to raise if there is no such device.
+        error: type of the error for a missing device.
 
     Raises:
         ConfigError: if the options contradict each other.
-        error: if there is no such device.
+        error: if the device does not exist.
     """
     if asked.engine == "ray":
         if device not in ("auto", "cpu", "cuda"):
             raise ConfigError(
-                f"--engine ray: expected --device auto, cpu or cuda, got {device!r}; Ray chooses "
-                "the GPU of each actor"
+                f"--engine ray: expected --device auto, cpu or cuda, got {device!r}; omit the "
+                "number, Ray assigns GPUs to actors"
             )
         return RayEngine(device=device, workers=asked.workers, address=asked.address)
     if asked.address is not None:
-        raise ConfigError(f"--address {asked.address}: only --engine ray has one")
+        raise ConfigError(f"--address {asked.address}: only valid with --engine ray; add it")
     return LocalEngine(devices=devices_of_workers(device, asked.workers, error=error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEngine:
-    """This process, or several of this machine."""
+    """This process, or several processes of this machine."""
 
     devices: tuple[str, ...]
-    """The device of each process; with one, this process does the work itself."""
+    """Device of each process; a single one is used in this process."""
 
     @property
     def here(self) -> str | None:
-        """The device of this process; None where each GPU has a process of its own."""
+        """Device of this process; None if other processes do the work."""
         has_several_gpus = len(self.devices) > 1 and self.devices[0] != "cpu"
         return None if has_several_gpus else self.devices[0]
 
@@ -70,7 +71,7 @@ class LocalEngine:
         """Open the work if this process does it.
 
         Raises:
-            PipelineError: what opening it raises; later, if a process ends abruptly.
+            PipelineError: if the work cannot be opened; later, if a process ends abruptly.
         """
         if min(len(self.devices), num_units) > 1:
             yield partial(_in_processes, work, self.devices)
@@ -79,7 +80,7 @@ class LocalEngine:
 
 
 IN_THIS_PROCESS = LocalEngine(devices=("cpu",))
-"""Does units in this process, on the CPU."""
+"""Engine for this process, on the CPU."""
 
 
 def _here(worker: Worker, units: Sequence[Unit], advance: Advance) -> Generator[UnitResult]:
@@ -103,17 +104,17 @@ def _in_processes(
 
     folder = work.path(units[0]).parent
     lost = PipelineError(
-        f"a process that works on {folder} ended abruptly (out of memory?); what it said is above, "
-        "files that are whole stay; go on with fewer --workers"
+        f"{folder}: a worker process ended abruptly (out of memory?), see its message above; "
+        "finished files remain; resume with fewer --workers"
     )
     for _, result in in_workers(task, units, workers=len(devices), lost=lost, tick=tell):
         num_done += result.steps
         yield result
-    advance(num_done - num_told)  # what is still on its way through the queue
+    advance(num_done - num_told)  # steps that are still in the queue
 
 
 class _OpenedOnce:
-    """Does units in a process of its own, on a device that no other process has taken."""
+    """Worker of a process, opened once on a device of its own."""
 
     def __init__(self, work: Work, devices: tuple[str, ...]) -> None:
         context = multiprocessing.get_context("spawn")

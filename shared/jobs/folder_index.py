@@ -1,10 +1,9 @@
-"""The index of a folder of whole files, such as shards: one line for each file, so that a folder of
-ten thousand files opens in a second without opening any of them.
+"""Index of a folder of files, such as shards, so that ten thousand of them open in a second.
 
-The first line is the version and the CRC-32 of the others. Each of those is JSON: name, size and
-time of change of a file, and a small record that was read from it. The index is never needed. A
-file that it does not have, or has with another size or time of change, is read again, and the index
-is replaced as a whole. A folder that cannot be written to goes without.
+The first line is the version and the CRC-32 of the other lines. Each of these is JSON: name, size
+and modification time of a file, and a small record read from it. The index is only a cache: files
+that are missing in it or have changed are read again, and the index is replaced atomically. A
+read-only folder has no index.
 """
 
 import gc
@@ -31,35 +30,35 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedFile(Generic[Record]):
-    """What is known of a file without opening it."""
+    """An entry of the index."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
 
     name: str
-    """In its folder."""
+    """Name in the folder."""
     size: int
-    """Bytes."""
+    """Size in bytes."""
     mtime_ns: int
-    """Time of change."""
+    """Modification time."""
     record: Record
-    """What was read from it."""
+    """Record read from the file."""
 
     @property
     def stamp(self) -> Stamp:
-        """Size and time of change, by which the file is known."""
+        """Size and modification time, which identify the version of the file."""
         return self.size, self.mtime_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexKind(Generic[Record]):
-    """An index of one kind of files.
+    """Definition of an index for one kind of file.
 
     Attributes:
-        name: of the index in its folder.
-        version: begins the index; one of another version is not used.
-        lines: how a line is checked: `TypeAdapter(IndexedFile[...])` of a strict dataclass.
-        read: reads the record of a file; called from threads. What it raises ends `index_folder`.
-        least_files: a folder with fewer files has no index.
+        name: file name of the index.
+        version: version of the index; another version is ignored.
+        lines: validator of a line, `TypeAdapter(IndexedFile[...])` of a strict dataclass.
+        read: reads the record of a file; called from threads. An exception ends `index_folder`.
+        least_files: minimum number of files for an index.
     """
 
     name: str
@@ -72,12 +71,10 @@ class IndexKind(Generic[Record]):
 def index_folder(
     folder: Path, paths: Iterable[Path], kind: IndexKind[Record]
 ) -> dict[Path, IndexedFile[Record]]:
-    """Return what is known of each of these files of a folder, in their order; brings the index up
-    to date.
+    """Return the entries of the given files in order, and update the index.
 
     Raises:
-        PipelineError: if a file is not there.
-        As `kind.read`, for a file that the index does not have.
+        PipelineError: if a file is missing or `kind.read` fails.
     """
     paths = tuple(paths)
     stamps = dict(zip(paths, in_threads(_stamp, paths), strict=True))
@@ -93,7 +90,7 @@ def index_folder(
         try:
             write_bytes(index, _head(kind, text) + text)
         except PipelineError as err:
-            logger.debug("%s: goes without an index (%s)", folder, err)
+            logger.debug("%s: index not written (%s)", folder, err)
     return {path: known[path] for path in paths}
 
 
@@ -107,14 +104,14 @@ def _stamp(path: Path) -> Stamp:
 def _known(
     index: Path, stamps: Mapping[Path, Stamp], kind: IndexKind[Record]
 ) -> dict[Path, IndexedFile[Record]]:
-    """What an index has of the files that are as it knows them."""
+    """Return the entries of an index whose files are unchanged."""
     found: dict[Path, IndexedFile[Record]] = {}
     by_name = {path.name: path for path in stamps}
     try:
         content = read_bounded(index, most_bytes=sum(size for size, _ in stamps.values()))
         head, _, text = content.partition(b"\n")
         if head + b"\n" != _head(kind, text):
-            raise ValueError("damaged, or of another version")
+            raise ValueError("damaged or of another version")
         with without_garbage_collection():
             for line in text.split(b"\n"):
                 entry = kind.lines.validate_json(line)
@@ -122,7 +119,7 @@ def _known(
                 if path is not None and stamps[path] == entry.stamp:
                     found[path] = entry
     except (PipelineError, ValueError) as err:
-        logger.debug("%s: not used (%s)", index, err)
+        logger.debug("%s: ignored (%s)", index, err)
     return found
 
 
@@ -132,8 +129,7 @@ def _head(kind: IndexKind[Record], text: bytes) -> bytes:
 
 @contextmanager
 def without_garbage_collection() -> Iterator[None]:
-    """Keep Python's garbage collector from looking at all objects again and again while the block
-    makes a hundred thousand that stay."""
+    """Disable Python's garbage collector while the block creates many permanent objects."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""One lock for every job that writes; it ends with the process that holds it, however that ends."""
+"""Locks of jobs that write; a lock ends with its process, even if it is killed."""
 
 import contextlib
 import errno
@@ -20,26 +20,25 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def lock_path(path: Path) -> Path:
-    """The file that is locked on behalf of `path`, beside it."""
+    """Return the lock file of `path`, which is beside it."""
     return path.with_name(f".{path.name}.lock")
 
 
 @contextmanager
 def locked(path: Path, *, job: str, wait: bool = False) -> Iterator[None]:
-    """Holds `path` for one job while the block runs, on all machines that see it.
+    """Lock `path` for one job while the block runs, on all machines that share the disk.
 
-    The lock file holds the number of the process, and goes when the block ends; one that a killed
-    process left locks nothing. A folder made for it goes again if the block leaves it empty. A
-    folder that nobody can write to needs no lock; on a disk without locks the job goes on with a
-    warning.
+    The lock file contains the process id and is removed at the end of the block; the lock file of a
+    killed process is not locked. A folder created for it is removed if it stays empty. A read-only
+    folder needs no lock; on a file system without locks a warning is logged.
 
     Args:
-        path: what the job writes; need not exist.
-        job: the command, for the message.
-        wait: whether to wait for another process that holds it.
+        path: output of the job, which need not exist.
+        job: the command, for messages.
+        wait: whether to wait until another process releases the lock.
 
     Raises:
-        PipelineError: if another process holds it, or the disk refuses.
+        PipelineError: if another process holds the lock or the file cannot be written.
     """
     folder = path.parent
     with ExitStack() as stack:
@@ -51,10 +50,10 @@ def locked(path: Path, *, job: str, wait: bool = False) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a job holds `path` now. A job that asks for it in this very moment is refused."""
+    """Return whether a job holds the lock of `path`; a concurrent attempt to lock it may fail."""
     try:
         descriptor = os.open(lock_path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:  # most often there is none
+    except OSError:  # usually there is no lock file
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -68,8 +67,8 @@ def is_locked(path: Path) -> bool:
 def _hold(stack: ExitStack, path: Path, job: str, *, timeout: float) -> None:
     file = lock_path(path)
     lock = FileLock(file, timeout=timeout, fallback_to_soft=False)
-    if file.is_symlink():  # its target would be written
-        raise PipelineError(f"{file}: wanted a file of our own, found a link; remove it")
+    if file.is_symlink():  # its target would be overwritten
+        raise PipelineError(f"{file}: expected a lock file, got a link; remove it")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -77,25 +76,25 @@ def _hold(stack: ExitStack, path: Path, job: str, *, timeout: float) -> None:
         try:
             holder = read_bounded(file, most_bytes=100, error=PipelineError)
         except PipelineError:
-            raise PipelineError(f"{path}: another `{job}` has just ended; try again") from err
+            raise PipelineError(f"{path}: another `{job}` has just ended; retry") from err
         process = holder.decode(errors="replace").strip() or "unknown"
         raise PipelineError(
-            f"{path}: another `{job}` (process {process}) is writing it; wait until it is done, or "
-            "end it"
+            f"{path}: another `{job}` (process {process}) is writing it; wait for it or end it"
         ) from err
     except OSError as err:
         message = f"{file}: cannot be locked ({err.strerror or err})"
         if err.errno not in _NO_LOCKS:
             raise PipelineError(message) from err
-        logger.warning("%s; make sure that no other job writes into %s", message, path.parent)
+        logger.warning("%s; make sure that no other job writes to %s", message, path.parent)
         return
     stack.callback(lock.release)
-    stack.callback(file.unlink, missing_ok=True)  # called first: while it is held
+    stack.callback(file.unlink, missing_ok=True)  # called first, while the lock is held
     try:
         file.write_text(f"{os.getpid()}\n")
-    except OSError as err:  # a full disk: it may still make empty files
+    except OSError as err:  # a full disk, on which empty files can still be created
         raise PipelineError(
-            f"{file}: could not be written ({err.strerror or err}); check free space of its folder"
+            f"{file}: could not be written ({err.strerror or err}); check the free space of its "
+            "folder"
         ) from err
 
 

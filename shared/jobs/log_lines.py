@@ -1,7 +1,7 @@
-"""Log records as lines of a terminal or of a log file, without characters that a terminal obeys.
+"""Log lines for terminals and files, with control characters escaped.
 
-Messages name files, videos and classes of others. A name may hold escape sequences, newlines and
-bytes that are not UTF-8.
+Messages contain untrusted names of files, videos and classes, with possible escape sequences,
+newlines and bytes that are not UTF-8.
 """
 
 import logging
@@ -14,10 +14,10 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tup
 
 
 class _LineFormatter(logging.Formatter):
-    """Escapes what is not printable; a message is one line, a traceback keeps its own."""
+    """Escapes control characters; a message becomes one line, a traceback keeps its lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        record.exc_text = None  # another handler may have left its own there
+        record.exc_text = None  # may be cached by another handler
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
@@ -28,13 +28,14 @@ class _LineFormatter(logging.Formatter):
 
 
 def line_handler(stream: TextIO | None = None) -> logging.Handler:
-    """Return a handler that writes a line a record, with time and level, to `stream` (stderr)."""
+    """Return a handler that writes one line per record, with time and level, to `stream`
+    (stderr by default)."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_LineFormatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     return handler
 
 
 def use_lines_in_worker() -> None:
-    """Make warnings of a process in which nobody set up logging escape, too."""
+    """Escape warnings in a process without logging setup as well."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_LineFormatter("%(message)s"))

@@ -1,10 +1,11 @@
-"""Where a command may write what its user names: one rule, asked before any long work starts.
+"""Rules for the outputs of commands, which are checked before any long work starts.
 
-- An output is no input: not a file that the command reads, by whatever name or link, and no file in
-  a folder that it reads.
-- A file comes where nothing is, or replaces a regular file: no folder, pipe, socket or device.
-- A folder is new, empty but for hidden files, or of an earlier run of the same command.
-- Two outputs are two files.
+- An output is not an input: neither a file that the command reads, by any name or link, nor a file
+  in such a folder.
+- An output file is new or replaces a regular file, not a folder, pipe, socket or device.
+- An output folder is new, empty except for hidden files, or from an earlier run of the same
+  command.
+- Two outputs are different files.
 """
 
 import os
@@ -23,15 +24,15 @@ _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
 def check_output_files(
     outputs: Sequence[Path | None], *, reads: Iterable[str | Path | None] = ()
 ) -> None:
-    """Check that files can be written, as the rule of this module says.
+    """Check output files by the rules of this module.
 
     Args:
-        outputs: files that the command writes; None for one that nobody asked for.
-        reads: files and folders that it reads, which need not exist; not looked at where no output
-            is there already.
+        outputs: files that the command writes; None for an output that was not requested.
+        reads: files and folders that the command reads, which need not exist; iterated only if an
+            output exists.
 
     Raises:
-        ConfigError: naming the output and what is in the way.
+        ConfigError: if an output violates a rule.
     """
     named = [path for path in outputs if path is not None]
     real = [os.path.realpath(path) for path in named]
@@ -55,34 +56,34 @@ def check_output_files(
 def check_output_folder(
     folder: Path, *, ours: Collection[str], reads: Iterable[str | Path | None] = ()
 ) -> None:
-    """Check that a folder can be written to, as the rule of this module says.
+    """Check an output folder by the rules of this module.
 
     Args:
         folder: the output.
-        ours: patterns of names; a folder with such a file is one of an earlier run of the command.
-            Without any, only a new or empty folder will do.
+        ours: name patterns that identify a folder of an earlier run; if empty, only a new or empty
+            folder is accepted.
         reads: files and folders that the command reads, which need not exist.
 
     Raises:
-        ConfigError: naming the folder and what is in the way.
+        ConfigError: if the folder violates a rule.
     """
     status = _status(folder)
     if status is None:
         return
     if not stat.S_ISDIR(status.st_mode):
-        raise _refused(folder, "a folder to write to", kind_of(status.st_mode))
+        raise _refused(folder, "an output folder", kind_of(status.st_mode))
     for source in (Path(each) for each in reads if each):
         if _is_same(status, source):
             raise _is_input(folder, path_text(source))
     _check_writable(folder, folder)
     names = sorted(each.name for each in folder.iterdir() if not each.name.startswith("."))
     if names and not any(fnmatchcase(name, pattern) for name in names for pattern in ours):
-        wanted = "a new or empty folder" + (", or one that this command wrote" if ours else "")
-        raise _refused(folder, wanted, f"one with {path_text(names[0])} in it")
+        expected = "a new or empty folder" + (", or one that this command wrote" if ours else "")
+        raise _refused(folder, expected, f"one that contains {path_text(names[0])}")
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """What is at an output, links followed; None where nothing is and it can be made."""
+    """Return the status of an output, links followed; None if it can be created."""
     above = next((each for each in path.parents if is_there(each)), Path())
     if not is_folder(above):
         raise _refused(path, f"a folder at {path_text(above)}", "something else")
@@ -100,7 +101,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 def _check_writable(path: Path, folder: Path) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _refused(path, "a folder that you may write to", path_text(folder))
+        raise _refused(path, "a writable folder", path_text(folder))
 
 
 def _is_same(status: os.stat_result, source: Path) -> bool:
@@ -115,8 +116,8 @@ def _is_inside(path: Path, folder: Path) -> bool:
 
 
 def _is_input(path: Path, source: str) -> ConfigError:
-    return _refused(path, "an output that is no input", f"{source}, which this command reads")
+    return _refused(path, "an output that is not an input", f"{source}, which this command reads")
 
 
-def _refused(path: Path, wanted: str, found: str) -> ConfigError:
-    return ConfigError(f"{path_text(path)}: expected {wanted}, got {found}; choose another name")
+def _refused(path: Path, expected: str, got: str) -> ConfigError:
+    return ConfigError(f"{path_text(path)}: expected {expected}, got {got}; choose another name")

@@ -1,7 +1,7 @@
-"""The plan of a job: which videos, or which parts of long ones, each of its files is made of.
+"""The plan of a job: the assignment of videos, or parts of long videos, to its files.
 
-It is written to `plan.json` in the folder of the files before the first unit starts, so that a job
-that goes on later, elsewhere or with more workers makes the same files.
+The plan is saved as `plan.json` in the output folder before the first unit starts, so that a
+resumed job, on any machine and with any number of workers, writes the same files.
 """
 
 import json
@@ -24,10 +24,9 @@ from orn.shared.time_ranges import TimeRange
 
 PLAN_NAME = "plan.json"
 UNKNOWN_FRAMES = 300
-"""Frames that a video counts for when its header does not say how many it has."""
-
+"""Assumed number of frames of a video whose header does not declare it."""
 _MOST_BYTES = 2**29
-"""Of `plan.json`: more than two million videos."""
+"""Size limit of `plan.json`: more than two million videos."""
 _REMEDY = "use --fresh to start over, or another --out"
 
 _Number = Annotated[int, Field(ge=0, lt=2**63)]
@@ -42,42 +41,42 @@ class UnitPart:
     video_id: str
     """Id in the data set's manifest."""
     start: _Number = 0
-    """First frame of the range, from 0; at a rate, of the frames that it picks."""
+    """First frame of the range, from 0; at a frame rate, counted among the selected frames."""
     stop: _Number | None = None
-    """Last frame + 1; None: to the end of the video, wherever that is."""
+    """Last frame + 1; None: the end of the video."""
     ranges: tuple[TimeRange, ...] = ()
-    """If there are any, the frames in them only, whatever their numbers: half-open, increasing,
-    apart from each other; `start` and `stop` are then 0 and None."""
+    """Half-open, increasing, disjoint time ranges that restrict the frames; `start` and `stop` are
+    then 0 and None. Empty: no restriction."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is all of the video."""
+        """Whether it covers the whole video."""
         return self.start == 0 and self.stop is None and not self.ranges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """What one file is made of."""
+    """The videos of one file."""
 
     __pydantic_config__: ClassVar = STRICT
 
     index: _Number
     """Number of the unit and of its file."""
     parts: tuple[UnitPart, ...]
-    """Its videos in the order of the manifest; no video twice."""
+    """Distinct videos in the order of the manifest."""
     frames: Annotated[float, Field(ge=0, lt=2**63)] = 0.0
-    """Approximate number of frames, by the headers of its videos at planning time. Progress counts
-    these, so no header is read again. 0 for jobs that do not count frames."""
+    """Approximate number of frames by the headers at planning time, for the progress bar; 0 for
+    jobs that do not count frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestFile:
-    """The file of a data set's manifest, where it does not come with the project."""
+    """The file of a manifest that is not bundled."""
 
     __pydantic_config__: ClassVar = STRICT
 
     path: str
-    """Absolute."""
+    """Absolute path."""
     digest: str
     """`sha256:...` of its content."""
 
@@ -86,7 +85,7 @@ class ManifestFile:
         """Return the record of a file; None for None.
 
         Raises:
-            ConfigError: if it cannot be read any more.
+            ConfigError: if the file cannot be read.
         """
         if path is None:
             return None
@@ -102,55 +101,54 @@ class FailedVideo:
     id: str
     """Id in the data set's manifest."""
     reason: str
-    """What went wrong, for a person."""
+    """Message of the error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The units of a job, and all that must stay the same for it to go on."""
+    """The units of a job, and the settings that must stay the same to resume it."""
 
     __pydantic_config__: ClassVar = STRICT
 
     format: Literal["unit-plan"] = "unit-plan"
-    """What the file is."""
+    """Name of the format."""
     format_version: Literal[1] = 1
-    """Its version."""
+    """Version of the format."""
     dataset: str
     """Name of the data set."""
     frames: str
-    """Which frames are asked for: `all`, `labelled` or `imported`."""
+    """Selection of frames: `all`, `labelled` or `imported`."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """What the files depend on, by name, such as the detector, the size of a batch."""
+    """Settings that the files depend on, such as the detector or the batch size."""
     manifest: ManifestFile | None = None
-    """Where the data set's manifest is found again; a job goes on whatever this is."""
+    """The data set's manifest; may differ when a job resumes."""
     units: tuple[Unit, ...]
     """The units, numbered from 0."""
     data_root: str | None = None
-    """The folder under which the data set lay, as it was given, when the job last began; a job goes
-    on whatever this is."""
+    """The data root as given when the job last started; may differ when a job resumes."""
 
     def __post_init__(self) -> None:
-        """Bring the settings into the form that they have after reading."""
+        """Normalize the settings to plain JSON values."""
         object.__setattr__(self, "settings", json.loads(json.dumps(self.settings)))
 
     @property
     def video_ids(self) -> tuple[str, ...]:
-        """Ids of the videos of the units in their order, each once."""
+        """Distinct ids of the videos, in the order of units."""
         ids = (part.video_id for unit in self.units for part in unit.parts)
         return tuple(dict.fromkeys(ids))
 
     def save(self, folder: Path) -> None:
-        """Write `plan.json` into the folder of the files, unless it is there already.
+        """Write `plan.json` to the output folder, unless it is unchanged.
 
         Raises:
-            PipelineError: if the disk refuses.
+            PipelineError: if the file cannot be written.
         """
         if Plan.load(folder) != self:
             write_text(folder / PLAN_NAME, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
-        """Return the plan in a folder, or None where there is none.
+        """Return the plan in a folder, or None if there is none.
 
         Raises:
             ConfigError: if `plan.json` is not a plan of this version.
@@ -162,51 +160,51 @@ class Plan:
         try:
             plan = TypeAdapter(cls).validate_json(content)
             if any(unit.index != number for number, unit in enumerate(plan.units)):
-                raise ValueError("units: expected them numbered from 0")
+                raise ValueError("units: expected numbers from 0, got others")
         except ValueError as err:  # a ValidationError is one
             reason = explain(err, cls) if isinstance(err, ValidationError) else err
             raise ConfigError(
-                f"{path}: not a plan that this release reads ({reason}); {_REMEDY}"
+                f"{path}: expected a plan of this version, got another file ({reason}); {_REMEDY}"
             ) from err
         return plan
 
     def resumed_from(self, saved: "Plan | None", folder: Path) -> "Plan":
-        """Return this plan with the settings of the saved one, of which it is the same job.
+        """Return this plan with the settings of the saved plan of the same job.
 
-        A setting that only one of the two names is not compared: a look at the amount of work needs
-        no detector, and a Ray cluster chooses the device.
+        A setting in only one of the plans is not compared: a dry run needs no detector, and a Ray
+        cluster chooses the device.
 
         Args:
-            saved: the plan in the folder; None where there is none, and anything goes.
-            folder: where it lies.
+            saved: the plan in the folder, or None.
+            folder: the output folder.
 
         Raises:
-            ConfigError: if they differ, naming each field with both values.
+            ConfigError: if the plans differ.
         """
         if saved is None:
             return self
-        found, expected = (
+        recorded, requested = (
             {"dataset": plan.dataset, "frames": plan.frames}
             | {name: plan.settings[name] for name in saved.settings if name in self.settings}
             | {"units": asdict(plan)["units"]}
             for plan in (saved, self)
         )
-        check_same_job(found, expected, place=folder / PLAN_NAME, remedy=_REMEDY)
+        check_same_job(recorded, requested, place=folder / PLAN_NAME, remedy=_REMEDY)
         return replace(self, settings=saved.settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitFiles:
-    """The files that units of a kind of job become: `STEM-000041SUFFIX`."""
+    """Names of the files of a kind of job: `STEM-000041SUFFIX`."""
 
     stem: str
-    """Such as `shard`."""
+    """First part, such as `shard`."""
     suffix: str
-    """Such as `.zarr.zip`."""
+    """Last part, such as `.zarr.zip`."""
 
     @property
     def pattern(self) -> str:
-        """Their names, as `glob` takes them."""
+        """Pattern of the names for `glob`."""
         return f"{self.stem}-*{self.suffix}"
 
     def path(self, folder: Path, unit_index: int) -> Path:
@@ -214,7 +212,7 @@ class UnitFiles:
         return folder / f"{self.stem}-{unit_index:06d}{self.suffix}"
 
     def next_index(self, folder: Path) -> int:
-        """Return the number of the first new file behind those in a folder."""
+        """Return the first number after those of the files in a folder."""
         numbers = (
             path.name.removesuffix(self.suffix)[len(self.stem) + 1 :]
             for path in folder.glob(self.pattern)
@@ -222,15 +220,15 @@ class UnitFiles:
         return max((int(each) + 1 for each in numbers if each.isdecimal()), default=0)
 
     def missing(self, units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:
-        """Return the units whose file is not in the folder, in their order."""
+        """Return the units without a file in the folder, in order."""
         return tuple(unit for unit in units if not self.path(folder, unit.index).exists())
 
     def check_folder(self, folder: Path) -> None:
-        """Raise ConfigError if a folder is not one for these files."""
+        """Raise ConfigError if a folder contains other files than these."""
         check_output_folder(folder, ours=[PLAN_NAME, self.pattern])
 
     def saved_plan(self, folder: Path, *, remedy: str = _REMEDY) -> Plan | None:
-        """Return the plan in a folder; None where there is neither plan nor file.
+        """Return the plan in a folder; None if there is neither a plan nor a file.
 
         Raises:
             ConfigError: if there are files without a plan (the message ends with `remedy`), or
@@ -239,8 +237,8 @@ class UnitFiles:
         saved = Plan.load(folder)
         if saved is None and any(folder.glob(self.pattern)):
             raise ConfigError(
-                f"{folder}: has {self.stem}s but no {PLAN_NAME}, so they are of no job that could "
-                f"go on; {remedy}"
+                f"{folder}: expected {PLAN_NAME} beside the {self.stem}s, got none, so the job "
+                f"cannot resume; {remedy}"
             )
         return saved
 
@@ -248,14 +246,14 @@ class UnitFiles:
 def plan_units(
     videos: Sequence[tuple[str, int | None]], unit_frames: int = UNIT_FRAMES, *, first: int = 0
 ) -> tuple[Unit, ...]:
-    """Pack videos into units in their order, and cut a long one into ranges of `unit_frames`.
+    """Pack videos into units in order, and split long ones into ranges of `unit_frames`.
 
-    Depends on nothing but the arguments. More videos at the end change no unit but the last. The
-    last range of every video is open, because headers miscount frames.
+    The result is deterministic, and appending videos changes only the last unit. The last range of
+    a video is open, because headers miscount frames.
 
     Args:
-        videos: (id, frames as the header has them, or None or 0 where it is silent).
-        unit_frames: about how many frames a unit has, at least 1.
+        videos: pairs of id and number of frames by the header, None or 0 if unknown.
+        unit_frames: approximate number of frames in a unit, at least 1.
         first: number of the first unit.
     """
     units: list[tuple[tuple[UnitPart, ...], int]] = []

@@ -1,4 +1,4 @@
-"""How far a long job is: a bar on stderr where that is a terminal, else now and then a log line."""
+"""Progress of long jobs: a bar if stderr is a terminal, else periodic log lines."""
 
 import logging
 import resource
@@ -16,10 +16,10 @@ LOG_INTERVAL_SECONDS = 10.0
 
 
 class Bar(Protocol):
-    """What a job tells of its progress to."""
+    """A progress bar."""
 
     def advance(self, n: int = 1, *, note: str | None = None) -> None:
-        """Counts `n` more units as done; `note` replaces the short text shown after the count."""
+        """Count `n` more units as done; `note` replaces the text after the count."""
 
 
 @contextmanager
@@ -31,14 +31,14 @@ def progress(
     terminal: bool | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Bar]:
-    """A bar to advance while the block runs; belongs to the outermost loop of a job.
+    """Yield a progress bar for the outermost loop of a job.
 
     Args:
-        task: what is being done, such as `detect`.
-        total: units in all, or None where that is not known.
-        unit: plural name of what is counted, such as `frames`.
-        terminal: whether to draw; None asks stderr.
-        clock: seconds from any start, for the rate and for the time between log lines.
+        task: name of the task, such as `detect`.
+        total: total number of units, or None if unknown.
+        unit: plural name of the units, such as `frames`.
+        terminal: whether to draw a bar; None: if stderr is a terminal.
+        clock: monotonic clock in seconds, for the rate and the interval of log lines.
     """
     if terminal is None:
         terminal = sys.stderr.isatty()
@@ -54,7 +54,7 @@ def progress(
 
 
 class _LogLines:
-    """One log line an interval, and a last one at the end."""
+    """Writes a log line per interval and one at the end."""
 
     def __init__(
         self, task: str, *, total: int | None, unit: str, clock: Callable[[], float]

@@ -1,9 +1,8 @@
-"""Does the units of a job on the actors of a Ray cluster, one actor a GPU or a core.
+"""Engine that runs the units of a job on a Ray cluster, with one actor per GPU or CPU core.
 
-Units are handed out one at a time. The driver writes nothing: actors write to the folder of the
-job, which must be on storage that all machines see. Ray starts an actor that is lost, with its
-machine or alone, again as soon as the cluster has room, and repeats its unit. An actor for which
-there is no unit ends at once, which makes room.
+Each actor gets one unit at a time and writes to the output folder, which must be on storage that
+all machines share. Ray restarts lost actors as soon as resources are available, and their units are
+repeated. Idle actors are ended to free resources.
 """
 
 import contextlib
@@ -29,11 +28,11 @@ from orn.shared.jobs.work import Advance, Run, UnitResult, Work, Worker
 logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
-"""How many actors a unit may end before the job gives up on it."""
+"""Number of actors that a unit may crash before the job fails."""
 
 _POLL_SECONDS = 0.5
 _STORE_BYTES = 128 * 2**20
-"""Ray's shared memory; nothing but units and counts goes through it."""
+"""Size of Ray's object store, which only holds units and counts."""
 _REACHED_SECONDS = 5.0
 
 
@@ -42,33 +41,32 @@ class RayEngine:
     """Actors of a Ray cluster."""
 
     device: str = "cpu"
-    """`cpu`, `cuda`, or `auto`: GPUs where the cluster has any."""
+    """`cpu`, `cuda`, or `auto`: GPUs if the cluster has any."""
     workers: int | None = None
-    """Number of actors; None: one a GPU, or one a core."""
+    """Number of actors; None: one per GPU or CPU core."""
     address: str | None = None
-    """Address of a cluster; None: one that is started for this job, on this machine."""
+    """Address of a cluster; None: a new cluster on this machine for this job."""
 
     @property
     def here(self) -> None:
-        """None: this process leaves units to the actors."""
+        """None, since actors do the work."""
         return
 
     @property
     def device_type(self) -> str | None:
-        """`cpu` or `cuda`; None where the cluster decides."""
+        """`cpu` or `cuda`; None if the cluster decides."""
         return None if self.device == "auto" else self.device
 
     @contextmanager
     def ready(self, work: Work, num_units: int) -> Iterator[Run]:
-        """Join the cluster while the block runs, and end all actors with it.
+        """Connect to the cluster while the block runs, and end all actors with it.
 
-        The files of units must be on storage that all machines see, and paths in the work must hold
-        on every machine.
+        Paths in the work must be valid on every machine.
 
         Raises:
-            ConfigError: there is no such cluster, or it has no GPU where one is asked for.
-            PipelineError: ray is missing; later, if a unit ended MOST_ATTEMPTS actors or an actor
-                cannot open the work.
+            ConfigError: if there is no cluster, or it has no GPU and one is required.
+            PipelineError: if ray is not installed; later, if a unit crashed MOST_ATTEMPTS actors or
+                an actor cannot open the work.
         """
         ray = _import_ray()
         with joined_cluster(ray, self.address):
@@ -83,29 +81,29 @@ class RayEngine:
 
 
 def _import_ray() -> Any:
-    """The package ray, told not to report its use."""
+    """Import ray with usage statistics disabled."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
     except ModuleNotFoundError as err:
         raise PipelineError(
-            "--engine ray: expected the package ray, got none in this environment; "
-            "install it with: pip install 'object-relation-network[ray]'"
+            "--engine ray: expected the package ray, which is not installed; run: "
+            "pip install 'object-relation-network[ray]'"
         ) from err
     return ray
 
 
 @contextmanager
 def joined_cluster(ray: Any, address: str | None) -> Iterator[None]:
-    """This process is a driver of the cluster while the block runs.
+    """Connect this process to a cluster as a driver while the block runs.
 
     Args:
         ray: the package.
-        address: `HOST:PORT`, or `auto` for the cluster that this machine belongs to; None starts
-            one that ends with the block. Where this process has joined one already, it stays.
+        address: `HOST:PORT`, or `auto` for the cluster of this machine; None starts one for the
+            block. An existing connection is kept.
 
     Raises:
-        ConfigError: there is no cluster at the address.
+        ConfigError: if there is no cluster at the address.
     """
     if ray.is_initialized():
         yield
@@ -116,8 +114,8 @@ def joined_cluster(ray: Any, address: str | None) -> Iterator[None]:
         ray.init(address=address or "local", logging_level=logging.WARNING, **own)
     except (OSError, OverflowError, ValueError, RuntimeError) as err:
         raise ConfigError(
-            f"no Ray cluster at {address or 'this machine'} ({err}); start one with: ray start "
-            "--head --port 6379, and on every other machine: ray start --address HOST:6379"
+            f"--address: no Ray cluster at {address or 'this machine'} ({err}); start one: ray "
+            "start --head --port 6379, and on every other machine: ray start --address HOST:6379"
         ) from err
     try:
         yield
@@ -126,7 +124,7 @@ def joined_cluster(ray: Any, address: str | None) -> Iterator[None]:
 
 
 def _check_reachable(address: str) -> None:
-    """Tells at once of an address where nothing listens; Ray itself tries for minutes."""
+    """Fail fast if nothing listens at an address; Ray itself retries for minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=_REACHED_SECONDS).close()
@@ -135,22 +133,21 @@ def _check_reachable(address: str) -> None:
 def count_actors(
     resources: Mapping[str, float], *, device: str, workers: int | None
 ) -> tuple[int, str]:
-    """Return how many actors suit a cluster, and the device of each as it sees it: one a GPU, or
-    one a core.
+    """Return the number of actors, one per GPU or CPU core by default, and the device of each.
 
     Args:
-        resources: what the cluster has, as Ray counts it.
-        device: `cpu`, `cuda`, or `auto`: GPUs where the cluster has any.
-        workers: number of actors asked for; None: as many as suit.
+        resources: resources of the cluster as reported by Ray.
+        device: `cpu`, `cuda`, or `auto`: GPUs if the cluster has any.
+        workers: requested number of actors, or None.
 
     Raises:
-        ConfigError: GPUs are asked for and the cluster has none.
+        ConfigError: if GPUs are required and the cluster has none.
     """
     gpus = int(resources.get("GPU", 0))
     if device == "cuda" and not gpus and workers is None:
         raise ConfigError(
-            "--device cuda: the Ray cluster has no GPU; leave --device out, or say with --workers "
-            "how many GPUs to wait for"
+            "--device cuda: expected a GPU in the Ray cluster, got none; omit --device, or set "
+            "the number of GPUs to wait for with --workers"
         )
     if device == "cuda" or (device == "auto" and gpus):
         return workers or gpus, "cuda"
@@ -158,12 +155,12 @@ def count_actors(
 
 
 class _UnitActor:
-    """Does units, whose files all machines see."""
+    """Actor that processes units."""
 
     def __init__(self, work: Work, device: str, folder: str) -> None:
-        """Opens nothing yet, so that an error of opening comes back as it is.
+        """Store the work, which is opened later so that its errors are propagated.
 
-        Works in the folder of the driver, where that is seen, so that paths mean the same.
+        Changes to the driver's working directory if it exists, so that relative paths agree.
         """
         use_lines_in_worker()
         with contextlib.suppress(OSError):
@@ -176,18 +173,18 @@ class _UnitActor:
         return self._work.open(self._device)
 
     def do(self, unit: Unit | None) -> UnitResult | None:
-        """Write the file of a unit; without one, only open the work. Ray passes stdout on, which is
-        for results."""
+        """Write the file of a unit; None: only open the work. Stdout is redirected, since Ray
+        forwards it to the driver."""
         with contextlib.redirect_stdout(sys.stderr):
             if unit is None:
                 assert self._worker
                 return None
-            remove_temporaries(self._work.path(unit))  # of an actor that was lost
+            remove_temporaries(self._work.path(unit))  # of lost actors
             return self._worker(unit, lambda steps: None)
 
 
 class _Crew:
-    """The actors of a job, and what each of them is at."""
+    """The actors of a job and their current units."""
 
     def __init__(self, ray: Any, work: Work, *, size: int, device: str) -> None:
         self._ray = ray
@@ -203,7 +200,7 @@ class _Crew:
         self._at_work: dict[Any, tuple[Any, Unit | None]] = {}
 
     def run(self, units: Sequence[Unit], advance: Advance) -> Generator[UnitResult]:
-        """Results as they come, in any order."""
+        """Yield results in order of completion."""
         queue = deque(units)
         num_left = len(units)
         for _ in range(min(self._size, num_left)):
@@ -224,7 +221,7 @@ class _Crew:
                     yield result
 
     def dismiss(self) -> None:
-        """Ends all actors; what they were writing is removed."""
+        """End all actors and remove their temporary files."""
         for actor, unit in self._at_work.values():
             self._end(actor, unit)
         self._at_work.clear()
@@ -233,7 +230,7 @@ class _Crew:
         self._at_work[actor.do.remote(unit)] = (actor, unit)
 
     def _get(self, task: Any, actor: Any, unit: Unit | None) -> UnitResult | None:
-        """What a finished task gave."""
+        """Return the result of a finished task."""
         errors = self._ray.exceptions
         try:
             result: UnitResult | None = self._ray.get(task)
@@ -254,13 +251,13 @@ class _Crew:
     def _gave_up(self, unit: Unit | None, reason: str) -> str:
         if unit is None:
             return (
-                f"an actor was lost {MOST_ATTEMPTS} times before it could begin ({reason}); look "
-                "at the memory and the Ray logs of the machines"
+                f"an actor was lost {MOST_ATTEMPTS} times before it started ({reason}); check the "
+                "memory and the Ray logs of the machines"
             )
         names = ", ".join(part.video_id for part in unit.parts[:3])
         more = ", ..." if len(unit.parts) > 3 else ""
         return (
-            f"unit {unit.index} ({names}{more}) of {self._work.path(unit).parent} ended "
-            f"{MOST_ATTEMPTS} actors ({reason}); files that are whole stay; look at the memory of "
-            "the machines and at these videos"
+            f"unit {unit.index} ({names}{more}) of {self._work.path(unit).parent} crashed "
+            f"{MOST_ATTEMPTS} actors ({reason}); finished files remain; check the memory of the "
+            "machines and these videos"
         )

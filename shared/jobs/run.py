@@ -1,4 +1,4 @@
-"""Does the units of a plan that have no file yet: the one loop of every job of whole files."""
+"""The main loop of jobs: processes the units of a plan that have no file yet."""
 
 import json
 import logging
@@ -26,27 +26,27 @@ class Kind:
     """A kind of job."""
 
     command: str
-    """The command, or all that write such a folder, for messages."""
+    """The command or commands that write such a folder, for messages."""
     task: str
-    """What is done, for the progress, such as `detect`."""
+    """Name of the task for the progress bar, such as `detect`."""
     steps: str
-    """Plural name of what is counted, such as `frames`."""
+    """Plural name of the steps that are counted, such as `frames`."""
     files: UnitFiles
-    """What units become."""
+    """Files of the units."""
     beside: tuple[str, ...] = ()
-    """Names of the other files that jobs leave in the folder, such as a summary; hidden ones do not
-    belong to a job."""
+    """Names of other files that jobs write to the folder, such as a summary; hidden files are
+    ignored."""
 
     def locked(self, folder: Path) -> AbstractContextManager[None]:
-        """Hold a folder for one job while the block runs.
+        """Lock a folder for one job while the block runs.
 
         Raises:
-            PipelineError: if another process holds it, or the disk refuses.
+            PipelineError: if another process holds the lock or the file cannot be written.
         """
         return locked(folder / PLAN_NAME, job=self.command)
 
     def clear(self, folder: Path) -> None:
-        """Remove the plan and the files of an earlier job, and nothing else."""
+        """Remove the plan and the files of an earlier job."""
         names = (PLAN_NAME, *self.beside)
         for path in [*(folder / name for name in names), *folder.glob(self.files.pattern)]:
             path.unlink(missing_ok=True)
@@ -54,14 +54,14 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
-    """What a run of a job did."""
+    """Result of `run_units`."""
 
     units: tuple[Unit, ...]
-    """The units that had no file."""
+    """The units without a file."""
     results: tuple[UnitResult, ...]
-    """What became of them, in any order."""
+    """Their results, in any order."""
     seconds: float
-    """Time that they took."""
+    """Elapsed time."""
 
 
 def run_units(
@@ -76,25 +76,25 @@ def run_units(
     again: Sequence[Unit] = (),
     fresh: bool = False,
 ) -> Ran:
-    """Make the file of every unit that has none; the folder is locked by the caller.
+    """Write the file of each unit without one; the caller must hold the lock of the folder.
 
-    The plan is written before the first unit starts. Killed at any moment, the job leaves whole
-    files only, and the next run does the others. SIGTERM ends it as ctrl-C does. Nothing is removed
+    The plan is written before the first unit starts. A job that is killed leaves only complete
+    files, and the next run writes the others. SIGTERM interrupts it like Ctrl-C. Nothing is removed
     before the engine is ready.
 
     Args:
-        kind: of the job.
-        plan: all units, those of `units` among them; None if the files say what they hold.
-        work: what is done with a unit.
-        engine: where.
-        folder: where the files go.
-        units: those that are asked for.
-        steps_of: about how many steps a unit has.
-        again: units of `units` whose files are removed first.
-        fresh: whether all files in the folder are removed first.
+        kind: kind of the job.
+        plan: plan of all units; None if the files describe themselves.
+        work: work to do for each unit.
+        engine: engine that runs the work.
+        folder: output folder.
+        units: requested units.
+        steps_of: returns the approximate number of steps of a unit.
+        again: units whose files are removed first.
+        fresh: whether to remove all files of an earlier job first.
 
     Raises:
-        PipelineError: if the disk refuses, or what the engine raises.
+        PipelineError: if a file cannot be written or the engine fails.
     """
     missing = {*kind.files.missing(units, folder), *again}
     todo = tuple(unit for unit in units if fresh or unit in missing)
@@ -110,18 +110,17 @@ def run_units(
                 plan.save(folder)
             if skipped := len(units) - len(todo):
                 of = counted(len(units), "unit is", "units are")
-                logger.info("%d of %s there already", skipped, of)
+                logger.info("%d of %s finished already", skipped, of)
             began = time.monotonic()
             total = round(sum(map(steps_of, todo)))
             results = _watched(kind, todo, run, total=total) if run else ()
             return Ran(units=todo, results=results, seconds=time.monotonic() - began)
     finally:
-        remove_stale_temporaries(folder)  # of processes that had to be killed
+        remove_stale_temporaries(folder)  # of killed processes
 
 
 def _watched(kind: Kind, units: Sequence[Unit], run: Run, *, total: int) -> tuple[UnitResult, ...]:
-    """Does the units under a progress bar; tells of a failed video once, however many units it is
-    in."""
+    """Run the units with a progress bar, and warn once about each failed video."""
     results: list[UnitResult] = []
     failed: set[str] = set()
     with (
@@ -143,10 +142,10 @@ def _watched(kind: Kind, units: Sequence[Unit], run: Run, *, total: int) -> tupl
 
 
 def save_summary(path: Path, summary: Mapping[str, Any]) -> None:
-    """Write what a job did beside its files, with the environment that it ran in.
+    """Write the summary of a job, with its environment.
 
     Raises:
-        PipelineError: if the disk refuses.
+        PipelineError: if the file cannot be written.
     """
     record = {**summary, "environment": describe_environment()}
     write_text(path, json.dumps(record, indent=1) + "\n")

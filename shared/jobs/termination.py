@@ -1,4 +1,4 @@
-"""SIGTERM, with which clusters and service managers end a job, as an orderly end."""
+"""Orderly termination by SIGTERM, which clusters and service managers send."""
 
 import os
 import signal
@@ -9,22 +9,22 @@ from contextlib import contextmanager
 from types import FrameType
 
 _AGAIN_SECONDS = 0.01
-"""After which an interruption that was lost is tried again."""
+"""Delay before a lost interruption is raised again."""
 _is_active = False
 """Whether a block runs in the main thread."""
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end by SIGTERM; whatever handles ctrl-C handles this."""
+    """Raised on SIGTERM; handlers of Ctrl-C handle it as well."""
 
 
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Raises `Terminated` on SIGTERM while the block runs, so that the block ends orderly.
+    """Raise `Terminated` on SIGTERM while the block runs.
 
-    A second SIGTERM changes nothing. Where Python swallows the exception, since the signal arrived
-    in a callback of a weak reference or a `__del__`, it is raised again. Inside another such block,
-    and outside the main thread, to which Python hands signals, the block just runs.
+    A second SIGTERM is ignored. If Python swallows the exception, because the signal arrived in a
+    weak reference callback or in `__del__`, it is raised again. Nested blocks and blocks outside
+    the main thread have no effect.
     """
     global _is_active
     if _is_active or threading.current_thread() is not threading.main_thread():

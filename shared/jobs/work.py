@@ -1,4 +1,4 @@
-"""What a kind of job does with its units, and where: the terms of `run_units` and its engines."""
+"""Interfaces between `run_units`, the work of a job and the engines that run it."""
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
@@ -11,58 +11,57 @@ from orn.shared.jobs.plan import FailedVideo, Unit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitResult:
-    """What became of a unit."""
+    """Result of a unit."""
 
     unit: int
-    """Its number."""
+    """Number of the unit."""
     steps: int
-    """How much was done, such as frames looked at, those of failed videos included."""
+    """Number of steps, such as processed frames, including those of failed videos."""
     videos: tuple[str, ...] = ()
-    """Ids of the videos, or ranges of videos, in its file."""
+    """Ids of the videos, or of ranges of videos, in the file."""
     failed: tuple[FailedVideo, ...] = ()
-    """Videos that could not be read."""
+    """Videos that could not be decoded."""
     warnings: tuple[str, ...] = ()
-    """What a person should know of."""
+    """Messages for the user."""
 
 
 Advance = Callable[[int], None]
-"""Called with numbers of steps as they are done."""
+"""Callback that counts finished steps."""
 
 
 class Worker(Protocol):
-    """Does one unit after another in one process."""
+    """Processes units in one process."""
 
     def __call__(self, unit: Unit, advance: Advance) -> UnitResult:
-        """Write the file of a unit, whole or not at all. A video that cannot be read is recorded
-        in the file and in the result; an error that is raised ends the job."""
+        """Write the file of a unit atomically. A video that cannot be decoded is recorded in the
+        file and in the result; an exception ends the job."""
 
 
 class Work(Protocol):
-    """What a kind of job does with its units; must survive pickling."""
+    """The work of a job; must be picklable."""
 
     def path(self, unit: Unit) -> Path:
         """Return the file of a unit."""
 
     def open(self, device: str) -> Worker:
-        """Return what does units on a device (`cpu`, `cuda:1`); called once a process or actor."""
+        """Return the worker for a device (`cpu`, `cuda:1`); called once per process or actor."""
 
 
 Run = Callable[[Sequence[Unit], Advance], Generator[UnitResult]]
-"""Does units, in any order, and gives each result when its file is on the disk. If anything raises,
-ctrl-C and SIGTERM included, units that are not begun are dropped, and those in work leave
-nothing."""
+"""Processes units in any order and yields each result when its file is complete. After an
+exception, including Ctrl-C and SIGTERM, no unit is started and no incomplete file remains."""
 
 
 class Engine(Protocol):
-    """Where units are done."""
+    """Runs the work of a job."""
 
     @property
     def here(self) -> str | None:
-        """The device on which this process does units; None if it leaves them to others."""
+        """Device of this process; None if other processes do the work."""
 
     @property
     def device_type(self) -> str | None:
-        """`cpu` or `cuda`; None where the cluster decides."""
+        """`cpu` or `cuda`; None if the cluster decides."""
 
     def ready(self, work: Work, num_units: int) -> AbstractContextManager[Run]:
-        """Have what so many units need while the block runs, or fail for want of it."""
+        """Acquire the resources for `num_units` units while the block runs, or raise an error."""

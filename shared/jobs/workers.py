@@ -1,4 +1,4 @@
-"""Tasks done in processes of this machine, which end when they are not wanted any more."""
+"""Parallel tasks in threads and in processes of this machine."""
 
 import os
 import signal
@@ -26,21 +26,21 @@ R = TypeVar("R")
 
 _POLL_SECONDS = 0.5
 _AHEAD = 2
-"""Tasks handed out for each worker: the one it is at, and one that waits for it."""
+"""Number of tasks per worker that are submitted: one running and one waiting."""
 
 _THREADS = 32
 _AT_ONCE = 16
-"""Tasks that a thread is given at a time."""
+"""Number of tasks per submission to a thread."""
 
 _work: Callable[[Any], Any]
-"""What a worker process does to each task."""
+"""Function that a worker process calls with each task."""
 
 
 def in_threads(work: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
-    """What `work` makes of each task, in their order.
+    """Return the result of each task in order, computed in threads.
 
-    By threads, for tasks that mostly wait: a cluster's storage takes a millisecond to say how large
-    a file is. An error ends all.
+    For tasks that mostly wait, such as a request of a file's size on network storage. An error ends
+    all tasks.
     """
     parts = [tasks[start : start + _AT_ONCE] for start in range(0, len(tasks), _AT_ONCE)]
     if len(parts) < 2:
@@ -58,17 +58,17 @@ def in_workers(
     lost: PipelineError,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[T, R]]:
-    """Each task with what `work` makes of it, as they come; one worker is this process itself.
+    """Yield each task with its result, in order of completion; a single worker is this process.
 
-    Workers are spawned, never forked, and leave signals to this process. If anything raises here,
-    ctrl-C and SIGTERM included, or this process ends, they end at once, whatever they are at.
+    Workers are spawned, not forked, and ignore signals. If this process ends or raises an
+    exception, including Ctrl-C and SIGTERM, they end immediately.
 
     Args:
-        work: called with one task; must survive pickling, which happens once a worker.
-        tasks: what is to be done; each must survive pickling.
-        workers: most processes.
-        lost: raised if a worker ends abruptly; says what that means and what to do.
-        tick: called now and then while results are awaited.
+        work: function of one task; must be picklable, and is pickled once per worker.
+        tasks: picklable tasks.
+        workers: maximum number of processes.
+        lost: raised if a worker ends abruptly.
+        tick: called periodically while waiting for results.
     """
     if workers == 1 or len(tasks) < 2:
         for task in tasks:
@@ -112,7 +112,7 @@ def _results(
 
 
 def _begin(lifeline: Connection, work: Callable[[Any], Any]) -> None:
-    """Makes a worker ready: signals are left to its parent, which may send it none in the end."""
+    """Initialize a worker process, which ignores signals and ends with its parent."""
     global _work
     _work = work
     use_lines_in_worker()
@@ -122,8 +122,7 @@ def _begin(lifeline: Connection, work: Callable[[Any], Any]) -> None:
 
 
 def _end_with(lifeline: Connection) -> None:
-    """Ends this process when the other end of the pipe is closed, as the death of its holder
-    does."""
+    """End this process when the other end of the pipe is closed, even by the parent's death."""
     lifeline.poll(None)
     os._exit(1)
 

@@ -1,1 +1,1 @@
-"""What data sets are and how they are loaded."""
+"""Manifests: definitions of data sets, and readers of their label tables."""

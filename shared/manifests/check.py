@@ -1,4 +1,4 @@
-"""What a data set holds and lacks on this machine, for `orn manifest check`."""
+"""Check of a data set on this machine, for `orn manifest check`."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -19,22 +19,24 @@ _FACTS = (
     *("ignoring_case", "unreadable", "classes", "classes_present", "classes_never"),
     *("classes_not_in_train", "unsure_labels"),
 )
-"""What the text shows beside its tables."""
+"""Fields that the text lists beside its tables."""
 
 
 def check_dataset(
     name_or_file: str | Path, data_root: Path, *, probe_videos: bool = False
 ) -> dict[str, Any]:
-    """A data set as its tables list it, against what is there, as JSON has it.
+    """Compare the label tables of a data set with its files, and return counts as plain values.
 
-    It is loaded with its labels and counts, with what there is of its tables. Where the labels
-    cannot be used, `problems` says why; videos and splits are counted all the same.
+    Missing tables and invalid labels are reported in `problems`; videos and splits are counted
+    nevertheless.
 
     Args:
-        probe_videos: whether to open each video that is there; `unreadable` is empty without.
+        name_or_file: name or file of the manifest.
+        data_root: folder of all data sets.
+        probe_videos: whether to open each video, for `unreadable`.
 
     Raises:
-        As `load_dataset` without labels: what cannot be used at all ends the check.
+        PipelineError: if the manifest or the list of videos cannot be read.
     """
     manifest = load_manifest(name_or_file)
     problems: list[str] = []
@@ -77,8 +79,8 @@ def check_dataset(
 
 
 def exit_code(report: Mapping[str, Any]) -> int:
-    """Return 1 where the label tables, or all videos, cannot be used; 3 where some videos are
-    missing or cannot be opened; else 0."""
+    """Return 1 if the label tables or all videos are unusable; 3 if some videos are missing or
+    cannot be opened; else 0."""
     has_tables = not report["problems"] and not report["absent_tables"]
     if not has_tables or report["videos"]["present"] <= len(report["unreadable"]):
         return 1
@@ -86,7 +88,7 @@ def exit_code(report: Mapping[str, Any]) -> int:
 
 
 def as_report(report: Mapping[str, Any]) -> Report:
-    """Return the report for a person."""
+    """Return the report of a check."""
     splits = [
         (split, f"{each['listed']:,}", f"{each['present']:,}")
         for split, each in report["splits"].items()
@@ -111,14 +113,14 @@ def as_report(report: Mapping[str, Any]) -> Report:
 def _warnings(
     dataset: Dataset, listing: Listing, listed: Mapping[str, int], labels: Any
 ) -> Iterator[str]:
-    """What will trip a training or an evaluation, in sentences."""
+    """Yield warnings about problems for training or evaluation."""
     for name in listing.absent:
-        yield f"{dataset.root / name} is not there; what it says is not counted"
+        yield f"{dataset.root / name} is missing; its content is not counted"
     if not dataset.videos:
-        yield f"none of the videos is there; they were looked for under {dataset.root}"
+        yield f"no video was found under {dataset.root}"
     for split in ("train", "validation"):
         if not listed[split]:
-            yield f"no segment belongs to the {split} part"
+            yield f"the {split} split has no segments"
     if isinstance(labels, TableLabels) and not listed["validation"] and not listed["test"]:
         yield (
             f"there is nothing to evaluate; `orn manifest new {dataset.root / labels.table} "
@@ -139,7 +141,7 @@ def _class_counts(listing: Listing) -> dict[str, dict[str, int]]:
 
 
 def _unreadable(dataset: Dataset) -> dict[str, str]:
-    """For each video that is there but cannot be opened, why."""
+    """Return the error of each existing video that cannot be opened."""
     reasons = {}
     with progress("check", total=len(dataset.videos), unit="videos") as bar:
         for video in dataset.videos:

@@ -12,7 +12,7 @@ from orn.shared.report import report_of
 
 @command("list")
 def list_manifests(*, as_json: AsJson = False) -> None:
-    """List the data sets whose manifests come with the project."""
+    """List the bundled data sets."""
     from orn.shared.manifests.load import dataset_names, load_manifest
 
     manifests = map(load_manifest, dataset_names())
@@ -28,17 +28,14 @@ def check(
     dataset: DatasetName,
     *,
     data_root: DataRoot = Path("data"),
-    probe_videos: Annotated[
-        bool, Option("Also open each video that is there.", name="--probe")
-    ] = False,
+    probe_videos: Annotated[bool, Option("Also open each video.", name="--probe")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Check the label tables and videos of DATASET, a manifest's name or file.
+    """Check the label tables and videos of DATASET, the name or file of a manifest.
 
-    Counts segments of each split and class, and names what is missing, wrong or unseen in training.
-    Ends with 1 if a table is not there or its labels cannot be used, or if none of the videos is
-    there or can be opened, and with 3 if some are missing or cannot be opened; what can be counted
-    is counted all the same.
+    Counts the segments of each split and class, and lists missing files, invalid labels and classes
+    that never occur in training. The exit code is 1 if a table is missing or invalid or no video
+    can be opened, and 3 if only some videos are missing or cannot be opened.
     """
     from orn.shared.manifests.check import as_report, check_dataset, exit_code
 
@@ -54,17 +51,17 @@ def new(
     pattern: Annotated[
         str | None,
         Option(
-            "Where the video of an id lies, relative to the table's folder, such as "
+            "Path of a video relative to the table's folder, with {id} for its id, such as "
             "'videos/{id}.mp4'.",
             name="--videos",
             metavar="PATTERN",
-            usual="looked for",
+            usual="searched for",
         ),
     ] = None,
     name: Annotated[
         str | None,
         Option(
-            "Name of the data set; the names of the files beside the table then begin with it.",
+            "Name of the data set, also used as prefix of the files beside the table.",
             usual="the table's folder",
         ),
     ] = None,
@@ -72,7 +69,7 @@ def new(
     shares: Annotated[
         str | None,
         Option(
-            "Draw which videos train, validate and test, by classes, in percent, such as 80/10/10.",
+            "Draw a split stratified by class, in percent, such as 80/10/10.",
             name="--split",
             metavar="TRAIN/VALIDATION[/TEST]",
         ),
@@ -80,30 +77,30 @@ def new(
     group: Annotated[
         str | None,
         Option(
-            "Column of the table; --split keeps videos with the same value in it, such as those of "
-            "one person, together.",
+            "Column of the table, such as person; --split keeps videos with the same value in it "
+            "together.",
             metavar="COLUMN",
         ),
     ] = None,
     seed: Seed = 0,
     out: Annotated[FilePath | None, Option("The manifest.", usual="NAME.toml")] = None,
-    fresh: Annotated[bool, Option("Replace files that are there.")] = False,
+    fresh: Annotated[bool, Option("Replace existing files.")] = False,
     data_root: DataRoot = Path("data"),
     as_json: AsJson = False,
 ) -> None:
-    """Write a manifest for videos of your own from a TABLE.csv.
+    """Write a manifest for your own videos from TABLE.csv.
 
-    The table has a header and the columns video and label; start and stop (seconds), split (train,
-    validation, test) and id where wanted. The list of classes is written beside it, and with
-    --split the split, in a table that may be edited. Says what was guessed; the manifest has a
-    comment for each line.
+    The table has a header with the columns video and label and, optionally, start and stop
+    (seconds), split (train, validation, test) and id. The list of classes and, with --split, an
+    editable table of the split are written beside it. Prints what was inferred; comments in the
+    manifest explain each setting.
     """
     from orn.shared.manifests.draw_split import SplitRequest
     from orn.shared.manifests.new import make_manifest
     from orn.shared.text import counted
 
     if group is not None and shares is None:
-        raise ConfigError("--group says what --split keeps together; give both")
+        raise ConfigError("--group: expected --split as well, got none; add it")
     made = make_manifest(
         table,
         data_root=data_root,

@@ -1,7 +1,7 @@
-"""Drawing which videos train, validate and test, for `orn manifest new --split`.
+"""Random splits into training, validation and test, for `orn manifest new --split`.
 
-What is drawn is kept in a table of its own (`split_table` of a manifest), so that rows which are
-added later move no video to another split.
+A split is saved as a table (`split_table` in a manifest), so that rows that are added later do not
+move videos to another split.
 """
 
 import csv
@@ -28,32 +28,32 @@ Shares = Mapping[Split, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRequest:
-    """A split that is to be drawn."""
+    """A request for a random split."""
 
     text: str
-    """The shares as the user wrote them, such as "80/10/10"."""
+    """Shares as given by the user, such as "80/10/10"."""
     seed: int = 0
-    """With the names of videos or groups it gives the order in which they leave train."""
+    """Random seed of the order of videos or groups."""
     group: str | None = None
-    """Column of the table; videos with the same value in it stay together."""
+    """Column of the table; videos with the same value in it are kept together."""
 
     @property
     def options(self) -> str:
-        """The options of `orn manifest new` that ask for it."""
+        """The options of `orn manifest new` for this request."""
         group = "" if self.group is None else f" --group {escape(shlex.quote(self.group))}"
         return f"--split {self.text} --seed {self.seed}{group}"
 
 
 @dataclass(slots=True, kw_only=True)
 class Group:
-    """Rows of a label table that stay together: of one video, or of all videos of one person."""
+    """Rows of a label table that are kept together, such as those of a video or a person."""
 
     rows: int = 0
     classes: Counter[str] = field(default_factory=Counter)
-    """How many of the rows have each class."""
+    """Number of rows of each class."""
 
     def add(self, other: "Group") -> None:
-        """Add the rows of another one."""
+        """Add the rows of another group."""
         self.rows += other.rows
         self.classes.update(other.classes)
 
@@ -63,10 +63,10 @@ class _GroupedRow(LabelledRow):
 
 
 def parse_shares(text: str) -> Shares:
-    """Return the share of each split, from a text such as "80/10/10" or "80/20".
+    """Return the share of each split from a text such as "80/10/10" or "80/20".
 
     Raises:
-        ConfigError: if these are not two or three percentages that add up to 100.
+        ConfigError: if the text is not two or three percentages that sum to 100.
     """
     try:
         shares = [float(part) / 100 for part in text.split("/")]
@@ -75,21 +75,20 @@ def parse_shares(text: str) -> Shares:
     is_valid = len(shares) in (2, 3) and min(shares) > 0 and math.isclose(sum(shares), 1)
     if not is_valid:
         raise ConfigError(
-            "--split: expected percentages of train, validation and, where wanted, test that add "
-            f"up to 100, such as 80/10/10 or 80/20, got {text!r}"
+            "--split: expected percentages of train, validation and, optionally, test that sum to "
+            f"100, such as 80/10/10 or 80/20, got {text!r}; correct them"
         )
     return dict(zip(SPLITS, shares, strict=False))
 
 
 def draw_table(table: Path, request: SplitRequest) -> dict[str, Split]:
-    """Return the split of each video of a label table, in the table's order.
+    """Return the split of each video of a label table, in the order of the table.
 
-    The order of its rows makes no difference.
+    The assignment does not depend on the order of rows.
 
     Raises:
-        ManifestError: naming the rows whose group cannot be used.
-        ConfigError: if the shares are not valid, or more splits are asked for than there are videos
-            or groups.
+        ManifestError: if the groups of rows are invalid.
+        ConfigError: if the shares are invalid, or there are fewer videos or groups than splits.
     """
     shares = parse_shares(request.text)
     groups: dict[str, Group] = {}
@@ -100,7 +99,7 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, Split]:
         if group_of.setdefault(row.video, row.group) != row.group:
             raise ValueError(
                 f"expected one {column} for all rows of video {row.video!r}, got "
-                f"{group_of[row.video]!r} and {row.group!r}; give all the same"
+                f"{group_of[row.video]!r} and {row.group!r}; use one value"
             )
         classes = Counter({part.strip() for part in row.label.split(LABEL_SEPARATOR)})
         groups.setdefault(row.group, Group()).add(Group(rows=1, classes=classes))
@@ -109,27 +108,28 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, Split]:
     if len(groups) < len(shares):
         raise ConfigError(
             f"{table}: expected at least {len(shares)} values of {column!r} for {len(shares)} "
-            f"splits, got {len(groups)}; ask for fewer splits, such as --split 80/20, or add videos"
+            f"splits, got {len(groups)}; use fewer splits, such as --split 80/20, or add videos"
         )
     split_of = draw(groups, shares, seed=request.seed)
     return {video: split_of[name] for video, name in group_of.items()}
 
 
 def split_text(split_of: Mapping[str, Split]) -> str:
-    """Return the CSV file that says which split each video is in."""
+    """Return the split of each video as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("video", "split"), *split_of.items()])
     return text.getvalue()
 
 
 def draw(groups: Mapping[str, Group], shares: Shares, *, seed: int) -> dict[str, Split]:
-    """Return the split of each group: each split has its share of the rows and, as far as groups
-    allow, of the rows of each class, and none is empty.
+    """Return the split of each group, stratified by class as far as the groups allow.
+
+    No split is empty.
 
     Args:
-        groups: by name, at least as many as `shares` has splits.
-        shares: of the rows, by split.
-        seed: with the names of groups it gives the order in which they leave train.
+        groups: groups by name, at least as many as splits.
+        shares: fraction of the rows, by split.
+        seed: random seed of the order of groups.
     """
     order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     train = {name: groups[name] for name in order}
@@ -149,18 +149,18 @@ def draw(groups: Mapping[str, Group], shares: Shares, *, seed: int) -> dict[str,
 def _take(
     train: dict[str, Group], whole: Group, *, share: float, rest: float, keep: int
 ) -> list[str]:
-    """Take groups for a split out of `train`, each time the next one of the class of which the
-    split lacks most and train has most too many, as long as that brings the split nearer to its
-    share of all rows.
+    """Move groups from `train` to a split until it has its share of all rows.
 
-    The last group of a class in train goes only where no other is left. At least one group goes.
+    Each time, the next group of the class that is most underrepresented in the split and most
+    overrepresented in train is moved. The last group of a class in train moves only if there is no
+    other. At least one group moves.
 
     Args:
-        train: groups that are in no other split yet, in the order in which they leave.
-        whole: the rows of all groups.
-        share: of all rows, for the split.
-        rest: of all rows, for those that stay.
-        keep: how many groups stay at least.
+        train: groups without another split, in random order.
+        whole: rows of all groups.
+        share: fraction of all rows for the split.
+        rest: fraction of all rows for the remaining groups.
+        keep: minimum number of remaining groups.
     """
     taken, names, lasts = Group(), list[str](), list[str]()
     left = Group()

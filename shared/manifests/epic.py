@@ -1,8 +1,7 @@
-"""The published tables of EPIC Kitchens 55 (Damen et al. 2018) and 100 (Damen et al. 2022).
+"""Readers of the tables of EPIC Kitchens 55 (Damen et al. 2018) and 100 (Damen et al. 2022).
 
-The tables number verbs and nouns. The label of a segment is its verb, its noun, or the pair of
-both, an action. The classes of actions are the pairs that the tables hold, in the order of verb,
-then noun, and are known only when all rows are read.
+The tables number verbs and nouns. The label of a segment is its verb, its noun, or an action, the
+pair of both. The action classes are the pairs that occur in the tables, ordered by verb, then noun.
 """
 
 from collections import Counter
@@ -28,10 +27,10 @@ from orn.shared.manifests.text_files import (
 )
 
 MANY_SHOT = 100
-"""Segments; a class with more has many shots."""
+"""A class with more segments is a many-shot class."""
 _PERSON = r"^P[0-9]{1,6}$"
 _Label = tuple[int, ...]
-"""The numbers of a verb, a noun, or a verb and a noun."""
+"""Numbers of a verb, a noun, or a verb and a noun."""
 
 
 def _seconds(time: timedelta) -> float:
@@ -40,7 +39,7 @@ def _seconds(time: timedelta) -> float:
 
 
 class _Row(BaseModel):
-    """A row of an action table; columns of labels are added to it."""
+    """A row of an action table, without the label columns."""
 
     id: Name
     participant_id: Annotated[str, Field(pattern=_PERSON)]
@@ -51,20 +50,20 @@ class _Row(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Vocabulary:
-    """The numbered verbs and nouns that labels are made of."""
+    """Names of verbs and nouns, and the label columns that refer to them."""
 
     names: Mapping[str, tuple[str, ...]]
-    """Of "verb", of "noun" or of both, by number."""
+    """Names by number, for "verb", "noun" or both."""
     several: bool
-    """Whether a segment has all its nouns as labels, not the first alone."""
+    """Whether all nouns of a segment are labels, instead of the first only."""
 
     @property
     def is_action(self) -> bool:
-        """Whether a label is a pair."""
+        """Whether labels are pairs of verb and noun."""
         return len(self.names) > 1
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns of the tables that hold the label, with their types."""
+        """Return the label columns of the tables, with their types."""
         if self.several:
             json: Any = Json
             numbers = conlist(_number(self.names["noun"]), min_length=1)
@@ -82,24 +81,24 @@ class _Vocabulary:
         return " ".join(self.names[kind][number] for kind, number in self.parts(label))
 
     def parts(self, label: _Label) -> Iterable[tuple[str, int]]:
-        """Return the verb or the noun, or both, of a class."""
+        """Yield the verb, the noun, or both, of a class."""
         return zip(self.names, label, strict=True)
 
 
 def _number(names: Sequence[str]) -> Any:
-    """Return the type of a number of a class."""
+    """Return the type of a class number."""
     return Annotated[int, Field(ge=0, lt=len(names))]
 
 
 def read(spec: EpicLabels, folder: Path, *, task: Task, labels: bool) -> Listing:
-    """Return what the action table of EPIC Kitchens 55 lists; a segment's id is its `uid`.
+    """Return the listing of EPIC Kitchens 55; the id of a segment is its `uid`.
 
-    Rows of the table of invalid labels, which the publishers set aside since their verb belongs to
-    no class, are left out, and counted if that table is there.
+    Rows of the published table of invalid labels, whose verbs have no class, are only counted, if
+    the table exists.
 
     Raises:
-        DataRootError: naming the table that is not there.
-        ManifestError: naming the rows that cannot be used and why.
+        DataRootError: if a table is missing.
+        ManifestError: if rows are invalid.
     """
     words = _vocabulary(spec, folder, task, ("{}_id", "class_key")) if labels else None
     listing, used = _read_tables([(folder / spec.table, spec.last_train_person)], "uid", words)
@@ -115,11 +114,11 @@ def read(spec: EpicLabels, folder: Path, *, task: Task, labels: bool) -> Listing
 def read_100(
     spec: Epic100Labels, folder: Path, *, task: Task, labels: bool, partial: bool = False
 ) -> Listing:
-    """Return what the action tables of EPIC Kitchens 100 list; a segment's id is its
-    `narration_id`.
+    """Return the listing of EPIC Kitchens 100; the id of a segment is its `narration_id`.
 
     Raises:
-        As `read`.
+        DataRootError: if a table is missing.
+        ManifestError: if rows are invalid.
     """
     words = _vocabulary(spec, folder, task, ("id", "key")) if labels else None
     paths, absent = split_tables(spec, folder, partial=partial)
@@ -134,7 +133,7 @@ def read_100(
 def _vocabulary(
     spec: EpicLabels | Epic100Labels, folder: Path, task: Task, columns: tuple[str, str]
 ) -> _Vocabulary:
-    """Read the tables of classes that the target needs."""
+    """Read the tables of classes for the target."""
     tables = {"verb": folder / spec.verbs, "noun": folder / spec.nouns}
     names = {}
     for kind in tables if spec.target == "action" else (spec.target,):
@@ -143,8 +142,8 @@ def _vocabulary(
         names[kind] = tuple(read_column(path, what, name, Name))
         if read_column(path, what, number, int) != list(range(len(names[kind]))):
             raise ManifestError(
-                f"{path}, column {number!r}: expected 0 to {len(names[kind]) - 1} in this order, "
-                "got others; get the table again"
+                f"{path}, column {number!r}: expected 0 to {len(names[kind]) - 1} in order, got "
+                "other numbers; download the table again"
             )
     return _Vocabulary(names=names, several=task == "multi-label")
 
@@ -152,12 +151,12 @@ def _vocabulary(
 def _read_tables(
     tables: Sequence[tuple[Path, Split | int]], id_column: str, words: _Vocabulary | None
 ) -> tuple[Listing, list[_Label]]:
-    """Return what action tables list, one after another, and the verb and noun of each class.
+    """Return the listing of action tables, and the verb and noun of each class.
 
     Args:
-        tables: each with the split of all its rows, or the last person whose rows train.
-        id_column: the column with the id of a segment.
-        words: what the labels are made of; None for no labels.
+        tables: tables with the split of their rows, or the last person of the training split.
+        id_column: column with the segment id.
+        words: vocabulary of the labels; None to ignore labels.
     """
     by_id: dict[str, Segment] = {}
     for path, split in tables:
@@ -186,7 +185,7 @@ def _read_table(
     words: _Vocabulary | None,
     segments: dict[str, Segment],
 ) -> None:
-    """Add the rows of a table to `segments`, by their ids, with the numbers of verb and noun."""
+    """Add the rows of a table to `segments` by id, with the numbers of verb and noun."""
 
     def add(row: _Row) -> None:
         start, stop = _seconds(row.start_timestamp), _seconds(row.stop_timestamp)
@@ -219,8 +218,8 @@ def _many_shot(listing: Listing, used: Sequence[_Label], words: _Vocabulary) -> 
     "A verb class is considered many shot if it appears more than 100 times in training", a noun
     likewise. An action is one "if both the verb class and noun class are many shot and the action
     class appears in training at least once" (README of epic-kitchens-55-annotations). "Training"
-    is the whole published table, so persons that the manifest validates on count, too; the
-    classes are then those of EPIC_many_shot_verbs.csv, _nouns.csv and _actions.csv.
+    is the whole published table, including persons in the manifest's validation split; the result
+    agrees with EPIC_many_shot_verbs.csv, _nouns.csv and _actions.csv.
     """
     times = Counter(part for each in listing.segments for part in words.parts(used[each.labels[0]]))
     chosen = [
@@ -232,7 +231,7 @@ def _many_shot(listing: Listing, used: Sequence[_Label], words: _Vocabulary) -> 
 
 
 def _tail(spec: Epic100Labels, folder: Path, used: Sequence[_Label], words: _Vocabulary) -> Subset:
-    """Return the tail classes of EPIC Kitchens 100, as its lists have them.
+    """Return the tail classes in the lists of EPIC Kitchens 100.
 
     They are "the set of smallest classes (i.e. those with fewest instances) that account for 20% of
     the total number of instances in the training set" (README of epic-kitchens-100-annotations,
@@ -252,8 +251,8 @@ def _tail(spec: Epic100Labels, folder: Path, used: Sequence[_Label], words: _Voc
 
 
 def _unseen(spec: Epic100Labels, folder: Path) -> Subset:
-    """Return the unseen participants of EPIC Kitchens 100's validation: "participant IDs who are
-    unseen during training" (README of epic-kitchens-100-annotations)."""
+    """Return the unseen participants of EPIC Kitchens 100's validation split, "participant IDs who
+    are unseen during training" (README of epic-kitchens-100-annotations)."""
     path = folder / spec.unseen
     if not_a_file(path):
         return Subset(name="unseen", absent=path)

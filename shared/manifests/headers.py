@@ -1,5 +1,4 @@
-"""About how many frames each video has, as its header says; those of large data sets are read by
-several processes."""
+"""Approximate lengths of videos from their headers, read by several processes if there are many."""
 
 import logging
 import math
@@ -18,29 +17,29 @@ from orn.shared.video.read import FrameEstimate, estimate
 logger = logging.getLogger(__name__)
 
 UNREADABLE = FrameEstimate(frames=0, rate=25.0)
-"""Length of a video that cannot be opened or is gone: its unit will find out and record it."""
+"""Length of a video that cannot be opened; the job records the error later."""
 
 MANY_VIDEOS = 2000
-"""From which on several processes are worth their start."""
+"""Number of videos from which several processes are used."""
 _SLACK_SECONDS = 10.0
 _AT_ONCE = 250
-"""Videos that a process is given at a time."""
+"""Number of videos in a task of a process."""
 
 
 def read_headers(videos: Sequence[Video], *, many: int = MANY_VIDEOS) -> dict[str, FrameEstimate]:
-    """Return the length of each video, in their order; 0 frames where the video cannot be opened.
+    """Return the length of each video, in order; 0 frames if it cannot be opened.
 
     Args:
-        videos: files or folders, of different ids.
-        many: number of videos from which several processes read them.
+        videos: videos with distinct ids.
+        many: number of videos from which several processes are used.
     """
     workers = usable_cores() if len(videos) >= many else 1
     size = min(_AT_ONCE, math.ceil(len(videos) / workers)) or 1
     parts = [videos[start : start + size] for start in range(0, len(videos), size)]
     found: dict[str, FrameEstimate] = {}
     if parts:
-        lost = PipelineError("a process that looked at headers ended abruptly; start again")
-        with progress("look at headers", total=len(videos), unit="videos") as bar:
+        lost = PipelineError("a process that read video headers ended abruptly; run again")
+        with progress("read headers", total=len(videos), unit="videos") as bar:
             for part, estimates in in_workers(_look, parts, workers=workers, lost=lost):
                 found |= zip((video.id for video in part), estimates, strict=True)
                 bar.advance(len(part))
@@ -48,8 +47,8 @@ def read_headers(videos: Sequence[Video], *, many: int = MANY_VIDEOS) -> dict[st
 
 
 def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, FrameEstimate]) -> None:
-    """Warn of segments that lie far beyond the end of their video; a little beyond is usual, since
-    headers and tables are not exact."""
+    """Warn about segments that end far beyond their video; small differences are common, since
+    headers and tables are inexact."""
     beyond = []
     for segment in segments:
         length = lengths.get(segment.video_id)
@@ -59,10 +58,10 @@ def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, Fram
     if beyond:
         segment, end, seconds = beyond[0]
         logger.warning(
-            "%s far beyond the end of their video, the first is %r: %g s, of video "
-            "%r of about %g s; what is there counts",
+            "%s far beyond the end of the video, the first is %r: %g s, of video "
+            "%r of about %g s; the rest of the segment is used",
             *(
-                counted(len(beyond), "segment reaches", "segments reach"),
+                counted(len(beyond), "segment ends", "segments end"),
                 segment.id,
                 end,
                 segment.video_id,
@@ -72,7 +71,7 @@ def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, Fram
 
 
 def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
-    """Return the lengths of some videos."""
+    """Return the lengths of a batch of videos."""
     return list(map(_length, videos))
 
 

@@ -1,4 +1,4 @@
-"""Loading data sets by name: the manifest, its label tables, and the videos that are there."""
+"""Loading of data sets by name: the manifest, its label tables and existing videos."""
 
 import fnmatch
 import logging
@@ -36,18 +36,18 @@ from orn.shared.text import counted, truncate
 logger = logging.getLogger(__name__)
 
 _NAMED = 3
-"""Videos that a message names."""
+"""Number of example videos in a message."""
 _GENERATED = "demo"
-"""First part of the names of data sets that are drawn, not downloaded."""
+"""Prefix of generated data sets."""
 
 
 def dataset_names() -> list[str]:
-    """Return the names of the manifests that come with the project, sorted."""
+    """Return the sorted names of the bundled manifests."""
     return sorted(path.stem for path in _shipped_folder().glob("*.toml"))
 
 
 def shipped_detectors() -> dict[str, DetectorChoice]:
-    """Return the detectors that come with the project by name: configuration and weights."""
+    """Return configuration and weights of the bundled detectors, by name."""
     folder = Path(str(resources.files("orn.demo.detector")))
     return {
         path.stem: DetectorChoice(config=str(path.with_suffix(".py")), checkpoint=path)
@@ -56,11 +56,11 @@ def shipped_detectors() -> dict[str, DetectorChoice]:
 
 
 def load_manifest(name_or_file: str | Path) -> Manifest:
-    """Return the manifest of a name, or in a file of one's own.
+    """Return a manifest by name or file.
 
     Raises:
-        UnknownDatasetError: if there is no such manifest; lists those that there are.
-        ManifestError: if the file is no valid manifest.
+        UnknownDatasetError: if there is no such manifest.
+        ManifestError: if the manifest is invalid.
     """
     text = str(name_or_file)
     path = Path(name_or_file)
@@ -72,37 +72,39 @@ def load_manifest(name_or_file: str | Path) -> Manifest:
         return load_config(path, Manifest, error=ManifestError)
     if path.suffix == ".toml" or "/" in text:
         raise UnknownDatasetError(
-            f"{truncate(text)}: {problem.replace('file', 'manifest file')}, looked for it at "
-            f"{truncate(str(path.absolute()))}"
+            f"{truncate(text)}: expected a manifest file at {truncate(str(path.absolute()))}, got "
+            f"{problem}; check the path"
         )
     names = ", ".join(nearest_first(text[:80], dataset_names()))
     raise UnknownDatasetError(
-        f"no data set is called {truncate(text)!r}; there are {names} (and any manifest file, by "
-        "its path)"
+        f"unknown data set {truncate(text)!r}; choose one of {names}, or give the path of a "
+        "manifest file"
     )
 
 
 def load_dataset(name_or_file: str | Path, data_root: Path, *, labels: bool = True) -> Dataset:
-    """Return a data set as it lies under a data root.
+    """Return a data set with its existing videos.
 
     Args:
-        labels: False for work that needs only the videos: labels stay empty, and if there are no
-            label tables the videos are those that lie where the manifest says.
+        name_or_file: name or file of the manifest.
+        data_root: folder of all data sets.
+        labels: False if only videos are needed: labels are empty, and without label tables the
+            videos are found by the manifest's pattern.
 
     Raises:
-        UnknownDatasetError, ManifestError: as `load_manifest`; also for label tables that cannot
-            be used and for video ids that would leave the data root.
-        DataRootError: if the data root, the data set's folder or a label table is not there.
+        UnknownDatasetError: if there is no such manifest.
+        ManifestError: if the manifest, a label table or a video id is invalid.
+        DataRootError: if the data root, the data set's folder or a label table is missing.
     """
     manifest = load_manifest(name_or_file)
     return locate_videos(manifest, load_listing(manifest, data_root, labels=labels), data_root)
 
 
 def require_videos(dataset: Dataset, name_or_file: str | Path, data_root: Path) -> None:
-    """Check that there are videos of a data set that was loaded from this manifest.
+    """Raise an error unless a data set has videos.
 
     Raises:
-        DataRootError: there are none; the message says where they are expected.
+        DataRootError: if there are none; the message names the expected location.
     """
     if dataset.videos:
         return
@@ -114,11 +116,11 @@ def require_videos(dataset: Dataset, name_or_file: str | Path, data_root: Path) 
 
 
 def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Dataset:
-    """Return the part of a listing whose videos are there.
+    """Return the data set of a listing, restricted to existing videos.
 
     Raises:
-        ManifestError: for a video whose rate is not in the table of rates.
-        DataRootError: if the data root, the data set's folder or the table of rates is not there.
+        ManifestError: if the table of frame rates lacks a video.
+        DataRootError: if the data root, the data set's folder or the table of rates is missing.
     """
     folder = _dataset_folder(manifest, data_root)
     are_folders = manifest.form == "frames"
@@ -152,14 +154,14 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
 
 
 def own_file(manifest: Manifest) -> Path | None:
-    """Return the file of a manifest; None if it comes with the project."""
+    """Return the file of a manifest; None if it is bundled."""
     is_shipped = manifest.source.parent == _shipped_folder()
     return None if is_shipped else manifest.source
 
 
 def files_of(name_or_file: str | Path, data_root: Path) -> Iterator[Path]:
-    """Yield the manifest, its tables, and the files or folders of its videos, as far as they can be
-    found, for commands that must not write over one; a table need not be there."""
+    """Yield the paths of the manifest, its tables and its videos, for commands that must not
+    overwrite them; a table need not exist."""
     with suppress(PipelineError):
         manifest = load_manifest(name_or_file)
         yield manifest.source
@@ -174,14 +176,17 @@ def files_of(name_or_file: str | Path, data_root: Path) -> Iterator[Path]:
 def load_listing(
     manifest: Manifest, data_root: Path, *, labels: bool = True, partial: bool = False
 ) -> Listing:
-    """Return what the label tables of a data set say, whether or not the videos are there.
+    """Return the content of the label tables, whether or not the videos exist.
 
     Args:
-        labels: as for `load_dataset`.
-        partial: whether to do with a part of the tables; `Listing.absent` names the others.
+        manifest: the manifest.
+        data_root: folder of all data sets.
+        labels: as in `load_dataset`.
+        partial: whether to accept missing tables, which `Listing.absent` names.
 
     Raises:
-        As `load_dataset`.
+        ManifestError: if a label table or a video id is invalid.
+        DataRootError: if the data root, the data set's folder or a label table is missing.
     """
     folder = _dataset_folder(manifest, data_root)
     spec, task = manifest.labels, manifest.task
@@ -190,7 +195,7 @@ def load_listing(
         ids = find_ids(folder, manifest.videos.pattern, are_folders=manifest.form == "frames")
         if ids:
             logger.info(
-                "%s has no label tables; taking the %s in it", folder, counted(len(ids), "video")
+                "%s has no label tables; using the %s in it", folder, counted(len(ids), "video")
             )
         return Listing(classes=(), video_ids=ids, segments=())
     match spec:
@@ -207,11 +212,11 @@ def load_listing(
 
 
 def video_rates(spec: Videos, folder: Path, video_ids: Iterable[str]) -> dict[str, float | None]:
-    """Return the frames a second of each video; None where the video file knows.
+    """Return the frame rate of each video; None for video files, which have their own.
 
     Raises:
-        DataRootError: if the table of rates is not there.
-        ManifestError: if it lacks a video, or a rate in it is none.
+        DataRootError: if the table of rates is missing.
+        ManifestError: if the table lacks a video or a rate is invalid.
     """
     if spec.rate_table is not None:
         return {**_rates_of_table(spec.rate_table, folder, video_ids)}
@@ -229,8 +234,8 @@ def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> 
     lacking = [video_id for video_id in wanted if video_id not in rates]
     if lacking:
         raise ManifestError(
-            f"{path}: expected the rate of each video, got none of {len(lacking)}, the first is "
-            f"{lacking[0]!r}; add a row for each"
+            f"{path}: expected a frame rate for each video, got none for {len(lacking)}, the first "
+            f"is {lacking[0]!r}; add rows for them"
         )
     return {video_id: rates[video_id] for video_id in wanted}
 
@@ -240,7 +245,7 @@ def _shipped_folder() -> Path:
 
 
 def _dataset_folder(manifest: Manifest, data_root: Path) -> Path:
-    """Return the folder of a data set, which may be a link to another disk."""
+    """Return the folder of a data set, which may be a link."""
     for folder in (data_root, data_root / manifest.root):
         if not is_folder(folder):
             found = f"no folder {truncate(str(folder.absolute()))}"
@@ -249,20 +254,19 @@ def _dataset_folder(manifest: Manifest, data_root: Path) -> Path:
 
 
 def _absent(manifest: Manifest, data_root: Path, found: str) -> DataRootError:
-    """Return the error for a data set of which there is nothing but `found` to work with: what is
-    to lie where, and how to get it."""
+    """Return the error for a missing data set, with the expected files and how to get them."""
     name, labels = manifest.name, manifest.labels
     tables = [getattr(labels, key) for key in labels.lists]
     folder = truncate(str((data_root / manifest.root).absolute()))
     if own_file(manifest):
         remedy = "put it there (docs/own_videos.md)"
     elif name.split("-")[0] == _GENERATED:
-        remedy = f"draw it with `make demo` or `orn demo world {name}`"
+        remedy = f"generate it with `make demo` or `orn demo world {name}`"
     else:
-        remedy = f'get it as data_manifests/README.md says under "{name}"'
+        remedy = f'get it as described in data_manifests/README.md under "{name}"'
     return DataRootError(
         f"data set {name!r}: expected {', '.join(tables)} and {manifest.videos.pattern} in "
-        f"{folder}, got {found}; {remedy}, or name the folder that holds {manifest.root} with "
+        f"{folder}, got {found}; {remedy}, or set the folder that contains {manifest.root} with "
         "--data FOLDER (make: DATA=FOLDER) or the variable ORN_DATA"
     )
 

@@ -1,6 +1,7 @@
-"""`orn manifest new`: a manifest and a list of classes from a table of one's own.
+"""`orn manifest new`: a manifest and a list of classes from the user's own table.
 
-What the table and the files beside it do not say outright is guessed, with the reason said.
+Settings that are not given are inferred from the table and the files beside it, with an
+explanation.
 """
 
 import os
@@ -30,30 +31,30 @@ from orn.shared.manifests.text_files import read_rows
 from orn.shared.text import counted
 
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml")
-_ALL_TRAIN = "no such column: all is train"
+_ALL_TRAIN = "no such column: all rows are train"
 _CLASSES_NAME, _SPLIT_NAME = "classes.txt", "split.csv"
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 _SAMPLE = 50
-"""Ids that are looked for."""
+"""Number of video ids that are searched for."""
 _MOST_ENTRIES = 200_000
-"""Files and folders that are looked through."""
+"""Maximum number of files and folders that are searched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableGuess:
-    """What the cells of a table say."""
+    """Properties inferred from a table."""
 
     is_multi_label: bool
     has_times: bool
     """Whether every row has start and stop."""
     has_split: bool
     classes: tuple[str, ...]
-    """Names in the order of their numbers if all are numbers, else of the alphabet."""
+    """Names in numerical order if all are numbers, else in alphabetical order."""
     video_ids: tuple[str, ...]
-    """Each once, in the order of the table."""
+    """Distinct ids in the order of the table."""
     rows: int
     reasons: tuple[str, ...]
-    """Why it is taken so, in sentences."""
+    """Explanations for the user."""
 
 
 def make_manifest(
@@ -67,36 +68,36 @@ def make_manifest(
     out: Path | None = None,
     fresh: bool = False,
 ) -> dict[str, Any]:
-    """Write a commented manifest and, beside the table, the list of its classes and, where asked
-    for, a split.
+    """Write a commented manifest and, beside the table, the list of its classes and, if requested,
+    a split.
 
     Args:
         table: the CSV file.
-        data_root: where data sets lie; if the table is elsewhere, the folder above the table's own.
-        pattern: where the video of an id lies, relative to the table's folder; None is guessed.
-        name: of the data set, and what the names of the files beside the table begin with; None is
-            guessed, and they have their plain names.
-        rate: frames a second of frame folders.
-        split: the split to draw; None: the table's own, or none.
-        out: the manifest; None is `NAME.toml` in the current folder.
-        fresh: whether files that are there and say something else are replaced.
+        data_root: folder of all data sets; a table elsewhere implies the parent of its folder.
+        pattern: path of a video relative to the table's folder; None: inferred.
+        name: name of the data set and prefix of the files beside the table; None: inferred, without
+            a prefix.
+        rate: frames per second of frame folders.
+        split: the split to draw; None: the table's split, if any.
+        out: the manifest; None: `NAME.toml` in the current folder.
+        fresh: whether to replace existing files with other content.
 
     Returns:
-        What was written and where, as JSON has it; `guessed` says in sentences why so, `data_root`
-        is for the commands that take the manifest, `present` counts the videos that are there.
+        Plain values for JSON: the written files, `guessed` with explanations, `data_root` for
+        further commands, `present` with the number of existing videos.
 
     Raises:
-        DataRootError: if the table is not there.
-        ManifestError: if the table cannot be used, or no video is found and no pattern given.
-        ConfigError: if a file would be replaced, or the rate of frame folders is missing, or given
-            for files.
-        PipelineError: if the disk refuses.
+        DataRootError: if the table does not exist.
+        ManifestError: if the table is invalid, or no video is found and no pattern is given.
+        ConfigError: if a file would be replaced, or `rate` is missing for frame folders or given
+            for video files.
+        PipelineError: if a file cannot be written.
     """
     found = guess_table(table, group=split.group if split else None)
     if split and found.has_split:
         raise ConfigError(
-            f"{table}: expected a table without a split, got a column 'split'; leave --split out, "
-            "or take the column out"
+            f"{table}: expected a table without a split, got a column 'split'; omit --split or "
+            "remove the column"
         )
     split_of = draw_table(table, split) if split else {}
     folder = table.absolute().parent
@@ -133,7 +134,7 @@ def make_manifest(
     files = _to_write(files, fresh=fresh)
     raw = parse_toml(text, source=str(path), error=ManifestError)
     manifest = config_from_dict(raw, Manifest, source=str(path), error=ManifestError)
-    # Reads the table as every command will, but for its classes and the split that is drawn.
+    # Reads the table like every other command, except for its classes and the drawn split.
     spec = manifest.labels.model_copy(update={"split_table": None})
     assert isinstance(spec, TableLabels)
     read(spec, folder, task=manifest.task, form=manifest.form, labels=False)
@@ -158,14 +159,14 @@ def make_manifest(
         "guessed": [
             *found.reasons,
             _split_reason(found, split, split_of),
-            f"videos {pattern}: it finds {len(present)} of {num_listed}",
+            f"videos {pattern}: {len(present)} of {num_listed} found",
         ],
     }
 
 
 def usual_manifest(table: Path, data_root: Path) -> tuple[Path, Path]:
-    """Return the file that `make_manifest` writes for a table where nothing else is asked for, in
-    the current folder, and the data root of the commands that take it."""
+    """Return the default manifest of `make_manifest` for a table, in the current folder, and the
+    data root for further commands."""
     folder = table.absolute().parent
     data_root, root = _data_root(folder, data_root)
     name = _clean_name(folder.name if root != "." else table.stem)
@@ -173,12 +174,12 @@ def usual_manifest(table: Path, data_root: Path) -> tuple[Path, Path]:
 
 
 def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
-    """Read a table with the columns `video`, `label` and, where wanted, `start`, `stop`, `split`,
-    `id` and the one of groups.
+    """Read a table with the columns `video`, `label` and, optionally, `start`, `stop`, `split`,
+    `id` and the column of groups.
 
     Raises:
-        DataRootError: if there is no such file.
-        ManifestError: naming the columns or the rows that cannot be used.
+        DataRootError: if the file does not exist.
+        ManifestError: if columns or rows are invalid.
     """
     columns = {"group": group} if group else {}
     rows = read_rows(path, "the label table", LabelledRow, _on_one_line, columns=columns)
@@ -190,7 +191,7 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
     names = {each.strip() for label in parts for each in label} - {""}
     if not names:
         raise ManifestError(
-            f"{path}: expected class names in the column 'label', got none; write a row for each "
+            f"{path}: expected class names in the column 'label', got none; add a row for each "
             "clip or segment"
         )
     are_numbers = all(name.isascii() and name.isdecimal() and len(name) < 10 for name in names)
@@ -209,14 +210,14 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
             else "task single-label: each row has one label",
             "each row has start and stop: segments of videos"
             if has_times
-            else "not every row has start and stop: a row is a whole clip, or from or to its end",
+            else "some rows lack start or stop, which stand for the start or end of the video",
         ),
     )
 
 
 def guess_videos(folder: Path, video_ids: Sequence[str]) -> tuple[str, bool] | None:
-    """Return the pattern that finds the most of the first ids among the files below a folder, and
-    whether they are folders of frames; None if no pattern finds one."""
+    """Return the pattern that matches most of the first ids among the files in a folder, and
+    whether these are frame folders; None if there is no match."""
     wanted = video_ids[:_SAMPLE]
     votes: Counter[str] = Counter()
     are_folders: dict[str, bool] = {}
@@ -224,19 +225,19 @@ def guess_videos(folder: Path, video_ids: Sequence[str]) -> tuple[str, bool] | N
         for pattern in _patterns(relative, wanted):
             votes[pattern] += 1
             are_folders[pattern] = is_frames
-    # The shortest of those that find the most: videos/{id}.mp4 before old/videos/{id}.mp4.
+    # The shortest of the best patterns: videos/{id}.mp4 before old/videos/{id}.mp4.
     found = min(votes, key=lambda each: (-votes[each], len(each), each), default=None)
     return None if found is None else (found, are_folders[found])
 
 
 def _on_one_line(row: LabelledRow) -> LabelledRow:
     if not row.label.isprintable():
-        raise ValueError(f"column 'label': expected class names on one line, got {row.label!r:.80}")
+        raise ValueError(f"column 'label': expected names on one line, got {row.label!r:.80}")
     return row
 
 
 def _drawn_lines(split: SplitRequest | None, path: Path | None) -> str:
-    """Return the lines of a manifest that name the split that was drawn."""
+    """Return the lines of a manifest for a drawn split."""
     if not split or not path:
         return ""
     group = f"\ngroup = {toml_value(split.group)}" if split.group else ""
@@ -250,21 +251,21 @@ def _split_reason(
         return "split by the column 'split'"
     if request is None:
         return (
-            "no column 'split': every row is in the train part, there is nothing to evaluate; "
+            "no column 'split': all rows are train, so there is nothing to evaluate; "
             "--split 80/10/10 draws a split"
         )
     counts = Counter(split_of.values())
     numbers = ", ".join(f"{counts[each]} in {each}" for each in SPLITS if counts[each])
-    return f"split drawn with {request.options}: of {len(split_of)} videos {numbers}"
+    return f"split drawn with {request.options}: {len(split_of)} videos, {numbers}"
 
 
 def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
-    """Return the files, by path, that are not there with this text."""
-    changed = {path: text for path, text in files.items() if not _says(path, text)}
+    """Return the files that do not exist with this text."""
+    changed = {path: text for path, text in files.items() if not _has_text(path, text)}
     for path in changed:
         if is_there(path) and not fresh:
             raise ConfigError(
-                f"{path}: is there already and says something else; --fresh replaces it, "
+                f"{path}: expected a new file, got one with other content; --fresh replaces it, "
                 "--name NAME writes other files"
             )
     return changed
@@ -281,14 +282,14 @@ def _data_root(folder: Path, data_root: Path) -> tuple[Path, str]:
 def _videos(
     table: Path, pattern: str | None, *, rate: float | None, found: TableGuess
 ) -> tuple[str, Form]:
-    """Return where the videos lie and what form they have."""
+    """Return the pattern and the form of the videos."""
     folder = table.absolute().parent
     if pattern is None:
         guess = guess_videos(folder, found.video_ids)
         if guess is None:
             raise ManifestError(
-                f"{table}: no video of {found.video_ids[0]!r} or the next ids is below "
-                f"{folder}; say where they lie with --videos, such as --videos 'videos/{{id}}.mp4'"
+                f"{table}: expected videos such as {found.video_ids[0]!r} in {folder}, got none; "
+                "give their path with --videos, such as --videos 'videos/{id}.mp4'"
             )
         pattern, are_folders = guess
     else:
@@ -298,19 +299,18 @@ def _videos(
         are_folders = has_folders or (rate is not None and not has_files)
     if are_folders and rate is None:
         raise ConfigError(
-            f"{folder / pattern}: videos are folders of frames, which do not tell their "
-            "rate; say so with --rate"
+            f"{folder / pattern}: expected the frame rate of frame folders, got none; add --rate"
         )
     if not are_folders and rate is not None:
         raise ConfigError(
-            f"{folder / pattern}: --rate is for folders of frames; videos are files here, "
-            "which tell their own: leave it out, or say with --videos where the folders lie"
+            f"{folder / pattern}: --rate is only for frame folders, got video files; "
+            "omit it, or give the path of the folders with --videos"
         )
     return pattern, "frames" if are_folders else "segments" if found.has_times else "clips"
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
-    """Yield the videos below a folder, relative to it, and whether each is a folder of frames."""
+    """Yield the relative paths of videos in a folder, and whether each is a frame folder."""
     left = _MOST_ENTRIES
     for parent, folders, names in os.walk(folder):
         folders.sort()
@@ -332,7 +332,7 @@ def _is_video(name: str) -> bool:
 
 
 def _patterns(relative: str, video_ids: Iterable[str]) -> Iterator[str]:
-    """Yield how a path can be made of ids: an id stands at whole names of it, but for a suffix."""
+    """Yield patterns for a path that contains an id as whole components, apart from a suffix."""
     for video_id in video_ids:
         before, found, after = relative.partition(video_id)
         is_whole = before[-1:] in ("", "/") and after[:1] in ("", ".", "/")
@@ -346,7 +346,7 @@ def _clean_name(text: str) -> str:
     return kept.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore") or "mine"
 
 
-def _says(path: Path, text: str) -> bool:
-    """Return whether a file with this text is there."""
+def _has_text(path: Path, text: str) -> bool:
+    """Return whether the file has this text."""
     data = text.encode()
     return not not_a_file(path) and path.stat().st_size == len(data) and path.read_bytes() == data

@@ -1,4 +1,4 @@
-"""What a data set is, once its manifest and label tables are read."""
+"""Records of a data set, read from its manifest and label tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ Split = Literal["train", "validation", "test"]
 SubsetName = Literal["many_shot", "tail", "unseen"]
 
 METRICS: Mapping[Task, Metric] = {"single-label": "top1", "multi-label": "map"}
-"""What is measured of each kind of labels."""
+"""The metric of each task."""
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 def check_metric(task: Task, metric: Metric) -> None:
-    """Raise ValueError if a metric is not the one of the task."""
+    """Raise ValueError if the metric does not match the task."""
     if metric != METRICS[task]:
         raise ValueError(
             f"metric: expected {METRICS[task]!r} for task {task!r}, got {metric!r}; "
@@ -27,16 +27,16 @@ def check_metric(task: Task, metric: Metric) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
-    """One video file or frame folder that exists."""
+    """An existing video file or frame folder."""
 
     id: str
-    """As the label table writes it; may contain slashes."""
+    """Id in the label table; may contain slashes."""
     path: Path
     rate: float | None = None
-    """Frames a second; set for frame folders, None where the file knows."""
+    """Frames per second of a frame folder; None for a video file."""
     inside: tuple[Path, ...] = field(default=(), compare=False, repr=False)
-    """Folders, each of which may be a link, in one of which the file and all pictures of a frame
-    folder must lie, see `orn.shared.manifests.source`. Empty for a path that the user gave."""
+    """Folders that must contain the link target of the file and of all pictures of a frame folder,
+    see `orn.shared.manifests.source`. Empty for a path from the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,92 +48,91 @@ class Segment:
     split: str
     """"train", "validation" or "test"."""
     labels: tuple[int, ...] = ()
-    """Indices into `Dataset.classes`, ascending; one of them in a single-label data set. Empty in a
-    multi-label one means that no class holds; in a single-label one, that the label is not
-    published or was not asked for."""
+    """Ascending indices into `Dataset.classes`; at most one in a single-label data set. Empty means
+    no class in a multi-label data set, and an unpublished or unread label in a single-label one."""
     unsure: tuple[int, ...] = ()
-    """Classes of which the annotators could not tell whether they hold; none of them is in
-    `labels`. The official evaluation of VLOG leaves them out."""
+    """Classes with unsure labels, disjoint from `labels`. The official evaluation of VLOG ignores
+    them."""
     start_seconds: float | None = None
     """None for the start of the video."""
     stop_seconds: float | None = None
     """None for the end of the video; the range is half-open."""
     participant: str | None = None
-    """Whose video it is, where the label table says so."""
+    """Person who recorded the video, if the label table names one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorChoice:
-    """The detector that a data set asks for; None where it takes the default."""
+    """The detector of a data set; None for the default."""
 
     config: str | None = None
-    """A file, or a name of MMDetection's model zoo."""
+    """A file, or a name in MMDetection's model zoo."""
     checkpoint: Path | None = None
-    """File of weights."""
+    """Weights file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subset:
-    """A part of a single-label data set that its publishers measure by itself."""
+    """A subset of a single-label data set with its own published metrics."""
 
     name: SubsetName
-    """Which part; `orn.shared.manifests.epic` has the published definitions."""
+    """Name of the subset; `orn.shared.manifests.epic` has the published definitions."""
     classes: tuple[int, ...] = ()
-    """Whose segments it has, ascending."""
+    """Ascending classes whose segments form the subset."""
     participants: tuple[str, ...] = ()
-    """Or those whose videos it has."""
+    """Participants whose videos form the subset."""
     absent: Path | None = None
-    """The table that says so, where it is not there."""
+    """The table that defines the subset, if it is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What the label tables say, whether or not the videos are there."""
+    """Content of the label tables, whether or not the videos exist."""
 
     classes: tuple[str, ...]
     video_ids: tuple[str, ...]
-    """Every listed video once, in the order of the table."""
+    """Distinct videos in the order of the table."""
     segments: tuple[Segment, ...]
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """Rows that are no segments: how many, by the reason, such as "no verb class"."""
+    """Number of skipped rows by reason, such as "no verb class"."""
     absent: tuple[str, ...] = ()
-    """Tables that are not there, where a part of them was asked to be enough."""
+    """Missing tables, if missing ones are accepted."""
     subsets: tuple[Subset, ...] = ()
-    """Parts that are measured by themselves."""
+    """Subsets with metrics of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """A data set as it lies on this machine."""
+    """A data set on this machine."""
 
     name: str
     task: Task
     form: Form
     metric: Metric
     clip_frames: int
-    """L: frames sampled from a segment."""
+    """L, the number of frames sampled from a segment."""
     root: Path
-    """The folder of this data set, under the data root."""
+    """The folder of this data set in the data root."""
     detector: DetectorChoice
     classes: tuple[str, ...]
     videos: tuple[Video, ...]
-    """Those whose file exists, in the order of the table."""
+    """Existing videos, in the order of the table."""
     segments: tuple[Segment, ...]
-    """Those of `videos`, in the order of the table."""
+    """Segments of `videos`, in the order of the table."""
     missing: tuple[str, ...]
-    """Listed video ids for which there is no file."""
+    """Listed video ids without a file."""
     clip_height: int = 256
-    """Rows of the frames in the clip store."""
+    """Height of the frames in the clip store."""
     clip_width: int = 256
-    """Columns of the frames in the clip store."""
+    """Width of the frames in the clip store."""
     flipped_classes: tuple[tuple[str, str], ...] | None = None
-    """Pairs of classes that become each other when a film is flipped left to right; None where the
-    manifest does not say."""
+    """Pairs of classes that a horizontal flip exchanges; None if the manifest does not define
+    them."""
     reversed_classes: tuple[tuple[str, str], ...] = ()
-    """Pairs of classes that become each other when a film runs backwards."""
+    """Pairs of classes that time reversal exchanges."""
     ignoring_case: tuple[str, ...] = ()
-    """Ids of `videos` whose file was found only by ignoring case."""
+    """Ids of `videos` whose file name matches only if case is ignored."""
     subsets: tuple[Subset, ...] = ()
-    """Parts that are measured by themselves."""
+    """Subsets with metrics of their own."""
     manifest: Path | None = None
-    """The file of its manifest; None of one that comes with the project, which its name finds."""
+    """File of the manifest; None if it is bundled."""

@@ -1,7 +1,7 @@
-"""The manifest file: which keys it has and what they may be.
+"""Schema of manifest files.
 
-A manifest says where the videos of a data set lie, how its published label tables are read, and
-what is measured on it. One model per concept; unknown keys are refused.
+A manifest defines the location of a data set's videos, the format of its label tables and its
+metric. Unknown keys are rejected.
 """
 
 import re
@@ -16,11 +16,11 @@ from orn.shared.config.fields import STRICT, Count
 from orn.shared.manifests.records import SPLITS, Form, Metric, Split, Task, check_metric
 
 LONGEST_NAME_BYTES = 100
-"""Of the name of a data set: files and folders are called after it."""
+"""Limit of a data set's name, which is part of file names."""
 
 
 def _relative(text: str) -> str:
-    """Refuses a path that would leave the folder it is relative to."""
+    """Reject a path outside the folder it is relative to."""
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"expected a path inside the folder it is relative to, got {text!r}")
@@ -33,13 +33,13 @@ def _pattern(text: str) -> str:
     rest = _relative(text).replace("{id}", "").replace("{person}", "")
     if "{id}" not in text or set(rest) & set("{}"):
         raise ValueError(
-            f"expected a path with {{id}} in it (and possibly {{person}}), got {text!r}"
+            f"expected a path that contains {{id}} (and optionally {{person}}), got {text!r}"
         )
     return text
 
 
 def is_name_character(character: str) -> bool:
-    """Return whether the name of a data set may hold a character: a letter, mark or digit of any
+    """Return whether a data set's name may contain a character: a letter, mark or digit of any
     script, `-` or `_`."""
     return character in "-_" or unicodedata.category(character)[0] in "LMN"
 
@@ -55,23 +55,23 @@ def _name(text: str) -> str:
 
 
 def _config_name(text: str) -> str:
-    """Refuses a file: a configuration is Python, which a manifest must not bring along."""
+    """Reject a file: configurations are Python code, which a manifest must not provide."""
     if not text or "/" in text or "\\" in text or text.endswith(".py"):
         raise ValueError(
-            "expected the name of a configuration of the model zoo or of a detector that comes "
-            f"with the project, got {text!r}; a file of your own goes to `orn detect --config`"
+            "expected the name of a configuration in the model zoo or of a bundled detector, got "
+            f"{text!r}; pass a file of your own with `orn detect --config`"
         )
     return text
 
 
 RelativePath = Annotated[str, AfterValidator(_relative)]
 LEAST_RATE, LARGEST_RATE = 0.001, 1000.0
-"""Frames a second that are one; with fewer, times of frames would be no numbers in the end."""
+"""Limits of a frame rate, so that times of frames stay finite."""
 Rate = Annotated[float, Field(ge=LEAST_RATE, le=LARGEST_RATE)]
 Side = Annotated[int, Field(ge=1, le=2**14)]
-"""Rows or columns of stored frames; a JPEG has at most 65,500."""
+"""Height or width of stored frames; a JPEG has at most 65,500."""
 EpicTarget = Literal["verb", "noun", "action"]
-"""What the label of a segment is; an action is a pair of verb and noun that occurs."""
+"""Type of a segment's label; an action is a pair of verb and noun."""
 
 
 class Section(BaseModel):
@@ -79,30 +79,30 @@ class Section(BaseModel):
 
 
 class RateTable(Section):
-    """A CSV file with the rate of each video, for frames numbered at the video's own rate."""
+    """A CSV file with the frame rate of each video."""
 
     table: RelativePath
     video: str
-    """The column with the video's id."""
+    """Column with the video id."""
     rate: str
-    """The column with its frames a second."""
+    """Column with the frames per second."""
 
 
 class Videos(Section):
-    """Where the video of an id lies, and for frame folders, how fast their frames follow."""
+    """Location of the videos, and the frame rate of frame folders."""
 
     pattern: Annotated[str, AfterValidator(_pattern)]
-    """Relative to the data set's folder, such as "videos/{id}.mp4"; `{person}` is the part of an id
-    before its first underscore."""
+    """Path relative to the data set's folder, such as "videos/{id}.mp4"; `{person}` is the part of
+    an id before its first underscore."""
     rate: Rate | None = None
-    """Frames a second of frame folders."""
+    """Frames per second of frame folders."""
     rates: dict[str, Rate] = Field(default_factory=dict)
-    """Other rates for some of them, by patterns of ids such as "P??_???"; the first that fits."""
+    """Exceptions from `rate` by patterns of ids such as "P??_???"; the first match counts."""
     rate_table: RateTable | None = None
-    """In place of `rate`: a table of them."""
+    """Table of frame rates, instead of `rate`."""
 
 
-# Each way to read labels names, in `lists`, which of its tables list the videos.
+# `lists` names the tables of each label format that list the videos.
 
 
 class TableLabels(Section):
@@ -112,18 +112,17 @@ class TableLabels(Section):
     format: Literal["table"]
     table: RelativePath
     classes: RelativePath
-    """A text file with one class name a line."""
+    """A text file with one class name per line."""
     split: str = "split"
-    """Column with the split's name; without it all is "train"."""
+    """Column with the name of the split; without it all rows are "train"."""
     split_table: RelativePath | None = None
-    """A CSV file with the columns `video` and that one, in place of a column of the label table."""
+    """A CSV file with the columns `video` and `split`, instead of a column of the label table."""
     group: str | None = None
-    """Column of the label table whose values `orn manifest new --split` kept in one split each;
-    nothing else reads it."""
+    """Column of the label table that `orn manifest new --split` grouped by, for the record."""
 
 
 class VlogLabels(Section):
-    """The published files of VLOG: line i of each belongs to line i of the others."""
+    """The published files of VLOG, whose lines correspond to each other."""
 
     lists: ClassVar = ("list", "splits")
     format: Literal["vlog"]
@@ -132,7 +131,7 @@ class VlogLabels(Section):
     classes: RelativePath = "meta/hand_object/hand_object_labels.txt"
     matrix: RelativePath = "meta/hand_object/hand_object.npy"
     train: tuple[int, ...] = (1, 2)
-    """Numbers in `splits` of the clips of this split, and so on."""
+    """Numbers of this split in `splits`."""
     validation: tuple[int, ...] = (3,)
     test: tuple[int, ...] = (0,)
 
@@ -157,15 +156,15 @@ class EpicLabels(Section):
     target: EpicTarget = "verb"
     table: RelativePath = "annotations/EPIC_train_action_labels.csv"
     invalid: RelativePath = "annotations/EPIC_train_invalid_labels.csv"
-    """Rows without a verb class, which are only counted; need not be there."""
+    """Rows without a verb class, which are only counted; optional."""
     verbs: RelativePath = "annotations/EPIC_verb_classes.csv"
     nouns: RelativePath = "annotations/EPIC_noun_classes.csv"
     last_train_person: Count = 25
-    """Persons P01 to this one train, the rest validate."""
+    """Persons P01 to this one are in the training split, the others in validation."""
 
 
 class Epic100Labels(Section):
-    """The published tables of EPIC Kitchens 100, one a split."""
+    """The published tables of EPIC Kitchens 100, one per split."""
 
     lists: ClassVar = ("train", "validation")
     format: Literal["epic100"]
@@ -177,16 +176,16 @@ class Epic100Labels(Section):
     verbs: RelativePath = "annotations/EPIC_100_verb_classes.csv"
     nouns: RelativePath = "annotations/EPIC_100_noun_classes.csv"
     unseen: RelativePath = "annotations/EPIC_100_unseen_participant_ids_validation.csv"
-    """Persons who are not in the training table; measuring them by themselves needs it."""
+    """Participants who are not in training, for their own metrics."""
     tail_verbs: RelativePath = "annotations/EPIC_100_tail_verbs.csv"
-    """The rarest verbs; measuring them by themselves needs it."""
+    """The rarest verbs, for their own metrics."""
     tail_nouns: RelativePath = "annotations/EPIC_100_tail_nouns.csv"
-    """The rarest nouns, likewise."""
+    """The rarest nouns, for their own metrics."""
 
 
 class SomethingLabels(Section):
-    """The published lists of Something-Something, one a split: the JSON files of v2, or lines of
-    id;class, as in v1, in files of any other suffix."""
+    """The published lists of Something-Something, one per split: JSON files (v2), or lines of
+    id;class in files with any other suffix (v1)."""
 
     lists: ClassVar = ("train", "validation")
     format: Literal["something"]
@@ -195,27 +194,28 @@ class SomethingLabels(Section):
     test: RelativePath | None = None
     """Published without labels."""
     classes: RelativePath = "labels/labels.json"
-    """{name: "index"}, or a text file with one class name a line; clips of others are left out."""
+    """{name: "index"}, or a text file with one class name per line; clips of other classes are
+    skipped."""
 
 
 class Clips(Section):
-    """Size to which the clip store squashes frames."""
+    """Size of the frames in the clip store."""
 
     height: Side = 256
     width: Side = 256
 
 
 class Detector(Section):
-    """A detector of the data set's own."""
+    """The detector of the data set."""
 
     config: Annotated[str, AfterValidator(_config_name)] | None = None
-    """Name of a configuration: one that comes with the project and its weights, or the zoo's."""
+    """Name of a bundled configuration, which has weights, or of one in the model zoo."""
     checkpoint: RelativePath | None = None
-    """File of weights, relative to the folder of the manifest."""
+    """Weights file, relative to the folder of the manifest."""
 
 
 class Manifest(Section):
-    """A whole manifest."""
+    """The content of a manifest file."""
 
     name: Annotated[str, AfterValidator(_name)]
     title: str
@@ -223,14 +223,13 @@ class Manifest(Section):
     task: Task
     metric: Metric
     clip_frames: Annotated[int, Field(ge=1, le=1000)]
-    """L: frames sampled from a segment."""
+    """L, the number of frames sampled from a segment."""
     root: RelativePath
-    """Folder of the data set under the data root."""
+    """Folder of the data set in the data root."""
     flipped_classes: tuple[tuple[str, str], ...] | None = None
-    """Pairs of classes that become each other when a film is flipped left to right; empty where no
-    class does. Without it nothing is flipped."""
+    """Pairs of classes that a horizontal flip exchanges; may be empty. None disables flips."""
     reversed_classes: tuple[tuple[str, str], ...] = ()
-    """Pairs of classes that become each other when a film runs backwards."""
+    """Pairs of classes that time reversal exchanges."""
     videos: Videos
     labels: Annotated[
         TableLabels | VlogLabels | EpicLabels | Epic100Labels | SomethingLabels,
@@ -242,12 +241,12 @@ class Manifest(Section):
     _source: Path = PrivateAttr(default=Path())
 
     def model_post_init(self, context: Any) -> None:
-        """Notes the file that the manifest was read from, given as the context's "source"."""
+        """Store the path of the manifest file, the "source" of the context."""
         self._source = Path(context["source"]) if context else Path()
 
     @property
     def source(self) -> Path:
-        """The manifest file, to whose folder the detector's files are relative."""
+        """The manifest file; the detector's files are relative to its folder."""
         return self._source
 
     @model_validator(mode="after")
@@ -260,17 +259,17 @@ class Manifest(Section):
         num_rates = (videos.rate is not None) + (videos.rate_table is not None)
         if num_rates != (self.form == "frames"):
             raise ValueError(
-                "videos.rate (or videos.rate_table) is expected for form 'frames' and for no other"
+                "expected videos.rate (or videos.rate_table) for form 'frames' and no other form"
             )
         if videos.rates and videos.rate is None:
-            raise ValueError("videos.rates are exceptions from videos.rate; set that, too")
+            raise ValueError("videos.rates: expected videos.rate as well, got none; set it")
         if (
             self.task == "multi-label"
             and isinstance(labels, EpicLabels | Epic100Labels)
             and labels.target != "noun"
         ):
             raise ValueError(
-                "task 'multi-label' expects labels.target = 'noun', of which a segment may have "
+                "labels.target: expected 'noun' for task 'multi-label', since only nouns can be "
                 f"several, got {labels.target!r}"
             )
         check_metric(self.task, self.metric)

@@ -1,7 +1,7 @@
-"""The published files of Something-Something v1 and v2 (Goyal et al. 2017), a list for each split.
+"""Reader of the lists of Something-Something v1 and v2 (Goyal et al. 2017), one per split.
 
-v2: JSON files, entries {"id", "label", "template", "placeholders"}; the template is the class name
-with its placeholders in [brackets]. v1: lines of id;class. The lists of test have ids only.
+v2: JSON files with entries {"id", "label", "template", "placeholders"}; the template is the class
+name with placeholders in [brackets]. v1: lines of id;class. The test lists have only ids.
 """
 
 import functools
@@ -38,18 +38,17 @@ class _Clip(BaseModel):
 
     id: VideoId
     template: str | None = None
-    """The class; None if it is published without."""
+    """The class; None if it is not published."""
 
 
 def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = False) -> Listing:
-    """Return what the lists hold; a segment is a whole clip and has the clip's id.
+    """Return the listing; a segment is a whole clip and has its id.
 
-    Clips of classes that the list of classes does not name are left out and counted.
+    Clips of classes that are not in the list of classes are skipped and counted.
 
     Raises:
-        DataRootError: naming the file that is not there.
-        ManifestError: naming the file and entry that cannot be used and why, or if clips have
-            classes but none of those in the list of classes.
+        DataRootError: if a file is missing.
+        ManifestError: if entries are invalid, or no clip has a class of the list.
     """
     source = folder / spec.classes
     classes = _read_classes(source) if labels else ()
@@ -76,11 +75,11 @@ def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = F
         first = next(iter(others))
         raise ManifestError(
             f"{source}: expected the classes of {others.total()} listed clips, got none of them; "
-            f"the first clip is of {first!r}, the nearest here is {nearest(first, classes)!r}"
+            f"correct the names, for example {nearest(first, classes)!r} to {first!r}"
         )
     if others:
         logger.warning(
-            "%s: %s of %s left out, since it does not name their classes",
+            "%s: %s of %s skipped, whose classes it does not list",
             *(source, counted(others.total(), "clip"), counted(len(others), "class", "classes")),
         )
     return Listing(
@@ -96,7 +95,7 @@ def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = F
 
 
 def _entries(path: Path) -> list[Any]:
-    """Return the entries of a list of v2, or the lines of one of v1 as such entries."""
+    """Return the entries of a v2 list, or the lines of a v1 list as entries."""
     if path.suffix == ".json":
         return read_json(path, _WHAT, list)
     lines = [line.partition(";") for line in read_lines(path, _WHAT, str)]
@@ -111,8 +110,8 @@ def _read_classes(path: Path) -> tuple[str, ...]:
     wanted = list(map(str, range(len(indices))))
     if names.keys() != set(wanted):
         raise ManifestError(
-            f"{path}: expected the indices 0 to {len(indices) - 1} once each, got others; get it "
-            "again"
+            f"{path}: expected each of the indices 0 to {len(indices) - 1} once, got others; "
+            "download it again"
         )
     check = TypeAdapter(ClassName).validate_python
     return tuple(read_entries(path, (names[index] for index in wanted), check))

@@ -1,8 +1,7 @@
-"""Where the videos of a data set lie: their files are found under its folder, and looked at before
-one is opened.
+"""Search for the video files of a data set, and the check of their links before they are opened.
 
-Ids come from tables that others wrote, and are checked where those are read: none has a `..` or
-begins with a slash.
+Video ids are untrusted but validated by the readers of tables: none contains `..` or begins with a
+slash.
 """
 
 import errno
@@ -29,42 +28,41 @@ PICTURE_SUFFIXES = (".jpg", ".jpeg")
 
 
 class FoundVideo(NamedTuple):
-    """Where the file of a listed video is."""
+    """The file of a listed video."""
 
     path: Path
     ignoring_case: bool
-    """Found only by ignoring case, as VLOG's list asks for, or how accents are written."""
+    """Whether the name matches only if case (as in VLOG's list) or Unicode form is ignored."""
 
 
 def expand(pattern: str, video_id: str) -> str:
-    """Return the path of a video relative to the data set's folder, by the manifest's pattern."""
+    """Return the path of a video relative to the data set's folder by the pattern."""
     person = video_id.partition("_")[0]
     return pattern.replace("{person}", person).replace("{id}", video_id)
 
 
 def some_videos(videos: Sequence[Video], number: int) -> Sequence[Video]:
-    """Return at most so many of the videos, spread evenly over them, to measure something on."""
+    """Return an evenly spaced sample of at most `number` videos."""
     return videos[:: max(len(videos) // number, 1)][:number]
 
 
 def find_videos(
     folder: Path, pattern: str, video_ids: Sequence[str], *, are_folders: bool
 ) -> dict[str, FoundVideo]:
-    """Return the videos that exist, by id, in the order of `video_ids`.
+    """Return the existing videos by id, in the order of `video_ids`.
 
-    Where no file has exactly the name that an id asks for, one is taken that has it when case, and
-    how accents are written (NFC or NFD), are ignored, unless that is the file of another listed id,
-    or another id asks for it in the same way. Links are followed; where they lead is looked at
-    before the video is read (`source_of`), so that one video fails, not the job.
+    If there is no exact match, a file is accepted whose name differs only in case or Unicode form
+    (NFC or NFD), unless it matches another listed id as well. Links are followed; `source_of`
+    checks their targets later, so that a bad link fails one video and not the job.
 
     Args:
-        folder: of the data set.
-        pattern: where the video of an id lies in it.
-        video_ids: those that are listed.
-        are_folders: whether videos are folders of frames, not files.
+        folder: folder of the data set.
+        pattern: path of a video relative to the folder.
+        video_ids: listed ids.
+        are_folders: whether videos are frame folders instead of files.
 
     Raises:
-        DataRootError: if a folder that is looked through cannot be read.
+        DataRootError: if a searched folder cannot be read.
     """
     tree = _Tree(str(folder), are_folders=are_folders)
     matches = {
@@ -76,16 +74,16 @@ def find_videos(
     found: dict[str, FoundVideo] = {}
     for video_id, (unlikeness, path) in matches.items():
         if unlikeness and claims[path] > 1:
-            logger.warning("%s is not taken for the video %r: others match it", path, video_id)
+            logger.warning("%s is not used for video %r: it matches others as well", path, video_id)
         else:
             found[video_id] = FoundVideo(path=Path(path), ignoring_case=unlikeness > 0)
     return found
 
 
 def find_ids(folder: Path, pattern: str, *, are_folders: bool) -> tuple[str, ...]:
-    """Return the sorted ids of all videos that lie under the folder as the pattern says.
+    """Return the sorted ids of all videos in the folder that match the pattern.
 
-    One that a table must not hold, such as bytes that are not UTF-8, is left out with a warning.
+    Invalid ids, such as names that are not UTF-8, are skipped with a warning.
     """
     expression = re.compile(
         re.escape(pattern)
@@ -103,7 +101,7 @@ def find_ids(folder: Path, pattern: str, *, are_folders: bool) -> tuple[str, ...
     left_out = sorted(filter(id_problem, ids))
     if left_out:
         logger.warning(
-            "%s: %s left out; expected %s as the id, got %r; rename the file or folder",
+            "%s: %s skipped; expected %s as the id, got %r; rename the file or folder",
             *(folder, counted(len(left_out), "video"), id_problem(left_out[0]), left_out[0]),
         )
     return tuple(sorted(ids.difference(left_out)))
@@ -112,8 +110,8 @@ def find_ids(folder: Path, pattern: str, *, are_folders: bool) -> tuple[str, ...
 def named_folders(
     folder: Path, pattern: str, paths: Iterable[Path], data_root: Path
 ) -> tuple[Path, ...]:
-    """Return the folders above videos that the user or the manifest names: the data root, the data
-    set's folder, and those in front of the first one that depends on the video."""
+    """Return the trusted parent folders of videos: the data root, the data set's folder and the
+    folders of the pattern that do not depend on the video."""
     depth, fixed = len(folder.parts), len(_fixed_parts(pattern))
     deepest = {path.parts[: depth + fixed] for path in paths}
     below = {each[:stop] for each in deepest for stop in range(depth, depth + fixed + 1)}
@@ -121,11 +119,11 @@ def named_folders(
 
 
 def source_of(video: Video) -> Path:
-    """Return the path of a video, all of which `orn.shared.data_files` allows to be read.
+    """Return the path of a video after checking its links by the rules of `orn.shared.data_files`.
 
     Raises:
-        VideoDecodeError: if it, or a picture of a frame folder, is a link that leads out of the
-            folders in `Video.inside`.
+        VideoDecodeError: if the video or a picture of a frame folder is a link to a target outside
+            the folders in `Video.inside`.
     """
     if not video.inside:
         return video.path
@@ -134,15 +132,15 @@ def source_of(video: Video) -> Path:
         real = link_target_outside(path, inside)
         if real is not None:
             raise VideoDecodeError(
-                f"{path}: is a link that leads out of the data set's folder, to {real}; copy what "
-                "is there, or link the whole folder of all videos"
+                f"{path}: expected a link inside the data set's folder, got one to {real}; copy "
+                "the file, or link the folder of all videos"
             )
     return video.path
 
 
 @lru_cache(maxsize=64)
 def _real(folder: Path) -> Path:
-    """Return where one of the few folders that all videos lie in really is; asked for once."""
+    """Return the resolved path of a folder, cached."""
     return Path(os.path.realpath(folder))
 
 
@@ -153,30 +151,29 @@ def _linked_pictures(folder: Path) -> Iterator[str]:
             for entry in entries:
                 if entry.is_symlink() and entry.name.lower().endswith(PICTURE_SUFFIXES):
                     yield entry.path
-    except OSError:  # no folder, or one that its reader will not be able to read either
+    except OSError:  # the reader of the folder reports the error
         return
 
 
 def _fixed_parts(pattern: str) -> list[str]:
-    """Return the folders of a pattern in front of the first one that depends on the video."""
+    """Return the leading folders of a pattern that do not depend on the video."""
     parts = pattern.split("/")
     return parts[: next(index for index, part in enumerate(parts) if "{" in part)]
 
 
 class _Match(NamedTuple):
-    """An entry of the file system that fits what was looked for."""
+    """A matching entry of the file system."""
 
     unlikeness: int
-    """0 for exactly the name that was asked for, 1 for one that differs in how accents are written,
-    2 for one that differs in case."""
+    """0 for an exact match, 1 for a different Unicode form, 2 for a different case."""
     path: str
 
 
 class _Tree:
-    """The folders below a data set's folder, each read at most once.
+    """The folder tree of a data set, of which each folder is listed at most once.
 
-    Paths are texts here, and a file of exactly the name that was asked for is found without reading
-    a folder, so that a hundred thousand videos take few seconds.
+    Paths are strings, and exact matches are found without listing folders, so that a hundred
+    thousand videos take a few seconds.
     """
 
     def __init__(self, top: str, *, are_folders: bool) -> None:
@@ -186,23 +183,23 @@ class _Tree:
         self._entries: dict[str, dict[str, list[str]]] = {}
 
     def find(self, relative: str) -> _Match | None:
-        """Return the video at a path relative to the top, the exact one before those like it."""
+        """Return the best match of a path relative to the top."""
         exact = _Match(0, f"{self._top}/{relative}")
         if self._fits(exact):
             return exact
         return min(filter(self._fits, self._like(relative)), default=None)
 
     def _fits(self, match: _Match) -> bool:
-        """Return whether there is a folder, or, for videos that are files, anything else: that a
-        pipe is no video is said when it is read. Links are followed; one to itself fits, too."""
+        """Return whether the entry is a folder, or anything else if videos are files; the reader
+        rejects pipes and circular links."""
         try:
-            mode = os.stat(match.path).st_mode  # noqa: PTH116, paths are texts here
+            mode = os.stat(match.path).st_mode  # noqa: PTH116, paths are strings here
         except OSError as err:
             return err.errno == errno.ELOOP
         return stat.S_ISDIR(mode) == self._are_folders
 
     def _like(self, relative: str) -> list[_Match]:
-        """Return what is at a path when case and accents are ignored."""
+        """Return the matches of a path with case and Unicode form ignored."""
         above, _, name = relative.rpartition("/")
         return [
             _Match(max(folder.unlikeness, _unlikeness(child, name)), f"{folder.path}/{child}")
@@ -217,7 +214,7 @@ class _Tree:
         return self._folders[relative]
 
     def _children(self, folder: str) -> dict[str, list[str]]:
-        """Return the names in a folder by what they are when case and accents are ignored."""
+        """Return the names in a folder by their case-folded, normalized form."""
         if folder not in self._entries:
             entries: dict[str, list[str]] = {}
             try:
@@ -230,7 +227,7 @@ class _Tree:
 
 
 def _composed(name: str) -> str:
-    """Return a name whose accents are written as parts of their letters, not behind them."""
+    """Return a name in Unicode form NFC."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
@@ -238,5 +235,5 @@ def _folded(name: str) -> str:
     return _composed(_composed(name).casefold())
 
 
-def _unlikeness(name: str, wanted: str) -> int:
-    return 0 if name == wanted else 1 if _composed(name) == _composed(wanted) else 2
+def _unlikeness(name: str, expected: str) -> int:
+    return 0 if name == expected else 1 if _composed(name) == _composed(expected) else 2

@@ -1,7 +1,7 @@
-"""A data set as a CSV table of one's own, separated by commas or semicolons.
+"""Reader of the user's own CSV tables, separated by commas or semicolons.
 
-Header `video,label` and, where wanted, `start,stop` (seconds), `split` and `id`. In a multi-label
-data set a label cell holds class names joined by `;` and may be empty.
+The header is `video,label` and, optionally, `start,stop` (seconds), `split` and `id`. In a
+multi-label data set a label cell contains class names joined by `;`, or is empty.
 """
 
 from collections.abc import Mapping
@@ -27,9 +27,9 @@ _SPLIT_NAMES: dict[str, Split] = {
     **dict.fromkeys(("validation", "val", "valid", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-"""What splits are called in tables, in small letters."""
+"""Accepted names of splits, in lower case."""
 _LONGEST_SECONDS = 1e9
-"""Thirty years; some write such a number for the end of the video."""
+"""Thirty years; some tables use such a number for the end of the video."""
 SplitName = Annotated[
     Split, BeforeValidator(lambda cell: _SPLIT_NAMES.get(str(cell).lower(), cell))
 ]
@@ -40,7 +40,7 @@ Seconds = Annotated[
 
 
 class TableRow(BaseModel):
-    """A row of a label table; `label` need not be there where it is not used."""
+    """A row of a label table whose `label` is optional."""
 
     model_config = ConfigDict(extra="forbid")
     video: VideoId
@@ -53,7 +53,7 @@ class TableRow(BaseModel):
 
 
 class LabelledRow(TableRow):
-    """A row whose label is used."""
+    """A row of a label table with a label."""
 
     label: str
 
@@ -66,15 +66,14 @@ class _SplitRow(BaseModel):
 
 
 def read(spec: TableLabels, folder: Path, *, task: Task, form: Form, labels: bool) -> Listing:
-    """Return what the table lists.
+    """Return the listing of a table.
 
-    Without a split column, and without a table of splits, all is "train". A segment's id is its
-    `id` cell; without that column it is the video's id, followed by the times if the table has
-    them.
+    Without a split column or a table of splits, all rows are "train". The id of a segment is its
+    `id` cell or, without that column, the video id followed by the times, if there are any.
 
     Raises:
-        DataRootError: if a table, or the class names, are not there.
-        ManifestError: naming the rows that cannot be used and why.
+        DataRootError: if a table or the list of classes is missing.
+        ManifestError: if rows are invalid.
     """
     classes = read_class_names(folder / spec.classes) if labels else ()
     index_of_class = {name: index for index, name in enumerate(classes)}
@@ -108,7 +107,7 @@ def _read_splits(path: Path, spec: TableLabels) -> dict[str, Split]:
     split_of: dict[str, Split] = {}
     read_rows(
         path,
-        "the splits of videos",
+        "the table of splits",
         _SplitRow,
         lambda row: add_once(split_of, row.video, row.split),
         columns={"split": spec.split},
@@ -121,8 +120,8 @@ def _split(row: TableRow, spec: TableLabels, split_of: Mapping[str, Split] | Non
         return row.split or "train"
     if row.split is not None:
         raise ValueError(
-            f"expected the split of a video in {spec.split_table} alone, got a column "
-            f"{spec.split!r}, too; take it out, or split_table out of the manifest"
+            f"expected splits in {spec.split_table} only, got a column {spec.split!r} as well; "
+            "remove it, or split_table from the manifest"
         )
     if row.video not in split_of:
         raise ValueError(

@@ -1,7 +1,6 @@
-"""Reading the text files that label tables are: each row becomes a pydantic model.
+"""Readers of text files of labels, which validate rows with pydantic models.
 
-Files come from others. How large one is, is looked at before it is read; what is wrong in its rows
-is said of the first few at once.
+Files are untrusted: their size is bounded. Errors name the first few invalid rows together.
 """
 
 import csv
@@ -29,20 +28,20 @@ T = TypeVar("T")
 Row = TypeVar("Row", bound=BaseModel)
 
 MOST_BYTES = 2**26
-"""Of a table; Something-Something's longest has some 30 MB."""
+"""Size limit of a table; the largest of Something-Something has about 30 MB."""
 MOST_ROWS = 1_000_000
-"""Of a table; VLOG has 114,000."""
+"""Row limit of a table; VLOG has 114,000."""
 _MOST_VALUES = 4_000_000
-"""Of a JSON table, which takes up to 25 times its size in memory; the longest has 1.4 million."""
+"""Limit of the number of values in a JSON table; the largest has 1.4 million."""
 _LONGEST_LINE = 2**20
-"""Characters; a longer line is read as several, which are no rows then."""
+"""Limit of characters in a line; a longer line is split and fails validation."""
 _LONGEST_NAME = 1000
 _SHOWN_ROWS = 5
 _NOT_TEXT = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def id_problem(video_id: str) -> str | None:
-    """Return what is expected of a video id, since it becomes part of a path; None if it is so."""
+    """Return the requirement that a video id, which becomes part of a path, violates, or None."""
     if len(video_id) > _LONGEST_NAME or not video_id.isprintable():
         return f"printable characters, at most {_LONGEST_NAME}"
     if {"", ".", ".."}.intersection(video_id.replace("\\", "/").split("/")):
@@ -59,7 +58,7 @@ def _checked_id(video_id: str) -> str:
 def _checked_name(name: str) -> str:
     if len(name) > _LONGEST_NAME or _NOT_TEXT.search(name):
         raise ValueError(
-            f"expected text without control characters, at most {_LONGEST_NAME} of them, got "
+            f"expected at most {_LONGEST_NAME} characters without control characters, got "
             f"{described(name)}"
         )
     return name
@@ -67,42 +66,45 @@ def _checked_name(name: str) -> str:
 
 VideoId = Annotated[str, AfterValidator(_checked_id)]
 Name = Annotated[str, AfterValidator(_checked_name)]
-"""Of a segment or class."""
+"""Name of a segment or class."""
 ClassName = Annotated[Name, Field(min_length=1)]
 
 
 class UnknownClassError(ValueError):
-    """A class that is none of the data set's."""
+    """A class that is not in the data set."""
 
     def __str__(self) -> str:
-        """Say so with the nearest class, which is looked for only where it is shown."""
+        """Return the message with the nearest class, which is only searched for if displayed."""
         name, classes = self.args
         return f"expected a class, got {name[:80]!r}; the nearest is {nearest(name, classes)!r}"
 
 
 def add_once(found: dict[str, T], key: str, value: T) -> None:
-    """Add what a row lists.
+    """Add the value of a row.
 
     Raises:
-        ValueError: if another row lists the same.
+        ValueError: if the key was added before.
     """
     if key in found:
-        raise ValueError(f"expected each once, got {key[:80]!r} again; give each row its own id")
+        raise ValueError(f"expected unique ids, got {key[:80]!r} again; give each row its own id")
     found[key] = value
 
 
 def require_file(path: Path, what: str) -> Path:
-    """Return `path`, if it is a regular file.
+    """Return `path` if it is a regular file.
+
+    Args:
+        path: the path.
+        what: description of the file, for messages.
 
     Raises:
-        DataRootError: naming the path and `what` was looked for there.
+        DataRootError: if it is not.
     """
     problem = not_a_file(path)
     if problem is not None:
         raise DataRootError(
-            f"{path}: {problem}; expected {what} here "
-            "(data_manifests/README.md says where each data set comes from and how its files lie; "
-            "--data FOLDER, make: DATA=FOLDER, names another data root)"
+            f"{path}: expected {what}, got {problem}; data_manifests/README.md describes the files "
+            "of each data set, and --data FOLDER (make: DATA=FOLDER) sets another data root"
         )
     return path
 
@@ -110,8 +112,8 @@ def require_file(path: Path, what: str) -> Path:
 def split_tables(
     spec: Epic100Labels | SomethingLabels, folder: Path, *, partial: bool
 ) -> tuple[dict[Split, Path], tuple[str, ...]]:
-    """Return the table of each split, and the names of those that are left out since they are not
-    there, which `partial` allows if another one is there."""
+    """Return the table of each split, and the names of missing tables, which `partial` allows if
+    another one exists."""
     named: dict[Split, str] = {"train": spec.train, "validation": spec.validation}
     if spec.test is not None:
         named["test"] = spec.test
@@ -129,22 +131,20 @@ def read_rows(
     *,
     columns: Mapping[str, str] | None = None,
 ) -> list[T]:
-    """Return what `use` makes of each row of a CSV file with a header.
+    """Return the result of `use` for each row of a CSV file with a header.
 
-    Cells are separated by commas, or by semicolons where the header has no comma.
+    Cells are separated by commas, or by semicolons if the header has no comma.
 
     Args:
-        path: need not exist.
-        what: is in the file, for messages.
-        model: has a field for each column that is read; where it forbids extra fields, other
-            columns are refused.
-        use: may raise ValueError to refuse a row.
-        columns: of fields that are called otherwise in the file.
+        path: the file.
+        what: description of the file, for messages.
+        model: model with a field for each column; if it forbids extra fields, so are other columns.
+        use: function of a validated row; raises ValueError to reject it.
+        columns: names of columns by field, where they differ.
 
     Raises:
-        DataRootError: if there is no such file.
-        ManifestError: naming the column that is missing or unknown, or the first rows that are
-            refused.
+        DataRootError: if the file does not exist.
+        ManifestError: if a column is missing or unknown, or rows are invalid.
     """
     names = {field: field for field in model.model_fields} | dict(columns or {})
     adapter = TypeAdapter(model)
@@ -170,17 +170,18 @@ def read_rows(
 
 
 def read_column(path: Path, what: str, column: str, kind: Any = str) -> list[Any]:
-    """Return the cells of a column as they are validated by a type; raises as `read_rows`."""
+    """Return the validated cells of a column; raises as `read_rows`."""
     model = create_model("ColumnRow", value=(kind, ...))
     return read_rows(path, what, model, attrgetter("value"), columns={"value": column})
 
 
 def read_lines(path: Path, what: str, use: Callable[[str], T]) -> list[T]:
-    """Return what `use` makes of each line of a text file, blanks and empty lines at its end apart.
+    """Return the result of `use` for each stripped line of a text file, without empty lines at its
+    end.
 
     Raises:
-        DataRootError: if there is no such file.
-        ManifestError: naming the first lines that `use` refuses by a ValueError.
+        DataRootError: if the file does not exist.
+        ManifestError: if `use` raises ValueError for a line.
     """
     lines = [line.strip() for line in islice(_open_text(path, what), MOST_ROWS + 1)]
     while lines and not lines[-1]:
@@ -189,19 +190,17 @@ def read_lines(path: Path, what: str, use: Callable[[str], T]) -> list[T]:
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """Return the class names of a file with one name a line.
+    """Return the class names of a file with one name per line.
 
     Raises:
-        DataRootError: if there is no such file.
-        ManifestError: if a line is empty or repeats a name, or there is none.
+        DataRootError: if the file does not exist.
+        ManifestError: if a name is empty or repeated, or there are no names.
     """
     names: dict[str, None] = {}
     check = TypeAdapter(ClassName).validate_python
-    read_lines(
-        path, "the class names, one a line,", lambda each: add_once(names, check(each), None)
-    )
+    read_lines(path, "class names, one per line", lambda each: add_once(names, check(each), None))
     if not names:
-        raise ManifestError(f"{path}: expected class names, one a line, got none; write them there")
+        raise ManifestError(f"{path}: expected class names, one per line, got none; add them")
     return tuple(names)
 
 
@@ -209,12 +208,12 @@ def read_json(path: Path, what: str, kind: type[T]) -> T:
     """Return the list or the object in a JSON file.
 
     Raises:
-        DataRootError: if there is no such file.
-        ManifestError: if it is no JSON, holds something else, or more than a table does.
+        DataRootError: if the file does not exist.
+        ManifestError: if the file is not JSON of that kind or is too large.
     """
     text = _open_text(path, what).read()
     if sum(map(text.count, ",[{")) > _MOST_VALUES:
-        raise ManifestError(f"{path}: expected at most {_MOST_VALUES:,} values, got more")
+        raise ManifestError(f"{path}: expected at most {_MOST_VALUES:,} values, got more; split it")
     content = parse_json(text, source=str(path), error=ManifestError)
     if not isinstance(content, kind):
         expected = "an array" if kind is list else "an object"
@@ -223,7 +222,7 @@ def read_json(path: Path, what: str, kind: type[T]) -> T:
 
 
 def read_entries(path: Path, entries: Iterable[Any], use: Callable[[Any], T]) -> list[T]:
-    """Return what `use` makes of each entry of a list in a file; raises as `read_lines`."""
+    """Return the result of `use` for each entry of a file's list; raises as `read_lines`."""
     return _read_each(path, enumerate(entries, start=1), use)
 
 
@@ -235,14 +234,14 @@ def _read_each(
     model: type[BaseModel] | None = None,
     columns: Mapping[str, str] = MappingProxyType({}),
 ) -> list[T]:
-    """Return what `use` makes of each row; says at once which ones it refuses."""
+    """Return the result of `use` for each row; one error names the first rejected rows."""
     keys = {field: f"column {name!r}" for field, name in columns.items()}
     results: list[T] = []
     refused: list[str] = []
     num_refused = 0
     for count, (number, row) in enumerate(rows):
         if count == MOST_ROWS:
-            raise ManifestError(f"{path}: expected at most {MOST_ROWS:,} rows, got more")
+            raise ManifestError(f"{path}: expected at most {MOST_ROWS:,} rows, got more; split it")
         try:
             results.append(use(row))
         except ValueError as err:
@@ -255,7 +254,7 @@ def _read_each(
     if refused:
         more = f"; and {num_refused - _SHOWN_ROWS} more" if num_refused > _SHOWN_ROWS else ""
         raise ManifestError(
-            f"{path}, {'; '.join(refused)}{more}; correct the file, or get it again"
+            f"{path}, {'; '.join(refused)}{more}; correct the file or download it again"
         )
     return results
 

@@ -1,8 +1,8 @@
-"""The published files of VLOG (Fouhey et al. 2018).
+"""Reader of the published files of VLOG (Fouhey et al. 2018).
 
-`manifest.txt` names one clip a line, with a slash at the end; line i of `splitId.txt` and row i of
-`hand_object.npy` belong to line i of it. The matrix holds 1 for "touches this class", -1 for "does
-not" and 0 for "the annotators could not tell".
+`manifest.txt` has one clip per line, with a trailing slash; line i of `splitId.txt` and row i of
+`hand_object.npy` belong to it. The label matrix contains 1 for contact with a class, -1 for no
+contact, and 0 for unsure labels.
 """
 
 from pathlib import Path
@@ -26,17 +26,17 @@ from orn.shared.text import counted
 
 
 def read(spec: VlogLabels, folder: Path, *, labels: bool, partial: bool = False) -> Listing:
-    """Return what the published files list; a segment is a whole clip and has the clip's id.
+    """Return the listing; a segment is a whole clip and has its id.
 
     Args:
-        spec: names the files.
-        folder: of the data set.
-        labels: False leaves labels empty and needs neither the label matrix nor the class names.
-        partial: whether to do without the label matrix, which is then named as absent.
+        spec: paths of the files.
+        folder: folder of the data set.
+        labels: whether to read the label matrix and the class names.
+        partial: whether to accept a missing label matrix, which is listed as absent.
 
     Raises:
-        DataRootError: naming the file that is not there.
-        ManifestError: naming the file, and row or shape, that does not fit the others.
+        DataRootError: if a file is missing.
+        ManifestError: if a file is invalid or does not match the others.
     """
     ids: dict[str, None] = {}
     check = TypeAdapter(VideoId).validate_python
@@ -56,7 +56,7 @@ def read(spec: VlogLabels, folder: Path, *, labels: bool, partial: bool = False)
     if len(splits) != len(ids):
         raise ManifestError(
             f"{folder / spec.splits}: expected one number for each of "
-            f"{counted(len(ids), 'listed clip')}, got {len(splits)}; get both files again"
+            f"{counted(len(ids), 'listed clip')}, got {len(splits)}; download both files again"
         )
     absent = (spec.matrix,) if partial and not_a_file(folder / spec.matrix) else ()
     classes = read_class_names(folder / spec.classes) if labels else ()
@@ -65,7 +65,7 @@ def read(spec: VlogLabels, folder: Path, *, labels: bool, partial: bool = False)
     if labels and not absent:
         matrix_NA = _read_matrix(folder / spec.matrix, shape=(len(ids), len(classes)))
         held = _columns_of_rows(matrix_NA > 0)
-        if (matrix_NA < 0).any():  # a matrix of only 0 and 1 says "no" by 0
+        if (matrix_NA < 0).any():  # in a matrix of only 0 and 1, 0 is "no"
             unsure = _columns_of_rows(matrix_NA == 0)
     segments = tuple(
         Segment(id=video_id, video_id=video_id, split=name, labels=row, unsure=unsure_row)
@@ -75,22 +75,22 @@ def read(spec: VlogLabels, folder: Path, *, labels: bool, partial: bool = False)
 
 
 def _read_matrix(path: Path, *, shape: tuple[int, int]) -> npt.NDArray[np.int8]:
-    """Return the label matrix as int8; never unpickles anything, nor needs more than it has."""
+    """Return the label matrix as int8, without unpickling."""
     require_file(path, "VLOG's label matrix (clips x classes)")
-    expected = f"{path}: expected a numpy array of numbers of shape {shape} (clips x classes)"
+    expected = f"{path}: expected a NumPy array of numbers of shape {shape} (clips x classes)"
     try:
         matrix_NA = np.lib.format.open_memmap(path, mode="r")
-    except Exception as err:  # numpy evaluates the header as Python, and lets all that raises pass
-        raise ManifestError(f"{expected}, got {err}; get it again") from err
+    except Exception as err:  # numpy evaluates the header, which can raise anything
+        raise ManifestError(f"{expected}, got {err}; download it again") from err
     if matrix_NA.shape != shape or matrix_NA.dtype.kind not in "biuf":
         got = f"{matrix_NA.dtype} of shape {matrix_NA.shape}"
-        raise ManifestError(f"{expected}, got {got}; get it again, and the lists of clips")
+        raise ManifestError(f"{expected}, got {got}; download it and the lists of clips again")
     is_label_NA = (matrix_NA == -1) | (matrix_NA == 0) | (matrix_NA == 1)
     if not is_label_NA.all():
         row, column = np.argwhere(~is_label_NA)[0]
         raise ManifestError(
             f"{path}: expected -1, 0 or 1, got {matrix_NA[row, column]} in row {row}, column "
-            f"{column} (from 0); get it again"
+            f"{column} (from 0); download it again"
         )
     return matrix_NA.astype(np.int8)
 

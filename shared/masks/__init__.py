@@ -1,1 +1,1 @@
-"""Masks, boxes and detections, as shards hold them."""
+"""Masks, boxes and detections as stored in shards."""

@@ -1,11 +1,11 @@
-"""Masks as COCO compressed run lengths, byte for byte what pycocotools writes, in plain numpy.
+"""Masks as COCO compressed run lengths, byte-identical to pycocotools, in NumPy.
 
-Pixels are counted down the columns (pixel (y, x) is number x * H + y); the lengths alternate,
-background first, object second. From the fourth on, a length is stored as the difference from the
-one two places before; each number is written in 5-bit digits, lowest first, one printable character
-a digit (48 + digit, + 32 if more digits follow), its sign in the last digit's top bit.
+Pixels are in column-major order (pixel (y, x) is number x * H + y). Run lengths alternate between
+background, which is first, and object. From the fourth on, the difference from the length two
+places before is stored. Numbers are written in 5-bit digits, lowest first, as one character each
+(48 + digit, + 32 if more digits follow); the top bit of the last digit is the sign.
 
-H W the grid, h w a window, R runs. Many masks at once are read by `run_lengths`.
+H W grid, h w window, R runs. `run_lengths` decodes many masks at once.
 """
 
 import numpy as np
@@ -24,13 +24,13 @@ _DIGIT_LIMITS = 16 * 32 ** np.arange(MAX_DIGITS, dtype=np.int64)
 
 
 def encode(mask_HW: NDArray[np.bool_]) -> bytes:
-    """Compressed run lengths of a whole grid.
+    """Encode a mask as compressed run lengths.
 
     Args:
-        mask_HW: (H, W) bool, both at least 1.
+        mask_HW: (H, W) bool with at least one pixel.
 
     Raises:
-        ShapeError: if the mask is no (H, W) bool array, or has no pixels.
+        ShapeError: if the mask is not an (H, W) bool array or has no pixels.
     """
     _check_mask("encode", mask_HW)
     height, width = mask_HW.shape
@@ -38,24 +38,24 @@ def encode(mask_HW: NDArray[np.bool_]) -> bytes:
 
 
 def encode_crop(mask_hw: NDArray[np.bool_], *, x: int, y: int, height: int, width: int) -> bytes:
-    """Compressed run lengths of a grid that is empty outside a window; the grid is never allocated.
+    """Encode a mask inside a window of an otherwise empty grid, without allocating the grid.
 
     Args:
-        mask_hw: (h, w) bool, the mask inside the window; may have no pixels.
-        x: column of the grid at which the window begins.
-        y: row of the grid at which the window begins.
-        height: rows of the grid.
-        width: columns of the grid.
+        mask_hw: (h, w) bool mask of the window; may have no pixels.
+        x: first column of the window.
+        y: first row of the window.
+        height: height of the grid.
+        width: width of the grid.
 
     Raises:
-        ShapeError: if the mask is no (h, w) bool array or the window reaches outside the grid.
+        ShapeError: if the mask is not an (h, w) bool array or the window exceeds the grid.
     """
     _check_mask("encode_crop", mask_hw)
     rows, columns = mask_hw.shape
     if height < 1 or width < 1 or x < 0 or y < 0 or x + columns > width or y + rows > height:
         raise ShapeError(
-            f"encode_crop: wanted a window inside the grid of {height} x {width} (height x width), "
-            f"found {rows} x {columns} at x {x}, y {y}"
+            f"encode_crop: expected a window inside {height} x {width} (height x width) pixels, "
+            f"got {rows} x {columns} at x {x}, y {y}"
         )
     padded = np.zeros((columns, rows + 1), dtype=np.bool_)  # one background pixel ends each column
     padded[:, :-1] = mask_hw.T
@@ -68,31 +68,31 @@ def encode_crop(mask_hw: NDArray[np.bool_], *, x: int, y: int, height: int, widt
 
 
 def encode_borders(borders_R: NDArray[np.int64], *, height: int, width: int) -> bytes:
-    """Compressed run lengths of a mask of which it is known where its runs begin and end.
+    """Encode a mask from the borders of its runs.
 
     Args:
-        borders_R: (R,) int64 numbers of pixels, rising: the first of a run, the first after it, and
-            so on. A run may end where the next begins; R is even.
-        height: rows of the grid.
-        width: columns of the grid.
+        borders_R: (R,) int64 increasing pixel numbers: the start and the end (exclusive) of each
+            run. A run may end where the next one starts; R is even.
+        height: height of the grid.
+        width: width of the grid.
     """
     joined = 2 * np.flatnonzero(borders_R[1:-1:2] == borders_R[2::2])
-    if joined.size:  # a run that ends at the foot of a column, and the next one's at its head
+    if joined.size:  # runs that continue from the bottom of a column to the top of the next
         borders_R = np.delete(borders_R, np.concatenate([joined + 1, joined + 2]))
     lengths = np.diff(borders_R, prepend=0, append=height * width)
     return compress(lengths[:-1] if borders_R.size and lengths[-1] == 0 else lengths)
 
 
 def decode(counts: bytes, *, height: int, width: int) -> NDArray[np.bool_]:
-    """The mask as (H, W) bool.
+    """Decode a mask to an (H, W) bool array.
 
     Raises:
-        ShardFormatError: if the bytes are malformed or do not add up to `height` x `width` pixels.
+        ShardFormatError: if the bytes are malformed or do not sum to `height` x `width` pixels.
     """
     lengths = run_lengths(counts)
     if (total := int(lengths.sum())) != height * width:
         raise ShardFormatError(
-            f"RLE: wanted {height} x {width} = {height * width} pixels, found runs of {total}"
+            f"RLE: expected {height} x {width} = {height * width} pixels, got runs of {total}"
         )
     is_object = np.zeros(lengths.size, dtype=np.bool_)
     is_object[1::2] = True
@@ -100,16 +100,16 @@ def decode(counts: bytes, *, height: int, width: int) -> NDArray[np.bool_]:
 
 
 def run_lengths(counts: bytes) -> NDArray[np.int64]:
-    """(R,) int64 lengths of the runs in pixels, background first.
+    """Return the (R,) int64 run lengths in pixels, background first.
 
     Raises:
-        ShardFormatError: if the bytes are none, cut short, no such code, or a length is negative.
+        ShardFormatError: if the bytes are malformed.
     """
     return read_run_lengths((counts,)).lengths_R
 
 
 def compress(lengths: NDArray[np.int64]) -> bytes:
-    """Compressed form of (R,) run lengths, background first; the inverse of `run_lengths`."""
+    """Compress (R,) run lengths, background first; the inverse of `run_lengths`."""
     numbers = np.array(lengths, dtype=np.int64)
     numbers[3:] -= np.asarray(lengths, dtype=np.int64)[1:-2]
     magnitudes = np.where(numbers < 0, ~numbers, numbers)
@@ -123,7 +123,7 @@ def compress(lengths: NDArray[np.int64]) -> bytes:
 
 
 def area(counts: bytes) -> int:
-    """Pixels of the object.
+    """Return the number of pixels of the object.
 
     Raises:
         ShardFormatError: if the bytes are malformed.
@@ -132,11 +132,11 @@ def area(counts: bytes) -> int:
 
 
 def bounding_box(counts: bytes, height: int) -> NDArray[np.float32]:
-    """(4,) float32 x1 y1 x2 y2, half-open, the smallest box with the whole object; zeros if empty.
+    """Return the half-open bounding box (4,) float32 x1 y1 x2 y2 of the object; zeros if empty.
 
     Args:
         counts: compressed run lengths.
-        height: rows of the grid.
+        height: height of the grid.
 
     Raises:
         ShardFormatError: if the bytes are malformed.
@@ -150,4 +150,4 @@ def _check_mask(caller: str, mask: NDArray[np.bool_]) -> None:
         found = (
             f"{mask.shape} {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
         )
-        raise ShapeError(f"{caller}: wanted an (H, W) bool array, found {found}")
+        raise ShapeError(f"{caller}: expected an (H, W) bool array, got {found}")

@@ -1,7 +1,7 @@
-"""What detections have to be: one set of rules for verification, imports and training.
+"""Validation rules of detections, shared by verification, imports and training.
 
-N detections, C classes. Rules are checked for many detections at once, which may lie on grids
-of several sizes; of each kind of fault only the first is told, and how many more there are.
+N detections, C classes. Many detections are checked at once, on grids of different sizes. Of each
+kind of fault, the first one and the number of others are reported.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,25 +18,25 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.run_lengths import RunLengths, extents, read_run_lengths
 
 _BOX_TOLERANCE_PIXELS = 1e-2
-"""Boxes are cut to the frame in float32 after being scaled."""
+"""Boxes are clipped to the frame in float32 after scaling."""
 _MASK_TOLERANCE_PIXELS = 1.0
 """Masks end on whole pixels, boxes between them."""
 _SUM_TOLERANCE = 5e-3
-"""Probabilities that add up to 1, each rounded to float16."""
+"""Tolerance of a sum of probabilities that are rounded to float16."""
 _MOST_MASK_BYTES = 4 * 2**20
-"""Of compressed run lengths; a mask of a 4K frame that is all noise has as many."""
+"""Size limit of compressed run lengths: a 4K mask of noise."""
 
 
 ScoreKind = Literal["softmax", "sigmoid", "label"]
-"""What class scores are: a distribution over the classes and the background, one probability a
-class, or not known: then there is the score of the kept class alone."""
+"""Kind of class scores: softmax over the classes and the background, a sigmoid per class, or only
+the score of the predicted class."""
 
 
 def background_scores(
     class_scores_NC: NDArray[np.floating], score_kind: ScoreKind
 ) -> NDArray[np.floating]:
-    """(N,) score of the background: 1 minus the sum of the classes' scores, of sigmoids 1 minus the
-    highest; never below 0. (Where the kept class alone has a score, both are the same.)"""
+    """Return the (N,) background scores: 1 minus the sum of the class scores, or minus the highest
+    one for sigmoids; at least 0."""
     is_sigmoid = score_kind == "sigmoid"
     taken_N = class_scores_NC.max(axis=1) if is_sigmoid else class_scores_NC.sum(axis=1)
     return np.maximum(1 - taken_N, 0)
@@ -44,7 +44,7 @@ def background_scores(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassRules:
-    """What labels and scores have to be."""
+    """Rules for labels and scores."""
 
     num_classes: int = NUM_COCO_CLASSES
     score_kind: ScoreKind = "softmax"
@@ -55,27 +55,26 @@ COCO_RULES = ClassRules()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A rule that detections break."""
+    """A violation of a rule."""
 
     field: str
     """`scores`, `labels`, `class_scores`, `boxes` or `masks`."""
     row: int
-    """The first detection that breaks it."""
-    wanted: str
-    found: str
+    """The first detection that violates it."""
+    expected: str
+    got: str
     more: int = 0
-    """Other detections that break it."""
+    """Number of other detections that violate it."""
 
     @property
     def message(self) -> str:
-        """A sentence, without the place."""
-        more = f"; {self.more} more like it" if self.more else ""
-        return f"wanted {self.wanted}, found {self.found}{more}"
+        """Message without the location."""
+        more = f"; {self.more} more" if self.more else ""
+        return f"expected {self.expected}, got {self.got}{more}"
 
 
 def frame_faults(frame: FrameDetections, rules: ClassRules = COCO_RULES) -> list[Fault]:
-    """Return all that is wrong with the detections of a frame; none for what `orn verify`
-    accepts."""
+    """Return all faults of the detections of a frame, as `orn verify` reports them."""
     sizes_N2 = np.full((len(frame), 2), (frame.height, frame.width))
     return [
         *score_faults(frame.scores, frame.labels, frame.class_scores, rules=rules),
@@ -86,9 +85,9 @@ def frame_faults(frame: FrameDetections, rules: ClassRules = COCO_RULES) -> list
 def first_fault(
     frames: Sequence[FrameDetections], rules: ClassRules = COCO_RULES
 ) -> tuple[int, Fault] | None:
-    """The first frame that breaks a rule and the first rule that it breaks; None if all are whole.
+    """Return the index of the first invalid frame and its first fault; None if all are valid.
 
-    Some hundred detections take little longer than those of one frame.
+    The check is vectorized over all frames.
     """
     lengths = [len(frame) for frame in frames]
     if not sum(lengths):
@@ -124,9 +123,9 @@ def are_valid(
     width: int,
     rules: ClassRules = COCO_RULES,
 ) -> bool:
-    """Whether the numbers of detections break no rule by more than a rounding, told quickly.
+    """Return quickly whether boxes and scores are valid up to rounding.
 
-    Class scores are float32 here and may include the background's.
+    Class scores are float32 here and may include the background.
     """
     if not len(scores_N):
         return True
@@ -148,10 +147,10 @@ def score_faults(
 ) -> Iterator[Fault]:
     """Yield scores outside 0..1, labels that are not a class, invalid class scores."""
     for row, more in first_place(~((scores_N >= 0) & (scores_N <= 1))):
-        yield Fault(field="scores", row=row, wanted="0 to 1", found=f"{scores_N[row]}", more=more)
+        yield Fault(field="scores", row=row, expected="0 to 1", got=f"{scores_N[row]}", more=more)
     for row, more in first_place(labels_N >= rules.num_classes):
-        wanted = f"a class, 0 to {rules.num_classes - 1}"
-        yield Fault(field="labels", row=row, wanted=wanted, found=f"{labels_N[row]}", more=more)
+        expected = f"a class, 0 to {rules.num_classes - 1}"
+        yield Fault(field="labels", row=row, expected=expected, got=f"{labels_N[row]}", more=more)
     if class_scores_NC is None:
         return
     wide_NC = class_scores_NC.astype(np.float64)
@@ -161,40 +160,39 @@ def score_faults(
         most_N, what = wide_NC.sum(axis=1), "a sum"
     least_N = wide_NC.min(axis=1)
     for row, more in first_place(~((least_N >= 0) & (most_N <= 1 + _SUM_TOLERANCE))):
-        wanted = f"no negative score and {what} of at most 1"
-        found = f"{what} of {most_N[row]:.4f}, a least score of {least_N[row]:.4f}"
-        yield Fault(field="class_scores", row=row, wanted=wanted, found=found, more=more)
+        expected = f"no negative score and {what} of at most 1"
+        got = f"{what} of {most_N[row]:.4f}, a least score of {least_N[row]:.4f}"
+        yield Fault(field="class_scores", row=row, expected=expected, got=got, more=more)
 
 
 def place_faults(
     boxes_N4: NDArray[np.float32], masks: Sequence[bytes], sizes_N2: NDArray[np.int64]
 ) -> Iterator[Fault]:
-    """Boxes outside their grid; masks that are none, of another grid, or outside their box, so that
-    none has a larger area than its box.
+    """Yield boxes outside their grid, and masks that are malformed, of another grid, or outside
+    their box.
 
     Args:
-        boxes_N4: the boxes.
+        boxes_N4: (N, 4) boxes.
         masks: N masks, compressed run lengths.
-        sizes_N2: (height, width) of the grid of each.
+        sizes_N2: (N, 2) height and width of each grid.
     """
     top_left, bottom_right = boxes_N4[:, :2], boxes_N4[:, 2:]
     inside = (top_left >= -_BOX_TOLERANCE_PIXELS) & (top_left <= bottom_right)
     inside &= bottom_right <= sizes_N2[:, ::-1] + _BOX_TOLERANCE_PIXELS
     for row, more in first_place(~inside.all(axis=1)):
         height, width = sizes_N2[row]
-        wanted, found = f"boxes inside {width} x {height}", f"{boxes_N4[row].tolist()}"
-        yield Fault(field="boxes", row=row, wanted=wanted, found=found, more=more)
+        expected, got = f"boxes inside {width} x {height}", f"{boxes_N4[row].tolist()}"
+        yield Fault(field="boxes", row=row, expected=expected, got=got, more=more)
     faults = list(_mask_faults(boxes_N4, masks, sizes_N2, first=0))
     if faults:
         first, more = faults[0], sum(1 + fault.more for fault in faults[1:]) + faults[0].more
-        yield Fault(field="masks", row=first.row, wanted=first.wanted, found=first.found, more=more)
+        yield Fault(field="masks", row=first.row, expected=first.expected, got=first.got, more=more)
 
 
 def widened_boxes(
     boxes_N4: NDArray[np.float32], masks: Sequence[bytes], *, height: int
 ) -> NDArray[np.float32]:
-    """Return boxes, those out of which their mask reaches widened to hold it; of a grid of so many
-    rows."""
+    """Return boxes, extended where necessary to contain their masks; `height` is the grid's."""
     extents_N4 = extents(read_run_lengths(masks), np.full(len(masks), height))
     reaches_N = _reaches_out(boxes_N4, extents_N4)
     low_N2 = np.minimum(boxes_N4[:, :2], extents_N4[:, :2])
@@ -205,7 +203,7 @@ def widened_boxes(
 def _reaches_out(
     boxes_N4: NDArray[np.float32], extents_N4: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """(N,) whether a mask of this extent, zeros for an empty one, leaves its box."""
+    """Return (N,) whether the extent of a mask, zeros if empty, exceeds its box."""
     outwards_N4 = np.concatenate(
         [boxes_N4[:, :2] - extents_N4[:, :2], extents_N4[:, 2:] - boxes_N4[:, 2:]], axis=1
     )
@@ -220,16 +218,18 @@ def _mask_faults(
     *,
     first: int,
 ) -> Iterator[Fault]:
-    """Faults of masks in the order of their rows, of which the first is `first`."""
+    """Yield faults of masks by row, counted from `first`."""
     if not len(masks):
         return
     try:
         if (largest := max(map(len, masks))) > _MOST_MASK_BYTES:
-            raise ShardFormatError(f"RLE: wanted at most {_MOST_MASK_BYTES:,} bytes, {largest:,}")
+            raise ShardFormatError(
+                f"RLE: expected at most {_MOST_MASK_BYTES:,} bytes, got {largest:,}"
+            )
         runs = read_run_lengths(masks)
     except ShardFormatError as err:
         if len(masks) == 1:
-            yield Fault(field="masks", row=first, wanted="a mask", found=str(err))
+            yield Fault(field="masks", row=first, expected="a mask", got=str(err))
             return
         half = len(masks) // 2
         yield from _mask_faults(boxes_N4[:half], masks[:half], sizes_N2[:half], first=first)
@@ -241,22 +241,22 @@ def _mask_faults(
 def _extent_faults(
     boxes_N4: NDArray[np.float32], runs: RunLengths, sizes_N2: NDArray[np.int64], *, first: int
 ) -> Iterator[Fault]:
-    """At most one: of the first mask that is wrong."""
+    """Yield at most one fault, of the first invalid mask."""
     totals_N, pixels_N = runs.totals_M, sizes_N2.prod(axis=1)
     extents_N4 = extents(runs, sizes_N2[:, 0])
     wrong_N = _reaches_out(boxes_N4, extents_N4)
     for row, more in first_place(wrong_N | (totals_N != pixels_N)):
         if totals_N[row] != pixels_N[row]:
             height, width = sizes_N2[row]
-            wanted, found = f"{height} x {width} = {pixels_N[row]} pixels", f"{totals_N[row]}"
+            expected, got = f"{height} x {width} = {pixels_N[row]} pixels", f"{totals_N[row]}"
         else:
-            wanted = f"a mask inside its box {boxes_N4[row].tolist()}"
-            found = f"{runs.areas_M[row]} pixels over {extents_N4[row].tolist()}"
-        yield Fault(field="masks", row=first + row, wanted=wanted, found=found, more=more)
+            expected = f"a mask inside its box {boxes_N4[row].tolist()}"
+            got = f"{runs.areas_M[row]} pixels over {extents_N4[row].tolist()}"
+        yield Fault(field="masks", row=first + row, expected=expected, got=got, more=more)
 
 
 def first_place(wrong: ArrayLike) -> Iterator[tuple[int, int]]:
-    """The first place that is wrong and how many more there are; nothing if none is."""
+    """Yield the first true index and the number of others, or nothing."""
     places = np.flatnonzero(wrong)
     if places.size:
         yield int(places[0]), places.size - 1

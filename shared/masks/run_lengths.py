@@ -1,9 +1,9 @@
-"""The run lengths of many masks at once, out of their compressed form (which `rle` describes).
+"""Vectorized decoding of many compressed masks at once (`rle` describes the format).
 
-A mask is a few dozen numbers, so that the work of one lies in calling numpy, not in counting, and
-the masks of a clip together take little longer than one.
+A mask has a few dozen numbers, so that the overhead of NumPy calls dominates, and all masks of a
+clip take little longer than one.
 
-M masks, R runs of all of them.
+M masks, R runs of all masks.
 """
 
 from collections.abc import Sequence
@@ -15,50 +15,50 @@ from numpy.typing import NDArray
 from orn.shared.errors import ShardFormatError
 
 FIRST_CHARACTER = 48
-"""Code of the digit 0."""
+"""Character code of the digit 0."""
 DIGIT_BITS = 5
-"""Bits of a number that a character holds."""
+"""Number of bits in a character."""
 MAX_DIGITS = 7
-"""35 bits: pycocotools keeps lengths in 32 bits, so differences need 33."""
+"""35 bits: lengths have 32 bits in pycocotools, so differences need 33."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunLengths:
-    """The runs of M masks, one mask after another."""
+    """The concatenated runs of M masks."""
 
     lengths_R: NDArray[np.int64]
     """(R,) pixels; within a mask background and object alternate, background first."""
     num_runs_M: NDArray[np.int64]
-    """(M,) runs of each mask."""
+    """(M,) number of runs of each mask."""
 
     @property
     def firsts_M(self) -> NDArray[np.int64]:
-        """(M,) place of each mask's first run."""
+        """(M,) index of each mask's first run."""
         firsts_M: NDArray[np.int64] = np.add.accumulate(self.num_runs_M) - self.num_runs_M
         return firsts_M
 
     @property
     def totals_M(self) -> NDArray[np.int64]:
-        """(M,) pixels of each mask's grid."""
+        """(M,) number of pixels of each grid."""
         if not len(self.num_runs_M):
             return self.num_runs_M
         return np.add.reduceat(self.lengths_R, self.firsts_M)
 
     @property
     def areas_M(self) -> NDArray[np.int64]:
-        """(M,) pixels of each mask's object."""
+        """(M,) number of pixels of each object."""
         places_R = np.arange(len(self.lengths_R)) - np.repeat(self.firsts_M, self.num_runs_M)
         runs = RunLengths(lengths_R=self.lengths_R * (places_R & 1), num_runs_M=self.num_runs_M)
         return runs.totals_M
 
 
 def extents(runs: RunLengths, heights_M: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(M, 4) float32 x1 y1 x2 y2, half-open, the smallest box with all of each object; zeros for an
+    """Return the (M, 4) float32 half-open bounding boxes x1 y1 x2 y2 of the objects; zeros for an
     empty one.
 
     Args:
         runs: the masks.
-        heights_M: rows of the grid of each.
+        heights_M: (M,) heights of the grids.
     """
     firsts_M = runs.firsts_M
     boxes_M4 = np.zeros((len(firsts_M), 4), np.float32)
@@ -68,13 +68,13 @@ def extents(runs: RunLengths, heights_M: NDArray[np.int64]) -> NDArray[np.float3
     if not chosen_R.size:
         return boxes_M4
     ends_R = np.add.accumulate(runs.lengths_R)
-    begins_M = ends_R[firsts_M] - runs.lengths_R[firsts_M]  # as if grids were one under another
+    begins_M = ends_R[firsts_M] - runs.lengths_R[firsts_M]  # as if the grids were concatenated
     owner_R = owner_R[chosen_R]
     height_R = heights_M[owner_R]
     last_R = ends_R[chosen_R] - begins_M[owner_R] - 1
     left_R, top_R = np.divmod(last_R + 1 - runs.lengths_R[chosen_R], height_R)
     right_R, bottom_R = np.divmod(last_R, height_R)
-    over_R = left_R != right_R  # over a column's foot and the next one's head
+    over_R = left_R != right_R  # continues from the bottom of a column to the top of the next
     top_R[over_R], bottom_R[over_R] = 0, height_R[over_R] - 1
     begins = np.flatnonzero(np.diff(owner_R, prepend=-1))
     found_M = owner_R[begins]
@@ -86,17 +86,17 @@ def extents(runs: RunLengths, heights_M: NDArray[np.int64]) -> NDArray[np.float3
 
 
 def read_run_lengths(masks: Sequence[bytes]) -> RunLengths:
-    """The lengths of the runs of all masks.
+    """Decode the run lengths of all masks.
 
     Raises:
-        ShardFormatError: if the bytes of a mask are none, cut short, no such code, or a length is
-            negative; tells the first place in that mask.
+        ShardFormatError: if a mask is empty, truncated, contains invalid characters, or has a
+            negative length.
     """
     sizes_M = np.array([len(counts) for counts in masks], dtype=np.int64)
     if len(masks) == 0:
         return RunLengths(lengths_R=np.zeros(0, np.int64), num_runs_M=sizes_M)
     if sizes_M.min() == 0:
-        raise ShardFormatError("RLE: wanted compressed run lengths, found no bytes")
+        raise ShardFormatError("RLE: expected compressed run lengths, got no bytes")
     digits = np.frombuffer(b"".join(masks), dtype=np.uint8) - np.uint8(FIRST_CHARACTER)
     stops_M = np.add.accumulate(sizes_M)
     _check_digits(digits, masks, stops_M)
@@ -109,7 +109,7 @@ def read_run_lengths(masks: Sequence[bytes]) -> RunLengths:
     if lengths_R.min() < 0:
         run = int(np.flatnonzero(lengths_R < 0)[0])
         place = run - int((after_M - num_runs_M)[np.searchsorted(after_M, run, "right")])
-        raise ShardFormatError(f"RLE: run {place} has the negative length {lengths_R[run]}")
+        raise ShardFormatError(f"RLE: run {place} has negative length {lengths_R[run]}")
     return RunLengths(lengths_R=lengths_R, num_runs_M=num_runs_M)
 
 
@@ -121,27 +121,27 @@ def _check_digits(
         mask = int(np.searchsorted(stops_M, byte, "right"))
         place = byte - int(stops_M[mask]) + len(masks[mask])
         raise ShardFormatError(
-            f"RLE: wanted characters of the codes 48..111, found {masks[mask][place]} at byte "
+            f"RLE: expected character codes 48 to 111, got {masks[mask][place]} at byte "
             f"{place} of {len(masks[mask])}"
         )
     is_open_M = digits[stops_M - 1] > 31
     if is_open_M.any():
         size = len(masks[int(np.argmax(is_open_M))])
-        raise ShardFormatError(f"RLE: cut short, a number does not end within {size} bytes")
+        raise ShardFormatError(f"RLE: truncated, the last number does not end in {size} bytes")
 
 
 def _numbers(digits: NDArray[np.uint8], ends_R: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(R,) the signed numbers whose digits end at these places."""
+    """Return the (R,) signed numbers whose digits end at the given indices."""
     num_digits_R = ends_R.copy()
     num_digits_R[1:] -= ends_R[:-1]
     if num_digits_R.max() > MAX_DIGITS:
         raise ShardFormatError(
-            f"RLE: wanted numbers of at most {MAX_DIGITS} digits, found {num_digits_R.max()}"
+            f"RLE: expected numbers of at most {MAX_DIGITS} digits, got {num_digits_R.max()}"
         )
     starts_R = ends_R - num_digits_R
     shifts = DIGIT_BITS * (np.arange(digits.size) - np.repeat(starts_R, num_digits_R))
     values = (digits & 31).astype(np.int64)
-    values[ends_R - 1] = (values[ends_R - 1] ^ 16) - 16  # a number's last digit carries its sign
+    values[ends_R - 1] = (values[ends_R - 1] ^ 16) - 16  # the last digit has the sign bit
     numbers_R: NDArray[np.int64] = np.add.reduceat(values << shifts, starts_R)
     return numbers_R
 
@@ -149,10 +149,11 @@ def _numbers(digits: NDArray[np.uint8], ends_R: NDArray[np.int64]) -> NDArray[np
 def _undifferenced(
     numbers_R: NDArray[np.int64], num_runs_M: NDArray[np.int64], firsts_M: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """(R,) lengths: from a mask's fourth number on, differences from the one two places before.
+    """Return the (R,) lengths; from the fourth number of a mask on, the input has differences from
+    the length two places before.
 
-    Sums along all masks, less what they were where a mask begins; its second and third number begin
-    two sums, its first is in none.
+    Cumulative sums over all masks, minus their values at the start of each mask. The second and
+    third number of a mask start two separate sums; the first is in neither.
     """
     sums_R = numbers_R.copy()
     sums_R[firsts_M] = 0

@@ -1,1 +1,1 @@
-"""What all pages share: templates, one style sheet, one script, and colours."""
+"""Shared parts of HTML pages: templates, a style sheet, a script and colours."""

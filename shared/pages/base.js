@@ -1,4 +1,4 @@
-// Helpers that all pages share.
+// Helpers of all pages.
 
 const $ = (id) => document.getElementById(id);
 

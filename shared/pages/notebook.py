@@ -1,4 +1,4 @@
-"""What notebooks show of the objects of the Python interface."""
+"""HTML representations of Python objects for notebooks."""
 
 import base64
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ def notebook_html(
 
     Args:
         video: id of the video.
-        about: which part of it, and what is there.
+        about: description, such as the time and the number of objects.
         picture: (H, W, 3) uint8 RGB.
         chances: names with probabilities, drawn as bars.
-        lines: paragraphs below.
+        lines: paragraphs at the end.
     """
     encoded = ""
     if picture is not None:
@@ -37,15 +37,15 @@ def notebook_html(
 
 
 def show_html(html: str) -> None:
-    """Show HTML below the cell of a notebook that runs.
+    """Display HTML below the current notebook cell.
 
     Raises:
-        PipelineError: if IPython, which notebooks bring along, is not installed.
+        PipelineError: if IPython is not installed.
     """
     try:
         from IPython.display import HTML, display
     except ImportError as err:
         raise PipelineError(
-            "show(): expected a notebook, got a Python without IPython; print the object instead"
+            "show(): expected a notebook, got Python without IPython; print the object instead"
         ) from err
     display(HTML(html))

@@ -1,8 +1,8 @@
-"""Colours of classes and of activities: the same in pages, pictures and films.
+"""Colours of classes and activities in pages, pictures and videos.
 
-Both were searched for, so that those that are seen together differ, for eyes that lack a kind of
-cone too (`tests/shared/pages/test_palette.py` has the distances). Objects are light and carry black
-text, activities are dark and carry white text.
+The palettes maximize the distances between colours, also for colour-blind viewers
+(`tests/shared/pages/test_palette.py`). Objects are light with black text, activities are dark with
+white text.
 """
 
 Colour = tuple[int, int, int]
@@ -25,17 +25,17 @@ _ACTIVITIES = bytes.fromhex("""
 
 
 def class_colour(label: int) -> Colour:
-    """Return the colour of a class of the detector."""
+    """Return the colour of a detector class."""
     return _colour(_CLASSES, label)
 
 
 def activity_colour(place: int) -> Colour:
-    """Return the colour of an activity, by its place among those that are shown together."""
+    """Return the colour of an activity by its index among those of a page."""
     return _colour(_ACTIVITIES, place)
 
 
 def text_colour(background: Colour) -> Colour:
-    """Return black or white, whichever has more contrast with a colour (WCAG 2.2)."""
+    """Return black or white, whichever has the higher contrast (WCAG 2.2)."""
     linear = [
         share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
         for share in (value / 255 for value in background)
@@ -45,7 +45,7 @@ def text_colour(background: Colour) -> Colour:
 
 
 def css_colour(colour: Colour) -> str:
-    """Return a colour as pages write it."""
+    """Return a colour in CSS notation."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 

@@ -1,8 +1,7 @@
-"""Pages of HTML from Jinja2 templates.
+"""HTML pages from Jinja2 templates.
 
-Every value is escaped. A page loads nothing from elsewhere and runs only its own script, which its
-Content-Security-Policy enforces; scripts that this script adds, such as frames beside the page, run
-too.
+All values are escaped. A page loads no external resources and runs only its own script and scripts
+added by it, such as frames beside the page, as its Content-Security-Policy enforces.
 """
 
 import base64
@@ -20,23 +19,22 @@ from orn.shared.text import escape, truncate
 
 
 def render(template: str, **view: Any) -> str:
-    """Return the text of a page.
+    """Render an HTML page.
 
     Args:
         template: package and file, such as `orn.shared.inspect.page/shard.html`. It extends
             `orn.shared.pages/base.html` and lists its own files as `styles` and `scripts`.
-        view: the view model: values that the template names.
+        view: view model, the values in the template.
     """
     return _environment().get_template(template).render(view)
 
 
 def render_markdown(template: str, **view: Any) -> str:
-    """Return the text of a Markdown file; every value is escaped, those with `| code` for a code
-    span.
+    """Render a Markdown file; all values are escaped, those with `| code` for a code span.
 
     Args:
         template: package and file, such as `orn.stage2_train.predict/card.md`.
-        view: values that the template names.
+        view: view model, the values in the template.
     """
     environment = _environment().overlay(
         autoescape=False, finalize=_markdown, keep_trailing_newline=True
@@ -45,7 +43,7 @@ def render_markdown(template: str, **view: Any) -> str:
 
 
 class _Code(str):
-    """A text that may stand in a code span."""
+    """Text that is safe in a code span."""
 
     __slots__ = ()
 
@@ -55,17 +53,17 @@ def _code(text: object) -> _Code:
 
 
 def _markdown(value: object) -> str:
-    """A value as Markdown has it, without what would be read as markup."""
+    """Return a value with Markdown's special characters escaped."""
     if isinstance(value, _Code):
         return value
     return "".join(f"\\{each}" if each in "\\`*_<>[]|#" else each for each in escape(str(value)))
 
 
 def json_data(value: Any) -> Markup:
-    """Return JSON in ASCII that may stand in an HTML script of any type.
+    """Return ASCII JSON that is safe in an HTML script element.
 
     Raises:
-        ValueError: for a number that JSON does not have.
+        ValueError: for NaN or infinity.
     """
     return htmlsafe_json_dumps(value, separators=(",", ":"), allow_nan=False)
 
@@ -91,7 +89,7 @@ def _source(name: str) -> str:
 
 
 def _inlined(names: Iterable[str]) -> Markup:
-    """Files of the project as they stand."""
+    """Return files of the project unchanged."""
     return Markup("\n".join(map(_source, names)))
 
 

@@ -1,2 +1,2 @@
-"""Shards: what the detector found in about 2,000 frames, one file each, written once and only read
-after. Imports `jobs`, `masks`, `manifests` and `video` of `shared`, and no stage."""
+"""Shards: immutable files with the detections of about 2,000 frames each. This package imports
+`jobs`, `masks`, `manifests` and `video` of `shared`, and no stage."""

@@ -1,9 +1,8 @@
-"""The arrays of a shard while it is written, and the ZIP file that they become (read: `record`).
+"""Writing of a shard's arrays to a ZIP file (for reading, see `record`).
 
-Rows are added at an array's end, and each chunk that is full is compressed at once, so that what a
-shard holds is in memory only compressed. zarr writes the documents, the columns bring the chunks;
-it is imported with this module, not when the first shard is full, so that a process has from its
-start what it needs for every shard.
+Rows are appended, and full chunks are compressed immediately to save memory. Zarr writes the
+metadata documents. It is imported with this module, so that an error occurs at the start of a
+process and not after the first shard.
 """
 
 import zipfile
@@ -24,27 +23,27 @@ from orn.shared.shards.record import CHECKSUM_BYTES, member_name
 from orn.shared.shards.schema import ArraySpec
 
 CHUNK_BYTES = 128 * 1024
-"""Size of a chunk before compression: a frame is read without the rest of its shard."""
+"""Size of a chunk before compression, small enough to read single frames."""
 
 ZSTD_LEVEL = 9
-_TIME = (1980, 1, 1, 0, 0, 0)  # the same detections give the same bytes, whenever written
+_TIME = (1980, 1, 1, 0, 0, 0)  # constant, so that equal detections give equal bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ColumnMark:
-    """A length to which a column can be taken back."""
+    """A state of a column that can be restored."""
 
     num_chunks: int
-    """Chunks that were full."""
+    """Number of full chunks."""
     open_rows: NDArray[Any]
-    """A copy of the rows after them."""
+    """Copy of the rows after them."""
 
 
 class Column:
-    """The rows of one array; `len()` is how many have been added.
+    """The rows of an array; `len()` is their number.
 
     Args:
-        spec: what the array holds.
+        spec: specification of the array.
         chunk_bytes: size of a chunk before compression; a larger row has a chunk of its own.
     """
 
@@ -57,16 +56,16 @@ class Column:
         self._num_open = 0
 
     def __len__(self) -> int:
-        """The number of rows."""
+        """Return the number of rows."""
         return len(self._chunks) * self._full + self._num_open
 
     @property
     def rows_per_chunk(self) -> int:
-        """Rows of a chunk; of an array that fits into one, its length, and at least 1."""
+        """Number of rows in a chunk: the length of an array that fits into one, at least 1."""
         return self._full if self._chunks else max(1, self._num_open)
 
     def add(self, rows: ArrayLike) -> None:
-        """Takes the next rows: (n, *row), of a type that the array's holds."""
+        """Append (n, *row) rows of a compatible type."""
         values = np.asarray(rows, dtype=self.spec.dtype)
         while len(values):
             taken = min(len(values), self._full - self._num_open)
@@ -78,19 +77,19 @@ class Column:
                 self._num_open = 0
 
     def mark(self) -> ColumnMark:
-        """The length as it is, for `restore`."""
+        """Return the current state, for `restore`."""
         return ColumnMark(
             num_chunks=len(self._chunks), open_rows=self._open[: self._num_open].copy()
         )
 
     def restore(self, mark: ColumnMark) -> None:
-        """Forgets the rows that were added since a mark was made."""
+        """Remove the rows that were added since a mark."""
         del self._chunks[mark.num_chunks :]
         self._num_open = len(mark.open_rows)
         self._open[: self._num_open] = mark.open_rows
 
     def chunks(self) -> list[bytes]:
-        """All chunks as they are stored; the last is filled up with zeros to `rows_per_chunk`."""
+        """Return all encoded chunks; the last is padded with zeros to `rows_per_chunk`."""
         if not self._num_open:
             return list(self._chunks)
         last = np.zeros((self.rows_per_chunk, *self.spec.row), dtype=self.spec.dtype)
@@ -99,7 +98,7 @@ class Column:
 
 
 def _encoded(rows: NDArray[Any]) -> bytes:
-    """Little-endian numbers -> zstd -> checksum, as `chunks` reads them and zarr does."""
+    """Encode a chunk: little-endian numbers -> zstd -> checksum."""
     body = bytes(Zstd(level=ZSTD_LEVEL).encode(rows))
     return body + google_crc32c.value(body).to_bytes(CHECKSUM_BYTES, "little")
 
@@ -107,12 +106,12 @@ def _encoded(rows: NDArray[Any]) -> bytes:
 def write_group(
     path: Path, *, columns: Mapping[str, Column], attributes: Mapping[str, Any]
 ) -> None:
-    """Writes a group; equal arguments give equal bytes.
+    """Write a Zarr group; equal arguments give equal bytes.
 
     Args:
-        path: the file to write.
-        columns: the arrays by name, cut into chunks along their first axis.
-        attributes: the group's attributes, plain JSON.
+        path: the file.
+        columns: arrays by name, chunked along the first axis.
+        attributes: JSON attributes of the group.
     """
     documents: dict[str, Any] = {}
     chunks: dict[str, bytes] = {}
@@ -127,15 +126,15 @@ def write_group(
             compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()],
             dimension_names=column.spec.axes,
         )
-        # Every chunk is stored, those of zeros too, so that a lost one cannot pass for zeros.
+        # Chunks of zeros are stored as well, so that a missing chunk is never read as zeros.
         for index, chunk in enumerate(column.chunks()):
             chunks[member_name(name, index, column.spec)] = chunk
-    # Documents lie before the directory, so that one read gets what opening needs.
+    # Documents precede the ZIP directory, so that opening needs a single read.
     write_members(path, chunks | {key: text.to_bytes() for key, text in documents.items()})
 
 
 def write_members(path: Path, members: Mapping[str, bytes]) -> None:
-    """Write a ZIP file of stored members in their order; equal members give equal bytes."""
+    """Write a ZIP file of uncompressed members in order; equal members give equal bytes."""
     with zipfile.ZipFile(path, mode="w", compression=zipfile.ZIP_STORED) as file:
         for name, content in members.items():
             info = zipfile.ZipInfo(name, date_time=_TIME)

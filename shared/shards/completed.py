@@ -1,8 +1,6 @@
-"""Which folder of shards was completed last, and the manifest of its data set.
+"""The most recently completed folder of shards, the default data set of commands.
 
-This is what commands take where no data set is named.
-
-A folder is complete when each unit of its plan has its shard.
+A folder is complete if each unit of its plan has a shard.
 """
 
 import logging
@@ -23,41 +21,41 @@ from orn.shared.text import path_text
 logger = logging.getLogger(__name__)
 
 SHARDS = Path("shards")
-"""The folder below which shards lie, unless `--out` says otherwise."""
+"""Default parent folder of shards."""
 _FOLDERS = ("*", "*/*")
-"""Below it: `shards/DATASET`, and `shards/short/demo` of `orn demo --short`."""
+"""Patterns in it: `shards/DATASET`, and `shards/short/demo` of `orn demo --short`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedShards:
-    """A folder of shards that has all units of its plan."""
+    """A folder of shards with all units of its plan."""
 
     folder: Path
-    """Where the shards are."""
+    """Folder of the shards."""
     plan: Plan
-    """What they are of."""
+    """Their plan."""
     when: datetime
-    """When the last shard was written."""
-    passed_over: tuple[str, ...] = ()
-    """Folders that were looked at, too, and what they lack."""
+    """Time of the last shard."""
+    incomplete: tuple[str, ...] = ()
+    """Other folders, which are incomplete, with the reason."""
 
     def __str__(self) -> str:
-        """Which data set it is, and why."""
-        others = "".join(f"; passed over: {each}" for each in self.passed_over)
+        """Return which data set was selected, and why."""
+        others = "".join(f"; incomplete: {each}" for each in self.incomplete)
         return (
-            f"{self.plan.dataset}: the data set whose objects were completed last "
+            f"{self.plan.dataset}: the data set whose detection was completed last "
             f"({path_text(self.folder)}, {self.when:%Y-%m-%d %H:%M}){others}"
         )
 
 
 def last_completed(folders: Sequence[Path] | None = None) -> CompletedShards:
-    """Return the complete folder whose last shard is the newest.
+    """Return the complete folder with the most recent shard.
 
     Args:
-        folders: those to choose from; None for those below `shards`.
+        folders: candidates; None for the folders in `shards`.
 
     Raises:
-        PipelineError: none of them is complete.
+        PipelineError: if no folder is complete.
     """
     where = str(SHARDS) if folders is None else ", ".join(map(path_text, folders))
     if folders is None:
@@ -79,28 +77,28 @@ def last_completed(folders: Sequence[Path] | None = None) -> CompletedShards:
     if not complete:
         found = ", ".join(lacking) or "none"
         raise PipelineError(
-            f"{where}: expected a data set whose objects are complete, got {found}; type "
-            "`make demo` or `make detect DATASET=...` first (`orn demo`, `orn detect`)"
+            f"{where}: expected a complete folder of shards, got {found}; run `make demo` or "
+            "`make detect DATASET=...` first (`orn demo`, `orn detect`)"
         )
-    return replace(max(complete, key=attrgetter("when")), passed_over=tuple(lacking))
+    return replace(max(complete, key=attrgetter("when")), incomplete=tuple(lacking))
 
 
 def _when(folder: Path, plan: Plan) -> datetime:
-    """When the last shard was written."""
+    """Return the time of the last shard."""
     times = (shard_path(folder, unit.index).stat().st_mtime for unit in plan.units)
     return datetime.fromtimestamp(max(times))
 
 
 def manifest_of(plan: Plan, *, remedy: str) -> str:
-    """Return the name or file of the manifest of the data set that a plan is of.
+    """Return the name or file of the manifest of a plan's data set.
 
     Args:
-        plan: of a folder of shards.
-        remedy: what to do where the manifest is not found, for the message.
+        plan: plan of a folder of shards.
+        remedy: what the user can do if there is no manifest, for the message.
 
     Raises:
-        UnknownDatasetError: if it is not found.
-        ManifestError: if its file holds another one now.
+        UnknownDatasetError: if the manifest is missing.
+        ManifestError: if its file now contains another data set.
     """
     if plan.manifest is None:
         try:
@@ -119,5 +117,5 @@ def manifest_of(plan: Plan, *, remedy: str) -> str:
             f"{path}: expected the manifest of {plan.dataset!r}, got that of {name!r}; {remedy}"
         )
     if file_digest(path) != plan.manifest.digest:
-        logger.info("%s has changed since these shards were made", path)
+        logger.info("%s has changed since these shards were written", path)
     return str(path)

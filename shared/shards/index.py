@@ -1,4 +1,4 @@
-"""The shards of a folder, and what is known of all of them without opening any (`folder_index`)."""
+"""The shards of a folder, and an index of their records (`folder_index`)."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -18,14 +18,14 @@ from orn.shared.shards.schema import LeftOut, ShardAttributes, VideoEntry
 
 INDEX_NAME = "shards.index.json"
 _OF_VIDEOS: dict[str, Any] = {"videos": (), "failed": (), "left_out": ()}
-"""The attributes that depend on videos."""
+"""Attributes that depend on videos."""
 _LEAST_SHARDS = 100
-"""A folder with fewer opens as fast without an index."""
+"""Minimum number of shards for an index to be faster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedShard:
-    """What the index has of a shard; a few kilobytes, for processes that read it."""
+    """Index entry of a shard; a few kilobytes."""
 
     __pydantic_config__: ClassVar = STRICT
 
@@ -38,7 +38,7 @@ class IndexedShard:
 
     @classmethod
     def of(cls, path: Path) -> "IndexedShard":
-        """Return what the index has of a shard; raises as `read_record`."""
+        """Return the index entry of a shard; raises as `read_record`."""
         record = read_record(path)
         attributes = record.attributes
         return cls(
@@ -65,19 +65,19 @@ class OpenedFolder:
     """The shards of a folder."""
 
     entries: Mapping[Path, IndexEntry]
-    """In the order of their units."""
+    """Entries in the order of units."""
     commons: Mapping[str, ShardAttributes]
-    """Attributes without videos, by their digest; small."""
+    """Distinct attributes without videos, by digest."""
     is_large: bool
-    """Whether it has so many that they have an index."""
+    """Whether the folder has an index."""
 
 
 def open_folder(folder: Path) -> OpenedFolder:
-    """Return what is known of every shard of a folder.
+    """Return the index entries of all shards of a folder.
 
     Raises:
-        ShardNotFoundError: if there is no such folder, or no shard in it.
-        ShardFormatError: if a shard that the index does not know is damaged.
+        ShardNotFoundError: if the folder does not exist or has no shards.
+        ShardFormatError: if a shard without an index entry is damaged.
     """
     entries = index_folder(folder, shard_paths(folder), SHARD_INDEX)
     first_of = {entry.record.common: path for path, entry in reversed(entries.items())}
@@ -90,7 +90,7 @@ def open_folder(folder: Path) -> OpenedFolder:
 
 
 def record_of(path: Path, entry: IndexEntry, common: ShardAttributes) -> ShardRecord:
-    """Return a shard as opened, by what the index has of it; reads no file."""
+    """Return the record of a shard from its index entry, without reading a file."""
     indexed = entry.record
     own = {name: getattr(indexed, name) for name in _OF_VIDEOS}
     attributes = replace(common, **own)
@@ -103,14 +103,14 @@ def _common_digest(attributes: ShardAttributes) -> str:
 
 
 def shard_paths(folder: Path) -> tuple[Path, ...]:
-    """Return the shards in a folder, in the order of their units.
+    """Return the shards in a folder, in the order of units.
 
     Raises:
-        ShardNotFoundError: if there is no such folder, or no shard in it.
+        ShardNotFoundError: if the folder does not exist or has no shards.
     """
     paths = sorted(folder.glob(SHARD_PATTERN), key=str) if folder.is_dir() else []
     if not paths:
-        found = "none in it" if folder.is_dir() else "no such folder"
+        found = "an empty one" if folder.is_dir() else "no such folder"
         raise ShardNotFoundError(
             f"{folder}: expected a folder with shards (shard-000000.zarr.zip, ...), got {found}; "
             "run `orn detect` first"
@@ -119,6 +119,6 @@ def shard_paths(folder: Path) -> tuple[Path, ...]:
 
 
 def files_of_shards(folder: Path) -> Iterator[Path]:
-    """Return the files of a folder of shards that commands read, none where there is no folder."""
+    """Return the files of a folder of shards that commands read; none if it does not exist."""
     for pattern in (SHARD_PATTERN, PLAN_NAME, INDEX_NAME):
         yield from folder.glob(pattern)

@@ -1,4 +1,4 @@
-"""Reads shards: a folder of them as one source of detections, by video and by time."""
+"""Reading of detections from a folder of shards, by video and time."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -28,34 +28,34 @@ from orn.shared.text import counted
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
 _SHARDS_BYTES = 16 * 2**20
-"""Memory for what is known of the shards that were read from latest, in each process."""
+"""Memory for records of recently used shards, per process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoPlaces:
-    """Where the detections of a video lie; small, for a process that has no list of all videos."""
+    """The shards with detections of a video; small, for worker processes."""
 
     video: VideoEntry
-    """What the shards say of it, its frames in all."""
+    """Entry of the video, with its total number of frames."""
     shards: tuple[IndexEntry, ...]
-    """The shards."""
+    """Index entries of the shards."""
 
 
 class DetectionFolder:
-    """All shards of a folder; may be copied to worker processes, which then read for themselves.
+    """All shards of a folder; picklable for worker processes, which read for themselves.
 
-    Of each shard only the attributes are read at first, of a large folder from its index. What was
-    detected is read when a frame is asked for, and kept while it fits into the cache. A copy of a
-    large folder is small: it opens the folder once it is asked for a video without `places`.
+    Opening reads only attributes, for a large folder from its index. Detections are read on access
+    and cached. A pickled copy of a large folder is small, and opens the folder only for a video
+    without `places`.
 
     Args:
-        path: the folder, with `shard-*.zarr.zip` in it.
-        cache_bytes: how much of what was read is kept, in each process.
+        path: folder with `shard-*.zarr.zip` files.
+        cache_bytes: size of the cache, per process.
 
     Raises:
-        ShardNotFoundError: if there is no such folder, or no shard in it.
-        ShardFormatError: if a shard is damaged or of another format version, or shards differ in
-            classes or the kind of their scores.
+        ShardNotFoundError: if the folder does not exist or has no shards.
+        ShardFormatError: if a shard is damaged or has another format version, or shards differ in
+            classes or the kind of scores.
     """
 
     def __init__(self, path: Path, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
@@ -66,13 +66,13 @@ class DetectionFolder:
         self._commons = opened.commons
         first = next(iter(opened.commons.values()))
         self.detector: DetectorEntry = first.detector
-        """What the detections of the first shard were made with."""
+        """Detector of the first shard."""
         self.failed: tuple[FailedVideo, ...] = tuple(
             video for entry in opened.entries.values() for video in entry.record.failed
         )
-        """Videos, or ranges of long ones, that could not be decoded."""
+        """Videos, or ranges of long videos, that could not be decoded."""
         self.rules: ClassRules = first.rules
-        """What labels and scores of all detections are."""
+        """Rules for labels and scores of all detections."""
         self._check_alike()
 
     @cached_property
@@ -88,7 +88,7 @@ class DetectionFolder:
         return places
 
     def _check_alike(self) -> None:
-        """Check that all shards have the classes and the kind of scores of the first."""
+        """Raise an error if shards differ in classes or the kind of scores."""
         first, *others = [
             {"classes": each.detector.class_names, "scores": each.score_kind}
             for each in self._commons.values()
@@ -97,12 +97,12 @@ class DetectionFolder:
             if differing := differences(first, other, words=("in some", "in others")):
                 raise ShardFormatError(
                     f"{self.path}: expected shards of one detector, got {'; '.join(differing)}; "
-                    "detect or import into a folder for each with --out"
+                    "write each to a folder of its own with --out"
                 )
 
     @property
     def has_tracks(self) -> bool:
-        """Whether all shards know which detections of a video are of one object."""
+        """Whether all shards have track ids."""
         return all(common.has_tracks for common in self._commons.values())
 
     @property
@@ -114,22 +114,22 @@ class DetectionFolder:
         return video_id in self._places
 
     def shards_of(self, video_ids: Iterable[str]) -> tuple[Path, ...]:
-        """The shards that have frames of these videos, each once."""
+        """Return the distinct shards with frames of these videos."""
         paths = (path for video_id in video_ids for path, _ in self._places.get(video_id, ()))
         return tuple(dict.fromkeys(paths))
 
     def places(self, video_id: str) -> VideoPlaces:
-        """Return where a video's detections lie; reads no file, raises as `entry`."""
+        """Return the shards of a video without reading a file; raises as `entry`."""
         video, entries = self.entry(video_id), self._opened.entries
         shards = tuple(entries[path] for path, _ in self._places[video_id])
         return VideoPlaces(video=video, shards=shards)
 
     def entry(self, video_id: str) -> VideoEntry:
-        """What the shards say of a video, its frames in all; reads no file.
+        """Return the entry of a video, with its total number of frames, without reading a file.
 
         Raises:
-            ShardNotFoundError: if no shard has this video.
-            ShardFormatError: if shards disagree on its source or its grid.
+            ShardNotFoundError: if no shard has the video.
+            ShardFormatError: if shards disagree on its source or grid.
         """
         if video_id not in self._places:
             reasons = [video.reason for video in self.failed if video.id == video_id]
@@ -140,8 +140,8 @@ class DetectionFolder:
         return replace(entries[0], frames=sum(entry.frames for entry in entries))
 
     def seconds_of(self, video_ids: Iterable[str]) -> dict[str, NDArray[np.float64]]:
-        """(F,) presentation times of the frames of each of these videos that has any; every shard
-        is read once.
+        """Return the (F,) presentation times of each of these videos that has detections; each
+        shard is read once.
 
         Raises:
             ShardFormatError: if a shard is damaged.
@@ -162,20 +162,20 @@ class DetectionFolder:
         }
 
     def digests(self, video_ids: Iterable[str]) -> dict[str, str]:
-        """Return a digest of what each shard holds that has frames of these videos, by its name;
-        reads no file."""
+        """Return the content digests of the shards with frames of these videos, by name, without
+        reading a file."""
         entries = self._opened.entries
         return {path.name: self._record(entries[path]).digest for path in self.shards_of(video_ids)}
 
     def video(self, video_id: str, places: VideoPlaces | None = None) -> "VideoDetections":
-        """The detections of one video, the ranges of a long one joined.
+        """Return the detections of a video, joined over shards.
 
         Args:
-            video_id: its id.
-            places: where they lie, as `places` of another copy of this folder told.
+            video_id: id of the video.
+            places: shards of the video, from `places` of another copy of this folder.
 
         Raises:
-            ShardNotFoundError: if no shard has this video.
+            ShardNotFoundError: if no shard has the video.
             ShardFormatError: if a shard is damaged, or two have the same frames of the video.
         """
         places = places or self.places(video_id)
@@ -191,13 +191,13 @@ class DetectionFolder:
         )
 
     def for_workers(self, number: int) -> "DetectionFolder":
-        """The same for each of so many processes, with its share of the memory."""
+        """Return a copy for each of `number` processes, with its share of the cache."""
         worker = copy(self)
         worker._cache = ChunkCache(int(self._cache.maxsize) // number)
         return worker
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without what was read: a copy in another process reads for itself."""
+        """Return the state without caches."""
         opened = self.__dict__.get("_opened")
         left_out = {"_places", "_opened" if opened is None or opened.is_large else ""}
         state = {name: value for name, value in self.__dict__.items() if name not in left_out}
@@ -211,7 +211,7 @@ class DetectionFolder:
         if shard is None:
             record = self._record(entry)
             shard = Shard(record.path, self._cache, record)
-            with suppress(ValueError):  # larger than the cache
+            with suppress(ValueError):  # exceeds the cache
                 self._shards[entry.name] = shard
         return shard
 
@@ -220,9 +220,9 @@ class DetectionFolder:
             values = list(dict.fromkeys(getattr(entry, name) for entry in entries))
             if len(values) > 1:
                 raise ShardFormatError(
-                    f"{self.path}: shards disagree on video {entries[0].id!r}: {name} "
-                    f"{values[0]!r} and {values[1]!r}; the file changed between two parts of the "
-                    "job, run it again with --fresh"
+                    f"{self.path}: expected one {name} of video {entries[0].id!r}, got "
+                    f"{values[0]!r} and {values[1]!r}; the file changed during the job, run it "
+                    "again with --fresh"
                 )
 
 
@@ -231,58 +231,58 @@ def _no_shards() -> LRUCache[str, Shard]:
 
 
 class VideoDetections:
-    """The detections of one video, its frames in order, whatever shards they lie in.
+    """The detections of one video in the order of frames, joined over shards.
 
-    Frames are numbered by `row`, from 0, among those that were looked at; `frame_indices` has their
-    places in the decoded stream.
+    `row` numbers the processed frames from 0; `frame_indices` has their indices in the decoded
+    stream.
 
     Args:
-        parts: the stretches of the video, in the order of its frames: shard, first row, end row.
-        video: what the shards say of it, `frames` counting all stretches.
+        video: entry of the video; `frames` is the total over all parts.
+        parts: parts of the video in order: shard, first row, end row.
     """
 
     def __init__(self, video: VideoEntry, parts: Sequence[tuple[Shard, int, int]]) -> None:
         self.video = video
-        """The video; `frames` counts those of all shards."""
+        """Entry of the video, with its total number of frames."""
         self.seconds: NDArray[np.float64] = np.concatenate(
             [np.zeros(0), *(shard.frame_seconds()[start:stop] for shard, start, stop in parts)]
         )
-        """(F,) float64, presentation times, increasing."""
+        """(F,) float64 increasing presentation times."""
         self.frame_indices: NDArray[np.int64] = np.concatenate(
             [
                 np.zeros(0, dtype=np.int64),
                 *(shard.frame_index()[start:stop] for shard, start, stop in parts),
             ]
         )
-        """(F,) int64, places in the decoded stream, increasing."""
+        """(F,) int64 increasing indices in the decoded stream."""
         self._parts = tuple(parts)
         self._ends = np.cumsum([stop - start for _, start, stop in parts])
         self._check_order()
         self.interval_seconds = frame_interval(self.seconds, otherwise=1.0 / video.rate)
-        """Time from frame to frame: the median, or 1 / rate where there are fewer than two."""
+        """Median interval between frames in seconds, or 1 / rate for fewer than two frames."""
 
     @property
     def size_bytes(self) -> int:
-        """About the memory that it takes, with its shards, without what was read of them."""
+        """Approximate size in memory, with its shards and without caches."""
         shards = sum(shard.size_bytes for shard, _, _ in self._parts)
         return 1000 + self.seconds.nbytes + self.frame_indices.nbytes + shards
 
     @property
     def num_frames(self) -> int:
-        """F, frames that were looked at."""
+        """F, the number of processed frames."""
         return len(self.seconds)
 
     def frame(self, row: int) -> FrameDetections:
-        """The detections of one frame.
+        """Return the detections of a frame.
 
         Raises:
-            JoinError: if there is no such row.
-            ShardFormatError: if what its shard holds is damaged.
+            JoinError: if the row does not exist.
+            ShardFormatError: if its shard is damaged.
         """
         return self.frames_at([row])[0]
 
     def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
-        """The detections of some frames, read in as few calls as can be; raises as `frame`."""
+        """Return the detections of several frames in few reads; raises as `frame`."""
         found: dict[int, FrameDetections] = {}
         of_shard: dict[Shard, dict[int, int]] = {}
         for row in rows:
@@ -294,10 +294,10 @@ class VideoDetections:
         return [found[row] for row in rows]
 
     def check_frames(self, rows: Sequence[int]) -> None:
-        """Reads frames down to every number and mask.
+        """Validate all numbers and masks of frames.
 
         Raises:
-            ShardFormatError: at the first that is damaged or breaks a rule; says which and how.
+            ShardFormatError: if a frame is damaged or violates a rule.
         """
         for row in rows:
             shard, its_row = self._in_shard(row)
@@ -306,12 +306,12 @@ class VideoDetections:
     def _check_row(self, row: int) -> None:
         if not 0 <= row < self.num_frames:
             raise JoinError(
-                f"video {self.video.id!r}: has detections of {counted(self.num_frames, 'frame')}, "
-                f"asked for row {row}"
+                f"video {self.video.id!r}: expected a row of {counted(self.num_frames, 'frame')}, "
+                f"got {row}"
             )
 
     def _in_shard(self, row: int) -> tuple[Shard, int]:
-        """The shard of a row, and its row there."""
+        """Return the shard of a row, and the row in that shard."""
         part = int(np.searchsorted(self._ends, row, side="right"))
         shard, _, stop = self._parts[part]
         return shard, stop - (int(self._ends[part]) - row)
@@ -319,24 +319,25 @@ class VideoDetections:
     def nearest_rows(
         self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
     ) -> NDArray[np.int64]:
-        """Rows of the frames nearest to (n,) times, the earlier of two equally near: (n,).
+        """Return the (n,) rows of the frames nearest to (n,) times, the earlier of two equally near
+        ones.
 
         Args:
-            seconds: the times.
-            video_F: times of all frames of the video, where they are known (see `time_join`).
+            seconds: (n,) times.
+            video_F: (F,) times of all frames of the video, if known (see `time_join`).
 
         Raises:
-            JoinError: for the first time that has no frame near enough (see `time_join`).
+            JoinError: if a time has no frame nearby (see `time_join`).
         """
-        wanted_n = np.asarray(seconds, dtype=np.float64)
+        times_n = np.asarray(seconds, dtype=np.float64)
         if self.num_frames == 0:
             raise JoinError(
-                f"video {self.video.id!r}: wanted a detection frame near {wanted_n[:1]} s, "
-                "found none: no frame of it was looked at"
+                f"video {self.video.id!r}: expected a frame with detections near {times_n[:1]} s, "
+                "got none: no frame of the video was processed"
             )
         found = nearest_frames(
             self.seconds,
-            wanted_n,
+            times_n,
             interval=self.interval_seconds,
             rate=self._parts[0][0].detector.frame_rate,
             video_F=video_F,
@@ -344,10 +345,10 @@ class VideoDetections:
         if not found.is_near_n.all():
             place = int(np.argmin(found.is_near_n))
             raise JoinError(
-                f"video {self.video.id!r}: wanted a detection frame within "
-                f"{found.limits_n[place]:.4f} s of {wanted_n[place]:.4f} s, the nearest is at "
-                f"{self.seconds[found.rows_n[place]]:.4f} s; the detections may be of another "
-                "version of the video, or not reach so far"
+                f"video {self.video.id!r}: expected a frame with detections within "
+                f"{found.limits_n[place]:.4f} s of {times_n[place]:.4f} s, got the nearest at "
+                f"{self.seconds[found.rows_n[place]]:.4f} s; the detections may be incomplete or "
+                "of another version of the video, run `orn verify`"
             )
         return found.rows_n
 
@@ -362,6 +363,7 @@ class VideoDetections:
                 for each in (row - 1, row)
             ]
             raise ShardFormatError(
-                f"video {self.video.id!r}: {name} {values[row]} follows {values[row - 1]} "
-                f"({' and '.join(dict.fromkeys(paths))}); the same frames may lie in two shards"
+                f"video {self.video.id!r}: expected {name} above {values[row - 1]}, got "
+                f"{values[row]} ({' and '.join(dict.fromkeys(paths))}); two shards may have the "
+                "same frames, run `orn verify`"
             )

@@ -1,7 +1,7 @@
-"""Opens a shard: its ZIP directory and its Zarr documents, checked once, so that rows can be read.
+"""Opening of a shard: validation of its ZIP directory and Zarr documents.
 
-`zipfile` checks the documents by their CRC-32, the codec crc32c of Zarr each chunk when it is read.
-What a file claims is bounded before anything is allocated. Formats: PKWARE APPNOTE 4.3 and
+`zipfile` verifies the CRC-32 of documents, Zarr's codec crc32c each chunk on reading. Declared
+sizes are bounded before allocation. Formats: PKWARE APPNOTE 4.3 and
 https://zarr-specs.readthedocs.io/en/latest/v3/core/.
 """
 
@@ -26,31 +26,31 @@ from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
 from orn.shared.shards.schema import ArraySpec, ShardAttributes, read_attributes
 
-REMEDY = "remove it and run what wrote it again"
+REMEDY = "remove it and run the command that wrote it again"
 CHECKSUM_BYTES = 4
-"""Of the CRC-32C at the end of each stored chunk."""
+"""Size of the CRC-32C at the end of each stored chunk."""
 _CODECS = ["bytes", "zstd", "crc32c"]
 _MOST_ROWS = {"frames": 2**22, "detections": 2**24, "bytes": 2**32}
-"""What a shard may claim to have of each; a unit of 2,000 frames has about a thousandth of it."""
+"""Limits of declared numbers; a unit of 2,000 frames has about a thousandth."""
 _COUNTED = {"frames": "frame_index", "detections": "boxes", "bytes": "rle"}
-"""The array whose rows each of these is."""
+"""Arrays whose length is that number."""
 _MOST_CHUNK_BYTES = 16 * 2**20
-"""Of a chunk before compression; ours have 128 KiB."""
+"""Size limit of a chunk before compression; ours have 128 KiB."""
 _MOST_GROUP_BYTES = 8 * 2**20
-"""Of the group's document: 25,000 videos."""
+"""Size limit of the group's document: 25,000 videos."""
 _MOST_ARRAY_BYTES = 64 * 2**10
-"""Of an array's document, which has one kilobyte."""
+"""Size limit of an array's document, which usually has one kilobyte."""
 _TAILS = (128 * 2**10, 24 * 2**20)
-"""Bytes at the end of a file that are read at once for the documents and the directory behind them,
-and as many as these can have."""
+"""Number of bytes at the end of a file that are read first for the documents and the directory,
+and its maximum."""
 
 MEMBER = np.dtype([("place", "<i8"), ("num_bytes", "<u4"), ("checksum", "<u4")])
-"""A chunk in the file: where its local header begins, size and CRC-32 of its data."""
+"""A chunk in the file: offset of its local header, size and CRC-32 of its data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArrayLayout:
-    """How an array is cut into chunks, and where they lie in the file."""
+    """The chunks of an array and their location in the file."""
 
     __pydantic_config__: ClassVar = STRICT | ConfigDict(
         ser_json_bytes="base64", val_json_bytes="base64"
@@ -59,11 +59,11 @@ class ArrayLayout:
     num_rows: Annotated[int, Field(ge=0, lt=2**48)]
     rows_per_chunk: Annotated[int, Field(ge=1, lt=2**48)]
     members: bytes
-    """A `MEMBER` for each chunk."""
+    """Bytes of a `MEMBER` for each chunk."""
 
     @property
     def members_M(self) -> NDArray[np.void]:
-        """(M,) `MEMBER`, the chunks."""
+        """The chunks as (M,) `MEMBER`."""
         return np.frombuffer(self.members, MEMBER)
 
     def chunk_bytes(self, spec: ArraySpec) -> int:
@@ -73,23 +73,23 @@ class ArrayLayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShardRecord:
-    """A shard whose attributes and arrays are those of the format; enough to read it.
+    """Validated metadata of a shard, sufficient to read it.
 
     Raises:
-        ShardFormatError: if its arrays are not those of the format, or are larger than any shard's.
+        ShardFormatError: if arrays are missing, inconsistent or too large.
     """
 
     path: Path
     stamp: Stamp
-    """Size and time of change of the file."""
+    """Size and modification time of the file."""
     attributes: ShardAttributes
     layouts: Mapping[str, ArrayLayout]
-    """The arrays of `attributes.arrays`."""
+    """Layouts of `attributes.arrays`."""
 
     def __post_init__(self) -> None:
         for name, spec in self.attributes.arrays.items():
             if name not in self.layouts:
-                raise ShardFormatError(f"{self.path}: expected an array {name!r}, got none")
+                raise ShardFormatError(f"{self.path}: no array {name!r}; {REMEDY}")
             what, plus, _ = spec.counts.partition(" + ")
             array, counted = self.layouts[name], self.layouts.get(_COUNTED[what])
             rows = bool(plus) + (counted.num_rows if counted else 0)
@@ -118,7 +118,7 @@ class ShardRecord:
 
     @property
     def size_bytes(self) -> int:
-        """About the memory that it takes."""
+        """Approximate size in memory."""
         entries = len(self.attributes.videos) + len(self.attributes.failed)
         return (
             5000 + 500 * entries + sum(1000 + len(each.members) for each in self.layouts.values())
@@ -126,8 +126,8 @@ class ShardRecord:
 
     @property
     def digest(self) -> str:
-        """SHA-256 in hexadecimal of attributes, sizes and CRC-32 of all chunks; equal only for
-        shards that hold the same."""
+        """Hexadecimal SHA-256 of attributes, sizes and CRC-32 of all chunks, which identifies the
+        content."""
         found = hashlib.sha256(repr(self.attributes).encode(errors="backslashreplace"))
         for name in self.attributes.arrays:
             members_M = self.layouts[name].members_M
@@ -136,16 +136,16 @@ class ShardRecord:
 
 
 def member_name(array: str, number: int, spec: ArraySpec) -> str:
-    """Return the name of the ZIP member that holds a chunk of an array."""
+    """Return the name of the ZIP member of an array's chunk."""
     return f"{array}/c/{number}{'/0' * len(spec.row)}"
 
 
 class _BeforeTheTail(zipfile.BadZipFile):
-    """Something that is needed lies farther from the end."""
+    """Needed bytes precede the tail."""
 
 
 class _Tail(io.BytesIO):
-    """The last bytes of a file, at the places that they have in it."""
+    """The last bytes of a file, addressed by their offsets in the file."""
 
     def __init__(self, file: BinaryIO, most_bytes: int) -> None:
         size = os.fstat(file.fileno()).st_size
@@ -166,14 +166,14 @@ class _Tail(io.BytesIO):
 
 
 def read_record(path: Path) -> ShardRecord:
-    """Open a shard and check what it says of itself.
+    """Open a shard and validate its metadata.
 
     Raises:
-        ShardNotFoundError: if there is no such file.
-        ShardFormatError: if it is damaged, or not of the format version that this release reads.
+        ShardNotFoundError: if the file does not exist.
+        ShardFormatError: if the file is damaged or has an unsupported format version.
     """
     if not os.path.lexists(path):
-        raise ShardNotFoundError(f"{path}: expected a shard, got no such file")
+        raise ShardNotFoundError(f"{path}: expected a shard, got no such file; check the path")
     try:
         with open_file(path, error=ShardFormatError) as file:
             stamp = stamp_of(os.fstat(file.fileno()))
@@ -183,10 +183,10 @@ def read_record(path: Path) -> ShardRecord:
                 attributes, layouts = _read(_Tail(file, _TAILS[1]), source=str(path))
     except PipelineError:
         raise
-    except Exception as err:  # zipfile raises several types for a directory that lies
+    except Exception as err:  # zipfile raises several types for an invalid directory
         why = str(err) or type(err).__name__
         raise ShardFormatError(
-            f"{path}: expected a whole shard, got a damaged one ({why}); {REMEDY}"
+            f"{path}: expected an intact shard, got a damaged one ({why}); {REMEDY}"
         ) from err
     return ShardRecord(path=path, stamp=stamp, attributes=attributes, layouts=layouts)
 
@@ -213,16 +213,16 @@ def _stored(members: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
         raise ValueError(f"no ZIP member {name}")
     info = members.NameToInfo[name]
     if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-        raise ValueError(f"ZIP member {name} is not stored as it is")
+        raise ValueError(f"ZIP member {name} is compressed or encrypted")
     return info
 
 
 def _layout(members: zipfile.ZipFile, name: str, spec: ArraySpec, *, source: str) -> ArrayLayout:
-    """Return how an array lies in the file.
+    """Return the layout of an array.
 
     Raises:
-        ShardFormatError: if it is not the array that the format has.
-        Exception: of any type, if the document is of another form or a chunk is missing.
+        ShardFormatError: if the array does not have the type, shape or codecs of the format.
+        Exception: of any type, if the document is invalid or a chunk is missing.
     """
     array = json.loads(_document(members, f"{name}/zarr.json", most_bytes=_MOST_ARRAY_BYTES))
     num_rows, *row = array["shape"]
@@ -233,8 +233,8 @@ def _layout(members: zipfile.ZipFile, name: str, spec: ArraySpec, *, source: str
     expected = ["little", spec.dtype.name, [*spec.row], [*spec.row], _CODECS]
     if found != expected:
         raise ShardFormatError(
-            f"{source}: array {name!r}: expected byte order, type, shape of a row in array and "
-            f"chunk, and codecs {expected}, got {described(found)}"
+            f"{source}: array {name!r}: expected byte order, type, row shape of array and chunk, "
+            f"and codecs {expected}, got {described(found)}"
         )
     chunks = [
         _stored(members, member_name(name, number, spec))

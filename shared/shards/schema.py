@@ -1,8 +1,8 @@
-"""The shard format, version 2: names, types and axes of the arrays, and the group's attributes.
+"""The shard format, version 2: names, types and axes of arrays, and attributes of the group.
 
-A shard is one Zarr v3 group (https://zarr-specs.readthedocs.io/en/latest/v3/core/) in a ZIP file
-whose members are stored. Its arrays are ragged and flat, little-endian, in chunks along the first
-axis, each chunk compressed with zstd and closed by its crc32c. Attributes are plain JSON.
+A shard is a Zarr v3 group (https://zarr-specs.readthedocs.io/en/latest/v3/core/) in a ZIP file
+with uncompressed members. Its ragged arrays are flattened, little-endian and chunked along the
+first axis; each chunk is compressed with zstd and ends with its crc32c. Attributes are JSON.
 
 F frames in the shard, N detections, C classes of the detector, R bytes of compressed run lengths.
 """
@@ -31,21 +31,21 @@ _Side = Annotated[int, Field(ge=1, le=2**14)]
 _Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 UNKNOWN_SOURCE = "unknown"
-"""Digest of the source of masks that were imported while the video was not there."""
+"""Source digest of masks that were imported without the video."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArraySpec:
-    """What one array of a shard holds."""
+    """Specification of an array."""
 
     dtype: np.dtype[Any]
-    """Little-endian type of an element."""
+    """Little-endian element type."""
     row: tuple[int, ...] = ()
-    """Shape of one row: the axes after the first."""
+    """Shape of a row: the axes after the first."""
     axes: tuple[str, ...]
-    """Name of each axis, as written to the file."""
+    """Names of axes in the file."""
     counts: str
-    """What the first axis counts: `frames`, `detections`, `bytes`, or one of these `+ 1`."""
+    """Meaning of the first axis: `frames`, `detections`, `bytes`, or one of these `+ 1`."""
 
 
 def _array(dtype: str, counts: str, *axes: str, row: tuple[int, ...] = ()) -> ArraySpec:
@@ -60,7 +60,7 @@ def arrays_of(
     arrays = {
         # index into the attribute `videos`
         "frame_video": _array("<i4", "frames", "frame"),
-        # place in the decoded stream, from 0; of imported masks, among frames of their own rate
+        # index in the decoded stream; for imported masks, at their own frame rate
         "frame_index": _array("<i8", "frames", "frame"),
         # presentation time in seconds
         "frame_seconds": _array("<f8", "frames", "frame"),
@@ -70,12 +70,12 @@ def arrays_of(
         "rle_offsets": _array("<i8", "detections + 1", "detection_border"),
         # x1 y1 x2 y2, half-open, pixels of the video's grid
         "boxes": _array("<f4", "detections", "detection", "xyxy", row=(4,)),
-        # score of the kept class, and that class
+        # score of the predicted class, and that class
         "scores": _array("<f4", "detections", "detection"),
         "labels": _array("<u2", "detections", "detection"),
         # softmax (background = 1 - sum) or sigmoid; absent where score_kind is label
         "class_scores": _array("<f2", "detections", "detection", "class", row=(num_classes,)),
-        # which object of the video it is; absent where that is not known
+        # track id in the video; absent if unknown
         "tracks": _array("<i4", "detections", "detection"),
         "rle": _array("u1", "bytes", "byte"),
     }
@@ -88,38 +88,38 @@ def arrays_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoEntry:
-    """A video, or a range of its frames, that a shard has detections of."""
+    """A video, or a range of its frames, in a shard."""
 
     __pydantic_config__: ClassVar = STRICT
 
     id: str
     """Id in the data set's manifest."""
     height: _Side
-    """Rows of the grid that boxes and masks use."""
+    """Height of the grid of boxes and masks."""
     width: _Side
-    """Columns of that grid."""
+    """Width of the grid."""
     frames: _Number
-    """How many frames of it the shard holds."""
+    """Number of its frames in the shard."""
     header_frames: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None
-    """Frames in all as the file's header has it, which may be wrong; None where it is silent."""
+    """Total number of frames in the header, which may be wrong; None if unknown."""
     rate: Positive
-    """Frames a second."""
+    """Frames per second."""
     source_bytes: _Number
-    """Size of the file, or of all files of a frame folder; 0 where the digest is not known."""
+    """Size of the file, or of all files of a frame folder; 0 if the digest is unknown."""
     source_digest: str
     """`sha256:...` of the content, or `UNKNOWN_SOURCE`."""
     sample_aspect: str | None = None
-    """Width : height of a pixel of the upright frame, as in `16:9`; None where it is not told."""
+    """Pixel aspect ratio of the upright frame, such as `16:9`; None if unknown."""
 
     @classmethod
     def of(cls, video_id: str, info: VideoInfo, *, num_bytes: int, digest: str) -> Self:
-        """Return the entry of a video on the grid of its frames, of which none is counted yet.
+        """Return the entry of a video on the grid of its frames, with zero frames.
 
         Args:
-            video_id: its id.
-            info: what the video says of itself.
-            num_bytes: as `source_bytes`.
-            digest: as `source_digest`.
+            video_id: id of the video.
+            info: metadata of the video.
+            num_bytes: `source_bytes`.
+            digest: `source_digest`.
         """
         aspect = info.sample_aspect
         return cls(
@@ -137,87 +137,87 @@ class VideoEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorEntry:
-    """What the detections were made with; equal entries mean comparable detections."""
+    """The detector and its settings; equal entries mean comparable detections."""
 
     __pydantic_config__: ClassVar = STRICT
 
     config_name: str
-    """Name of the detector's config."""
+    """Name of the detector's configuration."""
     config_digest: str
-    """`sha256:...` of the resolved config; of imported masks, of the list of their files."""
+    """`sha256:...` of the resolved configuration; for imported masks, of the list of files."""
     checkpoint_digest: str
-    """`sha256:...` of the weights' file; of imported masks, `unknown`."""
+    """`sha256:...` of the weights file; for imported masks, `unknown`."""
     precision: str = "float32"
-    """Number format that the backbone computed in: `float32`, `tfloat32` (fewer bits on a GPU),
-    `float16` or `bfloat16`; with `-heads` the layers that look at single objects, too."""
+    """Number format of the backbone: `float32`, `tfloat32`, `float16` or `bfloat16`; with `-heads`
+    also of the heads."""
     thresholds: dict[str, float] = field(default_factory=dict)
     """Thresholds by name, such as `score`."""
     versions: dict[str, str] = field(default_factory=dict)
     """Library versions by name."""
     frame_rate: Annotated[float, Field(gt=0, le=1000)] | None = None
-    """Frames a second of a video that it looked at, those nearest in time; None: every frame."""
+    """Processed frames per second, nearest in time; None: every frame."""
     class_names: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_CLASSES)]
     """Name of each class, in the order of labels and class scores."""
 
     @property
     def title(self) -> str:
-        """Config and weights in a line, for people."""
+        """Configuration and weights in one line."""
         return f"{self.config_name} {self.checkpoint_digest}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """Objects of a source that were not imported."""
+    """Objects that were not imported."""
 
     __pydantic_config__: ClassVar = STRICT
 
     id: str
-    """Of the video."""
+    """Id of the video."""
     reason: str
     number: _Number
-    """How many objects there are."""
+    """Number of objects."""
     first: str
-    """Which one is the first, for a person."""
+    """Description of the first one."""
 
 
 def _each_once(videos: tuple[VideoEntry, ...]) -> tuple[VideoEntry, ...]:
     if len({video.id for video in videos}) < len(videos):
-        raise ValueError("expected each video once, got one twice")
+        raise ValueError("expected distinct videos, got one twice")
     return videos
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardAttributes:
-    """The group's attributes, beside format and version; others are ignored."""
+    """Attributes of the group, without format and version; others are ignored."""
 
     __pydantic_config__: ClassVar = STRICT | ConfigDict(extra="ignore")
 
     score_kind: ScoreKind
-    """What the scores of detections are; whether there is an array of them by class."""
+    """Kind of class scores."""
     detector: DetectorEntry
-    """What the detections were made with."""
+    """Detector of the detections."""
     videos: Annotated[tuple[VideoEntry, ...], AfterValidator(_each_once)]
-    """What `frame_video` points into; ids are unique."""
+    """Videos that `frame_video` indexes; ids are unique."""
     failed: tuple[FailedVideo, ...]
-    """Videos of the unit that gave nothing."""
+    """Videos of the unit that could not be decoded."""
     left_out: tuple[LeftOut, ...] = ()
-    """What an import left out of videos that are there."""
+    """Objects of the videos that were not imported."""
     has_tracks: bool = False
-    """Whether it is known which detections of a video are of one object."""
+    """Whether detections have track ids."""
 
     @property
     def rules(self) -> ClassRules:
-        """What its labels and scores have to be."""
+        """Rules for labels and scores."""
         return ClassRules(num_classes=len(self.detector.class_names), score_kind=self.score_kind)
 
     @property
     def arrays(self) -> Mapping[str, ArraySpec]:
-        """The arrays of the shard by name."""
+        """Specifications of the arrays by name."""
         num_classes = len(self.detector.class_names)
         return arrays_of(self.score_kind, num_classes, has_tracks=self.has_tracks)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the attributes as they are written, format and version first."""
+        """Return the attributes for the file, format and version first."""
         return {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, **asdict(self)}
 
 
@@ -236,11 +236,11 @@ _GROUP = TypeAdapter(_Group)
 
 
 def read_attributes(text: bytes, *, source: str) -> ShardAttributes:
-    """Return the attributes in a group's `zarr.json`; format and version are checked first.
+    """Return the attributes in a group's `zarr.json`.
 
     Args:
         text: the document.
-        source: the shard's path, for messages.
+        source: path of the shard, for messages.
 
     Raises:
         ShardFormatError: if the group is not a shard of this version.
@@ -251,7 +251,7 @@ def read_attributes(text: bytes, *, source: str) -> ShardAttributes:
     if found.get("format") != FORMAT_NAME:
         raise ShardFormatError(
             f"{source}: expected format {FORMAT_NAME!r}, got {described(found.get('format'))}; "
-            "this is not a shard of detections"
+            "choose a shard of detections"
         )
     if found.get("format_version") != FORMAT_VERSION:
         raise ShardFormatError(
@@ -262,6 +262,6 @@ def read_attributes(text: bytes, *, source: str) -> ShardAttributes:
         return _GROUP.validate_json(text).attributes
     except ValidationError as err:
         raise ShardFormatError(
-            f"{source}: zarr.json does not follow format version {FORMAT_VERSION} "
+            f"{source}: invalid zarr.json of format version {FORMAT_VERSION} "
             f"({explain(err, _Group)})"
         ) from err

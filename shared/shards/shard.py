@@ -1,4 +1,4 @@
-"""Reads one shard, as little of it as is asked for."""
+"""Reading of a single shard, on demand."""
 
 from bisect import bisect
 from collections.abc import Iterator, Sequence
@@ -30,30 +30,30 @@ _OF_DETECTIONS = ("boxes", "scores", "labels", "class_scores", "tracks")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShardFrame:
-    """One frame of a video, and what was detected in it."""
+    """A frame of a video with its detections."""
 
     video: VideoEntry
-    """The video, its `id` among other things."""
+    """Entry of the video, with its `id`."""
     index: int
-    """Place in the decoded stream, from 0."""
+    """Index in the decoded stream, from 0."""
     seconds: float
     """Presentation time in the video."""
     detections: FrameDetections
     """Boxes, classes, scores and masks, in pixels of the video's grid."""
     class_names: tuple[str, ...]
-    """Names of the detector's classes, which labels number."""
+    """Names of the detector's classes, indexed by labels."""
     score_kind: ScoreKind
-    """What the scores are."""
+    """Kind of class scores."""
 
     def __repr__(self) -> str:
         place = f"{self.index} of {self.video.id!r} at {self.seconds:.3f} s"
         return f"<ShardFrame {place}: {len(self.detections)} detections>"
 
     def show(self, image: NDArray[np.uint8] | None = None) -> None:
-        """Show the frame with its objects in a notebook.
+        """Display the frame with its objects in a notebook.
 
         Args:
-            image: (H, W, 3) uint8 RGB, the picture of the frame at any size; None for grey.
+            image: (H, W, 3) uint8 RGB picture of the frame at any size; None for grey.
         """
         from orn.shared.pages.notebook import show_html
 
@@ -77,18 +77,18 @@ class ShardFrame:
 
 
 class Shard:
-    """One shard, a collection of frames: `len(shard)` of them, `for frame in shard`, and
-    `shard["video id"]` for those of a video. Its arrays are read when they are needed, and only the
-    parts that are.
+    """A shard as a collection of frames: `len(shard)`, `for frame in shard`, `shard["video id"]`.
+
+    Arrays are read in parts on access.
 
     Args:
         path: the file.
-        cache: keeps what was read; a small one of its own by default.
-        record: what is known of it.
+        cache: cache of decoded chunks; a small one of its own by default.
+        record: metadata of the shard, if already read.
 
     Raises:
-        ShardNotFoundError: if there is no such file.
-        ShardFormatError: if it is damaged, or not of a format version that this release reads.
+        ShardNotFoundError: if the file does not exist.
+        ShardFormatError: if the file is damaged or has an unsupported format version.
     """
 
     def __init__(
@@ -99,33 +99,33 @@ class Shard:
         attributes = record.attributes
         cache = ChunkCache(_OWN_CACHE_BYTES) if cache is None else cache
         self.arrays = ShardArrays(record, cache)
-        """The arrays of the format's table as they are stored, for reading rows."""
+        """Row access to the stored arrays."""
         self.videos: tuple[VideoEntry, ...] = attributes.videos
         """The videos, in the order of their frames."""
         self.failed: tuple[FailedVideo, ...] = attributes.failed
-        """The videos of the unit that could not be decoded."""
+        """Videos of the unit that could not be decoded."""
         self.left_out: tuple[LeftOut, ...] = attributes.left_out
-        """What an import left out."""
+        """Objects that were not imported."""
         self.detector: DetectorEntry = attributes.detector
-        """What the detections were made with."""
+        """Detector of the detections."""
         self.score_kind: ScoreKind = attributes.score_kind
-        """What the scores of detections are."""
+        """Kind of class scores."""
         self.rules: ClassRules = attributes.rules
-        """What labels and scores have to be."""
+        """Rules for labels and scores."""
         self.size_bytes: int = record.size_bytes
-        """About the memory that it takes, without what was read."""
+        """Approximate size in memory, without caches."""
         self.num_frames: int = self.arrays.num_rows("frame_index")
-        """F, frames of all its videos together."""
+        """F, the number of frames of all videos."""
         self.num_detections: int = self.arrays.num_rows("boxes")
-        """N, detections of all its frames together."""
+        """N, the number of detections of all frames."""
         self.num_mask_bytes: int = self.arrays.num_rows("rle")
-        """R, bytes of the run lengths of all masks."""
+        """R, the number of bytes of all run lengths."""
         self._borders = [0, *accumulate(video.frames for video in self.videos)]
         self._is_checked = False
 
     @property
     def has_class_scores(self) -> bool:
-        """Whether detections come with the scores of all classes."""
+        """Whether detections have scores of all classes."""
         return self.score_kind != "label"
 
     def __repr__(self) -> str:
@@ -140,49 +140,49 @@ class Shard:
         return f"<Shard {self.path}: {found}>"
 
     def __len__(self) -> int:
-        """Return F, the number of frames of all videos together."""
+        """Return F, the number of frames of all videos."""
         return self.num_frames
 
     def __iter__(self) -> Iterator[ShardFrame]:
-        """Read one frame after another; raises as `frames`."""
+        """Yield all frames; raises as `frames`."""
         return self.frames()
 
     def __contains__(self, video_id: object) -> bool:
-        """Return whether the shard has a video of this id."""
+        """Return whether the shard has a video with this id."""
         return any(video.id == video_id for video in self.videos)
 
     def __getitem__(self, video_id: str) -> list[ShardFrame]:
-        """Read all frames of one video, which may be none; raises as `frames`."""
+        """Return all frames of a video, possibly none; raises as `frames`."""
         return list(self.frames(video_id))
 
     def array(self, name: str) -> NDArray[Any]:
-        """Return a whole array of the format's table (`schema.arrays_of`), not to be written to.
+        """Return a whole array (see `schema.arrays_of`), read-only.
 
         Raises:
-            ShardFormatError: if the shard has no such array, or is damaged.
+            ShardFormatError: if the shard has no such array or is damaged.
         """
         if name not in self.arrays:
-            raise ShardFormatError(f"{self.path}: has no array {name!r}")
+            raise ShardFormatError(f"{self.path}: no array {name!r}")
         self.check()
         return self.arrays.rows(name, 0, self.arrays.num_rows(name))
 
     def frame_video(self) -> NDArray[np.int32]:
-        """Return (F,) int32, for each frame the place of its video in `videos`."""
+        """Return the (F,) int32 index into `videos` of each frame."""
         return self.array("frame_video")
 
     def frame_index(self) -> NDArray[np.int64]:
-        """Return (F,) int64, the frame's place in the decoded stream of its video, from 0."""
+        """Return the (F,) int64 index of each frame in the decoded stream of its video."""
         return self.array("frame_index")
 
     def frame_seconds(self) -> NDArray[np.float64]:
-        """Return (F,) float64, the presentation time of each frame, increasing within its video."""
+        """Return the (F,) float64 presentation times, increasing within each video."""
         return self.array("frame_seconds")
 
     def check(self) -> None:
-        """Check offsets, order and times of all frames, as the first read of a shard does.
+        """Validate offsets, order and times of all frames, as the first read of a shard does.
 
         Raises:
-            ShardFormatError: if they contradict each other; names array and row.
+            ShardFormatError: if they are inconsistent.
         """
         if self._is_checked:
             return
@@ -194,7 +194,7 @@ class Shard:
         if self._borders[-1] != self.num_frames or not np.array_equal(
             video_F, np.repeat(np.arange(len(counts)), counts)
         ):
-            self._refuse("frame_video", f"the frames of each video side by side, {counts}")
+            self._refuse("frame_video", f"contiguous frames of each video, {counts}")
         self._check_offsets("frame_offsets", frame_offsets, length=self.num_detections)
         self._check_offsets("rle_offsets", rle_offsets, length=self.num_mask_bytes)
         for name, offsets, most in (
@@ -202,7 +202,7 @@ class Shard:
             ("rle_offsets", rle_offsets[frame_offsets], MOST_FRAME_MASK_BYTES),
         ):
             if (largest := np.diff(offsets).max(initial=0)) > most:
-                self._refuse(name, f"at most {most:,} of a frame", found=f"{largest:,}")
+                self._refuse(name, f"at most {most:,} per frame", f"{largest:,}")
         is_first_F = np.diff(video_F, prepend=-1) != 0
         for name, values_F, least, limit in (
             ("frame_index", index_F, 0.0, 2.0**62),
@@ -211,35 +211,35 @@ class Shard:
             rises_F = is_first_F | (values_F > np.roll(values_F, 1))
             for row, _ in first_place(~(rises_F & (values_F >= least) & (values_F <= limit))):
                 after = "" if is_first_F[row] else f" after {values_F[row - 1]:.10g}"
-                wanted = f"increasing values from {least:g} to {limit:g}"
-                self._refuse(name, wanted, found=f"{values_F[row]:.10g}{after}", row=row)
+                expected = f"increasing values from {least:g} to {limit:g}"
+                self._refuse(name, expected, f"{values_F[row]:.10g}{after}", row=row)
         self._is_checked = True
 
     def _check_offsets(self, name: str, offsets: NDArray[np.int64], *, length: int) -> None:
         for row, _ in first_place(np.diff(offsets, append=length) < 0):
             after = offsets[row + 1] if row + 1 < len(offsets) else length
-            self._refuse(name, "offsets that never fall", f"{after} after {offsets[row]}", row=row)
+            self._refuse(name, "nondecreasing offsets", f"{after} after {offsets[row]}", row=row)
         if (offsets[0], offsets[-1]) != (0, length):
             self._refuse(name, f"offsets from 0 to {length}", f"{offsets[0]} to {offsets[-1]}")
 
     def _refuse(
-        self, name: str, wanted: str, found: str = "others", *, row: int | None = None
+        self, name: str, expected: str, got: str = "others", *, row: int | None = None
     ) -> NoReturn:
         place = "" if row is None else f"row {row}: "
         raise ShardFormatError(
-            f"{self.path}: array {name!r}: {place}expected {wanted}, got {found}; {REMEDY}"
+            f"{self.path}: array {name!r}: {place}expected {expected}, got {got}; {REMEDY}"
         )
 
     def frame(self, row: int) -> FrameDetections:
-        """Return the detections of the frame in this row of the shard, from 0.
+        """Return the detections of a frame by its row in the shard, from 0.
 
         Raises:
-            ShardFormatError: if there is no such row, or the shard is damaged.
+            ShardFormatError: if the row does not exist or the shard is damaged.
         """
         self.check()
         if not 0 <= row < self.num_frames:
             raise ShardFormatError(
-                f"{self.path}: has {counted(self.num_frames, 'frame')}, asked for row {row}"
+                f"{self.path}: expected a row of {counted(self.num_frames, 'frame')}, got {row}"
             )
         rows, video = self.arrays.rows, self._video_of(row)
         try:
@@ -262,10 +262,10 @@ class Shard:
             raise ShardFormatError(f"{self._place(row)}: {why}") from err
 
     def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
-        """Return the detections of the frames in these rows, read in as few calls as can be.
+        """Return the detections of several frames in few reads.
 
         Raises:
-            ShardFormatError: as `frame`.
+            ShardFormatError: if a row does not exist or the shard is damaged.
         """
         self.check()
         self.arrays.ahead = lambda: self._fetch(rows)
@@ -276,19 +276,19 @@ class Shard:
 
     def _fetch(self, rows: Sequence[int]) -> None:
         read = self.arrays.rows
-        wanted: list[tuple[str, int, int]] = []
-        with suppress(ShardFormatError):  # `frame` tells, and of which
+        stretches: list[tuple[str, int, int]] = []
+        with suppress(ShardFormatError):  # `frame` raises it with the frame
             for row in rows:
                 start, stop = read("frame_offsets", row, row + 2).tolist()
-                wanted += [(name, start, stop) for name in _OF_DETECTIONS if name in self.arrays]
-                wanted.append(("rle", *read("rle_offsets", start, stop + 1)[[0, -1]].tolist()))
-            self.arrays.fetch(each for each in wanted if each[1] < each[2])
+                stretches += [(name, start, stop) for name in _OF_DETECTIONS if name in self.arrays]
+                stretches.append(("rle", *read("rle_offsets", start, stop + 1)[[0, -1]].tolist()))
+            self.arrays.fetch(each for each in stretches if each[1] < each[2])
 
     def checked_frame(self, row: int) -> FrameDetections:
-        """Return the same, checked down to every number and mask.
+        """Return the detections of a frame after validating all numbers and masks.
 
         Raises:
-            ShardFormatError: also if it holds what `orn.shared.masks.rules` refuses.
+            ShardFormatError: as `frame`, or if the frame violates `orn.shared.masks.rules`.
         """
         frame = self.frame(row)
         for fault in frame_faults(frame, self.rules):
@@ -297,18 +297,18 @@ class Shard:
         return frame
 
     def frames(self, video_id: str | None = None) -> Iterator[ShardFrame]:
-        """The frames of one video, or of all, in their order; each is read when its turn comes.
+        """Yield the frames of one video, or of all videos, in order.
 
         Raises:
             ShardNotFoundError: if the shard does not have the video.
-            ShardFormatError: at the first frame that is damaged.
+            ShardFormatError: if a frame is damaged.
         """
         start, stop = (0, self.num_frames) if video_id is None else self.video_rows(video_id)
         for row in range(start, stop):
             yield self.whole_frame(row, self.frame(row))
 
     def whole_frame(self, row: int, detections: FrameDetections) -> ShardFrame:
-        """Return the frame in a row, which has these detections, with its video and its time."""
+        """Return the frame of a row with the given detections, its video and its time."""
         return ShardFrame(
             video=self._video_of(row),
             index=int(self.frame_index()[row]),
@@ -322,11 +322,11 @@ class Shard:
         return self.videos[bisect(self._borders, row) - 1]
 
     def _place(self, row: int) -> str:
-        """Shard, video and frame, for messages."""
+        """Return shard, video and frame, for messages."""
         return f"{self.path}: video {self._video_of(row).id!r} frame {self.frame_index()[row]}"
 
     def video_rows(self, video_id: str) -> tuple[int, int]:
-        """Return rows [start, stop) of the frames of one video; equal if it has none.
+        """Return the range of rows [start, stop) of a video's frames, possibly empty.
 
         Raises:
             ShardNotFoundError: if the shard does not have the video.

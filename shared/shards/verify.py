@@ -1,5 +1,5 @@
-"""Checks that shards are whole and consistent, down to every mask, and what those of one folder say
-together: against their plan, each other and the list of videos."""
+"""Verification of shards, down to every mask, and of a folder of shards against its plan and the
+list of videos."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,25 +28,25 @@ Severity = Literal["error", "note"]
 
 _CACHE_BYTES = 256 * 2**20
 _BLOCK = 500
-"""Detections that are checked at once, and how many bytes of masks at most unless one has more."""
+"""Number of detections in a batch, whose masks have a limited size as well."""
 _BLOCK_BYTES = 2**20
 ALONE_BYTES = 32 * 2**20
-"""Up to so many bytes of shards no other process is started: that would take longer."""
+"""Total size of shards up to which no worker processes are started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong with a shard, or with a folder of them."""
+    """A problem of a shard or a folder of shards."""
 
     shard: Path
-    """The file; the folder, if it is about the shards together."""
+    """The file, or the folder for a problem of several shards."""
     message: str
-    """Place, what was expected and what was found."""
+    """Location, expected and actual value."""
     severity: Severity = "error"
-    """A note is worth knowing and no fault of the shards."""
+    """A note is informative and not an error of the shards."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the fields as JSON has them."""
+        """Return the fields as plain values for JSON."""
         return asdict(self) | {"shard": str(self.shard)}
 
 
@@ -54,18 +54,18 @@ _Problems = Iterator[Problem]
 
 
 def verify_shards(paths: Sequence[Path], *, workers: int) -> Iterator[tuple[Path, list[Problem]]]:
-    """Yield shards with everything that is wrong with each, as they come; see `verify_shard`.
+    """Yield shards with their problems in order of completion; see `verify_shard`.
 
     Args:
-        paths: of shards.
-        workers: most processes; small shards are read by this one alone.
+        paths: the shards.
+        workers: maximum number of processes; small shards are read in this process.
 
     Raises:
-        ShardNotFoundError: if one is not there.
+        ShardNotFoundError: if a shard does not exist.
         PipelineError: if a worker ends abruptly.
     """
     lost = PipelineError(
-        "a process that verified shards ended abruptly (out of memory?); go on with fewer --workers"
+        "a worker process ended abruptly (out of memory?); run again with fewer --workers"
     )
     if sum(path.stat().st_size for path in paths if path.is_file()) < ALONE_BYTES:
         workers = 1
@@ -73,12 +73,10 @@ def verify_shards(paths: Sequence[Path], *, workers: int) -> Iterator[tuple[Path
 
 
 def verify_shard(path: Path) -> list[Problem]:
-    """Return everything that is wrong with a shard; empty if it is whole and consistent.
-
-    Reads all of it once. Of each kind of problem there is the first place, and how many there are.
+    """Return all problems of a shard, each with its first location and its number.
 
     Raises:
-        ShardNotFoundError: if there is no such file.
+        ShardNotFoundError: if the file does not exist.
     """
     try:
         shard = Shard(path, ChunkCache(_CACHE_BYTES))
@@ -104,7 +102,7 @@ def _damaged(path: Path, err: ShardFormatError) -> Problem:
 
 
 def _check_detections(shard: Shard) -> _Problems:
-    """Yield what the rules for detections find, a problem for each field."""
+    """Yield violations of the rules for detections, one problem per field."""
     found: dict[str, tuple[str, Fault]] = {}
     video_F = shard.frame_video()
     frame_offsets, rle_offsets = shard.array("frame_offsets"), shard.array("rle_offsets")
@@ -121,7 +119,7 @@ def _check_detections(shard: Shard) -> _Problems:
 
 
 def _blocks(borders: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Ranges of detections whose masks are looked at together."""
+    """Yield ranges of detections whose masks are checked together."""
     start, length = 0, len(borders) - 1
     while start < length:
         fits = int(np.searchsorted(borders, borders[start] + _BLOCK_BYTES, "right")) - 1
@@ -146,7 +144,7 @@ def _block_faults(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stretch:
-    """Frames of one video that one shard has."""
+    """Frames of a video in a shard."""
 
     path: Path
     video: VideoEntry
@@ -155,22 +153,22 @@ class _Stretch:
     count: int
 
     def problem(self, message: str, severity: Severity = "error") -> Problem:
-        """Return what is wrong with the video here."""
+        """Return a problem of the video in this shard."""
         message = f"video {self.video.id!r}: expected {message}"
         return Problem(shard=self.path, message=message, severity=severity)
 
 
 def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]:
-    """Return what is wrong with the shards of a folder together; see `verify_shard` for each.
+    """Return the problems of a folder of shards; see `verify_shard` for single shards.
 
-    Shards are missing or of no plan; detectors differ; frames of a video lie in two shards or in
-    none, or their number is not the header's (a note: headers are often wrong). With a data set:
-    videos that are there and in no shard, of those that the plan asks for (a note where masks were
-    imported: the released files need not have all), shards of videos that are not listed or whose
-    file has another size now. A shard that cannot be read is left out, `verify_shard` tells why.
+    Problems are shards that are missing or not in the plan, different detectors, duplicate or
+    missing frames, and as a note, numbers of frames that differ from the header. With a data set,
+    also existing videos of the plan without a shard (a note for imported masks, which may be
+    incomplete), and shards of videos that are not listed or have changed. Damaged shards are
+    skipped.
 
     Raises:
-        ShardNotFoundError: if there is no such folder, or no shard in it.
+        ShardNotFoundError: if the folder does not exist or has no shards.
     """
     paths = shard_paths(folder)
     problems: list[Problem] = []
@@ -185,11 +183,11 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
     stretches: dict[str, list[_Stretch]] = {}
     failed: list[Problem] = []
     known: set[str] = set()
-    for shard in _readable(paths):  # none is kept, since there may be tens of thousands
+    for shard in _readable(paths):  # not stored, since there may be tens of thousands
         detector = detector or shard.detector
         if shard.detector != detector:
             message = f"expected the detector of the first shard, {detector.title}, got "
-            message += f"{shard.detector.title}, or other settings of it"
+            message += f"{shard.detector.title} or other settings"
             problems.append(Problem(shard=shard.path, message=message))
         for part in _stretches_of(shard):
             stretches.setdefault(part.video.id, []).append(part)
@@ -215,7 +213,7 @@ def _readable(paths: Sequence[Path]) -> Iterator[Shard]:
             shard = Shard(path)
             shard.check()
         except ShardFormatError:
-            continue  # verify_shard has told
+            continue  # reported by verify_shard
         yield shard
 
 
@@ -236,19 +234,18 @@ def _check_plan(plan: Plan, folder: Path, paths: Sequence[Path]) -> _Problems:
             yield Problem(shard=path, message=f"{message}; run the job again")
     for path in paths:
         if path not in planned:
-            message = f"expected a shard of a unit of {PLAN_NAME}, got one of no unit"
+            message = f"expected a shard of a unit in {PLAN_NAME}, got another one"
             yield Problem(shard=path, message=message)
 
 
 def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
-    """Yield what is wrong with a video over all shards; `is_whole` if the job looked at every
-    frame."""
+    """Yield problems of a video over all shards; `is_whole` if the job processed every frame."""
     parts = sorted(parts, key=lambda part: part.first)
     end = 0
     for part in parts:
         expected = ""
         if part.first < end:
-            expected = f"frames from {end} on, since another shard has those before"
+            expected = f"frames from {end} on, since another shard has the frames before"
         elif is_whole and (part.first > end or part.count != part.last + 1 - part.first):
             expected = f"every frame from {end} on"
         if expected:
@@ -260,24 +257,24 @@ def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
             yield parts[-1].problem(f"one {name} in all shards, got {values}")
     header, total = parts[0].video.header_frames, sum(part.count for part in parts)
     if is_whole and header is not None and total != header:
-        message = f"{counted(header, 'frame')}, as its header says, got {total}"
+        message = f"{counted(header, 'frame')}, as declared by its header, got {total}"
         yield parts[-1].problem(message, severity="note")
 
 
 def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]) -> _Problems:
-    """Yield videos that are there and in no shard; `scope` is `frames` of the plan, and `known` are
-    the videos that some shard has, with or without frames, or records as failed."""
+    """Yield existing videos without a shard; `scope` is `frames` of the plan, and `known` has the
+    videos in shards, with or without frames, or recorded as failed."""
     labelled = {segment.video_id for segment in dataset.segments}
     for video in dataset.videos:
         if video.id in known or (scope == "labelled" and video.id not in labelled):
             continue
-        message = f"video {video.id!r}: expected detections, since it is listed and there, got none"
+        message = f"video {video.id!r}: expected detections of an existing video, got none"
         severity: Severity = "note" if scope == "imported" else "error"
         yield Problem(shard=folder, message=message, severity=severity)
 
 
 def _check_listed(dataset: Dataset, stretches: dict[str, list[_Stretch]]) -> _Problems:
-    """Yield what is wrong with the videos of the shards against those on this machine."""
+    """Yield differences between the videos of the shards and those on this machine."""
     listed = {*dataset.missing, *(video.id for video in dataset.videos)}
     for video_id in sorted(stretches.keys() - listed):
         yield stretches[video_id][0].problem(f"a video that {dataset.name!r} lists, got another")
@@ -289,7 +286,7 @@ def _check_listed(dataset: Dataset, stretches: dict[str, list[_Stretch]]) -> _Pr
 def _check_source(part: _Stretch, video: Video) -> _Problems:
     if part.video.source_digest == UNKNOWN_SOURCE:
         message = "the digest of its source, got masks that were imported without it; training "
-        yield part.problem(f"{message}refuses them", severity="note")
+        yield part.problem(f"{message}rejects them", severity="note")
         return
     try:
         size = content_bytes(source_of(video))
@@ -297,5 +294,5 @@ def _check_source(part: _Stretch, video: Video) -> _Problems:
         yield part.problem(f"a readable source, got: {err}")
         return
     if size != part.video.source_bytes:
-        wanted = f"a source of {part.video.source_bytes} bytes, as when it was detected"
-        yield part.problem(f"{wanted}, got {size} bytes at {video.path}")
+        expected = f"a source of {part.video.source_bytes} bytes, as during detection"
+        yield part.problem(f"{expected}, got {size} bytes at {video.path}")

@@ -1,5 +1,4 @@
-"""Writes a shard: collects the detections of one unit, compressed as they come, and commits them as
-a whole, or not at all."""
+"""Writing of a shard: collects compressed detections and writes the file atomically."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from orn.shared.video.read import content_bytes, content_digest, probe
 
 @dataclass(slots=True, kw_only=True)
 class _OpenVideo:
-    """The video in work, and where its rows begin so that a failure takes all of it back."""
+    """The current video, and the state of columns before it, for a failure."""
 
     entry: VideoEntry
     begins: dict[str, ColumnMark]
@@ -39,24 +38,23 @@ class _OpenVideo:
 
 
 class ShardWriter:
-    """Context manager that writes one shard; the file appears when the block ends normally.
+    """Context manager that writes a shard when the block ends normally.
 
         with ShardWriter("shards/mine/shard-000000.zarr.zip", "my detector 1.0") as writer:
             writer.add_video("film", "film.mp4", ((0, 0.0, detections), (1, 0.04, others)))
 
-    `add_video` takes a whole video; else `add` takes the frames in order between `begin_video` and
-    `end_video`. `fail` records a video that cannot be read and forgets what was added of it. If the
+    `add_video` adds a whole video; alternatively, `add` adds frames in order between `begin_video`
+    and `end_video`. `fail` records a video that cannot be decoded and discards its frames. If the
     block raises, nothing is written.
 
     Args:
-        path: the shard's file; one that is there is replaced. In a folder of shards its name is
-            `shard-*.zarr.zip`.
-        detector: what the detections are made with, or its name, which then stands for weights and
-            settings, too: detections that are not comparable have different names.
-        score_kind: what the class scores of every frame are, `softmax` or `sigmoid`; `label` where
-            only the score of the kept class is known.
-        class_names: names of the classes, where the detector is given by its name.
-        has_tracks: whether it is known which detections of a video are of one object.
+        path: file of the shard, which is replaced if it exists; `shard-*.zarr.zip` in a folder of
+            shards.
+        detector: the detector, or a name that identifies it with its weights and settings.
+        score_kind: kind of class scores of all frames: `softmax`, `sigmoid`, or `label` if only the
+            score of the predicted class is known.
+        class_names: names of the classes, if the detector is given by name.
+        has_tracks: whether detections have track ids.
     """
 
     def __init__(
@@ -81,33 +79,33 @@ class ShardWriter:
             raise ShapeError(f"{path}: expected a score_kind of {kinds}, got {score_kind!r}")
         self._detector = detector
         self.rules = ClassRules(num_classes=len(detector.class_names), score_kind=score_kind)
-        """What labels and scores have to be."""
+        """Rules for labels and scores."""
         specs = arrays_of(score_kind, len(detector.class_names), has_tracks=has_tracks)
         self._columns = {name: Column(spec) for name, spec in specs.items()}
         for name in ("frame_offsets", "rle_offsets"):
             self._columns[name].add([0])
         self.videos: list[VideoEntry] = []
-        """Those that have ended."""
+        """Finished videos."""
         self.failed: list[FailedVideo] = []
-        """Those that could not be read."""
+        """Videos that could not be decoded."""
         self.left_out: list[LeftOut] = []
-        """Objects of a source that were not taken."""
+        """Objects that were not imported."""
         self._open: _OpenVideo | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
-        """Writes the file, unless the block raised.
+        """Write the file, unless the block raised.
 
         Raises:
-            ShapeError: if a video was begun and neither ended nor failed.
-            PipelineError: if the disk refuses.
+            ShapeError: if a video is still open.
+            PipelineError: if the file cannot be written.
         """
         if error_type is not None:
             return
         if self._open is not None:
-            what = f"video {self._open.entry.id!r} was begun and not ended"
+            what = f"expected end_video() of video {self._open.entry.id!r}, got none"
             raise ShapeError(f"{self._path}: {what}; nothing was written")
         attributes = ShardAttributes(
             score_kind=self.rules.score_kind,
@@ -122,12 +120,12 @@ class ShardWriter:
 
     @property
     def open_id(self) -> str | None:
-        """Id of the video that was begun last, until it ends or fails."""
+        """Id of the open video, or None."""
         return None if self._open is None else self._open.entry.id
 
     @property
     def num_detections(self) -> int:
-        """Detections so far, without those of videos that failed."""
+        """Number of detections so far, without failed videos."""
         return len(self._columns["boxes"])
 
     def add_video(
@@ -139,24 +137,23 @@ class ShardWriter:
         rate: float | None = None,
         grid: tuple[int, int] | None = None,
     ) -> None:
-        """Add a video with the detections of its frames, each of which is taken when it is needed.
+        """Add a video with the detections of its frames, which are consumed lazily.
 
-        If it raises, `fail` makes room for the next video.
+        After an exception, call `fail` before the next video.
 
         Args:
-            video_id: its id in the data set's manifest.
-            source: the video's file or folder of JPEGs. Its digest is recorded, and training joins
-                the detections with frames of the same content only.
-            frames: of each frame that was looked at, in order, its place in the decoded stream
-                from 0, its time in seconds, and what was found in it.
-            rate: frames a second of a folder of JPEGs.
-            grid: (height, width) of the pixels that boxes and masks use; that of the video's
-                upright frames by default.
+            video_id: id of the video in the data set's manifest.
+            source: file or folder of JPEGs. Its digest is recorded, and training joins the
+                detections only with frames of the same content.
+            frames: index in the decoded stream (from 0), time in seconds and detections of each
+                processed frame, in order.
+            rate: frames per second of a folder of JPEGs.
+            grid: (height, width) of the grid of boxes and masks; the upright frame by default.
 
         Raises:
-            ShapeError: as `begin_video` and `add`, or if detections break a rule of
+            ShapeError: as `begin_video` and `add`, or if detections violate
                 `orn.shared.masks.rules`.
-            VideoDecodeError: if the source cannot be read.
+            VideoDecodeError: if the source cannot be decoded.
         """
         path = Path(source)
         info, num_bytes = probe(path, rate=rate), content_bytes(path)
@@ -172,16 +169,16 @@ class ShardWriter:
                     parts = frame if isinstance(frame, tuple | list) else [frame]
                     raise ShapeError(
                         f"{self._path}: video {video_id!r}: expected (index, seconds, "
-                        "FrameDetections) of each frame, got "
+                        "FrameDetections) for each frame, got "
                         f"({', '.join(type(part).__name__ for part in parts)})"
                     )
         self.end_video()
 
     def begin_video(self, video: VideoEntry) -> None:
-        """Starts a video or a range of one, whose `frames` are counted here.
+        """Start a video or a range of a video; its `frames` are counted here.
 
         Raises:
-            ShapeError: if another video is open, or the shard already has this one.
+            ShapeError: if another video is open or the shard already has this video.
         """
         if self._open is not None:
             other = self._open.entry.id
@@ -191,20 +188,20 @@ class ShardWriter:
         self._open = _OpenVideo(entry=video, begins=begins)
 
     def add(self, frame_index: int, seconds: float, detections: FrameDetections) -> None:
-        """Takes the detections of the next frame of the open video; there may be none in it.
+        """Add the detections, possibly none, of the next frame of the open video.
 
         Args:
-            frame_index: place of the frame in the decoded stream, from 0, increasing.
+            frame_index: index of the frame in the decoded stream, increasing from 0.
             seconds: presentation time, increasing.
-            detections: what was found, in pixels of the video's grid.
+            detections: detections in pixels of the video's grid.
 
         Raises:
-            ShapeError: if no video is open, the order or the grid is wrong, or class scores are
-                given where the shard has none or the other way round, or do not fit the classes.
+            ShapeError: if no video is open, the order or the grid is wrong, or labels, class scores
+                or tracks do not match the shard.
         """
         video = self._open
         if video is None:
-            raise ShapeError(f"{self._path}: frame {frame_index} added while no video is open")
+            raise ShapeError(f"{self._path}: frame {frame_index} added without an open video")
         self._check_frame(video, frame_index, seconds=seconds, detections=detections)
         video.num_frames += 1
         video.last_index, video.last_seconds = frame_index, seconds
@@ -225,21 +222,21 @@ class ShardWriter:
         columns["rle"].add(np.frombuffer(b"".join(detections.masks), dtype=np.uint8))
 
     def end_video(self) -> None:
-        """Ends the open video; it may have no frames.
+        """End the open video, which may have no frames.
 
         Raises:
             ShapeError: if no video is open.
         """
         if self._open is None:
-            raise ShapeError(f"{self._path}: a video ended while none is open")
+            raise ShapeError(f"{self._path}: end_video() called without an open video")
         self.videos.append(replace(self._open.entry, frames=self._open.num_frames))
         self._open = None
 
     def fail(self, video_id: str, reason: str) -> None:
-        """Records that a video could not be read; forgets what was added if it is the open one.
+        """Record a video that could not be decoded, and discard its frames if it is open.
 
         Raises:
-            ShapeError: if the shard already has this video, or another one is open.
+            ShapeError: if the shard already has this video or another one is open.
         """
         if self._open is not None and self._open.entry.id == video_id:
             for name, mark in self._open.begins.items():
@@ -263,29 +260,29 @@ class ShardWriter:
     ) -> None:
         place = f"{self._path}: video {video.entry.id!r} frame {frame_index}"
         if frame_index <= video.last_index:
-            raise ShapeError(f"{place}: wanted an index above {video.last_index}")
+            raise ShapeError(f"{place}: expected an index above {video.last_index}")
         if not (video.last_seconds < seconds and abs(seconds) <= MOST_SECONDS):
-            wanted = f"a time after {video.last_seconds} s"
-            raise ShapeError(f"{place}: wanted {wanted}, found {seconds} s")
+            expected = f"a time after {video.last_seconds} s"
+            raise ShapeError(f"{place}: expected {expected}, got {seconds} s")
         grid = (video.entry.height, video.entry.width)
         if (detections.height, detections.width) != grid:
             raise ShapeError(
-                f"{place}: wanted detections on a grid of {grid[0]} x {grid[1]}, "
-                f"found {detections.height} x {detections.width}; add_video(grid=...) takes another"
+                f"{place}: expected detections on a grid of {grid[0]} x {grid[1]}, got "
+                f"{detections.height} x {detections.width}; set another with add_video(grid=...)"
             )
         num_classes, score_kind = self.rules.num_classes, self.rules.score_kind
         scores_NC = detections.class_scores
-        given = "none" if scores_NC is None else f"scores of {scores_NC.shape[1]} classes"
-        wanted = "none" if score_kind == "label" else f"scores of {num_classes} classes"
-        if given != wanted:
+        given = "none" if scores_NC is None else f"those of {scores_NC.shape[1]} classes"
+        expected = "none" if score_kind == "label" else f"those of {num_classes} classes"
+        if given != expected:
             raise ShapeError(
-                f"{place}: expected class scores: {wanted}, got: {given}; all frames of a shard "
-                'have them, or none with ShardWriter(..., score_kind="label")'
+                f"{place}: expected class scores: {expected}, got: {given}; a shard without class "
+                'scores needs ShardWriter(..., score_kind="label")'
             )
         if (detections.tracks is not None) != self._has_tracks:
             raise ShapeError(
-                f"{place}: expected tracks of the detections of all frames of a shard or of none, "
-                "got both; give ShardWriter(..., has_tracks=True) and tracks, or neither"
+                f"{place}: expected tracks in all frames of a shard or in none, got both; pass "
+                "tracks and ShardWriter(..., has_tracks=True), or neither"
             )
         if detections.labels.max(initial=0) >= num_classes:
             raise ShapeError(
@@ -294,7 +291,7 @@ class ShardWriter:
 
     def _check_new(self, video_id: str) -> None:
         if not isinstance(video_id, str) or not video_id:
-            raise ShapeError(f"{self._path}: expected the id of a video as text, got {video_id!r}")
+            raise ShapeError(f"{self._path}: expected a str as video id, got {video_id!r}")
         known = {video.id for video in self.videos} | {video.id for video in self.failed}
         if video_id in known:
-            raise ShapeError(f"{self._path}: video {video_id!r} is in the shard already")
+            raise ShapeError(f"{self._path}: video {video_id!r} is already in the shard")

@@ -1,1 +1,1 @@
-"""Frames of a video with their times, from a file or a folder of JPEGs."""
+"""Decoding of frames with their times, from video files and folders of JPEGs."""

@@ -1,5 +1,4 @@
-"""A video file opened for decoding: its best video stream, or what is wrong where it has none; and
-its pictures as upright RGB arrays, all of a video in the form of its first."""
+"""Opening of video files, and conversion of pictures to upright RGB arrays of equal size."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,16 +20,16 @@ from orn.shared.video.frame import MOST_PIXELS
 READING_OPTIONS: dict[str, Any] = (
     {"metadata_errors": "ignore"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
-"""Options of `av.open`: titles that are not UTF-8 are no error, as they never are in PyAV 19."""
+"""Options of `av.open` that accept metadata that is not UTF-8, the default in PyAV 19."""
 _FORMATS = (
     *("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "rm", "mxf", "dv", "gif"),
     *("mpegvideo", "m4v", "h264", "hevc", "ivf", "obu", "mjpeg", "nut"),
 )
-"""FFmpeg's names of the containers that are read: those that hold a video in the file itself. Among
-the others are lists of further files, numbered pictures, network sessions and scripts."""
+"""FFmpeg's names of allowed containers, which contain the video itself. Others can be playlists,
+numbered pictures, network sessions or scripts."""
 _CONFINED = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
 _BOUNDED = {"max_pixels": str(MOST_PIXELS)}
-"""What a decoder is told, also the one that FFmpeg asks for what the header does not say."""
+"""Options of decoders, including the one that FFmpeg uses for probing."""
 _NUM_THREADS = 4
 
 
@@ -40,20 +39,19 @@ def opened_video(
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a container and its best video stream, ready to decode.
 
-    Of several streams the best is FFmpeg's choice: a film before a cover picture, then the one
-    with most pixels.
+    FFmpeg selects the best of several streams: a video before a cover picture, then the one with
+    the most pixels.
 
     Args:
         path: a regular file.
-        refuse_damage: whether the decoder is to refuse what is damaged instead of showing what it
-            can. It has several threads then; what it makes of damaged pictures with more than one
-            is not the same each time.
-        skip_pictures: whether only packets are wanted. FFmpeg decodes a picture to open a file,
-            which takes most of that time.
+        refuse_damage: whether the decoder rejects damaged pictures instead of concealing errors.
+            Only then it uses several threads, since their concealment is not deterministic.
+        skip_pictures: whether only packets are needed. FFmpeg decodes a picture to open a file,
+            which takes most of the time.
 
     Raises:
-        VideoDecodeError: if the file cannot be opened, is in no container that is read, has no
-            video stream, or one without decoder.
+        VideoDecodeError: if the file cannot be opened, its container is not allowed, or it has no
+            video stream with a decoder.
     """
     regular_status(path)
     try:
@@ -65,19 +63,19 @@ def opened_video(
         )
     except av.error.ArgumentError as err:
         raise VideoDecodeError(
-            f"{path}: wanted a video in a container such as MP4, MOV, Matroska, WebM, AVI or MPEG, "
-            "found none of those that are read; convert it, to MP4 for example"
+            f"{path}: expected a container such as MP4, MOV, Matroska, WebM, AVI or MPEG, got "
+            "another one; convert the video, for example to MP4"
         ) from err
     except (av.FFmpegError, OSError, ValueError) as err:
         raise VideoDecodeError(f"{path}: cannot be opened ({reason(err)})") from err
     with container:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
-            raise VideoDecodeError(f"{path}: has no video stream")
-        if stream.codec_context is None:  # PyAV has then no name for the codec either
+            raise VideoDecodeError(f"{path}: expected a video stream, got none")
+        if stream.codec_context is None:  # PyAV does not know the codec's name either
             raise VideoDecodeError(
                 f"{path}: FFmpeg {av.ffmpeg_version_info} has no decoder for its codec; "
-                "convert it, to H.264 for example"
+                "convert the video, for example to H.264"
             )
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = _NUM_THREADS if refuse_damage else 1
@@ -88,43 +86,43 @@ def opened_video(
 
 
 Orientation = tuple[int, int, int, int]
-"""a b c d of the display matrix: stored (x, y) is shown at (a x + c y, b x + d y)."""
+"""a b c d of the display matrix: stored (x, y) is displayed at (a x + c y, b x + d y)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureForm:
-    """Size and orientation of a video's first picture, which hold for all of it."""
+    """Size and orientation of a video's first picture, which apply to the whole video."""
 
     width: int
-    """Columns as stored."""
+    """Stored width."""
     height: int
-    """Rows as stored."""
+    """Stored height."""
     orientation: Orientation | None
-    """None where the file asks for no rotation."""
+    """None without rotation."""
 
     @classmethod
     def of(cls, picture: VideoFrame) -> Self:
-        """The form of this picture."""
+        """Return the form of a picture."""
         return cls(width=picture.width, height=picture.height, orientation=_orientation(picture))
 
     @property
     def is_turned(self) -> bool:
-        """Whether a stored row is shown as a column."""
+        """Whether stored rows are displayed as columns."""
         if self.orientation is None:
             return False
         return abs(self.orientation[0]) < abs(self.orientation[1])
 
     def image(self, picture: VideoFrame) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8 RGB, upright; a picture of another size is brought to this one."""
+        """Return an upright (H, W, 3) uint8 RGB array, resized to this form if necessary."""
         if (picture.width, picture.height) != (self.width, self.height):
             picture = picture.reformat(width=self.width, height=self.height, threads=1)
-        # Threads of a conversion are started anew for every picture, which takes longer than it.
+        # Starting conversion threads for every picture takes longer than the conversion.
         stored_HW3: NDArray[Any] = picture.to_ndarray(format="rgb24", threads=1)
         return upright(stored_HW3, self.orientation)
 
 
 def upright(image_HW3: NDArray[np.uint8], orientation: Orientation | None) -> NDArray[np.uint8]:
-    """The picture as it is to be shown, to the nearest quarter turn."""
+    """Rotate and mirror a picture for display, to the nearest quarter turn."""
     if orientation is None:
         return image_HW3
     right_by_x, down_by_x, right_by_y, down_by_y = orientation
@@ -138,7 +136,7 @@ def upright(image_HW3: NDArray[np.uint8], orientation: Orientation | None) -> ND
 
 
 def _orientation(picture: VideoFrame) -> Orientation | None:
-    side_data: Any = picture.side_data  # PyAV's stub has another type than its container
+    side_data: Any = picture.side_data  # the type in PyAV's stub is wrong
     entry = side_data.get("DISPLAYMATRIX")
     if entry is None:
         return None

@@ -1,10 +1,9 @@
-"""Frames of a video file, decoded with PyAV from the first to the last.
+"""Decoding of all frames of a video file with PyAV.
 
-No header is believed: the frames are those that decode, numbered as they come. A packet that cannot
-be decoded is left out and does not end the video. A range is read from the key frame before it
-where `frame_times` knows that this gives the same, else from the first frame. The file's rotation
-and mirroring are applied. Pixels that are not square stay as they are stored. Arguments and errors
-are those of the functions in `read`.
+Headers are not trusted: the frames are those that can be decoded, numbered consecutively. A packet
+that cannot be decoded is skipped. A range is decoded from the key frame before it if `frame_times`
+guarantees equal results, else from the first frame. Rotation and mirroring are applied; pixels that
+are not square are not resampled. Arguments and errors are those of the functions in `read`.
 """
 
 import logging
@@ -42,15 +41,14 @@ logger = logging.getLogger(__name__)
 
 _USUAL_RATE = 25.0
 _LONGEST_TIE = 8
-"""Pictures of one time that are held until the next time is known: they take memory."""
+"""Maximum number of buffered pictures with equal times."""
 _BELIEVED_FRAME_BYTES = 100
-"""Bytes of the file for each frame that its header promises, below which packets are counted: that
-reads the file, which is small then, and refuses nothing. A picture in which nothing has moved takes
-30 to 70 bytes (x264, VP9), an ordinary one thousands."""
+"""Minimum file size per declared frame; below it, packets of the small file are counted instead of
+trusting the header. A static picture takes 30 to 70 bytes (x264, VP9), a typical one thousands."""
 
 
 def probe_file(path: Path) -> VideoInfo:
-    """What the file says of itself, and the size of its first frame that can be decoded."""
+    """Return the metadata of a file, and the size of its first decodable frame."""
     with opened_video(path) as (container, stream):
         for picture in all_pictures(path, container.demux(stream), stream):
             form = PictureForm.of(picture)
@@ -66,8 +64,8 @@ def probe_file(path: Path) -> VideoInfo:
 
 
 def estimate_file(path: Path) -> FrameEstimate:
-    """Return about how many frames there are: by the header where the file is large enough for
-    them, else by the number of packets; nothing is decoded."""
+    """Return the approximate number of frames without decoding: by the header if the file is large
+    enough, else by the number of packets."""
     with opened_video(path, skip_pictures=True) as (container, stream):
         rate = _rate(path, stream)
         promised = stream.frames or round((_duration(container, stream) or 0.0) * rate)
@@ -76,7 +74,7 @@ def estimate_file(path: Path) -> FrameEstimate:
         frames = _count_packets(container, stream)
         if promised > 2 * frames:
             logger.warning(
-                "%s: its header promises %.10g frames, its %d bytes hold %d; these count",
+                "%s: its header declares %.10g frames, but its %d bytes contain %d",
                 *(path, promised, container.size, frames),
             )
         return FrameEstimate(frames=frames, rate=rate)
@@ -85,14 +83,14 @@ def estimate_file(path: Path) -> FrameEstimate:
 def read_file(
     path: Path, *, start: int = 0, stop: int | None = None, times: KnownTimes = "not read"
 ) -> Iterator[Frame]:
-    """The frames [start, stop) of those that can be decoded, all in the size of the first.
+    """Yield the frames [start, stop) of all decodable ones, in the size of the first.
 
-    Where `frame_times` was not asked, it is for a range.
+    For a range, `frame_times` is called if its result is not given.
     """
     if stop is not None and stop <= start:
         return
     if times == "not read" and (start > 0 or stop is not None):
-        times = frame_times(path) or "only decoding tells"
+        times = frame_times(path) or "unavailable"
     place = start
     try:
         if isinstance(times, FrameTimes):
@@ -103,12 +101,12 @@ def read_file(
             yield frame
             place += 1
     except DamageFound as sign:
-        logger.debug("%s: read by one thread from its first frame (%s)", path, sign)
+        logger.debug("%s: decoding with one thread from the first frame (%s)", path, sign)
         note_damage(path)
     else:
         return
     if times == "not read":
-        times = frame_times(path) or "only decoding tells"
+        times = frame_times(path) or "unavailable"
     if isinstance(times, FrameTimes):
         yield from _damaged(path, times, start=place, stop=stop)
     else:
@@ -118,7 +116,7 @@ def read_file(
 def _from_first(
     path: Path, *, start: int, stop: int | None, refuse_damage: bool = True
 ) -> Iterator[Frame]:
-    """A range of the frames in the order in which they come."""
+    """Yield a range of frames, decoded from the first frame."""
     with opened_video(path, refuse_damage=refuse_damage) as (container, stream):
         packets = container.demux(stream)
         if refuse_damage:
@@ -131,8 +129,8 @@ def _from_first(
             form = form or PictureForm.of(picture)
             if abs(seconds) > MOST_SECONDS:
                 raise VideoDecodeError(
-                    f"{path}: expected times of frames within {MOST_SECONDS:g} s, got {seconds:g} "
-                    f"s for frame {index}; write the video again with `ffmpeg -i`"
+                    f"{path}: expected frame times up to {MOST_SECONDS:g} s, got {seconds:g} s "
+                    f"for frame {index}; re-encode the video with `ffmpeg -i`"
                 )
             if index >= start:
                 yield Frame(index=index, seconds=seconds, image=_image(path, form, picture))
@@ -143,10 +141,10 @@ def _from_first(
 
 
 def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> Iterator[Frame]:
-    """A range of a file of which every frame's time is known, from the key frame before it.
+    """Yield a range of frames of a file with known times, decoded from the key frame before it.
 
     Raises:
-        DamageFound: at the first frame that is not certain to be that of decoding from the first.
+        DamageFound: at the first frame that may differ from decoding the whole file.
     """
     stop = len(times.ticks) if stop is None else min(stop, len(times.ticks))
     if start >= stop:
@@ -156,12 +154,12 @@ def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> I
         with opened_video(path, refuse_damage=True) as (container, stream):
             packets = _packets_from(container, stream, times, key)
             if packets is None:
-                logger.debug("%s: key frame %d is not found by seeking", path, key)
+                logger.debug("%s: seeking does not find key frame %d", path, key)
                 continue
             place = int(times.keys[key])
             for picture in pictures_until_damage(packets, stream, timed=False):
                 if key and picture.pts is not None and picture.pts < times.ticks[times.keys[key]]:
-                    continue  # shown before the key frame, though it comes after it
+                    continue  # displayed before the key frame, but decoded after it
                 if place != times.place(picture.pts):
                     break
                 if place >= start:
@@ -173,14 +171,14 @@ def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> I
 
 
 def _damaged(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> Iterator[Frame]:
-    """A range of a file with damaged pictures of which every frame's time is known.
+    """Yield a range of frames of a damaged file with known times.
 
-    A picture that does not come is shown as the one before it, so that all others keep the numbers
-    that a range which does not see the damage gives them.
+    A missing picture is replaced by the one before it, so that frame numbers agree with ranges
+    outside the damage.
     """
     stop = len(times.ticks) if stop is None else min(stop, len(times.ticks))
     place = repeated = 0
-    shown: VideoFrame | None = None
+    latest: VideoFrame | None = None
     with opened_video(path) as (container, stream):
         for picture in chain(all_pictures(path, container.demux(stream), stream), (None,)):
             index = len(times.ticks) if picture is None else times.place(picture.pts)
@@ -188,16 +186,16 @@ def _damaged(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> 
                 continue
             for missing in range(place, min(index, stop)):
                 repeated += 1
-                if missing >= start and shown is not None:
-                    yield _frame(path, times, missing, shown)
+                if missing >= start and latest is not None:
+                    yield _frame(path, times, missing, latest)
             if picture is not None and start <= index < stop:
                 yield _frame(path, times, index, picture)
-            place, shown = index + 1, picture
+            place, latest = index + 1, picture
             if place >= stop:
                 break
     if repeated and stop == len(times.ticks):
         logger.warning(
-            "%s: %s damaged and shown as the one before",
+            "%s: %s damaged and replaced by the one before",
             path,
             counted(repeated, "frame is", "frames are"),
         )
@@ -211,7 +209,7 @@ def _frame(path: Path, times: FrameTimes, index: int, picture: VideoFrame) -> Fr
 def _packets_from(
     container: InputContainer, stream: VideoStream, times: FrameTimes, key: int
 ) -> Iterable[Packet] | None:
-    """The packets from a key frame on; None if seeking does not lead to it."""
+    """Return the packets from a key frame on; None if seeking does not find it."""
     if key == 0:
         return container.demux(stream)
     wanted = int(times.ticks[times.keys[key]])
@@ -226,18 +224,17 @@ def _packets_from(
 
 
 def _image(path: Path, form: PictureForm, picture: VideoFrame) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8 RGB."""
+    """Return an (H, W, 3) uint8 RGB array."""
     try:
         return form.image(picture)
     except (av.FFmpegError, ValueError) as err:
         raise VideoDecodeError(
-            f"{path}: pictures of the format {picture.format.name} cannot be made RGB "
-            f"({reason(err)})"
+            f"{path}: pixel format {picture.format.name} cannot be converted to RGB ({reason(err)})"
         ) from err
 
 
 def _count_packets(container: InputContainer, stream: VideoStream) -> int:
-    """Packets up to where the file cannot be read on."""
+    """Return the number of readable packets."""
     num_packets = 0
     with suppress(av.FFmpegError, OSError):
         for packet in container.demux(stream):
@@ -249,7 +246,7 @@ def _rate(path: Path, stream: VideoStream) -> float:
     for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate):
         if rate:
             return float(rate)
-    logger.warning("%s: does not tell its rate, %g frames a second are taken", path, _USUAL_RATE)
+    logger.warning("%s: unknown frame rate; assuming %g frames per second", path, _USUAL_RATE)
     return _USUAL_RATE
 
 
@@ -260,7 +257,7 @@ def _duration(container: InputContainer, stream: VideoStream) -> float | None:
 
 
 def _sample_aspect(stream: VideoStream, form: PictureForm) -> Fraction | None:
-    """Width : height of a pixel of an upright frame."""
+    """Return the pixel aspect ratio of an upright frame."""
     aspect = stream.sample_aspect_ratio
     if not aspect:
         return None
@@ -273,8 +270,8 @@ def _with_times(
 ) -> Iterator[tuple[float, VideoFrame]]:
     """Yield pictures with increasing times.
 
-    Pictures that repeat the time of the one before divide what is left until the next one evenly,
-    so that those after them keep their own times. Other times are repaired one by one.
+    Pictures with equal times are spread evenly until the next time, so that later pictures keep
+    their times. Other invalid times are repaired one by one.
     """
     before: float | None = None
     is_own = False
@@ -299,7 +296,7 @@ def _with_times(
 
 
 def _repaired(seconds: float | None, *, before: float | None, interval: float) -> float:
-    """The time itself, or one interval after the one before if it is missing or not later."""
+    """Return the time, or one interval after the previous time if it is missing or not later."""
     if before is None:
         return 0.0 if seconds is None else seconds
     return before + interval if seconds is None or seconds <= before else seconds

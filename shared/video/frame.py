@@ -1,4 +1,4 @@
-"""A frame of a video, and what a video says of itself."""
+"""Records of a frame, of a video's metadata and of its estimated length."""
 
 import math
 from collections.abc import Sequence
@@ -11,27 +11,27 @@ from numpy.typing import NDArray
 from orn.shared.errors import ShapeError
 
 MOST_PIXELS = 8192 * 8192
-"""Most pixels of a frame: a stereo panorama in 8K, whose RGB takes 201 MB. What claims more is not
-decoded."""
+"""Maximum number of pixels in a frame: an 8K stereo panorama, 201 MB as RGB. Larger pictures are
+not decoded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frame:
-    """One decoded picture."""
+    """A decoded frame."""
 
     index: int
-    """Place in the decoded stream, from 0."""
+    """Index in the decoded stream, from 0."""
     seconds: float
-    """Presentation time; later than that of the frame before."""
+    """Presentation time, later than that of the previous frame."""
     image: NDArray[np.uint8]
     """(H, W, 3) uint8 RGB, upright."""
 
 
 def check_images(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> None:
-    """Check that frames given as arrays are as `Frame.image` has them, all of one size.
+    """Check that arrays are frames of equal size, as in `Frame.image`.
 
     Raises:
-        ShapeError: they are no sequence, or one of them is something else.
+        ShapeError: if an array has an invalid shape or type.
     """
     if not isinstance(images, Sequence | np.ndarray) or getattr(images, "shape", None) == ():
         raise ShapeError(
@@ -43,50 +43,50 @@ def check_images(images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Non
         if is_array and image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
             if image.shape == images[0].shape:
                 continue
-            wanted = f"{images[0].shape}, as the first"
+            expected = f"{images[0].shape}, as the first"
         else:
-            wanted = "(H, W, 3)"
+            expected = "(H, W, 3)"
         found = f"{image.shape} {image.dtype}" if is_array else f"one {type(image).__name__}"
-        raise ShapeError(f"frames: expected {wanted} uint8 RGB, got {found} at place {place}")
+        raise ShapeError(f"frames: expected {expected} uint8 RGB, got {found} at index {place}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoInfo:
-    """What a video says of itself; only its first frame has been decoded."""
+    """Metadata of a video; only its first frame has been decoded."""
 
     height: int
-    """Rows of an upright frame."""
+    """Height of an upright frame."""
     width: int
-    """Columns of an upright frame."""
+    """Width of an upright frame."""
     rate: float
-    """Frames a second, on average."""
+    """Average number of frames per second."""
     header_frames: int | None
-    """How many frames the header promises, which may be wrong; None where it is silent. For a
-    folder of JPEGs, the number of files."""
+    """Number of frames in the header, which may be wrong, or of files in a folder of JPEGs; None if
+    unknown."""
     sample_aspect: Fraction | None = None
-    """Width : height of a pixel of an upright frame; None where the header is silent."""
+    """Pixel aspect ratio of an upright frame; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameEstimate:
-    """What can be told of a video's length without decoding anything."""
+    """Estimated length of a video, without decoding."""
 
     frames: int
-    """About how many frames there are: by the header, else one a packet; one a JPEG of a folder."""
+    """Approximate number of frames by the header or packets, or number of JPEGs in a folder."""
     rate: float
-    """Frames a second, on average."""
+    """Average number of frames per second."""
     duration_seconds: float | None = None
-    """Where it is not frames / rate, as in a folder that lacks most numbers."""
+    """Duration if it differs from frames / rate, as in a folder with gaps."""
     problem: str = ""
     """Why the video cannot be opened; empty if it can."""
 
     @property
     def seconds(self) -> float:
-        """About how long it is."""
+        """Approximate duration."""
         return self.frames / self.rate if self.duration_seconds is None else self.duration_seconds
 
     def at_rate(self, rate: float | None) -> "FrameEstimate":
-        """Return the estimate of the frames that `frame_selection.at_rate` picks."""
+        """Return the estimate of the frames selected by `frame_selection.at_rate`."""
         if rate is None or rate >= self.rate:
             return self
         frames = min(self.frames, math.ceil(self.seconds * rate))

@@ -1,6 +1,6 @@
-"""Which frames of a video are detected or stored: those that a rate picks, in some ranges of time.
+"""Selection of the frames of a video for detection or storage, by frame rate and time ranges.
 
-F frames of a video, n that are picked.
+F frames of a video, n selected frames.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,15 +16,15 @@ _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
 def at_rate(frames: Iterable[Frame], rate: float | None) -> Iterator[Frame]:
-    """The frames nearest to the times s, s + 1 / rate, s + 2 / rate, ... where s is the first
-    frame's time; each once, so that a lower rate of the video is kept as it is.
+    """Yield the frames nearest to the times s, s + 1 / rate, s + 2 / rate, ... where s is the time
+    of the first frame; each at most once, so that a video with a lower rate is unchanged.
 
-    Of two frames equally near to a time, the earlier one is taken. The grid ends half an interval
-    after the last frame. It belongs to the whole video, whatever is kept of it later.
+    Of two equally near frames, the earlier one is selected. The grid of times ends half an interval
+    after the last frame, and covers the whole video even if only ranges of it are used.
 
     Args:
-        frames: in order of time.
-        rate: times a second; None keeps every frame.
+        frames: frames in order of time.
+        rate: frames per second; None selects every frame.
     """
     if rate is None:
         yield from frames
@@ -46,7 +46,7 @@ def at_rate(frames: Iterable[Frame], rate: float | None) -> Iterator[Frame]:
 
 
 def places_at_rate(seconds_F: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
-    """Return the (n,) places of the frames that `at_rate` picks, by the (F,) times of all."""
+    """Return the (n,) indices of the frames selected by `at_rate`, given the (F,) times of all."""
     times = enumerate(seconds_F.tolist())
     frames = (Frame(index=place, seconds=each, image=_NO_IMAGE) for place, each in times)
     return np.array([frame.index for frame in at_rate(frames, rate)], np.int64)
@@ -54,11 +54,11 @@ def places_at_rate(seconds_F: NDArray[np.float64], rate: float) -> NDArray[np.in
 
 def describe_rate(rate: float | None) -> str:
     """Return a rate in words."""
-    return "every frame" if rate is None else f"{rate:g} frames a second"
+    return "every frame" if rate is None else f"{rate:g} frames per second"
 
 
 def within(frames: Iterable[Frame], ranges: TimeRanges) -> Iterator[Frame]:
-    """The frames whose time lies in one of the ranges; stops reading after the last range."""
+    """Yield the frames inside any of the ranges; stops reading after the last range."""
     for frame in frames:
         if frame.seconds >= ranges.end:
             return
@@ -67,5 +67,5 @@ def within(frames: Iterable[Frame], ranges: TimeRanges) -> Iterator[Frame]:
 
 
 def _last_tick(seconds: float, rate: float) -> int:
-    """Number of the last time of the grid that is not after `seconds`, but for rounding."""
+    """Return the number of the last grid time up to `seconds`, with a tolerance for rounding."""
     return floor(seconds * rate + 1e-9)

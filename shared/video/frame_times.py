@@ -24,15 +24,15 @@ from orn.shared.time_ranges import MOST_SECONDS
 from orn.shared.video.container import PictureForm, opened_video
 
 _INDEXED_FORMATS = frozenset({"mov", "mp4", "matroska", "webm"})
-"""Containers that store each packet's time and know where key frames are."""
+"""Containers with packet times and an index of key frames."""
 _HEADER_CODECS = frozenset({"h264", "hevc", "mpeg4"})
-"""Decoders that, told to skip all pictures, still read each packet's headers and refuse damage: in
-about a thirtieth of the time that decoding takes."""
+"""Decoders that parse packet headers and reject damage even if they skip pictures, about thirty
+times faster than decoding."""
 _OTHER_CODECS = frozenset({"vp8", "vp9", "av1", "libdav1d"})
 _VP8_IS_SHOWN = 0x10
 """show_frame of a frame's first byte, RFC 6386 section 9.1."""
 _MPEG4_EMPTY_BYTES = 8
-"""Longest VOP that is not coded: its code, type, time and an unset bit."""
+"""Maximum size of a VOP that is not coded: its code, type, time and a zero bit."""
 _FILES_KEPT = 8
 _INSTANT_REFRESH = 5
 """nal_unit_type of an IDR slice, H.264 table 7-1: nothing after it refers to anything before."""
@@ -40,40 +40,40 @@ _INSTANT_REFRESH = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameTimes:
-    """Every frame's time, and where decoding can begin."""
+    """Times of all frames, and key frames at which decoding can start."""
 
     ticks: NDArray[np.int64]
-    """(F,) presentation times in the stream's unit, increasing."""
+    """(F,) increasing presentation times in the stream's time base."""
     seconds: NDArray[np.float64]
     """(F,) the same in seconds."""
     keys: NDArray[np.int64]
-    """Places of frames from which on all later ones can be decoded, increasing; the first is 0."""
+    """Increasing indices of frames at which decoding can start; the first is 0."""
     key_dts: NDArray[np.int64]
     """Decoding time of each of these, for seeking."""
     form: PictureForm
-    """The form of the first picture."""
+    """Form of the first picture."""
 
     @property
     def size_bytes(self) -> int:
-        """Memory that the arrays take."""
+        """Size of the arrays in memory."""
         return sum(a.nbytes for a in (self.ticks, self.seconds, self.keys, self.key_dts))
 
     def place(self, ticks: int | None) -> int | None:
-        """Place of the frame with this time; None if there is none."""
+        """Return the index of the frame with this time, or None."""
         if ticks is None:
             return None
         place = int(np.searchsorted(self.ticks, ticks))
         return place if place < len(self.ticks) and self.ticks[place] == ticks else None
 
 
-KnownTimes = FrameTimes | Literal["only decoding tells", "not read"]
-"""What a caller knows of a file's times: all, that there are none, or nothing yet."""
+KnownTimes = FrameTimes | Literal["unavailable", "not read"]
+"""Times of a file as known to the caller: known, unavailable, or not read yet."""
 
 
 def frame_times(path: Path) -> FrameTimes | None:
-    """The times of all frames that decoding would give; None where only decoding can tell.
+    """Return the times of all frames; None if only decoding yields them.
 
-    Reads the whole file once; the latest few answers are kept.
+    Reads the whole file; recent results are cached.
 
     Raises:
         VideoDecodeError: if the file cannot be opened.
@@ -91,30 +91,30 @@ def _kept(path: Path, stamp: Stamp) -> FrameTimes | None:
 
 
 _met_damage: set[tuple[Path, Stamp]] = set()
-"""Files in which this process came upon damage."""
+"""Files in which this process found damage."""
 
 
 def note_damage(path: Path) -> None:
-    """Remembers, in this process, that pictures of a file are damaged."""
+    """Remember in this process that a file is damaged."""
     _met_damage.add((path, stamp_of(regular_status(path))))
 
 
 def is_known_damaged(path: Path) -> bool:
-    """Whether damage was noted in the file as it is."""
+    """Return whether damage of the unchanged file is known."""
     return (path, stamp_of(regular_status(path))) in _met_damage
 
 
 def is_timed(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether each packet should have the time of one picture, and key frames can be found."""
+    """Return whether packets have times of single pictures and key frames are indexed."""
     indexed = not _INDEXED_FORMATS.isdisjoint(container.format.name.split(","))
     return indexed and stream.codec.name in _HEADER_CODECS | _OTHER_CODECS
 
 
 def read_first_headers(container: InputContainer, stream: VideoStream) -> None:
-    """Lets the decoder read what the first packet says beside its picture, before a seek.
+    """Pass the headers of the first packet to the decoder before a seek.
 
-    Encoders name themselves there and nowhere else, and decoders undo the faults of some by that: a
-    decoder that starts later makes garbage of H.264 4:4:4 that x264 wrote before its build 151.
+    Only there, encoders identify themselves, and decoders work around known bugs: without it,
+    H.264 4:4:4 written by x264 before build 151 is decoded incorrectly.
     """
     if stream.codec.name in _HEADER_CODECS:
         stream.codec_context.skip_frame = "ALL"
@@ -129,11 +129,11 @@ class _Packet:
     pts: int
     dts: int
     begins: bool
-    """Whether decoding can begin here."""
+    """Whether decoding can start here."""
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> list[_Packet] | None:
-    """All packets of the stream in decoding order; None if any is not in order."""
+    """Return all packets of the stream in decoding order; None if their times are inconsistent."""
     check = stream.codec.name in _HEADER_CODECS
     if check:
         stream.codec_context.skip_frame = "ALL"
@@ -163,7 +163,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> list[_Packet] | 
 
 
 def _times(path: Path, packets: list[_Packet]) -> FrameTimes | None:
-    """The times by packets, if they are distinct and the first is that of the first picture."""
+    """Return the times of packets, if they are distinct and match the first picture."""
     shown = sorted(packets, key=lambda packet: packet.pts)
     ticks = np.array([packet.pts for packet in shown], dtype=np.int64)
     keys = np.array([i for i, packet in enumerate(shown) if packet.begins], dtype=np.int64)
@@ -171,11 +171,11 @@ def _times(path: Path, packets: list[_Packet]) -> FrameTimes | None:
         return None
     first = _first_picture(path)
     if not packets[0].begins or first is None or first.pts != ticks[0] or not first.time_base:
-        return None  # pictures before the first key frame are not shown, though they have packets
+        return None  # pictures before the first key frame are not displayed
     unit = first.time_base
     seconds = ticks * unit.numerator / unit.denominator  # as PyAV does it, to the last bit
     if np.abs(seconds[[0, -1]]).max() > MOST_SECONDS:
-        return None  # the reader refuses it
+        return None  # the reader rejects it
     return FrameTimes(
         ticks=ticks,
         seconds=seconds,
@@ -186,7 +186,7 @@ def _times(path: Path, packets: list[_Packet]) -> FrameTimes | None:
 
 
 def _first_picture(path: Path) -> VideoFrame | None:
-    """The first picture that comes of decoding."""
+    """Return the first decoded picture."""
     with opened_video(path) as (container, stream):
         try:
             for picture in container.decode(stream):
@@ -198,9 +198,9 @@ def _first_picture(path: Path) -> VideoFrame | None:
 
 
 def _is_clean(packet: Packet, stream: VideoStream) -> bool:
-    """Whether nothing that is shown after this key frame can refer to anything before it.
+    """Return whether no picture displayed after a key frame can refer to earlier ones.
 
-    H.264 also calls pictures key frames of which that is not certain, so there an IDR is asked for.
+    H.264 does not guarantee this for all key frames, so an IDR picture is required.
     """
     if stream.codec.name != "h264":
         return True
@@ -211,14 +211,15 @@ def _is_clean(packet: Packet, stream: VideoStream) -> bool:
 
 
 def _shows_nothing(packet: Packet, stream: VideoStream) -> bool:
-    """Whether a packet only serves later ones (VP8), or may say that nothing changed (MPEG-4)."""
+    """Return whether a packet has no displayed picture (VP8), or may repeat the last one
+    (MPEG-4)."""
     if stream.codec.name == "vp8":
         return not bytes(packet)[0] & _VP8_IS_SHOWN
     return stream.codec.name == "mpeg4" and packet.size <= _MPEG4_EMPTY_BYTES
 
 
 def _unit_types(content: bytes, *, length_bytes: int) -> set[int]:
-    """nal_unit_type of the units of a packet, each of which follows its length."""
+    """Return the nal_unit_type of each length-prefixed unit of a packet."""
     types: set[int] = set()
     place = 0
     while place + length_bytes < len(content):

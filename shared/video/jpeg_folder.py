@@ -1,13 +1,11 @@
-"""Frames of a video that lies as a folder of JPEGs, as EPIC Kitchens and Something-Something do;
-and one JPEG, opened as that and nothing else.
+"""Frames of a video that is a folder of JPEGs, and safe decoding of single JPEGs.
 
-Frames come in the order of their numbers. The number at the end of a file's name is its place in
-the video, counted from 1, or from 0 if the folder has a number 0; it gives the time, so that a
-folder with gaps keeps the right times. Files without numbers are counted in the order of names.
-Arguments and errors are those of the functions in `read`.
+The number at the end of a file name is the index of the frame, counted from 1, or from 0 if there
+is a number 0. It determines order and time, so that gaps keep the times correct. Files without
+numbers are ordered by name. Arguments and errors are those of the functions in `read`.
 
-Pillow takes a file for what it holds, whatever its name, and some of its readers start programs. A
-picture's size is read from the header and bounded before anything is decoded.
+Pillow detects formats by content, and some of its readers start programs, so only its JPEG reader
+is used. The declared size of a picture is bounded before decoding.
 """
 
 import logging
@@ -41,30 +39,30 @@ _FOLDERS_KEPT = 8
 
 @contextmanager
 def opened_jpeg(path: Path) -> Iterator[JpegImageFile]:
-    """A JPEG of which the header has been read.
+    """Open a JPEG and read its header.
 
     Raises:
-        VideoDecodeError: if it is no JPEG file, or has more than `MOST_PIXELS`; in the `with` block
-            too, if it cannot be decoded.
+        VideoDecodeError: if the file is not a JPEG or exceeds `MOST_PIXELS`, or the `with` block
+            fails to decode it.
     """
     regular_status(path)
     try:
-        # The class itself: `Image.open` would try each format, and has another bound.
+        # `Image.open` would try every format, and has another limit of pixels.
         with path.open("rb") as file, JpegImageFile(file) as picture:
             width, height = picture.size
             if width * height > MOST_PIXELS:
                 raise VideoDecodeError(
-                    f"{path}: has {width} x {height} pixels, at most {MOST_PIXELS:,} are read"
+                    f"{path}: expected at most {MOST_PIXELS:,} pixels, got {width} x {height}"
                 )
             yield picture
     except VideoDecodeError:
         raise
-    except Exception as err:  # damaged headers make Pillow raise errors of any kind
+    except Exception as err:  # Pillow raises errors of any type for damaged headers
         raise VideoDecodeError(f"{path}: {reason(err)}") from err
 
 
 def jpeg_image(path: Path) -> Image.Image:
-    """The picture as it is to be shown, RGB.
+    """Return an upright RGB picture.
 
     Raises:
         VideoDecodeError: as `opened_jpeg`.
@@ -75,53 +73,53 @@ def jpeg_image(path: Path) -> Image.Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Listing:
-    """The JPEGs of a folder, at least one, and their times."""
+    """The JPEGs of a folder, at least one, with their times."""
 
     files: tuple[Path, ...]
     places: Sequence[int]
-    """Place of each file in the video, from 0, increasing."""
+    """Increasing index of each file in the video, from 0."""
     rate: float
-    """Frames a second."""
+    """Frames per second."""
 
     @classmethod
     def of(cls, folder: Path, rate: float | None) -> Self:
         if rate is None or not 0 < rate < math.inf:
             raise VideoDecodeError(
-                f"{folder}: expected a folder of frames with its rate in frames a second, got "
-                f"{rate}; set `rate` under [videos] of the manifest"
+                f"{folder}: expected a folder of frames with its frame rate, got {rate}; set "
+                "`rate` in [videos] of the manifest"
             )
         files = folder_files(folder)
         places = _places(files)
         if places[-1] > MOST_SECONDS * rate:
             raise VideoDecodeError(
                 f"{files[-1]}: expected a frame number up to {MOST_SECONDS * rate:,.0f} at "
-                f"{rate:g} frames a second, got a larger one; rename or remove the file"
+                f"{rate:g} frames per second, got a larger one; rename or remove the file"
             )
         return cls(files=files, places=places, rate=rate)
 
 
 def folder_files(folder: Path) -> tuple[Path, ...]:
-    """Return the JPEGs of a folder in the order of their numbers, then names.
+    """Return the JPEGs of a folder, ordered by number, then by name.
 
     Raises:
-        VideoDecodeError: if there is none, or the folder cannot be read.
+        VideoDecodeError: if there are none or the folder cannot be read.
     """
     try:
         entries = list(folder.iterdir())
     except OSError as err:
-        raise VideoDecodeError(f"{folder}: the folder cannot be read ({reason(err)})") from err
+        raise VideoDecodeError(f"{folder}: cannot be read ({reason(err)})") from err
     files = [
         path
         for path in entries
         if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
     ]
     if not files:
-        raise VideoDecodeError(f"{folder}: expected JPEGs (*.jpg) in the folder, got none")
+        raise VideoDecodeError(f"{folder}: expected JPEGs (*.jpg), got none")
     return tuple(sorted(files, key=lambda path: (_number(path) or 0, path.name)))
 
 
 def probe_folder(folder: Path, *, rate: float | None) -> VideoInfo:
-    """Return what the folder holds; one picture is decoded."""
+    """Return the metadata of a folder; one picture is decoded."""
     listing = _Listing.of(folder, rate)
     height, width, _ = next(read_folder(folder, rate=rate)).image.shape
     return VideoInfo(
@@ -130,7 +128,7 @@ def probe_folder(folder: Path, *, rate: float | None) -> VideoInfo:
 
 
 def estimate_folder(folder: Path, *, rate: float | None) -> FrameEstimate:
-    """Return how many JPEGs there are."""
+    """Return the number of JPEGs."""
     listing = _Listing.of(folder, rate)
     frames, last = len(listing.files), listing.places[-1] + 1
     duration = last / listing.rate if last > frames else None
@@ -140,9 +138,9 @@ def estimate_folder(folder: Path, *, rate: float | None) -> FrameEstimate:
 def read_folder(
     folder: Path, *, rate: float | None, start: int = 0, stop: int | None = None
 ) -> Iterator[Frame]:
-    """Yield the frames [start, stop) of those that can be decoded.
+    """Yield the frames [start, stop) of all decodable ones.
 
-    Where every JPEG of the folder looks whole, those before `start` are not decoded.
+    If all JPEGs appear intact, those before `start` are not decoded.
     """
     listing = _Listing.of(folder, rate)
     size = _size_if_whole(folder, listing.files[0]) if start > 0 else None
@@ -167,14 +165,13 @@ def read_folder(
         raise VideoDecodeError(f"{folder}: none of {num_files} can be decoded ({damaged[0]})")
     if damaged:
         logger.warning(
-            "%s: %d of %s left out, which cannot be decoded (%s)",
+            "%s: skipping %d of %s that cannot be decoded (%s)",
             *(folder, len(damaged), num_files, damaged[0]),
         )
 
 
 def folder_seconds(folder: Path, *, rate: float | None) -> NDArray[np.float64] | None:
-    """Return the (F,) times of all frames if every JPEG looks whole; None where only decoding
-    tells."""
+    """Return the (F,) times of all frames if all JPEGs appear intact, else None."""
     listing = _Listing.of(folder, rate)
     if not _look_whole(folder, folder.stat().st_mtime_ns):
         return None
@@ -187,7 +184,7 @@ def _look_whole(folder: Path, changed: int) -> bool:
 
 
 def _looks_whole(path: Path) -> bool:
-    """Return whether a JPEG has a header that can be read, and its end."""
+    """Return whether a JPEG has a valid header and its end marker."""
     try:
         with opened_jpeg(path) as picture:
             file = picture.fp
@@ -199,7 +196,7 @@ def _looks_whole(path: Path) -> bool:
 
 
 def _size_if_whole(folder: Path, first: Path) -> tuple[int, int] | None:
-    """Return the size of the first frame, if it can be decoded and every JPEG looks whole."""
+    """Return the size of the first frame if it can be decoded and all JPEGs appear intact."""
     try:
         is_whole = _look_whole(folder, folder.stat().st_mtime_ns)
         return jpeg_image(first).size if is_whole else None

@@ -1,8 +1,8 @@
-"""The pictures that come of a file's packets, and the signs that some are damaged.
+"""Decoding of pictures from packets, with detection of damage.
 
-A decoder shows of a damaged picture what it can. What that is depends on all that it decoded
-before, and with several threads on chance. So damage is looked for with a decoder that refuses it;
-what that gives before the first sign of damage is what any other gives.
+A decoder conceals errors of a damaged picture. The result depends on the pictures decoded before
+and, with several threads, on chance. Therefore a decoder that rejects damage is used first; its
+pictures before the first damage are those of any other decoder.
 """
 
 import heapq
@@ -23,22 +23,22 @@ from orn.shared.video.frame import MOST_PIXELS
 logger = logging.getLogger(__name__)
 
 _ONE_A_PACKET = frozenset({"h264", "hevc"})
-"""Codecs of which every packet gives one picture in any container."""
+"""Codecs with one picture per packet in every container."""
 
 
 class DamageFound(Exception):
-    """A picture, or what tells of one, is damaged; no error, decoding has to go another way."""
+    """Signals a damaged picture, so that decoding continues in another way."""
 
 
 def all_pictures(
     path: Path, packets: Iterable[Packet], stream: VideoStream
 ) -> Iterator[VideoFrame]:
-    """Every picture that can be decoded, in the order in which it is shown.
+    """Yield all decodable pictures in display order.
 
-    The decoder has one thread, else pictures before the damage are lost with it.
+    The decoder has one thread; with several, pictures before the damage would be lost.
 
     Raises:
-        VideoDecodeError: if there is none, or the disk fails.
+        VideoDecodeError: if no picture can be decoded or the file cannot be read.
     """
     num_pictures = num_damaged = 0
     errors: list[str] = []
@@ -47,17 +47,19 @@ def all_pictures(
     while not ended:
         try:
             packet = next(remaining, None)
-        except av.error.InvalidDataError as err:  # what follows cannot be read: as if it ended here
+        except (
+            av.error.InvalidDataError
+        ) as err:  # the rest cannot be parsed, so the video ends here
             errors.append(reason(err))
             packet = None
         except (av.FFmpegError, OSError) as err:
             raise VideoDecodeError(
-                f"{path}: cannot be read on after {counted(num_pictures, 'frame')} ({reason(err)})"
+                f"{path}: cannot be read after {counted(num_pictures, 'frame')} ({reason(err)})"
             ) from err
         ended = packet is None
         try:
             pictures = stream.decode(None) if packet is None else packet.decode()
-        except av.error.EOFError:  # the decoder was emptied by the last packet already
+        except av.error.EOFError:  # the last packet has already flushed the decoder
             continue
         except (av.FFmpegError, OSError) as err:
             errors.append(reason(err))
@@ -68,13 +70,13 @@ def all_pictures(
                 num_damaged += picture.is_corrupt
                 yield picture
     if num_pictures == 0:
-        why = errors[0] if errors else "it holds none"
+        why = errors[0] if errors else "it has none"
         if not stream.width:
-            why += f"; it tells no size of at most {MOST_PIXELS:,} pixels"
+            why += f"; it declares no size of at most {MOST_PIXELS:,} pixels"
         raise VideoDecodeError(f"{path}: no frame can be decoded ({why})")
     if errors:
         logger.warning(
-            "%s: %s left out, which cannot be decoded (%s); %s could be",
+            "%s: skipping %s that cannot be decoded (%s); decoded %s",
             *(path, counted(len(errors), "packet"), errors[0], counted(num_pictures, "frame")),
         )
     if num_damaged:
@@ -89,16 +91,16 @@ def all_pictures(
 def pictures_until_damage(
     packets: Iterable[Packet], stream: VideoStream, *, timed: bool
 ) -> Iterator[VideoFrame]:
-    """The pictures of a decoder that refuses damage.
+    """Yield the pictures of a decoder that rejects damage.
 
     Args:
-        packets: those to decode.
-        stream: theirs.
-        timed: whether every packet has the time of the one picture that it gives. It is looked
-            whether all come then: PyAV keeps some errors of the decoder to itself.
+        packets: packets to decode.
+        stream: their stream.
+        timed: whether each packet has the time of its single picture. Missing pictures are then
+            detected as damage, since PyAV hides some errors of the decoder.
 
     Raises:
-        DamageFound: before the first picture that damage can have touched.
+        DamageFound: before the first picture that may be affected by damage.
     """
     outstanding: list[int] = []
     surplus = 0
@@ -122,7 +124,7 @@ def pictures_until_damage(
                     raise DamageFound("a picture is missing")
                 surplus -= 1
                 yield picture
-    except av.error.EOFError:  # the decoder was emptied by the last packet already
+    except av.error.EOFError:  # the last packet has already flushed the decoder
         pass
     except (av.FFmpegError, OSError, IndexError) as err:
         raise DamageFound(reason(err)) from err

@@ -1,8 +1,7 @@
-"""Frames of a video with their times, from a video file or from a folder of JPEGs.
+"""Reading of frames with their times, from a video file or a folder of JPEGs.
 
-Every frame is there, from the first to the last, in the order in which it is shown. Frames are
-upright and RGB. Times are presentation times in seconds; one that is missing or not after the one
-before becomes the one before + 1 / rate.
+All frames are returned in display order, upright and as RGB. Times are presentation times in
+seconds; a time that is missing or not increasing is replaced by the previous time + 1 / rate.
 """
 
 import hashlib
@@ -32,14 +31,14 @@ __all__ = [
 
 
 def probe(path: Path, *, rate: float | None = None) -> VideoInfo:
-    """Return what a video says of itself; one frame is decoded.
+    """Return the metadata of a video; one frame is decoded.
 
     Args:
-        path: a video file, or a folder of JPEGs.
-        rate: frames a second of a folder, which does not tell it; not used for a file.
+        path: a video file or a folder of JPEGs.
+        rate: frames per second of a folder; ignored for a file.
 
     Raises:
-        VideoDecodeError: if no frame can be decoded, or a folder's rate is missing.
+        VideoDecodeError: if no frame can be decoded or the rate of a folder is missing.
     """
     return probe_folder(path, rate=rate) if is_folder(path) else probe_file(path)
 
@@ -52,22 +51,21 @@ def read_frames(
     stop: int | None = None,
     times: KnownTimes = "not read",
 ) -> Iterator[Frame]:
-    """Yield the frames [start, stop) of a video, with their numbers and times in the whole video.
+    """Yield the frames [start, stop) of a video, with indices and times in the whole video.
 
-    Where the times are not known without decoding, the frames before are decoded too. There are
-    fewer, or none, if the video ends before. Close the iterator to close the file early.
+    If times are only known after decoding, earlier frames are decoded as well. There are fewer
+    frames if the video is shorter. Close the iterator to close the file early.
 
     Args:
-        path: a video file, or a folder of JPEGs.
-        rate: frames a second of a folder, which does not tell it; not used for a file.
-        start: place of the first frame wanted, from 0.
-        stop: place after the last frame wanted; None: to the end.
-        times: what `frame_times` told of a file, so that it is not read again for that; not used
-            for a folder.
+        path: a video file or a folder of JPEGs.
+        rate: frames per second of a folder; ignored for a file.
+        start: index of the first frame, from 0.
+        stop: index after the last frame; None: the end of the video.
+        times: result of `frame_times` for a file, if known; ignored for a folder.
 
     Raises:
-        VideoDecodeError: at the first frame asked for, if no frame can be decoded or a folder's
-            rate is missing; later, if the disk fails.
+        VideoDecodeError: if no frame can be decoded, the rate of a folder is missing, or the file
+            cannot be read.
     """
     if is_folder(path):
         return read_folder(path, rate=rate, start=start, stop=stop)
@@ -75,10 +73,10 @@ def read_frames(
 
 
 def estimate(path: Path, *, rate: float | None = None) -> FrameEstimate:
-    """Return about how many frames a video has, and how many a second; nothing is decoded.
+    """Return the approximate number of frames and the frame rate of a video, without decoding.
 
     Raises:
-        VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
+        VideoDecodeError: if the video cannot be opened or the rate of a folder is missing.
     """
     return estimate_folder(path, rate=rate) if is_folder(path) else estimate_file(path)
 
@@ -112,8 +110,8 @@ def content_bytes(path: Path) -> int:
 
 
 def content_state(path: Path) -> str:
-    """Return 64 hexadecimal digits that change when a file does, or one of a folder's JPEGs, as
-    far as names, sizes, times of change and inodes show.
+    """Return a hexadecimal digest of names, sizes, modification times and inodes of a file or of a
+    folder's JPEGs.
 
     Raises:
         VideoDecodeError: if it cannot be read.

@@ -1,4 +1,4 @@
-"""One video read at any places: sought where that is exact, else decoded onwards.
+"""Random access to the frames of a video: by seeking if it is exact, else by sequential decoding.
 
 F frames of a video; H W pixels.
 """
@@ -20,49 +20,49 @@ from orn.shared.video.jpeg_folder import folder_seconds
 from orn.shared.video.read import Frame, read_frames
 
 _NEAR_FRAMES = 48
-"""Frames up to which reading on is cheaper than seeking."""
+"""Number of frames up to which decoding is faster than seeking."""
 _KEPT_FRAMES = 2
-"""Kept at least: the frame that ended a range may begin the next, and the one before proves it."""
+"""Minimum number of buffered frames: the frame after a range and the one before it."""
 _KEPT_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VideoTimes:
-    """The times of a video's frames, as far as they are told without decoding."""
+    """The times of a video's frames, if known without decoding."""
 
     seconds: NDArray[np.float64] | None
-    """(F,) presentation times, increasing; None where only decoding tells."""
+    """(F,) increasing presentation times; None if only decoding yields them."""
     known: KnownTimes = "not read"
-    """What `read_frames` takes."""
+    """Argument of `read_frames`."""
 
     @classmethod
     def of(cls, path: Path, *, rate: float | None = None) -> "VideoTimes":
-        """Read the times of a video file, or of a folder of JPEGs at `rate` frames a second.
+        """Read the times of a video file, or of a folder of JPEGs at `rate` frames per second.
 
         Raises:
-            VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
+            VideoDecodeError: if the video cannot be opened or the rate of a folder is missing.
         """
         if is_folder(path):
             return cls(seconds=folder_seconds(path, rate=rate))
         times = frame_times(path)
         if times is None:
-            return cls(seconds=None, known="only decoding tells")
-        # Ranges of a damaged file are each decoded from its first frame, so better all in a row.
+            return cls(seconds=None, known="unavailable")
+        # Each range of a damaged file is decoded from the first frame, so read sequentially.
         return cls(seconds=None if is_known_damaged(path) else times.seconds, known=times)
 
     @property
     def size_bytes(self) -> int:
-        """Memory that they take."""
+        """Size of the times in memory."""
         if isinstance(self.known, FrameTimes):
             return self.known.size_bytes
         return 0 if self.seconds is None else self.seconds.nbytes
 
 
 def seconds_of_frames(path: Path, *, rate: float | None = None) -> NDArray[np.float64]:
-    """Return the (F,) times of all frames of a video, which is decoded where nothing else tells.
+    """Return the (F,) times of all frames of a video, which is decoded only if necessary.
 
     Raises:
-        VideoDecodeError: if no frame can be decoded, or a folder's rate is missing.
+        VideoDecodeError: if no frame can be decoded or the rate of a folder is missing.
     """
     times = VideoTimes.of(path, rate=rate)
     if times.seconds is not None:
@@ -72,10 +72,10 @@ def seconds_of_frames(path: Path, *, rate: float | None = None) -> NDArray[np.fl
 
 
 class VideoReader:
-    """Reads frames of one video by place or by time, each at the least cost.
+    """Reader of a video's frames by index or by time.
 
-    Where `times` tells all times, frames are sought. Any other video is decoded once, onwards,
-    while what is asked for comes no earlier than the frames that are kept.
+    If all times are known, the reader seeks. Other videos are decoded sequentially, once as long as
+    requests do not precede the buffered frames.
     """
 
     def __init__(
@@ -87,17 +87,18 @@ class VideoReader:
         shrink: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda image_HW3: image_HW3,
         kept_bytes: int = _KEPT_BYTES,
     ) -> None:
-        """Decode nothing yet.
+        """Open a video without decoding.
 
         Args:
-            path: a video file, or a folder of JPEGs.
-            rate: frames a second of a folder.
-            times: of the video, if they were read before.
-            shrink: makes of each (H, W, 3) uint8 RGB image what is returned and kept of it.
-            kept_bytes: memory for frames behind the last one, where frames cannot be sought.
+            path: a video file or a folder of JPEGs.
+            rate: frames per second of a folder.
+            times: times of the video, if already read.
+            shrink: function that transforms each (H, W, 3) uint8 RGB image before it is buffered
+                and returned.
+            kept_bytes: size of the buffer of earlier frames, if the reader cannot seek.
 
         Raises:
-            VideoDecodeError: if the video cannot be opened, or a folder's rate is missing.
+            VideoDecodeError: if the video cannot be opened or the rate of a folder is missing.
         """
         self.times = times or VideoTimes.of(path, rate=rate)
         self._path, self._rate, self._shrink, self._most_bytes = path, rate, shrink, kept_bytes
@@ -107,13 +108,13 @@ class VideoReader:
         self._begin(0)
 
     def frame(self, place: int) -> Frame | None:
-        """Return the frame at a place, from 0; None behind the end of the video.
+        """Return the frame at an index, from 0; None after the end of the video.
 
         Raises:
-            VideoDecodeError: if no frame can be decoded, or the disk fails.
+            VideoDecodeError: if no frame can be decoded or the file cannot be read.
         """
         if self.times.seconds is None:
-            return self._onwards(lambda frame: frame.index >= place)
+            return self._decode_until(lambda frame: frame.index >= place)
         if self._kept and self._kept[-1].index == place:
             return self._kept[-1]
         if not 0 <= place - self._next <= _NEAR_FRAMES:
@@ -127,11 +128,11 @@ class VideoReader:
         return None
 
     def frames_at(self, places: Iterable[int]) -> Iterator[Frame]:
-        """Yield the frames at some places, in their order, without those behind the end."""
+        """Yield the frames at the given indices in order, without those after the end."""
         return (frame for place in places if (frame := self.frame(place)) is not None)
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
-        """Yield the frames [start, stop), or to the end of the video."""
+        """Yield the frames [start, stop), by default to the end of the video."""
         for place in count(start) if stop is None else range(start, stop):
             frame = self.frame(place)
             if frame is None:
@@ -139,18 +140,18 @@ class VideoReader:
             yield frame
 
     def frames_in(self, times: TimeRange) -> Iterator[Frame]:
-        """Yield the frames whose times lie in a range."""
+        """Yield the frames in a range of time."""
         if self.times.seconds is not None:
             yield from self.frames(*times.places(self.times.seconds))
             return
-        first = self._onwards(lambda frame: frame.seconds >= times.start)
+        first = self._decode_until(lambda frame: frame.seconds >= times.start)
         for frame in self.frames(first.index) if first else ():
             if frame.seconds >= times.stop:
                 return
             yield frame
 
-    def _onwards(self, is_reached: Callable[[Frame], bool]) -> Frame | None:
-        """Decode up to the first frame that something is true of, as it is of all later ones."""
+    def _decode_until(self, is_reached: Callable[[Frame], bool]) -> Frame | None:
+        """Decode up to the first frame for which a monotonic predicate is true."""
         if self._kept and self._kept[0].index > 0 and is_reached(self._kept[0]):
             self._begin(0)
         behind = bisect_left(self._kept, True, key=is_reached)
@@ -170,7 +171,7 @@ class VideoReader:
         return replace(frame, image=self._shrink(frame.image))
 
     def _begin(self, place: int) -> None:
-        """Decode from a place on, whatever was read before."""
+        """Start decoding at an index."""
         self._kept.clear()
         self._kept_bytes, self._next = 0, place
         self._frames = read_frames(self._path, rate=self._rate, start=place, times=self.times.known)

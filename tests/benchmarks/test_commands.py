@@ -19,7 +19,7 @@ from orn.shared.errors import PipelineError
 from orn.shared.manifests.load import load_dataset
 
 ON_CPU = ("--device", "cpu")
-LOADER = {"jpeg_only_seconds", "unopened_seconds", "two_workers_over_one", "shard_over_pickle"}
+LOADER = {"jpeg_only_seconds", "cold_seconds", "two_workers_over_one", "shard_over_pickle"}
 DETECT = {"agreeing_share", "parts_seconds", "rest_over_network", "memory", "gpu_busy_share"}
 SCALE = {"manifest", "plan", "open_shards", "open_shards_again", "cold_clip"}
 

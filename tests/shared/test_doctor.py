@@ -66,7 +66,7 @@ def test_every_check_runs_here() -> None:
     ("wanted", "versions", "status", "found"),
     [
         ({"some-library": ">=2,<3"}, {"some_library": "2.5+cpu"}, "ok", "2.5+cpu"),
-        ({"some-library": ">=2,<3"}, {"some_library": "3.0"}, "failed", "3.0, wanted >=2,<3"),
+        ({"some-library": ">=2,<3"}, {"some_library": "3.0"}, "failed", "3.0, expected >=2,<3"),
         ({"some-library": ">=2,<3"}, {"some_library": "2.6.0rc1"}, "ok", "2.6.0rc1"),
         ({"some-library": ">=2,<3"}, {}, "failed", "not installed"),
         ({"mmcv-lite": ">=2.1,<2.2"}, {"mmcv": "2.1.0"}, "ok", "2.1.0"),
@@ -101,7 +101,7 @@ def test_opencv_that_needs_a_desktop(install, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("name", "place", "part", "status", "found"),
     [
-        ("python", "sys.version_info", (3, 10, 1), "failed", "wanted 3.11 to 3.13"),
+        ("python", "sys.version_info", (3, 10, 1), "failed", "expected 3.11 to 3.13"),
         ("mmcv", "importlib.util.find_spec", lambda _: None, "failed", "mmcv, mmdet, mmengine not"),
         ("video codecs", "av.open", MagicMock(), "failed", f"PyAV {av.__version__}"),
         ("disk", "shutil.disk_usage", lambda _: SimpleNamespace(free=2**30), "warning", "1.0 GiB"),

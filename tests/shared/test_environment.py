@@ -78,7 +78,7 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="device cuda:1: this machine has 0 CUDA devices"):
         choose_device("cuda:1")
     for name in ("gpu", "meta", "mps", "cpu:1", "cuda:-1", "cuda:", ""):
-        with pytest.raises(ConfigError, match=f"wanted auto, cpu, cuda or cuda:N, found {name!r}"):
+        with pytest.raises(ConfigError, match=f"expected auto, cpu, cuda or cuda:N, got {name!r}"):
             choose_device(name)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

@@ -95,7 +95,7 @@ def test_the_environment_stands_in_for_an_option(run) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--data=", "'--data': expected a path, got an empty text"),
+        ("--data=", "'--data': expected a path, got an empty string"),
         ("--precision bf8", "'--precision': expected one of 'float32', 'tfloat32', 'bfloat16'"),
         ("--size lorge", "'--size': expected one of 'small', 'large', got 'lorge'; did you mean"),
         ("--seed 4294967296", "'--seed': expected at most 4294967295"),
@@ -142,7 +142,7 @@ def test_help_tells_bounds_defaults_and_the_environment(run) -> None:
         "--size [small|large] How much.",
         "[default: fp32]",
         "[0<x<=1000]",
-        "--seed INTEGER Seed of everything random. [default: 0;",
+        "--seed INTEGER Random seed. [default: 0;",
     ):
         assert said in text
 

@@ -171,9 +171,9 @@ def overlapping(path: Path) -> Path:
 
 
 HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "code": (partial(saved, content={"a": Call(print, "executed")}), "print, which such files do"),
-    "a text that doubles": (partial(saved, content={"a": doubled(60)}), "encode, which such"),
-    "bytes": (partial(saved, content={"a": Call(bytearray, 1 << 40)}), "bytearray, which such"),
+    "code": (partial(saved, content={"a": Call(print, "executed")}), "print, which is not allowed"),
+    "a text that doubles": (partial(saved, content={"a": doubled(60)}), "encode, which is not"),
+    "bytes": (partial(saved, content={"a": Call(bytearray, 1 << 40)}), "bytearray, which is not"),
     "meta": (partial(saved, content={"a": torch.zeros(9, device="meta")}), "_rebuild_meta_tensor"),
     "sparse": (partial(saved, content={"a": torch.eye(3).to_sparse()}), "_rebuild_sparse_tensor"),
     "keys": (
@@ -181,10 +181,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
         "has keys that are neither text nor numbers",
     ),
     "compressed": (compressed, "is a compressed archive, which torch does not write"),
-    "overlapping": (overlapping, "claims to hold more bytes than it has"),
+    "overlapping": (overlapping, "declares more bytes than it has"),
     "long pickle": (
         partial(with_pickle, content=b"\x80\x02" + b"]" * (5 << 20) + b"."),
-        "holds 5,242,883 bytes beside its numbers",
+        "contains a pickle of 5,242,883 bytes",
     ),
     "10 TB": (partial(sparse_file, begin=b"PK\3\4"), "is larger than this machine's memory"),
     "missing memo": (partial(with_pickle, content=b"\x80\x02he."), "with other things"),
@@ -261,7 +261,7 @@ def test_programs_of_torch_are_refused(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(nn.Linear(2, 2)), buffer)
     (tmp_path / "x.pt").write_bytes(buffer.getvalue())
-    with pytest.raises(CheckpointError, match="an archive of other things than torch writes"):
+    with pytest.raises(CheckpointError, match="not an archive written by torch"):
         read(tmp_path / "x.pt")
 
 
@@ -316,11 +316,11 @@ def test_nothing_grows_where_things_are_dropped(tmp_path: Path) -> None:
     files = {name: make(tmp_path / f"{name}.pt") for name, make in GROWING.items()}
     said = bounded(said_of, files, dropped=ARRAYS)
     assert said.pop("a large array") == "read"
-    assert all("otherwise than pickles of bytes do" in each for each in said.values()), said
+    assert all("in an unexpected way" in each for each in said.values()), said
 
 
 @pytest.mark.slow
 def test_many_things_are_not_made(tmp_path: Path) -> None:
     path = with_pickle(tmp_path / "x.pt", b"\x80\x02" + b"]" * (5 << 20) + b".")
-    with pytest.raises(CheckpointError, match="holds more than 2,097,152 instructions"):
+    with pytest.raises(CheckpointError, match="contains more than 2,097,152 instructions"):
         bounded(read, path, dropped=ARRAYS)

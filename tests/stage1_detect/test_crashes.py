@@ -125,7 +125,7 @@ def test_a_disk_that_takes_no_more(world: Path, tmp_path: Path, expected: dict[s
     assert sizes[0] < sizes[-1]
     limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({sizes[-1] - 1},) * 2)"
     ended = start(world, out, prepare=f"import resource\n{limit}")
-    check_refused(ended, "shard-", "File too large", "check free space")
+    check_refused(ended, "shard-", "File too large", "check the free space")
     assert unit_files(out).items() < expected.items()
     assert names(out) == ["plan.json", *unit_files(out)]
     assert start(world, out).returncode == 3

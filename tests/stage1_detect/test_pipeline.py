@@ -93,7 +93,7 @@ class Shrinking(FakeDetector):
     ("detector", "failed", "reason"),
     [
         (NotFinite(), ["a", "broken"], "frames from 0: not finite"),
-        (Shrinking(), ["a", "broken", "b"], "frame 0: wanted detections on a grid of 48 x 64"),
+        (Shrinking(), ["a", "broken", "b"], "frame 0: expected detections on a grid of 48 x 64"),
         (
             FakeDetector(class_scores=0.25),
             ["a", "broken", "b"],

@@ -71,5 +71,5 @@ def test_a_run_that_does_not_fit(orn, asked, tmp_path: Path) -> None:
     predict(run, "test", "c", [1.0, 0.0])
     refused("expected predictions for videos of", "orn eval", exit_code=2)
     predict(run, "validation", "b", [1.0, 0.0, 2.0])
-    refused("'b'", "expected a prediction for 2 classes", "got 3", "--dataset", exit_code=2)
+    refused("'b'", "expected predictions of 2 classes", "got 3", "--dataset", exit_code=2)
     orn(*asked, "--run", run, exit_code=2)

@@ -1,4 +1,4 @@
-"""Which frames a page shows first, where it cannot show all.
+"""Selection of the frames of a page that cannot include all.
 
 F frames of the shard.
 """
@@ -10,23 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MOST_CHANGES = 12
-"""Frames that are told first because much changes there."""
+"""Number of frames with the largest changes, which are included first."""
 _LEAST_CHANGE = 3
-"""Detections that such a frame has more or fewer than the one before."""
+"""Minimum difference of such a frame's number of detections from that of the frame before."""
 
 
 def inclusion_order(
     borders: Sequence[int], odd_rows: Sequence[int], num_F: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """(F,) every row once: odd ones with the frame before each, some where the number of detections
-    changes most, then frames spread over time.
+    """Return all (F,) rows in the order in which a page should include them.
 
-    Every beginning of the latter is spread over all videos, and over each of them.
+    Odd frames and their predecessors come first, then the largest changes in the number of
+    detections, then the other frames, such that every prefix is spread evenly over all videos.
 
     Args:
         borders: rows of video v are [borders[v], borders[v + 1]).
-        odd_rows: rows to see before all others.
-        num_F: (F,) detections of each frame.
+        odd_rows: rows with findings.
+        num_F: (F,) number of detections of each frame.
     """
     num_frames = borders[-1] if len(borders) else 0
     keys_F = np.zeros(num_frames, np.float64)
@@ -44,7 +44,7 @@ def inclusion_order(
 
 
 def _spread_ranks(count: int) -> NDArray[np.int64]:
-    """(count,) when to see each of so many places: halves, quarters, eighths, ..., in turn."""
+    """Return the (count,) ranks of positions by bisection: halves, quarters, eighths, ..."""
     num_bits = max(int(count - 1).bit_length(), 1)
     places = np.arange(count)
     reversed_bits = np.zeros(count, np.int64)

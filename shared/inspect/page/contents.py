@@ -1,4 +1,4 @@
-"""What the page of a shard shows: its view model, an index of all frames, and frames in full."""
+"""Contents of a shard's page: the view model, an index of all frames, and full frames."""
 
 import base64
 from collections.abc import Sequence
@@ -23,30 +23,30 @@ from orn.shared.shards.shard import Shard
 from orn.shared.text import counted
 
 _LEAST_SCORE = 0.001
-"""Class scores below it are not written."""
+"""Class scores below it are omitted."""
 _LEAST_SIDE = 480
-"""Of the raster that masks are painted on where there is no picture."""
+"""Minimum side of the raster for masks without a picture."""
 _THUMBNAIL_SIDE = 176
 _THUMBNAIL_SCORE = 0.5
-"""Detections that score less are not drawn in thumbnails."""
+"""Detections with a lower score are not drawn in thumbnails."""
 _GREY = 118
 _OPACITY = 0.45
 _SAFE_DIGITS = bytes.maketrans(
     bytes(range(48, 112)), b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 )
-"""Run lengths have `<` and backslashes among their 64 characters; these have none."""
+"""Replaces the 64 characters of run lengths, which include `<` and backslashes."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ShownVideo:
-    """How a video is shown."""
+    """Appearance of a video on the page."""
 
     size: tuple[int, int]
-    """(width, height) of its pictures, or of what stands for them."""
+    """(width, height) of its pictures or of their placeholders."""
     grey: str | None = None
-    """Why masks are shown on grey; None where there are pictures."""
+    """Why masks are on grey; None if there are pictures."""
     thumbnail: str | None = None
-    """WebP in base64 of one of its frames."""
+    """One of its frames as base64 WebP."""
     in_thumbnail: float = -1
     """Sum of the scores in that frame."""
 
@@ -60,7 +60,7 @@ def view_model(
     pictures: str,
     included: list[int] | None,
 ) -> dict[str, Any]:
-    """Return what the template of the page names, and the index for its script."""
+    """Return the view model of the template, and the index for its script."""
     num_odd = {video.id: 0 for video in shard.videos}
     for each in summary.odd:
         num_odd[each.video_id] += 1
@@ -92,7 +92,7 @@ def view_model(
 def _index(
     shard: Shard, summary: ShardSummary, labels: ActivityLabels, videos: Sequence[ShownVideo]
 ) -> dict[str, Any]:
-    """What the script knows of all frames: times, classes and scores, no masks and no pictures."""
+    """Return the times, classes and scores of all frames, without masks and pictures."""
     names, borders = shard.detector.class_names, video_borders(shard)
     colours = [class_colour(label) for label in range(len(names))]
     scores = np.nan_to_num(shard.array("scores")).clip(0, 1)
@@ -131,14 +131,14 @@ def _index(
 
 
 def video_borders(shard: Shard) -> list[int]:
-    """Return V + 1 rows; those of video v are [borders[v], borders[v + 1])."""
+    """Return the V + 1 borders of V videos; rows of video v are [borders[v], borders[v + 1])."""
     return [*(shard.video_rows(video.id)[0] for video in shard.videos), shard.num_frames]
 
 
 def shown_size(
     video: VideoEntry, picture_HW3: NDArray[np.uint8] | None, *, longest: int
 ) -> tuple[int, int]:
-    """Return the (width, height) at which the frames of a video are shown."""
+    """Return the display size (width, height) of the frames of a video."""
     height, width = (video.height, video.width) if picture_HW3 is None else picture_HW3.shape[:2]
     scale = min(longest / max(height, width), 1.0)
     if picture_HW3 is None:
@@ -149,7 +149,7 @@ def shown_size(
 def encoded_picture(
     picture_HW3: NDArray[np.uint8], size: tuple[int, int], *, quality: int, form: str = ".jpg"
 ) -> str:
-    """Return a picture as a JPEG or WebP of this (width, height), in base64."""
+    """Return a picture as base64 JPEG or WebP, resized to (width, height)."""
     if picture_HW3.shape[1::-1] != size:
         resized = cv2.resize(picture_HW3, size, interpolation=cv2.INTER_AREA)
         picture_HW3 = np.asarray(resized, np.uint8)
@@ -164,12 +164,12 @@ def encoded_picture(
 def thumbnail(
     found: FrameDetections, picture_HW3: NDArray[np.uint8] | None, size: tuple[int, int]
 ) -> str:
-    """Return a small WebP in base64 of a frame with its masks.
+    """Return a thumbnail of a frame with its masks as base64 WebP.
 
     Args:
-        found: the detections of the frame.
+        found: detections of the frame.
         picture_HW3: (H, W, 3) uint8 RGB; None for grey.
-        size: (width, height) at which the page shows the frame.
+        size: display size (width, height) of the frame.
     """
     shrink = max(*size, _THUMBNAIL_SIDE) / _THUMBNAIL_SIDE
     small = (max(round(size[0] / shrink), 1), max(round(size[1] / shrink), 1))
@@ -185,11 +185,11 @@ def thumbnail(
 
 
 def frame_json(found: FrameDetections, jpeg: str | None, *, source: str) -> Markup:
-    """Return a frame in full: `[JPEG or 0, [[label, score, x1, y1, x2, y2, run lengths, scores],
-    ...]]`.
+    """Return a full frame as JSON: `[JPEG or 0, [[label, score, x1, y1, x2, y2, run lengths,
+    scores], ...]]`.
 
-    Scores are pairs of class and score in one list, or 0 where they are not known. It has no text
-    of others, thus no backtick, quoted as it may be in a script.
+    Scores are a flat list of class and score pairs, or 0 if unknown. The JSON contains no untrusted
+    text, so it is safe in a script's template string.
 
     Raises:
         ShardFormatError: if a mask is malformed or of another size than the grid.

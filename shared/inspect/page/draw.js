@@ -1,4 +1,4 @@
-// The frame with its masks, boxes and names, drawn on a canvas.
+// Drawing of the frame with masks, boxes and names on a canvas.
 
 async function showRow(row) {
   const mine = ++turn;
@@ -27,7 +27,7 @@ async function showRow(row) {
   document.documentElement.dataset.row = row;
 }
 
-// Gets ready what will probably be wanted next; nothing while one jumps about.
+// Prefetches the frames that will probably be displayed next.
 function prefetchBeside() {
   for (const ahead of state.step < 0 ? [-1, -2] : [1, 2]) {
     const place = state.place + ahead;
@@ -99,8 +99,8 @@ function outline(context, place, [across, down], unit) {
   context.strokeRect(...box);
 }
 
-// Where the name of an object stands: of the places around its box the one that covers least of
-// the names that are there.
+// Position of an object's name: of the candidates around its box, the one with the least overlap
+// with other names.
 function nameTag(context, place, [across, down], unit, { full: [width, height], tags }) {
   const [label, score, x1, y1, x2, y2] = state.frame.detections[place];
   const text = `${truncated(className(label), 24)} ${score.toFixed(2)}`;

@@ -1,4 +1,4 @@
-// Frames in full: where they are, loaded when they are needed, forgotten when they are far.
+// Full frames, loaded on demand and cached.
 
 const shard = JSON.parse(document.getElementById("index").textContent);
 const CHUNKS_KEPT = 8, PICTURES_KEPT = 24;
@@ -13,17 +13,17 @@ const labels = new Uint16Array(bytes(shard.labels).buffer), scores = bytes(shard
 const offsets = new Int32Array(shard.counts.length + 1);
 shard.counts.forEach((count, row) => { offsets[row + 1] = offsets[row] + count; });
 
-// Place in a rising list of the last value that is at most the one wanted; -1 before the first.
-function lastAtMost(values, wanted) {
+// Index of the last value of an increasing list that is at most `limit`; -1 if there is none.
+function lastAtMost(values, limit) {
   let low = 0, high = values.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (values[middle] <= wanted) low = middle + 1; else high = middle;
+    if (values[middle] <= limit) low = middle + 1; else high = middle;
   }
   return low - 1;
 }
 
-// Rows of a video that the page has in full.
+// Rows of a video with full frames.
 function shownRows(video) {
   const [start, stop] = video.rows;
   if (shard.included === null) return { count: stop - start, at: (place) => start + place };
@@ -32,7 +32,7 @@ function shownRows(video) {
   return { count: last - first, at: (place) => shard.included[first + place] };
 }
 
-// The place among the shown rows of a video that is nearest to a row.
+// Index of the row nearest to a given row.
 function nearestPlace(rows, row) {
   let low = 0, high = rows.count - 1;
   while (low < high) {
@@ -51,13 +51,13 @@ function keep(map, key, value, most) {
   while (map.size > most) map.delete(map.keys().next().value);
 }
 
-// Called by the files of a folder, each with its frames as one text.
+// Called by the files of a folder with their frames, one per line.
 window.ornFrames = (number, text) => {
   const done = waiting.get(number);
   if (done) done(text.split("\n"));
 };
 
-// The frames of a chunk, each as JSON that is read when the frame is wanted.
+// The frames of a chunk as JSON texts, which are parsed on demand.
 function loadChunk(number) {
   const inside = document.getElementById(`chunk-${number}`);
   if (inside) return Promise.resolve(inside.textContent.split("\n"));
@@ -90,7 +90,7 @@ function chunk(number) {
 
 const pictures = new Map();
 
-// Decoded when it is drawn: an image's decode() waits for the screen, and a canvas does not use it.
+// Without decode(), which waits for the screen and does not help a canvas.
 function loadPicture(jpeg) {
   return new Promise((resolve, reject) => {
     const image = new Image();
@@ -100,7 +100,7 @@ function loadPicture(jpeg) {
   });
 }
 
-// Of a row that the page has in full: {picture or null, detections}.
+// Returns {picture or null, detections} of a row.
 async function frameInFull(row) {
   const { number, inside } = chunkOf(row);
   const [jpeg, detections] = JSON.parse((await chunk(number))[inside]);

@@ -1,6 +1,6 @@
-// Masks: COCO run lengths, decoded and painted on a raster of any size.
+// Decoding of masks from COCO run lengths, and painting on a raster of any size.
 
-// Run lengths come in 64 harmless characters; the digit of each, by its code.
+// Value of each of the 64 digits, by character code.
 const DIGITS = new Uint8Array(128);
 [..."0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"].forEach((letter, digit) => {
   DIGITS[letter.charCodeAt(0)] = digit;
@@ -22,8 +22,7 @@ function runLengths(text) {
   return runs;
 }
 
-// The part of a mask that holds all of its pixels: {x, y, width, height, cells, area}; cells are
-// rows of 0 and 1.
+// The mask inside its bounding box: {x, y, width, height, cells, area}; cells are rows of 0 and 1.
 function decodeMask(text, gridWidth, gridHeight) {
   const runs = runLengths(text), spans = [];
   let left = gridWidth, right = 0, top = gridHeight, bottom = 0, area = 0, pixel = 0;
@@ -49,14 +48,14 @@ function decodeMask(text, gridWidth, gridHeight) {
   return { x: left, y: top, width, height, cells, area };
 }
 
-// Whether a point of the grid lies in the mask.
+// Returns whether a point of the grid is inside the mask.
 function covers(mask, x, y) {
   const column = Math.floor(x) - mask.x, row = Math.floor(y) - mask.y;
   return column >= 0 && row >= 0 && column < mask.width && row < mask.height &&
     mask.cells[row * mask.width + column] === 1;
 }
 
-// Cells of a mask with a border of `margin` cells around them, repeated at the edge of the grid.
+// Cells of a mask with a border of `margin` cells, with edge values repeated at the grid's border.
 function padded(mask, margin, gridWidth, gridHeight) {
   const width = mask.width + 2 * margin, height = mask.height + 2 * margin;
   const cells = new Float32Array(width * height);
@@ -72,7 +71,7 @@ function padded(mask, margin, gridWidth, gridHeight) {
   return { cells, width, height };
 }
 
-// Blurs by less than a cell along one axis: the steps of cells go, single cells stay.
+// Blurs along one axis by less than a cell, which smooths steps and keeps single cells.
 function blur(from, to, count, step) {
   for (let cell = 0; cell < count; cell++) {
     const before = cell >= step ? from[cell - step] : 0;
@@ -104,7 +103,7 @@ function paintMask(pixels, width, height, mask, grid, colour, alpha) {
   }
 }
 
-// The same for a mask that is enlarged: its edge runs through cells and not along them.
+// Paints an enlarged mask with a smooth edge.
 function paintSmooth(pixels, width, height, mask, grid, colour, alpha) {
   const across = width / grid[0], down = height / grid[1], margin = 2;
   const { cells, width: columns, height: rows } = padded(mask, margin, grid[0], grid[1]);
@@ -137,7 +136,7 @@ function paintSmooth(pixels, width, height, mask, grid, colour, alpha) {
   }
 }
 
-// A pixel of which a share is covered by a colour with some opacity.
+// Blends a partially covered pixel with a translucent colour.
 function mixed(below, colour, alpha, share) {
   if (share >= 1 || below >>> 24 === 0) return (Math.round(alpha * share) << 24 | colour) >>> 0;
   const mix = (shift) =>

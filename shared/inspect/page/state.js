@@ -1,4 +1,4 @@
-// What all parts of the page share: what is shown, and small helpers.
+// State of the page, and helpers for all parts.
 
 const LONGEST_NAME = 28, OPACITY = 115, LEAST_RASTER = 480;
 const canvas = $("canvas"), layer = document.createElement("canvas");
@@ -23,7 +23,7 @@ const chip = (label) => {
 const passes = (label, score) => score >= state.least - 0.002 && !hiddenClasses.has(label);
 const isShown = ([label, score]) => score >= state.least && !hiddenClasses.has(label);
 const video = () => shard.videos[state.video];
-// Segments that hold at a time: [start, stop, labels, predicted].
+// Segments that contain a time: [start, stop, labels, predicted].
 const segmentsAt = (seconds) => video().segments.filter(([start, stop]) =>
   (start ?? -Infinity) <= seconds && seconds < (stop ?? Infinity));
 const isRight = ([, , labels, predicted]) => predicted.length === labels.length &&

@@ -1,10 +1,9 @@
-// What there is over time: rows of labels and predictions, and a row a class, for all frames of a
-// video, from the index.
+// The timeline of a video: a row per lane of labels and predictions, and a row per class.
 
 const ROW_HEIGHT = 18, HEAD_HEIGHT = 14, FOOT_HEIGHT = 16, MOST_ROWS = 12;
 const TICKS_SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
 
-// Detections of each class in a video that pass the filter.
+// Counts the detections of each class in a video that pass the filter.
 function countClasses(video, passes) {
   const counts = new Map();
   for (let n = offsets[video.rows[0]]; n < offsets[video.rows[1]]; n++) {
@@ -15,7 +14,7 @@ function countClasses(video, passes) {
   return [...counts].sort((one, other) => other[1] - one[1]);
 }
 
-// Draws the strip; returns [label or -1 for all others, number] of each class's row.
+// Draws the timeline; returns [label or -1 for all others, count] of each row of a class.
 function drawTimeline(canvas, video, passes, oddRows, rows) {
   const counted = countClasses(video, passes);
   const lines = counted.slice(0, MOST_ROWS);
@@ -70,7 +69,7 @@ function drawTimeline(canvas, video, passes, oddRows, rows) {
   return lines;
 }
 
-// Detections of each line in each column.
+// Counts the detections of each line in each column.
 function countColumns(video, passes, lines, columns) {
   const [start, stop] = video.rows, lineOf = new Map(lines.map(([label], line) => [label, line]));
   const seen = new Uint16Array(lines.length * columns);
@@ -85,7 +84,7 @@ function countColumns(video, passes, lines, columns) {
   return seen;
 }
 
-// Lanes of labels and of predictions: a name, and [first row, row after, activity] of each stretch.
+// Lanes of labels and predictions: a name and its stretches, [first row, end row, activity].
 function activityLanes(video) {
   const seconds = shard.seconds.slice(...video.rows), first = video.rows[0];
   const rowAt = (time, otherwise) => time === null ? otherwise :

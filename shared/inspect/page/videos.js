@@ -1,4 +1,4 @@
-// The grid of videos and its filters.
+// The list of videos and its filters.
 
 let classesOfVideos = null;
 

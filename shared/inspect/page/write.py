@@ -1,4 +1,4 @@
-"""Write the page of a shard: one file with a sample of frames, or a folder with all of them."""
+"""Write the page of a shard: one file with a sample of frames, or a folder with all frames."""
 
 import logging
 import shutil
@@ -38,32 +38,32 @@ from orn.shared.text import path_text
 logger = logging.getLogger(__name__)
 
 LARGEST_FILE_BYTES = 8_000_000
-"""Of the page that is one file: larger ones are slow to open and to send."""
+"""Default size limit of a single-file page; larger ones are slow to open and to send."""
 _MARK = b'<meta name="generator" content="orn inspect">'
-"""By which a page of ours is known, so that no other file is replaced by one."""
+"""Identifies our pages, so that no other file is overwritten."""
 _CHUNK_BYTES = 400_000
 _CHUNK_FRAMES = 64
 _BETWEEN_FRAMES_BYTES = 20
-"""What a frame takes beside its own bytes: its number, commas, its share of a chunk's tags."""
+"""Overhead of a frame: its number, commas, its part of a chunk's tags."""
 _VIDEO_BYTES = 300
-"""What a video may take beside the index that is known before any frame is: why it is grey."""
+"""Reserve for the text of a video that explains missing pictures."""
 _THUMBNAIL_BYTES = 5_000
 _MOST_THUMBNAILS = 400
-"""Videos of a page that have one."""
+"""Maximum number of videos with a thumbnail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageReport:
-    """What was written."""
+    """A page that was written."""
 
     path: Path
-    """The page to open."""
+    """The HTML file to open."""
     size_bytes: int
-    """Of all its files."""
+    """Total size of its files."""
     frames: int
-    """Frames that it has in full."""
+    """Number of full frames on the page."""
     all_frames: int
-    """Frames of the shard."""
+    """Number of frames of the shard."""
 
 
 def write_page(
@@ -77,16 +77,16 @@ def write_page(
     """Write `out`: one file if its name ends in .html, else a folder with an index.html.
 
     Args:
-        shard: what to show.
-        pictures: where the frames under the masks come from.
-        out: a page of this kind that is there is replaced; anything else that is there is not.
-        labels: of its videos, with predictions where there are any.
-        largest_bytes: of the one file.
+        shard: the shard.
+        pictures: source of the frames under the masks.
+        out: the page; an earlier page of a shard is replaced, any other file is not.
+        labels: labels of the videos, and predictions if there are any.
+        largest_bytes: size limit of a single file.
 
     Raises:
-        ConfigError: if something else is at `out`.
-        PipelineError: if one file cannot even hold the index, or the disk refuses.
-        ShardFormatError: if something in the shard is damaged.
+        ConfigError: if `out` exists and is not a page of a shard.
+        PipelineError: if the index alone exceeds the limit or a file cannot be written.
+        ShardFormatError: if the shard is damaged.
     """
     check_page_output(out)
     page = _Page(shard, pictures, labels or ActivityLabels(), is_sample=_is_one_file(out))
@@ -95,17 +95,20 @@ def write_page(
             if each.grey is not None]  # fmt: skip
     if grey:
         logger.warning(
-            "masks are drawn on grey in %d of %d videos; of %r: %s",
+            "drawing masks on grey in %d of %d videos; for %r: %s",
             *(len(grey), len(shard.videos), *grey[0]),
         )
     return report
 
 
 class _Page:
-    """Frames of a shard as a page has them, and the page around them.
+    """Encoder of a shard's frames, and of the page around them.
 
     Args:
-        is_sample: whether it is one file, whose pictures are small.
+        shard: the shard.
+        pictures: source of the frames under the masks.
+        labels: labels of the videos.
+        is_sample: whether the page is a single file, with small pictures.
     """
 
     def __init__(
@@ -122,7 +125,7 @@ class _Page:
         ]
 
     def encoded(self, rows: Sequence[int]) -> Iterator[tuple[int, Markup]]:
-        """Yield each of the rows, rising, with its frame in full."""
+        """Yield each of the increasing rows with its full frame."""
         videos_n = np.searchsorted(self.borders, rows, side="right") - 1
         for place, group in groupby(zip(videos_n.tolist(), rows, strict=True), key=itemgetter(0)):
             yield from self._of_video(place, [row for _, row in group])
@@ -154,10 +157,10 @@ class _Page:
         """Return the page around these frames.
 
         Args:
-            included: rows that it has in full; None for all.
-            starts: place of each chunk's first frame among them.
-            chunks: frames that stand in the page itself.
-            folder: name of the one that holds them otherwise.
+            included: rows with full frames; None for all.
+            starts: index of each chunk's first frame among them.
+            chunks: frames embedded in the page.
+            folder: name of the folder of frames that are not embedded.
         """
         view = view_model(
             self.shard,
@@ -180,7 +183,7 @@ def _write_file(page: _Page, out: Path, largest_bytes: int) -> PageReport:
     room = largest_bytes - base
     if room < 0:
         raise PipelineError(
-            f"{out}: expected a page of at most {largest_bytes:,} bytes, got {base:,} for its "
+            f"{out}: expected a page of at most {largest_bytes:,} bytes, got {base:,} for the "
             "index alone; write a folder instead (a name without .html)"
         )
     thumbnails = _THUMBNAIL_BYTES * min(len(page.videos), _MOST_THUMBNAILS)
@@ -194,7 +197,7 @@ def _write_file(page: _Page, out: Path, largest_bytes: int) -> PageReport:
         return page.html(included, [start for start, _ in chunks], chunks=texts)
 
     html = with_frames()
-    while len(html) > largest_bytes and frames:  # thumbnails, why videos are grey
+    while len(html) > largest_bytes and frames:  # thumbnails and texts of videos
         for _ in range(max(len(frames) // 50, 1)):
             frames.popitem()
         html = with_frames()
@@ -205,9 +208,9 @@ def _write_file(page: _Page, out: Path, largest_bytes: int) -> PageReport:
 
 
 def _fitting(page: _Page, order: list[int], room: int) -> dict[int, Markup]:
-    """Return the first of these rows whose frames fit together, in this order.
+    """Return the frames of the first rows of `order` that fit into `room` bytes.
 
-    A frame that would take more than a quarter of the room is left out.
+    A frame that would take more than a quarter of the room is skipped.
     """
     frames: dict[int, Markup] = {}
     used, done = 0, 0
@@ -229,7 +232,7 @@ def _fitting(page: _Page, order: list[int], room: int) -> dict[int, Markup]:
 
 
 def _write_folder(page: _Page, out: Path) -> PageReport:
-    """Write a folder with all frames, in files that the page loads when it needs them."""
+    """Write a folder with all frames, in files that the page loads on demand."""
     num_frames = page.shard.num_frames
     with replacing(out / "index.html") as temporary:
         folder = out / f"frames-{temporary.name[-8:]}"
@@ -256,7 +259,7 @@ def _write_folder(page: _Page, out: Path) -> PageReport:
 def _write_chunks(
     frames: Iterator[tuple[int, Markup]], folder: Path, bar: Bar
 ) -> tuple[list[int], int]:
-    """Write frames into files; return where each begins and the bytes of all."""
+    """Write frames into files; return the index of each file's first frame and the total size."""
     starts, size_bytes = [], 0
     for number, (start, chunk) in enumerate(_chunked(frames)):
         text = f"ornFrames({number},`{chunk}`);\n"
@@ -268,7 +271,7 @@ def _write_chunks(
 
 
 def _chunked(frames: Iterable[tuple[int, Markup]]) -> Iterator[tuple[int, Markup]]:
-    """Frames in chunks of about 400 kB, a line each, with the place of its first among all."""
+    """Yield chunks of about 400 kB, one frame per line, with the index of their first frame."""
     start, held = 0, list[Markup]()
     for _, frame in frames:
         if held and (len(held) >= _CHUNK_FRAMES or sum(map(len, held)) + len(frame) > _CHUNK_BYTES):
@@ -284,7 +287,7 @@ def _is_one_file(out: Path) -> bool:
 
 
 def check_page_output(out: Path) -> None:
-    """Raise ConfigError if what lies at `out` is not a page of this kind."""
+    """Raise ConfigError if `out` exists and is not a page of a shard."""
     page = out
     if _is_one_file(out):
         check_output_files([out])
@@ -296,6 +299,6 @@ def check_page_output(out: Path) -> None:
             is_ours = _MARK in file.read(2000)
         if not is_ours:
             raise ConfigError(
-                f"{path_text(page)}: expected nothing there or a page of a shard, got another "
+                f"{path_text(page)}: expected a new file or a page of a shard, got another "
                 "file; choose another name"
             )

@@ -97,12 +97,12 @@ RATE = "optimiser.learning_rate = 1\n"
         (RATE + "epochs = '3'", "epochs: expected a whole number, got '3'"),
         (RATE + "checkpoint = 1", 'checkpoint: expected a string or "none", got 1'),
         (RATE + "optimiser.name = 'adan'", "'adamw', got 'adan'; did you mean 'adam'"),
-        (RATE + "optimiser.betas = [1]", r"optimiser.betas: expected more entries, got \[1\]"),
+        (RATE + "optimiser.betas = [1]", r"optimiser.betas: expected more elements, got \[1\]"),
         (RATE + "frozen = {stages = 1, period = 3}", "frozen.period: expected one of 1, 2, got 3"),
         (RATE + "epochs = 9999999999", "epochs: expected less than 2147483648, got 9999999999"),
         ("optimiser.learning_rate = 1e999", "learning_rate: expected a finite number, got inf"),
-        ("epochs = '\udcff'", "is not a TOML file"),
-        ("epochs = ", "is not a TOML file"),
+        ("epochs = '\udcff'", "invalid TOML"),
+        ("epochs = ", "invalid TOML"),
         (f"a{'.a' * 5000} = 1", "nested too deeply"),
         (f"epochs = {'[' * 5000}", "nested too deeply"),
         (f"epochs = 0x{'f' * 5000}", "too large a number"),
@@ -172,5 +172,5 @@ def test_toml_holds_no_path_that_is_not_utf8() -> None:
 
 def test_text_that_is_not_utf8_is_named_as_such() -> None:
     values = {"learning_rate": 1.0, "name": "a\udcff"}
-    with pytest.raises(ConfigError, match="x: holds text that is not UTF-8"):
+    with pytest.raises(ConfigError, match="x: contains text that is not UTF-8"):
         config_from_dict(values, Optimiser, source="x")

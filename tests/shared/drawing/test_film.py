@@ -50,7 +50,7 @@ def test_a_gap_that_no_film_can_hold_is_told(tmp_path: Path) -> None:
 def test_nothing_to_show_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_text("before")
-    with pytest.raises(PipelineError, match=r"a\.mp4: wanted pictures"):
+    with pytest.raises(PipelineError, match=r"a\.mp4: expected pictures"):
         write_film(path, [])
 
     def broken():

@@ -50,14 +50,14 @@ def test_jumps_in_time_that_are_no_gap_in_numbers(tmp_path: Path) -> None:
     times = [(0, 0.0, 3), (1, 0.1, 3), (2, 0.2, 3), (3, 1.4, 3), (4, 1.5, 3), (90, 9.0, 3)]
     shard = write(tmp_path, {"a": times})
     assert told(shard) == [("time jump", "a", 3, 3)]
-    assert "from 0.200 to 1.400 s; usual are 0.100 s" in findings(shard)[0].text
+    assert "from 0.200 to 1.400 s; the median is 0.100 s" in findings(shard)[0].text
 
 
 def test_fewer_frames_than_promised(tmp_path: Path) -> None:
     videos = {"a": frames(3, 3), "part": frames(3, 3, first=7), "none": []}
     shard = write(tmp_path, videos, header=5)
     assert told(shard) == [("fewer frames", "a", 1, 1), ("fewer frames", "none", None, None)]
-    assert "has 2 frames, its header promises 5" in findings(shard)[0].text
+    assert "has 2 frames, its header declares 5" in findings(shard)[0].text
 
 
 def test_a_part_by_the_plan_lacks_nothing(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_job_that_is_done_is_not_run_again(tmp_path: Path, capfd) -> None:
 def test_a_failing_job_ends_the_list_with_its_exit_code(tmp_path: Path, capfd) -> None:
     record = tmp_path / STEPS_NAME
     failing, after = quick("check", tmp_path, "absent"), quick("after", tmp_path)
-    with pytest.raises(PipelineError, match="`orn absent` ended with exit code 2") as raised:
+    with pytest.raises(PipelineError, match="`orn absent` failed with exit code 2") as raised:
         run_jobs([failing, after], record=record)
     assert raised.value.exit_code == 2
     said = capfd.readouterr().err
@@ -97,7 +97,7 @@ def test_of_lists_each_stops_at_its_own_failure(tmp_path: Path) -> None:
     ended: dict[Path, PipelineError | None] = {}
     run_lists(lists, at_once=2, ended=ended.__setitem__)
     assert ended[tmp_path / "works"] is None
-    assert "ended with exit code 2" in str(ended[tmp_path / "fails"])
+    assert "failed with exit code 2" in str(ended[tmp_path / "fails"])
     assert "absent" in (tmp_path / "fails" / LOG_NAME).read_text()
     assert "orn --version" in (tmp_path / "works" / LOG_NAME).read_text()
     assert not is_done(lists[tmp_path / "fails"][1], tmp_path / "fails" / STEPS_NAME)

@@ -70,7 +70,7 @@ def test_a_link_is_not_locked_in_place_of_its_target(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     lock_path(tmp_path / "x").symlink_to(tmp_path / "precious")
     with (
-        pytest.raises(PipelineError, match="wanted a file of our own, found a link"),
+        pytest.raises(PipelineError, match="expected a lock file, got a link"),
         locked(tmp_path / "x", job="orn x"),
     ):
         pass

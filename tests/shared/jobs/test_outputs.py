@@ -85,7 +85,7 @@ def test_what_no_file_is_written_over(
 def test_a_folder_without_permission(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
     for check in (lambda path: check_output_files([path]), check_folder):
-        with pytest.raises(ConfigError, match="a folder that you may write to"):
+        with pytest.raises(ConfigError, match="a writable folder"):
             check(tmp_path / "new")
 
 
@@ -118,7 +118,7 @@ def test_a_folder_is_new_or_empty_or_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "found"),
     [
-        (lambda folder: _file(folder / "x"), "expected a folder to write to, got a file"),
+        (lambda folder: _file(folder / "x"), "expected an output folder, got a file"),
         (lambda folder: _pipe(folder / "x"), "got a pipe"),
         (lambda folder: Path("/dev/null"), "got a device"),
     ],

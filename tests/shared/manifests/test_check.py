@@ -100,7 +100,7 @@ def test_published_epic(sample_data: Path, orn) -> None:
 def test_published_tables_of_which_one_is_absent(sample_data: Path, orn) -> None:
     report = orn("manifest", "check", "vlog", "--data", sample_data, "--json", exit_code=1).json
     assert [Path(each).name for each in report["absent_tables"]] == ["hand_object.npy"]
-    assert "hand_object.npy is not there; what it says is not counted" in report["warnings"][0]
+    assert "hand_object.npy is missing; its content is not counted" in report["warnings"][0]
     assert report["class_counts"] == {}
     assert [each["listed"] for each in report["splits"].values()] == [58_926, 26_879, 28_034]
     assert report["videos"] == {"listed": 113_839, "present": 2}

@@ -155,7 +155,7 @@ def of_lists(tmp_path: Path, name: str) -> Path:
 
 
 def test_several_nouns_are_asked_of_nouns_alone(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"labels\.target = 'noun'.*got 'verb'"):
+    with pytest.raises(ManifestError, match=r"labels\.target: expected 'noun'.*got 'verb'"):
         load_manifest(of_lists(tmp_path, "epic"))
 
 

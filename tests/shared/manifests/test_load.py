@@ -106,7 +106,7 @@ def test_without_labels_tables_need_not_be_there(mine: Path, tmp_path: Path, cap
         dataset = load_dataset(mine, tmp_path, labels=False)
     assert [video.id for video in dataset.videos] == ["a", "b"]
     assert (dataset.segments, dataset.missing) == ((), ())
-    assert "taking the 2 videos" in caplog.text
+    assert "using the 2 videos" in caplog.text
 
 
 def test_detectors(mine: Path, tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_segments_of_several_labels_and_splits(here: Path, kitchen, new: Make) -
 
 def test_folders_of_frames_want_a_rate(here: Path, kitchen, new: Make) -> None:
     kitchen("video,label\n7,2\n12,10\n", "frames/7/0001.jpg", "frames/12/0001.jpg")
-    assert "folders of frames, which do not tell their rate; say so with --rate" in new(exit_code=2)
+    assert "expected the frame rate of frame folders, got none; add --rate" in new(exit_code=2)
     assert not (here / "kitchen.toml").exists()
     found = new("--rate", "59.94005994")
     assert (found["form"], found["pattern"]) == ("frames", "frames/{id}")
@@ -101,7 +101,7 @@ def test_folders_of_frames_want_a_rate(here: Path, kitchen, new: Make) -> None:
 def test_videos_that_are_nowhere(kitchen, new: Make, orn) -> None:
     kitchen("video,label\n7,a\n")
     refused = new(exit_code=1)
-    assert "no video of '7' or the next ids is below" in refused
+    assert "expected videos such as '7'" in refused
     assert "--videos" in refused
     assert "with {id} in it" in new("--videos", "videos/a.mp4", exit_code=1)
     for options, form in (((), "clips"), (("--rate", "30"), "frames")):
@@ -170,16 +170,16 @@ TWO = "video,label\na,x\nb,x\n"
         (TWO, "--split 80/10", "add up to 100, such as 80/10/10 or 80/20"),
         (TWO, "--split 80/10/10", "expected at least 3 values of 'video'"),
         (TWO, "--split 80/20 --group person", "person"),
-        ("video,label,split\na,x,train\nb,x,val\n", "--split 80/20", "leave --split out"),
+        ("video,label,split\na,x,train\nb,x,val\n", "--split 80/20", "omit --split"),
         ("video,label,of\na,x,1\nb,x,\n", "--split 80/20 --group of", "row 3: column 'of': "),
         (
             "video,start,stop,label,of\na,0,1,x,1\na,1,2,x,2\n",
             "--split 80/20 --group of",
-            "row 3: expected one of for all rows of video 'a', got '1' and '2'; give all the same",
+            "row 3: expected one of for all rows of video 'a', got '1' and '2'; use one value",
         ),
         ("video,label\na,;\n", "", "expected class names in the column 'label', got none"),
         ('video,label\na,"x\ny"\n', "", "expected class names on one line"),
-        (TWO, "--rate 30", "--rate is for folders of frames; "),
+        (TWO, "--rate 30", "--rate is only for frame folders"),
     ],
 )
 def test_what_cannot_be_used_leaves_nothing(
@@ -197,7 +197,7 @@ def test_nothing_is_replaced_unasked(here: Path, kitchen, write, new: Make) -> N
     write(here / "kitchen" / "classes.txt", "kept\n")
     for existing in ("kitchen.toml", "classes.txt"):
         refused = new(exit_code=2)
-        assert f"{existing}: is there already" in refused
+        assert f"{existing}: expected a new file" in refused
         assert "--fresh" in refused
         assert (here / "kitchen" / "classes.txt").read_text() == "kept\n"
         (here / "kitchen.toml").unlink(missing_ok=True)

@@ -69,7 +69,7 @@ def test_a_table_of_splits_beside_the_labels(tmp_path: Path) -> None:
         splits("video,split\na,train\na,test\n")
     with pytest.raises(ManifestError, match=r"s\.csv, row 2: column 'split': .*'test'.* 'tset'"):
         splits("video,split\na,tset\n")
-    with pytest.raises(ManifestError, match=r"t\.csv, .*got a column 'split', too; take it out"):
+    with pytest.raises(ManifestError, match=r"t\.csv, .*got a column 'split' as well; remove it"):
         splits("video,split\na,test\n", "video,label,split\na,open,train\n")
     (tmp_path / "s.csv").unlink()
     with pytest.raises(DataRootError, match=r"s\.csv: no such file"):

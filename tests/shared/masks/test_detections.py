@@ -29,13 +29,13 @@ WHOLE: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"height": 0}, "wanted a grid of at least 1 x 1 pixels, found 0 x 8"),
-        ({"boxes": np.zeros((2, 5), np.float32)}, "boxes: wanted an array of shape (any, 4)"),
-        ({"scores": np.zeros(3, np.float32)}, "scores: wanted an array of shape (2) float32"),
-        ({"labels": np.zeros(2, np.int64)}, "labels: wanted an array of shape (2) uint16"),
+        ({"height": 0}, "expected a grid of at least 1 x 1 pixels, got 0 x 8"),
+        ({"boxes": np.zeros((2, 5), np.float32)}, "boxes: expected an array of shape (any, 4)"),
+        ({"scores": np.zeros(3, np.float32)}, "scores: expected an array of shape (2) float32"),
+        ({"labels": np.zeros(2, np.int64)}, "labels: expected an array of shape (2) uint16"),
         ({"class_scores": np.zeros((2, 79), np.float16)}, "labels: expected classes 0 to 78"),
-        ({"class_scores": np.zeros((1, 80), np.float16)}, "wanted an array of shape (2, any)"),
-        ({"masks": (MASK,)}, "masks: wanted a tuple of 2 masks, one a box, found 1"),
+        ({"class_scores": np.zeros((1, 80), np.float16)}, "expected an array of shape (2, any)"),
+        ({"masks": (MASK,)}, "masks: expected a tuple of 2 masks, one per box, got 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -96,14 +96,14 @@ FITTING: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(
     ("make", "changes", "message"),
     [
-        ("from_masks", {"masks_NHW": np.zeros((1, 4, 6), np.uint8)}, "found (1, 4, 6) uint8"),
+        ("from_masks", {"masks_NHW": np.zeros((1, 4, 6), np.uint8)}, "got (1, 4, 6) uint8"),
         ("from_boxes", {"boxes": [[1, 1, np.nan, 3]]}, "finite x1 <= x2 and y1 <= y2"),
         ("from_boxes", {"boxes": [[3, 3, 2, 1]]}, "[3.0, 3.0, 2.0, 1.0] in row 0"),
-        ("from_boxes", {"boxes": [[7, 1, 9, 3]]}, "boxes that reach into 4 x 6"),
+        ("from_boxes", {"boxes": [[7, 1, 9, 3]]}, "boxes that overlap 4 x 6"),
         ("from_boxes", {"boxes": [], "labels": [], "scores": [], "width": 0}, "at least 1 x 1"),
         *((make, {"labels": [2**16]}, "65536 to 65536") for make in FITTING),
         *((make, {"labels": [0.5]}, "got 0.5 to 0.5 float64") for make in FITTING),
-        *((make, {"scores": [1, 1]}, "scores: wanted an array of shape (1)") for make in FITTING),
+        *((make, {"scores": [1, 1]}, "scores: expected an array of shape (1)") for make in FITTING),
     ],
 )
 def test_arrays_that_do_not_fit(make: str, changes: dict[str, Any], message: str) -> None:

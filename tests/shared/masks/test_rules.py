@@ -44,13 +44,13 @@ def test_whole_detections_break_no_rule(frame: FrameDetections) -> None:
 @pytest.mark.parametrize(
     ("field", "place", "value", "message"),
     [
-        ("scores", 1, np.nan, "scores 1: wanted 0 to 1, found nan"),
-        ("scores", (slice(1, None),), 1.5, "scores 1: wanted 0 to 1, found 1.5; 1 more like it"),
-        ("class_scores", 2, 1, "class_scores 2: .*found a sum of 80.0000"),
-        ("class_scores", (0, 5), np.nan, "class_scores 0: .*found a sum of nan"),
+        ("scores", 1, np.nan, "scores 1: expected 0 to 1, got nan"),
+        ("scores", (slice(1, None),), 1.5, "scores 1: expected 0 to 1, got 1.5; 1 more"),
+        ("class_scores", 2, 1, "class_scores 2: .*got a sum of 80.0000"),
+        ("class_scores", (0, 5), np.nan, "class_scores 0: .*got a sum of nan"),
         ("class_scores", (0, 5), -0.5, "class_scores 0: .*a least score of -0.5000"),
-        ("boxes", (1, 2), 1e9, "boxes 1: wanted boxes inside 10 x 8, found "),
-        ("boxes", (1, 0), -1, "boxes 1: wanted boxes inside 10 x 8, found "),
+        ("boxes", (1, 2), 1e9, "boxes 1: expected boxes inside 10 x 8, got "),
+        ("boxes", (1, 0), -1, "boxes 1: expected boxes inside 10 x 8, got "),
     ],
 )
 def test_numbers_out_of_range_are_found(
@@ -67,11 +67,11 @@ def test_numbers_out_of_range_are_found(
 @pytest.mark.parametrize(
     ("row", "counts", "message"),
     [
-        (0, b"", "wanted a mask, found RLE: wanted compressed run lengths, found no bytes"),
-        (1, b"\xff", "wanted a mask, found RLE: wanted characters of the codes 48..111"),
-        (2, mask(0, 0, 1, 1, width=9), "wanted 8 x 10 = 80 pixels, found 72"),
-        (0, mask(1, 2, 6, 7), r"wanted a mask inside its box \[1.0, 2.0, 4.0, 6.0\], found 25 pix"),
-        (2, b"0" * 5_000_000, "wanted a mask, found RLE: wanted at most 4,194,304 bytes"),
+        (0, b"", "expected a mask, got RLE: expected compressed run lengths, got no bytes"),
+        (1, b"\xff", "expected a mask, got RLE: expected character codes 48 to 111"),
+        (2, mask(0, 0, 1, 1, width=9), "expected 8 x 10 = 80 pixels, got 72"),
+        (0, mask(1, 2, 6, 7), r"expected a mask inside its box \[1.0, 2.0, 4.0, 6.0\], got 25 pix"),
+        (2, b"0" * 5_000_000, "expected a mask, got RLE: expected at most 4,194,304 bytes"),
     ],
 )
 def test_masks_of_no_grid_are_found(

@@ -30,9 +30,9 @@ def test_any_lengths(lengths) -> None:
         (b"", "found no bytes"),
         (b"\x10", "found 16 at byte 0 of 1"),
         (b"5\xff", "found 255 at byte 1 of 2"),
-        (b"5R", "cut short, a number does not end within 2 bytes"),
-        (b"o" * 7 + b"0", "at most 7 digits, found 8"),
-        (b"515K", "run 3 has the negative length -4"),
+        (b"5R", "truncated, the last number does not end in 2 bytes"),
+        (b"o" * 7 + b"0", "at most 7 digits, got 8"),
+        (b"515K", "run 3 has negative length -4"),
     ],
 )
 @pytest.mark.parametrize("before", [0, 1, 3])

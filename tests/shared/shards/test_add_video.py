@@ -61,9 +61,9 @@ def test_a_video_is_written_with_what_its_file_says(tmp_path: Path, video: Path)
     ("frames", "message"),
     [
         ([(0, 0.0, a_box(scores=[7]))], "frame 0: scores of detection 0: "),
-        ([(0, 0.0, a_box(height=50))], f"grid of {HEIGHT} x {WIDTH}, found 50 x "),
+        ([(0, 0.0, a_box(height=50))], f"grid of {HEIGHT} x {WIDTH}, got 50 x "),
         ([(0, 0.0, a_box(class_scores=np.zeros((1, 80))))], 'score_kind="label"'),
-        ([a_box()], "expected (index, seconds, FrameDetections) of each frame, got (FrameDet"),
+        ([a_box()], "expected (index, seconds, FrameDetections) for each frame, got (FrameDet"),
         ([(0, 0.0, [[1, 2, 9, 8]])], "got (int, float, list)"),
     ],
 )

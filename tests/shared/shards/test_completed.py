@@ -43,8 +43,8 @@ def test_the_complete_folder_with_the_newest_last_shard() -> None:
     last = last_completed()
     assert (last.folder, last.plan.dataset) == (Path("shards/epic"), "epic")
     assert last.when.timestamp() == 600
-    for passed_over in ("shards/half (1 of 3 shards)", "shards/old (its plan.json"):
-        assert f"passed over: {passed_over}" in str(last)
+    for incomplete in ("shards/half (1 of 3 shards)", "shards/old (its plan.json"):
+        assert f"incomplete: {incomplete}" in str(last)
     assert "empty" not in str(last)
     os.utime(shard_path(Path("shards/short/demo"), 0), (700, 700))
     assert last_completed().folder == Path("shards/short/demo")

@@ -75,7 +75,7 @@ def test_a_long_video_is_joined(folder: Path) -> None:
     assert video.nearest_rows([0.0, 4.6]).tolist() == [0, 46]
     assert video.interval_seconds == pytest.approx(0.1)
     for row in (-1, 47):
-        with pytest.raises(JoinError, match=f"has detections of 47 frames, asked for row {row}"):
+        with pytest.raises(JoinError, match=f"expected a row of 47 frames, got {row}"):
             video.frame(row)
 
 
@@ -185,7 +185,7 @@ def video_at(folder: Path, seconds: list[float]) -> VideoDetections:
         ([0.0, 0.1, 0.2], 0.26, "0.0500 s of 0.2600 s, .* 0.2000 s"),
         ([3.0], 3.2, "3.2000 s, .* 3.0000 s"),
         ([0.0, 0.1], float("nan"), "of nan s"),
-        ([], 1.5, "near .1.5. s, found none"),
+        ([], 1.5, "near .1.5. s, got none"),
     ],
 )
 def test_the_frame_nearest_to_a_time(

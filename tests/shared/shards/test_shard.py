@@ -53,7 +53,7 @@ def test_it_behaves_as_a_collection_of_frames(path: Path) -> None:
 def test_rows_and_videos_that_are_not_there(path: Path) -> None:
     shard = Shard(path)
     for row in (-1, 7):
-        with pytest.raises(ShardFormatError, match=f"has 7 frames, asked for row {row}"):
+        with pytest.raises(ShardFormatError, match=f"expected a row of 7 frames, got {row}"):
             shard.frame(row)
     for wrong in ("x", 3):
         with pytest.raises(ShardNotFoundError, match=rf"zip: .*3 videos, .* 'a', got {wrong!r}"):
@@ -100,13 +100,13 @@ def checked_frame(shard: Shard) -> None:
 @pytest.mark.parametrize(
     ("name", "place", "value", "read", "message"),
     [
-        ("frame_video", 4, 1, first_read, r"side by side, \[5, 2, 0\]"),
+        ("frame_video", 4, 1, first_read, r"contiguous frames of each video, \[5, 2, 0\]"),
         ("frame_index", 2, 1, first_read, "'frame_index': row 2: .*1 after 1"),
         ("frame_seconds", 3, np.nan, first_read, "'frame_seconds': row 3: .*nan after 0.2"),
         ("frame_offsets", 4, 2, first_read, "'frame_offsets': row 3: .*2 after 3"),
         ("frame_offsets", -1, 13, first_read, "'frame_offsets': row 7: .*12 after 13"),
         ("rle_offsets", slice(None), 0, first_read, "'rle_offsets': .*from 0 to .*got 0 to 0"),
-        ("boxes", (3, 0), np.nan, frame, "'a' frame 3: boxes: wanted finite x1 <= x2"),
+        ("boxes", (3, 0), np.nan, frame, "'a' frame 3: boxes: expected finite x1 <= x2"),
         ("labels", 3, 200, frame, "'a' frame 3: labels: expected classes 0 to 79, .*got 200"),
         ("scores", 3, np.nan, checked_frame, "'a' frame 3: scores of detection 0: .*found nan"),
         ("rle", slice(None), 48, checked_frame, "'a' frame 3: masks of detection 0: .* found 0"),

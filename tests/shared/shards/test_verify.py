@@ -1,4 +1,4 @@
-"""Verification: whole shards and folders have no problem, and each thing made wrong is named with
+"""Verification: intact shards and folders have no problem, and each thing made wrong is named with
 its array, or with its shard among those of a folder."""
 
 import re
@@ -50,11 +50,11 @@ def test_a_shard_without_frames_has_no_problem(tmp_path: Path) -> None:
     ("array", "place", "value", "message"),
     [
         ("frame_offsets", 3, 7, "array 'frame_offsets': row 3: expected offsets"),
-        ("scores", 3, 1.5, "scores of detection 3 (video 'a'): wanted 0 to 1, found 1.5"),
-        ("labels", 2, 80, "0 to 79, found 80"),
+        ("scores", 3, 1.5, "scores of detection 3 (video 'a'): expected 0 to 1, got 1.5"),
+        ("labels", 2, 80, "0 to 79, got 80"),
         ("class_scores", (2, 5), 1.5, "found a sum of "),
         ("boxes", (12, 0), 99, "boxes of detection 12 (video 'b')"),
-        ("rle", slice(None), 48, "masks of detection 0 (video 'a'): wanted 12 x 17 = 204"),
+        ("rle", slice(None), 48, "masks of detection 0 (video 'a'): expected 12 x 17 = 204"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -200,4 +200,4 @@ def test_masks_imported_without_their_video(folder: Path, dataset: Dataset) -> N
     write_drawn(shard(folder, 0), {"a": frames(0, 4)}, digest=UNKNOWN_SOURCE)
     (problem,) = verify_folder(folder, dataset)
     assert problem.severity == "note"
-    assert "training refuses them" in problem.message
+    assert "training rejects them" in problem.message

@@ -180,7 +180,7 @@ def test_an_error_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
         add(writer, "a", drawn_detections())
         assert list(tmp_path.iterdir()) == []
         raise error
-    message = "'a' was begun and not ended"
+    message = "expected end_video.* of video 'a'"
     with pytest.raises(ShapeError, match=message), ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
         begin(writer)
     assert list(tmp_path.iterdir()) == []
@@ -197,12 +197,12 @@ def test_calls_out_of_order_are_refused(tmp_path: Path) -> None:
     refused("frame 3 .* no video is open", writer.add, 3, 0.0, label)
     refused("none is open", writer.end_video)
     begin(writer, "a")
-    refused("frame -1: wanted an index above -1", writer.add, -1, 0.0, label)
+    refused("frame -1: expected an index above -1", writer.add, -1, 0.0, label)
     refused("class scores: none, got: scores of 80", writer.add, 0, 0.0, drawn_detections())
     writer.add(4, 0.5, label)
-    refused("frame 4: wanted an index above 4", writer.add, 4, 0.6, label)
+    refused("frame 4: expected an index above 4", writer.add, 4, 0.6, label)
     for seconds in (0.5, np.nan, np.inf):
-        refused(f"after 0.5 s, found {seconds} s", writer.add, 5, seconds, label)
+        refused(f"after 0.5 s, got {seconds} s", writer.add, 5, seconds, label)
     writer.add(5, 0.6, label)
     refused("'b' begun before 'a' ended", begin, writer, "b")
     refused("'b' failed while 'a' is open", writer.fail, "b", "x")

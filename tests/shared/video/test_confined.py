@@ -21,7 +21,7 @@ from orn.shared.video.read import estimate, probe, read_frames
 from tests.bounded import bounded
 from tests.worlds.videos import write_numbered
 
-NONE_OF_THOSE = "wanted a video in a container such as MP4, MOV, Matroska, WebM, AVI or MPEG"
+NONE_OF_THOSE = "expected a container such as MP4, MOV, Matroska, WebM, AVI or MPEG"
 SDP = """v=0
 o=- 0 0 IN IP4 127.0.0.1
 s=x
@@ -82,7 +82,7 @@ def test_a_list_of_other_files_is_refused(
     path.write_text(LISTS[name].format(canary=canary.name))
     monkeypatch.chdir(tmp_path)
     for read in READERS:
-        with pytest.raises(VideoDecodeError, match=rf"{re.escape(name)}: (wanted|cannot be)"):
+        with pytest.raises(VideoDecodeError, match=rf"{re.escape(name)}: (expected|cannot be)"):
             read(path)
     assert canary.stat().st_atime_ns == 0
 

@@ -85,7 +85,7 @@ def test_a_folder_opens_without_an_error_and_stays_in_itself(
             wait(page, row)
         page.click("[data-video='2']")
         until(page, "!document.getElementById('message').hidden")
-        assert "no frame of this video" in page.inner_text("#message")
+        assert "no frames of this video" in page.inner_text("#message")
 
 
 def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> None:
