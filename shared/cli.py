@@ -127,7 +127,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "eval-epic100": (
             "orn.stage2_train.evaluation.epic100_commands:eval_epic100",
-            "Print the EPIC-KITCHENS-100 metrics of a verb run and a noun run.",
+            "Print EPIC-KITCHENS-100 metrics of a verb and a noun run.",
         ),
         "submit": ("", "Write the submission file of a challenge."),
         "submit epic100": (

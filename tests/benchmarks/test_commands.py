@@ -66,7 +66,7 @@ def test_a_tiny_run_gives_its_record(
 def test_a_made_data_set_stays_where_it_is_asked_for(orn: Any, tmp_path: Path) -> None:
     folder = tmp_path / "made"
     ran = orn("bench", "scale", "--tiny", "--clips", 0, "--folder", folder)
-    assert "which stay" in ran.stderr
+    assert "kept" in ran.stderr
     assert "scale: ratio" in ran.stdout
     assert len(load_dataset("vlog", folder / "data").videos) == 24
     assert len(list((folder / "shards").glob("shard-*.zarr.zip"))) == 8

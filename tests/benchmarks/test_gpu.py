@@ -31,7 +31,7 @@ def test_what_fails_is_written_down_and_the_next_goes_on(
 ) -> None:
     fail, die = "raise RuntimeError('illegal access')", "import os; os._exit(7)"
     assert states(monkeypatch, tmp_path, WRITE, fail, die, WRITE) == [
-        *("done", "failed: RuntimeError: illegal access", "failed: ended with 7", "done")
+        *("done", "failed: RuntimeError: illegal access", "failed: failed with exit code 7", "done")
     ]
     names = {"0.json", "1.failed.json", "2.failed.json", "3.json"}
     assert {path.name for path in tmp_path.iterdir()} == names
@@ -46,7 +46,7 @@ def test_what_fails_is_written_down_and_the_next_goes_on(
 def test_the_time_ends_what_is_under_way(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     began = time.monotonic()
     assert states(monkeypatch, tmp_path, SLEEP, WRITE, minutes=0.01) == [
-        *("failed: the time was over before it was done", "no time")
+        *("failed: ran out of time", "no time")
     ]
     assert time.monotonic() - began < 60
     assert {path.name for path in tmp_path.iterdir()} == {"0.failed.json"}

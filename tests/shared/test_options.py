@@ -138,7 +138,7 @@ def test_help_tells_bounds_defaults_and_the_environment(run) -> None:
         "--workers INTEGER Processes. [default: 3; 0<=x<=8]",
         "--clips PATH A store. [default: the run's]",
         "[env var: ORN_DATA; default: data]",
-        "--out PATH Where to write. [default: shards/DATASET]",
+        "--out PATH Output file or folder. [default: shards/DATASET]",
         "--size [small|large] How much.",
         "[default: fp32]",
         "[0<x<=1000]",

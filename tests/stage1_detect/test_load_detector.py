@@ -34,7 +34,7 @@ def test_the_shipped_detector_by_name_and_by_file() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"checkpoint": None}, r"fetched from https://.* as checkpoint=FILE"),
+        ({"checkpoint": None}, r"download from https://.* as checkpoint=FILE"),
         ({"checkpoint": "none.pth"}, r"none\.pth: cannot be read"),
         ({"config": 5}, "config: expected a path, got 5"),
         ({"config": "mask_rcnn_dem"}, "did you mean"),

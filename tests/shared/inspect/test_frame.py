@@ -31,7 +31,7 @@ def test_a_frame_is_found_by_its_number_or_time(shard: Path, tmp_path: Path) -> 
     [
         ("kitchen/a", None, 9, ShardNotFoundError, r"at 9 s; .* frame 7 at 0\.700 s"),
         ("kitchen/a", None, float("nan"), ShardNotFoundError, "at nan s"),
-        (None, 5, None, ConfigError, "3 videos; .*--video.*'kitchen/a'"),
+        (None, 5, None, ConfigError, "got 3; .*--video.*'kitchen/a'"),
         ("kitchen/b", 5, None, ShardNotFoundError, "'kitchen/b'; .*'kitchen/a'"),
         ("kitchen/a", 8, None, ShardNotFoundError, "frame 8 .*'kitchen/a'; .* 5 to 7"),
         ("empty", None, None, ShardNotFoundError, "'empty'; .*none"),
@@ -65,6 +65,6 @@ def test_scores_that_are_not_known_and_no_detections(tmp_path: Path) -> None:
     path = write(tmp_path / "shard-000001.zarr.zip", videos, class_scores=False)
     frame = find_frame(Shard(path), video_id="a", index=None)
     assert frame_to_dict(frame)["detections"][0]["class_scores"] is None
-    assert "not known" in as_report(frame).text()
+    assert "unknown" in as_report(frame).text()
     empty = write(path, {"a": [found()]})
     assert "no detections" in as_report(find_frame(Shard(empty), video_id="a", index=5)).text()

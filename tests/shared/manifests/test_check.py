@@ -60,7 +60,7 @@ def test_videos_that_cannot_be_opened(check: Check, mine: Path) -> None:
     assert set(check("--probe", exit_code=3)["unreadable"]) == {"b"}
     for video in (mine.parent / "mine" / "videos").iterdir():
         video.unlink()
-    assert "none of the videos is there" in check(exit_code=1)["warnings"][0]
+    assert "no video was found" in check(exit_code=1)["warnings"][0]
 
 
 def test_tables_that_are_wrong(check: Check, mine: Path, orn) -> None:

@@ -103,7 +103,7 @@ def test_videos_that_are_nowhere(kitchen, new: Make, orn) -> None:
     refused = new(exit_code=1)
     assert "expected videos such as '7'" in refused
     assert "--videos" in refused
-    assert "with {id} in it" in new("--videos", "videos/a.mp4", exit_code=1)
+    assert "that contains {id}" in new("--videos", "videos/a.mp4", exit_code=1)
     for options, form in (((), "clips"), (("--rate", "30"), "frames")):
         words = ("kitchen/labels.csv", "--videos", "v/{id}", "--fresh", "--json", *options)
         found = orn("manifest", "new", *words).json
@@ -167,7 +167,7 @@ TWO = "video,label\na,x\nb,x\n"
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        (TWO, "--split 80/10", "add up to 100, such as 80/10/10 or 80/20"),
+        (TWO, "--split 80/10", "sum to 100, such as 80/10/10 or 80/20"),
         (TWO, "--split 80/10/10", "expected at least 3 values of 'video'"),
         (TWO, "--split 80/20 --group person", "person"),
         ("video,label,split\na,x,train\nb,x,val\n", "--split 80/20", "omit --split"),
@@ -178,7 +178,7 @@ TWO = "video,label\na,x\nb,x\n"
             "row 3: expected one of for all rows of video 'a', got '1' and '2'; use one value",
         ),
         ("video,label\na,;\n", "", "expected class names in the column 'label', got none"),
-        ('video,label\na,"x\ny"\n', "", "expected class names on one line"),
+        ('video,label\na,"x\ny"\n', "", "expected names on one line"),
         (TWO, "--rate 30", "--rate is only for frame folders"),
     ],
 )

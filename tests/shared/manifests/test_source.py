@@ -58,7 +58,7 @@ def test_names_on_disk(
     }
     assert find(tmp_path, *listed) == wanted
     is_claimed = len(listed) > len(found) and len(there) == 1 and len(listed) == 2
-    assert ("is not taken for the video" in caplog.text) == is_claimed
+    assert ("is not used for video" in caplog.text) == is_claimed
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_ids_on_disk(
         write(tmp_path / os.fsdecode(odd))
     with caplog.at_level(logging.WARNING):
         assert find_ids(tmp_path, pattern, are_folders=are_folders) == wanted
-    assert ("2 videos left out" in caplog.text) == (pattern == "videos/{id}.mp4")
+    assert ("2 videos skipped" in caplog.text) == (pattern == "videos/{id}.mp4")
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_what_leads_out_fails_when_it_is_read(
     place.parent.mkdir(exist_ok=True)
     place.symlink_to(tmp_path / target)
     found = video(root, manifest=manifest)
-    with pytest.raises(VideoDecodeError, match=rf"{link}.* leads out .*{target}"):
+    with pytest.raises(VideoDecodeError, match=rf"{link}.* expected a link inside .*{target}"):
         source_of(found)
     if link == "a/2.JPG":
         (root / "mine/videos/a/1.jpg").touch()

@@ -39,7 +39,7 @@ VIDEO = asdict(video_entry("v", height=2, width=3, rate=1.0))
         ({"videos": [{"id": "a"}]}, r"videos\[0\]\.height'"),
         ({"score_kind": "logits"}, "score_kind"),
         ({"videos": [VIDEO | {"width": 65535}]}, r"videos\[0\]\.width.*65535"),
-        ({"videos": [VIDEO] * 2}, "each video once"),
+        ({"videos": [VIDEO] * 2}, "distinct videos"),
         ({"detector": asdict(DETECTOR) | {"class_names": []}}, "class_names"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Verification: intact shards and folders have no problem, and each thing made wrong is named with
+"""Verification: whole shards and folders have no problem, and each thing made wrong is named with
 its array, or with its shard among those of a folder."""
 
 import re
@@ -49,10 +49,10 @@ def test_a_shard_without_frames_has_no_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "place", "value", "message"),
     [
-        ("frame_offsets", 3, 7, "array 'frame_offsets': row 3: expected offsets"),
+        ("frame_offsets", 3, 7, "array 'frame_offsets': row 3: expected nondecreasing offsets"),
         ("scores", 3, 1.5, "scores of detection 3 (video 'a'): expected 0 to 1, got 1.5"),
         ("labels", 2, 80, "0 to 79, got 80"),
-        ("class_scores", (2, 5), 1.5, "found a sum of "),
+        ("class_scores", (2, 5), 1.5, "got a sum of "),
         ("boxes", (12, 0), 99, "boxes of detection 12 (video 'b')"),
         ("rle", slice(None), 48, "masks of detection 0 (video 'a'): expected 12 x 17 = 204"),
     ],
@@ -119,7 +119,7 @@ OTHER = replace(DETECTOR, checkpoint_digest="sha256:ff")
     ("changes", "wanted"),
     [
         ({2: None}, [(2, "unit 2 ")]),
-        ({7: {"videos": {"z": frames(0, 2)}}}, [(7, "a unit of plan.json")]),
+        ({7: {"videos": {"z": frames(0, 2)}}}, [(7, "a unit in plan.json")]),
         ({2: {"videos": {"b": frames(3, 9)}}}, [(2, "'b': expected frames from 5 on")]),
         (
             {2: {"videos": {"b": frames(6, 9)}}, 0: {"videos": {"a": ((0, 3), (0.0, 0.3))}}},

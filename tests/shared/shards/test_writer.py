@@ -194,11 +194,11 @@ def test_calls_out_of_order_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ShapeError, match=message):
             call(*arguments)
 
-    refused("frame 3 .* no video is open", writer.add, 3, 0.0, label)
-    refused("none is open", writer.end_video)
+    refused("frame 3 .* without an open video", writer.add, 3, 0.0, label)
+    refused("without an open video", writer.end_video)
     begin(writer, "a")
     refused("frame -1: expected an index above -1", writer.add, -1, 0.0, label)
-    refused("class scores: none, got: scores of 80", writer.add, 0, 0.0, drawn_detections())
+    refused("class scores: none, got: those of 80", writer.add, 0, 0.0, drawn_detections())
     writer.add(4, 0.5, label)
     refused("frame 4: expected an index above 4", writer.add, 4, 0.6, label)
     for seconds in (0.5, np.nan, np.inf):

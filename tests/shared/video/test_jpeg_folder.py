@@ -177,7 +177,8 @@ def test_a_size_beyond_the_bound_is_refused_before_it_is_decoded(
     struct.pack_into(">HH", content, content.index(b"\xff\xc0") + 5, height, width)
     (folder / "1.jpg").write_bytes(content)
     assert [row[0] for row in bounded(frames_of, folder)] == [0]
-    with pytest.raises(VideoDecodeError, match=f"1.jpg: .* {width} x {height} .* 67,108,864"):
+    expected = f"1.jpg: .* 67,108,864 .* {width} x {height}"
+    with pytest.raises(VideoDecodeError, match=expected):
         jpeg_folder.jpeg_image(folder / "1.jpg")
 
 

@@ -99,7 +99,7 @@ def test_a_header_that_promises_more_than_the_file_can_hold(
     with caplog.at_level(logging.WARNING):
         assert estimate(path).frames == 20
     (record,) = caplog.records
-    for part in (f"{name}: its header promises ", " bytes contain 20"):
+    for part in (f"{name}: its header declares ", " bytes contain 20"):
         assert part in record.getMessage()
 
 

@@ -82,7 +82,7 @@ def with_object(one: Found, **change: Any) -> Found:
         ({"box": (0.5, 0.1, 0.25, 0.2)}, "finite x1 <= x2"),
         ({"box": (0.0, 0.0, 456.0, 256.0)}, "of the image size, 0 to 1, got 0.0 to 456.0"),
         ({"score": 1.5}, "frame 1: scores of object 0: wanted 0 to 1, found 1.5"),
-        ({"mask": b"04"}, "frame 1: masks of object 0: .* 10000 pixels, found 4"),
+        ({"mask": b"04"}, "frame 1: masks of object 0: .* 10000 pixels, got 4"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, one: Found, change, message: str) -> None:

@@ -95,7 +95,7 @@ def test_a_failed_video_waits_until_it_changes_or_is_retried(videos, film, tmp_p
     [
         ({"size": (30, 32)}, "24x32"),
         ({"jpeg_quality": 95}, "quality 95"),
-        ({"rate": 5.0}, "5 frames a second, got .* every frame"),
+        ({"rate": 5.0}, "5 frames per second, got .* every frame"),
         ({"size": 24}, "short side 24"),
     ],
 )
