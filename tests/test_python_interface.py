@@ -248,7 +248,7 @@ def test_wrong_arguments_are_refused_at_the_call_without_a_word_of_options(
     [
         (5, "cpu", "path: expected a str or a Path, got 5"),
         ("shards", "cpu", "expected a run folder"),
-        ("runs/demo", 0, "device: wanted auto, cpu"),
+        ("runs/demo", 0, "device: expected auto, cpu"),
         ("runs/demo", "cuda:77", "device cuda:77: "),
     ],
 )

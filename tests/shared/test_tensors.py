@@ -118,7 +118,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
         ({}, "2 weights are missing, first a"),
         (
             {"a": torch.zeros(2), "b": torch.zeros(1), "c": torch.zeros(1)},
-            "no place in it, first c",
+            "unexpected, first c",
         ),
         ({"a": torch.zeros(2, 1), "b": torch.zeros(1)}, r"a: expected shape \(2,\), got \(2, 1\)"),
         ({"a": torch.zeros(2).int(), "b": torch.zeros(1)}, "a: expected dtype float32, got int32"),

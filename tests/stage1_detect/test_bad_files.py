@@ -88,7 +88,7 @@ def test_a_dry_run_plans_by_what_is_there_and_names_what_is_bad(
     assert (work["videos"], work["missing"], work["units"]) == (11, 2, 1)
     assert sorted(work["unreadable"]) == sorted(BAD)
     assert work["frames_to_do"] < 6 * 300 + 2000
-    assert "2 segments reach far beyond the end of their video" in ran.stderr
+    assert "2 segments end far beyond the end of the video" in ran.stderr
     for name, reason in BAD.items():
         (line,) = [each for each in ran.stderr.splitlines() if f"video {name} " in each]
         assert reason in line

@@ -133,7 +133,7 @@ def test_shards_without_a_plan_are_refused_and_cleared_only_on_demand(
     for name in ("shard-000007.zarr.zip", INDEX_NAME, "notes.txt"):
         (tmp_path / "out").mkdir(exist_ok=True)
         (tmp_path / "out" / name).touch()
-    with pytest.raises(ConfigError, match=r"has shards but no plan\.json"):
+    with pytest.raises(ConfigError, match=r"expected plan\.json beside the shards"):
         plan_fake(dataset, folder=tmp_path / "out").plan.save(tmp_path)
     for _ in range(2):
         DETECT.clear(tmp_path / "out")

@@ -1,4 +1,4 @@
-// Where one is, and what mouse and keys do.
+// Navigation, playback, and handlers of mouse and keyboard.
 
 function openVideo(number, row = null) {
   pause();
@@ -21,7 +21,7 @@ function openVideo(number, row = null) {
     $("objects").replaceChildren();
     $("scores").hidden = $("odd-text").hidden = true;
     $("status").textContent = "";
-    say(video().rows[0] === video().rows[1] ? "The shard has no frame of this video."
+    say(video().rows[0] === video().rows[1] ? "The shard has no frames of this video."
       : "This page has no frame of this video; write a folder to see all frames.");
     return;
   }
@@ -90,7 +90,7 @@ function scrubStrip(event) {
 
 // --- playing ---------------------------------------------------------------------------------
 
-// At most so many seconds pass between two frames of a sample.
+// Maximum number of seconds between two frames of a sample.
 const LONGEST_GAP = 0.5;
 
 async function play() {
@@ -102,7 +102,7 @@ async function play() {
       shard.seconds[state.rows.at(place + 1)] - shard.seconds[state.rows.at(place)]);
     let place = state.place;
     due = Math.max(due, performance.now() - 500) + gap(place);
-    // Frames that are late are left out.
+    // Late frames are skipped.
     for (; place < state.rows.count - 2 && due + gap(place + 1) < performance.now(); place++) {
       due += gap(place + 1);
     }
@@ -222,7 +222,7 @@ function start() {
   setScore(leastAtFirst);
   shownWidth = canvas.clientWidth;
   if (!followLink()) openVideo(0);
-  // Asking the canvas for its width at every frame would lay out the page as often.
+  // Reading the width of the canvas at every frame would force a layout each time.
   new ResizeObserver(() => {
     if (canvas.clientWidth === shownWidth) return;
     shownWidth = canvas.clientWidth;
@@ -231,6 +231,6 @@ function start() {
   }).observe(canvas);
 }
 
-// For measuring from outside: shows a place of this video, done when it is drawn; what is held.
+// For benchmarks: `show` resolves after a frame is drawn, `held` counts cached chunks and pictures.
 window.ornPage = { show: goTo, held: () => ({ chunks: chunks.size, pictures: pictures.size }) };
 start();

@@ -30,5 +30,5 @@ def test_counts(shard: Path) -> None:
     assert payload["failed"] == [{"id": "broken\x1b", "reason": "no frame decoded"}]
     assert payload["videos"][1]["id"] == "b"
     sparse = replace(summary, detector=replace(summary.detector, frame_rate=2.5))
-    assert dict(as_report(summary).facts)["looked at"] == "every frame"
-    assert dict(as_report(sparse).facts)["looked at"] == "2.5 frames a second"
+    assert dict(as_report(summary).facts)["frame rate"] == "every frame"
+    assert dict(as_report(sparse).facts)["frame rate"] == "2.5 frames per second"

@@ -75,7 +75,7 @@ def test_crop_without_pixels_is_an_empty_mask(shape: tuple[int, int]) -> None:
 
 
 def test_crop_outside_the_grid_is_refused() -> None:
-    with pytest.raises(ShapeError, match=r"inside the grid of 5 x 6 .*found 2 x 3 at x 4, y 1"):
+    with pytest.raises(ShapeError, match=r"inside 5 x 6 .*got 2 x 3 at x 4, y 1"):
         rle.encode_crop(np.ones((2, 3), dtype=bool), x=4, y=1, height=5, width=6)
 
 
@@ -85,7 +85,7 @@ def test_crop_outside_the_grid_is_refused() -> None:
 )
 def test_encode_refuses_what_is_no_mask(mask: NDArray[np.bool_]) -> None:
     with pytest.raises(
-        ShapeError, match=r"encode: wanted an \(H, W\) bool array, found|grid of 0 x 3"
+        ShapeError, match=r"encode: expected an \(H, W\) bool array, got|inside 0 x 3"
     ):
         rle.encode(mask)
 

@@ -109,7 +109,7 @@ BAD: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     ),
     "beyond": (
         lambda path, _: write_authors(path, [[], [OUTSIDE]]),
-        "beyond.pkl: frame 1: masks of object 0: wanted a mask inside its box",
+        "beyond.pkl: frame 1: masks of object 0: expected a mask inside its box",
     ),
 }
 

@@ -78,7 +78,7 @@ def test_weights_that_do_not_fit_are_named(
     [
         pytest.param([1, 2], r"expected tensors by name.* got \[1, 2\]", id="a list"),
         pytest.param({1: torch.zeros(1)}, "got other entries .1.; pass", id="number"),
-        pytest.param(b"\x80\x02cposix\nsystem\n.", "posix.system, which such", id="a global"),
+        pytest.param(b"\x80\x02cposix\nsystem\n.", "posix.system, which is not", id="a global"),
     ],
 )
 def test_bad_files(model: Any, tmp_path: Path, content: Any, message: str) -> None:

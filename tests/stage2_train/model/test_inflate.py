@@ -35,7 +35,7 @@ def network() -> ObjectVideoNetwork:
     ("name", "given", "message"),
     [
         ("layer2.0.bn1.weight", None, "missing"),
-        ("layer1.2.conv1.weight", torch.zeros(1), "no place"),
+        ("layer1.2.conv1.weight", torch.zeros(1), "unexpected"),
         ("conv1.weight", torch.zeros(32, 3, 7, 7), r"\(64, 3, 7, 7\), got \(32, 3, 7, 7\)"),
         ("conv1.weight", torch.zeros(99, 3, 7, 7), r"\(64, 3, 7, 7\), got \(99, 3, 7, 7\)"),
     ],
