@@ -207,6 +207,6 @@ def test_calls_out_of_order_are_refused(tmp_path: Path) -> None:
     refused("'b' begun before 'a' ended", begin, writer, "b")
     refused("'b' failed while 'a' is open", writer.fail, "b", "x")
     writer.end_video()
-    refused("'a' is in the shard already", begin, writer, "a")
+    refused("'a' is already in the shard", begin, writer, "a")
     writer.fail("b", "x")
-    refused("'b' is in the shard already", writer.fail, "b", "y")
+    refused("'b' is already in the shard", writer.fail, "b", "y")

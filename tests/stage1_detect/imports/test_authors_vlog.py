@@ -96,7 +96,7 @@ def in_class_0(segms: Any, boxes: Any) -> None:
         (changed(lambda segms, boxes: segms[1][3].pop()), "frame 1: class 3: .*got 1 boxes and 0"),
         (changed(in_class_0), "frame 0: class 0: "),
         (changed(nothing, size=[50, 100]), "frame 1: .* 100 x 100 pixels, got 50 x 100"),
-        (changed(nothing, counts=b"P1"), "frame 1: masks of object 0: .*10000.* found 32"),
+        (changed(nothing, counts=b"P1"), "frame 1: masks of object 0: .*10000.* got 32"),
         (another_box(np.zeros(4, np.float32)), "frame 1: .* five float32, got a PickledArray"),
         (box_item(2, 0.5), "finite x1 <= x2"),
         (box_item(0, np.nan), "frame 1: boxes"),

@@ -81,7 +81,7 @@ def with_object(one: Found, **change: Any) -> Found:
         ({"label": 81}, r"P01_01.pkl: frame number 1: expected classes 1 to 80, got 81"),
         ({"box": (0.5, 0.1, 0.25, 0.2)}, "finite x1 <= x2"),
         ({"box": (0.0, 0.0, 456.0, 256.0)}, "of the image size, 0 to 1, got 0.0 to 456.0"),
-        ({"score": 1.5}, "frame 1: scores of object 0: wanted 0 to 1, found 1.5"),
+        ({"score": 1.5}, "frame 1: scores of object 0: expected 0 to 1, got 1.5"),
         ({"mask": b"04"}, "frame 1: masks of object 0: .* 10000 pixels, got 4"),
     ],
 )
@@ -149,5 +149,5 @@ def _column(path: Path, name: str) -> dict[str, float]:
 
 
 def test_a_message_cut_short_is_told(one: Found) -> None:
-    with pytest.raises(ObjectImportError, match=r"here: .* a whole message"):
+    with pytest.raises(ObjectImportError, match=r"here: expected a message"):
         parse_frame(pack_frame(300, [one])[:-1], place="here")

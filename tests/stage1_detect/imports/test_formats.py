@@ -279,7 +279,7 @@ HOSTILE: list[tuple[str, Callable[[], str], str]] = [
     ("coco", lambda: annotated(segmentation=[[0.5] * 2_000_000]), "4,194,304 bytes a record"),
     ("coco", lambda: run_lengths([10]), "segmentation: expected .* pixels, got 10"),
     ("coco", lambda: run_lengths("~~~~"), "object 0: expected a mask"),
-    ("coco", lambda: run_lengths("04"), "object 0: wanted .* pixels"),
+    ("coco", lambda: run_lengths("04"), "object 0: expected .* pixels"),
     ("coco", lambda: run_lengths([4], size=(2, 2)), "expected the size"),
     ("coco", lambda: run_lengths("4", size=(10**9, 10**9)), "size"),
     ("coco", lambda: annotated().replace('"height": ', '"height": 99999'), "height"),
