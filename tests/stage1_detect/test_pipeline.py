@@ -179,6 +179,24 @@ def test_prefetch_runs_ahead_by_no_more_than_its_size_and_ends_when_it_is_closed
     assert len(threads) == 1  # each new one would keep memory of its own
 
 
+def test_calls_of_all_blocks_are_made_in_order_in_one_other_thread() -> None:
+    done: list[int] = []
+    threads: set[int] = set()
+
+    def call(item: int) -> None:
+        threads.add(threading.get_ident())
+        done.append(item)
+
+    for _ in range(3):
+        done.clear()
+        with in_order(size=2) as do:
+            for item in range(20):
+                do(call, item)
+        assert done == list(range(20))
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
 def test_the_first_error_of_calls_or_block_is_raised() -> None:
     def fail(error: Exception) -> None:
         raise error
