@@ -113,7 +113,7 @@ def test_a_run_on_the_demo_is_measured(orn, tmp_path: Path, monkeypatch) -> None
         )
         assert deletion[0]["mean"] == pytest.approx(insertion[-1]["mean"], abs=1e-5)
         assert deletion[-1]["mean"] == pytest.approx(insertion[0]["mean"], abs=1e-5)
-    assert "first pair is the one that acts" in said
+    assert "first pair is the acting pair" in said
     assert (tmp_path / "run" / "importance-validation.png").stat().st_size > 1000
     assert orn("demo", "importance", "nowhere", exit_code=None).exit_code != 0
 
