@@ -23,7 +23,6 @@ from orn.predict_videos.detecting import detected_by, load_its_detector
 from orn.predict_videos.request import PredictRequest
 from orn.shared.cli import main
 from orn.shared.errors import DetectorError, JoinError
-from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import Video
 from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.text import escape, utf8
@@ -230,21 +229,6 @@ def test_the_detector_looks_at_the_frames_that_training_had(trained, rate, place
     id, file = next(iter(trained.videos.items()))
     with objects(Video(id=id, path=file), lambda _: None) as (_, shards):
         assert shards.video(id).frame_indices.tolist() == list(places)
-
-
-@pytest.mark.mmdet
-def test_published_weights_are_fetched_where_any_detector_will_do(
-    trained, weights_host, tmp_path
-) -> None:
-    (video, *_) = validation(trained)
-    shipped = shipped_detectors()["mask_rcnn_demo"]
-    folder = tmp_path / "zoo"
-    config = weights_host.publish_detector(shipped.config, shipped.checkpoint, folder=folder)
-    refused = predict(trained, video, "--config", config, exit_code=1)
-    assert "--checkpoint FILE" in refused.stderr
-    assert weights_host.requests == []
-    predict(trained, video, "--config", config, "--any-detector")
-    assert len(weights_host.requests) == 1
 
 
 @pytest.mark.mmdet

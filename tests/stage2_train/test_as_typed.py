@@ -105,17 +105,6 @@ def test_dry_runs_are_for_people_or_for_programs_and_write_nothing(options) -> N
     assert not Path("runs").exists()
 
 
-def test_a_data_set_takes_its_recipe_by_itself(options) -> None:
-    del options["--recipe"]
-    manifest = Path(options["manifest"])
-    manifest.write_text(manifest.read_text().replace('"tiny"', '"vlog-ours"', 1))
-    small = ("--set", "data.crop=[32, 48]", "--set", "initial_weights=random")
-    report = train(options, "--dry-run", "--json", *small).json
-    assert report["recipe_name"] == "paper_vlog"
-    assert report["run"] == "runs/vlog-ours-paper_vlog-seed0"
-    assert 'backbone = "resnet50"' in report["recipe"]
-
-
 def test_a_name_that_no_disk_can_have(options) -> None:
     said = train(options, "--recipe", "x" * 5000, exit_code=2).stderr
     assert len(said) < 1000

@@ -141,16 +141,6 @@ def test_a_crop_that_leaves_most_of_a_frame_out_is_warned_of(workspace, crop, sa
     assert all(part in stderr for part in said)
 
 
-def test_a_system_by_name(workspace) -> None:
-    assert train(workspace, "--system", "trn-multiscale").json["finished"]
-    assert train(workspace, "--system", "trn-multiscale").json["step"] == 4
-    refused = train(workspace, "--system", "c3d-avg", exit_code=2).stderr
-    assert "recipe.model.architecture is 'trn' as recorded, 'c3d'" in refused
-    report = evaluate(workspace["--run"]).json
-    assert report["system"] == "trn-multiscale"
-    assert report.keys() & HEADS == {"activity_head"}
-
-
 def test_a_system_is_known_by_its_settings(workspace) -> None:
     train(workspace, "--system", "object-head", "--max-steps", "2")
     assert train(workspace, "--set", "model.heads=object").json["step"] == 4

@@ -19,9 +19,7 @@ from tests.weights_server import WeightsServer
     [
         ("2", "orn", (), True),
         ("2", "coco-class-object-head", (), False),
-        ("2", "object-head", (), True),
         ("2", "object-head", ('model.object_parts=["shape","class"]',), False),
-        ("baselines", "i3d-18", (), True),
         ("baselines", "c3d-avg", (), False),
     ],
 )

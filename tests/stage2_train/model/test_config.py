@@ -46,8 +46,3 @@ def test_the_largest_setting_is_named(name: str, large: int, monkeypatch) -> Non
     monkeypatch.setattr(build, "machine_memory", lambda: 1)
     with pytest.raises(ConfigError, match=rf"model\.{name}: .* of 0 GB, got {large}"):
         build.build_network(NetworkConfig(num_activities=3, **{name: large}))
-
-
-def test_weights_are_counted_where_sizes_are_large(monkeypatch) -> None:
-    monkeypatch.setattr(build, "machine_memory", lambda: 1)
-    build.build_network(NetworkConfig(num_activities=3, base_width=2))

@@ -55,14 +55,6 @@ def test_inactive_writes_nothing(tmp_path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_steps_that_are_no_numbers_are_taken_back(accelerator, tmp_path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": "1"}\n{"step": [1]}\n{"step": 1, "x": "\\ud800"}\n{"step": 1e9}\n')
-    with opened_log(tmp_path, step=2, accelerator=accelerator):
-        pass
-    assert read_jsonl(path) == [{"step": 1, "x": "?"}]
-
-
 class Kept(GeneralTracker):
     """Keeps what it is given; breaks at a step."""
 
