@@ -71,8 +71,8 @@ def measure(request: LoaderRequest) -> Comparison:
 
 
 def _seconds(inputs: LoaderInputs, recipe: Recipe, *, repeats: int, clips: int) -> list[float]:
-    """Seconds a clip of ours, of its pictures alone, of ours with a shard that nothing was read of,
-    and of the reference; each call draws other frames of the videos in turn."""
+    """Return the time per clip of ours, of its pictures alone, of ours with a cold cache, and of
+    the reference; each call samples other frames."""
     dataset = recipe_dataset(inputs, recipe, num_segments=len(inputs.videos))
     store = ClipStore(inputs.store_path)
     closed = pickle.dumps(DetectionFolder(inputs.shards_path))

@@ -144,11 +144,10 @@ def _clips(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
 
 
 def _cold_clip(data: ClipDataset, worker: ClipDataset) -> dict[str, float]:
-    """A clip of a shard that nothing was read of, in the mean of some, as a loader process makes
-    it."""
+    """Return the mean time of a clip with a cold cache in a loader process."""
     chosen = np.linspace(0, len(data) - 1, min(_COLD_CLIPS + 1, len(data))).astype(int).tolist()
     first, *others = [data.resolve(ClipRequest(each, epoch=0)) for each in chosen]
-    worker[first]  # imports what is imported late
+    worker[first]  # warm up late imports
     _, found = _timed(lambda: [worker[each] for each in others])
     return {name: value / len(others) for name, value in found.items()}
 

@@ -1,0 +1,64 @@
+"""Standard terms: phrases that have a usual word, over all sources, pages and messages."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+ROOMS = ("shared", "stage1_detect", "stage2_train", "predict_videos", "demo", "benchmarks", "orn")
+TERMS = {
+    "first weights": "initial weights",
+    "MLP start": "initialization of the MLP",
+    "He's values": "He initialization",
+    "num_worse": "early-stopping patience",
+    "earlier_frame_draw": "reference frame sampling",
+    "hand over": "warm start of phase 2",
+    "gives away": "a shortcut predicts",
+    "of no sense": "invalid",
+    "that are none": "invalid",
+    "are sound": "are valid",
+    "misfit": "mismatch",
+    "take back": "restore",
+    "taken back": "restored",
+    "kept files": "open-file cache",
+    "that nothing was read of": "cold",
+    "needs no look at": "by chance",
+    "least of all seeds": "fastest seed",
+    "What says it": "Model",
+    "What is taken for what": "confusion matrix",
+}
+"""What not to write, and what to write in its place."""
+
+
+def _texts() -> Iterator[Path]:
+    for room in ROOMS:
+        for suffix in ("py", "html", "js", "md", "toml"):
+            yield from (ROOT / room).rglob(f"*.{suffix}")
+    yield from (ROOT / "docs").glob("*.md")
+    yield from ROOT.glob("*.md")
+
+
+@pytest.mark.parametrize("phrase", TERMS)
+def test_no_text_has_a_phrase_for_which_there_is_a_term(phrase: str) -> None:
+    words = r"\s+".join(map(re.escape, phrase.split()))
+    pattern = re.compile(rf"\b{words}\b")
+    found = [path for path in _texts() if pattern.search(path.read_text("utf-8"))]
+    assert not found, f"{phrase!r}: write {TERMS[phrase]!r}"
+
+
+def test_messages_say_expected_and_got() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{text.lineno}"
+        for path in _texts()
+        if path.suffix == ".py"
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Raise)
+        for text in ast.walk(node)
+        if isinstance(text, ast.Constant) and isinstance(text.value, str)
+        if re.search(r"\bwanted\b|[,;:] found\b", text.value)
+    ]
+    assert not found
