@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from orn.stage2_train.model.config import Heads
-from orn.stage2_train.model.frame_cliques import drawn_earlier_frames
+from orn.stage2_train.model.frame_cliques import sampled_earlier_frames
 from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
@@ -176,7 +176,7 @@ def plain_object_head(
     shape_BTKb = head.encoder.mask_mlp(masks_BTKhw.flatten(3))
     objects_BTKO = torch.cat([shape_BTKb, appearance_BTKD, batch.class_scores_BTKS], dim=3)
     num_clips, num_frames = objects_BTKO.shape[:2]
-    drawn = drawn_earlier_frames(num_clips, num_frames, generator=generator)
+    drawn = sampled_earlier_frames(num_clips, num_frames, generator=generator)
     earlier_BT = drawn.frames_nQ[0].view(num_clips, num_frames - 1).to(feats_BDThw.device)
     relations_BTG = _relations(head.relation, objects_BTKO, batch.valid_BTK, earlier_BT)
     return head.reasoning(relations_BTG), head.classify_object(appearance_BTKD)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.stage2_train.model.frame_cliques import all_earlier_frames, drawn_earlier_frames
+from orn.stage2_train.model.frame_cliques import all_earlier_frames, sampled_earlier_frames
 from orn.stage2_train.model.relation import ObjectRelation
 
 KINDS = 4
@@ -39,7 +39,7 @@ class PlaceClassifier(nn.Module):
         num_clips, num_frames = valid_BTK.shape[:2]
         # In training, each frame is related to a random earlier frame; in evaluation, relations to
         # all earlier frames are averaged.
-        choose = drawn_earlier_frames if self.training else all_earlier_frames
+        choose = sampled_earlier_frames if self.training else all_earlier_frames
         relations_BRG = self.relation(objects_BTKO, valid_BTK, choose(num_clips, num_frames))
         return self.classify(relations_BRG.sum(dim=1))  # R = T - 1 time steps
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from orn.shared.common_options import AsJson, DataRoot, DryRun, FilePath, Overrides
 from orn.shared.echo import echo_report
 from orn.shared.options import Argument, Option, command
-from orn.stage2_train.newest_data import NEWEST, of_newest_data
+from orn.stage2_train.newest_data import NEWEST, with_newest_data
 from orn.stage2_train.requests import CompareRequest, EvalRequest, TrainRequest
 from orn.stage2_train.resources import ClipsFolder, Resources, ShardsFolder, wait_passively
 
@@ -24,7 +24,7 @@ def train(request: TrainRequest, *, dry_run: DryRun = False, as_json: AsJson = F
     from orn.stage2_train.training.train import train as run
 
     if request.manifest == NEWEST:
-        manifest, resources = of_newest_data(request.resources)
+        manifest, resources = with_newest_data(request.resources)
         request = request.changed(manifest=manifest, resources=resources)
     result = describe_training(request) if dry_run else run(request)
     if dry_run and not as_json:

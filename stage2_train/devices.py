@@ -43,7 +43,7 @@ def build_accelerator(precision: Literal["fp32", "bf16"], device: str = "auto") 
     Raises:
         ConfigError: if the device does not exist.
     """
-    on_cpu = choose_device(device) == "cpu"  # accelerate joins CPU processes only if told so
+    on_cpu = choose_device(device) == "cpu"  # accelerate joins CPU processes only with cpu=True
     if not torch.distributed.is_initialized():
         # Accelerate has one state per process; a second job of the process may need another one.
         AcceleratorState._reset_state(reset_partial_state=True)

@@ -60,7 +60,7 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
     )
 
 
-def of_newest_data(resources: Resources) -> tuple[str, Resources]:
+def with_newest_data(resources: Resources) -> tuple[str, Resources]:
     """Return the manifest of that data set, and resources completed with its paths; for errors see
     `newest_data`."""
     data = newest_data(resources.root, shards=resources.shards)

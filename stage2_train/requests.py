@@ -60,7 +60,7 @@ System = Annotated[
         metavar="NAME",
     ),
 ]
-Weights = Annotated[FilePath | None, Option("Initial weights: a file of torchvision's.")]
+Weights = Annotated[FilePath | None, Option("Initial weights: a state dict of torchvision.")]
 SplitOf = Annotated[Split, Option("Split to evaluate.")]
 Measurement = Annotated[
     str,

@@ -22,7 +22,7 @@ from orn.stage2_train.evaluation.predictions import load_predictions
 from orn.stage2_train.model.summary import count_parameters
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import read_config
-from orn.stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, number_in, read_jsonl
+from orn.stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, finite_number, read_jsonl
 
 _TOGETHER = "two_heads"
 _OF_SPLIT = ("chance", "floor", "num_segments")
@@ -146,7 +146,10 @@ def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     decrease from the tenth before, relative to the mean loss of the first tenth of the run.
     """
     losses = [
-        (line.get("phase"), number_in(line, "activity_loss" if "activity_loss" in line else "loss"))
+        (
+            line.get("phase"),
+            finite_number(line, "activity_loss" if "activity_loss" in line else "loss"),
+        )
         for line in lines
     ]
     whole = [loss for _, loss in losses if loss is not None]
@@ -160,7 +163,7 @@ def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _numbers(lines: Iterable[Mapping[str, Any]], name: str) -> list[float]:
-    return [value for line in lines if (value := number_in(line, name)) is not None]
+    return [value for line in lines if (value := finite_number(line, name)) is not None]
 
 
 def late_fusion_results(results: Sequence[RunResult]) -> list[RunResult]:

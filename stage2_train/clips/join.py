@@ -153,12 +153,12 @@ def join_split(
             skipped.append(far[segment.id])
         else:
             usable.append(segment)
-    absent = [row for row in skipped if row.remedy is not None]
-    if absent and not partial:
-        _warn(f"{dataset.name}, {split}", [row for row in absent if row.detail], "cannot be used")
-        first = absent[0]
+    missing = [row for row in skipped if row.remedy is not None]
+    if missing and not partial:
+        _warn(f"{dataset.name}, {split}", [row for row in missing if row.detail], "cannot be used")
+        first = missing[0]
         raise JoinError(
-            f"{dataset.name}, {split}: {len(absent):,} of {counted(len(segments), 'segment')} "
+            f"{dataset.name}, {split}: {len(missing):,} of {counted(len(segments), 'segment')} "
             f"cannot be used, first {first.id}: {first.why}; "
             f"{first.remedy}, or leave such segments out with --partial"
         )

@@ -120,7 +120,7 @@ def pieces_of_masks(masks: Sequence[bytes], *, height: int, width: int) -> MaskP
     )
 
 
-def reaches_window(pieces: MaskPieces, window: Window) -> NDArray[np.bool_]:
+def overlaps_window(pieces: MaskPieces, window: Window) -> NDArray[np.bool_]:
     """Return (R,) bool: which pieces overlap a window (x1 y1 x2 y2 in pixels of the grid)."""
     x1, y1, x2, y2 = window
     reaches_R = (pieces.column_R > x1 - 1) & (pieces.column_R < x2)

@@ -27,8 +27,8 @@ from orn.stage2_train.clips.mask_pieces import (
     Window,
     concatenated,
     coverage_of_pieces,
+    overlaps_window,
     pieces_of_masks,
-    reaches_window,
     unions,
 )
 from orn.stage2_train.frames.crop import CropWindow, boxes_in_crop
@@ -239,7 +239,7 @@ def fill_slots(
     grid_window = window.on_grid(height, width)
     time_N = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
     pieces = _all_pieces(frames)
-    pieces = pieces.taken(reaches_window(pieces, grid_window))
+    pieces = pieces.taken(overlaps_window(pieces, grid_window))
     rank_N, num_kept_T = _ranks(pieces, time_N, len(frames), settings.max_objects)
     num_slots = max(int(num_kept_T.max()) + settings.background, 1)
     slot_N = np.where(rank_N >= 0, time_N * num_slots + rank_N, -1).astype(np.int32)

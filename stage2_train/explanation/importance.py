@@ -120,7 +120,7 @@ class Importance:
                 total_VrG = self.total_BRG[:, step:][clip_V]
                 total_VrG[:, 0] -= self.values_PG[place_V]
                 later_VrG = self._relations(total_VrG)
-                logits_VA = self.head.reasoning.with_later(relations_BRG, clip_V, later_VrG)
+                logits_VA = self.head.reasoning.classify_variants(relations_BRG, clip_V, later_VrG)
                 logit_drop_P[place_V] = self._logit_drops(logits_VA, clip_V)
         return logit_drop_P
 
@@ -277,7 +277,7 @@ def explain(
     if network.training:
         raise ConfigError("importance of objects: expected evaluation mode; call network.eval()")
     head: ObjectHead = network.object_head
-    trunk_MChw = network.trunk_features(batch) if network.config.sees_frames else None
+    trunk_MChw = network.trunk_features(batch) if network.config.reads_frames else None
     activity_logits_BA = activity_state_BS = joint_logits_BA = None
     if network.config.heads == "both":
         activity_logits_BA, activity_state_BS = network.activity_head(

@@ -27,7 +27,7 @@ from orn.stage2_train.explanation.figures import (
 )
 from orn.stage2_train.explanation.measured import Measured
 from orn.stage2_train.explanation.page_pictures import Picture
-from orn.stage2_train.runs.run_folder import METRICS_NAME, number_in, read_jsonl
+from orn.stage2_train.runs.run_folder import METRICS_NAME, finite_number, read_jsonl
 
 BARS = 5
 """Pairs of classes of each activity in figure 4."""
@@ -115,7 +115,7 @@ class ReportFiles:
         """Add training.png, .svg and .csv; return None if the run has no log."""
         lines = []
         for record in read_jsonl(self.run / METRICS_NAME):
-            numbers = {name: number_in(record, name) for name in record}
+            numbers = {name: finite_number(record, name) for name in record}
             line: dict[str, Any] = {name: v for name, v in numbers.items() if v is not None}
             if "step" in line:
                 lines.append(line | {each: str(record.get(each)) for each in ("group", "phase")})

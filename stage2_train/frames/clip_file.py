@@ -90,7 +90,7 @@ def _dataset(file: h5py.File, name: str, dtype: np.dtype[Any], *, size: int) -> 
     if not isinstance(dataset, h5d.DatasetID):
         raise OSError(f"{name}: expected a dataset, got another object")
     if len(dataset.shape) != 1 or not dataset.get_type().equal(h5t.py_create(dtype)):
-        raise OSError(f"{name}: expected rows of another type")
+        raise OSError(f"{name}: expected rows of the format, got another type")
     plan = dataset.get_create_plist()
     filters = [plan.get_filter(place)[0] for place in range(plan.get_nfilters())]
     usual = (h5d.CHUNKED, [h5z.FILTER_FLETCHER32]) if name == "record" else (h5d.CONTIGUOUS, [])

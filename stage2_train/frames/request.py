@@ -61,7 +61,7 @@ class ClipsRequest(Request):
         EngineOptions,
         OptionOverrides(workers=Option("Processes or actors that decode.", usual="one per core")),
     ] = EngineOptions()
-    limit: Annotated[Count | None, Option("Store only this number of videos, the first.")] = None
+    limit: Annotated[Count | None, Option("Maximum number of videos to store.")] = None
     fresh: Annotated[bool, Option("Discard the existing store and write it again.")] = False
     retry_failed: Annotated[bool, Option("Retry videos that could not be decoded.")] = False
 

@@ -64,7 +64,7 @@ _NUM_OBJECTS = 2
 """Number of objects of a pair."""
 
 
-class NotOffered(Exception):
+class UnsupportedWeights(Exception):
     """Weights of a network that no configuration gives; the message is a clause that says why."""
 
 
@@ -72,21 +72,21 @@ def settings_of(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return the settings of `NetworkConfig` that names and shapes of weights imply.
 
     Raises:
-        NotOffered: if no configuration gives such a network.
+        UnsupportedWeights: if no configuration gives such a network.
     """
     if "rnn_objects.weight_hh_l0" not in theirs and "fc_classifier_object.weight" in theirs:
-        raise NotOffered(
+        raise UnsupportedWeights(
             "is of the first phase, whose object head has no GRU yet (rnn_objects); give a "
             "checkpoint of the second phase"
         )
     if "cnn.conv1_1t.weight" in theirs:
-        raise NotOffered(
+        raise UnsupportedWeights(
             "has a normalisation after the temporal kernel of conv1, which no setting gives"
         )
 
     def size(name: str, axis: int) -> int:
         if name not in theirs or theirs[name].ndim <= axis:
-            raise NotOffered(f"lacks {name} with {axis + 1} axes or more")
+            raise UnsupportedWeights(f"lacks {name} with {axis + 1} axes or more")
         return theirs[name].shape[axis]
 
     def kernel(layer: str) -> str:
@@ -119,7 +119,7 @@ def weights_of(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict
         ours: state dict of a network with the settings of `settings_of`, on any device.
 
     Raises:
-        NotOffered: if a weight is unexpected or missing.
+        UnsupportedWeights: if a weight is unexpected or missing.
     """
     sources = {name: _their_name(name) for name in ours}
     extra = [
@@ -134,7 +134,7 @@ def weights_of(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict
             if extra
             else f"lacks {lacking[0]}"
         )
-        raise NotOffered(first)
+        raise UnsupportedWeights(first)
     return {
         name: _converted(theirs[source], name, ours)
         if source in theirs
@@ -166,7 +166,7 @@ def _converted(tensor: Tensor, name: str, ours: Mapping[str, Tensor]) -> Tensor:
         return tensor
     num_inputs = _NUM_OBJECTS * shape[1]
     if tensor.shape != (shape[0], num_inputs):
-        raise NotOffered(
+        raise UnsupportedWeights(
             f"has weights of shape {tuple(tensor.shape)} in the first layer of h, expected "
             f"{num_inputs} inputs"
         )

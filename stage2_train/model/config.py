@@ -202,15 +202,15 @@ class NetworkConfig:
         return self.objects == "detections" and "appearance" in self.object_parts
 
     @property
-    def object_head_sees_frames(self) -> bool:
+    def object_head_reads_frames(self) -> bool:
         """Whether the object head has a feature map; objects of shape and class alone need none."""
         return self.objects == "cells" or "appearance" in self.object_parts
 
     @property
-    def sees_frames(self) -> bool:
+    def reads_frames(self) -> bool:
         """Whether the network has a ResNet at all."""
-        return self.takes_frames(self.heads)
+        return self.needs_frames(self.heads)
 
-    def takes_frames(self, heads: Heads) -> bool:
+    def needs_frames(self, heads: Heads) -> bool:
         """Return whether these heads are computed from frames."""
-        return heads != "object" or self.object_head_sees_frames
+        return heads != "object" or self.object_head_reads_frames

@@ -62,7 +62,7 @@ def choose_frame_cliques(
     earlier = config.clique_size - 1
     if not training:
         return all_earlier_frames(num_clips, num_frames, num_earlier=earlier)
-    return drawn_earlier_frames(
+    return sampled_earlier_frames(
         num_clips,
         num_frames,
         num_earlier=earlier,
@@ -71,7 +71,7 @@ def choose_frame_cliques(
     )
 
 
-def drawn_earlier_frames(
+def sampled_earlier_frames(
     num_clips: int,
     num_frames: int,
     *,

@@ -47,7 +47,7 @@ class RecurrentClassifier(nn.Module):
         states_BTR, _ = self.gru(feats_BTD)
         return states_BTR.sum(dim=1) if self.states == "sum" else states_BTR.mean(dim=1)
 
-    def with_later(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
         """Return (V, A) logits of variants of clips, computing their common steps once per clip.
 
         Args:
@@ -88,8 +88,8 @@ class SummedMlpClassifier(nn.Module):
         """Return (B, R) inputs of the linear layer: the sum over the steps."""
         return self.mlp(feats_BTD).sum(dim=1)
 
-    def with_later(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
-        """Return (V, A) logits of variants of clips; see `RecurrentClassifier.with_later`."""
+    def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
+        """Return (V, A) logits of variants of clips; see `RecurrentClassifier`."""
         earlier_BTD = feats_BTD[:, : feats_BTD.shape[1] - later_VtD.shape[1]]
         total_VR = self.mlp(earlier_BTD).sum(dim=1)[clip_V] + self.mlp(later_VtD).sum(dim=1)
         return self.classify(total_VR)

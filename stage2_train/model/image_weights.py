@@ -45,7 +45,7 @@ def image_network(config: NetworkConfig) -> ImageNetwork | None:
     without appearance."""
     if config.architecture == "i3d":
         return "googlenet"
-    if config.architecture == "c3d" or not config.sees_frames:
+    if config.architecture == "c3d" or not config.reads_frames:
         return None
     return config.backbone
 
@@ -103,8 +103,8 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
     Raises:
         CheckpointError: if a weight is missing, unexpected, of another shape or not finite.
     """
-    wanted = network.state_dict()
-    sources = _sources(network, wanted)
+    state = network.state_dict()
+    sources = _sources(network, state)
     if not sources:
         return
     reads_layer4 = any(source.startswith("layer4.") for source in sources.values())
@@ -113,16 +113,16 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
     modules = dict(network.named_modules())
     inflated = {
         key: _inflated(given[source], modules[key.rpartition(".")[0]])
-        if given[source].numel() <= wanted[key].numel()
+        if given[source].numel() <= state[key].numel()
         else given[source]
         for key, source in sources.items()
         if source in given
     }
     extra = {key: tensor for key, tensor in given.items() if key not in sources.values()}
     problem = mismatch(
-        {sources[key]: each.to(wanted[key].dtype) for key, each in inflated.items()} | extra,
+        {sources[key]: each.to(state[key].dtype) for key, each in inflated.items()} | extra,
         {
-            source: wanted[key]
+            source: state[key]
             for key, source in sources.items()
             if key in inflated or not source.endswith("num_batches_tracked")
         },

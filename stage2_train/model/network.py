@@ -23,7 +23,7 @@ class ObjectVideoNetwork(nn.Module):
         """Initialize weights from PyTorch's global generator, temporal kernels to the identity."""
         super().__init__()
         self.config = config
-        if config.sees_frames:
+        if config.reads_frames:
             self.normalise_frames = FrameNormaliser()
             self.trunk = Trunk(config)
         if config.heads != "object":
@@ -66,7 +66,7 @@ class ObjectVideoNetwork(nn.Module):
             has = {"both": "both, object or activity"}.get(self.config.heads, self.config.heads)
             raise ConfigError(f"heads: expected {has} for this network, got {heads!r}")
         trunk_MChw = None
-        if self.config.takes_frames(heads):
+        if self.config.needs_frames(heads):
             trunk_MChw = self.trunk_features(batch)
         activity_logits_BA = object_logits_BA = class_logits_BTKS = joint_logits_BA = None
         if heads != "object":

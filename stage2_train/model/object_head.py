@@ -101,7 +101,7 @@ class ObjectHead(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        if config.object_head_sees_frames:
+        if config.object_head_reads_frames:
             self.conv5 = Stage(
                 config,
                 number=5,
@@ -192,7 +192,7 @@ class ObjectHead(nn.Module):
         """Return (B, T, K, O) object vectors, (B, T, K) bool which of them are valid, and
         (B, T, K, S) class logits; see `forward`."""
         feats_BTDhw = None
-        if self.config.object_head_sees_frames:
+        if self.config.object_head_reads_frames:
             assert trunk_MChw is not None
             num_frames = batch.frames_BTCHW.shape[1]
             feats_BTDhw = self.conv5(trunk_MChw, num_frames).unflatten(0, (-1, num_frames))

@@ -157,7 +157,7 @@ def save_last(run: Path, checkpoint: Checkpoint) -> None:
     last, previous = run / LAST_NAME, run / PREVIOUS_NAME
     try:
         if last.is_file():
-            _give_name(last, previous)
+            _link(last, previous)
         else:
             previous.unlink(missing_ok=True)  # left by another training
     except PipelineError as err:  # a file system without hard links
@@ -195,8 +195,8 @@ def load_last(run: Path, *, repair: bool) -> Checkpoint | None:
             "%s; resuming from %s, step %d; renamed the corrupt file to %s",
             error, PREVIOUS_NAME, checkpoint.state.step, CORRUPT_NAME,
         )  # fmt: skip
-        _give_name(last, run / CORRUPT_NAME)
-        _give_name(previous, last)  # atomically, so that there always is a last checkpoint
+        _link(last, run / CORRUPT_NAME)
+        _link(previous, last)  # atomically, so that there always is a last checkpoint
     return checkpoint
 
 
@@ -361,7 +361,7 @@ def _checkpoint(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]
     return Checkpoint(model=model, optimiser=optimiser, state=state)
 
 
-def _give_name(path: Path, name: Path) -> None:
+def _link(path: Path, name: Path) -> None:
     """Make `name` another name of a file, replacing the file of that name."""
     with replacing(name) as temporary:
         os.link(path, temporary)

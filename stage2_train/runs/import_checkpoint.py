@@ -18,7 +18,7 @@ from orn.shared.text import path_text
 from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.model.authors_weights import NotOffered, settings_of, weights_of
+from orn.stage2_train.model.authors_weights import UnsupportedWeights, settings_of, weights_of
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import Recipe, load_recipe
@@ -84,7 +84,7 @@ def import_checkpoint(
         with torch.device("meta"):  # only shapes, without allocating the weights
             expected = build_network(recipe.model).state_dict()
         ours = weights_of(theirs, expected)
-    except NotOffered as err:
+    except UnsupportedWeights as err:
         raise CheckpointError(
             f"{path_text(file)}: expected {_WHAT} that can be converted, got one that {err}"
         ) from err
@@ -145,7 +145,7 @@ def _read(file: Path) -> dict[str, Tensor]:
 def _recipe(overrides: tuple[str, ...], settings: dict[str, Any], record: DatasetRecord) -> Recipe:
     """Return the authors' recipe with the network of the weights."""
     if settings["num_activities"] != len(record.classes):
-        raise NotOffered(
+        raise UnsupportedWeights(
             f"has {settings['num_activities']} activities, but {record.name} has "
             f"{len(record.classes)}; give the data set of its training with --dataset"
         )
@@ -156,7 +156,7 @@ def _recipe(overrides: tuple[str, ...], settings: dict[str, Any], record: Datase
             recipe.model, **settings, first_phase_reasoning="kept"
         )
     except ValueError as err:
-        raise NotOffered("has invalid sizes") from err
+        raise UnsupportedWeights("has invalid sizes") from err
     return dataclasses.replace(recipe, model=model)
 
 

@@ -27,8 +27,8 @@ from orn.stage2_train.runs.run_folder import (
     METRICS_NAME,
     RunStatus,
     append_jsonl,
+    finite_number,
     jsonl_records,
-    number_in,
     write_status,
 )
 
@@ -75,7 +75,7 @@ class MetricsLog:
         if self.trackers is None:
             return
         append_jsonl(self.run / METRICS_NAME, {"step": step, "group": group, **values})
-        self.seconds += number_in(values, "seconds") or 0.0
+        self.seconds += finite_number(values, "seconds") or 0.0
         numbers = {
             f"{group}/{name}": each
             for name, each in values.items()
@@ -150,7 +150,7 @@ def _truncate_log(path: Path, step: int) -> float:
     if len(done) < len(lines):
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in done)
         write_bytes(path, text.encode(errors="replace"))
-    return sum(number_in(line, "seconds") or 0.0 for line in done)
+    return sum(finite_number(line, "seconds") or 0.0 for line in done)
 
 
 def _started(

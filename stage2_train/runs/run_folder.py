@@ -104,8 +104,8 @@ def newest_run(dataset_name: str | None = None, *, among: Path = Path("runs")) -
     """Return the run that was started or resumed last, of those with weights.
 
     Args:
-        dataset_name: name of the data set that it is on; None for any.
-        among: folder whose subfolders are looked at.
+        dataset_name: name of the run's data set; None for any data set.
+        among: parent folder of the runs.
     """
     candidates = [
         (str(start.get("time")), (run / STARTS_NAME).stat().st_mtime_ns, run)
@@ -119,7 +119,7 @@ def newest_run(dataset_name: str | None = None, *, among: Path = Path("runs")) -
 
 
 def dataset_of(run: Path) -> str | None:
-    """Name of the data set of a run; None where the folder has no such settings."""
+    """Return the name of a run's data set; None if its configuration is missing or invalid."""
     try:
         return str(read_json(run / CONFIG_NAME)["dataset"]["name"])
     except (ConfigError, LookupError, TypeError):
@@ -177,7 +177,7 @@ def jsonl_records(path: Path) -> Iterator[dict[str, Any]]:
                 yield record
 
 
-def number_in(record: Mapping[str, Any], name: str) -> float | None:
+def finite_number(record: Mapping[str, Any], name: str) -> float | None:
     """Return a finite number of a record; None if it is missing or of another type."""
     value = record.get(name)
     if isinstance(value, int | float) and abs(value) <= sys.float_info.max:

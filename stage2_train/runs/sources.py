@@ -151,13 +151,13 @@ def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
         num_activities=recipe.model.num_activities,
         multi_label=task == "multi-label",
         reads_tracks=recipe.model.reads_detections and recipe.model.relation_pairs != "all",
-        reads_frames=recipe.model.sees_frames,
+        reads_frames=recipe.model.reads_frames,
         seed=recipe.seed,
     )
 
 
 def _check_batch(recipe: Recipe) -> None:
-    if not recipe.model.sees_frames:
+    if not recipe.model.reads_frames:
         return
     num_frames, (height, width) = recipe.data.clip_frames, recipe.data.crop
     of_phase, of_all = recipe.phases.object_head_batch_size or 0, recipe.optimiser.batch_size

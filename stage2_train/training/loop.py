@@ -210,7 +210,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     freeze_for(session.network, phase)
     for clips in (session.data.train, session.data.validation):
         if clips is not None:
-            reads_frames = recipe.model.takes_frames(phase.heads)
+            reads_frames = recipe.model.needs_frames(phase.heads)
             clips.settings = replace(clips.settings, reads_frames=reads_frames)
     session.model = synchronised(session.network, accelerator)
     session.model.train()

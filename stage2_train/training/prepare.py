@@ -44,12 +44,11 @@ def require_prepared(
     missing = _missing(manifest, dataset_name, resources)
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # of several processes, each would run them
     if missing and not (alone and all(each[0] in may_run for each in missing.values())):
-        what = " and ".join(f"no {name}" for name in missing)
+        expected = " and ".join(missing)
         typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
         hint = ", or give --prepare" if alone and may_run else ""
         raise PipelineError(
-            f"{dataset_name}: expected shards and a clip store, got {what}; run `{typed}` first"
-            f"{hint}"
+            f"{dataset_name}: expected {expected}, got none; run `{typed}` first{hint}"
         )
     if before is not None:
         before()

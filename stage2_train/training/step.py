@@ -50,9 +50,9 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
         objects.reasoning.requires_grad_(not is_first)
     if is_first:
         network.activity_head.requires_grad_(False)
-        sees_frames = network.config.object_head_sees_frames
-        network.trunk.requires_grad_(sees_frames and phase.trains_resnet)
-        if sees_frames:
+        reads_frames = network.config.object_head_reads_frames
+        network.trunk.requires_grad_(reads_frames and phase.trains_resnet)
+        if reads_frames:
             objects.conv5.requires_grad_(phase.trains_resnet)
 
 

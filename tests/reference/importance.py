@@ -43,7 +43,7 @@ def clique_logit_drops(
 ) -> dict[tuple[int, Clique], tuple[float, float]]:
     """Sum of h, and drop of the class's logit, by clip and clique."""
     head = network.object_head
-    trunk = network.trunk_features(batch) if network.config.sees_frames else None
+    trunk = network.trunk_features(batch) if network.config.reads_frames else None
     objects_BTKO, valid_BTK, _ = head.objects(trunk, batch)
     found = {}
     for clip in range(len(valid_BTK)):

@@ -49,7 +49,7 @@ def clip_logits(
         is_first_phase: of two heads, the object head alone is computed.
     """
     trunk: list[Tensor] = []
-    if config.heads != "object" or config.object_head_sees_frames:
+    if config.heads != "object" or config.object_head_reads_frames:
         frames = [_normalised(frame) for frame in batch.frames_BTCHW[clip]]
         trunk = _trunk(config, weights, frames)
     activity_logits_A = object_logits_A = class_logits_TKS = joint_logits_A = None
@@ -98,7 +98,7 @@ def _relations(
     """g of every step, and R u (T, K, S)."""
     appearance_TKD = class_logits_TKS = None
     feats: list[Tensor] = []
-    if config.object_head_sees_frames:
+    if config.object_head_reads_frames:
         feats = _stage(config, weights, "conv5", trunk, number=5, stride=config.conv5_object_stride)
     if config.pools_objects:
         if config.mask_pooling == "interpolated":

@@ -128,7 +128,7 @@ def test_what_cannot_be_joined_is_told_before_the_first_step(ends_early) -> None
     for flags in (("--dry-run",), ()):
         told = train(ends_early, *flags, exit_code=1).stderr.splitlines()[-1]
         assert "tiny, train: 1 of 8 segments" in told
-        assert "3 of 8 frames of video film/3, that at 0.7000 s is 0.3000 s away" in told
+        assert "3 of 8 frames of video film/3, worst at 0.7000 s" in told
     assert not Path("runs").exists()
     trained = train(ends_early, "--partial", "--json")
     counts = [trained.json[f"num_{name}"] for name in ("train", "validation", "skipped")]

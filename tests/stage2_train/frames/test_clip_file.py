@@ -139,7 +139,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "group": (_replaced("record", lambda file: file.create_group("x")), "record: .*another object"),
     "references": (
         _replaced("jpeg", lambda file: np.array([file["frames"].ref], h5py.ref_dtype)),
-        "jpeg: expected rows of another type",
+        "jpeg: expected rows of the format, got another type",
     ),
     "two axes": (_replaced("jpeg", lambda _: np.zeros((4, 1), "u1")), "jpeg: .*another type"),
     "absent": (_replaced("record", lambda _: None), "expected a file of a clip store"),

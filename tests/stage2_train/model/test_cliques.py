@@ -15,7 +15,7 @@ from orn.stage2_train.model.frame_cliques import (
     FrameCliques,
     all_earlier_frames,
     choose_frame_cliques,
-    drawn_earlier_frames,
+    sampled_earlier_frames,
 )
 from orn.stage2_train.model.relation import ObjectRelation
 from tests.reference.object_cliques import relations_of_clip
@@ -234,7 +234,7 @@ def test_all_earlier_frames() -> None:
 def test_a_clip_of_one_frame_has_no_earlier_one(num_earlier) -> None:
     for cliques in (
         all_earlier_frames(2, 1, num_earlier=num_earlier),
-        drawn_earlier_frames(2, 1, num_earlier=num_earlier),
+        sampled_earlier_frames(2, 1, num_earlier=num_earlier),
     ):
         assert cliques.frames_nQ.shape == (num_earlier + 1, 0)
         assert cliques.num_steps == 0
@@ -261,7 +261,9 @@ def test_the_configuration_chooses(settings, training, num_cliques, num_steps) -
 
 def test_drawn_frames_are_uniform_over_the_past() -> None:
     num_clips, num_frames = 6000, 5
-    pairs = drawn_earlier_frames(num_clips, num_frames, generator=torch.Generator().manual_seed(0))
+    pairs = sampled_earlier_frames(
+        num_clips, num_frames, generator=torch.Generator().manual_seed(0)
+    )
     for t in range(1, num_frames):
         counts = torch.bincount(pairs.frames_nQ[0][pairs.frames_nQ[1] == t], minlength=t)
         assert len(counts) == t
@@ -270,7 +272,7 @@ def test_drawn_frames_are_uniform_over_the_past() -> None:
 
 
 def test_two_draws_are_independent() -> None:
-    cliques = drawn_earlier_frames(
+    cliques = sampled_earlier_frames(
         4000, 3, num_earlier=2, generator=torch.Generator().manual_seed(0)
     )
     first, second, later = cliques.frames_nQ

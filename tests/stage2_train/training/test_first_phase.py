@@ -69,7 +69,7 @@ def test_without_validation_the_last_weights_are_handed_over(run_tiny, tiny_reci
         "best",
     ],
 )
-def test_killed_around_the_hand_over_equals_never_killed(
+def test_killed_around_the_warm_start_equals_never_killed(
     place, run_tiny, best_handed_over, whole, tmp_path, scripted_metrics
 ) -> None:
     """`last`: as the last checkpoint begins with the best weights of the first phase; `best`: as
