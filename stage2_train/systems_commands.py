@@ -1,4 +1,4 @@
-"""The commands `orn systems` and `orn summary`."""
+"""The commands `orn systems` and `orn model summary`."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any

@@ -27,7 +27,7 @@ def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
     name = None if dataset is None else load_manifest(dataset).name
     newest = newest_run(name)
     if newest is None:
-        expected, commands = "a run", "`make demo`, or `make detect DATASET=...` and `orn train`,"
+        expected, commands = "a run", "`make demo`, or `make detect DATASET=...` and `orn train`"
         if dataset is not None:
             expected, commands = f"a run on {name}", f"`{shlex.join(('orn', 'train', dataset))}`"
         raise ConfigError(
