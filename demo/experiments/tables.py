@@ -72,7 +72,7 @@ _FULL = {
         films=(4000, 400, 1000),
         parameters=("--columns", "3", "--owners", "2", "--balls", "2"),
         steps=5000,
-        # A few films, seen often, are learned faster than many (docs/results.md).
+        # A few films, seen often, are learned faster than many (docs/wiring_checks.md).
         settings=(*_PLACES, "data.train_segments=500", "optimiser.batch_size=32"),
         by_default=("pairs",),
     ),
