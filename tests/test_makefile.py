@@ -32,6 +32,12 @@ def last_line(*arguments: str) -> str:
     return " ".join(process.stdout.splitlines()[-1].split())
 
 
+def test_make_alone_prints_help() -> None:
+    output = make().stdout
+    assert "make demo " in output
+    assert "make clean " in output
+
+
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
@@ -46,6 +52,9 @@ def last_line(*arguments: str) -> str:
             ".venv/bin/orn train epic --run runs/x --seed 1",
         ),
         (("eval", "RUN=runs/x", "DATA=/d"), ".venv/bin/orn eval runs/x --data /d"),
+        (("eval", "DATASET=epic"), ".venv/bin/orn eval --dataset epic"),
+        (("detect",), ".venv/bin/orn detect demo"),
+        (("verify", "SHARD=shards/vlog"), ".venv/bin/orn verify shards/vlog"),
         (
             ("test", "ARGS=-k shards"),
             '.venv/bin/python -m pytest -n auto --dist worksteal -m "not slow and not ray" '
@@ -66,3 +75,42 @@ def test_all_tests_are_run_those_with_a_cluster_alone() -> None:
     beside, alone = process.stdout.splitlines()[-2:]
     assert beside == '.venv/bin/python -m pytest -n auto --dist worksteal -m "not ray" -x'
     assert alone.startswith(".venv/bin/python -m pytest -m ray -x")
+
+
+def fake_python(path: Path, exit_code: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\nexit {exit_code}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout without .venv, and a path with only what make needs."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("Makefile", "setup.cfg", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    (tmp_path / "bin").mkdir()
+    for name in ("sh", "touch"):
+        (tmp_path / "bin" / name).symlink_to(str(shutil.which(name)))
+    return folder
+
+
+def test_interpreter_that_does_not_run_is_passed_over(checkout: Path, tmp_path: Path) -> None:
+    fake_python(tmp_path / "shims" / "python3.11", 127)
+    fake_python(tmp_path / "old" / "python3.12", 1)
+    wanted = fake_python(tmp_path / "good (x86)" / "python3", 0)
+    fake_python(tmp_path / "later" / "python3", 0)
+    folders = ("shims", "old", "good (x86)", "later", "bin")
+    path = ":".join(str(tmp_path / name) for name in folders)
+    output = make("-n", "setup", folder=checkout, PATH=path).stdout
+    assert f'"{wanted}" -m venv .venv' in output
+
+
+def test_no_interpreter_is_told(checkout: Path, tmp_path: Path) -> None:
+    fake_python(tmp_path / "shims" / "python3.11", 127)
+    process = make("setup", folder=checkout, PATH=f"{tmp_path / 'shims'}:{tmp_path / 'bin'}")
+    assert process.returncode != 0
+    assert "expected Python 3.11 to 3.13" in process.stderr
+    assert not (checkout / ".venv").exists()
