@@ -22,8 +22,8 @@ _PARTLY_FAILED = 3
 def object_head(request: ClipsRequest, kept: Kept) -> None:
     """Compare the object head, forward and backward, with plain loops.
 
-    The ratio compares times, memory_ratio the peak memory allocated by torch beyond inputs and
-    weights. Results and gradients of both sides must agree.
+    ratio compares times, and memory_ratio compares the peak memory allocated by torch beyond inputs
+    and weights. Results and gradients of both sides must agree.
     """
     from orn.benchmarks.object_head import measure
 
@@ -32,11 +32,11 @@ def object_head(request: ClipsRequest, kept: Kept) -> None:
 
 @command("train-step")
 def train_step(request: TrainStepRequest, kept: Kept) -> None:
-    """Compare a training step with that of the same network in plain loops.
+    """Compare a training step with the same network written as plain loops.
 
-    A step on frames of 224 x 224 pixels consists of forward pass, losses, backward pass, gradient
-    norm and Adam. The reference uses fp32, NCHW memory, 3D convolutions and plain loops; ours runs
-    in fp32 (ratio) and in bf16 (bf16_ratio), which is fast only with hardware support.
+    A step on frames of 224 x 224 pixels consists of the forward pass, losses, backward pass,
+    gradient norm and Adam. The reference uses fp32, NCHW memory, 3D convolutions and plain loops;
+    ours runs in fp32 (ratio) and bf16 (bf16_ratio, fast only with hardware support).
 
     --phase object compares two settings of the first phase: a frozen ResNet
     (phases.object_head_trains_resnet = false) and a trained one.
@@ -48,14 +48,14 @@ def train_step(request: TrainStepRequest, kept: Kept) -> None:
 
 @command("loader")
 def loader(request: LoaderRequest, kept: Kept) -> None:
-    """Compare the time of loading a clip with masks, on one core, four frames of 224 pixels each.
+    """Compare the time to load a clip of four frames of 224 pixels with masks, on one core.
 
     The reference decodes the video, unpickles all its masks, and uses pycocotools and PIL, like the
-    loader that the authors released. Ours reads randomly sampled frames from a clip store and a
-    shard. The shard stays open and its decoded chunks stay in memory, as in a training whose shards
-    fit into 256 MiB per process; masks are decoded for each clip. `cold_seconds` is the time with
-    an empty cache, as with many more shards. `jpeg_only_seconds` only decodes the pictures. Bytes
-    per frame of both forms are reported as well.
+    authors' released loader. This project's loader reads randomly sampled frames from a clip store
+    and a shard. The shard stays open and its decoded chunks stay in memory, as in a training run
+    whose shards fit into 256 MiB per process; masks are decoded for each clip. `cold_seconds` is
+    the time with an empty cache, as for a much larger data set. `jpeg_only_seconds` is the time to
+    decode the pictures only. Bytes per frame are also reported, for both formats.
     """
     from orn.benchmarks.loader import measure
 
@@ -66,13 +66,13 @@ def loader(request: LoaderRequest, kept: Kept) -> None:
 def detect(request: DetectBenchRequest, kept: Kept) -> None:
     """Compare detection with a loop of inference_detector, pycocotools and pickle.
 
-    Both sides take turns with the same weights, Mask R-CNN with ResNet-50 at up to 800 x 1333. Each
-    has its usual settings: ours one process per core with one thread, the loop one process with all
-    threads. --workers 1 --threads 1 compares a single core. Times are per frame, without start-up
-    and loading of weights; the ratio is loop over ours. In float32, at least 90 % of the loop's
-    detections must be among ours. Further results are the time of each part of detect, the
-    deviation of other precisions from float32 on the CPU, and the peak memory of a long and a short
-    video, with a detector without a network.
+    Both sides run alternately with the same weights: Mask R-CNN with ResNet-50 at up to 800 x 1333.
+    Each has its usual settings: `orn detect` one single-threaded process per core, the loop one
+    process with all threads. --workers 1 --threads 1 compares a single core. Times are per frame,
+    excluding start-up and loading of weights; the ratio is the loop's time divided by ours. In
+    float32, `orn detect` must also find at least 90 % of the loop's detections. Also reports the
+    time of each stage of detection, the deviation of other precisions from float32 on the CPU, and
+    the peak memory of a long and a short video, with a detector without a network.
     """
     from orn.benchmarks.detect import measure
 
@@ -81,12 +81,12 @@ def detect(request: DetectBenchRequest, kept: Kept) -> None:
 
 @command("predict")
 def predict(request: PredictBenchRequest, kept: Kept) -> None:
-    """Compare an explained prediction with a forward pass, and the memory of a long and a short
-    video.
+    """Compare an explained prediction with a forward pass, and the memory used for a long and a
+    short video.
 
-    Ours is the CPU time of a pass and of ablating every pair and object of the batch; the reference
-    is the pass alone. share_of_a_pass is the relative cost of the explanation. Memory is the peak
-    of a process that predicts like orn predict, with a detector without a network.
+    The CPU time of a forward pass that also ablates every pair and object of the batch is compared
+    with the pass alone. share_of_a_pass is the relative cost of the explanation. Memory is the peak
+    memory of a process that predicts like orn predict, with a detector without a network.
     """
     from orn.benchmarks.predict import measure
 
@@ -95,12 +95,12 @@ def predict(request: PredictBenchRequest, kept: Kept) -> None:
 
 @command("scale")
 def scale(request: ScaleRequest, kept: Kept) -> None:
-    """Measure start-up times with a generated data set of VLOG's size.
+    """Measure start-up times with a generated data set the size of VLOG.
 
     The benchmark generates videos, tables and shards, then plans a detect job, opens the folder of
     shards, loads clips with a cold cache, and loads clips in four processes, and in two with
     `orn eval --views 10x1`. Pictures are not decoded. The reference opens videos with PyAV; the
-    ratio is its CPU time over that of planning a video.
+    ratio is its CPU time divided by the CPU time of planning a video.
     """
     from orn.benchmarks.scale import measure
 
@@ -111,11 +111,11 @@ def scale(request: ScaleRequest, kept: Kept) -> None:
 def gpu(request: GpuRequest, *, as_json: AsJson = False) -> int:
     """Run all benchmarks of detection and training on a GPU.
 
-    The measurements are detection in every precision, with the fast path and with batches of 1 to
-    16, with the time of each part and the deviation from float32 on the CPU; training steps of both
-    ResNets; the loader; two processes on one GPU; an exact resume. They run in order of importance,
-    and each writes its own file: the same command resumes with the missing ones. The exit code is 3
-    if a measurement failed or ran out of time.
+    The measurements cover detection in every precision, with the fast path and with batches of 1 to
+    16, with the time of each stage and the deviation from float32 on the CPU; training steps of
+    both ResNets; the loader; two processes on one GPU; an exact resume. They run in order of
+    importance, and each writes its own file: rerun the command to resume with the missing ones. The
+    exit code is 3 if a measurement failed or ran out of time.
     """
     from orn.benchmarks.gpu import measure_all, report
 

@@ -47,7 +47,7 @@ _BOX_TOLERANCE_PIXELS = 1.0
 _SCORE_TOLERANCE = 0.01
 """Folded normalization layers and the RGB conversions of OpenCV and PyAV round differently."""
 _LEAST_SHARE = 0.9
-"""For the same reasons, boxes near the threshold or near each other can be missing on one side."""
+"""For the same reasons, boxes near the threshold or each other can be missing from one side."""
 _SAME_OVERLAP = 0.5
 """Minimum IoU of two boxes of the same object and class."""
 _SHARD_FRAMES = 2000
@@ -56,8 +56,8 @@ _NOT_NETWORK = ("decode", "prepare", "encode", "write")
 
 
 def measure(request: DetectBenchRequest) -> Comparison:
-    """Return the time per frame of both sides, the times of parts of ours, the deviation of its
-    detections from float32 on the CPU, and the memory of a long video.
+    """Return the time per frame of both sides, the time of each stage of our detection, the
+    deviation of our detections from float32 on the CPU, and the memory used for a long video.
 
     Raises:
         PipelineError: if the detections of both sides differ in float32.
@@ -168,7 +168,7 @@ def _detect() -> None:
 
 
 class LoopDetector:
-    """A detector from `init_detector`, with a loop over the first frames of a video.
+    """A detector from `init_detector` that loops over the first frames of a video.
 
     Reads and detects like mmdet's demo/video_demo.py. Full-size masks of each frame are encoded,
     and all results are pickled at the end of the video.
@@ -212,9 +212,9 @@ def compare_frames(
 ) -> dict[str, Any]:
     """Return the differences between two sets of detections of the same frames.
 
-    Each of theirs is matched with ours of the same class and the highest IoU of at least one half.
-    `agreeing_share` is the fraction whose box and score also agree up to rounding. Differences are
-    over matches.
+    Each of their detections is matched with the one of ours that has the same class and the highest
+    IoU, if that is at least one half. `agreeing_share` is the fraction whose boxes and scores also
+    agree up to rounding. Differences are computed over the matches.
     """
     boxes, scores, ious = [0.0], [0.0], []
     for one, other in zip(ours, theirs, strict=True):
@@ -247,7 +247,7 @@ def compare_frames(
 
 
 def require_same_objects(agreed: dict[str, Any]) -> None:
-    """Raise PipelineError if too few of the loop's detections are among ours to compare times."""
+    """Raise PipelineError if too few of the loop's detections match ours to compare times."""
     if agreed["agreeing_share"] < _LEAST_SHARE:
         raise PipelineError(
             f"detections of the loop: expected at least {_LEAST_SHARE:.0%} of them among ours, "
@@ -256,7 +256,7 @@ def require_same_objects(agreed: dict[str, Any]) -> None:
 
 
 class _PartTimer:
-    """Measures the time of named parts, with the device synchronized."""
+    """Measures the time of named stages, with the device synchronized."""
 
     def __init__(self, device: str) -> None:
         self._is_cuda = device.startswith("cuda")
@@ -278,7 +278,7 @@ class _PartTimer:
 
 
 def _parts(detection: Detection, video: Path, *, device: str) -> dict[str, Any]:
-    """Return the time per frame of each part of detect, run sequentially; `orn detect` overlaps
+    """Return the time per frame of each stage of detection, run sequentially; `orn detect` overlaps
     decoding and encoding with the network. On a CPU, masks are pasted during encoding."""
     detector: Any = detection.detector
     exact = getattr(detector, "exact", detector)

@@ -27,19 +27,19 @@ _DETECTIONS = 20
 """Mean number of detections per frame with random weights."""
 _SCORE_THRESHOLD = 0.3
 _SPREAD = 30.0
-"""Scale of random scores, which otherwise are so close that rounding decides which are selected."""
+"""Scale of random scores, which would otherwise differ by no more than rounding errors."""
 _TINY = (
     "model['test_cfg']['rpn'] = dict(max_per_img=40)\n"
     "test_dataloader = dict(dataset=dict(pipeline=["
     "dict(type='LoadImageFromFile'), dict(type='Resize', scale=(160, 96), keep_ratio=True), "
     "dict(type='PackDetInputs', meta_keys=('ori_shape', 'img_shape', 'scale_factor'))]))\n"
 )
-"""Configuration of small frames and few proposals."""
+"""Configuration with small frames and few proposals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectInputs:
-    """Inputs of both sides."""
+    """Inputs for both sides."""
 
     config: Path
     """Configuration file of mmdet."""
@@ -61,7 +61,7 @@ def make_inputs(
     """Return the given video and weights of the default detector, or generated ones.
 
     Generated weights are random, with 20 detections per frame as in real videos. Their masks are
-    noise, with more runs than those of real objects.
+    noise and have more runs than masks of real objects.
     """
     base = Path(read_config(DEFAULT_CONFIG).config.filename)
     config = folder / f"{DEFAULT_CONFIG}.py"
@@ -112,7 +112,7 @@ def _with_searched_threshold(inputs: DetectInputs, device: str) -> DetectInputs:
 
 
 class Detection:
-    """Detection in this process, of the first frames from a video file to a shard."""
+    """Detection in this process: writes the first frames of a video file to a shard."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """`orn bench gpu`: all measurements on a GPU, in order of importance.
 
-Since a GPU may be available for minutes only, each measurement is a command of its own with its own
+Since a GPU may be available for minutes only, each measurement is a separate command with its own
 record. A failure is recorded and does not stop the others. Existing records are not repeated.
 """
 
@@ -98,7 +98,7 @@ _FOR_EXACTNESS = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], seconds: float) -> tuple[str, str]:
-    """Run a command with a time limit; its workers end with it.
+    """Run a command with a time limit; its workers are terminated with it.
 
     Returns:
         The error, empty on success, and the output on stderr.

@@ -1,6 +1,6 @@
 """Loading of clips with masks from a clip store and shard, compared with video and pickle.
 
-T frames of a clip, K objects.
+Axes: T frames of a clip, K objects.
 """
 
 import pickle
@@ -34,7 +34,7 @@ _FRAMES = 4
 """T."""
 _SIZE, _CROP = 256, 224
 _CLIPS = 32
-"""Number of clips per measurement of ours; the reference has an eighth."""
+"""Number of clips per measurement of our loader; the reference uses an eighth of them."""
 _BATCH = 8
 """Number of clips in a batch for comparing workers."""
 
@@ -71,8 +71,8 @@ def measure(request: LoaderRequest) -> Comparison:
 
 
 def _seconds(inputs: LoaderInputs, recipe: Recipe, *, repeats: int, clips: int) -> list[float]:
-    """Return the time per clip of ours, of its pictures alone, of ours with a cold cache, and of
-    the reference; each call samples other frames."""
+    """Return the time per clip of our loader, of its pictures alone, of our loader with a cold
+    cache, and of the reference; each call samples different frames."""
     dataset = recipe_dataset(inputs, recipe, num_segments=len(inputs.videos))
     store = ClipStore(inputs.store_path)
     closed = pickle.dumps(DetectionFolder(inputs.shards_path))
@@ -126,12 +126,12 @@ def recipe_dataset(inputs: LoaderInputs, recipe: Recipe, *, num_segments: int) -
 def plain_clip(
     inputs: LoaderInputs, number: int, *, places: NDArray[np.int64], num_frames: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
-    """Return a clip with masks, loaded like in the authors' released loader, with a centre crop.
+    """Return a clip with masks, loaded as by the authors' released loader, with a center crop.
 
     The video is decoded, frames are resized with PIL, all masks of the video are unpickled, and
     those of the clip are decoded with pycocotools and resized with PIL; frames and masks are joined
-    by the ratio of their counts. In favour of the reference, only frames of the clip are converted
-    to RGB, and decoding stops after the last one.
+    by the ratio of their counts. To the advantage of the reference, only frames of the clip are
+    converted to RGB, and decoding stops after the last one.
 
     Returns:
         (T, crop, crop, 3) uint8 RGB, and (T, K, h, w) coverage of masks of 28 x 28 cells and of the
@@ -144,7 +144,7 @@ def plain_clip(
         np.asarray(picture.resize((_SIZE, _SIZE), bilinear).crop(window))
         for picture in _decoded(inputs.videos[number].path, places)
     ]
-    # Our own file: a pickle could run any code.
+    # Our own file: unpickling others could run any code.
     segms = pickle.loads(inputs.pickles[number].read_bytes())["segms"]
     masks, small = (np.zeros((len(places), 10, side, side), np.float32) for side in (28, 14))
     for time_index, place in enumerate(places.tolist()):

@@ -1,4 +1,4 @@
-"""Two clips in both forms: video and pickled masks, clip store and shard.
+"""Two clips in both formats: video and pickled masks, clip store and shard.
 
 With real data, these are clips of VLOG with the authors' released masks; without, generated clips
 of the same size and length.
@@ -42,7 +42,7 @@ _Tracks = list[tuple[FrameDetections, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoaderInputs:
-    """The same clips in both forms."""
+    """The same clips in both formats."""
 
     videos: tuple[Video, ...]
     pickles: tuple[Path, ...]
@@ -105,7 +105,7 @@ def _made(folder: Path, made_frames: tuple[int, ...]) -> tuple[tuple[Video, ...]
 
 
 def _as_the_authors(frames: tuple[FrameDetections, ...]) -> dict[str, Any]:
-    """Return lists [frame][class] of instances, where class 0 is the background."""
+    """Return lists [frame][class] of instances, where class 0 is background."""
     segms: list[list[list[Any]]] = []
     boxes: list[list[list[Any]]] = []
     for frame in frames:

@@ -15,14 +15,14 @@ from orn.shared.shards.schema import DetectorEntry, VideoEntry
 from orn.shared.shards.writer import ShardWriter
 
 GRID = 100
-"""Height and width of the grid of `ellipses`, that of the authors' masks."""
+"""Height and width of the grid of `ellipses`, as in the authors' masks."""
 ENTRY = DetectorEntry(
     config_name="bench",
     config_digest="sha256:0",
     checkpoint_digest="sha256:0",
     class_names=COCO_CLASSES,
 )
-"""Detector entry of generated detections."""
+"""Detector entry for generated detections."""
 
 
 def moving_pictures(num_frames: int, *, height: int, width: int) -> Iterator[NDArray[np.uint8]]:
@@ -92,7 +92,7 @@ def write_detections(
     source_bytes: int = 0,
     source_digest: str = "",
 ) -> None:
-    """Write frames of equal size as a video of a shard."""
+    """Write frames of equal size to a shard as one video."""
     rest = iter(frames)
     first = next(rest)
     writer.begin_video(

@@ -1,4 +1,4 @@
-"""Shared parts of benchmarks: times, memory, agreement, the machine and the record."""
+"""Shared functions of benchmarks: times, memory, agreement, the machine and the record."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _VERSIONS = ("torch", "torchvision", "mmdet", "mmcv-lite", "av", "zarr", "h5py",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Comparison of ours with a reference, measured in one run."""
+    """Comparison of this project with a reference, measured in one run."""
 
     name: str
     ours: float
@@ -45,7 +45,7 @@ class Comparison:
     """Further results, and the sizes of inputs."""
 
     def record(self) -> dict[str, Any]:
-        """Return the fields for JSON, with the machine and the ratio of reference over ours."""
+        """Return the fields for JSON, with the machine and the ratio of reference to ours."""
         return {
             "benchmark": self.name,
             "ratio": self.reference / self.ours,
@@ -86,7 +86,7 @@ def _flat(record: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, st
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return processor, cores and versions, without names of the host or folders."""
+    """Return processor, cores and versions, without the names of the host or folders."""
     environment = describe_environment()
     versions = environment["versions"]
     return {
@@ -110,7 +110,7 @@ def _cards() -> list[str]:
 
 
 def proc_value(path: str, name: str) -> str | None:
-    """Return the first value of a name in a file of /proc, or None."""
+    """Return the first value for a name in a file under /proc, or None."""
     lines = Path(path).read_text().splitlines() if Path(path).is_file() else ()
     pairs = (line.partition(":") for line in lines)
     return next((value.strip() for key, _, value in pairs if key.strip() == name), None)
@@ -122,15 +122,15 @@ def seconds_in_turns(
     threads: int = 1,
     clock: Callable[[], float] | None = None,
 ) -> tuple[float, ...]:
-    """Return the median time of a call of each function.
+    """Return the median time per call of each function.
 
-    The functions take turns, so that changes of the machine's speed affect all of them. Each
-    measured call follows a warm-up call of the same function.
+    The functions are called alternately, so that changes in the machine's speed affect all of them.
+    Each measured call follows a warm-up call of the same function.
 
     Args:
         ways: functions, called twice in each round.
         repeats: number of rounds.
-        threads: number of torch's CPU threads.
+        threads: number of CPU threads for torch.
         clock: clock such as `time.process_time`; None: wall time, with the GPU synchronized.
     """
     from torch.utils.benchmark import Measurement, Timer, timer
@@ -144,7 +144,7 @@ def seconds_in_turns(
 
 
 def relative_difference(ours: Tensor | None, reference: Tensor | None) -> float:
-    """Return the norm of the difference over the norm of the reference."""
+    """Return the norm of the difference divided by the norm of the reference."""
     assert ours is not None and reference is not None
     difference = (ours.double() - reference.double()).norm()
     return float(difference / reference.double().norm().clamp(min=1e-30))
@@ -194,7 +194,7 @@ def peak_bytes() -> int:
 
 
 class GpuBusy:
-    """Fraction of time in which a kernel ran, available after measurement."""
+    """Fraction of the time during which a kernel ran, available after measurement."""
 
     share: float | None = None
     """0..1; None without nvidia-smi, or if the time was too short for a sample."""
@@ -210,7 +210,7 @@ def watching_gpu(device: str) -> Iterator[GpuBusy]:
         return
     import torch
 
-    # The numbers of GPUs differ between nvidia-smi and torch, but not their uuids.
+    # nvidia-smi and torch number GPUs differently, but their UUIDs agree.
     gpu = f"GPU-{torch.cuda.get_device_properties(torch.device(device)).uuid}"
     query = ("--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop-ms=100")
     process = subprocess.Popen([program, f"--id={gpu}", *query], stdout=subprocess.PIPE, text=True)

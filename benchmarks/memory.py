@@ -37,7 +37,7 @@ def long_over_short(
     is not requested.
 
     Args:
-        look: function of a video and its number of frames, called in a process of its own; returns
+        look: function of a video and its number of frames, called in a separate process; returns
             `peak_bytes` before it starts.
         request: lengths of the videos.
         tiny: whether to use tiny sizes for a test run.
@@ -59,7 +59,7 @@ def long_over_short(
 
 
 class InstantDetector:
-    """Detector that returns ellipses, which depend on the frame."""
+    """Detector that returns ellipses that depend on the frame."""
 
     entry = ENTRY
     score_kind: ScoreKind = "softmax"
@@ -78,7 +78,7 @@ class InstantDetector:
 
 
 def detect_video(path: Path, frames: int) -> int:
-    """Detect a video like `orn detect`, and return the peak memory before."""
+    """Detect objects in a video like `orn detect`, and return the prior peak memory."""
     before = peak_bytes()
     detect = UnitDetector(
         InstantDetector(),
@@ -91,8 +91,8 @@ def detect_video(path: Path, frames: int) -> int:
 
 
 def predict_video(path: Path, frames: int) -> int:
-    """Predict like `orn predict`, with the demo recipe and random weights, and return the peak
-    memory before."""
+    """Predict like `orn predict`, with the demo recipe and random weights, and return the prior
+    peak memory."""
     import torch
 
     from orn.predict_videos.detecting import detected_by

@@ -1,6 +1,6 @@
-"""Random batches for benchmarks of the model, equal for both sides.
+"""Random batches for benchmarks of the model, identical for both sides.
 
-B clips, T frames, K object slots, S detector classes with background, h w cells.
+Axes: B clips, T frames, K object slots, S detector classes including background, h w cells.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _STRIDE = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSizes:
-    """Sizes of a benchmark."""
+    """Sizes for a benchmark."""
 
     clips: int
     """B."""
@@ -27,7 +27,7 @@ class ClipSizes:
     slots: int
     """K; all are occupied."""
     config: NetworkConfig
-    """Network; the size of masks must be a multiple of the feature map's."""
+    """Network; the mask size must be a multiple of the size of the feature map."""
 
     @property
     def pixels(self) -> int:
@@ -67,8 +67,8 @@ TINY = ClipSizes(
 def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
     """Return clips of noise whose masks have random cells, half of them set.
 
-    Coverage is the mean of the masks' cells, so that pooling by either is equal. `pixels` is the
-    side of frames; None: that of `sizes`.
+    Coverage is the mean of the masks' cells, so that pooling gives the same result with either.
+    `pixels` is the side of frames; None: that of `sizes`.
     """
     config = sizes.config
     generator = torch.Generator().manual_seed(0)

@@ -29,7 +29,7 @@ LARGEST_DIFFERENCE = 1e-4
 
 
 def measure(request: ClipsRequest) -> Comparison:
-    """Return time and peak memory of forward and backward passes, ours and of plain loops.
+    """Return the time and peak memory of training passes of our object head and of plain loops.
 
     Raises:
         PipelineError: if the results differ.
@@ -101,7 +101,7 @@ class _BothHeads:
         return logits_BA.detach(), class_logits_BTKS.detach()
 
     def largest_difference(self) -> float:
-        """Return the largest difference of results and gradients."""
+        """Return the largest difference between results and gradients of both sides."""
         pairs: list[tuple[Tensor | None, Tensor | None]]
         pairs = list(zip(self.run_ours(), self.run_plain(), strict=True))
         heads = self.ours.parameters(), self.plain.parameters()

@@ -5,19 +5,19 @@ and in the input's precision, with the weights and therefore the results of an `
 
 - 2D stages convolve B * T images; 2.5D stages store clips as (B, C, T, h, w) and use 3D
   convolutions with kernels of 1 x k x k and 3 x 1 x 1;
-- features U are upsampled to the 28 x 28 cells of the masks and multiplied by all masks at once, a
+- features U are upsampled to the 28 x 28 cells of the masks and multiplied by all masks together, a
   tensor of B x K x D x T x 28 x 28, which is then summed per frame;
 - a loop over t selects an earlier frame, and a loop over its objects j concatenates K copies of o_j
   with the K objects of t, so that each pair (j, k) has its own input of 2 x 2229 numbers; all K x K
   pairs pass through the MLP, and padding is masked afterwards.
 
-It differs from the released network where necessary for results that agree with ours: U is repeated
-instead of interpolated, which is cheaper; the first half of a pair is read from the earlier frame
-instead of frame t, at the same cost; and layers follow the paper's text, without the released
-dropout, class MLP, 2D conv5 of the object head and more (docs/against_the_authors.md).
+It differs from the released network where results must agree with ours: U is repeated instead of
+interpolated, which is cheaper; the first half of a pair is read from the earlier frame instead of
+frame t, at the same cost; and layers follow the paper's text, without the released dropout, class
+MLP, 2D conv5 of the object head and more (docs/against_the_authors.md).
 
-B clips, T frames, M = B * T frames folded, C channels, K object slots, D features, O numbers of an
-object vector, G numbers of a relation, P pairs, h w cells of the feature map.
+B clips, T frames, M = B * T frames folded, C channels, K object slots, D features, O elements of an
+object vector, G elements of a relation, P pairs, h w cells of the feature map.
 """
 
 import copy
@@ -114,8 +114,8 @@ def _stage(stage: Stage, feats_MChw: Tensor, num_frames: int) -> Tensor:
 
 
 def _conv(conv: FrameConv | nn.Conv2d, feats: Tensor, *, stride: int | None = None) -> Tensor:
-    """Convolve images, or clips by 1 x k x k and, if temporal, 3 x 1 x 1; a `stride` of None is the
-    convolution's own."""
+    """Convolve images, or clips by 1 x k x k and, if temporal, 3 x 1 x 1; if `stride` is None, the
+    convolution's own stride is used."""
     spatial = conv if isinstance(conv, nn.Conv2d) else conv.spatial
     assert spatial is not None
     stride = stride or spatial.stride[0]

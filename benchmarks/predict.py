@@ -1,4 +1,4 @@
-"""Memory of predictions for a long video, and time of an explanation."""
+"""Memory used to predict a long video, and time of an explanation."""
 
 import time
 
@@ -14,7 +14,7 @@ from orn.stage2_train.model.network import ObjectVideoNetwork
 
 def measure(request: PredictBenchRequest) -> Comparison:
     """Return the CPU time of an explained batch and of its forward pass alone, and the peak memory
-    for two videos."""
+    used for two videos."""
     sizes, threads, repeats = request.batch.sizes(), request.batch.threads, request.batch.repeats
     torch.manual_seed(0)
     network = ObjectVideoNetwork(sizes.config).eval()

@@ -24,7 +24,7 @@ Repeats = Annotated[Count, Option("Number of measurements of each side; the medi
 
 
 class ClipsRequest(Request):
-    """Size of a batch of clips, and number of measurements."""
+    """Size of a batch of clips and number of measurements."""
 
     clips: Annotated[Count, Option("Clips in a batch.")] = 2
     frames: Annotated[Count, Option("Frames in a clip.")] = 4
@@ -156,7 +156,7 @@ class GpuRequest(Request):
 
 
 class Kept(Request):
-    """Output of a result."""
+    """Output options for a result."""
 
     as_json: Annotated[bool, Option("Print one JSON object on stdout.", name="--json")] = False
     out: Annotated[FilePath | None, Option("File for the record.")] = None

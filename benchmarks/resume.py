@@ -1,8 +1,8 @@
-"""Check that a training that is stopped and resumed is bit-identical, on any device.
+"""Check that a training run is bit-identical if stopped and resumed, on any device.
 
     python -m orn.benchmarks.resume --device cuda --out FILE
 
-`orn bench gpu` runs it; on a CPU, tests verify it.
+`orn bench gpu` runs this check; on a CPU, tests do.
 """
 
 import tempfile
@@ -35,7 +35,7 @@ _RECIPE = Recipe(
 def resume(
     *, device: Device = "auto", out: Annotated[FilePath, Option("File of the record.")]
 ) -> None:
-    """Compare the weights after 6 steps with those of a training stopped after 1 and 3 steps."""
+    """Compare the weights after 6 steps with those of a run stopped after 1 and 3 steps."""
     torch.use_deterministic_algorithms(True, warn_only=True)
     with tempfile.TemporaryDirectory() as name:
         inputs = loader_inputs(Path(name), None, made_frames=(48, 40))
@@ -51,7 +51,7 @@ def resume(
 def _weights(
     run: Path, data: TrainingData, *stops: int | None, device: str
 ) -> dict[str, torch.Tensor]:
-    """Return the weights of a run that is stopped after the given steps."""
+    """Return the weights from a run that is stopped after the given steps."""
     run.mkdir()
     for stop in stops:
         torch.manual_seed(0)

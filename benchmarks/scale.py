@@ -1,4 +1,4 @@
-"""Time of planning, opening and reading a data set of VLOG's size."""
+"""Time to plan, open and read a data set the size of VLOG."""
 
 import multiprocessing
 import pickle
@@ -42,7 +42,7 @@ Found = TypeVar("Found")
 
 def measure(request: ScaleRequest) -> Comparison:
     """Return the CPU time of planning a video and of opening one with PyAV, and the time of each
-    part of a start."""
+    part of the start-up."""
     videos, shards, clips = request.videos, request.shards, request.clips
     if request.tiny:
         videos, shards, clips = 24, 8, min(clips, 16)
@@ -128,7 +128,7 @@ class _Blank:
 
 
 def _clips(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
-    """Return a dataset of clips with the objects of the paper's networks, without pictures."""
+    """Return a dataset of clips with the objects used by the paper's networks, without pictures."""
     settings = ClipSettings(
         data=DataRecipe(clip_frames=dataset.clip_frames, crop=(224, 224), score_threshold=0.0),
         slots=SlotSettings(max_objects=10, background=True, mask_size=28, feature_cells=(14, 14)),
@@ -144,7 +144,7 @@ def _clips(dataset: Dataset, detections: DetectionFolder) -> ClipDataset:
 
 
 def _cold_clip(data: ClipDataset, worker: ClipDataset) -> dict[str, float]:
-    """Return the mean time of a clip with a cold cache in a loader process."""
+    """Return the mean time to load a clip with a cold cache in a loader process."""
     chosen = np.linspace(0, len(data) - 1, min(_COLD_CLIPS + 1, len(data))).astype(int).tolist()
     first, *others = [data.resolve(ClipRequest(each, epoch=0)) for each in chosen]
     worker[first]  # warm up late imports
@@ -153,8 +153,8 @@ def _cold_clip(data: ClipDataset, worker: ClipDataset) -> dict[str, float]:
 
 
 def _loader_memory(data: ClipDataset, clips: int) -> dict[str, float]:
-    """Return the total memory of all loader processes after half of the clips and after all; shared
-    memory is counted once."""
+    """Return the total memory of all loader processes after half of the clips and after all of
+    them; shared memory is counted once."""
     settings = LoaderSettings(batch_size=8, workers=_PROCESSES)
     epochs = range(-(-clips // max(len(data) // 8 * 8, 1)))
     found: dict[str, float] = {}
@@ -175,7 +175,7 @@ def _loader_bytes() -> float:
 
 
 def _evaluated(data: ClipDataset, clips: int) -> dict[str, float]:
-    """Return the time of loading clips like `orn eval --views 10x1`, in two processes."""
+    """Return the time to load clips like `orn eval --views 10x1`, in two processes."""
     settings = LoaderSettings(batch_size=_TEST_BATCH, workers=2)
     batches = evaluation_loader(data, settings, views=Views(num_clips=10).all())
     some = islice(batches, -(-clips // _TEST_BATCH))

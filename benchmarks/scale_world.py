@@ -1,4 +1,4 @@
-"""Generated data set of VLOG's size: tables, videos and shards."""
+"""Generated data set the size of VLOG: tables, videos and shards."""
 
 import json
 import zipfile
@@ -25,7 +25,7 @@ FRAMES, RATE = 250, 25.0
 _FILE_FRAMES = 24
 _CLASSES = 30
 _LINKS = 50_000
-"""Number of links to a file; file systems allow few more."""
+"""Number of links to a file; file systems do not allow many more."""
 _DIFFERENT = 7
 """Number of distinct frames, which repeat."""
 
@@ -56,7 +56,7 @@ def make_videos(root: Path, videos: int) -> list[Path]:
 
 
 def make_shards(folder: Path, parts: Sequence[Sequence[str]]) -> None:
-    """Write a shard for each list of videos; equally long ones differ only in ids."""
+    """Write a shard for each list of videos; shards of the same length differ only in ids."""
     patterns: dict[int, tuple[dict[str, bytes], ShardAttributes]] = {}
     folder.mkdir()
     for number, ids in enumerate(parts):

@@ -33,7 +33,7 @@ from orn.stage2_train.training.step import build_optimiser, freeze_for, training
 
 LARGEST_DIFFERENCE = 1e-6
 """Limit for the gradient of all weights, relative to its norm, in float64; in float32, fifty layers
-of batch normalization amplify rounding errors to several per cent."""
+of batch normalization amplify rounding errors to several percent."""
 CHECKED_PIXELS = 64
 """Side of frames in the check, which is slow in float64."""
 
@@ -44,26 +44,26 @@ _WAYS: dict[str, dict[str, Any]] = {
     "bf16_checkpoint": {"precision": "bf16", "checkpoint_activations": True},
     "bf16_compile": {"precision": "bf16", "compile": True},
 }
-"""Settings of the recipe by measurement."""
+"""Settings of the recipe for each measurement."""
 _ON_CARDS = ("bf16_checkpoint", "bf16_compile")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sides:
-    """Measured functions, each of which runs one step and returns the loss before it."""
+    """Measured functions, each of which runs one step and returns the loss before the step."""
 
     ways: dict[str, Callable[[], float]]
     """`ours`, `reference` and others."""
     difference: float
-    """Relative difference of the gradients of ours and the reference."""
+    """Relative difference between our gradients and those of the reference."""
 
 
 def measure(request: TrainStepRequest) -> Comparison:
     """Return the time of a training step.
 
-    For both heads, ours is measured in fp32 and bf16, on a GPU also with activation checkpointing
-    and compiled, and compared with the plain network; for the object head, a frozen ResNet is
-    compared with a trained one.
+    For both heads, our network is measured in fp32 and bf16 (on a GPU also with activation
+    checkpointing and compiled) and compared with the plain network; for the object head, a frozen
+    ResNet is compared with a trained one.
 
     Raises:
         PipelineError: if the gradients of both sides differ.
@@ -134,7 +134,7 @@ def _both_heads(sizes: ClipSizes, device: str, place: torch.device) -> _Sides:
 def _gradient_difference(
     sizes: ClipSizes, ours: nn.Module, plain: nn.Module, place: torch.device
 ) -> float:
-    """Return the relative difference of the gradients of all weights, on small frames."""
+    """Return the relative difference between the gradients of all weights, on small frames."""
     batch = random_batch(sizes, pixels=CHECKED_PIXELS).to(place).inputs()
     inputs = replace(
         batch,
@@ -193,7 +193,7 @@ def one_step(
     recipe: Recipe,
     heads: Heads = "both",
 ) -> float:
-    """Train one step and return the loss before it."""
+    """Train for one step and return the loss before it."""
     with tempfile.TemporaryDirectory() as folder:
         values = training_step(
             accelerator,

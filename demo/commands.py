@@ -73,7 +73,7 @@ def demo(
 
 
 def _check_parameters(dataset: str, parameters: WorldParameters) -> None:
-    """Raise ConfigError if a parameter is set that the data set does not use, or is not valid."""
+    """Raise ConfigError if a given parameter is invalid or not used by the data set."""
     for name in USED_PARAMETERS if dataset == "all" else (dataset,):
         parameters.check_for(name)
     if dataset == "all":
@@ -101,10 +101,10 @@ def demo_world(
     seed: Seed = 0,
     workers: Annotated[Count | None, Option("Number of processes.", usual="cores")] = None,
 ) -> None:
-    """Draw the films of the demo world and write them, label tables and ground truth to --data.
+    """Draw the films of the demo world and write them to --data with label tables and ground truth.
 
-    Complete data sets are skipped; interrupted drawing resumes. Parameters that DATASET does not
-    use are refused; with `all`, they apply to the data sets that use them.
+    Complete data sets are skipped, and an interrupted one resumes. Parameters that DATASET does not
+    use are rejected; with `all`, they apply to the data sets that use them.
     """
     from orn.demo.detector.frames import write_detector_frames
     from orn.demo.world.make import SIZES, write_dataset
@@ -177,7 +177,7 @@ def demo_detector(
 ) -> None:
     """Train a small detector for the demo from random weights on DATA/demo-detector.
 
-    An interrupted training resumes from its last saved state.
+    An interrupted training run resumes from its last saved state.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""`orn demo`: the whole pipeline on the demo world, and a summary of what came out.
+"""`orn demo`: the whole pipeline on the demo world, and a summary of its results.
 
 draw the world -> detect every frame -> score the detector -> store clips -> train -> evaluate
 -> report
@@ -22,7 +22,7 @@ SUMMARY_NAME = "summary.json"
 
 
 def demo_pipeline(size: str, seed: int) -> Pipeline:
-    """Return the pipeline of a demo; demos of different sizes or seeds never share a file.
+    """Return the pipeline of a demo; demos with different sizes or seeds never share a file.
 
     The standard size with seed 0 uses the default folders.
     """
@@ -64,7 +64,7 @@ def run_demo(size: str, seed: int) -> dict[str, Any]:
 
 
 def summarise(pipeline: Pipeline) -> dict[str, Any]:
-    """Return the figures of a finished demo."""
+    """Return the results of a finished demo."""
     assert pipeline.shards is not None
     seconds = job_seconds(pipeline.record)
     detect = json.loads((pipeline.shards / "detect.json").read_text())
@@ -128,7 +128,7 @@ def as_report(summary: dict[str, Any], pipeline: Pipeline) -> Report:
 
 
 def _meaning(heads: dict[str, float]) -> str:
-    """Return a sentence about what these figures show."""
+    """Return a sentence that interprets the results."""
     best = max(heads, key=lambda name: heads[name])
     above = "" if best == "two heads" else f"; here the {best} alone is above two heads"
     return (

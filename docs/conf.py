@@ -19,11 +19,11 @@ html_title = "Object-level visual reasoning in videos"
 html_copy_source = False
 html_static_path = ["site.css"]
 html_css_files = ["site.css"]
-highlight_language = "none"  # of commands and their output
+highlight_language = "none"  # for commands and their output
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
-nb_execution_mode = "off"  # the tests execute the notebook on the output of the demo
+nb_execution_mode = "off"  # tests execute the notebook on the output of the demo
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = True
@@ -47,7 +47,7 @@ _SECTIONS = {
 
 
 def add_contents(_: Sphinx, page: str, source: list[str]) -> None:
-    """Append the table of contents to the README of the site."""
+    """Append the table of contents to the site's README."""
     if page == root_doc:
         for caption, pages in _SECTIONS.items():
             listed = "\n".join(pages)

@@ -1,6 +1,5 @@
-"""Object-level visual reasoning in videos: the Python interface, see docs/python.md.
-
-Importing it loads nothing heavy; each function imports what it needs when it is called.
+"""Object-level visual reasoning in videos: the Python API (see docs/python.md). Importing it is
+fast; each function imports its dependencies when it is called.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a class or the version when it is first used."""
+    """Import a class or the version on first use."""
     if name == "ShardWriter":
         from orn.shared.shards.writer import ShardWriter
 
@@ -68,8 +67,8 @@ def open_shard(path: str | Path) -> Shard:
             print(frame.seconds, frame.detections.boxes)
 
     Raises:
-        ShardNotFoundError: if there is no such file.
-        ShardFormatError: if the file is damaged or has an unsupported format version.
+        ShardNotFoundError: if the file does not exist.
+        ShardFormatError: if the file is damaged or its format version is not supported.
     """
     from orn.shared.shards.shard import Shard
 
@@ -96,7 +95,7 @@ def load_detector(
         config: a configuration file, a name in MMDetection's model zoo, or the name of a bundled
             detector, which implies its weights: `mask_rcnn_demo`.
         score_threshold: detections with a lower score are dropped, 0..1.
-        device: `cpu`, `cuda`, `cuda:1`, ...; `auto` selects a GPU if there is one.
+        device: `cpu`, `cuda`, `cuda:1`, ...; `auto` selects a GPU if one is available.
 
     Raises:
         DetectorError: if a configuration, file or device does not exist, configuration and weights
@@ -152,7 +151,7 @@ def open_dataset(
         clips: clip store; `clips/DATASET` by default.
         decode: whether to decode frames from the videos instead of reading a clip store.
         recipe: name or file of the recipe that defines the clips; the data set's by default.
-        settings: overrides of single settings of the recipe, such as `data.clip_frames=8`.
+        settings: overrides of individual recipe settings, such as `data.clip_frames=8`.
         partial: whether to skip segments whose video is missing.
 
     Raises:
@@ -214,7 +213,7 @@ def predict(
 ) -> Iterator[WindowPrediction]:
     """Yield the predicted activity of each window of a video, in order of time.
 
-    A video no longer than a window has one prediction. Predictions are computed lazily.
+    A video no longer than one window has one prediction. Predictions are computed lazily.
 
     Example::
 
@@ -226,14 +225,14 @@ def predict(
         video: a file, a folder of JPEGs, (H, W, 3) uint8 RGB arrays of equal size, or one
             (F, H, W, 3) array.
         detections: a folder of shards that contain the video; a detector from `load_detector`,
-            which runs on the sampled frames only; or, for arrays, the detections of each frame.
+            which runs only on the sampled frames; or, for arrays, the detections of each frame.
         video_id: id of the video in the shards; derived from the file name by default.
         rate: frames per second of a folder of JPEGs.
         seconds: (F,) increasing times of the arrays; by default all F frames form one window and
             the time of a frame is its index.
         window: length of a window in seconds; the median length of training segments by default.
         stride: seconds between the starts of consecutive windows; half a window by default.
-        pairs: number of the most important pairs of objects to return with each prediction.
+        pairs: number of most important pairs of objects to return with each prediction.
 
     Raises:
         ShapeError: if frames, detections or times have an invalid shape, type or range.
@@ -267,7 +266,7 @@ def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = No
 
     Args:
         model: a model from `load_model`.
-        batch: B clips, as `dataset.batches` yields them.
+        batch: B clips, as yielded by `dataset.batches`.
         class_B: (B,) int64 classes to explain instead of the predicted ones.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Load the detector of a network's training, and get the detections of each video."""
+"""Load the detector used to train a network, and return the detections for each video."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ _ZOO_NAME = re.compile(r"[\w.-]+")
 _USUAL_THRESHOLD = 0.3
 """Default of `orn detect`."""
 _KEPT_BYTES = 16 * 2**20
-"""Cache of decoded detections; windows are read in order, so that a larger one would not help."""
+"""Cache of decoded detections; windows are read in order, so a larger cache would not help."""
 
 
 Objects = Callable[
     [Video, Callable[[int], None]], AbstractContextManager[tuple[Video, DetectionFolder]]
 ]
-"""A context of a video's detections. It returns the video with its id in the detections, and calls
-the function with numbers of processed frames. It raises a `PipelineError` if the video fails."""
+"""Context manager for a video's detections. Returns the video with its id in the detections; calls
+the function with the number of processed frames. Raises `PipelineError` if the video fails."""
 
 
 def detected_by(detector: Detector, *, batch: int = 8) -> Objects:
-    """Return the detections of a detector, in a temporary folder per video.
+    """Return the detections by a detector, in a temporary folder per video.
 
     Args:
         detector: the detector.
@@ -82,7 +82,7 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
 
     Raises:
         ShardNotFoundError: if the folder has no shards.
-        DetectorError: if the shards were made by another detector than the network's.
+        DetectorError: if the shards were made by a detector other than the network's.
     """
     shards = DetectionFolder(folder)
     names = shards.detector.class_names
@@ -108,13 +108,12 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
 
 
 def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
-    """Load the detector of a network's training, or the one that the user chose.
-
-    The weights are the user's, or those of the model folder, the project or the model zoo whose
-    digest is the one recorded in the training.
+    """Load the detector used to train a network, or the one chosen by the user. Weights are the
+    user's, or weights from the model folder, the project or the model zoo with the digest recorded
+    in training.
 
     Raises:
-        DetectorError: if the weights are not found, or are not those of the training.
+        DetectorError: if the weights are not found, or are not the ones used for training.
     """
     from orn.stage1_detect.mmdet.detector import load_detector
 
@@ -173,8 +172,8 @@ def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
 
 
 def _published(model: OpenedModel, request: PredictRequest, config: str) -> Path:
-    """Return the published weights of a config, downloaded if they are those of the training, or if
-    any detector is allowed."""
+    """Return the published weights of a config, downloaded if they were used for training or any
+    detector is allowed."""
     from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_url
 
     path = None
@@ -195,7 +194,7 @@ def _published(model: OpenedModel, request: PredictRequest, config: str) -> Path
 
 
 def _is_zoo_name(name: str) -> bool:
-    """Return whether a name from an untrusted model can be looked up without running code."""
+    """Return whether an untrusted config name can be looked up without running code."""
     return _ZOO_NAME.fullmatch(name) is not None and not name.endswith(".py")
 
 

@@ -1,4 +1,4 @@
-"""Find the videos of a command line: files, folders of files, patterns, folders of frames."""
+"""Find the videos given on a command line: files, folders of files, patterns, folders of frames."""
 
 import glob
 import os
@@ -18,13 +18,13 @@ _MOST = 1_000_000
 
 
 def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:
-    """Return unique videos, in the order of the arguments and then by name.
+    """Return unique videos, in the order of the arguments, then by name.
 
     The id of a video is its path, with bytes that are not UTF-8 escaped. A missing file is
     included, and fails later.
 
     Args:
-        sources: arguments of the command.
+        sources: arguments given to the command.
         rate: frame rate in Hz of folders of frames.
 
     Raises:
@@ -57,7 +57,7 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
         )
     path = Path(source)
     if not is_folder(path) and any(sign in source for sign in _PATTERN) and not path.exists():
-        matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute ones too
+        matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute patterns too
         if not matches:
             raise ConfigError(
                 f"{path_text(source)}: expected a pattern that matches files or folders, got no "

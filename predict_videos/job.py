@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Result = WindowPrediction | SegmentPrediction | FailedVideo
-"""A result of a video: a window, a segment as soon as it is complete, or a failure, which can
+"""A result for a video: a window, a segment as soon as it is complete, or a failure, which can
 follow other results."""
 
 PAIRS_SHOWN = 5
 """Maximum number of pairs per window on pages and in overlays."""
 _VIDEO_ERRORS = (
     *(VideoDecodeError, DetectorError, JoinError, ShardFormatError, ShardNotFoundError),
-    CheckpointError,  # logits that are not finite, perhaps for one video only
+    CheckpointError,  # logits are not finite, perhaps for one video only
 )
-"""Errors that fail one video and not the job."""
+"""Errors that fail a single video but not the job."""
 
 
 def predict_all(
@@ -63,7 +63,7 @@ def predict_all(
         videos: the videos.
         request: the options of the command.
         bar: progress bar of processed frames.
-        objects: detections of the videos; None for those of the request.
+        objects: detections of the videos; None to use the detections given by the request.
 
     Raises:
         ConfigError: if the network does not support an option, or no video is in `request.dataset`.
@@ -167,7 +167,7 @@ def _of_video(
 
 
 def video_of(result: Result) -> str:
-    """Return the id of a result's video."""
+    """Return the id of the video of a result."""
     return result.id if isinstance(result, FailedVideo) else result.video
 
 
@@ -187,7 +187,7 @@ def csv_row(segment: SegmentPrediction) -> list[str]:
 
 
 def report_of(segments: Sequence[SegmentPrediction], windows: Sequence[WindowPrediction]) -> Report:
-    """Return a table of the segments of a video, and one of the pairs of its windows."""
+    """Return a table of the segments of a video, and a table of the pairs in its windows."""
     rows = [(each.times(), each.predicted_text(), each.runners_up_text()) for each in segments]
     pairs = [
         (each.times(), each.pair_text(pair), f"{pair.logit_drop:+.3f}", each.decided_by or "")

@@ -105,7 +105,7 @@ class PredictRequest(Request):
 
     @property
     def choice(self) -> "WindowChoice":
-        """Return the choice of windows."""
+        """Return the options that choose windows."""
         from orn.stage2_train.predict.windows import WindowChoice
 
         return WindowChoice(seconds=self.window, stride_seconds=self.stride)

@@ -80,11 +80,11 @@ def category_ids(
 
 
 def score_shards(shards: Path, ground_truth: Path) -> dict[str, float]:
-    """Return the `average_precision` of all frames of a part of a demo data set.
+    """Return the `average_precision` over all frames in a split of a demo data set.
 
     Args:
         shards: folder of the shards.
-        ground_truth: COCO file of the part.
+        ground_truth: COCO file of the split.
 
     Raises:
         JoinError: if the number of frames of a film differs between shards and ground truth.

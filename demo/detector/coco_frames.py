@@ -1,6 +1,6 @@
 """Load frames with COCO ground truth and make training batches of them.
 
-Axes: M frames, B frames of a batch, N objects of a frame, H W pixels, C colours (RGB).
+Axes: M frames, B frames of a batch, N objects of a frame, H W pixels, C colors (RGB).
 """
 
 import json
@@ -21,7 +21,7 @@ from orn.shared.masks.rle import decode
 from orn.shared.video.jpeg_folder import opened_jpeg
 from orn.stage1_detect.mmdet.library import BitmapMasks, DetDataSample, InstanceData
 
-_LARGEST_GAIN = 0.2  # each channel is multiplied by a factor within 1 - this .. 1 + this
+_LARGEST_GAIN = 0.2  # each channel is multiplied by a factor in [1 - gain, 1 + gain]
 _LARGEST_OFFSET = 20.0  # and shifted by at most this, on the scale 0..255
 
 
@@ -48,7 +48,7 @@ class CocoFrames:
 def load_coco_frames(
     folder: Path, part: str, class_names: Sequence[str] = COCO_CLASSES
 ) -> CocoFrames:
-    """Load the frames of `folder/part.json` and `folder/frames`, with the objects of some classes.
+    """Load the frames of `folder/part.json` and `folder/frames`, with objects of given classes.
 
     Raises:
         DataRootError: if a file is missing.
@@ -89,14 +89,14 @@ def make_batch(
     generator: np.random.Generator,
     preprocessor: Any,
 ) -> tuple[Tensor, list[DetDataSample]]:
-    """Return a batch for the loss of MMDetection, with random flips and colour jitter.
+    """Return a batch for the loss of MMDetection, with random flips and color jitter.
 
     Args:
-        frames: the frames to choose from.
+        frames: frames from which to choose.
         indices: indices of the B frames.
-        generator: random generator of the augmentation.
-        preprocessor: the model's preprocessor, for mean and standard deviation of colours, and the
-            divisor of padded heights and widths.
+        generator: random generator for the augmentation.
+        preprocessor: the model's preprocessor, for the mean and standard deviation of colors and
+            the divisor of padded heights and widths.
 
     Returns:
         (B, 3, H, W) float32 normalized images in channels_last memory format, and B samples.
@@ -127,7 +127,7 @@ def _sample(
     found = frames.objects[index]
     labels = [frames.category_ids.index(each["category_id"]) for each in found]
     boxes_N4 = np.array([each["bbox"] for each in found], dtype=np.float32).reshape(-1, 4)
-    boxes_N4[:, 2:] += boxes_N4[:, :2]  # COCO writes x y width height
+    boxes_N4[:, 2:] += boxes_N4[:, :2]  # COCO boxes are x y width height
     masks_NHW = np.zeros((len(found), height, width), dtype=np.uint8)
     for row, each in enumerate(found):
         counts = each["segmentation"]["counts"].encode()

@@ -24,11 +24,11 @@ _FRAMES_PER_FILM = 2
 def write_detector_frames(
     root: Path, *, films: dict[str, int], parameters: WorldParameters, seed: int, workers: int
 ) -> None:
-    """Write `root/demo-detector/frames/*.jpg` and a COCO file of each part.
+    """Write `root/demo-detector/frames/*.jpg` and a COCO file for each split.
 
     Args:
         root: folder of all data sets.
-        films: number of films by part ("train", "validation"); two frames of each are written.
+        films: number of films by split ("train", "validation"); two frames are written per film.
         parameters: parameters of the world.
         seed: seed of the world.
         workers: number of processes.

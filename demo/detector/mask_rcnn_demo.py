@@ -1,9 +1,9 @@
 """Config of the demo's Mask R-CNN for MMDetection, small enough to train on two CPU cores.
 
-ResNet-18 with 16 base channels and an FPN of 48 channels on strides 4 to 32, for objects of 10 to
+ResNet-18 with 16 base channels and an FPN of 48 channels with strides 4 to 32, for objects of 10 to
 60 pixels in frames of 160 x 120. It has the 80 COCO classes of the default detector, and
-class-agnostic boxes and masks, as there are only a few thousand training frames. No base file, no
-pretrained weights.
+class-agnostic boxes and masks, because there are only a few thousand training frames. It has no
+base file and uses no pretrained weights.
 """
 
 frame_size = (160, 120)

@@ -1,8 +1,8 @@
 """Config of the demo's RTMDet-Ins for MMDetection, small enough to train on two CPU cores.
 
-A three-stage CSPNeXt with a quarter of the channels of RTMDet-l, on strides 4 to 16, for objects of
-10 to 60 pixels in frames of 160 x 120. Its classes are the 14 classes of objects on the table. No
-base file, no pretrained weights.
+A three-stage CSPNeXt with a quarter of the channels of RTMDet-l, with strides 4 to 16, for objects
+of 10 to 60 pixels in frames of 160 x 120. Its classes are the 14 classes of objects on the table.
+It has no base file and uses no pretrained weights.
 """
 
 frame_size = (160, 120)

@@ -1,7 +1,7 @@
-"""Train the demo's detector from random weights, with a loop around MMDetection's loss.
+"""Train the demo's detector from random weights, with a custom loop around MMDetection's loss.
 
-The random generators of a step are seeded with its number, so that a resumed training is identical
-to one that was not interrupted.
+The random generators of a step are seeded with its number, so that a resumed training run is
+identical to an uninterrupted one.
 """
 
 import dataclasses
@@ -46,23 +46,23 @@ from orn.stage2_train.runs.checkpoint import (
 
 _EVALUATION_BATCH = 16
 _UNNAMED = LoadedWeights(digest="", class_names=None)
-"""Weights in training; the config has the names of the classes."""
+"""Weights during training; the config lists the names of the classes."""
 _RESUME, _POSITION = "the saved state of a training of the demo's detector", "position"
 _REMEDY = "remove the file to start over"
 _ORDER, _AUGMENTATION, _SAMPLING = range(3)
-"""Purposes of generators, part of their seeds."""
+"""Purposes of random generators; each is part of the seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorTraining:
-    """Settings of a training."""
+    """Settings of a training run."""
 
     iterations: int = 4000
     """Number of optimizer steps."""
     batch: int = 8
-    """Frames per step; batch normalization needs several."""
+    """Frames per step; batch normalization requires several."""
     seed: int = 0
-    """Seed of weights, order, augmentation and sampling."""
+    """Seed for weights, order, augmentation and sampling."""
     learning_rate: float = 2e-3
     """Maximum learning rate of AdamW, after a linear warm-up and before a cosine decay."""
     warmup_iterations: int = 200
@@ -92,13 +92,13 @@ def train_detector(
 ) -> dict[str, Any]:
     """Train on `folder/train.json`, and write the weights to `out` and a record to `out`.json.
 
-    An interrupted training resumes from `out`.resume, which is removed at the end.
+    An interrupted training run resumes from `out`.resume, which is removed at the end.
 
     Returns:
-        The record of the training.
+        The record of the training run.
 
     Raises:
-        CheckpointError: if `out`.resume belongs to a training with other settings.
+        CheckpointError: if `out`.resume belongs to a training run with different settings.
         TrainingError: if the loss is not finite.
     """
     resume, record_path = (out.with_name(out.name + end) for end in (".resume", ".json"))
@@ -116,7 +116,7 @@ def train_detector(
     if resume.exists():
         state.load()
     history = _run(state, train, validation, detector=detector)
-    weights = {  # weights are stored, and so also evaluated, in half precision
+    weights = {  # weights are stored in half precision, and therefore also evaluated in it
         name: (each.half() if each.ndim > 1 else each).contiguous()
         for name, each in model.state_dict().items()
     }
@@ -160,7 +160,7 @@ def evaluate_model(
 
 @dataclass(slots=True, kw_only=True)
 class _State:
-    """The state of a training, which is saved to a file."""
+    """The state of a training run, which is saved to a file."""
 
     path: Path
     model: Segmenter
@@ -173,7 +173,7 @@ class _State:
 
     @property
     def seconds(self) -> float:
-        """Return the duration of the training, over all its runs."""
+        """Return the duration of training over all interrupted runs."""
         return self.seconds_before + time.monotonic() - self.started
 
     def save(self) -> None:
@@ -276,7 +276,7 @@ def frames_of_step(step: int, count: int, settings: DetectorTraining) -> list[in
 
 
 def seeded_generator(seed: int, what: int, number: int) -> np.random.Generator:
-    """Return the random generator for one purpose in one step or epoch."""
+    """Return the random generator for a purpose in a step or epoch."""
     return np.random.default_rng([seed, what, number])
 
 

@@ -1,8 +1,8 @@
 """Find the pair of objects that determines the label of a clip of the demo world.
 
-This is X and Y in `demo`, the hand and a touched object in `demo-touch`, and an object and the ball
-that takes its old place in `demo-places`. Objects are identified by the detector's class, which is
-unique in a film, except for balls, which are identified by their place.
+The acting pair is X and Y in `demo`, the hand and a touched object in `demo-touch`, and an object
+and the ball that takes its former place in `demo-places`. Objects are identified by the detector's
+class, which is unique in a film, except for balls, which are identified by their place.
 
 Axes: P cliques of objects, n objects of a clique, B clips, T frames, K object slots.
 """
@@ -16,7 +16,7 @@ from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.explanation.importance import Importance
 
 WORLDS = ("demo", "demo-touch", "demo-places")
-"""Data sets for which the pair is known."""
+"""Data sets with known acting pairs."""
 
 
 def true_cliques(
@@ -33,7 +33,7 @@ def true_cliques(
         activities: names of the labels.
         names: names of the detector's classes.
         batch: the clips.
-        importance: importance of the cliques of these clips.
+        importance: importance of the cliques in these clips.
     """
     labels_BTK = batch.detector_labels_BTK
     labels_nP = labels_BTK[importance.clip_P, importance.frames_nP, importance.slots_nP]

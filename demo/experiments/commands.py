@@ -29,7 +29,7 @@ def demo_importance(
     """Measure whether the most important pair of a RUN on the demo is the acting pair.
 
     Reports how often this holds on correctly classified clips, deletion and insertion curves of the
-    object head, and the same for random weights as a control. Writes RUN/importance-SPLIT.json and
+    object head, and the same for random weights as a control. Writes RUN/importance-SPLIT.json, and
     the curves as .png. For several runs, prints means with intervals over the runs.
     """
     wait_passively()
@@ -51,12 +51,12 @@ def demo_importance(
 
 @command("leaks")
 def leaks(request: LeaksRequest, *, as_json: AsJson = False) -> None:
-    """Measure how much of DATASET's labels simple shortcuts predict.
+    """Measure how well simple shortcuts predict the labels of DATASET.
 
     Computes shortcut baselines from label tables and shards, in minutes and without training: the
     majority class, counts of the detected classes, positions of boxes, one frame, unordered frames.
-    With --train, also networks that see classes only, shapes only, one frame, or shuffled frames;
-    an interrupted training resumes. On the demo world, also baselines from the ground truth, and an
+    With --train, also trains networks on classes only, shapes only, one frame, or shuffled frames;
+    an interrupted training run resumes. On the demo world, it adds ground truth baselines and an
     oracle, which must always be correct. Prints the report and writes OUT/leaks-SPLIT.json and .md.
     """
     from orn.demo.experiments.leaks import leak_report
@@ -69,7 +69,7 @@ def leaks(request: LeaksRequest, *, as_json: AsJson = False) -> None:
 def demo_tables(
     request: TablesRequest, *, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Reproduce the comparisons of docs/results.md on DATASET, including its films.
+    """Reproduce the comparisons of docs/results.md on DATASET, and draw its films first.
 
     Writes to tables/ in the current folder. Steps that are complete are skipped.
     """

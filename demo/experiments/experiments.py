@@ -1,7 +1,7 @@
 """The experiments of `orn demo tables`.
 
-An experiment is a function that adds comparisons to `Tables`, one command each. All trainings on a
-data set have the same number of steps, unless the experiment varies it.
+An experiment is a function that adds comparisons to `Tables`, one command each. All training runs
+on a data set use the same number of steps, unless the experiment varies it.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ _MAIN_SYSTEMS = (
     "coco-class-object-head",
     "coco-shape-object-head",
 )
-"""Rows of table 2 for the main claims."""
+"""Rows of table 2 that test the main claims."""
 _TWO = ("activity-head", "orn")
 _THREE = ("activity-head", "orn", "object-head")
 _BETTER_THAN_EITHER = ("orn:object-head", "orn:activity-head")
@@ -33,7 +33,7 @@ _BETTER_THAN_EITHER = ("orn:object-head", "orn:activity-head")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
-    """An experiment of the option `--experiments`."""
+    """An experiment for the option `--experiments`."""
 
     make: Callable[[Tables], object]
     worlds: tuple[str, ...] = ("demo",)
@@ -44,12 +44,12 @@ def _table2(tables: Tables) -> None:
     """Reproduce table 2 of the paper: pixels, objects, and relations between objects."""
     chosen = tables.request.systems or _MAIN_SYSTEMS
     chosen = () if chosen == ("all",) else chosen
-    table_rows("2", chosen, load_recipe("demo", num_activities=1))  # refuses unknown systems
+    table_rows("2", chosen, load_recipe("demo", num_activities=1))  # rejects unknown systems
     tables.compare("table2", systems=chosen)
 
 
 def _compared(tables: Tables) -> str:
-    """Compare two systems of table 2, in its folder: the common point of curves."""
+    """Compare two systems in the folder of table 2: the point that all curves share."""
     return tables.compare("compared", folder="table2", report="compared", systems=_TWO)
 
 
@@ -60,7 +60,7 @@ def _reversed(tables: Tables) -> None:
 
 
 def _table5(tables: Tables) -> None:
-    """Reproduce table 5 of the paper: the inflated blocks."""
+    """Reproduce table 5 of the paper: which blocks are inflated."""
     every = ("inflation-01", "inflation-02", "inflation-09", "inflation-10")
     tables.compare("table5", table="5", systems=every if tables.is_full else every[::3])
 
@@ -68,7 +68,7 @@ def _table5(tables: Tables) -> None:
 def _controls(tables: Tables) -> None:
     """Run controls: one frame, shuffled frames, boxes, mixed classes, a larger activity head."""
     tables.compare("controls", table="controls", folder="table2")
-    wide = ("model.base_width=24",)  # about as many parameters as both heads
+    wide = ("model.base_width=24",)  # about as many parameters as both heads together
     tables.compare(
         "wide",
         systems=("activity-head",),
@@ -78,7 +78,7 @@ def _controls(tables: Tables) -> None:
 
 
 def _classes(tables: Tables) -> None:
-    """Test whether orn relies on classes: in its input, in the loss of appearance, or both."""
+    """Test whether orn relies on classes: in its input, in the appearance loss, or both."""
     shuffled, no_loss = "data.controls.object_classes=shuffled", "losses.object_loss_weight=0.0"
     variants = {
         "plain": (),
@@ -88,7 +88,7 @@ def _classes(tables: Tables) -> None:
     }
     tables.compare(
         "classes",
-        folder="table2",  # shares the plain runs
+        folder="table2",  # shares the default runs
         report="classes",
         systems=("orn",),
         variants=variants,
@@ -108,7 +108,7 @@ def _heads(tables: Tables) -> None:
     loss_of_mean = "losses.each_head_loss_weight=0.0"
     tables.compare(
         "heads",
-        folder="table2",  # shares the plain runs
+        folder="table2",  # shares the default runs
         report="heads",
         systems=_THREE,
         variants={
@@ -133,7 +133,7 @@ def _heads(tables: Tables) -> None:
 
 
 def _steps(tables: Tables) -> None:
-    """Compare each head and both heads over the number of steps, and over the training time."""
+    """Compare each head and both heads against the number of steps and the training time."""
     points = {}
     for times in (1, 2, 4):
         name = f"times-{times}"
@@ -154,7 +154,7 @@ def _with_films(tables: Tables, number: int) -> str:
 
 
 def _films(tables: Tables) -> None:
-    """Compare two systems over the number of training films."""
+    """Compare two systems against the number of training films."""
     numbers = (500, 1000, 2000) if tables.is_full else (24,)
     points = {number: _with_films(tables, number) for number in numbers}
     points[tables.world.films[0]] = _compared(tables)
@@ -162,7 +162,7 @@ def _films(tables: Tables) -> None:
 
 
 def _frames(tables: Tables) -> None:
-    """Compare two systems over the number of frames of a clip, which is 4 in the recipe."""
+    """Compare two systems against the number of frames per clip, which is 4 in the recipe."""
     points = {
         number: tables.compare(
             f"frames-{number}", systems=_TWO, settings=(f"data.clip_frames={number}",)
@@ -173,7 +173,7 @@ def _frames(tables: Tables) -> None:
 
 
 def _detected(tables: Tables) -> None:
-    """Compare systems with objects over the number of the 12 frames of a film with detections."""
+    """Compare systems with objects against the number of a film's 12 frames with detections."""
     systems = ("orn", "object-head")
     points = {
         12: tables.compare("detected-12", folder="table2", report="detected", systems=systems)
@@ -185,12 +185,12 @@ def _detected(tables: Tables) -> None:
 
 
 def _decoys(tables: Tables) -> None:
-    """Compare two systems over the number of decoy pairs."""
+    """Compare two systems against the number of decoy pairs."""
     _vary_parameter(tables, "decoys", "decoy-pairs", numbers=(0, 3))
 
 
 def _objects(tables: Tables) -> None:
-    """Compare two systems over the number of distractors."""
+    """Compare two systems against the number of distractors."""
     _vary_parameter(tables, "objects", "distractors", numbers=(0, 4))
 
 
@@ -215,7 +215,7 @@ def _vary_parameter(tables: Tables, name: str, parameter: str, *, numbers: tuple
 
 
 def _pairs(tables: Tables) -> None:
-    """Compare object heads on masks and classes only, with and without recurrence."""
+    """Compare object heads that use masks and classes only, with and without recurrence."""
     systems = ("object-head", "coco-intra-object-head", "clique-1-object-head")
     tables.compare("pairs-recurrent", systems=systems, weights=None)
     summed = ("model.reasoning=mlp",)
@@ -223,7 +223,7 @@ def _pairs(tables: Tables) -> None:
 
 
 def _relations(tables: Tables) -> None:
-    """Remove the pairs of an object with itself, or of different objects, from an object head."""
+    """Remove self-pairs of objects, or pairs of different objects, from an object head."""
     only = {
         "different-objects": ("model.relation_pairs=different_objects",),
         "same-object": ("model.relation_pairs=same_object",),
@@ -231,7 +231,7 @@ def _relations(tables: Tables) -> None:
     uses_images = tables.request.dataset != "demo-places"
     tables.compare(
         "relations",
-        folder="table2" if uses_images else "pairs-recurrent",  # shares the plain runs
+        folder="table2" if uses_images else "pairs-recurrent",  # shares the default runs
         report="relations",
         systems=("object-head",),
         variants={"plain": (), **only},
@@ -243,8 +243,8 @@ def _relations(tables: Tables) -> None:
 def _both(tables: Tables) -> None:
     """Compare each head with both heads, where only both can predict the label.
 
-    The activity head alone is trained for the steps of the second phase, which suffice to reach its
-    maximum accuracy.
+    The activity head alone is trained for the steps of the second phase, which are enough to reach
+    its maximum accuracy.
     """
     tables.compare(
         "both",
@@ -270,7 +270,7 @@ def _both_parts(tables: Tables) -> None:
     }
     tables.compare(
         "parts",
-        folder="both",  # shares the plain runs
+        folder="both",  # shares the default runs
         report="parts",
         systems=("orn",),
         variants={"plain": (), **less},
@@ -280,7 +280,7 @@ def _both_parts(tables: Tables) -> None:
 
 
 def _both_films(tables: Tables) -> None:
-    """Compare two heads and the object head over the number of training films."""
+    """Compare two heads with the object head against the number of training films."""
     systems = ("orn", "object-head")
     points = {
         number: tables.compare(f"films-{number}", systems=systems, train_films=number, weights=None)
@@ -318,7 +318,7 @@ EXPERIMENTS = MappingProxyType(
 
 
 def table_jobs(request: TablesRequest) -> list[Job]:
-    """Return the jobs of a request in order; experiments share common jobs."""
+    """Return the jobs for a request in order; experiments share common jobs."""
     tables = Tables(request)
     known = [name for name, each in EXPERIMENTS.items() if request.dataset in each.worlds]
     for name in request.experiments or tables.world.by_default:
@@ -340,7 +340,7 @@ def run_tables(request: TablesRequest) -> tuple[Path, ...]:
 
 
 def describe_tables(request: TablesRequest) -> dict[str, Any]:
-    """Return the jobs of a request as a JSON object."""
+    """Return the jobs for a request as a JSON object."""
     return {
         "folder": str(request.folder),
         "jobs": [

@@ -31,7 +31,7 @@ _BATCH_SIZE = 16
 def measure_importance(
     run: Path, *, split: str, resources: Resources, correct_only: bool = True
 ) -> dict[str, Any]:
-    """Explain the clips of a split and compare the most important pairs with the acting pairs.
+    """Explain the clips in a split and compare the most important pairs with the acting pairs.
 
     Args:
         run: folder of a run on a demo data set.
@@ -43,8 +43,8 @@ def measure_importance(
         The report, which is also written to RUN/importance-SPLIT.json.
 
     Raises:
-        ConfigError: if the acting pairs of the data set are not known, or the network does not
-            relate pairs.
+        ConfigError: if the acting pairs of the data set are unknown, or the network does not relate
+            pairs.
     """
     config = read_config(run)
     if config.dataset.name not in WORLDS:
@@ -111,11 +111,11 @@ def _explained(
     *,
     correct_only: bool,
 ) -> Iterator[ClipFindings]:
-    """Yield the findings for each label of the clips whose acting pair is among their cliques.
+    """Yield the findings for each label of each clip that has its acting pair among its cliques.
 
     Args:
         network: network to explain.
-        batch: clips on the device of the network.
+        batch: clips, on the network's device.
         config: configuration of the run.
         names: names of the detector's classes.
         correct_only: whether to skip labels that the network does not predict.
@@ -252,7 +252,7 @@ def object_areas(batch: ClipBatch) -> Tensor:
 
 
 def _hits(measures: dict[str, Tensor], considered: Tensor, true: Tensor) -> dict[str, float]:
-    """Return 1 if the most important one is correct, by measure; for ties, the fraction."""
+    """Return, by measure, 1 if the most important pair is correct; for ties, a fraction."""
     hits = {}
     for name, values in measures.items():
         first = values[considered] == values[considered].max()
@@ -263,8 +263,8 @@ def _hits(measures: dict[str, Tensor], considered: Tensor, true: Tensor) -> dict
 def _curves(importance: Importance, *, single: bool) -> dict[str, tuple[Tensor, Tensor]]:
     """Return deletion and insertion curves by order of the cliques.
 
-    A curve has (S, B) probabilities of the object head: without the first fraction of cliques, or
-    with only these.
+    A curve is an (S, B) array of the object head's probabilities without the first fraction of
+    cliques, or with only these.
     """
     generator = torch.Generator().manual_seed(0)
     random_P = torch.rand(len(importance.clip_P), generator=generator).to(importance.logit_drop_P)

@@ -1,4 +1,4 @@
-"""Summarize the importance of pairs over clips of a run, or over runs with different seeds.
+"""Summarize the importance of pairs over the clips of a run, or over runs with different seeds.
 
 Axes: B clips, S fractions of cliques.
 """
@@ -30,8 +30,8 @@ class ClipFindings:
     film: str
     """Id of the clip's segment."""
     first: dict[str, dict[str, float]]
-    """By question (`_QUESTIONS`) and measure (`_NAMES`): 1 if the most important one is correct;
-    for ties, the fraction of them that is."""
+    """By question (`_QUESTIONS`) and measure (`_NAMES`): 1 if the most important pair is correct;
+    for ties, the fraction that is."""
     deletion: dict[str, list[float]]
     """Probability of the class without the first fractions of the cliques, by order."""
     insertion: dict[str, list[float]]
@@ -39,8 +39,8 @@ class ClipFindings:
 
 
 def summary(clips: list[ClipFindings]) -> dict[str, Any]:
-    """Return means over all labels of clips, with 95 % intervals over films, as labels of one film
-    are not independent."""
+    """Return means over all labels of clips, with 95 % intervals over films, because labels of one
+    film are not independent."""
     found: dict[str, Any] = {"num_explained": len(clips)}
     if not clips:
         return found
@@ -79,7 +79,7 @@ def mean_of_runs(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _mean_of(found: list[Any]) -> Any:
-    """Return a report with the mean of every figure of several reports."""
+    """Return a report with the mean of each value over several reports."""
     first = found[0]
     if isinstance(first, list):
         return [_mean_of(list(each)) for each in zip(*found, strict=True)]
@@ -92,12 +92,12 @@ def _mean_of(found: list[Any]) -> Any:
 
 
 def _means(values_BS: NDArray[np.float64], groups: Sequence[object]) -> list[dict[str, float]]:
-    """Return means over rows and half the width of their 95 % intervals, by Student's t over groups
-    of dependent rows; 0 for a single group.
+    """Return means over rows and half the width of their 95 % confidence intervals, from Student's
+    t over groups of dependent rows; 0 for a single group.
 
     Args:
         values_BS: (B, S) one row per label of a clip, or per run.
-        groups: (B,) the group of each row.
+        groups: (B,) group of each row.
     """
     _, group_B = np.unique(np.asarray(groups), return_inverse=True)
     num_groups, mean_S = int(group_B.max()) + 1, values_BS.mean(axis=0)

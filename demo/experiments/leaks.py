@@ -1,7 +1,7 @@
-"""Add baselines from the ground truth to the leak report of a demo data set.
+"""Add ground truth baselines to the leak report of a demo data set.
 
 An oracle computes the label of each film from classes, tracks, relations and touches in the ground
-truth. If it does not agree with the label table, the data set is not well defined.
+truth. If it disagrees with the label table, the data set is not well defined.
 
 Axes: N films, A activity classes, S detector classes.
 """
@@ -25,13 +25,12 @@ from orn.stage2_train.leaks.report import Labelled, labelled, ridge_scores
 from orn.stage2_train.leaks.request import LeaksRequest
 
 _SAME_PLACE_PIXELS = 15.0
-"""Maximum distance between the centres of two objects in the same place before and after the
-change: larger than camera drift and jitter, smaller than the distance of two places."""
+"""Maximum distance between the centers of two objects in the same place before and after the
+change: larger than camera drift and jitter, smaller than the distance between two places."""
 
 
 def leak_report(request: LeaksRequest) -> dict[str, Any]:
-    """Write the leak report of a data set and return it, with baselines from the ground truth if
-    there is one.
+    """Write the leak report of a data set and return it, with ground truth baselines if possible.
 
     The report is written to OUT/leaks-SPLIT.json and .md.
     """
@@ -52,10 +51,10 @@ def leak_report(request: LeaksRequest) -> dict[str, Any]:
 
 
 def true_rows(dataset: str, data_root: Path, *, split: str) -> tuple[list[dict[str, Any]], int]:
-    """Return the rows of the ground truth baselines, and the number of films with a wrong oracle.
+    """Return the rows of the ground truth baselines and the number of the oracle's errors.
 
     Raises:
-        DataRootError: if the training part or the split has no ground truth.
+        DataRootError: if the training split or the given split has no ground truth.
     """
     train, train_films, _ = _films_of(dataset, data_root, "train")
     measured, films, classes = _films_of(dataset, data_root, split)
@@ -76,7 +75,7 @@ def true_rows(dataset: str, data_root: Path, *, split: str) -> tuple[list[dict[s
 def _films_of(
     dataset: str, data_root: Path, part: str
 ) -> tuple[Labelled, list[FilmTruth], tuple[str, ...]]:
-    """Return the labels and the ground truth of a part's films, and the classes of the data set."""
+    """Return the labels and ground truth of a split's films, and the data set's classes."""
     manifest = load_manifest(dataset)
     listing, folder = load_listing(manifest, data_root), data_root / manifest.root
     truth = true_films(folder, part)
@@ -119,7 +118,7 @@ def _oracle_scores(
 
 
 def _activity(film: FilmTruth) -> tuple[str, ...]:
-    """Return the activity of an object with a class of X and one with a class of Y."""
+    """Return the activity of the objects with the classes of X and Y."""
     category_of = {a["track_id"]: a["category_id"] for frame in film.frames for a in frame}
     xs, ys = ({category_id(name) for name in role} for role in (ROLE_X, ROLE_Y))
     return tuple(
@@ -140,7 +139,7 @@ def _place(film: FilmTruth) -> tuple[str, ...]:
 
 
 def _surface_and_place(film: FilmTruth) -> tuple[str, ...]:
-    """Return the surface, and which class takes whose place at the change."""
+    """Return the surface, the class that takes a place, and the class whose place it takes."""
     assert film.surface is not None
     return tuple(
         both_label(film.surface, taker, owner) for taker, owner in _taken_places(film, ALIKE, ALIKE)
@@ -150,7 +149,7 @@ def _surface_and_place(film: FilmTruth) -> tuple[str, ...]:
 def _taken_places(
     film: FilmTruth, takers: Sequence[str], owners: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Return pairs of classes of which the first takes the place of the second at the change."""
+    """Return pairs of classes; the first takes the place of the second at the change."""
     before, after = film.frames[FRAMES // 2 - 1], film.frames[FRAMES // 2]
     return [
         (taker, owner)

@@ -1,4 +1,4 @@
-"""Build the jobs of `orn demo tables`: data sets, comparisons and curves, as commands.
+"""Build the jobs for `orn demo tables`: data sets, comparisons and curves, as commands.
 
 The order is: draw films, write ground truth shards, store frames, write the leak report, pretrain
 initial weights, run comparisons.
@@ -15,14 +15,14 @@ from orn.shared.jobs.commands import Job
 PRETRAINING = "demo-classes"
 """Data set on which initial weights are trained."""
 _VALIDATED_EVERY_EPOCHS = 4
-"""Number of epochs of all training films between validations."""
+"""Number of epochs between validations when all training films are used."""
 _INITIAL_WEIGHTS = "initial-weights"
 Films = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """A data set of the demo world, and the common settings of all trainings on it."""
+    """A data set of the demo world, and the settings shared by all training runs on it."""
 
     films: Films
     """Numbers of training, validation and test films."""
@@ -31,9 +31,9 @@ class World:
     object_head_steps: int = 0
     """Number of steps that train only the object head, in systems with two heads."""
     steps: int
-    """Number of further steps."""
+    """Number of further training steps."""
     settings: tuple[str, ...]
-    """Overrides of the recipe, other than steps and precision."""
+    """Overrides of the recipe, except for steps and precision."""
     by_default: tuple[str, ...] = ()
     """The default experiments."""
 
@@ -72,7 +72,7 @@ _FULL = {
         films=(4000, 400, 1000),
         parameters=("--columns", "3", "--owners", "2", "--balls", "2"),
         steps=5000,
-        # A few films, seen often, are learned faster than many (docs/wiring_checks.md).
+        # A few films, repeated often, are learned faster than many (docs/wiring_checks.md).
         settings=(*_PLACES, "data.train_segments=500", "optimiser.batch_size=32"),
         by_default=("pairs",),
     ),
@@ -115,18 +115,18 @@ class DrawnData:
     parameters: tuple[str, ...]
     folder: Path
     variant: str = ""
-    """Name of this variant of the data set; empty for the main one."""
+    """Name of this variant of the data set; empty for the main variant."""
     detected_frames: int | None = None
     """Number of frames per film with detections; None for every frame."""
 
     @property
     def name(self) -> str:
-        """Return the name in folders and jobs."""
+        """Return the name used in folders and jobs."""
         return f"{self.dataset}-{self.variant}" if self.variant else self.dataset
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Return the options of a training for the paths of its data."""
+        """Return the options for the data paths of a training run."""
         return (
             "--data",
             str(self._data),
@@ -168,7 +168,7 @@ class DrawnData:
         ]
 
     def leak_job(self) -> Job:
-        """Return the job that measures shortcut baselines, the floor of systems."""
+        """Return the job that measures shortcut baselines, the lower bound for systems."""
         data, out = self.inputs[:4], ("--out", str(self.leaks.parent))
         argv = ("leaks", self.dataset, *data, *out, "--recipe", "demo", "--test")
         return Job(name=f"{self.name} leaks", argv=argv, output=self.leaks)
@@ -188,7 +188,7 @@ class DrawnData:
 
 
 class Tables:
-    """Collects the jobs of a request; jobs that methods have in common are added once."""
+    """Collects the jobs for a request; jobs shared by several methods are added once."""
 
     def __init__(self, request: TablesRequest) -> None:
         self.request = request
@@ -222,22 +222,22 @@ class Tables:
         data: DrawnData | None = None,
         weights: str | None = _INITIAL_WEIGHTS,
     ) -> str:
-        """Train systems and evaluate them on the test part; return the name of the job.
+        """Train systems and evaluate them on the test split; return the name of the job.
 
         Args:
             name: name of the comparison.
             systems: rows of the table; empty for all.
             table: name of the table.
-            folder: folder of the runs, after the name of the data set; None for `name`.
-            report: name of the report; None for that of the table.
-            settings: overrides of the recipe, in addition to those of the data set.
+            folder: folder of the runs, below the name of the data set; None for `name`.
+            report: name of the report; None for the name of the table.
+            settings: overrides of the recipe, in addition to the data set's.
             variants: settings by `NAME` or `NAME@SYSTEM,...`; variants are compared with the first.
-            primary: `BETTER:WORSE`, the primary hypotheses.
+            primary: primary hypotheses, as `BETTER:WORSE`.
             late_fusion: whether to also evaluate separately trained heads together.
             train_films: number of training films; None for all.
-            times_as_long: factor on the number of steps of both phases.
-            times_the_seeds: factor on the number of seeds of the request.
-            data: another variant of the data set.
+            times_as_long: factor applied to the number of steps in both phases.
+            times_the_seeds: factor applied to the requested number of seeds.
+            data: a different variant of the data set.
             weights: result of `initial_weights`; None for systems without images.
         """
         if data is None:
@@ -280,13 +280,13 @@ class Tables:
     def draw_curve(
         self, name: str, varied: str, points: Mapping[int, str], *, over_seconds: bool = False
     ) -> None:
-        """Draw a curve of comparisons.
+        """Draw a curve through comparisons.
 
         Args:
             name: name of the job.
             varied: name of the varied quantity.
             points: name of the comparison by value of the quantity.
-            over_seconds: whether to also draw it against the training time.
+            over_seconds: whether to also draw the curve against the training time.
         """
         *others, last = sorted(points)
         job = self._jobs[points[last]]

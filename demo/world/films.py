@@ -1,4 +1,4 @@
-"""Write films as MP4 files, and their ground truth as COCO files with tracks and relations."""
+"""Write films as MP4 files and their ground truth as COCO files with tracks and relations."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -31,7 +31,7 @@ _MIN_VISIBLE_SHARE = 0.25
 TRUTH_BYTES = 1 << 30
 """Maximum size of a ground truth file."""
 _IMAGES_PER_VIDEO = 100_000
-"""Image id = video id x this + frame index."""
+"""Factor in image id = factor x video id + frame index."""
 
 # No B-frames and no lookahead: with them, x264's output is not deterministic.
 _ENCODER = {
@@ -58,7 +58,7 @@ class FilmTruth:
     """Fields of `scene.Relation` and the activity's name; frames are counted from the start of the
     film."""
     touched: list[str]
-    """Sorted classes of the objects that a hand touches."""
+    """Sorted classes of the objects touched by a hand."""
     label: str | None = None
     """The label, if it is neither a relation nor a touched class."""
     surface: str | None = None
@@ -103,10 +103,10 @@ def write_film(path: Path, scenes: Sequence[Scene], parameters: WorldParameters)
 def frame_annotations(
     rendered: RenderedFrame, scene: Scene, *, first_track: int = 0
 ) -> list[Annotation]:
-    """Return COCO annotations of the visible part of every object in a frame, without ids.
+    """Return COCO annotations of the visible area of every object in a frame, without ids.
 
     An object with a visible area below 20 pixels or a quarter of its full area is marked
-    `iscrowd`, so that COCO's evaluation ignores it.
+    `iscrowd`, so that COCO evaluation ignores it.
     """
     annotations = []
     for track, actor in enumerate(scene.actors):
@@ -146,7 +146,7 @@ def coco_document(frames: Iterable[tuple[dict[str, Any], list[Annotation]]]) -> 
 
 
 def truth_document(films: Sequence[FilmTruth]) -> dict[str, Any]:
-    """Return the ground truth of a part: the COCO document of all frames, and `videos`."""
+    """Return the ground truth of a split: the COCO document of all frames, and `videos`."""
     frames, videos = [], []
     for number, film in enumerate(films):
         video = {"id": number, "name": film.video_id}
@@ -168,10 +168,10 @@ def truth_document(films: Sequence[FilmTruth]) -> dict[str, Any]:
 
 
 def true_films(folder: Path, part: str) -> dict[str, FilmTruth]:
-    """Return the ground truth of the films of a part, by id.
+    """Return the ground truth of the films in a split, by id.
 
     Raises:
-        DataRootError: if the part has no ground truth.
+        DataRootError: if the split has no ground truth.
     """
     path = folder / "ground_truth" / f"{part}.json"
     if not path.is_file():

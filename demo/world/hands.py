@@ -13,21 +13,21 @@ _ON_THE_WAY = 0.55
 """Fraction of a leg in which a hand moves to its next stop; then it rests or pulls."""
 
 _GRASP = 7.0
-"""Distance in pixels between the centres of a held object and the hand."""
+"""Distance in pixels between the centers of a held object and the hand."""
 
 _DEPTH = 60.0
 """Depth of a hand, in front of all objects."""
 
 
 def acting_hand(held_F2: np.ndarray, reach_F: np.ndarray, rng: np.random.Generator) -> Actor:
-    """Return a hand on an object where `reach_F` is 0, and withdrawn where it is larger."""
+    """Return a hand that is on an object where `reach_F` is 0, and withdrawn where it is larger."""
     arm_angle, along_2 = _arm_direction(rng)
     tip_F2 = held_F2 + along_2 * _GRASP + reach_F[:, None] * along_2 * _OUT_OF_VIEW
     return _hand(tip_F2, arm_angle, rng)
 
 
 def idle_hand(goal_2: np.ndarray, num_frames: int, rng: np.random.Generator) -> Actor:
-    """Return a hand that comes to a place and stays, leaves it, or comes and leaves."""
+    """Return a hand that arrives at a place and stays, leaves it, or arrives and leaves."""
     time_F = np.linspace(0.0, 1.0, num_frames)
     kind = int(rng.integers(3))
     turn = rng.uniform(0.3, 0.6)
@@ -41,11 +41,11 @@ def idle_hand(goal_2: np.ndarray, num_frames: int, rng: np.random.Generator) -> 
 def touring_hand(
     goals_S2: np.ndarray, pulls_S2: np.ndarray, num_frames: int, rng: np.random.Generator
 ) -> Actor:
-    """Return a hand that comes in, stops at each goal, and leaves.
+    """Return a hand that enters, stops at each goal, and leaves.
 
     Args:
         goals_S2: (S, 2) x and y of the stops in pixels.
-        pulls_S2: (S, 2) offsets in pixels by which it pulls an object; zeros where it rests.
+        pulls_S2: (S, 2) offsets in pixels by which it pulls an object; zeros for no pull.
         num_frames: number of frames.
         rng: random generator of the film.
     """

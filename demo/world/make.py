@@ -1,6 +1,6 @@
-"""Write the films, label tables and ground truth of the demo's data sets.
+"""Write the films, label tables and ground truth of the demo data sets.
 
-The random numbers of a film depend only on the world's seed, the data set, the part and the number
+The random numbers of a film depend only on the world's seed, the data set, the split and the number
 of the film. Films are drawn in chunks; a complete chunk is never drawn again.
 """
 
@@ -35,7 +35,7 @@ from orn.shared.jobs.workers import in_workers
 from orn.shared.masks.coco_classes import COCO_CLASSES
 
 WORLD_VERSION = 1
-"""Increased whenever the same parameters and seed give different films."""
+"""Increased whenever the same parameters and seed produce different films."""
 
 PARTS = ("train", "validation", "test")
 LOST = PipelineError(
@@ -57,9 +57,9 @@ class _Dataset:
     classes: Callable[[WorldParameters], Sequence[str]]
     """Returns all labels."""
     rows: Callable[[FilmTruth], list[str]]
-    """Returns the lines of a film in the label table, without the split."""
+    """Returns the lines of a film in the label table, without the split column."""
     films: tuple[tuple[int, int, int], ...]
-    """Number of films of each part, for each of `SIZES`."""
+    """Number of films in each split, for each of `SIZES`."""
     header: str = "video,label,split"
 
 
@@ -78,7 +78,7 @@ def _plan_touch(parameters: WorldParameters, rng: np.random.Generator) -> list[S
 
 
 def _plan_long(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
-    """Plan chapters separated by cuts, each with two activities whose segments overlap."""
+    """Plan chapters separated by cuts, each with two activities with overlapping segments."""
     scenes = []
     for _ in range(_CHAPTERS):
         first = random_activity(rng, 0, 16)
@@ -162,7 +162,7 @@ SIZES = {
     size: {name: dataset.films[place] for name, dataset in _DATASETS.items()}
     for place, size in enumerate(("short", "standard", "full"))
 }
-"""Number of films of each part, by size and data set."""
+"""Number of films in each split, by size and data set."""
 _SEED_ORDER = (
     "demo",
     "demo-touch",
@@ -177,7 +177,7 @@ _SEED_ORDER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chunk:
-    """Consecutive films of one part, drawn by one process."""
+    """Consecutive films of one split, drawn by one process."""
 
     dataset: str
     part: str
@@ -198,7 +198,7 @@ def film_rng(seed: int, dataset: str, part: str, number: int) -> np.random.Gener
 
 
 def plan_film(dataset: str, parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
-    """Return the scenes of a film of a data set."""
+    """Return the scenes of a film in a data set."""
     return _DATASETS[dataset].plan(parameters, rng)
 
 
@@ -222,11 +222,11 @@ def write_dataset(
         workers: number of processes.
 
     Returns:
-        Number of films drawn by this call.
+        The number of films drawn by this call.
 
     Raises:
-        ConfigError: if the folder has a data set of another seed, size or parameters, or the
-            parameters are not valid for the data set.
+        ConfigError: if the folder has a data set with a different seed, size or parameters, or the
+            parameters are invalid for the data set.
     """
     parameters.check_for(dataset)
     folder = root / dataset
@@ -264,7 +264,7 @@ def write_dataset(
 
 
 def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
-    """Return whether a folder has this data set; record the data set in a new folder."""
+    """Return whether a folder contains this data set; record the data set in a new folder."""
     for name in ("world.json", ".parts/plan.json"):
         marker = folder / name
         if not marker.exists():

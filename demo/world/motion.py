@@ -1,6 +1,6 @@
 """The motion of a pair of objects in each of the twelve activities.
 
-Axes: F frames. Positions are (x, y) in pixels, relative to the centre of the pair, y downwards. The
+Axes: F frames. Positions are (x, y) in pixels, relative to the center of the pair, y downwards. The
 phase of an activity runs from 0 to 1.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 BEHIND, INSIDE, FRONT = -1, 0, 1
-"""Depth of X relative to Y: behind it, between its back and front, or in front of it."""
+"""Depth of X relative to Y: behind Y, between its back and front, or in front of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def _pair(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Geometry:
-    """Random direction, and distances and sizes in pixels, of an activity."""
+    """Random direction of an activity, and its distances and sizes in pixels."""
 
     direction_2: np.ndarray
     far: float

@@ -1,7 +1,7 @@
 """The parameters of the demo world, and its activities, roles and classes.
 
-The label of a clip is the activity of one pair of objects, X and Y. Their classes (their role)
-distinguish X and Y from all other objects, so the film alone determines the label.
+The label of a clip is the activity of a pair of objects, X and Y. Their classes (the role)
+distinguish them from all other objects, so the film alone determines the label.
 """
 
 from typing import Annotated, Any, Literal, Self, get_args
@@ -41,7 +41,7 @@ WORLD_CLASSES = (*ROLE_X, *ROLE_Y, *DECOY_X, *DECOY_Y, *DISTRACTORS, HAND)
 """The 15 of the 80 COCO classes that are drawn."""
 
 ALIKE = ("sports ball", "apple", "orange")
-"""Classes of `demo-both`, all drawn as balls: only the detector distinguishes them."""
+"""Classes of `demo-both`, all drawn as identical balls: only the detector distinguishes them."""
 DRAWN_CLASSES = tuple(dict.fromkeys((*WORLD_CLASSES, *ALIKE)))
 """All classes of any data set."""
 SURFACES = ("wood", "tiles", "cloth", "stone")
@@ -57,12 +57,12 @@ def category_id(class_name: str) -> int:
 
 LARGEST_CAMERA_OF_PLACES = 6.0
 """Maximum drift in demo-places and demo-both: half of the distance between two objects, so that the
-old place of an object can be recognized."""
+former place of an object can be recognized."""
 SMALLEST_TEXTURE_OF_BOTH = 0.5
 """Minimum texture in demo-both: plainer surfaces cannot be distinguished."""
 
 FEWEST_COLUMNS = 3
-"""Minimum number of columns of a grid: fewer do not have a place for each object."""
+"""Minimum number of columns of a grid: fewer would not have a place for each object."""
 
 _PICTURE = ("camera_pixels", "noise", "texture")
 _CAST = ("distractors", "look_alikes", "idle_hand_probability")
@@ -85,10 +85,10 @@ WORLDS: tuple[World, ...] = get_args(World)
 
 
 class WorldParameters(Request):
-    """Parameters of a world. Worlds with equal parameters and seed have identical films."""
+    """Parameters of a world. Worlds with the same parameters and seed have identical films."""
 
     frames: Annotated[int, Field(ge=2)] = 12
-    """Number of frames of a clip, at 8 Hz."""
+    """Number of frames per clip, at 8 Hz."""
     decoy_probability: Annotated[
         Share,
         Option("Probability that a decoy pair acts; otherwise it lies still.", name="--decoys"),
@@ -99,10 +99,10 @@ class WorldParameters(Request):
         Option("Number of objects of other classes that lie still."),
     ] = 1
     idle_hand_probability: Share = 0.5
-    """Probability of a hand that does not act on X; it may touch other objects."""
+    """Probability that there is a hand that does not act on X; it may touch other objects."""
     camera_pixels: Annotated[
         float,
-        Field(ge=0, le=12),  # the border of the drawn table
+        Field(ge=0, le=12),  # the edge of the drawn table
         Option("Maximum drift of the camera in pixels.", name="--camera"),
     ] = 3.0
     noise: Annotated[

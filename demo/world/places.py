@@ -1,12 +1,12 @@
-"""Plan films in which all objects change their place at once.
+"""Plan films in which all objects change their places at the same time.
 
-The label is which object takes whose old place. All films show the same classes, and each of the
-two arrangements is random, so that neither determines the label.
+The label states which object takes the former place of which other one. All films show the same
+classes, and each of the two arrangements is random, so that neither determines the label.
 
-- `demo-places`: a ball may take the old place of an object of another class. The label depends on
-  two objects in two different frames.
-- `demo-both`: one of three objects that look alike takes the old place of the next. The label also
-  names the surface of the table, which is outside of all masks, so that it needs both heads.
+- `demo-places`: a ball may take the former place of an object of a different class. The label
+  depends on two objects in two different frames.
+- `demo-both`: one of three identical-looking objects takes the former place of the next. The label
+  also includes the table's surface, which lies outside all masks; this requires both heads.
 """
 
 import itertools
@@ -20,14 +20,14 @@ from orn.demo.world.scene import Scene, standing_actor
 from orn.demo.world.sprites import Actor, draw_sprite
 
 NOBODY = "none"
-"""Label of a film in which no ball takes an old place."""
+"""Label of a film in which no ball takes the former place of an object."""
 BALL = "sports ball"
 FRAMES = 8
-"""Number of frames of a film; all objects move between its halves."""
+"""Number of frames per film; all objects move between its halves."""
 
 _MARGIN = 15.0
 _MIN_DISTANCE = 27.0
-"""Minimum distance in pixels between two objects of a frame, and between a ball and an old place
+"""Minimum distance in pixels between two objects in a frame, and between a ball and a former place
 that it does not take."""
 _JITTER = 1.5
 _ROWS = 3
@@ -41,18 +41,18 @@ BOTH_CEILINGS = {
     "surface, and places of both frames without classes": _CHANCE,
     "surface, and places of each object without its class": _CHANCE,
 }
-"""Maximum accuracy on `demo-both` in percent, by the observed part of two frames (Bayes' rule)."""
+"""Maximum accuracy on `demo-both` in percent, by the information observed in two frames (Bayes)."""
 
 
 def place_classes(parameters: WorldParameters) -> tuple[str, ...]:
-    """Return the labels of `demo-places`: the object whose old place a ball takes."""
+    """Return the labels of `demo-places`: the object whose former place a ball takes."""
     return (*ROLE_Y[: parameters.owners], NOBODY)
 
 
 def plan_places_scene(
     label: int, *, parameters: WorldParameters, rng: np.random.Generator
 ) -> Scene:
-    """Plan a film in which a ball takes the old place of `place_classes(parameters)[label]`."""
+    """Plan a film in which a ball takes the former place of `place_classes(parameters)[label]`."""
     names = [*ROLE_Y[: parameters.owners], *[BALL] * parameters.balls]
     halves = arrange(label, parameters=parameters, rng=rng)
     return Scene(
@@ -63,7 +63,7 @@ def plan_places_scene(
 
 
 def both_classes() -> tuple[str, ...]:
-    """Return the labels of `demo-both`: a surface, and an object in the old place of the next."""
+    """Return the labels of `demo-both`: a surface, and an object in the place of the next."""
     pairs = zip(ALIKE, (*ALIKE[1:], ALIKE[0]), strict=True)
     return tuple(
         both_label(surface, taker, owner)
@@ -109,7 +109,7 @@ def arrange_alike(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (3, 2) random places of three objects before and after, x and y in pixels.
 
-    The object `taker` takes the old place of the next one; no other old place is taken.
+    The object `taker` takes the former place of the next one; no other former place is taken.
 
     Args:
         taker: index in `parameters.ALIKE`.
@@ -134,7 +134,7 @@ def arrange(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (N, 2) random places of owners and balls before and after, x and y in pixels.
 
-    Balls avoid the old places of other classes, except for the one that the label names.
+    Balls avoid the former places of other classes, except for the one given by the label.
 
     Args:
         label: index in `place_classes`.
@@ -150,7 +150,7 @@ def arrange(
         old = list(before_N2[:num_owners])
         taken = []
         if label < num_owners:
-            # Exactly on a grid: a ball beside its grid point would reveal that a place was taken.
+            # Exactly on a grid: a ball off its grid point would reveal that a place was taken.
             taken = [old[label] + (0 if parameters.columns else rng.uniform(-_JITTER, _JITTER, 2))]
         balls_N2 = spread(taken, number=num_balls, avoid=old)
         if balls_N2 is None:

@@ -24,9 +24,9 @@ class RenderedFrame:
     image: np.ndarray
     """(H, W, 3) uint8 RGB."""
     track_HW: np.ndarray
-    """(H, W) uint8, the visible track at each pixel, 255 for the table."""
+    """(H, W) uint8, the track visible at each pixel, 255 for the table."""
     full_area: dict[int, int]
-    """Area of each track in pixels, including its hidden part; only of tracks in the image."""
+    """Area in pixels of each track in the image, including its hidden part."""
 
 
 def render(scene: Scene, parameters: WorldParameters) -> Iterator[RenderedFrame]:
@@ -70,7 +70,7 @@ def _drift(num_frames: int, pixels: float, rng: np.random.Generator) -> np.ndarr
 
 
 def _light(num_frames: int, rng: np.random.Generator) -> np.ndarray:
-    """Return (F, 3) factors of the colour channels over time."""
+    """Return (F, 3) factors of the color channels over time."""
     time_F = np.linspace(0.0, 1.0, num_frames)[:, None]
     level = rng.uniform(0.8, 1.1) + rng.uniform(-0.12, 0.12) * time_F
     flicker = 0.03 * np.sin(rng.uniform(0, 6) + rng.uniform(2, 12) * time_F)
@@ -83,8 +83,8 @@ def _background(table: np.ndarray, drift_2: np.ndarray) -> np.ndarray:
 
 
 def _layers(actor: Actor) -> list[tuple[float, np.ndarray]]:
-    """Return the offset in depth and the drawing (float32 premultiplied RGBA) of an actor's back,
-    if it has one, and front."""
+    """Return the depth offset and the drawing (float32 premultiplied RGBA) of an actor's back, if
+    it has one, and front."""
     drawings = [each for each in (actor.sprite.back, actor.sprite.front) if each is not None]
     return [(float(place), drawing.astype(np.float32)) for place, drawing in enumerate(drawings)]
 
@@ -153,9 +153,9 @@ def draw_table(
         rng: random generator of the film.
         height: height of the image.
         width: width of the image.
-        contrast: contrast of the pattern; 0 for none.
+        contrast: contrast of the pattern; 0 for no pattern.
         surface: index in `parameters.SURFACES`; None for a random one. A given surface is part of
-            the label, so that blotches are faint and do not hide its pattern.
+            the label, so its blotches are faint and do not hide its pattern.
     """
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     base = rng.uniform(70, 190) + rng.normal(0, 18, 3)

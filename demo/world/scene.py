@@ -1,6 +1,6 @@
 """Plan a scene: its objects, their motion, and the label.
 
-Every film of a world has the same cast (a pair in role, decoy pairs, distractors), so that the
+Every film of a world has the same cast (the pair in role, decoy pairs, distractors), so that the
 classes in a film do not determine its label.
 """
 
@@ -55,7 +55,7 @@ class Scene:
     touched: tuple[int, ...] = ()
     """Tracks that a hand touches."""
     render_seed: int
-    """Seed of table, light, noise and camera, which do not affect the label."""
+    """Seed for table, light, noise and camera, which do not affect the label."""
     label: str | None = None
     """The label, if it is neither a relation nor a touched class."""
     surface: int | None = None
@@ -86,11 +86,11 @@ def plan_scene(
     rng: np.random.Generator,
     others_in_role: bool = False,
 ) -> Scene:
-    """Plan a scene in which the pair in role performs an activity, and other pairs may, too.
+    """Plan a scene in which the pair in role performs an activity, and other pairs may as well.
 
     Args:
         planned: activity of the pair in role.
-        others: activity of each other pair; None if it lies still.
+        others: activity of each other pair; None if it does not move.
         parameters: parameters of the world.
         num_frames: number of frames.
         rng: random generator of the film.
@@ -202,7 +202,7 @@ def _fit(
 
 
 def _best(draw: Callable[[], tuple[float, T]], *, enough: float) -> T:
-    """Return the first of several draws whose score is `enough`, else the one with the highest."""
+    """Return the first of several draws that scores `enough`, else the one that scores highest."""
     found = draw()
     for _ in range(_TRIES - 1):
         if found[0] >= enough:
@@ -222,7 +222,7 @@ def _clearance(position_F2: np.ndarray, radius: float, others: list[Actor]) -> f
 
 
 def still_actor(name: str, others: list[Actor], num_frames: int, rng: np.random.Generator) -> Actor:
-    """Return an object that lies still, clear of other objects; it is painted over them."""
+    """Return a stationary object, clear of other objects; it is painted over them."""
     sprite = draw_sprite(name, rng)
 
     def draw() -> tuple[float, np.ndarray]:
@@ -236,9 +236,8 @@ def still_actor(name: str, others: list[Actor], num_frames: int, rng: np.random.
 def _idle_hand(
     actors: list[Actor], num_frames: int, rng: np.random.Generator
 ) -> tuple[Actor, int | None]:
-    """Return a hand that comes, goes or stays, and the track of the object that it touches, if any.
-
-    It touches an object that does not move with a probability of one half.
+    """Return a hand that arrives, leaves or stays, and the track of the object that it touches, if
+    any. With a probability of one half, it touches an object that does not move.
     """
     resting = [
         track

@@ -1,7 +1,7 @@
-"""Draw the shape of each class of object.
+"""Draw the shape of each object class.
 
 Shapes are drawn in units of the object's radius, y downwards, anti-aliased on black, so that
-colours are premultiplied by alpha. Containers have a front and a back, so that another object can
+colors are premultiplied by alpha. Containers have a front and a back, so that another object can
 be between them.
 """
 
@@ -74,14 +74,14 @@ def hsv(hue: float, saturation: float, value: float) -> Colour:
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """Return a darker colour, or a lighter one if the factor is above 1."""
+    """Return a darker color, or a lighter one if the factor is above 1."""
     return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
 def paint(
     rng: np.random.Generator, hues: tuple[float, ...], saturation: float, value: float
 ) -> Colour:
-    """Return a random colour near one of some hues."""
+    """Return a random color near one of some hues."""
     return hsv(
         float(rng.choice(hues)) + rng.normal(0, 0.02),
         saturation + rng.normal(0, 0.1),
@@ -90,7 +90,7 @@ def paint(
 
 
 def rotated(points: np.ndarray, angle: float) -> np.ndarray:
-    """Rotate (n, 2) points about the centre, clockwise, in radians."""
+    """Rotate (n, 2) points about the center, clockwise, in radians."""
     cos, sin = np.cos(angle), np.sin(angle)
     return points @ np.array([[cos, sin], [-sin, cos]])
 
@@ -249,7 +249,7 @@ def _bottle(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
 
 
 def _arm(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
-    """Draw a hand at the centre whose arm leaves the canvas downwards (see `hand_sprite`)."""
+    """Draw a hand at the center whose arm leaves the canvas downwards (see `hand_sprite`)."""
     skin = hsv(0.06 + rng.normal(0, 0.008), rng.uniform(0.35, 0.6), rng.uniform(0.5, 0.92))
     front.line([[0.0, 0.3], [0.0, 1.4]], 0.5, skin)
     front.ellipse((0, 0.2), (0.45, 0.45), skin)

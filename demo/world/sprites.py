@@ -1,6 +1,6 @@
 """Draw random instances of objects.
 
-A sprite is a premultiplied RGBA image, uint8, centred on the object, at its size in the film.
+A sprite is a premultiplied RGBA image, uint8, centered on the object, at its size in the film.
 """
 
 from dataclasses import dataclass
@@ -18,29 +18,29 @@ class Sprite:
     front: np.ndarray
     """(h, w, 4) uint8 RGBA, premultiplied."""
     back: np.ndarray | None
-    """(h, w, 4) the part behind the content of a container; None for other objects."""
+    """(h, w, 4) the part of a container behind its content; None for other objects."""
     radius: float
-    """Radius in pixels for the planning of motion; 0 for a hand, which has no shadow and which
-    other objects need not avoid."""
+    """Radius in pixels for motion planning; 0 for a hand, which has no shadow and which other
+    objects need not avoid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """An object of a film and its position in every frame."""
+    """An object in a film and its position in every frame."""
 
     class_name: str
     sprite: Sprite
     position_F2: np.ndarray
-    """(F, 2) x and y of the centre in pixels of the table (without camera drift)."""
+    """(F, 2) x and y of the center in pixels of the table (without camera drift)."""
     depth_F: np.ndarray
-    """(F,) objects with a larger depth hide those with a smaller one."""
+    """(F,) objects with a larger depth hide objects with a smaller one."""
     lift_F: np.ndarray | None = None
     """(F,) 0 on the table, 1 held up; None for always on the table."""
 
 
 _RADII = {"scissors": 11.0, "banana": 10.5, "sports ball": 9.5, "apple": 9.5, "bottle": 12.0}
 _ARM_PIXELS = 220
-"""Side of a hand's image; the arm has half of this length."""
+"""Side of a hand's image; the arm is half as long."""
 _TURNING = {"sports ball", "banana", "scissors", "apple", "cell phone", "mouse", "book"}
 
 
@@ -62,7 +62,7 @@ def draw_sprite(class_name: str, rng: np.random.Generator) -> Sprite:
 
 
 def hand_sprite(rng: np.random.Generator, *, angle: float) -> Sprite:
-    """Draw an arm with its hand at the centre of a large square image.
+    """Draw an arm with its hand at the center of a large square image.
 
     Args:
         rng: random generator of the film.

@@ -1,7 +1,7 @@
 """Plan films of `demo-touch`, in which a hand touches some of the objects on a table.
 
 The labels are the touched classes. They are independent of the classes on the table, and the hand
-also stops beside objects.
+also stops next to objects.
 """
 
 from dataclasses import replace
@@ -21,7 +21,7 @@ _STILL = np.zeros(2)
 def plan_touch_scene(
     parameters: WorldParameters, *, num_frames: int, rng: np.random.Generator
 ) -> Scene:
-    """Plan a scene of objects of different classes and a hand that stops on or beside them."""
+    """Plan a scene of objects of different classes and a hand that stops on or next to them."""
     actors: list[Actor] = []
     for name in rng.choice(TOUCHABLE[: parameters.classes], size=parameters.objects, replace=False):
         actors.append(still_actor(str(name), actors, num_frames, rng))
@@ -62,7 +62,7 @@ def _pull(place_2: np.ndarray, pixels: float, rng: np.random.Generator) -> np.nd
 
 
 def _beside(place_2: np.ndarray, actors: list[Actor], rng: np.random.Generator) -> np.ndarray:
-    """Return a place beside an object: of several, the one farthest from all objects."""
+    """Return a place next to an object: the candidate that is farthest from all objects."""
     candidates = []
     for _ in range(12):
         angle = rng.uniform(0, 2 * np.pi)

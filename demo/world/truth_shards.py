@@ -1,4 +1,4 @@
-"""Write shards of ground truth in place of detections, as a control for experiments.
+"""Write shards of ground truth instead of detections, as a control for experiments.
 
 Every visible object (`iscrowd` 0) becomes a detection with a score of 1.
 """
@@ -42,11 +42,11 @@ def write_truth_shards(
         dataset: name of the data set.
         root: folder of all data sets.
         out: folder of the shards.
-        rate: frame rate in Hz at which films are sampled, as by `orn detect`; None for every frame.
-        class_names: names of the classes, which include all that the films show.
+        rate: frame rate in Hz at which films are sampled, as in `orn detect`; None for every frame.
+        class_names: names of the classes, which include all classes in the films.
 
     Returns:
-        Number of shards written by this call.
+        The number of shards written by this call.
     """
     SHARD_FILES.check_folder(out)
     folder = root / dataset

@@ -1,6 +1,6 @@
 """Make the pictures of docs/look.md after `make demo`: python docs/figures/pages.py.
 
-Playwright must find a browser: `playwright install chromium`, or the variable CHROMIUM names one.
+Playwright must find a browser: run `playwright install chromium` or set CHROMIUM to its path.
 """
 
 import io
@@ -25,12 +25,12 @@ def inspect(*options: str) -> None:
 
 
 def save(picture: Image.Image, name: str) -> None:
-    """Write a WebP of moderate size."""
+    """Write a WebP file of moderate size."""
     picture.convert("RGB").save(OUT / name, quality=70, method=6)
 
 
 def joined(paths: list[Path], *, axis: int) -> Image.Image:
-    """Return pictures in one: below each other (axis 0) or side by side (axis 1)."""
+    """Join pictures into one, stacked vertically (axis 0) or side by side (axis 1)."""
     return Image.fromarray(np.concatenate([np.asarray(Image.open(path)) for path in paths], axis))
 
 
