@@ -11,6 +11,7 @@ from pycocotools import mask as coco_mask
 from orn.shared.masks.rle import decode, encode_borders
 from orn.stage1_detect.mmdet import masks as mask_module
 from orn.stage1_detect.mmdet.masks import encode_masks, find_borders
+from orn.stage1_detect.mmdet.torchvision_ops import install
 
 pytestmark = pytest.mark.mmdet
 
@@ -27,6 +28,7 @@ def by_borders(masks: torch.Tensor, boxes: torch.Tensor, **options: Any) -> tupl
 
 def pasted(masks: torch.Tensor, boxes: torch.Tensor, height: int, width: int) -> list[bytes]:
     """mmdet's path on the CPU, one mask after the other into a full frame."""
+    install()  # before mmdet is imported
     from mmdet.models.roi_heads.mask_heads.fcn_mask_head import _do_paste_mask
 
     counts = []
