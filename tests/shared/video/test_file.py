@@ -49,6 +49,7 @@ def test_times_are_those_of_the_file(tmp_path: Path) -> None:
     path = write_numbered(tmp_path / "a.mp4", 5, rate=10, pts=[0, 1, 5, 6, 20])
     seconds = [frame.seconds for frame in read_frames(path)]
     np.testing.assert_allclose(seconds, [0, 0.1, 0.5, 0.6, 2.0], atol=1e-9)
+    np.testing.assert_array_equal(VideoTimes.of(path).seconds, seconds)
 
 
 def retimed(path: Path, ticks: Sequence[int], out: Path) -> Path:
