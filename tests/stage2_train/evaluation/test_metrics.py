@@ -1,5 +1,7 @@
 """Scores of logits are those of scikit-learn, or of counts by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,14 +14,17 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.evaluation.bootstrap import Tallies
 from orn.stage2_train.evaluation.metrics import (
     backward_shares,
     chance_level,
     confusion_counts,
+    score_heads,
     scores_of,
 )
 from orn.stage2_train.evaluation.predictions import Predictions
+from tests.stage2_train.clips.conftest import SETTINGS
 
 
 @pytest.mark.parametrize("num_classes", [1, 2, 5, 6, 9])
@@ -75,6 +80,22 @@ def test_unsure_pairs_are_left_out_and_large_logits_keep_their_order(largest) ->
     unsure = np.array([[True], [False], [False]])
     assert scores_of(labels, logits).summary["map"] == pytest.approx(0.5)
     assert scores_of(labels, logits, unsure).summary["map"] == 1
+
+
+@pytest.mark.parametrize(("counted", "score"), [("left_out", 1.0), ("negative", 0.5)])
+def test_training_counts_unsure_pairs_as_its_recipe_says(tiny_world, counted, score) -> None:
+    first, second = tiny_world.dataset.segments[:2]
+    data = replace(SETTINGS.data, unsure_in_evaluation=counted)
+    settings = replace(SETTINGS, multi_label=True, data=data)
+    segments = [replace(first, unsure=(0,)), second]
+    clips = ClipDataset(segments, tiny_world.clips(), tiny_world.detections(), settings)
+    predictions = Predictions(
+        ids=(first.id, second.id),
+        labels=np.array([[0, 0], [1, 0]], np.float32),
+        activity_logits=np.array([[2, 0], [1, 0]], np.float32),
+        object_logits=None,
+    )
+    assert score_heads(predictions, clips)["activity_head"].summary["map"] == score
 
 
 def test_scores_of_drawn_segments_are_those_of_segments_that_are_there_as_often() -> None:
