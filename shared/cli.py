@@ -256,8 +256,8 @@ def _only_without_subcommand(command: click.Command) -> Callable[..., Any]:
         for parameter in command.params:
             if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
                 raise click.UsageError(
-                    f"{parameter.opts[0]} before {context.invoked_subcommand!r} has no effect; "
-                    "put options after the sub-command"
+                    f"{parameter.opts[0]} before {context.invoked_subcommand!r} has no effect; put "
+                    "options after the subcommand"
                 )
         return None
 
@@ -312,7 +312,7 @@ def _import_command(name: str, where: str) -> click.Command:
         command: click.Command = getattr(importlib.import_module(module_name), attribute)
     except ModuleNotFoundError as err:
         raise PipelineError(
-            f"command {name!r}: expected the Python package {err.name!r}, which is not installed; "
+            f"command {name!r} requires the Python package {err.name!r}, which is not installed; "
             "`orn doctor` shows how to install it"
         ) from err
     return command
@@ -353,7 +353,7 @@ def _errors_as_exit_codes() -> Iterator[None]:
         if err.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         _discard_output()
-        _fail(f"orn: error: {err.strerror}; free disk space and repeat the command", 1)
+        _fail(f"orn: error: {err.strerror}; free some disk space and run the command again", 1)
 
 
 def _discard_output() -> None:

@@ -10,7 +10,7 @@ from orn.shared.options import AT_COMMAS, Argument, Option, Request
 
 def _path(value: Any) -> Any:
     if value == "":  # Path("") is the current folder
-        raise ValueError("expected a path, got an empty string; omit it or give a path")
+        raise ValueError("expected a path, got an empty string; omit the option or pass a path")
     return value
 
 

@@ -39,11 +39,11 @@ def not_a_file(path: str | Path) -> str | None:
     try:
         mode = Path(path).stat().st_mode
     except _ABSENT:
-        return "no such file"
+        return "none"
     except OSError as err:
         return f"one that cannot be opened ({err.strerror or err})"
     except ValueError:
-        return "no such file, since its name contains a NUL character"
+        return "none, since the name contains a NUL character"
     return None if stat.S_ISREG(mode) else kind_of(mode)
 
 

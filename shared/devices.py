@@ -24,8 +24,8 @@ def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str
         return "cuda" if found else "cpu"
     if int(name.partition(":")[2] or 0) >= found:
         raise error(
-            f"device {name}: expected a number below {found}, the number of CUDA devices that "
-            "torch can use; choose another, auto or cpu"
+            f"device {name}: expected an index below {found}, the number of CUDA devices that "
+            "torch can use; choose a different one, auto or cpu"
         )
     return name
 

@@ -61,7 +61,7 @@ def doctor(*, as_json: AsJson = False) -> int:
     if as_json:
         echo_json({"ok": is_well, "checks": [asdict(check) for check in checks]})
     else:
-        echo("all required parts work" if is_well else "a required part does not work")
+        echo("all required components work" if is_well else "a required component does not work")
     return 0 if is_well else 1
 
 
@@ -186,8 +186,8 @@ def _check_mmcv() -> Check:
     spec = importlib.util.find_spec("mmcv")
     folders = [Path(folder) for folder in (spec and spec.submodule_search_locations) or []]
     if any(any(folder.glob("_ext*.so")) or any(folder.glob("_ext*.pyd")) for folder in folders):
-        return Check("mmcv", "ok", "compiled; its own operators are used")
-    found = "not compiled; nms and roi_align of torchvision are used, which Mask R-CNN needs"
+        return Check("mmcv", "ok", "compiled; uses its own operators")
+    found = "not compiled; uses nms and roi_align from torchvision, which Mask R-CNN needs"
     return Check("mmcv", "ok", found)
 
 
@@ -196,7 +196,7 @@ def _check_codecs() -> Check:
     import av
 
     if _h264_round_trip() == 0:
-        found = f"PyAV {av.__version__}; wrote an H.264 video but decoded no frame of it"
+        found = f"PyAV {av.__version__}; could not decode the H.264 video that it wrote"
         remedy = f"{_PIP} install --force-reinstall --only-binary av 'av>=17'"
         return Check("video codecs", "failed", found, remedy)
     codecs = ("h264", "hevc", "mpeg4", "vp8", "vp9", "av1")
@@ -243,7 +243,7 @@ def _check_weights() -> Check:
     there = sorted(path for path in folder.glob("*.pth") if path.is_file())
     listed = [f"{path.name} ({path.stat().st_size / 2**20:.0f} MiB)" for path in there[:_LISTED]]
     listed += [f"{len(there) - _LISTED} more"] if len(there) > _LISTED else []
-    found = f"{folder} contains {', '.join(listed) or 'none'}; others are downloaded when needed"
+    found = f"{folder} contains {', '.join(listed) or 'none'}; the rest is downloaded when needed"
     existing = next(each for each in (folder, *folder.parents) if each.exists())
     if existing.is_dir() and os.access(existing, os.W_OK):
         return Check("weights", "ok", found)

@@ -73,8 +73,8 @@ def fetch(
     path, digits = cached_path(url), sha256_digits(url)
     if digits is None:
         raise error(
-            f"{what}: expected a file name that ends in SHA-256 digits, got {url}; download the "
-            f"file yourself and {remedy}"
+            f"{what}: expected a URL whose file name ends in SHA-256 digits, got {url}; download "
+            f"the file yourself and {remedy}"
         )
     if path.exists():
         digest = file_digest(path, error=error)
@@ -137,5 +137,5 @@ def _reason(err: Exception) -> str:
     if isinstance(err, OSError) and err.strerror:
         return err.strerror if err.filename is None else f"{err.filename}: {err.strerror}"
     if isinstance(err, RuntimeError):  # of torch.hub, about the hash
-        return f"truncated or another file: {err}"
+        return f"truncated or not the expected file:  {err}"
     return str(err) or type(err).__name__

@@ -77,7 +77,7 @@ def first_rows(
     """Return a table of the first `most` rows, with a line about the others that refers to
     `all_in`."""
     rest = len(rows) - most
-    more = [f"... and {rest:,} more ({all_in} has all)"] if rest > 0 else []
+    more = [f"... and {rest:,} more (all are in {all_in})"] if rest > 0 else []
     return Table(header=header, rows=rows[:most], below=more)
 
 

@@ -65,7 +65,7 @@ def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tenso
         size, header = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(8), "little")
     require_utf8(path, error=CheckpointError)
     damaged = CheckpointError(
-        f"{path_text(path)}: expected {what}, got a damaged file or one of another kind; {remedy}"
+        f"{path_text(path)}: expected {what}, got a damaged or different file; {remedy}"
     )
     if header > _MOST_HEADER_BYTES or size > machine_memory():
         raise damaged

@@ -83,7 +83,7 @@ def read_torch_file(
             raise error(f"{path_text(path)}: expected {what}, got a file that {err}") from err
         except Exception as err:  # zipfile, pickletools and torch raise undocumented types
             raise error(
-                f"{path_text(path)}: expected {what}, got a damaged file or one with other content "
+                f"{path_text(path)}: expected {what}, got a damaged file or one with content other "
                 f"than tensors in plain containers ({type(err).__name__}); download it again"
             ) from err
 

@@ -51,7 +51,7 @@ def _descriptor(path: Path, flags: int, failed: str, error: type[PipelineError])
     except OSError as err:
         raise error(f"{path_text(path)}: {failed} ({err.strerror})") from err
     except ValueError as err:  # a NUL, or half a surrogate pair
-        raise error(f"{path_text(path)}: not a valid file name; choose another") from err
+        raise error(f"{path_text(path)}: not a valid file name; choose a different one") from err
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
@@ -117,7 +117,7 @@ def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = C
     try:
         return json.loads(text)
     except RecursionError as err:
-        raise error(f"{source}: expected JSON, got one nested too deeply") from err
+        raise error(f"{source}: invalid JSON (nested too deeply)") from err
     except ValueError as err:
         raise error(f"{source}: invalid JSON ({err})") from err
 
@@ -125,4 +125,4 @@ def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = C
 def require_utf8(path: object, *, error: type[PipelineError] = ConfigError) -> None:
     """Raise `error` if a path is not UTF-8, which TOML, torch and TensorBoard require."""
     if utf8(str(path)) != str(path):
-        raise error(f"{path_text(path)}: expected a path in UTF-8, got other bytes; rename it")
+        raise error(f"{path_text(path)}: path is not valid UTF-8; rename the file")

@@ -98,7 +98,7 @@ def _problem(details: ErrorDetails, config_type: Any, keys: Mapping[str, str]) -
             return f"unknown key {key!r}{hint}"
         case "missing" if isinstance(details["loc"][-1], int):
             found = described(details["input"])
-            return f"{key.rpartition('[')[0]}: expected more elements, got {found}"
+            return f"{key.rpartition('[')[0]}: too few elements in {found}"
         case "missing" | "missing_keyword_only_argument":
             return f"missing key {key!r}"
         case "union_tag_not_found":
@@ -166,7 +166,7 @@ def described(found: Any) -> str:
     try:
         return _SHORT.repr(found)
     except ValueError:  # an integer with more digits than Python prints
-        return "too large a number"
+        return "a number that is too large"
 
 
 def _locate(

@@ -66,7 +66,7 @@ def parse_toml(
     Raises:
         error: if the text is not TOML.
     """
-    too_deep = f"{source}: expected TOML, got one nested too deeply"
+    too_deep = f"{source}: invalid TOML (nested too deeply)"
     if _DEEP_KEY.search(text):
         raise error(too_deep)
     try:
@@ -94,7 +94,7 @@ def config_from_dict(
     try:
         text = json.dumps(raw, default=str)
     except (ValueError, RecursionError) as err:
-        raise error(f"{source}: is nested too deeply or contains too large a number") from err
+        raise error(f"{source}: nested too deeply, or contains a number that is too large") from err
     try:
         adapter = TypeAdapter(config_type)
         return adapter.validate_json(text, context={"source": source})
@@ -122,7 +122,7 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
         key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:
             raise ConfigError(
-                f"--set {assignment}: expected KEY=VALUE, got no '='; write, for example, "
+                f"--set {assignment}: expected KEY=VALUE; write, for example, "
                 f"{next(iter(valid))}=..."
             )
         if key not in valid:

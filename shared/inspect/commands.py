@@ -72,7 +72,7 @@ def verify(
     is an error; notes are not errors.
     """
     if not paths and dataset is None:
-        raise ConfigError("expected shards or folders, got none; name some, or use --dataset")
+        raise ConfigError("expected shards or folders, got none; pass some, or use --dataset")
     verification = verify_paths(paths, dataset=dataset, data_root=data_root, workers=workers)
     show_verification(verification, as_json=as_json)
     return verification.exit_code
@@ -141,6 +141,6 @@ def one_shard(path: Path) -> Path:
     shards = shard_paths(path)
     if len(shards) > 1:
         raise ShardNotFoundError(
-            f"{path}: expected one shard, got {len(shards)}; name one, such as {shards[0]}"
+            f"{path}: expected one shard, got {len(shards)}; specify one, such as {shards[0]}"
         )
     return shards[0]

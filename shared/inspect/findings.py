@@ -122,7 +122,7 @@ def _missing(video: VideoEntry, index_f: NDArray[np.int64], *, last_row: int) ->
         return []
     if held and (index_f[0] != 0 or index_f[-1] != held - 1):
         return []
-    text = f"has {counted(held, 'frame')}, its header declares {promised}"
+    text = f"has {counted(held, 'frame')}, but its header declares {promised}"
     if not held:
         return [_finding("fewer frames", video, None, None, text)]
     return [_finding("fewer frames", video, last_row, int(index_f[-1]), text)]

@@ -73,7 +73,7 @@ def find_frame(
     if not len(rows):
         held = f"{index_f[0]} to {index_f[-1]}" if len(index_f) else "none"
         raise ShardNotFoundError(
-            f"{shard.path}: no frame {index} of video {video.id!r}; it has frames {held}"
+            f"{shard.path}: no frame {index} in video {video.id!r}; it has frames {held}"
         )
     row = int(rows[0])
     return shard.whole_frame(start + row, shard.checked_frame(start + row))

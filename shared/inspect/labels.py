@@ -57,8 +57,8 @@ def labels_of(
     for name, chances_A in probabilities.items():
         if len(chances_A) != len(listing.classes):
             raise ConfigError(
-                f"{name!r}: expected predictions of {len(listing.classes)} classes of {dataset}, "
-                f"got {len(chances_A)}; name the data set of the run with --dataset"
+                f"{name!r}: expected predictions for {len(listing.classes)} classes of {dataset}, "
+                f"got {len(chances_A)}; specify the run's data set with --dataset"
             )
     return ActivityLabels(
         source=f"{manifest.name} under {data_root}",

@@ -110,6 +110,6 @@ def _pictures(
     video: VideoEntry, pictures: Pictures, seconds_n: NDArray[np.float64]
 ) -> Iterator[NDArray[np.uint8] | None]:
     def warn(reason: str) -> None:
-        logger.warning("video %r: drawing masks on grey: %s", video.id, reason)
+        logger.warning("video %r: drawing masks on a gray background: %s", video.id, reason)
 
     return pictures_or_grey(pictures, video, seconds_n, warn)

@@ -24,7 +24,7 @@ from orn.shared.video.reader import VideoReader
 
 logger = logging.getLogger(__name__)
 
-_REMEDY = "name the manifest with --dataset FILE.toml, or a clip store with --clips"
+_REMEDY = "specify the manifest with --dataset FILE.toml, or a clip store with --clips"
 
 _HALF = 0.51
 """Maximum distance to the nearest picture, as a fraction of the interval between pictures."""
@@ -77,12 +77,14 @@ class VideoPictures:
         """Yield as `Pictures.frames`; a file with other content than the shard's is rejected."""
         listed = self._videos.get(video.id)
         if listed is None:
-            raise JoinError(f"no file of this video under {self._root}")
+            raise JoinError(f"no file for this video under {self._root}")
         path, rate = source_of(listed), listed.rate
         if video.source_digest != UNKNOWN_SOURCE and (
             content_bytes(path) != video.source_bytes or content_digest(path) != video.source_digest
         ):
-            raise JoinError(f"{path} is not the file of these detections: its content differs")
+            raise JoinError(
+                f"{path} differs from the file that these detections were computed from"
+            )
         farthest = max(1 / video.rate, _HALF / estimate(path, rate=rate).rate)
         reader = VideoReader(path, rate=rate)
         known_F = reader.times.seconds
@@ -113,8 +115,7 @@ def dataset_of_shard(shard: Path, dataset: str | None) -> str:
     plan = Plan.load(shard.parent)
     if plan is None:
         raise JoinError(
-            f"{shard.parent}: expected a plan that names the data set, got none; name it with "
-            "--dataset, or a clip store with --clips"
+            f"{shard.parent}: no plan specifies the data set; pass --dataset or --clips"
         )
     return manifest_of(plan, remedy=_REMEDY)
 

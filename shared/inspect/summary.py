@@ -77,8 +77,8 @@ def summarise(shard: Shard) -> ShardSummary:
     labels = shard.array("labels")
     if labels.max(initial=0) >= len(names) or not np.isfinite(scores).all():
         raise ShardFormatError(
-            f"{shard.path}: expected labels of {len(names)} classes and finite scores, got others; "
-            "`orn verify` shows where"
+            f"{shard.path}: expected labels of {len(names)} classes and finite scores, got invalid "
+            "values; run `orn verify` to locate them"
         )
     videos = []
     for video in shard.videos:

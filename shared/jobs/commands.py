@@ -172,7 +172,7 @@ def _command(arguments: Sequence[str]) -> list[str]:
 def _check_exit(arguments: Sequence[str], code: int, *, done: Collection[int] = (0,)) -> None:
     if code not in done:
         failure = PipelineError(
-            f"`{shlex.join(['orn', *arguments])}` failed with exit code {code}; see its message "
+            f"`{shlex.join(['orn', *arguments])}` failed with exit code {code}; see its output "
             "above"
         )
         failure.exit_code = code if code > 0 else 128 - code  # as shells do for signals
@@ -220,7 +220,7 @@ def _carry_out(
     for number, job in enumerate(jobs, start=1):
         place = f"[{number}/{len(jobs)}] {job.name}"
         if not fresh and is_done(job, record):
-            say(f"{place}: done before")
+            say(f"{place}: already done")
             continue
         ran, fresh = True, fresh or job.output is not None
         say(f"{place}: {escape(job.typed)}")

@@ -40,11 +40,11 @@ def choose_engine(
         if device not in ("auto", "cpu", "cuda"):
             raise ConfigError(
                 f"--engine ray: expected --device auto, cpu or cuda, got {device!r}; omit the "
-                "number, Ray assigns GPUs to actors"
+                "number, since Ray assigns GPUs to actors"
             )
         return RayEngine(device=device, workers=asked.workers, address=asked.address)
     if asked.address is not None:
-        raise ConfigError(f"--address {asked.address}: only valid with --engine ray; add it")
+        raise ConfigError(f"--address {asked.address} requires --engine ray; add it")
     return LocalEngine(devices=devices_of_workers(device, asked.workers, error=error))
 
 
@@ -104,8 +104,8 @@ def _in_processes(
 
     folder = work.path(units[0]).parent
     lost = PipelineError(
-        f"{folder}: a worker process ended abruptly (out of memory?), see its message above; "
-        "finished files remain; resume with fewer --workers"
+        f"{folder}: a worker process ended abruptly (out of memory?); see its output above. "
+        "Finished files are kept; resume with fewer --workers"
     )
     for _, result in in_workers(task, units, workers=len(devices), lost=lost, tick=tell):
         num_done += result.steps

@@ -98,7 +98,7 @@ def _stamp(path: Path) -> Stamp:
     try:
         return stamp_of(path.stat())
     except OSError as err:
-        raise PipelineError(f"{path}: expected a file, got {err.strerror}") from err
+        raise PipelineError(f"{path}: cannot read file: {err.strerror}") from err
 
 
 def _known(
@@ -111,7 +111,7 @@ def _known(
         content = read_bounded(index, most_bytes=sum(size for size, _ in stamps.values()))
         head, _, text = content.partition(b"\n")
         if head + b"\n" != _head(kind, text):
-            raise ValueError("damaged or of another version")
+            raise ValueError("damaged or from a different version")
         with without_garbage_collection():
             for line in text.split(b"\n"):
                 entry = kind.lines.validate_json(line)

@@ -39,18 +39,18 @@ def check_output_files(
     there = []
     for place, path in enumerate(named):
         if real[place] in real[:place]:
-            raise _refused(path, "a file of its own", "the file of another output")
+            raise _refused(path, "a separate file", "the same file as a different output")
         status = _status(path)
         if status is not None:
             if not stat.S_ISREG(status.st_mode):
-                raise _refused(path, "a file to write", kind_of(status.st_mode))
+                raise _refused(path, "a regular file", kind_of(status.st_mode))
             there.append((path, status))
     for source in (Path(each) for each in reads if each) if there else ():
         for path, status in there:
             if _is_same(status, source):
                 raise _is_input(path, path_text(source))
             if is_folder(source) and _is_inside(path, source):
-                raise _is_input(path, f"a file of {path_text(source)}")
+                raise _is_input(path, f"a file in {path_text(source)}")
 
 
 def check_output_folder(
@@ -79,7 +79,7 @@ def check_output_folder(
     names = sorted(each.name for each in folder.iterdir() if not each.name.startswith("."))
     if names and not any(fnmatchcase(name, pattern) for name in names for pattern in ours):
         expected = "a new or empty folder" + (", or one that this command wrote" if ours else "")
-        raise _refused(folder, expected, f"one that contains {path_text(names[0])}")
+        raise _refused(folder, expected, f"a folder that contains {path_text(names[0])}")
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -89,7 +89,7 @@ def _status(path: Path) -> os.stat_result | None:
         raise _refused(path, f"a folder at {path_text(above)}", "something else")
     real = Path(os.path.realpath(above))
     if real == _DEVICES or real.is_relative_to(_PROCESSES):
-        raise _refused(path, "a file on a disk", "a device")
+        raise _refused(path, "a file on disk", "a device")
     _check_writable(path, above)
     try:
         return path.stat()
@@ -116,8 +116,8 @@ def _is_inside(path: Path, folder: Path) -> bool:
 
 
 def _is_input(path: Path, source: str) -> ConfigError:
-    return _refused(path, "an output that is not an input", f"{source}, which this command reads")
+    return _refused(path, "an output, not an input", f"{source}, which this command reads")
 
 
 def _refused(path: Path, expected: str, got: str) -> ConfigError:
-    return ConfigError(f"{path_text(path)}: expected {expected}, got {got}; choose another name")
+    return ConfigError(f"{path_text(path)}: expected {expected}, got {got}; choose a new name")

@@ -27,7 +27,7 @@ UNKNOWN_FRAMES = 300
 """Assumed number of frames of a video whose header does not declare it."""
 _MOST_BYTES = 2**29
 """Size limit of `plan.json`: more than two million videos."""
-_REMEDY = "use --fresh to start over, or another --out"
+_REMEDY = "use --fresh to start over, or choose a different --out"
 
 _Number = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -160,12 +160,10 @@ class Plan:
         try:
             plan = TypeAdapter(cls).validate_json(content)
             if any(unit.index != number for number, unit in enumerate(plan.units)):
-                raise ValueError("units: expected numbers from 0, got others")
+                raise ValueError("units: not numbered consecutively from 0")
         except ValueError as err:  # a ValidationError is one
             reason = explain(err, cls) if isinstance(err, ValidationError) else err
-            raise ConfigError(
-                f"{path}: expected a plan of this version, got another file ({reason}); {_REMEDY}"
-            ) from err
+            raise ConfigError(f"{path}: not a plan of this version ({reason}); {_REMEDY}") from err
         return plan
 
     def resumed_from(self, saved: "Plan | None", folder: Path) -> "Plan":
@@ -237,8 +235,7 @@ class UnitFiles:
         saved = Plan.load(folder)
         if saved is None and any(folder.glob(self.pattern)):
             raise ConfigError(
-                f"{folder}: expected {PLAN_NAME} beside the {self.stem}s, got none, so the job "
-                f"cannot resume; {remedy}"
+                f"{folder}: {PLAN_NAME} is missing, so the job cannot resume; {remedy}"
             )
         return saved
 

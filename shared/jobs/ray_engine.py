@@ -87,8 +87,8 @@ def _import_ray() -> Any:
         import ray
     except ModuleNotFoundError as err:
         raise PipelineError(
-            "--engine ray: expected the package ray, which is not installed; run: "
-            "pip install 'object-relation-network[ray]'"
+            "--engine ray requires the package ray, which is not installed; run:  pip install "
+            "'object-relation-network[ray]'"
         ) from err
     return ray
 
@@ -146,8 +146,8 @@ def count_actors(
     gpus = int(resources.get("GPU", 0))
     if device == "cuda" and not gpus and workers is None:
         raise ConfigError(
-            "--device cuda: expected a GPU in the Ray cluster, got none; omit --device, or set "
-            "the number of GPUs to wait for with --workers"
+            "--device cuda: the Ray cluster has no GPU; omit --device, or set the number of GPUs "
+            "to wait for with --workers"
         )
     if device == "cuda" or (device == "auto" and gpus):
         return workers or gpus, "cuda"

@@ -110,7 +110,7 @@ def run_units(
                 plan.save(folder)
             if skipped := len(units) - len(todo):
                 of = counted(len(units), "unit is", "units are")
-                logger.info("%d of %s finished already", skipped, of)
+                logger.info("%d of %s already finished", skipped, of)
             began = time.monotonic()
             total = round(sum(map(steps_of, todo)))
             results = _watched(kind, todo, run, total=total) if run else ()

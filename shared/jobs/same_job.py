@@ -15,7 +15,7 @@ def check_same_job(
     requested: Mapping[str, Any],
     *,
     place: object,
-    remedy: str = "use --fresh to start over, or another --out",
+    remedy: str = "use --fresh to start over, or choose a different --out",
     error: type[PipelineError] = ConfigError,
 ) -> None:
     """Raise an error unless a job has the settings with which its folder was created.
@@ -31,7 +31,7 @@ def check_same_job(
         error: if a setting differs; the message has both values of each.
     """
     if different := differences(recorded, requested):
-        raise error(f"{place}: expected the recorded settings: {'; '.join(different)}; {remedy}")
+        raise error(f"{place}: settings have changed:  {'; '.join(different)}; {remedy}")
 
 
 def differences(

@@ -124,7 +124,7 @@ def _warnings(
     if isinstance(labels, TableLabels) and not listed["validation"] and not listed["test"]:
         yield (
             f"there is nothing to evaluate; `orn manifest new {dataset.root / labels.table} "
-            "--split 80/10/10` draws a split"
+            "--split 80/10/10` creates a split"
         )
 
 

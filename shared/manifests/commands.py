@@ -100,7 +100,7 @@ def new(
     from orn.shared.text import counted
 
     if group is not None and shares is None:
-        raise ConfigError("--group: expected --split as well, got none; add it")
+        raise ConfigError("--group requires --split")
     made = make_manifest(
         table,
         data_root=data_root,

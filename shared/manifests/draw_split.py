@@ -98,7 +98,7 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, Split]:
     def add(row: _GroupedRow) -> None:
         if group_of.setdefault(row.video, row.group) != row.group:
             raise ValueError(
-                f"expected one {column} for all rows of video {row.video!r}, got "
+                f"expected the same {column} in all rows of video {row.video!r}, got "
                 f"{group_of[row.video]!r} and {row.group!r}; use one value"
             )
         classes = Counter({part.strip() for part in row.label.split(LABEL_SEPARATOR)})

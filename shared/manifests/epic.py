@@ -142,8 +142,8 @@ def _vocabulary(
         names[kind] = tuple(read_column(path, what, name, Name))
         if read_column(path, what, number, int) != list(range(len(names[kind]))):
             raise ManifestError(
-                f"{path}, column {number!r}: expected 0 to {len(names[kind]) - 1} in order, got "
-                "other numbers; download the table again"
+                f"{path}, column {number!r}: expected 0 to {len(names[kind]) - 1} in order; "
+                "download the table again"
             )
     return _Vocabulary(names=names, several=task == "multi-label")
 

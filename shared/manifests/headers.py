@@ -38,7 +38,7 @@ def read_headers(videos: Sequence[Video], *, many: int = MANY_VIDEOS) -> dict[st
     parts = [videos[start : start + size] for start in range(0, len(videos), size)]
     found: dict[str, FrameEstimate] = {}
     if parts:
-        lost = PipelineError("a process that read video headers ended abruptly; run again")
+        lost = PipelineError("a process reading video headers ended abruptly; run again")
         with progress("read headers", total=len(videos), unit="videos") as bar:
             for part, estimates in in_workers(_look, parts, workers=workers, lost=lost):
                 found |= zip((video.id for video in part), estimates, strict=True)
@@ -58,8 +58,8 @@ def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, Fram
     if beyond:
         segment, end, seconds = beyond[0]
         logger.warning(
-            "%s far beyond the end of the video, the first is %r: %g s, of video "
-            "%r of about %g s; the rest of the segment is used",
+            "%s far beyond the end of the video; the first, %r, ends at %g s, but video %r is "
+            "about %g s long. The part inside the video is used",
             *(
                 counted(len(beyond), "segment ends", "segments end"),
                 segment.id,

@@ -77,7 +77,7 @@ def load_manifest(name_or_file: str | Path) -> Manifest:
         )
     names = ", ".join(nearest_first(text[:80], dataset_names()))
     raise UnknownDatasetError(
-        f"unknown data set {truncate(text)!r}; choose one of {names}, or give the path of a "
+        f"unknown data set {truncate(text)!r}; choose one of {names}, or pass the path of a "
         "manifest file"
     )
 
@@ -234,8 +234,8 @@ def _rates_of_table(spec: RateTable, folder: Path, video_ids: Iterable[str]) -> 
     lacking = [video_id for video_id in wanted if video_id not in rates]
     if lacking:
         raise ManifestError(
-            f"{path}: expected a frame rate for each video, got none for {len(lacking)}, the first "
-            f"is {lacking[0]!r}; add rows for them"
+            f"{path}: no frame rate for {counted(len(lacking), 'video')}, such as {lacking[0]!r}; "
+            "add rows"
         )
     return {video_id: rates[video_id] for video_id in wanted}
 

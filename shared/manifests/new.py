@@ -210,7 +210,7 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
             else "task single-label: each row has one label",
             "each row has start and stop: segments of videos"
             if has_times
-            else "some rows lack start or stop, which stand for the start or end of the video",
+            else "some rows have no start or stop; their segments begin or end with the video",
         ),
     )
 
@@ -250,13 +250,10 @@ def _split_reason(
     if found.has_split:
         return "split by the column 'split'"
     if request is None:
-        return (
-            "no column 'split': all rows are train, so there is nothing to evaluate; "
-            "--split 80/10/10 draws a split"
-        )
+        return "no column 'split': all rows are train; create a split with --split 80/10/10"
     counts = Counter(split_of.values())
     numbers = ", ".join(f"{counts[each]} in {each}" for each in SPLITS if counts[each])
-    return f"split drawn with {request.options}: {len(split_of)} videos, {numbers}"
+    return f"split created with {request.options}: {len(split_of)} videos, {numbers}"
 
 
 def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
@@ -265,8 +262,8 @@ def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
     for path in changed:
         if is_there(path) and not fresh:
             raise ConfigError(
-                f"{path}: expected a new file, got one with other content; --fresh replaces it, "
-                "--name NAME writes other files"
+                f"{path}: file exists with different content; replace it with --fresh, or write "
+                "different files with --name NAME"
             )
     return changed
 
@@ -289,7 +286,7 @@ def _videos(
         if guess is None:
             raise ManifestError(
                 f"{table}: expected videos such as {found.video_ids[0]!r} in {folder}, got none; "
-                "give their path with --videos, such as --videos 'videos/{id}.mp4'"
+                f"specify their path with --videos, such as --videos 'videos/{{id}}.mp4'"
             )
         pattern, are_folders = guess
     else:
@@ -298,13 +295,11 @@ def _videos(
         has_folders = any(is_folder(path) for path in paths)
         are_folders = has_folders or (rate is not None and not has_files)
     if are_folders and rate is None:
-        raise ConfigError(
-            f"{folder / pattern}: expected the frame rate of frame folders, got none; add --rate"
-        )
+        raise ConfigError(f"{folder / pattern}: folders of frames require a frame rate; add --rate")
     if not are_folders and rate is not None:
         raise ConfigError(
-            f"{folder / pattern}: --rate is only for frame folders, got video files; "
-            "omit it, or give the path of the folders with --videos"
+            f"{folder / pattern}: --rate applies only to folders of frames, got video files; omit "
+            "it, or specify the folders with --videos"
         )
     return pattern, "frames" if are_folders else "segments" if found.has_times else "clips"
 

@@ -23,7 +23,7 @@ def _relative(text: str) -> str:
     """Reject a path outside the folder it is relative to."""
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"expected a path inside the folder it is relative to, got {text!r}")
+        raise ValueError(f"expected a path that stays inside its folder, got {text!r}")
     if not text or re.search(r"[\x00-\x1f\x7f]", text):
         raise ValueError(f"expected a path without control characters, got {text!r}")
     return text
@@ -259,18 +259,18 @@ class Manifest(Section):
         num_rates = (videos.rate is not None) + (videos.rate_table is not None)
         if num_rates != (self.form == "frames"):
             raise ValueError(
-                "expected videos.rate (or videos.rate_table) for form 'frames' and no other form"
+                "form 'frames' requires videos.rate (or videos.rate_table); no other form allows it"
             )
         if videos.rates and videos.rate is None:
-            raise ValueError("videos.rates: expected videos.rate as well, got none; set it")
+            raise ValueError("videos.rates requires videos.rate; set it")
         if (
             self.task == "multi-label"
             and isinstance(labels, EpicLabels | Epic100Labels)
             and labels.target != "noun"
         ):
             raise ValueError(
-                "labels.target: expected 'noun' for task 'multi-label', since only nouns can be "
-                f"several, got {labels.target!r}"
+                "labels.target: expected 'noun' for task 'multi-label', since a clip can have "
+                f"several nouns but only one verb, got {labels.target!r}"
             )
         check_metric(self.task, self.metric)
         return self

@@ -64,7 +64,7 @@ def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = F
             others[name] += 1
             return
         if labels and not name and split != "test":
-            raise ValueError(f"expected a class of clip {clip.id!r}, got none")
+            raise ValueError(f"clip {clip.id!r} has no class")
         label = (index_of_class[name],) if labels and name else ()
         segment = Segment(id=clip.id, video_id=clip.id, split=split, labels=label)
         add_once(by_id, clip.id, segment)
@@ -74,12 +74,12 @@ def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = F
     if others and not any(segment.labels for segment in by_id.values()):
         first = next(iter(others))
         raise ManifestError(
-            f"{source}: expected the classes of {others.total()} listed clips, got none of them; "
-            f"correct the names, for example {nearest(first, classes)!r} to {first!r}"
+            f"{source}: expected the classes of the {others.total()} listed clips, got only other "
+            f"classes; correct the names, for example {nearest(first, classes)!r} to {first!r}"
         )
     if others:
         logger.warning(
-            "%s: %s of %s skipped, whose classes it does not list",
+            "%s: skipped %s of %s that it does not list",
             *(source, counted(others.total(), "clip"), counted(len(others), "class", "classes")),
         )
     return Listing(
@@ -110,8 +110,8 @@ def _read_classes(path: Path) -> tuple[str, ...]:
     wanted = list(map(str, range(len(indices))))
     if names.keys() != set(wanted):
         raise ManifestError(
-            f"{path}: expected each of the indices 0 to {len(indices) - 1} once, got others; "
-            "download it again"
+            f"{path}: expected each index from 0 to {len(indices) - 1} exactly once; download it "
+            "again"
         )
     check = TypeAdapter(ClassName).validate_python
     return tuple(read_entries(path, (names[index] for index in wanted), check))

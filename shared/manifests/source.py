@@ -132,8 +132,8 @@ def source_of(video: Video) -> Path:
         real = link_target_outside(path, inside)
         if real is not None:
             raise VideoDecodeError(
-                f"{path}: expected a link inside the data set's folder, got one to {real}; copy "
-                "the file, or link the folder of all videos"
+                f"{path}: expected a link to a file inside the data set's folder, got a link to "
+                f"{real}; copy the file, or link the folder of all videos"
             )
     return video.path
 

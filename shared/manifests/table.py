@@ -120,13 +120,13 @@ def _split(row: TableRow, spec: TableLabels, split_of: Mapping[str, Split] | Non
         return row.split or "train"
     if row.split is not None:
         raise ValueError(
-            f"expected splits in {spec.split_table} only, got a column {spec.split!r} as well; "
-            "remove it, or split_table from the manifest"
+            f"splits are defined both in {spec.split_table} and in column {spec.split!r}; remove "
+            "the column, or split_table from the manifest"
         )
     if row.video not in split_of:
         raise ValueError(
-            f"expected a row of video {row.video!r} in {spec.split_table}, got none; add one, such "
-            f"as {row.video},train"
+            f"video {row.video!r} has no row in {spec.split_table}; add one, such as "
+            f"{row.video},train"
         )
     return split_of[row.video]
 

@@ -86,7 +86,7 @@ def add_once(found: dict[str, T], key: str, value: T) -> None:
         ValueError: if the key was added before.
     """
     if key in found:
-        raise ValueError(f"expected unique ids, got {key[:80]!r} again; give each row its own id")
+        raise ValueError(f"expected unique ids, got {key[:80]!r} twice; make them unique")
     found[key] = value
 
 
@@ -166,7 +166,7 @@ def read_rows(
         rows = ((reader.line_num, cells) for cells in reader if cells)
         return _read_each(path, rows, checked, model=model, columns=names)
     except csv.Error as err:
-        raise ManifestError(f"{path}, row {reader.line_num}: expected CSV, got {err}") from err
+        raise ManifestError(f"{path}, row {reader.line_num}: invalid CSV: {err}") from err
 
 
 def read_column(path: Path, what: str, column: str, kind: Any = str) -> list[Any]:
@@ -278,5 +278,5 @@ def _open_text(path: Path, what: str) -> io.TextIOWrapper:
     try:
         content.decode()
     except UnicodeDecodeError as err:
-        raise ManifestError(f"{path}: expected UTF-8 text, got other bytes ({err})") from err
+        raise ManifestError(f"{path}: not valid UTF-8 ({err})") from err
     return io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")

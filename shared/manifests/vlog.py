@@ -81,7 +81,7 @@ def _read_matrix(path: Path, *, shape: tuple[int, int]) -> npt.NDArray[np.int8]:
     try:
         matrix_NA = np.lib.format.open_memmap(path, mode="r")
     except Exception as err:  # numpy evaluates the header, which can raise anything
-        raise ManifestError(f"{expected}, got {err}; download it again") from err
+        raise ManifestError(f"{expected} ({err}); download it again") from err
     if matrix_NA.shape != shape or matrix_NA.dtype.kind not in "biuf":
         got = f"{matrix_NA.dtype} of shape {matrix_NA.shape}"
         raise ManifestError(f"{expected}, got {got}; download it and the lists of clips again")

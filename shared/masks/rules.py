@@ -161,7 +161,7 @@ def score_faults(
     least_N = wide_NC.min(axis=1)
     for row, more in first_place(~((least_N >= 0) & (most_N <= 1 + _SUM_TOLERANCE))):
         expected = f"no negative score and {what} of at most 1"
-        got = f"{what} of {most_N[row]:.4f}, a least score of {least_N[row]:.4f}"
+        got = f"{what} of {most_N[row]:.4f}, a smallest score of {least_N[row]:.4f}"
         yield Fault(field="class_scores", row=row, expected=expected, got=got, more=more)
 
 

@@ -127,7 +127,7 @@ def _check_digits(
     is_open_M = digits[stops_M - 1] > 31
     if is_open_M.any():
         size = len(masks[int(np.argmax(is_open_M))])
-        raise ShardFormatError(f"RLE: truncated, the last number does not end in {size} bytes")
+        raise ShardFormatError(f"RLE: truncated; the last number does not end within {size} bytes")
 
 
 def _numbers(digits: NDArray[np.uint8], ends_R: NDArray[np.int64]) -> NDArray[np.int64]:

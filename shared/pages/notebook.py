@@ -46,6 +46,6 @@ def show_html(html: str) -> None:
         from IPython.display import HTML, display
     except ImportError as err:
         raise PipelineError(
-            "show(): expected a notebook, got Python without IPython; print the object instead"
+            "show() requires a notebook, but IPython is not running; print the object instead"
         ) from err
     display(HTML(html))

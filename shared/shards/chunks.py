@@ -51,7 +51,7 @@ class _OpenFile:
     def __init__(self, path: Path, stamp: Stamp) -> None:
         self._file = open_file(path, error=ShardFormatError).detach()
         if stamp_of(os.fstat(self._file.fileno())) != stamp:
-            raise ShardFormatError(f"{path}: has changed since it was opened; run again")
+            raise ShardFormatError(f"{path}: changed since it was opened; run again")
 
     def read(self, place: int, size: int) -> bytes:
         """Return `size` bytes from an offset, or fewer at the end of the file."""

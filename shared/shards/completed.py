@@ -109,12 +109,12 @@ def manifest_of(plan: Plan, *, remedy: str) -> str:
     path = Path(plan.manifest.path)
     if problem := not_a_file(path):
         raise UnknownDatasetError(
-            f"{path}: expected the manifest of {plan.dataset!r}, got: {problem}; {remedy}"
+            f"{path}: expected the manifest of {plan.dataset!r}, got {problem}; {remedy}"
         )
     name = load_manifest(path).name
     if name != plan.dataset:
         raise ManifestError(
-            f"{path}: expected the manifest of {plan.dataset!r}, got that of {name!r}; {remedy}"
+            f"{path}: expected the manifest of {plan.dataset!r}, got {name!r}; {remedy}"
         )
     if file_digest(path) != plan.manifest.digest:
         logger.info("%s has changed since these shards were written", path)

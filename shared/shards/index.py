@@ -110,7 +110,7 @@ def shard_paths(folder: Path) -> tuple[Path, ...]:
     """
     paths = sorted(folder.glob(SHARD_PATTERN), key=str) if folder.is_dir() else []
     if not paths:
-        found = "an empty one" if folder.is_dir() else "no such folder"
+        found = "an empty folder" if folder.is_dir() else "none"
         raise ShardNotFoundError(
             f"{folder}: expected a folder with shards (shard-000000.zarr.zip, ...), got {found}; "
             "run `orn detect` first"

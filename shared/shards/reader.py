@@ -96,8 +96,8 @@ class DetectionFolder:
         for other in others:
             if differing := differences(first, other, words=("in some", "in others")):
                 raise ShardFormatError(
-                    f"{self.path}: expected shards of one detector, got {'; '.join(differing)}; "
-                    "write each to a folder of its own with --out"
+                    f"{self.path}: expected shards from one detector, got {'; '.join(differing)}; "
+                    "write each detector's shards to a separate folder with --out"
                 )
 
     @property
@@ -133,8 +133,8 @@ class DetectionFolder:
         """
         if video_id not in self._places:
             reasons = [video.reason for video in self.failed if video.id == video_id]
-            why = f"it could not be decoded ({reasons[0]})" if reasons else "no shard has it"
-            raise ShardNotFoundError(f"{self.path}: no detections of video {video_id!r}: {why}")
+            why = f"it could not be decoded ({reasons[0]})" if reasons else "no shard contains it"
+            raise ShardNotFoundError(f"{self.path}: no detections for video {video_id!r}: {why}")
         entries = [entry for _, entry in self._places[video_id]]
         self._check_same(entries)
         return replace(entries[0], frames=sum(entry.frames for entry in entries))
@@ -220,8 +220,8 @@ class DetectionFolder:
             values = list(dict.fromkeys(getattr(entry, name) for entry in entries))
             if len(values) > 1:
                 raise ShardFormatError(
-                    f"{self.path}: expected one {name} of video {entries[0].id!r}, got "
-                    f"{values[0]!r} and {values[1]!r}; the file changed during the job, run it "
+                    f"{self.path}: expected one {name} for video {entries[0].id!r}, got "
+                    f"{values[0]!r} and {values[1]!r}; the file changed during the job, so run it "
                     "again with --fresh"
                 )
 
@@ -306,8 +306,8 @@ class VideoDetections:
     def _check_row(self, row: int) -> None:
         if not 0 <= row < self.num_frames:
             raise JoinError(
-                f"video {self.video.id!r}: expected a row of {counted(self.num_frames, 'frame')}, "
-                f"got {row}"
+                f"video {self.video.id!r}: row {row} is out of range for "
+                f"{counted(self.num_frames, 'frame')}"
             )
 
     def _in_shard(self, row: int) -> tuple[Shard, int]:
@@ -348,7 +348,7 @@ class VideoDetections:
                 f"video {self.video.id!r}: expected a frame with detections within "
                 f"{found.limits_n[place]:.4f} s of {times_n[place]:.4f} s, got the nearest at "
                 f"{self.seconds[found.rows_n[place]]:.4f} s; the detections may be incomplete or "
-                "of another version of the video, run `orn verify`"
+                "from a different version of the video; run `orn verify`"
             )
         return found.rows_n
 
@@ -364,6 +364,6 @@ class VideoDetections:
             ]
             raise ShardFormatError(
                 f"video {self.video.id!r}: expected {name} above {values[row - 1]}, got "
-                f"{values[row]} ({' and '.join(dict.fromkeys(paths))}); two shards may have the "
-                "same frames, run `orn verify`"
+                f"{values[row]} ({' and '.join(dict.fromkeys(paths))}); two shards may contain the "
+                "same frames; run `orn verify`"
             )

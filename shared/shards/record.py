@@ -26,7 +26,7 @@ from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
 from orn.shared.shards.schema import ArraySpec, ShardAttributes, read_attributes
 
-REMEDY = "remove it and run the command that wrote it again"
+REMEDY = "remove it and rerun the command that wrote it"
 CHECKSUM_BYTES = 4
 """Size of the CRC-32C at the end of each stored chunk."""
 _CODECS = ["bytes", "zstd", "crc32c"]
@@ -173,7 +173,7 @@ def read_record(path: Path) -> ShardRecord:
         ShardFormatError: if the file is damaged or has an unsupported format version.
     """
     if not os.path.lexists(path):
-        raise ShardNotFoundError(f"{path}: expected a shard, got no such file; check the path")
+        raise ShardNotFoundError(f"{path}: shard not found; check the path")
     try:
         with open_file(path, error=ShardFormatError) as file:
             stamp = stamp_of(os.fstat(file.fileno()))
@@ -185,9 +185,7 @@ def read_record(path: Path) -> ShardRecord:
         raise
     except Exception as err:  # zipfile raises several types for an invalid directory
         why = str(err) or type(err).__name__
-        raise ShardFormatError(
-            f"{path}: expected an intact shard, got a damaged one ({why}); {REMEDY}"
-        ) from err
+        raise ShardFormatError(f"{path}: damaged shard ({why}); {REMEDY}") from err
     return ShardRecord(path=path, stamp=stamp, attributes=attributes, layouts=layouts)
 
 

@@ -182,7 +182,7 @@ class LeftOut:
 
 def _each_once(videos: tuple[VideoEntry, ...]) -> tuple[VideoEntry, ...]:
     if len({video.id for video in videos}) < len(videos):
-        raise ValueError("expected distinct videos, got one twice")
+        raise ValueError("expected distinct videos, got duplicates")
     return videos
 
 

@@ -239,7 +239,7 @@ class Shard:
         self.check()
         if not 0 <= row < self.num_frames:
             raise ShardFormatError(
-                f"{self.path}: expected a row of {counted(self.num_frames, 'frame')}, got {row}"
+                f"{self.path}: row {row} is out of range for {counted(self.num_frames, 'frame')}"
             )
         rows, video = self.arrays.rows, self._video_of(row)
         try:

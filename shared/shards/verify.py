@@ -192,7 +192,7 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
         for part in _stretches_of(shard):
             stretches.setdefault(part.video.id, []).append(part)
         for lost in shard.failed:
-            message = f"video {lost.id!r}: expected detections, got a failure: {lost.reason}"
+            message = f"video {lost.id!r}: detection failed: {lost.reason}"
             failed.append(Problem(shard=shard.path, message=message, severity="note"))
         known |= {video.id for video in shard.videos} | {video.id for video in shard.failed}
     is_whole = plan is not None and plan.frames == "all"
@@ -230,11 +230,11 @@ def _check_plan(plan: Plan, folder: Path, paths: Sequence[Path]) -> _Problems:
     planned = {shard_path(folder, unit.index): unit.index for unit in plan.units}
     for path, index in planned.items():
         if not path.exists():
-            message = f"expected a shard of unit {index} of {len(planned)} in {PLAN_NAME}, got none"
+            message = f"the shard for unit {index} of {len(planned)} in {PLAN_NAME} is missing"
             yield Problem(shard=path, message=f"{message}; run the job again")
     for path in paths:
         if path not in planned:
-            message = f"expected a shard of a unit in {PLAN_NAME}, got another one"
+            message = f"the shard does not belong to any unit in {PLAN_NAME}"
             yield Problem(shard=path, message=message)
 
 
@@ -245,11 +245,11 @@ def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
     for part in parts:
         expected = ""
         if part.first < end:
-            expected = f"frames from {end} on, since another shard has the frames before"
+            expected = f"frames from {end} on, since a different shard has the preceding ones"
         elif is_whole and (part.first > end or part.count != part.last + 1 - part.first):
             expected = f"every frame from {end} on"
         if expected:
-            yield part.problem(f"{expected}, got {part.count} of {part.first} to {part.last}")
+            yield part.problem(f"{expected}, got {part.count} in {part.first} to {part.last}")
         end = max(end, part.last + 1)
     for name in ("height", "width", "source_digest"):
         values = list(dict.fromkeys(getattr(part.video, name) for part in parts))
@@ -268,7 +268,7 @@ def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]
     for video in dataset.videos:
         if video.id in known or (scope == "labelled" and video.id not in labelled):
             continue
-        message = f"video {video.id!r}: expected detections of an existing video, got none"
+        message = f"video {video.id!r}: the file exists, but has no detections"
         severity: Severity = "note" if scope == "imported" else "error"
         yield Problem(shard=folder, message=message, severity=severity)
 
@@ -277,7 +277,7 @@ def _check_listed(dataset: Dataset, stretches: dict[str, list[_Stretch]]) -> _Pr
     """Yield differences between the videos of the shards and those on this machine."""
     listed = {*dataset.missing, *(video.id for video in dataset.videos)}
     for video_id in sorted(stretches.keys() - listed):
-        yield stretches[video_id][0].problem(f"a video that {dataset.name!r} lists, got another")
+        yield stretches[video_id][0].problem(f"a video listed in {dataset.name!r}")
     for video in dataset.videos:
         for part in stretches.get(video.id, [])[:1]:
             yield from _check_source(part, video)
@@ -285,8 +285,8 @@ def _check_listed(dataset: Dataset, stretches: dict[str, list[_Stretch]]) -> _Pr
 
 def _check_source(part: _Stretch, video: Video) -> _Problems:
     if part.video.source_digest == UNKNOWN_SOURCE:
-        message = "the digest of its source, got masks that were imported without it; training "
-        yield part.problem(f"{message}rejects them", severity="note")
+        message = "the digest of its source, got masks imported without it; training "
+        yield part.problem(f"{message}rejects these masks", severity="note")
         return
     try:
         size = content_bytes(source_of(video))

@@ -182,7 +182,7 @@ class ShardWriter:
         """
         if self._open is not None:
             other = self._open.entry.id
-            raise ShapeError(f"{self._path}: video {video.id!r} begun before {other!r} ended")
+            raise ShapeError(f"{self._path}: video {video.id!r} was begun before {other!r} ended")
         self._check_new(video.id)
         begins = {name: column.mark() for name, column in self._columns.items()}
         self._open = _OpenVideo(entry=video, begins=begins)
@@ -272,8 +272,8 @@ class ShardWriter:
             )
         num_classes, score_kind = self.rules.num_classes, self.rules.score_kind
         scores_NC = detections.class_scores
-        given = "none" if scores_NC is None else f"those of {scores_NC.shape[1]} classes"
-        expected = "none" if score_kind == "label" else f"those of {num_classes} classes"
+        given = "none" if scores_NC is None else f"scores of {scores_NC.shape[1]} classes"
+        expected = "none" if score_kind == "label" else f"scores of {num_classes} classes"
         if given != expected:
             raise ShapeError(
                 f"{place}: expected class scores: {expected}, got: {given}; a shard without class "
@@ -281,8 +281,8 @@ class ShardWriter:
             )
         if (detections.tracks is not None) != self._has_tracks:
             raise ShapeError(
-                f"{place}: expected tracks in all frames of a shard or in none, got both; pass "
-                "tracks and ShardWriter(..., has_tracks=True), or neither"
+                f"{place}: expected tracks in all frames of a shard or in none, got tracks in only "
+                "some; pass tracks and ShardWriter(..., has_tracks=True), or neither"
             )
         if detections.labels.max(initial=0) >= num_classes:
             raise ShapeError(

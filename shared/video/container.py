@@ -63,8 +63,8 @@ def opened_video(
         )
     except av.error.ArgumentError as err:
         raise VideoDecodeError(
-            f"{path}: expected a container such as MP4, MOV, Matroska, WebM, AVI or MPEG, got "
-            "another one; convert the video, for example to MP4"
+            f"{path}: expected a container such as MP4, MOV, Matroska, WebM, AVI or MPEG; convert "
+            "the video, for example to MP4"
         ) from err
     except (av.FFmpegError, OSError, ValueError) as err:
         raise VideoDecodeError(f"{path}: cannot be opened ({reason(err)})") from err

@@ -137,7 +137,7 @@ def _from_first(
             if stop is not None and index + 1 >= stop:
                 return
         if form is None:
-            raise DamageFound("there is no picture")
+            raise DamageFound("no picture was decoded")
 
 
 def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> Iterator[Frame]:
@@ -154,7 +154,7 @@ def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> I
         with opened_video(path, refuse_damage=True) as (container, stream):
             packets = _packets_from(container, stream, times, key)
             if packets is None:
-                logger.debug("%s: seeking does not find key frame %d", path, key)
+                logger.debug("%s: seeking did not find key frame %d", path, key)
                 continue
             place = int(times.keys[key])
             for picture in pictures_until_damage(packets, stream, timed=False):
@@ -195,7 +195,7 @@ def _damaged(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> 
                 break
     if repeated and stop == len(times.ticks):
         logger.warning(
-            "%s: %s damaged and replaced by the one before",
+            "%s: %s damaged and replaced by the preceding frame",
             path,
             counted(repeated, "frame is", "frames are"),
         )

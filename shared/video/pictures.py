@@ -70,7 +70,7 @@ def all_pictures(
                 num_damaged += picture.is_corrupt
                 yield picture
     if num_pictures == 0:
-        why = errors[0] if errors else "it has none"
+        why = errors[0] if errors else "it contains none"
         if not stream.width:
             why += f"; it declares no size of at most {MOST_PIXELS:,} pixels"
         raise VideoDecodeError(f"{path}: no frame can be decoded ({why})")

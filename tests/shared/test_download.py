@@ -57,7 +57,7 @@ def test_a_file_is_fetched_once(
     ("folder", "reason"),
     [
         pytest.param("/cut", "truncated", id="breaks off in the middle"),
-        pytest.param("/other", "another file", id="other bytes"),
+        pytest.param("/other", "not the expected file", id="other bytes"),
         pytest.param("/moved/absent", "404", id="not there"),
         pytest.param("/silent", "timed out", id="says nothing"),
     ],

@@ -75,7 +75,7 @@ def test_commit_of_a_checkout(tmp_path: Path) -> None:
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto") == choose_device("cpu") == "cpu"
-    with pytest.raises(ConfigError, match="device cuda:1: expected a number below 0"):
+    with pytest.raises(ConfigError, match="device cuda:1: expected an index below 0"):
         choose_device("cuda:1")
     for name in ("gpu", "meta", "mps", "cpu:1", "cuda:-1", "cuda:", ""):
         with pytest.raises(ConfigError, match=f"expected auto, cpu, cuda or cuda:N, got {name!r}"):
@@ -83,7 +83,7 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert choose_device("cuda:1") == "cuda:1"
-    with pytest.raises(ConfigError, match="device cuda:2: expected a number below 2"):
+    with pytest.raises(ConfigError, match="device cuda:2: expected an index below 2"):
         choose_device("cuda:2")
     assert choose_device("auto") == "cuda"
 

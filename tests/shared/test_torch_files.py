@@ -187,7 +187,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
         "contains a pickle of 5,242,883 bytes",
     ),
     "10 TB": (partial(sparse_file, begin=b"PK\3\4"), "is larger than this machine's memory"),
-    "missing memo": (partial(with_pickle, content=b"\x80\x02he."), "with other content"),
+    "missing memo": (partial(with_pickle, content=b"\x80\x02he."), "with content other"),
 }
 
 

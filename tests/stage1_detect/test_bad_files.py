@@ -14,8 +14,8 @@ GOOD = {"good.mp4": 5, "claims.avi": 6, "long.mp4": 4, "claims.mp4": 3, "cafe\u0
 BAD = {
     "broken.mp4": "cannot be opened",
     "empty.mp4": "cannot be opened",
-    "out.mp4": "expected a link inside the data set's folder",
-    "x/in.mp4": "expected a link inside the data set's folder",
+    "out.mp4": "expected a link to a file inside the data set's folder",
+    "x/in.mp4": "expected a link to a file inside the data set's folder",
     "loop.mp4": "Too many levels of symbolic links",
     "pipe.mp4": "expected a regular file, got a pipe",
 }

@@ -90,7 +90,7 @@ def test_a_fresh_job_that_cannot_start_removes_nothing(
     assert refused.exit_code in (1, 2)  # there is no such cluster, or no package ray
     assert "ray" in refused.stderr.lower()
     with locked(shard_path.with_name("plan.json"), job="orn detect"):
-        assert "is writing it" in detect("--fresh", exit_code=1).stderr
+        assert "is writing to it" in detect("--fresh", exit_code=1).stderr
     monkeypatch.setattr(detecting, "plan_job", refuse)
     assert "no video is labelled" in detect("--fresh", exit_code=2).stderr
     assert sorted(shard_path.parent.iterdir()) == before

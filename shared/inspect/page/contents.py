@@ -225,5 +225,5 @@ def _check_masks(found: FrameDetections, source: str) -> None:
     if (pixels_M != expected).any():
         wrong = int(pixels_M[pixels_M != expected][0])
         raise ShardFormatError(
-            f"{source}: expected masks of {expected} pixels, got one of {wrong}; run `orn verify`"
+            f"{source}: expected masks of {expected} pixels, got {wrong}; run `orn verify`"
         )

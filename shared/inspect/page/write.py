@@ -95,7 +95,7 @@ def write_page(
             if each.grey is not None]  # fmt: skip
     if grey:
         logger.warning(
-            "drawing masks on grey in %d of %d videos; for %r: %s",
+            "drawing masks on a gray background in %d of %d videos; for %r: %s",
             *(len(grey), len(shard.videos), *grey[0]),
         )
     return report
@@ -299,6 +299,6 @@ def check_page_output(out: Path) -> None:
             is_ours = _MARK in file.read(2000)
         if not is_ours:
             raise ConfigError(
-                f"{path_text(page)}: expected a new file or a page of a shard, got another "
-                "file; choose another name"
+                f"{path_text(page)}: file exists and is not the page of a shard; choose a "
+                "different name"
             )

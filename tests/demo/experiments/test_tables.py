@@ -145,4 +145,4 @@ def test_the_short_form_runs_and_is_done_then(tmp_path: Path, monkeypatch, capfd
     assert 0 < backwards["num_segments"] < 24
     capfd.readouterr()
     assert run_tables(request) == reports
-    assert capfd.readouterr().err.count("done before") == len(table_jobs(request))
+    assert capfd.readouterr().err.count("already done") == len(table_jobs(request))

@@ -203,7 +203,7 @@ def test_goes_on_and_refuses_another_world(drawn: Path, tmp_path: Path) -> None:
     write_truth_shards("demo", drawn, tmp_path)
     assert write_truth_shards("demo", drawn, tmp_path) == 0
     draw(other, seed=1)
-    with pytest.raises(ConfigError, match="expected the recorded settings"):
+    with pytest.raises(ConfigError, match="settings have changed"):
         write_truth_shards("demo", other, tmp_path)
 
 

@@ -19,7 +19,7 @@ def test_inspect_a_shard_and_a_frame(orn, shard: Path, tmp_path: Path) -> None:
     assert "frame 5" in orn("inspect", shard, *frame).stdout
     assert orn("inspect", shard, "--video", "b", "--json").json["frame"] == 5
     write(shard.parent / "shard-000001.zarr.zip", {})
-    assert f"got 2; name one, such as {shard}" in orn(
+    assert f"got 2; specify one, such as {shard}" in orn(
         "inspect", shard.parent, exit_code=1
     ).stderr  # fmt: skip
     absent = tmp_path / "none.zarr.zip"

@@ -70,14 +70,14 @@ def test_files_that_are_not_the_video_are_refused(
     """Changed ones, missing ones, and those to which a link leads out of the data set."""
     video = entry(film)
     film.write_bytes(film.read_bytes()[:-1] + b"x")
-    with pytest.raises(JoinError, match=r"a\.mp4 is not the file"):
+    with pytest.raises(JoinError, match=r"a\.mp4 differs from the file"):
         pictures.frames(video, np.zeros(1))
     linked = tmp_path / "root/mine/videos/a.mp4"
     linked.parent.mkdir(parents=True)
-    with pytest.raises(JoinError, match="no file of this video"):
+    with pytest.raises(JoinError, match="no file for this video"):
         VideoPictures(str(manifest), tmp_path / "root").frames(entry(), np.zeros(1))
     linked.symlink_to(film)
-    with pytest.raises(VideoDecodeError, match=r"a\.mp4: expected a link inside the data set"):
+    with pytest.raises(VideoDecodeError, match=r"a\.mp4: expected a link to a file inside"):
         VideoPictures(str(manifest), tmp_path / "root").frames(entry(), np.zeros(1))
 
 
@@ -105,7 +105,7 @@ def test_the_plan_names_the_data_set(film: Path, manifest: Path, tmp_path: Path)
     manifest.write_text(text.replace('"mine"', '"yours"', 1))
     refused("'mine'", "'yours'")
     manifest.unlink()
-    refused(str(manifest), "'mine'", "no such file")
+    refused(str(manifest), "'mine'", "got none")
     save("other")
     refused("'other'", "--dataset FILE.toml")
     with pytest.raises(UnknownDatasetError):

@@ -67,10 +67,10 @@ def test_a_job_that_is_done_is_not_run_again(tmp_path: Path, capfd) -> None:
     assert list(job_seconds(record)) == ["first"]
 
     assert not run_jobs([first], record=record)
-    assert "first: done before" in capfd.readouterr().err
+    assert "first: already done" in capfd.readouterr().err
     assert not is_done(quick("first", output, "--help"), record)  # another command
     run_jobs([second, first], record=record)  # what follows a new one is done, too
-    assert "done before" not in capfd.readouterr().err
+    assert "already done" not in capfd.readouterr().err
     assert not is_done(quick("first"), record)  # it knows itself what is left
     output.unlink()
     assert not is_done(first, record)

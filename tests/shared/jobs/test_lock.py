@@ -55,7 +55,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_held_once(tmp_path: Path) -> None:
     path = tmp_path / "thing.h5"
     with locked(path, job="orn thing"):
-        message = rf"thing\.h5: another `orn thing` \(process {os.getpid()}\) is writing it"
+        message = rf"thing\.h5: another `orn thing` \(process {os.getpid()}\) is writing to it"
         with pytest.raises(PipelineError, match=message), locked(path, job="orn thing"):
             pytest.fail("held twice")
         with locked(tmp_path / "other.h5", job="orn thing"):

@@ -44,13 +44,13 @@ OTHER_NAMES: list[Callable[[Path], Path]] = [
 @pytest.mark.parametrize("name", OTHER_NAMES)
 def test_an_output_is_no_input_by_any_name(tmp_path: Path, name: Callable[[Path], Path]) -> None:
     film = _file(tmp_path / "in" / "film.mp4")
-    with pytest.raises(ConfigError, match=r"film\.mp4, which this command reads; choose another"):
+    with pytest.raises(ConfigError, match=r"film\.mp4, which this command reads; choose a new"):
         check_output_files([None, name(film)], reads=[tmp_path / "absent", None, film])
 
 
 def test_a_file_of_an_input_folder_is_an_input(tmp_path: Path) -> None:
     picture = _file(tmp_path / "frames" / "deep" / "0001.jpg")
-    with pytest.raises(ConfigError, match=r"a file of .*frames, which this command reads"):
+    with pytest.raises(ConfigError, match=r"a file in .*frames, which this command reads"):
         check_output_files([picture], reads=[tmp_path / "frames"])
     check_output_files([picture.with_name("new.jpg")], reads=[tmp_path / "frames"])
 
@@ -90,7 +90,7 @@ def test_a_folder_without_permission(tmp_path: Path) -> None:
 
 
 def test_two_outputs_are_two_files(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected a file of its own"):
+    with pytest.raises(ConfigError, match="expected a separate file"):
         check_output_files([tmp_path / "a", tmp_path / "b" / ".." / "a"])
 
 

@@ -100,7 +100,7 @@ def test_the_file_round_trip(plan: Plan, tmp_path: Path) -> None:
         assert Plan.load(tmp_path / "out") == each
         assert plan.resumed_from(each, tmp_path) == plan
     replace(plan, units=plan.units[1:]).save(tmp_path)
-    with pytest.raises(ConfigError, match="units: expected numbers from 0"):
+    with pytest.raises(ConfigError, match="units: not numbered consecutively from 0"):
         Plan.load(tmp_path)
 
 

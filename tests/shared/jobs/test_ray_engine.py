@@ -28,7 +28,7 @@ def test_actors_suit_the_cluster(
 ) -> None:
     assert count_actors(resources, device=device, workers=workers) == expected
     if "GPU" not in resources:
-        with pytest.raises(ConfigError, match="--device cuda: expected a GPU"):
+        with pytest.raises(ConfigError, match="--device cuda: the Ray cluster has no GPU"):
             count_actors(resources, device="cuda", workers=None)
 
 

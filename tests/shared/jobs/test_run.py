@@ -47,7 +47,7 @@ def test_what_is_there_is_made_again_only_where_it_is_asked_for(
     work, engine = TextWork(folder=tmp_path), IN_THIS_PROCESS
     run_texts(work, engine)
     assert run_texts(Refusing(folder=tmp_path), engine).units == ()
-    assert "3 of 3 units are finished already" in caplog.text
+    assert "3 of 3 units are already finished" in caplog.text
     assert [unit.index for unit in run_texts(work, engine, again=UNITS[1:2]).units] == [1]
     (tmp_path / "write.json").touch()
     (tmp_path / "notes.txt").touch()
@@ -113,7 +113,7 @@ def test_who_works_on_what(tmp_path: Path) -> None:
     assert (on_ray.here, on_ray.device_type) == (None, None)
     assert choose_engine(EngineOptions(engine="ray", workers=2, address="h:1")).device_type == "cpu"
     assert choose_engine(EngineOptions(workers=2)) == TWO
-    with pytest.raises(ConfigError, match="--address h:1: only valid with --engine ray"):
+    with pytest.raises(ConfigError, match="--address h:1 requires --engine ray"):
         choose_engine(EngineOptions(address="h:1"))
     with pytest.raises(ConfigError, match="Ray assigns GPUs"):
         choose_engine(EngineOptions(engine="ray"), device="cuda:1")

@@ -130,7 +130,7 @@ def test_files_beside_the_table(tmp_path: Path) -> None:
         *((row(verb=verb), f"'verb_class': .*got '{verb}'") for verb in ("3", "", "-1", "²")),
         (row(start="0.14"), "'start_timestamp': .*got '0.14'"),
         (row(stop="00:00:00.10"), "2: expected stop after start, got 0.14 s and 0.1 s"),
-        (row() + row(), "3: expected unique ids, got '0' again"),
+        (row() + row(), "3: expected unique ids, got '0' twice"),
         (row(person="X1"), "'participant_id': .*got 'X1'"),
         (row(video_id="../P01_01"), "'video_id': expected a path .*got '../P01_01'"),
     ],
@@ -168,7 +168,7 @@ def test_each_table_of_100_is_a_split(tmp_path: Path) -> None:
     ]
     actions = read_100(tmp_path, row("a"), target="action")
     assert [each.labels for each in actions.segments] == [(1,), (0,), ()]
-    with pytest.raises(ManifestError, match=r"val\.csv, row 2: .*'n7' again"):
+    with pytest.raises(ManifestError, match=r"val\.csv, row 2: .*'n7' twice"):
         read_100(tmp_path, row("7"))
 
 

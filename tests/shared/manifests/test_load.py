@@ -134,7 +134,7 @@ def test_table_of_rates(tmp_path: Path) -> None:
     videos = Videos(pattern="{id}", rate_table=table)
     (tmp_path / "info.csv").write_text("video,fps,more\na,29.97,x\nb,90.0,x\n")
     assert video_rates(videos, tmp_path, ["b", "a"]) == {"b": 90.0, "a": 29.97}
-    with pytest.raises(ManifestError, match=r"info\.csv: .*none for 2, the first is 'c'"):
+    with pytest.raises(ManifestError, match=r"info\.csv: no frame rate for 2 videos, such as 'c'"):
         video_rates(videos, tmp_path, ["a", "c", "d"])
     (tmp_path / "info.csv").write_text("video,fps\na,0\nb,nan\n")
     with pytest.raises(ManifestError, match=r"row 2: column 'fps': .*0\.001, got '0'; row 3: "):

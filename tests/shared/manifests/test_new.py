@@ -89,7 +89,7 @@ def test_segments_of_several_labels_and_splits(here: Path, kitchen, new: Make) -
 
 def test_folders_of_frames_want_a_rate(here: Path, kitchen, new: Make) -> None:
     kitchen("video,label\n7,2\n12,10\n", "frames/7/0001.jpg", "frames/12/0001.jpg")
-    assert "expected the frame rate of frame folders, got none; add --rate" in new(exit_code=2)
+    assert "folders of frames require a frame rate; add --rate" in new(exit_code=2)
     assert not (here / "kitchen.toml").exists()
     found = new("--rate", "59.94005994")
     assert (found["form"], found["pattern"]) == ("frames", "frames/{id}")
@@ -175,11 +175,11 @@ TWO = "video,label\na,x\nb,x\n"
         (
             "video,start,stop,label,of\na,0,1,x,1\na,1,2,x,2\n",
             "--split 80/20 --group of",
-            "row 3: expected one of for all rows of video 'a', got '1' and '2'; use one value",
+            "row 3: expected the same of in all rows of video 'a', got '1' and '2'; use one value",
         ),
         ("video,label\na,;\n", "", "expected class names in the column 'label', got none"),
         ('video,label\na,"x\ny"\n', "", "expected names on one line"),
-        (TWO, "--rate 30", "--rate is only for frame folders"),
+        (TWO, "--rate 30", "--rate applies only to folders of frames"),
     ],
 )
 def test_what_cannot_be_used_leaves_nothing(
@@ -197,7 +197,7 @@ def test_nothing_is_replaced_unasked(here: Path, kitchen, write, new: Make) -> N
     write(here / "kitchen" / "classes.txt", "kept\n")
     for existing in ("kitchen.toml", "classes.txt"):
         refused = new(exit_code=2)
-        assert f"{existing}: expected a new file" in refused
+        assert f"{existing}: file exists with different content" in refused
         assert "--fresh" in refused
         assert (here / "kitchen" / "classes.txt").read_text() == "kept\n"
         (here / "kitchen.toml").unlink(missing_ok=True)

@@ -23,7 +23,7 @@ RATES = "rate_table = {table='a',video='b',rate='c'}"
         ('name = "mine"', f'name = "{"é" * 51}"', "name: expected at most 100 bytes.* 102"),
         ("title", 'flipped_classes = [["in", "out"], ["up", "in"]]\ntitle', "once.*'in'"),
         ('form = "clips"', FRAMES, r"videos\.rate"),
-        ("[labels]", "rate = 25.0\n[labels]", r"videos\.rate .* 'frames' and no other"),
+        ("[labels]", "rate = 25.0\n[labels]", r"'frames' requires videos\.rate"),
         ("[labels]", f"rate = 60\n{RATES}\n[labels]", r"videos\.rate"),
         ("[labels]", "rate = 60\nrates = {a = 0}\n[labels]", r"videos\.rates\.a: .* 0\.001"),
         *(

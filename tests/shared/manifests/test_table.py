@@ -63,16 +63,16 @@ def test_a_table_of_splits_beside_the_labels(tmp_path: Path) -> None:
         return [segment.split for segment in read(tmp_path, label_text, spec=spec).segments]
 
     assert splits("video,split\nx/b,val\na,train\ngone,test\n") == ["train", "validation"]
-    with pytest.raises(ManifestError, match=r"t\.csv, row 3: .*'x/b' in s\.csv, got none; add"):
+    with pytest.raises(ManifestError, match=r"t\.csv, row 3: .*'x/b' has no row in s\.csv; add"):
         splits("video,split\na,train\n")
-    with pytest.raises(ManifestError, match=r"s\.csv, row 3: .*'a' again"):
+    with pytest.raises(ManifestError, match=r"s\.csv, row 3: .*'a' twice"):
         splits("video,split\na,train\na,test\n")
     with pytest.raises(ManifestError, match=r"s\.csv, row 2: column 'split': .*'test'.* 'tset'"):
         splits("video,split\na,tset\n")
-    with pytest.raises(ManifestError, match=r"t\.csv, .*got a column 'split' as well; remove it"):
+    with pytest.raises(ManifestError, match=r"t\.csv, .*in column 'split'; remove the column"):
         splits("video,split\na,test\n", "video,label,split\na,open,train\n")
     (tmp_path / "s.csv").unlink()
-    with pytest.raises(DataRootError, match=r"s\.csv: expected .*no such file"):
+    with pytest.raises(DataRootError, match=r"s\.csv: expected .*got none"):
         read(tmp_path, table_text, spec=spec)
 
 
@@ -94,7 +94,7 @@ def test_without_labels_neither_classes_nor_label_column_are_needed(tmp_path: Pa
     [
         ("video,label\na,opne", "row 2: expected a class, got 'opne'; the nearest is 'open'"),
         ("video,label,split\na,open,vall", "row 2: column 'split': .*'validation'.*got 'vall'"),
-        ("video,label\na,open\na,close", "row 3: .*got 'a' again; give each row its own id"),
+        ("video,label\na,open\na,close", "row 3: .*got 'a' twice; make them unique"),
         ("video,label,start,stop\na,open,2,1", "row 2: expected stop after start, got 2.0 and 1.0"),
         *(
             (f"video,label,start\na,open,{cell}", f"row 2: column 'start': .*got '{cell}'")

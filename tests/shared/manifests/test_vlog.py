@@ -80,7 +80,7 @@ def test_matrix_that_does_not_fit(tmp_path: Path, matrix: npt.ArrayLike, message
     [
         ("O/a/1/\n", "0\n2\n", r"splitId\.txt: expected one number for each of 1 .* got 2"),
         ("O/a/1/\nO/b/2/\n", "0\n7\n", r"splitId\.txt, row 2: expected one of 0, 1, 2, 3, got '7'"),
-        ("O/a/1/\nO/a/1/\n", "0\n2\n", r"manifest\.txt, row 2: .*'O/a/1' again"),
+        ("O/a/1/\nO/a/1/\n", "0\n2\n", r"manifest\.txt, row 2: .*'O/a/1' twice"),
         ("O/a/1/\n../x/\n", "0\n2\n", r"row 2: expected a path .*got '\.\./x'"),
     ],
 )

@@ -30,7 +30,7 @@ def test_any_lengths(lengths) -> None:
         (b"", "got no bytes"),
         (b"\x10", "got 16 at byte 0 of 1"),
         (b"5\xff", "got 255 at byte 1 of 2"),
-        (b"5R", "truncated, the last number does not end in 2 bytes"),
+        (b"5R", "truncated; the last number does not end within 2 bytes"),
         (b"o" * 7 + b"0", "at most 7 digits, got 8"),
         (b"515K", "run 3 has negative length -4"),
     ],

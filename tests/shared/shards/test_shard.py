@@ -53,7 +53,7 @@ def test_it_behaves_as_a_collection_of_frames(path: Path) -> None:
 def test_rows_and_videos_that_are_not_there(path: Path) -> None:
     shard = Shard(path)
     for row in (-1, 7):
-        with pytest.raises(ShardFormatError, match=f"expected a row of 7 frames, got {row}"):
+        with pytest.raises(ShardFormatError, match=f"row {row} is out of range for 7 frames"):
             shard.frame(row)
     for wrong in ("x", 3):
         with pytest.raises(ShardNotFoundError, match=rf"zip: .*3 videos, .* 'a', got {wrong!r}"):

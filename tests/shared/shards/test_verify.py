@@ -119,11 +119,11 @@ OTHER = replace(DETECTOR, checkpoint_digest="sha256:ff")
     ("changes", "wanted"),
     [
         ({2: None}, [(2, "unit 2 ")]),
-        ({7: {"videos": {"z": frames(0, 2)}}}, [(7, "a unit in plan.json")]),
+        ({7: {"videos": {"z": frames(0, 2)}}}, [(7, "any unit in plan.json")]),
         ({2: {"videos": {"b": frames(3, 9)}}}, [(2, "'b': expected frames from 5 on")]),
         (
             {2: {"videos": {"b": frames(6, 9)}}, 0: {"videos": {"a": ((0, 3), (0.0, 0.3))}}},
-            [(0, "'a': .* got 2 of 0 to 3"), (2, "'b': .* from 5 on, got 3 of 6 to 8")],
+            [(0, "'a': .* got 2 in 0 to 3"), (2, "'b': .* from 5 on, got 3 in 6 to 8")],
         ),
         (
             {2: {"videos": {"b": frames(5, 9)}, "detector": OTHER, "digest": "sha256:ee"}},
@@ -165,9 +165,9 @@ def test_videos_of_the_list(folder: Path, dataset: Dataset, tmp_path: Path) -> N
     (dataset.root / "b.mp4").write_bytes(b"another")
     wanted = [
         ("shard-000000.zarr.zip", "note", "video 'c'", "no frame decoded"),
-        ("shard-000000.zarr.zip", "error", "video 'stranger'", "got another"),
+        ("shard-000000.zarr.zip", "error", "video 'stranger'", "expected a video listed in"),
         ("shard-000001.zarr.zip", "error", "video 'b'", f"7 bytes at {dataset.root / 'b.mp4'}"),
-        (folder.name, "error", "video 'a'", "got none"),
+        (folder.name, "error", "video 'a'", "the file exists"),
     ]
     found = verify_folder(folder, dataset)
     for (name, severity, place, message), problem in zip(wanted, found, strict=True):
@@ -200,4 +200,4 @@ def test_masks_imported_without_their_video(folder: Path, dataset: Dataset) -> N
     write_drawn(shard(folder, 0), {"a": frames(0, 4)}, digest=UNKNOWN_SOURCE)
     (problem,) = verify_folder(folder, dataset)
     assert problem.severity == "note"
-    assert "training rejects them" in problem.message
+    assert "training rejects these masks" in problem.message

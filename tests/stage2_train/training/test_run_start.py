@@ -123,7 +123,7 @@ def test_a_run_is_called_in_utf8(train, tmp_path) -> None:
     run = tmp_path / os.fsdecode(b"\xff")
     said = train("--run", run, exit_code=2).stderr
     assert not run.exists()
-    assert r"\udcff: expected a path in UTF-8, got other bytes; rename" in said
+    assert r"\udcff: path is not valid UTF-8; rename" in said
 
 
 def test_a_run_begins_beside_what_demo_and_ablate_wrote_first(start, tmp_path) -> None:
