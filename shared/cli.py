@@ -1,9 +1,9 @@
 """The `orn` command group.
 
 Commands are imported lazily, so that `orn --help` is fast and a broken dependency disables only the
-commands that need it. This module alone configures logging (to stderr) and maps errors to exit
+commands that need it. Only this module configures logging (to stderr) and maps errors to exit
 codes: 0 success, 1 failure, 2 usage error, 3 success but some videos failed, 130 interrupted, 143
-terminated. An integer that a command returns becomes its exit code.
+terminated. If a command returns an integer, it becomes the exit code.
 """
 
 import errno
@@ -36,7 +36,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "First look": {
         "doctor": (
             "orn.shared.doctor:doctor",
-            "Check the installation and suggest repairs.",
+            "Check the installation and suggest fixes.",
         ),
         "demo": ("orn.demo.commands:demo", "Run the whole pipeline on small generated videos."),
         "demo world": ("orn.demo.commands:demo_world", "Generate the videos and labels."),
@@ -172,8 +172,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "bench gpu": ("orn.benchmarks.commands:gpu", "Run all measurements on a GPU."),
     },
 }
-"""Commands by heading and name, in the order of the help: the function (`module:attribute`, empty
-for a group without a command of its own) and the help line, which is shown without an import."""
+"""Commands by heading and name, in help order: the function (`module:attribute`, empty for a group
+that is not a command itself) and the help line, which is shown without an import."""
 
 
 class LazyGroup(click.Group):
@@ -181,7 +181,7 @@ class LazyGroup(click.Group):
 
     Args:
         words: prefix of the group's commands in `COMMANDS`, such as `bench `.
-        own: command to run if no sub-command is given.
+        own: command to run if no subcommand is given.
     """
 
     def __init__(
@@ -247,7 +247,7 @@ class LazyGroup(click.Group):
 
 
 def _only_without_subcommand(command: click.Command) -> Callable[..., Any]:
-    """Return a callback that runs `command`, or rejects its options if a sub-command is given."""
+    """Return a callback that runs `command`, or rejects its options if a subcommand is given."""
 
     def callback(**values: Any) -> Any:
         context = click.get_current_context()
@@ -284,12 +284,12 @@ class _Program(LazyGroup):
         standalone_mode: bool = True,
         **extra: Any,
     ) -> Any:
-        """Run the command line, and exit with its exit code in `standalone_mode`."""
+        """Run the command line and, in `standalone_mode`, exit with its exit code."""
         if not standalone_mode:
             return super().main(args, prog_name, standalone_mode=False, **extra)
         with _errors_as_exit_codes():
             result = super().main(args, prog_name, standalone_mode=False, **extra)
-            sys.stdout.flush()  # a closed pipe raises here, not at exit
+            sys.stdout.flush()  # a closed pipe raises an error here, not at exit
             _leave_process_group()
             sys.exit(result if isinstance(result, int) else 0)
 
@@ -298,7 +298,7 @@ def _leave_process_group() -> None:
     """Destroy torch's process group after success under torchrun.
 
     Its threads sometimes abort the interpreter at exit. After an error the call could block on
-    other processes, which torchrun ends.
+    other processes, which torchrun terminates.
     """
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
@@ -320,7 +320,7 @@ def _import_command(name: str, where: str) -> click.Command:
 
 @contextmanager
 def _paths_as_errors() -> Iterator[None]:
-    """Convert an `OSError` with a path, such as a name that is too long, to a PipelineError."""
+    """Convert an `OSError` with a path, such as an overlong name, to a PipelineError."""
     try:
         yield
     except OSError as err:
@@ -395,7 +395,7 @@ def _logging_to_stderr(verbosity: int) -> Iterator[None]:
 def orn(verbose: int) -> None:
     """Object-level visual reasoning in videos.
 
-    Detect the objects of every frame once, then learn activities from their relations.
+    Detect the objects in every frame once, then learn activities from their relations.
     """
 
 

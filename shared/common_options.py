@@ -32,7 +32,7 @@ PRECISIONS = {
     "bf16-heads": "bfloat16-heads",
     "fp16-heads": "float16-heads",
 }
-"""Names of number formats in plans and shards, which are accepted as well."""
+"""Names of number formats in plans and shards, which are also accepted."""
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 """A positive integer."""
@@ -46,10 +46,10 @@ Precision = Annotated[
     Literal["float32", "tfloat32", "bfloat16", "float16", "bfloat16-heads", "float16-heads"],
     BeforeValidator(lambda value: PRECISIONS.get(value, value)),
 ]
-"""A number format, as plans and shards record it; use with `precision_option`."""
+"""A number format, as recorded in plans and shards; use with `precision_option`."""
 
 DatasetName = Annotated[str, Argument("DATASET")]
-"""The name of a shipped manifest, or the path of a manifest file."""
+"""The name of a bundled manifest, or the path of a manifest file."""
 DataRoot = Annotated[
     FilePath,
     Option(
@@ -106,7 +106,7 @@ def precision_option(help_text: str) -> Option:
 
 
 class EngineOptions(Request):
-    """Options of `orn.shared.jobs.engines.choose_engine`."""
+    """Options for `orn.shared.jobs.engines.choose_engine`."""
 
     workers: (
         Annotated[int, Field(ge=1, le=10**5), Option("Number of processes or actors.")] | None

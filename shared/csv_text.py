@@ -1,7 +1,7 @@
 """CSV files that are safe to open in a spreadsheet, which evaluates cells that look like formulas.
 
-Names of videos, classes and settings are untrusted. A text that begins with `=`, `+`, `-`, `@`, a
-tab or a line break gets a leading apostrophe, which marks text in spreadsheets. Numbers are not
+Names of videos, classes and settings are untrusted. Text that begins with `=`, `+`, `-`, `@`, a tab
+or a line break gets a leading apostrophe, which marks text in spreadsheets. Numbers are not
 changed.
 """
 

@@ -1,10 +1,10 @@
-"""Rules for files of a data set that may be opened.
+"""Rules for the files of a data set that may be opened.
 
 - Paths from the user or a manifest may be links to anywhere: the data root, the data set's folder,
-  the parent folders of all videos, label tables, folders of masks. They often are on other disks.
+  the parent folders of all videos, label tables, folders of masks. They are often on other disks.
 - Paths from a table or a folder listing may be links too, but only to targets inside one of these
   folders: a video file, a picture of a frame folder, a file of masks. Otherwise a downloaded data
-  set could choose which files of this machine are read.
+  set could choose which files on this machine are read.
 - Only regular files are read. Pipes, sockets and devices are rejected without blocking.
 """
 
@@ -30,12 +30,12 @@ Stamp = tuple[int, int]
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """Return the stamp of a file, which differs if the file is replaced or modified."""
+    """Return the stamp of a file, which changes if the file is replaced or modified."""
     return status.st_size, status.st_mtime_ns
 
 
 def not_a_file(path: str | Path) -> str | None:
-    """Return what is at a path, as a noun phrase, if it is not a regular file; else None."""
+    """Return a noun phrase for the file type at a path if it is not a regular file, else None."""
     try:
         mode = Path(path).stat().st_mode
     except _ABSENT:
@@ -51,7 +51,7 @@ def regular_status(path: Path) -> os.stat_result:
     """Return the status of a regular file or link target, without opening it.
 
     Raises:
-        VideoDecodeError: if there is no such file or it is not a regular file.
+        VideoDecodeError: if the file does not exist or is not a regular file.
     """
     try:
         status = path.stat()
@@ -65,7 +65,7 @@ def regular_status(path: Path) -> os.stat_result:
 
 
 def reason(err: BaseException) -> str:
-    """Return the short message of an error of FFmpeg or the operating system."""
+    """Return the short message of an error from FFmpeg or the operating system."""
     return getattr(err, "strerror", None) or str(err) or type(err).__name__
 
 
@@ -81,7 +81,7 @@ def is_folder(path: str | Path) -> bool:
 
 
 def is_there(path: str | Path) -> bool:
-    """Return whether a path exists, broken links included; False for invalid names."""
+    """Return whether a path exists, including broken links; False for invalid names."""
     return os.path.lexists(path)
 
 
@@ -90,7 +90,7 @@ def link_target_outside(path: str | Path, inside: Iterable[Path]) -> str | None:
     real, folders = Path(os.path.realpath(path)), list(inside)
     if any(
         real.is_relative_to(folder) for folder in folders
-    ):  # the usual case, without resolving `inside`
+    ):  # the usual case, which does not resolve `inside`
         return None
     is_inside = any(real.is_relative_to(os.path.realpath(folder)) for folder in folders)
     return None if is_inside else str(real)

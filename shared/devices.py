@@ -7,12 +7,12 @@ from orn.shared.errors import ConfigError, PipelineError
 
 
 def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str:
-    """Return `cpu`, `cuda` or `cuda:N`; `auto` selects a GPU if there is one.
+    """Return `cpu`, `cuda` or `cuda:N`; `auto` selects a GPU if one is available.
 
     Raises:
         error: if the device does not exist.
     """
-    name = str(name)  # torch has devices that print so
+    name = str(name)  # torch prints some devices without an index
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise error(f"device: expected auto, cpu, cuda or cuda:N, got {name!r}; pass one of them")
     if name == "cpu":
@@ -33,7 +33,7 @@ def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str
 def devices_of_workers(
     name: str, workers: int | None, *, error: type[PipelineError] = ConfigError
 ) -> tuple[str, ...]:
-    """Return the device of each worker process of this machine.
+    """Return the device of each worker process on this machine.
 
     Args:
         name: `cpu`, `cuda` (all GPUs), `cuda:1` (that GPU), `auto` (all GPUs, else the CPU).

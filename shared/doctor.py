@@ -1,7 +1,6 @@
-"""`orn doctor`: check the installation and suggest repairs.
-
-Checks are independent: each imports what it needs and runs even if others fail. MMDetection and
-mmcv are only located, since only the detection stage imports them.
+"""`orn doctor`: check the installation and suggest fixes. Checks are independent: each has its own
+imports and runs even if others fail. MMDetection and mmcv are only located, since only the
+detection stage imports them.
 """
 
 import functools
@@ -22,7 +21,7 @@ from orn.shared.environment import PROJECT, installed_version, requirements
 from orn.shared.options import command
 
 LEAST_FREE_BYTES = 5 * 2**30
-"""Disk space for the demo and a few checkpoints."""
+"""Disk space required for the demo and a few checkpoints."""
 
 _LISTED = 10
 """Maximum number of listed weight files."""
@@ -40,17 +39,16 @@ class Check:
 
     name: str
     status: Literal["ok", "warning", "failed"]
-    """"failed": a required part does not work."""
+    """"failed": a required component does not work."""
     found: str
     remedy: str = ""
-    """The repair, such as a command; empty if none is needed."""
+    """The fix, such as a command; empty if none is needed."""
 
 
 @command("doctor")
 def doctor(*, as_json: AsJson = False) -> int:
-    """Check the installation and suggest repairs.
-
-    The exit code is 1 if a required part does not work.
+    """Check the installation and suggest fixes. The exit code is 1 if a required component does not
+    work.
     """
     checks = []
     for check in run_checks():
@@ -105,7 +103,7 @@ def _check_python() -> Check:
 
 
 def _check_orn() -> Check:
-    """Return the location of the package; PyPI has another package of the same name."""
+    """Return the location of the package; PyPI has a different package with the same name."""
     import orn
 
     return Check("orn", "ok", f"imported from {Path(orn.__file__).parent}")
@@ -118,7 +116,7 @@ def _check_packages() -> Iterator[Check]:
         found = f"{PROJECT} is not installed in this Python"
         yield Check("packages", "failed", found, remedy="make setup")
     for name, specifier in required.items():
-        if name not in _OPENCV_NAMES:  # any of them will do, see _check_cv2
+        if name not in _OPENCV_NAMES:  # any of them is enough, see _check_cv2
             yield _guarded(name, functools.partial(_check_package, name, specifier))
 
 
@@ -136,7 +134,7 @@ def _check_package(name: str, specifier: str) -> Check:
 
 
 def _check_cv2() -> Check:
-    """Check OpenCV: mmcv requires opencv-python, whose libGL is missing on many servers."""
+    """Check OpenCV: mmcv requires opencv-python, whose library libGL is missing on many servers."""
     installed = {name: installed_version(name) for name in _OPENCV_NAMES}
     present = [f"{name} {version}" for name, version in installed.items() if version]
     remedy = (
@@ -158,7 +156,7 @@ def _check_cv2() -> Check:
 
 
 def _check_torch() -> Check:
-    """Check devices, and the operators of torchvision that replace mmcv's."""
+    """Check the devices, and the torchvision operators that replace mmcv's."""
     import torch
     import torchvision
 
@@ -178,7 +176,7 @@ def _check_torch() -> Check:
 
 
 def _check_mmcv() -> Check:
-    """Check whether mmcv has compiled operators or torchvision's are used instead."""
+    """Check whether mmcv has compiled operators or torchvision's operators are used instead."""
     missing = [name for name in ("mmcv", "mmdet", "mmengine") if not importlib.util.find_spec(name)]
     if missing:
         found = f"{', '.join(missing)} not installed; detection cannot run"

@@ -1,8 +1,6 @@
-"""Downloads of published weights to the cache of torch.hub.
-
-The name of a published file ends in the first digits of its SHA-256, which are checked after the
-download and before each use. The variable `ORN_WEIGHTS_MIRROR` sets a mirror, such as
-`http://mirror.local/weights` or `file:///disk/weights`.
+"""Download of published weights to the cache of torch.hub. The name of a published file ends in the
+first digits of its SHA-256, which are verified after the download and before each use. The variable
+`ORN_WEIGHTS_MIRROR` sets a mirror, such as `http://mirror.local/weights` or `file:///disk/weights`.
 """
 
 import logging
@@ -27,18 +25,18 @@ logger = logging.getLogger(__name__)
 _MIRROR_VARIABLE = "ORN_WEIGHTS_MIRROR"
 _DIGITS = re.compile(r".+-([0-9a-f]{8,64})\.[^.]+")
 _TIMEOUT_SECONDS = 30.0
-"""Timeout of a server's response; torch sets none."""
+"""Timeout for a response from the server; torch sets none."""
 
 
 def cache_folder() -> Path:
-    """Return torch.hub's folder of weights, which `TORCH_HOME` can move."""
+    """Return torch.hub's folder of weights, which depends on `TORCH_HOME`."""
     import torch.hub
 
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
 def cached_path(url: str) -> Path:
-    """Return the path of a URL's file in the cache."""
+    """Return the path in the cache of the file at a URL."""
     return cache_folder() / _name(url)
 
 
@@ -65,10 +63,10 @@ def fetch(
         what: description of the file, for messages.
         remedy: alternative for the user, as a clause for messages.
         error: type of the error.
-        timeout_seconds: timeout of the server's response.
+        timeout_seconds: timeout for a response from the server.
 
     Raises:
-        error: if the download fails or the file has another SHA-256.
+        error: if the download fails or the file has a different SHA-256.
     """
     path, digits = cached_path(url), sha256_digits(url)
     if digits is None:
@@ -112,7 +110,7 @@ def _download(source: str, path: Path, *, digits: str, timeout_seconds: float) -
 
 @contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Set the timeout of new sockets in this process; torch.hub has no argument for it."""
+    """Set the timeout of new sockets in this process; torch.hub has no argument for this."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -136,6 +134,6 @@ def _reason(err: Exception) -> str:
         return str(err.reason)
     if isinstance(err, OSError) and err.strerror:
         return err.strerror if err.filename is None else f"{err.filename}: {err.strerror}"
-    if isinstance(err, RuntimeError):  # of torch.hub, about the hash
-        return f"truncated or not the expected file:  {err}"
+    if isinstance(err, RuntimeError):  # raised by torch.hub for a wrong hash
+        return f"truncated or not the expected file: {err}"
     return str(err) or type(err).__name__

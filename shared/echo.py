@@ -1,4 +1,4 @@
-"""Output of commands on stdout and stderr, as text and as JSON."""
+"""Output of commands to stdout and stderr, as text and as JSON."""
 
 import json
 import os
@@ -15,18 +15,18 @@ _NOT_ASCII = re.compile("[^\n -~]")
 
 
 def echo(line: object, *, err: bool = False) -> None:
-    """Print a line on stdout or stderr, with control characters and newlines escaped."""
+    """Print a line to stdout or stderr, with control characters and newlines escaped."""
     click.echo(escape(str(line)), err=err)
 
 
 def echo_text(text: str, *, err: bool = False, nl: bool = True) -> None:
-    """Print several lines, each escaped as by `echo`."""
+    """Print several lines, each escaped like in `echo`."""
     click.echo(escape_lines(text), err=err, nl=nl)
 
 
 def json_text(payload: Any, *, indent: int | None = None) -> str:
-    """Return a JSON document in ASCII; `json.loads` restores the strings exactly, even file names
-    that are not UTF-8. NaN and infinity are rejected."""
+    """Return a JSON document in ASCII; `json.loads` restores strings exactly, even file names that
+    are not valid UTF-8. NaN and infinity are rejected."""
     text = json.dumps(payload, indent=indent, ensure_ascii=False, allow_nan=False)
     return _NOT_ASCII.sub(_json_escape, text)
 
@@ -39,7 +39,7 @@ def _json_escape(match: re.Match[str]) -> str:
 
 
 def echo_json(payload: Any) -> None:
-    """Print a JSON document on stdout; NaN and infinity are rejected."""
+    """Print a JSON document to stdout; NaN and infinity are rejected."""
     click.echo(json_text(payload, indent=2))
 
 

@@ -1,14 +1,14 @@
 """The error classes of the project, all derived from `PipelineError`.
 
 Each class takes a single message, so that errors can be pickled between processes, and also derives
-from the builtin error it resembles. `exit_code` is the exit code of the command line.
+from the built-in error that it resembles. `exit_code` is the exit code of the command line.
 """
 
 from orn.shared.text import escape
 
 
 class PipelineError(Exception):
-    """Base class; raised itself where no other class fits, for example if the disk is full."""
+    """Base class; raised directly where no other class fits, for example if the disk is full."""
 
     exit_code = 1
 
@@ -34,7 +34,7 @@ class UnknownDatasetError(ManifestError):
 
 
 class DataRootError(PipelineError, FileNotFoundError):
-    """A data root, or a file in it that the manifest names, is missing."""
+    """A data root, or a file in it that the manifest lists, is missing."""
 
 
 class ShapeError(PipelineError, ValueError):
@@ -50,19 +50,19 @@ class ShardNotFoundError(PipelineError, FileNotFoundError):
 
 
 class ObjectImportError(PipelineError, ValueError):
-    """A file of imported objects is damaged or has unexpected content."""
+    """A file with objects to import is damaged or has unexpected content."""
 
 
 class JoinError(PipelineError, LookupError):
-    """A time in a video has no frame with detections nearby."""
+    """A time in a video is not close to any frame with detections."""
 
 
 class VideoDecodeError(PipelineError, OSError):
-    """A video cannot be opened or has no frame that can be decoded."""
+    """A video cannot be opened or has no decodable frame."""
 
 
 class ClipStoreError(PipelineError, ValueError):
-    """A clip store is damaged, incomplete or of another format."""
+    """A clip store is damaged, incomplete or in a different format."""
 
 
 class CheckpointError(PipelineError, ValueError):
@@ -74,4 +74,4 @@ class DetectorError(PipelineError, RuntimeError):
 
 
 class TrainingError(PipelineError, RuntimeError):
-    """A training cannot continue, for example after a loss that is not finite."""
+    """Training cannot continue, for example after a loss that is not finite."""

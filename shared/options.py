@@ -1,7 +1,7 @@
 """Options of commands, defined by pydantic fields.
 
-A request holds the arguments of the function behind a command, for Python and for the command line.
-Its fields have pydantic constraints and an `Option` or `Argument`:
+A request holds the arguments of the function behind a command, both for Python and for the command
+line. Its fields have pydantic constraints and an `Option` or `Argument`:
 
     class CountRequest(Request):
         dataset: DatasetName
@@ -11,9 +11,9 @@ Its fields have pydantic constraints and an `Option` or `Argument`:
     @command("count")
     def count(request: CountRequest, *, as_json: AsJson = False) -> int: ...
 
-The parameters of a command are requests, whose options it has, and single values. Requests can be
-nested. `orn.shared.common_options` has the fields that several commands share. Neither module has
-slow imports, so that help is fast.
+The parameters of a command are requests, whose options the command takes, and single values.
+Requests can be nested. `orn.shared.common_options` has the fields that several commands share.
+Neither module has slow imports, so that `--help` is fast.
 """
 
 import inspect
@@ -59,7 +59,7 @@ class Request(BaseModel):
             raise ConfigError(explain(err, type(self))) from err
 
     def changed(self, **fields: Any) -> Self:
-        """Return a copy with other values in some fields."""
+        """Return a copy with different values for some fields."""
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return type(self)(**given | fields)
 
@@ -88,7 +88,7 @@ class Argument:
 
 
 class OptionOverrides:
-    """Overrides options of a nested request, by field."""
+    """Overrides for options of a nested request, by field."""
 
     def __init__(self, **options: Option) -> None:
         self.options = options
@@ -139,12 +139,12 @@ _R = TypeVar("_R", bound=Request)
 
 
 def _made(model: type[_R], given: Mapping[str, Any], default: Request | None = None) -> _R:
-    """Return the request of the given values.
+    """Return the request for the given values.
 
     Args:
         model: type of the request.
         given: values from the command line.
-        default: request with the other values; None: the defaults of the model.
+        default: request that provides the other values; None: the defaults of the model.
     """
     values = {
         name: getattr(default, name) for name in (default.model_fields_set if default else ())
@@ -256,7 +256,7 @@ def _fields(
         kind, about = _unwrapped(field.annotation)
         about = [*field.metadata, *about]
         mark = next((each for each in about if isinstance(each, Option | Argument)), None)
-        if mark is None:  # not on the command line
+        if mark is None:  # not available on the command line
             continue
         is_many = get_origin(kind) is tuple and get_args(kind)[-1] is ... and AT_COMMAS not in about
         if default is not None:
@@ -301,7 +301,7 @@ def _unwrapped(annotation: Any) -> tuple[Any, list[Any]]:
 
 
 _MANY = 10**6
-"""Larger upper bounds only guard against typos, and are not listed."""
+"""Larger upper bounds only guard against typos and are not shown."""
 
 
 def _limits(about: list[Any]) -> str:

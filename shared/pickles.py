@@ -1,9 +1,9 @@
-"""Check of untrusted pickles before they are unpickled.
+"""Check untrusted pickles before they are unpickled.
 
-A pickle is a program for a stack machine. The unpicklers of this project only call a few known
+A pickle is a program for a stack machine. The unpicklers in this project call only a few known
 functions, but a program could still exhaust memory or time. The check simulates the instructions
-with types instead of values.
-Format: https://docs.python.org/3/library/pickletools.html and PEP 3154.
+with types instead of values. Format: https://docs.python.org/3/library/pickletools.html and PEP
+3154.
 """
 
 import io
@@ -22,7 +22,7 @@ _TAKEN = {
     **dict.fromkeys(("SETITEM", "TUPLE2", "REDUCE", "NEWOBJ", "STACK_GLOBAL"), 2),
     "TUPLE3": 3,
 }
-"""Number of values that an instruction pops; others pop none, or all up to a mark."""
+"""Number of values popped by an instruction; other instructions pop none, or all up to a mark."""
 _SINCE_MARK = ("APPENDS", "SETITEMS", "TUPLE")
 _PUSH_NOTHING = ("APPEND", "APPENDS", "SETITEM", "SETITEMS", "BUILD", "PROTO", "FRAME", "STOP")
 _PUTS = ("MEMOIZE", "BINPUT", "LONG_BINPUT")
@@ -35,15 +35,15 @@ _KNOWN = frozenset(
     (*_TAKEN, *_SINCE_MARK, *_PUSH_NOTHING, *_PUTS, *_GETS, *_NUMBERS, *_TEXTS, *_OTHERS)
 )
 _KEYS = ("text", "old text", "character", "latin1", "number")
-"""Types of keys; nested tuples can take forever to hash, and large numbers can collide."""
+"""Allowed types of keys; nested tuples can take forever to hash, and large numbers can collide."""
 _ENCODED = (("text", "latin1"), ("character", "latin1"))
 """Arguments of `ENCODE`; others could encode a long text many times, or double it each time."""
 _LISTS = re.compile(rb"(?:\]\x94){1,4096}")
-"""Empty lists, the majority in masks of VLOG; handled together, in a third of the time."""
+"""Empty lists, which are the majority in VLOG masks; handled together, in a third of the time."""
 
 
 class RefusedPickleError(Exception):
-    """A pickle is rejected; the message is a clause about its file."""
+    """Raised for a rejected pickle; the message is a clause about its file."""
 
 
 def check_pickle(file: io.BytesIO, *, most: int, names: Collection[str] | None = None) -> None:
@@ -52,7 +52,7 @@ def check_pickle(file: io.BytesIO, *, most: int, names: Collection[str] | None =
     Args:
         file: file positioned at the start of the pickle; afterwards at its end.
         most: maximum number of instructions, each of which creates at most one small value.
-        names: allowed globals, as "module name"; None leaves them to the unpickler.
+        names: allowed globals, as "module name"; None leaves the check to the unpickler.
 
     Raises:
         Exception: of any type raised by `pickletools.genops`, if the pickle is damaged.
@@ -104,7 +104,7 @@ def _check(name: str, argument: Any, taken: list[Any], names: Collection[str] | 
 
 
 def _old(kind: Any) -> Any:
-    """Return the type of a value that is used again."""
+    """Return the type of a value that is reused."""
     if isinstance(kind, tuple):
         return "old tuple"
     return "old text" if kind == "text" else kind

@@ -1,7 +1,7 @@
 """Reports of commands, with one renderer for terminals, files and Markdown.
 
-Functions return a `Report`, the only place for text layout. A command's JSON output is the mapping
-from which the report is built.
+Functions return a `Report`; text is laid out only here. A command's JSON output is the mapping from
+which the report is built.
 """
 
 import io
@@ -17,9 +17,9 @@ from orn.shared.text import escape
 _NUMBER = re.compile(r"[-+]?[\d,.]+%?( \[.*\]| \+- .*)?|-|")
 _GAP = 2
 _LISTED = 5
-"""Maximum number of values of a list in a fact."""
+"""Maximum number of list values in a fact."""
 _UNLIMITED = 1 << 16
-"""Width of a pipe or file, without wrapping."""
+"""Width for a pipe or file, without wrapping."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Contents of a report, in this order; empty parts are omitted."""
+    """Contents of a report, in this order; empty elements are omitted."""
 
     title: str = ""
     facts: Sequence[tuple[str, str]] = ()
@@ -74,8 +74,8 @@ def markdown(table: Table) -> str:
 def first_rows(
     header: tuple[str, ...], rows: Sequence[Sequence[str]], *, most: int, all_in: str
 ) -> Table:
-    """Return a table of the first `most` rows, with a line about the others that refers to
-    `all_in`."""
+    """Return a table of the first `most` rows, with a line that refers to `all_in` for the
+    others."""
     rest = len(rows) - most
     more = [f"... and {rest:,} more (all are in {all_in})"] if rest > 0 else []
     return Table(header=header, rows=rows[:most], below=more)
@@ -110,7 +110,7 @@ def _value_text(value: Any) -> str:
 
 
 def filled_columns(table: Table) -> Table:
-    """Return a table without empty columns, in which every cell is `-` or empty."""
+    """Return a table without empty columns, whose cells are all `-` or empty."""
     kept = [
         place for place in range(len(table.header))
         if any(row[place] not in ("", "-") for row in table.rows)
@@ -140,7 +140,7 @@ def _laid_out(table: Table, width: int) -> str:
 
 def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
     """Return the widths of columns: as needed, with the widest reduced to fit `width`, but not
-    below their longest words."""
+    below the length of their longest words."""
     from rich.cells import cell_len
 
     cells = list(zip(*rows, strict=True))

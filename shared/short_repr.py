@@ -5,8 +5,8 @@ from typing import Any
 
 
 def short_repr(record: Any) -> str:
-    """Return a one-line representation of a dataclass, with arrays and tensors by type and shape
-    and tuples by length. Use in a class body: `__repr__ = short_repr`."""
+    """Return a one-line representation of a dataclass that shows arrays and tensors as type and
+    shape, and tuples as their length. Use in a class body: `__repr__ = short_repr`."""
     parts = (f"{each.name}={_short(getattr(record, each.name))}" for each in fields(record))
     return f"{type(record).__name__}({', '.join(parts)})"
 

@@ -1,6 +1,6 @@
-"""Tensor files: safetensors with a digest that detects corruption.
+"""Tensor files: safetensors with a digest to detect corruption.
 
-safetensors validates names, types, shapes and offsets, but has no checksum of values. The metadata
+safetensors validates names, types, shapes and offsets, but has no checksum for values. The metadata
 entry `digest` is the SHA-256 of the other metadata and of the name, type, shape and bytes of each
 tensor, in the order of names.
 """
@@ -32,7 +32,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
     Args:
         path: the file.
-        tensors: dense tensors on any device, with any strides; written as contiguous tensors.
+        tensors: dense tensors on any device, with any strides; stored as contiguous tensors.
         metadata: texts to store with them, without `digest`.
 
     Raises:
@@ -45,9 +45,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         mode = temporary.stat().st_mode
         try:
             safetensors.torch.save_file(plain, temporary, metadata=texts)
-        except SafetensorError as err:  # wraps errors of the disk
+        except SafetensorError as err:  # wraps disk errors
             raise OSError(str(err)) from err
-        temporary.chmod(mode)  # safetensors removes read permissions of others
+        temporary.chmod(mode)  # safetensors removes read permissions for other users
 
 
 def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -56,10 +56,10 @@ def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tenso
     Args:
         path: the file.
         what: description of the expected content, for messages.
-        remedy: what the user can do about a damaged file, for messages.
+        remedy: advice to the user about a damaged file, for messages.
 
     Raises:
-        CheckpointError: if the file is missing, damaged or of another kind.
+        CheckpointError: if the file is missing, damaged or of a different kind.
     """
     with open_file(path, error=CheckpointError) as file:
         size, header = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(8), "little")
@@ -81,8 +81,8 @@ def read_tensors(path: Path, *, what: str, remedy: str) -> tuple[dict[str, Tenso
 
 
 def mismatch(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str | None:
-    """Return the first difference of names, shapes or types from the expected tensors, or a value
-    that is not finite, as a clause; None if there is none."""
+    """Return the first difference in names, shapes or types from the expected tensors, or a value
+    that is not finite, as a clause; None if there is no mismatch."""
     missing = [name for name in expected if name not in found]
     extra = [name for name in found if name not in expected]
     if missing:

@@ -1,4 +1,4 @@
-"""Text for a line of a terminal or a file: escaped, truncated, counted."""
+"""Text for a line on a terminal or in a file: escaped, truncated, counted."""
 
 import re
 
@@ -9,13 +9,13 @@ _NOT_PLAIN = re.compile("[^ -~]")
 
 
 def escape(text: str) -> str:
-    """Return `text` on one line, with control characters, and bytes of a file's name that are not
-    UTF-8, as escape sequences."""
+    """Return `text` on one line, with control characters, and bytes of file names that are not
+    valid UTF-8, as escape sequences."""
     return _NOT_PLAIN.sub(_escaped, text)
 
 
 def escape_lines(text: str) -> str:
-    """Escape each line of a text and keep its line breaks."""
+    """Escape each line of a text and keep line breaks."""
     return "\n".join(map(escape, text.split("\n")))
 
 
@@ -25,21 +25,21 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def truncate(text: str, longest: int = _LONGEST) -> str:
-    """Return `text` escaped, on one line, and with an ellipsis in place of what exceeds `longest`
+    """Return `text` escaped, on one line, and truncated with an ellipsis to `longest`
     characters."""
     text = escape(text[: longest + 1])
     return text if len(text) <= longest else f"{text[: longest - 1]}\u2026"
 
 
 def path_text(path: object) -> str:
-    """Return a path for a message: escaped, on one line, its middle left out if it is very long."""
+    """Return a path for a message: escaped, on one line, its middle omitted if it is very long."""
     text = escape(str(path))
     half = _LONGEST_PATH // 2
     return text if len(text) <= _LONGEST_PATH else f"{text[:half]}...{text[-half:]}"
 
 
 def utf8(name: str) -> str:
-    """Return a file's name with bytes that are not UTF-8 as escape sequences."""
+    """Return a file name with bytes that are not valid UTF-8 as escape sequences."""
     return name.encode(errors="backslashreplace").decode()
 
 
@@ -47,7 +47,7 @@ def counted(number: int, name: str, plural: str = "") -> str:
     """Return a number with its noun: `1 video`, `1,200 videos`.
 
     Args:
-        number: how many there are; written with commas.
+        number: count; formatted with commas.
         name: singular noun.
         plural: plural noun; `name` with an s by default.
     """

@@ -1,4 +1,4 @@
-"""Half-open ranges of a video's time in seconds, and unions of ranges.
+"""Half-open time ranges of a video in seconds, and unions of ranges.
 
 A start or stop of None is unbounded: the start or the end of the video.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_SECONDS = 1e10
-"""Limit of a frame's absolute time, 317 years, up to which float64 resolves microseconds."""
+"""Limit on a frame's absolute time, 317 years, up to which float64 resolves microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class TimeRanges:
 
     @property
     def end(self) -> float:
-        """Stop of the last range in seconds; minus infinity if there is none."""
+        """Stop of the last range in seconds; minus infinity if there are no ranges."""
         return self.ranges[-1].stop if self.ranges else -math.inf
 
     def length(self, duration: float) -> float:

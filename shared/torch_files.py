@@ -1,7 +1,7 @@
-"""Reading of untrusted `torch.save` files, which are checked first and run no code.
+"""Read untrusted `torch.save` files, which are checked first and run no code.
 
-torch does not run code of such files with `weights_only`, but it verifies no checksum, and a pickle
-can exhaust memory. Tensors of an archive are memory-mapped, so they cannot exceed the file.
+With `weights_only`, torch runs no code from such files, but it verifies no checksum, and a pickle
+can exhaust memory. Tensors of an archive are memory-mapped, so they cannot be larger than the file.
 """
 
 import io
@@ -23,9 +23,9 @@ from orn.shared.pickles import ENCODE, RefusedPickleError, check_pickle
 from orn.shared.text import path_text
 
 _MOST_PICKLE_BYTES = 4 << 20
-"""Size limit of the pickle, without values; a ResNet-50 with its optimizer has 0.1 MiB."""
+"""Size limit of the pickle, excluding values; a ResNet-50 with its optimizer has 0.1 MiB."""
 _MOST_DROPPED_BYTES = 64 << 20
-"""The same for files with ignored content, such as the losses of all training steps."""
+"""The same limit for files with ignored content, such as the losses of all training steps."""
 _MOST_INSTRUCTIONS = 1 << 21
 _ENTRY = re.compile(r"[^/]+/(?:data\.pkl|data/\w+|byteorder|version|\.[\w./-]+)")
 """Names of members in torch's archives, which are case-insensitive."""
@@ -37,12 +37,12 @@ _PLAIN = (
     *(f"torch._utils _rebuild_{each}" for each in ("parameter", "tensor", "tensor_v2")),
     *(f"torch {kind}Storage" for kind in _KINDS),
 )
-"""Globals in a pickle of dense tensors in plain containers. Torch allows more, some of which can
+"""Globals in a pickle of dense tensors in plain containers. Torch allows others, some of which can
 exhaust memory."""
 
 
 class _Dropped:
-    """Placeholder for ignored objects of a file."""
+    """Placeholder for ignored objects in a file."""
 
     def __new__(cls, *_: object) -> "_Dropped":
         return super().__new__(cls)
@@ -67,7 +67,7 @@ def read_torch_file(
         error: type of the error.
 
     Raises:
-        error: if the file is missing, damaged, larger than the memory, or contains anything but
+        error: if the file is missing, damaged, larger than memory, or contains anything but
             tensors, numbers and text in plain containers.
     """
     known: list[Any] = [
@@ -89,8 +89,8 @@ def read_torch_file(
 
 
 def tensors_in(content: Any) -> dict[str, Tensor] | None:
-    """Return the tensors of a mapping by name, without attributes from the file; None unless all
-    are dense and inside their storage."""
+    """Return the tensors of a mapping by name, without attributes from the file; None unless all of
+    them are dense and within their storage."""
     if not isinstance(content, dict):
         return None
     found = {}

@@ -17,7 +17,7 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import path_text, utf8
 
 MOST_BYTES = 16 << 20
-"""Default limit of a file's size. Parsed JSON takes up to 25 times its size in memory (a list of
+"""Default limit on the size of a file. Parsed JSON can take 25 times its size in memory (a list of
 empty objects)."""
 
 
@@ -26,10 +26,10 @@ _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
 
 
 def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> io.BufferedReader:
-    """Open an existing regular file for reading bytes, without blocking on a pipe or device.
+    """Open an existing regular file in binary mode, without blocking on a pipe or device.
 
     Raises:
-        error: if there is no regular file or it cannot be opened.
+        error: if the path is not a regular file or cannot be opened.
     """
     return os.fdopen(_descriptor(path, _READING, "cannot be read", error), "rb")
 
@@ -37,7 +37,7 @@ def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> io.Buf
 def open_to_append(path: Path, *, error: type[PipelineError] = PipelineError) -> io.BufferedRandom:
     """Open or create a regular file for reading and appending.
 
-    Symbolic links are rejected, since their target would be written.
+    Symbolic links are rejected, because their target would be modified.
 
     Raises:
         error: if the file cannot be opened or created.
@@ -50,7 +50,7 @@ def _descriptor(path: Path, flags: int, failed: str, error: type[PipelineError])
         descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
     except OSError as err:
         raise error(f"{path_text(path)}: {failed} ({err.strerror})") from err
-    except ValueError as err:  # a NUL, or half a surrogate pair
+    except ValueError as err:  # a NUL, or a lone surrogate
         raise error(f"{path_text(path)}: not a valid file name; choose a different one") from err
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
@@ -66,11 +66,11 @@ def read_bounded(
 
     Args:
         path: the file.
-        most_bytes: limit of its size.
+        most_bytes: limit on its size.
         error: type of the error.
 
     Raises:
-        error: if there is no readable regular file or it exceeds the limit.
+        error: if the path is not a readable regular file, or exceeds the limit.
     """
     with open_file(path, error=error) as file:
         try:
@@ -102,17 +102,17 @@ def read_json(
     """Return the content of a JSON file.
 
     Raises:
-        error: as `read_bounded`, and if the content is not JSON.
+        error: see `read_bounded`; also if the content is not JSON.
     """
     content = read_bounded(path, most_bytes=most_bytes, error=error)
     return parse_json(content, source=path_text(path), error=error)
 
 
 def parse_json(text: str | bytes, *, source: str, error: type[PipelineError] = ConfigError) -> Any:
-    """Return the content of JSON text; `source` names it in messages.
+    """Return the content of JSON text; `source` is its name in messages.
 
     Raises:
-        error: if it is not JSON or nested too deeply.
+        error: if the text is not JSON or is nested too deeply.
     """
     try:
         return json.loads(text)

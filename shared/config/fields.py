@@ -1,4 +1,4 @@
-"""Types for configuration fields, and messages for invalid values.
+"""Types for configuration fields and messages for invalid values.
 
 A configuration is a pydantic dataclass or model with `STRICT`; its types carry the constraints.
 """
@@ -31,7 +31,7 @@ def _without_nul(path: _P) -> _P:
 Maybe = Annotated[_T | None, _NONE]
 """A value or None. TOML has no null, so the string "none" stands for None."""
 FilePath = Annotated[Path, AfterValidator(_without_nul)]
-"""A path without NUL characters, which JSON and TOML allow and file systems do not."""
+"""A path without NUL characters, which JSON and TOML allow but file systems do not."""
 FileName = Annotated[str, AfterValidator(_without_nul)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Positive = Annotated[float, Field(gt=0)]
@@ -74,7 +74,7 @@ _SHORT.maxlevel = 3
 def explain(
     err: ValidationError, config_type: Any, *, keys: Mapping[str, str] = MappingProxyType({})
 ) -> str:
-    """Return a message with each invalid key, its expected value and the value it got.
+    """Return a message with each invalid key, its expected value and its actual value.
 
     Args:
         err: pydantic's error.
@@ -88,7 +88,7 @@ def explain(
 
 
 def _problem(details: ErrorDetails, config_type: Any, keys: Mapping[str, str]) -> str:
-    """Return a key and why it is invalid."""
+    """Return a key and the reason why it is invalid."""
     fields, key = _locate(details["loc"], config_type, keys)
     match details["type"]:
         case "extra_forbidden" | "unexpected_keyword_argument":
@@ -113,7 +113,7 @@ def _problem(details: ErrorDetails, config_type: Any, keys: Mapping[str, str]) -
 
 
 def refusal(details: ErrorDetails, *, none: str = "") -> str:
-    """Return the expected value and the value that was given.
+    """Return the expected and the actual value.
 
     Args:
         details: one of pydantic's errors.
@@ -131,7 +131,7 @@ def refusal(details: ErrorDetails, *, none: str = "") -> str:
         case "json_invalid" if "surrogate" in str(context):
             return "contains text that is not UTF-8"
         case "json_invalid":
-            return "is nested too deeply or contains too large a number"  # the JSON is our own
+            return "is nested too deeply or contains too large a number"  # our JSON is valid
         case kind:
             expected = details["msg"].replace("Input should be", "expected")
             if kind in _EXPECTED:
@@ -153,7 +153,7 @@ def _not_one_of(found: Any, expected: str) -> str:
 
 
 def _exact(limit: Any) -> Any:
-    """Return a limit with all its digits, as an integer where it is one."""
+    """Return a limit with all its digits, as an integer if possible."""
     return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
@@ -172,7 +172,7 @@ def described(found: Any) -> str:
 def _locate(
     loc: Sequence[int | str], config_type: Any, keys: Mapping[str, str]
 ) -> tuple[dict[str, Any], str]:
-    """Return the fields of the section with an invalid value, and the value's key in the file.
+    """Return the fields of the section that has an invalid value, and the value's key in the file.
 
     Unlike the file's key, pydantic's path includes the tag of a union ("vlog" in
     labels.vlog.matrix).

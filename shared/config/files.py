@@ -23,9 +23,9 @@ T = TypeVar("T")
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){200}""")
-"""A key with too many parts: tomllib takes quadratic time."""
+"""A key with too many parts, for which tomllib takes quadratic time."""
 _MOST_TOML_BYTES = 1 << 20
-"""Limit of a file written by hand."""
+"""Size limit of a file written by hand."""
 
 
 def load_config(path: Path, config_type: type[T], *, error: type[PipelineError] = ConfigError) -> T:
@@ -37,7 +37,7 @@ def load_config(path: Path, config_type: type[T], *, error: type[PipelineError] 
         error: type of the error.
 
     Raises:
-        error: if the file is missing or not TOML, or a key is unknown, missing or invalid.
+        error: if the file is missing or is not TOML, or a key is unknown, missing or invalid.
     """
     raw = read_toml(path, error=error)
     return config_from_dict(raw, config_type, source=str(path), error=error)
@@ -84,13 +84,13 @@ def config_from_dict(
     source: str,
     error: type[PipelineError] = ConfigError,
 ) -> T:
-    """Return the configuration in nested plain values; `source` names them in messages.
+    """Return the configuration in nested plain values; `source` is their name in messages.
 
     Raises:
         error: if a key is unknown, missing or invalid.
     """
-    # Through JSON: only there pydantic's strict mode converts lists to tuples, strings to paths and
-    # objects to sections, and nothing else.
+    # Through JSON: only for JSON does pydantic's strict mode convert lists to tuples, strings to
+    # paths and objects to sections, and nothing else.
     try:
         text = json.dumps(raw, default=str)
     except (ValueError, RecursionError) as err:
@@ -107,8 +107,8 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
 
     Args:
         config: the configuration.
-        assignments: strings such as "optimiser.learning_rate=1e-3"; a value that is not TOML is a
-            string. Validation follows after all assignments.
+        assignments: strings such as "optimiser.learning_rate=1e-3"; a value that is not TOML is
+            taken as a string. Validation follows all assignments.
 
     Raises:
         ConfigError: if a string has no "=", or a key or value is invalid.
@@ -164,7 +164,7 @@ def toml_value(value: Any) -> str:
     """Return a plain value in TOML syntax; None as "none".
 
     Raises:
-        ConfigError: for a path that is not UTF-8.
+        ConfigError: for a path that is not valid UTF-8.
     """
     if value is None:
         return '"none"'
@@ -172,7 +172,7 @@ def toml_value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         require_utf8(value)
-        # JSON and TOML have the same escapes, except that JSON does not escape DEL.
+        # JSON and TOML use the same escapes, except that JSON does not escape DEL.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list):
         return f"[{', '.join(toml_value(entry) for entry in value)}]"
@@ -187,7 +187,7 @@ def _nearest_key(key: str, valid: Iterable[str]) -> str | None:
 
 
 def _value_of(text: str) -> Any:
-    """Return the value of an argument in TOML syntax; .5 and 1. are numbers as well."""
+    """Return the value of an argument in TOML syntax; .5 and 1. are numbers, too."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):

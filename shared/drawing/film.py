@@ -1,4 +1,4 @@
-"""Writing of pictures as a video that browsers and QuickTime play: H.264 in MP4."""
+"""Write pictures as a video that browsers and QuickTime can play: H.264 in MP4."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -17,11 +17,11 @@ from orn.shared.jobs.atomic_file import replacing
 _TICKS = 90_000
 """Ticks per second, the usual clock of MPEG."""
 _LONGEST_GAP_SECONDS = 10_000
-"""Limit of the time between two pictures; FFmpeg rejects gaps of 2 ** 30 ticks."""
+"""Maximum time between two pictures; FFmpeg rejects gaps of 2 ** 30 ticks."""
 _QUALITY = "20"
-"""H.264's constant rate factor: lower is better and larger."""
+"""H.264's constant rate factor: lower values give better quality and larger files."""
 _BT_709 = 1
-"""Code of BT.709 for colour space, primaries and transfer, in H.264 and FFmpeg."""
+"""Code of BT.709 for color space, primaries and transfer, in H.264 and FFmpeg."""
 
 
 def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) -> int:
@@ -34,8 +34,8 @@ def write_film(path: Path, pictures: Iterable[tuple[float, NDArray[np.uint8]]]) 
             format requires even sizes.
 
     Raises:
-        VideoDecodeError: if the gap between two pictures is implausibly large.
-        PipelineError: if there is no picture or the file cannot be written.
+        VideoDecodeError: if the gap between two pictures is too large.
+        PipelineError: if there are no pictures or the file cannot be written.
     """
     count, first, before, last = 0, 0.0, 0.0, -1
     with replacing(path) as temporary:
@@ -78,7 +78,7 @@ def _stream(container: Any, picture_HW3: NDArray[np.uint8]) -> Any:
     stream.pix_fmt = "yuv420p"
     context = stream.codec_context
     context.time_base = Fraction(1, _TICKS)
-    # Declared in the file, so that players do not guess and the colours of classes are exact.
+    # Declared in the file, so that players do not guess and the colors of classes are exact.
     context.colorspace = context.color_primaries = context.color_trc = _BT_709
     context.color_range = int(ColorRange.MPEG)
     return stream

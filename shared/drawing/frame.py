@@ -1,9 +1,9 @@
 """Drawing of a frame with its objects: masks, contours, class names, and a caption.
 
 Small frames are enlarged so that names are readable, masks have smooth edges, and each class has a
-colour of its own.
+distinct color.
 
-H W frame, h w grid of boxes and masks, N objects.
+Axes: H W frame, h w grid of boxes and masks, N objects.
 """
 
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ MASK_OPACITY = 0.45
 _LEAST_HEIGHT = 400
 """Frames of smaller height are enlarged by an integer factor, so that names are readable."""
 _MOST_WIDTH = 1920
-"""Limit of the width of enlarged frames."""
+"""Maximum width of enlarged frames."""
 _MOST_OBJECTS = 60
-"""Maximum number of drawn objects, by descending score."""
+"""Maximum number of objects that are drawn, by descending score."""
 _LONGEST_NAME = 24
 _BLUR_CELLS = 0.65
-"""Standard deviation of the blur of enlarged masks: smooths steps and keeps single cells."""
+"""Standard deviation of the blur of enlarged masks: smooths steps but keeps single cells."""
 FONT_SHARE = 0.026
 """Font size as a fraction of the frame's shorter side."""
 _LARGE = 1080
-"""Shorter side in pixels from which lines are thicker."""
+"""Lines are thicker if the shorter side has at least this many pixels."""
 _PADDING = 3
 _GREY = 118
-"""Grey value of a missing picture."""
+"""Gray value of a missing picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,9 +51,9 @@ class DrawnObjects:
     labels: NDArray[Any]
     """(N,) classes."""
     scores: NDArray[np.float32]
-    """(N,) scores, drawn beside the names."""
+    """(N,) scores, drawn next to the names."""
     left_out: int = 0
-    """Number of further objects of the frame, beyond the drawn maximum."""
+    """Number of further objects in the frame, beyond the maximum."""
 
     @classmethod
     def of(cls, found: FrameDetections, *, score_threshold: float = 0.0) -> Self:
@@ -89,7 +89,7 @@ class DrawnObjects:
 
 
 def grey_frame(*, height: int, width: int) -> NDArray[np.uint8]:
-    """Return a grey (H, W, 3) uint8 picture for a missing frame, reduced if very large."""
+    """Return a gray (H, W, 3) uint8 picture for a missing frame, reduced if very large."""
     shrink = max(height / _MOST_WIDTH, width / _MOST_WIDTH, 1)
     size = (max(round(height / shrink), 1), max(round(width / shrink), 1))
     return np.full((*size, 3), _GREY, np.uint8)
@@ -107,11 +107,11 @@ def draw_frame(
     """Draw the objects on a frame and return (H', W', 3) uint8 RGB, enlarged if it is small.
 
     Args:
-        frame_HW3: (H, W, 3) uint8 RGB, of the same content as the objects' grid, at any size.
+        frame_HW3: (H, W, 3) uint8 RGB, with the same content as the objects' grid, at any size.
         objects: the objects; those without a class name are not drawn.
         class_names: names of the classes.
         caption: text in the lower left corner.
-        size: (width, height) of the result; chosen by the size of the frame by default.
+        size: (width, height) of the result; derived from the size of the frame by default.
         font_share: font size as a fraction of the frame's shorter side; above the default, scores
             are omitted so that labels cover less.
     """
@@ -155,7 +155,7 @@ def _draw_names(
     class_names: Sequence[str],
     font_share: float,
 ) -> None:
-    """Write class names and scores beside the objects, where they overlap least."""
+    """Write class names and scores next to the objects, where they overlap least."""
     height, width, _ = scene.shape
     rows, columns = objects.covers.shape[1:]
     pixels, taken = _font_pixels(scene, font_share), np.zeros((height, width), np.bool_)
@@ -190,7 +190,7 @@ def _smooth(cover_hw: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
     """Return a mask resized to (width, height) `size`, (H, W) bool, true where half is covered.
 
     An enlarged mask is blurred by less than a cell and interpolated, so that its edge is smooth and
-    parts one cell wide remain.
+    details one cell wide remain.
     """
     if cover_hw.shape == size[::-1]:
         return cover_hw >= 0.5

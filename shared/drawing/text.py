@@ -1,4 +1,4 @@
-"""Text in pictures, in the scripts of DejaVu Sans, the font of matplotlib."""
+"""Text in pictures, in the scripts supported by DejaVu Sans, matplotlib's font."""
 
 import math
 from functools import lru_cache
@@ -42,7 +42,7 @@ def draw_text(
     colour: tuple[int, int, int],
     bold: bool = False,
 ) -> None:
-    """Draw a line of text into a picture in place, clipped at its borders.
+    """Draw a line of text into a picture in place, clipped to the picture.
 
     Args:
         picture_HW3: (H, W, 3) uint8.
@@ -50,7 +50,7 @@ def draw_text(
         left: first column of the line.
         top: first row of the line.
         pixels: font size.
-        colour: colour in the picture's channel order.
+        colour: color in the picture's channel order.
         bold: whether to use the bold font.
     """
     cover_hw = _cover(text, pixels, bold=bold)
@@ -64,7 +64,7 @@ def draw_text(
 
 @lru_cache(maxsize=512)
 def _cover(text: str, pixels: int, *, bold: bool) -> NDArray[np.float32]:
-    """Return the (h, w) fraction of each pixel that letters cover."""
+    """Return the (h, w) fraction of each pixel covered by letters."""
     font = _font(pixels, bold=bold)
     line = escape(text)
     ascent, descent = font.getmetrics()

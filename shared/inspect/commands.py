@@ -24,7 +24,7 @@ class Verification:
     shards: int
     """Number of distinct shards."""
     problems: tuple["Problem", ...]
-    """Errors and notes, by shard, then by folder."""
+    """Errors and notes: those of shards first, then those of folders."""
 
     @property
     def exit_code(self) -> int:
@@ -65,11 +65,11 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Check every byte and mask of shards, or of all shards in folders.
+    """Check every byte and mask of the given shards, or of all shards in the given folders.
 
     Folders are also checked against their plan, for duplicate and missing frames and, with
-    --dataset, for videos that are missing, not listed, or have changed. The exit code is 1 if there
-    is an error; notes are not errors.
+    --dataset, for videos that are missing, unlisted or changed. The exit code is 1 if there is an
+    error; notes are not errors.
     """
     if not paths and dataset is None:
         raise ConfigError("expected shards or folders, got none; pass some, or use --dataset")
@@ -88,7 +88,7 @@ def verify_paths(
     """Check shards, and folders of shards as a whole.
 
     Args:
-        paths: shards and folders; the folder `shards/NAME` of the data set if empty.
+        paths: shards and folders; if empty, the folder `shards/NAME` of the data set.
         dataset: name or file of the manifest that lists the videos of the folders.
         data_root: folder of all data sets.
         workers: maximum number of processes; the number of usable cores by default.
@@ -120,7 +120,7 @@ def verify_paths(
 
 
 def show_verification(verification: Verification, *, as_json: bool) -> None:
-    """Print the problems, or that there are none."""
+    """Print the problems, or a line if there are none."""
     if as_json:
         echo_json(verification.as_json())
     else:
@@ -131,7 +131,7 @@ def one_shard(path: Path) -> Path:
     """Return the shard at `path`, or the only shard of a folder.
 
     Raises:
-        ShardNotFoundError: if there is no shard, or several.
+        ShardNotFoundError: if there is no shard, or if there are several.
     """
     from orn.shared.errors import ShardNotFoundError
     from orn.shared.shards.index import shard_paths

@@ -1,6 +1,5 @@
-"""Findings: oddities of a shard that are worth a look before training.
-
-Findings are not damage, which `orn verify` reports. F frames of the shard.
+"""Findings: oddities in a shard that are worth checking before training. Findings are not damage,
+which `orn verify` reports. Axes: F frames of the shard.
 """
 
 from dataclasses import dataclass
@@ -19,24 +18,24 @@ from orn.shared.text import counted
 FindingKind = Literal["empty frames", "time jump", "fewer frames"]
 
 _BESIDE_FRAMES = 5
-"""Number of frames on each side of empty frames that predict how many objects to expect."""
+"""Number of frames on each side of empty frames from which their number of objects is expected."""
 _MANY = 2.0
-"""Mean number of detections per frame that these must have."""
+"""Minimum mean number of detections in these frames."""
 _LONGEST_HOLE = 15
-"""Maximum length of a run of empty frames; a longer one may really show no objects."""
+"""Maximum length of a run of empty frames; a longer run may really show no objects."""
 _JUMP_INTERVALS = 2.5
 """Minimum gap between consecutive frames that counts as a jump, in median intervals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """An oddity at a frame or of a video."""
+    """An oddity in a frame or a video."""
 
     kind: FindingKind
     """Type of the finding."""
     video_id: str
     row: int | None
-    """Row of the shard where it begins; None if the video has no frames."""
+    """Row of the shard at which it begins; None if the video has no frames."""
     frame: int | None
     """Index of the same frame in the decoded stream."""
     text: str
@@ -129,7 +128,7 @@ def _missing(video: VideoEntry, index_f: NDArray[np.int64], *, last_row: int) ->
 
 
 def _partial_videos(shard: Shard) -> set[str]:
-    """Return the videos of which the plan beside the shard requests only a part."""
+    """Return the videos that the plan next to the shard requests only in part."""
     folder = shard.path.parent
     try:
         plan = Plan.load(folder)

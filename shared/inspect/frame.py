@@ -14,15 +14,15 @@ from orn.shared.shards.shard import Shard, ShardFrame
 from orn.shared.text import counted
 
 _LEAST_SHOWN_SCORE = 0.01
-"""Class scores below it are not listed."""
+"""Class scores below this value are not listed."""
 
 
 def chosen_video(shard: Shard, video_id: str | None) -> VideoEntry:
-    """Return the video with this id; None selects the only one.
+    """Return the video with this id; None selects the only video.
 
     Raises:
         ConfigError: if the shard has several videos and no id is given.
-        ShardNotFoundError: if the shard does not have the video.
+        ShardNotFoundError: if the shard does not contain the video.
     """
     videos = {video.id: video for video in shard.videos}
     if video_id is None:
@@ -46,13 +46,13 @@ def find_frame(
 
     Args:
         shard: the shard.
-        video_id: id of the video; may be None if the shard has only one.
+        video_id: id of the video; may be None if the shard has only one video.
         index: index of the frame; the first frame if both `index` and `seconds` are None.
         seconds: time of the frame; the nearest frame within one frame interval is returned.
 
     Raises:
         ConfigError: if `video_id` is required.
-        ShardNotFoundError: if the shard does not have the video or the frame.
+        ShardNotFoundError: if the shard does not contain the video or the frame.
         ShardFormatError: if the frame is damaged or violates `orn.shared.masks.rules`.
     """
     video = chosen_video(shard, video_id)
@@ -132,7 +132,7 @@ def as_report(frame: ShardFrame) -> Report:
 
 
 def _class_scores(frame: ShardFrame, row: int) -> dict[str, float] | None:
-    """Return the highest class scores and that of the background; None if they are unknown."""
+    """Return the highest class scores and the background score; None if they are unknown."""
     class_scores_NS = frame.detections.class_scores
     if class_scores_NS is None:
         return None

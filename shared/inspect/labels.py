@@ -14,7 +14,7 @@ from orn.shared.manifests.records import Segment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityLabels:
-    """The labelled segments of videos; A activity classes."""
+    """Labelled video segments with A activity classes."""
 
     source: str = "none"
     """Description of their source."""
@@ -49,7 +49,7 @@ def labels_of(
         probabilities: (A,) predicted probabilities of a run, by segment id.
 
     Raises:
-        ConfigError: if the run has other classes.
+        ConfigError: if the classes of the run differ from those of the data set.
     """
     probabilities = probabilities or {}
     manifest = load_manifest(dataset)

@@ -53,7 +53,7 @@ def draw_film(
 
     Raises:
         ConfigError: if `video_id` is required.
-        ShardNotFoundError: if the shard does not have the video or has no frames in the range.
+        ShardNotFoundError: if the shard does not contain the video or has no frames in the range.
         ShardFormatError: if the shard is damaged.
         PipelineError: if the file cannot be written.
     """

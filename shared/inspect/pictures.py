@@ -1,7 +1,7 @@
 """Sources of the pictures under the masks: the videos of a data set, or none.
 
-Pictures and detections are matched by time, since imported masks have a frame rate of their own.
-Pictures of the clip store are in `orn.stage2_train.clips.store_pictures`.
+Pictures and detections are matched by time, since imported masks have their own frame rate.
+Pictures from the clip store are provided by `orn.stage2_train.clips.store_pictures`.
 """
 
 import logging
@@ -49,7 +49,7 @@ class Pictures(Protocol):
 
 
 class NoPictures:
-    """A source without pictures, with the reason."""
+    """A source without pictures, and the reason why there are none."""
 
     def __init__(self, reason: str) -> None:
         self.name = "none"
@@ -58,7 +58,7 @@ class NoPictures:
     def frames(
         self, video: VideoEntry, seconds_n: NDArray[np.float64]
     ) -> Iterator[NDArray[np.uint8] | None]:
-        """Raise JoinError with the reason."""
+        """Always raise JoinError, because no pictures are available."""
         raise JoinError(self._reason)
 
 
@@ -74,7 +74,7 @@ class VideoPictures:
     def frames(
         self, video: VideoEntry, seconds_n: NDArray[np.float64]
     ) -> Iterator[NDArray[np.uint8] | None]:
-        """Yield as `Pictures.frames`; a file with other content than the shard's is rejected."""
+        """Yield pictures like `Pictures.frames`; a file with different content is rejected."""
         listed = self._videos.get(video.id)
         if listed is None:
             raise JoinError(f"no file for this video under {self._root}")
@@ -94,7 +94,7 @@ class VideoPictures:
 
 
 def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pictures:
-    """Return the source of pictures for a shard; see `dataset_of_shard` for its data set."""
+    """Return the source of pictures for a shard; `dataset_of_shard` selects the data set."""
     try:
         return VideoPictures(dataset_of_shard(shard, dataset), data_root)
     except PipelineError as err:
@@ -105,7 +105,7 @@ def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pict
 
 def dataset_of_shard(shard: Path, dataset: str | None) -> str:
     """Return the name or file of the manifest of a shard's data set: `dataset` if given, else the
-    one in the plan beside the shard.
+    one recorded in the plan next to the shard.
 
     Raises:
         JoinError: if there is no plan.
@@ -126,7 +126,7 @@ def pictures_or_grey(
     seconds_n: NDArray[np.float64],
     on_grey: Callable[[str], None],
 ) -> Iterator[NDArray[np.uint8] | None]:
-    """Yield the picture nearest to each time, and only None after the first error.
+    """Yield the picture nearest to each time; after the first error, yield None for every time.
 
     Args:
         pictures: source of the pictures.
@@ -148,7 +148,7 @@ def nearest_places(
     known_F: NDArray[np.float64], seconds_n: NDArray[np.float64], *, farthest: float
 ) -> list[int | None]:
     """Return the index of the nearest of (F,) increasing times to each of (n,) times; None if it is
-    farther than `farthest` and than half of the median interval."""
+    farther than both `farthest` and half of the median interval."""
     if not len(known_F):
         return [None] * len(seconds_n)
     farthest = max(farthest, _HALF * frame_interval(known_F, otherwise=0))
@@ -177,7 +177,7 @@ def _nearest_decoded(
 def pictures_at(
     reader: VideoReader, places: Iterable[int | None]
 ) -> Iterator[NDArray[np.uint8] | None]:
-    """Yield the image at each index of a video; None for an index that does not exist.
+    """Yield the image at each index of a video; None if the index does not exist.
 
     Raises:
         VideoDecodeError: if no frame can be decoded.

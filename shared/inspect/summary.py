@@ -17,7 +17,7 @@ from orn.shared.text import counted
 from orn.shared.video.frame_selection import describe_rate
 
 _MOST_SHOWN = 20
-"""Maximum number of videos and classes in the text; JSON has all."""
+"""Maximum number of videos and classes in the text; the JSON output lists all."""
 _NEVER_SHOWN = 8
 """Maximum number of classes without detections in the text."""
 
@@ -62,7 +62,7 @@ class ShardSummary:
     never: tuple[str, ...]
     """Classes without detections, in the detector's order."""
     odd: tuple[Finding, ...]
-    """Findings that are worth a look."""
+    """Findings that are worth checking."""
 
 
 def summarise(shard: Shard) -> ShardSummary:

@@ -1,4 +1,4 @@
-"""Atomic writes: to a temporary file beside the target, which is then renamed.
+"""Atomic writes: to a temporary file next to the target, which is then renamed.
 
 A temporary file is called `.NAME.tmp-HOST-PID-TOKEN`, so that writers on the same or on different
 machines never share one, and files of killed writers can be identified.
@@ -19,7 +19,7 @@ from orn.shared.errors import PipelineError
 _TEMPORARY_NAME = re.compile(r"^\..+\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}$")
 
 _ABANDONED_SECONDS = 24 * 3600
-"""Age after which a temporary file of another machine counts as abandoned."""
+"""Age after which a temporary file from another machine is considered abandoned."""
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -35,7 +35,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file atomically.
 
-    Bytes of file names that are not UTF-8 become escapes such as \\udcff, which JSON readers
+    Bytes in file names that are not valid UTF-8 become escapes such as \\udcff, which JSON readers
     restore.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Lists of `orn` commands, each run in a process of its own.
+"""Lists of `orn` commands, each run in a separate process.
 
 The demo, an experiment and `orn run` are lists of jobs. A job is a command that a user could type,
-with the file that it writes on success:
+and the file that it writes on success:
 
     jobs = [
         Job(name="detect", argv=("detect", "demo", "--out", "shards/demo"), output=None),
@@ -39,21 +39,21 @@ from orn.shared.text import escape
 STEPS_NAME = "steps.json"
 """Default name of a record."""
 LOG_NAME = "log.txt"
-"""Log file of the commands of a list that runs in parallel with others."""
+"""Log file for the commands in a list that runs in parallel with others."""
 STDERR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A command and the output that shows its success."""
+    """A command, and the output that indicates its success."""
 
     name: str
     """Unique in its list."""
     argv: tuple[str, ...]
     """Arguments of `orn`."""
     output: Path | None
-    """File that exists after success. None: the command is always run and decides by itself what
-    remains to be done."""
+    """File that exists after success. None: the command is always run and determines what remains
+    to be done."""
 
     @property
     def typed(self) -> str:
@@ -68,15 +68,14 @@ def is_done(job: Job, record: Path) -> bool:
 
 
 def job_seconds(record: Path) -> dict[str, float]:
-    """Return the seconds that each job of a list took in its last run."""
+    """Return the duration in seconds of the last run of each job in a list."""
     return {name: float(entry["seconds"]) for name, entry in _read_record(record).items()}
 
 
 def run_jobs(jobs: Sequence[Job], *, record: Path, done: Collection[int] = (0,)) -> bool:
-    """Run all unfinished jobs in order, and print each command on stderr.
-
-    If a job with an output has to run, all jobs after it run again. Ctrl-C and SIGTERM also end the
-    running command. All output of the commands goes to stderr.
+    """Run all unfinished jobs in order, and print each command on stderr. If a job with an output
+    has to run, all later jobs run again. Ctrl-C and SIGTERM also terminate the running command. All
+    output of the commands goes to stderr.
 
     Args:
         jobs: jobs in the order of their dependencies.
@@ -87,7 +86,7 @@ def run_jobs(jobs: Sequence[Job], *, record: Path, done: Collection[int] = (0,))
         Whether any command was run.
 
     Raises:
-        PipelineError: if a command fails, with its exit code.
+        PipelineError: if a command fails; the exception carries its exit code.
     """
     with terminated_as_interrupted():
         return _carry_out(
@@ -106,11 +105,11 @@ def run_lists(
 ) -> None:
     """Run independent lists of jobs in parallel.
 
-    Each list stops at its first failure; the others continue. Ctrl-C and SIGTERM end all running
-    commands.
+    Each list stops at its first failure; the others continue. Ctrl-C and SIGTERM terminate all
+    running commands.
 
     Args:
-        lists: lists by the folder for their record and log (`LOG_NAME`).
+        lists: lists by folder, which receives the record and the log (`LOG_NAME`).
         at_once: number of lists that run in parallel.
         ended: called in this thread with the folder of each finished list and its error.
     """
@@ -141,7 +140,7 @@ def run_lists(
 
 
 def run_orn(arguments: Sequence[str], *, stdout: int, done: Collection[int] = (0,)) -> None:
-    """Run `orn` in a process, which Ctrl-C and SIGTERM also end.
+    """Run `orn` in a subprocess that is also terminated on Ctrl-C and SIGTERM.
 
     Args:
         arguments: arguments of `orn`.
@@ -149,7 +148,7 @@ def run_orn(arguments: Sequence[str], *, stdout: int, done: Collection[int] = (0
         done: exit codes that count as success.
 
     Raises:
-        PipelineError: if the process has another exit code, with that exit code.
+        PipelineError: if the process exits with any other code; the exception carries that code.
     """
     with (
         terminated_as_interrupted(),
@@ -158,7 +157,7 @@ def run_orn(arguments: Sequence[str], *, stdout: int, done: Collection[int] = (0
         try:
             code = process.wait()
         except KeyboardInterrupt as interrupt:
-            if isinstance(interrupt, Terminated):  # the terminal sends Ctrl-C to the child as well
+            if isinstance(interrupt, Terminated):  # the terminal also sends Ctrl-C to the child
                 process.terminate()
             process.wait()
             raise
@@ -175,20 +174,20 @@ def _check_exit(arguments: Sequence[str], code: int, *, done: Collection[int] = 
             f"`{shlex.join(['orn', *arguments])}` failed with exit code {code}; see its output "
             "above"
         )
-        failure.exit_code = code if code > 0 else 128 - code  # as shells do for signals
+        failure.exit_code = code if code > 0 else 128 - code  # like shells for signals
         raise failure
 
 
 @dataclass(slots=True)
 class _Children:
-    """Child processes of several threads; no more are started after `end`."""
+    """Child processes started by several threads; none are started after `end`."""
 
     _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _ended: bool = False
 
     def run(self, arguments: Sequence[str], *, log: IO[bytes]) -> None:
-        """Run `orn` in any thread, with its output in a file."""
+        """Run `orn` in any thread, with its output sent to a file."""
         with self._guard:
             if self._ended:
                 raise PipelineError("interrupted")
@@ -215,7 +214,7 @@ def _carry_out(
     run: Callable[[Sequence[str]], None],
     say: Callable[[str], object],
 ) -> bool:
-    """Run unfinished jobs, and return whether there were any."""
+    """Run unfinished jobs; return whether there were any."""
     known, ran, fresh = _read_record(record), False, False
     for number, job in enumerate(jobs, start=1):
         place = f"[{number}/{len(jobs)}] {job.name}"

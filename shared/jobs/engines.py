@@ -1,6 +1,6 @@
 """Engines that run the units of a job: this process, local processes, or Ray.
 
-On a CPU, several processes are faster than several threads for a small network; each GPU has one
+For a small network on a CPU, several processes are faster than several threads; each GPU has one
 process. Results do not depend on the number of processes.
 """
 
@@ -30,7 +30,7 @@ def choose_engine(
     Args:
         asked: options of the command.
         device: `cpu`, `cuda`, `cuda:1` or `auto`.
-        error: type of the error for a missing device.
+        error: type of the error if the device does not exist.
 
     Raises:
         ConfigError: if the options contradict each other.
@@ -50,10 +50,10 @@ def choose_engine(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEngine:
-    """This process, or several processes of this machine."""
+    """Engine that runs units in this process or in several local processes."""
 
     devices: tuple[str, ...]
-    """Device of each process; a single one is used in this process."""
+    """Device of each process; a single device is used in this process."""
 
     @property
     def here(self) -> str | None:
@@ -68,10 +68,10 @@ class LocalEngine:
 
     @contextmanager
     def ready(self, work: Work, num_units: int) -> Iterator[Run]:
-        """Open the work if this process does it.
+        """Open the work if it runs in this process.
 
         Raises:
-            PipelineError: if the work cannot be opened; later, if a process ends abruptly.
+            PipelineError: if the work cannot be opened; later, if a process ends unexpectedly.
         """
         if min(len(self.devices), num_units) > 1:
             yield partial(_in_processes, work, self.devices)
@@ -80,7 +80,7 @@ class LocalEngine:
 
 
 IN_THIS_PROCESS = LocalEngine(devices=("cpu",))
-"""Engine for this process, on the CPU."""
+"""Engine that runs in this process, on the CPU."""
 
 
 def _here(worker: Worker, units: Sequence[Unit], advance: Advance) -> Generator[UnitResult]:
@@ -114,7 +114,7 @@ def _in_processes(
 
 
 class _OpenedOnce:
-    """Worker of a process, opened once on a device of its own."""
+    """Worker of a process, opened once on the process's own device."""
 
     def __init__(self, work: Work, devices: tuple[str, ...]) -> None:
         context = multiprocessing.get_context("spawn")

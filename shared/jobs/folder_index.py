@@ -1,9 +1,9 @@
-"""Index of a folder of files, such as shards, so that ten thousand of them open in a second.
+"""Index of a folder of files, such as shards, so that ten thousand can be opened in a second.
 
-The first line is the version and the CRC-32 of the other lines. Each of these is JSON: name, size
-and modification time of a file, and a small record read from it. The index is only a cache: files
-that are missing in it or have changed are read again, and the index is replaced atomically. A
-read-only folder has no index.
+The first line is the version and the CRC-32 of the other lines. Each of these is JSON with the
+name, size and modification time of a file, and a small record read from it. The index is only a
+cache: files that are missing from it or have changed are read again, and the index is replaced
+atomically. A read-only folder has no index.
 """
 
 import gc
@@ -55,9 +55,9 @@ class IndexKind(Generic[Record]):
 
     Attributes:
         name: file name of the index.
-        version: version of the index; another version is ignored.
+        version: version of the index; other versions are ignored.
         lines: validator of a line, `TypeAdapter(IndexedFile[...])` of a strict dataclass.
-        read: reads the record of a file; called from threads. An exception ends `index_folder`.
+        read: reads the record of a file; called from threads. Exceptions end `index_folder`.
         least_files: minimum number of files for an index.
     """
 
@@ -104,7 +104,7 @@ def _stamp(path: Path) -> Stamp:
 def _known(
     index: Path, stamps: Mapping[Path, Stamp], kind: IndexKind[Record]
 ) -> dict[Path, IndexedFile[Record]]:
-    """Return the entries of an index whose files are unchanged."""
+    """Return the index entries of unchanged files."""
     found: dict[Path, IndexedFile[Record]] = {}
     by_name = {path.name: path for path in stamps}
     try:

@@ -1,4 +1,4 @@
-"""Locks of jobs that write; a lock ends with its process, even if it is killed."""
+"""Locks for jobs that write; a lock is released when its process ends, even if it is killed."""
 
 import contextlib
 import errno
@@ -20,22 +20,22 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def lock_path(path: Path) -> Path:
-    """Return the lock file of `path`, which is beside it."""
+    """Return the lock file of `path`, which is next to it."""
     return path.with_name(f".{path.name}.lock")
 
 
 @contextmanager
 def locked(path: Path, *, job: str, wait: bool = False) -> Iterator[None]:
-    """Lock `path` for one job while the block runs, on all machines that share the disk.
+    """Lock `path` for a single job during the block, on all machines that share the disk.
 
     The lock file contains the process id and is removed at the end of the block; the lock file of a
     killed process is not locked. A folder created for it is removed if it stays empty. A read-only
-    folder needs no lock; on a file system without locks a warning is logged.
+    folder needs no lock; if the file system does not support locks, a warning is logged.
 
     Args:
         path: output of the job, which need not exist.
         job: the command, for messages.
-        wait: whether to wait until another process releases the lock.
+        wait: whether to wait until a different process releases the lock.
 
     Raises:
         PipelineError: if another process holds the lock or the file cannot be written.
@@ -53,7 +53,7 @@ def is_locked(path: Path) -> bool:
     """Return whether a job holds the lock of `path`; a concurrent attempt to lock it may fail."""
     try:
         descriptor = os.open(lock_path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:  # usually there is no lock file
+    except OSError:  # usually, there is no lock file
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -91,7 +91,7 @@ def _hold(stack: ExitStack, path: Path, job: str, *, timeout: float) -> None:
     stack.callback(file.unlink, missing_ok=True)  # called first, while the lock is held
     try:
         file.write_text(f"{os.getpid()}\n")
-    except OSError as err:  # a full disk, on which empty files can still be created
+    except OSError as err:  # the disk is full, but empty files can still be created
         raise PipelineError(
             f"{file}: could not be written ({err.strerror or err}); check the free space of its "
             "folder"

@@ -1,7 +1,7 @@
 """Log lines for terminals and files, with control characters escaped.
 
-Messages contain untrusted names of files, videos and classes, with possible escape sequences,
-newlines and bytes that are not UTF-8.
+Messages contain untrusted names of files, videos and classes, which can include escape sequences,
+newlines and bytes that are not valid UTF-8.
 """
 
 import logging
@@ -14,7 +14,7 @@ _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tup
 
 
 class _LineFormatter(logging.Formatter):
-    """Escapes control characters; a message becomes one line, a traceback keeps its lines."""
+    """Escapes control characters; a message becomes one line, and a traceback keeps its lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         record.exc_text = None  # may be cached by another handler
@@ -36,6 +36,6 @@ def line_handler(stream: TextIO | None = None) -> logging.Handler:
 
 
 def use_lines_in_worker() -> None:
-    """Escape warnings in a process without logging setup as well."""
+    """Also escape warnings in a process without logging setup."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_LineFormatter("%(message)s"))

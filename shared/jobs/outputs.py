@@ -1,9 +1,9 @@
-"""Rules for the outputs of commands, which are checked before any long work starts.
+"""Rules for the outputs of commands, checked before any long computation starts.
 
-- An output is not an input: neither a file that the command reads, by any name or link, nor a file
-  in such a folder.
+- An output is not an input: neither a file that the command reads, under any name or link, nor a
+  file in a folder that it reads.
 - An output file is new or replaces a regular file, not a folder, pipe, socket or device.
-- An output folder is new, empty except for hidden files, or from an earlier run of the same
+- An output folder is new, or empty except for hidden files, or from an earlier run of the same
   command.
 - Two outputs are different files.
 """
@@ -24,7 +24,7 @@ _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
 def check_output_files(
     outputs: Sequence[Path | None], *, reads: Iterable[str | Path | None] = ()
 ) -> None:
-    """Check output files by the rules of this module.
+    """Check output files against the rules of this module.
 
     Args:
         outputs: files that the command writes; None for an output that was not requested.
@@ -56,7 +56,7 @@ def check_output_files(
 def check_output_folder(
     folder: Path, *, ours: Collection[str], reads: Iterable[str | Path | None] = ()
 ) -> None:
-    """Check an output folder by the rules of this module.
+    """Check an output folder against the rules of this module.
 
     Args:
         folder: the output.
@@ -83,7 +83,7 @@ def check_output_folder(
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """Return the status of an output, links followed; None if it can be created."""
+    """Return the status of an output, following links; None if it can be created."""
     above = next((each for each in path.parents if is_there(each)), Path())
     if not is_folder(above):
         raise _refused(path, f"a folder at {path_text(above)}", "something else")

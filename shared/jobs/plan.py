@@ -1,7 +1,7 @@
 """The plan of a job: the assignment of videos, or parts of long videos, to its files.
 
 The plan is saved as `plan.json` in the output folder before the first unit starts, so that a
-resumed job, on any machine and with any number of workers, writes the same files.
+resumed job writes the same files, on any machine and with any number of workers.
 """
 
 import json
@@ -34,14 +34,14 @@ _Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitPart:
-    """A video, a range of its frames, or some ranges of its time."""
+    """A video, a range of its frames, or some time ranges."""
 
     __pydantic_config__: ClassVar = STRICT
 
     video_id: str
     """Id in the data set's manifest."""
     start: _Number = 0
-    """First frame of the range, from 0; at a frame rate, counted among the selected frames."""
+    """First frame of the range, from 0; with a frame rate, counted among the selected frames."""
     stop: _Number | None = None
     """Last frame + 1; None: the end of the video."""
     ranges: tuple[TimeRange, ...] = ()
@@ -65,13 +65,13 @@ class Unit:
     parts: tuple[UnitPart, ...]
     """Distinct videos in the order of the manifest."""
     frames: Annotated[float, Field(ge=0, lt=2**63)] = 0.0
-    """Approximate number of frames by the headers at planning time, for the progress bar; 0 for
-    jobs that do not count frames."""
+    """Approximate number of frames according to the headers at planning time, for the progress bar;
+    0 for jobs that do not count frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestFile:
-    """The file of a manifest that is not bundled."""
+    """The file of a manifest that is not bundled with the project."""
 
     __pydantic_config__: ClassVar = STRICT
 
@@ -82,7 +82,7 @@ class ManifestFile:
 
     @classmethod
     def of(cls, path: Path | None) -> Self | None:
-        """Return the record of a file; None for None.
+        """Return the record of a file, or None if `path` is None.
 
         Raises:
             ConfigError: if the file cannot be read.
@@ -106,7 +106,7 @@ class FailedVideo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The units of a job, and the settings that must stay the same to resume it."""
+    """The units of a job, and the settings that must not change when it resumes."""
 
     __pydantic_config__: ClassVar = STRICT
 
@@ -119,7 +119,7 @@ class Plan:
     frames: str
     """Selection of frames: `all`, `labelled` or `imported`."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """Settings that the files depend on, such as the detector or the batch size."""
+    """Settings on which the files depend, such as the detector or the batch size."""
     manifest: ManifestFile | None = None
     """The data set's manifest; may differ when a job resumes."""
     units: tuple[Unit, ...]
@@ -148,7 +148,7 @@ class Plan:
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
-        """Return the plan in a folder, or None if there is none.
+        """Return the plan in a folder, or None if the folder has no plan.
 
         Raises:
             ConfigError: if `plan.json` is not a plan of this version.
@@ -161,7 +161,7 @@ class Plan:
             plan = TypeAdapter(cls).validate_json(content)
             if any(unit.index != number for number, unit in enumerate(plan.units)):
                 raise ValueError("units: not numbered consecutively from 0")
-        except ValueError as err:  # a ValidationError is one
+        except ValueError as err:  # a ValidationError is a ValueError
             reason = explain(err, cls) if isinstance(err, ValidationError) else err
             raise ConfigError(f"{path}: not a plan of this version ({reason}); {_REMEDY}") from err
         return plan
@@ -210,7 +210,7 @@ class UnitFiles:
         return folder / f"{self.stem}-{unit_index:06d}{self.suffix}"
 
     def next_index(self, folder: Path) -> int:
-        """Return the first number after those of the files in a folder."""
+        """Return the first number after the numbers of the files in a folder."""
         numbers = (
             path.name.removesuffix(self.suffix)[len(self.stem) + 1 :]
             for path in folder.glob(self.pattern)
@@ -222,7 +222,7 @@ class UnitFiles:
         return tuple(unit for unit in units if not self.path(folder, unit.index).exists())
 
     def check_folder(self, folder: Path) -> None:
-        """Raise ConfigError if a folder contains other files than these."""
+        """Raise ConfigError if a folder contains any other files."""
         check_output_folder(folder, ours=[PLAN_NAME, self.pattern])
 
     def saved_plan(self, folder: Path, *, remedy: str = _REMEDY) -> Plan | None:
@@ -249,7 +249,7 @@ def plan_units(
     a video is open, because headers miscount frames.
 
     Args:
-        videos: pairs of id and number of frames by the header, None or 0 if unknown.
+        videos: pairs of id and number of frames in the header; None or 0 if unknown.
         unit_frames: approximate number of frames in a unit, at least 1.
         first: number of the first unit.
     """

@@ -1,4 +1,4 @@
-"""Progress of long jobs: a bar if stderr is a terminal, else periodic log lines."""
+"""Progress of long jobs: a bar if stderr is a terminal, otherwise periodic log lines."""
 
 import logging
 import resource
@@ -37,7 +37,7 @@ def progress(
         task: name of the task, such as `detect`.
         total: total number of units, or None if unknown.
         unit: plural name of the units, such as `frames`.
-        terminal: whether to draw a bar; None: if stderr is a terminal.
+        terminal: whether to draw a bar; by default, only if stderr is a terminal.
         clock: monotonic clock in seconds, for the rate and the interval of log lines.
     """
     if terminal is None:
@@ -54,7 +54,7 @@ def progress(
 
 
 class _LogLines:
-    """Writes a log line per interval and one at the end."""
+    """Writes a log line per interval, and one at the end."""
 
     def __init__(
         self, task: str, *, total: int | None, unit: str, clock: Callable[[], float]

@@ -1,8 +1,8 @@
 """Engine that runs the units of a job on a Ray cluster, with one actor per GPU or CPU core.
 
-Each actor gets one unit at a time and writes to the output folder, which must be on storage that
-all machines share. Ray restarts lost actors as soon as resources are available, and their units are
-repeated. Idle actors are ended to free resources.
+Each actor gets one unit at a time and writes to the output folder, which must be on storage shared
+by all machines. Ray restarts lost actors as soon as resources are available, and their units are
+repeated. Idle actors are terminated to free resources.
 """
 
 import contextlib
@@ -32,13 +32,13 @@ MOST_ATTEMPTS = 3
 
 _POLL_SECONDS = 0.5
 _STORE_BYTES = 128 * 2**20
-"""Size of Ray's object store, which only holds units and counts."""
+"""Size of Ray's object store, which holds only units and counts."""
 _REACHED_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RayEngine:
-    """Actors of a Ray cluster."""
+    """Engine that runs units in actors on a Ray cluster."""
 
     device: str = "cpu"
     """`cpu`, `cuda`, or `auto`: GPUs if the cluster has any."""
@@ -49,7 +49,7 @@ class RayEngine:
 
     @property
     def here(self) -> None:
-        """None, since actors do the work."""
+        """None, because actors do the work."""
         return
 
     @property
@@ -59,7 +59,7 @@ class RayEngine:
 
     @contextmanager
     def ready(self, work: Work, num_units: int) -> Iterator[Run]:
-        """Connect to the cluster while the block runs, and end all actors with it.
+        """Context manager that connects to the cluster and terminates all actors on exit.
 
         Paths in the work must be valid on every machine.
 
@@ -95,11 +95,11 @@ def _import_ray() -> Any:
 
 @contextmanager
 def joined_cluster(ray: Any, address: str | None) -> Iterator[None]:
-    """Connect this process to a cluster as a driver while the block runs.
+    """Context manager that connects this process to a cluster as a driver.
 
     Args:
         ray: the package.
-        address: `HOST:PORT`, or `auto` for the cluster of this machine; None starts one for the
+        address: `HOST:PORT`, or `auto` for the cluster on this machine; None starts one for the
             block. An existing connection is kept.
 
     Raises:
@@ -124,7 +124,7 @@ def joined_cluster(ray: Any, address: str | None) -> Iterator[None]:
 
 
 def _check_reachable(address: str) -> None:
-    """Fail fast if nothing listens at an address; Ray itself retries for minutes."""
+    """Fail fast if nothing listens at an address; Ray itself would retry for minutes."""
     host, _, port = address.rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=_REACHED_SECONDS).close()
@@ -173,13 +173,13 @@ class _UnitActor:
         return self._work.open(self._device)
 
     def do(self, unit: Unit | None) -> UnitResult | None:
-        """Write the file of a unit; None: only open the work. Stdout is redirected, since Ray
-        forwards it to the driver."""
+        """Write the file of a unit; None: only open the work. Stdout is redirected, because Ray
+        would forward it to the driver."""
         with contextlib.redirect_stdout(sys.stderr):
             if unit is None:
                 assert self._worker
                 return None
-            remove_temporaries(self._work.path(unit))  # of lost actors
+            remove_temporaries(self._work.path(unit))  # files of lost actors
             return self._worker(unit, lambda steps: None)
 
 
@@ -221,7 +221,7 @@ class _Crew:
                     yield result
 
     def dismiss(self) -> None:
-        """End all actors and remove their temporary files."""
+        """Terminate all actors and remove their temporary files."""
         for actor, unit in self._at_work.values():
             self._end(actor, unit)
         self._at_work.clear()

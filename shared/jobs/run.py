@@ -38,7 +38,7 @@ class Kind:
     ignored."""
 
     def locked(self, folder: Path) -> AbstractContextManager[None]:
-        """Lock a folder for one job while the block runs.
+        """Lock a folder for a single job during the block.
 
         Raises:
             PipelineError: if another process holds the lock or the file cannot be written.
@@ -76,22 +76,22 @@ def run_units(
     again: Sequence[Unit] = (),
     fresh: bool = False,
 ) -> Ran:
-    """Write the file of each unit without one; the caller must hold the lock of the folder.
+    """Write the missing files of units; the caller must hold the lock of the folder.
 
-    The plan is written before the first unit starts. A job that is killed leaves only complete
-    files, and the next run writes the others. SIGTERM interrupts it like Ctrl-C. Nothing is removed
+    The plan is written before the first unit starts. A killed job leaves only complete files, and
+    the next run writes the missing ones. SIGTERM interrupts it like Ctrl-C. Nothing is removed
     before the engine is ready.
 
     Args:
         kind: kind of the job.
-        plan: plan of all units; None if the files describe themselves.
+        plan: plan of all units; None if the files are self-describing.
         work: work to do for each unit.
         engine: engine that runs the work.
         folder: output folder.
         units: requested units.
-        steps_of: returns the approximate number of steps of a unit.
+        steps_of: returns the approximate number of steps in a unit.
         again: units whose files are removed first.
-        fresh: whether to remove all files of an earlier job first.
+        fresh: whether to first remove all files of an earlier job.
 
     Raises:
         PipelineError: if a file cannot be written or the engine fails.
@@ -116,7 +116,7 @@ def run_units(
             results = _watched(kind, todo, run, total=total) if run else ()
             return Ran(units=todo, results=results, seconds=time.monotonic() - began)
     finally:
-        remove_stale_temporaries(folder)  # of killed processes
+        remove_stale_temporaries(folder)  # files of killed processes
 
 
 def _watched(kind: Kind, units: Sequence[Unit], run: Run, *, total: int) -> tuple[UnitResult, ...]:
@@ -142,7 +142,7 @@ def _watched(kind: Kind, units: Sequence[Unit], run: Run, *, total: int) -> tupl
 
 
 def save_summary(path: Path, summary: Mapping[str, Any]) -> None:
-    """Write the summary of a job, with its environment.
+    """Write the summary of a job and its environment.
 
     Raises:
         PipelineError: if the file cannot be written.

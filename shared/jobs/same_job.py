@@ -1,4 +1,4 @@
-"""Compare the settings of a job with those recorded in its folder: only equal ones can resume."""
+"""Compare the settings of a job with those in its folder; it resumes only if they agree."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import counted, truncate
 
 _LONGEST = 60
-"""Characters of a value in a message."""
+"""Maximum number of characters of a value in a message."""
 
 
 def check_same_job(
@@ -18,7 +18,7 @@ def check_same_job(
     remedy: str = "use --fresh to start over, or choose a different --out",
     error: type[PipelineError] = ConfigError,
 ) -> None:
-    """Raise an error unless a job has the settings with which its folder was created.
+    """Raise an error unless a job has the same settings as the job that created its folder.
 
     Args:
         recorded: settings of the folder; may hold nested tables and lists.
@@ -28,7 +28,7 @@ def check_same_job(
         error: type of the error.
 
     Raises:
-        error: if a setting differs; the message has both values of each.
+        error: if settings differ; the message lists both values of each.
     """
     if different := differences(recorded, requested):
         raise error(f"{place}: settings have changed:  {'; '.join(different)}; {remedy}")
@@ -40,12 +40,12 @@ def differences(
     *,
     words: tuple[str, str] = ("as recorded", "as requested"),
 ) -> list[str]:
-    """Return a phrase for each setting that differs; of two lists, only the first element.
+    """Return a phrase for each setting that differs; for two lists, only the first such element.
 
     Args:
         recorded: settings by name; may hold nested tables and lists.
         requested: settings to compare with.
-        words: how a phrase names the two sides.
+        words: what a phrase calls the two sides.
     """
     return list(_differences("", recorded, requested, *words))
 

@@ -1,4 +1,4 @@
-"""Orderly termination by SIGTERM, which clusters and service managers send."""
+"""Orderly termination on SIGTERM, which clusters and service managers send."""
 
 import os
 import signal
@@ -11,11 +11,11 @@ from types import FrameType
 _AGAIN_SECONDS = 0.01
 """Delay before a lost interruption is raised again."""
 _is_active = False
-"""Whether a block runs in the main thread."""
+"""Whether a block is running in the main thread."""
 
 
 class Terminated(KeyboardInterrupt):
-    """Raised on SIGTERM; handlers of Ctrl-C handle it as well."""
+    """Raised on SIGTERM; handlers of Ctrl-C also handle it."""
 
 
 @contextmanager

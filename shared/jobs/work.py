@@ -16,7 +16,7 @@ class UnitResult:
     unit: int
     """Number of the unit."""
     steps: int
-    """Number of steps, such as processed frames, including those of failed videos."""
+    """Number of steps, such as processed frames, including steps of failed videos."""
     videos: tuple[str, ...] = ()
     """Ids of the videos, or of ranges of videos, in the file."""
     failed: tuple[FailedVideo, ...] = ()
@@ -48,7 +48,7 @@ class Work(Protocol):
 
 
 Run = Callable[[Sequence[Unit], Advance], Generator[UnitResult]]
-"""Processes units in any order and yields each result when its file is complete. After an
+"""Processes units in any order and yields each result once its file is complete. After an
 exception, including Ctrl-C and SIGTERM, no unit is started and no incomplete file remains."""
 
 

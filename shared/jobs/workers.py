@@ -1,4 +1,4 @@
-"""Parallel tasks in threads and in processes of this machine."""
+"""Parallel tasks in threads and processes on this machine."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ R = TypeVar("R")
 
 _POLL_SECONDS = 0.5
 _AHEAD = 2
-"""Number of tasks per worker that are submitted: one running and one waiting."""
+"""Number of submitted tasks per worker: one running and one waiting."""
 
 _THREADS = 32
 _AT_ONCE = 16
@@ -39,8 +39,8 @@ _work: Callable[[Any], Any]
 def in_threads(work: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
     """Return the result of each task in order, computed in threads.
 
-    For tasks that mostly wait, such as a request of a file's size on network storage. An error ends
-    all tasks.
+    For tasks that mostly wait, such as requesting a file's size from network storage. An error
+    stops all tasks.
     """
     parts = [tasks[start : start + _AT_ONCE] for start in range(0, len(tasks), _AT_ONCE)]
     if len(parts) < 2:
@@ -58,16 +58,16 @@ def in_workers(
     lost: PipelineError,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[T, R]]:
-    """Yield each task with its result, in order of completion; a single worker is this process.
+    """Yield each task with its result, in order of completion; a single one runs in this process.
 
     Workers are spawned, not forked, and ignore signals. If this process ends or raises an
-    exception, including Ctrl-C and SIGTERM, they end immediately.
+    exception, including Ctrl-C and SIGTERM, they are terminated immediately.
 
     Args:
-        work: function of one task; must be picklable, and is pickled once per worker.
+        work: function of one task; must be picklable; pickled once per worker.
         tasks: picklable tasks.
         workers: maximum number of processes.
-        lost: raised if a worker ends abruptly.
+        lost: exception to raise if a worker ends unexpectedly.
         tick: called periodically while waiting for results.
     """
     if workers == 1 or len(tasks) < 2:
@@ -122,7 +122,7 @@ def _begin(lifeline: Connection, work: Callable[[Any], Any]) -> None:
 
 
 def _end_with(lifeline: Connection) -> None:
-    """End this process when the other end of the pipe is closed, even by the parent's death."""
+    """End this process when the other end of the pipe is closed, even if the parent was killed."""
     lifeline.poll(None)
     os._exit(1)
 

@@ -1,1 +1,1 @@
-"""Manifests: definitions of data sets, and readers of their label tables."""
+"""Manifests: definitions of data sets, and readers for their label tables."""

@@ -1,4 +1,4 @@
-"""Check of a data set on this machine, for `orn manifest check`."""
+"""Check a data set on this machine, for `orn manifest check`."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ _FACTS = (
     *("ignoring_case", "unreadable", "classes", "classes_present", "classes_never"),
     *("classes_not_in_train", "unsure_labels"),
 )
-"""Fields that the text lists beside its tables."""
+"""Fields that the text report lists in addition to its tables."""
 
 
 def check_dataset(
@@ -28,7 +28,7 @@ def check_dataset(
     """Compare the label tables of a data set with its files, and return counts as plain values.
 
     Missing tables and invalid labels are reported in `problems`; videos and splits are counted
-    nevertheless.
+    anyway.
 
     Args:
         name_or_file: name or file of the manifest.
@@ -113,7 +113,7 @@ def as_report(report: Mapping[str, Any]) -> Report:
 def _warnings(
     dataset: Dataset, listing: Listing, listed: Mapping[str, int], labels: Any
 ) -> Iterator[str]:
-    """Yield warnings about problems for training or evaluation."""
+    """Yield warnings about problems that affect training or evaluation."""
     for name in listing.absent:
         yield f"{dataset.root / name} is missing; its content is not counted"
     if not dataset.videos:

@@ -34,8 +34,8 @@ def check(
     """Check the label tables and videos of DATASET, the name or file of a manifest.
 
     Counts the segments of each split and class, and lists missing files, invalid labels and classes
-    that never occur in training. The exit code is 1 if a table is missing or invalid or no video
-    can be opened, and 3 if only some videos are missing or cannot be opened.
+    that never occur in the training split. The exit code is 1 if a table is missing or invalid or
+    no video can be opened, and 3 if only some videos are missing or cannot be opened.
     """
     from orn.shared.manifests.check import as_report, check_dataset, exit_code
 
@@ -92,8 +92,8 @@ def new(
 
     The table has a header with the columns video and label and, optionally, start and stop
     (seconds), split (train, validation, test) and id. The list of classes and, with --split, an
-    editable table of the split are written beside it. Prints what was inferred; comments in the
-    manifest explain each setting.
+    editable table of the split are written next to it. Prints the inferred settings; comments in
+    the manifest explain each setting.
     """
     from orn.shared.manifests.draw_split import SplitRequest
     from orn.shared.manifests.new import make_manifest

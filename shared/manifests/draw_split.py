@@ -1,7 +1,7 @@
 """Random splits into training, validation and test, for `orn manifest new --split`.
 
-A split is saved as a table (`split_table` in a manifest), so that rows that are added later do not
-move videos to another split.
+A split is saved as a table (`split_table` in a manifest), so that adding rows later does not move
+videos to a different split.
 """
 
 import csv
@@ -31,22 +31,22 @@ class SplitRequest:
     """A request for a random split."""
 
     text: str
-    """Shares as given by the user, such as "80/10/10"."""
+    """Shares given by the user, such as "80/10/10"."""
     seed: int = 0
-    """Random seed of the order of videos or groups."""
+    """Random seed for the order of videos or groups."""
     group: str | None = None
     """Column of the table; videos with the same value in it are kept together."""
 
     @property
     def options(self) -> str:
-        """The options of `orn manifest new` for this request."""
+        """The corresponding options of `orn manifest new`."""
         group = "" if self.group is None else f" --group {escape(shlex.quote(self.group))}"
         return f"--split {self.text} --seed {self.seed}{group}"
 
 
 @dataclass(slots=True, kw_only=True)
 class Group:
-    """Rows of a label table that are kept together, such as those of a video or a person."""
+    """Rows of a label table that are kept together, such as the rows of a video or a person."""
 
     rows: int = 0
     classes: Counter[str] = field(default_factory=Counter)
@@ -63,10 +63,10 @@ class _GroupedRow(LabelledRow):
 
 
 def parse_shares(text: str) -> Shares:
-    """Return the share of each split from a text such as "80/10/10" or "80/20".
+    """Return the share of each split, given text such as "80/10/10" or "80/20".
 
     Raises:
-        ConfigError: if the text is not two or three percentages that sum to 100.
+        ConfigError: if the text does not contain two or three percentages that sum to 100.
     """
     try:
         shares = [float(part) / 100 for part in text.split("/")]
@@ -129,7 +129,7 @@ def draw(groups: Mapping[str, Group], shares: Shares, *, seed: int) -> dict[str,
     Args:
         groups: groups by name, at least as many as splits.
         shares: fraction of the rows, by split.
-        seed: random seed of the order of groups.
+        seed: random seed for the order of groups.
     """
     order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     train = {name: groups[name] for name in order}
@@ -149,18 +149,17 @@ def draw(groups: Mapping[str, Group], shares: Shares, *, seed: int) -> dict[str,
 def _take(
     train: dict[str, Group], whole: Group, *, share: float, rest: float, keep: int
 ) -> list[str]:
-    """Move groups from `train` to a split until it has its share of all rows.
-
-    Each time, the next group of the class that is most underrepresented in the split and most
-    overrepresented in train is moved. The last group of a class in train moves only if there is no
-    other. At least one group moves.
+    """Move groups from `train` to a split until the split has its share of all rows. Each step
+    moves the next group of the class that is most underrepresented in the split and most
+    overrepresented in train. The last group of a class in train is moved only if there is no other
+    group. At least one group moves.
 
     Args:
-        train: groups without another split, in random order.
+        train: groups not assigned to any other split, in random order.
         whole: rows of all groups.
         share: fraction of all rows for the split.
         rest: fraction of all rows for the remaining groups.
-        keep: minimum number of remaining groups.
+        keep: minimum number of groups that remain.
     """
     taken, names, lasts = Group(), list[str](), list[str]()
     left = Group()

@@ -1,4 +1,4 @@
-"""Readers of the tables of EPIC Kitchens 55 (Damen et al. 2018) and 100 (Damen et al. 2022).
+"""Readers for the tables of EPIC Kitchens 55 (Damen et al. 2018) and 100 (Damen et al. 2022).
 
 The tables number verbs and nouns. The label of a segment is its verb, its noun, or an action, the
 pair of both. The action classes are the pairs that occur in the tables, ordered by verb, then noun.
@@ -27,7 +27,7 @@ from orn.shared.manifests.text_files import (
 )
 
 MANY_SHOT = 100
-"""A class with more segments is a many-shot class."""
+"""Classes with more segments are many-shot classes."""
 _PERSON = r"^P[0-9]{1,6}$"
 _Label = tuple[int, ...]
 """Numbers of a verb, a noun, or a verb and a noun."""
@@ -55,7 +55,7 @@ class _Vocabulary:
     names: Mapping[str, tuple[str, ...]]
     """Names by number, for "verb", "noun" or both."""
     several: bool
-    """Whether all nouns of a segment are labels, instead of the first only."""
+    """Whether all nouns of a segment are labels, instead of only the first."""
 
     @property
     def is_action(self) -> bool:
@@ -133,7 +133,7 @@ def read_100(
 def _vocabulary(
     spec: EpicLabels | Epic100Labels, folder: Path, task: Task, columns: tuple[str, str]
 ) -> _Vocabulary:
-    """Read the tables of classes for the target."""
+    """Read the class tables for the target."""
     tables = {"verb": folder / spec.verbs, "noun": folder / spec.nouns}
     names = {}
     for kind in tables if spec.target == "action" else (spec.target,):
@@ -151,10 +151,10 @@ def _vocabulary(
 def _read_tables(
     tables: Sequence[tuple[Path, Split | int]], id_column: str, words: _Vocabulary | None
 ) -> tuple[Listing, list[_Label]]:
-    """Return the listing of action tables, and the verb and noun of each class.
+    """Return the listing from action tables, and the verb and noun of each class.
 
     Args:
-        tables: tables with the split of their rows, or the last person of the training split.
+        tables: tables with the split of their rows, or the last person in the training split.
         id_column: column with the segment id.
         words: vocabulary of the labels; None to ignore labels.
     """
@@ -185,7 +185,7 @@ def _read_table(
     words: _Vocabulary | None,
     segments: dict[str, Segment],
 ) -> None:
-    """Add the rows of a table to `segments` by id, with the numbers of verb and noun."""
+    """Add the rows of a table to `segments` by id, with verb and noun numbers."""
 
     def add(row: _Row) -> None:
         start, stop = _seconds(row.start_timestamp), _seconds(row.stop_timestamp)
@@ -215,11 +215,11 @@ def _split(participant: str, split: Split | int) -> Split:
 def _many_shot(listing: Listing, used: Sequence[_Label], words: _Vocabulary) -> Subset:
     """Return the many-shot classes of EPIC Kitchens 55.
 
-    "A verb class is considered many shot if it appears more than 100 times in training", a noun
-    likewise. An action is one "if both the verb class and noun class are many shot and the action
-    class appears in training at least once" (README of epic-kitchens-55-annotations). "Training"
-    is the whole published table, including persons in the manifest's validation split; the result
-    agrees with EPIC_many_shot_verbs.csv, _nouns.csv and _actions.csv.
+    "A verb class is considered many shot if it appears more than 100 times in training", and
+    likewise for nouns. An action is one "if both the verb class and noun class are many shot and
+    the action class appears in training at least once" (README of epic-kitchens-55-annotations).
+    "Training" is the whole published table, including persons in the manifest's validation split;
+    the result agrees with EPIC_many_shot_verbs.csv, _nouns.csv and _actions.csv.
     """
     times = Counter(part for each in listing.segments for part in words.parts(used[each.labels[0]]))
     chosen = [

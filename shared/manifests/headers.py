@@ -17,13 +17,13 @@ from orn.shared.video.read import FrameEstimate, estimate
 logger = logging.getLogger(__name__)
 
 UNREADABLE = FrameEstimate(frames=0, rate=25.0)
-"""Length of a video that cannot be opened; the job records the error later."""
+"""Length assigned to a video that cannot be opened; the job records the error later."""
 
 MANY_VIDEOS = 2000
-"""Number of videos from which several processes are used."""
+"""Minimum number of videos for which several processes are used."""
 _SLACK_SECONDS = 10.0
 _AT_ONCE = 250
-"""Number of videos in a task of a process."""
+"""Number of videos per task of a process."""
 
 
 def read_headers(videos: Sequence[Video], *, many: int = MANY_VIDEOS) -> dict[str, FrameEstimate]:
@@ -31,7 +31,7 @@ def read_headers(videos: Sequence[Video], *, many: int = MANY_VIDEOS) -> dict[st
 
     Args:
         videos: videos with distinct ids.
-        many: number of videos from which several processes are used.
+        many: minimum number of videos for which several processes are used.
     """
     workers = usable_cores() if len(videos) >= many else 1
     size = min(_AT_ONCE, math.ceil(len(videos) / workers)) or 1
@@ -47,7 +47,7 @@ def read_headers(videos: Sequence[Video], *, many: int = MANY_VIDEOS) -> dict[st
 
 
 def warn_of_times_beyond(segments: Iterable[Segment], lengths: Mapping[str, FrameEstimate]) -> None:
-    """Warn about segments that end far beyond their video; small differences are common, since
+    """Warn about segments that end far beyond their video; small differences are common, because
     headers and tables are inexact."""
     beyond = []
     for segment in segments:

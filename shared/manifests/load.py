@@ -1,4 +1,4 @@
-"""Loading of data sets by name: the manifest, its label tables and existing videos."""
+"""Load data sets by name: the manifest, its label tables and existing videos."""
 
 import fnmatch
 import logging
@@ -47,7 +47,7 @@ def dataset_names() -> list[str]:
 
 
 def shipped_detectors() -> dict[str, DetectorChoice]:
-    """Return configuration and weights of the bundled detectors, by name."""
+    """Return a mapping from the name of each bundled detector to its configuration and weights."""
     folder = Path(str(resources.files("orn.demo.detector")))
     return {
         path.stem: DetectorChoice(config=str(path.with_suffix(".py")), checkpoint=path)
@@ -59,7 +59,7 @@ def load_manifest(name_or_file: str | Path) -> Manifest:
     """Return a manifest by name or file.
 
     Raises:
-        UnknownDatasetError: if there is no such manifest.
+        UnknownDatasetError: if the manifest does not exist.
         ManifestError: if the manifest is invalid.
     """
     text = str(name_or_file)
@@ -88,11 +88,11 @@ def load_dataset(name_or_file: str | Path, data_root: Path, *, labels: bool = Tr
     Args:
         name_or_file: name or file of the manifest.
         data_root: folder of all data sets.
-        labels: False if only videos are needed: labels are empty, and without label tables the
+        labels: False if only videos are needed: labels are empty and, without label tables, the
             videos are found by the manifest's pattern.
 
     Raises:
-        UnknownDatasetError: if there is no such manifest.
+        UnknownDatasetError: if the manifest does not exist.
         ManifestError: if the manifest, a label table or a video id is invalid.
         DataRootError: if the data root, the data set's folder or a label table is missing.
     """
@@ -104,7 +104,7 @@ def require_videos(dataset: Dataset, name_or_file: str | Path, data_root: Path) 
     """Raise an error unless a data set has videos.
 
     Raises:
-        DataRootError: if there are none; the message names the expected location.
+        DataRootError: if it has no videos; the message contains the expected location.
     """
     if dataset.videos:
         return
@@ -116,7 +116,7 @@ def require_videos(dataset: Dataset, name_or_file: str | Path, data_root: Path) 
 
 
 def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Dataset:
-    """Return the data set of a listing, restricted to existing videos.
+    """Return the data set for a listing, restricted to existing videos.
 
     Raises:
         ManifestError: if the table of frame rates lacks a video.
@@ -154,14 +154,14 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
 
 
 def own_file(manifest: Manifest) -> Path | None:
-    """Return the file of a manifest; None if it is bundled."""
+    """Return the file of a manifest; None for a bundled manifest."""
     is_shipped = manifest.source.parent == _shipped_folder()
     return None if is_shipped else manifest.source
 
 
 def files_of(name_or_file: str | Path, data_root: Path) -> Iterator[Path]:
     """Yield the paths of the manifest, its tables and its videos, for commands that must not
-    overwrite them; a table need not exist."""
+    overwrite them; tables need not exist."""
     with suppress(PipelineError):
         manifest = load_manifest(name_or_file)
         yield manifest.source
@@ -181,8 +181,8 @@ def load_listing(
     Args:
         manifest: the manifest.
         data_root: folder of all data sets.
-        labels: as in `load_dataset`.
-        partial: whether to accept missing tables, which `Listing.absent` names.
+        labels: see `load_dataset`.
+        partial: whether to accept missing tables, which `Listing.absent` lists.
 
     Raises:
         ManifestError: if a label table or a video id is invalid.
@@ -212,7 +212,7 @@ def load_listing(
 
 
 def video_rates(spec: Videos, folder: Path, video_ids: Iterable[str]) -> dict[str, float | None]:
-    """Return the frame rate of each video; None for video files, which have their own.
+    """Return the frame rate of each video; None for video files, which have their own frame rates.
 
     Raises:
         DataRootError: if the table of rates is missing.
@@ -254,7 +254,7 @@ def _dataset_folder(manifest: Manifest, data_root: Path) -> Path:
 
 
 def _absent(manifest: Manifest, data_root: Path, found: str) -> DataRootError:
-    """Return the error for a missing data set, with the expected files and how to get them."""
+    """Return the error for a missing data set, with the expected files and how to obtain them."""
     name, labels = manifest.name, manifest.labels
     tables = [getattr(labels, key) for key in labels.lists]
     folder = truncate(str((data_root / manifest.root).absolute()))

@@ -1,6 +1,6 @@
 """`orn manifest new`: a manifest and a list of classes from the user's own table.
 
-Settings that are not given are inferred from the table and the files beside it, with an
+Settings that are not given are inferred from the table and the files next to it, with an
 explanation.
 """
 
@@ -35,9 +35,9 @@ _ALL_TRAIN = "no such column: all rows are train"
 _CLASSES_NAME, _SPLIT_NAME = "classes.txt", "split.csv"
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 _SAMPLE = 50
-"""Number of video ids that are searched for."""
+"""Number of video ids to search for."""
 _MOST_ENTRIES = 200_000
-"""Maximum number of files and folders that are searched."""
+"""Maximum number of files and folders to search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class TableGuess:
     """Whether every row has start and stop."""
     has_split: bool
     classes: tuple[str, ...]
-    """Names in numerical order if all are numbers, else in alphabetical order."""
+    """Names, in numerical order if all are numbers, else in alphabetical order."""
     video_ids: tuple[str, ...]
     """Distinct ids in the order of the table."""
     rows: int
@@ -68,19 +68,19 @@ def make_manifest(
     out: Path | None = None,
     fresh: bool = False,
 ) -> dict[str, Any]:
-    """Write a commented manifest and, beside the table, the list of its classes and, if requested,
-    a split.
+    """Write a commented manifest and, next to the table, its list of classes and, if requested, a
+    split.
 
     Args:
         table: the CSV file.
-        data_root: folder of all data sets; a table elsewhere implies the parent of its folder.
+        data_root: folder of all data sets; for a table elsewhere, the parent of its folder is used.
         pattern: path of a video relative to the table's folder; None: inferred.
-        name: name of the data set and prefix of the files beside the table; None: inferred, without
-            a prefix.
+        name: name of the data set and prefix of the files next to the table; None: inferred,
+            without a prefix.
         rate: frames per second of frame folders.
         split: the split to draw; None: the table's split, if any.
         out: the manifest; None: `NAME.toml` in the current folder.
-        fresh: whether to replace existing files with other content.
+        fresh: whether to replace existing files that have different content.
 
     Returns:
         Plain values for JSON: the written files, `guessed` with explanations, `data_root` for
@@ -134,7 +134,7 @@ def make_manifest(
     files = _to_write(files, fresh=fresh)
     raw = parse_toml(text, source=str(path), error=ManifestError)
     manifest = config_from_dict(raw, Manifest, source=str(path), error=ManifestError)
-    # Reads the table like every other command, except for its classes and the drawn split.
+    # Reads the table like all other commands, except for its classes and the drawn split.
     spec = manifest.labels.model_copy(update={"split_table": None})
     assert isinstance(spec, TableLabels)
     read(spec, folder, task=manifest.task, form=manifest.form, labels=False)
@@ -217,7 +217,7 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
 
 def guess_videos(folder: Path, video_ids: Sequence[str]) -> tuple[str, bool] | None:
     """Return the pattern that matches most of the first ids among the files in a folder, and
-    whether these are frame folders; None if there is no match."""
+    whether the matches are frame folders; None without a match."""
     wanted = video_ids[:_SAMPLE]
     votes: Counter[str] = Counter()
     are_folders: dict[str, bool] = {}
@@ -257,7 +257,7 @@ def _split_reason(
 
 
 def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
-    """Return the files that do not exist with this text."""
+    """Return the files that are missing or contain different text."""
     changed = {path: text for path, text in files.items() if not _has_text(path, text)}
     for path in changed:
         if is_there(path) and not fresh:
@@ -279,7 +279,7 @@ def _data_root(folder: Path, data_root: Path) -> tuple[Path, str]:
 def _videos(
     table: Path, pattern: str | None, *, rate: float | None, found: TableGuess
 ) -> tuple[str, Form]:
-    """Return the pattern and the form of the videos."""
+    """Return the pattern of the videos and whether they are frame folders."""
     folder = table.absolute().parent
     if pattern is None:
         guess = guess_videos(folder, found.video_ids)
@@ -327,7 +327,7 @@ def _is_video(name: str) -> bool:
 
 
 def _patterns(relative: str, video_ids: Iterable[str]) -> Iterator[str]:
-    """Yield patterns for a path that contains an id as whole components, apart from a suffix."""
+    """Yield patterns for a path in which an id makes up whole components, apart from a suffix."""
     for video_id in video_ids:
         before, found, after = relative.partition(video_id)
         is_whole = before[-1:] in ("", "/") and after[:1] in ("", ".", "/")
@@ -342,6 +342,6 @@ def _clean_name(text: str) -> str:
 
 
 def _has_text(path: Path, text: str) -> bool:
-    """Return whether the file has this text."""
+    """Return whether the file contains exactly this text."""
     data = text.encode()
     return not not_a_file(path) and path.stat().st_size == len(data) and path.read_bytes() == data

@@ -35,7 +35,7 @@ class Video:
     rate: float | None = None
     """Frames per second of a frame folder; None for a video file."""
     inside: tuple[Path, ...] = field(default=(), compare=False, repr=False)
-    """Folders that must contain the link target of the file and of all pictures of a frame folder,
+    """Folders that must contain the link targets of the file and of all pictures in a frame folder,
     see `orn.shared.manifests.source`. Empty for a path from the user."""
 
 
@@ -49,7 +49,7 @@ class Segment:
     """"train", "validation" or "test"."""
     labels: tuple[int, ...] = ()
     """Ascending indices into `Dataset.classes`; at most one in a single-label data set. Empty means
-    no class in a multi-label data set, and an unpublished or unread label in a single-label one."""
+    no class in a multi-label data set, and an unpublished or unread label otherwise."""
     unsure: tuple[int, ...] = ()
     """Classes with unsure labels, disjoint from `labels`. The official evaluation of VLOG ignores
     them."""
@@ -58,7 +58,7 @@ class Segment:
     stop_seconds: float | None = None
     """None for the end of the video; the range is half-open."""
     participant: str | None = None
-    """Person who recorded the video, if the label table names one."""
+    """Person who recorded the video, if the label table specifies one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class DetectorChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subset:
-    """A subset of a single-label data set with its own published metrics."""
+    """A subset of a single-label data set with separate published metrics."""
 
     name: SubsetName
     """Name of the subset; `orn.shared.manifests.epic` has the published definitions."""
@@ -82,7 +82,7 @@ class Subset:
     participants: tuple[str, ...] = ()
     """Participants whose videos form the subset."""
     absent: Path | None = None
-    """The table that defines the subset, if it is missing."""
+    """The table that defines the subset, if that table is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +96,9 @@ class Listing:
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Number of skipped rows by reason, such as "no verb class"."""
     absent: tuple[str, ...] = ()
-    """Missing tables, if missing ones are accepted."""
+    """Missing tables, if these are accepted."""
     subsets: tuple[Subset, ...] = ()
-    """Subsets with metrics of their own."""
+    """Subsets with separate metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +131,8 @@ class Dataset:
     reversed_classes: tuple[tuple[str, str], ...] = ()
     """Pairs of classes that time reversal exchanges."""
     ignoring_case: tuple[str, ...] = ()
-    """Ids of `videos` whose file name matches only if case is ignored."""
+    """Ids of `videos` whose file names match only if case is ignored."""
     subsets: tuple[Subset, ...] = ()
-    """Subsets with metrics of their own."""
+    """Subsets with separate metrics."""
     manifest: Path | None = None
     """File of the manifest; None if it is bundled."""

@@ -16,11 +16,11 @@ from orn.shared.config.fields import STRICT, Count
 from orn.shared.manifests.records import SPLITS, Form, Metric, Split, Task, check_metric
 
 LONGEST_NAME_BYTES = 100
-"""Limit of a data set's name, which is part of file names."""
+"""Maximum length of a data set's name, which is part of file names."""
 
 
 def _relative(text: str) -> str:
-    """Reject a path outside the folder it is relative to."""
+    """Reject a path that leads out of its base folder."""
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"expected a path that stays inside its folder, got {text!r}")
@@ -66,7 +66,7 @@ def _config_name(text: str) -> str:
 
 RelativePath = Annotated[str, AfterValidator(_relative)]
 LEAST_RATE, LARGEST_RATE = 0.001, 1000.0
-"""Limits of a frame rate, so that times of frames stay finite."""
+"""Limits of a frame rate, which keep frame times finite."""
 Rate = Annotated[float, Field(ge=LEAST_RATE, le=LARGEST_RATE)]
 Side = Annotated[int, Field(ge=1, le=2**14)]
 """Height or width of stored frames; a JPEG has at most 65,500."""
@@ -89,7 +89,7 @@ class RateTable(Section):
 
 
 class Videos(Section):
-    """Location of the videos, and the frame rate of frame folders."""
+    """Location of the videos and frame rate of frame folders."""
 
     pattern: Annotated[str, AfterValidator(_pattern)]
     """Path relative to the data set's folder, such as "videos/{id}.mp4"; `{person}` is the part of
@@ -97,12 +97,12 @@ class Videos(Section):
     rate: Rate | None = None
     """Frames per second of frame folders."""
     rates: dict[str, Rate] = Field(default_factory=dict)
-    """Exceptions from `rate` by patterns of ids such as "P??_???"; the first match counts."""
+    """Exceptions to `rate`, by patterns of ids such as "P??_???"; the first match is used."""
     rate_table: RateTable | None = None
     """Table of frame rates, instead of `rate`."""
 
 
-# `lists` names the tables of each label format that list the videos.
+# `lists` contains the tables of each label format that list the videos.
 
 
 class TableLabels(Section):
@@ -114,15 +114,15 @@ class TableLabels(Section):
     classes: RelativePath
     """A text file with one class name per line."""
     split: str = "split"
-    """Column with the name of the split; without it all rows are "train"."""
+    """Column with the name of the split; without it, all rows are "train"."""
     split_table: RelativePath | None = None
     """A CSV file with the columns `video` and `split`, instead of a column of the label table."""
     group: str | None = None
-    """Column of the label table that `orn manifest new --split` grouped by, for the record."""
+    """Column by which `orn manifest new --split` grouped rows of the table, for the record."""
 
 
 class VlogLabels(Section):
-    """The published files of VLOG, whose lines correspond to each other."""
+    """The published files of VLOG, which correspond line by line."""
 
     lists: ClassVar = ("list", "splits")
     format: Literal["vlog"]
@@ -131,7 +131,7 @@ class VlogLabels(Section):
     classes: RelativePath = "meta/hand_object/hand_object_labels.txt"
     matrix: RelativePath = "meta/hand_object/hand_object.npy"
     train: tuple[int, ...] = (1, 2)
-    """Numbers of this split in `splits`."""
+    """Numbers that stand for this split in `splits`."""
     validation: tuple[int, ...] = (3,)
     test: tuple[int, ...] = (0,)
 
@@ -156,11 +156,11 @@ class EpicLabels(Section):
     target: EpicTarget = "verb"
     table: RelativePath = "annotations/EPIC_train_action_labels.csv"
     invalid: RelativePath = "annotations/EPIC_train_invalid_labels.csv"
-    """Rows without a verb class, which are only counted; optional."""
+    """Table of rows without a verb class, which are only counted; optional."""
     verbs: RelativePath = "annotations/EPIC_verb_classes.csv"
     nouns: RelativePath = "annotations/EPIC_noun_classes.csv"
     last_train_person: Count = 25
-    """Persons P01 to this one are in the training split, the others in validation."""
+    """Persons from P01 to this one are in the training split, all others in validation."""
 
 
 class Epic100Labels(Section):
@@ -176,11 +176,11 @@ class Epic100Labels(Section):
     verbs: RelativePath = "annotations/EPIC_100_verb_classes.csv"
     nouns: RelativePath = "annotations/EPIC_100_noun_classes.csv"
     unseen: RelativePath = "annotations/EPIC_100_unseen_participant_ids_validation.csv"
-    """Participants who are not in training, for their own metrics."""
+    """Participants who do not occur in training, for separate metrics."""
     tail_verbs: RelativePath = "annotations/EPIC_100_tail_verbs.csv"
-    """The rarest verbs, for their own metrics."""
+    """The rarest verbs, for separate metrics."""
     tail_nouns: RelativePath = "annotations/EPIC_100_tail_nouns.csv"
-    """The rarest nouns, for their own metrics."""
+    """The rarest nouns, for separate metrics."""
 
 
 class SomethingLabels(Section):
@@ -194,7 +194,7 @@ class SomethingLabels(Section):
     test: RelativePath | None = None
     """Published without labels."""
     classes: RelativePath = "labels/labels.json"
-    """{name: "index"}, or a text file with one class name per line; clips of other classes are
+    """{name: "index"}, or a text file with one class name per line; clips with other classes are
     skipped."""
 
 
@@ -209,7 +209,7 @@ class Detector(Section):
     """The detector of the data set."""
 
     config: Annotated[str, AfterValidator(_config_name)] | None = None
-    """Name of a bundled configuration, which has weights, or of one in the model zoo."""
+    """Name of a bundled configuration (with weights), or of one in the model zoo."""
     checkpoint: RelativePath | None = None
     """Weights file, relative to the folder of the manifest."""
 
@@ -227,7 +227,7 @@ class Manifest(Section):
     root: RelativePath
     """Folder of the data set in the data root."""
     flipped_classes: tuple[tuple[str, str], ...] | None = None
-    """Pairs of classes that a horizontal flip exchanges; may be empty. None disables flips."""
+    """Pairs of classes exchanged by a horizontal flip; may be empty. None disables flips."""
     reversed_classes: tuple[tuple[str, str], ...] = ()
     """Pairs of classes that time reversal exchanges."""
     videos: Videos

@@ -1,7 +1,7 @@
-"""Reader of the lists of Something-Something v1 and v2 (Goyal et al. 2017), one per split.
+"""Reader for the lists of Something-Something v1 and v2 (Goyal et al. 2017), one per split.
 
 v2: JSON files with entries {"id", "label", "template", "placeholders"}; the template is the class
-name with placeholders in [brackets]. v1: lines of id;class. The test lists have only ids.
+name with placeholders in [brackets]. v1: lines of id;class. The test lists contain only ids.
 """
 
 import functools
@@ -44,11 +44,11 @@ class _Clip(BaseModel):
 def read(spec: SomethingLabels, folder: Path, *, labels: bool, partial: bool = False) -> Listing:
     """Return the listing; a segment is a whole clip and has its id.
 
-    Clips of classes that are not in the list of classes are skipped and counted.
+    Clips whose class is not in the list of classes are skipped and counted.
 
     Raises:
         DataRootError: if a file is missing.
-        ManifestError: if entries are invalid, or no clip has a class of the list.
+        ManifestError: if entries are invalid, or no clip has a class from the list.
     """
     source = folder / spec.classes
     classes = _read_classes(source) if labels else ()

@@ -1,6 +1,6 @@
-"""Search for the video files of a data set, and the check of their links before they are opened.
+"""Find the video files of a data set, and check links before they are opened.
 
-Video ids are untrusted but validated by the readers of tables: none contains `..` or begins with a
+Video ids are untrusted but validated by the table readers: no id contains `..` or begins with a
 slash.
 """
 
@@ -36,7 +36,7 @@ class FoundVideo(NamedTuple):
 
 
 def expand(pattern: str, video_id: str) -> str:
-    """Return the path of a video relative to the data set's folder by the pattern."""
+    """Return the path of a video, relative to the data set's folder, from the pattern."""
     person = video_id.partition("_")[0]
     return pattern.replace("{person}", person).replace("{id}", video_id)
 
@@ -52,8 +52,8 @@ def find_videos(
     """Return the existing videos by id, in the order of `video_ids`.
 
     If there is no exact match, a file is accepted whose name differs only in case or Unicode form
-    (NFC or NFD), unless it matches another listed id as well. Links are followed; `source_of`
-    checks their targets later, so that a bad link fails one video and not the job.
+    (NFC or NFD), unless it also matches a different listed id. Links are followed; `source_of`
+    checks their targets later, so that a bad link fails a single video but not the job.
 
     Args:
         folder: folder of the data set.
@@ -119,7 +119,7 @@ def named_folders(
 
 
 def source_of(video: Video) -> Path:
-    """Return the path of a video after checking its links by the rules of `orn.shared.data_files`.
+    """Return the path of a video after checking its links as required by `orn.shared.data_files`.
 
     Raises:
         VideoDecodeError: if the video or a picture of a frame folder is a link to a target outside
@@ -170,7 +170,7 @@ class _Match(NamedTuple):
 
 
 class _Tree:
-    """The folder tree of a data set, of which each folder is listed at most once.
+    """The folder tree of a data set; each folder is listed at most once.
 
     Paths are strings, and exact matches are found without listing folders, so that a hundred
     thousand videos take a few seconds.
@@ -183,14 +183,14 @@ class _Tree:
         self._entries: dict[str, dict[str, list[str]]] = {}
 
     def find(self, relative: str) -> _Match | None:
-        """Return the best match of a path relative to the top."""
+        """Return the best match for a path relative to the top folder."""
         exact = _Match(0, f"{self._top}/{relative}")
         if self._fits(exact):
             return exact
         return min(filter(self._fits, self._like(relative)), default=None)
 
     def _fits(self, match: _Match) -> bool:
-        """Return whether the entry is a folder, or anything else if videos are files; the reader
+        """Return whether the entry is a folder, or a non-folder if videos are files; the reader
         rejects pipes and circular links."""
         try:
             mode = os.stat(match.path).st_mode  # noqa: PTH116, paths are strings here
@@ -199,7 +199,7 @@ class _Tree:
         return stat.S_ISDIR(mode) == self._are_folders
 
     def _like(self, relative: str) -> list[_Match]:
-        """Return the matches of a path with case and Unicode form ignored."""
+        """Return the matches for a path, ignoring case and Unicode form."""
         above, _, name = relative.rpartition("/")
         return [
             _Match(max(folder.unlikeness, _unlikeness(child, name)), f"{folder.path}/{child}")

@@ -1,4 +1,4 @@
-"""Reader of the user's own CSV tables, separated by commas or semicolons.
+"""Reader for the user's own CSV tables, separated by commas or semicolons.
 
 The header is `video,label` and, optionally, `start,stop` (seconds), `split` and `id`. In a
 multi-label data set a label cell contains class names joined by `;`, or is empty.
@@ -29,7 +29,7 @@ _SPLIT_NAMES: dict[str, Split] = {
 }
 """Accepted names of splits, in lower case."""
 _LONGEST_SECONDS = 1e9
-"""Thirty years; some tables use such a number for the end of the video."""
+"""Thirty years; some tables use such numbers for the end of the video."""
 SplitName = Annotated[
     Split, BeforeValidator(lambda cell: _SPLIT_NAMES.get(str(cell).lower(), cell))
 ]
@@ -103,7 +103,7 @@ def read(spec: TableLabels, folder: Path, *, task: Task, form: Form, labels: boo
 
 
 def _read_splits(path: Path, spec: TableLabels) -> dict[str, Split]:
-    """Return the split of each video of a table of splits."""
+    """Return the split of each video in a table of splits."""
     split_of: dict[str, Split] = {}
     read_rows(
         path,

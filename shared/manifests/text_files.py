@@ -1,6 +1,5 @@
-"""Readers of text files of labels, which validate rows with pydantic models.
-
-Files are untrusted: their size is bounded. Errors name the first few invalid rows together.
+"""Readers for text files with labels, which validate rows with pydantic models. Files are
+untrusted: their size is bounded. An error lists the first few invalid rows.
 """
 
 import csv
@@ -28,20 +27,20 @@ T = TypeVar("T")
 Row = TypeVar("Row", bound=BaseModel)
 
 MOST_BYTES = 2**26
-"""Size limit of a table; the largest of Something-Something has about 30 MB."""
+"""Size limit of a table; the largest table of Something-Something has about 30 MB."""
 MOST_ROWS = 1_000_000
 """Row limit of a table; VLOG has 114,000."""
 _MOST_VALUES = 4_000_000
-"""Limit of the number of values in a JSON table; the largest has 1.4 million."""
+"""Maximum number of values in a JSON table; the largest table has 1.4 million."""
 _LONGEST_LINE = 2**20
-"""Limit of characters in a line; a longer line is split and fails validation."""
+"""Maximum number of characters in a line; a longer line is split and fails validation."""
 _LONGEST_NAME = 1000
 _SHOWN_ROWS = 5
 _NOT_TEXT = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def id_problem(video_id: str) -> str | None:
-    """Return the requirement that a video id, which becomes part of a path, violates, or None."""
+    """Return the requirement that a video id violates, or None; ids become part of paths."""
     if len(video_id) > _LONGEST_NAME or not video_id.isprintable():
         return f"printable characters, at most {_LONGEST_NAME}"
     if {"", ".", ".."}.intersection(video_id.replace("\\", "/").split("/")):
@@ -74,7 +73,7 @@ class UnknownClassError(ValueError):
     """A class that is not in the data set."""
 
     def __str__(self) -> str:
-        """Return the message with the nearest class, which is only searched for if displayed."""
+        """Return the message with the nearest class, which is determined only for display."""
         name, classes = self.args
         return f"expected a class, got {name[:80]!r}; the nearest is {nearest(name, classes)!r}"
 
@@ -98,7 +97,7 @@ def require_file(path: Path, what: str) -> Path:
         what: description of the file, for messages.
 
     Raises:
-        DataRootError: if it is not.
+        DataRootError: if it is not a regular file.
     """
     problem = not_a_file(path)
     if problem is not None:
@@ -112,8 +111,8 @@ def require_file(path: Path, what: str) -> Path:
 def split_tables(
     spec: Epic100Labels | SomethingLabels, folder: Path, *, partial: bool
 ) -> tuple[dict[Split, Path], tuple[str, ...]]:
-    """Return the table of each split, and the names of missing tables, which `partial` allows if
-    another one exists."""
+    """Return the table of each split, and the names of missing tables, which `partial` allows if at
+    least one table exists."""
     named: dict[Split, str] = {"train": spec.train, "validation": spec.validation}
     if spec.test is not None:
         named["test"] = spec.test
@@ -138,7 +137,7 @@ def read_rows(
     Args:
         path: the file.
         what: description of the file, for messages.
-        model: model with a field for each column; if it forbids extra fields, so are other columns.
+        model: model with a field for each column; it decides whether extra columns are allowed.
         use: function of a validated row; raises ValueError to reject it.
         columns: names of columns by field, where they differ.
 
@@ -170,14 +169,14 @@ def read_rows(
 
 
 def read_column(path: Path, what: str, column: str, kind: Any = str) -> list[Any]:
-    """Return the validated cells of a column; raises as `read_rows`."""
+    """Return the validated cells of a column; raises the same errors as `read_rows`."""
     model = create_model("ColumnRow", value=(kind, ...))
     return read_rows(path, what, model, attrgetter("value"), columns={"value": column})
 
 
 def read_lines(path: Path, what: str, use: Callable[[str], T]) -> list[T]:
-    """Return the result of `use` for each stripped line of a text file, without empty lines at its
-    end.
+    """Return the result of `use` for each stripped line of a text file, ignoring trailing blank
+    lines.
 
     Raises:
         DataRootError: if the file does not exist.
@@ -209,7 +208,7 @@ def read_json(path: Path, what: str, kind: type[T]) -> T:
 
     Raises:
         DataRootError: if the file does not exist.
-        ManifestError: if the file is not JSON of that kind or is too large.
+        ManifestError: if the file is not JSON of this kind or is too large.
     """
     text = _open_text(path, what).read()
     if sum(map(text.count, ",[{")) > _MOST_VALUES:
@@ -222,7 +221,7 @@ def read_json(path: Path, what: str, kind: type[T]) -> T:
 
 
 def read_entries(path: Path, entries: Iterable[Any], use: Callable[[Any], T]) -> list[T]:
-    """Return the result of `use` for each entry of a file's list; raises as `read_lines`."""
+    """Return the result of `use` for each entry of a file's list; for errors see `read_lines`."""
     return _read_each(path, enumerate(entries, start=1), use)
 
 
@@ -234,7 +233,7 @@ def _read_each(
     model: type[BaseModel] | None = None,
     columns: Mapping[str, str] = MappingProxyType({}),
 ) -> list[T]:
-    """Return the result of `use` for each row; one error names the first rejected rows."""
+    """Return the result of `use` for each row; a single error lists the first rejected rows."""
     keys = {field: f"column {name!r}" for field, name in columns.items()}
     results: list[T] = []
     refused: list[str] = []

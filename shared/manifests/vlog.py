@@ -1,4 +1,4 @@
-"""Reader of the published files of VLOG (Fouhey et al. 2018).
+"""Reader for the published files of VLOG (Fouhey et al. 2018).
 
 `manifest.txt` has one clip per line, with a trailing slash; line i of `splitId.txt` and row i of
 `hand_object.npy` belong to it. The label matrix contains 1 for contact with a class, -1 for no
@@ -65,7 +65,7 @@ def read(spec: VlogLabels, folder: Path, *, labels: bool, partial: bool = False)
     if labels and not absent:
         matrix_NA = _read_matrix(folder / spec.matrix, shape=(len(ids), len(classes)))
         held = _columns_of_rows(matrix_NA > 0)
-        if (matrix_NA < 0).any():  # in a matrix of only 0 and 1, 0 is "no"
+        if (matrix_NA < 0).any():  # in a matrix with only 0 and 1, 0 is "no"
             unsure = _columns_of_rows(matrix_NA == 0)
     segments = tuple(
         Segment(id=video_id, video_id=video_id, split=name, labels=row, unsure=unsure_row)

@@ -1,1 +1,1 @@
-"""Masks, boxes and detections as stored in shards."""
+"""Masks, boxes and detections, as stored in shards."""

@@ -19,4 +19,4 @@ NUM_COCO_CLASSES = 80
 COCO_CATEGORY_IDS: tuple[int, ...] = tuple(
     number for number in range(1, 91) if number not in {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
 )
-"""COCO's category id of each class; ten of the numbers 1 to 90 are unused."""
+"""COCO's category id for each class; ten of the numbers 1 to 90 are unused."""

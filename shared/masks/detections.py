@@ -1,8 +1,8 @@
 """The detections of one frame: parallel arrays with one row per detection, in grid pixels.
 
-N detections, C classes. The grid of our own detector is the upright frame; imports may use another
-one. All boxes in this project are float32 x1 y1 x2 y2, half-open: `x2` is the last column + 1.
-Pixel p covers [p, p + 1), so the box [0, 0, 1, 1] is exactly the first pixel.
+Axes: N detections, C classes. The grid of our own detector is the upright frame; imports may use a
+different grid. All boxes in this project are float32 x1 y1 x2 y2, half-open: `x2` is the last
+column + 1. Pixel p covers [p, p + 1), so the box [0, 0, 1, 1] is exactly the first pixel.
 """
 
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ class FrameDetections:
         scores: ArrayLike,
         class_scores: ArrayLike | None = None,
     ) -> Self:
-        """Create detections from masks, with their bounding boxes.
+        """Create detections from masks and their bounding boxes.
 
         Args:
             masks_NHW: (N, H, W) bool over the whole frame; N may be 0.
@@ -143,7 +143,7 @@ class FrameDetections:
         scores: ArrayLike,
         class_scores: ArrayLike | None = None,
     ) -> Self:
-        """Create detections from boxes, with masks that fill them.
+        """Create detections from boxes and masks that fill them.
 
         Args:
             boxes: (N, 4) x1 y1 x2 y2, half-open, in pixels of the frame; clipped to it. N may be 0.
@@ -154,7 +154,7 @@ class FrameDetections:
             class_scores: (N, C) softmax or sigmoid over the classes; None if unknown.
 
         Raises:
-            ShapeError: as `from_masks`, or if a box is outside the frame.
+            ShapeError: see `from_masks`; also if a box is outside the frame.
         """
         given_N4 = np.asarray(boxes, np.float32)
         given_N4 = given_N4 if given_N4.size else given_N4.reshape(0, 4)
@@ -180,7 +180,7 @@ class FrameDetections:
         """Decode the masks to an (N, H, W) bool array.
 
         Raises:
-            ShardFormatError: if a mask is malformed or of another grid.
+            ShardFormatError: if a mask is malformed or has a different grid.
         """
         masks_NHW = np.zeros((len(self), self.height, self.width), np.bool_)
         for row, mask in enumerate(self.masks):
@@ -221,7 +221,7 @@ def _check_ordered(boxes_N4: NDArray[np.float32]) -> None:
 
 
 def _check(name: str, array: object, *, shape: tuple[int | None, ...], dtype: type) -> None:
-    """Check a field's type, shape and dtype; None stands for any length of an axis."""
+    """Check a field's type, shape and dtype; None stands for an axis of any length."""
     found = type(array).__name__
     if isinstance(array, np.ndarray):
         lengths = zip(shape, array.shape, strict=False)

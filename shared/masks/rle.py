@@ -1,11 +1,11 @@
 """Masks as COCO compressed run lengths, byte-identical to pycocotools, in NumPy.
 
 Pixels are in column-major order (pixel (y, x) is number x * H + y). Run lengths alternate between
-background, which is first, and object. From the fourth on, the difference from the length two
-places before is stored. Numbers are written in 5-bit digits, lowest first, as one character each
-(48 + digit, + 32 if more digits follow); the top bit of the last digit is the sign.
+background, which comes first, and object. From the fourth length on, the difference from the length
+two places earlier is stored. Numbers are written in 5-bit digits, lowest first, as one character
+each (48 + digit, + 32 if more digits follow); the top bit of the last digit is the sign.
 
-H W grid, h w window, R runs. `run_lengths` decodes many masks at once.
+Axes: H W grid, h w window, R runs. `run_lengths` decodes many masks at once.
 """
 
 import numpy as np
@@ -71,7 +71,7 @@ def encode_borders(borders_R: NDArray[np.int64], *, height: int, width: int) -> 
     """Encode a mask from the borders of its runs.
 
     Args:
-        borders_R: (R,) int64 increasing pixel numbers: the start and the end (exclusive) of each
+        borders_R: (R,) int64 increasing pixel indices: the start and the end (exclusive) of each
             run. A run may end where the next one starts; R is even.
         height: height of the grid.
         width: width of the grid.

@@ -1,7 +1,6 @@
-"""Validation rules of detections, shared by verification, imports and training.
-
-N detections, C classes. Many detections are checked at once, on grids of different sizes. Of each
-kind of fault, the first one and the number of others are reported.
+"""Validation rules for detections, shared by verification, imports and training. Axes: N
+detections, C classes. Many detections are checked together, on grids of different sizes. For each
+kind of fault, the first fault and the number of others are reported.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,9 +19,9 @@ from orn.shared.masks.run_lengths import RunLengths, extents, read_run_lengths
 _BOX_TOLERANCE_PIXELS = 1e-2
 """Boxes are clipped to the frame in float32 after scaling."""
 _MASK_TOLERANCE_PIXELS = 1.0
-"""Masks end on whole pixels, boxes between them."""
+"""Masks end at whole pixels, boxes between pixels."""
 _SUM_TOLERANCE = 5e-3
-"""Tolerance of a sum of probabilities that are rounded to float16."""
+"""Tolerance for a sum of probabilities rounded to float16."""
 _MOST_MASK_BYTES = 4 * 2**20
 """Size limit of compressed run lengths: a 4K mask of noise."""
 
@@ -85,7 +84,7 @@ def frame_faults(frame: FrameDetections, rules: ClassRules = COCO_RULES) -> list
 def first_fault(
     frames: Sequence[FrameDetections], rules: ClassRules = COCO_RULES
 ) -> tuple[int, Fault] | None:
-    """Return the index of the first invalid frame and its first fault; None if all are valid.
+    """Return the index of the first invalid frame and its first fault; None if there is none.
 
     The check is vectorized over all frames.
     """
@@ -168,8 +167,8 @@ def score_faults(
 def place_faults(
     boxes_N4: NDArray[np.float32], masks: Sequence[bytes], sizes_N2: NDArray[np.int64]
 ) -> Iterator[Fault]:
-    """Yield boxes outside their grid, and masks that are malformed, of another grid, or outside
-    their box.
+    """Yield boxes outside their grid, and masks that are malformed, have a different grid, or
+    exceed their box.
 
     Args:
         boxes_N4: (N, 4) boxes.
@@ -192,7 +191,7 @@ def place_faults(
 def widened_boxes(
     boxes_N4: NDArray[np.float32], masks: Sequence[bytes], *, height: int
 ) -> NDArray[np.float32]:
-    """Return boxes, extended where necessary to contain their masks; `height` is the grid's."""
+    """Return boxes in a grid of `height`, extended where necessary to contain their masks."""
     extents_N4 = extents(read_run_lengths(masks), np.full(len(masks), height))
     reaches_N = _reaches_out(boxes_N4, extents_N4)
     low_N2 = np.minimum(boxes_N4[:, :2], extents_N4[:, :2])
@@ -218,7 +217,7 @@ def _mask_faults(
     *,
     first: int,
 ) -> Iterator[Fault]:
-    """Yield faults of masks by row, counted from `first`."""
+    """Yield the faults of masks by row, counted from `first`."""
     if not len(masks):
         return
     try:

@@ -1,9 +1,7 @@
 """Vectorized decoding of many compressed masks at once (`rle` describes the format).
 
-A mask has a few dozen numbers, so that the overhead of NumPy calls dominates, and all masks of a
-clip take little longer than one.
-
-M masks, R runs of all masks.
+A mask has a few dozen numbers, so that the overhead of NumPy calls dominates, and decoding all
+masks of a clip takes little longer than decoding one. Axes: M masks, R runs of all masks.
 """
 
 from collections.abc import Sequence
@@ -27,7 +25,7 @@ class RunLengths:
     """The concatenated runs of M masks."""
 
     lengths_R: NDArray[np.int64]
-    """(R,) pixels; within a mask background and object alternate, background first."""
+    """(R,) pixels; within a mask, background and object alternate, background first."""
     num_runs_M: NDArray[np.int64]
     """(M,) number of runs of each mask."""
 
@@ -150,10 +148,9 @@ def _undifferenced(
     numbers_R: NDArray[np.int64], num_runs_M: NDArray[np.int64], firsts_M: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return the (R,) lengths; from the fourth number of a mask on, the input has differences from
-    the length two places before.
-
-    Cumulative sums over all masks, minus their values at the start of each mask. The second and
-    third number of a mask start two separate sums; the first is in neither.
+    the length two places earlier. The lengths are cumulative sums over all masks, minus their
+    values at the start of each mask. The second and third number of a mask start two separate sums;
+    the first is in neither.
     """
     sums_R = numbers_R.copy()
     sums_R[firsts_M] = 0

@@ -1,1 +1,1 @@
-"""Shared parts of HTML pages: templates, a style sheet, a script and colours."""
+"""Shared components of HTML pages: templates, a style sheet, a script and colors."""

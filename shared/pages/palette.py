@@ -1,6 +1,6 @@
-"""Colours of classes and activities in pages, pictures and videos.
+"""Colors of classes and activities in pages, pictures and videos.
 
-The palettes maximize the distances between colours, also for colour-blind viewers
+The palettes maximize the distances between colors, including for color-blind viewers
 (`tests/shared/pages/test_palette.py`). Objects are light with black text, activities are dark with
 white text.
 """
@@ -25,12 +25,12 @@ _ACTIVITIES = bytes.fromhex("""
 
 
 def class_colour(label: int) -> Colour:
-    """Return the colour of a detector class."""
+    """Return the color of a detector class."""
     return _colour(_CLASSES, label)
 
 
 def activity_colour(place: int) -> Colour:
-    """Return the colour of an activity by its index among those of a page."""
+    """Return the color of an activity by its index among those of a page."""
     return _colour(_ACTIVITIES, place)
 
 
@@ -45,7 +45,7 @@ def text_colour(background: Colour) -> Colour:
 
 
 def css_colour(colour: Colour) -> str:
-    """Return a colour in CSS notation."""
+    """Return a color in CSS notation."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 

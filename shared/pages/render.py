@@ -1,7 +1,7 @@
 """HTML pages from Jinja2 templates.
 
-All values are escaped. A page loads no external resources and runs only its own script and scripts
-added by it, such as frames beside the page, as its Content-Security-Policy enforces.
+All values are escaped. A page loads no external resources, and runs only its own script and scripts
+added by it, such as frames next to the page; its Content-Security-Policy enforces this.
 """
 
 import base64
@@ -23,7 +23,7 @@ def render(template: str, **view: Any) -> str:
 
     Args:
         template: package and file, such as `orn.shared.inspect.page/shard.html`. It extends
-            `orn.shared.pages/base.html` and lists its own files as `styles` and `scripts`.
+            `orn.shared.pages/base.html` and lists its files as `styles` and `scripts`.
         view: view model, the values in the template.
     """
     return _environment().get_template(template).render(view)

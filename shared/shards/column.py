@@ -1,8 +1,6 @@
-"""Writing of a shard's arrays to a ZIP file (for reading, see `record`).
-
-Rows are appended, and full chunks are compressed immediately to save memory. Zarr writes the
-metadata documents. It is imported with this module, so that an error occurs at the start of a
-process and not after the first shard.
+"""Write a shard's arrays to a ZIP file (for reading, see `record`). Rows are appended, and full
+chunks are compressed immediately to save memory. Zarr writes the metadata documents. It is imported
+with this module, so that errors occur at the start of a process, not after the first shard.
 """
 
 import zipfile
@@ -26,17 +24,17 @@ CHUNK_BYTES = 128 * 1024
 """Size of a chunk before compression, small enough to read single frames."""
 
 ZSTD_LEVEL = 9
-_TIME = (1980, 1, 1, 0, 0, 0)  # constant, so that equal detections give equal bytes
+_TIME = (1980, 1, 1, 0, 0, 0)  # constant, so that the output is deterministic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ColumnMark:
-    """A state of a column that can be restored."""
+    """A state of a column to which it can be restored."""
 
     num_chunks: int
     """Number of full chunks."""
     open_rows: NDArray[Any]
-    """Copy of the rows after them."""
+    """Copy of the rows after these chunks."""
 
 
 class Column:
@@ -44,7 +42,7 @@ class Column:
 
     Args:
         spec: specification of the array.
-        chunk_bytes: size of a chunk before compression; a larger row has a chunk of its own.
+        chunk_bytes: size of a chunk before compression; a larger row is a chunk by itself.
     """
 
     def __init__(self, spec: ArraySpec, *, chunk_bytes: int = CHUNK_BYTES) -> None:
@@ -61,7 +59,7 @@ class Column:
 
     @property
     def rows_per_chunk(self) -> int:
-        """Number of rows in a chunk: the length of an array that fits into one, at least 1."""
+        """Number of rows in a chunk: the whole array if it fits into one chunk, at least 1."""
         return self._full if self._chunks else max(1, self._num_open)
 
     def add(self, rows: ArrayLike) -> None:
@@ -83,7 +81,7 @@ class Column:
         )
 
     def restore(self, mark: ColumnMark) -> None:
-        """Remove the rows that were added since a mark."""
+        """Remove the rows added since a mark."""
         del self._chunks[mark.num_chunks :]
         self._num_open = len(mark.open_rows)
         self._open[: self._num_open] = mark.open_rows
@@ -106,7 +104,7 @@ def _encoded(rows: NDArray[Any]) -> bytes:
 def write_group(
     path: Path, *, columns: Mapping[str, Column], attributes: Mapping[str, Any]
 ) -> None:
-    """Write a Zarr group; equal arguments give equal bytes.
+    """Write a Zarr group. The output is deterministic.
 
     Args:
         path: the file.
@@ -126,7 +124,7 @@ def write_group(
             compressors=[ZstdCodec(level=ZSTD_LEVEL), Crc32cCodec()],
             dimension_names=column.spec.axes,
         )
-        # Chunks of zeros are stored as well, so that a missing chunk is never read as zeros.
+        # Chunks of zeros are stored as well, so that a missing chunk is not read as zeros.
         for index, chunk in enumerate(column.chunks()):
             chunks[member_name(name, index, column.spec)] = chunk
     # Documents precede the ZIP directory, so that opening needs a single read.
@@ -134,7 +132,7 @@ def write_group(
 
 
 def write_members(path: Path, members: Mapping[str, bytes]) -> None:
-    """Write a ZIP file of uncompressed members in order; equal members give equal bytes."""
+    """Write a ZIP file of uncompressed members in order. The output is deterministic."""
     with zipfile.ZipFile(path, mode="w", compression=zipfile.ZIP_STORED) as file:
         for name, content in members.items():
             info = zipfile.ZipInfo(name, date_time=_TIME)

@@ -23,12 +23,12 @@ logger = logging.getLogger(__name__)
 SHARDS = Path("shards")
 """Default parent folder of shards."""
 _FOLDERS = ("*", "*/*")
-"""Patterns in it: `shards/DATASET`, and `shards/short/demo` of `orn demo --short`."""
+"""Patterns in this folder: `shards/DATASET`, and `shards/short/demo` from `orn demo --short`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletedShards:
-    """A folder of shards with all units of its plan."""
+    """A folder with shards for all units of its plan."""
 
     folder: Path
     """Folder of the shards."""
@@ -37,10 +37,10 @@ class CompletedShards:
     when: datetime
     """Time of the last shard."""
     incomplete: tuple[str, ...] = ()
-    """Other folders, which are incomplete, with the reason."""
+    """Other, incomplete folders, with the reason."""
 
     def __str__(self) -> str:
-        """Return which data set was selected, and why."""
+        """Return a line that states which data set was selected, and why."""
         others = "".join(f"; incomplete: {each}" for each in self.incomplete)
         return (
             f"{self.plan.dataset}: the data set whose detection was completed last "
@@ -52,7 +52,7 @@ def last_completed(folders: Sequence[Path] | None = None) -> CompletedShards:
     """Return the complete folder with the most recent shard.
 
     Args:
-        folders: candidates; None for the folders in `shards`.
+        folders: candidates; None for all folders in `shards`.
 
     Raises:
         PipelineError: if no folder is complete.
@@ -94,11 +94,11 @@ def manifest_of(plan: Plan, *, remedy: str) -> str:
 
     Args:
         plan: plan of a folder of shards.
-        remedy: what the user can do if there is no manifest, for the message.
+        remedy: advice to the user if there is no manifest, for the message.
 
     Raises:
         UnknownDatasetError: if the manifest is missing.
-        ManifestError: if its file now contains another data set.
+        ManifestError: if its file now describes a different data set.
     """
     if plan.manifest is None:
         try:

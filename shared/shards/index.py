@@ -1,4 +1,4 @@
-"""The shards of a folder, and an index of their records (`folder_index`)."""
+"""The shards in a folder, and an index of their records (`folder_index`)."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ INDEX_NAME = "shards.index.json"
 _OF_VIDEOS: dict[str, Any] = {"videos": (), "failed": (), "left_out": ()}
 """Attributes that depend on videos."""
 _LEAST_SHARDS = 100
-"""Minimum number of shards for an index to be faster."""
+"""Minimum number of shards for which an index is faster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class IndexedShard:
 
     @classmethod
     def of(cls, path: Path) -> "IndexedShard":
-        """Return the index entry of a shard; raises as `read_record`."""
+        """Return the index entry of a shard; raises the same errors as `read_record`."""
         record = read_record(path)
         attributes = record.attributes
         return cls(
@@ -62,7 +62,7 @@ SHARD_INDEX = IndexKind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedFolder:
-    """The shards of a folder."""
+    """The shards in a folder."""
 
     entries: Mapping[Path, IndexEntry]
     """Entries in the order of units."""
@@ -73,7 +73,7 @@ class OpenedFolder:
 
 
 def open_folder(folder: Path) -> OpenedFolder:
-    """Return the index entries of all shards of a folder.
+    """Return the index entries of all shards in a folder.
 
     Raises:
         ShardNotFoundError: if the folder does not exist or has no shards.
@@ -119,6 +119,6 @@ def shard_paths(folder: Path) -> tuple[Path, ...]:
 
 
 def files_of_shards(folder: Path) -> Iterator[Path]:
-    """Return the files of a folder of shards that commands read; none if it does not exist."""
+    """Return the files in a folder of shards that commands read; none if it is missing."""
     for pattern in (SHARD_PATTERN, PLAN_NAME, INDEX_NAME):
         yield from folder.glob(pattern)

@@ -1,4 +1,4 @@
-"""Reading of detections from a folder of shards, by video and time."""
+"""Read detections from a folder of shards, by video and time."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -28,12 +28,12 @@ from orn.shared.text import counted
 
 DEFAULT_CACHE_BYTES = 256 * 2**20
 _SHARDS_BYTES = 16 * 2**20
-"""Memory for records of recently used shards, per process."""
+"""Memory for the records of recently used shards, per process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoPlaces:
-    """The shards with detections of a video; small, for worker processes."""
+    """The shards with detections for a video; small enough to send to worker processes."""
 
     video: VideoEntry
     """Entry of the video, with its total number of frames."""
@@ -42,11 +42,11 @@ class VideoPlaces:
 
 
 class DetectionFolder:
-    """All shards of a folder; picklable for worker processes, which read for themselves.
+    """All shards of a folder; picklable for worker processes, which read the files themselves.
 
-    Opening reads only attributes, for a large folder from its index. Detections are read on access
-    and cached. A pickled copy of a large folder is small, and opens the folder only for a video
-    without `places`.
+    Opening a folder reads only attributes, and reads them from its index if it is large. Detections
+    are read on access and cached. A pickled copy of a large folder is small, and opens the folder
+    only for a video without `places`.
 
     Args:
         path: folder with `shard-*.zarr.zip` files.
@@ -54,8 +54,8 @@ class DetectionFolder:
 
     Raises:
         ShardNotFoundError: if the folder does not exist or has no shards.
-        ShardFormatError: if a shard is damaged or has another format version, or shards differ in
-            classes or the kind of scores.
+        ShardFormatError: if a shard is damaged or has a different format version, or shards differ
+            in classes or the kind of scores.
     """
 
     def __init__(self, path: Path, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
@@ -119,7 +119,7 @@ class DetectionFolder:
         return tuple(dict.fromkeys(paths))
 
     def places(self, video_id: str) -> VideoPlaces:
-        """Return the shards of a video without reading a file; raises as `entry`."""
+        """Return the shards of a video without reading a file; for errors see `entry`."""
         video, entries = self.entry(video_id), self._opened.entries
         shards = tuple(entries[path] for path, _ in self._places[video_id])
         return VideoPlaces(video=video, shards=shards)
@@ -128,8 +128,8 @@ class DetectionFolder:
         """Return the entry of a video, with its total number of frames, without reading a file.
 
         Raises:
-            ShardNotFoundError: if no shard has the video.
-            ShardFormatError: if shards disagree on its source or grid.
+            ShardNotFoundError: if no shard contains the video.
+            ShardFormatError: if shards disagree about its source or grid.
         """
         if video_id not in self._places:
             reasons = [video.reason for video in self.failed if video.id == video_id]
@@ -140,8 +140,8 @@ class DetectionFolder:
         return replace(entries[0], frames=sum(entry.frames for entry in entries))
 
     def seconds_of(self, video_ids: Iterable[str]) -> dict[str, NDArray[np.float64]]:
-        """Return the (F,) presentation times of each of these videos that has detections; each
-        shard is read once.
+        """Return the (F,) presentation times of each video that has detections; each shard is read
+        once.
 
         Raises:
             ShardFormatError: if a shard is damaged.
@@ -172,11 +172,11 @@ class DetectionFolder:
 
         Args:
             video_id: id of the video.
-            places: shards of the video, from `places` of another copy of this folder.
+            places: shards of the video, from `places` of a different copy of this folder.
 
         Raises:
-            ShardNotFoundError: if no shard has the video.
-            ShardFormatError: if a shard is damaged, or two have the same frames of the video.
+            ShardNotFoundError: if no shard contains the video.
+            ShardFormatError: if a shard is damaged, or two shards have the same frames of it.
         """
         places = places or self.places(video_id)
         parts: list[tuple[int, Shard, int, int]] = []
@@ -211,7 +211,7 @@ class DetectionFolder:
         if shard is None:
             record = self._record(entry)
             shard = Shard(record.path, self._cache, record)
-            with suppress(ValueError):  # exceeds the cache
+            with suppress(ValueError):  # larger than the cache
                 self._shards[entry.name] = shard
         return shard
 
@@ -233,7 +233,7 @@ def _no_shards() -> LRUCache[str, Shard]:
 class VideoDetections:
     """The detections of one video in the order of frames, joined over shards.
 
-    `row` numbers the processed frames from 0; `frame_indices` has their indices in the decoded
+    `row` is the index of a processed frame, from 0; `frame_indices` has its index in the decoded
     stream.
 
     Args:
@@ -282,7 +282,7 @@ class VideoDetections:
         return self.frames_at([row])[0]
 
     def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
-        """Return the detections of several frames in few reads; raises as `frame`."""
+        """Return the detections of several frames in few reads; for errors see `frame`."""
         found: dict[int, FrameDetections] = {}
         of_shard: dict[Shard, dict[int, int]] = {}
         for row in rows:
@@ -319,15 +319,15 @@ class VideoDetections:
     def nearest_rows(
         self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
     ) -> NDArray[np.int64]:
-        """Return the (n,) rows of the frames nearest to (n,) times, the earlier of two equally near
-        ones.
+        """Return the (n,) rows of the frames nearest to (n,) times; of two equally near, the
+        earlier.
 
         Args:
             seconds: (n,) times.
             video_F: (F,) times of all frames of the video, if known (see `time_join`).
 
         Raises:
-            JoinError: if a time has no frame nearby (see `time_join`).
+            JoinError: if no frame is near a time (see `time_join`).
         """
         times_n = np.asarray(seconds, dtype=np.float64)
         if self.num_frames == 0:

@@ -1,8 +1,6 @@
-"""Opening of a shard: validation of its ZIP directory and Zarr documents.
-
-`zipfile` verifies the CRC-32 of documents, Zarr's codec crc32c each chunk on reading. Declared
-sizes are bounded before allocation. Formats: PKWARE APPNOTE 4.3 and
-https://zarr-specs.readthedocs.io/en/latest/v3/core/.
+"""Open a shard and validate its ZIP directory and Zarr documents. `zipfile` verifies the CRC-32 of
+documents; Zarr's codec crc32c verifies each chunk on reading. Declared sizes are bounded before
+allocation. Formats: PKWARE APPNOTE 4.3 and https://zarr-specs.readthedocs.io/en/latest/v3/core/.
 """
 
 import hashlib
@@ -31,18 +29,18 @@ CHECKSUM_BYTES = 4
 """Size of the CRC-32C at the end of each stored chunk."""
 _CODECS = ["bytes", "zstd", "crc32c"]
 _MOST_ROWS = {"frames": 2**22, "detections": 2**24, "bytes": 2**32}
-"""Limits of declared numbers; a unit of 2,000 frames has about a thousandth."""
+"""Limits on declared numbers; a unit of 2,000 frames has about a thousandth of them."""
 _COUNTED = {"frames": "frame_index", "detections": "boxes", "bytes": "rle"}
 """Arrays whose length is that number."""
 _MOST_CHUNK_BYTES = 16 * 2**20
-"""Size limit of a chunk before compression; ours have 128 KiB."""
+"""Size limit of a chunk before compression; our chunks have 128 KiB."""
 _MOST_GROUP_BYTES = 8 * 2**20
 """Size limit of the group's document: 25,000 videos."""
 _MOST_ARRAY_BYTES = 64 * 2**10
-"""Size limit of an array's document, which usually has one kilobyte."""
+"""Size limit of an array's document, which is usually one kilobyte."""
 _TAILS = (128 * 2**10, 24 * 2**20)
-"""Number of bytes at the end of a file that are read first for the documents and the directory,
-and its maximum."""
+"""Number of bytes first read from the end of a file, for the documents and the directory, and its
+maximum."""
 
 MEMBER = np.dtype([("place", "<i8"), ("num_bytes", "<u4"), ("checksum", "<u4")])
 """A chunk in the file: offset of its local header, size and CRC-32 of its data."""
@@ -59,7 +57,7 @@ class ArrayLayout:
     num_rows: Annotated[int, Field(ge=0, lt=2**48)]
     rows_per_chunk: Annotated[int, Field(ge=1, lt=2**48)]
     members: bytes
-    """Bytes of a `MEMBER` for each chunk."""
+    """The chunks as concatenated bytes of `MEMBER`."""
 
     @property
     def members_M(self) -> NDArray[np.void]:
@@ -73,7 +71,7 @@ class ArrayLayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShardRecord:
-    """Validated metadata of a shard, sufficient to read it.
+    """Validated metadata of a shard, sufficient to read the shard.
 
     Raises:
         ShardFormatError: if arrays are missing, inconsistent or too large.
@@ -141,7 +139,7 @@ def member_name(array: str, number: int, spec: ArraySpec) -> str:
 
 
 class _BeforeTheTail(zipfile.BadZipFile):
-    """Needed bytes precede the tail."""
+    """Signals that required bytes precede the tail."""
 
 
 class _Tail(io.BytesIO):
@@ -183,7 +181,7 @@ def read_record(path: Path) -> ShardRecord:
                 attributes, layouts = _read(_Tail(file, _TAILS[1]), source=str(path))
     except PipelineError:
         raise
-    except Exception as err:  # zipfile raises several types for an invalid directory
+    except Exception as err:  # zipfile raises several types of errors for an invalid directory
         why = str(err) or type(err).__name__
         raise ShardFormatError(f"{path}: damaged shard ({why}); {REMEDY}") from err
     return ShardRecord(path=path, stamp=stamp, attributes=attributes, layouts=layouts)

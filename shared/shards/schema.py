@@ -31,7 +31,7 @@ _Side = Annotated[int, Field(ge=1, le=2**14)]
 _Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 UNKNOWN_SOURCE = "unknown"
-"""Source digest of masks that were imported without the video."""
+"""Source digest for masks that were imported without the video."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class ArraySpec:
     axes: tuple[str, ...]
     """Names of axes in the file."""
     counts: str
-    """Meaning of the first axis: `frames`, `detections`, `bytes`, or one of these `+ 1`."""
+    """Meaning of the first axis: `frames`, `detections` or `bytes`, each optionally `+ 1`."""
 
 
 def _array(dtype: str, counts: str, *axes: str, row: tuple[int, ...] = ()) -> ArraySpec:
@@ -60,7 +60,7 @@ def arrays_of(
     arrays = {
         # index into the attribute `videos`
         "frame_video": _array("<i4", "frames", "frame"),
-        # index in the decoded stream; for imported masks, at their own frame rate
+        # index in the decoded stream; for imported masks, at the frame rate of the masks
         "frame_index": _array("<i8", "frames", "frame"),
         # presentation time in seconds
         "frame_seconds": _array("<f8", "frames", "frame"),
@@ -148,20 +148,20 @@ class DetectorEntry:
     checkpoint_digest: str
     """`sha256:...` of the weights file; for imported masks, `unknown`."""
     precision: str = "float32"
-    """Number format of the backbone: `float32`, `tfloat32`, `float16` or `bfloat16`; with `-heads`
-    also of the heads."""
+    """Number format of the backbone: `float32`, `tfloat32`, `float16` or `bfloat16`; with the
+    suffix `-heads`, also of the heads."""
     thresholds: dict[str, float] = field(default_factory=dict)
     """Thresholds by name, such as `score`."""
     versions: dict[str, str] = field(default_factory=dict)
     """Library versions by name."""
     frame_rate: Annotated[float, Field(gt=0, le=1000)] | None = None
-    """Processed frames per second, nearest in time; None: every frame."""
+    """Processed frames per second (the nearest in time); None: every frame."""
     class_names: Annotated[tuple[str, ...], Field(min_length=1, max_length=MOST_CLASSES)]
     """Name of each class, in the order of labels and class scores."""
 
     @property
     def title(self) -> str:
-        """Configuration and weights in one line."""
+        """Configuration and weights, on one line."""
         return f"{self.config_name} {self.checkpoint_digest}"
 
 
@@ -188,16 +188,16 @@ def _each_once(videos: tuple[VideoEntry, ...]) -> tuple[VideoEntry, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardAttributes:
-    """Attributes of the group, without format and version; others are ignored."""
+    """Attributes of the group, without format and version; other attributes are ignored."""
 
     __pydantic_config__: ClassVar = STRICT | ConfigDict(extra="ignore")
 
     score_kind: ScoreKind
     """Kind of class scores."""
     detector: DetectorEntry
-    """Detector of the detections."""
+    """Detector that made the detections."""
     videos: Annotated[tuple[VideoEntry, ...], AfterValidator(_each_once)]
-    """Videos that `frame_video` indexes; ids are unique."""
+    """Videos indexed by `frame_video`; ids are unique."""
     failed: tuple[FailedVideo, ...]
     """Videos of the unit that could not be decoded."""
     left_out: tuple[LeftOut, ...] = ()
@@ -217,7 +217,7 @@ class ShardAttributes:
         return arrays_of(self.score_kind, num_classes, has_tracks=self.has_tracks)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the attributes for the file, format and version first."""
+        """Return the attributes for the file, starting with format and version."""
         return {"format": FORMAT_NAME, "format_version": FORMAT_VERSION, **asdict(self)}
 
 

@@ -1,4 +1,4 @@
-"""Reading of a single shard, on demand."""
+"""Read a single shard on demand."""
 
 from bisect import bisect
 from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ class ShardFrame:
         """Display the frame with its objects in a notebook.
 
         Args:
-            image: (H, W, 3) uint8 RGB picture of the frame at any size; None for grey.
+            image: (H, W, 3) uint8 RGB picture of the frame at any size; None for gray.
         """
         from orn.shared.pages.notebook import show_html
 
@@ -88,7 +88,7 @@ class Shard:
 
     Raises:
         ShardNotFoundError: if the file does not exist.
-        ShardFormatError: if the file is damaged or has an unsupported format version.
+        ShardFormatError: if the file is damaged or its format version is not supported.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Shard:
         self.left_out: tuple[LeftOut, ...] = attributes.left_out
         """Objects that were not imported."""
         self.detector: DetectorEntry = attributes.detector
-        """Detector of the detections."""
+        """Detector that made the detections."""
         self.score_kind: ScoreKind = attributes.score_kind
         """Kind of class scores."""
         self.rules: ClassRules = attributes.rules
@@ -125,7 +125,7 @@ class Shard:
 
     @property
     def has_class_scores(self) -> bool:
-        """Whether detections have scores of all classes."""
+        """Whether detections have scores for all classes."""
         return self.score_kind != "label"
 
     def __repr__(self) -> str:
@@ -144,7 +144,7 @@ class Shard:
         return self.num_frames
 
     def __iter__(self) -> Iterator[ShardFrame]:
-        """Yield all frames; raises as `frames`."""
+        """Yield all frames; raises the same errors as `frames`."""
         return self.frames()
 
     def __contains__(self, video_id: object) -> bool:
@@ -152,14 +152,14 @@ class Shard:
         return any(video.id == video_id for video in self.videos)
 
     def __getitem__(self, video_id: str) -> list[ShardFrame]:
-        """Return all frames of a video, possibly none; raises as `frames`."""
+        """Return all frames of a video, possibly none; raises the same errors as `frames`."""
         return list(self.frames(video_id))
 
     def array(self, name: str) -> NDArray[Any]:
         """Return a whole array (see `schema.arrays_of`), read-only.
 
         Raises:
-            ShardFormatError: if the shard has no such array or is damaged.
+            ShardFormatError: if the shard does not contain the array or is damaged.
         """
         if name not in self.arrays:
             raise ShardFormatError(f"{self.path}: no array {name!r}")
@@ -179,7 +179,7 @@ class Shard:
         return self.array("frame_seconds")
 
     def check(self) -> None:
-        """Validate offsets, order and times of all frames, as the first read of a shard does.
+        """Validate the offsets, order and times of all frames, as in the first read of a shard.
 
         Raises:
             ShardFormatError: if they are inconsistent.
@@ -277,7 +277,7 @@ class Shard:
     def _fetch(self, rows: Sequence[int]) -> None:
         read = self.arrays.rows
         stretches: list[tuple[str, int, int]] = []
-        with suppress(ShardFormatError):  # `frame` raises it with the frame
+        with suppress(ShardFormatError):  # `frame` raises the error with the frame
             for row in rows:
                 start, stop = read("frame_offsets", row, row + 2).tolist()
                 stretches += [(name, start, stop) for name in _OF_DETECTIONS if name in self.arrays]
@@ -288,7 +288,7 @@ class Shard:
         """Return the detections of a frame after validating all numbers and masks.
 
         Raises:
-            ShardFormatError: as `frame`, or if the frame violates `orn.shared.masks.rules`.
+            ShardFormatError: see `frame`; also if the frame violates `orn.shared.masks.rules`.
         """
         frame = self.frame(row)
         for fault in frame_faults(frame, self.rules):
@@ -300,7 +300,7 @@ class Shard:
         """Yield the frames of one video, or of all videos, in order.
 
         Raises:
-            ShardNotFoundError: if the shard does not have the video.
+            ShardNotFoundError: if the shard does not contain the video.
             ShardFormatError: if a frame is damaged.
         """
         start, stop = (0, self.num_frames) if video_id is None else self.video_rows(video_id)
@@ -308,7 +308,7 @@ class Shard:
             yield self.whole_frame(row, self.frame(row))
 
     def whole_frame(self, row: int, detections: FrameDetections) -> ShardFrame:
-        """Return the frame of a row with the given detections, its video and its time."""
+        """Return the frame in a row, with the given detections, its video and its time."""
         return ShardFrame(
             video=self._video_of(row),
             index=int(self.frame_index()[row]),
@@ -329,7 +329,7 @@ class Shard:
         """Return the range of rows [start, stop) of a video's frames, possibly empty.
 
         Raises:
-            ShardNotFoundError: if the shard does not have the video.
+            ShardNotFoundError: if the shard does not contain the video.
             ShardFormatError: if the shard is damaged.
         """
         self.check()

@@ -1,19 +1,20 @@
 """Assignment of detections to frames of a video, by time.
 
-A frame is assigned the detections nearest to it, at most half of their interval away, which always
+A frame is assigned the detections nearest to it, up to half a detection interval away, which always
 holds on a grid without gaps.
 
 After the last detections this limit is too strict: FFmpeg's filter to 30 frames per second, the
 source of the authors' masks, ends up to 0.8 intervals before the last frame of a video at 50 frames
-per second, and a whole interval at 90. There, the limit is that no mask is missing. The last mask
-lasts for one mask interval, the last frame for one frame interval (at most a mask interval). If
-these ends are less than a mask interval apart, the last detections apply to all later frames. At
-equal rates this permits nothing, since the first frame without detections is a whole interval late.
+per second, and a whole interval at 90. There, the condition is that no mask is missing. The last
+mask lasts for one mask interval, and the last frame for one frame interval (at most a mask
+interval). If these ends are less than a mask interval apart, the last detections apply to all later
+frames. At equal rates this has no effect, since the first frame without detections is a whole
+interval late.
 
-If the frames of detections were selected by a rate (`orn.shared.video.frame_selection`), the
+If the frames for detection were selected by a rate (`orn.shared.video.frame_selection`), the
 interval of that rate is the limit, since uneven times never exceed it.
 
-n times, D frames of detections, F frames of the video.
+Axes: n times, D frames with detections, F frames of the video.
 """
 
 from dataclasses import dataclass
@@ -22,15 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 _TOLERANCE_SECONDS = 1e-6
-"""Tolerance of rounded times; a distance of exactly half an interval is allowed."""
+"""Tolerance for rounded times; a distance of exactly half an interval is allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NearestFrames:
-    """The frames of detections nearest to n times."""
+    """The frames with detections nearest to n times."""
 
     rows_n: NDArray[np.int64]
-    """(n,) indices of the detections, the earlier of two equally near ones."""
+    """(n,) indices of the detections; the earlier of two equally near frames."""
     gaps_n: NDArray[np.float64]
     """(n,) distances in seconds; NaN for a NaN time."""
     limits_n: NDArray[np.float64]
@@ -47,15 +48,15 @@ def nearest_frames(
     rate: float | None = None,
     video_F: NDArray[np.float64] | None = None,
 ) -> NearestFrames:
-    """Return the nearest frames of detections for given times.
+    """Return the nearest frames with detections for given times.
 
     Args:
         seconds_D: (D,) increasing times of the detections, at least one.
         times_n: (n,) times.
-        interval: seconds between frames of detections.
-        rate: frames per second by which they were selected from the video, if any.
-        video_F: (F,) increasing times of all frames of the video; None: unknown, with a limit of
-            half an interval after the last detections.
+        interval: seconds between frames with detections.
+        rate: frames per second at which they were selected from the video, if any.
+        video_F: (F,) increasing times of all frames of the video; None: unknown; the limit after
+            the last detections is then half an interval.
     """
     farthest = interval / 2
     if rate is not None:
@@ -68,7 +69,7 @@ def nearest_frames(
     gaps_n = np.minimum(gap_before_n, gap_after_n)
     limits_n = np.full(gaps_n.shape, farthest)
     is_near_n = gaps_n <= limits_n + _TOLERANCE_SECONDS
-    if video_F is not None and not is_near_n.all():  # rare, and the median interval is slow
+    if video_F is not None and not is_near_n.all():  # rare; the median interval is slow
         end = 2 * interval - min(frame_interval(video_F, otherwise=interval), interval)
         is_behind_n = times_n > seconds_D[last]
         limits_n[is_behind_n] = end

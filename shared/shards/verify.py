@@ -1,5 +1,5 @@
-"""Verification of shards, down to every mask, and of a folder of shards against its plan and the
-list of videos."""
+"""Verify shards, down to every mask, and a folder of shards against its plan and the list of
+videos."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,22 +28,22 @@ Severity = Literal["error", "note"]
 
 _CACHE_BYTES = 256 * 2**20
 _BLOCK = 500
-"""Number of detections in a batch, whose masks have a limited size as well."""
+"""Number of detections in a batch; the size of their masks is also limited."""
 _BLOCK_BYTES = 2**20
 ALONE_BYTES = 32 * 2**20
-"""Total size of shards up to which no worker processes are started."""
+"""Maximum total size of shards for which no worker processes are started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A problem of a shard or a folder of shards."""
+    """A problem in a shard or a folder of shards."""
 
     shard: Path
-    """The file, or the folder for a problem of several shards."""
+    """The file, or the folder for a problem that concerns several shards."""
     message: str
     """Location, expected and actual value."""
     severity: Severity = "error"
-    """A note is informative and not an error of the shards."""
+    """A note is informative and not an error in the shards."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as plain values for JSON."""
@@ -73,7 +73,7 @@ def verify_shards(paths: Sequence[Path], *, workers: int) -> Iterator[tuple[Path
 
 
 def verify_shard(path: Path) -> list[Problem]:
-    """Return all problems of a shard, each with its first location and its number.
+    """Return all problems in a shard, each with its first location and its count.
 
     Raises:
         ShardNotFoundError: if the file does not exist.
@@ -153,18 +153,18 @@ class _Stretch:
     count: int
 
     def problem(self, message: str, severity: Severity = "error") -> Problem:
-        """Return a problem of the video in this shard."""
+        """Return a problem with the video in this shard."""
         message = f"video {self.video.id!r}: expected {message}"
         return Problem(shard=self.path, message=message, severity=severity)
 
 
 def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]:
-    """Return the problems of a folder of shards; see `verify_shard` for single shards.
+    """Return the problems in a folder of shards; see `verify_shard` for single shards.
 
     Problems are shards that are missing or not in the plan, different detectors, duplicate or
     missing frames, and as a note, numbers of frames that differ from the header. With a data set,
-    also existing videos of the plan without a shard (a note for imported masks, which may be
-    incomplete), and shards of videos that are not listed or have changed. Damaged shards are
+    problems are also existing videos in the plan without a shard (a note for imported masks, which
+    may be incomplete), and shards of videos that are unlisted or have changed. Damaged shards are
     skipped.
 
     Raises:
@@ -183,7 +183,7 @@ def verify_folder(folder: Path, dataset: Dataset | None = None) -> list[Problem]
     stretches: dict[str, list[_Stretch]] = {}
     failed: list[Problem] = []
     known: set[str] = set()
-    for shard in _readable(paths):  # not stored, since there may be tens of thousands
+    for shard in _readable(paths):  # not stored, because there may be tens of thousands
         detector = detector or shard.detector
         if shard.detector != detector:
             message = f"expected the detector of the first shard, {detector.title}, got "
@@ -239,7 +239,7 @@ def _check_plan(plan: Plan, folder: Path, paths: Sequence[Path]) -> _Problems:
 
 
 def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
-    """Yield problems of a video over all shards; `is_whole` if the job processed every frame."""
+    """Yield problems with a video over all shards; `is_whole` if the job processed every frame."""
     parts = sorted(parts, key=lambda part: part.first)
     end = 0
     for part in parts:
@@ -262,8 +262,8 @@ def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
 
 
 def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]) -> _Problems:
-    """Yield existing videos without a shard; `scope` is `frames` of the plan, and `known` has the
-    videos in shards, with or without frames, or recorded as failed."""
+    """Yield existing videos without a shard; `scope` is the plan's `frames`; `known` contains
+    videos in shards, with or without frames, and those recorded as failed."""
     labelled = {segment.video_id for segment in dataset.segments}
     for video in dataset.videos:
         if video.id in known or (scope == "labelled" and video.id not in labelled):

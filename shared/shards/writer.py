@@ -1,4 +1,4 @@
-"""Writing of a shard: collects compressed detections and writes the file atomically."""
+"""Write a shard: collect compressed detections and write the file atomically."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ from orn.shared.video.read import content_bytes, content_digest, probe
 
 @dataclass(slots=True, kw_only=True)
 class _OpenVideo:
-    """The current video, and the state of columns before it, for a failure."""
+    """The current video, and the state of the columns before it, to be restored after a failure."""
 
     entry: VideoEntry
     begins: dict[str, ColumnMark]
@@ -44,7 +44,7 @@ class ShardWriter:
             writer.add_video("film", "film.mp4", ((0, 0.0, detections), (1, 0.04, others)))
 
     `add_video` adds a whole video; alternatively, `add` adds frames in order between `begin_video`
-    and `end_video`. `fail` records a video that cannot be decoded and discards its frames. If the
+    and `end_video`. `fail` records a video that cannot be decoded, and discards its frames. If the
     block raises, nothing is written.
 
     Args:
@@ -125,7 +125,7 @@ class ShardWriter:
 
     @property
     def num_detections(self) -> int:
-        """Number of detections so far, without failed videos."""
+        """Number of detections so far, excluding failed videos."""
         return len(self._columns["boxes"])
 
     def add_video(
@@ -144,14 +144,14 @@ class ShardWriter:
         Args:
             video_id: id of the video in the data set's manifest.
             source: file or folder of JPEGs. Its digest is recorded, and training joins the
-                detections only with frames of the same content.
+                detections only to frames with the same content.
             frames: index in the decoded stream (from 0), time in seconds and detections of each
                 processed frame, in order.
             rate: frames per second of a folder of JPEGs.
             grid: (height, width) of the grid of boxes and masks; the upright frame by default.
 
         Raises:
-            ShapeError: as `begin_video` and `add`, or if detections violate
+            ShapeError: see `begin_video` and `add`; also if detections violate
                 `orn.shared.masks.rules`.
             VideoDecodeError: if the source cannot be decoded.
         """
@@ -178,7 +178,7 @@ class ShardWriter:
         """Start a video or a range of a video; its `frames` are counted here.
 
         Raises:
-            ShapeError: if another video is open or the shard already has this video.
+            ShapeError: if a video is already open or the shard already contains this video.
         """
         if self._open is not None:
             other = self._open.entry.id
@@ -236,7 +236,7 @@ class ShardWriter:
         """Record a video that could not be decoded, and discard its frames if it is open.
 
         Raises:
-            ShapeError: if the shard already has this video or another one is open.
+            ShapeError: if the shard already contains this video, or a different video is open.
         """
         if self._open is not None and self._open.entry.id == video_id:
             for name, mark in self._open.begins.items():

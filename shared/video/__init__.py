@@ -1,1 +1,1 @@
-"""Decoding of frames with their times, from video files and folders of JPEGs."""
+"""Decode frames with their times, from video files and folders of JPEGs."""

@@ -1,4 +1,4 @@
-"""Opening of video files, and conversion of pictures to upright RGB arrays of equal size."""
+"""Open video files, and convert pictures to upright RGB arrays of equal size."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,11 +25,11 @@ _FORMATS = (
     *("mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "ogg", "rm", "mxf", "dv", "gif"),
     *("mpegvideo", "m4v", "h264", "hevc", "ivf", "obu", "mjpeg", "nut"),
 )
-"""FFmpeg's names of allowed containers, which contain the video itself. Others can be playlists,
-numbered pictures, network sessions or scripts."""
+"""FFmpeg's names of allowed containers, which contain the video itself. Other formats can be
+playlists, numbered pictures, network sessions or scripts."""
 _CONFINED = {"format_whitelist": ",".join(_FORMATS), "protocol_whitelist": "file"}
 _BOUNDED = {"max_pixels": str(MOST_PIXELS)}
-"""Options of decoders, including the one that FFmpeg uses for probing."""
+"""Options for decoders, including the one that FFmpeg uses for probing."""
 _NUM_THREADS = 4
 
 
@@ -39,15 +39,16 @@ def opened_video(
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a container and its best video stream, ready to decode.
 
-    FFmpeg selects the best of several streams: a video before a cover picture, then the one with
+    FFmpeg selects the best of several streams: videos rather than cover pictures, then the one with
     the most pixels.
 
     Args:
         path: a regular file.
         refuse_damage: whether the decoder rejects damaged pictures instead of concealing errors.
-            Only then it uses several threads, since their concealment is not deterministic.
-        skip_pictures: whether only packets are needed. FFmpeg decodes a picture to open a file,
-            which takes most of the time.
+            Only then does it use several threads, because concealment in threads is not
+            deterministic.
+        skip_pictures: whether only packets are needed. Otherwise FFmpeg decodes a picture when it
+            opens a file, which takes most of the time.
 
     Raises:
         VideoDecodeError: if the file cannot be opened, its container is not allowed, or it has no
@@ -56,7 +57,7 @@ def opened_video(
     regular_status(path)
     try:
         container = av.open(
-            str(path.absolute()),  # FFmpeg takes "a:b" for a protocol and a name
+            str(path.absolute()),  # FFmpeg reads "a:b" as a protocol and a name
             options=_BOUNDED | ({"skip_frame": "all"} if skip_pictures else {}),
             container_options=_CONFINED,
             **READING_OPTIONS,
@@ -72,7 +73,7 @@ def opened_video(
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise VideoDecodeError(f"{path}: expected a video stream, got none")
-        if stream.codec_context is None:  # PyAV does not know the codec's name either
+        if stream.codec_context is None:  # PyAV does not know the name of the codec either
             raise VideoDecodeError(
                 f"{path}: FFmpeg {av.ffmpeg_version_info} has no decoder for its codec; "
                 "convert the video, for example to H.264"

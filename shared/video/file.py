@@ -1,9 +1,8 @@
-"""Decoding of all frames of a video file with PyAV.
-
-Headers are not trusted: the frames are those that can be decoded, numbered consecutively. A packet
-that cannot be decoded is skipped. A range is decoded from the key frame before it if `frame_times`
-guarantees equal results, else from the first frame. Rotation and mirroring are applied; pixels that
-are not square are not resampled. Arguments and errors are those of the functions in `read`.
+"""Decode all frames of a video file with PyAV. Headers are not trusted: frames are the ones that
+can be decoded, numbered consecutively. A packet that cannot be decoded is skipped. A range is
+decoded from the key frame before it if `frame_times` guarantees equal results, else from the first
+frame. Rotation and mirroring are applied; non-square pixels are not resampled. Arguments and errors
+are the same as for the functions in `read`.
 """
 
 import logging
@@ -64,8 +63,8 @@ def probe_file(path: Path) -> VideoInfo:
 
 
 def estimate_file(path: Path) -> FrameEstimate:
-    """Return the approximate number of frames without decoding: by the header if the file is large
-    enough, else by the number of packets."""
+    """Return the approximate number of frames without decoding: from the header if the file is
+    large enough, else from the number of packets."""
     with opened_video(path, skip_pictures=True) as (container, stream):
         rate = _rate(path, stream)
         promised = stream.frames or round((_duration(container, stream) or 0.0) * rate)
@@ -83,7 +82,7 @@ def estimate_file(path: Path) -> FrameEstimate:
 def read_file(
     path: Path, *, start: int = 0, stop: int | None = None, times: KnownTimes = "not read"
 ) -> Iterator[Frame]:
-    """Yield the frames [start, stop) of all decodable ones, in the size of the first.
+    """Yield frames [start, stop) of all decodable frames, in the size of the first.
 
     For a range, `frame_times` is called if its result is not given.
     """
@@ -159,7 +158,7 @@ def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> I
             place = int(times.keys[key])
             for picture in pictures_until_damage(packets, stream, timed=False):
                 if key and picture.pts is not None and picture.pts < times.ticks[times.keys[key]]:
-                    continue  # displayed before the key frame, but decoded after it
+                    continue  # displayed before the key frame but decoded after it
                 if place != times.place(picture.pts):
                     break
                 if place >= start:
@@ -173,7 +172,7 @@ def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> I
 def _damaged(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> Iterator[Frame]:
     """Yield a range of frames of a damaged file with known times.
 
-    A missing picture is replaced by the one before it, so that frame numbers agree with ranges
+    A missing picture is replaced by the previous one, so that frame numbers agree with ranges
     outside the damage.
     """
     stop = len(times.ticks) if stop is None else min(stop, len(times.ticks))
@@ -209,7 +208,7 @@ def _frame(path: Path, times: FrameTimes, index: int, picture: VideoFrame) -> Fr
 def _packets_from(
     container: InputContainer, stream: VideoStream, times: FrameTimes, key: int
 ) -> Iterable[Packet] | None:
-    """Return the packets from a key frame on; None if seeking does not find it."""
+    """Return the packets starting at a key frame; None if seeking does not find it."""
     if key == 0:
         return container.demux(stream)
     wanted = int(times.ticks[times.keys[key]])
@@ -285,7 +284,7 @@ def _with_times(
         if before is not None and seconds is not None and seconds > before:
             step = min(interval, (seconds - before) / (len(tied) + 1))
         for each in tied:
-            assert before is not None  # ties have a time
+            assert before is not None  # pictures with equal times have a time
             before = _repaired(before + step, before=before, interval=interval)
             yield before, each
         tied.clear()
@@ -296,7 +295,7 @@ def _with_times(
 
 
 def _repaired(seconds: float | None, *, before: float | None, interval: float) -> float:
-    """Return the time, or one interval after the previous time if it is missing or not later."""
+    """Return the time, or the previous time plus one interval if it is missing or not later."""
     if before is None:
         return 0.0 if seconds is None else seconds
     return before + interval if seconds is None or seconds <= before else seconds

@@ -1,4 +1,4 @@
-"""Records of a frame, of a video's metadata and of its estimated length."""
+"""Records for a frame, a video's metadata and its estimated length."""
 
 import math
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Frame:
     index: int
     """Index in the decoded stream, from 0."""
     seconds: float
-    """Presentation time, later than that of the previous frame."""
+    """Presentation time, later than the time of the previous frame."""
     image: NDArray[np.uint8]
     """(H, W, 3) uint8 RGB, upright."""
 
@@ -61,8 +61,8 @@ class VideoInfo:
     rate: float
     """Average number of frames per second."""
     header_frames: int | None
-    """Number of frames in the header, which may be wrong, or of files in a folder of JPEGs; None if
-    unknown."""
+    """Number of frames in the header, which may be wrong, or number of files in a folder of JPEGs;
+    None if unknown."""
     sample_aspect: Fraction | None = None
     """Pixel aspect ratio of an upright frame; None if unknown."""
 
@@ -72,13 +72,13 @@ class FrameEstimate:
     """Estimated length of a video, without decoding."""
 
     frames: int
-    """Approximate number of frames by the header or packets, or number of JPEGs in a folder."""
+    """Approximate number of frames from the header or packets, or number of JPEGs in a folder."""
     rate: float
     """Average number of frames per second."""
     duration_seconds: float | None = None
     """Duration if it differs from frames / rate, as in a folder with gaps."""
     problem: str = ""
-    """Why the video cannot be opened; empty if it can."""
+    """The reason why the video cannot be opened; empty if it can."""
 
     @property
     def seconds(self) -> float:

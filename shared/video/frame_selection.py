@@ -1,6 +1,5 @@
-"""Selection of the frames of a video for detection or storage, by frame rate and time ranges.
-
-F frames of a video, n selected frames.
+"""Select the frames of a video for detection or storage, by frame rate and time ranges. Axes: F
+frames of a video, n selected frames.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,10 +19,10 @@ def at_rate(frames: Iterable[Frame], rate: float | None) -> Iterator[Frame]:
     of the first frame; each at most once, so that a video with a lower rate is unchanged.
 
     Of two equally near frames, the earlier one is selected. The grid of times ends half an interval
-    after the last frame, and covers the whole video even if only ranges of it are used.
+    after the last frame, and covers the whole video even if only parts of it are used.
 
     Args:
-        frames: frames in order of time.
+        frames: frames in temporal order.
         rate: frames per second; None selects every frame.
     """
     if rate is None:
@@ -46,14 +45,14 @@ def at_rate(frames: Iterable[Frame], rate: float | None) -> Iterator[Frame]:
 
 
 def places_at_rate(seconds_F: NDArray[np.float64], rate: float) -> NDArray[np.int64]:
-    """Return the (n,) indices of the frames selected by `at_rate`, given the (F,) times of all."""
+    """Return the (n,) indices of the frames selected by `at_rate`, given all (F,) times."""
     times = enumerate(seconds_F.tolist())
     frames = (Frame(index=place, seconds=each, image=_NO_IMAGE) for place, each in times)
     return np.array([frame.index for frame in at_rate(frames, rate)], np.int64)
 
 
 def describe_rate(rate: float | None) -> str:
-    """Return a rate in words."""
+    """Return a description of a rate in words."""
     return "every frame" if rate is None else f"{rate:g} frames per second"
 
 

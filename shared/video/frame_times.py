@@ -1,9 +1,9 @@
 """Times of all frames of a video file, read from its packets without decoding them.
 
-They let a range of frames be read from the key frame before it, with the same numbers and times as
-if everything before had been decoded. That is possible only where each packet is known to give one
-frame at its own time, so few files qualify (the rules: `docs/when_files_lie.md`); the times of any
-other file are known only after decoding it.
+With these times, a range of frames can be read from the preceding key frame, with the same numbers
+and times as if all earlier frames had been decoded. This is possible only if each packet is known
+to contain one frame with its own time, so few files qualify (for the rules see
+`docs/when_files_lie.md`); the times of other files are known only after decoding.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ from orn.shared.video.container import PictureForm, opened_video
 _INDEXED_FORMATS = frozenset({"mov", "mp4", "matroska", "webm"})
 """Containers with packet times and an index of key frames."""
 _HEADER_CODECS = frozenset({"h264", "hevc", "mpeg4"})
-"""Decoders that parse packet headers and reject damage even if they skip pictures, about thirty
-times faster than decoding."""
+"""Decoders that parse packet headers and reject damage even if they skip pictures, which is about
+thirty times faster than decoding."""
 _OTHER_CODECS = frozenset({"vp8", "vp9", "av1", "libdav1d"})
 _VP8_IS_SHOWN = 0x10
 """show_frame of a frame's first byte, RFC 6386 section 9.1."""
@@ -35,12 +35,12 @@ _MPEG4_EMPTY_BYTES = 8
 """Maximum size of a VOP that is not coded: its code, type, time and a zero bit."""
 _FILES_KEPT = 8
 _INSTANT_REFRESH = 5
-"""nal_unit_type of an IDR slice, H.264 table 7-1: nothing after it refers to anything before."""
+"""nal_unit_type of an IDR slice, H.264 table 7-1: nothing after it refers to earlier frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameTimes:
-    """Times of all frames, and key frames at which decoding can start."""
+    """Times of all frames, and the key frames at which decoding can start."""
 
     ticks: NDArray[np.int64]
     """(F,) increasing presentation times in the stream's time base."""
@@ -49,7 +49,7 @@ class FrameTimes:
     keys: NDArray[np.int64]
     """Increasing indices of frames at which decoding can start; the first is 0."""
     key_dts: NDArray[np.int64]
-    """Decoding time of each of these, for seeking."""
+    """Decoding time of each of these frames, for seeking."""
     form: PictureForm
     """Form of the first picture."""
 
@@ -67,11 +67,11 @@ class FrameTimes:
 
 
 KnownTimes = FrameTimes | Literal["unavailable", "not read"]
-"""Times of a file as known to the caller: known, unavailable, or not read yet."""
+"""Times of a file, as far as the caller knows: known, unavailable, or not read yet."""
 
 
 def frame_times(path: Path) -> FrameTimes | None:
-    """Return the times of all frames; None if only decoding yields them.
+    """Return the times of all frames, or None if only decoding yields them.
 
     Reads the whole file; recent results are cached.
 
@@ -113,8 +113,8 @@ def is_timed(container: InputContainer, stream: VideoStream) -> bool:
 def read_first_headers(container: InputContainer, stream: VideoStream) -> None:
     """Pass the headers of the first packet to the decoder before a seek.
 
-    Only there, encoders identify themselves, and decoders work around known bugs: without it,
-    H.264 4:4:4 written by x264 before build 151 is decoded incorrectly.
+    Encoders identify themselves only there, and decoders use this to work around known bugs:
+    otherwise, H.264 4:4:4 written by x264 before build 151 is decoded incorrectly.
     """
     if stream.codec.name in _HEADER_CODECS:
         stream.codec_context.skip_frame = "ALL"
@@ -173,7 +173,7 @@ def _times(path: Path, packets: list[_Packet]) -> FrameTimes | None:
     if not packets[0].begins or first is None or first.pts != ticks[0] or not first.time_base:
         return None  # pictures before the first key frame are not displayed
     unit = first.time_base
-    seconds = ticks * unit.numerator / unit.denominator  # as PyAV does it, to the last bit
+    seconds = ticks * unit.numerator / unit.denominator  # as in PyAV, to the last bit
     if np.abs(seconds[[0, -1]]).max() > MOST_SECONDS:
         return None  # the reader rejects it
     return FrameTimes(

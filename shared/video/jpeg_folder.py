@@ -1,8 +1,8 @@
-"""Frames of a video that is a folder of JPEGs, and safe decoding of single JPEGs.
+"""Read the frames of a video stored as a folder of JPEGs, and decode single JPEGs safely.
 
-The number at the end of a file name is the index of the frame, counted from 1, or from 0 if there
-is a number 0. It determines order and time, so that gaps keep the times correct. Files without
-numbers are ordered by name. Arguments and errors are those of the functions in `read`.
+The number at the end of a file name is the index of the frame, counted from 1, or from 0 if a file
+has the number 0. It determines order and time, so that gaps keep the times correct. Files without
+numbers are ordered by name. Arguments and errors are the same as for the functions in `read`.
 
 Pillow detects formats by content, and some of its readers start programs, so only its JPEG reader
 is used. The declared size of a picture is bounded before decoding.
@@ -42,12 +42,12 @@ def opened_jpeg(path: Path) -> Iterator[JpegImageFile]:
     """Open a JPEG and read its header.
 
     Raises:
-        VideoDecodeError: if the file is not a JPEG or exceeds `MOST_PIXELS`, or the `with` block
-            fails to decode it.
+        VideoDecodeError: if the file is not a JPEG, exceeds `MOST_PIXELS`, or fails to decode in
+            the `with` block.
     """
     regular_status(path)
     try:
-        # `Image.open` would try every format, and has another limit of pixels.
+        # `Image.open` would try every format, and has a different limit on pixels.
         with path.open("rb") as file, JpegImageFile(file) as picture:
             width, height = picture.size
             if width * height > MOST_PIXELS:
@@ -65,7 +65,7 @@ def jpeg_image(path: Path) -> Image.Image:
     """Return an upright RGB picture.
 
     Raises:
-        VideoDecodeError: as `opened_jpeg`.
+        VideoDecodeError: see `opened_jpeg`.
     """
     with opened_jpeg(path) as opened:
         return ImageOps.exif_transpose(opened).convert("RGB")
@@ -102,7 +102,7 @@ def folder_files(folder: Path) -> tuple[Path, ...]:
     """Return the JPEGs of a folder, ordered by number, then by name.
 
     Raises:
-        VideoDecodeError: if there are none or the folder cannot be read.
+        VideoDecodeError: if there are no JPEGs or the folder cannot be read.
     """
     try:
         entries = list(folder.iterdir())
@@ -138,9 +138,8 @@ def estimate_folder(folder: Path, *, rate: float | None) -> FrameEstimate:
 def read_folder(
     folder: Path, *, rate: float | None, start: int = 0, stop: int | None = None
 ) -> Iterator[Frame]:
-    """Yield the frames [start, stop) of all decodable ones.
-
-    If all JPEGs appear intact, those before `start` are not decoded.
+    """Yield frames [start, stop) of all decodable frames. If all JPEGs appear intact, earlier files
+    are not decoded.
     """
     listing = _Listing.of(folder, rate)
     size = _size_if_whole(folder, listing.files[0]) if start > 0 else None

@@ -1,8 +1,8 @@
-"""Decoding of pictures from packets, with detection of damage.
+"""Decode pictures from packets, and detect damage.
 
-A decoder conceals errors of a damaged picture. The result depends on the pictures decoded before
-and, with several threads, on chance. Therefore a decoder that rejects damage is used first; its
-pictures before the first damage are those of any other decoder.
+A decoder conceals errors of a damaged picture. The result depends on previously decoded pictures
+and, with several threads, on chance. Therefore a decoder that rejects damage is used first; before
+the first damage, its pictures are the same as those of other decoders.
 """
 
 import heapq
@@ -27,7 +27,7 @@ _ONE_A_PACKET = frozenset({"h264", "hevc"})
 
 
 class DamageFound(Exception):
-    """Signals a damaged picture, so that decoding continues in another way."""
+    """Signals a damaged picture, so that decoding continues with a different method."""
 
 
 def all_pictures(
@@ -91,7 +91,7 @@ def all_pictures(
 def pictures_until_damage(
     packets: Iterable[Packet], stream: VideoStream, *, timed: bool
 ) -> Iterator[VideoFrame]:
-    """Yield the pictures of a decoder that rejects damage.
+    """Yield the pictures from a decoder that rejects damage.
 
     Args:
         packets: packets to decode.

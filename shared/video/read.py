@@ -1,7 +1,7 @@
-"""Reading of frames with their times, from a video file or a folder of JPEGs.
+"""Read frames with their times, from a video file or a folder of JPEGs.
 
 All frames are returned in display order, upright and as RGB. Times are presentation times in
-seconds; a time that is missing or not increasing is replaced by the previous time + 1 / rate.
+seconds; missing or non-increasing times are replaced by the previous time + 1 / rate.
 """
 
 import hashlib
@@ -51,10 +51,10 @@ def read_frames(
     stop: int | None = None,
     times: KnownTimes = "not read",
 ) -> Iterator[Frame]:
-    """Yield the frames [start, stop) of a video, with indices and times in the whole video.
+    """Yield frames [start, stop) of a video, with indices and times relative to the whole video.
 
-    If times are only known after decoding, earlier frames are decoded as well. There are fewer
-    frames if the video is shorter. Close the iterator to close the file early.
+    If times are only known after decoding, earlier frames are decoded as well. Fewer frames are
+    returned if the video is shorter. Close the iterator to close the file early.
 
     Args:
         path: a video file or a folder of JPEGs.

@@ -1,6 +1,5 @@
 """Random access to the frames of a video: by seeking if it is exact, else by sequential decoding.
-
-F frames of a video; H W pixels.
+Axes: F frames of a video, H W pixels.
 """
 
 from bisect import bisect_left
@@ -20,7 +19,7 @@ from orn.shared.video.jpeg_folder import folder_seconds
 from orn.shared.video.read import Frame, read_frames
 
 _NEAR_FRAMES = 48
-"""Number of frames up to which decoding is faster than seeking."""
+"""Maximum number of frames for which decoding is faster than seeking."""
 _KEPT_FRAMES = 2
 """Minimum number of buffered frames: the frame after a range and the one before it."""
 _KEPT_BYTES = 128 * 2**20
@@ -47,7 +46,7 @@ class VideoTimes:
         times = frame_times(path)
         if times is None:
             return cls(seconds=None, known="unavailable")
-        # Each range of a damaged file is decoded from the first frame, so read sequentially.
+        # Each range of a damaged file is decoded from the first frame, so it is read sequentially.
         return cls(seconds=None if is_known_damaged(path) else times.seconds, known=times)
 
     @property
@@ -74,8 +73,8 @@ def seconds_of_frames(path: Path, *, rate: float | None = None) -> NDArray[np.fl
 class VideoReader:
     """Reader of a video's frames by index or by time.
 
-    If all times are known, the reader seeks. Other videos are decoded sequentially, once as long as
-    requests do not precede the buffered frames.
+    If all times are known, the reader seeks. Other videos are decoded sequentially, and only once
+    unless a request precedes the buffered frames.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class VideoReader:
             times: times of the video, if already read.
             shrink: function that transforms each (H, W, 3) uint8 RGB image before it is buffered
                 and returned.
-            kept_bytes: size of the buffer of earlier frames, if the reader cannot seek.
+            kept_bytes: size of the buffer for earlier frames, if the reader cannot seek.
 
         Raises:
             VideoDecodeError: if the video cannot be opened or the rate of a folder is missing.
@@ -128,11 +127,11 @@ class VideoReader:
         return None
 
     def frames_at(self, places: Iterable[int]) -> Iterator[Frame]:
-        """Yield the frames at the given indices in order, without those after the end."""
+        """Yield the frames at the given indices in order, up to the end of the video."""
         return (frame for place in places if (frame := self.frame(place)) is not None)
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
-        """Yield the frames [start, stop), by default to the end of the video."""
+        """Yield frames [start, stop), by default up to the end of the video."""
         for place in count(start) if stop is None else range(start, stop):
             frame = self.frame(place)
             if frame is None:

@@ -1,7 +1,7 @@
 """Paste the masks of Mask R-CNN and encode them as run lengths, without allocating a full frame.
 
 A mask of m x m cells (28 x 28) covers its box. A pixel belongs to the object if the mask, sampled
-bilinearly at the centre of the pixel, reaches the threshold. Only a window is sampled, the box with
+bilinearly at the center of the pixel, reaches the threshold. Only a window is sampled, the box with
 a border of one pixel. On the CPU, the encoded masks are bytewise those of MMDetection's paste and
 pycocotools.
 
@@ -76,7 +76,7 @@ def _encode_one(
 def _sample_positions(
     low: np.float32, high: np.float32, *, size: int
 ) -> tuple[int, NDArray[np.float32]]:
-    """Return the first pixel of the window along one axis, and the positions of pixel centres.
+    """Return the first pixel of the window along one axis, and the positions of pixel centers.
 
     -1 is the low edge of the box and 1 its high edge; an empty box gives 0. The float32 arithmetic
     is MMDetection's.
@@ -185,7 +185,7 @@ def _borders(
 
 
 def _positions(pixel_P: Tensor, low_P: Tensor, high_P: Tensor) -> Tensor:
-    """Return the position of pixel centres along one axis of the box: -1 is its low edge, 1 its
+    """Return the position of pixel centers along one axis of the box: -1 is its low edge, 1 its
     high edge, and 0 is used for an empty box."""
     centre_P = pixel_P.float() + 0.5
     position_P = (centre_P - low_P) / (high_P - low_P) * 2 - 1

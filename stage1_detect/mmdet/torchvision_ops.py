@@ -96,7 +96,7 @@ def roi_align_forward(
         spatial_scale: feature cells per image pixel.
         sampling_ratio: samples per bin in each direction; 0 depends on the size of the region.
         pool_mode: 1 for the average; 0 (the maximum) is not supported.
-        aligned: whether pixel centres lie at half cells (False for legacy models only).
+        aligned: whether pixel centers lie at half cells (False for legacy models only).
     """
     _require_average(pool_mode)
     output.copy_(

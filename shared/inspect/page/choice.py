@@ -1,7 +1,4 @@
-"""Selection of the frames of a page that cannot include all.
-
-F frames of the shard.
-"""
+"""Selection of frames for a page that cannot include all of them. Axes: F frames of the shard."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MOST_CHANGES = 12
-"""Number of frames with the largest changes, which are included first."""
+"""Number of frames with the largest changes, to be included first."""
 _LEAST_CHANGE = 3
-"""Minimum difference of such a frame's number of detections from that of the frame before."""
+"""Minimum change in the number of detections from the frame before such a frame."""
 
 
 def inclusion_order(
@@ -21,7 +18,7 @@ def inclusion_order(
     """Return all (F,) rows in the order in which a page should include them.
 
     Odd frames and their predecessors come first, then the largest changes in the number of
-    detections, then the other frames, such that every prefix is spread evenly over all videos.
+    detections, then the other frames, such that every prefix is evenly spread over all videos.
 
     Args:
         borders: rows of video v are [borders[v], borders[v + 1]).

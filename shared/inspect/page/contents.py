@@ -23,7 +23,7 @@ from orn.shared.shards.shard import Shard
 from orn.shared.text import counted
 
 _LEAST_SCORE = 0.001
-"""Class scores below it are omitted."""
+"""Class scores below this value are omitted."""
 _LEAST_SIDE = 480
 """Minimum side of the raster for masks without a picture."""
 _THUMBNAIL_SIDE = 176
@@ -34,7 +34,7 @@ _OPACITY = 0.45
 _SAFE_DIGITS = bytes.maketrans(
     bytes(range(48, 112)), b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 )
-"""Replaces the 64 characters of run lengths, which include `<` and backslashes."""
+"""Replacements for the 64 characters of run lengths, which include `<` and backslashes."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,11 +44,11 @@ class ShownVideo:
     size: tuple[int, int]
     """(width, height) of its pictures or of their placeholders."""
     grey: str | None = None
-    """Why masks are on grey; None if there are pictures."""
+    """The reason why masks are on gray; None if there are pictures."""
     thumbnail: str | None = None
     """One of its frames as base64 WebP."""
     in_thumbnail: float = -1
-    """Sum of the scores in that frame."""
+    """Sum of the scores in this frame."""
 
 
 def view_model(
@@ -60,7 +60,7 @@ def view_model(
     pictures: str,
     included: list[int] | None,
 ) -> dict[str, Any]:
-    """Return the view model of the template, and the index for its script."""
+    """Return the view model for the template, and the index for its script."""
     num_odd = {video.id: 0 for video in shard.videos}
     for each in summary.odd:
         num_odd[each.video_id] += 1
@@ -168,7 +168,7 @@ def thumbnail(
 
     Args:
         found: detections of the frame.
-        picture_HW3: (H, W, 3) uint8 RGB; None for grey.
+        picture_HW3: (H, W, 3) uint8 RGB; None for gray.
         size: display size (width, height) of the frame.
     """
     shrink = max(*size, _THUMBNAIL_SIDE) / _THUMBNAIL_SIDE
@@ -192,7 +192,7 @@ def frame_json(found: FrameDetections, jpeg: str | None, *, source: str) -> Mark
     text, so it is safe in a script's template string.
 
     Raises:
-        ShardFormatError: if a mask is malformed or of another size than the grid.
+        ShardFormatError: if a mask is malformed or its size differs from the grid.
     """
     _check_masks(found, source)
     boxes_N4 = found.boxes.astype(np.float64).round(1).tolist()

@@ -38,15 +38,15 @@ from orn.shared.text import path_text
 logger = logging.getLogger(__name__)
 
 LARGEST_FILE_BYTES = 8_000_000
-"""Default size limit of a single-file page; larger ones are slow to open and to send."""
+"""Default size limit of a single-file page; larger pages are slow to open and to send."""
 _MARK = b'<meta name="generator" content="orn inspect">'
 """Identifies our pages, so that no other file is overwritten."""
 _CHUNK_BYTES = 400_000
 _CHUNK_FRAMES = 64
 _BETWEEN_FRAMES_BYTES = 20
-"""Overhead of a frame: its number, commas, its part of a chunk's tags."""
+"""Overhead per frame: its number, commas, its share of a chunk's tags."""
 _VIDEO_BYTES = 300
-"""Reserve for the text of a video that explains missing pictures."""
+"""Reserved size of a video's text that explains missing pictures."""
 _THUMBNAIL_BYTES = 5_000
 _MOST_THUMBNAILS = 400
 """Maximum number of videos with a thumbnail."""
@@ -54,7 +54,7 @@ _MOST_THUMBNAILS = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageReport:
-    """A page that was written."""
+    """A written page."""
 
     path: Path
     """The HTML file to open."""
@@ -78,8 +78,8 @@ def write_page(
 
     Args:
         shard: the shard.
-        pictures: source of the frames under the masks.
-        out: the page; an earlier page of a shard is replaced, any other file is not.
+        pictures: source of the pictures under the masks.
+        out: the page; an existing page of a shard is replaced, any other file is not.
         labels: labels of the videos, and predictions if there are any.
         largest_bytes: size limit of a single file.
 
@@ -106,7 +106,7 @@ class _Page:
 
     Args:
         shard: the shard.
-        pictures: source of the frames under the masks.
+        pictures: source of the pictures under the masks.
         labels: labels of the videos.
         is_sample: whether the page is a single file, with small pictures.
     """
@@ -157,7 +157,7 @@ class _Page:
         """Return the page around these frames.
 
         Args:
-            included: rows with full frames; None for all.
+            included: rows with full frames; None for all rows.
             starts: index of each chunk's first frame among them.
             chunks: frames embedded in the page.
             folder: name of the folder of frames that are not embedded.
@@ -175,7 +175,7 @@ class _Page:
 
 
 def _write_file(page: _Page, out: Path, largest_bytes: int) -> PageReport:
-    """Write one file with as many frames as fit."""
+    """Write a single file with as many frames as fit."""
     odd = [each.row for each in page.summary.odd if each.row is not None]
     num_F = np.diff(page.shard.array("frame_offsets"))
     order = inclusion_order(page.borders, odd, num_F).tolist()
@@ -208,7 +208,7 @@ def _write_file(page: _Page, out: Path, largest_bytes: int) -> PageReport:
 
 
 def _fitting(page: _Page, order: list[int], room: int) -> dict[int, Markup]:
-    """Return the frames of the first rows of `order` that fit into `room` bytes.
+    """Return the frames of the first rows in `order` that fit into `room` bytes.
 
     A frame that would take more than a quarter of the room is skipped.
     """
