@@ -1,12 +1,12 @@
-"""Use mask pooling in your own network, to classify the colour of objects.
+"""Use mask pooling in your own network to classify the color of objects.
 
     python examples/pool_under_masks.py
 
-The features come from a torchvision ResNet. The masks are drawn here: a cross and the four corners
-around it, each in one of five colours. Both objects have the same box, so that pooling over boxes
-can classify only one of them better than chance.
+The features come from a torchvision ResNet. The masks are synthetic: a cross and the four corners
+around it, each in one of five colors. Both objects have the same box, so pooling over boxes can
+classify only one of them better than chance.
 
-Axes: B clips, T frames of a clip, M = B * T frames, K objects of a frame, D channels, H W pixels,
+Axes: B clips, T frames per clip, M = B * T frames, K objects per frame, D channels, H W pixels,
 h w cells of the feature map.
 """
 
@@ -25,7 +25,7 @@ COLOURS = torch.tensor(
 
 
 class ObjectClassifier(nn.Module):
-    """Your network: any feature map before mask pooling, and any layers after it."""
+    """Example network; any layers can be used before and after mask pooling."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,12 +33,12 @@ class ObjectClassifier(nn.Module):
         self.classify = nn.Linear(64, len(COLOURS))
 
     def forward(self, frames_BT3HW: Tensor, masks_BTKHW: Tensor) -> Tensor:
-        """Return (B, T, K, number of colours) logits.
+        """Return (B, T, K, number of colors) logits.
 
         Args:
             frames_BT3HW: (B, T, 3, H, W) float.
             masks_BTKHW: (B, T, K, H, W) bool, one mask per object. The features of an empty mask
-                are zeros, so that padded slots can have empty masks.
+                are zeros, so padded slots can have empty masks.
         """
         num_clips, num_frames = frames_BT3HW.shape[:2]
         feats_MDhw = self.features(frames_BT3HW.flatten(0, 1))["map"]
@@ -52,8 +52,8 @@ class ObjectClassifier(nn.Module):
 
 
 def draw_clips(number: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Return (B, T, 3, H, W) frames, (B, T, K, H, W) bool masks of cross and corners, and (B, T, K)
-    colours; T and K are 2."""
+    """Return (B, T, 3, H, W) frames, (B, T, K, H, W) bool masks of the cross and the corners, and
+    (B, T, K) color indices; T and K are 2."""
     corner_BT2 = torch.randint(SIDE - SQUARE, (number, 2, 2), generator=generator)
     down_BTH = torch.arange(SIDE) - corner_BT2[..., :1]
     across_BTW = torch.arange(SIDE) - corner_BT2[..., 1:]
@@ -82,7 +82,7 @@ def boxes_of(masks_BTKHW: Tensor) -> Tensor:
 
 
 def spans(is_there: Tensor) -> Tensor:
-    """Return True from the first to the last True along the last axis."""
+    """Return a mask that is True from the first to the last True along the last axis."""
     reached = is_there.cumsum(dim=-1) > 0
     return reached & (is_there.flip(-1).cumsum(dim=-1) > 0).flip(-1)
 
@@ -110,7 +110,7 @@ def train_and_evaluate(*, boxes: bool, steps: int) -> float:
 
 
 def main(steps: int = 40) -> dict[str, float]:
-    """Train with masks, then with boxes, and print both accuracies."""
+    """Train with masks, then with boxes, and print and return both accuracies."""
     accuracies = {
         "masks": train_and_evaluate(boxes=False, steps=steps),
         "boxes": train_and_evaluate(boxes=True, steps=steps),

@@ -1,13 +1,12 @@
-"""Use the relation module in your own network, to predict which object takes whose place.
+"""Use the relation module in your own network to predict whose place an object takes.
 
     python examples/relate_objects.py
 
-Objects are random here, each with a kind and a place. In the second frame, object 0 takes the place
-of another object of the first frame, which is the label. It depends on a pair of objects from two
-frames, not on a single frame or object.
+The objects are random; each has a kind and a place. In the second frame, object 0 takes the place
+that another object had in the first frame; the label is the index of that object. The label depends
+on a pair of objects from two frames, not on a single frame or object.
 
-Axes: B clips, T frames of a clip, K slots of a frame, O features of an object, G features of a
-relation.
+Axes: B clips, T frames per clip, K slots per frame, O features per object, G features per relation.
 """
 
 import torch
@@ -22,7 +21,7 @@ WIDTH = KINDS + 2
 
 
 class PlaceClassifier(nn.Module):
-    """Your network: any layers before the relation module, and any layers after it."""
+    """Example network; any layers can be used before and after the relation module."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +33,7 @@ class PlaceClassifier(nn.Module):
 
         Args:
             objects_BTKO: (B, T, K, O) float, the features of each object.
-            valid_BTK: (B, T, K) bool, slots with an object; other slots are ignored.
+            valid_BTK: (B, T, K) bool, True for slots with an object; other slots are ignored.
         """
         num_clips, num_frames = valid_BTK.shape[:2]
         # In training, each frame is related to a random earlier frame; in evaluation, relations to

@@ -2,10 +2,10 @@
 
     python examples/write_shard.py shards/mine/shard-000000.zarr.zip data/demo/videos/*.mp4
 
-Replace `find_objects`, which detects red, green and blue regions, by your detector. `orn inspect`,
-`orn verify` and training read the folder like one of `orn detect`.
+Replace `find_objects`, which detects red, green and blue regions, with your own detector.
+`orn inspect`, `orn verify` and training read the folder like one written by `orn detect`.
 
-Axes: N objects of a frame, H W pixels.
+Axes: N objects per frame, H W pixels.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def find_objects(image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[n
 
 
 def from_boxes(image: NDArray[np.uint8]) -> FrameDetections:
-    """Return detections from boxes, x1 y1 x2 y2 in pixels; masks are the filled boxes."""
+    """Return detections from x1 y1 x2 y2 boxes in pixels; each mask fills its box."""
     masks_NHW, labels_N = find_objects(image)
     places = [np.argwhere(mask_HW)[:, ::-1] for mask_HW in masks_NHW]
     boxes = [[*each.min(axis=0), *each.max(axis=0) + 1] for each in places]
@@ -55,7 +55,7 @@ def from_masks(image: NDArray[np.uint8]) -> FrameDetections:
 
 
 def with_class_scores(image: NDArray[np.uint8]) -> FrameDetections:
-    """Return detections with the scores of all 80 classes; the rest up to 1 is the background."""
+    """Return detections with all 80 class scores; the rest up to 1 is the background score."""
     masks_NHW, labels_N = find_objects(image)
     class_scores_NS = np.full((len(labels_N), NUM_COCO_CLASSES), 0.001)
     class_scores_NS[np.arange(len(labels_N)), labels_N] = 0.9
@@ -68,7 +68,7 @@ def with_class_scores(image: NDArray[np.uint8]) -> FrameDetections:
 
 
 def detect_frames(video: Path, detect: Detect) -> Iterator[tuple[int, float, FrameDetections]]:
-    """Yield index, time in seconds and detections of each frame of a video."""
+    """Yield the index, the time in seconds and the detections of each frame of a video."""
     for frame in read_frames(video):
         yield frame.index, frame.seconds, detect(frame.image)
 
@@ -81,7 +81,7 @@ KINDS: dict[str, Detect] = {
 
 
 def main(shard: str | Path, videos: list[Path], kind: str = "masks") -> None:
-    """Write the detections in some videos to one shard."""
+    """Write the detections in several videos to one shard."""
     score_kind = "softmax" if kind == "class-scores" else "label"
     with ShardWriter(shard, f"coloured {kind} 1.0", score_kind) as writer:
         for video in videos:
