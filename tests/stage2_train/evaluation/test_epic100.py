@@ -74,6 +74,7 @@ def test_the_table_is_that_of_the_definitions(made, tmp_path, steps) -> None:
     nouns = make_run(tmp_path, made, "noun", ids=made.ids[::-1], steps=steps)
     report = _check_table(made, (make_run(tmp_path, made, "verb", steps=steps), nouns), 100)
     assert report["interval"]["over"] == "participants"
+    assert report["interval"]["num_groups"] == len(set(made.persons))
     assert report["num_segments"]["tail"]["action"] > report["num_segments"]["tail"]["noun"]
     own = report["overall"]["noun"]["top1"]
     assert own["low"] < own["value"] < own["high"]

@@ -1,6 +1,7 @@
 """The leak report: numbers by hand, what follows from classes and what does not, real tables."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,16 @@ def test_classes_tell_what_follows_from_them_and_nothing_else(task) -> None:
     row = train.row("counts", "", ridge_scores(counts_NS, train, counts_NS))
     assert row["mean"] == pytest.approx(100)
     assert row["low"] > 90
+
+
+def test_intervals_are_over_videos() -> None:
+    several = _labelled([(0,), (1,)] * 10, 2)
+    of_one = replace(
+        several, segments=tuple(replace(each, video_id="v") for each in several.segments)
+    )
+    scores = np.tile(np.float32([1, 0]), (20, 1))
+    assert several.row("", "", scores)["low"] < 50
+    assert of_one.row("", "", scores)["low"] is None
 
 
 def test_numbers_of_segments_by_hand(tmp_path: Path) -> None:
