@@ -1,4 +1,4 @@
-"""Stage 1: run a detector over every frame once, or import masks from elsewhere, and write shards.
+"""Stage 1: run a detector once on every frame, or import masks from elsewhere, and write shards.
 
 May import `shared`. Only `mmdet` imports MMDetection; it is loaded together with a detector.
 """

@@ -8,7 +8,7 @@ from orn.stage1_detect.request import DetectRequest
 
 @command("detect")
 def detect(request: DetectRequest, *, dry_run: DryRun = False, as_json: AsJson = False) -> int:
-    """Detect the objects in every frame of DATASET and write them to shards.
+    """Detect objects in every frame of DATASET and write them to shards.
 
     An interrupted job resumes where it stopped. Exits with 3 if a video could not be decoded.
     """

@@ -1,4 +1,4 @@
-"""The work of `orn detect`: describe a detect job, or run it."""
+"""The implementation of `orn detect`: describe a detect job, or run it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
 _REMEDY = "pass it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
 _MEASURED_SHARDS = 20
 _USUAL_BYTES = 700.0
-"""Bytes per frame of shards of the demo world (six objects per frame)."""
+"""Bytes per frame in shards of the demo world (six objects per frame)."""
 
 
 def choose_files(
@@ -53,15 +53,15 @@ def choose_files(
     """Return the detector's config and weights: the user's choice, else the manifest's, else the
     default.
 
-    The weights are None if neither the user nor the manifest names a file. The manifest's weights
-    are only used with its own config. A detector that comes with the project is recognized by its
-    name or by its weights, for any data set.
+    The weights are None if neither the user nor the manifest specifies a file. The manifest's
+    weights are used only with its own config. A bundled detector is recognized by its name or by
+    its weights, for any data set.
 
     Args:
         own: the manifest's choice.
         config: the user's config.
         checkpoint: the user's weights.
-        shipped: detectors by name; None for those that come with the project.
+        shipped: detectors by name; None for the bundled detectors.
     """
     shipped = shipped_detectors() if shipped is None else shipped
     if config is not None and config in shipped:
@@ -86,7 +86,7 @@ def _same_file(path: Path | None, other: Path | None) -> bool:
 def describe_detection(request: DetectRequest) -> dict[str, Any]:
     """Return the settings and the amount of work as a JSON object, without writing to the folder.
 
-    Weights are only downloaded if `request.measure` is set.
+    Weights are downloaded only if `request.measure` is set.
     """
     from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
 
@@ -136,7 +136,7 @@ def run_detection(request: DetectRequest) -> DetectSummary:
     folder = _folder(request, data)
     engine = choose_engine(request.engine, device=request.device, error=DetectorError)
     load = _loader(request, data)
-    # Download weights before any process or actor starts: they find them in the machine's cache.
+    # Download weights before any process or actor starts, so that they are in the machine's cache.
     detector = load(engine.here or "cpu", detects=engine.here is not None)
     settings: dict[str, Any] = {"batch": request.batch, "threads": request.threads}
     if engine.device_type is not None:
@@ -204,7 +204,7 @@ def _folder(request: DetectRequest, data: Dataset) -> Path:
 
 
 class _LoadedHere:
-    """Loads the detector in each process; this process has loaded it already."""
+    """Loads the detector in each process; it is already loaded in this process."""
 
     def __init__(self, load: Callable[[str], Detector], device: str, detector: Detector) -> None:
         self._load = load
@@ -220,7 +220,7 @@ class _LoadedHere:
 
 
 def _measure(request: DetectRequest, data: Dataset, frames: int) -> tuple[float, float]:
-    """Return the seconds that the frames take on this machine, and the bytes per frame."""
+    """Return the seconds required for the frames on this machine, and the bytes per frame."""
     from orn.stage1_detect.measure import measure_detector
 
     engine = choose_engine(request.engine, device=request.device, error=DetectorError)

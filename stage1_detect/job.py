@@ -35,7 +35,7 @@ class ShortVideo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectSummary:
-    """Results of one run of a detect job."""
+    """Results of a single run of a detect job."""
 
     dataset: str
     out: str
@@ -54,9 +54,9 @@ class DetectSummary:
     total_detections: int
     """Number of detections in the shards of all requested units."""
     seconds: float
-    """Duration of this run, without loading."""
+    """Duration of this run, excluding loading."""
     frames_per_second: float | None
-    """Throughput of this run; None if it had nothing to do."""
+    """Throughput of this run; None if there was nothing to do."""
     failed: tuple[FailedVideo, ...]
     """Videos that could not be decoded, including those of earlier runs of the job."""
     short: tuple[ShortVideo, ...]
@@ -86,18 +86,18 @@ def run_job(
     engine: Engine = IN_THIS_PROCESS,
     fresh: bool = False,
 ) -> DetectSummary:
-    """Process the units whose shards are missing, and save a summary beside the shards.
+    """Process the units whose shards are missing, and save a summary next to the shards.
 
     Args:
         job: the planned job.
         load: returns the detector on the named device.
         entry: the detector's entry in the shards.
         batch: maximum number of frames per forward pass.
-        engine: runs the units.
-        fresh: whether to make all shards again.
+        engine: engine that runs the units.
+        fresh: whether to recompute all shards.
 
     Raises:
-        ConfigError: if a shard in the folder was made by another detector.
+        ConfigError: if a shard in the folder was made by a different detector.
     """
     videos = {video.id: video for video in job.dataset.videos}
     work = DetectWork(load=load, entry=entry, videos=videos, folder=job.folder, batch=batch)
@@ -190,7 +190,7 @@ def report(summary: DetectSummary) -> Report:
 
 
 def _short(shards: Iterable[Shard]) -> tuple[ShortVideo, ...]:
-    """Return the videos with fewer frames in all shards than their header declares."""
+    """Return the videos with fewer frames in their shards than their header declares."""
     declared: dict[str, int] = {}
     decoded: Counter[str] = Counter()
     for shard in shards:

@@ -2,7 +2,7 @@
 
 A plan has time ranges, since segments are given in seconds and the index of a frame is only known
 after decoding. Each segment is extended by one frame interval at both ends, rounded outwards to
-milliseconds. Overlapping ranges are merged, and a range longer than a unit is split.
+milliseconds. Overlapping ranges are merged, and ranges longer than a unit are split.
 """
 
 import math
@@ -20,10 +20,10 @@ _WHOLE = TimeRange()
 
 
 def labelled_ranges(segments: Iterable[Segment], rate: float) -> tuple[TimeRange, ...]:
-    """Return the time ranges that the segments of one video cover, extended, merged and sorted.
+    """Return the time ranges covered by the segments of one video, extended, merged and sorted.
 
     Args:
-        segments: rows of the label table, of any split.
+        segments: rows of the label table, in any split.
         rate: frame rate of the video in Hz.
     """
     widened = TimeRanges.of(
@@ -85,7 +85,7 @@ def check_segments(plan: Plan, segments: Iterable[Segment], folder: Path) -> Non
     """Check that a plan of labelled frames covers every segment of its videos.
 
     Raises:
-        ConfigError: naming the first segment that is not covered.
+        ConfigError: for the first segment that is not covered.
     """
     if plan.frames != "labelled":
         return
@@ -122,8 +122,8 @@ def _pieces(limits: TimeRange, estimate: FrameEstimate, unit_frames: int) -> lis
 
 
 def _limits(limits: TimeRange, estimate: FrameEstimate) -> tuple[float, float]:
-    """Return start and stop in seconds: open ends are those of the video, and the stop is limited
-    to twice its length, as a header may underestimate it."""
+    """Return start and stop in seconds: open ends are replaced by those of the video, and the stop
+    is limited to twice its length, because a header may underestimate it."""
     start = limits.start_seconds or 0.0
     stop = limits.stop_seconds
     if stop is None:

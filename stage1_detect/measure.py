@@ -14,7 +14,7 @@ from orn.stage1_detect.pipeline import Detector, UnitDetector
 
 _VIDEOS = 3
 _FRAMES = {"cpu": 4, "cuda": 64}
-"""Number of frames of each video to detect, by type of device."""
+"""Number of frames to process in each video, by type of device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ def measure_detector(
 
     Args:
         load: returns the detector on the named device.
-        videos: videos of the job, at least one; those that cannot be decoded are ignored.
+        videos: videos of the job, at least one; videos that cannot be decoded are ignored.
         device: such as `cpu` or `cuda:0`.
         batch: maximum number of frames per forward pass.
     """

@@ -34,7 +34,7 @@ T = TypeVar("T")
 _QUEUE_SIZE = 3
 """Maximum number of batches between two stages of the pipeline."""
 
-# Threads are reused: malloc keeps an arena per thread, so new threads per unit would leak memory.
+# Threads are reused: malloc keeps an arena per thread, so a new thread per unit would leak memory.
 _BACKGROUND = ThreadPoolExecutor(max_workers=1, thread_name_prefix="in-order")
 _PREFETCHING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch")
 _END = object()
@@ -50,21 +50,21 @@ class Detector(Protocol):
 
     @property
     def score_kind(self) -> ScoreKind:
-        """Return the kind of class scores; a detector of kind `label` has none."""
+        """Return the kind of class scores; a detector of kind `label` has no class scores."""
 
     def prepare(self, image_HWC: NDArray[np.uint8]) -> Any:
         """Return the network's input for one frame, (H, W, 3) uint8 RGB."""
 
     def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
-        """Run the network on prepared frames of one size and return one result per frame."""
+        """Run the network on prepared frames of the same size and return one result per frame."""
 
     def encode(self, found: Any) -> FrameDetections:
-        """Convert the result of a frame to detections in pixels of the frame."""
+        """Convert the result for a frame to detections in pixels of the frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectWork:
-    """The work of a detect job: makes the shard of each unit."""
+    """The work of a detect job: writes the shard of each unit."""
 
     load: Callable[[str], Detector]
     """Returns the detector on the named device; must be picklable."""
@@ -85,8 +85,8 @@ class DetectWork:
         """Load the detector in this process.
 
         Raises:
-            DetectorError: also if the weights or library versions on this machine differ from those
-                on the machine that started the job.
+            DetectorError: if it cannot be loaded, or if the weights or library versions differ from
+                those on the machine that started the job.
         """
         detector = self.load(device)
         if detector.entry != self.entry:
@@ -101,7 +101,7 @@ class DetectWork:
 
 
 class UnitDetector:
-    """Makes the shards of units with one detector, in any process."""
+    """Writes the shards of units with one detector, in any process."""
 
     def __init__(
         self, detector: Detector, *, videos: Mapping[str, Video], folder: Path, batch: int
@@ -118,10 +118,8 @@ class UnitDetector:
         )
 
     def __call__(self, unit: Unit, advance: Advance = lambda frames: None) -> UnitResult:
-        """Detect the objects in the frames of a unit and write its shard.
-
-        The shard only appears once it is complete. `advance` is called after each batch with the
-        number of frames in it.
+        """Detect objects in the frames of a unit and write its shard. The shard appears only once
+        it is complete. `advance` is called after each batch with the number of frames in it.
         """
         frames, detector = 0, self._detector
         path = shard_path(self._folder, unit.index)
@@ -147,7 +145,7 @@ class UnitDetector:
 
 
 def _note(writer: ShardWriter, event: VideoEntry | VideoEnds | FailedVideo) -> None:
-    """Record the begin, end or failure of a video in the shard; a failure is recorded once."""
+    """Record the start, end or failure of a video in the shard; a failure is recorded once."""
     match event:
         case VideoEntry():
             writer.begin_video(event)
@@ -160,7 +158,7 @@ def _note(writer: ShardWriter, event: VideoEntry | VideoEnds | FailedVideo) -> N
 
 
 def _add(writer: ShardWriter, batch: FrameBatch, found: Sequence[Any], detector: Detector) -> None:
-    """Add a batch to the shard unless its video has failed; an invalid detection fails it."""
+    """Add a batch to the shard unless its video failed; an invalid detection fails the video."""
     if (video_id := writer.open_id) is None:
         return
     try:
@@ -188,14 +186,13 @@ def add_frames(writer: ShardWriter, frames: Iterable[tuple[int, float, FrameDete
             writer.add(index, seconds, detections)
     except ShapeError as err:
         video_id = str(writer.open_id)
-        # Drop the path: the bytes of a shard must not depend on its location.
+        # Drop the path: the content of a shard must not depend on its location.
         writer.fail(video_id, str(err).rpartition(f"video {video_id!r} ")[2])
 
 
 def prefetch(items: Iterable[T], *, size: int) -> Generator[T]:
-    """Yield the items of an iterable that another thread reads up to `size` items ahead.
-
-    An error in the iterable is raised at its item. The generator must be exhausted or closed.
+    """Yield the items of an iterable that a separate thread reads up to `size` items ahead. An
+    error in the iterable is raised in place of its item. The generator must be exhausted or closed.
     """
     left = iter(items)
     waiting: deque[Future[Any]] = deque()

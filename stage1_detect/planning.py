@@ -1,4 +1,4 @@
-"""Plan a detect job: which frames it processes, in which units."""
+"""Plan a detect job: the frames to process, and their units."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,17 +57,17 @@ class DetectJob:
     units: tuple[Unit, ...]
     """Units of the plan that contain a requested video."""
     again: tuple[Unit, ...]
-    """Units in `units` to redo because their shard records a failed video."""
+    """Units in `units` to reprocess because their shard records a failed video."""
     to_do: tuple[Unit, ...]
-    """Units in `units` whose shard is missing, and those to redo."""
+    """Units in `units` whose shard is missing, and units to reprocess."""
     estimates: Mapping[str, FrameEstimate]
-    """Number of frames to process of each video that is new in the plan."""
+    """Number of frames to process in each video that is new in the plan."""
     unlabelled: int = 0
     """Number of videos skipped because no segment covers any of their frames."""
 
     def lengths(self) -> dict[str, FrameEstimate]:
-        """Return the number of frames to process of each new video, and of each video of the units
-        to do (by its header)."""
+        """Return the number of frames to process in each new video and (from its header) in each
+        video of the units to process."""
         wanted = _videos_of(self.to_do) - self.estimates.keys()
         planned = read_headers([video for video in self.dataset.videos if video.id in wanted])
         gone = sorted(wanted - planned.keys())
@@ -76,7 +76,7 @@ class DetectJob:
 
 
 def frames_of(unit: Unit, lengths: Mapping[str, FrameEstimate]) -> float:
-    """Return the approximate number of frames of a unit."""
+    """Return the approximate number of frames in a unit."""
     return sum(_part_frames(part, lengths[part.video_id]) for part in unit.parts)
 
 
@@ -111,24 +111,24 @@ def plan_job(
     fresh: bool = False,
     retry_failed: bool = False,
 ) -> DetectJob:
-    """Plan a job without writing anything: extend the plan in the folder by units of new videos.
+    """Plan a job without writing anything: extend the plan in the folder by units for new videos.
 
-    Existing units do not change, so their shards stay valid when the limit is raised or videos are
-    added.
+    Existing units do not change, so their shards remain valid when the limit is raised or videos
+    are added.
 
     Args:
         dataset: the data set.
         folder: output folder of the shards.
         data_root: folder of the data set, recorded in the plan.
-        scope: which frames to process.
-        settings: other settings that the shards depend on, such as the detector. A setting that is
+        scope: frames to process.
+        settings: other settings on which the shards depend, such as the detector. A setting that is
             missing here or in the folder's plan is not compared.
-        fresh: plan as if the folder were empty.
-        retry_failed: also redo units whose shard records a failed video.
+        fresh: whether to plan as if the folder were empty.
+        retry_failed: whether to also reprocess units whose shard records a failed video.
 
     Raises:
-        ConfigError: if the folder has shards of another job or without a plan, or if only labelled
-            frames are requested and no video is labelled.
+        ConfigError: if the folder has shards of a different job or without a plan, or if only
+            labelled frames are requested and no video is labelled.
     """
     scope = scope or Scope()
     saved = None if fresh else SHARD_FILES.saved_plan(folder)
@@ -203,7 +203,7 @@ def _failed(units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:
 def _new_units(
     dataset: Dataset, estimates: Mapping[str, FrameEstimate], scope: Scope, *, first: int
 ) -> tuple[Unit, ...]:
-    """Return units of these videos, numbered from `first`."""
+    """Return units for these videos, numbered from `first`."""
     if scope.frames == "all":
         counts = [(video_id, each.frames) for video_id, each in estimates.items()]
         return plan_units(counts, scope.unit_frames, first=first)
@@ -223,7 +223,7 @@ def _videos_of(units: Iterable[Unit]) -> set[str]:
 
 
 def _warn_of_missing_files(dataset: Dataset, units: Iterable[Unit], folder: Path) -> None:
-    """Warn about videos of the units that have no file, and will fail."""
+    """Warn about videos in the units that have no file and will fail."""
     gone = sorted(_videos_of(units) - {video.id for video in dataset.videos})
     if gone:
         logger.warning(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Scope(Request):
-    """The frames that a job processes, and the size of its units."""
+    """The frames to process in a job, and the size of its units."""
 
     frames: Annotated[
         Literal["all", "labelled"],

@@ -1,12 +1,12 @@
 """Read the frames of a unit of work and preprocess them for the detector.
 
 Batches depend on the unit only, so a job that was killed and resumed writes the same arrays. A
-video stays open between consecutive parts, so that a video without seeking is not decoded from its
-start for every unit.
+video stays open between consecutive parts, so that a video that does not support seeking is not
+decoded from its start for every unit.
 
-The digest of a long video is computed once per job, by the process that needs it first, and cached
-beside the shards. A line of this cache has a digest of the path, size, modification time and inode
-of the video's files, and the digest of their content. The cache can be deleted at any time.
+The digest of a long video is computed once per job, by the first process that needs it, and cached
+next to the shards. A line of this cache contains a digest of the path, size, modification time and
+inode of the video's files, and the digest of their content. The cache can be deleted at any time.
 """
 
 import fcntl
@@ -47,7 +47,7 @@ DIGESTS_NAME = ".digests.txt"
 _DIGEST_LINE = re.compile(rb"([0-9a-f]{64}) (sha256:[0-9a-f]{64})\n")
 _MOST_DIGEST_BYTES = 2**24
 LONG_BYTES = 8 * 2**20
-"""Digests of smaller videos are not cached: reading the video is faster."""
+"""Minimum size of videos with cached digests: reading smaller videos is faster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +68,12 @@ class VideoEnds:
 
 
 SourceEvent = VideoEntry | FrameBatch | VideoEnds | FailedVideo
-"""Begin of a video, a batch of its frames, its end, or its failure, which discards its frames."""
+"""Start of a video, a batch of its frames, its end, or its failure, which discards its frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _OpenVideo:
-    """A video that is read in parts."""
+    """A video that is read part by part."""
 
     id: str
     reader: VideoReader
@@ -109,10 +109,11 @@ class UnitReader:
         """Initialize; files are opened when a unit is read.
 
         Args:
-            videos: videos of the plan by id; a planned video that is missing here fails.
-            batch: maximum number of frames per batch; a batch has frames of one video.
+            videos: videos in the plan by id; planned videos that are missing here fail.
+            batch: maximum number of frames per batch; each batch has frames of a single video.
             prepare: preprocesses a frame; a DetectorError fails the video.
-            rate: frame rate to sample, in which the parts of videos count; None for every frame.
+            rate: sampling rate, which determines how parts of videos are counted; None: every
+                frame.
             folder: folder of the digest cache.
         """
         self._videos = videos
@@ -124,7 +125,7 @@ class UnitReader:
         self._contents: dict[str, tuple[int, str]] = {}
 
     def events(self, unit: Unit) -> Iterator[SourceEvent]:
-        """Yield, for each part of the unit, its video's begin, batches, and end or failure."""
+        """Yield, for each part of the unit, its video's start, batches, and end or failure."""
         for part in unit.parts:
             video = self._videos.get(part.video_id)
             if video is None:
@@ -166,7 +167,7 @@ class UnitReader:
         return reader.frames(part.start, part.stop)
 
     def _content(self, video: Video, part: UnitPart) -> tuple[int, str]:
-        """Return size and digest of a video."""
+        """Return the size and the digest of a video."""
         if video.id in self._contents:
             return self._contents[video.id]
         size = content_bytes(video.path)
@@ -194,7 +195,7 @@ def _of_part(picked: Mapping[int, float], part: UnitPart) -> list[int]:
 def digest_once(video: Path, folder: Path) -> str:
     """Return the `content_digest` of a video, using the cache in `folder`.
 
-    A process waits while another process computes the digest of the same video.
+    A process waits while a different process computes the digest of the same video.
     """
     state = content_state(video)
     try:
@@ -203,7 +204,7 @@ def digest_once(video: Path, folder: Path) -> str:
         logger.debug("%s: the digest is not cached (%s)", video, err)
         return content_digest(video)
     with record:
-        with suppress(OSError):  # a file system without locks
+        with suppress(OSError):  # the file system does not support locks
             fcntl.lockf(record, fcntl.LOCK_EX, 1, int(state[:15], 16))
         record.seek(0)
         known = dict(_DIGEST_LINE.findall(record.read(_MOST_DIGEST_BYTES)))

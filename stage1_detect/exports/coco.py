@@ -23,14 +23,14 @@ def images_path(out: Path) -> Path:
 def export_coco(
     frames: Iterable[ExportFrame], out: Path, class_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Write frames as results; both files only appear once they are complete.
+    """Write frames as results; both files appear only once they are complete.
 
     Images are numbered from 1, including frames without objects. Boxes are x y width height and
-    masks are run lengths, in pixels of the image. Category ids are COCO's if the classes are
-    COCO's, else numbers from 1.
+    masks are run lengths, in pixels of the image. Category ids are COCO's for COCO's classes,
+    otherwise numbers from 1.
 
     Returns:
-        The paths of both files and the numbers of videos, frames and objects in them.
+        The paths of both files, and the numbers of videos, frames and objects in them.
     """
     is_coco = tuple(class_names) == COCO_CLASSES
     ids = COCO_CATEGORY_IDS if is_coco else range(1, len(class_names) + 1)

@@ -39,8 +39,8 @@ def export_objects(
 ) -> None:
     """Export the objects of DATASET for other tools.
 
-    pycocotools reads the files of coco with COCO() and loadRes(); `orn import-objects` reads them,
-    too.
+    pycocotools reads files in coco format with COCO() and loadRes(); `orn import-objects` also
+    reads them.
     """
     from orn.shared.jobs.outputs import check_output_files, check_output_folder
     from orn.shared.manifests.load import files_of, load_dataset, load_manifest

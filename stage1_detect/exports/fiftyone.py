@@ -1,5 +1,5 @@
 """Export objects as a `FiftyOneVideoLabelsDataset`: a folder with links to the videos in `data/`,
-their labels in `labels/`, and `manifest.json`.
+labels in `labels/`, and `manifest.json`.
 
 Labels are ETA's VideoLabels (https://github.com/voxel51/eta, docs/video_labels_guide.md): frames
 are numbered from 1, boxes are fractions of the frame size, and a mask is cropped to its box and
@@ -40,7 +40,7 @@ def export_fiftyone(
     """Write frames to a folder for FiftyOne.
 
     Each frame is matched to the nearest frame of its video by time; if several match the same
-    frame, the first is written.
+    frame, the first one is written.
 
     Args:
         frames: frames to write, grouped by video.
@@ -86,7 +86,7 @@ def export_fiftyone(
 
 
 def _numbered(frames: Iterable[ExportFrame], video: Video) -> Iterator[tuple[int, ExportFrame]]:
-    """Yield unique frame numbers of the video, from 1, with the objects' frame at that time."""
+    """Yield unique frame numbers of the video, from 1, with the frame of objects at that time."""
     seconds_F = seconds_of_frames(source_of(video), rate=video.rate)
     last = 0
     for frame in frames:

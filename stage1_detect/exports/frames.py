@@ -1,4 +1,4 @@
-"""Select and read the frames of an export."""
+"""Select and read the frames to export."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from orn.stage1_detect.imports.source import SourceObject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which objects to export."""
+    """The objects to export."""
 
     videos: tuple[str, ...] = ()
     """Ids of the videos; empty for all."""
@@ -61,7 +61,7 @@ def select_frames(folder: DetectionFolder, selection: Selection) -> Iterator[Exp
     """Yield the selected frames, grouped by video.
 
     Raises:
-        ShardNotFoundError: if a selected video is not in the shards, or no frame is selected.
+        ShardNotFoundError: if a selected video is not in the shards, or if no frame is selected.
     """
     for video_id in selection.videos:
         if video_id not in folder:
@@ -105,7 +105,7 @@ def _frames(shard: Shard, video: VideoEntry, selection: Selection) -> Iterator[E
 
 
 def _shortest(value: np.float32) -> float:
-    """Return the shortest decimal that rounds to this float32."""
+    """Return the shortest decimal number that rounds to this float32."""
     return float(str(value))
 
 

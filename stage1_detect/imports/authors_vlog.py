@@ -1,10 +1,10 @@
 """Read the masks that the authors of the paper released for VLOG: one pickle per clip.
 
-A pickle is `{"segms": S, "boxes": B}`, both indexed `[frame][class][instance]` with 81 classes, of
-which the first, background, is always empty. A segm is `{"size": [100, 100], "counts": bytes}`. A
-box is five float32: x1 y1 x2 y2 in pixels of the same grid, and the score. There is no class
-distribution. Frame t is at t / 30 s, whatever the frame rate of the video: the authors resampled
-videos to 30 Hz.
+A pickle is `{"segms": S, "boxes": B}`, both indexed `[frame][class][instance]` with 81 classes. The
+first class, background, is always empty. A segm is `{"size": [100, 100], "counts": bytes}`. A box
+is five float32: x1 y1 x2 y2 in pixels of the same grid, and the score. There are no class
+distributions. Frame t is at t / 30 s, regardless of the frame rate of the video: the authors
+resampled videos to 30 Hz.
 """
 
 from collections.abc import Iterator
@@ -28,11 +28,11 @@ SCORE_THRESHOLD = 0.5
 _NUM_CLASSES = NUM_COCO_CLASSES + 1
 _BOX_BYTES = 20
 _LEAST_FRAME_BYTES = 2 * _NUM_CLASSES
-"""Size of the lists of a frame without detections."""
+"""Size of the lists for a frame without detections."""
 
 
 def read_authors(path: Path) -> Iterator[SourceFrame]:
-    """Return the frames of one clip, with the objects sorted by class as in the file."""
+    """Return the frames of one clip, with objects sorted by class as in the file."""
     return checked(_frames(path), SourceVideo(id="", path=path), num_classes=NUM_COCO_CLASSES)
 
 
@@ -46,7 +46,7 @@ def _frames(path: Path) -> Iterator[SourceFrame]:
         raise ObjectImportError(
             f"{path}: expected boxes for {len(segms):,} frames of segms, got {len(boxes):,}"
         )
-    # A pickle can refer to one list many times, and so expand to more frames than its size allows.
+    # A pickle can refer to one list many times and thus expand to more frames than its size allows.
     most = len(data) // _LEAST_FRAME_BYTES
     if len(segms) > most:
         raise ObjectImportError(

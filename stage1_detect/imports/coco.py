@@ -1,9 +1,9 @@
 """Read COCO JSON: annotations (https://cocodataset.org/#format-data), or a list of results
-(#format-results) beside a file `NAME.images.json` that describes the images.
+(#format-results) next to a file `NAME.images.json` that describes the images.
 
-The frame of an image is given by `seconds`, else by `frame` (or `frame_id`, `frame_index`), else by
-the number at the end of its `file_name`. Its video is `video`, else the one with its `video_id` in
-the list `videos`, else the folder in `file_name`, else the name of the JSON file.
+The frame of an image is determined by `seconds`, else by `frame` (or `frame_id`, `frame_index`),
+else by the number at the end of its `file_name`. Its video is `video`, else the one with its
+`video_id` in the list `videos`, else the folder in `file_name`, else the name of the JSON file.
 """
 
 import re
@@ -34,7 +34,7 @@ IMAGES_SUFFIX = ".images.json"
 FILE_NAME = re.compile(r"(?:(?P<video>.+)/)?[^/]*?(?<!\d)(?P<frame>\d{1,15})\.\w+")
 _MOST_SIDE = 2**14
 _MOST_OUTLINE = 2**20
-"""Maximum perimeter of an object's polygons in pixels, each of which takes 100 bytes to fill."""
+"""Maximum perimeter in pixels of an object's polygons; each pixel takes 100 bytes to fill."""
 
 _Id = Annotated[int, Field(gt=-(2**63), lt=2**63)] | Text
 _Side = Annotated[int, Field(ge=1, le=_MOST_SIDE)]
@@ -80,12 +80,12 @@ class _Annotation(Record):
 def find_in_coco(
     path: Path, records: RecordList, pattern: re.Pattern[str]
 ) -> tuple[list[SourceVideo], list[str]]:
-    """Return the videos in a file, and the names of its classes.
+    """Return the videos in a file and the names of its classes.
 
     Args:
         path: the file.
-        records: an empty list for the records of the file.
-        pattern: pattern of image names, with the groups `video` and `frame`.
+        records: an empty list that receives the records in the file.
+        pattern: pattern for image names, with the groups `video` and `frame`.
     """
     beside = path.with_suffix(IMAGES_SUFFIX)
     described = beside if is_there(beside) else path

@@ -1,4 +1,4 @@
-"""The formats of objects, and the search for the videos of a source."""
+"""The formats of objects, and the search for videos in a source."""
 
 import logging
 import os
@@ -21,24 +21,24 @@ READERS: dict[str, Callable[[Path], Iterator[SourceFrame]]] = {
     "authors": authors_vlog.read_authors,
     "epic100": epic100.read_epic100,
 }
-"""Readers of the formats with one pickle per video, whose masks have their own frame rate."""
+"""Readers for the formats with one pickle per video, whose masks have their own frame rate."""
 _CLIP_NAME = "clip.pkl"
 """Name of each file of the format `authors`; its folder is the id of the video."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFormat:
-    """A format whose files have records of many videos, located by the frames of the videos."""
+    """A format whose files have records of many videos, located by the frames of these videos."""
 
     suffix: str
     find: Callable[[Path, RecordList, re.Pattern[str]], tuple[list[SourceVideo], list[str]]]
     """Returns the videos in a file and the names of its classes."""
     objects_in: Callable[[bytes, SourceVideo, str], Iterable[SourceObject]]
-    """Returns the objects of a record."""
+    """Returns the objects in a record."""
     first: int = 0
     """Number of a video's first frame."""
     rate: float | None = None
-    """Frame rate of the frame numbers in Hz; None for the video's."""
+    """Frame rate of the frame numbers in Hz; None for the video's frame rate."""
 
 
 RECORDS = {
@@ -55,10 +55,10 @@ RECORDS = {
 
 
 def find_videos(request: ImportRequest) -> tuple[list[SourceVideo], tuple[str, ...]]:
-    """Return the videos of a source, sorted by file, and the names of its classes.
+    """Return the videos in a source, sorted by file, and the names of its classes.
 
     For `authors` the id of a video is the path below the source, `ID/clip.pkl` or `ID.pkl`; for
-    `epic100` it is the name of the file in any folder.
+    `epic100` it is the name of the file, in any folder.
     """
     source, form = request.source, RECORDS.get(request.form)
     suffix = form.suffix if form else ".pkl"
@@ -84,7 +84,7 @@ def find_videos(request: ImportRequest) -> tuple[list[SourceVideo], tuple[str, .
 
 
 def check_inside(path: Path, source: Path) -> None:
-    """Check that a file of a source lies in it after resolving links."""
+    """Check that a file in a source is inside it after resolving links."""
     if path != source and link_target_outside(path, [source]):
         raise ObjectImportError(
             f"{path}: expected a file inside the folder of objects, got a link that leads out of "
@@ -107,7 +107,7 @@ def _pattern(names: str | None) -> re.Pattern[str]:
 
 
 def _files(folder: Path, suffix: str) -> list[Path]:
-    """Return the sorted files below a folder, without those that describe images of results."""
+    """Return the sorted files below a folder, except those that describe images of results."""
 
     def unlisted(err: OSError) -> None:
         logger.warning("%s: skipped, cannot be listed (%s)", err.filename, err.strerror or err)

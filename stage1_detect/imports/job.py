@@ -65,17 +65,17 @@ class ImportJob:
 
     request: ImportRequest
     entry: DetectorEntry
-    """The entry of the source of the objects in the shards."""
+    """The entry in the shards for the source of the objects."""
     folder: Path
     """Output folder of the shards."""
     plan: Plan
     """The units; no video is split."""
     matching: Matching
-    """The match of source videos to listed videos."""
+    """The match between source videos and listed videos."""
     without: int
     """Number of listed videos without a match."""
     videos: Mapping[str, Video]
-    """The listed videos that have a file, by id."""
+    """Listed videos that have a file, by id."""
     rates: Mapping[str, float]
     """Frame rate of the released masks of each video, in Hz."""
 
@@ -116,7 +116,7 @@ class ImportJob:
             with without_garbage_collection():
                 add_frames(writer, self._frames(entry, found, left_out))
         except (ObjectImportError, VideoDecodeError) as err:
-            # Drop the folders: the bytes of a shard must not depend on its location.
+            # Drop the folders: the content of a shard must not depend on its location.
             folder = source.parent if found.path == source else source
             reason = str(err).replace(str(found.path), found.path.relative_to(folder).as_posix())
             if video is not None:
@@ -149,7 +149,7 @@ class ImportJob:
     def _frames(
         self, entry: VideoEntry, found: SourceVideo, left_out: dict[str, LeftOut]
     ) -> Iterator[tuple[int, float, FrameDetections]]:
-        """Yield index, time and objects of each frame, and count dropped objects."""
+        """Yield the index, time and objects of each frame, and count dropped objects."""
 
         def leave_out(reason: str, first: str, number: int = 1) -> None:
             known = left_out.get(reason) or LeftOut(
@@ -231,14 +231,14 @@ def _num_bytes(path: Path) -> int:
 
 
 def _num_frames(found: SourceVideo) -> int:
-    """Return the approximate number of a video's frames in the source."""
+    """Return the approximate number of frames of a video in the source."""
     if found.places_R is None:
         return _num_bytes(found.path) // _FRAME_BYTES + 1
     return len(np.unique(found.places_R))
 
 
 def _rate(video_id: str, request: ImportRequest, video: Video | None) -> float:
-    """Return the frame rate of masks in Hz: the user's, else the manifest's, else the published."""
+    """Return the frame rate of masks in Hz: the user's, the manifest's or the published one."""
     if request.form == "authors":
         return authors_vlog.RATE
     known = request.rate or (video.rate if video else None) or epic100.published_rate(video_id)
@@ -257,7 +257,7 @@ def _entry(
     rates: Mapping[str, float],
     names: Sequence[str],
 ) -> DetectorEntry:
-    """Return the entry of the source of the objects; its digest covers the files."""
+    """Return the entry for the source of the objects; its digest covers the files."""
     form = request.form
     files: list[Any] = [[each, _num_bytes(planned[each].path), rates[each]] for each in planned]
     if form in RECORDS:
@@ -288,10 +288,10 @@ def run_import(job: ImportJob) -> dict[str, Any]:
     A video that cannot be imported is recorded in its shard, and the job continues.
 
     Returns:
-        The summary, which is also saved beside the shards: that of `describe_import` and `frames`,
-        `detections`, `unreadable` videos and dropped objects (`left_out`) of all shards,
+        The summary, which is also saved next to the shards: the fields of `describe_import`, and
+        `frames`, `detections`, `unreadable` videos and dropped objects (`left_out`) of all shards,
         `skipped_units` of earlier runs, `known_wrong` (videos whose released masks are known to be
-        wrong) and `seconds` of this run.
+        incorrect) and `seconds` of this run.
     """
     engine, fresh = job.request.engine, job.request.fresh
     if engine.engine == "local" and engine.workers is None:
@@ -336,11 +336,9 @@ def run_import(job: ImportJob) -> dict[str, Any]:
 
 
 def describe_import(job: ImportJob) -> dict[str, Any]:
-    """Return what an import would do as a JSON object.
-
-    Its counts and ids are those of `matched` videos, `ignoring_case` among them, `unmatched` videos
-    of the source, `ambiguous` listed videos, listed videos `without_objects`, and matched videos
-    `without_video` (without a video file).
+    """Return a description of an import as a JSON object. It has the counts and ids of `matched`
+    videos, `ignoring_case` among them, `unmatched` videos of the source, `ambiguous` listed videos,
+    listed videos `without_objects`, and matched videos `without_video` (without a video file).
     """
     matching, units = job.matching, job.plan.units
     return {

@@ -1,7 +1,7 @@
-"""Match the videos of a source to the listed videos of a data set.
+"""Match the videos in a source to the listed videos of a data set.
 
-Ids must be equal. If no id is equal, one that differs in case only is accepted (VLOG's list needs
-this), unless the match is ambiguous. Videos without a match are reported.
+Ids must be equal. If no id is equal, one that differs only in case is accepted (required for VLOG's
+list), unless the match is ambiguous. Videos without a match are reported.
 """
 
 from collections import defaultdict
@@ -13,12 +13,12 @@ from orn.stage1_detect.imports.source import SourceVideo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matching:
-    """The match of source videos to listed videos."""
+    """The match between source videos and listed videos."""
 
     matched: dict[str, SourceVideo]
     """Source video of each matched id, in the order of the list."""
     ignoring_case: tuple[str, ...]
-    """Matched ids that the source writes in another case."""
+    """Matched ids that differ in case in the source."""
     unmatched: tuple[SourceVideo, ...]
     """Source videos without a match."""
     ambiguous: tuple[str, ...]
@@ -26,7 +26,7 @@ class Matching:
 
 
 def match_videos(found: Sequence[SourceVideo], video_ids: Iterable[str]) -> Matching:
-    """Match the videos of a source to the ids of listed videos, which must be distinct."""
+    """Match the videos in a source to the ids of listed videos, which must be distinct."""
     video_ids = tuple(video_ids)
     exact, folded = _by_id(found, fold=False), _by_id(found, fold=True)
     matched = {each: exact[each][0] for each in video_ids if len(exact.get(each, ())) == 1}

@@ -1,6 +1,5 @@
-"""Read large JSON or CSV files of many small records, without loading a whole file.
-
-One pass finds the byte ranges of each video's records; then they are read frame by frame.
+"""Read large JSON or CSV files with many small records, without loading a whole file. One pass
+finds the byte ranges of each video's records, which are then read frame by frame.
 
 Axes: R records of a video, P distinct frames among them, F frames of the video.
 """
@@ -60,7 +59,7 @@ class Record(BaseModel):
 
     @classmethod
     def of(cls, value: Any, what: str) -> Self:
-        """Parse a record from JSON bytes or from a value; `what` names it in messages."""
+        """Parse a record from JSON bytes or from a value; `what` identifies it in messages."""
         read = cls.model_validate_json if isinstance(value, bytes) else cls.model_validate
         try:
             return read(value)
@@ -77,7 +76,7 @@ class RecordList:
         Args:
             path: the file.
             first: number of a video's first frame.
-            rate: frame rate of the frame numbers in Hz; None for the video's.
+            rate: frame rate of the frame numbers in Hz; None for the video's frame rate.
         """
         self._path, self._first, self._rate = path, first, rate
         self._by_time = rate is not None
@@ -101,7 +100,7 @@ class RecordList:
         Args:
             video_id: id of the video in the source.
             frame: number of the frame.
-            seconds: time of the frame; given for all frames of a file, or for none.
+            seconds: time of the frame; given for all frames in a file, or for none.
             span: first byte and length of the record; (0, 0) adds a frame without objects.
         """
         by_time = seconds is not None or self._rate is not None
@@ -116,11 +115,11 @@ class RecordList:
         self._append(self._numbers.setdefault(video_id, len(self._numbers)), place, span)
 
     def add_to(self, record: int, span: tuple[int, int]) -> None:
-        """Add another record to the frame of an earlier record, given by its index."""
+        """Add a record to the frame of an earlier record, given by its index."""
         self._append(self._videos[record], self._places[record], span)
 
     def videos(self, **common: Any) -> list[SourceVideo]:
-        """Return the videos, with `common` fields. Records of a frame keep their order."""
+        """Return the videos, with `common` fields. Records of the same frame keep their order."""
         videos_R, places_R = np.array(self._videos), np.array(self._places)
         spans_R2 = np.stack([self._starts, self._lengths], axis=1, dtype=np.int64)
         order_R = np.lexsort((places_R, videos_R))
@@ -151,7 +150,7 @@ class RecordList:
 
 
 def rows_of_places(video: SourceVideo, seconds_F: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the (P,) frame index of each distinct number or time of a video, -1 for no frame.
+    """Return the (P,) frame index of each distinct number or time of a video, or -1.
 
     A time matches the nearest frame within half a frame interval. If several times match the same
     frame, only the nearest is kept.
@@ -184,13 +183,13 @@ def frames_of_records(
 
     Args:
         video: a video with records.
-        objects_in: parses a record; its last argument names the record in messages.
+        objects_in: parses a record; its last argument identifies the record in messages.
         wanted_P: mask of the distinct frames to read.
         grid: (height, width) of the frames.
         classes: names of the classes to keep.
 
     Raises:
-        ObjectImportError: naming the first invalid record.
+        ObjectImportError: for the first invalid record.
     """
 
     def objects(file: IO[bytes], rows: slice) -> Iterator[SourceObject]:
@@ -220,7 +219,7 @@ def frames_of_records(
 
 
 def elements_of(path: Path) -> Iterator[tuple[str, Any, tuple[int, int]]]:
-    """Yield the elements of a JSON file that holds a list or an object.
+    """Yield the elements of a JSON file that contains a list or an object.
 
     An element of the list has the key "". The members of an object are elements, except that a
     member that is a list is replaced by its own elements.
@@ -252,8 +251,8 @@ def elements_of(path: Path) -> Iterator[tuple[str, Any, tuple[int, int]]]:
 class _JsonText:
     """Reads a large JSON file in blocks.
 
-    Bytes are decoded as Latin-1, so that an index in the text is a byte offset; values that are not
-    ASCII are decoded again as UTF-8.
+    Bytes are decoded as Latin-1, so that an index in the text is a byte offset; non-ASCII values
+    are decoded again as UTF-8.
     """
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
@@ -261,7 +260,7 @@ class _JsonText:
         self._text, self._at, self._start = "", 0, 0
 
     def peek(self) -> str:
-        """Return the next character that is not white space, or "" at the end."""
+        """Return the next character that is not whitespace, or "" at the end."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in _SPACE:
                 self._at += 1
@@ -275,7 +274,7 @@ class _JsonText:
         self._at += 1
 
     def after_element(self, closing: str) -> None:
-        """Consume the comma before another element; stop at the closing bracket."""
+        """Consume the comma before the next element; stop at the closing bracket."""
         if self.peek() != closing:
             self.take(",")
             if self.peek() == closing:
@@ -318,7 +317,7 @@ class _JsonText:
         )
 
     def _more(self) -> bool:
-        """Read another block and drop the consumed text."""
+        """Read the next block and drop the consumed text."""
         try:
             block = self._file.read(_BLOCK_BYTES)
         except OSError as err:

@@ -1,7 +1,7 @@
-"""Load the pickles of released masks without executing anything in them.
+"""Load the pickles of released masks without executing code in them.
 
 A pickle is scanned first, then loaded with substitutes for the three NumPy names that such files
-need. Any other name is refused.
+need. All other names are rejected.
 """
 
 import io
@@ -16,14 +16,14 @@ from orn.shared.pickles import RefusedPickleError, check_pickle
 from orn.shared.text import path_text
 
 MAX_BYTES = 2**29
-"""Maximum size of a file; an hour of released masks has half of that."""
+"""Maximum size of a file; an hour of released masks is half as large."""
 MAX_INSTRUCTIONS = 3_000_000
 """Maximum number of opcodes: 7,000 frames of the format `authors`; `epic100` has three per frame.
 """
 
 
 class PickledArray:
-    """Substitute for an array; `values` is set by the state in the pickle."""
+    """Substitute for an array; the state in the pickle sets `values`."""
 
     values: NDArray[Any] | None = None
     """Read-only array of any shape, float32 or float64."""
@@ -34,7 +34,7 @@ class PickledArray:
             raise ValueError("expected an array as pickled by NumPy")
 
     def __setstate__(self, state: object) -> None:
-        """Set the values from bytes; their number must fit the shape."""
+        """Set the values from bytes, whose number must match the shape."""
         match state:
             case (1, tuple(shape), _Type(dtype=str(dtype)), False, bytes(content)) if len(
                 shape
@@ -77,7 +77,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def load_plain(data: bytes, *, source: str) -> Any:
-    """Return the content of a pickle: plain values in lists, tuples and dicts, and `PickledArray`.
+    """Return the content of a pickle: plain values and `PickledArray` in lists, tuples and dicts.
 
     Lists may contain themselves, or the same list many times: the caller must check types and
     lengths.
@@ -87,7 +87,7 @@ def load_plain(data: bytes, *, source: str) -> Any:
         source: name of the file, for messages.
 
     Raises:
-        ObjectImportError: if the pickle is corrupt, too long, or has other values.
+        ObjectImportError: if the pickle is corrupt, too long, or contains other values.
     """
     try:
         check_pickle(io.BytesIO(data), most=MAX_INSTRUCTIONS)

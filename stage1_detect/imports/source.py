@@ -1,6 +1,6 @@
 """Records of imported videos, frames and objects, common to all formats.
 
-A format finds the videos of a source (`SourceVideo`) and yields the frames of each (`SourceFrame`).
+A format finds the videos in a source (`SourceVideo`) and yields their frames (`SourceFrame`).
 
 Axes: R records of a video, N objects of a frame.
 """
@@ -20,11 +20,11 @@ from orn.shared.masks.rules import ClassRules, first_fault
 from orn.shared.shards.shard import MOST_FRAME_DETECTIONS, MOST_FRAME_MASK_BYTES
 
 GRID = 100
-"""Height and width of released masks, whatever the size of the video."""
+"""Height and width of released masks, regardless of the size of the video."""
 _BLOCK = 500
 """Number of objects to collect before they are checked together."""
 _BLOCK_BYTES = 2**20
-"""Size of their masks at which they are checked in any case."""
+"""Total size of their masks at which they are checked in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,16 +45,16 @@ class SourceVideo:
     spans_R2: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     """(R, 2) first byte and length of each record; a length of 0 is a frame without objects."""
     grid: tuple[int, int] | None = None
-    """(height, width) of the pixels of boxes and masks; None for those of the video's frames."""
+    """(height, width) of the pixels of boxes and masks; None for the size of the video's frames."""
     legend: Mapping[Any, Any] = field(default_factory=dict)
-    """Class names by id, or names of columns, whichever the format needs."""
+    """Class names by id, or names of columns, depending on the format."""
 
     def __str__(self) -> str:
         """Return the file and the id of the video in it."""
         return str(self.path) if self.places_R is None else f"{self.path}: {self.id}"
 
     def at(self, place: float) -> str:
-        """Return the name of a frame for messages."""
+        """Return a description of a frame for messages."""
         return f"{place:g} s" if self.by_time else f"frame {place + self.first_frame:g}"
 
 
@@ -79,7 +79,7 @@ class SourceFrame:
     """Number of the frame, from 0, or its time in seconds; increasing."""
     detections: FrameDetections
     left_out: Sequence[tuple[str, str]] = ()
-    """Reason and description of each dropped object."""
+    """Reason and description for each dropped object."""
 
 
 def frame_of(
@@ -90,10 +90,10 @@ def frame_of(
     grid: tuple[int, int],
     labels: Mapping[str, int],
 ) -> SourceFrame:
-    """Return a frame without objects outside of it or of unknown classes; boxes are clipped.
+    """Return a frame, omitting objects outside it or of unknown classes; boxes are clipped.
 
     Args:
-        what: name of the frame, for messages.
+        what: description of the frame, for messages.
         place: number or time of the frame.
         objects: objects of the source.
         grid: (height, width) of the frame.
@@ -135,10 +135,10 @@ def detections_of(
     labels: ArrayLike,
     masks: tuple[bytes, ...],
 ) -> FrameDetections:
-    """Return the detections of one frame, within the limits of a shard.
+    """Return the detections of one frame after checking them against the limits of a shard.
 
     Args:
-        what: name of the frame, for messages.
+        what: description of the frame, for messages.
         grid: (height, width).
         boxes: (N, 4) x1 y1 x2 y2 in pixels of the grid.
         scores: (N,) 0..1.
@@ -149,7 +149,7 @@ def detections_of(
         ObjectImportError: if there are too many objects, masks are too large, or a box is empty.
     """
     largest, size = max(map(len, masks), default=0), sum(map(len, masks))
-    most_bytes = 4 * (grid[0] * grid[1] + 1)  # each pixel a run
+    most_bytes = 4 * (grid[0] * grid[1] + 1)  # the limit if each pixel were a run
     if len(masks) > MOST_FRAME_DETECTIONS or size > MOST_FRAME_MASK_BYTES or largest > most_bytes:
         raise ObjectImportError(
             f"{what}: expected at most {MOST_FRAME_DETECTIONS:,} objects, masks of at most "
@@ -173,7 +173,7 @@ def detections_of(
 def checked(
     frames: Iterable[SourceFrame], video: SourceVideo, *, num_classes: int
 ) -> Iterator[SourceFrame]:
-    """Yield the frames of a video after checking them, in blocks, by the rules of `orn verify`.
+    """Yield the frames of a video after checking them in blocks against the rules of `orn verify`.
 
     Raises:
         ObjectImportError: at the first invalid object.

@@ -1,8 +1,7 @@
-"""Resize frames, select proposals and predict boxes for all frames of a batch at once.
-
-A GPU waits for the host whenever a number of boxes is read. MMDetection reads one per frame and
-level, this module one per batch. Results are MMDetection's, except for boxes whose overlap equals
-the threshold up to rounding.
+"""Resize frames, select proposals and predict boxes for all frames of a batch together. A GPU waits
+for the host whenever a number of boxes is read. MMDetection reads one such number per frame and
+level, this module one per batch. Results are the same as MMDetection's, except for boxes whose
+overlap equals the threshold up to rounding.
 
 Axes: B images, N anchors of an image or level, R proposals of a batch, M boxes before suppression,
 S classes (background is the last of S + 1 columns), H W pixels of a frame, h w of a resized frame.
@@ -21,7 +20,7 @@ from orn.stage1_detect.mmdet.library import MaskRCNN, RoIHead
 
 
 def check_batched(model: MaskRCNN, name: str) -> None:
-    """Check that the functions of this module support a model; `name` is that of its config."""
+    """Check that the functions in this module support a model; `name` is the name of its config."""
     for place, cfg in (("rpn", model.rpn_head.test_cfg), ("rcnn", model.roi_head.test_cfg)):
         nms = dict(cfg.get("nms") or {})
         if nms.pop("type", "nms") != "nms" or set(nms) != {"iou_threshold"}:
@@ -37,10 +36,10 @@ def check_batched(model: MaskRCNN, name: str) -> None:
 
 
 def resize_as_cv2(frames_BHWC: Tensor, height: int, width: int) -> Tensor:
-    """Resize (B, H, W, C) uint8 frames bilinearly, bitwise as OpenCV, on any device.
+    """Resize (B, H, W, C) uint8 frames bilinearly, on any device, bit-identical to OpenCV.
 
     OpenCV's weights are multiples of 1/2048, and it truncates intermediate results. At the left and
-    right borders it uses the last pixel, at the others both weights of the repeated row.
+    right borders, it uses the last pixel; at the top and bottom, both weights of the repeated row.
     """
     device = frames_BHWC.device
     near, far, near_weight, far_weight = (
@@ -96,7 +95,7 @@ def suppress(
     """
     if not len(boxes_M4):
         return image_M, [0] * num_images
-    # As in MMDetection, groups of an image are placed beside each other, in float32.
+    # As in MMDetection, groups of an image are placed next to each other, in float32.
     ends_B = boxes_M4.new_zeros(num_images)
     ends_B.scatter_reduce_(0, image_M, boxes_M4.amax(1), "amax", include_self=False)
     placed_M4 = boxes_M4 + (group_M.to(boxes_M4) * (ends_B[image_M] + 1))[:, None]
@@ -175,7 +174,7 @@ def predict_boxes_together(
     *,
     image_hw: tuple[int, int],
 ) -> list[ImagePredictions]:
-    """Return the detections of `heads.predict_boxes`, given proposals of `propose`."""
+    """Return the detections of `heads.predict_boxes`, given the proposals from `propose`."""
     head, settings = roi_head.bbox_head, roi_head.test_cfg
     num_images = len(feats_BChw[0])
     if not len(rois_R5):

@@ -1,6 +1,5 @@
-"""Keep the scores of all classes, where heads of MMDetection only keep that of the predicted class.
-
-Methods of a model's head are wrapped, so that predicted instances have one more field,
+"""Keep the scores of all classes, where MMDetection's heads keep only the score of the predicted
+class. Methods of a model's head are wrapped, so that predicted instances have an additional field,
 `class_scores`. The other fields do not change.
 
 Axes: N detections or R proposals of an image, C classes.
@@ -25,7 +24,7 @@ from orn.stage1_detect.mmdet.model import class_head
 
 MOST_CANDIDATES = 1000
 """Maximum number of (cell, class) pairs for which SOLO predicts masks. Each mask has the size of
-the frame, and MMDetection limits the number of objects only afterwards."""
+the frame, and MMDetection limits the number of objects only later."""
 
 
 def keep_class_scores(model: Segmenter) -> ScoreKind:

@@ -46,7 +46,7 @@ def read_config(name_or_file: str | Path) -> DetectorConfig:
 
 
 def test_pipeline(config: Config) -> list[dict[str, Any]]:
-    """Return the steps of a config's test pipeline, the first of which must load an image."""
+    """Return the steps in a config's test pipeline, the first of which must load an image."""
     dataset = config.test_dataloader.get("dataset")
     while isinstance(dataset, dict) and "pipeline" not in dataset:  # wrappers such as RepeatDataset
         dataset = dataset.get("dataset")

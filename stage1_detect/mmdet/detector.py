@@ -1,4 +1,4 @@
-"""Mask R-CNN of MMDetection as a detector with the scores of all classes; loading of detectors."""
+"""Use MMDetection's Mask R-CNN as a detector with the scores of all classes; load detectors."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -43,7 +43,7 @@ from orn.stage1_detect.mmdet.segmenter import MmdetSegmenter
 from orn.stage1_detect.mmdet.zoo import fetch_weights
 
 MOST_CPU_PIXELS = 2**20
-"""Maximum number of pixels per forward pass on a CPU: activations of larger batches exceed its
+"""Maximum number of pixels per forward pass on a CPU: activations of larger batches exceed the CPU
 caches (with four frames of 800 x 1333, ResNet-50 takes 10 % longer per frame)."""
 
 
@@ -74,7 +74,7 @@ class MmdetDetector:
         self.during: During = unwatched
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
-        """Detect the objects in a batch of (H, W, 3) uint8 RGB frames of one size."""
+        """Detect objects in a batch of (H, W, 3) uint8 RGB frames of the same size."""
         check_images(images)
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
@@ -165,7 +165,7 @@ def load_detector(
     Also sets the number of CPU threads and the use of TF32 in this process.
 
     Args:
-        device: `cpu`, `cuda`, `cuda:1`, ...; `auto` selects a GPU if there is one.
+        device: `cpu`, `cuda`, `cuda:1`, ...; `auto` selects a GPU if one is available.
         config: a config file, or its name in MMDetection's model zoo.
         checkpoint: file of weights; None for the published weights, which are downloaded to
             torch.hub's cache.
@@ -173,7 +173,7 @@ def load_detector(
         precision: precision of the convolutions; must be float32 for models other than Mask R-CNN.
         frame_rate: frame rate at which videos are sampled, for the entry in shards.
         threads: number of CPU threads, which affects rounding; None keeps the current number.
-        detects: False if only the entry of the detector is used.
+        detects: False if only the detector's entry is used.
         remedy: how to pass a file of weights, for messages.
     """
     target = torch.device(choose_device(device, error=DetectorError))
@@ -214,12 +214,11 @@ def detector_of(
     frame_rate: float | None = None,
     device: torch.device | None = None,
 ) -> MmdetDetector | MmdetSegmenter:
-    """Wrap a model in evaluation mode as a detector.
-
-    If a device is given, the model is moved to it, and a Mask R-CNN is fused (`fuse_batch_norms`).
+    """Wrap a model in evaluation mode as a detector. If a device is given, the model is moved to
+    it, and the layers of a Mask R-CNN are fused (`fuse_batch_norms`).
 
     Raises:
-        DetectorError: if the names of its classes are not known.
+        DetectorError: if the names of its classes are unknown.
     """
     entry = DetectorEntry(
         config_name=detector.name,

@@ -1,7 +1,8 @@
-"""The fast path for GPUs (`orn detect --fast`). It also runs on a CPU, slower than the exact path.
+"""The fast path for GPUs (`orn detect --fast`). It also runs on a CPU, but slower than the exact
+path.
 
-Frames are copied to the GPU on a separate stream and resized there, with the results of OpenCV. The
-first stage is a CUDA graph, the second stage processes all frames of a batch at once
+Frames are copied to the GPU on a separate stream and resized there, with the same results as
+OpenCV. The first stage is a CUDA graph, the second stage processes all frames of a batch together
 (`batched.py`), and masks are pasted on a third stream during the next batch. In float32, shards are
 equal to those of the exact path, except for boxes whose overlap equals a threshold up to rounding.
 """
@@ -32,10 +33,10 @@ from orn.stage1_detect.mmdet.heads import RawDetections, predict_masks, to_host
 from orn.stage1_detect.mmdet.model import autocast
 
 _VERSION = "1"
-"""Version of the results of this path, recorded in shards like that of a library."""
+"""Version of this path's results, recorded in shards like the version of a library."""
 
 _TRIED_SIZES = ((37, 41), (64, 48))
-"""Sizes of frames for the comparison with the installed OpenCV's resize."""
+"""Sizes of frames for the comparison with the installed version of OpenCV."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +51,11 @@ class ReadyFrame:
 
 
 Fetch: TypeAlias = Callable[[], list[RawDetections]]
-"""Copies the detections of a batch from the device on the first call; returns one per frame."""
+"""Copies a batch's detections from the device on the first call; returns one result per frame."""
 
 
 class FastDetector:
-    """The fast path of a detector whose test pipeline only resizes frames."""
+    """The fast path for a detector whose test pipeline only resizes frames."""
 
     def __init__(self, exact: MmdetDetector) -> None:
         """Wrap a detector.
@@ -97,10 +98,10 @@ class FastDetector:
 
     @torch.inference_mode()
     def infer(self, prepared: Sequence[ReadyFrame]) -> list[tuple[Fetch, int]]:
-        """Run the network on frames of one size.
+        """Run the network on frames of the same size.
 
         Returns:
-            For each frame, the function that fetches the batch's detections, and the frame's index.
+            For each frame, the function that fetches the batch's detections and the frame's index.
         """
         if not prepared:
             return []
@@ -109,12 +110,12 @@ class FastDetector:
         return [(fetch, place) for place in range(len(prepared))]
 
     def encode(self, found: tuple[Fetch, int]) -> FrameDetections:
-        """Encode masks and clip boxes to the frame, as `MmdetDetector.encode`."""
+        """Encode masks and clip boxes to the frame, like `MmdetDetector.encode`."""
         fetch, place = found
         return self.exact.encode(fetch()[place])
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
-        """Detect the objects in a batch of (H, W, 3) uint8 RGB frames of one size."""
+        """Detect objects in a batch of (H, W, 3) uint8 RGB frames of the same size."""
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
     def _infer(self, prepared: Sequence[ReadyFrame]) -> Fetch:

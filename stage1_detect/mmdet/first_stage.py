@@ -1,6 +1,6 @@
 """Run the first stage of Mask R-CNN: backbone, FPN and the layers of the RPN head.
 
-On a GPU these are hundreds of short kernels, the same for all frames of one size. `Repeated`
+On a GPU, these are hundreds of short kernels, the same for all frames of a size. `Repeated`
 captures them as a CUDA graph, which avoids launching each kernel.
 
 Axes: B images, C channels, H W pixels, h w feature cells, A anchors per cell, D = 4 A.
@@ -25,7 +25,7 @@ During: TypeAlias = Callable[[str], AbstractContextManager[object]]
 """Returns a context for a named part of the network; benchmarks use it for timing."""
 
 _EAGER_CALLS = 2
-"""Number of calls with a size before it is captured: the last batch of a video is often unique."""
+"""Number of calls with a size before its capture: the last batch of a video is often unique."""
 _MOST_GRAPHS = 4
 """Maximum number of captured sizes; each keeps its activations in GPU memory."""
 
@@ -37,7 +37,7 @@ def unwatched(name: str) -> AbstractContextManager[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstStage:
-    """Output of the first stage for a batch; float32, one tensor per level of the FPN."""
+    """Output of the first stage for a batch; float32, one tensor per FPN level."""
 
     feats_BChw: tuple[Tensor, ...]
     """Features, contiguous as roi_align requires."""
@@ -46,13 +46,13 @@ class FirstStage:
     deltas_BDhw: list[Tensor]
     """Box deltas of the RPN head."""
     checksums_B: Tensor
-    """Sums of the RPN head's output; finite if all of it is."""
+    """Sums of the RPN head's output; finite if the entire output is."""
 
 
 def first_stage(
     model: MaskRCNN, inputs_BCHW: Tensor, *, precision: Precision, during: During = unwatched
 ) -> FirstStage:
-    """Run the first stage on normalized frames of one size, in channels_last memory format."""
+    """Run the first stage on normalized frames of the same size, in channels_last memory format."""
     device = inputs_BCHW.device
     with during("backbone+FPN"), autocast(precision, device):
         feats = model.extract_feat(inputs_BCHW)

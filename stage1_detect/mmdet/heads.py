@@ -32,7 +32,7 @@ class ImagePredictions:
     class_scores: Tensor
     """(N, S) float32, softmax scores of the proposal, without the background."""
     checksum: Tensor
-    """() float32, sum of the head's output; finite if all of it is."""
+    """() float32, sum of the head's output; finite if the entire output is."""
 
     def __len__(self) -> int:
         """Return the number of detections."""
@@ -70,7 +70,7 @@ def predict_boxes(
 ) -> list[ImagePredictions]:
     """Return the detections of each image after non-maximum suppression.
 
-    Boxes, scores and labels are those of `StandardRoIHead.predict_bbox(rescale=False)`.
+    Boxes, scores and labels are the same as from `StandardRoIHead.predict_bbox(rescale=False)`.
 
     Args:
         roi_head: MMDetection's head.
@@ -148,7 +148,7 @@ def decode_boxes(
     bbox_head: Any, rois_R5: Tensor, deltas_RD: Tensor, *, image_hw: tuple[int, int]
 ) -> Tensor:
     """Return the (R, S, 4) box of each proposal and class; (R, 1, 4) for a class-agnostic head."""
-    deltas_RD = deltas_RD.nan_to_num(0, 0, 0)  # boxes with NaN would fail in later steps
+    deltas_RD = deltas_RD.nan_to_num(0, 0, 0)  # boxes with NaN would cause errors in later steps
     boxes_per_row = 1 if bbox_head.reg_class_agnostic else bbox_head.num_classes
     boxes: Tensor = bbox_head.bbox_coder.decode(
         rois_R5.repeat_interleave(boxes_per_row, dim=0)[:, 1:],
@@ -178,14 +178,14 @@ def to_host(
     mask_threshold: float,
     paste: bool,
 ) -> list[RawDetections]:
-    """Copy the detections of frames of one size to the CPU, in pixels of the frame.
+    """Copy the detections in frames of the same size to the CPU, in pixels of the frame.
 
     Args:
         found: detections of the box head in each frame.
         masks: (N, m, m) float32 masks in their boxes, for each frame.
         metas: MMDetection's meta information of each frame (`ori_shape`, `scale_factor`).
         checksums_B: (B,) checksums of the first stage.
-        mask_threshold: minimum probability of a pixel of the object.
+        mask_threshold: minimum probability of an object's pixel.
         paste: whether to paste masks on the device and copy only the borders of their runs.
     """
     height, width = metas[0]["ori_shape"][:2]
@@ -204,7 +204,7 @@ def to_host(
         on_host = [tuple(islice(borders, count)) for count in counts]
     else:
         on_host = masks_Mmm.cpu().split(counts)
-    # One copy per field, not one per image: every copy waits for the device.
+    # One copy per field, not per image: every copy waits for the device.
     scores, labels, rows = (
         torch.cat([getattr(one, name) for one in found]).cpu().split(counts)
         for name in ("scores", "labels", "class_scores")

@@ -1,4 +1,4 @@
-"""Import the names that the adapter uses of mmdet, mmcv and mmengine.
+"""Import the names from mmdet, mmcv and mmengine that the adapter uses.
 
 They must be imported after mmcv's compiled module is replaced. The other files of this package
 import them from here.

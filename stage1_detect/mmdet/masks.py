@@ -1,12 +1,11 @@
-"""Paste the masks of Mask R-CNN and encode them as run lengths, without allocating a full frame.
+"""Paste masks from Mask R-CNN and encode them as run lengths, without allocating a full frame.
 
 A mask of m x m cells (28 x 28) covers its box. A pixel belongs to the object if the mask, sampled
-bilinearly at the center of the pixel, reaches the threshold. Only a window is sampled, the box with
-a border of one pixel. On the CPU, the encoded masks are bytewise those of MMDetection's paste and
-pycocotools.
-
-On a GPU, all masks of a batch are pasted at once, and only the starts and ends of runs are copied
-to the host (`find_borders`). A pixel whose sample equals the threshold up to rounding may differ.
+bilinearly at the center of the pixel, reaches the threshold. Only a window is sampled: the box with
+a border of one pixel. On the CPU, the encoded masks are byte-identical to MMDetection's pasting
+with pycocotools. On a GPU, all masks of a batch are pasted together, and only the starts and ends
+of runs are copied to the host (`find_borders`). A pixel whose sample equals the threshold up to
+rounding may differ.
 
 Axes: N masks of a frame, M masks of all frames of a batch, m cells per side of a mask, h w pixels
 of a window, P pixels of the windows of several masks (by mask, then column), R borders of runs.
@@ -24,20 +23,20 @@ from orn.shared.masks.rle import encode_crop
 
 _BORDER_PIXELS = 1  # as in MMDetection
 MOST_PIXELS = 2**22
-"""Maximum number of pixels pasted at once (100 bytes each); a larger mask is pasted alone."""
+"""Maximum number of pixels pasted together (100 bytes each); a larger mask is pasted alone."""
 
 
 def encode_masks(
     probabilities_Nmm: Tensor, boxes_N4: Tensor, *, height: int, width: int, threshold: float
 ) -> tuple[bytes, ...]:
-    """Return N masks over a frame as COCO compressed run lengths.
+    """Return N masks of a frame as COCO compressed run lengths.
 
     Args:
         probabilities_Nmm: (N, m, m) float32 on the CPU, 0..1.
         boxes_N4: (N, 4) float32 on the CPU, x1 y1 x2 y2 in pixels of the frame, not clipped.
         height: height of the frame.
         width: width of the frame.
-        threshold: minimum probability of a pixel of the object.
+        threshold: minimum probability of an object's pixel.
     """
     boxes = boxes_N4.numpy()
     return tuple(
@@ -79,7 +78,7 @@ def _sample_positions(
     """Return the first pixel of the window along one axis, and the positions of pixel centers.
 
     -1 is the low edge of the box and 1 its high edge; an empty box gives 0. The float32 arithmetic
-    is MMDetection's.
+    is the same as in MMDetection.
     """
     first = int(max(np.floor(low) - _BORDER_PIXELS, 0))
     last = int(min(np.ceil(high) + _BORDER_PIXELS, size))
@@ -100,7 +99,7 @@ class _Windows:
     columns: Tensor
 
     def num_pixels(self) -> Tensor:
-        """Return the (M,) number of pixels, with a row of background that ends each column."""
+        """Return the (M,) number of pixels, including a background row that ends each column."""
         return (self.rows + 1) * self.columns
 
     def part(self, start: int, stop: int) -> "_Windows":
@@ -119,7 +118,7 @@ def find_borders(
         boxes_M4: (M, 4) float32, x1 y1 x2 y2 in pixels of the frame, not clipped.
         height: height of the frame.
         width: width of the frame.
-        threshold: minimum probability of a pixel of the object.
+        threshold: minimum probability of an object's pixel.
     """
     windows = _windows(boxes_M4, height=height, width=width)
     found: list[NDArray[np.int64]] = []
@@ -193,7 +192,7 @@ def _positions(pixel_P: Tensor, low_P: Tensor, high_P: Tensor) -> Tensor:
 
 
 def _sample(probabilities_Mmm: Tensor, mask_P: Tensor, *, x_P: Tensor, y_P: Tensor) -> Tensor:
-    """Return (P,) bilinear samples of each pixel's mask, which is padded with 0, as `grid_sample`
+    """Return (P,) bilinear samples of each pixel's mask, which is padded with 0, like `grid_sample`
     with align_corners=False."""
     side = probabilities_Mmm.shape[-1]
     x_P, y_P = ((x_P + 1) * side - 1) / 2, ((y_P + 1) * side - 1) / 2

@@ -1,4 +1,4 @@
-"""Build an instance segmentation model of MMDetection and load its weights."""
+"""Build an instance segmentation model from MMDetection and load its weights."""
 
 import contextlib
 import io
@@ -42,9 +42,9 @@ Precision: TypeAlias = Literal[
 ]
 """Precision of the convolutions in the backbone, FPN and RPN head; with `-heads`, also in the box
 and mask heads. `tfloat32` uses TensorFloat-32 on GPUs that support it. Boxes and non-maximum
-suppression always use float32: half precision cannot represent pixels beyond 2048."""
+suppression always use float32: half precision cannot represent all pixel coordinates above 2048."""
 _GPU_ONLY = {"tfloat32": "tf32", "float16": "fp16", "float16-heads": "fp16-heads"}
-"""Value of --precision by precision."""
+"""Value of --precision for each precision."""
 _HISTORIES = (
     "__builtin__ getattr",
     "mmengine.logging.history_buffer HistoryBuffer",
@@ -56,7 +56,7 @@ _HISTORIES = (
         for name in ("_reconstruct", "scalar")
     ),
 )
-"""Names in mmengine's checkpoints besides tensors: the history of losses, in NumPy arrays."""
+"""Further names in mmengine's checkpoints: the history of losses, in NumPy arrays."""
 
 
 NOT_FINITE = (
@@ -70,21 +70,21 @@ def build_model(detector: DetectorConfig, *, initialise: bool = False) -> Segmen
 
     Args:
         detector: config of the model.
-        initialise: initialize the weights for training, with torch's global generator.
+        initialise: whether to initialize the weights for training, with torch's global generator.
 
     Raises:
         DetectorError: if MMDetection cannot build the model, or it does not predict masks.
     """
     settings = detector.config.model.copy()
     if settings.get("backbone", {}).get("init_cfg"):
-        settings.backbone.init_cfg = None  # do not download weights: the checkpoint has them
+        settings.backbone.init_cfg = None  # do not download weights: the checkpoint contains them
     if settings.get("data_preprocessor"):
         settings.data_preprocessor.non_blocking = True  # on a GPU, frames are in pinned memory
     with quiet():
         register_all_modules(init_default_scope=True)
         try:
             model = MODELS.build(settings)
-        except Exception as err:  # a config can make MMDetection raise anything
+        except Exception as err:  # a config can make MMDetection raise any exception
             raise DetectorError(
                 f"detector config {detector.name}: expected a model that MMDetection can build, "
                 f"got an error: {error_text(err)}; correct the config"
@@ -105,17 +105,17 @@ class LoadedWeights:
     digest: str
     """"sha256:..." of the file."""
     class_names: tuple[str, ...] | None
-    """Names of the classes, if the file has them."""
+    """Names of the classes, if they are in the file."""
 
 
 def load_weights(model: Segmenter, checkpoint: Path, *, config_name: str) -> LoadedWeights:
     """Load weights into a model.
 
     The file is a checkpoint of MMDetection (a dict with `state_dict`) or a plain state dict.
-    Nothing in it is executed.
+    No code in it is executed.
 
     Raises:
-        DetectorError: if the file cannot be read, or the weights do not fit the model.
+        DetectorError: if the file cannot be read, or the weights do not match the model.
     """
     weights, class_names = _read_weights(checkpoint)
     wanted = model.state_dict()
@@ -146,14 +146,15 @@ def quiet() -> Iterator[None]:
 
 
 class _ToOurLog(logging.Handler):
-    """Passes records on, since mmengine's logger is outside of logging's hierarchy."""
+    """Forwards records, because mmengine's logger is outside the hierarchy of `logging`."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logging.getLogger("mmengine").handle(record)
 
 
 def is_mask_rcnn(model: Segmenter) -> bool:
-    """Return whether a model is a Mask R-CNN with softmax scores, as `MmdetDetector` requires."""
+    """Return whether a model is a Mask R-CNN with softmax scores, which `MmdetDetector`
+    requires."""
     roi_head: Any = getattr(model, "roi_head", None)
     return (
         type(roi_head) is StandardRoIHead
@@ -165,7 +166,7 @@ def is_mask_rcnn(model: Segmenter) -> bool:
 
 
 def class_head(model: Segmenter) -> Any:
-    """Return the classification head of a model, or that of its last stage."""
+    """Return the classification head of a model, or of its last stage."""
     roi_head = getattr(model, "roi_head", None)
     heads = [getattr(model, name, None) for name in ("panoptic_fusion_head", "bbox_head")]
     heads = [getattr(roi_head, "bbox_head", None), *heads, getattr(model, "mask_head", None)]
@@ -187,7 +188,7 @@ def names_of_classes(
     """Return the class names in the weights, else those of the config's test data set, else COCO's.
 
     Raises:
-        DetectorError: if their number is not the model's number of classes.
+        DetectorError: if their number differs from the model's number of classes.
     """
     names = weights.class_names or _names_in_config(detector) or COCO_CLASSES
     num_classes = class_head(model).num_classes
@@ -219,7 +220,7 @@ def _names_in(content: Any, key: str) -> tuple[str, ...] | None:
 
 
 def _check_masks(model: Segmenter, name: str) -> None:
-    """Check that a model predicts masks of objects."""
+    """Check that a model predicts object masks."""
     fusion = getattr(model, "panoptic_fusion_head", None)
     if fusion is not None and not fusion.test_cfg.get("instance_on"):
         raise DetectorError(
@@ -265,14 +266,14 @@ def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] 
         )
     meta = content.get("meta")
     of_dataset = meta.get("dataset_meta") if isinstance(meta, dict) else None
-    classes = _names_in(of_dataset, "classes") or _names_in(meta, "CLASSES")  # of mmdet 2
+    classes = _names_in(of_dataset, "classes") or _names_in(meta, "CLASSES")  # from mmdet 2
     return {key.removeprefix("module."): weight for key, weight in weights.items()}, classes
 
 
 def fuse_batch_norms(model: MaskRCNN) -> None:
     """Fuse batch normalization layers with the convolutions before them, in place.
 
-    Only changes ResNet backbones, where each normalization follows the convolution registered
+    Changes only ResNet backbones, in which each normalization follows the convolution registered
     before it. The model must be in evaluation mode and have its weights.
     """
     if type(model.backbone) in (ResNet, ResNeXt):
@@ -292,7 +293,7 @@ def check_precision(precision: Precision, device: torch.device) -> None:
 
 
 def use_float32_of(precision: Precision) -> None:
-    """Enable TF32 in this process for `tfloat32`, and disable it otherwise."""
+    """Enable TF32 in this process for `tfloat32`; disable it otherwise."""
     torch.backends.cuda.matmul.allow_tf32 = precision == "tfloat32"
     torch.backends.cudnn.allow_tf32 = precision == "tfloat32"
 
@@ -304,13 +305,13 @@ def autocast(
     name, _, part = precision.partition("-")
     if name in ("float32", "tfloat32") or (of_heads and part != "heads"):
         return nullcontext()
-    # Without the cache of weights: a CUDA graph would keep using it after it is cleared.
+    # Without the weight cache: a CUDA graph would continue to use it after it is cleared.
     return torch.autocast(device.type, getattr(torch, name), cache_enabled=False)
 
 
 def thresholds_of(model: Segmenter, score_threshold: float) -> dict[str, float]:
     """Return the thresholds that select a model's detections, by name."""
-    if not is_mask_rcnn(model):  # other models have other thresholds in their configs
+    if not is_mask_rcnn(model):  # other models have different thresholds in their configs
         return {"score": score_threshold}
     settings = model.roi_head.test_cfg
     return {
@@ -323,7 +324,7 @@ def thresholds_of(model: Segmenter, score_threshold: float) -> dict[str, float]:
 
 @contextlib.contextmanager
 def naming_config(name: str) -> Iterator[None]:
-    """Add the name of the config to errors in a block, such as missing operators."""
+    """Add the name of the config to errors in a block, such as for missing operators."""
     try:
         yield
     except DetectorError as err:
@@ -331,6 +332,6 @@ def naming_config(name: str) -> Iterator[None]:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of the libraries that influence the results."""
+    """Return the versions of the libraries that affect the results."""
     names = ("torch", "torchvision", "mmdet", "mmengine", "mmcv", "mmcv-lite", "av")
     return {name: version for name in names if (version := installed_version(name))}

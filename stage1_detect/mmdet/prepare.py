@@ -14,7 +14,7 @@ from orn.stage1_detect.mmdet.model import quiet
 
 
 class FramePreparer:
-    """Preprocesses frames for a network on one device, as `inference_detector` does."""
+    """Preprocesses frames for a network on one device, like `inference_detector`."""
 
     def __init__(self, detector: DetectorConfig, device: torch.device) -> None:
         self._name = detector.name
@@ -25,13 +25,14 @@ class FramePreparer:
         """Return the network's input for an RGB frame, with MMDetection's meta information.
 
         Raises:
-            DetectorError: if the pipeline fails, as when a side of the frame is resized to 0.
+            DetectorError: if the pipeline fails, for example if a side of the frame is resized to
+                0.
         """
-        # MMDetection's pipelines start from BGR.
+        # MMDetection's pipelines expect BGR.
         image_bgr = cv2.cvtColor(np.ascontiguousarray(image_HWC), cv2.COLOR_RGB2BGR)
         try:
             prepared: dict[str, Any] = self._pipeline({"img": image_bgr, "img_id": 0})
-        except Exception as err:  # a step of a user's config can raise anything
+        except Exception as err:  # a step in a user's config can raise any exception
             height, width = image_HWC.shape[:2]
             reason = getattr(err, "err", None) or error_text(err)  # OpenCV's failed condition
             raise DetectorError(
@@ -56,7 +57,7 @@ def _image_pipeline(detector: DetectorConfig) -> Any:
             if prepared["inputs"].shape[0] != 3:
                 raise ValueError(f"expected 3 channels, got {prepared['inputs'].shape[0]}")
             _ = known["ori_shape"], known["img_shape"], known["scale_factor"]
-        except Exception as err:  # a step of a user's config can raise anything
+        except Exception as err:  # a step in a user's config can raise any exception
             raise DetectorError(
                 f"detector config {detector.name}: expected a test pipeline for images, got an "
                 f"error: {error_text(err)}; correct the config"

@@ -1,7 +1,6 @@
-"""Run any instance segmentation model of MMDetection with MMDetection's own code, frame by frame.
-
-Detections are those of `mmdet.apis.inference_detector` for the config and the score threshold of
-the job, with the scores of all classes if the head supports it (`class_scores.py`).
+"""Run any instance segmentation model from MMDetection with MMDetection's own code, frame by frame.
+Detections are the same as from `mmdet.apis.inference_detector` for the config and the score
+threshold of the job, with the scores of all classes if the head supports it (`class_scores.py`).
 
 Axes: N detections of a frame, C classes, H W pixels of a frame.
 """
@@ -61,10 +60,10 @@ class MmdetSegmenter:
         self._score_threshold = score_threshold
         limit_candidates(model)
         self.score_kind: ScoreKind = keep_class_scores(model)
-        """The kind of class scores; a detector of kind `label` has none."""
+        """The kind of class scores; a detector of kind `label` has no class scores."""
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
-        """Detect the objects in (H, W, 3) uint8 RGB frames of one size."""
+        """Detect objects in (H, W, 3) uint8 RGB frames of the same size."""
         check_images(images)
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
@@ -101,7 +100,7 @@ class MmdetSegmenter:
                 return self.model.test_step(batch)[0]
         except DetectorError:
             raise
-        except Exception as err:  # a model of a user's config can raise anything
+        except Exception as err:  # a model in a user's config can raise any exception
             raise DetectorError(
                 f"detector config {self.entry.config_name}: expected predictions, got an error: "
                 f"{error_text(err)}; use another config"
@@ -109,7 +108,7 @@ class MmdetSegmenter:
 
     def _found(self, sample: Any) -> FoundInstances:
         instances = sample.pred_instances
-        # A score that is NaN is kept here and refused in `encode`.
+        # NaN scores are kept here and rejected in `encode`.
         instances = instances[~(instances.scores <= self._score_threshold)]
         scores_NC = instances.get("class_scores")
         if scores_NC is None and self.score_kind != "label":  # no proposals

@@ -1,9 +1,8 @@
-"""Replace mmcv's compiled module `mmcv._ext` by torchvision's operators.
-
-`mmcv-lite` has the Python code of mmcv's operators but not the compiled code. torchvision has the
-operators of Mask R-CNN (nms, roi_align) and deformable convolutions for CPU and CUDA, so that no
-compiler is needed. Any other operator raises an error with its name. If mmcv is compiled, it is
-used instead.
+"""Replace mmcv's compiled module `mmcv._ext` with torchvision's operators. `mmcv-lite` contains the
+Python code of mmcv's operators but not the compiled code. torchvision provides the operators of
+Mask R-CNN (nms, roi_align) and deformable convolutions for CPU and CUDA, so that no compiler is
+needed. All other operators raise an error that contains their name. If mmcv is compiled, its
+operators are used instead.
 """
 
 import importlib.abc
@@ -17,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.ops import deform_conv2d  # registers torch.ops.torchvision, too
+from torchvision.ops import deform_conv2d  # also registers torch.ops.torchvision
 
 from orn.shared.errors import DetectorError
 
@@ -33,7 +32,7 @@ _POOL_AVERAGE = 1  # mmcv's code for pool_mode="avg"; 0 is "max"
 def install() -> bool:
     """Install the replacement unless mmcv is compiled; return whether it is in use.
 
-    Must be called before MMDetection is imported; more calls have no effect.
+    Must be called before MMDetection is imported; further calls have no effect.
 
     Raises:
         DetectorError: if neither mmcv nor mmcv-lite is installed.
@@ -94,7 +93,7 @@ def roi_align_forward(
         aligned_height: number of bins per region, vertically.
         aligned_width: number of bins per region, horizontally.
         spatial_scale: feature cells per image pixel.
-        sampling_ratio: samples per bin in each direction; 0 depends on the size of the region.
+        sampling_ratio: samples per bin in each direction; 0: depending on the region's size.
         pool_mode: 1 for the average; 0 (the maximum) is not supported.
         aligned: whether pixel centers lie at half cells (False for legacy models only).
     """
@@ -169,7 +168,7 @@ def deform_conv_forward(
         weight: (D, C / groups, kH, kW).
         offset: (B, 2 * offset groups * kH * kW, h', w'), y before x.
         output: (B, D, h', w'), written in place.
-        columns: unused, as is `ones`.
+        columns: unused, like `ones`.
         dW, dH, padW, padH, dilationW, dilationH: stride, padding and dilation.
         sizes: unused, derived from the shapes.
     """

@@ -35,7 +35,7 @@ def find_config(name_or_file: str | Path) -> Path:
 
 
 def weights_url(config: Path) -> str | None:
-    """Return the URL of a config's weights in the `metafile.yml` beside it, or None."""
+    """Return the URL of a config's weights from the `metafile.yml` next to it, or None."""
     metafile = config.with_name(_METAFILE)
     if not metafile.is_file():
         return None
@@ -59,7 +59,7 @@ def fetch_weights(config: Path, *, remedy: str) -> Path:
         remedy: how to pass a file of weights, for messages.
 
     Raises:
-        DetectorError: if the URL is not known, or the download fails.
+        DetectorError: if the URL is unknown, or the download fails.
     """
     return fetch(
         _published(config, remedy=remedy), what=_what(config), remedy=remedy, error=DetectorError
@@ -67,10 +67,10 @@ def fetch_weights(config: Path, *, remedy: str) -> Path:
 
 
 def weights_to_fetch(config: Path, *, remedy: str) -> tuple[Path | None, str | None]:
-    """Return the path of a config's weights in the cache, or else the URL to download.
+    """Return the path of a config's weights in the cache, or the URL to download.
 
     Raises:
-        DetectorError: if the URL is not known.
+        DetectorError: if the URL is unknown.
     """
     url = _published(config, remedy=remedy)
     path = cached_path(url)
