@@ -13,11 +13,11 @@ from orn.stage2_train.resources import ClipsFolder, Resources, ShardsFolder, wai
 
 @command("train")
 def train(request: TrainRequest, *, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Train the network on the clips and shards of DATASET, or resume a training; without DATASET,
-    use the data set whose detection finished last.
+    """Train the network on the clips and shards of DATASET, or resume a training run; without
+    DATASET, use the data set whose detection finished last.
 
-    If there are shards but no clip store, `orn clips` makes the clip store first. A run folder
-    holds one training: the same command resumes it, and does nothing once it is finished.
+    If there are shards but no clip store, `orn clips` creates the clip store first. Rerun the
+    command to resume an interrupted training run; it does nothing once the run is finished.
     """
     wait_passively()
     from orn.stage2_train.training.train import describe_training
@@ -36,10 +36,10 @@ def train(request: TrainRequest, *, dry_run: DryRun = False, as_json: AsJson = F
 
 @command("eval")
 def evaluate(request: EvalRequest, *, as_json: AsJson = False) -> None:
-    """Evaluate the run in the folder RUN on one split; without RUN, the newest run.
+    """Evaluate the run in the folder RUN on one split; without RUN, evaluate the newest run.
 
-    RUN may also be a folder that `orn export` wrote, or hf://ORG/NAME; give its data with --data,
-    --shards and --clips.
+    RUN may also be a folder written by `orn export`, or hf://ORG/NAME; specify its data with
+    --data, --shards and --clips.
     """
     wait_passively()
     from orn.stage2_train.evaluation.evaluate import evaluate as measure
@@ -60,9 +60,9 @@ def import_checkpoint(
     overrides: Overrides = (),
     as_json: AsJson = False,
 ) -> None:
-    """Convert FILE, a checkpoint that the paper's authors released, into the run OUT.
+    """Convert FILE, a checkpoint released by the paper's authors, into the run OUT.
 
-    Of the data set, only the label tables are needed. The recipe is authors_vlog. Evaluate the run
+    Only the label tables of the data set are needed. The recipe is authors_vlog. Evaluate the run
     with `orn eval`.
     """
     from orn.stage2_train.runs.import_checkpoint import import_checkpoint as run
@@ -74,9 +74,9 @@ def import_checkpoint(
 
 @command("compare")
 def compare(request: CompareRequest, *, as_json: AsJson = False) -> None:
-    """Compare two runs on the same segments: how much better OTHER is than ONE, and on which.
+    """Compare two runs on the same segments: report how much better OTHER is than ONE, and where.
 
-    Evaluate both with `orn eval` first, which stores their predictions.
+    First evaluate both runs with `orn eval`, which stores their predictions.
     """
     from orn.stage2_train.evaluation import compare as comparison
 

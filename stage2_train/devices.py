@@ -15,7 +15,7 @@ from orn.stage2_train.clips.batches import LoaderSettings
 
 
 class _NoBar:
-    """Progress bar that shows nothing."""
+    """Progress bar that displays nothing."""
 
     def advance(self, n: int = 1, *, note: str | None = None) -> None:
         pass
@@ -25,7 +25,7 @@ class _NoBar:
 def main_progress(
     accelerator: Accelerator, task: str, *, total: int | None, unit: str
 ) -> Iterator[Bar]:
-    """Show the progress of a job that several processes share, only in the main process."""
+    """Show the progress of a job shared by several processes, only in the main process."""
     if not accelerator.is_main_process:
         yield _NoBar()
         return
@@ -45,7 +45,7 @@ def build_accelerator(precision: Literal["fp32", "bf16"], device: str = "auto") 
     """
     on_cpu = choose_device(device) == "cpu"  # accelerate joins CPU processes only with cpu=True
     if not torch.distributed.is_initialized():
-        # Accelerate has one state per process; a second job of the process may need another one.
+        # Accelerate has one state per process; a second job may need a different one.
         AcceleratorState._reset_state(reset_partial_state=True)
     mixed = "bf16" if precision == "bf16" else "no"
     if ":" in device:
@@ -58,7 +58,7 @@ def build_accelerator(precision: Literal["fp32", "bf16"], device: str = "auto") 
 
 
 def loader_settings(accelerator: Accelerator, *, batch_size: int, workers: int) -> LoaderSettings:
-    """Return the loader settings of this process, one of the accelerator's processes."""
+    """Return the loader settings for this process, one of the accelerator's processes."""
     return LoaderSettings(
         batch_size=batch_size,
         workers=workers,

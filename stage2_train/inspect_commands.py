@@ -69,7 +69,7 @@ class InspectRequest(Request):
 
     @property
     def draws_video(self) -> bool:
-        """Whether the overlay is a video, not a picture."""
+        """Whether the overlay is a video instead of a picture."""
         return self.overlay is not None and self.overlay.suffix.lower() == ".mp4"
 
     @model_validator(mode="after")
@@ -99,9 +99,9 @@ def inspect(
 ) -> int:
     """Show the contents of a SHARD: videos, detector, classes, sizes, and odd frames.
 
-    With --video, --frame or --seconds, show the objects of one frame. With --overlay, draw masks
-    over one frame or a video; with --html, write a page. Missing frames are grey. With --verify,
-    report problems of the shard; the exit code is then 1 if there are any.
+    With --video, --frame or --seconds, show the objects in one frame. With --overlay, draw masks
+    over one frame or a video; with --html, write a page. Missing frames are gray. With --verify,
+    report problems in the shard; the exit code is 1 if there are any.
     """
     from orn.shared.inspect.commands import one_shard, show_verification, verify_paths
     from orn.shared.inspect.page.write import check_page_output
@@ -133,7 +133,7 @@ def inspect(
 
 
 def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
-    """Yield the files that a picture of the shard is made from."""
+    """Yield the files from which pictures of the shard are made."""
     from orn.shared.errors import PipelineError
     from orn.shared.jobs.plan import Plan
     from orn.shared.manifests.load import files_of
@@ -232,7 +232,7 @@ def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
 
 
 def _probabilities(run: Path) -> "dict[str, NDArray]":
-    """Return (A,) probabilities by segment, of all evaluated splits of a run."""
+    """Return (A,) probabilities by segment, for all splits on which a run was evaluated."""
     from orn.stage2_train.evaluation.predictions import load_predictions, predictions_of
     from orn.stage2_train.predict.records import probabilities
 

@@ -1,6 +1,6 @@
-"""The data set that commands use if none is named; a line on stderr says which one and why.
+"""The data set that commands use if none is given; a line on stderr reports it and the reason.
 
-Heavy imports are inside of functions.
+Heavy imports are inside functions.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from orn.shared.echo import echo, is_first_process
 from orn.stage2_train.resources import Resources, folders_between
 
 NEWEST = "(newest)"
-"""Stands for the name of the data set whose detection finished last."""
+"""Placeholder for the name of the data set whose detection finished last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class NewestData:
     manifest: str
     """Name or file of its manifest."""
     data_root: Path
-    """Its data root."""
+    """Data root of the data set."""
     shards: Path
     """Folder of its shards."""
     clips: Path
@@ -35,9 +35,9 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
     """Return the data set whose detection finished last, and print it to stderr.
 
     Args:
-        data_root: data root of the command; used if it was typed, or if the detection recorded no
-            data root.
-        shards: folder of shards; None for the latest one.
+        data_root: data root of the command; used if the user gave it, or if the detection recorded
+            no data root.
+        shards: folder of shards; None for the most recent one.
 
     Raises:
         PipelineError: if no detection has finished.
@@ -61,7 +61,7 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
 
 
 def with_newest_data(resources: Resources) -> tuple[str, Resources]:
-    """Return the manifest of that data set, and resources completed with its paths; for errors see
+    """Return the manifest of that data set, and resources completed with its paths; for errors, see
     `newest_data`."""
     data = newest_data(resources.root, shards=resources.shards)
     clips = None if resources.no_clip_store else resources.clips or data.clips

@@ -26,7 +26,7 @@ class OpenedDataset:
     sources: Sources
     """Segments, frames and shards."""
     recipe: Recipe
-    """Recipe whose `data`, and whose sizes of `model`, decide how clips are made."""
+    """Recipe whose section `data` and sizes in `model` determine the clips."""
 
     def __repr__(self) -> str:
         dataset = self.sources.dataset
@@ -36,12 +36,12 @@ class OpenedDataset:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the activities, by label."""
+        """Names of the activities, indexed by label."""
         return self.sources.dataset.classes
 
     @property
     def detector_classes(self) -> tuple[str, ...]:
-        """Names of the detector's classes, by the labels in `detector_labels_BTK`."""
+        """Names of the detector's classes, indexed by the labels in `detector_labels_BTK`."""
         return self.sources.detections.detector.class_names
 
     def clips(self, split: str) -> ClipDataset:
@@ -50,7 +50,7 @@ class OpenedDataset:
 
         Raises:
             ConfigError: if the split does not exist.
-            JoinError: if a video is missing, or its frames and detections are of different files.
+            JoinError: if a video is missing, or its frames and detections are from different files.
         """
         splits = list(dict.fromkeys(each.split for each in self.sources.dataset.segments))
         if split not in splits:
@@ -69,12 +69,12 @@ class OpenedDataset:
             split: `train`, `validation` or `test`.
             batch_size: clips per batch.
             epochs: None for the centred clip of every segment, in order. Otherwise, the number of
-                epochs of training clips: frames and crops sampled with the recipe's seed, segments
-                shuffled in each epoch, without the last incomplete batch.
-            workers: processes that make batches.
+                epochs of training clips: frames and crops are sampled with the recipe's seed,
+                segments are shuffled in each epoch, and the last incomplete batch is dropped.
+            workers: number of data-loading processes.
 
         Raises:
-            ConfigError, JoinError: as `clips`.
+            ConfigError, JoinError: as for `clips`.
         """
         for name, value, least in (
             ("batch_size", batch_size, 1),
@@ -93,7 +93,7 @@ class OpenedDataset:
 def open_with_resources(
     manifest: str, resources: Resources, *, recipe: str | None = None, settings: Sequence[str] = ()
 ) -> OpenedDataset:
-    """Open a data set as `orn train` does, without making missing shards or clip stores.
+    """Open a data set like `orn train`, but without creating missing shards or clip stores.
 
     Args:
         manifest: name or file of the manifest.

@@ -1,8 +1,8 @@
-"""A recipe: all settings of a network and its training, read from a TOML file.
+"""Recipes: all settings for a network and its training, read from a TOML file.
 
-`recipes/` holds the recipes of the package. The number of activities comes from the data set and
-the number of detector classes from the shards; a recipe must not set them. A recipe without a
-number of frames per clip takes the data set's.
+`recipes/` contains the recipes in the package. The number of activities comes from the data set and
+the number of detector classes from the shards; a recipe must not set them. If a recipe does not set
+the number of frames per clip, the data set's value is used.
 """
 
 import dataclasses
@@ -37,17 +37,17 @@ _HEADS = (
     *("mask_pooling", "mlp_dropout", "mlp_initialization", "normalise_hidden"),
 )
 _GIVEN = {"num_activities": "data set", "num_detector_classes": "shards"}
-"""Sizes of a network that are not settings, and their source."""
+"""Network sizes that are not settings, and their source."""
 _UNREAD: dict[str, tuple[str, ...]] = {
     "object_video": ("num_frames",),
     "i3d": (*_RESNET, *_HEADS, "num_frames"),
     "c3d": (*_RESNET, *_HEADS, "num_frames"),
     "trn": _HEADS,
 }
-"""Settings that an architecture does not read. Sizes are not listed, so that the same `--set`
-applies to all systems of a table."""
+"""Settings that an architecture does not read. Sizes are not listed, so that the same `--set` can
+be applied to all systems in a table."""
 
-# The limits are far above useful values; they only prevent overflows in derived numbers.
+# The limits are far above useful values; they only prevent overflow in derived numbers.
 _Clips = Annotated[int, Field(ge=1, le=100_000)]
 _Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
 _Steps = Annotated[int, Field(ge=0, le=10**9)]
@@ -57,18 +57,18 @@ _Weight = Annotated[float, Field(ge=0, le=10**6)]
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class OptimiserRecipe:
-    """Optimiser and learning rate schedule; each phase has its own."""
+    """Optimizer and learning rate schedule; each phase has its own."""
 
     name: Literal["adam", "adamw"] = "adam"
     """Adam with an L2 penalty, or AdamW with decoupled weight decay."""
     learning_rate: _Rate = 1e-4
-    """Highest learning rate of the schedule."""
+    """Maximum learning rate of the schedule."""
     weight_decay: _Weight = 0.0
-    """Weight decay of weights with two axes or more; biases and normalisations have none."""
+    """Weight decay for weights with two or more axes, but not for biases and normalizations."""
     schedule: Literal["constant", "one_cycle"] = "constant"
     """Constant, or cosine warm-up from 1/25 and cosine decay to 1/250,000 of the learning rate."""
     warmup_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    """Fraction of a phase that is the warm-up of `one_cycle`."""
+    """Fraction of a phase used for the warm-up of `one_cycle`."""
     gradient_clip: Maybe[Annotated[float, Field(gt=0, le=10**6)]] = None
     """Maximum norm of the gradient of all weights; None for no clipping."""
     batch_size: _Clips = 16
@@ -83,22 +83,22 @@ class PhaseRecipe:
     whole network."""
 
     object_head_epochs: _Epochs = 5
-    """Epochs of phase 1; 0 skips it."""
+    """Number of epochs in phase 1; 0 skips it."""
     epochs: _Epochs = 25
-    """Epochs of phase 2; 0 skips it."""
+    """Number of epochs in phase 2; 0 skips it."""
     object_head_steps: Maybe[_Steps] = None
-    """Steps of phase 1; overrides its epochs."""
+    """Number of steps in phase 1; overrides its epochs."""
     steps: Maybe[_Steps] = None
-    """Steps of phase 2; overrides its epochs."""
+    """Number of steps in phase 2; overrides its epochs."""
     object_head_batch_size: Maybe[_Clips] = None
-    """Clips per batch in phase 1; None for the optimiser's batch size."""
+    """Clips per batch in phase 1; None for the batch size in section `optimiser`."""
     object_head_trains_resnet: bool = True
     """Whether phase 1 also trains the ResNet (conv1 to conv5). If not, its weights are frozen, only
-    the running statistics of batch normalisation change, and a step takes less than half the
+    the running statistics of batch normalization change, and a step takes less than half the
     time."""
     warm_start: Literal["last", "best"] = "last"
-    """Weights of phase 1 from which phase 2 starts: the last ones, or those with the best
-    validation result; the last ones if phase 1 had no validation."""
+    """Weights from phase 1 with which phase 2 starts: the last weights, or the weights with the
+    best validation result (the last ones if phase 1 had no validation)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -110,11 +110,11 @@ class LossRecipe:
     object_loss_weight: _Weight = 1.0
     """Weight of the object class loss; 0 disables it."""
     each_head_loss_weight: _Weight = 0.0
-    """Weight of the sum of the activity losses of each head's own logits, which is added to the
-    loss of their mean; not in the paper."""
+    """Weight of the sum of the activity losses computed from each head's own logits, which is added
+    to the loss of their mean; not in the paper."""
     reduction: Literal["mean", "sum"] = "mean"
-    """Reduction of the object class loss: mean over all objects of the batch, or sum over the
-    objects of a clip, as in the paper."""
+    """Reduction of the object class loss: mean over all objects in the batch, or sum over the
+    objects in a clip, as in the paper."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -122,44 +122,44 @@ class ValidationRecipe:
     """Validation during training, which determines early stopping and the best checkpoint."""
 
     every_epochs: Count = 1
-    """Epochs between validations; a phase always ends with a validation."""
+    """Number of epochs between validations; a phase always ends with a validation."""
     patience: Maybe[Count] = None
     """Early-stopping patience: number of validations without improvement after which a phase ends;
     None for no early stopping."""
     clips: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Test clips of each segment."""
+    """Number of test clips per segment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Recipe:
-    """All settings of a training."""
+    """All settings of a training run."""
 
     model: NetworkConfig
-    """Network."""
+    """Settings of the network."""
     data: DataRecipe = field(default_factory=DataRecipe)
-    """Clips."""
+    """Settings for clips."""
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
-    """Optimiser and learning rate schedule."""
+    """Optimizer and learning rate schedule."""
     phases: PhaseRecipe = field(default_factory=PhaseRecipe)
-    """Length of both phases."""
+    """Settings of both phases."""
     losses: LossRecipe = field(default_factory=LossRecipe)
-    """Loss."""
+    """Settings of the loss."""
     validation: ValidationRecipe = field(default_factory=ValidationRecipe)
-    """Validation during training."""
+    """Settings for validation during training."""
     initial_weights: Literal["imagenet", "random"] = "random"
-    """Initial weights of the ResNet: inflated ImageNet weights (section 5), or random ones."""
+    """Initial weights of the ResNet: inflated ImageNet weights (section 5), or random weights."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16 computes matrix products and convolutions in bfloat16; weights stay in float32."""
+    """With bf16, matrix products and convolutions use bfloat16; weights stay in float32."""
     compile: bool = False
-    """Whether torch.compile compiles the ResNet; needs a C++ compiler, or triton on a GPU."""
+    """Whether torch.compile compiles the ResNet; requires a C++ compiler, or triton on a GPU."""
     checkpoint_activations: bool = False
     """Whether activations of the ResNet's blocks are recomputed for the gradient to save memory."""
     checkpoint_every_steps: Count = 500
-    """Steps between checkpoints within an epoch; every epoch ends with a checkpoint."""
+    """Number of steps between checkpoints within an epoch; every epoch ends with a checkpoint."""
     log_every_steps: Count = 20
-    """Steps between logged metrics, which are means over these steps."""
+    """Number of steps between logged metrics, which are means over these steps."""
     seed: Seed = 0
-    """Seed of initial weights, clips, crops and reference frames."""
+    """Random seed for initial weights, clips, crops and reference frames."""
 
     @model_validator(mode="after")
     def _check(self) -> "Recipe":
@@ -182,7 +182,7 @@ class Recipe:
 
     @property
     def crop_stride(self) -> int:
-        """Stride in pixels of the object head's features, of which a crop's sides are multiples."""
+        """Stride, in pixels, of the object head's features; crop sides must be multiples of it."""
         return 16 * self.model.conv5_object_stride
 
     @property
@@ -192,13 +192,13 @@ class Recipe:
 
 
 def recipe_names() -> tuple[str, ...]:
-    """Return the names of the recipes of the package."""
+    """Return the names of the recipes in the package."""
     return tuple(sorted(path.stem for path in RECIPES.glob("*.toml")))
 
 
 def default_recipe(dataset_name: str) -> str:
-    """Return the name of the default recipe of a data set: its name, the first part of its name, or
-    `paper_` and that part, if there is such a recipe, otherwise `paper_resnet50`."""
+    """Return the name of the default recipe for a data set: its name, the first part of its name,
+    or `paper_` and that part, if such a recipe exists, otherwise `paper_resnet50`."""
     first = dataset_name.split("-")[0].split("_")[0]
     for name in (dataset_name, first, f"paper_{first}"):
         if name in recipe_names():
@@ -214,13 +214,13 @@ def load_recipe(
     system: str | None = None,
     clip_frames: int | None = None,
 ) -> Recipe:
-    """Load a recipe, apply overrides, and add sizes from the data set, for COCO's classes.
+    """Load a recipe, apply overrides, and add sizes from the data set, for the COCO classes.
 
     Args:
-        name_or_file: name in `recipe_names()`, or path of a TOML file.
+        name_or_file: name in `recipe_names()`, or path to a TOML file.
         num_activities: A, from the data set.
         overrides: strings such as `optimiser.learning_rate=1e-3`, applied last.
-        system: name of a system of the paper's tables, whose settings override the file's.
+        system: name of a system in the paper's tables; its settings override those in the file.
         clip_frames: T of the data set, used if the file does not set it.
 
     Raises:
@@ -262,8 +262,8 @@ def _find(name_or_file: str) -> Path:
 
 
 def _check_overrides_are_read(before: NetworkConfig, after: NetworkConfig) -> None:
-    """Reject overrides that the architecture does not read. A recipe may contain such settings, for
-    other systems."""
+    """Reject overrides that the architecture does not read. A recipe may contain such settings,
+    because other systems read them."""
     for name in _UNREAD[after.architecture]:
         if getattr(before, name) != getattr(after, name):
             raise ConfigError(
@@ -276,7 +276,7 @@ def _with_clip_length(recipe: Recipe) -> Recipe:
     """Return the recipe with `model.num_frames` set, if the architecture has a fixed length.
 
     Raises:
-        ConfigError: if it was set to another length.
+        ConfigError: if it was set to a different length.
     """
     model, clip_frames = recipe.model, recipe.data.clip_frames
     if model.architecture != "trn":

@@ -24,9 +24,9 @@ from orn.stage2_train.resources import OF_RUN, WITH_WORKERS, ClipsFolder, Resour
 FrameOrder = Literal["forward", "reversed", "shuffled"]
 NumCrops = Literal[1, 3]
 NUM_FIGURE_DRAWS = 2000
-"""Bootstrap draws of a confidence interval, which determine its width to about 2 %."""
+"""Bootstrap draws for a confidence interval, which determine its width to about 2 %."""
 CALIBRATED = "calibrated"
-"""Part of the names of the files that `orn eval --calibrate-heads` writes."""
+"""Part of the names of files written by `orn eval --calibrate-heads`."""
 
 _VIEWS = re.compile(r"([1-9]\d{0,3})x(\d)", re.ASCII)
 _DURATION = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", re.ASCII)
@@ -72,7 +72,7 @@ Measurement = Annotated[
 
 
 class TrainRequest(Request):
-    """Options of `orn train`; None takes the default."""
+    """Options of `orn train`; None selects the default."""
 
     manifest: Annotated[str, Argument("DATASET")] = NEWEST
     recipe: Recipe = None
@@ -118,7 +118,7 @@ class TrainRequest(Request):
 
 
 class EvalRequest(Request):
-    """Options of `orn eval`; paths that are None are those that the run recorded."""
+    """Options of `orn eval`; for paths that are None, the paths recorded by the run are used."""
 
     run: Annotated[str | Path | None, Argument("RUN")] = None
     dataset: Annotated[
@@ -207,7 +207,7 @@ class OverlayRequest(Request):
 
 
 class CompareRequest(Request):
-    """Options of `orn compare`; differences are metrics of OTHER less those of ONE."""
+    """Options of `orn compare`; differences are metrics of OTHER minus metrics of ONE."""
 
     one: Annotated[FilePath, Argument("ONE")]
     other: Annotated[FilePath, Argument("OTHER")]
@@ -216,7 +216,7 @@ class CompareRequest(Request):
 
 
 class Epic100Request(Request):
-    """Options of the command that joins a verb run and a noun run of EPIC-KITCHENS-100."""
+    """Options of the command that combines a verb run and a noun run on EPIC-KITCHENS-100."""
 
     verb_run: Annotated[FilePath, Argument("VERB_RUN")]
     noun_run: Annotated[FilePath, Argument("NOUN_RUN")]
@@ -253,6 +253,6 @@ class SubmitRequest(Request):
 
     @property
     def levels(self) -> dict[str, int]:
-        """Supervision levels that override those of the runs."""
+        """Supervision levels that override the levels of the runs."""
         given = {"pt": self.pt, "tl": self.tl, "td": self.td}
         return {name: level for name, level in given.items() if level is not None}

@@ -1,6 +1,6 @@
-"""Options that commands for training and evaluation share: paths of data, workers, device.
+"""Options shared by commands for training and evaluation: paths of data, workers, device.
 
-Imports nothing heavy, since the help of these commands needs it.
+This module imports nothing heavy, because the help of these commands needs it.
 """
 
 import os
@@ -15,8 +15,8 @@ from orn.shared.options import Option, OptionOverrides, Request
 
 
 def wait_passively() -> None:
-    """Make idle threads of PyTorch sleep, which leaves the cores to loaders and other processes,
-    unless the environment says otherwise. Call this before importing torch."""
+    """Make idle PyTorch threads sleep, which leaves the cores to loaders and other processes,
+    unless the environment specifies otherwise. Call this before importing torch."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("KMP_BLOCKTIME", "0")
 
@@ -32,8 +32,8 @@ OF_RUN = OptionOverrides(
 
 
 class Resources(Request):
-    """Paths of data, workers and device; a path of None is the data set's default, or the path that
-    a run recorded."""
+    """Paths of data, workers and device; a path of None means the data set's default, or the path
+    recorded by a run."""
 
     data_root: DataRoot | None = None
     shards: ShardsFolder = None
@@ -61,8 +61,8 @@ class Resources(Request):
         return self
 
     def num_threads(self, *, jobs: int = 1) -> int:
-        """Return the number of threads of one of `jobs` parallel jobs: --threads, else
-        OMP_NUM_THREADS, else its share of the usable cores less its workers, at least 1."""
+        """Return the number of threads for each of `jobs` parallel jobs: --threads, otherwise
+        OMP_NUM_THREADS, otherwise its share of the usable cores minus its workers, at least 1."""
         asked = os.environ.get("OMP_NUM_THREADS", "")
         if self.threads is None and asked.isdecimal() and int(asked) > 0:
             return int(asked)
@@ -70,23 +70,23 @@ class Resources(Request):
 
     @property
     def root(self) -> Path:
-        """The data root of a data set without a run."""
+        """Data root for a data set without a run."""
         return self.data_root or Path("data")
 
     def shards_of(self, dataset_name: str) -> Path:
-        """Return the folder of shards of a data set without a run."""
+        """Return the folder of shards for a data set without a run."""
         return self.shards or Path("shards") / dataset_name
 
     def clips_of(self, dataset_name: str) -> Path | None:
-        """Return the clip store of a data set without a run; None with --no-clip-store."""
+        """Return the clip store for a data set without a run; None with --no-clip-store."""
         return None if self.no_clip_store else self.clips or Path("clips") / dataset_name
 
 
 WITH_WORKERS = Resources(workers=min(4, usable_cores() - 1))
-"""The default resources, with processes that make batches."""
+"""The default resources, with data-loading processes."""
 
 
 def folders_between(shards: Path) -> tuple[str, ...]:
     """Return the names of the folders between `shards` and a folder of shards, such as `short` for
-    `shards/short/demo`; clip stores and runs of these shards are in folders of the same names."""
+    `shards/short/demo`; clip stores and runs for these shards use the same folder names."""
     return shards.parts[1:-1] if shards.parts[:1] == ("shards",) else ()

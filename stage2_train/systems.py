@@ -1,7 +1,7 @@
-"""The systems of the paper's tables, by name, and the network settings that make them.
+"""The systems in the paper's tables, by name, and the network settings that define them.
 
 A system determines what a network computes; the recipe determines its widths and its training. The
-fourteen rows of Table 5 are reconstructed: docs/systems.md says how, and which are certain.
+fourteen rows of Table 5 are reconstructed; docs/systems.md explains how, and which are certain.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ PAPER_MODEL: Mapping[str, Any] = MappingProxyType(
         "reasoning": "rnn",
     }
 )
-"""Settings of section `model` that a system determines, for the proposed system."""
+"""Settings in section `model` that a system determines, with the values of the proposed system."""
 
 
 class PaperFigure(NamedTuple):
@@ -51,13 +51,13 @@ class System:
     title: str
     """Short description."""
     changes: Mapping[str, Any]
-    """Settings in which it differs from the proposed system."""
+    """Settings that differ from the proposed system."""
     figures: tuple[PaperFigure, ...]
-    """Results in the paper; the first is from the table that introduces the system."""
+    """Results in the paper; the first result is from the table that introduces the system."""
 
     @property
     def table(self) -> int:
-        """Number of the table that introduces it."""
+        """Number of the table that introduces the system."""
         return self.figures[0].table
 
     @property
@@ -67,16 +67,16 @@ class System:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings of section `model` of a recipe that make this system."""
+        """Settings in section `model` of a recipe that define this system."""
         return {**PAPER_MODEL, **self.changes}
 
     @property
     def tables(self) -> tuple[int, ...]:
-        """Numbers of the tables that contain it."""
+        """Numbers of the tables that contain the system."""
         return tuple(sorted({figure.table for figure in self.figures}))
 
     def paper(self, table: int | None = None) -> dict[str, str]:
-        """Return printed results by data set; None for the table that introduces the system."""
+        """Return the results printed in a table, by data set; None selects `self.table`."""
         number = self.table if table is None else table
         return {figure.dataset: figure.printed for figure in self.figures if figure.table == number}
 
@@ -143,12 +143,12 @@ _ELSEWHERE = (
     PaperFigure(3, 4, "something", "35.97"),
     PaperFigure(4, 3, "epic", "40.89"),
 )
-"""Results of the proposed system outside of Table 2."""
+"""Results of the proposed system outside Table 2."""
 
 
 def _system(name: str, title: str, changes: Mapping[str, Any], row: int, printed: str) -> System:
-    """Return a system of Table 2; `printed` has its results for EPIC, VLOG and Something-Something,
-    of which the last may be missing."""
+    """Return a system in Table 2; `printed` contains its results on EPIC, VLOG and (possibly
+    missing) Something-Something."""
     datasets = zip(("epic", "vlog", "something"), printed.split(), strict=False)
     figures = tuple(PaperFigure(2, row, *each) for each in datasets)
     figures += _ELSEWHERE if name == "orn" else ()
@@ -178,7 +178,7 @@ def _all_systems() -> Iterator[System]:
 
 
 SYSTEMS = tuple(_all_systems())
-"""All systems: those of Table 2, the baselines of Tables 1, 3 and 4, and those of Table 5."""
+"""All systems: the rows of Table 2, the baselines in Tables 1, 3 and 4, and the rows of Table 5."""
 
 
 def system_names() -> tuple[str, ...]:
@@ -187,7 +187,7 @@ def system_names() -> tuple[str, ...]:
 
 
 def find_system(name: str) -> System:
-    """Return the system of this name.
+    """Return the system with this name.
 
     Raises:
         ConfigError: if it does not exist; suggests the most similar name.

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 _SIZES = "ablation_resnet18"
-"""Recipe with the sizes for which parameters are counted, that of Tables 2 and 5."""
+"""Recipe of Tables 2 and 5; parameters are counted for its sizes."""
 _NUM_ACTIVITIES = {1: 30, 2: 125, 3: 174, 4: 125, 5: 174}
-"""A by table: VLOG's in 1, EPIC's in 2 and 4, Something-Something's (v2) in 3 and 5."""
+"""Number of activities A by table: VLOG in 1, EPIC in 2, 4, Something-Something v2 in 3, 5."""
 
 
 @command("systems")
@@ -31,7 +31,7 @@ def systems(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the systems of the paper's tables with the results of the paper.
+    """List the systems in the paper's tables with the results in the paper.
 
     Parameters are counted for the sizes of the recipe ablation_resnet18.
     """
@@ -57,7 +57,7 @@ def summary(
     ] = 174,
     as_json: AsJson = False,
 ) -> None:
-    """Print layers, output shapes, parameters and multiply-adds of a recipe's network.
+    """Print the layers, output shapes, parameters and multiply-adds of a recipe's network.
 
     If the recipe does not set data.clip_frames, a clip has 8 frames.
     """

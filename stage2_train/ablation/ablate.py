@@ -49,24 +49,24 @@ logger = logging.getLogger(__name__)
 
 _SETTINGS_NAME = "settings.json"
 _MAY_DIFFER = ("commit", "threads")
-"""Settings that may differ among the runs of a folder, with a warning."""
+"""Settings that may differ between the runs in a folder; a difference causes a warning."""
 
 
 def ablate(request: AblationRequest) -> dict[str, Any]:
     """Train and evaluate the missing runs, then report all runs.
 
-    A searched setting is chosen on the validation split. The test split is not read before all
-    trainings have finished.
+    If a setting is searched, its value is selected on the validation split. The test split is not
+    read until all training runs have finished.
 
     Returns:
-        The report, also written to OUT/NAME-SPLIT.json, .md, .png and .csv (one row per value). For
-        a curve, the report of all its points, written to OUT/curve-NAME-SPLIT.
+        The report, which is also written to OUT/NAME-SPLIT.json, .md, .png and .csv (one row per
+        value). For a curve, the report on all its points, written to OUT/curve-NAME-SPLIT.
 
     Raises:
-        ConfigError: if the folder holds runs with other settings.
+        ConfigError: if the folder contains runs with different settings.
         TrainingError: if runs failed.
     """
-    check_output_folder(request.folder, ours=["*"])  # _claim_folder checks whose it is
+    check_output_folder(request.folder, ours=["*"])  # _claim_folder checks that the runs match
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
     _check_names(request, rows)
@@ -74,7 +74,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     if request.points:
         kept = request.folder / f"{request.report_name}.json"
         check_output_files([kept], reads=[path for _, path in request.points])
-        joined_report("points", dict(request.points))  # fails early if they are not comparable
+        joined_report("points", dict(request.points))  # fail early if they are not comparable
     _claim_folder(request, recipe)
     runs = _searched_runs(request, rows) if request.search else _first_runs(request, rows)
     for split in dict.fromkeys(("validation", request.split)):
@@ -96,11 +96,11 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
 
 
 def _curve(request: AblationRequest, own: Path) -> dict[str, Any]:
-    """Write and return the joint report of this ablation and the other points of its curve."""
+    """Write and return the joint report on this ablation and the other points of its curve."""
     assert request.curve is not None
     name, value = request.curve
     files = {**dict(request.points), value: own}
-    with suppress(ValueError):  # values that are not numbers keep their order
+    with suppress(ValueError):  # non-numeric values keep their order
         files = dict(sorted(files.items(), key=lambda point: float(point[0])))
     report = joined_report(name, files)
     stem = request.folder / f"curve-{name.replace(' ', '-')}-{request.split}"
@@ -111,7 +111,7 @@ def _curve(request: AblationRequest, own: Path) -> dict[str, Any]:
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     """Return what `ablate` would do, as a JSON object.
 
-    The time of the runs that are left is estimated from finished runs of the same kind.
+    The time for the remaining runs is estimated from finished runs of the same kind.
     """
     recipe = _recipe(request)
     rows = table_rows(request.table, request.systems, recipe)
@@ -134,7 +134,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
 
 
 def _expected_seconds(run: AblationRun) -> float | None:
-    """Return the mean training time of the other seeds in seconds; None if none has finished."""
+    """Return the mean training time, in seconds, of the other seeds; None if none has finished."""
     found = [
         run_seconds(read_jsonl(path.parent / METRICS_NAME))
         for path in sorted(run.folder.parent.glob("seed*/eval-validation.json"))
@@ -144,7 +144,7 @@ def _expected_seconds(run: AblationRun) -> float | None:
 
 
 def _recipe(request: AblationRequest) -> Recipe:
-    """Return the recipe of all rows, without the overrides of single rows."""
+    """Return the recipe shared by all rows, without the overrides of individual rows."""
     listing = load_listing(load_manifest(request.manifest), request.resources.root)
     return load_recipe(
         _recipe_name(request),
@@ -158,7 +158,7 @@ def _recipe_name(request: AblationRequest) -> str:
 
 
 def _check_names(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
-    """Raise ConfigError if a variant or a primary contrast names a system that is not trained."""
+    """Raise ConfigError if a variant or primary contrast refers to a system that is not trained."""
     names = [row.name for row in rows]
     variants = request.variation.variants if request.variation else ()
     for variant in variants:
@@ -186,7 +186,7 @@ def _check_names(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
 
 
 def _check_split(request: AblationRequest, rows: Sequence[AblationRow], recipe: Recipe) -> None:
-    """Raise ConfigError if systems would be compared or chosen on clips they are trained on."""
+    """Raise ConfigError if systems would be compared or selected on clips used to train them."""
     if request.test and request.search is None:
         return
     name, num_activities = _recipe_name(request), recipe.model.num_activities
@@ -201,9 +201,9 @@ def _check_split(request: AblationRequest, rows: Sequence[AblationRow], recipe: 
 
 
 def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
-    """Record what the runs of the folder have in common, and refuse runs with other settings.
+    """Record the settings shared by all runs in the folder; reject runs with other settings.
 
-    Another commit or number of threads only causes a warning.
+    A different commit or number of threads only causes a warning.
     """
     dataset, resources = load_manifest(request.manifest).name, request.resources
     require_prepared(request.manifest, dataset, resources)
@@ -243,7 +243,7 @@ def _read(runs: Sequence[AblationRun], request: AblationRequest, split: str) -> 
 
 
 def _first_runs(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple[AblationRun, ...]:
-    """Return the runs that are known in advance: the trials of a search, or all without one."""
+    """Return the runs known in advance: the trials of a search, or all runs without a search."""
     if request.search is None:
         return planned_runs(request, rows)
     return planned_runs(request, rows, request.search.variants, seeds=request.seeds[:1])
@@ -252,7 +252,7 @@ def _first_runs(request: AblationRequest, rows: Sequence[AblationRow]) -> tuple[
 def _searched_runs(
     request: AblationRequest, rows: Sequence[AblationRow]
 ) -> tuple[AblationRun, ...]:
-    """Return the runs of each system with its best variant, by the first seed on validation."""
+    """Return the runs of each system's best variant, selected on validation with the first seed."""
     assert request.search is not None
     trials = _first_runs(request, rows)
     carry_out(trials, request, split="validation")

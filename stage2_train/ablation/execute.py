@@ -1,6 +1,6 @@
-"""Run the trainings of an ablation in parallel, as commands that a user could type.
+"""Execute the runs of an ablation in parallel, as commands that a user could type.
 
-A training that was interrupted resumes; one that is finished and evaluated is skipped.
+Interrupted runs resume; runs that are finished and evaluated are skipped.
 """
 
 import logging
@@ -69,31 +69,31 @@ def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[J
 
 
 def _words(options: Mapping[str, object]) -> list[str]:
-    """Return the options that have a value as command-line words."""
+    """Return the options that have a value as command-line arguments."""
     given = {name: str(value) for name, value in options.items() if value is not None}
     return [word for option in given.items() for word in option]
 
 
 def first_command(run: AblationRun, request: AblationRequest) -> str:
-    """Return the command that trains a run alone."""
+    """Return the command that only trains a run."""
     return jobs_of(run, request, split="validation")[0].typed
 
 
 def weights_needed(
     runs: Sequence[AblationRun], request: AblationRequest
 ) -> tuple[ImageNetwork, ...]:
-    """Return the 2D networks whose published weights the runs will start from."""
+    """Return the 2D networks whose published weights initialize the runs."""
     found = set()
     for run in runs:
         recipe = _recipe(run, request)
         file = request.weights if _holds_resnet(recipe) else None
-        with suppress(ConfigError):  # a damaged run fails later, without the others
+        with suppress(ConfigError):  # a damaged run fails later and does not stop the others
             found.add(imagenet_needed(recipe, file, run.folder))
     return tuple(sorted(name for name in found if name is not None))
 
 
 def _holds_resnet(recipe: Recipe) -> bool:
-    """Return whether a network can start from ResNet weights.
+    """Return whether a network can be initialized with ResNet weights.
 
     C3D, I3D and an object head without visual features cannot.
     """
@@ -113,11 +113,11 @@ def _recipe(run: AblationRun, request: AblationRequest) -> Recipe:
 def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: str) -> None:
     """Train runs and evaluate them on a split, `request.jobs` at a time.
 
-    Ctrl-C and SIGTERM also stop the trainings; they resume from their checkpoints next time.
+    Ctrl-C and SIGTERM also stop training; the next call resumes from the checkpoints.
 
     Raises:
         CheckpointError: if initial weights cannot be downloaded.
-        TrainingError: if runs failed, once the others have finished; names them and their logs.
+        TrainingError: if runs failed; raised when the others have finished, lists runs and logs.
     """
     left: dict[Path, AblationRun] = {}
     for run in runs:
@@ -125,7 +125,7 @@ def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: s
             left.setdefault(run.folder, run)  # variants may share a folder
     for name in weights_needed(list(left.values()), request):
         fetch_imagenet_weights(name)
-    wait_passively()  # the processes inherit this
+    wait_passively()  # inherited by the processes
     failures: list[str] = []
 
     def ended(folder: Path, error: PipelineError | None) -> None:

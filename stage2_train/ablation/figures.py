@@ -37,16 +37,16 @@ _ADDED = ("steps", "seconds", "parameters")
     config=ConfigDict(extra="forbid", allow_inf_nan=False),
 )
 class RunResult:
-    """Result of one training, or of two with late fusion."""
+    """Result of one run, or of the late fusion of two runs."""
 
     dataset: str
     split: str
     runs: tuple[str, ...]
     """Run folders."""
     commit: str
-    """Commits that the run was started or resumed with, separated by spaces."""
+    """Commits with which the run was started or resumed, separated by spaces."""
     threads: str
-    """Numbers of threads that it was started or resumed with, separated by spaces."""
+    """Numbers of threads with which it was started or resumed, separated by spaces."""
     system: str
     seed: Annotated[int, Field(ge=0)]
     setting: str = ""
@@ -55,9 +55,9 @@ class RunResult:
     """Value of the setting, or name of the variant."""
     metric: Metric
     heads: dict[str, dict[str, float]]
-    """Metrics in 0..1 by head and name; the prediction comes first."""
+    """Metrics in 0..1 by head and metric name; the prediction comes first."""
     whole: dict[str, float] = field(default_factory=dict)
-    """`chance`, `floor`, `num_segments`, `steps`, `seconds` of training, `clips_per_second`,
+    """`chance`, `floor`, `num_segments`, `steps`, `seconds` (of training), `clips_per_second`,
     `parameters`, `last_loss` and `loss_fall` of the run, if known."""
 
     def __post_init__(self) -> None:
@@ -66,7 +66,7 @@ class RunResult:
             raise ValueError(f"heads: expected {self.metric} of the prediction, got none")
 
     def percent(self, head: str | None = None) -> float:
-        """Return the metric of a head in percent; by default of the prediction."""
+        """Return the metric of a head (by default, of the prediction) in percent."""
         return 100 * self.heads[head or next(iter(self.heads))][self.metric]
 
 
@@ -107,15 +107,15 @@ def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str 
 
 
 def _values_of(starts: Sequence[Mapping[str, Any]], name: str) -> str:
-    """Return the values that a run was started or resumed with, separated by spaces."""
+    """Return the values with which a run was started or resumed, separated by spaces."""
     values = (each.get(name) for each in starts)
     return " ".join(dict.fromkeys(str(value) for value in values if value is not None))
 
 
 def _training_figures(folder: Path) -> dict[str, float]:
-    """Return duration, size and losses of a training, as far as they were logged.
+    """Return the duration, size and losses of a training run, as far as they were logged.
 
-    Trainings that run in parallel share the cores, so a system alone may be faster.
+    Parallel training runs share the CPU cores, so a system may train faster on its own.
     """
     lines = [line for line in read_jsonl(folder / METRICS_NAME) if line.get("group") == "train"]
     rates = [rate for rate in _numbers(lines, "clips_per_second") if rate]
@@ -140,10 +140,10 @@ def run_seconds(lines: Iterable[Mapping[str, Any]]) -> float | None:
 
 
 def loss_figures(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return `last_loss` and `loss_fall` of a training log; empty if it has less than ten lines.
+    """Return `last_loss` and `loss_fall` of a training log; empty if it has fewer than ten lines.
 
-    `last_loss` is the mean activity loss of the last tenth of the last phase. `loss_fall` is its
-    decrease from the tenth before, relative to the mean loss of the first tenth of the run.
+    `last_loss` is the mean activity loss in the last tenth of the last phase. `loss_fall` is its
+    decrease from the preceding tenth, relative to the mean loss in the first tenth of the run.
     """
     losses = [
         (
@@ -167,13 +167,13 @@ def _numbers(lines: Iterable[Mapping[str, Any]], name: str) -> list[float]:
 
 
 def late_fusion_results(results: Sequence[RunResult]) -> list[RunResult]:
-    """Return the results of `activity-head` and `object-head` with averaged logits.
+    """Return the results of averaging the logits of `activity-head` and `object-head`.
 
-    There is one result for each variant and seed that both systems have. Steps and times are those
-    of both trainings together.
+    There is one result for each variant and seed that both systems have. Steps and times are the
+    totals of both runs.
 
     Raises:
-        CheckpointError: if predictions of a run are missing or damaged.
+        CheckpointError: if the predictions of a run are missing or damaged.
         ConfigError: if two runs have different segments.
     """
     by_run = {(each.system, each.value, each.seed): each for each in results}
@@ -185,7 +185,7 @@ def late_fusion_results(results: Sequence[RunResult]) -> list[RunResult]:
 
 
 def _fused(*results: RunResult) -> RunResult:
-    """Return the late fusion of two results, the activity head's first."""
+    """Return the late fusion of two results; the activity head's result comes first."""
     ours, theirs = results
     files = (Path(run) / f"predictions-{each.split}.npz" for each in results for run in each.runs)
     activity, objects = map(load_predictions, files)
@@ -211,7 +211,7 @@ def _fused(*results: RunResult) -> RunResult:
 
 
 def write_csv(results: Iterable[RunResult], path: Path) -> None:
-    """Write one CSV row for each value; equal results give equal bytes."""
+    """Write one CSV row for each value. The output is deterministic."""
     rows: list[Sequence[object]] = [
         (
             *("dataset", "split", "run", "commit", "threads", "system", "seed", "setting", "value"),

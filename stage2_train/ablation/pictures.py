@@ -12,10 +12,10 @@ from orn.shared.jobs.atomic_file import replacing
 
 
 def plot_report(report: Mapping[str, Any], path: Path, *, over_seconds: bool = False) -> None:
-    """Plot means with 95 % intervals; chance is dashed, the highest floor dotted.
+    """Plot means with 95 % intervals, chance (dashed line) and the highest floor (dotted line).
 
     Without a varied setting, each system has a row, in the order of the table, with a dot per seed.
-    With one, each system has a curve over the values of the setting or over training time.
+    With a varied setting, each system has a curve over its values or over training time.
 
     Args:
         report: from `ablation_report`.
@@ -28,7 +28,7 @@ def plot_report(report: Mapping[str, Any], path: Path, *, over_seconds: bool = F
     else:
         figure = Figure(figsize=(7.5, 1.2 + 0.32 * len(report["systems"])), layout="constrained")
         _plot_systems(report, figure.subplots())
-    with replacing(path) as temporary:  # no date and version, for reproducible bytes
+    with replacing(path) as temporary:  # omit date and version, for reproducible bytes
         FigureCanvasAgg(figure).print_png(str(temporary), metadata={"Software": None})
 
 
@@ -59,7 +59,7 @@ def _plot_curves(report: Mapping[str, Any], axes: Axes, *, over_seconds: bool) -
     values, variants = (
         report["values"],
         report["varied"] == "variant",
-    )  # unordered, so without lines
+    )  # the values have no order, so draw no lines
     systems = list(dict.fromkeys(row["system"] for row in report["systems"]))
     for number, system in enumerate(systems):
         aside = (number - (len(systems) - 1) / 2) * 0.12 if variants else 0.0

@@ -1,6 +1,6 @@
-"""The trainings of an ablation: rows of a table, variants, seeds and run folders.
+"""The runs of an ablation: rows of a table, variants, seeds and run folders.
 
-A row is a system of the paper or a control, which is a system with other settings.
+A row is a system from the paper, or a control: a system with modified settings.
 """
 
 from collections.abc import Sequence
@@ -40,12 +40,12 @@ class AblationRow:
     paper: dict[str, str] = field(default_factory=dict)
     """Results by data set, as printed in the paper."""
     backbone: str
-    """ResNet that defines the system, else that of the recipe."""
+    """ResNet that defines the system, otherwise the ResNet of the recipe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AblationRun:
-    """One training."""
+    """One training run."""
 
     row: AblationRow
     seed: int
@@ -58,7 +58,7 @@ class AblationRun:
 
     @property
     def title(self) -> str:
-        """Name of the run in messages."""
+        """Name of the run, for messages."""
         value = f", {self.value}" if self.value else ""
         return f"{self.row.name}{value}, seed {self.seed}"
 
@@ -72,11 +72,11 @@ def planned_runs(
 ) -> tuple[AblationRun, ...]:
     """Return the runs of every variant of every row, seed by seed.
 
-    Variants that do not change a row share its folders.
+    Variants that do not change a row share the run folders of that row.
 
     Args:
-        variants: by default those of the request; a single one without settings if it has none.
-        seeds: by default those of the request.
+        variants: by default the variants in the request, or a single variant without settings.
+        seeds: by default the seeds in the request.
     """
     if variants is None:
         variants = request.variation.variants if request.variation else (Variant(name=""),)
@@ -96,7 +96,7 @@ def planned_runs(
 
 
 def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[AblationRow, ...]:
-    """Return rows of a table, in its order.
+    """Return rows of a table, in table order.
 
     Args:
         table: see `AblationRequest`.
@@ -132,7 +132,7 @@ def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[Ablat
 def wide_activity_head(recipe: Recipe) -> int:
     """Return the base width that gives the activity head as many parameters as both heads.
 
-    It is the smallest width with at least as many parameters as both heads of the recipe.
+    It is the smallest width that gives at least as many parameters as both heads of the recipe.
     """
     wanted = count_parameters(apply_overrides(recipe.model, ["heads=both"]))
     width = recipe.model.base_width
@@ -142,7 +142,7 @@ def wide_activity_head(recipe: Recipe) -> int:
 
 
 def _system_row(name: str, recipe: Recipe, *, tables: Sequence[int] = ()) -> AblationRow:
-    """Return the row of a system with its results in these tables of the paper, or in its own."""
+    """Return the row for a system with its results in these tables, or in its introducing table."""
     system = find_system(name)
     figures = [system.paper(table) for table in tables] or [system.paper()]
     return AblationRow(

@@ -1,4 +1,4 @@
-"""The report of an ablation: results beside those of the paper, and contrasts of systems."""
+"""The report of an ablation: results next to the paper's results, and contrasts between systems."""
 
 import json
 import statistics
@@ -34,7 +34,7 @@ _PARTS = tuple(
     for system in SYSTEMS
     if system.table == 2 and system.settings["heads"] == "both" and system.name != "orn"
 )
-"""The other systems of two heads."""
+"""The other systems with two heads."""
 ORDERINGS: tuple[tuple[str, str], ...] = (
     ("orn", "object-head"),
     ("activity-head", "object-head"),
@@ -54,7 +54,7 @@ ORDERINGS: tuple[tuple[str, str], ...] = (
     ("orn", "c3d-avg"),
     ("orn", "trn-multiscale"),
 )
-"""Orderings in the tables of the paper: the first system is better than the second."""
+"""Orderings reported in the paper's tables: the first system is better than the second."""
 EXPECTED: tuple[tuple[str, str], ...] = (
     ("activity-head", "one-frame"),
     ("orn", "wide-activity-head"),
@@ -67,12 +67,12 @@ EXPECTED: tuple[tuple[str, str], ...] = (
 )
 """Expected orderings of controls and of late fusion: the first system is better than the second."""
 STILL_FALLS = 0.05
-"""A loss with a larger `loss_fall` still falls."""
+"""Threshold of `loss_fall` above which a loss is still decreasing."""
 _ROUNDING = 1e-9
 _Side = tuple[str, str]
 """Names of a system and of a variant."""
 _Rows = dict[_Side, dict[str, Any]]
-"""The rows of the table of systems."""
+"""Rows of the table of systems."""
 
 
 def ablation_report(
@@ -81,21 +81,21 @@ def ablation_report(
     primary: Sequence[tuple[str, str]] = (),
     rows: Mapping[str, AblationRow] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return the report of results as a JSON object.
+    """Return the report on results as a JSON object.
 
-    A side of a contrast has not learned if the mean over its seeds does not exceed the floor
-    (chance by default), or if its loss still falls: if it decreases by more than 5 % of the first
-    loss over the last two tenths of the last phase, on average over its seeds. Such a contrast is
-    inconclusive.
+    A contrast is inconclusive if one of its sides has not learned: if the mean over its seeds does
+    not exceed the floor (chance by default), or if its loss is still decreasing, by more than 5 %
+    of the first loss over the last two tenths of the last phase, on average over its seeds.
 
     Args:
         results: results on one data set and split, in display order.
-        primary: pairs of systems, or of `SYSTEM@VALUE`, that the comparison is made for. Every
-            other contrast is exploratory. Holm's method corrects for the number of contrasts.
+        primary: pairs of systems, or of `SYSTEM@VALUE`, that were specified in advance. Every other
+            contrast is exploratory. Holm's method corrects for the number of contrasts.
         rows: descriptions of the systems by name.
 
     Raises:
-        ConfigError: if results are not comparable, or a primary contrast names another system.
+        ConfigError: if results are not comparable, or a primary contrast refers to an unknown
+            system.
     """
     first, sides = results[0], dict[_Side, list[RunResult]]()
     for result in results:
@@ -166,7 +166,7 @@ def _mean(results: Sequence[RunResult], name: str) -> float | None:
 
 
 def _contrasts(systems: _Rows, primary: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Return the contrasts: primary ones, then those of the paper, then variants with the first."""
+    """Return contrasts: primary, then from the paper, then between each variant and the first."""
     found: dict[frozenset[_Side], dict[str, Any]] = {}
     for kind, better, worse in _pairs(systems, primary):
         ours, theirs = systems[better], systems[worse]
@@ -239,17 +239,17 @@ def _verdict(row: Mapping[str, Any]) -> str:
 
 
 class _KeptReport(BaseModel):
-    """The part of a JSON report that is read."""
+    """The fields of a JSON report that are read."""
 
     results: list[RunResult] = Field(min_length=1)
 
 
 def joined_report(varied: str, files: Mapping[str, Path]) -> dict[str, Any]:
-    """Return one report of several ablations.
+    """Return a joint report on several ablations.
 
     Args:
-        varied: name of what differs between them.
-        files: their JSON reports by its value, in display order.
+        varied: name of the quantity that differs between them.
+        files: their JSON reports by the value of that quantity, in display order.
 
     Raises:
         ConfigError: if a file is not a report of an ablation, or the results are not comparable.
@@ -281,7 +281,7 @@ def write_report(report: Mapping[str, Any], stem: Path, *, over_seconds: bool = 
 
 
 _Columns = dict[str, Callable[[Mapping[str, Any]], str]]
-"""The function that formats a row's cell, by column."""
+"""Functions that format the cells of a row, by column."""
 
 
 def as_report(report: Mapping[str, Any]) -> Report:
@@ -305,7 +305,7 @@ def as_report(report: Mapping[str, Any]) -> Report:
 
 
 def _range(report: Mapping[str, Any], figure: str, style: str) -> str:
-    """Return the value if all systems share it, else the smallest and the largest."""
+    """Return the value if all systems share it, otherwise the smallest and the largest value."""
     values = [row[figure] for row in report["systems"]]
     least, largest = (format(value, style) for value in (min(values), max(values)))
     return least if least == largest else f"{least} to {largest}"
@@ -355,7 +355,7 @@ def _tables(report: Mapping[str, Any]) -> list[Table]:
 
 
 def _head(row: Mapping[str, Any], head: str) -> str:
-    """Return the score of a head of a system with two heads, else an empty text."""
+    """Return the score of a head in a system with two heads, otherwise an empty string."""
     if len(row["heads"]) == 1 or head not in row["heads"]:
         return ""
     return interval_text(row["heads"][head]["mean"], row["heads"][head]["half_width"])

@@ -1,4 +1,4 @@
-"""The options of `orn ablate`; imports nothing slow."""
+"""The options of `orn ablate`; this module imports nothing slow."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from orn.stage2_train.requests import Recipe, Weights
 from orn.stage2_train.resources import Resources
 
 COUNTS = "class-counts"
-"""Row of a leak report: labels predicted from the number of objects of each class."""
+"""Row of a shortcut report: labels predicted from the number of objects of each class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +25,16 @@ class Variant:
     name: str
     """Name in reports, such as the value of the varied setting."""
     settings: tuple[str, ...] = ()
-    """Recipe settings to override; without any, the runs are those of the plain system."""
+    """Recipe settings to override; if empty, the runs are those of the unmodified system."""
     systems: tuple[str, ...] = ()
-    """Systems that the settings apply to, all if empty. The other systems stay plain."""
+    """Systems to which the settings apply, all if empty. The other systems are not modified."""
     label: str = ""
-    """Name of the subfolder of its runs; `variant-NAME` if empty."""
+    """Name of the subfolder for its runs; `variant-NAME` if empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variation:
-    """Variants that every system is trained with."""
+    """Variants with which every system is trained."""
 
     name: str
     """Name of the varied setting, or `variant`."""
@@ -97,7 +97,7 @@ def _point(text: Any) -> Any:
 
 
 def _floor(text: Any) -> Any:
-    """Return a number unchanged, or the score from object counts in a leak report, in percent."""
+    """Return a number unchanged, or the score of object counts in a shortcut report, in percent."""
     if not isinstance(text, str) or not text.endswith(".json"):
         return text
     try:
@@ -234,22 +234,22 @@ class AblationRequest(Request):
 
     @property
     def variation(self) -> Variation | None:
-        """The variants of --variant or --vary; None if nothing is varied."""
+        """The variants given by --variant or --vary; None if nothing is varied."""
         return Variation(name="variant", variants=self.variants) if self.variants else self.vary
 
     @property
     def seeds(self) -> range:
-        """Seeds of each system."""
+        """Training seeds of each system."""
         return range(self.num_seeds)
 
     @property
     def folder(self) -> Path:
-        """Folder of the runs."""
+        """Folder that contains the runs."""
         return self.out or Path("runs") / f"ablate-{Path(self.manifest).stem}"
 
     @property
     def split(self) -> Split:
-        """Split that is reported."""
+        """Split to report on."""
         return "test" if self.test else "validation"
 
     @property

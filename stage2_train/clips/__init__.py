@@ -1,4 +1,4 @@
 """Clips (frames sampled from a segment, with their objects) and batches of clips.
 
-Imports `frames`, and the network's inputs (`model/inputs.py`).
+This package imports `frames` and the network's inputs (`model/inputs.py`).
 """

@@ -1,10 +1,10 @@
-"""Batches of clips, their order, and the loaders that make them.
+"""Batches of clips, their order, and the data loaders.
 
-With several training processes, each takes its own part of every global batch, so that the order of
-clips depends on (seed, epoch) alone.
+With several training processes, each process takes its share of every global batch, so that the
+order of clips depends only on (seed, epoch).
 
-B clips, T frames per clip, K object slots, S detector classes with background, A activity classes,
-H W pixels, h w cells.
+B clips, T frames per clip, K object slots, S detector classes including background, A activity
+classes, H W pixels, h w cells.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from orn.stage2_train.model.inputs import NetworkInputs
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClipBatch:
-    """B clips as tensors; empty slots are invalid and filled with zeros."""
+    """Tensors for B clips; empty slots are marked invalid and filled with zeros."""
 
     ids: tuple[str, ...]
     """Ids of the B segments."""
@@ -94,8 +94,8 @@ class ClipBatch:
 
 
 def collate(samples: Sequence[ClipSample]) -> ClipBatch:
-    """Collate clips, at least one, with equal numbers of frames and sizes; K is the largest number
-    of slots of a clip."""
+    """Collate one or more clips of equal length and frame size; K is the largest number of slots in
+    any of the clips."""
     frames_BTHWC = torch.from_numpy(np.stack([sample.frames for sample in samples]))
     slots = [sample.slots for sample in samples]
     return ClipBatch(
@@ -129,7 +129,7 @@ class LoaderSettings:
     batch_size: int
     """Clips per batch and process."""
     workers: int = 0
-    """Number of worker processes; 0 makes batches in the training process."""
+    """Number of worker processes; 0 loads batches in the training process."""
     pin_memory: bool = False
     """Whether batches are in pinned memory, for a GPU."""
     rank: int = 0
@@ -139,8 +139,8 @@ class LoaderSettings:
 
 
 def num_training_batches(num_segments: int, settings: LoaderSettings) -> int:
-    """Return the number of batches per epoch and process: complete ones, or a single incomplete one
-    if there are too few segments.
+    """Return the number of batches per epoch and process. All are complete, except that too few
+    segments give a single incomplete batch.
 
     Raises:
         ConfigError: if there are too few segments for a batch in every process.
@@ -159,7 +159,7 @@ def num_training_batches(num_segments: int, settings: LoaderSettings) -> int:
 def training_loader(
     dataset: ClipDataset, settings: LoaderSettings, *, epochs: range, first_batch: int = 0
 ) -> Iterable[ClipBatch]:
-    """Return the batches of all `epochs`, with segments shuffled in each epoch.
+    """Return the batches for all `epochs`, with segments shuffled in each epoch.
 
     An epoch has `num_training_batches` batches; its remaining segments are not used. To resume,
     `first_batch` skips batches of the first epoch.
@@ -192,8 +192,8 @@ def evaluation_requests(
 ) -> Iterator[list[ClipRequest]]:
     """Yield batches of requests, each for one view of consecutive segments.
 
-    Process r of n evaluates segments r, r + n, ... All views of a batch follow one another in the
-    same worker, which has the frames and objects in its caches.
+    Process r of n evaluates segments r, r + n, ... All views of a batch are assigned consecutively
+    to the same worker, which has cached the frames and objects.
     """
     own = range(settings.rank, num_segments, settings.world_size)
     size = settings.batch_size
@@ -206,7 +206,7 @@ def evaluation_requests(
 
 
 class _BatchSampler(Sampler[list[ClipRequest]]):
-    """Yields batches of requests on demand."""
+    """Batch sampler that yields requests on demand."""
 
     def __init__(self, batches: Callable[[], Iterator[list[ClipRequest]]]) -> None:
         self._batches = batches
@@ -217,15 +217,15 @@ class _BatchSampler(Sampler[list[ClipRequest]]):
 
 _BEFORE_ARRIVAL = "before its batches had arrived"
 _LOST_PIN_THREAD = "Pin memory thread exited unexpectedly"
-"""Error of PyTorch if the thread that pins memory loses the connection to a worker."""
+"""Error that PyTorch raises if the pin-memory thread loses the connection to a worker."""
 
 
 @contextmanager
 def worker_losses_reported() -> Iterator[None]:
-    """Convert PyTorch's errors about a lost worker, which it may raise anywhere in this process.
+    """Convert PyTorch's errors about lost workers, which can be raised anywhere in this process.
 
     Raises:
-        TrainingError: if a worker process has ended.
+        TrainingError: if a worker process has terminated.
     """
     try:
         yield
@@ -247,12 +247,12 @@ def _lost_worker(why: str) -> TrainingError:
 
 @dataclass(frozen=True, slots=True)
 class _Batches:
-    """Batches of a loader; errors of workers are raised again without the worker's traceback."""
+    """Batches from a loader; errors in workers are re-raised without the worker's traceback."""
 
     loader: DataLoader[ClipBatch]
 
     def __iter__(self) -> Iterator[ClipBatch]:
-        return self._reported(iter(self.loader))  # starts workers now, not with the first batch
+        return self._reported(iter(self.loader))  # start workers now, not with the first batch
 
     def _reported(self, batches: Iterator[ClipBatch]) -> Iterator[ClipBatch]:
         try:
@@ -262,15 +262,15 @@ class _Batches:
             kind = type(err)
             name = f"{kind.__module__}.{kind.__qualname__}: "  # the last line of a traceback
             message = str(err.args[0]).rpartition(f"\n{name}")[2].strip()
-            # Without a reference to the loader, its workers end at once; if the garbage collector
-            # has to find it, PyTorch waits for five seconds.
+            # If no reference to the loader remains, its workers exit immediately; if the garbage
+            # collector has to free the loader, PyTorch waits for five seconds.
             del batches
             raise kind(message) from err.with_traceback(None)
 
     @contextmanager
     def _lost_tensors_reported(self) -> Iterator[None]:
-        """Convert the connection error that PyTorch raises if a worker process ends before its
-        tensors were fetched."""
+        """Convert the connection error that PyTorch raises if a worker process exits before its
+        tensors have been fetched."""
         try:
             yield
         except (ConnectionError, EOFError) as err:
@@ -300,7 +300,7 @@ def _loader(
     requests = batches
     if context is not None:
         context.set_forkserver_preload([__name__])
-        # Workers get each segment with its request instead of a copy of all segments.
+        # Workers receive each segment with its request instead of a copy of all segments.
         requests, dataset = _resolved(dataset, batches), dataset.for_workers(settings.workers)
     loader: DataLoader[Any] = DataLoader(
         dataset,

@@ -1,6 +1,6 @@
 """Interfaces of the sources of clips: frames and detections of videos.
 
-F frames of a video, n selected ones.
+F frames of a video, n selected frames.
 """
 
 from collections.abc import Sequence
@@ -16,16 +16,16 @@ from orn.stage2_train.frames.crop import CropWindow
 
 
 class ClipPictures(Protocol):
-    """The frames of one video, all rescaled to one size."""
+    """The frames of one video, all rescaled to the same size."""
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """(F,) presentation times, increasing."""
+        """(F,) presentation times in seconds, increasing."""
 
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        """Return (n, H, W, 3) uint8 RGB: the frames with these indices, or a window of them."""
+        """Return (n, H, W, 3) uint8 RGB: the frames at these indices, or a window of each."""
 
 
 class FrameSource(Protocol):
@@ -33,7 +33,7 @@ class FrameSource(Protocol):
 
     @property
     def name(self) -> str:
-        """Name in messages."""
+        """Name of the source, for messages."""
 
     def frames(self, video_id: str) -> ClipPictures:
         """Return the frames of a video."""
@@ -47,16 +47,16 @@ class ClipDetections(Protocol):
 
     @property
     def num_frames(self) -> int:
-        """F, number of rows."""
+        """Number of rows, F."""
 
     def nearest_rows(
         self, seconds: ArrayLike, *, video_F: NDArray[np.float64] | None = None
     ) -> NDArray[np.int64]:
-        """Return (n,) rows nearest to these times; `video_F` has the times of all frames."""
+        """Return (n,) rows nearest to these times; `video_F` contains the times of all frames."""
 
     @property
     def size_bytes(self) -> int:
-        """Approximate size in memory, including the open shard."""
+        """Approximate size in memory in bytes, including the open shard."""
 
     def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
         """Return the detections in some rows."""
@@ -74,18 +74,18 @@ class DetectionSource(Protocol):
 
     @property
     def detector(self) -> DetectorEntry:
-        """Detector that made the detections, with its classes."""
+        """Detector that produced the detections, with its classes."""
 
     @property
     def rules(self) -> ClassRules:
-        """Rules of labels and scores."""
+        """Rules for labels and scores."""
 
     def video(self, video_id: str, places: Any = None) -> ClipDetections:
-        """Return the detections of a video; `places` is the result of `places` if another process
-        called it."""
+        """Return the detections of a video; `places` is the result of the method `places` if it was
+        called in another process."""
 
     def places(self, video_id: str) -> Any:
-        """Return the location of a video's detections, for a process without a list of videos."""
+        """Return the location of a video's detections, for processes without a list of videos."""
 
     def for_workers(self, number: int) -> Self:
-        """Return a copy for each of `number` processes, with a share of the cache sizes."""
+        """Return a copy for each of `number` processes, with its share of the cache sizes."""

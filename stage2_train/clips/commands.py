@@ -8,10 +8,10 @@ from orn.stage2_train.requests import OverlayRequest
 
 @command("overlay")
 def overlay(request: OverlayRequest, *, as_json: AsJson = False) -> None:
-    """Draw masks on stored frames, to check visually that they match.
+    """Draw masks on stored frames to verify their alignment.
 
-    Each picture shows the frames of one segment as in a batch, but not cropped, with their times. A
-    class has the same colour in all pictures.
+    Each picture shows the uncropped frames of one segment as they appear in a batch, with
+    timestamps. A class has the same color in all pictures.
     """
     from orn.stage2_train.clips.overlay import draw_overlays
 

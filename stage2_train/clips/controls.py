@@ -1,4 +1,4 @@
-"""Controlled changes of clips, for experiments that test what a system relies on.
+"""Controlled changes to clips, for experiments that test which cues a system relies on.
 
 T frames, N detections per frame.
 """
@@ -19,22 +19,22 @@ from orn.stage2_train.requests import FrameOrder
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Controls:
-    """Changes of clips; the defaults change nothing."""
+    """Changes to clips; the defaults change nothing."""
 
     frame_order: FrameOrder = "forward"
     """Order of a clip's frames: forward, reversed, or random."""
     object_masks: Literal["masks", "boxes"] = "masks"
-    """Masks of objects: as detected, or their boxes."""
+    """Masks of objects: as detected, or filled boxes."""
     object_classes: Literal["detected", "shuffled"] = "detected"
-    """Class scores that the network reads: as detected, or permuted among the detections of each
-    frame. The targets of the object class loss (eq. 13) do not change;
-    `losses.object_loss_weight = 0` disables that loss."""
+    """Class scores that the network reads: as detected, or permuted among the detections in each
+    frame. The targets of the object class loss (eq. 13) do not change; disable that loss with
+    `losses.object_loss_weight = 0`."""
 
 
 def frame_permutation(
     num_frames: int, order: FrameOrder, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return (T,) indices of a clip's frames in the given order."""
+    """Return the (T,) indices of a clip's frames in the given order."""
     places_T = np.arange(num_frames)
     if order == "reversed":
         return places_T[::-1]
@@ -42,14 +42,14 @@ def frame_permutation(
 
 
 def with_boxes_as_masks(objects: FrameObjects) -> FrameObjects:
-    """Return the detections of a frame with masks that fill their boxes, extended to pixels."""
+    """Return the detections in a frame with masks that fill their boxes (whole pixels)."""
     height, width = objects.height, objects.width
     masks = masks_of_boxes(objects.boxes, height=height, width=width)
     return replace(objects, pieces=pieces_of_masks(masks, height=height, width=width))
 
 
 def with_shuffled_classes(objects: FrameObjects, generator: np.random.Generator) -> FrameObjects:
-    """Return the detections of a frame with class scores permuted at random. Labels do not change,
-    so that appearance is not trained towards wrong classes."""
+    """Return the detections in a frame with class scores permuted at random. Labels do not change,
+    so that appearance features are not trained towards wrong classes."""
     order_N = generator.permutation(len(objects))
     return replace(objects, class_scores=objects.class_scores[order_N])

@@ -1,7 +1,7 @@
-"""Clips of segments: sampled frames with the objects detected in them.
+"""Clips from segments: sampled frames with the objects detected in them.
 
-All random numbers of a clip come from a generator seeded with (seed, epoch, segment), so that a
-clip does not depend on the worker that makes it, on the order of clips, or on resuming a training.
+All random numbers for a clip come from a generator seeded with (seed, epoch, segment), so that a
+clip does not depend on the worker that loads it, on the order of clips, or on resumption.
 
 T frames, K object slots, H W pixels, A activity classes.
 """
@@ -59,17 +59,17 @@ from orn.stage2_train.frames.crop import CropWindow, centre_window, placed_windo
 logger = logging.getLogger(__name__)
 
 _CACHE_BYTES = 256 * 2**20
-"""Cache size for decoded detections, of all processes of a loader together."""
+"""Total cache size for decoded detections, over all processes of a loader."""
 _TIMES_BYTES = 64 * 2**20
-"""Cache size for times of detections, of all processes together; a 10 s clip takes 5 kB and its
+"""Total cache size for times of detections, over all processes; a 10 s clip takes 5 kB and its
 shard 20 kB."""
 _PICTURES_BYTES = 64 * 2**20
-"""Cache size per process for whole frames of clips with several crops."""
+"""Cache size per process for whole frames of clips that are cropped several times."""
 _MIN_AREA_FRACTION = 0.5
-"""A crop with a smaller fraction of a stored frame's pixels causes a warning."""
+"""A crop that covers a smaller fraction of a stored frame causes a warning."""
 _NO_CONTROLS = Controls()
 _STREAMS = {"control": 1, "order": 2, "flip": 3}
-"""Random streams that are separate from the one of frames and crop."""
+"""Random streams that are separate from the stream for frames and crops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,10 +98,10 @@ class ClipSample:
 
 
 class ClipDataset(Dataset[ClipSample]):
-    """Map-style dataset of clips, indexed by segment or by `ClipRequest`; can be pickled.
+    """Map-style dataset of clips, indexed by segment or by `ClipRequest`. Can be pickled.
 
-    Clips differ in their number of slots; a `DataLoader` needs
-    `orn.stage2_train.clips.batches.collate`.
+    Clips differ in their number of slots; pass `orn.stage2_train.clips.batches.collate` to a
+    `DataLoader`.
     """
 
     def __init__(
@@ -113,11 +113,11 @@ class ClipDataset(Dataset[ClipSample]):
         *,
         cache_bytes: int = _CACHE_BYTES,
     ) -> None:
-        """Initialize without reading data; `cache_bytes` limits the cache of detections.
+        """Initialize without reading data; `cache_bytes` limits the cache for detections.
 
         Raises:
             ConfigError: if the crop is larger than the frames of a video, `person_first` is used
-                with a detector without that class, or the network needs tracks that are missing.
+                without the detector class `person`, or the network needs tracks that are missing.
         """
         self.segments = tuple(segments)
         self.settings = settings
@@ -148,7 +148,7 @@ class ClipDataset(Dataset[ClipSample]):
         self._frames = LRUCache(_PICTURES_BYTES, getsizeof=attrgetter("nbytes"))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without caches: a copy in another process reads for itself."""
+        """Return the state without caches; a copy in another process reads the data again."""
         read = ("_videos", "_objects", "_frames")
         return {name: value for name, value in self.__dict__.items() if name not in read}
 
@@ -157,8 +157,8 @@ class ClipDataset(Dataset[ClipSample]):
         self._clear_caches()
 
     def for_workers(self, number: int) -> "ClipDataset":
-        """Return a copy for each of `number` worker processes, with a share of the cache sizes. It
-        has no segments, which keeps it small to send, and takes requests from `resolve`."""
+        """Return a copy for each of `number` worker processes, with its share of the cache sizes.
+        To keep it small, the copy has no segments; it accepts requests from `resolve`."""
         worker = copy(self)
         worker.segments = ()
         worker._detections = self._detections.for_workers(number)
@@ -168,7 +168,7 @@ class ClipDataset(Dataset[ClipSample]):
         return worker
 
     def resolve(self, request: ClipRequest) -> ClipRequest:
-        """Return the request with all that a process without segments needs."""
+        """Return the request with all the data needed by a process without segments."""
         segment = self.segments[request.segment]
         places = self._detections.places(segment.video_id)
         return replace(request, resolved=ResolvedSegment(segment, places))
@@ -181,11 +181,11 @@ class ClipDataset(Dataset[ClipSample]):
         return len(self.segments)
 
     def __getitem__(self, request: ClipRequest | SupportsIndex) -> ClipSample:
-        """Return a clip; an integer selects the centred clip of a segment, as an index of a list.
+        """Return a clip; an integer index selects the centred clip of that segment.
 
         Raises:
             IndexError: if the segment does not exist.
-            JoinError: if the segment has no frame, or a frame has no detections near its time.
+            JoinError: if the segment has no frames, or a frame has no detections near its time.
             ClipStoreError: if a stored frame is corrupt.
             VideoDecodeError: if a frame of a video cannot be decoded.
             ShardFormatError: if detections are corrupt.
@@ -241,7 +241,7 @@ class ClipDataset(Dataset[ClipSample]):
         seconds_F: NDArray[np.float64],
         generator: np.random.Generator,
     ) -> NDArray[np.int64]:
-        """Return (T,) indices of a clip's frames among those of its segment."""
+        """Return the (T,) indices of a clip's frames within its segment."""
         data = self.settings.data
         is_centred = request.epoch is None and request.view.clip == 0
         if data.clip_sampling == "authors":
@@ -268,7 +268,7 @@ class ClipDataset(Dataset[ClipSample]):
         return self.segments[request.segment] if resolved is None else resolved.segment
 
     def _generator(self, request: ClipRequest, *, of: str | None = None) -> np.random.Generator:
-        """Return the generator of a clip, or of one of its separate streams (`_STREAMS`)."""
+        """Return the random generator for a clip, or for one of its `_STREAMS`."""
         if request.epoch is not None:
             seeds = (self.settings.seed, request.epoch, request.segment)
             return np.random.default_rng(seeds if of is None else (*seeds, _STREAMS[of]))
@@ -283,7 +283,7 @@ class ClipDataset(Dataset[ClipSample]):
         window: CropWindow,
     ) -> NDArray[np.uint8]:
         """Return (T, H, W, 3) crops of frames, black if the network reads no frames. With several
-        crops, whole frames are cached for the next ones."""
+        crops, whole frames are cached for the next crops."""
         if not self.settings.reads_frames:
             return np.zeros((len(frames_T), window.height, window.width, 3), np.uint8)
         if request.epoch is not None:
@@ -292,7 +292,7 @@ class ClipDataset(Dataset[ClipSample]):
         whole = self._frames.get(clip)
         if whole is None and request.view.crop == "first":
             whole = video.read(frames_T)
-            with suppress(ValueError):  # larger than the cache
+            with suppress(ValueError):  # may be larger than the cache
                 self._frames[clip] = whole
         return video.read(frames_T, window) if whole is None else window.cut(whole)
 
@@ -302,7 +302,7 @@ class ClipDataset(Dataset[ClipSample]):
         if detections is None:
             places = None if request.resolved is None else request.resolved.places
             detections = self._detections.video(video_id, places)
-            with suppress(ValueError):  # larger than the cache
+            with suppress(ValueError):  # may be larger than the cache
                 self._videos[video_id] = detections
         return detections
 
@@ -331,20 +331,20 @@ class ClipDataset(Dataset[ClipSample]):
                 score_threshold=self.settings.data.score_threshold,
             )
         except ShardFormatError:
-            detections.check_frames(missing)  # its error names the frame
+            detections.check_frames(missing)  # its error message identifies the frame
             raise
         if self.settings.data.controls.object_masks == "boxes":
             made = [with_boxes_as_masks(objects) for objects in made]
         for row, objects in zip(missing, made, strict=True):
             found[row] = objects
-            with suppress(ValueError):  # larger than the cache
+            with suppress(ValueError):  # may be larger than the cache
                 self._objects[video_id, row] = objects
         return [found[row] for row in rows]
 
     def _label(
         self, segment: Segment, *, is_training: bool, is_flipped: bool
     ) -> NDArray[np.float32] | int:
-        """Return the label of a segment, for a flipped training clip that of the mirrored class."""
+        """Return the label of a segment, or of its mirrored class for a flipped training clip."""
         becomes = self.settings.flipped_A if is_training and is_flipped else None
         if not self.settings.multi_label:
             return segment.labels[0] if becomes is None else becomes[segment.labels[0]]
@@ -356,8 +356,8 @@ class ClipDataset(Dataset[ClipSample]):
 
 
 def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int, int]) -> None:
-    """Raise ConfigError, which names segment and video, if the crop, (height, width), is larger
-    than the frames of a video."""
+    """Raise ConfigError, with the segment and the video, if the crop (height, width) is larger than
+    the frames of a video."""
     for video_id, segment_id in {each.video_id: each.id for each in segments}.items():
         try:
             centre_window(clips.stored_size(video_id), crop)
@@ -368,13 +368,13 @@ def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int,
 def warn_of_small_crop(
     segments: Iterable[Segment], clips: FrameSource, crop: tuple[int, int], *, stride: int
 ) -> None:
-    """Warn if the crop covers less than half of the stored frames of a video.
+    """Warn if the crop covers less than half of the area of a video's stored frames.
 
     Args:
-        segments: the segments in use, at least one.
+        segments: the segments in use (at least one).
         clips: source of their frames.
         crop: (height, width).
-        stride: pixels of which a crop's sides are multiples.
+        stride: number of pixels of which the height and width of a crop must be multiples.
     """
     sizes = {each.video_id: clips.stored_size(each.video_id) for each in segments}
     video_id, (height, width) = max(sizes.items(), key=lambda item: math.prod(item[1]))

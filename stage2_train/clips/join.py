@@ -1,9 +1,9 @@
-"""Join of segments, clip store and shards: the usable segments of a split.
+"""Joining segments, clip store and shards: the usable segments of a split.
 
 A segment is usable if its video is in the clip store and in the shards, and each of its frames has
 detections near its time. Segments of videos that could not be decoded are skipped and counted;
-other missing data is an error, unless the caller accepts partial data. The join precedes training
-and evaluation.
+other missing data is an error, unless the caller accepts partial data. Data is joined before
+training and evaluation.
 """
 
 import dataclasses
@@ -29,28 +29,28 @@ FrameJoin = Literal["time", "ratio"]
 logger = logging.getLogger(__name__)
 
 _NAMED = 20
-"""Maximum number of skipped segments that a warning names."""
+"""Maximum number of skipped segments that a warning lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedSegment:
-    """A segment of the split that cannot be used."""
+    """A segment in the split that cannot be used."""
 
     id: str
     reason: str
     detail: str = ""
-    """Place in the segment, and the difference from the expected data."""
+    """Location in the segment, and the difference from the expected data."""
     remedy: str | None = None
-    """What to do if data is missing; None if nothing can be done."""
+    """How to provide missing data; None if that is not possible."""
 
     @property
     def named(self) -> str:
-        """Id and detail."""
+        """The segment id and the detail."""
         return f"{self.id}: {self.detail}" if self.detail else self.id
 
     @property
     def why(self) -> str:
-        """Reason and detail."""
+        """The reason and the detail."""
         return f"{self.reason} ({self.detail})" if self.detail else self.reason
 
 
@@ -65,7 +65,7 @@ class JoinedSplit:
     """Segments that cannot be used."""
 
     def require_segments(self, dataset_name: str) -> None:
-        """Raise JoinError, with the reason of the first skipped segment, if none is usable."""
+        """Raise JoinError, with the reason for the first skipped segment, if none is usable."""
         if self.segments:
             return
         why = f"; reason for the first: {self.skipped[0].why}" if self.skipped else ""
@@ -75,7 +75,7 @@ class JoinedSplit:
         )
 
     def joined_with(self, other: "JoinedSplit") -> "JoinedSplit":
-        """Return the segments of both splits."""
+        """Return the joined segments of both splits."""
         return JoinedSplit(
             split=f"{self.split} and {other.split}",
             segments=self.segments + other.segments,
@@ -85,8 +85,8 @@ class JoinedSplit:
     def at_most(self, number: int | None) -> "JoinedSplit":
         """Return a random subset of `number` segments; None returns all of them.
 
-        The same number always gives the same segments, and a smaller subset is part of a larger
-        one.
+        The same number always gives the same segments, and smaller subsets are contained in larger
+        ones.
 
         Raises:
             ConfigError: if there are fewer segments.
@@ -113,10 +113,10 @@ def join_split(
     partial: bool = False,
     frame_join: FrameJoin = "time",
 ) -> JoinedSplit:
-    """Return the segments of a split that have both frames and detections.
+    """Return the segments in a split that have both frames and detections.
 
-    Joined by time, every frame must have detections near its time (see
-    `orn.shared.shards.time_join`); frames whose times are unknown before decoding are not checked.
+    If frames are joined by time, each frame must have detections near its time (see
+    `orn.shared.shards.time_join`). Frames whose times are unknown before decoding are not checked.
 
     Args:
         dataset: the segments.
@@ -127,8 +127,8 @@ def join_split(
         frame_join: how frames and detections are matched.
 
     Raises:
-        JoinError: if data is missing and `partial` is false, or if frames and detections of a video
-            are from different files.
+        JoinError: if data is missing and `partial` is false, or if the frames and detections of a
+            video are from different files.
         ShardFormatError: if a shard is corrupt.
     """
     segments = [segment for segment in dataset.segments if segment.split == split]
@@ -167,7 +167,7 @@ def join_split(
 
 
 def _warn(place: str, skipped: Iterable[SkippedSegment], what: str) -> None:
-    """Log a warning for each reason, with the number and the ids of its segments."""
+    """Log a warning for each reason, with the number and the ids of the affected segments."""
     names: dict[str, list[str]] = {}
     for row in skipped:
         names.setdefault(row.reason, []).append(row.named)
@@ -182,11 +182,11 @@ def _warn(place: str, skipped: Iterable[SkippedSegment], what: str) -> None:
 def rows_by_ratio(
     places_T: NDArray[np.int64], *, num_frames: int, num_rows: int
 ) -> NDArray[np.int64]:
-    """Return (T,) rows of a video's detections: the index of each frame times the ratio of detected
-    to stored frames, rounded down, without regard to times.
+    """Return (T,) rows of a video's detections: the index of each frame multiplied by the ratio of
+    detected to stored frames, rounded down. Times are ignored.
 
     Args:
-        places_T: indices of frames, less than `num_frames`.
+        places_T: indices of frames, below `num_frames`.
         num_frames: number of frames of the whole video.
         num_rows: number of detected frames, at least one.
     """
@@ -210,7 +210,7 @@ def _segment_problem(segment: Segment, dataset: Dataset, clips: DatasetFrames) -
 def _without_detections(
     segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
 ) -> dict[str, SkippedSegment]:
-    """Return, by id, the segments with a frame that has no detections near its time."""
+    """Return, by id, the segments that contain a frame without detections near its time."""
     far: dict[str, SkippedSegment] = {}
     for of_video, seconds_F, seconds_D, found in _nearest(segments, clips, detections):
         if found is not None and not found.is_near_n.all():
@@ -222,8 +222,8 @@ def _without_detections(
 def time_gaps(
     segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
 ) -> NDArray[np.float64]:
-    """Return (n,) seconds between the frames of segments and their detections, for videos whose
-    frame times are known without decoding.
+    """Return the (n,) time differences, in seconds, between frames of segments and their
+    detections, for videos whose frame times are known without decoding.
 
     Raises:
         ShardFormatError: if a shard is corrupt.
@@ -238,14 +238,14 @@ def time_gaps(
 
 
 _Nearest = tuple[list[Segment], NDArray[np.float64], NDArray[np.float64], NearestFrames | None]
-"""Segments of a video, (F,) times of its frames, (D,) times of its detections, and the nearest
-detections of each frame; None if both have the same times."""
+"""Segments of a video, (F,) times of its frames, (D,) times of its detections, and the detections
+nearest to each frame; None if both have the same times."""
 
 
 def _nearest(
     segments: Iterable[Segment], clips: DatasetFrames, detections: DetectionFolder
 ) -> Iterator[_Nearest]:
-    """Yield the nearest detections of each video's frames, if the times of frames are known."""
+    """Yield the detections nearest to the frames of each video, if the frame times are known."""
     of_video: dict[str, list[Segment]] = {}
     for segment in segments:
         of_video.setdefault(segment.video_id, []).append(segment)
@@ -273,8 +273,8 @@ def _far_frames(
     seconds_D: NDArray[np.float64],
     found: NearestFrames,
 ) -> Mapping[str, SkippedSegment]:
-    """Return the segment by its id if one of its frames has no detections near its time, else an
-    empty dictionary."""
+    """Return the segment by its id if one of its frames has no detections near its time, otherwise
+    an empty dictionary."""
     first, last = TimeRange(segment.start_seconds, segment.stop_seconds).places(seconds_F)
     far = first + np.flatnonzero(~found.is_near_n[first:last])
     if not far.size:

@@ -1,7 +1,7 @@
-"""Coverage of the cells of a crop by the masks of a clip, for all masks at once.
+"""Coverage of a crop's cells by the masks of a clip, computed for all masks together.
 
-A mask is represented by its vertical pieces: runs of object pixels within a column. Coverage is
-then one matrix product per mask of two small overlap tables, and the union of masks a merge of
+A mask is represented by its vertical pieces: runs of object pixels within a column. The coverage by
+a mask is then a matrix product of two small overlap tables, and the union of masks is a merge of
 sorted intervals.
 
 N masks per frame, R pieces, h w cells.
@@ -25,8 +25,8 @@ class MaskPieces:
     """Pieces of several masks on one grid; the pieces of a mask are adjacent."""
 
     rows_4R: NDArray[np.int32]
-    """(4, R) int32: owner, column, first row and end row (exclusive) of each piece. One array,
-    because a clip has few pieces and the overhead of a NumPy call equals that of hundreds."""
+    """(4, R) int32: owner, column, first row and end row (exclusive) of each piece. This is one
+    array because a clip has few pieces, and one NumPy call takes as long as processing hundreds."""
 
     def __len__(self) -> int:
         return self.rows_4R.shape[1]
@@ -54,7 +54,7 @@ class MaskPieces:
         return MaskPieces(rows_4R=self.rows_4R.compress(chosen_R, axis=1))
 
     def split(self, num_owners: Sequence[int]) -> "list[MaskPieces]":
-        """Split the pieces into copies for consecutive groups of owners, which must be sorted.
+        """Split the pieces into copies, one per group of consecutive owners (sorted).
 
         Args:
             num_owners: number of owners in each group; they are renumbered from 0.
@@ -69,7 +69,7 @@ class MaskPieces:
         return parts
 
     def owned_by(self, owner_R: NDArray[np.int32]) -> "MaskPieces":
-        """Return the pieces with other owners."""
+        """Return the pieces with these owners instead."""
         rows_4R = self.rows_4R.copy()
         rows_4R[0] = owner_R
         return MaskPieces(rows_4R=rows_4R)
@@ -89,7 +89,7 @@ def pieces_of_masks(masks: Sequence[bytes], *, height: int, width: int) -> MaskP
         width: columns of the grid.
 
     Raises:
-        ShardFormatError: if a mask is invalid or of another grid.
+        ShardFormatError: if a mask is invalid or its grid has a different size.
     """
     runs = read_run_lengths(masks)
     borders_R = np.add.accumulate(runs.lengths_R)  # as if all grids were stacked
@@ -108,7 +108,7 @@ def pieces_of_masks(masks: Sequence[bytes], *, height: int, width: int) -> MaskP
     start_R = end_R - runs.lengths_R[objects_R]
     first_R, last_R = start_R // height, (end_R - 1) // height
     spans_R = np.where(end_R > start_R, last_R - first_R + 1, 0)
-    if (spans_R != 1).any():  # runs over several columns, or empty ones
+    if (spans_R != 1).any():  # runs that span several columns, or empty runs
         place = np.arange(spans_R.sum()) - np.repeat(np.cumsum(spans_R) - spans_R, spans_R)
         start_R, end_R, owner_R, first_R = (
             np.repeat(values, spans_R) for values in (start_R, end_R, owner_R, first_R)
@@ -121,7 +121,7 @@ def pieces_of_masks(masks: Sequence[bytes], *, height: int, width: int) -> MaskP
 
 
 def overlaps_window(pieces: MaskPieces, window: Window) -> NDArray[np.bool_]:
-    """Return (R,) bool: which pieces overlap a window (x1 y1 x2 y2 in pixels of the grid)."""
+    """Return (R,) bool: whether each piece overlaps a window (x1 y1 x2 y2 in grid pixels)."""
     x1, y1, x2, y2 = window
     reaches_R = (pieces.column_R > x1 - 1) & (pieces.column_R < x2)
     reaches_R &= (pieces.top_R < y2) & (pieces.bottom_R > y1)
@@ -129,10 +129,10 @@ def overlaps_window(pieces: MaskPieces, window: Window) -> NDArray[np.bool_]:
 
 
 def unions(pieces: MaskPieces, *, height: int) -> MaskPieces:
-    """Return the exact union of the masks of each owner as pieces that do not overlap.
+    """Return the exact union of each owner's masks as pieces that do not overlap.
 
     Args:
-        pieces: pieces of masks; the masks of a union have the same owner.
+        pieces: pieces of masks; masks to be united have the same owner.
         height: rows of the grid.
     """
     if len(pieces) == 0:

@@ -1,12 +1,12 @@
 """Object slots of a clip, filled from the detections of each frame.
 
-The detections of a frame whose score reaches the threshold are sorted by score. The slots of a
+The detections in a frame whose score reaches the threshold are sorted by score. The slots of a
 frame hold, in this order: at most `max_objects` detections whose mask overlaps the crop, the
 background object if configured, and empty slots (invalid, all zeros). The background object has the
 class background, and its mask is the exact complement of the union of the masks in the other slots;
-it is left out if they cover the whole crop.
+it is omitted if they cover the whole crop.
 
-T frames, N detections, K slots, h w cells, S classes including the last one, background.
+T frames, N detections, K slots, h w cells, S classes including background, which is the last class.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ ObjectOrder = Literal["score", "person_first"]
 """Order in which detections fill the slots of a frame."""
 BACKGROUND = "background"
 PERSON = "person"
-"""Name of the class that comes first with `person_first`."""
+"""Name of the class that is placed first with `person_first`."""
 _RECORD_BYTES = 1000
 """Approximate size of a frame's objects without their arrays."""
 _ROUNDING = 1e-4
@@ -46,21 +46,21 @@ _ROUNDING = 1e-4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FrameObjects:
-    """The N detections of one frame above the score threshold, highest score first."""
+    """The N detections in a frame that reach the score threshold, highest score first."""
 
     height: int
-    """Rows of the grid of boxes and masks."""
+    """Number of rows of the grid for boxes and masks."""
     width: int
     boxes: NDArray[np.float32]
     """(N, 4) float32 x1 y1 x2 y2, pixels of the grid."""
     class_scores: NDArray[np.float32]
-    """(N, S) float32 class vectors, c of eq. (8)."""
+    """(N, S) float32 class vectors, c in eq. (8)."""
     labels: NDArray[np.int64]
     """(N,) int64 detected class, 0 .. S - 2."""
     tracks: NDArray[np.int64]
     """(N,) int64 track of the object in the video; -1 if unknown."""
     pieces: MaskPieces
-    """Masks; owners are rows of the other fields."""
+    """Masks; owners are row indices into the other fields."""
 
     def __len__(self) -> int:
         """Return N."""
@@ -68,7 +68,7 @@ class FrameObjects:
 
     @property
     def size_bytes(self) -> int:
-        """Approximate size in memory."""
+        """Approximate size in memory in bytes."""
         arrays = (
             *(self.boxes, self.class_scores, self.labels, self.tracks),
             self.pieces.rows_4R,
@@ -79,16 +79,16 @@ class FrameObjects:
 def objects_of_frames(
     frames: Sequence[FrameDetections], rules: ClassRules, *, score_threshold: float = 0.0
 ) -> list[FrameObjects]:
-    """Return the detections of each frame with a score of at least `score_threshold`, sorted by
-    score; equal scores keep their order.
+    """Return the detections in each frame with a score of at least `score_threshold`, sorted by
+    score; detections with equal scores keep their order.
 
     Args:
-        frames: detections on grids of one size; many frames take little longer than one.
-        rules: rules of the detector's classes and scores.
+        frames: detections on grids of the same size; many frames take little longer than one.
+        rules: rules for the detector's classes and scores.
         score_threshold: lowest score.
 
     Raises:
-        ShardFormatError: if a box, a score or a mask is invalid or of another grid.
+        ShardFormatError: if a box, a score or a mask is invalid, or grids differ in size.
     """
     if not frames:
         return []
@@ -112,7 +112,7 @@ def objects_of_frames(
         FrameObjects(
             height=frame.height,
             width=frame.width,
-            boxes=boxes_N4[span].copy(),  # so that frames leave the cache one by one
+            boxes=boxes_N4[span].copy(),  # copy: the cache evicts frames one by one
             class_scores=class_scores_NS[span].copy(),
             labels=labels_N[span].copy(),
             tracks=tracks_N[span].copy(),
@@ -130,8 +130,8 @@ def _tracks(frame: FrameDetections) -> NDArray[np.int64]:
 def _best_first(
     frames: Sequence[FrameDetections], scores_N: NDArray[np.float32], score_threshold: float
 ) -> tuple[NDArray[np.int64], list[int]]:
-    """Return indices among the detections of all frames, sorted by frame, then by score; and the
-    number of detections of each frame."""
+    """Return indices into the detections of all frames, sorted by frame, then by score, and the
+    number of detections in each frame."""
     frame_N = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
     order_N = np.lexsort((-scores_N, frame_N))
     order_N = order_N[scores_N[order_N] >= score_threshold]
@@ -139,8 +139,8 @@ def _best_first(
 
 
 def class_vectors(frames: Sequence[FrameDetections], rules: ClassRules) -> NDArray[np.float32]:
-    """Return (N, S) float32 class vectors c (eq. 8) of the detections of all frames: the detector's
-    scores and, last, the background's (see `background_scores`).
+    """Return (N, S) float32 class vectors c (eq. 8) of the detections in all frames: the detector's
+    scores followed by the background score (see `background_scores`).
 
     If only the detected class has a score, the other scores are 0.
     """
@@ -158,7 +158,7 @@ def class_vectors(frames: Sequence[FrameDetections], rules: ClassRules) -> NDArr
 def with_persons_first(
     objects: FrameObjects, generator: np.random.Generator, *, person: int
 ) -> FrameObjects:
-    """Return the detections of a frame with class `person` first, in their order, followed by the
+    """Return the detections in a frame with persons first, in their original order, followed by the
     others in random order."""
     is_person_N = objects.labels == person
     others = generator.permutation(np.flatnonzero(~is_person_N))
@@ -174,7 +174,7 @@ def with_persons_first(
 
 
 def _reordered(pieces: MaskPieces, order_N: NDArray[np.int64]) -> MaskPieces:
-    """Return the pieces of masks in another order; the pieces of a mask stay adjacent."""
+    """Return the pieces with the masks reordered; the pieces of a mask stay adjacent."""
     place_N = np.argsort(order_N).astype(np.int32)
     owner_R = place_N[pieces.owner_R]
     rows_4R = pieces.owned_by(owner_R).rows_4R[:, np.argsort(owner_R, kind="stable")]
@@ -183,7 +183,7 @@ def _reordered(pieces: MaskPieces, order_N: NDArray[np.int64]) -> MaskPieces:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotSettings:
-    """Settings of object slots."""
+    """Settings for object slots."""
 
     max_objects: int
     """Maximum number of detections per frame, without the background object."""
@@ -197,7 +197,7 @@ class SlotSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClipSlots:
-    """Slots of a clip's T frames; K is the largest number of objects of a frame, at least 1."""
+    """Slots of a clip's T frames; K is the largest number of objects in a frame, at least 1."""
 
     masks: NDArray[np.float32]
     """(T, K, mask_size, mask_size) fraction of each cell of the crop that the mask covers."""
@@ -217,7 +217,7 @@ class ClipSlots:
     __repr__ = short_repr
 
     def flipped(self, width: int) -> "ClipSlots":
-        """Return the slots of the crop, `width` columns wide, flipped left to right."""
+        """Return the slots flipped left to right in a crop of `width` columns."""
         boxes = self.boxes.copy()
         boxes[..., 0] = np.where(self.valid, width - self.boxes[..., 2], 0)
         boxes[..., 2] = np.where(self.valid, width - self.boxes[..., 0], 0)
@@ -225,7 +225,7 @@ class ClipSlots:
         return replace(self, boxes=boxes, masks=masks, coverage=coverage)
 
     def framed(self, num_frames: int) -> "ClipSlots":
-        """Return the slots with their first axis, frame after frame, split into T and K."""
+        """Return the slots with the first axis, ordered by frame, split into T and K."""
         arrays = {field.name: getattr(self, field.name) for field in fields(self)}
         shapes = {name: (num_frames, -1, *array.shape[1:]) for name, array in arrays.items()}
         return ClipSlots(**{name: array.reshape(shapes[name]) for name, array in arrays.items()})
@@ -234,7 +234,7 @@ class ClipSlots:
 def fill_slots(
     frames: Sequence[FrameObjects], window: CropWindow, settings: SlotSettings
 ) -> ClipSlots:
-    """Fill the slots of a clip from the objects of its T frames, all on grids of one size."""
+    """Fill the slots of a clip from the objects in its T frames, on grids of the same size."""
     height, width = frames[0].height, frames[0].width
     grid_window = window.on_grid(height, width)
     time_N = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
@@ -278,8 +278,8 @@ def _all_pieces(frames: Sequence[FrameObjects]) -> MaskPieces:
 def _ranks(
     pieces: MaskPieces, time_N: NDArray[np.int64], num_frames: int, max_objects: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (N,) slot of each object in its frame, -1 for objects without a slot, and (T,) numbers
-    of objects with a slot. Objects without pieces get none."""
+    """Return the (N,) slot of each object in its frame, -1 for objects without a slot, and the (T,)
+    numbers of objects with a slot. Objects without pieces get no slot."""
     reached_N = np.bincount(pieces.owner_R, minlength=len(time_N)) > 0
     num_reached_T = np.bincount(time_N[reached_N], minlength=num_frames)
     before_T = np.cumsum(num_reached_T) - num_reached_T
@@ -302,13 +302,13 @@ def _empty_slots(num_slots: int, settings: SlotSettings, *, class_width: int) ->
 
 
 def _fill_cover(slots: ClipSlots, pieces: MaskPieces, grid_window: Window) -> None:
-    """Fill masks and coverage of feature cells; if possible, coverage is a mean of mask cells."""
+    """Fill masks and coverage of feature cells, averaged from mask cells if possible."""
     coverage_of_pieces(pieces, grid_window, out=slots.masks)
     (rows, columns), side = slots.coverage.shape[1:], slots.masks.shape[1]
     if side % rows or side % columns:
         coverage_of_pieces(pieces, grid_window, out=slots.coverage)
         return
-    # Two matrix products: NumPy's mean over two axes takes ten times as long.
+    # Two matrix products, because NumPy's mean over two axes takes ten times as long.
     down, across = _block_means(rows, side), _block_means(columns, side)
     np.matmul(down @ slots.masks, across.T, out=slots.coverage)
 

@@ -1,4 +1,4 @@
-"""The job of `orn overlay`: draw clips, as in a batch, with their objects."""
+"""The job of `orn overlay`: draw clips with their objects, as they appear in a batch."""
 
 import re
 from collections.abc import Sequence
@@ -26,19 +26,19 @@ from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.requests import OverlayRequest
 
 _MASK_CELLS = 128
-"""Rows and columns of the drawn masks, which are finer than the network's."""
+"""Rows and columns of the drawn masks, which have a higher resolution than the network's."""
 _MAX_OBJECTS = 10
 """Maximum number of detections drawn per frame, highest scores first."""
 
 
 def draw_overlays(request: OverlayRequest) -> dict[str, Any]:
-    """Draw the centred test clip of some segments, not cropped, as PNG files.
+    """Draw the uncropped centred test clips of some segments as PNG files.
 
     Returns:
-        The folder, its pictures, and the number of segments with frames and detections.
+        The folder, the pictures in it, and the number of segments with frames and detections.
 
     Raises:
-        JoinError: if no segment has both frames and detections, or not the requested one.
+        JoinError: if no segment, or not the requested one, has both frames and detections.
     """
     dataset = load_dataset(request.dataset, request.data_root, labels=False)
     folder = request.out or Path("overlays") / dataset.name
@@ -103,7 +103,7 @@ def _usable_segments(
 def draw_clip(sample: ClipSample, class_names: Sequence[str]) -> Image.Image:
     """Draw the frames of a clip side by side, each with its time and objects.
 
-    A class has the same colour in every picture. The background object is not drawn.
+    A class has the same color in every picture. The background object is not drawn.
 
     Args:
         sample: the clip.

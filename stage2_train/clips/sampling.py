@@ -1,6 +1,6 @@
-"""Sampling of a clip's frames from a segment, as indices (section 6 of the paper).
+"""Sampling a clip's frames from a segment, as indices (section 6 of the paper).
 
-The F frames of a segment are divided into L equal parts, and one frame is sampled from each part:
+The F frames of a segment are divided into L equal parts; one frame is sampled from each part:
 
     F = 10, L = 4:   0 1 | 2 3 4 | 5 6 | 7 8 9      centres 0 3 5 8
     F =  2, L = 4:   0 0 1 1                        a short segment repeats frames, in order
@@ -21,7 +21,7 @@ _LONG_SECONDS = 3.0
 
 
 def centre_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
-    """Return (L,) int64 in [0, F): the middle frame of each part, the earlier one of two."""
+    """Return (L,) int64 in [0, F): the middle frame of each part, or the earlier of two."""
     if num_frames < num_parts:
         return _middles(num_frames, num_parts)
     borders = _borders(num_frames, num_parts)
@@ -32,7 +32,7 @@ def random_frames(
     num_frames: int, num_parts: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
     """Return (L,) int64 in [0, F): one frame sampled uniformly from each part; if F < L, the middle
-    frames, without random numbers."""
+    frames, without using random numbers."""
     if num_frames < num_parts:
         return _middles(num_frames, num_parts)
     borders = _borders(num_frames, num_parts)
@@ -49,15 +49,15 @@ def authors_frames(
     """Return (L,) int64 in [0, F): frames sampled as in the authors' released code.
 
     That code assumes 30 frames/s. It never uses the last 2 frames (1/15 s). If 90 + n frames remain
-    (3 s and n more), the clip starts at a frame sampled from the first n. The frames from the start
-    to the end are divided into L equal parts.
+    (3 s and n more frames), the clip starts at a frame sampled from the first n. The frames from
+    the start to the end are divided into L equal parts.
 
     Args:
-        seconds_F: times of the frames of the segment, at least one.
+        seconds_F: times of the segment's frames (at least one).
         num_parts: L.
-        generator: source of randomness for the start, also of a centred clip, and for the frames.
-        is_centred: whether to use the middle of each part instead of a random frame; always the
-            case if there are fewer frames than parts.
+        generator: random generator for the start, even of a centred clip, and for the frames.
+        is_centred: whether to use the middle frame of each part instead of a random one; implied if
+            there are fewer frames than parts.
     """
     num_frames = len(seconds_F)
     length = seconds_F[-1] - seconds_F[0]
@@ -73,7 +73,7 @@ def authors_frames(
 
 
 def clip_generator(segment_id: str, clip_index: int) -> np.random.Generator:
-    """Return the generator of a test clip of a segment, which does not depend on the seed."""
+    """Return the random generator for a test clip of a segment; it does not depend on the seed."""
     digest = hashlib.sha256(f"{segment_id}\0{clip_index}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 

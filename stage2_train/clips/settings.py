@@ -1,4 +1,4 @@
-"""Settings of clips: a section of the recipe, and sizes of the data set and the network."""
+"""Settings for clips: a section of the recipe, and sizes from the data set and the network."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
@@ -15,7 +15,7 @@ from orn.stage2_train.clips.sampling import ClipSampling
 UnsureLabels = Literal["negative", "ignored"]
 UnsureInEvaluation = Literal["left_out", "negative"]
 
-# The limits are far above useful values; they only prevent overflows in derived numbers.
+# The limits are far above useful values; they only prevent overflow in derived numbers.
 _Crop = Annotated[int, Field(ge=1, le=8192)]
 
 
@@ -26,38 +26,38 @@ class DataRecipe:
     crop: tuple[_Crop, _Crop] = (224, 224)
     """(height, width) of the crop in stored pixels; multiples of 16 for every network."""
     clip_frames: Annotated[int, Field(ge=1, le=10_000)] = 8
-    """T, number of frames per clip; a recipe without it uses the data set's. A clip of one frame
-    has no relations across frames."""
+    """T, number of frames per clip; if a recipe does not set it, the data set's value is used. A
+    clip with one frame has no relations across frames."""
     clip_sampling: ClipSampling = "spread"
     """Frame sampling: from equal parts of the segment (`spread`), or from equal parts after a
-    random start, also in evaluation, as in the authors' released code (`authors`)."""
+    random start, even in evaluation, as in the authors' released code (`authors`)."""
     max_objects: Annotated[int, Field(ge=1, le=1000)] = 10
     """Maximum number of detections per frame, highest scores first, without the background
     object."""
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Lowest score of a detection."""
+    """Minimum score of a detection."""
     train_segments: Maybe[Count] = None
-    """Number of training segments, a random subset of the split, for learning curves; None for
-    all."""
+    """Number of training segments, a random subset of the split, for learning curves; None for all
+    segments."""
     flip: bool = False
     """Whether training clips are flipped left to right, with probability 1/2, together with their
-    labels; needs the manifest's `flipped_classes`."""
+    labels; requires `flipped_classes` in the manifest."""
     train_with_validation: bool = False
-    """Whether the validation split is also used for training; there is no validation then, and the
-    last weights are kept."""
+    """Whether the validation split is also used for training; the last weights are then kept,
+    because there is no validation."""
     object_order: ObjectOrder = "score"
     """Order of detections in the slots of a frame: highest scores first, or persons first, followed
     by the others in random order."""
     frame_join: FrameJoin = "time"
-    """Match of frames and detections: nearest in time, or index times the ratio of detected to
-    stored frames, for videos that are stored whole."""
+    """How frames and detections are matched: by nearest time, or by index multiplied by the ratio
+    of detected to stored frames, for videos that are stored completely."""
     unsure_labels: UnsureLabels = "negative"
-    """Unsure labels in training: absent, as in the authors' code, or ignored by the loss."""
+    """Treatment of unsure labels in training: negative, as in the authors' code, or ignored."""
     unsure_in_evaluation: UnsureInEvaluation = "left_out"
-    """Unsure labels in average precision: left out, as in VLOG's evaluation, or negative, as in the
-    authors' code."""
+    """Treatment of unsure labels in average precision: excluded, as in VLOG's evaluation, or
+    negative, as in the authors' code."""
     controls: Controls = field(default_factory=Controls)
-    """Controlled changes of clips, for experiments."""
+    """Controlled changes to clips, for experiments."""
 
     @property
     def training_splits(self) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class DataRecipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSettings:
-    """Settings of a `ClipDataset`."""
+    """Settings for a `ClipDataset`."""
 
     data: DataRecipe
     """Section `data` of the recipe."""
@@ -76,10 +76,10 @@ class ClipSettings:
     multi_label: bool
     """Whether a label is a vector over the activities instead of a single activity."""
     flipped_A: tuple[int, ...] | None = None
-    """Class of each class's mirrored video, for random flips in training; None for no flips."""
+    """Class of each class's mirrored videos, for random flips in training; None for no flips."""
     reads_tracks: bool = False
-    """Whether the network reads the tracks of objects."""
+    """Whether the network reads object tracks."""
     reads_frames: bool = True
-    """Whether frames are decoded; a network that reads none gets black frames, which is faster."""
+    """Whether frames are decoded; networks that read none get black frames, which is faster."""
     seed: int = 0
-    """Seed of random numbers in training."""
+    """Random seed for training."""

@@ -1,4 +1,4 @@
-"""Frames of a clip store as backgrounds for the masks of a shard."""
+"""Frames from a clip store as backgrounds for the masks in a shard."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +14,8 @@ from orn.stage2_train.frames.reader import ClipStore
 
 
 class StorePictures:
-    """Implements `orn.shared.inspect.pictures.Pictures`; frames get the aspect ratio of the
-    detections' grid.
+    """Implementation of `orn.shared.inspect.pictures.Pictures`; frames are rescaled to the aspect
+    ratio of the detections' grid.
 
     Raises:
         ClipStoreError: see `ClipStore`.
@@ -31,7 +31,7 @@ class StorePictures:
         """Yield the stored frame nearest to each time, or None if none is within a frame interval.
 
         Raises:
-            JoinError: if the store's frames are from another file.
+            JoinError: if the store's frames are from a different file.
             ClipStoreError: if the video is missing or a frame is corrupt.
         """
         stored = self._store.frames(video.id)

@@ -1,4 +1,4 @@
-"""Views of a segment in evaluation: test clips, crops and flips.
+"""Views of a segment for evaluation: test clips, crops and flips.
 
 A activity classes.
 """
@@ -22,7 +22,7 @@ class View:
     """One view of a segment."""
 
     clip: int = 0
-    """Index of the test clip: 0 is the centred one, others have random frames."""
+    """Index of the test clip: clip 0 is centred, the others have random frames."""
     crop: CropPlace = "centre"
     """Position of the crop along the longer side; it is centred along the shorter one."""
     flip: bool = False
@@ -34,7 +34,7 @@ _CENTRED = View()
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSegment:
-    """A segment, sent to a worker process without lists of segments and videos."""
+    """A segment to be sent to a worker process that has no lists of segments and videos."""
 
     segment: Segment
     places: Any
@@ -43,7 +43,7 @@ class ResolvedSegment:
 
 @dataclass(frozen=True, slots=True)
 class ClipRequest:
-    """Selects a clip of a segment."""
+    """Request for a clip of a segment."""
 
     segment: int
     """Index of the segment in the data set."""
@@ -52,18 +52,18 @@ class ClipRequest:
     view: View = _CENTRED
     """View of a clip for evaluation."""
     resolved: ResolvedSegment | None = None
-    """The segment, for a dataset of `ClipDataset.for_workers`, which has no segments."""
+    """The segment, for a dataset from `ClipDataset.for_workers`, which has no segments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
-    """The views whose logits are averaged: every crop of every clip, optionally also flipped."""
+    """The views whose logits are averaged: each crop of each clip, optionally also flipped."""
 
     num_clips: int = 1
     num_crops: NumCrops = 1
     """1 for the centre crop, 3 for three crops along the longer side."""
     flipped_A: tuple[int, ...] | None = None
-    """Class of each class's mirrored video; None for no flipped views."""
+    """Class of each class's mirrored videos; None for no flipped views."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError for an invalid number of crops."""
@@ -73,17 +73,17 @@ class Views:
             )
 
     def all(self) -> list[View]:
-        """Return all views, clip after clip."""
+        """Return all views, ordered by clip."""
         crops = get_args(CropPlace) if self.num_crops == len(get_args(CropPlace)) else ["centre"]
         flips = (False,) if self.flipped_A is None else (False, True)
         return [View(*each) for each in product(range(self.num_clips), crops, flips)]
 
 
 def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
-    """Return (A,) the class of each class's video when it is flipped left to right.
+    """Return (A,) the class of each class's videos when they are flipped left to right.
 
     Raises:
-        ConfigError: if the manifest has no `flipped_classes`, or only one class of a pair exists.
+        ConfigError: if the manifest has no `flipped_classes`, or lists a pair with a missing class.
     """
     where = f"{dataset.name}: flipped_classes of its manifest"
     if dataset.flipped_classes is None:

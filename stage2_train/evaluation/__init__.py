@@ -1,1 +1,1 @@
-"""Evaluation of a run on a split: predictions, metrics, and the files that hold them."""
+"""Evaluation of a run on a split: predictions, metrics, and the files that store them."""

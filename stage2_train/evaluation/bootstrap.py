@@ -1,8 +1,8 @@
-"""Bootstrap confidence intervals of metrics that are computed from logits.
+"""Bootstrap confidence intervals for metrics that are computed from logits.
 
 Videos (or participants) are drawn with replacement, each with all its segments, because segments of
-one video are correlated. A metric is computed from the number of times that each segment counts in
-a draw. Half the width of its interval is the spread over the draws times Student's t, in log odds.
+a video are correlated. A metric is computed from the number of times that each segment occurs in a
+draw. The half-width of its interval is the spread over the draws times Student's t, in log odds.
 The random generator has a fixed seed.
 
 N segments, A activity classes, G videos or participants, R draws, F metrics, K thresholds.
@@ -24,17 +24,17 @@ from orn.stage2_train.requests import NUM_FIGURE_DRAWS
 
 TOP_K = 5
 _LARGEST_TABLE = 2**21
-"""Largest table of segments by draws that is computed at once, in entries."""
+"""Maximum number of entries in a table of segments by draws that is computed in one pass."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Bags:
-    """Groups of rows (bags) that are summed."""
+    """Groups of rows (bags) to be summed."""
 
     rows: NDArray[np.int64]
-    """Row numbers, bag by bag."""
+    """Row indices, ordered by bag."""
     starts: NDArray[np.int64]
-    """Position in `rows` of the start of each bag."""
+    """Start of each bag in `rows`."""
 
     def sums(self, counts_NR: Tensor) -> NDArray[np.float64]:
         """Return the (bags, R) sums over the rows of each bag."""
@@ -49,9 +49,9 @@ def _bags_by_class(labels_N: NDArray[np.int64], num_classes: int, kept_N: NDArra
 
 
 class Tallies:
-    """Metrics of logits as functions of how often each segment counts.
+    """Metrics of logits as functions of the number of times that each segment is drawn.
 
-    `names` are the metrics of a split: `top1`, `top5` (with more than five classes) and
+    `names` lists the metrics of a split: `top1`, `top5` (with more than five classes) and
     `mean_class_accuracy`, or `map`. They are followed by the accuracy or average precision of each
     class.
     """
@@ -92,11 +92,11 @@ class Tallies:
                 self._thresholds.append(_thresholds(row_N, falling_N, positive_N))
 
     def once(self) -> NDArray[np.float64]:
-        """Return the (F,) metrics of all segments; the first is top-1 or mean average precision."""
+        """Return the (F,) metrics of all segments; first top-1 or mean average precision."""
         return self.figures(np.ones((self.num_segments, 1)))[:, 0]
 
     def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
-        """Return (F, R) metrics: those of `names`, then one per class, NaN without a segment."""
+        """Return (F, R) metrics: `names`, then one per class; NaN without a segment."""
         counts = torch.from_numpy(counts_NR)
         if not self._single:
             of_classes_AR = np.stack(
@@ -122,7 +122,7 @@ def _mean_of_classes(of_classes_AR: NDArray[np.float64]) -> NDArray[np.float64]:
 def _thresholds(
     row_N: NDArray[np.int64], falling_N: NDArray[np.float32], positive_N: NDArray[np.bool_]
 ) -> tuple[_Bags, _Bags]:
-    """Return all segments, and the positives, between the K logits of positives, highest first.
+    """Group the segments and positives between the K logits of positives, highest logit first.
 
     Equal logits are one threshold. Segments below the last positive have no effect.
     """
@@ -150,7 +150,7 @@ def _average_precision(everything: _Bags, positives: _Bags, counts: Tensor) -> N
 
 
 class _Figures(Protocol):
-    """F metrics as functions of how often each of N segments counts."""
+    """F metrics as functions of the number of times that each of N segments is drawn."""
 
     def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
         """Return (F, R) metrics; NaN if undefined."""
@@ -159,7 +159,7 @@ class _Figures(Protocol):
 def bootstrap_figures(
     tallies: Sequence[_Figures], groups: Sequence[str], *, num_draws: int = NUM_FIGURE_DRAWS
 ) -> list[NDArray[np.float64]]:
-    """Return the (F, R) metrics of each tally on the same bootstrap draws.
+    """Return the (F, R) metrics of each tally for the same bootstrap draws.
 
     Args:
         tallies: tallies of the same N segments.
@@ -186,16 +186,16 @@ def with_interval(
 ) -> dict[str, float | None]:
     """Return a proportion, such as an accuracy or average precision, with its 95 % interval.
 
-    If all segments are right, or none is, the draws do not differ. The interval is then the exact
-    binomial one for as many videos.
+    If all segments are correct, or none is, the draws do not differ. The interval is then the exact
+    binomial interval for this number of videos.
 
     Args:
-        value: proportion of all segments, 0..1; NaN if undefined.
-        draws_R: proportions of the draws; NaN if undefined.
+        value: proportion over all segments, 0..1; NaN if undefined.
+        draws_R: proportions in the draws; NaN if undefined.
         num_groups: number of videos or participants.
 
     Returns:
-        `value`, `low` and `high`; None if undefined, `low` and `high` also for a single video.
+        `value`, `low` and `high`; None if undefined. `low` and `high` are also None for one video.
     """
     known = draws_R[~np.isnan(draws_R)]
     if math.isnan(value):
@@ -216,22 +216,22 @@ def with_interval(
 def difference_with_interval(
     one: float, other: float, draws_R: NDArray[np.float64], *, num_groups: int
 ) -> dict[str, float | None]:
-    """Return the difference of two proportions of the same segments, with its 95 % interval.
+    """Return the difference between two proportions of the same segments, with its 95 % interval.
 
     If two runs differ on few segments, the draws hardly vary. Therefore two pseudo-videos are
-    added, of which half a video favours each run. For independent segments, these are the half
-    counts that Agresti and Min add to the four cells of matched pairs (Simple improved confidence
-    intervals for comparing matched proportions, Statistics in Medicine 24, 2005).
+    added, in which each run is favored by half a video. For independent segments, these are the
+    half counts that Agresti and Min add to the four cells of matched pairs (Simple improved
+    confidence intervals for comparing matched proportions, Statistics in Medicine 24, 2005).
 
     Args:
-        one: proportion of all segments, 0..1; NaN if undefined.
-        other: proportion that is compared with it.
-        draws_R: differences of the draws; NaN if undefined.
+        one: proportion over all segments, 0..1; NaN if undefined.
+        other: proportion to compare with `one`.
+        draws_R: differences in the draws; NaN if undefined.
         num_groups: number of videos or participants.
 
     Returns:
-        `one`, `other`, `difference`, and the ends `low` and `high` of its interval in -1..1; None
-        as in `with_interval`.
+        `one`, `other`, `difference`, and the bounds `low` and `high` of its interval in -1..1; None
+        in the same cases as in `with_interval`.
     """
     if math.isnan(one) or math.isnan(other):
         return dict.fromkeys(("one", "other", "difference", "low", "high"))

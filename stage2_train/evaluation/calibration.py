@@ -1,4 +1,4 @@
-"""Calibration of the weights of two heads in the prediction, on labelled segments.
+"""Calibration of the weights of both heads in the prediction, on labelled segments.
 
 N segments, A activity classes.
 """
@@ -11,19 +11,19 @@ from torch.nn import functional
 from orn.stage2_train.evaluation.predictions import Predictions
 
 SCALES = (0.01, 100.0)
-"""Smallest and largest scale. If the prediction is right on all segments, the likelihood increases
-with the scales without bound."""
+"""Smallest and largest scale. If the prediction is correct for all segments, the likelihood
+increases without bound as the scales grow."""
 
 
 def fitted_scales(predictions: Predictions) -> dict[str, float]:
-    """Return the scales of the logits of `activity_head` and `object_head` of maximum likelihood.
+    """Return the maximum-likelihood scales for the logits of `activity_head` and `object_head`.
 
     The likelihood is that of a softmax or, for multiple labels, of a sigmoid for each pair of
-    segment and class that average precision counts. Its logarithm is concave in the scales, so it
-    has one maximum. Logits of a joint classifier are not scaled. Computed in float64.
+    segment and class that counts in average precision. Its logarithm is concave in the scales, so
+    it has a single maximum. Logits of a joint classifier are not scaled. Computed in float64.
 
     Args:
-        predictions: predictions with both heads.
+        predictions: predictions from both heads.
     """
     from scipy.optimize import minimize
 

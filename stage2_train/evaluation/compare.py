@@ -33,20 +33,20 @@ _MOST_NAMED = 5
 
 
 def compare(request: CompareRequest) -> dict[str, Any]:
-    """Return the paired difference of each metric with its interval, by class, and segment ids.
+    """Return the paired differences of metrics with intervals, also by class, and segment ids.
 
-    Average precision ignores a label for both runs if it is unsure for one of them.
+    If a label is unsure for one of the runs, average precision ignores it for both.
 
     Returns:
         `figures` by name; `classes`, the largest gain first; `mcnemar` for single labels; `views`
-        of each run (null without a report beside its predictions); `trained_on`, the runs that were
-        trained on the segments; `unsure`, the number of ignored labels and the runs whose own
-        report counts some of them; and the ids of the segments that only one of the runs gets
-        right. With multiple labels, a run is right on a segment if it has more labels right.
+        of each run (null if there is no report for its predictions); `trained_on`, the runs that
+        were trained on the segments; `unsure`, the number of ignored labels and the runs whose own
+        report counts some of them; and the ids of the segments that only one of the runs predicts
+        correctly. With multiple labels, this is the run that predicts more labels correctly.
 
     Raises:
         CheckpointError: if a run was not evaluated, or its report is damaged.
-        ConfigError: if the runs have different segments or labels; names them.
+        ConfigError: if the runs have different segments or labels; lists the differences.
     """
     one, other = (predictions_of(run, request.name) for run in (request.one, request.other))
     other = _in_order_of(one, other, request)
@@ -101,17 +101,17 @@ def mcnemar(num_one: int, num_other: int) -> float:
     """Return the p-value of McNemar's exact test.
 
     Args:
-        num_one: number of segments that only the first run gets right.
-        num_other: number of segments that only the second run gets right.
+        num_one: number of segments that only the first run predicts correctly.
+        num_other: number of segments that only the second run predicts correctly.
     """
-    from scipy.stats import binomtest  # takes a second
+    from scipy.stats import binomtest  # the import takes a second
 
     total = num_one + num_other
     return float(binomtest(num_one, total).pvalue) if total else 1.0
 
 
 def measurement_of(run: Path, name: str) -> EvalFile | None:
-    """Return the report of `orn eval` beside a run's predictions; None if there is none.
+    """Return the report that `orn eval` saved with a run's predictions; None if it is missing.
 
     Raises:
         CheckpointError: if it is damaged.
@@ -121,13 +121,13 @@ def measurement_of(run: Path, name: str) -> EvalFile | None:
 
 
 def views_of(file: EvalFile | None) -> dict[str, Any] | None:
-    """Return the views of an evaluation: clips, crops, flip and frame order."""
+    """Return the views used in an evaluation: clips, crops, flip and frame order."""
     views = {"clips", "crops", "flip", "frame_order"}
     return None if file is None else file.model_dump(include=views)
 
 
 def _num_right(predictions: Predictions) -> NDArray[np.int64]:
-    """Return the (N,) numbers of right labels; of multiple labels, logits above 0 are predicted."""
+    """Return the (N,) numbers of correct labels; with multiple labels, logits above 0 count."""
     labels = predictions.labels
     if labels.ndim == 1:
         return (predictions.logits.argmax(axis=1) == labels).astype(np.int64)
@@ -136,7 +136,7 @@ def _num_right(predictions: Predictions) -> NDArray[np.int64]:
 
 
 def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) -> Predictions:
-    """Return the predictions of the second run in the order of the segments of the first."""
+    """Return the second run's predictions, reordered to match the segments of the first."""
     where, remedy = f"compare {request.one} {request.other}", "evaluate both on the same data"
     found = other.in_order_of(one.ids, run=request.other, reference=str(request.one))
     if one.logits.shape != found.logits.shape or one.labels.ndim != found.labels.ndim:
@@ -154,7 +154,7 @@ def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) 
 def _with_same_unsure(
     one: Predictions, other: Predictions, request: CompareRequest
 ) -> tuple[Predictions, Predictions, dict[str, Any]]:
-    """Return both without the labels that either ignores, so that both count the same labels."""
+    """Return both predictions without the labels that either of them ignores."""
     left_out_NA = ~(one.sure_NA & other.sure_NA)
     counted_by = [
         str(run)
@@ -167,7 +167,7 @@ def _with_same_unsure(
 
 
 def _classes(run: Path, number: int) -> list[str]:
-    """Return the class names that the run records, else class numbers."""
+    """Return the class names recorded by the run, otherwise class numbers."""
     try:
         names = [str(each) for each in settings_of(run)["dataset"]["classes"]]
     except (ConfigError, LookupError, TypeError):

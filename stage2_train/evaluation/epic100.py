@@ -3,7 +3,7 @@
 The definitions are those of Damen et al. 2022 (Rescaling Egocentric Vision, section on action
 recognition) and of `compute_metrics` in epic-kitchens/C1-Action-Recognition. An action is a pair of
 a verb and a noun; its score is the product of their softmax scores. The challenge reports top-1 and
-top-5 on all segments, but only top-1 for unseen participants and tail classes; here all have both.
+top-5 on all segments, but only top-1 for unseen participants and tail classes. Both are computed.
 
 N segments.
 """
@@ -41,9 +41,9 @@ class ChallengeRun:
     run: Path
     config: RunConfig
     paths: DataPaths
-    """Location of its data."""
+    """Paths of its data."""
     manifest: Manifest
-    """Includes the published table of test segments if the test split is requested."""
+    """Manifest, with the published table of test segments if the test split is requested."""
     listing: Listing
 
     def files(self) -> Iterator[Path]:
@@ -70,7 +70,7 @@ def open_run(
     """Return a run with the segments of its label tables.
 
     Raises:
-        ConfigError: if the run is on another data set, or on other labels of this one.
+        ConfigError: if the run was trained on a different data set, or on other labels of this one.
         DataRootError: if there is no data root.
     """
     config = read_config(run)
@@ -99,11 +99,11 @@ def open_run(
 
 
 def measure_epic100(request: Epic100Request) -> dict[str, Any]:
-    """Return the metrics of the challenge, from the logits that `orn eval` saved.
+    """Return the metrics of the challenge, computed from the logits saved by `orn eval`.
 
     Returns:
-        By part (`overall`, `unseen`, `tail`), target and metric (`top1`, `top5`) a value with the
-        ends of its 95 % interval, null if undefined; `num_segments` of each part.
+        Nested mapping: part (`overall`, `unseen`, `tail`), target, metric (`top1`, `top5`), value
+        with the bounds of its 95 % interval (null if undefined); and `num_segments` of each part.
 
     Raises:
         CheckpointError: if a run was not evaluated.
@@ -157,7 +157,7 @@ def measure_epic100(request: Epic100Request) -> dict[str, Any]:
 def _parts(
     pair: Sequence[ChallengeRun], verbs: Predictions, labels: Mapping[str, NDArray[np.int64]]
 ) -> dict[str, dict[str, NDArray[np.bool_]]]:
-    """Return which segments are in each part, by target."""
+    """Return the segments in each part, by target."""
     tails: dict[str, NDArray[np.bool_]] = {}
     for kind, run in zip(("verb", "noun"), pair, strict=True):
         subsets = {each.name: each for each in run.listing.subsets}
@@ -181,7 +181,7 @@ def _parts(
 
 
 def _first(logits_NA: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """Return the (N, 5 or A) classes of the highest logits in decreasing order, ties by class."""
+    """Return the (N, 5 or A) classes with the highest logits, sorted; ties by class."""
     return np.argsort(-logits_NA, axis=1, kind="stable")[:, :_TOP_K]
 
 
@@ -195,10 +195,10 @@ def _right_actions(
     verbs_N: NDArray[np.int64],
     nouns_N: NDArray[np.int64],
 ) -> dict[str, NDArray]:
-    """Return whether the action is the best one, and whether it is among the five best.
+    """Return whether the true action has the highest score, and whether it is among the five best.
 
-    Products of softmax scores are ordered as sums of logits. The five best pairs consist of the
-    five best verbs and nouns, which are sorted by class here so that ties are broken by class.
+    Products of softmax scores have the same order as sums of logits. The five best pairs consist of
+    the five best verbs and nouns. These are sorted by class so that ties are broken by class.
     """
     verbs_NK, nouns_NK = (
         np.sort(_first(each), axis=1) for each in (verb_logits_NA, noun_logits_NA)

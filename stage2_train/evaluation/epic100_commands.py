@@ -23,8 +23,8 @@ def eval_epic100(request: Epic100Request, *, as_json: AsJson = False) -> None:
 def submit_epic100(request: SubmitRequest, *, as_json: AsJson = False) -> None:
     """Write the EPIC-KITCHENS-100 recognition submission of VERB_RUN and NOUN_RUN to OUT.
 
-    OUT has the scores of every narration id of the split and the supervision levels, which are
-    printed with their reasons. If ids are missing or unexpected, nothing is written.
+    OUT contains the scores for every narration id in the split, and the supervision levels, which
+    are printed with their reasons. If ids are missing or unexpected, nothing is written.
     """
     wait_passively()
     from orn.stage2_train.evaluation import epic100_file

@@ -1,12 +1,12 @@
-"""The job of `orn submit epic100`: the EPIC-KITCHENS-100 recognition submission of two runs.
+"""The job of `orn submit epic100`: the EPIC-KITCHENS-100 recognition submission from two runs.
 
 It is a zip with test.json: {"version": "0.2", "challenge": "action_recognition", "sls_pt",
 "sls_tl", "sls_td", "results": {narration_id: {"verb": {"0": score, ...}, "noun": {"0": score,
-...}}}}, with 97 verb and 300 noun scores for every narration id of a split
+...}}}}, with 97 verb and 300 noun scores for every narration id in a split
 (`make_action_recognition_submission` of epic-kitchens/C1-Action-Recognition). Scores are log
-probabilities. They must not be logits: `compute_action_scores` of that repository applies a softmax
-over all segments at once, which would weigh segments differently, down to action scores that are
-all 0.
+probabilities. They must not be logits: `compute_action_scores` in that repository applies one
+softmax over all segments together, which would weight segments differently, in the extreme with all
+action scores 0.
 
 N segments, A classes.
 """
@@ -45,21 +45,20 @@ from orn.stage2_train.runs.trained import open_model, paths_of_run
 _SIZES = {"verb": 97, "noun": 300}
 _QUARTER = 0.25
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-"""Modification time of test.json, fixed so that equal scores give equal bytes."""
+"""Modification time of test.json, fixed so that the output is deterministic."""
 _LEVELS = {"pt": "pre-training", "tl": "training labels", "td": "training data"}
 
 
 def submit_epic100(request: SubmitRequest) -> dict[str, Any]:
-    """Write the submission, whole or not at all.
+    """Write the submission atomically.
 
     Returns:
         `num_segments`, `sls` by dimension, `bytes` (null if nothing was written) and more.
 
     Raises:
-        ConfigError: if the runs are not a verb run and a noun run, or ids of the split are missing
-            or unexpected; names them.
-        CheckpointError: if a run was not evaluated on a split with labels, or logits are not
-            finite.
+        ConfigError: if the runs are not a verb run and a noun run, or if ids in the split are
+            missing or unexpected; lists these ids.
+        CheckpointError: if a run was not evaluated on a labelled split, or logits are not finite.
         DataRootError: if the table of the split is missing.
     """
     data_root = request.resources.data_root
@@ -97,10 +96,11 @@ def submit_epic100(request: SubmitRequest) -> dict[str, Any]:
 
 
 def supervision(runs: Sequence[ChallengeRun]) -> dict[str, dict[str, Any]]:
-    """Return `level` and `reason` of a submission by dimension: the highest level of its runs.
+    """Return the `level` and `reason` of a submission by dimension: the higher level of its two
+    runs.
 
-    The supervision levels scale ranges from 0 to 5. PT: 0 for random weights, 1 for image data sets
-    (ImageNet, COCO). TL: 3 for start and end times, 4 if masks of a detector are added. TD: 2 for
+    Supervision levels range from 0 to 5. PT: 0 for random weights, 1 for image data sets
+    (ImageNet, COCO). TL: 3 for start and end times, 4 if masks from a detector are added. TD: 2 for
     at most a random quarter of the training split, 3 for the training split, 4 if the validation
     split is added (README of epic-kitchens/SLS).
     """
@@ -112,7 +112,7 @@ def supervision(runs: Sequence[ChallengeRun]) -> dict[str, dict[str, Any]]:
 
 
 def _of_run(run: ChallengeRun) -> dict[str, tuple[int, str]]:
-    """Return the level of a run in each dimension, with the reason."""
+    """Return the supervision level of a run in each dimension, with the reason."""
     config, recipe, name = run.config, run.config.recipe, run.run
     first, reads_masks = config.weights_digest, recipe.model.reads_detections
     if first is not None:
@@ -143,9 +143,9 @@ def _of_run(run: ChallengeRun) -> dict[str, tuple[int, str]]:
 
 
 def _kept(run: ChallengeRun, split: str) -> Path | None:
-    """Return the file with the logits of a run on a split; None if they have to be computed.
+    """Return the file with a run's logits on a split; None if they have to be computed.
 
-    Only those of the test split are computed here; `orn eval` computes those of labelled splits.
+    Only logits for the test split are computed here; `orn eval` computes them for labelled splits.
     """
     if split != "test":
         return run.run / f"predictions-{split}.npz"
@@ -162,7 +162,7 @@ def _predictions(run: ChallengeRun, request: SubmitRequest) -> Predictions:
     accelerator = build_accelerator(config.recipe.precision, resources.device)
     dataset = locate_videos(run.manifest, run.listing, run.paths.data_root)
     unlabelled = [each for each in dataset.segments if each.split == request.split]
-    # Clips need a label; this one is never read.
+    # Clips need a label, although it is never read.
     labelled = tuple(replace(each, labels=(0,)) for each in unlabelled)
     paths = paths_of_run(run.run, config, resources)
     sources = open_sources(replace(dataset, segments=labelled), paths, partial=resources.partial)

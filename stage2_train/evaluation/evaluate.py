@@ -1,10 +1,10 @@
 """The job of `orn eval`: evaluate a run on a split and save the results.
 
-RUN/eval-SPLIT.json          metrics of each head, chance level, metrics by class, confusion counts
+RUN/eval-SPLIT.json          metrics by head, chance level, metrics by class, confusion counts
 RUN/predictions-SPLIT.npz    ids, labels and logits
 
-With --calibrate-heads the logits of both heads are multiplied by scales that are fitted on the
-validation split; the files are then called SPLIT-calibrated.
+With --calibrate-heads, the logits of both heads are multiplied by scales fitted on the validation
+split; the file names then contain SPLIT-calibrated.
 """
 
 import logging
@@ -53,10 +53,10 @@ logger = logging.getLogger(__name__)
 
 
 def evaluate(request: EvalRequest) -> dict[str, Any]:
-    """Evaluate a run with the data that it records, or with other data; see `evaluate_run`.
+    """Evaluate a run with its recorded data or with other data; see `evaluate_run`.
 
     Raises:
-        ConfigError: if results with other shards would replace those with the run's own.
+        ConfigError: if results from other shards would replace results from the run's own shards.
     """
     run, resources = chosen_run(request.run, request.dataset), request.resources
     config = read_config(run)
@@ -79,14 +79,14 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Evaluate the best weights of a run.
 
-    Warns if the run was trained with another detector, or on the split.
+    Warns if the run was trained with a different detector, or on the evaluated split.
 
     Returns:
-        The content of RUN/eval-SPLIT.json.
+        The contents of RUN/eval-SPLIT.json.
 
     Raises:
         CheckpointError: if the run has no weights yet, or logits are not finite.
-        JoinError: if the split has no usable segment.
+        JoinError: if the split has no usable segments.
     """
     model = open_model(run, device="cpu")
     config, recipe = model.config, model.config.recipe
@@ -163,14 +163,14 @@ def _predict(
         )
     check_finite(found.by_head(), found.ids, of=model.path)
     if accelerator.is_main_process:
-        # Not in the report, so that evaluating a run twice gives equal files.
+        # Not in the report, so that evaluating a run twice gives identical files.
         seconds = max(time.perf_counter() - began, 1e-9)
         logger.info("%s in %.1f s, %.1f clips/s", counted(total, "clip"), seconds, total / seconds)
     return with_groups(found, clips.segments, unsure_labels(clips))
 
 
 def _check_calibration(model: OpenedModel) -> None:
-    """Raise ConfigError if there are no two heads to weigh, or no held-out segments."""
+    """Raise ConfigError if the run does not have two heads, or there are no held-out segments."""
     where = f"--calibrate-heads: {model.path}"
     if model.heads != "both":
         raise ConfigError(
@@ -184,7 +184,7 @@ def _check_calibration(model: OpenedModel) -> None:
 
 
 def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) -> None:
-    """Log warnings that the results have to be read with."""
+    """Log warnings that qualify the results."""
     recipe = config.recipe
     learned_from, found = (
         f"{each.title!r}, {describe_rate(each.frame_rate)}"

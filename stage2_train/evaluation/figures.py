@@ -1,5 +1,5 @@
 """Metrics of a split with confidence intervals: by head, by class, and on subsets of the segments
-that the publishers of a data set evaluate, such as tail classes.
+that are defined by the publishers of a data set, such as tail classes.
 
 N segments, A activity classes, K parts of a metric, F metrics, R bootstrap draws.
 """
@@ -22,9 +22,9 @@ from orn.stage2_train.requests import NUM_FIGURE_DRAWS
 def with_groups(
     predictions: Predictions, segments: Sequence[Segment], unsure_NA: NDArray[np.bool_]
 ) -> Predictions:
-    """Return the predictions with the groups and unsure labels that intervals need.
+    """Return the predictions with the groups and unsure labels needed for confidence intervals.
 
-    Segments are grouped by participant if the data set names one for each, else by video.
+    Segments are grouped by participant if the data set specifies one for each, otherwise by video.
     """
     persons = [each.participant for each in segments]
     named = [each for each in persons if each is not None]
@@ -38,7 +38,7 @@ def with_groups(
 
 
 def groups_by_class(predictions: Predictions, groups: Sequence[str], num_classes: int) -> list[int]:
-    """Return the number of videos or participants with a segment of each of the A classes."""
+    """Return the (A,) numbers of videos or participants with a segment of each class."""
     names, labels = np.asarray(groups), predictions.labels
     if labels.ndim == 1:
         of_classes_AN = labels == np.arange(num_classes)[:, None]
@@ -54,17 +54,17 @@ def measured_figures(
     subsets: Sequence[Subset] = (),
     num_draws: int = NUM_FIGURE_DRAWS,
 ) -> dict[str, Any]:
-    """Return the metrics of a report with their intervals.
+    """Return the metrics for a report with their intervals.
 
     Args:
         predictions: from `with_groups`.
         classes: A names.
-        subsets: subsets that the data set evaluates; see `subset_shares`.
+        subsets: subsets defined by the data set; see `subset_shares`.
 
     Returns:
-        `interval`, how intervals were computed; `figures`, by head and name a value with the ends
-        of its interval (null if undefined); `per_class`, A rows with name, number of segments,
-        score of each head, `intervals` and, for single labels, `average_precision`.
+        `interval`, the parameters of the intervals; `figures`, values with the bounds of their
+        intervals (null if undefined) by head and name; `per_class`, A rows with name, number of
+        segments, score of each head, `intervals` and, for single labels, `average_precision`.
     """
     heads, labels = predictions.by_head(), predictions.labels
     groups = predictions.groups or predictions.ids
@@ -109,7 +109,7 @@ def measured_figures(
 
 
 def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) -> list[float | None]:
-    """Return the average precision of each class; empty for multiple labels, where it is scored."""
+    """Return the average precision of each class; empty for multiple labels (already scored)."""
     if labels.ndim != 1:
         return []
     of_classes = (
@@ -121,18 +121,18 @@ def _average_precisions(labels: NDArray[Any], logits_NA: NDArray[np.float32]) ->
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Share:
-    """Mean over K parts of the fraction of segments that are right."""
+    """Mean over K parts of the fraction of segments that are correct."""
 
     right_KN: NDArray[np.bool_]
-    """Segments that are right, a subset of `of_KN`."""
+    """Correct segments, a subset of `of_KN`."""
     of_KN: NDArray[np.bool_]
-    """Segments that the fraction refers to; without any, it is 0."""
+    """Segments over which the fraction is computed; it is 0 if there are none."""
     in_KN: NDArray[np.bool_]
-    """A part without any of these segments is left out of the mean."""
+    """Segments of each part; a part without segments is excluded from the mean."""
 
 
 def top1_share(right_N: NDArray[np.bool_], in_N: NDArray[np.bool_]) -> Share:
-    """Return the fraction of the segments `in_N` that are right."""
+    """Return the fraction of the segments `in_N` that are correct."""
     return Share(right_KN=(right_N & in_N)[None], of_KN=in_N[None], in_KN=in_N[None])
 
 
@@ -145,11 +145,11 @@ def subset_shares(
 ) -> dict[str, Share]:
     """Return the metrics on subsets of a single-label data set, by name.
 
-    - `top1_unseen`, `top1_tail`: top-1 accuracy on those segments (EPIC-KITCHENS-100: Damen et al.
+    - `top1_unseen`, `top1_tail`: top-1 accuracy on these segments (EPIC-KITCHENS-100: Damen et al.
       2022, and `compute_metrics` of epic-kitchens/C1-Action-Recognition).
-    - `many_shot_precision`, `many_shot_recall`: of the predicted class, averaged over the many-shot
-      classes that the split has; the precision of a class that is never predicted is 0
-      (EPIC-KITCHENS-55: Damen et al. 2018, and `compute_metrics` of
+    - `many_shot_precision`, `many_shot_recall`: precision and recall of the predicted class,
+      averaged over the many-shot classes in the split; the precision of a class that is never
+      predicted is 0 (EPIC-KITCHENS-55: Damen et al. 2018, and `compute_metrics` of
       epic-kitchens/epic-kitchens-55-lib).
 
     Args:
@@ -183,7 +183,7 @@ def subset_shares(
 
 
 class _ShareTallies:
-    """Shares as functions of how often each segment counts."""
+    """Shares as functions of the number of times that each segment is drawn."""
 
     def __init__(self, shares: Sequence[Share]) -> None:
         self._shares = [
@@ -192,7 +192,7 @@ class _ShareTallies:
         ]
 
     def figures(self, counts_NR: NDArray) -> NDArray[np.float64]:
-        """Return (F, R) shares; NaN if no part counts."""
+        """Return (F, R) shares; NaN if no part has segments."""
         counts_NR = counts_NR.astype(np.float32, copy=False)
         rows = []
         for share in self._shares:
@@ -208,10 +208,10 @@ class _ShareTallies:
 def share_figures(
     shares: Mapping[str, Share], groups: Sequence[str], *, num_draws: int
 ) -> dict[str, dict[str, float | None]]:
-    """Return each share with the ends of its 95 % interval, None if undefined.
+    """Return each share with the bounds of its 95 % interval, None if undefined.
 
     Args:
-        shares: shares of which at least one part counts.
+        shares: shares with at least one part that has segments.
         groups: video or participant of each segment, for the bootstrap.
     """
     if not shares:

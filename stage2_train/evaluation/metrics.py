@@ -1,4 +1,4 @@
-"""Scores of logits: top-k accuracy of single, average precision of multiple labels (section 6).
+"""Scores of logits: top-k accuracy for single labels, average precision for multiple (section 6).
 
 N segments, A activity classes.
 """
@@ -21,7 +21,7 @@ class Scores:
     """Scores of one head."""
 
     summary: Mapping[str, float | int | None]
-    """`top1` and, with more than five classes, `top5`; or `map`, None if no class has a positive,
+    """`top1` and, with more than five classes, `top5`; or `map` (None if no class has a positive)
     and `classes_without_positives`."""
     per_class: NDArray[np.float64]
     """(A,) accuracy or average precision of each class; NaN without a segment."""
@@ -32,11 +32,11 @@ def scores_of(
     logits_NA: NDArray[np.float32],
     unsure_NA: NDArray[np.bool_] | None = None,
 ) -> Scores:
-    """Return top-k accuracy of single labels, or mean average precision of multiple labels.
+    """Return top-k accuracy for single labels, or mean average precision for multiple labels.
 
-    Top-1 accuracy is the fraction of segments whose true class has the highest logit, top-5
-    accuracy of those whose true class is among the five highest; ties go to the first class. Mean
-    average precision leaves out classes without a positive.
+    Top-1 accuracy is the fraction of segments whose true class has the highest logit; top-5
+    accuracy is the fraction whose true class is among the five highest. Ties go to the first class.
+    Mean average precision excludes classes without a positive.
 
     Args:
         labels: (N,) classes, or (N, A) zeros and ones.
@@ -65,11 +65,11 @@ def chance_level(
 ) -> float:
     """Return the score of random guesses.
 
-    It is 1 / A for top-1, and for average precision the mean fraction of positives over the classes
-    that have any.
+    It is 1 / A for top-1. For average precision, it is the mean fraction of positives over the
+    classes that have any.
 
     Args:
-        metric: the metric of the score.
+        metric: name of the metric.
         labels: (N,) classes, or (N, A) zeros and ones.
         num_classes: A.
         unsure_NA: pairs of segment and class with an unsure label, which are ignored.
@@ -95,16 +95,16 @@ def confusion_counts(
 def backward_shares(
     predictions: Predictions, classes: Sequence[str], pairs: Sequence[tuple[str, str]]
 ) -> dict[str, float | int] | None:
-    """Return how segments of reversible classes are classified when they are played backwards.
+    """Return how segments of reversible classes are classified when played backwards.
 
     Args:
         predictions: predictions for reversed clips with single labels.
         classes: names of the A classes.
-        pairs: names of classes that become each other when reversed.
+        pairs: names of two classes that turn into each other when reversed.
 
     Returns:
-        `num_segments`, and the fractions that are predicted as the `mirrored` and as the `original`
-        class; None without such segments.
+        `num_segments`, and the fractions predicted as the `mirrored` and as the `original` class;
+        None without such segments.
     """
     mirrors = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
     becomes = {
@@ -130,7 +130,7 @@ def score_heads(predictions: Predictions, clips: ClipDataset) -> dict[str, Score
 
     Args:
         predictions: predictions for the segments of `clips`, in their order.
-        clips: clips with the unsure labels.
+        clips: clips that provide the unsure labels.
     """
     unsure_NA = unsure_labels(clips)
     return {
@@ -140,9 +140,9 @@ def score_heads(predictions: Predictions, clips: ClipDataset) -> dict[str, Score
 
 
 def unsure_labels(clips: ClipDataset) -> NDArray[np.bool_]:
-    """Return (N, A) bool: pairs of segment and class with an unsure label that is ignored.
+    """Return (N, A) bool: pairs of segment and class whose label is unsure and ignored.
 
-    There are none if the recipe counts unsure labels as negative.
+    All are false if the recipe counts unsure labels as negative.
     """
     unsure_NA = np.zeros((len(clips), clips.settings.num_activities), np.bool_)
     if clips.settings.data.unsure_in_evaluation == "negative":

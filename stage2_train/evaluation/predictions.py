@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 LOGITS = ("activity_logits", "object_logits", "joint_logits")
-"""Names of the logits that a network may return."""
+"""Names of the logits that a network can return."""
 
 _MOST_NAMED = 20
 _LARGEST_LOGIT = 1e30
 """Sums and means of logits up to this size are finite in float32."""
 _MOST_BYTES = 1 << 29
-"""Largest file; a hundred thousand segments of two hundred classes take half of it."""
+"""Maximum file size; a hundred thousand segments with two hundred classes take half of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,24 +56,24 @@ class Predictions:
     labels: NDArray[np.int64] | NDArray[np.float32]
     """(N,) int64 classes, or (N, A) float32 zeros and ones."""
     activity_logits: NDArray[np.float32] | None
-    """(N, A) float32 of the activity head; None if it was not trained."""
+    """(N, A) float32 logits of the activity head; None if it was not trained."""
     object_logits: NDArray[np.float32] | None
-    """(N, A) float32 of the object head; None if it was not trained."""
+    """(N, A) float32 logits of the object head; None if it was not trained."""
     joint_logits: NDArray[np.float32] | None = None
-    """(N, A) float32 to add to the mean of both heads; None without a joint classifier."""
+    """(N, A) float32 logits added to the mean of both heads; None without a joint classifier."""
     combination: HeadCombination = "mean"
     """How both heads are combined."""
     groups: tuple[str, ...] | None = None
     """Video or participant of each segment; None before `with_groups`."""
     grouped_by: GroupKind = "videos"
     unsure: NDArray[np.bool_] | None = None
-    """(N, A) pairs that average precision ignores; None if there are none."""
+    """(N, A) pairs that average precision ignores; None if it ignores no pairs."""
 
     @property
     def logits(self) -> NDArray[np.float32]:
         """(N, A) float32 logits of the prediction.
 
-        They are the mean (or sum) of both heads plus joint logits, or those of the only head.
+        The mean (or sum) of both heads' logits plus joint logits, or the only head's logits.
         """
         if self.activity_logits is None or self.object_logits is None:
             return next(iter(self.by_head().values()))
@@ -82,7 +82,7 @@ class Predictions:
 
     @property
     def head_share(self) -> float:
-        """Weight of each of two heads in the prediction."""
+        """Weight of each of the two heads in the prediction."""
         return 1.0 if self.combination == "sum" else 0.5
 
     @property
@@ -123,11 +123,11 @@ class Predictions:
 
         Args:
             ids: at least one id.
-            run: run of the predictions, for messages.
-            reference: where the ids are from, for messages.
+            run: run that made the predictions, for messages.
+            reference: origin of the ids, for messages.
 
         Raises:
-            ConfigError: if these are not exactly the ids of the predictions; names the others.
+            ConfigError: if these are not exactly the ids of the predictions; lists the differences.
         """
         place = {name: row for row, name in enumerate(self.ids)}
         faults = [
@@ -147,7 +147,7 @@ class Predictions:
         return self.reordered(np.array([place[name] for name in ids], np.int64))
 
     def by_head(self) -> dict[str, NDArray[np.float32]]:
-        """Return (N, A) logits by head as reports name it; the first are the prediction."""
+        """Return (N, A) logits by the name of the head in reports; the prediction comes first."""
         named = (("activity_head", self.activity_logits), ("object_head", self.object_logits))
         heads = {name: logits for name, logits in named if logits is not None}
         return {"two_heads": self.logits, **heads} if len(heads) == 2 else heads
@@ -168,9 +168,9 @@ def predict(
     With n processes, process r computes segments r, r + n, ...
 
     Args:
-        network: network on the accelerator's device; left in evaluation mode.
-        views: views of each segment whose logits are averaged; classes of flipped views are swapped
-            back first.
+        network: network on the accelerator's device; it remains in evaluation mode afterwards.
+        views: views of each segment whose logits are averaged, after swapping back the classes of
+            flipped views.
         advance: called with the number of clips of each finished batch.
     """
     from accelerate.utils import gather_object
@@ -220,14 +220,14 @@ def predict(
 
 
 def _no_labels(dataset: ClipDataset) -> NDArray:
-    """Return the labels of a process without segments."""
+    """Return empty labels, for a process without segments."""
     if dataset.settings.multi_label:
         return np.zeros((0, dataset.settings.num_activities), np.float32)
     return np.zeros(0, np.int64)
 
 
 def gathered(parts: list[Predictions]) -> Predictions:
-    """Return the predictions of n processes as one, in the order of the segments."""
+    """Return the predictions of n processes merged in the order of the segments."""
     if len(parts) == 1:
         return parts[0]
     num_segments = sum(len(part.ids) for part in parts)
@@ -248,17 +248,17 @@ def gathered(parts: list[Predictions]) -> Predictions:
 
 
 def some_ids(ids: Sequence[str], most: int = _MOST_NAMED) -> str:
-    """Return the first ids and how many more there are."""
+    """Return the first ids and the number of remaining ids."""
     more = f" and {len(ids) - most:,} more" if len(ids) > most else ""
     return ", ".join(truncate(each) for each in ids[:most]) + more
 
 
 def predictions_of(run: Path, name: str) -> Predictions:
-    """Return predictions that `orn eval` saved.
+    """Return predictions saved by `orn eval`.
 
     Args:
         run: the run folder.
-        name: name of the evaluation: the split, with the suffixes of the options of `orn eval`.
+        name: name of the evaluation: the split, with suffixes for options of `orn eval`.
 
     Raises:
         CheckpointError: if there is no such evaluation, or the file is damaged.
@@ -276,7 +276,7 @@ def predictions_of(run: Path, name: str) -> Predictions:
 
 
 def _eval_options(name: str) -> list[str]:
-    """Return the options with which `orn eval` gives an evaluation this name."""
+    """Return the options of `orn eval` that give an evaluation this name."""
     split, _, rest = name.partition("-")
     options = [] if split == "validation" else ["--split", split]
     for first, chosen in (
@@ -297,7 +297,7 @@ def check_finite(
     Args:
         logits: (N, A) by head.
         names: names of the N rows, for messages.
-        of: the run or file that the logits are from.
+        of: run or file that contains the logits.
     """
     for head, logits_NA in logits.items():
         wrong_NA = ~(np.abs(logits_NA) <= _LARGEST_LOGIT)
@@ -311,7 +311,7 @@ def check_finite(
 
 
 def load_predictions(path: Path) -> Predictions:
-    """Return predictions that `save_predictions` wrote.
+    """Return predictions written by `save_predictions`.
 
     Raises:
         CheckpointError: if the file is missing or damaged, or a logit is not finite.
@@ -319,7 +319,7 @@ def load_predictions(path: Path) -> Predictions:
     with open_file(path, error=CheckpointError) as file:
         try:
             found = _read_arrays(file)
-        except Exception as err:  # zipfile and numpy do not document what they raise
+        except Exception as err:  # zipfile and numpy do not document their exceptions
             raise CheckpointError(
                 f"{path_text(path)}: expected predictions of `orn eval`, got a file that is "
                 "damaged or of another kind; evaluate the run again"
@@ -329,7 +329,7 @@ def load_predictions(path: Path) -> Predictions:
 
 
 def _read_arrays(file: BinaryIO) -> Predictions:
-    """Return the predictions of a file, in memory that is bounded by the size of the file."""
+    """Return the predictions in a file; memory use is bounded by the size of the file."""
     size = os.fstat(file.fileno()).st_size
     with zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
@@ -368,9 +368,9 @@ def _read_arrays(file: BinaryIO) -> Predictions:
 
 
 def save_predictions(path: Path, predictions: Predictions) -> None:
-    """Save ids, labels and logits as an .npz file that loads without pickle.
+    """Save ids, labels and logits as an .npz file that can be loaded without pickle.
 
-    Equal predictions give equal bytes.
+    The output is deterministic.
     """
     arrays: dict[str, Any] = {
         "ids": np.array(predictions.ids, dtype=np.str_),

@@ -18,26 +18,26 @@ class Interval:
 
     mean: float
     half_width: float | None
-    """Half the width of the interval, from Student's t; None with less than two seeds."""
+    """Half the width of the interval, from Student's t; None with fewer than two seeds."""
     num_seeds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Difference of two systems over the seeds that both have."""
+    """Difference between two systems over the seeds that both have."""
 
     mean: float | None
-    """Mean of the differences by seed; None without a common seed."""
+    """Mean of the differences for each seed; None without a common seed."""
     half_width: float | None
-    """Half the width of the 95 % interval, from Student's t; None with less than two pairs."""
+    """Half the width of the 95 % interval, from Student's t; None with fewer than two pairs."""
     num_pairs: int
     """Number of common seeds."""
     p_value: float | None
-    """Two-sided p-value of the paired t test; None with less than two pairs."""
+    """Two-sided p-value of the paired t test; None with fewer than two pairs."""
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """Return the mean of at least one value, one per seed, with its interval."""
+    """Return the mean of one or more values, one per seed, with its interval."""
     num_seeds = len(values)
     if num_seeds < 2:
         return Interval(mean=float(values[0]), half_width=None, num_seeds=num_seeds)
@@ -46,7 +46,7 @@ def mean_interval(values: Sequence[float]) -> Interval:
 
 
 def paired(values: Mapping[int, float], others: Mapping[int, float]) -> Difference:
-    """Return the difference of values and others by the paired t test over their common seeds.
+    """Return the difference between two systems, by the paired t test over their common seeds.
 
     Args:
         values: values of one system by seed.
@@ -72,9 +72,9 @@ def paired(values: Mapping[int, float], others: Mapping[int, float]) -> Differen
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted by Holm's method, in the order given.
+    """Return p-values adjusted by Holm's method, in the given order.
 
-    Rejecting those below 0.05 has a family-wise error rate of 5 %.
+    Rejecting hypotheses with values below 0.05 has a family-wise error rate of 5 %.
     """
     adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
@@ -84,12 +84,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def student_t(freedom: float) -> float:
-    """Return t with P(|T| < t) = 0.95 of Student's distribution.
+    """Return t with P(|T| < t) = 0.95 for Student's distribution.
 
     Args:
         freedom: degrees of freedom, at least 1, not necessarily an integer.
     """
-    from scipy.special import stdtrit  # takes a fifth of a second
+    from scipy.special import stdtrit  # the import takes a fifth of a second
 
     return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 

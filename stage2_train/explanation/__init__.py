@@ -1,1 +1,1 @@
-"""Explanations of predictions by the importance of objects and pairs, and the report of a run."""
+"""Explanations of predictions by the importance of objects and pairs, and reports on runs."""

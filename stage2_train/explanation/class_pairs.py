@@ -1,10 +1,10 @@
 """Importance of pairs of object classes for an activity (figure 4 of the paper).
 
-Each pair of objects of an explained clip counts for the detector's classes of the two objects. For
-an activity and two classes, this module counts pairs and clips and averages both measures of
-importance over the pairs, and the logit drop of the strongest pair of a clip over the clips.
+Each pair of objects in an explained clip is assigned to the two objects' detector classes. For an
+activity and two classes, this module counts pairs and clips. It averages both measures of
+importance over the pairs, and the logit drop of each clip's strongest pair over the clips.
 
-A activity classes, S detector classes including the background, P pairs.
+A activity classes, S detector classes including background, P pairs.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,26 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LEAST_CLIPS, _LEAST_SHARE = 2, 0.05
-"""Number and fraction of an activity's clips in which two classes must occur to be ranked."""
+"""Minimum number and fraction of an activity's clips with both classes of a ranked pair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A pair of objects of one clip."""
+    """A pair of objects in a clip."""
 
     row: int
-    """Number of the clip."""
+    """Index of the clip."""
     drop: float
     """Logit drop when the pair is removed."""
     frames: tuple[int, ...]
-    """Frame of each object, among those that the page plays."""
+    """Frame of each object, among the frames that the page plays."""
     boxes: tuple[tuple[float, ...], ...]
     """x1 y1 x2 y2 of each object, relative to the frame's width and height."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassPair:
-    """Two classes of objects in the clips of one activity."""
+    """Two object classes in the clips of one activity."""
 
     first: int
     second: int
@@ -41,11 +41,11 @@ class ClassPair:
     num_pairs: int
     num_clips: int
     activation: float
-    """Mean over the pairs."""
+    """Mean activation over the pairs."""
     drop: float
     """Mean logit drop over the pairs."""
     strongest: float
-    """Logit drop of the strongest pair of a clip, averaged over the clips."""
+    """Logit drop of the strongest pair in a clip, averaged over the clips."""
     example: Example
     """The pair with the largest logit drop."""
 
@@ -60,13 +60,13 @@ class ClassPairs:
     num_clips_A: NDArray[np.int64] = field(init=False)
     """(A,) number of explained clips of each activity."""
     _sums: dict[int, dict[tuple[int, int], NDArray[np.float64]]] = field(default_factory=dict)
-    """Number of pairs and of clips, sums of activations, logit drops and strongest logit drops, by
+    """Numbers of pairs and clips, sums of activations, logit drops and strongest logit drops, by
     activity and classes."""
     _examples: dict[tuple[int, int, int], Example] = field(default_factory=dict)
     """Pair with the largest logit drop, by activity and classes."""
 
     def __post_init__(self) -> None:
-        """Start without clips."""
+        """Initialize without clips."""
         self.num_clips_A = np.zeros(self.num_activities, np.int64)
 
     def add(
@@ -125,7 +125,7 @@ class ClassPairs:
     def ranked(self, activity: int) -> list[ClassPair]:
         """Return the pairs of classes that occur often enough, by decreasing logit drop.
 
-        Pairs with the background, which is in every clip, are left out.
+        Pairs with the background are omitted, because it occurs in every clip.
         """
         least = max(_LEAST_CLIPS, _LEAST_SHARE * int(self.num_clips_A[activity]))
         background = self.num_classes - 1
@@ -137,6 +137,6 @@ class ClassPairs:
         return sorted(often, key=lambda pair: -pair.strongest)
 
     def most_seen(self) -> list[int]:
-        """Return the activities with an explained clip, by decreasing number of clips."""
+        """Return the activities that have explained clips, by decreasing number of clips."""
         order = np.argsort(-self.num_clips_A, kind="stable").tolist()
         return [activity for activity in order if self.num_clips_A[activity]]

@@ -1,7 +1,7 @@
-"""Pictures of clips: frames side by side, and a pair of frames with masks and pairs of objects.
+"""Pictures of clips: strips of frames, and two frames with masks and pairs of objects.
 
-Pairs are lines whose width is their logit drop (figures 5 and 6 of the paper). All pictures, pages
-and videos use one scale: a line has its full width at a drop of `FULL_DROP`.
+Pairs are drawn as lines whose width represents their logit drop (figures 5 and 6 of the paper). All
+pictures, pages and videos use the same scale: a drop of `FULL_DROP` gives the full width.
 """
 
 import io
@@ -23,17 +23,17 @@ from orn.stage2_train.explanation.importance import Clique
 from orn.stage2_train.explanation.page_pictures import Picture
 
 LEAST_DROP, FULL_DROP = 0.02, 1.0
-"""Smallest logit drop that is drawn, and the one at which a line has its full width."""
+"""Smallest logit drop that is drawn, and the drop at which a line reaches its full width."""
 MOST_LINES = 5
-"""Largest number of cliques that are drawn."""
+"""Maximum number of cliques that are drawn."""
 PAIR_FONT_SHARE = 0.05
-"""Font size in two frames side by side, which pages scale down, relative to the frame's height."""
+"""Font size, relative to the frame's height, for two adjacent frames, which pages scale down."""
 MOST_FRAMES = 16
-"""Largest number of frames of a strip."""
+"""Maximum number of frames in a strip."""
 _PAGE_WIDTH = 900
 _GAP = 12
 _WIDEST, _THINNEST = 0.03, 0.004
-"""Widths of lines, relative to the frame's height."""
+"""Largest and smallest line width, relative to the frame's height."""
 _LINE, _RIM = (255, 255, 255), (20, 20, 20)
 
 
@@ -42,20 +42,20 @@ class Line:
     """A line that joins the objects of a clique."""
 
     points: tuple[tuple[int, float, float], ...]
-    """Frame of each object and its position relative to the width and the height."""
+    """Frame of each object and its position relative to the frame's width and height."""
     drop: float
     """Logit drop when the clique is removed."""
     words: tuple[str, ...]
-    """Text at each point; empty for objects that the picture shows with their class."""
+    """Text at each point; empty for objects whose class is already drawn."""
 
 
 def matters(drop: float) -> bool:
-    """Return whether a logit changes enough to show its change."""
+    """Return whether a logit change is large enough to be shown."""
     return abs(drop) >= LEAST_DROP
 
 
 def line_width(drop: float, height: int) -> int:
-    """Return the line width in pixels of a logit drop, in frames of this height in pixels."""
+    """Return the line width in pixels for a logit drop, in frames of this height in pixels."""
     share = min(abs(drop) / FULL_DROP, 1.0)
     return max(1, round(height * (_THINNEST + (_WIDEST - _THINNEST) * share)))
 
@@ -63,7 +63,7 @@ def line_width(drop: float, height: int) -> int:
 def draw_pairs(
     clip: ExplainedClip, names: tuple[str, ...], cliques: list[Clique]
 ) -> NDArray[np.uint8]:
-    """Draw two frames of a clip side by side, or one, with masks and cliques.
+    """Draw one frame of a clip, or two side by side, with masks and cliques.
 
     Args:
         clip: the clip.
@@ -102,14 +102,14 @@ def draw_pairs(
 def join_panels(
     lines: Sequence[Line], panel: Callable[[int], NDArray[np.uint8]], *, num_frames: int
 ) -> NDArray[np.uint8]:
-    """Draw the two frames with the most important lines side by side, and these lines.
+    """Draw the two frames joined by the most important lines side by side, with these lines.
 
-    Without lines that matter, the first and the last frame are drawn.
+    If no line is important enough, the first and the last frame are drawn.
 
     Args:
         lines: lines by decreasing importance.
-        panel: returns a drawn frame, (H', W', 3) uint8 RGB, all of one size.
-        num_frames: number of frames of the clip.
+        panel: returns a drawn frame, (H', W', 3) uint8 RGB; all frames have the same size.
+        num_frames: number of frames in the clip.
     """
     shown = frame_pair(lines, num_frames)
     panels = []
@@ -123,7 +123,7 @@ def join_panels(
         for each in lines
         if matters(each.drop) and {frame for frame, _, _ in each.points} <= set(shown)
     ]
-    for number, line in reversed([*enumerate(own)]):  # the most important on top
+    for number, line in reversed([*enumerate(own)]):  # the most important line on top
         points = [
             (round(shown.index(frame) * (width + _GAP) + x * width), round(y * height))
             for frame, x, y in line.points
@@ -168,20 +168,20 @@ def _draw_word(picture: NDArray[np.uint8], word: str, point: tuple[int, int], he
 
 
 def spread(count: int, most: int) -> list[int]:
-    """Return at most `most` evenly spaced places of `count`."""
+    """Return at most `most` evenly spaced indices below `count`."""
     return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int)).tolist()
 
 
 def strip(
     frames_THW3: Sequence[NDArray[np.uint8]], *, key: str, rank: int, tallest: int
 ) -> Picture:
-    """Return at most `MOST_FRAMES` frames of a clip side by side, for a page to play.
+    """Return at most `MOST_FRAMES` frames of a clip as one strip, for a page to play.
 
     Args:
         frames_THW3: T frames, (H, W, 3) uint8 RGB.
         key: key of the picture.
         rank: rank of the picture.
-        tallest: largest height in pixels.
+        tallest: maximum height in pixels.
     """
     shown = [frames_THW3[place] for place in spread(len(frames_THW3), MOST_FRAMES)]
     height, width, _ = shown[0].shape
@@ -193,7 +193,7 @@ def strip(
 
 
 def webp(picture_HW3: NDArray[np.uint8]) -> bytes:
-    """Return a picture as WebP, scaled down to the width of a page."""
+    """Return a picture as WebP, scaled down to the page width."""
     picture = Image.fromarray(picture_HW3)
     if picture.width > _PAGE_WIDTH:
         size = (_PAGE_WIDTH, max(1, round(picture.height * _PAGE_WIDTH / picture.width)))

@@ -39,10 +39,10 @@ def report(
     resources: Annotated[Resources, OF_RUN] = WITH_WORKERS,
     as_json: AsJson = False,
 ) -> None:
-    """Write RUN/report.html, a page with scores, confusions and explanations of a training run.
+    """Write RUN/report.html, a page with the scores, confusions and explanations of a run.
 
-    Without RUN, the newest run is reported. The page works offline and has at most 10 MB. Its
-    figures are also saved in RUN/report as PNG, SVG and CSV.
+    Without RUN, the report is on the newest run. The page works offline and is at most 10 MB in
+    size. Its figures are also saved in RUN/report as PNG, SVG and CSV.
     """
     wait_passively()
     from orn.stage2_train.explanation.report import write_report

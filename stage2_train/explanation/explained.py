@@ -1,6 +1,6 @@
-"""Explained clips of a run: their frames and objects, and the importance of cliques for a class.
+"""Explained clips of a run: frames, objects, and the importance of cliques for a class.
 
-B clips of a batch, E explanations of them (one for each clip and class), T frames, K object slots,
+B clips of a batch, E explanations (one for each clip and class), T frames, K object slots,
 H W pixels, h w cells.
 """
 
@@ -25,7 +25,7 @@ DECIDED = {
     "activity_head": "Only the activity head predicts this class on its own",
     "neither": "Neither head predicts this class on its own, only both together",
 }
-"""Texts for the values of `decided_by`."""
+"""Descriptions of the values of `decided_by`."""
 _BATCH_SIZE = 16
 
 
@@ -46,18 +46,18 @@ class ExplainedClip:
     labels_TK: NDArray[np.int64]
     """(T, K) detector classes; the background is the last one."""
     scores_TK: NDArray[np.float32]
-    """(T, K) score of the best class."""
+    """(T, K) score of the highest-scoring class."""
     valid_TK: NDArray[np.bool_]
     """(T, K) whether a slot holds an object."""
     background: int
     """Label of the background."""
     cliques: ClipCliques | None
-    """Importance of the cliques; None if the network does not relate objects."""
+    """Importance of cliques; None if the network does not relate objects."""
     decided_by: str | None
-    """Head that decided; None with a single head."""
+    """Head that determined the prediction; None with a single head."""
 
     def strongest(self, most: int, *, against: bool = False) -> list[Clique]:
-        """Return the cliques that support the class most, or that oppose it most."""
+        """Return the cliques that support or oppose the class most."""
         found = [] if self.cliques is None else self.cliques.strongest(most, against=against)
         return [each for each in found if (each.logit_drop < 0 if against else each.logit_drop > 0)]
 
@@ -74,7 +74,7 @@ class ExplainedClip:
         )
 
     def detected_classes(self, names: tuple[str, ...]) -> list[tuple[str, float]]:
-        """Return the detected classes with their best scores, in decreasing order."""
+        """Return the detected classes with their highest scores, in decreasing order."""
         best: dict[str, float] = {}
         for place in np.argwhere(self.valid_TK & (self.labels_TK < len(names))).tolist():
             name, score = self.name_of((place[0], place[1]), names), self.scores_TK[tuple(place)]
@@ -82,7 +82,7 @@ class ExplainedClip:
         return sorted(best.items(), key=lambda each: -each[1])
 
     def drawn_objects(self, frame: int, class_names: tuple[str, ...]) -> DrawnObjects:
-        """Return the objects of a frame on the grid of their masks, without the background."""
+        """Return the objects in a frame, without the background, on the grid of their masks."""
         (rows, columns), (height, width) = self.masks_TKhw.shape[2:], self.frames_THW3.shape[1:3]
         shown_k = np.flatnonzero(self.valid_TK[frame] & (self.labels_TK[frame] < len(class_names)))
         cells = np.array([columns / width, rows / height] * 2, np.float32)
@@ -94,15 +94,15 @@ class ExplainedClip:
         )
 
     def box_shares(self, frame: int, slot: int) -> tuple[float, ...]:
-        """Return x1 y1 x2 y2 of an object, relative to the width and the height."""
+        """Return x1 y1 x2 y2 of an object, relative to the frame's width and height."""
         height, width = self.frames_THW3.shape[1:3]
         box_4 = self.boxes_TK4[frame, slot] / np.array([width, height] * 2)
         return tuple(box_4.clip(0, 1).tolist())
 
     def centre(self, frame: int, slot: int) -> tuple[float, float]:
-        """Return the centre of an object's mask, relative to the width and the height.
+        """Return the centre of an object's mask, relative to the frame's width and height.
 
-        The background, which has no mask, is placed at the upper edge.
+        The background is placed at the upper edge.
         """
         mask_hw = self.masks_TKhw[frame, slot]
         total = float(mask_hw.sum())
@@ -124,11 +124,11 @@ def explained_clips(
     two_heads: bool,
     advance: Callable[[int], None],
 ) -> Iterator[ExplainedClip]:
-    """Yield every clip once for each class to explain.
+    """Yield each clip once per class to explain.
 
     Args:
-        network: network in evaluation mode on the device; None if it does not relate objects, then
-            the clips have no explanation.
+        network: network in evaluation mode on the device; None if it does not relate objects, in
+            which case clips have no explanation.
         clips: centred clips.
         asked: classes to explain, by segment id.
         device: device of the computation.

@@ -1,5 +1,5 @@
-"""Plots of a report: training curves, the confusion matrix, and the most important pairs of classes
-(figure 4 of the paper). Text is never parsed as math."""
+"""Plots for a report: training curves, the confusion matrix, and the most important pairs of
+classes (figure 4 of the paper). Text is never parsed as math."""
 
 import io
 import warnings
@@ -27,7 +27,7 @@ _SETTINGS: Any = {
 
 
 def png_and_svg(draw: Callable[[], Figure]) -> tuple[bytes, bytes]:
-    """Return a figure as PNG and as SVG, with reproducible bytes."""
+    """Return a figure as PNG and as SVG; the output is deterministic."""
     with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
@@ -38,11 +38,11 @@ def png_and_svg(draw: Callable[[], Figure]) -> tuple[bytes, bytes]:
 
 
 def curves_figure(lines: Sequence[Mapping[str, Any]], metric: str, chance: float) -> Figure:
-    """Plot losses and scores of a training log, with the changes of phase.
+    """Plot the losses and scores in a training log, and mark the starts of phases.
 
     Args:
         lines: records of metrics.jsonl with finite numbers, `group` and `phase`.
-        metric: metric of the validation.
+        metric: name of the validation metric.
         chance: chance level of the metric.
     """
     figure = Figure(figsize=(9, 3.3), layout="constrained")
@@ -77,14 +77,14 @@ def _plot(
     axes: Axes, lines: Sequence[Mapping[str, Any]], name: str, label: str, **style: Any
 ) -> None:
     points = [(line["step"], line[name]) for line in lines if name in line]
-    if any(value for _, value in points):  # a loss that is off is zero throughout
+    if any(value for _, value in points):  # a disabled loss is always zero
         axes.plot(*zip(*points, strict=True), label=label, markersize=3, linewidth=1.3, **style)
 
 
 def confusion_figure(
     counts: NDArray[np.int64], classes: Sequence[str], columns: Sequence[str]
 ) -> Figure:
-    """Plot a confusion matrix; the shade of a cell is its fraction of the row."""
+    """Plot a confusion matrix; the shade of a cell represents its fraction of the row."""
     rows = len(classes)
     side = min(max(3.5, 0.32 * rows), 24)
     figure = Figure(figsize=(side * len(columns) / rows + 3, side + 1.5), layout="constrained")

@@ -1,13 +1,13 @@
 """Importance of cliques of objects, and of objects, for a prediction.
 
 A clique, such as a pair, has two measures of importance: the activation of h, as in the paper
-(figures 4 and 5), and the logit drop, which is the exact decrease of a class's logit when the
-clique is removed from the sum of eq. (4). The logit drop of an object removes all its cliques.
-Features of frames and objects are computed once, as for a prediction; only the layers after the sum
-are computed again.
+(figures 4 and 5), and the logit drop, which is the exact decrease in a class's logit when the
+clique is removed from the sum in eq. (4). For the logit drop of an object, all its cliques are
+removed. Features of frames and objects are computed once, as for a prediction; only the layers
+after the sum are recomputed.
 
-B clips, T frames of a clip, K object slots, n objects of a clique, P cliques of objects, S parts of
-them, R time steps, r of them that remain, G components of a relation g, A activity classes, V
+B clips, T frames per clip, K object slots, n objects per clique, P cliques of objects, S parts of
+cliques, R time steps, r remaining time steps, G components of a relation g, A activity classes, V
 variants of a clip, N objects of all clips, or groups of cliques.
 """
 
@@ -26,7 +26,7 @@ from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 
 VARIANTS_AT_ONCE = 2**12
-"""Variants of clips that are classified at once, which bounds the memory."""
+"""Number of variants of clips that are classified in one pass; bounds memory use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Clique:
     objects: tuple[int, ...]
     """Slot of each object in its frame."""
     logit_drop: float
-    """The object head's logit of the class, minus the logit without this clique."""
+    """The object head's logit for the class minus the logit without this clique."""
     activation: float
     """Sum of the components of h."""
 
@@ -54,7 +54,7 @@ class ClipCliques:
     activation_P: NDArray[np.float64]
     """(P,) sum of the components of h."""
     logit_drop_P: NDArray[np.float64]
-    """(P,) logit drop of the class when the clique is removed."""
+    """(P,) logit drop for the class when the clique is removed."""
 
     def strongest(self, most: int, *, against: bool = False) -> list[Clique]:
         """Return the cliques with the largest logit drops, or with the smallest if `against`."""
@@ -87,15 +87,15 @@ class Importance:
     slots_nP: Tensor
     """(n, P) int64, slot of each object in its frame."""
     values_PG: Tensor
-    """(P, G) h of each clique, not negative."""
+    """(P, G) non-negative values of h for each clique."""
     total_BRG: Tensor
-    """(B, R, G) sums of eq. (4)."""
+    """(B, R, G) sums in eq. (4)."""
     cliques_per_step_R: Tensor
-    """(R,) number of cliques that the sums are divided by."""
+    """(R,) number of cliques by which the sums are divided."""
     valid_BTK: Tensor
     """(B, T, K) bool, whether a slot holds an object."""
     with_empty_NRG: Tensor
-    """(N, R, G) for each valid object, sums of h over its cliques with empty slots, which are not
+    """(N, R, G) sums of h, for each valid object, over its cliques with empty slots, which are not
     among the P cliques (`model.empty_slots`)."""
     head: ObjectHead
     """The layers after the sums."""
@@ -108,9 +108,9 @@ class Importance:
     @cached_property
     @torch.inference_mode()
     def logit_drop_P(self) -> Tensor:
-        """(P,) the object head's logit of the class, minus the logit without the clique.
+        """(P,) the object head's logit for the class minus the logit without the clique.
 
-        The time steps before that of a clique are computed once per clip.
+        Time steps before the clique's own step are computed once per clip.
         """
         relations_BRG = self._relations(self.total_BRG)
         logit_drop_P = self.values_PG.new_zeros(len(self.clip_P))
@@ -133,7 +133,7 @@ class Importance:
         clip_N = self.valid_BTK.nonzero()[:, 0]
         lost_NRG = self.with_empty_NRG.clone()
         for number, row_P in enumerate(rows_nP):
-            once_P = (rows_nP[:number] != row_P).all(dim=0)  # a clique may have an object twice
+            once_P = (rows_nP[:number] != row_P).all(dim=0)  # a clique may contain an object twice
             places = row_P[once_P], self.step_P[once_P]
             lost_NRG.index_put_(places, self.values_PG[once_P], accumulate=True)
         logit_drop_BTK = self.total_BRG.new_zeros(self.valid_BTK.shape)
@@ -166,29 +166,29 @@ class Importance:
 
     @torch.inference_mode()
     def group_logit_drops(self, group_P: Tensor, clip_N: Tensor) -> Tensor:
-        """Return (N,) logit drops when all cliques of a group are removed.
+        """Return (N,) logit drops when all cliques in a group are removed.
 
         Args:
             group_P: (P,) int64 below N, group of each clique.
-            clip_N: (N,) int64, clip of the cliques of each group.
+            clip_N: (N,) int64, clip that contains the cliques of each group.
         """
         lost_NRG = self.total_BRG.new_zeros(len(clip_N), *self.total_BRG.shape[1:])
         lost_NRG.index_put_((group_P, self.step_P), self.values_PG, accumulate=True)
         return self._logit_drops_without(lost_NRG, clip_N)
 
     def logits_with(self, kept_P: Tensor) -> Tensor:
-        """Return (B, A) logits of the object head from some of the cliques.
+        """Return (B, A) logits of the object head computed from some of the cliques.
 
         Args:
-            kept_P: (P,) bool, whether a clique stays in the sum.
+            kept_P: (P,) bool, whether a clique is kept in the sum.
         """
         return self.logits_by_parts((~kept_P).long(), 2)[1][1]
 
     @torch.inference_mode()
     def logits_by_parts(self, part_P: Tensor, num_parts: int) -> tuple[Tensor, Tensor]:
-        """Return (S, B, A) logits of the object head with the first parts of the cliques removed.
+        """Return (S, B, A) object head logits as parts of the cliques are removed.
 
-        Element s removes the cliques of the parts before s.
+        In element s, the cliques of all parts below s are removed.
 
         Args:
             part_P: (P,) int64 below S, part of each clique.
@@ -209,9 +209,9 @@ class Importance:
         return without_SBA, alone_SBA
 
     def decided_by(self) -> list[str]:
-        """Return which head predicts the class of each clip on its own.
+        """Return the head that predicts the class of each clip on its own.
 
-        It is `object_head`, `activity_head`, `both`, or `neither` if only their sum predicts it.
+        Values are `object_head`, `activity_head`, `both`, or `neither` if only the sum does.
         """
         predicts = {
             name: logits_BA.argmax(dim=1) == self.class_B
@@ -228,7 +228,7 @@ class Importance:
         return found
 
     def _relations(self, total_VrG: Tensor) -> Tensor:
-        """Return (V, r, G) relations g of the last r time steps, from sums over cliques."""
+        """Return (V, r, G) relations g at the last r time steps, from sums over cliques."""
         num_cliques_r = self.cliques_per_step_R[len(self.cliques_per_step_R) - total_VrG.shape[1] :]
         return self.head.normalise(total_VrG / num_cliques_r[:, None])
 
@@ -237,7 +237,7 @@ class Importance:
         return self.head.reasoning(self._relations(total_VRG))
 
     def _logit_drops(self, logits_VA: Tensor, clip_V: Tensor) -> Tensor:
-        """Return (V,) by how much the logit of the class exceeds that of variants of clips."""
+        """Return (V,) decreases in the logit of the class in variants of clips."""
         logits_BA, class_V = self.output.object_logits_BA, self.class_B[clip_V][:, None]
         assert logits_BA is not None
         return (logits_BA[clip_V].gather(1, class_V) - logits_VA.gather(1, class_V)).squeeze(1)
@@ -267,7 +267,7 @@ def explain(
 
     Raises:
         ConfigError: if the network does not relate objects.
-        ShapeError: if the batch does not fit the network.
+        ShapeError: if the batch does not match the network.
     """
     if not isinstance(network, ObjectVideoNetwork) or network.config.heads == "activity":
         raise ConfigError(

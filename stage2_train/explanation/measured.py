@@ -1,5 +1,5 @@
-"""Results of `orn eval` as a report needs them: scores with intervals, the segments of each cell of
-the confusion matrix, the most confident correct predictions and mistakes.
+"""Results of `orn eval` for a report: scores with intervals, the segments in each cell of the
+confusion matrix, the most confident correct predictions, and the most confident mistakes.
 
 N segments, A activity classes.
 """
@@ -18,7 +18,7 @@ from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 OUTCOMES = ("found", "missed", "false alarm")
 """Columns of the table that replaces the confusion matrix for multiple labels."""
 _LEAST_SEGMENTS = 5
-"""Smallest number of segments of a class with an interval."""
+"""Minimum number of segments for which a class gets an interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +26,9 @@ class Mistake:
     """A wrong prediction of one class for a segment."""
 
     row: int
-    """Number of the segment."""
+    """Index of the segment."""
     activity: int
-    """Class that is predicted and absent, or present and not predicted."""
+    """Class that is predicted but absent, or present but not predicted."""
     cell: tuple[int, int]
     """Row and column in the confusion matrix."""
     confidence: float
@@ -58,7 +58,7 @@ class Measured:
         return np.asarray(shares_NA / shares_NA.sum(axis=1, keepdims=True))
 
     def predicted_NA(self) -> NDArray[np.bool_]:
-        """Return (N, A) predicted classes: the most probable one, or all above one half."""
+        """Return (N, A) predicted classes: the most probable, or all with probability above 0.5."""
         logits_NA = self.predictions.logits
         if not self.single:
             return logits_NA > 0
@@ -70,7 +70,7 @@ class Measured:
         return np.arange(len(self.classes)) == labels[:, None] if self.single else labels > 0
 
     def _counted_NA(self) -> NDArray[np.bool_]:
-        """Return (N, A) predicted classes without unsure labels, which are no mistakes."""
+        """Return (N, A) predicted classes without unsure labels, which do not count as mistakes."""
         predicted_NA, unsure_NA = self.predicted_NA(), self.predictions.unsure
         return predicted_NA if self.single or unsure_NA is None else predicted_NA & ~unsure_NA
 
@@ -79,7 +79,7 @@ class Measured:
         return self.classes if self.single else OUTCOMES
 
     def cells(self) -> dict[tuple[int, int], list[int]]:
-        """Return the segments by cell of the confusion matrix, the most confident first."""
+        """Return the segments in each cell of the confusion matrix, the most confident first."""
         true_NA, predicted_NA, probability_NA = (
             self.true_NA(),
             self._counted_NA(),
@@ -113,8 +113,8 @@ class Measured:
         return counts_RC
 
     def most_confident_correct(self) -> list[tuple[int, int]]:
-        """Return segment and class of correct predictions: first the most confident of each class,
-        then the second most confident of each, and so on."""
+        """Return the segment and class of correct predictions: first the most confident of each
+        class, then the second most confident of each, and so on."""
         right_NA, probability_NA = self.true_NA() & self.predicted_NA(), self.probability_NA
         ranked = [
             (rank, -probability_NA[row, activity], int(row), activity)
@@ -146,7 +146,7 @@ class Measured:
         return sorted(found, key=lambda each: (-each.confidence, each.row))
 
     def class_interval(self, activity: int) -> tuple[float, float] | None:
-        """Return the interval of the score of a class; None if the class has few segments."""
+        """Return the interval of a class's score; None if the class has few segments."""
         row = self.file.per_class[activity]
         if row.num_segments < _LEAST_SEGMENTS:
             return None
@@ -154,7 +154,7 @@ class Measured:
 
 
 def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int) -> Measured | None:
-    """Return the results of `orn eval` on a split; None if it has not evaluated these weights.
+    """Return the results of `orn eval` on a split; None if these weights have not been evaluated.
 
     Raises:
         CheckpointError: if a file is damaged, or the files do not match.
@@ -190,6 +190,6 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
 
 
 def _ordered(place_N: NDArray[np.bool_], key_N: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the places where `place_N` is true, by increasing key."""
+    """Return the indices where `place_N` is true, by increasing key."""
     rows = np.flatnonzero(place_N)
     return rows[np.argsort(key_N[rows], kind="stable")]

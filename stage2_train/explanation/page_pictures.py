@@ -1,4 +1,4 @@
-"""Pictures of a page as data URIs, included by rank as long as they fit."""
+"""Pictures in a page as data URIs, included by rank as long as they fit."""
 
 import base64
 from collections.abc import Callable, Iterable, Set
@@ -9,12 +9,12 @@ from orn.shared.errors import PipelineError
 LARGEST_PAGE_BYTES = 10_000_000
 """Larger pages are slow to open."""
 _MARKUP_BYTES = 500
-"""Largest markup of a picture, without its alternative text."""
+"""Maximum size of a picture's markup, without its alternative text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picture:
-    """A picture of a page."""
+    """A picture in a page."""
 
     key: str
     data: bytes = field(repr=False)
@@ -22,9 +22,9 @@ class Picture:
     alt: str = ""
     """Alternative text."""
     file: str = ""
-    """Path of the full picture below the run folder; empty if there is none."""
+    """Path of the full picture relative to the run folder; empty if it is not saved."""
     rank: int
-    """Pictures of low rank are included first."""
+    """Rank; pictures with low ranks are included first."""
     frames: int = 1
     """Number of frames side by side."""
     size: tuple[int, int] = (0, 0)
@@ -37,23 +37,23 @@ class Picture:
 
     @property
     def num_bytes(self) -> int:
-        """Largest size in a page in bytes, with escapes."""
+        """Maximum size in a page, in bytes, including escapes."""
         return len(self.data) * 4 // 3 + 6 * len(self.alt) + _MARKUP_BYTES
 
 
 def fitted_page(
     render: Callable[[Set[str]], str], pictures: Iterable[Picture], *, largest_bytes: int, kind: str
 ) -> str:
-    """Return a page of at most `largest_bytes`, with as many of its pictures as fit.
+    """Return a page of at most `largest_bytes` with as many of its pictures as fit.
 
     Args:
         render: returns the page with the pictures of these keys.
         pictures: all pictures.
-        largest_bytes: largest size of the page.
-        kind: kind of the page, for messages.
+        largest_bytes: maximum size of the page.
+        kind: type of page, for messages.
 
     Raises:
-        PipelineError: if the page without pictures is larger.
+        PipelineError: if the page exceeds this size even without pictures.
     """
     num_bytes = len(render(frozenset()).encode())
     if num_bytes > largest_bytes:
@@ -70,5 +70,5 @@ def fitted_page(
 
 
 def strip_data(strips: Iterable[Picture], held: Set[str]) -> dict[str, list[object]]:
-    """Return source, number of frames, width and height of the strips that a page holds, by key."""
+    """Return the source, number of frames, width and height of the strips in a page, by key."""
     return {each.key: [each.source, each.frames, *each.size] for each in strips if each.key in held}

@@ -1,6 +1,6 @@
-"""The job of `orn report`: a page about a run that works offline, and its figures as files.
+"""The job of `orn report`: an offline page about a run, and its figures as files.
 
-RUN/report.html    the result, confusions, figures 4, 5 and 6 of the paper, how it was made
+RUN/report.html    the result, confusions, figures 4, 5 and 6 of the paper, settings and commands
     report/        the figures as PNG, SVG and CSV
 """
 
@@ -48,16 +48,16 @@ from orn.stage2_train.runs.trained import OpenedModel, open_model, paths_of_run,
 
 _USUAL = Resources()
 _RIGHT = 8
-"""Number of clips of figure 5 by default."""
+"""Default number of clips in figure 5."""
 _GROUPS, _OF_GROUP = 8, 2
-"""Number of groups of mistakes in figure 6, and of clips in each."""
+"""Number of groups of mistakes in figure 6, and number of clips in each group."""
 _LISTED_CLIQUES = 10
 _LISTED_OBJECTS = 8
 _TALL, _SMALL = 240, 96
-"""Height in pixels of clips in figures, and of those that only the confusion matrix opens."""
+"""Height, in pixels, of clips in figures, and of clips that only the confusion matrix opens."""
 
 _CLIPS_OF_WORKER = 64
-"""Loading so many clips takes about as long as starting a worker process."""
+"""Number of clips that load in about the time it takes to start a worker process."""
 
 
 def write_report(
@@ -69,14 +69,14 @@ def write_report(
     resources: Resources = _USUAL,
     largest_bytes: int = LARGEST_PAGE_BYTES,
 ) -> dict[str, Any]:
-    """Write the page and the files of a run; evaluate the run first if necessary.
+    """Write the page and the files for a run; evaluate the run first if necessary.
 
     Args:
         run: the run folder.
         split: split to report on.
-        segments: ids of the clips of figure 5; by default the most confident correct ones.
-        most_explained: largest number of clips for figure 4, spread over the split.
-        resources: data and device.
+        segments: ids of the clips in figure 5; by default the most confident correct predictions.
+        most_explained: maximum number of clips for figure 4, spread over the split.
+        resources: paths of the data, and the device.
         largest_bytes: largest size of the page.
 
     Returns:
@@ -84,7 +84,7 @@ def write_report(
 
     Raises:
         CheckpointError: if the run has no checkpoint, or its evaluation is damaged.
-        JoinError: if a requested segment does not exist, or other segments were evaluated.
+        JoinError: if a requested segment does not exist, or different segments were evaluated.
     """
     started = time.monotonic()
     model = open_model(run, device="cpu")
@@ -142,7 +142,7 @@ def write_report(
 
 
 def _chosen(run: Path, ids: tuple[str, ...], measured: Measured) -> list[Place]:
-    """Return segment and predicted class of each requested clip."""
+    """Return the segment and predicted class of each requested clip."""
     predictions = measured.predictions
     row_of = {id: row for row, id in enumerate(predictions.ids)}
     for id in ids:
@@ -156,7 +156,7 @@ def _chosen(run: Path, ids: tuple[str, ...], measured: Measured) -> list[Place]:
 
 
 def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
-    """Return the most confident mistakes of the largest cells of the confusion matrix."""
+    """Return the most confident mistakes in the largest cells of the confusion matrix."""
     cells: dict[tuple[int, int], list[Mistake]] = {}
     for mistake in measured.mistakes():
         cells.setdefault(mistake.cell, []).append(mistake)
@@ -166,7 +166,7 @@ def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
 
 @dataclass(frozen=True, slots=True)
 class _Explainer:
-    """Explains the clips that a report shows or counts, in one pass."""
+    """Explainer for the clips that a report shows or counts, in one pass."""
 
     model: OpenedModel
     measured: Measured
@@ -176,7 +176,7 @@ class _Explainer:
     resources: Resources
     files: ReportFiles
     _pages: dict[Path, Path | None] = field(default_factory=dict)
-    """Page of each shard, if there is one."""
+    """Page of each shard, if it exists."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -198,9 +198,9 @@ class _Explainer:
         """Count the pairs of classes and draw the clips of the figures.
 
         Args:
-            right: clips of figure 5.
-            mistakes: clips of figure 6, by cell of the confusion matrix.
-            most_counted: largest number of clips whose pairs are counted, spread over the split.
+            right: clips in figure 5.
+            mistakes: clips in figure 6, by cell of the confusion matrix.
+            most_counted: maximum number of clips whose pairs are counted, spread over the split.
         """
         measured, segments = self.measured, self.joined.segments
         counted_rows = spread(len(segments), most_counted)
@@ -262,9 +262,9 @@ class _Explainer:
         )
 
     def _link(self, row: int) -> str:
-        """Return the URL of the middle of a segment in the page of its shard, relative to the run.
+        """Return the URL of a segment's midpoint in the page of its shard, relative to the run.
 
-        It is empty if there is no such page beside the shard.
+        The URL is empty if the shard has no such page.
         """
         segment, detections = self.joined.segments[row], self.sources.detections
         (shard, *_) = detections.shards_of([segment.video_id])
@@ -285,7 +285,7 @@ class _Explainer:
         return f"{address}#{quote(segment.video_id, safe='')}/{frame}"
 
     def _case(self, clip: ExplainedClip, row: int, *, is_right: bool) -> Case:
-        """Return a clip of figure 5 or 6; add its picture as PNG and its cliques as CSV."""
+        """Return a clip for figure 5 or 6; add its picture as PNG and its cliques as CSV."""
         activity, figure = clip.activity, "figure5" if is_right else "figure6"
         classes, true_A = self.measured.classes, self.measured.true_NA()[row]
         missed = bool(true_A[activity]) and not self.measured.predicted_NA()[row, activity]

@@ -1,6 +1,6 @@
 """Files of a report: figures as PNG and SVG, tables as CSV.
 
-All are created in memory before the first is written.
+All files are created in memory before the first one is written.
 """
 
 import hashlib
@@ -30,14 +30,14 @@ from orn.stage2_train.explanation.page_pictures import Picture
 from orn.stage2_train.runs.run_folder import METRICS_NAME, finite_number, read_jsonl
 
 BARS = 5
-"""Pairs of classes of each activity in figure 4."""
+"""Number of pairs of classes for each activity in figure 4."""
 _MOST_GRAPHS = 60
-"""Largest number of activities with a plot; the table has all."""
+"""Maximum number of activities with a plot; the table lists all activities."""
 _OURS = re.compile(r"(figure[456](-.*)?|metrics|classes|clips|confusion|training)\.(png|svg|csv)")
 
 
 class ReportFiles:
-    """Collects files until `publish`, so that an interrupted report changes nothing.
+    """Collector of files until `publish`, so that an interrupted report changes nothing.
 
     Args:
         run: the run folder.
@@ -48,7 +48,7 @@ class ReportFiles:
         self._content: dict[str, bytes] = {}
 
     def publish(self) -> int:
-        """Write the files, remove others of an earlier report, and return the number of files."""
+        """Write the files, remove others from an earlier report, and return their number."""
         for name, content in self._content.items():
             write_bytes(self.folder / name, content)
         for path in self.folder.iterdir():
@@ -67,7 +67,7 @@ class ReportFiles:
         return Picture(key=name, data=svg, media="image/svg+xml", alt=alt, file=file, rank=0)
 
     def picture(self, name: str, picture_HW3: NDArray[np.uint8]) -> str:
-        """Add a picture as PNG and return its path below the run folder."""
+        """Add a picture as PNG and return its path relative to the run folder."""
         held = io.BytesIO()
         Image.fromarray(picture_HW3).save(held, format="PNG", compress_level=1)
         self._content[f"{name}.png"] = held.getvalue()
@@ -172,7 +172,7 @@ class ReportFiles:
 
 
 def file_name(text: str) -> str:
-    """Return a file name for a text, with a digest if characters had to be left out."""
+    """Return a file name for a text, with a digest if characters had to be omitted."""
     plain = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")[:40]
     if plain == text:
         return plain

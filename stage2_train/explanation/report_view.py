@@ -25,7 +25,7 @@ from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
 from orn.stage2_train.runs.trained import OpenedModel
 
 Place = tuple[int, int]
-"""Number of a segment, and a class."""
+"""Index of a segment, and a class."""
 _HEADS = {
     "two_heads": "both heads",
     "activity_head": "the activity head alone",
@@ -33,15 +33,15 @@ _HEADS = {
 }
 _WORST = 3
 _LARGEST_MATRIX = 40
-"""Largest number of classes of a confusion matrix that is a table of buttons."""
+"""Maximum number of classes for which the confusion matrix is a table of buttons."""
 _LISTED_CONFUSIONS = 60
 _LEAST_SEGMENTS = 5
-"""Smallest number of segments of the weakest class."""
+"""Minimum number of segments for a class to be reported as the weakest."""
 _MOST_IN_CELL = 200
 _MOST_LISTED = 10_000
-"""Largest number of clips behind all cells; each cell has at least one."""
+"""Maximum number of clips listed for all cells; each cell lists at least one."""
 _SHOWN_STARTS, _SHOWN_COMMANDS = 20, 3
-"""Number of starts and of commands that are shown, the last ones."""
+"""Numbers of most recent starts and commands that are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,7 +53,7 @@ class Case:
     id: str
     picture: Picture
     predicted: str
-    """Predicted class, or `not` and a class that is not predicted."""
+    """Predicted class, or `not` followed by a class that is not predicted."""
     chance: float
     """Probability of the prediction."""
     is_right: bool
@@ -62,29 +62,29 @@ class Case:
     why: str
     """Effect of the strongest pair; empty if the network does not relate objects."""
     decided: str
-    """Head that decided; empty with a single head."""
+    """Head that determined the prediction; empty with a single head."""
     seen: str
-    """Detected classes with their best scores."""
+    """Detected classes with their highest scores."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Explanations:
-    """Explanations of the clips of a report."""
+    """Explanations of the clips in a report."""
 
     pairs: ClassPairs
     names: tuple[str, ...]
     """Names of the detector's classes."""
     right: list[Place]
-    """Clips of figure 5."""
+    """Clips in figure 5."""
     mistakes: dict[tuple[int, int], list[Mistake]]
-    """Clips of figure 6 by cell of the confusion matrix, the largest cell first."""
+    """Clips in figure 6, by cell of the confusion matrix, the largest cell first."""
     size: int = 0
-    """Number of objects of a clique; 0 if the network does not relate objects."""
+    """Number of objects in a clique; 0 if the network does not relate objects."""
     cases: dict[Place, Case] = field(default_factory=dict)
     strips: dict[int, Picture] = field(default_factory=dict)
     """Clips to play, by segment."""
     links: dict[int, str] = field(default_factory=dict)
-    """URLs in pages of shards, by segment; empty without such a page."""
+    """URLs in the pages of shards, by segment; empty without such a page."""
 
 
 def report_page(
@@ -100,7 +100,7 @@ def report_page(
     confusion: Picture,
     largest_bytes: int,
 ) -> str:
-    """Return the page of a run.
+    """Return the report page of a run.
 
     Args:
         model: the run.
@@ -109,7 +109,7 @@ def report_page(
         paths: paths of the data.
         detector: detector of the shards.
         segments: the evaluated segments.
-        asked: whether the clips of figure 5 were requested.
+        asked: whether the clips in figure 5 were requested.
         curves: training curves.
         confusion: plot of the confusion matrix.
         largest_bytes: largest size of the page.
@@ -165,7 +165,7 @@ def report_page(
 
 
 def answer(measured: Measured) -> dict[str, Any]:
-    """Return the values of the first paragraph of a report."""
+    """Return the values for the first paragraph of a report."""
     file, metric = measured.file, measured.file.metric
     scores = {head: figures[metric] for head, figures in file.heads().items()}
     head, *others = scores
@@ -216,7 +216,7 @@ def cell_title(measured: Measured, row: int, column: int) -> str:
 
 
 def _confusions(measured: Measured) -> Iterator[tuple[str, str, str, int]]:
-    """Yield names, cell and count of the largest confusions."""
+    """Yield the names, cell and count of the largest confusions."""
     counts_RC, classes, columns = measured.counts_RC(), measured.classes, measured.columns()
     places = [
         (int(counts_RC[row, column]), row, column)
@@ -228,7 +228,7 @@ def _confusions(measured: Measured) -> Iterator[tuple[str, str, str, int]]:
 
 
 def _paper(measured: Measured) -> dict[str, tuple[float, dict[str, float]]]:
-    """Return mean and class values of each column of the paper's Table 1, for VLOG."""
+    """Return the mean and class values of each column of the paper's Table 1, for VLOG."""
     if measured.file.dataset != "vlog":
         return {}
     return {name: (TABLE_1_MAP[name], values) for name, values in TABLE_1.items()}
@@ -271,7 +271,7 @@ def _example(example: Example, measured: Measured) -> dict[str, Any]:
 
 
 def _listed(measured: Measured, found: Explanations) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the cells of the confusion matrix and a bounded number of clips behind them."""
+    """Return the cells of the confusion matrix and a bounded number of clips in them."""
     cells = measured.cells()
     most = min(max(_MOST_LISTED // max(len(cells), 1), 1), _MOST_IN_CELL)
     probability_NA, predicted_NA = measured.probability_NA, measured.predicted_NA()
@@ -314,7 +314,7 @@ def _made(
     detector: str,
     segments: tuple[Segment, ...],
 ) -> dict[str, Any]:
-    """Return the content of the section "How it was made"."""
+    """Return the contents of the section "How it was made"."""
     run, config, weights = model.path, model.config, model.path / BEST_NAME
     starts = read_jsonl(run / STARTS_NAME)[-_SHOWN_STARTS:]
     digest = file_digest(weights, error=CheckpointError)

@@ -1,4 +1,4 @@
-"""Frames of videos: the clip store, HDF5 files of rescaled frames, or decoding without a store.
+"""Frames of videos: the clip store (HDF5 files with rescaled frames), or decoding without a store.
 
-Imports no other package of stage 2.
+This package imports no other package of stage 2.
 """

@@ -1,8 +1,8 @@
-"""Reading a file of a clip store, which may be untrusted.
+"""Reading a file of a clip store; files may be untrusted.
 
 The file is opened with HDF5 once: datasets that violate the format are rejected by their metadata,
-before data is read. Times and frames are then read by their offsets, without HDF5. A file is
-identified by its size and time of modification.
+before data is read. Times and frames are then read at their offsets, without HDF5. A file is
+identified by its size and modification time.
 """
 
 import os
@@ -30,7 +30,7 @@ from orn.stage2_train.frames.jpeg import decode_frame, most_bytes
 from orn.stage2_train.frames.schema import FRAME_ROW, RECORDS, ClipFileRecord, StoredVideo
 
 _MOST_OPEN = 64
-"""Size of the open-file cache of a process."""
+"""Size of the open-file cache in a process."""
 _ROWS_BYTES = 2**25
 """Cache size per process for rows of frames."""
 _ROW_BYTES = 500
@@ -41,14 +41,14 @@ _HEAD = b"\x89HDF\r\n\x1a\n\x03"
 """First bytes of an HDF5 file whose metadata have checksums."""
 _REMEDY = "remove the file and run `orn clips` to store its videos again"
 _ERRORS = (OSError, LookupError, RuntimeError, TypeError, ValueError, MemoryError)
-"""Exceptions of h5py and decoders for a corrupt file."""
+"""Exceptions that h5py and decoders raise for a corrupt file."""
 
 
 def read_record(path: Path) -> ClipFileRecord:
     """Return the record of a file.
 
     Raises:
-        ClipStoreError: if the file is corrupt or of another format.
+        ClipStoreError: if the file is corrupt or has a different format.
     """
     with open_file(path, error=ClipStoreError) as raw:
         head, size = raw.read(len(_HEAD)), os.fstat(raw.fileno()).st_size
@@ -83,7 +83,7 @@ def _record_text(file: h5py.File, *, size: int) -> bytes:
 
 
 def _dataset(file: h5py.File, name: str, dtype: np.dtype[Any], *, size: int) -> h5d.DatasetID:
-    """Return a dataset of the type that the format specifies, and not larger than the file."""
+    """Return a dataset after checking that its type matches the format and its size the file."""
     if file.id.links.get_info(name.encode()).type != h5l.TYPE_HARD:
         raise OSError(f"{name}: expected a dataset, got a link")
     dataset = h5o.open(file.id, name.encode())
@@ -145,13 +145,13 @@ class ClipFrames:
 
     @property
     def seconds(self) -> NDArray[np.float64]:
-        """(F,) float64 presentation times, increasing; for errors see `rows`."""
+        """(F,) float64 presentation times, increasing; for errors, see `rows`."""
         seconds_F: NDArray[np.float64] = self.rows["seconds"]
         return seconds_F
 
     @property
     def known_seconds(self) -> NDArray[np.float64]:
-        """(F,) float64 presentation times, which a store always knows."""
+        """(F,) float64 presentation times, which are always known in a store."""
         return self.seconds
 
     def __len__(self) -> int:
@@ -181,8 +181,8 @@ class ClipFrames:
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        """Return (n, H, W, 3) uint8 RGB: the frames with these indices into `seconds`, in that
-        order and possibly repeated, or a window of them.
+        """Return (n, H, W, 3) uint8 RGB: the frames at these indices into `seconds`, in that order
+        and possibly repeated, or a window of each.
 
         Raises:
             ClipStoreError: if a frame does not exist or is corrupt.
@@ -209,7 +209,7 @@ class ClipFrames:
         return first == last
 
     def corruption(self, what: str, err: Exception) -> ClipStoreError:
-        """Return the error for a corrupt part of the video."""
+        """Return an error for a corrupt part of the video."""
         if isinstance(err, ClipStoreError):
             return err
         return ClipStoreError(
@@ -218,7 +218,7 @@ class ClipFrames:
 
 
 class _OpenFile:
-    """A file that is open as long as it is referenced; can be shared by threads and processes."""
+    """A file that stays open while it is referenced; can be shared by threads and processes."""
 
     def __init__(self, path: Path, stamp: Stamp) -> None:
         self._number = -1
@@ -241,7 +241,7 @@ class _OpenFile:
 
 
 def changed_file(path: Path) -> ClipStoreError:
-    """Return the error for a file that has changed or is missing."""
+    """Return an error for a file that has changed or is missing."""
     return ClipStoreError(
         f"{path}: expected the file that was opened with the clip store, got a changed or missing "
         "one; start the command again"

@@ -26,7 +26,7 @@ def clips(
     """Decode the videos of DATASET once and store their rescaled frames; without DATASET, use the
     data set whose detection finished last.
 
-    The same command resumes an interrupted one, and later adds new and changed videos. --dry-run
+    Rerun the command to resume an interrupted job or to add new and changed videos. --dry-run
     estimates the size. The exit code is 3 if some videos could not be decoded, and 1 if --verify
     reports problems.
     """

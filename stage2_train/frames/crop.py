@@ -1,7 +1,7 @@
-"""Crops of frames, boxes and masks.
+"""Cropping of frames, boxes and masks.
 
-Stored frames may have another size and aspect ratio than the grid of their detections. A crop is
-chosen in stored pixels and converted to the grid by relative coordinates.
+Stored frames may differ in size and aspect ratio from the grid of their detections. A crop is
+selected in stored pixels and converted to the grid by relative coordinates.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class CropWindow:
     height: int
     width: int
     stored_height: int
-    """Rows of the stored frame."""
+    """Number of rows of the stored frame."""
     stored_width: int
 
     def __post_init__(self) -> None:
@@ -42,7 +42,7 @@ class CropWindow:
             )
 
     def on_grid(self, height: int, width: int) -> tuple[float, float, float, float]:
-        """Return x1 y1 x2 y2 of the window in pixels of a grid of `height` x `width` pixels."""
+        """Return x1 y1 x2 y2 of the window in pixels of a `height` x `width` grid."""
         per_row, per_column = height / self.stored_height, width / self.stored_width
         return (
             self.x * per_column,
@@ -66,8 +66,8 @@ def placed_window(
 ) -> CropWindow:
     """Return the window at a position along the longer side, centred along the other side.
 
-    The longer side is that of the detections' grid; if the grid is square, that of stored frames;
-    if both are square, the width. Sizes are (height, width).
+    The longer side is determined by the detections' grid; if the grid is square, by the stored
+    frames; if both are square, it is the width. Sizes are (height, width).
     """
     halves, shapes = get_args(CropPlace).index(place), (grid, stored)
     is_tall = next((height > width for height, width in shapes if height != width), False)

@@ -1,8 +1,8 @@
 """Frames without a clip store, decoded from the videos on demand.
 
-The interface is that of a store (`reader`), with the same frames, times and sizes. Pixels are not
-compressed as JPEG unless requested. Decoding costs time: for each clip, the video is decoded from a
-key frame before the clip.
+The interface is the same as for a store (`reader`), with the same frames, times and sizes. Pixels
+are not compressed as JPEG unless requested. Decoding is slow: for each clip, the video is decoded
+from a key frame before the clip.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ class DecodedVideo:
 
     @property
     def known_seconds(self) -> NDArray[np.float64] | None:
-        """(F,) float64 presentation times if they are known without decoding, else None."""
+        """(F,) float64 presentation times if they are known without decoding, otherwise None."""
         try:
             return self._all.times(self._video).seconds
         except VideoDecodeError:
@@ -75,7 +75,7 @@ class DecodedVideo:
     def read(
         self, frames_n: NDArray[np.int64], window: CropWindow | None = None
     ) -> NDArray[np.uint8]:
-        """Return (n, H, W, 3) uint8 RGB: the frames with these indices, or a window of them.
+        """Return (n, H, W, 3) uint8 RGB: the frames at these indices, or a window of each.
 
         Raises:
             VideoDecodeError: if a frame does not exist or cannot be decoded.
@@ -98,7 +98,7 @@ class DecodedVideo:
         return True
 
     def is_empty(self, times: TimeRange) -> bool:
-        """Return whether a time range contains no frame; False for whole videos and if times are
+        """Return whether a time range contains no frames; False for whole videos, and if times are
         not known without decoding.
 
         Raises:
@@ -132,11 +132,11 @@ class DecodedVideos:
             videos: videos of the data set.
             root: their folder, for messages.
             settings: settings that a store would have.
-            as_stored: whether to compress and decode frames as a store does, which gives the pixels
-                of the store.
-            in_order: whether clips are read video by video, in order of time; a video without
-                seeking is then decoded once, if possible.
-            cache_bytes: cache size for times of videos, in each process.
+            as_stored: whether to compress and decode frames as in a store, which gives the same
+                pixels as the store.
+            in_order: whether clips are read video by video, in order of time; a video that does not
+                support seeking is then decoded once, if possible.
+            cache_bytes: cache size per process for times of videos.
 
         Raises:
             ClipStoreError: if the settings select only some frames.
@@ -158,7 +158,7 @@ class DecodedVideos:
         self._clear_caches()
 
     def _clear_caches(self) -> None:
-        """Create empty caches: times of videos, and the reader of the latest video."""
+        """Create empty caches: times of videos, and the reader of the most recent video."""
         size = lambda times: _RECORD_BYTES + times.size_bytes  # noqa: E731
         self._known: LRUCache[str, VideoTimes] = LRUCache(self._cache_bytes, getsizeof=size)
         self._decoded: LRUCache[str, NDArray[np.float64]]
@@ -166,7 +166,7 @@ class DecodedVideos:
         self._latest: tuple[str, VideoReader] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without caches: a copy in another process reads for itself."""
+        """Return the state without caches; a copy in another process reads the data again."""
         read = ("_known", "_decoded", "_latest")
         return {name: value for name, value in self.__dict__.items() if name not in read}
 
@@ -211,7 +211,7 @@ class DecodedVideos:
         return np.array([frame.seconds for frame in frames], np.float64)
 
     def reader(self, video: Video) -> VideoReader:
-        """Return a reader of a video; for clips in order, the reader is reused."""
+        """Return a reader for a video; it is reused if clips are read in order."""
         options: dict[str, Any] = {"rate": video.rate, "times": self.times(video)}
         if not self._in_order:
             return VideoReader(video.path, kept_bytes=0, **options)

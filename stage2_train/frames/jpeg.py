@@ -36,12 +36,12 @@ def encode_frame(image: NDArray[np.uint8], settings: StoreSettings) -> bytes:
 
 
 def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
-    """Decode a JPEG file to (H, W, 3) uint8 RGB: the pixels of Pillow, in half the time.
+    """Decode a JPEG file to (H, W, 3) uint8 RGB with the same pixels as Pillow, in half the time.
 
     Raises:
         RuntimeError: if `data` is not a JPEG file.
     """
-    import torch  # not needed for writing a store
+    import torch  # not needed to write a store
 
     bytes_n = torch.frombuffer(bytearray(data), dtype=torch.uint8)
     image_HW3: NDArray[np.uint8] = _decoder()(bytes_n, _RGB).permute(1, 2, 0).numpy()
@@ -50,7 +50,7 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
 
 @cache
 def _decoder() -> Any:
-    """Return torchvision's decoder, loaded from its library only, because importing torchvision
+    """Return torchvision's decoder, loaded directly from its library, because importing torchvision
     takes more than a second."""
     import torch
 
@@ -59,7 +59,7 @@ def _decoder() -> Any:
     if library.is_file():
         torch.ops.load_library(library)
     else:
-        import torchvision.io  # noqa: F401  (loads the library under another name)
+        import torchvision.io  # noqa: F401  (loads the library under a different name)
     return torch.ops.image.decode_jpeg
 
 
@@ -98,6 +98,6 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def most_bytes(height: int, width: int) -> int:
-    """Return an upper bound of the size of a stored JPEG file in bytes: 2**16 for headers and 8 per
-    pixel, which has 1.5 samples of at most 26 bits."""
+    """Return an upper bound for the size of a stored JPEG file in bytes: 2**16 for headers and 8
+    per pixel, which has 1.5 samples of at most 26 bits."""
     return 2**16 + 8 * height * width

@@ -41,7 +41,7 @@ _SAMPLE_VIDEOS = 8
 _SAMPLE_FRAMES = 16
 """Number of frames decoded per sample video, of which every fourth is encoded."""
 _VIDEO_BYTES = 100_000
-"""Upper bound of a video's size without its frames."""
+"""Upper bound for a video's size without its frames."""
 _TOLERANCE = 1.5
 """The job fails if the estimated size exceeds the free space by this factor."""
 
@@ -59,7 +59,7 @@ class _Plan:
     """Labelled times by video; empty for whole videos."""
     num_missing: int
     num_unlabelled: int
-    """Number of videos left out because they have no segments."""
+    """Number of videos omitted because they have no segments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class _Estimate:
     frames: Mapping[str, float]
     """Estimated number of frames by video."""
     unreadable: Mapping[str, str]
-    """Reasons by video that cannot be read."""
+    """Reasons why videos cannot be read, by video."""
     frame_bytes: float
     """Mean size of a stored frame, measured on a few frames."""
     free_bytes: int
@@ -77,7 +77,7 @@ class _Estimate:
 
     @property
     def num_frames(self) -> int:
-        """Estimated number of frames of all missing videos."""
+        """Estimated number of frames in all missing videos."""
         return round(sum(self.frames.values()))
 
     @property
@@ -87,11 +87,11 @@ class _Estimate:
 
     @property
     def needed_bytes(self) -> int:
-        """Free space that the missing videos need."""
+        """Free space needed for the missing videos."""
         return self.added_bytes + len(self.frames) * _VIDEO_BYTES
 
     def describe(self) -> str:
-        """Return the estimate as a clause."""
+        """Return the estimate as a clause, for messages."""
         return (
             f"about {counted(self.num_frames, 'frame')} of {decimal(round(self.frame_bytes))}, "
             f"which need {decimal(self.needed_bytes)} of free space, "
@@ -116,7 +116,7 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
     """Store the frames and return a report; see `build_clip_store`.
 
     Raises:
-        ClipStoreError: also if the disk has too little free space.
+        ClipStoreError: also if there is too little free disk space.
     """
     plan = _plan(request)
 

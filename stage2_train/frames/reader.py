@@ -1,7 +1,7 @@
 """Random access to the frames of a clip store.
 
-Frames and times are read and verified on demand (`clip_file`). A store can be shared by threads,
-forked and pickled.
+Frames and times are read and verified on demand (`clip_file`). A store can be pickled, forked and
+shared by threads.
 """
 
 import hashlib
@@ -55,8 +55,8 @@ class ClipStore:
             files: result of `read_clip_files`; None calls it.
 
         Raises:
-            ClipStoreError: if there is no store, a file is corrupt or of another format, or files
-                have different settings.
+            ClipStoreError: if there is no store, a file is corrupt or has a different format, or
+                files have different settings.
         """
         files = read_clip_files(path) if files is None else files
         if not files:
@@ -87,12 +87,12 @@ class ClipStore:
         """Videos that could not be decoded and are not in the store."""
 
     def __reduce__(self) -> tuple[Callable[..., "ClipStore"], tuple[Path, dict[Path, Stamp]]]:
-        """Return path and stamps of the files, which a copy in another process opens again."""
+        """Return the path and stamps of the files, which a copy in another process reopens."""
         return _reopened, (self.path, self._files)
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ids of the videos, in the order of files."""
+        """Ids of the videos, ordered by file."""
         return tuple(self._videos)
 
     def __contains__(self, video_id: str) -> bool:
@@ -118,14 +118,14 @@ class ClipStore:
 
     def digest(self, video_ids: Iterable[str]) -> str:
         """Return the SHA-256 of some videos' stored frames, computed from their checksums; other
-        videos in the store have no influence."""
+        videos in the store have no effect."""
         videos = (self.frames(video_id).video for video_id in sorted(set(video_ids)))
         content = [(video.id, video.num_frames, video.crc32) for video in videos]
         return hashlib.sha256(repr((self.settings, content)).encode()).hexdigest()
 
 
 def _reopened(path: Path, files: dict[Path, Stamp]) -> ClipStore:
-    """Open a store again; raise ClipStoreError if a file has changed or is missing."""
+    """Reopen a store; raise ClipStoreError if a file has changed or is missing."""
     now = read_clip_files(path)
     changed = [file for file, stamp in files.items() if file not in now or now[file].stamp != stamp]
     if changed:

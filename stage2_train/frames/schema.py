@@ -9,7 +9,7 @@ files is read from the file with the highest number. A file has three one-dimens
 
 HDF5 verifies its metadata (`libver=("v110", "v110")`) and the record. The other datasets are
 contiguous, so that a frame is read with one system call, and have their own checksums: each row of
-`frames` has the CRC-32 of its JPEG file, each video the CRC-32 of its rows.
+`frames` has the CRC-32 of its JPEG file, and each video the CRC-32 of its rows.
 """
 
 from typing import Annotated, Literal
@@ -30,7 +30,7 @@ CLIP_FILES = UnitFiles(stem="clips", suffix=".h5")
 FRAME_ROW = np.dtype(
     [("index", "<i8"), ("seconds", "<f8"), ("start", "<i8"), ("size", "<u4"), ("crc32", "<u4")]
 )
-"""Row of a frame: index in the decoded stream of the source; presentation time in seconds; offset
+"""Row for a frame: index in the decoded stream of the source; presentation time in seconds; offset
 of its JPEG file from the video's first byte; size in bytes; CRC-32."""
 MOST_SIDE = 8192
 """Longest side of a stored frame, in pixels."""
@@ -41,18 +41,18 @@ _Count = Annotated[int, Field(ge=0, lt=2**40)]
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class StoreSettings:
-    """Settings of all frames of a store."""
+    """Settings for all frames in a store."""
 
     size: tuple[_Side, _Side] | _Side
-    """(height, width) of stored frames; or the length of the shorter side, which keeps the aspect
-    ratio of the source."""
+    """(height, width) of stored frames, or the length of the shorter side, which preserves the
+    aspect ratio of the source."""
     jpeg_quality: Annotated[int, Field(ge=1, le=95)] = 92
     """Pillow's JPEG quality, 1 .. 95."""
     rate: Positive | None = None
     """Stored frames per second; None for every frame."""
 
     def stored_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return (height, width) of the stored frames of a source of `height` x `width` pixels.
+        """Return (height, width) of the stored frames for a source of `height` x `width` pixels.
 
         Raises:
             VideoDecodeError: if the stored frames would be too large.
@@ -89,21 +89,21 @@ class StoredVideo:
     source_digest: str
     """`content_digest` of the decoded file or folder."""
     source: Stamp
-    """Size and time of modification of the decoded file or folder."""
+    """Size and modification time of the decoded file or folder."""
     height: _Side
-    """Rows of stored frames."""
+    """Number of rows of stored frames."""
     width: _Side
-    """Columns of stored frames."""
+    """Number of columns of stored frames."""
     times: TimeRanges
-    """Stored times."""
+    """Stored time ranges."""
     first_byte: _Count
     """Offset of its first JPEG file in `jpeg`."""
     first_frame: _Count
-    """Its first row of `frames`."""
+    """Index of its first row in `frames`."""
     num_frames: _Count
     """F, number of stored frames."""
     crc32: int
-    """CRC-32 of its rows, which include those of its JPEG files; equal for copies in other
+    """CRC-32 of its rows, which include the CRC-32 of its JPEG files; equal for copies in other
     files."""
 
 
@@ -114,9 +114,9 @@ class FailedClip:
     id: str
     """Id in the manifest."""
     reason: str
-    """Message of the decoder."""
+    """Error message of the decoder."""
     source: Stamp = (-1, -1)
-    """Size and time of modification of the file or folder; -1 if it was missing."""
+    """Size and modification time of the file or folder; -1 if it was missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -129,9 +129,9 @@ class ClipFileRecord:
     videos: tuple[StoredVideo, ...]
     failed: tuple[FailedClip, ...]
     jpeg_place: _Count = 0
-    """Offset of the dataset `jpeg` in the file, from HDF5, not from the JSON."""
+    """Offset of the dataset `jpeg` in the file, read from HDF5, not from the JSON."""
     frames_place: _Count = 0
-    """Offset of the dataset `frames` in the file, from HDF5, not from the JSON."""
+    """Offset of the dataset `frames` in the file, read from HDF5, not from the JSON."""
 
 
 RECORDS = TypeAdapter(ClipFileRecord)

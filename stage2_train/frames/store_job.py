@@ -1,7 +1,7 @@
 """The job that stores missing videos in a clip store.
 
 Files of a store are complete and never change. New, changed and retried videos go to new files, and
-a video in several files is read from the newest one. A killed job only loses unfinished files.
+a video in several files is read from the newest one. Killing a job only loses unfinished files.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ CLIPS = Kind(
 UNIT_BYTES = 256 * 10**6
 """Approximate size of a file."""
 _MIN_UNIT_BYTES = 4 * 10**6
-"""Minimum size of a file, in small data sets, which have enough files to keep processes busy."""
+"""Minimum size of a file; small data sets are split into enough files to keep processes busy."""
 _UNITS_PER_PROCESS = 4
 _MAX_VIDEOS = 4096
 """Maximum number of videos in a file."""
@@ -37,7 +37,7 @@ _MAX_VIDEOS = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipsWork:
-    """Stores units of videos; see `orn.shared.jobs.work.Work`."""
+    """Work that stores units of videos; see `orn.shared.jobs.work.Work`."""
 
     videos: Mapping[str, Video]
     folder: Path
@@ -48,7 +48,7 @@ class ClipsWork:
         return CLIP_FILES.path(self.folder, unit.index)
 
     def open(self, device: str) -> "ClipsWork":
-        """Return self; there is nothing to open."""
+        """Return self, because there is nothing to open."""
         return self
 
     def __call__(self, unit: Unit, advance: Advance) -> UnitResult:
@@ -67,7 +67,7 @@ def open_store(path: Path, settings: StoreSettings) -> ClipStore | None:
     """Return the store in a folder, or None.
 
     Raises:
-        ClipStoreError: if the store has other settings or is corrupt.
+        ClipStoreError: if the store has different settings or is corrupt.
     """
     files = read_clip_files(path)
     if not files:
@@ -89,13 +89,13 @@ def missing_parts(
     *,
     retry_failed: bool = False,
 ) -> tuple[UnitPart, ...]:
-    """Return the videos that a store lacks, completely or in part, or that have changed, with the
-    times to store. A video that failed is left out until it changes.
+    """Return the videos that are missing from a store, completely or partly, or have changed, with
+    the times to store. A video that failed is omitted until it changes.
 
     Args:
         store: the store; None if it does not exist yet.
         videos: requested videos.
-        ranges: requested times by video id; whole videos without an entry.
+        ranges: requested times by video id; without an entry, the whole video.
         retry_failed: whether to include videos that failed.
     """
     parts = []
@@ -113,7 +113,7 @@ def missing_parts(
 
 
 def _is_same(video: Video, stamp: tuple[int, int], stored: StoredVideo) -> bool:
-    """Return whether a video has not changed since it was stored. If only its time of modification
+    """Return whether a video has not changed since it was stored. If only its modification time
     differs, as for a copy, contents are compared; a missing file counts as unchanged."""
     if stamp in ((-1, -1), stored.source):
         return True
@@ -133,8 +133,8 @@ def units_of(
     """Group videos into units, in order.
 
     Args:
-        parts: whole videos, or times of them.
-        sizes: approximate size in bytes by video id; 1 MB without an entry.
+        parts: whole videos, or time ranges of videos.
+        sizes: approximate size in bytes by video id; without an entry, 1 MB.
         first: index of the first unit.
         processes: number of processes to keep busy; 0 for units of the maximum size.
     """
@@ -186,7 +186,7 @@ def build_clip_store(
         videos: requested videos.
         path: folder of the store.
         settings: settings of all frames.
-        ranges: requested times by video id; whole videos without an entry.
+        ranges: requested times by video id; without an entry, the whole video.
         engine: engine that decodes videos.
         processes: number of processes to keep busy; see `units_of`.
         fresh: whether to remove existing files first.
@@ -195,9 +195,9 @@ def build_clip_store(
             folder is locked and before anything is written.
 
     Raises:
-        ClipStoreError: if the existing store has other settings.
-        PipelineError: if a file cannot be written, a process is lost, or another process writes to
-            this store.
+        ClipStoreError: if the existing store has different settings.
+        PipelineError: if a file cannot be written, a process is lost, or another process is writing
+            to this store.
     """
     with CLIPS.locked(path):
         store = None if fresh else open_store(path, settings)

@@ -40,7 +40,7 @@ _REASON_LETTERS = 1000
 
 
 class ClipFileWriter:
-    """Collects videos for a file of a clip store."""
+    """Writer that collects videos for a file of a clip store."""
 
     def __init__(self, settings: StoreSettings, spool: BinaryIO) -> None:
         """Initialize without videos; JPEG data is buffered in the file `spool`."""
@@ -55,7 +55,7 @@ class ClipFileWriter:
 
         Args:
             frames: index, time and JPEG data of each frame, in order of time; consumed lazily.
-            video: fields of `StoredVideo` that do not follow from the frames.
+            video: fields of `StoredVideo` that cannot be derived from the frames.
         """
         rows, first_byte, size = [], self._spool.tell(), 0
         for index, seconds, data in frames:
@@ -100,7 +100,7 @@ class ClipFileWriter:
 
 @contextmanager
 def writing(path: Path, settings: StoreSettings) -> Iterator[ClipFileWriter]:
-    """Yield a writer of a file that replaces `path` when the block ends without an exception.
+    """Yield a writer for a file that replaces `path` if the block ends without an exception.
 
     Raises:
         PipelineError: if the file cannot be written.
@@ -120,7 +120,7 @@ def write_unit_file(
     settings: StoreSettings,
     advance: Callable[[int], None] = lambda videos: None,
 ) -> tuple[FailedClip, ...]:
-    """Decode time ranges of videos, store them in a file, and return the videos that failed. Calls
+    """Decode time ranges of videos, store them in a file, and return the videos that failed. Call
     `advance(1)` after each video.
 
     Raises:
@@ -147,7 +147,7 @@ def write_unit_file(
 
 
 def source_stamp(video: Video) -> Stamp:
-    """Return size and time of modification of a video's file or folder; -1 if it is missing."""
+    """Return the size and modification time of a video's file or folder; -1 if it is missing."""
     try:
         return stamp_of(video.path.stat())
     except (OSError, ValueError):
@@ -155,11 +155,11 @@ def source_stamp(video: Video) -> Stamp:
 
 
 def add_frames(writer: ClipFileWriter, frames: Iterable[Frame], **video: Any) -> None:
-    """Add a video from an iterable of all its frames, consumed lazily. Frames selected by the rate
-    with a time in `video["times"]`, possibly none, are stored.
+    """Add a video from an iterable of all its frames, consumed lazily. Store the frames that are
+    selected by the rate and have a time in `video["times"]`, possibly none.
 
     Raises:
-        VideoDecodeError: if the video has no frame.
+        VideoDecodeError: if the video has no frames.
     """
     settings, remaining = writer.settings, iter(frames)
     first = next(remaining, None)
@@ -172,7 +172,7 @@ def add_frames(writer: ClipFileWriter, frames: Iterable[Frame], **video: Any) ->
 
 
 class _Sink(io.FileIO):
-    """File that stores its first error for `check`: HDF5 crashes on exceptions of its file."""
+    """File that stores its first error for `check`, because HDF5 crashes if its file raises."""
 
     _error: OSError | None = None
 

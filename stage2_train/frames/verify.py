@@ -1,4 +1,4 @@
-"""Verification of a clip store: its files, its frames, and changes of the videos."""
+"""Verification of a clip store: its files, its frames, and changes to the videos."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from orn.stage2_train.frames.reader import ClipStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A problem of a store."""
+    """A problem in a store."""
 
     video: str
-    """Id of the video; empty for a problem of the whole store."""
+    """Id of the video; empty for a problem with the whole store."""
     message: str
     """Description, with the expected and the actual state."""
 
@@ -30,14 +30,14 @@ class Problem:
 def verify_store(
     path: Path, videos: Sequence[Video], *, ranges: Mapping[str, TimeRanges]
 ) -> list[Problem]:
-    """Return the problems of a store; an empty list if it is valid and up to date.
+    """Return the problems in a store; an empty list if it is valid and up to date.
 
-    Decodes every stored frame and computes the digest of every source. Only the first corrupt part
-    of a video is reported.
+    This decodes every stored frame and computes the digest of every source. Only the first corrupt
+    part of a video is reported.
 
     Args:
         path: folder of the store.
-        videos: current videos, to compare with.
+        videos: current videos to compare with the store.
         ranges: required times by video id; whole videos without an entry.
 
     Raises:

@@ -1,6 +1,6 @@
-"""Counts and positions of the objects of segments, read from shards, as inputs of linear models.
+"""Counts and positions of objects in segments, read from shards, as inputs of linear models.
 
-N segments, T frames of a segment, S detector classes, M cells of a grid over the frame, F numbers
+N segments, T frames of a segment, S detector classes, M cells of a grid over the frame, F features
 of a segment.
 """
 
@@ -20,9 +20,9 @@ from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.sampling import centre_frames
 
 _MOST_FRAMES = 16
-"""Largest number of frames that are read of a segment, spread over it."""
+"""Maximum number of frames read from a segment, spread over it."""
 _CELLS = 8
-"""Cells of the grid along each side of the frame."""
+"""Number of grid cells along each side of the frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,22 +32,22 @@ class SeenObjects:
     segments: tuple[Segment, ...]
     """Segments with at least one frame."""
     num_skipped: int
-    """Number of segments without one."""
+    """Number of segments without frames."""
     counts_NS: NDArray[np.float32]
-    """Mean number of objects of each class per frame."""
+    """(N, S) mean number of objects of each class per frame."""
     boxes_NM: NDArray[np.float32]
-    """Mean number of boxes over each cell of the grid per frame."""
+    """(N, M) mean number of boxes over each grid cell per frame."""
     middle_NF: NDArray[np.float32]
-    """Both for the middle frame alone."""
+    """(N, S + M) both counts in the middle frame alone."""
 
     @property
     def seen_NS(self) -> NDArray[np.float32]:
-        """Ones for classes that occur in a segment."""
+        """(N, S) indicators of the classes that occur in a segment."""
         return (self.counts_NS > 0).astype(np.float32)
 
     @property
     def both_NF(self) -> NDArray[np.float32]:
-        """Classes and boxes of all frames, unordered."""
+        """(N, S + M) both counts averaged over all frames."""
         return np.concatenate([self.counts_NS, self.boxes_NM], axis=1)
 
 
@@ -59,16 +59,16 @@ def seen_objects(
     partial: bool = False,
     task: str = "objects",
 ) -> SeenObjects:
-    """Return the objects in the frames of segments, in at most 16 frames of each.
+    """Return the objects in segments, in at most 16 frames of each.
 
     Args:
         score_threshold: detections with lower scores are ignored.
-        partial: whether to leave out segments without detections; those of videos that could not be
-            decoded are always left out.
+        partial: whether to omit segments without detections; segments of videos that could not be
+            decoded are always omitted.
         task: title of the progress bar.
 
     Raises:
-        JoinError: if segments have no detections and `partial` is off; gives their number.
+        JoinError: if segments have no detections and `partial` is false; reports their number.
         ShardFormatError: if a shard is damaged.
     """
     num_classes = len(detections.detector.class_names)
@@ -114,7 +114,7 @@ def seen_objects(
 
 
 def _spread(num_frames: int) -> NDArray[np.int64]:
-    """Return the places of at most `_MOST_FRAMES` of so many frames."""
+    """Return at most `_MOST_FRAMES` evenly spaced indices of frames."""
     if num_frames <= _MOST_FRAMES:
         return np.arange(num_frames)
     return np.asarray(centre_frames(num_frames, _MOST_FRAMES))
@@ -123,7 +123,7 @@ def _spread(num_frames: int) -> NDArray[np.int64]:
 def _numbers(
     frames: Sequence[FrameDetections], num_classes: int, score_threshold: float
 ) -> NDArray[np.float32]:
-    """Return (S + M) mean numbers per frame: objects of each class, then boxes over each cell."""
+    """Return (S + M,) mean numbers per frame: objects of each class, then boxes over each cell."""
     kept = [each.scores >= score_threshold for each in frames]
     labels = np.concatenate([each.labels[keep] for each, keep in zip(frames, kept, strict=True)])
     counts_S = np.bincount(labels, minlength=num_classes)

@@ -1,9 +1,9 @@
-"""Shortcut baselines: how well labels are predicted without the interactions of objects.
+"""Shortcut baselines: how well labels can be predicted without interactions between objects.
 
-The baselines are the majority class, ridge regressions of the labels on numbers that describe the
-objects of a segment, and, with --train, networks that read part of the input.
+The baselines are the majority class, ridge regressions of the labels on features that describe the
+objects in a segment, and, with --train, networks that read part of the input.
 
-N segments, A activity classes, F numbers of a segment.
+N segments, A activity classes, F features of a segment.
 """
 
 import json
@@ -54,19 +54,19 @@ _READS: dict[str, tuple[str, Callable[[SeenObjects], NDArray[np.float32]]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Labelled:
-    """Labelled segments of a split."""
+    """Labelled segments in a split."""
 
     manifest: Manifest
     segments: tuple[Segment, ...]
     labels: NDArray[np.int64] | NDArray[np.float32]
     """(N,) classes, or (N, A) zeros and ones."""
     num_classes: int
-    """A."""
+    """Number of activity classes, A."""
     unsure_NA: NDArray[np.bool_]
     """Pairs of segment and class that average precision ignores."""
 
     def row(self, name: str, title: str, scores_NA: NDArray[np.float32]) -> dict[str, Any]:
-        """Return the row of a baseline: its metric in percent, with the interval."""
+        """Return the row for a baseline: its metric in percent, with the interval."""
         bare = Predictions(
             ids=tuple(each.id for each in self.segments),
             labels=self.labels,
@@ -119,9 +119,9 @@ def ridge_scores(
     """Return (N, A) labels predicted by ridge regression, with a penalty of 1.
 
     Args:
-        train_NF: numbers of the training segments.
+        train_NF: features of the training segments.
         train: their labels.
-        numbers_NF: numbers of the segments to predict.
+        numbers_NF: features of the segments to predict.
     """
     design = np.concatenate([train_NF, np.ones((len(train_NF), 1))], axis=1)
     normal = design.T @ design + np.eye(design.shape[1])
@@ -139,7 +139,7 @@ def ridge_scores(
 def untrained_report(request: LeaksRequest) -> dict[str, Any]:
     """Return the report with the majority and the linear baselines, in percent.
 
-    If the default folder of shards is missing, logs a warning and reports only the majority.
+    If the default folder of shards is missing, log a warning and report only the majority.
     """
     check_output_folder(request.folder, ours=["*"])
     manifest = load_manifest(request.manifest)
@@ -229,7 +229,7 @@ def _detections(request: LeaksRequest, manifest: Manifest) -> DetectionFolder | 
 def completed(report: dict[str, Any], request: LeaksRequest) -> dict[str, Any]:
     """Return the report with the trained baselines, if requested, and its interpretation.
 
-    It is written to OUT/leaks-SPLIT.json and .md.
+    The report is also written to OUT/leaks-SPLIT.json and .md.
     """
     trained = ablate(request.trainings())["systems"] if request.train else []
     figures = ("title", "mean", "half_width", "num_seeds")
@@ -245,7 +245,7 @@ def completed(report: dict[str, Any], request: LeaksRequest) -> dict[str, Any]:
 
 
 def meaning(report: Mapping[str, Any]) -> str:
-    """Return what the baselines mean for a claim that relations of objects matter."""
+    """Return what the baselines imply for a claim that relations between objects matter."""
     rows = {row["name"]: row for row in report["rows"] if row["name"] != "oracle"}
     majority = rows["majority"]["mean"]
     if len(rows) == 1:
@@ -291,7 +291,7 @@ def meaning(report: Mapping[str, Any]) -> str:
 
 
 def _is_above(row: Mapping[str, Any], value: float) -> bool:
-    """Return whether the interval of a row, or its mean without one, is above a value."""
+    """Return whether a row's interval (its mean if it has no interval) is above a value."""
     low = row["mean"] if row["low"] is None else row["low"]
     return bool(low > value)
 

@@ -25,7 +25,7 @@ class LeaksRequest(Request):
 
     @property
     def folder(self) -> Path:
-        """Folder of the report and the runs."""
+        """Folder for the report and the runs."""
         return self.out or Path("runs") / f"leaks-{Path(self.manifest).stem}"
 
     def trainings(self) -> AblationRequest:

@@ -12,7 +12,7 @@ from orn.stage2_train.model.resnet_25d import Stage
 
 
 class ActivityHead(nn.Module):
-    """Logits y1 (eq. 10) from the spatial means of conv5's features over time."""
+    """Compute logits y1 (eq. 10) from the spatial means of conv5's features over time."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class ActivityHead(nn.Module):
             self.classifier = MeanClassifier(config.feature_width, config.num_activities)
 
     def forward(self, trunk_MChw: Tensor, num_frames: int) -> tuple[Tensor, Tensor]:
-        """Return (B, A) logits of clips of `num_frames` frames, and the (B, R) state s of eq. (9)
+        """Return (B, A) logits of clips with `num_frames` frames, and the (B, R) state s in eq. (9)
         from which they are computed."""
         feats_MDhw = self.conv5(trunk_MChw, num_frames)
         state_BR = self.classifier.state(feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames)))

@@ -1,9 +1,9 @@
-"""Conversion of the weights that the paper's authors released.
+"""Conversion of the weights released by the paper's authors.
 
-A table maps their names to ours; some weights have another layout. Their object vectors are
-[u b c] where eq. (8) has [b u c], their background is class 0 where ours is the last class, their
-2D and 1 x 1 kernels have additional axes of length 1, and their ResNet has a GRU and a classifier
-that are never used.
+A table maps their names to ours; some weights have a different layout. Their object vectors are [u
+b c], whereas eq. (8) has [b u c]; their background is class 0, whereas ours is the last class;
+their 2D and 1 x 1 kernels have additional axes of length 1; and their ResNet has a GRU and a
+classifier that are never used.
 
 O width of an object vector, G width of a relation.
 """
@@ -33,7 +33,7 @@ _LAYERS = {
     "trunk.conv1.space_time": "cnn.conv1",
     "trunk.conv1.spatial": "cnn.conv1",
 }
-"""Our layer: the authors' layer."""
+"""The authors' layers by our layers."""
 _STAGES = {
     "trunk.conv2": "cnn.layer1",
     "trunk.conv3": "cnn.layer2",
@@ -59,20 +59,20 @@ _IN_BLOCK = {
 }
 _UNREAD = ("cnn.rnn.", "cnn.fc_classifier.")
 _COUNTER = "num_batches_tracked"
-"""Counter of a batch normalisation, which PyTorch has since 0.4.1."""
+"""Counter in batch normalization, which PyTorch introduced in 0.4.1."""
 _NUM_OBJECTS = 2
 """Number of objects of a pair."""
 
 
 class UnsupportedWeights(Exception):
-    """Weights of a network that no configuration gives; the message is a clause that says why."""
+    """Weights of a network that no configuration describes; the message gives the reason."""
 
 
 def settings_of(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the settings of `NetworkConfig` that names and shapes of weights imply.
+    """Return the settings of `NetworkConfig` implied by the names and shapes of weights.
 
     Raises:
-        UnsupportedWeights: if no configuration gives such a network.
+        UnsupportedWeights: if no configuration describes such a network.
     """
     if "rnn_objects.weight_hh_l0" not in theirs and "fc_classifier_object.weight" in theirs:
         raise UnsupportedWeights(
@@ -115,8 +115,8 @@ def weights_of(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict
     """Convert the authors' weights to our names and layout; shapes may still differ.
 
     Args:
-        theirs: the authors' state dict, names without the prefix `module.`.
-        ours: state dict of a network with the settings of `settings_of`, on any device.
+        theirs: the authors' state dict, with names without the prefix `module.`.
+        ours: state dict of a network with the settings from `settings_of`, on any device.
 
     Raises:
         UnsupportedWeights: if a weight is unexpected or missing.

@@ -1,4 +1,4 @@
-"""The network that a configuration describes."""
+"""Building the network described by a configuration."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -26,8 +26,8 @@ _COUNTED_ABOVE = {
     "activity_state": 4096,
     "num_activities": 100_000,
 }
-"""Sizes up to which a network fits any machine; above them, its weights are counted before they are
-allocated."""
+"""Sizes up to which a network fits in memory on any machine; above them, its weights are counted
+before they are allocated."""
 _WEIGHT_BYTES = 4
 
 
@@ -37,11 +37,11 @@ def build_network(config: NetworkConfig) -> nn.Module:
     Every architecture is called as `network(batch, heads=..., generator=...)`, takes
     `NetworkInputs` and returns `NetworkOutput`. `heads` selects the heads to compute (None for all
     heads of the network); in training mode, random numbers come from `generator` (None for
-    PyTorch's global one). `network.config` is the configuration.
+    PyTorch's global generator). `network.config` is the configuration.
 
     Raises:
         ConfigError: if the configuration lacks a setting that the architecture needs, or the
-            weights alone exceed the memory of this machine.
+            weights alone do not fit in memory.
     """
     if any(getattr(config, name) > most for name, most in _COUNTED_ABOVE.items()):
         _check_memory(config)
@@ -55,7 +55,7 @@ def planned_network(config: NetworkConfig) -> nn.Module:
 
 
 class _WithoutDraws(TorchFunctionMode):
-    """Skips random initialization, for which PyTorch loads its compiler on the meta device."""
+    """Skip random initialization, for which PyTorch loads its compiler on the meta device."""
 
     def __torch_function__(
         self,

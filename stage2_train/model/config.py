@@ -1,7 +1,7 @@
-"""What a network is made of: one frozen record, checked when it is made.
+"""Configuration of a network: a frozen record, validated when it is created.
 
-Defaults are the paper's sizes (Baradel et al. 2018, section 4) and its full model, with its
-ablation backbone ResNet-18. Every system of the paper's tables is a choice of these settings.
+Defaults are the paper's sizes (Baradel et al. 2018, section 4) and its full model, with the
+ResNet-18 backbone of its ablations. Every system in the paper's tables combines these settings.
 """
 
 from typing import Annotated, Literal, get_args
@@ -32,38 +32,38 @@ _CELL_COORDINATES = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class NetworkConfig:
-    """Sizes and choices of one network."""
+    """Sizes and options of a network."""
 
     num_activities: Annotated[int, Field(ge=1, le=10**6)]
-    """A, the number of activity classes."""
+    """Number of activity classes, A."""
     architecture: Architecture = "object_video"
     """The paper's network, or a baseline with a single head and without objects."""
     heads: Heads = "both"
-    """Heads of the network: both, or one of them trained alone (Table 2)."""
+    """Heads of the network: both, or a single head trained alone (Table 2)."""
     backbone: Backbone = "resnet18"
     """ResNet-18 (basic blocks) or ResNet-50 (bottlenecks)."""
     base_width: Annotated[int, Field(ge=1, le=4096)] = 64
-    """Channels of conv1 and conv2; ImageNet weights need 64, a small network takes fewer."""
+    """Number of channels of conv1 and conv2; must be 64 for ImageNet weights."""
     kernels: Kernels = ("2.5d", "2d", "2d", "2d", "2.5d")
     """Type of the k x k kernels (k > 1) in conv1 .. conv5 (Table 5): `2d` is 1 x k x k, `2.5d` is
     1 x k x k followed by 3 x 1 x 1, `3d` is 3 x k x k."""
     object_conv5_kernel: Maybe[Kernel] = None
     """Type of the kernels of the object head's conv5; None uses the last of `kernels`."""
     object_conv5_initialization: Conv5Initialization = "pretrained"
-    """Initial weights of the object head's conv5: those of the image network, as for the rest of
-    the ResNet, or random ones, as in the authors' released code."""
+    """Initial weights of the object head's conv5: from the image network, as for the rest of the
+    ResNet, or random, as in the authors' released code."""
     temporal_position: Literal["before_norm", "after_relu"] = "before_norm"
-    """Position of the 3 x 1 x 1 kernel of a 2.5D unit: directly after the spatial kernel, or after
-    the normalisation and ReLU that follow it, with a ReLU of its own. For the second kernel of a
+    """Position of the 3 x 1 x 1 kernel in a 2.5D unit: directly after the spatial kernel, or after
+    the normalization and ReLU that follow it, with an additional ReLU. For the second kernel of a
     basic block, `after_relu` means after the ReLU that ends the block."""
     temporal_initialization: TemporalInitialization = "identity"
-    """Initial weights of 3D kernels: the 2D kernel at the centre and zeros beside it, so that
-    frames do not mix yet, or one third of it at each of the three times, as in I3D."""
+    """Initial weights of 3D kernels: the 2D kernel at the centre and zeros elsewhere, so that
+    frames are not mixed initially, or one third of it at each of the three times, as in I3D."""
     aggregation: Literal["rnn", "mean"] = "rnn"
     """Temporal aggregation of the activity head (Table 5): a GRU (eq. 9), or the mean over space
     and time."""
     num_frames: Maybe[Annotated[int, Field(ge=1, le=10_000)]] = None
-    """T, for an architecture with a fixed clip length (`trn`); None for any length."""
+    """Clip length T, for an architecture with a fixed length (`trn`); None for any length."""
     conv5_object_stride: Annotated[int, Field(ge=1, le=2)] = 1
     """Stride of the object head's conv5, 1 or 2."""
     conv5_activity_stride: Annotated[int, Field(ge=1, le=2)] = 2
@@ -74,45 +74,45 @@ class NetworkConfig:
     object_parts: tuple[ObjectPart, ...] = ("shape", "appearance", "class")
     """Parts of the object vector o = [b u c] (eq. 8), in this order."""
     clique_size: Annotated[int, Field(ge=1, le=3)] = 2
-    """Number of objects in a clique, the arguments of h (eq. 3): 1, 2 or 3."""
+    """Number of objects in a clique, i.e. arguments of h (eq. 3): 1, 2 or 3."""
     relation_frames: RelationFrames = "earlier"
     """Frames of a clique's other objects: earlier frames t' < t (eq. 4), or frame t itself (`same`,
     "COCO-intra" in Table 2). `same_after_first` skips the first frame, as in the authors' released
     code."""
     relation_pairs: RelationPairs = "all"
-    """Pairs across two frames: all of them (eq. 4), an object with itself in the other frame, or
-    with other objects there. `same_object` and `different_objects` need shards with tracks."""
+    """Pairs across two frames: all pairs (eq. 4), an object with itself in the other frame, or with
+    different objects. `same_object` and `different_objects` need shards with tracks."""
     empty_slots: EmptySlots = "never"
-    """Empty slots as the second object of a pair: `never`, or `as_authors`, as in the authors'
-    released code, which pads every frame to the largest number of objects in any frame of the clip
-    (in that code, of the batch)."""
+    """Whether an empty slot can be the second object of a pair: `never`, or `as_authors`, as in the
+    authors' released code, which pads every frame to the largest number of objects in any frame of
+    the clip (in that code, of the batch)."""
     reference_frame_sampling: Literal["per_clip", "per_batch"] = "per_clip"
     """Sampling of the reference frames t' of each t in training: separately for each clip, or once
     for all clips of a batch."""
     reasoning: Literal["rnn", "mlp"] = "rnn"
-    """f of eq. (3): a GRU over time (eq. 5), or an MLP on each g_t."""
+    """Function f in eq. (3): a GRU over time (eq. 5), or an MLP on each g_t."""
     first_phase_reasoning: Literal["kept", "mean"] = "kept"
     """Classifier of g_t in the first phase, in which the object head is trained alone: `reasoning`,
-    or the mean over time and a separate linear layer; `reasoning` then has its initial weights when
-    the second phase starts."""
+    or a mean over time and a separate linear layer. In the latter case, `reasoning` still has its
+    initial weights when the second phase starts."""
     gru_pooling: Literal["sum", "mean"] = "sum"
-    """Pooling of the states of both GRUs over time: sum (section 3.4) or mean."""
+    """Pooling over time for the states of both GRUs: sum (section 3.4) or mean."""
     head_combination: HeadCombination = "mean"
-    """Combination of the logits of both heads: their mean, their sum, or their mean plus the output
-    of an MLP over the states of both heads (`joint`, not in the paper)."""
+    """How the logits of both heads are combined: by their mean, their sum, or their mean plus the
+    output of an MLP over the states of both heads (`joint`, not in the paper)."""
     num_detector_classes: _Width = 80
-    """S, number of detector classes without background; a class vector has length S + 1."""
+    """Number of detector classes S without background; a class vector has length S + 1."""
     background_object: bool = True
     """Whether the loader adds a background object to each frame: the complement of its masks."""
     mask_pooling: Literal["cells", "interpolated"] = "cells"
-    """Mask pooling of u (eq. 6): a mean over the cells of U, weighted by the fraction of each cell
+    """Mask pooling for u (eq. 6): a mean over the cells of U, weighted by the fraction of each cell
     that the mask covers, or a mean of U interpolated to the cells of the mask."""
     mask_size: Annotated[int, Field(ge=1, le=1024)] = 28
-    """Height and width in cells of the masks that the mask encoder reads."""
+    """Height and width, in cells, of the masks that the mask encoder reads."""
     mask_features: _Width = 100
     """Width of the hidden layer and of the output of the mask encoder (eq. 7)."""
     class_part: Literal["distribution", "one_hot_mlp"] = "distribution"
-    """Class part c of eq. (8): the detector's distribution, or an MLP, like the mask encoder, over
+    """Class part c in eq. (8): the detector's distribution, or an MLP, like the mask encoder, over
     the one-hot vector of the class with the highest score."""
     class_features: _Width = 100
     """Width of both layers of the class MLP."""
@@ -159,13 +159,13 @@ class NetworkConfig:
 
     @property
     def feature_width(self) -> int:
-        """D, number of channels of the feature maps U and V: 512 for ResNet-18 and 2048 for
+        """Number of channels D of the feature maps U and V: 512 for ResNet-18 and 2048 for
         ResNet-50 at base width 64."""
         return self.base_width * _FEATURES_PER_BASE_WIDTH[self.backbone]
 
     @property
     def activity_width(self) -> int:
-        """Number of inputs of the activity head's classifier."""
+        """Number of inputs to the activity head's classifier."""
         return self.activity_state if self.aggregation == "rnn" else self.feature_width
 
     @property
@@ -175,7 +175,7 @@ class NetworkConfig:
 
     @property
     def class_width(self) -> int:
-        """S + 1, the length of a class vector c."""
+        """Length S + 1 of a class vector c."""
         return self.num_detector_classes + 1
 
     @property
@@ -192,23 +192,23 @@ class NetworkConfig:
 
     @property
     def reads_detections(self) -> bool:
-        """Whether the network reads the objects of a detector."""
+        """Whether the network reads detected objects."""
         return self.heads != "activity" and self.objects == "detections"
 
     @property
     def pools_objects(self) -> bool:
-        """Whether the object head pools appearance under masks, which its object class logits need
-        (eq. 13)."""
+        """Whether the object head pools appearance under masks, which is needed for its object
+        class logits (eq. 13)."""
         return self.objects == "detections" and "appearance" in self.object_parts
 
     @property
     def object_head_reads_frames(self) -> bool:
-        """Whether the object head has a feature map; objects of shape and class alone need none."""
+        """Whether the object head has a feature map; not needed for shape and class alone."""
         return self.objects == "cells" or "appearance" in self.object_parts
 
     @property
     def reads_frames(self) -> bool:
-        """Whether the network has a ResNet at all."""
+        """Whether the network has a ResNet."""
         return self.needs_frames(self.heads)
 
     def needs_frames(self, heads: Heads) -> bool:

@@ -1,10 +1,10 @@
-"""Frames of the objects of a clique (section 3.1, eq. 3 and 4).
+"""Frames of the objects in a clique (section 3.1, eq. 3 and 4).
 
 A clique of frames has one frame for each of the n arguments of h: (t', t) for pairs across frames,
 (t'', t', t) for triples, (t, t) for pairs within a frame, (t,) for single objects. t' and t'' are
 the reference frames of t.
 
-B clips, T frames per clip, Q cliques of frames of all clips, n objects per clique, R time steps per
+B clips, T frames per clip, Q cliques of frames in all clips, n objects per clique, R time steps per
 clip.
 """
 
@@ -23,15 +23,15 @@ class FrameCliques:
     clip_Q: Tensor
     """(Q,) int64 index of the clip."""
     frames_nQ: Tensor
-    """(n, Q) int64 frame of each object of the clique; frame t is the last one."""
+    """(n, Q) int64 frame of each object in the clique; frame t is the last one."""
     step_Q: Tensor
     """(Q,) int64 time step of the clique, an index into g."""
     cliques_per_step_R: Tensor
-    """(R,) number of cliques of frames per step of a clip; g is the mean over them."""
+    """(R,) number of cliques of frames per time step of a clip; g is the mean over them."""
 
     @property
     def num_steps(self) -> int:
-        """R, number of time steps per clip."""
+        """Number of time steps per clip, R."""
         return len(self.cliques_per_step_R)
 
     def to(self, device: torch.device) -> "FrameCliques":
@@ -52,8 +52,8 @@ def choose_frame_cliques(
     training: bool,
     generator: torch.Generator | None = None,
 ) -> FrameCliques:
-    """Return the cliques of frames for B clips of T frames: in training, reference frames are
-    sampled (from PyTorch's global generator if `generator` is None), otherwise all are used."""
+    """Return the cliques of frames for B clips of T frames. In training, reference frames are
+    sampled (from PyTorch's global generator if `generator` is None); otherwise all are used."""
     if config.relation_frames != "earlier":
         first_frame = 0 if config.relation_frames == "same" else 1
         return within_frames(
@@ -90,7 +90,7 @@ def sampled_earlier_frames(
         device=device,
         dtype=torch.float64,
     )
-    earlier_BRe = (draws_BRe * later_R[:, None]).long()  # < t: a draw is at most 1 - 2^-53
+    earlier_BRe = (draws_BRe * later_R[:, None]).long()  # < t, because a draw is at most 1 - 2^-53
     earlier_BRe = earlier_BRe.expand(num_clips, -1, -1)
     later_BR1 = later_R[None, :, None].expand(num_clips, -1, 1)
     return FrameCliques(
@@ -103,7 +103,7 @@ def sampled_earlier_frames(
 
 def all_earlier_frames(num_clips: int, num_frames: int, *, num_earlier: int = 1) -> FrameCliques:
     """Return all cliques for evaluation: every tuple of `num_earlier` frames of [0, t) for each
-    t = 1 .. T - 1 of each clip. Their mean is the expectation of what training samples."""
+    t = 1 .. T - 1 of each clip. Their mean is the expectation over the training samples."""
     num_steps = max(num_frames - 1, 0)
     later_R = torch.arange(1, num_steps + 1)
     frames_nq = torch.cat(

@@ -1,7 +1,7 @@
-"""Classifiers of sequences of vectors (eq. 5, 9, 10, 11), and the variants in the paper's tables.
+"""Classifiers of sequences of vectors (eq. 5, 9, 10, 11), with the variants in the paper's tables.
 
 B clips, T time steps, D features per step, R width of the state, A activity classes, V variants of
-the clips that differ in their last t steps.
+the clips, which differ in their last t steps.
 """
 
 from typing import Literal
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 
 class Classifier(nn.Linear):
-    """Linear layer that computes in the precision of its weights, even under autocast: bfloat16 has
-    eight significant bits, which would make logits of different classes equal."""
+    """Linear layer that computes in the precision of its weights, even under autocast, because the
+    eight significant bits of bfloat16 could make logits of different classes equal."""
 
     def forward(self, feats: Tensor) -> Tensor:
         """Return (..., A) logits of (..., D) features."""
@@ -37,7 +37,7 @@ class RecurrentClassifier(nn.Module):
         self.classify = Classifier(state_width, num_activities)
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
-        """Return (B, A) logits; without any step (T = 0), the bias."""
+        """Return (B, A) logits; without any steps (T = 0), the bias."""
         return self.classify(self.state(feats_BTD))
 
     def state(self, feats_BTD: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class RecurrentClassifier(nn.Module):
         return states_BTR.sum(dim=1) if self.states == "sum" else states_BTR.mean(dim=1)
 
     def classify_variants(self, feats_BTD: Tensor, clip_V: Tensor, later_VtD: Tensor) -> Tensor:
-        """Return (V, A) logits of variants of clips, computing their common steps once per clip.
+        """Return (V, A) logits of variants of clips; common steps are computed once per clip.
 
         Args:
             feats_BTD: the clips.
@@ -67,7 +67,7 @@ class RecurrentClassifier(nn.Module):
 
 
 class SummedMlpClassifier(nn.Module):
-    """MLP of each step, the sum of its outputs, and a linear layer: f of eq. (3) without recurrence
+    """MLP on each step, the sum of its outputs, and a linear layer: f in eq. (3) without recurrence
     ("ORN-mlp" in Table 2)."""
 
     def __init__(self, feature_width: int, state_width: int, num_activities: int) -> None:
@@ -81,7 +81,7 @@ class SummedMlpClassifier(nn.Module):
         self.classify = Classifier(state_width, num_activities)
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
-        """Return (B, A) logits; without any step (T = 0), the bias."""
+        """Return (B, A) logits; without any steps (T = 0), the bias."""
         return self.classify(self.state(feats_BTD))
 
     def state(self, feats_BTD: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class MeanClassifier(nn.Module):
         self.classify = Classifier(feature_width, num_activities)
 
     def forward(self, feats_BTD: Tensor) -> Tensor:
-        """Return (B, A) logits; without any step (T = 0), the bias."""
+        """Return (B, A) logits; without any steps (T = 0), the bias."""
         return self.classify(self.state(feats_BTD))
 
     def state(self, feats_BTD: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class JointClassifier(nn.Module):
     starts from the mean."""
 
     def __init__(self, activity_width: int, object_width: int, num_activities: int) -> None:
-        """Build the MLP; its hidden layer is as wide as the wider of the two states."""
+        """Build the MLP; its hidden layer has the width of the wider state."""
         super().__init__()
         hidden_width = max(activity_width, object_width)
         self.hidden = nn.Linear(activity_width + object_width, hidden_width)
@@ -128,6 +128,6 @@ class JointClassifier(nn.Module):
         nn.init.zeros_(self.classify.bias)
 
     def forward(self, activity_state_BS: Tensor, object_state_BR: Tensor) -> Tensor:
-        """Return (B, A) logits of the (B, S) and (B, R) states of both heads."""
+        """Return (B, A) logits from the (B, S) and (B, R) states of both heads."""
         both_BE = torch.cat([activity_state_BS, object_state_BR], dim=1)
         return self.classify(torch.relu(self.hidden(both_BE)))

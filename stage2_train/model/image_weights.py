@@ -1,12 +1,12 @@
-"""Inflation of weights of 2D image networks for clips, and export of a 2D network's weights.
+"""Inflation of 2D image networks' weights for clips, and export of a 2D network's weights.
 
-The initial weights are those of torchvision's ResNets and GoogLeNet, trained on ImageNet (sections
-4 and 5). Spatial kernels and normalisation are copied, layer4 to both copies of conv5 or only to
-the activity head's (`object_conv5_initialization`). Temporal kernels are set to the identity, 3D
-kernels by `temporal_initialization`; with `identity`, the network first computes the same features
-of each frame as the 2D network. A kernel of I3D over k frames holds 1 / k of the 2D kernel at each
-of them, so that a clip of equal frames gives the features of the 2D network (Carreira and Zisserman
-2017, section 2.3).
+The initial weights come from torchvision's ResNets and GoogLeNet, trained on ImageNet (sections 4
+and 5). Spatial kernels and normalization are copied, layer4 to both copies of conv5 or only to the
+activity head's (`object_conv5_initialization`). Temporal kernels are set to the identity, 3D
+kernels by `temporal_initialization`; with `identity`, the network initially computes the same
+features for each frame as the 2D network. A kernel of I3D over k frames holds 1 / k of the 2D
+kernel at each of them, so that a clip of identical frames gives the features of the 2D network
+(Carreira and Zisserman 2017, section 2.3).
 """
 
 import re
@@ -37,7 +37,7 @@ IMAGENET_URLS: dict[ImageNetwork, str] = {
     "resnet50": f"{_HOST}/resnet50-0676ba61.pth",
     "googlenet": f"{_HOST}/googlenet-1378be20.pth",
 }
-"""Addresses of torchvision's weights; importing torchvision for them takes more than a second."""
+"""URLs of torchvision's weights, listed here because importing torchvision takes over a second."""
 
 
 def image_network(config: NetworkConfig) -> ImageNetwork | None:
@@ -54,7 +54,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """Load the state dict of a torchvision network from a file.
 
     Raises:
-        CheckpointError: if the file is missing or holds anything but a state dict.
+        CheckpointError: if the file is missing or is not a state dict.
     """
     what = "a state dict (names to tensors), as torchvision's .pth files are"
     weights = tensors_in(read_torch_file(path, what=what))
@@ -69,7 +69,7 @@ def fetch_imagenet_weights(name: ImageNetwork) -> Path:
     """Return the file of torchvision's ImageNet weights, downloaded if it is not in the cache.
 
     Raises:
-        CheckpointError: if the download fails; names the file and its address.
+        CheckpointError: if the download fails; reports the file and its URL.
     """
     return fetch(
         IMAGENET_URLS[name],
@@ -81,8 +81,8 @@ def fetch_imagenet_weights(name: ImageNetwork) -> Path:
 
 
 def imagenet_to_fetch(name: ImageNetwork | None) -> str | None:
-    """Return the address from which `fetch_imagenet_weights` would download; None if the weights
-    are in the cache or not needed."""
+    """Return the URL from which `fetch_imagenet_weights` would download; None if the weights are in
+    the cache or not needed."""
     if name is None or cached_path(IMAGENET_URLS[name]).exists():
         return None
     return IMAGENET_URLS[name]
@@ -91,17 +91,17 @@ def imagenet_to_fetch(name: ImageNetwork | None) -> str | None:
 def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> None:
     """Initialize the trunk and every conv5 of a network, or a whole I3D, from a 2D network.
 
-    Other weights, such as those of classifiers, do not change. If any weight does not match, no
+    Other weights, such as classifier weights, do not change. If any weight does not match, no
     weight changes.
 
     Args:
-        network: changed in place; a network without a trunk stays as it is.
+        network: network to modify in place; a network without a trunk does not change.
         weights: state dict of the matching torchvision network; `num_batches_tracked` may be
             missing.
-        name: name of the weights in messages, such as their file.
+        name: name of the weights for messages, such as their file.
 
     Raises:
-        CheckpointError: if a weight is missing, unexpected, of another shape or not finite.
+        CheckpointError: if a weight is missing or unexpected, has another shape, or is not finite.
     """
     state = network.state_dict()
     sources = _sources(network, state)
@@ -162,7 +162,7 @@ def _sources(network: nn.Module, keys: Iterable[str]) -> dict[str, str]:
 
 
 def _inflated(tensor: Tensor, module: nn.Module) -> Tensor:
-    """Return a weight of a 2D network in the shape that the module has."""
+    """Return a weight of a 2D network in the shape required by the module."""
     if tensor.ndim == 4 and isinstance(module, SpaceTimeConv):
         return module.inflated(tensor)
     if tensor.ndim == 4 and isinstance(module, nn.Conv3d):

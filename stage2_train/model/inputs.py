@@ -1,6 +1,6 @@
 """Inputs and outputs of a network.
 
-B clips, T frames per clip, M = B * T frames folded, K object slots, S detector classes with
+B clips, T frames per clip, M = B * T frames folded, K object slots, S detector classes including
 background, A activity classes, H W pixels, h w cells of feature maps or masks.
 """
 
@@ -23,20 +23,20 @@ class NetworkInputs:
     """(B, T, K, mask_size, mask_size) float in [0, 1]: fraction of each cell that the object's mask
     covers."""
     coverage_BTKhw: Tensor
-    """(B, T, K, h, w) float in [0, 1]: the same over the cells of the object head's feature map."""
+    """(B, T, K, h, w) float in [0, 1]: the same for the cells of the object head's feature map."""
     class_scores_BTKS: Tensor
-    """(B, T, K, S) float: the detector's distribution over its classes and, last, background."""
+    """(B, T, K, S) float: the detector's distribution over its classes and the background."""
     valid_BTK: Tensor
-    """(B, T, K) bool: which slots hold an object; the values of other slots are not read."""
+    """(B, T, K) bool: whether the slot holds an object; the values of other slots are not read."""
     tracks_BTK: Tensor | None = None
-    """(B, T, K) int64: track of each object, equal in all frames of a clip; -1 for the background
-    object. Read by networks that relate an object only with itself, or only with others."""
+    """(B, T, K) int64: track of each object, the same in all frames of a clip; -1 for the
+    background object. Read by networks that only relate an object to itself, or only to others."""
 
     def __post_init__(self) -> None:
         """Check dtypes and leading axes.
 
         Raises:
-            ShapeError: names the first invalid field.
+            ShapeError: if a field is invalid; reports the first one.
         """
         frames, valid = self.frames_BTCHW, self.valid_BTK
         if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[2] != 3:
@@ -65,7 +65,7 @@ class NetworkOutput:
     object_logits_BA: Tensor | None = None
     """(B, A) y2 = Z r (eq. 11); None if the object head was not computed."""
     class_logits_BTKS: Tensor | None = None
-    """(B, T, K, S) R u (eq. 13), meaningful in valid slots; None without pooled appearance."""
+    """(B, T, K, S) R u (eq. 13), meaningful only in valid slots; None without pooled appearance."""
     joint_logits_BA: Tensor | None = None
     """(B, A) logits added to the mean of both heads; None without a joint classifier."""
     combination: HeadCombination = "mean"
@@ -73,8 +73,8 @@ class NetworkOutput:
 
     @property
     def logits_BA(self) -> Tensor:
-        """(B, A) logits of the prediction: the mean (or sum) of both heads plus the joint logits,
-        or those of the only head that was computed."""
+        """(B, A) logits of the prediction: the mean (or sum) of both heads' logits plus the joint
+        logits, or the logits of the only head that was computed."""
         if self.activity_logits_BA is None:
             assert self.object_logits_BA is not None
             return self.object_logits_BA
@@ -86,7 +86,7 @@ class NetworkOutput:
 
     @property
     def head_logits_BA(self) -> tuple[Tensor, ...]:
-        """(B, A) logits of each head if both were computed, else an empty tuple."""
+        """(B, A) logits of each head if both were computed, otherwise an empty tuple."""
         if self.activity_logits_BA is None or self.object_logits_BA is None:
             return ()
         return self.activity_logits_BA, self.object_logits_BA
@@ -107,7 +107,7 @@ _IMAGENET_STD: _Colour = (0.229, 0.224, 0.225)
 
 
 class FrameNormaliser(nn.Module):
-    """Normalises colours by a mean and a standard deviation, by default those of ImageNet."""
+    """Normalize colors with a mean and a standard deviation, by default those of ImageNet."""
 
     mean_311: Tensor
     std_311: Tensor
@@ -118,13 +118,13 @@ class FrameNormaliser(nn.Module):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
     def forward(self, frames_BTCHW: Tensor) -> Tensor:
-        """Return (M, 3, H, W) normalised frames in channels_last memory format, from uint8 RGB."""
+        """Return (M, 3, H, W) normalized frames in channels_last memory format, from uint8 RGB."""
         frames_M3HW = frames_BTCHW.flatten(0, 1).to(
             self.mean_311.dtype, memory_format=torch.channels_last
         )
         return (frames_M3HW / 255 - self.mean_311) / self.std_311
 
     def video(self, frames_BTCHW: Tensor) -> Tensor:
-        """Return (B, 3, T, H, W) normalised frames for 3D convolutions, from uint8 RGB."""
+        """Return (B, 3, T, H, W) normalized frames for 3D convolutions, from uint8 RGB."""
         frames_BT3HW = self(frames_BTCHW).unflatten(0, frames_BTCHW.shape[:2])
         return frames_BT3HW.transpose(1, 2).contiguous()

@@ -8,19 +8,19 @@ from torch import Tensor
 from torch.nn import functional
 
 _AREA_EPSILON = 1e-4
-"""Added to the area of a mask, in cells, as in the authors' code."""
+"""Constant added to the area of a mask, in cells, as in the authors' code."""
 
 
 def pool_objects(feats_BTDhw: Tensor, coverage_BTKhw: Tensor) -> Tensor:
     """Return (B, T, K, D) mask-weighted means u of the features U (Baradel et al. 2018, eq. (6)).
 
-    The means of a frame are one matrix product over its h * w cells; no tensor of K * D * h * w
-    elements is allocated.
+    The means for a frame are computed by one matrix product over its h * w cells; no tensor of K *
+    D * h * w elements is allocated.
 
     Args:
         feats_BTDhw: features U.
         coverage_BTKhw: fraction in [0, 1] of each cell that the object's mask covers. An object
-            with an empty mask gets zeros and passes no gradient to U.
+            with an empty mask has means of zero and passes no gradient to U.
     """
     weights_BTKP = coverage_BTKhw.flatten(3)
     total_BTK1 = weights_BTKP.sum(3, keepdim=True)

@@ -26,7 +26,7 @@ def initialize_layers(
     Args:
         module: an MLP or a single layer.
         initialization: `torch` or `he`.
-        num_inputs: number of inputs of a layer that is stored in parts; None for each layer's own.
+        num_inputs: number of inputs to a layer stored in parts; None for each layer's own number.
     """
     if initialization == "torch":
         return

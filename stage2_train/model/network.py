@@ -1,4 +1,4 @@
-"""The whole network: shared trunk, activity head, object head (section 3, figure 2).
+"""The complete network: shared trunk, activity head, object head (section 3, figure 2).
 
 B clips, T frames per clip, M = B * T frames folded, C channels, H W pixels, h w cells, A activity
 classes.
@@ -20,7 +20,7 @@ class ObjectVideoNetwork(nn.Module):
     """Network that classifies a clip from its frames and the objects detected in them."""
 
     def __init__(self, config: NetworkConfig) -> None:
-        """Initialize weights from PyTorch's global generator, temporal kernels to the identity."""
+        """Initialize weights with PyTorch's global generator, temporal kernels to identity."""
         super().__init__()
         self.config = config
         if config.reads_frames:
@@ -31,7 +31,7 @@ class ObjectVideoNetwork(nn.Module):
         if config.heads != "activity":
             self.object_head = ObjectHead(config)
         self.joint = None
-        if config.has_joint:  # last, so that the other weights are those of a network without it
+        if config.has_joint:  # last, so that the other weights do not depend on its presence
             self.joint = JointClassifier(
                 config.activity_width, config.reasoning_state, config.num_activities
             )
@@ -54,8 +54,8 @@ class ObjectVideoNetwork(nn.Module):
             batch: the clips.
             heads: heads to compute; None for all heads of the network. A network with both heads
                 can compute the object head alone (first phase, section 5) or the activity head.
-            generator: source of randomness for the reference frames t' sampled in training mode;
-                None for PyTorch's global one. Evaluation averages over all t' < t instead.
+            generator: random generator for the reference frames t' sampled in training mode; None
+                for PyTorch's global generator. Evaluation averages over all t' < t instead.
 
         Raises:
             ConfigError: if the network does not have these heads.

@@ -1,8 +1,8 @@
 """The object head: object vectors, relations and temporal reasoning (sections 3.1 and 3.2).
 
 B clips, T frames per clip, M = B * T frames folded, K object slots, C channels before conv5, D
-channels of conv5, h w cells, O width of an object vector, S detector classes with background, A
-activity classes, G width and R steps of the relations g.
+channels of conv5, h w cells, O width of an object vector, S detector classes including background,
+A activity classes, G width and R steps of the relations g.
 """
 
 from functools import reduce
@@ -49,9 +49,9 @@ class ObjectEncoder(nn.Module):
 
         Args:
             masks_BTKhw: fraction in [0, 1] of each cell of the crop that the object's mask covers.
-            appearance_BTKD: u of eq. (6); None if appearance is not a part of object vectors.
+            appearance_BTKD: u in eq. (6); None if appearance is not a part of object vectors.
             class_scores_BTKS: c, the detector's distribution over its classes and background.
-            valid_BTK: bool, which slots hold an object; class scores of other slots become zero.
+            valid_BTK: bool, whether a slot holds an object; other class scores become zero.
         """
         class_scores_BTKS = class_scores_BTKS.where(valid_BTK[..., None], 0.0)
         if self.class_mlp is not None:
@@ -72,7 +72,7 @@ class ObjectEncoder(nn.Module):
 
 
 def one_hot_classes(class_scores_BTKS: Tensor) -> Tensor:
-    """Return the one-hot vector of the class with the highest score: the first of equal ones, or
+    """Return the one-hot vector of the class with the highest score: the first class among ties, or
     the background if all scores of detector classes are 0."""
     classes_BTKS = class_scores_BTKS[..., :-1]
     background = classes_BTKS.shape[-1]
@@ -82,7 +82,7 @@ def one_hot_classes(class_scores_BTKS: Tensor) -> Tensor:
 
 
 def encode_cells(feats_BTDhw: Tensor) -> Tensor:
-    """Return (B, T, h * w, D + 2) object vectors of the cells of a feature map: features, then x
+    """Return (B, T, h * w, D + 2) object vectors for the cells of a feature map: features, then x
     and y of the cell's centre, which range from -1 to 1 over the map (Santoro et al. 2017)."""
     num_clips, num_frames, _, height, width = feats_BTDhw.shape
     dtype = torch.promote_types(feats_BTDhw.dtype, torch.float32)
@@ -96,7 +96,7 @@ def encode_cells(feats_BTDhw: Tensor) -> Tensor:
 
 
 class ObjectHead(nn.Module):
-    """Computes logits y2 (eq. 11) from the objects of a clip, and the objects' class logits."""
+    """Compute logits y2 (eq. 11) from the objects in a clip, and the objects' class logits."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -150,8 +150,8 @@ class ObjectHead(nn.Module):
         Args:
             trunk_MChw: features of the trunk; None if objects have no appearance.
             batch: the clips.
-            generator: source of randomness for the reference frames sampled in training mode.
-            is_alone: whether the network's activity head is left out, as in the first phase.
+            generator: random generator for the reference frames sampled in training mode.
+            is_alone: whether the network's activity head is not computed, as in the first phase.
 
         Raises:
             ShapeError: if the batch does not match the network's configuration.
@@ -179,7 +179,7 @@ class ObjectHead(nn.Module):
         return reasoning.classify(state_BR), class_logits_BTKS, state_BR
 
     def last_slots(self, valid_BTK: Tensor) -> Tensor:
-        """Return (B, T, K) bool: the slots that may hold the last object of a clique."""
+        """Return (B, T, K) bool: whether a slot may hold the last object of a clique."""
         if self.config.empty_slots == "never":
             return valid_BTK
         most_B11 = valid_BTK.sum(dim=2).amax(dim=1)[:, None, None]
@@ -189,8 +189,8 @@ class ObjectHead(nn.Module):
     def objects(
         self, trunk_MChw: Tensor | None, batch: NetworkInputs
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return (B, T, K, O) object vectors, (B, T, K) bool which of them are valid, and
-        (B, T, K, S) class logits; see `forward`."""
+        """Return (B, T, K, O) object vectors, (B, T, K) bool whether they are valid, and (B, T, K,
+        S) class logits; see `forward`."""
         feats_BTDhw = None
         if self.config.object_head_reads_frames:
             assert trunk_MChw is not None
@@ -223,8 +223,8 @@ class ObjectHead(nn.Module):
     def _encode_valid(
         self, masks_BTKhw: Tensor, appearance_BTKD: Tensor | None, batch: NetworkInputs
     ) -> Tensor:
-        """Return (B, T, K, O) object vectors, zeros in empty slots, so that the random numbers of
-        dropout do not depend on padding."""
+        """Return (B, T, K, O) object vectors, with zeros in empty slots, so that the random numbers
+        for dropout do not depend on padding."""
         valid_BTK = batch.valid_BTK
         objects_11NO = self.encoder(
             masks_BTKhw[valid_BTK][None, None],

@@ -2,7 +2,7 @@
 
 B clips, T frames per clip, M = B * T frames folded, K object slots per frame, O width of an object
 vector, G width of a relation g, n objects per clique, Q cliques of frames (see `frame_cliques`), P
-cliques of valid objects over all cliques of frames, N valid objects of all frames, R time steps per
+cliques of valid objects over all cliques of frames, N valid objects in all frames, R time steps per
 clip.
 """
 
@@ -19,8 +19,7 @@ from orn.stage2_train.model.frame_cliques import FrameCliques
 from orn.stage2_train.model.mlp import initialize_layers
 
 LARGEST_PASS = 2**17
-"""Number of cliques of objects computed at once; more are computed in several passes, which bounds
-the memory."""
+"""Maximum number of cliques of objects computed in one pass; several passes bound memory use."""
 _NO_TRACK = -2
 """Track of an empty slot."""
 
@@ -32,13 +31,13 @@ class CliqueValues:
     clique_P: Tensor
     """(P,) int64 index of the clique of frames."""
     slots_nP: Tensor
-    """(n, P) int64 index of each object among the B * T * K slots."""
+    """(n, P) int64 index of each object into the B * T * K slots."""
     values_PG: Tensor
     """(P, G) values of h."""
 
 
 class ObjectRelation(nn.Module):
-    """Relations g_t: the sum of h, a three-layer MLP of object vectors, over cliques (eq. 4)."""
+    """Relations g_t: the sum over cliques of h, a three-layer MLP on object vectors (eq. 4)."""
 
     def __init__(
         self,
@@ -58,7 +57,7 @@ class ObjectRelation(nn.Module):
             relation_width: G, width of each layer.
             clique_size: n.
             pairs: pairs over which g sums; see `NetworkConfig.relation_pairs`.
-            initialization: of the weights; see `initialize_layers`.
+            initialization: initialization of the weights; see `initialize_layers`.
             normalise_hidden: whether each layer has a LayerNorm before its ReLU.
             dropout: dropout probability after each layer.
         """
@@ -93,14 +92,15 @@ class ObjectRelation(nn.Module):
     ) -> Tensor:
         """Return (B, R, G) relations g, each the mean over the cliques of frames of its step.
 
-        Only cliques of valid objects are computed; a clique of frames without any gives zeros.
+        Only cliques of valid objects are computed; a clique of frames without valid objects gives
+        zeros.
 
         Args:
-            objects_BTKO: object vectors; those of invalid slots are not read.
-            valid_BTK: bool, which slots hold an object.
+            objects_BTKO: object vectors; vectors in invalid slots are not read.
+            valid_BTK: bool, whether a slot holds an object.
             cliques: cliques of frames, on any device.
-            last_BTK: bool, which slots may hold the last object of a clique; None for the valid
-                ones.
+            last_BTK: bool, whether a slot may hold the last object of a clique; None for all valid
+                slots.
             tracks_BTK: int64 track of each object; not read if `pairs` is `all`.
         """
         num_clips = len(objects_BTKO)
@@ -128,7 +128,7 @@ class ObjectRelation(nn.Module):
         last_BTK: Tensor | None = None,
         tracks_BTK: Tensor | None = None,
     ) -> Iterator["CliqueValues"]:
-        """Yield h of every clique of objects in passes of bounded size; see `forward`."""
+        """Yield h for every clique of objects in passes of bounded size; see `forward`."""
         last_BTK = valid_BTK if last_BTK is None else last_BTK
         read_BTK = valid_BTK | last_BTK
         _, num_frames, num_slots, _ = objects_BTKO.shape
@@ -160,8 +160,8 @@ class ObjectRelation(nn.Module):
             )
 
     def _values(self, parts_NG: list[Tensor], rows_nP: Tensor, *, keep: bool) -> Tensor:
-        """Return (P, G) values of h for cliques given as rows of the N objects; unless `keep`, they
-        are recomputed for the gradient."""
+        """Return (P, G) values of h for cliques given as rows of the N objects; they are recomputed
+        for the gradient unless `keep` is true."""
         if keep or not torch.is_grad_enabled():
             return self._from_parts(rows_nP, *parts_NG)
         return checkpoint(self._from_parts, rows_nP, *parts_NG, use_reentrant=False)
@@ -179,7 +179,7 @@ class ObjectRelation(nn.Module):
 
 
 def _sum_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Return the dtype of sums over up to T * K * K cliques: not half precision."""
+    """Return the dtype for sums over up to T * K * K cliques, which is never half precision."""
     return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype
 
 
@@ -192,15 +192,15 @@ def _passes(num_cliques: int, most_of_each: int) -> list[slice]:
 def _cliques_of_objects(
     valid_MK: Tensor, last_MK: Tensor, row_of_slot_MK: Tensor, frames_nq: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return all cliques of objects in some cliques of frames: one valid object of each frame, for
-    the last frame one of `last_MK`.
+    """Return all cliques of objects in some cliques of frames: one valid object per frame, in the
+    last frame one in `last_MK`.
 
     Returns:
         (P,) index of the clique of frames, and (n, P) rows of the N valid objects, the last object
         varying fastest.
     """
     slots_of_place = [*[valid_MK] * (len(frames_nq) - 1), last_MK]
-    valid_qK = slots_of_place[0][frames_nq[0]]  # gains an axis of K slots for each further object
+    valid_qK = slots_of_place[0][frames_nq[0]]  # gains an axis of K slots per additional object
     for frame_q, slots_MK in zip(frames_nq[1:], slots_of_place[1:], strict=True):
         shape = (len(frame_q), *[1] * (valid_qK.ndim - 1), -1)
         valid_qK = valid_qK[..., None] & slots_MK[frame_q].view(shape)

@@ -1,9 +1,9 @@
-"""ResNet over frames with temporal kernels in chosen stages (section 4, Table 5).
+"""ResNet over frames with temporal kernels in selected stages (section 4, Table 5).
 
 M frames of all clips folded into one axis (M = B * T, clip after clip), C channels, D channels of
-conv5, h w cells. Feature maps are in channels_last memory format throughout: a clip's frames are
-then rows of one matrix, so that the temporal kernel is a 2D convolution of the same memory, without
-a copy and without a slow 3D convolution.
+conv5, h w cells. Feature maps are always in channels_last memory format: a clip's frames are then
+rows of one matrix, so that the temporal kernel is a 2D convolution on the same memory, without a
+copy and without a slow 3D convolution.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class TemporalConv(nn.Module):
         self.weight[:, :, 1, 0].fill_diagonal_(1)
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
-        """Return (M, C, h, w) features of clips of `num_frames` frames."""
+        """Return (M, C, h, w) features of clips with `num_frames` frames."""
         _, channels, height, width = feats_MChw.shape
         cells_MhwC = feats_MChw.permute(0, 2, 3, 1)
         feats_BTPC = cells_MhwC.reshape(-1, num_frames, height * width, channels)
@@ -57,7 +57,7 @@ class SpaceTimeConv(nn.Module):
         self.weight = nn.Parameter(self.inflated(spatial_weight))
 
     def inflated(self, spatial_weight: Tensor) -> Tensor:
-        """Return the (C', C, 3, k, k) 3D kernel that a 2D kernel gives: the 2D kernel at the centre
+        """Return the (C', C, 3, k, k) 3D kernel made from a 2D kernel: the 2D kernel at the centre
         (`identity`), or a third of it at each time (`replicate`)."""
         if self.initialization == "replicate":
             return spatial_weight[:, :, None].expand(-1, -1, 3, -1, -1) / 3
@@ -65,7 +65,7 @@ class SpaceTimeConv(nn.Module):
         return torch.stack([beside, spatial_weight, beside], dim=2)
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
-        """Return (M, C', h', w') features of clips of `num_frames` frames."""
+        """Return (M, C', h', w') features of clips with `num_frames` frames."""
         clips_BCThw = feats_MChw.unflatten(0, (-1, num_frames)).transpose(1, 2)
         padding = self.weight.shape[-1] // 2
         mixed_BCThw = functional.conv3d(
@@ -92,8 +92,8 @@ class FrameConv(nn.Module):
         initialization: TemporalInitialization = "identity",
         is_temporal_last: bool = False,
     ) -> None:
-        """Build the convolution; `is_temporal_last` leaves the temporal kernel of a 2.5D unit to
-        `mix_times`."""
+        """Build the convolution; with `is_temporal_last`, the temporal kernel of a 2.5D unit is
+        applied in `mix_times`."""
         super().__init__()
         self.is_temporal_last = is_temporal_last
         spatial = nn.Conv2d(
@@ -110,7 +110,7 @@ class FrameConv(nn.Module):
             self.temporal = TemporalConv(out_channels) if kernel == "2.5d" else None
 
     def forward(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
-        """Return (M, C', h', w') features before normalisation."""
+        """Return (M, C', h', w') features before normalization."""
         if self.spatial is None:
             assert self.space_time is not None
             return self.space_time(feats_MChw, num_frames)
@@ -120,15 +120,15 @@ class FrameConv(nn.Module):
         return self.temporal(spatial_MChw, num_frames)
 
     def mix_times(self, feats_MChw: Tensor, num_frames: int) -> Tensor:
-        """Return normalised (M, C', h', w') features after the temporal kernel and a ReLU, or
-        unchanged if `forward` has applied the temporal kernel or there is none."""
+        """Return normalized (M, C', h', w') features after the temporal kernel and a ReLU, or
+        unchanged if there is no temporal kernel or `forward` has applied it."""
         if self.temporal is None or not self.is_temporal_last:
             return feats_MChw
         return functional.relu_(self.temporal(feats_MChw, num_frames))
 
 
 class _Downsample(nn.Module):
-    """1 x 1 convolution and normalisation for the shortcut of a block that changes the shape.
+    """1 x 1 convolution and normalization for the shortcut of a block that changes the shape.
 
     A 1 x 1 convolution with stride s reads only every s-th row and column. They are sliced first,
     because the gradient of a strided 1 x 1 convolution of fewer than 8 channels in oneDNN 3.12
@@ -206,12 +206,12 @@ class Block(nn.Module):
 
 
 class Stage(nn.Module):
-    """The blocks of one stage, conv2 to conv5."""
+    """The blocks of one stage (conv2 to conv5)."""
 
     def __init__(
         self, config: NetworkConfig, *, number: int, stride: int, kernel: Kernel | None = None
     ) -> None:
-        """Build stage conv2 .. conv5 by its `number`; `kernel` overrides the configuration's."""
+        """Build stage conv2 .. conv5 by its `number`; `kernel` overrides the configuration."""
         super().__init__()
         is_bottleneck = config.backbone == "resnet50"
         channels = config.base_width * 2 ** (number - 2)
@@ -246,15 +246,15 @@ class Stage(nn.Module):
 def _checkpointed(block: nn.Module, feats_MChw: Tensor, num_frames: int) -> Tensor:
     """Run a block with activation checkpointing: its activations are recomputed for the gradient.
 
-    Values and gradients are those of `block(feats_MChw, num_frames)`, bit by bit if its kernels are
-    deterministic. Only the first computation updates running statistics of batch normalisation.
+    Values and gradients equal those of `block(feats_MChw, num_frames)`, bit for bit if its kernels
+    are deterministic. Only the first computation updates running statistics of batch normalization.
     """
     output_MChw: Tensor = checkpoint(
         block,
         feats_MChw,
         num_frames,
         use_reentrant=False,
-        preserve_rng_state=False,  # a block draws no random numbers
+        preserve_rng_state=False,  # a block uses no random numbers
         context_fn=lambda: (nullcontext(), _frozen_statistics(block)),
     )
     return output_MChw
@@ -262,7 +262,7 @@ def _checkpointed(block: nn.Module, feats_MChw: Tensor, num_frames: int) -> Tens
 
 @contextmanager
 def _frozen_statistics(block: nn.Module) -> Iterator[None]:
-    """Redirect updates of running statistics to copies of the buffers, discarded afterwards."""
+    """Redirect updates of running statistics to copies of the buffers, which are then discarded."""
     norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
     kept = [dict(norm.named_buffers()) for norm in norms]
     for norm, buffers in zip(norms, kept, strict=True):
@@ -296,7 +296,7 @@ class Trunk(nn.Module):
         self.conv4 = Stage(config, number=4, stride=2)
 
     def forward(self, frames_M3HW: Tensor, num_frames: int) -> Tensor:
-        """Return (M, D / 2, H / 16, W / 16) features of normalised frames, sizes rounded up."""
+        """Return (M, D / 2, H / 16, W / 16) features of normalized frames; sizes are rounded up."""
         hidden_MChw = functional.relu_(self.bn1(self.conv1(frames_M3HW, num_frames)))
         hidden_MChw = self.conv1.mix_times(hidden_MChw, num_frames)
         hidden_MChw = functional.max_pool2d(hidden_MChw, 3, stride=2, padding=1)

@@ -30,7 +30,7 @@ _OPENED = (
     nn.ModuleList,
     nn.Sequential,
 )
-"""Modules that are listed by their children."""
+"""Modules whose children are listed instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class LayerSummary:
     kind: str
     """Class of the module."""
     output: tuple[int, ...]
-    """Shape of the output for one clip; frames are folded into the first axis or have their own."""
+    """Output shape for one clip; frames are folded into the first axis or have a separate one."""
     parameters: int
     """Number of parameters."""
     multiply_adds: int
@@ -58,7 +58,7 @@ class NetworkSummary:
     parameters: int
     """Number of parameters of the whole network."""
     multiply_adds: int
-    """Number of multiply-adds in all matrix products and convolutions, including those outside of
+    """Number of multiply-adds in all matrix products and convolutions, including those outside
     layers (mask pooling)."""
 
 
@@ -77,10 +77,10 @@ def summarise_network(
     num_frames: int,
     num_slots: int,
 ) -> NetworkSummary:
-    """Summarise a network by evaluating a black clip with an object in every slot, on the CPU.
+    """Summarize a network by evaluating a black clip with an object in every slot, on the CPU.
 
     A multiply-add is one multiplication and one addition of a matrix product or a convolution
-    (without its bias). Normalisation, activations, max pooling and sums over pairs do not count.
+    (without its bias). Normalization, activations, max pooling and sums over pairs do not count.
 
     Args:
         config: configuration of the network.
@@ -134,7 +134,7 @@ def black_clips(
     device: torch.device,
     num_clips: int = 1,
 ) -> NetworkInputs:
-    """Return black clips with an object in every slot; for sizes see `summarise_network`."""
+    """Return black clips with an object in every slot; for sizes, see `summarise_network`."""
     lead, side = (num_clips, num_frames, num_slots), config.mask_size
     with device:
         return NetworkInputs(
@@ -147,7 +147,7 @@ def black_clips(
 
 
 def _layers(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield names and modules of the listed layers: those with parameters."""
+    """Yield the names and modules of the listed layers, i.e. layers with parameters."""
     for name, child in module.named_children():
         if isinstance(child, _OPENED):
             yield from _layers(child, f"{prefix}{name}.")

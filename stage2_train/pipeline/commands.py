@@ -20,11 +20,11 @@ def run(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
-    """Take DATASET from its videos to a report: check, detect, store clips, train, evaluate.
+    """Process DATASET from videos to a report: check, detect, store clips, train, evaluate.
 
     DATASET is a manifest, or a CSV table with the columns video and label, for which a manifest is
-    created. The time and disk space of each step are estimated before the first one starts. Each
-    step is printed as the command that it runs. Repeat the command to resume an interrupted run.
+    created. The time and disk space for each step are estimated before the first one starts. Each
+    step is printed as the command that it runs. Rerun the command to resume an interrupted run.
     """
     if dry_run and request.is_table:
         raise ConfigError(
@@ -43,7 +43,7 @@ def run(
         found = estimate.estimate_pipeline(opened)
         echo_report(found, estimate.as_report, as_json=as_json)
         return 0
-    if not opened.record.exists():  # a run that resumes was confirmed before
+    if not opened.record.exists():  # a resumed run has already been confirmed
         found = estimate.estimate_pipeline(opened)
         echo_text(estimate.as_report(found).text(), err=True)
         if not yes and not click.confirm("Start?", err=True):

@@ -1,6 +1,6 @@
-"""Estimate of the time and disk space of a pipeline on this machine, measured on a sample.
+"""Estimating the time and disk space for a pipeline on this machine from a sample.
 
-A few frames of a few videos are decoded, detected and stored, and the network is timed on black
+A few frames from a few videos are decoded, detected and stored, and the network is timed on black
 clips; the results are extrapolated.
 """
 
@@ -35,30 +35,30 @@ from orn.stage2_train.runs.run_folder import read_status
 
 _SAMPLE_VIDEOS = 3
 _SAMPLE_FRAMES = 32
-"""Frames to store of each sample video."""
+"""Number of frames to store from each sample video."""
 _EXPLAINED = 400
-"""Largest number of clips that `orn report` explains."""
+"""Maximum number of clips explained by `orn report`."""
 _PASSES_OF_REPORT = 4
-"""Cost of explaining and drawing a clip in forward passes; 2 to 5 were measured on the demo."""
+"""Cost of explaining and drawing a clip, in forward passes; 2 to 5 were measured on the demo."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepEstimate:
-    """Remaining work of one step of a pipeline."""
+    """Remaining work for one step of a pipeline."""
 
     step: str
     work: str
     """Amount of work, in words."""
     seconds: float | None
-    """None if it is not measured."""
+    """Time in seconds; None if it is not measured."""
     num_bytes: int = 0
     """Disk space that the step will use."""
 
 
 def estimate_pipeline(pipeline: Pipeline) -> dict[str, Any]:
-    """Return the remaining time and disk space of each step of a pipeline, as a JSON object.
+    """Return the remaining time and disk space for each step of a pipeline, as a JSON object.
 
-    Leaves no files behind, but downloads the detector's weights if they are missing.
+    This leaves no files behind, but downloads the detector's weights if they are missing.
     """
     dataset, device = load_dataset(pipeline.manifest, pipeline.data_root), choose_device("auto")
     began = time.perf_counter()
@@ -105,7 +105,7 @@ def time_text(seconds: float | None) -> str:
 
 
 def _objects(pipeline: Pipeline) -> StepEstimate:
-    """Return the estimate of detecting, from a dry run of `orn detect`, or of importing."""
+    """Return the estimate for detecting, from a dry run of `orn detect`, or for importing."""
     (job,) = (each for each in pipeline_jobs(pipeline) if each.name in ("detect", "import-objects"))
     if job.name != "detect":
         return StepEstimate(step=job.name, work="not measured", seconds=None)
@@ -142,7 +142,7 @@ def _clips(pipeline: Pipeline, dataset: Dataset) -> StepEstimate:
 
 
 def _stored_seconds(dataset: Dataset) -> float:
-    """Return the seconds that decoding, rescaling and encoding a frame takes."""
+    """Return the time, in seconds, to decode, rescale and encode a frame."""
     from orn.stage2_train.frames.jpeg import encode_frame
     from orn.stage2_train.frames.schema import StoreSettings
 
@@ -159,7 +159,7 @@ def _stored_seconds(dataset: Dataset) -> float:
 def _training(
     pipeline: Pipeline, dataset: Dataset, *, device: str, start_seconds: float
 ) -> Iterator[StepEstimate]:
-    """Yield the estimates of training, evaluation and report."""
+    """Yield the estimates for training, evaluation and report."""
     recipe = load_recipe(
         pipeline.recipe or default_recipe(dataset.name),
         num_activities=len(dataset.classes),
@@ -220,7 +220,7 @@ class _TimedNetwork:
     """The network of a recipe with random weights, for timing."""
 
     def __init__(self, recipe: Recipe, device: str) -> None:
-        """Build the network on the device that trains it."""
+        """Build the network on the device used for training."""
         import torch
 
         from orn.stage2_train.devices import build_accelerator
@@ -247,7 +247,7 @@ class _TimedNetwork:
         return sum(each.numel() * each.element_size() for each in self._network.parameters())
 
     def training_seconds(self, phase: Phase) -> float:
-        """Return the seconds per clip of a training step in a phase."""
+        """Return the time per clip, in seconds, of a training step in a phase."""
         from orn.stage2_train.training.step import freeze_for
 
         self._network.train()
@@ -261,7 +261,7 @@ class _TimedNetwork:
         return self._seconds(step)
 
     def evaluation_seconds(self) -> float:
-        """Return the seconds per clip of an evaluation."""
+        """Return the time per clip, in seconds, of an evaluation."""
         import torch
 
         def evaluate() -> None:
@@ -272,7 +272,7 @@ class _TimedNetwork:
         return self._seconds(evaluate)
 
     def _seconds(self, act: Callable[[], None]) -> float:
-        """Return the seconds per clip of the second call."""
+        """Return the time per clip, in seconds, of the second call."""
         import torch
 
         for _ in range(2):

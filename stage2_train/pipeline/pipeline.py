@@ -1,7 +1,7 @@
 """The pipeline of `orn run`: check, detect or import, store clips, train, evaluate, report.
 
-Each step is a command that a user could type. The steps detect, clips and train determine what is
-left to do themselves, so videos that are added later are processed too.
+Each step is a command that a user could type. The steps detect, clips and train determine the
+remaining work themselves, so videos that are added later are also processed.
 """
 
 import shlex
@@ -24,12 +24,12 @@ from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_folder import BEST_NAME
 
 SOME_FAILED = 3
-"""Exit code of a command that finished, but failed for some videos."""
+"""Exit code of a command that finished but failed for some videos."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
-    """Settings of a pipeline; None stands for the default of a command."""
+    """Settings of a pipeline; None means the default of a command."""
 
     manifest: str
     """Name or file of the manifest."""
@@ -45,7 +45,7 @@ class Pipeline:
     rate: float | None = None
     """Frames per second to detect."""
     objects: Path | None = None
-    """File or folder of objects to import instead of detecting, in the format `form`."""
+    """File or folder of objects, in the format `form`, to import instead of detecting."""
     form: str | None = None
     recipe: str | None = None
     overrides: tuple[str, ...] = ()
@@ -58,12 +58,12 @@ class Pipeline:
 
     @property
     def record(self) -> Path:
-        """Record of the finished steps."""
+        """File that records the finished steps."""
         return self.run / STEPS_NAME
 
     @property
     def evaluation(self) -> Path:
-        """Results of the evaluation."""
+        """File with the results of the evaluation."""
         return self.run / f"eval-{self.split}.json"
 
     @property
@@ -78,10 +78,10 @@ class Pipeline:
 
 
 def open_pipeline(request: PipelineRequest) -> Pipeline:
-    """Return the pipeline of a request; creates the manifest of a table of labels.
+    """Return the pipeline for a request; create the manifest for a table of labels.
 
     Raises:
-        PipelineError: if the data set cannot be used, or has no segments to train on or evaluate.
+        PipelineError: if the data set cannot be used or lacks segments for training or evaluation.
     """
     if (request.objects is None) != (request.form is None):
         raise ConfigError("--objects and --format: expected both or neither, got one; pass both")
@@ -113,7 +113,7 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
     """Return the steps of a pipeline in order.
 
     Args:
-        pipeline: its settings.
+        pipeline: settings of the pipeline.
         may_grow: whether videos may be added or changed between two runs.
     """
     data = (pipeline.manifest, "--data", str(pipeline.data_root))
@@ -168,7 +168,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     """Run the remaining steps of a pipeline; return the paths of its results and the score.
 
     Raises:
-        PipelineError: if a command failed, with its exit code.
+        PipelineError: if a command fails; the exception carries its exit code.
     """
     try:
         run_jobs(pipeline_jobs(pipeline), record=pipeline.record, done=pipeline.done)
@@ -212,10 +212,10 @@ def as_report(result: dict[str, Any]) -> Report:
 
 
 def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
-    """Return the manifest of a table and its data root; a missing manifest is created.
+    """Return the manifest for a table and its data root; create the manifest if it is missing.
 
     Raises:
-        ConfigError: if the default file is the manifest of another table.
+        ConfigError: if the default file is the manifest for a different table.
     """
     table = Path(request.dataset)
     path, data_root = usual_manifest(table, request.data_root)

@@ -1,1 +1,1 @@
-"""Predictions of a trained network for new videos, and its export to a folder."""
+"""Predictions of a trained network for new videos, and export of the network to a folder."""

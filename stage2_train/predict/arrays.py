@@ -45,14 +45,14 @@ from orn.stage2_train.predict.windows import WindowChoice
 from orn.stage2_train.runs.trained import OpenedModel
 
 _KEPT_BYTES = 512 * 2**20
-"""Size of the cache of decoded frames; overlapping windows go back by half a window."""
+"""Size of the cache for decoded frames; overlapping windows reuse half of the previous window."""
 
 
 class ObjectDetector(Protocol):
-    """A detector, such as that of `orn.load_detector`; its `entry` lists its classes."""
+    """A detector, such as one from `orn.load_detector`; its `entry` lists its classes."""
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> Sequence[FrameDetections]:
-        """Return the objects of (H, W, 3) uint8 RGB frames of equal size."""
+        """Return the objects in (H, W, 3) uint8 RGB frames of equal size."""
 
 
 def predict_given(
@@ -69,11 +69,11 @@ def predict_given(
     """Return the predictions for the arguments of `orn.predict`.
 
     Raises:
-        ShapeError: if an array has another shape or type.
+        ShapeError: if an array has an unexpected shape or type.
         ShardFormatError: if detections are invalid.
-        ConfigError: if an argument has another type or does not fit the others, or the classes of
-            the objects are not those of the network.
-        JoinError, ShardNotFoundError, VideoDecodeError: as in `predict_video`.
+        ConfigError: if an argument has the wrong type or conflicts with another argument, or the
+            classes of the objects are not those of the network.
+        JoinError, ShardNotFoundError, VideoDecodeError: as for `predict_video`.
     """
     _check_arguments(model, video, detections, rate=rate, seconds=seconds)
     check_pairs(model, pairs)
@@ -123,7 +123,7 @@ def predict_given(
 def _check_arguments(
     model: object, video: Any, detections: Any, *, rate: Any, seconds: ArrayLike | None
 ) -> None:
-    """Raise an error if an argument has another type or does not fit the others."""
+    """Raise an error if an argument has the wrong type or conflicts with another argument."""
     if not isinstance(model, OpenedModel):
         raise ConfigError(f"model: expected a model of load_model, got {_kind(model)}")
     is_path = isinstance(video, str | Path)
@@ -156,12 +156,12 @@ def _check_arguments(
 
 
 def _kind(value: object) -> str:
-    """Return the type of a value, or the value of a path."""
+    """Return the type of a value, or the value itself for a path."""
     return repr(str(value)) if isinstance(value, str | Path) else type(value).__name__
 
 
 def _id_of(path: Path, folder: DetectionFolder) -> str:
-    """Return the only video id of the shards that ends with the file name."""
+    """Return the only video id in the shards that ends with the file name."""
     names = {path.stem, path.name}
     found = [each for each in folder.video_ids if each.rpartition("/")[2] in names]
     if len(found) != 1:
@@ -186,7 +186,7 @@ def _check_source(video: Video, folder: DetectionFolder) -> None:
 def _reader(video: Video) -> Callable[[int], NDArray[np.uint8]]:
     """Return a function that reads single frames at their full size.
 
-    A video without seeking is decoded once if frames are read approximately in order.
+    A video that does not support seeking is decoded once if frames are read approximately in order.
     """
     reader = VideoReader(video.path, rate=video.rate, kept_bytes=_KEPT_BYTES)
 

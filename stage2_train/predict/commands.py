@@ -47,10 +47,10 @@ class ExportRequest(Request):
 
 @command("export")
 def export(request: ExportRequest, *, as_json: AsJson = False) -> None:
-    """Export the network of RUN to the folder OUT, which needs neither the run nor its data.
+    """Export the network of RUN to the folder OUT, which can be used without the run and its data.
 
-    OUT has the weights as safetensors, a configuration and a model card, README.md. `orn predict`
-    and `orn eval` accept it in place of a run, and an uploaded model as hf://ORG/NAME.
+    OUT contains the weights as safetensors, a configuration and a model card, README.md. `orn
+    predict` and `orn eval` accept it, or an uploaded model as hf://ORG/NAME, in place of a run.
     """
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.jobs.termination import terminated_as_interrupted

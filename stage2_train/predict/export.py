@@ -1,4 +1,4 @@
-"""The job of `orn export`: the network of a run as a folder with a model card."""
+"""The job of `orn export`: export the network of a run as a folder with a model card."""
 
 import shutil
 from collections.abc import Iterator
@@ -30,21 +30,21 @@ def export_run(
 ) -> tuple[str, ...]:
     """Write the best weights of a run, its configuration without data paths, and a model card.
 
-    Each file is written whole or not at all. An earlier export of the run is replaced.
+    Each file is written atomically. An earlier export of the run is replaced.
 
     Args:
         run: the run folder.
         out: output folder; created if missing.
         with_detector: whether to include the weights of the detector.
-        checkpoint: file of these weights; by default those of the project.
+        checkpoint: file with these weights; by default the weights provided by the project.
 
     Returns:
-        The names of the files.
+        The names of the written files.
 
     Raises:
-        ConfigError: if `run` is not a run, or `out` holds other files or another model.
+        ConfigError: if `run` is not a run, or `out` contains other files or a different model.
         CheckpointError: if the run has no usable weights.
-        DetectorError: if the weights of the detector are missing or others.
+        DetectorError: if the weights of the detector are missing or do not match.
     """
     require_utf8(out)
     check_output_folder(out, ours=[CONFIG_NAME], reads=[run])
@@ -65,7 +65,7 @@ def export_run(
 
 
 def _check_same_model(out: Path, config: RunConfig) -> None:
-    """Raise ConfigError if a folder is an export of a run with other settings or data."""
+    """Raise ConfigError if a folder is an export of a run with different settings or data."""
     if not (out / CONFIG_NAME).exists():
         return
     try:
@@ -85,7 +85,7 @@ def _check_same_model(out: Path, config: RunConfig) -> None:
 
 
 def _detector_file(config: RunConfig, checkpoint: Path | None) -> Path:
-    """Return the file with the weights of the detector that a network was trained with."""
+    """Return the file with the weights of the detector used to train a network."""
     wanted = config.detector.checkpoint_digest
     candidates = [checkpoint] if checkpoint is not None else []
     if checkpoint is None:
@@ -109,7 +109,7 @@ def _card(model: OpenedModel, run: Path, out: Path) -> str:
         try:
             file = read_eval(path)
         except CheckpointError:
-            continue  # damaged, or of another version
+            continue  # damaged, or from a different version
         measured += _rows_of(file, model, label)
         if text := file.unsure_text():
             unsure.append((label, text))

@@ -1,7 +1,7 @@
 """A single video as a source of clips (`orn.stage2_train.clips.clip_sources`), with frames and
 detections in memory or computed on demand.
 
-F frames of the video, n of them.
+F frames of the video, n selected frames.
 """
 
 import math
@@ -47,7 +47,7 @@ class ArrayPictures:
 
 @dataclass(frozen=True, slots=True)
 class RatePictures:
-    """The frames of a video that a clip store of a given rate would have."""
+    """The frames of a video that a clip store with a given rate would contain."""
 
     seconds: NDArray[np.float64]
     _frames: ClipPictures
@@ -110,7 +110,7 @@ class LazyDetections:
 
 @dataclass(frozen=True, slots=True)
 class OneVideo:
-    """The frames of a single video."""
+    """Frame source for a single video."""
 
     _frames: ClipPictures
     _size: tuple[int, int]
@@ -136,13 +136,13 @@ def check_detections(
     """Check the detections of consecutive frames.
 
     Args:
-        detections: one for each frame.
+        detections: detections for each frame.
         num_frames: expected number of frames.
         rules: number of classes, and rules for each detection.
-        first: number of the first frame, for messages.
+        first: index of the first frame, for messages.
 
     Raises:
-        ShapeError: if the number of frames, the grid or the number of classes is another.
+        ShapeError: if the number of frames, the grid or the number of classes is not as expected.
         ShardFormatError: if a detection breaks a rule.
     """
     is_sequence = isinstance(detections, Sequence)

@@ -1,7 +1,7 @@
-"""Overlay video: a video with its objects, the predicted class at each moment, the true class where
+"""Overlay video: a video with its objects, the predicted class at each time, the true class where
 it is known, and the most important pair of objects.
 
-H W the picture, A activity classes.
+H W size of the picture, A activity classes.
 """
 
 from bisect import bisect_right
@@ -34,14 +34,14 @@ from orn.stage2_train.runs.trained import OpenedModel
 _BARS = 3
 """Number of most probable classes that are shown."""
 _LINE = 24
-"""Height of a line of text in pixels, up to the default width of a picture."""
+"""Height of a line of text in pixels, for pictures up to the default width."""
 _TEXT_SHARE = 0.6
 """Font size relative to the height of a line."""
 _LARGE = 1.7
 """Height of the predicted class, in lines."""
 _USUAL_WIDTH = 800
 _LEAST_WIDTH = 480
-"""Narrower pictures are padded to this width, so that the text fits."""
+"""Minimum width; narrower pictures are padded, so that the text fits."""
 _MARGIN = 8
 _DARK, _GREY, _WHITE = (24, 24, 24), (110, 110, 110), (255, 255, 255)
 
@@ -57,17 +57,17 @@ def draw_prediction(
     truth: Sequence[TrueSegment] = (),
     drawn: Callable[[int], None] = lambda num_pictures: None,
 ) -> int:
-    """Write the overlay video, whole or not at all, and return its number of frames.
+    """Write the overlay video atomically, and return its number of frames.
 
     Args:
         path: MP4 file to write.
-        model: model of the predictions.
+        model: model that made the predictions.
         video: the video.
-        detections: objects of its frames.
-        windows: all predictions for it, sorted by start; their pairs are drawn if there are any.
-        threshold: probability from which a multi-label network predicts a class.
+        detections: objects in its frames.
+        windows: all predictions for the video, sorted by start; pairs are drawn if present.
+        threshold: minimum probability for a multi-label network to predict a class.
         truth: labelled segments of the video.
-        drawn: called with the number of frames after each frame.
+        drawn: called with the number of drawn frames after each frame.
 
     Raises:
         VideoDecodeError: if the video can no longer be decoded, or its times are too far apart.
@@ -115,9 +115,9 @@ def draw_prediction(
 def _pair_of(
     windows: Sequence[WindowPrediction], moment: SegmentPrediction, seconds: float
 ) -> tuple[WindowPrediction, Clique] | None:
-    """Return the strongest pair of the nearest window that predicts the class of the moment.
+    """Return the strongest pair in the nearest window that predicts the current class.
 
-    It is None if the logit drop of the pair is too small to be shown.
+    The result is None if the logit drop of the pair is too small to be shown.
     """
     own = [each for each in windows if each.label in moment.labels]
     window = min(own, key=lambda each: abs(each.middle - seconds), default=None)
@@ -133,7 +133,7 @@ def _draw_pair(
     seconds: float,
     per_pixel: float,
 ) -> None:
-    """Draw the boxes of a pair, the one nearer in time thicker, joined by a line for the drop."""
+    """Draw the boxes of a pair, thicker if nearer in time, and a line for the logit drop."""
     centres = []
     distances = [abs(window.seconds[frame] - seconds) for frame in pair.frames]
     for frame, place, distance in zip(pair.frames, pair.objects, distances, strict=True):
@@ -148,13 +148,13 @@ def _draw_pair(
 
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """Texts on the pictures and the panel below them."""
+    """Text on the pictures and the panel below them."""
 
     classes: Sequence[str]
     moments: Sequence[SegmentPrediction]
     truth: Sequence[TrueSegment]
     places: dict[str, int]
-    """Number of each predicted or true class, for its colour."""
+    """Color index of each predicted or true class."""
     explains: bool
     """Whether the predictions are explained by pairs."""
 
@@ -166,7 +166,7 @@ class _Panel:
     def name_class(
         self, picture_HW3: NDArray[np.uint8], moment: SegmentPrediction, seconds: float
     ) -> None:
-        """Write the predicted class on the picture, and the true one beside it."""
+        """Write the predicted class on the picture, and the true class next to it."""
         right, bottom = _tag(picture_HW3, moment.predicted_text(), (0, 0), self._colour(moment))
         true = names_at(self.truth, seconds)
         if true:
@@ -183,7 +183,7 @@ class _Panel:
         pair: tuple[WindowPrediction, Clique] | None,
         seconds: float,
     ) -> NDArray[np.uint8]:
-        """Return (H, W, 3): the most probable classes, the pair as text, and classes over time."""
+        """Return an (H, W, 3) panel: most probable classes, the pair as text, classes over time."""
         line = _line_height(width)
         shown = moment.likeliest()[:_BARS]
         rows = len(shown) + 1
@@ -234,7 +234,7 @@ class _Panel:
 def _tag(
     picture_HW3: NDArray[np.uint8], text: str, place: tuple[int, int], colour: Colour
 ) -> tuple[int, int]:
-    """Write large text on a coloured background at (left, top); return its right and lower edge."""
+    """Write large text on a colored background at (left, top); return its right and lower edge."""
     pixels, (left, top) = _large_pixels(picture_HW3.shape[1]), place
     text = truncate(text, 80)
     wide, tall = text_size(text, pixels)

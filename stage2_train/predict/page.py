@@ -1,4 +1,4 @@
-"""The page of `orn predict --html`: predictions for videos, with explanations; works offline."""
+"""The offline page of `orn predict --html`: predictions for videos, with explanations."""
 
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
@@ -47,21 +47,21 @@ from orn.stage2_train.predict.windows import moments_of
 from orn.stage2_train.runs.trained import OpenedModel
 
 MOST_TEXT_BYTES = 5_000_000
-"""Size of the sections of videos from which on further videos are only counted."""
+"""Maximum size of the sections for videos; further videos are only counted."""
 _SHOWN, _OF_ONE_VIDEO = 48, 16
-"""Largest number of segments with pictures, in all (but at least one per video) and per video."""
+"""Maximum number of segments with pictures, in total (but at least one per video) and per video."""
 _MOST_BARS = 400
-"""Largest number of segments in the bar of a video."""
+"""Maximum number of segments in the bar for a video."""
 _LISTED_CLASSES, _LISTED_PAIRS, _LISTED_WINDOWS = 5, 3, 6
 _LANES, _MOST_LANES = 3, 12
-"""Number of classes with a lane: the predicted ones, at most the second number, and the most
-probable others up to the first number."""
+"""Numbers of classes with a lane: predicted classes, up to the second number, supplemented by the
+most probable other classes up to the first number."""
 _ACROSS, _HIGH = 1000, 24
-"""Columns and rows of a lane."""
+"""Width and height of a lane, in columns and rows."""
 _TALLEST = 200
 """Height of a strip in pixels."""
 _STRIP_RANK = 1000
-"""Rank of the strips, which come after all pairs of frames."""
+"""Rank of the first strip; strips come after all pairs of frames."""
 _TOP = (0.5, 0.06)
 """Position of the background, relative to the frame."""
 _DASH = "\u2013"
@@ -70,7 +70,7 @@ _GREY = "#595c61"
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class PredictionPage:
-    """Collects the predictions for videos and writes them as a page."""
+    """Page that collects the predictions for videos."""
 
     model: OpenedModel
     num_videos: int
@@ -78,7 +78,7 @@ class PredictionPage:
     _videos: list[dict[str, Any]] = field(default_factory=list)
     _strips: list[Picture] = field(default_factory=list)
     _places: dict[int, int] = field(default_factory=dict)
-    """Number of each shown activity, for its colour."""
+    """Color index of each shown activity."""
     _text_bytes: int = 0
     _left_out: int = 0
 
@@ -94,9 +94,9 @@ class PredictionPage:
         """Add a video with its predictions.
 
         Args:
-            name: name of the video that the user passed.
+            name: name of the video as given by the user.
             video: the video.
-            detections: objects of its frames.
+            detections: objects in its frames.
             windows: its windows, sorted by start, with pairs if the network relates objects.
             segments: the segments of these windows.
             truth: labelled segments of the video.
@@ -146,7 +146,7 @@ class PredictionPage:
         self._text_bytes += len(str(self._videos[-1]))
 
     def add_failed(self, failed: FailedVideo) -> None:
-        """Add a video that failed, completely or in part."""
+        """Add a video that failed, completely or partly."""
         if self._text_bytes > MOST_TEXT_BYTES:
             self._left_out += 1
             return
@@ -154,7 +154,7 @@ class PredictionPage:
         self._text_bytes += len(failed.id) + len(failed.reason)
 
     def write(self, path: Path) -> None:
-        """Write the page, whole or not at all."""
+        """Write the page atomically."""
         config = self.model.config
         facts = [
             ("network", str(self.model.path)),
@@ -217,7 +217,7 @@ class PredictionPage:
     def _words(
         self, segment: SegmentPrediction, windows: Sequence[WindowPrediction]
     ) -> dict[str, Any]:
-        """Return the texts of a segment: its prediction, and those of its windows."""
+        """Return the texts for a segment: its prediction, and the predictions of its windows."""
         own = [each for each in windows if _overlap(each, segment)]
         each_text = [f"{each.times(_DASH)} {each.class_text(segment.labels)}" for each in own]
         more = f" and {len(own) - _LISTED_WINDOWS} more" if len(own) > _LISTED_WINDOWS else ""
@@ -250,7 +250,7 @@ class PredictionPage:
     def _lanes(
         self, moments: Sequence[SegmentPrediction], segments: Sequence[SegmentPrediction]
     ) -> Iterator[dict[str, Any]]:
-        """Yield the lanes of the predicted classes, and of others if these are few."""
+        """Yield the lanes of the predicted classes, and of other classes if there are few."""
         predicted = dict.fromkeys(label for each in segments for label in each.labels)
         highest_A = np.stack([each.probabilities for each in moments]).max(axis=0)
         order = np.argsort(-highest_A, kind="stable").tolist()
@@ -277,7 +277,7 @@ class PredictionPage:
         return css_colour(activity_colour(self._places.setdefault(label, len(self._places))))
 
     def _colour_of(self, name: str) -> str:
-        """Return the colour of a class; grey if it is not a class of the network."""
+        """Return the color of a class; gray if it is not a class of the network."""
         classes = self.model.classes
         return self._colour(classes.index(name)) if name in classes else _GREY
 
@@ -285,7 +285,7 @@ class PredictionPage:
 def _representative(
     windows: Sequence[WindowPrediction], segment: SegmentPrediction
 ) -> WindowPrediction:
-    """Return the window nearest to the middle of a segment, preferably one with its class."""
+    """Return the window nearest to the middle of a segment, preferably with the segment's class."""
     own = [each for each in windows if each.label in segment.labels and _overlap(each, segment)]
     return min(own or windows, key=lambda each: abs(each.middle - segment.middle))
 
@@ -297,7 +297,7 @@ def _overlap(window: WindowPrediction, segment: SegmentPrediction) -> bool:
 
 
 def _part(start: float, stop: float, whole: tuple[float, float]) -> dict[str, str]:
-    """Return the position of a part of a video in percent of its length."""
+    """Return the position of a part of a video in percent of the video's length."""
     first, last = max(start, whole[0]), min(stop, whole[1])
     scale = 100 / max(whole[1] - whole[0], 1e-9)
     width = min(max((last - first) * scale, 0.1), 100) if whole[1] > whole[0] else 100
@@ -316,9 +316,9 @@ def window_pictures(
     """Return the two most important frames of a window, and all its frames side by side.
 
     Args:
-        model: model of the predictions.
+        model: model that made the predictions.
         video: the video.
-        detections: objects of its frames, which are drawn.
+        detections: objects in its frames, to be drawn.
         window: the window, with pairs if the network relates objects.
         key: key of the second picture; the key of the first is `KEY-pair`.
         rank: rank of the first picture.
@@ -343,7 +343,7 @@ def _drawn(
     window: WindowPrediction,
     wanted: set[int],
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield frames of a window with their objects, all of one size."""
+    """Yield the frames of a window with their objects, all of the same size."""
     order = sorted(wanted)
     threshold = model.config.recipe.data.score_threshold
     size: tuple[int, int] | None = None
@@ -368,7 +368,7 @@ def _drawn(
 
 
 def _lines(window: WindowPrediction, detections: VideoDetections) -> list[Line]:
-    """Return the lines of the pairs of a window."""
+    """Return the lines for the pairs of a window."""
     grid = (detections.video.width, detections.video.height)
     lines = []
     for pair in (window.pairs or ())[:MOST_LINES]:
@@ -388,7 +388,7 @@ def _lines(window: WindowPrediction, detections: VideoDetections) -> list[Line]:
 
 
 def _centre(seen: SeenObject, grid: tuple[int, int]) -> tuple[float, float]:
-    """Return the centre of an object relative to the width and the height."""
+    """Return the centre of an object, relative to the frame's width and height."""
     if seen.name == BACKGROUND:
         return _TOP
     x1, y1, x2, y2 = seen.box

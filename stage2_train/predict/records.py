@@ -21,17 +21,17 @@ _SAME_SECONDS = 1e-6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenObject:
-    """An object of a frame in the input of the network."""
+    """An object in a frame of the network's input."""
 
     name: str
-    """Class of the detector, or `background`."""
+    """Detector class, or `background`."""
     score: float
     """Score of that class, 0..1."""
     box: tuple[float, float, float, float]
     """x1 y1 x2 y2, half-open, in pixels of the video's frames, clipped to the crop."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the fields, rounded."""
+        """Return the fields with rounded numbers."""
         return {
             "name": self.name,
             "score": round(self.score, 4),
@@ -49,9 +49,9 @@ class _Part:
     """Names of the A activities."""
     start_seconds: float
     stop_seconds: float
-    """End of the part, half-open."""
+    """End of the part, exclusive."""
     logits: Mapping[str, NDArray[np.float32]]
-    """(A,) logits by head, with the names of `orn eval`; the first are the prediction."""
+    """(A,) logits by the name of the head in `orn eval`; the prediction comes first."""
     probabilities: NDArray[np.float32]
     """(A,) softmax of the prediction, or its sigmoid for multiple labels."""
 
@@ -61,7 +61,7 @@ class _Part:
         return (self.start_seconds + self.stop_seconds) / 2
 
     def times(self, dash: str = "-") -> str:
-        """Return start and end as text, such as `1.00 - 2.50 s`."""
+        """Return the start and end as text, such as `1.00 - 2.50 s`."""
         return f"{self.start_seconds:.2f} {dash} {self.stop_seconds:.2f} s"
 
     def likeliest(self) -> list[int]:
@@ -101,7 +101,7 @@ class WindowPrediction(_Part):
     objects: tuple[tuple[SeenObject, ...], ...]
     """Objects of each of these frames."""
     pairs: tuple[Clique, ...] | None = None
-    """Most important pairs, the strongest first; None if they were not requested."""
+    """Most important pairs, the strongest first; None if pairs were not requested."""
     decided_by: str | None = None
     """`object_head`, `activity_head`, `both` or `neither`; None without pairs."""
 
@@ -145,13 +145,13 @@ class WindowPrediction(_Part):
         return int(next(iter(self.logits.values())).argmax())
 
     def of_video(self, video: str, *, pairs: int) -> "WindowPrediction":
-        """Return the prediction with another video id, and at most `pairs` pairs (0: None)."""
+        """Return a copy with a different video id, and at most `pairs` pairs (None if 0)."""
         if not pairs:
             return replace(self, video=video, pairs=None, decided_by=None)
         return replace(self, video=video, pairs=self.pairs and self.pairs[:pairs])
 
     def detected_text(self) -> str:
-        """Return the detected classes with their best scores, such as `cup 0.98, bed 0.91`."""
+        """Return the detected classes with their highest scores, such as `cup 0.98, bed 0.91`."""
         best: dict[str, float] = {}
         for each in (each for frame in self.objects for each in frame):
             if each.name != BACKGROUND:
@@ -160,7 +160,7 @@ class WindowPrediction(_Part):
         return ", ".join(f"{name} {score:.2f}" for name, score in seen) or "nothing"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the prediction as `orn predict --json` prints it."""
+        """Return the prediction as printed by `orn predict --json`."""
         found = self._as_json("window") | {
             "frames": list(self.frames),
             "seconds": [round(each, _DIGITS) for each in self.seconds],
@@ -186,12 +186,12 @@ class WindowPrediction(_Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SegmentPrediction(_Part):
-    """A segment of a video with a constant prediction; its logits are the mean over time."""
+    """A segment of a video with a constant prediction; its logits are averaged over time."""
 
     labels: tuple[int, ...]
-    """Predicted class; for multiple labels all predicted classes, possibly none."""
+    """Predicted class; for multiple labels, all predicted classes, possibly none."""
     windows: int
-    """Largest number of windows that cover a moment."""
+    """Maximum number of windows that cover any time."""
 
     def __repr__(self) -> str:
         found = f"{truncate(self.predicted_text())!r}; {self.windows} windows"
@@ -229,7 +229,7 @@ class SegmentPrediction(_Part):
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return the segment as `orn predict --json` prints it."""
+        """Return the segment as printed by `orn predict --json`."""
         labels = [self.classes[label] for label in self.labels]
         return self._as_json("segment") | {"labels": labels, "windows": self.windows}
 

@@ -1,4 +1,4 @@
-"""Labelled segments of a data set, to show beside predictions."""
+"""Labelled segments of a data set, to show next to predictions."""
 
 import os
 from collections.abc import Sequence

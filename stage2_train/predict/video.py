@@ -1,9 +1,9 @@
 """Predictions for one video, window by window.
 
-Only the frames of a batch and a bounded cache of detections are in memory, so the memory does not
+Only the frames of a batch and a bounded cache of detections are in memory, so memory use does not
 grow with the length of the video.
 
-B clips, T frames of a clip, K object slots, A activity classes.
+B clips, T frames per clip, K object slots, A activity classes.
 """
 
 from collections.abc import Iterator
@@ -39,9 +39,9 @@ from orn.stage2_train.runs.sources import clip_settings
 from orn.stage2_train.runs.trained import OpenedModel
 
 _BATCH = 8
-"""Largest number of windows of a batch."""
+"""Maximum number of windows in a batch."""
 _KEPT_BYTES = 16 * 2**20
-"""Size of the cache of objects; it is small because windows only move forward."""
+"""Size of the cache for objects, which is small because windows only move forward."""
 
 
 def predict_video(
@@ -56,16 +56,16 @@ def predict_video(
 
     Args:
         model: the model.
-        video: a video whose id is that of the detections.
-        detections: shards with the objects of every frame.
-        choice: windows; by default those that fit the training.
+        video: a video with the same id as in the detections.
+        detections: shards with the objects in every frame.
+        choice: windows; by default windows that match the training clips.
         pairs: number of most important pairs to return for each window.
 
     Raises:
-        ConfigError: if pairs are requested of a network that does not relate objects, or the
+        ConfigError: if pairs are requested from a network that does not relate objects, or the
             classes of the objects are not those of the network.
         VideoDecodeError: if the video cannot be decoded.
-        ShardNotFoundError: if there are no detections of the video.
+        ShardNotFoundError: if there are no detections for the video.
         JoinError: if a frame has no detections near its time, or frames are smaller than the crop.
         ShardFormatError: if detections are damaged.
         CheckpointError: if logits are not finite.
@@ -96,21 +96,21 @@ def predict_frames(
     is_timed: bool = True,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
-    """Yield the predictions for the centred clips of the windows of one video, in order.
+    """Yield the predictions for the centred clips of one video's windows, in order.
 
     Args:
         model: the model.
         frames: all frames of the video, preprocessed as in training.
-        detections: objects of these frames.
+        detections: objects in these frames.
         video_id: id of the video in the detections.
         size: (height, width) of the frames.
-        grid: (height, width) in pixels that the boxes of the result refer to.
-        choice: as in `predict_video`.
-        is_timed: whether `frames` has real times; otherwise a single window has all frames.
-        pairs: as in `predict_video`.
+        grid: (height, width) of the pixel grid for the boxes in the result.
+        choice: as for `predict_video`.
+        is_timed: whether `frames` has real times; otherwise a single window contains all frames.
+        pairs: as for `predict_video`.
 
     Raises:
-        PipelineError: as in `predict_video`.
+        PipelineError: as for `predict_video`.
     """
     check_pairs(model, pairs)
     names, where = detections.detector.class_names, f"the detections of video {video_id}"
@@ -205,7 +205,7 @@ def check_pairs(model: OpenedModel, pairs: int) -> None:
 
 
 def _by_head(output: NetworkOutput) -> dict[str, NDArray[np.float32]]:
-    """Return (B, A) logits by the names of `orn eval`; the first are the prediction."""
+    """Return (B, A) logits by the names in `orn eval`; the prediction comes first."""
     heads = {
         name: logits_BA.float().cpu().numpy()
         for name, logits_BA in (

@@ -15,19 +15,19 @@ from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.runs.run_config import ClipRecord
 
 _LONG = 1.5
-"""Videos longer than this many windows are split, unless training had segments of their length."""
+"""Number of windows above which a video is split, unless training had segments of this length."""
 _ROUNDING = 1e-6
-"""Fraction of a stride at the end of a video that needs no further window."""
+"""Fraction of a stride at the end of a video that does not require another window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowChoice:
-    """Requested windows; None stands for windows that fit the training."""
+    """Requested windows; None selects windows that match the training clips."""
 
     seconds: float | None = None
-    """Length of a window."""
+    """Length of a window in seconds."""
     stride_seconds: float | None = None
-    """Distance between the starts of two windows; half a window by default."""
+    """Distance between the starts of two windows in seconds; half a window by default."""
 
     def __post_init__(self) -> None:
         """Raise ConfigError if a length is not positive and finite."""
@@ -47,14 +47,14 @@ def windows_of(
     """Return the windows of a video in order.
 
     A short video has a single window. Otherwise windows overlap, and the last one ends with the
-    video. Windows without a frame are never created, so the memory depends on the number of frames
+    video. Windows without frames are never created, so memory use depends on the number of frames
     and not on their times.
 
     Args:
         seconds_F: (F,) increasing times of the frames.
         choice: the requested windows.
-        clips: clips that the network was trained on.
-        usable_F: times of the frames that clips may use; by default all.
+        clips: clips on which the network was trained.
+        usable_F: times of the frames that clips may use; by default all frames.
     """
     interval = float(np.median(np.diff(seconds_F))) if len(seconds_F) > 1 else 0.0
     first, end = float(seconds_F[0]), float(seconds_F[-1]) + interval
@@ -74,9 +74,9 @@ def windows_of(
 def _numbers(
     seconds_F: NDArray[np.float64], window: float, stride: float, count: float
 ) -> NDArray[np.float64]:
-    """Return the increasing numbers k < `count` of windows that may contain one of (F,) times.
+    """Return the increasing indices k < `count` of windows that may contain one of (F,) times.
 
-    Window k starts at k * `stride`; because of rounding, some of these windows contain none.
+    Window k starts at k * `stride`. Because of rounding, some of these windows contain no time.
     """
     last_F = np.minimum(np.ceil(seconds_F / stride), count - 1)
     before_F = np.concatenate([[-1.0], last_F[:-1]])
@@ -89,15 +89,15 @@ def _numbers(
 def windows_and_segments(
     windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
 ) -> Iterator[WindowPrediction | SegmentPrediction]:
-    """Yield the windows of a video, and the segments that they result in.
+    """Yield the windows of a video, and the resulting segments.
 
-    The logits at a moment are the mean over the windows that cover it. Neighbouring moments with
-    the same classes are merged to a segment, which is yielded as soon as no later window can change
+    The logits at any time are the mean over the windows that cover it. Adjacent moments with the
+    same classes are merged into a segment, which is yielded as soon as no later window can change
     it.
 
     Args:
         windows: windows sorted by start.
-        multi_label: whether any number of classes can be predicted at once.
+        multi_label: whether any number of classes can be predicted together.
         threshold: probability from which a multi-label network predicts a class.
     """
     pending: SegmentPrediction | None = None
@@ -117,7 +117,7 @@ def windows_and_segments(
 def moments_of(
     windows: Iterable[WindowPrediction], *, multi_label: bool = False, threshold: float = 0.5
 ) -> Iterator[SegmentPrediction]:
-    """Yield the moments before they are merged: one between any two borders of windows."""
+    """Yield the moments before merging: one between any two consecutive window borders."""
     merged = _with_moments(windows, multi_label, threshold)
     return (each for each in merged if isinstance(each, SegmentPrediction))
 
@@ -125,7 +125,7 @@ def moments_of(
 def _with_moments(
     windows: Iterable[WindowPrediction], multi_label: bool, threshold: float
 ) -> Iterator[WindowPrediction | SegmentPrediction]:
-    """Yield each window, and after it the moments that end at its start or before."""
+    """Yield each window, followed by the moments that end at or before its start."""
     covering: list[WindowPrediction] = []
     cursor = 0.0
     for window in chain(windows, (None,)):
@@ -134,7 +134,7 @@ def _with_moments(
             yield window
         while covering and cursor < until:
             border = min(until, *(each.stop_seconds for each in covering))
-            is_instant = border == covering[0].start_seconds  # of a video of one frame
+            is_instant = border == covering[0].start_seconds  # for a video with one frame
             if border > cursor or is_instant:
                 yield _mean_of(covering, (cursor, border), multi_label, threshold)
             cursor = max(cursor, border)

@@ -1,5 +1,5 @@
 """Run folders: configuration, checkpoints, logs, data and evaluations; listing of runs.
 
-Imports `frames`, `clips`, `model` and the recipe; not `training` and `evaluation`, which write to
-run folders.
+This package imports `frames`, `clips`, `model` and the recipe, but not `training` and `evaluation`,
+which write to run folders.
 """

@@ -1,11 +1,11 @@
-"""Checkpoints of a run: the last one, the one before, and the best weights.
+"""Checkpoints of a run: the last checkpoint, the previous one, and the best weights.
 
-RUN/last.safetensors       weights, state of the optimiser and position of the training
-    previous.safetensors   the checkpoint before, used if the last one is corrupt
+RUN/last.safetensors       weights, optimizer state and training progress
+    previous.safetensors   the previous checkpoint, used if the last one is corrupt
     model.safetensors      best weights of a phase
 
 All files are written atomically. While a new `last.safetensors` is written, the current one has
-both names, so that keeping the checkpoint before needs no additional disk space.
+both names, so that keeping the previous checkpoint needs no additional disk space.
 """
 
 import json
@@ -44,22 +44,22 @@ _Number = Annotated[float, Field(strict=True)]
 
 @dataclass(slots=True, kw_only=True)
 class TrainingState:
-    """Mutable position of a training, of plain numbers for serialization."""
+    """Mutable training progress, stored as plain numbers for serialization."""
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     phase: _Count = 0
     """Index of the phase."""
     epoch: _Count = 0
-    """Index of the epoch, over all phases."""
+    """Index of the epoch, counted over all phases."""
     batch: _Count = 0
-    """Number of completed batches of this epoch."""
+    """Number of completed batches in this epoch."""
     step: _Count = 0
     """Number of completed steps."""
     phase_step: _Count = 0
-    """Number of completed steps of this phase."""
+    """Number of completed steps in this phase."""
     best_metric: _Number | None = None
-    """Best validation metric of this phase."""
+    """Best validation metric in this phase."""
     best_step: _Count | None = None
     """Step of the best validation."""
     num_without_improvement: _Count = 0
@@ -72,7 +72,7 @@ class TrainingState:
     """Number of steps in these sums."""
 
     def is_finished(self, num_phases: int) -> bool:
-        """Return whether the last phase is over, or there is none."""
+        """Return whether the last phase is over, or there are no phases."""
         return num_phases == 0 or (self.phase_over and self.phase >= num_phases - 1)
 
     def begin_phase(self, number: int) -> None:
@@ -94,7 +94,7 @@ class TrainingState:
         return True
 
     def record_metric(self, metric: float, *, patience: int | None) -> bool:
-        """Record a validation metric; return whether it is the best of the phase. After `patience`
+        """Record a validation metric; return whether it is the best in the phase. After `patience`
         validations without improvement, the phase is over."""
         if self.best_metric is None or metric > self.best_metric:
             self.best_metric, self.best_step = metric, self.step
@@ -121,31 +121,31 @@ class TrainingState:
 _STATE = TypeAdapter(TrainingState)
 
 OptimiserState = Mapping[int, Mapping[str, Tensor]]
-"""State of an optimiser by index of the weight."""
+"""Optimizer state by index of the weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Checkpoint:
-    """Checkpoint of a training."""
+    """Checkpoint of a training run."""
 
     model: Mapping[str, Tensor]
     """State dict of the network."""
     optimiser: OptimiserState
-    """State of the phase's optimiser; empty at the start of a phase."""
+    """State of the phase's optimizer; empty at the start of a phase."""
     state: TrainingState
-    """Position of the training."""
+    """Training progress."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BestWeights:
-    """The weights with the best validation metric of a phase."""
+    """The weights with the best validation metric in a phase."""
 
     model: Mapping[str, Tensor]
     """State dict of the network."""
     phase: int
     """Index of the phase."""
     step: int
-    """Number of completed steps of the training."""
+    """Number of completed training steps."""
 
 
 def save_last(run: Path, checkpoint: Checkpoint) -> None:
@@ -159,7 +159,7 @@ def save_last(run: Path, checkpoint: Checkpoint) -> None:
         if last.is_file():
             _link(last, previous)
         else:
-            previous.unlink(missing_ok=True)  # left by another training
+            previous.unlink(missing_ok=True)  # left by a different training run
     except PipelineError as err:  # a file system without hard links
         logger.warning("%s; the checkpoint before the last is not kept", err)
     tensors = checkpoint_tensors(checkpoint.model, checkpoint.optimiser)
@@ -167,15 +167,15 @@ def save_last(run: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_last(run: Path, *, repair: bool) -> Checkpoint | None:
-    """Return the last checkpoint of a run, or the one before if it is corrupt; None without any.
+    """Return the last checkpoint of a run, or the previous one if it is corrupt; None without any.
 
     Args:
         run: run folder.
-        repair: whether the checkpoint before replaces a corrupt one, which is renamed; for one of
-            several processes.
+        repair: whether the previous checkpoint replaces a corrupt one, which is renamed; set this
+            in only one of several processes.
 
     Raises:
-        CheckpointError: if there is no valid checkpoint, or a training cannot be resumed from it.
+        CheckpointError: if there is no valid checkpoint, or training cannot be resumed from it.
     """
     last, previous = run / LAST_NAME, run / PREVIOUS_NAME
     if not last.is_file():
@@ -196,7 +196,7 @@ def load_last(run: Path, *, repair: bool) -> Checkpoint | None:
             error, PREVIOUS_NAME, checkpoint.state.step, CORRUPT_NAME,
         )  # fmt: skip
         _link(last, run / CORRUPT_NAME)
-        _link(previous, last)  # atomically, so that there always is a last checkpoint
+        _link(previous, last)  # atomically, so that there is always a last checkpoint
     return checkpoint
 
 
@@ -204,7 +204,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Return a checkpoint with memory-mapped tensors.
 
     Raises:
-        CheckpointError: if it is missing or corrupt, or a training cannot be resumed from it.
+        CheckpointError: if it is missing or corrupt, or training cannot be resumed from it.
     """
     return _checkpoint(path, *read_tensors(path, what=_WHAT, remedy=_REMEDY))
 
@@ -219,15 +219,15 @@ def save_best(run: Path, model: Mapping[str, Tensor], *, phase: int, step: int) 
 
 
 def load_best(run: Path, *, phase: int | None = None) -> BestWeights | None:
-    """Return the memory-mapped best weights of a run; None without any.
+    """Return the memory-mapped best weights of a run; None if there are none yet.
 
     Args:
         run: run folder.
         phase: phase that has just ended; None for the last phase with best weights.
 
     Raises:
-        CheckpointError: if the file is corrupt or has weights of a later phase, which is possible
-            after resuming from the checkpoint before the last.
+        CheckpointError: if the file is corrupt or has weights from a later phase, which is possible
+            after resuming from the previous checkpoint.
     """
     path = run / BEST_NAME
     if not path.is_file():
@@ -250,7 +250,7 @@ def load_best(run: Path, *, phase: int | None = None) -> BestWeights | None:
 
 
 def checkpoint_tensors(model: Mapping[str, Tensor], optimiser: OptimiserState) -> dict[str, Tensor]:
-    """Return the tensors of a network and its optimiser, by their names in a file."""
+    """Return the tensors of a network and its optimizer, by their names in a file."""
     return {f"model.{name}": tensor for name, tensor in model.items()} | {
         f"optimiser.{number}.{name}": tensor
         for number, values in optimiser.items()
@@ -271,7 +271,7 @@ def split_tensors(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], Opt
 
 
 def check_phase(number: int, phases: Sequence[Phase], *, path: Path) -> None:
-    """Raise CheckpointError if a run does not have the phase that the file `path` names."""
+    """Raise CheckpointError if a run does not have the phase recorded in the file `path`."""
     if number >= len(phases):
         raise CheckpointError(
             f"{path}: expected one of the run's {len(phases)} phases, numbered from 0, got phase "
@@ -280,7 +280,7 @@ def check_phase(number: int, phases: Sequence[Phase], *, path: Path) -> None:
 
 
 def check_position(state: TrainingState, phases: Sequence[Phase], *, path: Path) -> None:
-    """Raise CheckpointError if the position in the file `path` is impossible for these phases."""
+    """Raise CheckpointError if the progress in the file `path` is impossible for these phases."""
     check_phase(state.phase, phases, path=path)
     phase = phases[state.phase]
     for what, number, most in (
@@ -295,7 +295,7 @@ def check_position(state: TrainingState, phases: Sequence[Phase], *, path: Path)
 
 
 def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, path: Path) -> None:
-    """Load weights of the file `path` into a network.
+    """Load the weights in the file `path` into a network.
 
     Raises:
         CheckpointError: if they do not match the network.
@@ -308,13 +308,13 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, path: Pat
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, loaded: OptimiserState, *, path: Path) -> None:
-    """Load the state of an optimiser from the file `path` into a new optimiser.
+    """Load the optimizer state in the file `path` into a new optimizer.
 
-    The settings remain those of the recipe. Tensors get the strides of their weight, which fused
-    optimisers require.
+    The settings are still those of the recipe. Tensors get the strides of their weights, as
+    required by fused optimizers.
 
     Raises:
-        CheckpointError: if the state does not match the optimiser's weights.
+        CheckpointError: if the state does not match the optimizer's weights.
     """
     weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     state = {}
@@ -338,7 +338,7 @@ def load_optimiser(optimiser: torch.optim.Optimizer, loaded: OptimiserState, *, 
 
 
 def _checkpoint(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Checkpoint:
-    """Return the checkpoint in a file, if a training can be resumed from it."""
+    """Return the checkpoint in a file, if training can be resumed from it."""
     model, optimiser = split_tensors(tensors)
     if "state" not in metadata:
         raise CheckpointError(
@@ -362,6 +362,6 @@ def _checkpoint(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]
 
 
 def _link(path: Path, name: Path) -> None:
-    """Make `name` another name of a file, replacing the file of that name."""
+    """Make `name` a second name for a file, replacing any existing file with that name."""
     with replacing(name) as temporary:
         os.link(path, temporary)

@@ -1,6 +1,6 @@
-"""The run that commands use if none is named; a line on stderr says which one.
+"""The run that commands use if none is given; a line on stderr reports it.
 
-Heavy imports are inside of functions.
+Heavy imports are inside functions.
 """
 
 import shlex
@@ -11,8 +11,8 @@ from orn.shared.errors import ConfigError
 
 
 def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
-    """Return the folder of a given run or of the newest run, optionally on a data set, and print
-    the newest run to stderr.
+    """Return the folder of a given run, or of the newest run, optionally for one data set, which is
+    then printed to stderr.
 
     Raises:
         ConfigError: if there is no run with weights.

@@ -16,8 +16,8 @@ from orn.stage2_train.clips.settings import UnsureInEvaluation
 from orn.stage2_train.runs.run_folder import HEADS
 
 UNSURE_NEGATIVE = "map_unsure_negative"
-"""Metric in addition to a `map` that leaves out unsure labels: mean average precision with unsure
-labels as negative, as in the authors' code."""
+"""Metric in addition to a `map` that excludes unsure labels: mean average precision that counts
+unsure labels as negative, as in the authors' code."""
 
 GroupKind = Literal["videos", "participants"]
 _Count = Annotated[int, Field(ge=0, strict=True)]
@@ -47,7 +47,7 @@ class Figure(BaseModel):
 
 
 class Draws(BaseModel):
-    """Bootstrap draws of the confidence intervals."""
+    """Bootstrap draws for the confidence intervals."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -91,7 +91,7 @@ class EvalFile(BaseModel):
     figures: dict[str, dict[str, Figure]]
     """Confidence intervals by head and metric."""
     drawn: Draws = Field(alias="interval")
-    """Bootstrap draws of the intervals."""
+    """Bootstrap draws for the intervals."""
 
     def heads(self) -> dict[str, dict[str, float]]:
         """Return the defined metrics by head, starting with the prediction."""
@@ -102,11 +102,11 @@ class EvalFile(BaseModel):
         }
 
     def unsure_text(self) -> str | None:
-        """Return a note on unsure labels in average precision; None if there are none."""
+        """Return a note on unsure labels in average precision; None if no label is unsure."""
         return unsure_text(self.num_unsure, self.unsure_in_evaluation)
 
     def interval(self, head: str, metric: str) -> tuple[float, float] | None:
-        """Return the ends of a metric's 95 % confidence interval, or None."""
+        """Return the bounds of a metric's 95 % confidence interval, or None."""
         figure = self.figures.get(head, {}).get(metric)
         if figure is None or figure.low is None or figure.high is None:
             return None
@@ -129,7 +129,7 @@ def read_eval(path: Path) -> EvalFile:
 
 
 def unsure_text(number: int, treated: UnsureInEvaluation) -> str | None:
-    """Return a note on unsure labels in average precision; None if there are none."""
+    """Return a note on unsure labels in average precision; None if no label is unsure."""
     if not number:
         return None
     how = {
@@ -156,7 +156,7 @@ def _dumped(value: Any, **options: Any) -> str:
 
 
 def as_report(report: dict[str, Any]) -> Report:
-    """Return the report as a table with a row per metric and a column per head, and notes."""
+    """Return the report as a table, with a row per metric and a column per head, and notes."""
     crops = "" if report["crops"] == 1 else f" of {counted(report['crops'], 'crop')}"
     flips = ", each also flipped" if report["flip"] else ""
     seen = " (trained on)" if report["trained_on"] else ""

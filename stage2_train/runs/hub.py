@@ -1,6 +1,6 @@
 """Models on the Hugging Face Hub, with huggingface_hub (the extra `hub`).
 
-A downloaded model is a model folder, read as untrusted data: nothing in it is executed.
+A downloaded model is a model folder, which is read as untrusted data: nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def local_folder(place: str | Path) -> Path:
     folder in the library's cache, downloaded if it is missing or outdated.
 
     Raises:
-        ConfigError: if the address is invalid, or huggingface_hub is not installed.
+        ConfigError: if the URL is invalid, or huggingface_hub is not installed.
         PipelineError: if the download fails.
     """
     if place == "":  # Path("") would be the current folder
@@ -60,8 +60,8 @@ def check_hub_name(name: str) -> None:
 
 
 def push_folder(folder: Path, name: str, files: Sequence[str], *, private: bool = False) -> str:
-    """Upload files of a folder in one commit, creating the repository if needed, and return its
-    address.
+    """Upload files from a folder in one commit, creating the repository if needed, and return its
+    URL.
 
     Raises:
         ConfigError: see `check_hub_name`.

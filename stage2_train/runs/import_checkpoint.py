@@ -46,10 +46,10 @@ _DETECTOR = DetectorEntry(
     checkpoint_digest="unknown",
     class_names=COCO_CLASSES,
 )
-"""Detector of the shards that `orn import-objects` makes from the authors' masks."""
+"""Detector of the shards made by `orn import-objects` from the authors' masks."""
 _SPLITS = ("train", "validation")
 _PARALLEL = "module."
-"""Prefix of all names, from PyTorch's DataParallel."""
+"""Prefix that PyTorch's DataParallel adds to all names."""
 
 
 def import_checkpoint(
@@ -59,16 +59,16 @@ def import_checkpoint(
 
     Args:
         file: the authors' checkpoint.
-        out: run folder to make.
-        dataset: name or file of the manifest of the data set of the training.
+        out: run folder to create.
+        dataset: name or file of the manifest for the training data set.
         resources: paths of the data.
-        overrides: overrides of the recipe; sizes of the network are those of the weights.
+        overrides: overrides of the recipe; network sizes come from the weights.
 
     Returns:
-        Run, data set, number of activities, backbone and number of weights.
+        The run, data set, number of activities, backbone and number of weights.
 
     Raises:
-        CheckpointError: if the file is not such a checkpoint, or no configuration gives its
+        CheckpointError: if the file is not such a checkpoint, or no configuration describes its
             network.
         ConfigError: if the folder is not empty.
     """
@@ -143,7 +143,7 @@ def _read(file: Path) -> dict[str, Tensor]:
 
 
 def _recipe(overrides: tuple[str, ...], settings: dict[str, Any], record: DatasetRecord) -> Recipe:
-    """Return the authors' recipe with the network of the weights."""
+    """Return the authors' recipe with the network that matches the weights."""
     if settings["num_activities"] != len(record.classes):
         raise UnsupportedWeights(
             f"has {settings['num_activities']} activities, but {record.name} has "
@@ -151,7 +151,7 @@ def _recipe(overrides: tuple[str, ...], settings: dict[str, Any], record: Datase
         )
     recipe = load_recipe(_RECIPE, num_activities=len(record.classes), overrides=overrides)
     try:
-        # Weights of the first phase's classifier are not in the checkpoint, and not needed.
+        # The first phase's classifier is not in the checkpoint, and not needed.
         model: NetworkConfig = dataclasses.replace(
             recipe.model, **settings, first_phase_reasoning="kept"
         )

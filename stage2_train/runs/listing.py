@@ -1,4 +1,4 @@
-"""Listing of runs, without opening checkpoints, as records, CSV, Markdown or text.
+"""Listing of runs as records, CSV, Markdown or text, without opening checkpoints.
 
 Files may be corrupt or missing; unknown values are None.
 """
@@ -45,7 +45,7 @@ class RunSummary:
     dataset: str | None = None
     """Name of the data set."""
     system: str | None = None
-    """System of the paper's tables, or name of the recipe."""
+    """System in the paper's tables, or name of the recipe."""
     started_from: str | None = None
     """Run that this run fine-tunes."""
     state: str
@@ -54,23 +54,23 @@ class RunSummary:
     step: int | None = None
     """Number of completed steps."""
     num_steps: int | None = None
-    """Number of steps of the recipe."""
+    """Number of steps in the recipe."""
     metric: str | None = None
     """`top1` or `map`."""
     best: float | None = None
-    """Best validation metric of the last phase."""
+    """Best validation metric in the last phase."""
     best_step: int | None = None
     """Step of the best validation."""
     measured: float | None = None
     """Metric on the requested split, computed by `orn eval`."""
     low: float | None = None
-    """Lower end of its 95 % confidence interval."""
+    """Lower bound of its 95 % confidence interval."""
     high: float | None = None
-    """Upper end of its 95 % confidence interval."""
+    """Upper bound of its 95 % confidence interval."""
     trained_on: bool = False
     """Whether the run was trained on that split."""
     seconds: float | None = None
-    """Training time without validation."""
+    """Training time in seconds, without validation."""
     started: str | None = None
     """Time of the last start or resumption."""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -88,7 +88,7 @@ COLUMNS = tuple(each.name for each in fields(RunSummary) if each.name != "settin
 def find_runs(folder: Path) -> list[Path]:
     """Return run folders in `folder`, at most four levels deep, including itself, sorted by name.
 
-    Hidden folders and folders inside of runs, such as exported models, are left out.
+    Hidden folders and folders inside runs, such as exported models, are omitted.
 
     Raises:
         ConfigError: if the folder does not exist.
@@ -99,7 +99,7 @@ def find_runs(folder: Path) -> list[Path]:
             "`orn train`"
         )
     found: dict[Path, Path] = {}
-    for depth in range(_MAX_DEPTH + 1):  # links to folders found before are ignored
+    for depth in range(_MAX_DEPTH + 1):  # links to folders already found are ignored
         for path in folder.glob("*/" * depth + CONFIG_NAME):
             run, place = path.parent, path.parent.resolve()
             is_hidden = any(part.startswith(".") for part in run.relative_to(folder).parts)
@@ -129,7 +129,7 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
 
     Args:
         run: the run folder.
-        split: split of the metrics that `orn eval` computed.
+        split: split of the metrics computed by `orn eval`.
     """
     status = read_status(run)
     started = _last_record(run / STARTS_NAME).get("time")
@@ -198,7 +198,7 @@ def _last_record(path: Path) -> dict[str, Any]:
 def select_runs(
     runs: Sequence[RunSummary], *, where: Sequence[str], sort: str, reverse: bool
 ) -> list[RunSummary]:
-    """Return the runs that meet all conditions, sorted; runs without the sorted value come last.
+    """Return the runs that meet all conditions, sorted; runs without the sort value come last.
 
     Args:
         runs: summaries of all runs.
@@ -249,7 +249,7 @@ def _fits(value: Any, pattern: str) -> bool:
 
 
 def records(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
-    """Return the columns of each run, and as `differs` the settings that differ between runs."""
+    """Return the columns of each run, and the settings that differ between runs as `differs`."""
     return [
         {name: getattr(run, name) for name in COLUMNS} | {"differs": settings}
         for run, settings in zip(found, _differing(found), strict=True)
@@ -261,7 +261,7 @@ def as_report(found: Sequence[RunSummary], folder: Path, *, most_settings: int |
 
     Args:
         found: summaries of the runs.
-        folder: folder to which names of runs are relative.
+        folder: folder to which run names are relative.
         most_settings: maximum number of differing settings per run; None for all.
     """
     rows = [
@@ -293,7 +293,7 @@ def _steps(run: RunSummary) -> str:
 
 
 def _figure(run: RunSummary) -> str:
-    """Return the metric in percent, with a note if it is from training or from a training split."""
+    """Return the metric in percent, with a note if it is from training or on a training split."""
     if run.figure is None:
         return "-"
     text = f"{run.metric or ''} {100 * run.figure:.2f}".lstrip()

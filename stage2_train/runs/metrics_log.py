@@ -1,8 +1,8 @@
-"""The log of a training: metrics in metrics.jsonl and trackers, and the status in state.json.
+"""The training log: metrics in metrics.jsonl and trackers, and the status in state.json.
 
-Trackers are those of accelerate; TensorBoard is always on, others only with `--log-with`. They
-write to the run folder unless their environment variables say otherwise, so that by default nothing
-leaves the machine.
+Trackers come from accelerate; TensorBoard is always enabled, others only with `--log-with`. They
+write to the run folder unless their environment variables specify otherwise, so that by default
+nothing leaves the machine.
 """
 
 import json
@@ -39,7 +39,7 @@ _LOCAL = {
     "wandb": {"WANDB_MODE": "offline", "WANDB_DIR": "{run}"},
     "tensorboard": {},
 }
-"""Supported trackers, with defaults of their environment variables."""
+"""Supported trackers, with defaults for their environment variables."""
 
 
 def check_trackers(names: Sequence[str]) -> None:
@@ -67,7 +67,7 @@ class MetricsLog:
     trackers: list[GeneralTracker] | None = None
     """Trackers; None in a process that does not log."""
     seconds: float = 0.0
-    """Training time of all logged steps."""
+    """Training time of all logged steps in seconds."""
 
     def write(self, step: int, *, group: str, values: Mapping[str, Any]) -> None:
         """Write a line of metrics, and log numbers to the trackers as `group/name`. A tracker that
@@ -84,13 +84,13 @@ class MetricsLog:
         for tracker in [*self.trackers]:
             try:
                 tracker.log(numbers, step=step)
-            except Exception as err:  # any exception of the package; metrics.jsonl has all metrics
+            except Exception as err:  # any exception; metrics.jsonl has all metrics
                 logger.warning("tracker %s failed and is disabled (%s)", tracker.name, err)
                 self.trackers.remove(tracker)
 
     def write_status(self, state: TrainingState, phases: Sequence[Phase], *, metric: str) -> None:
-        """Write the status of the training, after the checkpoint of the same state; `metric` is
-        `top1` or `map`."""
+        """Write the training status, after the checkpoint of the same state; `metric` is `top1` or
+        `map`."""
         status = RunStatus(
             step=state.step,
             num_steps=sum(phase.num_steps for phase in phases),
@@ -115,7 +115,7 @@ def opened_log(
 ) -> Iterator[MetricsLog]:
     """Open the log of a run for the duration of the block.
 
-    After a crash, the log may be ahead of the last checkpoint; later lines are removed, so that no
+    After a crash, the log may be ahead of the last checkpoint. Later lines are removed, so that no
     step appears twice.
 
     Args:
@@ -139,7 +139,7 @@ def opened_log(
 
 
 def _truncate_log(path: Path, step: int) -> float:
-    """Remove lines without a step or of later steps; return the training time of the others."""
+    """Remove lines without a step or for later steps; return the training time of the others."""
 
     def is_done(line: Mapping[str, Any]) -> bool:
         found = line.get("step", 0)
@@ -160,8 +160,8 @@ def _started(
     step: int,
     settings: Any,
 ) -> list[GeneralTracker]:
-    """Start TensorBoard, which hides later steps, and other trackers, which store the settings, as
-    a project with the name of the run."""
+    """Start TensorBoard, which hides later steps, and other trackers, which store the settings in a
+    project named after the run."""
     others = [name for name in names if name != "tensorboard"]
     for name in others:
         for variable, value in _LOCAL.get(str(name), {}).items():

@@ -11,12 +11,12 @@ _PHASE_NAMES: dict[Heads, str] = {
     "activity": "activity_head",
     "both": "two_heads",
 }
-"""Names of phases, equal to the names of scores."""
+"""Names of phases, which are the same as those of scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """A phase of training, with its own optimiser and schedule."""
+    """A training phase, with its own optimizer and schedule."""
 
     name: str
     """Name in logs."""
@@ -33,7 +33,7 @@ class Phase:
 
 
 def steps_per_epoch(num_batches: int, accumulation: int) -> int:
-    """Return the number of steps per epoch; the last step may average fewer batches."""
+    """Return the number of steps per epoch; the last step may average over fewer batches."""
     return -(-num_batches // accumulation)
 
 
@@ -44,7 +44,7 @@ def plan_phases(recipe: Recipe, *, num_segments: int, world_size: int = 1) -> tu
     are trained for the same number of steps.
 
     Args:
-        recipe: recipe of the training.
+        recipe: recipe of the run.
         num_segments: number of training segments.
         world_size: number of training processes.
 

@@ -1,7 +1,7 @@
 """The configuration of a run: `config.json` in a run folder or a folder that `orn export` wrote.
 
-Together with the weights in `model.safetensors`, it has all that is needed to use the network or to
-resume its training. It is read as untrusted data: nothing in it is executed.
+Together with the weights in `model.safetensors`, it contains everything needed to use the network
+or to resume its training. It is read as untrusted data: nothing in it is executed.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ _MAX_BYTES = 4 << 20
 """Maximum size of the file; the names of 100,000 classes take about 3 MB."""
 
 _FIXED = ("recipe", "dataset", "weights_digest")
-"""Sections that must not change when a training is resumed."""
+"""Sections that must not change when training is resumed."""
 
 _Colour = tuple[float, float, float]
 
@@ -64,7 +64,7 @@ class Places:
     run: FilePath
     """Run folder."""
     manifest: FilePath | None = None
-    """File of the manifest; None for a manifest of the package."""
+    """File of the manifest; None for a manifest in the package."""
     data_root: FilePath
     """Data root, the parent folder of data sets."""
     shards: FilePath
@@ -74,7 +74,7 @@ class Places:
 
     @classmethod
     def of(cls, paths: DataPaths, run: Path) -> Self:
-        """Return the absolute paths of data and of the run folder."""
+        """Return the absolute paths of the data and the run folder."""
         places = {
             "run": run.resolve(),
             "manifest": own_file(load_manifest(paths.manifest)),
@@ -89,7 +89,7 @@ class Places:
 
     def resolve(self, path: Path, run: Path) -> Path:
         """Return a recorded path, or, if it does not exist, the same path relative to the current
-        run folder if that exists: data may have been moved together with the run."""
+        run folder if that exists, because data may have been moved with the run."""
         moved = Path(os.path.normpath(run.resolve() / os.path.relpath(path, self.run)))
         return moved if not is_there(path) and is_there(moved) else path
 
@@ -103,13 +103,13 @@ class DatasetRecord:
     task: Task
     """Type of labels."""
     metric: Metric
-    """Metric of the validation."""
+    """Validation metric."""
     classes: tuple[str, ...]
     """Names of the activities, in the order of logits."""
     num_train: int
     """Number of training segments."""
     train_digest: str
-    """Digest of ids, times and labels of training segments."""
+    """Digest of the ids, times and labels of training segments."""
 
     @model_validator(mode="after")
     def _has_its_metric(self) -> Self:
@@ -122,17 +122,17 @@ class ClipRecord:
     """Source of clips."""
 
     frames: StoreSettings
-    """Settings of the clip store, or those with which frames were decoded."""
+    """Settings of the clip store, or settings with which frames were decoded."""
     are_stored: bool = False
-    """Whether frames came from a clip store, with JPEG compression, or directly from videos."""
+    """Whether frames came from a clip store (JPEG-compressed) instead of directly from videos."""
     window_seconds: Positive | None = None
-    """Median duration of a segment; None if unknown."""
+    """Median duration of a segment in seconds; None if unknown."""
     longest_seconds: Positive | None = None
-    """Duration of the longest segment; None if unknown."""
+    """Duration of the longest segment in seconds; None if unknown."""
 
     @classmethod
     def of(cls, frames: StoreSettings, *, are_stored: bool, seconds: Sequence[float]) -> Self:
-        """Return the record of frames and of the durations of segments."""
+        """Return the record for frames and for the durations of segments."""
         return cls(
             frames=frames,
             are_stored=are_stored,
@@ -143,7 +143,7 @@ class ClipRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Normalisation:
-    """Normalisation of colours, as fractions of 255."""
+    """Normalization of colors, as fractions of 255."""
 
     mean: _Colour
     """Mean of red, green and blue."""
@@ -153,47 +153,47 @@ class Normalisation:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class StartedFrom:
-    """The training that a run fine-tunes."""
+    """The training run that a run fine-tunes."""
 
     run: str
     """Name of its run folder."""
     dataset: str
     """Name of its data set."""
     step: int
-    """Step of the weights."""
+    """Training step of the weights."""
     num_loaded: int
     """Number of loaded tensors."""
     random: tuple[str, ...]
-    """Names of the tensors that were not loaded: those of classifiers."""
+    """Names of the tensors that were not loaded, i.e. classifier weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class RunConfig:
-    """Configuration of a training, and of the trained network."""
+    """Configuration of a training run and of the trained network."""
 
     format: Literal["object-relation-model"] = _FORMAT
     format_version: Literal[1] = 1
     recipe_name: str
     """Name of the recipe."""
     system: str | None = None
-    """System of the paper's tables, and settings that differ from it; None for the recipe's own
+    """System in the paper's tables, and settings that differ from it; None for the recipe's own
     network."""
     recipe: Recipe
     """The recipe with all settings resolved; `recipe.model` is the architecture."""
     weights_digest: str | None = None
-    """Digest of the initial weights of the network or its ResNet; None for random ones."""
+    """Digest of the initial weights of the network or its ResNet; None for random weights."""
     started_from: StartedFrom | None = None
-    """The training that this run fine-tunes; None for initial weights of a ResNet alone."""
+    """The training run that this run fine-tunes; None for initial weights of a ResNet alone."""
     dataset: DatasetRecord
-    """The training data; its classes are those of the logits."""
+    """The training data; its classes are the classes of the logits."""
     manifest: FileName
     """Name of the manifest, or of its file."""
     clips: ClipRecord
-    """Source of clips; `recipe.data` has their settings."""
+    """Source of clips; their settings are in `recipe.data`."""
     normalisation: Normalisation | None = None
-    """Normalisation of frames; None for a network that reads none."""
+    """Normalization of frames; None for a network that reads no frames."""
     detector: DetectorEntry
-    """Detector of the objects."""
+    """Detector that detected the objects."""
     score_kind: ScoreKind = "softmax"
     """Type of the detector's scores, which determines class vectors."""
     places: Places | None = None
@@ -213,7 +213,7 @@ class RunConfig:
 
     @property
     def object_rules(self) -> ClassRules:
-        """Rules of the labels and scores of objects."""
+        """Rules for the labels and scores of objects."""
         return ClassRules(num_classes=len(self.detector.class_names), score_kind=self.score_kind)
 
     def paths(self, run: Path) -> DataPaths | None:
@@ -230,7 +230,7 @@ class RunConfig:
 
 
 def data_paths(manifest: str, dataset_name: str, resources: Resources) -> DataPaths:
-    """Return the paths of a data set without a run; `manifest` is its name or file."""
+    """Return the paths for a data set without a run; `manifest` is its name or file."""
     return DataPaths(
         manifest=manifest,
         data_root=resources.root,
@@ -301,12 +301,12 @@ def check_detector_classes(
 
     Args:
         run: run folder or its name.
-        config: its configuration; a network that reads no detections accepts all classes.
+        config: configuration of the run; a network that reads no detections accepts all classes.
         classes: names of the classes.
         where: path of the objects.
 
     Raises:
-        ConfigError: lists the differences.
+        ConfigError: if the classes differ; lists the differences.
     """
     expected, words = config.detector.class_names, ("in the run", "here")
     differing = differences({"classes": expected}, {"classes": classes}, words=words)
@@ -322,7 +322,7 @@ def check_same_run(run: Path, recorded: RunConfig, requested: RunConfig) -> None
     """Check that a run can be resumed with a configuration.
 
     Raises:
-        ConfigError: lists the settings that differ; also raised for an exported run.
+        ConfigError: if settings differ, with a list of them; also raised for an exported run.
     """
     if recorded.places is None:
         raise ConfigError(f"{run}: expected a run folder, got an exported run; give another --run")

@@ -35,7 +35,7 @@ METRICS_NAME = "metrics.jsonl"
 STATE_NAME = "state.json"
 
 HEADS = ("two_heads", "activity_head", "object_head")
-"""Heads that have metrics; the first one of a run is its prediction."""
+"""Heads that have metrics; the first head in a run is its prediction."""
 _READ = (
     *(CONFIG_NAME, BEST_NAME, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
     *("previous.safetensors", "data.json", "eval-*.json", "predictions-*.npz", "logits-*.npz"),
@@ -44,7 +44,7 @@ _READ = (
 """Files of a run that commands read."""
 _MAX_BYTES = 1 << 30
 _MAX_LINE_BYTES = 1 << 20
-"""A thousand times longer than the lines that training writes."""
+"""Maximum length of a line, a thousand times longer than the lines written in training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -54,17 +54,17 @@ class RunStatus:
     step: Annotated[int, Field(ge=0)]
     """Number of completed steps."""
     num_steps: Annotated[int, Field(ge=0)]
-    """Number of steps of the recipe."""
+    """Number of steps in the recipe."""
     phase: str
     finished: bool
     metric: str
     """`top1` or `map`."""
     best_metric: float | None
-    """Best validation metric of this phase."""
+    """Best validation metric in this phase."""
     best_step: int | None
     """Step of the best validation."""
     seconds: float
-    """Training time without validation."""
+    """Training time in seconds, without validation."""
 
 
 def read_status(run: Path) -> RunStatus | None:
@@ -101,7 +101,7 @@ def files_of_run(run: Path) -> Iterator[Path]:
 
 
 def newest_run(dataset_name: str | None = None, *, among: Path = Path("runs")) -> Path | None:
-    """Return the run that was started or resumed last, of those with weights.
+    """Return the most recently started or resumed run with weights.
 
     Args:
         dataset_name: name of the run's data set; None for any data set.
@@ -127,7 +127,7 @@ def dataset_of(run: Path) -> str | None:
 
 
 def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
-    """Append a record as a line of JSON, even after an incomplete line of a killed process.
+    """Append a record as a line of JSON, even after an incomplete line from a killed process.
 
     NaN and infinity become null. Symbolic links are not followed.
 
@@ -141,7 +141,7 @@ def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
             end = file.seek(0, 2)
             file.seek(max(0, end - 1))
             torn = end > 0 and file.read(1) != b"\n"
-            # Appending always writes to the end; a single write keeps the line together.
+            # Appending always writes to the end; a single write keeps the line contiguous.
             file.write((b"\n" if torn else b"") + line.encode(errors="backslashreplace"))
     except OSError as err:  # such as a full disk
         raise PipelineError(f"{path}: could not be written ({err.strerror or err})") from err
@@ -153,8 +153,8 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def jsonl_records(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a file of JSON lines, without invalid lines, such as an incomplete line
-    of a killed process; nothing if the file is missing.
+    """Yield the records in a file of JSON lines, skipping invalid lines, such as an incomplete line
+    from a killed process. Yield nothing if the file is missing.
 
     Raises:
         PipelineError: if the path is not a file, or the file is too large.
@@ -178,7 +178,7 @@ def jsonl_records(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def finite_number(record: Mapping[str, Any], name: str) -> float | None:
-    """Return a finite number of a record; None if it is missing or of another type."""
+    """Return a finite number from a record; None if it is missing or has another type."""
     value = record.get(name)
     if isinstance(value, int | float) and abs(value) <= sys.float_info.max:
         return float(value)

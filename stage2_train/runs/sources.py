@@ -1,5 +1,5 @@
-"""The clips of a split for a recipe, from a data set, a clip store and shards, and a check whether
-the data of a run has changed."""
+"""Clips in a split for a recipe, from a data set, a clip store and shards, and a check whether the
+data of a run has changed."""
 
 import json
 import logging
@@ -45,10 +45,10 @@ class Sources:
     detections: DetectionFolder
     """Objects."""
     partial: bool = False
-    """Whether segments of missing videos are left out."""
+    """Whether segments of missing videos are omitted."""
 
     def join(self, split: str, recipe: Recipe) -> JoinedSplit:
-        """Return the usable segments of a split, joined by the recipe; see `join_split`."""
+        """Return the usable segments in a split, joined as set in the recipe; see `join_split`."""
         return join_split(
             self.dataset,
             split,
@@ -70,12 +70,12 @@ class Sources:
 
         Args:
             joined: the segments.
-            recipe: settings of clips.
+            recipe: settings for clips.
             frame_order: order of frames; None for the recipe's.
             flip: whether training clips are flipped at random.
 
         Raises:
-            ConfigError: see `clip_settings`; also if the data set does not say how flips change
+            ConfigError: see `clip_settings`; also if the data set does not specify how flips change
                 classes, or does not support the recipe's `frame_join`.
         """
         dataset = self.dataset
@@ -98,7 +98,7 @@ class Sources:
         return self.detections.detector.title
 
     def clip_record(self, segments: Sequence[Segment]) -> ClipRecord:
-        """Return the record of the clips of some segments; without times, durations of videos."""
+        """Return the record for clips of some segments; without times, use video durations."""
         clips, dataset = self.clips, self.dataset
         seconds = [
             each.stop_seconds - each.start_seconds
@@ -116,7 +116,7 @@ class Sources:
 
 
 def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Sources:
-    """Open the sources of a data set's clips, with a clip store or with decoding.
+    """Open the sources of a data set's clips, with a clip store or by decoding.
 
     Raises:
         ClipStoreError: if the store is missing or corrupt.
@@ -134,10 +134,10 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
 
 
 def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
-    """Return the settings of clips for a recipe and a type of labels.
+    """Return the clip settings for a recipe and a type of labels.
 
     Raises:
-        ConfigError: if the frames of one batch exceed the memory of this machine.
+        ConfigError: if the frames of one batch do not fit in memory.
     """
     _check_batch(recipe)
     return ClipSettings(
@@ -179,7 +179,7 @@ def _check_batch(recipe: Recipe) -> None:
 def warn_of_other_data(
     run: Path, clips: DatasetFrames, detections: DetectionFolder, *, video_ids: Iterable[str]
 ) -> None:
-    """Record the digests of a new run's data, or warn if data of a resumed run has changed.
+    """Record the digests of a new run's data, or warn if the data of a resumed run has changed.
 
     Args:
         run: run folder.

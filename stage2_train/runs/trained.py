@@ -1,4 +1,4 @@
-"""A trained network with its best weights, from a run folder or an exported run, and its data."""
+"""Trained networks with their best weights and data, from run folders or exported runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -74,7 +74,7 @@ class OpenedModel:
 
     @property
     def detector(self) -> str:
-        """Description of the detector of the training objects."""
+        """Description of the detector used for the training objects."""
         return self.config.detector.title
 
     @property
@@ -106,7 +106,7 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
     Raises:
         ConfigError: if the folder is not a run, its configuration does not match the network, or
             the device does not exist.
-        CheckpointError: if there are no weights yet, or they are corrupt or of another network.
+        CheckpointError: if the weights do not exist yet, are corrupt or do not match the network.
     """
     target = torch.device(choose_device(str(device)))
     config = read_config(run)
@@ -141,10 +141,10 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
 
 
 def normalisation_of(network: nn.Module) -> Normalisation | None:
-    """Return the normalisation of frames in a network; None if it reads none."""
+    """Return the normalization of frames in a network; None if it reads no frames."""
     for module in network.modules():
         if isinstance(module, FrameNormaliser):
-            # Round float32 values to the decimals of the constants.
+            # Round float32 values to the number of decimals in the constants.
             mean, std = (
                 tuple(round(value, 6) for value in each.flatten().tolist())
                 for each in (module.mean_311, module.std_311)
@@ -169,14 +169,14 @@ def export_weights(run: Path, out: Path) -> int:
 def paths_of_run(
     run: Path, config: RunConfig, resources: Resources, *, manifest: str | None = None
 ) -> DataPaths:
-    """Return the paths of a run's data: given ones, otherwise those that the run recorded; for an
-    exported run and for another data set, the default paths.
+    """Return the paths of a run's data: the given paths, otherwise the paths recorded by the run;
+    for an exported run or a different data set, the default paths.
 
     Args:
         run: run folder.
         config: its configuration.
         resources: given paths.
-        manifest: name or file of another manifest; None for the run's.
+        manifest: name or file of a different manifest; None for the run's own.
     """
     recorded, used = config.paths(run), manifest or config.manifest
     name = load_manifest(used).name if manifest or recorded is None else config.dataset.name
@@ -196,7 +196,7 @@ def paths_of_run(
 def sources_of_run(
     run: Path, config: RunConfig, resources: Resources, *, manifest: str | None = None
 ) -> Sources:
-    """Open the data of a run at the paths of `paths_of_run`.
+    """Open the data of a run at the paths from `paths_of_run`.
 
     Raises:
         ConfigError: if the classes of the data set or of the shards differ from the run's.

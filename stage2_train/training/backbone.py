@@ -1,4 +1,4 @@
-"""The ResNet in training: its initial weights, and options of its computation.
+"""The ResNet in training: its initial weights, and options for its computation.
 
 ImageNet weights, downloaded or from a file, are inflated for any system. The settings `compile` and
 `checkpoint_activations` change the time and memory of a step, not its result.
@@ -34,11 +34,11 @@ _OF_FILE = "sha256:"
 
 
 def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
-    """Return the record of a run's initial weights; an existing run keeps its record.
+    """Return the digest of a run's initial weights; an existing run keeps its recorded digest.
 
     Raises:
-        ConfigError: if a file is given for a network without a 2D counterpart, or missing for a run
-            that has no checkpoint yet.
+        ConfigError: if a file is given for a network without a 2D counterpart, or no file is given
+            for a run that needs one and has no checkpoint yet.
         CheckpointError: if the file does not exist.
     """
     recorded = read_config(run).weights_digest if (run / CONFIG_NAME).is_file() else None
@@ -124,7 +124,7 @@ def apply_backbone_options(network: nn.Module, recipe: Recipe, device: torch.dev
 
 
 def compile_backbone(network: nn.Module, *, backend: str = "inductor") -> None:
-    """Compile the trunk and each conv5 with torch.compile, at their first call."""
+    """Compile the trunk and each conv5 with torch.compile at their first call."""
     stages = [module for module in network.modules() if isinstance(module, Trunk | Stage)]
     inner = {child for stage in stages for child in stage.modules() if child is not stage}
     for stage in stages:

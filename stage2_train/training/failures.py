@@ -1,7 +1,7 @@
-"""Errors of lost workers and of a GPU that is out of memory, with remedies.
+"""Errors from lost workers and from a GPU that is out of memory, with remedies.
 
-The memory of activations is proportional to the numbers of clips, frames and pixels; the remaining
-memory holds weights, gradients and the state of the optimiser.
+Memory for activations is proportional to the numbers of clips, frames and pixels; the remaining
+memory holds weights, gradients and the optimizer state.
 """
 
 import re
@@ -18,7 +18,7 @@ from orn.stage2_train.runs.phases import Phase
 
 _ALLOCATION = re.compile(r"Tried to allocate [\d.]+ \w+")
 _COPIES = 4
-"""Tensors per trained weight: the weight, its gradient, and two moments of Adam."""
+"""Number of tensors per trained weight: the weight, its gradient, and two moments of Adam."""
 _PIXEL_STRIDE = 16
 
 
@@ -26,10 +26,10 @@ _PIXEL_STRIDE = 16
 def failures_reported(
     recipe: Recipe, phase: Phase, network: nn.Module, *, num_frames: int
 ) -> Iterator[None]:
-    """Convert errors of the steps in the block.
+    """Convert errors raised by the steps in the block.
 
     Raises:
-        TrainingError: if the GPU is out of memory, or a worker process has ended.
+        TrainingError: if the GPU is out of memory, or a worker process has terminated.
     """
     try:
         with worker_losses_reported():
@@ -50,14 +50,14 @@ def failures_reported(
 def out_of_memory(
     reason: str, recipe: Recipe, phase: Phase, *, num_frames: int, grown_bytes: int
 ) -> str:
-    """Return a message with the sizes of a step and the memory that smaller settings save.
+    """Return a message with the sizes of a step and the memory saved by smaller settings.
 
     Args:
         reason: PyTorch's message.
         recipe: recipe of the run.
         phase: current phase.
         num_frames: T, frames per clip.
-        grown_bytes: memory of activations; 0 if unknown.
+        grown_bytes: memory for activations in bytes; 0 if unknown.
     """
     size, (height, width) = phase.batch_size, recipe.data.crop
     is_first = recipe.phases.object_head_batch_size is not None and phase.heads == "object"

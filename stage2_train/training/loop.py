@@ -1,6 +1,6 @@
 """The training loop: phases, epochs, steps, validation, checkpoints.
 
-A resumed training gives the same weights as an uninterrupted one: the state of a step is in the
+A resumed run gives the same weights as an uninterrupted one: the state of a step is in the
 checkpoint or is a function of (seed, epoch, step).
 """
 
@@ -69,7 +69,7 @@ class TrainingData:
 
 @dataclass(slots=True, kw_only=True)
 class _Session:
-    """State of a training in this process."""
+    """State of a training run in this process."""
 
     accelerator: Accelerator
     network: nn.Module
@@ -85,13 +85,13 @@ class _Session:
     bar: Bar
     max_steps: int | None
     deadline: float | None
-    """Time to stop, as of `time.monotonic`; None for no limit."""
+    """Time at which to stop, on the clock `time.monotonic`; None for no limit."""
     is_late: bool = False
     """Whether the deadline has passed."""
     num_clips: int = 0
-    """Number of clips since the last logged metrics."""
+    """Number of clips since metrics were last logged."""
     since: float = field(default_factory=time.perf_counter)
-    """Time of the last logged metrics."""
+    """Time at which metrics were last logged."""
 
     @property
     def stopped(self) -> bool:
@@ -126,15 +126,15 @@ def train_network(
         network: network with initial weights, trained in place.
         recipe: recipe of the run.
         data: clips for training and validation.
-        run: folder of checkpoints and metrics; a finished training is not changed.
-        accelerator: device and precision.
-        workers: processes that make batches.
+        run: folder for checkpoints and metrics; a finished run is not changed.
+        accelerator: accelerator with the device and precision.
+        workers: number of data-loading processes.
         max_steps: stop after this total number of steps; the run can be resumed.
-        deadline: stop after the first step that ends later, as of `time.monotonic`.
+        deadline: stop after the first step that ends after this time of `time.monotonic`.
         log_with: trackers in addition to TensorBoard; see `runs/metrics_log.py`.
 
     Raises:
-        TrainingError: if a loss is not finite, the GPU is out of memory or a worker has ended.
+        TrainingError: if a loss is not finite, the GPU is out of memory or a worker has terminated.
         CheckpointError: if the run's checkpoint does not match the network.
     """
     loader = loader_settings(accelerator, batch_size=recipe.optimiser.batch_size, workers=workers)
@@ -190,8 +190,8 @@ def _steps_left(phases: Sequence[Phase], state: TrainingState, max_steps: int | 
 def _begin_next_phase(session: _Session) -> None:
     """Start the next phase, from the best weights of the last phase with `warm_start = "best"`.
 
-    These weights are saved as the last checkpoint at once, since the next best checkpoint replaces
-    their file.
+    These weights are saved as the last checkpoint immediately, because the next best checkpoint
+    replaces their file.
     """
     ended = session.state.phase
     session.state.begin_phase(ended + 1)
@@ -204,7 +204,7 @@ def _begin_next_phase(session: _Session) -> None:
 
 
 def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> None:
-    """Run the steps of a phase until it is over or the training stops."""
+    """Run the steps of a phase until it is over or training stops."""
     state, recipe = session.state, session.recipe
     accelerator = session.accelerator
     freeze_for(session.network, phase)
@@ -261,7 +261,7 @@ def _batches(session: _Session, phase: Phase) -> Iterator[ClipBatch]:
 
 
 def _log_means(session: _Session, phase: Phase) -> None:
-    """Log means since the last logged metrics; the speed is that of the main process."""
+    """Log means since metrics were last logged; the speed is measured in the main process."""
     now = time.perf_counter()
     seconds = max(now - session.since, 1e-9)
     values = session.state.pop_means() | {
@@ -274,7 +274,7 @@ def _log_means(session: _Session, phase: Phase) -> None:
 
 
 def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
-    """Evaluate the validation split, save the best weights, and apply early stopping."""
+    """Evaluate on the validation split, save the best weights, and apply early stopping."""
     began = time.perf_counter()
     state, recipe = session.state, session.recipe
     if session.accelerator.num_processes > 1:

@@ -1,7 +1,7 @@
 """Training losses (section 5, eq. 12).
 
-B clips, T frames of a clip, K object slots, S detector classes with background, A activity classes,
-N valid objects.
+B clips, T frames per clip, K object slots, S detector classes including background, A activity
+classes, N valid objects.
 """
 
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ class Losses:
     total: Tensor
     """Weighted sum of the terms."""
     activity: Tensor
-    """L1 of eq. (12)."""
+    """L1 in eq. (12)."""
     objects: Tensor
-    """L2 of eq. (12)."""
+    """L2 in eq. (12)."""
     each_head: Tensor
-    """Sum of L1 of each head's own logits; zero for a single head."""
+    """Sum of L1 over each head's own logits; zero for a single head."""
 
 
 def activity_loss(logits_BA: Tensor, labels: Tensor) -> Tensor:
-    """Return the scalar L1 of eq. (12), the mean over clips.
+    """Return the scalar L1 in eq. (12), averaged over clips.
 
     Args:
         logits_BA: logits of the prediction.
@@ -38,7 +38,7 @@ def activity_loss(logits_BA: Tensor, labels: Tensor) -> Tensor:
             cross-entropy, averaged over classes; entries below 0 are ignored.
 
     Raises:
-        ShapeError: if the labels have another shape or dtype.
+        ShapeError: if the labels have an unexpected shape or dtype.
     """
     if labels.dtype == torch.int64 and labels.shape == logits_BA.shape[:1]:
         return functional.cross_entropy(logits_BA, labels)
@@ -62,15 +62,15 @@ def object_class_loss(
     valid_BTK: Tensor,
     reduction: Literal["mean", "sum"] = "mean",
 ) -> Tensor:
-    """Return the scalar L2 of eq. (12): the cross-entropy of R u (eq. 13) and detected classes.
+    """Return the scalar L2 in eq. (12): the cross-entropy of R u (eq. 13) and detected classes.
 
     Args:
         class_logits_BTKS: R u.
         labels_BTK: int64 detected classes; S - 1 for background objects. Not read in empty slots.
-        valid_BTK: bool, which slots hold an object.
-        reduction: `mean` over the valid objects of the batch, 0 without any; or `sum` over the
-            objects of a clip and mean over clips, as in eq. (12). The authors' code also uses a
-            mean, which counts padding slots as background.
+        valid_BTK: bool, whether a slot holds an object.
+        reduction: `mean` over the valid objects in the batch, 0 without any; or `sum` over the
+            objects in a clip and mean over clips, as in eq. (12). The authors' code also uses a
+            mean, but counts padding slots as background.
     """
     loss = functional.cross_entropy(
         class_logits_BTKS[valid_BTK], labels_BTK[valid_BTK], reduction="sum"
@@ -93,14 +93,14 @@ def total_loss(
     head_logits_BA: Sequence[Tensor] = (),
     each_head_weight: float = 0.0,
 ) -> Losses:
-    """Return the loss of eq. (12): a weighted sum of activity loss and object class loss.
+    """Return the loss in eq. (12): a weighted sum of the activity loss and the object class loss.
 
     Args:
         logits_BA: logits of the prediction.
         labels: activities; see `activity_loss`.
         class_logits_BTKS: class logits of objects; None for no object class loss.
         detector_labels_BTK: detected classes; see `object_class_loss`.
-        valid_BTK: bool, which slots hold an object.
+        valid_BTK: bool, whether a slot holds an object.
         object_weight: weight of the object class loss.
         reduction: reduction of the object class loss.
         activity_weight: weight of the activity loss.

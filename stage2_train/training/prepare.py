@@ -1,4 +1,4 @@
-"""Prerequisites of training: shards and a clip store, and the commands that make them."""
+"""Prerequisites of training: shards and a clip store, and the commands that create them."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 _STDERR = 2
 _SOME_VIDEOS_FAILED = 3
-"""Exit code of a command for which some videos failed; training reports missing segments itself."""
+"""Exit code of a command that failed for some videos; training itself reports missing segments."""
 
 
 def require_prepared(
@@ -28,21 +28,21 @@ def require_prepared(
     may_run: Sequence[str] = (),
     before: Callable[[], object] | None = None,
 ) -> None:
-    """Ensure that there are shards and, unless clips are decoded, a clip store.
+    """Ensure that shards exist and, unless clips are decoded, a clip store.
 
     Args:
-        manifest: name or file of the manifest, as the user gave it.
+        manifest: name or file of the manifest, as given by the user.
         dataset_name: name of the data set.
-        resources: paths of shards and clip store.
-        may_run: commands that may be run to make missing data, of `detect` and `clips`; empty for a
+        resources: paths of shards and the clip store.
+        may_run: commands (`detect`, `clips`) that may be run to create missing data; empty for a
             command without --prepare.
-        before: called before these commands run, if they may make all missing data.
+        before: called before these commands run, if they may create all missing data.
 
     Raises:
-        PipelineError: if data is missing, with the commands that make it; or if a command failed.
+        PipelineError: if data is missing, with the commands that create it; or if a command fails.
     """
     missing = _missing(manifest, dataset_name, resources)
-    alone = os.environ.get("WORLD_SIZE", "1") == "1"  # of several processes, each would run them
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"  # otherwise each process would run them
     if missing and not (alone and all(each[0] in may_run for each in missing.values())):
         expected = " and ".join(missing)
         typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
@@ -58,7 +58,7 @@ def require_prepared(
 
 
 def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str, list[str]]:
-    """Return the missing data, each with the arguments of `orn` that make it."""
+    """Return the missing data, each with the arguments of `orn` that create it."""
     data = ["--data", str(resources.root)] if resources.root != Resources().root else []
     shards, clips = resources.shards_of(dataset_name), resources.clips_of(dataset_name)
     missing = {}
@@ -75,7 +75,7 @@ def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str
 
 def spread_over_videos(video_ids: Sequence[str], number: int) -> list[int]:
     """Return the indices of the first segments of up to `number` videos, evenly spaced in the label
-    table; `video_ids` has the video of each segment."""
+    table; `video_ids` contains the video of each segment."""
     firsts = sorted({video: place for place, video in reversed([*enumerate(video_ids)])}.values())
     step = max(-(-len(firsts) // number), 1)
     return firsts[::step]
@@ -84,7 +84,7 @@ def spread_over_videos(video_ids: Sequence[str], number: int) -> list[int]:
 def warn_of_decoding(
     make_clip: Callable[[int], object], segments: Iterable[int], *, workers: int
 ) -> None:
-    """Measure the time to decode clips of some segments, and log a warning with the highest speed
+    """Measure the time to decode clips of some segments, and log a warning with the maximum speed
     of training without a clip store."""
     began = time.perf_counter()
     number = len([make_clip(segment) for segment in segments])

@@ -1,6 +1,6 @@
-"""Fine-tuning with `orn train --from RUN`: initial weights from another training.
+"""Fine-tuning with `orn train --from RUN`: initial weights from a previous training run.
 
-The weights of classifiers, whose size is the number of activities, are not loaded and stay random.
+Classifier weights, whose size depends on the number of activities, are not loaded and stay random.
 """
 
 import logging
@@ -27,19 +27,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PretrainedWeights:
-    """Weights of another training."""
+    """Weights from a previous training run."""
 
     record: StartedFrom
     """Record for the configuration of the new run."""
     config: RunConfig
-    """Configuration of the other training."""
+    """Configuration of the previous training run."""
     digest: str
-    """Digest of the file of weights."""
+    """Digest of the weights file."""
     weights: Mapping[str, Tensor]
     """Weights by name, memory-mapped, without classifiers."""
 
     def load_into(self, network: nn.Module) -> None:
-        """Load the weights into a network, and log the weights that stay random."""
+        """Load the weights into a network, and log which weights stay random."""
         network.load_state_dict(dict(self.weights), strict=False)
         logger.info(
             "initial weights from %s (step %d, %s): %s loaded; random: %s",
@@ -52,10 +52,10 @@ class PretrainedWeights:
 
 
 def read_pretrained(source: Path, model: NetworkConfig) -> PretrainedWeights:
-    """Return the best weights of a run or a model folder for a network of this configuration.
+    """Return the best weights of a run or a model folder for a network with this configuration.
 
     Raises:
-        ConfigError: if the weights are of another network.
+        ConfigError: if the weights are from a different network.
         CheckpointError: if there are no weights yet, or they are corrupt.
     """
     config, best = read_config(source), load_best(source)
@@ -92,7 +92,7 @@ def read_pretrained(source: Path, model: NetworkConfig) -> PretrainedWeights:
 
 
 def recorded_origin(run: Path, recorded: RunConfig | None) -> StartedFrom | None:
-    """Return the training from which an existing run took its initial weights, if any.
+    """Return the training run from which an existing run took its initial weights, if any.
 
     Raises:
         ConfigError: if the run has no checkpoint yet.

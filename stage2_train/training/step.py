@@ -1,6 +1,6 @@
-"""A training step: losses and gradients of some batches, and one update of the trained weights.
+"""Training steps: losses and gradients of some batches, and one update of the trained weights.
 
-Each phase has its own optimiser. The learning rate is a function of the step.
+Each phase has its own optimizer. The learning rate is a function of the step.
 """
 
 import json
@@ -38,7 +38,7 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
     Phase 1, which trains the object head of a network with both heads, freezes the activity head,
     the joint classifier, the trunk of a network without appearance, and optionally the ResNet.
     """
-    network.zero_grad(set_to_none=True)  # gradients of frozen weights would count in the norm
+    network.zero_grad(set_to_none=True)  # gradients of frozen weights would contribute to the norm
     network.requires_grad_(True)
     if not isinstance(network, ObjectVideoNetwork) or network.config.heads != "both":
         return
@@ -59,7 +59,7 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
 def synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:
     """Return the network, wrapped for the parameters of a phase if several processes train it.
 
-    `Accelerator.prepare` would wrap the network once, for all phases.
+    `Accelerator.prepare` would wrap the network only once for all phases.
     """
     if accelerator.num_processes == 1:
         return network
@@ -70,7 +70,7 @@ def synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:
 def build_optimiser(
     parameters: Iterable[nn.Parameter], recipe: OptimiserRecipe
 ) -> torch.optim.Optimizer:
-    """Build an optimiser of the parameters that require gradients."""
+    """Build an optimizer for the parameters that require gradients."""
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [parameter for parameter in trained if parameter.ndim > 1]},
@@ -97,7 +97,7 @@ def set_learning_rate(
 
 
 def learning_rate_factor(recipe: OptimiserRecipe, *, step: int, num_steps: int) -> float:
-    """Return the learning rate of a step divided by the highest learning rate."""
+    """Return the learning rate of a step divided by the maximum learning rate."""
     if recipe.schedule == "constant":
         return 1.0
     top = max(recipe.warmup_fraction * num_steps - 1, 0.0)
@@ -112,8 +112,8 @@ def _cosine(start: float, stop: float, fraction: float) -> float:
 
 
 def step_generator(seed: int, step: int, rank: int, *, of_dropout: bool = False) -> torch.Generator:
-    """Return the random generator of a step; dropout has a separate stream, so that it does not
-    change other random numbers."""
+    """Return the random generator for a step; dropout has a separate stream, so that it does not
+    affect other random numbers."""
     seeds = (seed, step, rank, 1) if of_dropout else (seed, step, rank)
     state = np.random.SeedSequence(seeds).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
@@ -130,20 +130,20 @@ def training_step(
     step: int,
     run: Path,
 ) -> dict[str, float]:
-    """Update the weights by the mean gradient of some batches, and return the values to log.
+    """Update the weights with the mean gradient of some batches, and return the values to log.
 
     Args:
-        accelerator: device and precision.
+        accelerator: accelerator with the device and precision.
         model: the network, in training mode.
-        optimiser: optimiser with the learning rate of the step.
-        batches: one or several batches, whose gradients are averaged.
+        optimiser: optimizer with the learning rate of the step.
+        batches: one or more batches, whose gradients are averaged.
         recipe: recipe of the run.
         heads: heads to train.
-        step: number of the step, from 0.
-        run: run folder, to which ids of clips are written if a loss is not finite.
+        step: index of the step, from 0.
+        run: run folder, where ids of clips are written if a loss is not finite.
 
     Raises:
-        TrainingError: if a batch, a loss or the gradient is not finite, before weights change.
+        TrainingError: if a batch, a loss or the gradient is not finite; weights do not change.
     """
     generator = step_generator(recipe.seed, step, accelerator.process_index)
     if recipe.model.mlp_dropout:  # uses PyTorch's global generators
@@ -196,7 +196,7 @@ def training_step(
 
 
 def _mean_of_processes(accelerator: Accelerator, values: dict[str, float]) -> dict[str, float]:
-    """Return the mean over all processes, each of which trains on a part of the step's clips."""
+    """Return the mean over all processes, each of which trains on some of the step's clips."""
     if accelerator.num_processes == 1:
         return values
     numbers = torch.tensor([*values.values()], dtype=torch.float64, device=accelerator.device)

@@ -73,7 +73,7 @@ _MEASURED_CLIPS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """Everything known before the first step."""
+    """Everything that is known before the first step."""
 
     config: RunConfig
     sources: Sources
@@ -93,10 +93,10 @@ class _Plan:
 
 
 def train(request: TrainRequest) -> dict[str, Any]:
-    """Start or resume a training, and return its state.
+    """Start or resume a training run, and return its state.
 
     Raises:
-        PipelineError: if the training cannot start or fails; the message has a remedy.
+        PipelineError: if training cannot start or fails; the message suggests a remedy.
     """
     may_run = ("detect", "clips") if request.prepare else ("clips",)
     began = time.monotonic()
@@ -115,7 +115,7 @@ def train(request: TrainRequest) -> dict[str, Any]:
 def _train(
     plan: _Plan, request: TrainRequest, accelerator: Accelerator, *, deadline: float | None
 ) -> dict[str, Any]:
-    """Train with the run folder locked."""
+    """Train while the run folder is locked."""
     recipe, sources, resources = plan.config.recipe, plan.sources, request.resources
     network = _initial_network(plan, request)
     if accelerator.is_main_process:
@@ -195,7 +195,7 @@ def _gaps(plan: _Plan) -> dict[str, float]:
 
 
 def _initial_network(plan: _Plan, request: TrainRequest) -> nn.Module:
-    """Return the network with initial weights; built before the run folder, which records them."""
+    """Return the network with initial weights; call before the run folder records them."""
     recipe = plan.config.recipe
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.model)
@@ -296,8 +296,8 @@ def _overrides(request: TrainRequest) -> tuple[str, ...]:
 def check_processes(recipe: Recipe, *, num_processes: int) -> None:
     """Raise ConfigError for clips of one frame if several processes train relations across frames.
 
-    Data-parallel training needs a gradient of every trained weight; without relations, most weights
-    of the object head have none.
+    Data-parallel training needs a gradient for every trained weight; without relations, most
+    weights of the object head have no gradient.
     """
     model = recipe.model
     relates = model.heads != "activity" and model.relation_frames != "same"

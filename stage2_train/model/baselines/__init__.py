@@ -1,1 +1,1 @@
-"""Networks of other papers in the paper's tables; they read frames only."""
+"""Networks from other papers in the paper's tables; they only read frames."""

@@ -4,10 +4,10 @@ B clips, t time steps, C channels, h w cells, F features per step, A activity cl
 
 Differences from the paper:
 - Clips have the data set's 4 or 8 frames, not 16. Pooling halves the number of time steps (rounded
-  up) while there are at least two; the remaining steps are averaged before the classifier, as
-  "C3D + Avg" in Table 3 says. Evaluation averages over test clips, as for every system.
-- Crops have any size: the last pooling gives 4 x 4 cells, as it does for 112 x 112 pixels.
-- Initial weights are random: weights trained on Sports-1M are not available.
+  up) while there are at least two; the remaining steps are averaged before the classifier, as in
+  "C3D + Avg" in Table 3. Evaluation averages over test clips, as for every system.
+- Crops can have any size: the last pooling gives 4 x 4 cells, as for 112 x 112 pixels.
+- Initial weights are random, because weights trained on Sports-1M are not available.
 """
 
 from typing import TypeVar
@@ -22,7 +22,7 @@ from orn.stage2_train.model.heads import Classifier
 from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 
 _STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
-"""Channels of the convolutions of each stage; pooling follows each stage."""
+"""Channels of the convolutions in each stage; pooling follows each stage."""
 _LAST_CELLS = 4
 _FEATURES = 4096
 _DROPOUT = 0.5
@@ -34,8 +34,8 @@ class C3D(nn.Module):
     """Network that classifies a clip from its frames alone."""
 
     def __init__(self, config: NetworkConfig) -> None:
-        """Initialize random weights; channels are the paper's times base_width / 64, rounded
-        down."""
+        """Initialize random weights; the paper's numbers of channels are scaled by base_width / 64,
+        rounded down."""
         super().__init__()
         self.config = config
         self.normalise_frames = FrameNormaliser()
@@ -74,7 +74,7 @@ class C3D(nn.Module):
         return NetworkOutput(activity_logits_BA=self.classify(feats_BtF.mean(dim=1)))
 
     def features(self, video_B3THW: Tensor) -> Tensor:
-        """Return (B, C, t, 4, 4) features after the last pooling, from normalised clips."""
+        """Return (B, C, t, 4, 4) features after the last pooling, from normalized clips."""
         feats_BCthw = video_B3THW
         for number, stage in enumerate(self.stages):
             feats_BCthw = stage(feats_BCthw)

@@ -1,13 +1,13 @@
 """I3D: Inception-v1 with 3D kernels (Carreira and Zisserman 2017, figure 3).
 
-B clips, t time steps, C channels, h w cells, A activity classes. Parameters have the names of
-torchvision's GoogLeNet, whose ImageNet weights, replicated over time, can initialize them.
+B clips, t time steps, C channels, h w cells, A activity classes. Parameters have the same names as
+in torchvision's GoogLeNet, whose ImageNet weights, replicated over time, can initialize them.
 
 Differences from the paper, for clips of 4 or 8 frames spread over a whole video:
 - Temporal strides of 2 (conv1, and the poolings before inception 4a and 5a) apply only while there
-  are at least two time steps, so that no clip is too short; 8 frames end as 1 step.
+  are at least two time steps, so that no clip is too short; 8 frames are reduced to 1 step.
 - Convolutions pad the time axis by repeating the first and last frame. With zero padding, a kernel
-  over 7 frames would read mostly zeros. A clip of equal frames gives the 2D network's features.
+  over 7 frames would read mostly zeros. A clip of identical frames gives the 2D network's features.
 - torchvision's GoogLeNet has 3 x 3 kernels where Inception-v1 has 5 x 5, and no padded pooling.
 """
 
@@ -23,7 +23,7 @@ from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, Networ
 _DROPOUT = 0.5
 _BN_EPSILON = 1e-3
 _HALF = (0.5, 0.5, 0.5)
-"""Mean and standard deviation of colours with which torchvision's GoogLeNet was trained."""
+"""Mean and standard deviation of colors with which torchvision's GoogLeNet was trained."""
 
 # Name: channels of the 1 x 1 branch, of the two 3 x 3 branches (before, after), of the pool branch.
 _INCEPTIONS: dict[str, tuple[int, int, int, int, int, int]] = {
@@ -40,7 +40,7 @@ _INCEPTIONS: dict[str, tuple[int, int, int, int, int, int]] = {
 
 
 class _Unit(nn.Module):
-    """k x k x k convolution, batch normalisation and ReLU."""
+    """k x k x k convolution, batch normalization and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int, *, size: int, stride: int = 1) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class _Unit(nn.Module):
 
 
 class _Inception(nn.Module):
-    """Inception block of four parallel branches."""
+    """Inception block with four parallel branches."""
 
     def __init__(self, in_channels: int, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class I3D(nn.Module):
     """Network that classifies a clip from its frames alone."""
 
     def __init__(self, config: NetworkConfig) -> None:
-        """Initialize random weights; channels are the paper's times base_width / 64, at least 1."""
+        """Initialize random weights; the paper's channels are scaled by base_width / 64."""
         super().__init__()
         self.config = config
         self.normalise_frames = FrameNormaliser(mean=_HALF, std=_HALF)
@@ -131,7 +131,7 @@ class I3D(nn.Module):
         return NetworkOutput(activity_logits_BA=self.classify(feats_BtC).mean(dim=1))
 
     def features(self, video_B3THW: Tensor) -> Tensor:
-        """Return (B, C, t, h, w) features of inception 5b from normalised clips."""
+        """Return (B, C, t, h, w) features of inception 5b from normalized clips."""
         feats_BCthw = _max_pool(self.conv1(video_B3THW), size=3)
         feats_BCthw = _max_pool(self.conv3(self.conv2(feats_BCthw)), size=3)
         for name in _INCEPTIONS:

@@ -1,4 +1,4 @@
-"""Shared by networks that have only an activity head: a check of heads, and seeded dropout."""
+"""Functions for networks with only an activity head: a check of heads, and seeded dropout."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ def dropout(
 ) -> Tensor:
     """Apply dropout with random numbers from `generator` (None for PyTorch's global one).
 
-    With the step's own generator, a resumed training repeats the random numbers.
+    With the step's own generator, a resumed run repeats the random numbers.
     """
     if not training or probability == 0:
         return values

@@ -1,14 +1,14 @@
-"""Multi-scale Temporal Relation Network (Zhou et al. 2018): MLPs of two, three, ... T frames.
+"""Multi-scale Temporal Relation Network (Zhou et al. 2018): MLPs over two, three, ... T frames.
 
 B clips, T frames per clip, M = B * T frames folded, D channels of conv5, E features per frame,
 s frames per relation, Q relations per scale, G width of a relation, A activity classes.
 
 Differences from the authors' code:
 - The backbone is our ResNet, not BN-Inception, with the same ImageNet weights as other systems.
-- The relations of a scale are averaged, not summed: a scale then has the same weight in training,
-  which samples three of its relations, as at test time, which uses all of them.
-- Test time samples nothing. Of a scale with more than 128 relations, it uses 128, evenly spaced in
-  lexical order.
+- The relations of a scale are averaged, not summed. A scale then has the same weight in training,
+  which samples three of its relations, and at test time, which uses all of them.
+- Nothing is sampled at test time. If a scale has more than 128 relations, 128 of them are used,
+  evenly spaced in lexicographic order.
 """
 
 from itertools import combinations
@@ -34,12 +34,12 @@ _DROPOUT = 0.8
 
 
 def frame_subsets(num_frames: int, scale: int) -> Tensor:
-    """Return (Q, s) int64: all increasing tuples of `scale` of T frames, in lexical order."""
+    """Return (Q, s) int64: all increasing tuples of `scale` frames, in lexicographic order."""
     return torch.tensor(list(combinations(range(num_frames), scale)), dtype=torch.int64)
 
 
 class Relations(nn.Module):
-    """Relations of one scale: an MLP of s frames, averaged over subsets, and a classifier."""
+    """Relations of one scale: an MLP over s frames, averaged over subsets, and a classifier."""
 
     subsets_Qs: Tensor
 
@@ -51,7 +51,7 @@ class Relations(nn.Module):
         self.register_buffer("subsets_Qs", subsets_Qs, persistent=False)
 
     def forward(self, frames_BTE: Tensor, *, generator: torch.Generator | None) -> Tensor:
-        """Return (B, A) logits; in training mode from three relations, sampled per batch."""
+        """Return (B, A) logits; in training mode, from three relations sampled per batch."""
         rows_Q = self._chosen(generator).to(frames_BTE.device)
         inputs_BQsE = frames_BTE[:, self.subsets_Qs[rows_Q]]
         hidden_BQG = functional.relu(self.relate(functional.relu(inputs_BQsE).flatten(2)))
