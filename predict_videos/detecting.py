@@ -98,8 +98,8 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
         digest = content_digest(source_of(video))
         if digest not in ids:
             raise ShardNotFoundError(
-                f"{video.path}: expected detections of this video in {shards.path}, got none; omit "
-                "--shards to detect its objects"
+                f"{video.path}: no detections of this video in {shards.path}; omit --shards to "
+                "detect its objects"
             )
         found = Video(id=ids[digest], path=video.path, rate=video.rate, inside=video.inside)
         yield found, shards
@@ -132,7 +132,7 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
         if not request.any_detector:
             raise _other(model, detector.entry.title, config)
         logger.warning(
-            "%s: trained with the detector %s, but using %s; predictions may be worse",
+            "%s: trained with detector %s, but %s is used; predictions may be worse",
             *(model.path, model.detector, detector.entry.title),
         )
     return detector
@@ -165,8 +165,8 @@ def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
         return own.config, checkpoint
     if not _is_zoo_name(name):
         raise DetectorError(
-            f"{model.path}: expected the name of a detector config in the model zoo, got "
-            f"{path_text(name)}; pass the config with --config"
+            f"{model.path}: expected a detector config from the model zoo, got {path_text(name)}; "
+            "pass the config with --config"
         )
     return name, checkpoint
 
@@ -188,8 +188,8 @@ def _published(model: OpenedModel, request: PredictRequest, config: str) -> Path
     if path and digits and (request.any_detector or recorded.startswith(f"sha256:{digits}")):
         return fetch_weights(path, remedy="pass it with --checkpoint FILE")
     raise DetectorError(
-        f"{model.path}: expected the weights of its detector {model.detector}, got none in this "
-        "installation; pass --checkpoint FILE, or --shards FOLDER with its detections"
+        f"{model.path}: the weights of its detector {model.detector} are not installed; pass "
+        "--checkpoint FILE, or --shards FOLDER with its detections"
     )
 
 

@@ -52,16 +52,13 @@ def check_film(overlay: Path | None, videos: Sequence[Video]) -> None:
 
 def _of_source(source: str, rate: float | None) -> Iterator[Video]:
     if not source:  # as a path, it would be the current folder
-        raise ConfigError(
-            "VIDEO: expected a file, a folder or a pattern, got an empty string; pass one"
-        )
+        raise ConfigError("VIDEO: expected a file, a folder or a glob pattern, got an empty string")
     path = Path(source)
     if not is_folder(path) and any(sign in source for sign in _PATTERN) and not path.exists():
         matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute patterns too
         if not matches:
             raise ConfigError(
-                f"{path_text(source)}: expected a pattern that matches files or folders, got no "
-                "match; correct it"
+                f"{path_text(source)}: the pattern matches no files or folders; correct it"
             )
         for match in matches:
             if is_folder(match) or Path(match).suffix.lower() in VIDEO_SUFFIXES:
@@ -85,8 +82,8 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
                 yield Video(id=utf8(str(file)), path=file, inside=(path,))
     if not num_found:
         raise ConfigError(
-            f"{path_text(source)}: expected videos or folders of JPEGs in it, got none; use files "
-            f"that end in {', '.join(VIDEO_SUFFIXES)}"
+            f"{path_text(source)}: no videos or folders of JPEGs; use files that end in "
+            f"{', '.join(VIDEO_SUFFIXES)}"
         )
 
 
@@ -97,7 +94,6 @@ def _is_kind(name: str, suffixes: Sequence[str]) -> bool:
 def _frames(folder: Path, rate: float | None, *, inside: Path) -> Video:
     if rate is None:
         raise ConfigError(
-            f"{path_text(folder)}: expected a frame rate for a folder of frames, got none; pass it "
-            "with --rate"
+            f"{path_text(folder)}: a folder of frames requires a frame rate; pass it with --rate"
         )
     return Video(id=utf8(str(folder)), path=folder, rate=rate, inside=(inside,))

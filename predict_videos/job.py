@@ -101,8 +101,8 @@ def _truth(videos: Sequence[Video], request: PredictRequest) -> Mapping[str, Seq
     known = true_segments(request.dataset, request.data_root)
     if not any(os.path.realpath(video.path) in known for video in videos):
         raise ConfigError(
-            f"--dataset {path_text(request.dataset)}: expected labels of a video to predict, got "
-            "none; pass its manifest, and the folder of its data set with --data"
+            f"--dataset {path_text(request.dataset)}: no labels for the videos to predict; pass "
+            "their manifest, and the folder of the data set with --data"
         )
     return known
 

@@ -226,8 +226,8 @@ def _measure(request: DetectRequest, data: Dataset, frames: int) -> tuple[float,
     engine = choose_engine(request.engine, device=request.device, error=DetectorError)
     if not isinstance(engine, LocalEngine):
         raise ConfigError(
-            "--measure: expected --engine local, got ray, whose machines cannot be measured here; "
-            "omit --measure"
+            "--measure requires --engine local, since the machines of a Ray cluster cannot be "
+            "measured here"
         )
     cost = measure_detector(
         _loader(request, data), data.videos, device=engine.devices[0], batch=request.batch

@@ -147,9 +147,9 @@ def _own_shard(job: DetectJob, unit: Unit, entry: DetectorEntry) -> Shard:
     shard = Shard(shard_path(job.folder, unit.index))
     if shard.detector != entry:
         raise ConfigError(
-            f"{shard.path}: expected a shard made by this job's detector, got one made by "
-            f"{shard.detector.config_name} with other weights, settings or versions; remove the "
-            "shard and run the job again, or use --fresh"
+            f"{shard.path}: the shard was written by {shard.detector.config_name} with weights, "
+            "settings or versions other than this job's; remove the shard and run the job again, "
+            "or use --fresh"
         )
     return shard
 
@@ -171,7 +171,7 @@ def report(summary: DetectSummary) -> Report:
         facts.append(("missing files", f"{without} (all in {SUMMARY_NAME})"))
     if summary.unlabelled:
         unlabelled = counted(summary.unlabelled, "video")
-        facts.append(("skipped", f"{unlabelled} without a frame that a segment covers"))
+        facts.append(("skipped", f"{unlabelled} without frames inside a segment"))
     short = [(each.id, str(each.frames), str(each.header_frames)) for each in summary.short]
     failed = [(video.id, video.reason) for video in summary.failed]
     return Report(

@@ -97,9 +97,9 @@ def check_segments(plan: Plan, segments: Iterable[Segment], folder: Path) -> Non
         if segment.video_id in planned and not _covers(planned[segment.video_id], segment):
             raise ConfigError(
                 f"{folder / PLAN_NAME}: expected a plan that covers segment {segment.id!r} of "
-                f"video {segment.video_id!r} ({segment.start_seconds} s to "
-                f"{segment.stop_seconds} s), got one made for another label table; use --fresh to "
-                "start over, or another --out"
+                f"video {segment.video_id!r} ({segment.start_seconds} s to {segment.stop_seconds} "
+                "s), got a plan made for a different label table; use --fresh to start over, or a "
+                "different --out"
             )
 
 

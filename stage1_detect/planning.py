@@ -92,7 +92,7 @@ def warn_of_missing(dataset: Dataset) -> None:
     num_listed = len(dataset.videos) + len(dataset.missing)
     if dataset.missing:
         logger.warning(
-            "%s: %d of %s not under %s (%s); continuing without them",
+            "%s: %d of %s missing in %s (%s); continuing without them",
             dataset.name,
             len(dataset.missing),
             counted(num_listed, "listed video is", "listed videos are"),
@@ -145,8 +145,8 @@ def plan_job(
     videos = scope.videos(dataset)
     if not videos:
         raise ConfigError(
-            f"data set {dataset.name!r}: expected a segment of the label table in an existing "
-            "video, got none; omit --frames labelled"
+            f"data set {dataset.name!r}: no segment of the label table is in an existing video; "
+            "omit --frames labelled"
         )
     known = set(plan.video_ids)
     headers = read_headers([video for video in videos if video.id not in known])
@@ -227,8 +227,8 @@ def _warn_of_missing_files(dataset: Dataset, units: Iterable[Unit], folder: Path
     gone = sorted(_videos_of(units) - {video.id for video in dataset.videos})
     if gone:
         logger.warning(
-            "%s: expected the files of all planned videos under %s, got none for %s (%s); restore "
-            "them, or use --retry-failed once they exist again",
+            "%s: under %s, files are missing for %s (%s); restore them, or use --retry-failed "
+            "once they exist again",
             folder / PLAN_NAME,
             dataset.root,
             counted(len(gone), "video"),

@@ -129,7 +129,7 @@ class UnitReader:
         for part in unit.parts:
             video = self._videos.get(part.video_id)
             if video is None:
-                yield FailedVideo(id=part.video_id, reason="the file does not exist any more")
+                yield FailedVideo(id=part.video_id, reason="the file no longer exists")
                 continue
             try:
                 yield from self._part(video, part)

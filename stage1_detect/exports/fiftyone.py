@@ -77,8 +77,8 @@ def export_fiftyone(
         counts["videos"] += 1
     if not index:
         raise DataRootError(
-            f"{out}: expected video files for FiftyOne, got none of {len(without):,}; pass their "
-            "folder with --data"
+            f"{out}: FiftyOne requires the video files, but all {len(without):,} are missing; pass "
+            "their folder with --data"
         )
     manifest = {"type": "eta.core.datasets.LabeledVideoDataset", "description": "", "index": index}
     write_text(out / MANIFEST_NAME, json.dumps(manifest, indent=1) + "\n")

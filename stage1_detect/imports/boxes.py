@@ -118,12 +118,12 @@ def find_in_table(
                     row, length = _BoxRow.of(cells, what), len(line)
                     names.add(str(row.name))
                 if row.frame is None and row.seconds is None:
-                    raise ObjectImportError(f"{what}: expected a frame, got none; add its number")
+                    raise ObjectImportError(f"{what}: the row has no frame; add its number")
                 records.add(row.video, row.frame, row.seconds, span=(start, length))
             start += len(line)
     if not len(records):
         raise ObjectImportError(
-            f"{path}: expected rows with objects, got none; add some, or pass another file"
+            f"{path}: expected rows with objects, got none; add some, or pass a different file"
         )
     return records.videos(legend=columns), sorted(names)
 
@@ -145,8 +145,8 @@ def _filled_cells(line: bytes, columns: Any, what: str) -> dict[str, str]:
 def _cells(line: bytes, what: str) -> list[str]:
     try:
         if len(line) > _LONGEST_LINE:
-            raise ValueError(f"more than {_LONGEST_LINE:,} bytes")
+            raise ValueError(f"line of more than {_LONGEST_LINE:,} bytes")
         text = line.decode("utf-8-sig").rstrip("\r\n")
         return [cell.strip() for row in csv.reader([text], strict=True) for cell in row]
     except (ValueError, csv.Error) as err:
-        raise ObjectImportError(f"{what}: expected a line of CSV in UTF-8, got {err}") from err
+        raise ObjectImportError(f"{what}: invalid CSV in UTF-8: {err}") from err

@@ -115,14 +115,14 @@ def find_in_coco(
             if grids.setdefault(video_id, grid) != grid:
                 raise ObjectImportError(
                     f"{what}: expected the image size {grids[video_id]} of video {video_id!r}, got "
-                    f"{grid}; export all images of a video in one size"
+                    f"{grid}; export all images of a video at one size"
                 )
             images[image.id] = len(records)
             records.add(video_id, int(frame or 0), image.seconds)
     if not images:
         raise ObjectImportError(
-            f"{described}: expected COCO JSON with images, got no image; add the images of results "
-            f"as {beside.name}"
+            f"{described}: expected COCO JSON with images, got no images; for results, add the "
+            f"images as {beside.name}"
         )
     for key, entry, span in elements_of(path):
         if key in ("annotations", ""):
@@ -131,7 +131,7 @@ def find_in_coco(
             if image_id not in images:
                 raise ObjectImportError(
                     f"{what}: expected an image_id of {described.name}, got {image_id!r}; export "
-                    "both files together"
+                    "both files in one step"
                 )
             records.add_to(images[image_id], span)
     videos = records.videos(legend=names["categories"])
@@ -147,7 +147,7 @@ def objects_of_coco(record: bytes, video: SourceVideo, what: str) -> Iterator[So
     except (ValueError, ObjectImportError) as err:
         raise ObjectImportError(f"{what}: segmentation: {err}; correct the file") from err
     if mask is None and entry.bbox is None:
-        raise ObjectImportError(f"{what}: expected bbox or segmentation, got neither; add one")
+        raise ObjectImportError(f"{what}: neither bbox nor segmentation; add one")
     box = None
     if entry.bbox is not None:
         x, y, width, height = entry.bbox

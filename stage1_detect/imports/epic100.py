@@ -105,15 +105,15 @@ def parse_frame(packed: bytes, *, place: str) -> Any:
         message.ParseFromString(packed)
     except DecodeError as err:
         raise ObjectImportError(
-            f"{place}: expected a message FrameObjectDetections, got {len(packed):,} bytes that "
-            "are truncated or another message; download the file again"
+            f"{place}: expected a FrameObjectDetections message, got {len(packed):,} bytes that "
+            "are truncated or a different message; download the file again"
         ) from err
     size = message.ByteSize()
     message.DiscardUnknownFields()
     if message.ByteSize() != size:
         raise ObjectImportError(
-            f"{place}: expected the fields of FrameObjectDetections, got "
-            f"{size - message.ByteSize():,} bytes of other fields; use the released file"
+            f"{place}: expected only FrameObjectDetections fields, got "
+            f"{size - message.ByteSize():,} bytes of unknown fields; use the released file"
         )
     return message
 

@@ -65,8 +65,8 @@ def find_videos(request: ImportRequest) -> tuple[list[SourceVideo], tuple[str, .
     files = [source] if form and source.is_file() else _files(source, suffix)
     if not files:
         raise ObjectImportError(
-            f"{source}: expected files *{suffix} in it or below it, got none; pass the folder or "
-            "file with the objects"
+            f"{source}: expected files *{suffix} in this folder or below, got none; pass the "
+            "folder or file with the objects"
         )
     if form is None:
         ids = (_id_of(path.relative_to(source), request.form) for path in files)
@@ -87,8 +87,8 @@ def check_inside(path: Path, source: Path) -> None:
     """Check that a file in a source is inside it after resolving links."""
     if path != source and link_target_outside(path, [source]):
         raise ObjectImportError(
-            f"{path}: expected a file inside the folder of objects, got a link that leads out of "
-            "it; replace the link by a copy"
+            f"{path}: expected a file inside the folder of objects, got a link to a file outside "
+            "it; replace the link with a copy"
         )
 
 

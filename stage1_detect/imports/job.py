@@ -196,8 +196,8 @@ def plan_import(request: ImportRequest) -> ImportJob:
     matching = match_videos(found, listing.video_ids)
     if not matching.matched:
         raise ObjectImportError(
-            f"{request.source}: expected objects of the listed videos of {manifest.name!r} "
-            f"({', '.join(listing.video_ids[:_NAMED])}), got objects of "
+            f"{request.source}: expected objects in the videos listed in {manifest.name!r} "
+            f"({', '.join(listing.video_ids[:_NAMED])}), got objects in "
             f"{', '.join(each.id for each in found[:_NAMED])}; rename the videos of the source (in "
             "the format authors, its folders)"
         )
@@ -244,8 +244,8 @@ def _rate(video_id: str, request: ImportRequest, video: Video | None) -> float:
     known = request.rate or (video.rate if video else None) or epic100.published_rate(video_id)
     if known is None and request.form == "epic100":
         raise ConfigError(
-            f"video {video_id!r}: expected an id such as P01_01 or P01_101, which determines the "
-            "frame rate of the masks, got another; pass it with --rate"
+            f"video {video_id!r}: the frame rate of the masks is known only for ids such as P01_01 "
+            "or P01_101; pass it with --rate"
         )
     return known or 0.0
 
@@ -271,7 +271,7 @@ def _entry(
     if len(names) > MOST_CLASSES:
         raise ObjectImportError(
             f"{request.source}: expected at most {MOST_CLASSES:,} classes, got {len(names):,}; "
-            "choose some with --classes"
+            "select some with --classes"
         )
     return DetectorEntry(
         config_name=f"imported objects, format {form}",
@@ -392,7 +392,7 @@ def report(summary: Mapping[str, Any]) -> Report:
     ]
     note = (
         f"{counted(len(without_video), 'video has', 'videos have')} no file "
-        f"({', '.join(without_video[:_NAMED])}), so training cannot use their objects; add the "
-        "files and import again with --fresh"
+        f"({', '.join(without_video[:_NAMED])}), so their objects cannot be used for training; add "
+        "the files and import again with --fresh"
     )
     return Report(facts=facts, tables=tables, notes=[note] if without_video else [])

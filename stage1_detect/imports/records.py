@@ -106,7 +106,7 @@ class RecordList:
         by_time = seconds is not None or self._rate is not None
         if len(self) and by_time != self._by_time:
             raise ObjectImportError(
-                f"{self._path}: expected a time for each frame or for none, got both; remove one"
+                f"{self._path}: expected times for all frames or none, got some; add the rest"
             )
         self._by_time = by_time
         place = seconds
@@ -298,7 +298,7 @@ class _JsonText:
                     break
             except (ValueError, RecursionError) as err:
                 if len(self._text) - self._at > MOST_RECORD_BYTES or not self._more():
-                    most = f"JSON in UTF-8, of at most {MOST_RECORD_BYTES:,} bytes a record"
+                    most = f"JSON in UTF-8 with at most {MOST_RECORD_BYTES:,} bytes per record"
                     raise self.refusal(most) from err
         text, start = self._text[self._at : end], self._start + self._at
         try:

@@ -74,8 +74,5 @@ class ImportRequest(Request):
         for name in _NOT_TAKEN.get(self.form, ()):
             if getattr(self, name) is not None:
                 option = f"--{name.replace('_', '-')}"
-                raise ValueError(
-                    f"{option}: expected an option of the format {self.form}, got one of another "
-                    "format; omit it"
-                )
+                raise ValueError(f"{option}: does not apply to the format {self.form}; omit it")
         return self

@@ -31,7 +31,7 @@ class PickledArray:
     def __init__(self, kind: object, shape: object, order: object) -> None:
         """Create an empty array with the arguments of NumPy's `_reconstruct`."""
         if kind is not PickledArray or shape != (0,) or order not in (b"b", "b"):
-            raise ValueError("expected an array as pickled by NumPy")
+            raise ValueError("expected a NumPy array")
 
     def __setstate__(self, state: object) -> None:
         """Set the values from bytes, whose number must match the shape."""
@@ -41,7 +41,7 @@ class PickledArray:
             ) <= 8 and all(type(length) is int and length >= 0 for length in shape):
                 self.values = np.frombuffer(content, dtype=dtype).reshape(shape)
             case _:
-                raise ValueError("expected an array as pickled by NumPy")
+                raise ValueError("expected a NumPy array")
 
 
 class _Type:
@@ -72,7 +72,7 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type:
         if (module, name) not in _STAND_INS:
             named = path_text(f"{module}.{name}")
-            raise RefusedPickleError(f"names {named}, which was not executed")
+            raise RefusedPickleError(f"refers to {named}, which was not executed")
         return _STAND_INS[module, name]
 
 
@@ -94,10 +94,9 @@ def load_plain(data: bytes, *, source: str) -> Any:
         return _Unpickler(io.BytesIO(data)).load()
     except RefusedPickleError as err:
         raise ObjectImportError(
-            f"{source}: expected released masks, got a file that {err}; remove it"
+            f"{source}: the file is not one of the released masks: it {err}; remove it"
         ) from err
     except Exception as err:  # pickletools and pickle do not document their exceptions
         raise ObjectImportError(
-            f"{source}: expected released masks, got a corrupt pickle ({path_text(err)}); download "
-            "it again"
+            f"{source}: corrupt pickle ({path_text(err)}); download it again"
         ) from err

@@ -25,7 +25,7 @@ def check_batched(model: MaskRCNN, name: str) -> None:
         nms = dict(cfg.get("nms") or {})
         if nms.pop("type", "nms") != "nms" or set(nms) != {"iou_threshold"}:
             raise DetectorError(
-                f"detector config {name}: expected model.test_cfg.{place}.nms of type 'nms' with "
+                f"detector config {name}: expected model.test_cfg.{place}.nms of type 'nms' and "
                 f"only an iou_threshold, got {dict(cfg.get('nms') or {})!r:.80}; omit --fast"
             )
     if not model.rpn_head.use_sigmoid_cls:

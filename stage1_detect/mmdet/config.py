@@ -36,7 +36,7 @@ def read_config(name_or_file: str | Path) -> DetectorConfig:
         if not isinstance(config.get(key), dict):
             raise DetectorError(
                 f"detector config {path}: expected a dict as {key}, got {config.get(key)!r:.80}; "
-                "pass a config of MMDetection"
+                "pass an MMDetection config"
             )
     try:
         test_pipeline(config)

@@ -193,8 +193,8 @@ class FastDetector:
         resized = resize_as_cv2(bgr, *expected_Chw.shape[1:])[0].permute(2, 0, 1)
         if not torch.equal(resized, expected_Chw):
             raise DetectorError(
-                f"detector config {self.entry.config_name}: expected a test pipeline that only "
-                "resizes frames, bilinearly with OpenCV, got other pixels; omit --fast"
+                f"detector config {self.entry.config_name}: the fast path requires a test pipeline "
+                "that only resizes frames, bilinearly with OpenCV; omit --fast"
             )
 
     def _on_device(self) -> AbstractContextManager[Any]:

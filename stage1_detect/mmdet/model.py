@@ -60,8 +60,8 @@ _HISTORIES = (
 
 
 NOT_FINITE = (
-    "expected finite numbers from the network, got NaN or infinity; use a wider precision than "
-    "fp16, or other weights"
+    "expected finite numbers from the network, got NaN or infinity; use a precision with a wider "
+    "range than fp16, or different weights"
 )
 
 
@@ -86,8 +86,8 @@ def build_model(detector: DetectorConfig, *, initialise: bool = False) -> Segmen
             model = MODELS.build(settings)
         except Exception as err:  # a config can make MMDetection raise any exception
             raise DetectorError(
-                f"detector config {detector.name}: expected a model that MMDetection can build, "
-                f"got an error: {error_text(err)}; correct the config"
+                f"detector config {detector.name}: MMDetection cannot build the model: "
+                f"{error_text(err)}; correct the config"
             ) from err
         if initialise:
             model.init_weights()
@@ -125,8 +125,8 @@ def load_weights(model: Segmenter, checkpoint: Path, *, config_name: str) -> Loa
     }
     if problem := mismatch(weights, wanted):
         raise DetectorError(
-            f"checkpoint {checkpoint}: expected weights of the config {config_name}, got others: "
-            f"{problem}; pass the config of the training, or download the file again"
+            f"checkpoint {checkpoint}: weights do not match the config {config_name}: {problem}; "
+            "pass the config used for training, or download the file again"
         )
     model.load_state_dict(weights)
     digest = file_digest(checkpoint, error=DetectorError)
@@ -194,8 +194,8 @@ def names_of_classes(
     num_classes = class_head(model).num_classes
     if len(names) != num_classes:
         raise DetectorError(
-            f"detector config {detector.name}: expected names of its "
-            f"{counted(num_classes, 'class', 'classes')}, got {len(names)}, the first of which is "
+            f"detector config {detector.name}: expected the names of its "
+            f"{counted(num_classes, 'class', 'classes')}, got {len(names)} names, starting with "
             f"{names[0]!r}; set test_dataloader.dataset.metainfo.classes in your own config"
         )
     return names
@@ -231,8 +231,9 @@ def _check_masks(model: Segmenter, name: str) -> None:
     if fusion is None and not has_masks:
         raise DetectorError(
             f"detector config {name}: expected an instance segmentation model, got "
-            f"{type(model).__name__}, which predicts boxes without masks; use one with masks, such "
-            "as mask-rcnn_* or rtmdet-ins_*, or write its boxes with orn.FrameDetections.from_boxes"
+            f"{type(model).__name__}, which predicts boxes without masks; use a model with masks, "
+            "such as mask-rcnn_* or rtmdet-ins_*, or store its boxes with "
+            "orn.FrameDetections.from_boxes"
         )
 
 
@@ -259,9 +260,9 @@ def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] 
         found = described(content)
         if isinstance(content, dict):
             names = [*map(str, content)]
-            found = f"other entries ({truncate(', '.join(names))})" if names else "no entry"
+            found = f"the entries {truncate(', '.join(names))}" if names else "no entries"
         raise DetectorError(
-            f"{path_text(checkpoint)}: expected tensors by name, or a 'state_dict' of them, got "
+            f"{path_text(checkpoint)}: expected a dict of tensors, or one under 'state_dict', got "
             f"{found}; pass weights saved by MMDetection"
         )
     meta = content.get("meta")
@@ -287,7 +288,7 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         raise DetectorError(f"precision: expected one of {choices}, got {precision!r}")
     if precision in _GPU_ONLY and device.type != "cuda":
         raise DetectorError(
-            f"precision {_GPU_ONLY[precision]} ({precision}): expected a CUDA GPU, got the device "
+            f"precision {_GPU_ONLY[precision]} ({precision}) requires a CUDA GPU, got the device "
             f"{str(device)!r}; use bf16 or fp32"
         )
 

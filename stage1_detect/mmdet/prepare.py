@@ -36,8 +36,8 @@ class FramePreparer:
             height, width = image_HWC.shape[:2]
             reason = getattr(err, "err", None) or error_text(err)  # OpenCV's failed condition
             raise DetectorError(
-                f"expected frames that the detector {self._name} can resize, got "
-                f"{width} x {height} pixels ({reason})"
+                f"the detector {self._name} cannot resize a frame of {width} x {height} pixels "
+                f"({reason})"
             ) from err
         if self._device.type == "cuda":
             with torch.cuda.device(self._device):
@@ -59,7 +59,7 @@ def _image_pipeline(detector: DetectorConfig) -> Any:
             _ = known["ori_shape"], known["img_shape"], known["scale_factor"]
         except Exception as err:  # a step in a user's config can raise any exception
             raise DetectorError(
-                f"detector config {detector.name}: expected a test pipeline for images, got an "
-                f"error: {error_text(err)}; correct the config"
+                f"detector config {detector.name}: the test pipeline fails on an image: "
+                f"{error_text(err)}; correct the config"
             ) from err
     return pipeline

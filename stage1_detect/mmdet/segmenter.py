@@ -102,8 +102,8 @@ class MmdetSegmenter:
             raise
         except Exception as err:  # a model in a user's config can raise any exception
             raise DetectorError(
-                f"detector config {self.entry.config_name}: expected predictions, got an error: "
-                f"{error_text(err)}; use another config"
+                f"detector config {self.entry.config_name}: prediction failed: {error_text(err)}; "
+                "use a different config"
             ) from err
 
     def _found(self, sample: Any) -> FoundInstances:

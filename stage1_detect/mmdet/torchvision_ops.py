@@ -45,8 +45,8 @@ def install() -> bool:
             spec = importlib.util.find_spec(_MODULE)
         except ModuleNotFoundError as err:
             raise DetectorError(
-                "detector: expected the package mmcv, got none; install it with: "
-                "pip install mmcv-lite==2.1.0"
+                "the detector requires the package mmcv; install it with:  pip install "
+                "mmcv-lite==2.1.0"
             ) from err
         if spec is not None:
             return False
@@ -248,7 +248,7 @@ def _missing_operator(name: str) -> Callable[..., Any]:
 
     def operator(*args: Any, **kwargs: Any) -> Any:
         raise DetectorError(
-            f"mmcv operator {name!r}: expected a compiled mmcv, got mmcv-lite, which lacks this "
+            f"mmcv operator {name!r}: requires a compiled mmcv, since mmcv-lite lacks this "
             f"operator; use a config without it, or {_GET_COMPILED}"
         )
 

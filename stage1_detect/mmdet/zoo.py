@@ -20,7 +20,7 @@ def find_config(name_or_file: str | Path) -> Path:
     if path.suffix == ".py":
         if not path.is_file():
             raise DetectorError(
-                f"detector config {path_text(path)}: expected a file, got none; correct the path"
+                f"detector config {path_text(path)}: file not found; correct the path"
             )
         return path
     known = {file.stem: file for file in _zoo_folder().glob("*/*.py")}
@@ -43,7 +43,7 @@ def weights_url(config: Path) -> str | None:
         content = load_yaml(str(metafile))
     except Exception as err:  # the YAML library does not document its exceptions
         reason = " ".join(str(err).split())
-        raise DetectorError(f"{metafile}: expected YAML, got an error: {reason}") from err
+        raise DetectorError(f"{metafile}: invalid YAML: {reason}") from err
     for entry in _models(content):
         if Path(str(entry.get("Config"))).stem == config.stem:
             url = entry.get("Weights")
@@ -81,8 +81,8 @@ def _published(config: Path, *, remedy: str) -> str:
     url = weights_url(config)
     if url is None:
         raise DetectorError(
-            f"{_what(config)}: expected their URL in {config.with_name(_METAFILE)}, got none; "
-            f"if you have the file, {remedy}"
+            f"{_what(config)}: no URL for them in {config.with_name(_METAFILE)}; if you have the "
+            f"file,  {remedy}"
         )
     return url
 

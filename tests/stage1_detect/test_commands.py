@@ -62,7 +62,7 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
             skipped, new, 17,
         )  # fmt: skip
         assert [video["id"] for video in found["failed"]] == ["broken"]
-        assert "1 of 4 listed videos are not under" in ran.stderr
+        assert "1 of 4 listed videos are missing in" in ran.stderr
     assert detect("--retry-failed", "--dry-run", "--json").json["frames_to_do"] == 312
 
 
@@ -123,7 +123,7 @@ def test_published_weights_are_fetched_once(
     assert weights_host.requests == []
     assert not (tmp_path / "torch").exists()
 
-    assert f"fetching {weights_host.address}" in fetching("--fresh", exit_code=3).stderr
+    assert f"downloading {weights_host.address}" in fetching("--fresh", exit_code=3).stderr
     assert weights_host.requests == [f"/{name}"]
     digest = f"sha256:{hashlib.sha256(weights_host.files[name]).hexdigest()}"
     assert Shard(shard_path).detector.checkpoint_digest == digest

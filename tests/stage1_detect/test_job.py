@@ -71,9 +71,7 @@ def test_a_video_that_falls_short_of_its_header_is_told_with_both_numbers(
 def test_a_shard_of_another_detector_is_refused(job: DetectJob) -> None:
     run(job)
     other = dataclasses.replace(ENTRY, checkpoint_digest="sha256:other")
-    with pytest.raises(
-        ConfigError, match=r"shard-000000.*expected a shard made by this job's detector"
-    ):
+    with pytest.raises(ConfigError, match=r"shard-000000.*other than this job's"):
         run(job, entry=other)
 
 
@@ -101,6 +99,6 @@ def test_a_video_that_vanished_fails_and_the_others_go_on(job: DetectJob) -> Non
     summary = run(resumed)
     assert (summary.frames, summary.exit_code) == (12, 3)
     assert {each.id: each.reason for each in summary.failed} == dict.fromkeys(
-        ("a", "broken"), "the file does not exist any more"
+        ("a", "broken"), "the file no longer exists"
     )
     assert "--retry-failed" in report(summary).text()

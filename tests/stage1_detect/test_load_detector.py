@@ -40,7 +40,7 @@ def test_the_shipped_detector_by_name_and_by_file() -> None:
         ({"config": "mask_rcnn_dem"}, "did you mean"),
         ({"score_threshold": 2}, "score_threshold: expected a number from 0 to 1, got 2"),
         ({"device": 0}, "device: expected auto, cpu, cuda or cuda:N, got '0'"),
-        ({"config": "mask-rcnn_r50_fpn_1x_coco"}, "expected weights of the config"),
+        ({"config": "mask-rcnn_r50_fpn_1x_coco"}, "weights do not match the config"),
     ],
 )
 def test_wrong_arguments_are_refused_without_a_word_of_options(
@@ -60,7 +60,7 @@ NONE = DetectorChoice()
     ("own", "config", "checkpoint", "expected"),
     [
         pytest.param(OWN, None, None, ("own.py", "own.pth"), id="data set's own"),
-        pytest.param(OWN, None, "mine.pth", ("own.py", "mine.pth"), id="other weights"),
+        pytest.param(OWN, None, "mine.pth", ("own.py", "mine.pth"), id="different weights"),
         pytest.param(OWN, "mine.py", None, ("mine.py", None), id="own weights fit own config only"),
         pytest.param(OWN, "mine.py", "mine.pth", ("mine.py", "mine.pth"), id="both given"),
         pytest.param(NONE, None, None, (DEFAULT_CONFIG, None), id="default"),

@@ -123,7 +123,10 @@ def test_a_lifted_limit_and_new_videos_leave_what_is_done(
     without_b = dataclasses.replace(dataset, videos=(a, broken))
     job = plan_fake(without_b, folder=tmp_path)
     assert (drawn(job), [unit.index for unit in job.to_do]) == (["a*", "b broken*"], [1])
-    assert "got none for 1 video (such as b)" in caplog.text and "--retry-failed" in caplog.text
+    assert (
+        "files are missing for 1 video (such as b)" in caplog.text
+        and "--retry-failed" in caplog.text
+    )
     assert drawn(plan_fake(without_b, folder=tmp_path, scope=first)) == ["a*", "b broken"]
 
 
@@ -133,7 +136,7 @@ def test_shards_without_a_plan_are_refused_and_cleared_only_on_demand(
     for name in ("shard-000007.zarr.zip", INDEX_NAME, "notes.txt"):
         (tmp_path / "out").mkdir(exist_ok=True)
         (tmp_path / "out" / name).touch()
-    with pytest.raises(ConfigError, match=r"expected plan\.json beside the shards"):
+    with pytest.raises(ConfigError, match=r"plan\.json is missing"):
         plan_fake(dataset, folder=tmp_path / "out").plan.save(tmp_path)
     for _ in range(2):
         DETECT.clear(tmp_path / "out")

@@ -75,7 +75,7 @@ def test_a_video_that_cannot_be_read_fails_and_the_next_goes_on(tmp_path: Path) 
     reader = UnitReader(videos, batch=4, prepare=prepare)
     wanted = unit(*((name, 0, None) for name in ("unlisted", *files)))
     unlisted, bad, gone, _, narrow, *good = reader.events(wanted)
-    assert unlisted == FailedVideo(id="unlisted", reason="the file does not exist any more")
+    assert unlisted == FailedVideo(id="unlisted", reason="the file no longer exists")
     for failed, name, reason in ((bad, "bad", "bad: cannot be opened"), (gone, "gone", "gone.mp4")):
         assert isinstance(failed, FailedVideo) and failed.id == name
         assert failed.reason.startswith(reason)

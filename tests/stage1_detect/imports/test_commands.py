@@ -75,7 +75,7 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
     shards = DetectionFolder(tmp_path / "shards")
     assert shards.entry("gone").source_digest == UNKNOWN_SOURCE
     assert shards.entry("a").source_digest.startswith("sha256:")
-    assert shards.failed[0].reason.startswith("d.pkl: expected released masks")
+    assert shards.failed[0].reason.startswith("d.pkl: the file is not one of the released masks")
     told = authors(exit_code=3).stdout
     for words in ("stranger.pkl", "os.system", "(1 already existed)", "--fresh"):
         assert words in told
@@ -105,7 +105,7 @@ BAD: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
     ),
     "cut": (
         lambda path, _: path.write_bytes(b"\x80\x04]"),
-        "cut.pkl: expected released masks, got a corrupt pickle ",
+        "cut.pkl: corrupt pickle ",
     ),
     "beyond": (
         lambda path, _: write_authors(path, [[], [OUTSIDE]]),
@@ -168,7 +168,7 @@ def test_sources_that_cannot_be(authors: Any, tmp_path: Path) -> None:
     assert "masks: expected files *.pkl" in authors(exit_code=1).stderr
     write_authors(tmp_path / "masks" / "strange" / "b.pkl", [[]])
     told = authors(exit_code=1).stderr
-    assert "masks: expected objects of the listed videos" in told and "strange/b" in told
+    assert "masks: expected objects in the videos listed" in told and "strange/b" in told
 
 
 def die_before(videos_before: int, arguments: list[str]) -> int:

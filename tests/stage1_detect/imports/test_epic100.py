@@ -65,7 +65,7 @@ def test_messages_mean_what_the_format_says(
 )
 def test_fields_of_another_message_are_told(packed: bytes) -> None:
     with pytest.raises(
-        ObjectImportError, match=r"here: expected the fields of .*, got 3 bytes of other"
+        ObjectImportError, match=r"here: expected only .* fields, got 3 bytes of unknown"
     ):
         parse_frame(packed, place="here")
 
@@ -149,5 +149,5 @@ def _column(path: Path, name: str) -> dict[str, float]:
 
 
 def test_a_message_cut_short_is_told(one: Found) -> None:
-    with pytest.raises(ObjectImportError, match=r"here: expected a message"):
+    with pytest.raises(ObjectImportError, match=r"here: expected a FrameObjectDetections message"):
         parse_frame(pack_frame(300, [one])[:-1], place="here")

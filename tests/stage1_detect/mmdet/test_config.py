@@ -32,7 +32,7 @@ PIPELINE = LOADER + "dict(dataset=dict(pipeline={}))"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, r"broken\.py: expected a file, got none"),
+        (None, r"broken\.py: file not found"),
         ("model = dict(", r"broken\.py: cannot be read"),
         ("model = dict(a=1)", r"broken\.py: expected a dict as test_dataloader, got None"),
         ("model = 3\ntest_dataloader = dict()", "expected a dict as model, got 3"),
@@ -86,5 +86,5 @@ def test_an_address_comes_from_the_metafile_beside_the_configuration(
 
 def test_a_metafile_that_is_no_yaml_is_named(tmp_path: Path) -> None:
     (tmp_path / "metafile.yml").write_text("Models: [")
-    with pytest.raises(DetectorError, match=r"metafile\.yml: expected YAML"):
+    with pytest.raises(DetectorError, match=r"metafile\.yml: invalid YAML"):
         weights_url(tmp_path / "small.py")

@@ -94,7 +94,7 @@ def test_frames_are_prepared_as_mmdet_prepares_files(
 def test_frames_that_cannot_be_resized_are_refused(
     loaded: MmdetDetector, height: int, width: int
 ) -> None:
-    with pytest.raises(DetectorError, match=rf"can resize, got {width} x {height} pixels"):
+    with pytest.raises(DetectorError, match=rf"cannot resize a frame of {width} x {height} pixels"):
         loaded.detect([np.zeros((height, width, 3), np.uint8)])
 
 
@@ -153,14 +153,14 @@ def test_folded_normalisations_change_last_bits_only(
 
 def test_float16_needs_a_gpu(load_tiny: Any) -> None:
     with pytest.raises(
-        DetectorError, match=r"fp16 .* expected a CUDA GPU.*'cpu'; use bf16 or fp32"
+        DetectorError, match=r"fp16 .* requires a CUDA GPU.*'cpu'; use bf16 or fp32"
     ):
         load_tiny(precision="float16")
     assert load_tiny(precision="float16", detects=False).entry.precision == "float16"
 
 
 PIPELINE = "test_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile'), {}]))"
-UNPREPARED = "odd: expected a test pipeline for images"
+UNPREPARED = "odd: the test pipeline fails on an image"
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_names_of_classes_are_those_of_the_weights_else_of_the_config(
     path.write_text(own)
     save_random_weights(path, weights)
     with pytest.raises(
-        DetectorError, match=r"three: .* its 3 classes, got 80, the first of which is 'person'"
+        DetectorError, match=r"three: .* its 3 classes, got 80 names, starting with 'person'"
     ):
         load_tiny(config=path, checkpoint=weights)
     names = "dict(metainfo=dict(classes=('pan', 'pot', 'lid')))"
@@ -221,5 +221,5 @@ def test_tf32_is_a_precision_and_else_off(load_tiny: Any, tf32: tuple[Any, ...])
     for precision, is_wanted in (("tfloat32", True), ("float16-heads", False)):
         use_float32_of(precision)
         assert [each.allow_tf32 for each in tf32] == [is_wanted, is_wanted]
-        with pytest.raises(DetectorError, match=rf"\({precision}\): expected a CUDA GPU"):
+        with pytest.raises(DetectorError, match=rf"\({precision}\) requires a CUDA GPU"):
             check_precision(precision, torch.device("cpu"))
