@@ -127,7 +127,7 @@ class ScaleRequest(Request):
     clips: Annotated[
         int,
         Field(ge=0),
-        Option("Number of clips to load while memory is measured, and to evaluate; 0: none."),
+        Option("Number of clips to load while measuring memory, and to evaluate; 0: none."),
     ] = 20_000
     folder: Annotated[
         FilePath | None,

@@ -60,10 +60,9 @@ def demo(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Run the whole pipeline once: draw films, detect their objects, train, and evaluate.
+    """Run the whole pipeline once: generate films, detect their objects, train, and evaluate.
 
-    Writes to data/, shards/, clips/ and runs/ in the current folder. Steps that are complete are
-    skipped.
+    Writes to data/, shards/, clips/ and runs/ in the current folder. Completed steps are skipped.
     """
     from orn.demo.run import as_report, demo_pipeline, run_demo
 
@@ -95,11 +94,11 @@ def demo_world(
     size: Annotated[Literal["short", "standard", "full"], Option("Number of films.")] = "standard",
     films: Annotated[
         _Films | None,
-        Option("Numbers of films, instead of --size.", metavar="TRAIN,VALIDATION,TEST"),
+        Option("Number of films per split, instead of --size.", metavar="TRAIN,VALIDATION,TEST"),
     ] = None,
     parameters: WorldParameters = _USUAL,
     seed: Seed = 0,
-    workers: Annotated[Count | None, Option("Number of processes.", usual="cores")] = None,
+    workers: Annotated[Count | None, Option("Number of processes.", usual="one per core")] = None,
 ) -> None:
     """Draw the films of the demo world and write them to --data with label tables and ground truth.
 
@@ -140,7 +139,7 @@ def demo_truth(
 ) -> None:
     """Write the ground truth of DATASET as shards, instead of running `orn detect`.
 
-    Training on them (--shards) shows what a perfect detector would achieve.
+    Training on these shards (--shards) shows the accuracy with a perfect detector.
     """
     from orn.demo.world.truth_shards import write_truth_shards
 
@@ -162,7 +161,7 @@ def demo_detector(
     out: Annotated[
         FilePath | None,
         Option(
-            "Output file of the weights; FILE.json records the training.",
+            "Output file for the weights; FILE.json records the training run.",
             usual="DATA/demo-detector/DETECTOR_demo.pth",
         ),
     ] = None,
@@ -170,7 +169,7 @@ def demo_detector(
     batch: Annotated[int, Field(ge=2), Option("Frames per step.")] = 8,
     evaluate_every: Annotated[Count, Option("Number of steps between evaluations.")] = 1000,
     threads: Annotated[
-        Threads | None, Option("Number of CPU threads.", usual="torch's choice")
+        Threads | None, Option("Number of CPU threads.", usual="set by torch")
     ] = None,
     seed: Seed = 0,
     as_json: AsJson = False,

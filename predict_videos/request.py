@@ -33,21 +33,21 @@ class PredictRequest(Request):
         FilePath | None,
         Option(
             "File with the detector's weights.",
-            usual="those of the model folder, the project or the model zoo",
+            usual="from the model folder, the project or the model zoo",
         ),
     ] = None
     config: Annotated[
-        str | None, Option("Config of the detector.", metavar="NAME|FILE", usual="that of training")
+        str | None, Option("Config of the detector.", metavar="NAME|FILE", usual="as in training")
     ] = None
     any_detector: Annotated[
-        bool, Option("Allow another detector than that of the network's training.")
+        bool, Option("Allow a detector other than the one used for training.")
     ] = False
     window: Annotated[
         _Seconds | None,
         Option(
             "Length of a window; longer videos have several windows.",
             metavar="SECONDS",
-            usual="that of the training's segments",
+            usual="derived from the training segments",
         ),
     ] = None
     stride: Annotated[
@@ -60,7 +60,7 @@ class PredictRequest(Request):
     pairs: Annotated[
         int,
         Field(ge=0, le=1000),
-        Option("Number of the most important pairs of objects to report per window."),
+        Option("Number of most important pairs of objects to report per window."),
     ] = 0
     rate: FrameRate | None = None
     csv: Annotated[FilePath | None, Option("Also write a table as CSV.", metavar="OUT")] = None
@@ -82,14 +82,15 @@ class PredictRequest(Request):
     dataset: Annotated[
         str | None,
         Option(
-            "Show the labels of this data set beside the predictions.",
+            "Show the labels of this data set next to the predictions.",
             metavar="NAME|FILE",
         ),
     ] = None
     data_root: DataRoot = Path("data")
     batch: Batch = 8
     threads: Annotated[
-        Threads | None, threads_option("this process", usual="OMP_NUM_THREADS, else the cores")
+        Threads | None,
+        threads_option("this process", usual="OMP_NUM_THREADS, else the number of cores"),
     ] = None
     device: Device = "auto"
 

@@ -47,11 +47,11 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "demo detector": ("orn.demo.commands:demo_detector", "Train the demo's detector."),
         "demo tables": (
             "orn.demo.experiments.commands:demo_tables",
-            "Repeat the paper's comparisons on the demo.",
+            "Reproduce the paper's comparisons on the demo.",
         ),
         "demo importance": (
             "orn.demo.experiments.commands:demo_importance",
-            "Compare important pairs with the pairs that act.",
+            "Compare important pairs with acting pairs.",
         ),
     },
     "Data": {
@@ -62,21 +62,21 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "manifest": ("", "List, check and create data sets."),
         "manifest list": ("orn.shared.manifests.commands:list_manifests", "List the data sets."),
         "manifest check": ("orn.shared.manifests.commands:check", "Check label tables and videos."),
-        "manifest new": ("orn.shared.manifests.commands:new", "Create one for your own videos."),
+        "manifest new": ("orn.shared.manifests.commands:new", "Create a manifest for your videos."),
         "clips": (
             "orn.stage2_train.frames.commands:clips",
             "Store the rescaled frames of a data set.",
         ),
     },
     "Objects": {
-        "detect": ("orn.stage1_detect.commands:detect", "Find the objects of every frame."),
+        "detect": ("orn.stage1_detect.commands:detect", "Detect objects in every frame."),
         "import-objects": (
             "orn.stage1_detect.imports.commands:import_objects",
-            "Convert objects of other tools to shards.",
+            "Convert detections from other tools to shards.",
         ),
         "export-objects": (
             "orn.stage1_detect.exports.commands:export_objects",
-            "Write objects for other tools.",
+            "Export detections for other tools.",
         ),
         "verify": (
             "orn.shared.inspect.commands:verify",
@@ -104,7 +104,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "import-checkpoint": (
             "orn.stage2_train.commands:import_checkpoint",
-            "Convert the authors' released network to a run.",
+            "Convert the authors' released network into a run.",
         ),
     },
     "Compare": {
@@ -123,11 +123,11 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "leaks": (
             "orn.demo.experiments.commands:leaks",
-            "Measure how much of the labels simple shortcuts predict.",
+            "Measure how well simple shortcuts predict the labels.",
         ),
         "eval-epic100": (
             "orn.stage2_train.evaluation.epic100_commands:eval_epic100",
-            "Print EPIC-KITCHENS-100 metrics of a verb and a noun run.",
+            "Print EPIC-KITCHENS-100 metrics for a verb and a noun run.",
         ),
         "submit": ("", "Write the submission file of a challenge."),
         "submit epic100": (
@@ -167,7 +167,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "bench scale": (
             "orn.benchmarks.commands:scale",
-            "Measure startup times at the size of VLOG.",
+            "Measure start-up times at the size of VLOG.",
         ),
         "bench gpu": ("orn.benchmarks.commands:gpu", "Run all measurements on a GPU."),
     },

@@ -57,7 +57,7 @@ DataRoot = Annotated[
     ),
 ]
 AsJson = Annotated[bool, Option("Print one JSON object on stdout.", name="--json")]
-DryRun = Annotated[bool, Option("Print the settings and the amount of work, then stop.")]
+DryRun = Annotated[bool, Option("Print the settings and the amount of work, and exit.")]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED), Option("Random seed.")]
 Overrides = Annotated[
     tuple[str, ...],
@@ -75,7 +75,7 @@ Device = Annotated[
 Batch = Annotated[
     int,
     Field(ge=1, le=4096),
-    Option("Frames in a batch of the detector; changes results by rounding errors."),
+    Option("Frames per detector batch; results may differ by rounding errors."),
 ]
 Threads = Annotated[int, Field(ge=1, le=1024)]
 """Use with `threads_option`."""
@@ -86,7 +86,7 @@ FrameRate = Annotated[
 ]
 PickedRate = Annotated[
     Annotated[float, Field(ge=0.001, le=1000)] | None,
-    Option("Frames per second to process, nearest in time.", usual="every frame"),
+    Option("Frames per second to process; the nearest frames are selected.", usual="every frame"),
 ]
 
 
@@ -97,7 +97,7 @@ def out_option(usual: str) -> Option:
 
 def threads_option(whose: str, *, usual: str | None = None) -> Option:
     """Return the option `--threads`."""
-    return Option(f"CPU threads of {whose}; changes results by rounding errors.", usual=usual)
+    return Option(f"CPU threads of {whose}; results may differ by rounding errors.", usual=usual)
 
 
 def precision_option(help_text: str) -> Option:
@@ -113,12 +113,12 @@ class EngineOptions(Request):
     ) = None
     engine: Annotated[
         Literal["local", "ray"],
-        Option("Run on processes of this machine or on actors of a Ray cluster."),
+        Option("Run in processes on this machine or in actors on a Ray cluster."),
     ] = "local"
     address: Annotated[
         str | None,
         Option(
-            "Address of the Ray cluster; auto: the cluster of this machine.",
+            "Address of the Ray cluster; auto: a cluster on this machine.",
             metavar="HOST:PORT",
             usual="a new cluster for this job",
         ),

@@ -34,12 +34,12 @@ class Scope(Request):
         Option("Process every frame, or only those covered by a segment of the label table."),
     ] = "all"
     limit: Annotated[
-        Count | None, Option("Process the first N videos only; a later run can do the others.")
+        Count | None, Option("Process only the first N videos; a later run can process the rest.")
     ] = None
     rate: PickedRate = None
     unit_frames: Annotated[
         Count,
-        Option("Approximate frames per shard: the most work that a crash can lose.", metavar="N"),
+        Option("Approximate frames per shard, the most work lost in a crash.", metavar="N"),
     ] = UNIT_FRAMES
 
     def videos(self, dataset: "Dataset") -> "tuple[Video, ...]":
@@ -99,10 +99,10 @@ class DetectRequest(Request):
     fresh: Annotated[bool, Option("Remove the existing job in the folder and start over.")] = False
     retry_failed: Annotated[
         bool,
-        Option("Also redo the shards with videos that could not be decoded."),
+        Option("Also reprocess shards with videos that could not be decoded."),
     ] = False
     measure: Annotated[
         bool,
-        Option("With --dry-run: detect a few frames to estimate the duration of the job."),
+        Option("With --dry-run: process a few frames to estimate the duration of the job."),
     ] = False
     device: Device = "auto"

@@ -53,7 +53,7 @@ def import_checkpoint(
     file: Annotated[FilePath, Argument("FILE")],
     out: Annotated[FilePath, Argument("OUT")],
     *,
-    dataset: Annotated[str, Option("Data set of the training.")] = "vlog",
+    dataset: Annotated[str, Option("Data set used for training.")] = "vlog",
     data_root: DataRoot = Path("data"),
     shards: ShardsFolder = None,
     clips: ClipsFolder = None,

@@ -51,20 +51,20 @@ class InspectRequest(Request):
     stop_seconds: Annotated[
         float | None, Option("End of OUT.mp4, in seconds, exclusive.", name="--to")
     ] = None
-    score_threshold: Annotated[Share, Option("Lowest score of the objects in OUT.")] = 0.5
+    score_threshold: Annotated[Share, Option("Minimum score of the objects in OUT.")] = 0.5
     dataset: Annotated[
         str | None,
         Option(
             "Read frames from the videos of this data set.",
             metavar="DATASET",
-            usual="that of the plan beside SHARD",
+            usual="from the plan next to SHARD",
         ),
     ] = None
     data_root: DataRoot = Path("data")
     clips: Annotated[FilePath | None, Option("Read frames from this clip store instead.")] = None
     run: Annotated[
         FilePath | None,
-        Option("Show predictions of this run on the page, as `orn eval` stored them."),
+        Option("Show the predictions of this run, as stored by `orn eval`, on the page."),
     ] = None
 
     @property
@@ -94,7 +94,7 @@ class InspectRequest(Request):
 def inspect(
     request: InspectRequest,
     *,
-    verify: Annotated[bool, Option("Check the shard as `orn verify` does.")] = False,
+    verify: Annotated[bool, Option("Check the shard, like `orn verify`.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Show the contents of a SHARD: videos, detector, classes, sizes, and odd frames.

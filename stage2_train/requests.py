@@ -52,20 +52,20 @@ def _views(value: Any) -> Any:
 
 
 RunFolder = Annotated[FilePath, Argument("RUN")]
-Recipe = Annotated[str | None, Option("Name or TOML file of a recipe.", usual="by data set")]
+Recipe = Annotated[str | None, Option("Name or TOML file of a recipe.", usual="depends on DATASET")]
 System = Annotated[
     str | None,
     Option(
-        "System of the paper's tables (`orn systems` lists them), which replaces the recipe's.",
+        "System in the paper's tables (listed by `orn systems`), instead of the recipe's.",
         metavar="NAME",
     ),
 ]
-Weights = Annotated[FilePath | None, Option("Initial weights: a state dict of torchvision.")]
+Weights = Annotated[FilePath | None, Option("Initial weights: a torchvision state dict.")]
 SplitOf = Annotated[Split, Option("Split to evaluate.")]
 Measurement = Annotated[
     str,
     Option(
-        "Evaluation to compare: the part of the name eval-NAME.json, such as a split.",
+        "Evaluation to compare: NAME in eval-NAME.json, such as a split.",
         name="--on",
     ),
 ]
@@ -85,8 +85,8 @@ class TrainRequest(Request):
     start: Annotated[
         str | Path | None,
         Option(
-            "Fine-tune a run, a model folder or hf://ORG/NAME: start from its weights, except the "
-            "classifiers'.",
+            "Fine-tune a run, a model folder or hf://ORG/NAME: start from its weights, except "
+            "those of the classifiers.",
             name="--from",
             metavar="RUN",
         ),
@@ -133,8 +133,8 @@ class EvalRequest(Request):
     views: Annotated[
         Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], NumCrops], BeforeValidator(_views)],
         Option(
-            "Test clips per segment, the first one centred, and crops per clip: 1 at the centre or "
-            "3 along the longer side, such as 10x3. Their logits are averaged.",
+            "Test clips per segment, the first one centered, and crops per clip: 1 at the center "
+            "or 3 along the longer side, such as 10x3. Their logits are averaged.",
             metavar="CLIPSxCROPS",
             usual="1x1",
         ),
@@ -142,8 +142,8 @@ class EvalRequest(Request):
     flip: Annotated[
         bool,
         Option(
-            "Also evaluate each clip flipped left to right; the manifest must say how flips change "
-            "classes."
+            "Also evaluate each clip flipped left to right; the manifest must specify how flips "
+            "change classes."
         ),
     ] = False
     frame_order: Annotated[
@@ -160,8 +160,8 @@ class EvalRequest(Request):
     label: Annotated[
         str | None,
         Option(
-            "Write results to eval-SPLIT-NAME.json, beside others of the split; required with "
-            "shards that are not the run's.",
+            "Write results to eval-SPLIT-NAME.json, next to other results of the split; required "
+            "with shards other than the run's.",
             name="--name",
         ),
     ] = None
@@ -201,9 +201,9 @@ class OverlayRequest(Request):
     shards: ShardsFolder = None
     clips: ClipsFolder = None
     segment: Annotated[str | None, Option("Draw only this segment.", metavar="ID")] = None
-    limit: Annotated[_Few, Option("Segments to draw, evenly spaced in the label table.")] = 8
-    num_frames: Annotated[_Few, Option("Frames per segment, evenly spaced in time.")] = 4
-    score_threshold: Annotated[Share, Option("Lowest score of detections to draw.")] = 0.5
+    limit: Annotated[_Few, Option("Number of segments, evenly spaced in the label table.")] = 8
+    num_frames: Annotated[_Few, Option("Number of frames per segment, evenly spaced in time.")] = 4
+    score_threshold: Annotated[Share, Option("Minimum score of detections to draw.")] = 0.5
 
 
 class CompareRequest(Request):

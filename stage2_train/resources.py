@@ -41,13 +41,13 @@ class Resources(Request):
     no_clip_store: Annotated[bool, Option("Decode every clip from its video, which is slow.")] = (
         False
     )
-    partial: Annotated[bool, Option("Leave out segments whose video is missing.")] = False
-    workers: Annotated[int, Field(ge=0, le=256), Option("Processes that make batches.")] = 0
+    partial: Annotated[bool, Option("Omit segments whose video is missing.")] = False
+    workers: Annotated[int, Field(ge=0, le=256), Option("Number of data-loading processes.")] = 0
     threads: Annotated[
         Threads | None,
         threads_option(
             "each process that trains or measures",
-            usual="OMP_NUM_THREADS, else the remaining cores",
+            usual="OMP_NUM_THREADS, else the number of remaining cores",
         ),
     ] = None
     device: Device = "auto"

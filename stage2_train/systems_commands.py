@@ -27,13 +27,13 @@ _NUM_ACTIVITIES = {1: 30, 2: 125, 3: 174, 4: 125, 5: 174}
 def systems(
     *,
     table: Annotated[
-        Annotated[int, Field(ge=1, le=5)] | None, Option("List only the systems of this table.")
+        Annotated[int, Field(ge=1, le=5)] | None, Option("List only the systems in this table.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the systems in the paper's tables with the results in the paper.
 
-    Parameters are counted for the sizes of the recipe ablation_resnet18.
+    Parameters are counted at the sizes of the recipe ablation_resnet18.
     """
     from orn.stage2_train.systems import SYSTEMS
 
@@ -53,7 +53,7 @@ def summary(
     num_activities: Annotated[
         int,
         Field(ge=1, le=10**6),
-        Option("Number of classes of the data set; the default is Something-Something's."),
+        Option("Number of classes in the data set; the default is for Something-Something."),
     ] = 174,
     as_json: AsJson = False,
 ) -> None:

@@ -21,14 +21,14 @@ def demo_importance(
     all_clips: Annotated[bool, Option("Include misclassified clips.")] = False,
     out: Annotated[
         FilePath | None,
-        Option("Folder for the figures and curves of several runs together."),
+        Option("Folder for the combined figures and curves of several runs."),
     ] = None,
     resources: Annotated[Resources, OF_RUN] = _USUAL,
     as_json: AsJson = False,
 ) -> None:
-    """Measure whether the most important pair of a RUN on the demo is the acting pair.
+    """Measure how often the most important pair of objects is the acting pair, in demo RUNs.
 
-    Reports how often this holds on correctly classified clips, deletion and insertion curves of the
+    Reports this fraction for correctly classified clips, deletion and insertion curves of the
     object head, and the same for random weights as a control. Writes RUN/importance-SPLIT.json, and
     the curves as .png. For several runs, prints means with intervals over the runs.
     """
@@ -71,7 +71,7 @@ def demo_tables(
 ) -> None:
     """Reproduce the comparisons of docs/results.md on DATASET, and draw its films first.
 
-    Writes to tables/ in the current folder. Steps that are complete are skipped.
+    Writes to tables/ in the current folder. Completed steps are skipped.
     """
     from orn.demo.experiments.experiments import describe_tables, run_tables
 

@@ -33,11 +33,13 @@ class TablesRequest(Request):
     ] = ()
     precision: Annotated[
         Literal["fp32", "bf16"],
-        Option("Precision of all trainings; bf16 is faster on processors that support it."),
+        Option("Precision of all training runs; bf16 is faster on processors that support it."),
     ] = "fp32"
     num_seeds: NumSeeds = 5
     jobs: Annotated[
-        int, Field(ge=1, le=256), Option("Number of parallel trainings.", usual="cores")
+        int,
+        Field(ge=1, le=256),
+        Option("Number of training runs in parallel.", usual="one per core"),
     ] = min(256, usable_cores())
 
     @property

@@ -91,12 +91,12 @@ class WorldParameters(Request):
     """Number of frames per clip, at 8 Hz."""
     decoy_probability: Annotated[
         Share,
-        Option("Probability that a decoy pair acts; otherwise it lies still.", name="--decoys"),
+        Option("Probability that a decoy pair acts; otherwise it does not move.", name="--decoys"),
     ] = 0.5
     distractors: Annotated[
         int,
         Field(ge=0, le=4),
-        Option("Number of objects of other classes that lie still."),
+        Option("Number of motionless objects of other classes."),
     ] = 1
     idle_hand_probability: Share = 0.5
     """Probability that there is a hand that does not act on X; it may touch other objects."""
@@ -108,13 +108,13 @@ class WorldParameters(Request):
     noise: Annotated[
         float,
         Field(ge=0, le=60),
-        Option("Standard deviation of the sensor noise in grey levels."),
+        Option("Standard deviation of the sensor noise in gray levels."),
     ] = 5.0
     decoy_pairs: Annotated[
         int, Field(ge=0, le=3), Option("Number of decoy pairs, each with its own activity.")
     ] = 1
     look_alikes: Annotated[
-        int, Field(ge=0, le=3), Option("Number of objects of X's class that lie still.")
+        int, Field(ge=0, le=3), Option("Number of motionless objects of X's class.")
     ] = 0
     texture: Annotated[
         float, Field(ge=0, le=2), Option("Contrast of the table's pattern; 0 for a plain table.")
@@ -131,7 +131,7 @@ class WorldParameters(Request):
         ),
     ] = len(TOUCHABLE)
     stops: Annotated[
-        int, Field(ge=1, le=3), Option("Maximum number of stops of the hand, on or beside objects.")
+        int, Field(ge=1, le=3), Option("Maximum number of stops of the hand, on or near objects.")
     ] = 3
     pull_pixels: Annotated[
         float,
@@ -145,14 +145,14 @@ class WorldParameters(Request):
     columns: Annotated[
         int,
         Field(ge=0, le=5),
-        Option("Columns of a grid of places with three rows; 0 for any place."),
+        Option("Columns of a grid of places with three rows; 0 for arbitrary places."),
     ] = 0
     owners: Annotated[
         int,
         Field(ge=1, le=len(ROLE_Y)),
-        Option("Number of objects whose old place a ball can take."),
+        Option("Number of objects whose former place a ball can take."),
     ] = len(ROLE_Y)
-    balls: Annotated[int, Field(ge=1, le=3), Option("Number of balls, all alike.")] = 3
+    balls: Annotated[int, Field(ge=1, le=3), Option("Number of identical balls.")] = 3
 
     @model_validator(mode="after")
     def _fit_each_other(self) -> Self:

@@ -55,13 +55,13 @@ def new(
             "'videos/{id}.mp4'.",
             name="--videos",
             metavar="PATTERN",
-            usual="searched for",
+            usual="found automatically",
         ),
     ] = None,
     name: Annotated[
         str | None,
         Option(
-            "Name of the data set, also used as prefix of the files beside the table.",
+            "Name of the data set, also used as the prefix of the files next to the table.",
             usual="the table's folder",
         ),
     ] = None,
@@ -69,7 +69,7 @@ def new(
     shares: Annotated[
         str | None,
         Option(
-            "Draw a split stratified by class, in percent, such as 80/10/10.",
+            "Create a random split stratified by class, in percent, such as 80/10/10.",
             name="--split",
             metavar="TRAIN/VALIDATION[/TEST]",
         ),
@@ -77,13 +77,13 @@ def new(
     group: Annotated[
         str | None,
         Option(
-            "Column of the table, such as person; --split keeps videos with the same value in it "
-            "together.",
+            "Column of the table, such as person; --split keeps videos with the same value in one "
+            "split.",
             metavar="COLUMN",
         ),
     ] = None,
     seed: Seed = 0,
-    out: Annotated[FilePath | None, Option("The manifest.", usual="NAME.toml")] = None,
+    out: Annotated[FilePath | None, Option("Output file.", usual="NAME.toml")] = None,
     fresh: Annotated[bool, Option("Replace existing files.")] = False,
     data_root: DataRoot = Path("data"),
     as_json: AsJson = False,

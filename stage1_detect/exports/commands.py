@@ -37,7 +37,7 @@ def export_objects(
     data_root: DataRoot = Path("data"),
     as_json: AsJson = False,
 ) -> None:
-    """Export the objects of DATASET for other tools.
+    """Export the detections of DATASET for other tools.
 
     pycocotools reads files in coco format with COCO() and loadRes(); `orn import-objects` also
     reads them.

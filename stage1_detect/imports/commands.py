@@ -10,7 +10,7 @@ from orn.stage1_detect.imports.request import ImportRequest
 def import_objects(
     request: ImportRequest, *, dry_run: DryRun = False, as_json: AsJson = False
 ) -> int:
-    """Convert existing objects in the videos of DATASET to shards, instead of running `orn detect`.
+    """Convert existing detections for DATASET to shards, instead of running `orn detect`.
 
     SOURCE is a folder, or a file for coco, something-else and csv. Nothing in it is executed. An
     interrupted import resumes where it stopped. Exits with 3 if a video could not be imported.

@@ -28,7 +28,7 @@ class ImportRequest(Request):
         Option(
             "authors: SOURCE/VIDEO/clip.pkl, masks for VLOG by the authors of the paper. epic100: "
             "SOURCE/PXX/PXX_YY.pkl, masks released with EPIC-KITCHENS-100. coco: JSON with "
-            "annotations, or with results beside NAME.images.json. something-else: boxes of "
+            "annotations, or with results next to NAME.images.json. something-else: boxes of "
             "Something-Something. csv: video,frame|seconds,x1,y1,x2,y2,class[,score].",
             name="--format",
         ),
@@ -42,7 +42,7 @@ class ImportRequest(Request):
     ] = None
     first_frame: Annotated[
         Annotated[int, Field(ge=0, le=10**9)] | None,
-        Option("Number of a video's first frame in the source.", usual="0; something-else 1"),
+        Option("Number of a video's first frame in the source.", usual="0; for something-else 1"),
     ] = None
     names: Annotated[
         str | None,
@@ -56,7 +56,7 @@ class ImportRequest(Request):
         FilePath | None,
         Option(
             "File with one class per line; objects of other classes are dropped.",
-            usual="the classes of the source, or all of COCO's if COCO has each of them",
+            usual="the classes of the source, or all COCO classes if COCO has each of them",
         ),
     ] = None
     data_root: DataRoot = Path("data")
@@ -64,7 +64,7 @@ class ImportRequest(Request):
     engine: Annotated[
         EngineOptions,
         OptionOverrides(
-            workers=Option("Number of processes or actors.", usual="1; on Ray one per core")
+            workers=Option("Number of processes or actors.", usual="1; with Ray one per core")
         ),
     ] = EngineOptions()
     fresh: Annotated[bool, Option("Remove the existing job in the folder and start over.")] = False

@@ -113,7 +113,7 @@ NumSeeds = Annotated[
     int, Field(ge=1, le=1000), Option("Number of seeds per system.", name="--seeds")
 ]
 Jobs = Annotated[
-    int, Field(ge=1, le=256), Option("Trainings to run in parallel; they share the cores.")
+    int, Field(ge=1, le=256), Option("Number of training runs in parallel; they share the cores.")
 ]
 _Variation = Annotated[Variation, BeforeValidator(_variation)]
 _VALUES = "KEY=V1,V2,..."
@@ -174,21 +174,21 @@ class AblationRequest(Request):
     late_fusion: Annotated[
         bool,
         Option(
-            "Also report activity-head and object-head, trained separately, with averaged logits."
+            "Also report the averaged logits of activity-head and object-head, trained separately."
         ),
     ] = False
     curve: Annotated[
         Annotated[tuple[str, str], BeforeValidator(_point)] | None,
         Option(
-            "Join this ablation with those of --point in a report OUT/curve-NAME-SPLIT: NAME is "
-            "what differs, VALUE its value here, such as objects=9.",
+            "Combine this ablation with those of --point in a report OUT/curve-NAME-SPLIT: NAME is "
+            "the quantity that varies, VALUE its value in this ablation, such as objects=9.",
             metavar="NAME=VALUE",
         ),
     ] = None
     points: Annotated[
         tuple[Annotated[tuple[str, Path], BeforeValidator(_point)], ...],
         Option(
-            "Report of another ablation for --curve; may be repeated.",
+            "Report of a different ablation for --curve; may be repeated.",
             name="--point",
             metavar="VALUE=REPORT.json",
         ),
@@ -202,7 +202,7 @@ class AblationRequest(Request):
         Option("Base name of the report, to keep several reports in OUT.", usual="table-TABLE"),
     ] = None
     weights: Weights = None
-    test: Annotated[bool, Option("Evaluate on the test split once, after all trainings.")] = False
+    test: Annotated[bool, Option("Evaluate on the test split once, after all runs.")] = False
     jobs: Jobs = 1
     resources: Resources = Resources()
 

@@ -9,7 +9,7 @@ from orn.stage2_train.resources import wait_passively
 
 @command("eval-epic100")
 def eval_epic100(request: Epic100Request, *, as_json: AsJson = False) -> None:
-    """Print the metrics of the EPIC-KITCHENS-100 recognition challenge of VERB_RUN and NOUN_RUN.
+    """Print the EPIC-KITCHENS-100 recognition challenge metrics for VERB_RUN and NOUN_RUN.
 
     The metrics are top-1 and top-5 accuracy of verbs, nouns and actions on all segments, on unseen
     participants and on tail classes. Evaluate both runs with `orn eval` first.

@@ -25,14 +25,14 @@ def report(
             "Explain this clip; may be repeated.",
             name="--segment",
             metavar="ID",
-            usual="the most confident correct ones",
+            usual="the most confident correct predictions",
         ),
     ] = (),
     most_explained: Annotated[
         int,
         Field(ge=1, le=1_000_000),
         Option(
-            "Largest number of clips for the graphs of object classes, spread over the split.",
+            "Maximum number of clips for the graphs of object classes, spread over the split.",
             name="--explain",
         ),
     ] = 400,

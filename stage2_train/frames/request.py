@@ -48,21 +48,21 @@ class ClipsRequest(Request):
     quality: Annotated[int, Field(ge=50, le=95), Option("JPEG quality.")] = 92
     rate: Annotated[
         Annotated[float, Field(gt=0, le=1000)] | None,
-        Option("Frames to store per second, those nearest in time.", usual="every frame"),
+        Option("Frames per second to store; the nearest frames are selected.", usual="every frame"),
     ] = None
     frames: Annotated[
         Literal["all", "labelled"] | None,
         Option(
-            "Store whole videos, or only the times of their segments.",
+            "Store whole videos, or only their labelled segments.",
             usual="labelled if segments have times",
         ),
     ] = None
     engine: Annotated[
         EngineOptions,
-        OptionOverrides(workers=Option("Processes or actors that decode.", usual="one per core")),
+        OptionOverrides(workers=Option("Number of processes or actors.", usual="one per core")),
     ] = EngineOptions()
     limit: Annotated[Count | None, Option("Maximum number of videos to store.")] = None
-    fresh: Annotated[bool, Option("Discard the existing store and write it again.")] = False
+    fresh: Annotated[bool, Option("Discard the existing store and rebuild it.")] = False
     retry_failed: Annotated[bool, Option("Retry videos that could not be decoded.")] = False
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from orn.stage2_train.pipeline.request import PipelineRequest
 def run(
     request: PipelineRequest,
     *,
-    yes: Annotated[bool, Option("Start without asking.")] = False,
+    yes: Annotated[bool, Option("Start without asking for confirmation.")] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:

@@ -15,7 +15,7 @@ class PipelineRequest(Request):
     split: Annotated[
         str,
         Option(
-            "Split to draw for a table without one, in percent.", metavar="TRAIN/VALIDATION[/TEST]"
+            "Split to create if the table has none, in percent.", metavar="TRAIN/VALIDATION[/TEST]"
         ),
     ] = "80/10/10"
     config: Annotated[str | None, Option("Detector, as in `orn detect`.", metavar="NAME|FILE")] = (
@@ -25,7 +25,7 @@ class PipelineRequest(Request):
     rate: PickedRate = None
     objects: Annotated[
         FilePath | None,
-        Option("File or folder of objects to import instead of detecting; needs --format."),
+        Option("File or folder of objects to import instead of detecting; requires --format."),
     ] = None
     form: Annotated[
         str | None,
@@ -33,9 +33,9 @@ class PipelineRequest(Request):
             "Format of --objects, as in `orn import-objects`.", name="--format", metavar="FORMAT"
         ),
     ] = None
-    recipe: Annotated[str | None, Option("Name or TOML file of a recipe.", usual="by data set")] = (
-        None
-    )
+    recipe: Annotated[
+        str | None, Option("Name or TOML file of a recipe.", usual="depends on DATASET")
+    ] = None
     overrides: Overrides = ()
     seed: Seed = 0
     run: Annotated[FilePath | None, Option("Run folder.", usual="runs/DATASET-RECIPE-seedN")] = None

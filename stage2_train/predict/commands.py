@@ -20,7 +20,7 @@ class ExportRequest(Request):
         bool, Option("Include the weights of the detector as detector.pth.")
     ] = False
     checkpoint: Annotated[
-        FilePath | None, Option("Weights of the detector.", usual="those of the project")
+        FilePath | None, Option("Weights of the detector.", usual="the weights in the project")
     ] = None
     push: Annotated[
         str | None, Option("Also upload OUT to the Hugging Face Hub.", metavar="ORG/NAME")
@@ -30,7 +30,7 @@ class ExportRequest(Request):
         bool,
         Option(
             "Write only the ResNet to the file OUT, with torchvision's names, for --weights of "
-            "other trainings. RUN must have only 2D kernels, such as --system r18."
+            "other training runs. RUN must have only 2D kernels, such as --system r18."
         ),
     ] = False
 
