@@ -14,7 +14,11 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rle import bounding_box
 from orn.shared.masks.rules import ClassRules, frame_faults
 from orn.shared.video.read import read_frames
-from orn.stage1_detect.mmdet.class_scores import MOST_CANDIDATES, limit_candidates
+from orn.stage1_detect.mmdet.class_scores import (
+    MOST_CANDIDATES,
+    keep_class_scores,
+    limit_candidates,
+)
 from orn.stage1_detect.mmdet.detector import load_detector
 
 pytestmark = pytest.mark.mmdet
@@ -175,6 +179,22 @@ def test_solo_looks_at_the_best_candidates_before_it_makes_masks() -> None:
     assert head._predict_by_feat_single(scores_RC) == MOST_CANDIDATES
     assert head._predict_by_feat_single(scores_RC[:10]) == int((scores_RC[:10] > 0.5).sum())
     assert head.test_cfg.score_thr == 0.5
+
+
+def test_masks_of_queries_have_the_softmax_of_their_query() -> None:
+    from orn.stage1_detect.mmdet.library import MaskFormerFusionHead
+
+    head = MaskFormerFusionHead(
+        num_things_classes=3, num_stuff_classes=1, test_cfg={"max_per_image": 9}
+    )
+    model = SimpleNamespace(panoptic_fusion_head=head)
+    assert keep_class_scores(model) == "softmax"
+    logits_QC1 = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+    masks_QHW = torch.where(torch.eye(6)[:, None] > 0, 1.0, -1.0)  # a query is a column
+    found = head.instance_postprocess(logits_QC1, masks_QHW)
+    queries = found.masks[:, 0].float().argmax(dim=1)
+    assert len({*queries.tolist()}) > 3
+    torch.testing.assert_close(found.class_scores, logits_QC1.softmax(dim=1)[queries, :4])
 
 
 FAMILIES = {
