@@ -74,7 +74,7 @@ def import_checkpoint(
 
 @command("compare")
 def compare(request: CompareRequest, *, as_json: AsJson = False) -> None:
-    """Compare two runs on the same segments: report how much better OTHER is than ONE, and where.
+    """Compare two runs on the same segments: by how much and where OTHER is better than ONE.
 
     First evaluate both runs with `orn eval`, which stores their predictions.
     """

@@ -70,7 +70,7 @@ def with_newest_data(resources: Resources) -> tuple[str, Resources]:
 
 
 def _is_typed(name: str) -> bool:
-    """Return whether an option was given on the command line of the running command."""
+    """Return whether an option was given on the command line."""
     context = click.get_current_context(silent=True)
     source = None if context is None else context.get_parameter_source(name)
     return source is ParameterSource.COMMANDLINE

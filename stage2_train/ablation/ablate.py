@@ -53,7 +53,7 @@ _MAY_DIFFER = ("commit", "threads")
 
 
 def ablate(request: AblationRequest) -> dict[str, Any]:
-    """Train and evaluate the missing runs, then report all runs.
+    """Train and evaluate the missing runs, then report on all runs.
 
     If a setting is searched, its value is selected on the validation split. The test split is not
     read until all training runs have finished.

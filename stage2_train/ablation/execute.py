@@ -75,7 +75,7 @@ def _words(options: Mapping[str, object]) -> list[str]:
 
 
 def first_command(run: AblationRun, request: AblationRequest) -> str:
-    """Return the command that only trains a run."""
+    """Return the command that trains a run without evaluating it."""
     return jobs_of(run, request, split="validation")[0].typed
 
 
@@ -117,7 +117,7 @@ def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: s
 
     Raises:
         CheckpointError: if initial weights cannot be downloaded.
-        TrainingError: if runs failed; raised when the others have finished, lists runs and logs.
+        TrainingError: if runs failed, after the others have finished; lists their logs.
     """
     left: dict[Path, AblationRun] = {}
     for run in runs:

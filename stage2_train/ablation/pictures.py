@@ -18,7 +18,7 @@ def plot_report(report: Mapping[str, Any], path: Path, *, over_seconds: bool = F
     With a varied setting, each system has a curve over its values or over training time.
 
     Args:
-        report: from `ablation_report`.
+        report: report from `ablation_report`.
         path: PNG file to write.
         over_seconds: whether curves are plotted against training time.
     """

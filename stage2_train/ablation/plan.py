@@ -52,7 +52,7 @@ class AblationRun:
     folder: Path
     """The run folder."""
     overrides: tuple[str, ...] = ()
-    """Recipe settings to override, including those of the row and the variant."""
+    """Recipe settings to override, including the overrides of the row and the variant."""
     value: str = ""
     """Name of the variant; empty if nothing is varied."""
 
@@ -70,7 +70,7 @@ def planned_runs(
     *,
     seeds: Sequence[int] | None = None,
 ) -> tuple[AblationRun, ...]:
-    """Return the runs of every variant of every row, seed by seed.
+    """Return the runs for every variant of every row, ordered by seed.
 
     Variants that do not change a row share the run folders of that row.
 

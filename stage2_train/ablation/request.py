@@ -20,12 +20,12 @@ COUNTS = "class-counts"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """Recipe settings that systems are trained with."""
+    """Recipe settings with which systems are trained."""
 
     name: str
     """Name in reports, such as the value of the varied setting."""
     settings: tuple[str, ...] = ()
-    """Recipe settings to override; if empty, the runs are those of the unmodified system."""
+    """Recipe settings to override; if empty, the system is not modified."""
     systems: tuple[str, ...] = ()
     """Systems to which the settings apply, all if empty. The other systems are not modified."""
     label: str = ""

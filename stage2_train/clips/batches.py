@@ -139,8 +139,8 @@ class LoaderSettings:
 
 
 def num_training_batches(num_segments: int, settings: LoaderSettings) -> int:
-    """Return the number of batches per epoch and process. All are complete, except that too few
-    segments give a single incomplete batch.
+    """Return the number of batches per epoch and process. Batches are complete, unless there are
+    too few segments, which form one incomplete batch.
 
     Raises:
         ConfigError: if there are too few segments for a batch in every process.

@@ -59,7 +59,7 @@ class ClipDetections(Protocol):
         """Approximate size in memory in bytes, including the open shard."""
 
     def frames_at(self, rows: Sequence[int]) -> list[FrameDetections]:
-        """Return the detections in some rows."""
+        """Return the detections in the given rows."""
 
     def check_frames(self, rows: Sequence[int]) -> None:
         """Raise ShardFormatError for the first corrupt row."""

@@ -84,9 +84,9 @@ def pieces_of_masks(masks: Sequence[bytes], *, height: int, width: int) -> MaskP
     """Return the pieces of N masks, with owners 0 .. N - 1.
 
     Args:
-        masks: COCO compressed run lengths over one grid.
-        height: rows of the grid.
-        width: columns of the grid.
+        masks: COCO compressed run lengths on one grid.
+        height: number of rows of the grid.
+        width: number of columns of the grid.
 
     Raises:
         ShardFormatError: if a mask is invalid or its grid has a different size.
@@ -133,7 +133,7 @@ def unions(pieces: MaskPieces, *, height: int) -> MaskPieces:
 
     Args:
         pieces: pieces of masks; masks to be united have the same owner.
-        height: rows of the grid.
+        height: number of rows of the grid.
     """
     if len(pieces) == 0:
         return pieces
@@ -185,8 +185,9 @@ def coverage_of_pieces(pieces: MaskPieces, window: Window, *, out: NDArray[np.fl
 def _lengths_before(
     first: float, last: float, num_cells: int, *, length: int
 ) -> NDArray[np.float64]:
-    """Return (length + 1, num_cells): the length of each of the equal cells of [first, last) before
-    the pixels 0, 1, ..., `length`. The overlap with a run of pixels is the difference of two rows.
+    """Return (length + 1, num_cells): the length of each equal cell of [first, last) that lies
+    before pixel 0, 1, ..., `length`. The overlap with a run of pixels is the difference of two
+    rows.
 
     The table has a row per pixel, because a clip has many more pieces than its grid has rows.
     """

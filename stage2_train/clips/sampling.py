@@ -54,7 +54,7 @@ def authors_frames(
 
     Args:
         seconds_F: times of the segment's frames (at least one).
-        num_parts: L.
+        num_parts: number of parts L.
         generator: random generator for the start, even of a centred clip, and for the frames.
         is_centred: whether to use the middle frame of each part instead of a random one; implied if
             there are fewer frames than parts.

@@ -61,7 +61,7 @@ class Views:
 
     num_clips: int = 1
     num_crops: NumCrops = 1
-    """1 for the centre crop, 3 for three crops along the longer side."""
+    """Number of crops: 1 for the centre crop, or 3 along the longer side."""
     flipped_A: tuple[int, ...] | None = None
     """Class of each class's mirrored videos; None for no flipped views."""
 

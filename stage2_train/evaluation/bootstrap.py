@@ -246,5 +246,5 @@ def difference_with_interval(
 
 
 def _error(draws_R: NDArray[np.float64], num_groups: int) -> float:
-    """Return the standard error; the variance of bootstrap means is (G - 1) / G of its square."""
+    """Return the standard error; bootstrap means have (G - 1) / G times its square as variance."""
     return float(draws_R.std()) * math.sqrt(num_groups / (num_groups - 1))

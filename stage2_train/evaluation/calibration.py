@@ -18,9 +18,9 @@ increases without bound as the scales grow."""
 def fitted_scales(predictions: Predictions) -> dict[str, float]:
     """Return the maximum-likelihood scales for the logits of `activity_head` and `object_head`.
 
-    The likelihood is that of a softmax or, for multiple labels, of a sigmoid for each pair of
-    segment and class that counts in average precision. Its logarithm is concave in the scales, so
-    it has a single maximum. Logits of a joint classifier are not scaled. Computed in float64.
+    The likelihood is computed from a softmax or, for multiple labels, from a sigmoid for each pair
+    of segment and class that counts in average precision. Its logarithm is concave in the scales,
+    so it has a single maximum. Logits of a joint classifier are not scaled. Computed in float64.
 
     Args:
         predictions: predictions from both heads.

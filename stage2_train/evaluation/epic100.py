@@ -1,9 +1,9 @@
 """Metrics of the EPIC-KITCHENS-100 recognition challenge, from a verb run and a noun run.
 
-The definitions are those of Damen et al. 2022 (Rescaling Egocentric Vision, section on action
-recognition) and of `compute_metrics` in epic-kitchens/C1-Action-Recognition. An action is a pair of
-a verb and a noun; its score is the product of their softmax scores. The challenge reports top-1 and
-top-5 on all segments, but only top-1 for unseen participants and tail classes. Both are computed.
+The definitions follow Damen et al. 2022 (Rescaling Egocentric Vision, section on action
+recognition) and `compute_metrics` in epic-kitchens/C1-Action-Recognition. An action is a pair of a
+verb and a noun; its score is the product of their softmax scores. For unseen participants and tail
+classes, the challenge reports only top-1; this module adds top-5.
 
 N segments.
 """
@@ -52,7 +52,7 @@ class ChallengeRun:
         yield from files_of(self.paths.manifest, self.paths.data_root)
 
     def segments(self, split: str) -> tuple[Segment, ...]:
-        """Return the segments of a split, at least one; DataRootError if its table is missing."""
+        """Return the segments (at least one) in a split; DataRootError if its table is missing."""
         found = tuple(each for each in self.listing.segments if each.split == split)
         if not found:
             absent = ", ".join(self.listing.absent) or "no table"

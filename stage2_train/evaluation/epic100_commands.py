@@ -21,7 +21,7 @@ def eval_epic100(request: Epic100Request, *, as_json: AsJson = False) -> None:
 
 @command("epic100")
 def submit_epic100(request: SubmitRequest, *, as_json: AsJson = False) -> None:
-    """Write the EPIC-KITCHENS-100 recognition submission of VERB_RUN and NOUN_RUN to OUT.
+    """Write the EPIC-KITCHENS-100 recognition submission from VERB_RUN and NOUN_RUN to OUT.
 
     OUT contains the scores for every narration id in the split, and the supervision levels, which
     are printed with their reasons. If ids are missing or unexpected, nothing is written.

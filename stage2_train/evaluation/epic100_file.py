@@ -5,7 +5,7 @@ It is a zip with test.json: {"version": "0.2", "challenge": "action_recognition"
 ...}}}}, with 97 verb and 300 noun scores for every narration id in a split
 (`make_action_recognition_submission` of epic-kitchens/C1-Action-Recognition). Scores are log
 probabilities. They must not be logits: `compute_action_scores` in that repository applies one
-softmax over all segments together, which would weight segments differently, in the extreme with all
+softmax over all segments together, which would weight segments differently and could make all
 action scores 0.
 
 N segments, A classes.

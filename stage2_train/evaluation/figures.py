@@ -145,8 +145,8 @@ def subset_shares(
 ) -> dict[str, Share]:
     """Return the metrics on subsets of a single-label data set, by name.
 
-    - `top1_unseen`, `top1_tail`: top-1 accuracy on these segments (EPIC-KITCHENS-100: Damen et al.
-      2022, and `compute_metrics` of epic-kitchens/C1-Action-Recognition).
+    - `top1_unseen`, `top1_tail`: top-1 accuracy on unseen or tail segments (EPIC-KITCHENS-100:
+      Damen et al. 2022, and `compute_metrics` of epic-kitchens/C1-Action-Recognition).
     - `many_shot_precision`, `many_shot_recall`: precision and recall of the predicted class,
       averaged over the many-shot classes in the split; the precision of a class that is never
       predicted is 0 (EPIC-KITCHENS-55: Damen et al. 2018, and `compute_metrics` of

@@ -71,7 +71,7 @@ def chance_level(
     Args:
         metric: name of the metric.
         labels: (N,) classes, or (N, A) zeros and ones.
-        num_classes: A.
+        num_classes: number of classes A.
         unsure_NA: pairs of segment and class with an unsure label, which are ignored.
     """
     if metric == "top1":
@@ -100,7 +100,7 @@ def backward_shares(
     Args:
         predictions: predictions for reversed clips with single labels.
         classes: names of the A classes.
-        pairs: names of two classes that turn into each other when reversed.
+        pairs: pairs of class names; reversing a video turns one class into the other.
 
     Returns:
         `num_segments`, and the fractions predicted as the `mirrored` and as the `original` class;

@@ -27,7 +27,7 @@ class Difference:
     """Difference between two systems over the seeds that both have."""
 
     mean: float | None
-    """Mean of the differences for each seed; None without a common seed."""
+    """Mean of the differences over seeds; None without a common seed."""
     half_width: float | None
     """Half the width of the 95 % interval, from Student's t; None with fewer than two pairs."""
     num_pairs: int

@@ -56,7 +56,7 @@ class ClassPairs:
 
     num_activities: int
     num_classes: int
-    """S."""
+    """Number of detector classes S."""
     num_clips_A: NDArray[np.int64] = field(init=False)
     """(A,) number of explained clips of each activity."""
     _sums: dict[int, dict[tuple[int, int], NDArray[np.float64]]] = field(default_factory=dict)

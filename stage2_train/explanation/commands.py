@@ -41,7 +41,7 @@ def report(
 ) -> None:
     """Write RUN/report.html, a page with the scores, confusions and explanations of a run.
 
-    Without RUN, the report is on the newest run. The page works offline and is at most 10 MB in
+    Without RUN, report on the newest run. The page works offline and is at most 10 MB in
     size. Its figures are also saved in RUN/report as PNG, SVG and CSV.
     """
     wait_passively()

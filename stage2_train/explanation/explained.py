@@ -131,7 +131,7 @@ def explained_clips(
             which case clips have no explanation.
         clips: centred clips.
         asked: classes to explain, by segment id.
-        device: device of the computation.
+        device: device for the computation.
         workers: number of processes that load batches.
         two_heads: whether both heads are trained.
         advance: called with the number of clips of each finished batch.

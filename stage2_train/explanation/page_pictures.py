@@ -1,4 +1,4 @@
-"""Pictures in a page as data URIs, included by rank as long as they fit."""
+"""Pictures on a page as data URIs, included by rank as long as they fit."""
 
 import base64
 from collections.abc import Callable, Iterable, Set
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from orn.shared.errors import PipelineError
 
 LARGEST_PAGE_BYTES = 10_000_000
-"""Larger pages are slow to open."""
+"""Maximum size of a page; larger pages are slow to open."""
 _MARKUP_BYTES = 500
 """Maximum size of a picture's markup, without its alternative text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picture:
-    """A picture in a page."""
+    """A picture on a page."""
 
     key: str
     data: bytes = field(repr=False)
@@ -37,7 +37,7 @@ class Picture:
 
     @property
     def num_bytes(self) -> int:
-        """Maximum size in a page, in bytes, including escapes."""
+        """Maximum size on a page, in bytes, including escapes."""
         return len(self.data) * 4 // 3 + 6 * len(self.alt) + _MARKUP_BYTES
 
 
@@ -70,5 +70,5 @@ def fitted_page(
 
 
 def strip_data(strips: Iterable[Picture], held: Set[str]) -> dict[str, list[object]]:
-    """Return the source, number of frames, width and height of the strips in a page, by key."""
+    """Return the source, number of frames, width and height of the strips on a page, by key."""
     return {each.key: [each.source, each.frames, *each.size] for each in strips if each.key in held}

@@ -1,4 +1,4 @@
-"""Table 1 of the paper: average precision in percent of each class on the VLOG test set."""
+"""Table 1 of the paper: average precision (in percent) for each class on the VLOG test set."""
 
 TABLE_1_MAP = {"R50": 40.5, "I3D": 39.7, "Ours": 44.7}
 """Mean average precision in percent."""

@@ -77,7 +77,7 @@ def write_report(
         segments: ids of the clips in figure 5; by default the most confident correct predictions.
         most_explained: maximum number of clips for figure 4, spread over the split.
         resources: paths of the data, and the device.
-        largest_bytes: largest size of the page.
+        largest_bytes: maximum size of the page.
 
     Returns:
         `report`, `bytes`, `folder`, `files`, `clips_explained`, `seconds`.
@@ -166,7 +166,7 @@ def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:
 
 @dataclass(frozen=True, slots=True)
 class _Explainer:
-    """Explainer for the clips that a report shows or counts, in one pass."""
+    """Explainer that processes all clips shown or counted in a report in one pass."""
 
     model: OpenedModel
     measured: Measured

@@ -49,7 +49,7 @@ class Case:
     """A clip and a class in figure 5 or 6."""
 
     row: int
-    """Number of the segment."""
+    """Index of the segment."""
     id: str
     picture: Picture
     predicted: str
@@ -112,10 +112,10 @@ def report_page(
         asked: whether the clips in figure 5 were requested.
         curves: training curves.
         confusion: plot of the confusion matrix.
-        largest_bytes: largest size of the page.
+        largest_bytes: maximum size of the page.
 
     Raises:
-        PipelineError: if the page without pictures is larger.
+        PipelineError: if the page exceeds this size even without pictures.
     """
     counts_RC = measured.counts_RC()
     is_large = len(measured.classes) > _LARGEST_MATRIX

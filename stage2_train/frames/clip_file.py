@@ -112,7 +112,7 @@ class ClipFrames:
     """The stored frames of one video, read on demand."""
 
     path: Path
-    """The file that contains them."""
+    """The file that contains the frames."""
     file: IndexedFile[ClipFileRecord]
     video: StoredVideo
 
@@ -202,7 +202,7 @@ class ClipFrames:
         return self.video.times.covers(times)
 
     def is_empty(self, times: TimeRange) -> bool:
-        """Return whether a time range contains no stored frame."""
+        """Return whether a time range contains no stored frames."""
         if times == TimeRange():
             return len(self) == 0
         first, last = times.places(self.seconds)

@@ -4,7 +4,7 @@ Each of the files `clips-000000.h5`, `clips-000001.h5`, ... contains some videos
 files is read from the file with the highest number. A file has three one-dimensional datasets:
 
 `record`    JSON in UTF-8, a `ClipFileRecord`; chunked, with Fletcher-32 checksums
-`frames`    rows of `FRAME_ROW`, those of a video adjacent and in order of time; contiguous
+`frames`    rows of `FRAME_ROW`, adjacent for each video, in order of time; contiguous
 `jpeg`      concatenated JPEG files; contiguous
 
 HDF5 verifies its metadata (`libver=("v110", "v110")`) and the record. The other datasets are

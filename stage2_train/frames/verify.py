@@ -38,7 +38,7 @@ def verify_store(
     Args:
         path: folder of the store.
         videos: current videos to compare with the store.
-        ranges: required times by video id; whole videos without an entry.
+        ranges: required times by video id; without an entry, the whole video.
 
     Raises:
         ClipStoreError: if there is no store.

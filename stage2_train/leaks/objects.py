@@ -20,7 +20,7 @@ from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clips.sampling import centre_frames
 
 _MOST_FRAMES = 16
-"""Maximum number of frames read from a segment, spread over it."""
+"""Maximum number of frames read from a segment, evenly spaced."""
 _CELLS = 8
 """Number of grid cells along each side of the frame."""
 

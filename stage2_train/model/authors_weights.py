@@ -1,7 +1,7 @@
 """Conversion of the weights released by the paper's authors.
 
-A table maps their names to ours; some weights have a different layout. Their object vectors are [u
-b c], whereas eq. (8) has [b u c]; their background is class 0, whereas ours is the last class;
+A table maps their names to ours; some weights have a different layout. Unlike eq. (8), which has [b
+u c], their object vectors are [u b c]; their background is class 0, whereas ours is the last class;
 their 2D and 1 x 1 kernels have additional axes of length 1; and their ResNet has a GRU and a
 classifier that are never used.
 
@@ -33,7 +33,7 @@ _LAYERS = {
     "trunk.conv1.space_time": "cnn.conv1",
     "trunk.conv1.spatial": "cnn.conv1",
 }
-"""The authors' layers by our layers."""
+"""Mapping from our layers to the authors' layers."""
 _STAGES = {
     "trunk.conv2": "cnn.layer1",
     "trunk.conv3": "cnn.layer2",
@@ -61,7 +61,7 @@ _UNREAD = ("cnn.rnn.", "cnn.fc_classifier.")
 _COUNTER = "num_batches_tracked"
 """Counter in batch normalization, which PyTorch introduced in 0.4.1."""
 _NUM_OBJECTS = 2
-"""Number of objects of a pair."""
+"""Number of objects in a pair."""
 
 
 class UnsupportedWeights(Exception):

@@ -173,7 +173,7 @@ def _inflated(tensor: Tensor, module: nn.Module) -> Tensor:
 
 def export_resnet(network: nn.Module) -> dict[str, Tensor]:
     """Return the state dict of a network's 2D ResNet under torchvision's names: conv1 to conv5,
-    without classifier; of two copies of conv5, the activity head's.
+    without the classifier; if there are two copies of conv5, the activity head's.
 
     Raises:
         ConfigError: if the network has no trunk or has temporal kernels.

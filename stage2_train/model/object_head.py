@@ -189,8 +189,8 @@ class ObjectHead(nn.Module):
     def objects(
         self, trunk_MChw: Tensor | None, batch: NetworkInputs
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return (B, T, K, O) object vectors, (B, T, K) bool whether they are valid, and (B, T, K,
-        S) class logits; see `forward`."""
+        """Return (B, T, K, O) object vectors, (B, T, K) bool whether each is valid, and class
+        logits of shape (B, T, K, S); see `forward`."""
         feats_BTDhw = None
         if self.config.object_head_reads_frames:
             assert trunk_MChw is not None

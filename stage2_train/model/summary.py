@@ -86,8 +86,8 @@ def summarise_network(
         config: configuration of the network.
         crop: (height, width) of a frame in pixels.
         feature_cells: (h, w) of the object head's feature map.
-        num_frames: T.
-        num_slots: K.
+        num_frames: number of frames T.
+        num_slots: number of slots K.
     """
     with torch.device("meta"):  # the values of the weights do not matter
         network = build_network(config).eval()

@@ -105,7 +105,7 @@ def time_text(seconds: float | None) -> str:
 
 
 def _objects(pipeline: Pipeline) -> StepEstimate:
-    """Return the estimate for detecting, from a dry run of `orn detect`, or for importing."""
+    """Return the estimate for detection, from a dry run of `orn detect`, or for import."""
     (job,) = (each for each in pipeline_jobs(pipeline) if each.name in ("detect", "import-objects"))
     if job.name != "detect":
         return StepEstimate(step=job.name, work="not measured", seconds=None)

@@ -43,7 +43,7 @@ class Pipeline:
     checkpoint: Path | None = None
     """Weights of the detector."""
     rate: float | None = None
-    """Frames per second to detect."""
+    """Frames per second on which to detect objects."""
     objects: Path | None = None
     """File or folder of objects, in the format `form`, to import instead of detecting."""
     form: str | None = None

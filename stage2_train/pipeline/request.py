@@ -45,6 +45,6 @@ class PipelineRequest(Request):
 
     @property
     def is_table(self) -> bool:
-        """Whether the data set is given by its table of labels."""
+        """Whether the data set is given as a table of labels."""
         path = Path(self.dataset)
         return path.suffix.lower() == ".csv" or (path.suffix != ".toml" and path.is_file())

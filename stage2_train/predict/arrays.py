@@ -72,7 +72,7 @@ def predict_given(
         ShapeError: if an array has an unexpected shape or type.
         ShardFormatError: if detections are invalid.
         ConfigError: if an argument has the wrong type or conflicts with another argument, or the
-            classes of the objects are not those of the network.
+            object classes do not match the network.
         JoinError, ShardNotFoundError, VideoDecodeError: as for `predict_video`.
     """
     _check_arguments(model, video, detections, rate=rate, seconds=seconds)

@@ -49,8 +49,8 @@ class ExportRequest(Request):
 def export(request: ExportRequest, *, as_json: AsJson = False) -> None:
     """Export the network of RUN to the folder OUT, which can be used without the run and its data.
 
-    OUT contains the weights as safetensors, a configuration and a model card, README.md. `orn
-    predict` and `orn eval` accept it, or an uploaded model as hf://ORG/NAME, in place of a run.
+    OUT contains the weights as safetensors, a configuration and a model card (README.md). Pass OUT,
+    or hf://ORG/NAME for an uploaded model, to `orn predict` and `orn eval` in place of a run.
     """
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.jobs.termination import terminated_as_interrupted

@@ -191,7 +191,7 @@ class SegmentPrediction(_Part):
     labels: tuple[int, ...]
     """Predicted class; for multiple labels, all predicted classes, possibly none."""
     windows: int
-    """Maximum number of windows that cover any time."""
+    """Maximum number of windows that overlap at any time."""
 
     def __repr__(self) -> str:
         found = f"{truncate(self.predicted_text())!r}; {self.windows} windows"

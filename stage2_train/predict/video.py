@@ -63,7 +63,7 @@ def predict_video(
 
     Raises:
         ConfigError: if pairs are requested from a network that does not relate objects, or the
-            classes of the objects are not those of the network.
+            object classes do not match the network.
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError: if there are no detections for the video.
         JoinError: if a frame has no detections near its time, or frames are smaller than the crop.

@@ -98,7 +98,7 @@ def windows_and_segments(
     Args:
         windows: windows sorted by start.
         multi_label: whether any number of classes can be predicted together.
-        threshold: probability from which a multi-label network predicts a class.
+        threshold: minimum probability for a multi-label network to predict a class.
     """
     pending: SegmentPrediction | None = None
     for each in _with_moments(windows, multi_label, threshold):

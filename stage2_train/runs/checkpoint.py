@@ -310,7 +310,7 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, path: Pat
 def load_optimiser(optimiser: torch.optim.Optimizer, loaded: OptimiserState, *, path: Path) -> None:
     """Load the optimizer state in the file `path` into a new optimizer.
 
-    The settings are still those of the recipe. Tensors get the strides of their weights, as
+    Settings still come from the recipe. Tensors get the strides of their weights, as
     required by fused optimizers.
 
     Raises:

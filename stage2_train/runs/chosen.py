@@ -11,8 +11,8 @@ from orn.shared.errors import ConfigError
 
 
 def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
-    """Return the folder of a given run, or of the newest run, optionally for one data set, which is
-    then printed to stderr.
+    """Return the folder of a given run, or find the newest run, optionally for one data set, and
+    print it to stderr.
 
     Raises:
         ConfigError: if there is no run with weights.

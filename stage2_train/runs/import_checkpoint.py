@@ -1,4 +1,4 @@
-"""The job of `orn import-checkpoint`: convert a checkpoint of the paper's authors into a run."""
+"""The job of `orn import-checkpoint`: convert a checkpoint from the paper's authors into a run."""
 
 import dataclasses
 from pathlib import Path

@@ -11,7 +11,7 @@ _PHASE_NAMES: dict[Heads, str] = {
     "activity": "activity_head",
     "both": "two_heads",
 }
-"""Names of phases, which are the same as those of scores."""
+"""Names of phases, identical to the names of scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The configuration of a run: `config.json` in a run folder or a folder that `orn export` wrote.
+"""The configuration of a run: `config.json` in a run folder or a folder written by `orn export`.
 
 Together with the weights in `model.safetensors`, it contains everything needed to use the network
 or to resume its training. It is read as untrusted data: nothing in it is executed.
@@ -193,7 +193,7 @@ class RunConfig:
     normalisation: Normalisation | None = None
     """Normalization of frames; None for a network that reads no frames."""
     detector: DetectorEntry
-    """Detector that detected the objects."""
+    """Detector used to detect the objects."""
     score_kind: ScoreKind = "softmax"
     """Type of the detector's scores, which determines class vectors."""
     places: Places | None = None

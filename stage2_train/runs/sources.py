@@ -71,7 +71,7 @@ class Sources:
         Args:
             joined: the segments.
             recipe: settings for clips.
-            frame_order: order of frames; None for the recipe's.
+            frame_order: order of frames; None for the order in the recipe.
             flip: whether training clips are flipped at random.
 
         Raises:

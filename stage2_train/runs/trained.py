@@ -69,7 +69,7 @@ class OpenedModel:
 
     @property
     def is_multi_label(self) -> bool:
-        """Whether labels are multi-label, so that probabilities do not sum to 1."""
+        """Whether clips can have several labels, so that probabilities do not sum to 1."""
         return self.config.dataset.task == "multi-label"
 
     @property

@@ -130,7 +130,7 @@ def train_network(
         accelerator: accelerator with the device and precision.
         workers: number of data-loading processes.
         max_steps: stop after this total number of steps; the run can be resumed.
-        deadline: stop after the first step that ends after this time of `time.monotonic`.
+        deadline: stop after the first step that ends after this `time.monotonic` time.
         log_with: trackers in addition to TensorBoard; see `runs/metrics_log.py`.
 
     Raises:
