@@ -72,7 +72,7 @@ def detect(request: DetectBenchRequest, kept: Kept) -> None:
     excluding start-up and loading of weights; the ratio is the loop's time divided by ours. In
     float32, `orn detect` must also find at least 90 % of the loop's detections. Also reports the
     time of each stage of detection, the deviation of other precisions from float32 on the CPU, and
-    the peak memory of a long and a short video, with a detector without a network.
+    the peak memory of a long and a short video with a stub detector.
     """
     from orn.benchmarks.detect import measure
 
@@ -86,7 +86,7 @@ def predict(request: PredictBenchRequest, kept: Kept) -> None:
 
     The CPU time of a forward pass that also ablates every pair and object of the batch is compared
     with the pass alone. share_of_a_pass is the relative cost of the explanation. Memory is the peak
-    memory of a process that predicts like orn predict, with a detector without a network.
+    memory of a process that predicts like orn predict, with a stub detector.
     """
     from orn.benchmarks.predict import measure
 

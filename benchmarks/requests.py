@@ -29,7 +29,7 @@ class ClipsRequest(Request):
     clips: Annotated[Count, Option("Clips in a batch.")] = 2
     frames: Annotated[Count, Option("Frames in a clip.")] = 4
     slots: Annotated[Count, Option("Objects in a frame.")] = 10
-    backbone: Annotated[Literal["resnet18", "resnet50"], Option("The ResNet.")] = "resnet50"
+    backbone: Annotated[Literal["resnet18", "resnet50"], Option("ResNet to use.")] = "resnet50"
     threads: Annotated[Threads, threads_option("each side")] = 1
     repeats: Repeats = 3
     tiny: Tiny = False
@@ -83,7 +83,7 @@ class MemoryRequest(Request):
 class DetectBenchRequest(Request):
     """Request of `orn bench detect`."""
 
-    video: Annotated[FilePath | None, Option("A video file.", usual="a generated one")] = None
+    video: Annotated[FilePath | None, Option("A video file.", usual="a generated video")] = None
     checkpoint: Annotated[
         FilePath | None,
         Option(
@@ -99,7 +99,7 @@ class DetectBenchRequest(Request):
     fast: Annotated[bool, Option("Use the fast path on a GPU.")] = False
     batch: Batch = 8
     workers: Annotated[
-        Count | None, Option("Number of our processes.", usual="one per core or GPU")
+        Count | None, Option("Number of detection processes.", usual="one per core or GPU")
     ] = None
     threads: Annotated[Threads | None, threads_option("the loop", usual="one per core")] = None
     memory: MemoryRequest = MemoryRequest()
@@ -148,7 +148,7 @@ class GpuRequest(Request):
     only: Annotated[
         tuple[str, ...],
         Option(
-            "Only measurements with this prefix, such as train; may be repeated.", metavar="PREFIX"
+            "Run measurements with this prefix, such as train; may be repeated.", metavar="PREFIX"
         ),
     ] = ()
     device: Device = "auto"

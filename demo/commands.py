@@ -100,7 +100,7 @@ def demo_world(
     seed: Seed = 0,
     workers: Annotated[Count | None, Option("Number of processes.", usual="one per core")] = None,
 ) -> None:
-    """Draw the films of the demo world and write them to --data with label tables and ground truth.
+    """Write the films of the demo world to --data, with label tables and ground truth.
 
     Complete data sets are skipped, and an interrupted one resumes. Parameters that DATASET does not
     use are rejected; with `all`, they apply to the data sets that use them.

@@ -119,7 +119,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "ablate": (
             "orn.stage2_train.ablation.commands:ablate",
-            "Train and compare the systems of a table.",
+            "Train and compare the systems in a table.",
         ),
         "leaks": (
             "orn.demo.experiments.commands:leaks",
@@ -136,7 +136,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Networks": {
-        "systems": ("orn.stage2_train.systems_commands:systems", "List the systems of the paper."),
+        "systems": ("orn.stage2_train.systems_commands:systems", "List the systems in the paper."),
         "model": ("", "Describe a network."),
         "model summary": (
             "orn.stage2_train.systems_commands:summary",
@@ -389,7 +389,7 @@ def _logging_to_stderr(verbosity: int) -> Iterator[None]:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
-    "-v", "--verbose", count=True, help="Log debug messages; -vv: also those of other packages."
+    "-v", "--verbose", count=True, help="Log debug messages; -vv: also from other packages."
 )
 @click.version_option(package_name="object-relation-network", prog_name="orn")
 def orn(verbose: int) -> None:

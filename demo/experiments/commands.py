@@ -69,7 +69,7 @@ def leaks(request: LeaksRequest, *, as_json: AsJson = False) -> None:
 def demo_tables(
     request: TablesRequest, *, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Reproduce the comparisons of docs/results.md on DATASET, and draw its films first.
+    """Reproduce the comparisons of docs/results.md on DATASET, and generate its films.
 
     Writes to tables/ in the current folder. Completed steps are skipped.
     """

@@ -21,7 +21,7 @@ def runs(
             metavar="NAME=VALUE",
         ),
     ] = (),
-    sort: Annotated[str, Option("Sort by a column, a setting or figure.")] = "run",
+    sort: Annotated[str, Option("Sort by a column, a setting or a metric.")] = "run",
     reverse: Annotated[bool, Option("Sort in descending order.")] = False,
     split: Annotated[Split, Option("Split of the metrics from `orn eval`.")] = "validation",
     as_csv: Annotated[bool, Option("Print CSV on stdout.", name="--csv")] = False,
