@@ -68,7 +68,7 @@ def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
     """Return clips of noise whose masks have random cells, half of them set.
 
     Coverage is the mean of the masks' cells, so that pooling gives the same result with either.
-    `pixels` is the side of frames; None: that of `sizes`.
+    `pixels` is the side of frames; None: as in `sizes`.
     """
     config = sizes.config
     generator = torch.Generator().manual_seed(0)

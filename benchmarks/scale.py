@@ -42,7 +42,7 @@ Found = TypeVar("Found")
 
 def measure(request: ScaleRequest) -> Comparison:
     """Return the CPU time of planning a video and of opening one with PyAV, and the time of each
-    part of the start-up."""
+    stage of the start-up."""
     videos, shards, clips = request.videos, request.shards, request.clips
     if request.tiny:
         videos, shards, clips = 24, 8, min(clips, 16)

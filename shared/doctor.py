@@ -83,7 +83,7 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
     """Return the result of a check; an exception counts as a failure."""
     try:
         return look()
-    except Exception as err:  # a broken installation can raise anything
+    except Exception as err:  # a broken installation can raise any exception
         found = f"{type(err).__name__}: {err}".splitlines()[0]
         return Check(name, "failed", found, remedy="make setup")
 

@@ -71,7 +71,7 @@ def git_commit(folder: Path = _SOURCE_FOLDER) -> str | None:
     """Return the commit of the checkout `folder`, with "-dirty" if tracked files are modified; None
     if `folder` is not the root of a checkout."""
     top = _git(folder, "rev-parse", "--show-toplevel")
-    # A virtual environment may be inside the checkout of another project.
+    # A virtual environment may be inside the checkout of a different project.
     if top is None or Path(top).resolve() != folder.resolve():
         return None
     commit = _git(folder, "rev-parse", "HEAD")

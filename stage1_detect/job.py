@@ -58,7 +58,7 @@ class DetectSummary:
     frames_per_second: float | None
     """Throughput of this run; None if there was nothing to do."""
     failed: tuple[FailedVideo, ...]
-    """Videos that could not be decoded, including those of earlier runs of the job."""
+    """Videos that could not be decoded, including earlier runs of the job."""
     short: tuple[ShortVideo, ...]
     """Videos with fewer frames than their header declares; empty unless the job processes all
     frames."""

@@ -122,8 +122,8 @@ def _pieces(limits: TimeRange, estimate: FrameEstimate, unit_frames: int) -> lis
 
 
 def _limits(limits: TimeRange, estimate: FrameEstimate) -> tuple[float, float]:
-    """Return start and stop in seconds: open ends are replaced by those of the video, and the stop
-    is limited to twice its length, because a header may underestimate it."""
+    """Return start and stop in seconds: open ends are replaced by the ends of the video, and the
+    stop is limited to twice its length, because a header may underestimate it."""
     start = limits.start_seconds or 0.0
     stop = limits.stop_seconds
     if stop is None:

@@ -66,7 +66,7 @@ class FilmTruth:
 
 
 def write_film(path: Path, scenes: Sequence[Scene], parameters: WorldParameters) -> FilmTruth:
-    """Render scenes one after another to an MP4 file of 160 x 120 pixels at 8 Hz.
+    """Render scenes in sequence to an MP4 file of 160 x 120 pixels at 8 Hz.
 
     Returns:
         The ground truth; the film's id is the name of the file.

@@ -1,6 +1,6 @@
 """Bounded reads of small files from untrusted sources, which never block.
 
-This module parses JSON of any kind. `config_from_dict` or another pydantic model validates the
+This module parses JSON of any kind. `config_from_dict` or a different pydantic model validates the
 content, and `orn.shared.config.fields.explain` formats the errors.
 """
 

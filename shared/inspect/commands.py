@@ -24,7 +24,7 @@ class Verification:
     shards: int
     """Number of distinct shards."""
     problems: tuple["Problem", ...]
-    """Errors and notes: those of shards first, then those of folders."""
+    """Errors and notes: first for shards, then for folders."""
 
     @property
     def exit_code(self) -> int:

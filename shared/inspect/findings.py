@@ -128,7 +128,7 @@ def _missing(video: VideoEntry, index_f: NDArray[np.int64], *, last_row: int) ->
 
 
 def _partial_videos(shard: Shard) -> set[str]:
-    """Return the videos that the plan next to the shard requests only in part."""
+    """Return the videos that are only partially requested by the plan next to the shard."""
     folder = shard.path.parent
     try:
         plan = Plan.load(folder)

@@ -109,7 +109,7 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # a process of another user
+    except PermissionError:  # a process of a different user
         return True
     return not _is_zombie(pid)
 

@@ -11,8 +11,8 @@ and the file that it writes on success:
 
 `run_jobs` runs one list in the foreground and stops at the first failure. `run_lists` runs several
 independent lists in parallel; a failure stops only its own list. Both resume when called again: the
-record, a JSON file, lists the commands that have succeeded, and an interrupted command resumes by
-itself.
+record, a JSON file, lists the commands that have succeeded, and an interrupted command resumes
+automatically.
 """
 
 import json

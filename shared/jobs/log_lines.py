@@ -17,7 +17,7 @@ class _LineFormatter(logging.Formatter):
     """Escapes control characters; a message becomes one line, and a traceback keeps its lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        record.exc_text = None  # may be cached by another handler
+        record.exc_text = None  # may have been cached by a different handler
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:

@@ -24,7 +24,7 @@ def check_same_job(
         recorded: settings of the folder; may hold nested tables and lists.
         requested: settings of the job.
         place: where the settings are recorded, for the message.
-        remedy: what the user can do if they differ, for the message.
+        remedy: advice to the user if they differ, for the message.
         error: type of the error.
 
     Raises:
@@ -45,7 +45,7 @@ def differences(
     Args:
         recorded: settings by name; may hold nested tables and lists.
         requested: settings to compare with.
-        words: what a phrase calls the two sides.
+        words: terms for the two sides in a phrase.
     """
     return list(_differences("", recorded, requested, *words))
 

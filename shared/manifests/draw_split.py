@@ -53,7 +53,7 @@ class Group:
     """Number of rows of each class."""
 
     def add(self, other: "Group") -> None:
-        """Add the rows of another group."""
+        """Add the rows of a second group."""
         self.rows += other.rows
         self.classes.update(other.classes)
 

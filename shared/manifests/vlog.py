@@ -80,7 +80,7 @@ def _read_matrix(path: Path, *, shape: tuple[int, int]) -> npt.NDArray[np.int8]:
     expected = f"{path}: expected a NumPy array of numbers of shape {shape} (clips x classes)"
     try:
         matrix_NA = np.lib.format.open_memmap(path, mode="r")
-    except Exception as err:  # numpy evaluates the header, which can raise anything
+    except Exception as err:  # numpy evaluates the header, which can raise any exception
         raise ManifestError(f"{expected} ({err}); download it again") from err
     if matrix_NA.shape != shape or matrix_NA.dtype.kind not in "biuf":
         got = f"{matrix_NA.dtype} of shape {matrix_NA.shape}"

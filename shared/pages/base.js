@@ -9,8 +9,8 @@ function element(name, properties = {}, ...children) {
 }
 
 const truncated = (text, most) => text.length > most ? `${text.slice(0, most - 1)}\u2026` : text;
-// Texts of others: characters that would act on the text around them are written as escapes, and
-// names that run from right to left keep to themselves.
+// Untrusted text: characters that would affect the surrounding text are escaped, and names that
+// run from right to left are isolated.
 const plain = (text) => text.replace(
   /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
   (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);

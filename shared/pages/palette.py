@@ -30,7 +30,7 @@ def class_colour(label: int) -> Colour:
 
 
 def activity_colour(place: int) -> Colour:
-    """Return the color of an activity by its index among those of a page."""
+    """Return the color of an activity by its index among the activities of a page."""
     return _colour(_ACTIVITIES, place)
 
 

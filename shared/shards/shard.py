@@ -79,11 +79,11 @@ class ShardFrame:
 class Shard:
     """A shard as a collection of frames: `len(shard)`, `for frame in shard`, `shard["video id"]`.
 
-    Arrays are read in parts on access.
+    Arrays are read on access, piece by piece.
 
     Args:
         path: the file.
-        cache: cache of decoded chunks; a small one of its own by default.
+        cache: cache of decoded chunks; by default, a small cache for this shard only.
         record: metadata of the shard, if already read.
 
     Raises:

@@ -2,7 +2,7 @@
 
 A decoder conceals errors of a damaged picture. The result depends on previously decoded pictures
 and, with several threads, on chance. Therefore a decoder that rejects damage is used first; before
-the first damage, its pictures are the same as those of other decoders.
+the first damage, it returns the same pictures as other decoders.
 """
 
 import heapq

@@ -1,4 +1,4 @@
-"""Plan and run an import of objects from another source into shards."""
+"""Plan and run an import of objects from other sources into shards."""
 
 import hashlib
 import json

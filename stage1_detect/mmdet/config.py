@@ -30,7 +30,7 @@ def read_config(name_or_file: str | Path) -> DetectorConfig:
     path = find_config(name_or_file)
     try:
         config = Config.fromfile(str(path))
-    except (Exception, SystemExit) as err:  # a config is code and can raise anything
+    except (Exception, SystemExit) as err:  # a config is code and can raise any exception
         raise DetectorError(f"detector config {path}: cannot be read: {error_text(err)}") from err
     for key in ("model", "test_dataloader"):
         if not isinstance(config.get(key), dict):

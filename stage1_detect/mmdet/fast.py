@@ -3,8 +3,8 @@ path.
 
 Frames are copied to the GPU on a separate stream and resized there, with the same results as
 OpenCV. The first stage is a CUDA graph, the second stage processes all frames of a batch together
-(`batched.py`), and masks are pasted on a third stream during the next batch. In float32, shards are
-equal to those of the exact path, except for boxes whose overlap equals a threshold up to rounding.
+(`batched.py`), and masks are pasted on a third stream during the next batch. In float32, shards
+agree with the exact path's, except for boxes whose overlap equals a threshold up to rounding.
 """
 
 from collections.abc import Callable, Sequence

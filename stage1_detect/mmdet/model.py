@@ -185,7 +185,7 @@ def set_score_threshold(model: Segmenter, score_threshold: float) -> None:
 def names_of_classes(
     model: Segmenter, detector: DetectorConfig, weights: LoadedWeights
 ) -> tuple[str, ...]:
-    """Return the class names in the weights, else those of the config's test data set, else COCO's.
+    """Return class names from the weights, else from the config's test data set, else COCO's.
 
     Raises:
         DetectorError: if their number differs from the model's number of classes.

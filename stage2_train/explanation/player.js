@@ -1,5 +1,5 @@
-// Clips are frames side by side in one picture, of which one is shown at a time. They play in place,
-// and larger in a dialog.
+// Clips are frames side by side in one picture, one of which is shown at a time. They play in place,
+// and enlarged in a dialog.
 
 const data = JSON.parse($("data").text);
 const FRAME_MS = 350;
@@ -18,7 +18,7 @@ function stripOf(key, frame = 0, box = "") {
   const image = inSvg("image", {
     href: source, width: count * width, height, preserveAspectRatio: "none",
   });
-  const pane = inSvg("svg", { width, height });  // hides the frames beside it
+  const pane = inSvg("svg", { width, height });  // hides neighboring frames
   pane.append(image);
   svg.append(pane);
   if (box) {

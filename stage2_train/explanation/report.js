@@ -19,7 +19,7 @@ function show(key, focus) {
   const [title, count, rows] = found;
   $("cell-title").textContent = title;
   $("cell-text").textContent = rows.length < count
-    ? `The most confident ${rows.length} of ${count} clips; clips.csv has all.`
+    ? `The most confident ${rows.length} of ${count} clips; clips.csv lists all.`
     : `${plural(count, "clip")}, the most confident first.`;
   $("cell-clips").replaceChildren(...rows.map(clipItem));
   if (focus) {

@@ -71,7 +71,7 @@ function padded(mask, margin, gridWidth, gridHeight) {
   return { cells, width, height };
 }
 
-// Blurs along one axis by less than a cell, which smooths steps and keeps single cells.
+// Blurs along one axis by less than a cell, which smooths steps but keeps single cells.
 function blur(from, to, count, step) {
   for (let cell = 0; cell < count; cell++) {
     const before = cell >= step ? from[cell - step] : 0;
@@ -136,7 +136,7 @@ function paintSmooth(pixels, width, height, mask, grid, colour, alpha) {
   }
 }
 
-// Blends a partially covered pixel with a translucent colour.
+// Blends a partially covered pixel with a translucent color.
 function mixed(below, colour, alpha, share) {
   if (share >= 1 || below >>> 24 === 0) return (Math.round(alpha * share) << 24 | colour) >>> 0;
   const mix = (shift) =>

@@ -1,4 +1,4 @@
-// Navigation, playback, and handlers of mouse and keyboard.
+// Navigation, playback, and mouse and keyboard handlers.
 
 function openVideo(number, row = null) {
   pause();
@@ -10,7 +10,7 @@ function openVideo(number, row = null) {
   $("activities").replaceChildren();
   delete $("activities").dataset.key;
   $("grey").hidden = !video().grey;
-  $("grey").textContent = video().grey ? `Masks are shown on grey: ${plain(video().grey)}` : "";
+  $("grey").textContent = video().grey ? `Masks are shown on gray: ${plain(video().grey)}` : "";
   const [width, height] = video().size;
   canvas.style.aspectRatio = `${width} / ${height}`;
   $("scrub").max = Math.max(state.rows.count - 1, 0);
@@ -22,7 +22,7 @@ function openVideo(number, row = null) {
     $("scores").hidden = $("odd-text").hidden = true;
     $("status").textContent = "";
     say(video().rows[0] === video().rows[1] ? "The shard has no frames of this video."
-      : "This page has no frame of this video; write a folder to see all frames.");
+      : "This page has no frames of this video; write a folder to see all frames.");
     return;
   }
   const shown = goTo(row === null ? 0 : nearestPlace(state.rows, row));

@@ -1,4 +1,4 @@
-// Texts and lists beside the frame.
+// Texts and lists next to the frame.
 
 function describe() {
   const { row, frame } = state;
