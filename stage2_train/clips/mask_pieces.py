@@ -186,8 +186,7 @@ def _lengths_before(
     first: float, last: float, num_cells: int, *, length: int
 ) -> NDArray[np.float64]:
     """Return (length + 1, num_cells): the length of each equal cell of [first, last) that lies
-    before pixel 0, 1, ..., `length`. The overlap with a run of pixels is the difference of two
-    rows.
+    before pixel 0, 1, ..., `length`. The overlap with a run of pixels is a difference of two rows.
 
     The table has a row per pixel, because a clip has many more pieces than its grid has rows.
     """

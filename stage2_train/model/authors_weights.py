@@ -1,7 +1,7 @@
 """Conversion of the weights released by the paper's authors.
 
-A table maps their names to ours; some weights have a different layout. Unlike eq. (8), which has [b
-u c], their object vectors are [u b c]; their background is class 0, whereas ours is the last class;
+A table maps their names to ours; some weights have a different layout. Their object vectors are
+[u b c], unlike [b u c] in eq. (8); their background is class 0, whereas ours is the last class;
 their 2D and 1 x 1 kernels have additional axes of length 1; and their ResNet has a GRU and a
 classifier that are never used.
 

@@ -14,8 +14,8 @@ _AREA_EPSILON = 1e-4
 def pool_objects(feats_BTDhw: Tensor, coverage_BTKhw: Tensor) -> Tensor:
     """Return (B, T, K, D) mask-weighted means u of the features U (Baradel et al. 2018, eq. (6)).
 
-    One matrix product over a frame's h * w cells computes all its means, without allocating K * D *
-    h * w elements.
+    One matrix product over a frame's h * w cells computes all its means, without allocating
+    K * D * h * w elements.
 
     Args:
         feats_BTDhw: features U.
