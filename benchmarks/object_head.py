@@ -1,6 +1,6 @@
 """Object head, forward and backward, compared with plain loops.
 
-B clips, T frames, M = B * T frames folded, K object slots, D features, h w cells.
+Axes: B clips, T frames, M = B * T frames folded, K object slots, D features, h w cells.
 """
 
 import copy

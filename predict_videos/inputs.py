@@ -20,8 +20,8 @@ _MOST = 1_000_000
 def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:
     """Return unique videos, in the order of the arguments, then by name.
 
-    The id of a video is its path, with bytes that are not UTF-8 escaped. A missing file is
-    included, and fails later.
+    The id of a video is its path, with escapes for bytes that are not valid UTF-8. A missing file
+    is included, and fails later.
 
     Args:
         sources: arguments given to the command.

@@ -20,7 +20,7 @@ def echo(line: object, *, err: bool = False) -> None:
 
 
 def echo_text(text: str, *, err: bool = False, nl: bool = True) -> None:
-    """Print several lines, each escaped like in `echo`."""
+    """Print several lines, each escaped as in `echo`."""
     click.echo(escape_lines(text), err=err, nl=nl)
 
 

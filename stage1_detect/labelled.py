@@ -1,6 +1,6 @@
 """Plan `--frames labelled`: only the frames that a segment of the label table covers.
 
-A plan has time ranges, since segments are given in seconds and the index of a frame is only known
+A plan has time ranges, since segments are given in seconds and the index of a frame is known only
 after decoding. Each segment is extended by one frame interval at both ends, rounded outwards to
 milliseconds. Overlapping ranges are merged, and ranges longer than a unit are split.
 """

@@ -109,7 +109,7 @@ def run_lists(
     running commands.
 
     Args:
-        lists: lists by folder, which receives the record and the log (`LOG_NAME`).
+        lists: lists by folder; the folder receives the record and the log (`LOG_NAME`).
         at_once: number of lists that run in parallel.
         ended: called in this thread with the folder of each finished list and its error.
     """
@@ -174,7 +174,7 @@ def _check_exit(arguments: Sequence[str], code: int, *, done: Collection[int] = 
             f"`{shlex.join(['orn', *arguments])}` failed with exit code {code}; see its output "
             "above"
         )
-        failure.exit_code = code if code > 0 else 128 - code  # like shells for signals
+        failure.exit_code = code if code > 0 else 128 - code  # as in shells, for signals
         raise failure
 
 

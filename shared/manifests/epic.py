@@ -1,7 +1,8 @@
 """Readers for the tables of EPIC Kitchens 55 (Damen et al. 2018) and 100 (Damen et al. 2022).
 
-The tables number verbs and nouns. The label of a segment is its verb, its noun, or an action, the
-pair of both. The action classes are the pairs that occur in the tables, ordered by verb, then noun.
+Verbs and nouns are numbered in the tables. The label of a segment is its verb, its noun, or an
+action (the pair of both). The action classes are the pairs that occur in the tables, ordered by
+verb, then noun.
 """
 
 from collections import Counter
@@ -93,8 +94,8 @@ def _number(names: Sequence[str]) -> Any:
 def read(spec: EpicLabels, folder: Path, *, task: Task, labels: bool) -> Listing:
     """Return the listing of EPIC Kitchens 55; the id of a segment is its `uid`.
 
-    Rows of the published table of invalid labels, whose verbs have no class, are only counted, if
-    the table exists.
+    Rows in the published table of invalid labels, whose verbs have no class, are only counted (if
+    the table exists).
 
     Raises:
         DataRootError: if a table is missing.

@@ -62,7 +62,7 @@ def verify_shards(paths: Sequence[Path], *, workers: int) -> Iterator[tuple[Path
 
     Raises:
         ShardNotFoundError: if a shard does not exist.
-        PipelineError: if a worker ends abruptly.
+        PipelineError: if a worker ends unexpectedly.
     """
     lost = PipelineError(
         "a worker process ended abruptly (out of memory?); run again with fewer --workers"

@@ -42,8 +42,8 @@ _USUAL_RATE = 25.0
 _LONGEST_TIE = 8
 """Maximum number of buffered pictures with equal times."""
 _BELIEVED_FRAME_BYTES = 100
-"""Minimum file size per declared frame; below it, packets of the small file are counted instead of
-trusting the header. A static picture takes 30 to 70 bytes (x264, VP9), a typical one thousands."""
+"""Minimum file size per declared frame; for smaller files, packets are counted, because the header
+is not trusted. A static picture takes 30 to 70 bytes (x264, VP9), a typical one thousands."""
 
 
 def probe_file(path: Path) -> VideoInfo:
