@@ -31,7 +31,7 @@ def check_same_job(
         error: if settings differ; the message lists both values of each.
     """
     if different := differences(recorded, requested):
-        raise error(f"{place}: settings have changed:  {'; '.join(different)}; {remedy}")
+        raise error(f"{place}: settings have changed: {'; '.join(different)}; {remedy}")
 
 
 def differences(

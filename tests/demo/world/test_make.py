@@ -85,9 +85,7 @@ def test_an_interrupted_world_goes_on(
 
 def test_a_whole_world_is_left_alone_and_another_refused(drawn: Path) -> None:
     assert draw(drawn) == 0
-    with pytest.raises(
-        ConfigError, match="settings: seed is 0 as recorded, 1 as requested; remove"
-    ):
+    with pytest.raises(ConfigError, match="changed: seed is 0 as recorded, 1 as requested; remove"):
         draw(drawn, seed=1)
     with pytest.raises(
         ConfigError, match=r"parameters\.decoy_probability is 0\.5 as recorded, 0\.0 "
