@@ -201,3 +201,22 @@ def test_of_test_segments_it_says_what_is_still_to_be_computed(pair, tmp_path) -
         save_predictions(run / "logits-test.npz", replace(kept, ids=names, groups=None, **own))
     run_orn("submit", "epic100", *pair, out)
     assert faults_of_file(out, names) == []
+
+
+def test_the_validator_sees_each_fault(made, pair, tmp_path) -> None:
+    out = tmp_path / "out.zip"
+    run_orn("submit", "epic100", *pair, out, "--split", "validation")
+    with zipfile.ZipFile(out) as archive:
+        document = json.loads(archive.read("test.json"))
+    first = made.ids[0]
+    own, results = document["results"][first], document["results"]
+    for change in (
+        {"results": {name: results[name] for name in made.ids[1:]}},
+        {"results": results | {first: own | {"verb": {"0": 1.0}}}},
+        {"results": results | {first: own | {"noun": own["noun"] | {"0": float("nan")}}}},
+        {"sls_pt": 6},
+        {"version": "0.1"},
+    ):
+        with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+            archive.writestr("test.json", json.dumps(document | change))
+        assert len(faults_of_file(tmp_path / "other.zip", made.ids)) == 1
