@@ -77,16 +77,16 @@ class InspectRequest(Request):
         if self.overlay is not None and self.overlay.suffix.lower() not in (".png", ".mp4"):
             raise ValueError(f"--overlay: expected OUT.png or OUT.mp4, got {self.overlay}")
         if self.index is not None and self.seconds is not None:
-            raise ValueError("--frame and --seconds: expected at most one, got both; leave one out")
+            raise ValueError("--frame and --seconds: expected at most one, got both; omit one")
         if self.draws_video and (self.index, self.seconds) != (None, None):
             raise ValueError("--frame and --seconds select one frame; for a video use --from, --to")
         for name, value in (("--from", self.start_seconds), ("--to", self.stop_seconds)):
             if value is not None and not self.draws_video:
-                raise ValueError(f"{name} selects a part of a video; it needs --overlay OUT.mp4")
+                raise ValueError(f"{name} selects a part of a video and requires --overlay OUT.mp4")
         if self.run is not None and self.html is None:
-            raise ValueError("--run shows predictions on a page; it needs --html OUT")
+            raise ValueError("--run shows predictions on a page and requires --html OUT")
         if self.clips is not None and self.dataset is not None:
-            raise ValueError("--dataset and --clips: expected at most one, got both; leave one out")
+            raise ValueError("--dataset and --clips: expected at most one, got both; omit one")
         return self
 
 

@@ -170,9 +170,7 @@ class Recipe:
                 f"features, got {list(self.data.crop)}"
             )
         if self.compile and self.checkpoint_activations:
-            raise ValueError(
-                "checkpoint_activations: expected false together with compile, got true"
-            )
+            raise ValueError("checkpoint_activations: cannot be combined with compile")
         return self
 
     def with_detector_classes(self, number: int) -> "Recipe":
@@ -243,7 +241,7 @@ def load_recipe(
         expected, got = (getattr(each.model, name) for each in (plain, recipe))
         if expected != got:
             raise ConfigError(
-                f"model.{name}: expected the number of the {source}, got {got}; leave it out"
+                f"model.{name}: expected the number from the {source}, got {got}; omit it"
             )
     _check_overrides_are_read(plain.model, recipe.model)
     return _with_clip_length(recipe)
@@ -267,8 +265,8 @@ def _check_overrides_are_read(before: NetworkConfig, after: NetworkConfig) -> No
     for name in _UNREAD[after.architecture]:
         if getattr(before, name) != getattr(after, name):
             raise ConfigError(
-                f"--set {_assignment(name, after)}: architecture {after.architecture} does not "
-                f"read model.{name}; leave it out"
+                f"--set {_assignment(name, after)}: architecture {after.architecture} does not use "
+                f"model.{name}; omit it"
             )
 
 
@@ -284,7 +282,7 @@ def _with_clip_length(recipe: Recipe) -> Recipe:
     if model.num_frames not in (None, clip_frames):
         raise ConfigError(
             f"model.num_frames: expected the {clip_frames} frames of a clip (data.clip_frames), "
-            f"got {model.num_frames}; leave it out"
+            f"got {model.num_frames}; omit it"
         )
     return dataclasses.replace(recipe, model=dataclasses.replace(model, num_frames=clip_frames))
 

@@ -113,7 +113,7 @@ class TrainRequest(Request):
     @model_validator(mode="after")
     def _has_one_start(self) -> Self:
         if self.start is not None and self.weights is not None:
-            raise ValueError("--from and --weights: expected at most one, got both; leave one out")
+            raise ValueError("--from and --weights: expected at most one, got both; omit one")
         return self
 
 
@@ -177,8 +177,8 @@ class EvalRequest(Request):
             )
         if self.label.partition("-")[0] in (*get_args(FrameOrder), CALIBRATED):
             raise ValueError(
-                f"--name {self.label!r}: expected a name that no other option uses, got a reserved "
-                "one; choose another"
+                f"--name {self.label!r}: the name is reserved for a different option; choose a new "
+                "one"
             )
         return self
 

@@ -56,7 +56,7 @@ class Resources(Request):
     def _has_one_source_of_frames(self) -> Self:
         if self.no_clip_store and self.clips is not None:
             raise ValueError(
-                "--clips and --no-clip-store: expected at most one, got both; leave one out"
+                "--clips and --no-clip-store: expected at most one, got both; omit one"
             )
         return self
 

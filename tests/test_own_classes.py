@@ -117,8 +117,8 @@ def test_predictions_reports_and_pages_name_them(line: Line, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("model.num_detector_classes=3", "the number of the shards"),
-        ("data.object_order=person_first", "without the class person"),
+        ("model.num_detector_classes=3", "the number from the shards"),
+        ("data.object_order=person_first", "with the class person"),
     ],
 )
 def test_settings_that_the_classes_rule_out_are_refused(
@@ -152,7 +152,7 @@ def test_objects_of_ones_own_code_are_held_against_them(line: Line) -> None:
     assert found.logits["two_heads"].tolist() == expected.logits["two_heads"].tolist()
     with pytest.raises(ConfigError, match=r"classes\[0\] is 'kettle' in the run, 'sieve' here"):
         list(predict(model, frames, Knows(film, NAMES[::-1])))
-    with pytest.raises(ShapeError, match=r"frame 0: expected scores of the 3 classes .* got 80"):
+    with pytest.raises(ShapeError, match=r"frame 0: expected scores for the 3 classes .* got 80"):
         list(predict(model, frames, [film.detections(0)] * len(frames)))
 
 

@@ -180,7 +180,7 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
     wild = FrameDetections.from_masks(np.ones((1, 4, 4), np.bool_), labels=[0], scores=[7])
     other = tmp_path / f"{FILM}.mp4"
     other.write_bytes(Path("data/demo/videos/train-000000.mp4").read_bytes())
-    each = f"{len(frames)} FrameDetections, one per frame from frame 0 on, got {len(fewer)}"
+    each = f"{len(frames)} FrameDetections, one per frame starting at frame 0, got {len(fewer)}"
     cases: list[tuple[object, object, dict[str, object], type[PipelineError], str]] = [
         ([], [], {}, ShapeError, "frames: expected at least one"),
         (grey, detections, {}, ShapeError, "expected (H, W, 3) uint8 RGB"),
@@ -190,7 +190,7 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
             Answers([]),
             {},
             ShapeError,
-            "1 FrameDetections, one per frame from frame 0 on, got 0",
+            "1 FrameDetections, one per frame starting at frame 0, got 0",
         ),
         (frames[:2], [detections[0], small], {}, ShapeError, "expected a grid of"),
         (frames[:1], [wild], {}, ShardFormatError, "detections of frame 0: scores of detection 0"),
@@ -198,7 +198,7 @@ def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
         (frames, "shards/demo", {}, ConfigError, "got 'shards/demo'"),
         (path, detections, {}, ConfigError, "got list"),
         (tmp_path / "x.mp4", "shards/demo", {}, ShardNotFoundError, "got none; pass video_id="),
-        (other, "shards/demo", {}, JoinError, "pass the file that was"),
+        (other, "shards/demo", {}, JoinError, "pass that file"),
     ]
     for video, objects, options, error, message in cases:
         with pytest.raises(error, match=re.escape(message)):
@@ -212,7 +212,7 @@ FOUND = [FrameDetections.from_masks(np.ones((1, 8, 8), np.bool_), labels=[0], sc
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"model": "runs/demo"}, ConfigError, "model: expected a model of load_model"),
+        ({"model": "runs/demo"}, ConfigError, "model: expected a model from load_model"),
         ({"video": None}, ShapeError, "frames: expected a sequence"),
         ({"video": [np.zeros((0, 8, 3), np.uint8)]}, ShapeError, "got (0, 8, 3) uint8"),
         ({"video": "data"}, ConfigError, "pass rate="),
@@ -223,7 +223,7 @@ FOUND = [FrameDetections.from_masks(np.ones((1, 8, 8), np.bool_), labels=[0], sc
             "x.mp4: cannot be opened",
         ),
         ({"video": "x.mp4", "detections": None}, ConfigError, "detections: expected the folder"),
-        ({"rate": 8}, ConfigError, "rate: expected only with a folder of JPEGs"),
+        ({"rate": 8}, ConfigError, "rate: applies only to a folder of JPEGs"),
         ({"detections": [{}]}, ShapeError, "expected a sequence of FrameDetections, got dict"),
         ({"seconds": ["a"]}, ShapeError, "seconds: "),
         ({"window": 0}, ConfigError, "window: expected more than 0 seconds"),

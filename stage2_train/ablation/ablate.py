@@ -165,12 +165,12 @@ def _check_names(request: AblationRequest, rows: Sequence[AblationRow]) -> None:
         for name in variant.systems:
             if name not in names:
                 raise ConfigError(
-                    f"--variant {variant.name}: expected a system of {', '.join(names)} after @, "
+                    f"--variant {variant.name}: expected a system ({', '.join(names)}) after @, "
                     f"got {name}"
                 )
     if request.late_fusion and not {"activity-head", "object-head"} <= set(names):
         raise ConfigError(
-            "--late-fusion: expected activity-head and object-head among the systems, got "
+            "--late-fusion: requires the systems activity-head and object-head, got "
             f"{', '.join(names)}; add them to --systems"
         )
     names += [LATE_FUSION] if request.late_fusion else []
@@ -195,7 +195,7 @@ def _check_split(request: AblationRequest, rows: Sequence[AblationRow], recipe: 
         if "validation" in own.data.training_splits:
             other = "" if request.search else "pass --test, or "
             raise ConfigError(
-                f"{run.title}: expected a validation split that it is not trained on, got "
+                f"{run.title}: cannot be compared on the validation split, since "
                 f"data.train_with_validation=true; {other}set data.train_with_validation=false"
             )
 
@@ -226,14 +226,14 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
     found = read_json(path)
     if not isinstance(found, dict):
         raise ConfigError(
-            f"{path}: expected the settings that `orn ablate` writes, got something else; pass "
-            "another --out, or remove the file if the runs of the folder have the same settings"
+            f"{path}: not a settings file of `orn ablate`; pass a different --out, or remove the "
+            "file if the runs in the folder have the same settings"
         )
     for name in _MAY_DIFFER:
         one, other = ({name: each.pop(name, None)} for each in (found, wanted))
         for difference in differences(one, other):
-            logger.warning("%s: %s; the report names both", request.folder, difference)
-    remedy = "pass another --out, or the same settings to continue these runs"
+            logger.warning("%s: %s; the report lists both", request.folder, difference)
+    remedy = "pass a different --out, or the same settings to continue these runs"
     check_same_job(found, wanted, place=request.folder, remedy=remedy)
 
 

@@ -63,7 +63,7 @@ class RunResult:
     def __post_init__(self) -> None:
         """Raise ValueError if the prediction lacks the metric."""
         if self.metric not in next(iter(self.heads.values()), {}):
-            raise ValueError(f"heads: expected {self.metric} of the prediction, got none")
+            raise ValueError(f"heads: no {self.metric} for the prediction")
 
     def percent(self, head: str | None = None) -> float:
         """Return the metric of a head (by default, of the prediction) in percent."""
@@ -101,7 +101,7 @@ def read_run(run: AblationRun, *, split: str, floor: float | None, setting: str 
         )
     except ValidationError as err:
         raise CheckpointError(
-            f"{path}: expected output of `orn eval`, got {explain(err, RunResult)}; remove the "
+            f"{path}: not a valid result file of `orn eval`: {explain(err, RunResult)}; remove the "
             "file and run the ablation again"
         ) from err
 
@@ -191,8 +191,8 @@ def _fused(*results: RunResult) -> RunResult:
     activity, objects = map(load_predictions, files)
     if activity.ids != objects.ids or not np.array_equal(activity.labels, objects.labels):
         raise ConfigError(
-            f"late fusion of {ours.runs[0]} and {theirs.runs[0]}: expected the same segments, got "
-            "others; evaluate both runs with the same --partial"
+            f"late fusion of {ours.runs[0]} and {theirs.runs[0]}: the runs were evaluated on "
+            "different segments; evaluate both runs with the same --partial"
         )
     found = replace(activity, object_logits=objects.object_logits)
     score = Tallies(found.labels, found.logits, found.unsure).once()[0]

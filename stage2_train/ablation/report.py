@@ -260,13 +260,13 @@ def joined_report(varied: str, files: Mapping[str, Path]) -> dict[str, Any]:
             results = _KeptReport.model_validate(read_json(path)).results
         except ValidationError as err:
             raise ConfigError(
-                f"{path}: expected a report of `orn ablate`, got {explain(err, _KeptReport)}; pass "
+                f"{path}: not a valid report of `orn ablate`: {explain(err, _KeptReport)}; pass "
                 "the .json file that it wrote"
             ) from err
         if results[0].setting:
             raise ConfigError(
                 f"{path}: expected a report without --vary and --variant, got one that varies "
-                f"{results[0].setting}; pass another report"
+                f"{results[0].setting}; pass a different report"
             )
         joined += [replace(result, setting=varied, value=value) for result in results]
     return ablation_report(joined)
@@ -291,7 +291,7 @@ def as_report(report: Mapping[str, Any]) -> Report:
         notes.append(f"against {report['varied']}")
     for name, words in (("commits", "COMMITS"), ("threads", "NUMBERS OF THREADS")):
         if len(report[name]) > 1:
-            notes.append(f"RUNS OF DIFFERENT {words}: {', '.join(report[name])}")
+            notes.append(f"RUNS WITH DIFFERENT {words}: {', '.join(report[name])}")
     chosen = report.get("searched")
     if chosen and report["split"] != "test":
         notes.append(f"{chosen} was chosen on this split")

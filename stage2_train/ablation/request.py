@@ -213,22 +213,22 @@ class AblationRequest(Request):
         of_curve = () if self.curve is None else self.curve[1:]
         if len({*names}) < len(names):
             raise ValueError(
-                f"--variant: expected each name once, got {', '.join(names)}; rename one"
+                f"--variant: expected unique names, got {', '.join(names)}; rename one"
             )
         if (self.search is not None) + (self.vary is not None) + bool(self.variants) > 1:
             raise ValueError(
-                "--search, --vary and --variant: expected one of them, got several; search first, "
-                "then pass the chosen setting by --set"
+                "--search, --vary and --variant: expected at most one, got several; search first, "
+                "then pass the selected setting with --set"
             )
         if len({*values, *of_curve}) < len(values) + len(of_curve):
             raise ValueError(
-                "--point: expected distinct values, that of --curve included, got one twice; "
-                "rename one"
+                "--point: expected values that differ from each other and from the value in "
+                "--curve, got duplicates; rename one"
             )
         if bool(self.points) != bool(self.curve) or (self.curve and self.variation):
             raise ValueError(
-                "--curve: expected with --point and without --vary and --variant, got another "
-                "combination; pass --curve NAME=VALUE and --point VALUE=REPORT.json, or neither"
+                "--curve and --point require each other and exclude --vary and --variant; pass "
+                "--curve NAME=VALUE and --point VALUE=REPORT.json, or neither"
             )
         return self
 

@@ -240,8 +240,8 @@ def worker_losses_reported() -> Iterator[None]:
 
 def _lost_worker(why: str) -> TrainingError:
     return TrainingError(
-        f"a worker process that makes batches ended {why}; usually the machine was out of memory, "
-        "or a file was truncated: use fewer --workers; the same command resumes"
+        f"a data-loading process ended {why}, usually because the machine ran out of memory or a "
+        "file was truncated; use fewer --workers (the same command resumes)"
     )
 
 

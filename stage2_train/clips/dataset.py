@@ -124,13 +124,13 @@ class ClipDataset(Dataset[ClipSample]):
         names = detections.detector.class_names
         if settings.data.object_order == "person_first" and PERSON not in names:
             raise ConfigError(
-                f"data.object_order: expected score for a detector without the class {PERSON}, "
-                "got person_first; leave it out"
+                f"data.object_order: person_first requires a detector with the class {PERSON}; "
+                "omit it"
             )
         if settings.reads_tracks and not detections.has_tracks:
             raise ConfigError(
-                "model.relation_pairs: expected shards with tracks, as `orn demo truth` writes, "
-                "got none; train with --set model.relation_pairs=all"
+                "model.relation_pairs: expected shards with tracks, such as those written by `orn "
+                "demo truth`, got none; train with --set model.relation_pairs=all"
             )
         self._clips = clips
         self._detections = detections
@@ -199,8 +199,8 @@ class ClipDataset(Dataset[ClipSample]):
         first, last = times.places(seconds_F)
         if first == last:
             raise JoinError(
-                f"segment {segment.id}: its time range holds no frame of video {segment.video_id} "
-                f"in {self._clips.name}"
+                f"segment {segment.id}: no frame in its time range, video {segment.video_id} in "
+                f"{self._clips.name}"
             )
         stored = self._clips.stored_size(segment.video_id)
         generator = self._generator(request)
@@ -382,8 +382,8 @@ def warn_of_small_crop(
     if share < _MIN_AREA_FRACTION:
         larger = [max((side - 1) // stride, 1) * stride for side in (height, width)]
         logger.warning(
-            "data.crop: %d x %d covers %.0f %% of the %d x %d pixels of a stored frame (video %s); "
-            "the rest is not used; give a larger crop, such as --set data.crop=[%d,%d], or store "
-            "smaller frames with `orn clips --size`",
+            "data.crop: %d x %d covers %.0f %% of the %d x %d pixels of a stored frame (video "
+            "%s); the rest is not used; set a larger crop, such as --set data.crop=[%d,%d], or "
+            "store smaller frames with `orn clips --size`",
             *(*crop, 100 * share, height, width, video_id, *larger),
         )

@@ -134,8 +134,8 @@ def join_split(
     segments = [segment for segment in dataset.segments if segment.split == split]
     if not segments:
         logger.warning(
-            "%s: split %s has no segment; `orn manifest check` counts the segments of each split "
-            "and says how to draw one",
+            "%s: split %s has no segments; `orn manifest check` counts the segments of each split "
+            "and shows how to create one",
             *(dataset.name, split),
         )
     videos = dict.fromkeys(segment.video_id for segment in segments)
@@ -159,8 +159,8 @@ def join_split(
         first = missing[0]
         raise JoinError(
             f"{dataset.name}, {split}: {len(missing):,} of {counted(len(segments), 'segment')} "
-            f"cannot be used, first {first.id}: {first.why}; "
-            f"{first.remedy}, or leave such segments out with --partial"
+            f"cannot be used, first {first.id}: {first.why}; {first.remedy}, or exclude such "
+            "segments with --partial"
         )
     _warn(f"{dataset.name}, {split}", skipped, "skipped")
     return JoinedSplit(split=split, segments=tuple(usable), skipped=tuple(skipped))
@@ -203,8 +203,8 @@ def _segment_problem(segment: Segment, dataset: Dataset, clips: DatasetFrames) -
     if not frames.covers(times):
         return f"its time range is not in {clips.name}", "run `orn clips`"
     if dataset.task == "single-label" and len(segment.labels) != 1:
-        return "it has no label", None
-    return ("its time range holds no frame of the video", None) if frames.is_empty(times) else None
+        return "the segment has no label", None
+    return ("the video has no frame in its time range", None) if frames.is_empty(times) else None
 
 
 def _without_detections(
@@ -291,8 +291,8 @@ def _far_frames(
                 f"{seconds_D[found.rows_n[worst]]:.4f} s"
             ),
             remedy=(
-                "the detections are of another version of the video or of a part of it; import "
-                "detections of the whole video or run `orn detect`"
+                "the detections are from a different version of the video or from a part of it; "
+                "import detections of the whole video or run `orn detect`"
             ),
         )
     }
@@ -309,13 +309,13 @@ def _video_problem(video_id: str, clips: DatasetFrames, detections: DetectionFol
         return f"its video is not in the shards {detections.path}", "run `orn detect`"
     entry = detections.entry(video_id)
     if entry.frames == 0:
-        return f"no frame of its video was detected for the shards {detections.path}", None
+        return f"no frame of its video was processed for the shards {detections.path}", None
     detected = entry.source_digest
     if detected == UNKNOWN_SOURCE:
         raise JoinError(
-            f"video {video_id}: expected masks in {detections.path} that were imported with the "
-            f"video, to compare it with the one in {clips.name}, got masks imported without it; "
-            "run `orn import-objects` again with --fresh"
+            f"video {video_id}: the masks in {detections.path} were imported without the video, "
+            f"which cannot be compared with the one in {clips.name}; run `orn import-objects` "
+            "again with --fresh"
         )
     stored = clips.frames(video_id).source_digest
     if stored != detected:

@@ -98,7 +98,7 @@ def pieces_of_masks(masks: Sequence[bytes], *, height: int, width: int) -> MaskP
     grid_M = np.where(first_M > 0, borders_R[first_M - 1], 0) if len(masks) else first_M
     if not np.array_equal(borders_R[after_M - 1], (np.arange(len(masks)) + 1) * (height * width)):
         raise ShardFormatError(
-            f"masks: expected {height} x {width} = {height * width} pixels in each, got others"
+            f"masks: expected {height} x {width} = {height * width} pixels in each mask"
         )
     owner_R = np.repeat(np.arange(len(masks)), runs.num_runs_M)
     is_object_R = (np.arange(len(owner_R)) - first_M[owner_R]) & 1

@@ -98,7 +98,7 @@ def objects_of_frames(
     class_scores_NS = class_vectors(frames, rules)
     if not are_valid(boxes_N4, scores_N, class_scores_NS, height=height, width=width, rules=rules):
         raise ShardFormatError(
-            f"detections: expected scores of 0 to 1 and boxes inside {width} x {height}, got others"
+            f"detections: scores not between 0 and 1, or boxes outside {width} x {height}"
         )
     chosen_N, lengths = _best_first(frames, scores_N, score_threshold)
     all_masks = [mask for frame in frames for mask in frame.masks]

@@ -37,8 +37,8 @@ class StorePictures:
         stored = self._store.frames(video.id)
         if video.source_digest not in (UNKNOWN_SOURCE, stored.source_digest):
             raise JoinError(
-                f"{self.name}: expected frames of the file that was detected, got another file's; "
-                "run `orn clips` again with --fresh"
+                f"{self.name}: its frames are from a different file than the detections; run `orn "
+                "clips` again with --fresh"
             )
         height, _ = stored.stored_size
         size = (max(round(height * video.width / video.height), 1), height)

@@ -89,7 +89,7 @@ def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
     if dataset.flipped_classes is None:
         raise ConfigError(
             f"{where}: expected the pairs of classes that a left-right flip exchanges ([] for "
-            "none), got no such key; add it or leave out flips"
+            "none), but the key is missing; add it or omit flips"
         )
     places = list(range(len(dataset.classes)))
     for pair in dataset.flipped_classes:
@@ -98,8 +98,8 @@ def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
             other = next(name for name in pair if name not in there)
             close = nearest(other, dataset.classes)
             raise ConfigError(
-                f"{where}: expected pairs of classes, got {there[0]!r} with {other!r}, which is "
-                f"not a class; did you mean {close!r}?"
+                f"{where}: expected pairs of classes, got {there[0]!r} and {other!r}, which is not "
+                f"a class; did you mean {close!r}?"
             )
         if not there:
             logger.warning("%s: neither %r nor %r is a class; pair ignored", where, *pair)

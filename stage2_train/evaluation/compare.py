@@ -147,7 +147,7 @@ def _in_order_of(one: Predictions, other: Predictions, request: CompareRequest) 
     differ_N = (one.labels != found.labels).reshape(len(one.ids), -1).any(axis=1)
     if differ_N.any():
         names = some_ids([one.ids[row] for row in np.flatnonzero(differ_N)])
-        raise ConfigError(f"{where}: expected equal labels, got other labels of {names}; {remedy}")
+        raise ConfigError(f"{where}: labels differ for {names}; {remedy}")
     return found
 
 
@@ -188,7 +188,7 @@ def as_report(report: dict[str, Any]) -> Report:
     if number := report["unsure"]["left_out"]:
         text = f"Unsure labels ({number:,}) are ignored for both runs"
         by = " and ".join(report["unsure"]["counted_by"])
-        notes.append(f"{text}; `orn eval` of {by} counts them as negative." if by else f"{text}.")
+        notes.append(f"{text}; `orn eval` for {by} counts them as negative." if by else f"{text}.")
     if "mcnemar" in report:
         notes.append(f"McNemar: p = {report['mcnemar']:.2g}")
     for key, run in (("only_one_right", "one"), ("only_other_right", "other")):

@@ -55,7 +55,7 @@ class ChallengeRun:
         """Return the segments (at least one) in a split; DataRootError if its table is missing."""
         found = tuple(each for each in self.listing.segments if each.split == split)
         if not found:
-            absent = ", ".join(self.listing.absent) or "no table"
+            absent = ", ".join(self.listing.absent) or "no tables"
             raise DataRootError(
                 f"{self.paths.data_root / self.manifest.root}: expected the {split} segments of "
                 f"EPIC-KITCHENS-100, got none (missing: {absent}); get the tables as described in "
@@ -81,9 +81,9 @@ def open_run(
     if not isinstance(labels, Epic100Labels) or not is_one or manifest.task != "single-label":
         name = "epic100" if target == "verb" else "epic100-nouns"
         raise ConfigError(
-            f"{run}: expected a run on the {target}s of EPIC-KITCHENS-100, got one on "
-            f"{config.dataset.name}; pass the verb run first, then the noun run, and train a "
-            f"missing one with `orn train {name}`"
+            f"{run}: expected a run on the {target}s of EPIC-KITCHENS-100, got a run on "
+            f"{config.dataset.name}; pass the verb run first, then the noun run; train a missing "
+            f"run with `orn train {name}`"
         )
     if split == "test" and labels.test is None:
         labels = labels.model_copy(update={"test": _TEST_TABLE})
@@ -92,8 +92,8 @@ def open_run(
     if listing.classes != config.dataset.classes:
         raise ConfigError(
             f"{run}: expected a run on the {len(listing.classes)} {target}s of {paths.data_root}, "
-            f"got one on {len(config.dataset.classes)} other classes; pass --data with the tables "
-            "that it was trained on"
+            f"got a run on {len(config.dataset.classes)} other classes; pass --data with the "
+            "tables used for training"
         )
     return ChallengeRun(run=run, config=config, paths=paths, manifest=manifest, listing=listing)
 
@@ -164,8 +164,8 @@ def _parts(
         for each in subsets.values():
             if each.absent is not None:
                 raise DataRootError(
-                    f"{each.absent}: expected a list that the metrics of the challenge need, got "
-                    "no such file; get it from epic-kitchens-100-annotations"
+                    f"{each.absent}: file not found, but the challenge metrics require it; "
+                    "download it from epic-kitchens-100-annotations"
                 )
         tails[kind] = np.isin(labels[kind], subsets["tail"].classes)
         unseen = subsets["unseen"].participants

@@ -116,17 +116,17 @@ def _of_run(run: ChallengeRun) -> dict[str, tuple[int, str]]:
     config, recipe, name = run.config, run.config.recipe, run.run
     first, reads_masks = config.weights_digest, recipe.model.reads_detections
     if first is not None:
-        why = f"{name} starts from {first}"
+        why = f"{name} was initialized from {first}"
         if first.startswith("sha256:"):
             why += ", assumed to be trained on a public image data set; otherwise pass --pt"
         pre_training = 1, why
     elif reads_masks:
-        why = f"{name} reads objects of a detector ({config.detector.title})"
+        why = f"{name} uses objects from a detector ({config.detector.title})"
         pre_training = 1, f"{why}, which was trained on images such as COCO"
     else:
-        pre_training = 0, f"{name} starts from random weights"
+        pre_training = 0, f"{name} was initialized randomly"
     labels = (
-        (4, f"{name} uses start and end times and masks of a detector")
+        (4, f"{name} uses start and end times and masks from a detector")
         if reads_masks
         else (3, f"{name} uses start and end times and no masks")
     )

@@ -174,11 +174,11 @@ def _check_calibration(model: OpenedModel) -> None:
     where = f"--calibrate-heads: {model.path}"
     if model.heads != "both":
         raise ConfigError(
-            f"{where}: expected two trained heads, got only the {model.heads} head; omit the option"
+            f"{where}: requires two trained heads, got only the {model.heads} head; omit the option"
         )
     if "validation" in model.config.recipe.data.training_splits:
         raise ConfigError(
-            f"{where}: expected a run that was not trained on the validation split, got "
+            f"{where}: requires a run that was not trained on the validation split, got "
             "data.train_with_validation=true; omit the option"
         )
 
@@ -192,13 +192,13 @@ def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) 
     )
     if recipe.model.reads_detections and found != learned_from:
         logger.warning(
-            "%s: was trained on objects of %s, but is evaluated on those of %s (%s)",
+            "%s: trained on objects from %s, but evaluated on objects from %s (%s)",
             *(run, learned_from, found, sources.detections.path),
         )
     if request.split in recipe.data.training_splits:
         logger.warning(
-            "%s: was trained on the %s split: its results show the fit to the training data, not "
-            "generalization; evaluate a split that it was not trained on, such as --split test",
+            "%s: trained on the %s split, so the results show the fit to the training data, not "
+            "generalization; evaluate on a different split, such as --split test",
             *(run, request.split),
         )
 
@@ -214,7 +214,7 @@ def _report(
 ) -> dict[str, Any]:
     for subset in subsets:
         if subset.absent is not None:
-            logger.warning("%s: metrics skipped, %s is missing", subset.name, subset.absent)
+            logger.warning("%s: metrics skipped because %s is missing", subset.name, subset.absent)
     labels, unsure_NA = predictions.labels, predictions.unsure
     summaries: dict[str, dict[str, Any]] = {}
     for name, logits_NA in predictions.by_head().items():

@@ -142,7 +142,7 @@ class Predictions:
             found = " and ".join(faults) or ("duplicates" if ids else "none")
             raise ConfigError(
                 f"{run}: expected the {len(ids):,} segments of {reference}, got {found}; evaluate "
-                "all of the same split with `orn eval`"
+                "all runs on the same split with `orn eval`"
             )
         return self.reordered(np.array([place[name] for name in ids], np.int64))
 
@@ -265,7 +265,7 @@ def predictions_of(run: Path, name: str) -> Predictions:
     """
     path = run / f"predictions-{name}.npz"
     if not is_folder(run):
-        raise CheckpointError(f"{run}: expected a run, got no folder; list runs with `orn runs`")
+        raise CheckpointError(f"{run}: run folder not found; list runs with `orn runs`")
     if not is_there(path):
         others = ", ".join(sorted(each.name for each in run.glob("predictions-*.npz")))
         command = shlex.join(["orn", "eval", str(run), *_eval_options(name)])
@@ -305,8 +305,8 @@ def check_finite(
             rows = np.flatnonzero(wrong_NA.any(axis=1)).tolist()
             raise CheckpointError(
                 f"{path_text(of)}: {some_ids([names[row] for row in rows], 1)}: expected finite "
-                f"logits of the {head.replace('_', ' ')}, got {logits_NA[wrong_NA][0]:g}; use "
-                "another run, or train with a smaller optimiser.learning_rate or precision=fp32"
+                f"logits of the {head.replace('_', ' ')}, got {logits_NA[wrong_NA][0]:g}; use a "
+                "different run, or train with a smaller optimiser.learning_rate or precision=fp32"
             )
 
 
@@ -321,8 +321,8 @@ def load_predictions(path: Path) -> Predictions:
             found = _read_arrays(file)
         except Exception as err:  # zipfile and numpy do not document their exceptions
             raise CheckpointError(
-                f"{path_text(path)}: expected predictions of `orn eval`, got a file that is "
-                "damaged or of another kind; evaluate the run again"
+                f"{path_text(path)}: expected predictions of `orn eval`, got a damaged or "
+                "different file; evaluate the run again"
             ) from err
     check_finite(found.by_head(), found.ids, of=path)
     return found
@@ -355,7 +355,7 @@ def _read_arrays(file: BinaryIO) -> Predictions:
         or (labels.shape, labels.dtype.kind) not in ((table[:1], "i"), (table, "f"))
         or (labels.dtype.kind == "i" and not ((labels >= 0) & (labels < table[1])).all())
     ):
-        raise ValueError("arrays of other shapes or types")
+        raise ValueError("unexpected array shapes or types")
     return Predictions(
         ids=tuple(ids.tolist()),
         labels=labels,

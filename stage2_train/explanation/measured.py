@@ -170,8 +170,7 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
     heads, labels = predictions.by_head(), predictions.labels
     if any(file.metric not in figures for figures in file.heads().values()):
         raise CheckpointError(
-            f"{path}: expected {file.metric} of each head, got none; pass --split with a split "
-            "that has labels"
+            f"{path}: no {file.metric} per head; pass --split with a labelled split"
         )
     fits = (
         len(predictions.ids) == file.num_segments > 0
@@ -183,8 +182,8 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
     if not fits:
         raise CheckpointError(
             f"{path}: expected results that match {kept.name} and the run's "
-            f"{counted(len(classes), 'class', 'classes')}, got other segments, heads or classes; "
-            "remove both files and evaluate the run again"
+            f"{counted(len(classes), 'class', 'classes')}, got different segments, heads or "
+            "classes; remove both files and evaluate the run again"
         )
     return measured
 

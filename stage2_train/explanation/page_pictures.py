@@ -59,7 +59,7 @@ def fitted_page(
     if num_bytes > largest_bytes:
         raise PipelineError(
             f"{kind}: expected a page of at most {largest_bytes:,} bytes, got {num_bytes:,} bytes "
-            "without pictures; show fewer clips"
+            "even without pictures; show fewer clips"
         )
     held = set()
     for picture in sorted(pictures, key=lambda each: each.rank):

@@ -103,8 +103,9 @@ def write_report(
     joined = sources.join(split, config.recipe)
     if tuple(segment.id for segment in joined.segments) != measured.predictions.ids:
         raise JoinError(
-            f"{run}: expected the {counted(measured.file.num_segments, 'segment')} of {split} that "
-            f"`orn eval` evaluated, got {len(joined.segments)} others; evaluate the run again"
+            f"{run}: expected the {counted(measured.file.num_segments, 'segment')} of {split} "
+            f"evaluated by `orn eval`, got {len(joined.segments)} different ones; evaluate the run "
+            "again"
         )
     right = (
         measured.most_confident_correct()[:_RIGHT]
@@ -148,7 +149,7 @@ def _chosen(run: Path, ids: tuple[str, ...], measured: Measured) -> list[Place]:
     for id in ids:
         if id not in row_of:
             raise JoinError(
-                f"{run}: expected a segment of {measured.file.split}, got {truncate(repr(id))}; "
+                f"{run}: expected a segment in {measured.file.split}, got {truncate(repr(id))}; "
                 f"did you mean {truncate(repr(nearest(id, list(row_of)[:5000])))}?"
             )
     rows = [row_of[id] for id in dict.fromkeys(ids)]

@@ -67,9 +67,7 @@ def read_record(path: Path) -> ClipFileRecord:
         reason = explain(err, ClipFileRecord)
     except _ERRORS as err:
         reason = _message(err)
-    raise ClipStoreError(
-        f"{path}: expected a file of a clip store, got an invalid one ({reason}); {_REMEDY}"
-    )
+    raise ClipStoreError(f"{path}: not a valid file of a clip store ({reason}); {_REMEDY}")
 
 
 def _record_text(file: h5py.File, *, size: int) -> bytes:
@@ -88,14 +86,14 @@ def _dataset(file: h5py.File, name: str, dtype: np.dtype[Any], *, size: int) -> 
         raise OSError(f"{name}: expected a dataset, got a link")
     dataset = h5o.open(file.id, name.encode())
     if not isinstance(dataset, h5d.DatasetID):
-        raise OSError(f"{name}: expected a dataset, got another object")
+        raise OSError(f"{name}: expected a dataset, got a different object")
     if len(dataset.shape) != 1 or not dataset.get_type().equal(h5t.py_create(dtype)):
-        raise OSError(f"{name}: expected rows of the format, got another type")
+        raise OSError(f"{name}: unexpected type of rows")
     plan = dataset.get_create_plist()
     filters = [plan.get_filter(place)[0] for place in range(plan.get_nfilters())]
     usual = (h5d.CHUNKED, [h5z.FILTER_FLETCHER32]) if name == "record" else (h5d.CONTIGUOUS, [])
     if (plan.get_layout(), filters) != usual or plan.get_external_count():
-        raise OSError(f"{name}: expected the storage layout of the format, got another one")
+        raise OSError(f"{name}: unexpected storage layout")
     num_bytes = dataset.shape[0] * dtype.itemsize
     most = min(dataset.get_storage_size(), size - (dataset.get_offset() or 0))
     if num_bytes > most:
@@ -232,7 +230,7 @@ class _OpenFile:
             raise ValueError(f"expected at most {most} bytes, got {size}")
         data = os.pread(self._number, size, place)
         if len(data) != size or zlib.crc32(data) != crc32:
-            raise ValueError(f"expected {size} bytes with CRC-32 {crc32:08x}, got others")
+            raise ValueError(f"expected {size} bytes with CRC-32 {crc32:08x}")
         return data
 
     def __del__(self) -> None:
@@ -243,8 +241,8 @@ class _OpenFile:
 def changed_file(path: Path) -> ClipStoreError:
     """Return an error for a file that has changed or is missing."""
     return ClipStoreError(
-        f"{path}: expected the file that was opened with the clip store, got a changed or missing "
-        "one; start the command again"
+        f"{path}: the file changed or disappeared after the clip store was opened; run the command "
+        "again"
     )
 
 

@@ -143,8 +143,8 @@ class DecodedVideos:
         """
         if settings.rate is not None:
             raise ClipStoreError(
-                f"--no-clip-store: expected settings with every frame, got {settings.describe()}; "
-                "store these frames with `orn clips`"
+                "--no-clip-store requires settings that keep every frame, got "
+                f"{settings.describe()}; store these frames with `orn clips`"
             )
         self.name = f"the videos under {root}"
         """Name in messages."""

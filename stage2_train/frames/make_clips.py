@@ -94,8 +94,8 @@ class _Estimate:
         """Return the estimate as a clause, for messages."""
         return (
             f"about {counted(self.num_frames, 'frame')} of {decimal(round(self.frame_bytes))}, "
-            f"which need {decimal(self.needed_bytes)} of free space, "
-            f"{decimal(self.free_bytes)} available"
+            f"which require {decimal(self.needed_bytes)} of free space ({decimal(self.free_bytes)} "
+            "available)"
         )
 
     def check(self, path: Path) -> None:
@@ -105,10 +105,10 @@ class _Estimate:
         if self.needed_bytes > _TOLERANCE * self.free_bytes:
             longest = max(self.frames, key=lambda name: self.frames[name])
             raise ClipStoreError(
-                f"{path}: expected enough free space for {self.describe()}; the longest video is "
-                f"{longest!r} with {round(self.frames[longest]):,} frames by its header; choose "
-                "another --out, a smaller --size, --quality or --rate, --frames labelled, or part "
-                "of the data set with --limit"
+                f"{path}: not enough free space for {self.describe()}; the longest video is "
+                f"{longest!r} with {round(self.frames[longest]):,} frames according to its header; "
+                "choose a different --out, a smaller --size, --quality or --rate, --frames "
+                "labelled, or part of the data set with --limit"
             )
 
 
@@ -220,8 +220,8 @@ def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
         return {}
     if not labelled:
         raise ConfigError(
-            f"--frames labelled: expected label tables of data set {dataset.name!r}, got none; use "
-            "--frames all"
+            f"--frames labelled requires the label tables of data set {dataset.name!r}, got none; "
+            "use --frames all"
         )
     return {video_id: TimeRanges.of(ranges) for video_id, ranges in labelled.items()}
 

@@ -60,10 +60,10 @@ class ClipStore:
         """
         files = read_clip_files(path) if files is None else files
         if not files:
-            got = "none of them" if is_folder(path) else "no such folder"
+            got = "no such files" if is_folder(path) else "no such folder"
             raise ClipStoreError(
                 f"{path}: expected a clip store, a folder of files such as clips-000000.h5, got "
-                f"{got}; run `orn clips` to make it"
+                f"{got}; run `orn clips` to create it"
             )
         self.path = path
         self.name = f"the clip store {path}"
@@ -76,7 +76,7 @@ class ClipStore:
         for file, each in files.items():
             if each.record.settings != self.settings:
                 raise ClipStoreError(
-                    f"{file}: expected {self.settings.describe()} as in the files before it, got "
+                    f"{file}: expected {self.settings.describe()} as in the preceding files, got "
                     f"{each.record.settings.describe()}; remove the file and run `orn clips` again"
                 )
             for video in each.record.videos:

@@ -68,7 +68,5 @@ class ClipsRequest(Request):
     @model_validator(mode="after")
     def _has_one_size(self) -> Self:
         if self.short_side is not None and self.size is not None:
-            raise ValueError(
-                "--size and --short-side: expected at most one, got both; leave one out"
-            )
+            raise ValueError("--size and --short-side: expected at most one, got both; omit one")
         return self

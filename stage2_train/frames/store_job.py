@@ -75,9 +75,9 @@ def open_store(path: Path, settings: StoreSettings) -> ClipStore | None:
     store = ClipStore(path, files)
     if store.settings != settings:
         raise ClipStoreError(
-            f"{path}: expected {settings.describe()}, got {store.settings.describe()}; give the "
-            "same --size, --short-side, --quality and --rate, another --out, or --fresh to write "
-            "it again"
+            f"{path}: expected {settings.describe()}, got {store.settings.describe()}; pass the "
+            "same --size, --short-side, --quality and --rate, a different --out, or --fresh to "
+            "write it again"
         )
     return store
 

@@ -61,7 +61,7 @@ def verify_store(
             bar.advance()
     for video in videos:
         if video.id not in store:
-            why = "it could not be decoded" if video.id in store.tried else "run `orn clips`"
+            why = "the video could not be decoded" if video.id in store.tried else "run `orn clips`"
             problems.append(Problem(video=video.id, message=f"missing in the store; {why}"))
         elif not store.frames(video.id).video.times.covers(ranges.get(video.id, ALL_TIMES)):
             message = "lacks times of its segments; run `orn clips`"

@@ -98,9 +98,9 @@ def seen_objects(
             of_middle.append(_numbers([frames[len(frames) // 2]], num_classes, score_threshold))
     if absent and not partial:
         raise JoinError(
-            f"{detections.path}: expected detections of all segments, got none for "
-            f"{len(absent):,} of {counted(len(segments), 'segment')} such as {absent[0].id} of "
-            f"video {absent[0].video_id}; pass --partial to leave them out, or run `orn detect`"
+            f"{detections.path}: no detections for {len(absent):,} of "
+            f"{counted(len(segments), 'segment')} such as {absent[0].id} in video "
+            f"{absent[0].video_id}; pass --partial to exclude them, or run `orn detect`"
         )
     width = num_classes + _CELLS**2
     all_NF, middle_NF = (np.reshape(each, (-1, width)) for each in (of_all, of_middle))

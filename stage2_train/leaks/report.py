@@ -218,8 +218,8 @@ def _detections(request: LeaksRequest, manifest: Manifest) -> DetectionFolder | 
     path = request.resources.shards_of(manifest.name)
     if request.resources.shards is None and not path.is_dir():
         logger.warning(
-            "%s: expected a folder of shards, got none; only the majority is reported; pass "
-            "--shards, or run `orn detect`",
+            "%s: no shards, so only the majority baseline is reported; pass --shards, or run `orn "
+            "detect`",
             path,
         )
         return None
@@ -251,7 +251,7 @@ def meaning(report: Mapping[str, Any]) -> str:
     if len(rows) == 1:
         return (
             f"Always predicting the most frequent label reaches {majority:.1f} %. The baselines "
-            "that read objects need detections."
+            "that use objects require detections."
         )
     best = max(rows.values(), key=lambda row: row["mean"])
     parts = [
@@ -266,7 +266,7 @@ def meaning(report: Mapping[str, Any]) -> str:
         parts.append(
             f"Classes alone gain {classes['mean'] - majority:.1f} points over the majority: a "
             "system that reads classes can gain as much over pixels without any reasoning, so "
-            "compare it with one that reads the same classes (`coco-class`, mixed classes)."
+            "compare it with a system that reads the same classes (`coco-class`, mixed classes)."
         )
     elif classes is not None and classes["mean"] > majority:
         parts.append(

@@ -76,17 +76,17 @@ def settings_of(theirs: Mapping[str, Tensor]) -> dict[str, Any]:
     """
     if "rnn_objects.weight_hh_l0" not in theirs and "fc_classifier_object.weight" in theirs:
         raise UnsupportedWeights(
-            "is of the first phase, whose object head has no GRU yet (rnn_objects); give a "
-            "checkpoint of the second phase"
+            "is from the first phase, in which the object head has no GRU (rnn_objects) yet; pass "
+            "a checkpoint from the second phase"
         )
     if "cnn.conv1_1t.weight" in theirs:
         raise UnsupportedWeights(
-            "has a normalisation after the temporal kernel of conv1, which no setting gives"
+            "has a normalization after the temporal kernel of conv1, which no setting supports"
         )
 
     def size(name: str, axis: int) -> int:
         if name not in theirs or theirs[name].ndim <= axis:
-            raise UnsupportedWeights(f"lacks {name} with {axis + 1} axes or more")
+            raise UnsupportedWeights(f"has no {name} with at least {axis + 1} axes")
         return theirs[name].shape[axis]
 
     def kernel(layer: str) -> str:

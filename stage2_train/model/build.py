@@ -94,7 +94,7 @@ def _check_memory(config: NetworkConfig) -> None:
     if needed > there:
         name = max(_COUNTED_ABOVE, key=lambda each: getattr(config, each) / _COUNTED_ABOVE[each])
         raise ConfigError(
-            f"model.{name}: expected a network that fits into this machine's memory of "
-            f"{there / 1e9:,.0f} GB, got {getattr(config, name)}, with which its "
-            f"{num_weights:,} weights alone take {needed / 1e9:,.0f} GB; choose a smaller value"
+            f"model.{name}: {getattr(config, name)} is too large: the {num_weights:,} weights "
+            f"alone require {needed / 1e9:,.0f} GB, but this machine has {there / 1e9:,.0f} GB of "
+            "memory; choose a smaller value"
         )

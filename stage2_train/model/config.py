@@ -138,8 +138,8 @@ class NetworkConfig:
         in_order = tuple(part for part in get_args(ObjectPart) if part in self.object_parts)
         if not self.object_parts or self.object_parts != in_order:
             raise ValueError(
-                f"object_parts: expected some of {', '.join(get_args(ObjectPart))}, in this order, "
-                f"got {list(self.object_parts)}"
+                f"object_parts: expected a subset of {', '.join(get_args(ObjectPart))}, in this "
+                f"order, got {list(self.object_parts)}"
             )
         if self.clique_size == 1 and self.relation_frames == "earlier":
             raise ValueError(

@@ -56,11 +56,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: if the file is missing or is not a state dict.
     """
-    what = "a state dict (names to tensors), as torchvision's .pth files are"
+    what = "a state dict (names to tensors), like torchvision's .pth files"
     weights = tensors_in(read_torch_file(path, what=what))
     if weights is None:
         raise CheckpointError(
-            f"{path}: expected {what}, got other contents; give a file of torchvision's weights"
+            f"{path}: expected {what}, got different content; pass torchvision's weights"
         )
     return weights
 
@@ -74,7 +74,7 @@ def fetch_imagenet_weights(name: ImageNetwork) -> Path:
     return fetch(
         IMAGENET_URLS[name],
         what=f"ImageNet weights of {name}",
-        remedy="give the file with --weights FILE, or start from random weights with "
+        remedy="pass the file with --weights FILE, or start from random weights with "
         "--set initial_weights=random (with make: ARGS=...)",
         error=CheckpointError,
     )
@@ -138,8 +138,8 @@ def inflate(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> 
     else:
         kind, ours = "ResNet", "the network's backbone"
     raise CheckpointError(
-        f"{kind} weights {name}: expected weights of {ours}, got others: {problem}; give the "
-        f"weights of torchvision's {kind} (base width 64) or start without weights"
+        f"{kind} weights {name}: do not match {ours}: {problem}; pass the weights of torchvision's "
+        f"{kind} (base width 64) or start without weights"
     )
 
 
@@ -185,13 +185,13 @@ def export_resnet(network: nn.Module) -> dict[str, Tensor]:
     ]
     if timed:
         raise ConfigError(
-            f"weights of a 2D network: expected 2D kernels only, got {len(timed)} temporal ones, "
-            f"first {timed[0]}; train with model.kernels all 2d, such as --system r18"
+            f"weights of a 2D network: expected 2D kernels only, got {len(timed)} temporal ones "
+            f"such as {timed[0]}; train with model.kernels all 2d, such as --system r18"
         )
     modules = dict(network.named_children())
     if "trunk" not in modules:
         raise ConfigError(
-            "weights of a 2D network: expected a network with a ResNet, got one that reads no "
+            "weights of a 2D network require a network with a ResNet, got a network that reads no "
             "frames; train with --system r18"
         )
     head = "activity_head" if "activity_head" in modules else "object_head"

@@ -242,8 +242,8 @@ class ObjectHead(nn.Module):
             raise bad_input("coverage_BTKhw", expected, batch.coverage_BTKhw)
         if config.relation_pairs != "all" and batch.tracks_BTK is None:
             raise ShapeError(
-                f"network input tracks_BTK: expected tracks, which relation_pairs "
-                f"{config.relation_pairs} needs, got none"
+                f"network input tracks_BTK: relation_pairs {config.relation_pairs} requires "
+                "tracks, got none"
             )
         if batch.masks_BTKhw.shape[3:] != (side, side):
             raise bad_input("masks_BTKhw", f"cells {(side, side)}", batch.masks_BTKhw)

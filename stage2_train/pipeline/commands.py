@@ -28,12 +28,12 @@ def run(
     """
     if dry_run and request.is_table:
         raise ConfigError(
-            f"{request.dataset}: expected a manifest for --dry-run, which writes nothing, got a "
+            f"{request.dataset}: --dry-run writes nothing and therefore requires a manifest, got a "
             "table; create its manifest with `orn manifest new`"
         )
     if not (yes or dry_run or sys.stdin.isatty()):
         raise ConfigError(
-            "stdin: expected a terminal to confirm the start, got none; pass --yes to start, or "
+            "stdin is not a terminal, so the start cannot be confirmed; pass --yes to start, or "
             "--dry-run for the estimate"
         )
     from orn.stage2_train.pipeline import estimate, pipeline

@@ -84,7 +84,7 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
         PipelineError: if the data set cannot be used or lacks segments for training or evaluation.
     """
     if (request.objects is None) != (request.form is None):
-        raise ConfigError("--objects and --format: expected both or neither, got one; pass both")
+        raise ConfigError("--objects and --format require each other; pass both")
     manifest, data_root = request.dataset, request.data_root
     if request.is_table:
         manifest, data_root = _manifest_of(request)
@@ -95,9 +95,9 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
     for needed in ("train", split):
         if needed not in splits:
             raise ConfigError(
-                f"{manifest}: expected segments in train, and in validation or test, got none to "
-                f"{'train on' if needed == 'train' else 'evaluate'}; draw a split with `orn "
-                "manifest new TABLE.csv --split 80/10/10 --fresh`"
+                f"{manifest}: expected segments in the train split and in the validation or test "
+                f"split, got none to {'train on' if needed == 'train' else 'evaluate'}; create a "
+                "split with `orn manifest new TABLE.csv --split 80/10/10 --fresh`"
             )
     recipe = Path(request.recipe or default_recipe(dataset.name)).stem
     return Pipeline(
@@ -175,7 +175,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     except PipelineError as err:
         if err.exit_code != SOME_FAILED:
             raise
-        failure = PipelineError(f"{err}; repair these videos, or pass --partial to leave them out")
+        failure = PipelineError(f"{err}; repair these videos, or pass --partial to exclude them")
         failure.exit_code = SOME_FAILED
         raise failure from err
     file = read_eval(pipeline.evaluation)
@@ -230,8 +230,9 @@ def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
     own = labels.table if isinstance(labels, TableLabels) else ""
     if (folder / own).resolve() != table.resolve():
         raise ConfigError(
-            f"{path}: expected the manifest of {table}, got one of other labels; create another "
-            f"one with `orn manifest new {shlex.quote(str(table))} --name NAME` and run that"
+            f"{path}: expected the manifest of {table}, got one with different labels; create a "
+            f"new one with `orn manifest new {shlex.quote(str(table))} --name NAME` and pass it "
+            "instead"
         )
     return str(path), data_root
 

@@ -125,20 +125,19 @@ def _check_arguments(
 ) -> None:
     """Raise an error if an argument has the wrong type or conflicts with another argument."""
     if not isinstance(model, OpenedModel):
-        raise ConfigError(f"model: expected a model of load_model, got {_kind(model)}")
+        raise ConfigError(f"model: expected a model from load_model(), got {_kind(model)}")
     is_path = isinstance(video, str | Path)
     if is_path and seconds is not None:
         raise ConfigError(
-            f"seconds: expected only with frames as arrays, got the path {video}; omit seconds"
+            f"seconds: applies only to frames as arrays, got the path {video}; omit seconds"
         )
     if is_path and is_folder(video) and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
         raise ConfigError(
-            f"rate: expected the frame rate of the folder {video}, got {rate!r:.80}; pass rate=..."
+            f"rate: expected a frame rate for the folder {video}, got {rate!r:.80}; pass rate=..."
         )
     if not is_path and rate is not None:
         raise ConfigError(
-            f"rate: expected only with a folder of JPEGs, got {_kind(video)}; pass seconds=... "
-            "instead"
+            f"rate: applies only to a folder of JPEGs, got {_kind(video)}; pass seconds=... instead"
         )
     if not is_path:
         check_images(video)
@@ -150,8 +149,8 @@ def _check_arguments(
     if not finds and not is_given:
         wanted = "the folder of its shards" if is_path else "a FrameDetections for each frame"
         raise ConfigError(
-            f"detections: expected {wanted}, or a detector, got {_kind(detections)}; "
-            "load_detector returns a detector"
+            f"detections: expected {wanted}, or a detector, got {_kind(detections)}; create a "
+            "detector with orn.load_detector()"
         )
 
 
@@ -168,7 +167,7 @@ def _id_of(path: Path, folder: DetectionFolder) -> str:
         what = f"{len(found)}, {found[0]!r} and others" if found else "none"
         raise ShardNotFoundError(
             f"{folder.path}: expected one video named {path.name}, got {what}; pass video_id=... "
-            "with an id of the shards"
+            "with an id from the shards"
         )
     return found[0]
 
@@ -178,8 +177,8 @@ def _check_source(video: Video, folder: DetectionFolder) -> None:
     found = content_digest(source_of(video))
     if detected not in (found, UNKNOWN_SOURCE):
         raise JoinError(
-            f"video {video.id}: expected the file of the shards {folder.path}, {detected}, got "
-            f"{video.path}, {found}; pass the file that was detected, or detect this one"
+            f"video {video.id}: expected the file used for the shards {folder.path}, {detected}, "
+            f"got {video.path}, {found}; pass that file, or run detection on this one"
         )
 
 
@@ -193,7 +192,7 @@ def _reader(video: Video) -> Callable[[int], NDArray[np.uint8]]:
     def image(row: int) -> NDArray[np.uint8]:
         frame = reader.frame(row)
         if frame is None:
-            raise VideoDecodeError(f"{video.path}: expected a frame {row}, got none")
+            raise VideoDecodeError(f"{video.path}: no frame {row}")
         return frame.image
 
     return image

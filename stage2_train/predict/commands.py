@@ -37,11 +37,11 @@ class ExportRequest(Request):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.checkpoint is not None and not self.with_detector:
-            raise ValueError("--checkpoint: expected with --with-detector; add --with-detector")
+            raise ValueError("--checkpoint requires --with-detector")
         if self.private and self.push is None:
-            raise ValueError("--private: expected with --push; add --push ORG/NAME")
+            raise ValueError("--private requires --push ORG/NAME")
         if self.resnet and (self.with_detector or self.push is not None):
-            raise ValueError("--resnet: expected alone; omit --with-detector and --push")
+            raise ValueError("--resnet excludes --with-detector and --push; omit them")
         return self
 
 

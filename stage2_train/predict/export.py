@@ -79,8 +79,8 @@ def _check_same_model(out: Path, config: RunConfig) -> None:
             found = ["a run"]
     if found:
         raise ConfigError(
-            f"{path_text(out)}: expected a new folder or an earlier export of this run, got "
-            f"another model ({'; '.join(found)}); choose another folder"
+            f"{path_text(out)}: expected a new folder or an earlier export of this run, got a "
+            f"different model ({'; '.join(found)}); choose a different folder"
         )
 
 

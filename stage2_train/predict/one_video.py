@@ -154,8 +154,8 @@ def check_detections(
         )
     if len(detections) != num_frames:
         raise ShapeError(
-            f"detections: expected {num_frames} FrameDetections, one per frame from frame {first} "
-            f"on, got {len(detections)}"
+            f"detections: expected {num_frames} FrameDetections, one per frame starting at frame "
+            f"{first}, got {len(detections)}"
         )
     grids = [(each.height, each.width) for each in detections]
     if (other := next((grid for grid in grids if grid != grids[0]), None)) is not None:
@@ -163,7 +163,7 @@ def check_detections(
     for place, each in enumerate(detections, start=first):
         if each.class_scores is not None and each.class_scores.shape[1] != rules.num_classes:
             raise ShapeError(
-                f"detections of frame {place}: expected scores of the {rules.num_classes} classes "
+                f"detections of frame {place}: expected scores for the {rules.num_classes} classes "
                 f"of the network's detector, got {each.class_scores.shape[1]}; use that detector"
             )
     if (found := first_fault(detections, rules)) is not None:

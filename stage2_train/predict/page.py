@@ -352,7 +352,7 @@ def _drawn(
     for each, image in zip(order, images, strict=True):
         if image is None:
             raise VideoDecodeError(
-                f"{video.path}: expected frame {window.frames[each]}, got none; predict it again"
+                f"{video.path}: expected frame {window.frames[each]}, got none; run again"
             )
         row = int(detections.nearest_rows([window.seconds[each]])[0])
         picture_HW3 = draw_frame(

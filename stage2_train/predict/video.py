@@ -117,13 +117,13 @@ def predict_frames(
     check_detector_classes(model.path, model.config, names, where=where)
     config, record, seconds_F = model.config, model.config.clips, frames.seconds
     if not len(seconds_F):
-        raise JoinError(f"video {video_id}: expected at least one frame, got none")
+        raise JoinError(f"video {video_id}: has no frames")
     (height, width), crop = size, config.recipe.data.crop
     if height < crop[0] or width < crop[1]:
         raise JoinError(
             f"video {video_id}: expected frames not smaller than the crop, {crop[0]}x{crop[1]}, "
             f"got {height}x{width} after rescaling to {record.frames.describe_size()}; use a video "
-            "of another shape"
+            "with a different aspect ratio"
         )
     times = [TimeRange()]
     if is_timed:
@@ -199,8 +199,8 @@ def check_pairs(model: OpenedModel, pairs: int) -> None:
         raise ConfigError(f"pairs: expected an integer of at least 0, got {pairs!r:.80}")
     if pairs and not relates_detections(model):
         raise ConfigError(
-            f"{model.path}: expected a network that relates detected objects to explain pairs, got "
-            "another one; pass 0 pairs"
+            f"{model.path}: explaining pairs requires a network that relates detected objects; "
+            "pass 0 pairs"
         )
 
 

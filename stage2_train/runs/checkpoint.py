@@ -36,7 +36,7 @@ PREVIOUS_NAME = "previous.safetensors"
 CORRUPT_NAME = "corrupt.safetensors"
 
 _WHAT = "a checkpoint of `orn train`"
-_REMEDY = "start the training again in another --run"
+_REMEDY = "restart training in a different --run"
 _OPTIMISER_STATE = re.compile(r"optimiser\.([0-9]{1,9})\.(\w+)")
 _Count = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
 _Number = Annotated[float, Field(strict=True)]
@@ -161,7 +161,7 @@ def save_last(run: Path, checkpoint: Checkpoint) -> None:
         else:
             previous.unlink(missing_ok=True)  # left by a different training run
     except PipelineError as err:  # a file system without hard links
-        logger.warning("%s; the checkpoint before the last is not kept", err)
+        logger.warning("%s; the second-to-last checkpoint is not kept", err)
     tensors = checkpoint_tensors(checkpoint.model, checkpoint.optimiser)
     write_tensors(last, tensors, {"state": json.dumps(asdict(checkpoint.state))})
 
@@ -237,15 +237,15 @@ def load_best(run: Path, *, phase: int | None = None) -> BestWeights | None:
         best = BestWeights(model=model, phase=int(metadata["phase"]), step=int(metadata["step"]))
     except (KeyError, ValueError) as err:
         raise CheckpointError(
-            f"{path}: expected weights with their phase and step, got others; {_REMEDY}"
+            f"{path}: the file does not contain weights with their phase and step; {_REMEDY}"
         ) from err
     if phase is None or best.phase == phase:
         return best
     if best.phase < phase:
         return None
     raise CheckpointError(
-        f"{path}: expected the best weights of phase {phase}, got those of phase {best.phase}; "
-        f"{_REMEDY}"
+        f"{path}: expected the best weights of phase {phase}, got the weights of phase "
+        f"{best.phase}; {_REMEDY}"
     )
 
 
@@ -290,7 +290,7 @@ def check_position(state: TrainingState, phases: Sequence[Phase], *, path: Path)
         if number > most:
             raise CheckpointError(
                 f"{path}: expected a {what} of at most {most}, got {number}; resume with the same "
-                "number of processes, or start another --run"
+                "number of processes, or start a different --run"
             )
 
 
@@ -302,7 +302,7 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, path: Pat
     """
     if problem := mismatch(weights, network.state_dict()):
         raise CheckpointError(
-            f"{path}: expected weights of the run's network, got others: {problem}; {_REMEDY}"
+            f"{path}: the weights do not match the run's network: {problem}; {_REMEDY}"
         )
     network.load_state_dict(dict(weights))
 
@@ -321,15 +321,15 @@ def load_optimiser(optimiser: torch.optim.Optimizer, loaded: OptimiserState, *, 
     for number, tensors in loaded.items():
         if number >= len(weights):
             raise CheckpointError(
-                f"{path}: expected the state of an optimiser of {len(weights)} weights, got a "
-                f"state of weight {number}; {_REMEDY}"
+                f"{path}: expected an optimizer state for {len(weights)} weights, got a state for "
+                f"weight {number}; {_REMEDY}"
             )
         like = weights[number].detach()
         expected = {"step": torch.zeros(()), "exp_avg": like, "exp_avg_sq": like}
         if problem := mismatch(tensors, expected):
             raise CheckpointError(
-                f"{path}: expected the state of the run's optimiser, got another one: weight "
-                f"{number}, {problem}; {_REMEDY}"
+                f"{path}: the optimizer state does not match the run: weight {number}, {problem}; "
+                f"{_REMEDY}"
             )
         state[number] = {
             name: torch.empty_like(each).copy_(tensors[name]) for name, each in expected.items()
@@ -342,21 +342,19 @@ def _checkpoint(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]
     model, optimiser = split_tensors(tensors)
     if "state" not in metadata:
         raise CheckpointError(
-            f"{path}: expected {_WHAT}, got weights without a position of a training; restore the "
-            f"run's file, or {_REMEDY}"
+            f"{path}: expected {_WHAT}, got weights without a training state; restore the run's "
+            f"file, or {_REMEDY}"
         )
     position = parse_json(metadata["state"], source=str(path), error=CheckpointError)
     try:
         state = _STATE.validate_python(position)
     except ValidationError as err:
         reason = explain(err, TrainingState)
-        raise CheckpointError(
-            f"{path}: expected the position of a training, got another ({reason}); {_REMEDY}"
-        ) from err
+        raise CheckpointError(f"{path}: invalid training state ({reason}); {_REMEDY}") from err
     if state.phase_step and not (state.phase_over or optimiser):
         raise CheckpointError(
-            f"{path}: expected an optimiser's state after {state.phase_step} steps of phase "
-            f"{state.phase}, got none; {_REMEDY}"
+            f"{path}: no optimizer state after {state.phase_step} steps of phase {state.phase}; "
+            f"{_REMEDY}"
         )
     return Checkpoint(model=model, optimiser=optimiser, state=state)
 

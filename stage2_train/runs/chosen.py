@@ -31,8 +31,8 @@ def chosen_run(run: str | Path | None, dataset: str | None = None) -> Path:
         if dataset is not None:
             expected, commands = f"a run on {name}", f"`{shlex.join(('orn', 'train', dataset))}`"
         raise ConfigError(
-            f"runs: expected {expected} with best weights, got none; run {commands} first, or give "
-            "the folder of a run elsewhere"
+            f"runs: expected {expected} with best weights, got none; run {commands} first, or pass "
+            "the folder of a run"
         )
     if is_first_process():
         echo(f"{newest}: the newest run on {name or dataset_of(newest)}", err=True)

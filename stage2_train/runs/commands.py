@@ -32,7 +32,7 @@ def runs(
     from orn.stage2_train.runs import listing
 
     if as_csv + as_markdown + as_json > 1:
-        raise ConfigError("--csv, --md and --json: expected at most one, got several; give one")
+        raise ConfigError("--csv, --md and --json: expected at most one, got several; pass one")
     found = [listing.read_summary(run, split=split) for run in listing.find_runs(folder)]
     chosen = listing.select_runs(found, where=where, sort=sort, reverse=reverse)
     if as_json:
@@ -62,6 +62,6 @@ def diff(
     names = (one.name, other.name) if one.name != other.name else (str(one), str(other))
     words = (f"in {names[0]}", f"in {names[1]}")
     found = differences(settings_of(one), settings_of(other), words=words)
-    lines = "\n".join(map(escape, found)) or "no setting differs"
+    lines = "\n".join(map(escape, found)) or "no settings differ"
     report = {"runs": [str(one), str(other)], "differences": found}
     echo_report(report, lambda _: lines, as_json=as_json)

@@ -123,8 +123,8 @@ def read_eval(path: Path) -> EvalFile:
         return EvalFile.model_validate(read_json(path, error=CheckpointError))
     except ValidationError as err:
         raise CheckpointError(
-            f"{path}: expected results of `orn eval`, got others: {explain(err, EvalFile)}; remove "
-            "the file and run `orn eval` again"
+            f"{path}: not a valid result file of `orn eval`:  {explain(err, EvalFile)}; remove the "
+            "file and run `orn eval` again"
         ) from err
 
 
@@ -133,7 +133,7 @@ def unsure_text(number: int, treated: UnsureInEvaluation) -> str | None:
     if not number:
         return None
     how = {
-        "left_out": f"are left out of average precision, and negative in {UNSURE_NEGATIVE}",
+        "left_out": f"are excluded from average precision, but negative in {UNSURE_NEGATIVE}",
         "negative": "count as negative in average precision",
     }
     return f"unsure labels ({number:,}) {how[treated]}"
@@ -173,9 +173,9 @@ def as_report(report: dict[str, Any]) -> Report:
         notes.append(f"logits multiplied by factors fitted on the validation split: {words}")
     if backwards := report.get("backwards"):
         notes.append(
-            f"of {counted(backwards['num_segments'], 'segment')} whose class becomes another one "
-            f"backwards, {backwards['mirrored']:.1%} are predicted as that class, "
-            f"{backwards['original']:.1%} as their own"
+            f"of {counted(backwards['num_segments'], 'segment')} whose class changes when "
+            f"reversed,  {backwards['mirrored']:.1%} are predicted as the reversed class, "
+            f"{backwards['original']:.1%} as the original class"
         )
     notes.append(
         f"{100 * made['confidence']:.0f} % intervals over {made['num_groups']} {made['over']}"

@@ -34,14 +34,14 @@ def local_folder(place: str | Path) -> Path:
         PipelineError: if the download fails.
     """
     if place == "":  # Path("") would be the current folder
-        raise ConfigError("RUN: expected a folder or hf://ORG/NAME, got an empty string; give one")
+        raise ConfigError("RUN: expected a folder or hf://ORG/NAME, got an empty string; pass one")
     if not str(place).startswith("hf:"):
         return Path(place)
     address = _ADDRESS.fullmatch(str(place))
     if address is None:
         raise ConfigError(
-            f"{path_text(str(place))}: expected hf://ORG/NAME or hf://ORG/NAME@REVISION, got "
-            "another format"
+            f"{path_text(str(place))}: expected hf://ORG/NAME or hf://ORG/NAME@REVISION, got a "
+            "different format"
         )
     with _reporting_errors(str(place)) as hub:
         folder = hub.snapshot_download(
@@ -55,7 +55,7 @@ def local_folder(place: str | Path) -> Path:
 def check_hub_name(name: str) -> None:
     """Raise ConfigError if a name is not ORG/NAME, or huggingface_hub is not installed."""
     if re.fullmatch(_NAME, name, re.ASCII) is None:
-        raise ConfigError(f"--push {path_text(name)}: expected ORG/NAME, got another format")
+        raise ConfigError(f"--push {path_text(name)}: expected ORG/NAME, got a different format")
     _hub()
 
 
@@ -84,8 +84,8 @@ def _hub() -> HfApi:
         from huggingface_hub import HfApi
     except ModuleNotFoundError as err:
         raise ConfigError(
-            "models on the Hugging Face Hub: expected the package huggingface_hub, got none; "
-            "install it with `pip install 'object-relation-network[hub]'`"
+            "models on the Hugging Face Hub require the package huggingface_hub; install it with "
+            "`pip install 'object-relation-network[hub]'`"
         ) from err
     return HfApi(library_name="object-relation-network")
 
@@ -99,4 +99,4 @@ def _reporting_errors(what: str) -> Iterator[HfApi]:
     except Exception as err:
         lines = [line.strip() for line in str(err).splitlines() if line.strip()]
         reason = path_text(" ".join(lines[:2]) or type(err).__name__)
-        raise PipelineError(f"{path_text(what)}: error of huggingface_hub: {reason}") from err
+        raise PipelineError(f"{path_text(what)}: huggingface_hub failed: {reason}") from err

@@ -86,12 +86,10 @@ def import_checkpoint(
         ours = weights_of(theirs, expected)
     except UnsupportedWeights as err:
         raise CheckpointError(
-            f"{path_text(file)}: expected {_WHAT} that can be converted, got one that {err}"
+            f"{path_text(file)}: cannot convert the checkpoint: it {err}"
         ) from err
     if problem := mismatch(ours, expected):
-        raise CheckpointError(
-            f"{path_text(file)}: expected weights of the network, got others: {problem}"
-        )
+        raise CheckpointError(f"{path_text(file)}: the weights do not match the network: {problem}")
     network = build_network(recipe.model)
     network.load_state_dict(ours)
     paths = data_paths(dataset, manifest.name, resources)
@@ -147,7 +145,7 @@ def _recipe(overrides: tuple[str, ...], settings: dict[str, Any], record: Datase
     if settings["num_activities"] != len(record.classes):
         raise UnsupportedWeights(
             f"has {settings['num_activities']} activities, but {record.name} has "
-            f"{len(record.classes)}; give the data set of its training with --dataset"
+            f"{len(record.classes)}; pass the data set used for training with --dataset"
         )
     recipe = load_recipe(_RECIPE, num_activities=len(record.classes), overrides=overrides)
     try:

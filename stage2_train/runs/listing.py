@@ -95,7 +95,7 @@ def find_runs(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise ConfigError(
-            f"{folder}: expected a folder of runs, got none; give --folder, or make a run with "
+            f"{folder}: expected a folder of runs, got none; pass --folder, or create a run with "
             "`orn train`"
         )
     found: dict[Path, Path] = {}
@@ -116,7 +116,7 @@ def settings_of(run: Path) -> dict[str, Any]:
     """
     if not (run / CONFIG_NAME).is_file():
         raise ConfigError(
-            f"{run}: expected a run folder, got one without {CONFIG_NAME}; `orn runs` lists runs"
+            f"{run}: expected a run folder, no {CONFIG_NAME} found; `orn runs` lists runs"
         )
     found = read_json(run / CONFIG_NAME)
     if not isinstance(found, dict):

@@ -53,8 +53,8 @@ def check_trackers(names: Sequence[str]) -> None:
             )
         if name not in installed:
             raise ConfigError(
-                f"--log-with {name}: expected the package {name}, got none; install it with `pip "
-                f"install '.[{name}]'` in a checkout"
+                f"--log-with {name}: requires the package {name}; install it with `pip install "
+                f"'.[{name}]'` in a checkout"
             )
 
 

@@ -272,13 +272,13 @@ def read_config(run: Path) -> RunConfig:
     if not path.exists():
         raise ConfigError(
             f"{path_text(run)}: expected a run folder or an exported run, got a folder without "
-            f"{CONFIG_NAME}; make one with `orn train` or `orn export`"
+            f"{CONFIG_NAME}; create one with `orn train` or `orn export`"
         )
     raw = read_json(path, most_bytes=_MAX_BYTES)
     got = raw.get("format") if isinstance(raw, dict) else None
     if got != _FORMAT:
         raise ConfigError(
-            f"{path_text(path)}: expected format {_FORMAT!r}, got {path_text(repr(got))}; make a "
+            f"{path_text(path)}: expected format {_FORMAT!r}, got {path_text(repr(got))}; create a "
             "run with `orn train` or `orn export`"
         )
     return config_from_dict(raw, RunConfig, source=path_text(path))
@@ -312,9 +312,9 @@ def check_detector_classes(
     differing = differences({"classes": expected}, {"classes": classes}, words=words)
     if differing and config.recipe.model.reads_detections:
         raise ConfigError(
-            f"{path_text(where)}: expected objects with the classes of {run}, got others: "
-            f"{'; '.join(differing)}; detect with the detector of the run, "
-            f"{path_text(config.detector.title)}, or train a new run on these objects"
+            f"{path_text(where)}: the classes of these objects differ from the classes of {run}: "
+            f"{'; '.join(differing)}; use the run's detector, {path_text(config.detector.title)}, "
+            "or train a new run on these objects"
         )
 
 
@@ -325,11 +325,11 @@ def check_same_run(run: Path, recorded: RunConfig, requested: RunConfig) -> None
         ConfigError: if settings differ, with a list of them; also raised for an exported run.
     """
     if recorded.places is None:
-        raise ConfigError(f"{run}: expected a run folder, got an exported run; give another --run")
+        raise ConfigError(f"{run}: expected a run folder, got an exported run; change --run")
     ours, theirs = (
         {name: value for name, value in to_dict(config).items() if name in _FIXED}
         | {"detector": config.detector.title}
         for config in (recorded, requested)
     )
-    remedy = "give another --run, or the same settings to resume this one"
+    remedy = "pass a different --run, or the same settings to resume this run"
     check_same_job(ours, theirs, place=run, remedy=remedy)

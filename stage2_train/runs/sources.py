@@ -82,7 +82,7 @@ class Sources:
         if recipe.data.frame_join == "ratio" and dataset.form == "segments":
             raise ConfigError(
                 f"data.frame_join: expected time for {dataset.name}, whose segments are parts of "
-                "videos that may be stored in part, got ratio; leave it out"
+                "videos that may be stored partially, got ratio; omit it"
             )
         settings = clip_settings(recipe, task=dataset.task)
         if flip:
@@ -168,11 +168,10 @@ def _check_batch(recipe: Recipe) -> None:
     if needed > there:
         most = there * num_clips // needed
         raise ConfigError(
-            f"{name}: expected a batch that fits into this machine's memory of "
-            f"{there / 1e9:,.0f} GB, got {counted(num_clips, 'clip')} of "
-            f"{counted(num_frames, 'frame')} of {height} x {width}, whose pixels alone take "
-            f"{needed / 1e9:,.0f} GB; choose at most {most}, and much less for training, with "
-            "optimiser.accumulation for larger steps"
+            f"{name}: the pixels of {counted(num_clips, 'clip')} of {counted(num_frames, 'frame')} "
+            f"({height} x {width}) alone require {needed / 1e9:,.0f} GB, but this machine has "
+            f"{there / 1e9:,.0f} GB of memory; choose at most {most}, and much less for training, "
+            "with optimiser.accumulation for larger steps"
         )
 
 
@@ -204,12 +203,12 @@ def warn_of_other_data(
             raise ConfigError(f"{path}: expected a table, got {described(began)}")
     except PipelineError as err:
         reason = str(err).removeprefix(f"{path}: ")
-        logger.warning("%s: expected digests of the run's data, got none (%s)", path, reason)
+        logger.warning("%s: no digests of the run's data (%s)", path, reason)
         return
     changed = [name for name in {**began, **found} if began.get(name) != found.get(name)]
     if changed:
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
         logger.warning(
-            "%s: resumes with other data than it started with: %s%s changed; restore the data, or "
-            "start another --run", run, ", ".join(changed[:_NAMED]), more,
+            "%s: the data have changed since the run was started: %s%s; restore them, or start a "
+            "different --run", run, ", ".join(changed[:_NAMED]), more,
         )  # fmt: skip

@@ -114,15 +114,15 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
     best = load_best(run)
     if best is None:
         raise CheckpointError(
-            f"{run}: expected {BEST_NAME}, got no best weights yet; `orn train` writes them after "
-            "its first validation, and `orn export` copies them"
+            f"{run}: no {BEST_NAME} yet; `orn train` writes it after the first validation, and "
+            "`orn export` copies it"
         )
     check_phase(best.phase, plan_phases(config.recipe, num_segments=1), path=path)
     planned = planned_network(config.recipe.model)
     if problem := mismatch(best.model, planned.state_dict()):
         raise CheckpointError(
-            f"{path}: expected weights of the network in {CONFIG_NAME}, got others: {problem}; "
-            "restore the files of the run"
+            f"{path}: the weights do not match the network in {CONFIG_NAME}: {problem}; restore "
+            "the files of the run"
         )
     network = build_network(config.recipe.model)
     network.load_state_dict(dict(best.model))
@@ -216,5 +216,5 @@ def _check_classes(run: Path, config: RunConfig, dataset: Dataset) -> None:
     if differing := differences(ours, theirs, words=("in the run", "in the data set")):
         raise ConfigError(
             f"{run}: expected a data set with the classes of the run, got {dataset.name!r}: "
-            f"{differing[0]}; evaluate on the data set of the training"
+            f"{differing[0]}; evaluate on the data set used for training"
         )

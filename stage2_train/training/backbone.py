@@ -45,16 +45,16 @@ def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
     of_file = recorded is not None and recorded.startswith(_OF_FILE)
     if file is None and of_file and not (run / LAST_NAME).is_file():
         raise ConfigError(
-            f"{run}: expected the file of its initial weights ({recorded}), which a run without "
-            "checkpoint needs, got none; give --weights again, or another --run"
+            f"{run}: the run has no checkpoint and its initial weights ({recorded}) are missing; "
+            "pass --weights again, or choose a different --run"
         )
     if recipe.initial_weights == "random":
         return None
     if image_network(recipe.model) is None:
         if file is not None:
             raise ConfigError(
-                f"--weights {file}: expected a network with a 2D counterpart, got "
-                f"{_kind(recipe)}; leave --weights out"
+                f"--weights {file}: requires a network with a 2D counterpart, got {_kind(recipe)}; "
+                "omit --weights"
             )
         return None
     if file is not None:
@@ -114,7 +114,7 @@ def apply_backbone_options(network: nn.Module, recipe: Recipe, device: torch.dev
         architecture = recipe.model.architecture
         raise ConfigError(
             f"{name}: expected false for architecture {architecture}, which has no ResNet, got "
-            "true; leave it out"
+            "true; omit it"
         )
     for stage in stages:
         stage.keep_activations = not recipe.checkpoint_activations
@@ -136,13 +136,13 @@ def _check_compiler(device: torch.device) -> None:
     if device.type == "cuda":
         if importlib.util.find_spec("triton") is None:
             raise ConfigError(
-                "compile: expected the package triton, which torch.compile needs on a GPU, got "
-                "none; install it or set compile=false"
+                "compile: torch.compile requires the package triton on a GPU; install it or set "
+                "compile=false"
             )
         return
     candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "clang++"]
     if not any(shutil.which(name) for name in candidates):
         raise ConfigError(
-            "compile: expected a C++ compiler, which torch.compile needs on a CPU, got none of "
+            "compile: torch.compile requires a C++ compiler on a CPU, got none of "
             f"{', '.join(candidates)}; install one or set compile=false"
         )

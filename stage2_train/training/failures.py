@@ -82,14 +82,14 @@ def out_of_memory(
     saved = ", ".join(
         f"{setting} ({_saved(1 - share, grown_bytes)})" for fits, setting, share in choices if fits
     )
-    smaller = f"start another --run with one of --set {saved}; " if saved else ""
+    smaller = f"start a different --run with one of --set {saved}; " if saved else ""
     allocation = _ALLOCATION.search(reason)
     return (
         f"phase {phase.name}: the GPU is out of memory "
         f"({allocation[0] if allocation else 'allocation of unknown size'}) with {name}={size}, "
-        f"clips of {num_frames} frames of {height} x {width}, precision {recipe.precision}; "
-        f"{smaller}optimiser.accumulation=2 compensates for half a batch, checkpoint_activations "
-        "does not change results"
+        f"clips of {num_frames} frames ({height} x {width}), precision {recipe.precision}; "
+        f"{smaller}optimiser.accumulation=2 compensates for half a batch, and "
+        "checkpoint_activations does not change results"
     )
 
 

@@ -301,8 +301,8 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
     metric = scores[phase.name].summary[session.data.metric]
     if metric is None:
         raise ConfigError(
-            "validation split: expected a segment with a label, got none in "
-            f"{counted(len(clips), 'segment')}; train with --set data.train_with_validation=true"
+            f"validation split: no labels in {counted(len(clips), 'segment')}; train with --set "
+            "data.train_with_validation=true"
         )
     if session.accelerator.is_main_process:
         what = f"{phase.name} {session.data.metric}"

@@ -46,7 +46,7 @@ def require_prepared(
     if missing and not (alone and all(each[0] in may_run for each in missing.values())):
         expected = " and ".join(missing)
         typed = " && ".join(shlex.join(["orn", *arguments]) for arguments in missing.values())
-        hint = ", or give --prepare" if alone and may_run else ""
+        hint = ", or pass --prepare" if alone and may_run else ""
         raise PipelineError(
             f"{dataset_name}: expected {expected}, got none; run `{typed}` first{hint}"
         )
@@ -93,12 +93,12 @@ def warn_of_decoding(
     seconds = (time.perf_counter() - began) / number
     logger.warning(
         "no clip store: each clip is decoded from its video, which took %.3f s per clip for %s; "
-        "%s at most %.3g clips per second; `orn clips` decodes every video once and reduces "
-        "loading to a few milliseconds",
+        "%s at most %.3g clips per second. `orn clips` decodes each video once, after which a "
+        "clip loads in a few milliseconds",
         *(
             seconds,
             counted(number, "clip"),
-            counted(max(workers, 1), "process makes", "processes make"),
+            counted(max(workers, 1), "process loads", "processes load"),
         ),
         max(workers, 1) / seconds,
     )

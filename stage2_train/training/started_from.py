@@ -61,8 +61,8 @@ def read_pretrained(source: Path, model: NetworkConfig) -> PretrainedWeights:
     config, best = read_config(source), load_best(source)
     if best is None:
         raise CheckpointError(
-            f"{source}: expected {BEST_NAME}, got no best weights yet; give a run that has "
-            "finished a validation with --from"
+            f"{source}: no {BEST_NAME} yet; pass a run with at least one completed validation to "
+            "--from"
         )
     theirs = config.recipe.model
     model = replace(model, num_detector_classes=theirs.num_detector_classes)
@@ -74,8 +74,8 @@ def read_pretrained(source: Path, model: NetworkConfig) -> PretrainedWeights:
         ours, others = (to_dict(each) | {"num_activities": 0} for each in (model, theirs))
         differ = "; ".join(differences(others, ours, words=("there", "here"))) or problem
         raise ConfigError(
-            f"--from {source}: expected a network of the same architecture, got another one: "
-            f"model: {differ}; train with the recipe, system and settings of that run"
+            f"--from {source}: the network architecture differs: model: {differ}; train with the "
+            "recipe, system and settings of that run"
         )
     return PretrainedWeights(
         config=config,
@@ -101,7 +101,7 @@ def recorded_origin(run: Path, recorded: RunConfig | None) -> StartedFrom | None
         return None
     if not (run / LAST_NAME).is_file():
         raise ConfigError(
-            f"{run}: expected a checkpoint, got a run that still needs the weights of "
-            f"{recorded.started_from.run}; give --from again, or another --run"
+            f"{run}: the run has no checkpoint and still requires the weights of "
+            f"{recorded.started_from.run}; pass --from again, or choose a different --run"
         )
     return recorded.started_from

@@ -71,7 +71,7 @@ def test_frames_are_stored_first_where_there_are_shards(options, tiny_world, mon
     with monkeypatch.context() as patch:
         patch.setenv("WORLD_SIZE", "2")  # of several processes none stores them
         said = train(options, "--prepare", exit_code=1).stderr
-    assert "`orn clips" in said and "give --prepare" not in said
+    assert "`orn clips" in said and "pass --prepare" not in said
     assert not Path("clips").exists()
     train(options, exit_code=None)  # which then finds that these films are not those of the shards
     assert Path("clips/tiny/clips-000000.h5").is_file()

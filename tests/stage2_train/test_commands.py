@@ -258,4 +258,4 @@ def test_weights_that_overflow_are_not_measured(one_step) -> None:
     assert "and 3 more: expected finite logits" in said
     assert not [*one_step.glob("eval-*"), *one_step.glob("predictions-*")]
     (one_step / BEST).unlink()
-    assert "no best weights" in evaluate(one_step, exit_code=1).stderr
+    assert "no model.safetensors yet" in evaluate(one_step, exit_code=1).stderr

@@ -82,7 +82,7 @@ class TRN(nn.Module):
         if num_frames is None or not 2 <= num_frames <= MOST_FRAMES:
             raise ConfigError(
                 f"model.num_frames: expected 2 to {MOST_FRAMES} frames for architecture trn, got "
-                f"{num_frames}; choose another data.clip_frames"
+                f"{num_frames}; choose a different data.clip_frames"
             )
         self.normalise_frames = FrameNormaliser()
         self.trunk = Trunk(config)

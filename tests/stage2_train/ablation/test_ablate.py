@@ -111,7 +111,7 @@ def test_runs_of_two_commits_and_numbers_of_threads_are_told(measured, monkeypat
     said = ablate(measured, "--threads", "2")
     assert "commit is 'abc' as recorded, 'def'" in said.stderr
     assert "threads is 1 as recorded, 2" in said.stderr
-    assert "COMMITS: abc, def; RUNS OF DIFFERENT NUMBERS OF THREADS: 1, 2" in said.stdout
+    assert "COMMITS: abc, def; RUNS WITH DIFFERENT NUMBERS OF THREADS: 1, 2" in said.stdout
 
 
 def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
@@ -169,7 +169,7 @@ def test_the_floor_may_be_what_a_leak_report_says(measured, tmp_path, rows, floo
         (("--variant", "a", "--variant", "a:x=1"), "a, a"),
         (("--variant", "a", "--vary", "x=1,2"), "--vary and --variant"),
         (("--vary", "a=1,2", *SEARCH), "--search, --vary"),
-        (("--variant", "a@orm:seed=1"), "--variant a: expected a system of activity-head"),
+        (("--variant", "a@orm:seed=1"), "--variant a: expected a system (activity-head"),
         (("--primary", "orn"), "BETTER:WORSE"),
         (("--primary", "orn:orm"), "activity-head, orn-pixel"),
         (("--primary", "orn@x:orn@y", "--variant", "x"), "orn@y"),
@@ -213,12 +213,18 @@ _BOTH = "data.train_with_validation"
     [
         (("--set", f"{_BOTH}=true"), f"--test, or set {_BOTH}=false"),
         (("--set", f"{_BOTH}=true", "--search", "seed=1,2", "--test"), f"; set {_BOTH}=false"),
-        (("--vary", f"{_BOTH}=false,true"), "orn, true, seed 0: expected a validation split"),
+        (
+            ("--vary", f"{_BOTH}=false,true"),
+            "orn, true, seed 0: cannot be compared on the validation split",
+        ),
         (
             ("--variant", "plain", "--variant", f"more:{_BOTH}=true"),
-            "orn, more, seed 0: expected a",
+            "orn, more, seed 0: cannot be compared",
         ),
-        (("--search", f"{_BOTH}=false,true"), "orn, true, seed 0: expected a validation split"),
+        (
+            ("--search", f"{_BOTH}=false,true"),
+            "orn, true, seed 0: cannot be compared on the validation split",
+        ),
         (("--set", f"{_BOTH}=true", "--variant", f"less:{_BOTH}=false"), None),
         (("--set", f"{_BOTH}=true", "--test"), None),
         ((), None),

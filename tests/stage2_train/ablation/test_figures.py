@@ -142,7 +142,9 @@ def test_heads_that_were_trained_apart_are_measured_together(tmp_path) -> None:
     missing = tmp_path / "object-head" / "predictions-test.npz"
     kept = load_predictions(missing)
     save_predictions(missing, replace(kept, ids=("d", *kept.ids[1:-1], "a")))
-    with pytest.raises(ConfigError, match=r"object-head: expected the same segments"):
+    with pytest.raises(
+        ConfigError, match=r"object-head: the runs were evaluated on different segments"
+    ):
         late_fusion_results(results)
     missing.unlink()
     with pytest.raises(CheckpointError, match=str(missing)):

@@ -87,7 +87,7 @@ def test_published_epic_frames(sample_data: Path, tmp_path: Path) -> None:
     dataset = load_dataset("epic-frames", sample_data)
     joined, clips = clips_of(dataset, "epic-frames", sample_data, tmp_path, num_frames=4)
     assert [segment.id for segment in joined.segments] == ["0"]
-    assert {row.reason for row in joined.skipped} == {"its time range holds no frame of the video"}
+    assert {row.reason for row in joined.skipped} == {"the video has no frame in its time range"}
     assert len(joined.skipped) == 325
     (batch,) = evaluation_loader(clips, LoaderSettings(batch_size=2))
     assert batch.ids == ("0",)

@@ -92,7 +92,7 @@ def test_every_length_is_joined(tiny_world, rate, rounded) -> None:
     joined = joined_lengths(tiny_world.dataset, rate, rounded)
     empty = [f"{each}" for each in LENGTHS if rounded(each * MASK_RATE / rate) == 0]
     assert [row.id for row in joined.skipped] == empty
-    assert all("no frame of its video was detected" in row.reason for row in joined.skipped)
+    assert all("no frame of its video was processed" in row.reason for row in joined.skipped)
     assert [each.id for each in joined.segments] == [
         f"{each}" for each in LENGTHS if f"{each}" not in empty
     ]

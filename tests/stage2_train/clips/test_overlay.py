@@ -111,7 +111,7 @@ def test_frames_of_a_store_have_the_shape_of_the_grid_again(tiny_world) -> None:
     assert none is None
     with pytest.raises(ClipStoreError, match="video other"):
         next(store.frames(entry(name="other"), np.zeros(1)))
-    with pytest.raises(JoinError, match="got another file"):
+    with pytest.raises(JoinError, match="from a different file"):
         next(store.frames(entry(source_digest="sha256:9"), np.zeros(1)))
 
 

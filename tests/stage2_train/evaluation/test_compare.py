@@ -176,7 +176,7 @@ RELABELLED_N = np.where(np.arange(30) == 7, 2, LABELS_N)
         (replace(MADE, labels=LABELS_N + 1), 1, ("third", "`orn eval`")),
         (_single(np.ones(0, np.bool_), np.arange(0)), 2, ("30 missing",)),
     ],
-    ids=["other segments", "one segment twice", "other labels", "no classes", "no segments"],
+    ids=["other segments", "one segment twice", "labels differ", "no classes", "no segments"],
 )
 def test_what_is_not_of_the_same_segments_is_refused(
     pair, tmp_path, other, exit_code, said

@@ -93,14 +93,14 @@ def test_training_needs_a_positive_to_choose_weights_by(tiny_world, tmp_path) ->
     rows = [[each, "" if split == "validation" else label, split] for each, label, split in rows]
     table.write_text("".join(f"{','.join(row)}\n" for row in rows))
     refused = run_orn("train", *words_of(options), "--max-steps", "2", exit_code=2).stderr
-    assert "got none in 4 segments" in refused
+    assert "no labels in 4 segments" in refused
     assert "--set data.train_with_validation=true" in refused
 
 
 def test_objects_of_another_detector_are_a_warning_with_both(one_step, trained_once) -> None:
     config = read_config(one_step)
     trained_with = config.detector.title
-    said = "was trained on objects of"
+    said = "trained on objects from"
     assert said not in run_orn("eval", one_step).stderr
     other = replace(config, detector=replace(config.detector, config_name="another"))
     write_config(one_step, other)
@@ -156,7 +156,7 @@ def test_training_on_train_and_validation_keeps_the_last_weights(workspace) -> N
     assert load_best(run).step == report["step"]
     assert read_config(run).dataset.num_train == 12
     said = run_orn("eval", run).stderr
-    assert said.count("was trained on the validation split: ") == 1
+    assert said.count("trained on the validation split, so ") == 1
     assert "--split test" in said
     assert read_eval(run / "eval-validation.json").trained_on
 
@@ -164,6 +164,6 @@ def test_training_on_train_and_validation_keeps_the_last_weights(workspace) -> N
 @pytest.mark.parametrize(("split", "seen"), [("train", True), ("validation", False)])
 def test_of_another_run_only_the_train_split_was_seen(split, seen, one_step) -> None:
     said = run_orn("eval", one_step, "--split", split)
-    assert (f"was trained on the {split} split" in said.stderr) is seen
+    assert (f"trained on the {split} split" in said.stderr) is seen
     assert read_eval(one_step / f"eval-{split}.json").trained_on is seen
     assert ("(trained on)" in said.stdout) is seen

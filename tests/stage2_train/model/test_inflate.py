@@ -80,7 +80,7 @@ def test_imagenet_weights_come_from_torchvision_and_are_checked(
     assert url == get_model_weights(name).IMAGENET1K_V1.url
     weights_host.files[url.rpartition("/")[2]] = b"other bytes"
     monkeypatch.setenv("ORN_WEIGHTS_MIRROR", weights_host.address)
-    remedies = "another file.*--weights.*initial_weights=random"
+    remedies = "not the expected file.*--weights.*initial_weights=random"
     with pytest.raises(CheckpointError, match=f"weights of {name}: .*{remedies}"):
         fetch_imagenet_weights(name)
     assert imagenet_to_fetch(name) == url

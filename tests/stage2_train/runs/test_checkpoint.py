@@ -191,7 +191,7 @@ def test_no_training_goes_on_without_its_optimiser(
     replace(tmp_path)
     before = names_in(tmp_path)
     with pytest.raises(
-        CheckpointError, match=rf"{LAST}: expected .*(position|optimiser).*another --run$"
+        CheckpointError, match=rf"{LAST}: .*(training state|optimizer state).*different --run$"
     ):
         load_last(tmp_path, repair=True)
     assert (names_in(tmp_path), caplog.records) == (before, [])
@@ -225,7 +225,7 @@ def test_a_disk_without_hard_links(tmp_path: Path, monkeypatch: Any, caplog: Any
     for number in (1, 2):
         save_last(tmp_path, at_step(number))
     assert names_in(tmp_path) == {LAST}
-    assert "the checkpoint before the last is not kept" in caplog.text
+    assert "the second-to-last checkpoint is not kept" in caplog.text
 
 
 def save_on_a_full_disk(run: Path) -> None:
@@ -250,7 +250,7 @@ def test_the_best_weights_know_their_phase_and_step(tmp_path: Path) -> None:
         assert best is not None
         assert (best.phase, best.step, best.model["weight"].tolist()) == (1, 7, [1.0, 1.0])
     assert load_best(tmp_path, phase=2) is None
-    with pytest.raises(CheckpointError, match=rf"{BEST}: .*phase 0, got those of phase 1"):
+    with pytest.raises(CheckpointError, match=rf"{BEST}: .*phase 0, got the weights of phase 1"):
         load_best(tmp_path, phase=0)
     cut(tmp_path / BEST)
     with pytest.raises(CheckpointError, match=rf"{BEST}: expected the best weights"):
@@ -266,16 +266,16 @@ def test_the_best_weights_know_their_phase_and_step(tmp_path: Path) -> None:
     [
         (
             lambda model, remembered: model.pop("bias"),
-            "network, .*: 1 weight is missing, first bias",
+            "network: 1 weight is missing, first bias",
         ),
         (
             lambda model, remembered: model.update(bias=torch.ones(1)),
-            "network, .*: bias: expected sh",
+            "network: bias: expected sh",
         ),
         (lambda model, remembered: remembered[0].pop("step"), "weight 0, 1 weight is missing"),
         (
             lambda model, remembered: remembered.update({2: {"step": torch.ones(())}}),
-            "got a state of weight 2",
+            "got a state for weight 2",
         ),
         (
             lambda model, remembered: remembered[0].update(exp_avg=torch.ones(3)),
@@ -292,7 +292,7 @@ def test_what_does_not_fit_changes_nothing(
     change(model, remembered)
     save_last(tmp_path, Checkpoint(model=model, optimiser=remembered, state=found.state))
     loaded, (network, optimiser) = load_checkpoint(tmp_path / LAST), made()
-    with pytest.raises(CheckpointError, match=rf"^run/last: expected .*{message}"):
+    with pytest.raises(CheckpointError, match=rf"^run/last: .*{message}"):
         before = [each.clone() for each in tensors_of(network, optimiser)]
         load_weights(network, loaded.model, path=Path("run/last"))
         before = [each.clone() for each in tensors_of(network, optimiser)]

@@ -135,8 +135,8 @@ def test_differences_are_named(config: RunConfig) -> None:
     assert "recipe.optimiser.batch_size is 2 as recorded, 3 as requested" in message
     assert "dataset.classes[1] is 'down' as recorded, 'left' as requested" in message
     assert "detector is 'drawn sha256:0' as recorded, 'other sha256:0' as requested" in message
-    assert "give another --run" in message
-    with pytest.raises(ConfigError, match=r"exported.*another --run"):
+    assert "pass a different --run" in message
+    with pytest.raises(ConfigError, match=r"exported.*change --run"):
         check_same_run(Path("run"), replace(config, places=None), config)
 
 
@@ -158,7 +158,9 @@ def test_what_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"without config\.json; .*`orn train`"):
         read_config(tmp_path)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=f"^{folder}: .*no best weights.*`orn train`"):
+    with pytest.raises(
+        CheckpointError, match=f"^{folder}: .*no model.safetensors yet.*`orn train`"
+    ):
         opened(folder)
 
 
@@ -191,10 +193,10 @@ def test_a_pickle_in_place_of_the_weights_is_not_run(folder: Path, size: str) ->
         pytest.param({"detector__class_names": ["cup"]}, "names of 80 classes", id="few objects"),
         pytest.param({"dataset__metric": "map"}, "expected 'top1' for task", id="metric"),
         pytest.param(
-            {"recipe__model__base_width": 4096}, "expected weights of the network", id="wide"
+            {"recipe__model__base_width": 4096}, "the weights do not match the network", id="wide"
         ),
         pytest.param(
-            {"recipe__model__mask_size": 8}, "expected weights of the network", id="shape"
+            {"recipe__model__mask_size": 8}, "the weights do not match the network", id="shape"
         ),
         pytest.param({"recipe__phases__epochs": 0}, "1 phases, .*got phase 1", id="phase"),
         pytest.param({"normalisation__mean": [0.5, 0.5, 0.5]}, "normalisation", id="colours"),
@@ -209,5 +211,5 @@ def test_hostile_configurations(folder: Path, changes: dict[str, Any], says: str
 
 def test_what_takes_memory_is_refused_before_it_is_taken(folder: Path) -> None:
     change(folder, recipe__model__base_width=2048, recipe__model__reasoning_state=65536)
-    with pytest.raises(PipelineError, match=r"memory|expected weights of the network"):
+    with pytest.raises(PipelineError, match=r"memory|the weights do not match the network"):
         bounded(opened, folder)

@@ -39,7 +39,7 @@ def test_compiling_needs_a_compiler(tiny_recipe, monkeypatch, tmp_path) -> None:
     network, recipe = build_network(tiny_recipe.model), replace(tiny_recipe, compile=True)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    message = r"compile: expected a C\+\+ compiler, .* got none of g\+\+, clang\+\+; install"
+    message = r"compile: .* a C\+\+ compiler on a CPU, got none of g\+\+, clang\+\+; install"
     with pytest.raises(ConfigError, match=message):
         apply_backbone_options(network, recipe, CPU)
     monkeypatch.setenv("CXX", "no-such-compiler")

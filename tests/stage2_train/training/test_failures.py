@@ -80,7 +80,7 @@ def test_a_worker_process_that_dies(run_tiny, tmp_path, monkeypatch) -> None:
     whole = run_tiny(tmp_path / "whole", without_validation=True)
     with monkeypatch.context() as patch:
         patch.setattr("orn.stage2_train.runs.sources.ClipDataset", DyingClips)
-        with pytest.raises(TrainingError, match=r"makes batches ended .*--workers"):
+        with pytest.raises(TrainingError, match=r"data-loading process ended .*--workers"):
             run_tiny(tmp_path / "run", workers=1, without_validation=True)
     assert same_weights(whole, run_tiny(tmp_path / "run", without_validation=True))
     assert whole.state.best_metric is None
@@ -126,6 +126,6 @@ def test_data_that_changed_is_named_when_a_run_goes_on(train, tiny_world, tmp_pa
     moved = [replace(film, boxes_FN4=film.boxes_FN4[:, ::-1]) for film in films]
     write_films_shard(second, moved[len(films) // 2 :])
     said = train("--shards", shards, "--clips", changed, "--max-steps", 3).stderr
-    assert "shard-000001.zarr.zip, clip store changed" in said
+    assert "shard-000001.zarr.zip, clip store; restore" in said
     (tmp_path / "run/data.json").write_text("[1]")
     assert "data.json" in train("--shards", shards, "--clips", changed, "--max-steps", 4).stderr

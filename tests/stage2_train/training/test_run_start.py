@@ -86,7 +86,7 @@ def test_wrong_weights_leave_no_run_and_make_no_clips(start, weights, tmp_path, 
     said = start("--weights", tmp_path / "resnet81.pth", exit_code=1).stderr
     assert "resnet81.pth" in said
     more = ("--set", "model.base_width=4")
-    assert "expected weights of" in start("--weights", weights, *more, exit_code=1).stderr
+    assert "do not match" in start("--weights", weights, *more, exit_code=1).stderr
     assert not (tmp_path / "run").exists()
     start("--weights", weights)
     assert len(published.requests) == 1
@@ -101,7 +101,7 @@ def test_killed_before_its_first_checkpoint_it_asks_for_the_weights_again(
     for more in ((), ("--set", "initial_weights=imagenet")):
         said = start(*more, exit_code=2).stderr
         assert "initial weights (sha256:" in said
-        assert "give --weights again" in said
+        assert "pass --weights again" in said
     start("--weights", weights)
     assert same_weights(whole, tmp_path / "run")
     start("--set", "initial_weights=imagenet")
