@@ -250,8 +250,8 @@ def require_same_objects(agreed: dict[str, Any]) -> None:
     """Raise PipelineError if too few of the loop's detections match ours to compare times."""
     if agreed["agreeing_share"] < _LEAST_SHARE:
         raise PipelineError(
-            f"detections of the loop: expected at least {_LEAST_SHARE:.0%} of them among ours, "
-            f"got {agreed['agreeing_share']:.1%}, so times are not comparable; try another --video"
+            f"detections of the loop: expected at least {_LEAST_SHARE:.0%} of them among ours, got "
+            f"{agreed['agreeing_share']:.1%}, so times are not comparable; try a different --video"
         )
 
 

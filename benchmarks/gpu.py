@@ -61,8 +61,7 @@ def measure_all(request: GpuRequest) -> list[dict[str, str]]:
     }
     if not chosen:
         raise ConfigError(
-            f"--only {' '.join(request.only)}: expected the prefix of a measurement, got another "
-            "text; omit it"
+            f"--only {' '.join(request.only)}: no measurement has this prefix; omit it"
         )
     request.out.mkdir(parents=True, exist_ok=True)
     out = request.out.absolute()

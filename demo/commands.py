@@ -81,8 +81,8 @@ def _check_parameters(dataset: str, parameters: WorldParameters) -> None:
     for name in sorted(parameters.model_fields_set.difference(used)):
         choices = ", ".join(options[each] for each in used if each in options)
         raise ConfigError(
-            f"{options[name]}: expected a parameter of {dataset} ({choices}), got one that it does "
-            "not use; omit it"
+            f"{options[name]}: expected a parameter of {dataset} ({choices}), which does not use "
+            "this option; omit it"
         )
 
 

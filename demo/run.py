@@ -132,6 +132,6 @@ def _meaning(heads: dict[str, float]) -> str:
     best = max(heads, key=lambda name: heads[name])
     above = "" if best == "two heads" else f"; here the {best} alone is above two heads"
     return (
-        "One training with one seed on synthetic films shows that every step works, not which head "
-        f"is better{above} (docs/results.md compares heads over several seeds)."
+        "One training run with one seed on synthetic films shows that every step works, not which "
+        f"head is better{above} (docs/results.md compares heads over several seeds)."
     )

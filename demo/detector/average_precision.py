@@ -73,8 +73,8 @@ def category_ids(
     known = {category["name"]: int(category["id"]) for category in categories}
     if missing := [name for name in class_names if name not in known]:
         raise ManifestError(
-            f"{annotations}: expected a category for each class of the detector, got none for "
-            f"{', '.join(missing)}; use the names of the file"
+            f"{annotations}: no category for the detector's classes {', '.join(missing)}; use the "
+            "names in the file"
         )
     return tuple(known[name] for name in class_names)
 
@@ -100,7 +100,7 @@ def score_shards(shards: Path, ground_truth: Path) -> dict[str, float]:
         detections = folder.video(name)
         if len(detections.seconds) != len(video_images):
             raise JoinError(
-                f"{shards}: expected {counted(len(video_images), 'frame')} of video {name!r} as in "
+                f"{shards}: expected {counted(len(video_images), 'frame')} in video {name!r} as in "
                 f"{ground_truth}, got {len(detections.seconds)}; run `orn detect` again"
             )
         image_ids += video_images

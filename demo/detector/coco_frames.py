@@ -59,8 +59,8 @@ def load_coco_frames(
         content = json.loads(path.read_text())
     except FileNotFoundError as err:
         raise DataRootError(
-            f"{path}: expected the frames of the demo's detector, got no file; draw them with `orn "
-            "demo world demo-detector`"
+            f"{path}: no frames for the demo's detector; generate them with `orn demo world "
+            "demo-detector`"
         ) from err
     known = {category["id"] for category in content["categories"]}
     chosen = category_ids(content["categories"], class_names, path)
@@ -68,8 +68,8 @@ def load_coco_frames(
     for annotation in content["annotations"]:
         if annotation["category_id"] not in known:
             raise ManifestError(
-                f"{path}: annotation {annotation.get('id')}: expected the id of a category of the "
-                f"file, got {annotation['category_id']}; remove the folder and draw it again"
+                f"{path}: annotation {annotation.get('id')}: expected the id of a category in the "
+                f"file, got {annotation['category_id']}; remove the folder and regenerate it"
             )
         if annotation["category_id"] in chosen:
             objects[annotation["image_id"]].append(annotation)
@@ -156,7 +156,7 @@ def _read_images(
     folder: Path, entries: list[dict[str, Any]], annotations: Path
 ) -> NDArray[np.uint8]:
     if not entries:
-        raise ManifestError(f"{annotations}: expected at least one image, got none; draw more")
+        raise ManifestError(f"{annotations}: expected at least one image, got none; generate more")
     size = (entries[0]["height"], entries[0]["width"])
     images_MHWC = np.empty((len(entries), *size, 3), dtype=np.uint8)
     for row, entry in enumerate(entries):

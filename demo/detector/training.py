@@ -47,7 +47,7 @@ from orn.stage2_train.runs.checkpoint import (
 _EVALUATION_BATCH = 16
 _UNNAMED = LoadedWeights(digest="", class_names=None)
 """Weights during training; the config lists the names of the classes."""
-_RESUME, _POSITION = "the saved state of a training of the demo's detector", "position"
+_RESUME, _POSITION = "the saved training state of the demo's detector", "position"
 _REMEDY = "remove the file to start over"
 _ORDER, _AUGMENTATION, _SAMPLING = range(3)
 """Purposes of random generators; each is part of the seed."""
@@ -251,8 +251,8 @@ def _step(state: _State, frames: CocoFrames, *, step: int) -> dict[str, float]:
     if not torch.isfinite(total):
         raise TrainingError(
             f"step {step}: expected a finite loss, got {losses} on frames "
-            f"{[frames.image_ids[i] for i in indices]} of {frames.annotations}; train again with "
-            "another --seed"
+            f"{[frames.image_ids[i] for i in indices]} of {frames.annotations}; train again with a "
+            "different --seed"
         )
     state.optimiser.zero_grad()
     total.backward()

@@ -324,7 +324,7 @@ def table_jobs(request: TablesRequest) -> list[Job]:
     for name in request.experiments or tables.world.by_default:
         if name not in known:
             raise ConfigError(
-                f"--experiments: expected experiments of {request.dataset}, got {name!r}; choose "
+                f"--experiments: expected experiments for {request.dataset}, got {name!r}; choose "
                 f"from {', '.join(known)}"
             )
         EXPERIMENTS[name].make(tables)

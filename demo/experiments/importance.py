@@ -49,13 +49,13 @@ def measure_importance(
     config = read_config(run)
     if config.dataset.name not in WORLDS:
         raise ConfigError(
-            f"{run}: expected a run on {', '.join(WORLDS)}, whose acting pairs are known, got one "
-            f"on {config.dataset.name}; choose another run"
+            f"{run}: expected a run on {', '.join(WORLDS)}, whose acting pairs are known, got a "
+            f"run on {config.dataset.name}; choose a different one"
         )
     if config.recipe.model.clique_size != 2:
         raise ConfigError(
             f"{run}: expected a network that relates pairs, got model.clique_size "
-            f"{config.recipe.model.clique_size}; choose another run"
+            f"{config.recipe.model.clique_size}; choose a different run"
         )
     torch.set_num_threads(resources.num_threads())
     sources = sources_of_run(run, config, resources)
@@ -81,7 +81,7 @@ def measure_importance(
             bar.advance(len(batch))
     if not found["trained"]:
         raise ConfigError(
-            f"{run}: expected correctly classified clips of split {split} with a detected acting "
+            f"{run}: expected correctly classified clips in split {split} with a detected acting "
             "pair, got none; train for longer"
         )
     report = {

@@ -82,10 +82,10 @@ def _films_of(
     segments = [segment for segment in listing.segments if segment.split == part]
     unknown = [segment.video_id for segment in segments if segment.video_id not in truth]
     if unknown or not segments:
-        found = f"no {part} film" if not segments else f"{unknown[0]} without ground truth"
+        found = f"no {part} films" if not segments else f"{unknown[0]} without ground truth"
         raise DataRootError(
             f"{folder}/labels.csv: expected the films of ground_truth/{part}.json, got {found}; "
-            "remove the folder and draw it again"
+            "remove the folder and regenerate it"
         )
     films = [truth[each.video_id] for each in segments]
     return labelled(manifest, listing, segments), films, listing.classes
@@ -110,8 +110,8 @@ def _oracle_scores(
         for name in _ORACLES[dataset](film):
             if name not in classes:
                 raise ConfigError(
-                    f"{film.video_id}: expected a label in the ground truth among "
-                    f"{', '.join(classes)}, got {name!r}; draw the data set again"
+                    f"{film.video_id}: expected a ground-truth label among {', '.join(classes)}, "
+                    f"got {name!r}; regenerate the data set"
                 )
             scores_NA[row, classes.index(name)] = 1
     return scores_NA
@@ -182,6 +182,6 @@ def _note(missed: int, number: int) -> str:
     if not missed:
         return "The oracle is correct on all films: the ground truth determines the labels."
     return (
-        f"THE WORLD IS NOT WELL DEFINED: on {missed} of {counted(number, 'film')} the ground truth "
-        "does not determine the label; do not use it for comparisons."
+        f"THE WORLD IS NOT WELL DEFINED: for {missed} of {counted(number, 'film')} the ground "
+        "truth does not determine the label; do not use it for comparisons."
     )

@@ -176,8 +176,8 @@ def true_films(folder: Path, part: str) -> dict[str, FilmTruth]:
     path = folder / "ground_truth" / f"{part}.json"
     if not path.is_file():
         raise DataRootError(
-            f"{path}: expected the ground truth of the {part} films, got no file; draw them with "
-            f"`orn demo world {folder.name} --films TRAIN,VALIDATION,TEST`"
+            f"{path}: no ground truth of the {part} films; generate them with `orn demo world "
+            f"{folder.name} --films TRAIN,VALIDATION,TEST`"
         )
     document = read_json(path, most_bytes=TRUTH_BYTES)
     by_image: dict[int, list[Annotation]] = {image["id"]: [] for image in document["images"]}

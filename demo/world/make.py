@@ -39,8 +39,8 @@ WORLD_VERSION = 1
 
 PARTS = ("train", "validation", "test")
 LOST = PipelineError(
-    "films: expected every process to finish, got one that ended abruptly, perhaps out of memory; "
-    "run the command again, with fewer --workers if it happens again"
+    "films: a process ended abruptly, perhaps out of memory; run the command again, with fewer "
+    "--workers if it recurs"
 )
 FILMS_PER_CHUNK = 20
 _CHAPTERS = 6
@@ -273,7 +273,7 @@ def _is_complete(folder: Path, identity: dict[str, Any]) -> bool:
             read_json(marker),
             identity,
             place=folder,
-            remedy="remove the folder or choose another with --data",
+            remedy="remove the folder or choose a different one with --data",
         )
         return name == "world.json"
     check_output_folder(folder, ours=())

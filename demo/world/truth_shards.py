@@ -64,7 +64,7 @@ def write_truth_shards(
         units=units,
         data_root=str(root),
     )
-    saved = SHARD_FILES.saved_plan(out, remedy="choose another --out")
+    saved = SHARD_FILES.saved_plan(out, remedy="choose a different --out")
     plan.resumed_from(saved, out).save(out)
     remove_stale_temporaries(out)
     missing = SHARD_FILES.missing(units, out)
@@ -82,7 +82,7 @@ def _films(folder: Path) -> dict[str, FilmTruth]:
     paths = sorted((folder / "ground_truth").glob("*.json"))
     if not paths:
         raise DataRootError(
-            f"{folder}: expected ground_truth/*.json, got none; draw the films with `orn demo "
+            f"{folder}: expected ground_truth/*.json, got none; generate the films with `orn demo "
             f"world {folder.name}`"
         )
     return {name: film for path in paths for name, film in true_films(folder, path.stem).items()}

@@ -119,7 +119,7 @@ def test_a_lifted_limit_and_new_videos_leave_what_is_done(
     a, b, broken = dataset.videos
     without_a = dataclasses.replace(dataset, videos=(b, broken))
     assert drawn(plan_fake(without_a, folder=tmp_path)) == ["a*", "b broken*"]
-    assert "got none for" not in caplog.text
+    assert "files are missing for" not in caplog.text
     without_b = dataclasses.replace(dataset, videos=(a, broken))
     job = plan_fake(without_b, folder=tmp_path)
     assert (drawn(job), [unit.index for unit in job.to_do]) == (["a*", "b broken*"], [1])

@@ -105,7 +105,7 @@ def test_a_wrong_label_is_a_world_that_is_not_well_defined(orn, draw, tmp_path) 
     table.write_text("\n".join(map(",".join, rows)) + "\n")
     places = ("--data", tmp_path, "--out", tmp_path / "out")
     said = orn("leaks", "demo-places", *places).stdout
-    assert "THE WORLD IS NOT WELL DEFINED: on 1 of 2 films" in said
+    assert "THE WORLD IS NOT WELL DEFINED: for 1 of 2 films" in said
     report = json.loads((tmp_path / "out" / "leaks-validation.json").read_text())
     assert report["films_that_the_oracle_misses"] == 1
     assert figures(report)["oracle"] == pytest.approx(50)
@@ -163,7 +163,7 @@ def test_the_floor_is_what_counts_in_shards_tell(orn, draw, tmp_path) -> None:
 
 def test_a_part_that_is_not_drawn_is_named(draw, tmp_path) -> None:
     draw(tmp_path, "demo-touch")
-    with pytest.raises(DataRootError, match=r"ground_truth/test.json: expected .* --films"):
+    with pytest.raises(DataRootError, match=r"ground_truth/test.json: no ground truth .* --films"):
         true_rows("demo-touch", tmp_path, split="test")
     with pytest.raises(JoinError, match="demo-touch, test: expected labelled segments, got none"):
         untrained_report("demo-touch", tmp_path, split="test")

@@ -118,5 +118,5 @@ def test_frames_of_a_store_have_the_shape_of_the_grid_again(tiny_world) -> None:
 def test_inspect_draws_over_the_stored_frame(orn, tiny_world, tmp_path) -> None:
     shard, out = min(tiny_world.shards_path.glob("shard-*.zip")), tmp_path / "a.png"
     options = ("--video", "film/1", "--overlay", out, "--clips", tiny_world.store_path)
-    assert "grey" not in orn("inspect", shard, *options).stderr
+    assert "gray background" not in orn("inspect", shard, *options).stderr
     assert np.asarray(Image.open(out)).std() > 10

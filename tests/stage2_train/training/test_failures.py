@@ -115,11 +115,11 @@ def test_data_that_changed_is_named_when_a_run_goes_on(train, tiny_world, tmp_pa
     """A store that only grew is the same, and so is one that lies elsewhere."""
     films, shards = [*tiny_world.films.values()], tmp_path / "shards"
     grown, changed = tmp_path / "grown", tmp_path / "changed"
-    assert "other data" not in train("--max-steps", 1).stderr
+    assert "data have changed" not in train("--max-steps", 1).stderr
     shutil.copytree(tiny_world.shards_path, shards)
     write_store(grown, [replace(films[0], id="film/more"), *films])
     said = train("--shards", shards, "--clips", grown, "--max-steps", 2).stderr
-    assert "other data" not in said
+    assert "data have changed" not in said
     write_store(changed, [replace(film, colours=film.colours[::-1].copy()) for film in films])
     second = shards / "shard-000001.zarr.zip"
     second.unlink()

@@ -76,7 +76,7 @@ def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path
 def test_it_goes_on_from_its_own_checkpoint(started, train, tmp_path) -> None:
     started("--max-steps", "1")
     first = load_checkpoint(tmp_path / "run" / "last.safetensors").model
-    assert "starts from" not in started("--max-steps", "1").stderr
+    assert "initial weights from" not in started("--max-steps", "1").stderr
     second = load_checkpoint(tmp_path / "run" / "last.safetensors").model
     assert all(torch.equal(first[name], second[name]) for name in first)
     train("--max-steps", "2")  # the run knows what it began with
