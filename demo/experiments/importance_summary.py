@@ -166,7 +166,7 @@ def _percent(found: dict[str, float] | None) -> str:
 _QUESTIONS = {
     "clique_is_true": "first pair is the acting pair",
     "clique_has_one_that_acts": "first pair contains an object of the acting pair",
-    "group_is_true": "first pair of classes, over all its pairs, is that of the acting pair",
+    "group_is_true": "first pair of classes, over all its pairs, is the acting pair's",
     "object_acts": "first object belongs to the acting pair",
 }
 _ORDERS = {

@@ -79,7 +79,7 @@ def _hold(stack: ExitStack, path: Path, job: str, *, timeout: float) -> None:
             raise PipelineError(f"{path}: another `{job}` has just ended; retry") from err
         process = holder.decode(errors="replace").strip() or "unknown"
         raise PipelineError(
-            f"{path}: another `{job}` (process {process}) is writing to it; wait or stop it"
+            f"{path}: another `{job}` (process {process}) is writing to it; wait, or stop it"
         ) from err
     except OSError as err:
         message = f"{file}: cannot be locked ({err.strerror or err})"

@@ -105,7 +105,7 @@ class ShardWriter:
         if error_type is not None:
             return
         if self._open is not None:
-            what = f"expected end_video() of video {self._open.entry.id!r}, got none"
+            what = f"end_video() was not called for video {self._open.entry.id!r}"
             raise ShapeError(f"{self._path}: {what}; nothing was written")
         attributes = ShardAttributes(
             score_kind=self.rules.score_kind,
@@ -268,7 +268,7 @@ class ShardWriter:
         if (detections.height, detections.width) != grid:
             raise ShapeError(
                 f"{place}: expected detections on a grid of {grid[0]} x {grid[1]}, got "
-                f"{detections.height} x {detections.width}; set another with add_video(grid=...)"
+                f"{detections.height} x {detections.width}; specify it with add_video(grid=...)"
             )
         num_classes, score_kind = self.rules.num_classes, self.rules.score_kind
         scores_NC = detections.class_scores
@@ -277,7 +277,7 @@ class ShardWriter:
         if given != expected:
             raise ShapeError(
                 f"{place}: expected class scores: {expected}, got: {given}; a shard without class "
-                'scores needs ShardWriter(..., score_kind="label")'
+                'scores requires ShardWriter(..., score_kind="label")'
             )
         if (detections.tracks is not None) != self._has_tracks:
             raise ShapeError(

@@ -120,6 +120,6 @@ def ranges_of_split(manifest: Manifest, data_root: Path, split: str) -> dict[str
     if not ranges:
         raise ManifestError(
             f"data set {manifest.name!r}: expected segments of the split {split!r}, got none among "
-            f"{counted(len(listing.segments), 'segment')}; choose another --split"
+            f"{counted(len(listing.segments), 'segment')}; choose a different --split"
         )
     return ranges

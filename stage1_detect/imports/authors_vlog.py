@@ -119,5 +119,5 @@ def _list(place: object, value: Any) -> list[Any]:
 
 def _mismatch(place: str, expected: str, found: Any) -> ObjectImportError:
     return ObjectImportError(
-        f"{place}: expected {expected}, got a {type(found).__name__}; choose another --format"
+        f"{place}: expected {expected}, got a {type(found).__name__}; choose a different --format"
     )

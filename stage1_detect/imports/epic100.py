@@ -138,8 +138,8 @@ def _frames(path: Path) -> Iterator[SourceFrame]:
     packed = load_plain(data, source=str(path))
     if type(packed) is not list or not all(type(entry) is bytes for entry in packed):
         raise ObjectImportError(
-            f"{path}: expected a list of packed frames, got a {type(packed).__name__}; choose "
-            "another --format"
+            f"{path}: expected a list of packed frames, got a {type(packed).__name__}; choose a "
+            "different --format"
         )
     frames: dict[int, SourceFrame] = {}
     for index, entry in enumerate(packed):

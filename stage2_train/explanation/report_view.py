@@ -322,7 +322,7 @@ def _made(
         ("run", str(run)),
         ("data set", config.dataset.name),
         ("recipe", config.recipe_name),
-        ("system", config.system or "that of the recipe"),
+        ("system", config.system or "from the recipe"),
         ("weights", f"{weights.name}, step {model.step}, {digest}"),
         ("initial weights", _initial_weights(config)),
         ("detector of the training", config.detector.title),

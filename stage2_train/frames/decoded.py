@@ -185,7 +185,7 @@ class DecodedVideos:
         """
         video = self._videos.get(video_id)
         if video is None:
-            raise ClipStoreError(f"{self.name}: expected video {video_id}, got none")
+            raise ClipStoreError(f"{self.name}: no video {video_id}")
         return DecodedVideo(video, self)
 
     def stored_size(self, video_id: str) -> tuple[int, int]:

@@ -220,8 +220,8 @@ def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
         return {}
     if not labelled:
         raise ConfigError(
-            f"--frames labelled requires the label tables of data set {dataset.name!r}, got none; "
-            "use --frames all"
+            f"--frames labelled requires label tables, but data set {dataset.name!r} has none; use "
+            "--frames all"
         )
     return {video_id: TimeRanges.of(ranges) for video_id, ranges in labelled.items()}
 

@@ -164,7 +164,7 @@ def add_frames(writer: ClipFileWriter, frames: Iterable[Frame], **video: Any) ->
     settings, remaining = writer.settings, iter(frames)
     first = next(remaining, None)
     if first is None:
-        raise VideoDecodeError(f"video {video['id']}: has no frames")
+        raise VideoDecodeError(f"video {video['id']}: no frames")
     height, width = settings.stored_size(*first.image.shape[:2])
     kept = within(at_rate(chain([first], remaining), settings.rate), video["times"])
     encoded = ((each.index, each.seconds, encode_frame(each.image, settings)) for each in kept)

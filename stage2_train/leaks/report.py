@@ -255,10 +255,10 @@ def meaning(report: Mapping[str, Any]) -> str:
         )
     best = max(rows.values(), key=lambda row: row["mean"])
     parts = [
-        f"The best baseline reaches {best['mean']:.1f} % without the interactions of objects "
+        f"The best baseline reaches {best['mean']:.1f} % without interactions between objects "
         f"({best['name']}: {best['title']}); chance is {report['chance']:.1f} %, the majority "
-        f"{majority:.1f} %. A claim that relations of objects matter needs a system that exceeds "
-        f"{best['mean']:.1f} % on these segments, not only chance."
+        f"{majority:.1f} %. A claim that relations between objects matter requires a system that "
+        f"exceeds {best['mean']:.1f} % on these segments, not only chance."
     ]
     of_classes = [row for name, row in rows.items() if name in _OF_CLASSES]
     classes = max(of_classes, key=lambda row: row["mean"], default=None)

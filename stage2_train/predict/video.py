@@ -117,7 +117,7 @@ def predict_frames(
     check_detector_classes(model.path, model.config, names, where=where)
     config, record, seconds_F = model.config, model.config.clips, frames.seconds
     if not len(seconds_F):
-        raise JoinError(f"video {video_id}: has no frames")
+        raise JoinError(f"video {video_id}: no frames")
     (height, width), crop = size, config.recipe.data.crop
     if height < crop[0] or width < crop[1]:
         raise JoinError(

@@ -304,6 +304,6 @@ def check_processes(recipe: Recipe, *, num_processes: int) -> None:
     if num_processes > 1 and recipe.data.clip_frames == 1 and relates:
         raise ConfigError(
             f"data.clip_frames: expected at least 2 frames for {num_processes} processes that "
-            "train an object head, got 1, which has no relations; train in one process, or set "
-            "model.heads=activity"
+            "train an object head, got 1, which provides no relations; train in one process, or "
+            "set model.heads=activity"
         )

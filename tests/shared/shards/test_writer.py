@@ -180,7 +180,7 @@ def test_an_error_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
         add(writer, "a", drawn_detections())
         assert list(tmp_path.iterdir()) == []
         raise error
-    message = "expected end_video.* of video 'a'"
+    message = "end_video.* for video 'a'"
     with pytest.raises(ShapeError, match=message), ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
         begin(writer)
     assert list(tmp_path.iterdir()) == []
