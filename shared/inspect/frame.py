@@ -63,8 +63,8 @@ def find_frame(
         if not abs(seconds_f[row] - seconds) <= 1 / video.rate:
             raise ShardNotFoundError(
                 f"{shard.path}: no frame of video {video.id!r} at {seconds:g} s; "
-                f"the nearest is frame {index_f[row]} at {seconds_f[row]:.3f} s, its frames span "
-                f"{seconds_f[0]:.3f} to {seconds_f[-1]:.3f} s"
+                f"the nearest is frame {index_f[row]} at {seconds_f[row]:.3f} s; "
+                f"the video's frames span {seconds_f[0]:.3f} to {seconds_f[-1]:.3f} s"
             )
         index = int(index_f[row])
     elif index is None and len(index_f):

@@ -113,8 +113,9 @@ def joined_cluster(ray: Any, address: str | None) -> Iterator[None]:
         _check_reachable(address or "")
         ray.init(address=address or "local", logging_level=logging.WARNING, **own)
     except (OSError, OverflowError, ValueError, RuntimeError) as err:
+        where = f"at {address}" if address else "on this machine"
         raise ConfigError(
-            f"--address: no Ray cluster at {address or 'this machine'} ({err}); start one: ray "
+            f"--address: no Ray cluster {where} ({err}); start one: ray "
             "start --head --port 6379, and on every other machine: ray start --address HOST:6379"
         ) from err
     try:

@@ -216,8 +216,8 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
 
 
 def guess_videos(folder: Path, video_ids: Sequence[str]) -> tuple[str, bool] | None:
-    """Return the pattern that matches most of the first ids among the files in a folder, and
-    whether the matches are frame folders; None without a match."""
+    """Return the file-name pattern that finds files for the largest number of the first ids, and
+    whether these are frame folders; None without a match."""
     wanted = video_ids[:_SAMPLE]
     votes: Counter[str] = Counter()
     are_folders: dict[str, bool] = {}

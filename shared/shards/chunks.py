@@ -105,8 +105,8 @@ class ShardArrays:
         layout, spec = self._layouts[name], self._specs[name]
         if not 0 <= start <= stop <= layout.num_rows:
             raise ShardFormatError(
-                f"{self.path}: array {name!r}: expected rows of "
-                f"{counted(layout.num_rows, 'row')}, got [{start}, {stop})"
+                f"{self.path}: array {name!r}: expected a range of "
+                f"its {counted(layout.num_rows, 'row')}, got [{start}, {stop})"
             )
         if start == stop:
             return np.zeros((0, *spec.row), dtype=spec.dtype)

@@ -198,8 +198,8 @@ def plan_import(request: ImportRequest) -> ImportJob:
         raise ObjectImportError(
             f"{request.source}: expected objects in the videos listed in {manifest.name!r} "
             f"({', '.join(listing.video_ids[:_NAMED])}), got objects in "
-            f"{', '.join(each.id for each in found[:_NAMED])}; rename the videos of the source (in "
-            "the format authors, its folders)"
+            f"{', '.join(each.id for each in found[:_NAMED])}; rename the videos in the source to "
+            "match (with --format authors, its folders)"
         )
     importable = videos if request.form in RECORDS else matching.matched  # records need frame times
     planned = {name: each for name, each in matching.matched.items() if name in importable}

@@ -134,8 +134,8 @@ def _read(file: Path) -> dict[str, Tensor]:
     other = [name for name in weights if not name.startswith(_PARALLEL)]
     if other:
         raise CheckpointError(
-            f"{path_text(file)}: expected {_WHAT}, with names that start with {_PARALLEL}, got "
-            f"{path_text(other[0])}"
+            f"{path_text(file)}: expected {_WHAT}, whose tensor names start with {_PARALLEL}, got "
+            f"tensor {path_text(other[0])}"
         )
     return {name.removeprefix(_PARALLEL): tensor for name, tensor in weights.items()}
 

@@ -57,7 +57,7 @@ def test_fewer_frames_than_promised(tmp_path: Path) -> None:
     videos = {"a": frames(3, 3), "part": frames(3, 3, first=7), "none": []}
     shard = write(tmp_path, videos, header=5)
     assert told(shard) == [("fewer frames", "a", 1, 1), ("fewer frames", "none", None, None)]
-    assert "has 2 frames, its header declares 5" in findings(shard)[0].text
+    assert "has 2 frames, but its header declares 5" in findings(shard)[0].text
 
 
 def test_a_part_by_the_plan_lacks_nothing(tmp_path: Path) -> None:
