@@ -79,7 +79,7 @@ def find_in_something_else(
         if match is None or not video_id:
             raise ObjectImportError(
                 f'{what}: expected a name such as "2/0001.jpg", got {entry["name"]!r}; choose '
-                "another --format"
+                "a different --format"
             )
         records.add(video_id, int(match["frame"]), span=span)
     return records.videos(), ["hand", "object"]
