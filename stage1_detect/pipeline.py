@@ -94,7 +94,7 @@ class DetectWork:
                 asdict(detector.entry), asdict(self.entry), words=("there", "here")
             )
             raise DetectorError(
-                f"machine {socket.gethostname()}: the detector differs from the job's:  "
+                f"machine {socket.gethostname()}: the detector differs from the job's: "
                 f"{'; '.join(different)}; install the same versions on every machine"
             )
         return UnitDetector(detector, videos=self.videos, folder=self.folder, batch=self.batch)
