@@ -114,7 +114,8 @@ def test_published_weights_are_fetched_once(
     shard_path: Path,
 ) -> None:
     (name,) = weights_host.files
-    fetching = partial(any_detector, "--config", published_config, "--unit-frames", 5)
+    fetching = partial(any_detector, "--config", published_config, "--workers", 1)
+    fetching = partial(fetching, "--unit-frames", 5)
     work = fetching("--dry-run", "--json").json
     assert (work["checkpoint"], work["to_fetch"]) == (None, f"{weights_host.address}/{name}")
     given = fetching("--checkpoint", demo_checkpoint, "--dry-run", "--json").json
