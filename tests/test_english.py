@@ -2,14 +2,17 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 
-ROOMS = ("shared", "stage1_detect", "stage2_train", "predict_videos", "demo", "benchmarks", "orn")
+ROOMS = (
+    *("shared", "stage1_detect", "stage2_train", "predict_videos", "demo", "benchmarks", "orn"),
+    "data_manifests",
+)
 TERMS = {
     "first weights": "initial weights",
     "MLP start": "initialization of the MLP",
@@ -34,31 +37,33 @@ TERMS = {
 """What not to write, and what to write in its place."""
 
 
-def _texts() -> Iterator[Path]:
+@cache
+def _texts() -> dict[Path, str]:
+    """Every source and page, read once."""
+    paths = [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]
     for room in ROOMS:
         for suffix in ("py", "html", "js", "md", "toml"):
-            yield from (ROOT / room).rglob(f"*.{suffix}")
-    yield from (ROOT / "docs").glob("*.md")
-    yield from ROOT.glob("*.md")
+            paths += (ROOT / room).rglob(f"*.{suffix}")
+    return {path: path.read_text("utf-8") for path in paths}
 
 
 @pytest.mark.parametrize("phrase", TERMS)
 def test_no_text_has_a_phrase_for_which_there_is_a_term(phrase: str) -> None:
     words = r"\s+".join(map(re.escape, phrase.split()))
     pattern = re.compile(rf"\b{words}\b")
-    found = [path for path in _texts() if pattern.search(path.read_text("utf-8"))]
+    found = [path for path, text in _texts().items() if pattern.search(text)]
     assert not found, f"{phrase!r}: write {TERMS[phrase]!r}"
 
 
 def test_messages_say_expected_and_got() -> None:
     found = [
-        f"{path.relative_to(ROOT)}:{text.lineno}"
-        for path in _texts()
+        f"{path.relative_to(ROOT)}:{part.lineno}"
+        for path, text in _texts().items()
         if path.suffix == ".py"
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Raise)
-        for text in ast.walk(node)
-        if isinstance(text, ast.Constant) and isinstance(text.value, str)
-        if re.search(r"\bwanted\b|[,;:] found\b", text.value)
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+        if re.search(r"\bwanted\b|[,;:] found\b", part.value)
     ]
     assert not found

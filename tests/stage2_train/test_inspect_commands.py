@@ -65,11 +65,11 @@ def test_a_run_that_does_not_fit(orn, asked, tmp_path: Path) -> None:
         assert all(part in said for part in parts), said
         assert not page.exists()
 
-    refused(str(run), "orn runs", exit_code=1)
+    refused(f"{run}: run folder not found", "orn runs", exit_code=1)
     run.mkdir()
     refused("expected predictions-validation.npz", "orn eval", exit_code=1)
     predict(run, "test", "c", [1.0, 0.0])
     refused("expected predictions for videos of", "orn eval", exit_code=2)
     predict(run, "validation", "b", [1.0, 0.0, 2.0])
-    refused("'b'", "2 classes", "got 3", "--dataset", exit_code=2)
+    refused("'b'", "expected predictions for 2 classes", "got 3", "--dataset", exit_code=2)
     orn(*asked, "--run", run, exit_code=2)

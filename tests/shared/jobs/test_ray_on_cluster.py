@@ -164,7 +164,7 @@ def test_a_killed_node_changes_nothing(cluster: Callable[[str], None], tmp_path:
 
 @pytest.mark.usefixtures("cluster")
 def test_a_unit_that_ends_its_actors_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"unit 0 \(first\) of .* 3 actors"):
+    with pytest.raises(PipelineError, match=r"unit 0 \(first\) of .* crashed 3 actors"):
         run_all(Deadly(folder=tmp_path), RayEngine(workers=1))
     assert not list(tmp_path.iterdir())
 
@@ -185,5 +185,7 @@ def test_what_actors_cannot_do_ends_the_job(tmp_path: Path) -> None:
         run_all(Refusing(folder=tmp_path), RayEngine(workers=1))
     entry = FakeDetector().entry
     work = DetectWork(load=load_other, entry=entry, videos={}, folder=tmp_path, batch=4)
-    with pytest.raises(DetectorError, match=r"detector differs.* .sha256:2. there"):
+    with pytest.raises(
+        DetectorError, match=r"the detector differs from the job's: .* is 'sha256:2' there"
+    ):
         run_all(work, RayEngine(workers=1))
