@@ -34,10 +34,7 @@ TERMINATED_EXIT_CODE = 143
 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "First look": {
-        "doctor": (
-            "orn.shared.doctor:doctor",
-            "Check the installation and suggest fixes.",
-        ),
+        "doctor": ("orn.shared.doctor:doctor", "Check the installation and suggest fixes."),
         "demo": ("orn.demo.commands:demo", "Run the whole pipeline on small generated videos."),
         "demo world": ("orn.demo.commands:demo_world", "Generate the videos and labels."),
         "demo truth": (
@@ -108,10 +105,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         ),
     },
     "Compare": {
-        "compare": (
-            "orn.stage2_train.commands:compare",
-            "Compare two runs on the same segments.",
-        ),
+        "compare": ("orn.stage2_train.commands:compare", "Compare two runs on the same segments."),
         "runs": ("orn.stage2_train.runs.commands:runs", "List runs side by side."),
         "runs diff": (
             "orn.stage2_train.runs.commands:diff",

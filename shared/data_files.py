@@ -88,9 +88,8 @@ def is_there(path: str | Path) -> bool:
 def link_target_outside(path: str | Path, inside: Iterable[Path]) -> str | None:
     """Return the resolved path if it is outside all folders `inside`, else None."""
     real, folders = Path(os.path.realpath(path)), list(inside)
-    if any(
-        real.is_relative_to(folder) for folder in folders
-    ):  # the usual case, which does not resolve `inside`
+    # The usual case, which does not resolve `inside`.
+    if any(real.is_relative_to(folder) for folder in folders):
         return None
     is_inside = any(real.is_relative_to(os.path.realpath(folder)) for folder in folders)
     return None if is_inside else str(real)

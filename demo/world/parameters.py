@@ -94,9 +94,7 @@ class WorldParameters(Request):
         Option("Probability that a decoy pair acts; otherwise it does not move.", name="--decoys"),
     ] = 0.5
     distractors: Annotated[
-        int,
-        Field(ge=0, le=4),
-        Option("Number of motionless objects of other classes."),
+        int, Field(ge=0, le=4), Option("Number of motionless objects of other classes.")
     ] = 1
     idle_hand_probability: Share = 0.5
     """Probability that there is a hand that does not act on X; it may touch other objects."""
@@ -106,9 +104,7 @@ class WorldParameters(Request):
         Option("Maximum drift of the camera in pixels.", name="--camera"),
     ] = 3.0
     noise: Annotated[
-        float,
-        Field(ge=0, le=60),
-        Option("Standard deviation of the sensor noise in gray levels."),
+        float, Field(ge=0, le=60), Option("Standard deviation of the sensor noise in gray levels.")
     ] = 5.0
     decoy_pairs: Annotated[
         int, Field(ge=0, le=3), Option("Number of decoy pairs, each with its own activity.")
