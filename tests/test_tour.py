@@ -1,4 +1,4 @@
-"""The notebook runs from top to bottom, and what is committed of it was really run."""
+"""The notebook and the README's Python run as they stand; the notebook's output was really run."""
 
 import json
 import re
@@ -45,3 +45,14 @@ def test_every_cell_runs(small_demo: Path, monkeypatch: pytest.MonkeyPatch, caps
     said = capsys.readouterr().out
     assert "frames looked at: (1, 4, 7, 10)" in said
     assert "the logit drops by" in said
+
+
+@pytest.mark.mmdet
+def test_python_of_the_readme_runs(small_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(small_demo)
+    shutil.copy(next(Path("data/demo/videos").glob("*.mp4")), "film.mp4")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert [prediction.video for prediction in names["found"]] == ["film"]
