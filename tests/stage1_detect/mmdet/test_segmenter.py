@@ -51,6 +51,7 @@ def small_config(folder: Path, name: str, score_threshold: float, **settings: An
             place.score_thr = score_threshold
     if config.model.test_cfg.get("rpn"):
         config.model.test_cfg.rpn.max_per_img = 100
+        config.model.test_cfg.rcnn.max_per_img = 20
     config.merge_from_dict(settings)
     path = folder / f"{name}.py"
     config.dump(str(path))
@@ -133,7 +134,6 @@ SMALL = {
     "model.neck.in_channels": [16, 32, 64, 128],
     "model.roi_head.mask_head.num_convs": 1,
     "model.roi_head.mask_head.conv_out_channels": 16,
-    "model.test_cfg.rcnn.max_per_img": 20,
 }
 
 
@@ -199,8 +199,11 @@ def test_masks_of_queries_have_the_softmax_of_their_query() -> None:
 
 FAMILIES = {
     "condinst_r50_fpn_ms-poly-90k_coco_instance": ("label", 0.3),
+    "detectors_htc-r50_1x_coco": ("softmax", 0.02),
     "mask2former_r50_8xb2-lsj-50e_coco": ("softmax", 0.01),
     "ms-rcnn_r50_fpn_1x_coco": ("softmax", 0.03),
+    "point-rend_r50-caffe_fpn_ms-1x_coco": ("softmax", 0.02),
+    "scnet_r50_fpn_1x_coco": ("softmax", 0.02),
     "yolact_r50_1xb8-55e_coco": ("label", 0.3),
 }
 """Kind of scores, and a threshold that some objects of random weights pass."""
