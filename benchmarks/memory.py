@@ -139,5 +139,6 @@ def _random_model(path: Path) -> Any:
         clips=ClipRecord(frames=StoreSettings(size=(70, 88)), are_stored=True),
         normalisation=normalisation_of(network),
         detector=InstantDetector.entry,
+        score_kind="softmax",
     )
     return OpenedModel(path=path, config=config, network=network, phase=1, step=0)

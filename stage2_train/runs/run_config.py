@@ -194,7 +194,7 @@ class RunConfig:
     """Normalization of frames; None for a network that reads no frames."""
     detector: DetectorEntry
     """Detector used to detect the objects."""
-    score_kind: ScoreKind = "softmax"
+    score_kind: ScoreKind
     """Type of the detector's scores, which determines class vectors."""
     places: Places | None = None
     """Paths of the data; None for an exported run."""

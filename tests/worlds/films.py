@@ -303,6 +303,7 @@ def write_tiny_model(folder: Path, **changes: Any) -> tuple[RunConfig, torch.nn.
         clips=ClipRecord(frames=StoreSettings(size=(48, 72))),
         normalisation=normalisation_of(network),
         detector=DETECTOR,
+        score_kind="softmax",
     )
     config = replace(config, **changes)
     write_config(folder, config)

@@ -125,6 +125,7 @@ def make_run(
         manifest=dataset,
         clips=ClipRecord(frames=StoreSettings(size=(48, 72))),
         detector=DETECTOR,
+        score_kind="softmax",
         weights_digest=weights_digest,
         places=Places.of(paths, run),
     )
