@@ -148,7 +148,7 @@ def as_report(report: dict[str, Any]) -> Report:
             name: f"{values[2]['mean']:.3f}" for name, values in report["trained"][curve].items()
         }
         notes.append(
-            f"Probability of the class {what} 20 % of the cliques: by logit drop "
+            f"Probability of the class {what} 20 % of the pairs: by logit drop "
             f"{fifth['logit_drop']}, by activation {fifth['activation']}, at random "
             f"{fifth['random']}"
         )
