@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, Strict
 
 from orn.shared.data_files import is_there
 from orn.shared.errors import ObjectImportError
@@ -75,6 +75,7 @@ class _Annotation(Record):
     bbox: Annotated[list[Number], Field(min_length=4, max_length=4)] | None = None
     segmentation: _RunLengths | Annotated[list[_Polygon], Field(fail_fast=True)] | None = None
     score: Score = 1.0
+    iscrowd: Annotated[bool, Strict(False)] = False  # 0 or 1
 
 
 def find_in_coco(
@@ -153,7 +154,7 @@ def objects_of_coco(record: bytes, video: SourceVideo, what: str) -> Iterator[So
         x, y, width, height = entry.bbox
         box = (x, y, x + width, y + height)
     name = video.legend.get(entry.category_id, f"category_id {entry.category_id}")
-    yield SourceObject(name=name, score=entry.score, box=box, mask=mask)
+    yield SourceObject(name=name, score=entry.score, box=box, mask=mask, is_crowd=entry.iscrowd)
 
 
 def _mask(segmentation: _RunLengths | list[list[float]], height: int, width: int) -> bytes:

@@ -69,6 +69,8 @@ class SourceObject:
     """x1 y1 x2 y2; None for the bounding box of the mask."""
     mask: bytes | None = None
     """Run-length encoding over the whole grid; None for a filled box."""
+    is_crowd: bool = False
+    """Whether this is a group of objects in one mask, which is dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,7 +92,7 @@ def frame_of(
     grid: tuple[int, int],
     labels: Mapping[str, int],
 ) -> SourceFrame:
-    """Return a frame, omitting objects outside it or of unknown classes; boxes are clipped.
+    """Return a frame without objects outside it, groups and unknown classes; boxes are clipped.
 
     Args:
         what: description of the frame, for messages.
@@ -107,6 +109,8 @@ def frame_of(
         box = each.box or rle.bounding_box(each.mask or b"", height).tolist()
         if each.name not in labels:
             left_out.append(("unknown class", repr(each.name)))
+        elif each.is_crowd:
+            left_out.append(("group of objects (iscrowd)", repr(each.name)))
         elif box[2] <= 0 or box[3] <= 0 or box[0] >= width or box[1] >= height:
             left_out.append(("outside of the frame", f"{box} of {width} x {height}"))
         else:

@@ -142,6 +142,7 @@ def test_masks_of_coco(objects: Any, tmp_path: Path) -> None:
         of_image | {"segmentation": {"size": size, "counts": runs}, "bbox": [3, 2, 1, 3]},
         of_image | {"bbox": [3, 2, 1, 3], "segmentation": None},
         {"image_id": "2", "category_id": 9, "bbox": [0, 0, 1, 1]},
+        {"image_id": "2", "category_id": 2, "bbox": [0, 0, 1, 1], "iscrowd": 1},
     ]
     images = [image(1), image("2", "a/2.jpg"), image(3, "a/3.jpg")]
     source = coco(tmp_path, annotations=annotations, categories=CATEGORIES, images=images)
@@ -155,7 +156,7 @@ def test_masks_of_coco(objects: Any, tmp_path: Path) -> None:
     assert frame.scores.tolist() == [1, 0.25, 1, 1]
     assert frame.labels.tolist() == [0] * 4
     assert shard.detector.class_names == ("pot", "cup")
-    assert left_out(summary) == {"unknown class": 1}
+    assert left_out(summary) == {"unknown class": 1, "group of objects (iscrowd)": 1}
 
 
 @pytest.mark.parametrize(
