@@ -189,7 +189,8 @@ def _published(model: OpenedModel, request: PredictRequest, config: str) -> Path
         return fetch_weights(path, remedy="pass it with --checkpoint FILE")
     raise DetectorError(
         f"{model.path}: the weights of its detector {model.detector} are not installed; pass "
-        "--checkpoint FILE, or --shards FOLDER with its detections"
+        "--checkpoint FILE (and --config FILE, unless the config is in the model zoo), or "
+        "--shards FOLDER with its detections"
     )
 
 
