@@ -77,12 +77,14 @@ def _check_parameters(dataset: str, parameters: WorldParameters) -> None:
         parameters.check_for(name)
     if dataset == "all":
         return
-    options, used = option_names(WorldParameters), USED_PARAMETERS[dataset]
-    for name in sorted(parameters.model_fields_set.difference(used)):
+    used = USED_PARAMETERS[dataset]
+    unused = sorted(parameters.model_fields_set.difference(used))
+    if unused:
+        options = option_names(WorldParameters)
         choices = ", ".join(options[each] for each in used if each in options)
         raise ConfigError(
-            f"{options[name]}: expected a parameter of {dataset} ({choices}), which does not use "
-            "this option; omit it"
+            f"{options[unused[0]]}: expected a parameter of {dataset} ({choices}), which does not "
+            "use this option; omit it"
         )
 
 

@@ -108,7 +108,8 @@ class ImportJob:
     def _import_video(self, video_id: str, writer: ShardWriter) -> None:
         """Add a video to the shard, completely or as failed."""
         found, video = self.matching.matched[video_id], self.videos.get(video_id)
-        source, left_out = self.request.source, dict[str, LeftOut]()
+        source = self.request.source
+        left_out: dict[str, LeftOut] = {}
         try:
             check_inside(found.path, source)
             entry = self._entry_of(video_id, found, video)
@@ -365,7 +366,8 @@ def exit_code(summary: Mapping[str, Any]) -> int:
 
 def report(summary: Mapping[str, Any]) -> Report:
     """Return the report of an import."""
-    without_video, existing = summary["without_video"], summary["skipped_units"]
+    without_video = summary["without_video"]
+    existing = summary["skipped_units"]
     classes = counted(summary["classes"], "class", "classes")
     facts = [
         ("data set", summary["dataset"]),
