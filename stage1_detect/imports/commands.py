@@ -15,13 +15,8 @@ def import_objects(
     SOURCE is a folder, or a file for coco, something-else and csv. Nothing in it is executed. An
     interrupted import resumes where it stopped. Exits with 3 if a video could not be imported.
     """
-    from orn.stage1_detect.imports.job import (
-        describe_import,
-        exit_code,
-        plan_import,
-        report,
-        run_import,
-    )
+    from orn.stage1_detect.imports.job import describe_import, plan_import, run_import
+    from orn.stage1_detect.imports.report import exit_code, report
 
     job = plan_import(request)
     if dry_run:
