@@ -78,6 +78,12 @@ class _Annotation(Record):
     iscrowd: Annotated[bool, Strict(False)] = False  # 0 or 1
 
 
+def images_file(path: Path) -> Path:
+    """Return the file that describes the images: `NAME.images.json` if it exists, else `path`."""
+    beside = path.with_suffix(IMAGES_SUFFIX)
+    return beside if is_there(beside) else path
+
+
 def find_in_coco(
     path: Path, records: RecordList, pattern: re.Pattern[str]
 ) -> tuple[list[SourceVideo], list[str]]:
@@ -88,8 +94,7 @@ def find_in_coco(
         records: an empty list that receives the records in the file.
         pattern: pattern for image names, with the groups `video` and `frame`.
     """
-    beside = path.with_suffix(IMAGES_SUFFIX)
-    described = beside if is_there(beside) else path
+    described = images_file(path)
     names: dict[str, dict[Any, str]] = {"categories": {}, "videos": {}}
     for key, entry, span in elements_of(described):
         if key in names:
@@ -123,7 +128,7 @@ def find_in_coco(
     if not images:
         raise ObjectImportError(
             f"{described}: expected COCO JSON with images, got no images; for results, add the "
-            f"images as {beside.name}"
+            f"images as {path.with_suffix(IMAGES_SUFFIX).name}"
         )
     for key, entry, span in elements_of(path):
         if key in ("annotations", ""):

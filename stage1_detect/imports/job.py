@@ -38,6 +38,7 @@ from orn.shared.text import counted
 from orn.shared.video.read import content_bytes, content_digest, probe
 from orn.shared.video.reader import seconds_of_frames
 from orn.stage1_detect.imports import authors_vlog, epic100
+from orn.stage1_detect.imports.coco import images_file
 from orn.stage1_detect.imports.formats import READERS, RECORDS, check_inside, find_videos
 from orn.stage1_detect.imports.matching import Matching, match_videos
 from orn.stage1_detect.imports.records import frames_of_records, rows_of_places
@@ -259,8 +260,10 @@ def _entry(
     form = request.form
     files: list[Any] = [[each, _num_bytes(planned[each].path), rates[each]] for each in planned]
     if form in RECORDS:
-        paths = sorted({each.path for each in planned.values()})
-        digests = [file_digest(path, error=ObjectImportError) for path in paths]
+        paths = {each.path for each in planned.values()}
+        if form == "coco":
+            paths |= {images_file(path) for path in paths}
+        digests = [file_digest(path, error=ObjectImportError) for path in sorted(paths)]
         files += [digests, request.first_frame, request.names]
     if request.classes is not None:
         names = read_class_names(request.classes)
