@@ -163,8 +163,9 @@ class ImportJob:
         else:
             video = self.videos[entry.id]
             seconds_F = seconds_of_frames(source_of(video), rate=video.rate)
-            rows_P = rows_of_places(found, seconds_F)
+            rows_P = rows_of_places(found, seconds_F, folder_rate=video.rate)
             lost_R = np.repeat(rows_P < 0, np.unique(places_R, return_counts=True)[1])
+            lost_R &= found.spans_R2[:, 1] > 0  # others are frames without objects
             if lost_R.any():
                 first = f"{found.at(places_R[lost_R][0])} of {counted(len(seconds_F), 'frame')}"
                 leave_out("no frame of the video", first, int(lost_R.sum()))

@@ -149,7 +149,9 @@ class RecordList:
         self._lengths.append(span[1])
 
 
-def rows_of_places(video: SourceVideo, seconds_F: NDArray[np.float64]) -> NDArray[np.int64]:
+def rows_of_places(
+    video: SourceVideo, seconds_F: NDArray[np.float64], *, folder_rate: float | None
+) -> NDArray[np.int64]:
     """Return the (P,) frame index of each distinct number or time of a video, or -1.
 
     A time matches the nearest frame within half a frame interval. If several times match the same
@@ -158,12 +160,19 @@ def rows_of_places(video: SourceVideo, seconds_F: NDArray[np.float64]) -> NDArra
     Args:
         video: a video with records.
         seconds_F: times of the video's frames.
+        folder_rate: frame rate of a folder of JPEGs, in which numbers may be missing; None for a
+            video file.
     """
     assert video.places_R is not None
     places_P = np.unique(video.places_R)
-    if not video.by_time:
+    if video.by_time:
+        interval = frame_interval(seconds_F, otherwise=1.0)
+    elif folder_rate is not None:
+        interval = 1 / folder_rate
+        places_P = places_P * interval
+    else:
         return np.where((places_P >= 0) & (places_P < len(seconds_F)), places_P, -1).astype(int)
-    near = nearest_frames(seconds_F, places_P, interval=frame_interval(seconds_F, otherwise=1.0))
+    near = nearest_frames(seconds_F, places_P, interval=interval)
     order_P = np.lexsort((near.gaps_n, near.rows_n))
     _, firsts = np.unique(near.rows_n[order_P], return_index=True)
     is_nearest_P = np.zeros(len(places_P), np.bool_)

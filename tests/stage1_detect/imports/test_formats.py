@@ -20,6 +20,7 @@ from orn.stage1_detect.imports.records import frames_of_records
 from orn.stage1_detect.imports.request import ImportRequest
 from tests.bounded import bounded
 from tests.worlds.tables import counted_videos
+from tests.worlds.videos import write_folder
 
 HEIGHT, WIDTH = 48, 64
 HEADER = "video,frame,x1,y1,x2,y2,class,score"
@@ -97,6 +98,19 @@ def test_times_mean_the_nearest_frame_and_no_other(objects: Any, tmp_path: Path)
     assert left_out(summary) == {"no frame of the video": 2}
 
 
+def test_frames_without_objects_are_not_counted_as_dropped_objects(
+    objects: Any, tmp_path: Path
+) -> None:
+    box = {"category_id": 2, "bbox": [0, 0, 1, 1]}
+    source = coco(
+        tmp_path,
+        images=[image(1), image(2, "a/50.jpg"), image(3, "a/60.jpg")],
+        annotations=[{"image_id": number, **box} for number in (1, 2)],
+        categories=CATEGORIES,
+    )
+    assert left_out(objects(source, "--format", "coco")[0]) == {"no frame of the video": 1}
+
+
 @pytest.mark.parametrize(
     ("words", "frame"),
     [((), 6), (("--first-frame", 1), 5), (("--rate", 20), 3), (("--rate", 30), 2)],
@@ -106,6 +120,22 @@ def test_numbers_of_frames(
 ) -> None:
     _, shard = objects(table(tmp_path, "a,6,0,0,1,1,cup,"), "--format", "csv", *words)
     assert list(boxes_by_frame(shard, "a")) == [frame]
+
+
+def test_numbers_in_a_folder_are_those_of_its_files(orn: Any, tmp_path: Path) -> None:
+    manifest = counted_videos(tmp_path, {}, absent=["a"])
+    text = manifest.read_text().replace('form = "clips"', 'form = "frames"')
+    manifest.write_text(text.replace('"videos/{id}.mp4"', '"{id}"\nrate = 10'))
+    numbers = (21, 22, 23, 26, 27)
+    write_folder(tmp_path / "data" / "mine" / "a", [(f"{each:06d}.jpg", each) for each in numbers])
+    source = table(tmp_path, *(f"a,{number},0,0,1,1,cup," for number in (3, 22, 24, 26)))
+    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
+    words = ("--format", "csv", "--first-frame", 1, "--json")
+    summary = orn("import-objects", manifest, source, *places, *words).json
+    shard = Shard(tmp_path / "shards" / "shard-000000.zarr.zip")
+    assert shard.frame_index().tolist() == [1, 3]
+    assert shard.frame_seconds().tolist() == [2.1, 2.5]
+    assert left_out(summary) == {"no frame of the video": 2}
 
 
 def test_classes_are_those_of_a_file_of_coco_or_of_the_source(objects: Any, tmp_path: Path) -> None:
