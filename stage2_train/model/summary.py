@@ -134,7 +134,8 @@ def black_clips(
     device: torch.device,
     num_clips: int = 1,
 ) -> NetworkInputs:
-    """Return black clips with an object in every slot; for sizes, see `summarise_network`."""
+    """Return black clips with an object in every slot, the same in all frames; for sizes, see
+    `summarise_network`."""
     lead, side = (num_clips, num_frames, num_slots), config.mask_size
     with device:
         return NetworkInputs(
@@ -143,6 +144,7 @@ def black_clips(
             coverage_BTKhw=torch.ones(*lead, *feature_cells),
             class_scores_BTKS=torch.zeros(*lead, config.class_width),
             valid_BTK=torch.ones(lead, dtype=torch.bool),
+            tracks_BTK=torch.arange(num_slots).expand(lead),
         )
 
 

@@ -72,6 +72,20 @@ def test_multiply_adds_of_matrix_products_by_hand() -> None:
     assert relation["multiply_adds"] == first + pairs * 2 * 128 * 128
 
 
+@pytest.mark.parametrize(("pairs", "fewer"), [("same_object", 9), ("different_objects", 9 / 8)])
+def test_multiply_adds_of_some_pairs(pairs: str, fewer: float) -> None:
+    small = ("--recipe", "demo", "--system", "object-head", "--set", "model.base_width=2")
+    every, some = (
+        summarise(*small, "--set", f"model.relation_pairs={each}")["layers"]
+        for each in ("all", pairs)
+    )
+    first = 2 * 4 * 9 * (100 + 16 + 81) * 128
+    work_of_pairs, left = (
+        each["object_head.relation"]["multiply_adds"] - first for each in (every, some)
+    )
+    assert left * fewer == work_of_pairs
+
+
 @pytest.mark.parametrize("system", ["coco-shape-object-head", "i3d", "trn-multiscale"])
 def test_every_kind_of_network_is_summarised(system) -> None:
     arguments = ("--recipe", "demo", "--system", system, "--set", "model.base_width=4")
