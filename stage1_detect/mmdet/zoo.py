@@ -82,7 +82,7 @@ def _published(config: Path, *, remedy: str) -> str:
     if url is None:
         raise DetectorError(
             f"{_what(config)}: no URL for them in {config.with_name(_METAFILE)}; if you have the "
-            f"file,  {remedy}"
+            f"file, {remedy}"
         )
     return url
 
