@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from orn import load_model, predict
 from orn.shared.errors import ConfigError, ShapeError
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.video.read import content_digest
 from tests.running import run_orn
 from tests.worlds.films import (
     DETECTOR,
@@ -68,7 +67,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     world = build_world(tmp_path_factory.mktemp("world"))
     options = make_workspace(world, folder)
     videos = write_films(world, options)
-    films = [replace(film, digest=content_digest(videos[id])) for id, film in world.films.items()]
+    films = [film.in_video(videos[id]) for id, film in world.films.items()]
     made = Line(options=options, films=films, video=videos["film/2"])
     options["--shards"] = str(made.shards_of(folder / "shards", NAMES))
     options["--clips"] = str(folder / "clips")

@@ -8,26 +8,31 @@ training and evaluation.
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.errors import ConfigError, JoinError
-from orn.shared.manifests.records import Dataset, Segment
+from orn.shared.errors import ConfigError, JoinError, VideoDecodeError
+from orn.shared.manifests.records import Dataset, Segment, Video
+from orn.shared.manifests.source import some_videos, source_of
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_frames
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
+from orn.shared.video.read import content_bytes
 from orn.stage2_train.frames.decoded import DatasetFrames
 
 FrameJoin = Literal["time", "ratio"]
 
 logger = logging.getLogger(__name__)
 
+_COMPARED = 16
+"""Maximum number of videos whose sizes are compared with the shards."""
 _NAMED = 20
 """Maximum number of skipped segments that a warning lists."""
 
@@ -177,6 +182,28 @@ def _warn(place: str, skipped: Iterable[SkippedSegment], what: str) -> None:
             "%s: %s %s: %s (%s%s)",
             *(place, counted(len(of_reason), "segment"), what, reason, first, more),
         )
+
+
+def check_detected_videos(videos: Sequence[Video], detections: DetectionFolder) -> None:
+    """Raise JoinError if the shards describe other videos with the same ids.
+
+    Compares the sizes of a few files, which detects another data set or another demo world.
+    """
+    for video in some_videos(videos, _COMPARED):
+        if video.id not in detections:
+            continue
+        entry = detections.entry(video.id)
+        if entry.source_digest == UNKNOWN_SOURCE:
+            continue
+        with suppress(VideoDecodeError):
+            size = content_bytes(source_of(video))
+            if size != entry.source_bytes:
+                raise JoinError(
+                    f"video {video.id}: expected the file detected for the shards "
+                    f"{detections.path}, of {entry.source_bytes:,} bytes, got {video.path}, of "
+                    f"{size:,} bytes; pass the shards of this data with --shards, or write them "
+                    "with `orn detect --out`"
+                )
 
 
 def rows_by_ratio(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import JoinError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
 from orn.shared.manifests.records import Listing, Segment, Split
 from orn.shared.manifests.schema import Manifest
 from orn.shared.report import Report, Table
@@ -26,6 +26,7 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text import counted
 from orn.stage2_train.ablation.ablate import ablate
 from orn.stage2_train.ablation.request import COUNTS
+from orn.stage2_train.clips.join import check_detected_videos
 from orn.stage2_train.evaluation.bootstrap import Tallies, bootstrap_figures, with_interval
 from orn.stage2_train.evaluation.figures import with_groups
 from orn.stage2_train.evaluation.metrics import chance_level
@@ -150,6 +151,9 @@ def untrained_report(request: LeaksRequest) -> dict[str, Any]:
         for split in splits
     ]
     detections = _detections(request, manifest)
+    if detections is not None:
+        videos = locate_videos(manifest, listing, request.resources.root).videos
+        check_detected_videos(videos, detections)
     objects: list[SeenObjects] = []
     if detections is not None:
         recipe = load_recipe(

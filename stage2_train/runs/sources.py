@@ -18,7 +18,7 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text import counted
 from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.join import JoinedSplit, join_split
+from orn.stage2_train.clips.join import JoinedSplit, check_detected_videos, join_split
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import classes_when_flipped
@@ -121,6 +121,7 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
     Raises:
         ClipStoreError: if the store is missing or corrupt.
         ShardNotFoundError: if there are no shards.
+        JoinError: if the shards are of other videos with the same ids.
     """
     clips: DatasetFrames
     if paths.clips is not None:
@@ -128,9 +129,9 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
     else:
         settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))
         clips = DecodedVideos(dataset.videos, root=dataset.root, settings=settings)
-    return Sources(
-        dataset=dataset, clips=clips, detections=DetectionFolder(paths.shards), partial=partial
-    )
+    detections = DetectionFolder(paths.shards)
+    check_detected_videos(dataset.videos, detections)
+    return Sources(dataset=dataset, clips=clips, detections=detections, partial=partial)
 
 
 def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:

@@ -11,7 +11,6 @@ import pytest
 
 from orn.predict_videos.detecting import objects_in
 from orn.shared.manifests.records import METRICS, Task, Video
-from orn.shared.video.read import content_digest
 from orn.stage2_train.predict.records import (
     SegmentPrediction,
     WindowPrediction,
@@ -48,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     world = build_world(tmp_path_factory.mktemp("world"))
     options = make_workspace(world, folder)
     videos = write_films(world, options)
-    films = [replace(film, digest=content_digest(videos[id])) for id, film in world.films.items()]
+    films = [film.in_video(videos[id]) for id, film in world.films.items()]
     write_films_shard(folder / "shards" / "shard-000000.zarr.zip", films)
     options["--shards"] = str(folder / "shards")
     options["--clips"] = str(folder / "clips")

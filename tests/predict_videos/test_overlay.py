@@ -9,7 +9,7 @@ import pytest
 
 from orn.shared.pages.palette import activity_colour
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video.read import content_digest, read_frames
+from orn.shared.video.read import read_frames
 from orn.stage2_train.predict.overlay import draw_prediction
 from orn.stage2_train.predict.truth import TrueSegment
 from orn.stage2_train.predict.video import predict_video
@@ -108,7 +108,7 @@ def test_truth_of_a_data_set_stands_beside_the_prediction(trained, tmp_path) -> 
 def test_a_video_of_one_frame_has_a_prediction_a_page_and_a_film(trained, tmp_path) -> None:
     film = Film(id="one", boxes_FN4=np.full((1, 3, 4), [10, 10, 30, 30]))
     video = write_pictures(tmp_path / "one.mp4", [film.image(0)])
-    film = replace(film, digest=content_digest(video))
+    film = film.in_video(video)
     write_films_shard(tmp_path / "shards" / "shard-000000.zarr.zip", [film])
     outputs = ("--html", tmp_path / "out.html", "--overlay", tmp_path / "out.mp4")
     result = predict(trained, video, "--shards", tmp_path / "shards", *outputs, "--json")

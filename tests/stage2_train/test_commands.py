@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 
 from orn.shared.tensors import read_tensors, write_tensors
-from orn.shared.video.read import content_digest
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import read_jsonl
 from tests.conftest import ROOT
@@ -103,6 +101,14 @@ def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> Non
     assert measured["two_heads"]["top1"] == pytest.approx(chosen["best_metric"])
 
 
+def test_labels_of_other_videos_with_the_same_ids_are_refused(tiny_world, workspace) -> None:
+    paths = write_films(tiny_world, workspace)  # of other lengths than the shards record
+    said = train(workspace, "--dry-run", exit_code=1).stderr
+    assert "film/0" in said
+    assert str(paths["film/0"]) in said
+    assert "--shards" in said
+
+
 def test_what_one_run_learned_another_starts_from(workspace, tmp_path) -> None:
     flat = ("--set", 'model.kernels=["2d","2d","2d","2d","2d"]')
     file = tmp_path / "resnet.pth"
@@ -117,9 +123,7 @@ def test_what_one_run_learned_another_starts_from(workspace, tmp_path) -> None:
 def test_train_and_eval_without_a_clip_store(tiny_world, workspace, tmp_path) -> None:
     """On real videos, since here they are opened."""
     paths = write_films(tiny_world, workspace)
-    films = [
-        replace(film, digest=content_digest(paths[film.id])) for film in tiny_world.films.values()
-    ]
+    films = [film.in_video(paths[film.id]) for film in tiny_world.films.values()]
     write_films_shard(tmp_path / "shards" / "shard-000000.zarr.zip", films)
     workspace["--shards"] = str(tmp_path / "shards")
     assert "--no-clip-store" in train(workspace, "--no-clip-store", exit_code=2).stderr

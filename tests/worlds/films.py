@@ -22,7 +22,7 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
-from orn.shared.video.read import Frame
+from orn.shared.video.read import Frame, content_bytes, content_digest
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import FailedClip, StoreSettings
@@ -62,8 +62,14 @@ class Film:
     boxes_FN4: np.ndarray
     """(F, N, 4) int x1 y1 x2 y2, pixels of GRID."""
     digest: str = "sha256:same"
+    num_bytes: int = 1
+    """Length of its video."""
     colours: np.ndarray = field(default_factory=COLOURS.copy)
     """(N, 3) uint8 RGB, on grey 90."""
+
+    def in_video(self, path: Path) -> "Film":
+        """The film as a video file holds it."""
+        return replace(self, digest=content_digest(path), num_bytes=content_bytes(path))
 
     def image(self, frame: int) -> np.ndarray:
         """(H, W, 3) uint8."""
@@ -163,7 +169,12 @@ def write_films_shard(
         for film in films:
             writer.begin_video(
                 video_entry(
-                    film.id, height=GRID[0], width=GRID[1], rate=RATE, source_digest=film.digest
+                    film.id,
+                    height=GRID[0],
+                    width=GRID[1],
+                    rate=RATE,
+                    source_bytes=film.num_bytes,
+                    source_digest=film.digest,
                 )
             )
             for frame in range(len(film.boxes_FN4)):
@@ -364,7 +375,7 @@ def make_workspace(
     for segment in world.dataset.segments:
         path = folder / "data" / "tiny" / f"{segment.video_id}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.write_bytes(b"0")
         label = world.dataset.classes[segment.labels[0]]
         rows.append(f"{segment.video_id},{label},{segment.split}")
     manifest = write_table(

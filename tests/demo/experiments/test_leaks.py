@@ -161,6 +161,19 @@ def test_the_floor_is_what_counts_in_shards_tell(orn, draw, tmp_path) -> None:
     assert said["meaning"] in orn("leaks", "demo-touch", "--data", tmp_path).stdout
 
 
+def test_shards_of_another_world_are_refused(orn, draw, tmp_path) -> None:
+    """The worlds have the same names of films, and the shards are those used by default."""
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        draw(tmp_path / name, "demo-touch", noise=9.0 * (name == "other"))
+    write_truth_shards("demo-touch", tmp_path / "one", tmp_path / "shards" / "demo-touch")
+    said = orn("leaks", "demo-touch", "--data", "other", exit_code=1).stderr
+    assert "shards/demo-touch" in said
+    assert "other/demo-touch/videos/train-000000.mp4" in said
+    assert "--shards" in said
+    assert orn("leaks", "demo-touch", "--data", "one", "--json").json["shards"]
+
+
 def test_a_part_that_is_not_drawn_is_named(draw, tmp_path) -> None:
     draw(tmp_path, "demo-touch")
     with pytest.raises(DataRootError, match=r"ground_truth/test.json: no ground truth .* --films"):

@@ -10,7 +10,6 @@ from orn.shared.manifests.records import Segment, Video
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.time_ranges import TimeRange, TimeRanges
-from orn.shared.video.read import content_digest
 from orn.stage2_train.clips.join import JoinedSplit, join_split
 from orn.stage2_train.frames.decoded import DecodedVideos
 from orn.stage2_train.frames.reader import ClipStore
@@ -147,7 +146,7 @@ def test_without_a_store_nothing_is_decoded_but_times_and_digests_count(
         return join_split(dataset, "train", source, DetectionFolder(tmp_path))
 
     def detect() -> None:
-        film = replace(tiny_world.films["film/2"], digest=content_digest(path))
+        film = tiny_world.films["film/2"].in_video(path)
         tiny.write_films_shard(tmp_path / "shard-000000.zarr.zip", [film])
 
     path.write_bytes(b"not decoded")

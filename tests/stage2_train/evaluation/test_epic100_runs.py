@@ -33,7 +33,7 @@ def options(tiny_world, tmp_path) -> list[object]:
     for number, segment in enumerate(tiny_world.dataset.segments):
         video = tmp_path / "data" / "epic100" / "videos" / f"{segment.video_id}.mp4"
         video.parent.mkdir(parents=True, exist_ok=True)
-        video.touch()
+        video.write_bytes(b"0")
         times = ("00:00:00.00", "00:00:00.70")
         row = (f"s{number}", f"P0{number % 3}", segment.video_id, *times)
         rows[segment.split].append((*row, segment.labels[0], segment.labels[0]))
