@@ -41,7 +41,7 @@ class World:
 _TWO_FRAMES = ('model.object_parts=["shape","class"]', "data.clip_frames=2")
 _PLACES = (
     *_TWO_FRAMES,
-    # With He initialization, the sum memorizes a few films (docs/wiring_checks.md).
+    # With He initialization, the sum memorizes a few films (docs/results.md).
     "model.mlp_initialization=torch",
     "validation.every_epochs=1000",  # only at the end
 )
