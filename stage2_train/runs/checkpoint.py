@@ -200,15 +200,6 @@ def load_last(run: Path, *, repair: bool) -> Checkpoint | None:
     return checkpoint
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Return a checkpoint with memory-mapped tensors.
-
-    Raises:
-        CheckpointError: if it is missing or corrupt, or training cannot be resumed from it.
-    """
-    return _checkpoint(path, *read_tensors(path, what=_WHAT, remedy=_REMEDY))
-
-
 def save_best(run: Path, model: Mapping[str, Tensor], *, phase: int, step: int) -> None:
     """Write the best weights of a phase.
 

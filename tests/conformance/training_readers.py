@@ -30,7 +30,7 @@ from orn.stage2_train.runs.checkpoint import (
     Checkpoint,
     TrainingState,
     load_best,
-    load_checkpoint,
+    load_last,
     load_optimiser,
     load_weights,
     save_best,
@@ -105,7 +105,9 @@ def _make_checkpoint(folder: Path) -> Path:
 def _read_checkpoint(path: Path) -> Any:
     """Goes on with a training: weights, optimiser, one more step."""
     layer, optimiser = _layer()
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_last(path.parent, repair=False)
+    if checkpoint is None:
+        raise CheckpointError(f"{path}: there is none")
     load_weights(layer, checkpoint.model, path=path)
     load_optimiser(optimiser, checkpoint.optimiser, path=path)
     layer(torch.ones(1, 30)).sum().backward()

@@ -17,7 +17,7 @@ from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.runs import import_checkpoint as job
-from orn.stage2_train.runs.checkpoint import load_checkpoint
+from orn.stage2_train.runs.checkpoint import load_last
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.trained import open_model
 from tests.reference.authors_network import authors_layout, authors_logits
@@ -150,7 +150,7 @@ def test_an_imported_run_is_evaluated_as_any_other(options, tmp_path) -> None:
     config = read_config(out)
     assert (config.recipe_name, config.recipe.model.base_width) == ("authors_vlog", 2)
     assert config.weights_digest is not None
-    assert load_checkpoint(out / "last.safetensors").state.is_finished(2)
+    assert load_last(out, repair=False).state.is_finished(2)
     measured = run_orn("eval", out, "--workers", "0", "--device", "cpu", "--json")
     assert {"two_heads", "activity_head", "object_head"} <= measured.json.keys()
     said = " ".join(measured.stderr.split())

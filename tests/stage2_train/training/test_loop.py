@@ -15,7 +15,7 @@ from orn.shared.errors import CheckpointError
 from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
 from orn.stage2_train.evaluation.predictions import Predictions, predict
 from orn.stage2_train.recipe import Recipe
-from orn.stage2_train.runs.checkpoint import load_best, load_checkpoint
+from orn.stage2_train.runs.checkpoint import load_best, load_last
 from orn.stage2_train.runs.run_folder import read_jsonl
 from orn.stage2_train.training import loop
 from tests.stage2_train.training.conftest import before_each_step, same_weights
@@ -149,7 +149,7 @@ def test_early_stopping_ends_a_phase(run_tiny, tiny_recipe, tmp_path, scripted_m
     assert (state.step, state.best_metric, state.best_step) == (16, 0.5, 8)
     assert state.is_finished(1)
     assert load_best(tmp_path, phase=0).step == 8
-    assert load_checkpoint(tmp_path / "last.safetensors").state == state
+    assert load_last(tmp_path, repair=False).state == state
 
 
 def test_logits_that_are_not_finite_are_no_wrong_answers(run_tiny, tmp_path, monkeypatch) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from orn.shared.tensors import read_tensors
 from orn.stage2_train.model.build import build_network
-from orn.stage2_train.runs.checkpoint import load_best, load_checkpoint, save_best
+from orn.stage2_train.runs.checkpoint import load_best, load_last, save_best
 from orn.stage2_train.runs.listing import read_summary
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.training.started_from import read_pretrained
@@ -75,9 +75,9 @@ def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path
 
 def test_it_goes_on_from_its_own_checkpoint(started, train, tmp_path) -> None:
     started("--max-steps", "1")
-    first = load_checkpoint(tmp_path / "run" / "last.safetensors").model
+    first = load_last(tmp_path / "run", repair=False).model
     assert "initial weights from" not in started("--max-steps", "1").stderr
-    second = load_checkpoint(tmp_path / "run" / "last.safetensors").model
+    second = load_last(tmp_path / "run", repair=False).model
     assert all(torch.equal(first[name], second[name]) for name in first)
     train("--max-steps", "2")  # the run knows what it began with
     (tmp_path / "run" / "last.safetensors").unlink()
