@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 _FORMULA = re.compile("'*[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-]")
-"""Includes the full-width signs, and leading apostrophes, so that `unquoted` is exact."""
+"""Includes the full-width signs, and leading apostrophes, so that cells stay different."""
 _NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|nan)", re.ASCII | re.IGNORECASE)
 _SPECIAL = re.compile('[",\r\n]')
 
@@ -17,11 +17,6 @@ _SPECIAL = re.compile('[",\r\n]')
 def csv_text(rows: Iterable[Iterable[object]]) -> str:
     """Return rows of cells as CSV lines, with None as an empty cell and formulas as text."""
     return "".join(f"{','.join(map(_cell, row))}\n" for row in rows)
-
-
-def unquoted(cell: str) -> str:
-    """Return the original text of a cell written by `csv_text`."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def _cell(value: object) -> str:

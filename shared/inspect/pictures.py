@@ -4,7 +4,6 @@ Pictures and detections are matched by time, since imported masks have their own
 Pictures from the clip store are provided by `orn.stage2_train.clips.store_pictures`.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -21,8 +20,6 @@ from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.video.read import Frame, content_bytes, content_digest, estimate, read_frames
 from orn.shared.video.reader import VideoReader
-
-logger = logging.getLogger(__name__)
 
 _REMEDY = "specify the manifest with --dataset FILE.toml, or a clip store with --clips"
 

@@ -25,8 +25,6 @@ from orn.shared.jobs.plan import Unit
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.jobs.work import Advance, Run, UnitResult, Work, Worker
 
-logger = logging.getLogger(__name__)
-
 MOST_ATTEMPTS = 3
 """Number of actors that a unit may crash before the job fails."""
 
