@@ -5,6 +5,7 @@ explanation.
 """
 
 import os
+import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -103,7 +104,7 @@ def make_manifest(
     folder = table.absolute().parent
     usual, _ = usual_manifest(table, data_root)
     data_root, root = _data_root(folder, data_root)
-    pattern, form = _videos(table, pattern, rate=rate, found=found)
+    pattern, form = video_pattern(table, found, pattern, rate=rate)
     prefix = f"{_clean_name(name)}-" if name else ""
     name = _clean_name(name) if name else usual.stem
     path, classes_path = out or Path(f"{name}.toml"), folder / f"{prefix}{_CLASSES_NAME}"
@@ -276,17 +277,19 @@ def _data_root(folder: Path, data_root: Path) -> tuple[Path, str]:
     return folder.parent, folder.name or "."
 
 
-def _videos(
-    table: Path, pattern: str | None, *, rate: float | None, found: TableGuess
+def video_pattern(
+    table: Path, found: TableGuess, pattern: str | None = None, *, rate: float | None = None
 ) -> tuple[str, Form]:
-    """Return the pattern of the videos and whether they are frame folders."""
+    """Return the pattern of the videos, inferred unless given, and the form of the data set; for
+    arguments and errors see `make_manifest`."""
     folder = table.absolute().parent
     if pattern is None:
         guess = guess_videos(folder, found.video_ids)
         if guess is None:
             raise ManifestError(
                 f"{table}: expected videos such as {found.video_ids[0]!r} in {folder}, got none; "
-                f"specify their path with --videos, such as --videos 'videos/{{id}}.mp4'"
+                f"specify their path with `orn manifest new {shlex.quote(str(table))} --videos "
+                "'videos/{id}.mp4'`"
             )
         pattern, are_folders = guess
     else:

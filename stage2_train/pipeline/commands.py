@@ -26,11 +26,6 @@ def run(
     created. The time and disk space for each step are estimated before the first one starts. Each
     step is printed as the command that it runs. Rerun the command to resume an interrupted run.
     """
-    if dry_run and request.is_table:
-        raise ConfigError(
-            f"{request.dataset}: --dry-run writes nothing and therefore requires a manifest, got a "
-            "table; create its manifest with `orn manifest new`"
-        )
     if not (yes or dry_run or sys.stdin.isatty()):
         raise ConfigError(
             "stdin is not a terminal, so the start cannot be confirmed; pass --yes to start, or "
@@ -38,11 +33,12 @@ def run(
         )
     from orn.stage2_train.pipeline import estimate, pipeline
 
-    opened = pipeline.open_pipeline(request)
     if dry_run:
-        found = estimate.estimate_pipeline(opened)
+        with pipeline.unwritten(request) as manifest:
+            found = estimate.estimate_pipeline(pipeline.open_pipeline(manifest))
         echo_report(found, estimate.as_report, as_json=as_json)
         return 0
+    opened = pipeline.open_pipeline(request)
     if not opened.record.exists():  # a resumed run has already been confirmed
         found = estimate.estimate_pipeline(opened)
         echo_text(estimate.as_report(found).text(), err=True)

@@ -5,6 +5,10 @@ remaining work themselves, so videos that are added later are also processed.
 """
 
 import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +16,9 @@ from typing import Any
 from orn.shared.echo import echo
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.commands import STDERR, STEPS_NAME, Job, run_jobs, run_orn
+from orn.shared.manifests.draw_split import SplitRequest
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
-from orn.shared.manifests.new import guess_table, usual_manifest
+from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest, video_pattern
 from orn.shared.manifests.records import Split
 from orn.shared.manifests.schema import TableLabels
 from orn.shared.report import Report
@@ -107,6 +112,32 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
         split=split,
         **request.model_dump(exclude={"dataset", "data_root", "split", "run"}),
     )
+
+
+@contextmanager
+def unwritten(request: PipelineRequest) -> Iterator[PipelineRequest]:
+    """Yield the request for a dry run, which writes nothing: a table without a manifest gets one in
+    a temporary folder, next to a copy of the table and a link to the folder of the videos.
+
+    Raises:
+        PipelineError: if no manifest can be written for the table.
+    """
+    table = Path(request.dataset)
+    usual, _ = usual_manifest(table, request.data_root)
+    if not request.is_table or usual.exists():
+        yield request
+        return
+    guess = guess_table(table)
+    pattern, _ = video_pattern(table, guess)
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        copy, path = root / usual.stem / table.name, root / usual.name
+        copy.parent.mkdir()
+        shutil.copyfile(table, copy)
+        (copy.parent / "videos").symlink_to(table.absolute().parent)
+        split = None if guess.has_split else SplitRequest(text=request.split)
+        make_manifest(copy, data_root=root, pattern=f"videos/{pattern}", split=split, out=path)
+        yield request.changed(dataset=str(path), data_root=root)
 
 
 def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:

@@ -16,8 +16,10 @@ import pytest
 
 from orn.shared.cli import orn as program
 from orn.shared.errors import ConfigError
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.source import source_of
 from orn.stage2_train.pipeline import estimate
-from orn.stage2_train.pipeline.pipeline import open_pipeline, pipeline_jobs
+from orn.stage2_train.pipeline.pipeline import Pipeline, open_pipeline, pipeline_jobs
 from orn.stage2_train.pipeline.request import PipelineRequest
 from tests.running import SECONDS, run_orn
 from tests.worlds.videos import write_grey
@@ -96,9 +98,40 @@ def test_nothing_to_evaluate_is_refused(table: Path) -> None:
 def test_without_a_terminal_it_says_how_to_start(table: Path) -> None:
     said = run_orn("run", table, exit_code=2).stderr
     assert len(said.splitlines()) == 1 and "--yes" in said
-    said = run_orn("run", table, "--dry-run", exit_code=2).stderr
-    assert "orn manifest new" in said
-    assert not Path("kitchen.toml").exists()
+
+
+@pytest.mark.parametrize("where", ["kitchen", "kitchen/videos"])
+def test_a_dry_run_of_a_table_writes_nothing(
+    table: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the videos are; with the split and the names that the run would have."""
+    table = table.rename(Path(where) / "labels.csv")
+    before = sorted(Path().rglob("*"))
+    found = []
+
+    def estimated(pipeline: Pipeline) -> Any:
+        dataset = load_dataset(pipeline.manifest, pipeline.data_root)
+        assert [source_of(video).is_file() for video in dataset.videos] == [True] * len(ROWS)
+        splits = [each.split for each in dataset.segments]
+        found.append((dataset.name, pipeline.run.name, splits.count("validation")))
+        return ESTIMATE
+
+    monkeypatch.setattr(estimate, "estimate_pipeline", estimated)
+    words = ("run", table, "--split", "60/40", "--recipe", "demo", "--dry-run")
+    assert "90 frames" in run_orn(*words).stdout
+    assert sorted(Path().rglob("*")) == before
+    run_orn("manifest", "new", table, "--split", "60/40")
+    run_orn(*words)
+    name = Path(where).name
+    assert found == [(name, f"{name}-demo-seed0", 4)] * 2
+
+
+def test_a_dry_run_names_the_table_that_has_no_videos(table: Path) -> None:
+    table = table.rename("labels.csv")
+    table.write_text("video,label\nelsewhere,open\n")
+    said = run_orn("run", table, "--dry-run", exit_code=1).stderr
+    assert "elsewhere" in said
+    assert "`orn manifest new labels.csv --videos" in said
 
 
 @contextmanager
