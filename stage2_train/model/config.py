@@ -85,7 +85,7 @@ class NetworkConfig:
     empty_slots: EmptySlots = "never"
     """Whether an empty slot can be the second object of a pair: `never`, or `as_authors`, as in the
     authors' released code, which pads every frame to the largest number of objects in any frame of
-    the clip (in that code, of the batch)."""
+    the clip (in that code, of the batch). No effect on cliques of one or three objects."""
     reference_frame_sampling: Literal["per_clip", "per_batch"] = "per_clip"
     """Sampling of the reference frames t' of each t in training: separately for each clip, or once
     for all clips of a batch."""
@@ -172,6 +172,11 @@ class NetworkConfig:
     def has_joint(self) -> bool:
         """Whether the network has a joint classifier over the states of both heads."""
         return self.heads == "both" and self.head_combination == "joint"
+
+    @property
+    def pairs_empty_slots(self) -> bool:
+        """Whether an empty slot can be the second object of a pair."""
+        return self.empty_slots == "as_authors" and self.clique_size == 2
 
     @property
     def class_width(self) -> int:

@@ -180,7 +180,7 @@ class ObjectHead(nn.Module):
 
     def last_slots(self, valid_BTK: Tensor) -> Tensor:
         """Return (B, T, K) bool: whether a slot may hold the last object of a clique."""
-        if self.config.empty_slots == "never":
+        if not self.config.pairs_empty_slots:
             return valid_BTK
         most_B11 = valid_BTK.sum(dim=2).amax(dim=1)[:, None, None]
         empty_BTK = (~valid_BTK).cumsum(dim=2) <= most_B11 - valid_BTK.sum(dim=2, keepdim=True)
@@ -212,7 +212,7 @@ class ObjectHead(nn.Module):
                 coverage_BTKhw = batch.coverage_BTKhw.where(valid_BTK11, 0.0)
                 appearance_BTKD = pool_objects(feats_BTDhw, coverage_BTKhw)
             class_logits_BTKS = self.classify_object(appearance_BTKD)
-        if self.config.mlp_dropout and self.training and self.config.empty_slots == "never":
+        if self.config.mlp_dropout and self.training and not self.config.pairs_empty_slots:
             objects_BTKO = self._encode_valid(masks_BTKhw, appearance_BTKD, batch)
         else:
             objects_BTKO = self.encoder(

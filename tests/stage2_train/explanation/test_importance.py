@@ -110,6 +110,20 @@ def test_an_object_takes_its_pairs_with_empty_slots_along(
         torch.testing.assert_close(found.object_logit_drop_BTK[0, frame, slot], drop[0])
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("clique_size", [1, 3])
+def test_empty_slots_are_in_pairs_only(
+    tiny_config, make_network, make_batch, clique_size: int
+) -> None:
+    config = replace(tiny_config, clique_size=clique_size, relation_frames="same")
+    network = make_network(config)
+    padded = make_network(replace(config, empty_slots="as_authors"))
+    batch = make_batch()
+    one, other = explain(network, batch), explain(padded, batch)
+    assert torch.equal(padded(batch).logits_BA, network(batch).logits_BA)
+    assert torch.equal(other.object_logit_drop_BTK, one.object_logit_drop_BTK)
+
+
 def test_variants_in_parts_are_the_same(tiny_config, make_network, make_batch, monkeypatch) -> None:
     network, batch = make_network(tiny_config), make_batch()
     whole = explain(network, batch)
