@@ -123,7 +123,7 @@ def read_eval(path: Path) -> EvalFile:
         return EvalFile.model_validate(read_json(path, error=CheckpointError))
     except ValidationError as err:
         raise CheckpointError(
-            f"{path}: not a valid result file of `orn eval`:  {explain(err, EvalFile)}; remove the "
+            f"{path}: not a valid result file of `orn eval`: {explain(err, EvalFile)}; remove the "
             "file and run `orn eval` again"
         ) from err
 
@@ -174,7 +174,7 @@ def as_report(report: dict[str, Any]) -> Report:
     if backwards := report.get("backwards"):
         notes.append(
             f"of {counted(backwards['num_segments'], 'segment')} whose class changes when "
-            f"reversed,  {backwards['mirrored']:.1%} are predicted as the reversed class, "
+            f"reversed, {backwards['mirrored']:.1%} are predicted as the reversed class, "
             f"{backwards['original']:.1%} as the original class"
         )
     notes.append(
