@@ -195,6 +195,12 @@ def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) 
             "%s: trained on objects from %s, but evaluated on objects from %s (%s)",
             *(run, learned_from, found, sources.detections.path),
         )
+    if request.calibrate_heads and request.split == "validation":
+        logger.warning(
+            "%s: --calibrate-heads fits factors to the labels of the split that is evaluated; "
+            "evaluate on a different split, such as --split test",
+            run,
+        )
     if request.split in recipe.data.training_splits:
         logger.warning(
             "%s: trained on the %s split, so the results show the fit to the training data, not "

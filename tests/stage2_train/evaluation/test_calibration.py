@@ -100,6 +100,7 @@ def test_a_run_is_measured_with_factors_beside_its_own_figures(one_step) -> None
     np.testing.assert_array_equal(
         scaled.activity_logits, plain.activity_logits * np.float32(scales["activity_head"])
     )
+    assert "--split test" in run_orn("eval", one_step, "--calibrate-heads").stderr
 
 
 def test_what_cannot_be_fitted_is_refused(tiny_world, one_step, tmp_path) -> None:
