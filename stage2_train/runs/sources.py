@@ -3,7 +3,6 @@ data of a run has changed."""
 
 import json
 import logging
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Dataset, Segment, Task
 from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.time_join import frame_interval
 from orn.shared.text import counted
 from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset
@@ -98,7 +98,8 @@ class Sources:
         return self.detections.detector.title
 
     def clip_record(self, segments: Sequence[Segment]) -> ClipRecord:
-        """Return the record for clips of some segments; without times, use video durations."""
+        """Return the record for clips of some segments; without times, use the durations covered by
+        detections."""
         clips, dataset = self.clips, self.dataset
         seconds = [
             each.stop_seconds - each.start_seconds
@@ -106,9 +107,12 @@ class Sources:
             if each.start_seconds is not None and each.stop_seconds is not None
         ]
         if not seconds:
-            rate = self.detections.detector.frame_rate or math.inf
-            videos = [self.detections.entry(each.video_id) for each in segments]
-            seconds = [each.frames / min(each.rate, rate) for each in videos if each.frames]
+            times = self.detections.seconds_of(each.video_id for each in segments)
+            seconds = [
+                float(seconds_D[-1] - seconds_D[0])
+                + frame_interval(seconds_D, otherwise=1 / self.detections.entry(video_id).rate)
+                for video_id, seconds_D in times.items()
+            ]
         if isinstance(clips, ClipStore):
             return ClipRecord.of(clips.settings, are_stored=True, seconds=seconds)
         settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))
