@@ -280,6 +280,7 @@ def _entry(
         config_digest=f"sha256:{hashlib.sha256(json.dumps([form, files]).encode()).hexdigest()}",
         checkpoint_digest="unknown",
         thresholds={"score": authors_vlog.SCORE_THRESHOLD} if form == "authors" else {},
+        frame_rate=request.rate if form in RECORDS else None,
         class_names=tuple(names),
     )
 

@@ -13,6 +13,7 @@ from pycocotools import mask as coco_mask
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
 from orn.stage1_detect.imports.formats import RECORDS, find_videos
@@ -120,6 +121,20 @@ def test_numbers_of_frames(
 ) -> None:
     _, shard = objects(table(tmp_path, "a,6,0,0,1,1,cup,"), "--format", "csv", *words)
     assert list(boxes_by_frame(shard, "a")) == [frame]
+
+
+def test_frames_extracted_at_a_rate_are_joined_like_detected_ones(orn: Any, tmp_path: Path) -> None:
+    manifest = counted_videos(tmp_path, {"a": 36})
+    rate = 4 / 3  # 7.5 frames apart
+    source = table(tmp_path, *(f"a,{number},0,0,1,1,cup," for number in range(5)))
+    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
+    orn("import-objects", manifest, source, "--format", "csv", "--rate", rate, *places)
+    video = DetectionFolder(tmp_path / "shards").video("a")
+    assert video.frame_indices.tolist() == [0, 7, 15, 22, 30]
+    rows = video.nearest_rows(np.arange(36) / 10)
+    assert np.abs(video.frame_indices[rows] - np.arange(36)).tolist()[:12] == [
+        *(0, 1, 2, 3, 3, 2, 1, 0, 1, 2, 3, 4)
+    ]
 
 
 def test_numbers_in_a_folder_are_those_of_its_files(orn: Any, tmp_path: Path) -> None:
