@@ -90,6 +90,13 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
     """
     if (request.objects is None) != (request.form is None):
         raise ConfigError("--objects and --format require each other; pass both")
+    if request.objects is not None:
+        for name in ("config", "checkpoint", "rate"):
+            if getattr(request, name) is not None:
+                raise ConfigError(
+                    f"--{name}: applies to detection, not to --objects; omit it, or run `orn "
+                    "import-objects` with its options, then `orn train`"
+                )
     manifest, data_root = request.dataset, request.data_root
     if request.is_table:
         manifest, data_root = _manifest_of(request)

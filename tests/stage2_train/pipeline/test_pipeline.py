@@ -86,6 +86,8 @@ def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
     assert [each for each in typed if "--partial" in each] == typed[3:]
     with pytest.raises(ConfigError, match=r"--format"):
         opened(table, objects=Path("masks"))
+    with pytest.raises(ConfigError, match=r"--rate: .*`orn import-objects`"):
+        opened(table, objects=Path("masks"), form="csv", rate=5)
 
 
 def test_nothing_to_evaluate_is_refused(table: Path) -> None:
