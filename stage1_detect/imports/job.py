@@ -175,6 +175,7 @@ class ImportJob:
                 rows_P >= 0,
                 grid=(entry.height, entry.width),
                 classes=self.entry.class_names,
+                groups=self.request.groups,
             )
             rows = rows_P[rows_P >= 0].tolist()
             placed = ((row, seconds_F[row], each) for row, each in zip(rows, frames, strict=True))
@@ -265,7 +266,7 @@ def _entry(
         if form == "coco":
             paths |= {images_file(path) for path in paths}
         digests = [file_digest(path, error=ObjectImportError) for path in sorted(paths)]
-        files += [digests, request.first_frame, request.names]
+        files += [digests, request.first_frame, request.names, request.groups]
     if request.classes is not None:
         names = read_class_names(request.classes)
     elif set(names) <= set(COCO_CLASSES):

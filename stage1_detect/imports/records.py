@@ -187,6 +187,7 @@ def frames_of_records(
     *,
     grid: tuple[int, int],
     classes: Sequence[str],
+    groups: bool = False,
 ) -> Iterator[SourceFrame]:
     """Return the frames of a video that has records.
 
@@ -196,6 +197,7 @@ def frames_of_records(
         wanted_P: mask of the distinct frames to read.
         grid: (height, width) of the frames.
         classes: names of the classes to keep.
+        groups: whether to keep groups of objects.
 
     Raises:
         ObjectImportError: for the first invalid record.
@@ -222,7 +224,9 @@ def frames_of_records(
                         f"{stops_P[row] - firsts_P[row]:,}; remove some"
                     )
                 found = objects(file, slice(firsts_P[row], stops_P[row]))
-                yield frame_of(what, float(places_P[row]), found, grid=grid, labels=labels)
+                yield frame_of(
+                    what, float(places_P[row]), found, grid=grid, labels=labels, groups=groups
+                )
 
     return checked(frames(), video, num_classes=len(classes))
 

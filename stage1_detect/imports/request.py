@@ -10,10 +10,10 @@ from orn.shared.options import Argument, Option, OptionOverrides, Request
 
 FormatName = Literal["authors", "epic100", "coco", "something-else", "csv"]
 _NOT_TAKEN: dict[FormatName, tuple[str, ...]] = {
-    "authors": ("rate", "first_frame", "names", "classes"),
-    "epic100": ("first_frame", "names", "classes"),
-    "something-else": ("names", "classes"),
-    "csv": ("names",),
+    "authors": ("rate", "first_frame", "names", "classes", "groups"),
+    "epic100": ("first_frame", "names", "classes", "groups"),
+    "something-else": ("names", "classes", "groups"),
+    "csv": ("names", "groups"),
 }
 """Options that a format does not support."""
 
@@ -59,6 +59,10 @@ class ImportRequest(Request):
             usual="the classes of the source, or all COCO classes if COCO has each of them",
         ),
     ] = None
+    groups: Annotated[
+        bool,
+        Option("Also import COCO annotations with iscrowd = 1; CVAT marks every mask like this."),
+    ] = False
     data_root: DataRoot = Path("data")
     out: Annotated[FilePath | None, out_option("shards/DATASET")] = None
     engine: Annotated[
@@ -72,7 +76,7 @@ class ImportRequest(Request):
     @model_validator(mode="after")
     def _check_options(self) -> Self:
         for name in _NOT_TAKEN.get(self.form, ()):
-            if getattr(self, name) is not None:
+            if getattr(self, name) not in (None, False):
                 option = f"--{name.replace('_', '-')}"
                 raise ValueError(f"{option}: does not apply to the format {self.form}; omit it")
         return self

@@ -70,7 +70,7 @@ class SourceObject:
     mask: bytes | None = None
     """Run-length encoding over the whole grid; None for a filled box."""
     is_crowd: bool = False
-    """Whether this is a group of objects in one mask, which is dropped."""
+    """Whether this is marked as a group of objects in one mask."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,8 +91,9 @@ def frame_of(
     *,
     grid: tuple[int, int],
     labels: Mapping[str, int],
+    groups: bool = False,
 ) -> SourceFrame:
-    """Return a frame without objects outside it, groups and unknown classes; boxes are clipped.
+    """Return a frame without objects outside it and unknown classes; boxes are clipped.
 
     Args:
         what: description of the frame, for messages.
@@ -100,6 +101,7 @@ def frame_of(
         objects: objects of the source.
         grid: (height, width) of the frame.
         labels: class index by name.
+        groups: whether to keep groups.
     """
     height, width = grid
     left_out: list[tuple[str, str]] = []
@@ -109,8 +111,8 @@ def frame_of(
         box = each.box or rle.bounding_box(each.mask or b"", height).tolist()
         if each.name not in labels:
             left_out.append(("unknown class", repr(each.name)))
-        elif each.is_crowd:
-            left_out.append(("group of objects (iscrowd)", repr(each.name)))
+        elif each.is_crowd and not groups:
+            left_out.append(("group of objects (iscrowd); see --groups", repr(each.name)))
         elif box[2] <= 0 or box[3] <= 0 or box[0] >= width or box[1] >= height:
             left_out.append(("outside of the frame", f"{box} of {width} x {height}"))
         else:

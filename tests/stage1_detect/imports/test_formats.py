@@ -201,7 +201,13 @@ def test_masks_of_coco(objects: Any, tmp_path: Path) -> None:
     assert frame.scores.tolist() == [1, 0.25, 1, 1]
     assert frame.labels.tolist() == [0] * 4
     assert shard.detector.class_names == ("pot", "cup")
-    assert left_out(summary) == {"unknown class": 1, "group of objects (iscrowd)": 1}
+    dropped = left_out(summary)
+    assert dropped.pop("unknown class") == 1
+    ((reason, number),) = dropped.items()
+    assert number == 1 and "iscrowd" in reason and "--groups" in reason
+    summary, shard = objects(source, "--format", "coco", "--groups")
+    assert left_out(summary) == {"unknown class": 1}
+    assert len(shard.frame(1)) == 1
 
 
 @pytest.mark.parametrize(
@@ -296,7 +302,8 @@ def test_the_real_boxes_of_something_else(orn: Any, sample_data: Path, tmp_path:
 def test_options_of_other_formats(convert: Any, tmp_path: Path, form: str, option: str) -> None:
     counted_videos(tmp_path, {"a": 3})
     words = ("--format", form, f"--{option}", "1")
-    assert f"--{option}" in convert(*words, exit_code=2).stderr
+    assert f"--{option}: does not apply" in convert(*words, exit_code=2).stderr
+    assert "--groups: does not apply" in convert("--format", form, "--groups", exit_code=2).stderr
 
 
 # What no source of good will holds -------------------------------------------------------------
