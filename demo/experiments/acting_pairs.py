@@ -37,18 +37,19 @@ def true_cliques(
     """
     labels_BTK = batch.detector_labels_BTK
     labels_nP = labels_BTK[importance.clip_P, importance.frames_nP, importance.slots_nP]
+
+    def labels_of(*classes: str) -> Tensor:
+        """Return the labels of classes; -1 for a class that the detector does not have."""
+        return labels_nP.new_tensor([names.index(e) if e in names else -1 for e in classes])
+
     if dataset == "demo":
-        is_x_nP, is_y_nP = (
-            torch.isin(labels_nP, labels_nP.new_tensor([names.index(each) for each in role]))
-            for role in (ROLE_X, ROLE_Y)
-        )
+        is_x_nP, is_y_nP = (torch.isin(labels_nP, labels_of(*role)) for role in (ROLE_X, ROLE_Y))
         return _joins(is_x_nP, is_y_nP)
-    of_label = [names.index(each) if each in names else -1 for each in activities]
-    label_P = labels_nP.new_tensor(of_label)[importance.class_B][importance.clip_P]
+    label_P = labels_of(*activities)[importance.class_B][importance.clip_P]
     if dataset == "demo-touch":
-        return _joins(labels_nP == label_P, labels_nP == names.index(HAND))
+        return _joins(labels_nP == label_P, labels_nP == labels_of(HAND))
     first_P, second_P = labels_nP
-    return _nearest_ball((first_P == label_P) & (second_P == names.index(BALL)), batch, importance)
+    return _nearest_ball((first_P == label_P) & (second_P == labels_of(BALL)), batch, importance)
 
 
 def _joins(some_nP: Tensor, others_nP: Tensor) -> Tensor:

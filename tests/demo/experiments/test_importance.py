@@ -58,6 +58,13 @@ def test_pairs_that_act_do_so_in_both_directions(dataset, classes, row, label) -
     assert acting == [((0, 0), (1, 2)), ((0, 2), (1, 0))]
 
 
+@pytest.mark.parametrize("dataset", ["demo", "demo-touch", "demo-places"])
+def test_no_pair_acts_without_its_classes(dataset: str) -> None:
+    """A detector of other classes, such as one without the hand, finds none."""
+    case = _case([["person", "bicycle", "car"]] * 2, PAIRS)
+    assert not true_cliques(dataset, ("car",), ("truck", "bicycle", "car"), *case).any()
+
+
 @pytest.mark.parametrize(("label", "wanted"), [(0, [((0, 0), (1, 2))]), (1, [])])
 def test_on_demo_places_the_nearest_ball_acts(label, wanted) -> None:
     batch, importance = _case([["cup", "sports ball", "sports ball"]] * 2, PAIRS, label)
