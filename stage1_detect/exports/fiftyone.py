@@ -27,6 +27,7 @@ from orn.shared.manifests.source import source_of
 from orn.shared.masks import rle
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.time_join import nearest_frames
+from orn.shared.text import counted
 from orn.shared.video.reader import seconds_of_frames
 from orn.stage1_detect.exports.frames import ExportFrame
 from orn.stage1_detect.imports.source import SourceObject
@@ -77,8 +78,9 @@ def export_fiftyone(
         counts["videos"] += 1
     if not index:
         raise DataRootError(
-            f"{out}: FiftyOne requires the video files, but all {len(without):,} are missing; pass "
-            "their folder with --data"
+            f"{out}: FiftyOne requires video files, but there is none for "
+            f"{counted(len(without), 'video')} (folders of JPEGs are not exported); pass the data "
+            "root with --data"
         )
     manifest = {"type": "eta.core.datasets.LabeledVideoDataset", "description": "", "index": index}
     write_text(out / MANIFEST_NAME, json.dumps(manifest, indent=1) + "\n")
