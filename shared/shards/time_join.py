@@ -12,7 +12,8 @@ frames. At equal rates this has no effect, since the first frame without detecti
 interval late.
 
 If the frames for detection were selected by a rate (`orn.shared.video.frame_selection`), the
-interval of that rate is the limit, since uneven times never exceed it.
+interval of that rate is the limit, since uneven times never exceed it; or half a detection
+interval, if imported detections are farther apart.
 
 Axes: n times, D frames with detections, F frames of the video.
 """
@@ -60,7 +61,7 @@ def nearest_frames(
     """
     farthest = interval / 2
     if rate is not None:
-        interval = farthest = 1 / rate
+        interval = farthest = max(farthest, 1 / rate)
     last = len(seconds_D) - 1
     after_n = np.minimum(np.searchsorted(seconds_D, times_n), last)
     before_n = np.maximum(after_n - 1, 0)

@@ -137,6 +137,15 @@ def test_frames_extracted_at_a_rate_are_joined_like_detected_ones(orn: Any, tmp_
     ]
 
 
+def test_few_frames_numbered_at_a_high_rate_are_joined(orn: Any, tmp_path: Path) -> None:
+    manifest = counted_videos(tmp_path, {"a": 16})
+    source = table(tmp_path, *(f"a,{number},0,0,1,1,cup," for number in (0, 10, 20, 30)))
+    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
+    orn("import-objects", manifest, source, "--format", "csv", "--rate", 20, *places)
+    rows = DetectionFolder(tmp_path / "shards").video("a").nearest_rows(np.arange(16) / 10)
+    assert rows.tolist() == [0] * 3 + [1] * 5 + [2] * 5 + [3] * 3
+
+
 def test_numbers_in_a_folder_are_those_of_its_files(orn: Any, tmp_path: Path) -> None:
     manifest = counted_videos(tmp_path, {}, absent=["a"])
     text = manifest.read_text().replace('form = "clips"', 'form = "frames"')
