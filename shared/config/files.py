@@ -134,7 +134,7 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
         table = values
         for section in sections:
             table = table[section]
-        table[name] = _value_of(text)
+        table[name] = value_of(text)
     return config_from_dict(values, type(config), source="--set")
 
 
@@ -186,7 +186,7 @@ def _nearest_key(key: str, valid: Iterable[str]) -> str | None:
     return nearest(key, same_name or valid)
 
 
-def _value_of(text: str) -> Any:
+def value_of(text: str) -> Any:
     """Return the value of an argument in TOML syntax; .5 and 1. are numbers, too."""
     try:
         return tomllib.loads(f"value = {text}")["value"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from orn.shared.config.bounded import read_bounded, read_json
 from orn.shared.config.fields import described
-from orn.shared.config.files import leaves, to_dict
+from orn.shared.config.files import leaves, to_dict, value_of
 from orn.shared.csv_text import csv_text
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.lock import is_locked
@@ -203,7 +203,7 @@ def select_runs(
     Args:
         runs: summaries of all runs.
         where: conditions such as `dataset=vlog`, `system=*head` or `optimiser.learning_rate=3e-4`:
-            a column or a setting of the recipe, and a pattern or a number.
+            a column or a setting of the recipe, and a pattern or a value as in `--set`.
         sort: a column, `figure` or a setting.
         reverse: whether to sort in descending order.
 
@@ -240,12 +240,7 @@ def _rank(value: Any) -> tuple[bool, float, str]:
 
 
 def _fits(value: Any, pattern: str) -> bool:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            return value == float(pattern)
-        except ValueError:
-            return False
-    return fnmatchcase(_plain(value), pattern)
+    return bool(value == value_of(pattern)) or fnmatchcase(_plain(value), pattern)
 
 
 def records(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
@@ -340,7 +335,10 @@ def _differing(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
 
 def as_csv(found: Sequence[RunSummary]) -> str:
     """Return CSV with the columns and the settings that differ between runs."""
-    flat = [{**run, **run.pop("differs")} for run in records(found)]
+    flat = [
+        {name: getattr(run, name) for name in COLUMNS} | settings
+        for run, settings in zip(found, _differing(found), strict=True)
+    ]
     names = list(dict.fromkeys([*COLUMNS, *(name for run in flat for name in run)]))
     values = [["" if run.get(name) is None else run[name] for name in names] for run in flat]
     return csv_text([names, *values])

@@ -88,7 +88,7 @@ def test_the_table_names_what_differs(folder) -> None:
     assert "trained on" not in _runs(folder, "--split", "test").stdout
 
 
-def test_sorted_and_filtered(folder) -> None:
+def test_sorted_and_filtered(folder, config) -> None:
     def names(*more: str) -> list[str]:
         found = _runs(folder, "--json", *more).json["runs"]
         return [Path(run["run"]).name for run in found]
@@ -98,6 +98,8 @@ def test_sorted_and_filtered(folder) -> None:
     assert names("--where", "optimiser.learning_rate=3e-4") == ["begun"]
     assert names("--where", "state=sto*", "--where", "dataset=tiny") == ["old"]
     assert names("--where", "seed=9") == []
+    crop = f"data.crop={[*config.recipe.data.crop]}"
+    assert names("--where", crop, "--where", "seed=1") == ["new"]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +141,7 @@ def test_csv_and_markdown_hold_the_same_runs(folder) -> None:
     rows = list(csv.DictReader(io.StringIO(_runs(folder, "--csv").stdout)))
     assert [row["state"] for row in rows] == ["started", "corrupt", "finished", "stopped"]
     assert [row["optimiser.learning_rate"] for row in rows] == ["0.0003", "", "0.001", "0.001"]
-    assert rows[2]["low"] == "0.5"
+    assert rows[2]["low"] == "0.5" and "differs" not in rows[2]
     assert len(_runs(folder, "--md").stdout.splitlines()) == 2 + len(rows)
 
 
