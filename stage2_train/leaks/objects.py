@@ -68,7 +68,8 @@ def seen_objects(
         task: title of the progress bar.
 
     Raises:
-        JoinError: if segments have no detections and `partial` is false; reports their number.
+        JoinError: if segments have no detections and `partial` is false, with their number, or if
+            no segment has any.
         ShardFormatError: if a shard is damaged.
     """
     num_classes = len(detections.detector.class_names)
@@ -101,6 +102,12 @@ def seen_objects(
             f"{detections.path}: no detections for {len(absent):,} of "
             f"{counted(len(segments), 'segment')} such as {absent[0].id} in video "
             f"{absent[0].video_id}; pass --partial to exclude them, or run `orn detect`"
+        )
+    if segments and not kept:
+        raise JoinError(
+            f"{detections.path}: expected detections for at least one of "
+            f"{counted(len(segments), 'labelled segment')}, got none; pass --shards of this data "
+            "set, or run `orn detect`"
         )
     width = num_classes + _CELLS**2
     all_NF, middle_NF = (np.reshape(each, (-1, width)) for each in (of_all, of_middle))

@@ -113,6 +113,8 @@ def test_segments_without_detections_are_counted_or_refused(tmp_path: Path) -> N
     seen = seen_objects(segments, folder, score_threshold=0.5, partial=True)
     assert [each.id for each in seen.segments] == ["there"]
     assert seen.num_skipped == 2
+    with pytest.raises(JoinError, match=r"at least one of 2 .*--shards"):
+        seen_objects(segments[1:], folder, score_threshold=0.5, partial=True)
 
 
 @pytest.mark.parametrize(
