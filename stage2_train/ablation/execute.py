@@ -22,7 +22,7 @@ from orn.stage2_train.model.image_weights import (
 )
 from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
 from orn.stage2_train.resources import wait_passively
-from orn.stage2_train.runs.run_folder import BEST_NAME
+from orn.stage2_train.runs.run_folder import BEST_NAME, read_status
 from orn.stage2_train.training.backbone import imagenet_needed
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,9 @@ logger = logging.getLogger(__name__)
 
 def is_measured(run: AblationRun, split: str) -> bool:
     """Return whether a run is finished and evaluated on a split."""
-    return (run.folder / f"eval-{split}.json").is_file()
+    status = read_status(run.folder)
+    is_stopped = status is not None and not status.finished  # may have been evaluated by hand
+    return not is_stopped and (run.folder / f"eval-{split}.json").is_file()
 
 
 def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[Job]:

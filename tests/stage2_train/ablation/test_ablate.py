@@ -9,6 +9,7 @@ import pytest
 
 from orn.shared.jobs.commands import LOG_NAME
 from orn.stage2_train.ablation import ablate as ablate_module
+from orn.stage2_train.runs.run_folder import RunStatus, write_status
 from tests.running import Ran, run_orn
 from tests.stage2_train.ablation.made_results import EVALUATION
 from tests.worlds.films import words_of
@@ -112,6 +113,19 @@ def test_runs_of_two_commits_and_numbers_of_threads_are_told(measured, monkeypat
     assert "commit is 'abc' as recorded, 'def'" in said.stderr
     assert "threads is 1 as recorded, 2" in said.stderr
     assert "COMMITS: abc, def; RUNS WITH DIFFERENT NUMBERS OF THREADS: 1, 2" in said.stdout
+
+
+def test_a_run_that_was_evaluated_before_its_end_is_continued(measured, tmp_path) -> None:
+    def done() -> int:
+        return ablate(measured, "--dry-run", "--json").json["done"]
+
+    assert done() == 2
+    standing = {"step": 5, "num_steps": 9, "phase": "object_head", "metric": "top1", "seconds": 1}
+    best = {"best_metric": 0.5, "best_step": 4}
+    for finished in (False, True):
+        status = RunStatus(**standing, **best, finished=finished)
+        write_status(tmp_path / "ablation" / "object-head" / "seed0", status)
+        assert done() == 1 + finished
 
 
 def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
