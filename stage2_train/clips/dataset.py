@@ -380,7 +380,8 @@ def warn_of_small_crop(
     video_id, (height, width) = max(sizes.items(), key=lambda item: math.prod(item[1]))
     share = math.prod(crop) / (height * width)
     if share < _MIN_AREA_FRACTION:
-        larger = [max((side - 1) // stride, 1) * stride for side in (height, width)]
+        least = map(min, zip(*sizes.values(), strict=True))  # the crop must fit into all videos
+        larger = [max((side - 1) // stride, 1) * stride for side in least]
         logger.warning(
             "data.crop: %d x %d covers %.0f %% of the %d x %d pixels of a stored frame (video "
             "%s); the rest is not used; set a larger crop, such as --set data.crop=[%d,%d], or "
