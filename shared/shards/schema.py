@@ -164,6 +164,15 @@ class DetectorEntry:
         """Configuration and weights, on one line."""
         return f"{self.config_name} {self.checkpoint_digest}"
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """Configuration and weights, or the source of imported masks, for comparisons."""
+        return {
+            "config_name": self.config_name,
+            "config_digest": self.config_digest,
+            "checkpoint_digest": self.checkpoint_digest,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:

@@ -213,7 +213,7 @@ def _claim_folder(request: AblationRequest, recipe: Recipe) -> None:
         "dataset": dataset,
         "settings": dict(text.split("=", 1) for text in request.overrides),
         "recipe": f"sha256:{hashlib.sha256(to_toml(recipe).encode()).hexdigest()}",
-        "detector": detector.title,
+        "detector": detector.identity,
         "clip store": "none" if store is None else ClipStore(store).settings.describe(),
         "weights digest": None if weights is None else file_digest(weights, error=CheckpointError),
         "commit": git_commit(),

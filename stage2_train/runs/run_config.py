@@ -328,7 +328,7 @@ def check_same_run(run: Path, recorded: RunConfig, requested: RunConfig) -> None
         raise ConfigError(f"{run}: expected a run folder, got an exported run; change --run")
     ours, theirs = (
         {name: value for name, value in to_dict(config).items() if name in _FIXED}
-        | {"detector": config.detector.title}
+        | {"detector": config.detector.identity}
         for config in (recorded, requested)
     )
     remedy = "pass a different --run, or the same settings to resume this run"

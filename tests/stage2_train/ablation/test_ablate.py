@@ -105,6 +105,15 @@ def test_weights_are_known_by_what_is_in_their_file(measured, tmp_path) -> None:
     assert "--out" in line
 
 
+def test_objects_of_other_files_are_not_mixed(measured, tmp_path) -> None:
+    ablate(measured)
+    path = tmp_path / "ablation" / "settings.json"
+    settings = json.loads(path.read_text())
+    settings["detector"]["config_digest"] = "sha256:9"  # the title is the same
+    path.write_text(json.dumps(settings))
+    assert "detector.config_digest" in ablate(measured, exit_code=2).stderr
+
+
 def test_runs_of_two_commits_and_numbers_of_threads_are_told(measured, monkeypatch) -> None:
     monkeypatch.setattr(ablate_module, "git_commit", lambda: "abc")
     assert "WARNING" not in ablate(measured, "--threads", "1").stderr

@@ -126,7 +126,7 @@ def test_differences_are_named(config: RunConfig) -> None:
     changes = {
         "recipe": recipe,
         "dataset": replace(config.dataset, classes=("right", "left")),
-        "detector": replace(config.detector, config_name="other"),
+        "detector": replace(config.detector, config_digest="sha256:9"),  # other imported masks
     }
     with pytest.raises(ConfigError) as caught:
         check_same_run(Path("run"), config, replace(config, **changes))
@@ -134,7 +134,7 @@ def test_differences_are_named(config: RunConfig) -> None:
     assert "recipe.seed is 5 as recorded, 9 as requested" in message
     assert "recipe.optimiser.batch_size is 2 as recorded, 3 as requested" in message
     assert "dataset.classes[1] is 'down' as recorded, 'left' as requested" in message
-    assert "detector is 'drawn sha256:0' as recorded, 'other sha256:0' as requested" in message
+    assert "config_digest is 'sha256:0' as recorded, 'sha256:9' as requested" in message
     assert "pass a different --run" in message
     with pytest.raises(ConfigError, match=r"exported.*change --run"):
         check_same_run(Path("run"), replace(config, places=None), config)
