@@ -100,9 +100,9 @@ def supervision(runs: Sequence[ChallengeRun]) -> dict[str, dict[str, Any]]:
     runs.
 
     Supervision levels range from 0 to 5. PT: 0 for random weights, 1 for image data sets
-    (ImageNet, COCO). TL: 3 for start and end times, 4 if masks from a detector are added. TD: 2 for
-    at most a random quarter of the training split, 3 for the training split, 4 if the validation
-    split is added (README of epic-kitchens/SLS).
+    (ImageNet, COCO), 2 for video data sets. TL: 3 for start and end times, 4 if masks from a
+    detector are added. TD: 2 for at most a random quarter of the training split, 3 for the training
+    split, 4 if the validation split is added (README of epic-kitchens/SLS).
     """
     found = [_of_run(each) for each in runs]
     highest = {
@@ -115,7 +115,10 @@ def _of_run(run: ChallengeRun) -> dict[str, tuple[int, str]]:
     """Return the supervision level of a run in each dimension, with the reason."""
     config, recipe, name = run.config, run.config.recipe, run.run
     first, reads_masks = config.weights_digest, recipe.model.reads_detections
-    if first is not None:
+    if (origin := config.started_from) is not None:
+        why = f"{name} was fine-tuned from {origin.run}, which was trained on videos"
+        pre_training = 2, f"{why} ({origin.dataset})"
+    elif first is not None:
         why = f"{name} was initialized from {first}"
         if first.startswith("sha256:"):
             why += ", assumed to be trained on a public image data set; otherwise pass --pt"

@@ -16,6 +16,7 @@ from orn.stage2_train.runs.run_config import (
     DataPaths,
     Places,
     RunConfig,
+    StartedFrom,
     write_config,
 )
 from tests.worlds.films import DETECTOR, TINY_RECORD
@@ -99,6 +100,7 @@ def make_run(
     *,
     num_train: int = 20,
     weights_digest: str | None = None,
+    started_from: StartedFrom | None = None,
     ids: Sequence[str] | None = None,
     steps: float | None = None,
     **changes: object,
@@ -127,6 +129,7 @@ def make_run(
         detector=DETECTOR,
         score_kind="softmax",
         weights_digest=weights_digest,
+        started_from=started_from,
         places=Places.of(paths, run),
     )
     write_config(run, config)

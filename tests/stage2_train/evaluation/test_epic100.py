@@ -14,7 +14,7 @@ from orn.stage2_train.evaluation.epic100 import measure_epic100
 from orn.stage2_train.evaluation.epic100_file import submit_epic100
 from orn.stage2_train.evaluation.predictions import load_predictions, save_predictions
 from orn.stage2_train.requests import Epic100Request, SubmitRequest
-from orn.stage2_train.runs.run_config import read_config, write_config
+from orn.stage2_train.runs.run_config import StartedFrom, read_config, write_config
 from tests.reference.epic100_file import faults_of_file
 from tests.reference.epic100_table import epic100_table, first_actions, softmax
 from tests.running import run_orn
@@ -26,6 +26,8 @@ from tests.stage2_train.evaluation.made_epic100 import (
     make_epic100,
     make_run,
 )
+
+ORIGIN = StartedFrom(run="one", dataset="something-v2", step=9, num_loaded=1, random=())
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +166,7 @@ def test_missing_and_unexpected_ids_are_named_and_nothing_is_written(
     [
         ({}, (0, 3, 3)),
         ({"weights_digest": "sha256:1"}, (1, 3, 3)),
+        ({"weights_digest": "sha256:1", "started_from": ORIGIN}, (2, 3, 3)),
         ({"heads": "both"}, (1, 4, 3)),
         ({"heads": "both", "objects": "cells"}, (0, 3, 3)),
         ({"train_with_validation": True}, (0, 3, 4)),
