@@ -185,10 +185,22 @@ def _warn(place: str, skipped: Iterable[SkippedSegment], what: str) -> None:
 
 
 def check_detected_videos(videos: Sequence[Video], detections: DetectionFolder) -> None:
-    """Raise JoinError if the shards describe other videos with the same ids.
+    """Raise JoinError if the shards describe other videos with the same ids, or folders of JPEGs at
+    another frame rate than the manifest.
 
     Compares the sizes of a few files, which detects another data set or another demo world.
     """
+    for video in videos:
+        if video.rate is None or video.id not in detections:
+            continue
+        entry = detections.entry(video.id)
+        has_own_rate = entry.header_frames is None  # imported masks that count their own frames
+        if entry.rate != video.rate and not has_own_rate:
+            raise JoinError(
+                f"video {video.id}: expected {video.rate:g} frames/s as in the manifest, got "
+                f"{entry.rate:g} frames/s in the shards {detections.path}; write the shards again "
+                "with --fresh, then run `orn clips`"
+            )
     for video in some_videos(videos, _COMPARED):
         if video.id not in detections:
             continue

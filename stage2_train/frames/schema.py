@@ -90,6 +90,8 @@ class StoredVideo:
     """`content_digest` of the decoded file or folder."""
     source: Stamp
     """Size and modification time of the decoded file or folder."""
+    rate: Positive | None = None
+    """Frames per second of a folder of JPEGs; None for a video file."""
     height: _Side
     """Number of rows of stored frames."""
     width: _Side

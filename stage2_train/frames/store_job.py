@@ -113,8 +113,11 @@ def missing_parts(
 
 
 def _is_same(video: Video, stamp: tuple[int, int], stored: StoredVideo) -> bool:
-    """Return whether a video has not changed since it was stored. If only its modification time
-    differs, as for a copy, contents are compared; a missing file counts as unchanged."""
+    """Return whether a video and its frame rate in the manifest have not changed since it was
+    stored. If only its modification time differs, as for a copy, contents are compared; a missing
+    file counts as unchanged."""
+    if stored.rate != video.rate:
+        return False
     if stamp in ((-1, -1), stored.source):
         return True
     try:

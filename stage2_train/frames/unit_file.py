@@ -137,6 +137,7 @@ def write_unit_file(
                     id=video.id,
                     source_digest=content_digest(video.path),
                     source=stamp,
+                    rate=video.rate,
                     times=times,
                 )
             except VideoDecodeError as err:

@@ -15,6 +15,7 @@ from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest
 from orn.stage2_train.frames.clip_file import ClipFrames
 from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.frames.schema import StoredVideo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def verify_store(
     with progress("verify", total=len(store.ids), unit="videos") as bar:
         for video_id in store.ids:
             frames = store.frames(video_id)
-            source = _check_source(frames.source_digest, sources.get(video_id))
+            source = _check_source(frames.video, sources.get(video_id))
             problems += [
                 Problem(video=video_id, message=text) for text in (*_damage(frames), *source)
             ]
@@ -94,7 +95,7 @@ def _check_pictures(frames: ClipFrames) -> None:
         frames.read(np.array([frame]))
 
 
-def _check_source(stored: str, video: Video | None) -> Iterator[str]:
+def _check_source(stored: StoredVideo, video: Video | None) -> Iterator[str]:
     if video is None:  # no longer in the data set, or without a file
         return
     try:
@@ -102,6 +103,8 @@ def _check_source(stored: str, video: Video | None) -> Iterator[str]:
     except VideoDecodeError as err:
         yield f"its source cannot be read ({err})"
         return
-    if digest != stored:
+    if digest != stored.source_digest:
         got = f"got {digest} in {video.path}"
-        yield f"the video has changed: expected {stored}, {got}; run `orn clips`"
+        yield f"the video has changed: expected {stored.source_digest}, {got}; run `orn clips`"
+    if video.rate != stored.rate:
+        yield f"expected {stored.rate} frames/s, got {video.rate} in the manifest; run `orn clips`"

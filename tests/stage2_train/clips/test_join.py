@@ -1,5 +1,6 @@
 """Which segments can be used, and what is said of the others."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -10,11 +11,12 @@ from orn.shared.manifests.records import Segment, Video
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.time_ranges import TimeRange, TimeRanges
-from orn.stage2_train.clips.join import JoinedSplit, join_split
+from orn.stage2_train.clips.join import JoinedSplit, check_detected_videos, join_split
 from orn.stage2_train.frames.decoded import DecodedVideos
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import FailedClip, StoreSettings
 from tests.stage2_train.frames.conftest import write_mp4
+from tests.worlds.shards import write_shard
 
 
 @pytest.fixture
@@ -161,3 +163,15 @@ def test_without_a_store_nothing_is_decoded_but_times_and_digests_count(
     joined = join(*(part_of_film(*part) for part in parts))
     assert [segment.id for segment in joined.segments] == ["good"]
     assert [row.id for row in joined.skipped] == ["between", "beyond"]
+
+
+@pytest.mark.parametrize(("num_listed", "is_refused"), [(9, True), (None, False)])
+def test_shards_at_another_rate_than_a_folder_of_jpegs(tmp_path, num_listed, is_refused) -> None:
+    """Masks with their own rate do not know the number of frames of the folder."""
+    shard = tmp_path / "shard-000000.zarr.zip"
+    own = {"rate": 10.0, "header_frames": num_listed, "source_digest": UNKNOWN_SOURCE}
+    write_shard(shard, {"film": []}, size=(24, 32), **own)
+    videos = [Video(id="film", path=tmp_path / "film", rate=20.0)]
+    said = r"film: expected 20 frames/s .*got 10 .*--fresh.*`orn clips`"
+    with pytest.raises(JoinError, match=said) if is_refused else nullcontext():
+        check_detected_videos(videos, DetectionFolder(tmp_path))

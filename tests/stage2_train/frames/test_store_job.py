@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from orn.shared.errors import ClipStoreError, PipelineError
 from orn.shared.jobs.engines import LocalEngine
@@ -25,6 +26,7 @@ from orn.stage2_train.frames.store_job import (
     build_clip_store,
     units_of,
 )
+from orn.stage2_train.frames.verify import verify_store
 from tests.worlds.films import store_content, write_store
 
 SETTINGS = StoreSettings(size=(24, 32))
@@ -74,6 +76,20 @@ def test_what_is_new_or_has_changed_goes_to_new_files(videos, film, tmp_path) ->
     assert len(ClipStore(path).frames("group/0")) == 2
     assert files(path) == [f"clips-00000{number}.h5" for number in range(3)]
     assert (path / "clips-000000.h5").read_bytes() == before
+
+
+def test_a_folder_of_jpegs_is_stored_again_at_another_frame_rate(tmp_path) -> None:
+    path, folder = tmp_path / "clips", tmp_path / "film"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (32, 24)).save(folder / f"{number}.jpg")
+    for rate in (10.0, 20.0):
+        videos = [Video(id="film", path=folder, rate=rate)]
+        assert build_clip_store(videos, path, SETTINGS).num_added == 1
+        assert ClipStore(path).frames("film").seconds.tolist() == [0, 1 / rate, 2 / rate]
+        assert build_clip_store(videos, path, SETTINGS).num_added == 0
+    (found,) = verify_store(path, [replace(videos[0], rate=30.0)], ranges={})
+    assert "20.0 frames/s, got 30.0" in found.message
 
 
 def test_a_failed_video_waits_until_it_changes_or_is_retried(videos, film, tmp_path) -> None:
