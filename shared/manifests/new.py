@@ -5,6 +5,7 @@ explanation.
 """
 
 import os
+import re
 import shlex
 import unicodedata
 from collections import Counter
@@ -331,11 +332,10 @@ def _is_video(name: str) -> bool:
 
 def _patterns(relative: str, video_ids: Iterable[str]) -> Iterator[str]:
     """Yield patterns for a path in which an id makes up whole components, apart from a suffix."""
-    for video_id in video_ids:
-        before, found, after = relative.partition(video_id)
-        is_whole = before[-1:] in ("", "/") and after[:1] in ("", ".", "/")
-        if found and is_whole and "{" not in before + after:
-            yield f"{before}{{id}}{after}"
+    for video_id in filter(relative.__contains__, video_ids):
+        parts = re.split(rf"(?<![^/]){re.escape(video_id)}(?![^./])", relative)
+        if len(parts) > 1 and "{" not in "".join(parts):
+            yield "{id}".join(parts)
 
 
 def _clean_name(text: str) -> str:

@@ -87,6 +87,12 @@ def test_segments_of_several_labels_and_splits(here: Path, kitchen, new: Make) -
     ]
 
 
+@pytest.mark.parametrize("pattern", ["{id}/{id}.mp4", "films_12/{id}.mp4", "{id}/video.mp4"])
+def test_an_id_is_found_as_a_whole_name(kitchen, new: Make, pattern: str) -> None:
+    kitchen("video,label\n1,a\n2,b\n", *(pattern.replace("{id}", each) for each in "12"))
+    assert new()["pattern"] == pattern
+
+
 def test_folders_of_frames_want_a_rate(here: Path, kitchen, new: Make) -> None:
     kitchen("video,label\n7,2\n12,10\n", "frames/7/0001.jpg", "frames/12/0001.jpg")
     assert "folders of frames require a frame rate; add --rate" in new(exit_code=2)
