@@ -102,7 +102,7 @@ def make_manifest(
             "remove the column"
         )
     split_of = draw_table(table, split) if split else {}
-    folder = table.absolute().parent
+    folder = _absolute(table).parent
     usual, _ = usual_manifest(table, data_root)
     data_root, root = _data_root(folder, data_root)
     pattern, form = video_pattern(table, found, pattern, rate=rate)
@@ -169,7 +169,7 @@ def make_manifest(
 def usual_manifest(table: Path, data_root: Path) -> tuple[Path, Path]:
     """Return the default manifest of `make_manifest` for a table, in the current folder, and the
     data root for further commands."""
-    folder = table.absolute().parent
+    folder = _absolute(table).parent
     data_root, root = _data_root(folder, data_root)
     name = _clean_name(folder.name if root != "." else table.stem)
     return Path(f"{name}.toml"), data_root
@@ -272,10 +272,15 @@ def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
 
 def _data_root(folder: Path, data_root: Path) -> tuple[Path, str]:
     """Return the data root, and the table's folder relative to it."""
-    absolute = data_root.absolute()
+    absolute = _absolute(data_root)
     if folder.is_relative_to(absolute):
         return data_root, folder.relative_to(absolute).as_posix()
     return folder.parent, folder.name or "."
+
+
+def _absolute(path: Path) -> Path:
+    """Return the absolute path without `..`, which a manifest rejects, keeping links."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def video_pattern(
@@ -283,7 +288,7 @@ def video_pattern(
 ) -> tuple[str, Form]:
     """Return the pattern of the videos, inferred unless given, and the form of the data set; for
     arguments and errors see `make_manifest`."""
-    folder = table.absolute().parent
+    folder = _absolute(table).parent
     if pattern is None:
         guess = guess_videos(folder, found.video_ids)
         if guess is None:

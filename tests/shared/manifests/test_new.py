@@ -87,6 +87,15 @@ def test_segments_of_several_labels_and_splits(here: Path, kitchen, new: Make) -
     ]
 
 
+def test_a_table_in_the_folder_above(here: Path, kitchen, new: Make, monkeypatch) -> None:
+    kitchen("video,label\n7,a\n", "7.mp4")
+    (here / "kitchen" / "work").mkdir()
+    monkeypatch.chdir(here / "kitchen" / "work")
+    found = new(table="../labels.csv")
+    assert (found["name"], found["data_root"]) == ("kitchen", str(here))
+    assert new("--data", "../..", "--fresh", table="../labels.csv")["data_root"] == "../.."
+
+
 @pytest.mark.parametrize("pattern", ["{id}/{id}.mp4", "films_12/{id}.mp4", "{id}/video.mp4"])
 def test_an_id_is_found_as_a_whole_name(kitchen, new: Make, pattern: str) -> None:
     kitchen("video,label\n1,a\n2,b\n", *(pattern.replace("{id}", each) for each in "12"))
