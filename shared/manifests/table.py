@@ -137,9 +137,11 @@ def _made_id(row: TableRow) -> str:
 
 
 def _labels(cell: str, index_of_class: Mapping[str, int], task: Task) -> tuple[int, ...]:
-    names = [cell] if task == "single-label" else cell.split(LABEL_SEPARATOR) if cell else []
+    names = [cell]
+    if task == "multi-label":
+        names = [name for part in cell.split(LABEL_SEPARATOR) if (name := part.strip())]
     indices = set()
-    for name in map(str.strip, names):
+    for name in names:
         if name not in index_of_class:
             raise UnknownClassError(name, index_of_class)
         indices.add(index_of_class[name])

@@ -77,7 +77,7 @@ def test_a_table_of_splits_beside_the_labels(tmp_path: Path) -> None:
 
 
 def test_several_labels(tmp_path: Path) -> None:
-    text = "video,label,split\na,touch; open,train\nb,,train\n"
+    text = "video,label,split\na,touch; open;,train\nb,,train\n"
     listing = read(tmp_path, text, task="multi-label")
     assert [segment.labels for segment in listing.segments] == [(0, 2), ()]
 
