@@ -1,5 +1,6 @@
 """Check a data set on this machine, for `orn manifest check`."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -122,9 +123,10 @@ def _warnings(
         if not listed[split]:
             yield f"the {split} split has no segments"
     if isinstance(labels, TableLabels) and not listed["validation"] and not listed["test"]:
+        table = shlex.quote(str(dataset.root / labels.table))
         yield (
-            f"there is nothing to evaluate; `orn manifest new {dataset.root / labels.table} "
-            "--split 80/10/10` creates a split"
+            f"there is nothing to evaluate; `orn manifest new {table} --split 80/10/10 --fresh` "
+            "creates a split and a new manifest"
         )
 
 

@@ -1,5 +1,6 @@
 """`orn manifest`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -113,12 +114,13 @@ def new(
     )
     for reason in made["guessed"]:
         echo(f"guessed: {reason}", err=True)
+    check_it = ("orn", "manifest", "check", made["manifest"], "--data", made["data_root"])
     for line in (
         f"{made['manifest']}: {counted(made['videos']['listed'], 'video')}, "
         f"{made['videos']['present']:,} there",
         f"{made['classes_file']}: {counted(made['classes'], 'class', 'classes')}",
         *([f"{made['split_file']}: the split of each video"] if made["split_file"] else []),
-        f"next: orn manifest check {made['manifest']} --data {made['data_root']}",
+        f"next: {shlex.join(check_it)}",
     ):
         echo(line, err=True)
     if as_json:

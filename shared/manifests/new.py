@@ -304,7 +304,10 @@ def video_pattern(
         has_folders = any(is_folder(path) for path in paths)
         are_folders = has_folders or (rate is not None and not has_files)
     if are_folders and rate is None:
-        raise ConfigError(f"{folder / pattern}: folders of frames require a frame rate; add --rate")
+        raise ConfigError(
+            f"{folder / pattern}: folders of frames require a frame rate; add --rate to "
+            f"`orn manifest new {shlex.quote(str(table))}`"
+        )
     if not are_folders and rate is not None:
         raise ConfigError(
             f"{folder / pattern}: --rate applies only to folders of frames, got video files; omit "

@@ -75,7 +75,9 @@ def test_tables_that_are_wrong(check: Check, mine: Path, orn) -> None:
     words = ("manifest", "check", mine, "--data", mine.parent)
     assert f"problem: {problem}" in orn(*words, exit_code=1).stdout
     table.write_text("video,label\na,open\nb,close\n")
-    assert f"`orn manifest new {table} --split 80/10/10`" in check(exit_code=0)["warnings"][1]
+    assert (
+        f"`orn manifest new {table} --split 80/10/10 --fresh`" in check(exit_code=0)["warnings"][1]
+    )
     table.write_text("video,label\n../../etc/passwd,open\n")
     refused = orn(*words, "--json", exit_code=1)
     assert "'../../etc/passwd'" in refused.stderr

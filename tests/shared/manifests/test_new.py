@@ -1,5 +1,6 @@
 """A manifest from a table of one's own: what is guessed, what is drawn, and that it holds."""
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -96,6 +97,15 @@ def test_a_table_in_the_folder_above(here: Path, kitchen, new: Make, monkeypatch
     assert new("--data", "../..", "--fresh", table="../labels.csv")["data_root"] == "../.."
 
 
+def test_the_next_command_can_be_pasted(here: Path, write, orn) -> None:
+    write(here / "my films" / "k" / "7.mp4")
+    table = write(here / "my films" / "k" / "labels.csv", "video,label\n7,a\n")
+    *_, line = orn("manifest", "new", table).stderr.splitlines()
+    _, program, *words = shlex.split(line)
+    assert program == "orn"
+    assert orn(*words, "--json").json["videos"]["present"] == 1
+
+
 @pytest.mark.parametrize("pattern", ["{id}/{id}.mp4", "films_12/{id}.mp4", "{id}/video.mp4"])
 def test_an_id_is_found_as_a_whole_name(kitchen, new: Make, pattern: str) -> None:
     kitchen("video,label\n1,a\n2,b\n", *(pattern.replace("{id}", each) for each in "12"))
@@ -104,7 +114,7 @@ def test_an_id_is_found_as_a_whole_name(kitchen, new: Make, pattern: str) -> Non
 
 def test_folders_of_frames_want_a_rate(here: Path, kitchen, new: Make) -> None:
     kitchen("video,label\n7,2\n12,10\n", "frames/7/0001.jpg", "frames/12/0001.jpg")
-    assert "folders of frames require a frame rate; add --rate" in new(exit_code=2)
+    assert "add --rate to `orn manifest new kitchen/labels.csv`" in new(exit_code=2)
     assert not (here / "kitchen.toml").exists()
     found = new("--rate", "59.94005994")
     assert (found["form"], found["pattern"]) == ("frames", "frames/{id}")
