@@ -201,6 +201,11 @@ class NetworkConfig:
         return self.heads != "activity" and self.objects == "detections"
 
     @property
+    def reads_tracks(self) -> bool:
+        """Whether the network reads the tracks of detected objects."""
+        return self.reads_detections and self.relation_pairs != "all"
+
+    @property
     def pools_objects(self) -> bool:
         """Whether the object head pools appearance under masks, which is needed for its object
         class logits (eq. 13)."""

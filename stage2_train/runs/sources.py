@@ -155,7 +155,7 @@ def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
         ),
         num_activities=recipe.model.num_activities,
         multi_label=task == "multi-label",
-        reads_tracks=recipe.model.reads_detections and recipe.model.relation_pairs != "all",
+        reads_tracks=recipe.model.reads_tracks,
         reads_frames=recipe.model.reads_frames,
         seed=recipe.seed,
     )
