@@ -56,13 +56,18 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
     path = Path(source)
     if not is_folder(path) and any(sign in source for sign in _PATTERN) and not path.exists():
         matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute patterns too
-        if not matches:
+        used = [
+            each
+            for each in matches
+            if is_folder(each) or Path(each).suffix.lower() in VIDEO_SUFFIXES
+        ]
+        if not used:
             raise ConfigError(
-                f"{path_text(source)}: the pattern matches no files or folders; correct it"
+                f"{path_text(source)}: the pattern matches no folders, and no files that end in "
+                f"{', '.join(VIDEO_SUFFIXES)}; correct it, or pass the files by name"
             )
-        for match in matches:
-            if is_folder(match) or Path(match).suffix.lower() in VIDEO_SUFFIXES:
-                yield from _of_source(match, rate)
+        for each in used:
+            yield from _of_source(each, rate)
         return
     if not is_folder(path):
         yield Video(id=utf8(source), path=path)
@@ -70,16 +75,16 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
     num_found = 0
     for folder, subfolders, names in os.walk(path):
         subfolders[:] = sorted(each for each in subfolders if not each.startswith("."))
-        if any(_is_kind(name, _PICTURES) for name in names):
+        videos = [
+            Video(id=utf8(str(file)), path=file, inside=(path,))
+            for file in (Path(folder, name) for name in sorted(names))
+            if _is_kind(file.name, VIDEO_SUFFIXES)
+        ]
+        if not videos and any(_is_kind(name, _PICTURES) for name in names):
             subfolders.clear()
-            num_found += 1
-            yield _frames(Path(folder), rate, inside=path)
-            continue
-        for name in sorted(names):
-            if _is_kind(name, VIDEO_SUFFIXES):
-                num_found += 1
-                file = Path(folder, name)
-                yield Video(id=utf8(str(file)), path=file, inside=(path,))
+            videos = [_frames(Path(folder), rate, inside=path)]
+        num_found += len(videos)
+        yield from videos
     if not num_found:
         raise ConfigError(
             f"{path_text(source)}: no videos or folders of JPEGs; use files that end in "

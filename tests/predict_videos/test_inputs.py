@@ -13,7 +13,15 @@ from tests.running import run_orn
 @pytest.fixture
 def films(tmp_path: Path) -> Path:
     """Three films, a folder of frames, and what is none."""
-    for name in ("b.mp4", "a.MKV", "notes.txt", ".hidden.mp4", "sub/c.webm", "frames/1.jpg"):
+    for name in (
+        "b.mp4",
+        "a.MKV",
+        "notes.txt",
+        ".hidden.mp4",
+        "sub/c.webm",
+        "sub/poster.jpg",
+        "frames/1.jpg",
+    ):
         path = tmp_path / "films" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -42,7 +50,7 @@ def test_a_folder_of_frames_has_a_rate(films: Path) -> None:
     with pytest.raises(ConfigError, match="--rate"):
         find_videos([str(films / "frames")])
     (films / "empty").mkdir()
-    for nothing in ("empty", "*.avi"):
+    for nothing in ("empty", "*.avi", "*.txt"):
         with pytest.raises(ConfigError, match=re.escape(nothing)):
             find_videos([str(films / nothing)])
 
