@@ -100,8 +100,8 @@ def draw_prediction(
             moment = panel.moment_at(frame.seconds)
             pair = _pair_of(windows, moment, frame.seconds)
             if pair is not None:
-                per_pixel = picture.shape[1] / frame.image.shape[1]
-                _draw_pair(picture, *pair, frame.seconds, per_pixel)
+                grid = (detections.video.width, detections.video.height)
+                _draw_pair(picture, *pair, frame.seconds, grid)
             picture = _widened(picture)
             panel.name_class(picture, moment, frame.seconds)
             below = panel.below(picture.shape[1], moment, pair, frame.seconds)
@@ -131,13 +131,17 @@ def _draw_pair(
     window: WindowPrediction,
     pair: Clique,
     seconds: float,
-    per_pixel: float,
+    grid: tuple[int, int],
 ) -> None:
-    """Draw the boxes of a pair, thicker if nearer in time, and a line for the logit drop."""
-    centres = []
+    """Draw the boxes of a pair, thicker if nearer in time, and a line for the logit drop.
+
+    Boxes are in pixels of the (width, height) `grid`, which has any size.
+    """
+    centres, across, down = [], picture_HW3.shape[1] / grid[0], picture_HW3.shape[0] / grid[1]
     distances = [abs(window.seconds[frame] - seconds) for frame in pair.frames]
     for frame, place, distance in zip(pair.frames, pair.objects, distances, strict=True):
-        x1, y1, x2, y2 = (round(each * per_pixel) for each in window.objects[frame][place].box)
+        box = np.array(window.objects[frame][place].box) * (across, down, across, down)
+        x1, y1, x2, y2 = box.round().astype(int).tolist()
         is_near = distance == min(distances)
         cv2.rectangle(picture_HW3, (x1, y1), (x2, y2), _WHITE, 4 if is_near else 1, cv2.LINE_AA)
         centres.append(((x1 + x2) // 2, (y1 + y2) // 2))

@@ -28,7 +28,8 @@ class SeenObject:
     score: float
     """Score of that class, 0..1."""
     box: tuple[float, float, float, float]
-    """x1 y1 x2 y2, half-open, in pixels of the video's frames, clipped to the crop."""
+    """x1 y1 x2 y2, half-open, clipped to the crop, in pixels of the detections' grid: the video's
+    frames, or imported masks of a different size."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields with rounded numbers."""

@@ -93,6 +93,26 @@ def test_a_film_draws_a_pair_only_where_it_matters(trained, tmp_path, drawn_text
             assert any(text.startswith(model.classes[window.label]) for text in drawn_texts)
 
 
+def test_pairs_are_drawn_where_the_objects_are_on_a_grid_of_any_size(trained, tmp_path) -> None:
+    model = open_model(trained.run, device="cpu")
+    with first_video(trained, model) as (video, detections):
+        (window,) = predict_video(model, video, detections, pairs=1)
+        seen = detections.video(video.id)
+        window = replace(window, pairs=[replace(each, logit_drop=0.4) for each in window.pairs])
+        films = []
+        for across, down in ((1, 1), (2, 4)):
+            entry = seen.video
+            grid = replace(entry, width=across * entry.width, height=down * entry.height)
+            objects = [
+                [replace(each, box=np.multiply(each.box, [across, down] * 2)) for each in frame]
+                for frame in window.objects
+            ]
+            found, shown = replace(window, objects=objects), Mock(wraps=seen, video=grid)
+            draw_prediction(tmp_path / "out.mp4", model, video, shown, [found])
+            films.append((tmp_path / "out.mp4").read_bytes())
+    assert films[0] == films[1]
+
+
 def test_truth_of_a_data_set_stands_beside_the_prediction(trained, tmp_path) -> None:
     (video, *_) = validation(trained)
     page, manifest = tmp_path / "out.html", trained.run.parent / "tiny.toml"
