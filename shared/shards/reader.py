@@ -287,7 +287,7 @@ class VideoDetections:
         of_shard: dict[Shard, dict[int, int]] = {}
         for row in rows:
             self._check_row(row)
-            shard, its_row = self._in_shard(row)
+            shard, its_row = self.in_shard(row)
             of_shard.setdefault(shard, {})[row] = its_row
         for shard, its_rows in of_shard.items():
             found |= zip(its_rows, shard.frames_at(list(its_rows.values())), strict=True)
@@ -300,7 +300,7 @@ class VideoDetections:
             ShardFormatError: if a frame is damaged or violates a rule.
         """
         for row in rows:
-            shard, its_row = self._in_shard(row)
+            shard, its_row = self.in_shard(row)
             shard.checked_frame(its_row)
 
     def _check_row(self, row: int) -> None:
@@ -310,7 +310,7 @@ class VideoDetections:
                 f"{counted(self.num_frames, 'frame')}"
             )
 
-    def _in_shard(self, row: int) -> tuple[Shard, int]:
+    def in_shard(self, row: int) -> tuple[Shard, int]:
         """Return the shard of a row, and the row in that shard."""
         part = int(np.searchsorted(self._ends, row, side="right"))
         shard, _, stop = self._parts[part]

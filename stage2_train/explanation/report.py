@@ -267,8 +267,14 @@ class _Explainer:
 
         The URL is empty if the shard has no such page.
         """
-        segment, detections = self.joined.segments[row], self.sources.detections
-        (shard, *_) = detections.shards_of([segment.video_id])
+        segment = self.joined.segments[row]
+        video = self.sources.detections.video(segment.video_id)
+        start, stop = segment.start_seconds, segment.stop_seconds
+        first = video.seconds[0] if start is None else start
+        last = video.seconds[-1] if stop is None else stop
+        place = int(np.searchsorted(video.seconds, (first + last) / 2))
+        place = min(place, video.num_frames - 1)
+        shard = video.in_shard(place)[0].path
         if shard not in self._pages:
             stem = shard.with_name(shard.name.removesuffix(".zarr.zip"))
             places = stem.with_name(f"{stem.name}.html"), stem / "index.html"
@@ -276,14 +282,8 @@ class _Explainer:
         page = self._pages[shard]
         if page is None:
             return ""
-        video = detections.video(segment.video_id)
-        start, stop = segment.start_seconds, segment.stop_seconds
-        first = video.seconds[0] if start is None else start
-        last = video.seconds[-1] if stop is None else stop
-        place = int(np.searchsorted(video.seconds, (first + last) / 2))
-        frame = int(video.frame_indices[min(place, video.num_frames - 1)])
         address = quote(os.path.relpath(page.resolve(), self.model.path.resolve()))
-        return f"{address}#{quote(segment.video_id, safe='')}/{frame}"
+        return f"{address}#{quote(segment.video_id, safe='')}/{video.frame_indices[place]}"
 
     def _case(self, clip: ExplainedClip, row: int, *, is_right: bool) -> Case:
         """Return a clip for figure 5 or 6; add its picture as PNG and its cliques as CSV."""

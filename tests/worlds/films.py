@@ -163,8 +163,9 @@ def write_films_shard(
     score_kind: ScoreKind = "softmax",
     has_tracks: bool = False,
     found: Callable[[Film, int], FrameDetections] = Film.detections,
+    frames: slice = slice(None),
 ) -> None:
-    """A shard of the films, every frame of them; `found` gives the objects of a frame."""
+    """A shard of the films, of every frame or some; `found` gives the objects of a frame."""
     with ShardWriter(path, detector, score_kind, has_tracks=has_tracks) as writer:
         for film in films:
             writer.begin_video(
@@ -177,7 +178,7 @@ def write_films_shard(
                     source_digest=film.digest,
                 )
             )
-            for frame in range(len(film.boxes_FN4)):
+            for frame in range(len(film.boxes_FN4))[frames]:
                 writer.add(frame, frame / RATE, found(film, frame))
             writer.end_video()
 

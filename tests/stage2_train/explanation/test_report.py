@@ -17,6 +17,7 @@ from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.run_config import read_config
 from tests.running import run_orn
 from tests.stage2_train.explanation.conftest import EVAL_OPTIONS, Reported
+from tests.worlds.films import write_films_shard
 
 ON_CPU = Resources(device="cpu")
 
@@ -141,6 +142,17 @@ def test_an_interrupted_report_deletes_nothing_and_the_next_one_shows_chosen_cli
     assert len([each for each in (copied / "report").iterdir() if "figure5-" in each.name]) == 2
     with pytest.raises(JoinError, match=f"'x'.*'{id[:4]}"):
         write_report(copied, resources=ON_CPU, segments=("x",))
+
+
+def test_clips_lead_to_the_shard_of_their_middle(copied, tiny_world, tmp_path) -> None:
+    films = list(tiny_world.films.values())
+    for number, frames in enumerate((slice(2), slice(2, None))):
+        path = tmp_path / f"shard-00000{number}.zarr.zip"
+        write_films_shard(path, films, frames=frames)
+        path.with_name(f"shard-00000{number}.html").touch()
+    report(copied, "--shards", str(tmp_path))
+    html = (copied / "report.html").read_text("utf-8")
+    assert set(re.findall(r"(shard-\d+).html#film%2F\d+/(\d+)", html)) == {("shard-000001", "4")}
 
 
 @pytest.mark.parametrize(
