@@ -39,7 +39,7 @@ def export_run(
         checkpoint: file with these weights; by default the weights provided by the project.
 
     Returns:
-        The names of the written files.
+        The names of the files of the exported run.
 
     Raises:
         ConfigError: if `run` is not a run, or `out` contains other files or a different model.
@@ -59,6 +59,7 @@ def export_run(
     if detector is not None:
         with replacing(out / DETECTOR_NAME) as temporary:
             shutil.copyfile(detector, temporary)
+    if (out / DETECTOR_NAME).exists():  # possibly from an earlier export of this run
         names.append(DETECTOR_NAME)
     write_text(out / CARD_NAME, _card(model, run, out))
     return tuple(names)

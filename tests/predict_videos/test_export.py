@@ -83,6 +83,16 @@ def test_the_card_says_how_a_figure_came_about(trained, tmp_path, counted, said)
     assert re.search(said, card)
 
 
+def test_weights_of_the_detector_stay_part_of_a_model(trained, tmp_path) -> None:
+    """As the card says, which a second export without --with-detector writes again."""
+    model = tmp_path / "model"
+    for number in range(2):
+        files = run_orn("export", trained.run, model, "--json").json["files"]
+        assert ("detector.pth" in files) == (number > 0)
+        (model / "detector.pth").write_bytes(b"as written by --with-detector")
+    assert "detector.pth" in (model / "README.md").read_text()
+
+
 def test_a_configuration_that_a_stranger_names_is_not_run(trained, moved, tmp_path) -> None:
     """As Python files, which configurations of detectors are."""
     ran = tmp_path / "ran"
