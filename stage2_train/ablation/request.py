@@ -57,9 +57,11 @@ def _variation(text: Any) -> Any:
         return text
     key, _, values = text.partition("=")
     tried = tuple(value.strip() for value in values.split(","))
-    if not key or len(tried) < 2 or not all(re.fullmatch(r"[\w.+-]+", value) for value in tried):
+    fits = all(re.fullmatch(r"[\w.+-]+", value) for value in tried)
+    if not key or len(tried) < 2 or len({*tried}) < len(tried) or not fits:
         raise ValueError(
-            f"expected KEY=VALUE,VALUE,..., such as optimiser.learning_rate=1e-3,3e-4, got {text!r}"
+            "expected KEY=VALUE,VALUE,... with different values, such as "
+            f"optimiser.learning_rate=1e-3,3e-4, got {text!r}"
         )
     return Variation.of_setting(key, tried)
 

@@ -203,7 +203,8 @@ def test_the_floor_may_be_what_a_leak_report_says(measured, tmp_path, rows, floo
         (("--curve", "a=3", "--point", "4=a.json", "--point", "4=b.json"), "--point"),
         (("--curve", "a=3", "--point", "3=a.json"), "--point"),
         (("--curve", "../a=3"), "NAME=VALUE"),
-        *((("--search", each), "KEY=VALUE,VALUE") for each in ("a=1e-3", "=1,2", "a=1,x y")),
+        *((("--search", each), "KEY=VALUE,VALUE") for each in ("a=1e-3", "a=1,2,1", "=1,2")),
+        (("--search", "a=1,x y"), "KEY=VALUE,VALUE"),
         *((("--name", each), "--name") for each in ("../one", "", ".one")),
     ],
 )
