@@ -26,7 +26,7 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text import path_text
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment, true_segments
-from orn.stage2_train.predict.video import check_pairs, predict_video, relates_detections
+from orn.stage2_train.predict.video import check_pairs, predict_video
 from orn.stage2_train.predict.windows import windows_and_segments
 from orn.stage2_train.runs.trained import OpenedModel
 
@@ -128,7 +128,7 @@ def _of_video(
     segments: list[SegmentPrediction] = []
     is_drawn = request.overlay is not None or page is not None
     pairs = request.pairs
-    if is_drawn and relates_detections(model):
+    if is_drawn and model.relates_detections:
         pairs = max(pairs, PAIRS_SHOWN)
 
     def windows() -> Iterator[WindowPrediction]:

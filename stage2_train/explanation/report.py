@@ -41,7 +41,6 @@ from orn.stage2_train.explanation.measured import Measured, Mistake, load_measur
 from orn.stage2_train.explanation.page_pictures import LARGEST_PAGE_BYTES, Picture
 from orn.stage2_train.explanation.report_files import ReportFiles, file_name
 from orn.stage2_train.explanation.report_view import Case, Explanations, Place, report_page
-from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.sources import Sources
 from orn.stage2_train.runs.trained import OpenedModel, open_model, paths_of_run, sources_of_run
@@ -116,7 +115,7 @@ def write_report(
     explainer = _Explainer(model, measured, joined, sources, resources, files)
     found = explainer.explain(right, _mistakes(measured), most_counted=most_explained)
     files.tables(measured, [each.video_id for each in joined.segments])
-    if explainer.relates_objects():
+    if model.relates_detections:
         files.class_pairs(found.pairs, classes, explainer.names)
     html = report_page(
         model,
@@ -184,11 +183,6 @@ class _Explainer:
         """Names of the detector's classes."""
         return tuple(self.sources.detections.detector.class_names)
 
-    def relates_objects(self) -> bool:
-        """Return whether the network relates objects."""
-        network = self.model.network
-        return isinstance(network, ObjectVideoNetwork) and self.model.heads != "activity"
-
     def explain(
         self,
         right: list[Place],
@@ -216,7 +210,9 @@ class _Explainer:
         row_of = {segment.id: row for row, segment in enumerate(segments)}
         pairs = ClassPairs(num_activities=len(measured.classes), num_classes=len(self.names) + 1)
         found = Explanations(pairs=pairs, names=self.names, right=right, mistakes=mistakes)
-        found.size = self.model.config.recipe.model.clique_size if self.relates_objects() else 0
+        found.size = (
+            self.model.config.recipe.model.clique_size if self.model.relates_detections else 0
+        )
         tall = {row for row, _ in shown}
         is_right_N = (true_NA == measured.predicted_NA()).all(axis=1)
         with progress("report", total=len(asked), unit="clips") as bar:
@@ -251,7 +247,7 @@ class _Explainer:
         clips = self.sources.clip_dataset(some, self.model.config.recipe)
         clips.settings = replace(clips.settings, reads_frames=True)  # for the pictures
         device = torch.device(choose_device(self.resources.device))
-        network = self.model.network.to(device) if self.relates_objects() else None
+        network = self.model.network.to(device) if self.model.relates_detections else None
         yield from explained_clips(
             network,
             clips,
@@ -299,7 +295,7 @@ class _Explainer:
         ]
         self.files.csv(key, ("pair", "logit_drop", "activation"), rows)
         why = ""
-        if self.relates_objects():
+        if self.model.relates_detections:
             why = explanation(clip, self.names, classes[activity], against=missed)
         alt, file = f"Frames of {truncate(clip.id)}. {why}", self.files.picture(key, picture_HW3)
         chance = float(self.measured.probability_NA[row, activity])

@@ -26,7 +26,6 @@ from orn.stage2_train.evaluation.predictions import check_finite
 from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.frames.crop import centre_window
 from orn.stage2_train.model.inputs import NetworkOutput
-from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.predict.one_video import OneVideo, RatePictures
 from orn.stage2_train.predict.records import (
     SeenObject,
@@ -183,21 +182,11 @@ def predict_frames(
             )
 
 
-def relates_detections(model: OpenedModel) -> bool:
-    """Return whether a network relates detected objects, so that pairs can be explained."""
-    network = model.network
-    return (
-        isinstance(network, ObjectVideoNetwork)
-        and network.config.objects == "detections"
-        and "activity" not in (network.config.heads, model.heads)
-    )
-
-
 def check_pairs(model: OpenedModel, pairs: int) -> None:
     """Raise ConfigError if `pairs` is negative, or the network does not relate objects."""
     if not isinstance(pairs, Integral) or pairs < 0:
         raise ConfigError(f"pairs: expected an integer of at least 0, got {pairs!r:.80}")
-    if pairs and not relates_detections(model):
+    if pairs and not model.relates_detections:
         raise ConfigError(
             f"{model.path}: explaining pairs requires a network that relates detected objects; "
             "pass 0 pairs"

@@ -19,6 +19,7 @@ from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.image_weights import export_resnet
 from orn.stage2_train.model.inputs import FrameNormaliser
+from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
 from orn.stage2_train.runs.phases import plan_phases
@@ -71,6 +72,16 @@ class OpenedModel:
     def is_multi_label(self) -> bool:
         """Whether clips can have several labels, so that probabilities do not sum to 1."""
         return self.config.dataset.task == "multi-label"
+
+    @property
+    def relates_detections(self) -> bool:
+        """Whether the network relates detected objects, so that pairs can be explained."""
+        network = self.network
+        return (
+            isinstance(network, ObjectVideoNetwork)
+            and network.config.reads_detections
+            and self.heads != "activity"
+        )
 
     @property
     def detector(self) -> str:

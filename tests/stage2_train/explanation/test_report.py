@@ -159,11 +159,12 @@ def test_clips_lead_to_the_shard_of_their_middle(copied, tiny_world, tmp_path) -
     ("settings", "figure_4", "figure_5"),
     [
         ("--system activity-head", "does not relate objects", "so there are no pairs to show"),
+        ("--system orn-pixel", "does not relate objects", "so there are no pairs to show"),
         pytest.param(
             "--set model.clique_size=3", "3 objects", "The width of a line", marks=pytest.mark.slow
         ),
     ],
-    ids=["activity head", "triples"],
+    ids=["activity head", "cells", "triples"],
 )
 def test_other_systems(train_tiny, tmp_path, settings, figure_4, figure_5) -> None:
     run = train_tiny(tmp_path, *settings.split())
