@@ -75,10 +75,9 @@ def predict(
                     segments.clear()
                 elif isinstance(result, SegmentPrediction):
                     segments.append(result)
-                    if request.csv is not None:
-                        lines.append(csv_text([csv_row(result)]))
                 elif result.pairs is not None:
                     windows.append(result)
+            lines.append(csv_text(map(csv_row, segments)))
             if segments and not as_json:
                 echo_text(report_of(segments, windows).text() + "\n")
         if request.csv is not None:

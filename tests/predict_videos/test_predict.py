@@ -36,8 +36,9 @@ from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import predict, validation, windows
 from tests.processes import new_processes, take_environment
 from tests.running import Ran, run_and_list_imports, run_orn
+from tests.worlds.films import Film, write_films_shard
 from tests.worlds.shards import FakeDetector
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import write_grey, write_pictures
 
 HEADS = {
     "two_heads": "logits",
@@ -156,6 +157,20 @@ def test_videos_are_detected_and_a_broken_one_does_not_end_it(
     assert "2 of 11 videos failed" in result.stderr
     assert f"{broken}: " in result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]
+
+
+def test_a_video_that_fails_midway_leaves_no_part_of_it_in_tables(trained, tmp_path) -> None:
+    film = Film(id="long", boxes_FN4=np.full((30, 3, 4), [10, 10, 30, 30]))
+    pictures = [film.image(frame) for frame in range(30)]
+    video = write_pictures(tmp_path / "long.mp4", pictures, rate=10)
+    shard = tmp_path / "shards" / "shard-000000.zarr.zip"
+    write_films_shard(shard, [film.in_video(video)], frames=slice(27))
+    words = ["--shards", shard.parent, "--window", "0.1", "--stride", "0.3"]
+    words += ["--csv", tmp_path / "out.csv"]
+    said = predict(trained, video, *words, "--json", exit_code=3).lines
+    assert {"segment", "failed"} <= {each["kind"] for each in said}
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 1
+    assert predict(trained, video, *words, exit_code=3).stdout == ""
 
 
 @pytest.mark.mmdet
