@@ -71,6 +71,7 @@ def test_a_rate_is_told_detected_and_recorded(detect: Any, shard_path: Path) -> 
     work = at_two("--dry-run", "--measure", "--json").json
     assert (work["rate"], work["frames_to_do"]) == (2, 1 + 3)
     assert 0 < work["expected_seconds"] < 600
+    assert "--dry-run" in at_two("--measure", exit_code=2).stderr
     assert at_two("--json").json["frames"] == 4
     shard = Shard(shard_path)
     assert shard.detector.frame_rate == 2
