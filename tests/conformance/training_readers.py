@@ -244,9 +244,9 @@ TRAINING: tuple[Reader, ...] = (
         most_edits=6,
         accepts=(
             *any_text("videos.*.id", "videos.*.source_digest"),
-            *any_number("settings.rate", "videos.*.source.*", "videos.*.times.*"),
+            *any_number("settings.rate", "videos.*.rate", "videos.*.source.*", "videos.*.times.*"),
             "value unknown: *times*",
-            *optional("format*", "settings.*", "videos.*.times.*"),
+            *optional("format*", "settings.*", "videos.*.rate", "videos.*.times.*"),
         ),
     ),
     Reader(
