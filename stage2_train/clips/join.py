@@ -9,7 +9,6 @@ training and evaluation.
 import dataclasses
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -191,31 +190,40 @@ def check_detected_videos(videos: Sequence[Video], detections: DetectionFolder) 
     Compares the sizes of a few files, which detects another data set or another demo world.
     """
     for video in videos:
-        if video.rate is None or video.id not in detections:
-            continue
-        entry = detections.entry(video.id)
-        has_own_rate = entry.header_frames is None  # imported masks that count their own frames
-        if entry.rate != video.rate and not has_own_rate:
-            raise JoinError(
-                f"video {video.id}: expected {video.rate:g} frames/s as in the manifest, got "
-                f"{entry.rate:g} frames/s in the shards {detections.path}; write the shards again "
-                "with --fresh, then run `orn clips`"
-            )
+        if video.rate is not None and video.id in detections:
+            _check_rate(video, video.rate, detections)
     for video in some_videos(videos, _COMPARED):
-        if video.id not in detections:
-            continue
-        entry = detections.entry(video.id)
-        if entry.source_digest == UNKNOWN_SOURCE:
-            continue
-        with suppress(VideoDecodeError):
-            size = content_bytes(source_of(video))
-            if size != entry.source_bytes:
-                raise JoinError(
-                    f"video {video.id}: expected the file detected for the shards "
-                    f"{detections.path}, of {entry.source_bytes:,} bytes, got {video.path}, of "
-                    f"{size:,} bytes; pass the shards of this data with --shards, or write them "
-                    "with `orn detect --out`"
-                )
+        if video.id in detections:
+            _check_size(video, detections)
+
+
+def _check_rate(video: Video, rate: float, detections: DetectionFolder) -> None:
+    entry = detections.entry(video.id)
+    has_own_rate = entry.header_frames is None  # imported masks that count their own frames
+    if entry.rate != rate and not has_own_rate:
+        raise JoinError(
+            f"video {video.id}: expected {rate:g} frames/s as in the manifest, got "
+            f"{entry.rate:g} frames/s in the shards {detections.path}; write the shards again "
+            "with --fresh, then run `orn clips`"
+        )
+
+
+def _check_size(video: Video, detections: DetectionFolder) -> None:
+    """Raise JoinError for a file of another size; a missing file is not checked."""
+    entry = detections.entry(video.id)
+    if entry.source_digest == UNKNOWN_SOURCE:
+        return
+    try:
+        size = content_bytes(source_of(video))
+    except VideoDecodeError:
+        return
+    if size != entry.source_bytes:
+        raise JoinError(
+            f"video {video.id}: expected the file detected for the shards "
+            f"{detections.path}, of {entry.source_bytes:,} bytes, got {video.path}, of "
+            f"{size:,} bytes; pass the shards of this data with --shards, or write them "
+            "with `orn detect --out`"
+        )
 
 
 def rows_by_ratio(

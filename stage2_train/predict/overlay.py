@@ -135,9 +135,11 @@ def _draw_pair(
 ) -> None:
     """Draw the boxes of a pair, thicker if nearer in time, and a line for the logit drop.
 
-    Boxes are in pixels of the (width, height) `grid`, which has any size.
+    Boxes are in pixels of a grid of any size, given as (width, height).
     """
-    centres, across, down = [], picture_HW3.shape[1] / grid[0], picture_HW3.shape[0] / grid[1]
+    centres = []
+    across = picture_HW3.shape[1] / grid[0]
+    down = picture_HW3.shape[0] / grid[1]
     distances = [abs(window.seconds[frame] - seconds) for frame in pair.frames]
     for frame, place, distance in zip(pair.frames, pair.objects, distances, strict=True):
         box = np.array(window.objects[frame][place].box) * (across, down, across, down)

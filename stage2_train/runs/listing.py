@@ -246,7 +246,7 @@ def _fits(value: Any, pattern: str) -> bool:
 def records(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
     """Return the columns of each run, and the settings that differ between runs as `differs`."""
     return [
-        {name: getattr(run, name) for name in COLUMNS} | {"differs": settings}
+        _columns(run) | {"differs": settings}
         for run, settings in zip(found, _differing(found), strict=True)
     ]
 
@@ -333,11 +333,14 @@ def _differing(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
     ]
 
 
+def _columns(run: RunSummary) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in COLUMNS}
+
+
 def as_csv(found: Sequence[RunSummary]) -> str:
     """Return CSV with the columns and the settings that differ between runs."""
     flat = [
-        {name: getattr(run, name) for name in COLUMNS} | settings
-        for run, settings in zip(found, _differing(found), strict=True)
+        _columns(run) | settings for run, settings in zip(found, _differing(found), strict=True)
     ]
     names = list(dict.fromkeys([*COLUMNS, *(name for run in flat for name in run)]))
     values = [["" if run.get(name) is None else run[name] for name in names] for run in flat]
