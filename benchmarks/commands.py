@@ -111,11 +111,11 @@ def scale(request: ScaleRequest, kept: Kept) -> None:
 def gpu(request: GpuRequest, *, as_json: AsJson = False) -> int:
     """Run all benchmarks of detection and training on a GPU.
 
-    The measurements cover detection in every precision, with the fast path and with batches of 1 to
-    16, with the time of each stage and the deviation from float32 on the CPU; training steps of
-    both ResNets; the loader; two processes on one GPU; an exact resume. They run in order of
-    importance, and each writes its own file: rerun the command to resume with the missing ones. The
-    exit code is 3 if a measurement failed or ran out of time.
+    The measurements cover detection in every precision and with batches of 1 to 16, with the time
+    of each stage and the deviation from float32 on the CPU; training steps of both ResNets; the
+    loader; two processes on one GPU; an exact resume. They run in order of importance, and each
+    writes its own file: rerun the command to resume with the missing ones. The exit code is 3 if a
+    measurement failed or ran out of time.
     """
     from orn.benchmarks.gpu import measure_all, report
 

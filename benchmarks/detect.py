@@ -68,7 +68,6 @@ def measure(request: DetectBenchRequest) -> Comparison:
         "frames": frames,
         "precision": request.precision,
         "batch": request.batch,
-        "fast": request.fast,
     }
     with tempfile.TemporaryDirectory() as name:
         inputs = make_inputs(
@@ -281,9 +280,8 @@ def _parts(detection: Detection, video: Path, *, device: str) -> dict[str, Any]:
     """Return the time per frame of each stage of detection, run sequentially; `orn detect` overlaps
     decoding and encoding with the network. On a CPU, masks are pasted during encoding."""
     detector: Any = detection.detector
-    exact = getattr(detector, "exact", detector)
     for _ in range(2):  # the first round is a warm-up
-        timer = exact.during = _PartTimer(device)
+        timer = detector.during = _PartTimer(device)
         frames = iter(read_frames(video))
         kept: list[FrameDetections] = []
         for _ in range(0, detection.frames, detection.batch):
@@ -292,13 +290,11 @@ def _parts(detection: Detection, video: Path, *, device: str) -> dict[str, Any]:
             with timer("prepare"):
                 prepared = [detector.prepare(image) for image in images]
             found = detector.infer(prepared)
-            if hasattr(detector, "exact"):  # the fast path pastes masks lazily
-                found[0][0]()
             with timer("encode"):
                 kept += [detector.encode(each) for each in found]
         with ShardWriter(detection.path, detector.entry) as writer, timer("write"):
             write_detections(writer, "video", islice(cycle(kept), _SHARD_FRAMES))
-    exact.during = unwatched
+    detector.during = unwatched
     counts = defaultdict(lambda: len(kept), write=_SHARD_FRAMES)
     parts = {name: seconds / counts[name] for name, seconds in timer.seconds.items()}
     cpu = {name: seconds / counts[name] for name, seconds in timer.cpu_seconds.items()}

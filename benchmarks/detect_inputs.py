@@ -17,7 +17,6 @@ from orn.shared.video.read import read_frames
 from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage1_detect.mmdet.config import read_config
 from orn.stage1_detect.mmdet.detector import load_detector
-from orn.stage1_detect.mmdet.fast import load_fast_detector
 from orn.stage1_detect.mmdet.model import build_model
 from orn.stage1_detect.pipeline import UnitDetector
 
@@ -122,12 +121,10 @@ class Detection:
         device: str,
         precision: Any,
         batch: int = 1,
-        fast: bool = False,
         threads: int = 1,
         name: str = "shard",
     ) -> None:
-        load: Any = load_fast_detector if fast else load_detector
-        self.detector = load(
+        self.detector = load_detector(
             device,
             config=inputs.config,
             checkpoint=inputs.checkpoint,

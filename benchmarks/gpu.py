@@ -18,32 +18,37 @@ from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.report import Report, Table
 
-_CARD_WAYS = ("tf32", "fp16", "bf16", "tf32-fast", "fp16-heads-fast", "bf16-heads-fast")
-"""Values of `--precision` other than fp32, with or without `--fast`."""
+_CARD_WAYS = ("tf32", "fp16", "bf16")
+"""Values of `--precision` other than fp32."""
 
 
 def jobs(device: str, *, tiny: bool) -> dict[str, tuple[str, ...]]:
     """Return the command-line arguments of each measurement, by the name of its record."""
-    ways = ("fp32", "fp32-fast", *(_CARD_WAYS if device.startswith("cuda") else ()))
+    ways = ("fp32", *(_CARD_WAYS if device.startswith("cuda") else ()))
     detect = ("detect", "--long", "0", "--device", device)
-    found = {f"detect-{way}-8": (*detect, *_way(way), "--batch", "8") for way in ways}
+    found = {f"detect-{way}-8": (*detect, "--precision", way, "--batch", "8") for way in ways}
     train = ("train-step", "--device", device, "--clips", "32")
     found |= {
         f"train-{backbone}": (*train, "--backbone", backbone)
         for backbone in ("resnet50", "resnet18")
     }
     found["loader"] = ("loader",)
-    found["detect-two-processes"] = (*detect, *_way(ways[-1]), "--batch", "8", "--workers", "2")
+    found["detect-two-processes"] = (
+        *detect,
+        "--precision",
+        ways[-1],
+        "--batch",
+        "8",
+        "--workers",
+        "2",
+    )
     for batch in ("16", "4", "1"):
-        found |= {f"detect-{way}-{batch}": (*detect, *_way(way), "--batch", batch) for way in ways}
+        found |= {
+            f"detect-{way}-{batch}": (*detect, "--precision", way, "--batch", batch) for way in ways
+        }
     small = ("--tiny",) if tiny else ()
     commands = {name: ("-m", "orn", "bench", *words, *small) for name, words in found.items()}
     return {**commands, "resume": ("-m", "orn.benchmarks.resume", "--device", device)}
-
-
-def _way(way: str) -> tuple[str, ...]:
-    short = way.removesuffix("-fast")
-    return ("--precision", short, *(("--fast",) if short != way else ()))
 
 
 def measure_all(request: GpuRequest) -> list[dict[str, str]]:

@@ -96,7 +96,6 @@ class DetectBenchRequest(Request):
     precision: Annotated[
         Precision, precision_option("Number format of our backbone; the loop uses fp32.")
     ] = "float32"
-    fast: Annotated[bool, Option("Use the fast path on a GPU.")] = False
     batch: Batch = 8
     workers: Annotated[
         Count | None, Option("Number of detection processes.", usual="one per core or GPU")
@@ -109,7 +108,7 @@ class DetectBenchRequest(Request):
     @property
     def is_exact(self) -> bool:
         """Whether our results agree with the loop's up to rounding."""
-        return self.precision == "float32" and not self.fast
+        return self.precision == "float32"
 
 
 class PredictBenchRequest(Request):

@@ -171,11 +171,10 @@ def _plan(
 
 def _loader(request: DetectRequest, data: Dataset) -> Callable[..., Detector]:
     from orn.stage1_detect.mmdet.detector import load_detector
-    from orn.stage1_detect.mmdet.fast import load_fast_detector
 
     config, checkpoint = _files(request, data)
     return partial(
-        load_fast_detector if request.fast else load_detector,
+        load_detector,
         config=config,
         checkpoint=checkpoint,
         score_threshold=request.score_threshold,

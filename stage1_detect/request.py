@@ -92,10 +92,6 @@ class DetectRequest(Request):
             "Precision of the backbone; with -heads, also of the heads. tf32 and fp16 need a GPU."
         ),
     ] = "float32"
-    fast: Annotated[
-        bool,
-        Option("Use the fast path for GPUs; requires a config that only resizes its input."),
-    ] = False
     fresh: Annotated[bool, Option("Remove the existing job in the folder and start over.")] = False
     retry_failed: Annotated[
         bool,

@@ -306,8 +306,7 @@ def autocast(
     name, _, part = precision.partition("-")
     if name in ("float32", "tfloat32") or (of_heads and part != "heads"):
         return nullcontext()
-    # Without the weight cache: a CUDA graph would continue to use it after it is cleared.
-    return torch.autocast(device.type, getattr(torch, name), cache_enabled=False)
+    return torch.autocast(device.type, getattr(torch, name))
 
 
 def thresholds_of(model: Segmenter, score_threshold: float) -> dict[str, float]:

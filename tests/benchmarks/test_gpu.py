@@ -54,8 +54,8 @@ def test_the_time_ends_what_is_under_way(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 def test_measurements_of_a_card_and_of_a_cpu(orn: Any, tmp_path: Path) -> None:
     on_card = list(gpu.jobs("cuda:0", tiny=False))
-    assert on_card[:2] == ["detect-fp32-8", "detect-fp32-fast-8"]
-    assert {"detect-fp16-heads-fast-16", "train-resnet50", "loader", "resume"} < {*on_card}
+    assert on_card[:2] == ["detect-fp32-8", "detect-tf32-8"]
+    assert {"detect-fp16-16", "train-resnet50", "loader", "resume"} < {*on_card}
     assert not any("fp16" in name or "tf32" in name for name in gpu.jobs("cpu", tiny=True))
     words = ("bench", "gpu", "--out", tmp_path / "o", "--device", "cpu", "--only", "stagez")
     assert "--only stagez: " in orn(*words, exit_code=2).stderr

@@ -87,19 +87,18 @@ def per_class_checkpoint(tmp_path_factory: pytest.TempPathFactory, per_class_con
 def load_tiny(
     demo_config: Path, demo_checkpoint: Path, per_class_config: Path, per_class_checkpoint: Path
 ) -> Callable[..., Any]:
-    """`load_tiny(name, fast=False, **options)`: the detector `demo` or `per_class` on the CPU, with
+    """`load_tiny(name, **options)`: the detector `demo` or `per_class` on the CPU, with
     random weights that find many objects."""
     files = {
         "demo": {"config": demo_config, "checkpoint": demo_checkpoint},
         "per_class": {"config": per_class_config, "checkpoint": per_class_checkpoint},
     }
 
-    def load(name: str = "demo", *, fast: bool = False, **options: Any) -> Any:
+    def load(name: str = "demo", **options: Any) -> Any:
         from orn.stage1_detect.mmdet.detector import load_detector
-        from orn.stage1_detect.mmdet.fast import load_fast_detector
 
         usual = {"device": "cpu", "score_threshold": 0.02, **files[name]}
-        return (load_fast_detector if fast else load_detector)(**usual | options)
+        return load_detector(**usual | options)
 
     return load
 

@@ -114,6 +114,31 @@ def test_a_batch_gives_what_single_frames_give(
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
 
 
+def test_no_frames_and_frames_without_detections(
+    load_tiny: Any, pictures: list[NDArray[np.uint8]]
+) -> None:
+    detector = load_tiny("demo", score_threshold=1.0)
+    found = detector.detect(pictures)
+    assert [len(frame) for frame in found] == [0, 0, 0]
+    assert found[0].class_scores is not None and found[0].class_scores.shape == (0, 80)
+    assert detector.detect([]) == []
+
+
+def test_numbers_that_are_none_are_an_error(
+    load_tiny: Any, pictures: list[NDArray[np.uint8]]
+) -> None:
+    detector = load_tiny("demo")
+    for part in ("backbone", "rpn_head.rpn_cls", "roi_head.bbox_head.fc_reg", "roi_head.mask_head"):
+        weights = next(detector.model.get_submodule(part).parameters())
+        before = weights.detach().clone()
+        with torch.no_grad():
+            weights.fill_(float("nan"))
+            (found,) = detector.infer([detector.prepare(pictures[0])])
+            weights.copy_(before)
+        with pytest.raises(DetectorError, match="expected finite numbers from the network"):
+            detector.encode(found)
+
+
 def test_masks_pasted_beside_the_network_are_the_same(
     loaded: MmdetDetector, pictures: list[NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
