@@ -19,7 +19,6 @@ from orn.shared.jobs.plan import plan_units
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import DetectorChoice, Video
-from orn.shared.manifests.source import source_of
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text import path_text
 from orn.shared.video.read import content_digest, estimate
@@ -61,7 +60,7 @@ def detected_by(detector: Detector, *, batch: int = 8) -> Objects:
     def objects(
         video: Video, advance: Callable[[int], None]
     ) -> Iterator[tuple[Video, DetectionFolder]]:
-        length = estimate(source_of(video), rate=video.rate)
+        length = estimate(video.path, rate=video.rate)
         frames = length.at_rate(detector.entry.frame_rate).frames
         with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
             detect = UnitDetector(
@@ -95,13 +94,13 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
     def objects(
         video: Video, advance: Callable[[int], None]
     ) -> Iterator[tuple[Video, DetectionFolder]]:
-        digest = content_digest(source_of(video))
+        digest = content_digest(video.path)
         if digest not in ids:
             raise ShardNotFoundError(
                 f"{video.path}: no detections of this video in {shards.path}; omit --shards to "
                 "detect its objects"
             )
-        found = Video(id=ids[digest], path=video.path, rate=video.rate, inside=video.inside)
+        found = Video(id=ids[digest], path=video.path, rate=video.rate)
         yield found, shards
 
     return objects

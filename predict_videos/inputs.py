@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from orn.shared.data_files import is_folder
+from orn.shared.data_files import is_folder, walk
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.new import VIDEO_SUFFIXES
 from orn.shared.manifests.records import Video
@@ -73,16 +73,16 @@ def _of_source(source: str, rate: float | None) -> Iterator[Video]:
         yield Video(id=utf8(source), path=path)
         return
     num_found = 0
-    for folder, subfolders, names in os.walk(path):
-        subfolders[:] = sorted(each for each in subfolders if not each.startswith("."))
+    for folder, subfolders, names in walk(path):
+        subfolders[:] = [each for each in subfolders if not each.startswith(".")]
         videos = [
-            Video(id=utf8(str(file)), path=file, inside=(path,))
-            for file in (Path(folder, name) for name in sorted(names))
+            Video(id=utf8(str(file)), path=file)
+            for file in (Path(folder, name) for name in names)
             if _is_kind(file.name, VIDEO_SUFFIXES)
         ]
         if not videos and any(_is_kind(name, _PICTURES) for name in names):
             subfolders.clear()
-            videos = [_frames(Path(folder), rate, inside=path)]
+            videos = [_frames(Path(folder), rate)]
         num_found += len(videos)
         yield from videos
     if not num_found:
@@ -96,9 +96,9 @@ def _is_kind(name: str, suffixes: Sequence[str]) -> bool:
     return Path(name).suffix.lower() in suffixes and not name.startswith(".")
 
 
-def _frames(folder: Path, rate: float | None, *, inside: Path) -> Video:
+def _frames(folder: Path, rate: float | None) -> Video:
     if rate is None:
         raise ConfigError(
             f"{path_text(folder)}: a folder of frames requires a frame rate; pass it with --rate"
         )
-    return Video(id=utf8(str(folder)), path=folder, rate=rate, inside=(inside,))
+    return Video(id=utf8(str(folder)), path=folder, rate=rate)

@@ -1,16 +1,13 @@
 """Rules for the files of a data set that may be opened.
 
-- Paths from the user or a manifest may be links to anywhere: the data root, the data set's folder,
-  the parent folders of all videos, label tables, folders of masks. They are often on other disks.
-- Paths from a table or a folder listing may be links too, but only to targets inside one of these
-  folders: a video file, a picture of a frame folder, a file of masks. Otherwise a downloaded data
-  set could choose which files on this machine are read.
+- Links are followed: data is often on other disks. Ids and manifests contain no `..` and no
+  absolute paths.
 - Only regular files are read. Pipes, sockets and devices are rejected without blocking.
 """
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from orn.shared.errors import VideoDecodeError
@@ -85,11 +82,24 @@ def is_there(path: str | Path) -> bool:
     return os.path.lexists(path)
 
 
-def link_target_outside(path: str | Path, inside: Iterable[Path]) -> str | None:
-    """Return the resolved path if it is outside all folders `inside`, else None."""
-    real, folders = Path(os.path.realpath(path)), list(inside)
-    # The usual case, which does not resolve `inside`.
-    if any(real.is_relative_to(folder) for folder in folders):
-        return None
-    is_inside = any(real.is_relative_to(os.path.realpath(folder)) for folder in folders)
-    return None if is_inside else str(real)
+def walk(
+    top: str | Path, *, onerror: Callable[[OSError], object] | None = None
+) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Walk a folder like `os.walk`, in the order of names, following links to folders. Each folder
+    is listed once, so circular links end."""
+    seen: set[tuple[int, int]] = set()
+
+    def is_new(folder: str) -> bool:
+        try:
+            status = os.stat(folder)  # noqa: PTH116, a path of `os.walk`
+        except OSError:
+            return False
+        place = status.st_dev, status.st_ino
+        return place not in seen and not seen.add(place)
+
+    for parent, folders, names in os.walk(top, onerror=onerror, followlinks=True):
+        folders.sort()
+        if is_new(parent):
+            yield parent, folders, sorted(names)
+        else:
+            folders.clear()

@@ -27,7 +27,6 @@ from orn.shared.config.bounded import open_to_append
 from orn.shared.errors import DetectorError, PipelineError, VideoDecodeError
 from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.manifests.records import Video
-from orn.shared.manifests.source import source_of
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame_selection import at_rate, places_at_rate
@@ -142,7 +141,7 @@ class UnitReader:
                 yield VideoEnds()
 
     def _part(self, video: Video, part: UnitPart) -> Iterator[SourceEvent]:
-        info = probe(source_of(video), rate=video.rate)
+        info = probe(video.path, rate=video.rate)
         num_bytes, digest = self._content(video, part)
         yield VideoEntry.of(video.id, info, num_bytes=num_bytes, digest=digest)
         batch: list[Frame] = []

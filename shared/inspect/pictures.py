@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from orn.shared.errors import JoinError, PipelineError
 from orn.shared.jobs.plan import Plan
 from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.source import source_of
 from orn.shared.shards.completed import manifest_of
 from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.time_join import frame_interval, nearest_frames
@@ -75,7 +74,7 @@ class VideoPictures:
         listed = self._videos.get(video.id)
         if listed is None:
             raise JoinError(f"no file for this video under {self._root}")
-        path, rate = source_of(listed), listed.rate
+        path, rate = listed.path, listed.rate
         if video.source_digest != UNKNOWN_SOURCE and (
             content_bytes(path) != video.source_bytes or content_digest(path) != video.source_digest
         ):

@@ -11,7 +11,6 @@ from orn.shared.jobs.progress import progress
 from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
 from orn.shared.manifests.records import SPLITS, Dataset, Listing
 from orn.shared.manifests.schema import TableLabels
-from orn.shared.manifests.source import source_of
 from orn.shared.report import Report, Table, report_of
 from orn.shared.video.read import probe
 
@@ -148,7 +147,7 @@ def _unreadable(dataset: Dataset) -> dict[str, str]:
     with progress("check", total=len(dataset.videos), unit="videos") as bar:
         for video in dataset.videos:
             try:
-                probe(source_of(video), rate=video.rate)
+                probe(video.path, rate=video.rate)
             except VideoDecodeError as err:
                 reasons[video.id] = str(err)
             bar.advance()

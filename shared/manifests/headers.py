@@ -10,7 +10,6 @@ from orn.shared.errors import PipelineError, VideoDecodeError
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.workers import in_workers
 from orn.shared.manifests.records import Segment, Video
-from orn.shared.manifests.source import source_of
 from orn.shared.text import counted
 from orn.shared.video.read import FrameEstimate, estimate
 
@@ -77,6 +76,6 @@ def _look(videos: Sequence[Video]) -> list[FrameEstimate]:
 
 def _length(video: Video) -> FrameEstimate:
     try:
-        return estimate(source_of(video), rate=video.rate)
+        return estimate(video.path, rate=video.rate)
     except VideoDecodeError as err:
         return replace(UNREADABLE, problem=str(err))

@@ -28,7 +28,7 @@ from orn.shared.manifests.schema import (
     Videos,
     VlogLabels,
 )
-from orn.shared.manifests.source import find_ids, find_videos, named_folders
+from orn.shared.manifests.source import find_ids, find_videos
 from orn.shared.manifests.text_files import read_column
 from orn.shared.nearest import nearest_first
 from orn.shared.text import counted, truncate
@@ -126,8 +126,6 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
     are_folders = manifest.form == "frames"
     found = find_videos(folder, manifest.videos.pattern, listing.video_ids, are_folders=are_folders)
     rates = video_rates(manifest.videos, folder, found)
-    paths = [video.path for video in found.values()]
-    inside = named_folders(folder, manifest.videos.pattern, paths, data_root)
     return Dataset(
         name=manifest.name,
         task=manifest.task,
@@ -142,7 +140,7 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
         flipped_classes=manifest.flipped_classes,
         reversed_classes=manifest.reversed_classes,
         videos=tuple(
-            Video(id=video_id, path=video.path, rate=rates[video_id], inside=inside)
+            Video(id=video_id, path=video.path, rate=rates[video_id])
             for video_id, video in found.items()
         ),
         segments=tuple(part for part in listing.segments if part.video_id in found),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orn.shared.config.files import config_from_dict, parse_toml, toml_value
-from orn.shared.data_files import is_folder, is_there, not_a_file
+from orn.shared.data_files import is_folder, is_there, not_a_file, walk
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
@@ -319,8 +319,7 @@ def video_pattern(
 def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
     """Yield the relative paths of videos in a folder, and whether each is a frame folder."""
     left = _MOST_ENTRIES
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
+    for parent, folders, names in walk(folder):
         left -= len(folders) + len(names)
         relative = Path(parent).relative_to(folder)
         if parent != str(folder) and any(map(_is_picture, names)):

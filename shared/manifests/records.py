@@ -34,9 +34,6 @@ class Video:
     path: Path
     rate: float | None = None
     """Frames per second of a frame folder; None for a video file."""
-    inside: tuple[Path, ...] = field(default=(), compare=False, repr=False)
-    """Folders that must contain the link targets of the file and of all pictures in a frame folder,
-    see `orn.shared.manifests.source`. Empty for a path from the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Find the video files of a data set, and check links before they are opened.
+"""Find the video files of a data set; links are followed.
 
 Video ids are untrusted but validated by the table readers: no id contains `..` or begins with a
 slash.
@@ -11,13 +11,12 @@ import re
 import stat
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from orn.shared.data_files import is_folder, link_target_outside
-from orn.shared.errors import DataRootError, VideoDecodeError
+from orn.shared.data_files import is_folder, walk
+from orn.shared.errors import DataRootError
 from orn.shared.manifests.records import Video
 from orn.shared.manifests.text_files import id_problem
 from orn.shared.text import counted
@@ -52,8 +51,7 @@ def find_videos(
     """Return the existing videos by id, in the order of `video_ids`.
 
     If there is no exact match, a file is accepted whose name differs only in case or Unicode form
-    (NFC or NFD), unless it also matches a different listed id. Links are followed; `source_of`
-    checks their targets later, so that a bad link fails a single video but not the job.
+    (NFC or NFD), unless it also matches a different listed id.
 
     Args:
         folder: folder of the data set.
@@ -92,7 +90,7 @@ def find_ids(folder: Path, pattern: str, *, are_folders: bool) -> tuple[str, ...
         .replace(re.escape("{person}"), "[^/]+")
     )
     ids = set()
-    for parent, folders, files in os.walk(folder.joinpath(*_fixed_parts(pattern))):
+    for parent, folders, files in walk(folder.joinpath(*_fixed_parts(pattern))):
         for name in folders if are_folders else files:
             relative = (Path(parent) / name).relative_to(folder).as_posix()
             match = expression.fullmatch(relative)
@@ -105,54 +103,6 @@ def find_ids(folder: Path, pattern: str, *, are_folders: bool) -> tuple[str, ...
             *(folder, counted(len(left_out), "video"), id_problem(left_out[0]), left_out[0]),
         )
     return tuple(sorted(ids.difference(left_out)))
-
-
-def named_folders(
-    folder: Path, pattern: str, paths: Iterable[Path], data_root: Path
-) -> tuple[Path, ...]:
-    """Return the trusted parent folders of videos: the data root, the data set's folder and the
-    folders of the pattern that do not depend on the video."""
-    depth, fixed = len(folder.parts), len(_fixed_parts(pattern))
-    deepest = {path.parts[: depth + fixed] for path in paths}
-    below = {each[:stop] for each in deepest for stop in range(depth, depth + fixed + 1)}
-    return (data_root.absolute(), *(Path(*each).absolute() for each in sorted(below)))
-
-
-def source_of(video: Video) -> Path:
-    """Return the path of a video after checking its links as required by `orn.shared.data_files`.
-
-    Raises:
-        VideoDecodeError: if the video or a picture of a frame folder is a link to a target outside
-            the folders in `Video.inside`.
-    """
-    if not video.inside:
-        return video.path
-    inside = tuple(_real(folder) for folder in video.inside)
-    for path in (str(video.path), *_linked_pictures(video.path)):
-        real = link_target_outside(path, inside)
-        if real is not None:
-            raise VideoDecodeError(
-                f"{path}: expected a link to a file inside the data set's folder, got a link to "
-                f"{real}; copy the file, or link the folder of all videos"
-            )
-    return video.path
-
-
-@lru_cache(maxsize=64)
-def _real(folder: Path) -> Path:
-    """Return the resolved path of a folder, cached."""
-    return Path(os.path.realpath(folder))
-
-
-def _linked_pictures(folder: Path) -> Iterator[str]:
-    """Yield the pictures of a frame folder that are links."""
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_symlink() and entry.name.lower().endswith(PICTURE_SUFFIXES):
-                    yield entry.path
-    except OSError:  # the reader of the folder reports the error
-        return
 
 
 def _fixed_parts(pattern: str) -> list[str]:

@@ -14,7 +14,6 @@ from orn.shared.errors import ConfigError, PipelineError, ShardFormatError, Vide
 from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.jobs.workers import in_workers
 from orn.shared.manifests.records import Dataset, Video
-from orn.shared.manifests.source import source_of
 from orn.shared.masks.rules import Fault, place_faults, score_faults
 from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.files import shard_path
@@ -289,7 +288,7 @@ def _check_source(part: _Stretch, video: Video) -> _Problems:
         yield part.problem(f"{message}rejects these masks", severity="note")
         return
     try:
-        size = content_bytes(source_of(video))
+        size = content_bytes(video.path)
     except VideoDecodeError as err:
         yield part.problem(f"a readable source, got: {err}")
         return

@@ -23,7 +23,6 @@ import numpy as np
 from orn.shared.errors import DataRootError
 from orn.shared.jobs.atomic_file import replacing, write_text
 from orn.shared.manifests.records import Video
-from orn.shared.manifests.source import source_of
 from orn.shared.masks import rle
 from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.time_join import nearest_frames
@@ -89,7 +88,7 @@ def export_fiftyone(
 
 def _numbered(frames: Iterable[ExportFrame], video: Video) -> Iterator[tuple[int, ExportFrame]]:
     """Yield unique frame numbers of the video, from 1, with the frame of objects at that time."""
-    seconds_F = seconds_of_frames(source_of(video), rate=video.rate)
+    seconds_F = seconds_of_frames(video.path, rate=video.rate)
     last = 0
     for frame in frames:
         near = nearest_frames(seconds_F, np.array([frame.seconds]), interval=1.0)

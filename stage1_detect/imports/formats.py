@@ -1,13 +1,12 @@
 """The formats of objects, and the search for videos in a source."""
 
 import logging
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from orn.shared.data_files import link_target_outside
+from orn.shared.data_files import walk
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.stage1_detect.imports import authors_vlog, boxes, coco, epic100
 from orn.stage1_detect.imports.records import RecordList
@@ -74,22 +73,12 @@ def find_videos(request: ImportRequest) -> tuple[list[SourceVideo], tuple[str, .
     found: list[SourceVideo] = []
     names: dict[str, None] = {}
     for path in files:
-        check_inside(path, source)
         first = form.first if request.first_frame is None else request.first_frame
         records = RecordList(path, first=first, rate=request.rate or form.rate)
         videos, its_names = form.find(path, records, _pattern(request.names))
         found += videos
         names |= dict.fromkeys(its_names)
     return found, tuple(names)
-
-
-def check_inside(path: Path, source: Path) -> None:
-    """Check that a file in a source is inside it after resolving links."""
-    if path != source and link_target_outside(path, [source]):
-        raise ObjectImportError(
-            f"{path}: expected a file inside the folder of objects, got a link to a file outside "
-            "it; replace the link with a copy"
-        )
 
 
 def _pattern(names: str | None) -> re.Pattern[str]:
@@ -114,7 +103,7 @@ def _files(folder: Path, suffix: str) -> list[Path]:
 
     return sorted(
         Path(parent, name)
-        for parent, _, names in os.walk(folder, onerror=unlisted)
+        for parent, _, names in walk(folder, onerror=unlisted)
         for name in names
         if name.endswith(suffix) and not name.endswith(coco.IMAGES_SUFFIX)
     )

@@ -20,7 +20,6 @@ from orn.shared.jobs.run import run_units, save_summary
 from orn.shared.jobs.work import Advance, UnitResult
 from orn.shared.manifests.load import load_listing, load_manifest, locate_videos, own_file
 from orn.shared.manifests.records import Video
-from orn.shared.manifests.source import source_of
 from orn.shared.manifests.text_files import read_class_names
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
@@ -39,7 +38,7 @@ from orn.shared.video.read import content_bytes, content_digest, probe
 from orn.shared.video.reader import seconds_of_frames
 from orn.stage1_detect.imports import authors_vlog, epic100
 from orn.stage1_detect.imports.coco import images_file
-from orn.stage1_detect.imports.formats import READERS, RECORDS, check_inside, find_videos
+from orn.stage1_detect.imports.formats import READERS, RECORDS, find_videos
 from orn.stage1_detect.imports.matching import Matching, match_videos
 from orn.stage1_detect.imports.records import frames_of_records, rows_of_places
 from orn.stage1_detect.imports.request import ImportRequest
@@ -109,7 +108,6 @@ class ImportJob:
         source = self.request.source
         left_out: dict[str, LeftOut] = {}
         try:
-            check_inside(found.path, source)
             entry = self._entry_of(video_id, found, video)
             writer.begin_video(entry)
             with without_garbage_collection():
@@ -127,7 +125,7 @@ class ImportJob:
 
     def _entry_of(self, video_id: str, found: SourceVideo, video: Video | None) -> VideoEntry:
         """Return the entry of a video before its frames are counted."""
-        size = 0 if video is None else content_bytes(source_of(video))
+        size = 0 if video is None else content_bytes(video.path)
         digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
         if found.places_R is None or video is None:
             return VideoEntry(
@@ -162,7 +160,7 @@ class ImportJob:
             placed = ((int(each.place), each.place / entry.rate, each) for each in frames)
         else:
             video = self.videos[entry.id]
-            seconds_F = seconds_of_frames(source_of(video), rate=video.rate)
+            seconds_F = seconds_of_frames(video.path, rate=video.rate)
             rows_P = rows_of_places(found, seconds_F, folder_rate=video.rate)
             lost_R = np.repeat(rows_P < 0, np.unique(places_R, return_counts=True)[1])
             lost_R &= found.spans_R2[:, 1] > 0  # others are frames without objects

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError, JoinError, VideoDecodeError
 from orn.shared.manifests.records import Dataset, Segment, Video
-from orn.shared.manifests.source import some_videos, source_of
+from orn.shared.manifests.source import some_videos
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_frames
@@ -214,7 +214,7 @@ def _check_size(video: Video, detections: DetectionFolder) -> None:
     if entry.source_digest == UNKNOWN_SOURCE:
         return
     try:
-        size = content_bytes(source_of(video))
+        size = content_bytes(video.path)
     except VideoDecodeError:
         return
     if size != entry.source_bytes:

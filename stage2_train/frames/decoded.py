@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ClipStoreError, VideoDecodeError
 from orn.shared.manifests.records import Video
-from orn.shared.manifests.source import source_of
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import content_digest, read_frames
@@ -52,7 +51,7 @@ class DecodedVideo:
     @property
     def source_digest(self) -> str:
         """Digest of the file or folder, which is read completely."""
-        return content_digest(source_of(self._video))
+        return content_digest(self._video.path)
 
     @property
     def seconds(self) -> NDArray[np.float64]:
@@ -202,7 +201,7 @@ class DecodedVideos:
     @cachedmethod(attrgetter("_known"), key=_by_id)
     def times(self, video: Video) -> VideoTimes:
         """Return the times of a video that are known without decoding."""
-        return VideoTimes.of(source_of(video), rate=video.rate)
+        return VideoTimes.of(video.path, rate=video.rate)
 
     @cachedmethod(attrgetter("_decoded"), key=_by_id)
     def decoded_seconds(self, video: Video) -> NDArray[np.float64]:

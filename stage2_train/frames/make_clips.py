@@ -21,7 +21,7 @@ from orn.shared.jobs.plan import UnitPart
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.load import files_of, load_dataset, require_videos
 from orn.shared.manifests.records import Dataset, Segment, Video
-from orn.shared.manifests.source import some_videos, source_of
+from orn.shared.manifests.source import some_videos
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import read_frames
@@ -241,7 +241,7 @@ def _estimate(parts: Sequence[UnitPart], plan: _Plan, *, fresh: bool) -> _Estima
     sizes: list[float] = []
     for video in some_videos(todo, _SAMPLE_VIDEOS):
         with suppress(VideoDecodeError):
-            sampled = read_frames(source_of(video), rate=video.rate, stop=_SAMPLE_FRAMES)
+            sampled = read_frames(video.path, rate=video.rate, stop=_SAMPLE_FRAMES)
             sizes += [
                 float(len(encode_frame(each.image, plan.settings)))
                 for each in islice(sampled, 0, None, 4)

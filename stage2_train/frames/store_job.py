@@ -16,7 +16,6 @@ from orn.shared.jobs.run import Kind, run_units
 from orn.shared.jobs.work import Advance, Engine, UnitResult
 from orn.shared.jobs.workers import in_threads
 from orn.shared.manifests.records import Video
-from orn.shared.manifests.source import source_of
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest
 from orn.stage2_train.frames.reader import INDEX_NAME, ClipStore, read_clip_files
@@ -121,7 +120,7 @@ def _is_same(video: Video, stamp: tuple[int, int], stored: StoredVideo) -> bool:
     if stamp in ((-1, -1), stored.source):
         return True
     try:
-        return content_digest(source_of(video)) == stored.source_digest
+        return content_digest(video.path) == stored.source_digest
     except VideoDecodeError:
         return False
 

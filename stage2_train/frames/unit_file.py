@@ -18,7 +18,6 @@ from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.manifests.records import Video
-from orn.shared.manifests.source import source_of
 from orn.shared.text import utf8
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame_selection import at_rate, within
@@ -133,7 +132,7 @@ def write_unit_file(
             try:
                 add_frames(
                     writer,
-                    read_frames(source_of(video), rate=video.rate),
+                    read_frames(video.path, rate=video.rate),
                     id=video.id,
                     source_digest=content_digest(video.path),
                     source=stamp,

@@ -10,7 +10,6 @@ from orn.shared.data_files import is_folder
 from orn.shared.errors import ClipStoreError, VideoDecodeError
 from orn.shared.jobs.progress import progress
 from orn.shared.manifests.records import Video
-from orn.shared.manifests.source import source_of
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import content_digest
 from orn.stage2_train.frames.clip_file import ClipFrames
@@ -99,7 +98,7 @@ def _check_source(stored: StoredVideo, video: Video | None) -> Iterator[str]:
     if video is None:  # no longer in the data set, or without a file
         return
     try:
-        digest = content_digest(source_of(video))
+        digest = content_digest(video.path)
     except VideoDecodeError as err:
         yield f"its source cannot be read ({err})"
         return

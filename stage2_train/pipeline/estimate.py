@@ -23,7 +23,7 @@ from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.commands import run_orn
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset
-from orn.shared.manifests.source import some_videos, source_of
+from orn.shared.manifests.source import some_videos
 from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.shared.video.read import read_frames
@@ -150,7 +150,7 @@ def _stored_seconds(dataset: Dataset) -> float:
     frames, began = 0, time.perf_counter()
     for video in some_videos(dataset.videos, _SAMPLE_VIDEOS):
         with suppress(VideoDecodeError):
-            for frame in read_frames(source_of(video), rate=video.rate, stop=_SAMPLE_FRAMES):
+            for frame in read_frames(video.path, rate=video.rate, stop=_SAMPLE_FRAMES):
                 encode_frame(frame.image, settings)
                 frames += 1
     return (time.perf_counter() - began) / max(frames, 1)

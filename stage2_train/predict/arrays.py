@@ -22,7 +22,6 @@ from orn.shared.errors import (
     VideoDecodeError,
 )
 from orn.shared.manifests.records import Video
-from orn.shared.manifests.source import source_of
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules
 from orn.shared.shards.reader import DetectionFolder
@@ -174,7 +173,7 @@ def _id_of(path: Path, folder: DetectionFolder) -> str:
 
 def _check_source(video: Video, folder: DetectionFolder) -> None:
     detected = folder.entry(video.id).source_digest
-    found = content_digest(source_of(video))
+    found = content_digest(video.path)
     if detected not in (found, UNKNOWN_SOURCE):
         raise JoinError(
             f"video {video.id}: expected the file used for the shards {folder.path}, {detected}, "

@@ -19,7 +19,6 @@ from orn.shared.drawing.frame import DrawnObjects, draw_frame
 from orn.shared.drawing.text import draw_text, text_size
 from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Video
-from orn.shared.manifests.source import source_of
 from orn.shared.pages.palette import Colour, activity_colour
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.text import truncate
@@ -84,7 +83,7 @@ def draw_prediction(
     def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
         size: tuple[int, int] | None = None
         number = 0
-        for frame in read_frames(source_of(video), rate=video.rate):
+        for frame in read_frames(video.path, rate=video.rate):
             try:
                 row = int(detections.nearest_rows([frame.seconds])[0])
             except JoinError:  # a frame without detections

@@ -14,7 +14,6 @@ from orn.shared.inspect.pictures import pictures_at
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.manifests.records import Video
-from orn.shared.manifests.source import source_of
 from orn.shared.pages.palette import activity_colour, css_colour
 from orn.shared.pages.render import render
 from orn.shared.shards.reader import VideoDetections
@@ -347,7 +346,7 @@ def _drawn(
     order = sorted(wanted)
     threshold = model.config.recipe.data.score_threshold
     size: tuple[int, int] | None = None
-    reader = VideoReader(source_of(video), rate=video.rate, kept_bytes=0)
+    reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
     images = pictures_at(reader, (window.frames[each] for each in order))
     for each, image in zip(order, images, strict=True):
         if image is None:

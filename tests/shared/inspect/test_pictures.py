@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.shared.errors import JoinError, UnknownDatasetError, VideoDecodeError
+from orn.shared.errors import JoinError, UnknownDatasetError
 from orn.shared.inspect.pictures import (
     Pictures,
     VideoPictures,
@@ -67,17 +67,13 @@ def test_the_nearest_frame_in_time(
 def test_files_that_are_not_the_video_are_refused(
     pictures: VideoPictures, film: Path, manifest: Path, tmp_path: Path
 ) -> None:
-    """Changed ones, missing ones, and those to which a link leads out of the data set."""
+    """Changed ones, and missing ones."""
     video = entry(film)
     film.write_bytes(film.read_bytes()[:-1] + b"x")
     with pytest.raises(JoinError, match=r"a\.mp4 differs from the file"):
         pictures.frames(video, np.zeros(1))
-    linked = tmp_path / "root/mine/videos/a.mp4"
-    linked.parent.mkdir(parents=True)
+    (tmp_path / "root/mine").mkdir(parents=True)
     with pytest.raises(JoinError, match="no file for this video"):
-        VideoPictures(str(manifest), tmp_path / "root").frames(entry(), np.zeros(1))
-    linked.symlink_to(film)
-    with pytest.raises(VideoDecodeError, match=r"a\.mp4: expected a link to a file inside"):
         VideoPictures(str(manifest), tmp_path / "root").frames(entry(), np.zeros(1))
 
 

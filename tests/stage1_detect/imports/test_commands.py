@@ -84,31 +84,26 @@ def test_every_kind_of_file_is_reported(authors: Any, tmp_path: Path) -> None:
 OUTSIDE: Found = ((10, 20, 50, 75), block_mask(10, 20, 53, 75), 0.75, 3)
 
 
-def link_to(target: str) -> Callable[[Path, Path], None]:
-    def make(path: Path, outside: Path) -> None:
-        path.symlink_to(outside if target == "outside" else target)
-
-    return make
-
-
-BAD: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
-    "pipe": (lambda path, _: os.mkfifo(path), "pipe.pkl: expected a file, got a pipe"),
-    "loop": (link_to("loop.pkl"), "loop.pkl: cannot be read (Too many levels of symbolic links)"),
-    "gone": (link_to("nowhere.pkl"), "gone.pkl: cannot be read (No such file or directory)"),
-    "out": (
-        link_to("outside"),
-        "out.pkl: expected a file inside the folder of objects, got a link",
+BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "pipe": (os.mkfifo, "pipe.pkl: expected a file, got a pipe"),
+    "loop": (
+        lambda path: path.symlink_to("loop.pkl"),
+        "loop.pkl: cannot be read (Too many levels of symbolic links)",
+    ),
+    "gone": (
+        lambda path: path.symlink_to("nowhere.pkl"),
+        "gone.pkl: cannot be read (No such file or directory)",
     ),
     "device": (
-        link_to("/dev/zero"),
-        "device.pkl: expected a file inside the folder of objects, got a link",
+        lambda path: path.symlink_to("/dev/zero"),
+        "device.pkl: expected a file, got a device",
     ),
     "cut": (
-        lambda path, _: path.write_bytes(b"\x80\x04]"),
+        lambda path: path.write_bytes(b"\x80\x04]"),
         "cut.pkl: corrupt pickle ",
     ),
     "beyond": (
-        lambda path, _: write_authors(path, [[], [OUTSIDE]]),
+        lambda path: write_authors(path, [[], [OUTSIDE]]),
         "beyond.pkl: frame 1: masks of object 0: expected a mask inside its box",
     ),
 }
@@ -116,13 +111,13 @@ BAD: dict[str, tuple[Callable[[Path, Path], Any], str]] = {
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_bad_file_fails_its_clip_alone(authors: Any, tmp_path: Path, workers: int) -> None:
-    counted_videos(tmp_path, {}, absent=["good", *BAD, "same"])
-    masks, outside = tmp_path / "masks", tmp_path / "outside.pkl"
+    counted_videos(tmp_path, {}, absent=["good", *BAD, "linked/other"])
+    masks, outside = tmp_path / "masks", tmp_path / "disk" / "other.pkl"
     write_authors(masks / "good.pkl", [[BLOCK]])
     write_authors(outside, [[BLOCK]])
-    (masks / "same.pkl").symlink_to("good.pkl")  # inside of the folder
+    (masks / "linked").symlink_to(outside.parent)
     for name, (make, _) in BAD.items():
-        make(masks / f"{name}.pkl", outside)
+        make(masks / f"{name}.pkl")
     authors("--json", "--workers", workers, "--dry-run")
     result = authors("--json", "--workers", workers, exit_code=3)
     reasons = {each["id"]: each["reason"] for each in result.json["unreadable"]}
@@ -130,7 +125,7 @@ def test_each_bad_file_fails_its_clip_alone(authors: Any, tmp_path: Path, worker
     for name, (_, message) in BAD.items():
         assert reasons[name].startswith(message)
         assert result.stderr.count(f"video {name} failed: {name}.pkl: ") == 1
-    assert set(DetectionFolder(tmp_path / "shards").video_ids) == {"good", "same"}
+    assert set(DetectionFolder(tmp_path / "shards").video_ids) == {"good", "linked/other"}
     for shard in (tmp_path / "shards").glob("shard-*"):
         assert verify_shard(shard) == []
 
@@ -173,16 +168,16 @@ def test_sources_that_cannot_be(authors: Any, tmp_path: Path) -> None:
 
 def die_before(videos_before: int, arguments: list[str]) -> int:
     """An import that kill -9 ends before it reads a video."""
-    check, done = import_job.check_inside, []
+    read, done = import_job.READERS["authors"], []
 
-    def check_or_die(path: Path, source: Path) -> None:
+    def read_or_die(path: Path) -> Any:
         if len(done) == videos_before:
             os.kill(os.getpid(), signal.SIGKILL)
         done.append(path)
-        check(path, source)
+        return read(path)
 
     import_job.UNIT_FRAMES = 1
-    import_job.check_inside = check_or_die
+    import_job.READERS["authors"] = read_or_die
     main(arguments)
     return 0
 

@@ -17,7 +17,6 @@ import pytest
 from orn.shared.cli import orn as program
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.source import source_of
 from orn.stage2_train.pipeline import estimate
 from orn.stage2_train.pipeline.pipeline import Pipeline, open_pipeline, pipeline_jobs
 from orn.stage2_train.pipeline.request import PipelineRequest
@@ -113,7 +112,7 @@ def test_a_dry_run_of_a_table_writes_nothing(
 
     def estimated(pipeline: Pipeline) -> Any:
         dataset = load_dataset(pipeline.manifest, pipeline.data_root)
-        assert [source_of(video).is_file() for video in dataset.videos] == [True] * len(ROWS)
+        assert [video.path.is_file() for video in dataset.videos] == [True] * len(ROWS)
         splits = [each.split for each in dataset.segments]
         found.append((dataset.name, pipeline.run.name, splits.count("validation")))
         return ESTIMATE
