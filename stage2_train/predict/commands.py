@@ -22,10 +22,6 @@ class ExportRequest(Request):
     checkpoint: Annotated[
         FilePath | None, Option("Weights of the detector.", usual="the weights in the project")
     ] = None
-    push: Annotated[
-        str | None, Option("Also upload OUT to the Hugging Face Hub.", metavar="ORG/NAME")
-    ] = None
-    private: Annotated[bool, Option("Make the repository of --push private.")] = False
     resnet: Annotated[
         bool,
         Option(
@@ -38,10 +34,8 @@ class ExportRequest(Request):
     def _fits(self) -> Self:
         if self.checkpoint is not None and not self.with_detector:
             raise ValueError("--checkpoint requires --with-detector")
-        if self.private and self.push is None:
-            raise ValueError("--private requires --push ORG/NAME")
-        if self.resnet and (self.with_detector or self.push is not None):
-            raise ValueError("--resnet excludes --with-detector and --push; omit them")
+        if self.resnet and self.with_detector:
+            raise ValueError("--resnet excludes --with-detector; omit one of them")
         return self
 
 
@@ -50,16 +44,16 @@ def export(request: ExportRequest, *, as_json: AsJson = False) -> None:
     """Export the network of RUN to the folder OUT, which can be used without the run and its data.
 
     OUT contains the weights as safetensors, a configuration and a model card (README.md). Pass OUT,
-    or hf://ORG/NAME for an uploaded model, to `orn predict` and `orn eval` in place of a run.
+    or hf://ORG/NAME for a model on the Hugging Face Hub, to `orn predict` and `orn eval` in place
+    of a run.
     """
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.jobs.termination import terminated_as_interrupted
     from orn.stage2_train.predict.export import export_run
-    from orn.stage2_train.runs.hub import check_hub_name, push_folder
     from orn.stage2_train.runs.run_folder import files_of_run
     from orn.stage2_train.runs.trained import export_weights
 
-    run, out, push = request.run, request.out, request.push
+    run, out = request.run, request.out
     if request.resnet:
         check_output_files([out], reads=files_of_run(run))
         tensors = export_weights(run, out)
@@ -67,16 +61,11 @@ def export(request: ExportRequest, *, as_json: AsJson = False) -> None:
         if as_json:
             echo_json({"file": str(out), "tensors": tensors})
         return
-    if push is not None:
-        check_hub_name(push)
-    url = None
     with terminated_as_interrupted():
         names = export_run(
             run, out, with_detector=request.with_detector, checkpoint=request.checkpoint
         )
-        if push is not None:
-            url = push_folder(out, push, names, private=request.private)
     if as_json:
-        echo_json({"folder": str(out), "files": list(names)} | ({"url": url} if url else {}))
+        echo_json({"folder": str(out), "files": list(names)})
     else:
-        echo(f"{out}: {', '.join(names)}{f'; {url}' if url else ''}", err=True)
+        echo(f"{out}: {', '.join(names)}", err=True)
