@@ -3,14 +3,17 @@
 A clique, such as a pair, has two measures of importance: the activation of h, as in the paper
 (figures 4 and 5), and the logit drop, which is the exact decrease in a class's logit when the
 clique is removed from the sum in eq. (4). For the logit drop of an object, all its cliques are
-removed. Features of frames and objects are computed once, as for a prediction; only the layers
-after the sum are recomputed.
+removed. Features of frames and objects are computed once; only the layers after the sum are
+recomputed. Everything is computed in the precision of the weights, because half precision rounds
+most logit drops to zero.
 
 B clips, T frames per clip, K object slots, n objects per clique, P cliques of objects, S parts of
 cliques, R time steps, r remaining time steps, G components of a relation g, A activity classes, V
 variants of a clip, N objects of all clips, or groups of cliques.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -27,6 +30,17 @@ from orn.stage2_train.model.object_head import ObjectHead
 
 VARIANTS_AT_ONCE = 2**12
 """Number of variants of clips that are classified in one pass; bounds memory use."""
+
+
+@contextmanager
+def _in_weights_precision() -> Iterator[None]:
+    """Disable gradients, and autocast even if the caller enabled it."""
+    with (
+        torch.inference_mode(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
+        yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +120,7 @@ class Importance:
         return self.values_PG.sum(dim=1)
 
     @cached_property
-    @torch.inference_mode()
+    @_in_weights_precision()
     def logit_drop_P(self) -> Tensor:
         """(P,) the object head's logit for the class minus the logit without the clique.
 
@@ -125,7 +139,7 @@ class Importance:
         return logit_drop_P
 
     @cached_property
-    @torch.inference_mode()
+    @_in_weights_precision()
     def object_logit_drop_BTK(self) -> Tensor:
         """(B, T, K) logit drop when an object and all its cliques are removed; 0 in empty slots."""
         row_BTK = (self.valid_BTK.flatten().cumsum(0) - 1).view_as(self.valid_BTK)
@@ -164,7 +178,7 @@ class Importance:
         """
         return replace(self, class_B=class_B.to(self.class_B.device))
 
-    @torch.inference_mode()
+    @_in_weights_precision()
     def group_logit_drops(self, group_P: Tensor, clip_N: Tensor) -> Tensor:
         """Return (N,) logit drops when all cliques in a group are removed.
 
@@ -184,7 +198,7 @@ class Importance:
         """
         return self.logits_by_parts((~kept_P).long(), 2)[1][1]
 
-    @torch.inference_mode()
+    @_in_weights_precision()
     def logits_by_parts(self, part_P: Tensor, num_parts: int) -> tuple[Tensor, Tensor]:
         """Return (S, B, A) object head logits as parts of the cliques are removed.
 
@@ -254,7 +268,7 @@ class Importance:
         return torch.cat(logit_drops)
 
 
-@torch.inference_mode()
+@_in_weights_precision()
 def explain(
     network: nn.Module, batch: NetworkInputs, *, class_B: Tensor | None = None
 ) -> Importance:

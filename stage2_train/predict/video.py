@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from numbers import Integral
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError, JoinError
@@ -150,18 +149,13 @@ def predict_frames(
         places = range(first, min(first + _BATCH, len(clips)))
         samples = [clips[ClipRequest(place)] for place in places]
         inputs = collate(samples).to(model.device).inputs()
-        is_bf16 = config.recipe.precision == "bf16"
-        with (
-            torch.inference_mode(),
-            torch.autocast(model.device.type, torch.bfloat16, enabled=is_bf16),
-        ):
-            output = model.network(inputs, heads=model.heads)
-            heads = _by_head(output)
-            parts = [f"video {video_id}{_times(times[place])}" for place in places]
-            check_finite(heads, parts, of=model.path)
-            if pairs:
-                found = explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
-                decided = found.decided_by()
+        output = model.output(inputs)
+        heads = _by_head(output)
+        parts = [f"video {video_id}{_times(times[place])}" for place in places]
+        check_finite(heads, parts, of=model.path)
+        if pairs:
+            found = explain(model.network, inputs, class_B=output.logits_BA.argmax(dim=1))
+            decided = found.decided_by()
         for row, (place, sample) in enumerate(zip(places, samples, strict=True)):
             segment = clips.segments[place]
             start, stop = _ends(TimeRange(segment.start_seconds, segment.stop_seconds), seconds_F)

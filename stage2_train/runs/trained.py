@@ -18,7 +18,7 @@ from orn.stage2_train.frames.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.image_weights import export_resnet
-from orn.stage2_train.model.inputs import FrameNormaliser
+from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
@@ -92,6 +92,16 @@ class OpenedModel:
     def detector_classes(self) -> tuple[str, ...]:
         """Names of the detector's classes."""
         return self.config.detector.class_names
+
+    def output(self, batch: NetworkInputs) -> NetworkOutput:
+        """Return the output of the trained heads, in the precision used for training."""
+        is_bf16 = self.config.recipe.precision == "bf16"
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=is_bf16),
+        ):
+            output: NetworkOutput = self.network(batch, heads=self.heads)
+        return output
 
     def decoded(self, videos: Sequence[Video]) -> DecodedVideos:
         """Return the frames of videos, preprocessed as in training."""

@@ -53,7 +53,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     options["--clips"] = str(folder / "clips")
     data = ("--data", options["--data"])
     run_orn("clips", options["manifest"], *data, "--out", folder / "clips")
-    run_orn("train", *words_of(options))
+    run_orn("train", *words_of(options), "--set", "precision=bf16")
     run_orn("eval", options["--run"], "--workers", "0", "--device", "cpu")
     return Trained(
         run=Path(options["--run"]),

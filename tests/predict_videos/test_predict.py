@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import orn
 import orn.predict_videos.job
 from orn.predict_videos.detecting import detected_by, load_its_detector
 from orn.predict_videos.request import PredictRequest
@@ -70,11 +72,23 @@ def test_nothing_is_loaded_that_known_objects_do_not_need(trained) -> None:
     assert modules.isdisjoint(unneeded | {"torchvision"})
 
 
-def test_predictions_are_those_of_eval(trained) -> None:
+def in_float32(trained, folder: Path, **changes: Any) -> Path:
+    """Copy the run without bfloat16, whose rounding depends on the size of a batch."""
+    run = shutil.copytree(trained.run, folder / "run")
+    config = read_config(run)
+    recipe = replace(config.recipe, precision="fp32")
+    places = replace(config.places, run=run, clips=changes.pop("store", trained.clips))
+    write_config(run, replace(config, recipe=recipe, places=places, **changes))
+    run_orn("eval", run, "--workers", "0", "--device", "cpu")
+    return run
+
+
+def test_predictions_are_those_of_eval(trained, tmp_path) -> None:
     """Though eval reads frames and objects from stores."""
+    run = in_float32(trained, tmp_path)
     words = (*validation(trained), "--shards", trained.shards, "--json", "--pairs", "2")
-    result = predict(trained, *words)
-    check_against_eval(result, trained.run, [0, 2, 4, 6])
+    result = predict(trained, *words, model=run)
+    check_against_eval(result, run, [0, 2, 4, 6])
     window = windows(result)[0]
     names = [each["name"] for each in window["objects"][0]]
     assert set(names[:-1]) <= {"person", "bottle", "cup"}
@@ -90,16 +104,12 @@ def test_predictions_are_those_of_eval(trained) -> None:
 
 def test_frames_are_those_of_the_store_of_the_training(trained, tmp_path) -> None:
     """Also in windows, of which some hold none of its frames, and from an exported folder."""
-    store, run, model = tmp_path / "other", tmp_path / "run", tmp_path / "model"
+    store, model = tmp_path / "other", tmp_path / "model"
     manifest = trained.run.parent / "tiny.toml"
     size = ("--short-side", "36", "--rate", "4")
     run_orn("clips", manifest, "--data", trained.data, "--out", store, *size)
-    shutil.copytree(trained.run, run)
-    config = read_config(run)
     clips = ClipRecord.of(ClipStore(store).settings, are_stored=True, seconds=[0.8])
-    places = replace(config.places, run=run, clips=store)
-    write_config(run, replace(config, clips=clips, places=places))
-    run_orn("eval", run, "--workers", "0", "--device", "cpu")
+    run = in_float32(trained, tmp_path, store=store, clips=clips)
     run_orn("export", run, model)
     videos = [*validation(trained), "--shards", trained.shards, "--json"]
     result = predict(trained, *videos, model=run)
@@ -107,6 +117,28 @@ def test_frames_are_those_of_the_store_of_the_training(trained, tmp_path) -> Non
     assert predict(trained, *videos, model=model).stdout == result.stdout
     parts = predict(trained, *videos, "--window", "0.15", "--stride", "0.1", model=model)
     assert len(parts.lines) > 4
+
+
+def test_explanations_of_a_network_in_bfloat16_are_in_float32(trained, tmp_path) -> None:
+    """`trained` is in bfloat16, as is every recipe for real data: all outputs, and Python."""
+    outputs = [tmp_path / name for name in ("out.html", "out.mp4", "out.csv")]
+    options = zip(("--html", "--overlay", "--csv"), outputs, strict=True)
+    words = (*(word for pair in options for word in pair), "--pairs", "2", "--json")
+    result = predict(trained, validation(trained)[0], "--shards", trained.shards, *words)
+    assert [len(each["pairs"]) for each in windows(result)] == [2]
+    assert all(path.stat().st_size for path in outputs)
+    model, workspace = orn.load_model(trained.run, device="cpu"), trained.run.parent
+    dataset = orn.open_dataset(
+        workspace / "tiny.toml",
+        data=trained.data,
+        shards=trained.shards,
+        clips=trained.clips,
+        recipe=workspace / "recipe.toml",
+    )
+    batch = next(iter(dataset.batches("validation")))
+    expected = orn.explain(model, batch).logit_drop_P
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(orn.explain(model, batch).logit_drop_P, expected)
 
 
 def test_a_shape_that_does_not_hold_the_crop_is_of_one_video(trained) -> None:
