@@ -63,7 +63,10 @@ def predict(
     )
     model = open_model(folder, device=request.device)
     failed, lines = [], [csv_text([["video", "start", "end", "labels", *model.classes]])]
-    with terminated_as_interrupted(), progress("predict", total=None, unit="frames") as bar:
+    with (
+        terminated_as_interrupted(),
+        progress("predict", total=len(found), unit="videos") as bar,
+    ):
         for _, of_video in groupby(predict_all(model, found, request, bar=bar), key=video_of):
             segments: list[SegmentPrediction] = []
             windows: list[WindowPrediction] = []

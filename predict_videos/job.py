@@ -62,7 +62,7 @@ def predict_all(
         model: the opened network.
         videos: the videos.
         request: the options of the command.
-        bar: progress bar of processed frames.
+        bar: progress bar of videos.
         objects: detections of the videos; None to use the detections given by the request.
 
     Raises:
@@ -78,10 +78,17 @@ def predict_all(
         page = PredictionPage(model=model, num_videos=len(videos))
     known = _truth(videos, request)
     objects = objects or _objects(model, request)
+    num_detected = 0
+
+    def detected(num_frames: int) -> None:
+        nonlocal num_detected
+        num_detected += num_frames
+        bar.advance(0, note=f"{num_detected:,} frames detected")
+
     for video in videos:
         truth = known.get(os.path.realpath(video.path), ())
         try:
-            with objects(video, bar.advance) as (found, detections):
+            with objects(video, detected) as (found, detections):
                 yield from _of_video(model, video, found, detections, request, page, truth, bar=bar)
         except _VIDEO_ERRORS as err:
             logger.warning("video %s failed: %s", video.id, err)
@@ -90,6 +97,7 @@ def predict_all(
             if page is not None:
                 page.add_failed(failed)
             yield failed
+        bar.advance()
     if page is not None and request.html is not None:
         page.write(request.html)
 

@@ -83,12 +83,13 @@ def in_float32(trained, folder: Path, **changes: Any) -> Path:
     return run
 
 
-def test_predictions_are_those_of_eval(trained, tmp_path) -> None:
+def test_predictions_are_those_of_eval(trained, tmp_path, caplog) -> None:
     """Though eval reads frames and objects from stores."""
     run = in_float32(trained, tmp_path)
     words = (*validation(trained), "--shards", trained.shards, "--json", "--pairs", "2")
     result = predict(trained, *words, model=run)
     check_against_eval(result, run, [0, 2, 4, 6])
+    assert "predict: 4/4 videos" in caplog.text
     window = windows(result)[0]
     names = [each["name"] for each in window["objects"][0]]
     assert set(names[:-1]) <= {"person", "bottle", "cup"}
