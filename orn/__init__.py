@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
+    from orn.predict_videos.api import ObjectDetector
     from orn.shared.masks.detections import FrameDetections
     from orn.shared.shards.shard import Shard
     from orn.shared.shards.writer import ShardWriter
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from orn.stage2_train.clips.batches import ClipBatch
     from orn.stage2_train.explanation.importance import Importance
     from orn.stage2_train.opened_dataset import OpenedDataset
-    from orn.stage2_train.predict.arrays import ObjectDetector
     from orn.stage2_train.predict.records import WindowPrediction
     from orn.stage2_train.runs.trained import OpenedModel
 
@@ -34,7 +34,8 @@ __all__ = [
     "load_detector",
     "open_dataset",
     "load_model",
-    "predict",
+    "predict_video",
+    "predict_frames",
     "explain",
     "__version__",
 ]
@@ -199,14 +200,12 @@ def load_model(path: str | Path, *, device: str | torch.device = "auto") -> Open
     return open_model(local_folder(path), device=device)
 
 
-def predict(
+def predict_video(
     model: OpenedModel,
-    video: str | Path | Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
-    detections: str | Path | ObjectDetector | Sequence[FrameDetections],
+    video: str | Path,
+    detections: str | Path | ObjectDetector,
     *,
-    video_id: str | None = None,
     rate: float | None = None,
-    seconds: ArrayLike | None = None,
     window: float | None = None,
     stride: float | None = None,
     pairs: int = 0,
@@ -217,41 +216,68 @@ def predict(
 
     Example::
 
-        for prediction in orn.predict(model, "film.mp4", detector, pairs=3):
+        for prediction in orn.predict_video(model, "film.mp4", detector, pairs=3):
             print(prediction.start_seconds, model.classes[prediction.label])
 
     Args:
         model: a model from `load_model`.
-        video: a file, a folder of JPEGs, (H, W, 3) uint8 RGB arrays of equal size, or one
-            (F, H, W, 3) array.
-        detections: a folder of shards that contain the video; a detector from `load_detector`,
-            which runs only on the sampled frames; or, for arrays, the detections of each frame.
-        video_id: id of the video in the shards; derived from the file name by default.
+        video: a file, or a folder of JPEGs.
+        detections: a folder of shards that contain the video, which is found by its content; or a
+            detector from `load_detector`, which runs only on the sampled frames.
         rate: frames per second of a folder of JPEGs.
-        seconds: (F,) increasing times of the arrays; by default all F frames form one window and
-            the time of a frame is its index.
         window: length of a window in seconds; the median length of training segments by default.
         stride: seconds between the starts of consecutive windows; half a window by default.
         pairs: number of most important pairs of objects to return with each prediction.
 
     Raises:
-        ShapeError: if frames, detections or times have an invalid shape, type or range.
-        ConfigError: if another argument is invalid or contradicts the others.
+        ConfigError: if an argument is invalid, or the object classes do not match the network.
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError, JoinError: if the video or one of its frames has no detections.
     """
-    from orn.stage2_train.predict.arrays import predict_given
+    from orn.predict_videos import api
     from orn.stage2_train.predict.windows import WindowChoice
 
-    return predict_given(
-        model,
-        video,
-        detections,
-        video_id=video_id,
-        rate=rate,
-        seconds=seconds,
-        choice=WindowChoice(seconds=window, stride_seconds=stride),
-        pairs=pairs,
+    choice = WindowChoice(seconds=window, stride_seconds=stride)
+    return api.predict_video(model, video, detections, rate=rate, choice=choice, pairs=pairs)
+
+
+def predict_frames(
+    model: OpenedModel,
+    frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+    detections: Sequence[FrameDetections],
+    *,
+    seconds: ArrayLike | None = None,
+    window: float | None = None,
+    stride: float | None = None,
+    pairs: int = 0,
+) -> Iterator[WindowPrediction]:
+    """Yield the predicted activity of each window of frames in memory, in order of time.
+
+    Example::
+
+        [prediction] = orn.predict_frames(model, frames, detector.detect(frames))
+
+    Args:
+        model: a model from `load_model`.
+        frames: (H, W, 3) uint8 RGB arrays of equal size, or one (F, H, W, 3) array.
+        detections: the objects in each frame, all on a grid of the same size.
+        seconds: (F,) increasing times; by default all F frames form one window and the time of a
+            frame is its index.
+        window: as for `predict_video`, in the units of `seconds`.
+        stride: as for `predict_video`.
+        pairs: as for `predict_video`.
+
+    Raises:
+        ShapeError: if frames, detections or times have an invalid shape, type or range.
+        ShardFormatError: if a detection is invalid.
+        ConfigError: if another argument is invalid.
+    """
+    from orn.predict_videos import api
+    from orn.stage2_train.predict.windows import WindowChoice
+
+    choice = WindowChoice(seconds=window, stride_seconds=stride)
+    return api.predict_frames(
+        model, frames, detections, seconds=seconds, choice=choice, pairs=pairs
     )
 
 

@@ -17,7 +17,6 @@ from orn.shared.download import sha256_digits
 from orn.shared.errors import ConfigError, DetectorError, ShardNotFoundError, VideoDecodeError
 from orn.shared.jobs.plan import plan_units
 from orn.shared.jobs.termination import terminated_as_interrupted
-from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import DetectorChoice, Video
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text import path_text
@@ -97,8 +96,8 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
         digest = content_digest(video.path)
         if digest not in ids:
             raise ShardNotFoundError(
-                f"{video.path}: no detections of this video in {shards.path}; omit --shards to "
-                "detect its objects"
+                f"{video.path}: no detections of a video with this content in {shards.path}; use "
+                "shards of this file, or run the detector"
             )
         found = Video(id=ids[digest], path=video.path, rate=video.rate)
         yield found, shards
@@ -107,9 +106,10 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
 
 
 def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
-    """Load the detector used to train a network, or the one chosen by the user. Weights are the
-    user's, or weights from the model folder, the project or the model zoo with the digest recorded
-    in training.
+    """Load the detector used to train a network, or the one chosen by the user.
+
+    The weights are the user's or those in the model folder, else the bundled or published weights
+    of the detector, which are downloaded only if the network was trained with them.
 
     Raises:
         ConfigError: if the network reads tracks, which detectors do not return.
@@ -120,19 +120,39 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
             f"{model.path}: the network's model.relation_pairs requires objects with tracks, which "
             "detectors do not return; pass shards with tracks as --shards FOLDER"
         )
+    from orn.stage1_detect.detect import choose_files
     from orn.stage1_detect.mmdet.detector import load_detector
 
-    config, checkpoint = _files(model, request)
+    recorded, own = model.config.detector, model.path / DETECTOR_NAME
+    if request.config is None and not _is_zoo_name(recorded.config_name):
+        raise DetectorError(
+            f"{model.path}: expected a detector config from the model zoo, got "
+            f"{path_text(recorded.config_name)}; pass the config with --config"
+        )
+    config, checkpoint = choose_files(
+        DetectorChoice(),
+        config=request.config or recorded.config_name,
+        checkpoint=request.checkpoint or (own if own.exists() else None),
+    )
+    if checkpoint is None:
+        checkpoint = _published(model, config, any_detector=request.any_detector)
+    elif problem := not_a_file(checkpoint):
+        raise DetectorError(
+            f"{path_text(checkpoint)}: expected the weights of {model.detector}, got {problem}; "
+            "pass the file with --checkpoint, or a folder with its detections with --shards"
+        )
+    found = file_digest(checkpoint, error=DetectorError)
+    if not request.any_detector and found != recorded.checkpoint_digest:
+        raise _other(model, f"weights {found}", str(checkpoint))
     detector = load_detector(
         request.device,
         config=config,
         checkpoint=checkpoint,
-        score_threshold=model.config.detector.thresholds.get("score", _USUAL_THRESHOLD),
-        frame_rate=model.config.detector.frame_rate,
+        score_threshold=recorded.thresholds.get("score", _USUAL_THRESHOLD),
+        frame_rate=recorded.frame_rate,
         threads=request.threads,
     )
-    names = detector.entry.class_names
-    check_detector_classes(model.path, model.config, names, where=config)
+    check_detector_classes(model.path, model.config, detector.entry.class_names, where=config)
     if detector.entry.title != model.detector:
         if not request.any_detector:
             raise _other(model, detector.entry.title, config)
@@ -143,72 +163,26 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     return detector
 
 
-def _files(model: OpenedModel, request: PredictRequest) -> tuple[str, Path]:
-    """Return the config and the weights of the detector."""
-    name, _, digest = model.detector.rpartition(" ")
-    by_name = shipped_detectors()
-    shipped = {_digest(each.checkpoint): each for each in by_name.values() if each.checkpoint}
-    asked = by_name.get(request.config or "", DetectorChoice(config=request.config))
-    checkpoint = request.checkpoint or asked.checkpoint
-    if checkpoint is None and (model.path / DETECTOR_NAME).exists():
-        checkpoint = model.path / DETECTOR_NAME
-    own = shipped.get(digest if checkpoint is None else _digest(checkpoint))
-    if checkpoint is None and own is not None:
-        checkpoint = own.checkpoint
-    if checkpoint is None:
-        checkpoint = _published(model, request, asked.config or name)
-    if problem := not_a_file(checkpoint):
-        raise DetectorError(
-            f"{path_text(checkpoint)}: expected the weights of {model.detector}, got {problem}; "
-            "pass the file with --checkpoint, or a folder with its detections with --shards"
-        )
-    if not request.any_detector and _digest(checkpoint) != digest:
-        raise _other(model, f"weights {_digest(checkpoint)}", str(checkpoint))
-    if asked.config is not None:
-        return asked.config, checkpoint
-    if own is not None and own.config is not None:
-        return own.config, checkpoint
-    if not _is_zoo_name(name):
-        raise DetectorError(
-            f"{model.path}: expected a detector config from the model zoo, got {path_text(name)}; "
-            "pass the config with --config"
-        )
-    return name, checkpoint
-
-
-def _published(model: OpenedModel, request: PredictRequest, config: str) -> Path:
-    """Return the published weights of a config, downloaded if they were used for training or any
-    detector is allowed."""
+def _published(model: OpenedModel, config: str, *, any_detector: bool) -> Path:
+    """Return the published weights of a config if they are the network's or any are allowed."""
     from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_url
 
-    path = None
-    if request.config is not None:
-        path = find_config(config)
-    elif _is_zoo_name(config):
-        with suppress(DetectorError):
-            path = find_config(config)
-    url = path and weights_url(path)
-    digits = url and sha256_digits(url)
-    recorded = model.detector.rpartition(" ")[2]
-    if path and digits and (request.any_detector or recorded.startswith(f"sha256:{digits}")):
-        return fetch_weights(path, remedy="pass it with --checkpoint FILE")
-    raise DetectorError(
-        f"{model.path}: the weights of its detector {model.detector} are not installed; pass "
-        "--checkpoint FILE (and --config FILE, unless the config is in the model zoo), or "
-        "--shards FOLDER with its detections"
-    )
+    digits = None
+    with suppress(DetectorError):  # not in the zoo
+        digits = sha256_digits(weights_url(find_config(config)) or "")
+    recorded = model.config.detector.checkpoint_digest
+    if not digits or not (any_detector or recorded.startswith(f"sha256:{digits}")):
+        raise DetectorError(
+            f"{model.path}: the weights of its detector {model.detector} are not installed; pass "
+            "--checkpoint FILE (and --config FILE, unless the config is in the model zoo), or "
+            "--shards FOLDER with its detections"
+        )
+    return fetch_weights(find_config(config), remedy="pass it with --checkpoint FILE")
 
 
 def _is_zoo_name(name: str) -> bool:
     """Return whether an untrusted config name can be looked up without running code."""
     return _ZOO_NAME.fullmatch(name) is not None and not name.endswith(".py")
-
-
-def _digest(path: Path | None) -> str:
-    """Return `sha256:...` of a file, or "" if it cannot be read."""
-    if path is None or not_a_file(path) is not None:
-        return ""
-    return file_digest(path, error=DetectorError)
 
 
 def _other(model: OpenedModel, found: str, where: str) -> DetectorError:

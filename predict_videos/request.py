@@ -33,7 +33,7 @@ class PredictRequest(Request):
         FilePath | None,
         Option(
             "File with the detector's weights.",
-            usual="from the model folder, the project or the model zoo",
+            usual="from the model folder, else the published weights",
         ),
     ] = None
     config: Annotated[

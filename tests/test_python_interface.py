@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from orn import load_model, open_dataset, open_shard, predict
+from orn import load_model, open_dataset, open_shard, predict_frames, predict_video
 from orn.shared.errors import (
     ConfigError,
-    JoinError,
     PipelineError,
     ShapeError,
     ShardFormatError,
@@ -130,19 +129,18 @@ def test_every_way_gives_what_eval_gives(
 ) -> None:
     model = load_model("runs/demo", device="cpu")
     path, frames, detections = film()
-    recalls, by_file = Recalls(frames, detections), Recalls(frames, detections)
-    for video, objects in (
-        (str(path), "shards/demo"),
-        (path, by_file),
-        (frames, detections),
-        (np.stack(frames), recalls),
+    recalls = Recalls(frames, detections)
+    for found in (
+        predict_video(model, str(path), "shards/demo", pairs=2),
+        predict_video(model, path, recalls, pairs=2),
+        predict_frames(model, frames, detections, pairs=2),
+        predict_frames(model, np.stack(frames), detections, pairs=2),
     ):
-        [found] = predict(model, video, objects, pairs=2)
-        assert np.abs(found.logits["two_heads"] - logits[FILM]).max() < SAME
-        assert len(found.frames) == 4
-        assert found.pairs is not None
-        assert len(found.pairs) == 2
-    assert recalls.looked_at == by_file.looked_at == 4
+        [prediction] = found
+        assert np.abs(prediction.logits["two_heads"] - logits[FILM]).max() < SAME
+        assert len(prediction.frames) == 4
+        assert len(prediction.pairs or ()) == 2
+    assert recalls.looked_at == 4
 
 
 def test_objects_are_detected_at_the_rate_of_the_training(small_demo: Path) -> None:
@@ -151,95 +149,77 @@ def test_objects_are_detected_at_the_rate_of_the_training(small_demo: Path) -> N
     model = replace(model, config=replace(model.config, detector=detector))
     path, frames, detections = film()
     recalls = Recalls(frames, detections)
-    [found] = predict(model, path, recalls)
+    [found] = predict_video(model, path, recalls)
     nearest = [detections[min(4 * round((place - 0.1) / 4), 8)] for place in range(len(frames))]
-    [wanted] = predict(model, frames, nearest)
+    [wanted] = predict_frames(model, frames, nearest)
     assert found.logits.keys() == wanted.logits.keys()
     for name, logits_A in found.logits.items():
         np.testing.assert_allclose(logits_A, wanted.logits[name], atol=SAME)
     assert recalls.looked_at <= 4
-    with pytest.raises(KeyError):
-        predict(model, path, Recalls(frames[1:4], detections[1:4])).__next__()
 
 
 def test_windows_of_arrays_with_times(small_demo: Path) -> None:
     model = load_model("runs/demo", device="cpu")
     _, frames, detections = film()
-    seconds = np.arange(len(frames)) / 8
-    by_window = list(predict(model, frames, detections, seconds=seconds, window=0.5, stride=0.25))
+    times = {"seconds": np.arange(len(frames)) / 8, "window": 0.5, "stride": 0.25}
+    by_window = list(predict_frames(model, frames, detections, **times))
     assert [each.start_seconds for each in by_window[:3]] == [0, 0.25, 0.5]
     assert [len(each.frames) for each in by_window] == [4] * len(by_window)
     assert by_window[-1].stop_seconds == pytest.approx(len(frames) / 8)
 
 
-def test_what_does_not_fit_is_said(small_demo: Path, tmp_path: Path) -> None:
-    model = load_model("runs/demo", device="cpu")
-    path, frames, detections = film()
-    fewer, grey = detections[:-1], [frame[..., 0] for frame in frames]
-    small = FrameDetections.from_masks(np.ones((1, 4, 4), np.bool_), labels=[0], scores=[1])
-    wild = FrameDetections.from_masks(np.ones((1, 4, 4), np.bool_), labels=[0], scores=[7])
-    other = tmp_path / f"{FILM}.mp4"
-    other.write_bytes(Path("data/demo/videos/train-000000.mp4").read_bytes())
-    each = f"{len(frames)} FrameDetections, one per frame starting at frame 0, got {len(fewer)}"
-    cases: list[tuple[object, object, dict[str, object], type[PipelineError], str]] = [
-        ([], [], {}, ShapeError, "frames: expected at least one"),
-        (grey, detections, {}, ShapeError, "expected (H, W, 3) uint8 RGB"),
-        (frames, fewer, {}, ShapeError, each),
-        (
-            frames[:4],
-            Answers([]),
-            {},
-            ShapeError,
-            "1 FrameDetections, one per frame starting at frame 0, got 0",
-        ),
-        (frames[:2], [detections[0], small], {}, ShapeError, "expected a grid of"),
-        (frames[:1], [wild], {}, ShardFormatError, "detections of frame 0: scores of detection 0"),
-        (frames[:2], detections[:2], {"seconds": [0, np.nan]}, ShapeError, "got nan for frame 1"),
-        (frames, "shards/demo", {}, ConfigError, "got 'shards/demo'"),
-        (path, detections, {}, ConfigError, "got list"),
-        (tmp_path / "x.mp4", "shards/demo", {}, ShardNotFoundError, "got none; pass video_id="),
-        (other, "shards/demo", {}, JoinError, "pass that file"),
-    ]
-    for video, objects, options, error, message in cases:
-        with pytest.raises(error, match=re.escape(message)):
-            list(predict(model, video, objects, **options))
-
-
 FRAMES = [np.zeros((8, 8, 3), np.uint8)]
 FOUND = [FrameDetections.from_masks(np.ones((1, 8, 8), np.bool_), labels=[0], scores=[1])]
+SMALL = FrameDetections.from_masks(np.ones((1, 4, 4), np.bool_), labels=[0], scores=[1])
+WILD = FrameDetections.from_masks(np.ones((1, 8, 8), np.bool_), labels=[0], scores=[7])
 
 
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"model": "runs/demo"}, ConfigError, "model: expected a model from load_model"),
-        ({"video": None}, ShapeError, "frames: expected a sequence"),
-        ({"video": [np.zeros((0, 8, 3), np.uint8)]}, ShapeError, "got (0, 8, 3) uint8"),
-        ({"video": "data"}, ConfigError, "pass rate="),
-        ({"video": "x.mp4", "detections": Answers([]), "seconds": [1]}, ConfigError, "seconds: "),
-        (
-            {"video": "x.mp4", "detections": Answers([])},
-            VideoDecodeError,
-            "x.mp4: cannot be opened",
-        ),
-        ({"video": "x.mp4", "detections": None}, ConfigError, "detections: expected the folder"),
-        ({"rate": 8}, ConfigError, "rate: applies only to a folder of JPEGs"),
-        ({"detections": [{}]}, ShapeError, "expected a sequence of FrameDetections, got dict"),
-        ({"seconds": ["a"]}, ShapeError, "seconds: "),
+        ({"frames": None}, ShapeError, "frames: expected a sequence"),
+        ({"frames": []}, ShapeError, "frames: expected at least one"),
+        ({"frames": [np.zeros((0, 8, 3), np.uint8)]}, ShapeError, "got (0, 8, 3) uint8"),
+        ({"detections": []}, ShapeError, "expected 1 FrameDetections, one per frame"),
+        ({"detections": [{}]}, ShapeError, "one per frame, got [{}]"),
+        ({"frames": 2 * FRAMES, "detections": [*FOUND, SMALL]}, ShapeError, "the same grid"),
+        ({"detections": [WILD]}, ShardFormatError, "detections of frame 0: scores of detection 0"),
+        ({"seconds": ["a"]}, ShapeError, "seconds: expected numbers"),
+        ({"seconds": [np.nan]}, ShapeError, "seconds: expected 1 increasing times"),
         ({"window": 0}, ConfigError, "window: expected more than 0 seconds"),
         ({"pairs": -1}, ConfigError, "pairs: expected an integer of at least 0"),
+        ({"model": "runs/demo"}, ConfigError, "model: expected a model from load_model"),
     ],
 )
-def test_wrong_arguments_are_refused_at_the_call_without_a_word_of_options(
-    small_demo: Path,
-    changes: dict[str, object],
-    error: type[PipelineError],
-    message: str,
+def test_invalid_frames_are_refused_at_the_call(
+    small_demo: Path, changes: dict[str, object], error: type[PipelineError], message: str
 ) -> None:
-    given = {"model": load_model("runs/demo", device="cpu"), "video": FRAMES, "detections": FOUND}
+    given = {"model": load_model("runs/demo", device="cpu"), "frames": FRAMES, "detections": FOUND}
     given |= changes
     with pytest.raises(error, match=re.escape(message)) as refused:
-        predict(given.pop("model"), given.pop("video"), given.pop("detections"), **given)
+        predict_frames(given.pop("model"), given.pop("frames"), given.pop("detections"), **given)
+    assert "--" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("video", "detections", "error", "message"),
+    [
+        ("x.mp4", Answers([]), VideoDecodeError, "x.mp4: cannot be opened"),
+        ("x.mp4", None, ConfigError, "detections: expected a folder of shards or a detector"),
+        ("x.mp4", "absent", ShardNotFoundError, "absent"),
+        ("data", Answers([]), VideoDecodeError, "pass rate"),
+        (FRAMES, FOUND, ConfigError, "pass arrays to predict_frames"),
+        (f"data/demo/videos/{FILM}.mp4", Answers([]), ShapeError, "expected 1 FrameDetections"),
+        ("other.mp4", "shards/demo", ShardNotFoundError, "video with this content"),
+    ],
+)
+def test_invalid_videos_are_refused(
+    small_demo: Path, video: object, detections: object, error: type[PipelineError], message: str
+) -> None:
+    Path("other.mp4").write_bytes(b"another film")
+    model = load_model("runs/demo", device="cpu")
+    with pytest.raises(error, match=re.escape(message)) as refused:
+        list(predict_video(model, video, detections))
     assert "--" not in str(refused.value)
 
 
@@ -272,7 +252,7 @@ def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixtu
         "frames": frames[:2],
         "my_detector": lambda image: (corner_1HW, [39], [0.9]),
     }
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     for block in blocks:
         block = block.replace('"film.mp4"', repr(str(path)))
         block = block.replace("clip_frames=8", "clip_frames=2").replace("workers=2", "workers=0")

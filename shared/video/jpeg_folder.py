@@ -85,8 +85,8 @@ class _Listing:
     def of(cls, folder: Path, rate: float | None) -> Self:
         if rate is None or not 0 < rate < math.inf:
             raise VideoDecodeError(
-                f"{folder}: expected a folder of frames with its frame rate, got {rate}; set "
-                "`rate` in [videos] of the manifest"
+                f"{folder}: expected a folder of frames with its frame rate, got {rate}; pass "
+                "rate, which is in [videos] of a manifest"
             )
         files = folder_files(folder)
         places = _places(files)

@@ -12,9 +12,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from orn.shared.errors import ShapeError, ShardFormatError
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.rules import ClassRules, first_fault
+from orn.shared.masks.rules import ClassRules
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.time_join import nearest_frames
 from orn.shared.video.frame_selection import places_at_rate
@@ -104,8 +103,7 @@ class LazyDetections:
         return [self._find(row) for row in rows]
 
     def check_frames(self, rows: Sequence[int]) -> None:
-        for row in rows:
-            check_detections([self._find(row)], 1, self.rules, first=row)
+        """Do nothing, because detections are checked when they are found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,51 +122,3 @@ class OneVideo:
 
     def stored_size(self, video_id: str) -> tuple[int, int]:
         return self._size
-
-
-def check_detections(
-    detections: Sequence[FrameDetections],
-    num_frames: int,
-    rules: ClassRules,
-    *,
-    first: int = 0,
-) -> None:
-    """Check the detections of consecutive frames.
-
-    Args:
-        detections: detections for each frame.
-        num_frames: expected number of frames.
-        rules: number of classes, and rules for each detection.
-        first: index of the first frame, for messages.
-
-    Raises:
-        ShapeError: if the number of frames, the grid or the number of classes is not as expected.
-        ShardFormatError: if a detection breaks a rule.
-    """
-    is_sequence = isinstance(detections, Sequence)
-    if not is_sequence or not all(isinstance(each, FrameDetections) for each in detections):
-        kinds = {type(each).__name__ for each in (detections if is_sequence else [detections])}
-        raise ShapeError(
-            f"detections of frame {first}: expected a sequence of FrameDetections, got "
-            f"{', '.join(sorted(kinds))}"
-        )
-    if len(detections) != num_frames:
-        raise ShapeError(
-            f"detections: expected {num_frames} FrameDetections, one per frame starting at frame "
-            f"{first}, got {len(detections)}"
-        )
-    grids = [(each.height, each.width) for each in detections]
-    if (other := next((grid for grid in grids if grid != grids[0]), None)) is not None:
-        raise ShapeError(f"detections: expected a grid of {grids[0]} in all frames, got {other}")
-    for place, each in enumerate(detections, start=first):
-        if each.class_scores is not None and each.class_scores.shape[1] != rules.num_classes:
-            raise ShapeError(
-                f"detections of frame {place}: expected scores for the {rules.num_classes} classes "
-                f"of the network's detector, got {each.class_scores.shape[1]}; use that detector"
-            )
-    if (found := first_fault(detections, rules)) is not None:
-        place, fault = found
-        raise ShardFormatError(
-            f"detections of frame {first + place}: {fault.field} of detection {fault.row}: "
-            f"{fault.message}"
-        )

@@ -42,7 +42,7 @@ _KEPT_BYTES = 16 * 2**20
 """Size of the cache for objects, which is small because windows only move forward."""
 
 
-def predict_video(
+def predict_detected(
     model: OpenedModel,
     video: Video,
     detections: DetectionFolder,
@@ -50,7 +50,8 @@ def predict_video(
     choice: WindowChoice | None = None,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
-    """Yield one prediction for a short video, or one for each window of a longer one, in order.
+    """Yield the predictions for a video with the detections in shards: one for a short video, one
+    for each window of a longer one, in order.
 
     Args:
         model: the model.
@@ -70,7 +71,7 @@ def predict_video(
     """
     videos = model.decoded([video])
     entry = detections.entry(video.id)
-    yield from predict_frames(
+    yield from predict_windows(
         model,
         videos.frames(video.id),
         detections,
@@ -82,7 +83,7 @@ def predict_video(
     )
 
 
-def predict_frames(
+def predict_windows(
     model: OpenedModel,
     frames: ClipPictures,
     detections: DetectionSource,
@@ -103,12 +104,12 @@ def predict_frames(
         video_id: id of the video in the detections.
         size: (height, width) of the frames.
         grid: (height, width) of the pixel grid for the boxes in the result.
-        choice: as for `predict_video`.
+        choice: as for `predict_detected`.
         is_timed: whether `frames` has real times; otherwise a single window contains all frames.
-        pairs: as for `predict_video`.
+        pairs: as for `predict_detected`.
 
     Raises:
-        PipelineError: as for `predict_video`.
+        PipelineError: as for `predict_detected`.
     """
     check_pairs(model, pairs)
     names, where = detections.detector.class_names, f"the detections of video {video_id}"

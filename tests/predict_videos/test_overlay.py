@@ -12,7 +12,7 @@ from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import read_frames
 from orn.stage2_train.predict.overlay import draw_prediction
 from orn.stage2_train.predict.truth import TrueSegment
-from orn.stage2_train.predict.video import predict_video
+from orn.stage2_train.predict.video import predict_detected
 from orn.stage2_train.predict.windows import WindowChoice
 from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import (
@@ -34,7 +34,7 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
     model, film = open_model(trained.run, device="cpu"), tmp_path / "out.mp4"
     choice = WindowChoice(seconds=0.2, stride_seconds=0.2)
     with first_video(trained, model) as (video, detections):
-        windows = turned(predict_video(model, video, detections, choice=choice, pairs=1))
+        windows = turned(predict_detected(model, video, detections, choice=choice, pairs=1))
         seen = detections.video(video.id)
         truth = [TrueSegment(times=TimeRange(0, 0.2), names=("right",))]
         recorded = Mock(wraps=seen, video=seen.video)
@@ -73,7 +73,7 @@ def test_a_film_of_several_labels_names_those_from_the_threshold_up(
 ) -> None:
     model = with_classes(open_model(trained.run, device="cpu"), "right", "down", task="multi-label")
     with first_video(trained, model) as (video, detections):
-        windows = list(predict_video(model, video, detections))
+        windows = list(predict_detected(model, video, detections))
         seen, out = detections.video(video.id), tmp_path / "out.mp4"
         draw_prediction(out, model, video, seen, windows, threshold=threshold)
     assert drawn_texts[0].startswith(says)
@@ -82,7 +82,7 @@ def test_a_film_of_several_labels_names_those_from_the_threshold_up(
 def test_a_film_draws_a_pair_only_where_it_matters(trained, tmp_path, drawn_texts) -> None:
     model = open_model(trained.run, device="cpu")
     with first_video(trained, model) as (video, detections):
-        (window,) = predict_video(model, video, detections, pairs=1)
+        (window,) = predict_detected(model, video, detections, pairs=1)
         for drop, is_drawn in ((0.0, False), (0.019, False), (0.4, True)):
             drawn_texts.clear()
             windows = [
@@ -96,7 +96,7 @@ def test_a_film_draws_a_pair_only_where_it_matters(trained, tmp_path, drawn_text
 def test_pairs_are_drawn_where_the_objects_are_on_a_grid_of_any_size(trained, tmp_path) -> None:
     model = open_model(trained.run, device="cpu")
     with first_video(trained, model) as (video, detections):
-        (window,) = predict_video(model, video, detections, pairs=1)
+        (window,) = predict_detected(model, video, detections, pairs=1)
         seen = detections.video(video.id)
         window = replace(window, pairs=[replace(each, logit_drop=0.4) for each in window.pairs])
         films = []

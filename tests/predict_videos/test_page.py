@@ -15,7 +15,7 @@ from orn.stage2_train.predict.page import (
     window_pictures,
 )
 from orn.stage2_train.predict.truth import TrueSegment
-from orn.stage2_train.predict.video import predict_video
+from orn.stage2_train.predict.video import predict_detected
 from orn.stage2_train.predict.windows import WindowChoice
 from orn.stage2_train.runs.trained import open_model
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
@@ -48,7 +48,7 @@ def path(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def add_to(page: PredictionPage, trained: Trained, name: str) -> None:
     """Adds the first video under another name."""
     with first_video(trained, page.model) as (video, detections):
-        windows = list(predict_video(page.model, video, detections, choice=IN_WINDOWS, pairs=2))
+        windows = list(predict_detected(page.model, video, detections, choice=IN_WINDOWS, pairs=2))
         said = list(segments_of(windows, multi_label=page.model.is_multi_label))
         page.add(name, video, detections.video(video.id), windows, said)
 
@@ -87,7 +87,7 @@ def test_bars_name_what_is_predicted_with_one_number_a_stretch(
     model = open_model(trained.run, device="cpu")
     made = PredictionPage(model=model, num_videos=1)
     with first_video(trained, model) as (video, detections):
-        windows = turned(predict_video(model, video, detections, choice=IN_WINDOWS, pairs=2))
+        windows = turned(predict_detected(model, video, detections, choice=IN_WINDOWS, pairs=2))
         segments = list(segments_of(windows))
         truth = [TrueSegment(times=TimeRange(0, 0.3), names=("right",))]
         made.add(video.id, video, detections.video(video.id), windows, segments, truth)
@@ -139,7 +139,7 @@ def test_names_of_others_are_texts(
 def test_frames_are_shown_with_their_own_objects(trained: Trained) -> None:
     model = open_model(trained.run, device="cpu")
     with first_video(trained, model) as (video, detections):
-        window = next(predict_video(model, video, detections, pairs=2))
+        window = next(predict_detected(model, video, detections, pairs=2))
         seen = detections.video(video.id)
         recorded = Mock(wraps=seen, video=seen.video)
         _, strip = window_pictures(model, video, recorded, window, key="v0", rank=0)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,18 +20,19 @@ from PIL import Image
 
 import orn
 import orn.predict_videos.job
+from orn import predict_frames
 from orn.predict_videos.detecting import detected_by, load_its_detector
 from orn.predict_videos.request import PredictRequest
 from orn.shared.cli import main
 from orn.shared.errors import ConfigError, DetectorError, JoinError
 from orn.shared.manifests.records import Video
+from orn.shared.masks.detections import FrameDetections
 from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.text import escape, utf8
 from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage2_train.evaluation.predictions import load_predictions
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.predict.arrays import predict_given
 from orn.stage2_train.runs.run_config import ClipRecord, read_config, write_config
 from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import predict, validation, windows
@@ -146,9 +146,9 @@ def test_a_shape_that_does_not_hold_the_crop_is_of_one_video(trained) -> None:
     model = open_model(trained.run, device="cpu")
     clips = ClipRecord(frames=StoreSettings(size=36))
     model = replace(model, config=replace(model.config, clips=clips))
+    found = FrameDetections.from_boxes(np.zeros((0, 4)), height=80, width=60, labels=[], scores=[])
     with pytest.raises(JoinError, match=r"32x48.*48x36"):
-        detector = SimpleNamespace(detect=list)  # which is never asked
-        list(predict_given(model, np.zeros((4, 80, 60, 3), np.uint8), detector))
+        list(predict_frames(model, np.zeros((4, 80, 60, 3), np.uint8), [found] * 4))
 
 
 def test_long_videos_are_looked_at_in_windows(trained, tmp_path, monkeypatch) -> None:
