@@ -2,7 +2,6 @@
 
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report, echo_settings
-from orn.shared.errors import ConfigError
 from orn.shared.options import command
 from orn.stage1_detect.request import DetectRequest
 
@@ -16,8 +15,6 @@ def detect(request: DetectRequest, *, dry_run: DryRun = False, as_json: AsJson =
     from orn.stage1_detect.detect import describe_detection, run_detection
     from orn.stage1_detect.job import report
 
-    if request.measure and not dry_run:
-        raise ConfigError("--measure requires --dry-run")
     if dry_run:
         echo_settings(describe_detection(request), as_json=as_json)
         return 0

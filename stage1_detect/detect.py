@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import filecmp
 import logging
 from collections.abc import Callable, Mapping
@@ -13,12 +12,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from orn.shared.data_files import not_a_file
-from orn.shared.errors import ConfigError, DetectorError, ShardFormatError
-from orn.shared.jobs.engines import LocalEngine, choose_engine
+from orn.shared.devices import choose_device
+from orn.shared.errors import DetectorError
+from orn.shared.estimates import estimated_seconds
+from orn.shared.jobs.engines import choose_engine
 from orn.shared.manifests.load import load_dataset, require_videos, shipped_detectors
 from orn.shared.manifests.records import Dataset, DetectorChoice
-from orn.shared.shards.files import SHARD_FILES, shard_path
-from orn.shared.shards.shard import Shard
+from orn.shared.shards.files import SHARD_FILES
 from orn.stage1_detect.job import DetectSummary, run_job
 from orn.stage1_detect.planning import (
     DETECT,
@@ -38,8 +38,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_CONFIG = "mask-rcnn_r50_fpn_ms-poly-3x_coco"
 """MMDetection's Mask R-CNN with a ResNet-50 FPN backbone, trained for 36 epochs."""
 _REMEDY = "pass it with --checkpoint FILE (with make: CHECKPOINT=FILE)"
-_MEASURED_SHARDS = 20
-_USUAL_BYTES = 700.0
+_FRAME_BYTES = 700
 """Bytes per frame in shards of the demo world (six objects per frame)."""
 
 
@@ -84,10 +83,8 @@ def _same_file(path: Path | None, other: Path | None) -> bool:
 
 
 def describe_detection(request: DetectRequest) -> dict[str, Any]:
-    """Return the settings and the amount of work as a JSON object, without writing to the folder.
-
-    Weights are downloaded only if `request.measure` is set.
-    """
+    """Return the settings and the amount of work as a JSON object; nothing is written, downloaded
+    or started."""
     from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
 
     data = _load(request)
@@ -97,15 +94,10 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
     for video_id, problem in unreadable.items():
         logger.warning("video %s will fail: %s", video_id, problem)
     frames = round(sum(frames_of(unit, lengths) for unit in job.to_do))
-    frame_bytes, measured = _frame_bytes(job)
     config, checkpoint = _files(request, data)
     url = None
     if checkpoint is None:
         checkpoint, url = weights_to_fetch(find_config(config), remedy=_REMEDY)
-    measured_seconds = None
-    if request.measure and frames:
-        measured_seconds, frame_bytes = _measure(request, data, frames)
-        measured = "measured on a few frames of these videos"
     return {
         "dataset": data.name,
         "out": str(job.folder),
@@ -124,9 +116,10 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
         "frames_to_do": frames,
         "unreadable_videos": sum(each.frames == 0 for each in lengths.values()),
         "unreadable": list(unreadable),
-        "expected_bytes": round(frames * frame_bytes),
-        "expected_bytes_basis": f"{frame_bytes:.0f} bytes per frame, {measured}",
-        **({"expected_seconds": measured_seconds} if request.measure else {}),
+        "estimated_bytes": frames * _FRAME_BYTES,
+        "estimated_seconds": estimated_seconds(
+            f"detect {find_config(config).stem}", frames, device=choose_device(request.device)
+        ),
     }
 
 
@@ -216,32 +209,3 @@ class _LoadedHere:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the loader only: other processes load the detector themselves."""
         return partial, (self._load,)
-
-
-def _measure(request: DetectRequest, data: Dataset, frames: int) -> tuple[float, float]:
-    """Return the seconds required for the frames on this machine, and the bytes per frame."""
-    from orn.stage1_detect.measure import measure_detector
-
-    engine = choose_engine(request.engine, device=request.device, error=DetectorError)
-    if not isinstance(engine, LocalEngine):
-        raise ConfigError(
-            "--measure requires --engine local, since the machines of a Ray cluster cannot be "
-            "measured here"
-        )
-    cost = measure_detector(
-        _loader(request, data), data.videos, device=engine.devices[0], batch=request.batch
-    )
-    return round(frames * cost.frame_seconds / len(engine.devices), 1), cost.frame_bytes
-
-
-def _frame_bytes(job: DetectJob) -> tuple[float, str]:
-    """Return the bytes per frame and their source: existing shards of the job, else a default."""
-    paths = [shard_path(job.folder, unit.index) for unit in job.units]
-    num_bytes = num_frames = 0
-    for path in [path for path in paths if path.exists()][:_MEASURED_SHARDS]:
-        with contextlib.suppress(ShardFormatError):
-            num_frames += Shard(path).num_frames
-            num_bytes += path.stat().st_size
-    if not num_frames:
-        return _USUAL_BYTES, "measured on demo films with 6 objects per frame; other videos differ"
-    return num_bytes / num_frames, "measured on the existing shards"

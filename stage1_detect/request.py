@@ -97,8 +97,4 @@ class DetectRequest(Request):
         bool,
         Option("Also reprocess shards with videos that could not be decoded."),
     ] = False
-    measure: Annotated[
-        bool,
-        Option("With --dry-run: process a few frames to estimate the duration of the job."),
-    ] = False
     device: Device = "auto"

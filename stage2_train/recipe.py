@@ -19,6 +19,7 @@ from orn.shared.config.fields import STRICT, Count, Maybe, Seed
 from orn.shared.config.files import apply_overrides, config_from_dict, read_toml, to_dict
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError
+from orn.shared.estimates import estimated_seconds
 from orn.shared.nearest import nearest
 from orn.shared.text import path_text
 from orn.stage2_train.clips.settings import DataRecipe
@@ -285,6 +286,15 @@ def _with_clip_length(recipe: Recipe) -> Recipe:
             f"got {model.num_frames}; omit it"
         )
     return dataclasses.replace(recipe, model=dataclasses.replace(model, num_frames=clip_frames))
+
+
+def clip_seconds(recipe: Recipe, work: str, clips: int, *, device: str) -> float | None:
+    """Return the estimated seconds to process clips with a recipe's network; None if the device was
+    not measured. `work` is `train` or `eval`."""
+    height, width = recipe.data.crop
+    size = height * width / 224**2 * recipe.model.base_width / 64
+    frames = clips * recipe.data.clip_frames * size
+    return estimated_seconds(f"{work} {recipe.model.backbone}", frames, device=device)
 
 
 def describe_system(name: str | None, model: NetworkConfig) -> str | None:

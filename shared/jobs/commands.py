@@ -152,7 +152,7 @@ def run_orn(arguments: Sequence[str], *, stdout: int, done: Collection[int] = (0
     """
     with (
         terminated_as_interrupted(),
-        subprocess.Popen(_command(arguments), stdout=stdout) as process,
+        subprocess.Popen(orn_command(arguments), stdout=stdout) as process,
     ):
         try:
             code = process.wait()
@@ -164,7 +164,8 @@ def run_orn(arguments: Sequence[str], *, stdout: int, done: Collection[int] = (0
     _check_exit(arguments, code, done=done)
 
 
-def _command(arguments: Sequence[str]) -> list[str]:
+def orn_command(arguments: Sequence[str]) -> list[str]:
+    """Return the command line that runs `orn` with this Python."""
     return [sys.executable, "-P", "-m", "orn", *arguments]
 
 
@@ -192,7 +193,7 @@ class _Children:
             if self._ended:
                 raise PipelineError("interrupted")
             log.flush()
-            process = subprocess.Popen(_command(arguments), stdout=log, stderr=log)
+            process = subprocess.Popen(orn_command(arguments), stdout=log, stderr=log)
             self._running.add(process)
         code = process.wait()
         with self._guard:

@@ -15,6 +15,7 @@ from rich.filesize import decimal
 
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ClipStoreError, ConfigError, VideoDecodeError
+from orn.shared.estimates import estimated_seconds
 from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.plan import UnitPart
@@ -170,6 +171,7 @@ def describe_clips(request: ClipsRequest) -> dict[str, Any]:
         "unlabelled": plan.num_unlabelled,
         "unreadable": list(estimate.unreadable),
         "estimated_frames": estimate.num_frames,
+        "estimated_seconds": estimated_seconds("clips", estimate.num_frames),
         "estimated_frame_bytes": round(estimate.frame_bytes),
         "estimated_bytes": estimate.added_bytes,
         "needed_bytes": estimate.needed_bytes,

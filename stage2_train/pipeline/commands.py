@@ -23,7 +23,7 @@ def run(
     """Process DATASET from videos to a report: check, detect, store clips, train, evaluate.
 
     DATASET is a manifest, or a CSV table with the columns video and label, for which a manifest is
-    created. The time and disk space for each step are estimated before the first one starts. Each
+    created. The time and disk space of each step are estimated before the first one starts. Each
     step is printed as the command that it runs. Rerun the command to resume an interrupted run.
     """
     if not (yes or dry_run or sys.stdin.isatty()):
@@ -34,8 +34,8 @@ def run(
     from orn.stage2_train.pipeline import estimate, pipeline
 
     if dry_run:
-        with pipeline.unwritten(request) as manifest:
-            found = estimate.estimate_pipeline(pipeline.open_pipeline(manifest))
+        with pipeline.unwritten(request) as (changed, named):
+            found = estimate.estimate_pipeline(pipeline.open_pipeline(changed), named=named)
         echo_report(found, estimate.as_report, as_json=as_json)
         return 0
     opened = pipeline.open_pipeline(request)

@@ -7,7 +7,7 @@ remaining work themselves, so videos that are added later are also processed.
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,9 +122,10 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
 
 
 @contextmanager
-def unwritten(request: PipelineRequest) -> Iterator[PipelineRequest]:
+def unwritten(request: PipelineRequest) -> Iterator[tuple[PipelineRequest, Callable[[str], str]]]:
     """Yield the request for a dry run, which writes nothing: a table without a manifest gets one in
-    a temporary folder, next to a copy of the table and a link to the folder of the videos.
+    a temporary folder, next to a copy of the table and a link to the folder of the videos. Also
+    yield a function that replaces these paths in a message with those of the user.
 
     Raises:
         PipelineError: if no manifest can be written for the table.
@@ -132,7 +133,7 @@ def unwritten(request: PipelineRequest) -> Iterator[PipelineRequest]:
     table = Path(request.dataset)
     usual, _ = usual_manifest(table, request.data_root)
     if not request.is_table or usual.exists():
-        yield request
+        yield request, str
         return
     guess = guess_table(table)
     pattern, _ = video_pattern(table, guess)
@@ -144,7 +145,20 @@ def unwritten(request: PipelineRequest) -> Iterator[PipelineRequest]:
         (copy.parent / "videos").symlink_to(table.absolute().parent)
         split = None if guess.has_split else SplitRequest(text=request.split)
         make_manifest(copy, data_root=root, pattern=f"videos/{pattern}", split=split, out=path)
-        yield request.changed(dataset=str(path), data_root=root)
+        folder = table.parent.absolute()
+        typed = {copy.parent / "videos": folder, copy: table, path: table, root: folder.parent}
+
+        def named(message: str) -> str:
+            for temporary, own in typed.items():
+                message = message.replace(str(temporary), str(own))
+            return message
+
+        try:
+            yield request.changed(dataset=str(path), data_root=root), named
+        except PipelineError as err:
+            failure = type(err)(named(str(err)))
+            failure.exit_code = err.exit_code
+            raise failure from err
 
 
 def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:

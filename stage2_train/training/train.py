@@ -15,6 +15,7 @@ from torch import nn
 
 from orn.shared.config.bounded import require_utf8
 from orn.shared.config.files import to_toml
+from orn.shared.devices import choose_device
 from orn.shared.echo import is_first_process
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.commands import LOG_NAME, STEPS_NAME
@@ -27,7 +28,13 @@ from orn.stage2_train.clips.views import ClipRequest, classes_when_flipped
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
-from orn.stage2_train.recipe import Recipe, default_recipe, describe_system, load_recipe
+from orn.stage2_train.recipe import (
+    Recipe,
+    clip_seconds,
+    default_recipe,
+    describe_system,
+    load_recipe,
+)
 from orn.stage2_train.requests import TrainRequest
 from orn.stage2_train.resources import folders_between
 from orn.stage2_train.runs.hub import local_folder
@@ -171,12 +178,15 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
     url = imagenet_to_fetch(needed)
     phases = plan_phases(recipe, num_segments=len(plan.train.segments))
     steps = {phase.name: phase.num_steps for phase in phases}
+    clips = sum(steps.values()) * recipe.optimiser.batch_size * recipe.optimiser.accumulation
+    device = choose_device(request.resources.device)
     return {
         "run": str(plan.run),
         "recipe_name": plan.config.recipe_name,
         "recipe": to_toml(recipe),
         **({"to_fetch": url} if url else {}),
         "steps": steps,
+        "estimated_seconds": clip_seconds(recipe, "train", clips, device=device),
         **_gaps(plan),
         **plan.counts,
     }

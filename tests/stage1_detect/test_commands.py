@@ -53,7 +53,7 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
     assert settings == usual
     work = detect("--dry-run", "--json").json
     assert (work["units"], work["existing_shards"], work["frames_to_do"]) == (2, 1, 312)
-    assert work["expected_bytes"] == round(312 * shard_path.stat().st_size / 5)
+    assert 0 < work["estimated_seconds"] < 60 and work["estimated_bytes"] > 10**5
 
     for skipped, new in ((1, 12), (2, 0)):
         ran = detect("--json", exit_code=3)
@@ -68,10 +68,8 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
 
 def test_a_rate_is_told_detected_and_recorded(detect: Any, shard_path: Path) -> None:
     at_two = partial(detect, "--rate", 2, "--limit", 2)  # of ten frames a second
-    work = at_two("--dry-run", "--measure", "--json").json
+    work = at_two("--dry-run", "--json").json
     assert (work["rate"], work["frames_to_do"]) == (2, 1 + 3)
-    assert 0 < work["expected_seconds"] < 600
-    assert "--dry-run" in at_two("--measure", exit_code=2).stderr
     assert at_two("--json").json["frames"] == 4
     shard = Shard(shard_path)
     assert shard.detector.frame_rate == 2

@@ -16,6 +16,7 @@ import pytest
 
 from orn.shared.cli import orn as program
 from orn.shared.errors import ConfigError
+from orn.shared.estimates import time_text
 from orn.shared.manifests.load import load_dataset
 from orn.stage2_train.pipeline import estimate
 from orn.stage2_train.pipeline.pipeline import Pipeline, open_pipeline, pipeline_jobs
@@ -110,7 +111,7 @@ def test_a_dry_run_of_a_table_writes_nothing(
     before = sorted(Path().rglob("*"))
     found = []
 
-    def estimated(pipeline: Pipeline) -> Any:
+    def estimated(pipeline: Pipeline, **options: Any) -> Any:
         dataset = load_dataset(pipeline.manifest, pipeline.data_root)
         assert [video.path.is_file() for video in dataset.videos] == [True] * len(ROWS)
         splits = [each.split for each in dataset.segments]
@@ -125,6 +126,23 @@ def test_a_dry_run_of_a_table_writes_nothing(
     run_orn(*words)
     name = Path(where).name
     assert found == [(name, f"{name}-demo-seed0", 4)] * 2
+
+
+def test_a_dry_run_downloads_nothing_and_names_what_was_typed(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the default detector, whose weights are not there."""
+    for row in ROWS:
+        write_grey(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    (table.parent / "videos" / "film3.mp4").unlink()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    ran = run_orn("run", table, "--recipe", "demo", "--dry-run", "--json")
+    steps = {step["step"]: step for step in ran.json["steps"]}
+    assert steps["detect"]["work"] == "54 frames of 9 videos"
+    assert steps["detect"]["seconds"] > 1 and steps["train"]["work"] == "18 steps of 16 clips"
+    assert not (tmp_path / "torch").exists()
+    assert f"missing in {tmp_path / 'kitchen'} (such as film3)" in ran.stderr
+    assert not {path.name for path in tmp_path.iterdir()} - {"kitchen"}
 
 
 def test_a_dry_run_names_the_table_that_has_no_videos(table: Path) -> None:
@@ -159,7 +177,7 @@ ESTIMATE = {
 def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
     table: Path, monkeypatch: pytest.MonkeyPatch, capfd
 ) -> None:
-    monkeypatch.setattr(estimate, "estimate_pipeline", lambda pipeline: ESTIMATE)
+    monkeypatch.setattr(estimate, "estimate_pipeline", lambda pipeline, **_: ESTIMATE)
     with terminal("n\n"):
         assert program.main(["run", str(table), "--recipe", "demo"], standalone_mode=False) == 1
     said = capfd.readouterr().err
@@ -171,7 +189,7 @@ def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
     ("seconds", "text"), [(None, "?"), (0, "0 s"), (59.2, "60 s"), (90, "2 min"), (9000, "2.5 h")]
 )
 def test_times_are_told_in_the_unit_that_fits(seconds: float | None, text: str) -> None:
-    assert estimate.time_text(seconds) == text
+    assert time_text(seconds) == text
 
 
 SMALL = (
