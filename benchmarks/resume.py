@@ -57,7 +57,9 @@ def _weights(
         torch.manual_seed(0)
         network = ObjectVideoNetwork(_MODEL)
         accelerator = build_accelerator("fp32", device)
-        train_network(network, _RECIPE, data, run, accelerator=accelerator, max_steps=stop)
+        train_network(
+            network, _RECIPE, data, run, config="", accelerator=accelerator, max_steps=stop
+        )
     return {key: each.cpu() for key, each in network.state_dict().items()}
 
 

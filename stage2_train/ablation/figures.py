@@ -21,7 +21,7 @@ from orn.stage2_train.evaluation.bootstrap import Tallies
 from orn.stage2_train.evaluation.predictions import load_predictions
 from orn.stage2_train.model.summary import count_parameters
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.run_config import recorded_config
 from orn.stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, finite_number, read_jsonl
 
 _TOGETHER = "two_heads"
@@ -120,7 +120,7 @@ def _training_figures(folder: Path) -> dict[str, float]:
     lines = [line for line in read_jsonl(folder / METRICS_NAME) if line.get("group") == "train"]
     rates = [rate for rate in _numbers(lines, "clips_per_second") if rate]
     try:
-        parameters = count_parameters(read_config(folder).recipe.model)
+        parameters = count_parameters(recorded_config(folder).recipe.model)
     except ConfigError:
         parameters = None
     found = {

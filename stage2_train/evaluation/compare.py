@@ -27,7 +27,7 @@ from orn.stage2_train.evaluation.predictions import (
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
 from orn.stage2_train.requests import CompareRequest
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
-from orn.stage2_train.runs.listing import settings_of
+from orn.stage2_train.runs.run_config import read_config
 
 _MOST_NAMED = 5
 
@@ -48,6 +48,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
         CheckpointError: if a run was not evaluated, or its report is damaged.
         ConfigError: if the runs have different segments or labels; lists the differences.
     """
+    class_names, _ = (read_config(run).dataset.classes for run in (request.one, request.other))
     one, other = (predictions_of(run, request.name) for run in (request.one, request.other))
     other = _in_order_of(one, other, request)
     one, other, unsure = _with_same_unsure(one, other, request)
@@ -56,6 +57,11 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     ones_F, others_F = (each.once().tolist() for each in tallies)
     draws_FR, other_draws_FR = bootstrap_figures(tallies, groups, num_draws=request.num_draws)
     names, num_classes = tallies[0].names, tallies[0].num_classes
+    if num_classes != len(class_names):
+        raise ConfigError(
+            f"{request.one}: expected predictions for {len(class_names)} classes, got predictions "
+            f"for {num_classes}; evaluate the run again"
+        )
     sizes = [len(set(groups))] * len(names) + groups_by_class(one, groups, num_classes)
     rows = [
         difference_with_interval(*each, num_groups=size)
@@ -63,7 +69,7 @@ def compare(request: CompareRequest) -> dict[str, Any]:
     ]
     of_classes = [
         {"class": name, **row}
-        for name, row in zip(_classes(request.one, num_classes), rows[len(names) :], strict=True)
+        for name, row in zip(class_names, rows[len(names) :], strict=True)
         if row["difference"] is not None
     ]
     right_2N = np.array([_num_right(each) for each in (one, other)])
@@ -164,15 +170,6 @@ def _with_same_unsure(
     if left_out_NA.any():
         one, other = (replace(each, unsure=left_out_NA) for each in (one, other))
     return one, other, {"left_out": int(left_out_NA.sum()), "counted_by": counted_by}
-
-
-def _classes(run: Path, number: int) -> list[str]:
-    """Return the class names recorded by the run, otherwise class numbers."""
-    try:
-        names = [str(each) for each in settings_of(run)["dataset"]["classes"]]
-    except (ConfigError, LookupError, TypeError):
-        names = []
-    return names if len(names) == number else [str(each) for each in range(number)]
 
 
 def as_report(report: dict[str, Any]) -> Report:

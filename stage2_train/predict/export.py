@@ -16,6 +16,7 @@ from orn.shared.manifests.load import shipped_detectors
 from orn.shared.pages.render import render_markdown
 from orn.shared.text import counted, path_text
 from orn.stage2_train.runs.checkpoint import save_best
+from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
 from orn.stage2_train.runs.run_config import RunConfig, read_config, write_config
@@ -55,7 +56,13 @@ def export_run(
     names = [CONFIG_NAME, BEST_NAME, CARD_NAME]
     remove_stale_temporaries(out)
     write_config(out, config)  # first, because it marks the folder as an export
-    save_best(out, model.network.state_dict(), phase=model.phase, step=model.step)
+    save_best(
+        out,
+        model.network.state_dict(),
+        phase=model.phase,
+        step=model.step,
+        config=config_digest(out),
+    )
     if detector is not None:
         with replacing(out / DETECTOR_NAME) as temporary:
             shutil.copyfile(detector, temporary)
@@ -70,8 +77,8 @@ def _check_same_model(out: Path, config: RunConfig) -> None:
     if not (out / CONFIG_NAME).exists():
         return
     try:
-        earlier = read_config(out)
-    except ConfigError as err:
+        earlier = read_config(out, unfinished=True)
+    except (ConfigError, CheckpointError) as err:
         found = [str(err)]
     else:
         there, here = (to_dict(each) for each in (earlier, config))

@@ -24,19 +24,25 @@ from torch import Tensor, nn
 
 from orn.shared.config.bounded import parse_json
 from orn.shared.config.fields import explain
+from orn.shared.data_files import is_there
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.tensors import mismatch, read_tensors, write_tensors
 from orn.stage2_train.runs.phases import Phase
-from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME
+from orn.stage2_train.runs.run_folder import (
+    BEST_NAME,
+    CONFIG_DIGEST,
+    LAST_NAME,
+    PREVIOUS_NAME,
+)
 
 logger = logging.getLogger(__name__)
 
-PREVIOUS_NAME = "previous.safetensors"
 CORRUPT_NAME = "corrupt.safetensors"
 
 _WHAT = "a checkpoint of `orn train`"
 _REMEDY = "restart training in a different --run"
+_BEST_REMEDY = "download or export the model again, or restart training in a different --run"
 _OPTIMISER_STATE = re.compile(r"optimiser\.([0-9]{1,9})\.(\w+)")
 _Count = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
 _Number = Annotated[float, Field(strict=True)]
@@ -148,8 +154,13 @@ class BestWeights:
     """Number of completed training steps."""
 
 
-def save_last(run: Path, checkpoint: Checkpoint) -> None:
+def save_last(run: Path, checkpoint: Checkpoint, *, config: str) -> None:
     """Write the last checkpoint of a run, and keep the current one as `previous.safetensors`.
+
+    Args:
+        run: run folder.
+        checkpoint: the checkpoint.
+        config: digest of the run's configuration; see `config_digest`.
 
     Raises:
         PipelineError: if the file cannot be written; existing checkpoints do not change.
@@ -163,7 +174,8 @@ def save_last(run: Path, checkpoint: Checkpoint) -> None:
     except PipelineError as err:  # a file system without hard links
         logger.warning("%s; the second-to-last checkpoint is not kept", err)
     tensors = checkpoint_tensors(checkpoint.model, checkpoint.optimiser)
-    write_tensors(last, tensors, {"state": json.dumps(asdict(checkpoint.state))})
+    state = json.dumps(asdict(checkpoint.state))
+    write_tensors(last, tensors, {"state": state, CONFIG_DIGEST: config})
 
 
 def load_last(run: Path, *, repair: bool) -> Checkpoint | None:
@@ -200,13 +212,16 @@ def load_last(run: Path, *, repair: bool) -> Checkpoint | None:
     return checkpoint
 
 
-def save_best(run: Path, model: Mapping[str, Tensor], *, phase: int, step: int) -> None:
-    """Write the best weights of a phase.
+def save_best(
+    run: Path, model: Mapping[str, Tensor], *, phase: int, step: int, config: str
+) -> None:
+    """Write the best weights of a phase, with the digest of the run's configuration.
 
     Raises:
         PipelineError: if the file cannot be written; the existing file does not change.
     """
-    write_tensors(run / BEST_NAME, model, {"phase": str(phase), "step": str(step)})
+    metadata = {"phase": str(phase), "step": str(step), CONFIG_DIGEST: config}
+    write_tensors(run / BEST_NAME, model, metadata)
 
 
 def load_best(run: Path, *, phase: int | None = None) -> BestWeights | None:
@@ -221,14 +236,14 @@ def load_best(run: Path, *, phase: int | None = None) -> BestWeights | None:
             after resuming from the previous checkpoint.
     """
     path = run / BEST_NAME
-    if not path.is_file():
+    if not is_there(path):
         return None
-    model, metadata = read_tensors(path, what="the best weights of a run", remedy=_REMEDY)
+    model, metadata = read_tensors(path, what="the best weights of a run", remedy=_BEST_REMEDY)
     try:
         best = BestWeights(model=model, phase=int(metadata["phase"]), step=int(metadata["step"]))
     except (KeyError, ValueError) as err:
         raise CheckpointError(
-            f"{path}: the file does not contain weights with their phase and step; {_REMEDY}"
+            f"{path}: the file does not contain weights with their phase and step; {_BEST_REMEDY}"
         ) from err
     if phase is None or best.phase == phase:
         return best

@@ -24,6 +24,7 @@ from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import Recipe, load_recipe
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_best, save_last
+from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
     ClipRecord,
@@ -163,7 +164,8 @@ def _write(run: Path, config: RunConfig, network: nn.Module) -> None:
     phases = plan_phases(config.recipe, num_segments=max(1, config.dataset.num_train))
     state = TrainingState(phase=len(phases) - 1, phase_over=True)
     weights = network.state_dict()
-    save_last(run, Checkpoint(model=weights, optimiser={}, state=state))
-    save_best(run, weights, phase=state.phase, step=state.step)
     write_config(run, config)
+    digest = config_digest(run)
+    save_last(run, Checkpoint(model=weights, optimiser={}, state=state), config=digest)
+    save_best(run, weights, phase=state.phase, step=state.step, config=digest)
     record_start(run, threads=1)

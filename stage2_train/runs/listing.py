@@ -19,7 +19,7 @@ from orn.shared.jobs.lock import is_locked
 from orn.shared.nearest import nearest
 from orn.shared.report import Report, Table, filled_columns
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.run_config import recorded_config
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,
     CONFIG_NAME,
@@ -139,7 +139,7 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
         "seconds": None if status is None else status.seconds,
     }
     try:
-        config = read_config(run)
+        config = recorded_config(run)
     except ConfigError:
         return RunSummary(state="corrupt", **known)
     if status is None:  # before the first checkpoint

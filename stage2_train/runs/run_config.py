@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
@@ -31,11 +31,10 @@ from orn.shared.text import counted, path_text
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.resources import Resources
-from orn.stage2_train.runs.run_folder import CONFIG_NAME
+from orn.stage2_train.runs.config_digest import MAX_BYTES, check_digest, no_weights
+from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, LAST_NAME, PREVIOUS_NAME
 
 _FORMAT: Literal["object-relation-model"] = "object-relation-model"
-_MAX_BYTES = 4 << 20
-"""Maximum size of the file; the names of 100,000 classes take about 3 MB."""
 
 _FIXED = ("recipe", "dataset", "weights_digest")
 """Sections that must not change when training is resumed."""
@@ -262,26 +261,48 @@ def segments_digest(segments: tuple[Segment, ...]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def read_config(run: Path) -> RunConfig:
-    """Read the configuration of a run or of an exported run.
+def read_config(run: Path, *, unfinished: bool = False) -> RunConfig:
+    """Read the configuration of a run or of an exported run; it must match the run's weights.
+
+    Args:
+        run: the folder.
+        unfinished: whether the best weights may be missing, to resume a run.
+
+    Raises:
+        ConfigError: if the file is missing, too large, invalid or damaged.
+        CheckpointError: if there are no weights yet, or they are damaged.
+    """
+    raw, config = _read(run)
+    if not (unfinished or is_there(run / BEST_NAME)):
+        raise no_weights(run)
+    check_digest(run, raw, (LAST_NAME, PREVIOUS_NAME, BEST_NAME) if unfinished else (BEST_NAME,))
+    return config
+
+
+def recorded_config(run: Path) -> RunConfig:
+    """Return the configuration of a run without comparing it with the weights, to list the run.
 
     Raises:
         ConfigError: if the file is missing, too large or invalid.
     """
+    return _read(run)[1]
+
+
+def _read(run: Path) -> tuple[dict[str, Any], RunConfig]:
     path = run / CONFIG_NAME
     if not path.exists():
         raise ConfigError(
             f"{path_text(run)}: expected a run folder or an exported run, got a folder without "
             f"{CONFIG_NAME}; create one with `orn train` or `orn export`"
         )
-    raw = read_json(path, most_bytes=_MAX_BYTES)
+    raw = read_json(path, most_bytes=MAX_BYTES)
     got = raw.get("format") if isinstance(raw, dict) else None
     if got != _FORMAT:
         raise ConfigError(
             f"{path_text(path)}: expected format {_FORMAT!r}, got {path_text(repr(got))}; create a "
             "run with `orn train` or `orn export`"
         )
-    return config_from_dict(raw, RunConfig, source=path_text(path))
+    return raw, config_from_dict(raw, RunConfig, source=path_text(path))
 
 
 def write_config(run: Path, config: RunConfig) -> None:

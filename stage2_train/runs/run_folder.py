@@ -31,14 +31,17 @@ CONFIG_NAME = "config.json"
 BEST_NAME = "model.safetensors"
 STARTS_NAME = "starts.jsonl"
 LAST_NAME = "last.safetensors"
+PREVIOUS_NAME = "previous.safetensors"
 METRICS_NAME = "metrics.jsonl"
 STATE_NAME = "state.json"
+CONFIG_DIGEST = "config"
+"""Metadata of files of weights: the digest of the configuration; see `config_digest`."""
 
 HEADS = ("two_heads", "activity_head", "object_head")
 """Heads that have metrics; the first head in a run is its prediction."""
 _READ = (
     *(CONFIG_NAME, BEST_NAME, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
-    *("previous.safetensors", "data.json", "eval-*.json", "predictions-*.npz", "logits-*.npz"),
+    *(PREVIOUS_NAME, "data.json", "eval-*.json", "predictions-*.npz", "logits-*.npz"),
     *("detector.pth", "README.md"),
 )
 """Files of a run that commands read."""

@@ -22,6 +22,7 @@ from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, Networ
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
+from orn.stage2_train.runs.config_digest import no_weights
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
     DataPaths,
@@ -134,10 +135,7 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
     path = run / BEST_NAME
     best = load_best(run)
     if best is None:
-        raise CheckpointError(
-            f"{run}: no {BEST_NAME} yet; `orn train` writes it after the first validation, and "
-            "`orn export` copies it"
-        )
+        raise no_weights(run)
     check_phase(best.phase, plan_phases(config.recipe, num_segments=1), path=path)
     planned = planned_network(config.recipe.model)
     if problem := mismatch(best.model, planned.state_dict()):

@@ -41,7 +41,9 @@ def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
             for a run that needs one and has no checkpoint yet.
         CheckpointError: if the file does not exist.
     """
-    recorded = read_config(run).weights_digest if (run / CONFIG_NAME).is_file() else None
+    recorded = (
+        read_config(run, unfinished=True).weights_digest if (run / CONFIG_NAME).is_file() else None
+    )
     of_file = recorded is not None and recorded.startswith(_OF_FILE)
     if file is None and of_file and not (run / LAST_NAME).is_file():
         raise ConfigError(

@@ -6,7 +6,7 @@ checkpoint or is a function of (seed, epoch, step).
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 from accelerate.utils import broadcast
-from torch import nn
+from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.progress import Bar
@@ -80,6 +80,8 @@ class _Session:
     data: TrainingData
     loader: LoaderSettings
     run: Path
+    config: str
+    """Digest of the run's configuration."""
     state: TrainingState
     log: MetricsLog
     bar: Bar
@@ -114,6 +116,7 @@ def train_network(
     data: TrainingData,
     run: Path,
     *,
+    config: str,
     accelerator: Accelerator,
     workers: int = 0,
     max_steps: int | None = None,
@@ -127,6 +130,7 @@ def train_network(
         recipe: recipe of the run.
         data: clips for training and validation.
         run: folder for checkpoints and metrics; a finished run is not changed.
+        config: digest of the run's configuration; see `config_digest`.
         accelerator: accelerator with the device and precision.
         workers: number of data-loading processes.
         max_steps: stop after this total number of steps; the run can be resumed.
@@ -166,6 +170,7 @@ def train_network(
             data=data,
             loader=loader,
             run=run,
+            config=config,
             state=state,
             log=log,
             bar=bar,
@@ -309,9 +314,14 @@ def _validate(session: _Session, phase: Phase, clips: ClipDataset) -> None:
         logger.info("step %d: validation %s %.4f", state.step, what, metric)
     if state.record_metric(metric, patience=recipe.validation.patience):
         if session.accelerator.is_main_process:
-            save_best(session.run, session.network.state_dict(), phase=state.phase, step=state.step)
+            _save_best(session, session.network.state_dict())
         session.accelerator.wait_for_everyone()
     session.since += time.perf_counter() - began
+
+
+def _save_best(session: _Session, model: Mapping[str, Tensor]) -> None:
+    state = session.state
+    save_best(session.run, model, phase=state.phase, step=state.step, config=session.config)
 
 
 def _save_last(session: _Session, optimiser: torch.optim.Optimizer | None) -> None:
@@ -323,7 +333,7 @@ def _save_last(session: _Session, optimiser: torch.optim.Optimizer | None) -> No
             state=state,
         )
         if session.data.validation is None and optimiser is not None:  # the last weights are best
-            save_best(session.run, checkpoint.model, phase=state.phase, step=state.step)
-        save_last(session.run, checkpoint)
+            _save_best(session, checkpoint.model)
+        save_last(session.run, checkpoint, config=session.config)
         session.log.write_status(state, session.phases, metric=session.data.metric)
     session.accelerator.wait_for_everyone()

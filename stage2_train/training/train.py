@@ -37,6 +37,7 @@ from orn.stage2_train.recipe import (
 )
 from orn.stage2_train.requests import TrainRequest
 from orn.stage2_train.resources import folders_between
+from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.hub import local_folder
 from orn.stage2_train.runs.metrics_log import check_trackers
 from orn.stage2_train.runs.phases import plan_phases
@@ -149,6 +150,7 @@ def _train(
         recipe,
         data,
         plan.run,
+        config=config_digest(plan.run),
         accelerator=accelerator,
         workers=resources.workers,
         max_steps=request.max_steps,
@@ -243,7 +245,7 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     run = request.run or Path("runs") / "-".join(filter(None, parts))
     require_utf8(run)
     check_output_folder(run, ours=[CONFIG_NAME, LAST_NAME, LOG_NAME, STEPS_NAME])
-    recorded = read_config(run) if (run / CONFIG_NAME).is_file() else None
+    recorded = read_config(run, unfinished=True) if (run / CONFIG_NAME).is_file() else None
     started_from = pretrained.record if pretrained else recorded_origin(run, recorded)
     needed = None if started_from else imagenet_needed(recipe, request.weights, run)
     fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None

@@ -98,7 +98,8 @@ def _make_checkpoint(folder: Path) -> Path:
     optimiser.step()
     state = TrainingState(step=1, sums={"loss": 0.25}, num_summed=1)
     remembered = optimiser.state_dict()["state"]
-    save_last(folder, Checkpoint(model=layer.state_dict(), optimiser=remembered, state=state))
+    checkpoint = Checkpoint(model=layer.state_dict(), optimiser=remembered, state=state)
+    save_last(folder, checkpoint, config="sha256:0")
     return folder / LAST_NAME
 
 
@@ -128,7 +129,7 @@ POSITION = Document(get=_get_position, put=_put_position)
 
 
 def _make_best(folder: Path) -> Path:
-    save_best(folder, _plain_layer().state_dict(), phase=1, step=7)
+    save_best(folder, _plain_layer().state_dict(), phase=1, step=7, config="sha256:0")
     return folder / BEST_NAME
 
 

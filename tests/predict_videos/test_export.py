@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from orn.stage2_train.evaluation.predictions import load_predictions
-from orn.stage2_train.runs.run_config import read_config, write_config
+from orn.stage2_train.runs.run_config import read_config
 from tests.predict_videos.conftest import evaluate_as_new, predict, validation
 from tests.running import run_orn
+from tests.worlds.films import write_signed
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,6 @@ def test_a_configuration_that_a_stranger_names_is_not_run(trained, moved, tmp_pa
     (moved / "detector.pth").write_bytes(b"weights")
     config = read_config(moved)
     detector = replace(config.detector, config_name=str(moved / "evil.py"))
-    write_config(moved, replace(config, detector=detector))
+    write_signed(moved, replace(config, detector=detector))
     predict(trained, validation(trained)[0], "--any-detector", model=moved, exit_code=1)
     assert not ran.exists()

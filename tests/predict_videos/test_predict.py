@@ -33,12 +33,12 @@ from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage2_train.evaluation.predictions import load_predictions
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.runs.run_config import ClipRecord, read_config, write_config
+from orn.stage2_train.runs.run_config import ClipRecord, read_config
 from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import predict, validation, windows
 from tests.processes import new_processes, take_environment
 from tests.running import Ran, run_and_list_imports, run_orn
-from tests.worlds.films import Film, write_films_shard
+from tests.worlds.films import Film, write_films_shard, write_signed
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import write_grey, write_pictures
 
@@ -78,7 +78,7 @@ def in_float32(trained, folder: Path, **changes: Any) -> Path:
     config = read_config(run)
     recipe = replace(config.recipe, precision="fp32")
     places = replace(config.places, run=run, clips=changes.pop("store", trained.clips))
-    write_config(run, replace(config, recipe=recipe, places=places, **changes))
+    write_signed(run, replace(config, recipe=recipe, places=places, **changes))
     run_orn("eval", run, "--workers", "0", "--device", "cpu")
     return run
 

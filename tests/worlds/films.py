@@ -21,6 +21,7 @@ from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.writer import ShardWriter
+from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import Frame, content_bytes, content_digest
 from orn.stage2_train.devices import build_accelerator
@@ -31,7 +32,9 @@ from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
 from orn.stage2_train.runs.checkpoint import save_best
+from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.run_config import ClipRecord, DatasetRecord, RunConfig, write_config
+from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME
 from orn.stage2_train.runs.sources import Sources
 from orn.stage2_train.runs.trained import normalisation_of
 from orn.stage2_train.training.loop import TrainingData, train_network
@@ -319,8 +322,23 @@ def write_tiny_model(folder: Path, **changes: Any) -> tuple[RunConfig, torch.nn.
     )
     config = replace(config, **changes)
     write_config(folder, config)
-    save_best(folder, network.state_dict(), phase=1, step=3)
+    digest = config_digest(folder)
+    save_best(folder, network.state_dict(), phase=1, step=3, config=digest)
     return config, network
+
+
+def sign(folder: Path) -> None:
+    """Makes the weights those of the configuration that is there, as after another training."""
+    for name in (LAST_NAME, BEST_NAME):
+        if (folder / name).is_file():
+            tensors, metadata = read_tensors(folder / name, what="weights", remedy="none")
+            write_tensors(folder / name, tensors, {**metadata, "config": config_digest(folder)})
+
+
+def write_signed(folder: Path, config: RunConfig) -> None:
+    """Writes a configuration into the folder of a run, as if it was trained with it."""
+    write_config(folder, config)
+    sign(folder)
 
 
 def train_tiny_network(
@@ -343,7 +361,8 @@ def train_tiny_network(
     torch.manual_seed(recipe.seed)
     network = ObjectVideoNetwork(replace(recipe.model, num_activities=len(sources.dataset.classes)))
     accelerator = build_accelerator(recipe.precision, "cpu")
-    network.state = train_network(network, recipe, data, folder, accelerator=accelerator, **options)
+    options = {"config": "sha256:0", "accelerator": accelerator, **options}
+    network.state = train_network(network, recipe, data, folder, **options)
     return network
 
 

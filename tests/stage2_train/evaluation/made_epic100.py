@@ -11,6 +11,8 @@ from orn.stage2_train.evaluation.predictions import Predictions, save_prediction
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import DataRecipe, Recipe
+from orn.stage2_train.runs.checkpoint import save_best
+from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.run_config import (
     ClipRecord,
     DataPaths,
@@ -133,6 +135,7 @@ def make_run(
         places=Places.of(paths, run),
     )
     write_config(run, config)
+    save_best(run, {}, phase=0, step=1, config=config_digest(run))  # which nothing opens
     labels = {"verb": made.verbs, "noun": made.nouns}[kind]
     random = np.random.default_rng(number)
     logits = random.normal(size=(len(labels), number)).astype(np.float32)

@@ -8,10 +8,10 @@ import pytest
 
 from orn.stage2_train.evaluation.calibration import SCALES, fitted_scales
 from orn.stage2_train.evaluation.predictions import Predictions, load_predictions
-from orn.stage2_train.runs.run_config import read_config, write_config
+from orn.stage2_train.runs.run_config import read_config
 from tests.reference.calibration import best_on_grid, negative_log_likelihood
 from tests.running import run_orn
-from tests.worlds.films import make_workspace, words_of
+from tests.worlds.films import make_workspace, words_of, write_signed
 
 GRID = np.geomspace(*SCALES, 41).tolist()
 STEP = GRID[1] / GRID[0]
@@ -80,7 +80,7 @@ def test_no_pair_of_a_grid_is_more_likely(name) -> None:
 def test_a_run_is_measured_with_factors_beside_its_own_figures(one_step) -> None:
     config = read_config(one_step)
     phases = replace(config.recipe.phases, object_head_epochs=0)
-    write_config(one_step, replace(config, recipe=replace(config.recipe, phases=phases)))
+    write_signed(one_step, replace(config, recipe=replace(config.recipe, phases=phases)))
     for split in ("train", "validation"):
         assert run_orn("eval", one_step, "--split", split, "--json").json["head_scales"] is None
     kept = (one_step / "eval-train.json").read_bytes()

@@ -12,14 +12,13 @@ from orn.stage2_train.evaluation.compare import compare, mcnemar
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
 from orn.stage2_train.requests import CompareRequest
 from tests.running import run_orn
-from tests.worlds.films import TINY_EVAL
-
-_CONFIG = '{"dataset": {"classes": ["cut", "open", "put"]}}'
+from tests.worlds.films import TINY_EVAL, TINY_RECIPE, TINY_RECORD, write_tiny_model
 
 
 def _keep(run: Path, predictions: Predictions) -> Path:
-    run.mkdir(exist_ok=True)
-    (run / "config.json").write_text(_CONFIG)
+    model = replace(TINY_RECIPE.model, num_activities=3)
+    dataset = replace(TINY_RECORD, classes=("cut", "open", "put"))
+    write_tiny_model(run, recipe=replace(TINY_RECIPE, model=model), dataset=dataset)
     save_predictions(run / "predictions-validation.npz", predictions)
     return run
 
@@ -192,7 +191,7 @@ def test_no_segments_are_refused(tmp_path) -> None:
 
 
 def test_a_run_that_was_not_measured_is_refused(pair, tmp_path) -> None:
-    (tmp_path / "new").mkdir()
+    write_tiny_model(tmp_path / "new")
     words = ("compare", pair[0], tmp_path / "new")
     assert f"`orn eval {tmp_path / 'new'}`" in run_orn(*words, exit_code=1).stderr
     said = run_orn(*words, "--on", "test-reversed-calibrated-mine", exit_code=1).stderr

@@ -14,7 +14,7 @@ from orn.stage2_train.evaluation.epic100 import measure_epic100
 from orn.stage2_train.evaluation.epic100_file import submit_epic100
 from orn.stage2_train.evaluation.predictions import load_predictions, save_predictions
 from orn.stage2_train.requests import Epic100Request, SubmitRequest
-from orn.stage2_train.runs.run_config import StartedFrom, read_config, write_config
+from orn.stage2_train.runs.run_config import StartedFrom, read_config
 from tests.reference.epic100_file import faults_of_file
 from tests.reference.epic100_table import epic100_table, first_actions, softmax
 from tests.running import run_orn
@@ -26,6 +26,7 @@ from tests.stage2_train.evaluation.made_epic100 import (
     make_epic100,
     make_run,
 )
+from tests.worlds.films import write_signed
 
 ORIGIN = StartedFrom(run="one", dataset="something-v2", step=9, num_loaded=1, random=())
 
@@ -88,7 +89,7 @@ def test_the_table_as_text_and_json_and_of_other_runs(pair, tmp_path) -> None:
     found = run_orn("eval-epic100", *pair, "--json").json
     assert found["overall"]["verb"]["top1"]["value"] > 0
     assert "epic100-nouns" in run_orn("eval-epic100", *pair[::-1], exit_code=2).stderr
-    write_config(pair[0], replace(read_config(pair[0]), manifest="epic"))
+    write_signed(pair[0], replace(read_config(pair[0]), manifest="epic"))
     run_orn("submit", "epic100", *pair, tmp_path / "out.zip", exit_code=2)
 
 

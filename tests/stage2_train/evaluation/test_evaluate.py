@@ -18,10 +18,17 @@ from orn.stage2_train.recipe import DataRecipe, Recipe
 from orn.stage2_train.requests import EvalRequest
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.eval_file import as_report, read_eval
-from orn.stage2_train.runs.run_config import read_config, write_config
+from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.sources import Sources
 from tests.running import run_orn
-from tests.worlds.films import DETECTOR, TinyWorld, make_workspace, words_of, write_films_shard
+from tests.worlds.films import (
+    DETECTOR,
+    TinyWorld,
+    make_workspace,
+    words_of,
+    write_films_shard,
+    write_signed,
+)
 
 MULTI_LABEL = {"task": "multi-label", "metric": "map"}
 
@@ -50,7 +57,7 @@ def measure(tiny_world, tmp_path) -> Callable[..., dict[str, Any]]:
             segments[row] = replace(segments[row], unsure=(1,))
         sources = sources_of(tiny_world, **MULTI_LABEL, segments=tuple(segments))
         data = replace(config.recipe.data, unsure_in_evaluation=counted)
-        write_config(run, replace(config, recipe=replace(config.recipe, data=data)))
+        write_signed(run, replace(config, recipe=replace(config.recipe, data=data)))
         report = evaluate_run(run, sources, EvalRequest(), accelerator=accelerator)
         kept = read_eval(run / "eval-validation.json")
         assert (kept.num_unsure, kept.unsure_in_evaluation) == (num_unsure, counted)
@@ -103,14 +110,14 @@ def test_objects_of_another_detector_are_a_warning_with_both(one_step, trained_o
     said = "trained on objects from"
     assert said not in run_orn("eval", one_step).stderr
     other = replace(config, detector=replace(config.detector, config_name="another"))
-    write_config(one_step, other)
+    write_signed(one_step, other)
     stderr = run_orn("eval", one_step).stderr
     assert stderr.count(f"{said} 'another sha256:0'") == 1
     assert f"'{trained_with}'" in stderr
     assert f"({trained_once['--shards']})" in " ".join(stderr.split())
     # One that reads no objects is as good on any shards.
     blind = replace(config.recipe, model=replace(config.recipe.model, objects="cells"))
-    write_config(one_step, replace(other, recipe=blind))
+    write_signed(one_step, replace(other, recipe=blind))
     assert said not in run_orn("eval", one_step, exit_code=None).stderr  # whose weights are others
 
 

@@ -23,7 +23,7 @@ from orn.stage2_train.runs.run_config import (
 )
 from orn.stage2_train.runs.trained import open_model
 from tests.bounded import bounded
-from tests.worlds.films import write_tiny_model
+from tests.worlds.films import sign, write_tiny_model
 from tests.worlds.tables import write_table
 
 
@@ -51,6 +51,7 @@ def change(folder: Path, **changes: Any) -> None:
             table = table[section]
         table[key] = value
     path.write_text(json.dumps(raw))
+    sign(folder)
 
 
 def opened(folder: Path) -> str:

@@ -79,13 +79,13 @@ def test_killed_around_the_warm_start_equals_never_killed(
     those are gone, and those of the second are there."""
     save_last, save_best = loop.save_last, loop.save_best
 
-    def last(run, checkpoint):
+    def last(run, checkpoint, *, config):
         if place == "last" and checkpoint.state.phase == 1:
             raise KeyboardInterrupt
-        save_last(run, checkpoint)
+        save_last(run, checkpoint, config=config)
 
-    def best(run, model, *, phase, step):
-        save_best(run, model, phase=phase, step=step)
+    def best(run, model, *, phase, step, config):
+        save_best(run, model, phase=phase, step=step, config=config)
         if place == "best" and phase == 1:
             raise KeyboardInterrupt
 

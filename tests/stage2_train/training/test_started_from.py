@@ -11,8 +11,9 @@ import torch
 from orn.shared.tensors import read_tensors
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.runs.checkpoint import load_best, load_last, save_best
+from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.listing import read_summary
-from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.runs.run_config import read_config, recorded_config
 from orn.stage2_train.training.started_from import read_pretrained
 from tests.running import Ran, run_orn
 from tests.stage2_train.training.conftest import before_each_step
@@ -66,7 +67,7 @@ def test_a_training_begins_with_them_and_says_so(started, trained_once, tmp_path
     assert all(torch.equal(began[name], taken[name]) for name in taken if name not in CLASSIFIERS)
     assert "initial weights from run (step 2, tiny)" in said
     assert all(name in said for name in CLASSIFIERS)
-    config = read_config(tmp_path / "run")
+    config = recorded_config(tmp_path / "run")
     assert config.started_from is not None
     assert set(config.started_from.random) == CLASSIFIERS
     assert read_summary(tmp_path / "run").started_from == "run"
@@ -89,7 +90,13 @@ def test_a_run_that_began_otherwise_is_refused(started, train, one_step, tmp_pat
     best = load_best(one_step)
     assert best is not None
     halved = {name: each / 2 for name, each in best.model.items() if each.is_floating_point()}
-    save_best(tmp_path / "other", {**best.model, **halved}, phase=0, step=2)
+    save_best(
+        tmp_path / "other",
+        {**best.model, **halved},
+        phase=0,
+        step=2,
+        config=config_digest(one_step),
+    )
     shutil.copy(one_step / "config.json", tmp_path / "other")
     assert "weights_digest" in train("--from", tmp_path / "other", exit_code=2).stderr
     assert "--weights" in started("--weights", "file", exit_code=2).stderr

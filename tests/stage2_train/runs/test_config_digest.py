@@ -1,0 +1,106 @@
+"""A configuration that changed after its training is not read in silence."""
+
+import json
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from orn.shared.errors import PipelineError
+from orn.stage2_train.runs.config_digest import config_digest
+from tests.running import run_orn
+from tests.worlds.films import words_of
+
+LAPTOP = ("--workers", "0", "--device", "cpu")
+COMMANDS = ("eval", "report", "predict", "export", "compare", "train")
+
+
+def _orn(command: str, run: Path, options: dict[str, str]) -> tuple[int, str]:
+    """Runs a command that reads the configuration of a run; the exit code and what it says."""
+    more: dict[str, tuple[object, ...]] = {
+        "eval": LAPTOP,
+        "report": LAPTOP,
+        "predict": (Path(options["--data"]) / "tiny" / "film" / "0.mp4", "--device", "cpu"),
+        "export": (run.parent / "out",),
+        "compare": (run,),
+    }
+    if command == "train":
+        ran = run_orn("train", *words_of(options | {"--run": str(run)}), exit_code=None)
+    else:
+        ran = run_orn(command, run, *more[command], exit_code=None)
+    return ran.exit_code, " ".join(ran.stderr.split())
+
+
+@pytest.mark.parametrize("number", [24, pytest.param(200, marks=pytest.mark.slow)])
+def test_no_flipped_bit_is_read_in_silence(number: int, one_step: Path, trained_once) -> None:
+    config = one_step / "config.json"
+    whole, digest = config.read_bytes(), config_digest(one_step)
+    paths, draws = whole.index(b'"places"'), random.Random(0)
+    for turn in range(number):
+        flipped = bytearray(whole)
+        place = draws.randrange(paths)
+        flipped[place] ^= 1 << draws.randrange(8)
+        config.write_bytes(flipped)
+        try:
+            if config_digest(one_step) == digest:  # another kind of blank
+                continue
+        except PipelineError:
+            pass
+        code, said = _orn(COMMANDS[turn % len(COMMANDS)], one_step, trained_once)
+        assert code in (1, 2) and "config.json" in said, (place, said)
+    assert not (one_step.parent / "out").exists()
+
+
+def test_a_threshold_that_one_bit_changed(one_step: Path, trained_once) -> None:
+    config = one_step / "config.json"
+    text = config.read_text()
+    config.write_text(text.replace('"score_threshold": 0.5', '"score_threshold": 0.7'))
+    assert config.read_text() != text
+    for command in COMMANDS:
+        code, said = _orn(command, one_step, trained_once)
+        assert code in (1, 2), command
+        assert f"{config}: expected the configuration used to train" in said
+
+
+def test_paths_may_be_changed(one_step: Path) -> None:
+    config = one_step / "config.json"
+    raw = json.loads(config.read_text())
+    shutil.copytree(raw["places"]["shards"], one_step.parent / "moved")
+    raw["places"]["shards"] = str(one_step.parent / "moved")
+    config.write_text(json.dumps(raw))
+    run_orn("eval", one_step, *LAPTOP)
+
+
+def test_an_older_run_is_to_be_trained_again(one_step: Path, trained_once) -> None:
+    for name in ("model.safetensors", "last.safetensors"):
+        with safe_open(one_step / name, "pt") as content:
+            metadata = content.metadata()
+        del metadata["config"]
+        save_file(load_file(one_step / name), one_step / name, metadata)
+    for command in COMMANDS:
+        code, said = _orn(command, one_step, trained_once)
+        assert code in (1, 2), command
+        assert "older release" in said and "train again in a different --run" in said
+
+
+def test_before_the_first_checkpoint_only_training_reads_it(one_step: Path, trained_once) -> None:
+    for name in ("model.safetensors", "last.safetensors"):
+        (one_step / name).unlink()
+    for command in COMMANDS[:-1]:
+        assert "no model.safetensors yet" in _orn(command, one_step, trained_once)[1]
+    assert _orn("train", one_step, trained_once)[0] == 0
+
+
+def test_a_model_keeps_the_digest(one_step: Path) -> None:
+    model = one_step.parent / "model"
+    run_orn("export", one_step, model)
+    assert config_digest(model) == config_digest(one_step)
+    config = model / "config.json"
+    config.write_text(
+        config.read_text().replace('"score_threshold": 0.5', '"score_threshold": 0.7')
+    )
+    refused = run_orn("export", model, one_step.parent / "again", exit_code=2).stderr
+    assert "damaged or different" in refused
