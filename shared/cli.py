@@ -107,10 +107,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Compare": {
         "compare": ("orn.stage2_train.commands:compare", "Compare two runs on the same segments."),
         "runs": ("orn.stage2_train.runs.commands:runs", "List runs side by side."),
-        "runs diff": (
-            "orn.stage2_train.runs.commands:diff",
-            "Show the settings in which two runs differ.",
-        ),
         "ablate": (
             "orn.stage2_train.ablation.commands:ablate",
             "Train and compare the systems in a table.",

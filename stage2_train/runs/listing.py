@@ -1,4 +1,4 @@
-"""Listing of runs as records, CSV, Markdown or text, without opening checkpoints.
+"""Listing of runs as records, CSV or text, without opening checkpoints.
 
 Files may be corrupt or missing; unknown values are None.
 """
@@ -6,17 +6,14 @@ Files may be corrupt or missing; unknown values are None.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from orn.shared.config.bounded import read_bounded, read_json
-from orn.shared.config.fields import described
-from orn.shared.config.files import leaves, to_dict, value_of
+from orn.shared.config.bounded import read_bounded
+from orn.shared.config.files import leaves, to_dict
 from orn.shared.csv_text import csv_text
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.lock import is_locked
-from orn.shared.nearest import nearest
 from orn.shared.report import Report, Table, filled_columns
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import recorded_config
@@ -30,10 +27,9 @@ from orn.stage2_train.runs.run_folder import (
     read_status,
 )
 
-MAX_SETTINGS = 3
-"""Maximum number of settings per run in a text table."""
+_MAX_SETTINGS = 3
+"""Maximum number of settings per run in the table."""
 _MAX_DEPTH = 4
-_NOT_COMPARED = ("places",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,22 +104,6 @@ def find_runs(folder: Path) -> list[Path]:
     return sorted(found.values())
 
 
-def settings_of(run: Path) -> dict[str, Any]:
-    """Return a run's configuration without the paths of its data.
-
-    Raises:
-        ConfigError: if the folder has no valid configuration.
-    """
-    if not (run / CONFIG_NAME).is_file():
-        raise ConfigError(
-            f"{run}: expected a run folder, no {CONFIG_NAME} found; `orn runs` lists runs"
-        )
-    found = read_json(run / CONFIG_NAME)
-    if not isinstance(found, dict):
-        raise ConfigError(f"{run / CONFIG_NAME}: expected a table, got {described(found)}")
-    return {name: value for name, value in found.items() if name not in _NOT_COMPARED}
-
-
 def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
     """Return the summary of a run folder.
 
@@ -195,54 +175,6 @@ def _last_record(path: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def select_runs(
-    runs: Sequence[RunSummary], *, where: Sequence[str], sort: str, reverse: bool
-) -> list[RunSummary]:
-    """Return the runs that meet all conditions, sorted; runs without the sort value come last.
-
-    Args:
-        runs: summaries of all runs.
-        where: conditions such as `dataset=vlog`, `system=*head` or `optimiser.learning_rate=3e-4`:
-            a column or a setting of the recipe, and a pattern or a value as in `--set`.
-        sort: a column, `figure` or a setting.
-        reverse: whether to sort in descending order.
-
-    Raises:
-        ConfigError: for an unknown name; suggests the most similar one.
-    """
-    names = {*COLUMNS, "figure", *(name for run in runs for name in run.settings)}
-    for each in where:
-        key, equals, pattern = each.partition("=")
-        _check_name(key, names, f"--where {each}", equals)
-        runs = [run for run in runs if _fits(_value(run, key), pattern)]
-    _check_name(sort, names, f"--sort {sort}", "=")
-    known = [run for run in runs if _value(run, sort) is not None]
-    unknown = [run for run in runs if _value(run, sort) is None]
-    return [*sorted(known, key=lambda run: _rank(_value(run, sort)), reverse=reverse), *unknown]
-
-
-def _check_name(name: str, names: set[str], where: str, equals: str) -> None:
-    if not equals or (names and name not in names):
-        raise ConfigError(
-            f"{where}: expected a column or a setting{'' if equals else ', = and a value'}, got "
-            f"{name!r}; did you mean {nearest(name, names)!r}?"
-        )
-
-
-def _value(run: RunSummary, name: str) -> Any:
-    return getattr(run, name) if name in (*COLUMNS, "figure") else run.settings.get(name)
-
-
-def _rank(value: Any) -> tuple[bool, float, str]:
-    if isinstance(value, int | float):
-        return False, float(value), ""
-    return True, 0.0, str(value)
-
-
-def _fits(value: Any, pattern: str) -> bool:
-    return bool(value == value_of(pattern)) or fnmatchcase(_plain(value), pattern)
-
-
 def records(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
     """Return the columns of each run, and the settings that differ between runs as `differs`."""
     return [
@@ -251,14 +183,8 @@ def records(found: Sequence[RunSummary]) -> list[dict[str, Any]]:
     ]
 
 
-def as_report(found: Sequence[RunSummary], folder: Path, *, most_settings: int | None) -> Report:
-    """Return a table with a row per run, without empty columns.
-
-    Args:
-        found: summaries of the runs.
-        folder: folder to which run names are relative.
-        most_settings: maximum number of differing settings per run; None for all.
-    """
+def as_report(found: Sequence[RunSummary], folder: Path) -> Report:
+    """Return a table with a row per run, without empty columns; names are relative to `folder`."""
     rows = [
         (
             _name(Path(run.run), folder),
@@ -269,7 +195,7 @@ def as_report(found: Sequence[RunSummary], folder: Path, *, most_settings: int |
             _steps(run),
             _figure(run),
             _time(run.seconds),
-            _settings(settings, most_settings),
+            _settings(settings),
         )
         for run, settings in zip(found, _differing(found), strict=True)
     ]
@@ -306,8 +232,8 @@ def _time(seconds: float | None) -> str:
     return f"{hours}h{rest // 60:02}m" if hours else f"{rest // 60}m{rest % 60:02}s"
 
 
-def _settings(settings: Mapping[str, Any], most: int | None) -> str:
-    shown = [f"{name}={_plain(value)}" for name, value in settings.items()][:most]
+def _settings(settings: Mapping[str, Any]) -> str:
+    shown = [f"{name}={_plain(value)}" for name, value in settings.items()][:_MAX_SETTINGS]
     left = len(settings) - len(shown)
     return " ".join([*shown, *([f"+{left} more"] if left else [])])
 
