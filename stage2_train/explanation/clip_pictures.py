@@ -1,7 +1,6 @@
 """Pictures of clips: strips of frames, and two frames with masks and pairs of objects.
 
-Pairs are drawn as lines whose width represents their logit drop (figures 5 and 6 of the paper). All
-pictures, pages and videos use the same scale: a drop of `FULL_DROP` gives the full width.
+Pairs are drawn as lines whose width represents their logit drop (figures 5 and 6 of the paper).
 """
 
 import io
@@ -21,9 +20,8 @@ from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.explained import ExplainedClip
 from orn.stage2_train.explanation.importance import Clique
 from orn.stage2_train.explanation.page_pictures import Picture
+from orn.stage2_train.explanation.scale import line_width, matters
 
-LEAST_DROP, FULL_DROP = 0.02, 1.0
-"""Smallest logit drop that is drawn, and the drop at which a line reaches its full width."""
 MOST_LINES = 5
 """Maximum number of cliques that are drawn."""
 PAIR_FONT_SHARE = 0.05
@@ -32,8 +30,6 @@ MOST_FRAMES = 16
 """Maximum number of frames in a strip."""
 _PAGE_WIDTH = 900
 _GAP = 12
-_WIDEST, _THINNEST = 0.03, 0.004
-"""Largest and smallest line width, relative to the frame's height."""
 _LINE, _RIM = (255, 255, 255), (20, 20, 20)
 
 
@@ -47,17 +43,6 @@ class Line:
     """Logit drop when the clique is removed."""
     words: tuple[str, ...]
     """Text at each point; empty for objects whose class is already drawn."""
-
-
-def matters(drop: float) -> bool:
-    """Return whether a logit change is large enough to be shown."""
-    return abs(drop) >= LEAST_DROP
-
-
-def line_width(drop: float, height: int) -> int:
-    """Return the line width in pixels for a logit drop, in frames of this height in pixels."""
-    share = min(abs(drop) / FULL_DROP, 1.0)
-    return max(1, round(height * (_THINNEST + (_WIDEST - _THINNEST) * share)))
 
 
 def draw_pairs(

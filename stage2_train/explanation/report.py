@@ -26,11 +26,9 @@ from orn.shared.text import counted, truncate
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.explanation.class_pairs import ClassPairs, Example
 from orn.stage2_train.explanation.clip_pictures import (
-    LEAST_DROP,
     MOST_FRAMES,
     MOST_LINES,
     draw_pairs,
-    matters,
     spread,
     strip,
     webp,
@@ -41,6 +39,7 @@ from orn.stage2_train.explanation.measured import Measured, Mistake, load_measur
 from orn.stage2_train.explanation.page_pictures import LARGEST_PAGE_BYTES, Picture
 from orn.stage2_train.explanation.report_files import ReportFiles, file_name
 from orn.stage2_train.explanation.report_view import Case, Explanations, Place, report_page
+from orn.stage2_train.explanation.scale import LEAST_DROP, matters
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.sources import Sources
 from orn.stage2_train.runs.trained import OpenedModel, open_model, paths_of_run, sources_of_run

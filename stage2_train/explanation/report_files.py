@@ -18,7 +18,6 @@ from orn.shared.csv_text import csv_text
 from orn.shared.jobs.atomic_file import write_bytes
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.class_pairs import ClassPairs
-from orn.stage2_train.explanation.clip_pictures import FULL_DROP
 from orn.stage2_train.explanation.figures import (
     bars_figure,
     confusion_figure,
@@ -27,6 +26,7 @@ from orn.stage2_train.explanation.figures import (
 )
 from orn.stage2_train.explanation.measured import Measured
 from orn.stage2_train.explanation.page_pictures import Picture
+from orn.stage2_train.explanation.scale import FULL_DROP
 from orn.stage2_train.runs.run_folder import METRICS_NAME, finite_number, read_jsonl
 
 BARS = 5

@@ -15,11 +15,11 @@ from orn.shared.pages.render import render
 from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.class_pairs import ClassPairs, Example
-from orn.stage2_train.explanation.clip_pictures import FULL_DROP, LEAST_DROP
 from orn.stage2_train.explanation.measured import Measured, Mistake
 from orn.stage2_train.explanation.page_pictures import Picture, fitted_page, strip_data
 from orn.stage2_train.explanation.paper_table1 import TABLE_1, TABLE_1_MAP
 from orn.stage2_train.explanation.report_files import BARS
+from orn.stage2_train.explanation.scale import FULL_DROP, LEAST_DROP
 from orn.stage2_train.runs.run_config import DataPaths, RunConfig, segments_digest
 from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
 from orn.stage2_train.runs.trained import OpenedModel

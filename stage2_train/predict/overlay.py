@@ -23,8 +23,8 @@ from orn.shared.pages.palette import Colour, activity_colour
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.text import truncate
 from orn.shared.video.read import read_frames
-from orn.stage2_train.explanation.clip_pictures import LEAST_DROP, line_width, matters
 from orn.stage2_train.explanation.importance import Clique
+from orn.stage2_train.explanation.scale import LEAST_DROP, line_width, matters
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment, names_at
 from orn.stage2_train.predict.windows import moments_of

@@ -21,8 +21,6 @@ from orn.shared.text import counted, truncate
 from orn.shared.video.reader import VideoReader
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.clip_pictures import (
-    FULL_DROP,
-    LEAST_DROP,
     MOST_FRAMES,
     MOST_LINES,
     PAIR_FONT_SHARE,
@@ -40,6 +38,7 @@ from orn.stage2_train.explanation.page_pictures import (
     fitted_page,
     strip_data,
 )
+from orn.stage2_train.explanation.scale import FULL_DROP, LEAST_DROP
 from orn.stage2_train.predict.records import SeenObject, SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment
 from orn.stage2_train.predict.windows import moments_of
