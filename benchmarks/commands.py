@@ -7,8 +7,6 @@ from orn.benchmarks.requests import (
     GpuRequest,
     Kept,
     LoaderRequest,
-    PredictBenchRequest,
-    ScaleRequest,
     TrainStepRequest,
 )
 from orn.shared.common_options import AsJson
@@ -75,34 +73,6 @@ def detect(request: DetectBenchRequest, kept: Kept) -> None:
     the peak memory of a long and a short video with a stub detector.
     """
     from orn.benchmarks.detect import measure
-
-    publish(measure, request, kept)
-
-
-@command("predict")
-def predict(request: PredictBenchRequest, kept: Kept) -> None:
-    """Compare an explained prediction with a forward pass, and the memory used for a long and a
-    short video.
-
-    The CPU time of a forward pass that also ablates every pair and object of the batch is compared
-    with the pass alone. share_of_a_pass is the relative cost of the explanation. Memory is the peak
-    memory of a process that predicts like orn predict, with a stub detector.
-    """
-    from orn.benchmarks.predict import measure
-
-    publish(measure, request, kept)
-
-
-@command("scale")
-def scale(request: ScaleRequest, kept: Kept) -> None:
-    """Measure start-up times with a generated data set the size of VLOG.
-
-    The benchmark generates videos, tables and shards, then plans a detect job, opens the folder of
-    shards, loads clips with a cold cache, and loads clips in four processes, and in two with
-    `orn eval --views 10x1`. Pictures are not decoded. The reference opens videos with PyAV; the
-    ratio is its CPU time divided by the CPU time of planning a video.
-    """
-    from orn.benchmarks.scale import measure
 
     publish(measure, request, kept)
 

@@ -1,4 +1,4 @@
-"""Peak memory of `orn detect` and `orn predict` for a long and a short video.
+"""Peak memory of `orn detect` for a long and a short video.
 
 A detector without a network is used, since the network's memory would hide any growth. For the same
 reason, torch is imported late.
@@ -12,7 +12,6 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,57 +87,3 @@ def detect_video(path: Path, frames: int) -> int:
     )
     assert sum(detect(unit).steps for unit in plan_units([("video", frames)])) == frames
     return before
-
-
-def predict_video(path: Path, frames: int) -> int:
-    """Predict like `orn predict`, with the demo recipe and random weights, and return the prior
-    peak memory."""
-    import torch
-
-    from orn.predict_videos.detecting import detected_by
-    from orn.predict_videos.job import predict_all
-    from orn.predict_videos.request import PredictRequest
-    from orn.shared.jobs.progress import progress
-
-    torch.set_num_threads(1)
-    model = _random_model(path)
-    request = PredictRequest(window=1.5)
-    videos, objects = [Video(id="video", path=path)], detected_by(InstantDetector())
-    before = peak_bytes()
-    with progress("predict", total=frames, unit="frames") as bar:
-        said = sum(1 for _ in predict_all(model, videos, request, bar=bar, objects=objects))
-    assert said > 0
-    return before
-
-
-def _random_model(path: Path) -> Any:
-    import torch
-
-    from orn.stage2_train.frames.schema import StoreSettings
-    from orn.stage2_train.model.build import build_network
-    from orn.stage2_train.recipe import load_recipe
-    from orn.stage2_train.runs.run_config import ClipRecord, DatasetRecord, RunConfig
-    from orn.stage2_train.runs.trained import OpenedModel, normalisation_of
-
-    torch.manual_seed(0)
-    recipe = load_recipe("demo", num_activities=12, clip_frames=4)
-    network = build_network(recipe.model).eval()
-    dataset = DatasetRecord(
-        name="demo",
-        task="single-label",
-        metric="top1",
-        classes=tuple(f"activity {each}" for each in range(12)),
-        num_train=1,
-        train_digest="sha256:0",
-    )
-    config = RunConfig(
-        recipe_name="demo",
-        recipe=recipe,
-        dataset=dataset,
-        manifest="demo.toml",
-        clips=ClipRecord(frames=StoreSettings(size=(70, 88)), are_stored=True),
-        normalisation=normalisation_of(network),
-        detector=InstantDetector.entry,
-        score_kind="softmax",
-    )
-    return OpenedModel(path=path, config=config, network=network, phase=1, step=0)

@@ -111,30 +111,6 @@ class DetectBenchRequest(Request):
         return self.precision == "float32"
 
 
-class PredictBenchRequest(Request):
-    """Request of `orn bench predict`."""
-
-    batch: ClipsRequest = ClipsRequest()
-    memory: MemoryRequest = MemoryRequest()
-
-
-class ScaleRequest(Request):
-    """Request of `orn bench scale`."""
-
-    videos: Annotated[Count, Option("Number of generated videos.")] = 113_839
-    shards: Annotated[Count, Option("Number of generated shards.")] = 14_229
-    clips: Annotated[
-        int,
-        Field(ge=0),
-        Option("Number of clips to load while measuring memory, and to evaluate; 0: none."),
-    ] = 20_000
-    folder: Annotated[
-        FilePath | None,
-        Option("New folder for the generated files, which remain.", usual="a temporary folder"),
-    ] = None
-    tiny: Tiny = False
-
-
 class GpuRequest(Request):
     """Request of `orn bench gpu`."""
 

@@ -1,4 +1,4 @@
-"""The demo: a world of short synthetic films with exact labels, its detector and experiments.
+"""The demo: a world of short synthetic films with exact labels, and its detector.
 
 May import all other packages; only the table of commands imports it.
 """

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from orn.demo.detector.average_precision import score_shards
-from orn.demo.world.parameters import WORLDS
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.commands import Job, job_seconds, run_jobs
 from orn.shared.report import Report
@@ -45,8 +44,8 @@ def demo_jobs(size: str, seed: int) -> list[Job]:
     drawing = ("--data", str(pipeline.data_root), "--size", size, "--seed", str(seed))
     world = Job(
         name="world",
-        argv=("demo", "world", "all", *drawing),
-        output=pipeline.data_root / WORLDS[-1] / "world.json",
+        argv=("demo", "world", "demo", *drawing),
+        output=pipeline.data_root / "demo" / "world.json",
     )
     return [world, *pipeline_jobs(pipeline, may_grow=False)]
 

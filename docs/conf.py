@@ -5,7 +5,7 @@ from importlib.metadata import version as version_of
 from sphinx.application import Sphinx
 
 project = "object-relation-network"
-author = project_copyright = "The developers of object-relation-network"
+author = "The developers of object-relation-network"
 version = release = version_of(project)
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
@@ -32,15 +32,14 @@ _SECTIONS = {
     "Use it": (
         *("docs/own_videos", "docs/planning", "data_manifests/README"),
         *("docs/detect", "docs/objects", "docs/cluster", "docs/offline"),
-        *("docs/look", "docs/train", "docs/predict", "docs/importance"),
+        *("docs/look", "docs/train", "docs/predict"),
         *("docs/compare", "docs/runs", "docs/epic100", "docs/when_things_fail"),
     ),
     "Python": ("docs/python", "docs/api", "examples/tour"),
-    "What was measured": ("docs/results", "docs/wiring_checks", "docs/speed"),
+    "What was measured": ("docs/results", "docs/speed"),
     "Reference": (
         *("docs/formats", "docs/numerics", "docs/systems", "docs/against_the_authors"),
-        *("docs/demo_world", "docs/when_files_lie"),
-        "docs/glossary",
+        *("docs/when_files_lie", "docs/glossary"),
     ),
     "Project": ("CONTRIBUTING", "CHANGELOG"),
 }

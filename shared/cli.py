@@ -37,19 +37,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "doctor": ("orn.shared.doctor:doctor", "Check the installation and suggest fixes."),
         "demo": ("orn.demo.commands:demo", "Run the whole pipeline on small generated videos."),
         "demo world": ("orn.demo.commands:demo_world", "Generate the videos and labels."),
-        "demo truth": (
-            "orn.demo.commands:demo_truth",
-            "Write the ground truth of films as shards.",
-        ),
-        "demo detector": ("orn.demo.commands:demo_detector", "Train the demo's detector."),
-        "demo tables": (
-            "orn.demo.experiments.commands:demo_tables",
-            "Reproduce the paper's comparisons on the demo.",
-        ),
-        "demo importance": (
-            "orn.demo.experiments.commands:demo_importance",
-            "Compare important pairs with acting pairs.",
-        ),
     },
     "Data": {
         "run": (
@@ -111,13 +98,14 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.stage2_train.ablation.commands:ablate",
             "Train and compare the systems in a table.",
         ),
-        "leaks": (
-            "orn.demo.experiments.commands:leaks",
-            "Measure how well simple shortcuts predict the labels.",
-        ),
         "eval-epic100": (
             "orn.stage2_train.evaluation.epic100_commands:eval_epic100",
             "Print EPIC-KITCHENS-100 metrics for a verb and a noun run.",
+        ),
+        "submit": ("", "Write the submission file of a challenge."),
+        "submit epic100": (
+            "orn.stage2_train.evaluation.epic100_commands:submit_epic100",
+            "Write the EPIC-KITCHENS-100 recognition submission.",
         ),
     },
     "Networks": {
@@ -145,14 +133,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "bench detect": (
             "orn.benchmarks.commands:detect",
             "Measure detection against inference_detector.",
-        ),
-        "bench predict": (
-            "orn.benchmarks.commands:predict",
-            "Measure explanations against a forward pass.",
-        ),
-        "bench scale": (
-            "orn.benchmarks.commands:scale",
-            "Measure start-up times at the size of VLOG.",
         ),
         "bench gpu": ("orn.benchmarks.commands:gpu", "Run all measurements on a GPU."),
     },

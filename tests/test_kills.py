@@ -20,7 +20,6 @@ import pytest
 
 from orn.demo.world.make import write_dataset
 from orn.demo.world.parameters import WorldParameters
-from orn.demo.world.truth_shards import write_truth_shards
 from orn.shared.cli import main
 from orn.shared.jobs.lock import is_locked
 from orn.shared.jobs.plan import PLAN_NAME
@@ -34,6 +33,7 @@ from tests.running import SECONDS
 from tests.stage1_detect.imports.conftest import BLOCK, write_authors
 from tests.worlds.shards import unit_files
 from tests.worlds.tables import counted_videos, write_table
+from tests.worlds.truth import write_truth_shards
 from tests.worlds.videos import write_pictures
 
 pytestmark = pytest.mark.slow
@@ -98,7 +98,7 @@ def clips_job(folder: Path) -> Job:
 def train_job(folder: Path) -> Job:
     data, shards, clips = folder / "data", folder / "shards", folder / "clips"
     write_dataset("demo", data, films=(24, 8, 0), parameters=WorldParameters(), seed=0, workers=1)
-    write_truth_shards("demo", data, shards)
+    write_truth_shards(data / "demo", shards)
     make_clips(ClipsRequest(manifest="demo", data_root=data, out=clips))
     words = ("train", "demo", "--data", str(data), "--shards", str(shards), "--clips", str(clips))
     words = (*words, "--workers", "0", "--threads", "1", "--device", "cpu")

@@ -23,10 +23,8 @@ def demo(small_demo_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     (folder / "notes" / "detect.json").write_text("{}")
     os.mkfifo(folder / "pipe")
     (folder / "results.csv").write_text("x")
-    (folder / "data" / "demo-detector").mkdir()
-    (folder / "data" / "demo-detector" / "train.json").write_text("{}")
-    (folder / "demo-touch").mkdir()
-    (folder / "demo-touch" / "labels.csv").write_text("mine")
+    (folder / "demo-both").mkdir()
+    (folder / "demo-both" / "labels.csv").write_text("mine")
     (folder / "demo.toml").write_text((ROOT / "data_manifests" / "demo.toml").read_text())
     return folder
 
@@ -59,13 +57,9 @@ def _state(folder: Path) -> dict[str, tuple[int, int]]:
         ("train demo --run notes", "notes"),
         ("manifest new data/demo/labels.csv --fresh --out data/demo/labels.csv", "labels.csv"),
         ("import-checkpoint results.csv notes", "notes"),
-        ("demo truth demo --out notes", "notes"),
-        ("demo world demo-touch --data .", "demo-touch"),
-        (f"demo importance {RUN} --out {RUN}", RUN),
-        ("leaks demo --out results.csv", "results.csv"),
+        ("demo world demo-both --data .", "demo-both"),
         ("ablate demo --table 2 --out results.csv", "results.csv"),
         ("bench object-head --out pipe", "pipe"),
-        ("demo detector --out data/demo-detector/train.json", "demo-detector/train.json"),
     ],
 )
 def test_nothing_is_written_over(orn, demo: Path, monkeypatch, arguments: str, named: str) -> None:

@@ -1,1 +1,1 @@
-"""Train the detector of the demo world. May import `demo.world`, `shared` and both stages."""
+"""The detector of the demo world and its accuracy. May import `demo.world` and `shared`."""

@@ -13,15 +13,12 @@ from orn.demo.world.parameters import (
     ACTIVITIES,
     FRAMES_PER_SECOND,
     HEIGHT,
-    SURFACES,
     WIDTH,
     WorldParameters,
     category_id,
 )
 from orn.demo.world.render import RenderedFrame, render
 from orn.demo.world.scene import Scene
-from orn.shared.config.bounded import read_json
-from orn.shared.errors import DataRootError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.rle import encode_crop
@@ -53,56 +50,37 @@ class FilmTruth:
 
     video_id: str
     frames: Frames
-    """Annotations without image ids; track ids are unique in the film."""
+    """Annotations without image ids."""
     relations: list[dict[str, Any]]
-    """Fields of `scene.Relation` and the activity's name; frames are counted from the start of the
-    film."""
-    touched: list[str]
-    """Sorted classes of the objects touched by a hand."""
-    label: str | None = None
-    """The label, if it is neither a relation nor a touched class."""
-    surface: str | None = None
-    """Surface of the table, if it is part of the label."""
+    """Fields of `scene.Relation` and the activity's name."""
+    label: str
 
 
-def write_film(path: Path, scenes: Sequence[Scene], parameters: WorldParameters) -> FilmTruth:
-    """Render scenes in sequence to an MP4 file of 160 x 120 pixels at 8 Hz.
+def write_film(path: Path, scene: Scene, parameters: WorldParameters) -> FilmTruth:
+    """Render a scene to an MP4 file of 160 x 120 pixels at 8 Hz.
 
     Returns:
         The ground truth; the film's id is the name of the file.
     """
     frames: Frames = []
-    relations, touched, first_track = [], set[str](), 0
     with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(FRAMES_PER_SECOND))
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.options = _ENCODER
-        for scene in scenes:
-            for relation in scene.relations:
-                entry = asdict(relation) | {"name": ACTIVITIES[relation.activity]}
-                for key, first in (("track", first_track), ("frame", len(frames))):
-                    entry |= {name: entry[name] + first for name in entry if name.endswith(key)}
-                relations.append(entry)
-            touched |= {scene.actors[track].class_name for track in scene.touched}
-            for rendered in render(scene, parameters):
-                frames.append(frame_annotations(rendered, scene, first_track=first_track))
-                picture = av.VideoFrame.from_ndarray(rendered.image, format="rgb24")
-                container.mux(stream.encode(picture))
-            first_track += len(scene.actors)
+        for rendered in render(scene, parameters):
+            frames.append(frame_annotations(rendered, scene))
+            picture = av.VideoFrame.from_ndarray(rendered.image, format="rgb24")
+            container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return FilmTruth(
         video_id=path.stem,
         frames=frames,
-        relations=relations,
-        touched=sorted(touched),
-        label=scenes[0].label,
-        surface=None if scenes[0].surface is None else SURFACES[scenes[0].surface],
+        relations=[asdict(each) | {"name": ACTIVITIES[each.activity]} for each in scene.relations],
+        label=scene.label,
     )
 
 
-def frame_annotations(
-    rendered: RenderedFrame, scene: Scene, *, first_track: int = 0
-) -> list[Annotation]:
+def frame_annotations(rendered: RenderedFrame, scene: Scene) -> list[Annotation]:
     """Return COCO annotations of the visible area of every object in a frame, without ids.
 
     An object with a visible area below 20 pixels or a quarter of its full area is marked
@@ -122,7 +100,7 @@ def frame_annotations(
         annotations.append(
             {
                 "category_id": category_id(actor.class_name),
-                "track_id": first_track + track,
+                "track_id": track,
                 "bbox": [x, y, crop.shape[1], crop.shape[0]],
                 "area": area,
                 "iscrowd": int(hidden),
@@ -149,10 +127,8 @@ def truth_document(films: Sequence[FilmTruth]) -> dict[str, Any]:
     """Return the ground truth of a split: the COCO document of all frames, and `videos`."""
     frames, videos = [], []
     for number, film in enumerate(films):
-        video = {"id": number, "name": film.video_id}
-        video |= {"relations": film.relations, "touched": film.touched}
-        optional = {"label": film.label, "surface": film.surface}
-        videos.append(video | {key: value for key, value in optional.items() if value is not None})
+        video = {"id": number, "name": film.video_id, "label": film.label}
+        videos.append(video | {"relations": film.relations})
         for index, shown in enumerate(film.frames):
             image = {
                 "id": number * _IMAGES_PER_VIDEO + index,
@@ -165,35 +141,3 @@ def truth_document(films: Sequence[FilmTruth]) -> dict[str, Any]:
             }
             frames.append((image, shown))
     return coco_document(frames) | {"videos": videos}
-
-
-def true_films(folder: Path, part: str) -> dict[str, FilmTruth]:
-    """Return the ground truth of the films in a split, by id.
-
-    Raises:
-        DataRootError: if the split has no ground truth.
-    """
-    path = folder / "ground_truth" / f"{part}.json"
-    if not path.is_file():
-        raise DataRootError(
-            f"{path}: no ground truth of the {part} films; generate them with `orn demo world "
-            f"{folder.name} --films TRAIN,VALIDATION,TEST`"
-        )
-    document = read_json(path, most_bytes=TRUTH_BYTES)
-    by_image: dict[int, list[Annotation]] = {image["id"]: [] for image in document["images"]}
-    for annotation in document["annotations"]:
-        by_image[annotation["image_id"]].append(annotation)
-    frames: dict[int, Frames] = {}
-    for image in document["images"]:  # sorted by film and frame
-        frames.setdefault(image["video_id"], []).append(by_image[image["id"]])
-    return {
-        video["name"]: FilmTruth(
-            video_id=video["name"],
-            frames=frames[video["id"]],
-            relations=video["relations"],
-            touched=video["touched"],
-            label=video.get("label"),
-            surface=video.get("surface"),
-        )
-        for video in document["videos"]
-    }

@@ -17,14 +17,11 @@ import numpy as np
 from orn.demo.world.films import FilmTruth, truth_document, write_film
 from orn.demo.world.parameters import (
     ACTIVITIES,
-    DETECTOR_FRAMES,
-    FRAMES_PER_SECOND,
-    TOUCHABLE,
+    World,
     WorldParameters,
 )
-from orn.demo.world.places import both_classes, place_classes, plan_both_scene, plan_places_scene
+from orn.demo.world.places import both_classes, plan_both_scene
 from orn.demo.world.scene import PlannedActivity, Scene, plan_scene, random_activity
-from orn.demo.world.touch import plan_touch_scene
 from orn.shared.config.bounded import read_json
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
@@ -32,7 +29,6 @@ from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.same_job import check_same_job
 from orn.shared.jobs.workers import in_workers
-from orn.shared.masks.coco_classes import COCO_CLASSES
 
 WORLD_VERSION = 1
 """Increased whenever the same parameters and seed produce different films."""
@@ -43,119 +39,48 @@ LOST = PipelineError(
     "--workers if it recurs"
 )
 FILMS_PER_CHUNK = 20
-_CHAPTERS = 6
-_CHAPTER_FRAMES = 28
-_TOUCH_FRAMES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Dataset:
-    """The definition of a data set: its films and label table."""
+    """The definition of a data set."""
 
-    plan: Callable[[WorldParameters, np.random.Generator], list[Scene]]
-    """Returns the scenes of a film."""
-    classes: Callable[[WorldParameters], Sequence[str]]
-    """Returns all labels."""
-    rows: Callable[[FilmTruth], list[str]]
-    """Returns the lines of a film in the label table, without the split column."""
+    plan: Callable[[WorldParameters, np.random.Generator], Scene]
+    """Returns the scene of a film."""
+    classes: Sequence[str]
+    """All labels."""
     films: tuple[tuple[int, int, int], ...]
     """Number of films in each split, for each of `SIZES`."""
-    header: str = "video,label,split"
+    seed: int
+    """Part of the seed of its films."""
 
 
-def _plan_demo(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
+def _plan_demo(parameters: WorldParameters, rng: np.random.Generator) -> Scene:
     num_frames = parameters.frames
-    planned = random_activity(rng, 0, num_frames)
+    planned = random_activity(rng, num_frames)
     decoys: list[PlannedActivity | None] = []
     for _ in range(parameters.decoy_pairs):
-        decoy = random_activity(rng, 0, num_frames)
+        decoy = random_activity(rng, num_frames)
         decoys.append(decoy if rng.random() < parameters.decoy_probability else None)
-    return [plan_scene(planned, decoys, parameters=parameters, num_frames=num_frames, rng=rng)]
+    return plan_scene(planned, decoys, parameters=parameters, num_frames=num_frames, rng=rng)
 
 
-def _plan_touch(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
-    return [plan_touch_scene(parameters, num_frames=_TOUCH_FRAMES, rng=rng)]
+def _plan_both(parameters: WorldParameters, rng: np.random.Generator) -> Scene:
+    return plan_both_scene(int(rng.integers(len(both_classes()))), parameters=parameters, rng=rng)
 
 
-def _plan_long(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
-    """Plan chapters separated by cuts, each with two activities with overlapping segments."""
-    scenes = []
-    for _ in range(_CHAPTERS):
-        first = random_activity(rng, 0, 16)
-        second = random_activity(rng, 11, _CHAPTER_FRAMES)
-        scene = plan_scene(
-            first,
-            [second],
-            parameters=parameters,
-            num_frames=_CHAPTER_FRAMES,
-            rng=rng,
-            others_in_role=True,
-        )
-        scenes.append(scene)
-    return scenes
-
-
-def _plan_places(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
-    label = int(rng.integers(len(place_classes(parameters))))
-    return [plan_places_scene(label, parameters=parameters, rng=rng)]
-
-
-def _plan_both(parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
-    return [plan_both_scene(int(rng.integers(len(both_classes()))), parameters=parameters, rng=rng)]
-
-
-def _segment_rows(film: FilmTruth) -> list[str]:
-    return [
-        f"{film.video_id}-{number:02d},{film.video_id},{relation['name']},"
-        f"{relation['start_frame'] / FRAMES_PER_SECOND},"
-        f"{relation['stop_frame'] / FRAMES_PER_SECOND}"
-        for number, relation in enumerate(film.relations)
-    ]
-
-
-def _shown(film: FilmTruth) -> list[str]:
-    """Return the sorted classes of the objects on the table."""
-    shown = {COCO_CLASSES[a["category_id"] - 1] for frame in film.frames for a in frame}
-    return sorted(shown.intersection(TOUCHABLE))
-
-
-_DATASETS = {
+_DATASETS: dict[World, _Dataset] = {
     "demo": _Dataset(
         plan=_plan_demo,
-        classes=lambda parameters: ACTIVITIES,
-        rows=lambda film: [f"{film.video_id},{film.relations[0]['name']}"],
+        classes=ACTIVITIES,
         films=((96, 48, 0), (1600, 320, 0), (4800, 600, 1200)),
-    ),
-    "demo-touch": _Dataset(
-        plan=_plan_touch,
-        classes=lambda parameters: TOUCHABLE[: parameters.classes],
-        rows=lambda film: [f"{film.video_id},{';'.join(film.touched)}"],
-        films=((24, 12, 0), (48, 24, 0), (2400, 400, 800)),
-    ),
-    "demo-long": _Dataset(
-        plan=_plan_long,
-        classes=lambda parameters: ACTIVITIES,
-        rows=_segment_rows,
-        films=((2, 1, 0), (4, 2, 0), (48, 12, 12)),
-        header="id,video,label,start,stop,split",
-    ),
-    "demo-places": _Dataset(
-        plan=_plan_places,
-        classes=place_classes,
-        rows=lambda film: [f"{film.video_id},{film.label}"],
-        films=((24, 12, 0), (48, 24, 0), (4000, 400, 1000)),
-    ),
-    "demo-classes": _Dataset(
-        plan=_plan_touch,
-        classes=lambda parameters: TOUCHABLE[: parameters.classes],
-        rows=lambda film: [f"{film.video_id},{';'.join(_shown(film))}"],
-        films=((24, 12, 0), (48, 24, 0), (2400, 200, 0)),
+        seed=0,
     ),
     "demo-both": _Dataset(
         plan=_plan_both,
-        classes=lambda parameters: both_classes(),
-        rows=lambda film: [f"{film.video_id},{film.label}"],
+        classes=both_classes(),
         films=((24, 12, 0), (48, 24, 0), (4000, 400, 1000)),
+        seed=6,
     ),
 }
 SIZES = {
@@ -163,23 +88,13 @@ SIZES = {
     for place, size in enumerate(("short", "standard", "full"))
 }
 """Number of films in each split, by size and data set."""
-_SEED_ORDER = (
-    "demo",
-    "demo-touch",
-    "demo-long",
-    DETECTOR_FRAMES,
-    "demo-places",
-    "demo-classes",
-    "demo-both",
-)
-"""A data set's index here is part of the seed of its films."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chunk:
     """Consecutive films of one split, drawn by one process."""
 
-    dataset: str
+    dataset: World
     part: str
     seed: int
     start: int
@@ -192,18 +107,18 @@ class _Chunk:
         return self.folder / ".parts" / f"{self.part}-{self.start:06d}.json"
 
 
-def film_rng(seed: int, dataset: str, part: str, number: int) -> np.random.Generator:
+def film_rng(seed: int, dataset: World, part: str, number: int) -> np.random.Generator:
     """Return the random generator of a film, which is different for every film."""
-    return np.random.default_rng([seed, _SEED_ORDER.index(dataset), PARTS.index(part), number])
+    return np.random.default_rng([seed, _DATASETS[dataset].seed, PARTS.index(part), number])
 
 
-def plan_film(dataset: str, parameters: WorldParameters, rng: np.random.Generator) -> list[Scene]:
-    """Return the scenes of a film in a data set."""
+def plan_film(dataset: World, parameters: WorldParameters, rng: np.random.Generator) -> Scene:
+    """Return the scene of a film in a data set."""
     return _DATASETS[dataset].plan(parameters, rng)
 
 
 def write_dataset(
-    dataset: str,
+    dataset: World,
     root: Path,
     *,
     films: Sequence[int],
@@ -257,7 +172,7 @@ def write_dataset(
     drawn: dict[str, list[FilmTruth]] = {part: [] for part in PARTS}
     for chunk in chunks:
         drawn[chunk.part] += [FilmTruth(**film) for film in json.loads(chunk.record.read_text())]
-    _write_tables(folder, _DATASETS[dataset], drawn, parameters)
+    _write_tables(folder, _DATASETS[dataset].classes, drawn)
     write_text(folder / "world.json", json.dumps(identity, indent=1) + "\n")
     shutil.rmtree(folder / ".parts")
     return sum(chunk.stop - chunk.start for chunk in missing)
@@ -294,25 +209,22 @@ def _draw_chunk(chunk: _Chunk) -> int:
     films = []
     for number in range(chunk.start, chunk.stop):
         rng = film_rng(chunk.seed, chunk.dataset, chunk.part, number)
-        scenes = plan_film(chunk.dataset, chunk.parameters, rng)
+        scene = plan_film(chunk.dataset, chunk.parameters, rng)
         path = chunk.folder / "videos" / f"{chunk.part}-{number:06d}.mp4"
-        films.append(write_film(path, scenes, chunk.parameters))
+        films.append(write_film(path, scene, chunk.parameters))
     write_text(chunk.record, json.dumps([asdict(film) for film in films]))
     return len(films)
 
 
-def _write_tables(
-    folder: Path, dataset: _Dataset, films: dict[str, list[FilmTruth]], parameters: WorldParameters
-) -> None:
+def _write_tables(folder: Path, classes: Sequence[str], films: dict[str, list[FilmTruth]]) -> None:
     """Write the label table, the list of classes and the ground truth in COCO format."""
     lines = [
-        f"{row},{part}"
+        f"{film.video_id},{film.label},{part}"
         for part, part_films in films.items()
         for film in part_films
-        for row in dataset.rows(film)
     ]
-    write_text(folder / "labels.csv", "\n".join([dataset.header, *lines]) + "\n")
-    write_text(folder / "classes.txt", "\n".join(dataset.classes(parameters)) + "\n")
+    write_text(folder / "labels.csv", "\n".join(["video,label,split", *lines]) + "\n")
+    write_text(folder / "classes.txt", "\n".join(classes) + "\n")
     for part, part_films in films.items():
         if part_films:
             truth = json.dumps(truth_document(part_films))

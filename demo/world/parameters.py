@@ -4,7 +4,7 @@ The label of a clip is the activity of a pair of objects, X and Y. Their classes
 distinguish them from all other objects, so the film alone determines the label.
 """
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -42,12 +42,8 @@ WORLD_CLASSES = (*ROLE_X, *ROLE_Y, *DECOY_X, *DECOY_Y, *DISTRACTORS, HAND)
 
 ALIKE = ("sports ball", "apple", "orange")
 """Classes of `demo-both`, all drawn as identical balls: only the detector distinguishes them."""
-DRAWN_CLASSES = tuple(dict.fromkeys((*WORLD_CLASSES, *ALIKE)))
-"""All classes of any data set."""
 SURFACES = ("wood", "tiles", "cloth", "stone")
 """Surfaces of tables, in the order of `render.draw_table`."""
-
-TOUCHABLE = tuple(name for name in WORLD_CLASSES if name != HAND)
 
 
 def category_id(class_name: str) -> int:
@@ -55,9 +51,9 @@ def category_id(class_name: str) -> int:
     return COCO_CLASSES.index(class_name) + 1
 
 
-LARGEST_CAMERA_OF_PLACES = 6.0
-"""Maximum drift in demo-places and demo-both: half of the distance between two objects, so that the
-former place of an object can be recognized."""
+LARGEST_CAMERA_OF_BOTH = 6.0
+"""Maximum drift in demo-both: half of the distance between two objects, so that the former place of
+an object can be recognized."""
 SMALLEST_TEXTURE_OF_BOTH = 0.5
 """Minimum texture in demo-both: plainer surfaces cannot be distinguished."""
 
@@ -66,22 +62,12 @@ FEWEST_COLUMNS = 3
 
 _PICTURE = ("camera_pixels", "noise", "texture")
 _CAST = ("distractors", "look_alikes", "idle_hand_probability")
-_TOUCH = ("objects", "classes", "stops", "pull_pixels")
-USED_PARAMETERS = {
+World = Literal["demo", "demo-both"]
+USED_PARAMETERS: dict[World, tuple[str, ...]] = {
     "demo": ("frames", "decoy_probability", "decoy_pairs", *_CAST, *_PICTURE),
-    "demo-touch": (*_TOUCH, *_PICTURE),
-    "demo-long": (*_CAST, *_PICTURE),
-    "demo-places": ("columns", "owners", "balls", *_PICTURE),
-    "demo-classes": (*_TOUCH, *_PICTURE),
     "demo-both": ("columns", *_PICTURE),
-    "demo-detector": ("frames", *_CAST, *_PICTURE),
 }
 """Parameters that each data set uses."""
-
-DETECTOR_FRAMES = "demo-detector"
-World = Literal["demo", "demo-touch", "demo-long", "demo-places", "demo-classes", "demo-both"]
-WORLDS: tuple[World, ...] = get_args(World)
-"""The data sets of films; `DETECTOR_FRAMES` has single frames to train the demo's detector."""
 
 
 class WorldParameters(Request):
@@ -115,40 +101,11 @@ class WorldParameters(Request):
     texture: Annotated[
         float, Field(ge=0, le=2), Option("Contrast of the table's pattern; 0 for a plain table.")
     ] = 1.0
-    objects: Annotated[
-        int, Field(ge=1, le=8), Option("Number of objects on the table, of different classes.")
-    ] = 6
-    classes: Annotated[
-        int,
-        Field(ge=1, le=len(TOUCHABLE)),
-        Option(
-            "Number of classes to choose these objects from. If it equals the number of objects, "
-            "all films show the same classes."
-        ),
-    ] = len(TOUCHABLE)
-    stops: Annotated[
-        int, Field(ge=1, le=3), Option("Maximum number of stops of the hand, on or near objects.")
-    ] = 3
-    pull_pixels: Annotated[
-        float,
-        Field(ge=0, le=30),
-        Option(
-            "Distance in pixels that the hand pulls a touched object, so that frames before and "
-            "after a touch differ.",
-            name="--pull",
-        ),
-    ] = 0.0
     columns: Annotated[
         int,
         Field(ge=0, le=5),
         Option("Columns of a grid of places with three rows; 0 for arbitrary places."),
     ] = 0
-    owners: Annotated[
-        int,
-        Field(ge=1, le=len(ROLE_Y)),
-        Option("Number of objects whose former place a ball can take."),
-    ] = len(ROLE_Y)
-    balls: Annotated[int, Field(ge=1, le=3), Option("Number of identical balls.")] = 3
 
     @model_validator(mode="after")
     def _fit_each_other(self) -> Self:
@@ -156,26 +113,23 @@ class WorldParameters(Request):
             raise ValueError(
                 f"columns: expected 0 or at least {FEWEST_COLUMNS}, got {self.columns}"
             )
-        if self.objects > self.classes:
-            raise ValueError(
-                f"objects: expected at most as many as classes, {self.classes}, got {self.objects}"
-            )
         return self
 
-    def check_for(self, dataset: str) -> None:
+    def check_for(self, dataset: World) -> None:
         """Raise ConfigError if the films of a data set would not determine its labels."""
-        in_places = dataset in ("demo-places", "demo-both")
-        if in_places and self.camera_pixels > LARGEST_CAMERA_OF_PLACES:
+        if dataset != "demo-both":
+            return
+        if self.camera_pixels > LARGEST_CAMERA_OF_BOTH:
             raise ConfigError(
-                f"{dataset}: expected camera_pixels of at most {LARGEST_CAMERA_OF_PLACES}, got "
+                f"demo-both: expected camera_pixels of at most {LARGEST_CAMERA_OF_BOTH}, got "
                 f"{self.camera_pixels}; lower it, so that old places can be recognized"
             )
-        if dataset == "demo-both" and self.texture < SMALLEST_TEXTURE_OF_BOTH:
+        if self.texture < SMALLEST_TEXTURE_OF_BOTH:
             raise ConfigError(
                 f"demo-both: expected texture of at least {SMALLEST_TEXTURE_OF_BOTH}, got "
                 f"{self.texture}; raise it, so that surfaces can be distinguished"
             )
 
-    def used_by(self, dataset: str) -> dict[str, Any]:
+    def used_by(self, dataset: World) -> dict[str, Any]:
         """Return the parameters that a data set uses, by name."""
         return {name: getattr(self, name) for name in USED_PARAMETERS[dataset]}

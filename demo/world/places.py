@@ -1,79 +1,39 @@
-"""Plan films in which all objects change their places at the same time.
+"""Plan films of `demo-both`, in which all objects change their places at the same time.
 
-The label states which object takes the former place of which other one. All films show the same
-classes, and each of the two arrangements is random, so that neither determines the label.
-
-- `demo-places`: a ball may take the former place of an object of a different class. The label
-  depends on two objects in two different frames.
-- `demo-both`: one of three identical-looking objects takes the former place of the next. The label
-  also includes the table's surface, which lies outside all masks; this requires both heads.
+One of three identical-looking objects takes the former place of the next. The label states which
+one, and the table's surface, which lies outside all masks; this requires both heads. All films show
+the same classes, and each of the two arrangements is random, so that neither determines the label.
 """
 
 import itertools
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
-from orn.demo.world.parameters import ALIKE, HEIGHT, ROLE_Y, SURFACES, WIDTH, WorldParameters
+from orn.demo.world.parameters import ALIKE, HEIGHT, SURFACES, WIDTH, WorldParameters
 from orn.demo.world.scene import Scene, standing_actor
 from orn.demo.world.sprites import Actor, draw_sprite
 
-NOBODY = "none"
-"""Label of a film in which no ball takes the former place of an object."""
 BALL = "sports ball"
 FRAMES = 8
 """Number of frames per film; all objects move between its halves."""
 
 _MARGIN = 15.0
 _MIN_DISTANCE = 27.0
-"""Minimum distance in pixels between two objects in a frame, and between a ball and a former place
-that it does not take."""
+"""Minimum distance in pixels between two objects in a frame, and between an object and a former
+place that it does not take."""
 _JITTER = 1.5
 _ROWS = 3
 """Number of rows of the grid of places."""
-_CHANCE = 100 / len(ALIKE)
-BOTH_CEILINGS = {
-    "surface alone (activity head)": _CHANCE,
-    "classes and places of both frames (object head)": 100 / len(SURFACES),
-    "surface, classes and places of both frames": 100.0,
-    "surface, classes and places of one frame": _CHANCE,
-    "surface, and places of both frames without classes": _CHANCE,
-    "surface, and places of each object without its class": _CHANCE,
-}
-"""Maximum accuracy on `demo-both` in percent, by the information observed in two frames (Bayes)."""
-
-
-def place_classes(parameters: WorldParameters) -> tuple[str, ...]:
-    """Return the labels of `demo-places`: the object whose former place a ball takes."""
-    return (*ROLE_Y[: parameters.owners], NOBODY)
-
-
-def plan_places_scene(
-    label: int, *, parameters: WorldParameters, rng: np.random.Generator
-) -> Scene:
-    """Plan a film in which a ball takes the former place of `place_classes(parameters)[label]`."""
-    names = [*ROLE_Y[: parameters.owners], *[BALL] * parameters.balls]
-    halves = arrange(label, parameters=parameters, rng=rng)
-    return Scene(
-        actors=_rearranged(names, names, halves, rng),
-        render_seed=int(rng.integers(2**31)),
-        label=place_classes(parameters)[label],
-    )
 
 
 def both_classes() -> tuple[str, ...]:
     """Return the labels of `demo-both`: a surface, and an object in the place of the next."""
     pairs = zip(ALIKE, (*ALIKE[1:], ALIKE[0]), strict=True)
     return tuple(
-        both_label(surface, taker, owner)
+        f"{surface}: {taker} in the old place of {owner}"
         for surface, (taker, owner) in itertools.product(SURFACES, [*pairs])
     )
-
-
-def both_label(surface: str, taker: str, owner: str) -> str:
-    """Return the label of a film of `demo-both`."""
-    return f"{surface}: {taker} in the old place of {owner}"
 
 
 def plan_both_scene(label: int, *, parameters: WorldParameters, rng: np.random.Generator) -> Scene:
@@ -81,7 +41,7 @@ def plan_both_scene(label: int, *, parameters: WorldParameters, rng: np.random.G
     surface, taker = divmod(label, len(ALIKE))
     halves = arrange_alike(taker, parameters=parameters, rng=rng)
     return Scene(
-        actors=_rearranged(ALIKE, [BALL] * len(ALIKE), halves, rng),
+        actors=_rearranged(halves, rng),
         render_seed=int(rng.integers(2**31)),
         label=both_classes()[label],
         surface=surface,
@@ -89,18 +49,13 @@ def plan_both_scene(label: int, *, parameters: WorldParameters, rng: np.random.G
 
 
 def _rearranged(
-    names: Sequence[str],
-    looks: Sequence[str],
-    halves: tuple[np.ndarray, np.ndarray],
-    rng: np.random.Generator,
+    halves: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
 ) -> tuple[Actor, ...]:
-    """Return objects that move from one place to another between the halves of a film."""
+    """Return balls of different classes that move from one place to another in the middle."""
     position_NF2 = np.repeat(np.stack(halves, axis=1), [FRAMES // 2, FRAMES - FRAMES // 2], axis=1)
     return tuple(
-        standing_actor(name, draw_sprite(look, rng), position_F2, 2.0 * number)
-        for number, (name, look, position_F2) in enumerate(
-            zip(names, looks, position_NF2, strict=True)
-        )
+        standing_actor(name, draw_sprite(BALL, rng), position_F2, 2.0 * number)
+        for number, (name, position_F2) in enumerate(zip(ALIKE, position_NF2, strict=True))
     )
 
 
@@ -127,40 +82,6 @@ def arrange_alike(
         after_N2 = spread([taken_2], avoid=list(before_N2))
         if after_N2 is not None:
             return before_N2, np.roll(after_N2, taker, axis=0)
-
-
-def arrange(
-    label: int, *, parameters: WorldParameters, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (N, 2) random places of owners and balls before and after, x and y in pixels.
-
-    Balls avoid the former places of other classes, except for the one given by the label.
-
-    Args:
-        label: index in `place_classes`.
-        parameters: parameters of the world.
-        rng: random generator of the film.
-    """
-    num_owners, num_balls = parameters.owners, parameters.balls
-    spread = partial(_spread_out, columns=parameters.columns, rng=rng)
-    while True:
-        before_N2 = spread([], number=num_owners + num_balls, avoid=[])
-        if before_N2 is None:
-            continue
-        old = list(before_N2[:num_owners])
-        taken = []
-        if label < num_owners:
-            # Exactly on a grid: a ball off its grid point would reveal that a place was taken.
-            taken = [old[label] + (0 if parameters.columns else rng.uniform(-_JITTER, _JITTER, 2))]
-        balls_N2 = spread(taken, number=num_balls, avoid=old)
-        if balls_N2 is None:
-            continue
-        all_N2 = spread(list(balls_N2), number=num_owners + num_balls, avoid=[])
-        if all_N2 is None:
-            continue
-        order = rng.permutation(num_balls)
-        after_N2 = np.concatenate([all_N2[num_balls:], balls_N2[order]])
-        return before_N2, after_N2
 
 
 def _spread_out(

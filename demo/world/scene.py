@@ -52,12 +52,9 @@ class Scene:
 
     actors: tuple[Actor, ...]
     relations: tuple[Relation, ...] = ()
-    touched: tuple[int, ...] = ()
-    """Tracks that a hand touches."""
     render_seed: int
     """Seed for table, light, noise and camera, which do not affect the label."""
-    label: str | None = None
-    """The label, if it is neither a relation nor a touched class."""
+    label: str
     surface: int | None = None
     """Surface of the table, an index in `parameters.SURFACES`; None for a random one."""
 
@@ -71,50 +68,44 @@ class PlannedActivity:
     stop_frame: int
 
 
-def random_activity(rng: np.random.Generator, start_frame: int, stop_frame: int) -> PlannedActivity:
+def random_activity(rng: np.random.Generator, num_frames: int) -> PlannedActivity:
     """Return an activity, drawn uniformly."""
     activity = int(rng.integers(len(ACTIVITIES)))
-    return PlannedActivity(activity=activity, start_frame=start_frame, stop_frame=stop_frame)
+    return PlannedActivity(activity=activity, start_frame=0, stop_frame=num_frames)
 
 
 def plan_scene(
     planned: PlannedActivity,
-    others: Sequence[PlannedActivity | None],
+    decoys: Sequence[PlannedActivity | None],
     *,
     parameters: WorldParameters,
     num_frames: int,
     rng: np.random.Generator,
-    others_in_role: bool = False,
 ) -> Scene:
-    """Plan a scene in which the pair in role performs an activity, and other pairs may as well.
+    """Plan a scene in which the pair in role performs an activity, and decoy pairs may as well.
 
     Args:
         planned: activity of the pair in role.
-        others: activity of each other pair; None if it does not move.
+        decoys: activity of each decoy pair; None if it does not move.
         parameters: parameters of the world.
         num_frames: number of frames.
         rng: random generator of the film.
-        others_in_role: whether other pairs also have the role classes, as in long films, where all
-            activities are labelled; otherwise they are decoys.
     """
-    other_roles = (ROLE_X, ROLE_Y) if others_in_role else (DECOY_X, DECOY_Y)
-    actors, relations, touched = _pair(planned, (ROLE_X, ROLE_Y), [], num_frames, rng)
-    for other in others:
-        more, more_relations, more_touched = _pair(other, other_roles, actors, num_frames, rng)
-        relations += [replace(relation, in_role=others_in_role) for relation in more_relations]
-        actors, touched = actors + more, touched + more_touched
+    actors, relations = _pair(planned, (ROLE_X, ROLE_Y), [], num_frames, rng)
+    for decoy in decoys:
+        more, more_relations = _pair(decoy, (DECOY_X, DECOY_Y), actors, num_frames, rng)
+        relations += [replace(relation, in_role=False) for relation in more_relations]
+        actors += more
     still = [str(name) for name in rng.choice(DISTRACTORS, size=parameters.distractors)]
     for name in still + [actors[0].class_name] * parameters.look_alikes:
-        actors.append(still_actor(name, actors, num_frames, rng))
+        actors.append(_still_actor(name, actors, num_frames, rng))
     if rng.random() < parameters.idle_hand_probability:
-        hand, target = _idle_hand(actors, num_frames, rng)
-        actors.append(hand)
-        touched += [] if target is None else [target]
+        actors.append(_idle_hand(actors, num_frames, rng))
     return Scene(
         actors=tuple(actors),
         relations=tuple(relations),
-        touched=tuple(touched),
         render_seed=int(rng.integers(2**31)),
+        label=ACTIVITIES[planned.activity],
     )
 
 
@@ -134,13 +125,13 @@ def _pair(
     others: list[Actor],
     num_frames: int,
     rng: np.random.Generator,
-) -> tuple[list[Actor], list[Relation], list[int]]:
+) -> tuple[list[Actor], list[Relation]]:
     """Return X, Y and, if the activity needs it, a hand; the track id of X is `len(others)`."""
     first = len(others)
     names = (str(rng.choice(roles[0])), str(rng.choice(roles[1])))
     if planned is None:
-        still = still_actor(names[0], others, num_frames, rng)
-        return [still, still_actor(names[1], [*others, still], num_frames, rng)], [], []
+        still = _still_actor(names[0], others, num_frames, rng)
+        return [still, _still_actor(names[1], [*others, still], num_frames, rng)], []
     sprites = (draw_sprite(names[0], rng), draw_sprite(names[1], rng))
     phase_F = phase_of_frames(planned, num_frames, rng)
     motion, centre_2 = _fit(planned.activity, sprites, others, phase_F, rng)
@@ -164,9 +155,9 @@ def _pair(
         in_role=True,
     )
     if motion.reach_F is None:
-        return [x, y], [relation], []
+        return [x, y], [relation]
     hand = acting_hand(x.position_F2, motion.reach_F, rng)
-    return [x, y, hand], [relation], [first]
+    return [x, y, hand], [relation]
 
 
 def standing_actor(name: str, sprite: Sprite, position_F2: np.ndarray, depth: float) -> Actor:
@@ -221,7 +212,9 @@ def _clearance(position_F2: np.ndarray, radius: float, others: list[Actor]) -> f
     return min(gaps, default=100.0)
 
 
-def still_actor(name: str, others: list[Actor], num_frames: int, rng: np.random.Generator) -> Actor:
+def _still_actor(
+    name: str, others: list[Actor], num_frames: int, rng: np.random.Generator
+) -> Actor:
     """Return a stationary object, clear of other objects; it is painted over them."""
     sprite = draw_sprite(name, rng)
 
@@ -233,11 +226,10 @@ def still_actor(name: str, others: list[Actor], num_frames: int, rng: np.random.
     return standing_actor(name, sprite, _best(draw, enough=3.0), 2.0 * len(others))
 
 
-def _idle_hand(
-    actors: list[Actor], num_frames: int, rng: np.random.Generator
-) -> tuple[Actor, int | None]:
-    """Return a hand that arrives, leaves or stays, and the track of the object that it touches, if
-    any. With a probability of one half, it touches an object that does not move.
+def _idle_hand(actors: list[Actor], num_frames: int, rng: np.random.Generator) -> Actor:
+    """Return a hand that arrives, leaves or stays.
+
+    With a probability of one half, it touches an object that does not move.
     """
     resting = [
         track
@@ -252,4 +244,4 @@ def _idle_hand(
         gaps = [np.hypot(*(actor.position_F2 - goal_2).T).min() for actor in actors]
         if min(gaps) < 22.0:
             goal_2 = np.array([rng.uniform(10.0, WIDTH - 10.0), HEIGHT - 4.0])
-    return idle_hand(goal_2, num_frames, rng), target
+    return idle_hand(goal_2, num_frames, rng)

@@ -16,7 +16,6 @@ from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.systems import SYSTEMS, find_system
 
 LATE_FUSION = "late-fusion"
-_LEAKS = ("coco-class-object-head", "coco-shape-object-head", "one-frame", "shuffled-frames")
 _BASELINE_TABLES = (1, 3, 4)
 _BESIDE_BASELINES = ("activity-head", "orn")
 _LEFT_OUT = {
@@ -108,9 +107,6 @@ def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[Ablat
     """
     if table == "controls":
         rows = _controls(recipe)
-    elif table == "leaks":
-        known = (*(_system_row(name, recipe) for name in _LEAKS[:2]), *_controls(recipe))
-        rows = tuple(row for row in known if row.name in _LEAKS)
     elif table == "baselines":
         introduced = tuple(s.name for s in SYSTEMS if s.table in _BASELINE_TABLES)
         rows = tuple(

@@ -8,14 +8,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from orn.shared.common_options import DatasetName, FilePath, Names, Overrides
-from orn.shared.config.bounded import read_json
 from orn.shared.manifests.records import Split
 from orn.shared.options import Option, Request
 from orn.stage2_train.requests import Recipe, Weights
 from orn.stage2_train.resources import Resources
-
-COUNTS = "class-counts"
-"""Row of a shortcut report: labels predicted from the number of objects of each class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,19 +94,6 @@ def _point(text: Any) -> Any:
     return name, value
 
 
-def _floor(text: Any) -> Any:
-    """Return a number unchanged, or the score of object counts in a shortcut report, in percent."""
-    if not isinstance(text, str) or not text.endswith(".json"):
-        return text
-    try:
-        return {row["name"]: row["mean"] for row in read_json(Path(text))["rows"]}[COUNTS]
-    except (LookupError, TypeError) as err:
-        raise ValueError(
-            f"expected a report of `orn leaks` with the row {COUNTS}, got {text} without it; run "
-            "`orn leaks` again with --shards"
-        ) from err
-
-
 NumSeeds = Annotated[
     int, Field(ge=1, le=1000), Option("Number of seeds per system.", name="--seeds")
 ]
@@ -126,7 +109,7 @@ class AblationRequest(Request):
 
     manifest: DatasetName
     table: Annotated[
-        Literal["2", "5", "baselines", "controls", "leaks"],
+        Literal["2", "5", "baselines", "controls"],
         Option("Table of the paper, or another set of systems."),
     ]
     systems: Annotated[Names, Option("Only these rows of the table, comma-separated.")] = ()
@@ -165,11 +148,10 @@ class AblationRequest(Request):
         ),
     ] = ()
     floor: Annotated[
-        Annotated[float, Field(ge=0, le=100), BeforeValidator(_floor)] | None,
+        Annotated[float, Field(ge=0, le=100)] | None,
         Option(
-            "Score of a trivial baseline in percent, or a report of `orn leaks`, whose row "
-            f"{COUNTS} is used. A system that does not exceed it has not learned.",
-            metavar="PERCENT|REPORT.json",
+            "Score of a trivial baseline in percent. A system that does not exceed it has not "
+            "learned.",
             usual="chance",
         ),
     ] = None

@@ -129,8 +129,8 @@ class ClipDataset(Dataset[ClipSample]):
             )
         if settings.reads_tracks and not detections.has_tracks:
             raise ConfigError(
-                "model.relation_pairs: expected shards with tracks, such as those written by `orn "
-                "demo truth`, got none; train with --set model.relation_pairs=all"
+                "model.relation_pairs: expected shards with tracks, got none; train with --set "
+                "model.relation_pairs=all"
             )
         self._clips = clips
         self._detections = detections

@@ -16,12 +16,10 @@ from orn.benchmarks.measuring import (
     watching_gpu,
 )
 from orn.shared.errors import PipelineError
-from orn.shared.manifests.load import load_dataset
 
 ON_CPU = ("--device", "cpu")
 LOADER = {"jpeg_only_seconds", "cold_seconds", "two_workers_over_one", "shard_over_pickle"}
 DETECT = {"agreeing_share", "parts_seconds", "rest_over_network", "memory", "gpu_busy_share"}
-SCALE = {"manifest", "plan", "open_shards", "open_shards_again", "cold_clip"}
 
 
 @pytest.mark.parametrize(
@@ -30,16 +28,12 @@ SCALE = {"manifest", "plan", "open_shards", "open_shards_again", "cold_clip"}
         (("object-head",), {"memory_ratio", "largest_relative_difference"}),
         (("train-step", *ON_CPU), {"bf16_ratio", "losses", "gradient_relative_difference"}),
         (("train-step", *ON_CPU, "--phase", "object"), {"phase", "clips_per_second"}),
-        (("predict", "--long", 0), {"share_of_a_pass", "pairs"}),
-        pytest.param(("predict",), {"memory"}, marks=pytest.mark.slow),
         pytest.param(("loader",), LOADER, marks=pytest.mark.slow),
         pytest.param(
             ("detect", *ON_CPU, "--workers", 1, "--precision", "bf16"),
             DETECT | {"against_float32_on_cpu"},
             marks=[pytest.mark.slow, pytest.mark.mmdet],
         ),
-        (("scale", "--clips", 0), SCALE),
-        pytest.param(("scale",), {"loader_processes", "evaluation"}, marks=pytest.mark.slow),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
 )
@@ -47,8 +41,7 @@ def test_a_tiny_run_gives_its_record(
     orn: Any, tmp_path: Path, words: tuple[str, ...], keys: set[str]
 ) -> None:
     out = tmp_path / "record.json"
-    repeats = () if words[0] == "scale" else ("--repeats", 1)
-    record = orn("bench", *words, "--tiny", *repeats, "--out", out, "--json").json
+    record = orn("bench", *words, "--tiny", "--repeats", 1, "--out", out, "--json").json
     assert json.loads(out.read_text()) == record
     assert record["ratio"] == pytest.approx(record["reference_seconds"] / record["ours_seconds"])
     assert keys | {"benchmark", "machine"} <= record.keys()
@@ -59,15 +52,6 @@ def test_a_tiny_run_gives_its_record(
         assert record["losses"]["ours"] == pytest.approx(record["losses"]["reference"], rel=1e-4)
     if "against_float32_on_cpu" in keys:
         assert record["against_float32_on_cpu"]["matched_share"] > 0.5
-
-
-def test_a_made_data_set_stays_where_it_is_asked_for(orn: Any, tmp_path: Path) -> None:
-    folder = tmp_path / "made"
-    ran = orn("bench", "scale", "--tiny", "--clips", 0, "--folder", folder)
-    assert "kept" in ran.stderr
-    assert "scale: ratio" in ran.stdout
-    assert len(load_dataset("vlog", folder / "data").videos) == 24
-    assert len(list((folder / "shards").glob("shard-*.zarr.zip"))) == 8
 
 
 def test_both_sides_are_called_in_turns() -> None:

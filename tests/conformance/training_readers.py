@@ -22,6 +22,7 @@ from orn.stage2_train.evaluation.predictions import (
     load_predictions,
     save_predictions,
 )
+from orn.stage2_train.frames.verify import verify_store
 from orn.stage2_train.model.image_weights import read_weights
 from orn.stage2_train.recipe import OptimiserRecipe, load_recipe
 from orn.stage2_train.runs.checkpoint import (
@@ -68,8 +69,9 @@ def _make_store(folder: Path) -> Path:
 
 
 def _read_store(path: Path) -> Any:
-    """All that a training reads of a store."""
-    return store_content(path.parent)
+    """All that a training reads of a store; `orn verify` tells of the rest."""
+    problems = [problem.message for problem in verify_store(path.parent, (), ranges={})]
+    return store_content(path.parent), problems
 
 
 def _put_record(path: Path, tree: Any) -> None:

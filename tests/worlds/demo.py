@@ -5,12 +5,12 @@ from pathlib import Path
 
 from orn.demo.world.make import write_dataset
 from orn.demo.world.parameters import WorldParameters
-from orn.demo.world.truth_shards import write_truth_shards
 from orn.stage2_train.frames.make_clips import make_clips
 from orn.stage2_train.frames.request import ClipsRequest
 from orn.stage2_train.requests import TrainRequest
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.training.train import train
+from tests.worlds.truth import write_truth_shards
 
 _RECIPE = (
     "model.base_width=4",
@@ -28,7 +28,7 @@ def make_small_demo(folder: Path) -> None:
         write_dataset(
             "demo", root, films=(4, 2, 0), parameters=WorldParameters(), seed=0, workers=1
         )
-        write_truth_shards("demo", root, shards)
+        write_truth_shards(root / "demo", shards)
         make_clips(ClipsRequest(manifest="demo", data_root=root))
         train(
             TrainRequest(

@@ -12,11 +12,8 @@ from orn.demo.world.parameters import (
     DECOY_Y,
     DISTRACTORS,
     HAND,
-    HEIGHT,
     ROLE_X,
     ROLE_Y,
-    TOUCHABLE,
-    WIDTH,
     WorldParameters,
 )
 from orn.demo.world.render import render
@@ -25,9 +22,6 @@ from orn.shared.errors import ConfigError
 
 DEFAULT_WORLD = {
     "demo": ([931774309, 1023765162, 394478779], [120.702, 111.127, 125.682]),
-    "demo-touch": ([1511633320, 1552620492, 3074446], [111.646, 100.617, 74.964]),
-    "demo-long": ([1682520480, 1651055079, 1614403722], [157.449, 208.558, 207.503]),
-    "demo-places": ([130708078, 1779699813, 2023864604], [101.623, 133.863, 123.492]),
     "demo-both": ([579646318, 1521800137, 360461629], [134.095, 147.565, 125.107]),
 }
 """The last number drawn for each of the first three films, and the mean colour of the first frame
@@ -36,7 +30,7 @@ of the first one."""
 
 def scenes(dataset: str = "demo", number: int = 4, **parameters) -> list[Scene]:
     rngs = [world.film_rng(0, dataset, "train", film) for film in range(number)]
-    return [world.plan_film(dataset, WorldParameters(**parameters), rng)[0] for rng in rngs]
+    return [world.plan_film(dataset, WorldParameters(**parameters), rng) for rng in rngs]
 
 
 def objects(scene: Scene, classes: tuple[str, ...]) -> list[str]:
@@ -99,39 +93,11 @@ def test_the_camera_moves_as_far_as_it_is_told() -> None:
 def test_things_are_counted() -> None:
     for number in (0, 4):
         assert {len(objects(s, DISTRACTORS)) for s in scenes(distractors=number)} == {number}
-    for number in (1, 8):
-        for scene in scenes("demo-touch", objects=number):
-            shown = objects(scene, TOUCHABLE)
-            assert len(shown) == len(set(shown)) == number
-    for scene in scenes("demo-touch", objects=4, classes=4):
-        assert set(objects(scene, TOUCHABLE)) == set(TOUCHABLE[:4])
-    for stops in (1, 2, 3):
-        touched = [len(scene.touched) for scene in scenes("demo-touch", 12, stops=stops)]
-        assert max(touched) == stops
-
-
-def test_an_object_moves_only_if_touched_and_with_the_hand_on_it() -> None:
-    moved = 0
-    for scene in scenes("demo-touch", 12, pull_pixels=18.0):
-        *actors, hand = scene.actors
-        assert hand.class_name == HAND
-        for track, actor in enumerate(actors):
-            place_F2 = actor.position_F2
-            way = np.hypot(*(place_F2[-1] - place_F2[0]))
-            assert way == pytest.approx(18.0 if track in scene.touched else 0.0)
-            assert (place_F2[-1] > 0).all() and (place_F2[-1] < (WIDTH, HEIGHT)).all()
-            steps_F = np.hypot(*np.diff(place_F2, axis=0).T)
-            pulling = np.flatnonzero((steps_F[:-1] > 0.5) & (steps_F[1:] > 0.5)) + 1
-            gap_F = np.hypot(*(hand.position_F2 - place_F2).T)
-            assert np.all(gap_F[pulling] == pytest.approx(7.0))  # as far as a hand holds things
-            moved += len(pulling)
-    assert moved > 8
 
 
 def test_a_hand_and_the_parameters_of_other_data_sets_leave_a_film_alone() -> None:
-    for dataset in ("demo-touch", "demo-places", "demo-both"):
-        turned = scenes(dataset, 2, decoy_pairs=3, distractors=4, look_alikes=2)
-        assert [s.render_seed for s in turned] == DEFAULT_WORLD[dataset][0][:2]
+    turned = scenes("demo-both", 2, decoy_pairs=3, distractors=4, look_alikes=2)
+    assert [s.render_seed for s in turned] == DEFAULT_WORLD["demo-both"][0][:2]
     assert any(objects(scene, (HAND,)) for scene in scenes())
 
 
@@ -142,7 +108,6 @@ def test_a_hand_and_the_parameters_of_other_data_sets_leave_a_film_alone() -> No
         ({"noise": -1.0}, "at least 0, got -1.0"),
         ({"frames": 1}, "at least 2, got 1"),
         ({"columns": 2}, "0 or at least 3, got 2"),
-        ({"objects": 6, "classes": 5}, "at most as many as classes, 5, got 6"),
     ],
 )
 def test_values_out_of_range_are_refused(parameters, said) -> None:
@@ -170,23 +135,15 @@ def test_options_reach_the_films(draw, tmp_path) -> None:
     truth = json.loads((tmp_path / "demo" / "ground_truth" / "test.json").read_text())
     assert [r["in_role"] for r in truth["videos"][0]["relations"]] == [True, False, False]
 
-    draw("demo-touch", "--films", "3,1,0", "--objects", 2, "--classes", 3, "--stops", 1)
-    classes = (tmp_path / "demo-touch" / "classes.txt").read_text().split("\n")[:-1]
-    assert classes == list(TOUCHABLE[:3])
-    record = json.loads((tmp_path / "demo-touch" / "world.json").read_text())
-    assert WorldParameters(**record["parameters"]) == WorldParameters(objects=2, classes=3, stops=1)
-
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("demo-touch --decoys 0", "--decoys: expected a parameter of demo-touch"),
-        ("demo-detector --decoys 1", "expected a parameter of demo-detector"),
-        ("demo-places --camera 7", "demo-places: expected camera_pixels of at most 6.0, got 7.0"),
+        ("demo-both --decoys 0", "--decoys: expected a parameter of demo-both"),
+        ("demo-both --camera 7", "demo-both: expected camera_pixels of at most 6.0, got 7.0"),
         ("demo-both --texture 0.2", "demo-both: expected texture of at least 0.5, got 0.2"),
         ("demo --distractors 5", "'--distractors': expected at most 4, got '5'"),
         ("demo --films 2,1", "expected three numbers, TRAIN,VALIDATION,TEST"),
-        ("all --films 2,1,0", "--films: expected one of demo, demo-touch"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(draw, words, said, tmp_path) -> None:

@@ -1,5 +1,4 @@
-"""`demo-places` and `demo-both`: what their films show, and that one arrangement says nothing of
-the label."""
+"""`demo-both`: what its films show, and that one arrangement says nothing of the label."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -7,84 +6,13 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from orn.demo.world.parameters import ALIKE, HEIGHT, ROLE_Y, SURFACES, WIDTH, WorldParameters
-from orn.demo.world.places import (
-    BOTH_CEILINGS,
-    arrange,
-    arrange_alike,
-    both_classes,
-    place_classes,
-    plan_both_scene,
-    plan_places_scene,
-)
+from orn.demo.world.parameters import ALIKE, HEIGHT, SURFACES, WIDTH, WorldParameters
+from orn.demo.world.places import arrange_alike, both_classes, plan_both_scene
 from orn.demo.world.render import draw_table
-
-LABELS = range(len(place_classes(WorldParameters())))
 
 
 def _distances(one_N2: np.ndarray, other_M2: np.ndarray) -> np.ndarray:
     return np.hypot(*np.moveaxis(one_N2[:, None] - other_M2[None], 2, 0))
-
-
-@pytest.mark.parametrize("columns", [0, 5])
-@pytest.mark.parametrize("label", LABELS)
-def test_one_ball_stands_where_the_label_says_and_objects_apart_and_in_view(label, columns) -> None:
-    for seed in range(8):
-        rng = np.random.default_rng(seed)
-        before_N2, after_N2 = arrange(label, parameters=WorldParameters(columns=columns), rng=rng)
-        near_3N = _distances(after_N2[3:], before_N2[:3]) < 10
-        expected = [label] if label < 3 else []
-        assert np.flatnonzero(near_3N.any(axis=0)).tolist() == expected
-        assert near_3N.sum() == len(expected)
-        for half_N2 in (before_N2, after_N2):
-            assert half_N2.shape == (6, 2)
-            gaps = _distances(half_N2, half_N2) + 1000 * np.eye(6)
-            assert gaps.min() >= 24
-            assert (half_N2 >= 13).all()
-            assert (half_N2 <= (WIDTH - 13, HEIGHT - 13)).all()
-
-
-@pytest.mark.parametrize("columns", [0, 4])
-def test_places_of_either_half_do_not_depend_on_the_label(columns) -> None:
-    """Mean and spread of every object's place agree between labels, as far as 200 films tell."""
-    films = 100
-    moments = []
-    for label in LABELS:
-        rng = np.random.default_rng(label)
-        drawn = [
-            arrange(label, parameters=WorldParameters(columns=columns), rng=rng)
-            for _ in range(films)
-        ]
-        both = np.array(drawn)
-        moments.append((both.mean(axis=0), both.std(axis=0)))
-    for mean, deviation in moments[1:]:
-        error = 5 * deviation * (2 / films) ** 0.5
-        assert (np.abs(mean - moments[0][0]) < error).all()
-        assert np.allclose(deviation, moments[0][1], rtol=0.2)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "cast"),
-    [
-        (WorldParameters(), (*ROLE_Y, *["sports ball"] * 3)),
-        (WorldParameters(owners=2, balls=1, columns=3), ("bowl", "cup", "sports ball")),
-    ],
-)
-def test_a_film_has_the_same_cast_whatever_its_label(parameters, cast) -> None:
-    names = place_classes(parameters)
-    assert names == (*cast[: parameters.owners], "none")
-    for label, name in enumerate(names):
-        scene = plan_places_scene(label, parameters=parameters, rng=np.random.default_rng(label))
-        assert scene.label == name
-        assert tuple(actor.class_name for actor in scene.actors) == cast
-        places_FN2 = np.stack([actor.position_F2 for actor in scene.actors], axis=1)
-        owners_N2, balls_N2 = (
-            places_FN2[0, : parameters.owners],
-            places_FN2[-1, parameters.owners :],
-        )
-        near = (_distances(balls_N2, owners_N2) < 10).any(axis=0)
-        assert near.tolist() == [label == owner for owner in range(parameters.owners)]
-        assert (np.ptp(places_FN2, axis=0).max(axis=1) > 0).all()  # everything moves
 
 
 @pytest.mark.parametrize("columns", [0, 3])
@@ -139,14 +67,13 @@ def test_neither_head_can_tell_the_labels_of_both_alone() -> None:
         return 100 * sum(max(each.values()) for each in times.values()) / len(films)
 
     who = ceiling(lambda before, after: (before, after))
-    assert list(BOTH_CEILINGS.values()) == pytest.approx(
-        [
-            *(ceiling(lambda before, after: None), who / len(SURFACES), who),
-            ceiling(lambda before, after: after),
-            ceiling(lambda before, after: (frozenset(before), frozenset(after))),
-            ceiling(lambda before, after: frozenset(zip(before, after, strict=True))),
-        ]
-    )
+    seen = [
+        *(ceiling(lambda before, after: None), who / len(SURFACES), who),
+        ceiling(lambda before, after: after),
+        ceiling(lambda before, after: (frozenset(before), frozenset(after))),
+        ceiling(lambda before, after: frozenset(zip(before, after, strict=True))),
+    ]
+    assert seen == pytest.approx([100 / 3, 25, 100, 100 / 3, 100 / 3, 100 / 3])
 
 
 def test_a_film_of_both_looks_the_same_whoever_it_is_but_not_on_another_surface() -> None:

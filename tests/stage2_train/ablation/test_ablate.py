@@ -176,16 +176,6 @@ def test_an_ablation_is_a_point_of_a_curve(measured, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "floor"), [([{"name": "class-counts", "mean": 80.0}], "80.0"), ([], None), (3, None)]
-)
-def test_the_floor_may_be_what_a_leak_report_says(measured, tmp_path, rows, floor) -> None:
-    path = tmp_path / "leaks.json"
-    path.write_text(json.dumps({"rows": rows}))
-    ran = ablate(measured, "--floor", str(path), exit_code=0 if floor else 2)
-    assert f"floor {floor}" in ran.stdout if floor else "`orn leaks`" in ran.stderr
-
-
-@pytest.mark.parametrize(
     ("words", "said"),
     [
         (("--variant", "a b:x=1"), "NAME[@SYSTEM,...][:KEY=VALUE"),

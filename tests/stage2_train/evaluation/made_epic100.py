@@ -10,7 +10,7 @@ import numpy as np
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.model.config import NetworkConfig
-from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.recipe import DataRecipe, Recipe
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.run_config import (
@@ -18,6 +18,7 @@ from orn.stage2_train.runs.run_config import (
     DataPaths,
     Places,
     RunConfig,
+    StartedFrom,
     write_config,
 )
 from tests.worlds.films import DETECTOR, TINY_RECORD
@@ -99,31 +100,38 @@ def make_run(
     made: MadeEpic100,
     kind: str,
     *,
+    num_train: int = 20,
+    weights_digest: str | None = None,
+    started_from: StartedFrom | None = None,
     ids: Sequence[str] | None = None,
     steps: float | None = None,
+    **changes: object,
 ) -> Path:
-    """A run on verbs or nouns, right on some of the segments.
+    """A run on verbs or nouns, right on some of the segments; `changes` of its network or data.
 
     With `steps`, logits are whole numbers of them, so that many are equal.
     """
     number = {"verb": NUM_VERBS, "noun": NUM_NOUNS}[kind]
-    model = NetworkConfig(num_activities=number, heads="activity")
+    data = {name: changes.pop(name) for name in [*changes] if hasattr(DataRecipe, name)}
+    model = NetworkConfig(num_activities=number, **{"heads": "activity", **changes})
     dataset = "epic100" if kind == "verb" else "epic100-nouns"
     paths = DataPaths(manifest=dataset, data_root=made.data, shards=folder / "shards")
     run = folder / kind
     config = RunConfig(
         recipe_name="made",
-        recipe=Recipe(model=model),
+        recipe=Recipe(model=model, data=DataRecipe(**data)),
         dataset=replace(
             TINY_RECORD,
             name=dataset,
             classes=tuple(f"{kind}{each}" for each in range(number)),
-            num_train=20,
+            num_train=num_train,
         ),
         manifest=dataset,
         clips=ClipRecord(frames=StoreSettings(size=(48, 72))),
         detector=DETECTOR,
         score_kind="softmax",
+        weights_digest=weights_digest,
+        started_from=started_from,
         places=Places.of(paths, run),
     )
     write_config(run, config)

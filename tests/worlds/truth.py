@@ -1,0 +1,79 @@
+"""Shards of the true objects of the demo's films, in place of a detector's."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orn.shared.jobs.plan import Plan, Unit, UnitPart
+from orn.shared.masks.coco_classes import COCO_CLASSES
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.files import shard_path
+from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.writer import ShardWriter
+from orn.shared.video.read import content_bytes, content_digest
+from tests.worlds.shards import video_entry
+
+RATE = 8.0
+TRUTH = DetectorEntry(
+    config_name="ground truth",
+    config_digest="sha256:0",
+    checkpoint_digest="none",
+    class_names=COCO_CLASSES,
+)
+
+
+def write_truth_shards(dataset: Path, out: Path) -> None:
+    """Writes a shard of all films of a data set; objects that are hardly visible are left out."""
+    paths = sorted((dataset / "ground_truth").glob("*.json"))
+    documents = [json.loads(path.read_text()) for path in paths]
+    with ShardWriter(shard_path(out, 0), TRUTH) as writer:
+        for document in documents:
+            for video in document["videos"]:
+                add_film(writer, dataset, video, document)
+    names = [video["name"] for document in documents for video in document["videos"]]
+    parts = tuple(UnitPart(video_id=name, start=0, stop=None) for name in names)
+    Plan(
+        dataset=dataset.name,
+        frames="all",
+        settings={"detector": asdict(TRUTH)},
+        units=(Unit(index=0, parts=parts),),
+        data_root=str(dataset.parent),
+    ).save(out)
+
+
+def add_film(
+    writer: ShardWriter, dataset: Path, video: dict[str, Any], document: dict[str, Any]
+) -> None:
+    """Adds the true objects of a film."""
+    frames = [each for each in document["images"] if each["video_id"] == video["id"]]
+    found: dict[int, list[dict[str, Any]]] = {each["id"]: [] for each in frames}
+    for each in document["annotations"]:
+        if each["image_id"] in found and not each["iscrowd"]:
+            found[each["image_id"]].append(each)
+    film = dataset / frames[0]["file_name"]
+    size = {name: frames[0][name] for name in ("height", "width")}
+    source = {"source_bytes": content_bytes(film), "source_digest": content_digest(film)}
+    writer.begin_video(video_entry(video["name"], rate=RATE, **size, **source))
+    for index, image in enumerate(frames):
+        writer.add(index, index / RATE, true_objects(found[image["id"]], **size))
+    writer.end_video()
+
+
+def true_objects(found: list[dict[str, Any]], *, height: int, width: int) -> FrameDetections:
+    """Objects with a score of 1."""
+    xywh_N4 = np.array([each["bbox"] for each in found], np.float32).reshape(-1, 4)
+    labels_N = np.array([each["category_id"] - 1 for each in found], np.uint16)
+    scores_NS = np.zeros((len(found), len(COCO_CLASSES)), np.float16)
+    scores_NS[np.arange(len(found)), labels_N] = 1
+    return FrameDetections(
+        height=height,
+        width=width,
+        boxes=np.concatenate([xywh_N4[:, :2], xywh_N4[:, :2] + xywh_N4[:, 2:]], axis=1),
+        scores=np.ones(len(found), np.float32),
+        labels=labels_N,
+        class_scores=scores_NS,
+        masks=tuple(each["segmentation"]["counts"].encode("ascii") for each in found),
+    )
