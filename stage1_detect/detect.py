@@ -11,11 +11,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from orn.shared.config.bounded import file_digest
 from orn.shared.data_files import not_a_file
-from orn.shared.devices import choose_device
 from orn.shared.errors import DetectorError
 from orn.shared.estimates import estimated_seconds
 from orn.shared.jobs.engines import choose_engine
+from orn.shared.jobs.plan import PLAN_NAME
+from orn.shared.jobs.same_job import check_same_job
+from orn.shared.jobs.work import Engine
 from orn.shared.manifests.load import load_dataset, require_videos, shipped_detectors
 from orn.shared.manifests.records import Dataset, DetectorChoice
 from orn.shared.shards.files import SHARD_FILES
@@ -88,7 +91,10 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
     from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
 
     data = _load(request)
-    job = _plan(request, data, _folder(request, data))
+    folder = _folder(request, data)
+    engine = choose_engine(request.engine, device=request.device, error=DetectorError)
+    _check_same_detector(request, data, folder)
+    job = _plan(request, data, folder, _settings(request, engine))
     lengths = job.lengths()
     unreadable = {name: each.problem for name, each in lengths.items() if each.problem}
     for video_id, problem in unreadable.items():
@@ -118,7 +124,7 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
         "unreadable": list(unreadable),
         "estimated_bytes": frames * _FRAME_BYTES,
         "estimated_seconds": estimated_seconds(
-            f"detect {find_config(config).stem}", frames, device=choose_device(request.device)
+            f"detect {find_config(config).stem}", frames, device=engine.device_type or "cpu"
         ),
     }
 
@@ -128,21 +134,55 @@ def run_detection(request: DetectRequest) -> DetectSummary:
     data = _load(request)
     folder = _folder(request, data)
     engine = choose_engine(request.engine, device=request.device, error=DetectorError)
+    _check_same_detector(request, data, folder)
     load = _loader(request, data)
     # Download weights before any process or actor starts, so that they are in the machine's cache.
     detector = load(engine.here or "cpu", detects=engine.here is not None)
-    settings: dict[str, Any] = {"batch": request.batch, "threads": request.threads}
-    if engine.device_type is not None:
-        settings["device"] = engine.device_type
+    settings = _settings(request, engine) | {"detector": asdict(detector.entry)}
     with DETECT.locked(folder):
         return run_job(
-            _plan(request, data, folder, settings | {"detector": asdict(detector.entry)}),
+            _plan(request, data, folder, settings),
             load=load if engine.here is None else _LoadedHere(load, engine.here, detector),
             entry=detector.entry,
             batch=request.batch,
             engine=engine,
             fresh=request.fresh,
         )
+
+
+def _settings(request: DetectRequest, engine: Engine) -> dict[str, Any]:
+    """Return the settings of the plan, except the detector."""
+    settings: dict[str, Any] = {"batch": request.batch, "threads": request.threads}
+    if engine.device_type is not None:
+        settings["device"] = engine.device_type
+    return settings
+
+
+def _check_same_detector(request: DetectRequest, data: Dataset, folder: Path) -> None:
+    """Compare the requested detector with the one of the shards in the folder, before weights are
+    downloaded or videos opened. Weights that are not on this machine count as equal.
+
+    Raises:
+        ConfigError: if they differ.
+    """
+    saved = None if request.fresh else SHARD_FILES.saved_plan(folder)
+    if saved is None or "detector" not in saved.settings:
+        return
+    from orn.stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.detector import known_settings
+    from orn.stage1_detect.mmdet.zoo import weights_to_fetch
+
+    config, checkpoint = _files(request, data)
+    detector = read_config(config)
+    if checkpoint is None:
+        checkpoint, _ = weights_to_fetch(detector.path, remedy=_REMEDY)
+    recorded = saved.settings["detector"]
+    requested = recorded | known_settings(
+        detector, score_threshold=request.score_threshold, precision=request.precision
+    )
+    if checkpoint is not None:
+        requested["checkpoint_digest"] = file_digest(checkpoint, error=DetectorError)
+    check_same_job({"detector": recorded}, {"detector": requested}, place=folder / PLAN_NAME)
 
 
 def _plan(

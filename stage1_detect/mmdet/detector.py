@@ -35,7 +35,6 @@ from orn.stage1_detect.mmdet.model import (
     names_of_classes,
     naming_config,
     set_score_threshold,
-    thresholds_of,
     use_float32_of,
 )
 from orn.stage1_detect.mmdet.prepare import FramePreparer
@@ -204,6 +203,19 @@ def load_detector(
     )
 
 
+def known_settings(
+    detector: DetectorConfig, *, score_threshold: float, precision: Precision
+) -> dict[str, Any]:
+    """Return the fields of a detector's entry that do not depend on its weights."""
+    return {
+        "config_name": detector.name,
+        "config_digest": detector.digest,
+        "precision": precision,
+        "thresholds": {"score": score_threshold},
+        "versions": library_versions(),
+    }
+
+
 def detector_of(
     model: Segmenter,
     detector: DetectorConfig,
@@ -221,12 +233,8 @@ def detector_of(
         DetectorError: if the names of its classes are unknown.
     """
     entry = DetectorEntry(
-        config_name=detector.name,
-        config_digest=detector.digest,
+        **known_settings(detector, score_threshold=score_threshold, precision=precision),
         checkpoint_digest=weights.digest,
-        precision=precision,
-        thresholds=thresholds_of(model, score_threshold),
-        versions=library_versions(),
         class_names=names_of_classes(model, detector, weights),
         frame_rate=frame_rate,
     )

@@ -309,19 +309,6 @@ def autocast(
     return torch.autocast(device.type, getattr(torch, name))
 
 
-def thresholds_of(model: Segmenter, score_threshold: float) -> dict[str, float]:
-    """Return the thresholds that select a model's detections, by name."""
-    if not is_mask_rcnn(model):  # other models have different thresholds in their configs
-        return {"score": score_threshold}
-    settings = model.roi_head.test_cfg
-    return {
-        "score": float(settings.score_thr),
-        "nms_iou": float(settings.nms.iou_threshold),
-        "max_per_image": float(settings.max_per_img),
-        "mask": float(settings.mask_thr_binary),
-    }
-
-
 @contextlib.contextmanager
 def naming_config(name: str) -> Iterator[None]:
     """Add the name of the config to errors in a block, such as for missing operators."""

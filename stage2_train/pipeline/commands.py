@@ -39,10 +39,10 @@ def run(
         echo_report(found, estimate.as_report, as_json=as_json)
         return 0
     opened = pipeline.open_pipeline(request)
-    if not opened.record.exists():  # a resumed run has already been confirmed
-        found = estimate.estimate_pipeline(opened)
-        echo_text(estimate.as_report(found).text(), err=True)
-        if not yes and not click.confirm("Start?", err=True):
-            return 1
+    found = estimate.estimate_pipeline(opened)
+    echo_text(estimate.as_report(found).text(), err=True)
+    is_confirmed = yes or (opened.record.exists() and not request.fresh)  # or resumed
+    if not is_confirmed and not click.confirm("Start?", err=True):
+        return 1
     echo_report(pipeline.run_pipeline(opened), pipeline.as_report, as_json=as_json)
     return 0

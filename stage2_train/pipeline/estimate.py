@@ -93,7 +93,8 @@ def _objects(pipeline: Pipeline, dataset: Dataset, named: Callable[[str], str]) 
         orn_command([*job.argv, "--dry-run", "--json"]), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        failure = PipelineError(done.stderr.strip().rpartition("orn: error: ")[2])
+        reason = done.stderr.strip().rpartition("orn: error: ")[2]
+        failure = PipelineError(reason.replace(", or choose a different --out", ""))
         failure.exit_code = done.returncode
         raise failure
     echo_text(named(done.stderr), err=True, nl=False)
@@ -112,7 +113,12 @@ def _clips(pipeline: Pipeline) -> StepEstimate:
     from orn.stage2_train.frames.request import ClipsRequest
 
     described = describe_clips(
-        ClipsRequest(manifest=pipeline.manifest, data_root=pipeline.data_root, out=pipeline.clips)
+        ClipsRequest(
+            manifest=pipeline.manifest,
+            data_root=pipeline.data_root,
+            out=pipeline.clips,
+            fresh=pipeline.fresh,
+        )
     )
     frames, videos = described["estimated_frames"], described["to_do"]
     return StepEstimate(
@@ -136,7 +142,7 @@ def _training(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[Ste
     if recipe.data.train_segments is not None:
         trained = min(trained, recipe.data.train_segments)
     steps = sum(phase.num_steps for phase in plan_phases(recipe, num_segments=trained))
-    status = read_status(pipeline.run)
+    status = None if pipeline.fresh else read_status(pipeline.run)
     left = steps if status is None else status.num_steps - status.step
     batch = recipe.optimiser.batch_size * recipe.optimiser.accumulation
     yield StepEstimate(
@@ -145,7 +151,7 @@ def _training(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[Ste
         seconds=clip_seconds(recipe, "train", left * batch, device=device),
         num_bytes=0 if status else 4 * _WEIGHT_COPIES * count_parameters(recipe.model),
     )
-    if pipeline.evaluation.exists() and pipeline.report.exists():
+    if not pipeline.fresh and pipeline.evaluation.exists() and pipeline.report.exists():
         return
     clips = splits.count(pipeline.split)
     explained = min(clips, _EXPLAINED)

@@ -16,6 +16,7 @@ from typing import Any
 from orn.shared.echo import echo
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.commands import STDERR, STEPS_NAME, Job, run_jobs, run_orn
+from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.draw_split import SplitRequest
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
 from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest, video_pattern
@@ -26,6 +27,7 @@ from orn.shared.text import counted
 from orn.stage2_train.pipeline.request import PipelineRequest
 from orn.stage2_train.recipe import default_recipe
 from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.run_config import CONFIG_NAME
 from orn.stage2_train.runs.run_folder import BEST_NAME
 
 SOME_FAILED = 3
@@ -58,6 +60,8 @@ class Pipeline:
     seed: int = 0
     split: Split = "validation"
     """Split to evaluate."""
+    fresh: bool = False
+    """Whether to remove the existing shards, clip store and run first."""
     partial: bool = False
     """Whether to continue without videos that are missing or fail."""
 
@@ -173,11 +177,12 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
     places = (*_option("--shards", pipeline.shards), *_option("--clips", pipeline.clips))
     settings = [word for each in pipeline.overrides for word in ("--set", each)]
     shards = _option("--out", pipeline.shards)
+    fresh = ("--fresh",) if pipeline.fresh else ()
     if pipeline.objects is not None:
         source = (str(pipeline.objects), *_option("--format", pipeline.form))
         objects = Job(
             name="import-objects",
-            argv=("import-objects", pipeline.manifest, *source, *data[1:], *shards),
+            argv=("import-objects", pipeline.manifest, *source, *data[1:], *shards, *fresh),
             output=None,
         )
     else:
@@ -188,7 +193,7 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
         detected = pipeline.shards and pipeline.shards / "detect.json"
         objects = Job(
             name="detect",
-            argv=("detect", *data, *shards, *detector, *_option("--rate", pipeline.rate)),
+            argv=("detect", *data, *shards, *detector, *_option("--rate", pipeline.rate), *fresh),
             output=None if may_grow else detected,
         )
     training = (*_option("--recipe", pipeline.recipe), "--seed", str(pipeline.seed), *settings)
@@ -203,7 +208,7 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
         objects,
         Job(
             name="clips",
-            argv=("clips", *data, *_option("--out", pipeline.clips)),
+            argv=("clips", *data, *_option("--out", pipeline.clips), *fresh),
             output=None if may_grow else pipeline.clips,
         ),
         Job(
@@ -222,6 +227,9 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     Raises:
         PipelineError: if a command fails; the exception carries its exit code.
     """
+    if pipeline.fresh and pipeline.run.exists():
+        check_output_folder(pipeline.run, ours=[CONFIG_NAME, STEPS_NAME])
+        shutil.rmtree(pipeline.run)
     try:
         run_jobs(pipeline_jobs(pipeline), record=pipeline.record, done=pipeline.done)
     except PipelineError as err:

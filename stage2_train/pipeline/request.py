@@ -39,6 +39,9 @@ class PipelineRequest(Request):
     overrides: Overrides = ()
     seed: Seed = 0
     run: Annotated[FilePath | None, Option("Run folder.", usual="runs/DATASET-RECIPE-seedN")] = None
+    fresh: Annotated[
+        bool, Option("Remove the existing shards, clip store and run, and start over.")
+    ] = False
     partial: Annotated[
         bool, Option("Continue without videos that are missing or cannot be decoded.")
     ] = False

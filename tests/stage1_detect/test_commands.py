@@ -45,8 +45,7 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
     assert detect("--limit", 1, "--json").json["frames"] == 5
     detector = Shard(shard_path).detector
     assert detector.config_name == "mask_rcnn_demo"
-    thresholds = {"score": 0.05, "nms_iou": 0.5, "max_per_image": 50.0, "mask": 0.5}
-    assert detector.thresholds == thresholds
+    assert detector.thresholds == {"score": 0.05}
     settings = json.loads((shard_path.parent / "plan.json").read_text())["settings"]
     assert settings.pop("detector")["config_name"] == "mask_rcnn_demo"
     usual = {"rate": None, "unit_frames": 2000, "batch": 8, "threads": 1, "device": "cpu"}

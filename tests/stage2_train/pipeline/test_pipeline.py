@@ -19,7 +19,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.estimates import time_text
 from orn.shared.manifests.load import load_dataset
 from orn.stage2_train.pipeline import estimate
-from orn.stage2_train.pipeline.pipeline import Pipeline, open_pipeline, pipeline_jobs
+from orn.stage2_train.pipeline.pipeline import Pipeline, open_pipeline, pipeline_jobs, run_pipeline
 from orn.stage2_train.pipeline.request import PipelineRequest
 from tests.running import SECONDS, run_orn
 from tests.worlds.videos import write_grey
@@ -151,6 +151,43 @@ def test_a_dry_run_names_the_table_that_has_no_videos(table: Path) -> None:
     said = run_orn("run", table, "--dry-run", exit_code=1).stderr
     assert "elsewhere" in said
     assert "`orn manifest new labels.csv --videos" in said
+
+
+@pytest.mark.mmdet
+def test_shards_of_another_detector_are_noticed_before_any_work(table: Path) -> None:
+    for row in ROWS:
+        write_grey(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    data = ("--data", str(Path.cwd()))
+    run_orn("manifest", "new", table, "--split", "60/40")
+    run_orn("detect", "kitchen.toml", *data, "--config", "mask_rcnn_demo")
+    before = sorted(Path().rglob("*"))
+    for words in (
+        ("detect", "kitchen.toml", *data, "--dry-run"),
+        ("detect", "kitchen.toml", *data),
+        ("run", table, "--recipe", "demo", "--dry-run"),
+        ("run", table, "--recipe", "demo", "--yes"),
+    ):
+        said = run_orn(*words, exit_code=2).stderr.splitlines()[-1]
+        assert "plan.json: settings have changed: detector.config_name is 'mask_rcnn_demo'" in said
+        assert "use --fresh to start over" in said and ("--out" in said) == (words[0] == "detect")
+    again = run_orn("run", table, "--recipe", "demo", "--dry-run", "--fresh", "--json").json
+    assert again["steps"][0]["work"] == "60 frames of 10 videos"
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_fresh_run_replaces_shards_clips_and_run(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = opened(table, recipe="demo", fresh=True)
+    assert [each.split()[1] for each in typed if "--fresh" in each] == ["detect", "clips"]
+    run = Path("runs/kitchen-demo-seed0")
+    run.mkdir(parents=True)
+    (run / "steps.json").write_text("{}")
+    monkeypatch.setattr("orn.stage2_train.pipeline.pipeline.read_eval", None)
+    monkeypatch.setattr("orn.stage2_train.pipeline.pipeline.run_jobs", lambda jobs, **_: None)
+    with pytest.raises(TypeError):  # nothing was evaluated
+        run_pipeline(open_pipeline(PipelineRequest(dataset=str(table), recipe="demo", fresh=True)))
+    assert not run.exists()
 
 
 @contextmanager
