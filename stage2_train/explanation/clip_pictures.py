@@ -16,7 +16,6 @@ from PIL import Image
 
 from orn.shared.drawing.frame import draw_frame
 from orn.shared.drawing.text import draw_text, text_size
-from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.explained import ExplainedClip
 from orn.stage2_train.explanation.importance import Clique
 from orn.stage2_train.explanation.page_pictures import Picture
@@ -53,7 +52,8 @@ def draw_pairs(
     Args:
         clip: the clip.
         names: names of the detector's classes.
-        cliques: cliques whose objects are joined by lines.
+        cliques: cliques whose objects are joined by lines; those with the background are omitted,
+            because it has no place.
 
     Returns:
         (H', W', 3) uint8 RGB.
@@ -74,12 +74,11 @@ def draw_pairs(
         Line(
             points=tuple((frame, *clip.centre(frame, slot)) for frame, slot in places),
             drop=clique.logit_drop,
-            words=tuple(
-                BACKGROUND if clip.name_of(place, names) == BACKGROUND else "" for place in places
-            ),
+            words=("",) * len(places),
         )
         for clique in cliques
         for places in [[*zip(clique.frames, clique.objects, strict=True)]]
+        if all(clip.labels_TK[place] != clip.background for place in places)
     ]
     return join_panels(lines, panel, num_frames=len(clip.frames_THW3))
 

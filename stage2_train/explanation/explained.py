@@ -17,6 +17,7 @@ from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.importance import ClipCliques, Clique, explain
+from orn.stage2_train.explanation.whole_frame import title_of
 from orn.stage2_train.model.inputs import NetworkInputs
 
 DECIDED = {
@@ -62,9 +63,9 @@ class ExplainedClip:
         return [each for each in found if (each.logit_drop < 0 if against else each.logit_drop > 0)]
 
     def name_of(self, place: tuple[int, int], names: tuple[str, ...]) -> str:
-        """Return the class name of the object in a frame and slot."""
+        """Return the class name of the object in a frame and slot, for people."""
         label = int(self.labels_TK[place])
-        return names[label] if label < len(names) else BACKGROUND
+        return title_of(names[label] if label < len(names) else BACKGROUND)
 
     def clique_text(self, clique: Clique, names: tuple[str, ...]) -> str:
         """Return a clique as text, such as `cup (frame 1) and person (frame 3)`."""
