@@ -5,6 +5,8 @@ import them from here.
 """
 
 import warnings
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from orn.stage1_detect.mmdet.torchvision_ops import install
@@ -28,8 +30,23 @@ with warnings.catch_warnings():
     from mmdet.structures.mask import BitmapMasks
     from mmdet.utils import register_all_modules
     from mmengine.config import Config
+    from mmengine.config import config as config_module
     from mmengine.logging import MMLogger
     from mmengine.structures import InstanceData
+
+
+def _folder_of(package: str) -> str:
+    """Return the folder of an installed package."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"the package {package!r} is not installed")
+    return str(Path(spec.origin).parent)
+
+
+# mmengine finds the package of `_base_ = 'mmdet::...'` with pkg_resources, which setuptools lacks
+# since version 82.
+config_module.get_installed_path = _folder_of
+config_module.is_installed = lambda package: find_spec(package) is not None
 
 MaskRCNN: TypeAlias = Any
 """MMDetection's MaskRCNN, an nn.Module; models built from configs have no static types."""

@@ -25,6 +25,20 @@ def test_digest_is_that_of_the_network_and_the_test_pipeline(
     assert found["same"].startswith("sha256:")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "_base_ = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'\n",
+        "_base_ = ['mmdet::_base_/models/mask-rcnn_r50_fpn.py', "
+        "'mmdet::_base_/datasets/coco_instance.py']\n",
+    ],
+)
+def test_own_configs_inherit_from_the_zoo(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(text)
+    assert read_config(path).config.model.roi_head.mask_head.num_classes == 80
+
+
 LOADER = "model = dict()\ntest_dataloader = "
 PIPELINE = LOADER + "dict(dataset=dict(pipeline={}))"
 
