@@ -72,7 +72,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.stage2_train.inspect_commands:inspect",
             "Summarize a shard or show one frame.",
         ),
-        "overlay": ("orn.stage2_train.clips.commands:overlay", "Draw masks on stored frames."),
         "report": (
             "orn.stage2_train.explanation.commands:report",
             "Write an HTML report of a run.",

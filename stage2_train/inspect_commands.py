@@ -61,7 +61,6 @@ class InspectRequest(Request):
         ),
     ] = None
     data_root: DataRoot = Path("data")
-    clips: Annotated[FilePath | None, Option("Read frames from this clip store instead.")] = None
     run: Annotated[
         FilePath | None,
         Option("Show the predictions of this run, as stored by `orn eval`, on the page."),
@@ -85,8 +84,6 @@ class InspectRequest(Request):
                 raise ValueError(f"{name} selects a part of a video and requires --overlay OUT.mp4")
         if self.run is not None and self.html is None:
             raise ValueError("--run shows predictions on a page and requires --html OUT")
-        if self.clips is not None and self.dataset is not None:
-            raise ValueError("--dataset and --clips: expected at most one, got both; omit one")
         return self
 
 
@@ -97,7 +94,7 @@ def inspect(
     verify: Annotated[bool, Option("Check the shard, like `orn verify`.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Show the contents of a SHARD: videos, detector, classes, sizes, and odd frames.
+    """Show the contents of a SHARD: videos, detector, classes and sizes.
 
     With --video, --frame or --seconds, show the objects in one frame. With --overlay, draw masks
     over one frame or a video; with --html, write a page. Missing frames are gray. With --verify,
@@ -105,6 +102,7 @@ def inspect(
     """
     from orn.shared.inspect.commands import one_shard, show_verification, verify_paths
     from orn.shared.inspect.page.write import check_page_output
+    from orn.shared.inspect.pictures import pictures_of_shard
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.shards.shard import Shard
 
@@ -122,7 +120,7 @@ def inspect(
     check_output_files([request.overlay], reads=_inputs(path, request))
     if request.html is not None:
         check_page_output(request.html)
-    pictures = _pictures(path, request)
+    pictures = pictures_of_shard(path, request.dataset, request.data_root)
     made = _draw(opened, pictures, request) | _write_page(opened, pictures, request)
     if as_json:
         echo_json(made)
@@ -139,7 +137,7 @@ def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:
     from orn.shared.manifests.load import files_of
     from orn.shared.shards.index import files_of_shards
 
-    yield from (shard, request.clips, *files_of_shards(shard.parent))
+    yield from (shard, *files_of_shards(shard.parent))
     with suppress(PipelineError):  # a corrupt plan
         plan = Plan.load(shard.parent)
         name = request.dataset or (plan and plan.dataset)
@@ -244,12 +242,3 @@ def _probabilities(run: Path) -> "dict[str, NDArray]":
         for each in kept or [predictions_of(run, "validation")]
         for name, logits_A in zip(each.ids, each.logits, strict=True)
     }
-
-
-def _pictures(path: Path, request: InspectRequest) -> "Pictures":
-    from orn.shared.inspect.pictures import pictures_of_shard
-    from orn.stage2_train.clips.store_pictures import StorePictures
-
-    if request.clips is not None:
-        return StorePictures(request.clips)
-    return pictures_of_shard(path, request.dataset, request.data_root)

@@ -1,4 +1,4 @@
-"""Options of `orn train`, `eval`, `overlay`, `compare` and the commands for EPIC-KITCHENS-100."""
+"""Options of `orn train`, `eval`, `compare` and the commands for EPIC-KITCHENS-100."""
 
 import re
 from pathlib import Path
@@ -8,18 +8,14 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from orn.shared.common_options import (
     Count,
-    DataRoot,
-    DatasetName,
     FilePath,
     Overrides,
     Seed,
-    Share,
-    out_option,
 )
 from orn.shared.manifests.records import Split
 from orn.shared.options import Argument, Option, Request
 from orn.stage2_train.newest_data import NEWEST
-from orn.stage2_train.resources import OF_RUN, WITH_WORKERS, ClipsFolder, Resources, ShardsFolder
+from orn.stage2_train.resources import OF_RUN, WITH_WORKERS, Resources
 
 FrameOrder = Literal["forward", "reversed", "shuffled"]
 NumCrops = Literal[1, 3]
@@ -190,20 +186,6 @@ class EvalRequest(Request):
 
 
 _Few = Annotated[int, Field(ge=1, le=1000)]
-
-
-class OverlayRequest(Request):
-    """Options of `orn overlay`."""
-
-    dataset: DatasetName
-    data_root: DataRoot = Path("data")
-    out: Annotated[FilePath | None, out_option("overlays/DATASET")] = None
-    shards: ShardsFolder = None
-    clips: ClipsFolder = None
-    segment: Annotated[str | None, Option("Draw only this segment.", metavar="ID")] = None
-    limit: Annotated[_Few, Option("Number of segments, evenly spaced in the label table.")] = 8
-    num_frames: Annotated[_Few, Option("Number of frames per segment, evenly spaced in time.")] = 4
-    score_threshold: Annotated[Share, Option("Minimum score of detections to draw.")] = 0.5
 
 
 class CompareRequest(Request):

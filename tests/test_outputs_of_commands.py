@@ -51,7 +51,6 @@ def _state(folder: Path) -> dict[str, tuple[int, int]]:
         (f"export --resnet {RUN} {RUN}/last.safetensors", f"{RUN}/last.safetensors"),
         (f"clips demo --fresh --out {FILM}", FILM),
         ("clips demo --out notes", "notes"),
-        ("overlay demo --out notes", "notes"),
         ("detect demo --out notes --fresh", "notes"),
         ("import-objects demo data --format epic100 --out notes", "notes"),
         ("train demo --run notes", "notes"),

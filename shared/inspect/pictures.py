@@ -20,7 +20,7 @@ from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.video.read import Frame, content_bytes, content_digest, estimate, read_frames
 from orn.shared.video.reader import VideoReader
 
-_REMEDY = "specify the manifest with --dataset FILE.toml, or a clip store with --clips"
+_REMEDY = "specify the manifest with --dataset FILE.toml"
 
 _HALF = 0.51
 """Maximum distance to the nearest picture, as a fraction of the interval between pictures."""
@@ -110,9 +110,7 @@ def dataset_of_shard(shard: Path, dataset: str | None) -> str:
         return dataset
     plan = Plan.load(shard.parent)
     if plan is None:
-        raise JoinError(
-            f"{shard.parent}: no plan specifies the data set; pass --dataset or --clips"
-        )
+        raise JoinError(f"{shard.parent}: no plan specifies the data set; pass --dataset")
     return manifest_of(plan, remedy=_REMEDY)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from orn.shared.errors import ShardFormatError
-from orn.shared.inspect.findings import Finding, findings
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.report import Report, Table, first_rows
 from orn.shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry
@@ -61,8 +60,6 @@ class ShardSummary:
     """Number of detections of each class, in descending order, without zeros."""
     never: tuple[str, ...]
     """Classes without detections, in the detector's order."""
-    odd: tuple[Finding, ...]
-    """Findings that are worth checking."""
 
 
 def summarise(shard: Shard) -> ShardSummary:
@@ -116,7 +113,6 @@ def summarise(shard: Shard) -> ShardSummary:
             if count
         },
         never=tuple(name for name, count in zip(names, counts_S, strict=False) if not count),
-        odd=findings(shard),
     )
 
 
@@ -164,11 +160,9 @@ def as_report(summary: ShardSummary) -> Report:
         words = counted(len(summary.never), "class never occurs", "classes never occur")
         never = [f"{words}: {some}{more}"]
     classes = [(name, f"{count:,}") for name, count in summary.classes.items()]
-    odd = [(e.video_id, "-" if e.frame is None else str(e.frame), e.text) for e in summary.odd]
     sections = [
         _section(_VIDEO_HEADER, [_video_row(video) for video in summary.videos]),
         _section(("class", "detections"), classes),
-        _section(("odd", "frame", "what"), odd),
         _section(("failed", "reason"), [(video.id, video.reason) for video in summary.failed]),
     ]
     return Report(facts=about, tables=sections, notes=never)

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 
 from orn.shared.config.bounded import parse_json
 from orn.shared.config.fields import STRICT, Positive, described, explain
-from orn.shared.errors import ShardFormatError
+from orn.shared.errors import ShardFormatError, VideoDecodeError
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.masks.rules import ClassRules, ScoreKind
 from orn.shared.video.frame import VideoInfo
@@ -27,7 +27,9 @@ FORMAT_VERSION = 2
 
 MOST_CLASSES = 2**16
 
-_Side = Annotated[int, Field(ge=1, le=2**14)]
+MOST_SIDE = 2**13
+"""Maximum height and width of a grid in pixels."""
+_Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 _Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 UNKNOWN_SOURCE = "unknown"
@@ -120,7 +122,15 @@ class VideoEntry:
             info: metadata of the video.
             num_bytes: `source_bytes`.
             digest: `source_digest`.
+
+        Raises:
+            VideoDecodeError: if a side is longer than `MOST_SIDE`.
         """
+        if max(info.height, info.width) > MOST_SIDE:
+            raise VideoDecodeError(
+                f"expected frames with sides of at most {MOST_SIDE:,} pixels, got {info.width} x "
+                f"{info.height}; rescale the video"
+            )
         aspect = info.sample_aspect
         return cls(
             id=video_id,

@@ -16,10 +16,9 @@ def export_objects(
     out: Annotated[FilePath, Argument("OUT")],
     *,
     form: Annotated[
-        Literal["coco", "fiftyone"],
+        Literal["coco"],
         Option(
-            "coco: writes results to the file OUT, and the images to OUT.images.json. "
-            "fiftyone: writes a FiftyOneVideoLabelsDataset to the folder OUT.",
+            "coco: writes results to the file OUT, and the images to OUT.images.json.",
             name="--format",
         ),
     ],
@@ -42,29 +41,22 @@ def export_objects(
     pycocotools reads files in coco format with COCO() and loadRes(); `orn import-objects` also
     reads them.
     """
-    from orn.shared.jobs.outputs import check_output_files, check_output_folder
-    from orn.shared.manifests.load import files_of, load_dataset, load_manifest
+    from orn.shared.jobs.outputs import check_output_files
+    from orn.shared.manifests.load import files_of, load_manifest
     from orn.shared.report import Report
     from orn.shared.shards.index import files_of_shards
     from orn.shared.shards.reader import DetectionFolder
     from orn.stage1_detect.exports.coco import export_coco, images_path
-    from orn.stage1_detect.exports.fiftyone import MANIFEST_NAME, export_fiftyone
     from orn.stage1_detect.exports.frames import Selection, ranges_of_split, select_frames
 
     manifest = load_manifest(dataset)
     folder = shards or Path("shards") / manifest.name
+    check_output_files([out])  # a folder has no name for the images
     reads = chain(files_of(dataset, data_root), files_of_shards(folder))
-    if form == "coco":
-        check_output_files([out, images_path(out)], reads=reads)
-    else:
-        check_output_folder(out, ours=[MANIFEST_NAME], reads=reads)
+    check_output_files([out, images_path(out)], reads=reads)
     ranges = None if split is None else ranges_of_split(manifest, data_root, split)
     found = DetectionFolder(folder)
     frames = select_frames(found, Selection(videos=videos, ranges=ranges, min_score=min_score))
-    if form == "coco":
-        summary = export_coco(frames, out, found.detector.class_names)
-    else:
-        there = load_dataset(dataset, data_root, labels=False).videos
-        summary = export_fiftyone(frames, out, {video.id: video for video in there})
+    summary = export_coco(frames, out, found.detector.class_names)
     facts = [(name.replace("_", " "), str(value)) for name, value in summary.items()]
     echo_report(summary, lambda _: Report(facts=facts), as_json=as_json)

@@ -19,6 +19,7 @@ from pydantic import AliasChoices, Field, Strict
 from orn.shared.data_files import is_there
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks import rle
+from orn.shared.shards.schema import MOST_SIDE
 from orn.stage1_detect.imports.records import (
     Number,
     Place,
@@ -32,13 +33,12 @@ from orn.stage1_detect.imports.source import SourceObject, SourceVideo
 
 IMAGES_SUFFIX = ".images.json"
 FILE_NAME = re.compile(r"(?:(?P<video>.+)/)?[^/]*?(?<!\d)(?P<frame>\d{1,15})\.\w+")
-_MOST_SIDE = 2**14
 _MOST_OUTLINE = 2**20
 """Maximum perimeter in pixels of an object's polygons; each pixel takes 100 bytes to fill."""
 
 _Id = Annotated[int, Field(gt=-(2**63), lt=2**63)] | Text
-_Side = Annotated[int, Field(ge=1, le=_MOST_SIDE)]
-_Corner = Annotated[float, Field(ge=-_MOST_SIDE, le=2 * _MOST_SIDE)]
+_Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
+_Corner = Annotated[float, Field(ge=-MOST_SIDE, le=2 * MOST_SIDE)]
 _Polygon = Annotated[list[_Corner], Field(min_length=6, fail_fast=True)]
 _Run = Annotated[int, Field(ge=0, lt=2**31)]
 

@@ -71,7 +71,7 @@ def test_device_that_is_not_there() -> None:
         build_accelerator("fp32", f"cuda:{number}")
 
 
-@pytest.mark.parametrize("name", ["train", "eval", "clips", "overlay", "detect", "export-objects"])
+@pytest.mark.parametrize("name", ["train", "eval", "clips", "detect", "export-objects"])
 def test_numbers_have_limits(name: str) -> None:
     command = orn.get_command(click.Context(orn), name)
     words = [name, "demo", *(["out", "--format=coco"] if name == "export-objects" else [])]

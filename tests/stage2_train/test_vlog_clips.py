@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from orn.shared.manifests.records import Segment
 from orn.shared.shards.reader import DetectionFolder
@@ -25,9 +24,6 @@ def test_from_videos_and_released_masks_to_clips(sample_data, tmp_path) -> None:
     assert (report["added"], report["frames"]) == (2, 833)
     masks = sample_data / "vlog/masks/preds_100x100_50"
     run_orn("import-objects", "vlog", masks, "--format", "authors", *data, "--out", shards)
-    places = ("--clips", store, "--shards", shards, "--out", tmp_path / "drawn")
-    pictures = run_orn("overlay", "vlog", *data, *places).json["pictures"]
-    assert [Image.open(row["path"]).size for row in pictures] == [(4 * 512, 512)] * 2
 
     clips, detections = ClipStore(store), DetectionFolder(shards)
     segments = [Segment(id=name, video_id=name, split="train") for name in clips.ids]

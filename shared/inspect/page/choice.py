@@ -12,17 +12,14 @@ _LEAST_CHANGE = 3
 """Minimum change in the number of detections from the frame before such a frame."""
 
 
-def inclusion_order(
-    borders: Sequence[int], odd_rows: Sequence[int], num_F: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def inclusion_order(borders: Sequence[int], num_F: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return all (F,) rows in the order in which a page should include them.
 
-    Odd frames and their predecessors come first, then the largest changes in the number of
-    detections, then the other frames, such that every prefix is evenly spread over all videos.
+    The largest changes in the number of detections come first, then the other frames, such that
+    every prefix is evenly spread over all videos.
 
     Args:
         borders: rows of video v are [borders[v], borders[v + 1]).
-        odd_rows: rows with findings.
         num_F: (F,) number of detections of each frame.
     """
     num_frames = borders[-1] if len(borders) else 0
@@ -34,9 +31,6 @@ def inclusion_order(
     change_F[[start for start in borders[:-1] if start < num_frames]] = 0
     most = np.argsort(-change_F, kind="stable")[:_MOST_CHANGES]
     keys_F[most[change_F[most] >= _LEAST_CHANGE]] = 0
-    odd = np.array(odd_rows, np.int64)
-    keys_F[np.maximum(odd - 1, 0)] = -1
-    keys_F[odd] = -2
     return np.argsort(keys_F, kind="stable")
 
 

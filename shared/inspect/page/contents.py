@@ -61,9 +61,6 @@ def view_model(
     included: list[int] | None,
 ) -> dict[str, Any]:
     """Return the view model for the template, and the index for its script."""
-    num_odd = {video.id: 0 for video in shard.videos}
-    for each in summary.odd:
-        num_odd[each.video_id] += 1
     return {
         "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
         "facts": [*as_report(summary).facts, ("pictures", pictures), ("labels", labels.source)],
@@ -71,7 +68,6 @@ def view_model(
         if included is None
         else f"{len(included):,} of {counted(summary.frames, 'frame')}",
         "lists": {
-            "Odd": [f"{each.video_id}: {each.text}" for each in summary.odd],
             "Failed videos": [f"{each.id}: {each.reason}" for each in shard.failed],
             "Classes that never occur": [", ".join(summary.never)] if summary.never else [],
         },
@@ -79,7 +75,6 @@ def view_model(
             {
                 "id": video.id,
                 "frames": counted(video.frames, "frame"),
-                "odd": num_odd[video.id],
                 "thumbnail": shown.thumbnail,
                 "size": shown.size,
             }
@@ -126,7 +121,6 @@ def _index(
         "counts": np.diff(shard.array("frame_offsets")).tolist(),
         "labels": base64.b64encode(shard.array("labels").astype("<u2").tobytes()).decode(),
         "scores": base64.b64encode((scores * 255).astype(np.uint8).tobytes()).decode(),
-        "odd": [[each.row, each.text] for each in summary.odd if each.row is not None],
     }
 
 

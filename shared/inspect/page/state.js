@@ -4,7 +4,6 @@ const LONGEST_NAME = 28, OPACITY = 115, LEAST_RASTER = 480;
 const canvas = $("canvas"), layer = document.createElement("canvas");
 const occurring = countClasses({ rows: [0, shard.counts.length] }, () => true);
 const hiddenClasses = new Set();
-const oddRows = [...new Set(shard.odd.map(([row]) => row))].sort((one, other) => one - other);
 const state = {
   video: 0, rows: { count: 0 }, place: 0, row: -1, least: 0, frame: null, masks: [], chosen: -1, step: 0,
   playing: 0,

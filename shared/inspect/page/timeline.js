@@ -15,7 +15,7 @@ function countClasses(video, passes) {
 }
 
 // Draws the timeline; returns [label or -1 for all others, count] of each row of a class.
-function drawTimeline(canvas, video, passes, oddRows, rows) {
+function drawTimeline(canvas, video, passes, rows) {
   const counted = countClasses(video, passes);
   const lines = counted.slice(0, MOST_ROWS);
   const others = counted.slice(MOST_ROWS);
@@ -57,15 +57,6 @@ function drawTimeline(canvas, video, passes, oddRows, rows) {
     }
   }
   drawSeconds(context, video, at, { width, top: height - FOOT_HEIGHT });
-  context.fillStyle = style.getPropertyValue("--warn");
-  for (const row of oddRows) {
-    const x = at(row + 0.5);
-    context.beginPath();
-    context.moveTo(x - 4, 0);
-    context.lineTo(x + 4, 0);
-    context.lineTo(x, 8);
-    context.fill();
-  }
   return lines;
 }
 

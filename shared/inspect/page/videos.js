@@ -3,16 +3,15 @@
 let classesOfVideos = null;
 
 function found() {
-  const text = $("find").value.toLowerCase(), odd = $("only-odd").checked;
+  const text = $("find").value.toLowerCase();
   const [label, result, ofClass] = ["with-label", "with-result", "with-class"].map((id) => $(id).value);
   if (ofClass && !classesOfVideos) {
     classesOfVideos = shard.videos.map((each) =>
       new Set(countClasses(each, (_, score) => score >= leastAtFirst - 0.002).map(([one]) => one)));
   }
   return shard.videos.map((each, number) => number).filter((number) => {
-    const { id, rows, segments } = shard.videos[number];
+    const { id, segments } = shard.videos[number];
     return id.toLowerCase().includes(text) &&
-      (!odd || oddRows.some((row) => row >= rows[0] && row < rows[1])) &&
       (!ofClass || classesOfVideos[number].has(Number(ofClass))) &&
       (!(label || result) || segments.some((each) =>
         (!label || each[2].includes(Number(label))) &&
@@ -56,7 +55,7 @@ function listVideos() {
     .sort((one, other) => one[1].localeCompare(other[1])));
   $("with-result").hidden = !segments.some((each) => each[3] !== null);
   options("with-class", occurring.map(([label]) => [label, classShort(label)]));
-  for (const id of ["find", "with-label", "with-result", "with-class", "only-odd"]) {
+  for (const id of ["find", "with-label", "with-result", "with-class"]) {
     $(id).addEventListener("input", filterVideos);
   }
   shard.videos.forEach(({ segments }, number) => {

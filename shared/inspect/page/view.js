@@ -19,7 +19,7 @@ function openVideo(number, row = null) {
     turn++;
     [canvas.width, canvas.height] = video().size;
     $("objects").replaceChildren();
-    $("scores").hidden = $("odd-text").hidden = true;
+    $("scores").hidden = true;
     $("status").textContent = "";
     say(video().rows[0] === video().rows[1] ? "The shard has no frames of this video."
       : "This page has no frames of this video; write a folder to see all frames.");
@@ -39,12 +39,6 @@ function goTo(place) {
   return showRow(state.rows.at(state.place));
 }
 
-function nextOdd() {
-  if (!oddRows.length) return;
-  const row = oddRows.find((each) => each > state.row) ?? oddRows[0];
-  openVideo(lastAtMost(shard.videos.map((each) => each.rows[0]), row), row);
-}
-
 function followLink() {
   const hash = location.hash.slice(1), slash = hash.lastIndexOf("/");
   let id = hash.slice(0, slash), number = -1;
@@ -62,8 +56,7 @@ function followLink() {
 
 function timeline() {
   const [start, stop] = video().rows, strip = $("strip");
-  const odd = oddRows.filter((row) => row >= start && row < stop);
-  const lines = drawTimeline(strip, video(), passes, odd, state.rows);
+  const lines = drawTimeline(strip, video(), passes, state.rows);
   const lanes = activityLanes(video()).map(({ name }) => element("li", { textContent: name }));
   $("timeline-names").replaceChildren(...lanes, ...lines.map(([label, count]) => element("li", {
     dir: "auto", textContent: label < 0 ? "others" : classShort(label),
@@ -157,8 +150,6 @@ function onKey(event) {
   } else if (event.key === " " && !takesKeys && !target.matches("button, a, [type=checkbox]")) {
     event.preventDefault();
     playOrPause();
-  } else if (event.key === "n" && !takesText) {
-    nextOdd();
   } else if ((event.key === "[" || event.key === "]") && !takesText) {
     nextVideo(event.key === "]" ? 1 : -1);
   } else if (event.key === "Escape") {
@@ -194,12 +185,10 @@ function start() {
   listClasses();
   listVideos();
   showPlaying();
-  $("odd").hidden = oddRows.length === 0;
   $("play").addEventListener("click", playOrPause);
   $("scrub").addEventListener("input", () => goTo(Number($("scrub").value)));
   $("back").addEventListener("click", () => goTo(state.place - 1));
   $("next").addEventListener("click", () => goTo(state.place + 1));
-  $("odd").addEventListener("click", nextOdd);
   $("score").addEventListener("input", () => {
     setScore(Number($("score").value));
     filtered();

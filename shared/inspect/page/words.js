@@ -14,9 +14,6 @@ function describe() {
   $("scrub").setAttribute("aria-valuetext", text);
   clearTimeout(sayTimer);
   sayTimer = setTimeout(() => { $("status").textContent = text; }, state.playing ? 0 : 60);
-  const odd = shard.odd.filter(([at]) => at === row).map((each) => each[1]);
-  $("odd-text").textContent = `Odd: ${odd.join("; ")}`;
-  $("odd-text").hidden = odd.length === 0;
   clearTimeout(linkTimer);
   linkTimer = setTimeout(rememberLink, 200);
 }

@@ -176,9 +176,8 @@ class _Page:
 
 def _write_file(page: _Page, out: Path, largest_bytes: int) -> PageReport:
     """Write a single file with as many frames as fit."""
-    odd = [each.row for each in page.summary.odd if each.row is not None]
     num_F = np.diff(page.shard.array("frame_offsets"))
-    order = inclusion_order(page.borders, odd, num_F).tolist()
+    order = inclusion_order(page.borders, num_F).tolist()
     base = len(page.html(order, [])) + _VIDEO_BYTES * len(page.videos)
     room = largest_bytes - base
     if room < 0:

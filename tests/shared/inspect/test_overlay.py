@@ -66,7 +66,6 @@ def test_a_film_and_a_part_of_it(orn, shard: Path, tmp_path: Path) -> None:
         ("--overlay a.gif", "a.gif", 2),
         ("--frame 1 --seconds 1", "--seconds", 2),
         ("--overlay a.mp4 --frame 1", "--from", 2),
-        ("--overlay a.png --clips a --dataset demo", "omit one", 2),
         ("--overlay a.mp4", "--video, such as 'kitchen/a'", 2),
         ("--overlay a.mp4 --dataset no", "'no'", 2),
         ("--overlay a.mp4 --video b --from 7", "'b' from 7.0", 1),

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from orn import open_shard
 from orn.shared.errors import ShardFormatError, ShardNotFoundError
-from orn.shared.inspect.findings import findings
 from orn.shared.shards.shard import Shard
 from tests.shared.shards.conftest import spoilt, with_arrays, write_drawn
 from tests.worlds.shards import drawn_detections
@@ -80,7 +79,7 @@ def test_arrays_that_do_not_fit_the_format_are_refused(
 
 
 def first_read(shard: Shard) -> None:
-    for read in (lambda: shard.frame(6), shard.frame_seconds, lambda: findings(shard)):
+    for read in (lambda: shard.frame(6), shard.frame_seconds):
         with pytest.raises(ShardFormatError):
             read()
     shard.video_rows("c")

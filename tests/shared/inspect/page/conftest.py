@@ -60,5 +60,5 @@ def write_hostile(path: Path, text: str) -> Shard:
 
 @pytest.fixture(scope="session")
 def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Shard:
-    """Three videos of ten, two and no frames; frame 10 of the first is oddly empty."""
+    """Three videos of ten, two and no frames; frame 10 of the first is empty."""
     return write(tmp_path_factory.mktemp("page") / "shard-000000.zarr.zip", VIDEOS)

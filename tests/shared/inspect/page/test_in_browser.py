@@ -159,7 +159,6 @@ def test_links_keys_slider_and_timeline_lead_to_frames(chromium: Any, one_file: 
         page.click("#next")
         wait(page, 5)
         status(page, "Frame 10, 1.000 s: no objects")
-        assert "Odd: frame 10 is without detections" in page.inner_text("#odd-text")
         page.locator("#strip").scroll_into_view_if_needed()
         box = page.locator("#strip").bounding_box()
         page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 20)
@@ -168,11 +167,6 @@ def test_links_keys_slider_and_timeline_lead_to_frames(chromium: Any, one_file: 
         page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 20)
         wait(page, 2)
         page.mouse.up()
-        page.click("[data-video='1']")
-        wait(page, 10)
-        page.click("#odd")
-        wait(page, 5)
-        assert chosen(page) == 0
 
 
 def test_the_grid_of_videos_has_filters_and_videos_play_at_any_speed(
@@ -190,7 +184,6 @@ def test_the_grid_of_videos_has_filters_and_videos_play_at_any_speed(
 
         assert cards() == ["kitchen/a b", "b", "empty"]
         assert "\u2717 wrong" in page.inner_text("[data-video='0']")
-        assert "1 odd" in page.inner_text("[data-video='0']")
         options = page.locator("#with-label option").all_inner_texts()
         assert options == ["Any label", "pour", "stir"]
         for id_, value, expected in (
@@ -204,13 +197,10 @@ def test_the_grid_of_videos_has_filters_and_videos_play_at_any_speed(
             page.select_option(f"#{id_}", index=0)
         page.fill("#find", "KITCHEN")
         assert cards() == ["kitchen/a b"]
+        assert page.inner_text("#found") == "1 of 3"
         page.keyboard.press("Space")  # a letter of the search, which finds the same
         assert not is_playing()
         page.fill("#find", "")
-        page.check("#only-odd")
-        assert cards() == ["kitchen/a b"]
-        assert page.inner_text("#found") == "1 of 3"
-        page.uncheck("#only-odd")
         page.select_option("#with-result", label="Right")
         page.locator("#frame").focus()
         page.keyboard.press("]")
@@ -290,7 +280,7 @@ def test_everybody_can_use_and_print_it(
         page.emulate_media(media="print", color_scheme="dark")
         ground = "getComputedStyle(document.body).backgroundColor"
         assert page.evaluate(ground) == "rgb(255, 255, 255)"
-        for control in ("#play", "#browse", "#classes", "#odd"):
+        for control in ("#play", "#browse", "#classes"):
             assert page.is_hidden(control), control
         for content in ("#canvas", "#activities", "#objects", "#strip"):
             assert page.is_visible(content), content

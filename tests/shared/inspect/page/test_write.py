@@ -58,7 +58,7 @@ def test_one_file_keeps_to_its_size_and_says_what_it_left_out(
     assert 4 < part.frames < 12
     index = index_of(part.path)
     assert len(index["included"]) == part.frames
-    assert {4, 5} <= set(index["included"])  # the odd frame and the one before
+    assert 5 in index["included"]  # a frame without objects after frames with three
     assert f"{part.frames} of 12 frames" in part.path.read_text("utf-8")
     with pytest.raises(PipelineError, match=r"a\.html: .* 1,000 bytes"):
         write_page(looked_at, Noise(), tmp_path / "a.html", largest_bytes=1000)
