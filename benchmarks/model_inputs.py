@@ -90,7 +90,6 @@ def random_batch(sizes: ClipSizes, *, pixels: int | None = None) -> ClipBatch:
         boxes_BTK4=torch.cat([corners, corners + side / 2], dim=3),
         class_scores_BTKS=scores_BTKS,
         detector_labels_BTK=scores_BTKS.argmax(3),
-        tracks_BTK=torch.full(lead, -1),
         valid_BTK=torch.ones(lead, dtype=torch.bool),
         labels=torch.randint(0, config.num_activities, (sizes.clips,), generator=generator),
     )

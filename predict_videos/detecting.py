@@ -14,7 +14,7 @@ from orn.predict_videos.request import PredictRequest
 from orn.shared.config.bounded import file_digest
 from orn.shared.data_files import not_a_file
 from orn.shared.download import sha256_digits
-from orn.shared.errors import ConfigError, DetectorError, ShardNotFoundError, VideoDecodeError
+from orn.shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
 from orn.shared.jobs.plan import plan_units
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.manifests.records import DetectorChoice, Video
@@ -112,14 +112,8 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     of the detector, which are downloaded only if the network was trained with them.
 
     Raises:
-        ConfigError: if the network reads tracks, which detectors do not return.
         DetectorError: if the weights are not found, or are not the ones used for training.
     """
-    if model.config.recipe.model.reads_tracks:
-        raise ConfigError(
-            f"{model.path}: the network's model.relation_pairs requires objects with tracks, which "
-            "detectors do not return; pass shards with tracks as --shards FOLDER"
-        )
     from orn.stage1_detect.detect import choose_files
     from orn.stage1_detect.mmdet.detector import load_detector
 

@@ -32,7 +32,6 @@ _RESNET = ("backbone", "kernels", "temporal_position", "temporal_initialization"
 _HEADS = (
     *("aggregation", "gru_pooling", "head_combination"),
     *("objects", "object_parts", "class_part", "clique_size", "relation_frames", "reasoning"),
-    "relation_pairs",
     *("reference_frame_sampling", "empty_slots", "first_phase_reasoning"),
     *("object_conv5_kernel", "object_conv5_initialization"),
     *("mask_pooling", "mlp_dropout", "mlp_initialization", "normalise_hidden"),

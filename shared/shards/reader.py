@@ -101,11 +101,6 @@ class DetectionFolder:
                 )
 
     @property
-    def has_tracks(self) -> bool:
-        """Whether all shards have track ids."""
-        return all(common.has_tracks for common in self._commons.values())
-
-    @property
     def video_ids(self) -> tuple[str, ...]:
         """Ids of the videos with detections, in the order of the shards."""
         return tuple(self._places)

@@ -55,9 +55,7 @@ def _array(dtype: str, counts: str, *axes: str, row: tuple[int, ...] = ()) -> Ar
 
 
 @lru_cache(maxsize=8)
-def arrays_of(
-    score_kind: ScoreKind, num_classes: int, *, has_tracks: bool = False
-) -> Mapping[str, ArraySpec]:
+def arrays_of(score_kind: ScoreKind, num_classes: int) -> Mapping[str, ArraySpec]:
     """Return the arrays of a shard by name."""
     arrays = {
         # index into the attribute `videos`
@@ -77,14 +75,10 @@ def arrays_of(
         "labels": _array("<u2", "detections", "detection"),
         # softmax (background = 1 - sum) or sigmoid; absent where score_kind is label
         "class_scores": _array("<f2", "detections", "detection", "class", row=(num_classes,)),
-        # track id in the video; absent if unknown
-        "tracks": _array("<i4", "detections", "detection"),
         "rle": _array("u1", "bytes", "byte"),
     }
     if score_kind == "label":
         del arrays["class_scores"]
-    if not has_tracks:
-        del arrays["tracks"]
     return arrays
 
 
@@ -221,8 +215,6 @@ class ShardAttributes:
     """Videos of the unit that could not be decoded."""
     left_out: tuple[LeftOut, ...] = ()
     """Objects of the videos that were not imported."""
-    has_tracks: bool = False
-    """Whether detections have track ids."""
 
     @property
     def rules(self) -> ClassRules:
@@ -233,7 +225,7 @@ class ShardAttributes:
     def arrays(self) -> Mapping[str, ArraySpec]:
         """Specifications of the arrays by name."""
         num_classes = len(self.detector.class_names)
-        return arrays_of(self.score_kind, num_classes, has_tracks=self.has_tracks)
+        return arrays_of(self.score_kind, num_classes)
 
     def to_json(self) -> dict[str, Any]:
         """Return the attributes for the file, starting with format and version."""

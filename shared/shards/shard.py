@@ -25,7 +25,7 @@ _OWN_CACHE_BYTES = 64 * 2**20
 MOST_FRAME_DETECTIONS = 10_000
 MOST_FRAME_MASK_BYTES = 16 * 2**20
 _OF_FRAMES = ("frame_video", "frame_index", "frame_seconds", "frame_offsets", "rle_offsets")
-_OF_DETECTIONS = ("boxes", "scores", "labels", "class_scores", "tracks")
+_OF_DETECTIONS = ("boxes", "scores", "labels", "class_scores")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -255,7 +255,6 @@ class Shard:
                 labels=rows("labels", start, stop),
                 class_scores=rows("class_scores", start, stop) if self.has_class_scores else None,
                 masks=tuple([rle[a - first : b - first] for a, b in pairwise(borders)]),
-                tracks=rows("tracks", start, stop) if "tracks" in self.arrays else None,
             )
         except (ShapeError, ShardFormatError) as err:
             why = str(err).removeprefix("FrameDetections.").removeprefix(f"{self.path}: ")

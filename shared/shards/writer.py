@@ -54,7 +54,6 @@ class ShardWriter:
         score_kind: kind of class scores of all frames: `softmax`, `sigmoid`, or `label` if only the
             score of the predicted class is known.
         class_names: names of the classes, if the detector is given by name.
-        has_tracks: whether detections have track ids.
     """
 
     def __init__(
@@ -64,9 +63,8 @@ class ShardWriter:
         score_kind: ScoreKind = "softmax",
         *,
         class_names: Sequence[str] = COCO_CLASSES,
-        has_tracks: bool = False,
     ) -> None:
-        self._path, self._has_tracks = Path(path), has_tracks
+        self._path = Path(path)
         if isinstance(detector, str):
             detector = DetectorEntry(
                 config_name=detector,
@@ -80,7 +78,7 @@ class ShardWriter:
         self._detector = detector
         self.rules = ClassRules(num_classes=len(detector.class_names), score_kind=score_kind)
         """Rules for labels and scores."""
-        specs = arrays_of(score_kind, len(detector.class_names), has_tracks=has_tracks)
+        specs = arrays_of(score_kind, len(detector.class_names))
         self._columns = {name: Column(spec) for name, spec in specs.items()}
         for name in ("frame_offsets", "rle_offsets"):
             self._columns[name].add([0])
@@ -113,7 +111,6 @@ class ShardWriter:
             videos=tuple(self.videos),
             failed=tuple(self.failed),
             left_out=tuple(self.left_out),
-            has_tracks=self._has_tracks,
         )
         with replacing(self._path) as temporary:
             write_group(temporary, columns=self._columns, attributes=attributes.to_json())
@@ -196,8 +193,8 @@ class ShardWriter:
             detections: detections in pixels of the video's grid.
 
         Raises:
-            ShapeError: if no video is open, the order or the grid is wrong, or labels, class scores
-                or tracks do not match the shard.
+            ShapeError: if no video is open, the order or the grid is wrong, or labels or class
+                scores do not match the shard.
         """
         video = self._open
         if video is None:
@@ -214,8 +211,6 @@ class ShardWriter:
         columns["labels"].add(detections.labels)
         if detections.class_scores is not None:
             columns["class_scores"].add(detections.class_scores)
-        if detections.tracks is not None:
-            columns["tracks"].add(detections.tracks)
         columns["frame_offsets"].add([len(columns["boxes"])])
         ends = np.cumsum([len(mask) for mask in detections.masks], dtype=np.int64)
         columns["rle_offsets"].add(len(columns["rle"]) + ends)
@@ -278,11 +273,6 @@ class ShardWriter:
             raise ShapeError(
                 f"{place}: expected class scores: {expected}, got: {given}; a shard without class "
                 'scores requires ShardWriter(..., score_kind="label")'
-            )
-        if (detections.tracks is not None) != self._has_tracks:
-            raise ShapeError(
-                f"{place}: expected tracks in all frames of a shard or in none, got tracks in only "
-                "some; pass tracks and ShardWriter(..., has_tracks=True), or neither"
             )
         if detections.labels.max(initial=0) >= num_classes:
             raise ShapeError(

@@ -4,32 +4,26 @@ A row is a system from the paper, or a control: a system with modified settings.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from orn.shared.config.files import apply_overrides
 from orn.shared.errors import ConfigError
 from orn.shared.nearest import nearest
 from orn.stage2_train.ablation.request import AblationRequest, Variant
-from orn.stage2_train.model.summary import count_parameters
 from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.systems import SYSTEMS, find_system
 
 LATE_FUSION = "late-fusion"
 _BASELINE_TABLES = (1, 3, 4)
 _BESIDE_BASELINES = ("activity-head", "orn")
-_LEFT_OUT = {
-    "wide-activity-head": "the wide activity head has no ImageNet weights to start from; use "
-    "--set initial_weights=random for all rows"
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AblationRow:
-    """A system or control that is trained with several seeds and compared with the others."""
+    """A system that is trained with several seeds and compared with the others."""
 
     name: str
-    """Name of the system or control."""
+    """Name of the row."""
     title: str
     """Short description."""
     system: str
@@ -100,14 +94,12 @@ def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[Ablat
     Args:
         table: see `AblationRequest`.
         wanted: names of the rows to return; all if empty.
-        recipe: recipe of the rows; determines the width of the wide activity head.
+        recipe: recipe of the rows.
 
     Raises:
         ConfigError: if a wanted row is not in the table or cannot be trained with the recipe.
     """
-    if table == "controls":
-        rows = _controls(recipe)
-    elif table == "baselines":
+    if table == "baselines":
         introduced = tuple(s.name for s in SYSTEMS if s.table in _BASELINE_TABLES)
         rows = tuple(
             _system_row(name, recipe, tables=_BASELINE_TABLES)
@@ -118,23 +110,11 @@ def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[Ablat
     names = tuple(row.name for row in rows)
     for name in wanted:
         if name not in names:
-            why = _LEFT_OUT.get(name, f"did you mean {nearest(name, names)!r}?")
             raise ConfigError(
-                f"system {name!r}: expected one of table {table}, {', '.join(names)}; {why}"
+                f"system {name!r}: expected one of table {table}, {', '.join(names)}; did you mean "
+                f"{nearest(name, names)!r}?"
             )
     return tuple(row for row in rows if row.name in wanted or not wanted)
-
-
-def wide_activity_head(recipe: Recipe) -> int:
-    """Return the base width that gives the activity head as many parameters as both heads.
-
-    It is the smallest width that gives at least as many parameters as both heads of the recipe.
-    """
-    wanted = count_parameters(apply_overrides(recipe.model, ["heads=both"]))
-    width = recipe.model.base_width
-    while count_parameters(replace(recipe.model, heads="activity", base_width=width)) < wanted:
-        width += 1
-    return width
 
 
 def _system_row(name: str, recipe: Recipe, *, tables: Sequence[int] = ()) -> AblationRow:
@@ -147,32 +127,4 @@ def _system_row(name: str, recipe: Recipe, *, tables: Sequence[int] = ()) -> Abl
         system=name,
         paper={dataset: figure for table in figures for dataset, figure in table.items()},
         backbone=system.changes.get("backbone", recipe.model.backbone),
-    )
-
-
-def _controls(recipe: Recipe) -> tuple[AblationRow, ...]:
-    wide = []
-    if recipe.initial_weights == "random":
-        width = wide_activity_head(recipe)
-        title = f"activity head with as many parameters as orn: base width {width}"
-        wide = [("wide-activity-head", "activity-head", f"model.base_width={width}", title)]
-    changed = (
-        ("one-frame", "activity-head", "data.clip_frames=1", "activity head on a single frame"),
-        *wide,
-        ("shuffled-frames", "orn", "data.controls.frame_order=shuffled",
-         "frames of a clip in random order"),
-        ("boxes", "orn", "data.controls.object_masks=boxes", "boxes instead of masks"),
-        ("mixed-classes", "orn", "data.controls.object_classes=shuffled",
-         "classes shuffled among the objects of a frame"),
-    )  # fmt: skip
-    rows = {
-        name: _system_row(name, recipe)
-        for name in ("activity-head", "orn", "coco-class", "coco-shape", "coco-intra")
-    }
-    return (
-        *rows.values(),
-        *(
-            replace(rows[system], name=name, title=title, overrides=(override,), paper={})
-            for name, system, override, title in changed
-        ),
     )

@@ -109,7 +109,7 @@ class AblationRequest(Request):
 
     manifest: DatasetName
     table: Annotated[
-        Literal["2", "5", "baselines", "controls"],
+        Literal["2", "5", "baselines"],
         Option("Table of the paper, or another set of systems."),
     ]
     systems: Annotated[Names, Option("Only these rows of the table, comma-separated.")] = ()

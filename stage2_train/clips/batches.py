@@ -48,9 +48,6 @@ class ClipBatch:
     """(B, T, K, S) float32 distribution over the detector's classes and the background."""
     detector_labels_BTK: Tensor
     """(B, T, K) int64 detected class, S - 1 for the background object."""
-    tracks_BTK: Tensor
-    """(B, T, K) int64 track of the object in the video; -1 for the background object and if
-    unknown."""
     valid_BTK: Tensor
     """(B, T, K) bool, whether the slot holds an object."""
     labels: Tensor
@@ -106,7 +103,6 @@ def collate(samples: Sequence[ClipSample]) -> ClipBatch:
         boxes_BTK4=_padded([each.boxes for each in slots]),
         class_scores_BTKS=_padded([each.class_scores for each in slots]),
         detector_labels_BTK=_padded([each.labels for each in slots]),
-        tracks_BTK=_padded([each.tracks for each in slots]),
         valid_BTK=_padded([each.valid for each in slots]),
         labels=torch.from_numpy(np.stack([np.asarray(sample.label) for sample in samples])),
     )

@@ -69,10 +69,6 @@ class DetectionSource(Protocol):
     """The detections of videos."""
 
     @property
-    def has_tracks(self) -> bool:
-        """Whether detections have tracks."""
-
-    @property
     def detector(self) -> DetectorEntry:
         """Detector that produced the detections, with its classes."""
 

@@ -31,12 +31,6 @@ from orn.stage2_train.clips.clip_sources import (
     DetectionSource,
     FrameSource,
 )
-from orn.stage2_train.clips.controls import (
-    Controls,
-    frame_permutation,
-    with_boxes_as_masks,
-    with_shuffled_classes,
-)
 from orn.stage2_train.clips.join import rows_by_ratio
 from orn.stage2_train.clips.objects import (
     PERSON,
@@ -50,6 +44,7 @@ from orn.stage2_train.clips.sampling import (
     authors_frames,
     centre_frames,
     clip_generator,
+    frame_permutation,
     random_frames,
 )
 from orn.stage2_train.clips.settings import ClipSettings
@@ -67,7 +62,6 @@ _PICTURES_BYTES = 64 * 2**20
 """Cache size per process for whole frames of clips that are cropped several times."""
 _MIN_AREA_FRACTION = 0.5
 """A crop that covers a smaller fraction of a stored frame causes a warning."""
-_NO_CONTROLS = Controls()
 _STREAMS = {"control": 1, "order": 2, "flip": 3}
 """Random streams that are separate from the stream for frames and crops."""
 
@@ -116,8 +110,8 @@ class ClipDataset(Dataset[ClipSample]):
         """Initialize without reading data; `cache_bytes` limits the cache for detections.
 
         Raises:
-            ConfigError: if the crop is larger than the frames of a video, `person_first` is used
-                without the detector class `person`, or the network needs tracks that are missing.
+            ConfigError: if the crop is larger than the frames of a video, or `person_first` is used
+                without the detector class `person`.
         """
         self.segments = tuple(segments)
         self.settings = settings
@@ -126,11 +120,6 @@ class ClipDataset(Dataset[ClipSample]):
             raise ConfigError(
                 f"data.object_order: person_first requires a detector with the class {PERSON}; "
                 "omit it"
-            )
-        if settings.reads_tracks and not detections.has_tracks:
-            raise ConfigError(
-                "model.relation_pairs: expected shards with tracks, got none; train with --set "
-                "model.relation_pairs=all"
             )
         self._clips = clips
         self._detections = detections
@@ -218,11 +207,9 @@ class ClipDataset(Dataset[ClipSample]):
             person = self._detections.detector.class_names.index(PERSON)
             objects = [with_persons_first(each, order, person=person) for each in objects]
         order_T = np.arange(data.clip_frames)
-        if data.controls != _NO_CONTROLS:
+        if self.settings.frame_order != "forward":
             control = self._generator(request, of="control")
-            if data.controls.object_classes == "shuffled":
-                objects = [with_shuffled_classes(each, control) for each in objects]
-            order_T = frame_permutation(data.clip_frames, data.controls.frame_order, control)
+            order_T = frame_permutation(data.clip_frames, self.settings.frame_order, control)
         frames_T = frames_T[order_T]
         is_flipped = self._is_flipped(request)
         is_training = request.epoch is not None
@@ -333,8 +320,6 @@ class ClipDataset(Dataset[ClipSample]):
         except ShardFormatError:
             detections.check_frames(missing)  # its error message identifies the frame
             raise
-        if self.settings.data.controls.object_masks == "boxes":
-            made = [with_boxes_as_masks(objects) for objects in made]
         for row, objects in zip(missing, made, strict=True):
             found[row] = objects
             with suppress(ValueError):  # may be larger than the cache

@@ -57,8 +57,6 @@ class FrameObjects:
     """(N, S) float32 class vectors, c in eq. (8)."""
     labels: NDArray[np.int64]
     """(N,) int64 detected class, 0 .. S - 2."""
-    tracks: NDArray[np.int64]
-    """(N,) int64 track of the object in the video; -1 if unknown."""
     pieces: MaskPieces
     """Masks; owners are row indices into the other fields."""
 
@@ -69,10 +67,7 @@ class FrameObjects:
     @property
     def size_bytes(self) -> int:
         """Approximate size in memory in bytes."""
-        arrays = (
-            *(self.boxes, self.class_scores, self.labels, self.tracks),
-            self.pieces.rows_4R,
-        )
+        arrays = (self.boxes, self.class_scores, self.labels, self.pieces.rows_4R)
         return _RECORD_BYTES + sum(array.nbytes for array in arrays)
 
 
@@ -106,7 +101,6 @@ def objects_of_frames(
     pieces = pieces_of_masks(masks, height=height, width=width)
     boxes_N4, class_scores_NS = boxes_N4[chosen_N], class_scores_NS[chosen_N]
     labels_N = np.concatenate([frame.labels for frame in frames])[chosen_N].astype(np.int64)
-    tracks_N = np.concatenate([_tracks(frame) for frame in frames])[chosen_N]
     spans = [slice(*span) for span in pairwise(accumulate(lengths, initial=0))]
     return [
         FrameObjects(
@@ -115,16 +109,10 @@ def objects_of_frames(
             boxes=boxes_N4[span].copy(),  # copy: the cache evicts frames one by one
             class_scores=class_scores_NS[span].copy(),
             labels=labels_N[span].copy(),
-            tracks=tracks_N[span].copy(),
             pieces=own,
         )
         for frame, span, own in zip(frames, spans, pieces.split(lengths), strict=True)
     ]
-
-
-def _tracks(frame: FrameDetections) -> NDArray[np.int64]:
-    known_N = np.full(len(frame), -1) if frame.tracks is None else frame.tracks
-    return known_N.astype(np.int64)
 
 
 def _best_first(
@@ -168,7 +156,6 @@ def with_persons_first(
         boxes=objects.boxes[order_N],
         class_scores=objects.class_scores[order_N],
         labels=objects.labels[order_N],
-        tracks=objects.tracks[order_N],
         pieces=_reordered(objects.pieces, order_N),
     )
 
@@ -209,8 +196,6 @@ class ClipSlots:
     """(T, K, S) class vectors."""
     labels: NDArray[np.int64]
     """(T, K) detected class; S - 1 for the background."""
-    tracks: NDArray[np.int64]
-    """(T, K) track of the object in the video; -1 for the background and if unknown."""
     valid: NDArray[np.bool_]
     """(T, K) whether the slot holds an object."""
 
@@ -253,7 +238,6 @@ def fill_slots(
     slots.boxes[slot_n] = boxes_in_crop(boxes_n4, window, height=height, width=width)
     slots.class_scores[slot_n] = np.concatenate([frame.class_scores for frame in frames])[kept_n]
     slots.labels[slot_n] = np.concatenate([frame.labels for frame in frames])[kept_n]
-    slots.tracks[slot_n] = np.concatenate([frame.tracks for frame in frames])[kept_n]
     slots.valid[slot_n] = True
     pieces = pieces.owned_by(slot_N[pieces.owner_R])
     pieces = pieces.taken(pieces.owner_R >= 0)
@@ -296,7 +280,6 @@ def _empty_slots(num_slots: int, settings: SlotSettings, *, class_width: int) ->
         boxes=np.zeros((num_slots, 4), np.float32),
         class_scores=np.zeros((num_slots, class_width), np.float32),
         labels=np.zeros(num_slots, np.int64),
-        tracks=np.full(num_slots, -1, np.int64),
         valid=np.zeros(num_slots, np.bool_),
     )
 

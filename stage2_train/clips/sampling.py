@@ -14,6 +14,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.stage2_train.requests import FrameOrder
+
 ClipSampling = Literal["spread", "authors"]
 
 _UNUSED_SECONDS = 2 / 30
@@ -84,3 +86,13 @@ def _borders(num_frames: int, num_parts: int) -> NDArray[np.int64]:
 
 def _middles(num_frames: int, num_parts: int) -> NDArray[np.int64]:
     return (2 * np.arange(num_parts, dtype=np.int64) + 1) * num_frames // (2 * num_parts)
+
+
+def frame_permutation(
+    num_frames: int, order: FrameOrder, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the (T,) indices of a clip's frames in the given order."""
+    places_T = np.arange(num_frames)
+    if order == "reversed":
+        return places_T[::-1]
+    return generator.permutation(places_T) if order == "shuffled" else places_T

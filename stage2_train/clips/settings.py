@@ -1,16 +1,16 @@
 """Settings for clips: a section of the recipe, and sizes from the data set and the network."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from orn.shared.config.fields import STRICT, Count, Maybe
-from orn.stage2_train.clips.controls import Controls
 from orn.stage2_train.clips.join import FrameJoin
 from orn.stage2_train.clips.objects import ObjectOrder, SlotSettings
 from orn.stage2_train.clips.sampling import ClipSampling
+from orn.stage2_train.requests import FrameOrder
 
 UnsureLabels = Literal["negative", "ignored"]
 UnsureInEvaluation = Literal["left_out", "negative"]
@@ -56,8 +56,6 @@ class DataRecipe:
     unsure_in_evaluation: UnsureInEvaluation = "left_out"
     """Treatment of unsure labels in average precision: excluded, as in VLOG's evaluation, or
     negative, as in the authors' code."""
-    controls: Controls = field(default_factory=Controls)
-    """Controlled changes to clips, for experiments."""
 
     @property
     def training_splits(self) -> tuple[str, ...]:
@@ -77,8 +75,8 @@ class ClipSettings:
     """Whether a label is a vector over the activities instead of a single activity."""
     flipped_A: tuple[int, ...] | None = None
     """Class of each class's mirrored videos, for random flips in training; None for no flips."""
-    reads_tracks: bool = False
-    """Whether the network reads object tracks."""
+    frame_order: FrameOrder = "forward"
+    """Order of a clip's frames, changed only as a control in evaluation."""
     reads_frames: bool = True
     """Whether frames are decoded; networks that read none get black frames, which is faster."""
     seed: int = 0

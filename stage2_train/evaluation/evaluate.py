@@ -96,7 +96,7 @@ def evaluate_run(
         _check_calibration(model)
     if accelerator.is_main_process:
         _warn(run, config, sources, request)
-    clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order)
+    clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order or "forward")
     predicted = partial(_predict, model, sources=sources, request=request, accelerator=accelerator)
     predictions = predicted(clips)
     scales = None
@@ -236,7 +236,7 @@ def _report(
         "clips": request.views[0],
         "crops": request.views[1],
         "flip": request.flip,
-        "frame_order": request.frame_order or config.recipe.data.controls.frame_order,
+        "frame_order": request.frame_order or "forward",
         "metric": metric,
         "num_unsure": sum(len(each.unsure) for each in clips.segments),
         "unsure_in_evaluation": config.recipe.data.unsure_in_evaluation,

@@ -27,11 +27,10 @@ from orn.stage2_train.clips.batches import (
     evaluation_loader,
     evaluation_requests,
 )
-from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.views import Views
 from orn.stage2_train.model.config import HeadCombination, Heads
-from orn.stage2_train.requests import CALIBRATED
+from orn.stage2_train.requests import CALIBRATED, FrameOrder
 from orn.stage2_train.runs.eval_file import GroupKind
 
 if TYPE_CHECKING:

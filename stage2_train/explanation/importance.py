@@ -307,7 +307,6 @@ def explain(
         valid_BTK,
         cliques,
         last_BTK=head.last_slots(valid_BTK),
-        tracks_BTK=batch.tracks_BTK,
     )
     found = list(values)
     weight = head.relation.third.weight

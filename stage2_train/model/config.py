@@ -19,7 +19,6 @@ TemporalInitialization = Literal["identity", "replicate"]
 HeadCombination = Literal["mean", "sum", "joint"]
 RelationFrames = Literal["earlier", "same", "same_after_first"]
 MlpInitialization = Literal["torch", "he"]
-RelationPairs = Literal["all", "same_object", "different_objects"]
 EmptySlots = Literal["never", "as_authors"]
 Conv5Initialization = Literal["pretrained", "random"]
 ObjectPart = Literal["shape", "appearance", "class"]
@@ -79,9 +78,6 @@ class NetworkConfig:
     """Frames of a clique's other objects: earlier frames t' < t (eq. 4), or frame t itself (`same`,
     "COCO-intra" in Table 2). `same_after_first` skips the first frame, as in the authors' released
     code."""
-    relation_pairs: RelationPairs = "all"
-    """Pairs across two frames: all pairs (eq. 4), an object with itself in the other frame, or with
-    different objects. `same_object` and `different_objects` need shards with tracks."""
     empty_slots: EmptySlots = "never"
     """Whether an empty slot can be the second object of a pair: `never`, or `as_authors`, as in the
     authors' released code, which pads every frame to the largest number of objects in any frame of
@@ -146,11 +142,6 @@ class NetworkConfig:
                 f"relation_frames: expected same for cliques of one object, got "
                 f"{self.relation_frames}"
             )
-        if self.relation_pairs != "all" and (self.clique_size, self.objects) != (2, "detections"):
-            raise ValueError(
-                f"relation_pairs: expected all for {self.objects} in cliques of "
-                f"{self.clique_size}, got {self.relation_pairs}"
-            )
         if self.architecture != "object_video" and self.heads != "activity":
             raise ValueError(
                 f"heads: expected activity for architecture {self.architecture}, got {self.heads}"
@@ -199,11 +190,6 @@ class NetworkConfig:
     def reads_detections(self) -> bool:
         """Whether the network reads detected objects."""
         return self.heads != "activity" and self.objects == "detections"
-
-    @property
-    def reads_tracks(self) -> bool:
-        """Whether the network reads the tracks of detected objects."""
-        return self.reads_detections and self.relation_pairs != "all"
 
     @property
     def pools_objects(self) -> bool:

@@ -28,9 +28,6 @@ class NetworkInputs:
     """(B, T, K, S) float: the detector's distribution over its classes and the background."""
     valid_BTK: Tensor
     """(B, T, K) bool: whether the slot holds an object; the values of other slots are not read."""
-    tracks_BTK: Tensor | None = None
-    """(B, T, K) int64: track of each object, the same in all frames of a clip; -1 for the
-    background object. Read by networks that only relate an object to itself, or only to others."""
 
     def __post_init__(self) -> None:
         """Check dtypes and leading axes.

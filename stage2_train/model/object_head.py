@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.shared.errors import ShapeError
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.frame_cliques import choose_frame_cliques
 from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
@@ -117,7 +116,6 @@ class ObjectHead(nn.Module):
             config.object_width,
             config.relation_width,
             clique_size=config.clique_size,
-            pairs=config.relation_pairs,
             initialization=config.mlp_initialization,
             normalise_hidden=config.normalise_hidden,
             dropout=config.mlp_dropout,
@@ -169,7 +167,6 @@ class ObjectHead(nn.Module):
             valid_BTK,
             cliques,
             last_BTK=self.last_slots(valid_BTK),
-            tracks_BTK=batch.tracks_BTK,
         )
         relations_BRG = self.normalise(sums_BRG)
         reasoning: RecurrentClassifier | SummedMlpClassifier | MeanClassifier = self.reasoning
@@ -240,11 +237,6 @@ class ObjectHead(nn.Module):
         if feats_BTDhw is not None and batch.coverage_BTKhw.shape[3:] != feats_BTDhw.shape[3:]:
             expected = f"cells {tuple(feats_BTDhw.shape[3:])}"
             raise bad_input("coverage_BTKhw", expected, batch.coverage_BTKhw)
-        if config.relation_pairs != "all" and batch.tracks_BTK is None:
-            raise ShapeError(
-                f"network input tracks_BTK: relation_pairs {config.relation_pairs} requires "
-                "tracks, got none"
-            )
         if batch.masks_BTKhw.shape[3:] != (side, side):
             raise bad_input("masks_BTKhw", f"cells {(side, side)}", batch.masks_BTKhw)
         if batch.class_scores_BTKS.shape[3] != config.class_width:

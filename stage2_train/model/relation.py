@@ -14,14 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from orn.stage2_train.model.config import MlpInitialization, RelationPairs
+from orn.stage2_train.model.config import MlpInitialization
 from orn.stage2_train.model.frame_cliques import FrameCliques
 from orn.stage2_train.model.mlp import initialize_layers
 
 LARGEST_PASS = 2**17
 """Maximum number of cliques of objects computed in one pass; several passes bound memory use."""
-_NO_TRACK = -2
-"""Track of an empty slot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,7 +43,6 @@ class ObjectRelation(nn.Module):
         relation_width: int,
         *,
         clique_size: int = 2,
-        pairs: RelationPairs = "all",
         initialization: MlpInitialization = "torch",
         normalise_hidden: bool = False,
         dropout: float = 0.0,
@@ -56,13 +53,11 @@ class ObjectRelation(nn.Module):
             object_width: O.
             relation_width: G, width of each layer.
             clique_size: n.
-            pairs: pairs over which g sums; see `NetworkConfig.relation_pairs`.
             initialization: initialization of the weights; see `initialize_layers`.
             normalise_hidden: whether each layer has a LayerNorm before its ReLU.
             dropout: dropout probability after each layer.
         """
         super().__init__()
-        self.pairs = pairs
         # The first layer, a matrix [W1 .. Wn] over [o_1; ..; o_n], is stored as its n parts.
         self.first = nn.ModuleList(
             nn.Linear(object_width, relation_width, bias=number == 0)
@@ -88,7 +83,6 @@ class ObjectRelation(nn.Module):
         cliques: FrameCliques,
         *,
         last_BTK: Tensor | None = None,
-        tracks_BTK: Tensor | None = None,
     ) -> Tensor:
         """Return (B, R, G) relations g, each the mean over the cliques of frames of its step.
 
@@ -101,7 +95,6 @@ class ObjectRelation(nn.Module):
             cliques: cliques of frames, on any device.
             last_BTK: bool, whether a slot may hold the last object of a clique; None for all valid
                 slots.
-            tracks_BTK: int64 track of each object; not read if `pairs` is `all`.
         """
         num_clips = len(objects_BTKO)
         cliques = cliques.to(objects_BTKO.device)
@@ -111,9 +104,7 @@ class ObjectRelation(nn.Module):
             self.third.out_features,
             dtype=_sum_dtype(self.third.weight.dtype),
         )
-        for found in self.values(
-            objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK, tracks_BTK=tracks_BTK
-        ):
+        for found in self.values(objects_BTKO, valid_BTK, cliques, last_BTK=last_BTK):
             values_PG = found.values_PG.to(total_RG.dtype)
             total_RG = total_RG.index_add(0, row_Q[found.clique_P], values_PG)
         total_BRG = total_RG.unflatten(0, (num_clips, cliques.num_steps))
@@ -126,7 +117,6 @@ class ObjectRelation(nn.Module):
         cliques: FrameCliques,
         *,
         last_BTK: Tensor | None = None,
-        tracks_BTK: Tensor | None = None,
     ) -> Iterator["CliqueValues"]:
         """Yield h for every clique of objects in passes of bounded size; see `forward`."""
         last_BTK = valid_BTK if last_BTK is None else last_BTK
@@ -145,17 +135,9 @@ class ObjectRelation(nn.Module):
                 row_of_slot_MK,
                 frames_nQ[:, place],
             )
-            slots_nP = slot_N[rows_nP]
-            if self.pairs != "all":
-                assert tracks_BTK is not None
-                tracks_nP = tracks_BTK.where(valid_BTK, _NO_TRACK).flatten()[slots_nP]
-                is_same_P = tracks_nP[0] == tracks_nP[1]
-                counts_P = is_same_P if self.pairs == "same_object" else ~is_same_P
-                clique_P, rows_nP = clique_P[counts_P], rows_nP[:, counts_P]
-                slots_nP = slots_nP[:, counts_P]
             yield CliqueValues(
                 clique_P=clique_P + place.start,
-                slots_nP=slots_nP,
+                slots_nP=slot_N[rows_nP],
                 values_PG=self._values(parts_NG, rows_nP, keep=len(passes) == 1),
             )
 

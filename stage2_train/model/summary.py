@@ -144,7 +144,6 @@ def black_clips(
             coverage_BTKhw=torch.ones(*lead, *feature_cells),
             class_scores_BTKS=torch.zeros(*lead, config.class_width),
             valid_BTK=torch.ones(lead, dtype=torch.bool),
-            tracks_BTK=torch.arange(num_slots).expand(lead),
         )
 
 

@@ -78,10 +78,6 @@ class LazyDetections:
     def places(self, video_id: str) -> None:
         return None
 
-    @property
-    def has_tracks(self) -> bool:
-        return False
-
     def for_workers(self, number: int) -> Self:
         return self
 

@@ -16,7 +16,6 @@ from orn.shared.manifests.records import Dataset, Segment, Task
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.time_join import frame_interval
 from orn.shared.text import counted
-from orn.stage2_train.clips.controls import FrameOrder
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit, check_detected_videos, join_split
 from orn.stage2_train.clips.objects import SlotSettings
@@ -26,6 +25,7 @@ from orn.stage2_train.frames.decoded import DatasetFrames, DecodedVideos
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.requests import FrameOrder
 from orn.stage2_train.runs.run_config import ClipRecord, DataPaths
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Sources:
         joined: JoinedSplit,
         recipe: Recipe,
         *,
-        frame_order: FrameOrder | None = None,
+        frame_order: FrameOrder = "forward",
         flip: bool = False,
     ) -> ClipDataset:
         """Return the clips of usable segments.
@@ -71,7 +71,7 @@ class Sources:
         Args:
             joined: the segments.
             recipe: settings for clips.
-            frame_order: order of frames; None for the order in the recipe.
+            frame_order: order of frames.
             flip: whether training clips are flipped at random.
 
         Raises:
@@ -87,9 +87,7 @@ class Sources:
         settings = clip_settings(recipe, task=dataset.task)
         if flip:
             settings = replace(settings, flipped_A=classes_when_flipped(dataset))
-        if frame_order is not None:
-            controls = replace(recipe.data.controls, frame_order=frame_order)
-            settings = replace(settings, data=replace(recipe.data, controls=controls))
+        settings = replace(settings, frame_order=frame_order)
         return ClipDataset(joined.segments, self.clips, self.detections, settings)
 
     @property
@@ -155,7 +153,6 @@ def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
         ),
         num_activities=recipe.model.num_activities,
         multi_label=task == "multi-label",
-        reads_tracks=recipe.model.reads_tracks,
         reads_frames=recipe.model.reads_frames,
         seed=recipe.seed,
     )

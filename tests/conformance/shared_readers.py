@@ -301,7 +301,6 @@ SHARED: tuple[Reader, ...] = (
             *optional(
                 "attributes.detector.*",
                 "attributes.left_out",
-                "attributes.has_tracks",
                 "*.sample_aspect",
             ),
             *("value unknown: *", "columns: *"),

@@ -24,7 +24,7 @@ from orn import predict_frames
 from orn.predict_videos.detecting import detected_by, load_its_detector
 from orn.predict_videos.request import PredictRequest
 from orn.shared.cli import main
-from orn.shared.errors import ConfigError, DetectorError, JoinError
+from orn.shared.errors import DetectorError, JoinError
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.tensors import read_tensors, write_tensors
@@ -264,15 +264,6 @@ def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:
 def test_usage(trained, arguments: list[str], exit_code: int, says: str) -> None:
     (video, *_) = validation(trained)
     assert says in predict(trained, video, *arguments, exit_code=exit_code).stderr
-
-
-def test_tracks_are_missed_before_detection(trained) -> None:
-    model = open_model(trained.run, device="cpu")
-    network = replace(model.config.recipe.model, relation_pairs="same_object")
-    recipe = replace(model.config.recipe, model=network)
-    model = replace(model, config=replace(model.config, recipe=recipe))
-    with pytest.raises(ConfigError, match=r"tracks.*--shards"):
-        load_its_detector(model, PredictRequest())
 
 
 @pytest.mark.mmdet

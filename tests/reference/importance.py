@@ -47,7 +47,7 @@ def clique_logit_drops(
     objects_BTKO, valid_BTK, _ = head.objects(trunk, batch)
     found = {}
     for clip in range(len(valid_BTK)):
-        steps = _cliques_of_steps(network, valid_BTK[clip], batch.tracks_BTK[clip])
+        steps = _cliques_of_steps(network, valid_BTK[clip])
         weights = {name: value for name, value in head.relation.state_dict().items()}
         values = {
             clique: h(weights, [objects_BTKO[clip, frame, slot] for frame, slot in clique])
@@ -63,7 +63,7 @@ def clique_logit_drops(
 
 
 def _cliques_of_steps(
-    network: ObjectVideoNetwork, valid_TK: Tensor, tracks_TK: Tensor
+    network: ObjectVideoNetwork, valid_TK: Tensor
 ) -> list[tuple[list[Clique], int]]:
     """The cliques of each step, and over how many choices of frames g is the mean."""
     config, num_frames = network.config, len(valid_TK)
@@ -77,13 +77,6 @@ def _cliques_of_steps(
             for choice in choices
             for chosen in product(*(slots[frame] for frame in (*choice, t)))
         ]
-        if config.relation_pairs != "all":
-            wants_same = config.relation_pairs == "same_object"
-            cliques = [
-                (first, second)
-                for first, second in cliques
-                if bool(tracks_TK[first] == tracks_TK[second]) == wants_same
-            ]
         steps.append((cliques, len(choices)))
     return steps
 

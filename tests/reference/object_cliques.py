@@ -21,8 +21,6 @@ def relations_of_clip(
     first_frame: int = 0,
     drawn: Sequence[Sequence[int]] | None = None,
     empty_of_frame: Sequence[Objects] | None = None,
-    tracks_of_frame: Sequence[Sequence[int]] | None = None,
-    pairs: str = "all",
 ) -> list[Tensor]:
     """g of each step of one clip.
 
@@ -35,24 +33,11 @@ def relations_of_clip(
         first_frame: see there.
         drawn: the earlier frames of each t in training; None for the mean over all choices of them.
         empty_of_frame: what the last object of a clique may be besides, in each frame.
-        tracks_of_frame: which object of the clip each of `objects_of_frame` is; read where not all
-            pairs count.
-        pairs: `all`; `same_object` leaves out pairs of objects of two tracks, `different_objects`
-            those of one.
     """
 
     def g(frames: Sequence[int]) -> Tensor:
         places = [*(objects_of_frame[frame] for frame in frames[:-1]), last_of_frame[frames[-1]]]
-        if pairs == "all":
-            return _g(weights, places)
-        earlier, later = (list(tracks_of_frame[frame]) for frame in frames)
-        later += [None] * (len(places[1]) - len(later))
-        total_G = torch.zeros(len(weights["third.bias"]), dtype=torch.float64)
-        for j, track in zip(places[0], earlier, strict=True):
-            for k, other in zip(places[1], later, strict=True):
-                if (track == other) == (pairs == "same_object"):
-                    total_G = total_G + h(weights, [j, k])
-        return total_G
+        return _g(weights, places)
 
     num_frames = len(objects_of_frame)
     last_of_frame = [

@@ -122,23 +122,10 @@ def _relations(
         empty_of_frame=_empty_slots(config, weights, objects_of_frame)
         if config.empty_slots == "as_authors"
         else None,
-        tracks_of_frame=_tracks_of_frames(batch, clip),
-        pairs=config.relation_pairs,
     )
     if config.normalise_relations:
         relations = [_layer_norm(_part(weights, "normalise"), g) for g in relations]
     return relations, class_logits_TKS
-
-
-def _tracks_of_frames(batch: NetworkInputs, clip: int) -> list[list[int]]:
-    return [
-        [
-            int(batch.tracks_BTK[clip, t, k])
-            for k in range(batch.valid_BTK.shape[2])
-            if batch.valid_BTK[clip, t, k]
-        ]
-        for t in range(batch.valid_BTK.shape[1])
-    ]
 
 
 def _empty_slots(

@@ -232,7 +232,7 @@ def test_two_processes_train_and_measure_together(workspace) -> None:
 def change_state(run: Path, **values: Any) -> None:
     tensors, metadata = read_tensors(run / "last.safetensors", what="it", remedy="none")
     state = json.dumps(json.loads(metadata["state"]) | values)
-    write_tensors(run / "last.safetensors", tensors, {"state": state})
+    write_tensors(run / "last.safetensors", tensors, {**metadata, "state": state})
 
 
 @pytest.mark.parametrize(

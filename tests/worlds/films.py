@@ -164,12 +164,11 @@ def write_films_shard(
     *,
     detector: DetectorEntry = DETECTOR,
     score_kind: ScoreKind = "softmax",
-    has_tracks: bool = False,
     found: Callable[[Film, int], FrameDetections] = Film.detections,
     frames: slice = slice(None),
 ) -> None:
     """A shard of the films, of every frame or some; `found` gives the objects of a frame."""
-    with ShardWriter(path, detector, score_kind, has_tracks=has_tracks) as writer:
+    with ShardWriter(path, detector, score_kind) as writer:
         for film in films:
             writer.begin_video(
                 video_entry(

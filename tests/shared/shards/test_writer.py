@@ -115,29 +115,6 @@ def test_classes_and_scores_of_any_detector(tmp_path: Path, score_kind: ScoreKin
     assert DetectionFolder(tmp_path).rules == ClassRules(num_classes=300, score_kind=score_kind)
 
 
-def test_tracks_are_known_for_all_frames_or_for_none(tmp_path: Path) -> None:
-    plain = drawn_detections(2, num=3)
-    found = replace(plain, tracks=np.array([7, -1, 2**31 - 1], np.int32))
-    path = tmp_path / "shard-000000.zarr.zip"
-    with ShardWriter(path, ENTRY, has_tracks=True) as writer:
-        begin(writer, "b")
-        with pytest.raises(ShapeError, match="has_tracks"):
-            writer.add(0, 0.0, plain)
-        writer.fail("b", "tracks")
-        add(writer, "a", found, replace(drawn_detections(num=0), tracks=np.zeros(0, np.int32)))
-    shard = Shard(path)
-    assert shard.frame(0).tracks.tolist() == [7, -1, 2**31 - 1]
-    assert [len(each.tracks) for each in shard.frames_at([1, 0])] == [0, 3]
-    assert verify_shard(path) == []
-    assert DetectionFolder(tmp_path).has_tracks
-    with ShardWriter(tmp_path / "shard-000001.zarr.zip", ENTRY) as writer:
-        begin(writer, "c")
-        with pytest.raises(ShapeError, match="has_tracks"):
-            writer.add(0, 0.0, found)
-        writer.fail("c", "tracks")
-    assert not DetectionFolder(tmp_path).has_tracks
-
-
 def test_a_failure_takes_back_what_came_of_the_video(tmp_path: Path) -> None:
     many = drawn_detections(2, num=300)
     shards = []

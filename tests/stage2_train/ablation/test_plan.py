@@ -9,18 +9,15 @@ from orn.stage2_train.ablation.plan import (
     AblationRow,
     planned_runs,
     table_rows,
-    wide_activity_head,
 )
 from orn.stage2_train.ablation.request import AblationRequest, Variant
-from orn.stage2_train.model.summary import count_parameters
 from orn.stage2_train.recipe import load_recipe
-from orn.stage2_train.systems import find_system
 
 ROWS = tuple(
     AblationRow(name=name, title=name, system=system, overrides=overrides, backbone="resnet18")
     for name, system, overrides in (
         ("activity-head", "activity-head", ()),
-        ("boxes", "orn", ("data.controls.object_masks=boxes",)),
+        ("boxes", "orn", ("data.clip_frames=1",)),
     )
 )
 
@@ -40,7 +37,7 @@ def test_runs_go_seed_by_seed() -> None:
     names = ("activity-head", "boxes")
     assert [(run.row.name, run.seed) for run in runs] == [(n, s) for s in (0, 1) for n in names]
     assert runs[-1].folder == Path("runs/ablate-demo/boxes/seed1")
-    assert runs[-1].overrides == ("phases.steps=5", "data.controls.object_masks=boxes")
+    assert runs[-1].overrides == ("phases.steps=5", "data.clip_frames=1")
 
 
 def test_an_arm_changes_its_systems_and_leaves_the_others_plain() -> None:
@@ -74,7 +71,6 @@ def test_tables(recipe) -> None:
     baselines = ("r50", "i3d", "c3d-avg", "trn-multiscale", "r18", "i3d-18")
     assert _names("baselines", recipe) == (*baselines, "activity-head", "orn")
     assert _names("2", recipe, ("orn", "activity-head")) == ("activity-head", "orn")
-    assert _names("controls", recipe)[-3:] == ("shuffled-frames", "boxes", "mixed-classes")
 
 
 def test_refuses_a_row_of_another_table(recipe) -> None:
@@ -83,32 +79,8 @@ def test_refuses_a_row_of_another_table(recipe) -> None:
 
 
 def test_every_row_is_a_recipe(recipe) -> None:
-    for table in ("2", "5", "baselines", "controls"):
+    for table in ("2", "5", "baselines"):
         for row in table_rows(table, (), recipe):
             load_recipe(
                 "demo", num_activities=12, system=row.system, overrides=row.overrides, clip_frames=4
             )
-
-
-def test_the_wide_activity_head_has_as_many_parameters(recipe) -> None:
-    width = wide_activity_head(recipe)
-
-    def parameters(system: str, base_width: int) -> int:
-        changed = load_recipe(
-            "demo",
-            num_activities=12,
-            system=system,
-            overrides=(f"model.base_width={base_width}",),
-        )
-        return count_parameters(changed.model)
-
-    wanted = parameters("orn", recipe.model.base_width)
-    assert parameters("activity-head", width - 1) < wanted <= parameters("activity-head", width)
-    assert find_system("activity-head").settings["heads"] == "activity"
-
-
-def test_a_wide_head_needs_a_random_start() -> None:
-    recipe = load_recipe("ablation_resnet18", num_activities=12)
-    assert "wide-activity-head" not in _names("controls", recipe)
-    with pytest.raises(ConfigError, match="--set initial_weights=random"):
-        table_rows("controls", ("wide-activity-head",), recipe)

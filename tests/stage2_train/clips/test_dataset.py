@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 import tests.worlds.films as tiny
 from orn.shared.errors import ConfigError, ShardFormatError
 from orn.shared.masks import rle
-from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import Frame
@@ -186,37 +185,6 @@ def test_detections_that_break_a_rule_are_named(tmp_path, changes, message) -> N
     where = r"shard-000000\.zarr\.zip: video 'wrong' frame 2: "
     with pytest.raises(ShardFormatError, match=where + message):
         dataset[ClipRequest(0)]
-
-
-def test_tracks_stay_with_their_objects(tmp_path) -> None:
-    """In every slot of a clip whose objects change places; the background and others have none."""
-    film = tiny.make_film("film", label=0, num_frames=8, rng=np.random.default_rng(0))
-    tiny.write_store(tmp_path / "store", [film])
-
-    def tracked(film: tiny.Film, frame: int) -> FrameDetections:
-        found = film.detections(frame)
-        scores = np.roll(found.scores, frame)
-        return replace(found, scores=scores, tracks=found.labels.astype(np.int32) + 100)
-
-    def dataset(**options) -> ClipDataset:
-        path = tmp_path / f"{len(options)}" / "shard-000000.zarr.zip"
-        tiny.write_films_shard(path, [film], **options)
-        order = replace(SETTINGS.data, object_order="person_first")
-        settings_ = replace(SETTINGS, data=order, reads_tracks=True)
-        sources = ClipStore(tmp_path / "store"), DetectionFolder(path.parent)
-        return ClipDataset([whole_video("film")], *sources, settings_)
-
-    with pytest.raises(ConfigError, match=r"relation_pairs: .*tracks.*=all"):
-        dataset()
-    clips = dataset(found=tracked, has_tracks=True)
-    for request in (ClipRequest(0), *(ClipRequest(0, epoch=epoch) for epoch in range(4))):
-        slots = clips[request].slots
-        expected = np.where(slots.labels == 80, -1, slots.labels + 100)
-        np.testing.assert_array_equal(slots.tracks[slots.valid], expected[slots.valid])
-        batch = collate([clips[request], clips[0]]).inputs()
-        np.testing.assert_array_equal(
-            batch.tracks_BTK[0][batch.valid_BTK[0]], slots.tracks[slots.valid]
-        )
 
 
 def test_clips_as_the_authors_sampled_start_at_random_in_evaluation_too(tmp_path) -> None:

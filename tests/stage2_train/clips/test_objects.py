@@ -38,7 +38,7 @@ def test_best_first_and_threshold() -> None:
     assert objects.pieces.column_R.tolist() == [1, 0, 3]
     assert objects.pieces.owner_R.tolist() == [0, 1, 2]
     assert len(objects) == 3
-    assert objects.size_bytes == 1000 + 3 * (16 + 81 * 4 + 8 + 8 + 16)
+    assert objects.size_bytes == 1000 + 3 * (16 + 81 * 4 + 8 + 16)
 
 
 @given(

@@ -20,7 +20,6 @@ VARIANTS = {
     "triples": {"clique_size": 3},
     "mlp": {"reasoning": "mlp"},
     "joint": {"head_combination": "joint"},
-    "different-objects": {"relation_pairs": "different_objects"},
     "normalised": {"normalise_relations": True, "normalise_hidden": True},
     "shape and class only": {"heads": "object", "object_parts": ("shape", "class")},
 }

@@ -94,7 +94,6 @@ def make_batch() -> Callable[..., NetworkInputs]:
             coverage_BTKhw=rand(*lead, *_CELLS_HW) * (rand(*lead, *_CELLS_HW) < 0.5),
             class_scores_BTKS=rand(*lead, 7).softmax(3),
             valid_BTK=valid_BTK,
-            tracks_BTK=torch.randint(-1, 3, lead, generator=generator),
         )
 
     return make

@@ -31,8 +31,6 @@ def test_widths(backbone, base_width, feature_width, object_width) -> None:
         ),
         ({"object_parts": []}, "object_parts: expected a subset of"),
         ({"clique_size": 1}, "relation_frames: expected same for cliques of one"),
-        ({"clique_size": 3, "relation_pairs": "same_object"}, "relation_pairs: expected all for"),
-        ({"objects": "cells", "relation_pairs": "same_object"}, "for cells in cliques of 2"),
         ({"architecture": "trn"}, "heads: expected activity for architecture trn"),
     ],
 )

@@ -36,12 +36,6 @@ OPTIONS: dict[str, dict] = {
         "class_features": 5,
         "mask_pooling": "interpolated",
     },
-    "same-object": {"relation_pairs": "same_object"},
-    "different-objects": {"relation_pairs": "different_objects"},
-    "different-objects-empty-slots": {
-        "relation_pairs": "different_objects",
-        "empty_slots": "as_authors",
-    },
     "draw-of-a-batch": {"reference_frame_sampling": "per_batch"},
     "first-phase-mean": {"first_phase_reasoning": "mean"},
     "mean-of-states": {"gru_pooling": "mean"},
