@@ -5,7 +5,7 @@ from importlib.metadata import version as version_of
 from sphinx.application import Sphinx
 
 project = "object-relation-network"
-author = "The developers of object-relation-network"
+author = project_copyright = "The developers of object-relation-network"
 version = release = version_of(project)
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from orn.shared.data_files import is_folder, walk
 from orn.shared.errors import ConfigError
-from orn.shared.manifests.new import VIDEO_SUFFIXES
 from orn.shared.manifests.records import Video
+from orn.shared.manifests.source import VIDEO_SUFFIXES
 from orn.shared.text import path_text, utf8
 
 _PICTURES = (".jpg", ".jpeg")

@@ -101,11 +101,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.stage2_train.evaluation.epic100_commands:eval_epic100",
             "Print EPIC-KITCHENS-100 metrics for a verb and a noun run.",
         ),
-        "submit": ("", "Write the submission file of a challenge."),
-        "submit epic100": (
-            "orn.stage2_train.evaluation.epic100_commands:submit_epic100",
-            "Write the EPIC-KITCHENS-100 recognition submission.",
-        ),
     },
     "Networks": {
         "systems": ("orn.stage2_train.systems_commands:systems", "List the systems in the paper."),

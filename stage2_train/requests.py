@@ -207,34 +207,3 @@ class Epic100Request(Request):
         FilePath | None, Option("Data root.", name="--data", usual="the runs'")
     ] = None
     num_draws: int = NUM_FIGURE_DRAWS
-
-
-_Level = Annotated[int, Field(ge=0, le=5)]
-
-
-class SubmitRequest(Request):
-    """Options of the command that writes a submission to the challenge."""
-
-    verb_run: Annotated[FilePath, Argument("VERB_RUN")]
-    noun_run: Annotated[FilePath, Argument("NOUN_RUN")]
-    out: Annotated[FilePath, Argument("OUT")]
-    split: Annotated[
-        Literal["validation", "test"],
-        Option(
-            "Split of the segments. Predictions for test segments, which have no labels, are "
-            "computed and stored; those for validation segments are read from `orn eval`."
-        ),
-    ] = "test"
-    pt: Annotated[_Level | None, Option("Pre-training level.", usual="from the runs")] = None
-    tl: Annotated[_Level | None, Option("Training labels level.", usual="from the runs")] = None
-    td: Annotated[_Level | None, Option("Training data level.", usual="from the runs")] = None
-    resources: Annotated[Resources, OF_RUN] = WITH_WORKERS
-    dry_run: Annotated[
-        bool, Option("Check inputs without computing predictions, and write nothing.")
-    ] = False
-
-    @property
-    def levels(self) -> dict[str, int]:
-        """Supervision levels that override the levels of the runs."""
-        given = {"pt": self.pt, "tl": self.tl, "td": self.td}
-        return {name: level for name, level in given.items() if level is not None}

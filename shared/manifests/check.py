@@ -2,16 +2,17 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from orn.shared.errors import ManifestError, VideoDecodeError
 from orn.shared.jobs.progress import progress
 from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
-from orn.shared.manifests.records import SPLITS, Dataset, Listing
+from orn.shared.manifests.records import SPLITS, Dataset, Listing, Segment
 from orn.shared.manifests.schema import TableLabels
 from orn.shared.report import Report, Table, report_of
+from orn.shared.text import counted
 from orn.shared.video.read import probe
 
 _FACTS = (
@@ -20,6 +21,10 @@ _FACTS = (
     *("classes_not_in_train", "unsure_labels"),
 )
 """Fields that the text report lists in addition to its tables."""
+FEW_CLIPS = 20
+"""Splits with fewer clips have a warning."""
+_NAMED = 5
+"""Maximum number of classes in a warning."""
 
 
 def check_dataset(
@@ -110,6 +115,29 @@ def as_report(report: Mapping[str, Any]) -> Report:
     )
 
 
+def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[str]:
+    """Return a warning for each split that has few segments or lacks classes."""
+    of_split: dict[str, list[Segment]] = {split: [] for split in SPLITS}
+    for segment in segments:
+        of_split[segment.split].append(segment)
+    found = []
+    for split, own in of_split.items():
+        if 0 < len(own) < FEW_CLIPS:
+            found.append(
+                f"{split} split: expected at least {FEW_CLIPS} clips for reliable results, got "
+                f"{len(own)}; add videos or change the split"
+            )
+        used = {label for each in own for label in (*each.labels, *each.unsure)}
+        lacking = [name for label, name in enumerate(classes) if label not in used]
+        if used and lacking:  # labels of some test splits are not published
+            more = ", ..." if len(lacking) > _NAMED else ""
+            found.append(
+                f"{split} split: no clip of {counted(len(lacking), 'class', 'classes')}: "
+                f"{', '.join(lacking[:_NAMED])}{more}"
+            )
+    return found
+
+
 def _warnings(
     dataset: Dataset, listing: Listing, listed: Mapping[str, int], labels: Any
 ) -> Iterator[str]:
@@ -121,6 +149,7 @@ def _warnings(
     for split in ("train", "validation"):
         if not listed[split]:
             yield f"the {split} split has no segments"
+    yield from split_warnings(listing.segments, listing.classes)
     if isinstance(labels, TableLabels) and not listed["validation"] and not listed["test"]:
         table = shlex.quote(str(dataset.root / labels.table))
         yield (

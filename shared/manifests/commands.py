@@ -114,6 +114,8 @@ def new(
     )
     for reason in made["guessed"]:
         echo(f"guessed: {reason}", err=True)
+    for warning in made["warnings"]:
+        echo(f"warning: {warning}", err=True)
     check_it = ("orn", "manifest", "check", made["manifest"], "--data", made["data_root"])
     for line in (
         f"{made['manifest']}: {counted(made['videos']['listed'], 'video')}, "

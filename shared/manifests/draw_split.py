@@ -9,12 +9,13 @@ import hashlib
 import io
 import math
 import shlex
-from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from pydantic import Field
 
 from orn.shared.errors import ConfigError
@@ -37,6 +38,13 @@ class SplitRequest:
     group: str | None = None
     """Column of the table; videos with the same value in it are kept together."""
 
+    def __post_init__(self) -> None:
+        if self.group in (known := set(LabelledRow.model_fields) - {"video", "group"}):
+            raise ConfigError(
+                f"--group {self.group}: expected a column of your own, such as person, got one of "
+                f"{', '.join(sorted(known))}; omit --group to keep the rows of each video together"
+            )
+
     @property
     def options(self) -> str:
         """The corresponding options of `orn manifest new`."""
@@ -44,18 +52,9 @@ class SplitRequest:
         return f"--split {self.text} --seed {self.seed}{group}"
 
 
-@dataclass(slots=True, kw_only=True)
-class Group:
-    """Rows of a label table that are kept together, such as the rows of a video or a person."""
-
-    rows: int = 0
-    classes: Counter[str] = field(default_factory=Counter)
-    """Number of rows of each class."""
-
-    def add(self, other: "Group") -> None:
-        """Add the rows of a second group."""
-        self.rows += other.rows
-        self.classes.update(other.classes)
+Group = Mapping[str | None, int]
+"""Rows of a label table that are kept together, such as the rows of a video or a person: the number
+of rows of each class, and of all rows (None)."""
 
 
 class _GroupedRow(LabelledRow):
@@ -91,7 +90,7 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, Split]:
         ConfigError: if the shares are invalid, or there are fewer videos or groups than splits.
     """
     shares = parse_shares(request.text)
-    groups: dict[str, Group] = {}
+    groups: dict[str, Counter[str | None]] = {}
     group_of: dict[str, str] = {}
     column = request.group or "video"
 
@@ -101,8 +100,8 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, Split]:
                 f"expected the same {column} in all rows of video {row.video!r}, got "
                 f"{group_of[row.video]!r} and {row.group!r}; use one value"
             )
-        classes = Counter({part.strip() for part in row.label.split(LABEL_SEPARATOR)})
-        groups.setdefault(row.group, Group()).add(Group(rows=1, classes=classes))
+        classes = {part.strip() for part in row.label.split(LABEL_SEPARATOR)}
+        groups.setdefault(row.group, Counter()).update([None, *classes])
 
     read_rows(table, "the label table", _GroupedRow, add, columns={"group": column})
     if len(groups) < len(shares):
@@ -110,8 +109,9 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, Split]:
             f"{table}: expected at least {len(shares)} values of {column!r} for {len(shares)} "
             f"splits, got {len(groups)}; use fewer splits, such as --split 80/20, or add videos"
         )
-    split_of = draw(groups, shares, seed=request.seed)
-    return {video: split_of[name] for video, name in group_of.items()}
+    part_of = assign_groups(groups, [*shares.values()], seed=request.seed)
+    splits = [*shares]
+    return {video: splits[part_of[name]] for video, name in group_of.items()}
 
 
 def split_text(split_of: Mapping[str, Split]) -> str:
@@ -121,82 +121,40 @@ def split_text(split_of: Mapping[str, Split]) -> str:
     return text.getvalue()
 
 
-def draw(groups: Mapping[str, Group], shares: Shares, *, seed: int) -> dict[str, Split]:
-    """Return the split of each group, stratified by class as far as the groups allow.
+def assign_groups(
+    groups: Mapping[str, Group], shares: Sequence[float], *, seed: int
+) -> dict[str, int]:
+    """Return the part of each group, stratified by class as far as the groups allow.
 
-    No split is empty.
+    Each group, the largest first, goes to the part whose chi-squared distance from its share of
+    each class and of all rows then increases least. No part is empty if there are enough groups.
 
     Args:
-        groups: groups by name, at least as many as splits.
-        shares: fraction of the rows, by split.
-        seed: random seed for the order of groups.
+        groups: groups by name.
+        shares: fraction of the rows in each part; for K folds, K times 1/K.
+        seed: random seed for the order of groups of one size.
     """
     order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
-    train = {name: groups[name] for name in order}
-    whole = Group()
-    for group in groups.values():
-        whole.add(group)
-    split_of: dict[str, Split] = dict.fromkeys(order, "train")
-    waiting = [split for split in shares if split != "train"]
-    while waiting:
-        split = waiting.pop(0)
-        rest = shares["train"] + sum(shares[each] for each in waiting)
-        taken = _take(train, whole, share=shares[split], rest=rest, keep=1 + len(waiting))
-        split_of |= dict.fromkeys(taken, split)
-    return split_of
-
-
-def _take(
-    train: dict[str, Group], whole: Group, *, share: float, rest: float, keep: int
-) -> list[str]:
-    """Move groups from `train` to a split until the split has its share of all rows. Each step
-    moves the next group of the class that is most underrepresented in the split and most
-    overrepresented in train. The last group of a class in train is moved only if there is no other
-    group. At least one group moves.
-
-    Args:
-        train: groups not assigned to any other split, in random order.
-        whole: rows of all groups.
-        share: fraction of all rows for the split.
-        rest: fraction of all rows for the remaining groups.
-        keep: minimum number of groups that remain.
-    """
-    taken, names, lasts = Group(), list[str](), list[str]()
-    left = Group()
-    holders: Counter[str] = Counter()
-    queues: dict[str, deque[str]] = {name: deque() for name in sorted(whole.classes)}
-    for name, group in train.items():
-        left.add(group)
-        holders.update(group.classes.keys())
-        for each in group.classes:
-            queues[each].append(name)
-    target = share * whole.rows
-    smallest = min(group.rows for group in train.values())
-
-    def lack(name: str) -> float:
-        total = whole.classes[name]
-        return (share * total - taken.classes[name]) + (left.classes[name] - rest * total)
-
-    def fits(name: str) -> bool:
-        return name in train and len(train) > keep and taken.rows + train[name].rows / 2 <= target
-
-    def is_last(name: str) -> bool:
-        return any(holders[each] == 1 for each in train[name].classes)
-
-    def move(name: str) -> None:
-        group = train.pop(name)
-        names.append(name)
-        taken.add(group)
-        left.classes.subtract(group.classes)
-        holders.subtract(group.classes.keys())
-
-    while taken.rows + smallest / 2 <= target and any(queues.values()):
-        next_one = queues[max(filter(queues.get, queues), key=lack)].popleft()
-        if fits(next_one):
-            lasts.append(next_one) if is_last(next_one) else move(next_one)
-    for name in lasts:
-        if fits(name):
-            move(name)
-    if not names:
-        move(min(train, key=lambda name: (is_last(name), train[name].rows)))
-    return names
+    order.sort(key=lambda name: -groups[name][None])
+    names = sorted({each for group in groups.values() for each in group if each is not None})
+    column_of = {None: 0} | {name: place for place, name in enumerate(names, start=1)}
+    counts = {
+        name: np.array(sorted((column_of[each], rows) for each, rows in group.items())).T
+        for name, group in groups.items()
+    }
+    total_C = np.zeros(len(column_of))
+    for columns, rows in counts.values():
+        total_C[columns] += rows
+    wanted_PC = np.outer(shares, total_C)
+    excess_PC = -wanted_PC
+    is_empty_P = np.ones(len(shares), np.bool_)
+    part_of: dict[str, int] = {}
+    for place, name in enumerate(order):
+        columns, rows = counts[name]
+        rise_P = ((2 * excess_PC[:, columns] + rows) * rows / wanted_PC[:, columns]).sum(1)
+        if len(order) - place <= is_empty_P.sum():
+            rise_P[~is_empty_P] = np.inf
+        part = part_of[name] = int(rise_P.argmin())
+        excess_PC[part, columns] += rows
+        is_empty_P[part] = False
+    return part_of

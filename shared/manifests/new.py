@@ -5,11 +5,10 @@ explanation.
 """
 
 import os
-import re
 import shlex
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,9 @@ from orn.shared.data_files import is_folder, is_there, not_a_file, walk
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
+from orn.shared.manifests.check import split_warnings
 from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
+from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.manifests.records import METRICS, SPLITS, Form, Split, Task
 from orn.shared.manifests.schema import (
     LONGEST_NAME_BYTES,
@@ -27,7 +28,7 @@ from orn.shared.manifests.schema import (
     TableLabels,
     is_name_character,
 )
-from orn.shared.manifests.source import PICTURE_SUFFIXES, expand, find_videos
+from orn.shared.manifests.source import PICTURE_SUFFIXES, VIDEO_SUFFIXES, expand, find_videos
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabelledRow, read
 from orn.shared.manifests.text_files import read_rows
 from orn.shared.text import counted
@@ -35,9 +36,8 @@ from orn.shared.text import counted
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml")
 _ALL_TRAIN = "no such column: all rows are train"
 _CLASSES_NAME, _SPLIT_NAME = "classes.txt", "split.csv"
-VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 _SAMPLE = 50
-"""Number of video ids to search for."""
+"""Number of video ids to look up for a given pattern."""
 _MOST_ENTRIES = 200_000
 """Maximum number of files and folders to search."""
 
@@ -86,7 +86,7 @@ def make_manifest(
 
     Returns:
         Plain values for JSON: the written files, `guessed` with explanations, `data_root` for
-        further commands, `present` with the number of existing videos.
+        further commands, `present` with the number of existing videos, `warnings`.
 
     Raises:
         DataRootError: if the table does not exist.
@@ -146,6 +146,7 @@ def make_manifest(
     for each, content in files.items():
         write_text(each, content)
     num_listed = len(found.video_ids)
+    listing = load_listing(load_manifest(path), data_root)
     return {
         "manifest": str(path),
         "classes_file": str(classes_path),
@@ -163,6 +164,7 @@ def make_manifest(
             _split_reason(found, split, split_of),
             f"videos {pattern}: {len(present)} of {num_listed} found",
         ],
+        "warnings": split_warnings(listing.segments, listing.classes),
     }
 
 
@@ -212,24 +214,39 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
             else "task single-label: each row has one label",
             "each row has start and stop: segments of videos"
             if has_times
-            else "some rows have no start or stop; their segments begin or end with the video",
+            else "some rows have no start or stop; their segments begin or end with the video"
+            if any(row.start is not None or row.stop is not None for row in rows)
+            else "no times: each video is one clip",
         ),
     )
 
 
-def guess_videos(folder: Path, video_ids: Sequence[str]) -> tuple[str, bool] | None:
-    """Return the file-name pattern that finds files for the largest number of the first ids, and
-    whether these are frame folders; None without a match."""
-    wanted = video_ids[:_SAMPLE]
-    votes: Counter[str] = Counter()
-    are_folders: dict[str, bool] = {}
-    for relative, is_frames in _entries(folder):
-        for pattern in _patterns(relative, wanted):
-            votes[pattern] += 1
-            are_folders[pattern] = is_frames
+def guess_videos(folder: Path, video_ids: Iterable[str]) -> tuple[str, bool] | None:
+    """Return the pattern, `{id}` after folders and before a suffix, that finds files for the
+    largest number of ids, and whether these are frame folders; None without a match."""
+    ids, left = frozenset(video_ids), _MOST_ENTRIES
+    votes: Counter[tuple[str, bool]] = Counter()
+    for parent, folders, names in walk(folder):
+        left -= len(folders) + len(names)
+        if left < 0:
+            break
+        relative = Path(parent).relative_to(folder)
+        if any(name.lower().endswith(PICTURE_SUFFIXES) for name in names):
+            votes.update((each, True) for each in _patterns(relative, "", ids))
+        for name in filter(_is_video, names):
+            path = relative / name
+            for suffix in ("", path.suffix):
+                votes.update((each, False) for each in _patterns(path, suffix, ids))
     # The shortest of the best patterns: videos/{id}.mp4 before old/videos/{id}.mp4.
-    found = min(votes, key=lambda each: (-votes[each], len(each), each), default=None)
-    return None if found is None else (found, are_folders[found])
+    return min(votes, key=lambda each: (-votes[each], len(each[0]), each), default=None)
+
+
+def _patterns(path: Path, suffix: str, ids: frozenset[str]) -> Iterator[str]:
+    """Yield the patterns whose id is the end of a relative path, without the suffix."""
+    parts = path.as_posix().removesuffix(suffix).split("/")
+    for start in range(len(parts)):
+        if "/".join(parts[start:]) in ids:
+            yield "".join(f"{each}/" for each in parts[:start]) + "{id}" + suffix
 
 
 def _on_one_line(row: LabelledRow) -> LabelledRow:
@@ -255,7 +272,7 @@ def _split_reason(
         return "no column 'split': all rows are train; create a split with --split 80/10/10"
     counts = Counter(split_of.values())
     numbers = ", ".join(f"{counts[each]} in {each}" for each in SPLITS if counts[each])
-    return f"split created with {request.options}: {len(split_of)} videos, {numbers}"
+    return f"split created with {request.options}: {counted(len(split_of), 'video')}, {numbers}"
 
 
 def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:
@@ -316,33 +333,8 @@ def video_pattern(
     return pattern, "frames" if are_folders else "segments" if found.has_times else "clips"
 
 
-def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
-    """Yield the relative paths of videos in a folder, and whether each is a frame folder."""
-    left = _MOST_ENTRIES
-    for parent, folders, names in walk(folder):
-        left -= len(folders) + len(names)
-        relative = Path(parent).relative_to(folder)
-        if parent != str(folder) and any(map(_is_picture, names)):
-            yield relative.as_posix(), True
-        yield from (((relative / name).as_posix(), False) for name in filter(_is_video, names))
-        if left < 0:
-            return
-
-
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith(PICTURE_SUFFIXES)
-
-
 def _is_video(name: str) -> bool:
     return name.lower().endswith(VIDEO_SUFFIXES)
-
-
-def _patterns(relative: str, video_ids: Iterable[str]) -> Iterator[str]:
-    """Yield patterns for a path in which an id makes up whole components, apart from a suffix."""
-    for video_id in filter(relative.__contains__, video_ids):
-        parts = re.split(rf"(?<![^/]){re.escape(video_id)}(?![^./])", relative)
-        if len(parts) > 1 and "{" not in "".join(parts):
-            yield "{id}".join(parts)
 
 
 def _clean_name(text: str) -> str:

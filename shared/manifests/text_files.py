@@ -265,6 +265,11 @@ def _check_header(
     required = {columns[name] for name, field in fields if field.is_required()}
     is_open = model.model_config.get("extra") != "forbid"
     unknown = set(header).difference(() if is_open else columns.values())
+    if len(header) == 1 and "\t" in header[0]:
+        raise ManifestError(
+            f"{path}, row 1: expected cells separated by commas or semicolons, got tabs; save the "
+            "table as CSV UTF-8"
+        )
     if not required <= set(header) or (unknown and not is_open) or len(set(header)) < len(header):
         raise ManifestError(
             f"{path}, row 1: expected the columns {', '.join(columns.values())}, got "
@@ -276,6 +281,10 @@ def _open_text(path: Path, what: str) -> io.TextIOWrapper:
     content = read_bounded(require_file(path, what), most_bytes=MOST_BYTES, error=ManifestError)
     try:
         content.decode()
-    except UnicodeDecodeError as err:
-        raise ManifestError(f"{path}: not valid UTF-8 ({err})") from err
+    except UnicodeDecodeError:
+        content = b"\0"
+    if b"\0" in content[:4]:  # UTF-16
+        raise ManifestError(
+            f"{path}: expected {what} in UTF-8, got a different encoding; save a table as CSV UTF-8"
+        )
     return io.TextIOWrapper(io.BytesIO(content), "utf-8-sig")

@@ -1,13 +1,16 @@
 """Match the videos in a source to the listed videos of a data set.
 
-Ids must be equal. If no id is equal, one that differs only in case is accepted (required for VLOG's
-list), unless the match is ambiguous. Videos without a match are reported.
+Ids must be equal. If no id is equal, one that differs only in case (required for VLOG's list) or in
+the extension of a video file is accepted, unless the match is ambiguous. Videos without a match are
+reported.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
+from orn.shared.manifests.source import VIDEO_SUFFIXES
 from orn.stage1_detect.imports.source import SourceVideo
 
 
@@ -18,7 +21,7 @@ class Matching:
     matched: dict[str, SourceVideo]
     """Source video of each matched id, in the order of the list."""
     ignoring_case: tuple[str, ...]
-    """Matched ids that differ in case in the source."""
+    """Matched ids that differ in case or extension in the source."""
     unmatched: tuple[SourceVideo, ...]
     """Source videos without a match."""
     ambiguous: tuple[str, ...]
@@ -33,8 +36,8 @@ def match_videos(found: Sequence[SourceVideo], video_ids: Iterable[str]) -> Matc
     taken = {id(video) for video in matched.values()}
     asking: dict[str, list[str]] = defaultdict(list)
     for each in video_ids:
-        if each not in matched and each.casefold() in folded:
-            asking[each.casefold()].append(each)
+        if each not in matched and _folded(each) in folded:
+            asking[_folded(each)].append(each)
     ambiguous: list[str] = []
     ignoring_case: list[str] = []
     for key, ids in asking.items():
@@ -56,5 +59,11 @@ def match_videos(found: Sequence[SourceVideo], video_ids: Iterable[str]) -> Matc
 def _by_id(found: Iterable[SourceVideo], *, fold: bool) -> dict[str, list[SourceVideo]]:
     videos: dict[str, list[SourceVideo]] = defaultdict(list)
     for video in found:
-        videos[video.id.casefold() if fold else video.id].append(video)
+        videos[_folded(video.id) if fold else video.id].append(video)
     return videos
+
+
+def _folded(video_id: str) -> str:
+    """Return an id in lower case, without the extension of a video file."""
+    path = PurePosixPath(video_id.casefold())
+    return str(path.with_suffix("") if path.suffix in VIDEO_SUFFIXES else path)

@@ -21,14 +21,14 @@ def exit_code(summary: Mapping[str, Any]) -> int:
 def report(summary: Mapping[str, Any]) -> Report:
     """Return the report of an import."""
     without_video = summary["without_video"]
-    existing = summary["skipped_units"]
+    existing, loosely = summary["skipped_units"], len(summary["ignoring_case"])
     classes = counted(summary["classes"], "class", "classes")
     facts = [
         ("data set", summary["dataset"]),
         ("frames", f"{summary['frames']:,}"),
         ("objects", f"{summary['detections']:,} of {classes}"),
         ("shards", f"{summary['units']:,} in {summary['out']} ({existing:,} already existed)"),
-        ("matched", f"{summary['matched']} ({len(summary['ignoring_case'])} ignoring case)"),
+        ("matched", f"{summary['matched']} ({loosely} ignoring case or extension)"),
         *((name, str(len(summary[name]))) for name in ("unmatched", "ambiguous", "unreadable")),
         ("dropped", counted(sum(each["number"] for each in summary["left_out"]), "object")),
         ("without objects", f"{summary['without_objects']} of the listed videos"),

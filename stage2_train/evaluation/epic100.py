@@ -8,8 +8,7 @@ classes, the challenge reports only top-1; this module adds top-5.
 N segments.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,57 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError, DataRootError
-from orn.shared.manifests.load import files_of, load_listing, load_manifest
-from orn.shared.manifests.records import Listing, Segment
-from orn.shared.manifests.schema import Epic100Labels, EpicTarget, Manifest
+from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.manifests.records import Listing
+from orn.shared.manifests.schema import Epic100Labels, EpicTarget
 from orn.shared.report import Report, Table
 from orn.stage2_train.evaluation.figures import Share, share_figures, top1_share
 from orn.stage2_train.evaluation.predictions import Predictions, predictions_of
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
 from orn.stage2_train.requests import Epic100Request
 from orn.stage2_train.resources import Resources
-from orn.stage2_train.runs.run_config import DataPaths, RunConfig, read_config
-from orn.stage2_train.runs.run_folder import files_of_run
+from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.trained import paths_of_run
 
-_TEST_TABLE = "annotations/EPIC_100_test_timestamps.csv"
 _TOP_K = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChallengeRun:
-    """A run on the verbs or the nouns of EPIC-KITCHENS-100."""
-
-    run: Path
-    config: RunConfig
-    paths: DataPaths
-    """Paths of its data."""
-    manifest: Manifest
-    """Manifest, with the published table of test segments if the test split is requested."""
-    listing: Listing
-
-    def files(self) -> Iterator[Path]:
-        """Yield the files of the run and of its data set that are read."""
-        yield from files_of_run(self.run)
-        yield from files_of(self.paths.manifest, self.paths.data_root)
-
-    def segments(self, split: str) -> tuple[Segment, ...]:
-        """Return the segments (at least one) in a split; DataRootError if its table is missing."""
-        found = tuple(each for each in self.listing.segments if each.split == split)
-        if not found:
-            absent = ", ".join(self.listing.absent) or "no tables"
-            raise DataRootError(
-                f"{self.paths.data_root / self.manifest.root}: expected the {split} segments of "
-                f"EPIC-KITCHENS-100, got none (missing: {absent}); get the tables as described in "
-                "data_manifests/README.md"
-            )
-        return found
-
-
-def open_run(
-    run: Path, target: EpicTarget, *, split: str, data_root: Path | None = None
-) -> ChallengeRun:
-    """Return a run with the segments of its label tables.
+def _listing(run: Path, target: EpicTarget, data_root: Path | None) -> Listing:
+    """Return the label tables of a run.
 
     Raises:
         ConfigError: if the run was trained on a different data set, or on other labels of this one.
@@ -78,16 +43,13 @@ def open_run(
     manifest = load_manifest(paths.manifest)
     labels = manifest.labels
     is_one = isinstance(labels, Epic100Labels) and labels.target == target
-    if not isinstance(labels, Epic100Labels) or not is_one or manifest.task != "single-label":
+    if not is_one or manifest.task != "single-label":
         name = "epic100" if target == "verb" else "epic100-nouns"
         raise ConfigError(
             f"{run}: expected a run on the {target}s of EPIC-KITCHENS-100, got a run on "
             f"{config.dataset.name}; pass the verb run first, then the noun run; train a missing "
             f"run with `orn train {name}`"
         )
-    if split == "test" and labels.test is None:
-        labels = labels.model_copy(update={"test": _TEST_TABLE})
-        manifest = manifest.model_copy(update={"labels": labels})
     listing = load_listing(manifest, paths.data_root, partial=True)
     if listing.classes != config.dataset.classes:
         raise ConfigError(
@@ -95,7 +57,7 @@ def open_run(
             f"got a run on {len(config.dataset.classes)} other classes; pass --data with the "
             "tables used for training"
         )
-    return ChallengeRun(run=run, config=config, paths=paths, manifest=manifest, listing=listing)
+    return listing
 
 
 def measure_epic100(request: Epic100Request) -> dict[str, Any]:
@@ -110,12 +72,12 @@ def measure_epic100(request: Epic100Request) -> dict[str, Any]:
         ConfigError: if the runs are not a verb run and a noun run, or have different segments.
         DataRootError: if a list of unseen participants or tail classes is missing.
     """
-    where: dict[str, Any] = {"split": request.name, "data_root": request.data_root}
+    runs = request.verb_run, request.noun_run
     pair = [
-        open_run(request.verb_run, "verb", **where),
-        open_run(request.noun_run, "noun", **where),
+        _listing(runs[0], "verb", request.data_root),
+        _listing(runs[1], "noun", request.data_root),
     ]
-    verbs, nouns = (predictions_of(each.run, request.name) for each in pair)
+    verbs, nouns = (predictions_of(run, request.name) for run in runs)
     nouns = nouns.in_order_of(verbs.ids, run=request.noun_run, reference=str(request.verb_run))
     labels = {"verb": verbs.labels.astype(np.int64), "noun": nouns.labels.astype(np.int64)}
     logits = {"verb": verbs.logits, "noun": nouns.logits}
@@ -155,12 +117,12 @@ def measure_epic100(request: Epic100Request) -> dict[str, Any]:
 
 
 def _parts(
-    pair: Sequence[ChallengeRun], verbs: Predictions, labels: Mapping[str, NDArray[np.int64]]
+    pair: Sequence[Listing], verbs: Predictions, labels: Mapping[str, NDArray[np.int64]]
 ) -> dict[str, dict[str, NDArray[np.bool_]]]:
     """Return the segments in each part, by target."""
     tails: dict[str, NDArray[np.bool_]] = {}
-    for kind, run in zip(("verb", "noun"), pair, strict=True):
-        subsets = {each.name: each for each in run.listing.subsets}
+    for kind, listing in zip(("verb", "noun"), pair, strict=True):
+        subsets = {each.name: each for each in listing.subsets}
         for each in subsets.values():
             if each.absent is not None:
                 raise DataRootError(
@@ -169,7 +131,7 @@ def _parts(
                 )
         tails[kind] = np.isin(labels[kind], subsets["tail"].classes)
         unseen = subsets["unseen"].participants
-    person = {each.id: each.participant for each in pair[0].listing.segments}
+    person = {each.id: each.participant for each in pair[0].segments}
     unseen_N = np.isin([person.get(name) or "" for name in verbs.ids], unseen)
     tails["action"] = tails["verb"] | tails["noun"]
     kinds = ("verb", "noun", "action")

@@ -1,10 +1,9 @@
-"""The commands `orn eval-epic100` and `orn submit epic100`."""
+"""The command `orn eval-epic100`."""
 
 from orn.shared.common_options import AsJson
 from orn.shared.echo import echo_report
 from orn.shared.options import command
-from orn.stage2_train.requests import Epic100Request, SubmitRequest
-from orn.stage2_train.resources import wait_passively
+from orn.stage2_train.requests import Epic100Request
 
 
 @command("eval-epic100")
@@ -17,16 +16,3 @@ def eval_epic100(request: Epic100Request, *, as_json: AsJson = False) -> None:
     from orn.stage2_train.evaluation import epic100
 
     echo_report(epic100.measure_epic100(request), epic100.as_report, as_json=as_json)
-
-
-@command("epic100")
-def submit_epic100(request: SubmitRequest, *, as_json: AsJson = False) -> None:
-    """Write the EPIC-KITCHENS-100 recognition submission from VERB_RUN and NOUN_RUN to OUT.
-
-    OUT contains the scores for every narration id in the split, and the supervision levels, which
-    are printed with their reasons. If ids are missing or unexpected, nothing is written.
-    """
-    wait_passively()
-    from orn.stage2_train.evaluation import epic100_file
-
-    echo_report(epic100_file.submit_epic100(request), epic100_file.as_report, as_json=as_json)

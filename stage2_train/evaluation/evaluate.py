@@ -19,6 +19,7 @@ from accelerate import Accelerator
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.manifests.check import split_warnings
 from orn.shared.manifests.records import Subset
 from orn.shared.text import counted
 from orn.shared.video.frame_selection import describe_rate
@@ -195,6 +196,10 @@ def _warn(run: Path, config: RunConfig, sources: Sources, request: EvalRequest) 
             "%s: trained on objects from %s, but evaluated on objects from %s (%s)",
             *(run, learned_from, found, sources.detections.path),
         )
+    if request.calibrate_heads:
+        held_out = [each for each in sources.dataset.segments if each.split == "validation"]
+        for warning in split_warnings(held_out, sources.dataset.classes):
+            logger.warning("--calibrate-heads: %s", warning)
     if request.calibrate_heads and request.split == "validation":
         logger.warning(
             "%s: --calibrate-heads fits factors to the labels of the split that is evaluated; "

@@ -264,4 +264,7 @@ def _rows(of: ClipFrames) -> NDArray[Any]:
     place = of.file.record.frames_place + video.first_frame * FRAME_ROW.itemsize
     size = video.num_frames * FRAME_ROW.itemsize
     data = _open(of.path, stamp).read(place, size, video.crc32, most=stamp[0])
-    return np.frombuffer(data, FRAME_ROW)
+    rows_F = np.frombuffer(data, FRAME_ROW)
+    if not all((rows_F[name][1:] > rows_F[name][:-1]).all() for name in ("index", "seconds")):
+        raise ValueError("expected increasing indices and times")
+    return rows_F

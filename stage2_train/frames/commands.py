@@ -1,10 +1,8 @@
 """The command `orn clips`."""
 
-from typing import Annotated
-
 from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report
-from orn.shared.options import Option, command
+from orn.shared.options import command
 from orn.shared.report import report_of
 from orn.stage2_train.frames.request import ClipsRequest
 from orn.stage2_train.newest_data import NEWEST, newest_data
@@ -16,10 +14,6 @@ SOME_FAILED_EXIT_CODE = 3
 def clips(
     request: ClipsRequest,
     *,
-    verify: Annotated[
-        bool,
-        Option("Verify the store instead: every frame, checksum and source."),
-    ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:
@@ -27,19 +21,18 @@ def clips(
     data set whose detection finished last.
 
     Rerun the command to resume an interrupted job or to add new and changed videos. --dry-run
-    estimates the size. The exit code is 3 if some videos could not be decoded, and 1 if --verify
-    reports problems.
+    estimates the size. The exit code is 3 if some videos could not be decoded.
     """
-    from orn.stage2_train.frames.make_clips import describe_clips, make_clips, verify_clips
+    from orn.stage2_train.frames.make_clips import as_report, describe_clips, make_clips
 
     if request.manifest == NEWEST:
         data = newest_data(request.data_root)
         request = request.changed(
             manifest=data.manifest, data_root=data.data_root, out=request.out or data.clips
         )
-    job = verify_clips if verify else describe_clips if dry_run else make_clips
-    result = job(request)
-    echo_report(result, report_of, as_json=as_json)
-    if verify:
-        return 0 if result["ok"] else 1
-    return SOME_FAILED_EXIT_CODE if result.get("failed") else 0
+    if dry_run:
+        echo_report(describe_clips(request), report_of, as_json=as_json)
+        return 0
+    result = make_clips(request)
+    echo_report(result, as_report, as_json=as_json)
+    return SOME_FAILED_EXIT_CODE if result["failed"] else 0

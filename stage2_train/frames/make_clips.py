@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.load import files_of, load_dataset, require_videos
 from orn.shared.manifests.records import Dataset, Segment, Video
 from orn.shared.manifests.source import some_videos
+from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import read_frames
@@ -34,7 +35,6 @@ from orn.stage2_train.frames.store_job import (
     missing_parts,
     open_store,
 )
-from orn.stage2_train.frames.verify import verify_store
 
 logger = logging.getLogger(__name__)
 
@@ -179,16 +179,17 @@ def describe_clips(request: ClipsRequest) -> dict[str, Any]:
     }
 
 
-def verify_clips(request: ClipsRequest) -> dict[str, Any]:
-    """Return the problems of the store; see `verify_store`."""
-    plan = _plan(request)
-    problems = verify_store(plan.path, plan.videos, ranges=plan.ranges)
-    return {
-        "ok": not problems,
-        "path": str(plan.path),
-        "videos": len(plan.videos),
-        "problems": [asdict(problem) for problem in problems],
-    }
+def as_report(result: dict[str, Any]) -> Report:
+    """Return the report of `make_clips`."""
+    present, failed = result["present"], len(result["failed"])
+    frames, size = counted(result["frames"], "frame"), decimal(result["bytes"])
+    videos = f"{counted(result['added'], 'video')} stored, {present:,} already there"
+    facts = [("Clip store", f"{result['path']}: {frames}, {size}"), ("Videos", videos)]
+    left_out = {"missing": result["missing"], "without labels": result["unlabelled"]}
+    left_out["cannot be decoded"] = failed
+    facts += [("", f"{number:,} {why}") for why, number in left_out.items() if number]
+    rows = [(each["id"], each["reason"]) for each in result["failed"]]
+    return Report(facts=facts, tables=[Table(header=("failed", "reason"), rows=rows)])
 
 
 def _plan(request: ClipsRequest) -> _Plan:

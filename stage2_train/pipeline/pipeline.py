@@ -4,6 +4,7 @@ Each step is a command that a user could type. The steps detect, clips and train
 remaining work themselves, so videos that are added later are also processed.
 """
 
+import logging
 import shlex
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from orn.shared.echo import echo
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.commands import STDERR, STEPS_NAME, Job, run_jobs, run_orn
 from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.manifests.check import split_warnings
 from orn.shared.manifests.draw_split import SplitRequest
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
 from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest, video_pattern
@@ -29,6 +31,8 @@ from orn.stage2_train.recipe import default_recipe
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import CONFIG_NAME
 from orn.stage2_train.runs.run_folder import BEST_NAME
+
+logger = logging.getLogger(__name__)
 
 SOME_FAILED = 3
 """Exit code of a command that finished but failed for some videos."""
@@ -106,6 +110,8 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
         manifest, data_root = _manifest_of(request)
     dataset = load_dataset(manifest, data_root)
     require_videos(dataset, manifest, data_root)
+    for warning in split_warnings(dataset.segments, dataset.classes):
+        logger.warning("%s: %s", manifest, warning)
     splits = {segment.split for segment in dataset.segments}
     split: Split = "validation" if "validation" in splits else "test"
     for needed in ("train", split):

@@ -41,7 +41,7 @@ HEADS = ("two_heads", "activity_head", "object_head")
 """Heads that have metrics; the first head in a run is its prediction."""
 _READ = (
     *(CONFIG_NAME, BEST_NAME, STARTS_NAME, LAST_NAME, METRICS_NAME, STATE_NAME),
-    *(PREVIOUS_NAME, "data.json", "eval-*.json", "predictions-*.npz", "logits-*.npz"),
+    *(PREVIOUS_NAME, "data.json", "eval-*.json", "predictions-*.npz"),
     *("detector.pth", "README.md"),
 )
 """Files of a run that commands read."""

@@ -22,7 +22,6 @@ from orn.stage2_train.evaluation.predictions import (
     load_predictions,
     save_predictions,
 )
-from orn.stage2_train.frames.verify import verify_store
 from orn.stage2_train.model.image_weights import read_weights
 from orn.stage2_train.recipe import OptimiserRecipe, load_recipe
 from orn.stage2_train.runs.checkpoint import (
@@ -69,9 +68,8 @@ def _make_store(folder: Path) -> Path:
 
 
 def _read_store(path: Path) -> Any:
-    """All that a training reads of a store; `orn verify` tells of the rest."""
-    problems = [problem.message for problem in verify_store(path.parent, (), ranges={})]
-    return store_content(path.parent), problems
+    """All that a training reads of a store."""
+    return store_content(path.parent)
 
 
 def _put_record(path: Path, tree: Any) -> None:

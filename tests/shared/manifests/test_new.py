@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.shared.manifests.draw_split import Group, draw, parse_shares
+from orn.shared.manifests.draw_split import Group, assign_groups
 from orn.shared.manifests.load import load_dataset, load_manifest
-from orn.shared.manifests.records import SPLITS, Split
+from orn.shared.manifests.records import SPLITS
 
 Make = Callable[..., Any]
 
@@ -106,7 +106,7 @@ def test_the_next_command_can_be_pasted(here: Path, write, orn) -> None:
     assert orn(*words, "--json").json["videos"]["present"] == 1
 
 
-@pytest.mark.parametrize("pattern", ["{id}/{id}.mp4", "films_12/{id}.mp4", "{id}/video.mp4"])
+@pytest.mark.parametrize("pattern", ["films_12/{id}.mp4", "{id}.mp4"])
 def test_an_id_is_found_as_a_whole_name(kitchen, new: Make, pattern: str) -> None:
     kitchen("video,label\n1,a\n2,b\n", *(pattern.replace("{id}", each) for each in "12"))
     assert new()["pattern"] == pattern
@@ -145,13 +145,25 @@ def test_videos_that_are_nowhere(kitchen, new: Make, orn) -> None:
 )
 def test_names_of_any_script_are_kept(here: Path, write, new: Make, folder: str, name: str) -> None:
     write(here / folder / "la'b\"els.csv", 'video,label\n"a ""b",open\n')
-    write(here / folder / "v" / 'a "b' / "clip.mp4")
+    write(here / folder / "v" / 'a "b.mp4')
     found = new(table=f"{folder}/la'b\"els.csv")
     assert (found["name"], found["manifest"]) == (name, f"{name}.toml")
-    assert (found["pattern"], found["videos"]["present"]) == ("v/{id}/clip.mp4", 1)
+    assert (found["pattern"], found["videos"]["present"]) == ("v/{id}.mp4", 1)
     is_inside = folder.startswith("data/")
     assert load_manifest(f"{name}.toml").root == (folder[5:] if is_inside else folder)
     assert found["data_root"] == ("data" if is_inside else str(here))
+
+
+def test_ten_clips_are_few(kitchen, new: Make, orn) -> None:
+    rows = [f"v{number},{'open' if number % 2 else 'close'}" for number in range(10)]
+    kitchen("\n".join(["video,label", *rows]), *(f"v{number}.mp4" for number in range(10)))
+    found = new("--split", "80/10/10")
+    assert "no times: each video is one clip" in found["guessed"]
+    (split,) = [each for each in found["warnings"] if each.startswith("validation split: expected")]
+    assert "at least 20 clips for reliable results, got 1" in split
+    assert "validation split: no clip of 1 class: " in " ".join(found["warnings"])
+    ran = orn("manifest", "check", "kitchen.toml", "--data", ".")
+    assert all(f"warning: {each}" in ran.stdout for each in found["warnings"])
 
 
 def test_a_split_is_drawn_and_kept(here: Path, kitchen, new: Make) -> None:
@@ -195,6 +207,8 @@ TWO = "video,label\na,x\nb,x\n"
         (TWO, "--split 80/10", "sum to 100, such as 80/10/10 or 80/20"),
         (TWO, "--split 80/10/10", "expected at least 3 values of 'video'"),
         (TWO, "--split 80/20 --group person", "person"),
+        (TWO, "--split 80/20 --group label", "--group label: expected a column of your own"),
+        ("video\tlabel\na\tx\n", "", "got tabs; save the table as CSV UTF-8"),
         ("video,label,split\na,x,train\nb,x,val\n", "--split 80/20", "omit --split"),
         ("video,label,of\na,x,1\nb,x,\n", "--split 80/20 --group of", "row 3: column 'of': "),
         (
@@ -214,6 +228,15 @@ def test_what_cannot_be_used_leaves_nothing(
     words = ("kitchen/labels.csv", "--videos", "{id}.mp4", *options.split())
     assert message in orn("manifest", "new", *words, exit_code=None).stderr
     assert {each.name for each in here.rglob("*")} == {"a.mp4", "b.mp4", "kitchen", "labels.csv"}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
+def test_other_encodings(here: Path, kitchen, orn, encoding: str) -> None:
+    kitchen("", "a.mp4")
+    (here / "kitchen/labels.csv").write_bytes("video,label\na,caf\u00e9\n".encode(encoding))
+    said = orn("manifest", "new", "kitchen/labels.csv", exit_code=1).stderr
+    assert "labels.csv: expected the label table in UTF-8, got a different encoding" in said
+    assert "save a table as CSV UTF-8" in said
 
 
 def test_nothing_is_replaced_unasked(here: Path, kitchen, write, new: Make) -> None:
@@ -261,50 +284,43 @@ def test_the_table_is_never_replaced(
 
 
 def groups_of(labels: Iterable[Iterable[str]]) -> dict[str, Group]:
-    """A group of one row for each of the labels, which are classes; no class counts as one."""
-    return {
-        f"v{number}": Group(rows=1, classes=Counter(set(each) or {""}))
-        for number, each in enumerate(labels)
-    }
-
-
-def classes_of(groups: Mapping[str, Group], split_of: Mapping[str, Split], split: Split) -> str:
-    found = (groups[name].classes for name in split_of if split_of[name] == split)
-    return "".join(sorted("".join(each.elements()) for each in found))
+    """A group of one row for each of the labels, which are classes."""
+    return {f"v{number}": Counter([None, *each]) for number, each in enumerate(labels)}
 
 
 @pytest.mark.parametrize(
-    ("labels", "text", "train", "validation", "test"),
+    ("labels", "shares", "parts"),
     [
-        pytest.param("A" * 40 + "B" * 20, "80/10/10", "A" * 32 + "B" * 16, "AAAABB", "AAAABB",
+        pytest.param("A" * 40 + "B" * 20, (8, 1, 1), [("A" * 32 + "B" * 16, "AAAABB", "AAAABB")],
                      id="each class has the shares"),
-        pytest.param("AAAABBBBCCC", "80/10/10", "AAABBBCCC", "A", "B",
+        pytest.param("AAAABBBBCCC", (8, 1, 1), [("AAABBBCCC", "A", "B"), ("AAABBBCCC", "B", "A")],
                      id="few: another class each time"),
-        pytest.param("ABC", "60/20/20", "C", "A", "B", id="no split is empty"),
-        pytest.param("A" * 9 + "B", "80/20", "A" * 7 + "B", "AA", "", id="two splits"),
+        pytest.param("A" * 9 + "B", (8, 2), [("A" * 7 + "B", "AA")], id="a rare class is trained"),
+        pytest.param("A" * 10 + "B" * 5, (2,) * 5, [("AAB",) * 5], id="folds"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("seed", range(3))
-def test_shares_of_classes(
-    labels: str, text: str, train: str, validation: str, test: str, seed: int
-) -> None:
-    groups = groups_of(labels)
-    split_of = draw(groups, parse_shares(text), seed=seed)
-    drawn = [classes_of(groups, split_of, split) for split in SPLITS]
-    assert drawn == [train, validation, test]
+def test_shares_of_classes(labels: str, shares: Any, parts: list[Any], seed: int) -> None:
+    part_of = assign_groups(groups_of(labels), [each / 10 for each in shares], seed=seed)
+    drawn: list[list[str]] = [[] for _ in shares]
+    for label, part in zip(labels, (part_of[f"v{n}"] for n in range(len(labels))), strict=True):
+        drawn[part].append(label)
+    assert tuple("".join(each) for each in drawn) in parts
 
 
 @given(
     st.lists(st.lists(st.sampled_from("ABCDEF"), max_size=3), min_size=10, max_size=60),
-    st.sampled_from(["80/10/10", "10/80/10", "34/33/33", "98/1/1"]),
+    st.sampled_from([(8, 1, 1), (1, 8, 1), (3.4, 3.3, 3.3), (9.8, 0.1, 0.1), (2,) * 5]),
     st.integers(0, 2**32 - 1),
 )
-def test_sizes_are_the_nearest_that_leave_no_split_empty(
-    labels: list[list[str]], text: str, seed: int
+def test_sizes_are_near_and_no_part_is_empty(
+    labels: list[list[str]], shares: tuple[float, ...], seed: int
 ) -> None:
-    groups, shares = groups_of(labels), parse_shares(text)
-    sizes = Counter(draw(groups, shares, seed=seed).values())
-    assert sizes.total() == len(labels)
-    assert all(sizes[split] >= 1 for split in shares)
-    for split in ("validation", "test"):
-        assert abs(sizes[split] - shares[split] * len(labels)) <= 1.0
+    groups = groups_of(labels)
+    part_of = assign_groups(groups, [each / 10 for each in shares], seed=seed)
+    backwards = dict(reversed(groups.items()))
+    assert part_of == assign_groups(backwards, [each / 10 for each in shares], seed=seed)
+    sizes = Counter(part_of.values())
+    for part, share in enumerate(shares):
+        assert sizes[part] >= 1
+        assert abs(sizes[part] - share * len(labels) / 10) < 5

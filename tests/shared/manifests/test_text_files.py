@@ -54,7 +54,7 @@ def test_ways_to_write_csv(tmp_path: Path, text: str) -> None:
         ("name,in cm,grope\na,1,x", "row 1: .* group, got .*grope"),
         ("name,in cm\n\na,1,x", "row 3: expected 2 cells, got 3"),
         ("name,in cm\na,large", "row 2: column 'in cm': expected a number, got 'large'"),
-        (b"name,in cm\n\xff,1", "not valid UTF-8"),
+        (b"name,in cm\n\xff,1", "expected a table in UTF-8"),
     ],
 )
 def test_refusals_name_file_row_and_column(tmp_path: Path, text: str | bytes, message: str) -> None:

@@ -25,6 +25,8 @@ def found_in(ids: list[str]) -> list[SourceVideo]:
         (["a", "A"], ["A"], {"A": "1-A"}, []),
         (["aB"], ["AB", "ab"], {}, ["AB", "ab"]),
         (["a", "a"], ["a"], {}, ["a"]),
+        (["x/1", "2.mp4"], ["x/1.MP4", "2"], {"x/1.MP4": "0-x/1", "2": "1-2.mp4"}, []),
+        (["1", "1.avi"], ["1.mp4"], {}, ["1.mp4"]),
     ],
 )
 def test_videos_are_matched_by_name_and_else_whatever_their_case(

@@ -10,7 +10,7 @@ import numpy as np
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.model.config import NetworkConfig
-from orn.stage2_train.recipe import DataRecipe, Recipe
+from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.run_config import (
@@ -18,7 +18,6 @@ from orn.stage2_train.runs.run_config import (
     DataPaths,
     Places,
     RunConfig,
-    StartedFrom,
     write_config,
 )
 from tests.worlds.films import DETECTOR, TINY_RECORD
@@ -100,38 +99,31 @@ def make_run(
     made: MadeEpic100,
     kind: str,
     *,
-    num_train: int = 20,
-    weights_digest: str | None = None,
-    started_from: StartedFrom | None = None,
     ids: Sequence[str] | None = None,
     steps: float | None = None,
-    **changes: object,
 ) -> Path:
-    """A run on verbs or nouns, right on some of the segments; `changes` of its network or data.
+    """A run on verbs or nouns, right on some of the segments.
 
     With `steps`, logits are whole numbers of them, so that many are equal.
     """
     number = {"verb": NUM_VERBS, "noun": NUM_NOUNS}[kind]
-    data = {name: changes.pop(name) for name in [*changes] if hasattr(DataRecipe, name)}
-    model = NetworkConfig(num_activities=number, **{"heads": "activity", **changes})
+    model = NetworkConfig(num_activities=number, heads="activity")
     dataset = "epic100" if kind == "verb" else "epic100-nouns"
     paths = DataPaths(manifest=dataset, data_root=made.data, shards=folder / "shards")
     run = folder / kind
     config = RunConfig(
         recipe_name="made",
-        recipe=Recipe(model=model, data=DataRecipe(**data)),
+        recipe=Recipe(model=model),
         dataset=replace(
             TINY_RECORD,
             name=dataset,
             classes=tuple(f"{kind}{each}" for each in range(number)),
-            num_train=num_train,
+            num_train=20,
         ),
         manifest=dataset,
         clips=ClipRecord(frames=StoreSettings(size=(48, 72))),
         detector=DETECTOR,
         score_kind="softmax",
-        weights_digest=weights_digest,
-        started_from=started_from,
         places=Places.of(paths, run),
     )
     write_config(run, config)

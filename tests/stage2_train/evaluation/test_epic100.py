@@ -1,6 +1,7 @@
 """EPIC Kitchens 100's table and file, against plain code written from the rules."""
 
 import json
+import runpy
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,10 +12,10 @@ import pytest
 
 from orn.shared.errors import DataRootError
 from orn.stage2_train.evaluation.epic100 import measure_epic100
-from orn.stage2_train.evaluation.epic100_file import submit_epic100
 from orn.stage2_train.evaluation.predictions import load_predictions, save_predictions
-from orn.stage2_train.requests import Epic100Request, SubmitRequest
-from orn.stage2_train.runs.run_config import StartedFrom, read_config
+from orn.stage2_train.requests import Epic100Request
+from orn.stage2_train.runs.run_config import read_config
+from tests.conftest import ROOT
 from tests.reference.epic100_file import faults_of_file
 from tests.reference.epic100_table import epic100_table, first_actions, softmax
 from tests.running import run_orn
@@ -27,8 +28,6 @@ from tests.stage2_train.evaluation.made_epic100 import (
     make_run,
 )
 from tests.worlds.films import write_signed
-
-ORIGIN = StartedFrom(run="one", dataset="something-v2", step=9, num_loaded=1, random=())
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +82,14 @@ def test_the_table_is_that_of_the_definitions(made, tmp_path, steps) -> None:
     assert own["low"] < own["value"] < own["high"]
 
 
-def test_the_table_as_text_and_json_and_of_other_runs(pair, tmp_path) -> None:
+def test_the_table_as_text_and_json_and_of_other_runs(pair) -> None:
     text = run_orn("eval-epic100", *pair).stdout
     assert all(part in text for part in ("participants", "overall", "unseen", "tail"))
     found = run_orn("eval-epic100", *pair, "--json").json
     assert found["overall"]["verb"]["top1"]["value"] > 0
     assert "epic100-nouns" in run_orn("eval-epic100", *pair[::-1], exit_code=2).stderr
     write_signed(pair[0], replace(read_config(pair[0]), manifest="epic"))
-    run_orn("submit", "epic100", *pair, tmp_path / "out.zip", exit_code=2)
+    run_orn("eval-epic100", *pair, exit_code=2)
 
 
 def test_a_list_that_is_not_there_is_named(tmp_path) -> None:
@@ -101,31 +100,22 @@ def test_a_list_that_is_not_there_is_named(tmp_path) -> None:
         measure_epic100(Epic100Request(**runs))
 
 
-def _check_zip(path: Path, made: MadeEpic100, pair: tuple[Path, Path]) -> dict:
-    assert faults_of_file(path, made.ids) == []
-    with zipfile.ZipFile(path) as archive:
-        document = json.loads(archive.read("test.json"))
+def submit(pair: tuple[Path, Path], out: Path) -> dict:
+    """What the example writes."""
+    runpy.run_path(str(ROOT / "examples" / "epic100_submission.py"))["main"](*pair, out, [1, 4, 3])
+    with zipfile.ZipFile(out) as archive:
+        return json.loads(archive.read("test.json"))
+
+
+def test_the_file_keeps_the_rules(made, pair, tmp_path) -> None:
+    document = submit(pair, tmp_path / "out.zip")
+    assert faults_of_file(tmp_path / "out.zip", made.ids) == []
+    assert [document[f"sls_{name}"] for name in ("pt", "tl", "td")] == [1, 4, 3]
     for run, kind in zip(pair, ("verb", "noun"), strict=True):
         kept = load_predictions(run / "predictions-validation.npz")
         for row in (0, len(kept.ids) - 1):
             scores = np.array([*document["results"][kept.ids[row]][kind].values()])
             np.testing.assert_allclose(scores, np.log(softmax(kept.logits[row])), rtol=1e-9)
-            order, expected = (
-                np.argsort(each, kind="stable") for each in (scores, kept.logits[row])
-            )
-            assert np.array_equal(order, expected)
-    return document
-
-
-def test_the_file_keeps_the_rules(made, pair, tmp_path) -> None:
-    out = tmp_path / "out.zip"
-    words = ("submit", "epic100", *pair, out, "--split", "validation")
-    assert "SLS-0-3-3" in run_orn(*words).stdout
-    document = _check_zip(out, made, pair)
-    assert [document[f"sls_{name}"] for name in ("pt", "tl", "td")] == [0, 3, 3]
-    before = out.read_bytes()
-    assert run_orn(*words, "--json").json["bytes"] == len(before)
-    assert out.read_bytes() == before
 
 
 def test_publishers_find_the_best_actions_of_the_file(made, pair, tmp_path) -> None:
@@ -136,10 +126,7 @@ def test_publishers_find_the_best_actions_of_the_file(made, pair, tmp_path) -> N
         _change(run, lambda kept, own=drawn: replace(
             kept, activity_logits=own[:, : kept.logits.shape[1]]
         ))  # fmt: skip
-    out = tmp_path / "out.zip"
-    run_orn("submit", "epic100", *pair, out, "--split", "validation")
-    with zipfile.ZipFile(out) as archive:
-        results = json.loads(archive.read("test.json"))["results"]
+    results = submit(pair, tmp_path / "out.zip")["results"]
     verbs, nouns = (
         np.array([[*results[name][kind].values()] for name in made.ids])
         for kind in ("verb", "noun")
@@ -149,69 +136,15 @@ def test_publishers_find_the_best_actions_of_the_file(made, pair, tmp_path) -> N
 
 
 @pytest.mark.parametrize("kind", [0, 1])
-def test_missing_and_unexpected_ids_are_named_and_nothing_is_written(
-    made, pair, tmp_path, kind: int
-) -> None:
-    out, changed = tmp_path / "out.zip", pair[kind]
-    lost = load_predictions(changed / "predictions-validation.npz").ids[3]
-    ids = lambda found: tuple("P99_01_1" if each == lost else each for each in found.ids)  # noqa: E731
-    _change(changed, lambda found: replace(found, ids=ids(found)))
-    said = run_orn("submit", "epic100", *pair, out, "--split", "validation", exit_code=2).stderr
-    assert f"1 missing ({lost}) and 1 unexpected (P99_01_1)" in said
-    assert str(changed) in said
-    assert not out.exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "levels"),
-    [
-        ({}, (0, 3, 3)),
-        ({"weights_digest": "sha256:1"}, (1, 3, 3)),
-        ({"weights_digest": "sha256:1", "started_from": ORIGIN}, (2, 3, 3)),
-        ({"heads": "both"}, (1, 4, 3)),
-        ({"heads": "both", "objects": "cells"}, (0, 3, 3)),
-        ({"train_with_validation": True}, (0, 3, 4)),
-        ({"train_segments": 5, "num_train": 5}, (0, 3, 2)),
-    ],
-)
-def test_levels_follow_from_the_runs(made, tmp_path, changes: dict, levels: tuple) -> None:
-    runs = make_run(tmp_path, made, "verb", **changes), make_run(tmp_path, made, "noun", **changes)
-    request = SubmitRequest(
-        verb_run=runs[0], noun_run=runs[1], out=tmp_path / "o.zip", split="validation", dry_run=True
-    )
-    sls = submit_epic100(request)["sls"]
-    assert tuple(sls[name]["level"] for name in ("pt", "tl", "td")) == levels
-    assert all(own["reason"].startswith(str(tmp_path)) for own in sls.values())
-    assert not request.out.exists()
-
-
-def test_the_higher_level_of_both_runs_counts_unless_one_is_given(made, tmp_path) -> None:
-    runs = make_run(tmp_path, made, "verb", heads="both"), make_run(tmp_path, made, "noun")
-    words = ("submit", "epic100", *runs, tmp_path / "o.zip", "--split", "validation", "--dry-run")
-    assert "SLS-1-4-3" in run_orn(*words).stdout
-    given = run_orn(*words, "--pt", "2", "--td", "4").stdout
-    assert "SLS-2-4-4" in given
-    assert "as requested" in given
-
-
-def test_of_test_segments_it_says_what_is_still_to_be_computed(pair, tmp_path) -> None:
-    out = tmp_path / "o.zip"
-    said = run_orn("submit", "epic100", *pair, out, "--dry-run").stdout
-    assert "test: 12 segments" in said and "to compute: " in said
-    names = tuple(f"P05_01_{row}" for row in range(12))
-    for run in pair:
-        kept = load_predictions(run / "predictions-validation.npz")
-        own = {"labels": kept.labels[:12], "activity_logits": kept.activity_logits[:12]}
-        save_predictions(run / "logits-test.npz", replace(kept, ids=names, groups=None, **own))
-    run_orn("submit", "epic100", *pair, out)
-    assert faults_of_file(out, names) == []
+def test_missing_segments_are_named_and_nothing_is_written(pair, tmp_path, kind: int) -> None:
+    _change(pair[kind], lambda found: replace(found, ids=("P99_01_1", *found.ids[1:])))
+    with pytest.raises(SystemExit, match=r"expected the segments .*P99_01_1"):
+        submit(pair, tmp_path / "out.zip")
+    assert not (tmp_path / "out.zip").exists()
 
 
 def test_the_validator_sees_each_fault(made, pair, tmp_path) -> None:
-    out = tmp_path / "out.zip"
-    run_orn("submit", "epic100", *pair, out, "--split", "validation")
-    with zipfile.ZipFile(out) as archive:
-        document = json.loads(archive.read("test.json"))
+    document = submit(pair, tmp_path / "out.zip")
     first = made.ids[0]
     own, results = document["results"][first], document["results"]
     for change in (

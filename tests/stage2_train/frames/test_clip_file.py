@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,21 @@ def test_what_no_clip_file_has_is_refused(store, damage) -> None:
     with pytest.raises(ClipStoreError, match=message) as caught:
         bounded(ClipStore, store)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(("name", "value"), [("seconds", 0.0), ("seconds", np.nan), ("index", 0)])
+def test_times_that_do_not_increase_are_refused(store, name: str, value: float) -> None:
+    """Though all checksums are right."""
+    path = store / "clips-000000.h5"
+    record = clip_record(path)
+    with h5py.File(path, "r+") as file:
+        rows_F = file["frames"][:]
+        rows_F[name][2] = value
+        file["frames"][:] = rows_F
+    record["videos"][0]["crc32"] = zlib.crc32(rows_F[:3].tobytes())
+    put_clip_record(path, json.dumps(record))
+    with pytest.raises(ClipStoreError, match=r"film/3: .* corrupt \(expected increasing"):
+        store_content(store)
 
 
 def test_a_file_that_goes_or_changes_while_it_is_in_use(store) -> None:
