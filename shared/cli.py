@@ -104,11 +104,6 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Networks": {
         "systems": ("orn.stage2_train.systems_commands:systems", "List the systems in the paper."),
-        "model": ("", "Describe a network."),
-        "model summary": (
-            "orn.stage2_train.systems_commands:summary",
-            "Print layers, shapes, parameters and multiply-adds.",
-        ),
     },
     "Measure": {
         "bench": ("", "Measure speed and memory against reference code."),

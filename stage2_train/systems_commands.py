@@ -1,19 +1,15 @@
-"""The commands `orn systems` and `orn model summary`."""
+"""The command `orn systems`."""
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from orn.shared.common_options import AsJson, Overrides
-from orn.shared.echo import echo_json, echo_report, echo_text
+from orn.shared.common_options import AsJson
+from orn.shared.echo import echo_json, echo_text
 from orn.shared.options import Option, command
 from orn.shared.report import Report, Table
-from orn.shared.text import counted
-from orn.stage2_train.requests import System
 
 if TYPE_CHECKING:
-    from orn.stage2_train.recipe import Recipe
     from orn.stage2_train.systems import System as PaperSystem
 
 
@@ -44,33 +40,9 @@ def systems(
         echo_text(_systems_report(described, table).text())
 
 
-@command("summary")
-def summary(
-    *,
-    recipe: Annotated[str, Option("Name or TOML file.")] = "paper_resnet50",
-    system: System = None,
-    overrides: Overrides = (),
-    num_activities: Annotated[
-        int,
-        Field(ge=1, le=10**6),
-        Option("Number of classes in the data set; the default is for Something-Something."),
-    ] = 174,
-    as_json: AsJson = False,
-) -> None:
-    """Print the layers, output shapes, parameters and multiply-adds of a recipe's network.
-
-    If the recipe does not set data.clip_frames, a clip has 8 frames.
-    """
-    from orn.stage2_train.recipe import load_recipe
-
-    loaded = load_recipe(recipe, num_activities=num_activities, overrides=overrides, system=system)
-    described = _summarise(loaded)
-    echo_report(described, _summary_report, as_json=as_json)
-
-
 def _describe(system: "PaperSystem") -> dict[str, Any]:
     """Return a system as a JSON object."""
-    from orn.stage2_train.model.summary import count_parameters
+    from orn.stage2_train.model.build import count_parameters
     from orn.stage2_train.recipe import load_recipe
 
     num_activities = _NUM_ACTIVITIES[system.table]
@@ -117,52 +89,3 @@ def _systems_report(systems: list[dict[str, Any]], table: int | None) -> Report:
              system["title"])
         )  # fmt: skip
     return Report(tables=[Table(header=header, rows=rows)])
-
-
-def _summarise(recipe: "Recipe") -> dict[str, Any]:
-    """Return the layers of a recipe's network for one clip, as a JSON object."""
-    from orn.stage2_train.model.summary import summarise_network
-
-    num_frames = recipe.data.clip_frames
-    num_slots = recipe.data.max_objects + recipe.model.background_object
-    found = summarise_network(
-        recipe.model,
-        crop=recipe.data.crop,
-        feature_cells=recipe.feature_cells,
-        num_frames=num_frames,
-        num_slots=num_slots,
-    )
-    return {
-        "architecture": recipe.model.architecture,
-        "heads": recipe.model.heads,
-        "clip": [num_frames, 3, *recipe.data.crop],
-        "objects": num_slots,
-        "num_activities": recipe.model.num_activities,
-        "parameters": found.parameters,
-        "multiply_adds": found.multiply_adds,
-        "layers": [asdict(layer) for layer in found.layers],
-    }
-
-
-def _summary_report(summary: dict[str, Any]) -> Report:
-    """Return a table with a row per layer, and the totals."""
-    rows = []
-    for layer in summary["layers"]:
-        output = " x ".join(str(length) for length in layer["output"])
-        counts = f"{layer['parameters']:,}", f"{layer['multiply_adds']:,}"
-        rows.append((layer["name"], layer["kind"], output, *counts))
-    frames, _, height, width = summary["clip"]
-    work = sum(layer["multiply_adds"] for layer in summary["layers"])
-    totals = [
-        (
-            "clip",
-            f"{counted(frames, 'frame')} of {height} x {width}, "
-            f"{counted(summary['objects'], 'object')} per frame",
-        ),
-        ("parameters", f"{summary['parameters']:,}"),
-        ("multiply-adds", f"{summary['multiply_adds']:,}"),
-        ("", f"{summary['multiply_adds'] - work:,} of them outside of layers"),
-        ("counted", "matrix products and convolutions of one clip in evaluation"),
-    ]
-    layers = Table(header=("layer", "kind", "output", "parameters", "multiply-adds"), rows=rows)
-    return Report(tables=[layers, Table(header=("", ""), rows=totals)])

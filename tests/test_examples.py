@@ -4,6 +4,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -89,3 +90,18 @@ def test_shards_of_any_detector(
     assert (masks_NHW.sum(axis=(1, 2)) == sides_N2.prod(axis=1)).all() == (kind == "boxes")
     [batch] = open_dataset("demo", shards=folder).batches("validation")
     assert batch.valid_BTK.sum() > 2 * 4  # objects beside the background of each frame
+
+
+def test_shortcuts_see_what_object_counts_give_away(
+    small_demo_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(small_demo_run)
+    names = example("shortcuts")
+    found = names["main"]("demo")
+    assert "object counts: " in capsys.readouterr().out
+    assert set(found) == {"majority", "object counts"}
+    assert all(0 <= share <= 1 for share in found.values())
+    counts_NF, labels_NA = np.eye(6), np.eye(6)[[0, 1, 2, 0, 1, 2]]  # one object for each clip
+    scores_NA = names["ridge_scores"](counts_NF, labels_NA, counts_NF)
+    assert names["accuracy"](scores_NA, labels_NA) == 1
+    assert names["accuracy"](scores_NA, -labels_NA) == 0  # labels that the loss ignores

@@ -19,7 +19,7 @@ from orn.shared.manifests.records import Metric
 from orn.stage2_train.ablation.plan import LATE_FUSION, AblationRun
 from orn.stage2_train.evaluation.bootstrap import Tallies
 from orn.stage2_train.evaluation.predictions import load_predictions
-from orn.stage2_train.model.summary import count_parameters
+from orn.stage2_train.model.build import count_parameters
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import recorded_config
 from orn.stage2_train.runs.run_folder import METRICS_NAME, STARTS_NAME, finite_number, read_jsonl

@@ -31,6 +31,13 @@ before they are allocated."""
 _WEIGHT_BYTES = 4
 
 
+def count_parameters(config: NetworkConfig) -> int:
+    """Return the number of parameters of a network without allocating them."""
+    with torch.device("meta"):
+        network = build_network(config)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
 def build_network(config: NetworkConfig) -> nn.Module:
     """Build a network with random weights from PyTorch's global generator.
 

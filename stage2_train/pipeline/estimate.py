@@ -19,7 +19,7 @@ from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset
 from orn.shared.report import Report, Table
 from orn.shared.text import counted
-from orn.stage2_train.model.summary import count_parameters
+from orn.stage2_train.model.build import count_parameters
 from orn.stage2_train.pipeline.pipeline import Pipeline, pipeline_jobs
 from orn.stage2_train.recipe import clip_seconds, default_recipe, load_recipe
 from orn.stage2_train.runs.phases import plan_phases
