@@ -10,7 +10,7 @@ from orn.shared.errors import ManifestError, VideoDecodeError
 from orn.shared.jobs.progress import progress
 from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
 from orn.shared.manifests.records import SPLITS, Dataset, Listing, Segment
-from orn.shared.manifests.schema import TableLabels
+from orn.shared.manifests.schema import ActionLabels, TableLabels
 from orn.shared.report import Report, Table, report_of
 from orn.shared.text import counted
 from orn.shared.video.read import probe
@@ -144,6 +144,11 @@ def _warnings(
     """Yield warnings about problems that affect training or evaluation."""
     for name in listing.absent:
         yield f"{dataset.root / name} is missing; its content is not counted"
+    if isinstance(labels, ActionLabels) and len(listing.segments) != labels.published_clips:
+        yield (
+            f"{dataset.root / labels.lists_folder}: expected {labels.published_clips:,} clips, got "
+            f"{len(listing.segments):,}; download the lists again"
+        )
     if not dataset.videos:
         yield f"no video was found under {dataset.root}"
     for split in ("train", "validation"):

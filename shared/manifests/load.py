@@ -15,9 +15,10 @@ from orn.shared.errors import (
     PipelineError,
     UnknownDatasetError,
 )
-from orn.shared.manifests import epic, something, table, vlog
+from orn.shared.manifests import action_lists, epic, something, table, vlog
 from orn.shared.manifests.records import Dataset, DetectorChoice, Listing, Video
 from orn.shared.manifests.schema import (
+    ActionLabels,
     Epic100Labels,
     EpicLabels,
     Manifest,
@@ -207,6 +208,8 @@ def load_listing(
             return epic.read_100(spec, folder, task=task, labels=labels, partial=partial)
         case SomethingLabels():
             return something.read(spec, folder, labels=labels, partial=partial)
+        case ActionLabels():
+            return action_lists.read(spec, folder, labels=labels)
 
 
 def video_rates(spec: Videos, folder: Path, video_ids: Iterable[str]) -> dict[str, float | None]:

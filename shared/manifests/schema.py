@@ -198,6 +198,19 @@ class SomethingLabels(Section):
     skipped."""
 
 
+class ActionLabels(Section):
+    """The published split files of J-HMDB and HMDB51 (one per class), or of UCF101."""
+
+    lists: ClassVar = ("lists_folder",)
+    format: Literal["hmdb51", "ucf101"]
+    lists_folder: RelativePath
+    """Folder of the split files."""
+    split: Annotated[int, Field(ge=1, le=3)] = 1
+    """Number of the split."""
+    published_clips: Count
+    """Number of clips in train and test, for `orn manifest check`."""
+
+
 class Clips(Section):
     """Size of the frames in the clip store."""
 
@@ -232,7 +245,7 @@ class Manifest(Section):
     """Pairs of classes that time reversal exchanges."""
     videos: Videos
     labels: Annotated[
-        TableLabels | VlogLabels | EpicLabels | Epic100Labels | SomethingLabels,
+        TableLabels | VlogLabels | EpicLabels | Epic100Labels | SomethingLabels | ActionLabels,
         Field(discriminator="format"),
     ]
     clips: Clips = Clips()

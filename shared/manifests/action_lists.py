@@ -1,0 +1,124 @@
+"""Reader for the published split files of J-HMDB, HMDB51 and UCF101, which have three splits each.
+
+J-HMDB (Jhuang et al. 2013) and HMDB51 (Kuehne et al. 2011): `CLASS_test_split1.txt`, lines of
+`NAME.avi 1`, in which 1 means train, 2 test and 0 unused. UCF101 (Soomro et al. 2012):
+`classInd.txt`, lines of `1 ApplyEyeMakeup`; `trainlist01.txt`, lines of
+`ApplyEyeMakeup/v_ApplyEyeMakeup_g08_c01.avi 1`; and `testlist01.txt`, whose lines have no number.
+
+No validation split is published. A part of the training clips becomes the validation split, by
+film: `April_09` in `April_09_brush_hair_u_nm_np1_ba_goo_0`, and `v_Archery_g08` in
+`v_Archery_g08_c01`.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from orn.shared.manifests.draw_split import assign_groups
+from orn.shared.manifests.records import Listing, Segment, Split
+from orn.shared.manifests.schema import ActionLabels
+from orn.shared.manifests.text_files import ClassName, VideoId, add_once, read_lines, require_file
+
+_UNUSED, _TRAIN, _TEST = "0", "1", "2"
+_VALIDATION_SHARE = 0.15
+_SEED = 0
+_SUFFIX = ".avi"
+_video_id = TypeAdapter(VideoId).validate_python
+_class_name = TypeAdapter(ClassName).validate_python
+
+
+def read(spec: ActionLabels, folder: Path, *, labels: bool) -> Listing:
+    """Return the listing; a segment is a whole clip and has its id, `CLASS/NAME`.
+
+    Raises:
+        DataRootError: if a list is missing.
+        ManifestError: if a line is invalid or a clip occurs twice.
+    """
+    lists = folder / spec.lists_folder
+    is_ucf = spec.format == "ucf101"
+    classes, number_of = _read_ucf(lists, spec) if is_ucf else _read_hmdb(lists, spec)
+    used = {video_id: number for video_id, number in number_of.items() if number != _UNUSED}
+    validation = _validation([each for each, number in used.items() if number == _TRAIN])
+    split_of: dict[str, Split] = {
+        video_id: "test" if number == _TEST else "train" for video_id, number in used.items()
+    } | dict.fromkeys(validation, "validation")
+    label_of = {name: label for label, name in enumerate(classes)}
+    segments = tuple(
+        Segment(
+            id=video_id,
+            video_id=video_id,
+            split=split,
+            labels=(label_of[_class_of(video_id)],) if labels else (),
+        )
+        for video_id, split in split_of.items()
+    )
+    num_unused = len(number_of) - len(used)
+    return Listing(
+        classes=classes if labels else (),
+        video_ids=tuple(used),
+        segments=segments,
+        left_out={f"not in split {spec.split}": num_unused} if num_unused else {},
+    )
+
+
+def film_of(video_id: str) -> str:
+    """Return the film from which a clip `CLASS/NAME` was cut."""
+    name, _, clip = video_id.partition("/")
+    ucf = re.fullmatch(r"(v_.+_g\d+)_c\d+", clip)
+    return ucf[1] if ucf else clip.partition(f"_{name}_")[0]
+
+
+def _validation(train: list[str]) -> list[str]:
+    """Return the training clips that become the validation split, whole films."""
+    films: dict[str, Counter[str | None]] = {}
+    for video_id in train:
+        films.setdefault(film_of(video_id), Counter()).update([None, _class_of(video_id)])
+    part_of = assign_groups(films, [1 - _VALIDATION_SHARE, _VALIDATION_SHARE], seed=_SEED)
+    return [video_id for video_id in train if part_of[film_of(video_id)]]
+
+
+def _read_hmdb(lists: Path, spec: ActionLabels) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Return the classes, and the number of each clip in the lists, one for each class."""
+    ending = f"_test_split{spec.split}.txt"
+    paths = sorted(lists.glob(f"*{ending}"))
+    if not paths:
+        require_file(lists / f"brush_hair{ending}", "the list of a class in this split")
+    number_of: dict[str, str] = {}
+    classes = tuple(path.name.removesuffix(ending) for path in paths)
+
+    def add(name: str, line: str) -> None:
+        file, _, number = line.rpartition(" ")
+        if number not in (_UNUSED, _TRAIN, _TEST):
+            raise ValueError(f"expected NAME{_SUFFIX} and 0, 1 or 2, got {line[:80]!r}")
+        add_once(number_of, _video_id(f"{name}/{file.strip().removesuffix(_SUFFIX)}"), number)
+
+    for name, path in zip(classes, paths, strict=True):
+        read_lines(path, "a list of clips", partial(add, name))
+    return classes, number_of
+
+
+def _read_ucf(lists: Path, spec: ActionLabels) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Return the classes, and the number of each clip in the lists of UCF101."""
+    names = read_lines(
+        lists / "classInd.txt", "numbers and classes", lambda line: line.partition(" ")[2]
+    )
+    classes = tuple(_class_name(name.strip()) for name in names)
+    number_of: dict[str, str] = {}
+
+    def add(number: str, line: str) -> None:
+        video_id = _video_id(line.partition(" ")[0].removesuffix(_SUFFIX))
+        if _class_of(video_id) not in classes:
+            raise ValueError(f"expected CLASS/NAME{_SUFFIX}, got {line[:80]!r}")
+        add_once(number_of, video_id, number)
+
+    for part, number in (("train", _TRAIN), ("test", _TEST)):
+        read_lines(lists / f"{part}list0{spec.split}.txt", "a list of clips", partial(add, number))
+    return classes, number_of
+
+
+def _class_of(video_id: str) -> str:
+    return video_id.partition("/")[0]

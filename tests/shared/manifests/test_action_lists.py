@@ -1,0 +1,134 @@
+"""The published split files of J-HMDB, HMDB51 and UCF101."""
+
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orn.shared.errors import DataRootError, ManifestError
+from orn.shared.manifests.action_lists import film_of
+from orn.shared.manifests.check import check_dataset
+from orn.shared.manifests.load import load_dataset, load_manifest
+from orn.shared.manifests.records import Dataset
+
+CLIPS = [f"{film}_pour_u_nm_np1_fr_goo_{number}" for film in "abcdefgh" for number in range(4)]
+HMDB = {
+    "splits/pour_test_split2.txt": "".join(
+        f"{name}.avi {2 if name[0] in 'gh' else 1} \n" for name in CLIPS
+    )
+    + "z_pour_u_nm_np1_fr_goo_0.avi 0\n",
+    "splits/kick_ball_test_split2.txt": "g_kick_ball_l_cm_np1_le_med_1.avi 1\n",
+}
+UCF = {
+    "ucfTrainTestlist/classInd.txt": "1 Archery\n2 YoYo\n",
+    "ucfTrainTestlist/trainlist02.txt": "Archery/v_Archery_g08_c01.avi 1\n"
+    "Archery/v_Archery_g08_c02.avi 1\nYoYo/v_YoYo_g09_c01.avi 2\n",
+    "ucfTrainTestlist/testlist02.txt": "YoYo/v_YoYo_g01_c03.avi\n",
+}
+
+
+def write(root: Path, name: str, files: dict[str, str]) -> Path:
+    """Writes lists of split 2 with an empty video for each clip; returns the manifest."""
+    shipped = load_manifest(name)
+    for relative, text in files.items():
+        path = root / name / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        for line in text.splitlines():
+            clip = line.split()[0].removesuffix(".avi")
+            clip = clip if "/" in clip else f"{path.name.partition('_test_')[0]}/{clip}"
+            video = root / name / shipped.videos.pattern.format(id=clip)
+            video.parent.mkdir(parents=True, exist_ok=True)
+            video.touch()
+    manifest = root / f"{name}.toml"
+    manifest.write_text(shipped.source.read_text().replace("split = 1 ", "split = 2 "))
+    return manifest
+
+
+def splits(dataset: Dataset) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for segment in dataset.segments:
+        assert dataset.classes[segment.labels[0]] == segment.id.partition("/")[0]
+        found.setdefault(segment.split, []).append(segment.id)
+    return found
+
+
+def test_lists_of_classes(tmp_path: Path) -> None:
+    dataset = load_dataset(write(tmp_path, "jhmdb", HMDB), tmp_path)
+    assert dataset.classes == ("kick_ball", "pour")
+    found = splits(dataset)
+    assert found["test"] == [f"pour/{name}" for name in CLIPS[24:]]
+    assert len(found["train"]) + len(found["validation"]) == 25
+    films = {split: {film_of(each) for each in ids} for split, ids in found.items()}
+    assert len(films["validation"]) == 1
+    assert films["validation"].isdisjoint(films["train"])
+    assert dataset.flipped_classes == ()
+
+
+def test_lists_of_ucf101(tmp_path: Path) -> None:
+    dataset = load_dataset(write(tmp_path, "ucf101", UCF), tmp_path)
+    assert dataset.classes == ("Archery", "YoYo")
+    found = splits(dataset)
+    assert found.pop("test") == ["YoYo/v_YoYo_g01_c03"]
+    archery = ["Archery/v_Archery_g08_c01", "Archery/v_Archery_g08_c02"]
+    assert sorted(found.values()) == [archery, ["YoYo/v_YoYo_g09_c01"]]
+
+
+def test_films() -> None:
+    assert film_of("brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0") == "April_09"
+    assert film_of("Archery/v_Archery_g08_c01") == "v_Archery_g08"
+
+
+def test_check_compares_with_the_published_number(tmp_path: Path) -> None:
+    report = check_dataset(write(tmp_path, "hmdb51", _renamed(HMDB)), tmp_path)
+    assert report["left_out"] == {"not in split 2": 1}
+    assert any("expected 5,100 clips, got 33" in each for each in report["warnings"])
+
+
+def _renamed(files: dict[str, str]) -> dict[str, str]:
+    return {
+        name.replace("splits/", "testTrainMulti_7030_splits/"): text for name, text in files.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("jhmdb", {"splits/pour_test_split2.txt": "a_pour_u.avi 3\n"}, "row 1: expected NAME.avi"),
+        ("jhmdb", {"splits/pour_test_split2.txt": "../a.avi 1\n"}, "row 1: .*a path inside"),
+        ("jhmdb", {"splits/pour_test_split2.txt": "a.avi 1\na.avi 2\n"}, "row 2: .*'pour/a' twice"),
+        ("ucf101", {"ucfTrainTestlist/testlist02.txt": "Yo/v.avi\n"}, "row 1: expected CLASS/NAME"),
+    ],
+)  # fmt: skip
+def test_refusals(tmp_path: Path, name: str, change: dict[str, Any], message: str) -> None:
+    manifest = write(tmp_path, name, HMDB if name == "jhmdb" else UCF)
+    for relative, text in change.items():
+        (tmp_path / name / relative).write_text(text)
+    with pytest.raises(ManifestError, match=message):
+        load_dataset(manifest, tmp_path)
+
+
+def test_lists_of_another_split(tmp_path: Path) -> None:
+    write(tmp_path, "jhmdb", HMDB)
+    with pytest.raises(DataRootError, match=r"brush_hair_test_split1\.txt"):
+        load_dataset("jhmdb", tmp_path)
+
+
+@pytest.mark.real_data
+def test_real_names(sample_data: Path, tmp_path: Path) -> None:
+    with (sample_data / "jhmdb" / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    files: dict[str, str] = {}
+    for row in rows:
+        path = f"splits/{row['label']}_test_split2.txt"
+        line = f"{row['video'].partition('/')[2]}.avi {2 if row['split'] == 'test' else 1}\n"
+        files[path] = files.get(path, "") + line
+    dataset = load_dataset(write(tmp_path, "jhmdb", files), tmp_path)
+    counts = Counter(segment.split for segment in dataset.segments)
+    assert counts["test"] == 268
+    assert 80 <= counts["validation"] <= 120
+    groups = {row["video"]: row["group"] for row in rows}
+    assert {name: film_of(name) for name in groups} == groups
+    assert not check_dataset(tmp_path / "jhmdb.toml", tmp_path)["warnings"]
