@@ -29,6 +29,7 @@ from orn.stage1_detect.planning import (
     frames_of,
     plan_job,
     warn_of_missing,
+    warn_of_replaced,
 )
 from orn.stage1_detect.request import DetectRequest
 
@@ -95,6 +96,7 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
     engine = choose_engine(request.engine, device=request.device, error=DetectorError)
     _check_same_detector(request, data, folder)
     job = _plan(request, data, folder, _settings(request, engine))
+    warn_of_replaced(job)
     lengths = job.lengths()
     unreadable = {name: each.problem for name, each in lengths.items() if each.problem}
     for video_id, problem in unreadable.items():

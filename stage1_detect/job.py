@@ -1,9 +1,12 @@
 """Run a detect job and summarize it."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
+
+import numpy as np
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.engines import IN_THIS_PROCESS
@@ -16,7 +19,9 @@ from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.text import counted
 from orn.stage1_detect.pipeline import Detector, DetectWork
-from orn.stage1_detect.planning import DETECT, SUMMARY_NAME, DetectJob
+from orn.stage1_detect.planning import DETECT, SUMMARY_NAME, DetectJob, warn_of_replaced
+
+logger = logging.getLogger(__name__)
 
 _NAMED_AT_MOST = 5
 
@@ -49,6 +54,8 @@ class DetectSummary:
     """Number of frames processed in this run."""
     detections: int
     """Number of detections written in this run."""
+    empty_frames: int
+    """Number of frames without detections in this run."""
     total_frames: int
     """Number of frames in the shards of all requested units."""
     total_detections: int
@@ -99,6 +106,8 @@ def run_job(
     Raises:
         ConfigError: if a shard in the folder was made by a different detector.
     """
+    if not fresh:
+        warn_of_replaced(job)
     videos = {video.id: video for video in job.dataset.videos}
     work = DetectWork(load=load, entry=entry, videos=videos, folder=job.folder, batch=batch)
     ran = run_units(
@@ -113,6 +122,7 @@ def run_job(
         fresh=fresh,
     )
     summary = _summary(job, ran, entry)
+    _warn_of_empty_frames(summary)
     path = job.folder / SUMMARY_NAME
     if ran.units or not path.exists():  # keep the summary of the run that made the shards
         save_summary(path, {**summary.as_json(), "missing_ids": list(job.dataset.missing)})
@@ -132,6 +142,7 @@ def _summary(job: DetectJob, ran: Ran, entry: DetectorEntry) -> DetectSummary:
         videos=len({video for result in ran.results for video in result.videos}),
         frames=frames,
         detections=sum(shards[unit].num_detections for unit in ran.units),
+        empty_frames=sum(_empty_frames(shards[unit]) for unit in ran.units),
         total_frames=sum(shard.num_frames for shard in shards.values()),
         total_detections=sum(shard.num_detections for shard in shards.values()),
         seconds=round(ran.seconds, 3),
@@ -141,6 +152,22 @@ def _summary(job: DetectJob, ran: Ran, entry: DetectorEntry) -> DetectSummary:
         missing=len(job.dataset.missing),
         unlabelled=job.unlabelled,
     )
+
+
+def _empty_frames(shard: Shard) -> int:
+    return int((np.diff(shard.array("frame_offsets")) == 0).sum())
+
+
+def _warn_of_empty_frames(summary: DetectSummary) -> None:
+    """Warn if most frames have no detections, which wrong weights or a high threshold can cause."""
+    if summary.empty_frames > summary.frames / 2:
+        logger.warning(
+            "%s: %s of %s without detections; check the detector, its weights and "
+            "--score-threshold, and look at them with `orn inspect`",
+            summary.out,
+            f"{summary.empty_frames:,}",
+            counted(summary.frames, "frame is", "frames are"),
+        )
 
 
 def _own_shard(job: DetectJob, unit: Unit, entry: DetectorEntry) -> Shard:

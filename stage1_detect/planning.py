@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from orn.shared.errors import ConfigError
+from orn.shared.errors import ConfigError, VideoDecodeError
 from orn.shared.jobs.plan import (
     PLAN_NAME,
     UNKNOWN_FRAMES,
@@ -18,13 +19,15 @@ from orn.shared.jobs.plan import (
     plan_units,
 )
 from orn.shared.jobs.run import Kind
+from orn.shared.jobs.workers import in_threads
 from orn.shared.manifests.headers import UNREADABLE, read_headers, warn_of_times_beyond
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.files import SHARD_FILES, shard_path
-from orn.shared.shards.index import INDEX_NAME
+from orn.shared.shards.index import INDEX_NAME, open_folder
+from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
 from orn.shared.text import counted
-from orn.shared.video.read import FrameEstimate
+from orn.shared.video.read import FrameEstimate, is_same_content
 from orn.stage1_detect.labelled import check_segments, labelled_ranges, pack_ranges, range_frames
 from orn.stage1_detect.request import Scope
 
@@ -124,7 +127,8 @@ def plan_job(
         settings: other settings on which the shards depend, such as the detector. A setting that is
             missing here or in the folder's plan is not compared.
         fresh: whether to plan as if the folder were empty.
-        retry_failed: whether to also reprocess units whose shard records a failed video.
+        retry_failed: whether to also reprocess units whose shard records a failed or replaced
+            video.
 
     Raises:
         ConfigError: if the folder has shards of a different job or without a plan, or if only
@@ -158,7 +162,7 @@ def plan_job(
         asked |= known - {video.id for video in dataset.videos}  # their files were deleted
     units = tuple(u for u in plan.units if any(part.video_id in asked for part in u.parts))
     missing = units if fresh else SHARD_FILES.missing(units, folder)
-    again = _failed(set(units) - set(missing), folder) if retry_failed else ()
+    again = _again(dataset, set(units) - set(missing), folder) if retry_failed else ()
     to_do = (*missing, *again)
     _warn_of_missing_files(dataset, to_do, folder)
     return DetectJob(
@@ -190,14 +194,60 @@ def _warn_of_low_rates(headers: Mapping[str, FrameEstimate], rate: float | None)
         )
 
 
-def _failed(units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:
-    """Return the units whose shard records a failed video, by index."""
-    done = sorted(units, key=lambda unit: unit.index)
-    failed = tuple(unit for unit in done if Shard(shard_path(folder, unit.index)).failed)
-    logger.info(
-        "redoing %s", counted(len(failed), "unit with failed videos", "units with failed videos")
+def _again(dataset: Dataset, units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:
+    """Return the units whose shard records a failed or replaced video, by index."""
+    replaced = _replaced(dataset, units, folder)
+    again = tuple(
+        unit
+        for unit in sorted(units, key=lambda unit: unit.index)
+        if unit.index in replaced or Shard(shard_path(folder, unit.index)).failed
     )
-    return failed
+    logger.info("redoing %s with failed or replaced videos", counted(len(again), "unit"))
+    return again
+
+
+def warn_of_replaced(job: DetectJob) -> None:
+    """Warn about videos in finished units whose file is not the one in the shard."""
+    found = _replaced(job.dataset, set(job.units) - set(job.to_do), job.folder)
+    if ids := sorted({video_id for each in found.values() for video_id in each}):
+        logger.warning(
+            "%s: %s replaced after detection (%s); use --retry-failed to process them again",
+            job.folder,
+            counted(len(ids), "video was", "videos were"),
+            _examples(ids),
+        )
+
+
+def _replaced(dataset: Dataset, units: Iterable[Unit], folder: Path) -> dict[int, list[str]]:
+    """Return the videos with a different size or content than in the unit's shard, by unit."""
+    index_of = {shard_path(folder, unit.index): unit.index for unit in units}
+    path_of = {video.id: video.path for video in dataset.videos}
+    entries = open_folder(folder).entries if index_of else {}
+    recorded = [
+        (index_of[path], video, entry.mtime_ns)
+        for path, entry in entries.items()
+        if path in index_of
+        for video in entry.record.videos
+        if video.id in path_of
+    ]
+
+    def is_replaced(task: tuple[int, VideoEntry, int]) -> bool:
+        _, video, since_ns = task
+        with suppress(VideoDecodeError):  # the file has just been removed
+            return not is_same_content(
+                path_of[video.id],
+                num_bytes=video.source_bytes,
+                digest=video.source_digest,
+                since_ns=since_ns,
+            )
+        return False
+
+    found: dict[int, list[str]] = {}
+    flags = in_threads(is_replaced, recorded)
+    for (index, video, _), flag in zip(recorded, flags, strict=True):
+        if flag:
+            found.setdefault(index, []).append(video.id)
+    return found
 
 
 def _new_units(

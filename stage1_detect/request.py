@@ -95,6 +95,6 @@ class DetectRequest(Request):
     fresh: Annotated[bool, Option("Remove the existing job in the folder and start over.")] = False
     retry_failed: Annotated[
         bool,
-        Option("Also reprocess shards with videos that could not be decoded."),
+        Option("Also reprocess shards with videos that failed or have been replaced."),
     ] = False
     device: Device = "auto"

@@ -41,6 +41,8 @@ STEPS_NAME = "steps.json"
 LOG_NAME = "log.txt"
 """Log file for the commands in a list that runs in parallel with others."""
 STDERR = 2
+_INTERRUPTED = (130, 143)
+"""Exit codes of `orn` after Ctrl-C and SIGTERM."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +161,8 @@ def run_orn(arguments: Sequence[str], *, stdout: int, done: Collection[int] = (0
         except KeyboardInterrupt as interrupt:
             if isinstance(interrupt, Terminated):  # the terminal also sends Ctrl-C to the child
                 process.terminate()
-            process.wait()
+            if process.wait() in _INTERRUPTED:
+                sys.exit(process.returncode)  # the command has printed that it was interrupted
             raise
     _check_exit(arguments, code, done=done)
 

@@ -100,6 +100,7 @@ def _drawn(task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Task as RichTask
+    from rich.table import Column
     from rich.text import Text
 
     class RateColumn(ProgressColumn):
@@ -110,15 +111,18 @@ def _drawn(task: str, *, total: int | None, unit: str) -> Iterator[Bar]:
             return Text("" if rate is None else f"{rate:.3g} {unit}/s")
 
     of_total = "" if total is None else f"/{total}"
+    whole = Column(no_wrap=True)
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}" + of_total + f" {_unit_of(unit, total)}"),
-        RateColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
+        TextColumn("{task.description}", table_column=whole),
+        BarColumn(bar_width=None, table_column=Column(max_width=40)),
+        TextColumn(
+            "{task.completed:.0f}" + of_total + f" {_unit_of(unit, total)}", table_column=whole
+        ),
+        RateColumn(table_column=whole),
+        TimeRemainingColumn(table_column=whole),
+        TextColumn("{task.fields[note]}", markup=False, table_column=whole),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Progress(*columns, console=Console(stderr=True), expand=True) as bars:
         task_id = bars.add_task(task, total=total, note="")
 
         class RichBar:

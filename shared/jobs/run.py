@@ -127,7 +127,7 @@ def _watched(kind: Kind, units: Sequence[Unit], run: Run, *, total: int) -> tupl
         progress(kind.task, total=total, unit=kind.steps) as bar,
         closing(run(units, bar.advance)) as done,
     ):
-        bar.advance(0, note=f"unit 0/{len(units)}, 0 videos failed")
+        bar.advance(0, note=f"unit 0/{len(units)}, 0 failed")
         for result in done:
             results.append(result)
             for warning in result.warnings:
@@ -136,7 +136,7 @@ def _watched(kind: Kind, units: Sequence[Unit], run: Run, *, total: int) -> tupl
                 if video.id not in failed:
                     logger.warning("video %s failed: %s", video.id, video.reason)
                 failed.add(video.id)
-            note = f"unit {len(results)}/{len(units)}, {counted(len(failed), 'video')} failed"
+            note = f"unit {len(results)}/{len(units)}, {len(failed):,} failed"
             bar.advance(0, note=note)
     return tuple(results)
 

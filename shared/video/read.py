@@ -109,6 +109,21 @@ def content_bytes(path: Path) -> int:
     return sum(status.st_size for _, status in _files(path))
 
 
+def is_same_content(path: Path, *, num_bytes: int, digest: str, since_ns: int) -> bool:
+    """Return whether a file or a folder's JPEGs have the recorded size and digest. The digest is
+    computed only if a file was modified after `since_ns`.
+
+    Raises:
+        VideoDecodeError: if it cannot be read.
+    """
+    statuses = [status for _, status in _files(path)]
+    if sum(status.st_size for status in statuses) != num_bytes:
+        return False
+    if all(status.st_mtime_ns <= since_ns for status in statuses):
+        return True
+    return content_digest(path) == digest
+
+
 def content_state(path: Path) -> str:
     """Return a hexadecimal digest of names, sizes, modification times and inodes of a file or of a
     folder's JPEGs.

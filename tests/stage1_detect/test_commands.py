@@ -13,6 +13,7 @@ from orn.shared.jobs.lock import locked
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect import detect as detecting
 from tests.weights_server import WeightsServer
+from tests.worlds.videos import write_grey
 
 pytestmark = pytest.mark.mmdet
 
@@ -74,6 +75,28 @@ def test_a_rate_is_told_detected_and_recorded(detect: Any, shard_path: Path) -> 
     assert shard.detector.frame_rate == 2
     assert shard.frame_index().tolist() == [0, 0, 5, 10]
     assert " rate is 2.0 as recorded, None" in detect("--limit", 2, exit_code=2).stderr
+
+
+def test_another_file_of_a_video_is_noticed(detect: Any, world: Path) -> None:
+    video = world.parent / "data" / "small" / "videos" / "a.mp4"
+    one = partial(detect, "--limit", 1)
+    assert "replaced" not in one().stderr + one().stderr
+    content = video.read_bytes()
+    video.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # the same size
+    for _ in range(2):
+        for words in ((), ("--dry-run",)):
+            said = one(*words).stderr
+            assert "1 video was replaced after detection (such as a); use --retry-failed" in said
+        write_grey(video, 7)
+    assert one("--retry-failed", "--json").json["frames"] == 7
+    assert "replaced" not in one().stderr
+
+
+def test_frames_without_detections_are_a_warning(detect: Any) -> None:
+    one = partial(detect, "--limit", 1)
+    assert "without detections" not in one().stderr
+    said = one("--fresh", "--score-threshold", 1).stderr
+    assert "5 of 5 frames are without detections; check the detector" in said
 
 
 def test_a_fresh_job_that_cannot_start_removes_nothing(

@@ -29,7 +29,7 @@ def test_a_job_counts_what_was_done_and_then_does_nothing(
     with caplog.at_level(logging.INFO):
         summary = run(job)
     (line,) = [each for each in caplog.messages if each.startswith("detect: ")]
-    for told in ("17/317 frames", "frames/s", "unit 1/1", "1 video failed"):
+    for told in ("17/317 frames", "frames/s", "unit 1/1", "1 failed"):
         assert told in line
     assert (summary.videos, summary.frames, summary.detections) == (2, 17, 17)
     assert (summary.units, summary.skipped_units, summary.missing) == (1, 0, 1)

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from orn.shared.errors import PipelineError
+from orn.shared.jobs import commands
 from orn.shared.jobs.commands import (
     LOG_NAME,
+    STDERR,
     STEPS_NAME,
     Job,
     is_done,
@@ -49,6 +52,14 @@ def test_sigterm_ends_the_command(tmp_path) -> None:
         text = said.read()  # to its end: nobody writes any more
     with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
         json.loads(text)
+
+
+def test_an_interruption_is_printed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the command, which has Ctrl-C from the terminal, too."""
+    child = "import os, signal, sys; os.kill(os.getppid(), signal.SIGINT); sys.exit(130)"
+    monkeypatch.setattr(commands, "orn_command", lambda arguments: [sys.executable, "-c", child])
+    with pytest.raises(SystemExit, match="130"):
+        run_orn([], stdout=STDERR)
 
 
 def quick(name: str, output: Path | None = None, word: str = "--version") -> Job:
