@@ -20,7 +20,6 @@ from accelerate.tracking import GeneralTracker, TensorBoardTracker, get_availabl
 from orn.shared.config.files import leaves, to_dict
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_bytes
-from orn.shared.nearest import nearest
 from orn.stage2_train.runs.checkpoint import TrainingState
 from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.runs.run_folder import (
@@ -44,17 +43,12 @@ _LOCAL = {
 
 def check_trackers(names: Sequence[str]) -> None:
     """Raise ConfigError for a tracker that is unknown or not installed."""
-    installed = {str(each) for each in get_available_trackers()}
+    installed = {str(each) for each in get_available_trackers()} & _LOCAL.keys()
     for name in names:
-        if name not in _LOCAL:
-            raise ConfigError(
-                f"--log-with {name}: expected one of {', '.join(_LOCAL)}; did you mean "
-                f"{nearest(name, _LOCAL)!r}?"
-            )
         if name not in installed:
             raise ConfigError(
-                f"--log-with {name}: requires the package {name}; install it with `pip install "
-                f"'.[{name}]'` in a checkout"
+                f"--log-with {name}: expected {', '.join(_LOCAL)}, got a different or missing "
+                "package; install one with `pip install '.[mlflow]'` or `'.[wandb]'` in a checkout"
             )
 
 

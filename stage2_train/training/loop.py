@@ -7,6 +7,7 @@ checkpoint or is a function of (seed, epoch, step).
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -17,10 +18,15 @@ from accelerate.tracking import GeneralTracker
 from accelerate.utils import broadcast
 from torch import Tensor, nn
 
-from orn.shared.errors import ConfigError
+from orn.shared.errors import ConfigError, TrainingError
 from orn.shared.jobs.progress import Bar
 from orn.shared.text import counted
-from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, training_loader
+from orn.stage2_train.clips.batches import (
+    ClipBatch,
+    LoaderSettings,
+    training_loader,
+    worker_losses_reported,
+)
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.views import Views
 from orn.stage2_train.devices import loader_settings, main_progress
@@ -43,7 +49,6 @@ from orn.stage2_train.runs.metrics_log import MetricsLog, opened_log
 from orn.stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
 from orn.stage2_train.runs.run_folder import LAST_NAME
 from orn.stage2_train.training.backbone import apply_backbone_options
-from orn.stage2_train.training.failures import failures_reported
 from orn.stage2_train.training.step import (
     build_optimiser,
     freeze_for,
@@ -181,10 +186,24 @@ def train_network(
             if state.phase_over:
                 _begin_next_phase(session)
                 last = None
-            phase, num_frames = phases[state.phase], recipe.data.clip_frames
-            with failures_reported(recipe, phase, network, num_frames=num_frames):
-                _run_phase(session, phase, last)
+            with _failures_reported(phases[state.phase]):
+                _run_phase(session, phases[state.phase], last)
     return state
+
+
+@contextmanager
+def _failures_reported(phase: Phase) -> Iterator[None]:
+    """Raise a TrainingError if a worker process terminates or the GPU is out of memory."""
+    try:
+        with worker_losses_reported():
+            yield
+    except torch.OutOfMemoryError as err:
+        raise TrainingError(
+            f"phase {phase.name}: the GPU is out of memory ({str(err).partition('. GPU')[0]}); "
+            "start a different --run with --set checkpoint_activations=true, which does not change "
+            f"results, or fewer than {counted(phase.batch_size, 'clip')} per batch and "
+            "optimiser.accumulation=2"
+        ) from err
 
 
 def _steps_left(phases: Sequence[Phase], state: TrainingState, max_steps: int | None) -> int:

@@ -113,17 +113,11 @@ def test_a_tracker_that_breaks_ends_no_training(accelerator, tmp_path, caplog) -
     assert [step for step, _ in scalars(tmp_path / "tensorboard")["train/loss"]] == [1, 2, 3]
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("mlflaw", "'mlflow'"),
-        ("wandb", "pip install"),
-    ],
-)
-def test_a_tracker_that_is_not_there_is_refused_at_once(name, message, monkeypatch) -> None:
+@pytest.mark.parametrize("name", ["mlflaw", "wandb"])
+def test_a_tracker_that_is_not_there_is_refused_at_once(name, monkeypatch) -> None:
     monkeypatch.setattr("orn.stage2_train.runs.metrics_log.get_available_trackers", list)
     (said,) = run_orn("train", "none", "--log-with", name, exit_code=2).stderr.splitlines()
-    assert f"--log-with {name}: " in said and message in said
+    assert f"--log-with {name}: " in said and "pip install" in said
 
 
 @pytest.mark.parametrize("name", ["mlflow", "wandb"])

@@ -99,16 +99,8 @@ def test_a_gpu_out_of_memory(run_tiny, tmp_path, monkeypatch) -> None:
         return real(self, *args, heads=heads, **options)
 
     monkeypatch.setattr(ObjectVideoNetwork, "forward", forward)
-    with pytest.raises(TrainingError, match=r"phase two_heads: .*GPU.*2\.00 GiB.*--run") as caught:
+    with pytest.raises(TrainingError, match=r"phase two_heads: .*GPU.*2\.00 GiB.*--run"):
         run_tiny(tmp_path)
-    for saves in (
-        "optimiser.batch_size=1",
-        "data.clip_frames=2",
-        "data.crop=[16,32]",
-        "precision=bf16",
-        "checkpoint_activations=true",
-    ):
-        assert saves in str(caught.value)
 
 
 def test_data_that_changed_is_named_when_a_run_goes_on(train, tiny_world, tmp_path) -> None:
