@@ -22,6 +22,11 @@ def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
         return "cuda" if found else "cpu"
+    if not found:
+        raise error(
+            f"device {name}: expected a CUDA device, got none that torch can use; choose auto or "
+            "cpu"
+        )
     if int(name.partition(":")[2] or 0) >= found:
         raise error(
             f"device {name}: expected an index below {found}, the number of CUDA devices that "

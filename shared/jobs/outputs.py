@@ -10,14 +10,17 @@
 
 import os
 import stat
+import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from orn.shared.data_files import is_folder, is_there, kind_of, reason
-from orn.shared.errors import ConfigError
+from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import path_text
 
+_ROOM_BYTES = 1 << 20
+"""Space for the results of most commands."""
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
 
 
@@ -80,6 +83,22 @@ def check_output_folder(
     if names and not any(fnmatchcase(name, pattern) for name in names for pattern in ours):
         expected = "a new or empty folder" + (", or one that this command wrote" if ours else "")
         raise _refused(folder, expected, f"a folder that contains {path_text(names[0])}")
+
+
+def check_room(folder: Path) -> None:
+    """Check that results can be written to an existing folder, before they are computed.
+
+    Raises:
+        PipelineError: if the folder is read-only or its disk is full.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM_BYTES))
+    except OSError as err:
+        raise PipelineError(
+            f"{path_text(folder)}: results cannot be written ({reason(err)}); free space or change "
+            "its permissions, and run the command again"
+        ) from err
 
 
 def _status(path: Path) -> os.stat_result | None:

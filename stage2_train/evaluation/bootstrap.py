@@ -195,14 +195,15 @@ def with_interval(
         num_groups: number of videos or participants.
 
     Returns:
-        `value`, `low` and `high`; None if undefined. `low` and `high` are also None for one video.
+        `value`, `low` and `high`; None if undefined. `low` and `high` are also None for one video
+        whose segments are neither all correct nor all wrong.
     """
     known = draws_R[~np.isnan(draws_R)]
     if math.isnan(value):
         return dict.fromkeys(("value", "low", "high"))
-    if num_groups < 2 or not len(known):
-        return {"value": value, "low": None, "high": None}
     share = min(max(value, 0.0), 1.0)
+    if not len(known) or (num_groups < 2 and share not in (0, 1)):
+        return {"value": value, "low": None, "high": None}
     if share in (0, 1):
         edge = ((1 - CONFIDENCE) / 2) ** (1 / num_groups)
         low, high = (edge, 1.0) if share else (0.0, 1 - edge)

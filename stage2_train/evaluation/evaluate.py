@@ -19,6 +19,7 @@ from accelerate import Accelerator
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import check_room
 from orn.shared.manifests.check import split_warnings
 from orn.shared.manifests.records import Subset
 from orn.shared.text import counted
@@ -90,6 +91,7 @@ def evaluate_run(
         JoinError: if the split has no usable segments.
     """
     model = open_model(run, device="cpu")
+    check_room(run)
     config, recipe = model.config, model.config.recipe
     joined = sources.join(request.split, recipe)
     joined.require_segments(config.dataset.name)

@@ -19,6 +19,7 @@ import torch
 from orn.shared.devices import choose_device
 from orn.shared.errors import JoinError
 from orn.shared.jobs.atomic_file import write_text
+from orn.shared.jobs.outputs import check_room
 from orn.shared.jobs.progress import progress
 from orn.shared.manifests.records import Split
 from orn.shared.nearest import nearest
@@ -86,6 +87,7 @@ def write_report(
     """
     started = time.monotonic()
     model = open_model(run, device="cpu")
+    check_room(run)
     config = model.config
     torch.set_num_threads(resources.num_threads())
     classes = config.dataset.classes

@@ -1,10 +1,11 @@
 """Results of `orn eval` on a split: the file eval-SPLIT.json and the report."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
 from orn.shared.config.bounded import read_json
 from orn.shared.config.fields import explain
@@ -22,6 +23,18 @@ unsure labels as negative, as in the authors' code."""
 GroupKind = Literal["videos", "participants"]
 _Count = Annotated[int, Field(ge=0, strict=True)]
 _Share = Annotated[float, Field(ge=0, le=1)]
+_COUNT_NAME = "classes_without_positives"
+
+
+def _in_range(metrics: dict[str, float | None]) -> dict[str, float | None]:
+    for name, value in metrics.items():
+        most = math.inf if name == _COUNT_NAME else 1
+        if value is not None and not 0 <= value <= most:
+            raise ValueError(f"{name}: expected a number from 0 to {most}, got {value}")
+    return metrics
+
+
+_Metrics = Annotated[dict[str, float | None], AfterValidator(_in_range)]
 
 
 class ClassRow(BaseModel):
@@ -58,7 +71,8 @@ class Draws(BaseModel):
 
     def as_text(self) -> str:
         """Return a phrase such as `2,000 draws of 32 participants with replacement`."""
-        return f"{self.draws:,} draws of {self.num_groups:,} {self.over} with replacement"
+        groups = counted(self.num_groups, self.over.removesuffix("s"), self.over)
+        return f"{self.draws:,} draws of {groups} with replacement"
 
 
 class EvalFile(BaseModel):
@@ -84,9 +98,9 @@ class EvalFile(BaseModel):
     unsure_in_evaluation: UnsureInEvaluation
     """Treatment of unsure labels in average precision."""
     chance: _Share
-    two_heads: dict[str, float | None] | None = None
-    activity_head: dict[str, float | None] | None = None
-    object_head: dict[str, float | None] | None = None
+    two_heads: _Metrics | None = None
+    activity_head: _Metrics | None = None
+    object_head: _Metrics | None = None
     per_class: list[ClassRow]
     figures: dict[str, dict[str, Figure]]
     """Confidence intervals by head and metric."""
@@ -177,9 +191,9 @@ def as_report(report: dict[str, Any]) -> Report:
             f"reversed, {backwards['mirrored']:.1%} are predicted as the reversed class, "
             f"{backwards['original']:.1%} as the original class"
         )
-    notes.append(
-        f"{100 * made['confidence']:.0f} % intervals over {made['num_groups']} {made['over']}"
-    )
+    if any(row["low"] is not None for own in heads.values() for row in own.values()):
+        groups = counted(made["num_groups"], made["over"].removesuffix("s"), made["over"])
+        notes.append(f"{100 * made['confidence']:.0f} % intervals over {groups}")
     return Report(
         title=f"{report['dataset']}, {report['split']}{seen}: "
         f"{counted(report['num_segments'], 'segment')}, "

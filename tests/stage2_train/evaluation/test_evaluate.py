@@ -1,5 +1,8 @@
 """What a report says besides the scores."""
 
+import errno
+import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -174,3 +177,71 @@ def test_of_another_run_only_the_train_split_was_seen(split, seen, one_step) -> 
     assert (f"trained on the {split} split" in said.stderr) is seen
     assert read_eval(one_step / f"eval-{split}.json").trained_on is seen
     assert ("(trained on)" in said.stdout) is seen
+
+
+def test_one_clip_has_the_exact_interval(tiny_world, one_step) -> None:
+    segments = tiny_world.dataset.segments[2:3]
+    sources = sources_of(tiny_world, segments=segments)
+    accelerator = build_accelerator("fp32", "cpu")
+    report = evaluate_run(one_step, sources, EvalRequest(), accelerator=accelerator)
+    figure = report["figures"]["object_head"]["top1"]
+    low, high = (0.025, 1) if figure["value"] else (0, 0.975)
+    assert (figure["low"], figure["high"]) == pytest.approx((low, high))
+    said = as_report(report).text()
+    assert f"[{low:.4f}, {high:.4f}]" in said and "intervals over 1 video." in said
+    assert f"[{100 * low:.2f}, {100 * high:.2f}]" in run_orn("runs", "--folder", one_step).stdout
+
+
+def test_no_interval_is_claimed_where_there_is_none(tiny_world, one_step) -> None:
+    """Two segments of one video, of which one is right."""
+    segment = tiny_world.dataset.segments[2]
+    both = tuple(replace(segment, id=f"as {label}", labels=(label,)) for label in (0, 1))
+    sources = sources_of(tiny_world, segments=both)
+    accelerator = build_accelerator("fp32", "cpu")
+    report = evaluate_run(one_step, sources, EvalRequest(), accelerator=accelerator)
+    assert report["object_head"] == {"top1": 0.5}
+    assert "interval" not in as_report(report).text()
+
+
+def test_a_result_out_of_range_is_not_believed(one_step) -> None:
+    run_orn("eval", one_step)
+    path = one_step / "eval-validation.json"
+    report = json.loads(path.read_text())
+    path.write_text(json.dumps(report | {"object_head": {"top1": 2.0}}))
+    for words in (("report", one_step, "--workers", 0), ("compare", one_step, one_step)):
+        said = run_orn(*words, exit_code=1).stderr
+        assert "eval-validation.json: " in said and "from 0 to 1, got 2.0" in said
+    assert "2.0" not in run_orn("runs", "--folder", one_step).stdout
+
+
+@pytest.mark.parametrize("command", ["eval", "report"])
+def test_a_full_disk_is_found_before_the_work(command, one_step, monkeypatch) -> None:
+    def full(**options: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("orn.shared.jobs.outputs.tempfile.TemporaryFile", full)
+    monkeypatch.setattr("orn.stage2_train.evaluation.evaluate._predict", None)
+    said = run_orn(command, one_step, "--workers", 0, exit_code=1).stderr
+    assert f"{one_step}: results cannot be written (No space left on device)" in said
+
+
+def test_weights_that_are_a_pipe(one_step) -> None:
+    (one_step / "model.safetensors").unlink()
+    os.mkfifo(one_step / "model.safetensors")
+    said = run_orn("eval", one_step, exit_code=1).stderr
+    assert "model.safetensors: expected a file, got a pipe" in said
+
+
+def test_damaged_weights_of_a_model_are_downloaded_again(one_step, tmp_path) -> None:
+    run_orn("export", one_step, tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    said = run_orn("export", tmp_path / "model", tmp_path / "again", exit_code=1).stderr
+    assert "download or export the model again" in said
+
+
+def test_a_gpu_that_is_not_there(one_step) -> None:
+    said = run_orn("eval", one_step, "--device", "cuda", exit_code=2).stderr
+    assert "device cuda: expected a CUDA device, got none that torch can use" in said
