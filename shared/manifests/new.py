@@ -5,10 +5,11 @@ explanation.
 """
 
 import os
+import re
 import shlex
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ from orn.shared.text import counted
 
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml")
 _ALL_TRAIN = "no such column: all rows are train"
+_SIDES = re.compile(r"(?<![^\W_])(left|right)(?![^\W_])")
+_OPPOSITE = {"left": "right", "right": "left"}
 _CLASSES_NAME, _SPLIT_NAME = "classes.txt", "split.csv"
 _SAMPLE = 50
 """Number of video ids to look up for a given pattern."""
@@ -121,6 +124,7 @@ def make_manifest(
         "pattern": pattern,
         "table": table.name,
         "classes": classes_path.name,
+        "flipped": mirrored_pairs(found.classes),
     }
     text = _TEMPLATE.read_text().format(
         **{key: toml_value(value) for key, value in values.items()},
@@ -166,6 +170,17 @@ def make_manifest(
         ],
         "warnings": split_warnings(listing.segments, listing.classes),
     }
+
+
+def mirrored_pairs(classes: Sequence[str]) -> list[list[str]]:
+    """Return the pairs of classes whose names differ only in the words left and right."""
+    name_of = {name.lower(): name for name in classes}
+    pairs = []
+    for name in classes:
+        mirrored = _SIDES.sub(lambda side: _OPPOSITE[side[0]], name.lower())
+        if name.lower() < mirrored and mirrored in name_of:
+            pairs.append([name, name_of[mirrored]])
+    return pairs
 
 
 def usual_manifest(table: Path, data_root: Path) -> tuple[Path, Path]:

@@ -324,3 +324,12 @@ def test_sizes_are_near_and_no_part_is_empty(
     for part, share in enumerate(shares):
         assert sizes[part] >= 1
         assert abs(sizes[part] - share * len(labels) / 10) < 5
+
+
+def test_flipped_classes_differ_in_left_and_right(kitchen, new, here: Path) -> None:
+    labels = ("turn_Left", "turn_right", "left to right", "Right to left", "leftover", "left")
+    rows = "".join(f"{number},{label}\n" for number, label in enumerate(labels))
+    kitchen(f"video,label\n{rows}", *(f"{number}.mp4" for number in range(len(labels))))
+    new()
+    pairs = load_manifest("kitchen.toml").flipped_classes
+    assert sorted(pairs) == [("left to right", "Right to left"), ("turn_Left", "turn_right")]
