@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from orn.shared.common_options import AsJson, DataRoot, DryRun, FilePath, Overrides
 from orn.shared.echo import echo_report
 from orn.shared.options import Argument, Option, command
+from orn.shared.report import Report, report_of
 from orn.stage2_train.newest_data import NEWEST, with_newest_data
 from orn.stage2_train.requests import CompareRequest, EvalRequest, TrainRequest
 from orn.stage2_train.resources import ClipsFolder, Resources, ShardsFolder, wait_passively
@@ -27,11 +28,7 @@ def train(request: TrainRequest, *, dry_run: DryRun = False, as_json: AsJson = F
         manifest, resources = with_newest_data(request.resources)
         request = request.changed(manifest=manifest, resources=resources)
     result = describe_training(request) if dry_run else run(request)
-    if dry_run and not as_json:
-        steps = ", ".join(f"{number} of {phase}" for phase, number in result["steps"].items())
-        recipe = result.pop("recipe")
-        result |= {"steps": steps, "recipe": f"\n\n{recipe}"}
-    echo_report(result, _lines, as_json=as_json)
+    echo_report(result, _plan_text if dry_run else _as_report, as_json=as_json)
 
 
 @command("eval")
@@ -69,7 +66,7 @@ def import_checkpoint(
 
     resources = Resources(data_root=data_root, shards=shards, clips=clips)
     result = run(file, out, dataset=dataset, resources=resources, overrides=overrides)
-    echo_report(result, _lines, as_json=as_json)
+    echo_report(result, report_of, as_json=as_json)
 
 
 @command("compare")
@@ -83,5 +80,30 @@ def compare(request: CompareRequest, *, as_json: AsJson = False) -> None:
     echo_report(comparison.compare(request), comparison.as_report, as_json=as_json)
 
 
-def _lines(result: dict[str, Any]) -> str:
-    return "\n".join(f"{name}: {value}" for name, value in result.items())
+def _plan_text(result: dict[str, Any]) -> str:
+    """Return what a training run would do, with the recipe as TOML at the end."""
+    facts = {name: value for name, value in result.items() if name != "recipe"}
+    return f"{report_of(facts).text()}\n\n{result['recipe']}"
+
+
+def _as_report(result: dict[str, Any]) -> Report:
+    """Return the state of a training run in printable form."""
+    run, best = result["run"], result["best_metric"]
+    phase = "" if result["phase"] is None else f", phase {result['phase'].replace('_', ' ')}"
+    done = "finished" if result["finished"] else "stopped"
+    parts = (
+        ("num_train", "training"),
+        ("num_validation", "validation"),
+        ("num_skipped", "skipped"),
+    )
+    return Report(
+        title=f"{run}: {done} at step {result['step']:,}{phase}",
+        facts=[
+            ("clips", ", ".join(f"{result[name]:,} {part}" for name, part in parts)),
+            (
+                f"best validation {result['metric']}",
+                "-" if best is None else f"{best:.4f} at step {result['best_step']:,}",
+            ),
+        ],
+        notes=[] if result["finished"] else ["Run the same command again to continue."],
+    )

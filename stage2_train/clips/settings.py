@@ -31,9 +31,9 @@ class DataRecipe:
     clip_sampling: ClipSampling = "spread"
     """Frame sampling: from equal parts of the segment (`spread`), or from equal parts after a
     random start, even in evaluation, as in the authors' released code (`authors`)."""
-    max_objects: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Maximum number of detections per frame, highest scores first, without the background
-    object."""
+    max_objects: Annotated[int, Field(ge=0, le=1000)] = 10
+    """Maximum number of detections per frame, highest scores first, without the background object;
+    0 for the background alone, which is then the whole frame."""
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Minimum score of a detection."""
     train_segments: Maybe[Count] = None

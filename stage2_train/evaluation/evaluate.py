@@ -27,6 +27,7 @@ from orn.shared.video.frame_selection import describe_rate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.views import Views, classes_when_flipped
+from orn.stage2_train.clips.without_objects import check_objects
 from orn.stage2_train.devices import build_accelerator, loader_settings, main_progress
 from orn.stage2_train.evaluation.calibration import fitted_scales
 from orn.stage2_train.evaluation.figures import measured_figures, with_groups
@@ -100,6 +101,8 @@ def evaluate_run(
     if accelerator.is_main_process:
         _warn(run, config, sources, request)
     clips = sources.clip_dataset(joined, recipe, frame_order=request.frame_order or "forward")
+    if recipe.model.reads_detections and accelerator.is_main_process:
+        check_objects(clips, shards=sources.detections.path, are_required=False, warn=True)
     predicted = partial(_predict, model, sources=sources, request=request, accelerator=accelerator)
     predictions = predicted(clips)
     scales = None

@@ -25,6 +25,7 @@ from orn.shared.manifests.load import load_dataset, require_videos
 from orn.stage2_train.clips.dataset import check_crop, warn_of_small_crop
 from orn.stage2_train.clips.join import JoinedSplit, time_gaps
 from orn.stage2_train.clips.views import ClipRequest, classes_when_flipped
+from orn.stage2_train.clips.without_objects import check_objects
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
@@ -264,6 +265,9 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         validation = JoinedSplit(split="validation", segments=(), skipped=())
     joined = joined.at_most(recipe.data.train_segments)
     joined.require_segments(dataset.name)
+    if recipe.model.reads_detections:
+        clips = sources.clip_dataset(joined, recipe)
+        check_objects(clips, shards=paths.shards, are_required=True, warn=is_first_process())
     if pretrained is not None:
         initial_digest: str | None = pretrained.digest
     elif recorded is not None and started_from is not None:

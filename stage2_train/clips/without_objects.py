@@ -1,0 +1,66 @@
+"""A check for clips without objects, whose usual cause is the wrong weights of a detector.
+
+T frames of a clip, K object slots.
+"""
+
+import logging
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.errors import ConfigError
+from orn.shared.text import counted
+from orn.stage2_train.clips.dataset import ClipDataset
+
+logger = logging.getLogger(__name__)
+
+_NUM_CLIPS = 16
+"""Clips that are read, evenly spaced; all others are read only if these have no object."""
+
+
+def check_objects(clips: ClipDataset, *, shards: Path, are_required: bool, warn: bool) -> None:
+    """Check that the frames of clips have objects besides the background.
+
+    Args:
+        clips: the clips; with `max_objects = 0` nothing is checked.
+        shards: folder of the shards, for messages.
+        are_required: whether there must be an object in any of the clips.
+        warn: whether to log a warning if more than half of the frames have none.
+
+    Raises:
+        ConfigError: if there must be an object, but there is none.
+    """
+    data = clips.settings.data
+    if data.max_objects == 0 or not len(clips):
+        return
+    without_frames = copy(clips)
+    without_frames.settings = replace(clips.settings, reads_frames=False)
+    places = range(0, len(clips), -(-len(clips) // _NUM_CLIPS))
+    empty_N = np.concatenate([_empty_frames(without_frames, place) for place in places])
+    is_any = not empty_N.all() or not all(
+        _empty_frames(without_frames, place).all() for place in range(len(clips))
+    )
+    expected = f"objects with a score of at least {data.score_threshold:g}"
+    if are_required and not is_any:
+        raise ConfigError(
+            f"{shards}: expected {expected} (data.score_threshold) in "
+            f"{counted(len(clips), 'clip')}, got none; detect with the right weights, or pass a "
+            "lower --set data.score_threshold, or --set data.max_objects=0 to use the whole frame "
+            "alone"
+        )
+    if warn and 2 * empty_N.sum() > len(empty_N):
+        logger.warning(
+            "%s: %.0f %% of frames (%s of %s read) have no %s (data.score_threshold); check the "
+            "weights of the detector with `orn inspect`, or choose a lower threshold",
+            *(shards, 100 * empty_N.mean(), empty_N.sum(), len(empty_N), expected),
+        )
+
+
+def _empty_frames(clips: ClipDataset, place: int) -> NDArray[np.bool_]:
+    """Return (T,) whether each frame of a clip has no object besides the background."""
+    slots = clips[place].slots
+    background = slots.class_scores.shape[2] - 1
+    return ~(slots.valid & (slots.labels != background)).any(axis=1)
