@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from orn import open_dataset, open_shard
+from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -56,6 +57,25 @@ def test_examples_run_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> N
     example("relate_objects")["main"](steps=2)
     example("pool_under_masks")["main"](steps=1)
     assert "on 2000 new clips" in capsys.readouterr().out
+
+
+def test_late_fusion_averages_two_runs(tmp_path: Path) -> None:
+    logits = {  # right on two films, on one, together on three
+        "activity": [[3, 0], [1, 0], [0, 3], [0, 1]],
+        "object": [[0, 1], [0, 3], [2, 0], [0, 1]],
+    }
+    for head, own in logits.items():
+        predictions = Predictions(
+            ids=("a", "b", "c", "d"),
+            labels=np.array([0, 1, 1, 0]),
+            activity_logits=np.array(own, np.float32) if head == "activity" else None,
+            object_logits=np.array(own, np.float32) if head == "object" else None,
+        )
+        (tmp_path / head).mkdir()
+        save_predictions(tmp_path / head / "predictions-test.npz", predictions)
+    fuse = example("late_fusion")["late_fusion"]
+    scores = fuse(tmp_path / "activity", tmp_path / "object", "test")
+    assert list(scores.values()) == [0.5, 0.25, 0.75]
 
 
 KINDS = ("boxes", "masks", "class-scores")

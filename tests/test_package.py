@@ -17,7 +17,10 @@ ROOMS = sorted(path.parent.name for path in ROOT.glob("*/__init__.py") if path.p
 ROOMS.remove("tests")
 
 FILM = "data/short/demo/videos/train-000000.mp4"
-ARGUMENTS = {"write_shard.py": ("shards/mine/shard-000000.zarr.zip", FILM)}
+ARGUMENTS = {
+    "late_fusion.py": ("runs/demo-short", "runs/demo-short"),
+    "write_shard.py": ("shards/mine/shard-000000.zarr.zip", FILM),
+}
 """What examples are called with, beside the short demo."""
 
 

@@ -8,12 +8,12 @@ from orn.stage2_train.ablation.request import AblationRequest
 
 @command("ablate")
 def ablate(request: AblationRequest, *, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Train and evaluate every system in a table of the paper on DATASET, and compare them.
+    """Train and evaluate systems of the paper on DATASET with several seeds, and compare them.
 
-    All systems use the same recipe and number of steps. Rerun the command to resume an interrupted
-    ablation. The report is printed and saved as OUT/table-TABLE-SPLIT.json, .md, .png (a plot) and
-    .csv (one row per value). With --vary, the files are named OUT/table-TABLE-KEY-SPLIT, with
-    --variant OUT/table-TABLE-variant-SPLIT.
+    All systems use the same recipe; --set and --vary change its settings. Rerun the command to
+    resume it. Several commands may share --out: the report covers all finished runs there, so that
+    each system can have settings of its own. It is printed and saved as OUT/ablation-SPLIT.json,
+    .md and .csv (one row per value).
     """
     from orn.stage2_train.ablation import ablate as ablation
     from orn.stage2_train.ablation.report import as_report

@@ -28,11 +28,11 @@ from orn.stage2_train.training.backbone import imagenet_needed
 logger = logging.getLogger(__name__)
 
 
-def is_measured(run: AblationRun, split: str) -> bool:
+def is_measured(folder: Path, split: str) -> bool:
     """Return whether a run is finished and evaluated on a split."""
-    status = read_status(run.folder)
+    status = read_status(folder)
     is_stopped = status is not None and not status.finished  # may have been evaluated by hand
-    return not is_stopped and (run.folder / f"eval-{split}.json").is_file()
+    return not is_stopped and (folder / f"eval-{split}.json").is_file()
 
 
 def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[Job]:
@@ -47,7 +47,7 @@ def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[J
     flags = {"--partial": resources.partial, "--no-clip-store": resources.no_clip_store}
     shared = _words(options) + [flag for flag, given in flags.items() if given]
     own = {
-        "--system": run.row.system,
+        "--system": run.system,
         "--seed": run.seed,
         "--run": folder,
         "--recipe": request.recipe,
@@ -55,7 +55,7 @@ def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[J
         "--clips": resources.clips,
         "--weights": request.weights if _holds_resnet(_recipe(run, request)) else None,
     }
-    overrides = [word for override in run.overrides for word in ("--set", override)]
+    overrides = [word for override in run.settings for word in ("--set", override)]
     training = ("train", request.manifest, *_words(own), *shared, *overrides)
     return [
         Job(name="train", argv=training, output=folder / BEST_NAME),
@@ -106,8 +106,8 @@ def _recipe(run: AblationRun, request: AblationRequest) -> Recipe:
     return load_recipe(
         request.recipe or default_recipe(load_manifest(request.manifest).name),
         num_activities=2,
-        overrides=run.overrides,
-        system=run.row.system,
+        overrides=run.settings,
+        system=run.system,
         clip_frames=2,
     )
 
@@ -121,10 +121,7 @@ def carry_out(runs: Sequence[AblationRun], request: AblationRequest, *, split: s
         CheckpointError: if initial weights cannot be downloaded.
         TrainingError: if runs failed, after the others have finished; lists their logs.
     """
-    left: dict[Path, AblationRun] = {}
-    for run in runs:
-        if not is_measured(run, split):
-            left.setdefault(run.folder, run)  # variants may share a folder
+    left = {run.folder: run for run in runs if not is_measured(run.folder, split)}
     for name in weights_needed(list(left.values()), request):
         fetch_imagenet_weights(name)
     wait_passively()  # inherited by the processes

@@ -1,130 +1,83 @@
-"""The runs of an ablation: rows of a table, variants, seeds and run folders.
+"""The training runs of an ablation: systems, settings and seeds, and the folder of each run."""
 
-A row is a system from the paper, or a control: a system with modified settings.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import hashlib
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from orn.shared.errors import ConfigError
-from orn.shared.nearest import nearest
-from orn.stage2_train.ablation.request import AblationRequest, Variant
-from orn.stage2_train.recipe import Recipe
-from orn.stage2_train.systems import SYSTEMS, find_system
+from orn.stage2_train.ablation.request import AblationRequest, Settings
+from orn.stage2_train.systems import SYSTEMS, System, find_system
 
-LATE_FUSION = "late-fusion"
 _BASELINE_TABLES = (1, 3, 4)
 _BESIDE_BASELINES = ("activity-head", "orn")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AblationRow:
-    """A system that is trained with several seeds and compared with the others."""
-
-    name: str
-    """Name of the row."""
-    title: str
-    """Short description."""
-    system: str
-    """Name of the system that is trained."""
-    overrides: tuple[str, ...] = ()
-    """Recipe settings to override."""
-    paper: dict[str, str] = field(default_factory=dict)
-    """Results by data set, as printed in the paper."""
-    backbone: str
-    """ResNet that defines the system, otherwise the ResNet of the recipe."""
+_LONGEST_LABEL = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AblationRun:
     """One training run."""
 
-    row: AblationRow
+    system: str
+    settings: Settings
+    """Recipe settings to override, by key in alphabetical order."""
     seed: int
-    folder: Path
-    """The run folder."""
-    overrides: tuple[str, ...] = ()
-    """Recipe settings to override, including the overrides of the row and the variant."""
-    value: str = ""
-    """Name of the variant; empty if nothing is varied."""
+    out: Path
+    """Folder of the ablation."""
+
+    @property
+    def label(self) -> str:
+        """The settings as a file name; empty if there are none."""
+        label = re.sub(r"[^\w.,+=()\[\]-]", "-", ",".join(self.settings))
+        if len(label) <= _LONGEST_LABEL:
+            return label
+        digest = hashlib.sha256(label.encode()).hexdigest()[:8]
+        return f"{label[:_LONGEST_LABEL]}-{digest}"
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self.out / self.system / self.label / f"seed{self.seed}"
 
     @property
     def title(self) -> str:
         """Name of the run, for messages."""
-        value = f", {self.value}" if self.value else ""
-        return f"{self.row.name}{value}, seed {self.seed}"
+        return ", ".join(filter(None, (self.system, self.label, f"seed {self.seed}")))
 
 
-def planned_runs(
-    request: AblationRequest,
-    rows: Sequence[AblationRow],
-    variants: Sequence[Variant] | None = None,
-    *,
-    seeds: Sequence[int] | None = None,
-) -> tuple[AblationRun, ...]:
-    """Return the runs for every variant of every row, ordered by seed.
-
-    Variants that do not change a row share the run folders of that row.
-
-    Args:
-        variants: by default the variants in the request, or a single variant without settings.
-        seeds: by default the seeds in the request.
-    """
-    if variants is None:
-        variants = request.variation.variants if request.variation else (Variant(name=""),)
-    runs = []
-    for seed in request.seeds if seeds is None else seeds:
-        for variant in variants:
-            for row in rows:
-                own = variant.settings if row.name in variant.systems or not variant.systems else ()
-                label = (variant.label or f"variant-{variant.name}") if own else ""
-                folder = request.folder / row.name / label / f"seed{seed}"
-                overrides = (*request.overrides, *row.overrides, *own)
-                run = AblationRun(
-                    row=row, seed=seed, folder=folder, overrides=overrides, value=variant.name
-                )
-                runs.append(run)
-    return tuple(runs)
-
-
-def table_rows(table: str, wanted: Sequence[str], recipe: Recipe) -> tuple[AblationRow, ...]:
-    """Return rows of a table, in table order.
-
-    Args:
-        table: see `AblationRequest`.
-        wanted: names of the rows to return; all if empty.
-        recipe: recipe of the rows.
+def planned_runs(request: AblationRequest) -> tuple[AblationRun, ...]:
+    """Return the runs of every system with each value of the varied setting, ordered by seed.
 
     Raises:
-        ConfigError: if a wanted row is not in the table or cannot be trained with the recipe.
+        ConfigError: if a system does not exist.
     """
-    if table == "baselines":
-        introduced = tuple(s.name for s in SYSTEMS if s.table in _BASELINE_TABLES)
-        rows = tuple(
-            _system_row(name, recipe, tables=_BASELINE_TABLES)
-            for name in (*introduced, *_BESIDE_BASELINES)
-        )
-    else:
-        rows = tuple(_system_row(s.name, recipe) for s in SYSTEMS if s.table == int(table))
-    names = tuple(row.name for row in rows)
-    for name in wanted:
-        if name not in names:
-            raise ConfigError(
-                f"system {name!r}: expected one of table {table}, {', '.join(names)}; did you mean "
-                f"{nearest(name, names)!r}?"
-            )
-    return tuple(row for row in rows if row.name in wanted or not wanted)
-
-
-def _system_row(name: str, recipe: Recipe, *, tables: Sequence[int] = ()) -> AblationRow:
-    """Return the row for a system with its results in these tables, or in its introducing table."""
-    system = find_system(name)
-    figures = [system.paper(table) for table in tables] or [system.paper()]
-    return AblationRow(
-        name=name,
-        title=system.title,
-        system=name,
-        paper={dataset: figure for table in figures for dataset, figure in table.items()},
-        backbone=system.changes.get("backbone", recipe.model.backbone),
+    systems = table_systems(request.table) if request.table else request.systems
+    names = [find_system(name).name for name in systems]
+    return tuple(
+        AblationRun(system=name, settings=settings, seed=seed, out=request.folder)
+        for seed in range(request.num_seeds)
+        for settings in _settings(request)
+        for name in names
     )
+
+
+def _settings(request: AblationRequest) -> list[Settings]:
+    """Return the settings of each value; a later setting of a key replaces an earlier one."""
+    found = []
+    for value in request.varied:
+        texts = [*request.overrides, *filter(None, (value,))]
+        found.append(tuple(sorted({text.partition("=")[0]: text for text in texts}.values())))
+    return found
+
+
+def table_systems(table: str) -> tuple[str, ...]:
+    """Return the names of the systems in a table, see `AblationRequest`."""
+    tables = _BASELINE_TABLES if table == "baselines" else (int(table),)
+    beside = _BESIDE_BASELINES if table == "baselines" else ()
+    return (*(each.name for each in SYSTEMS if each.table in tables), *beside)
+
+
+def paper_results(system: System, table: str | None) -> dict[str, str]:
+    """Return the results of a system by data set as printed in a table, or in its own table."""
+    tables = _BASELINE_TABLES if table == "baselines" else (int(table) if table else None,)
+    found = [system.paper(each) for each in tables]
+    return {dataset: text for each in found for dataset, text in each.items()} or system.paper()

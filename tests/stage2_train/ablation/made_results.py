@@ -1,5 +1,7 @@
 """Results of runs that never were."""
 
+from typing import Any
+
 from orn.stage2_train.ablation.figures import RunResult
 from tests.worlds.films import TINY_EVAL
 
@@ -8,20 +10,24 @@ EVALUATION = {name: value for name, value in TINY_EVAL.items() if name != "two_h
 
 
 def made_results(
-    percents: dict[str, tuple[float, ...]], *, value: str = "", setting: str = "", **figures: float
+    percents: dict[str, tuple[float, ...]],
+    *,
+    settings: str = "",
+    backbone: str | None = None,
+    **figures: Any,
 ) -> list[RunResult]:
     """One a seed of each system; all have these figures of the whole run."""
     return [
         RunResult(
             dataset="demo",
             split="test",
-            runs=(f"runs/{system}/{value}/seed{seed}",),
+            run=f"runs/{system}/{settings}/seed{seed}",
             commit="abc",
             threads="1",
             system=system,
+            settings=settings,
             seed=seed,
-            setting=setting,
-            value=value,
+            backbone=backbone,
             metric="top1",
             heads={"two_heads": {"top1": percent / 100}},
             whole={"chance": 0.08, "num_segments": 100.0, **figures},
