@@ -14,7 +14,6 @@ from orn.shared.errors import ConfigError
 from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.stage2_train.evaluation.bootstrap import (
-    Tallies,
     bootstrap_figures,
     difference_with_interval,
 )
@@ -25,6 +24,7 @@ from orn.stage2_train.evaluation.predictions import (
     some_ids,
 )
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
+from orn.stage2_train.evaluation.tallies import Tallies
 from orn.stage2_train.requests import CompareRequest
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.run_config import read_config

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.manifests.records import Segment, Subset
-from orn.stage2_train.evaluation.bootstrap import Tallies, bootstrap_figures, with_interval
+from orn.stage2_train.evaluation.bootstrap import bootstrap_figures, with_interval
 from orn.stage2_train.evaluation.predictions import Predictions
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
+from orn.stage2_train.evaluation.tallies import Tallies
 from orn.stage2_train.requests import NUM_FIGURE_DRAWS
 
 

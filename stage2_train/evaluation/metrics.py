@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from orn.shared.manifests.records import Metric
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.evaluation.bootstrap import Tallies
 from orn.stage2_train.evaluation.predictions import Predictions
+from orn.stage2_train.evaluation.tallies import Tallies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

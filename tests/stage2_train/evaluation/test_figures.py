@@ -11,7 +11,6 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 
 from orn.shared.manifests.records import Segment, Subset
 from orn.stage2_train.evaluation.bootstrap import (
-    Tallies,
     bootstrap_figures,
     difference_with_interval,
     with_interval,
@@ -23,6 +22,7 @@ from orn.stage2_train.evaluation.figures import (
     with_groups,
 )
 from orn.stage2_train.evaluation.predictions import Predictions, load_predictions, save_predictions
+from orn.stage2_train.evaluation.tallies import Tallies
 
 
 def _tallies(labels, logits_NA) -> Tallies:

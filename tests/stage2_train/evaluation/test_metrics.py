@@ -15,7 +15,6 @@ from sklearn.metrics import (
 )
 
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.evaluation.bootstrap import Tallies
 from orn.stage2_train.evaluation.metrics import (
     backward_shares,
     chance_level,
@@ -24,6 +23,7 @@ from orn.stage2_train.evaluation.metrics import (
     scores_of,
 )
 from orn.stage2_train.evaluation.predictions import Predictions
+from orn.stage2_train.evaluation.tallies import Tallies
 from tests.stage2_train.clips.conftest import SETTINGS
 
 
