@@ -33,26 +33,20 @@ TERMINATED_EXIT_CODE = 143
 
 
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
-    "First look": {
+    "Start": {
         "doctor": ("orn.shared.doctor:doctor", "Check the installation and suggest fixes."),
         "demo": ("orn.demo.commands:demo", "Run the whole pipeline on small generated videos."),
         "demo world": ("orn.demo.commands:demo_world", "Generate the videos and labels."),
-    },
-    "Data": {
         "run": (
             "orn.stage2_train.pipeline.commands:run",
             "Process a data set from videos to a report.",
         ),
+    },
+    "Prepare": {
         "manifest": ("", "List, check and create data sets."),
         "manifest list": ("orn.shared.manifests.commands:list_manifests", "List the data sets."),
         "manifest check": ("orn.shared.manifests.commands:check", "Check label tables and videos."),
         "manifest new": ("orn.shared.manifests.commands:new", "Create a manifest for your videos."),
-        "clips": (
-            "orn.stage2_train.frames.commands:clips",
-            "Store the rescaled frames of a data set.",
-        ),
-    },
-    "Objects": {
         "detect": ("orn.stage1_detect.commands:detect", "Detect objects in every frame."),
         "import-objects": (
             "orn.stage1_detect.imports.commands:import_objects",
@@ -66,15 +60,9 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.shared.inspect.commands:verify",
             "Check shards for damage and consistency.",
         ),
-    },
-    "Look": {
-        "inspect": (
-            "orn.stage2_train.inspect_commands:inspect",
-            "Summarize a shard or show one frame.",
-        ),
-        "report": (
-            "orn.stage2_train.explanation.commands:report",
-            "Write an HTML report of a run.",
+        "clips": (
+            "orn.stage2_train.frames.commands:clips",
+            "Store the rescaled frames of a data set.",
         ),
     },
     "Learn": {
@@ -90,22 +78,26 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Convert the authors' released network into a run.",
         ),
     },
-    "Compare": {
+    "Look and compare": {
+        "inspect": (
+            "orn.stage2_train.inspect_commands:inspect",
+            "Summarize a shard or show one frame.",
+        ),
+        "report": (
+            "orn.stage2_train.explanation.commands:report",
+            "Write an HTML report of a run.",
+        ),
         "compare": ("orn.stage2_train.commands:compare", "Compare two runs on the same segments."),
         "runs": ("orn.stage2_train.runs.commands:runs", "List runs side by side."),
+        "systems": ("orn.stage2_train.systems_commands:systems", "List the systems in the paper."),
         "ablate": (
             "orn.stage2_train.ablation.commands:ablate",
             "Train and compare the systems in a table.",
         ),
         "eval-epic100": (
             "orn.stage2_train.evaluation.epic100_commands:eval_epic100",
-            "Print EPIC-KITCHENS-100 metrics for a verb and a noun run.",
+            "Print EPIC-KITCHENS-100 metrics of two runs.",
         ),
-    },
-    "Networks": {
-        "systems": ("orn.stage2_train.systems_commands:systems", "List the systems in the paper."),
-    },
-    "Measure": {
         "bench": ("", "Measure speed and memory against reference code."),
         "bench object-head": (
             "orn.benchmarks.commands:object_head",
@@ -347,10 +339,7 @@ def _logging_to_stderr(verbosity: int) -> Iterator[None]:
 )
 @click.version_option(package_name="object-relation-network", prog_name="orn")
 def orn(verbose: int) -> None:
-    """Object-level visual reasoning in videos.
-
-    Detect the objects in every frame once, then learn activities from their relations.
-    """
+    """Object-level visual reasoning in videos."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

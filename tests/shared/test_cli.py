@@ -29,7 +29,7 @@ def add_command(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Adds a command, by name and `module:attribute`, to one section."""
 
     def add(name: str, where: str) -> None:
-        monkeypatch.setitem(cli.COMMANDS["Data"], name, (where, "Try."))
+        monkeypatch.setitem(cli.COMMANDS["Prepare"], name, (where, "Try."))
 
     return add
 
@@ -49,7 +49,9 @@ def run(monkeypatch: pytest.MonkeyPatch, add_command) -> Callable[..., "click.te
 
 
 def test_help_lists_every_command_under_its_heading(orn) -> None:
-    lines = iter(orn("--help").stdout.splitlines())
+    text = orn("--help").stdout.splitlines()
+    assert len(text) <= 40  # fits on a screen
+    lines = iter(text)
     for heading, section in cli.COMMANDS.items():
         assert f"{heading}:" in lines
         for words, (_, text) in section.items():
@@ -103,8 +105,8 @@ def test_group_that_is_a_command_too(orn, monkeypatch: pytest.MonkeyPatch) -> No
     probes.all = click.command()(click.option("--seed", default=0)(lambda seed: seed))
     probes.part = click.command()(lambda: 5)
     monkeypatch.setitem(sys.modules, "probes", probes)
-    monkeypatch.setitem(cli.COMMANDS["Data"], "probe", ("probes:all", "All."))
-    monkeypatch.setitem(cli.COMMANDS["Data"], "probe part", ("probes:part", "A part."))
+    monkeypatch.setitem(cli.COMMANDS["Prepare"], "probe", ("probes:all", "All."))
+    monkeypatch.setitem(cli.COMMANDS["Prepare"], "probe part", ("probes:part", "A part."))
 
     orn("probe", exit_code=0)
     orn("probe", "--seed", 3, exit_code=3)
