@@ -24,7 +24,7 @@ from torchvision.ops import box_iou
 from orn.benchmarks.detect_inputs import DetectInputs, Detection, frames_of, make_inputs
 from orn.benchmarks.made_inputs import write_detections
 from orn.benchmarks.measuring import Comparison, seconds_in_turns, watching_gpu
-from orn.benchmarks.memory import detect_video, long_over_short
+from orn.benchmarks.memory import long_over_short
 from orn.benchmarks.requests import DetectBenchRequest
 from orn.shared.devices import devices_of_workers
 from orn.shared.environment import usable_cores
@@ -87,7 +87,7 @@ def measure(request: DetectBenchRequest) -> Comparison:
             found |= _on_card(alone)
         if not request.is_exact or device != "cpu":
             found["against_float32_on_cpu"] = _equality(alone, inputs)
-    found["memory"] = long_over_short(detect_video, request.memory, tiny=request.tiny)
+    found["memory"] = long_over_short(request.memory, tiny=request.tiny)
     return Comparison(
         name="detect",
         ours=found.pop("ours_seconds"),

@@ -1,13 +1,12 @@
 """Peak memory of `orn detect` for a long and a short video.
 
-A detector without a network is used, since the network's memory would hide any growth. For the same
-reason, torch is imported late.
+A detector without a network is used, since the network's memory would hide any growth.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle, islice
 from multiprocessing import get_context
@@ -29,15 +28,11 @@ _DETECTIONS = 20
 """Number of objects in a frame."""
 
 
-def long_over_short(
-    look: Callable[[Path, int], int], request: MemoryRequest, *, tiny: bool
-) -> dict[str, float] | None:
+def long_over_short(request: MemoryRequest, *, tiny: bool) -> dict[str, float] | None:
     """Return the peak resident bytes for two generated videos and their difference; None if memory
     is not requested.
 
     Args:
-        look: function of a video and its number of frames, called in a separate process; returns
-            `peak_bytes` before it starts.
         request: lengths of the videos.
         tiny: whether to use tiny sizes for a test run.
     """
@@ -50,7 +45,7 @@ def long_over_short(
             pictures = islice(cycle(moving_pictures(250, height=GRID, width=GRID)), frames)
             video = write_video(Path(folder) / f"{name}.mp4", pictures)
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-                before = process.submit(look, video, frames).result()
+                before = process.submit(_detect_video, video, frames).result()
                 peak = process.submit(peak_bytes).result()
             found |= {f"{name}_peak_bytes": peak, f"{name}_bytes_above_start": peak - before}
     growth = found["long_peak_bytes"] / found["short_peak_bytes"] - 1
@@ -76,7 +71,7 @@ class InstantDetector:
         return ellipses(np.random.default_rng(seed), count=_DETECTIONS, class_scores=True)
 
 
-def detect_video(path: Path, frames: int) -> int:
+def _detect_video(path: Path, frames: int) -> int:
     """Detect objects in a video like `orn detect`, and return the prior peak memory."""
     before = peak_bytes()
     detect = UnitDetector(

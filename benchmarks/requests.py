@@ -50,10 +50,6 @@ class TrainStepRequest(Request):
 
     batch: ClipsRequest = ClipsRequest()
     device: Device = "auto"
-    phase: Annotated[
-        Literal["both", "object"],
-        Option("Train both heads, or only the object head as in the first phase."),
-    ] = "both"
 
 
 class LoaderRequest(Request):

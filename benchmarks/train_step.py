@@ -3,14 +3,14 @@
 import copy
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from orn.benchmarks.measuring import (
@@ -24,12 +24,10 @@ from orn.benchmarks.plain_network import PlainNetwork
 from orn.benchmarks.requests import TrainStepRequest
 from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.devices import build_accelerator
-from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.recipe import Recipe
-from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.training.backbone import apply_backbone_options
-from orn.stage2_train.training.step import build_optimiser, freeze_for, training_step
+from orn.stage2_train.training.step import build_optimiser, training_step
 
 LARGEST_DIFFERENCE = 1e-6
 """Limit for the gradient of all weights, relative to its norm, in float64; in float32, fifty layers
@@ -48,22 +46,9 @@ _WAYS: dict[str, dict[str, Any]] = {
 _ON_CARDS = ("bf16_checkpoint", "bf16_compile")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sides:
-    """Measured functions, each of which runs one step and returns the loss before the step."""
-
-    ways: dict[str, Callable[[], float]]
-    """`ours`, `reference` and others."""
-    difference: float
-    """Relative difference between our gradients and those of the reference."""
-
-
 def measure(request: TrainStepRequest) -> Comparison:
-    """Return the time of a training step.
-
-    For both heads, our network is measured in fp32 and bf16 (on a GPU also with activation
-    checkpointing and compiled) and compared with the plain network; for the object head, a frozen
-    ResNet is compared with a trained one.
+    """Return the time of a training step of the plain network, and of ours in fp32 and bf16 (on a
+    GPU also with activation checkpointing and compiled).
 
     Raises:
         PipelineError: if the gradients of both sides differ.
@@ -71,14 +56,17 @@ def measure(request: TrainStepRequest) -> Comparison:
     sizes, device = request.batch.sizes(), request.device
     torch.manual_seed(0)
     place = build_accelerator("fp32", device).device
-    sides = (_both_heads if request.phase == "both" else _object_phase)(sizes, device, place)
-    require_agreement(sides.difference, LARGEST_DIFFERENCE)
-    losses = {name: way() for name, way in sides.ways.items()}
-    peaks = {name: _peak_bytes(way) for name, way in sides.ways.items() if place.type == "cuda"}
+    network = ObjectVideoNetwork(sizes.config).to(place).train()
+    plain = PlainNetwork(network).train()
+    difference = _gradient_difference(sizes, network, plain, place)
+    require_agreement(difference, LARGEST_DIFFERENCE)
+    ways = _ways(sizes, network, plain, device)
+    losses = {name: way() for name, way in ways.items()}
+    peaks = {name: _peak_bytes(way) for name, way in ways.items() if place.type == "cuda"}
     found = seconds_in_turns(
-        *sides.ways.values(), repeats=request.batch.repeats, threads=request.batch.threads
+        *ways.values(), repeats=request.batch.repeats, threads=request.batch.threads
     )
-    seconds = dict(zip(sides.ways, found, strict=True))
+    seconds = dict(zip(ways, found, strict=True))
     ours, reference = seconds.pop("ours"), seconds.pop("reference")
     return Comparison(
         name="train-step",
@@ -89,9 +77,8 @@ def measure(request: TrainStepRequest) -> Comparison:
             **{f"{name}_ratio": reference / each for name, each in seconds.items()},
             "clips_per_second": sizes.clips / ours,
             "peak_bytes_beside_weights": peaks,
-            "gradient_relative_difference": sides.difference,
+            "gradient_relative_difference": difference,
             "losses": losses,
-            "phase": request.phase,
             **sizes.as_json(),
             "device": torch.cuda.get_device_name(place) if place.type == "cuda" else place.type,
             "threads": request.batch.threads,
@@ -108,14 +95,15 @@ def _peak_bytes(step: Callable[[], float]) -> int:
     return torch.cuda.max_memory_allocated() - before
 
 
-def _both_heads(sizes: ClipSizes, device: str, place: torch.device) -> _Sides:
+def _ways(
+    sizes: ClipSizes, network: nn.Module, plain: nn.Module, device: str
+) -> dict[str, Callable[[], float]]:
+    """Return functions that run one step and return the loss before it, by name."""
+    accelerator = build_accelerator("fp32", device)
+    place = accelerator.device
     batch = random_batch(sizes).to(place)
-    network = ObjectVideoNetwork(sizes.config).to(place).train()
-    plain = PlainNetwork(network).train()
-    difference = _gradient_difference(sizes, network, plain, place)
     usual = torch.optim.Adam(plain.parameters(), lr=1e-4)  # torch's default implementation
     recipe = Recipe(model=sizes.config)
-    accelerator = build_accelerator("fp32", device)
     ways: dict[str, Callable[[], float]] = {
         "reference": partial(one_step, accelerator, plain, usual, batch, recipe=recipe)
     }
@@ -128,7 +116,7 @@ def _both_heads(sizes: ClipSizes, device: str, place: torch.device) -> _Sides:
         optimiser = build_optimiser(model.parameters(), recipe.optimiser)
         accelerator = build_accelerator(recipe.precision, device)
         ways[name] = partial(one_step, accelerator, model, optimiser, batch, recipe=recipe)
-    return _Sides(ways=ways, difference=difference)
+    return ways
 
 
 def _gradient_difference(
@@ -146,42 +134,9 @@ def _gradient_difference(
     for model in (copy.deepcopy(each).double() for each in (ours, plain)):
         output = model(inputs, heads="both", generator=torch.Generator().manual_seed(0))
         (output.logits_BA.square().mean() + output.class_logits_BTKS.square().mean()).backward()
-        gradients.append(_vector(_gradients(model).values()))
+        each = (parameter.grad for parameter in model.parameters())
+        gradients.append(torch.cat([grad.flatten() for grad in each if grad is not None]))
     return relative_difference(*gradients)
-
-
-def _object_phase(sizes: ClipSizes, device: str, place: torch.device) -> _Sides:
-    recipe, batch = Recipe(model=sizes.config), random_batch(sizes).to(place)
-    accelerator = build_accelerator("fp32", device)
-    network = ObjectVideoNetwork(sizes.config).to(place).train()
-    ways: dict[str, Callable[[], float]] = {}
-    gradients = []
-    for name, trains_resnet in (("ours", False), ("reference", True)):
-        phases = replace(recipe.phases, object_head_trains_resnet=trains_resnet)
-        model = copy.deepcopy(network)
-        freeze_for(model, plan_phases(replace(recipe, phases=phases), num_segments=1)[0])
-        optimiser = build_optimiser(model.parameters(), recipe.optimiser)
-        ways[name] = partial(
-            one_step, accelerator, model, optimiser, batch, recipe=recipe, heads="object"
-        )
-        ways[name]()
-        gradients.append(_gradients(model))
-    frozen, trained = gradients
-    return _Sides(
-        ways=ways,
-        difference=relative_difference(
-            _vector(frozen.values()), _vector(trained[key] for key in frozen)
-        ),
-    )
-
-
-def _gradients(model: nn.Module) -> dict[str, Tensor]:
-    each = model.named_parameters()
-    return {key: parameter.grad for key, parameter in each if parameter.grad is not None}
-
-
-def _vector(tensors: Any) -> Tensor:
-    return torch.cat([each.flatten() for each in tensors])
 
 
 def one_step(
@@ -191,7 +146,6 @@ def one_step(
     batch: ClipBatch,
     *,
     recipe: Recipe,
-    heads: Heads = "both",
 ) -> float:
     """Train for one step and return the loss before it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -201,7 +155,7 @@ def one_step(
             optimiser,
             [batch],
             recipe=recipe,
-            heads=heads,
+            heads="both",
             step=0,
             run=Path(folder),
         )
