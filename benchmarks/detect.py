@@ -23,7 +23,7 @@ from torchvision.ops import box_iou
 
 from orn.benchmarks.detect_inputs import DetectInputs, Detection, frames_of, make_inputs
 from orn.benchmarks.made_inputs import write_detections
-from orn.benchmarks.measuring import Comparison, seconds_in_turns, watching_gpu
+from orn.benchmarks.measuring import Comparison, seconds_in_turns
 from orn.benchmarks.memory import long_over_short
 from orn.benchmarks.requests import DetectBenchRequest
 from orn.shared.devices import devices_of_workers
@@ -134,8 +134,6 @@ def _compare(
         seconds, loop_seconds = seconds_in_turns(
             ours, partial(loop.run, frames), repeats=request.repeats, threads=threads
         )
-        with watching_gpu(devices[0]) as busy:
-            ours()
     seconds, loop_seconds = seconds / frames / len(devices), loop_seconds / frames
     return {
         "ours_seconds": seconds,
@@ -145,7 +143,6 @@ def _compare(
         "ours_processes": len(devices),
         "ours_threads_each": 1,
         "reference_threads": threads,
-        "gpu_busy_share": busy.share,
         "detections_a_frame": sum(map(len, found)) / frames,
         **agreed,
     }

@@ -5,7 +5,6 @@ Axes: T frames of a clip, K objects.
 
 import pickle
 import tempfile
-import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -21,7 +20,7 @@ from orn.benchmarks.measuring import Comparison, seconds_in_turns
 from orn.benchmarks.requests import LoaderRequest
 from orn.shared.manifests.records import Segment
 from orn.shared.shards.reader import DetectionFolder
-from orn.stage2_train.clips.batches import LoaderSettings, collate, training_loader
+from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.sampling import random_frames
 from orn.stage2_train.clips.views import ClipRequest
@@ -35,8 +34,6 @@ _FRAMES = 4
 _SIZE, _CROP = 256, 224
 _CLIPS = 32
 """Number of clips per measurement of our loader; the reference uses an eighth of them."""
-_BATCH = 8
-"""Number of clips in a batch for comparing workers."""
 
 
 def measure(request: LoaderRequest) -> Comparison:
@@ -46,7 +43,6 @@ def measure(request: LoaderRequest) -> Comparison:
         inputs = loader_inputs(Path(folder), request.data_root, made_frames=made_frames)
         recipe = load_recipe("ablation_resnet18", num_activities=30, clip_frames=_FRAMES)
         ours, jpeg, cold, reference = _seconds(inputs, recipe, repeats=request.repeats, clips=clips)
-        rates = {number: _rate(inputs, recipe, workers=number, clips=clips) for number in (1, 2)}
         sizes = _sizes(inputs)
     return Comparison(
         name="loader",
@@ -59,8 +55,6 @@ def measure(request: LoaderRequest) -> Comparison:
             "cold_seconds": cold,
             "cold_over_jpeg_only": cold / jpeg,
             "ratio_cold": reference / cold,
-            **{f"clips_per_second_{number}_workers": rate for number, rate in rates.items()},
-            "two_workers_over_one": rates[2] / rates[1],
             **{f"{name}_bytes_per_frame": size for name, size in sizes.items()},
             "shard_over_pickle": sizes["shard"] / sizes["pickle"],
             "clip_frames": _FRAMES,
@@ -180,17 +174,6 @@ def _stored_pictures(inputs: LoaderInputs) -> list[list[bytes]]:
     store = ClipStore(inputs.store_path)
     each = (store.frames(video.id) for video in inputs.videos)
     return [[own.jpeg(frame) for frame in range(len(own))] for own in each]
-
-
-def _rate(inputs: LoaderInputs, recipe: Recipe, *, workers: int, clips: int) -> float:
-    """Return the clips per second of `workers` processes after a warm-up."""
-    dataset = recipe_dataset(inputs, recipe, num_segments=max(4 * clips, 6 * _BATCH))
-    settings = LoaderSettings(batch_size=_BATCH, workers=workers)
-    batches = iter(training_loader(dataset, settings, epochs=range(2)))
-    for _ in islice(batches, 2 * workers):  # loaded while the processes started
-        pass
-    began = time.perf_counter()
-    return sum(len(batch) for batch in batches) / (time.perf_counter() - began)
 
 
 def _sizes(inputs: LoaderInputs) -> dict[str, float]:

@@ -6,12 +6,10 @@ import json
 import platform
 import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -191,33 +189,3 @@ def peak_bytes() -> int:
         return int(value.split()[0]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-class GpuBusy:
-    """Fraction of the time during which a kernel ran, available after measurement."""
-
-    share: float | None = None
-    """0..1; None without nvidia-smi, or if the time was too short for a sample."""
-
-
-@contextmanager
-def watching_gpu(device: str) -> Iterator[GpuBusy]:
-    """Sample a GPU (`cuda`, `cuda:N`) with nvidia-smi while the block runs; a no-op for a CPU."""
-    busy = GpuBusy()
-    program = shutil.which("nvidia-smi")
-    if not device.startswith("cuda") or program is None:
-        yield busy
-        return
-    import torch
-
-    # nvidia-smi and torch number GPUs differently, but their UUIDs agree.
-    gpu = f"GPU-{torch.cuda.get_device_properties(torch.device(device)).uuid}"
-    query = ("--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop-ms=100")
-    process = subprocess.Popen([program, f"--id={gpu}", *query], stdout=subprocess.PIPE, text=True)
-    try:
-        yield busy
-    finally:
-        process.terminate()
-        output, _ = process.communicate()
-        samples = [int(line) for line in output.split() if line.isdecimal()]
-        busy.share = statistics.mean(samples) / 100 if samples else None

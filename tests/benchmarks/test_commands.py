@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 ON_CPU = ("--device", "cpu")
-LOADER = {"jpeg_only_seconds", "cold_seconds", "two_workers_over_one", "shard_over_pickle"}
-DETECT = {"agreeing_share", "parts_seconds", "rest_over_network", "memory", "gpu_busy_share"}
+LOADER = {"jpeg_only_seconds", "cold_seconds", "shard_over_pickle"}
+DETECT = {"agreeing_share", "parts_seconds", "rest_over_network", "memory"}
 
 
 @pytest.mark.parametrize(
