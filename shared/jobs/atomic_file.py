@@ -54,16 +54,12 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         PipelineError: if the file cannot be written, or the block raises an `OSError`.
     """
-    temporary = path.parent / f".{path.name}.tmp-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with temporary_file(path) as temporary:
             yield temporary
             _sync(temporary)
             temporary.replace(path)
             _sync(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
     except PipelineError:
         raise
     except OSError as err:
@@ -71,6 +67,18 @@ def replacing(path: Path) -> Iterator[Path]:
             f"{path}: could not be written ({err.strerror or err}); "
             "check the free space and permissions of its folder"
         ) from err
+
+
+@contextmanager
+def temporary_file(path: Path) -> Iterator[Path]:
+    """Yield a path for a temporary file in the folder of `path`, which is created if necessary. The
+    file is removed at the end of the block."""
+    temporary = path.parent / f".{path.name}.tmp-{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def remove_stale_temporaries(folder: Path) -> tuple[Path, ...]:

@@ -7,6 +7,7 @@ at 1, at 12 Hz; `category` is free text, so the classes are `hand` and `object`.
 """
 
 import csv
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,15 +18,9 @@ from pydantic import ConfigDict, Field
 from orn.shared.config.bounded import open_file
 from orn.shared.errors import ObjectImportError
 from orn.stage1_detect.imports.coco import FILE_NAME
-from orn.stage1_detect.imports.records import (
-    Number,
-    Place,
-    Record,
-    RecordList,
-    Score,
-    Text,
-    elements_of,
-)
+from orn.stage1_detect.imports.json_elements import elements_of
+from orn.stage1_detect.imports.object_table import FileRecords, ObjectTable
+from orn.stage1_detect.imports.records import Number, Place, Record, Score, Text
 from orn.stage1_detect.imports.source import SourceObject, SourceVideo
 
 SOMETHING_ELSE_RATE = 12.0
@@ -69,11 +64,12 @@ class _BoxRow(_Box, _Row):
 
 
 def find_in_something_else(
-    path: Path, records: RecordList, _: re.Pattern[str]
-) -> tuple[list[SourceVideo], list[str]]:
-    """Return the videos in a file, and the names of the classes."""
-    for key, entry, span in elements_of(path):
-        what = f"{path}: frame at byte {span[0]:,}"
+    path: Path, table: ObjectTable, *, first: int, rate: float | None, pattern: re.Pattern[str]
+) -> list[str]:
+    """Add the frames in a file to a table, and return the names of the classes."""
+    records = FileRecords(table, path, first=first, rate=rate)
+    for key, entry, number in elements_of(path):
+        what = f"{path}: frame {number:,} of {key!r}"
         match = FILE_NAME.fullmatch(_LabelledFrame.of(entry, what).name)
         video_id = key or (match["video"] if match else None)
         if match is None or not video_id:
@@ -81,11 +77,12 @@ def find_in_something_else(
                 f'{what}: expected a name such as "2/0001.jpg", got {entry["name"]!r}; choose '
                 "a different --format"
             )
-        records.add(video_id, int(match["frame"]), span=span)
-    return records.videos(), ["hand", "object"]
+        records.add(video_id, int(match["frame"]), number=number, content=json.dumps(entry))
+    records.finish()
+    return ["hand", "object"]
 
 
-def objects_of_something_else(record: bytes, _: SourceVideo, what: str) -> Iterator[SourceObject]:
+def objects_of_something_else(record: str, _: SourceVideo, what: str) -> Iterator[SourceObject]:
     """Yield the objects in a frame."""
     for label in _LabelledFrame.of(record, what).labels:
         is_hand = (label.standard_category or label.category) == "hand"
@@ -93,16 +90,17 @@ def objects_of_something_else(record: bytes, _: SourceVideo, what: str) -> Itera
 
 
 def find_in_table(
-    path: Path, records: RecordList, _: re.Pattern[str]
-) -> tuple[list[SourceVideo], list[str]]:
-    """Return the videos in a CSV file, and the sorted names of its classes."""
+    path: Path, table: ObjectTable, *, first: int, rate: float | None, pattern: re.Pattern[str]
+) -> list[str]:
+    """Add the rows of a CSV file to a table, and return the sorted names of its classes."""
+    records = FileRecords(table, path, first=first, rate=rate)
     names: set[str] = set()
     columns: dict[str, None] = {}
-    start = number = 0
+    number = 0
     with open_file(path, error=ObjectImportError) as file:
         while line := file.readline(_LONGEST_LINE + 1):
             number += 1
-            what, length = f"{path}: line {number:,}", 0
+            what, content = f"{path}: line {number:,}", None
             if not columns:
                 header = _cells(line, what)
                 columns = dict.fromkeys(header)
@@ -115,17 +113,17 @@ def find_in_table(
             elif cells := _filled_cells(line, columns, what):
                 row = _Row.of(cells, what)
                 if cells.keys() - {"video", "frame", "seconds"}:
-                    row, length = _BoxRow.of(cells, what), len(line)
+                    row, content = _BoxRow.of(cells, what), line
                     names.add(str(row.name))
                 if row.frame is None and row.seconds is None:
                     raise ObjectImportError(f"{what}: the row has no frame; add its number")
-                records.add(row.video, row.frame, row.seconds, span=(start, length))
-            start += len(line)
+                records.add(row.video, row.frame, row.seconds, number=number, content=content)
     if not len(records):
         raise ObjectImportError(
             f"{path}: expected rows with objects, got none; add some, or pass a different file"
         )
-    return records.videos(legend=columns), sorted(names)
+    records.finish(legend=columns)
+    return sorted(names)
 
 
 def objects_of_table(record: bytes, video: SourceVideo, what: str) -> Iterator[SourceObject]:

@@ -6,9 +6,9 @@ else by the number at the end of its `file_name`. Its video is `video`, else the
 `video_id` in the list `videos`, else the folder in `file_name`, else the name of the JSON file.
 """
 
+import json
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,15 +20,9 @@ from orn.shared.data_files import is_there
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks import rle
 from orn.shared.shards.schema import MOST_SIDE
-from orn.stage1_detect.imports.records import (
-    Number,
-    Place,
-    Record,
-    RecordList,
-    Score,
-    Text,
-    elements_of,
-)
+from orn.stage1_detect.imports.json_elements import elements_of
+from orn.stage1_detect.imports.object_table import FileRecords, ObjectTable
+from orn.stage1_detect.imports.records import Number, Place, Record, Score, Text
 from orn.stage1_detect.imports.source import SourceObject, SourceVideo
 
 IMAGES_SUFFIX = ".images.json"
@@ -85,66 +79,76 @@ def images_file(path: Path) -> Path:
 
 
 def find_in_coco(
-    path: Path, records: RecordList, pattern: re.Pattern[str]
-) -> tuple[list[SourceVideo], list[str]]:
-    """Return the videos in a file and the names of its classes.
+    path: Path, table: ObjectTable, *, first: int, rate: float | None, pattern: re.Pattern[str]
+) -> list[str]:
+    """Add the images and objects of a file to a table, and return the names of its classes.
 
     Args:
         path: the file.
-        records: an empty list that receives the records in the file.
+        table: the table.
+        first: number of a video's first frame.
+        rate: frame rate of the frame numbers in Hz; None for the video's frame rate.
         pattern: pattern for image names, with the groups `video` and `frame`.
     """
     described = images_file(path)
+    records = FileRecords(table, path, images=described, first=first, rate=rate)
     names: dict[str, dict[Any, str]] = {"categories": {}, "videos": {}}
-    for key, entry, span in elements_of(described):
+    for key, entry, number in elements_of(described):
         if key in names:
-            named = _Named.of(entry, f"{described}: {key} at byte {span[0]:,}")
+            named = _Named.of(entry, f"{described}: {key} {number:,}")
+            if named.id in names[key]:
+                raise ObjectImportError(
+                    f"{described}: expected unique ids in {key}, got {named.id!r} twice; correct "
+                    "the file"
+                )
             names[key][named.id] = named.name
-    images: dict[Any, int] = {}
     grids: dict[str, tuple[int, int]] = {}
-    for key, entry, span in elements_of(described):
-        if key == "images":
-            what = f"{described}: image at byte {span[0]:,}"
-            image = _Image.of(entry, what)
-            match = pattern.fullmatch(image.file_name.replace("\\", "/"))
-            named_in = match.groupdict() if match else {}
-            frame = named_in.get("frame") if image.frame is None else image.frame
-            if frame is None and image.seconds is None:
-                raise ObjectImportError(
-                    f"{what}: expected a file_name that ends with the number of the frame, got "
-                    f"{image.file_name!r}; pass a pattern with --names"
-                )
-            video_id = image.video or named_in.get("video") or path.stem
-            if image.video is None and image.video_id is not None:
-                video_id = names["videos"].get(image.video_id, str(image.video_id))
-            grid = image.height, image.width
-            if grids.setdefault(video_id, grid) != grid:
-                raise ObjectImportError(
-                    f"{what}: expected the image size {grids[video_id]} of video {video_id!r}, got "
-                    f"{grid}; export all images of a video at one size"
-                )
-            images[image.id] = len(records)
-            records.add(video_id, int(frame or 0), image.seconds)
-    if not images:
+    num_images = 0
+    for file in dict.fromkeys((described, path)):
+        for key, entry, number in elements_of(file):
+            if key == "images" and file == described:
+                what = f"{described}: image {number:,}"
+                image = _Image.of(entry, what)
+                video_id, frame = _place_of(image, what, pattern, names["videos"])
+                video_id, grid = video_id or path.stem, (image.height, image.width)
+                if grids.setdefault(video_id, grid) != grid:
+                    raise ObjectImportError(
+                        f"{what}: expected the image size {grids[video_id]} of video {video_id!r}, "
+                        f"got {grid}; export all images of a video at one size"
+                    )
+                records.add(video_id, frame, image.seconds, image=image.id)
+                num_images += 1
+            elif key in ("annotations", "") and file == path:
+                image_id = _OfImage.of(entry, f"{path}: record {number:,}").image_id
+                records.add_object(image_id, number, json.dumps(entry))
+    if not num_images:
         raise ObjectImportError(
             f"{described}: expected COCO JSON with images, got no images; for results, add the "
             f"images as {path.with_suffix(IMAGES_SUFFIX).name}"
         )
-    for key, entry, span in elements_of(path):
-        if key in ("annotations", ""):
-            what = f"{path}: record at byte {span[0]:,}"
-            image_id = _OfImage.of(entry, what).image_id
-            if image_id not in images:
-                raise ObjectImportError(
-                    f"{what}: expected an image_id of {described.name}, got {image_id!r}; export "
-                    "both files in one step"
-                )
-            records.add_to(images[image_id], span)
-    videos = records.videos(legend=names["categories"])
-    return [replace(each, grid=grids[each.id]) for each in videos], [*names["categories"].values()]
+    records.finish(grids=grids, legend=names["categories"])
+    return [*names["categories"].values()]
 
 
-def objects_of_coco(record: bytes, video: SourceVideo, what: str) -> Iterator[SourceObject]:
+def _place_of(
+    image: _Image, what: str, pattern: re.Pattern[str], videos: Mapping[Any, str]
+) -> tuple[str | None, int]:
+    """Return the video of an image, if it has one, and its frame; 0 if it has a time instead."""
+    match = pattern.fullmatch(image.file_name.replace("\\", "/"))
+    named_in = match.groupdict() if match else {}
+    frame = named_in.get("frame") if image.frame is None else image.frame
+    if frame is None and image.seconds is None:
+        raise ObjectImportError(
+            f"{what}: expected a file_name that ends with the number of the frame, got "
+            f"{image.file_name!r}; pass a pattern with --names"
+        )
+    video_id = image.video or named_in.get("video")
+    if image.video is None and image.video_id is not None:
+        video_id = videos.get(image.video_id, str(image.video_id))
+    return video_id, int(frame or 0)
+
+
+def objects_of_coco(record: str, video: SourceVideo, what: str) -> Iterator[SourceObject]:
     """Yield the object of an annotation or a result."""
     entry = _Annotation.of(record, what)
     assert video.grid is not None
@@ -167,6 +171,8 @@ def _mask(segmentation: _RunLengths | list[list[float]], height: int, width: int
     if isinstance(segmentation, _RunLengths):
         if segmentation.size != [height, width]:
             raise ValueError(f"expected the size {[height, width]}, got {segmentation.size}")
+        if not segmentation.counts:
+            raise ValueError("expected run lengths, got none")
         if isinstance(segmentation.counts, str):
             return segmentation.counts.encode("ascii")
         if sum(segmentation.counts) != height * width:

@@ -15,13 +15,12 @@ def import_objects(
     SOURCE is a folder, or a file for coco, something-else and csv. Nothing in it is executed. An
     interrupted import resumes where it stopped. Exits with 3 if a video could not be imported.
     """
-    from orn.stage1_detect.imports.job import describe_import, plan_import, run_import
+    from orn.stage1_detect.imports import job
     from orn.stage1_detect.imports.report import exit_code, report
 
-    job = plan_import(request)
     if dry_run:
-        echo_settings(describe_import(job), as_json=as_json)
+        echo_settings(job.describe_import(request), as_json=as_json)
         return 0
-    summary = run_import(job)
+    summary = job.import_objects(request)
     echo_report(summary, report, as_json=as_json)
     return exit_code(summary)

@@ -2,14 +2,15 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from orn.shared.data_files import walk
+from orn.shared.data_files import is_folder, not_a_file, walk
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.stage1_detect.imports import authors_vlog, boxes, coco, epic100
-from orn.stage1_detect.imports.records import RecordList
+from orn.stage1_detect.imports.object_table import ObjectTable
 from orn.stage1_detect.imports.request import FormatName, ImportRequest
 from orn.stage1_detect.imports.source import SourceFrame, SourceObject, SourceVideo
 
@@ -30,14 +31,16 @@ class RecordFormat:
     """A format whose files have records of many videos, located by the frames of these videos."""
 
     suffix: str
-    find: Callable[[Path, RecordList, re.Pattern[str]], tuple[list[SourceVideo], list[str]]]
-    """Returns the videos in a file and the names of its classes."""
-    objects_in: Callable[[bytes, SourceVideo, str], Iterable[SourceObject]]
-    """Returns the objects in a record."""
+    find: Callable[..., list[str]]
+    """Adds the records of a file to an `ObjectTable`; returns the names of its classes."""
+    objects_in: Callable[[Any, SourceVideo, str], Iterable[SourceObject]]
+    """Returns the objects in a record; its last argument identifies the record in messages."""
     first: int = 0
     """Number of a video's first frame."""
     rate: float | None = None
     """Frame rate of the frame numbers in Hz; None for the video's frame rate."""
+    record: str = "record"
+    """Name of a record in messages."""
 
 
 RECORDS = {
@@ -49,19 +52,36 @@ RECORDS = {
         first=1,
         rate=boxes.SOMETHING_ELSE_RATE,
     ),
-    "csv": RecordFormat(suffix=".csv", find=boxes.find_in_table, objects_in=boxes.objects_of_table),
+    "csv": RecordFormat(
+        suffix=".csv",
+        find=boxes.find_in_table,
+        objects_in=boxes.objects_of_table,
+        record="line",
+    ),
 }
 
 
-def find_videos(request: ImportRequest) -> tuple[list[SourceVideo], tuple[str, ...]]:
+def find_videos(
+    request: ImportRequest, table: Path
+) -> tuple[Sequence[SourceVideo], tuple[str, ...]]:
     """Return the videos in a source, sorted by file, and the names of its classes.
 
     For `authors` the id of a video is the path below the source, `ID/clip.pkl` or `ID.pkl`; for
     `epic100` it is the name of the file, in any folder.
+
+    Args:
+        request: the source.
+        table: file for the table of records, which only other formats write.
     """
     source, form = request.source, RECORDS.get(request.form)
     suffix = form.suffix if form else ".pkl"
-    files = [source] if form and source.is_file() else _files(source, suffix)
+    problem = None if is_folder(source) else not_a_file(source)
+    if problem is not None or (form is None and not is_folder(source)):
+        expected = "a folder or a file" if form else "a folder"
+        raise ObjectImportError(
+            f"{source}: expected {expected} with objects, got {problem or 'a file'}; correct SOURCE"
+        )
+    files = [source] if form and not is_folder(source) else _files(source, suffix)
     if not files:
         raise ObjectImportError(
             f"{source}: expected files *{suffix} in this folder or below, got none; pass the "
@@ -70,15 +90,14 @@ def find_videos(request: ImportRequest) -> tuple[list[SourceVideo], tuple[str, .
     if form is None:
         ids = (_id_of(path.relative_to(source), request.form) for path in files)
         return [SourceVideo(id=each, path=path) for each, path in zip(ids, files, strict=True)], ()
-    found: list[SourceVideo] = []
     names: dict[str, None] = {}
+    found, pattern = ObjectTable(table), _pattern(request.names)
+    first = form.first if request.first_frame is None else request.first_frame
     for path in files:
-        first = form.first if request.first_frame is None else request.first_frame
-        records = RecordList(path, first=first, rate=request.rate or form.rate)
-        videos, its_names = form.find(path, records, _pattern(request.names))
-        found += videos
-        names |= dict.fromkeys(its_names)
-    return found, tuple(names)
+        rate = request.rate or form.rate
+        names |= dict.fromkeys(form.find(path, found, first=first, rate=rate, pattern=pattern))
+    found.finish()
+    return found.videos, tuple(names)
 
 
 def _pattern(names: str | None) -> re.Pattern[str]:

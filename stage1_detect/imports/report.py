@@ -1,4 +1,4 @@
-"""The report and the exit code of an import, from its summary (`job.run_import`)."""
+"""The report and the exit code of an import, from its summary (`job.import_objects`)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -2,7 +2,7 @@
 
 A format finds the videos in a source (`SourceVideo`) and yields their frames (`SourceFrame`).
 
-Axes: R records of a video, N objects of a frame.
+Axes: N objects of a frame.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from orn.shared.errors import ObjectImportError, ShapeError
 from orn.shared.masks import rle
@@ -35,15 +35,15 @@ class SourceVideo:
     """Id in the source."""
     path: Path
     """File with the objects of the video."""
-    places_R: NDArray[np.float64] | None = None
-    """(R,) frame of each record, increasing: number from 0, or time in seconds. None for formats
-    with one file per video."""
+    number: int | None = None
+    """Number of the video in the table of records (`object_table`); None for formats with one file
+    per video."""
+    num_frames: int = 0
+    """Number of distinct frames in the table."""
     by_time: bool = False
-    """Whether `places_R` are times."""
+    """Whether its frames have times instead of numbers."""
     first_frame: int = 0
     """Number of the first frame in the source."""
-    spans_R2: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
-    """(R, 2) first byte and length of each record; a length of 0 is a frame without objects."""
     grid: tuple[int, int] | None = None
     """(height, width) of the pixels of boxes and masks; None for the size of the video's frames."""
     legend: Mapping[Any, Any] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class SourceVideo:
 
     def __str__(self) -> str:
         """Return the file and the id of the video in it."""
-        return str(self.path) if self.places_R is None else f"{self.path}: {self.id}"
+        return str(self.path) if self.number is None else f"{self.path}: {self.id}"
 
     def at(self, place: float) -> str:
         """Return a description of a frame for messages."""

@@ -1,6 +1,333 @@
-"""Every reader of files from others; who adds one adds it to one of these lists."""
+"""Every reader of files from others: how to make a good file, and what users get of it."""
 
-from tests.conformance.shared_readers import SHARED
-from tests.conformance.training_readers import TRAINING
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-READERS = (*SHARED, *TRAINING)
+import av
+import numpy as np
+import torch
+from torch import nn
+
+from orn.shared.config.files import to_toml
+from orn.shared.errors import CheckpointError
+from orn.shared.inspect.page.write import write_page
+from orn.shared.inspect.pictures import NoPictures
+from orn.shared.inspect.summary import summarise
+from orn.shared.jobs.plan import Plan, plan_units
+from orn.shared.manifests.load import load_dataset
+from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.shard import Shard
+from orn.shared.shards.verify import verify_shard
+from orn.shared.video.read import read_frames
+from orn.shared.video.reader import VideoTimes
+from orn.stage1_detect.imports.authors_vlog import read_authors
+from orn.stage1_detect.imports.convert import frames_of_records
+from orn.stage1_detect.imports.epic100 import read_epic100
+from orn.stage1_detect.imports.formats import RECORDS, find_videos
+from orn.stage1_detect.imports.object_table import places_of
+from orn.stage1_detect.imports.request import FormatName, ImportRequest
+from orn.stage2_train.evaluation.predictions import Predictions, load_predictions, save_predictions
+from orn.stage2_train.model.image_weights import read_weights
+from orn.stage2_train.recipe import OptimiserRecipe, load_recipe
+from orn.stage2_train.runs.checkpoint import (
+    BEST_NAME,
+    Checkpoint,
+    TrainingState,
+    load_best,
+    load_last,
+    load_optimiser,
+    load_weights,
+    save_best,
+    save_last,
+)
+from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.run_config import DataPaths, Places, read_config
+from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
+from orn.stage2_train.training.step import build_optimiser
+from tests.conformance.datasets import DATASETS, write_dataset
+from tests.stage1_detect.imports.conftest import block_mask, write_authors, write_epic
+from tests.worlds.films import (
+    TINY_EVAL,
+    TINY_RECIPE,
+    make_film,
+    store_content,
+    write_films_shard,
+    write_store,
+    write_tiny_model,
+)
+from tests.worlds.videos import write_folder, write_numbered
+
+TEXT = ("cut", "flipped")
+"""Damage that a file without a checksum may hide."""
+ANY = (*TEXT, "foreign", "missing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """One reader of files."""
+
+    name: str
+    make: Callable[[Path], Path]
+    """Writes a small good file, and what it needs beside it, into an empty folder."""
+    read: Callable[[Path], Any]
+    """What users get of the file, without the places of files."""
+    accepts: tuple[str, ...] = ()
+    """Damage after which any value may come."""
+
+
+def _writes(name: str, text: str) -> Callable[[Path], Path]:
+    def make(folder: Path) -> Path:
+        (folder / name).write_text(text)
+        return folder / name
+
+    return make
+
+
+def _dataset_reader(kind: str, name: str) -> Reader:
+    def read(path: Path) -> Any:
+        root = path.parents[name.count("/")]
+        found = load_dataset(root / "m.toml", root)
+        return found.name, found.classes, found.segments
+
+    make = lambda folder: write_dataset(folder, kind) / name  # noqa: E731
+    return Reader(name=f"{kind}: {name}", make=make, read=read, accepts=(*TEXT, "foreign", "empty"))
+
+
+FILMS = [make_film("film/0", label=0, num_frames=4, rng=np.random.default_rng(0))]
+
+
+def _make_shard(folder: Path) -> Path:
+    write_films_shard(folder / "shard-000000.zarr.zip", FILMS)
+    return folder / "shard-000000.zarr.zip"
+
+
+def _read_shard(path: Path) -> Any:
+    shard = Shard(path)
+    problems = [problem.message for problem in verify_shard(path)]
+    frames = [shard.frame(row) for row in range(shard.num_frames)]
+    write_page(shard, NoPictures("none"), path.with_name("page.html"))
+    classes = summarise(shard).classes
+    seconds = DetectionFolder(path.parent).video("film/0").seconds.tolist()
+    return [(each.boxes.tolist(), each.masks) for each in frames], seconds, classes, problems
+
+
+def _make_plan(folder: Path) -> Path:
+    Plan(dataset="demo", frames="all", units=plan_units([("a", 2100), ("b", None)])).save(folder)
+    return folder / "plan.json"
+
+
+FOUND = ((10, 20, 50, 75), block_mask(10, 20, 50, 75), 0.75, 3)
+SHARE = ((0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.625, 3)
+SOURCES: dict[FormatName, str] = {
+    "coco": json.dumps(
+        {
+            "images": [{"id": 1, "file_name": "a/0001.jpg", "height": 6, "width": 8}],
+            "annotations": [
+                {"image_id": 1, "category_id": 2, "segmentation": [[1, 2, 4, 2, 4, 4]]}
+            ],
+            "categories": [{"id": 2, "name": "cup"}],
+        }
+    ),
+    "something-else": '{"2": [{"name": "2/0001.jpg", "labels": [{"category": "hand", '
+    '"box2d": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}}]}]}',
+    "csv": "video,frame,x1,y1,x2,y2,class,score\na,0,1,2,3,4,cup,0.5\n",
+}
+
+
+def _read_records(form: FormatName) -> Callable[[Path], Any]:
+    def read(path: Path) -> Any:
+        request = ImportRequest(dataset="any", source=path, form=form)
+        with TemporaryDirectory() as folder:
+            table = Path(folder) / "objects.sqlite"
+            videos, names = find_videos(request, table)
+            numbers = [places_of(table, video)[1] for video in videos]
+            return [
+                frame.detections.boxes.tolist()
+                for video, numbers_P in zip(videos, numbers, strict=True)
+                for frame in frames_of_records(
+                    table,
+                    video,
+                    RECORDS[form],
+                    numbers_P,
+                    numbers_P >= 0,
+                    grid=video.grid or (6, 8),
+                    classes=names,
+                )
+            ]
+
+    return read
+
+
+def _masks(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
+    return lambda path: [(each.place, each.detections.masks) for each in read(path)]
+
+
+def _read_video(path: Path) -> Any:
+    VideoTimes.of(path, rate=10.0)
+    return len(list(read_frames(path)))
+
+
+def _video_reader(name: str, codec: str) -> Reader:
+    return Reader(
+        name=name,
+        make=lambda folder: write_numbered(folder / name, 6, codec=codec, options={"g": "5"}),
+        read=_read_video,
+        accepts=TEXT,
+    )
+
+
+def _plain_layer() -> nn.Linear:
+    torch.manual_seed(0)
+    return nn.Linear(30, 20)
+
+
+def _layer() -> tuple[nn.Linear, torch.optim.Optimizer]:
+    layer = _plain_layer()
+    return layer, build_optimiser(layer.parameters(), OptimiserRecipe())
+
+
+def _make_checkpoint(folder: Path) -> Path:
+    layer, optimiser = _layer()
+    layer(torch.ones(1, 30)).sum().backward()
+    optimiser.step()
+    state = TrainingState(step=1, sums={"loss": 0.25}, num_summed=1)
+    remembered = optimiser.state_dict()["state"]
+    checkpoint = Checkpoint(model=layer.state_dict(), optimiser=remembered, state=state)
+    save_last(folder, checkpoint, config="sha256:0")
+    return folder / LAST_NAME
+
+
+def _read_checkpoint(path: Path) -> Any:
+    layer, optimiser = _layer()
+    checkpoint = load_last(path.parent, repair=False)
+    if checkpoint is None:
+        raise CheckpointError(f"{path}: there is none")
+    load_weights(layer, checkpoint.model, path=path)
+    load_optimiser(optimiser, checkpoint.optimiser, path=path)
+    return asdict(checkpoint.state), [each.tolist() for each in layer.parameters()]
+
+
+def _make_best(folder: Path) -> Path:
+    save_best(folder, _plain_layer().state_dict(), phase=1, step=7, config="sha256:0")
+    return folder / BEST_NAME
+
+
+def _read_best(path: Path) -> Any:
+    best = load_best(path.parent)
+    if best is None:
+        raise CheckpointError(f"{path}: there is none")
+    return best.phase, best.step, {name: each.tolist() for name, each in best.model.items()}
+
+
+def _make_weights(folder: Path) -> Path:
+    torch.save(_plain_layer().state_dict(), folder / "weights.pth")
+    return folder / "weights.pth"
+
+
+def _make_store(folder: Path) -> Path:
+    write_store(folder, FILMS)
+    return folder / "clips-000000.h5"
+
+
+def _make_run(folder: Path) -> Path:
+    paths = DataPaths(manifest="demo", data_root=Path("/data"), shards=Path("/shards"))
+    write_tiny_model(folder, places=Places.of(paths, folder))
+    return folder / CONFIG_NAME
+
+
+RECIPE = re.sub(r"(?m)^num_(activities|detector_classes).*\n", "", to_toml(TINY_RECIPE))
+
+
+def _make_predictions(folder: Path) -> Path:
+    logits = np.array([[1, 3, 0], [0, 2, 0]], np.float32)
+    labels = np.array([0, 1])
+    kept = Predictions(ids=("a", "b"), labels=labels, activity_logits=logits, object_logits=None)
+    save_predictions(folder / "predictions-test.npz", kept)
+    return folder / "predictions-test.npz"
+
+
+def _read_predictions(path: Path) -> Any:
+    found = load_predictions(path)
+    return found.ids, found.labels.tolist(), found.logits.tolist()
+
+
+READERS = (
+    *(_dataset_reader(kind, name) for kind, files in DATASETS.items() for name in files),
+    Reader(name="shard", make=_make_shard, read=_read_shard),
+    Reader(
+        name="plan",
+        make=_make_plan,
+        read=lambda path: Plan.load(path.parent),
+        accepts=(*TEXT, "absent"),
+    ),
+    Reader(
+        name="masks of VLOG's authors",
+        make=lambda folder: write_authors(folder / "clip.pkl", [[FOUND], [], [FOUND, FOUND]]),
+        read=_masks(read_authors),
+        accepts=("flipped",),
+    ),
+    Reader(
+        name="masks of EPIC-KITCHENS-100",
+        make=lambda folder: write_epic(folder / "P01_01.pkl", [(1, [SHARE]), (4, [SHARE])]),
+        read=_masks(read_epic100),
+        accepts=("flipped",),
+    ),
+    *(
+        Reader(
+            name=f"objects of {form}",
+            make=_writes(f"source{RECORDS[form].suffix}", text),
+            read=_read_records(form),
+            accepts=TEXT,
+        )
+        for form, text in SOURCES.items()
+    ),
+    *(
+        _video_reader(name, codec)
+        for name, codec in (("h264.mp4", "libx264"), ("vp9.webm", "libvpx-vp9"))
+        if codec in av.codecs_available
+    ),
+    Reader(
+        name="JPEG in a folder",
+        make=lambda folder: write_folder(folder, [("1.jpg", 1), ("2.jpg", 2)]) / "2.jpg",
+        read=lambda path: len(list(read_frames(path.parent, rate=10.0))),
+        accepts=ANY,
+    ),
+    Reader(
+        name="recipe",
+        make=_writes("mine.toml", RECIPE),
+        read=lambda path: load_recipe(str(path), num_activities=2),
+        accepts=(*TEXT, "empty"),
+    ),
+    Reader(name="clip store", make=_make_store, read=lambda path: store_content(path.parent)),
+    Reader(name="checkpoint", make=_make_checkpoint, read=_read_checkpoint),
+    Reader(name="best weights of a run", make=_make_best, read=_read_best),
+    Reader(
+        name="weights of torchvision",
+        make=_make_weights,
+        read=lambda path: {name: each.tolist() for name, each in read_weights(path).items()},
+    ),
+    Reader(
+        name="configuration of a run",
+        make=_make_run,
+        read=lambda path: read_config(path.parent),
+        accepts=TEXT,
+    ),
+    Reader(name="predictions", make=_make_predictions, read=_read_predictions),
+    Reader(
+        name="evaluation",
+        make=_writes("eval-test.json", json.dumps(TINY_EVAL)),
+        read=read_eval,
+        accepts=TEXT,
+    ),
+    Reader(
+        name="log",
+        make=_writes("metrics.jsonl", '{"group": "train", "step": 1}\n' * 3),
+        read=read_jsonl,
+        accepts=ANY,
+    ),
+)

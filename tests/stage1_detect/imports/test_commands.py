@@ -16,8 +16,9 @@ from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
 from orn.shared.video.read import content_digest
-from orn.stage1_detect.imports import job as import_job
+from orn.stage1_detect.imports import plan as import_plan
 from orn.stage1_detect.imports.authors_vlog import read_authors
+from orn.stage1_detect.imports.formats import READERS
 from tests.processes import run_alone
 from tests.stage1_detect.imports.conftest import BLOCK, Found, block_mask, write_authors, write_epic
 from tests.worlds.shards import unit_files
@@ -157,10 +158,16 @@ def test_a_rate_that_cannot_be_known_is_asked_for(convert: Any, tmp_path: Path) 
         convert(*wrong, exit_code=2)
 
 
-def test_sources_that_cannot_be(authors: Any, tmp_path: Path) -> None:
+def test_sources_that_cannot_be(authors: Any, orn: Any, tmp_path: Path) -> None:
     counted_videos(tmp_path, {"a": 3})
     (tmp_path / "masks").mkdir()
     assert "masks: expected files *.pkl" in authors(exit_code=1).stderr
+    (tmp_path / "masks").rmdir()
+    for form in ("authors", "coco"):
+        words = ("import-objects", tmp_path / "mine.toml", tmp_path / "masks", "--format", form)
+        told = orn(*words, "--data", tmp_path / "data", "--out", tmp_path / "shards", exit_code=1)
+        assert "masks: expected a folder" in told.stderr and "got none" in told.stderr
+    assert not (tmp_path / "shards").exists()
     write_authors(tmp_path / "masks" / "strange" / "b.pkl", [[]])
     told = authors(exit_code=1).stderr
     assert "masks: expected objects in the videos listed" in told and "strange/b" in told
@@ -168,7 +175,7 @@ def test_sources_that_cannot_be(authors: Any, tmp_path: Path) -> None:
 
 def die_before(videos_before: int, arguments: list[str]) -> int:
     """An import that kill -9 ends before it reads a video."""
-    read, done = import_job.READERS["authors"], []
+    read, done = READERS["authors"], []
 
     def read_or_die(path: Path) -> Any:
         if len(done) == videos_before:
@@ -176,8 +183,8 @@ def die_before(videos_before: int, arguments: list[str]) -> int:
         done.append(path)
         return read(path)
 
-    import_job.UNIT_FRAMES = 1
-    import_job.READERS["authors"] = read_or_die
+    import_plan.UNIT_FRAMES = 1
+    READERS["authors"] = read_or_die
     main(arguments)
     return 0
 
@@ -186,7 +193,7 @@ def test_killed_and_started_again(
     orn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The shards then equal those of an undisturbed import, of any number of processes."""
-    monkeypatch.setattr(import_job, "UNIT_FRAMES", 1)  # a unit a video
+    monkeypatch.setattr(import_plan, "UNIT_FRAMES", 1)  # a unit a video
     names = [f"v{number}" for number in range(4)]
     manifest = counted_videos(tmp_path, {}, absent=names)
     for number, name in enumerate(names):

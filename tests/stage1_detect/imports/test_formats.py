@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
+from orn.stage1_detect.imports.convert import frames_of_records
 from orn.stage1_detect.imports.formats import RECORDS, find_videos
-from orn.stage1_detect.imports.records import frames_of_records
+from orn.stage1_detect.imports.object_table import places_of
 from orn.stage1_detect.imports.request import ImportRequest
 from tests.bounded import bounded
 from tests.worlds.tables import counted_videos
@@ -276,6 +278,18 @@ def test_changed_images_of_results_are_not_taken_for_the_imported_ones(
     assert "--fresh" in orn(*words, *places, exit_code=2).stderr
 
 
+def test_annotations_may_come_before_their_images(objects: Any, tmp_path: Path) -> None:
+    entries = [
+        {"image_id": number, "category_id": 2, "bbox": [0, 0, number, 1]} for number in (2, 1, 2)
+    ]
+    parts = {"images": [image(2, "a/5.jpg"), image(1)], "categories": CATEGORIES}
+    shards = []
+    for order in ({"annotations": entries} | parts, parts | {"annotations": entries}):
+        _, shard = objects(coco(tmp_path, **order), "--format", "coco")
+        shards.append(boxes_by_frame(shard, "a"))
+    assert shards == [{1: [[0, 0, 1, 1]], 5: [[0, 0, 2, 1], [0, 0, 2, 1]]}] * 2
+
+
 @pytest.mark.real_data
 def test_the_real_boxes_of_something_else(orn: Any, sample_data: Path, tmp_path: Path) -> None:
     source = sample_data / "something" / "annotations" / "annotations.json"
@@ -321,11 +335,20 @@ def test_options_of_other_formats(convert: Any, tmp_path: Path, form: str, optio
 def read_all(form: str, path: Path) -> int:
     """The number of objects in the first video of a source, whatever frames its video has."""
     request = ImportRequest(dataset="mine", source=path, form=form)
-    (video, *_), names = find_videos(request)
-    wanted_P = np.ones(len(np.unique(video.places_R)), bool)
-    read = RECORDS[form].objects_in
-    frames = frames_of_records(video, read, wanted_P, grid=video.grid or (6, 8), classes=names)
-    return sum(len(frame.detections) for frame in frames)
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "objects.sqlite"
+        (video, *_), names = find_videos(request, table)
+        _, numbers_P = places_of(table, video)
+        frames = frames_of_records(
+            table,
+            video,
+            RECORDS[form],
+            numbers_P,
+            numbers_P >= 0,
+            grid=video.grid or (6, 8),
+            classes=names,
+        )
+        return sum(len(frame.detections) for frame in frames)
 
 
 def annotated(**fields: Any) -> str:
@@ -334,12 +357,16 @@ def annotated(**fields: Any) -> str:
     return json.dumps(parts)
 
 
+def repeated(part: str, entry: Any) -> str:
+    return json.dumps(json.loads(annotated()) | {part: [entry, entry]})
+
+
 def run_lengths(counts: Any, size: Any = (HEIGHT, WIDTH)) -> str:
     return annotated(segmentation={"size": list(size), "counts": counts})
 
 
 def zigzag(number: int) -> list[float]:
-    return [side for place in range(number) for side in (place % 2 * 16384, place % 9)]
+    return [side for place in range(number) for side in (place % 2 * 8192, place % 9)]
 
 
 HOSTILE: list[tuple[str, Callable[[], str], str]] = [
@@ -351,7 +378,11 @@ HOSTILE: list[tuple[str, Callable[[], str], str]] = [
     ("coco", lambda: annotated(segmentation=[[0, 0, 1, 1, 2, 1e12]]), "segmentation"),
     ("coco", lambda: annotated(segmentation=[["a"] * 700_000]), "segmentation"),
     ("coco", lambda: annotated(segmentation=[zigzag(100_000)]), "perimeter"),
-    ("coco", lambda: annotated(segmentation=[[0.5] * 2_000_000]), "4,194,304 bytes per record"),
+    (
+        "coco",
+        lambda: annotated(segmentation=[[0.5] * 2_000_000]),
+        "got a larger one",
+    ),
     ("coco", lambda: run_lengths([10]), "segmentation: expected .* pixels, got 10"),
     ("coco", lambda: run_lengths("~~~~"), "object 0: expected a mask"),
     ("coco", lambda: run_lengths("04"), "object 0: expected .* pixels"),
@@ -360,12 +391,16 @@ HOSTILE: list[tuple[str, Callable[[], str], str]] = [
     ("coco", lambda: annotated().replace('"height": ', '"height": 99999'), "height"),
     ("coco", lambda: annotated().replace("a/x_0001.png", "a/x.png"), "--names"),
     ("coco", lambda: annotated().replace('"images"', '"pictures"'), "with images, got no image"),
-    ("coco", lambda: '{"annotations": [' + "[" * 100_000, "byte 17"),
-    ("coco", lambda: annotated() + "x", "the end of the file"),
-    ("coco", lambda: '{"images": [{"id": ' + "9" * 6_000_000 + "}]}", "byte 12"),
+    ("coco", lambda: '{"annotations": [' + "[" * 100_000, "more than 32 levels"),
+    ("coco", lambda: annotated() + "x", "trailing garbage"),
+    ("coco", lambda: '{"images": [{"id": ' + "9" * 6_000_000 + "}]}", "a larger one"),
+    ("coco", lambda: '{"images": [{"id": NaN}]}', "invalid char"),
+    ("coco", lambda: repeated("images", image(1)), "unique ids of images, got 1 twice"),
+    ("coco", lambda: repeated("categories", CATEGORIES[1]), "unique ids in categories, got 2"),
+    ("coco", lambda: run_lengths(""), "segmentation: expected run lengths, got none"),
     ("coco", lambda: '{"images": [' + "{}," * 300_000 + "{}]}", "missing key 'id'"),
     ("something-else", lambda: '{"2": [{"name": "x", "labels": []}]}', "such as"),
-    ("something-else", lambda: '{"2": [5]}', "frame at byte 7"),
+    ("something-else", lambda: '{"2": [5]}', "frame 1 of '2'"),
     ("something-else", lambda: '{"2": [{"name": "2/1.jpg", "labels": [{}]}]}', "box2d"),
     ("csv", lambda: f"{HEADER}\na,1,nan,0,1,1,cup,", "line 2: x1: expected a finite number"),
     ("csv", lambda: f"{HEADER}\na,1,0,0,1,1,cup,2", "line 2: score"),
@@ -405,7 +440,7 @@ def test_what_is_wrong_is_told_in_one_bounded_line(tmp_path: Path, form: str) ->
 
 
 def test_a_number_of_records_is_the_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orn.stage1_detect.imports.records.MOST_RECORDS", 100)
+    monkeypatch.setattr("orn.stage1_detect.imports.object_table.MOST_RECORDS", 100)
     assert read_all("csv", table(tmp_path, *["a,1,0,0,1,1,cup,"] * 100)) == 100
     with pytest.raises(ObjectImportError, match="expected at most 100 records"):
         read_all("csv", table(tmp_path, *["a,1,0,0,1,1,cup,"] * 101))
@@ -421,5 +456,5 @@ def test_a_record_that_is_wrong_fails_its_video_alone(objects: Any, tmp_path: Pa
     summary, shard = objects(source, "--format", "coco", exit_code=3)
     (failed,) = summary["unreadable"]
     assert (failed["id"], [video.id for video in shard.videos]) == ("b", ["a"])
-    assert failed["reason"].startswith("coco.json: record at byte")
+    assert failed["reason"].startswith("coco.json: record 2: ")
     assert "bbox[3]" in failed["reason"]
