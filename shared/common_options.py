@@ -59,6 +59,18 @@ DataRoot = Annotated[
 AsJson = Annotated[bool, Option("Print one JSON object on stdout.", name="--json")]
 DryRun = Annotated[bool, Option("Print the settings and the amount of work, and exit.")]
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED), Option("Random seed.")]
+Folds = Annotated[
+    Annotated[int, Field(ge=2, le=100)] | None,
+    Option("Create K folds for cross-validation instead of one split.", metavar="K"),
+]
+Group = Annotated[
+    str | None,
+    Option(
+        "Column of the table, such as person; --split and --folds keep videos with the same value "
+        "in one split.",
+        metavar="COLUMN",
+    ),
+]
 Overrides = Annotated[
     tuple[str, ...],
     Option(

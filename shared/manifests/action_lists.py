@@ -53,6 +53,7 @@ def read(spec: ActionLabels, folder: Path, *, labels: bool) -> Listing:
             video_id=video_id,
             split=split,
             labels=(label_of[_class_of(video_id)],) if labels else (),
+            group=film_of(video_id),
         )
         for video_id, split in split_of.items()
     )

@@ -4,7 +4,16 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-from orn.shared.common_options import AsJson, DataRoot, DatasetName, FilePath, FrameRate, Seed
+from orn.shared.common_options import (
+    AsJson,
+    DataRoot,
+    DatasetName,
+    FilePath,
+    Folds,
+    FrameRate,
+    Group,
+    Seed,
+)
 from orn.shared.echo import echo, echo_json, echo_report
 from orn.shared.errors import ConfigError
 from orn.shared.options import Argument, Option, command
@@ -75,14 +84,8 @@ def new(
             metavar="TRAIN/VALIDATION[/TEST]",
         ),
     ] = None,
-    group: Annotated[
-        str | None,
-        Option(
-            "Column of the table, such as person; --split keeps videos with the same value in one "
-            "split.",
-            metavar="COLUMN",
-        ),
-    ] = None,
+    group: Group = None,
+    folds: Folds = None,
     seed: Seed = 0,
     out: Annotated[FilePath | None, Option("Output file.", usual="NAME.toml")] = None,
     fresh: Annotated[bool, Option("Replace existing files.")] = False,
@@ -92,23 +95,27 @@ def new(
     """Write a manifest for your own videos from TABLE.csv.
 
     The table has a header with the columns video and label and, optionally, start and stop
-    (seconds), split (train, validation, test) and id. The list of classes and, with --split, an
-    editable table of the split are written next to it. Prints the inferred settings; comments in
-    the manifest explain each setting.
+    (seconds), split (train, validation, test) and id. The list of classes and, with --split or
+    --folds, an editable table of the splits are written next to it. Prints the inferred settings;
+    comments in the manifest explain each setting.
     """
     from orn.shared.manifests.draw_split import SplitRequest
     from orn.shared.manifests.new import make_manifest
     from orn.shared.text import counted
 
-    if group is not None and shares is None:
-        raise ConfigError("--group requires --split")
+    if shares is not None and folds is not None:
+        raise ConfigError("--split and --folds: expected at most one, got both; omit one")
+    if group is not None and shares is None and folds is None:
+        raise ConfigError("--group requires --split or --folds")
+    is_drawn = shares is not None or folds is not None
+    split = SplitRequest(text=shares or "", folds=folds, seed=seed, group=group)
     made = make_manifest(
         table,
         data_root=data_root,
         pattern=pattern,
         name=name,
         rate=rate,
-        split=None if shares is None else SplitRequest(text=shares, seed=seed, group=group),
+        split=split if is_drawn else None,
         out=out,
         fresh=fresh,
     )

@@ -1,4 +1,4 @@
-"""Random splits into training, validation and test, for `orn manifest new --split`.
+"""Random splits into training, validation and test, and into folds, for `orn manifest new`.
 
 A split is saved as a table (`split_table` in a manifest), so that adding rows later does not move
 videos to a different split.
@@ -7,6 +7,7 @@ videos to a different split.
 import csv
 import hashlib
 import io
+import logging
 import math
 import shlex
 from collections import Counter
@@ -24,15 +25,24 @@ from orn.shared.manifests.table import LABEL_SEPARATOR, LabelledRow
 from orn.shared.manifests.text_files import read_rows
 from orn.shared.text import escape
 
+logger = logging.getLogger(__name__)
+
 Shares = Mapping[Split, float]
+ALL = "all"
+"""Column of a table of folds in which every video is used for training."""
+_FOLD_VALIDATION = 0.15
+"""Fraction of the rows outside of a fold that become its validation split."""
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRequest:
     """A request for a random split."""
 
-    text: str
-    """Shares given by the user, such as "80/10/10"."""
+    text: str = ""
+    """Shares given by the user, such as "80/10/10"; not read for folds."""
+    folds: int | None = None
+    """Number of folds, each of which is the test split once; None for a single split."""
     seed: int = 0
     """Random seed for the order of videos or groups."""
     group: str | None = None
@@ -46,10 +56,26 @@ class SplitRequest:
             )
 
     @property
-    def options(self) -> str:
+    def words(self) -> tuple[str, ...]:
         """The corresponding options of `orn manifest new`."""
-        group = "" if self.group is None else f" --group {escape(shlex.quote(self.group))}"
-        return f"--split {self.text} --seed {self.seed}{group}"
+        kind = ("--folds", str(self.folds)) if self.folds else ("--split", self.text)
+        group = () if self.group is None else ("--group", self.group)
+        return (*kind, "--seed", str(self.seed), *group)
+
+    @property
+    def options(self) -> str:
+        """The corresponding options, on one line."""
+        return escape(shlex.join(self.words))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the table of splits: one for each fold, and one without any test split."""
+        return (*fold_names(self.folds), ALL) if self.folds else ("split",)
+
+
+def fold_names(number: int) -> tuple[str, ...]:
+    """Return the names of folds, which are columns of the table of splits."""
+    return tuple(f"fold-{fold}" for fold in range(1, number + 1))
 
 
 Group = Mapping[str | None, int]
@@ -80,16 +106,20 @@ def parse_shares(text: str) -> Shares:
     return dict(zip(SPLITS, shares, strict=False))
 
 
-def draw_table(table: Path, request: SplitRequest) -> dict[str, Split]:
-    """Return the split of each video of a label table, in the order of the table.
+def draw_table(table: Path, request: SplitRequest) -> dict[str, tuple[Split, ...]]:
+    """Return the split of each video of a label table in each of `request.columns`, in the order of
+    the table.
 
-    The assignment does not depend on the order of rows.
+    The assignment does not depend on the order of rows. Large groups and classes in few groups are
+    logged.
 
     Raises:
         ManifestError: if the groups of rows are invalid.
-        ConfigError: if the shares are invalid, or there are fewer videos or groups than splits.
+        ConfigError: if the shares are invalid, there are fewer videos or groups than splits, or a
+            class would not occur in the training split of a fold.
     """
-    shares = parse_shares(request.text)
+    shares = {} if request.folds else parse_shares(request.text)
+    num_parts = request.folds or len(shares)
     groups: dict[str, Counter[str | None]] = {}
     group_of: dict[str, str] = {}
     column = request.group or "video"
@@ -104,20 +134,63 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, Split]:
         groups.setdefault(row.group, Counter()).update([None, *classes])
 
     read_rows(table, "the label table", _GroupedRow, add, columns={"group": column})
-    if len(groups) < len(shares):
+    if len(groups) < num_parts:
+        remedy = "--folds 3" if request.folds else "--split 80/20"
         raise ConfigError(
-            f"{table}: expected at least {len(shares)} values of {column!r} for {len(shares)} "
-            f"splits, got {len(groups)}; use fewer splits, such as --split 80/20, or add videos"
+            f"{table}: expected at least {num_parts} values of {column!r} for {num_parts} splits, "
+            f"got {len(groups)}; use fewer splits, such as {remedy}, or add videos"
         )
+    if request.folds:
+        columns = _draw_folds(table, groups, request.folds, seed=request.seed)
+        return {video: columns[name] for video, name in group_of.items()}
     part_of = assign_groups(groups, [*shares.values()], seed=request.seed)
     splits = [*shares]
-    return {video: splits[part_of[name]] for video, name in group_of.items()}
+    return {video: (splits[part_of[name]],) for video, name in group_of.items()}
 
 
-def split_text(split_of: Mapping[str, Split]) -> str:
-    """Return the split of each video as CSV."""
+def _draw_folds(
+    table: Path, groups: Mapping[str, Group], num_folds: int, *, seed: int
+) -> dict[str, tuple[Split, ...]]:
+    """Return the split of each group in each fold, and "train"; see `draw_table`."""
+    classes = sorted({each for group in groups.values() for each in group if each})
+    holders = Counter(each for group in groups.values() for each in group)
+    total = sum(group[None] for group in groups.values())
+    rare = [name for name in classes if holders[name] < num_folds]
+    large = [name for name, group in groups.items() if group[None] * num_folds > total]
+    for names, problem in (
+        (rare, f"classes in fewer than {num_folds} groups, absent from the test split of a fold"),
+        (large, "groups larger than a fold"),
+    ):
+        if names:
+            more = ", ..." if len(names) > _NAMED else ""
+            logger.warning("%s: %s: %s%s", table, problem, ", ".join(names[:_NAMED]), more)
+    fold_of = assign_groups(groups, [1 / num_folds] * num_folds, seed=seed)
+    columns: dict[str, list[Split]] = {name: [] for name in groups}
+    for fold in range(num_folds):
+        rest = {name: group for name, group in groups.items() if fold_of[name] != fold}
+        left = Counter(each for group in rest.values() for each in group)
+        for name in classes:
+            if not left[name]:
+                raise ConfigError(
+                    f"{table}: expected class {name!r} in at least 2 groups, got 1, so that it "
+                    "would not occur in the training split of a fold; add videos, or remove it"
+                )
+        parts = assign_groups(rest, [1 - _FOLD_VALIDATION, _FOLD_VALIDATION], seed=seed)
+        for name in groups:
+            held_out = parts.get(name) == 1 and all(left[each] > 1 for each in groups[name])
+            if held_out:
+                left.subtract(groups[name].keys())
+            columns[name].append(
+                "test" if fold_of[name] == fold else "validation" if held_out else "train"
+            )
+    return {name: (*splits, "train") for name, splits in columns.items()}
+
+
+def split_text(columns: Sequence[str], split_of: Mapping[str, Sequence[Split]]) -> str:
+    """Return the split of each video in each column as CSV."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("video", "split"), *split_of.items()])
+    rows = ((video, *splits) for video, splits in split_of.items())
+    csv.writer(text, lineterminator="\n").writerows([("video", *columns), *rows])
     return text.getvalue()
 
 

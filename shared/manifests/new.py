@@ -131,11 +131,13 @@ def make_manifest(
         num_classes=len(found.classes),
         rate_line=f"rate = {toml_value(rate)}" if rate else "# rate = 30",
         splits="train, validation and test" if split or found.has_split else _ALL_TRAIN,
+        column=toml_value(split.columns[0] if split else "split"),
         drawn=_drawn_lines(split, split_path),
     )
     files = {path: text, classes_path: "".join(f"{each}\n" for each in found.classes)}
     if split_path:
-        files[split_path] = split_text(split_of)
+        assert split is not None
+        files[split_path] = split_text(split.columns, split_of)
     check_output_files(list(files), reads=[table])
     files = _to_write(files, fresh=fresh)
     raw = parse_toml(text, source=str(path), error=ManifestError)
@@ -275,19 +277,26 @@ def _drawn_lines(split: SplitRequest | None, path: Path | None) -> str:
     if not split or not path:
         return ""
     group = f"\ngroup = {toml_value(split.group)}" if split.group else ""
-    return f"\nsplit_table = {toml_value(path.name)} # {split.options}{group}"
+    folds = (
+        f"\nfolds = {split.folds} # one column of the table of splits each" if split.folds else ""
+    )
+    return f"\nsplit_table = {toml_value(path.name)} # {split.options}{group}{folds}"
 
 
 def _split_reason(
-    found: TableGuess, request: SplitRequest | None, split_of: Mapping[str, Split]
+    found: TableGuess,
+    request: SplitRequest | None,
+    split_of: Mapping[str, Sequence[Split]],
 ) -> str:
     if found.has_split:
         return "split by the column 'split'"
     if request is None:
         return "no column 'split': all rows are train; create a split with --split 80/10/10"
-    counts = Counter(split_of.values())
+    counts = Counter(splits[0] for splits in split_of.values())
     numbers = ", ".join(f"{counts[each]} in {each}" for each in SPLITS if counts[each])
-    return f"split created with {request.options}: {counted(len(split_of), 'video')}, {numbers}"
+    kind = "first fold" if request.folds else "split"
+    videos = counted(len(split_of), "video")
+    return f"{kind} created with {request.options}: {videos}, {numbers}"
 
 
 def _to_write(files: Mapping[Path, str], *, fresh: bool) -> dict[Path, str]:

@@ -56,6 +56,9 @@ class Segment:
     """None for the end of the video; the range is half-open."""
     participant: str | None = None
     """Person who recorded the video, if the label table specifies one."""
+    group: str | None = None
+    """What the video has in common with others, such as the film it was cut from, if the label
+    table specifies it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,7 +118,16 @@ class TableLabels(Section):
     split_table: RelativePath | None = None
     """A CSV file with the columns `video` and `split`, instead of a column of the label table."""
     group: str | None = None
-    """Column by which `orn manifest new --split` grouped rows of the table, for the record."""
+    """Column by which `orn manifest new` grouped the rows of the table in splits; confidence
+    intervals are over these groups."""
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    """Number of folds K: the table of splits has the columns fold-1 to fold-K, and `all`."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "TableLabels":
+        if self.folds is not None and self.split_table is None:
+            raise ValueError("folds requires split_table; create both with `orn manifest new`")
+        return self
 
 
 class VlogLabels(Section):

@@ -88,6 +88,7 @@ def read(spec: TableLabels, folder: Path, *, task: Task, form: Form, labels: boo
             labels=_labels(row.label, index_of_class, task) if labels else (),
             start_seconds=row.start,
             stop_seconds=row.stop,
+            group=row.group or None,
         )
         if form == "segments" and (row.start is None or row.stop is None):
             raise ValueError(f"expected start and stop in seconds, got {row.start} and {row.stop}")

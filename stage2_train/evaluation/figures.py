@@ -18,6 +18,7 @@ from orn.stage2_train.evaluation.predictions import Predictions
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
 from orn.stage2_train.evaluation.tallies import Tallies
 from orn.stage2_train.requests import NUM_FIGURE_DRAWS
+from orn.stage2_train.runs.eval_file import GroupKind
 
 
 def with_groups(
@@ -25,15 +26,19 @@ def with_groups(
 ) -> Predictions:
     """Return the predictions with the groups and unsure labels needed for confidence intervals.
 
-    Segments are grouped by participant if the data set specifies one for each, otherwise by video.
+    Segments are grouped by participant, or else by group, if the data set specifies one for each,
+    otherwise by video.
     """
-    persons = [each.participant for each in segments]
-    named = [each for each in persons if each is not None]
-    by_person = len(named) == len(segments)
+    kinds: dict[GroupKind, list[str | None]] = {
+        "participants": [each.participant for each in segments],
+        "groups": [each.group for each in segments],
+        "videos": [each.video_id for each in segments],
+    }
+    kind = next(kind for kind, names in kinds.items() if None not in names)
     return replace(
         predictions,
-        groups=tuple(named) if by_person else tuple(each.video_id for each in segments),
-        grouped_by="participants" if by_person else "videos",
+        groups=tuple(map(str, kinds[kind])),
+        grouped_by=kind,
         unsure=unsure_NA if unsure_NA.any() else None,
     )
 

@@ -63,7 +63,7 @@ class Predictions:
     combination: HeadCombination = "mean"
     """How both heads are combined."""
     groups: tuple[str, ...] | None = None
-    """Video or participant of each segment; None before `with_groups`."""
+    """Video, participant or group of each segment; None before `with_groups`."""
     grouped_by: GroupKind = "videos"
     unsure: NDArray[np.bool_] | None = None
     """(N, A) pairs that average precision ignores; None if it ignores no pairs."""
@@ -341,6 +341,7 @@ def _read_arrays(file: BinaryIO) -> Predictions:
     ids, labels = arrays["ids"], arrays["labels"]
     heads = {name: arrays.get(name) for name in LOGITS}
     groups, unsure = arrays.get("groups"), arrays.get("unsure")
+    kinds: dict[str, GroupKind] = {each: each for each in get_args(GroupKind)}
     kept = [logits for logits in heads.values() if logits is not None]
     table = (len(ids), *kept[0].shape[1:2])
     combinations: dict[str, HeadCombination] = {each: each for each in get_args(HeadCombination)}
@@ -361,7 +362,7 @@ def _read_arrays(file: BinaryIO) -> Predictions:
         **heads,
         combination=combinations[str(arrays.get("combination", "mean"))],
         groups=None if groups is None else tuple(groups.tolist()),
-        grouped_by="participants" if arrays.get("grouped_by") == "participants" else "videos",
+        grouped_by=kinds[str(arrays.get("grouped_by", "videos"))],
         unsure=unsure,
     )
 

@@ -142,15 +142,20 @@ def _training(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[Ste
     if recipe.data.train_segments is not None:
         trained = min(trained, recipe.data.train_segments)
     steps = sum(phase.num_steps for phase in plan_phases(recipe, num_segments=trained))
-    status = None if pipeline.fresh else read_status(pipeline.run)
-    left = steps if status is None else status.num_steps - status.step
     batch = recipe.optimiser.batch_size * recipe.optimiser.accumulation
-    yield StepEstimate(
-        step="train",
-        work=f"{counted(left, 'step')} of {counted(batch, 'clip')}",
-        seconds=clip_seconds(recipe, "train", left * batch, device=device),
-        num_bytes=0 if status else 4 * _WEIGHT_COPIES * count_parameters(recipe.model),
-    )
+    for training in pipeline.trainings:
+        status = None if pipeline.fresh else read_status(training.run)
+        left = steps if status is None else status.num_steps - status.step
+        yield StepEstimate(
+            step=f"train{training.name}",
+            work=f"{counted(left, 'step')} of {counted(batch, 'clip')}",
+            seconds=clip_seconds(recipe, "train", left * batch, device=device),
+            num_bytes=0 if status else 4 * _WEIGHT_COPIES * count_parameters(recipe.model),
+        )
+    if pipeline.folds:
+        seconds = clip_seconds(recipe, "eval", len(splits), device=device)
+        yield StepEstimate(step="eval", work=counted(len(splits), "clip"), seconds=seconds)
+        return
     if not pipeline.fresh and pipeline.evaluation.exists() and pipeline.report.exists():
         return
     clips = splits.count(pipeline.split)

@@ -5,6 +5,7 @@ remaining work themselves, so videos that are added later are also processed.
 """
 
 import logging
+import re
 import shlex
 import shutil
 import tempfile
@@ -14,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orn.shared.config.files import toml_value
 from orn.shared.echo import echo
 from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.commands import STDERR, STEPS_NAME, Job, run_jobs, run_orn
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.check import split_warnings
-from orn.shared.manifests.draw_split import SplitRequest
+from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
 from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest, video_pattern
 from orn.shared.manifests.records import Split
@@ -28,7 +31,7 @@ from orn.shared.report import Report
 from orn.shared.text import counted
 from orn.stage2_train.pipeline.request import PipelineRequest
 from orn.stage2_train.recipe import default_recipe
-from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.eval_file import FOLDS, read_eval
 from orn.stage2_train.runs.run_config import CONFIG_NAME
 from orn.stage2_train.runs.run_folder import BEST_NAME
 
@@ -36,6 +39,24 @@ logger = logging.getLogger(__name__)
 
 SOME_FAILED = 3
 """Exit code of a command that finished but failed for some videos."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """One training run of a pipeline."""
+
+    manifest: str
+    run: Path
+    """Run folder."""
+    name: str = ""
+    """Ending of the names of its steps."""
+    split: Split | None = None
+    """Split to evaluate; None if all videos are used for training."""
+
+    @property
+    def evaluation(self) -> Path | None:
+        """File with the results of the evaluation."""
+        return None if self.split is None else self.run / f"eval-{self.split}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +89,10 @@ class Pipeline:
     """Whether to remove the existing shards, clip store and run first."""
     partial: bool = False
     """Whether to continue without videos that are missing or fail."""
+    folds: int | None = None
+    """Number of folds of a cross-validation; None for a single split."""
+    no_final: bool = False
+    """Whether to omit the last training of a cross-validation, on all videos."""
 
     @property
     def record(self) -> Path:
@@ -77,7 +102,24 @@ class Pipeline:
     @property
     def evaluation(self) -> Path:
         """File with the results of the evaluation."""
-        return self.run / f"eval-{self.split}.json"
+        return self.run / f"eval-{FOLDS if self.folds else self.split}.json"
+
+    @property
+    def trainings(self) -> tuple["Training", ...]:
+        """The training runs, in order."""
+        if not self.folds:
+            return (Training(manifest=self.manifest, run=self.run, split=self.split),)
+        folds = [
+            Training(
+                name=f"-{fold}",
+                manifest=str(self.run / f"{fold}.toml"),
+                run=self.run / fold,
+                split="test",
+            )
+            for fold in fold_names(self.folds)
+        ]
+        last = Training(name=f"-{ALL}", manifest=str(self.run / f"{ALL}.toml"), run=self.run)
+        return (*folds, *(() if self.no_final else (last,)))
 
     @property
     def report(self) -> Path:
@@ -112,6 +154,7 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
     require_videos(dataset, manifest, data_root)
     for warning in split_warnings(dataset.segments, dataset.classes):
         logger.warning("%s: %s", manifest, warning)
+    folds = _folds(manifest, request)
     splits = {segment.split for segment in dataset.segments}
     split: Split = "validation" if "validation" in splits else "test"
     for needed in ("train", split):
@@ -127,7 +170,8 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
         data_root=data_root,
         run=request.run or Path("runs") / f"{dataset.name}-{recipe}-seed{request.seed}",
         split=split,
-        **request.model_dump(exclude={"dataset", "data_root", "split", "run"}),
+        folds=folds,
+        **request.model_dump(exclude={"dataset", "data_root", "split", "run", "folds", "group"}),
     )
 
 
@@ -153,7 +197,7 @@ def unwritten(request: PipelineRequest) -> Iterator[tuple[PipelineRequest, Calla
         copy.parent.mkdir()
         shutil.copyfile(table, copy)
         (copy.parent / "videos").symlink_to(table.absolute().parent)
-        split = None if guess.has_split else SplitRequest(text=request.split)
+        split = None if guess.has_split else _split_request(request)
         make_manifest(copy, data_root=root, pattern=f"videos/{pattern}", split=split, out=path)
         folder = table.parent.absolute()
         typed = {copy.parent / "videos": folder, copy: table, path: table, root: folder.parent}
@@ -203,8 +247,9 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
             output=None if may_grow else detected,
         )
     training = (*_option("--recipe", pipeline.recipe), "--seed", str(pipeline.seed), *settings)
-    split = () if pipeline.split == "validation" else ("--split", pipeline.split)
-    run = str(pipeline.run)
+    steps: list[Job] = []
+    for each in pipeline.trainings:
+        steps += _training_jobs(each, pipeline, (*places, *training, *partial), may_grow=may_grow)
     return [
         Job(
             name="check",
@@ -217,14 +262,49 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
             argv=("clips", *data, *_option("--out", pipeline.clips), *fresh),
             output=None if may_grow else pipeline.clips,
         ),
-        Job(
-            name="train",
-            argv=("train", *data, *places, *training, *partial, "--run", run),
-            output=None if may_grow else pipeline.run / BEST_NAME,
-        ),
-        Job(name="eval", argv=("eval", run, *split, *partial), output=pipeline.evaluation),
-        Job(name="report", argv=("report", run, *split, *partial), output=pipeline.report),
+        *steps,
     ]
+
+
+def _training_jobs(
+    training: Training, pipeline: Pipeline, options: tuple[str, ...], *, may_grow: bool
+) -> list[Job]:
+    """Return the steps of one training run: train, evaluate, and report unless it is a fold."""
+    run, partial = str(training.run), ("--partial",) if pipeline.partial else ()
+    data = (training.manifest, "--data", str(pipeline.data_root))
+    jobs = [
+        Job(
+            name=f"train{training.name}",
+            argv=("train", *data, *options, "--run", run),
+            output=None if may_grow else training.run / BEST_NAME,
+        )
+    ]
+    if training.split is not None:
+        split = () if training.split == "validation" else ("--split", training.split)
+        argv = ("eval", run, *split, *partial)
+        jobs.append(Job(name=f"eval{training.name}", argv=argv, output=training.evaluation))
+        if not pipeline.folds:
+            argv = ("report", run, *split, *partial)
+            jobs.append(Job(name="report", argv=argv, output=pipeline.report))
+    return jobs
+
+
+def _write_fold_manifests(pipeline: Pipeline) -> None:
+    """Write the manifest of each fold: a copy with a different column of the table of splits."""
+    manifest = load_manifest(pipeline.manifest)
+    assert isinstance(manifest.labels, TableLabels)
+    text = manifest.source.read_text("utf-8")
+    pipeline.run.mkdir(parents=True, exist_ok=True)
+    for training in pipeline.trainings:
+        path = Path(training.manifest)
+        line = f"split = {toml_value(path.stem)}"
+        write_text(path, re.sub(r"(?m)^split *=.*$", line, text, count=1))
+        written = load_manifest(path).labels
+        if written != manifest.labels.model_copy(update={"split": path.stem}):
+            raise ConfigError(
+                f"{pipeline.manifest}: expected one line with the key split in the section labels, "
+                f"such as {line!r}; correct it"
+            )
 
 
 def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
@@ -236,6 +316,8 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     if pipeline.fresh and pipeline.run.exists():
         check_output_folder(pipeline.run, ours=[CONFIG_NAME, STEPS_NAME])
         shutil.rmtree(pipeline.run)
+    if pipeline.folds:
+        _write_fold_manifests(pipeline)
     try:
         run_jobs(pipeline_jobs(pipeline), record=pipeline.record, done=pipeline.done)
     except PipelineError as err:
@@ -244,12 +326,17 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         failure = PipelineError(f"{err}; repair these videos, or pass --partial to exclude them")
         failure.exit_code = SOME_FAILED
         raise failure from err
+    if pipeline.folds:
+        from orn.stage2_train.evaluation.pooled import evaluate_folds
+
+        folds = [each.run for each in pipeline.trainings if each.split is not None]
+        evaluate_folds(pipeline.run, folds)
     file = read_eval(pipeline.evaluation)
     head, figures = next(iter(file.heads().items()))
     return {
         "run": str(pipeline.run),
-        "report": str(pipeline.report),
-        "split": pipeline.split,
+        "report": str(pipeline.evaluation if pipeline.folds else pipeline.report),
+        "split": file.split,
         "num_segments": file.num_segments,
         "metric": file.metric,
         "score": figures[file.metric],
@@ -286,7 +373,7 @@ def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
     table = Path(request.dataset)
     path, data_root = usual_manifest(table, request.data_root)
     if not path.exists():
-        split = () if guess_table(table).has_split else ("--split", request.split)
+        split = () if guess_table(table).has_split else _split_request(request).words
         argv = ("manifest", "new", str(table), *split, "--data", str(request.data_root))
         echo(shlex.join(["orn", *argv]), err=True)
         run_orn(argv, stdout=STDERR)
@@ -301,6 +388,25 @@ def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
             "instead"
         )
     return str(path), data_root
+
+
+def _split_request(request: PipelineRequest) -> SplitRequest:
+    return SplitRequest(text=request.split, folds=request.folds, group=request.group)
+
+
+def _folds(manifest: str, request: PipelineRequest) -> int | None:
+    """Return the number of folds of a manifest, which must be the requested one, if any."""
+    labels = load_manifest(manifest).labels
+    folds, group = None, None
+    if isinstance(labels, TableLabels):
+        folds, group = labels.folds, labels.group
+    for name, asked, got in (("folds", request.folds, folds), ("group", request.group, group)):
+        if asked not in (None, got):
+            raise ConfigError(
+                f"{manifest}: expected --{name} {asked}, got {got or 'none'}; create the splits "
+                "again with `orn manifest new TABLE.csv --fresh` and these options"
+            )
+    return folds
 
 
 def _option(name: str, value: object) -> tuple[str, ...]:

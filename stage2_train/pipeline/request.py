@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from orn.shared.common_options import DataRoot, FilePath, Overrides, PickedRate, Seed
+from orn.shared.common_options import DataRoot, FilePath, Folds, Group, Overrides, PickedRate, Seed
 from orn.shared.options import Argument, Option, Request
 
 
@@ -18,6 +18,11 @@ class PipelineRequest(Request):
             "Split to create if the table has none, in percent.", metavar="TRAIN/VALIDATION[/TEST]"
         ),
     ] = "80/10/10"
+    folds: Folds = None
+    group: Group = None
+    no_final: Annotated[
+        bool, Option("With --folds: omit the last training, on all videos, whose model predicts.")
+    ] = False
     config: Annotated[str | None, Option("Detector, as in `orn detect`.", metavar="NAME|FILE")] = (
         None
     )

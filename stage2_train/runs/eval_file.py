@@ -20,7 +20,9 @@ UNSURE_NEGATIVE = "map_unsure_negative"
 """Metric in addition to a `map` that excludes unsure labels: mean average precision that counts
 unsure labels as negative, as in the authors' code."""
 
-GroupKind = Literal["videos", "participants"]
+FOLDS = "folds"
+"""Name of the evaluation of a cross-validation, over the test splits of all folds."""
+GroupKind = Literal["videos", "participants", "groups"]
 _Count = Annotated[int, Field(ge=0, strict=True)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _COUNT_NAME = "classes_without_positives"

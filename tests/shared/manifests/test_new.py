@@ -333,3 +333,34 @@ def test_flipped_classes_differ_in_left_and_right(kitchen, new, here: Path) -> N
     new()
     pairs = load_manifest("kitchen.toml").flipped_classes
     assert sorted(pairs) == [("left to right", "Right to left"), ("turn_Left", "turn_right")]
+
+
+def test_folds_by_group(kitchen, new, here: Path) -> None:
+    """Every video is in the test split of one fold, with all videos of its person."""
+    rows = [(f"{number}", ("open", "close")[number % 2], f"p{number // 4}") for number in range(32)]
+    text = "".join(f"{','.join(row)}\n" for row in rows)
+    kitchen(f"video,label,person\n{text}", *(f"{row[0]}.mp4" for row in rows))
+    new("--folds", "4", "--group", "person")
+    tables = []
+    manifest = here / "kitchen.toml"
+    for column in ("fold-1", "fold-2", "fold-3", "fold-4", "all"):
+        manifest.write_text(manifest.read_text().replace('"fold-1"', f'"{column}"'))
+        tables.append(splits(here))
+        manifest.write_text(manifest.read_text().replace(f'"{column}"', '"fold-1"'))
+    assert set(tables.pop().values()) == {"train"}
+    for split_of in tables:
+        assert Counter(split_of.values())["test"] == 8
+        assert set(split_of.values()) == {"train", "validation", "test"}
+        for number, _, _ in rows:
+            assert split_of[number] == split_of[str(int(number) // 4 * 4)]
+    for number, _, _ in rows:
+        assert [split_of[number] for split_of in tables].count("test") == 1
+    segments = load_dataset("kitchen.toml", here).segments
+    assert {each.group for each in segments} == {f"p{number}" for number in range(8)}
+
+
+def test_folds_need_every_class_in_two_groups(kitchen, new) -> None:
+    rows = "".join(f"{number},{'rare' if number == 3 else 'open'}\n" for number in range(6))
+    kitchen(f"video,label\n{rows}", *(f"{number}.mp4" for number in range(6)))
+    assert "'rare' in at least 2 groups, got 1" in new("--folds", "3", exit_code=2)
+    assert "--folds: expected at most one" in new("--folds", "3", "--split", "80/20", exit_code=2)

@@ -64,6 +64,21 @@ def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
     assert opened("kitchen.toml", data_root=root, recipe="demo", seed=3) == typed
 
 
+def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
+    typed = opened(table, folds=2, recipe="demo")
+    root, run = Path.cwd(), "runs/kitchen-demo-seed0"
+    assert typed[3:] == [
+        f"orn train {run}/fold-1.toml --data {root} --recipe demo --seed 0 --run {run}/fold-1",
+        f"orn eval {run}/fold-1 --split test",
+        f"orn train {run}/fold-2.toml --data {root} --recipe demo --seed 0 --run {run}/fold-2",
+        f"orn eval {run}/fold-2 --split test",
+        f"orn train {run}/all.toml --data {root} --recipe demo --seed 0 --run {run}",
+    ]
+    assert opened("kitchen.toml", data_root=root, recipe="demo", no_final=True) == typed[:-1]
+    with pytest.raises(ConfigError, match=r"kitchen\.toml: expected --folds 3, got 2; .*--fresh"):
+        opened(table, folds=3)
+
+
 def test_a_table_of_another_data_set_is_not_taken_for_it(table: Path) -> None:
     opened(table)
     other = table.with_name("more.csv")
@@ -232,6 +247,7 @@ def test_times_are_told_in_the_unit_that_fits(seconds: float | None, text: str) 
 SMALL = (
     *("--config", "mask_rcnn_demo", "--recipe", "demo", "--split", "60/40"),
     *("--set", "model.base_width=4", "--set", "optimiser.batch_size=2"),
+    *("--set", "data.max_objects=0"),
     *("--set", "phases.epochs=3", "--set", "phases.object_head_epochs=3"),
 )
 
@@ -274,3 +290,20 @@ def test_killed_twice_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> N
     left = run_orn("run", "kitchen.toml", *SMALL[:4], "--data", tmp_path, "--dry-run", "--json")
     steps = {step["step"]: step for step in left.json["steps"]}
     assert [steps[name]["seconds"] for name in ("detect", "clips")] == [0.0, 0.0]
+
+
+@pytest.mark.slow
+def test_folds_killed_twice(table: Path, tmp_path: Path) -> None:
+    """To one evaluation of every film, and a model of all."""
+    for row in ROWS:
+        write_grey(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    words = ("run", str(table), *SMALL[:4], *SMALL[6:], "--folds", "2", "--yes", "--json")
+    kill_when(words, "train-fold-1: orn train", tmp_path / "first.txt")
+    kill_when(words, "eval-fold-2: orn eval", tmp_path / "second.txt")
+    result = run_orn(*words).json
+    run = Path(result["run"])
+    assert (result["num_segments"], result["split"]) == (10, "folds")
+    parts = [json.loads((run / f"fold-{k}" / "eval-test.json").read_text()) for k in (1, 2)]
+    right = sum(each["two_heads"]["top1"] * each["num_segments"] for each in parts)
+    assert result["score"] == pytest.approx(right / 10)
+    assert run_orn("predict", run, table.parent / "videos" / "film1.mp4").stdout

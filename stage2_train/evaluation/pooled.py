@@ -1,0 +1,99 @@
+"""One evaluation of a cross-validation, from the predictions of its folds.
+
+RUN/eval-folds.json          metrics over the test splits of all folds, as in `eval-SPLIT.json`
+RUN/predictions-folds.npz    ids, labels and logits
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orn.shared.config.bounded import read_json
+from orn.shared.jobs.atomic_file import write_text
+from orn.stage2_train.evaluation.figures import measured_figures
+from orn.stage2_train.evaluation.metrics import chance_level, confusion_counts, scores_of
+from orn.stage2_train.evaluation.predictions import (
+    Predictions,
+    load_predictions,
+    save_predictions,
+)
+from orn.stage2_train.runs.eval_file import FOLDS, report_json
+from orn.stage2_train.runs.run_config import read_config
+
+
+def evaluate_folds(run: Path, folds: Sequence[Path]) -> dict[str, Any]:
+    """Evaluate the predictions that the runs of all folds made for their test splits.
+
+    Accuracies are over all segments; for multiple labels, the mean average precision is the mean
+    over folds, because logits of different networks are not comparable.
+
+    Args:
+        run: folder for the results.
+        folds: runs that were evaluated on their test splits.
+
+    Returns:
+        The contents of RUN/eval-folds.json.
+    """
+    parts = [load_predictions(fold / "predictions-test.npz") for fold in folds]
+    reports = [read_json(fold / "eval-test.json") for fold in folds]
+    config, predictions = read_config(folds[0]), _joined(parts)
+    classes, metric = config.dataset.classes, config.dataset.metric
+    labels, unsure_NA = predictions.labels, predictions.unsure
+    summaries = {
+        head: dict(scores_of(labels, logits_NA, unsure_NA).summary)
+        for head, logits_NA in predictions.by_head().items()
+    }
+    measured = measured_figures(predictions, classes)
+    if metric == "map":
+        for head, summary in summaries.items():
+            mean = statistics.fmean(report[head]["map"] for report in reports)
+            summary["map"] = mean
+            measured["figures"][head]["map"] = {"value": mean, "low": None, "high": None}
+    report = {
+        **reports[0],
+        "run": str(run),
+        "split": FOLDS,
+        **{
+            name: sum(each[name] for each in reports)
+            for name in ("num_segments", "num_skipped", "num_unsure")
+        },
+        **summaries,
+        "chance": chance_level(metric, labels, num_classes=len(classes), unsure_NA=unsure_NA),
+        **measured,
+    }
+    if metric == "top1":
+        labels_N = labels.astype(np.int64)
+        report["confusion_counts"] = confusion_counts(predictions.logits, labels_N).tolist()
+    write_text(run / f"eval-{FOLDS}.json", report_json(report))
+    save_predictions(run / f"predictions-{FOLDS}.npz", predictions)
+    return report
+
+
+def _joined(parts: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of all folds, which have the same heads, in this order."""
+
+    def joined(name: str) -> Any:
+        arrays = [getattr(part, name) for part in parts]
+        known = [each for each in arrays if each is not None]
+        if not known:
+            return None
+        if len(known) < len(arrays):  # only `unsure` differs between folds
+            shapes = [part.logits.shape for part in parts]
+            arrays = [
+                np.zeros(shape, np.bool_) if each is None else each
+                for shape, each in zip(shapes, arrays, strict=True)
+            ]
+        return np.concatenate(arrays)
+
+    names = ("labels", "activity_logits", "object_logits", "joint_logits", "unsure")
+    groups = [name for part in parts for name in (part.groups or part.ids)]
+    return replace(
+        parts[0],
+        ids=tuple(name for part in parts for name in part.ids),
+        groups=tuple(groups),
+        **{name: joined(name) for name in names},
+    )
