@@ -1,5 +1,7 @@
 """The command `orn predict`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain, groupby
 from typing import Annotated
 
@@ -64,6 +66,7 @@ def predict(
     model = open_model(folder, device=request.device)
     failed, lines = [], [csv_text([["video", "start", "end", "labels", *model.classes]])]
     with (
+        _printed_after() as reports,
         terminated_as_interrupted(),
         progress("predict", total=len(found), unit="videos") as bar,
     ):
@@ -82,7 +85,7 @@ def predict(
                     windows.append(result)
             lines.append(csv_text(map(csv_row, segments)))
             if segments and not as_json:
-                echo_text(report_of(segments, windows).text() + "\n")
+                reports.append(report_of(segments, windows).text() + "\n")
         if request.csv is not None:
             write_text(request.csv, "".join(lines))
     if failed:
@@ -90,3 +93,14 @@ def predict(
         for each in failed:
             echo(f"  {each.id}: {each.reason}", err=True)
     return 3 if failed else 0
+
+
+@contextmanager
+def _printed_after() -> Iterator[list[str]]:
+    """Yield a list of texts, and print them at the end, when no progress bar is on the screen."""
+    texts: list[str] = []
+    try:
+        yield texts
+    finally:
+        for text in texts:
+            echo_text(text)

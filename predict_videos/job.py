@@ -23,7 +23,7 @@ from orn.shared.jobs.progress import Bar
 from orn.shared.manifests.records import Video
 from orn.shared.report import Report, Table
 from orn.shared.shards.reader import DetectionFolder
-from orn.shared.text import path_text
+from orn.shared.text import counted, path_text
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment, true_segments
 from orn.stage2_train.predict.video import check_pairs, predict_detected
@@ -83,7 +83,7 @@ def predict_all(
     def detected(num_frames: int) -> None:
         nonlocal num_detected
         num_detected += num_frames
-        bar.advance(0, note=f"{num_detected:,} frames detected")
+        bar.advance(0, note=f"{counted(num_detected, 'frame')} detected")
 
     for video in videos:
         truth = known.get(os.path.realpath(video.path), ())
@@ -159,9 +159,6 @@ def _of_video(
     if request.overlay is not None:
         from orn.stage2_train.predict.overlay import draw_prediction
 
-        def tell(number: int) -> None:
-            bar.advance(0, note=f"drawn {number}/{seen.num_frames}")
-
         draw_prediction(
             request.overlay,
             model,
@@ -170,7 +167,7 @@ def _of_video(
             kept,
             threshold=request.threshold,
             truth=truth,
-            drawn=tell,
+            drawn=lambda number: bar.advance(0, note=f"{counted(number, 'frame')} drawn"),
         )
     if page is not None:
         page.add(named.id, video, seen, kept, segments, truth)

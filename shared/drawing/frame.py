@@ -121,14 +121,15 @@ def draw_frame(
     scene: NDArray[Any] = frame_HW3.copy()
     if factor > 1:
         scene = cv2.resize(scene, own_size, interpolation=cv2.INTER_CUBIC)
+    if objects.left_out:
+        caption += f"  {counted(objects.left_out, 'more object is', 'more objects are')} not drawn"
     shown_n = np.flatnonzero(objects.labels < len(class_names))
     if len(shown_n):
         _draw_masks(scene, objects, shown_n)
-        _draw_names(scene, objects, shown_n, class_names, font_share)
-    if objects.left_out:
-        caption += f"  {counted(objects.left_out, 'more object is', 'more objects are')} not drawn"
+    taken = np.zeros(own_size[::-1], np.bool_)
     if caption:
-        scene = _with_caption(scene, truncate(caption, 100), font_share)
+        _draw_caption(scene, taken, truncate(caption, 100), font_share)
+    _draw_names(scene, taken, objects, shown_n, class_names, font_share)
     if size is not None and size != own_size:
         scene = cv2.resize(scene, size)
     return np.ascontiguousarray(scene)
@@ -150,16 +151,18 @@ def _draw_masks(
 
 def _draw_names(
     scene: NDArray[np.uint8],
+    taken: NDArray[np.bool_],
     objects: DrawnObjects,
     shown_n: NDArray[np.int64],
     class_names: Sequence[str],
     font_share: float,
 ) -> None:
-    """Write class names and scores next to the objects, where they overlap least."""
+    """Write class names and scores next to the objects, the best first; a name is left out if every
+    place next to its object is `taken` by another text."""
     height, width, _ = scene.shape
     rows, columns = objects.covers.shape[1:]
-    pixels, taken = _font_pixels(scene, font_share), np.zeros((height, width), np.bool_)
-    for row in shown_n:
+    pixels = _font_pixels(scene, font_share)
+    for row in shown_n[np.argsort(-objects.scores[shown_n], kind="stable")]:
         label = int(objects.labels[row])
         text = truncate(class_names[label], _LONGEST_NAME)
         if font_share <= FONT_SHARE:
@@ -169,7 +172,10 @@ def _draw_names(
         x1, y1, x2, y2 = box.round().astype(int).tolist()
         places = [(x, y) for y in (y1 - tall, y2, y1) for x in (x1, x2 - wide)]
         places = [(max(min(x, width - wide), 0), max(min(y, height - tall), 0)) for x, y in places]
-        x, y = min(places, key=lambda at: taken[at[1] : at[1] + tall, at[0] : at[0] + wide].sum())
+        free = [(x, y) for x, y in places if not taken[y : y + tall, x : x + wide].any()]
+        if not free:
+            continue
+        x, y = free[0]
         taken[y : y + tall, x : x + wide] = True
         colour = class_colour(label)
         scene[y : y + tall, x : x + wide] = colour
@@ -177,13 +183,15 @@ def _draw_names(
         draw_text(scene, text, x + _PADDING, y + _PADDING, pixels=pixels, colour=ink)
 
 
-def _with_caption(scene: NDArray[np.uint8], caption: str, font_share: float) -> NDArray[np.uint8]:
+def _draw_caption(
+    scene: NDArray[np.uint8], taken: NDArray[np.bool_], caption: str, font_share: float
+) -> None:
     height, pixels, padding = len(scene), _font_pixels(scene, font_share), 4
     text_width, text_height = text_size(caption, pixels)
-    top = height - text_height - 2 * padding
-    scene[max(top, 0) :, : text_width + 2 * padding] = 0
+    top = max(height - text_height - 2 * padding, 0)
+    scene[top:, : text_width + 2 * padding] = 0
+    taken[top:, : text_width + 2 * padding] = True
     draw_text(scene, caption, padding, top + padding, pixels=pixels, colour=(255, 255, 255))
-    return scene
 
 
 def _smooth(cover_hw: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -1,13 +1,12 @@
 """Overlay video: a video with its objects, the predicted class at each time, the true class where
 it is known, and the most important pair of objects.
 
-H W size of the picture, A activity classes.
+H W size of the picture.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -15,29 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.drawing.film import write_film
-from orn.shared.drawing.frame import DrawnObjects, draw_frame
-from orn.shared.drawing.text import draw_text, text_size
+from orn.shared.drawing.text import draw_text
 from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Video
 from orn.shared.pages.palette import Colour, activity_colour
 from orn.shared.shards.reader import VideoDetections
 from orn.shared.text import truncate
 from orn.shared.video.read import read_frames
-from orn.stage2_train.explanation.importance import Clique
-from orn.stage2_train.explanation.scale import LEAST_DROP, line_width, matters
+from orn.stage2_train.explanation.scale import LEAST_DROP
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
+from orn.stage2_train.predict.seen_frame import draw_seen_frame
 from orn.stage2_train.predict.truth import TrueSegment, names_at
-from orn.stage2_train.predict.windows import moments_of
+from orn.stage2_train.predict.windows import explaining_window, moments_of
 from orn.stage2_train.runs.trained import OpenedModel
 
 _BARS = 3
 """Number of most probable classes that are shown."""
-_LINE = 24
-"""Height of a line of text in pixels, for pictures up to the default width."""
+_LINE, _HEADER = 24, 36
+"""Height of a line of text and of a line of the header in pixels, up to the default width."""
 _TEXT_SHARE = 0.6
 """Font size relative to the height of a line."""
-_LARGE = 1.7
-"""Height of the predicted class, in lines."""
 _USUAL_WIDTH = 800
 _LEAST_WIDTH = 480
 """Minimum width; narrower pictures are padded, so that the text fits."""
@@ -72,198 +68,145 @@ def draw_prediction(
         VideoDecodeError: if the video can no longer be decoded, or its times are too far apart.
         ShardFormatError: if detections are damaged.
     """
-    least_score = model.config.recipe.data.score_threshold
     moments = list(moments_of(windows, multi_label=model.is_multi_label, threshold=threshold))
     predicted = [model.classes[label] for each in moments for label in each.labels]
     names = dict.fromkeys([*predicted, *(name for each in truth for name in each.names)])
-    places = {name: place for place, name in enumerate(names)}
-    explains = any(each.pairs is not None for each in windows)
-    panel = _Panel(model.classes, moments, truth, places, explains)
+    panel = _Panel(model.classes, moments, truth, {name: at for at, name in enumerate(names)})
 
     def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
         size: tuple[int, int] | None = None
         number = 0
         for frame in read_frames(video.path, rate=video.rate):
+            moment = panel.moment_at(frame.seconds)
+            window = explaining_window(windows, moment)
             try:
-                row = int(detections.nearest_rows([frame.seconds])[0])
+                picture = draw_seen_frame(
+                    frame.image,
+                    frame.seconds,
+                    detections,
+                    model,
+                    window=window,
+                    caption=f"frame {frame.index}, {frame.seconds:.3f} s",
+                    size=size,
+                )
             except JoinError:  # a frame without detections
                 continue
-            picture = draw_frame(
-                frame.image,
-                DrawnObjects.of(detections.frame(row), score_threshold=least_score),
-                class_names=model.detector_classes,
-                caption=f"frame {frame.index}, {frame.seconds:.3f} s",
-                size=size,
-            )
             size = picture.shape[1], picture.shape[0]
-            moment = panel.moment_at(frame.seconds)
-            pair = _pair_of(windows, moment, frame.seconds)
-            if pair is not None:
-                grid = (detections.video.width, detections.video.height)
-                _draw_pair(picture, *pair, frame.seconds, grid)
             picture = _widened(picture)
-            panel.name_class(picture, moment, frame.seconds)
-            below = panel.below(picture.shape[1], moment, pair, frame.seconds)
-            yield frame.seconds, np.concatenate([picture, below])
+            width = picture.shape[1]
+            above = panel.above(width, moment, frame.seconds)
+            below = panel.below(width, moment, window, frame.seconds)
+            yield frame.seconds, np.concatenate([above, picture, below])
             number += 1
             drawn(number)
 
     return write_film(path, pictures())
 
 
-def _pair_of(
-    windows: Sequence[WindowPrediction], moment: SegmentPrediction, seconds: float
-) -> tuple[WindowPrediction, Clique] | None:
-    """Return the strongest pair in the nearest window that predicts the current class.
-
-    The result is None if the logit drop of the pair is too small to be shown.
-    """
-    own = [each for each in windows if each.label in moment.labels]
-    window = min(own, key=lambda each: abs(each.middle - seconds), default=None)
-    if window is None or not window.pairs or not matters(window.pairs[0].logit_drop):
-        return None
-    return window, window.pairs[0]
-
-
-def _draw_pair(
-    picture_HW3: NDArray[np.uint8],
-    window: WindowPrediction,
-    pair: Clique,
-    seconds: float,
-    grid: tuple[int, int],
-) -> None:
-    """Draw the boxes of a pair, thicker if nearer in time, and a line for the logit drop.
-
-    Boxes are in pixels of a grid of any size, given as (width, height).
-    """
-    centres = []
-    across = picture_HW3.shape[1] / grid[0]
-    down = picture_HW3.shape[0] / grid[1]
-    distances = [abs(window.seconds[frame] - seconds) for frame in pair.frames]
-    for frame, place, distance in zip(pair.frames, pair.objects, distances, strict=True):
-        box = np.array(window.objects[frame][place].box) * (across, down, across, down)
-        x1, y1, x2, y2 = box.round().astype(int).tolist()
-        is_near = distance == min(distances)
-        cv2.rectangle(picture_HW3, (x1, y1), (x2, y2), _WHITE, 4 if is_near else 1, cv2.LINE_AA)
-        centres.append(((x1 + x2) // 2, (y1 + y2) // 2))
-    for here, there in pairwise(centres):
-        width = line_width(pair.logit_drop, picture_HW3.shape[0])
-        cv2.line(picture_HW3, here, there, _WHITE, width, cv2.LINE_AA)
-
-
 @dataclass(frozen=True, slots=True)
 class _Panel:
-    """Text on the pictures and the panel below them."""
+    """The predicted and the true class above the pictures, and the panel below them."""
 
     classes: Sequence[str]
     moments: Sequence[SegmentPrediction]
     truth: Sequence[TrueSegment]
     places: dict[str, int]
     """Color index of each predicted or true class."""
-    explains: bool
-    """Whether the predictions are explained by pairs."""
 
     def moment_at(self, seconds: float) -> SegmentPrediction:
         """Return the prediction at a time."""
         starts = [each.start_seconds for each in self.moments]
         return self.moments[max(bisect_right(starts, seconds) - 1, 0)]
 
-    def name_class(
-        self, picture_HW3: NDArray[np.uint8], moment: SegmentPrediction, seconds: float
-    ) -> None:
-        """Write the predicted class on the picture, and the true class next to it."""
-        right, bottom = _tag(picture_HW3, moment.predicted_text(), (0, 0), self._colour(moment))
-        true = names_at(self.truth, seconds)
-        if true:
+    def above(self, width: int, moment: SegmentPrediction, seconds: float) -> NDArray[np.uint8]:
+        """Return an (H, W, 3) header: the predicted class, and the true class below it."""
+        lines = [(moment.predicted_text(), self._shade(moment))]
+        if self.truth:
+            true = names_at(self.truth, seconds)
             is_right = {self.classes[each] for each in moment.labels} == set(true)
-            text = f"{'right' if is_right else 'true'}: {', '.join(true)}"
-            wide, _ = text_size(truncate(text, 80), _large_pixels(picture_HW3.shape[1]))
-            fits = right + wide + 2 * _MARGIN <= picture_HW3.shape[1]
-            _tag(picture_HW3, text, (right, 0) if fits else (0, bottom), _DARK)
+            colour = self._colour(true[0]) if true else _DARK
+            text = f"{'right' if is_right else 'true'}: {', '.join(true)}" if true else ""
+            lines.append((text, colour))
+        height = _scaled(_HEADER, width)
+        found = np.zeros((height * len(lines), width, 3), np.uint8)
+        for row, (text, colour) in enumerate(lines):
+            found[row * height : (row + 1) * height] = colour
+            _write(found, text, row * height, height=height)
+        return found
 
     def below(
         self,
         width: int,
         moment: SegmentPrediction,
-        pair: tuple[WindowPrediction, Clique] | None,
+        window: WindowPrediction | None,
         seconds: float,
     ) -> NDArray[np.uint8]:
         """Return an (H, W, 3) panel: most probable classes, the pair as text, classes over time."""
-        line = _line_height(width)
-        shown = moment.likeliest()[:_BARS]
+        line, shown = _scaled(_LINE, width), moment.likeliest()[:_BARS]
         rows = len(shown) + 1
         found = np.full((line * (rows + (2 if self.truth else 1)), width, 3), _DARK, np.uint8)
         for place, label in enumerate(shown):
-            top = place * line
             bar = round((width - 2 * _MARGIN) * float(moment.probabilities[label]))
-            corner = (_MARGIN + bar, top + line - 1)
-            cv2.rectangle(
-                found, (_MARGIN, top + line - 4), corner, self._named(self.classes[label]), -1
-            )
-            _write(found, moment.class_text([label]), top, bold=label in moment.labels)
-        if pair is not None:
-            window, strongest = pair
-            text = f"without {window.pair_text(strongest)}: logit {-strongest.logit_drop:+.2f}"
-            _write(found, text, line * (rows - 1))
-        elif self.explains:
+            start, stop = (_MARGIN, (place + 1) * line - 4), (_MARGIN + bar, (place + 1) * line - 1)
+            cv2.rectangle(found, start, stop, self._colour(self.classes[label]), -1)
+            text, is_predicted = moment.class_text([label]), label in moment.labels
+            _write(found, text, place * line, height=line, bold=is_predicted)
+        if window is not None and window.pairs is not None:
             text = f"no pair supports this prediction by more than {LEAST_DROP}"
-            _write(found, text, line * (rows - 1))
+            for pair in window.shown_pairs(1):
+                text = f"without {window.pair_text(pair)}: logit {-pair.logit_drop:+.2f}"
+            _write(found, text, line * (rows - 1), height=line)
+        self._draw_times(found[rows * line :], line, seconds)
+        return found
+
+    def _draw_times(self, found: NDArray[np.uint8], line: int, seconds: float) -> None:
+        """Draw the predicted and the true classes over time, fainter if less probable."""
         first, last = self.moments[0].start_seconds, self.moments[-1].stop_seconds
+        width = found.shape[1]
 
         def column(at: float) -> int:
             share = min(max((at - first) / max(last - first, 1e-9), 0.0), 1.0)
             return _MARGIN + round(share * (width - 2 * _MARGIN))
 
-        def draw(start: float, stop: float, row: int, colour: Colour) -> None:
-            corners = (column(start), row * line + 2), (column(stop), (row + 1) * line - 2)
-            cv2.rectangle(found, *corners, colour, -1)
-
         for each in self.moments:
-            draw(each.start_seconds, each.stop_seconds, rows, self._colour(each))
+            columns = slice(column(each.start_seconds), column(each.stop_seconds) + 1)
+            found[2 : line - 2, columns] = self._shade(each)
         for true in self.truth:
-            start, stop = max(true.times.start, first), min(true.times.stop, last)
-            draw(start, stop, rows + 1, self._named(true.names[0]))
-        cursor = column(seconds)
-        cv2.line(found, (cursor, rows * line), (cursor, len(found)), _WHITE, 2)
+            start, stop = column(max(true.times.start, first)), column(min(true.times.stop, last))
+            found[line + 2 : 2 * line - 2, start : stop + 1] = self._colour(true.names[0])
+        found[:, column(seconds) : column(seconds) + 2] = _WHITE
         for row, text in enumerate(("predicted", "true")[: 2 if self.truth else 1]):
-            _write(found, text, (rows + row) * line)
-        return found
+            _write(found, text, row * line, height=line)
 
-    def _colour(self, moment: SegmentPrediction) -> Colour:
-        return self._named(self.classes[moment.labels[0]]) if moment.labels else _GREY
+    def _shade(self, moment: SegmentPrediction) -> Colour:
+        """Return the color of the predicted class, darker if it is less probable."""
+        if not moment.labels:
+            return _GREY
+        label = max(moment.labels, key=lambda each: float(moment.probabilities[each]))
+        share = float(moment.probabilities[label])
+        red, green, blue = (
+            round(dark + share * (bright - dark))
+            for dark, bright in zip(_DARK, self._colour(self.classes[label]), strict=True)
+        )
+        return red, green, blue
 
-    def _named(self, name: str) -> Colour:
+    def _colour(self, name: str) -> Colour:
         return activity_colour(self.places[name]) if name in self.places else _GREY
 
 
-def _tag(
-    picture_HW3: NDArray[np.uint8], text: str, place: tuple[int, int], colour: Colour
-) -> tuple[int, int]:
-    """Write large text on a colored background at (left, top); return its right and lower edge."""
-    pixels, (left, top) = _large_pixels(picture_HW3.shape[1]), place
-    text = truncate(text, 80)
-    wide, tall = text_size(text, pixels)
-    right, bottom = left + wide + 2 * _MARGIN, top + tall + _MARGIN
-    picture_HW3[top:bottom, left:right] = colour
-    where = (left + _MARGIN, top + _MARGIN // 2)
-    draw_text(picture_HW3, text, *where, pixels=pixels, colour=_WHITE)
-    return right, bottom
-
-
-def _write(picture_HW3: NDArray[np.uint8], text: str, top: int, *, bold: bool = False) -> None:
-    pixels = round(_TEXT_SHARE * _line_height(picture_HW3.shape[1]))
-    for shift, colour in ((1, _DARK), (0, _WHITE)):  # a shadow, for bright pictures
+def _write(
+    picture_HW3: NDArray[np.uint8], text: str, top: int, *, height: int, bold: bool = False
+) -> None:
+    """Write a line of text of a given height, with a shadow for bright backgrounds."""
+    pixels, text = round(_TEXT_SHARE * height), truncate(text, 120)
+    for shift, colour in ((1, _DARK), (0, _WHITE)):
         place = (_MARGIN + shift, top + shift)
         draw_text(picture_HW3, text, *place, pixels=pixels, colour=colour, bold=bold)
 
 
-def _line_height(width: int) -> int:
-    """Return the height of a line of text in pixels, which grows with the width."""
-    return round(_LINE * max(width / _USUAL_WIDTH, 1))
-
-
-def _large_pixels(width: int) -> int:
-    return round(_LARGE * _TEXT_SHARE * _line_height(width))
+def _scaled(pixels: int, width: int) -> int:
+    """Return a height in pixels that grows with the width of the picture."""
+    return round(pixels * max(width / _USUAL_WIDTH, 1))
 
 
 def _widened(picture_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from orn.shared.text import truncate
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.importance import Clique
+from orn.stage2_train.explanation.scale import LEAST_DROP
 
 _DIGITS = 6
 _LISTED_OBJECTS, _SHOWN_CLASSES = 12, 5
@@ -30,6 +31,16 @@ class SeenObject:
     box: tuple[float, float, float, float]
     """x1 y1 x2 y2, half-open, clipped to the crop, in pixels of the detections' grid: the video's
     frames, or imported masks of a different size."""
+
+    @property
+    def is_whole_frame(self) -> bool:
+        """Whether this is the background object, whose mask covers the whole frame."""
+        return self.name == BACKGROUND
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        return "the whole frame" if self.is_whole_frame else self.name
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields with rounded numbers."""
@@ -112,12 +123,18 @@ class WindowPrediction(_Part):
         seen = f"{len(self.frames)} frames, {objects} objects, {len(self.pairs or ())} pairs"
         return f"<WindowPrediction {self.video!r} {self.times()}: {found}; {seen}>"
 
+    def members(self, pair: Clique) -> list[tuple[SeenObject, float]]:
+        """Return the objects of a pair with their times in seconds."""
+        places = zip(pair.frames, pair.objects, strict=True)
+        return [(self.objects[frame][place], self.seconds[frame]) for frame, place in places]
+
     def pair_text(self, pair: Clique) -> str:
         """Return a pair as text, such as `cup at 0.40 s and person at 0.80 s`."""
-        return " and ".join(
-            f"{self.objects[frame][place].name} at {self.seconds[frame]:.2f} s"
-            for frame, place in zip(pair.frames, pair.objects, strict=True)
-        )
+        return " and ".join(f"{seen.title} at {at:.2f} s" for seen, at in self.members(pair))
+
+    def shown_pairs(self, most: int) -> list[Clique]:
+        """Return the most important pairs whose logit drop is large enough to be shown."""
+        return [each for each in self.pairs or () if each.logit_drop >= LEAST_DROP][:most]
 
     def show(self) -> None:
         """Show times, most probable classes, pairs and detected objects in a notebook."""
@@ -155,7 +172,7 @@ class WindowPrediction(_Part):
         """Return the detected classes with their highest scores, such as `cup 0.98, bed 0.91`."""
         best: dict[str, float] = {}
         for each in (each for frame in self.objects for each in frame):
-            if each.name != BACKGROUND:
+            if not each.is_whole_frame:
                 best[each.name] = max(best.get(each.name, 0.0), each.score)
         seen = sorted(best.items(), key=lambda each: -each[1])[:_LISTED_OBJECTS]
         return ", ".join(f"{name} {score:.2f}" for name, score in seen) or "nothing"

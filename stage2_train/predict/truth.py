@@ -1,12 +1,13 @@
 """Labelled segments of a data set, to show next to predictions."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from orn.shared.manifests.load import load_dataset
 from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.predict.records import SegmentPrediction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +38,20 @@ def names_at(truth: Sequence[TrueSegment], seconds: float) -> tuple[str, ...]:
     return tuple(
         dict.fromkeys(name for each in truth if seconds in each.times for name in each.names)
     )
+
+
+def share_predicted(
+    truth: Sequence[TrueSegment], segments: Sequence[SegmentPrediction]
+) -> Iterator[tuple[TrueSegment, float]]:
+    """Yield the true segments that overlap predicted ones, each with the fraction of its time at
+    which exactly its classes are predicted."""
+    start, stop = segments[0].start_seconds, segments[-1].stop_seconds
+    for true in truth:
+        first, last = max(true.times.start, start), min(true.times.stop, stop)
+        right = sum(
+            max(min(each.stop_seconds, last) - max(each.start_seconds, first), 0.0)
+            for each in segments
+            if {each.classes[label] for label in each.labels} == set(true.names)
+        )
+        if last > first:
+            yield true, right / (last - first)

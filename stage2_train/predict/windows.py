@@ -122,6 +122,22 @@ def moments_of(
     return (each for each in merged if isinstance(each, SegmentPrediction))
 
 
+def explaining_window(
+    windows: Iterable[WindowPrediction], part: SegmentPrediction
+) -> WindowPrediction | None:
+    """Return the window that overlaps a part of a video, predicts one of the part's classes, and is
+    nearest to its middle; None if there is none."""
+    start, stop = part.start_seconds, part.stop_seconds
+    own = [
+        each
+        for each in windows
+        if each.label in part.labels
+        and (each.start_seconds < stop or start == stop)  # equal in a video with one frame
+        and (each.stop_seconds > start or start == stop)
+    ]
+    return min(own, key=lambda each: abs(each.middle - part.middle), default=None)
+
+
 def _with_moments(
     windows: Iterable[WindowPrediction], multi_label: bool, threshold: float
 ) -> Iterator[WindowPrediction | SegmentPrediction]:

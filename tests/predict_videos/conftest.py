@@ -87,8 +87,11 @@ def validation(trained: Trained) -> list[Path]:
 
 
 def with_classes(model: OpenedModel, *names: str, task: Task = "single-label") -> OpenedModel:
-    dataset = replace(model.config.dataset, classes=names, task=task, metric=METRICS[task])
-    return replace(model, config=replace(model.config, dataset=dataset))
+    config = model.config
+    dataset = replace(config.dataset, classes=names, task=task, metric=METRICS[task])
+    network = replace(config.recipe.model, num_activities=len(names))
+    recipe = replace(config.recipe, model=network)
+    return replace(model, config=replace(config, dataset=dataset, recipe=recipe))
 
 
 @contextmanager
@@ -101,11 +104,11 @@ def first_video(trained: Trained, model: OpenedModel) -> Iterator[tuple[Video, A
 
 
 def turned(windows: Iterable[WindowPrediction]) -> list[WindowPrediction]:
-    """The windows as if they had predicted two classes in turn, each with other chances."""
+    """The windows as if they had predicted two classes in turn, almost surely."""
     found = []
     for number, window in enumerate(windows):
-        logits = np.full(2, -1 - 0.1 * number, np.float32)
-        logits[number % 2] = 1
+        logits = np.full(2, -9 - number, np.float32)
+        logits[number % 2] = 9
         chances = probabilities(logits, multi_label=False)
         own = dict.fromkeys(window.logits, logits)
         found.append(replace(window, logits=own, probabilities=chances))

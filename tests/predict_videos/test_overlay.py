@@ -1,4 +1,4 @@
-"""Films and pages of odd videos: `orn predict --overlay`, `--dataset`."""
+"""Films: `orn predict --overlay`, and `--dataset`."""
 
 import shutil
 from dataclasses import replace
@@ -11,14 +11,15 @@ from orn.shared.pages.palette import activity_colour
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import read_frames
 from orn.stage2_train.predict.overlay import draw_prediction
+from orn.stage2_train.predict.records import SeenObject
+from orn.stage2_train.predict.seen_frame import draw_seen_frame
 from orn.stage2_train.predict.truth import TrueSegment
 from orn.stage2_train.predict.video import predict_detected
-from orn.stage2_train.predict.windows import WindowChoice
+from orn.stage2_train.predict.windows import WindowChoice, moments_of
 from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import (
     first_video,
     predict,
-    segments_of,
     turned,
     validation,
     with_classes,
@@ -41,29 +42,31 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
         draw_prediction(film, model, video, recorded, windows, truth=truth)
     rows = [call.args[0] for call in recorded.frame.call_args_list]
     assert rows == list(range(seen.num_frames))
-    segments = list(segments_of(windows))
-    order = list(dict.fromkeys(each.labels[0] for each in segments))
+    moments = list(moments_of(windows))
+    order = list(dict.fromkeys(each.labels[0] for each in moments))
     assert len(order) == 2
-    colours = np.array([activity_colour(place) for place in range(2)])
     shown = list(read_frames(film))
     assert len(shown) == seen.num_frames
     for frame in shown:
         corner = frame.image[2:6, 2:6].reshape(-1, 3).mean(axis=0)
-        distances = np.abs(colours - corner).sum(axis=1)
-        assert distances.min() < 30
-        at = frame.seconds + 1e-4  # half-open, and the film counts in ticks
-        (segment,) = [each for each in segments if each.start_seconds <= at < each.stop_seconds]
-        assert segment.labels == (order[int(distances.argmin())],)
+        distances = []
+        for each in moments:
+            if each.start_seconds - 1e-4 <= frame.seconds < each.stop_seconds:  # a border is either
+                colour = np.array(activity_colour(order.index(each.labels[0])))
+                wanted = 24 + each.probabilities.max() * (colour - 24)  # darker if less probable
+                distances.append(np.abs(wanted - corner).sum())
+        assert min(distances) < 30
 
 
 @pytest.fixture
 def drawn_texts(monkeypatch) -> list[str]:
     """What is written into pictures."""
     texts: list[str] = []
-    monkeypatch.setattr(
-        "orn.stage2_train.predict.overlay.draw_text",
-        lambda picture, text, *place, **style: texts.append(text),
-    )
+    for module in ("overlay", "seen_frame"):
+        monkeypatch.setattr(
+            f"orn.stage2_train.predict.{module}.draw_text",
+            lambda picture, text, *place, **style: texts.append(text),
+        )
     return texts
 
 
@@ -93,24 +96,51 @@ def test_a_film_draws_a_pair_only_where_it_matters(trained, tmp_path, drawn_text
             assert any(text.startswith(model.classes[window.label]) for text in drawn_texts)
 
 
-def test_pairs_are_drawn_where_the_objects_are_on_a_grid_of_any_size(trained, tmp_path) -> None:
+BOX = (20, 10, 60, 50)
+
+
+def drawn_pair(trained, seconds: float, name: str, *, across: int = 1) -> np.ndarray:
+    """What a pair of an object at 0 s in BOX and the whole frame changes in a grey picture; the
+    grid of boxes may be finer than the picture."""
     model = open_model(trained.run, device="cpu")
+    grey = np.full((60, 80, 3), 90, np.uint8)
+    pictures = []
     with first_video(trained, model) as (video, detections):
         (window,) = predict_detected(model, video, detections, pairs=1)
-        seen = detections.video(video.id)
-        window = replace(window, pairs=[replace(each, logit_drop=0.4) for each in window.pairs])
-        films = []
-        for across, down in ((1, 1), (2, 4)):
-            entry = seen.video
-            grid = replace(entry, width=across * entry.width, height=down * entry.height)
-            objects = [
-                [replace(each, box=np.multiply(each.box, [across, down] * 2)) for each in frame]
-                for frame in window.objects
-            ]
-            found, shown = replace(window, objects=objects), Mock(wraps=seen, video=grid)
-            draw_prediction(tmp_path / "out.mp4", model, video, shown, [found])
-            films.append([frame.image for frame in read_frames(tmp_path / "out.mp4")])
-    np.testing.assert_array_equal(*films)
+        seen, (pair, *_) = detections.video(video.id), window.pairs
+        entry = replace(seen.video, width=across * 80, height=across * 60)
+        objects = [
+            [SeenObject(name=name, score=1, box=tuple(across * each for each in BOX))],
+            [SeenObject(name="background", score=1, box=(0, 0, across * 80, across * 60))],
+        ]
+        for drop in (0.0, 0.4):
+            pair = replace(pair, frames=(0, 1), objects=(0, 0), logit_drop=drop)
+            shown = replace(window, objects=objects, pairs=[pair], seconds=(0.0, 0.1))
+            recorded = Mock(wraps=seen, video=entry)
+            pictures.append(
+                draw_seen_frame(grey, seconds, recorded, model, window=shown, caption="")
+            )
+    without, found = pictures
+    return (without != found).any(axis=2)
+
+
+def test_the_box_of_an_object_at_another_time_is_dashed_and_the_whole_frame_has_none(
+    trained, drawn_texts
+) -> None:
+    factor = 7  # by which a small picture is enlarged
+    now, later = drawn_pair(trained, 0.0, "cup"), drawn_pair(trained, 0.5, "cup")
+    for changed in (now, later):
+        rows, columns = np.nonzero(changed)
+        x1, y1, x2, y2 = (factor * each for each in BOX)
+        assert np.abs([columns.min() - x1, rows.min() - y1]).max() <= 5
+        assert np.abs([columns.max() - x2, rows.max() - y2]).max() <= 5
+        assert not changed[(y1 + y2) // 2, (x1 + x2) // 2]  # a line needs two boxes
+    edge = slice(factor * BOX[0], factor * BOX[2])
+    assert now[factor * BOX[1], edge].mean() > 0.95
+    assert 0.3 < later[factor * BOX[1], edge].mean() < 0.9
+    assert drawn_texts == ["cup 0.00 s"]
+    assert (drawn_pair(trained, 0.0, "cup", across=3) == now).all()
+    assert not drawn_pair(trained, 0.0, "background").any()
 
 
 def test_truth_of_a_data_set_stands_beside_the_prediction(trained, tmp_path) -> None:
@@ -137,4 +167,5 @@ def test_a_video_of_one_frame_has_a_prediction_a_page_and_a_film(trained, tmp_pa
     assert [window["label"]] == segment["labels"]
     assert window["classes"] == segment["classes"]
     assert len(list(read_frames(tmp_path / "out.mp4"))) == 1
-    assert 'class="card panel"' in (tmp_path / "out.html").read_text()
+    page = (tmp_path / "out.html").read_text()
+    assert 'class="card panel"' in page and "Detected: " in page

@@ -5,9 +5,11 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -171,6 +173,23 @@ def test_long_videos_are_looked_at_in_windows(trained, tmp_path, monkeypatch) ->
 @pytest.fixture
 def fake_detector(monkeypatch) -> None:
     monkeypatch.setattr("orn.predict_videos.job.load_its_detector", lambda *_: FakeDetector())
+
+
+def test_on_a_terminal_the_table_follows_the_bar(trained) -> None:
+    words = ["-m", "orn", "predict", trained.run, validation(trained)[0], "--device", "cpu"]
+    ours, theirs = os.openpty()
+    command = [sys.executable, *map(str, words), "--shards", str(trained.shards)]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # the end of a terminal
+            while part := os.read(ours, 1 << 16):
+                shown += part
+    os.close(ours)
+    assert process.returncode == 0
+    assert shown.count(b"1/1 video") >= 1
+    assert shown.rindex(b"1/1 video") < shown.index(b"predicted  then")
 
 
 @pytest.mark.usefixtures("fake_detector")

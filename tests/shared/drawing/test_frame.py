@@ -1,5 +1,7 @@
 """Frames drawn with their objects."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -62,6 +64,20 @@ def test_the_best_are_drawn_and_the_rest_is_told() -> None:
     plain = draw_frame(grey, DrawnObjects.of(found(60)), class_names=COCO_CLASSES)
     told = draw_frame(grey, many, class_names=COCO_CLASSES)
     assert (told[380:, :200] != plain[380:, :200]).any()
+
+
+def test_names_cover_neither_each_other_nor_the_caption() -> None:
+    """A name without a free place next to its object is left out, that of the best object never."""
+    grey = grey_frame(height=400, width=400)
+    many = objects(*[np.zeros((9, 9), bool)] * 12, labels=[*range(11, -1, -1)])
+    many = replace(many, boxes=np.tile(np.float32([3, 3, 6, 6]), (12, 1)), scores=many.labels / 20)
+    nameless = replace(many, labels=many.labels + 80)
+    drawn = draw_frame(grey, many, class_names=COCO_CLASSES, caption="a caption")
+    solid = [(drawn == class_colour(label)).all(axis=2).sum() for label in range(12)]
+    assert solid[11] > 400
+    assert 3 <= sum(pixels > 400 for pixels in solid) <= 6
+    own = draw_frame(grey, nameless, class_names=COCO_CLASSES, caption="a caption")
+    assert (drawn[378:, :60] == own[378:, :60]).all()
 
 
 @pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "x" * 10_000, "\u202eabc\x1b[2J"])
