@@ -240,7 +240,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
     session.model.train()
     optimiser = build_optimiser(session.network.parameters(), recipe.optimiser)
     if resumed is not None:
-        load_optimiser(optimiser, resumed.optimiser, path=session.run / LAST_NAME)
+        load_optimiser(optimiser, resumed.optimiser)
     num_batches, batches = phase.num_batches, _batches(session, phase)
     while not (state.phase_over or session.stopped):
         learning_rate = set_learning_rate(

@@ -208,7 +208,7 @@ def _read_checkpoint(path: Path) -> Any:
     if checkpoint is None:
         raise CheckpointError(f"{path}: there is none")
     load_weights(layer, checkpoint.model, path=path)
-    load_optimiser(optimiser, checkpoint.optimiser, path=path)
+    load_optimiser(optimiser, checkpoint.optimiser)
     return asdict(checkpoint.state), [each.tolist() for each in layer.parameters()]
 
 

@@ -240,8 +240,7 @@ def change_state(run: Path, **values: Any) -> None:
     [
         ({"phase": 99}, "2 phases"),
         ({"batch": 10**6}, "a batch of at most"),
-        ({"phase_step": 99}, "a step of phase"),
-        ({"step": "1"}, "step"),
+        ({"newer": 1}, "without a training state"),
     ],
 )
 def test_a_state_that_is_none_of_the_run_is_refused(one_step, trained_once, values, said) -> None:
