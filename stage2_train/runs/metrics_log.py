@@ -58,15 +58,15 @@ class MetricsLog:
 
     run: Path
     """Run folder."""
-    trackers: list[GeneralTracker] | None = None
-    """Trackers; None in a process that does not log."""
+    accelerator: Accelerator | None = None
+    """Accelerator with the trackers; None in a process that does not log."""
     seconds: float = 0.0
     """Training time of all logged steps in seconds."""
 
     def write(self, step: int, *, group: str, values: Mapping[str, Any]) -> None:
-        """Write a line of metrics, and log numbers to the trackers as `group/name`. A tracker that
-        fails is removed with a warning."""
-        if self.trackers is None:
+        """Write a line of metrics, and log numbers to the trackers as `group/name`. If a tracker
+        fails, a warning is logged, and the trackers get no more numbers."""
+        if self.accelerator is None:
             return
         append_jsonl(self.run / METRICS_NAME, {"step": step, "group": group, **values})
         self.seconds += finite_number(values, "seconds") or 0.0
@@ -75,12 +75,11 @@ class MetricsLog:
             for name, each in values.items()
             if isinstance(each, int | float)
         }
-        for tracker in [*self.trackers]:
-            try:
-                tracker.log(numbers, step=step)
-            except Exception as err:  # any exception; metrics.jsonl has all metrics
-                logger.warning("tracker %s failed and is disabled (%s)", tracker.name, err)
-                self.trackers.remove(tracker)
+        try:
+            self.accelerator.log(numbers, step=step)
+        except Exception as err:  # any exception; metrics.jsonl has all metrics
+            logger.warning("trackers are disabled, because one of them failed (%s)", err)
+            self.accelerator.trackers = []
 
     def write_status(self, state: TrainingState, phases: Sequence[Phase], *, metric: str) -> None:
         """Write the training status, after the checkpoint of the same state; `metric` is `top1` or
@@ -123,10 +122,10 @@ def opened_log(
         yield MetricsLog(run=run)
         return
     seconds = _truncate_log(run / METRICS_NAME, step)
-    trackers = _started(accelerator, run.absolute(), log_with, step, settings)
-    log = MetricsLog(run=run, trackers=trackers, seconds=seconds)
+    _start_trackers(accelerator, run.absolute(), log_with, step, settings)
+    trackers = accelerator.trackers
     try:
-        yield log
+        yield MetricsLog(run=run, accelerator=accelerator, seconds=seconds)
     finally:
         for tracker in trackers:
             tracker.finish()
@@ -147,13 +146,13 @@ def _truncate_log(path: Path, step: int) -> float:
     return sum(finite_number(line, "seconds") or 0.0 for line in done)
 
 
-def _started(
+def _start_trackers(
     accelerator: Accelerator,
     run: Path,
     names: Sequence[str | GeneralTracker],
     step: int,
     settings: Any,
-) -> list[GeneralTracker]:
+) -> None:
     """Start TensorBoard, which hides later steps, and other trackers, which store the settings in a
     project named after the run."""
     others = [name for name in names if name != "tensorboard"]
@@ -164,10 +163,4 @@ def _started(
     accelerator.log_with, accelerator.trackers = [board, *others], []
     accelerator.init_trackers(run.name)
     for tracker in accelerator.trackers[1:]:
-        tracker.store_init_configuration(
-            {
-                name: value if isinstance(value, bool | int | float | str) else str(value)
-                for name, value in leaves(to_dict(settings)).items()
-            }
-        )
-    return accelerator.trackers
+        tracker.store_init_configuration(leaves(to_dict(settings)))
