@@ -25,7 +25,6 @@ TERMS = {
     "that are none": "invalid",
     "are sound": "are valid",
     "misfit": "mismatch",
-    "take back": "restore",
     "taken back": "restored",
     "kept files": "open-file cache",
     "that nothing was read of": "cold",

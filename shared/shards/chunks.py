@@ -6,7 +6,6 @@ six times per frame in a training loader. Since a call to network storage takes 
 files stay open and neighboring chunks are read together.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,8 @@ from cachetools import LRUCache
 from numcodecs import Zstd
 from numpy.typing import NDArray
 
-from orn.shared.config.bounded import open_file
-from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import ShardFormatError
+from orn.shared.open_files import open_stamped
 from orn.shared.shards.record import CHECKSUM_BYTES, REMEDY, ShardRecord, member_name
 from orn.shared.text import counted
 
@@ -27,7 +25,6 @@ _LOCAL = b"PK\x03\x04"
 _HEADER_BYTES = 30
 """Size of a local header before the name; the last two bytes are the length of the extra field."""
 _ZSTD = Zstd()
-_MOST_FILES = 64
 _NEAR_BYTES = 32 * 2**10
 """Maximum gap between chunks that are read together."""
 _TOGETHER_BYTES = 2**20
@@ -43,26 +40,6 @@ class ChunkCache(LRUCache[tuple[Path, str, int], NDArray[Any]]):
 
     def __reduce__(self) -> tuple[type, tuple[int]]:
         return ChunkCache, (int(self.maxsize),)
-
-
-class _OpenFile:
-    """An open file that several threads can read, and that is closed when no longer referenced."""
-
-    def __init__(self, path: Path, stamp: Stamp) -> None:
-        self._file = open_file(path, error=ShardFormatError).detach()
-        if stamp_of(os.fstat(self._file.fileno())) != stamp:
-            raise ShardFormatError(f"{path}: changed since it was opened; run again")
-
-    def read(self, place: int, size: int) -> bytes:
-        """Return `size` bytes from an offset, or fewer at the end of the file."""
-        return os.pread(self._file.fileno(), size, place)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            self._file.close()
-
-
-OPEN_FILES: LRUCache[tuple[Path, Stamp], _OpenFile] = LRUCache(_MOST_FILES)
 
 
 class ShardArrays:
@@ -194,11 +171,8 @@ class ShardArrays:
         return chunk
 
     def _read(self, place: int, size: int) -> bytes:
-        key = self.path, self.record.stamp
+        file = open_stamped(self.path, self.record.stamp, ShardFormatError)
         try:
-            file = OPEN_FILES.get(key)
-            if file is None:
-                file = OPEN_FILES[key] = _OpenFile(self.path, self.record.stamp)
             return file.read(place, size)
         except OSError as err:
             raise ShardFormatError(f"{self.path}: cannot be read ({err.strerror or err})") from err

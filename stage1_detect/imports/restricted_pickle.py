@@ -1,18 +1,17 @@
 """Load the pickles of released masks without executing code in them.
 
-A pickle is scanned first, then loaded with substitutes for the three NumPy names that such files
-need. All other names are rejected.
+A pickle is loaded with substitutes for the three NumPy names that such files need. All other names
+are rejected.
 """
 
 import io
-import pickle
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ObjectImportError
-from orn.shared.pickles import RefusedPickleError, check_pickle
+from orn.shared.pickles import RefusedPickleError, RestrictedUnpickler
 from orn.shared.text import path_text
 
 MAX_BYTES = 2**29
@@ -68,12 +67,9 @@ _STAND_INS: dict[tuple[str, str], type] = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> type:
-        if (module, name) not in _STAND_INS:
-            named = path_text(f"{module}.{name}")
-            raise RefusedPickleError(f"refers to {named}, which was not executed")
-        return _STAND_INS[module, name]
+class _Unpickler(RestrictedUnpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        return _STAND_INS.get((module, name)) or super().find_class(module, name)
 
 
 def load_plain(data: bytes, *, source: str) -> Any:
@@ -90,13 +86,12 @@ def load_plain(data: bytes, *, source: str) -> Any:
         ObjectImportError: if the pickle is corrupt, too long, or contains other values.
     """
     try:
-        check_pickle(io.BytesIO(data), most=MAX_INSTRUCTIONS)
-        return _Unpickler(io.BytesIO(data)).load()
+        return _Unpickler(io.BytesIO(data), most=MAX_INSTRUCTIONS).load()
     except RefusedPickleError as err:
         raise ObjectImportError(
             f"{source}: the file is not one of the released masks: it {err}; remove it"
         ) from err
-    except Exception as err:  # pickletools and pickle do not document their exceptions
+    except Exception as err:  # pickle does not document its exceptions
         raise ObjectImportError(
             f"{source}: corrupt pickle ({path_text(err)}); download it again"
         ) from err

@@ -21,16 +21,14 @@ from pydantic import ValidationError
 
 from orn.shared.config.bounded import open_file
 from orn.shared.config.fields import explain
-from orn.shared.data_files import Stamp, stamp_of
 from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile
+from orn.shared.open_files import open_stamped
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.frames.crop import CropWindow
 from orn.stage2_train.frames.jpeg import decode_frame, most_bytes
 from orn.stage2_train.frames.schema import FRAME_ROW, RECORDS, ClipFileRecord, StoredVideo
 
-_MOST_OPEN = 64
-"""Size of the open-file cache in a process."""
 _ROWS_BYTES = 2**25
 """Cache size per process for rows of frames."""
 _ROW_BYTES = 500
@@ -170,9 +168,7 @@ class ClipFrames:
         _, _, start, size, crc32 = self.rows[frame].item()
         place = self.file.record.jpeg_place + self.video.first_byte + start
         try:
-            return _open(self.path, self.file.stamp).read(
-                place, size, crc32, most=most_bytes(*self.stored_size)
-            )
+            return _read(self, place, size, crc32, most=most_bytes(*self.stored_size))
         except _ERRORS as err:
             raise self.corruption(f"frame {frame} is", err) from err
 
@@ -215,43 +211,14 @@ class ClipFrames:
         )
 
 
-class _OpenFile:
-    """A file that stays open while it is referenced; can be shared by threads and processes."""
-
-    def __init__(self, path: Path, stamp: Stamp) -> None:
-        self._number = -1
-        self._number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # does not block on a pipe
-        if stamp_of(os.fstat(self._number)) != stamp:
-            raise FileNotFoundError
-
-    def read(self, place: int, size: int, crc32: int, *, most: int) -> bytes:
-        """Return `size` bytes at offset `place`, after checking their CRC-32."""
-        if size > most:
-            raise ValueError(f"expected at most {most} bytes, got {size}")
-        data = os.pread(self._number, size, place)
-        if len(data) != size or zlib.crc32(data) != crc32:
-            raise ValueError(f"expected {size} bytes with CRC-32 {crc32:08x}")
-        return data
-
-    def __del__(self) -> None:
-        if self._number >= 0:
-            os.close(self._number)
-
-
-def changed_file(path: Path) -> ClipStoreError:
-    """Return an error for a file that has changed or is missing."""
-    return ClipStoreError(
-        f"{path}: the file changed or disappeared after the clip store was opened; run the command "
-        "again"
-    )
-
-
-@cached(LRUCache(_MOST_OPEN), lock=RLock())
-def _open(path: Path, stamp: Stamp) -> _OpenFile:
-    try:
-        return _OpenFile(path, stamp)
-    except FileNotFoundError as err:
-        raise changed_file(path) from err
+def _read(of: ClipFrames, place: int, size: int, crc32: int, *, most: int) -> bytes:
+    """Return `size` bytes at offset `place` of a file, after checking their CRC-32."""
+    if size > most:
+        raise ValueError(f"expected at most {most} bytes, got {size}")
+    data = open_stamped(of.path, of.file.stamp, ClipStoreError).read(place, size)
+    if len(data) != size or zlib.crc32(data) != crc32:
+        raise ValueError(f"expected {size} bytes with CRC-32 {crc32:08x}")
+    return data
 
 
 @cached(
@@ -260,10 +227,10 @@ def _open(path: Path, stamp: Stamp) -> _OpenFile:
     lock=RLock(),
 )
 def _rows(of: ClipFrames) -> NDArray[Any]:
-    video, stamp = of.video, of.file.stamp
+    video = of.video
     place = of.file.record.frames_place + video.first_frame * FRAME_ROW.itemsize
     size = video.num_frames * FRAME_ROW.itemsize
-    data = _open(of.path, stamp).read(place, size, video.crc32, most=stamp[0])
+    data = _read(of, place, size, video.crc32, most=of.file.stamp[0])
     rows_F = np.frombuffer(data, FRAME_ROW)
     if not all((rows_F[name][1:] > rows_F[name][:-1]).all() for name in ("index", "seconds")):
         raise ValueError("expected increasing indices and times")

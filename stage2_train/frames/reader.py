@@ -13,8 +13,9 @@ from pydantic import TypeAdapter
 from orn.shared.data_files import Stamp, is_folder
 from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
+from orn.shared.open_files import changed
 from orn.shared.text import counted
-from orn.stage2_train.frames.clip_file import ClipFrames, changed_file, read_record
+from orn.stage2_train.frames.clip_file import ClipFrames, read_record
 from orn.stage2_train.frames.schema import CLIP_FILES, ClipFileRecord, FailedClip
 
 INDEX_NAME = "clips.index.json"
@@ -127,7 +128,9 @@ class ClipStore:
 def _reopened(path: Path, files: dict[Path, Stamp]) -> ClipStore:
     """Reopen a store; raise ClipStoreError if a file has changed or is missing."""
     now = read_clip_files(path)
-    changed = [file for file, stamp in files.items() if file not in now or now[file].stamp != stamp]
-    if changed:
-        raise changed_file(changed[0])
+    differing = [
+        file for file, stamp in files.items() if file not in now or now[file].stamp != stamp
+    ]
+    if differing:
+        raise ClipStoreError(changed(differing[0]))
     return ClipStore(path, {file: now[file] for file in files})

@@ -275,7 +275,7 @@ READERS = (
         name="masks of EPIC-KITCHENS-100",
         make=lambda folder: write_epic(folder / "P01_01.pkl", [(1, [SHARE]), (4, [SHARE])]),
         read=_masks(read_epic100),
-        accepts=("flipped",),
+        accepts=("flipped", "far memo"),
     ),
     *(
         Reader(
