@@ -16,7 +16,7 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.bounded import read_json, require_utf8
-from orn.shared.config.fields import STRICT, FileName, FilePath, Positive
+from orn.shared.config.fields import STRICT, FileName, FilePath, Positive, Printable
 from orn.shared.config.files import config_from_dict, to_dict
 from orn.shared.data_files import is_there
 from orn.shared.errors import ConfigError
@@ -103,7 +103,7 @@ class DatasetRecord:
     """Type of labels."""
     metric: Metric
     """Validation metric."""
-    classes: tuple[str, ...]
+    classes: tuple[Printable, ...]
     """Names of the activities, in the order of logits."""
     num_train: int
     """Number of training segments."""
