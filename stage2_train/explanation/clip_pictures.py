@@ -54,9 +54,8 @@ def draw_pairs(
     total: dict[tuple[int, ...], float] = defaultdict(float)
     for pair in drawn:
         total[pair.frames] += abs(pair.logit_drop)
-    shown = sorted({0, len(clip.frames_THW3) - 1})
-    if total:
-        shown = sorted(set(max(total, key=total.__getitem__)))
+    frames = max(total, key=total.__getitem__) if total else (0, len(clip.frames_THW3) - 1)
+    shown = sorted(set(frames))
     panels = [_panel(clip, frame, names) for frame in shown]
     height, width, _ = panels[0].shape
     gap = np.full((height, _GAP, 3), 255, np.uint8)
