@@ -70,13 +70,6 @@ def test_variables_become_options(arguments: tuple[str, ...], wanted: str) -> No
     assert last_line(*arguments) == wanted
 
 
-def test_all_tests_are_run_those_with_a_cluster_alone() -> None:
-    process = make("-n", f"PYTHON={sys.executable}", "test-all", "ARGS=-x")
-    beside, alone = process.stdout.splitlines()[-2:]
-    assert beside == '.venv/bin/python -m pytest -n auto --dist worksteal -m "not ray" -x'
-    assert alone.startswith(".venv/bin/python -m pytest -m ray -x")
-
-
 def fake_python(path: Path, exit_code: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\nexit {exit_code}\n")
@@ -95,17 +88,6 @@ def checkout(tmp_path: Path) -> Path:
     for name in ("sh", "touch"):
         (tmp_path / "bin" / name).symlink_to(str(shutil.which(name)))
     return folder
-
-
-def test_interpreter_that_does_not_run_is_passed_over(checkout: Path, tmp_path: Path) -> None:
-    fake_python(tmp_path / "shims" / "python3.11", 127)
-    fake_python(tmp_path / "old" / "python3.12", 1)
-    wanted = fake_python(tmp_path / "good (x86)" / "python3", 0)
-    fake_python(tmp_path / "later" / "python3", 0)
-    folders = ("shims", "old", "good (x86)", "later", "bin")
-    path = ":".join(str(tmp_path / name) for name in folders)
-    output = make("-n", "setup", folder=checkout, PATH=path).stdout
-    assert f'"{wanted}" -m venv .venv' in output
 
 
 def test_no_interpreter_is_told(checkout: Path, tmp_path: Path) -> None:

@@ -5,11 +5,9 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,7 +27,6 @@ from orn.shared.cli import main
 from orn.shared.errors import DetectorError, JoinError
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.text import escape, utf8
 from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage2_train.evaluation.predictions import load_predictions
@@ -42,7 +39,7 @@ from tests.processes import new_processes, take_environment
 from tests.running import Ran, run_and_list_imports, run_orn
 from tests.worlds.films import Film, write_films_shard, write_signed
 from tests.worlds.shards import FakeDetector
-from tests.worlds.videos import write_grey, write_pictures
+from tests.worlds.videos import write_pictures
 
 HEADS = {
     "two_heads": "logits",
@@ -175,23 +172,6 @@ def fake_detector(monkeypatch) -> None:
     monkeypatch.setattr("orn.predict_videos.job.load_its_detector", lambda *_: FakeDetector())
 
 
-def test_on_a_terminal_the_table_follows_the_bar(trained) -> None:
-    words = ["-m", "orn", "predict", trained.run, validation(trained)[0], "--device", "cpu"]
-    ours, theirs = os.openpty()
-    command = [sys.executable, *map(str, words), "--shards", str(trained.shards)]
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
-        os.close(theirs)
-        shown = b""
-        with suppress(OSError):  # the end of a terminal
-            while part := os.read(ours, 1 << 16):
-                shown += part
-    os.close(ours)
-    assert process.returncode == 0
-    assert shown.count(b"1/1 video") >= 1
-    assert shown.rindex(b"1/1 video") < shown.index(b"predicted  then")
-
-
 @pytest.mark.usefixtures("fake_detector")
 def test_videos_are_detected_and_a_broken_one_does_not_end_it(
     trained, monkeypatch, tmp_path
@@ -223,48 +203,6 @@ def test_a_video_that_fails_midway_leaves_no_part_of_it_in_tables(trained, tmp_p
     assert {"segment", "failed"} <= {each["kind"] for each in said}
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 1
     assert predict(trained, video, *words, exit_code=3).stdout == ""
-
-
-@pytest.mark.mmdet
-def test_a_video_too_narrow_to_resize_fails_in_a_sentence(trained, tmp_path) -> None:
-    narrow = write_grey(tmp_path / "narrow.mp4", 2, height=2, width=1000)
-    detector = ["--config", "mask_rcnn_demo", "--any-detector"]  # which brings its weights
-    words = (narrow, *validation(trained)[:1], *detector, "--json")
-    failed, *others = predict(trained, *words, exit_code=3).lines
-    assert (failed["kind"], failed["video"]) == ("failed", str(narrow))
-    assert "1000 x 2 pixels" in failed["reason"]
-    assert [line["kind"] for line in others] == ["window", "segment"]
-
-
-@pytest.mark.usefixtures("fake_detector")
-def test_a_frame_number_that_lies_fails_its_own_video(trained, tmp_path) -> None:
-    """At most: windows between two frames that claim to be a year apart are not made."""
-    for name, last in (("far", 999_999_999), ("farther", 10**20)):
-        (tmp_path / name).mkdir()
-        for number in (*range(1, 9), last):
-            Image.new("RGB", (80, 60)).save(tmp_path / name / f"{number}.jpg")
-    words = (tmp_path, "--rate", "10", "--window", "0.5", "--json")
-    result = predict(trained, *words, exit_code=3)
-    starts = [each["start"] for each in windows(result)]
-    assert starts == pytest.approx([0, 0.25, 0.5, 99999999.4])
-    (failed,) = [line for line in result.lines if line["kind"] == "failed"]
-    assert failed["video"] == str(tmp_path / "farther")
-    assert "100000000000000000000.jpg" in failed["reason"]
-
-
-def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:
-    """Each is a number, and what they give is none: each video fails, in every window."""
-    run = shutil.copytree(trained.run, tmp_path / "run")
-    tensors, metadata = read_tensors(run / "model.safetensors", what="weights", remedy="none")
-    for tensor in tensors.values():
-        if tensor.is_floating_point():
-            tensor.fill_(1e38)
-    write_tensors(run / "model.safetensors", tensors, metadata)
-    videos, more = validation(trained)[:2], ["--shards", trained.shards, "--window", "0.4"]
-    said = predict(trained, *videos, *more, "--json", "--pairs", "1", model=run, exit_code=3).lines
-    assert [each["video"] for each in said] == [str(path) for path in videos]
-    assert all(each["kind"] == "failed" for each in said)
-    assert "0.00 to 0.40 s and 2 more: expected finite" in said[0]["reason"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -149,34 +148,6 @@ def test_prefetch_gives_all_items_in_order_and_an_error_in_its_turn() -> None:
     assert next(taken) == 1
     with pytest.raises(ValueError, match="bad item"):
         next(taken)
-
-
-def test_prefetch_runs_ahead_by_no_more_than_its_size_and_ends_when_it_is_closed() -> None:
-    made: list[int] = []
-    full, ended = threading.Event(), threading.Event()
-    threads: set[int] = set()
-
-    def items() -> Iterator[int]:
-        try:
-            for item in range(100):
-                threads.add(threading.get_ident())
-                made.append(item)
-                if item == 2:  # one taken, two waiting
-                    full.set()
-                yield item
-        finally:
-            ended.set()
-
-    for _ in range(3):
-        made.clear()
-        full.clear()
-        ended.clear()
-        with closing(prefetch(items(), size=2)) as taken:
-            assert next(taken) == 0
-            assert full.wait(10)
-            assert len(made) == 3
-        assert ended.wait(10)
-    assert len(threads) == 1  # each new one would keep memory of its own
 
 
 def test_calls_of_all_blocks_are_made_in_order_in_one_other_thread() -> None:

@@ -135,23 +135,6 @@ def test_train_and_eval_without_a_clip_store(tiny_world, workspace, tmp_path) ->
     assert evaluate(workspace["--run"]).json["num_segments"] == 4
 
 
-@pytest.mark.parametrize(
-    ("crop", "said"),
-    [("[16, 32]", ("15 %", "--set data.crop=[32,64]", "orn clips")), ("[48, 48]", ())],
-)
-def test_a_crop_that_leaves_most_of_a_frame_out_is_warned_of(workspace, crop, said) -> None:
-    stderr = train(workspace, "--dry-run", "--set", f"data.crop={crop}").stderr
-    assert ("data.crop" in stderr) == bool(said)
-    assert all(part in stderr for part in said)
-
-
-def test_a_system_is_known_by_its_settings(workspace) -> None:
-    train(workspace, "--system", "object-head", "--max-steps", "2")
-    assert train(workspace, "--set", "model.heads=object").json["step"] == 4
-    said = run_orn("eval", workspace["--run"], *LAPTOP).stdout
-    assert "system object-head\n" in said
-
-
 def test_a_system_names_its_run_and_starts_from_its_own_weights(workspace) -> None:
     del workspace["--run"]
     report = train(workspace, "--dry-run", "--system", "clique-3-object-head").json
@@ -194,13 +177,6 @@ def test_what_cannot_be_measured_is_refused(one_step, wanted, exit_code, message
     assert message in " ".join(said.split())
 
 
-def test_other_classes_are_refused(workspace, tmp_path) -> None:
-    train(workspace, "--max-steps", "2")
-    (tmp_path / "data" / "tiny" / "classes.txt").write_text("down\nright\n")
-    said = evaluate(workspace["--run"], exit_code=2).stderr
-    assert "classes[0] is 'right' in the run, 'down' in the data set" in said
-
-
 def test_views_and_flips_are_those_that_the_manifest_allows(workspace) -> None:
     run, manifest = workspace["--run"], Path(workspace["manifest"])
     flipped = ("--set", "data.flip=true")
@@ -227,27 +203,6 @@ def test_two_processes_train_and_measure_together(workspace) -> None:
     validated = [line for line in lines if line["group"] == "validation"][-1]
     assert validated["step"] == together["step"]
     assert validated["two_heads_top1"] == together["two_heads"]["top1"]
-
-
-def change_state(run: Path, **values: Any) -> None:
-    tensors, metadata = read_tensors(run / "last.safetensors", what="it", remedy="none")
-    state = json.dumps(json.loads(metadata["state"]) | values)
-    write_tensors(run / "last.safetensors", tensors, {**metadata, "state": state})
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"phase": 99}, "2 phases"),
-        ({"batch": 10**6}, "a batch of at most"),
-        ({"newer": 1}, "without a training state"),
-    ],
-)
-def test_a_state_that_is_none_of_the_run_is_refused(one_step, trained_once, values, said) -> None:
-    change_state(one_step, **values)
-    stderr = train(trained_once | {"--run": str(one_step)}, "--max-steps", "2", exit_code=1).stderr
-    assert "last.safetensors: " in stderr
-    assert said in stderr
 
 
 def test_weights_that_overflow_are_not_measured(one_step) -> None:

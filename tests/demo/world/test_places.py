@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from orn.demo.world.parameters import ALIKE, HEIGHT, SURFACES, WIDTH, WorldParameters
-from orn.demo.world.places import arrange_alike, both_classes, plan_both_scene
+from orn.demo.world.places import arrange_alike, plan_both_scene
 from orn.demo.world.render import draw_table
 
 
@@ -33,24 +33,6 @@ def test_one_of_three_takes_the_place_of_the_next(taker, columns) -> None:
         middle_32 = np.mean(half, axis=0)
         error_2 = 5 * np.array([WIDTH, HEIGHT]) / 2 / 80**0.5
         assert (np.abs(middle_32 - (WIDTH / 2, HEIGHT / 2)) < error_2).all()
-
-
-def test_labels_name_the_surface_and_who_took_whose_place() -> None:
-    assert len(both_classes()) == len(SURFACES) * len(ALIKE) == 12
-    for label, name in enumerate(both_classes()):
-        scene = plan_both_scene(
-            label, parameters=WorldParameters(), rng=np.random.default_rng(label)
-        )
-        assert scene.label == name
-        assert [actor.class_name for actor in scene.actors] == list(ALIKE)
-        surface, _, taking = name.partition(": ")
-        assert scene.surface == SURFACES.index(surface)
-        before, after = (
-            {actor.class_name: actor.position_F2[frame] for actor in scene.actors}
-            for frame in (3, 4)
-        )
-        taker, _, owner = taking.partition(" in the old place of ")
-        assert np.hypot(*(after[taker] - before[owner])) < 10
 
 
 def test_neither_head_can_tell_the_labels_of_both_alone() -> None:

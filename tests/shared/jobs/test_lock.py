@@ -1,10 +1,7 @@
 """A lock that vanishes with the process that holds it."""
 
-import errno
-import fcntl
 import os
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 
@@ -21,35 +18,6 @@ def test_the_lock_file_is_there_while_held(tmp_path: Path) -> None:
     lock_path(path).write_text("a longer line, which a process that was killed left\n")
     with locked(path, job="orn thing"):
         assert lock_path(path).read_text() == f"{os.getpid()}\n"
-
-
-def test_a_folder_that_nobody_can_write_to_is_not_locked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with locked(tmp_path / "thing.h5", job="orn thing"):
-        assert list(tmp_path.iterdir()) == []
-
-
-def test_a_disk_without_locks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    lock = locked(tmp_path / "thing.h5", job="orn thing")
-    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.EIO, "broken")))
-    with pytest.raises(PipelineError, match=r"cannot be locked \(broken\)"), lock:
-        pytest.fail("went on")
-    monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOSYS, "no locks")))
-    with locked(tmp_path / "thing.h5", job="orn thing"):
-        assert "make sure that no other job" in caplog.text
-
-
-def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Path, "write_text", Mock(side_effect=OSError(errno.ENOSPC, "No space")))
-    path = tmp_path / "new" / "thing.h5"
-    message = r"new/\.thing\.h5\.lock: .*No space.*free space"
-    with pytest.raises(PipelineError, match=message), locked(path, job="orn thing"):
-        pytest.fail("went on")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_held_once(tmp_path: Path) -> None:

@@ -141,26 +141,6 @@ def test_a_file_in_which_damage_was_met_is_better_read_in_a_row(tmp_path: Path) 
     assert VideoTimes.of(path).seconds is not None
 
 
-def old_encoder(path: Path) -> Path:
-    """The file as if an x264 had written it of which the decoder undoes a fault."""
-    content = path.read_bytes()
-    at = content.index(b"x264 - core ") + len(b"x264 - core ")
-    path.write_bytes(content[:at] + b"142" + content[at + 3 :])
-    return path
-
-
-def test_what_only_the_first_packet_tells_holds_for_ranges(tmp_path: Path) -> None:
-    options = {"g": "10", "bf": "0", "crf": "20"}
-    path = write_numbered(
-        tmp_path / "a.mp4", 40, options=options, height=96, noise=40, pix_fmt="yuv444p"
-    )
-    as_written = found(path)
-    old_encoder(path)
-    assert frame_times(path) is not None
-    assert found(path) != as_written  # the decoder goes by the name of the encoder
-    assert_read_the_same(path, times=1)
-
-
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [("a.webm", "libvpx-vp9", {"g": "10"}), ("a.mkv", "libsvtav1", {"g": "10", "preset": "12"})],

@@ -76,15 +76,6 @@ def test_frames_before_the_range_are_not_decoded_where_all_look_whole(
         assert [row[1] for row in frames_of(folder, start=start, stop=stop)] == wanted
 
 
-def test_a_first_file_that_only_looks_whole_does_not_shift_a_range(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "v", [(f"{i:03d}.jpg", i) for i in range(4)])
-    content = (folder / "000.jpg").read_bytes()
-    begin_of_scan = content.index(b"\xff\xda")
-    (folder / "000.jpg").write_bytes(content[:begin_of_scan] + b"\xff\xd9")
-    assert times_of(folder) is not None
-    assert [row[:2] for row in frames_of(folder, start=1)] == [(1, 2), (2, 3)]
-
-
 def test_damaged_files_are_left_out_and_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,8 +1,6 @@
 """What a report says besides the scores."""
 
 import errno
-import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -203,17 +201,6 @@ def test_no_interval_is_claimed_where_there_is_none(tiny_world, one_step) -> Non
     assert "interval" not in as_report(report).text()
 
 
-def test_a_result_out_of_range_is_not_believed(one_step) -> None:
-    run_orn("eval", one_step)
-    path = one_step / "eval-validation.json"
-    report = json.loads(path.read_text())
-    path.write_text(json.dumps(report | {"object_head": {"top1": 2.0}}))
-    for words in (("report", one_step, "--workers", 0), ("compare", one_step, one_step)):
-        said = run_orn(*words, exit_code=1).stderr
-        assert "eval-validation.json: " in said and "from 0 to 1, got 2.0" in said
-    assert "2.0" not in run_orn("runs", "--folder", one_step).stdout
-
-
 @pytest.mark.parametrize("command", ["eval", "report"])
 def test_a_full_disk_is_found_before_the_work(command, one_step, monkeypatch) -> None:
     def full(**options: Any) -> None:
@@ -223,13 +210,6 @@ def test_a_full_disk_is_found_before_the_work(command, one_step, monkeypatch) ->
     monkeypatch.setattr("orn.stage2_train.evaluation.evaluate._predict", None)
     said = run_orn(command, one_step, "--workers", 0, exit_code=1).stderr
     assert f"{one_step}: results cannot be written (No space left on device)" in said
-
-
-def test_weights_that_are_a_pipe(one_step) -> None:
-    (one_step / "model.safetensors").unlink()
-    os.mkfifo(one_step / "model.safetensors")
-    said = run_orn("eval", one_step, exit_code=1).stderr
-    assert "model.safetensors: expected a file, got a pipe" in said
 
 
 def test_damaged_weights_of_a_model_are_downloaded_again(one_step, tmp_path) -> None:

@@ -1,9 +1,6 @@
 """Logits of a split."""
 
 import dataclasses
-import os
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +22,6 @@ from orn.stage2_train.evaluation.predictions import (
 )
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from tests.bounded import bounded
 
 BATCHING = 1e-5  # a clip alone and in a batch, float32
 
@@ -160,27 +156,6 @@ def test_logits_that_are_not_finite_are_refused_by_their_segment(tmp_path, value
         np.savez(tmp_path / "p.npz", **{**ARRAYS, head: spoilt})
         with pytest.raises(CheckpointError, match=r"p\.npz: b: expected finite logits of the"):
             load_predictions(tmp_path / "p.npz")
-
-
-def _claiming(path: Path) -> Path:
-    """Arrays that claim to be of a terabyte."""
-    np.savez(path, **ARRAYS)
-    with zipfile.ZipFile(path) as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in entries.items():
-            archive.writestr(name, content.replace(b"(2,), }" + 12 * b" ", b"(1099511627776,), }"))
-    return path
-
-
-def test_sizes_are_not_believed(tmp_path) -> None:
-    np.savez_compressed(tmp_path / "deflated.npz", **ARRAYS, more=np.zeros(1 << 25, np.uint8))
-    _claiming(tmp_path / "claiming.npz")
-    os.truncate(_claiming(tmp_path / "sparse.npz"), 1 << 40)
-    os.mkfifo(tmp_path / "pipe.npz")
-    for path in sorted(tmp_path.iterdir()):
-        with pytest.raises(CheckpointError, match=r"\w\.npz: expected "):
-            bounded(load_predictions, path)
 
 
 def test_a_network_of_summed_heads_predicts_their_sum(network, clips) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orn.shared.errors import ClipStoreError, PipelineError
+from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.plan import UnitPart
 from orn.shared.manifests.records import Video
@@ -216,20 +215,6 @@ def test_a_kill_loses_nothing(videos, film, tmp_path, monkeypatch) -> None:
         if dies.left > 0:
             break
     assert moment > 3
-
-
-def test_a_limit_on_the_size_of_files_ends_in_a_sentence(videos, tmp_path) -> None:
-    build_clip_store(videos, tmp_path / "whole", SETTINGS)
-    size = (tmp_path / "whole/clips-000000.h5").stat().st_size
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    for most in (500, size // 2, size - 2000, size - 1):  # in the pictures, in the file, at its end
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
-        try:
-            with pytest.raises(PipelineError, match=r"clips-000000\.h5: could not be written"):
-                build_clip_store(videos, tmp_path / "clips", SETTINGS)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert not (tmp_path / "clips").exists() or not files(tmp_path / "clips")
 
 
 @pytest.mark.parametrize(

@@ -200,14 +200,6 @@ def test_sums_over_pairs_and_averages_over_earlier_frames() -> None:
     assert g.flatten().tolist() == [146.0, (51 + 52 + 53 + 54) / 2]
 
 
-def test_first_layer_starts_as_one_of_both_halves() -> None:
-    torch.manual_seed(0)
-    relation = ObjectRelation(50, 40)
-    assert [layer.bias is not None for layer in relation.first] == [True, False]
-    for weight in (layer.weight for layer in relation.first):
-        assert 0.99 * 100**-0.5 < weight.abs().max() <= 100**-0.5
-
-
 @pytest.mark.parametrize("clique_size", [1, 2, 3])
 def test_several_passes_equal_one_with_gradients(clique_size, monkeypatch) -> None:
     case = make_case((clique_size, "same" if clique_size == 1 else "earlier"), frames=4)
@@ -269,12 +261,3 @@ def test_drawn_frames_are_uniform_over_the_past() -> None:
         assert len(counts) == t
         expected = num_clips / t  # five standard deviations of a binomial count
         assert (counts - expected).abs().max() <= 5 * (expected * (1 - 1 / t)) ** 0.5
-
-
-def test_two_draws_are_independent() -> None:
-    cliques = sampled_earlier_frames(
-        4000, 3, num_earlier=2, generator=torch.Generator().manual_seed(0)
-    )
-    first, second, later = cliques.frames_nQ
-    pairs = torch.bincount((2 * first + second)[later == 2], minlength=4)
-    assert (pairs - 1000).abs().max() <= 5 * (4000 * 3 / 16) ** 0.5

@@ -1,9 +1,6 @@
 """The 2.5D ResNet against torchvision's 2D one frame by frame, its temporal kernels by loops;
 blocks that are computed again for the gradient, and narrow ones."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -11,7 +8,6 @@ import torch
 from torch import Tensor
 from torchvision import models
 
-from orn.benchmarks.measuring import peak_allocated_bytes
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.image_weights import inflate
 from orn.stage2_train.model.network import ObjectVideoNetwork
@@ -102,52 +98,3 @@ def test_same_values_gradients_and_statistics_to_the_bit(
     assert all(torch.equal(gradients[name], kept_gradients[name]) for name in gradients)
     assert all(torch.equal(buffers[name], kept_buffers[name]) for name in buffers)
     assert any(name.endswith("num_batches_tracked") and b == 2 for name, b in buffers.items())
-
-
-def test_needs_less_memory() -> None:
-    config = NetworkConfig(num_activities=2, backbone="resnet50", base_width=4)
-    torch.manual_seed(0)
-    stage = Stage(config, number=4, stride=1)
-    feats_MChw = torch.rand(8, 32, 24, 24).contiguous(memory_format=torch.channels_last)
-    peaks = []
-    for keep in (True, False):
-        stage.zero_grad(set_to_none=True)
-        stage.keep_activations = keep
-        peaks.append(peak_allocated_bytes(lambda: stage(feats_MChw, 4).square().sum().backward()))
-    assert peaks[1] < 0.5 * peaks[0], peaks
-
-
-AVX2_ONLY = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
-LIMIT_SECONDS = 240
-
-TRAIN_STAGES = """
-import itertools
-
-import torch
-from orn.stage2_train.model.config import NetworkConfig
-from orn.stage2_train.model.resnet_25d import Stage
-
-torch.manual_seed(0)
-for width, number, size, frames in itertools.product(
-    (2, 4), (3, 4), ((8, 8), (28, 28)), (2, 16)
-):
-    config = NetworkConfig(num_activities=2, backbone="resnet18", base_width=width)
-    stage = Stage(config, number=number, stride=2)
-    channels = stage.blocks[0].downsample.conv.in_channels
-    feats = torch.randn(frames, channels, *size).to(memory_format=torch.channels_last)
-    feats.requires_grad_()
-    out = stage(feats, 2)
-    out.backward(torch.randn_like(out))
-print("trained")
-"""
-
-
-def test_narrow_stages_train_without_avx512() -> None:
-    process = subprocess.run(
-        [sys.executable, "-c", TRAIN_STAGES],
-        env=os.environ | AVX2_ONLY | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_SECONDS,
-    )
-    assert (process.returncode, process.stdout) == (0, "trained\n"), process.stderr

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import resource
 import shutil
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from orn.shared.errors import CheckpointError, PipelineError
+from orn.shared.errors import CheckpointError
 from orn.shared.tensors import read_tensors
 from orn.stage2_train.recipe import OptimiserRecipe
 from orn.stage2_train.runs import checkpoint
@@ -27,7 +26,6 @@ from orn.stage2_train.runs.checkpoint import (
     load_weights,
 )
 from orn.stage2_train.training.step import build_optimiser
-from tests.bounded import bounded
 
 save_last = partial(checkpoint.save_last, config="sha256:0")
 save_best = partial(checkpoint.save_best, config="sha256:0")
@@ -217,20 +215,6 @@ def test_a_disk_without_hard_links(tmp_path: Path, monkeypatch: Any, caplog: Any
         save_last(tmp_path, at_step(number))
     assert names_in(tmp_path) == {LAST}
     assert "the second-to-last checkpoint is not kept" in caplog.text
-
-
-def save_on_a_full_disk(run: Path) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-    save_last(run, at_step(2, size=1 << 20))
-
-
-def test_a_full_disk(tmp_path: Path) -> None:
-    save_last(tmp_path, at_step(1))
-    with pytest.raises(PipelineError) as caught:
-        bounded(save_on_a_full_disk, tmp_path)
-    assert str(caught.value).startswith(f"{tmp_path / LAST}: could not be written")
-    assert names_in(tmp_path) == {LAST, PREVIOUS}
-    assert steps(tmp_path, LAST) == [1]
 
 
 def test_the_best_weights_know_their_phase_and_step(tmp_path: Path) -> None:

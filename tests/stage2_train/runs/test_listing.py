@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from orn.stage2_train.runs.listing import read_summary
 from orn.stage2_train.runs.run_config import RunConfig, write_config
 from orn.stage2_train.runs.run_folder import RunStatus, write_status
-from tests.running import Ran, run_and_list_imports, run_orn
+from tests.running import Ran, run_orn
 from tests.worlds.films import TINY_EVAL, write_tiny_model
 
 
@@ -117,11 +117,6 @@ def test_csv_holds_the_same_runs(folder) -> None:
     assert rows[2]["low"] == "0.5" and "differs" not in rows[2]
     assert len(_runs(folder, "--json").json["runs"]) == len(rows)
     assert "pass one" in _runs(folder, "--csv", "--json", exit_code=2).stderr
-
-
-def test_torch_is_not_imported(folder) -> None:
-    _, imported = run_and_list_imports("runs", "--folder", folder)
-    assert "orn.stage2_train.runs.listing" in imported and "torch" not in imported
 
 
 ODD = (b"[]", b'{"step": []}', b'{"two_heads": {"map": "x"}}', b'{"time": {}, "figures": 3}')

@@ -1,10 +1,7 @@
 """What the folder of a run records, where its data is found again, and what is refused of it."""
 
 import json
-import os
-import pickle
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -163,28 +160,6 @@ def test_what_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:
         CheckpointError, match=f"^{folder}: .*no model.safetensors yet.*`orn train`"
     ):
         opened(folder)
-
-
-class Runs:
-    """Leaves a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
-        return os.mkdir, (str(self._path),)
-
-
-@pytest.mark.parametrize("size", ["its own", "that of the weights"])
-def test_a_pickle_in_place_of_the_weights_is_not_run(folder: Path, size: str) -> None:
-    ran, weights = folder / "ran", folder / "model.safetensors"
-    content = pickle.dumps(Runs(ran))
-    if size != "its own":
-        content = content.ljust(weights.stat().st_size, b"\0")
-    weights.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"model\.safetensors: expected"):
-        opened(folder)
-    assert not ran.exists()
 
 
 @pytest.mark.parametrize(

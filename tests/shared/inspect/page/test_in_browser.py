@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from orn.shared.inspect.labels import ActivityLabels
-from orn.shared.inspect.page import write as page_writer
 from orn.shared.inspect.page.write import write_page
 from orn.shared.inspect.pictures import NoPictures
 from orn.shared.manifests.records import Segment
@@ -20,8 +19,7 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.pages.palette import class_colour
 from orn.shared.shards.shard import Shard
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
-from tests.shared.inspect.page.conftest import CUP_BOX, LABELS, frame, write, write_hostile
-from tests.shared.inspect.page.test_write import Noise
+from tests.shared.inspect.page.conftest import LABELS, write, write_hostile
 from tests.worlds.shards import CUP, PERSON, blocks
 
 pytestmark = pytest.mark.timeout(200)
@@ -307,47 +305,3 @@ def test_hostile_texts_are_texts(chromium: Any, tmp_path: Path, text: str) -> No
         assert shown_text[:70] in page.inner_text("#activities")
         until(page, "location.hash !== ''")
         page.keyboard.press("ArrowRight")
-
-
-def test_a_sample_goes_from_one_of_its_frames_to_the_next(
-    chromium: Any, looked_at: Shard, tmp_path: Path
-) -> None:
-    size = write_page(looked_at, Noise(), tmp_path / "all.html").size_bytes
-    path = write_page(looked_at, Noise(), tmp_path / "a.html", largest_bytes=size - 15_000).path
-    with opened(chromium, path) as page:
-        wait(page, 0)
-        rows = page.evaluate("JSON.parse(document.getElementById('index').text).included")
-        assert rows[0] == 0
-        page.keyboard.press("ArrowRight")
-        wait(page, rows[1])
-        assert len(np.unique(canvas(page)[-20:].reshape(-1, 3), axis=0)) > 40  # a picture
-        assert f"sample of {len(rows)} of 12 frames" in page.inner_text("summary >> nth=0")
-        other = min(set(range(10)) - set(rows))
-        page.evaluate(f"location.hash = '#kitchen%2Fa%20b/{other + 5}'")
-        until(page, "!document.getElementById('message').hidden")
-        assert f"Frame {other + 5} is not on this page" in page.inner_text("#message")
-
-
-def test_a_folder_forgets_frames_that_are_far(
-    chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(page_writer, "_CHUNK_FRAMES", 2)
-    shard = write(tmp_path / "shard-000000.zarr.zip", {"a": [frame(CUP_BOX)] * 30})
-    path = write_page(shard, Noise(), tmp_path / "out").path
-    with opened(chromium, path) as page:
-        wait(page, 0)
-        scripts = page.evaluate("document.scripts.length")
-        for row in range(1, 26):
-            page.keyboard.press("ArrowRight")
-            wait(page, row)
-        assert page.evaluate("ornPage.held()") == {"chunks": 8, "pictures": 24}
-        assert page.evaluate("document.scripts.length") <= scripts + 1
-        page.keyboard.press("Home")
-        wait(page, 0)
-    (missing,) = path.parent.glob("frames-*/000014.js")
-    missing.unlink()
-    with opened(chromium, path, is_whole=False) as page:
-        wait(page, 0)
-        page.keyboard.press("End")
-        until(page, "!document.getElementById('message').hidden")
-        assert "000014.js is missing" in page.inner_text("#message")

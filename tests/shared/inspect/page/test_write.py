@@ -1,20 +1,15 @@
 """Pages as files."""
 
-import base64
-import io
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
-from orn.shared.errors import PipelineError, ShardFormatError
-from orn.shared.inspect.page.contents import frame_json
+from orn.shared.errors import PipelineError
 from orn.shared.inspect.page.write import write_page
 from orn.shared.inspect.pictures import NoPictures
 from orn.shared.shards.schema import VideoEntry
@@ -22,11 +17,7 @@ from orn.shared.shards.shard import Shard
 from tests.bounded import bounded
 from tests.browser import HOSTILE
 from tests.shared.inspect.page.conftest import (
-    CUP_BOX,
-    PERSON_BOX,
     VIDEOS,
-    frame,
-    write,
     write_hostile,
 )
 
@@ -91,16 +82,6 @@ def test_every_frame_has_its_own_detections(
         assert [each[2:6] for each in rows] == detections.boxes.tolist()
 
 
-def test_a_thumbnail_has_the_objects_of_its_frame(tmp_path: Path) -> None:
-    shard = write(tmp_path / "a.zarr.zip", {"a": [frame(CUP_BOX), frame()]})
-    html = write_page(shard, NoPictures("why"), tmp_path / "a.html").path.read_text("utf-8")
-    (data,) = re.findall(r'"data:image/webp;base64,([^"]*)"', html)
-    image = np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))).astype(int)
-    assert image.shape == (132, 176, 3)
-    in_cup, beside = image[44, 44], image[100, 150]
-    assert np.ptp(in_cup) > 30 > np.ptp(beside)
-
-
 def test_only_pages_of_ours_are_replaced(looked_at: Shard, tmp_path: Path) -> None:
     """Of a large file only the beginning is read to tell."""
     mine = tmp_path / "out" / "index.html"
@@ -150,23 +131,6 @@ def test_texts_stay_in_their_script(tmp_path: Path, text: str) -> None:
     folder = write_page(shard, NoPictures(text), tmp_path / "page" / "folder").path.parent
     names = {each.relative_to(folder).as_posix() for each in folder.rglob("*")}
     assert all(re.fullmatch(r"index\.html|frames-\w{8}(/\d{6}\.js)?", name) for name in names)
-
-
-def test_numbers_and_masks_that_a_page_cannot_show(tmp_path: Path) -> None:
-    found = frame(CUP_BOX)
-    with pytest.raises(ShardFormatError, match=r"shard: .* 63 pixels, got 48"):
-        frame_json(replace(found, height=7, width=9), None, source="shard")
-    found.scores[0] = np.nan
-    found.class_scores[0, 3] = np.inf
-    json.loads(frame_json(found, None, source="x"))
-
-
-def test_a_shard_without_videos_or_class_scores(tmp_path: Path) -> None:
-    empty = write(tmp_path / "a.zarr.zip", {})
-    assert write_page(empty, NoPictures("x"), tmp_path / "a.html").frames == 0
-    videos = {"a": [frame(PERSON_BOX, class_scores=False)]}
-    bare = write(tmp_path / "b.zarr.zip", videos, class_scores=False)
-    assert write_page(bare, NoPictures("x"), tmp_path / "b.html").frames == 1
 
 
 def test_the_command(orn, looked_at: Shard, tmp_path: Path) -> None:
