@@ -19,13 +19,3 @@ def test_json_of_any_name_can_be_printed_and_read(name: str) -> None:
     assert json.loads(text.encode()) == {"path": name}
     assert text.isprintable()
     assert ("küche" in text) == ("küche" in name)
-
-
-def test_settings_for_a_person_and_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
-    settings = {"frames_to_do": 5, "checkpoint": None, "unmatched": ["a", "b"], "wrong": []}
-    echo.echo_settings(settings, as_json=True)
-    assert json.loads(capsys.readouterr().out) == settings
-    echo.echo_settings(settings, as_json=False)
-    told = capsys.readouterr().out
-    for words in ("frames to do", "5", "checkpoint", "none", "unmatched", "2 (a, b)"):
-        assert words in told

@@ -1,6 +1,5 @@
 """What a result was made with: versions, commit, cores and devices."""
 
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -8,23 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from orn.shared import environment
 from orn.shared.devices import choose_device, devices_of_workers
 from orn.shared.environment import (
-    describe_environment,
     git_commit,
-    library_versions,
-    requirements,
     usable_cores,
 )
 from orn.shared.errors import ConfigError
-
-
-def test_requirements_are_those_of_the_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = ["torch>=2.6", "mmdet<3.4,>=3.3", "old (>=1)", "plain", 'pytest>=8; extra == "dev"']
-    monkeypatch.setattr(environment.metadata, "requires", lambda name: texts)
-    wanted = {"torch": ">=2.6", "mmdet": "<3.4,>=3.3", "old": ">=1", "plain": ""}
-    assert requirements() == wanted
 
 
 def test_usable_cores_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,16 +21,6 @@ def test_usable_cores_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) 
     assert usable_cores() == 2
     monkeypatch.delattr(os, "sched_getaffinity")
     assert usable_cores() == 64
-
-
-def test_versions_of_this_installation(monkeypatch: pytest.MonkeyPatch) -> None:
-    versions = library_versions()
-    assert versions["object-relation-network"] != "absent"
-    assert versions["numpy"][0].isdigit()
-    assert "pytest" not in versions
-    assert json.loads(json.dumps(describe_environment())) == describe_environment()
-    monkeypatch.setattr(environment, "requirements", lambda: {"none-such-library": ""})
-    assert library_versions()["none-such-library"] == "absent"
 
 
 def git(folder: Path, *arguments: str) -> str:

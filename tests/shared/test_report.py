@@ -44,12 +44,6 @@ def test_a_terminal_gets_lines_that_fit_and_whole_words(width: int) -> None:
     assert words == sorted(REPORT.text().split())
 
 
-def test_a_word_that_does_not_fit_is_never_broken() -> None:
-    row = ("runs/a-name-without-any-space", "optimizer.learning_rate=0.003")
-    text = Report(tables=[Table(header=("run", "differs"), rows=[row])]).text(width=20)
-    assert text.split() == ["run", "differs", *row]
-
-
 def test_markdown_and_columns_that_say_nothing() -> None:
     table = Table(header=("system", "paper", "p"), rows=[("orn", "-", "0.01"), ("i3d", "", "-")])
     assert Report(tables=[filled_columns(table)], notes=["Done."]).markdown() == (

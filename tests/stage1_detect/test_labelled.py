@@ -123,30 +123,6 @@ def test_every_frame_of_a_segment_is_in_one_piece_and_its_plan_is_known(
         check_segments(plan, [segment(0, 99)], folder)
 
 
-@pytest.mark.parametrize("rate", [10.0, 1e9])
-@pytest.mark.parametrize("stop", [1e9, 1e300])
-def test_a_segment_that_stops_far_beyond_the_video_is_planned_by_what_is_there(
-    rate: float, stop: float
-) -> None:
-    estimate = FrameEstimate(frames=200, rate=rate)
-    limits = TimeRange(start_seconds=0.1 / rate, stop_seconds=stop)
-    units = pack_ranges({"v": (limits,)}, {"v": estimate}, 20)
-    pieces = [piece for unit in units for part in unit.parts for piece in part.ranges]
-    assert len(pieces) <= 40
-    assert (pieces[0].start_seconds, pieces[-1].stop_seconds) == (0.1 / rate, stop)
-    assert range_frames(limits, estimate) <= 1000
-    assert range_frames(TimeRange(stop / 2, stop), estimate) == 0
-
-
-def test_a_folder_that_lacks_most_numbers_is_as_long_as_its_last_one() -> None:
-    sparse = FrameEstimate(frames=40, rate=10.0, duration_seconds=1000.0)
-    limits = TimeRange(800.0, 900.0)
-    assert range_frames(limits, sparse) == 1000
-    assert len(pack_ranges({"v": (limits,)}, {"v": sparse}, 20)) == 6
-    vast = FrameEstimate(frames=1, rate=10.0, duration_seconds=1e12)
-    assert len(pack_ranges({"v": (TimeRange(0.5, 1e9),)}, {"v": vast}, 20)) == 2
-
-
 LABELLED = Scope(frames="labelled", unit_frames=30)
 
 

@@ -1,7 +1,5 @@
 """Units become shards whole or not at all, whatever their videos and threads do."""
 
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.shard import Shard
-from orn.stage1_detect.pipeline import UnitDetector, in_order, prefetch
+from orn.stage1_detect.pipeline import UnitDetector
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import grey_of, write_grey
 
@@ -135,62 +133,3 @@ def test_odd_videos_fail_one_by_one_and_never_together(sample_data: Path, tmp_pa
     assert set(entries) == set(videos) - {video.id for video in result.failed}
     assert entries["decord__corrupted.mp4"].frames == 49
     assert entries["dali__cfr.mpeg"].frames == 180
-
-
-def test_prefetch_gives_all_items_in_order_and_an_error_in_its_turn() -> None:
-    def items() -> Iterator[int]:
-        yield 1
-        raise ValueError("bad item")
-
-    assert list(prefetch(range(50), size=3)) == list(range(50))
-    assert list(prefetch([], size=1)) == []
-    taken = prefetch(items(), size=5)
-    assert next(taken) == 1
-    with pytest.raises(ValueError, match="bad item"):
-        next(taken)
-
-
-def test_calls_of_all_blocks_are_made_in_order_in_one_other_thread() -> None:
-    done: list[int] = []
-    threads: set[int] = set()
-
-    def call(item: int) -> None:
-        threads.add(threading.get_ident())
-        done.append(item)
-
-    for _ in range(3):
-        done.clear()
-        with in_order(size=2) as do:
-            for item in range(20):
-                do(call, item)
-        assert done == list(range(20))
-    assert len(threads) == 1
-    assert threading.get_ident() not in threads
-
-
-def test_the_first_error_of_calls_or_block_is_raised() -> None:
-    def fail(error: Exception) -> None:
-        raise error
-
-    with pytest.raises(ValueError, match="first"), in_order(size=10) as do:
-        do(fail, ValueError("first"))
-        do(fail, KeyError("second"))
-    begun, let_go = threading.Event(), threading.Event()
-    done: list[int] = []
-
-    def hold() -> None:
-        begun.set()
-        assert let_go.wait(10)
-
-    def block() -> None:
-        with in_order(size=10) as do:
-            do(hold)
-            assert begun.wait(10)
-            for item in range(5):
-                do(done.append, item)
-            threading.Timer(0.1, let_go.set).start()  # by then the calls are dropped
-            raise KeyError("mine")
-
-    with pytest.raises(KeyError, match="mine"):
-        block()
-    assert done == []

@@ -15,7 +15,6 @@ from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.manifests.records import Video
 from orn.shared.video import reader
 from orn.shared.video.read import Frame, content_digest
-from orn.stage1_detect import unit_reader
 from orn.stage1_detect.unit_reader import (
     DIGESTS_NAME,
     FailedVideo,
@@ -133,32 +132,3 @@ def test_content_is_read_once_by_all_processes_until_it_changes(
     video.write_bytes(b"longer than before")
     assert digest_once(content, tmp_path) == content_digest(content) != digest
     assert len((tmp_path / DIGESTS_NAME).read_text().splitlines()) == 2
-
-
-@pytest.mark.parametrize("torn", [1, 64, 70, 100, 136])
-def test_a_line_that_was_cut_off_is_passed_over(video: Path, tmp_path: Path, torn: int) -> None:
-    digest = digest_once(video, tmp_path)
-    record = tmp_path / DIGESTS_NAME
-    record.write_bytes(record.read_bytes()[:torn])
-    assert digest_once(video, tmp_path) == digest
-    put_in_place(video, b"other")
-    assert digest_once(video, tmp_path) == digest
-
-
-def test_parts_of_long_videos_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_grey(tmp_path / "a.mp4", 4)
-
-    def digest(start: int, stop: int | None) -> str:
-        videos = {"a": Video(id="a", path=path)}
-        reader = UnitReader(videos, batch=4, prepare=lambda image: 0, folder=tmp_path)
-        begins = next(reader.events(unit(("a", start, stop))))
-        assert isinstance(begins, VideoEntry)
-        return begins.source_digest
-
-    record = tmp_path / DIGESTS_NAME
-    assert digest(0, 2) == content_digest(path)
-    monkeypatch.setattr(unit_reader, "LONG_BYTES", 0)
-    assert digest(0, None) == content_digest(path)
-    assert not record.exists()
-    assert digest(0, 2) == content_digest(path)
-    assert content_digest(path) in record.read_text()

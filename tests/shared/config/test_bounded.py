@@ -8,12 +8,11 @@ import pytest
 from orn.shared.config.bounded import (
     MOST_BYTES,
     file_digest,
-    open_to_append,
     read_bounded,
     read_json,
 )
 from orn.shared.config.files import parse_toml
-from orn.shared.errors import ConfigError, PipelineError, ShardFormatError
+from orn.shared.errors import ConfigError, ShardFormatError
 from tests.bounded import bounded
 
 
@@ -57,25 +56,6 @@ def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     )
     with pytest.raises(ShardFormatError, match="pipe: expected a file, got a pipe"):
         bounded(file_digest, _pipe(tmp_path / "pipe"), error=ShardFormatError)
-
-
-def test_what_is_appended_goes_into_a_file_of_that_name(tmp_path: Path) -> None:
-    for text in (b"a", b"b"):
-        with open_to_append(tmp_path / "log") as file:
-            file.write(text)
-    assert (tmp_path / "log").read_bytes() == b"ab"
-    (tmp_path / "link").symlink_to(tmp_path / "log")
-    with pytest.raises(PipelineError, match=r"link: could not be written \(Too many levels"):
-        open_to_append(tmp_path / "link")
-    with pytest.raises(PipelineError, match="pipe: expected a file, got a pipe"):
-        bounded(open_to_append, _pipe(tmp_path / "pipe"))
-
-
-@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 5000])
-def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        read_json(tmp_path / name)
-    assert len(str(caught.value)) < 400
 
 
 def test_a_file_may_be_as_large_as_its_reader_says(tmp_path: Path) -> None:

@@ -32,12 +32,5 @@ def test_the_size_is_what_is_drawn() -> None:
     assert (columns.min(), columns.max()) == (pytest.approx(4, abs=1), pytest.approx(3 + width, 1))
 
 
-@pytest.mark.parametrize(("left", "top"), [(-10, 0), (0, -9), (110, 30), (-999, 4), (4, 999)])
-def test_what_lies_outside_is_left_out(left: int, top: int) -> None:
-    large = np.zeros((3000, 3000, 3), np.uint8)
-    draw_text(large, "Größe", 1000 + left, 1000 + top, pixels=20, colour=(255, 200, 0))
-    assert (drawn("Größe", left, top) == large[1000:1040, 1000:1120]).all()
-
-
 def test_control_characters_are_escaped() -> None:
     assert text_size("a\nb\x1b[2J", 20) == text_size("a\\nb\\x1b[2J", 20)

@@ -123,11 +123,3 @@ def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -
         "--fresh",
     ]:
         assert told in str(caught.value)
-
-
-def test_a_setting_that_one_of_two_leaves_open_is_not_compared(plan: Plan, tmp_path: Path) -> None:
-    assert plan.resumed_from(None, tmp_path) is plan
-    look = replace(plan, settings={"batch": 8, "device": "cuda"})
-    assert look.resumed_from(plan, tmp_path).settings == plan.settings
-    with pytest.raises(ConfigError, match=r"batch is 8 as recorded, 9 as requested"):
-        replace(plan, settings={"batch": 9}).resumed_from(plan, tmp_path)

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from orn.shared.errors import ManifestError
 from orn.shared.manifests import epic
@@ -89,15 +87,6 @@ def test_rows_become_segments(tmp_path: Path) -> None:
     )
 
 
-@given(hundredths=st.integers(0, 36_000_000))
-def test_times_are_read_to_the_hundredth(hundredths: int, tmp_path_factory) -> None:
-    seconds, rest = divmod(hundredths, 100)
-    clock = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{rest:02d}"
-    folder = tmp_path_factory.mktemp("epic")
-    (segment,) = read(folder, row(start=clock, stop="100:00:00.01")).segments
-    assert segment.start_seconds == pytest.approx(hundredths / 100, abs=1e-9)
-
-
 def test_nouns_and_actions(tmp_path: Path) -> None:
     rows = row(noun="1") + row("1", verb="0", noun="2", all_nouns="[2, 1, 2]") + row("2")
     nouns = read(tmp_path, rows, target="noun")
@@ -138,25 +127,6 @@ def test_files_beside_the_table(tmp_path: Path) -> None:
 def test_refusals(tmp_path: Path, rows: str, message: str) -> None:
     with pytest.raises(ManifestError, match=rf"t\.csv, row .*{message}"):
         read(tmp_path, rows)
-
-
-@pytest.mark.parametrize("cell", ["[]", "[3]", "[True]", "(1,)", "[[1]]", "[" * 500])
-def test_lists_of_nouns_that_are_refused(tmp_path: Path, cell: str) -> None:
-    with pytest.raises(ManifestError, match="row 2: column 'all_noun_classes'"):
-        read(tmp_path, row(all_nouns=cell), target="noun", task="multi-label")
-
-
-def of_lists(tmp_path: Path, name: str) -> Path:
-    """The manifest, with all nouns of a segment."""
-    path = tmp_path / "several.toml"
-    text = load_manifest(name).source.read_text()
-    path.write_text(text.replace('"single-label"', '"multi-label"').replace('"top1"', '"map"'))
-    return path
-
-
-def test_several_nouns_are_asked_of_nouns_alone(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=r"labels\.target: expected 'noun'.*got 'verb'"):
-        load_manifest(of_lists(tmp_path, "epic"))
 
 
 def test_each_table_of_100_is_a_split(tmp_path: Path) -> None:

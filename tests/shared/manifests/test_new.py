@@ -1,6 +1,5 @@
 """A manifest from a table of one's own: what is guessed, what is drawn, and that it holds."""
 
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -95,15 +94,6 @@ def test_a_table_in_the_folder_above(here: Path, kitchen, new: Make, monkeypatch
     found = new(table="../labels.csv")
     assert (found["name"], found["data_root"]) == ("kitchen", str(here))
     assert new("--data", "../..", "--fresh", table="../labels.csv")["data_root"] == "../.."
-
-
-def test_the_next_command_can_be_pasted(here: Path, write, orn) -> None:
-    write(here / "my films" / "k" / "7.mp4")
-    table = write(here / "my films" / "k" / "labels.csv", "video,label\n7,a\n")
-    *_, line = orn("manifest", "new", table).stderr.splitlines()
-    _, program, *words = shlex.split(line)
-    assert program == "orn"
-    assert orn(*words, "--json").json["videos"]["present"] == 1
 
 
 @pytest.mark.parametrize("pattern", ["films_12/{id}.mp4", "{id}.mp4"])
@@ -230,15 +220,6 @@ def test_what_cannot_be_used_leaves_nothing(
     assert {each.name for each in here.rglob("*")} == {"a.mp4", "b.mp4", "kitchen", "labels.csv"}
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
-def test_other_encodings(here: Path, kitchen, orn, encoding: str) -> None:
-    kitchen("", "a.mp4")
-    (here / "kitchen/labels.csv").write_bytes("video,label\na,caf\u00e9\n".encode(encoding))
-    said = orn("manifest", "new", "kitchen/labels.csv", exit_code=1).stderr
-    assert "labels.csv: expected the label table in UTF-8, got a different encoding" in said
-    assert "save a table as CSV UTF-8" in said
-
-
 def test_nothing_is_replaced_unasked(here: Path, kitchen, write, new: Make) -> None:
     kitchen("video,label\na,x\n", "a.mp4")
     write(here / "kitchen.toml", "mine")
@@ -258,26 +239,6 @@ def test_nothing_is_replaced_unasked(here: Path, kitchen, write, new: Make) -> N
     assert new("--name", "other")["manifest"] == "other.toml"
     assert (here / "kitchen" / "classes.txt").read_text() == "x\n"
     assert load_dataset("other.toml", here).classes == ("y",)
-
-
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("split.csv", ("--split", "80/20")),
-        ("classes.txt", ()),
-        ("t.csv", ("--out", "kitchen/t.csv")),
-    ],
-)
-def test_the_table_is_never_replaced(
-    here: Path, write, new: Make, name: str, options: tuple[str, ...]
-) -> None:
-    table = write(here / "kitchen" / name, "video,label\na,x\nb,x\n")
-    for video in "ab":
-        write(here / "kitchen" / f"{video}.mp4")
-    refused = new(*options, "--fresh", table=f"kitchen/{name}", exit_code=2)
-    assert f"kitchen/{name}: " in refused
-    assert table.read_text() == "video,label\na,x\nb,x\n"
-    new(*options[:2], "--name", "other", "--out", "other.toml", table=f"kitchen/{name}")
 
 
 # Drawing ---------------------------------------------------------------------------------------

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from orn.shared.errors import DataRootError
-from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
+from orn.shared.manifests.headers import read_headers
 from orn.shared.manifests.load import load_dataset
-from orn.shared.manifests.records import Segment, Video
+from orn.shared.manifests.records import Video
 from orn.shared.manifests.source import (
     FoundVideo,
     find_ids,
@@ -144,31 +143,3 @@ def test_lengths_by_headers(lengthy: list[Video], many: int) -> None:
     assert found == [("5", 5), ("3", 3), ("4", 4), ("bad", 0)]
     assert "bad.mp4: cannot be opened (" in estimates["bad"].problem
     assert read_headers([]) == {}
-
-
-def test_segments_far_beyond_their_video_are_told_at_once(
-    lengthy: list[Video], caplog: pytest.LogCaptureFixture
-) -> None:
-    def segment(name: str, start: float | None, stop: float | None) -> Segment:
-        times = {"start_seconds": start, "stop_seconds": stop}
-        return Segment(id=name, video_id="5", split="train", **times)
-
-    near = [segment("a", 0.0, 0.5), segment("b", 0.0, 9.0), segment("c", None, None)]
-    lengths = read_headers(lengthy)
-    warn_of_times_beyond(near, lengths)
-    assert caplog.records == []
-    warn_of_times_beyond([*near, segment("d", 1.0, 1e9), segment("e", 5000.0, None)], lengths)
-    (record,) = caplog.records
-    for part in ("2 segments", "'d', ends at 1e+09 s", "video '5' is about 0.5 s"):
-        assert part in record.getMessage()
-
-
-def test_folder_that_cannot_be_read(tmp_path: Path, write, monkeypatch) -> None:
-    write(tmp_path / "videos" / "a.mp4")
-
-    def refuse(path: str) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(os, "listdir", refuse)
-    with pytest.raises(DataRootError, match=r"cannot be read \(Permission denied\)"):
-        find(tmp_path, "A")

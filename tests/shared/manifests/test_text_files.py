@@ -1,23 +1,16 @@
 """The reader of label tables: ways to write them, and what is said of those that cannot be used."""
 
 import re
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from orn.shared.errors import DataRootError, ManifestError
-from orn.shared.manifests.load import load_dataset, load_listing, load_manifest
+from orn.shared.errors import ManifestError
 from orn.shared.manifests.text_files import (
-    MOST_BYTES,
-    MOST_ROWS,
     read_class_names,
-    read_entries,
     read_rows,
 )
-from tests.bounded import bounded
-from tests.conformance.datasets import write_dataset
 
 
 class Row(BaseModel):
@@ -69,11 +62,6 @@ def test_the_first_rows_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
     assert "; and 7 more; correct the file" in str(caught.value)
 
 
-def test_rows_are_bounded(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError, match=f"at most {MOST_ROWS:,} rows"):
-        read_entries(tmp_path, range(MOST_ROWS + 1), str)
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -90,42 +78,3 @@ def test_class_names(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(ManifestError, match=rf"c\.txt.*{message}"):
         read_class_names(path)
-
-
-MANY_ROWS = b"".join(b"%d,open\n" % each for each in range(999_000))
-
-
-def num_listed(path: Path, data_root: Path) -> int:
-    """Segments that the tables list."""
-    return len(load_listing(load_manifest(path), data_root).segments)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "name", "content"),
-    [
-        pytest.param(
-            "table", "labels.csv", b"video,label\n" + b"," * (MOST_BYTES - 99), id="cells"
-        ),
-        pytest.param("table", "labels.csv", b"video,label\n" + MANY_ROWS, id="rows"),
-        pytest.param(
-            "something", "labels/train.json", b"[" + b'{"":0},' * 1_999_000 + b"0]", id="objects"
-        ),
-    ],
-)
-def test_the_largest_files_stay_within_memory(
-    tmp_path: Path, kind: str, name: str, content: bytes
-) -> None:
-    path = write_dataset(tmp_path, kind, {f"mine/{name}": content}) / "m.toml"
-    with suppress(ManifestError):
-        assert bounded(num_listed, path, tmp_path) == 999_000
-
-
-@pytest.mark.parametrize("name", ["x" * 5000, "x" * 5000 + ".toml", "a/" + "x" * 300, "a\0b/c"])
-def test_names_that_no_disk_can_have(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ManifestError) as caught:
-        load_manifest(name)
-    assert len(str(caught.value)) < 2000
-    path = write_dataset(tmp_path, "table") / "m.toml"
-    with pytest.raises(DataRootError, match="got no folder"):
-        load_dataset(path, tmp_path / name)

@@ -8,7 +8,6 @@ import pytest
 
 from orn.shared.errors import ShapeError
 from orn.shared.masks import rle
-from orn.shared.masks.coco_classes import COCO_CLASSES, NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections, clip_boxes
 from orn.shared.masks.rules import frame_faults
 
@@ -109,9 +108,3 @@ FITTING: dict[str, dict[str, Any]] = {
 def test_arrays_that_do_not_fit(make: str, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ShapeError, match=re.escape(message)):
         getattr(FrameDetections, make)(**FITTING[make] | changes)
-
-
-def test_eighty_different_names_in_order() -> None:
-    assert len(COCO_CLASSES) == len(set(COCO_CLASSES)) == NUM_COCO_CLASSES
-    places = {0: "person", 3: "motorcycle", 39: "bottle", 57: "couch", 62: "tv", 79: "toothbrush"}
-    assert {place: COCO_CLASSES[place] for place in places} == places

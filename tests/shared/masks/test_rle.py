@@ -68,17 +68,6 @@ def test_crop_equals_the_whole_grid(
     assert counts == coco_counts(full)
 
 
-@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 0)])
-def test_crop_without_pixels_is_an_empty_mask(shape: tuple[int, int]) -> None:
-    counts = rle.encode_crop(np.zeros(shape, dtype=bool), x=2, y=1, height=5, width=6)
-    assert counts == coco_counts(np.zeros((5, 6), dtype=bool))
-
-
-def test_crop_outside_the_grid_is_refused() -> None:
-    with pytest.raises(ShapeError, match=r"inside 5 x 6 .*got 2 x 3 at x 4, y 1"):
-        rle.encode_crop(np.ones((2, 3), dtype=bool), x=4, y=1, height=5, width=6)
-
-
 @pytest.mark.parametrize(
     "mask",
     [np.ones((2, 2), np.uint8), np.ones((1, 2, 2), bool), [[True]], np.zeros((0, 3), bool)],

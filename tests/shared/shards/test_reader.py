@@ -1,6 +1,5 @@
 """A folder of shards: videos by id and by time, ranges joined, copies in processes, its index."""
 
-import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from orn.shared.errors import JoinError, ShardFormatError, ShardNotFoundError
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.shards import index
-from orn.shared.shards.index import INDEX_NAME, shard_paths
+from orn.shared.shards.index import shard_paths
 from orn.shared.shards.reader import DetectionFolder, VideoDetections
 from orn.shared.shards.time_join import nearest_frames
 from tests.shared.shards.conftest import write_drawn
@@ -124,14 +123,6 @@ def indexed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def read_all(folder: Path) -> None:
-    """Reads some frames with what the index says of their shards."""
-    detections = DetectionFolder(folder)
-    for video_id, row in (("a", 2), ("long", 19), ("long", 43)):
-        found = detections.video(video_id).frame(row)
-        assert found.masks == drawn_detections(row, row % 4).masks
-
-
 @pytest.mark.parametrize("field", ["place", "num_bytes"])
 @pytest.mark.parametrize("value", [0, 1, 77, 2**31])
 def test_an_index_that_lies_about_chunks_gives_no_wrong_frame(
@@ -154,17 +145,6 @@ def test_a_shard_that_changed_meanwhile_is_told(indexed: Path) -> None:
     write_drawn(indexed / "shard-000000.zarr.zip", {"a": times(range(4))})
     with pytest.raises(ShardFormatError, match=r"000000\.zarr\.zip: .*changed or disappeared"):
         detections.video("a")
-
-
-def test_copies_are_small_and_are_told_places(indexed: Path) -> None:
-    detections = DetectionFolder(indexed)
-    places = detections.places("a")
-    copy = pickle.loads(pickle.dumps(detections))
-    (indexed / INDEX_NAME).unlink()
-    assert copy.video("a", places).frame(1).masks == drawn_detections(1, 1).masks
-    assert not (indexed / INDEX_NAME).exists()  # it did not ask for all
-    assert copy.video_ids == ("a", "b", "long", "c")
-    assert len(pickle.dumps(detections)) + len(pickle.dumps(places)) < 6000
 
 
 # Times -------------------------------------------------------------------------------------------

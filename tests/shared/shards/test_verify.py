@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.shared.jobs.plan import PLAN_NAME, Plan, plan_units
+from orn.shared.jobs.plan import Plan, plan_units
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset
 from orn.shared.shards.schema import UNKNOWN_SOURCE
@@ -150,14 +150,6 @@ def test_what_is_wrong_is_told_of_its_shard(
     for problem, (_, message) in zip(problems, wanted, strict=True):
         assert problem.severity == "error"
         assert re.search(message, problem.message)
-
-
-def test_without_a_plan_not_all_frames_were_asked_for(folder: Path) -> None:
-    write_drawn(shard(folder, 2), {"b": frames(6, 9)})
-    (folder / PLAN_NAME).unlink()
-    assert verify_folder(folder) == []
-    (folder / PLAN_NAME).write_text("{}")
-    assert "plan.json" in verify_folder(folder)[0].message
 
 
 def test_videos_of_the_list(folder: Path, dataset: Dataset, tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 """The writer: what was added comes back, nothing half done becomes visible, misuse is refused."""
 
-import copy
 import tempfile
-import tracemalloc
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -135,22 +132,6 @@ def test_a_failure_takes_back_what_came_of_the_video(tmp_path: Path) -> None:
     assert shard.frame_video().tolist() == [0, 1, 1, 1, 1, 1]
 
 
-def test_detections_are_held_compressed(tmp_path: Path) -> None:
-    many = drawn_detections(3, num=300)
-    with ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
-        begin(writer, "a")
-        tracemalloc.start()
-        try:
-            for index in range(200):  # 10 MB as they come, all of them alike
-                writer.add(index, float(index), copy.deepcopy(many))
-            held, _ = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-        writer.end_video()
-    assert held < 4 * 2**20
-    assert Shard(tmp_path / "s.zip").num_detections == 200 * 300
-
-
 @pytest.mark.parametrize("error", [KeyError("x"), KeyboardInterrupt(), PipelineError("x")])
 def test_an_error_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)), ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
@@ -161,29 +142,3 @@ def test_an_error_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(ShapeError, match=message), ShardWriter(tmp_path / "s.zip", ENTRY) as writer:
         begin(writer)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_calls_out_of_order_are_refused(tmp_path: Path) -> None:
-    writer = ShardWriter(tmp_path / "s.zip", ENTRY, "label")
-    label = drawn_detections(class_scores=False)
-
-    def refused(message: str, call: Callable[..., object], *arguments: Any) -> None:
-        with pytest.raises(ShapeError, match=message):
-            call(*arguments)
-
-    refused("frame 3 .* without an open video", writer.add, 3, 0.0, label)
-    refused("without an open video", writer.end_video)
-    begin(writer, "a")
-    refused("frame -1: expected an index above -1", writer.add, -1, 0.0, label)
-    refused("class scores: none, got: scores of 80", writer.add, 0, 0.0, drawn_detections())
-    writer.add(4, 0.5, label)
-    refused("frame 4: expected an index above 4", writer.add, 4, 0.6, label)
-    for seconds in (0.5, np.nan, np.inf):
-        refused(f"after 0.5 s, got {seconds} s", writer.add, 5, seconds, label)
-    writer.add(5, 0.6, label)
-    refused("'b' was begun before 'a' ended", begin, writer, "b")
-    refused("'b' failed while 'a' is open", writer.fail, "b", "x")
-    writer.end_video()
-    refused("'a' is already in the shard", begin, writer, "a")
-    writer.fail("b", "x")
-    refused("'b' is already in the shard", writer.fail, "b", "y")

@@ -1,7 +1,6 @@
 """EPIC-100's masks: files made by the test from the description of the format."""
 
 import csv
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from orn.shared.errors import ObjectImportError
 from orn.stage1_detect.imports.epic100 import KNOWN_WRONG, parse_frame, published_rate, read_epic100
-from tests.bounded import bounded
 from tests.stage1_detect.imports.conftest import Found, block_mask, pack_frame, write_epic
 
 SIDES = st.floats(0, 1, width=32)
@@ -55,21 +53,6 @@ def test_messages_mean_what_the_format_says(
         assert (entry.coco_mask, entry.score, entry.pred_class) == (b"mask\x00", score, label)
 
 
-@pytest.mark.parametrize(
-    "packed",
-    [
-        b"\x0a\x01a" + pack_frame(1, []),  # field 1, which the message does not have
-        b"\x12\x01a",  # field 2 as bytes
-        b"\x10\x01\x1a\x05\x0a\x03\x2a\x01a",  # a field 5 inside a box
-    ],
-)
-def test_fields_of_another_message_are_told(packed: bytes) -> None:
-    with pytest.raises(
-        ObjectImportError, match=r"here: expected only .* fields, got 3 bytes of unknown"
-    ):
-        parse_frame(packed, place="here")
-
-
 def with_object(one: Found, **change: Any) -> Found:
     """The detection with another box, mask, score or label."""
     return tuple((dict(zip(("box", "mask", "score", "label"), one, strict=True)) | change).values())
@@ -106,20 +89,6 @@ def test_background_is_counted_and_rounding_at_the_edge_is_cut(tmp_path: Path, o
     np.testing.assert_array_equal(frame.detections.boxes, [[0, 0, 100, 100]])
 
 
-def read_all(path: Path) -> int:
-    """The number of frames of a file."""
-    return len(list(read_epic100(path)))
-
-
-@pytest.mark.parametrize("objects", [2_000_000, 10_001])
-def test_a_frame_of_endless_objects(tmp_path: Path, objects: int) -> None:
-    """Each of them takes four bytes."""
-    path = tmp_path / "P01_01.pkl"
-    path.write_bytes(pickle.dumps([b"\x10\x01" + b"\x1a\x02\x20\x01" * objects], 3))
-    with pytest.raises(ObjectImportError, match=r"P01_01.pkl: .*at most "):
-        bounded(read_all, path)
-
-
 @pytest.mark.parametrize(
     ("video_id", "rate"),
     [("P01_01", 60), ("P37_101", 50), ("P01_1", None), ("kitchen", None), ("P01_1011", None)],
@@ -146,8 +115,3 @@ def test_the_published_tables_bear_the_rates_out(sample_data: Path) -> None:
 def _column(path: Path, name: str) -> dict[str, float]:
     with path.open() as file:
         return {row["video_id"]: float(row[name]) for row in csv.DictReader(file)}
-
-
-def test_a_message_cut_short_is_told(one: Found) -> None:
-    with pytest.raises(ObjectImportError, match=r"here: expected a FrameObjectDetections message"):
-        parse_frame(pack_frame(300, [one])[:-1], place="here")

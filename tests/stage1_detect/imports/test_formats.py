@@ -139,15 +139,6 @@ def test_frames_extracted_at_a_rate_are_joined_like_detected_ones(orn: Any, tmp_
     ]
 
 
-def test_few_frames_numbered_at_a_high_rate_are_joined(orn: Any, tmp_path: Path) -> None:
-    manifest = counted_videos(tmp_path, {"a": 16})
-    source = table(tmp_path, *(f"a,{number},0,0,1,1,cup," for number in (0, 10, 20, 30)))
-    places = ("--data", tmp_path / "data", "--out", tmp_path / "shards")
-    orn("import-objects", manifest, source, "--format", "csv", "--rate", 20, *places)
-    rows = DetectionFolder(tmp_path / "shards").video("a").nearest_rows(np.arange(16) / 10)
-    assert rows.tolist() == [0] * 3 + [1] * 5 + [2] * 5 + [3] * 3
-
-
 def test_numbers_in_a_folder_are_those_of_its_files(orn: Any, tmp_path: Path) -> None:
     manifest = counted_videos(tmp_path, {}, absent=["a"])
     text = manifest.read_text().replace('form = "clips"', 'form = "frames"')
@@ -437,13 +428,6 @@ def test_what_is_wrong_is_told_in_one_bounded_line(tmp_path: Path, form: str) ->
     for refusal, message in zip(bounded(refusals_of, form, tmp_path), wanted, strict=True):
         assert re.match(rf".*/source\.\w+: .*{message}", refusal), (message, refusal)
         assert len(refusal) < 1500 and refusal.isprintable()
-
-
-def test_a_number_of_records_is_the_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orn.stage1_detect.imports.object_table.MOST_RECORDS", 100)
-    assert read_all("csv", table(tmp_path, *["a,1,0,0,1,1,cup,"] * 100)) == 100
-    with pytest.raises(ObjectImportError, match="expected at most 100 records"):
-        read_all("csv", table(tmp_path, *["a,1,0,0,1,1,cup,"] * 101))
 
 
 def test_a_record_that_is_wrong_fails_its_video_alone(objects: Any, tmp_path: Path) -> None:
