@@ -62,11 +62,9 @@ def detect(request: DetectBenchRequest, kept: Kept) -> None:
     """Compare detection with a loop of inference_detector, pycocotools and pickle.
 
     Both sides run alternately with the same weights: Mask R-CNN with ResNet-50 at up to 800 x 1333.
-    Each has its usual settings: `orn detect` one single-threaded process per core, the loop one
-    process with all threads. --workers 1 --threads 1 compares a single core. Times are per frame,
-    excluding start-up and loading of weights; the ratio is the loop's time divided by ours. In
-    float32, `orn detect` must also find at least 90 % of the loop's detections. Also reports the
-    time of each stage of detection, the deviation of other precisions from float32 on the CPU, and
+    Times are per frame with one thread, excluding start-up and loading of weights; the ratio is the
+    loop's CPU time (on a GPU, wall time) divided by ours. In float32, `orn detect` must also find
+    at least 90 % of the loop's detections. Also reports the time of each stage of detection, and
     the peak memory of a long and a short video with a stub detector.
     """
     from orn.benchmarks.detect import measure
@@ -78,9 +76,8 @@ def detect(request: DetectBenchRequest, kept: Kept) -> None:
 def gpu(request: GpuRequest, *, as_json: AsJson = False) -> int:
     """Run all benchmarks of detection and training on a GPU.
 
-    The measurements cover detection in every precision and with batches of 1 to 16, with the time
-    of each stage and the deviation from float32 on the CPU; training steps of both ResNets; the
-    loader; two processes on one GPU; an exact resume. They run in order of importance, and each
+    The measurements cover detection in every precision and with batches of 1 to 16; training steps
+    of both ResNets; the loader; an exact resume. They run in order of importance, and each
     writes its own file: rerun the command to resume with the missing ones. The exit code is 3 if a
     measurement failed or ran out of time.
     """

@@ -1,15 +1,12 @@
 """Detection of a video, compared with the usual loop of inference_detector and pickle."""
 
 import pickle
+import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from functools import partial
-from itertools import cycle, islice
-from multiprocessing import get_context
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +14,16 @@ import mmcv
 import numpy as np
 import torch
 from pycocotools import mask as coco_mask
-from torch.profiler import ProfilerActivity, profile
 from torch.utils.benchmark import set_torch_threads
 from torchvision.ops import box_iou
 
 from orn.benchmarks.detect_inputs import DetectInputs, Detection, frames_of, make_inputs
-from orn.benchmarks.made_inputs import write_detections
-from orn.benchmarks.measuring import Comparison, seconds_in_turns
+from orn.benchmarks.measuring import Comparison
 from orn.benchmarks.memory import long_over_short
 from orn.benchmarks.requests import DetectBenchRequest
-from orn.shared.devices import devices_of_workers
-from orn.shared.environment import usable_cores
+from orn.shared.devices import choose_device
 from orn.shared.errors import PipelineError
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.files import shard_path
-from orn.shared.shards.writer import ShardWriter
-from orn.shared.video.read import read_frames
-from orn.stage1_detect.mmdet.first_stage import unwatched
 from orn.stage1_detect.mmdet.library import (
     Compose,  # before mmdet, since it replaces mmcv's operators
 )
@@ -45,31 +35,25 @@ from mmdet.utils import get_test_pipeline_cfg  # isort: skip
 
 _BOX_TOLERANCE_PIXELS = 1.0
 _SCORE_TOLERANCE = 0.01
-"""Folded normalization layers and the RGB conversions of OpenCV and PyAV round differently."""
+"""The RGB conversions of OpenCV and PyAV round differently."""
 _LEAST_SHARE = 0.9
-"""For the same reasons, boxes near the threshold or each other can be missing from one side."""
+"""For the same reason, boxes near the threshold or each other can be missing from one side."""
 _SAME_OVERLAP = 0.5
 """Minimum IoU of two boxes of the same object and class."""
-_SHARD_FRAMES = 2000
-"""Number of frames in a shard for measuring writes."""
-_NOT_NETWORK = ("decode", "prepare", "encode", "write")
 
 
 def measure(request: DetectBenchRequest) -> Comparison:
-    """Return the time per frame of both sides, the time of each stage of our detection, the
-    deviation of our detections from float32 on the CPU, and the memory used for a long video.
+    """Return the time per frame of both sides with one compute thread each, of each stage of our
+    detection, and the memory used for a long video.
+
+    On a CPU, the ratio is one of CPU times, so that other processes and the overlap of our stages
+    do not count; on a GPU, of wall times.
 
     Raises:
         PipelineError: if the detections of both sides differ in float32.
     """
-    devices = devices_of_workers(request.device, request.workers)
-    device, frames = devices[0], 2 if request.tiny else request.frames
-    options: dict[str, Any] = {
-        "frames": frames,
-        "precision": request.precision,
-        "batch": request.batch,
-    }
-    with tempfile.TemporaryDirectory() as name:
+    device, frames = choose_device(request.device), 2 if request.tiny else request.frames
+    with tempfile.TemporaryDirectory() as name, set_torch_threads(1):
         inputs = make_inputs(
             Path(name),
             video=request.video,
@@ -79,88 +63,79 @@ def measure(request: DetectBenchRequest) -> Comparison:
         )
         torch.backends.cudnn.allow_tf32 = True  # torch's default; our detector sets its own
         loop = LoopDetector(inputs, device=device)
-        found = _compare(inputs, loop, options, devices=devices, request=request)
-        alone = Detection(inputs, device=device, **options)
-        with set_torch_threads(1):
-            found |= _parts(alone, inputs.video, device=device)
-        if device != "cpu":
-            found |= _on_card(alone)
-        if not request.is_exact or device != "cpu":
-            found["against_float32_on_cpu"] = _equality(alone, inputs)
-    found["memory"] = long_over_short(request.memory, tiny=request.tiny)
+        ours = Detection(
+            inputs,
+            frames=frames,
+            device=device,
+            precision=request.precision,
+            batch_size=request.batch_size,
+        )
+        ours.run()
+        agreed = compare_frames(frames_of(ours.path), loop.run(frames))
+        if request.precision == "float32":
+            require_same_objects(agreed)
+        stages = _StageTimer(ours.detector)
+        rounds = [
+            [*_timed(ours.run, device), *_timed(lambda: loop.run(frames), device)]
+            for _ in range(request.repeats)
+        ]
+        peak = torch.cuda.max_memory_allocated() if device != "cpu" else None
+    wall, cpu, loop_wall, loop_cpu = (
+        statistics.median(each) / frames for each in zip(*rounds, strict=True)
+    )
+    of_cpu = device == "cpu"
     return Comparison(
         name="detect",
-        ours=found.pop("ours_seconds"),
-        reference=found.pop("reference_seconds"),
+        ours=cpu if of_cpu else wall,
+        reference=loop_cpu if of_cpu else loop_wall,
         details={
-            **found,
-            **options,
+            "compared": "CPU time per frame and thread" if of_cpu else "wall time per frame",
+            "ours_wall_seconds": wall,
+            "reference_wall_seconds": loop_wall,
+            "stages_cpu_seconds": stages.per_frame(frames * request.repeats),
+            "gpu_peak_bytes": peak,
+            **agreed,
+            "memory": long_over_short(request.memory, tiny=request.tiny),
+            "frames": frames,
+            "repeats": request.repeats,
+            "precision": request.precision,
+            "batch_size": ours.detector.entry.batch_size,
             "device": device,
             "weights": inputs.weights,
-            "repeats": request.repeats,
         },
     )
 
 
-def _compare(
-    inputs: DetectInputs,
-    loop: "LoopDetector",
-    options: dict[str, Any],
-    *,
-    devices: tuple[str, ...],
-    request: DetectBenchRequest,
-) -> dict[str, Any]:
-    """Return the time per frame of both sides; each of our processes detects the loop's frames."""
-    frames, threads = options["frames"], request.threads or usable_cores()
-    context = get_context("spawn")
-    free = context.SimpleQueue()
-    for index, name in enumerate(devices):
-        free.put({**options, "device": name, "name": f"process-{index}"})
-    settings = (inputs, free, context.Barrier(len(devices)))
-    with ProcessPoolExecutor(
-        len(devices), mp_context=context, initializer=_start, initargs=settings
-    ) as pool:
-
-        def ours() -> None:
-            """Detect once in every process."""
-            for task in [pool.submit(_detect) for _ in devices]:
-                task.result()
-
-        ours()
-        found = frames_of(shard_path(inputs.folder / "process-0", 0))
-        agreed = compare_frames(found, loop.run(frames))
-        if request.is_exact:
-            require_same_objects(agreed)
-        seconds, loop_seconds = seconds_in_turns(
-            ours, partial(loop.run, frames), repeats=request.repeats, threads=threads
-        )
-    seconds, loop_seconds = seconds / frames / len(devices), loop_seconds / frames
-    return {
-        "ours_seconds": seconds,
-        "reference_seconds": loop_seconds,
-        "ours_frames_per_second": 1 / seconds,
-        "reference_frames_per_second": 1 / loop_seconds,
-        "ours_processes": len(devices),
-        "ours_threads_each": 1,
-        "reference_threads": threads,
-        "detections_a_frame": sum(map(len, found)) / frames,
-        **agreed,
-    }
+def _timed(run: Callable[[], object], device: str) -> tuple[float, float]:
+    """Return the wall time and the CPU time of a call."""
+    began, cpu_began = time.perf_counter(), time.process_time()
+    run()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began, time.process_time() - cpu_began
 
 
-_detection: Detection
-_barrier: Any
+class _StageTimer:
+    """Adds up the CPU time of the network and of encoding, which run in different threads."""
 
+    def __init__(self, detector: Any) -> None:
+        self._seconds: dict[str, float] = defaultdict(float)
+        for stage in ("infer", "encode"):
+            setattr(detector, stage, self._watched(stage, getattr(detector, stage)))
 
-def _start(inputs: DetectInputs, free: Any, barrier: Any) -> None:
-    """Load the detector of a process, with the next free options."""
-    global _detection, _barrier
-    _detection, _barrier = Detection(inputs, **free.get()), barrier
+    def per_frame(self, frames: int) -> dict[str, float]:
+        """Return the seconds of each stage."""
+        return {stage: seconds / frames for stage, seconds in self._seconds.items()}
 
+    def _watched(self, stage: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*arguments: Any) -> Any:
+            began = time.thread_time()
+            try:
+                return method(*arguments)
+            finally:
+                self._seconds[stage] += time.thread_time() - began
 
-def _detect() -> None:
-    _barrier.wait()  # so that each process runs exactly one task
-    _detection.run()
+        return watched
 
 
 class LoopDetector:
@@ -249,86 +224,3 @@ def require_same_objects(agreed: dict[str, Any]) -> None:
             f"detections of the loop: expected at least {_LEAST_SHARE:.0%} of them among ours, got "
             f"{agreed['agreeing_share']:.1%}, so times are not comparable; try a different --video"
         )
-
-
-class _PartTimer:
-    """Measures the time of named stages, with the device synchronized."""
-
-    def __init__(self, device: str) -> None:
-        self._is_cuda = device.startswith("cuda")
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.cpu_seconds: dict[str, float] = defaultdict(float)
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        began, cpu_began = self._now()
-        yield
-        ended, cpu_ended = self._now()
-        self.seconds[name] += ended - began
-        self.cpu_seconds[name] += cpu_ended - cpu_began
-
-    def _now(self) -> tuple[float, float]:
-        if self._is_cuda:
-            torch.cuda.synchronize()
-        return time.perf_counter(), time.process_time()
-
-
-def _parts(detection: Detection, video: Path, *, device: str) -> dict[str, Any]:
-    """Return the time per frame of each stage of detection, run sequentially; `orn detect` overlaps
-    decoding and encoding with the network. On a CPU, masks are pasted during encoding."""
-    detector: Any = detection.detector
-    for _ in range(2):  # the first round is a warm-up
-        timer = detector.during = _PartTimer(device)
-        frames = iter(read_frames(video))
-        kept: list[FrameDetections] = []
-        for _ in range(0, detection.frames, detection.batch):
-            with timer("decode"):
-                images = [frame.image for frame in islice(frames, detection.batch)]
-            with timer("prepare"):
-                prepared = [detector.prepare(image) for image in images]
-            found = detector.infer(prepared)
-            with timer("encode"):
-                kept += [detector.encode(each) for each in found]
-        with ShardWriter(detection.path, detector.entry) as writer, timer("write"):
-            write_detections(writer, "video", islice(cycle(kept), _SHARD_FRAMES))
-    detector.during = unwatched
-    counts = defaultdict(lambda: len(kept), write=_SHARD_FRAMES)
-    parts = {name: seconds / counts[name] for name, seconds in timer.seconds.items()}
-    cpu = {name: seconds / counts[name] for name, seconds in timer.cpu_seconds.items()}
-    network = sum(seconds for name, seconds in parts.items() if name not in _NOT_NETWORK)
-    return {
-        "parts_seconds": parts,
-        "parts_cpu_seconds": cpu,
-        "rest_over_network": sum(cpu[name] for name in _NOT_NETWORK) / network,
-    }
-
-
-def _on_card(detection: Detection) -> dict[str, Any]:
-    """Return the peak GPU memory, the fraction of time in kernels, and the 40 slowest kernels."""
-    torch.cuda.reset_peak_memory_stats()
-    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
-        began = time.perf_counter()
-        detection.run()
-        seconds = time.perf_counter() - began
-    averages = profiler.key_averages()
-    on_card = sum(each.self_device_time_total for each in averages) / 1e6
-    table = averages.table(sort_by="self_device_time_total", row_limit=40, max_name_column_width=80)
-    return {
-        "peak_bytes": torch.cuda.max_memory_allocated(),
-        "kernels_share": on_card / seconds,
-        "kernels": table.splitlines(),
-    }
-
-
-def _equality(detection: Detection, inputs: DetectInputs) -> dict[str, Any]:
-    plain = Detection(
-        inputs,
-        frames=min(detection.frames, 4),
-        device="cpu",
-        precision="float32",
-        threads=usable_cores(),
-        name="plain",
-    )
-    plain.run()
-    detection.run()
-    return compare_frames(frames_of(detection.path)[: plain.frames], frames_of(plain.path))

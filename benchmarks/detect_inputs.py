@@ -101,13 +101,14 @@ def _with_searched_threshold(inputs: DetectInputs, device: str) -> DetectInputs:
     images = [frame.image for frame in islice(read_frames(inputs.video), 2)]
     found = [frame for image in images for frame in detector.detect([image])]
     scores = sorted((score for frame in found for score in frame.scores.tolist()), reverse=True)
-    rank = min(_DETECTIONS * len(found), len(scores)) - 1
+    rank = min(_DETECTIONS * len(found), len(scores) - 1)
+    threshold = (scores[rank - 1] + scores[rank]) / 2  # between two scores
     config = inputs.config.with_name(f"{inputs.config.stem}_searched.py")
     config.write_text(
         f"_base_ = {str(inputs.config)!r}\n"
-        f"model = dict(test_cfg=dict(rcnn=dict(score_thr={scores[rank]})))\n"
+        f"model = dict(test_cfg=dict(rcnn=dict(score_thr={threshold})))\n"
     )
-    return replace(inputs, config=config, score_threshold=scores[rank])
+    return replace(inputs, config=config, score_threshold=threshold)
 
 
 class Detection:
@@ -120,9 +121,8 @@ class Detection:
         frames: int,
         device: str,
         precision: Any,
-        batch: int = 1,
+        batch_size: int | None = None,
         threads: int = 1,
-        name: str = "shard",
     ) -> None:
         self.detector = load_detector(
             device,
@@ -130,16 +130,17 @@ class Detection:
             checkpoint=inputs.checkpoint,
             score_threshold=inputs.score_threshold,
             precision=precision,
+            batch_size=batch_size,
             threads=threads,
         )
-        self.frames, self.batch = frames, batch
-        self._folder = inputs.folder / name
+        self.frames = frames
+        self._folder = inputs.folder / "shard"
         self.path = shard_path(self._folder, 0)
         self._detect = UnitDetector(
             self.detector,
             videos={"video": Video(id="video", path=inputs.video)},
             folder=self._folder,
-            batch=batch,
+            batch=self.detector.entry.batch_size,
         )
 
     def run(self) -> None:

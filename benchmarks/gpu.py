@@ -26,25 +26,17 @@ def jobs(device: str, *, tiny: bool) -> dict[str, tuple[str, ...]]:
     """Return the command-line arguments of each measurement, by the name of its record."""
     ways = ("fp32", *(_CARD_WAYS if device.startswith("cuda") else ()))
     detect = ("detect", "--long", "0", "--device", device)
-    found = {f"detect-{way}-8": (*detect, "--precision", way, "--batch", "8") for way in ways}
+    found = {f"detect-{way}-8": (*detect, "--precision", way, "--batch-size", "8") for way in ways}
     train = ("train-step", "--device", device, "--clips", "32")
     found |= {
         f"train-{backbone}": (*train, "--backbone", backbone)
         for backbone in ("resnet50", "resnet18")
     }
     found["loader"] = ("loader",)
-    found["detect-two-processes"] = (
-        *detect,
-        "--precision",
-        ways[-1],
-        "--batch",
-        "8",
-        "--workers",
-        "2",
-    )
     for batch in ("16", "4", "1"):
         found |= {
-            f"detect-{way}-{batch}": (*detect, "--precision", way, "--batch", batch) for way in ways
+            f"detect-{way}-{batch}": (*detect, "--precision", way, "--batch-size", batch)
+            for way in ways
         }
     small = ("--tiny",) if tiny else ()
     commands = {name: ("-m", "orn", "bench", *words, *small) for name, words in found.items()}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from orn.shared.common_options import (
-    Batch,
+    BatchSize,
     Count,
     Device,
     FilePath,
@@ -87,24 +87,15 @@ class DetectBenchRequest(Request):
             usual="random, 20 detections per frame",
         ),
     ] = None
-    frames: Annotated[Count, Option("Number of frames per measurement.")] = 4
+    frames: Annotated[Count, Option("Number of frames per measurement.")] = 3
     device: Device = "auto"
     precision: Annotated[
         Precision, precision_option("Number format of our backbone; the loop uses fp32.")
     ] = "float32"
-    batch: Batch = 8
-    workers: Annotated[
-        Count | None, Option("Number of detection processes.", usual="one per core or GPU")
-    ] = None
-    threads: Annotated[Threads | None, threads_option("the loop", usual="one per core")] = None
+    batch_size: BatchSize | None = None
     memory: MemoryRequest = MemoryRequest()
     repeats: Repeats = 3
     tiny: Tiny = False
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether our results agree with the loop's up to rounding."""
-        return self.precision == "float32"
 
 
 class GpuRequest(Request):

@@ -33,6 +33,7 @@ def demo_pipeline(size: str, seed: int) -> Pipeline:
         clips=Path("clips", tag, "demo"),
         run=Path("runs", f"demo-{tag}" if tag else "demo"),
         recipe="demo",
+        batch_size=8,  # small frames are faster in batches
         overrides=SETTINGS[size],
         seed=seed,
     )

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from orn.shared.shards.shard import Shard
     from orn.shared.shards.writer import ShardWriter
     from orn.stage1_detect.mmdet.detector import MmdetDetector
-    from orn.stage1_detect.mmdet.segmenter import MmdetSegmenter
     from orn.stage2_train.clips.batches import ClipBatch
     from orn.stage2_train.explanation.importance import Importance
     from orn.stage2_train.opened_dataset import OpenedDataset
@@ -82,7 +81,7 @@ def load_detector(
     config: str | Path | None = None,
     score_threshold: float = 0.3,
     device: str | torch.device = "auto",
-) -> MmdetDetector | MmdetSegmenter:
+) -> MmdetDetector:
     """Load the detector that `orn detect` would use.
 
     Example::

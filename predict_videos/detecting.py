@@ -45,13 +45,8 @@ Objects = Callable[
 the function with the number of processed frames. Raises `PipelineError` if the video fails."""
 
 
-def detected_by(detector: Detector, *, batch: int = 8) -> Objects:
-    """Return the detections by a detector, in a temporary folder per video.
-
-    Args:
-        detector: the detector.
-        batch: maximum number of frames per forward pass.
-    """
+def detected_by(detector: Detector) -> Objects:
+    """Return the detections by a detector, in a temporary folder per video."""
 
     from orn.stage1_detect.pipeline import UnitDetector  # importing zarr takes half a second
 
@@ -63,7 +58,10 @@ def detected_by(detector: Detector, *, batch: int = 8) -> Objects:
         frames = length.at_rate(detector.entry.frame_rate).frames
         with TemporaryDirectory(prefix="orn-predict-", ignore_cleanup_errors=True) as folder:
             detect = UnitDetector(
-                detector, videos={video.id: video}, folder=Path(folder), batch=batch
+                detector,
+                videos={video.id: video},
+                folder=Path(folder),
+                batch=detector.entry.batch_size,
             )
             for unit in plan_units([(video.id, frames)]):
                 with terminated_as_interrupted():

@@ -118,7 +118,7 @@ def _truth(videos: Sequence[Video], request: PredictRequest) -> Mapping[str, Seq
 def _objects(model: OpenedModel, request: PredictRequest) -> Objects:
     if request.shards is not None:
         return objects_in(request.shards, model, any_detector=request.any_detector)
-    return detected_by(load_its_detector(model, request), batch=request.batch)
+    return detected_by(load_its_detector(model, request))
 
 
 def _of_video(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import Field, model_validator
 
 from orn.shared.common_options import (
-    Batch,
     DataRoot,
     Device,
     FilePath,
@@ -87,7 +86,6 @@ class PredictRequest(Request):
         ),
     ] = None
     data_root: DataRoot = Path("data")
-    batch: Batch = 8
     threads: Annotated[
         Threads | None,
         threads_option("this process", usual="OMP_NUM_THREADS, else the number of cores"),

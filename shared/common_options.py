@@ -29,8 +29,6 @@ PRECISIONS = {
     "tf32": "tfloat32",
     "bf16": "bfloat16",
     "fp16": "float16",
-    "bf16-heads": "bfloat16-heads",
-    "fp16-heads": "float16-heads",
 }
 """Names of number formats in plans and shards, which are also accepted."""
 
@@ -43,7 +41,7 @@ FilePath = Annotated[Path, BeforeValidator(_path), AfterValidator(_without_nul)]
 Names = Annotated[tuple[str, ...], AT_COMMAS]
 """Comma-separated names."""
 Precision = Annotated[
-    Literal["float32", "tfloat32", "bfloat16", "float16", "bfloat16-heads", "float16-heads"],
+    Literal["float32", "tfloat32", "bfloat16", "float16"],
     BeforeValidator(lambda value: PRECISIONS.get(value, value)),
 ]
 """A number format, as recorded in plans and shards; use with `precision_option`."""
@@ -84,10 +82,12 @@ Device = Annotated[
     str,
     Option("cpu, cuda, cuda:1, ...; auto selects a GPU if there is one.", metavar="DEVICE"),
 ]
-Batch = Annotated[
+BatchSize = Annotated[
     int,
     Field(ge=1, le=4096),
-    Option("Frames per detector batch; results may differ by rounding errors."),
+    Option(
+        "Frames per forward pass of the detector, which affects rounding.", usual="1, on a GPU 8"
+    ),
 ]
 Threads = Annotated[int, Field(ge=1, le=1024)]
 """Use with `threads_option`."""

@@ -35,6 +35,13 @@ def choose_device(name: str, *, error: type[PipelineError] = ConfigError) -> str
     return name
 
 
+def usual_batch_size(device_type: str | None) -> int:
+    """Return the number of frames per forward pass of a detector: 1 on a CPU, where results then
+    equal those of MMDetection's `inference_detector`, and 8 on a GPU or if a cluster chooses the
+    device (None)."""
+    return 1 if device_type == "cpu" else 8
+
+
 def devices_of_workers(
     name: str, workers: int | None, *, error: type[PipelineError] = ConfigError
 ) -> tuple[str, ...]:

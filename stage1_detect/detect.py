@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orn.shared.config.bounded import file_digest
 from orn.shared.data_files import not_a_file
+from orn.shared.devices import usual_batch_size
 from orn.shared.errors import DetectorError
 from orn.shared.estimates import estimated_seconds
 from orn.shared.jobs.engines import choose_engine
@@ -94,7 +95,7 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
     data = _load(request)
     folder = _folder(request, data)
     engine = choose_engine(request.engine, device=request.device, error=DetectorError)
-    _check_same_detector(request, data, folder)
+    _check_same_detector(request, data, folder, engine)
     job = _plan(request, data, folder, _settings(request, engine))
     warn_of_replaced(job)
     lengths = job.lengths()
@@ -136,8 +137,8 @@ def run_detection(request: DetectRequest) -> DetectSummary:
     data = _load(request)
     folder = _folder(request, data)
     engine = choose_engine(request.engine, device=request.device, error=DetectorError)
-    _check_same_detector(request, data, folder)
-    load = _loader(request, data)
+    _check_same_detector(request, data, folder, engine)
+    load = _loader(request, data, engine)
     # Download weights before any process or actor starts, so that they are in the machine's cache.
     detector = load(engine.here or "cpu", detects=engine.here is not None)
     settings = _settings(request, engine) | {"detector": asdict(detector.entry)}
@@ -146,7 +147,7 @@ def run_detection(request: DetectRequest) -> DetectSummary:
             _plan(request, data, folder, settings),
             load=load if engine.here is None else _LoadedHere(load, engine.here, detector),
             entry=detector.entry,
-            batch=request.batch,
+            batch=detector.entry.batch_size,
             engine=engine,
             fresh=request.fresh,
         )
@@ -154,13 +155,15 @@ def run_detection(request: DetectRequest) -> DetectSummary:
 
 def _settings(request: DetectRequest, engine: Engine) -> dict[str, Any]:
     """Return the settings of the plan, except the detector."""
-    settings: dict[str, Any] = {"batch": request.batch, "threads": request.threads}
+    settings: dict[str, Any] = {"threads": request.threads}
     if engine.device_type is not None:
         settings["device"] = engine.device_type
     return settings
 
 
-def _check_same_detector(request: DetectRequest, data: Dataset, folder: Path) -> None:
+def _check_same_detector(
+    request: DetectRequest, data: Dataset, folder: Path, engine: Engine
+) -> None:
     """Compare the requested detector with the one of the shards in the folder, before weights are
     downloaded or videos opened. Weights that are not on this machine count as equal.
 
@@ -180,7 +183,10 @@ def _check_same_detector(request: DetectRequest, data: Dataset, folder: Path) ->
         checkpoint, _ = weights_to_fetch(detector.path, remedy=_REMEDY)
     recorded = saved.settings["detector"]
     requested = recorded | known_settings(
-        detector, score_threshold=request.score_threshold, precision=request.precision
+        detector,
+        score_threshold=request.score_threshold,
+        precision=request.precision,
+        batch_size=request.batch_size or usual_batch_size(engine.device_type),
     )
     if checkpoint is not None:
         requested["checkpoint_digest"] = file_digest(checkpoint, error=DetectorError)
@@ -204,7 +210,7 @@ def _plan(
     )
 
 
-def _loader(request: DetectRequest, data: Dataset) -> Callable[..., Detector]:
+def _loader(request: DetectRequest, data: Dataset, engine: Engine) -> Callable[..., Detector]:
     from orn.stage1_detect.mmdet.detector import load_detector
 
     config, checkpoint = _files(request, data)
@@ -214,6 +220,7 @@ def _loader(request: DetectRequest, data: Dataset) -> Callable[..., Detector]:
         checkpoint=checkpoint,
         score_threshold=request.score_threshold,
         precision=request.precision,
+        batch_size=request.batch_size or usual_batch_size(engine.device_type),
         frame_rate=request.scope.rate,
         threads=request.threads,
         remedy=_REMEDY,

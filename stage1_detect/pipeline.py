@@ -2,7 +2,8 @@
 
 Frames are decoded and preprocessed in one thread (`prefetch`), the network runs in the caller's
 thread, and masks are encoded and written in a third (`in_order`). Bounded queues between the
-threads limit memory.
+threads limit memory. A GPU is faster than one thread, so there the frames of a batch are
+preprocessed and encoded in a pool.
 """
 
 import socket
@@ -37,6 +38,7 @@ _QUEUE_SIZE = 3
 # Threads are reused: malloc keeps an arena per thread, so a new thread per unit would leak memory.
 _BACKGROUND = ThreadPoolExecutor(max_workers=1, thread_name_prefix="in-order")
 _PREFETCHING = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch")
+_POOL = ThreadPoolExecutor(max_workers=4, thread_name_prefix="frames")
 _END = object()
 """Marks the end of an iterator."""
 
@@ -97,22 +99,37 @@ class DetectWork:
                 f"machine {socket.gethostname()}: the detector differs from the job's: "
                 f"{'; '.join(different)}; install the same versions on every machine"
             )
-        return UnitDetector(detector, videos=self.videos, folder=self.folder, batch=self.batch)
+        return UnitDetector(
+            detector,
+            videos=self.videos,
+            folder=self.folder,
+            batch=self.batch,
+            mapped=map if device == "cpu" else _POOL.map,
+        )
 
 
 class UnitDetector:
     """Writes the shards of units with one detector, in any process."""
 
     def __init__(
-        self, detector: Detector, *, videos: Mapping[str, Video], folder: Path, batch: int
+        self,
+        detector: Detector,
+        *,
+        videos: Mapping[str, Video],
+        folder: Path,
+        batch: int,
+        mapped: Callable[..., Iterable[Any]] = map,
     ) -> None:
-        """Initialize with the arguments of `DetectWork`; files are opened on the first call."""
+        """Initialize with the arguments of `DetectWork`; files are opened on the first call.
+        `mapped` calls a function for each frame of a batch, as `map` does."""
         self._detector = detector
+        self._mapped = mapped
         self._folder = folder
         self._reader = UnitReader(
             videos,
             batch=batch,
             prepare=detector.prepare,
+            mapped=mapped,
             rate=detector.entry.frame_rate,
             folder=folder,
         )
@@ -131,7 +148,7 @@ class UnitDetector:
             for event in events:
                 if isinstance(event, FrameBatch):
                     found = detector.infer(event.prepared)
-                    in_background(_add, writer, event, found, detector)
+                    in_background(_add, writer, event, self._mapped(detector.encode, found))
                     frames += len(event.indices)
                     advance(len(event.indices))
                 else:
@@ -157,12 +174,12 @@ def _note(writer: ShardWriter, event: VideoEntry | VideoEnds | FailedVideo) -> N
                 writer.end_video()
 
 
-def _add(writer: ShardWriter, batch: FrameBatch, found: Sequence[Any], detector: Detector) -> None:
+def _add(writer: ShardWriter, batch: FrameBatch, encoded: Iterable[FrameDetections]) -> None:
     """Add a batch to the shard unless its video failed; an invalid detection fails the video."""
     if (video_id := writer.open_id) is None:
         return
     try:
-        frames = [detector.encode(raw) for raw in found]
+        frames = list(encoded)
     except DetectorError as err:
         writer.fail(video_id, f"frames from {batch.indices[0]}: {err}")
         return

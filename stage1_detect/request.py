@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from orn.shared.common_options import (
     UNIT_FRAMES,
-    Batch,
+    BatchSize,
     Count,
     DataRoot,
     DatasetName,
@@ -75,7 +75,7 @@ class DetectRequest(Request):
     ] = None
     score_threshold: Annotated[Share, Option("Drop detections with a lower score.")] = 0.3
     scope: Scope = Scope()
-    batch: Batch = 8
+    batch_size: BatchSize | None = None
     engine: Annotated[
         EngineOptions,
         OptionOverrides(
@@ -88,9 +88,7 @@ class DetectRequest(Request):
     threads: Annotated[Threads, threads_option("each process")] = 1
     precision: Annotated[
         Precision,
-        precision_option(
-            "Precision of the backbone; with -heads, also of the heads. tf32 and fp16 need a GPU."
-        ),
+        precision_option("Precision of the backbone, neck and RPN head. tf32 and fp16 need a GPU."),
     ] = "float32"
     fresh: Annotated[bool, Option("Remove the existing job in the folder and start over.")] = False
     retry_failed: Annotated[

@@ -13,7 +13,7 @@ import fcntl
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -102,6 +102,7 @@ class UnitReader:
         *,
         batch: int,
         prepare: Callable[[NDArray[np.uint8]], Any],
+        mapped: Callable[..., Iterable[Any]] = map,
         rate: float | None = None,
         folder: Path | None = None,
     ) -> None:
@@ -111,6 +112,7 @@ class UnitReader:
             videos: videos in the plan by id; planned videos that are missing here fail.
             batch: maximum number of frames per batch; each batch has frames of a single video.
             prepare: preprocesses a frame; a DetectorError fails the video.
+            mapped: calls it for each frame of a batch, as `map` does.
             rate: sampling rate, which determines how parts of videos are counted; None: every
                 frame.
             folder: folder of the digest cache.
@@ -118,6 +120,7 @@ class UnitReader:
         self._videos = videos
         self._batch = batch
         self._prepare = prepare
+        self._mapped = mapped
         self._rate = rate
         self._folder = folder
         self._open: _OpenVideo | None = None
@@ -179,7 +182,7 @@ class UnitReader:
         return FrameBatch(
             indices=tuple(frame.index for frame in frames),
             seconds=tuple(frame.seconds for frame in frames),
-            prepared=tuple(self._prepare(frame.image) for frame in frames),
+            prepared=tuple(self._mapped(self._prepare, [frame.image for frame in frames])),
         )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from orn.shared.masks.rules import ScoreKind
 from orn.stage1_detect.mmdet.library import (
     BBoxHead,
+    InstanceData,
     MaskFormerFusionHead,
     RTMDetInsHead,
     Segmenter,
@@ -55,9 +56,8 @@ def _keep_of_proposals(head: Any) -> None:
     predict = head._predict_by_feat_single
 
     def with_scores(*, rcnn_test_cfg: Any, **given: Any) -> Any:
-        found = predict(rcnn_test_cfg=rcnn_test_cfg, **given)
         proposed = predict(rcnn_test_cfg=None, **given)
-        _, _, pairs_N = multiclass_nms(
+        boxes_N5, labels_N, pairs_N = multiclass_nms(
             proposed.bboxes,
             proposed.scores,
             rcnn_test_cfg.score_thr,
@@ -66,8 +66,13 @@ def _keep_of_proposals(head: Any) -> None:
             return_inds=True,
         )
         # The index counts (proposal, class) pairs, class fastest.
-        found.class_scores = proposed.scores[pairs_N // head.num_classes, : head.num_classes]
-        return found
+        scores_NC = proposed.scores[pairs_N // head.num_classes, : head.num_classes]
+        return InstanceData(
+            bboxes=boxes_N5[:, :-1],
+            scores=boxes_N5[:, -1],
+            labels=labels_N,
+            class_scores=scores_NC,
+        )
 
     head._predict_by_feat_single = with_scores
 

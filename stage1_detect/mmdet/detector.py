@@ -1,6 +1,15 @@
-"""Use MMDetection's Mask R-CNN as a detector with the scores of all classes; load detectors."""
+"""Detect objects with any instance segmentation model from MMDetection, and load such models.
 
-from collections.abc import Iterator, Sequence
+Detections are those of `mmdet.apis.inference_detector` for the config and the score threshold of
+the job, with the scores of all classes if the head supports it (`class_scores.py`). In float32 and
+without batches, they are equal to the bit on a CPU.
+
+Axes: N detections of a frame, C classes, H W pixels of a frame, m cells per side of a mask.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +18,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from orn.shared.devices import choose_device
+from orn.shared.devices import choose_device, usual_batch_size
 from orn.shared.errors import DetectorError
+from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections, clip_boxes
-from orn.shared.masks.rle import encode_borders
-from orn.shared.masks.rules import ScoreKind
+from orn.shared.masks.rules import ScoreKind, widened_boxes
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.video.frame import check_images
-from orn.stage1_detect.mmdet.config import DetectorConfig, read_config
-from orn.stage1_detect.mmdet.first_stage import During, first_stage, unwatched
-from orn.stage1_detect.mmdet.heads import RawDetections, predict_boxes, predict_masks, to_host
-from orn.stage1_detect.mmdet.library import MaskRCNN, Segmenter
+from orn.stage1_detect.mmdet.class_scores import keep_class_scores, limit_candidates
+from orn.stage1_detect.mmdet.config import DetectorConfig, error_text, read_config
+from orn.stage1_detect.mmdet.library import Segmenter
 from orn.stage1_detect.mmdet.masks import encode_masks
 from orn.stage1_detect.mmdet.model import (
     NOT_FINITE,
-    LoadedWeights,
     Precision,
-    autocast,
     build_model,
     check_precision,
-    fuse_batch_norms,
-    is_mask_rcnn,
     library_versions,
     load_weights,
     names_of_classes,
@@ -38,113 +42,127 @@ from orn.stage1_detect.mmdet.model import (
     use_float32_of,
 )
 from orn.stage1_detect.mmdet.prepare import FramePreparer
-from orn.stage1_detect.mmdet.segmenter import MmdetSegmenter
+from orn.stage1_detect.mmdet.wrapped import WatchedFeatures, keep_mask_probabilities
 from orn.stage1_detect.mmdet.zoo import fetch_weights
 
-MOST_CPU_PIXELS = 2**20
-"""Maximum number of pixels per forward pass on a CPU: activations of larger batches exceed the CPU
-caches (with four frames of 800 x 1333, ResNet-50 takes 10 % longer per frame)."""
+_NUMERICS = "2"
+"""Version of this module's results, recorded in shards like the version of a library."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundInstances:
+    """The instances in a frame with a score above the threshold, on the CPU."""
+
+    masks: Tensor
+    """(N, m, m) float32 probabilities in the boxes, or (N, H, W) bool."""
+    boxes_N4: Tensor
+    """x1 y1 x2 y2 in pixels of the frame, not clipped."""
+    scores_N: Tensor
+    labels_N: Tensor
+    class_scores_NC: Tensor | None
+    frame_hw: tuple[int, int]
+    is_finite: bool
+    """Whether the features are finite; if not, the other fields are undefined."""
 
 
 class MmdetDetector:
-    """A Mask R-CNN with weights, on one device."""
+    """An instance segmentation model with weights, on one device."""
 
     def __init__(
         self,
-        model: MaskRCNN,
+        model: Segmenter,
         detector: DetectorConfig,
         *,
         entry: DetectorEntry,
-        precision: Precision = "float32",
+        score_threshold: float,
     ) -> None:
         """Wrap a model with weights, in evaluation mode and on its device."""
         self.model = model
         self.entry = entry
         """The detector's entry in a shard."""
-        self.score_kind: ScoreKind = "softmax"
-        """The kind of class scores."""
         self.device = next(model.parameters()).device
-        self._is_cuda = self.device.type == "cuda"
-        self.paste_on_device = self._is_cuda
-        self.precision: Precision = precision
         self.prepare = FramePreparer(detector, self.device)
         """Preprocesses a frame."""
-        self.mask_threshold = float(model.roi_head.test_cfg.mask_thr_binary)
-        self.during: During = unwatched
+        self._score_threshold = score_threshold
+        self._features = WatchedFeatures(model, entry.precision)
+        self._mask_threshold = keep_mask_probabilities(model)
+        limit_candidates(model)
+        self.score_kind: ScoreKind = keep_class_scores(model)
+        """The kind of class scores; a detector of kind `label` has no class scores."""
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[FrameDetections]:
-        """Detect objects in a batch of (H, W, 3) uint8 RGB frames of the same size."""
+        """Detect objects in (H, W, 3) uint8 RGB frames of the same size."""
         check_images(images)
         return [self.encode(found) for found in self.infer([self.prepare(i) for i in images])]
 
     @torch.inference_mode()
-    def infer(self, prepared: Sequence[dict[str, Any]]) -> list[RawDetections]:
-        """Run the network on a batch of preprocessed frames; return detections on the CPU."""
-        with naming_config(self.entry.config_name):
-            return [raw for part in self._parts(prepared) for raw in self._infer(part)]
+    def infer(self, prepared: Sequence[dict[str, Any]]) -> list[FoundInstances]:
+        """Return MMDetection's predictions for preprocessed frames of the same size."""
+        size = self.entry.batch_size
+        starts = range(0, len(prepared), size)
+        return [found for start in starts for found in self._infer(prepared[start : start + size])]
 
-    def encode(self, found: RawDetections) -> FrameDetections:
-        """Encode masks and clip boxes to the frame."""
-        height, width = found.height, found.width
-        if not found.is_finite:
+    def encode(self, found: FoundInstances) -> FrameDetections:
+        """Encode masks, clip boxes to the frame, and extend boxes to include their masks."""
+        height, width = found.frame_hw
+        numbers = (found.boxes_N4, found.scores_N, found.masks, found.class_scores_NC)
+        if not found.is_finite or not all(n is None or n.isfinite().all() for n in numbers):
             raise DetectorError(NOT_FINITE)
-        if isinstance(found.masks, Tensor):
+        if found.masks.is_floating_point():
             masks = encode_masks(
-                found.masks, found.boxes, height=height, width=width, threshold=self.mask_threshold
+                found.masks,
+                found.boxes_N4,
+                height=height,
+                width=width,
+                threshold=self._mask_threshold,
             )
         else:
-            masks = tuple(encode_borders(b, height=height, width=width) for b in found.masks)
+            masks = tuple(rle.encode(mask_HW) for mask_HW in found.masks.bool().numpy())
+        boxes_N4 = clip_boxes(found.boxes_N4.numpy(), height=height, width=width)
+        scores_NC = found.class_scores_NC
         return FrameDetections(
             height=height,
             width=width,
-            boxes=clip_boxes(found.boxes.numpy(), height=height, width=width),
-            scores=found.scores.numpy(),
-            labels=found.labels.numpy().astype(np.uint16),
-            class_scores=found.class_scores.numpy().astype(np.float16),
+            boxes=widened_boxes(boxes_N4, masks, height=height),
+            scores=found.scores_N.numpy(),
+            labels=found.labels_N.numpy().astype(np.uint16),
+            class_scores=None if scores_NC is None else scores_NC.numpy().astype(np.float16),
             masks=masks,
         )
 
-    def _parts(self, prepared: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any]]]:
-        """Yield the whole batch on a GPU, or parts of at most `MOST_CPU_PIXELS` on a CPU."""
-        if not prepared:
-            return
-        size = len(prepared)
-        if not self._is_cuda:
-            size = max(1, MOST_CPU_PIXELS // prepared[0]["inputs"][0].numel())
-        for start in range(0, len(prepared), size):
-            yield prepared[start : start + size]
+    def _infer(self, prepared: Sequence[dict[str, Any]]) -> list[FoundInstances]:
+        batch = {key: [each[key] for each in prepared] for key in ("inputs", "data_samples")}
+        self._features.clear()
+        try:
+            with naming_config(self.entry.config_name), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # MMDetection uses deprecated parts of torch
+                samples = self.model.test_step(batch)
+        except DetectorError:
+            raise
+        except Exception as err:  # a model in a user's config can raise any exception
+            raise DetectorError(
+                f"detector config {self.entry.config_name}: prediction failed: {error_text(err)}; "
+                "use a different config"
+            ) from err
+        finite = self._features.finite()
+        return [self._found(*each) for each in zip(samples, finite, strict=True)]
 
-    def _infer(self, prepared: Sequence[dict[str, Any]]) -> list[RawDetections]:
-        model, during = self.model, self.during
-        with during("copy"):
-            batch = model.data_preprocessor(
-                {
-                    "inputs": [item["inputs"] for item in prepared],
-                    "data_samples": [item["data_samples"] for item in prepared],
-                },
-                False,
-            )
-            inputs_BCHW = batch["inputs"].contiguous(memory_format=torch.channels_last)
-        metas = [sample.metainfo for sample in batch["data_samples"]]
-        stage = first_stage(model, inputs_BCHW, precision=self.precision, during=during)
-        with during("proposals"):
-            proposals = model.rpn_head.predict_by_feat(
-                stage.scores_BAhw, stage.deltas_BDhw, batch_img_metas=metas, rescale=False
-            )
-        with autocast(self.precision, self.device, of_heads=True):
-            with during("box head"):
-                found = predict_boxes(model.roi_head, stage.feats_BChw, proposals, metas)
-            with during("mask head"):
-                masks = predict_masks(model.roi_head, stage.feats_BChw, found)
-        with during("paste+borders"):
-            return to_host(
-                found,
-                masks,
-                metas,
-                checksums_B=stage.checksums_B,
-                mask_threshold=self.mask_threshold,
-                paste=self.paste_on_device,
-            )
+    def _found(self, sample: Any, is_finite: bool) -> FoundInstances:
+        instances = sample.pred_instances
+        # NaN scores are kept here and rejected in `encode`.
+        instances = instances[~(instances.scores <= self._score_threshold)].cpu()
+        scores_NC = instances.get("class_scores")
+        if scores_NC is None and self.score_kind != "label":  # no proposals
+            scores_NC = instances.scores.new_zeros((0, len(self.entry.class_names)))
+        return FoundInstances(
+            masks=instances.masks,
+            boxes_N4=instances.bboxes.float(),
+            scores_N=instances.scores.float().clamp(max=1),
+            labels_N=instances.labels,
+            class_scores_NC=None if scores_NC is None else scores_NC.float(),
+            frame_hw=sample.ori_shape[:2],
+            is_finite=is_finite,
+        )
 
 
 def load_detector(
@@ -154,11 +172,12 @@ def load_detector(
     checkpoint: Path | None,
     score_threshold: float = 0.3,
     precision: Precision = "float32",
+    batch_size: int | None = None,
     frame_rate: float | None = None,
     threads: int | None = None,
     detects: bool = True,
     remedy: str = "pass it as checkpoint=FILE",
-) -> MmdetDetector | MmdetSegmenter:
+) -> MmdetDetector:
     """Load a detector from a config and a file of weights.
 
     Also sets the number of CPU threads and the use of TF32 in this process.
@@ -169,7 +188,8 @@ def load_detector(
         checkpoint: file of weights; None for the published weights, which are downloaded to
             torch.hub's cache.
         score_threshold: minimum score of a detection, 0..1.
-        precision: precision of the convolutions; must be float32 for models other than Mask R-CNN.
+        precision: precision of the backbone, the neck and the RPN head.
+        batch_size: maximum number of frames per forward pass; None: as in `usual_batch_size`.
         frame_rate: frame rate at which videos are sampled, for the entry in shards.
         threads: number of CPU threads, which affects rounding; None keeps the current number.
         detects: False if only the detector's entry is used.
@@ -183,65 +203,35 @@ def load_detector(
         torch.set_num_threads(threads)
     detector = read_config(config)
     model = build_model(detector)
-    if precision != "float32" and not is_mask_rcnn(model):
-        raise DetectorError(
-            f"detector config {detector.name}: expected precision fp32 for a model other than Mask "
-            f"R-CNN, got {precision}; use fp32"
-        )
     if checkpoint is None:
         checkpoint = fetch_weights(detector.path, remedy=remedy)
     weights = load_weights(model, checkpoint, config_name=detector.name)
     set_score_threshold(model, score_threshold)
-    return detector_of(
-        model.eval(),
-        detector,
-        weights=weights,
-        score_threshold=score_threshold,
-        precision=precision,
+    entry = DetectorEntry(
+        **known_settings(
+            detector,
+            score_threshold=score_threshold,
+            precision=precision,
+            batch_size=batch_size or usual_batch_size(target.type),
+        ),
+        checkpoint_digest=weights.digest,
+        class_names=names_of_classes(model, detector, weights),
         frame_rate=frame_rate,
-        device=target,
+    )
+    return MmdetDetector(
+        model.eval().to(target), detector, entry=entry, score_threshold=score_threshold
     )
 
 
 def known_settings(
-    detector: DetectorConfig, *, score_threshold: float, precision: Precision
+    detector: DetectorConfig, *, score_threshold: float, precision: Precision, batch_size: int
 ) -> dict[str, Any]:
     """Return the fields of a detector's entry that do not depend on its weights."""
     return {
         "config_name": detector.name,
         "config_digest": detector.digest,
         "precision": precision,
+        "batch_size": batch_size,
         "thresholds": {"score": score_threshold},
-        "versions": library_versions(),
+        "versions": {**library_versions(), "detection": _NUMERICS},
     }
-
-
-def detector_of(
-    model: Segmenter,
-    detector: DetectorConfig,
-    *,
-    weights: LoadedWeights,
-    score_threshold: float,
-    precision: Precision = "float32",
-    frame_rate: float | None = None,
-    device: torch.device | None = None,
-) -> MmdetDetector | MmdetSegmenter:
-    """Wrap a model in evaluation mode as a detector. If a device is given, the model is moved to
-    it, and the layers of a Mask R-CNN are fused (`fuse_batch_norms`).
-
-    Raises:
-        DetectorError: if the names of its classes are unknown.
-    """
-    entry = DetectorEntry(
-        **known_settings(detector, score_threshold=score_threshold, precision=precision),
-        checkpoint_digest=weights.digest,
-        class_names=names_of_classes(model, detector, weights),
-        frame_rate=frame_rate,
-    )
-    if not is_mask_rcnn(model):
-        model = model if device is None else model.to(device)
-        return MmdetSegmenter(model, detector, entry=entry, score_threshold=score_threshold)
-    if device is not None:
-        fuse_batch_norms(model)
-        model = model.to(device, memory_format=torch.channels_last)
-    return MmdetDetector(model, detector, entry=entry, precision=precision)

@@ -15,18 +15,14 @@ install()
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from mmcv.cnn import fuse_conv_bn
     from mmcv.transforms import Compose
-    from mmdet.models.backbones import ResNet, ResNeXt
     from mmdet.models.dense_heads import RTMDetInsHead, SOLOHead, SOLOV2Head
     from mmdet.models.layers import multiclass_nms
-    from mmdet.models.roi_heads import StandardRoIHead
     from mmdet.models.roi_heads.bbox_heads import BBoxHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead
     from mmdet.models.seg_heads.panoptic_fusion_heads import MaskFormerFusionHead
     from mmdet.registry import DATASETS, MODELS
     from mmdet.structures import DetDataSample
-    from mmdet.structures.bbox import bbox2roi
     from mmdet.structures.mask import BitmapMasks
     from mmdet.utils import register_all_modules
     from mmengine.config import Config
@@ -48,14 +44,9 @@ def _folder_of(package: str) -> str:
 config_module.get_installed_path = _folder_of
 config_module.is_installed = lambda package: find_spec(package) is not None
 
-MaskRCNN: TypeAlias = Any
-"""MMDetection's MaskRCNN, an nn.Module; models built from configs have no static types."""
-
-RoIHead: TypeAlias = Any
-"""MMDetection's StandardRoIHead, an nn.Module."""
-
 Segmenter: TypeAlias = Any
-"""Any instance segmentation model of MMDetection, an nn.Module."""
+"""Any instance segmentation model of MMDetection, an nn.Module; models built from configs have no
+static types."""
 
 __all__ = [
     "BBoxHead",
@@ -69,17 +60,10 @@ __all__ = [
     "MMLogger",
     "MODELS",
     "MaskFormerFusionHead",
-    "MaskRCNN",
     "RTMDetInsHead",
-    "ResNeXt",
-    "ResNet",
-    "RoIHead",
     "SOLOHead",
     "SOLOV2Head",
     "Segmenter",
-    "StandardRoIHead",
-    "bbox2roi",
-    "fuse_conv_bn",
     "multiclass_nms",
     "register_all_modules",
 ]

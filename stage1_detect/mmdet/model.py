@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -26,24 +25,15 @@ from orn.stage1_detect.mmdet.config import DetectorConfig, error_text
 from orn.stage1_detect.mmdet.library import (
     DATASETS,
     MODELS,
-    FCNMaskHead,
-    MaskRCNN,
     MMLogger,
-    ResNet,
-    ResNeXt,
     Segmenter,
-    StandardRoIHead,
-    fuse_conv_bn,
     register_all_modules,
 )
 
-Precision: TypeAlias = Literal[
-    "float32", "tfloat32", "float16", "bfloat16", "float16-heads", "bfloat16-heads"
-]
-"""Precision of the convolutions in the backbone, FPN and RPN head; with `-heads`, also in the box
-and mask heads. `tfloat32` uses TensorFloat-32 on GPUs that support it. Boxes and non-maximum
-suppression always use float32: half precision cannot represent all pixel coordinates above 2048."""
-_GPU_ONLY = {"tfloat32": "tf32", "float16": "fp16", "float16-heads": "fp16-heads"}
+Precision: TypeAlias = Literal["float32", "tfloat32", "float16", "bfloat16"]
+"""Precision of the layers in the backbone, neck and RPN head. `tfloat32` uses TensorFloat-32 on
+GPUs that support it."""
+_GPU_ONLY = {"tfloat32": "tf32", "float16": "fp16"}
 """Value of --precision for each precision."""
 _HISTORIES = (
     "__builtin__ getattr",
@@ -91,10 +81,7 @@ def build_model(detector: DetectorConfig, *, initialise: bool = False) -> Segmen
             ) from err
         if initialise:
             model.init_weights()
-    if is_mask_rcnn(model):
-        _check_numbers(model.roi_head.test_cfg or {}, detector.name)
-    else:
-        _check_masks(model, detector.name)
+    _check_masks(model, detector.name)
     return model
 
 
@@ -150,19 +137,6 @@ class _ToOurLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         logging.getLogger("mmengine").handle(record)
-
-
-def is_mask_rcnn(model: Segmenter) -> bool:
-    """Return whether a model is a Mask R-CNN with softmax scores, which `MmdetDetector`
-    requires."""
-    roi_head: Any = getattr(model, "roi_head", None)
-    return (
-        type(roi_head) is StandardRoIHead
-        and roi_head.with_bbox
-        and isinstance(getattr(roi_head, "mask_head", None), FCNMaskHead)
-        and not roi_head.bbox_head.custom_cls_channels
-        and model.with_rpn
-    )
 
 
 def class_head(model: Segmenter) -> Any:
@@ -237,19 +211,6 @@ def _check_masks(model: Segmenter, name: str) -> None:
         )
 
 
-def _check_numbers(settings: Any, name: str) -> None:
-    numbers = {key: settings.get(key) for key in ("score_thr", "max_per_img", "mask_thr_binary")}
-    suppression = settings.get("nms")
-    known = suppression if isinstance(suppression, dict) else {}
-    numbers["nms.iou_threshold"] = known.get("iou_threshold")
-    for key, value in numbers.items():
-        if not isinstance(value, int | float) or not math.isfinite(value):
-            raise DetectorError(
-                f"detector config {name}: model.test_cfg.rcnn.{key}: expected a number, got "
-                f"{value!r:.80}"
-            )
-
-
 def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] | None]:
     """Return weights by name, and the names of the classes."""
     content = read_torch_file(
@@ -271,16 +232,6 @@ def _read_weights(checkpoint: Path) -> tuple[dict[str, Tensor], tuple[str, ...] 
     return {key.removeprefix("module."): weight for key, weight in weights.items()}, classes
 
 
-def fuse_batch_norms(model: MaskRCNN) -> None:
-    """Fuse batch normalization layers with the convolutions before them, in place.
-
-    Changes only ResNet backbones, in which each normalization follows the convolution registered
-    before it. The model must be in evaluation mode and have its weights.
-    """
-    if type(model.backbone) in (ResNet, ResNeXt):
-        model.backbone = fuse_conv_bn(model.backbone)
-
-
 def check_precision(precision: Precision, device: torch.device) -> None:
     """Check that a device supports a precision."""
     if precision not in get_args(Precision):
@@ -299,14 +250,11 @@ def use_float32_of(precision: Precision) -> None:
     torch.backends.cudnn.allow_tf32 = precision == "tfloat32"
 
 
-def autocast(
-    precision: Precision, device: torch.device, *, of_heads: bool = False
-) -> AbstractContextManager[Any]:
-    """Return an autocast context for a precision; `of_heads` is for the box and mask heads."""
-    name, _, part = precision.partition("-")
-    if name in ("float32", "tfloat32") or (of_heads and part != "heads"):
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
+    """Return an autocast context for a precision."""
+    if precision in ("float32", "tfloat32"):
         return nullcontext()
-    return torch.autocast(device.type, getattr(torch, name))
+    return torch.autocast(device.type, getattr(torch, precision))
 
 
 @contextlib.contextmanager

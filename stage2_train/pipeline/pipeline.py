@@ -74,6 +74,8 @@ class Pipeline:
     """Configuration of the detector."""
     checkpoint: Path | None = None
     """Weights of the detector."""
+    batch_size: int | None = None
+    """Frames per forward pass of the detector."""
     rate: float | None = None
     """Frames per second on which to detect objects."""
     objects: Path | None = None
@@ -239,6 +241,7 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
         detector = (
             *_option("--config", pipeline.config),
             *_option("--checkpoint", pipeline.checkpoint),
+            *_option("--batch-size", pipeline.batch_size),
         )
         detected = pipeline.shards and pipeline.shards / "detect.json"
         objects = Job(

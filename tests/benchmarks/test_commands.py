@@ -8,7 +8,7 @@ import pytest
 
 ON_CPU = ("--device", "cpu")
 LOADER = {"jpeg_only_seconds", "cold_seconds", "shard_over_pickle"}
-DETECT = {"agreeing_share", "parts_seconds", "rest_over_network", "memory"}
+DETECT = {"agreeing_share", "stages_cpu_seconds", "ours_wall_seconds", "memory"}
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,8 @@ DETECT = {"agreeing_share", "parts_seconds", "rest_over_network", "memory"}
         (("train-step", *ON_CPU), {"bf16_ratio", "losses", "gradient_relative_difference"}),
         pytest.param(("loader",), LOADER, marks=pytest.mark.slow),
         pytest.param(
-            ("detect", *ON_CPU, "--workers", 1, "--precision", "bf16"),
-            DETECT | {"against_float32_on_cpu"},
+            ("detect", *ON_CPU),
+            DETECT,
             marks=[pytest.mark.slow, pytest.mark.mmdet],
         ),
     ],
@@ -38,5 +38,3 @@ def test_a_tiny_run_gives_its_record(
         assert 0 < memory["long_bytes_above_start"] < memory["long_peak_bytes"] < 2**30
     if "losses" in keys:
         assert record["losses"]["ours"] == pytest.approx(record["losses"]["reference"], rel=1e-4)
-    if "against_float32_on_cpu" in keys:
-        assert record["against_float32_on_cpu"]["matched_share"] > 0.5

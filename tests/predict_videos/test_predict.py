@@ -279,7 +279,7 @@ def say_predictions(stdout: Connection, arguments: list[str], environment: dict[
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupts_leave_nothing_half_written(trained, tmp_path, number: int) -> None:
     """While objects are detected."""
-    arguments = [str(trained.run), "--json", "--batch", "2", "--device", "cpu"]
+    arguments = [str(trained.run), "--json", "--device", "cpu"]
     arguments += [str(path) for path in trained.videos.values()]
     arguments += ["--csv", str(tmp_path / "out.csv"), "--html", str(tmp_path / "out.html")]
     context = new_processes()

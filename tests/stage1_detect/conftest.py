@@ -84,20 +84,25 @@ def per_class_checkpoint(tmp_path_factory: pytest.TempPathFactory, per_class_con
 
 
 @pytest.fixture(scope="session")
-def load_tiny(
+def tiny_files(
     demo_config: Path, demo_checkpoint: Path, per_class_config: Path, per_class_checkpoint: Path
-) -> Callable[..., Any]:
-    """`load_tiny(name, **options)`: the detector `demo` or `per_class` on the CPU, with
-    random weights that find many objects."""
-    files = {
+) -> dict[str, dict[str, Path]]:
+    """Config and weights of the detectors `demo` and `per_class`."""
+    return {
         "demo": {"config": demo_config, "checkpoint": demo_checkpoint},
         "per_class": {"config": per_class_config, "checkpoint": per_class_checkpoint},
     }
 
+
+@pytest.fixture(scope="session")
+def load_tiny(tiny_files: dict[str, dict[str, Path]]) -> Callable[..., Any]:
+    """`load_tiny(name, **options)`: the detector `demo` or `per_class` on the CPU, with
+    random weights that find many objects."""
+
     def load(name: str = "demo", **options: Any) -> Any:
         from orn.stage1_detect.mmdet.detector import load_detector
 
-        usual = {"device": "cpu", "score_threshold": 0.02, **files[name]}
+        usual = {"device": "cpu", "score_threshold": 0.02, **tiny_files[name]}
         return load_detector(**usual | options)
 
     return load

@@ -49,7 +49,7 @@ def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) ->
     assert detector.thresholds == {"score": 0.05}
     settings = json.loads((shard_path.parent / "plan.json").read_text())["settings"]
     assert settings.pop("detector")["config_name"] == "mask_rcnn_demo"
-    usual = {"rate": None, "unit_frames": 2000, "batch": 8, "threads": 1, "device": "cpu"}
+    usual = {"rate": None, "unit_frames": 2000, "threads": 1, "device": "cpu"}
     assert settings == usual
     work = detect("--dry-run", "--json").json
     assert (work["units"], work["existing_shards"], work["frames_to_do"]) == (2, 1, 312)

@@ -1,4 +1,4 @@
-"""The detector must give what mmdet's own path gives, and the softmax rows besides."""
+"""Mask R-CNN: what `inference_detector` gives, and the softmax rows besides."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,20 +9,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from pycocotools import mask as coco_mask
 
 from orn.shared.errors import DetectorError
-from orn.shared.masks.rle import decode
+from orn.shared.masks.detections import FrameDetections
 from orn.stage1_detect.mmdet.detector import MmdetDetector
 from orn.stage1_detect.mmdet.model import check_precision, use_float32_of
 from tests.stage1_detect.conftest import draw_picture, save_random_weights
+from tests.stage1_detect.mmdet.test_segmenter import assert_equal, mmdet_instances
 
 pytestmark = pytest.mark.mmdet
 
 THRESHOLD = 0.02
-
-BORDERLINE = 1e-4
-"""Share of pixels that may differ where the order of float32 operations does."""
 
 
 @pytest.fixture(scope="module", params=["demo", "per_class"])
@@ -31,46 +28,36 @@ def loaded(load_tiny: Any, request: pytest.FixtureRequest) -> MmdetDetector:
     return load_tiny(request.param, score_threshold=THRESHOLD)
 
 
-def mmdet_predictions(detector: MmdetDetector, images: list[NDArray[np.uint8]]) -> list[Any]:
-    """mmdet's own path, `test_step`, masks pasted into full frames."""
-    prepared = [detector.prepare(image) for image in images]
-    batch = {key: [item[key] for item in prepared] for key in ("inputs", "data_samples")}
-    with torch.inference_mode():
-        return [sample.pred_instances for sample in detector.model.test_step(batch)]
+@pytest.fixture(scope="module")
+def found(loaded: MmdetDetector, pictures: list[NDArray[np.uint8]]) -> list[FrameDetections]:
+    return loaded.detect(pictures)
 
 
-def test_equals_mmdet(loaded: MmdetDetector, pictures: list[NDArray[np.uint8]]) -> None:
-    assert loaded.entry.thresholds["score"] == THRESHOLD
-    assert loaded.entry.class_names[0] == "person"
-    assert {"torch", "torchvision", "mmdet"} <= loaded.entry.versions.keys()
-    expected = mmdet_predictions(loaded, pictures)
-    found = loaded.detect(pictures)
-    assert sum(len(frame) for frame in found) > 10
-    for frame, instances, picture in zip(found, expected, pictures, strict=True):
-        height, width = picture.shape[:2]
-        assert (frame.height, frame.width) == (height, width)
-        limits = torch.tensor([width, height, width, height])
-        boxes = torch.minimum(instances.bboxes.clamp(min=0), limits)
-        np.testing.assert_array_equal(frame.boxes, boxes.numpy())
-        np.testing.assert_array_equal(frame.scores, instances.scores.numpy())
-        np.testing.assert_array_equal(frame.labels, instances.labels.numpy())
-        full = np.asfortranarray(instances.masks.numpy().transpose(1, 2, 0).astype(np.uint8))
-        counts = [mask["counts"] for mask in coco_mask.encode(full)]
-        assert list(frame.masks) == counts
-
-
-def test_class_scores_are_the_softmax_row(
-    loaded: MmdetDetector, pictures: list[NDArray[np.uint8]]
+def test_equals_mmdet(
+    loaded: MmdetDetector,
+    found: list[FrameDetections],
+    pictures: list[NDArray[np.uint8]],
+    tiny_files: dict[str, dict[str, Path]],
 ) -> None:
-    raw = loaded.infer([loaded.prepare(picture) for picture in pictures])
-    for found in raw:
-        rows = torch.arange(len(found.scores))
-        assert torch.equal(found.class_scores[rows, found.labels], found.scores)
-        assert found.class_scores.shape[1] == 80
-        assert (found.class_scores.sum(dim=1) <= 1 + 1e-6).all()
+    assert loaded.entry.thresholds == {"score": THRESHOLD}
+    assert loaded.entry.class_names[0] == "person"
+    assert {"torch", "torchvision", "mmdet", "detection"} <= loaded.entry.versions.keys()
+    name = "demo" if loaded.entry.config_name == "mask_rcnn_demo" else "per_class"
+    expected = mmdet_instances(**tiny_files[name], frames=pictures, score_threshold=THRESHOLD)
+    assert sum(map(len, found)) > 10
+    for frame, instances in zip(found, expected, strict=True):
+        assert_equal(frame, instances, THRESHOLD)
+
+
+def test_class_scores_are_the_softmax_row(found: list[FrameDetections]) -> None:
+    for frame in found:
+        scores_NC = frame.class_scores
+        assert scores_NC is not None and scores_NC.shape[1] == 80
+        kept_N = scores_NC[np.arange(len(frame)), frame.labels]
+        np.testing.assert_array_equal(kept_N, frame.scores.astype(np.float16))
+        assert (scores_NC.astype(np.float32).sum(1) <= 1 + 1e-2).all()
     # Detections of one proposal share its row; here some proposal gave two classes.
-    rows_alike = [len(np.unique(f.class_scores.numpy(), axis=0)) < len(f.scores) for f in raw]
-    assert any(rows_alike)
+    assert any(len(np.unique(f.class_scores, axis=0)) < len(f) for f in found)
 
 
 def test_frames_are_prepared_as_mmdet_prepares_files(
@@ -98,20 +85,16 @@ def test_frames_that_cannot_be_resized_are_refused(
         loaded.detect([np.zeros((height, width, 3), np.uint8)])
 
 
-def test_a_batch_gives_what_single_frames_give(
-    loaded: MmdetDetector, pictures: list[NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch
+def test_a_cpu_takes_one_frame_at_a_time(
+    loaded: MmdetDetector,
+    found: list[FrameDetections],
+    pictures: list[NDArray[np.uint8]],
 ) -> None:
-    together = loaded.detect(pictures)
-    seen: list[int] = []
-    extract_feat = loaded.model.extract_feat
-    monkeypatch.setattr(
-        loaded.model, "extract_feat", lambda x: (seen.append(len(x)), extract_feat(x))[1]
-    )
-    monkeypatch.setattr("orn.stage1_detect.mmdet.detector.MOST_CPU_PIXELS", 2 * 96 * 64)
-    parts = loaded.detect(pictures)
-    assert seen in ([2, 1], [1, 1, 1])
-    for one, other in zip(together, parts, strict=True):
-        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+    """So that the size of a batch changes nothing."""
+    for frame, picture in zip(found, pictures, strict=True):
+        (alone,) = loaded.detect([picture])
+        np.testing.assert_array_equal(alone.boxes, frame.boxes)
+        assert alone.masks == frame.masks
 
 
 def test_no_frames_and_frames_without_detections(
@@ -124,56 +107,43 @@ def test_no_frames_and_frames_without_detections(
     assert detector.detect([]) == []
 
 
-def test_numbers_that_are_none_are_an_error(
-    load_tiny: Any, pictures: list[NDArray[np.uint8]]
+@pytest.mark.parametrize("part", ["backbone", "rpn_head.rpn_cls"])
+def test_features_that_are_not_finite_are_an_error(
+    load_tiny: Any, pictures: list[NDArray[np.uint8]], part: str
 ) -> None:
+    """As float16 gives them where it overflows."""
     detector = load_tiny("demo")
-    for part in ("backbone", "rpn_head.rpn_cls", "roi_head.bbox_head.fc_reg", "roi_head.mask_head"):
-        weights = next(detector.model.get_submodule(part).parameters())
-        before = weights.detach().clone()
-        with torch.no_grad():
-            weights.fill_(float("nan"))
-            (found,) = detector.infer([detector.prepare(pictures[0])])
-            weights.copy_(before)
-        with pytest.raises(DetectorError, match="expected finite numbers from the network"):
-            detector.encode(found)
+    with torch.no_grad():
+        next(detector.model.get_submodule(part).parameters()).fill_(float("nan"))
+    (found,) = detector.infer([detector.prepare(pictures[0])])
+    with pytest.raises(DetectorError, match="expected finite numbers from the network"):
+        detector.encode(found)
 
 
-def test_masks_pasted_beside_the_network_are_the_same(
-    loaded: MmdetDetector, pictures: list[NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch
+def test_boxes_of_a_bfloat16_backbone_are_float32(
+    load_tiny: Any, demo_config: Path, tmp_path: Path
 ) -> None:
-    expected = loaded.detect(pictures)
-    monkeypatch.setattr(loaded, "paste_on_device", True)  # as for a GPU
-    raw = loaded.infer([loaded.prepare(picture) for picture in pictures])
-    assert all(isinstance(found.masks, tuple) for found in raw)
-    found = [loaded.encode(each) for each in raw]
-    masks = []
-    for frames in (found, expected):
-        masks.append([decode(m, height=90, width=130) for frame in frames for m in frame.masks])
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one.boxes, other.boxes)
-    ours, theirs = map(np.array, masks)
-    assert theirs.sum() > 1000
-    assert (ours != theirs).sum() <= theirs.sum() * BORDERLINE
-
-
-def test_folded_normalisations_change_last_bits_only(
-    load_tiny: Any, demo_config: Path, demo_checkpoint: Path, pictures: list[NDArray[np.uint8]]
-) -> None:
-    from orn.stage1_detect.mmdet.config import read_config
-    from orn.stage1_detect.mmdet.model import build_model, load_weights
-
-    detector = load_tiny()
-    plain = build_model(read_config(demo_config)).eval()
-    load_weights(plain, demo_checkpoint, config_name="demo")
-    norms = [m for m in plain.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    left = [m for m in detector.model.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    assert norms and not left
-    batch = torch.stack([detector.prepare(picture)["inputs"] for picture in pictures]).float()
-    with torch.inference_mode():
-        for ours, theirs in zip(detector.model.backbone(batch), plain.backbone(batch), strict=True):
-            assert theirs.abs().max() > 0
-            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.max()))
+    """In bfloat16, their coordinates would be multiples of 4 pixels beyond 512."""
+    wide, path = draw_picture(0, 96, 1200), tmp_path / "wide.py"
+    scale = "dict(type='Resize', scale=(1200, 96), keep_ratio=True)"
+    steps = f"dict(type='LoadImageFromFile'), {scale}, dict(type='PackDetInputs')"
+    path.write_text(
+        f"_base_ = {str(demo_config)!r}\n"
+        f"test_dataloader = dict(dataset=dict(pipeline=[{steps}]))\n".replace(
+            "'PackDetInputs'",
+            "'PackDetInputs', meta_keys=('ori_shape', 'img_shape', 'scale_factor')",
+        )
+    )
+    boxes = []
+    for precision in ("float32", "bfloat16"):
+        detector = load_tiny(config=path, precision=precision)
+        assert detector.entry.precision == precision
+        boxes.append(torch.from_numpy(detector.detect([wide])[0].boxes))
+    full_N4, low_N4 = (each[(each[:, 0] > 512) & (each[:, 2] < 1199)] for each in boxes)
+    assert len(low_N4) > 3
+    nearest_N = torch.cdist(low_N4, full_N4, p=torch.inf).amin(1)
+    assert nearest_N.median() < 1
+    assert (low_N4 % 4 != 0).float().mean() > 0.9
 
 
 def test_float16_needs_a_gpu(load_tiny: Any) -> None:
@@ -243,7 +213,7 @@ def tf32() -> Iterator[tuple[Any, ...]]:
 def test_tf32_is_a_precision_and_else_off(load_tiny: Any, tf32: tuple[Any, ...]) -> None:
     load_tiny()
     assert [each.allow_tf32 for each in tf32] == [False, False]
-    for precision, is_wanted in (("tfloat32", True), ("float16-heads", False)):
+    for precision, is_wanted in (("tfloat32", True), ("float16", False)):
         use_float32_of(precision)
         assert [each.allow_tf32 for each in tf32] == [is_wanted, is_wanted]
         with pytest.raises(DetectorError, match=rf"\({precision}\) requires a CUDA GPU"):

@@ -1,4 +1,4 @@
-"""Other segmenters than Mask R-CNN must give what mmdet's `inference_detector` gives."""
+"""Models of the zoo, with random weights on real frames: what `inference_detector` gives."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,11 +82,19 @@ def save_lively_weights(config: Path, path: Path, frame: NDArray[np.uint8]) -> P
     return path
 
 
-def mmdet_instances(config: Path, checkpoint: Path, frames: list[NDArray[np.uint8]]) -> list[Any]:
+def mmdet_instances(
+    *,
+    config: Path,
+    checkpoint: Path,
+    frames: list[NDArray[np.uint8]],
+    score_threshold: float | None = None,
+) -> list[Any]:
     """What mmdet finds in each frame, by its own functions alone."""
     from mmdet.apis import inference_detector, init_detector
 
     model = init_detector(str(config), str(checkpoint), palette="random", device="cpu")
+    if score_threshold is not None:
+        model.roi_head.test_cfg.score_thr = score_threshold
     found = inference_detector(model, [np.ascontiguousarray(each[:, :, ::-1]) for each in frames])
     return [sample.pred_instances for sample in found]
 
@@ -115,7 +123,7 @@ def compare(
     config = small_config(folder, name, threshold, **settings)
     checkpoint = save_lively_weights(config, folder / "weights.pth", frames[0])
     detector = load_detector("cpu", config=config, checkpoint=checkpoint, score_threshold=threshold)
-    expected = mmdet_instances(config, checkpoint, frames)
+    expected = mmdet_instances(config=config, checkpoint=checkpoint, frames=frames)
     found = [detector.detect([frame])[0] for frame in frames]
     for ours, theirs in zip(found, expected, strict=True):
         assert_equal(ours, theirs, threshold)
@@ -126,40 +134,50 @@ def compare(
     return detector, found
 
 
-RTMDET = "rtmdet-ins_tiny_8xb32-300e_coco"
-CASCADE = "cascade-mask-rcnn_r50_fpn_1x_coco"
+NARROW = {"model.backbone.depth": 18, "model.backbone.base_channels": 16}
+CHANNELS = [16, 32, 64, 128]
 SMALL = {
-    "model.backbone.depth": 18,
-    "model.backbone.base_channels": 16,
-    "model.neck.in_channels": [16, 32, 64, 128],
+    **NARROW,
+    "model.neck.in_channels": CHANNELS,
     "model.roi_head.mask_head.num_convs": 1,
     "model.roi_head.mask_head.conv_out_channels": 16,
 }
+QUICK: dict[str, tuple[str, float, dict[str, Any]]] = {
+    "mask-rcnn_r50_fpn_1x_coco": ("softmax", 0.02, SMALL),
+    "cascade-mask-rcnn_r50_fpn_1x_coco": ("softmax", 0.015, SMALL),
+    "point-rend_r50-caffe_fpn_ms-1x_coco": (
+        *("softmax", 0.02),
+        NARROW | {"model.neck.in_channels": CHANNELS, "model.test_cfg.rcnn.max_per_img": 5},
+    ),
+    "mask2former_r50_8xb2-lsj-50e_coco": (
+        *("softmax", 0.01),
+        NARROW | {"model.panoptic_head.in_channels": CHANNELS},
+    ),
+    "rtmdet-ins_tiny_8xb32-300e_coco": ("sigmoid", 0.6, {"model.test_cfg.max_per_img": 20}),
+    "yolact_r50_1xb8-55e_coco": ("label", 0.3, NARROW | {"model.neck.in_channels": CHANNELS}),
+}
+"""Kind of scores, a threshold that some objects of random weights pass, and smaller sizes."""
 
 
 @pytest.mark.real_data
-def test_cells_give_sigmoids(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
-    detector, found = compare(
-        RTMDET, tmp_path, frames[:2], threshold=0.6, **{"model.test_cfg.max_per_img": 20}
-    )
-    assert detector.score_kind == "sigmoid"
+@pytest.mark.parametrize("name", QUICK)
+def test_small_models(name: str, tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
+    kind, threshold, sizes = QUICK[name]
+    detector, found = compare(name, tmp_path, frames[:1], threshold=threshold, **sizes)
+    assert detector.score_kind == kind
     assert detector.entry.class_names[79] == "thing 79"
-    assert_rows_have_the_kept_score(found)
-
-
-@pytest.mark.real_data
-def test_proposals_give_a_softmax(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
-    detector, found = compare(CASCADE, tmp_path, frames[:2], threshold=0.02, **SMALL)
-    assert detector.score_kind == "softmax"
-    assert detector.entry.thresholds == {"score": 0.02}
-    assert_rows_have_the_kept_score(found)
+    if kind != "label" and "mask2former" not in name:  # its scores are weighted by the masks
+        assert_rows_have_the_kept_score(found)
+    if kind == "softmax":
+        files = {"config": tmp_path / f"{name}.py", "checkpoint": tmp_path / "weights.pth"}
+        (none,) = load_detector("cpu", **files, score_threshold=1.0).detect(frames[:1])
+        assert len(none) == 0 and none.class_scores is not None
 
 
 def assert_rows_have_the_kept_score(found: list[FrameDetections]) -> None:
     for each in found:
         kept = each.class_scores[np.arange(len(each)), each.labels]
         np.testing.assert_array_equal(kept, each.scores.astype(np.float16))
-    assert len({label for each in found for label in each.labels.tolist()}) > 1
 
 
 def test_solo_looks_at_the_best_candidates_before_it_makes_masks() -> None:
@@ -200,11 +218,8 @@ def test_masks_of_queries_have_the_softmax_of_their_query() -> None:
 FAMILIES = {
     "condinst_r50_fpn_ms-poly-90k_coco_instance": ("label", 0.3),
     "detectors_htc-r50_1x_coco": ("softmax", 0.02),
-    "mask2former_r50_8xb2-lsj-50e_coco": ("softmax", 0.01),
     "ms-rcnn_r50_fpn_1x_coco": ("softmax", 0.03),
-    "point-rend_r50-caffe_fpn_ms-1x_coco": ("softmax", 0.02),
     "scnet_r50_fpn_1x_coco": ("softmax", 0.02),
-    "yolact_r50_1xb8-55e_coco": ("label", 0.3),
 }
 """Kind of scores, and a threshold that some objects of random weights pass."""
 
@@ -214,5 +229,5 @@ FAMILIES = {
 @pytest.mark.parametrize("name", FAMILIES)
 def test_other_families(name: str, tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
     kind, threshold = FAMILIES[name]
-    detector, _ = compare(name, tmp_path, frames, threshold=threshold)
+    detector, _ = compare(name, tmp_path, frames[:2], threshold=threshold)
     assert detector.score_kind == kind
