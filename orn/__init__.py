@@ -281,7 +281,7 @@ def predict_frames(
 
 
 def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = None) -> Importance:
-    """Return the importance of each object and each pair of objects for the predicted classes.
+    """Return the importance of each pair of objects for the predicted classes.
 
     Example::
 
@@ -295,7 +295,7 @@ def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = No
         class_B: (B,) int64 classes to explain instead of the predicted ones.
 
     Raises:
-        ConfigError: if the network has no object head.
+        ConfigError: if the network relates no pairs of objects.
         ShapeError: if the batch does not match the network.
     """
     from orn.stage2_train.explanation.importance import explain as explain_network

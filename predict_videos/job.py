@@ -136,7 +136,7 @@ def _of_video(
     segments: list[SegmentPrediction] = []
     is_drawn = request.overlay is not None or page is not None
     pairs = request.pairs
-    if is_drawn and model.relates_detections:
+    if is_drawn and model.relates_pairs:
         pairs = max(pairs, PAIRS_SHOWN)
 
     def windows() -> Iterator[WindowPrediction]:

@@ -3,21 +3,22 @@ first digits of its SHA-256, which are verified after the download and before ea
 `ORN_WEIGHTS_MIRROR` sets a mirror, such as `http://mirror.local/weights` or `file:///disk/weights`.
 """
 
+import hashlib
 import logging
 import os
 import re
-import socket
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
+from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from orn.shared.config.bounded import file_digest
 from orn.shared.errors import PipelineError
+from orn.shared.jobs.atomic_file import remove_temporaries, temporary_file
 from orn.shared.jobs.lock import is_locked, locked
+from orn.shared.jobs.progress import progress
 from orn.shared.jobs.termination import terminated_as_interrupted
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,10 @@ logger = logging.getLogger(__name__)
 _MIRROR_VARIABLE = "ORN_WEIGHTS_MIRROR"
 _DIGITS = re.compile(r".+-([0-9a-f]{8,64})\.[^.]+")
 _TIMEOUT_SECONDS = 30.0
-"""Timeout for a response from the server; torch sets none."""
+"""Timeout for a response from the server."""
+_MOST_BYTES = 4 * 10**9
+"""Maximum size of a file, of which a server need not tell the length."""
+_PART_BYTES = 10**6
 
 
 def cache_folder() -> Path:
@@ -85,7 +89,7 @@ def fetch(
     source = _source(url)
     try:
         _download(source, path, digits=digits, timeout_seconds=timeout_seconds)
-    except (OSError, HTTPException, RuntimeError, ValueError, PipelineError) as err:
+    except (OSError, HTTPException, ValueError, PipelineError) as err:
         raise error(
             f"{what}: download from {source} failed ({_reason(err)}); download the file elsewhere "
             f"and put it into {path.parent}, or {remedy}"
@@ -94,29 +98,38 @@ def fetch(
 
 
 def _download(source: str, path: Path, *, digits: str, timeout_seconds: float) -> None:
-    import torch.hub
-
     if is_locked(path):
         logger.info("%s: waiting for the download by another process", path)
     with locked(path, job="orn", wait=True), terminated_as_interrupted():
         if path.exists():
             return
         logger.info("downloading %s to %s", source, path.parent)
-        with _socket_timeout(timeout_seconds):
-            torch.hub.download_url_to_file(
-                source, str(path), hash_prefix=digits, progress=sys.stderr.isatty()
-            )
+        remove_temporaries(path)  # of a process that was killed
+        request = Request(source, headers={"User-Agent": "orn"})
+        with (
+            urlopen(request, timeout=timeout_seconds) as response,
+            temporary_file(path) as temporary,
+        ):
+            digest = _copy(response, temporary, name=path.name)
+            if not digest.startswith(digits):
+                raise PipelineError(
+                    f"truncated or not the expected file: expected {digits}..., got {digest}"
+                )
+            temporary.replace(path)
 
 
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Set the timeout of new sockets in this process; torch.hub has no argument for this."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+def _copy(response: BinaryIO, path: Path, *, name: str) -> str:
+    """Write a response of at most `_MOST_BYTES` to a file, and return its SHA-256."""
+    sha256, num_bytes = hashlib.sha256(), 0
+    with path.open("wb") as file, progress(name, total=None, unit="MB", terminal=False) as lines:
+        while part := response.read(_PART_BYTES):
+            num_bytes += len(part)
+            if num_bytes > _MOST_BYTES:
+                raise PipelineError(f"expected at most {_MOST_BYTES:,} bytes, got more")
+            file.write(part)
+            sha256.update(part)
+            lines.advance()
+    return sha256.hexdigest()
 
 
 def _name(url: str) -> str:
@@ -134,6 +147,4 @@ def _reason(err: Exception) -> str:
         return str(err.reason)
     if isinstance(err, OSError) and err.strerror:
         return err.strerror if err.filename is None else f"{err.filename}: {err.strerror}"
-    if isinstance(err, RuntimeError):  # raised by torch.hub for a wrong hash
-        return f"truncated or not the expected file: {err}"
     return str(err) or type(err).__name__

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +106,24 @@ def test_batches_of_a_data_set(small_demo: Path) -> None:
     for wrong in ({"batch_size": 0}, {"epochs": 0}, {"workers": -1}):
         with pytest.raises(ConfigError, match=rf"batches: {next(iter(wrong))}: expected at least"):
             dataset.batches("train", **wrong)
+
+
+BATCHES = 'print(len(list(open_dataset("demo").batches("train", batch_size=2, workers=1))))'
+
+
+@pytest.mark.parametrize("is_guarded", [True, False])
+def test_a_script_with_workers_needs_the_usual_guard(
+    small_demo: Path, tmp_path: Path, is_guarded: bool
+) -> None:
+    guard = 'if __name__ == "__main__":\n    ' if is_guarded else ""
+    script = tmp_path / "script.py"
+    script.write_text(f"from orn import open_dataset\n{guard}{BATCHES}\n")
+    ran = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    if is_guarded:
+        assert (ran.stdout, ran.stderr) == ("2\n", "")
+        return
+    assert ran.stderr.count("Traceback") == 1
+    assert "`if __name__" in ran.stderr.splitlines()[-1]
 
 
 def test_decoded_batches_need_no_store(small_demo: Path) -> None:
@@ -212,6 +232,7 @@ def test_the_code_of_the_page_runs(small_demo: Path, capsys: pytest.CaptureFixtu
     path, frames, _ = film()
     corner_1HW = np.pad(np.ones((1, 9, 9), np.bool_), ((0, 0), (0, 111), (0, 151)))
     names: dict[str, object] = {
+        "__name__": "__main__",
         "frames": frames[:2],
         "my_detector": lambda image: (corner_1HW, [39], [0.9]),
     }

@@ -29,9 +29,9 @@ def save(picture: Image.Image, name: str) -> None:
     picture.convert("RGB").save(OUT / name, quality=70, method=6)
 
 
-def joined(paths: list[Path], *, axis: int) -> Image.Image:
-    """Join pictures into one, stacked vertically (axis 0) or side by side (axis 1)."""
-    return Image.fromarray(np.concatenate([np.asarray(Image.open(path)) for path in paths], axis))
+def joined(paths: list[Path]) -> Image.Image:
+    """Join pictures side by side."""
+    return Image.fromarray(np.concatenate([np.asarray(Image.open(path)) for path in paths], axis=1))
 
 
 def photograph(browser: Any, address: str, width: int, height: int, **options: Any) -> Image.Image:
@@ -50,12 +50,15 @@ with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
     masks = [folder / f"{frame}.png" for frame in FRAMES]
     for frame, path in zip(FRAMES, masks, strict=True):
         inspect("--video", VIDEO, "--frame", str(frame), "--overlay", str(path))
-    save(joined(masks, axis=1), "look_masks.webp")
+    save(joined(masks), "look_masks.webp")
     inspect("--html", str(folder / "shard.html"))
     browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM"))
     at = f"{(folder / 'shard.html').as_uri()}#{VIDEO}/{FRAMES[1]}"
     save(photograph(browser, at, 1280, 1100), "look_page.webp")
     save(photograph(browser, at, 400, 860, color_scheme="dark"), "look_phone.webp")
-    report = RUN.resolve() / "report.html"
-    save(photograph(browser, report.as_uri(), 1100, 900), "report_page.webp")
-    save(joined(sorted(RUN.glob("report/figure5-*.png"))[:2], axis=0), "report_figure5.webp")
+    report = (RUN.resolve() / "report.html").as_uri()
+    save(photograph(browser, report, 1100, 900), "report_page.webp")
+    page = browser.new_page(viewport={"width": 1100, "height": 900})
+    page.goto(report)
+    figure = page.locator("#mistakes .cases").first.screenshot()
+    save(Image.open(io.BytesIO(figure)), "report_figure5.webp")

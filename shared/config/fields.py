@@ -28,11 +28,19 @@ def _without_nul(path: _P) -> _P:
     return path
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"expected printable characters, got {ascii(text)[:80]}")
+    return text
+
+
 Maybe = Annotated[_T | None, _NONE]
 """A value or None. TOML has no null, so the string "none" stands for None."""
 FilePath = Annotated[Path, AfterValidator(_without_nul)]
 """A path without NUL characters, which JSON and TOML allow but file systems do not."""
 FileName = Annotated[str, AfterValidator(_without_nul)]
+Printable = Annotated[str, AfterValidator(_printable)]
+"""A name without control characters, which terminals, tables and pages would interpret."""
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 Positive = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]

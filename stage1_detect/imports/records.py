@@ -2,19 +2,12 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from orn.shared.config.fields import explain
+from orn.shared.config.fields import Printable, explain
 from orn.shared.errors import ObjectImportError
 
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError(f"expected printable characters, got {ascii(text)[:80]}")
-    return text
-
-
-Text = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_printable)]
+Text = Annotated[Printable, Field(min_length=1, max_length=1000)]
 """The name of a video, class or image."""
 Number = Annotated[float, Field(ge=-1e9, le=1e9)]
 """A coordinate, or a time in seconds."""

@@ -8,10 +8,11 @@ classes, H W pixels, h w cells.
 """
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from typing import Any
 
 import numpy as np
@@ -212,6 +213,12 @@ class _BatchSampler(Sampler[list[ClipRequest]]):
 
 
 _BEFORE_ARRIVAL = "before its batches had arrived"
+_MAIN_AGAIN = 97
+"""Exit code of a worker that runs the script that started it instead of importing it."""
+_UNGUARDED = (
+    'workers: expected a script that starts below `if __name__ == "__main__":`, because each '
+    "worker imports it, got one that starts at once; indent its code, or use workers=0"
+)
 _LOST_PIN_THREAD = "Pin memory thread exited unexpectedly"
 """Error that PyTorch raises if the pin-memory thread loses the connection to a worker."""
 
@@ -255,6 +262,8 @@ class _Batches:
             with worker_losses_reported(), self._lost_tensors_reported():
                 yield from batches
         except PipelineError as err:
+            if any(each.exitcode == _MAIN_AGAIN for each in getattr(batches, "_workers", ())):
+                raise ConfigError(_UNGUARDED) from None
             kind = type(err)
             name = f"{kind.__module__}.{kind.__qualname__}: "  # the last line of a traceback
             message = str(err.args[0]).rpartition(f"\n{name}")[2].strip()
@@ -293,6 +302,8 @@ def _loader(
     # Workers are forked from a server without threads, not from this process, whose threads may
     # hold locks that a child could never release. The server has imported what a worker needs.
     context = get_context("forkserver") if settings.workers else None
+    if context is not None and getattr(current_process(), "_inheriting", False):
+        os._exit(_MAIN_AGAIN)  # a worker, which imports the script that started it
     requests = batches
     if context is not None:
         context.set_forkserver_preload([__name__])

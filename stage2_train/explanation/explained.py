@@ -1,4 +1,4 @@
-"""Explained clips of a run: frames, objects, and the importance of cliques for a class.
+"""Explained clips of a run: frames, objects, and the importance of pairs for a class.
 
 B clips of a batch, E explanations (one for each clip and class), T frames, K object slots,
 H W pixels, h w cells.
@@ -16,7 +16,7 @@ from orn.shared.drawing.frame import DrawnObjects
 from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.explanation.importance import ClipCliques, Clique, explain
+from orn.stage2_train.explanation.importance import ClipPairs, Pair, explain
 from orn.stage2_train.explanation.whole_frame import title_of
 from orn.stage2_train.model.inputs import NetworkInputs
 
@@ -52,40 +52,40 @@ class ExplainedClip:
     """(T, K) whether a slot holds an object."""
     background: int
     """Label of the background."""
-    cliques: ClipCliques | None
-    """Importance of cliques; None if the network does not relate objects."""
+    pairs: ClipPairs | None
+    """Importance of pairs; None if the network does not relate pairs of objects."""
     decided_by: str | None
     """Head that determined the prediction; None with a single head."""
 
-    def strongest(self, most: int, *, against: bool = False) -> list[Clique]:
-        """Return the cliques that support or oppose the class most."""
-        found = [] if self.cliques is None else self.cliques.strongest(most, against=against)
+    def strongest(self, most: int | None = None, *, against: bool = False) -> list[Pair]:
+        """Return the pairs that support or oppose the class most."""
+        found = [] if self.pairs is None else self.pairs.strongest(most, against=against)
         return [each for each in found if (each.logit_drop < 0 if against else each.logit_drop > 0)]
 
-    def name_of(self, place: tuple[int, int], names: tuple[str, ...]) -> str:
-        """Return the class name of the object in a frame and slot, for people."""
-        label = int(self.labels_TK[place])
-        return title_of(names[label] if label < len(names) else BACKGROUND)
+    def places(self, pair: Pair) -> list[tuple[int, int]]:
+        """Return the frame and slot of both objects of a pair."""
+        return [*zip(pair.frames, pair.objects, strict=True)]
 
-    def clique_text(self, clique: Clique, names: tuple[str, ...]) -> str:
-        """Return a clique as text, such as `cup (frame 1) and person (frame 3)`."""
+    def pair_text(self, pair: Pair, names: tuple[str, ...]) -> str:
+        """Return a pair as text, such as `cup (frame 1) and person (frame 3)`."""
+        titles = [*names, title_of(BACKGROUND)]
         return " and ".join(
-            f"{self.name_of(place, names)} (frame {place[0] + 1})"
-            for place in zip(clique.frames, clique.objects, strict=True)
+            f"{titles[self.labels_TK[frame, slot]]} (frame {frame + 1})"
+            for frame, slot in self.places(pair)
         )
 
     def detected_classes(self, names: tuple[str, ...]) -> list[tuple[str, float]]:
         """Return the detected classes with their highest scores, in decreasing order."""
         best: dict[str, float] = {}
         for place in np.argwhere(self.valid_TK & (self.labels_TK < len(names))).tolist():
-            name, score = self.name_of((place[0], place[1]), names), self.scores_TK[tuple(place)]
+            name, score = names[self.labels_TK[tuple(place)]], self.scores_TK[tuple(place)]
             best[name] = max(best.get(name, 0.0), float(score))
         return sorted(best.items(), key=lambda each: -each[1])
 
-    def drawn_objects(self, frame: int, class_names: tuple[str, ...]) -> DrawnObjects:
+    def drawn_objects(self, frame: int) -> DrawnObjects:
         """Return the objects in a frame, without the background, on the grid of their masks."""
         (rows, columns), (height, width) = self.masks_TKhw.shape[2:], self.frames_THW3.shape[1:3]
-        shown_k = np.flatnonzero(self.valid_TK[frame] & (self.labels_TK[frame] < len(class_names)))
+        shown_k = np.flatnonzero(self.valid_TK[frame] & (self.labels_TK[frame] < self.background))
         cells = np.array([columns / width, rows / height] * 2, np.float32)
         return DrawnObjects(
             boxes=self.boxes_TK4[frame, shown_k] * cells,
@@ -94,25 +94,11 @@ class ExplainedClip:
             scores=self.scores_TK[frame, shown_k],
         )
 
-    def box_shares(self, frame: int, slot: int) -> tuple[float, ...]:
-        """Return x1 y1 x2 y2 of an object, relative to the frame's width and height."""
-        height, width = self.frames_THW3.shape[1:3]
-        box_4 = self.boxes_TK4[frame, slot] / np.array([width, height] * 2)
-        return tuple(box_4.clip(0, 1).tolist())
-
     def centre(self, frame: int, slot: int) -> tuple[float, float]:
-        """Return the centre of an object's mask, relative to the frame's width and height.
-
-        The background is placed at the upper edge.
-        """
-        mask_hw = self.masks_TKhw[frame, slot]
-        total = float(mask_hw.sum())
-        if self.labels_TK[frame, slot] == self.background or not total:
-            return 0.5, 0.06
-        rows, columns = mask_hw.shape
-        x = float((mask_hw.sum(axis=0) * (np.arange(columns) + 0.5)).sum()) / total / columns
-        y = float((mask_hw.sum(axis=1) * (np.arange(rows) + 0.5)).sum()) / total / rows
-        return x, y
+        """Return the centre of an object's box, relative to the frame's width and height."""
+        height, width = self.frames_THW3.shape[1:3]
+        x1, y1, x2, y2 = self.boxes_TK4[frame, slot].tolist()
+        return (x1 + x2) / 2 / width, (y1 + y2) / 2 / height
 
 
 def explained_clips(
@@ -128,8 +114,8 @@ def explained_clips(
     """Yield each clip once per class to explain.
 
     Args:
-        network: network in evaluation mode on the device; None if it does not relate objects, in
-            which case clips have no explanation.
+        network: network in evaluation mode on the device; None if it does not relate pairs of
+            objects, in which case clips have no explanation.
         clips: centred clips.
         asked: classes to explain, by segment id.
         device: device for the computation.
@@ -138,9 +124,9 @@ def explained_clips(
         advance: called with the number of clips of each finished batch.
     """
     for batch in evaluation_loader(clips, LoaderSettings(batch_size=_BATCH_SIZE, workers=workers)):
-        pairs = [(clip, each) for clip, id in enumerate(batch.ids) for each in asked[id]]
-        for start in range(0, len(pairs), len(batch)):
-            part = pairs[start : start + len(batch)]
+        places = [(clip, each) for clip, id in enumerate(batch.ids) for each in asked[id]]
+        for start in range(0, len(places), len(batch)):
+            part = places[start : start + len(batch)]
             found = None
             if network is not None:
                 clips_E = torch.tensor([clip for clip, _ in part])
@@ -159,7 +145,7 @@ def explained_clips(
                     scores_TK=batch.class_scores_BTKS[clip, ..., :-1].amax(dim=-1).numpy(),
                     valid_TK=batch.valid_BTK[clip].numpy(),
                     background=batch.class_scores_BTKS.shape[-1] - 1,
-                    cliques=found.of_clip(place) if found else None,
+                    pairs=found.of_clip(place) if found else None,
                     decided_by=decided[place],
                 )
         advance(len(batch))

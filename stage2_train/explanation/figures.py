@@ -1,5 +1,5 @@
-"""Plots for a report: training curves, the confusion matrix, and the most important pairs of
-classes (figure 4 of the paper). Text is never parsed as math."""
+"""Plots for a report: training curves, and the confusion matrix of many classes. Text is never
+parsed as math."""
 
 import io
 import warnings
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from orn.shared.text import truncate
+from orn.stage2_train.explanation.page_pictures import Picture
 
 _LONGEST_NAME = 24
 _SETTINGS: Any = {
@@ -26,15 +27,14 @@ _SETTINGS: Any = {
 }
 
 
-def png_and_svg(draw: Callable[[], Figure]) -> tuple[bytes, bytes]:
-    """Return a figure as PNG and as SVG; the output is deterministic."""
+def graph(key: str, draw: Callable[[], Figure], alt: str) -> Picture:
+    """Return a figure as a picture of a page; the output is deterministic."""
     with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support")
-        figure, png, svg = draw(), io.BytesIO(), io.BytesIO()
-        figure.savefig(png, format="png", dpi=110, metadata={"Software": None})
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    return png.getvalue(), svg.getvalue()
+        svg = io.BytesIO()
+        draw().savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    return Picture(key=key, data=svg.getvalue(), media="image/svg+xml", alt=alt, rank=0)
 
 
 def curves_figure(lines: Sequence[Mapping[str, Any]], metric: str, chance: float) -> Figure:
@@ -105,18 +105,4 @@ def confusion_figure(
     axes.set_yticks(range(rows), down, fontsize=size)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    return figure
-
-
-def bars_figure(names: Sequence[str], drops: Sequence[float], title: str, *, full: float) -> Figure:
-    """Plot logit drops as bars, the largest on top; the axis reaches at least `full`."""
-    figure = Figure(figsize=(6, 0.9 + 0.3 * len(names)), layout="constrained")
-    axes = figure.subplots()
-    places = range(len(names), 0, -1)
-    bars = axes.barh(places, drops, color="#0b5cad", height=0.7)
-    axes.bar_label(bars, [f"{drop:.2f}" for drop in drops], padding=3, fontsize=8)
-    axes.set_yticks(places, [truncate(name, 2 * _LONGEST_NAME) for name in names], fontsize=8)
-    axes.set_xlim(0, max(full, *drops) * 1.06)
-    axes.set_title(truncate(title, 60), fontsize=10, loc="left")
-    axes.set_xlabel("logit drop without the strongest pair, mean over clips", fontsize=8)
     return figure

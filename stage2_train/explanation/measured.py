@@ -1,5 +1,5 @@
-"""Results of `orn eval` for a report: scores with intervals, the segments in each cell of the
-confusion matrix, the most confident correct predictions, and the most confident mistakes.
+"""Results of `orn eval` for a report: the segments in each cell of the confusion matrix, the most
+confident mistakes, and whether one head alone is better.
 
 N segments, A activity classes.
 """
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import CheckpointError
 from orn.shared.text import counted
+from orn.stage2_train.evaluation.bootstrap import bootstrap_figures, difference_with_interval
 from orn.stage2_train.evaluation.predictions import Predictions, load_predictions
+from orn.stage2_train.evaluation.tallies import Tallies
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 
 OUTCOMES = ("found", "missed", "false alarm")
 """Columns of the table that replaces the confusion matrix for multiple labels."""
-_LEAST_SEGMENTS = 5
-"""Minimum number of segments for which a class gets an interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,19 +112,6 @@ class Measured:
             counts_RC[cell] = len(rows)
         return counts_RC
 
-    def most_confident_correct(self) -> list[tuple[int, int]]:
-        """Return the segment and class of correct predictions: first the most confident of each
-        class, then the second most confident of each, and so on."""
-        right_NA, probability_NA = self.true_NA() & self.predicted_NA(), self.probability_NA
-        ranked = [
-            (rank, -probability_NA[row, activity], int(row), activity)
-            for activity in range(len(self.classes))
-            for rank, row in enumerate(
-                _ordered(right_NA[:, activity], -probability_NA[:, activity])
-            )
-        ]
-        return [(row, activity) for _, _, row, activity in sorted(ranked)]
-
     def mistakes(self) -> list[Mistake]:
         """Return all mistakes, the most confident first."""
         probability_NA, found = self.probability_NA, []
@@ -145,12 +132,18 @@ class Measured:
                 )
         return sorted(found, key=lambda each: (-each.confidence, each.row))
 
-    def class_interval(self, activity: int) -> tuple[float, float] | None:
-        """Return the interval of a class's score; None if the class has few segments."""
-        row = self.file.per_class[activity]
-        if row.num_segments < _LEAST_SEGMENTS:
-            return None
-        return row.intervals.get(next(iter(self.file.heads())))
+    def differences(self) -> dict[str, dict[str, float | None]]:
+        """Return how much better each single head is than both, with its paired 95 % interval."""
+        heads, labels = self.predictions.by_head(), self.predictions.labels
+        groups = self.predictions.groups or self.predictions.ids
+        tallies = [Tallies(labels, each, self.predictions.unsure) for each in heads.values()]
+        both_R, *draws = (each_FR[0] for each_FR in bootstrap_figures(tallies, groups))
+        both, *scores = (float(each.once()[0]) for each in tallies)
+        number = len(set(groups))
+        return {
+            name: difference_with_interval(both, score, each_R - both_R, num_groups=number)
+            for name, score, each_R in zip([*heads][1:], scores, draws, strict=True)
+        }
 
 
 def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int) -> Measured | None:

@@ -21,8 +21,6 @@ class Picture:
     media: str = "image/webp"
     alt: str = ""
     """Alternative text."""
-    file: str = ""
-    """Path of the full picture relative to the run folder; empty if it is not saved."""
     rank: int
     """Rank; pictures with low ranks are included first."""
     frames: int = 1

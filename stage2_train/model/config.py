@@ -187,6 +187,11 @@ class NetworkConfig:
         return sum(widths[part] for part in self.object_parts)
 
     @property
+    def relates_pairs(self) -> bool:
+        """Whether the object head relates pairs of objects."""
+        return self.heads != "activity" and self.clique_size == 2
+
+    @property
     def reads_detections(self) -> bool:
         """Whether the network reads detected objects."""
         return self.heads != "activity" and self.objects == "detections"

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.text import truncate
-from orn.stage2_train.clips.objects import BACKGROUND
-from orn.stage2_train.explanation.importance import Clique
+from orn.stage2_train.explanation.importance import Pair
 from orn.stage2_train.explanation.scale import LEAST_DROP
+from orn.stage2_train.explanation.whole_frame import is_whole_frame, title_of
 
 _DIGITS = 6
 _LISTED_OBJECTS, _SHOWN_CLASSES = 12, 5
@@ -35,12 +35,12 @@ class SeenObject:
     @property
     def is_whole_frame(self) -> bool:
         """Whether this is the background object, whose mask covers the whole frame."""
-        return self.name == BACKGROUND
+        return is_whole_frame(self.name)
 
     @property
     def title(self) -> str:
         """Name for people."""
-        return "the whole frame" if self.is_whole_frame else self.name
+        return title_of(self.name)
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields with rounded numbers."""
@@ -112,7 +112,7 @@ class WindowPrediction(_Part):
     """Times of these frames."""
     objects: tuple[tuple[SeenObject, ...], ...]
     """Objects of each of these frames."""
-    pairs: tuple[Clique, ...] | None = None
+    pairs: tuple[Pair, ...] | None = None
     """Most important pairs, the strongest first; None if pairs were not requested."""
     decided_by: str | None = None
     """`object_head`, `activity_head`, `both` or `neither`; None without pairs."""
@@ -123,16 +123,16 @@ class WindowPrediction(_Part):
         seen = f"{len(self.frames)} frames, {objects} objects, {len(self.pairs or ())} pairs"
         return f"<WindowPrediction {self.video!r} {self.times()}: {found}; {seen}>"
 
-    def members(self, pair: Clique) -> list[tuple[SeenObject, float]]:
+    def members(self, pair: Pair) -> list[tuple[SeenObject, float]]:
         """Return the objects of a pair with their times in seconds."""
         places = zip(pair.frames, pair.objects, strict=True)
         return [(self.objects[frame][place], self.seconds[frame]) for frame, place in places]
 
-    def pair_text(self, pair: Clique) -> str:
+    def pair_text(self, pair: Pair) -> str:
         """Return a pair as text, such as `cup at 0.40 s and person at 0.80 s`."""
         return " and ".join(f"{seen.title} at {at:.2f} s" for seen, at in self.members(pair))
 
-    def shown_pairs(self, most: int) -> list[Clique]:
+    def shown_pairs(self, most: int) -> list[Pair]:
         """Return the most important pairs whose logit drop is large enough to be shown."""
         return [each for each in self.pairs or () if each.logit_drop >= LEAST_DROP][:most]
 
@@ -190,7 +190,7 @@ class WindowPrediction(_Part):
             found["pairs"] = [self._pair(each) for each in self.pairs]
         return found
 
-    def _pair(self, pair: Clique) -> dict[str, Any]:
+    def _pair(self, pair: Pair) -> dict[str, Any]:
         members = [
             {
                 "frame": self.frames[frame],

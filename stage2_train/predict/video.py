@@ -61,8 +61,8 @@ def predict_detected(
         pairs: number of most important pairs to return for each window.
 
     Raises:
-        ConfigError: if pairs are requested from a network that does not relate objects, or the
-            object classes do not match the network.
+        ConfigError: if pairs are requested from a network that does not relate pairs of objects,
+            or the object classes do not match the network.
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError: if there are no detections for the video.
         JoinError: if a frame has no detections near its time, or frames are smaller than the crop.
@@ -178,13 +178,13 @@ def predict_windows(
 
 
 def check_pairs(model: OpenedModel, pairs: int) -> None:
-    """Raise ConfigError if `pairs` is negative, or the network does not relate objects."""
+    """Raise ConfigError if `pairs` is negative, or the network does not relate pairs."""
     if not isinstance(pairs, Integral) or pairs < 0:
         raise ConfigError(f"pairs: expected an integer of at least 0, got {pairs!r:.80}")
-    if pairs and not model.relates_detections:
+    if pairs and not model.relates_pairs:
         raise ConfigError(
-            f"{model.path}: explaining pairs requires a network that relates detected objects; "
-            "pass 0 pairs"
+            f"{model.path}: explaining pairs requires a network that relates pairs of detected "
+            "objects; pass 0 pairs"
         )
 
 

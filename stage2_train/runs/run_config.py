@@ -16,7 +16,7 @@ from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
 from orn.shared.config.bounded import read_json, require_utf8
-from orn.shared.config.fields import STRICT, FileName, FilePath, Positive
+from orn.shared.config.fields import STRICT, FileName, FilePath, Positive, Printable
 from orn.shared.config.files import config_from_dict, to_dict
 from orn.shared.data_files import is_there
 from orn.shared.errors import ConfigError
@@ -103,7 +103,7 @@ class DatasetRecord:
     """Type of labels."""
     metric: Metric
     """Validation metric."""
-    classes: tuple[str, ...]
+    classes: tuple[Printable, ...]
     """Names of the activities, in the order of logits."""
     num_train: int
     """Number of training segments."""
@@ -272,11 +272,12 @@ def read_config(run: Path, *, unfinished: bool = False) -> RunConfig:
         ConfigError: if the file is missing, too large, invalid or damaged.
         CheckpointError: if there are no weights yet, or they are damaged.
     """
-    raw, config = _read(run)
+    raw = _read(run)
     if not (unfinished or is_there(run / BEST_NAME)):
         raise no_weights(run)
+    # First, because the keys of an older release may be unknown.
     check_digest(run, raw, (LAST_NAME, PREVIOUS_NAME, BEST_NAME) if unfinished else (BEST_NAME,))
-    return config
+    return config_from_dict(raw, RunConfig, source=path_text(run / CONFIG_NAME))
 
 
 def recorded_config(run: Path) -> RunConfig:
@@ -285,10 +286,11 @@ def recorded_config(run: Path) -> RunConfig:
     Raises:
         ConfigError: if the file is missing, too large or invalid.
     """
-    return _read(run)[1]
+    return config_from_dict(_read(run), RunConfig, source=path_text(run / CONFIG_NAME))
 
 
-def _read(run: Path) -> tuple[dict[str, Any], RunConfig]:
+def _read(run: Path) -> dict[str, Any]:
+    """Return the content of a configuration of this format."""
     path = run / CONFIG_NAME
     if not path.exists():
         raise ConfigError(
@@ -297,12 +299,12 @@ def _read(run: Path) -> tuple[dict[str, Any], RunConfig]:
         )
     raw = read_json(path, most_bytes=MAX_BYTES)
     got = raw.get("format") if isinstance(raw, dict) else None
-    if got != _FORMAT:
+    if not isinstance(raw, dict) or got != _FORMAT:
         raise ConfigError(
             f"{path_text(path)}: expected format {_FORMAT!r}, got {path_text(repr(got))}; create a "
             "run with `orn train` or `orn export`"
         )
-    return raw, config_from_dict(raw, RunConfig, source=path_text(path))
+    return raw
 
 
 def write_config(run: Path, config: RunConfig) -> None:

@@ -75,12 +75,13 @@ class OpenedModel:
         return self.config.dataset.task == "multi-label"
 
     @property
-    def relates_detections(self) -> bool:
-        """Whether the network relates detected objects, so that pairs can be explained."""
+    def relates_pairs(self) -> bool:
+        """Whether the network relates pairs of detected objects, so that they can be explained."""
         network = self.network
         return (
             isinstance(network, ObjectVideoNetwork)
             and network.config.reads_detections
+            and network.config.relates_pairs
             and self.heads != "activity"
         )
 

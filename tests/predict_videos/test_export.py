@@ -94,6 +94,15 @@ def test_weights_of_the_detector_stay_part_of_a_model(trained, tmp_path) -> None
     assert "detector.pth" in (model / "README.md").read_text()
 
 
+def test_a_class_name_that_a_terminal_or_a_table_would_interpret_is_refused(trained, moved) -> None:
+    config = json.loads((moved / "config.json").read_text())
+    config["dataset"]["classes"][0] = "a\x1b[2J\nb"
+    (moved / "config.json").write_text(json.dumps(config))
+    said = predict(trained, validation(trained)[0], model=moved, exit_code=2)
+    assert "dataset.classes[0]: expected printable characters" in said.stderr
+    assert len(said.stderr.splitlines()) == 1 and said.stdout == ""
+
+
 def test_a_configuration_that_a_stranger_names_is_not_run(trained, moved, tmp_path) -> None:
     """As Python files, which configurations of detectors are."""
     ran = tmp_path / "ran"

@@ -2,7 +2,8 @@
 
 import logging
 import os
-import socket
+import signal
+from http.client import HTTPResponse
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -75,7 +76,6 @@ def test_what_does_not_arrive_whole_is_absent(
         assert part in message
     assert "\n" not in message
     assert left() == []
-    assert socket.getdefaulttimeout() is None
     weights_host.files[name] = CONTENT
     assert get(f"{weights_host.address}/moved/{name}").read_bytes() == CONTENT
     assert weights_host.requests[-2:] == [f"/moved/{name}", f"/{name}"]
@@ -95,10 +95,37 @@ def test_a_process_that_is_ended_leaves_nothing(weights_host: WeightsServer) -> 
     name = weights_host.publish(CONTENT).rpartition("/")[2]
     process = start(f"{weights_host.address}/silent/{name}")
     weights_host.asked.wait()
-    assert any(path.suffix == ".partial" for path in left())
     process.terminate()
     process.join()
     assert process.exitcode
+    assert left() == []
+
+
+def die_while_reading(url: str, environment: dict[str, str]) -> None:
+    """A download whose process is killed after some bytes."""
+    take_environment(environment)
+    parts = iter([b"some bytes"])
+    HTTPResponse.read = lambda *_: next(parts, None) or os.kill(os.getpid(), signal.SIGKILL)
+    get(url)
+
+
+def test_what_a_killed_process_leaves_is_removed(weights_host: WeightsServer) -> None:
+    url = weights_host.publish(CONTENT)
+    process = new_processes().Process(target=die_while_reading, args=(url, dict(os.environ)))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert any(path.name.startswith(f".{cached_path(url).name}.tmp-") for path in left())
+    get(url)
+    assert left() == [cached_path(url)]
+
+
+def test_a_response_without_an_end_is_cut(
+    weights_host: WeightsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orn.shared.download._MOST_BYTES", len(CONTENT) - 1)
+    with pytest.raises(DetectorError, match="expected at most 511,999 bytes, got more"):
+        get(weights_host.publish(CONTENT))
     assert left() == []
 
 

@@ -9,7 +9,7 @@ import pytest
 from orn.shared.errors import PipelineError
 from orn.shared.pages.notebook import show_html
 from orn.shared.shards.shard import Shard
-from orn.stage2_train.explanation.importance import Clique
+from orn.stage2_train.explanation.importance import Pair
 from orn.stage2_train.predict.records import SeenObject, WindowPrediction
 from tests.browser import HOSTILE
 from tests.worlds.shards import CUP, blocks, counted, write_shard
@@ -37,7 +37,7 @@ def test_names_of_others_stay_text(tmp_path, shown, name) -> None:
     WindowPrediction(
         video=name, classes=(name, "b"), start_seconds=0, stop_seconds=1, frames=(0,), seconds=(0,),
         logits={"object_head": logits}, probabilities=logits, objects=((seen,),),
-        pairs=(Clique(frames=(0, 0), objects=(0, 0), logit_drop=0.25, activation=1.0),),
+        pairs=(Pair(frames=(0, 0), objects=(0, 0), logit_drop=0.25),),
     ).show()  # fmt: skip
     assert frame._repr_html_() == shown[0] != shown[1]
     for html in shown:

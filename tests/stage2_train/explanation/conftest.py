@@ -51,11 +51,8 @@ class Reported:
 
 
 @pytest.fixture(scope="session")
-def reported(
-    train_tiny: Callable[..., Path], tiny_world: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Reported:
-    """Measured before; the first shard has a page beside it. Read-only."""
-    (tiny_world.shards_path / "shard-000000.html").write_text("<title>shard</title>")
+def reported(train_tiny: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Reported:
+    """Measured before; read-only."""
     run = train_tiny(tmp_path_factory.mktemp("reported"))
     run_orn("eval", run, *EVAL_OPTIONS)
     return Reported(run=run, result=run_orn("report", run, *EVAL_OPTIONS, "--json").json)

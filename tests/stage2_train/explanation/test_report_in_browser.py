@@ -1,6 +1,5 @@
 """The page of a run in a real browser."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from orn.stage2_train.explanation.cases import Explanations
 from orn.stage2_train.explanation.class_pairs import ClassPairs
 from orn.stage2_train.explanation.clip_pictures import strip
 from orn.stage2_train.explanation.measured import Measured, load_measured
-from orn.stage2_train.explanation.report_view import Explanations, report_page
+from orn.stage2_train.explanation.report_view import report_page
 from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.trained import open_model, paths_of_run
 from tests.browser import (
@@ -35,28 +35,14 @@ def path(reported: Reported) -> Path:
     return reported.run / "report.html"
 
 
-def test_it_opens_without_an_error_and_leads_to_every_part(
-    chromium: Any, path: Path, tiny_world: Any
-) -> None:
-    """The validation films 2 and 5 are in the first shard, which has a page; 8 and 11 are not."""
+def test_it_opens_without_an_error_and_leads_to_every_part(chromium: Any, path: Path) -> None:
     with opened(chromium, path) as page:
         until(page, ALL_PICTURES)
-        assert page.evaluate("document.images.length") >= 5
+        assert page.evaluate("document.images.length") >= 2
         assert page.title() == "run \u2013 report"
-        for place in ("confusion", "figure6", "figure5", "training", "figure4", "made"):
+        for place in ("confusion", "mistakes", "related", "training", "made"):
             page.click(f"nav a[href='#{place}']")
             until(page, f"location.hash === '#{place}'")
-        links = page.evaluate("Object.values(JSON.parse(data.text).clips)")
-        led = {id: link for id, _, link in links}
-        assert sorted(map(bool, led.values())) == [False, False, True, True]
-        for number in range(page.locator("#worst .clip").count()):
-            page.locator("#worst .clip").nth(number).click()
-            id = page.inner_text("#player-title")
-            assert page.locator("#player-link").is_visible() == bool(led[id])
-            page.keyboard.press("Escape")
-        (link, _) = sorted(filter(None, led.values()))
-        shard = (tiny_world.shards_path / "shard-000000.html").as_uri()
-        assert page.evaluate(f"new URL({link!r}, location.href).href") == f"{shard}#film%2F2/4"
 
 
 def test_cells_open_the_clips_behind_them(chromium: Any, path: Path) -> None:
@@ -76,17 +62,9 @@ def test_cells_open_the_clips_behind_them(chromium: Any, path: Path) -> None:
             total += count
         assert total == 4
         assert "film/" in page.inner_text("#cell-clips")
-        key = buttons.first.get_attribute("data-cell")
-        page.evaluate(f"location.hash = '#cell/{key.replace('-', '/')}'")
-        until(page, f"document.querySelector('[data-cell=\"{key}\"]').ariaPressed === 'true'")
-        page.evaluate("location.hash = '#cell/77/9'")
-        until(page, "document.getElementById('cell').hidden")
         buttons.first.press("Enter")
-        until(page, "!document.getElementById('cell').hidden")
         page.locator("#cell-clips .clip").first.click()
         assert page.is_visible("#player")
-    with opened(chromium, path, f"#cell/{key.replace('-', '/')}") as page:
-        assert page.is_visible("#cell")
 
 
 def test_clips_play_until_they_are_paused_and_obey_keys(chromium: Any, path: Path) -> None:
@@ -168,18 +146,12 @@ def test_several_labels_a_clip_with_hostile_names(
     run = train_tiny(tmp_path, task="multi-label", metric="map", names=(HOSTILE[0], HOSTILE[1]))
     run_orn("report", run, *EVAL_OPTIONS)  # measures it first
     measured = json.loads((run / "eval-validation.json").read_text())
-    with (run / "report/confusion.csv").open(newline="") as file:
-        counts = list(csv.DictReader(file))
-    assert list(counts[0]) == ["true", "found", "missed", "false alarm"]
-    assert all(int(row["found"]) + int(row["missed"]) == 2 for row in counts)
-    assert {each.parent for each in (run / "report").iterdir()} == {run / "report"}
     with opened(chromium, run / "report.html", width=360) as page:
         assert f"{100 * measured['two_heads']['map']:.1f} %" in page.inner_text(".answer")
         page.locator("[data-cell]").first.click()
         for text in HOSTILE[:2]:
-            assert text in page.inner_text("#classes")
             assert text[:39] in page.inner_text("#confusion")
-            assert text in page.inner_text("#figure4")
+            assert text in page.inner_text("#related")
         until(page, ALL_PICTURES)
         assert page.evaluate("document.scripts.length") == 2
 
@@ -197,16 +169,11 @@ def page_of(path: Path, *, ids: list[str], classes: tuple[str, str]) -> str:
         activity_logits=logits, object_logits=logits,
     )  # fmt: skip
     faked = Measured(file=measured.file, predictions=predictions, classes=classes)
-    found = Explanations(
-        pairs=ClassPairs(num_activities=2, num_classes=3), names=("cup",), right=[], mistakes={}
-    )
+    found = Explanations(pairs=ClassPairs(background=1), names=("cup",), mistakes={})
     noise = np.random.default_rng(0).integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)
     found.strips[0] = strip([*noise], key="0", rank=0, tallest=8)
-    return report_page(
-        model, faked, found, paths=paths_of_run(run, model.config, Resources()),
-        detector=ids[0], segments=(), asked=False, curves=None, confusion=found.strips[0],
-        largest_bytes=1_000_000,
-    )  # fmt: skip
+    paths = paths_of_run(run, model.config, Resources())
+    return report_page(model, faked, found, paths=paths, detector=ids[0], segments=(), curves=None)
 
 
 @WITH_HOSTILE_TEXT
