@@ -19,7 +19,7 @@ from orn.shared.config.bounded import open_file
 from orn.shared.errors import ObjectImportError
 from orn.stage1_detect.imports.coco import FILE_NAME
 from orn.stage1_detect.imports.json_elements import elements_of
-from orn.stage1_detect.imports.object_table import FileRecords, ObjectTable
+from orn.stage1_detect.imports.object_table import ObjectTable
 from orn.stage1_detect.imports.records import Number, Place, Record, Score, Text
 from orn.stage1_detect.imports.source import SourceObject, SourceVideo
 
@@ -67,7 +67,7 @@ def find_in_something_else(
     path: Path, table: ObjectTable, *, first: int, rate: float | None, pattern: re.Pattern[str]
 ) -> list[str]:
     """Add the frames in a file to a table, and return the names of the classes."""
-    records = FileRecords(table, path, first=first, rate=rate)
+    table.begin(path, first=first, rate=rate)
     for key, entry, number in elements_of(path):
         what = f"{path}: frame {number:,} of {key!r}"
         match = FILE_NAME.fullmatch(_LabelledFrame.of(entry, what).name)
@@ -77,8 +77,7 @@ def find_in_something_else(
                 f'{what}: expected a name such as "2/0001.jpg", got {entry["name"]!r}; choose '
                 "a different --format"
             )
-        records.add(video_id, int(match["frame"]), number=number, content=json.dumps(entry))
-    records.finish()
+        table.add_frame(video_id, int(match["frame"]), number=number, content=json.dumps(entry))
     return ["hand", "object"]
 
 
@@ -93,7 +92,7 @@ def find_in_table(
     path: Path, table: ObjectTable, *, first: int, rate: float | None, pattern: re.Pattern[str]
 ) -> list[str]:
     """Add the rows of a CSV file to a table, and return the sorted names of its classes."""
-    records = FileRecords(table, path, first=first, rate=rate)
+    source = table.begin(path, first=first, rate=rate)
     names: set[str] = set()
     columns: dict[str, None] = {}
     number = 0
@@ -117,12 +116,12 @@ def find_in_table(
                     names.add(str(row.name))
                 if row.frame is None and row.seconds is None:
                     raise ObjectImportError(f"{what}: the row has no frame; add its number")
-                records.add(row.video, row.frame, row.seconds, number=number, content=content)
-    if not len(records):
+                table.add_frame(row.video, row.frame, row.seconds, number=number, content=content)
+    if source.by_time is None:
         raise ObjectImportError(
             f"{path}: expected rows with objects, got none; add some, or pass a different file"
         )
-    records.finish(legend=columns)
+    source.legend = columns
     return sorted(names)
 
 

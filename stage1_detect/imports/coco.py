@@ -21,7 +21,7 @@ from orn.shared.errors import ObjectImportError
 from orn.shared.masks import rle
 from orn.shared.shards.schema import MOST_SIDE
 from orn.stage1_detect.imports.json_elements import elements_of
-from orn.stage1_detect.imports.object_table import FileRecords, ObjectTable
+from orn.stage1_detect.imports.object_table import ObjectTable
 from orn.stage1_detect.imports.records import Number, Place, Record, Score, Text
 from orn.stage1_detect.imports.source import SourceObject, SourceVideo
 
@@ -91,7 +91,7 @@ def find_in_coco(
         pattern: pattern for image names, with the groups `video` and `frame`.
     """
     described = images_file(path)
-    records = FileRecords(table, path, images=described, first=first, rate=rate)
+    source = table.begin(path, images=described, first=first, rate=rate)
     names: dict[str, dict[Any, str]] = {"categories": {}, "videos": {}}
     for key, entry, number in elements_of(described):
         if key in names:
@@ -102,8 +102,7 @@ def find_in_coco(
                     "the file"
                 )
             names[key][named.id] = named.name
-    grids: dict[str, tuple[int, int]] = {}
-    num_images = 0
+    grids = source.grids
     for file in dict.fromkeys((described, path)):
         for key, entry, number in elements_of(file):
             if key == "images" and file == described:
@@ -116,17 +115,16 @@ def find_in_coco(
                         f"{what}: expected the image size {grids[video_id]} of video {video_id!r}, "
                         f"got {grid}; export all images of a video at one size"
                     )
-                records.add(video_id, frame, image.seconds, image=image.id)
-                num_images += 1
+                table.add_frame(video_id, frame, image.seconds, image=image.id)
             elif key in ("annotations", "") and file == path:
                 image_id = _OfImage.of(entry, f"{path}: record {number:,}").image_id
-                records.add_object(image_id, number, json.dumps(entry))
-    if not num_images:
+                table.add_object(image_id, number, json.dumps(entry))
+    if not grids:
         raise ObjectImportError(
             f"{described}: expected COCO JSON with images, got no images; for results, add the "
             f"images as {path.with_suffix(IMAGES_SUFFIX).name}"
         )
-    records.finish(grids=grids, legend=names["categories"])
+    source.legend = names["categories"]
     return [*names["categories"].values()]
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,13 +92,18 @@ def find_videos(
         ids = (_id_of(path.relative_to(source), request.form) for path in files)
         return [SourceVideo(id=each, path=path) for each, path in zip(ids, files, strict=True)], ()
     names: dict[str, None] = {}
-    found, pattern = ObjectTable(table), _pattern(request.names)
+    pattern = _pattern(request.names)
     first = form.first if request.first_frame is None else request.first_frame
-    for path in files:
-        rate = request.rate or form.rate
-        names |= dict.fromkeys(form.find(path, found, first=first, rate=rate, pattern=pattern))
-    found.finish()
-    return found.videos, tuple(names)
+    rate = request.rate or form.rate
+    try:
+        found = ObjectTable(table)
+        for path in files:
+            names |= dict.fromkeys(form.find(path, found, first=first, rate=rate, pattern=pattern))
+        return found.finish(), tuple(names)
+    except sqlite3.Error as err:
+        raise ObjectImportError(
+            f"{table}: could not be written ({err}); check the free space of its folder"
+        ) from err
 
 
 def _pattern(names: str | None) -> re.Pattern[str]:

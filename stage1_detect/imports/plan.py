@@ -100,7 +100,7 @@ def _num_bytes(path: Path) -> int:
 
 def _num_frames(found: SourceVideo) -> int:
     """Return the approximate number of frames of a video in the source."""
-    if found.number is None:
+    if found.file is None:
         return _num_bytes(found.path) // _FRAME_BYTES + 1
     return found.num_frames
 

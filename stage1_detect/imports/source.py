@@ -35,8 +35,8 @@ class SourceVideo:
     """Id in the source."""
     path: Path
     """File with the objects of the video."""
-    number: int | None = None
-    """Number of the video in the table of records (`object_table`); None for formats with one file
+    file: int | None = None
+    """Number of the file in the table of records (`object_table`); None for formats with one file
     per video."""
     num_frames: int = 0
     """Number of distinct frames in the table."""
@@ -51,7 +51,7 @@ class SourceVideo:
 
     def __str__(self) -> str:
         """Return the file and the id of the video in it."""
-        return str(self.path) if self.number is None else f"{self.path}: {self.id}"
+        return str(self.path) if self.file is None else f"{self.path}: {self.id}"
 
     def at(self, place: float) -> str:
         """Return a description of a frame for messages."""

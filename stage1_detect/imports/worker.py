@@ -96,7 +96,7 @@ class ImportWork:
         """Return the entry of a video before its frames are counted."""
         size = 0 if video is None else content_bytes(video.path)
         digest = UNKNOWN_SOURCE if video is None else content_digest(video.path)
-        if found.number is None or video is None:
+        if found.file is None or video is None:
             return VideoEntry(
                 id=video_id,
                 frames=0,
@@ -124,7 +124,7 @@ class ImportWork:
             left_out[reason] = replace(known, number=known.number + number)
 
         form = self.request.form
-        if found.number is None:
+        if found.file is None:
             frames = READERS[form](found.path)
             placed = ((int(each.place), each.place / entry.rate, each) for each in frames)
         else:
