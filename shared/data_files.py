@@ -87,19 +87,12 @@ def walk(
 ) -> Iterator[tuple[str, list[str], list[str]]]:
     """Walk a folder like `os.walk`, in the order of names, following links to folders. Each folder
     is listed once, so circular links end."""
-    seen: set[tuple[int, int]] = set()
-
-    def is_new(folder: str) -> bool:
-        try:
-            status = os.stat(folder)  # noqa: PTH116, a path of `os.walk`
-        except OSError:
-            return False
-        place = status.st_dev, status.st_ino
-        return place not in seen and not seen.add(place)
-
+    seen: set[str] = set()
     for parent, folders, names in os.walk(top, onerror=onerror, followlinks=True):
         folders.sort()
-        if is_new(parent):
-            yield parent, folders, sorted(names)
-        else:
+        real = os.path.realpath(parent)
+        if real in seen:
             folders.clear()
+        else:
+            seen.add(real)
+            yield parent, folders, sorted(names)

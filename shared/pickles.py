@@ -67,9 +67,8 @@ class _Instructions(dict[int, Callable[[Any], None]]):
         return super().__getitem__(code)
 
     def __missing__(self, code: int) -> Callable[[Any], None]:
-        opcode = pickletools.code2op.get(chr(code))
-        name = opcode.name if opcode else f"{code:#x}"
-        raise RefusedPickleError(f"contains the unexpected instruction {name}")
+        names = [each.name for each in pickletools.opcodes if ord(each.code) == code]
+        raise RefusedPickleError(f"contains the unexpected instruction {names or code}")
 
 
 def _set_item(unpickler: Any) -> None:
