@@ -24,7 +24,7 @@ _GROUPS, _OF_GROUP = 8, 2
 """Number of groups of mistakes, and number of clips in each group."""
 _MOST_COUNTED = 400
 """Maximum number of clips whose pairs are counted, spread over the split."""
-_LISTED_PAIRS, _LISTED_OBJECTS = 3, 8
+_LISTED_PAIRS = 3
 _TALL, _SMALL = 240, 96
 """Height, in pixels, of clips with mistakes, and of clips that only the confusion matrix opens."""
 _CLIPS_OF_WORKER = 64
@@ -52,8 +52,6 @@ class Case:
     """Effect of the most important pairs; empty if the network does not relate pairs."""
     decided: str
     """Head that determined the prediction; empty with a single head."""
-    seen: str
-    """Detected classes with their highest scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +136,6 @@ def _case(measured: Measured, names: tuple[str, ...], clip: ExplainedClip, row: 
     missed = bool(true_A[clip.activity])
     why = "" if clip.pairs is None else explanation(clip, names, activity, against=missed)
     chance = float(measured.probability_NA[row, clip.activity])
-    seen = clip.detected_classes(names)[:_LISTED_OBJECTS]
     return Case(
         row=row,
         id=clip.id,
@@ -153,7 +150,6 @@ def _case(measured: Measured, names: tuple[str, ...], clip: ExplainedClip, row: 
         true=", ".join(truncate(classes[each], 60) for each in np.flatnonzero(true_A)) or "none",
         why=why,
         decided=DECIDED[clip.decided_by] if clip.decided_by else "",
-        seen=", ".join(f"{truncate(name, 40)} {score:.2f}" for name, score in seen),
     )
 
 

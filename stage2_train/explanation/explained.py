@@ -74,14 +74,6 @@ class ExplainedClip:
             for frame, slot in self.places(pair)
         )
 
-    def detected_classes(self, names: tuple[str, ...]) -> list[tuple[str, float]]:
-        """Return the detected classes with their highest scores, in decreasing order."""
-        best: dict[str, float] = {}
-        for place in np.argwhere(self.valid_TK & (self.labels_TK < len(names))).tolist():
-            name, score = names[self.labels_TK[tuple(place)]], self.scores_TK[tuple(place)]
-            best[name] = max(best.get(name, 0.0), float(score))
-        return sorted(best.items(), key=lambda each: -each[1])
-
     def drawn_objects(self, frame: int) -> DrawnObjects:
         """Return the objects in a frame, without the background, on the grid of their masks."""
         (rows, columns), (height, width) = self.masks_TKhw.shape[2:], self.frames_THW3.shape[1:3]

@@ -14,6 +14,7 @@ function stripOf(key) {
   const held = Object.hasOwn(data.strips, key) ? data.strips[key] : null;
   if (!held) return element("span", { className: "dim", textContent: "No picture" });
   const [source, count, width, height] = held;
+  let place = 0;
   const svg = inSvg("svg", { viewBox: `0 0 ${width} ${height}`, class: "clip-frame" });
   const image = inSvg("image", {
     href: source, width: count * width, height, preserveAspectRatio: "none",
@@ -21,12 +22,10 @@ function stripOf(key) {
   const pane = inSvg("svg", { width, height });  // hides neighboring frames
   pane.append(image);
   svg.append(pane);
-  svg.count = count;
-  svg.show = (place) => {
-    svg.place = (place + count) % count;
-    image.setAttribute("x", -svg.place * width);
+  svg.step = () => {
+    place = (place + 1) % count;
+    image.setAttribute("x", -place * width);
   };
-  svg.show(0);
   return svg;
 }
 
@@ -35,66 +34,37 @@ document.querySelectorAll("[data-strip]").forEach((place) =>
 
 // --- clips that play in place --------------------------------------------------------------
 
-let running = !still;
-const pause = $("pause");
-function setRunning(now) {
-  running = now;
-  if (pause) pause.textContent = running ? "Pause clips" : "Play clips";
+const playing = { page: !still, dialog: false };
+function setPlaying(part, now) {
+  playing[part] = now;
+  const button = $(part === "page" ? "pause" : "player-play");
+  if (button) button.textContent = `${now ? "Pause" : "Play"} ${part === "page" ? "clips" : "clip"}`;
 }
-pause?.addEventListener("click", () => setRunning(!running));
-setRunning(running);
+for (const [id, part] of [["pause", "page"], ["player-play", "dialog"]]) {
+  setPlaying(part, playing[part]);
+  $(id)?.addEventListener("click", () => setPlaying(part, !playing[part]));
+}
 setInterval(() => {
-  const places = running && !$("player").open ? [".plays .clip-frame"] : [];
-  places.push(".clip:not(.still):hover .clip-frame");
-  document.querySelectorAll(places.join()).forEach((svg) => svg.show(svg.place + 1));
-  if (player.playing) step(1);
+  const places = [".clip:not(.still):hover .clip-frame"];
+  if (playing.page && !$("player").open) places.push(".plays .clip-frame");
+  if (playing.dialog) places.push("#player-stage .clip-frame");
+  document.querySelectorAll(places.join()).forEach((svg) => svg.step());
 }, FRAME_MS);
-
-// --- the dialog ----------------------------------------------------------------------------
-
-const player = { playing: false, frame: null };
-
-function step(by) {
-  if (!player.frame?.show) return;
-  player.frame.show(player.frame.place + by);
-  $("player-place").textContent = `frame ${player.frame.place + 1} of ${player.frame.count}`;
-}
-
-function setPlaying(now) {
-  player.playing = now;
-  $("player-play").textContent = now ? "Pause" : "Play";
-}
 
 function enlarge(button) {
   const key = button.dataset.clip, picture = button.querySelector("img");
   const [title, words] = data.clips[key];
   $("player-title").textContent = title;
   $("player-words").textContent = button.dataset.words ?? words;
-  player.frame = stripOf(key);
-  $("player-stage").replaceChildren(player.frame);
-  $("player-bar").hidden = !player.frame.show;
+  $("player-stage").replaceChildren(stripOf(key));
   $("player-picture").replaceChildren(...picture ? [picture.cloneNode()] : []);
-  step(0);
-  setPlaying(!still);
+  setPlaying("dialog", !still);
   $("player").showModal();
-  $("player-play").focus();
 }
 
-const stepBy = (by) => { setPlaying(false); step(by); };
-$("player-play").addEventListener("click", () => setPlaying(!player.playing));
-$("player-back").addEventListener("click", () => stepBy(-1));
-$("player-next").addEventListener("click", () => stepBy(1));
 $("player-close").addEventListener("click", () => $("player").close());
-$("player").addEventListener("close", () => setPlaying(false));
 $("player").addEventListener("click", (event) => {
   if (event.target === $("player")) $("player").close();
-});
-$("player").addEventListener("keydown", (event) => {
-  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (by) stepBy(by);
-  else if (event.key === " " && !event.target.closest("button")) setPlaying(!player.playing);
-  else return;
-  event.preventDefault();
 });
 
 // --- the clips in a cell of the confusion matrix -------------------------------------------

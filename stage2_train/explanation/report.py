@@ -12,12 +12,10 @@ from orn.shared.jobs.outputs import check_room
 from orn.shared.manifests.records import Split
 from orn.shared.text import counted
 from orn.stage2_train.explanation.cases import explain_clips
-from orn.stage2_train.explanation.figures import curves_figure, graph
+from orn.stage2_train.explanation.curves import training_curves
 from orn.stage2_train.explanation.measured import Measured, load_measured
-from orn.stage2_train.explanation.page_pictures import Picture
 from orn.stage2_train.explanation.report_view import report_page
 from orn.stage2_train.resources import Resources
-from orn.stage2_train.runs.run_folder import METRICS_NAME, finite_number, read_jsonl
 from orn.stage2_train.runs.trained import OpenedModel, open_model, paths_of_run, sources_of_run
 
 _USUAL = Resources()
@@ -60,7 +58,7 @@ def write_report(
         paths=paths_of_run(run, model.config, resources),
         detector=sources.detector,
         segments=joined.segments,
-        curves=_curves(run, measured),
+        curves=training_curves(run, measured.file.metric, measured.file.chance),
     )
     write_text(run / "report.html", html)
     return {
@@ -80,20 +78,3 @@ def _measured(model: OpenedModel, split: Split, resources: Resources) -> Measure
         measured = load_measured(model.path, split, model.classes, step=model.step)
         assert measured is not None
     return measured
-
-
-def _curves(run: Path, measured: Measured) -> Picture | None:
-    """Return the training curves; None if the run has no log."""
-    lines = []
-    for record in read_jsonl(run / METRICS_NAME):
-        numbers = {name: finite_number(record, name) for name in record}
-        line: dict[str, Any] = {name: v for name, v in numbers.items() if v is not None}
-        if "step" in line:
-            lines.append(line | {each: str(record.get(each)) for each in ("group", "phase")})
-    if not lines:
-        return None
-    return graph(
-        "training",
-        lambda: curves_figure(lines, measured.file.metric, measured.file.chance),
-        "Training curves: losses and validation scores",
-    )

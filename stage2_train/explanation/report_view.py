@@ -13,8 +13,7 @@ from orn.shared.manifests.records import Segment
 from orn.shared.pages.render import render
 from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.explanation.cases import Explanations
-from orn.stage2_train.explanation.figures import confusion_figure, graph
-from orn.stage2_train.explanation.measured import Measured
+from orn.stage2_train.explanation.measured import OUTCOMES, Measured
 from orn.stage2_train.explanation.page_pictures import (
     LARGEST_PAGE_BYTES,
     Picture,
@@ -33,17 +32,12 @@ _HEADS = {
 }
 _WORST = 3
 _LARGEST_MATRIX = 40
-"""Maximum number of classes for which the confusion matrix is a table of buttons."""
-_LISTED_CONFUSIONS = 60
-_LEAST_SEGMENTS = 5
-"""Minimum number of segments for a class to be reported as the weakest."""
+"""Maximum number of classes in the confusion matrix: those with the most mistakes."""
 _MOST_IN_CELL = 200
 _MOST_LISTED = 10_000
 """Maximum number of clips listed for all cells; each cell lists at least one."""
 _SHOWN_STARTS = 3
 """Number of most recent starts of the training that are shown."""
-
-
 _LISTED_PAIRS = 5
 """Number of pairs of classes for each activity in figure 4."""
 
@@ -72,16 +66,7 @@ def report_page(
     Raises:
         PipelineError: if the page is too large even without pictures.
     """
-    counts_RC, columns = measured.counts_RC(), measured.columns()
-    graphs = [] if curves is None else [curves]
-    confusion = None
-    if len(measured.classes) > _LARGEST_MATRIX:
-        confusion = graph(
-            "confusion",
-            lambda: confusion_figure(counts_RC, measured.classes, columns),
-            "Confusion matrix: rows are true classes, columns predicted classes",
-        )
-        graphs.append(confusion)
+    counts_RC = measured.counts_RC()
     groups = [
         {
             "title": cell_title(measured, *cell),
@@ -102,8 +87,8 @@ def report_page(
         "groups": groups,
         "num_mistakes": len(measured.mistakes()),
         "counts": counts_RC.tolist(),
-        "confusion": confusion,
-        "confusions": list(_confusions(measured)) if confusion else [],
+        "rows": (rows := _most_confused(measured)),
+        "columns": rows if measured.single else range(len(OUTCOMES)),
         "curves": curves,
         "related": list(_related(measured, found)),
         "has_pairs": model.relates_pairs,
@@ -118,6 +103,7 @@ def report_page(
         template = "orn.stage2_train.explanation/report.html"
         return render(template, **view, held=held, data=data)
 
+    graphs = [] if curves is None else [curves]
     pictures = [*strips, *(case.picture for case in found.cases.values()), *graphs]
     return fitted_page(page, pictures, largest_bytes=LARGEST_PAGE_BYTES, kind="report")
 
@@ -136,7 +122,6 @@ def answer(measured: Measured) -> dict[str, Any]:
         "head": _HEADS[head],
         "number": counted(file.num_segments, "video" if whole else "segment"),
         "others": [(_HEADS[each], scores[each], *_verdict(differences[each])) for each in others],
-        "weakest": _weakest(measured, head),
     }
 
 
@@ -149,29 +134,6 @@ def _verdict(difference: Mapping[str, float | None]) -> tuple[str, bool]:
     return f"{'better' if low > 0 else 'worse'} by {least:.1f} to {most:.1f} points", low > 0
 
 
-def _weakest(measured: Measured, head: str) -> dict[str, Any] | None:
-    """Return the class with the lowest score, if it has enough segments, and its mistakes."""
-    rows = measured.file.per_class
-    weak = [
-        (value, place)
-        for place, row in enumerate(rows)
-        if row.num_segments >= _LEAST_SEGMENTS and (value := getattr(row, head)) is not None
-    ]
-    if not weak or len(rows) < 2:
-        return None
-    value, place = min(weak)
-    counts = measured.counts_RC()[place].copy()
-    counts[place if measured.single else 0] = -1
-    column = int(counts[: len(counts) if measured.single else 2].argmax())
-    return {
-        "name": measured.classes[place],
-        "score": value,
-        "count": int(counts[column]),
-        "total": rows[place].num_segments,
-        "as": measured.columns()[column],
-    }
-
-
 def cell_title(measured: Measured, row: int, column: int) -> str:
     """Return the title of a cell of the confusion matrix."""
     name, predicted = truncate(measured.classes[row], 80), truncate(measured.columns()[column], 80)
@@ -182,16 +144,14 @@ def cell_title(measured: Measured, row: int, column: int) -> str:
     return f"\u201c{name}\u201d predicted as \u201c{predicted}\u201d"
 
 
-def _confusions(measured: Measured) -> Iterator[tuple[str, str, str, int]]:
-    """Yield the names, cell and count of the largest confusions."""
-    counts_RC, classes, columns = measured.counts_RC(), measured.classes, measured.columns()
-    places = [
-        (int(counts_RC[row, column]), row, column)
-        for row, column in np.argwhere(counts_RC).tolist()
-        if row != column or not measured.single
-    ]
-    for count, row, column in sorted(places, key=lambda each: -each[0])[:_LISTED_CONFUSIONS]:
-        yield classes[row], columns[column], f"{row}-{column}", count
+def _most_confused(measured: Measured) -> list[int]:
+    """Return the classes with the most mistakes, in order; all if they are few."""
+    wrong_RC = measured.counts_RC()
+    if measured.single:
+        np.fill_diagonal(wrong_RC, 0)
+        wrong_RC += wrong_RC.T
+    wrong_A = wrong_RC.sum(axis=1) if measured.single else wrong_RC[:, 1:].sum(axis=1)
+    return sorted(np.argsort(-wrong_A, kind="stable")[:_LARGEST_MATRIX].tolist())
 
 
 def _related(measured: Measured, found: Explanations) -> Iterator[tuple[str, int, list[str]]]:
