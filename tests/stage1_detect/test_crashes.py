@@ -130,30 +130,3 @@ def test_a_disk_that_takes_no_more(world: Path, tmp_path: Path, expected: dict[s
     assert names(out) == ["plan.json", *unit_files(out)]
     assert start(world, out).returncode == 3
     check_whole(out, expected)
-
-
-AS_ANYBODY = "import ctypes\nctypes.CDLL(None).prctl(24, 1, 0, 0, 0)"
-"""Even root asks for permission to write: PR_CAPBSET_DROP of CAP_DAC_OVERRIDE, from linux/prctl.h
-and linux/capability.h."""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="takes privileges away as Linux has it")
-def test_a_folder_that_is_read_only(
-    world: Path, tmp_path: Path, expected: dict[str, bytes]
-) -> None:
-    out, empty = tmp_path / "out", tmp_path / "empty"
-    assert start(world, out).returncode == 3
-    out.chmod(0o500)
-    assert start(world, out, prepare=AS_ANYBODY).returncode == 3  # it is finished
-    out.chmod(0o700)
-    (out / sorted(expected)[-1]).unlink()
-    empty.mkdir()
-    for folder, name in ((out, sorted(expected)[-1]), (empty, "plan.json")):
-        folder.chmod(0o500)
-        before = names(folder)
-        check_refused(start(world, folder, prepare=AS_ANYBODY), name, "Permission denied")
-        assert names(folder) == before
-        folder.chmod(0o700)
-        assert start(world, folder).returncode == 3
-        check_whole(folder, expected)

@@ -1,7 +1,6 @@
 """Recipes: those that are shipped, and what is refused."""
 
 import dataclasses
-from itertools import pairwise
 
 import pytest
 
@@ -9,7 +8,7 @@ from orn.shared.config.files import config_from_dict, to_dict
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.config import NetworkConfig
-from orn.stage2_train.recipe import RECIPES, Recipe, default_recipe, load_recipe, recipe_names
+from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe, recipe_names
 from orn.stage2_train.runs.phases import plan_phases
 
 
@@ -67,16 +66,6 @@ def test_recipe_of_what_the_authors_ran() -> None:
     assert recipe.optimiser.gradient_clip == 10
     assert (recipe.phases.object_head_epochs, recipe.phases.epochs) == (10, 10)
     assert build_network(dataclasses.replace(model, base_width=1)).object_head.conv5 is not None
-
-
-@pytest.mark.parametrize(
-    "name", sorted({*recipe_names()} - {"demo", "paper_resnet50", "ablation_resnet18"})
-)
-def test_every_value_of_a_papers_recipe_has_its_source(name) -> None:
-    lines = (RECIPES / f"{name}.toml").read_text().splitlines()
-    for above, line in pairwise(lines):
-        is_setting = "=" in line.partition("#")[0]
-        assert not is_setting or "#" in line or above.startswith("#"), line
 
 
 def test_overrides() -> None:

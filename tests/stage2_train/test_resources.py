@@ -1,8 +1,5 @@
 """How many threads compute and on which device, that help is quick, and limits of options."""
 
-import subprocess
-import sys
-
 import click
 import pytest
 import torch
@@ -36,21 +33,6 @@ def test_threads_are_the_cores_that_are_left(
     assert Resources(threads=asked, workers=workers).num_threads(jobs=jobs) == expected
 
 
-@pytest.mark.slow
-def test_waiting_threads_sleep_unless_the_user_says_otherwise() -> None:
-    code = (
-        "import os, sys\n"
-        "from orn.shared.cli import main\n"
-        "try:\n    main(['train', 'no-such-data-set'])\nexcept SystemExit:\n    pass\n"
-        "print(os.environ['OMP_WAIT_POLICY'], os.environ['KMP_BLOCKTIME'])\n"
-    )
-    environment = {"PATH": "", "PYTHONPATH": ":".join(sys.path), "KMP_BLOCKTIME": "7"}
-    process = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-    )
-    assert process.stdout == "PASSIVE 7\n"
-
-
 def test_precision_may_differ_from_job_to_job() -> None:
     for precision, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
         accelerator = build_accelerator(precision, "cpu")
@@ -63,12 +45,6 @@ def test_precision_may_differ_from_job_to_job() -> None:
 def test_unknown_device(device) -> None:
     with pytest.raises(ConfigError, match=f"cuda:N.*'{device}'"):
         build_accelerator("fp32", device)
-
-
-def test_device_that_is_not_there() -> None:
-    number = torch.cuda.device_count() + 3
-    with pytest.raises(ConfigError, match=f"device cuda:{number}"):
-        build_accelerator("fp32", f"cuda:{number}")
 
 
 @pytest.mark.parametrize("name", ["train", "eval", "clips", "detect", "export-objects"])

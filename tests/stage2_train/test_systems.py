@@ -7,7 +7,7 @@ import pytest
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import Recipe, describe_system, load_recipe
-from orn.stage2_train.systems import SYSTEMS, find_system, system_names
+from orn.stage2_train.systems import find_system, system_names
 
 OBJECT_SYSTEMS = (
     "orn-pixel", "orn-mlp", "coco-visual", "coco-shape", "coco-class", "coco-intra", "clique-1",
@@ -31,20 +31,6 @@ def test_the_proposed_system_is_the_default_network() -> None:
         assert (list(found) if isinstance(found, tuple) else found) == value, name
 
 
-def test_no_two_systems_are_the_same_but_where_the_tables_repeat_one() -> None:
-    seen: dict[str, str] = {}
-    repeated = []
-    for system in SYSTEMS:
-        settings = dict(system.settings)
-        if "3d" not in settings["kernels"]:
-            settings.pop("temporal_initialization")  # of 3D kernels alone
-        key = repr(sorted(settings.items(), key=str))
-        if key in seen:
-            repeated.append((seen[key], system.name))
-        seen[key] = system.name
-    assert repeated == [("activity-head", "inflation-10")]
-
-
 @pytest.mark.parametrize(
     ("name", "table", "figures"),
     [
@@ -57,15 +43,6 @@ def test_no_two_systems_are_the_same_but_where_the_tables_repeat_one() -> None:
 )
 def test_figures_as_printed(name, table, figures) -> None:
     assert find_system(name).paper(table) == figures
-
-
-def test_rows_of_a_table_are_all_there() -> None:
-    for table, num_rows in ((1, 3), (2, 10), (3, 4), (4, 3), (5, 14)):
-        rows = {
-            figure.row for system in SYSTEMS for figure in system.figures if figure.table == table
-        }
-        assert rows == set(range(1, num_rows + 1)), table
-    assert find_system("orn").tables == (1, 2, 3, 4)
 
 
 def test_a_system_sets_the_model_alone_and_overrides_come_after() -> None:

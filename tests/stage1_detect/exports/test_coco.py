@@ -1,7 +1,6 @@
 """COCO results, as pycocotools reads them."""
 
 import json
-import tracemalloc
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,22 +96,6 @@ def test_a_damaged_shard_leaves_what_was_there(folder: Path) -> None:
         export(folder, folder.parent / "out.json")
     assert (folder.parent / "out.json").read_bytes() == before
     assert len(list(folder.parent.iterdir())) == 3
-
-
-def test_memory_does_not_grow_with_the_number_of_shards(tmp_path: Path) -> None:
-    frames = {"a": [found(*[(CUP, 0.5)] * 20)] * 20}
-    for number in range(2):
-        write(tmp_path / "few" / f"shard-{number:06d}.zarr.zip", frames)
-    for number in range(8):
-        write(tmp_path / "many" / f"shard-{number:06d}.zarr.zip", frames)
-    export(tmp_path / "few", tmp_path / "out.json")  # the first time things are imported and cached
-    peaks = []
-    for name in ("few", "many"):
-        tracemalloc.start()
-        export(tmp_path / name, tmp_path / "out.json")
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < 2 * peaks[0]  # some of the last files are kept open
 
 
 def test_the_command_takes_a_split(orn: Any, folder: Path) -> None:

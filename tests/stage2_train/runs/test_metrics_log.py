@@ -12,7 +12,6 @@ from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.recipe import PhaseRecipe
 from orn.stage2_train.runs.metrics_log import opened_log
 from orn.stage2_train.runs.run_folder import read_jsonl
-from tests.running import run_orn
 
 
 @pytest.fixture
@@ -104,10 +103,3 @@ def test_a_tracker_that_breaks_ends_no_training(accelerator, tmp_path, caplog) -
     (record,) = caplog.records
     assert "trackers are disabled" in record.message and "no space left" in record.message
     assert [line["step"] for line in read_jsonl(tmp_path / "metrics.jsonl")] == [1, 2, 3]
-
-
-@pytest.mark.parametrize("name", ["mlflaw", "wandb"])
-def test_a_tracker_that_is_not_there_is_refused_at_once(name, monkeypatch) -> None:
-    monkeypatch.setattr("orn.stage2_train.runs.metrics_log.get_available_trackers", list)
-    (said,) = run_orn("train", "none", "--log-with", name, exit_code=2).stderr.splitlines()
-    assert f"--log-with {name}: " in said and "pip install" in said
