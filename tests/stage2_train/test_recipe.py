@@ -82,7 +82,7 @@ def test_overrides() -> None:
     "override",
     [
         *("data.crop=[30, 64]", "data.crop=[16]", "data.crop=[16, 16, 16]", "data.crop=[16, 9999]"),
-        *(f"data.{name}=0" for name in ("clip_frames", "train_segments", "max_objects")),
+        *(f"data.{name}=0" for name in ("clip_frames", "train_segments")),
         *(f"optimiser.{name}=0" for name in ("gradient_clip", "batch_size", "accumulation")),
         *(f"optimiser.learning_rate={value}" for value in ("0", "[[[")),
         *("optimiser.warmup_fraction=1", "optimiser.name=sgd", "optimiser.learning_rat=1"),
