@@ -108,7 +108,7 @@ def open_with_resources(
     paths = data_paths(manifest, dataset.name, resources)
     sources = open_sources(dataset, paths, partial=resources.partial)
     loaded = load_recipe(
-        recipe or default_recipe(dataset.name),
+        recipe or default_recipe(dataset.name, num_segments=len(dataset.segments)),
         num_activities=len(dataset.classes),
         overrides=settings,
         clip_frames=dataset.clip_frames,

@@ -20,12 +20,15 @@ from orn.shared.config.files import apply_overrides, config_from_dict, read_toml
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import estimated_seconds
+from orn.shared.manifests.records import FEW_SEGMENTS
 from orn.shared.nearest import nearest
 from orn.shared.text import path_text
 from orn.stage2_train.clips.settings import DataRecipe
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.systems import find_system
 
+SMALL = "small"
+"""Recipe for few segments, or for training without a GPU."""
 RECIPES = Path(__file__).parent / "recipes"
 
 _RESNET = ("backbone", "kernels", "temporal_position", "temporal_initialization")
@@ -146,8 +149,9 @@ class Recipe:
     """Settings of the loss."""
     validation: ValidationRecipe = field(default_factory=ValidationRecipe)
     """Settings for validation during training."""
-    initial_weights: Literal["imagenet", "random"] = "random"
-    """Initial weights of the ResNet: inflated ImageNet weights (section 5), or random weights."""
+    initial_weights: Literal["imagenet", "small", "random"] = "random"
+    """Initial weights of the ResNet: inflated ImageNet weights (section 5), the bundled weights of
+    a ResNet-18 of base width 32, trained on Tiny ImageNet, or random weights."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """With bf16, matrix products and convolutions use bfloat16; weights stay in float32."""
     compile: bool = False
@@ -194,14 +198,15 @@ def recipe_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in RECIPES.glob("*.toml")))
 
 
-def default_recipe(dataset_name: str) -> str:
+def default_recipe(dataset_name: str, *, num_segments: int) -> str:
     """Return the name of the default recipe for a data set: its name, the first part of its name,
-    or `paper_` and that part, if such a recipe exists, otherwise `paper_resnet50`."""
+    or `paper_` and that part, if such a recipe exists, otherwise `small` for data sets with few
+    segments, and `paper_resnet50` for all others."""
     first = dataset_name.split("-")[0].split("_")[0]
     for name in (dataset_name, first, f"paper_{first}"):
         if name in recipe_names():
             return name
-    return "paper_resnet50"
+    return SMALL if num_segments < FEW_SEGMENTS else "paper_resnet50"
 
 
 def load_recipe(

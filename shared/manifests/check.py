@@ -21,6 +21,8 @@ _FACTS = (
     *("classes_not_in_train", "unsure_labels"),
 )
 """Fields that the text report lists in addition to its tables."""
+_FEW_FOR_A_SPLIT = 300
+"""Number of clips below which cross-validation is advised."""
 FEW_CLIPS = 20
 """Splits with fewer clips have a warning."""
 _NAMED = 5
@@ -138,12 +140,24 @@ def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[
     return found
 
 
+def folds_advice(labels: Any, num_segments: int) -> list[str]:
+    """Return the advice to cross-validate for a small table with a drawn split."""
+    is_drawn = isinstance(labels, TableLabels) and labels.split_table and not labels.folds
+    if not is_drawn or num_segments >= _FEW_FOR_A_SPLIT:
+        return []
+    return [
+        f"expected at least {_FEW_FOR_A_SPLIT} clips for one split, got {num_segments}; "
+        "cross-validate with --folds 5 (`orn manifest new TABLE.csv --folds 5 --fresh`)"
+    ]
+
+
 def _warnings(
     dataset: Dataset, listing: Listing, listed: Mapping[str, int], labels: Any
 ) -> Iterator[str]:
     """Yield warnings about problems that affect training or evaluation."""
     for name in listing.absent:
         yield f"{dataset.root / name} is missing; its content is not counted"
+    yield from folds_advice(labels, len(listing.segments))
     if isinstance(labels, ActionLabels) and len(listing.segments) != labels.published_clips:
         yield (
             f"{dataset.root / labels.lists_folder}: expected {labels.published_clips:,} clips, got "

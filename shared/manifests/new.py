@@ -19,10 +19,10 @@ from orn.shared.data_files import is_folder, is_there, not_a_file, walk
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
-from orn.shared.manifests.check import split_warnings
+from orn.shared.manifests.check import folds_advice, split_warnings
 from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
 from orn.shared.manifests.load import load_listing, load_manifest
-from orn.shared.manifests.records import METRICS, SPLITS, Form, Split, Task
+from orn.shared.manifests.records import FEW_SEGMENTS, METRICS, SPLITS, Form, Split, Task
 from orn.shared.manifests.schema import (
     LONGEST_NAME_BYTES,
     Manifest,
@@ -35,6 +35,11 @@ from orn.shared.manifests.text_files import read_rows
 from orn.shared.text import counted
 
 _TEMPLATE = Path(__file__).with_name("new_manifest.toml")
+_SIZES = {
+    True: {"crop": "112 x 144", "height": 120, "width": 160},
+    False: {"crop": "224 x 224", "height": 256, "width": 256},
+}
+"""Size of stored frames by whether the table is small, for its default recipe."""
 _ALL_TRAIN = "no such column: all rows are train"
 _SIDES = re.compile(r"(?<![^\W_])(left|right)(?![^\W_])")
 _OPPOSITE = {"left": "right", "right": "left"}
@@ -131,6 +136,7 @@ def make_manifest(
         num_classes=len(found.classes),
         rate_line=f"rate = {toml_value(rate)}" if rate else "# rate = 30",
         splits="train, validation and test" if split or found.has_split else _ALL_TRAIN,
+        **_SIZES[found.rows < FEW_SEGMENTS],
         column=toml_value(split.columns[0] if split else "split"),
         drawn=_drawn_lines(split, split_path),
     )
@@ -170,7 +176,10 @@ def make_manifest(
             _split_reason(found, split, split_of),
             f"videos {pattern}: {len(present)} of {num_listed} found",
         ],
-        "warnings": split_warnings(listing.segments, listing.classes),
+        "warnings": [
+            *folds_advice(manifest.labels, found.rows),
+            *split_warnings(listing.segments, listing.classes),
+        ],
     }
 
 

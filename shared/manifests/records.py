@@ -13,6 +13,8 @@ SubsetName = Literal["many_shot", "tail", "unseen"]
 
 METRICS: Mapping[Task, Metric] = {"single-label": "top1", "multi-label": "map"}
 """The metric of each task."""
+FEW_SEGMENTS = 2000
+"""Number of segments below which data sets are small: their default recipe differs."""
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 

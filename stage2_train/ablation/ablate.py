@@ -49,6 +49,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
         ConfigError: if the folder contains runs that are not comparable.
         TrainingError: if runs failed.
     """
+    request = _with_recipe(request)
     check_output_folder(request.folder, ours=["*"])  # _claim_folder checks that the runs match
     runs = _checked_runs(request)
     _claim_folder(request)
@@ -61,6 +62,7 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
 
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     """Return what `ablate` would do, as a JSON object."""
+    request = _with_recipe(request)
     runs = _checked_runs(request)
     left = [run for run in runs if not is_measured(run.folder, "validation")]
     urls = [imagenet_to_fetch(name) for name in weights_needed(left, request)]
@@ -71,6 +73,15 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
         "to_fetch": [url for url in urls if url is not None],
         "first_command": first_command(left[0], request) if left else None,
     }
+
+
+def _with_recipe(request: AblationRequest) -> AblationRequest:
+    """Return the request with the data set's default recipe, unless it has one."""
+    if request.recipe is not None:
+        return request
+    manifest = load_manifest(request.manifest)
+    num_segments = len(load_listing(manifest, request.resources.root).segments)
+    return request.changed(recipe=default_recipe(manifest.name, num_segments=num_segments))
 
 
 def _checked_runs(request: AblationRequest) -> Sequence[AblationRun]:
@@ -85,7 +96,7 @@ def _checked_runs(request: AblationRequest) -> Sequence[AblationRun]:
     num_activities = len(load_listing(manifest, request.resources.root).classes)
     for run in runs[: len(runs) // request.num_seeds]:
         recipe = load_recipe(
-            request.recipe or default_recipe(manifest.name),
+            str(request.recipe),
             num_activities=num_activities,
             overrides=run.settings,
             system=run.system,
@@ -108,7 +119,7 @@ def _claim_folder(request: AblationRequest) -> None:
     manifest, resources = load_manifest(request.manifest), request.resources
     require_prepared(request.manifest, manifest.name, resources)
     recipe = load_recipe(
-        request.recipe or default_recipe(manifest.name),
+        str(request.recipe),
         num_activities=len(load_listing(manifest, resources.root).classes),
     )
     detector = DetectionFolder(resources.shards_of(manifest.name)).detector

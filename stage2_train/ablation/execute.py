@@ -11,7 +11,6 @@ from pathlib import Path
 from orn.shared.errors import ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.commands import LOG_NAME, Job, run_lists
 from orn.shared.jobs.progress import progress
-from orn.shared.manifests.load import load_manifest
 from orn.shared.text import counted
 from orn.stage2_train.ablation.plan import AblationRun
 from orn.stage2_train.ablation.request import AblationRequest
@@ -20,7 +19,7 @@ from orn.stage2_train.model.image_weights import (
     fetch_imagenet_weights,
     image_network,
 )
-from orn.stage2_train.recipe import Recipe, default_recipe, load_recipe
+from orn.stage2_train.recipe import Recipe, load_recipe
 from orn.stage2_train.resources import wait_passively
 from orn.stage2_train.runs.run_folder import BEST_NAME, read_status
 from orn.stage2_train.training.backbone import imagenet_needed
@@ -104,7 +103,7 @@ def _holds_resnet(recipe: Recipe) -> bool:
 
 def _recipe(run: AblationRun, request: AblationRequest) -> Recipe:
     return load_recipe(
-        request.recipe or default_recipe(load_manifest(request.manifest).name),
+        str(request.recipe),
         num_activities=2,
         overrides=run.settings,
         system=run.system,

@@ -89,7 +89,7 @@ def classes_when_flipped(dataset: Dataset) -> tuple[int, ...]:
     if dataset.flipped_classes is None:
         raise ConfigError(
             f"{where}: expected the pairs of classes that a left-right flip exchanges ([] for "
-            "none), but the key is missing; add it or omit flips"
+            "none), but the key is missing; add it, or omit flips (--set data.flip=false)"
         )
     places = list(range(len(dataset.classes)))
     for pair in dataset.flipped_classes:

@@ -30,6 +30,10 @@ _CLASSIFIERS = ("fc.", "aux1.", "aux2.")
 """Classifiers of the 2D networks, which are not used."""
 
 ImageNetwork = Literal["resnet18", "resnet50", "googlenet"]
+SMALL_WEIGHTS = Path(__file__).with_name("small_resnet18.pth")
+"""Bundled weights of a ResNet-18, trained by `experiments/small_start.py`."""
+SMALL_WIDTH = 32
+"""Base width of the bundled weights."""
 
 _HOST = "https://download.pytorch.org/models"
 IMAGENET_URLS: dict[ImageNetwork, str] = {

@@ -21,7 +21,7 @@ from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.stage2_train.model.build import count_parameters
 from orn.stage2_train.pipeline.pipeline import Pipeline, pipeline_jobs
-from orn.stage2_train.recipe import clip_seconds, default_recipe, load_recipe
+from orn.stage2_train.recipe import clip_seconds, load_recipe
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_folder import read_status
 
@@ -132,7 +132,7 @@ def _clips(pipeline: Pipeline) -> StepEstimate:
 def _training(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[StepEstimate]:
     """Yield the estimates for training, evaluation and report."""
     recipe = load_recipe(
-        pipeline.recipe or default_recipe(dataset.name),
+        pipeline.recipe,
         num_activities=len(dataset.classes),
         overrides=(*pipeline.overrides, f"seed={pipeline.seed}"),
         clip_frames=dataset.clip_frames,

@@ -16,27 +16,32 @@ from pathlib import Path
 from typing import Any
 
 from orn.shared.config.files import toml_value
+from orn.shared.devices import choose_device
 from orn.shared.echo import echo
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.commands import STDERR, STEPS_NAME, Job, run_jobs, run_orn
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.manifests.check import split_warnings
+from orn.shared.manifests.check import folds_advice, split_warnings
 from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
 from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest, video_pattern
-from orn.shared.manifests.records import Split
+from orn.shared.manifests.records import Dataset, Split
 from orn.shared.manifests.schema import TableLabels
 from orn.shared.report import Report
 from orn.shared.text import counted
 from orn.stage2_train.pipeline.request import PipelineRequest
-from orn.stage2_train.recipe import default_recipe
+from orn.stage2_train.recipe import SMALL, default_recipe
 from orn.stage2_train.runs.eval_file import FOLDS, read_eval
 from orn.stage2_train.runs.run_config import CONFIG_NAME
 from orn.stage2_train.runs.run_folder import BEST_NAME
 
 logger = logging.getLogger(__name__)
 
+_RESOLVED = {"dataset", "data_root", "split", "run", "folds", "group", "recipe"}
+"""Options that a pipeline has with resolved values, or not at all."""
+_SMALL_SIZE = "120x160"
+"""Size of stored frames for the recipe `small`."""
 SOME_FAILED = 3
 """Exit code of a command that finished but failed for some videos."""
 
@@ -81,7 +86,10 @@ class Pipeline:
     objects: Path | None = None
     """File or folder of objects, in the format `form`, to import instead of detecting."""
     form: str | None = None
-    recipe: str | None = None
+    recipe: str
+    """Name or file of the recipe."""
+    size: str | None = None
+    """Size of stored frames, unless it is the manifest's."""
     overrides: tuple[str, ...] = ()
     """Recipe settings to override."""
     seed: int = 0
@@ -154,7 +162,11 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
         manifest, data_root = _manifest_of(request)
     dataset = load_dataset(manifest, data_root)
     require_videos(dataset, manifest, data_root)
-    for warning in split_warnings(dataset.segments, dataset.classes):
+    labels = load_manifest(manifest).labels
+    for warning in (
+        *folds_advice(labels, len(dataset.segments)),
+        *split_warnings(dataset.segments, dataset.classes),
+    ):
         logger.warning("%s: %s", manifest, warning)
     folds = _folds(manifest, request)
     splits = {segment.split for segment in dataset.segments}
@@ -166,14 +178,17 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
                 f"split, got none to {'train on' if needed == 'train' else 'evaluate'}; create a "
                 "split with `orn manifest new TABLE.csv --split 80/10/10 --fresh`"
             )
-    recipe = Path(request.recipe or default_recipe(dataset.name)).stem
+    recipe = request.recipe or _default_recipe(dataset)
+    is_large = (dataset.clip_height, dataset.clip_width) == (256, 256)
     return Pipeline(
         manifest=manifest,
         data_root=data_root,
-        run=request.run or Path("runs") / f"{dataset.name}-{recipe}-seed{request.seed}",
+        run=request.run or Path("runs") / f"{dataset.name}-{Path(recipe).stem}-seed{request.seed}",
+        recipe=recipe,
+        size=_SMALL_SIZE if recipe == SMALL and is_large else None,
         split=split,
         folds=folds,
-        **request.model_dump(exclude={"dataset", "data_root", "split", "run", "folds", "group"}),
+        **request.model_dump(exclude=_RESOLVED),
     )
 
 
@@ -249,7 +264,8 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
             argv=("detect", *data, *shards, *detector, *_option("--rate", pipeline.rate), *fresh),
             output=None if may_grow else detected,
         )
-    training = (*_option("--recipe", pipeline.recipe), "--seed", str(pipeline.seed), *settings)
+    store = (*_option("--out", pipeline.clips), *_option("--size", pipeline.size))
+    training = ("--recipe", pipeline.recipe, "--seed", str(pipeline.seed), *settings)
     steps: list[Job] = []
     for each in pipeline.trainings:
         steps += _training_jobs(each, pipeline, (*places, *training, *partial), may_grow=may_grow)
@@ -262,7 +278,7 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
         objects,
         Job(
             name="clips",
-            argv=("clips", *data, *_option("--out", pipeline.clips), *fresh),
+            argv=("clips", *data, *store, *fresh),
             output=None if may_grow else pipeline.clips,
         ),
         *steps,
@@ -391,6 +407,12 @@ def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
             "instead"
         )
     return str(path), data_root
+
+
+def _default_recipe(dataset: Dataset) -> str:
+    name = default_recipe(dataset.name, num_segments=len(dataset.segments))
+    on_cpu = name == "paper_resnet50" and choose_device("auto") == "cpu"
+    return SMALL if on_cpu else name
 
 
 def _split_request(request: PipelineRequest) -> SplitRequest:

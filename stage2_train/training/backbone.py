@@ -16,6 +16,8 @@ from torch import nn
 from orn.shared.config.bounded import file_digest
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.stage2_train.model.image_weights import (
+    SMALL_WEIGHTS,
+    SMALL_WIDTH,
     ImageNetwork,
     fetch_imagenet_weights,
     image_network,
@@ -61,7 +63,18 @@ def weights_digest(recipe: Recipe, file: Path | None, run: Path) -> str | None:
         return None
     if file is not None:
         return file_digest(file, error=CheckpointError)
-    return recorded if (run / CONFIG_NAME).is_file() else IMAGENET_NAME
+    if (run / CONFIG_NAME).is_file():
+        return recorded
+    if recipe.initial_weights == "small":
+        width = recipe.model.base_width
+        if (image_network(recipe.model), width) != ("resnet18", SMALL_WIDTH):
+            raise ConfigError(
+                f"initial_weights: small requires a ResNet-18 of base width {SMALL_WIDTH}, got "
+                f"{image_network(recipe.model)} of base width {width}; set "
+                "initial_weights=imagenet, or random"
+            )
+        return f"small {file_digest(SMALL_WEIGHTS, error=CheckpointError)}"
+    return IMAGENET_NAME
 
 
 def imagenet_needed(recipe: Recipe, file: Path | None, run: Path) -> ImageNetwork | None:
@@ -78,12 +91,13 @@ def imagenet_needed(recipe: Recipe, file: Path | None, run: Path) -> ImageNetwor
 
 
 def set_initial_weights(network: nn.Module, recipe: Recipe, file: Path | None) -> None:
-    """Initialize a network with inflated ImageNet weights.
+    """Initialize a network with inflated weights of a 2D network.
 
     Args:
         network: network with random weights, changed in place.
         recipe: recipe of the network.
-        file: weights of the 2D network; None for torchvision's, downloaded if needed.
+        file: weights of the 2D network; None for those of the recipe: the bundled ones, or
+            torchvision's, which are downloaded if needed.
 
     Raises:
         CheckpointError: if the weights are not available or do not match.
@@ -93,6 +107,8 @@ def set_initial_weights(network: nn.Module, recipe: Recipe, file: Path | None) -
         logger.warning("%s has no pre-trained weights; initial weights are random", _kind(recipe))
         return
     source = IMAGENET_NAME if file is None else str(file)
+    if file is None and recipe.initial_weights == "small":
+        file, source = SMALL_WEIGHTS, "small"
     inflate(network, read_weights(file or fetch_imagenet_weights(name)), name=source)
 
 

@@ -216,7 +216,7 @@ def _initial_network(plan: _Plan, request: TrainRequest) -> nn.Module:
         return network
     if plan.pretrained is not None:
         plan.pretrained.load_into(network)
-    elif recipe.initial_weights == "imagenet":
+    elif recipe.initial_weights != "random":
         set_initial_weights(network, recipe, request.weights)
     return network
 
@@ -225,7 +225,7 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
     resources = request.resources
     dataset = load_dataset(request.manifest, resources.root)
     require_videos(dataset, request.manifest, resources.root)
-    recipe_name = request.recipe or default_recipe(dataset.name)
+    recipe_name = request.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
     recipe = load_recipe(
         recipe_name,
         num_activities=len(dataset.classes),

@@ -27,11 +27,13 @@ def test_shipped_recipes_load() -> None:
         ("epic", "paper_epic"),
         ("epic-cut24", "paper_epic"),
         ("something-v1", "paper_something"),
-        ("kitchen", "paper_resnet50"),
+        ("kitchen", "small"),
     ],
 )
 def test_data_sets_have_the_right_recipe_by_themselves(dataset, recipe) -> None:
-    assert default_recipe(dataset) == recipe
+    assert default_recipe(dataset, num_segments=1999) == recipe
+    large = "paper_resnet50" if recipe == "small" else recipe
+    assert default_recipe(dataset, num_segments=2000) == large
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,8 @@ def test_weights_are_fetched_before_any_training_starts(
     absent = f"{weights_host.address}/resnet18-0123abcd.pth"
     monkeypatch.setitem(IMAGENET_URLS, "resnet18", absent)
     overrides = ("initial_weights=imagenet", "model.backbone=resnet18")
-    asked = request(systems=("orn", "activity-head"), out=tmp_path, overrides=overrides)
+    systems, recipe = ("orn", "activity-head"), "paper_resnet50"
+    asked = request(systems=systems, out=tmp_path, recipe=recipe, overrides=overrides)
     runs = planned_runs(asked)
     assert weights_needed(runs, asked) == ("resnet18",)
     with pytest.raises(CheckpointError, match=f"{absent}.*404"):

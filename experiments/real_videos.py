@@ -1,0 +1,331 @@
+"""Compare systems on J-HMDB, real videos: train, record, and print the tables of docs/results.md.
+
+    python experiments/real_videos.py prepare /disk/jhmdb    # the folder of labels.csv
+    python experiments/real_videos.py train heads relations  # families, in this order
+    python experiments/real_videos.py report
+
+`train` runs the trainings of each family that have no record yet in `benchmarks/results/real/`,
+one after another. A record is written when a training and its evaluation are finished: settings,
+top-1 of each head on the validation and test parts, and all logits in float16. Stop it at any time
+and run it again. `report` needs only the records.
+
+N clips, A activities, R bootstrap draws.
+"""
+
+import argparse
+import base64
+import csv
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.stage2_train.evaluation.statistics import holm, paired
+
+WORK = Path("runs/real")
+RECORDS = Path("benchmarks/results/real")
+CLIPS = RECORDS / "clips.json"
+RECIPE = "small"
+STORED_SIZE = "120x160"
+SPLITS = ("validation", "test")
+LATE_FUSION = "late-fusion"
+WITH_OBJECT = (
+    *("brush_hair", "catch", "golf", "kick_ball", "pick", "pour", "pullup", "push", "shoot_ball"),
+    *("shoot_bow", "shoot_gun", "swing_baseball", "throw"),
+)
+"""Activities with an object, named before anything was measured."""
+_DRAWS = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class System:
+    """A row of a table."""
+
+    name: str
+    system: str
+    """Value of `--system`."""
+    objects: str = "objects"
+    """File of objects, without `.json`."""
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Systems compared with each other over the same seeds."""
+
+    systems: tuple[System, ...]
+    """The first one is compared with each of the others."""
+    seeds: int
+
+
+BOTH = System(name="both", system="orn")
+ACTIVITY = System(name="activity-head", system="activity-head")
+OBJECT = System(name="object-head", system="object-head")
+FAMILIES = {
+    "heads": Family(systems=(BOTH, ACTIVITY, OBJECT), seeds=5),
+    "relations": Family(
+        systems=(
+            BOTH,
+            System(name="within-a-frame", system="coco-intra"),
+            System(name="single-objects", system="clique-1"),
+        ),
+        seeds=5,
+    ),
+    "parts": Family(
+        systems=(
+            OBJECT,
+            System(name="appearance", system="coco-visual-object-head"),
+            System(name="shape", system="coco-shape-object-head"),
+            System(name="class", system="coco-class-object-head"),
+        ),
+        seeds=3,
+    ),
+    "sources": Family(
+        systems=(
+            BOTH,
+            System(name="person-masks", system="orn", objects="persons"),
+            System(name="whole-frame", system="orn", settings=("data.max_objects=0",)),
+        ),
+        seeds=3,
+    ),
+    "start": Family(
+        systems=(
+            BOTH,
+            System(name="random-start", system="orn", settings=("initial_weights=random",)),
+        ),
+        seeds=3,
+    ),
+}
+
+
+def prepare(source: Path) -> None:
+    """Write the manifest, the clip store and the shards in `WORK`, and the list of clips."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    for name in ("labels.csv", "objects.json", "persons.json"):
+        shutil.copyfile(source / name, WORK / name)
+    if not (WORK / "videos").exists():
+        (WORK / "videos").symlink_to((source / "videos").absolute())
+    table, manifest = str(WORK / "labels.csv"), str(_manifest())
+    videos = ("--videos", "videos/{id}.mp4", "--name", "jhmdb")
+    orn("manifest", "new", table, "--data", str(WORK), *videos, "--out", manifest, "--fresh")
+    data = (manifest, "--data", str(WORK))
+    orn("clips", *data, "--out", str(WORK / "clips"), "--size", STORED_SIZE)
+    for name in ("objects", "persons"):
+        objects = (str(WORK / f"{name}.json"), "--format", "coco")
+        orn("import-objects", manifest, *objects, *data[1:], "--out", str(WORK / name))
+    with (WORK / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    clips = {key: [row[key] for row in rows] for key in ("video", "label", "split", "group")}
+    RECORDS.mkdir(parents=True, exist_ok=True)
+    CLIPS.write_text(json.dumps(clips))
+
+
+def train(families: Iterable[str]) -> None:
+    """Run the trainings of the families without a record, seed by seed."""
+    for family in families:
+        for seed in range(FAMILIES[family].seeds):
+            for system in FAMILIES[family].systems:
+                if not _record(system, seed).exists():
+                    _train(system, seed)
+
+
+def _train(system: System, seed: int) -> None:
+    run = WORK / f"{system.name}-seed{seed}"
+    settings = [word for each in system.settings for word in ("--set", each)]
+    command = (
+        *("train", str(_manifest()), "--data", str(WORK), "--recipe", RECIPE),
+        *("--system", system.system, "--seed", str(seed), *settings),
+        *("--shards", str(WORK / system.objects), "--clips", str(WORK / "clips")),
+        *("--workers", "0", "--device", "cpu", "--run", str(run)),
+    )
+    before = _child_seconds()
+    orn(*command)
+    seconds = _child_seconds() - before
+    figures, logits = {}, {}
+    for split in SPLITS:
+        orn("eval", str(run), "--split", split, "--workers", "0", "--device", "cpu")
+        figures[split] = _figures(run / f"eval-{split}.json")
+        logits[split] = _logits(run / f"predictions-{split}.npz", split)
+    record = {
+        "system": system.name,
+        "seed": seed,
+        "command": ["orn", *command],
+        "recipe": json.loads((run / "config.json").read_text())["recipe"],
+        "commit": _output("git", "rev-parse", "HEAD"),
+        "cpu_seconds": round(seconds),
+        "top1": figures,
+        "logits_float16": logits,
+    }
+    path = _record(system, seed)
+    path.with_suffix(".writing").write_text(json.dumps(record))
+    path.with_suffix(".writing").rename(path)
+    shutil.rmtree(run)
+
+
+def _figures(path: Path) -> dict[str, float]:
+    report = json.loads(path.read_text())
+    heads = ("two_heads", "activity_head", "object_head")
+    return {head: round(100 * report[head]["top1"], 2) for head in heads if report.get(head)}
+
+
+def _logits(path: Path, split: str) -> dict[str, str]:
+    """Return the logits of each head in base64, in the order of `CLIPS`."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    place_of = {str(name): place for place, name in enumerate(arrays["ids"])}
+    clips = json.loads(CLIPS.read_text())
+    ids = [name for name, part in zip(clips["video"], clips["split"], strict=True) if part == split]
+    rows = [place_of[name] for name in ids]
+    return {
+        name: base64.b64encode(arrays[name][rows].astype(np.float16).tobytes()).decode()
+        for name in ("activity_logits", "object_logits")
+        if name in arrays
+    }
+
+
+def report(split: str) -> None:
+    """Print the tables of all families on a part of the data."""
+    clips = json.loads(CLIPS.read_text())
+    kept_N = np.array(clips["split"]) == split
+    names = sorted(set(clips["label"]))
+    labels_N = np.array([names.index(each) for each in clips["label"]])[kept_N]
+    films_N = np.unique(np.array(clips["group"])[kept_N], return_inverse=True)[1]
+    objects_N = np.isin(np.array(clips["label"])[kept_N], [*WITH_OBJECT])
+    for family in FAMILIES:
+        hits = dict(_hits(family, split, labels_N))
+        if not hits:
+            continue
+        print(f"\n{family}, {split}: {len(labels_N)} clips of {films_N.max() + 1} films")
+        for name, of_seed in hits.items():
+            mean, low, high = _interval(np.mean([*of_seed.values()], axis=0), films_N)
+            print(f"  {name:16} {mean:5.1f} [{low:.1f}, {high:.1f}]  {len(of_seed)} seeds")
+        _print_contrasts(hits, films_N)
+        if family == "heads" and {"both", "activity-head"} <= hits.keys():
+            for title, part_N in (("with an object", objects_N), ("without", ~objects_N)):
+                part = {
+                    name: {seed: hit_N[part_N] for seed, hit_N in of_seed.items()}
+                    for name, of_seed in hits.items()
+                }
+                print(f"  activities {title}: {part_N.sum()} clips")
+                _print_contrasts({"both": part["both"], "activity-head": part["activity-head"]},
+                                 films_N[part_N])  # fmt: skip
+
+
+def _print_contrasts(
+    hits: Mapping[str, Mapping[int, NDArray[np.bool_]]], films_N: NDArray[np.int64]
+) -> None:
+    """Print the differences between the first system and the others: intervals over films, and
+    p values of the t test paired by seed."""
+    first, *others = hits
+    tests = [
+        paired(
+            {seed: 100 * hit_N.mean() for seed, hit_N in hits[first].items()},
+            {seed: 100 * hit_N.mean() for seed, hit_N in hits[other].items()},
+        )
+        for other in others
+    ]
+    adjusted = holm([1.0 if test.p_value is None else test.p_value for test in tests])
+    for other, test, p_value in zip(others, tests, adjusted, strict=True):
+        seeds = hits[first].keys() & hits[other].keys()
+        if not seeds:
+            continue
+        gain_N = np.mean(
+            [hits[first][seed].astype(float) - hits[other][seed] for seed in seeds], axis=0
+        )
+        mean, low, high = _interval(gain_N, films_N)
+        print(
+            f"  {first} over {other:16} {mean:+5.1f} [{low:+.1f}, {high:+.1f}]  p (Holm) "
+            f"{p_value:.3f}, {test.num_pairs} pairs"
+        )
+
+
+def _hits(
+    family: str, split: str, labels_N: NDArray[np.int64]
+) -> Iterator[tuple[str, dict[int, NDArray[np.bool_]]]]:
+    """Yield, for each system, whether each clip is classified correctly, by seed."""
+    logits: dict[str, dict[int, NDArray[np.float32]]] = {}
+    for system in FAMILIES[family].systems:
+        for seed in range(FAMILIES[family].seeds):
+            path = _record(system, seed)
+            if path.exists():
+                heads = json.loads(path.read_text())["logits_float16"][split]
+                parts = [
+                    np.frombuffer(base64.b64decode(text), np.float16) for text in heads.values()
+                ]
+                logits_NA = np.mean([each.astype(np.float32) for each in parts], axis=0)
+                logits.setdefault(system.name, {})[seed] = logits_NA.reshape(len(labels_N), -1)
+    if family == "heads" and {ACTIVITY.name, OBJECT.name} <= logits.keys():
+        one, other = logits[ACTIVITY.name], logits[OBJECT.name]
+        fused = {seed: _log_softmax(one[seed]) + _log_softmax(other[seed])
+                 for seed in one if seed in other}  # fmt: skip
+        logits[LATE_FUSION] = fused
+    for name, of_seed in logits.items():
+        yield name, {seed: each.argmax(axis=1) == labels_N for seed, each in of_seed.items()}
+
+
+def _log_softmax(logits_NA: NDArray[np.float32]) -> NDArray[np.float32]:
+    shifted_NA = logits_NA - logits_NA.max(axis=1, keepdims=True)
+    result: NDArray[np.float32] = shifted_NA - np.log(np.exp(shifted_NA).sum(axis=1, keepdims=True))
+    return result
+
+
+def _interval(
+    values_N: NDArray[np.float64], films_N: NDArray[np.int64]
+) -> tuple[float, float, float]:
+    """Return the mean in percent and its 95 % interval: films are drawn with replacement."""
+    sums_G = np.bincount(films_N, values_N)
+    counts_G = np.bincount(films_N)
+    drawn_RG = np.random.default_rng(0).integers(len(sums_G), size=(_DRAWS, len(sums_G)))
+    means_R = 100 * sums_G[drawn_RG].sum(axis=1) / counts_G[drawn_RG].sum(axis=1)
+    low, high = np.percentile(means_R, (2.5, 97.5))
+    return 100 * float(values_N.mean()), float(low), float(high)
+
+
+def orn(*words: str) -> None:
+    """Run a command of the project; a failure ends the script."""
+    subprocess.run([sys.executable, "-m", "orn", *words], check=True)
+
+
+def _output(*words: str) -> str:
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _child_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _manifest() -> Path:
+    return WORK / "jhmdb.toml"
+
+
+def _record(system: System, seed: int) -> Path:
+    return RECORDS / f"{system.name}-seed{seed}.json"
+
+
+def main() -> None:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("prepare").add_argument("source", type=Path)
+    commands.add_parser("train").add_argument("families", nargs="+", choices=FAMILIES)
+    commands.add_parser("report").add_argument("--split", choices=SPLITS, default="test")
+    options = parser.parse_args()
+    match options.command:
+        case "prepare":
+            prepare(options.source)
+        case "train":
+            train(options.families)
+        case _:
+            report(options.split)
+
+
+if __name__ == "__main__":
+    main()
