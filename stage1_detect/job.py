@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from orn.shared.errors import ConfigError
 from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.plan import FailedVideo, Unit
 from orn.shared.jobs.run import Ran, run_units, save_summary
+from orn.shared.jobs.same_job import check_same_job
 from orn.shared.jobs.work import Engine
 from orn.shared.report import Report, Table, first_rows
 from orn.shared.shards.files import shard_path
@@ -172,12 +172,12 @@ def _warn_of_empty_frames(summary: DetectSummary) -> None:
 
 def _own_shard(job: DetectJob, unit: Unit, entry: DetectorEntry) -> Shard:
     shard = Shard(shard_path(job.folder, unit.index))
-    if shard.detector != entry:
-        raise ConfigError(
-            f"{shard.path}: the shard was written by {shard.detector.config_name} with weights, "
-            "settings or versions other than this job's; remove the shard and run the job again, "
-            "or use --fresh"
-        )
+    check_same_job(
+        {"detector": asdict(shard.detector)},
+        {"detector": asdict(entry)},
+        place=shard.path,
+        remedy="remove the shard and run the job again, or use --fresh",
+    )
     return shard
 
 

@@ -71,7 +71,7 @@ def test_a_video_that_falls_short_of_its_header_is_told_with_both_numbers(
 def test_a_shard_of_another_detector_is_refused(job: DetectJob) -> None:
     run(job)
     other = dataclasses.replace(ENTRY, checkpoint_digest="sha256:other")
-    with pytest.raises(ConfigError, match=r"shard-000000.*other than this job's"):
+    with pytest.raises(ConfigError, match=r"shard-000000.*'sha256:other' as requested; remove"):
         run(job, entry=other)
 
 
