@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
-    from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
-    from orn.predict_videos.api import ObjectDetector
-    from orn.shared.masks.detections import FrameDetections
     from orn.shared.shards.shard import Shard
     from orn.shared.shards.writer import ShardWriter
     from orn.stage1_detect.mmdet.detector import MmdetDetector
+    from orn.stage1_detect.pipeline import Detector
     from orn.stage2_train.clips.batches import ClipBatch
     from orn.stage2_train.explanation.importance import Importance
     from orn.stage2_train.opened_dataset import OpenedDataset
@@ -34,7 +31,6 @@ __all__ = [
     "open_dataset",
     "load_model",
     "predict_video",
-    "predict_frames",
     "explain",
     "__version__",
 ]
@@ -202,7 +198,7 @@ def load_model(path: str | Path, *, device: str | torch.device = "auto") -> Open
 def predict_video(
     model: OpenedModel,
     video: str | Path,
-    detections: str | Path | ObjectDetector,
+    detections: str | Path | Detector,
     *,
     rate: float | None = None,
     window: float | None = None,
@@ -222,7 +218,7 @@ def predict_video(
         model: a model from `load_model`.
         video: a file, or a folder of JPEGs.
         detections: a folder of shards that contain the video, which is found by its content; or a
-            detector from `load_detector`, which runs only on the sampled frames.
+            detector from `load_detector`, which detects objects in every frame.
         rate: frames per second of a folder of JPEGs.
         window: length of a window in seconds; the median length of training segments by default.
         stride: seconds between the starts of consecutive windows; half a window by default.
@@ -233,51 +229,11 @@ def predict_video(
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError, JoinError: if the video or one of its frames has no detections.
     """
-    from orn.predict_videos import api
+    from orn.predict_videos.api import predict_path
     from orn.stage2_train.predict.windows import WindowChoice
 
     choice = WindowChoice(seconds=window, stride_seconds=stride)
-    return api.predict_video(model, video, detections, rate=rate, choice=choice, pairs=pairs)
-
-
-def predict_frames(
-    model: OpenedModel,
-    frames: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
-    detections: Sequence[FrameDetections],
-    *,
-    seconds: ArrayLike | None = None,
-    window: float | None = None,
-    stride: float | None = None,
-    pairs: int = 0,
-) -> Iterator[WindowPrediction]:
-    """Yield the predicted activity of each window of frames in memory, in order of time.
-
-    Example::
-
-        [prediction] = orn.predict_frames(model, frames, detector.detect(frames))
-
-    Args:
-        model: a model from `load_model`.
-        frames: (H, W, 3) uint8 RGB arrays of equal size, or one (F, H, W, 3) array.
-        detections: the objects in each frame, all on a grid of the same size.
-        seconds: (F,) increasing times; by default all F frames form one window and the time of a
-            frame is its index.
-        window: as for `predict_video`, in the units of `seconds`.
-        stride: as for `predict_video`.
-        pairs: as for `predict_video`.
-
-    Raises:
-        ShapeError: if frames, detections or times have an invalid shape, type or range.
-        ShardFormatError: if a detection is invalid.
-        ConfigError: if another argument is invalid.
-    """
-    from orn.predict_videos import api
-    from orn.stage2_train.predict.windows import WindowChoice
-
-    choice = WindowChoice(seconds=window, stride_seconds=stride)
-    return api.predict_frames(
-        model, frames, detections, seconds=seconds, choice=choice, pairs=pairs
-    )
+    return predict_path(model, video, detections, rate=rate, choice=choice, pairs=pairs)
 
 
 def explain(model: OpenedModel, batch: ClipBatch, *, class_B: Tensor | None = None) -> Importance:

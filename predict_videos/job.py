@@ -26,7 +26,7 @@ from orn.shared.shards.reader import DetectionFolder
 from orn.shared.text import counted, path_text
 from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment, true_segments
-from orn.stage2_train.predict.video import check_pairs, predict_detected
+from orn.stage2_train.predict.video import check_pairs, predict_video
 from orn.stage2_train.predict.windows import windows_and_segments
 from orn.stage2_train.runs.trained import OpenedModel
 
@@ -140,9 +140,7 @@ def _of_video(
         pairs = max(pairs, PAIRS_SHOWN)
 
     def windows() -> Iterator[WindowPrediction]:
-        for window in predict_detected(
-            model, video, detections, choice=request.choice, pairs=pairs
-        ):
+        for window in predict_video(model, video, detections, choice=request.choice, pairs=pairs):
             if is_drawn:
                 kept.append(window)
             yield window.of_video(named.id, pairs=request.pairs)

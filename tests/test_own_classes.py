@@ -4,12 +4,9 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from orn import load_model, predict_frames, predict_video
-from orn.shared.errors import ConfigError, ShapeError
+from orn import load_model
 from orn.shared.masks.detections import FrameDetections
 from tests.running import run_orn
 from tests.worlds.films import (
@@ -127,33 +124,6 @@ def test_settings_that_the_classes_rule_out_are_refused(
     ran = run_orn("train", *words, "--set", setting, exit_code=2)
     assert setting.partition("=")[0] in ran.stderr
     assert said in ran.stderr
-
-
-class Knows:
-    """A detector of its own classes, which knows each frame of a film by sight."""
-
-    def __init__(self, film: Film, names: tuple[str, ...]) -> None:
-        self.entry = replace(OWN, class_names=names)
-        self._film = film
-
-    def detect(self, images: list[NDArray[np.uint8]]) -> list[FrameDetections]:
-        return [rectangles(self._film, self._place_of(image)) for image in images]
-
-    def _place_of(self, image: NDArray[np.uint8]) -> int:
-        shown = [self._film.image(place) for place in range(len(self._film.boxes_FN4))]
-        return int(np.argmin([np.abs(image - each.astype(float)).sum() for each in shown]))
-
-
-def test_objects_of_ones_own_code_are_held_against_them(line: Line) -> None:
-    model, film = load_model(line.run, device="cpu"), line.films[2]
-    [expected] = predict_video(model, line.video, line.options["--shards"])
-    assert [each.name for each in expected.objects[0]] == ["whisk", "sieve", "background"]
-    [found] = predict_video(model, line.video, Knows(film, NAMES))
-    assert found.logits["two_heads"].tolist() == expected.logits["two_heads"].tolist()
-    with pytest.raises(ConfigError, match=r"classes\[0\] is 'kettle' in the run, 'sieve' here"):
-        list(predict_video(model, line.video, Knows(film, NAMES[::-1])))
-    with pytest.raises(ShapeError, match=r"frame 0: expected scores for the 3 classes .* got 80"):
-        list(predict_frames(model, [film.image(0)], [film.detections(0)]))
 
 
 @pytest.mark.parametrize("command", ["eval", "predict", "train", "train --from"])

@@ -42,7 +42,7 @@ _KEPT_BYTES = 16 * 2**20
 """Size of the cache for objects, which is small because windows only move forward."""
 
 
-def predict_detected(
+def predict_video(
     model: OpenedModel,
     video: Video,
     detections: DetectionFolder,
@@ -71,7 +71,7 @@ def predict_detected(
     """
     videos = model.decoded([video])
     entry = detections.entry(video.id)
-    yield from predict_windows(
+    yield from predict_frames(
         model,
         videos.frames(video.id),
         detections,
@@ -83,7 +83,7 @@ def predict_detected(
     )
 
 
-def predict_windows(
+def predict_frames(
     model: OpenedModel,
     frames: ClipPictures,
     detections: DetectionSource,
@@ -92,7 +92,6 @@ def predict_windows(
     size: tuple[int, int],
     grid: tuple[int, int],
     choice: WindowChoice | None = None,
-    is_timed: bool = True,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
     """Yield the predictions for the centred clips of one video's windows, in order.
@@ -104,12 +103,11 @@ def predict_windows(
         video_id: id of the video in the detections.
         size: (height, width) of the frames.
         grid: (height, width) of the pixel grid for the boxes in the result.
-        choice: as for `predict_detected`.
-        is_timed: whether `frames` has real times; otherwise a single window contains all frames.
-        pairs: as for `predict_detected`.
+        choice: as for `predict_video`.
+        pairs: as for `predict_video`.
 
     Raises:
-        PipelineError: as for `predict_detected`.
+        PipelineError: as for `predict_video`.
     """
     check_pairs(model, pairs)
     names, where = detections.detector.class_names, f"the detections of video {video_id}"
@@ -124,11 +122,9 @@ def predict_windows(
             f"got {height}x{width} after rescaling to {record.frames.describe_size()}; use a video "
             "with a different aspect ratio"
         )
-    times = [TimeRange()]
-    if is_timed:
-        rate = record.frames.rate
-        frames = frames if rate is None else RatePictures.of(frames, rate)
-        times = windows_of(seconds_F, choice or WindowChoice(), record, usable_F=frames.seconds)
+    rate = record.frames.rate
+    frames = frames if rate is None else RatePictures.of(frames, rate)
+    times = windows_of(seconds_F, choice or WindowChoice(), record, usable_F=frames.seconds)
     clips = ClipDataset(
         [
             Segment(

@@ -13,7 +13,7 @@ from orn.stage2_train.evaluation.predictions import load_predictions
 from orn.stage2_train.runs.run_config import read_config
 from tests.predict_videos.conftest import evaluate_as_new, predict, validation
 from tests.running import run_orn
-from tests.worlds.films import write_signed
+from tests.worlds.films import sign, write_signed
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,7 @@ def test_a_class_name_that_a_terminal_or_a_table_would_interpret_is_refused(trai
     config = json.loads((moved / "config.json").read_text())
     config["dataset"]["classes"][0] = "a\x1b[2J\nb"
     (moved / "config.json").write_text(json.dumps(config))
+    sign(moved)
     said = predict(trained, validation(trained)[0], model=moved, exit_code=2)
     assert "dataset.classes[0]: expected printable characters" in said.stderr
     assert len(said.stderr.splitlines()) == 1 and said.stdout == ""

@@ -14,7 +14,7 @@ from orn.stage2_train.predict.overlay import draw_prediction
 from orn.stage2_train.predict.records import SeenObject
 from orn.stage2_train.predict.seen_frame import draw_seen_frame
 from orn.stage2_train.predict.truth import TrueSegment
-from orn.stage2_train.predict.video import predict_detected
+from orn.stage2_train.predict.video import predict_video
 from orn.stage2_train.predict.windows import WindowChoice, moments_of
 from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import (
@@ -35,7 +35,7 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
     model, film = open_model(trained.run, device="cpu"), tmp_path / "out.mp4"
     choice = WindowChoice(seconds=0.2, stride_seconds=0.2)
     with first_video(trained, model) as (video, detections):
-        windows = turned(predict_detected(model, video, detections, choice=choice, pairs=1))
+        windows = turned(predict_video(model, video, detections, choice=choice, pairs=1))
         seen = detections.video(video.id)
         truth = [TrueSegment(times=TimeRange(0, 0.2), names=("right",))]
         recorded = Mock(wraps=seen, video=seen.video)
@@ -76,7 +76,7 @@ def test_a_film_of_several_labels_names_those_from_the_threshold_up(
 ) -> None:
     model = with_classes(open_model(trained.run, device="cpu"), "right", "down", task="multi-label")
     with first_video(trained, model) as (video, detections):
-        windows = list(predict_detected(model, video, detections))
+        windows = list(predict_video(model, video, detections))
         seen, out = detections.video(video.id), tmp_path / "out.mp4"
         draw_prediction(out, model, video, seen, windows, threshold=threshold)
     assert drawn_texts[0].startswith(says)
@@ -85,7 +85,7 @@ def test_a_film_of_several_labels_names_those_from_the_threshold_up(
 def test_a_film_draws_a_pair_only_where_it_matters(trained, tmp_path, drawn_texts) -> None:
     model = open_model(trained.run, device="cpu")
     with first_video(trained, model) as (video, detections):
-        (window,) = predict_detected(model, video, detections, pairs=1)
+        (window,) = predict_video(model, video, detections, pairs=1)
         for drop, is_drawn in ((0.0, False), (0.019, False), (0.4, True)):
             drawn_texts.clear()
             windows = [
@@ -106,7 +106,7 @@ def drawn_pair(trained, seconds: float, name: str, *, across: int = 1) -> np.nda
     grey = np.full((60, 80, 3), 90, np.uint8)
     pictures = []
     with first_video(trained, model) as (video, detections):
-        (window,) = predict_detected(model, video, detections, pairs=1)
+        (window,) = predict_video(model, video, detections, pairs=1)
         seen, (pair, *_) = detections.video(video.id), window.pairs
         entry = replace(seen.video, width=across * 80, height=across * 60)
         objects = [

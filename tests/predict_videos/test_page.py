@@ -13,7 +13,7 @@ from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
 from orn.stage2_train.predict.records import WindowPrediction, probabilities
 from orn.stage2_train.predict.truth import TrueSegment
-from orn.stage2_train.predict.video import predict_detected
+from orn.stage2_train.predict.video import predict_video
 from orn.stage2_train.predict.windows import WindowChoice
 from orn.stage2_train.runs.trained import open_model
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
@@ -48,7 +48,7 @@ def page_of(model: Any, trained: Trained, windows: Any = list, **more: Any) -> P
     page = PredictionPage(model=model, num_videos=1)
     with first_video(trained, model) as (video, detections):
         seen = detections.video(video.id)
-        found = windows(predict_detected(model, video, detections, choice=IN_WINDOWS, pairs=2))
+        found = windows(predict_video(model, video, detections, choice=IN_WINDOWS, pairs=2))
         said = list(segments_of(found, multi_label=model.is_multi_label))
         page.add(more.pop("name", video.id), video, seen, found, said, **more)
     return page

@@ -20,21 +20,20 @@ from PIL import Image
 
 import orn
 import orn.predict_videos.job
-from orn import predict_frames
 from orn.predict_videos.detecting import detected_by, load_its_detector
 from orn.predict_videos.request import PredictRequest
 from orn.shared.cli import main
 from orn.shared.errors import DetectorError, JoinError
 from orn.shared.manifests.records import Video
-from orn.shared.masks.detections import FrameDetections
 from orn.shared.text import escape, utf8
 from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage2_train.evaluation.predictions import load_predictions
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.predict.video import predict_video
 from orn.stage2_train.runs.run_config import ClipRecord, read_config
 from orn.stage2_train.runs.trained import open_model
-from tests.predict_videos.conftest import predict, validation, windows
+from tests.predict_videos.conftest import first_video, predict, validation, windows
 from tests.processes import new_processes, take_environment
 from tests.running import Ran, run_and_list_imports, run_orn
 from tests.worlds.films import Film, write_films_shard, write_signed
@@ -143,11 +142,13 @@ def test_explanations_of_a_network_in_bfloat16_are_in_float32(trained, tmp_path)
 
 def test_a_shape_that_does_not_hold_the_crop_is_of_one_video(trained) -> None:
     model = open_model(trained.run, device="cpu")
-    clips = ClipRecord(frames=StoreSettings(size=36))
+    clips = ClipRecord(frames=StoreSettings(size=20))
     model = replace(model, config=replace(model.config, clips=clips))
-    found = FrameDetections.from_boxes(np.zeros((0, 4)), height=80, width=60, labels=[], scores=[])
-    with pytest.raises(JoinError, match=r"32x48.*48x36"):
-        list(predict_frames(model, np.zeros((4, 80, 60, 3), np.uint8), [found] * 4))
+    with (
+        first_video(trained, model) as (video, detections),
+        pytest.raises(JoinError, match="32x48, got 20x27"),
+    ):
+        list(predict_video(model, video, detections))
 
 
 def test_long_videos_are_looked_at_in_windows(trained, tmp_path, monkeypatch) -> None:
