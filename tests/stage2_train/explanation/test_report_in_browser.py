@@ -1,6 +1,7 @@
 """The page of a run in a real browser."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import pytest
 
 from orn.stage2_train.explanation.cases import Explanations
 from orn.stage2_train.explanation.class_pairs import ClassPairs
-from orn.stage2_train.explanation.clip_pictures import strip
 from orn.stage2_train.explanation.measured import Measured, load_measured
 from orn.stage2_train.explanation.report_view import report_page
 from orn.stage2_train.resources import Resources
@@ -26,6 +26,14 @@ from tests.running import run_orn
 from tests.stage2_train.explanation.conftest import EVAL_OPTIONS, Reported
 
 ALL_PICTURES = "[...document.images].every((each) => each.complete && each.naturalWidth > 8)"
+LIGHTS = """['heat-0', 'heat-1', 'heat-3', 'heat-5'].map((name) => {
+  const cell = document.querySelector('.matrix td:nth-child(9)');
+  cell.className = name;
+  const context = document.createElement('canvas').getContext('2d');
+  context.fillStyle = getComputedStyle(cell).backgroundColor;
+  context.fillRect(0, 0, 1, 1);
+  return context.getImageData(0, 0, 1, 1).data.slice(0, 3).reduce((a, b) => a + b);
+})"""
 pytestmark = pytest.mark.timeout(200)
 
 
@@ -150,24 +158,39 @@ def test_several_labels_a_clip_with_hostile_names(
         assert page.evaluate("document.scripts.length") == 2
 
 
-def page_of(path: Path, *, ids: list[str], classes: tuple[str, str]) -> str:
-    """The page of the tiny run as if it had predicted these segments, the first class for all."""
+def page_of(path: Path, *, ids: Sequence[str], classes: Sequence[str]) -> str:
+    """The page of the tiny run as if it had these segments, of the first classes in turn, and had
+    predicted the first class for all."""
     run = path.parent
     model = open_model(run, device="cpu")
     measured = load_measured(run, "validation", model.classes, step=model.step)
-    assert measured is not None
-    number = len(ids)
-    logits = np.tile(np.array([1.0, 0.0], np.float32), (number, 1))
+    logits = np.tile(np.eye(len(classes), dtype=np.float32)[0], (len(ids), 1))
     predictions = type(measured.predictions)(
-        ids=tuple(ids), labels=np.zeros(number, np.int64),
-        activity_logits=logits, object_logits=logits,
-    )  # fmt: skip
-    faked = Measured(file=measured.file, predictions=predictions, classes=classes)
+        ids=tuple(ids),
+        labels=np.arange(len(ids)) % (len(classes) - 1),
+        activity_logits=logits,
+        object_logits=logits,
+    )
+    faked = Measured(file=measured.file, predictions=predictions, classes=tuple(classes))
     found = Explanations(pairs=ClassPairs(background=1), names=("cup",), mistakes={})
-    noise = np.random.default_rng(0).integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)
-    found.strips[0] = strip([*noise], key="0", rank=0, tallest=8)
     paths = paths_of_run(run, model.config, Resources())
     return report_page(model, faked, found, paths=paths, detector=ids[0], segments=(), curves=None)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_of_many_classes_those_with_most_mistakes_are_shown_and_large_counts_stand_out(
+    chromium: Any, path: Path, tmp_path: Path, dark: bool
+) -> None:
+    out, names = tmp_path / "report.html", [f"class {place}" for place in range(61)]
+    out.write_text(page_of(path, ids=[*map(str, range(120))], classes=names), encoding="utf-8")
+    with opened(chromium, out, dark=dark) as page:
+        text = page.inner_text("#confusion")
+        assert "The 40 of 61 classes with the most mistakes are shown" in text
+        assert page.locator(".matrix [scope=row]").count() == 40
+        assert page.locator(".matrix [scope=row]").first.inner_text() == names[0]
+        lights = page.evaluate(LIGHTS)
+        assert lights == sorted(lights, reverse=not dark)
+        assert len(set(lights)) == 4
 
 
 @WITH_HOSTILE_TEXT
@@ -179,7 +202,7 @@ def test_hostile_ids_and_names_are_texts_and_many_clips_are_cut(
     out.write_text(page_of(path, ids=ids, classes=(text, "down")), encoding="utf-8")
     with opened(chromium, out, width=390) as page:
         page.locator("[data-cell]").first.click()
-        assert page.locator("#cell-clips li").count() == 200
+        assert page.locator("#cell-clips .clip").count() == 200
         assert "most confident 200 of 500" in page.inner_text("#cell-text")
         first = page.locator("#cell-clips li bdi").first.text_content()
         told = first.replace("\\u202e", "\u202e").replace("\\u2028", "\u2028")
