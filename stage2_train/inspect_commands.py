@@ -88,35 +88,23 @@ class InspectRequest(Request):
 
 
 @command("inspect")
-def inspect(
-    request: InspectRequest,
-    *,
-    verify: Annotated[bool, Option("Check the shard, like `orn verify`.")] = False,
-    as_json: AsJson = False,
-) -> int:
+def inspect(request: InspectRequest, *, as_json: AsJson = False) -> None:
     """Show the contents of a SHARD: videos, detector, classes and sizes.
 
     With --video, --frame or --seconds, show the objects in one frame. With --overlay, draw masks
-    over one frame or a video; with --html, write a page. Missing frames are gray. With --verify,
-    report problems in the shard; the exit code is 1 if there are any.
+    over one frame or a video; with --html, write a page. Missing frames are gray.
     """
-    from orn.shared.inspect.commands import one_shard, show_verification, verify_paths
+    from orn.shared.inspect.commands import one_shard
     from orn.shared.inspect.page.write import check_page_output
     from orn.shared.inspect.pictures import pictures_of_shard
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.shards.shard import Shard
 
     path = one_shard(request.shard)
-    if verify:
-        verification = verify_paths([path])
-        if verification.exit_code:
-            show_verification(verification, as_json=as_json)
-            return 1
-        echo(f"{path}: valid", err=True)
     opened = Shard(path)
     if request.overlay is None and request.html is None:
         _describe(opened, request, as_json=as_json)
-        return 0
+        return
     check_output_files([request.overlay], reads=_inputs(path, request))
     if request.html is not None:
         check_page_output(request.html)
@@ -127,7 +115,6 @@ def inspect(
     for key in () if as_json else ("overlay", "html"):
         if key in made:
             echo(made[key])
-    return 0
 
 
 def _inputs(shard: Path, request: InspectRequest) -> Iterator[Path | None]:

@@ -23,7 +23,7 @@ from orn.shared.jobs.folder_index import IndexedFile
 from orn.shared.open_files import open_stamped
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.frames.crop import CropWindow
-from orn.stage2_train.frames.jpeg import decode_frame, most_bytes
+from orn.stage2_train.frames.jpeg import decode_jpeg
 from orn.stage2_train.frames.schema import FRAME_ROW, RECORDS, ClipFileRecord, StoredVideo
 
 _ROWS_BYTES = 2**25
@@ -130,7 +130,7 @@ class ClipFrames:
         _, _, start, size, crc32 = self.rows[frame].item()
         place = self.file.record.jpeg_place + self.video.first_byte + start
         try:
-            return _read(self, place, size, crc32, most=most_bytes(*self.stored_size))
+            return _read(self, place, size, crc32)
         except _ERRORS as err:
             raise self.corruption(f"frame {frame} is", err) from err
 
@@ -147,10 +147,10 @@ class ClipFrames:
         images = np.empty((len(frames_n), *size, 3), np.uint8)
         for place, frame in enumerate(frames_n.tolist()):
             try:
-                image = decode_frame(self.jpeg(frame), self.stored_size)
+                image = decode_jpeg(self.jpeg(frame))
+                images[place] = image if window is None else window.cut(image)
             except (RuntimeError, ValueError) as err:
                 raise self.corruption(f"frame {frame} is", err) from err
-            images[place] = image if window is None else window.cut(image)
         return images
 
     def covers(self, times: TimeRange) -> bool:
@@ -173,10 +173,8 @@ class ClipFrames:
         )
 
 
-def _read(of: ClipFrames, place: int, size: int, crc32: int, *, most: int) -> bytes:
+def _read(of: ClipFrames, place: int, size: int, crc32: int) -> bytes:
     """Return `size` bytes at offset `place` of a file, after checking their CRC-32."""
-    if size > most:
-        raise ValueError(f"expected at most {most} bytes, got {size}")
     data = open_stamped(of.path, of.file.stamp, ClipStoreError).read(place, size)
     if len(data) != size or zlib.crc32(data) != crc32:
         raise ValueError(f"expected {size} bytes with CRC-32 {crc32:08x}")
@@ -192,7 +190,7 @@ def _rows(of: ClipFrames) -> NDArray[Any]:
     video = of.video
     place = of.file.record.frames_place + video.first_frame * FRAME_ROW.itemsize
     size = video.num_frames * FRAME_ROW.itemsize
-    data = _read(of, place, size, video.crc32, most=of.file.stamp[0])
+    data = _read(of, place, size, video.crc32)
     rows_F = np.frombuffer(data, FRAME_ROW)
     if not all((rows_F[name][1:] > rows_F[name][:-1]).all() for name in ("index", "seconds")):
         raise ValueError("expected increasing indices and times")

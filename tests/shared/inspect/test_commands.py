@@ -48,17 +48,6 @@ def test_verify_whole_and_damaged_shards(orn, shard: Path, monkeypatch) -> None:
     assert several.stdout == alone.stdout
 
 
-def test_inspect_and_verify_at_once(orn, shard: Path) -> None:
-    whole = orn("inspect", shard, "--verify", "--json")
-    assert whole.json["frames"] == 5
-    assert str(shard) in whole.stderr
-    damage(shard)
-    damaged = orn("inspect", shard, "--verify", exit_code=1)
-    assert damaged.stdout == orn("verify", shard, exit_code=1).stdout
-    assert damaged.stdout.startswith(f"{shard}: ")
-    assert orn("inspect", shard, "--verify", "--json", exit_code=1).json["ok"] is False
-
-
 def test_verify_against_a_data_set(orn, shard: Path, tmp_path: Path) -> None:
     rows = ("video,label", "b,x", "c,x", "d,x")
     manifest = write_table(tmp_path, "mine", rows, classes=("x",), pattern="{id}.mp4")
