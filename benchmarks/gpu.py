@@ -26,7 +26,9 @@ def jobs(device: str, *, tiny: bool) -> dict[str, tuple[str, ...]]:
     """Return the command-line arguments of each measurement, by the name of its record."""
     ways = ("fp32", *(_CARD_WAYS if device.startswith("cuda") else ()))
     detect = ("detect", "--long", "0", "--device", device)
-    found = {f"detect-{way}-8": (*detect, "--precision", way, "--batch-size", "8") for way in ways}
+    found: dict[str, tuple[str, ...]] = {
+        f"detect-{way}-8": (*detect, "--precision", way, "--batch-size", "8") for way in ways
+    }
     train = ("train-step", "--device", device, "--clips", "32")
     found |= {
         f"train-{backbone}": (*train, "--backbone", backbone)

@@ -250,7 +250,7 @@ def use_float32_of(precision: Precision) -> None:
     torch.backends.cudnn.allow_tf32 = precision == "tfloat32"
 
 
-def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
+def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any]:
     """Return an autocast context for a precision."""
     if precision in ("float32", "tfloat32"):
         return nullcontext()

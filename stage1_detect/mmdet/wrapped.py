@@ -3,14 +3,14 @@
 Axes: N detections of a frame, C classes, m cells per side of a mask, h w feature cells.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from orn.stage1_detect.mmdet.library import FCNMaskHead, Segmenter
-from orn.stage1_detect.mmdet.model import Precision, autocast
+from orn.stage1_detect.mmdet.model import autocast
 
 
 def keep_mask_probabilities(model: Segmenter) -> float:
@@ -23,7 +23,8 @@ def keep_mask_probabilities(model: Segmenter) -> float:
     roi_head: Any = getattr(model, "roi_head", None)
     heads = getattr(roi_head, "mask_head", None)
     threshold = float(((roi_head and roi_head.test_cfg) or {}).get("mask_thr_binary", 0.5))
-    for head in heads if isinstance(heads, torch.nn.ModuleList) else [heads]:
+    listed: Any = heads if isinstance(heads, torch.nn.ModuleList) else [heads]
+    for head in listed:
         own: Any = getattr(type(head), "_predict_by_feat_single", None)
         if own is FCNMaskHead._predict_by_feat_single and threshold >= 0:
             head._predict_by_feat_single = _probabilities_of(head)
@@ -57,7 +58,7 @@ class WatchedFeatures:
     frames have finite results. All other layers are in float32: half precision cannot represent
     all pixel coordinates above 256 (bfloat16) or 2048 (float16)."""
 
-    def __init__(self, model: Segmenter, precision: Precision) -> None:
+    def __init__(self, model: Segmenter, precision: str) -> None:
         """Wrap the methods of a model on its device."""
         self._precision, self._device = precision, next(model.parameters()).device
         is_half = precision in ("float16", "bfloat16")
@@ -92,6 +93,6 @@ class WatchedFeatures:
             found = found.float().contiguous()
             self._sums.append(found.flatten(1).sum(1))
             return found
-        if isinstance(found, Sequence):
-            return type(found)([self._checked(each) for each in found])
+        if isinstance(found, list | tuple):
+            return type(found)(self._checked(each) for each in found)
         return found
