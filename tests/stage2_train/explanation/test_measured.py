@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import CheckpointError
-from orn.stage2_train.evaluation.metrics import (
-    confusion_counts,
-    scores_of,
-)
+from orn.stage2_train.evaluation.metrics import confusion_counts
 from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
 from orn.stage2_train.explanation.measured import Measured, load_measured
 from orn.stage2_train.explanation.report_view import answer
@@ -19,49 +16,34 @@ from orn.stage2_train.runs.eval_file import EvalFile
 from tests.worlds.films import TINY_EVAL
 
 CLASSES = ("a", "b", "c")
+HEADS = ("two_heads", "activity_head", "object_head")
+NO_DIFFERENCE = "no clear difference"
 
 
-def eval_file(predictions: Predictions, **changed) -> dict:
-    """An eval-SPLIT.json of an object head."""
-    scores = scores_of(predictions.labels, predictions.logits)
-    own = {
-        "two_heads": None,
-        "split": "validation",
-        "step": 7,
-        "num_segments": len(predictions.ids),
-        "metric": "top1" if predictions.labels.ndim == 1 else "map",
-        "chance": 0.3,
-        "object_head": dict(scores.summary),
-        "per_class": [
-            {
-                "class": name,
-                "num_segments": int((predictions.labels == place).sum()),
-                "object_head": None if np.isnan(value) else float(value),
-                "intervals": {"object_head": [0.125, 0.5]},
-            }
-            for place, (name, value) in enumerate(zip(CLASSES, scores.per_class, strict=True))
-        ],
-        "figures": {
-            "object_head": {
-                name: {"value": 0.5, "low": 0.25, "high": 0.75} for name in ("top1", "map")
-            }
-        },
-    }
-    return TINY_EVAL | own | changed
+def eval_file(**changed) -> dict:
+    """The eval-validation.json of two heads."""
+    rows = [{"class": name, "num_segments": 20, "intervals": {}} for name in CLASSES]
+    own = {"split": "validation", "step": 7, "num_segments": 60, "per_class": rows}
+    return TINY_EVAL | {head: {"top1": 0.5} for head in HEADS} | own | changed
 
 
-def made(labels: np.ndarray, logits: np.ndarray) -> Measured:
+def made(labels: np.ndarray, activity: np.ndarray, of_object: np.ndarray) -> Measured:
     predictions = Predictions(
         ids=tuple(f"id{row}" for row in range(len(labels))),
         labels=labels,
-        activity_logits=None,
-        object_logits=logits.astype(np.float32),
+        activity_logits=activity.astype(np.float32),
+        object_logits=of_object.astype(np.float32),
     )
-    file = EvalFile.model_validate(eval_file(predictions))
+    file = EvalFile.model_validate(eval_file(num_segments=len(labels)))
     return Measured(file=file, predictions=predictions, classes=CLASSES)
 
 
-NO_DIFFERENCE = "no clear difference"
+@pytest.fixture
+def single() -> Measured:
+    """60 segments of one label each."""
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 3, 60)
+    return made(labels, rng.normal(size=(60, 3)), rng.normal(size=(60, 3)) + np.eye(3)[labels])
 
 
 @pytest.mark.parametrize(
@@ -77,37 +59,11 @@ def test_a_head_is_better_only_if_the_paired_interval_excludes_zero(
     num_segments: int, logit: float, verdicts: list[tuple[str, bool]]
 ) -> None:
     """The object head is always right, with a logit of 1; the activity head is always wrong."""
-    predictions = Predictions(
-        ids=tuple(map(str, range(num_segments))),
-        labels=np.zeros(num_segments, np.int64),
-        activity_logits=np.tile(np.float32([0, logit, 0]), (num_segments, 1)),
-        object_logits=np.tile(np.float32([1, 0, 0]), (num_segments, 1)),
-    )
-    heads = {name: {"top1": 0.5} for name in ("two_heads", "activity_head", "object_head")}
-    file = EvalFile.model_validate(eval_file(predictions, **heads))
-    found = answer(Measured(file=file, predictions=predictions, classes=CLASSES))["others"]
+    labels, ones = np.zeros(num_segments, np.int64), np.ones((num_segments, 1))
+    found = answer(made(labels, ones * [0, logit, 0], ones * [1, 0, 0]))["others"]
     for (*_, verdict, is_better), (start, expected) in zip(found, verdicts, strict=True):
         assert verdict.startswith(start)
         assert is_better is expected
-
-
-@pytest.fixture
-def single(rng) -> Measured:
-    """60 segments of one label each."""
-    labels = rng.integers(0, 3, 60)
-    return made(labels, rng.normal(size=(60, 3)) + 1.5 * np.eye(3)[labels])
-
-
-@pytest.fixture
-def several(rng) -> Measured:
-    """60 segments of several labels each."""
-    labels = (rng.random((60, 3)) < 0.4).astype(np.float32)
-    return made(labels, rng.normal(size=(60, 3)) + 2 * labels - 1)
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(3)
 
 
 def test_cells_are_the_confusion_matrix_the_surest_first(single) -> None:
@@ -122,8 +78,11 @@ def test_cells_are_the_confusion_matrix_the_surest_first(single) -> None:
     np.testing.assert_allclose(single.probability_NA.sum(axis=1), 1)
 
 
-def test_cells_of_several_labels_are_hits_misses_and_false_alarms(several) -> None:
-    said, true = several.predictions.logits > 0, several.predictions.labels > 0
+def test_cells_of_several_labels_are_hits_misses_and_false_alarms() -> None:
+    rng = np.random.default_rng(3)
+    labels = (rng.random((60, 3)) < 0.4).astype(np.float32)
+    several = made(labels, rng.normal(size=(60, 3)), rng.normal(size=(60, 3)) + 2 * labels - 1)
+    said, true = several.predictions.logits > 0, labels > 0
     cells = several.cells()
     for activity in range(3):
         for column, place in enumerate((said & true, ~said & true, said & ~true)):
@@ -147,28 +106,20 @@ def test_mistakes_come_with_what_was_said_the_surest_first(single) -> None:
 
 
 def write(run: Path, measured: Measured, **changed) -> None:
-    run.mkdir(exist_ok=True)
-    text = json.dumps(eval_file(measured.predictions, **changed))
-    (run / "eval-validation.json").write_text(text)
+    (run / "eval-validation.json").write_text(json.dumps(eval_file(**changed)))
     save_predictions(run / "predictions-validation.npz", measured.predictions)
 
 
 def test_what_was_kept_is_read_unless_it_is_of_other_weights(single, tmp_path) -> None:
     assert load_measured(tmp_path, "validation", CLASSES, step=7) is None
     write(tmp_path, single)
-    found = load_measured(tmp_path, "validation", CLASSES, step=7)
-    assert found.file == single.file
+    assert load_measured(tmp_path, "validation", CLASSES, step=7).file == single.file
     assert load_measured(tmp_path, "validation", CLASSES, step=8) is None
 
 
 @pytest.mark.parametrize(
     "changed",
-    [
-        {"num_segments": 59},
-        {"object_head": None},
-        {"per_class": []},
-        {"activity_head": {"top1": 0.5}},
-    ],
+    [{"num_segments": 59}, {"object_head": None}, {"per_class": []}, {"object_head": {}}],
 )
 def test_what_does_not_fit_is_refused(single, tmp_path, changed) -> None:
     write(tmp_path, single, **changed)
