@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -11,8 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from orn.predict_videos.request import PredictRequest
-from orn.shared.config.bounded import file_digest
-from orn.shared.data_files import not_a_file
 from orn.shared.download import sha256_digits
 from orn.shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
 from orn.shared.jobs.plan import plan_units
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ZOO_NAME = re.compile(r"[\w.-]+")
 _USUAL_THRESHOLD = 0.3
 """Default of `orn detect`."""
 _KEPT_BYTES = 16 * 2**20
@@ -81,8 +77,6 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
         DetectorError: if the shards were made by a detector other than the network's.
     """
     shards = DetectionFolder(folder)
-    names = shards.detector.class_names
-    check_detector_classes(model.path, model.config, names, where=folder)
     if not any_detector and shards.detector.title != model.detector:
         raise _other(model, shards.detector.title, f"the shards {folder}")
     ids = {shards.entry(each).source_digest: each for each in reversed(shards.video_ids)}
@@ -116,26 +110,11 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     from orn.stage1_detect.mmdet.detector import load_detector
 
     recorded, own = model.config.detector, model.path / DETECTOR_NAME
-    if request.config is None and not _is_zoo_name(recorded.config_name):
-        raise DetectorError(
-            f"{model.path}: expected a detector config from the model zoo, got "
-            f"{path_text(recorded.config_name)}; pass the config with --config"
-        )
-    config, checkpoint = choose_files(
-        DetectorChoice(),
-        config=request.config or recorded.config_name,
-        checkpoint=request.checkpoint or (own if own.exists() else None),
-    )
-    if checkpoint is None:
-        checkpoint = _published(model, config, any_detector=request.any_detector)
-    elif problem := not_a_file(checkpoint):
-        raise DetectorError(
-            f"{path_text(checkpoint)}: expected the weights of {model.detector}, got {problem}; "
-            "pass the file with --checkpoint, or a folder with its detections with --shards"
-        )
-    found = file_digest(checkpoint, error=DetectorError)
-    if not request.any_detector and found != recorded.checkpoint_digest:
-        raise _other(model, f"weights {found}", str(checkpoint))
+    given = request.checkpoint or (own if own.exists() else None)
+    name = request.config or recorded.config_name
+    config, checkpoint = choose_files(DetectorChoice(), config=name, checkpoint=given)
+    if request.config is None and name == config:  # untrusted, and not a bundled detector
+        checkpoint = _published(model, config, checkpoint, any_detector=request.any_detector)
     detector = load_detector(
         request.device,
         config=config,
@@ -155,26 +134,29 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     return detector
 
 
-def _published(model: OpenedModel, config: str, *, any_detector: bool) -> Path:
-    """Return the published weights of a config if they are the network's or any are allowed."""
+def _published(
+    model: OpenedModel, config: str, checkpoint: Path | None, *, any_detector: bool
+) -> Path:
+    """Return the given weights of a config in the model zoo, else its published weights if they are
+    the network's or any are allowed."""
     from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_url
 
-    digits = None
-    with suppress(DetectorError):  # not in the zoo
-        digits = sha256_digits(weights_url(find_config(config)) or "")
-    recorded = model.config.detector.checkpoint_digest
-    if not digits or not (any_detector or recorded.startswith(f"sha256:{digits}")):
+    path, remedy = None, "pass --config FILE and --checkpoint FILE, or --shards FOLDER"
+    if Path(config).suffix != ".py":  # a name, since a file is code of others
+        with suppress(DetectorError):
+            path = find_config(config)
+    if path is None:
         raise DetectorError(
-            f"{model.path}: the weights of its detector {model.detector} are not installed; pass "
-            "--checkpoint FILE (and --config FILE, unless the config is in the model zoo), or "
-            "--shards FOLDER with its detections"
+            f"{model.path}: expected a detector from the model zoo, got {model.detector}; {remedy}"
         )
-    return fetch_weights(find_config(config), remedy="pass it with --checkpoint FILE")
-
-
-def _is_zoo_name(name: str) -> bool:
-    """Return whether an untrusted config name can be looked up without running code."""
-    return _ZOO_NAME.fullmatch(name) is not None and not name.endswith(".py")
+    digits = sha256_digits(weights_url(path) or "")
+    recorded = model.config.detector.checkpoint_digest
+    if checkpoint is None and not any_detector and not recorded.startswith(f"sha256:{digits}"):
+        raise DetectorError(
+            f"{model.path}: expected the published weights of {config}, got {model.detector}; "
+            f"{remedy}"
+        )
+    return checkpoint or fetch_weights(path, remedy="pass it with --checkpoint FILE")
 
 
 def _other(model: OpenedModel, found: str, where: str) -> DetectorError:

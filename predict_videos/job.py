@@ -54,7 +54,6 @@ def predict_all(
     request: PredictRequest,
     *,
     bar: Bar,
-    objects: Objects | None = None,
 ) -> Iterator[Result]:
     """Yield the results of the videos, in order.
 
@@ -63,7 +62,6 @@ def predict_all(
         videos: the videos.
         request: the options of the command.
         bar: progress bar of videos.
-        objects: detections of the videos; None to use the detections given by the request.
 
     Raises:
         ConfigError: if the network does not support an option, or no video is in `request.dataset`.
@@ -77,7 +75,7 @@ def predict_all(
 
         page = PredictionPage(model=model, num_videos=len(videos))
     known = _truth(videos, request)
-    objects = objects or _objects(model, request)
+    objects = _objects(model, request)
     num_detected = 0
 
     def detected(num_frames: int) -> None:

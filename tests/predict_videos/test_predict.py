@@ -215,8 +215,8 @@ def test_a_video_that_fails_midway_leaves_no_part_of_it_in_tables(trained, tmp_p
         (["--window", "nan"], 2, "'--window'"),
         (["--shards", "absent"], 1, "absent"),
         ([], 1, "--checkpoint FILE"),  # nobody knows the detector
-        (["--checkpoint", __file__], 1, "--any-detector"),  # another one
-        (["--checkpoint", "absent"], 1, "absent: expected the weights"),
+        (["--checkpoint", "absent"], 1, "pass --config FILE"),
+        (["--config", "mask_rcnn_demo"], 1, "--any-detector"),
     ],
 )
 def test_usage(trained, arguments: list[str], exit_code: int, says: str) -> None:
