@@ -120,7 +120,8 @@ def train(
 ) -> None:
     """Train with stochastic gradient descent and one cycle of the learning rate."""
     images, labels = data
-    num_steps = epochs * (len(images) // _BATCH)
+    size = min(_BATCH, len(images))
+    num_steps = epochs * (len(images) // size)
     optimiser = torch.optim.SGD(
         [
             {"params": [each for each in network.parameters() if each.ndim > 1]},
@@ -149,8 +150,8 @@ def train(
         network.train()
         generator = torch.Generator().manual_seed(seed * 1000 + epoch)
         order = torch.randperm(len(images), generator=generator).numpy()
-        for start in range(0, len(images) - _BATCH + 1, _BATCH):
-            places = order[start : start + _BATCH]
+        for start in range(0, len(images) - size + 1, size):
+            places = order[start : start + size]
             batch_B3HW = augmented(as_batch(images[places]), generator)
             with torch.autocast("cpu", torch.bfloat16):
                 logits_BC = logits_of(network, batch_B3HW)
