@@ -206,7 +206,7 @@ def unwritten(request: PipelineRequest) -> Iterator[tuple[PipelineRequest, Calla
     if not request.is_table or usual.exists():
         yield request, str
         return
-    guess = guess_table(table)
+    guess = guess_table(table, group=request.group)
     pattern, _ = video_pattern(table, guess)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -392,7 +392,8 @@ def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
     table = Path(request.dataset)
     path, data_root = usual_manifest(table, request.data_root)
     if not path.exists():
-        split = () if guess_table(table).has_split else _split_request(request).words
+        has_split = guess_table(table, group=request.group).has_split
+        split = () if has_split else _split_request(request).words
         argv = ("manifest", "new", str(table), *split, "--data", str(request.data_root))
         echo(shlex.join(["orn", *argv]), err=True)
         run_orn(argv, stdout=STDERR)

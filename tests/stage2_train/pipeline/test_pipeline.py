@@ -65,7 +65,9 @@ def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
 
 
 def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
-    typed = opened(table, folds=2, recipe="demo")
+    rows = [f"{row},p{number // 2}" for number, row in enumerate(ROWS)]
+    table.write_text("\n".join(["video,label,person", *rows]) + "\n")
+    typed = opened(table, folds=2, group="person", recipe="demo")
     root, run = Path.cwd(), "runs/kitchen-demo-seed0"
     assert typed[3:] == [
         f"orn train {run}/fold-1.toml --data {root} --recipe demo --seed 0 --run {run}/fold-1",
@@ -76,7 +78,7 @@ def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
     ]
     assert opened("kitchen.toml", data_root=root, recipe="demo", no_final=True) == typed[:-1]
     with pytest.raises(ConfigError, match=r"kitchen\.toml: expected --folds 3, got 2; .*--fresh"):
-        opened(table, folds=3)
+        opened(table, folds=3, group="person")
 
 
 def test_a_table_of_another_data_set_is_not_taken_for_it(table: Path) -> None:
