@@ -5,9 +5,11 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,6 +27,7 @@ from orn.predict_videos.request import PredictRequest
 from orn.shared.cli import main
 from orn.shared.errors import DetectorError, JoinError
 from orn.shared.manifests.records import Video
+from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.text import escape, utf8
 from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage2_train.evaluation.predictions import load_predictions
@@ -326,3 +329,35 @@ def test_names_of_any_bytes(trained, tmp_path) -> None:
         assert not {"\x1b", "\x07"} & set(text)
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) >= len(ids)
+
+
+def test_on_a_terminal_the_table_follows_the_bar(trained) -> None:
+    words = ["-m", "orn", "predict", trained.run, validation(trained)[0], "--device", "cpu"]
+    ours, theirs = os.openpty()
+    command = [sys.executable, *map(str, words), "--shards", str(trained.shards)]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # the end of a terminal
+            while part := os.read(ours, 1 << 16):
+                shown += part
+    os.close(ours)
+    assert process.returncode == 0
+    assert shown.count(b"1/1 video") >= 1
+    assert shown.rindex(b"1/1 video") < shown.index(b"predicted  then")
+
+
+def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:
+    """Each is a number, and what they give is none: each video fails, in every window."""
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    tensors, metadata = read_tensors(run / "model.safetensors", what="weights", remedy="none")
+    for tensor in tensors.values():
+        if tensor.is_floating_point():
+            tensor.fill_(1e38)
+    write_tensors(run / "model.safetensors", tensors, metadata)
+    videos, more = validation(trained)[:2], ["--shards", trained.shards, "--window", "0.4"]
+    said = predict(trained, *videos, *more, "--json", "--pairs", "1", model=run, exit_code=3).lines
+    assert [each["video"] for each in said] == [str(path) for path in videos]
+    assert all(each["kind"] == "failed" for each in said)
+    assert "0.00 to 0.40 s and 2 more: expected finite" in said[0]["reason"]

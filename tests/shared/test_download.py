@@ -140,3 +140,10 @@ def test_a_mirror_has_the_same_files(
     assert get(f"http://192.0.2.1/elsewhere/{name}").read_bytes() == CONTENT
     assert len(weights_host.requests) == {"http": 2, "file": 0}[scheme]
     assert left() == [cached_path(name)]
+
+
+def test_a_name_without_a_hash_is_not_fetched(weights_host: WeightsServer) -> None:
+    weights_host.files["network_v1-0.5.pth"] = CONTENT
+    with pytest.raises(DetectorError, match=r"SHA-256.*network_v1-0\.5\.pth.*help yourself"):
+        get(f"{weights_host.address}/network_v1-0.5.pth")
+    assert weights_host.requests == []

@@ -308,3 +308,10 @@ def test_nothing_grows_where_things_are_dropped(tmp_path: Path) -> None:
     said = bounded(said_of, files, dropped=ARRAYS)
     assert said.pop("a large array") == "read"
     assert all("in an unexpected way" in each for each in said.values()), said
+
+
+@pytest.mark.slow
+def test_many_things_are_not_made(tmp_path: Path) -> None:
+    path = with_pickle(tmp_path / "x.pt", b"\x80\x02" + b"]" * (5 << 20) + b".")
+    with pytest.raises(CheckpointError, match="contains more than 2,097,152 instructions"):
+        bounded(read, path, dropped=ARRAYS)

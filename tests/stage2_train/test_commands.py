@@ -217,3 +217,20 @@ def test_weights_that_overflow_are_not_measured(one_step) -> None:
     assert not [*one_step.glob("eval-*"), *one_step.glob("predictions-*")]
     (one_step / BEST).unlink()
     assert "no model.safetensors yet" in evaluate(one_step, exit_code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("crop", "said"),
+    [("[16, 32]", ("15 %", "--set data.crop=[32,64]", "orn clips")), ("[48, 48]", ())],
+)
+def test_a_crop_that_leaves_most_of_a_frame_out_is_warned_of(workspace, crop, said) -> None:
+    stderr = train(workspace, "--dry-run", "--set", f"data.crop={crop}").stderr
+    assert ("data.crop" in stderr) == bool(said)
+    assert all(part in stderr for part in said)
+
+
+def test_other_classes_are_refused(workspace, tmp_path) -> None:
+    train(workspace, "--max-steps", "2")
+    (tmp_path / "data" / "tiny" / "classes.txt").write_text("down\nright\n")
+    said = evaluate(workspace["--run"], exit_code=2).stderr
+    assert "classes[0] is 'right' in the run, 'down' in the data set" in said

@@ -7,7 +7,7 @@ import pytest
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.recipe import Recipe, describe_system, load_recipe
-from orn.stage2_train.systems import find_system, system_names
+from orn.stage2_train.systems import SYSTEMS, find_system, system_names
 
 OBJECT_SYSTEMS = (
     "orn-pixel", "orn-mlp", "coco-visual", "coco-shape", "coco-class", "coco-intra", "clique-1",
@@ -123,3 +123,12 @@ def test_a_changed_system_is_called_so() -> None:
     assert name("orn", "model.backbone=resnet18") == "orn"  # which a recipe chooses
     assert name("r50", "model.backbone=resnet18") == "r50, with model.backbone=resnet18"
     assert describe_system(None, load("orn").model) is None
+
+
+def test_rows_of_a_table_are_all_there() -> None:
+    for table, num_rows in ((1, 3), (2, 10), (3, 4), (4, 3), (5, 14)):
+        rows = {
+            figure.row for system in SYSTEMS for figure in system.figures if figure.table == table
+        }
+        assert rows == set(range(1, num_rows + 1)), table
+    assert find_system("orn").tables == (1, 2, 3, 4)

@@ -8,11 +8,12 @@ import pytest
 from orn.shared.config.bounded import (
     MOST_BYTES,
     file_digest,
+    open_to_append,
     read_bounded,
     read_json,
 )
 from orn.shared.config.files import parse_toml
-from orn.shared.errors import ConfigError, ShardFormatError
+from orn.shared.errors import ConfigError, PipelineError, ShardFormatError
 from tests.bounded import bounded
 
 
@@ -63,3 +64,11 @@ def test_a_file_may_be_as_large_as_its_reader_says(tmp_path: Path) -> None:
     assert read_bounded(path, most_bytes=4) == b"abcd"
     with pytest.raises(ConfigError, match=r"x: expected at most 3 bytes, got 4"):
         read_bounded(path, most_bytes=3)
+
+
+def test_what_is_appended_goes_into_a_file_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "log")
+    with pytest.raises(PipelineError, match=r"link: could not be written \(Too many levels"):
+        open_to_append(tmp_path / "link")
+    with pytest.raises(PipelineError, match="pipe: expected a file, got a pipe"):
+        bounded(open_to_append, _pipe(tmp_path / "pipe"))

@@ -325,3 +325,32 @@ def test_folds_need_every_class_in_two_groups(kitchen, new) -> None:
     kitchen(f"video,label\n{rows}", *(f"{number}.mp4" for number in range(6)))
     assert "'rare' in at least 2 groups, got 1" in new("--folds", "3", exit_code=2)
     assert "--folds: expected at most one" in new("--folds", "3", "--split", "80/20", exit_code=2)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
+def test_other_encodings(here: Path, kitchen, orn, encoding: str) -> None:
+    kitchen("", "a.mp4")
+    (here / "kitchen/labels.csv").write_bytes("video,label\na,caf\u00e9\n".encode(encoding))
+    said = orn("manifest", "new", "kitchen/labels.csv", exit_code=1).stderr
+    assert "labels.csv: expected the label table in UTF-8, got a different encoding" in said
+    assert "save a table as CSV UTF-8" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("split.csv", ("--split", "80/20")),
+        ("classes.txt", ()),
+        ("t.csv", ("--out", "kitchen/t.csv")),
+    ],
+)
+def test_the_table_is_never_replaced(
+    here: Path, write, new: Make, name: str, options: tuple[str, ...]
+) -> None:
+    table = write(here / "kitchen" / name, "video,label\na,x\nb,x\n")
+    for video in "ab":
+        write(here / "kitchen" / f"{video}.mp4")
+    refused = new(*options, "--fresh", table=f"kitchen/{name}", exit_code=2)
+    assert f"kitchen/{name}: " in refused
+    assert table.read_text() == "video,label\na,x\nb,x\n"
+    new(*options[:2], "--name", "other", "--out", "other.toml", table=f"kitchen/{name}")

@@ -146,3 +146,15 @@ def test_an_entry_of_the_directory_that_lies_is_refused(path: Path) -> None:
     *said, of_flag = bounded(refusals, files)
     assert all(re.search(r"\.zarr\.zip: .*(boxes|intact shard)", each) for each in said), said
     assert of_flag == "read" or "boxes" in of_flag
+
+
+def test_a_directory_of_millions_of_entries_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "many.zarr.zip"
+    entry = _DIRECTORY_ENTRY + bytes(24) + struct.pack("<HHHHHII", 1, 0, 0, 0, 0, 0, 0) + b"x"
+    number = 1_000_000
+    end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, 65535, 65535, len(entry) * number, 0, 0)
+    path.write_bytes(entry * number + end)
+    with pytest.raises(
+        ShardFormatError, match=r"many\.zarr\.zip: .*more than 25,165,824 before the end"
+    ):
+        bounded(read_all, path)

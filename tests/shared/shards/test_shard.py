@@ -117,3 +117,11 @@ def test_what_is_wrong_names_shard_and_place(
     shard = Shard(spoilt(path, name, place, value))
     with pytest.raises(ShardFormatError, match=rf"changed\.zarr\.zip: .*{message}"):
         read(shard)
+
+
+def test_a_frame_of_too_many_detections_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orn.shared.shards.shard.MOST_FRAME_DETECTIONS", 2)
+    with pytest.raises(ShardFormatError, match=r"'frame_offsets': expected at most 2 .*, got 3"):
+        Shard(path).frame(0)

@@ -170,3 +170,11 @@ def test_what_is_held_many_times_takes_no_memory(tmp_path: Path) -> None:
     files = [write(tmp_path / f"{number}.pkl", value) for number, value in enumerate(values)]
     for path, message, said in zip(files, cases, bounded(refusals, files), strict=True):
         assert re.search(rf"{path.name}: .*{message}", said)
+
+
+def test_a_list_that_holds_itself(tmp_path: Path) -> None:
+    loop: list[Any] = []
+    loop += [loop] * 81
+    values = (loop, {"segms": loop, "boxes": loop}, {"segms": [loop] * 2, "boxes": [loop] * 2})
+    files = [write(tmp_path / f"{number}.pkl", value) for number, value in enumerate(values)]
+    assert all(".pkl: " in each for each in bounded(refusals, files))

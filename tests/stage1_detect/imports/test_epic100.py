@@ -1,6 +1,7 @@
 """EPIC-100's masks: files made by the test from the description of the format."""
 
 import csv
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from orn.shared.errors import ObjectImportError
 from orn.stage1_detect.imports.epic100 import KNOWN_WRONG, parse_frame, published_rate, read_epic100
+from tests.bounded import bounded
 from tests.stage1_detect.imports.conftest import Found, block_mask, pack_frame, write_epic
 
 SIDES = st.floats(0, 1, width=32)
@@ -115,3 +117,22 @@ def test_the_published_tables_bear_the_rates_out(sample_data: Path) -> None:
 def _column(path: Path, name: str) -> dict[str, float]:
     with path.open() as file:
         return {row["video_id"]: float(row[name]) for row in csv.DictReader(file)}
+
+
+def read_all(path: Path) -> int:
+    """The number of frames of a file."""
+    return len(list(read_epic100(path)))
+
+
+@pytest.mark.parametrize("objects", [2_000_000, 10_001])
+def test_a_frame_of_endless_objects(tmp_path: Path, objects: int) -> None:
+    """Each of them takes four bytes."""
+    path = tmp_path / "P01_01.pkl"
+    path.write_bytes(pickle.dumps([b"\x10\x01" + b"\x1a\x02\x20\x01" * objects], 3))
+    with pytest.raises(ObjectImportError, match=r"P01_01.pkl: .*at most "):
+        bounded(read_all, path)
+
+
+def test_a_message_cut_short_is_told(one: Found) -> None:
+    with pytest.raises(ObjectImportError, match=r"here: expected a FrameObjectDetections message"):
+        parse_frame(pack_frame(300, [one])[:-1], place="here")

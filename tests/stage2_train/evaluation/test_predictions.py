@@ -1,6 +1,8 @@
 """Logits of a split."""
 
 import dataclasses
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from orn.stage2_train.evaluation.predictions import (
 )
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.network import ObjectVideoNetwork
+from tests.bounded import bounded
 
 BATCHING = 1e-5  # a clip alone and in a batch, float32
 
@@ -166,3 +169,22 @@ def test_a_network_of_summed_heads_predicts_their_sum(network, clips) -> None:
     np.testing.assert_allclose(total.logits, 2 * mean.logits, rtol=1e-6)
     parts = [run(summing, clips, rank=rank, world_size=2) for rank in (0, 1)]
     np.testing.assert_allclose(gathered(parts).logits, total.logits, rtol=BATCHING, atol=BATCHING)
+
+
+def _claiming(path: Path) -> Path:
+    """Arrays that claim to be of a terabyte."""
+    np.savez(path, **ARRAYS)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content.replace(b"(2,), }" + 12 * b" ", b"(1099511627776,), }"))
+    return path
+
+
+def test_sizes_are_not_believed(tmp_path) -> None:
+    np.savez_compressed(tmp_path / "deflated.npz", **ARRAYS, more=np.zeros(1 << 25, np.uint8))
+    _claiming(tmp_path / "claiming.npz")
+    for path in sorted(tmp_path.iterdir()):
+        with pytest.raises(CheckpointError, match=r"\w\.npz: expected "):
+            bounded(load_predictions, path)

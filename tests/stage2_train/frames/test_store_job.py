@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orn.shared.errors import ClipStoreError
+from orn.shared.errors import ClipStoreError, PipelineError
 from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.plan import UnitPart
 from orn.shared.manifests.records import Video
@@ -235,3 +236,17 @@ def test_how_videos_are_packed(sizes, processes, number) -> None:
     assert [unit.index for unit in found] == list(range(7, 7 + len(number)))
     assert [part for unit in found for part in unit.parts] == parts
     assert UNIT_BYTES >= 26 * 9e6
+
+
+def test_a_limit_on_the_size_of_files_ends_in_a_sentence(videos, tmp_path) -> None:
+    build_clip_store(videos, tmp_path / "whole", SETTINGS)
+    size = (tmp_path / "whole/clips-000000.h5").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for most in (size // 2, size - 1):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+        try:
+            with pytest.raises(PipelineError, match=r"clips-000000\.h5: could not be written"):
+                build_clip_store(videos, tmp_path / "clips", SETTINGS)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert not (tmp_path / "clips").exists() or not files(tmp_path / "clips")

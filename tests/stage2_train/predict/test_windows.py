@@ -108,3 +108,11 @@ def test_several_classes_or_none_may_hold() -> None:
     assert [each.labels for each in (one, other)] == [(0, 1), ()]
     assert one.probabilities.sum() > 1.5
     assert "a 99 %, b 99 %" in repr(one) and "none" in repr(other)
+
+
+@pytest.mark.parametrize("far", [1e8, 1e10])
+def test_a_time_that_lies_costs_no_windows_before_it(far: float) -> None:
+    seconds_F = np.append(times(3.0), far)
+    found = windows_of(seconds_F, WindowChoice(), TRAINED)
+    assert len(found) <= 3 * len(seconds_F)
+    assert found[-1].stop_seconds == pytest.approx(far + 0.1)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import resource
 import shutil
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from orn.shared.errors import CheckpointError
+from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.tensors import read_tensors
 from orn.stage2_train.recipe import OptimiserRecipe
 from orn.stage2_train.runs import checkpoint
@@ -26,6 +27,7 @@ from orn.stage2_train.runs.checkpoint import (
     load_weights,
 )
 from orn.stage2_train.training.step import build_optimiser
+from tests.bounded import bounded
 
 save_last = partial(checkpoint.save_last, config="sha256:0")
 save_best = partial(checkpoint.save_best, config="sha256:0")
@@ -247,3 +249,17 @@ def test_weights_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=rf"^run/last: .*network: {message}"):
             load_weights(network, model | change, path=Path("run/last"))
     assert all(map(torch.equal, before, network.state_dict().values()))
+
+
+def save_on_a_full_disk(run: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    save_last(run, at_step(2, size=1 << 20))
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    save_last(tmp_path, at_step(1))
+    with pytest.raises(PipelineError) as caught:
+        bounded(save_on_a_full_disk, tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / LAST}: could not be written")
+    assert names_in(tmp_path) == {LAST, PREVIOUS}
+    assert steps(tmp_path, LAST) == [1]

@@ -13,6 +13,7 @@ from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.recipe import load_recipe
+from orn.stage2_train.runs import import_checkpoint as job
 from orn.stage2_train.runs.checkpoint import load_last
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.trained import open_model
@@ -192,3 +193,18 @@ def test_what_no_setting_gives_is_refused_with_the_reason(
     file = write(tmp_path / "x.pth.tar", changed(**weights), **content)
     assert said in import_it(file, tmp_path / "run", *options, exit_code=1).stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_sizes_that_small_weights_claim_take_no_memory(options, tmp_path, monkeypatch) -> None:
+    """60,000 rows of the mask encoder's first layer ask for 14 GB in its second one."""
+    devices = []
+
+    def build(config: NetworkConfig) -> torch.nn.Module:
+        devices.append(torch.empty(()).device.type)
+        return build_network(config)
+
+    monkeypatch.setattr(job, "build_network", build)
+    claimed = {"Encoder_Binary_Mask.encoder.linear_0.weight": torch.ones(60_000, 1)}
+    file = write(tmp_path / "x.pth.tar", changed(**claimed))
+    import_it(file, tmp_path / "run", *options, exit_code=1)
+    assert devices == ["meta"]
