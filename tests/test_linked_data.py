@@ -11,7 +11,7 @@ SMALL = (
     *("--recipe", "demo", "--device", "cpu", "--workers", 0, "--max-steps", 1),
     *("--set", "initial_weights=random", "--set", "model.base_width=4"),
     *("--set", "model.relation_width=8", "--set", "optimiser.batch_size=2"),
-    *("--set", "data.crop=[96,96]", "--set", "data.score_threshold=0"),
+    *("--set", "data.crop=[96,96]", "--set", "data.max_objects=0"),
 )
 
 
