@@ -52,6 +52,8 @@ class Case:
     """Effect of the most important pairs; empty if the network does not relate pairs."""
     decided: str
     """Head that determined the prediction; empty with a single head."""
+    detected: str
+    """Detected classes with their highest scores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +152,7 @@ def _case(measured: Measured, names: tuple[str, ...], clip: ExplainedClip, row: 
         true=", ".join(truncate(classes[each], 60) for each in np.flatnonzero(true_A)) or "none",
         why=why,
         decided=DECIDED[clip.decided_by] if clip.decided_by else "",
+        detected=clip.detected_text(names),
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from orn.shared.drawing.frame import DrawnObjects
+from orn.shared.text import truncate
 from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import BACKGROUND
@@ -28,6 +29,7 @@ DECIDED = {
 }
 """Descriptions of the values of `decided_by`."""
 _BATCH_SIZE = 16
+_LISTED_OBJECTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,6 +75,17 @@ class ExplainedClip:
             f"{titles[self.labels_TK[frame, slot]]} (frame {frame + 1})"
             for frame, slot in self.places(pair)
         )
+
+    def detected_text(self, names: tuple[str, ...]) -> str:
+        """Return the detected classes with their highest scores, such as `cup 0.98, bed 0.91`."""
+        best: dict[str, float] = {}
+        is_shown_TK = self.valid_TK & (self.labels_TK < self.background)
+        for label, score in zip(
+            self.labels_TK[is_shown_TK], self.scores_TK[is_shown_TK], strict=True
+        ):
+            best[names[label]] = max(best.get(names[label], 0.0), float(score))
+        seen = sorted(best.items(), key=lambda each: -each[1])[:_LISTED_OBJECTS]
+        return ", ".join(f"{truncate(name, 40)} {score:.2f}" for name, score in seen) or "nothing"
 
     def drawn_objects(self, frame: int) -> DrawnObjects:
         """Return the objects in a frame, without the background, on the grid of their masks."""
