@@ -368,7 +368,9 @@ def as_report(result: dict[str, Any]) -> Report:
     """Return the result of a pipeline in printable form."""
     interval = result["interval"]
     ends = f" [{interval[0]:.1%}, {interval[1]:.1%}]" if interval else ""
-    clips = counted(result["num_segments"], f"{result['split']} segment")
+    of = "" if result["split"] == FOLDS else f"{result['split']} "
+    clips = counted(result["num_segments"], f"{of}segment")
+    clips += " of all folds" if result["split"] == FOLDS else ""
     return Report(
         facts=[
             (
