@@ -144,7 +144,7 @@ class MmdetDetector:
                 f"detector config {self.entry.config_name}: prediction failed: {error_text(err)}; "
                 "use a different config"
             ) from err
-        finite = self._features.finite()
+        finite = self._features.finite(len(prepared))
         return [self._found(*each) for each in zip(samples, finite, strict=True)]
 
     def _found(self, sample: Any, is_finite: bool) -> FoundInstances:

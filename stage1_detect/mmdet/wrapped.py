@@ -65,34 +65,38 @@ class WatchedFeatures:
         self._layout = torch.channels_last if is_half else torch.contiguous_format
         self._sums: list[Tensor] = []
         model.to(memory_format=self._layout)
-        model.extract_feat = self._watched(model.extract_feat)
-        if (rpn_head := getattr(model, "rpn_head", None)) is not None:
-            rpn_head.forward = self._watched(rpn_head.forward)
+        rpn_head: Any = getattr(model, "rpn_head", None)
+        model.extract_feat = self._watched(model.extract_feat, sums=rpn_head is None)
+        if rpn_head is not None:  # whose results depend on all features
+            rpn_head.forward = self._watched(rpn_head.forward, sums=True)
 
     def clear(self) -> None:
         """Forget earlier batches."""
         self._sums.clear()
 
-    def finite(self) -> list[bool]:
+    def finite(self, num_frames: int) -> list[bool]:
         """Return whether the results of each frame of the batch are finite."""
+        if not self._sums:  # a model that does not call its RPN head
+            return [True] * num_frames
         flags: list[bool] = torch.stack(self._sums).sum(0).isfinite().tolist()
         return flags
 
-    def _watched(self, method: Callable[..., Any]) -> Callable[..., Any]:
+    def _watched(self, method: Callable[..., Any], *, sums: bool) -> Callable[..., Any]:
         def watched(inputs: Any) -> Any:
             if isinstance(inputs, Tensor):
                 inputs = inputs.contiguous(memory_format=self._layout)
             with autocast(self._precision, self._device):
                 found = method(inputs)
-            return self._checked(found)
+            return self._in_float32(found, sums)
 
         return watched
 
-    def _checked(self, found: Any) -> Any:
+    def _in_float32(self, found: Any, sums: bool) -> Any:
         if isinstance(found, Tensor):
             found = found.float().contiguous()
-            self._sums.append(found.flatten(1).sum(1))
+            if sums:
+                self._sums.append(found.flatten(1).sum(1))
             return found
         if isinstance(found, list | tuple):
-            return type(found)(self._checked(each) for each in found)
+            return type(found)(self._in_float32(each, sums) for each in found)
         return found
