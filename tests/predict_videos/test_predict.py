@@ -1,17 +1,14 @@
 """`orn predict` on a tiny network and real videos."""
 
 import csv
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,6 @@ import orn
 import orn.predict_videos.job
 from orn.predict_videos.detecting import detected_by, load_its_detector
 from orn.predict_videos.request import PredictRequest
-from orn.shared.cli import main
 from orn.shared.errors import DetectorError, JoinError
 from orn.shared.manifests.records import Video
 from orn.shared.tensors import read_tensors, write_tensors
@@ -37,7 +33,6 @@ from orn.stage2_train.predict.video import predict_video
 from orn.stage2_train.runs.run_config import ClipRecord, read_config
 from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import first_video, predict, validation, windows
-from tests.processes import new_processes, take_environment
 from tests.running import Ran, run_and_list_imports, run_orn
 from tests.worlds.films import Film, write_films_shard, write_signed
 from tests.worlds.shards import FakeDetector
@@ -176,6 +171,21 @@ def fake_detector(monkeypatch) -> None:
     monkeypatch.setattr("orn.predict_videos.job.load_its_detector", lambda *_: FakeDetector())
 
 
+def test_on_a_terminal_the_table_follows_the_bar(trained) -> None:
+    ours, theirs = os.openpty()
+    words = ("-m", "orn", "predict", trained.run, validation(trained)[0], "--device", "cpu")
+    command = [sys.executable, *words, "--shards", trained.shards]
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError), os.fdopen(ours, "rb", buffering=0) as terminal:  # error at its end
+            while part := terminal.read(1 << 16):
+                shown += part
+    assert shown.rindex(b"1/1 video") < shown.index(b"predicted  then")
+    assert process.returncode == 0
+
+
 @pytest.mark.usefixtures("fake_detector")
 def test_videos_are_detected_and_a_broken_one_does_not_end_it(
     trained, monkeypatch, tmp_path
@@ -258,51 +268,21 @@ def test_published_weights_are_fetched_where_they_are_those_of_the_training(
     assert len(weights_host.requests) == asked
 
 
-class Waits(FakeDetector):
-    """Says that it detects, and is not done with it."""
+class Interrupted(FakeDetector):
+    """Is interrupted in its second batch."""
 
     def infer(self, prepared: Sequence[Any]) -> Sequence[Any]:
-        if len(self.batches) == 1:
-            print('{"kind": "detecting"}', flush=True)
-            for _ in range(1200):  # a signal that comes just before a wait does not end it
-                threading.Event().wait(0.05)
+        if self.batches:
+            os.kill(os.getpid(), signal.SIGTERM)
         return super().infer(prepared)
 
 
-def say_predictions(stdout: Connection, arguments: list[str], environment: dict[str, str]) -> None:
-    """`orn predict` in a process of its own."""
-    take_environment(environment)
-    os.dup2(stdout.fileno(), 1)
-    stdout.close()
-    sys.argv = ["orn", "predict", *arguments]
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever starts it may ignore it
-    orn.predict_videos.job.load_its_detector = lambda *_: Waits()
-    main()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupts_leave_nothing_half_written(trained, tmp_path, number: int) -> None:
-    """While objects are detected."""
-    arguments = [str(trained.run), "--json", "--device", "cpu"]
-    arguments += [str(path) for path in trained.videos.values()]
-    arguments += ["--csv", str(tmp_path / "out.csv"), "--html", str(tmp_path / "out.html")]
-    context = new_processes()
-    ours, theirs = context.Pipe(duplex=False)
-    work = (theirs, arguments, os.environ | {"TMPDIR": str(tmp_path)})
-    process = context.Process(target=say_predictions, args=work)
-    process.start()
-    theirs.close()
-    limit = threading.Timer(120, process.kill)
-    limit.start()
-    with os.fdopen(os.dup(ours.fileno())) as said:
-        assert json.loads(said.readline())["kind"] == "detecting"
-        assert [each.is_dir() for each in tmp_path.iterdir()] == [True]
-        os.kill(process.pid, number)
-        said.read()
-    ours.close()
-    process.join()
-    limit.cancel()
-    assert process.exitcode == 128 + number
+def test_an_interruption_leaves_nothing_half_written(trained, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("orn.predict_videos.job.load_its_detector", lambda *_: Interrupted())
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    outputs = ("--csv", tmp_path / "out.csv", "--html", tmp_path / "out.html")
+    predict(trained, *validation(trained), *outputs, exit_code=143)
     assert list(tmp_path.iterdir()) == []
 
 
