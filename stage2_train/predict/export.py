@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from orn.shared.config.bounded import file_digest, require_utf8
-from orn.shared.config.files import to_dict
 from orn.shared.errors import CheckpointError, ConfigError, DetectorError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.jobs.same_job import differences
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.pages.render import render_markdown
 from orn.shared.text import counted, path_text
@@ -19,7 +17,7 @@ from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
 from orn.stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
-from orn.stage2_train.runs.run_config import RunConfig, read_config, write_config
+from orn.stage2_train.runs.run_config import RunConfig, recorded_config, write_config
 from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME
 from orn.stage2_train.runs.trained import OpenedModel, open_model
 
@@ -51,7 +49,7 @@ def export_run(
     check_output_folder(out, ours=[CONFIG_NAME], reads=[run])
     model = open_model(run, device="cpu")
     config = replace(model.config, places=None)
-    _check_same_model(out, config)
+    _check_same_model(run, out)
     detector = _detector_file(config, checkpoint) if with_detector else None
     names = [CONFIG_NAME, BEST_NAME, CARD_NAME]
     remove_stale_temporaries(out)
@@ -72,23 +70,14 @@ def export_run(
     return tuple(names)
 
 
-def _check_same_model(out: Path, config: RunConfig) -> None:
-    """Raise ConfigError if a folder is an export of a run with different settings or data."""
+def _check_same_model(run: Path, out: Path) -> None:
+    """Raise ConfigError if a folder is a run, or an export of a run with different settings."""
     if not (out / CONFIG_NAME).exists():
         return
-    try:
-        earlier = read_config(out, unfinished=True)
-    except (ConfigError, CheckpointError) as err:
-        found = [str(err)]
-    else:
-        there, here = (to_dict(each) for each in (earlier, config))
-        found = differences(there, here, words=("there", "here"))
-        if earlier.places is not None:
-            found = ["a run"]
-    if found:
+    if config_digest(out) != config_digest(run) or recorded_config(out).places is not None:
         raise ConfigError(
             f"{path_text(out)}: expected a new folder or an earlier export of this run, got a "
-            f"different model ({'; '.join(found)}); choose a different folder"
+            "different model; choose a different folder"
         )
 
 

@@ -58,6 +58,16 @@ def test_an_interrupted_export_is_said_and_finished(trained, exported, moved) ->
     assert predict(trained, *video, "--json", model=moved).stdout == own.stdout
 
 
+def test_a_run_and_another_model_are_not_overwritten(trained, moved, tmp_path) -> None:
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    config = read_config(moved)
+    write_signed(moved, replace(config, recipe_name="another"))
+    for out in (run, moved):
+        before = (out / "model.safetensors").read_bytes()
+        assert "got a different model" in run_orn("export", trained.run, out, exit_code=2).stderr
+        assert (out / "model.safetensors").read_bytes() == before
+
+
 def test_the_card_tells_what_was_measured(exported, trained) -> None:
     card = (exported / "README.md").read_text()
     report = json.loads((trained.run / "eval-validation.json").read_text())

@@ -171,21 +171,6 @@ def fake_detector(monkeypatch) -> None:
     monkeypatch.setattr("orn.predict_videos.job.load_its_detector", lambda *_: FakeDetector())
 
 
-def test_on_a_terminal_the_table_follows_the_bar(trained) -> None:
-    ours, theirs = os.openpty()
-    words = ("-m", "orn", "predict", trained.run, validation(trained)[0], "--device", "cpu")
-    command = [sys.executable, *words, "--shards", trained.shards]
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
-        os.close(theirs)
-        shown = b""
-        with suppress(OSError), os.fdopen(ours, "rb", buffering=0) as terminal:  # error at its end
-            while part := terminal.read(1 << 16):
-                shown += part
-    assert shown.rindex(b"1/1 video") < shown.index(b"predicted  then")
-    assert process.returncode == 0
-
-
 @pytest.mark.usefixtures("fake_detector")
 def test_videos_are_detected_and_a_broken_one_does_not_end_it(
     trained, monkeypatch, tmp_path
