@@ -57,7 +57,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Export detections for other tools.",
         ),
         "verify": (
-            "orn.shared.inspect.commands:verify",
+            "orn.shared.shards.commands:verify",
             "Check shards for damage and consistency.",
         ),
         "clips": (
@@ -74,7 +74,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "Export a run as a portable model folder.",
         ),
         "import-checkpoint": (
-            "orn.stage2_train.commands:import_checkpoint",
+            "orn.stage2_train.runs.import_commands:import_checkpoint",
             "Convert the authors' released network into a run.",
         ),
     },
@@ -87,7 +87,10 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
             "orn.stage2_train.explanation.commands:report",
             "Write an HTML report of a run.",
         ),
-        "compare": ("orn.stage2_train.commands:compare", "Compare two runs on the same segments."),
+        "compare": (
+            "orn.stage2_train.evaluation.compare_commands:compare",
+            "Compare two runs on the same segments.",
+        ),
         "runs": ("orn.stage2_train.runs.commands:runs", "List runs side by side."),
         "systems": ("orn.stage2_train.systems_commands:systems", "List the systems in the paper."),
         "ablate": (

@@ -1,15 +1,14 @@
-"""The commands `orn train`, `eval`, `compare` and `import-checkpoint`."""
+"""The commands `orn train` and `orn eval`."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from orn.shared.common_options import AsJson, DataRoot, DryRun, FilePath, Overrides
+from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report
-from orn.shared.options import Argument, Option, command
+from orn.shared.options import command
 from orn.shared.report import Report, report_of
 from orn.stage2_train.newest_data import NEWEST, with_newest_data
-from orn.stage2_train.requests import CompareRequest, EvalRequest, TrainRequest
-from orn.stage2_train.resources import ClipsFolder, Resources, ShardsFolder, wait_passively
+from orn.stage2_train.requests import EvalRequest, TrainRequest
+from orn.stage2_train.resources import wait_passively
 
 
 @command("train")
@@ -43,41 +42,6 @@ def evaluate(request: EvalRequest, *, as_json: AsJson = False) -> None:
     from orn.stage2_train.runs.eval_file import as_report
 
     echo_report(measure(request), as_report, as_json=as_json)
-
-
-@command("import-checkpoint")
-def import_checkpoint(
-    file: Annotated[FilePath, Argument("FILE")],
-    out: Annotated[FilePath, Argument("OUT")],
-    *,
-    dataset: Annotated[str, Option("Data set used for training.")] = "vlog",
-    data_root: DataRoot = Path("data"),
-    shards: ShardsFolder = None,
-    clips: ClipsFolder = None,
-    overrides: Overrides = (),
-    as_json: AsJson = False,
-) -> None:
-    """Convert FILE, a checkpoint released by the paper's authors, into the run OUT.
-
-    Only the label tables of the data set are needed. The recipe is authors_vlog. Evaluate the run
-    with `orn eval`.
-    """
-    from orn.stage2_train.runs.import_checkpoint import import_checkpoint as run
-
-    resources = Resources(data_root=data_root, shards=shards, clips=clips)
-    result = run(file, out, dataset=dataset, resources=resources, overrides=overrides)
-    echo_report(result, report_of, as_json=as_json)
-
-
-@command("compare")
-def compare(request: CompareRequest, *, as_json: AsJson = False) -> None:
-    """Compare two runs on the same segments: by how much and where OTHER is better than ONE.
-
-    First evaluate both runs with `orn eval`, which stores their predictions.
-    """
-    from orn.stage2_train.evaluation import compare as comparison
-
-    echo_report(comparison.compare(request), comparison.as_report, as_json=as_json)
 
 
 def _plan_text(result: dict[str, Any]) -> str:

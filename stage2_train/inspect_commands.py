@@ -94,10 +94,10 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> None:
     With --video, --frame or --seconds, show the objects in one frame. With --overlay, draw masks
     over one frame or a video; with --html, write a page. Missing frames are gray.
     """
-    from orn.shared.inspect.commands import one_shard
     from orn.shared.inspect.page.write import check_page_output
     from orn.shared.inspect.pictures import pictures_of_shard
     from orn.shared.jobs.outputs import check_output_files
+    from orn.shared.shards.index import one_shard
     from orn.shared.shards.shard import Shard
 
     path = one_shard(request.shard)
@@ -219,7 +219,7 @@ def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
 def _probabilities(run: Path) -> "dict[str, NDArray]":
     """Return (A,) probabilities by segment, for all splits on which a run was evaluated."""
     from orn.stage2_train.evaluation.predictions import load_predictions, predictions_of
-    from orn.stage2_train.predict.records import probabilities
+    from orn.stage2_train.evaluation.probabilities import probabilities
 
     splits = ("train", "validation", "test")
     paths = [run / f"predictions-{split}.npz" for split in splits]

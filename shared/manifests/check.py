@@ -2,17 +2,17 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from orn.shared.errors import ManifestError, VideoDecodeError
 from orn.shared.jobs.progress import progress
+from orn.shared.manifests.advice import folds_advice, split_warnings
 from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
-from orn.shared.manifests.records import SPLITS, Dataset, Listing, Segment
+from orn.shared.manifests.records import SPLITS, Dataset, Listing
 from orn.shared.manifests.schema import ActionLabels, TableLabels
 from orn.shared.report import Report, Table, report_of
-from orn.shared.text import counted
 from orn.shared.video.read import probe
 
 _FACTS = (
@@ -21,12 +21,6 @@ _FACTS = (
     *("classes_not_in_train", "unsure_labels"),
 )
 """Fields that the text report lists in addition to its tables."""
-_FEW_FOR_A_SPLIT = 300
-"""Number of clips below which cross-validation is advised."""
-FEW_CLIPS = 20
-"""Splits with fewer clips have a warning."""
-_NAMED = 5
-"""Maximum number of classes in a warning."""
 
 
 def check_dataset(
@@ -115,40 +109,6 @@ def as_report(report: Mapping[str, Any]) -> Report:
             *(f"problem: {problem}" for problem in report["problems"]),
         ],
     )
-
-
-def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[str]:
-    """Return a warning for each split that has few segments or lacks classes."""
-    of_split: dict[str, list[Segment]] = {split: [] for split in SPLITS}
-    for segment in segments:
-        of_split[segment.split].append(segment)
-    found = []
-    for split, own in of_split.items():
-        if 0 < len(own) < FEW_CLIPS:
-            found.append(
-                f"{split} split: expected at least {FEW_CLIPS} clips for reliable results, got "
-                f"{len(own)}; add videos or change the split"
-            )
-        used = {label for each in own for label in (*each.labels, *each.unsure)}
-        lacking = [name for label, name in enumerate(classes) if label not in used]
-        if used and lacking:  # labels of some test splits are not published
-            more = ", ..." if len(lacking) > _NAMED else ""
-            found.append(
-                f"{split} split: no clip of {counted(len(lacking), 'class', 'classes')}: "
-                f"{', '.join(lacking[:_NAMED])}{more}"
-            )
-    return found
-
-
-def folds_advice(labels: Any, num_segments: int) -> list[str]:
-    """Return the advice to cross-validate for a small table with a drawn split."""
-    is_drawn = isinstance(labels, TableLabels) and labels.split_table and not labels.folds
-    if not is_drawn or num_segments >= _FEW_FOR_A_SPLIT:
-        return []
-    return [
-        f"expected at least {_FEW_FOR_A_SPLIT} clips for one split, got {num_segments}; "
-        "cross-validate with --folds 5 (`orn manifest new TABLE.csv --folds 5 --fresh`)"
-    ]
 
 
 def _warnings(

@@ -5,7 +5,6 @@ videos to a different split.
 """
 
 import csv
-import hashlib
 import io
 import logging
 import math
@@ -16,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 from pydantic import Field
 
 from orn.shared.errors import ConfigError
+from orn.shared.manifests.groups import Group, assign_groups
 from orn.shared.manifests.records import SPLITS, Split
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabelledRow
 from orn.shared.manifests.text_files import read_rows
@@ -76,11 +75,6 @@ class SplitRequest:
 def fold_names(number: int) -> tuple[str, ...]:
     """Return the names of folds, which are columns of the table of splits."""
     return tuple(f"fold-{fold}" for fold in range(1, number + 1))
-
-
-Group = Mapping[str | None, int]
-"""Rows of a label table that are kept together, such as the rows of a video or a person: the number
-of rows of each class, and of all rows (None)."""
 
 
 class _GroupedRow(LabelledRow):
@@ -192,42 +186,3 @@ def split_text(columns: Sequence[str], split_of: Mapping[str, Sequence[Split]]) 
     rows = ((video, *splits) for video, splits in split_of.items())
     csv.writer(text, lineterminator="\n").writerows([("video", *columns), *rows])
     return text.getvalue()
-
-
-def assign_groups(
-    groups: Mapping[str, Group], shares: Sequence[float], *, seed: int
-) -> dict[str, int]:
-    """Return the part of each group, stratified by class as far as the groups allow.
-
-    Each group, the largest first, goes to the part whose chi-squared distance from its share of
-    each class and of all rows then increases least. No part is empty if there are enough groups.
-
-    Args:
-        groups: groups by name.
-        shares: fraction of the rows in each part; for K folds, K times 1/K.
-        seed: random seed for the order of groups of one size.
-    """
-    order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
-    order.sort(key=lambda name: -groups[name][None])
-    names = sorted({each for group in groups.values() for each in group if each is not None})
-    column_of = {None: 0} | {name: place for place, name in enumerate(names, start=1)}
-    counts = {
-        name: np.array(sorted((column_of[each], rows) for each, rows in group.items())).T
-        for name, group in groups.items()
-    }
-    total_C = np.zeros(len(column_of))
-    for columns, rows in counts.values():
-        total_C[columns] += rows
-    wanted_PC = np.outer(shares, total_C)
-    excess_PC = -wanted_PC
-    is_empty_P = np.ones(len(shares), np.bool_)
-    part_of: dict[str, int] = {}
-    for place, name in enumerate(order):
-        columns, rows = counts[name]
-        rise_P = ((2 * excess_PC[:, columns] + rows) * rows / wanted_PC[:, columns]).sum(1)
-        if len(order) - place <= is_empty_P.sum():
-            rise_P[~is_empty_P] = np.inf
-        part = part_of[name] = int(rise_P.argmin())
-        excess_PC[part, columns] += rows
-        is_empty_P[part] = False
-    return part_of

@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_room
-from orn.shared.manifests.check import split_warnings
+from orn.shared.manifests.advice import split_warnings
 from orn.shared.manifests.records import Subset
 from orn.shared.text import counted
 from orn.shared.video.frame_selection import describe_rate

@@ -22,7 +22,7 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.commands import STDERR, STEPS_NAME, Job, run_jobs, run_orn
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.manifests.check import folds_advice, split_warnings
+from orn.shared.manifests.advice import folds_advice, split_warnings
 from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
 from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest, video_pattern

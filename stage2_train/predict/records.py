@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.text import truncate
+from orn.stage2_train.evaluation.probabilities import probabilities
 from orn.stage2_train.explanation.importance import Pair
 from orn.stage2_train.explanation.scale import LEAST_DROP
 from orn.stage2_train.explanation.whole_frame import is_whole_frame, title_of
@@ -250,12 +251,3 @@ class SegmentPrediction(_Part):
         """Return the segment as printed by `orn predict --json`."""
         labels = [self.classes[label] for label in self.labels]
         return self._as_json("segment") | {"labels": labels, "windows": self.windows}
-
-
-def probabilities(logits_A: NDArray[np.float32], *, multi_label: bool) -> NDArray[np.float32]:
-    """Return (A,) softmax of logits, or their sigmoid for multiple labels."""
-    wide_A = logits_A.astype(np.float64)
-    if multi_label:
-        return (0.5 * (1 + np.tanh(wide_A / 2))).astype(np.float32)
-    grown_A = np.exp(wide_A - wide_A.max())
-    return (grown_A / grown_A.sum()).astype(np.float32)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction, probabilities
+from orn.stage2_train.evaluation.probabilities import probabilities
+from orn.stage2_train.predict.records import SegmentPrediction, WindowPrediction
 from orn.stage2_train.runs.run_config import ClipRecord
 
 _LONG = 1.5

@@ -10,8 +10,9 @@ import pytest
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.pages.palette import class_colour, css_colour
 from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.evaluation.probabilities import probabilities
 from orn.stage2_train.predict.page import LARGEST_PAGE_BYTES, PredictionPage
-from orn.stage2_train.predict.records import WindowPrediction, probabilities
+from orn.stage2_train.predict.records import WindowPrediction
 from orn.stage2_train.predict.truth import TrueSegment
 from orn.stage2_train.predict.video import predict_video
 from orn.stage2_train.predict.windows import WindowChoice

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orn.shared.manifests.draw_split import Group, assign_groups
+from orn.shared.manifests.groups import Group, assign_groups
 from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.records import SPLITS
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.evaluation.probabilities import probabilities
 from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.predict.records import WindowPrediction, probabilities
+from orn.stage2_train.predict.records import WindowPrediction
 from orn.stage2_train.predict.windows import WindowChoice, moments_of, windows_of
 from orn.stage2_train.runs.run_config import ClipRecord
 from tests.predict_videos.conftest import segments_of

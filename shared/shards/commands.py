@@ -1,4 +1,4 @@
-"""`orn verify` (`orn inspect` is in `orn.stage2_train.inspect_commands`, which knows runs)."""
+"""The command `orn verify`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,7 +74,10 @@ def verify(
     if not paths and dataset is None:
         raise ConfigError("expected shards or folders, got none; pass some, or use --dataset")
     verification = verify_paths(paths, dataset=dataset, data_root=data_root, workers=workers)
-    show_verification(verification, as_json=as_json)
+    if as_json:
+        echo_json(verification.as_json())
+    else:
+        echo_text(verification.as_text())
     return verification.exit_code
 
 
@@ -117,30 +120,3 @@ def verify_paths(
     for folder in folders:
         problems += verify_folder(folder, listing)
     return Verification(shards=len(shards), problems=tuple(problems))
-
-
-def show_verification(verification: Verification, *, as_json: bool) -> None:
-    """Print the problems, or a line if there are none."""
-    if as_json:
-        echo_json(verification.as_json())
-    else:
-        echo_text(verification.as_text())
-
-
-def one_shard(path: Path) -> Path:
-    """Return the shard at `path`, or the only shard of a folder.
-
-    Raises:
-        ShardNotFoundError: if there is no shard, or if there are several.
-    """
-    from orn.shared.errors import ShardNotFoundError
-    from orn.shared.shards.index import shard_paths
-
-    if not path.is_dir():
-        return path
-    shards = shard_paths(path)
-    if len(shards) > 1:
-        raise ShardNotFoundError(
-            f"{path}: expected one shard, got {len(shards)}; specify one, such as {shards[0]}"
-        )
-    return shards[0]

@@ -1,0 +1,49 @@
+"""Warnings about splits that are too small for reliable results."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from orn.shared.manifests.records import SPLITS, Segment
+from orn.shared.manifests.schema import TableLabels
+from orn.shared.text import counted
+
+_FEW_FOR_A_SPLIT = 300
+"""Number of clips below which cross-validation is advised."""
+_FEW_CLIPS = 20
+"""Splits with fewer clips have a warning."""
+_NAMED = 5
+"""Maximum number of classes in a warning."""
+
+
+def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[str]:
+    """Return a warning for each split that has few segments or lacks classes."""
+    of_split: dict[str, list[Segment]] = {split: [] for split in SPLITS}
+    for segment in segments:
+        of_split[segment.split].append(segment)
+    found = []
+    for split, own in of_split.items():
+        if 0 < len(own) < _FEW_CLIPS:
+            found.append(
+                f"{split} split: expected at least {_FEW_CLIPS} clips for reliable results, got "
+                f"{len(own)}; add videos or change the split"
+            )
+        used = {label for each in own for label in (*each.labels, *each.unsure)}
+        lacking = [name for label, name in enumerate(classes) if label not in used]
+        if used and lacking:  # labels of some test splits are not published
+            more = ", ..." if len(lacking) > _NAMED else ""
+            found.append(
+                f"{split} split: no clip of {counted(len(lacking), 'class', 'classes')}: "
+                f"{', '.join(lacking[:_NAMED])}{more}"
+            )
+    return found
+
+
+def folds_advice(labels: Any, num_segments: int) -> list[str]:
+    """Return the advice to cross-validate for a small table with a drawn split."""
+    is_drawn = isinstance(labels, TableLabels) and labels.split_table and not labels.folds
+    if not is_drawn or num_segments >= _FEW_FOR_A_SPLIT:
+        return []
+    return [
+        f"expected at least {_FEW_FOR_A_SPLIT} clips for one split, got {num_segments}; "
+        "cross-validate with --folds 5 (`orn manifest new TABLE.csv --folds 5 --fresh`)"
+    ]
