@@ -38,12 +38,17 @@ def split_warnings(segments: Iterable[Segment], classes: Sequence[str]) -> list[
     return found
 
 
-def folds_advice(labels: Any, num_segments: int) -> list[str]:
-    """Return the advice to cross-validate for a small table with a drawn split."""
-    is_drawn = isinstance(labels, TableLabels) and labels.split_table and not labels.folds
-    if not is_drawn or num_segments >= _FEW_FOR_A_SPLIT:
+def split_advice(labels: Any, segments: Sequence[Segment], classes: Sequence[str]) -> list[str]:
+    """Return the warnings about the splits, and for a small table with a drawn split the advice to
+    cross-validate; none for folds, which are evaluated together."""
+    is_table = isinstance(labels, TableLabels)
+    if is_table and labels.folds:
         return []
+    warnings = split_warnings(segments, classes)
+    if not is_table or not labels.split_table or len(segments) >= _FEW_FOR_A_SPLIT:
+        return warnings
     return [
-        f"expected at least {_FEW_FOR_A_SPLIT} clips for one split, got {num_segments}; "
-        "cross-validate with --folds 5 (`orn manifest new TABLE.csv --folds 5 --fresh`)"
+        f"expected at least {_FEW_FOR_A_SPLIT} clips for one split, got {len(segments)}; "
+        "cross-validate with --folds 5 (`orn manifest new TABLE.csv --folds 5 --fresh`)",
+        *warnings,
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from orn.shared.errors import ManifestError, VideoDecodeError
 from orn.shared.jobs.progress import progress
-from orn.shared.manifests.advice import folds_advice, split_warnings
+from orn.shared.manifests.advice import split_advice
 from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
 from orn.shared.manifests.records import SPLITS, Dataset, Listing
 from orn.shared.manifests.schema import ActionLabels, TableLabels
@@ -117,7 +117,6 @@ def _warnings(
     """Yield warnings about problems that affect training or evaluation."""
     for name in listing.absent:
         yield f"{dataset.root / name} is missing; its content is not counted"
-    yield from folds_advice(labels, len(listing.segments))
     if isinstance(labels, ActionLabels) and len(listing.segments) != labels.published_clips:
         yield (
             f"{dataset.root / labels.lists_folder}: expected {labels.published_clips:,} clips, got "
@@ -128,7 +127,7 @@ def _warnings(
     for split in ("train", "validation"):
         if not listed[split]:
             yield f"the {split} split has no segments"
-    yield from split_warnings(listing.segments, listing.classes)
+    yield from split_advice(labels, listing.segments, listing.classes)
     if isinstance(labels, TableLabels) and not listed["validation"] and not listed["test"]:
         table = shlex.quote(str(dataset.root / labels.table))
         yield (

@@ -19,7 +19,7 @@ from orn.shared.data_files import is_folder, is_there, not_a_file, walk
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
-from orn.shared.manifests.advice import folds_advice, split_warnings
+from orn.shared.manifests.advice import split_advice
 from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.manifests.records import FEW_SEGMENTS, METRICS, SPLITS, Form, Split, Task
@@ -176,10 +176,7 @@ def make_manifest(
             _split_reason(found, split, split_of),
             f"videos {pattern}: {len(present)} of {num_listed} found",
         ],
-        "warnings": [
-            *folds_advice(manifest.labels, found.rows),
-            *split_warnings(listing.segments, listing.classes),
-        ],
+        "warnings": split_advice(manifest.labels, listing.segments, listing.classes),
     }
 
 

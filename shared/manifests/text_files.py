@@ -271,9 +271,11 @@ def _check_header(
             "table as CSV UTF-8"
         )
     if not required <= set(header) or (unknown and not is_open) or len(set(header)) < len(header):
+        groups = "group" in set(columns.values()).difference(header)
+        hint = ", or use `orn manifest new --group COLUMN`" if unknown and groups else ""
         raise ManifestError(
             f"{path}, row 1: expected the columns {', '.join(columns.values())}, got "
-            f"{truncate(', '.join(header)) or 'nothing'}; correct the header"
+            f"{truncate(', '.join(header)) or 'nothing'}; correct the header{hint}"
         )
 
 

@@ -22,7 +22,7 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.commands import STDERR, STEPS_NAME, Job, run_jobs, run_orn
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.manifests.advice import folds_advice, split_warnings
+from orn.shared.manifests.advice import split_advice
 from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
 from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest, video_pattern
@@ -163,11 +163,8 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
     dataset = load_dataset(manifest, data_root)
     require_videos(dataset, manifest, data_root)
     labels = load_manifest(manifest).labels
-    for warning in (
-        *folds_advice(labels, len(dataset.segments)),
-        *split_warnings(dataset.segments, dataset.classes),
-    ):
-        logger.warning("%s: %s", manifest, warning)
+    for warning in split_advice(labels, dataset.segments, dataset.classes):
+        logger.warning("%s: %s", dataset.name, warning)
     folds = _folds(manifest, request)
     splits = {segment.split for segment in dataset.segments}
     split: Split = "validation" if "validation" in splits else "test"

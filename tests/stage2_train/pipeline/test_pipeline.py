@@ -160,6 +160,20 @@ def test_a_dry_run_downloads_nothing_and_names_what_was_typed(
     assert not (tmp_path / "torch").exists()
     assert f"missing in {tmp_path / 'kitchen'} (such as film3)" in ran.stderr
     assert not {path.name for path in tmp_path.iterdir()} - {"kitchen"}
+    assert "WARNING kitchen: validation split" in ran.stderr
+
+
+@pytest.mark.parametrize("kind", [("--split", "60/40"), ("--folds", "2")])
+def test_a_dry_run_keeps_the_groups_of_a_column(
+    table: Path, kind: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f"{row},p{number // 2}" for number, row in enumerate(ROWS)]
+    table.write_text("\n".join(["video,label,person", *rows]) + "\n")
+    monkeypatch.setattr(estimate, "estimate_pipeline", lambda *_, **__: ESTIMATE)
+    assert "--group" in run_orn("run", table, "--dry-run", exit_code=1).stderr
+    ran = run_orn("run", table, *kind, "--group", "person", "--recipe", "demo", "--dry-run")
+    assert "90 frames" in ran.stdout
+    assert ("validation split" in ran.stderr) == (kind[0] == "--split")
 
 
 def test_a_dry_run_names_the_table_that_has_no_videos(table: Path) -> None:
