@@ -43,7 +43,7 @@ def export_objects(
     """
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.manifests.load import files_of, load_manifest
-    from orn.shared.report import Report
+    from orn.shared.report import report_of
     from orn.shared.shards.index import files_of_shards
     from orn.shared.shards.reader import DetectionFolder
     from orn.stage1_detect.exports.coco import export_coco, images_path
@@ -58,5 +58,4 @@ def export_objects(
     found = DetectionFolder(folder)
     frames = select_frames(found, Selection(videos=videos, ranges=ranges, min_score=min_score))
     summary = export_coco(frames, out, found.detector.class_names)
-    facts = [(name.replace("_", " "), str(value)) for name, value in summary.items()]
-    echo_report(summary, lambda _: Report(facts=facts), as_json=as_json)
+    echo_report(summary, report_of, as_json=as_json)
