@@ -3,13 +3,16 @@
     python experiments/real_videos.py prepare /disk/jhmdb    # the folder of labels.csv
     python experiments/real_videos.py train heads relations  # families, in this order
     python experiments/real_videos.py report
+    python experiments/real_videos.py train heads --folds    # five folds over all clips, two seeds
+    python experiments/real_videos.py report --folds
 
 `train` runs the trainings of each family that have no record yet in `benchmarks/results/real/`,
 one after another. A record is written when a training and its evaluation are finished: settings,
-top-1 of each head on the validation and test parts, and all logits in float16. Stop it at any time
+top-1 of each head on the validation and test splits, and all logits in float16. Stop it at any time
 and run it again. `report` needs only the records.
 
-N clips, A activities, R bootstrap draws.
+A part is a division of the clips into splits: the official split 1, or one of the folds.
+N clips that are evaluated, A activities, R bootstrap draws.
 """
 
 import argparse
@@ -20,7 +23,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +38,10 @@ CLIPS = RECORDS / "clips.json"
 RECIPE = "small"
 STORED_SIZE = "120x160"
 SPLITS = ("validation", "test")
+OFFICIAL = "split-1"
+NUM_FOLDS = 5
+FOLDS = tuple(f"fold-{fold}" for fold in range(1, NUM_FOLDS + 1))
+SEEDS_OF_FOLDS = 2
 LATE_FUSION = "late-fusion"
 WITH_OBJECT = (
     *("brush_hair", "catch", "golf", "kick_ball", "pick", "pour", "pullup", "push", "shoot_ball"),
@@ -106,41 +113,64 @@ FAMILIES = {
 
 
 def prepare(source: Path) -> None:
-    """Write the manifest, the clip store and the shards in `WORK`, and the list of clips."""
+    """Write the manifests, the clip store and the shards in `WORK`, and the list of clips."""
     WORK.mkdir(parents=True, exist_ok=True)
     for name in ("labels.csv", "objects.json", "persons.json"):
         shutil.copyfile(source / name, WORK / name)
     if not (WORK / "videos").exists():
         (WORK / "videos").symlink_to((source / "videos").absolute())
-    table, manifest = str(WORK / "labels.csv"), str(_manifest())
-    videos = ("--videos", "videos/{id}.mp4", "--name", "jhmdb")
-    orn("manifest", "new", table, "--data", str(WORK), *videos, "--out", manifest, "--fresh")
-    data = (manifest, "--data", str(WORK))
+    with (WORK / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    with (WORK / "all.csv").open("w") as file:
+        table = csv.DictWriter(file, ["video", "label", "group"], extrasaction="ignore")
+        table.writeheader()
+        table.writerows(rows)
+    manifest = _manifest(OFFICIAL)
+    _new_manifest("labels.csv", "jhmdb", manifest)
+    options = ("--folds", str(NUM_FOLDS), "--group", "group")
+    _new_manifest("all.csv", "folds", _manifest(FOLDS[0]), *options)
+    text = _manifest(FOLDS[0]).read_text()
+    for fold in FOLDS[1:]:
+        _manifest(fold).write_text(text.replace(f'split = "{FOLDS[0]}"', f'split = "{fold}"'))
+    with (WORK / "folds-split.csv").open() as file:
+        folds_of = {row["video"]: row for row in csv.DictReader(file)}
+    clips = {key: [row[key] for row in rows] for key in ("video", "label", "group")}
+    clips[OFFICIAL] = [row["split"] for row in rows]
+    for fold in FOLDS:
+        clips[fold] = [folds_of[row["video"]][fold] for row in rows]
+    data = (str(manifest), "--data", str(WORK))
     orn("clips", *data, "--out", str(WORK / "clips"), "--size", STORED_SIZE)
     for name in ("objects", "persons"):
         objects = (str(WORK / f"{name}.json"), "--format", "coco")
-        orn("import-objects", manifest, *objects, *data[1:], "--out", str(WORK / name))
-    with (WORK / "labels.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    clips = {key: [row[key] for row in rows] for key in ("video", "label", "split", "group")}
+        orn("import-objects", data[0], *objects, *data[1:], "--out", str(WORK / name))
     RECORDS.mkdir(parents=True, exist_ok=True)
     CLIPS.write_text(json.dumps(clips))
 
 
-def train(families: Iterable[str]) -> None:
+def _new_manifest(table: str, name: str, out: Path, *options: str) -> None:
+    videos = ("--videos", "videos/{id}.mp4", "--name", name, "--out", str(out), "--fresh")
+    orn("manifest", "new", str(WORK / table), "--data", str(WORK), *videos, *options)
+
+
+def train(families: Iterable[str], parts: Sequence[str]) -> None:
     """Run the trainings of the families without a record, seed by seed."""
     for family in families:
-        for seed in range(FAMILIES[family].seeds):
-            for system in FAMILIES[family].systems:
-                if not _record(system, seed).exists():
-                    _train(system, seed)
+        for seed in range(_num_seeds(family, parts)):
+            for part in parts:
+                for system in FAMILIES[family].systems:
+                    if not _record(system, seed, part).exists():
+                        _train(system, seed, part)
 
 
-def _train(system: System, seed: int) -> None:
-    run = WORK / f"{system.name}-seed{seed}"
+def _num_seeds(family: str, parts: Sequence[str]) -> int:
+    return FAMILIES[family].seeds if parts == (OFFICIAL,) else SEEDS_OF_FOLDS
+
+
+def _train(system: System, seed: int, part: str) -> None:
+    run = WORK / _record(system, seed, part).stem
     settings = [word for each in system.settings for word in ("--set", each)]
     command = (
-        *("train", str(_manifest()), "--data", str(WORK), "--recipe", RECIPE),
+        *("train", str(_manifest(part)), "--data", str(WORK), "--recipe", RECIPE),
         *("--system", system.system, "--seed", str(seed), *settings),
         *("--shards", str(WORK / system.objects), "--clips", str(WORK / "clips")),
         *("--workers", "0", "--device", "cpu", "--run", str(run)),
@@ -152,10 +182,11 @@ def _train(system: System, seed: int) -> None:
     for split in SPLITS:
         orn("eval", str(run), "--split", split, "--workers", "0", "--device", "cpu")
         figures[split] = _figures(run / f"eval-{split}.json")
-        logits[split] = _logits(run / f"predictions-{split}.npz", split)
+        logits[split] = _logits(run / f"predictions-{split}.npz", part, split)
     record = {
         "system": system.name,
         "seed": seed,
+        "part": part,
         "command": ["orn", *command],
         "recipe": json.loads((run / "config.json").read_text())["recipe"],
         "commit": _output("git", "rev-parse", "HEAD"),
@@ -163,7 +194,7 @@ def _train(system: System, seed: int) -> None:
         "top1": figures,
         "logits_float16": logits,
     }
-    path = _record(system, seed)
+    path = _record(system, seed, part)
     path.with_suffix(".writing").write_text(json.dumps(record))
     path.with_suffix(".writing").rename(path)
     shutil.rmtree(run)
@@ -175,14 +206,14 @@ def _figures(path: Path) -> dict[str, float]:
     return {head: round(100 * report[head]["top1"], 2) for head in heads if report.get(head)}
 
 
-def _logits(path: Path, split: str) -> dict[str, str]:
+def _logits(path: Path, part: str, split: str) -> dict[str, str]:
     """Return the logits of each head in base64, in the order of `CLIPS`."""
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
     place_of = {str(name): place for place, name in enumerate(arrays["ids"])}
     clips = json.loads(CLIPS.read_text())
-    ids = [name for name, part in zip(clips["video"], clips["split"], strict=True) if part == split]
-    rows = [place_of[name] for name in ids]
+    pairs = zip(clips["video"], clips[part], strict=True)
+    rows = [place_of[name] for name, own in pairs if own == split]
     return {
         name: base64.b64encode(arrays[name][rows].astype(np.float16).tobytes()).decode()
         for name in ("activity_logits", "object_logits")
@@ -190,32 +221,52 @@ def _logits(path: Path, split: str) -> dict[str, str]:
     }
 
 
-def report(split: str) -> None:
-    """Print the tables of all families on a part of the data."""
+def report(parts: Sequence[str]) -> None:
+    """Print the tables of all families on the test splits of some parts."""
     clips = json.loads(CLIPS.read_text())
-    kept_N = np.array(clips["split"]) == split
+    rows_N = np.concatenate([_rows(clips, part) for part in parts])
     names = sorted(set(clips["label"]))
-    labels_N = np.array([names.index(each) for each in clips["label"]])[kept_N]
-    films_N = np.unique(np.array(clips["group"])[kept_N], return_inverse=True)[1]
-    objects_N = np.isin(np.array(clips["label"])[kept_N], [*WITH_OBJECT])
+    labels_N = np.array([names.index(each) for each in clips["label"]])[rows_N]
+    films_N = np.unique(np.array(clips["group"])[rows_N], return_inverse=True)[1]
+    objects_N = np.isin(np.array(clips["label"])[rows_N], [*WITH_OBJECT])
     for family in FAMILIES:
-        hits = dict(_hits(family, split, labels_N))
+        hits = dict(_hits(family, parts, labels_N))
         if not hits:
             continue
-        print(f"\n{family}, {split}: {len(labels_N)} clips of {films_N.max() + 1} films")
+        print(f"\n{family}: {len(labels_N)} clips of {films_N.max() + 1} films")
         for name, of_seed in hits.items():
             mean, low, high = _interval(np.mean([*of_seed.values()], axis=0), films_N)
             print(f"  {name:16} {mean:5.1f} [{low:.1f}, {high:.1f}]  {len(of_seed)} seeds")
         _print_contrasts(hits, films_N)
-        if family == "heads" and {"both", "activity-head"} <= hits.keys():
-            for title, part_N in (("with an object", objects_N), ("without", ~objects_N)):
-                part = {
-                    name: {seed: hit_N[part_N] for seed, hit_N in of_seed.items()}
-                    for name, of_seed in hits.items()
-                }
-                print(f"  activities {title}: {part_N.sum()} clips")
-                _print_contrasts({"both": part["both"], "activity-head": part["activity-head"]},
-                                 films_N[part_N])  # fmt: skip
+        if family == "heads":
+            _print_gains(hits, films_N, objects_N)
+
+
+def _rows(clips: Mapping[str, Sequence[str]], part: str) -> NDArray[np.int64]:
+    """Return the places of the clips in the test split of a part."""
+    return np.flatnonzero(np.array(clips[part]) == "test")
+
+
+def _print_gains(
+    hits: Mapping[str, Mapping[int, NDArray[np.bool_]]],
+    films_N: NDArray[np.int64],
+    objects_N: NDArray[np.bool_],
+) -> None:
+    """Print the gain of both heads over the activity head in activities with and without objects,
+    and the difference of the gains."""
+    ours, theirs = hits.get(BOTH.name, {}), hits.get(ACTIVITY.name, {})
+    seeds = sorted(ours.keys() & theirs.keys())
+    if not seeds:
+        return
+    gain_N = np.mean([ours[seed].astype(float) - theirs[seed] for seed in seeds], axis=0)
+    weights_2N = np.stack([objects_N / objects_N.mean(), ~objects_N / (~objects_N).mean()])
+    for title, values_N in (
+        ("with an object", gain_N * weights_2N[0]),
+        ("without", gain_N * weights_2N[1]),
+        ("difference", gain_N * (weights_2N[0] - weights_2N[1])),
+    ):
+        mean, low, high = _interval(values_N, films_N)
+        print(f"  both over activity-head, {title:16} {mean:+5.1f} [{low:+.1f}, {high:+.1f}]")
 
 
 def _print_contrasts(
@@ -247,20 +298,17 @@ def _print_contrasts(
 
 
 def _hits(
-    family: str, split: str, labels_N: NDArray[np.int64]
+    family: str, parts: Sequence[str], labels_N: NDArray[np.int64]
 ) -> Iterator[tuple[str, dict[int, NDArray[np.bool_]]]]:
-    """Yield, for each system, whether each clip is classified correctly, by seed."""
+    """Yield, for each system, whether each clip is classified correctly, by seed; a seed counts if
+    all parts have a record."""
     logits: dict[str, dict[int, NDArray[np.float32]]] = {}
     for system in FAMILIES[family].systems:
-        for seed in range(FAMILIES[family].seeds):
-            path = _record(system, seed)
-            if path.exists():
-                heads = json.loads(path.read_text())["logits_float16"][split]
-                parts = [
-                    np.frombuffer(base64.b64decode(text), np.float16) for text in heads.values()
-                ]
-                logits_NA = np.mean([each.astype(np.float32) for each in parts], axis=0)
-                logits.setdefault(system.name, {})[seed] = logits_NA.reshape(len(labels_N), -1)
+        for seed in range(_num_seeds(family, parts)):
+            paths = [_record(system, seed, part) for part in parts]
+            if all(path.exists() for path in paths):
+                found = np.concatenate([_mean_logits(path) for path in paths])
+                logits.setdefault(system.name, {})[seed] = found.reshape(len(labels_N), -1)
     if family == "heads" and {ACTIVITY.name, OBJECT.name} <= logits.keys():
         one, other = logits[ACTIVITY.name], logits[OBJECT.name]
         fused = {seed: _log_softmax(one[seed]) + _log_softmax(other[seed])
@@ -268,6 +316,14 @@ def _hits(
         logits[LATE_FUSION] = fused
     for name, of_seed in logits.items():
         yield name, {seed: each.argmax(axis=1) == labels_N for seed, each in of_seed.items()}
+
+
+def _mean_logits(path: Path) -> NDArray[np.float32]:
+    """Return the mean of the heads' logits for the test split of a record, flattened."""
+    heads = json.loads(path.read_text())["logits_float16"]["test"]
+    arrays = [np.frombuffer(base64.b64decode(text), np.float16) for text in heads.values()]
+    mean: NDArray[np.float32] = np.mean([each.astype(np.float32) for each in arrays], axis=0)
+    return mean
 
 
 def _log_softmax(logits_NA: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -302,12 +358,12 @@ def _child_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _manifest() -> Path:
-    return WORK / "jhmdb.toml"
+def _manifest(part: str) -> Path:
+    return WORK / f"{part}.toml"
 
 
-def _record(system: System, seed: int) -> Path:
-    return RECORDS / f"{system.name}-seed{seed}.json"
+def _record(system: System, seed: int, part: str) -> Path:
+    return RECORDS / f"{part}-{system.name}-seed{seed}.json"
 
 
 def main() -> None:
@@ -315,16 +371,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("prepare").add_argument("source", type=Path)
-    commands.add_parser("train").add_argument("families", nargs="+", choices=FAMILIES)
-    commands.add_parser("report").add_argument("--split", choices=SPLITS, default="test")
+    of_train, of_report = commands.add_parser("train"), commands.add_parser("report")
+    of_train.add_argument("families", nargs="+", choices=FAMILIES)
+    for each in (of_train, of_report):
+        each.add_argument("--folds", action="store_true", help="five folds, not split 1")
     options = parser.parse_args()
-    match options.command:
-        case "prepare":
-            prepare(options.source)
-        case "train":
-            train(options.families)
-        case _:
-            report(options.split)
+    if options.command == "prepare":
+        prepare(options.source)
+        return
+    parts = FOLDS if options.folds else (OFFICIAL,)
+    if options.command == "train":
+        train(options.families, parts)
+    else:
+        report(parts)
 
 
 if __name__ == "__main__":
