@@ -18,7 +18,7 @@ from orn.stage2_train.runs.run_config import ClipRecord
 _LONG = 1.5
 """Number of windows above which a video is split, unless training had segments of this length."""
 _ROUNDING = 1e-6
-"""Fraction of a stride at the end of a video that does not require another window."""
+"""Fraction of a stride that is a rounding error of times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +48,8 @@ def windows_of(
     """Return the windows of a video in order.
 
     A short video has a single window. Otherwise windows overlap, and the last one ends with the
-    video. Windows without frames are never created, so memory use depends on the number of frames
-    and not on their times.
+    video. A window starts in each stride that has a frame, so their number depends on the number of
+    frames and not on their times.
 
     Args:
         seconds_F: (F,) increasing times of the frames.
@@ -66,25 +66,12 @@ def windows_of(
     stride = max(choice.stride_seconds or window / 2, interval)
     count = np.ceil((end - first - window) / stride - _ROUNDING)
     usable_F = seconds_F if usable_F is None else usable_F
-    starts = first + stride * _numbers(usable_F - first, window, stride, count)
-    ranges = [TimeRange(start, start + window) for start in (*starts.tolist(), end - window)]
+    strides_F = (usable_F - first) / stride
+    numbers = np.unique(np.floor([strides_F, strides_F + _ROUNDING]))
+    starts = [*(first + stride * numbers[numbers < count]).tolist(), end - window]
+    ranges = [TimeRange(start, start + window) for start in starts]
     places = (each.places(usable_F) for each in ranges)
     return [each for each, (begin, stop) in zip(ranges, places, strict=True) if begin < stop]
-
-
-def _numbers(
-    seconds_F: NDArray[np.float64], window: float, stride: float, count: float
-) -> NDArray[np.float64]:
-    """Return the increasing indices k < `count` of windows that may contain one of (F,) times.
-
-    Window k starts at k * `stride`. Because of rounding, some of these windows contain no time.
-    """
-    last_F = np.minimum(np.ceil(seconds_F / stride), count - 1)
-    before_F = np.concatenate([[-1.0], last_F[:-1]])
-    first_F = np.maximum(np.floor((seconds_F - window) / stride), before_F + 1)
-    many_F = np.maximum(last_F - first_F + 1, 0).astype(np.int64)
-    within = np.arange(many_F.sum()) - np.repeat(np.cumsum(many_F) - many_F, many_F)
-    return np.repeat(first_F, many_F) + within
 
 
 def windows_and_segments(
