@@ -20,7 +20,7 @@ from tests.stage2_train.explanation.conftest import EVAL_OPTIONS, Reported
 def test_numbers_are_those_of_eval(reported: Reported) -> None:
     measured = json.loads((reported.run / "eval-validation.json").read_text())
     html = (reported.run / "report.html").read_text("utf-8")
-    text = " ".join(re.sub("<[^>]*>", " ", html).split())
+    text = " ".join(re.sub("<[^>]*>", " ", html).replace("&nbsp;", " ").split())
     for head in ("two_heads", "activity_head", "object_head"):
         assert f" {100 * measured[head]['top1']:.1f} % (" in text
     cells = re.findall(r'data-cell="(\d)-(\d)"[^>]*>(\d+)<', html)

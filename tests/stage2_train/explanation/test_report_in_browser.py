@@ -149,7 +149,7 @@ def test_several_labels_a_clip_with_hostile_names(
     run_orn("report", run, *EVAL_OPTIONS)  # measures it first
     measured = json.loads((run / "eval-validation.json").read_text())
     with opened(chromium, run / "report.html", width=360) as page:
-        assert f"{100 * measured['two_heads']['map']:.1f} %" in page.inner_text(".answer")
+        assert f"{100 * measured['two_heads']['map']:.1f}\xa0%" in page.inner_text(".answer")
         page.locator("[data-cell]").first.click()
         for text in HOSTILE[:2]:
             assert text[:39] in page.inner_text("#confusion")
