@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from orn.shared.config.bounded import file_digest, read_json
@@ -13,6 +14,7 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.same_job import check_same_job, differences
+from orn.shared.manifests.fold_files import folds_of, write_fold_manifests
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.shards.reader import DetectionFolder
 from orn.stage2_train.ablation.execute import (
@@ -25,9 +27,11 @@ from orn.stage2_train.ablation.figures import read_results
 from orn.stage2_train.ablation.plan import AblationRun, planned_runs
 from orn.stage2_train.ablation.report import ablation_report, write_report
 from orn.stage2_train.ablation.request import AblationRequest
+from orn.stage2_train.evaluation.pooled import evaluate_folds
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.model.image_weights import imagenet_to_fetch
 from orn.stage2_train.recipe import default_recipe, load_recipe
+from orn.stage2_train.runs.eval_file import FOLDS
 from orn.stage2_train.training.prepare import require_prepared
 
 logger = logging.getLogger(__name__)
@@ -53,18 +57,37 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     check_output_folder(request.folder, ours=["*"])  # _claim_folder checks that the runs match
     runs = _checked_runs(request)
     _claim_folder(request)
-    for split in dict.fromkeys(("validation", request.split)):
-        carry_out(runs, request, split=split)
-    report = ablation_report(read_results(request.folder, request.split), table=request.table)
-    write_report(report, request.folder / f"ablation-{request.split}")
+    split: str = request.split
+    if folds := folds_of(request.manifest):
+        _carry_out_folds(runs, request, folds)
+        split = FOLDS
+    else:
+        for each in dict.fromkeys(("validation", request.split)):
+            carry_out(runs, request, split=each)
+    report = ablation_report(read_results(request.folder, split), table=request.table)
+    write_report(report, request.folder / f"ablation-{split}")
     return report
+
+
+def _carry_out_folds(
+    runs: Sequence[AblationRun], request: AblationRequest, folds: Sequence[str]
+) -> None:
+    """Train every run on each fold, and evaluate it once on the test splits of all folds."""
+    write_fold_manifests(request.manifest, [request.folder / f"{fold}.toml" for fold in folds])
+    parts = [replace(run, fold=fold) for run in runs for fold in folds]
+    carry_out(parts, request, split="test")
+    for run in runs:
+        evaluate_folds(run.folder, [run.folder / fold for fold in folds])
 
 
 def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     """Return what `ablate` would do, as a JSON object."""
     request = _with_recipe(request)
     runs = _checked_runs(request)
-    left = [run for run in runs if not is_measured(run.folder, "validation")]
+    folds, split = folds_of(request.manifest), "validation"
+    if folds:
+        runs, split = [replace(run, fold=fold) for run in runs for fold in folds], "test"
+    left = [run for run in runs if not is_measured(run.folder, split)]
     urls = [imagenet_to_fetch(name) for name in weights_needed(left, request)]
     return {
         "systems": list(dict.fromkeys(run.system for run in runs)),

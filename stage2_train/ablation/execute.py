@@ -55,7 +55,8 @@ def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[J
         "--weights": request.weights if _holds_resnet(_recipe(run, request)) else None,
     }
     overrides = [word for override in run.settings for word in ("--set", override)]
-    training = ("train", request.manifest, *_words(own), *shared, *overrides)
+    manifest = str(run.out / f"{run.fold}.toml") if run.fold else request.manifest
+    training = ("train", manifest, *_words(own), *shared, *overrides)
     return [
         Job(name="train", argv=training, output=folder / BEST_NAME),
         *(
@@ -64,7 +65,7 @@ def jobs_of(run: AblationRun, request: AblationRequest, *, split: str) -> list[J
                 argv=("eval", str(folder), "--split", each, *shared),
                 output=folder / f"eval-{each}.json",
             )
-            for each in dict.fromkeys(("validation", split))
+            for each in ((split,) if run.fold else dict.fromkeys(("validation", split)))
         ),
     ]
 

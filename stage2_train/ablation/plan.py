@@ -23,6 +23,8 @@ class AblationRun:
     seed: int
     out: Path
     """Folder of the ablation."""
+    fold: str = ""
+    """Name of the fold, if the data set has folds."""
 
     @property
     def label(self) -> str:
@@ -36,12 +38,12 @@ class AblationRun:
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return self.out / self.system / self.label / f"seed{self.seed}"
+        return self.out / self.system / self.label / f"seed{self.seed}" / self.fold
 
     @property
     def title(self) -> str:
         """Name of the run, for messages."""
-        return ", ".join(filter(None, (self.system, self.label, f"seed {self.seed}")))
+        return ", ".join(filter(None, (self.system, self.label, f"seed {self.seed}", self.fold)))
 
 
 def planned_runs(request: AblationRequest) -> tuple[AblationRun, ...]:

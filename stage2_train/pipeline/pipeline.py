@@ -5,7 +5,6 @@ remaining work themselves, so videos that are added later are also processed.
 """
 
 import logging
-import re
 import shlex
 import shutil
 import tempfile
@@ -15,15 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orn.shared.config.files import toml_value
 from orn.shared.devices import choose_device
 from orn.shared.echo import echo
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.commands import STDERR, STEPS_NAME, Job, run_jobs, run_orn
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.advice import split_advice
 from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
+from orn.shared.manifests.fold_files import write_fold_manifests
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
 from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest, video_pattern
 from orn.shared.manifests.records import Dataset, Split
@@ -305,24 +303,6 @@ def _training_jobs(
     return jobs
 
 
-def _write_fold_manifests(pipeline: Pipeline) -> None:
-    """Write the manifest of each fold: a copy with a different column of the table of splits."""
-    manifest = load_manifest(pipeline.manifest)
-    assert isinstance(manifest.labels, TableLabels)
-    text = manifest.source.read_text("utf-8")
-    pipeline.run.mkdir(parents=True, exist_ok=True)
-    for training in pipeline.trainings:
-        path = Path(training.manifest)
-        line = f"split = {toml_value(path.stem)}"
-        write_text(path, re.sub(r"(?m)^split *=.*$", line, text, count=1))
-        written = load_manifest(path).labels
-        if written != manifest.labels.model_copy(update={"split": path.stem}):
-            raise ConfigError(
-                f"{pipeline.manifest}: expected one line with the key split in the section labels, "
-                f"such as {line!r}; correct it"
-            )
-
-
 def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     """Run the remaining steps of a pipeline; return the paths of its results and the score.
 
@@ -333,7 +313,8 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         check_output_folder(pipeline.run, ours=[CONFIG_NAME, STEPS_NAME])
         shutil.rmtree(pipeline.run)
     if pipeline.folds:
-        _write_fold_manifests(pipeline)
+        paths = [Path(each.manifest) for each in pipeline.trainings]
+        write_fold_manifests(pipeline.manifest, paths)
     try:
         run_jobs(pipeline_jobs(pipeline), record=pipeline.record, done=pipeline.done)
     except PipelineError as err:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +74,28 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
     failed = ablate(options, *BOTH, "--test", "--jobs", "2", exit_code=1)  # there is no such split
     assert "2 of 2 runs failed" in failed.stderr
     assert (run / "starts.jsonl").read_text() == starts
+
+
+@pytest.mark.slow
+def test_folds_of_the_data_set_are_pooled(options, tmp_path) -> None:
+    """Every film is tested once in each row; the folds need no validation to be compared."""
+    labels, manifest = tmp_path / "data" / "tiny" / "labels.csv", Path(options[0])
+    rows = [line.rpartition(",")[0] for line in labels.read_text().splitlines()]
+    labels.write_text("\n".join(rows) + "\n")
+    splits = ("train,test", "test,train", "train,train")
+    lines = [f"{row.partition(',')[0]},{splits[n % 3]}" for n, row in enumerate(rows[1:])]
+    (labels.parent / "split.csv").write_text("\n".join(["video,fold-1,fold-2", *lines]) + "\n")
+    folds = 'split = "fold-1"\nsplit_table = "split.csv"\nfolds = 2\n'
+    manifest.write_text(f"{manifest.read_text()}{folds}")
+    assert ablate(options, *BOTH, "--dry-run").json["runs"] == 4
+    report = ablate(options, *BOTH).json
+    tested = sum("test" in line for line in lines)
+    assert [row["num_segments"] for row in report["systems"]] == [tested, tested]
+    seed = tmp_path / "ablation" / "object-head" / "seed0"
+    assert (seed / "fold-2" / "eval-test.json").is_file()
+    written = (seed / "fold-1" / "last.safetensors").stat().st_mtime_ns
+    assert ablate(options, *BOTH).json == report
+    assert (seed / "fold-1" / "last.safetensors").stat().st_mtime_ns == written
 
 
 @pytest.mark.slow
