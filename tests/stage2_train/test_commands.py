@@ -234,3 +234,24 @@ def test_other_classes_are_refused(workspace, tmp_path) -> None:
     (tmp_path / "data" / "tiny" / "classes.txt").write_text("down\nright\n")
     said = evaluate(workspace["--run"], exit_code=2).stderr
     assert "classes[0] is 'right' in the run, 'down' in the data set" in said
+
+
+def change_state(run: Path, **values: Any) -> None:
+    tensors, metadata = read_tensors(run / "last.safetensors", what="it", remedy="none")
+    state = json.dumps(json.loads(metadata["state"]) | values)
+    write_tensors(run / "last.safetensors", tensors, {**metadata, "state": state})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"phase": 99}, "2 phases"),
+        ({"batch": 10**6}, "a batch of at most"),
+        ({"newer": 1}, "without a training state"),
+    ],
+)
+def test_a_state_that_is_none_of_the_run_is_refused(one_step, trained_once, values, said) -> None:
+    change_state(one_step, **values)
+    stderr = train(trained_once | {"--run": str(one_step)}, "--max-steps", "2", exit_code=1).stderr
+    assert "last.safetensors: " in stderr
+    assert said in stderr

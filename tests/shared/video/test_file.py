@@ -1,6 +1,6 @@
 """Frames of video files: every one, in order, with its time; odd, damaged and real files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -184,3 +184,42 @@ def test_orientations(orientation: tuple[int, int, int, int] | None, wanted: lis
     letters = np.array([[ord("a"), ord("b")], [ord("c"), ord("d")], [ord("e"), ord("f")]], np.uint8)
     shown = upright(np.repeat(letters[:, :, None], 3, axis=2), orientation)
     assert ["".join(map(chr, row)) for row in shown[:, :, 0]] == wanted
+
+
+def retimed(path: Path, ticks: Sequence[int], out: Path) -> Path:
+    """The same packets at other times, in milliseconds, of which Matroska also holds equal ones."""
+    with av.open(str(path)) as source, av.open(str(out), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        for packet, tick in zip(packets, ticks, strict=True):
+            packet.stream, packet.time_base, packet.duration = stream, Fraction(1, 1000), 0
+            packet.pts = packet.dts = tick
+            target.mux(packet)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("ticks", "seconds"),
+    [
+        ([0, 100, 100, 150, 200, 900, 950], [0, 0.1, 0.125, 0.15, 0.2, 0.9, 0.95]),
+        ([0, 0, 40, 80, 80, 800, 840], [0, 0.02, 0.04, 0.08, 0.18, 0.8, 0.84]),
+        ([0, 100, 200, 300, 400, 500, 500], [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
+    ],
+)
+def test_a_tie_of_times_moves_no_other_frame(
+    tmp_path: Path, ticks: list[int], seconds: list[float]
+) -> None:
+    made = write_numbered(tmp_path / "a.mkv", len(ticks), options={"bf": "0"})
+    frames = list(read_frames(retimed(made, ticks, tmp_path / "tied.mkv")))
+    assert [number_of(frame.image) for frame in frames] == list(range(len(ticks)))
+    np.testing.assert_allclose([frame.seconds for frame in frames], seconds, atol=1e-9)
+
+
+def test_a_time_that_no_video_reaches_is_refused(tmp_path: Path) -> None:
+    made = write_numbered(tmp_path / "a.mkv", 3, options={"bf": "0"})
+    far = retimed(made, [0, 100, 10**11], tmp_path / "far.mkv")
+    assert [frame.seconds for frame in read_frames(far)] == [0, 0.1, 1e8]
+    farther = retimed(made, [0, 100, 10**14], tmp_path / "farther.mkv")
+    assert VideoTimes.of(farther).seconds is None
+    with pytest.raises(VideoDecodeError, match=r"farther.mkv: expected frame times .* for frame 2"):
+        list(read_frames(farther))

@@ -1,6 +1,7 @@
 """Times told without decoding, and ranges sought by them, equal what decoding from the first frame
 gives."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import orn.shared.video.file as video_file
 from orn.shared.video.file import read_file
 from orn.shared.video.frame_times import frame_times
 from orn.shared.video.read import read_frames
+from orn.shared.video.reader import VideoTimes
 from tests.worlds.videos import number_of, write_numbered
 
 NUM_FRAMES = 24
@@ -120,3 +122,23 @@ def test_real_files_give_the_same_from_anywhere(sample_data: Path) -> None:
     """Those of `clips` are in test_damaged.py."""
     for path in sample_data.glob("something/videos/*.webm"):
         assert_the_same_from_anywhere(path, step=5)
+
+
+def test_a_packet_that_shows_nothing_leaves_its_file_to_decoding(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.webm", 30, codec="libvpx", options={"g": "9"}, noise=40)
+    with av.open(str(path)) as container:
+        hidden = [bytes(each) for each in container.demux(video=0) if each.size][14]
+    shown = path.read_bytes()
+    assert VideoTimes.of(path).seconds is not None
+    path.write_bytes(shown.replace(hidden, bytes([hidden[0] & ~0x10]) + hidden[1:]))
+    assert VideoTimes.of(path).seconds is None
+    numbers = [number_of(frame.image) for frame in read_frames(path, start=10)]
+    assert numbers == [*range(10, 14), *range(15, 30)]
+
+
+def test_a_file_that_changed_is_looked_at_again(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "a.mp4", 5)
+    assert VideoTimes.of(path).seconds is not None
+    shutil.copy(write_numbered(tmp_path / "b.mp4", 9), path)
+    seconds = VideoTimes.of(path).seconds
+    assert seconds is not None and len(seconds) == 9

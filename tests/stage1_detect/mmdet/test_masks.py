@@ -1,5 +1,8 @@
 """Masks must be, byte for byte, what mmdet's paste into a full frame and pycocotools give."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ from pycocotools import mask as coco_mask
 
 from orn.stage1_detect.mmdet.masks import encode_masks
 from orn.stage1_detect.mmdet.torchvision_ops import install
+from orn.stage1_detect.mmdet.wrapped import keep_mask_probabilities
 
 pytestmark = pytest.mark.mmdet
 
@@ -56,3 +60,29 @@ def test_odd_boxes_equal_mmdet(box: list[float], value: float) -> None:
     masks, boxes = torch.full((1, 28, 28), value), torch.tensor([box])
     found = encode_masks(masks, boxes, height=12, width=20, threshold=0.5)
     assert list(found) == pasted(masks, boxes, 12, 20)
+
+
+@pytest.mark.parametrize("are_probabilities", [False, True], ids=["one stage", "cascade"])
+def test_a_wrapped_head_gives_the_masks_that_it_pastes(are_probabilities: bool) -> None:
+    install()
+    from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+
+    head: Any = FCNMaskHead(num_convs=1, in_channels=4, conv_out_channels=4, num_classes=2)
+    smooth = torch.randn((3, 2, 7, 7), generator=torch.Generator().manual_seed(0))
+    masks = torch.nn.functional.interpolate(smooth, (28, 28), mode="bilinear")
+    given = {
+        "mask_preds": masks.sigmoid() if are_probabilities else masks,
+        "labels": torch.tensor([0, 1, 1]),
+        "img_meta": {"scale_factor": (2.0, 1.5), "ori_shape": (40, 60)},
+        "rcnn_test_cfg": SimpleNamespace(mask_thr_binary=0.5),
+        "rescale": True,
+        "activate_map": are_probabilities,
+    }
+    boxes = torch.tensor([[4.0, 3, 60, 50], [20, 9, 110, 51], [0, 0, 120, 60]])
+    pasted_NHW = head._predict_by_feat_single(bboxes=boxes.clone(), **given)
+    parts = SimpleNamespace(mask_head=head, test_cfg={"mask_thr_binary": 0.5})
+    threshold = keep_mask_probabilities(SimpleNamespace(roi_head=parts))
+    kept_Nmm = head._predict_by_feat_single(bboxes=boxes, **given)
+    found = encode_masks(kept_Nmm, boxes, height=40, width=60, threshold=threshold)
+    full = np.asfortranarray(pasted_NHW.numpy().transpose(1, 2, 0).astype(np.uint8))
+    assert list(found) == [mask["counts"] for mask in coco_mask.encode(full)]

@@ -8,11 +8,13 @@ from pathlib import Path
 import h5py
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
-from orn.shared.errors import ClipStoreError, ConfigError
+from orn.shared.errors import ClipStoreError, ConfigError, TrainingError
 from orn.stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
+    evaluation_loader,
     num_training_batches,
     training_loader,
 )
@@ -96,3 +98,26 @@ def test_processes_share_a_global_batch(dataset) -> None:
     assert [one + other for one, other in zip(*parts, strict=True)] == whole
     with pytest.raises(ConfigError, match="32 segments for 2 processes"):
         num_training_batches(31, LoaderSettings(batch_size=16, world_size=2))
+
+
+@pytest.mark.parametrize(
+    ("error", "workers", "told"),
+    [
+        (ConnectionResetError("as torch fetches them"), 1, TrainingError),
+        (EOFError(), 1, TrainingError),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), 1, TrainingError),
+        (RuntimeError("Pin memory thread exited unexpectedly"), 1, TrainingError),
+        (ConnectionResetError("Caught ConnectionResetError in DataLoader worker 0"), 1, None),
+        (ConnectionResetError("of a file"), 0, None),
+    ],
+)
+def test_tensors_that_were_lost_with_their_worker_are_told(
+    dataset, monkeypatch, error, workers, told
+) -> None:
+    def broken(loader):
+        raise error
+        yield
+
+    monkeypatch.setattr(DataLoader, "__iter__", broken)
+    with pytest.raises(told or type(error)):
+        list(evaluation_loader(dataset, LoaderSettings(batch_size=1, workers=workers)))

@@ -261,3 +261,12 @@ def test_drawn_frames_are_uniform_over_the_past() -> None:
         assert len(counts) == t
         expected = num_clips / t  # five standard deviations of a binomial count
         assert (counts - expected).abs().max() <= 5 * (expected * (1 - 1 / t)) ** 0.5
+
+
+def test_two_draws_are_independent() -> None:
+    cliques = sampled_earlier_frames(
+        4000, 3, num_earlier=2, generator=torch.Generator().manual_seed(0)
+    )
+    first, second, later = cliques.frames_nQ
+    pairs = torch.bincount((2 * first + second)[later == 2], minlength=4)
+    assert (pairs - 1000).abs().max() <= 5 * (4000 * 3 / 16) ** 0.5
