@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.plan import PLAN_NAME, UNKNOWN_FRAMES, Plan, Unit, UnitPart
+from orn.shared.jobs.plan import PLAN_NAME, UNKNOWN_FRAMES, Plan, Unit, UnitPart, packed
 from orn.shared.manifests.records import Segment
 from orn.shared.time_ranges import TimeRange, TimeRanges
 from orn.shared.video.read import FrameEstimate
@@ -54,25 +54,13 @@ def pack_ranges(
         unit_frames: approximate number of frames per unit, at least 1.
         first: index of the first unit.
     """
-    units: list[dict[str, list[TimeRange]]] = [{}]
-    in_unit, room = [0.0], float(unit_frames)
-    for video_id, ranges in videos.items():
-        estimate = estimates[video_id]
-        for each in ranges:
-            for piece in _pieces(each, estimate, unit_frames):
-                frames = range_frames(piece, estimate)
-                if units[-1] and frames > room:
-                    units.append({})
-                    in_unit.append(0.0)
-                    room = unit_frames
-                units[-1].setdefault(video_id, []).append(piece)
-                in_unit[-1] += frames
-                room -= frames
-    return tuple(
-        Unit(index=index, parts=tuple(_part(*item) for item in unit.items()), frames=frames)
-        for index, (unit, frames) in enumerate(zip(units, in_unit, strict=True), first)
-        if unit
+    parts = (
+        (_part(video_id, piece), range_frames(piece, estimates[video_id]))
+        for video_id, ranges in videos.items()
+        for each in ranges
+        for piece in _pieces(each, estimates[video_id], unit_frames)
     )
+    return packed(parts, unit_frames, first=first)
 
 
 def range_frames(limits: TimeRange, estimate: FrameEstimate) -> float:
@@ -132,9 +120,8 @@ def _limits(limits: TimeRange, estimate: FrameEstimate) -> tuple[float, float]:
     return start, max(start, min(stop, end))
 
 
-def _part(video_id: str, ranges: Sequence[TimeRange]) -> UnitPart:
-    kept = () if ranges[0] == _WHOLE else tuple(ranges)
-    return UnitPart(video_id=video_id, start=0, stop=None, ranges=kept)
+def _part(video_id: str, limits: TimeRange) -> UnitPart:
+    return UnitPart(video_id=video_id, ranges=() if limits == _WHOLE else (limits,))
 
 
 def _floor(seconds: float) -> float:

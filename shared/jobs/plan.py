@@ -5,7 +5,7 @@ resumed job writes the same files, on any machine and with any number of workers
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -65,8 +65,8 @@ class Unit:
     parts: tuple[UnitPart, ...]
     """Distinct videos in the order of the manifest."""
     frames: Annotated[float, Field(ge=0, lt=2**63)] = 0.0
-    """Approximate number of frames according to the headers at planning time, for the progress bar;
-    0 for jobs that do not count frames."""
+    """Approximate size at planning time: frames according to the headers, for the progress bar; for
+    a clip store, bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,33 +245,54 @@ def plan_units(
 ) -> tuple[Unit, ...]:
     """Pack videos into units in order, and split long ones into ranges of `unit_frames`.
 
-    The result is deterministic, and appending videos changes only the last unit. The last range of
-    a video is open, because headers miscount frames.
+    The last range of a video is open, because headers miscount frames.
 
     Args:
         videos: pairs of id and number of frames in the header; None or 0 if unknown.
         unit_frames: approximate number of frames in a unit, at least 1.
         first: number of the first unit.
     """
-    units: list[tuple[tuple[UnitPart, ...], int]] = []
-    packed: list[UnitPart] = []
-    room = unit_frames
-    for video_id, estimate in videos:
-        frames = estimate or UNKNOWN_FRAMES
-        is_long = bool(estimate) and frames > unit_frames
-        if packed and frames > room:
-            units.append((tuple(packed), unit_frames - room))
-            packed, room = [], unit_frames
-        start = 0
-        while is_long and frames - start > unit_frames:
-            stop = start + unit_frames
-            units.append(((UnitPart(video_id=video_id, start=start, stop=stop),), unit_frames))
-            start = stop
-        packed.append(UnitPart(video_id=video_id, start=start, stop=None))
-        room -= frames - start
-    if packed:
-        units.append((tuple(packed), unit_frames - room))
+    parts = (part for video in videos for part in _ranges(*video, unit_frames))
+    return packed(parts, unit_frames, first=first)
+
+
+def _ranges(
+    video_id: str, frames: int | None, unit_frames: int
+) -> Iterator[tuple[UnitPart, float]]:
+    start = 0
+    while frames and frames - start > unit_frames:
+        stop = start + unit_frames
+        yield UnitPart(video_id=video_id, start=start, stop=stop), unit_frames
+        start = stop
+    yield UnitPart(video_id=video_id, start=start), (frames or UNKNOWN_FRAMES) - start
+
+
+def packed(
+    parts: Iterable[tuple[UnitPart, float]], most: float, *, first: int = 0
+) -> tuple[Unit, ...]:
+    """Pack parts of videos into units in order; adjacent time ranges of a video become one part.
+
+    The result is deterministic, and appending parts changes only the last unit.
+
+    Args:
+        parts: pairs of a part and its approximate size: its frames, or its bytes.
+        most: size of a unit; a larger part is a unit by itself.
+        first: number of the first unit.
+    """
+    units: list[list[UnitPart]] = []
+    sizes: list[float] = []
+    room = 0.0
+    for part, size in parts:
+        if not units or size > room:
+            units.append([])
+            sizes.append(0.0)
+            room = most
+        unit = units[-1]
+        is_continued = bool(unit) and unit[-1].video_id == part.video_id
+        unit.append(replace(part, ranges=unit.pop().ranges + part.ranges) if is_continued else part)
+        sizes[-1] += size
+        room -= size
     return tuple(
-        Unit(index=index, parts=parts, frames=float(frames))
-        for index, (parts, frames) in enumerate(units, first)
+        Unit(index=index, parts=tuple(unit), frames=size)
+        for index, (unit, size) in enumerate(zip(units, sizes, strict=True), first)
     )

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from orn.shared.errors import ClipStoreError, VideoDecodeError
 from orn.shared.jobs.engines import IN_THIS_PROCESS
-from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
+from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart, packed
 from orn.shared.jobs.run import Kind, run_units
 from orn.shared.jobs.work import Advance, Engine, UnitResult
 from orn.shared.jobs.workers import in_threads
@@ -30,8 +30,8 @@ UNIT_BYTES = 256 * 10**6
 _MIN_UNIT_BYTES = 4 * 10**6
 """Minimum size of a file; small data sets are split into enough files to keep processes busy."""
 _UNITS_PER_PROCESS = 4
-_MAX_VIDEOS = 4096
-"""Maximum number of videos in a file."""
+_LEAST_VIDEO_BYTES = UNIT_BYTES // 4096
+"""Assumed minimum size of a video, which limits the number of videos in a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,20 +140,12 @@ def units_of(
         first: index of the first unit.
         processes: number of processes to keep busy; 0 for units of the maximum size.
     """
-    bytes_of = [sizes.get(part.video_id, 10**6) for part in parts]
+    bytes_of = [max(sizes.get(part.video_id, 10**6), _LEAST_VIDEO_BYTES) for part in parts]
     most: float = UNIT_BYTES
     if processes:
         share = sum(bytes_of) / (_UNITS_PER_PROCESS * processes)
         most = min(max(share, _MIN_UNIT_BYTES), UNIT_BYTES)
-    units: list[list[UnitPart]] = []
-    filled = most
-    for part, size in zip(parts, bytes_of, strict=True):
-        if filled + size / 2 >= most or len(units[-1]) == _MAX_VIDEOS:
-            units.append([])
-            filled = 0.0
-        units[-1].append(part)
-        filled += size
-    return tuple(Unit(index=first + place, parts=tuple(unit)) for place, unit in enumerate(units))
+    return packed(zip(parts, bytes_of, strict=True), most, first=first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
