@@ -113,7 +113,7 @@ def make_manifest(
     folder = _absolute(table).parent
     usual, _ = usual_manifest(table, data_root)
     data_root, root = _data_root(folder, data_root)
-    pattern, form = video_pattern(table, found, pattern, rate=rate)
+    pattern, form = _video_pattern(table, found, pattern, rate=rate)
     prefix = f"{_clean_name(name)}-" if name else ""
     name = _clean_name(name) if name else usual.stem
     path, classes_path = out or Path(f"{name}.toml"), folder / f"{prefix}{_CLASSES_NAME}"
@@ -330,7 +330,7 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
-def video_pattern(
+def _video_pattern(
     table: Path, found: TableGuess, pattern: str | None = None, *, rate: float | None = None
 ) -> tuple[str, Form]:
     """Return the pattern of the videos, inferred unless given, and the form of the data set; for

@@ -34,8 +34,8 @@ def run(
     from orn.stage2_train.pipeline import estimate, pipeline
 
     if dry_run:
-        with pipeline.unwritten(request) as (changed, named):
-            found = estimate.estimate_pipeline(pipeline.open_pipeline(changed), named=named)
+        with pipeline.unwritten(request):
+            found = estimate.estimate_pipeline(pipeline.open_pipeline(request))
         echo_report(found, estimate.as_report, as_json=as_json)
         return 0
     opened = pipeline.open_pipeline(request)

@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,18 +44,14 @@ class StepEstimate:
     """Disk space that the step will use."""
 
 
-def estimate_pipeline(pipeline: Pipeline, *, named: Callable[[str], str] = str) -> dict[str, Any]:
+def estimate_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     """Return the remaining work, time and disk space of each step, as a JSON object.
-
-    Args:
-        pipeline: settings of the pipeline.
-        named: replaces temporary paths in messages.
 
     Raises:
         PipelineError: if the existing shards belong to a different job.
     """
     dataset, device = load_dataset(pipeline.manifest, pipeline.data_root), choose_device("auto")
-    objects = _objects(pipeline, dataset, named)
+    objects = _objects(pipeline, dataset)
     steps = [objects, _clips(pipeline), *_training(pipeline, dataset, device)]
     return {
         "dataset": dataset.name,
@@ -84,7 +80,7 @@ def as_report(estimate: dict[str, Any]) -> Report:
     )
 
 
-def _objects(pipeline: Pipeline, dataset: Dataset, named: Callable[[str], str]) -> StepEstimate:
+def _objects(pipeline: Pipeline, dataset: Dataset) -> StepEstimate:
     """Return the estimate for detection, from a dry run of `orn detect`, or for import."""
     (job,) = (each for each in pipeline_jobs(pipeline) if each.name in ("detect", "import-objects"))
     if job.name != "detect":
@@ -97,7 +93,7 @@ def _objects(pipeline: Pipeline, dataset: Dataset, named: Callable[[str], str]) 
         failure = PipelineError(reason.replace(", or choose a different --out", ""))
         failure.exit_code = done.returncode
         raise failure
-    echo_text(named(done.stderr), err=True, nl=False)
+    echo_text(done.stderr, err=True, nl=False)
     described = json.loads(done.stdout)
     frames = described["frames_to_do"]
     return StepEstimate(

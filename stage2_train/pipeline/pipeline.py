@@ -7,8 +7,7 @@ remaining work themselves, so videos that are added later are also processed.
 import logging
 import shlex
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from orn.shared.manifests.advice import split_advice
 from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
 from orn.shared.manifests.fold_files import write_fold_manifests
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
-from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest, video_pattern
+from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest
 from orn.shared.manifests.records import Dataset, Split
 from orn.shared.manifests.schema import TableLabels
 from orn.shared.report import Report
@@ -188,10 +187,9 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
 
 
 @contextmanager
-def unwritten(request: PipelineRequest) -> Iterator[tuple[PipelineRequest, Callable[[str], str]]]:
-    """Yield the request for a dry run, which writes nothing: a table without a manifest gets one in
-    a temporary folder, next to a copy of the table and a link to the folder of the videos. Also
-    yield a function that replaces these paths in a message with those of the user.
+def unwritten(request: PipelineRequest) -> Iterator[None]:
+    """Create the manifest of a table that has none, for a dry run; at the end of the block, remove
+    the files that were created.
 
     Raises:
         PipelineError: if no manifest can be written for the table.
@@ -199,32 +197,18 @@ def unwritten(request: PipelineRequest) -> Iterator[tuple[PipelineRequest, Calla
     table = Path(request.dataset)
     usual, _ = usual_manifest(table, request.data_root)
     if not request.is_table or usual.exists():
-        yield request, str
+        yield
         return
-    guess = guess_table(table, group=request.group)
-    pattern, _ = video_pattern(table, guess)
-    with tempfile.TemporaryDirectory() as name:
-        root = Path(name)
-        copy, path = root / usual.stem / table.name, root / usual.name
-        copy.parent.mkdir()
-        shutil.copyfile(table, copy)
-        (copy.parent / "videos").symlink_to(table.absolute().parent)
-        split = None if guess.has_split else _split_request(request)
-        make_manifest(copy, data_root=root, pattern=f"videos/{pattern}", split=split, out=path)
-        folder = table.parent.absolute()
-        typed = {copy.parent / "videos": folder, copy: table, path: table, root: folder.parent}
-
-        def named(message: str) -> str:
-            for temporary, own in typed.items():
-                message = message.replace(str(temporary), str(own))
-            return message
-
-        try:
-            yield request.changed(dataset=str(path), data_root=root), named
-        except PipelineError as err:
-            failure = type(err)(named(str(err)))
-            failure.exit_code = err.exit_code
-            raise failure from err
+    has_split = guess_table(table, group=request.group).has_split
+    split = None if has_split else _split_request(request)
+    kept = {path.name for path in table.parent.iterdir()}
+    made = make_manifest(table, data_root=request.data_root, split=split)
+    beside = [Path(made[name]) for name in ("classes_file", "split_file") if made[name]]
+    try:
+        yield
+    finally:
+        for path in (usual, *(each for each in beside if each.name not in kept)):
+            path.unlink()
 
 
 def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:

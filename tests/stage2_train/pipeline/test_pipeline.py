@@ -178,7 +178,7 @@ def test_a_dry_run_keeps_the_groups_of_a_column(
 
 def test_a_dry_run_names_the_table_that_has_no_videos(table: Path) -> None:
     table = table.rename("labels.csv")
-    table.write_text("video,label\nelsewhere,open\n")
+    table.write_text("video,label\nelsewhere,open\nb,open\nc,open\n")
     said = run_orn("run", table, "--dry-run", exit_code=1).stderr
     assert "elsewhere" in said
     assert "`orn manifest new labels.csv --videos" in said
