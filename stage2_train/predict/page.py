@@ -91,23 +91,20 @@ class PredictionPage:
             nearest = min(windows, key=lambda each: abs(each.middle - segment.middle))
             picture = _key_frame(self.model, video, detections, own or nearest, segment, key=card)
             cards[place] = {**self._card(segment, own), "key": card, "picture": picture}
-        of_truth = [
-            {
-                "text": f"{', '.join(each.names)}: predicted {100 * share:.0f} % of the time",
-                "colour": self._colour(each.names[0]),
-                **_part(each.times.start, each.times.stop, (start, stop)),
-            }
-            for each, share in share_predicted(truth[:_MOST_STRETCHES], segments)
-        ]
+        predicted = [each.predicted_text(_LISTED_CLASSES) for each in segments[:3]]
+        if len(segments) > 3:
+            predicted.append(f"{len(segments) - 3:,} more")
+        lanes = list(self._lanes(windows, segments[:_MOST_STRETCHES], cards))
+        if truth:
+            lanes.append(self._true_lane(truth[:_MOST_STRETCHES], segments))
         self._append(
             {
                 "key": key,
                 "name": name,
                 "length": f"{stop - start:.2f} s",
-                "predicted": [each.predicted_text(_LISTED_CLASSES) for each in segments[:3]],
+                "predicted": predicted,
                 "total": len(segments),
-                "lanes": list(self._lanes(windows, segments[:_MOST_STRETCHES], cards)),
-                "truth": of_truth,
+                "lanes": lanes,
                 "times": [f"{each:.2f} s" for each in (start, (start + stop) / 2, stop)],
                 "cards": list(cards.values()),
             }
@@ -116,7 +113,10 @@ class PredictionPage:
     def add_failed(self, failed: FailedVideo) -> None:
         """Add a video that failed, completely or partly."""
         if not self._is_full():
-            self._append({"name": failed.id, "failed": failed.reason, "cards": []})
+            said = [f"failed: {failed.reason}"]
+            self._append(
+                {"key": "", "name": failed.id, "length": "", "predicted": said, "cards": []}
+            )
 
     def write(self, path: Path) -> None:
         """Write the page atomically."""
@@ -192,19 +192,36 @@ class PredictionPage:
             yield {
                 "name": self.model.classes[label],
                 "path": f"M0 {_HIGH}{path}H{_ACROSS}V{_HIGH}Z",
-                "highest": f"at most {100 * highest_A[label]:.0f} %",
                 "colour": self._colour(self.model.classes[label]),
-                "stretches": [
+                "parts": [
                     {
                         "address": cards[place]["key"] if place in cards else "",
                         "when": each.times(_DASH),
-                        "chance": f"{100 * each.probabilities[label]:.0f} %",
+                        "text": f"{100 * each.probabilities[label]:.0f} %",
+                        "colour": "none",
                         **_part(each.start_seconds, each.stop_seconds, (start, stop)),
                     }
                     for place, each in enumerate(segments)
                     if label in each.labels
                 ],
             }
+
+    def _true_lane(
+        self, truth: Sequence[TrueSegment], segments: Sequence[SegmentPrediction]
+    ) -> dict[str, Any]:
+        """Return the lane of the labelled segments."""
+        whole = segments[0].start_seconds, segments[-1].stop_seconds
+        parts = [
+            {
+                "address": "",
+                "when": "True",
+                "text": f"{', '.join(each.names)}: predicted {100 * share:.0f} % of the time",
+                "colour": self._colour(each.names[0]),
+                **_part(each.times.start, each.times.stop, whole),
+            }
+            for each, share in share_predicted(truth, segments)
+        ]
+        return {"name": "True", "path": "", "colour": "none", "parts": parts}
 
     def _colour(self, name: str) -> str:
         return css_colour(activity_colour(self._places.setdefault(name, len(self._places))))
