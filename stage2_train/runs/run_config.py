@@ -293,9 +293,9 @@ def _read(run: Path) -> dict[str, Any]:
     """Return the content of a configuration of this format."""
     path = run / CONFIG_NAME
     if not path.exists():
-        got = f"a folder without {CONFIG_NAME}" if run.is_dir() else "none"
+        there = f"a folder without {CONFIG_NAME}" if run.is_dir() else "none"
         raise ConfigError(
-            f"{path_text(run)}: expected a run folder or an exported run, got {got}; create one "
+            f"{path_text(run)}: expected a run folder or an exported run, got {there}; create one "
             "with `orn train` or `orn export`"
         )
     raw = read_json(path, most_bytes=MAX_BYTES)
