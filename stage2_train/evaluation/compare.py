@@ -201,7 +201,7 @@ def as_report(report: dict[str, Any]) -> Report:
     return Report(
         title=f"{report['other']} against {report['one']}: {report['measurement']}, "
         f"{counted(report['num_segments'], 'segment')}, percent with 95 % intervals over "
-        f"{made['num_groups']} {made['over']}",
+        f"{counted(made['num_groups'], made['over'].removesuffix('s'))}",
         tables=[
             Table(
                 header=("", Path(report["one"]).name, Path(report["other"]).name, "difference"),

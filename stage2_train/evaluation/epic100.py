@@ -20,6 +20,7 @@ from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.manifests.records import Listing
 from orn.shared.manifests.schema import Epic100Labels, EpicTarget
 from orn.shared.report import Report, Table
+from orn.shared.text import counted
 from orn.stage2_train.evaluation.figures import Share, share_figures, top1_share
 from orn.stage2_train.evaluation.predictions import Predictions, predictions_of
 from orn.stage2_train.evaluation.statistics import CONFIDENCE
@@ -191,7 +192,7 @@ def as_report(report: Mapping[str, Any]) -> Report:
             rows.append((part, figure, *cells, of_part))
     return Report(
         title=f"EPIC-KITCHENS-100, {report['measurement']}, percent with 95 % intervals over "
-        f"{made['num_groups']} {made['over']}",
+        f"{counted(made['num_groups'], made['over'].removesuffix('s'))}",
         tables=[Table(header=("", "", "verb", "noun", "action", "segments"), rows=rows)],
     )
 

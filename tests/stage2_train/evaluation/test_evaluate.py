@@ -190,6 +190,7 @@ def test_one_clip_has_the_exact_interval(tiny_world, one_step) -> None:
     said = as_report(report).text()
     assert f"[{low:.4f}, {high:.4f}]" in said and "intervals over 1 video." in said
     assert f"[{100 * low:.2f}, {100 * high:.2f}]" in run_orn("runs", "--folder", one_step).stdout
+    assert "over 1 video\n" in run_orn("compare", one_step, one_step).stdout
 
 
 def test_no_interval_is_claimed_where_there_is_none(tiny_world, one_step) -> None:
