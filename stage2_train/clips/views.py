@@ -69,7 +69,7 @@ class Views:
         """Raise ConfigError for an invalid number of crops."""
         if self.num_crops not in get_args(NumCrops):
             raise ConfigError(
-                f"crops: expected 1 (centre) or 3 (along the longer side), got {self.num_crops}"
+                f"crops: expected 1 (center) or 3 (along the longer side), got {self.num_crops}"
             )
 
     def all(self) -> list[View]:

@@ -70,6 +70,7 @@ def _draw(lines: Sequence[Mapping[str, Any]], metric: str, chance: float) -> Fig
     for axes, title in ((losses, "training loss"), (scores, f"validation {metric}")):
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("step")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(linewidth=0.4)
         for before, line in pairwise(lines):
             if line["phase"] != before["phase"]:

@@ -123,15 +123,15 @@ class _Panel:
         lines = [(moment.predicted_text(), self._shade(moment))]
         if self.truth:
             true = names_at(self.truth, seconds)
-            is_right = {self.classes[each] for each in moment.labels} == set(true)
             colour = self._colour(true[0]) if true else _DARK
-            text = f"{'right' if is_right else 'true'}: {', '.join(true)}" if true else ""
+            text = f"true: {', '.join(true)}" if true else ""
             lines.append((text, colour))
         height = _scaled(_HEADER, width)
         found = np.zeros((height * len(lines), width, 3), np.uint8)
         for row, (text, colour) in enumerate(lines):
             found[row * height : (row + 1) * height] = colour
-            _write(found, text, row * height, height=height)
+            top = row * height + round((1 - _TEXT_SHARE) / 2 * height)
+            _write(found, text, top, height=height)
         return found
 
     def below(
@@ -176,7 +176,7 @@ class _Panel:
             found[line + 2 : 2 * line - 2, start : stop + 1] = self._colour(true.names[0])
         found[:, column(seconds) : column(seconds) + 2] = _WHITE
         for row, text in enumerate(("predicted", "true")[: 2 if self.truth else 1]):
-            _write(found, text, row * line, height=line)
+            _write(found, text, row * line + 3, height=line)
 
     def _shade(self, moment: SegmentPrediction) -> Colour:
         """Return the color of the predicted class, darker if it is less probable."""
