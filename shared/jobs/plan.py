@@ -158,13 +158,10 @@ class Plan:
             return None
         content = read_bounded(path, most_bytes=_MOST_BYTES)
         try:
-            plan = TypeAdapter(cls).validate_json(content)
-            if any(unit.index != number for number, unit in enumerate(plan.units)):
-                raise ValueError("units: not numbered consecutively from 0")
-        except ValueError as err:  # a ValidationError is a ValueError
-            reason = explain(err, cls) if isinstance(err, ValidationError) else err
+            return TypeAdapter(cls).validate_json(content)
+        except ValidationError as err:
+            reason = explain(err, cls)
             raise ConfigError(f"{path}: not a plan of this version ({reason}); {_REMEDY}") from err
-        return plan
 
     def resumed_from(self, saved: "Plan | None", folder: Path) -> "Plan":
         """Return this plan with the settings of the saved plan of the same job.

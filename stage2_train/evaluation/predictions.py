@@ -338,32 +338,17 @@ def _read_arrays(file: BinaryIO) -> Predictions:
     file.seek(0)
     with np.load(file, allow_pickle=False) as content:
         arrays = {name: content[name] for name in content.files}
-    ids, labels = arrays["ids"], arrays["labels"]
-    heads = {name: arrays.get(name) for name in LOGITS}
-    groups, unsure = arrays.get("groups"), arrays.get("unsure")
-    kinds: dict[str, GroupKind] = {each: each for each in get_args(GroupKind)}
-    kept = [logits for logits in heads.values() if logits is not None]
-    table = (len(ids), *kept[0].shape[1:2])
-    combinations: dict[str, HeadCombination] = {each: each for each in get_args(HeadCombination)}
-    if (
-        ids.dtype.kind != "U"
-        or ids.shape != table[:1]
-        or len(table) != 2
-        or any(logits.shape != table or logits.dtype != np.float32 for logits in kept)
-        or (groups is not None and (groups.dtype.kind != "U" or groups.shape != table[:1]))
-        or (unsure is not None and (unsure.dtype != np.bool_ or unsure.shape != table))
-        or (labels.shape, labels.dtype.kind) not in ((table[:1], "i"), (table, "f"))
-        or (labels.dtype.kind == "i" and not ((labels >= 0) & (labels < table[1])).all())
-    ):
-        raise ValueError("unexpected array shapes or types")
+    groups = arrays.get("groups")
+    combination: Any = str(arrays.get("combination", "mean"))
+    grouped_by: Any = str(arrays.get("grouped_by", "videos"))
     return Predictions(
-        ids=tuple(ids.tolist()),
-        labels=labels,
-        **heads,
-        combination=combinations[str(arrays.get("combination", "mean"))],
+        ids=tuple(arrays["ids"].tolist()),
+        labels=arrays["labels"],
+        **{name: arrays.get(name) for name in LOGITS},
+        combination=combination,
         groups=None if groups is None else tuple(groups.tolist()),
-        grouped_by=kinds[str(arrays.get("grouped_by", "videos"))],
-        unsure=unsure,
+        grouped_by=grouped_by,
+        unsure=arrays.get("unsure"),
     )
 
 

@@ -102,11 +102,6 @@ class Importance:
     head: ObjectHead
     """The layers after the sums."""
 
-    @property
-    def activation_P(self) -> Tensor:
-        """(P,) sum of the G components of h."""
-        return self.values_PG.sum(dim=1)
-
     @cached_property
     @_in_weights_precision()
     def logit_drop_P(self) -> Tensor:

@@ -229,12 +229,7 @@ def load_best(run: Path, *, phase: int | None = None) -> BestWeights | None:
     if not is_there(path):
         return None
     model, metadata = read_tensors(path, what="the best weights of a run", remedy=_BEST_REMEDY)
-    try:
-        best = BestWeights(model=model, phase=int(metadata["phase"]), step=int(metadata["step"]))
-    except (KeyError, ValueError) as err:
-        raise CheckpointError(
-            f"{path}: the file does not contain weights with their phase and step; {_BEST_REMEDY}"
-        ) from err
+    best = BestWeights(model=model, phase=int(metadata["phase"]), step=int(metadata["step"]))
     if phase is None or best.phase == phase:
         return best
     if best.phase < phase:

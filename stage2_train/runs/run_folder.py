@@ -9,7 +9,6 @@ runs/NAME/config.json        configuration (`run_config.py`)
 
 import json
 import math
-import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -25,7 +24,6 @@ from orn.shared.config.fields import STRICT
 from orn.shared.environment import describe_environment
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
-from orn.shared.text import path_text
 
 CONFIG_NAME = "config.json"
 BEST_NAME = "model.safetensors"
@@ -45,7 +43,6 @@ _READ = (
     *("detector.pth", "README.md"),
 )
 """Files of a run that commands read."""
-_MAX_BYTES = 1 << 30
 _MAX_LINE_BYTES = 1 << 20
 """Maximum length of a line, a thousand times longer than the lines written in training."""
 
@@ -160,17 +157,11 @@ def jsonl_records(path: Path) -> Iterator[dict[str, Any]]:
     from a killed process. Yield nothing if the file is missing.
 
     Raises:
-        PipelineError: if the path is not a file, or the file is too large.
+        PipelineError: if the path is not a file.
     """
     if not path.exists():
         return
     with open_file(path, error=PipelineError) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > _MAX_BYTES:
-            raise PipelineError(
-                f"{path_text(path)}: expected a log of at most {_MAX_BYTES:,} bytes, got "
-                f"{size:,}; move it away"
-            )
         while line := file.readline(_MAX_LINE_BYTES):
             try:
                 record = json.loads(line.decode(errors="replace"))

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orn.shared.config.bounded import read_json
-from orn.shared.config.fields import described
 from orn.shared.environment import machine_memory
-from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Dataset, Segment, Task
 from orn.shared.shards.reader import DetectionFolder
@@ -189,7 +188,7 @@ def warn_of_other_data(
         video_ids: videos of the training segments.
 
     Raises:
-        PipelineError: if the record cannot be written.
+        PipelineError: if the record cannot be read or written.
     """
     video_ids = tuple(video_ids)
     found = detections.digests(video_ids)
@@ -199,14 +198,7 @@ def warn_of_other_data(
     if not path.is_file():
         write_text(path, json.dumps(found, indent=1) + "\n")
         return
-    try:
-        began = read_json(path)
-        if not isinstance(began, dict):
-            raise ConfigError(f"{path}: expected a table, got {described(began)}")
-    except PipelineError as err:
-        reason = str(err).removeprefix(f"{path}: ")
-        logger.warning("%s: no digests of the run's data (%s)", path, reason)
-        return
+    began = read_json(path)
     changed = [name for name in {**began, **found} if began.get(name) != found.get(name)]
     if changed:
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""

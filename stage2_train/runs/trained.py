@@ -146,11 +146,6 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
         )
     network = build_network(config.recipe.model)
     network.load_state_dict(dict(best.model))
-    if config.normalisation != (own := normalisation_of(network)):
-        raise ConfigError(
-            f"{run / CONFIG_NAME}: normalisation: expected {own} for this network, got "
-            f"{config.normalisation}; restore the files of the run"
-        )
     return OpenedModel(
         path=run,
         config=config,

@@ -175,7 +175,6 @@ def test_what_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:
             {"recipe__model__mask_size": 8}, "the weights do not match the network", id="shape"
         ),
         pytest.param({"recipe__phases__epochs": 0}, "1 phases, .*got phase 1", id="phase"),
-        pytest.param({"normalisation__mean": [0.5, 0.5, 0.5]}, "normalisation", id="colours"),
     ],
 )
 def test_hostile_configurations(folder: Path, changes: dict[str, Any], says: str) -> None:
