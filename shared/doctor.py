@@ -63,7 +63,6 @@ def run_checks() -> Iterator[Check]:
         ("cv2", _check_cv2),
         ("torch devices", _check_torch),
         ("mmcv", _check_mmcv),
-        ("video codecs", _check_codecs),
     ):
         yield _guarded(name, look)
 
@@ -166,34 +165,3 @@ def _check_mmcv() -> Check:
     is_compiled = importlib.util.find_spec("mmcv._ext") is not None
     operators = "its own, compiled" if is_compiled else "torchvision's, not compiled"
     return Check("mmcv", "ok", f"operators: {operators}")
-
-
-def _check_codecs() -> Check:
-    """Write and read a small H.264 video."""
-    import av
-
-    if _h264_round_trip() == 0:
-        found = f"PyAV {av.__version__}; could not decode the H.264 video that it wrote"
-        remedy = f"{_PIP} install --force-reinstall --only-binary av 'av>=17'"
-        return Check("video codecs", "failed", found, remedy)
-    return Check("video codecs", "ok", f"PyAV {av.__version__}; writes and reads h264")
-
-
-def _h264_round_trip() -> int:
-    """Write a video of four frames and return the number of decoded ones."""
-    import io
-
-    import av
-    import numpy as np
-
-    memory = io.BytesIO()
-    with av.open(memory, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=12)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for value in range(4):
-            image_HWC = np.full((48, 64, 3), value * 60, dtype=np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image_HWC, format="rgb24")))
-        container.mux(stream.encode())
-    memory.seek(0)
-    with av.open(memory, "r") as written:
-        return sum(1 for _ in written.decode(video=0))

@@ -1,11 +1,10 @@
 """Results of `orn eval` on a split: the file eval-SPLIT.json and the report."""
 
 import json
-import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orn.shared.config.bounded import read_json
 from orn.shared.config.fields import explain
@@ -23,20 +22,7 @@ unsure labels as negative, as in the authors' code."""
 FOLDS = "folds"
 """Name of the evaluation of a cross-validation, over the test splits of all folds."""
 GroupKind = Literal["videos", "participants", "groups"]
-_Count = Annotated[int, Field(ge=0, strict=True)]
-_Share = Annotated[float, Field(ge=0, le=1)]
-_COUNT_NAME = "classes_without_positives"
-
-
-def _in_range(metrics: dict[str, float | None]) -> dict[str, float | None]:
-    for name, value in metrics.items():
-        most = math.inf if name == _COUNT_NAME else 1
-        if value is not None and not 0 <= value <= most:
-            raise ValueError(f"{name}: expected a number from 0 to {most}, got {value}")
-    return metrics
-
-
-_Metrics = Annotated[dict[str, float | None], AfterValidator(_in_range)]
+_Metrics = dict[str, float | None]
 
 
 class ClassRow(BaseModel):
@@ -45,11 +31,11 @@ class ClassRow(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str = Field(alias="class")
-    num_segments: _Count
-    two_heads: _Share | None = None
-    activity_head: _Share | None = None
-    object_head: _Share | None = None
-    intervals: dict[str, tuple[_Share, _Share] | None]
+    num_segments: int
+    two_heads: float | None = None
+    activity_head: float | None = None
+    object_head: float | None = None
+    intervals: dict[str, tuple[float, float] | None]
 
 
 class Figure(BaseModel):
@@ -57,8 +43,8 @@ class Figure(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    low: _Share | None
-    high: _Share | None
+    low: float | None
+    high: float | None
 
 
 class Draws(BaseModel):
@@ -67,9 +53,9 @@ class Draws(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     over: GroupKind
-    num_groups: _Count
+    num_groups: int
     """Number of groups that are drawn."""
-    draws: _Count
+    draws: int
 
     def as_text(self) -> str:
         """Return a phrase such as `2,000 draws of 32 participants with replacement`."""
@@ -84,22 +70,22 @@ class EvalFile(BaseModel):
 
     dataset: str
     split: str
-    trained_on: StrictBool
+    trained_on: bool
     """Whether the run was trained on the split."""
     checkpoint: str
-    step: _Count
-    num_segments: _Count
-    num_skipped: _Count
-    clips: _Count
-    crops: _Count
-    flip: StrictBool
+    step: int
+    num_segments: int
+    num_skipped: int
+    clips: int
+    crops: int
+    flip: bool
     frame_order: str
     metric: Metric
-    num_unsure: _Count
+    num_unsure: int
     """Number of unsure labels."""
     unsure_in_evaluation: UnsureInEvaluation
     """Treatment of unsure labels in average precision."""
-    chance: _Share
+    chance: float
     two_heads: _Metrics | None = None
     activity_head: _Metrics | None = None
     object_head: _Metrics | None = None

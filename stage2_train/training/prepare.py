@@ -3,13 +3,11 @@
 import logging
 import os
 import shlex
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from orn.shared.errors import PipelineError, ShardNotFoundError
 from orn.shared.jobs.commands import run_orn
 from orn.shared.shards.index import shard_paths
-from orn.shared.text import counted
 from orn.stage2_train.frames.reader import is_clip_store
 from orn.stage2_train.resources import Resources
 
@@ -71,34 +69,3 @@ def _missing(manifest: str, dataset_name: str, resources: Resources) -> dict[str
         out = ["--out", str(clips)] if resources.clips else []
         missing[f"clip store {clips}"] = ["clips", manifest, *data, *out]
     return missing
-
-
-def spread_over_videos(video_ids: Sequence[str], number: int) -> list[int]:
-    """Return the indices of the first segments of up to `number` videos, evenly spaced in the label
-    table; `video_ids` contains the video of each segment."""
-    firsts = sorted({video: place for place, video in reversed([*enumerate(video_ids)])}.values())
-    step = max(-(-len(firsts) // number), 1)
-    return firsts[::step]
-
-
-def warn_of_decoding(
-    make_clip: Callable[[int], object], segments: Iterable[int], *, workers: int
-) -> None:
-    """Measure the time to decode clips of some segments, and log a warning with the maximum speed
-    of training without a clip store."""
-    began = time.perf_counter()
-    number = len([make_clip(segment) for segment in segments])
-    if number == 0:
-        return
-    seconds = (time.perf_counter() - began) / number
-    logger.warning(
-        "no clip store: each clip is decoded from its video, which took %.3f s per clip for %s; "
-        "%s at most %.3g clips per second. `orn clips` decodes each video once, after which a "
-        "clip loads in a few milliseconds",
-        *(
-            seconds,
-            counted(number, "clip"),
-            counted(max(workers, 1), "process loads", "processes load"),
-        ),
-        max(workers, 1) / seconds,
-    )

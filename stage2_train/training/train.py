@@ -1,5 +1,6 @@
 """The job of `orn train`: combine data, recipe and run folder, then train."""
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -24,7 +25,7 @@ from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_dataset, require_videos
 from orn.stage2_train.clips.dataset import check_crop, warn_of_small_crop
 from orn.stage2_train.clips.join import JoinedSplit, time_gaps
-from orn.stage2_train.clips.views import ClipRequest, classes_when_flipped
+from orn.stage2_train.clips.views import classes_when_flipped
 from orn.stage2_train.clips.without_objects import check_objects
 from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.build import build_network
@@ -65,19 +66,14 @@ from orn.stage2_train.training.backbone import (
     weights_digest,
 )
 from orn.stage2_train.training.loop import TrainingData, train_network
-from orn.stage2_train.training.prepare import (
-    require_prepared,
-    spread_over_videos,
-    warn_of_decoding,
-)
+from orn.stage2_train.training.prepare import require_prepared
 from orn.stage2_train.training.started_from import (
     PretrainedWeights,
     read_pretrained,
     recorded_origin,
 )
 
-_MEASURED_CLIPS = 4
-"""Number of clips decoded to measure the speed of training without a clip store."""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,10 +137,9 @@ def _train(
         metric=plan.config.dataset.metric,
     )
     if resources.no_clip_store and accelerator.is_main_process:
-        warn_of_decoding(
-            lambda segment: data.train[ClipRequest(segment)],
-            spread_over_videos([each.video_id for each in data.train.segments], _MEASURED_CLIPS),
-            workers=resources.workers,
+        logger.warning(
+            "no clip store: each clip is decoded from its video in every epoch; `orn clips` "
+            "decodes each video once, after which a clip loads in a few milliseconds"
         )
     state = train_network(
         network,

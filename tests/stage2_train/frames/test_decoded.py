@@ -18,7 +18,6 @@ from orn.stage2_train.frames.jpeg import decode_jpeg, encode_frame
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import StoreSettings
 from orn.stage2_train.frames.store_job import build_clip_store
-from orn.stage2_train.training.prepare import spread_over_videos, warn_of_decoding
 from tests.worlds.videos import write_pictures
 
 SETTINGS = StoreSettings(size=(24, 32))
@@ -126,14 +125,3 @@ def test_a_rate_of_its_own_needs_a_store(videos, tmp_path) -> None:
     settings = StoreSettings(size=(5, 5), rate=3.0)
     with pytest.raises(ClipStoreError, match="`orn clips`"):
         DecodedVideos(videos, root=tmp_path, settings=settings)
-
-
-def test_what_is_measured_is_of_different_videos_and_told(caplog) -> None:
-    assert spread_over_videos(["a", "a", "a", "b", "b", "c", "c", "d", "e", "e"], 3) == [0, 5, 8]
-    assert spread_over_videos(["a", "b", "a"], 4) == [0, 1]
-    assert spread_over_videos([], 4) == []
-    made = []
-    warn_of_decoding(made.append, range(3), workers=2)
-    warn_of_decoding(made.append, [], workers=2)
-    assert made == [0, 1, 2]
-    assert len(caplog.records) == 1
