@@ -1,10 +1,10 @@
 """Request fields that several commands share, with their options."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
+from orn.shared.config import fields
 from orn.shared.options import AT_COMMAS, Argument, Option, Request
 
 
@@ -12,12 +12,6 @@ def _path(value: Any) -> Any:
     if value == "":  # Path("") is the current folder
         raise ValueError("expected a path, got an empty string; omit the option or pass a path")
     return value
-
-
-def _without_nul(path: Path) -> Path:
-    if "\0" in str(path):
-        raise ValueError("expected a path, got one with a NUL character")
-    return path
 
 
 UNIT_FRAMES = 2000
@@ -36,7 +30,7 @@ Count = Annotated[int, Field(ge=1, le=10**9)]
 """A positive integer."""
 Share = Annotated[float, Field(ge=0, le=1)]
 """A fraction from 0 to 1."""
-FilePath = Annotated[Path, BeforeValidator(_path), AfterValidator(_without_nul)]
+FilePath = Annotated[fields.FilePath, BeforeValidator(_path)]
 """A file or folder, which may not exist."""
 Names = Annotated[tuple[str, ...], AT_COMMAS]
 """Comma-separated names."""

@@ -154,7 +154,6 @@ def plan_job(
         )
     known = set(plan.video_ids)
     headers = read_headers([video for video in videos if video.id not in known])
-    _warn_of_low_rates(headers, scope.rate)
     estimates = _at_rate(headers, scope.rate)
     plan = replace(plan, units=(*units, *_new_units(dataset, estimates, scope, first=len(units))))
     asked = {video.id for video in videos}
@@ -180,18 +179,6 @@ def plan_job(
 def _at_rate(headers: Mapping[str, FrameEstimate], rate: float | None) -> dict[str, FrameEstimate]:
     """Return the number of frames of each video at a frame rate."""
     return {video_id: each.at_rate(rate) for video_id, each in headers.items()}
-
-
-def _warn_of_low_rates(headers: Mapping[str, FrameEstimate], rate: float | None) -> None:
-    """Warn about videos whose frame rate is below the requested one."""
-    slower = [name for name, each in headers.items() if each.frames and each.rate < (rate or 0)]
-    if slower:
-        logger.warning(
-            "--rate %g: %s a lower frame rate (%s); all of their frames are processed",
-            rate,
-            counted(len(slower), "video has", "videos have"),
-            _examples(slower),
-        )
 
 
 def _again(dataset: Dataset, units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:

@@ -14,6 +14,7 @@ from orn.shared.errors import CheckpointError
 from orn.shared.text import counted
 from orn.stage2_train.evaluation.bootstrap import bootstrap_figures, difference_with_interval
 from orn.stage2_train.evaluation.predictions import Predictions, load_predictions
+from orn.stage2_train.evaluation.probabilities import probabilities
 from orn.stage2_train.evaluation.tallies import Tallies
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 
@@ -49,13 +50,9 @@ class Measured:
         return self.predictions.labels.ndim == 1
 
     @property
-    def probability_NA(self) -> NDArray[np.float64]:
+    def probability_NA(self) -> NDArray[np.float32]:
         """(N, A) probabilities: the softmax of the prediction, or the sigmoid of each class."""
-        logits_NA = self.predictions.logits.astype(np.float64)
-        if not self.single:
-            return np.asarray(0.5 * (1 + np.tanh(logits_NA / 2)))
-        shares_NA = np.exp(logits_NA - logits_NA.max(axis=1, keepdims=True))
-        return np.asarray(shares_NA / shares_NA.sum(axis=1, keepdims=True))
+        return probabilities(self.predictions.logits, multi_label=not self.single)
 
     def predicted_NA(self) -> NDArray[np.bool_]:
         """Return (N, A) predicted classes: the most probable, or all with probability above 0.5."""
@@ -181,7 +178,7 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
     return measured
 
 
-def _ordered(place_N: NDArray[np.bool_], key_N: NDArray[np.float64]) -> NDArray[np.int64]:
+def _ordered(place_N: NDArray[np.bool_], key_N: NDArray[np.float32]) -> NDArray[np.int64]:
     """Return the indices where `place_N` is true, by increasing key."""
     rows = np.flatnonzero(place_N)
     return rows[np.argsort(key_N[rows], kind="stable")]

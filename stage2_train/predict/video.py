@@ -22,15 +22,12 @@ from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.evaluation.predictions import check_finite
+from orn.stage2_train.evaluation.probabilities import probabilities
 from orn.stage2_train.explanation.importance import explain
 from orn.stage2_train.frames.crop import centre_window
 from orn.stage2_train.model.inputs import NetworkOutput
 from orn.stage2_train.predict.one_video import OneVideo, RatePictures
-from orn.stage2_train.predict.records import (
-    SeenObject,
-    WindowPrediction,
-    probabilities,
-)
+from orn.stage2_train.predict.records import SeenObject, WindowPrediction
 from orn.stage2_train.predict.windows import WindowChoice, windows_of
 from orn.stage2_train.runs.run_config import check_detector_classes
 from orn.stage2_train.runs.sources import clip_settings
