@@ -65,7 +65,9 @@ def test_videos_that_are_there_and_not(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_long_video_is_joined(folder: Path) -> None:
-    video = DetectionFolder(folder).video("long")
+    detections = DetectionFolder(folder)
+    video = detections.video("long")
+    np.testing.assert_array_equal(detections.seconds_of(["long"])["long"], video.seconds)
     assert video.video.frames == video.num_frames == 47
     assert video.frame_indices.tolist() == list(range(47))
     for row in (0, 19, 20, 39, 40, 46):

@@ -1,0 +1,60 @@
+"""The evaluation of a cross-validation: every segment once, from the run that did not see it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orn.stage2_train.evaluation.pooled import evaluate_folds
+from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
+from tests.worlds.films import TINY_EVAL, TINY_RECORD, write_tiny_model
+
+MULTI = {"task": "multi-label", "metric": "map"}
+
+
+def fold(run: Path, labels, logits_N2: list[list[float]], person: str, metric: str) -> Path:
+    """A fold of one person, of whom each segment is of a video of its own."""
+    ids = tuple(f"{person} {row}" for row in range(len(labels)))
+    record = TINY_RECORD if metric == "top1" else replace(TINY_RECORD, **MULTI)
+    write_tiny_model(run, dataset=record)
+    found = Predictions(
+        ids=ids,
+        labels=labels,
+        activity_logits=None,
+        object_logits=np.array(logits_N2, np.float32),
+        groups=(person,) * len(ids),
+        grouped_by="participants",
+    )
+    save_predictions(run / "predictions-test.npz", found)
+    own = {"num_segments": len(ids), "metric": metric, "object_head": {metric: 0.25 * len(ids)}}
+    (run / "eval-test.json").write_text(json.dumps(TINY_EVAL | own))
+    return run
+
+
+def test_accuracy_is_of_all_segments_with_intervals_over_persons(tmp_path: Path) -> None:
+    right, wrong = [2.0, 1.0], [1.0, 2.0]
+    zeros = np.zeros(3, np.int64)
+    folds = [
+        fold(tmp_path / "1", zeros, [right, wrong, wrong], "ann", "top1"),
+        fold(tmp_path / "2", zeros[:1], [right], "bob", "top1"),
+    ]
+    report = evaluate_folds(tmp_path, folds)
+    assert (report["split"], report["num_segments"]) == ("folds", 4)
+    assert report["object_head"]["top1"] == 0.5  # the mean over folds is 0.67
+    assert (report["interval"]["over"], report["interval"]["num_groups"]) == ("participants", 2)
+    assert report["confusion_counts"] == [[0, 0, 2], [0, 1, 2]]
+    assert json.loads((tmp_path / "eval-folds.json").read_text()) == report
+
+
+def test_average_precision_is_the_mean_over_folds_without_an_interval(tmp_path: Path) -> None:
+    """Logits of two networks are on different scales."""
+    labels = np.array([[1, 0], [0, 1]], np.float32)
+    folds = [
+        fold(tmp_path / "1", labels, [[2, 1], [1, 2]], "ann", "map"),
+        fold(tmp_path / "2", labels[:1], [[90, 90]], "bob", "map"),
+    ]
+    report = evaluate_folds(tmp_path, folds)
+    assert report["object_head"]["map"] == pytest.approx((0.5 + 0.25) / 2)
+    assert report["figures"]["object_head"]["map"]["low"] is None
