@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from orn.shared.jobs.engines import IN_THIS_PROCESS
-from orn.shared.jobs.plan import FailedVideo, Unit
+from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.run import Ran, run_units, save_summary
-from orn.shared.jobs.same_job import check_same_job
 from orn.shared.jobs.work import Engine
 from orn.shared.report import Report, Table, first_rows
 from orn.shared.shards.files import shard_path
@@ -102,9 +101,6 @@ def run_job(
         batch: maximum number of frames per forward pass.
         engine: engine that runs the units.
         fresh: whether to recompute all shards.
-
-    Raises:
-        ConfigError: if a shard in the folder was made by a different detector.
     """
     if not fresh:
         warn_of_replaced(job)
@@ -132,7 +128,7 @@ def run_job(
 def _summary(job: DetectJob, ran: Ran, entry: DetectorEntry) -> DetectSummary:
     frames = sum(result.steps for result in ran.results)
     is_whole = job.plan.frames == "all" and entry.frame_rate is None
-    shards = {unit: _own_shard(job, unit, entry) for unit in job.units}
+    shards = {unit: Shard(shard_path(job.folder, unit.index)) for unit in job.units}
     failed = {video.id: video for shard in shards.values() for video in shard.failed}
     return DetectSummary(
         dataset=job.dataset.name,
@@ -168,17 +164,6 @@ def _warn_of_empty_frames(summary: DetectSummary) -> None:
             f"{summary.empty_frames:,}",
             counted(summary.frames, "frame is", "frames are"),
         )
-
-
-def _own_shard(job: DetectJob, unit: Unit, entry: DetectorEntry) -> Shard:
-    shard = Shard(shard_path(job.folder, unit.index))
-    check_same_job(
-        {"detector": asdict(shard.detector)},
-        {"detector": asdict(entry)},
-        place=shard.path,
-        remedy="remove the shard and run the job again, or use --fresh",
-    )
-    return shard
 
 
 def report(summary: DetectSummary) -> Report:

@@ -10,7 +10,6 @@ from typing import Any
 
 from orn.shared.errors import ConfigError, VideoDecodeError
 from orn.shared.jobs.plan import (
-    PLAN_NAME,
     UNKNOWN_FRAMES,
     ManifestFile,
     Plan,
@@ -163,7 +162,6 @@ def plan_job(
     missing = units if fresh else SHARD_FILES.missing(units, folder)
     again = _again(dataset, set(units) - set(missing), folder) if retry_failed else ()
     to_do = (*missing, *again)
-    _warn_of_missing_files(dataset, to_do, folder)
     return DetectJob(
         dataset=dataset,
         folder=folder,
@@ -257,20 +255,6 @@ def _new_units(
 
 def _videos_of(units: Iterable[Unit]) -> set[str]:
     return {part.video_id for unit in units for part in unit.parts}
-
-
-def _warn_of_missing_files(dataset: Dataset, units: Iterable[Unit], folder: Path) -> None:
-    """Warn about videos in the units that have no file and will fail."""
-    gone = sorted(_videos_of(units) - {video.id for video in dataset.videos})
-    if gone:
-        logger.warning(
-            "%s: under %s, files are missing for %s (%s); restore them, or use --retry-failed "
-            "once they exist again",
-            folder / PLAN_NAME,
-            dataset.root,
-            counted(len(gone), "video"),
-            _examples(gone),
-        )
 
 
 def _examples(ids: Sequence[str]) -> str:

@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orn.shared.config.bounded import read_json
-from orn.shared.environment import machine_memory
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.records import Dataset, Segment, Task
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.time_join import frame_interval
-from orn.shared.text import counted
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit, check_detected_videos, join_split
 from orn.stage2_train.clips.objects import SlotSettings
@@ -74,7 +72,7 @@ class Sources:
             flip: whether training clips are flipped at random.
 
         Raises:
-            ConfigError: see `clip_settings`; also if the data set does not specify how flips change
+            ConfigError: if the data set does not specify how flips change
                 classes, or does not support the recipe's `frame_join`.
         """
         dataset = self.dataset
@@ -136,12 +134,7 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
 
 
 def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
-    """Return the clip settings for a recipe and a type of labels.
-
-    Raises:
-        ConfigError: if the frames of one batch do not fit in memory.
-    """
-    _check_batch(recipe)
+    """Return the clip settings for a recipe and a type of labels."""
     return ClipSettings(
         data=recipe.data,
         slots=SlotSettings(
@@ -155,25 +148,6 @@ def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
         reads_frames=recipe.model.reads_frames,
         seed=recipe.seed,
     )
-
-
-def _check_batch(recipe: Recipe) -> None:
-    if not recipe.model.reads_frames:
-        return
-    num_frames, (height, width) = recipe.data.clip_frames, recipe.data.crop
-    of_phase, of_all = recipe.phases.object_head_batch_size or 0, recipe.optimiser.batch_size
-    num_clips, name = max(
-        (of_phase, "phases.object_head_batch_size"), (of_all, "optimiser.batch_size")
-    )
-    needed, there = num_clips * num_frames * 3 * height * width, machine_memory()
-    if needed > there:
-        most = there * num_clips // needed
-        raise ConfigError(
-            f"{name}: the pixels of {counted(num_clips, 'clip')} of {counted(num_frames, 'frame')} "
-            f"({height} x {width}) alone require {needed / 1e9:,.0f} GB, but this machine has "
-            f"{there / 1e9:,.0f} GB of memory; choose at most {most}, and much less for training, "
-            "with optimiser.accumulation for larger steps"
-        )
 
 
 def warn_of_other_data(

@@ -18,7 +18,6 @@ from orn.shared.config.bounded import require_utf8
 from orn.shared.config.files import to_toml
 from orn.shared.devices import choose_device
 from orn.shared.echo import is_first_process
-from orn.shared.errors import ConfigError
 from orn.shared.jobs.commands import LOG_NAME, STEPS_NAME
 from orn.shared.jobs.lock import locked
 from orn.shared.jobs.outputs import check_output_folder
@@ -31,7 +30,6 @@ from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
 from orn.stage2_train.recipe import (
-    Recipe,
     clip_seconds,
     default_recipe,
     describe_system,
@@ -110,7 +108,6 @@ def train(request: TrainRequest) -> dict[str, Any]:
     recipe = plan.config.recipe
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(recipe.precision, resources.device)
-    check_processes(recipe, num_processes=accelerator.num_processes)
     deadline = None if request.stop_after is None else began + request.stop_after
     is_first = accelerator.is_main_process
     with locked(plan.run / LAST_NAME, job="orn train") if is_first else nullcontext():
@@ -302,19 +299,3 @@ def _overrides(request: TrainRequest) -> tuple[str, ...]:
     first = () if request.weights is None else ("initial_weights=imagenet",)
     seed = () if request.seed is None else (f"seed={request.seed}",)
     return (*request.overrides, *first, *seed)
-
-
-def check_processes(recipe: Recipe, *, num_processes: int) -> None:
-    """Raise ConfigError for clips of one frame if several processes train relations across frames.
-
-    Data-parallel training needs a gradient for every trained weight; without relations, most
-    weights of the object head have no gradient.
-    """
-    model = recipe.model
-    relates = model.heads != "activity" and model.relation_frames != "same"
-    if num_processes > 1 and recipe.data.clip_frames == 1 and relates:
-        raise ConfigError(
-            f"data.clip_frames: expected at least 2 frames for {num_processes} processes that "
-            "train an object head, got 1, which provides no relations; train in one process, or "
-            "set model.heads=activity"
-        )

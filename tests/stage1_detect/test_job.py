@@ -6,12 +6,11 @@ from pathlib import Path
 import av
 import pytest
 
-from orn.shared.errors import ConfigError
 from orn.shared.manifests.load import load_dataset
 from orn.shared.shards.files import shard_path
 from orn.stage1_detect.job import report
 from orn.stage1_detect.planning import DetectJob
-from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
+from tests.stage1_detect.fake_jobs import plan_fake
 from tests.stage1_detect.fake_jobs import run_fake as run
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import write_grey
@@ -66,13 +65,6 @@ def test_a_video_that_falls_short_of_its_header_is_told_with_both_numbers(
     assert (short.id, short.header_frames) == ("b", 12)
     assert short.frames < 12
     assert ("b", str(short.frames), "12") in report(summary).tables[0].rows
-
-
-def test_a_shard_of_another_detector_is_refused(job: DetectJob) -> None:
-    run(job)
-    other = dataclasses.replace(ENTRY, checkpoint_digest="sha256:other")
-    with pytest.raises(ConfigError, match=r"shard-000000.*'sha256:other' as requested; remove"):
-        run(job, entry=other)
 
 
 def test_failed_videos_are_tried_again_on_demand(job: DetectJob) -> None:

@@ -119,5 +119,3 @@ def test_data_that_changed_is_named_when_a_run_goes_on(train, tiny_world, tmp_pa
     write_films_shard(second, moved[len(films) // 2 :])
     said = train("--shards", shards, "--clips", changed, "--max-steps", 3).stderr
     assert "shard-000001.zarr.zip, clip store; restore" in said
-    (tmp_path / "run/data.json").write_text("[1]")
-    assert "data.json" in train("--shards", shards, "--clips", changed, "--max-steps", 4).stderr

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +12,10 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-from orn.shared.errors import ConfigError
 from orn.shared.jobs.lock import lock_path, locked
 from orn.stage2_train.model.image_weights import IMAGENET_URLS, SMALL_WEIGHTS
 from orn.stage2_train.runs.checkpoint import load_last
 from orn.stage2_train.runs.listing import read_summary
-from orn.stage2_train.training.train import check_processes
 from tests.running import Ran
 from tests.shared.shards.conftest import spoilt
 from tests.weights_server import WeightsServer
@@ -116,17 +113,6 @@ def test_killed_before_its_first_checkpoint_it_asks_for_the_weights_again(
     start("--weights", weights)
     assert same_weights(whole, tmp_path / "run")
     start("--set", "initial_weights=imagenet")
-
-
-def test_several_processes_need_frames_to_relate(tiny_recipe) -> None:
-    one_frame = replace(tiny_recipe, data=replace(tiny_recipe.data, clip_frames=1))
-    check_processes(one_frame, num_processes=1)
-    check_processes(tiny_recipe, num_processes=2)
-    for changes in ({"heads": "activity"}, {"relation_frames": "same"}):
-        recipe = replace(tiny_recipe, model=replace(tiny_recipe.model, **changes))
-        check_processes(recipe, num_processes=2)
-    with pytest.raises(ConfigError, match=r"data\.clip_frames: .*3 processes.* got 1"):
-        check_processes(one_frame, num_processes=3)
 
 
 def test_a_run_begins_beside_what_demo_and_ablate_wrote_first(start, tmp_path) -> None:
