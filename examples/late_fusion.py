@@ -35,7 +35,7 @@ def late_fusion(run: Path, other: Path, split: str) -> dict[str, float]:
 
 def main() -> None:
     """Parse the options and print the scores."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("other", type=Path)
     parser.add_argument("--split", default="validation")

@@ -99,6 +99,8 @@ def _value_text(value: Any) -> str:
     match value:
         case None:
             return "none"
+        case int() if not isinstance(value, bool):
+            return f"{value:,}"
         case list() | dict() if not value:
             return "none"
         case dict() if all(isinstance(each, int) for each in value.values()):

@@ -65,5 +65,9 @@ def _differences(name: str, recorded: Any, requested: Any, here: str, there: str
                 yield from inner
                 return
     elif recorded != requested:
-        values = (truncate(repr(value), _LONGEST) for value in (recorded, requested))
-        yield f"{name} is {next(values)} {here}, {next(values)} {there}"
+        yield f"{name} is {_value(recorded)} {here}, {_value(requested)} {there}"
+
+
+def _value(value: Any) -> str:
+    is_text = isinstance(value, str)
+    return f"'{truncate(value, _LONGEST)}'" if is_text else truncate(repr(value), _LONGEST)

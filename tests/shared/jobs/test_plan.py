@@ -112,7 +112,7 @@ def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -
         "plan.json: ",
         "frames is 'all' as recorded, 'labelled' as requested",
         "detector.thresholds.score is 0.05 as recorded, 0.3 as requested",
-        f"as requested; detector.config_digest is 'sha256:{'1' * 51}… as recorded, '{'x' * 58}… as",
+        f"requested; detector.config_digest is 'sha256:{'1' * 52}…' as recorded, '{'x' * 59}…' as",
         "detector.thresholds.nms is None as recorded, 0.5 as requested",
         "units has 2 entries as recorded, 4 as requested",
         "units[1].parts has 2 entries as recorded, 1 as requested",
