@@ -1,6 +1,7 @@
 """Logits of a split."""
 
 import dataclasses
+import os
 import zipfile
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from orn.stage2_train.evaluation.predictions import (
 from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from tests.bounded import bounded
+from tests.shared.test_torch_files import Call
 
 BATCHING = 1e-5  # a clip alone and in a batch, float32
 
@@ -188,3 +190,11 @@ def test_sizes_are_not_believed(tmp_path) -> None:
     for path in sorted(tmp_path.iterdir()):
         with pytest.raises(CheckpointError, match=r"\w\.npz: expected "):
             bounded(load_predictions, path)
+
+
+def test_code_in_predictions_is_not_run(tmp_path) -> None:
+    code = np.array([Call(os.mkdir, str(tmp_path / "ran"))], object)
+    np.savez(tmp_path / "p.npz", **ARRAYS, more=code)
+    with pytest.raises(CheckpointError, match=r"p\.npz: expected"):
+        load_predictions(tmp_path / "p.npz")
+    assert not (tmp_path / "ran").exists()

@@ -1,5 +1,6 @@
 """The network that the authors released as a run: against a plain forward pass by their names."""
 
+import os
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.trained import open_model
 from tests.reference.authors_network import authors_layout, authors_logits
 from tests.running import Ran, run_orn
+from tests.shared.test_torch_files import Call
 
 SMALL = {"depth": 18, "base": 2, "activities": 2}
 LAYOUTS = {
@@ -208,3 +210,11 @@ def test_sizes_that_small_weights_claim_take_no_memory(options, tmp_path, monkey
     file = write(tmp_path / "x.pth.tar", changed(**claimed))
     import_it(file, tmp_path / "run", *options, exit_code=1)
     assert devices == ["meta"]
+
+
+def test_code_in_a_checkpoint_is_not_run(options, tmp_path) -> None:
+    ran = tmp_path / "ran"
+    file = write(tmp_path / "x.pth.tar", changed(), code=Call(os.mkdir, str(ran)))
+    said = import_it(file, tmp_path / "run", *options, exit_code=1).stderr
+    assert "x.pth.tar: " in said and "mkdir" in said
+    assert not ran.exists()
