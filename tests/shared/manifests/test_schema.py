@@ -28,7 +28,7 @@ RATES = "rate_table = {table='a',video='b',rate='c'}"
         ("[labels]", "rate = 60\nrates = {a = 0}\n[labels]", r"videos\.rates\.a: .* 0\.001"),
         *(
             (LABELS, f'[detector]\nconfig = "{name}"\n{LABELS}', r"detector\.config: .* --config")
-            for name in ("../x.py", "")
+            for name in ("../x", "x.py", "")
         ),
         *(
             ("videos/{id}.mp4", pattern, r"videos\.pattern: expected a path")
