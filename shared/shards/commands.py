@@ -1,50 +1,20 @@
 """The command `orn verify`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from orn.shared.common_options import AsJson, DataRoot, FilePath
-from orn.shared.echo import echo_json, echo_text
+from orn.shared.echo import echo_report
 from orn.shared.errors import ConfigError
 from orn.shared.options import Argument, Option, command
 from orn.shared.text import counted, escape
 
 if TYPE_CHECKING:
     from orn.shared.shards.verify import Problem
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """The problems found in shards and folders."""
-
-    shards: int
-    """Number of distinct shards."""
-    problems: tuple["Problem", ...]
-    """Errors and notes: first for shards, then for folders."""
-
-    @property
-    def exit_code(self) -> int:
-        """1 if there is an error, else 0."""
-        return int(any(problem.severity == "error" for problem in self.problems))
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the fields as plain values for JSON."""
-        problems = [problem.as_json() for problem in self.problems]
-        return {"ok": not self.exit_code, "shards": self.shards, "problems": problems}
-
-    def as_text(self) -> str:
-        """Return one line per problem, notes last, and a summary line if there is no error."""
-        lines = []
-        for problem in sorted(self.problems, key=lambda problem: problem.severity):
-            note = "note: " if problem.severity == "note" else ""
-            lines.append(escape(f"{problem.shard}: {note}{problem.message}"))
-        if not self.exit_code:
-            lines.append(f"ok: {counted(self.shards, 'shard')}")
-        return "\n".join(lines)
 
 
 @command("verify")
@@ -73,12 +43,9 @@ def verify(
     """
     if not paths and dataset is None:
         raise ConfigError("expected shards or folders, got none; pass some, or use --dataset")
-    verification = verify_paths(paths, dataset=dataset, data_root=data_root, workers=workers)
-    if as_json:
-        echo_json(verification.as_json())
-    else:
-        echo_text(verification.as_text())
-    return verification.exit_code
+    result = verify_paths(paths, dataset=dataset, data_root=data_root, workers=workers)
+    echo_report(result, _as_text, as_json=as_json)
+    return int(not result["ok"])
 
 
 def verify_paths(
@@ -87,8 +54,9 @@ def verify_paths(
     dataset: str | None = None,
     data_root: Path = Path("data"),
     workers: int | None = None,
-) -> Verification:
-    """Check shards, and folders of shards as a whole.
+) -> dict[str, Any]:
+    """Check shards, and folders of shards as a whole; return their problems as a JSON object:
+    errors and notes, first for shards, then for folders.
 
     Args:
         paths: shards and folders; if empty, the folder `shards/NAME` of the data set.
@@ -119,4 +87,19 @@ def verify_paths(
     problems = [problem for shard in shards for problem in found[shard]]
     for folder in folders:
         problems += verify_folder(folder, listing)
-    return Verification(shards=len(shards), problems=tuple(problems))
+    return {
+        "ok": all(each.severity != "error" for each in problems),
+        "shards": len(shards),
+        "problems": [each.as_json() for each in problems],
+    }
+
+
+def _as_text(result: dict[str, Any]) -> str:
+    """Return one line per problem, notes last, and a summary line if there is no error."""
+    lines = []
+    for each in sorted(result["problems"], key=itemgetter("severity")):
+        note = "note: " if each["severity"] == "note" else ""
+        lines.append(escape(f"{each['shard']}: {note}{each['message']}"))
+    if result["ok"]:
+        lines.append(f"ok: {counted(result['shards'], 'shard')}")
+    return "\n".join(lines)
