@@ -229,7 +229,12 @@ def load_best(run: Path, *, phase: int | None = None) -> BestWeights | None:
     if not is_there(path):
         return None
     model, metadata = read_tensors(path, what="the best weights of a run", remedy=_BEST_REMEDY)
-    best = BestWeights(model=model, phase=int(metadata["phase"]), step=int(metadata["step"]))
+    try:
+        best = BestWeights(model=model, phase=int(metadata["phase"]), step=int(metadata["step"]))
+    except (KeyError, ValueError) as err:  # possible in a downloaded model
+        raise CheckpointError(
+            f"{path}: the file does not contain weights with their phase and step; {_BEST_REMEDY}"
+        ) from err
     if phase is None or best.phase == phase:
         return best
     if best.phase < phase:
