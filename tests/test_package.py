@@ -18,6 +18,7 @@ ROOMS.remove("tests")
 
 FILM = "data/short/demo/videos/train-000000.mp4"
 ARGUMENTS = {
+    "epic100_submission.py": ("--help",),
     "late_fusion.py": ("runs/demo-short", "runs/demo-short"),
     "write_shard.py": ("shards/mine/shard-000000.zarr.zip", FILM),
 }
