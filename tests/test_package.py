@@ -20,6 +20,7 @@ FILM = "data/short/demo/videos/train-000000.mp4"
 ARGUMENTS = {
     "epic100_submission.py": ("--help",),
     "late_fusion.py": ("runs/demo-short", "runs/demo-short"),
+    "shortcuts.py": ("--help",),
     "write_shard.py": ("shards/mine/shard-000000.zarr.zip", FILM),
 }
 """What examples are called with, beside the short demo."""
