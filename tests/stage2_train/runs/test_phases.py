@@ -4,12 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from orn.shared.errors import ConfigError
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.recipe import PhaseRecipe
-from orn.stage2_train.runs import sources
 from orn.stage2_train.runs.phases import plan_phases, steps_per_epoch
-from orn.stage2_train.runs.sources import clip_settings
 from orn.stage2_train.training.step import freeze_for
 
 
@@ -60,19 +57,3 @@ def test_freezing(parts, unused, tiny_recipe) -> None:
     assert frozen == unused | {"joint"}
     freeze_for(network, both_phase)
     assert all(parameter.requires_grad for parameter in network.parameters())
-
-
-@pytest.mark.parametrize(
-    ("part", "name"), [("optimiser", "batch_size"), ("phases", "object_head_batch_size")]
-)
-def test_a_batch_larger_than_the_memory(part, name, tiny_recipe, monkeypatch) -> None:
-    monkeypatch.setattr(sources, "machine_memory", lambda: 8 << 30)
-    of_data = {"task": "single-label"}
-    own = replace(getattr(tiny_recipe, part), **{name: 100_000})
-    long = replace(tiny_recipe, data=replace(tiny_recipe.data, clip_frames=1000))
-    recipe = replace(long, **{part: own})
-    with pytest.raises(ConfigError, match=rf"^{part}\.{name}: .*100,000 clips .*at most \d+"):
-        clip_settings(recipe, **of_data)
-    object_head = replace(tiny_recipe.model, heads="object", object_parts=("shape", "class"))
-    assert clip_settings(replace(recipe, model=object_head), **of_data).data.clip_frames == 1000
-    assert clip_settings(tiny_recipe, **of_data).data.clip_frames == 4
