@@ -199,7 +199,8 @@ def compare_frames(
             boxes.append(float(np.abs(one.boxes[same] - other.boxes[place]).max()))
             scores.append(abs(float(one.scores[same]) - float(other.scores[place])))
             masks = [sizes | {"counts": each} for each in (one.masks[same], other.masks[place])]
-            ious.append(float(coco_mask.iou(masks[:1], masks[1:], [0])[0, 0]))
+            is_equal = masks[0] == masks[1]  # also if both are empty
+            ious.append(float(is_equal or coco_mask.iou(masks[:1], masks[1:], [0])[0, 0]))
     total = sum(map(len, theirs))
     pairs = zip(boxes[1:], scores[1:], strict=True)
     agreeing = [box <= _BOX_TOLERANCE_PIXELS and score <= _SCORE_TOLERANCE for box, score in pairs]
