@@ -185,9 +185,6 @@ class EvalRequest(Request):
         return "-".join(filter(None, (self.split, self.frame_order, calibrated, self.label)))
 
 
-_Few = Annotated[int, Field(ge=1, le=1000)]
-
-
 class CompareRequest(Request):
     """Options of `orn compare`; differences are metrics of OTHER minus metrics of ONE."""
 

@@ -25,7 +25,7 @@ from orn.shared.jobs.same_job import check_same_job, differences
 from orn.shared.manifests.load import load_manifest, own_file
 from orn.shared.manifests.records import Dataset, Metric, Segment, Task, check_metric
 from orn.shared.manifests.schema import Manifest
-from orn.shared.masks.rules import ClassRules, ScoreKind
+from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.text import counted, path_text
 from orn.stage2_train.frames.schema import StoreSettings
@@ -209,11 +209,6 @@ class RunConfig:
                 classes = counted(number, "class", "classes")
                 raise ValueError(f"{name}: expected the names of {classes}, got {len(names)}")
         return self
-
-    @property
-    def object_rules(self) -> ClassRules:
-        """Rules for the labels and scores of objects."""
-        return ClassRules(num_classes=len(self.detector.class_names), score_kind=self.score_kind)
 
     def paths(self, run: Path) -> DataPaths | None:
         """Return the paths of the run's data; None for an exported run."""
