@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from orn.predict_videos.request import PredictRequest
-from orn.shared.download import sha256_digits
 from orn.shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
 from orn.shared.jobs.plan import plan_units
 from orn.shared.jobs.termination import terminated_as_interrupted
@@ -100,8 +99,7 @@ def objects_in(folder: Path, model: OpenedModel, *, any_detector: bool) -> Objec
 def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     """Load the detector used to train a network, or the one chosen by the user.
 
-    The weights are the user's or those in the model folder, else the bundled or published weights
-    of the detector, which are downloaded only if the network was trained with them.
+    The weights are the user's or those in the model folder, else the bundled or published weights.
 
     Raises:
         DetectorError: if the weights are not found, or are not the ones used for training.
@@ -113,8 +111,11 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
     given = request.checkpoint or (own if own.exists() else None)
     name = request.config or recorded.config_name
     config, checkpoint = choose_files(DetectorChoice(), config=name, checkpoint=given)
-    if request.config is None and name == config:  # untrusted, and not a bundled detector
-        checkpoint = _published(model, config, checkpoint, any_detector=request.any_detector)
+    if request.config is None and Path(name).suffix == ".py":  # untrusted: a file is executed
+        raise DetectorError(
+            f"{model.path}: expected a detector from the model zoo, got {model.detector}; pass "
+            "--config FILE and --checkpoint FILE, or --shards FOLDER"
+        )
     detector = load_detector(
         request.device,
         config=config,
@@ -122,6 +123,7 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
         score_threshold=recorded.thresholds.get("score", _USUAL_THRESHOLD),
         frame_rate=recorded.frame_rate,
         threads=request.threads,
+        remedy="pass it with --checkpoint FILE",
     )
     check_detector_classes(model.path, model.config, detector.entry.class_names, where=config)
     if detector.entry.title != model.detector:
@@ -132,31 +134,6 @@ def load_its_detector(model: OpenedModel, request: PredictRequest) -> Detector:
             *(model.path, model.detector, detector.entry.title),
         )
     return detector
-
-
-def _published(
-    model: OpenedModel, config: str, checkpoint: Path | None, *, any_detector: bool
-) -> Path:
-    """Return the given weights of a config in the model zoo, else its published weights if they are
-    the network's or any are allowed."""
-    from orn.stage1_detect.mmdet.zoo import fetch_weights, find_config, weights_url
-
-    path, remedy = None, "pass --config FILE and --checkpoint FILE, or --shards FOLDER"
-    if Path(config).suffix != ".py":  # a name, since a file is code of others
-        with suppress(DetectorError):
-            path = find_config(config)
-    if path is None:
-        raise DetectorError(
-            f"{model.path}: expected a detector from the model zoo, got {model.detector}; {remedy}"
-        )
-    digits = sha256_digits(weights_url(path) or "")
-    recorded = model.config.detector.checkpoint_digest
-    if checkpoint is None and not any_detector and not recorded.startswith(f"sha256:{digits}"):
-        raise DetectorError(
-            f"{model.path}: expected the published weights of {config}, got {model.detector}; "
-            f"{remedy}"
-        )
-    return checkpoint or fetch_weights(path, remedy="pass it with --checkpoint FILE")
 
 
 def _other(model: OpenedModel, found: str, where: str) -> DetectorError:

@@ -26,10 +26,10 @@ def find_config(name_or_file: str | Path) -> Path:
     known = {file.stem: file for file in _zoo_folder().glob("*/*.py")}
     if str(name_or_file) not in known:
         meant = " or ".join(map(repr, nearest_first(str(name_or_file), known)[:3]))
-        hint = f"did you mean {meant}?" if meant else "the installed MMDetection has no zoo"
+        hint = f", or a name such as {meant}" if meant else ""
         raise DetectorError(
             f"detector config {str(name_or_file)!r}: expected a .py file or a name in the model "
-            f"zoo, got neither; {hint}"
+            f"zoo, got neither; pass the file{hint}"
         )
     return known[str(name_or_file)]
 

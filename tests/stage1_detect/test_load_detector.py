@@ -37,7 +37,7 @@ def test_the_shipped_detector_by_name_and_by_file() -> None:
         ({"checkpoint": None}, r"download from https://.* as checkpoint=FILE"),
         ({"checkpoint": "none.pth"}, r"none\.pth: cannot be read"),
         ({"config": 5}, "config: expected a path, got 5"),
-        ({"config": "mask_rcnn_dem"}, "did you mean"),
+        ({"config": "mask_rcnn_dem"}, "a name such as"),
         ({"score_threshold": 2}, "score_threshold: expected a number from 0 to 1, got 2"),
         ({"device": 0}, "device: expected auto, cpu, cuda or cuda:N, got '0'"),
         ({"config": "mask-rcnn_r50_fpn_1x_coco"}, "weights do not match the config"),
