@@ -8,11 +8,10 @@ classes, H W pixels, h w cells.
 """
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import current_process, get_context
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -212,17 +211,6 @@ class _BatchSampler(Sampler[list[ClipRequest]]):
         return self._batches()
 
 
-_BEFORE_ARRIVAL = "before its batches had arrived"
-_MAIN_AGAIN = 97
-"""Exit code of a worker that runs the script that started it instead of importing it."""
-_UNGUARDED = (
-    'workers: expected a script that starts below `if __name__ == "__main__":`, because each '
-    "worker imports it, got one that starts at once; indent its code, or use workers=0"
-)
-_LOST_PIN_THREAD = "Pin memory thread exited unexpectedly"
-"""Error that PyTorch raises if the pin-memory thread loses the connection to a worker."""
-
-
 @contextmanager
 def worker_losses_reported() -> Iterator[None]:
     """Convert PyTorch's errors about lost workers, which can be raised anywhere in this process.
@@ -233,19 +221,12 @@ def worker_losses_reported() -> Iterator[None]:
     try:
         yield
     except RuntimeError as err:
-        if str(err) == _LOST_PIN_THREAD:
-            raise _lost_worker(_BEFORE_ARRIVAL) from err
         if not str(err).startswith("DataLoader worker (pid"):
             raise
-        why = str(err).removeprefix("DataLoader worker ").splitlines()[0].strip()
-        raise _lost_worker(why) from err
-
-
-def _lost_worker(why: str) -> TrainingError:
-    return TrainingError(
-        f"a data-loading process ended {why}, usually because the machine ran out of memory or a "
-        "file was truncated; use fewer --workers (the same command resumes)"
-    )
+        raise TrainingError(
+            f"{str(err).splitlines()[0].strip()} Usually, the machine ran out of memory or a file "
+            "was truncated; use fewer --workers (the same command resumes)"
+        ) from err
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +240,9 @@ class _Batches:
 
     def _reported(self, batches: Iterator[ClipBatch]) -> Iterator[ClipBatch]:
         try:
-            with worker_losses_reported(), self._lost_tensors_reported():
+            with worker_losses_reported():
                 yield from batches
         except PipelineError as err:
-            if any(each.exitcode == _MAIN_AGAIN for each in getattr(batches, "_workers", ())):
-                raise ConfigError(_UNGUARDED) from None
             kind = type(err)
             name = f"{kind.__module__}.{kind.__qualname__}: "  # the last line of a traceback
             message = str(err.args[0]).rpartition(f"\n{name}")[2].strip()
@@ -271,17 +250,6 @@ class _Batches:
             # collector has to free the loader, PyTorch waits for five seconds.
             del batches
             raise kind(message) from err.with_traceback(None)
-
-    @contextmanager
-    def _lost_tensors_reported(self) -> Iterator[None]:
-        """Convert the connection error that PyTorch raises if a worker process exits before its
-        tensors have been fetched."""
-        try:
-            yield
-        except (ConnectionError, EOFError) as err:
-            if self.loader.num_workers == 0 or str(err).startswith("Caught "):  # not a lost worker
-                raise
-            raise _lost_worker(_BEFORE_ARRIVAL) from err
 
 
 def _resolved(
@@ -302,8 +270,6 @@ def _loader(
     # Workers are forked from a server without threads, not from this process, whose threads may
     # hold locks that a child could never release. The server has imported what a worker needs.
     context = get_context("forkserver") if settings.workers else None
-    if context is not None and getattr(current_process(), "_inheriting", False):
-        os._exit(_MAIN_AGAIN)  # a worker, which imports the script that started it
     requests = batches
     if context is not None:
         context.set_forkserver_preload([__name__])

@@ -100,24 +100,11 @@ def test_processes_share_a_global_batch(dataset) -> None:
         num_training_batches(31, LoaderSettings(batch_size=16, world_size=2))
 
 
-@pytest.mark.parametrize(
-    ("error", "workers", "told"),
-    [
-        (ConnectionResetError("as torch fetches them"), 1, TrainingError),
-        (EOFError(), 1, TrainingError),
-        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), 1, TrainingError),
-        (RuntimeError("Pin memory thread exited unexpectedly"), 1, TrainingError),
-        (ConnectionResetError("Caught ConnectionResetError in DataLoader worker 0"), 1, None),
-        (ConnectionResetError("of a file"), 0, None),
-    ],
-)
-def test_tensors_that_were_lost_with_their_worker_are_told(
-    dataset, monkeypatch, error, workers, told
-) -> None:
+def test_a_lost_worker_is_an_error_with_advice(dataset, monkeypatch) -> None:
     def broken(loader):
-        raise error
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
         yield
 
     monkeypatch.setattr(DataLoader, "__iter__", broken)
-    with pytest.raises(told or type(error)):
-        list(evaluation_loader(dataset, LoaderSettings(batch_size=1, workers=workers)))
+    with pytest.raises(TrainingError, match=r"pid 7.*: Killed\..*--workers"):
+        list(evaluation_loader(dataset, LoaderSettings(batch_size=1, workers=1)))
