@@ -12,7 +12,7 @@ from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.run import Ran, run_units, save_summary
 from orn.shared.jobs.work import Engine
-from orn.shared.report import Report, Table, first_rows
+from orn.shared.report import Report, Table
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
@@ -21,21 +21,6 @@ from orn.stage1_detect.pipeline import Detector, DetectWork
 from orn.stage1_detect.planning import DETECT, SUMMARY_NAME, DetectJob, warn_of_replaced
 
 logger = logging.getLogger(__name__)
-
-_NAMED_AT_MOST = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShortVideo:
-    """A video with fewer frames than its header declares."""
-
-    id: str
-    """Id of the video in its data set."""
-    frames: int
-    """Number of decoded frames."""
-    header_frames: int
-    """Number of frames according to the header."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectSummary:
@@ -65,9 +50,9 @@ class DetectSummary:
     """Throughput of this run; None if there was nothing to do."""
     failed: tuple[FailedVideo, ...]
     """Videos that could not be decoded, including earlier runs of the job."""
-    short: tuple[ShortVideo, ...]
-    """Videos with fewer frames than their header declares; empty unless the job processes all
-    frames."""
+    short: tuple[str, ...]
+    """Ids of videos with fewer frames than their header declares; empty unless the job processes
+    all frames."""
     missing: int
     """Number of listed videos without a file."""
     unlabelled: int
@@ -184,33 +169,21 @@ def report(summary: DetectSummary) -> Report:
     if summary.unlabelled:
         unlabelled = counted(summary.unlabelled, "video")
         facts.append(("skipped", f"{unlabelled} without frames inside a segment"))
-    short = [(each.id, str(each.frames), str(each.header_frames)) for each in summary.short]
+    if summary.short:
+        number = counted(len(summary.short), "video")
+        facts.append(("fewer frames", f"{number}, compared with the header (`orn verify`)"))
     failed = [(video.id, video.reason) for video in summary.failed]
     return Report(
         facts=facts,
-        tables=[
-            first_rows(
-                ("fewer frames", "decoded", "in the header"),
-                short,
-                most=_NAMED_AT_MOST,
-                all_in=SUMMARY_NAME,
-            ),
-            Table(header=("failed", "reason"), rows=failed),
-        ],
+        tables=[Table(header=("failed", "reason"), rows=failed)],
         notes=["Use --retry-failed to retry the failed videos."] if failed else [],
     )
 
 
-def _short(shards: Iterable[Shard]) -> tuple[ShortVideo, ...]:
+def _short(shards: Iterable[Shard]) -> tuple[str, ...]:
     """Return the videos with fewer frames in their shards than their header declares."""
-    declared: dict[str, int] = {}
-    decoded: Counter[str] = Counter()
-    for shard in shards:
-        for video in shard.videos:
-            declared[video.id] = video.header_frames or 0
-            decoded[video.id] += video.frames
-    return tuple(
-        ShortVideo(id=video_id, frames=decoded[video_id], header_frames=frames)
-        for video_id, frames in declared.items()
-        if decoded[video_id] < frames
-    )
+    left: Counter[str] = Counter()
+    for video in (video for shard in shards for video in shard.videos):
+        left.setdefault(video.id, video.header_frames or 0)
+        left[video.id] -= video.frames
+    return tuple(video_id for video_id, frames in left.items() if frames > 0)

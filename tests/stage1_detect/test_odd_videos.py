@@ -51,8 +51,6 @@ def test_units_of_odd_files_hold_what_decoding_gives(
         "mp4parse__chunk_out_of_range.mp4",
         "mp4parse__short-cenc.mp4",
     }
-    assert [(each.id, each.frames, each.header_frames) for each in summary.short] == [
-        ("decord__corrupted.mp4", 49, 50)
-    ]
+    assert summary.short == ("decord__corrupted.mp4",)
     assert summary.exit_code == 3
     assert len(job.units) > 20
