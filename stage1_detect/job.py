@@ -22,6 +22,7 @@ from orn.stage1_detect.planning import DETECT, SUMMARY_NAME, DetectJob, warn_of_
 
 logger = logging.getLogger(__name__)
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectSummary:
     """Results of a single run of a detect job."""

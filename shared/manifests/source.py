@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from orn.shared.data_files import is_folder, walk
 from orn.shared.errors import DataRootError
-from orn.shared.manifests.records import Video
 from orn.shared.manifests.text_files import id_problem
 from orn.shared.text import counted
 
@@ -39,11 +38,6 @@ def expand(pattern: str, video_id: str) -> str:
     """Return the path of a video, relative to the data set's folder, from the pattern."""
     person = video_id.partition("_")[0]
     return pattern.replace("{person}", person).replace("{id}", video_id)
-
-
-def some_videos(videos: Sequence[Video], number: int) -> Sequence[Video]:
-    """Return an evenly spaced sample of at most `number` videos."""
-    return videos[:: max(len(videos) // number, 1)][:number]
 
 
 def find_videos(

@@ -15,23 +15,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.errors import ConfigError, JoinError, VideoDecodeError
+from orn.shared.errors import ConfigError, JoinError
 from orn.shared.manifests.records import Dataset, Segment, Video
-from orn.shared.manifests.source import some_videos
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_frames
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
-from orn.shared.video.read import content_bytes
 from orn.stage2_train.frames.decoded import DatasetFrames
 
 FrameJoin = Literal["time", "ratio"]
 
 logger = logging.getLogger(__name__)
 
-_COMPARED = 16
-"""Maximum number of videos whose sizes are compared with the shards."""
 _NAMED = 20
 """Maximum number of skipped segments that a warning lists."""
 
@@ -183,47 +179,19 @@ def _warn(place: str, skipped: Iterable[SkippedSegment], what: str) -> None:
         )
 
 
-def check_detected_videos(videos: Sequence[Video], detections: DetectionFolder) -> None:
-    """Raise JoinError if the shards describe other videos with the same ids, or folders of JPEGs at
-    another frame rate than the manifest.
-
-    Compares the sizes of a few files, which detects another data set or another demo world.
-    """
+def check_rates(videos: Sequence[Video], detections: DetectionFolder) -> None:
+    """Raise JoinError if the shards describe folders of JPEGs at another frame rate than the
+    manifest. Imported masks may count their own frames."""
     for video in videos:
-        if video.rate is not None and video.id in detections:
-            _check_rate(video, video.rate, detections)
-    for video in some_videos(videos, _COMPARED):
-        if video.id in detections:
-            _check_size(video, detections)
-
-
-def _check_rate(video: Video, rate: float, detections: DetectionFolder) -> None:
-    entry = detections.entry(video.id)
-    has_own_rate = entry.header_frames is None  # imported masks that count their own frames
-    if entry.rate != rate and not has_own_rate:
-        raise JoinError(
-            f"video {video.id}: expected {rate:g} frames/s as in the manifest, got "
-            f"{entry.rate:g} frames/s in the shards {detections.path}; write the shards again "
-            "with --fresh, then run `orn clips`"
-        )
-
-
-def _check_size(video: Video, detections: DetectionFolder) -> None:
-    """Raise JoinError for a file of another size; a missing file is not checked."""
-    entry = detections.entry(video.id)
-    if entry.source_digest == UNKNOWN_SOURCE:
-        return
-    try:
-        size = content_bytes(video.path)
-    except VideoDecodeError:
-        return
-    if size != entry.source_bytes:
-        raise JoinError(
-            f"video {video.id}: expected the file detected for the shards "
-            f"{detections.path}, of {entry.source_bytes:,} bytes, got {video.path}, of "
-            f"{size:,} bytes; pass the shards of this data with --shards, or write them "
-            "with `orn detect --out`"
-        )
+        if video.rate is None or video.id not in detections:
+            continue
+        entry = detections.entry(video.id)
+        if entry.rate != video.rate and entry.header_frames is not None:
+            raise JoinError(
+                f"video {video.id}: expected {video.rate:g} frames/s as in the manifest, got "
+                f"{entry.rate:g} frames/s in the shards {detections.path}; write the shards again "
+                "with --fresh, then run `orn clips`"
+            )
 
 
 def rows_by_ratio(

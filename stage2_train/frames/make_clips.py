@@ -1,20 +1,17 @@
-"""The job of `orn clips`: plan, size estimate, and report."""
+"""The job of `orn clips`: plan and report."""
 
 import logging
-import shutil
-import statistics
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.filesize import decimal
 
 from orn.shared.environment import usable_cores
-from orn.shared.errors import ClipStoreError, ConfigError, VideoDecodeError
+from orn.shared.errors import ConfigError
 from orn.shared.estimates import estimated_seconds
 from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.outputs import check_output_folder
@@ -22,12 +19,10 @@ from orn.shared.jobs.plan import UnitPart
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.load import files_of, load_dataset, require_videos
 from orn.shared.manifests.records import Dataset, Segment, Video
-from orn.shared.manifests.source import some_videos
 from orn.shared.report import Report, Table
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange, TimeRanges
-from orn.shared.video.read import read_frames
-from orn.stage2_train.frames.jpeg import encode_frame
+from orn.shared.video.read import FrameEstimate
 from orn.stage2_train.frames.request import ClipsRequest
 from orn.stage2_train.frames.schema import CLIP_FILES, StoreSettings
 from orn.stage2_train.frames.store_job import (
@@ -38,13 +33,10 @@ from orn.stage2_train.frames.store_job import (
 
 logger = logging.getLogger(__name__)
 
-_SAMPLE_VIDEOS = 8
-_SAMPLE_FRAMES = 16
-"""Number of frames decoded per sample video, of which every fourth is encoded."""
-_VIDEO_BYTES = 100_000
-"""Upper bound for a video's size without its frames."""
-_TOLERANCE = 1.5
-"""The job fails if the estimated size exceeds the free space by this factor."""
+_PIXEL_BYTES = 0.38
+"""Mean size of a stored pixel, measured on VLOG at 256 x 256 with the default quality."""
+_ASPECT = 16 / 9
+"""Assumed aspect ratio of videos that keep it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,68 +55,14 @@ class _Plan:
     """Number of videos omitted because they have no segments."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Estimate:
-    """Estimated size of the missing videos, and the free space."""
-
-    frames: Mapping[str, float]
-    """Estimated number of frames by video."""
-    unreadable: Mapping[str, str]
-    """Reasons why videos cannot be read, by video."""
-    frame_bytes: float
-    """Mean size of a stored frame, measured on a few frames."""
-    free_bytes: int
-    """Free space on the store's disk, including files that are removed first."""
-
-    @property
-    def num_frames(self) -> int:
-        """Estimated number of frames in all missing videos."""
-        return round(sum(self.frames.values()))
-
-    @property
-    def added_bytes(self) -> int:
-        """Estimated size of these frames."""
-        return round(self.num_frames * self.frame_bytes)
-
-    @property
-    def needed_bytes(self) -> int:
-        """Free space needed for the missing videos."""
-        return self.added_bytes + len(self.frames) * _VIDEO_BYTES
-
-    def describe(self) -> str:
-        """Return the estimate as a clause, for messages."""
-        return (
-            f"about {counted(self.num_frames, 'frame')} of {decimal(round(self.frame_bytes))}, "
-            f"which require {decimal(self.needed_bytes)} of free space ({decimal(self.free_bytes)} "
-            "available)"
-        )
-
-    def check(self, path: Path) -> None:
-        """Log the estimate; raise ClipStoreError if the disk of `path` has too little space."""
-        if self.frames:
-            logger.info("%s: %s", path, self.describe())
-        if self.needed_bytes > _TOLERANCE * self.free_bytes:
-            longest = max(self.frames, key=lambda name: self.frames[name])
-            raise ClipStoreError(
-                f"{path}: not enough free space for {self.describe()}; the longest video is "
-                f"{longest!r} with {round(self.frames[longest]):,} frames according to its header; "
-                "choose a different --out, a smaller --size, --quality or --rate, --frames "
-                "labelled, or part of the data set with --limit"
-            )
-
-
 def make_clips(request: ClipsRequest) -> dict[str, Any]:
-    """Store the frames and return a report; see `build_clip_store`.
-
-    Raises:
-        ClipStoreError: also if there is too little free disk space.
-    """
+    """Store the frames and return a report; see `build_clip_store`."""
     plan = _plan(request)
 
     def sizes(parts: Sequence[UnitPart]) -> dict[str, float]:
-        estimate = _estimate(parts, plan, fresh=request.fresh)
-        estimate.check(plan.path)
-        return {name: frames * estimate.frame_bytes for name, frames in estimate.frames.items()}
+        frame_bytes = _frame_bytes(plan.settings)
+        lengths = _lengths(parts, plan)
+        return {name: each.frames * frame_bytes for name, each in lengths.items()}
 
     report = build_clip_store(
         plan.videos,
@@ -155,9 +93,11 @@ def describe_clips(request: ClipsRequest) -> dict[str, Any]:
     settings = plan.settings
     store = None if request.fresh else open_store(plan.path, settings)
     parts = missing_parts(store, plan.videos, plan.ranges, retry_failed=request.retry_failed)
-    estimate = _estimate(parts, plan, fresh=request.fresh)
-    for video_id, problem in estimate.unreadable.items():
+    lengths = _lengths(parts, plan)
+    unreadable = {name: each.problem for name, each in lengths.items() if each.problem}
+    for video_id, problem in unreadable.items():
         logger.warning("video %s cannot be decoded: %s", video_id, problem)
+    frames = sum(each.frames for each in lengths.values())
     return {
         "path": str(plan.path),
         "size": settings.describe_size() if isinstance(settings.size, tuple) else None,
@@ -169,13 +109,10 @@ def describe_clips(request: ClipsRequest) -> dict[str, Any]:
         "to_do": len(parts),
         "missing": plan.num_missing,
         "unlabelled": plan.num_unlabelled,
-        "unreadable": list(estimate.unreadable),
-        "estimated_frames": estimate.num_frames,
-        "estimated_seconds": estimated_seconds("clips", estimate.num_frames),
-        "estimated_frame_bytes": round(estimate.frame_bytes),
-        "estimated_bytes": estimate.added_bytes,
-        "needed_bytes": estimate.needed_bytes,
-        "free_bytes": estimate.free_bytes,
+        "unreadable": list(unreadable),
+        "estimated_frames": frames,
+        "estimated_seconds": estimated_seconds("clips", frames),
+        "estimated_bytes": round(frames * _frame_bytes(settings)),
     }
 
 
@@ -229,35 +166,25 @@ def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
     return {video_id: TimeRanges.of(ranges) for video_id, ranges in labelled.items()}
 
 
-def _estimate(parts: Sequence[UnitPart], plan: _Plan, *, fresh: bool) -> _Estimate:
-    """Estimate sizes from the headers of all missing videos and from a sample of frames."""
+def _lengths(parts: Sequence[UnitPart], plan: _Plan) -> dict[str, FrameEstimate]:
+    """Return the approximate number of frames to store of each missing video."""
     missing = {part.video_id: TimeRanges(part.ranges) for part in parts}
-    todo = [video for video in plan.videos if video.id in missing]
-    lengths = read_headers(todo)
+    lengths = read_headers([video for video in plan.videos if video.id in missing])
     if plan.ranges:
         warn_of_times_beyond(plan.segments, lengths)
-    frames = {}
+    found = {}
     for name, length in lengths.items():
         kept = length.at_rate(plan.settings.rate)
         # times may be wrong, and folders may lack most frames
-        frames[name] = min(missing[name].length(kept.seconds) * kept.rate, kept.frames)
-    sizes: list[float] = []
-    for video in some_videos(todo, _SAMPLE_VIDEOS):
-        with suppress(VideoDecodeError):
-            sampled = read_frames(video.path, rate=video.rate, stop=_SAMPLE_FRAMES)
-            sizes += [
-                float(len(encode_frame(each.image, plan.settings)))
-                for each in islice(sampled, 0, None, 4)
-            ]
-    folder = next(
-        each for each in (plan.path.absolute(), *plan.path.absolute().parents) if each.exists()
-    )
-    return _Estimate(
-        frames=frames,
-        unreadable={name: each.problem for name, each in lengths.items() if each.problem},
-        frame_bytes=statistics.fmean(sizes) if sizes else 0.0,
-        free_bytes=shutil.disk_usage(folder).free + (_stored_bytes(plan.path) if fresh else 0),
-    )
+        frames = min(missing[name].length(kept.seconds) * kept.rate, kept.frames)
+        found[name] = replace(kept, frames=round(frames))
+    return found
+
+
+def _frame_bytes(settings: StoreSettings) -> float:
+    size = settings.size
+    pixels = math.prod(size) if isinstance(size, tuple) else size * size * _ASPECT
+    return pixels * _PIXEL_BYTES
 
 
 def _stored_bytes(path: Path) -> int:

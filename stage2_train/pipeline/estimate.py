@@ -121,7 +121,7 @@ def _clips(pipeline: Pipeline) -> StepEstimate:
         step="clips",
         work=f"{counted(frames, 'frame')} of {counted(videos, 'video')}",
         seconds=described["estimated_seconds"],
-        num_bytes=described["needed_bytes"] if videos else 0,
+        num_bytes=described["estimated_bytes"],
     )
 
 

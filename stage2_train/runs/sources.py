@@ -14,7 +14,7 @@ from orn.shared.manifests.records import Dataset, Segment, Task
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.time_join import frame_interval
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.join import JoinedSplit, check_detected_videos, join_split
+from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import classes_when_flipped
@@ -120,7 +120,7 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
     Raises:
         ClipStoreError: if the store is missing or corrupt.
         ShardNotFoundError: if there are no shards.
-        JoinError: if the shards are of other videos with the same ids.
+        JoinError: if a folder of JPEGs has another frame rate in the shards.
     """
     clips: DatasetFrames
     if paths.clips is not None:
@@ -129,7 +129,7 @@ def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Source
         settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))
         clips = DecodedVideos(dataset.videos, root=dataset.root, settings=settings)
     detections = DetectionFolder(paths.shards)
-    check_detected_videos(dataset.videos, detections)
+    check_rates(dataset.videos, detections)
     return Sources(dataset=dataset, clips=clips, detections=detections, partial=partial)
 
 

@@ -11,7 +11,7 @@ from orn.shared.manifests.records import Segment, Video
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.time_ranges import TimeRange, TimeRanges
-from orn.stage2_train.clips.join import JoinedSplit, check_detected_videos, join_split
+from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
 from orn.stage2_train.frames.decoded import DecodedVideos
 from orn.stage2_train.frames.reader import ClipStore
 from orn.stage2_train.frames.schema import FailedClip, StoreSettings
@@ -174,4 +174,4 @@ def test_shards_at_another_rate_than_a_folder_of_jpegs(tmp_path, num_listed, is_
     videos = [Video(id="film", path=tmp_path / "film", rate=20.0)]
     said = r"film: expected 20 frames/s .*got 10 .*--fresh.*`orn clips`"
     with pytest.raises(JoinError, match=said) if is_refused else nullcontext():
-        check_detected_videos(videos, DetectionFolder(tmp_path))
+        check_rates(videos, DetectionFolder(tmp_path))
