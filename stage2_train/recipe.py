@@ -161,7 +161,8 @@ class Recipe:
     checkpoint_every_steps: Count = 500
     """Number of steps between checkpoints within an epoch; every epoch ends with a checkpoint."""
     log_every_steps: Count = 20
-    """Number of steps between logged metrics, which are means over these steps."""
+    """Number of steps between logged metrics, which are means over these steps; every phase ends
+    with a log."""
     seed: Seed = 0
     """Random seed for initial weights, clips, crops and reference frames."""
 

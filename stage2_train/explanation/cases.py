@@ -1,7 +1,9 @@
 """The explained clips of a report: mistakes with their most important pairs of objects (figure 5 of
 the paper), and the pairs of object classes that matter for each activity (figure 4)."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -32,6 +34,15 @@ _CLIPS_OF_WORKER = 64
 
 Place = tuple[int, int]
 """Index of a segment, and a class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EvaluatedRun:
+    """A network with the segments on which it was evaluated."""
+
+    model: OpenedModel
+    sources: Sources
+    joined: JoinedSplit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,43 +82,35 @@ class Explanations:
 
 
 def explain_clips(
-    model: OpenedModel,
-    measured: Measured,
-    joined: JoinedSplit,
-    sources: Sources,
-    resources: Resources,
+    runs: Sequence[EvaluatedRun], measured: Measured, resources: Resources
 ) -> Explanations:
-    """Explain, in one pass over the clips, the mistakes and the true classes of other clips."""
-    segments, true_NA = joined.segments, measured.true_NA()
-    names = tuple(sources.detections.detector.class_names)
+    """Explain, in one pass over the clips, the mistakes and the true classes of other clips.
+
+    Args:
+        runs: one run, or the runs of all folds, whose segments follow each other in `measured`.
+        measured: results of `orn eval`.
+        resources: device and number of processes.
+    """
+    true_NA = measured.true_NA()
+    names = tuple(runs[0].sources.detections.detector.class_names)
     found = Explanations(
         pairs=ClassPairs(background=len(names)), names=names, mistakes=_mistakes(measured)
     )
     shown = {(each.row, each.activity) for some in found.mistakes.values() for each in some}
     counted = {
         (row, activity)
-        for row in spread(len(segments), _MOST_COUNTED)
+        for row in spread(len(true_NA), _MOST_COUNTED)
         for activity in np.flatnonzero(true_NA[row]).tolist()
     }
     asked: dict[int, list[int]] = {}
     for row, activity in sorted(counted | shown):
         asked.setdefault(row, []).append(activity)
-    tall, row_of = {row for row, _ in shown}, {segments[row].id: row for row in asked}
+    tall, row_of = {row for row, _ in shown}, {measured.predictions.ids[row]: row for row in asked}
     is_right_N = (true_NA == measured.predicted_NA()).all(axis=1)
-    clips = sources.clip_dataset(
-        replace(joined, segments=tuple(segments[row] for row in asked)), model.config.recipe
-    )
-    clips.settings = replace(clips.settings, reads_frames=True)  # for the pictures
-    device = torch.device(choose_device(resources.device))
     with progress("report", total=len(asked), unit="clips") as bar:
-        for clip in explained_clips(
-            model.network.to(device) if model.relates_pairs else None,
-            clips,
-            {segments[row].id: activities for row, activities in asked.items()},
-            device=device,
-            workers=min(resources.workers, len(asked) // _CLIPS_OF_WORKER),
-            two_heads=model.heads == "both",
-            advance=bar.advance,
+        classes_of = {measured.predictions.ids[row]: classes for row, classes in asked.items()}
+        for clip in chain.from_iterable(
+            _explained(run, classes_of, resources, bar.advance) for run in runs
         ):
             row = row_of[clip.id]
             if row not in found.strips:
@@ -121,6 +124,29 @@ def explain_clips(
             if (row, clip.activity) in shown:
                 found.cases[row, clip.activity] = _case(measured, names, clip, row)
     return found
+
+
+def _explained(
+    run: EvaluatedRun,
+    classes_of: Mapping[str, Sequence[int]],
+    resources: Resources,
+    advance: Callable[[int], None],
+) -> Iterator[ExplainedClip]:
+    """Yield the clips of one run, once per class to explain."""
+    model, joined = run.model, run.joined
+    segments = tuple(each for each in joined.segments if each.id in classes_of)
+    clips = run.sources.clip_dataset(replace(joined, segments=segments), model.config.recipe)
+    clips.settings = replace(clips.settings, reads_frames=True)  # for the pictures
+    device = torch.device(choose_device(resources.device))
+    return explained_clips(
+        model.network.to(device) if model.relates_pairs else None,
+        clips,
+        classes_of,
+        device=device,
+        workers=min(resources.workers, len(segments) // _CLIPS_OF_WORKER),
+        two_heads=model.heads == "both",
+        advance=advance,
+    )
 
 
 def _mistakes(measured: Measured) -> dict[tuple[int, int], list[Mistake]]:

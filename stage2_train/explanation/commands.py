@@ -22,7 +22,8 @@ def report(
 ) -> None:
     """Write RUN/report.html, a page with the score, confusions and explanations of a run.
 
-    Without RUN, report on the newest run. The page works offline and is at most 10 MB in size.
+    Without RUN, report on the newest run. A cross-validation is reported over the test splits of
+    all folds. The page works offline and is at most 10 MB in size.
     """
     wait_passively()
     from orn.stage2_train.explanation.report import write_report

@@ -10,6 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from orn.shared.text import truncate
 from orn.stage2_train.explanation.page_pictures import Picture
 from orn.stage2_train.runs.run_folder import METRICS_NAME, finite_number, read_jsonl
 
@@ -44,10 +45,10 @@ def training_curves(run: Path, metric: str, chance: float) -> Picture | None:
         figure = _draw(lines, metric, chance)
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     return Picture(
-        key="training",
+        key=f"training-{run.name}",
         data=svg.getvalue(),
         media="image/svg+xml",
-        alt="Training curves: losses and validation scores",
+        alt=f"Training curves of {truncate(run.name)}: losses and validation scores",
         rank=0,
     )
 

@@ -16,7 +16,7 @@ from orn.stage2_train.evaluation.bootstrap import bootstrap_figures, difference_
 from orn.stage2_train.evaluation.predictions import Predictions, load_predictions
 from orn.stage2_train.evaluation.probabilities import probabilities
 from orn.stage2_train.evaluation.tallies import Tallies
-from orn.stage2_train.runs.eval_file import EvalFile, read_eval
+from orn.stage2_train.runs.eval_file import FOLDS, EvalFile, read_eval
 
 OUTCOMES = ("found", "missed", "false alarm")
 """Columns of the table that replaces the confusion matrix for multiple labels."""
@@ -132,6 +132,8 @@ class Measured:
     def differences(self) -> dict[str, dict[str, float | None]]:
         """Return how much better each single head is than both, with its paired 95 % interval."""
         heads, labels = self.predictions.by_head(), self.predictions.labels
+        if self.file.split == FOLDS and not self.single:  # of networks on different scales
+            return {name: {"low": None, "high": None} for name in [*heads][1:]}
         groups = self.predictions.groups or self.predictions.ids
         tallies = [Tallies(labels, each, self.predictions.unsure) for each in heads.values()]
         both_R, *draws = (each_FR[0] for each_FR in bootstrap_figures(tallies, groups))

@@ -1,7 +1,8 @@
 """The view model of `report.html`."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,9 @@ import numpy as np
 from orn.shared.config.bounded import file_digest
 from orn.shared.config.files import to_toml
 from orn.shared.errors import CheckpointError
-from orn.shared.manifests.records import Segment
 from orn.shared.pages.render import render
 from orn.shared.text import counted, escape_lines, truncate
-from orn.stage2_train.explanation.cases import Explanations
+from orn.stage2_train.explanation.cases import EvaluatedRun, Explanations
 from orn.stage2_train.explanation.measured import OUTCOMES, Measured
 from orn.stage2_train.explanation.page_pictures import (
     LARGEST_PAGE_BYTES,
@@ -21,6 +21,7 @@ from orn.stage2_train.explanation.page_pictures import (
     strip_data,
 )
 from orn.stage2_train.explanation.scale import FULL_DROP, LEAST_DROP
+from orn.stage2_train.runs.eval_file import EvalFile
 from orn.stage2_train.runs.run_config import DataPaths, RunConfig, segments_digest
 from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
 from orn.stage2_train.runs.trained import OpenedModel
@@ -43,30 +44,29 @@ _LISTED_PAIRS = 5
 
 
 def report_page(
-    model: OpenedModel,
+    run: Path,
+    runs: Sequence[EvaluatedRun],
     measured: Measured,
     found: Explanations,
     *,
     paths: DataPaths,
-    detector: str,
-    segments: tuple[Segment, ...],
-    curves: Picture | None,
+    curves: Sequence[Picture | None],
 ) -> str:
     """Return the report page of a run.
 
     Args:
-        model: the run.
+        run: the run folder.
+        runs: the run, or the runs of its folds.
         measured: results of `orn eval`.
         found: explanations of its clips.
         paths: paths of the data.
-        detector: detector of the shards.
-        segments: the evaluated segments.
-        curves: training curves.
+        curves: training curves of `runs`.
 
     Raises:
         PipelineError: if the page is too large even without pictures.
     """
-    counts_RC = measured.counts_RC()
+    counts_RC, model = measured.counts_RC(), runs[0].model
+    graphs = [each for each in curves if each is not None]
     groups = [
         {
             "title": cell_title(measured, *cell),
@@ -78,7 +78,7 @@ def report_page(
         for cell, some in found.mistakes.items()
     ]
     view = {
-        "title": model.path.resolve().name,
+        "title": run.resolve().name,
         "config": model.config,
         "measured": measured,
         "file": measured.file,
@@ -89,11 +89,11 @@ def report_page(
         "counts": counts_RC.tolist(),
         "rows": (rows := _most_confused(measured)),
         "columns": rows if measured.single else range(len(OUTCOMES)),
-        "curves": curves,
+        "curves": graphs,
         "related": list(_related(measured, found)),
         "has_pairs": model.relates_pairs,
         "scale": (LEAST_DROP, FULL_DROP),
-        "made": _made(model, paths, measured, detector, segments),
+        "made": _made(run, runs, paths, measured.file),
     }
     strips = list(found.strips.values())
     listed = _listed(measured, found)
@@ -103,7 +103,6 @@ def report_page(
         template = "orn.stage2_train.explanation/report.html"
         return render(template, **view, held=held, data=data)
 
-    graphs = [] if curves is None else [curves]
     pictures = [*strips, *(case.picture for case in found.cases.values()), *graphs]
     return fitted_page(page, pictures, largest_bytes=LARGEST_PAGE_BYTES, kind="report")
 
@@ -128,7 +127,9 @@ def answer(measured: Measured) -> dict[str, Any]:
 def _verdict(difference: Mapping[str, float | None]) -> tuple[str, bool]:
     """Return the comparison of one head alone with both, and whether it is better."""
     low, high = difference["low"], difference["high"]
-    if low is None or high is None or low <= 0 <= high:
+    if low is None or high is None:
+        return "no interval", False
+    if low <= 0 <= high:
         return "no clear difference", False
     least, most = sorted((100 * abs(low), 100 * abs(high)))
     return f"{'better' if low > 0 else 'worse'} by {least:.1f} to {most:.1f} points", low > 0
@@ -204,25 +205,19 @@ def _initial_weights(config: RunConfig) -> str:
 
 
 def _made(
-    model: OpenedModel,
-    paths: DataPaths,
-    measured: Measured,
-    detector: str,
-    segments: tuple[Segment, ...],
+    run: Path, runs: Sequence[EvaluatedRun], paths: DataPaths, file: EvalFile
 ) -> dict[str, Any]:
     """Return the contents of the section "How it was made"."""
-    run, config, weights = model.path, model.config, model.path / BEST_NAME
-    file, digest = measured.file, file_digest(weights, error=CheckpointError)
+    config = runs[0].model.config
+    segments = tuple(segment for each in runs for segment in each.joined.segments)
     facts = [
         ("run", str(run)),
         ("data set", config.dataset.name),
         ("recipe", config.recipe_name),
         ("system", config.system or "from the recipe"),
-        ("weights", f"{weights.name}, step {model.step}, {digest}"),
         ("initial weights", _initial_weights(config)),
         ("detector of the training", config.detector.title),
-        ("detector of this report", detector),
-        ("training segments", f"{config.dataset.num_train}, {config.dataset.train_digest}"),
+        ("detector of this report", runs[0].sources.detector),
         (f"{file.split} segments", f"{len(segments)}, {segments_digest(segments)}"),
         ("skipped segments", str(file.num_skipped)),
         ("intervals", file.drawn.as_text()),
@@ -230,9 +225,20 @@ def _made(
         ("shards", str(paths.shards)),
         ("clip store", str(paths.clips or "none: frames decoded from the videos")),
     ]
-    for start in read_jsonl(run / STARTS_NAME)[-_SHOWN_STARTS:]:
+    for each in runs:
+        of = "" if each.model.path == run else f" of {each.model.path.name}"
+        facts += [(f"{name}{of}", text) for name, text in _trained(each.model)]
+    return {"facts": facts, "recipe": escape_lines(to_toml(config.recipe)[:20_000])}
+
+
+def _trained(model: OpenedModel) -> Iterator[tuple[str, str]]:
+    """Yield what differs between the runs of folds."""
+    weights, dataset = model.path / BEST_NAME, model.config.dataset
+    digest = file_digest(weights, error=CheckpointError)
+    yield "weights", f"{weights.name}, step {model.step}, {digest}"
+    yield "training segments", f"{dataset.num_train}, {dataset.train_digest}"
+    for start in read_jsonl(model.path / STARTS_NAME)[-_SHOWN_STARTS:]:
         command = start.get("command")
         if isinstance(command, list) and command:
             typed = shlex.join(["orn", *map(str, command[1:])])
-            facts.append(("started", f"{start.get('time')}, commit {start.get('commit')}: {typed}"))
-    return {"facts": facts, "recipe": escape_lines(to_toml(config.recipe)[:20_000])}
+            yield "started", f"{start.get('time')}, commit {start.get('commit')}: {typed}"

@@ -148,13 +148,9 @@ def _training(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[Ste
             seconds=clip_seconds(recipe, "train", left * batch, device=device),
             num_bytes=0 if status else 4 * _WEIGHT_COPIES * count_parameters(recipe.model),
         )
-    if pipeline.folds:
-        seconds = clip_seconds(recipe, "eval", len(splits), device=device)
-        yield StepEstimate(step="eval", work=counted(len(splits), "clip"), seconds=seconds)
-        return
     if not pipeline.fresh and pipeline.evaluation.exists() and pipeline.report.exists():
         return
-    clips = splits.count(pipeline.split)
+    clips = len(splits) if pipeline.folds else splits.count(pipeline.split)
     explained = min(clips, _EXPLAINED)
     # explaining and drawing a clip takes as long as 2 to 5 forward passes on the demo
     for step, shown, passes in (("eval", clips, clips), ("report", explained, 4 * explained)):

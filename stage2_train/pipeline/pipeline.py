@@ -248,6 +248,9 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
     steps: list[Job] = []
     for each in pipeline.trainings:
         steps += _training_jobs(each, pipeline, (*places, *training, *partial), may_grow=may_grow)
+    split = () if pipeline.folds else _split_option(pipeline.split)
+    argv = ("report", str(pipeline.run), *split, *partial)
+    steps.append(Job(name="report", argv=argv, output=pipeline.report))
     return [
         Job(
             name="check",
@@ -267,7 +270,7 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
 def _training_jobs(
     training: Training, pipeline: Pipeline, options: tuple[str, ...], *, may_grow: bool
 ) -> list[Job]:
-    """Return the steps of one training run: train, evaluate, and report unless it is a fold."""
+    """Return the steps of one training run: train and evaluate."""
     run, partial = str(training.run), ("--partial",) if pipeline.partial else ()
     data = (training.manifest, "--data", str(pipeline.data_root))
     jobs = [
@@ -278,13 +281,13 @@ def _training_jobs(
         )
     ]
     if training.split is not None:
-        split = () if training.split == "validation" else ("--split", training.split)
-        argv = ("eval", run, *split, *partial)
+        argv = ("eval", run, *_split_option(training.split), *partial)
         jobs.append(Job(name=f"eval{training.name}", argv=argv, output=training.evaluation))
-        if not pipeline.folds:
-            argv = ("report", run, *split, *partial)
-            jobs.append(Job(name="report", argv=argv, output=pipeline.report))
     return jobs
+
+
+def _split_option(split: Split) -> tuple[str, ...]:
+    return () if split == "validation" else ("--split", split)
 
 
 def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
@@ -307,16 +310,11 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         failure = PipelineError(f"{err}; repair these videos, or pass --partial to exclude them")
         failure.exit_code = SOME_FAILED
         raise failure from err
-    if pipeline.folds:
-        from orn.stage2_train.evaluation.pooled import evaluate_folds
-
-        folds = [each.run for each in pipeline.trainings if each.split is not None]
-        evaluate_folds(pipeline.run, folds)
     file = read_eval(pipeline.evaluation)
     head, figures = next(iter(file.heads().items()))
     return {
         "run": str(pipeline.run),
-        "report": str(pipeline.evaluation if pipeline.folds else pipeline.report),
+        "report": str(pipeline.report),
         "split": file.split,
         "num_segments": file.num_segments,
         "metric": file.metric,

@@ -14,8 +14,9 @@ from orn.shared.config.files import leaves, to_dict
 from orn.shared.csv_text import csv_text
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.lock import is_locked
+from orn.shared.manifests.draw_split import fold_names
 from orn.shared.report import Report, Table, filled_columns
-from orn.stage2_train.runs.eval_file import read_eval
+from orn.stage2_train.runs.eval_file import FOLDS, read_eval
 from orn.stage2_train.runs.run_config import recorded_config
 from orn.stage2_train.runs.run_folder import (
     BEST_NAME,
@@ -30,6 +31,8 @@ from orn.stage2_train.runs.run_folder import (
 _MAX_SETTINGS = 3
 """Maximum number of settings per run in the table."""
 _MAX_DEPTH = 4
+_POOLED_NAME = f"eval-{FOLDS}.json"
+"""Evaluation of a cross-validation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,8 @@ class RunSummary:
     """Lower bound of its 95 % confidence interval."""
     high: float | None = None
     """Upper bound of its 95 % confidence interval."""
+    over_folds: bool = False
+    """Whether the metric covers the test splits of all folds instead."""
     trained_on: bool = False
     """Whether the run was trained on that split."""
     seconds: float | None = None
@@ -84,7 +89,8 @@ COLUMNS = tuple(each.name for each in fields(RunSummary) if each.name != "settin
 def find_runs(folder: Path) -> list[Path]:
     """Return run folders in `folder`, at most four levels deep, including itself, sorted by name.
 
-    Hidden folders and folders inside runs, such as exported models, are omitted.
+    Hidden folders and folders inside runs, such as exported models and evaluated folds, are
+    omitted.
 
     Raises:
         ConfigError: if the folder does not exist.
@@ -96,7 +102,8 @@ def find_runs(folder: Path) -> list[Path]:
         )
     found: dict[Path, Path] = {}
     for depth in range(_MAX_DEPTH + 1):  # links to folders already found are ignored
-        for path in folder.glob("*/" * depth + CONFIG_NAME):
+        names = (CONFIG_NAME, _POOLED_NAME)  # a cross-validation may have no final training
+        for path in (path for name in names for path in folder.glob("*/" * depth + name)):
             run, place = path.parent, path.parent.resolve()
             is_hidden = any(part.startswith(".") for part in run.relative_to(folder).parts)
             if not is_hidden and found.keys().isdisjoint(place.parents):
@@ -111,10 +118,13 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
         run: the run folder.
         split: split of the metrics computed by `orn eval`.
     """
+    pooled, folder = run / _POOLED_NAME, run
+    if pooled.exists() and not (run / CONFIG_NAME).exists():
+        run = run / fold_names(1)[0]
     status = read_status(run)
     started = _last_record(run / STARTS_NAME).get("time")
     known: dict[str, Any] = {
-        "run": str(run),
+        "run": str(folder),
         "started": started if isinstance(started, str) else None,
         "seconds": None if status is None else status.seconds,
     }
@@ -140,7 +150,9 @@ def read_summary(run: Path, *, split: str = "validation") -> RunSummary:
         metric=config.dataset.metric,
         settings=leaves(to_dict(config.recipe)),
         **known,
-        **_measured(run / f"eval-{split}.json", config.dataset.metric),
+        **_measured(
+            pooled if pooled.exists() else run / f"eval-{split}.json", config.dataset.metric
+        ),
     )
 
 
@@ -163,6 +175,7 @@ def _measured(path: Path, metric: str) -> dict[str, Any]:
         "measured": figures.get(metric),
         "low": low,
         "high": high,
+        "over_folds": found.split == FOLDS,
         "trained_on": found.trained_on,
     }
 
@@ -222,11 +235,13 @@ def _figure(run: RunSummary) -> str:
         return f"{text} (training)"
     if run.low is not None and run.high is not None:
         text += f" [{100 * run.low:.2f}, {100 * run.high:.2f}]"
+    if run.over_folds:
+        return f"{text} (folds)"
     return f"{text} (trained on)" if run.trained_on else text
 
 
 def _time(seconds: float | None) -> str:
-    if seconds is None:
+    if not seconds:  # unknown, or no steps logged yet
         return "-"
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}h{rest // 60:02}m" if hours else f"{rest // 60}m{rest % 60:02}s"

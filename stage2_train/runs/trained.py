@@ -10,6 +10,8 @@ from torch import nn
 from orn.shared.devices import choose_device
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.same_job import differences
+from orn.shared.manifests.draw_split import fold_names
+from orn.shared.manifests.fold_files import folds_of
 from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.records import Dataset, Video
 from orn.shared.tensors import mismatch
@@ -31,6 +33,7 @@ from orn.stage2_train.runs.run_config import (
     check_detector_classes,
     data_paths,
     read_config,
+    recorded_config,
 )
 from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME
 from orn.stage2_train.runs.sources import Sources, open_sources
@@ -206,6 +209,15 @@ def paths_of_run(
         shards=resources.shards or recorded.shards,
         clips=None if resources.no_clip_store else resources.clips or recorded.clips,
     )
+
+
+def fold_runs(run: Path) -> tuple[Path, ...]:
+    """Return the runs of all folds of a cross-validation in a folder; empty for other runs."""
+    first = run / fold_names(1)[0]
+    if not (first / CONFIG_NAME).is_file():
+        return ()
+    paths = paths_of_run(first, recorded_config(first), Resources())
+    return tuple(run / name for name in folds_of(paths.manifest))
 
 
 def sources_of_run(

@@ -264,7 +264,7 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
         session.check_deadline()
         state.add(values | {"learning_rate": learning_rate})
         session.bar.advance(note=f"loss {values['loss']:.3f}")
-        if state.step % recipe.log_every_steps == 0:
+        if state.step % recipe.log_every_steps == 0 or state.phase_over:
             _log_means(session, phase)
         due = epoch_over and state.epoch % recipe.validation.every_epochs == 0
         if session.data.validation is not None and (due or state.phase_over):

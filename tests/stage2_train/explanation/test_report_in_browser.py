@@ -3,12 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from orn.stage2_train.explanation.cases import Explanations
+from orn.stage2_train.explanation.cases import EvaluatedRun, Explanations
 from orn.stage2_train.explanation.class_pairs import ClassPairs
 from orn.stage2_train.explanation.measured import Measured, load_measured
 from orn.stage2_train.explanation.report_view import report_page
@@ -174,7 +175,9 @@ def page_of(path: Path, *, ids: Sequence[str], classes: Sequence[str]) -> str:
     faked = Measured(file=measured.file, predictions=predictions, classes=tuple(classes))
     found = Explanations(pairs=ClassPairs(background=1), names=("cup",), mistakes={})
     paths = paths_of_run(run, model.config, Resources())
-    return report_page(model, faked, found, paths=paths, detector=ids[0], segments=(), curves=None)
+    sources, joined = SimpleNamespace(detector=ids[0]), SimpleNamespace(segments=())
+    runs = [EvaluatedRun(model=model, sources=sources, joined=joined)]
+    return report_page(run, runs, faked, found, paths=paths, curves=[None])
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -3,6 +3,7 @@ killed twice."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -75,8 +76,10 @@ def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
         f"orn train {run}/fold-2.toml --data {root} --recipe demo --seed 0 --run {run}/fold-2",
         f"orn eval {run}/fold-2 --split test",
         f"orn train {run}/all.toml --data {root} --recipe demo --seed 0 --run {run}",
+        f"orn report {run}",
     ]
-    assert opened("kitchen.toml", data_root=root, recipe="demo", no_final=True) == typed[:-1]
+    without = opened("kitchen.toml", data_root=root, recipe="demo", no_final=True)
+    assert without == [*typed[:-2], typed[-1]]
     with pytest.raises(ConfigError, match=r"kitchen\.toml: expected --folds 3, got 2; .*--fresh"):
         opened(table, folds=3, group="person")
 
@@ -322,4 +325,6 @@ def test_folds_killed_twice(table: Path, tmp_path: Path) -> None:
     parts = [json.loads((run / f"fold-{k}" / "eval-test.json").read_text()) for k in (1, 2)]
     right = sum(each["two_heads"]["top1"] * each["num_segments"] for each in parts)
     assert result["score"] == pytest.approx(right / 10)
+    listed = re.findall(r'data-cell="\d-\d"[^>]*>(\d+)<', Path(result["report"]).read_text("utf-8"))
+    assert sum(map(int, listed)) == 10
     assert run_orn("predict", run, table.parent / "videos" / "film1.mp4").stdout

@@ -105,6 +105,17 @@ def test_hidden_folders_and_models_inside_of_runs_are_no_runs(folder, config) ->
     assert _runs(folder).stdout == before
 
 
+def test_a_cross_validation_without_a_last_training_has_the_score_of_all_folds(
+    folder, config
+) -> None:
+    fold = _make(folder / "crossed" / "fold-1", config, 7)
+    _stands(fold, step=20, finished=True, best_metric=0.5, best_step=15, seconds=7.0)
+    pooled = json.dumps(TINY_EVAL | {"split": "folds"})
+    (folder / "crossed" / "eval-folds.json").write_text(pooled)
+    (line,) = (line for line in _runs(folder).stdout.splitlines() if "crossed" in line)
+    assert line.startswith("crossed ") and "75.00 [50.00, 100.00] (folds)" in line
+
+
 def test_no_folder_and_an_empty_one(tmp_path) -> None:
     _runs(tmp_path / "none", exit_code=2)
     assert _runs(tmp_path).stdout == f"{tmp_path}: no run\n"
