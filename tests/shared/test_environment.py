@@ -10,17 +10,8 @@ import torch
 from orn.shared.devices import choose_device, devices_of_workers
 from orn.shared.environment import (
     git_commit,
-    usable_cores,
 )
 from orn.shared.errors import ConfigError
-
-
-def test_usable_cores_are_those_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 64)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5}, raising=False)
-    assert usable_cores() == 2
-    monkeypatch.delattr(os, "sched_getaffinity")
-    assert usable_cores() == 64
 
 
 def git(folder: Path, *arguments: str) -> str:

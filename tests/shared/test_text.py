@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orn.shared.csv_text import csv_text
 from orn.shared.nearest import nearest, nearest_first
-from orn.shared.text import counted, escape, escape_lines, utf8
+from orn.shared.text import escape, escape_lines, utf8
 
 
 def test_printable_escapes_what_a_terminal_acts_on() -> None:
@@ -21,15 +21,6 @@ def test_printable_escapes_what_a_terminal_acts_on() -> None:
 
 def test_a_name_that_is_not_utf8_becomes_text() -> None:
     assert utf8("ü/\udcff.mp4") == "ü/\\udcff.mp4"
-
-
-def test_counts_agree_with_what_is_counted() -> None:
-    assert [counted(number, "video") for number in (0, 1, 1200)] == [
-        "0 videos",
-        "1 video",
-        "1,200 videos",
-    ]
-    assert counted(2, "class", "classes") == "2 classes"
 
 
 # CSV -------------------------------------------------------------------------------------------

@@ -115,21 +115,3 @@ def test_scores_are_held_against_what_the_detector_has(tmp_path: Path) -> None:
     detector.score_kind = "sigmoid"
     assert run(tmp_path, detector).videos == ("a", "b")
     assert Shard(shard_path(tmp_path, 0)).score_kind == "sigmoid"
-
-
-@pytest.mark.real_data
-def test_odd_videos_fail_one_by_one_and_never_together(sample_data: Path, tmp_path: Path) -> None:
-    files = [each for each in sample_data.glob("clips/odd/*") if each.stat().st_size < 60_000]
-    videos = {path.name: Video(id=path.name, path=path) for path in sorted(files)}
-    parts = tuple(UnitPart(video_id=name) for name in videos)
-    detect = UnitDetector(FakeDetector(), videos=videos, folder=tmp_path, batch=32)
-    result = detect(Unit(index=0, parts=parts))
-    assert {video.id for video in result.failed} == {
-        "moviepy__result_0byte.webm",
-        "mp4parse__chunk_out_of_range.mp4",
-        "mp4parse__short-cenc.mp4",
-    }
-    entries = {video.id: video for video in Shard(shard_path(tmp_path, 0)).videos}
-    assert set(entries) == set(videos) - {video.id for video in result.failed}
-    assert entries["decord__corrupted.mp4"].frames == 49
-    assert entries["dali__cfr.mpeg"].frames == 180

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from orn.shared.masks import rle
 from orn.stage2_train.clips.mask_pieces import (
-    concatenated,
     coverage_of_pieces,
     pieces_of_masks,
     unions,
@@ -69,14 +68,3 @@ def test_union_is_exact(shape) -> None:
     for mask, group in zip(masks, groups, strict=True):
         expected[group] |= mask
     np.testing.assert_array_equal(found, expected)
-
-
-def test_no_masks_and_empty_masks() -> None:
-    none = pieces_of_masks((), height=5, width=5)
-    assert len(none) == 0
-    assert len(unions(none, height=5)) == 0
-    empty = pieces_of([np.zeros((3, 3), bool)])
-    assert len(empty) == 0
-    assert coverage(empty, (0, 0, 3, 3), 2, (2, 2)).tolist() == np.zeros((2, 2, 2)).tolist()
-    both = concatenated([none, pieces_of([np.ones((3, 3), bool)])])
-    assert len(both) == 3

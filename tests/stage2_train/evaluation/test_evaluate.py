@@ -1,7 +1,6 @@
 """What a report says besides the scores."""
 
 import errno
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -212,25 +211,3 @@ def test_a_full_disk_is_found_before_the_work(command, one_step, monkeypatch) ->
     monkeypatch.setattr("orn.stage2_train.evaluation.evaluate._predict", None)
     said = run_orn(command, one_step, "--workers", 0, exit_code=1).stderr
     assert f"{one_step}: results cannot be written (No space left on device)" in said
-
-
-def test_damaged_weights_of_a_model_are_downloaded_again(one_step, tmp_path) -> None:
-    run_orn("export", one_step, tmp_path / "model")
-    path = tmp_path / "model" / "model.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    said = run_orn("export", tmp_path / "model", tmp_path / "again", exit_code=1).stderr
-    assert "download or export the model again" in said
-
-
-def test_a_gpu_that_is_not_there(one_step) -> None:
-    said = run_orn("eval", one_step, "--device", "cuda", exit_code=2).stderr
-    assert "device cuda: expected a CUDA device, got none that torch can use" in said
-
-
-def test_weights_that_are_a_pipe(one_step) -> None:
-    (one_step / "model.safetensors").unlink()
-    os.mkfifo(one_step / "model.safetensors")
-    said = run_orn("eval", one_step, exit_code=1).stderr
-    assert "model.safetensors: expected a file, got a pipe" in said

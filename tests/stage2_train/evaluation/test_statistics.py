@@ -7,12 +7,6 @@ from scipy.stats import ttest_rel
 
 from orn.stage2_train.evaluation.statistics import holm, mean_interval, paired
 
-SLEEP = (
-    (0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0),
-    (1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4),
-)
-"""Student 1908: additional hours of sleep with either of two drugs."""
-
 
 def test_intervals_of_three_values_and_of_one() -> None:
     # mean 2, deviation 1, Student's t for two degrees of freedom 4.302653
@@ -20,16 +14,6 @@ def test_intervals_of_three_values_and_of_one() -> None:
     assert three.mean == 2.0
     assert three.half_width == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
     assert (one.mean, one.half_width, one.num_seeds) == (5.0, None, 1)
-
-
-def test_the_paired_t_test_on_the_sleep_data() -> None:
-    # R: t.test(Pair(extra[group == 1], extra[group == 2]) ~ 1, data = sleep) says t = -4.0621,
-    # df = 9, p-value = 0.002833, interval -2.4598858 to -0.7001142.
-    difference = paired(*(dict(enumerate(group)) for group in SLEEP))
-    assert difference.num_pairs == 10
-    assert difference.mean == pytest.approx(-1.58)
-    assert difference.p_value == pytest.approx(0.002833, abs=5e-7)
-    assert difference.half_width == pytest.approx((2.4598858 - 0.7001142) / 2, abs=1e-6)
 
 
 SEEDS = st.dictionaries(st.integers(0, 9), st.integers(-100, 100), max_size=8)
@@ -65,15 +49,3 @@ def test_holm_by_hand() -> None:
     assert holm([0.6, 0.7]) == [1.0, 1.0]
     assert holm([0.04]) == [0.04]
     assert holm([]) == []
-
-
-@given(st.lists(st.floats(0, 1), max_size=6))
-def test_holm_decides_as_the_procedure_step_by_step(values) -> None:
-    left, decided = list(enumerate(values)), set()
-    while left:
-        place, least = min(left, key=lambda pair: pair[1])
-        if least * len(left) >= 0.05:
-            break
-        decided.add(place)
-        left.remove((place, least))
-    assert {place for place, value in enumerate(holm(values)) if value < 0.05} == decided

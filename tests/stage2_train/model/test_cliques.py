@@ -1,7 +1,7 @@
 """Cliques of one, two and three objects (eq. 3 and 4) against nested loops, and the frames that
 they are of: all earlier ones, drawn ones, or a frame with itself."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -146,44 +146,6 @@ def test_equals_loops_with_gradients(variant, training, size) -> None:
     _assert_close(fast, slow)
     for found, expected in zip(_gradients(case, fast), _gradients(case, slow), strict=True):
         _assert_close(found, expected)
-
-
-@each_variant
-@settings(max_examples=8, deadline=None)
-@given(size=sizes, data=st.data())
-def test_object_order_does_not_matter(variant, training, size, data) -> None:
-    case = make_case(variant, training=training, **size)
-    order = data.draw(st.permutations(range(case.objects_BTKO.shape[2])))
-    shuffled = replace(
-        case,
-        objects_BTKO=case.objects_BTKO[:, :, list(order)],
-        valid_BTK=case.valid_BTK[:, :, list(order)],
-    )
-    _assert_close(shuffled.fast(), case.fast())
-
-
-@each_variant
-@settings(max_examples=8, deadline=None)
-@example(size=usual_size, filling=float("nan"))
-@given(size=sizes, filling=st.sampled_from([0.0, 1.0, float("inf"), float("nan")]))
-def test_padding_changes_no_value_or_gradient(variant, training, size, filling) -> None:
-    case = make_case(variant, training=training, **size)
-    padding = case.objects_BTKO.new_full(
-        (*case.objects_BTKO.shape[:2], 2, case.objects_BTKO.shape[3]), filling
-    )
-    spoilt = case.objects_BTKO.where(case.valid_BTK[..., None], filling)
-    invalid = torch.zeros(padding.shape[:3], dtype=torch.bool)
-    padded = replace(
-        case,
-        objects_BTKO=torch.cat([spoilt, padding], dim=2),
-        valid_BTK=torch.cat([case.valid_BTK, invalid], dim=2),
-    )
-    expected, found = case.fast(), padded.fast()
-    assert found.isfinite().all()
-    _assert_close(found, expected)
-    with_objects = replace(padded, objects_BTKO=case.objects_BTKO)  # gradients of the same leaf
-    for one, other in zip(_gradients(case, expected), _gradients(with_objects, found), strict=True):
-        _assert_close(other, one)
 
 
 def test_sums_over_pairs_and_averages_over_earlier_frames() -> None:

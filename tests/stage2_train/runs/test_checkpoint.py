@@ -89,32 +89,6 @@ def test_a_training_goes_on_to_the_bit_and_with_its_strides(tmp_path: Path) -> N
         step(*theirs)
 
 
-def test_epochs_are_counted_in_batches_and_a_phase_begins_with_one() -> None:
-    state = TrainingState()
-    state.advance(2, num_batches=5, num_phase_steps=3)
-    assert not state.advance(2, num_batches=5, num_phase_steps=3)
-    assert (state.epoch, state.batch, state.phase_over) == (0, 4, False)
-    assert state.advance(1, num_batches=5, num_phase_steps=3)
-    assert (state.epoch, state.batch, state.step, state.phase_over) == (1, 0, 3, True)
-    assert [state.is_finished(number) for number in (0, 1, 2)] == [True, True, False]
-    for batch, epoch in ((0, 1), (2, 2)):
-        state.batch, state.best_metric = batch, 0.5
-        state.begin_phase(1)
-        assert (state.phase, state.epoch, state.batch, state.phase_step) == (1, epoch, 0, 0)
-    assert (state.step, state.phase_over, state.best_metric) == (3, False, None)
-
-
-def test_best_metric_and_patience() -> None:
-    state, found = TrainingState(), []
-    for state.step, metric in enumerate((0.0, 0.0, 0.1, 0.1, 0.05), 1):
-        found.append((state.record_metric(metric, patience=2), state.phase_over))
-    assert [is_best for is_best, _ in found] == [True, False, True, False, False]
-    assert [is_over for _, is_over in found] == [False] * 4 + [True]
-    assert (state.best_metric, state.best_step, state.num_without_improvement) == (0.1, 3, 2)
-    patient = TrainingState(best_metric=1.0, num_without_improvement=50)
-    assert not patient.record_metric(0.5, patience=None) and not patient.phase_over
-
-
 def at_step(number: int, *, size: int = 3) -> Checkpoint:
     """A checkpoint of some step, at the start of a phase."""
     weight = torch.full((size,), float(number))
