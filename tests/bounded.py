@@ -3,13 +3,14 @@
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orn.shared.errors import PipelineError
 from tests.processes import new_processes, take_environment
 
 _MOST_MIB = 1024
@@ -46,6 +47,23 @@ def bounded(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     if error is not None:
         raise error
     return value
+
+
+def refusals(read: Callable[[Path], Any], paths: Sequence[Path]) -> list[str]:
+    """Why a reader refuses each file, "read" where it does not, by one process with bounds."""
+    said: list[str] = bounded(_refusals, read, paths)
+    return said
+
+
+def _refusals(read: Callable[[Path], Any], paths: Sequence[Path]) -> list[str]:
+    said = []
+    for path in paths:
+        try:
+            read(path)
+            said.append("read")
+        except PipelineError as err:
+            said.append(str(err))
+    return said
 
 
 def _run(

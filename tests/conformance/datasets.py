@@ -10,10 +10,6 @@ import numpy as np
 from tests.shared.manifests.conftest import MANIFEST, TABLE
 
 HEAD = MANIFEST.partition("[labels]")[0]
-FRAMES = (
-    HEAD.replace('"clips"', '"frames"')
-    + 'rate_table = {table = "rates.csv", video = "video", rate = "fps"}\n'
-)
 EPIC_ROWS = (
     "uid,narration_id,participant_id,video_id,start_timestamp,stop_timestamp,verb_class,"
     'noun_class,all_noun_classes\n0,n0,P01,P01_01,00:00:00.14,00:00:03.37,1,1,"[1, 0]"\n'
@@ -34,12 +30,6 @@ DATASETS: dict[str, dict[str, bytes]] = {
         "mine/labels.csv": TABLE.encode(),
         "mine/classes.txt": b"open\nclose\n",
     },
-    "frames with a table of rates": {
-        "m.toml": (FRAMES + '[labels]\nformat = "table"\ntable = "t"\nclasses = "c"\n').encode(),
-        "mine/t": b"video,label,start,stop,id\na,open,0,1.5,x\nb,open,1,3,y\n",
-        "mine/c": b"open\n",
-        "mine/rates.csv": b"video,fps\na,30\nb,29.97\n",
-    },
     "vlog": {
         "m.toml": (HEAD + '[labels]\nformat = "vlog"\n')
         .replace("single-label", "multi-label")
@@ -49,15 +39,6 @@ DATASETS: dict[str, dict[str, bytes]] = {
         "mine/meta/splitId.txt": b"0\n2\n",
         "mine/meta/hand_object/hand_object_labels.txt": b"bag\nbed\n",
         "mine/meta/hand_object/hand_object.npy": matrix(),
-    },
-    "epic": {
-        "m.toml": (
-            HEAD + '[labels]\nformat = "epic"\ntarget = "action"\ntable = "t"\nverbs = "v"\n'
-            'nouns = "n"\n'
-        ).encode(),
-        "mine/t": EPIC_ROWS.encode(),
-        "mine/v": b"verb_id,class_key\n0,take\n1,put\n",
-        "mine/n": b"noun_id,class_key\n0,pan\n1,door\n",
     },
     "epic100": {
         "m.toml": (
@@ -75,14 +56,6 @@ DATASETS: dict[str, dict[str, bytes]] = {
         "mine/labels/train.json": json.dumps(CLIPS[:1]).encode(),
         "mine/labels/validation.json": json.dumps(CLIPS[1:]).encode(),
         "mine/labels/labels.json": b'{"Opening something": "0", "Closing it": "1"}',
-    },
-    "something-v1": {
-        "m.toml": (
-            HEAD + '[labels]\nformat = "something"\ntrain = "t"\nvalidation = "v"\nclasses = "c"\n'
-        ).encode(),
-        "mine/t": b"1;Opening something\n",
-        "mine/v": b"2;Closing it\n",
-        "mine/c": b"Opening something\nClosing it\n",
     },
 }
 

@@ -4,11 +4,10 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import av
 import numpy as np
 import torch
 from torch import nn
@@ -26,11 +25,9 @@ from orn.shared.shards.verify import verify_shard
 from orn.shared.video.read import read_frames
 from orn.shared.video.reader import VideoTimes
 from orn.stage1_detect.imports.authors_vlog import read_authors
-from orn.stage1_detect.imports.convert import frames_of_records
 from orn.stage1_detect.imports.epic100 import read_epic100
-from orn.stage1_detect.imports.formats import RECORDS, find_videos
-from orn.stage1_detect.imports.object_table import places_of
-from orn.stage1_detect.imports.request import FormatName, ImportRequest
+from orn.stage1_detect.imports.formats import RECORDS
+from orn.stage1_detect.imports.request import FormatName
 from orn.stage2_train.evaluation.predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.model.image_weights import read_weights
 from orn.stage2_train.recipe import OptimiserRecipe, load_recipe
@@ -50,7 +47,13 @@ from orn.stage2_train.runs.run_config import DataPaths, Places, read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
 from orn.stage2_train.training.step import build_optimiser
 from tests.conformance.datasets import DATASETS, write_dataset
-from tests.stage1_detect.imports.conftest import block_mask, write_authors, write_epic
+from tests.stage1_detect.imports.conftest import (
+    BLOCK,
+    block_mask,
+    boxes_of_records,
+    write_authors,
+    write_epic,
+)
 from tests.worlds.films import (
     TINY_EVAL,
     TINY_RECIPE,
@@ -121,7 +124,6 @@ def _make_plan(folder: Path) -> Path:
     return folder / "plan.json"
 
 
-FOUND = ((10, 20, 50, 75), block_mask(10, 20, 50, 75), 0.75, 3)
 SHARE = ((0.1, 0.2, 0.5, 0.75), block_mask(10, 20, 50, 75), 0.625, 3)
 SOURCES: dict[FormatName, str] = {
     "coco": json.dumps(
@@ -139,30 +141,6 @@ SOURCES: dict[FormatName, str] = {
 }
 
 
-def _read_records(form: FormatName) -> Callable[[Path], Any]:
-    def read(path: Path) -> Any:
-        request = ImportRequest(dataset="any", source=path, form=form)
-        with TemporaryDirectory() as folder:
-            table = Path(folder) / "objects.sqlite"
-            videos, names = find_videos(request, table)
-            numbers = [places_of(table, video)[1] for video in videos]
-            return [
-                frame.detections.boxes.tolist()
-                for video, numbers_P in zip(videos, numbers, strict=True)
-                for frame in frames_of_records(
-                    table,
-                    video,
-                    RECORDS[form],
-                    numbers_P,
-                    numbers_P >= 0,
-                    grid=video.grid or (6, 8),
-                    classes=names,
-                )
-            ]
-
-    return read
-
-
 def _masks(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
     return lambda path: [(each.place, each.detections.masks) for each in read(path)]
 
@@ -170,15 +148,6 @@ def _masks(read: Callable[[Path], Any]) -> Callable[[Path], Any]:
 def _read_video(path: Path) -> Any:
     VideoTimes.of(path, rate=10.0)
     return len(list(read_frames(path)))
-
-
-def _video_reader(name: str, codec: str) -> Reader:
-    return Reader(
-        name=name,
-        make=lambda folder: write_numbered(folder / name, 6, codec=codec, options={"g": "5"}),
-        read=_read_video,
-        accepts=TEXT,
-    )
 
 
 def _plain_layer() -> nn.Linear:
@@ -267,7 +236,7 @@ READERS = (
     ),
     Reader(
         name="masks of VLOG's authors",
-        make=lambda folder: write_authors(folder / "clip.pkl", [[FOUND], [], [FOUND, FOUND]]),
+        make=lambda folder: write_authors(folder / "clip.pkl", [[BLOCK], [], [BLOCK, BLOCK]]),
         read=_masks(read_authors),
         accepts=("flipped",),
     ),
@@ -281,15 +250,16 @@ READERS = (
         Reader(
             name=f"objects of {form}",
             make=_writes(f"source{RECORDS[form].suffix}", text),
-            read=_read_records(form),
+            read=partial(boxes_of_records, form),
             accepts=TEXT,
         )
         for form, text in SOURCES.items()
     ),
-    *(
-        _video_reader(name, codec)
-        for name, codec in (("h264.mp4", "libx264"), ("vp9.webm", "libvpx-vp9"))
-        if codec in av.codecs_available
+    Reader(
+        name="video",
+        make=lambda folder: write_numbered(folder / "a.mp4", 6, options={"g": "5"}),
+        read=_read_video,
+        accepts=TEXT,
     ),
     Reader(
         name="JPEG in a folder",

@@ -20,7 +20,7 @@ from torch import nn
 
 from orn.shared.errors import CheckpointError
 from orn.shared.torch_files import read_torch_file, tensors_in
-from tests.bounded import bounded
+from tests.bounded import bounded, refusals
 
 CONTENT: dict[str, Any] = {
     "model": {"weight": torch.arange(6.0).reshape(2, 3), "count": torch.tensor(3)},
@@ -30,18 +30,6 @@ CONTENT: dict[str, Any] = {
 
 def read(path: Path, **options: Any) -> Any:
     return read_torch_file(path, what="weights", **options)
-
-
-def said_of(files: dict[str, Path], **options: Any) -> dict[str, str]:
-    """Why each file is refused; "read" if it is not."""
-    said = {}
-    for name, path in files.items():
-        try:
-            read(path, **options)
-            said[name] = "read"
-        except CheckpointError as err:
-            said[name] = str(err)
-    return said
 
 
 def read_named(path: Path) -> int | None:
@@ -191,19 +179,18 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 
 @pytest.fixture(scope="module")
-def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What is said of each hostile file, by one process with bounded time and memory."""
     folder = tmp_path_factory.mktemp("hostile")
     files = {name: make(folder / f"{name}.pt") for name, (make, _) in HOSTILE.items()}
-    said: dict[str, str] = bounded(said_of, files)
-    return said
+    return dict(zip(files, refusals(read, [*files.values()]), strict=True))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_files(name: str, refusals: dict[str, str]) -> None:
-    assert HOSTILE[name][1] in refusals[name]
-    assert f"{name}.pt: expected weights, got a " in refusals[name]
-    assert "weights_only" not in refusals[name]
+def test_hostile_files(name: str, said: dict[str, str]) -> None:
+    assert HOSTILE[name][1] in said[name]
+    assert f"{name}.pt: expected weights, got a " in said[name]
+    assert "weights_only" not in said[name]
 
 
 def test_a_storage_ends_where_the_file_does(tmp_path: Path) -> None:
@@ -305,9 +292,9 @@ GROWING = {
 
 def test_nothing_grows_where_things_are_dropped(tmp_path: Path) -> None:
     files = {name: make(tmp_path / f"{name}.pt") for name, make in GROWING.items()}
-    said = bounded(said_of, files, dropped=ARRAYS)
-    assert said.pop("a large array") == "read"
-    assert all("in an unexpected way" in each for each in said.values()), said
+    *said, of_array = refusals(partial(read, dropped=ARRAYS), [*files.values()])
+    assert of_array == "read"
+    assert all("in an unexpected way" in each for each in said), said
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ import pytest
 from orn.shared.errors import ShardFormatError
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
-from tests.bounded import bounded
+from tests.bounded import bounded, refusals
 from tests.shared.shards.conftest import Members, repacked, write_drawn
 
 _DIRECTORY_ENTRY = b"PK\x01\x02"
@@ -43,21 +43,9 @@ def read_all(path: Path) -> list[str]:
     return told
 
 
-def refusals(paths: Sequence[Path]) -> list[str]:
-    """Of each shard, why it is refused; "read" if it is not."""
-    said = []
-    for path in paths:
-        try:
-            read_all(path)
-            said.append("read")
-        except ShardFormatError as err:
-            said.append(str(err))
-    return said
-
-
 def check_refused(files: Sequence[Path], messages: Sequence[str]) -> None:
     """Whether each file is refused, by one process with little time and memory."""
-    for path, message, said in zip(files, messages, bounded(refusals, files), strict=True):
+    for path, message, said in zip(files, messages, refusals(read_all, files), strict=True):
         assert re.search(rf"{re.escape(path.name)}: .*{message}", said), (path.name, said)
 
 
@@ -143,7 +131,7 @@ def test_an_entry_of_the_directory_that_lies_is_refused(path: Path) -> None:
         struct.pack_into(form, lying, entry + offset, value)
         files.append(path.with_name(f"{offset}-{value}.zarr.zip"))
         files[-1].write_bytes(lying)
-    *said, of_flag = bounded(refusals, files)
+    *said, of_flag = refusals(read_all, files)
     assert all(re.search(r"\.zarr\.zip: .*(boxes|intact shard)", each) for each in said), said
     assert of_flag == "read" or "boxes" in of_flag
 

@@ -5,12 +5,17 @@ import struct
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 
 from orn.shared.masks import rle
+from orn.stage1_detect.imports.convert import frames_of_records
+from orn.stage1_detect.imports.formats import RECORDS, find_videos
+from orn.stage1_detect.imports.object_table import places_of
+from orn.stage1_detect.imports.request import FormatName, ImportRequest
 
 Found = tuple[Sequence[float], bytes, float, int]
 """Box, mask, score and class of a detection, as the file has them."""
@@ -78,6 +83,28 @@ def write_authors(path: Path, frames: Sequence[Sequence[Found]]) -> Path:
             boxes[place][label].append(np.array([*box, score], dtype=np.float32))
     path.write_bytes(pickle.dumps({"segms": segms, "boxes": boxes}, 4))
     return path
+
+
+def boxes_of_records(form: FormatName, source: Path) -> list[Any]:
+    """Boxes in each frame of a source, whatever frames its videos have."""
+    request = ImportRequest(dataset="any", source=source, form=form)
+    with TemporaryDirectory() as folder:
+        table = Path(folder) / "objects.sqlite"
+        videos, classes = find_videos(request, table)
+        numbers = [places_of(table, video)[1] for video in videos]
+        return [
+            frame.detections.boxes.tolist()
+            for video, numbers_P in zip(videos, numbers, strict=True)
+            for frame in frames_of_records(
+                table,
+                video,
+                RECORDS[form],
+                numbers_P,
+                numbers_P >= 0,
+                grid=video.grid or (6, 8),
+                classes=classes,
+            )
+        ]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.stage1_detect.imports.authors_vlog import read_authors
-from tests.bounded import bounded
+from tests.bounded import refusals
 from tests.stage1_detect.imports.conftest import block_mask
 
 CLIPS = {"o/5/E/v_vAqaXZuAO5E/075": (741, 2001), "o/p/Y/v_7Tsrimk7opY/052": (95, 477)}
@@ -149,14 +149,8 @@ def empty_frames(number: int) -> Any:
     return {part: [frame] * number for part in ("segms", "boxes")}
 
 
-def refusals(paths: list[Path]) -> list[str]:
-    """Why each file is refused."""
-    said = []
-    for path in paths:
-        with pytest.raises(ObjectImportError) as refused:
-            list(read_authors(path))
-        said.append(str(refused.value))
-    return said
+def read_all(path: Path) -> None:
+    list(read_authors(path))
 
 
 def test_what_is_held_many_times_takes_no_memory(tmp_path: Path) -> None:
@@ -168,7 +162,7 @@ def test_what_is_held_many_times_takes_no_memory(tmp_path: Path) -> None:
     }
     values = cases.values()
     files = [write(tmp_path / f"{number}.pkl", value) for number, value in enumerate(values)]
-    for path, message, said in zip(files, cases, bounded(refusals, files), strict=True):
+    for path, message, said in zip(files, cases, refusals(read_all, files), strict=True):
         assert re.search(rf"{path.name}: .*{message}", said)
 
 
@@ -177,4 +171,4 @@ def test_a_list_that_holds_itself(tmp_path: Path) -> None:
     loop += [loop] * 81
     values = (loop, {"segms": loop, "boxes": loop}, {"segms": [loop] * 2, "boxes": [loop] * 2})
     files = [write(tmp_path / f"{number}.pkl", value) for number, value in enumerate(values)]
-    assert all(".pkl: " in each for each in bounded(refusals, files))
+    assert all(".pkl: " in each for each in refusals(read_all, files))

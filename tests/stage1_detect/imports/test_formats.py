@@ -3,25 +3,23 @@
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from orn.shared.errors import ObjectImportError
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.shards.reader import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
-from orn.stage1_detect.imports.convert import frames_of_records
-from orn.stage1_detect.imports.formats import RECORDS, find_videos
-from orn.stage1_detect.imports.object_table import places_of
-from orn.stage1_detect.imports.request import ImportRequest
-from tests.bounded import bounded
+from orn.stage1_detect.imports.formats import RECORDS
+from orn.stage1_detect.imports.request import FormatName
+from tests.bounded import refusals
+from tests.stage1_detect.imports.conftest import boxes_of_records
 from tests.worlds.tables import counted_videos
 from tests.worlds.videos import write_folder
 
@@ -323,25 +321,6 @@ def test_options_of_other_formats(convert: Any, tmp_path: Path, form: str, optio
 # What no source of good will holds -------------------------------------------------------------
 
 
-def read_all(form: str, path: Path) -> int:
-    """The number of objects in the first video of a source, whatever frames its video has."""
-    request = ImportRequest(dataset="mine", source=path, form=form)
-    with TemporaryDirectory() as folder:
-        table = Path(folder) / "objects.sqlite"
-        (video, *_), names = find_videos(request, table)
-        _, numbers_P = places_of(table, video)
-        frames = frames_of_records(
-            table,
-            video,
-            RECORDS[form],
-            numbers_P,
-            numbers_P >= 0,
-            grid=video.grid or (6, 8),
-            classes=names,
-        )
-        return sum(len(frame.detections) for frame in frames)
-
-
 def annotated(**fields: Any) -> str:
     entry = {"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], **fields}
     parts = {"annotations": [entry], "images": [image(1)], "categories": CATEGORIES}
@@ -408,24 +387,15 @@ HOSTILE: list[tuple[str, Callable[[], str], str]] = [
 ]
 
 
-def refusals_of(form: str, folder: Path) -> list[str]:
-    """What is said of each hostile source of a format."""
-    refusals = []
-    for each, make, _ in HOSTILE:
-        if each == form:
-            source = folder / f"source{RECORDS[form].suffix}"
-            source.write_text(make())
-            try:
-                refusals.append(f"read as {read_all(form, source)} objects")
-            except ObjectImportError as err:
-                refusals.append(str(err))
-    return refusals
-
-
 @pytest.mark.parametrize("form", RECORDS)
-def test_what_is_wrong_is_told_in_one_bounded_line(tmp_path: Path, form: str) -> None:
-    wanted = [message for each, _, message in HOSTILE if each == form]
-    for refusal, message in zip(bounded(refusals_of, form, tmp_path), wanted, strict=True):
+def test_what_is_wrong_is_told_in_one_bounded_line(tmp_path: Path, form: FormatName) -> None:
+    cases, files = [each for each in HOSTILE if each[0] == form], []
+    for number, (_, make, _) in enumerate(cases):
+        files.append(tmp_path / f"{number}" / f"source{RECORDS[form].suffix}")
+        files[-1].parent.mkdir()
+        files[-1].write_text(make())
+    said = refusals(partial(boxes_of_records, form), files)
+    for refusal, (_, _, message) in zip(said, cases, strict=True):
         assert re.match(rf".*/source\.\w+: .*{message}", refusal), (message, refusal)
         assert len(refusal) < 1500 and refusal.isprintable()
 
