@@ -1,7 +1,6 @@
 """Options from requests."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -11,7 +10,6 @@ from click.testing import CliRunner
 from pydantic import Field, model_validator
 
 from orn.shared import common_options, options
-from orn.shared.common_options import EngineOptions
 from orn.shared.errors import ConfigError
 from orn.shared.options import Argument, Option, OptionOverrides, Request
 
@@ -145,12 +143,3 @@ def test_help_tells_bounds_defaults_and_the_environment(run) -> None:
         "--seed INTEGER Random seed. [default: 0;",
     ):
         assert said in text
-
-
-def test_a_request_is_frozen_and_what_was_given_is_known() -> None:
-    request = Outer(dataset="vlog", seed=0)
-    assert request.model_fields_set == {"dataset", "seed"}
-    assert request.changed(size="small").model_fields_set == {"dataset", "seed", "size"}
-    with pytest.raises(ValueError, match="frozen"):
-        request.seed = 1  # type: ignore[misc]
-    assert partial(EngineOptions, workers=2)() == EngineOptions(workers=2)

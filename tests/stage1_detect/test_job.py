@@ -78,15 +78,3 @@ def test_failed_videos_are_tried_again_on_demand(job: DetectJob) -> None:
     before = shard_path(job.folder, 0).stat().st_mtime_ns
     assert run(retried()).frames == 0
     assert shard_path(job.folder, 0).stat().st_mtime_ns == before
-
-
-def test_a_video_that_vanished_fails_and_the_others_go_on(job: DetectJob) -> None:
-    job.plan.save(job.folder)
-    dataset = dataclasses.replace(job.dataset, videos=job.dataset.videos[1:2])
-    resumed = plan_fake(dataset, folder=job.folder)
-    summary = run(resumed)
-    assert (summary.frames, summary.exit_code) == (12, 3)
-    assert {each.id: each.reason for each in summary.failed} == dict.fromkeys(
-        ("a", "broken"), "the file no longer exists"
-    )
-    assert "--retry-failed" in report(summary).text()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.errors import ConfigError
-from orn.shared.jobs.plan import Plan, Unit
+from orn.shared.jobs.plan import Plan
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.reader import DetectionFolder
@@ -55,36 +55,6 @@ def test_ranges_at_ten_frames_a_second(segments: list[Limits], wanted: list[Limi
 
 
 TEN_A_SECOND = FrameEstimate(frames=200, rate=10.0)
-
-
-def drawn(units: tuple[Unit, ...]) -> list[str]:
-    return [
-        " ".join(
-            part.video_id
-            + "".join(f"[{each.start_seconds}:{each.stop_seconds}]" for each in part.ranges)
-            for part in unit.parts
-        )
-        for unit in units
-    ]
-
-
-def test_packing() -> None:
-    ranges = {
-        "a": (TimeRange(1.0, 2.0),),
-        "b": (TimeRange(None, 0.5), TimeRange(3.0, 8.5)),
-        "c": (TimeRange(),),
-        "d": (TimeRange(18.5, None),),
-    }
-    estimates = dict.fromkeys("abcd", TEN_A_SECOND) | {"c": FrameEstimate(frames=3, rate=10.0)}
-    units = pack_ranges(ranges, estimates, 20)
-    assert drawn(units) == [
-        "a[1.0:2.0] b[None:0.5]",
-        "b[3.0:5.0]",
-        "b[5.0:7.0]",
-        "b[7.0:8.5] c",
-        "d[18.5:None]",
-    ]
-    assert [unit.index for unit in units] == [0, 1, 2, 3, 4]
 
 
 times = st.floats(0, 19, allow_nan=False)

@@ -15,7 +15,6 @@ from orn.stage1_detect.planning import (
     DETECT,
     DetectJob,
     plan_job,
-    warn_of_missing,
 )
 from orn.stage1_detect.request import Scope
 from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
@@ -37,23 +36,6 @@ def drawn(job: DetectJob) -> list[str]:
 def shard_made(job: DetectJob, index: int) -> None:
     job.plan.save(job.folder)
     shard_path(job.folder, index).touch()
-
-
-def test_plan_has_every_video_and_estimates_what_it_can(
-    dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    warn_of_missing(dataset)
-    assert "1 of 4 listed videos" in caplog.text
-    assert "lost" in caplog.text
-    job = plan_fake(dataset, folder=tmp_path / "out")
-    assert drawn(job) == ["a b broken*"]
-    frames = {name: each.frames for name, each in job.estimates.items()}
-    assert frames == {"a": 5, "b": 12, "broken": 0}
-    assert sum(unit.frames for unit in job.plan.units) == 5 + 12 + 300
-    assert job.to_do == job.plan.units
-    assert not (tmp_path / "out").exists()
-    job.plan.save(job.folder)
-    assert Plan.load(tmp_path / "out") == job.plan
 
 
 def test_a_job_that_goes_on_opens_no_video_that_is_done(

@@ -25,7 +25,7 @@ from orn.stage1_detect.unit_reader import (
     digest_once,
 )
 from tests.bounded import bounded
-from tests.worlds.videos import grey_of, write_grey
+from tests.worlds.videos import write_grey
 
 
 def unit(*parts: tuple[str, int, int | None]) -> Unit:
@@ -41,23 +41,6 @@ def source(videos: dict[str, Path], batch: int = 4) -> UnitReader:
         batch=batch,
         prepare=lambda image: int(image.mean().round()),
     )
-
-
-def test_batches_end_with_the_video(tmp_path: Path) -> None:
-    videos = {name: write_grey(tmp_path / name, n) for name, n in (("a.mp4", 5), ("b.mp4", 3))}
-    events = list(source(videos).events(unit(("a.mp4", 0, None), ("b.mp4", 0, None))))
-    first_kinds = [VideoEntry, FrameBatch, FrameBatch, VideoEnds]
-    second_kinds = [VideoEntry, FrameBatch, VideoEnds]
-    assert [type(event) for event in events] == [*first_kinds, *second_kinds]
-    begins, first, second = events[0], events[1], events[2]
-    assert isinstance(begins, VideoEntry)
-    assert (begins.id, begins.height, begins.width, begins.rate) == ("a.mp4", 48, 64, 10.0)
-    assert begins.source_bytes == (tmp_path / "a.mp4").stat().st_size
-    assert begins.source_digest == content_digest(tmp_path / "a.mp4")
-    assert isinstance(first, FrameBatch) and isinstance(second, FrameBatch)
-    assert first.indices == (0, 1, 2, 3) and second.indices == (4,)
-    np.testing.assert_allclose(first.seconds + second.seconds, [0, 0.1, 0.2, 0.3, 0.4])
-    np.testing.assert_allclose(first.prepared, [grey_of(i) for i in range(4)], atol=2)
 
 
 def test_a_video_that_cannot_be_read_fails_and_the_next_goes_on(tmp_path: Path) -> None:

@@ -76,11 +76,6 @@ def test_lists_of_ucf101(tmp_path: Path) -> None:
     assert sorted(found.values()) == [archery, ["YoYo/v_YoYo_g09_c01"]]
 
 
-def test_films() -> None:
-    assert film_of("brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0") == "April_09"
-    assert film_of("Archery/v_Archery_g08_c01") == "v_Archery_g08"
-
-
 def test_check_compares_with_the_published_number(tmp_path: Path) -> None:
     report = check_dataset(write(tmp_path, "hmdb51", _renamed(HMDB)), tmp_path)
     assert report["left_out"] == {"not in split 2": 1}

@@ -144,18 +144,6 @@ def test_names_of_any_script_are_kept(here: Path, write, new: Make, folder: str,
     assert found["data_root"] == ("data" if is_inside else str(here))
 
 
-def test_ten_clips_are_few(kitchen, new: Make, orn) -> None:
-    rows = [f"v{number},{'open' if number % 2 else 'close'}" for number in range(10)]
-    kitchen("\n".join(["video,label", *rows]), *(f"v{number}.mp4" for number in range(10)))
-    found = new("--split", "80/10/10")
-    assert "no times: each video is one clip" in found["guessed"]
-    (split,) = [each for each in found["warnings"] if each.startswith("validation split: expected")]
-    assert "at least 20 clips for reliable results, got 1" in split
-    assert "validation split: no clip of 1 class: " in " ".join(found["warnings"])
-    ran = orn("manifest", "check", "kitchen.toml", "--data", ".")
-    assert all(f"warning: {each}" in ran.stdout for each in found["warnings"])
-
-
 def test_a_split_is_drawn_and_kept(here: Path, kitchen, new: Make) -> None:
     rows = [f"v{number},{'open' if number % 2 else 'close'}" for number in range(20)]
     videos = [f"v{number}.mp4" for number in range(20)]
@@ -325,15 +313,6 @@ def test_folds_need_every_class_in_two_groups(kitchen, new) -> None:
     kitchen(f"video,label\n{rows}", *(f"{number}.mp4" for number in range(6)))
     assert "'rare' in at least 2 groups, got 1" in new("--folds", "3", exit_code=2)
     assert "--folds: expected at most one" in new("--folds", "3", "--split", "80/20", exit_code=2)
-
-
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
-def test_other_encodings(here: Path, kitchen, orn, encoding: str) -> None:
-    kitchen("", "a.mp4")
-    (here / "kitchen/labels.csv").write_bytes("video,label\na,caf\u00e9\n".encode(encoding))
-    said = orn("manifest", "new", "kitchen/labels.csv", exit_code=1).stderr
-    assert "labels.csv: expected the label table in UTF-8, got a different encoding" in said
-    assert "save a table as CSV UTF-8" in said
 
 
 @pytest.mark.parametrize(

@@ -76,19 +76,6 @@ def test_a_table_of_splits_beside_the_labels(tmp_path: Path) -> None:
         read(tmp_path, table_text, spec=spec)
 
 
-def test_several_labels(tmp_path: Path) -> None:
-    text = "video,label,split\na,touch; open;,train\nb,,train\n"
-    listing = read(tmp_path, text, task="multi-label")
-    assert [segment.labels for segment in listing.segments] == [(0, 2), ()]
-
-
-def test_without_labels_neither_classes_nor_label_column_are_needed(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("video\na\n")
-    listing = table.read(SPEC, tmp_path, task="single-label", form="clips", labels=False)
-    assert listing.classes == ()
-    assert listing.segments == (Segment(id="a", video_id="a", split="train"),)
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [

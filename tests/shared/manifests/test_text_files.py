@@ -62,13 +62,6 @@ def test_refusals_name_file_row_and_column(tmp_path: Path, text: str | bytes, me
         read(tmp_path, text)
 
 
-def test_the_first_rows_are_shown_and_the_rest_counted(tmp_path: Path) -> None:
-    with pytest.raises(ManifestError) as caught:
-        read(tmp_path, "name,in cm\n" + "a,x\n" * 12)
-    assert str(caught.value).count(": column") == 5
-    assert "; and 7 more; correct the file" in str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [

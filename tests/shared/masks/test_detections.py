@@ -8,7 +8,7 @@ import pytest
 
 from orn.shared.errors import ShapeError
 from orn.shared.masks import rle
-from orn.shared.masks.detections import FrameDetections, clip_boxes
+from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import frame_faults
 
 MASK = rle.encode(np.ones((6, 8), dtype=bool))
@@ -41,13 +41,6 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> 
     assert len(FrameDetections(**WHOLE)) == 2
     with pytest.raises(ShapeError, match=re.escape(message)):
         FrameDetections(**WHOLE | changes)
-
-
-def test_clipping_keeps_what_is_inside() -> None:
-    boxes = np.array([[-2, -3, 5, 4], [7, 1, 12, 3], [20, 20, 30, 30]], np.float32)
-    clipped = clip_boxes(boxes, height=6, width=10)
-    assert clipped.tolist() == [[0, 0, 5, 4], [7, 1, 10, 3], [10, 6, 10, 6]]
-    assert clipped.dtype == np.float32
 
 
 def test_arrays_of_another_detector() -> None:

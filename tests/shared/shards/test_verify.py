@@ -41,11 +41,6 @@ def path(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(made / "s.zarr.zip", tmp_path))
 
 
-def test_a_shard_without_frames_has_no_problem(tmp_path: Path) -> None:
-    assert verify_shard(write_drawn(tmp_path / "s.zip", {"a": ((), ())})) == []
-    assert verify_shard(write_drawn(tmp_path / "s.zip", {})) == []
-
-
 @pytest.mark.parametrize(
     ("array", "place", "value", "message"),
     [

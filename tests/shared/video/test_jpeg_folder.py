@@ -171,15 +171,3 @@ def test_a_size_beyond_the_bound_is_refused_before_it_is_decoded(
     expected = f"1.jpg: .* 67,108,864 .* {width} x {height}"
     with pytest.raises(VideoDecodeError, match=expected):
         jpeg_folder.jpeg_image(folder / "1.jpg")
-
-
-@pytest.mark.real_data
-def test_real_folders(sample_data: Path) -> None:
-    epic = list(read_frames(sample_data / "epic" / "frames" / "P01" / "P01_01", rate=60.0))
-    assert len(epic) == 100
-    assert epic[0].image.shape == (256, 456, 3)
-    assert (epic[0].seconds, epic[99].seconds) == (0.0, 99 / 60)
-    sparse = list(read_frames(sample_data / "epic100" / "frames" / "P28" / "P28_101", rate=60.0))
-    assert [frame.seconds for frame in sparse] == [(79 + 5 * i) / 60 for i in range(8)]
-    info = probe(sample_data / "something" / "frames" / "151201", rate=12.0)
-    assert (info.header_frames, info.height) == (33, 240)

@@ -59,14 +59,6 @@ def test_what_is_not_there_is_told(tmp_path: Path, name: str) -> None:
             measure(tmp_path / "empty")
 
 
-def test_names_that_are_not_utf8_have_a_digest(tmp_path: Path) -> None:
-    for name in (b"\xff1.jpg", b"\xfe1.jpg"):
-        folder = tmp_path / f"folder-{name[0]}"
-        folder.mkdir()
-        (folder / os.fsdecode(name)).write_bytes(b"ab")
-    assert len({content_digest(folder) for folder in tmp_path.iterdir()}) == 2
-
-
 def claim_seconds(path: Path, ticks: float = 1e15) -> None:
     """Has the header of a Matroska or WebM file promise a duration in milliseconds."""
     content = bytearray(path.read_bytes())

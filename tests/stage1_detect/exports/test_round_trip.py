@@ -64,11 +64,3 @@ def test_coco_and_back_is_the_same(orn: Any, shards: Path) -> None:
         assert theirs.masks == ours.masks
         for name in ("boxes", "scores", "labels"):
             np.testing.assert_array_equal(getattr(theirs, name), getattr(ours, name))
-
-
-@pytest.mark.parametrize("out", [".", "..", "folder"])
-def test_a_folder_is_no_output(orn: Any, shards: Path, monkeypatch, out: str) -> None:
-    monkeypatch.chdir(shards.parent)
-    Path("folder").mkdir()
-    words = ("export-objects", "mine.toml", out, "--format", "coco", "--shards", "shards")
-    assert f"{out}: expected a regular file, got a folder" in orn(*words, exit_code=2).stderr

@@ -97,16 +97,6 @@ def test_a_cpu_takes_one_frame_at_a_time(
         assert alone.masks == frame.masks
 
 
-def test_no_frames_and_frames_without_detections(
-    load_tiny: Any, pictures: list[NDArray[np.uint8]]
-) -> None:
-    detector = load_tiny("demo", score_threshold=1.0)
-    found = detector.detect(pictures)
-    assert [len(frame) for frame in found] == [0, 0, 0]
-    assert found[0].class_scores is not None and found[0].class_scores.shape == (0, 80)
-    assert detector.detect([]) == []
-
-
 @pytest.mark.parametrize("part", ["backbone", "rpn_head.rpn_cls"])
 def test_features_that_are_not_finite_are_an_error(
     load_tiny: Any, pictures: list[NDArray[np.uint8]], part: str
