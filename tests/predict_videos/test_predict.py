@@ -4,10 +4,7 @@ import csv
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -287,23 +284,6 @@ def test_names_of_any_bytes(trained, tmp_path) -> None:
         assert not {"\x1b", "\x07"} & set(text)
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file))) >= len(ids)
-
-
-def test_on_a_terminal_the_table_follows_the_bar(trained) -> None:
-    words = ["-m", "orn", "predict", trained.run, validation(trained)[0], "--device", "cpu"]
-    ours, theirs = os.openpty()
-    command = [sys.executable, *map(str, words), "--shards", str(trained.shards)]
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
-        os.close(theirs)
-        shown = b""
-        with suppress(OSError):  # the end of a terminal
-            while part := os.read(ours, 1 << 16):
-                shown += part
-    os.close(ours)
-    assert process.returncode == 0
-    assert shown.count(b"1/1 video") >= 1
-    assert shown.rindex(b"1/1 video") < shown.index(b"predicted  then")
 
 
 def test_weights_that_overflow_predict_nothing(trained, tmp_path) -> None:

@@ -3,7 +3,6 @@ nothing is named, and what is said where something is missing."""
 
 import shlex
 import shutil
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,14 +27,6 @@ def options(tiny_world, tmp_path, monkeypatch) -> dict[str, str]:
 def train(options: dict[str, str], *more: str, exit_code: int | None = 0) -> Ran:
     words = (*words_of(options), *LAPTOP, "--max-steps", "2", *more)
     return run_orn("train", *words, exit_code=exit_code)
-
-
-def test_eval_takes_the_newest_run_of_the_data_set_and_says_which(options) -> None:
-    for seed in ("1", "2"):
-        train(options, "--seed", seed)
-    found = run_orn("eval", "--dataset", options["manifest"], *LAPTOP, "--json")
-    assert "runs/tiny-recipe-seed2: the newest run on tiny" in found.stderr
-    assert found.json["run"] == "runs/tiny-recipe-seed2"
 
 
 @pytest.mark.parametrize("missing", [("--shards", "--clips"), ("--shards",)])
@@ -67,15 +58,6 @@ def test_prepare_does_what_is_missing(options, tiny_world) -> None:
     del options["--shards"], options["--clips"]
     train(options, "--prepare", "--set", "data.score_threshold=0.3")
     assert Path("shards/tiny").is_dir() and Path("clips/tiny").is_dir()
-
-
-def test_dry_runs_are_for_people_or_for_programs_and_write_nothing(options) -> None:
-    report = train(options, "--dry-run", "--json").json
-    assert report["steps"] == {"object_head": 2, "two_heads": 2}
-    head, _, recipe = train(options, "--dry-run").stdout.partition("\n\n")
-    assert "num skipped" in head and "2 object_head, 2 two_heads" in head
-    assert tomllib.loads(recipe)["optimiser"]["learning_rate"] == 0.001
-    assert not Path("runs").exists()
 
 
 def test_what_cannot_be_joined_is_told_before_the_first_step(options, tiny_world) -> None:

@@ -7,15 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from orn.shared.errors import ObjectImportError
 from orn.stage1_detect.imports.epic100 import KNOWN_WRONG, parse_frame, published_rate, read_epic100
 from tests.bounded import bounded
 from tests.stage1_detect.imports.conftest import Found, block_mask, pack_frame, write_epic
-
-SIDES = st.floats(0, 1, width=32)
 
 
 def test_a_file_is_read_exactly(tmp_path: Path) -> None:
@@ -33,26 +29,6 @@ def test_a_file_is_read_exactly(tmp_path: Path) -> None:
     assert last.masks == (person[1], brush[1])
     assert last.class_scores is None
     assert not any(each.left_out for each in frames)
-
-
-@given(
-    number=st.integers(1, 2**31 - 1),
-    boxes=st.lists(st.tuples(SIDES, SIDES, SIDES, SIDES), max_size=4),
-    score=SIDES,
-    label=st.integers(0, 2**31 - 1),
-)
-def test_messages_mean_what_the_format_says(
-    number: int, boxes: list[tuple[float, ...]], score: float, label: int
-) -> None:
-    found = [(box, b"mask\x00", score, label) for box in boxes]
-    message = parse_frame(pack_frame(number, found), place="here")
-    assert message.frame_number == number
-    assert len(message.objects) == len(boxes)
-    for entry, box in zip(message.objects, boxes, strict=True):
-        found_box = entry.bbox
-        assert (found_box.top_left_x, found_box.top_left_y) == box[:2]
-        assert (found_box.bottom_right_x, found_box.bottom_right_y) == box[2:]
-        assert (entry.coco_mask, entry.score, entry.pred_class) == (b"mask\x00", score, label)
 
 
 def with_object(one: Found, **change: Any) -> Found:

@@ -6,11 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from orn.shared.errors import CheckpointError
-from orn.stage2_train.ablation.figures import loss_figures, read_results, write_csv
+from orn.stage2_train.ablation.figures import read_results, write_csv
 from orn.stage2_train.ablation.report import ablation_report, as_report
 from orn.stage2_train.runs.run_folder import append_jsonl
 from tests.stage2_train.ablation.made_results import EVALUATION, made_results
@@ -63,34 +61,10 @@ def test_a_run_is_read_with_what_it_took(tmp_path: Path) -> None:
     }
 
 
-def test_a_log_of_a_few_lines_says_nothing_of_losses() -> None:
-    lines = [{"phase": "two_heads", "activity_loss": 1.0 / n} for n in range(1, 10)]
-    for few in (lines, [], [*lines, {"phase": "two_heads", "activity_loss": None}]):
-        assert loss_figures(few) == {}
-
-
 def test_a_damaged_measurement_is_named(tmp_path: Path) -> None:
     run_in(tmp_path, measured=MEASURED | {"two_heads": {"top5": 1.0}})
     with pytest.raises(CheckpointError, match=r"eval-test\.json: .*`orn eval`.*top1"):
         read_results(tmp_path, "test")
-
-
-ANY = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
-    max_leaves=5,
-)
-LINE = {"group": "train", "step": 5, "clips_per_second": 2.0, "seconds": 1.0, "loss": 1.0}
-
-
-@given(key=st.sampled_from([*LINE, "phase", "activity_loss"]), value=ANY)
-def test_any_line_of_a_log_is_read(tmp_path_factory, key, value) -> None:
-    out = tmp_path_factory.getbasetemp() / "logged"
-    run = run_in(out)
-    lines = [json.dumps(LINE) for _ in range(20)] + [json.dumps(LINE | {key: value})] * 3
-    (run / "metrics.jsonl").write_text("\n".join(lines))
-    (run / "starts.jsonl").write_text(json.dumps({"commit": value, "threads": value}))
-    as_report(ablation_report(read_results(out, "test")))
 
 
 def test_the_csv_has_a_line_for_each_figure(tmp_path) -> None:

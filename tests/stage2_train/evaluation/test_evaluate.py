@@ -191,17 +191,6 @@ def test_one_clip_has_the_exact_interval(tiny_world, one_step) -> None:
     assert "over 1 video\n" in run_orn("compare", one_step, one_step).stdout
 
 
-def test_no_interval_is_claimed_where_there_is_none(tiny_world, one_step) -> None:
-    """Two segments of one video, of which one is right."""
-    segment = tiny_world.dataset.segments[2]
-    both = tuple(replace(segment, id=f"as {label}", labels=(label,)) for label in (0, 1))
-    sources = sources_of(tiny_world, segments=both)
-    accelerator = build_accelerator("fp32", "cpu")
-    report = evaluate_run(one_step, sources, EvalRequest(), accelerator=accelerator)
-    assert report["object_head"] == {"top1": 0.5}
-    assert "interval" not in as_report(report).text()
-
-
 @pytest.mark.parametrize("command", ["eval", "report"])
 def test_a_full_disk_is_found_before_the_work(command, one_step, monkeypatch) -> None:
     def full(**options: Any) -> None:

@@ -88,20 +88,6 @@ def test_a_folder_of_jpegs_is_stored_again_at_another_frame_rate(tmp_path) -> No
         assert build_clip_store(videos, path, SETTINGS).num_added == 0
 
 
-def test_a_failed_video_waits_until_it_changes_or_is_retried(videos, film, tmp_path) -> None:
-    path, broken = tmp_path / "clips", videos[0].path
-    broken.write_bytes(b"no video")
-    for options, number in (({}, 1), ({}, 1), ({"retry_failed": True}, 2)):
-        report = build_clip_store(videos, path, SETTINGS, **options)
-        assert [(row.id, "0.mp4" in row.reason) for row in report.failed] == [("group/0", True)]
-        assert [row.id for row in ClipStore(path).failed] == ["group/0"]
-        assert len(files(path)) == number
-    film(broken, num_frames=1)
-    report = build_clip_store(videos, path, SETTINGS)
-    assert (report.num_added, report.num_present, report.failed) == (1, 2, ())
-    assert ClipStore(path).failed == ()
-
-
 @pytest.mark.parametrize(
     ("change", "found"),
     [

@@ -17,7 +17,6 @@ import pytest
 
 from orn.shared.cli import orn as program
 from orn.shared.errors import ConfigError
-from orn.shared.estimates import time_text
 from orn.shared.manifests.load import load_dataset
 from orn.stage2_train.pipeline import estimate
 from orn.stage2_train.pipeline.pipeline import Pipeline, open_pipeline, pipeline_jobs, run_pipeline
@@ -254,13 +253,6 @@ def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
     said = capfd.readouterr().err
     assert all(part in said for part in ("90 frames", "2.5 h", "2.0 GB", "Start?"))
     assert not Path("runs").exists()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(None, "?"), (0, "0 s"), (59.2, "60 s"), (90, "2 min"), (9000, "2.5 h")]
-)
-def test_times_are_told_in_the_unit_that_fits(seconds: float | None, text: str) -> None:
-    assert time_text(seconds) == text
 
 
 SMALL = (

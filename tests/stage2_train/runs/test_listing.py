@@ -9,8 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from orn.stage2_train.runs.listing import read_summary
 from orn.stage2_train.runs.run_config import RunConfig, write_config
@@ -128,21 +126,3 @@ def test_csv_holds_the_same_runs(folder) -> None:
     assert rows[2]["low"] == "0.5" and "differs" not in rows[2]
     assert len(_runs(folder, "--json").json["runs"]) == len(rows)
     assert "pass one" in _runs(folder, "--csv", "--json", exit_code=2).stderr
-
-
-ODD = (b"[]", b'{"step": []}', b'{"two_heads": {"map": "x"}}', b'{"time": {}, "figures": 3}')
-
-
-@given(
-    name=st.sampled_from(
-        ["config.json", "state.json", "metrics.jsonl", "starts.jsonl", "eval-validation.json"]
-    ),
-    content=st.binary(max_size=80) | st.sampled_from(ODD),
-)
-def test_damage_never_hides_the_other_runs(tmp_path_factory, config, name, content) -> None:
-    runs = tmp_path_factory.mktemp("runs")
-    _make(runs / "a", config, 1)
-    (runs / "a" / "last.safetensors").touch()
-    (runs / "a" / name).write_bytes(content)
-    _make(runs / "b", config, 2)
-    assert len(_runs(runs).stdout.splitlines()) == 3
