@@ -40,8 +40,7 @@ class InspectRequest(Request):
     html: Annotated[
         FilePath | None,
         Option(
-            "Write a page for a browser: one file OUT.html with a sample of frames, or a folder "
-            "OUT with all frames.",
+            "Write a page for a browser: the folder OUT with an index.html and all frames.",
             metavar="OUT",
         ),
     ] = None
@@ -84,6 +83,8 @@ class InspectRequest(Request):
                 raise ValueError(f"{name} selects a part of a video and requires --overlay OUT.mp4")
         if self.run is not None and self.html is None:
             raise ValueError("--run shows predictions on a page and requires --html OUT")
+        if self.html is not None and self.html.suffix.lower() in (".html", ".htm"):
+            raise ValueError(f"--html: expected a folder, got {self.html}; omit {self.html.suffix}")
         return self
 
 
@@ -183,13 +184,8 @@ def _write_page(shard: "Shard", pictures: "Pictures", request: InspectRequest) -
         return {}
     page = write_page(shard, pictures, request.html, labels=_labels(shard, request))
     size = f"{page.size_bytes / 1e6:.1f} MB"
-    echo(f"{page.frames:,} of {counted(page.all_frames, 'frame')}, {size}", err=True)
-    return {
-        "html": str(page.path),
-        "html_bytes": page.size_bytes,
-        "html_frames": page.frames,
-        "shard_frames": page.all_frames,
-    }
+    echo(f"{counted(shard.num_frames, 'frame')}, {size}", err=True)
+    return {"html": str(page.path), "html_bytes": page.size_bytes}
 
 
 def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":

@@ -113,7 +113,7 @@ def _read_shard(path: Path) -> Any:
     shard = Shard(path)
     problems = [problem.message for problem in verify_shard(path)]
     frames = [shard.frame(row) for row in range(shard.num_frames)]
-    write_page(shard, NoPictures("none"), path.with_name("page.html"))
+    write_page(shard, NoPictures("none"), path.with_name("page"))
     classes = summarise(shard).classes
     seconds = DetectionFolder(path.parent).video("film/0").seconds.tolist()
     return [(each.boxes.tolist(), each.masks) for each in frames], seconds, classes, problems

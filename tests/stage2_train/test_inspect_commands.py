@@ -43,12 +43,12 @@ def predict(run: Path, split: str, name: str, logits: list[float]) -> None:
 
 def segments(page: Path) -> list[list]:
     """Of each video, its segments without their times."""
-    text = page.read_text("utf-8").split('id="index">')[1].split("</script>")[0]
+    text = (page / "index.html").read_text("utf-8").split('id="index">')[1].split("</script>")[0]
     return [[each[2:] for each in video["segments"]] for video in json.loads(text)["videos"]]
 
 
 def test_labels_of_the_data_set_and_predictions_of_a_run(orn, asked, tmp_path: Path) -> None:
-    page, run = tmp_path / "a.html", tmp_path / "run"
+    page, run = tmp_path / "page", tmp_path / "run"
     orn(*asked, "--html", page)
     assert segments(page) == [[[[0], None]], [[[1], None]]]
     predict(run, "validation", "b", [0.0, np.log(3)])
@@ -58,7 +58,7 @@ def test_labels_of_the_data_set_and_predictions_of_a_run(orn, asked, tmp_path: P
 
 
 def test_a_run_that_does_not_fit(orn, asked, tmp_path: Path) -> None:
-    page, run = tmp_path / "a.html", tmp_path / "run"
+    page, run = tmp_path / "page", tmp_path / "run"
 
     def refused(*parts: str, exit_code: int) -> None:
         said = orn(*asked, "--html", page, "--run", run, exit_code=exit_code).stderr

@@ -1,1 +1,1 @@
-"""The HTML page of a shard: a file or a folder that opens in a browser without a server."""
+"""The HTML page of a shard: a folder that opens in a browser without a server."""

@@ -24,8 +24,8 @@ from orn.shared.text import counted
 
 _LEAST_SCORE = 0.001
 """Class scores below this value are omitted."""
-_LEAST_SIDE = 480
-"""Minimum side of the raster for masks without a picture."""
+_LONGEST_SIDE, _LEAST_SIDE = 800, 480
+"""Maximum longer side of a picture in pixels, and minimum longer side of a gray placeholder."""
 _THUMBNAIL_SIDE = 176
 _THUMBNAIL_SCORE = 0.5
 """Detections with a lower score are not drawn in thumbnails."""
@@ -58,15 +58,11 @@ def view_model(
     videos: Sequence[ShownVideo],
     *,
     pictures: str,
-    included: list[int] | None,
 ) -> dict[str, Any]:
     """Return the view model for the template, and the index for its script."""
     return {
         "title": f"{shard.path.absolute().parent.name}/{shard.path.name}",
         "facts": [*as_report(summary).facts, ("pictures", pictures), ("labels", labels.source)],
-        "sample": None
-        if included is None
-        else f"{len(included):,} of {counted(summary.frames, 'frame')}",
         "lists": {
             "Failed videos": [f"{each.id}: {each.reason}" for each in shard.failed],
             "Classes that never occur": [", ".join(summary.never)] if summary.never else [],
@@ -80,15 +76,13 @@ def view_model(
             }
             for video, shown in zip(summary.videos, videos, strict=True)
         ],
-        "index": _index(shard, summary, labels, videos) | {"included": included},
+        "index": _index(shard, labels, videos),
     }
 
 
-def _index(
-    shard: Shard, summary: ShardSummary, labels: ActivityLabels, videos: Sequence[ShownVideo]
-) -> dict[str, Any]:
+def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -> dict[str, Any]:
     """Return the times, classes and scores of all frames, without masks and pictures."""
-    names, borders = shard.detector.class_names, video_borders(shard)
+    names = shard.detector.class_names
     colours = [class_colour(label) for label in range(len(names))]
     scores = np.nan_to_num(shard.array("scores")).clip(0, 1)
     segments: dict[str, list[Any]] = {video.id: [] for video in shard.videos}
@@ -109,12 +103,12 @@ def _index(
             {
                 "id": video.id,
                 "grid": [video.width, video.height],
-                "rows": [borders[place], borders[place + 1]],
+                "rows": shard.video_rows(video.id),
                 "size": shown.size,
                 "grey": shown.grey,
                 "segments": segments[video.id],
             }
-            for place, (video, shown) in enumerate(zip(shard.videos, videos, strict=True))
+            for video, shown in zip(shard.videos, videos, strict=True)
         ],
         "frames": shard.frame_index().tolist(),
         "seconds": shard.frame_seconds().round(4).tolist(),
@@ -124,19 +118,12 @@ def _index(
     }
 
 
-def video_borders(shard: Shard) -> list[int]:
-    """Return the V + 1 borders of V videos; rows of video v are [borders[v], borders[v + 1])."""
-    return [*(shard.video_rows(video.id)[0] for video in shard.videos), shard.num_frames]
-
-
-def shown_size(
-    video: VideoEntry, picture_HW3: NDArray[np.uint8] | None, *, longest: int
-) -> tuple[int, int]:
+def shown_size(video: VideoEntry, picture_HW3: NDArray[np.uint8] | None) -> tuple[int, int]:
     """Return the display size (width, height) of the frames of a video."""
     height, width = (video.height, video.width) if picture_HW3 is None else picture_HW3.shape[:2]
-    scale = min(longest / max(height, width), 1.0)
+    scale = min(_LONGEST_SIDE / max(height, width), 1.0)
     if picture_HW3 is None:
-        scale = min(max(_LEAST_SIDE / max(height, width), 1.0), longest / max(height, width))
+        scale = max(scale, _LEAST_SIDE / max(height, width))
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 

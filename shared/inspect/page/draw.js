@@ -21,19 +21,11 @@ async function showRow(row) {
   listObjects();
   describe();
   describeActivities();
-  clearTimeout(prefetchTimer);
-  prefetchTimer = setTimeout(prefetchBeside, state.step ? 0 : 150);
-  if (!("row" in document.documentElement.dataset)) performance.mark("opened");
   document.documentElement.dataset.row = row;
-}
-
-// Prefetches the frames that will probably be displayed next.
-function prefetchBeside() {
-  for (const ahead of state.step < 0 ? [-1, -2] : [1, 2]) {
-    const place = state.place + ahead;
-    if (place >= 0 && place < state.rows.count) prefetch(state.rows.at(place));
+  // The frames that will probably be displayed next.
+  for (const next of state.step ? [row + state.step, row + 2 * state.step] : []) {
+    if (next >= video().rows[0] && next < video().rows[1]) frameInFull(next).catch(() => {});
   }
-  prefetchChunk(chunkOf(state.row).number + (state.step < 0 ? -1 : 1));
 }
 
 function say(text) {
@@ -59,30 +51,27 @@ function draw() {
   const shown = frame.detections.map((each, place) => place)
     .filter((place) => isShown(frame.detections[place]))
     .sort((one, other) => state.masks[other].area - state.masks[one].area);
-  const finer = Math.max(Math.ceil(LEAST_RASTER / Math.max(width, height)), 1);
-  const masks = paintedLayer(shown, width * finer, height * finer, grid);
-  context.drawImage(masks, 0, 0, ...full);
+  context.drawImage(paintedLayer(shown, grid), 0, 0, ...full);
   const unit = full[0] / Math.min(shownWidth || 900, 900);
   const scale = [full[0] / grid[0], full[1] / grid[1]];
   shown.forEach((place) => outline(context, place, scale, unit));
   const tags = [];
   shown.sort((one, other) => frame.detections[other][1] - frame.detections[one][1])
-    .map((place) => nameTag(context, place, scale, unit, { full, tags }))
-    .reverse().forEach((tag) => drawTag(context, tag, unit));
+    .forEach((place) => drawName(context, place, scale, unit, tags));
 }
 
-function paintedLayer(shown, width, height, grid) {
-  if (layer.width !== width || layer.height !== height) [layer.width, layer.height] = [width, height];
-  const context = layer.getContext("2d", { willReadFrequently: true });
-  if (raster?.width !== width || raster.height !== height) raster = new ImageData(width, height);
-  const pixels = new Uint32Array(raster.data.buffer).fill(0);
+function paintedLayer(shown, grid) {
+  const gridPerPixel = Math.max(Math.max(...grid) / MOST_RASTER, 1);
+  const [width, height] = grid.map((each) => Math.ceil(each / gridPerPixel));
+  [layer.width, layer.height] = [width, height];
+  const raster = new ImageData(width, height), pixels = new Uint32Array(raster.data.buffer);
   for (const place of shown) {
     const colour = shard.colours[state.frame.detections[place][0]] ?? "#888888";
     const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
-    const packed = blue << 16 | green << 8 | red;
-    paintMask(pixels, width, height, state.masks[place], grid, packed, OPACITY);
+    const packed = (OPACITY << 24 | blue << 16 | green << 8 | red) >>> 0;
+    paintMask(pixels, width, state.masks[place], gridPerPixel, packed);
   }
-  context.putImageData(raster, 0, 0);
+  layer.getContext("2d").putImageData(raster, 0, 0);
   return layer;
 }
 
@@ -99,40 +88,22 @@ function outline(context, place, [across, down], unit) {
   context.strokeRect(...box);
 }
 
-// Position of an object's name: of the candidates around its box, the one with the least overlap
-// with other names.
-function nameTag(context, place, [across, down], unit, { full: [width, height], tags }) {
-  const [label, score, x1, y1, x2, y2] = state.frame.detections[place];
+// Draws the name of an object above its box, or below the names that are already there.
+function drawName(context, place, [across, down], unit, tags) {
+  const [label, score, x1, y1] = state.frame.detections[place];
   const text = `${truncated(className(label), 24)} ${score.toFixed(2)}`;
-  const size = 13 * unit;
+  const size = 13 * unit, high = Math.ceil(size * 1.4);
   context.font = `${size}px system-ui, sans-serif`;
-  const wide = context.measureText(text).width + 8 * unit, high = size * 1.4;
-  const left = x1 * across - unit, right = x2 * across + unit - wide;
-  const top = y1 * down, foot = y2 * down;
-  const places = [
-    [left, top - high], [right, top - high], [left, foot], [right, foot],
-    [left, top], [right, top], [left, foot - high], [right, foot - high],
-    [left, top - 2 * high], [left, top + high],
-  ].map(([x, y]) => ({
-    label, text, size, wide, high,
-    x: Math.max(Math.min(x, width - wide), 0), y: Math.max(Math.min(y, height - high), 0),
-    moved: Math.abs(Math.max(Math.min(y, height - high), 0) - y),
-  }));
-  const covered = (one) => tags.reduce((sum, other) => sum +
-    Math.max(Math.min(one.x + one.wide, other.x + other.wide) - Math.max(one.x, other.x), 0) *
-    Math.max(Math.min(one.y + one.high, other.y + other.high) - Math.max(one.y, other.y), 0), 0);
-  const costs = places.map((each) => covered(each) * 10 + each.moved * wide);
-  const tag = places[costs.indexOf(Math.min(...costs))];
+  const wide = context.measureText(text).width + 8 * unit;
+  const x = Math.max(Math.min(x1 * across - unit, canvas.width - wide), 0);
+  const tag = { x, y: Math.max(Math.round(y1 * down) - high, 0), end: x + wide };
+  const hides = (other) => other.x < tag.end && tag.x < other.end && Math.abs(other.y - tag.y) < high;
+  for (let other = tags.find(hides); other; other = tags.find(hides)) tag.y = other.y + high;
   tags.push(tag);
-  return tag;
-}
-
-function drawTag(context, { label, text, size, wide, high, x, y }, unit) {
-  context.font = `${size}px system-ui, sans-serif`;
   context.direction = "ltr";
   context.fillStyle = shard.colours[label] ?? "#888888";
-  context.fillRect(x, y, wide, high);
+  context.fillRect(x, tag.y, wide, high);
   context.fillStyle = shard.inks[label] ?? "#000000";
   context.textBaseline = "middle";
-  context.fillText(text, x + 4 * unit, y + high / 2);
+  context.fillText(text, x + 4 * unit, tag.y + high / 2);
 }

@@ -23,26 +23,6 @@ function lastAtMost(values, limit) {
   return low - 1;
 }
 
-// Rows of a video with full frames.
-function shownRows(video) {
-  const [start, stop] = video.rows;
-  if (shard.included === null) return { count: stop - start, at: (place) => start + place };
-  const first = lastAtMost(shard.included, start - 1) + 1;
-  const last = lastAtMost(shard.included, stop - 1) + 1;
-  return { count: last - first, at: (place) => shard.included[first + place] };
-}
-
-// Index of the row nearest to a given row.
-function nearestPlace(rows, row) {
-  let low = 0, high = rows.count - 1;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (rows.at(middle) < row) low = middle + 1; else high = middle;
-  }
-  if (low > 0 && row - rows.at(low - 1) < rows.at(low) - row) low -= 1;
-  return low;
-}
-
 const chunks = new Map(), waiting = new Map();
 
 function keep(map, key, value, most) {
@@ -59,8 +39,6 @@ window.ornFrames = (number, text) => {
 
 // The frames of a chunk as JSON texts, which are parsed on demand.
 function loadChunk(number) {
-  const inside = document.getElementById(`chunk-${number}`);
-  if (inside) return Promise.resolve(inside.textContent.split("\n"));
   return new Promise((resolve, reject) => {
     const script = document.createElement("script");
     const name = `${shard.folder}/${String(number).padStart(6, "0")}.js`;
@@ -74,12 +52,6 @@ function loadChunk(number) {
     script.src = name;
     document.head.append(script);
   });
-}
-
-function chunkOf(row) {
-  const place = shard.included === null ? row : lastAtMost(shard.included, row);
-  const number = lastAtMost(shard.starts, place);
-  return { number, inside: place - shard.starts[number] };
 }
 
 function chunk(number) {
@@ -102,18 +74,10 @@ function loadPicture(jpeg) {
 
 // Returns {picture or null, detections} of a row.
 async function frameInFull(row) {
-  const { number, inside } = chunkOf(row);
-  const [jpeg, detections] = JSON.parse((await chunk(number))[inside]);
+  const number = lastAtMost(shard.starts, row);
+  const [jpeg, detections] = JSON.parse((await chunk(number))[row - shard.starts[number]]);
   if (!jpeg) return { picture: null, detections };
   const picture = pictures.get(row) || loadPicture(jpeg);
   keep(pictures, row, picture, PICTURES_KEPT);
   return { picture: await picture, detections };
-}
-
-function prefetch(row) {
-  frameInFull(row).catch(() => {});
-}
-
-function prefetchChunk(number) {
-  if (number >= 0 && number < shard.starts.length) chunk(number).catch(() => {});
 }

@@ -1,15 +1,13 @@
 // State of the page, and helpers for all parts.
 
-const LONGEST_NAME = 28, OPACITY = 115, LEAST_RASTER = 480;
+const LONGEST_NAME = 28, OPACITY = 115, MOST_RASTER = 1920;
 const canvas = $("canvas"), layer = document.createElement("canvas");
 const occurring = countClasses({ rows: [0, shard.counts.length] }, () => true);
 const hiddenClasses = new Set();
 const state = {
-  video: 0, rows: { count: 0 }, place: 0, row: -1, least: 0, frame: null, masks: [], chosen: -1, step: 0,
-  playing: 0,
+  video: 0, row: -1, least: 0, frame: null, masks: [], chosen: -1, step: 0, playing: 0,
 };
-let turn = 0, linkTimer = 0, sayTimer = 0, prefetchTimer = 0;
-let raster = null, shownWidth = 0;
+let turn = 0, hashTimer = 0, shownWidth = 0;
 
 const className = (label) => plain(shard.classes[label] ?? `class ${label}`);
 const classShort = (label) => apart(truncated(className(label), LONGEST_NAME));

@@ -15,7 +15,7 @@ function countClasses(video, passes) {
 }
 
 // Draws the timeline; returns [label or -1 for all others, count] of each row of a class.
-function drawTimeline(canvas, video, passes, rows) {
+function drawTimeline(canvas, video, passes) {
   const counted = countClasses(video, passes);
   const lines = counted.slice(0, MOST_ROWS);
   const others = counted.slice(MOST_ROWS);
@@ -51,11 +51,6 @@ function drawTimeline(canvas, video, passes, rows) {
   });
   context.globalAlpha = 1;
   context.fillStyle = style.getPropertyValue("--dim");
-  if (shard.included !== null) {
-    for (let place = 0; place < rows.count; place++) {
-      context.fillRect(at(rows.at(place) + 0.5), HEAD_HEIGHT - 3, 1, 3);
-    }
-  }
   drawSeconds(context, video, at, { width, top: height - FOOT_HEIGHT });
   return lines;
 }

@@ -30,18 +30,9 @@ function filterVideos() {
 
 function markVideo() {
   document.querySelector("[data-video][aria-current]")?.removeAttribute("aria-current");
-  const card = document.querySelector(`[data-video="${state.video}"]`), list = $("cards");
+  const card = document.querySelector(`[data-video="${state.video}"]`);
   card.setAttribute("aria-current", "true");
-  const { offsetTop, offsetHeight } = card.parentElement;
-  const top = offsetTop - list.offsetTop, foot = top + 1.5 * offsetHeight;
-  if (top < list.scrollTop || foot > list.scrollTop + list.clientHeight) {
-    list.scrollTop = top - list.clientHeight / 3;
-  }
-}
-
-function nextVideo(step) {
-  const numbers = found().filter((number) => (number - state.video) * step > 0);
-  if (numbers.length) openVideo(step > 0 ? numbers[0] : numbers[numbers.length - 1]);
+  card.scrollIntoView({ block: "nearest" });
 }
 
 function listVideos() {

@@ -1,54 +1,48 @@
 // Navigation, playback, and mouse and keyboard handlers.
 
-function openVideo(number, row = null) {
+function openVideo(number, row = shard.videos[number].rows[0]) {
   pause();
   state.video = number;
-  state.rows = shownRows(video());
   state.frame = null;
   markVideo();
   $("video-id").textContent = plain(video().id);
   $("activities").replaceChildren();
-  delete $("activities").dataset.key;
   $("grey").hidden = !video().grey;
   $("grey").textContent = video().grey ? `Masks are shown on gray: ${plain(video().grey)}` : "";
-  const [width, height] = video().size;
+  const [width, height] = video().size, [start, stop] = video().rows;
   canvas.style.aspectRatio = `${width} / ${height}`;
-  $("scrub").max = Math.max(state.rows.count - 1, 0);
+  $("scrub").max = Math.max(stop - 1, start);
+  $("scrub").min = start;
   timeline();
-  if (state.rows.count === 0) {
-    turn++;
-    [canvas.width, canvas.height] = video().size;
-    $("objects").replaceChildren();
-    $("scores").hidden = true;
-    $("status").textContent = "";
-    say(video().rows[0] === video().rows[1] ? "The shard has no frames of this video."
-      : "This page has no frames of this video; write a folder to see all frames.");
+  if (start < stop) {
+    goTo(row);
     return;
   }
-  const shown = goTo(row === null ? 0 : nearestPlace(state.rows, row));
-  if (row === null || state.rows.at(state.place) === row) return;
-  shown.then(() => say(`Frame ${shard.frames[row]} is not on this page; the nearest one is shown.`));
+  turn++;
+  [canvas.width, canvas.height] = video().size;
+  $("objects").replaceChildren();
+  $("scores").hidden = true;
+  $("status").textContent = "";
+  say("The shard has no frames of this video.");
 }
 
-function goTo(place) {
-  if (state.rows.count === 0) return Promise.resolve();
-  const before = state.place;
-  state.place = Math.min(Math.max(place, 0), state.rows.count - 1);
-  state.step = Math.abs(state.place - before) === 1 ? state.place - before : 0;
-  $("scrub").value = state.place;
-  return showRow(state.rows.at(state.place));
+function goTo(row) {
+  const [start, stop] = video().rows, next = Math.max(Math.min(row, stop - 1), start);
+  if (start === stop) return Promise.resolve();
+  state.step = Math.abs(next - state.row) === 1 ? next - state.row : 0;
+  $("scrub").value = next;
+  return showRow(next);
 }
 
 function followLink() {
   const hash = location.hash.slice(1), slash = hash.lastIndexOf("/");
-  let id = hash.slice(0, slash), number = -1;
-  try { id = decodeURIComponent(id); } catch { id = ""; }
-  if (slash >= 0) number = shard.videos.findIndex((each) => each.id === id);
-  if (number < 0) return false;
+  let id = "";
+  try { id = decodeURIComponent(hash.slice(0, slash)); } catch { return false; }
+  const number = shard.videos.findIndex((each) => each.id === id);
+  if (slash < 0 || number < 0) return false;
   const [start, stop] = shard.videos[number].rows, frame = Number(hash.slice(slash + 1));
-  if (number === state.video && state.row >= start && shard.frames[state.row] === frame) return true;
   const row = start + Math.max(lastAtMost(shard.frames.slice(start, stop), frame), 0);
-  openVideo(number, row);
+  if (number !== state.video || row !== state.row) openVideo(number, row);
   return true;
 }
 
@@ -56,7 +50,7 @@ function followLink() {
 
 function timeline() {
   const [start, stop] = video().rows, strip = $("strip");
-  const lines = drawTimeline(strip, video(), passes, state.rows);
+  const lines = drawTimeline(strip, video(), passes);
   const lanes = activityLanes(video()).map(({ name }) => element("li", { textContent: name }));
   $("timeline-names").replaceChildren(...lanes, ...lines.map(([label, count]) => element("li", {
     dir: "auto", textContent: label < 0 ? "others" : classShort(label),
@@ -77,30 +71,27 @@ function scrubStrip(event) {
   const box = $("strip").getBoundingClientRect(), [start, stop] = video().rows;
   const share = (event.clientX - box.left) / box.width;
   const row = start + Math.floor(Math.min(Math.max(share, 0), 0.999999) * (stop - start));
-  const place = nearestPlace(state.rows, row);
-  if (state.rows.count && place !== state.place) goTo(place);
+  if (row !== state.row) goTo(row);
 }
 
 // --- playing ---------------------------------------------------------------------------------
 
-// Maximum number of seconds between two frames of a sample.
+// Maximum number of seconds for which a frame is shown.
 const LONGEST_GAP = 0.5;
 
 async function play() {
-  const mine = state.playing = performance.now();
+  const mine = state.playing = performance.now(), [start, stop] = video().rows;
   showPlaying();
-  if (state.place === state.rows.count - 1) await goTo(0);
-  for (let due = mine; state.playing === mine && state.place < state.rows.count - 1;) {
-    const gap = (place) => 1000 / Number($("speed").value) * Math.min(LONGEST_GAP,
-      shard.seconds[state.rows.at(place + 1)] - shard.seconds[state.rows.at(place)]);
-    let place = state.place;
-    due = Math.max(due, performance.now() - 500) + gap(place);
+  if (state.row === stop - 1) await goTo(start);
+  for (let due = mine; state.playing === mine && state.row < stop - 1;) {
+    const gap = (row) => 1000 / Number($("speed").value) *
+      Math.min(LONGEST_GAP, shard.seconds[row + 1] - shard.seconds[row]);
+    let { row } = state;
+    due = Math.max(due, performance.now() - 500) + gap(row);
     // Late frames are skipped.
-    for (; place < state.rows.count - 2 && due + gap(place + 1) < performance.now(); place++) {
-      due += gap(place + 1);
-    }
+    for (; row < stop - 2 && due + gap(row + 1) < performance.now(); row++) due += gap(row + 1);
     await new Promise((done) => setTimeout(done, due - performance.now()));
-    if (state.playing === mine) await goTo(place + 1);
+    if (state.playing === mine) await goTo(row + 1);
   }
   if (state.playing === mine) pause();
 }
@@ -142,16 +133,13 @@ const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -
 function onKey(event) {
   if (event.altKey || event.ctrlKey || event.metaKey) return;
   const { target } = event;
-  const takesText = target.matches("select, input:not([type=range], [type=checkbox])");
-  const takesKeys = takesText || target.matches("input[type=range]:not(#scrub), #bars, summary");
+  const takesKeys = target.matches("select, summary, #bars, input:not(#scrub, [type=checkbox])");
   if (event.key in STEPS && !takesKeys) {
     event.preventDefault();
-    goTo(state.place + STEPS[event.key]);
+    goTo(state.row + STEPS[event.key]);
   } else if (event.key === " " && !takesKeys && !target.matches("button, a, [type=checkbox]")) {
     event.preventDefault();
     playOrPause();
-  } else if ((event.key === "[" || event.key === "]") && !takesText) {
-    nextVideo(event.key === "]" ? 1 : -1);
   } else if (event.key === "Escape") {
     choose(-1);
   }
@@ -187,8 +175,8 @@ function start() {
   showPlaying();
   $("play").addEventListener("click", playOrPause);
   $("scrub").addEventListener("input", () => goTo(Number($("scrub").value)));
-  $("back").addEventListener("click", () => goTo(state.place - 1));
-  $("next").addEventListener("click", () => goTo(state.place + 1));
+  $("back").addEventListener("click", () => goTo(state.row - 1));
+  $("next").addEventListener("click", () => goTo(state.row + 1));
   $("score").addEventListener("input", () => {
     setScore(Number($("score").value));
     filtered();
@@ -220,6 +208,4 @@ function start() {
   }).observe(canvas);
 }
 
-// For benchmarks: `show` resolves after a frame is drawn, `held` counts cached chunks and pictures.
-window.ornPage = { show: goTo, held: () => ({ chunks: chunks.size, pictures: pictures.size }) };
 start();

@@ -12,17 +12,14 @@ function describe() {
     `${objects || "no objects"}${some}`;
   canvas.setAttribute("aria-label", text);
   $("scrub").setAttribute("aria-valuetext", text);
-  clearTimeout(sayTimer);
-  sayTimer = setTimeout(() => { $("status").textContent = text; }, state.playing ? 0 : 60);
-  clearTimeout(linkTimer);
-  linkTimer = setTimeout(rememberLink, 200);
+  $("status").textContent = text;
+  clearTimeout(hashTimer);
+  hashTimer = setTimeout(setHash, 200);
 }
 
 // Labels and predictions at this time.
 function describeActivities() {
-  const now = segmentsAt(shard.seconds[state.row]).slice(0, 4), key = JSON.stringify(now);
-  if ($("activities").dataset.key === key) return;
-  $("activities").dataset.key = key;
+  const now = segmentsAt(shard.seconds[state.row]).slice(0, 4);
   $("activities").replaceChildren(...now.map((segment) => {
     const [, , labels, predicted] = segment;
     const line = (title, classes, after = []) => [element("dt", { textContent: title }),
@@ -47,16 +44,11 @@ function activityTag(label, chance) {
   return made;
 }
 
-function hashOf(row) {
-  let id;
-  try { id = encodeURIComponent(video().id); } catch { id = ""; }
-  return `#${id}/${shard.frames[row]}`;
-}
-
-function rememberLink() {
-  const hash = hashOf(state.row);
-  $("link").href = hash;
-  if (location.hash !== hash) history.replaceState(null, "", hash);
+// The address of the page leads to this frame.
+function setHash() {
+  try {
+    history.replaceState(null, "", `#${encodeURIComponent(video().id)}/${shard.frames[state.row]}`);
+  } catch { /* an id that no address can contain */ }
 }
 
 function listObjects() {

@@ -40,22 +40,6 @@ def index_of(page: Path) -> dict:
     return json.loads(found[1])
 
 
-def test_one_file_keeps_to_its_size_and_says_what_it_left_out(
-    looked_at: Shard, tmp_path: Path
-) -> None:
-    whole = write_page(looked_at, Noise(), tmp_path / "whole.html")
-    part = write_page(looked_at, Noise(), tmp_path / "a.html", largest_bytes=whole.size_bytes - 1)
-    assert part.size_bytes < whole.size_bytes
-    assert 4 < part.frames < 12
-    index = index_of(part.path)
-    assert len(index["included"]) == part.frames
-    assert 5 in index["included"]  # a frame without objects after frames with three
-    assert f"{part.frames} of 12 frames" in part.path.read_text("utf-8")
-    with pytest.raises(PipelineError, match=r"a\.html: .* 1,000 bytes"):
-        write_page(looked_at, Noise(), tmp_path / "a.html", largest_bytes=1000)
-    assert index_of(part.path) == index
-
-
 def test_a_folder_is_replaced_as_a_whole(looked_at: Shard, tmp_path: Path) -> None:
     for _ in range(2):
         report = write_page(looked_at, NoPictures("why"), tmp_path / "out")
@@ -66,16 +50,11 @@ def test_a_folder_is_replaced_as_a_whole(looked_at: Shard, tmp_path: Path) -> No
         assert report.size_bytes == sum(each.stat().st_size for each in files)
 
 
-@pytest.mark.parametrize(
-    ("name", "chunks"), [("a.html", r'id="chunk-\d+">(.*?)</script>'), ("out", r"`(.*?)`")]
-)
-def test_every_frame_has_its_own_detections(
-    looked_at: Shard, tmp_path: Path, name: str, chunks: str
-) -> None:
-    page = write_page(looked_at, NoPictures("why"), tmp_path / name).path
-    files = sorted(page.parent.glob("frames-*/*.js")) if name == "out" else [page]
-    texts = [text for file in files for text in re.findall(chunks, file.read_text(), re.DOTALL)]
-    found = [json.loads(line)[1] for text in texts for line in text.split("\n")]
+def test_every_frame_has_its_own_detections(looked_at: Shard, tmp_path: Path) -> None:
+    folder = write_page(looked_at, NoPictures("why"), tmp_path / "out").path.parent
+    texts = [file.read_text() for file in sorted(folder.glob("frames-*/*.js"))]
+    chunks = [text[text.index("`") + 1 : text.rindex("`")] for text in texts]
+    found = [json.loads(line)[1] for chunk in chunks for line in chunk.split("\n")]
     wanted = [frame for frames in VIDEOS.values() for frame in frames]
     for rows, detections in zip(found, wanted, strict=True):
         assert [each[0] for each in rows] == detections.labels.tolist()
@@ -90,10 +69,10 @@ def test_only_pages_of_ours_are_replaced(looked_at: Shard, tmp_path: Path) -> No
     with pytest.raises(PipelineError, match="out"):
         write_page(looked_at, NoPictures("why"), tmp_path / "out")
     assert mine.read_text() == "<p>mine"
-    with (tmp_path / "a.html").open("wb") as file:
+    with mine.open("wb") as file:
         file.truncate(10 << 30)
-    with pytest.raises(PipelineError, match=r"a\.html.*not the page"):
-        bounded(write_grey_page, looked_at.path, tmp_path / "a.html")
+    with pytest.raises(PipelineError, match=r"index\.html.*not the page"):
+        bounded(write_grey_page, looked_at.path, tmp_path / "out")
 
 
 def write_grey_page(shard: Path, out: Path) -> None:
@@ -121,22 +100,24 @@ def test_a_failure_leaves_the_page_that_was_there(looked_at: Shard, tmp_path: Pa
 @pytest.mark.parametrize("text", HOSTILE)
 def test_texts_stay_in_their_script(tmp_path: Path, text: str) -> None:
     shard = write_hostile(tmp_path / "shard-000000.zarr.zip", text)
-    report = write_page(shard, NoPictures(text), tmp_path / "page" / "a.html")
+    report = write_page(shard, NoPictures(text), tmp_path / "page")
     index = index_of(report.path)
     assert index["videos"][0]["id"] == index["classes"][0] == text
     assert index["videos"][0]["grey"] == str(PipelineError(text))
     html = report.path.read_text("utf-8")
-    assert html.count("<script") == html.count("</script>") == 3
+    assert html.count("<script") == html.count("</script>") == 2
     assert html.count("<img") == html.count('src="data:image/webp;base64,') == 2
-    folder = write_page(shard, NoPictures(text), tmp_path / "page" / "folder").path.parent
+    folder = report.path.parent
     names = {each.relative_to(folder).as_posix() for each in folder.rglob("*")}
     assert all(re.fullmatch(r"index\.html|frames-\w{8}(/\d{6}\.js)?", name) for name in names)
 
 
 def test_the_command(orn, looked_at: Shard, tmp_path: Path) -> None:
-    out = tmp_path / "a.html"
+    out = tmp_path / "out"
     ran = orn("inspect", looked_at.path, "--html", out)
-    assert ran.stdout == f"{out}\n"
+    assert ran.stdout == f"{out / 'index.html'}\n"
     assert "gray background in 2 of 3 videos" in ran.stderr
-    payload = orn("inspect", looked_at.path, "--html", tmp_path / "out", "--json").json
-    assert (payload["html"], payload["html_frames"]) == (str(tmp_path / "out/index.html"), 12)
+    payload = orn("inspect", looked_at.path, "--html", out, "--json").json
+    assert payload["html"] == str(out / "index.html")
+    refused = orn("inspect", looked_at.path, "--html", tmp_path / "a.html", exit_code=2)
+    assert "--html: expected a folder" in refused.stderr
