@@ -231,8 +231,10 @@ def load_recipe(
         ConfigError: if the recipe or system does not exist, the file is not valid TOML, a setting
             is unknown or invalid, or an override has no effect on the network.
     """
-    path = _find(name_or_file)
+    path, overrides = _find(name_or_file), tuple(overrides)
     raw = read_toml(path)
+    if raw.get("initial_weights") == SMALL and "initial_weights=imagenet" in overrides:
+        overrides = ("model.base_width=64", *overrides)  # of torchvision's networks
     network, data = raw.get("model", {}), raw.get("data", {})
     if isinstance(network, Mapping):
         for name in _GIVEN.keys() & network.keys():

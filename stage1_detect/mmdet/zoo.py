@@ -1,5 +1,6 @@
 """Find configs and weights in MMDetection's model zoo, without importing MMDetection."""
 
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ from mmengine.fileio import load as load_yaml
 
 from orn.shared.download import cached_path, fetch
 from orn.shared.errors import DetectorError
-from orn.shared.nearest import nearest_first
 from orn.shared.text import path_text
 
 _METAFILE = "metafile.yml"
+_LEAST_SIMILARITY = 0.4
+"""Minimum similarity of a suggested name, from 0 to 1."""
 
 
 def find_config(name_or_file: str | Path) -> Path:
@@ -25,7 +27,8 @@ def find_config(name_or_file: str | Path) -> Path:
         return path
     known = {file.stem: file for file in _zoo_folder().glob("*/*.py")}
     if str(name_or_file) not in known:
-        meant = " or ".join(map(repr, nearest_first(str(name_or_file), known)[:3]))
+        near = get_close_matches(str(name_or_file)[:200], known, cutoff=_LEAST_SIMILARITY)
+        meant = " or ".join(map(repr, near))
         hint = f", or a name such as {meant}" if meant else ""
         raise DetectorError(
             f"detector config {str(name_or_file)!r}: expected a .py file or a name in the model "

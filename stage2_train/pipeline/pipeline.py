@@ -18,7 +18,6 @@ from orn.shared.echo import echo
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.commands import STDERR, STEPS_NAME, Job, run_jobs, run_orn
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.manifests.advice import split_advice
 from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
 from orn.shared.manifests.fold_files import write_fold_manifests
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
@@ -159,9 +158,6 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
         manifest, data_root = _manifest_of(request)
     dataset = load_dataset(manifest, data_root)
     require_videos(dataset, manifest, data_root)
-    labels = load_manifest(manifest).labels
-    for warning in split_advice(labels, dataset.segments, dataset.classes):
-        logger.warning("%s: %s", dataset.name, warning)
     folds = _folds(manifest, request)
     splits = {segment.split for segment in dataset.segments}
     split: Split = "validation" if "validation" in splits else "test"
@@ -203,6 +199,8 @@ def unwritten(request: PipelineRequest) -> Iterator[None]:
     split = None if has_split else _split_request(request)
     kept = {path.name for path in table.parent.iterdir()}
     made = make_manifest(table, data_root=request.data_root, split=split)
+    for warning in made["warnings"]:
+        logger.warning("%s: %s", made["name"], warning)
     beside = [Path(made[name]) for name in ("classes_file", "split_file") if made[name]]
     try:
         yield
@@ -312,6 +310,9 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         raise failure from err
     file = read_eval(pipeline.evaluation)
     head, figures = next(iter(file.heads().items()))
+    predict = ["orn", "predict", str(pipeline.run), "VIDEO"]
+    if pipeline.objects is not None:  # no detector can be run on other videos
+        predict += ["--shards", str(pipeline.shards or Path("shards") / file.dataset)]
     return {
         "run": str(pipeline.run),
         "report": str(pipeline.report),
@@ -321,6 +322,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         "score": figures[file.metric],
         "interval": file.interval(head, file.metric),
         "chance": file.chance,
+        "next": None if pipeline.folds and pipeline.no_final else shlex.join(predict),
     }
 
 
@@ -340,7 +342,7 @@ def as_report(result: dict[str, Any]) -> Report:
             ),
             ("Run", result["run"]),
             ("Report", result["report"]),
-            ("Next", shlex.join(["orn", "predict", result["run"], "VIDEO"])),
+            *([("Next", result["next"])] if result["next"] else []),
         ]
     )
 

@@ -225,6 +225,8 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
         system=request.system,
         clip_frames=dataset.clip_frames,
     )
+    if request.weights is not None and recipe.initial_weights == "random":
+        recipe = replace(recipe, initial_weights="imagenet")
     if recipe.data.flip:
         classes_when_flipped(dataset)
     paths = data_paths(request.manifest, dataset.name, resources)
@@ -296,6 +298,5 @@ def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
 
 
 def _overrides(request: TrainRequest) -> tuple[str, ...]:
-    first = () if request.weights is None else ("initial_weights=imagenet",)
     seed = () if request.seed is None else (f"seed={request.seed}",)
-    return (*request.overrides, *first, *seed)
+    return (*request.overrides, *seed)

@@ -53,6 +53,14 @@ def test_recipes_of_the_papers_data_sets(dataset, backbone, frames, weight) -> N
     assert second.trains_resnet
 
 
+def test_small_starts_from_imagenet_with_one_setting() -> None:
+    """Of the width of published networks, unless another one is set."""
+    imagenet = "initial_weights=imagenet"
+    for more, width in (((), 64), (("model.base_width=32",), 32)):
+        recipe = load_recipe("small", num_activities=3, overrides=(imagenet, *more))
+        assert (recipe.initial_weights, recipe.model.base_width) == ("imagenet", width)
+
+
 def test_recipe_of_what_the_authors_ran() -> None:
     recipe = load_recipe("authors_vlog", num_activities=30)
     model = recipe.model

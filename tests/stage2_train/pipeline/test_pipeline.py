@@ -4,6 +4,7 @@ killed twice."""
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from orn.stage2_train.pipeline import estimate
 from orn.stage2_train.pipeline.pipeline import Pipeline, open_pipeline, pipeline_jobs, run_pipeline
 from orn.stage2_train.pipeline.request import PipelineRequest
 from tests.running import SECONDS, run_orn
+from tests.worlds.films import TINY_EVAL
 from tests.worlds.videos import write_grey
 
 ROWS = [f"film{number},{('open', 'close')[number % 2]}" for number in range(10)]
@@ -109,6 +111,21 @@ def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
         opened(table, objects=Path("masks"), form="csv", rate=5)
 
 
+def test_what_to_do_next_needs_what_the_run_left(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shards of imported objects, or nothing where no model was trained on everything."""
+    monkeypatch.setattr("orn.stage2_train.pipeline.pipeline.run_jobs", lambda jobs, **_: None)
+    told = []
+    for more in ({"objects": Path("masks"), "form": "csv"}, {"no_final": True}):
+        request = PipelineRequest(dataset=str(table), folds=2, recipe="demo", **more)
+        pipeline = open_pipeline(request)
+        pipeline.run.mkdir(parents=True, exist_ok=True)
+        pipeline.evaluation.write_text(json.dumps(TINY_EVAL | {"dataset": "kitchen"}))
+        told.append(run_pipeline(pipeline)["next"])
+    assert told == [f"orn predict {pipeline.run} VIDEO --shards shards/kitchen", None]
+
+
 def test_nothing_to_evaluate_is_refused(table: Path) -> None:
     rows = [f"{row},train" for row in ROWS]
     table.write_text("\n".join(["video,label,split", *rows]) + "\n")
@@ -139,7 +156,9 @@ def test_a_dry_run_of_a_table_writes_nothing(
 
     monkeypatch.setattr(estimate, "estimate_pipeline", estimated)
     words = ("run", table, "--split", "60/40", "--recipe", "demo", "--dry-run")
-    assert "90 frames" in run_orn(*words).stdout
+    ran = run_orn(*words)
+    assert "90 frames" in ran.stdout
+    assert ran.stderr.count("cross-validate with --folds 5") == 1
     assert sorted(Path().rglob("*")) == before
     run_orn("manifest", "new", table, "--split", "60/40")
     run_orn(*words)
@@ -319,4 +338,5 @@ def test_folds_killed_twice(table: Path, tmp_path: Path) -> None:
     assert result["score"] == pytest.approx(right / 10)
     listed = re.findall(r'data-cell="\d-\d"[^>]*>(\d+)<', Path(result["report"]).read_text("utf-8"))
     assert sum(map(int, listed)) == 10
-    assert run_orn("predict", run, table.parent / "videos" / "film1.mp4").stdout
+    video = str(table.parent / "videos" / "film1.mp4")
+    assert run_orn(*shlex.split(result["next"].replace("VIDEO", video))[1:]).stdout
