@@ -129,31 +129,16 @@ def _laid_out(table: Table, width: int) -> str:
 
     header, *rows = ([escape(cell) for cell in row] for row in (table.header, *table.rows))
     drawn = RichTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=any(header))
-    widths = _widths([header, *rows], width)
     for place, name in enumerate(header):
-        is_number = place > 0 and all(_NUMBER.fullmatch(row[place]) for row in rows)
+        column = [row[place] for row in rows]
+        is_number = place > 0 and all(map(_NUMBER.fullmatch, column))
         justify: Literal["left", "right"] = "right" if is_number else "left"
-        drawn.add_column(name, justify=justify, width=widths[place], overflow="fold")
+        least = max(map(_longest_word, [name, *column]))
+        drawn.add_column(name, justify=justify, min_width=least, overflow="fold")
     for row in rows:
         drawn.add_row(*row)
-    text = _rendered(drawn, sum(widths) + _GAP * len(widths))
+    text = _rendered(drawn, width)
     return "\n".join([text, *(_wrapped(line, width) for line in table.below)])
-
-
-def _widths(rows: Sequence[Sequence[str]], width: int) -> list[int]:
-    """Return the widths of columns: as needed, with the widest reduced to fit `width`, but not
-    below the length of their longest words."""
-    from rich.cells import cell_len
-
-    cells = list(zip(*rows, strict=True))
-    widths = [max(map(cell_len, column)) for column in cells]
-    words = [max(map(_longest_word, column)) for column in cells]
-    while sum(widths) + _GAP * (len(widths) - 1) > width:
-        room = [own - least for own, least in zip(widths, words, strict=True)]
-        if max(room) == 0:
-            break
-        widths[room.index(max(room))] -= 1
-    return widths
 
 
 def _longest_word(text: str) -> int:
@@ -176,7 +161,7 @@ def _rendered(drawn: Any, width: int) -> str:
         file=io.StringIO(), width=width, color_system=None, markup=False, emoji=False,
         highlight=False, legacy_windows=False,
     )  # fmt: skip
-    console.print(drawn)
+    console.print(drawn, crop=False)  # long words may exceed the width
     assert isinstance(console.file, io.StringIO)
     return "\n".join(_without_padding(console.file.getvalue()))
 
