@@ -25,6 +25,7 @@ from orn.shared.jobs.lock import is_locked
 from orn.shared.jobs.plan import PLAN_NAME
 from orn.shared.tensors import read_tensors
 from orn.stage2_train.frames.make_clips import ClipsRequest, make_clips
+from orn.stage2_train.frames.schema import CLIP_FILES
 from orn.stage2_train.runs.checkpoint import BEST_NAME
 from orn.stage2_train.runs.run_folder import LAST_NAME, METRICS_NAME, read_jsonl
 from tests.conftest import ROOT
@@ -91,7 +92,7 @@ def clips_job(folder: Path) -> Job:
         films = generator.integers(0, 256, (100, 48, 64, 3), dtype=np.uint8)
         write_pictures(folder / "data" / "noise" / "videos" / f"{name}.mp4", films)
     words = ("clips", str(manifest), "--data", str(folder / "data"), "--workers", "2", "--out")
-    return Job(words=words, made=everything)
+    return Job(words=words, made=everything, locks=CLIP_FILES.plan)
 
 
 @cache

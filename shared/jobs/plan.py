@@ -137,23 +137,23 @@ class Plan:
         ids = (part.video_id for unit in self.units for part in unit.parts)
         return tuple(dict.fromkeys(ids))
 
-    def save(self, folder: Path) -> None:
-        """Write `plan.json` to the output folder, unless it is unchanged.
+    def save(self, folder: Path, name: str = PLAN_NAME) -> None:
+        """Write the plan to the output folder, unless it is unchanged.
 
         Raises:
             PipelineError: if the file cannot be written.
         """
-        if Plan.load(folder) != self:
-            write_text(folder / PLAN_NAME, json.dumps(asdict(self), indent=1) + "\n")
+        if Plan.load(folder, name) != self:
+            write_text(folder / name, json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
-    def load(cls, folder: Path) -> Self | None:
+    def load(cls, folder: Path, name: str = PLAN_NAME) -> Self | None:
         """Return the plan in a folder, or None if the folder has no plan.
 
         Raises:
-            ConfigError: if `plan.json` is not a plan of this version.
+            ConfigError: if the file is not a plan of this version.
         """
-        path = folder / PLAN_NAME
+        path = folder / name
         if not is_there(path):
             return None
         content = read_bounded(path, most_bytes=_MOST_BYTES)
@@ -196,6 +196,8 @@ class UnitFiles:
     """First part, such as `shard`."""
     suffix: str
     """Last part, such as `.zarr.zip`."""
+    plan: str = PLAN_NAME
+    """Name of the plan next to them."""
 
     @property
     def pattern(self) -> str:
@@ -218,21 +220,21 @@ class UnitFiles:
         """Return the units without a file in the folder, in order."""
         return tuple(unit for unit in units if not self.path(folder, unit.index).exists())
 
-    def check_folder(self, folder: Path) -> None:
-        """Raise ConfigError if a folder contains any other files."""
-        check_output_folder(folder, ours=[PLAN_NAME, self.pattern])
+    def check_folder(self, folder: Path, *, reads: Iterable[Path] = ()) -> None:
+        """Raise ConfigError if a folder is one of `reads` or contains other files."""
+        check_output_folder(folder, ours=[self.plan, self.pattern], reads=reads)
 
     def saved_plan(self, folder: Path, *, remedy: str = _REMEDY) -> Plan | None:
         """Return the plan in a folder; None if there is neither a plan nor a file.
 
         Raises:
             ConfigError: if there are files without a plan (the message ends with `remedy`), or
-                `plan.json` is not a plan of this version.
+                the plan is not of this version.
         """
-        saved = Plan.load(folder)
+        saved = Plan.load(folder, self.plan)
         if saved is None and any(folder.glob(self.pattern)):
             raise ConfigError(
-                f"{folder}: {PLAN_NAME} is missing, so the job cannot resume; {remedy}"
+                f"{folder}: {self.plan} is missing, so the job cannot resume; {remedy}"
             )
         return saved
 

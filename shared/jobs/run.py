@@ -12,7 +12,7 @@ from typing import Any
 from orn.shared.environment import describe_environment
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_text
 from orn.shared.jobs.lock import locked
-from orn.shared.jobs.plan import PLAN_NAME, Plan, Unit, UnitFiles
+from orn.shared.jobs.plan import Plan, Unit, UnitFiles
 from orn.shared.jobs.progress import progress
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.jobs.work import Engine, Run, UnitResult, Work
@@ -43,11 +43,11 @@ class Kind:
         Raises:
             PipelineError: if another process holds the lock or the file cannot be written.
         """
-        return locked(folder / PLAN_NAME, job=self.command)
+        return locked(folder / self.files.plan, job=self.command)
 
     def clear(self, folder: Path) -> None:
         """Remove the plan and the files of an earlier job."""
-        names = (PLAN_NAME, *self.beside)
+        names = (self.files.plan, *self.beside)
         for path in [*(folder / name for name in names), *folder.glob(self.files.pattern)]:
             path.unlink(missing_ok=True)
 
@@ -66,7 +66,7 @@ class Ran:
 
 def run_units(
     kind: Kind,
-    plan: Plan | None,
+    plan: Plan,
     work: Work,
     engine: Engine,
     *,
@@ -84,7 +84,7 @@ def run_units(
 
     Args:
         kind: kind of the job.
-        plan: plan of all units; None if the files are self-describing.
+        plan: plan of all units.
         work: work to do for each unit.
         engine: engine that runs the work.
         folder: output folder.
@@ -106,8 +106,7 @@ def run_units(
                 kind.clear(folder)
             for unit in again:
                 kind.files.path(folder, unit.index).unlink(missing_ok=True)
-            if plan is not None:
-                plan.save(folder)
+            plan.save(folder, kind.files.plan)
             if skipped := len(units) - len(todo):
                 of = counted(len(units), "unit is", "units are")
                 logger.info("%d of %s already finished", skipped, of)

@@ -14,7 +14,6 @@ from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
 from orn.shared.estimates import estimated_seconds
 from orn.shared.jobs.engines import choose_engine
-from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.plan import UnitPart
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.load import files_of, load_dataset, require_videos
@@ -137,7 +136,7 @@ def _plan(request: ClipsRequest) -> _Plan:
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
     path = request.out or Path("clips") / dataset.name
     reads = files_of(request.manifest, request.data_root) if request.fresh else ()
-    check_output_folder(path, ours=[CLIP_FILES.pattern], reads=reads)
+    CLIP_FILES.check_folder(path, reads=reads)
     return _Plan(
         path=path,
         settings=StoreSettings(size=size, jpeg_quality=request.quality, rate=request.rate),

@@ -1,7 +1,8 @@
 """The job that stores missing videos in a clip store.
 
 Files of a store are complete and never change. New, changed and retried videos go to new files, and
-a video in several files is read from the newest one. Killing a job only loses unfinished files.
+a video in several files is read from the newest one. Killing a job only loses unfinished files,
+which the next run writes as planned.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from types import MappingProxyType
 
 from orn.shared.errors import ClipStoreError, VideoDecodeError
 from orn.shared.jobs.engines import IN_THIS_PROCESS
-from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart, packed
+from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
 from orn.shared.jobs.run import Kind, run_units
 from orn.shared.jobs.work import Advance, Engine, UnitResult
 from orn.shared.jobs.workers import in_threads
@@ -148,6 +149,16 @@ def units_of(
     return packed(zip(parts, bytes_of, strict=True), most, first=first)
 
 
+def _planned(path: Path, parts: set[UnitPart]) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
+    """Return the units of the plan in a folder that have a file, and those without one whose parts
+    are all to be stored."""
+    saved = Plan.load(path, CLIP_FILES.plan)
+    units = () if saved is None else saved.units
+    missing = set(CLIP_FILES.missing(units, path))
+    done = tuple(unit for unit in units if unit not in missing)
+    return done, tuple(unit for unit in units if unit in missing and parts.issuperset(unit.parts))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipsReport:
     """Result of the job for the requested videos."""
@@ -196,8 +207,12 @@ def build_clip_store(
     with CLIPS.locked(path):
         store = None if fresh else open_store(path, settings)
         parts = missing_parts(store, videos, ranges, retry_failed=retry_failed)
-        first = 0 if fresh else CLIP_FILES.next_index(path)
-        units = units_of(parts, sizes(parts), first=first, processes=processes)
+        done, left = ((), ()) if fresh else _planned(path, set(parts))
+        planned = {part for unit in left for part in unit.parts}
+        rest = [part for part in parts if part not in planned]
+        after = [unit.index + 1 for unit in left]
+        first = 0 if fresh else max([CLIP_FILES.next_index(path), *after])
+        units = (*left, *units_of(rest, sizes(rest), first=first, processes=processes))
         new = {part.video_id for part in parts}
         work = ClipsWork(
             videos={v.id: replace(v, path=v.path.absolute()) for v in videos if v.id in new},
@@ -206,7 +221,7 @@ def build_clip_store(
         )
         run_units(
             CLIPS,
-            None,
+            Plan(dataset=path.name, frames="stored", units=(*done, *units)),
             work,
             engine,
             folder=path,

@@ -32,8 +32,9 @@ GREY_ERROR = 3  # brightness levels lost to yuv420p and JPEG on flat grey
 
 
 def files(path: Path) -> list[str]:
-    """Names in the folder of a store, but for the index."""
-    return sorted(each.name for each in path.iterdir() if each.name != "clips.index.json")
+    """Names in the folder of a store, but for the index and the plan."""
+    names = {each.name for each in path.iterdir()}
+    return sorted(names - {"clips.index.json", "clips.plan.json"})
 
 
 def test_any_hdf5_reader_finds_every_frame(videos, tmp_path) -> None:
