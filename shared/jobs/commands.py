@@ -19,14 +19,12 @@ import json
 import shlex
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -41,6 +39,7 @@ STEPS_NAME = "steps.json"
 LOG_NAME = "log.txt"
 """Log file for the commands in a list that runs in parallel with others."""
 STDERR = 2
+_POLL_SECONDS = 0.1
 _INTERRUPTED = (130, 143)
 """Exit codes of `orn` after Ctrl-C and SIGTERM."""
 
@@ -90,13 +89,12 @@ def run_jobs(jobs: Sequence[Job], *, record: Path, done: Collection[int] = (0,))
     Raises:
         PipelineError: if a command fails; the exception carries its exit code.
     """
+    ran = False
     with terminated_as_interrupted():
-        return _carry_out(
-            jobs,
-            record,
-            run=partial(run_orn, stdout=STDERR, done=done),
-            say=partial(click.secho, err=True, bold=True),
-        )
+        for job in _unfinished(jobs, record, say=partial(click.secho, err=True, bold=True)):
+            run_orn(job.argv, stdout=STDERR, done=done)
+            ran = True
+    return ran
 
 
 def run_lists(
@@ -113,32 +111,46 @@ def run_lists(
     Args:
         lists: lists by folder; the folder receives the record and the log (`LOG_NAME`).
         at_once: number of lists that run in parallel.
-        ended: called in this thread with the folder of each finished list and its error.
+        ended: called with the folder of each finished list and its error.
     """
-    children = _Children()
-
-    def work(folder: Path) -> PipelineError | None:
+    left = {folder: _processes(folder, jobs) for folder, jobs in lists.items()}
+    running: dict[Path, subprocess.Popen[bytes]] = {}
+    with terminated_as_interrupted():
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with open_to_append(folder / LOG_NAME) as log:
-                _carry_out(
-                    lists[folder],
-                    folder / STEPS_NAME,
-                    run=partial(children.run, log=log),
-                    say=lambda line: log.write(f"{line}\n".encode()),
-                )
-        except PipelineError as err:
-            return err
-        return None
-
-    with terminated_as_interrupted(), ThreadPoolExecutor(at_once) as pool:
-        folders = {pool.submit(work, folder): folder for folder in lists}
-        try:
-            for future in as_completed(folders):
-                ended(folders[future], future.result())
+            while left:
+                for folder in [*left][:at_once]:
+                    if folder in running and running[folder].poll() is None:
+                        continue
+                    process, error = None, None
+                    try:
+                        process = next(left[folder], None)
+                    except PipelineError as err:
+                        error = err
+                    if process is not None:
+                        running[folder] = process
+                        continue
+                    del left[folder]
+                    ended(folder, error)
+                time.sleep(_POLL_SECONDS)
         except BaseException:
-            children.end()
+            for process in running.values():
+                process.terminate()
             raise
+        finally:
+            for process in running.values():
+                process.wait()
+
+
+def _processes(folder: Path, jobs: Sequence[Job]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the unfinished jobs of a list one after another, with their output in its log."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_to_append(folder / LOG_NAME) as log:
+        for job in _unfinished(
+            jobs, folder / STEPS_NAME, say=lambda line: log.write(f"{line}\n".encode())
+        ):
+            log.flush()
+            yield (process := subprocess.Popen(orn_command(job.argv), stdout=log, stderr=log))
+            _check_exit(job.argv, process.returncode)
 
 
 def run_orn(arguments: Sequence[str], *, stdout: int, done: Collection[int] = (0,)) -> None:
@@ -182,57 +194,23 @@ def _check_exit(arguments: Sequence[str], code: int, *, done: Collection[int] = 
         raise failure
 
 
-@dataclass(slots=True)
-class _Children:
-    """Child processes started by several threads; none are started after `end`."""
-
-    _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
-    _guard: threading.Lock = field(default_factory=threading.Lock)
-    _ended: bool = False
-
-    def run(self, arguments: Sequence[str], *, log: IO[bytes]) -> None:
-        """Run `orn` in any thread, with its output sent to a file."""
-        with self._guard:
-            if self._ended:
-                raise PipelineError("interrupted")
-            log.flush()
-            process = subprocess.Popen(orn_command(arguments), stdout=log, stderr=log)
-            self._running.add(process)
-        code = process.wait()
-        with self._guard:
-            self._running.discard(process)
-        _check_exit(arguments, code)
-
-    def end(self) -> None:
-        """Send SIGTERM to the running processes."""
-        with self._guard:
-            self._ended = True
-            for process in self._running:
-                process.terminate()
-
-
-def _carry_out(
-    jobs: Sequence[Job],
-    record: Path,
-    *,
-    run: Callable[[Sequence[str]], None],
-    say: Callable[[str], object],
-) -> bool:
-    """Run unfinished jobs; return whether there were any."""
-    known, ran, fresh = _read_record(record), False, False
+def _unfinished(
+    jobs: Sequence[Job], record: Path, *, say: Callable[[str], object]
+) -> Iterator[Job]:
+    """Yield the jobs to run, and record each as done when the next one is requested."""
+    known, fresh = _read_record(record), False
     for number, job in enumerate(jobs, start=1):
         place = f"[{number}/{len(jobs)}] {job.name}"
         if not fresh and is_done(job, record):
             say(f"{place}: already done")
             continue
-        ran, fresh = True, fresh or job.output is not None
+        fresh = fresh or job.output is not None
         say(f"{place}: {escape(job.typed)}")
         started = time.monotonic()
-        run(job.argv)
+        yield job
         seconds = round(time.monotonic() - started, 1)
         known[job.name] = {"argv": list(job.argv), "seconds": seconds}
         write_text(record, json.dumps(known, indent=1) + "\n")
-    return ran
 
 
 def _read_record(path: Path) -> dict[str, Any]:
