@@ -58,7 +58,7 @@ def draw_pairs(
     shown = sorted(set(frames))
     panels = [_panel(clip, frame, names) for frame in shown]
     height, width, _ = panels[0].shape
-    gap = np.full((height, _GAP, 3), 255, np.uint8)
+    gap = np.full((height, _GAP, 3), 128, np.uint8)  # on light and dark pages
     parts = [part for panel in panels for part in (gap, panel)][1:]
     picture = np.ascontiguousarray(np.concatenate(parts, axis=1))
     own = [each for each in drawn if set(each.frames) <= set(shown)]

@@ -3,52 +3,35 @@
 
 const data = JSON.parse($("data").text);
 const FRAME_MS = 350;
-const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-const inSvg = (name, attributes) => {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
-};
 
 function stripOf(key) {
-  const held = Object.hasOwn(data.strips, key) ? data.strips[key] : null;
-  if (!held) return element("span", { className: "dim", textContent: "No picture" });
-  const [source, count, width, height] = held;
+  if (!Object.hasOwn(data.strips, key)) {
+    return element("span", { className: "dim", textContent: "No picture" });
+  }
+  const [source, count, width, height] = data.strips[key];
+  const frame = element("span", { className: "clip-frame" });
+  frame.style.setProperty("--ratio", width / height);
+  frame.style.backgroundImage = `url(${source})`;
+  frame.style.backgroundSize = `${100 * count}% 100%`;
   let place = 0;
-  const svg = inSvg("svg", { viewBox: `0 0 ${width} ${height}`, class: "clip-frame" });
-  const image = inSvg("image", {
-    href: source, width: count * width, height, preserveAspectRatio: "none",
-  });
-  const pane = inSvg("svg", { width, height });  // hides neighboring frames
-  pane.append(image);
-  svg.append(pane);
-  svg.step = () => {
+  frame.step = () => {
     place = (place + 1) % count;
-    image.setAttribute("x", -place * width);
+    frame.style.backgroundPosition = `${100 * place / Math.max(count - 1, 1)}% 0`;
   };
-  return svg;
+  return frame;
 }
 
 document.querySelectorAll("[data-strip]").forEach((place) =>
   place.replaceChildren(stripOf(place.dataset.strip)));
 
-// --- clips that play in place --------------------------------------------------------------
-
-const playing = { page: !still, dialog: false };
-function setPlaying(part, now) {
-  playing[part] = now;
-  const button = $(part === "page" ? "pause" : "player-play");
-  if (button) button.textContent = `${now ? "Pause" : "Play"} ${part === "page" ? "clips" : "clip"}`;
-}
-for (const [id, part] of [["pause", "page"], ["player-play", "dialog"]]) {
-  setPlaying(part, playing[part]);
-  $(id)?.addEventListener("click", () => setPlaying(part, !playing[part]));
-}
+let playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+const showPlaying = () => document.querySelectorAll(".pause").forEach((button) => {
+  button.textContent = playing ? "Pause clips" : "Play clips";
+});
+showPlaying();
 setInterval(() => {
-  const places = [".clip:not(.still):hover .clip-frame"];
-  if (playing.page && !$("player").open) places.push(".plays .clip-frame");
-  if (playing.dialog) places.push("#player-stage .clip-frame");
-  document.querySelectorAll(places.join()).forEach((svg) => svg.step());
+  const places = $("player").open ? "#player .clip-frame" : ".worst .clip-frame, .clip:hover .clip-frame";
+  if (playing) document.querySelectorAll(places).forEach((frame) => frame.step());
 }, FRAME_MS);
 
 function enlarge(button) {
@@ -56,20 +39,11 @@ function enlarge(button) {
   const [title, words] = data.clips[key];
   $("player-title").textContent = title;
   $("player-words").textContent = button.dataset.words ?? words;
-  $("player-stage").replaceChildren(stripOf(key));
-  $("player-picture").replaceChildren(...picture ? [picture.cloneNode()] : []);
-  setPlaying("dialog", !still);
+  $("player-stage").replaceChildren(stripOf(key), ...picture ? [picture.cloneNode()] : []);
   $("player").showModal();
 }
 
-$("player-close").addEventListener("click", () => $("player").close());
-$("player").addEventListener("click", (event) => {
-  if (event.target === $("player")) $("player").close();
-});
-
 // --- the clips in a cell of the confusion matrix -------------------------------------------
-
-const cell = $("cell");
 
 function clipItem(row) {
   const [id, words] = data.clips[row];
@@ -83,19 +57,23 @@ function show(key) {
   const [title, count, rows] = data.cells[key];
   document.querySelectorAll("[data-cell]").forEach((button) =>
     button.setAttribute("aria-pressed", String(button.dataset.cell === key)));
-  cell.hidden = false;
+  $("cell").hidden = false;
   $("cell-title").textContent = title;
   $("cell-text").textContent = rows.length < count
     ? `The most confident ${rows.length} of ${count} clips.`
     : `${plural(count, "clip")}, the most confident first.`;
   $("cell-clips").replaceChildren(...rows.map(clipItem));
   $("cell-title").focus();
-  cell.scrollIntoView({ block: "nearest" });
+  $("cell").scrollIntoView({ block: "nearest" });
 }
 
-document.addEventListener("click", (event) => {
-  const button = event.target.closest?.("button[data-clip], button[data-cell]");
-  if (button?.dataset.cell) show(button.dataset.cell);
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("button");
+  if (button?.matches(".pause")) {
+    playing = !playing;
+    showPlaying();
+  } else if (button?.id === "player-close") $("player").close();
+  else if (button?.dataset.cell) show(button.dataset.cell);
   else if (button) enlarge(button);
 });
 addEventListener("beforeprint", () => document.querySelectorAll("details.print").forEach((each) => {
