@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.drawing.film import write_film
-from orn.shared.drawing.text import draw_text
+from orn.shared.drawing.text import draw_text, text_size
 from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Video
 from orn.shared.pages.palette import Colour, activity_colour
@@ -162,11 +162,12 @@ class _Panel:
     def _draw_times(self, found: NDArray[np.uint8], line: int, seconds: float) -> None:
         """Draw the predicted and the true classes over time, fainter if less probable."""
         first, last = self.moments[0].start_seconds, self.moments[-1].stop_seconds
-        width = found.shape[1]
+        left = 2 * _MARGIN + text_size("predicted", round(_TEXT_SHARE * line))[0]
+        width = found.shape[1] - left - _MARGIN
 
         def column(at: float) -> int:
             share = min(max((at - first) / max(last - first, 1e-9), 0.0), 1.0)
-            return _MARGIN + round(share * (width - 2 * _MARGIN))
+            return left + round(share * width)
 
         for each in self.moments:
             columns = slice(column(each.start_seconds), column(each.stop_seconds) + 1)
