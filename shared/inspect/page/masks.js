@@ -48,13 +48,6 @@ function decodeMask(text, gridWidth, gridHeight) {
   return { x: left, y: top, width, height, cells, area };
 }
 
-// Returns whether a point of the grid is inside the mask.
-function covers(mask, x, y) {
-  const column = Math.floor(x) - mask.x, row = Math.floor(y) - mask.y;
-  return column >= 0 && row >= 0 && column < mask.width && row < mask.height &&
-    mask.cells[row * mask.width + column] === 1;
-}
-
 // Paints a mask on a raster of 0xAABBGGRR pixels, which is at most as large as the grid.
 function paintMask(pixels, width, mask, gridPerPixel, colour) {
   const first = Math.ceil(mask.x / gridPerPixel), last = (mask.x + mask.width) / gridPerPixel;

@@ -10,7 +10,7 @@ function openVideo(number, row = shard.videos[number].rows[0]) {
   $("grey").hidden = !video().grey;
   $("grey").textContent = video().grey ? `Masks are shown on gray: ${plain(video().grey)}` : "";
   const [width, height] = video().size, [start, stop] = video().rows;
-  canvas.style.aspectRatio = `${width} / ${height}`;
+  canvas.style.setProperty("--ratio", width / height);
   $("scrub").max = Math.max(stop - 1, start);
   $("scrub").min = start;
   timeline();
@@ -67,11 +67,9 @@ function moveCursor() {
   $("cursor").style.left = `${100 * (state.row - start + 0.5) / Math.max(stop - start, 1)}%`;
 }
 
-function scrubStrip(event) {
-  const box = $("strip").getBoundingClientRect(), [start, stop] = video().rows;
-  const share = (event.clientX - box.left) / box.width;
-  const row = start + Math.floor(Math.min(Math.max(share, 0), 0.999999) * (stop - start));
-  if (row !== state.row) goTo(row);
+function clickStrip(event) {
+  const [start, stop] = video().rows;
+  goTo(start + Math.floor(event.offsetX / $("strip").clientWidth * (stop - start)));
 }
 
 // --- playing ---------------------------------------------------------------------------------
@@ -111,21 +109,16 @@ const playOrPause = () => state.playing ? pause() : play();
 
 // --- mouse and keys --------------------------------------------------------------------------
 
-function clickFrame(event) {
+function clickFrame({ offsetX, offsetY }) {
   if (!state.frame) return;
-  const box = canvas.getBoundingClientRect(), [width, height] = video().grid;
-  const fit = Math.min(box.width / canvas.width, box.height / canvas.height);
-  const left = (box.width - canvas.width * fit) / 2, top = (box.height - canvas.height * fit) / 2;
-  const x = (event.clientX - box.left - left) / (canvas.width * fit) * width;
-  const y = (event.clientY - box.top - top) / (canvas.height * fit) * height;
+  const x = offsetX / canvas.clientWidth * video().grid[0];
+  const y = offsetY / canvas.clientHeight * video().grid[1];
   const hits = state.frame.detections.map((each, place) => place).filter((place) => {
     const [, , x1, y1, x2, y2] = state.frame.detections[place];
-    return isShown(state.frame.detections[place]) && (covers(state.masks[place], x, y) ||
-      (x >= x1 && x < x2 && y >= y1 && y < y2));
+    return isShown(state.frame.detections[place]) && x >= x1 && x < x2 && y >= y1 && y < y2;
   });
-  const rank = (place) => (covers(state.masks[place], x, y) ? 0 : 1e12) + state.masks[place].area;
-  hits.sort((one, other) => rank(one) - rank(other));
-  choose(hits.length ? hits[0] : -1);
+  hits.sort((one, other) => state.masks[one].area - state.masks[other].area);
+  choose(hits[0] ?? -1);
 }
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -1e9, End: 1e9 };
@@ -145,13 +138,9 @@ function onKey(event) {
   }
 }
 
-function setScore(value) {
-  state.least = value;
-  $("score").value = value;
-  $("score-text").textContent = value.toFixed(2);
-}
-
 function filtered() {
+  state.least = Number($("score").value);
+  $("score-text").textContent = state.least.toFixed(2);
   timeline();
   if (!state.frame) return;
   if (state.chosen >= 0 && !isShown(state.frame.detections[state.chosen])) choose(-1);
@@ -177,18 +166,11 @@ function start() {
   $("scrub").addEventListener("input", () => goTo(Number($("scrub").value)));
   $("back").addEventListener("click", () => goTo(state.row - 1));
   $("next").addEventListener("click", () => goTo(state.row + 1));
-  $("score").addEventListener("input", () => {
-    setScore(Number($("score").value));
-    filtered();
-  });
+  $("score").addEventListener("input", filtered);
   $("all").addEventListener("click", () => showClasses(true));
   $("none").addEventListener("click", () => showClasses(false));
   canvas.addEventListener("click", clickFrame);
-  $("strip").addEventListener("pointerdown", (event) => {
-    $("strip").setPointerCapture(event.pointerId);
-    scrubStrip(event);
-  });
-  $("strip").addEventListener("pointermove", (event) => { if (event.buttons) scrubStrip(event); });
+  $("strip").addEventListener("click", clickStrip);
   document.addEventListener("keydown", onKey);
   window.addEventListener("hashchange", followLink);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", timeline);
@@ -196,7 +178,8 @@ function start() {
     say("The shard has no videos.");
     return;
   }
-  setScore(leastAtFirst);
+  $("score").value = leastAtFirst;
+  filtered();
   shownWidth = canvas.clientWidth;
   if (!followLink()) openVideo(0);
   // Reading the width of the canvas at every frame would force a layout each time.

@@ -159,10 +159,6 @@ def test_links_keys_slider_and_timeline_lead_to_frames(chromium: Any, whole_page
         box = page.locator("#strip").bounding_box()
         page.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 20)
         wait(page, 7)
-        page.mouse.down()
-        page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 20)
-        wait(page, 2)
-        page.mouse.up()
 
 
 def test_the_grid_of_videos_has_filters_and_videos_play_at_any_speed(
