@@ -5,7 +5,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-ROOMS := shared stage1_detect stage2_train predict_videos data_manifests demo benchmarks
+ROOMS := shared stage1_detect stage2_train report study predict_videos all_stages data_manifests demo benchmarks
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # An interpreter that can create an environment: a name on the path may be an empty pyenv shim or a

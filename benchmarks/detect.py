@@ -17,10 +17,10 @@ from pycocotools import mask as coco_mask
 from torch.utils.benchmark import set_torch_threads
 from torchvision.ops import box_iou
 
+from orn.benchmarks.bench_requests import DetectBenchRequest
 from orn.benchmarks.detect_inputs import DetectInputs, Detection, frames_of, make_inputs
 from orn.benchmarks.measuring import Comparison
 from orn.benchmarks.memory import long_over_short
-from orn.benchmarks.requests import DetectBenchRequest
 from orn.shared.devices import choose_device
 from orn.shared.errors import PipelineError
 from orn.shared.masks.detections import FrameDetections

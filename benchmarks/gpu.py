@@ -11,12 +11,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from orn.benchmarks.bench_requests import GpuRequest
 from orn.benchmarks.measuring import write_record
-from orn.benchmarks.requests import GpuRequest
 from orn.shared.devices import choose_device
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.report import Report, Table
+from orn.shared.text_report import Report, Table
 
 _CARD_WAYS = ("tf32", "fp16", "bf16")
 """Values of `--precision` other than fp32."""

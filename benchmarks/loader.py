@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco
 
+from orn.benchmarks.bench_requests import LoaderRequest
 from orn.benchmarks.loader_inputs import MADE_FRAMES, LoaderInputs, loader_inputs
 from orn.benchmarks.measuring import Comparison, seconds_in_turns
-from orn.benchmarks.requests import LoaderRequest
 from orn.shared.manifests.records import Segment
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.jpeg import decode_jpeg
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.sampling import random_frames
 from orn.stage2_train.clips.views import ClipRequest
-from orn.stage2_train.frames.jpeg import decode_jpeg
-from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.recipe import Recipe, load_recipe
-from orn.stage2_train.runs.sources import clip_settings
+from orn.stage2_train.runs.open_data import clip_settings
+from orn.stage2_train.settings.recipe import Recipe, load_recipe
 
 _FRAMES = 4
 """T."""

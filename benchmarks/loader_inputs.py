@@ -27,8 +27,8 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.read import content_bytes, content_digest, probe
 from orn.stage1_detect.imports.authors_vlog import read_authors
-from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.frames.store_job import build_clip_store
+from orn.stage2_train.clip_store.store_format import StoreSettings
+from orn.stage2_train.clip_store.store_job import build_clip_store
 
 MADE_FRAMES = (741, 92)
 """Numbers of frames of the two real clips."""

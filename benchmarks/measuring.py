@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orn.benchmarks.requests import Kept
+from orn.benchmarks.bench_requests import Kept
 from orn.shared.echo import echo_report
 from orn.shared.environment import describe_environment
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.options import Request
-from orn.shared.report import Report
+from orn.shared.text_report import Report
 
 if TYPE_CHECKING:
     from torch import Tensor

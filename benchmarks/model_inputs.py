@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from orn.stage2_train.clips.batches import ClipBatch
-from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.settings.model_config import NetworkConfig
 
 _STRIDE = 16
 """Stride of the object head's feature map, in pixels."""

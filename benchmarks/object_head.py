@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from orn.benchmarks.bench_requests import ClipsRequest
 from orn.benchmarks.measuring import (
     Comparison,
     peak_allocated_bytes,
@@ -20,7 +21,6 @@ from orn.benchmarks.measuring import (
 )
 from orn.benchmarks.model_inputs import ClipSizes, random_batch
 from orn.benchmarks.plain_network import plain_object_head
-from orn.benchmarks.requests import ClipsRequest
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Stage
 

@@ -27,13 +27,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.frame_cliques import sampled_earlier_frames
 from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import ObjectRelation
 from orn.stage2_train.model.resnet_25d import FrameConv, Stage
+from orn.stage2_train.settings.model_config import Heads
 
 
 class PlainNetwork(nn.Module):

@@ -13,6 +13,7 @@ from accelerate import Accelerator
 from torch import nn
 from torch.optim import Optimizer
 
+from orn.benchmarks.bench_requests import TrainStepRequest
 from orn.benchmarks.measuring import (
     Comparison,
     relative_difference,
@@ -21,11 +22,10 @@ from orn.benchmarks.measuring import (
 )
 from orn.benchmarks.model_inputs import ClipSizes, random_batch
 from orn.benchmarks.plain_network import PlainNetwork
-from orn.benchmarks.requests import TrainStepRequest
 from orn.stage2_train.clips.batches import ClipBatch
-from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.runs.accelerator import build_accelerator
+from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.training.backbone import apply_backbone_options
 from orn.stage2_train.training.step import build_optimiser, training_step
 

@@ -35,18 +35,19 @@ from orn.benchmarks.measuring import Comparison, proc_value
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.column import write_members
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.files import shard_path
-from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.schema import ShardAttributes, read_attributes
+from orn.shared.shards.shard_format import ShardAttributes, read_attributes
 from orn.shared.shards.writer import ShardWriter
+from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.planning import plan_job
-from orn.stage1_detect.request import Scope
+from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
+from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import ClipRequest, Views
-from orn.stage2_train.frames.crop import CropWindow
+from orn.stage2_train.settings.data_recipe import DataRecipe
 
 FRAMES, RATE = 250, 25.0
 """Length and rate of each video in the shards, as in VLOG; the files have 24 frames."""

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from orn.stage2_train.model.build import build_network
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.image_weights import export_resnet
+from orn.stage2_train.settings.model_config import NetworkConfig
 
 _SIDE = 64
 _NUM_CLASSES = 200

@@ -23,7 +23,7 @@ from orn.benchmarks.measuring import describe_machine
 from orn.demo.detector.average_precision import average_precision
 from orn.demo.world.films import coco_document, frame_annotations
 from orn.demo.world.parameters import HEIGHT, WIDTH, WorldParameters
-from orn.demo.world.render import render
+from orn.demo.world.render_film import render
 from orn.demo.world.scene import plan_scene, random_activity
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import progress

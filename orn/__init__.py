@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from orn.predict_videos.prediction import WindowPrediction
     from orn.shared.shards.shard import Shard
     from orn.shared.shards.writer import ShardWriter
+    from orn.stage1_detect.detect_unit import Detector
     from orn.stage1_detect.mmdet.detector import MmdetDetector
-    from orn.stage1_detect.pipeline import Detector
     from orn.stage2_train.clips.batches import ClipBatch
     from orn.stage2_train.explanation.importance import Importance
-    from orn.stage2_train.opened_dataset import OpenedDataset
-    from orn.stage2_train.predict.records import WindowPrediction
+    from orn.stage2_train.runs.opened_dataset import OpenedDataset
     from orn.stage2_train.runs.trained import OpenedModel
 
     __version__: str
@@ -153,8 +153,8 @@ def open_dataset(
     Raises:
         PipelineError: if a file is missing or invalid.
     """
-    from orn.stage2_train.opened_dataset import open_with_resources
-    from orn.stage2_train.resources import Resources
+    from orn.stage2_train.runs.opened_dataset import open_with_resources
+    from orn.stage2_train.settings.resources import Resources
 
     return open_with_resources(
         str(manifest),
@@ -229,8 +229,8 @@ def predict_video(
         VideoDecodeError: if the video cannot be decoded.
         ShardNotFoundError, JoinError: if the video or one of its frames has no detections.
     """
-    from orn.predict_videos.api import predict_path
-    from orn.stage2_train.predict.windows import WindowChoice
+    from orn.predict_videos.predict_path import predict_path
+    from orn.predict_videos.windows import WindowChoice
 
     choice = WindowChoice(seconds=window, stride_seconds=stride)
     return predict_path(model, video, detections, rate=rate, choice=choice, pairs=pairs)

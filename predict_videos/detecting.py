@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from orn.predict_videos.request import PredictRequest
+from orn.predict_videos.predict_request import PredictRequest
 from orn.shared.errors import DetectorError, ShardNotFoundError, VideoDecodeError
 from orn.shared.jobs.plan import plan_units
 from orn.shared.jobs.termination import terminated_as_interrupted
 from orn.shared.manifests.records import DetectorChoice, Video
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import path_text
 from orn.shared.video.read import content_digest, estimate
 from orn.stage2_train.runs.hub import DETECTOR_NAME
@@ -22,7 +22,7 @@ from orn.stage2_train.runs.run_config import check_detector_classes
 from orn.stage2_train.runs.trained import OpenedModel
 
 if TYPE_CHECKING:
-    from orn.stage1_detect.pipeline import Detector
+    from orn.stage1_detect.detect_unit import Detector
 
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ the function with the number of processed frames. Raises `PipelineError` if the 
 def detected_by(detector: Detector) -> Objects:
     """Return the detections by a detector, in a temporary folder per video."""
 
-    from orn.stage1_detect.pipeline import UnitDetector  # importing zarr takes half a second
+    from orn.stage1_detect.detect_unit import UnitDetector  # importing zarr takes half a second
 
     @contextmanager
     def objects(

@@ -35,90 +35,105 @@ TERMINATED_EXIT_CODE = 143
 COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Start": {
         "doctor": ("orn.shared.doctor:doctor", "Check the installation and suggest fixes."),
-        "demo": ("orn.demo.commands:demo", "Run the whole pipeline on small generated videos."),
-        "demo world": ("orn.demo.commands:demo_world", "Generate the videos and labels."),
+        "demo": (
+            "orn.demo.demo_commands:demo",
+            "Run the whole pipeline on small generated videos.",
+        ),
+        "demo world": ("orn.demo.demo_commands:demo_world", "Generate the videos and labels."),
         "run": (
-            "orn.stage2_train.pipeline.commands:run",
+            "orn.all_stages.run_command:run",
             "Process a data set from videos to a report.",
         ),
     },
     "Prepare": {
         "manifest": ("", "List, check and create data sets."),
-        "manifest list": ("orn.shared.manifests.commands:list_manifests", "List the data sets."),
-        "manifest check": ("orn.shared.manifests.commands:check", "Check label tables and videos."),
-        "manifest new": ("orn.shared.manifests.commands:new", "Create a manifest for your videos."),
-        "detect": ("orn.stage1_detect.commands:detect", "Detect objects in every frame."),
+        "manifest list": (
+            "orn.shared.manifests.manifest_commands:list_manifests",
+            "List the data sets.",
+        ),
+        "manifest check": (
+            "orn.shared.manifests.manifest_commands:check",
+            "Check label tables and videos.",
+        ),
+        "manifest new": (
+            "orn.shared.manifests.manifest_commands:new",
+            "Create a manifest for your videos.",
+        ),
+        "detect": ("orn.stage1_detect.detect_command:detect", "Detect objects in every frame."),
         "import-objects": (
-            "orn.stage1_detect.imports.commands:import_objects",
+            "orn.stage1_detect.imports.import_command:import_objects",
             "Convert detections from other tools to shards.",
         ),
         "export-objects": (
-            "orn.stage1_detect.exports.commands:export_objects",
+            "orn.stage1_detect.exports.export_command:export_objects",
             "Export detections for other tools.",
         ),
         "verify": (
-            "orn.shared.shards.commands:verify",
+            "orn.shared.shards.verify_command:verify",
             "Check shards for damage and consistency.",
         ),
         "clips": (
-            "orn.stage2_train.frames.commands:clips",
+            "orn.stage2_train.clip_store.clips_command:clips",
             "Store the rescaled frames of a data set.",
         ),
     },
     "Learn": {
-        "train": ("orn.stage2_train.commands:train", "Train the network on clips and shards."),
-        "eval": ("orn.stage2_train.commands:evaluate", "Evaluate a training run."),
-        "predict": ("orn.predict_videos.commands:predict", "Predict activities in videos."),
+        "train": (
+            "orn.stage2_train.training.train_command:train",
+            "Train the network on clips and shards.",
+        ),
+        "eval": ("orn.stage2_train.evaluation.eval_command:evaluate", "Evaluate a training run."),
+        "predict": ("orn.predict_videos.predict_command:predict", "Predict activities in videos."),
         "export": (
-            "orn.stage2_train.predict.commands:export",
+            "orn.stage2_train.runs.export_model_command:export",
             "Export a run as a portable model folder.",
         ),
         "import-checkpoint": (
-            "orn.stage2_train.runs.import_commands:import_checkpoint",
+            "orn.stage2_train.runs.import_checkpoint_command:import_checkpoint",
             "Convert the authors' released network into a run.",
         ),
     },
     "Look and compare": {
         "inspect": (
-            "orn.stage2_train.inspect_commands:inspect",
+            "orn.shared.inspect.inspect_command:inspect",
             "Summarize a shard or show one frame.",
         ),
         "report": (
-            "orn.stage2_train.explanation.commands:report",
+            "orn.report.report_command:report",
             "Write an HTML report of a run.",
         ),
         "compare": (
-            "orn.stage2_train.evaluation.compare_commands:compare",
+            "orn.study.compare_command:compare",
             "Compare two runs on the same segments.",
         ),
-        "runs": ("orn.stage2_train.runs.commands:runs", "List runs side by side."),
-        "systems": ("orn.stage2_train.systems_commands:systems", "List the systems in the paper."),
+        "runs": ("orn.study.runs_command:runs", "List runs side by side."),
+        "systems": ("orn.study.systems_command:systems", "List the systems in the paper."),
         "ablate": (
-            "orn.stage2_train.ablation.commands:ablate",
+            "orn.study.ablate_command:ablate",
             "Train and compare the systems in a table.",
         ),
         "eval-epic100": (
-            "orn.stage2_train.evaluation.epic100_commands:eval_epic100",
+            "orn.study.epic100_command:eval_epic100",
             "Print EPIC-KITCHENS-100 metrics of two runs.",
         ),
         "bench": ("", "Measure speed and memory against reference code."),
         "bench object-head": (
-            "orn.benchmarks.commands:object_head",
+            "orn.benchmarks.bench_commands:object_head",
             "Measure the object head against plain loops.",
         ),
         "bench train-step": (
-            "orn.benchmarks.commands:train_step",
+            "orn.benchmarks.bench_commands:train_step",
             "Measure a training step against plain loops.",
         ),
         "bench loader": (
-            "orn.benchmarks.commands:loader",
+            "orn.benchmarks.bench_commands:loader",
             "Measure the clip loader against videos and pickles.",
         ),
         "bench detect": (
-            "orn.benchmarks.commands:detect",
+            "orn.benchmarks.bench_commands:detect",
             "Measure detection against inference_detector.",
         ),
-        "bench gpu": ("orn.benchmarks.commands:gpu", "Run all measurements on a GPU."),
+        "bench gpu": ("orn.benchmarks.bench_commands:gpu", "Run all measurements on a GPU."),
     },
 }
 """Commands by heading and name, in help order: the function (`module:attribute`, empty for a group

@@ -71,7 +71,7 @@ Overrides = Annotated[
         metavar="KEY=VALUE",
     ),
 ]
-"""For `orn.shared.config.files.apply_overrides`."""
+"""For `orn.shared.config.toml_files.apply_overrides`."""
 Device = Annotated[
     str,
     Option("cpu, cuda, cuda:1, ...; auto selects a GPU if there is one.", metavar="DEVICE"),

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from orn.shared.report import Report, report_of
 from orn.shared.text import escape, escape_lines
+from orn.shared.text_report import Report, report_of
 
 _NOT_ASCII = re.compile("[^\n -~]")
 

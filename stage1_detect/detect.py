@@ -23,7 +23,8 @@ from orn.shared.jobs.work import Engine
 from orn.shared.manifests.load import load_dataset, require_videos, shipped_detectors
 from orn.shared.manifests.records import Dataset, DetectorChoice
 from orn.shared.shards.files import SHARD_FILES
-from orn.stage1_detect.job import DetectSummary, run_job
+from orn.stage1_detect.detect_job import DetectSummary, run_job
+from orn.stage1_detect.detect_request import DetectRequest
 from orn.stage1_detect.planning import (
     DETECT,
     DetectJob,
@@ -32,10 +33,9 @@ from orn.stage1_detect.planning import (
     warn_of_missing,
     warn_of_replaced,
 )
-from orn.stage1_detect.request import DetectRequest
 
 if TYPE_CHECKING:
-    from orn.stage1_detect.pipeline import Detector
+    from orn.stage1_detect.detect_unit import Detector
 
 
 logger = logging.getLogger(__name__)

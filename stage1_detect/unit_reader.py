@@ -27,9 +27,10 @@ from orn.shared.config.bounded import open_to_append
 from orn.shared.errors import DetectorError, PipelineError, VideoDecodeError
 from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.manifests.records import Video
-from orn.shared.shards.schema import VideoEntry
+from orn.shared.shards.shard_format import VideoEntry
 from orn.shared.time_ranges import TimeRanges
 from orn.shared.video.frame_selection import at_rate, places_at_rate
+from orn.shared.video.random_access import VideoReader
 from orn.shared.video.read import (
     Frame,
     content_bytes,
@@ -38,7 +39,6 @@ from orn.shared.video.read import (
     probe,
     read_frames,
 )
-from orn.shared.video.reader import VideoReader
 
 logger = logging.getLogger(__name__)
 

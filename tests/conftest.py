@@ -3,9 +3,11 @@ files lie."""
 
 import gc
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +16,15 @@ from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 
 if TYPE_CHECKING:
+    from orn.stage2_train.model.network import ObjectVideoNetwork
+    from orn.stage2_train.settings.recipe import Recipe
     from tests.weights_server import WeightsServer
+    from tests.worlds.films import TinyWorld
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
+PACKAGES.remove("tests")
+"""Folders of the top level that are installed as parts of `orn`, and `orn` itself."""
 
 SLOW_SECONDS = 800
 """Longest time of a slow test; that of the others is in setup.cfg."""
@@ -142,3 +150,54 @@ def weights_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator["W
     monkeypatch.delenv("ORN_WEIGHTS_MIRROR", raising=False)
     with weights_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> "TinyWorld":
+    """Twelve films of eight frames; read-only."""
+    from tests.worlds.films import build_world
+
+    return build_world(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> "Recipe":
+    """One epoch of the object head, two of everything; four steps an epoch."""
+    from tests.worlds.films import TINY_RECIPE
+
+    return TINY_RECIPE
+
+
+@pytest.fixture(scope="session")
+def run_tiny(tiny_world: "TinyWorld") -> "Callable[..., ObjectVideoNetwork]":
+    """`train_tiny_network` in the tiny world."""
+    from tests.worlds.films import train_tiny_network
+
+    return partial(train_tiny_network, tiny_world)
+
+
+@pytest.fixture
+def workspace(tiny_world: "TinyWorld", tmp_path: Path) -> dict[str, str]:
+    """Options of `orn train` in a folder of the test."""
+    from tests.worlds.films import make_workspace
+
+    return make_workspace(tiny_world, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def trained_once(
+    tiny_world: "TinyWorld", tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Options of a training of an epoch, which is done; read-only."""
+    from tests.running import run_orn
+    from tests.worlds.films import make_workspace, words_of
+
+    options = make_workspace(tiny_world, tmp_path_factory.mktemp("trained-once"))
+    run_orn("train", *words_of(options), "--max-steps", "2")
+    return options
+
+
+@pytest.fixture
+def one_step(trained_once: dict[str, str], tmp_path: Path) -> Path:
+    """A copy of its run; manifest and data are those of everybody."""
+    return Path(shutil.copytree(trained_once["--run"], tmp_path / "one-step"))

@@ -13,10 +13,10 @@ _IMPORTED = (
     "pytest",
     "hypothesis",
     "orn.shared.cli",
-    "orn.stage1_detect.job",
+    "orn.stage1_detect.detect_job",
     "orn.stage2_train.clips.batches",
     "orn.stage2_train.runs.trained",
-    "orn.predict_videos.job",
+    "orn.predict_videos.predict_job",
     "tests.conformance.readers",
 )
 _SECONDS = 120

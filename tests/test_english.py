@@ -7,12 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PACKAGES, ROOT
 
-ROOMS = (
-    *("shared", "stage1_detect", "stage2_train", "predict_videos", "demo", "benchmarks", "orn"),
-    "data_manifests",
-)
 TERMS = {
     "first weights": "initial weights",
     "MLP start": "initialization of the MLP",
@@ -40,7 +36,7 @@ TERMS = {
 def _texts() -> dict[Path, str]:
     """Every source and page, read once."""
     paths = [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]
-    for room in ROOMS:
+    for room in PACKAGES:
         for suffix in ("py", "html", "js", "md", "toml"):
             paths += (ROOT / room).rglob(f"*.{suffix}")
     return {path: path.read_text("utf-8") for path in paths}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from orn import open_dataset, open_shard
-from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
+from orn.shared.predictions import Predictions, save_predictions
 from tests.conftest import ROOT
 
 EXAMPLES = ROOT / "examples"

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from orn.stage2_train.model.build import build_network
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.image_weights import inflate, read_weights
+from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.conftest import ROOT
 
 

@@ -9,13 +9,14 @@ import pytest
 
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Segment
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
+from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import join_split
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
+from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import ClipRequest
-from orn.stage2_train.frames.reader import ClipStore
+from orn.stage2_train.settings.data_recipe import DataRecipe
 
 CLIPS = ("O/5/E/v_vAqaXZuAO5E/075", "o/p/Y/v_7Tsrimk7opY/052")
 SETTINGS = ClipSettings(

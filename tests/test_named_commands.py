@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PACKAGES, ROOT
 from tests.shared.commands import TARGETS, UNKNOWN, wrong_words
-
-PRODUCT = ("shared", "stage1_detect", "stage2_train", "predict_videos", "demo", "benchmarks")
 
 _ORN = re.compile(r"(?<![\w/.-])(`?)orn (?=[a-z{-])([^`;.]*)")
 """A backtick where there is one, and all from behind `orn` to the end of the part of a sentence."""
@@ -51,7 +49,7 @@ def wrong_mentions(source: str) -> Iterator[str]:
                 yield from wrong_words(found.group(2), re.split(r"[.;:)] |\)", mention)[0])
 
 
-@pytest.mark.parametrize("package", PRODUCT)
+@pytest.mark.parametrize("package", PACKAGES)
 def test_commands_that_are_named_are_there(package: str) -> None:
     wrong = {
         f"{path.relative_to(ROOT)}: {mention}"

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PACKAGES, ROOT
 
-ROOMS = sorted(path.parent.name for path in ROOT.glob("*/__init__.py") if path.parent.name != "orn")
-ROOMS.remove("tests")
+ROOMS = [name for name in PACKAGES if name != "orn"]
 
 FILM = "data/short/demo/videos/train-000000.mp4"
 ARGUMENTS = {

@@ -23,9 +23,9 @@ from orn.shared.errors import (
 )
 from orn.shared.video.read import read_frames
 from orn.stage2_train.clips.batches import collate
+from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate
-from orn.stage2_train.requests import EvalRequest
-from orn.stage2_train.resources import Resources
+from orn.stage2_train.settings.resources import Resources
 from tests.conftest import ROOT
 from tests.worlds.shards import FakeDetector
 

@@ -14,7 +14,7 @@ from orn.demo.world.films import TRUTH_BYTES
 from orn.shared.config.bounded import read_json
 from orn.shared.errors import JoinError, ManifestError
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import counted
 
 

@@ -17,7 +17,7 @@ from orn.demo.world.parameters import (
     WorldParameters,
     category_id,
 )
-from orn.demo.world.render import RenderedFrame, render
+from orn.demo.world.render_film import RenderedFrame, render
 from orn.demo.world.scene import Scene
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.masks.coco_classes import COCO_CLASSES

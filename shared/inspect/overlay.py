@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, grey_frame
 from orn.shared.drawing.film import write_film
-from orn.shared.drawing.frame import DrawnObjects, draw_frame, grey_frame
 from orn.shared.errors import ShardNotFoundError
-from orn.shared.inspect.frame import chosen_video
-from orn.shared.inspect.pictures import Pictures, pictures_or_grey
+from orn.shared.inspect.one_frame import chosen_video
+from orn.shared.inspect.video_pictures import Pictures, pictures_or_grey
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.progress import Bar, progress
-from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard, ShardFrame
+from orn.shared.shards.shard_format import VideoEntry
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.report import Report, Table, first_rows
-from orn.shared.shards.schema import FORMAT_NAME, FORMAT_VERSION, DetectorEntry
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import FORMAT_NAME, FORMAT_VERSION, DetectorEntry
 from orn.shared.text import counted
+from orn.shared.text_report import Report, Table, first_rows
 from orn.shared.video.frame_selection import describe_rate
 
 _MOST_SHOWN = 20

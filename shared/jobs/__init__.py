@@ -13,5 +13,5 @@ A job writes a folder of files, one for each unit of its plan. It consists of:
 `choose_engine` creates the engine from the request's `orn.shared.common_options.EngineOptions`.
 Within `Kind.locked(folder)`, the job creates the plan,
 `Plan(...).resumed_from(files.saved_plan(folder), folder)`, and calls `run_units`, which processes
-the units that have no file yet. `orn detect` (`stage1_detect/job.py`) is an example.
+the units that have no file yet. `orn detect` (`stage1_detect/detect_job.py`) is an example.
 """

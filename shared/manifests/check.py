@@ -10,9 +10,9 @@ from orn.shared.errors import ManifestError, VideoDecodeError
 from orn.shared.jobs.progress import progress
 from orn.shared.manifests.advice import split_advice
 from orn.shared.manifests.load import load_listing, load_manifest, locate_videos
+from orn.shared.manifests.manifest import ActionLabels, TableLabels
 from orn.shared.manifests.records import SPLITS, Dataset, Listing
-from orn.shared.manifests.schema import ActionLabels, TableLabels
-from orn.shared.report import Report, Table, report_of
+from orn.shared.text_report import Report, Table, report_of
 from orn.shared.video.read import probe
 
 _FACTS = (

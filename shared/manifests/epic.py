@@ -16,8 +16,8 @@ from pydantic import BaseModel, Field, Json, conlist, create_model
 
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ManifestError
+from orn.shared.manifests.manifest import Epic100Labels, EpicLabels
 from orn.shared.manifests.records import Listing, Segment, Split, Subset, Task
-from orn.shared.manifests.schema import Epic100Labels, EpicLabels
 from orn.shared.manifests.text_files import (
     Name,
     VideoId,

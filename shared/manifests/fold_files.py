@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from orn.shared.config.files import toml_value
+from orn.shared.config.toml_files import toml_value
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.manifests.draw_split import fold_names
 from orn.shared.manifests.load import load_manifest
-from orn.shared.manifests.schema import TableLabels
+from orn.shared.manifests.manifest import TableLabels
 
 
 def folds_of(manifest: str) -> tuple[str, ...]:

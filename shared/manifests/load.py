@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
-from orn.shared.config.files import load_config
+from orn.shared.config.toml_files import load_config
 from orn.shared.data_files import is_folder, is_there, not_a_file
 from orn.shared.errors import (
     DataRootError,
@@ -16,8 +16,8 @@ from orn.shared.errors import (
     UnknownDatasetError,
 )
 from orn.shared.manifests import action_lists, epic, something, table, vlog
-from orn.shared.manifests.records import Dataset, DetectorChoice, Listing, Video
-from orn.shared.manifests.schema import (
+from orn.shared.manifests.find_videos import find_ids, find_videos
+from orn.shared.manifests.manifest import (
     ActionLabels,
     Epic100Labels,
     EpicLabels,
@@ -29,7 +29,7 @@ from orn.shared.manifests.schema import (
     Videos,
     VlogLabels,
 )
-from orn.shared.manifests.source import find_ids, find_videos
+from orn.shared.manifests.records import Dataset, DetectorChoice, Listing, Video
 from orn.shared.manifests.text_files import read_column
 from orn.shared.nearest import nearest_first
 from orn.shared.text import counted, truncate

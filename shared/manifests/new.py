@@ -14,22 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orn.shared.config.files import config_from_dict, parse_toml, toml_value
+from orn.shared.config.toml_files import config_from_dict, parse_toml, toml_value
 from orn.shared.data_files import is_folder, is_there, not_a_file, walk
 from orn.shared.errors import ConfigError, ManifestError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_files
 from orn.shared.manifests.advice import split_advice
 from orn.shared.manifests.draw_split import SplitRequest, draw_table, split_text
+from orn.shared.manifests.find_videos import PICTURE_SUFFIXES, VIDEO_SUFFIXES, expand, find_videos
 from orn.shared.manifests.load import load_listing, load_manifest
-from orn.shared.manifests.records import FEW_SEGMENTS, METRICS, SPLITS, Form, Split, Task
-from orn.shared.manifests.schema import (
+from orn.shared.manifests.manifest import (
     LONGEST_NAME_BYTES,
     Manifest,
     TableLabels,
     is_name_character,
 )
-from orn.shared.manifests.source import PICTURE_SUFFIXES, VIDEO_SUFFIXES, expand, find_videos
+from orn.shared.manifests.records import FEW_SEGMENTS, METRICS, SPLITS, Form, Split, Task
 from orn.shared.manifests.table import LABEL_SEPARATOR, LabelledRow, read
 from orn.shared.manifests.text_files import read_rows
 from orn.shared.text import counted

@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from orn.shared.errors import ManifestError
+from orn.shared.manifests.manifest import SomethingLabels
 from orn.shared.manifests.records import Listing, Segment, Split
-from orn.shared.manifests.schema import SomethingLabels
 from orn.shared.manifests.text_files import (
     ClassName,
     VideoId,

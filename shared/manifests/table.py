@@ -10,8 +10,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.records import Form, Listing, Segment, Split, Task
-from orn.shared.manifests.schema import TableLabels
 from orn.shared.manifests.text_files import (
     Name,
     UnknownClassError,

@@ -18,8 +18,8 @@ from orn.shared.config.bounded import parse_json, read_bounded
 from orn.shared.config.fields import described, explain
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import DataRootError, ManifestError
+from orn.shared.manifests.manifest import Epic100Labels, SomethingLabels
 from orn.shared.manifests.records import Split
-from orn.shared.manifests.schema import Epic100Labels, SomethingLabels
 from orn.shared.nearest import nearest
 from orn.shared.text import counted, truncate
 

@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 
 from orn.shared.data_files import not_a_file
 from orn.shared.errors import ManifestError
+from orn.shared.manifests.manifest import VlogLabels
 from orn.shared.manifests.records import Listing, Segment
-from orn.shared.manifests.schema import VlogLabels
 from orn.shared.manifests.text_files import (
     VideoId,
     add_once,

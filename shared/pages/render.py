@@ -33,7 +33,7 @@ def render_markdown(template: str, **view: Any) -> str:
     """Render a Markdown file; all values are escaped, those with `| code` for a code span.
 
     Args:
-        template: package and file, such as `orn.stage2_train.predict/card.md`.
+        template: package and file, such as `orn.stage2_train.runs/card.md`.
         view: view model, the values in the template.
     """
     environment = _environment().overlay(

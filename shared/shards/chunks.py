@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
 from orn.shared.open_files import open_stamped
-from orn.shared.shards.record import CHECKSUM_BYTES, REMEDY, ShardRecord, member_name
+from orn.shared.shards.shard_record import CHECKSUM_BYTES, REMEDY, ShardRecord, member_name
 from orn.shared.text import counted
 
 _LOCAL = b"PK\x03\x04"

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.storage import MemoryStore
 
-from orn.shared.shards.record import CHECKSUM_BYTES, member_name
-from orn.shared.shards.schema import ArraySpec
+from orn.shared.shards.shard_format import ArraySpec
+from orn.shared.shards.shard_record import CHECKSUM_BYTES, member_name
 
 CHUNK_BYTES = 128 * 1024
 """Size of a chunk before compression, small enough to read single frames."""

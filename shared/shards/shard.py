@@ -16,8 +16,8 @@ from orn.shared.jobs.plan import FailedVideo
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules, ScoreKind, first_place, frame_faults
 from orn.shared.shards.chunks import ChunkCache, ShardArrays
-from orn.shared.shards.record import REMEDY, ShardRecord, read_record
-from orn.shared.shards.schema import DetectorEntry, LeftOut, VideoEntry
+from orn.shared.shards.shard_format import DetectorEntry, LeftOut, VideoEntry
+from orn.shared.shards.shard_record import REMEDY, ShardRecord, read_record
 from orn.shared.text import counted
 from orn.shared.time_ranges import MOST_SECONDS
 
@@ -63,7 +63,7 @@ class ShardFrame:
         return self._html(None)
 
     def _html(self, image: NDArray[np.uint8] | None) -> str:
-        from orn.shared.drawing.frame import DrawnObjects, draw_frame, grey_frame
+        from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, grey_frame
         from orn.shared.pages.notebook import notebook_html
 
         found = self.detections

@@ -18,8 +18,8 @@ from orn.shared.masks.rules import Fault, place_faults, score_faults
 from orn.shared.shards.chunks import ChunkCache
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.index import shard_paths
-from orn.shared.shards.schema import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.text import counted
 from orn.shared.video.read import content_bytes
 

@@ -14,7 +14,7 @@ from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules, ScoreKind, frame_faults
 from orn.shared.shards.column import Column, ColumnMark, write_group
-from orn.shared.shards.schema import (
+from orn.shared.shards.shard_format import (
     DetectorEntry,
     FailedVideo,
     LeftOut,

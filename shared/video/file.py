@@ -34,7 +34,7 @@ from orn.shared.video.frame_times import (
     note_damage,
     read_first_headers,
 )
-from orn.shared.video.pictures import DamageFound, all_pictures, pictures_until_damage
+from orn.shared.video.packet_pictures import DamageFound, all_pictures, pictures_until_damage
 
 logger = logging.getLogger(__name__)
 

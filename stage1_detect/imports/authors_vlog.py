@@ -18,7 +18,13 @@ from orn.shared.errors import ObjectImportError
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.stage1_detect.imports.restricted_pickle import MAX_BYTES, PickledArray, load_plain
-from orn.stage1_detect.imports.source import GRID, SourceFrame, SourceVideo, checked, detections_of
+from orn.stage1_detect.imports.source_objects import (
+    GRID,
+    SourceFrame,
+    SourceVideo,
+    checked,
+    detections_of,
+)
 
 RATE = 30.0
 """Frame rate of the masks in Hz."""

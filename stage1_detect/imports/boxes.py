@@ -19,9 +19,9 @@ from orn.shared.config.bounded import open_file
 from orn.shared.errors import ObjectImportError
 from orn.stage1_detect.imports.coco import FILE_NAME
 from orn.stage1_detect.imports.json_elements import elements_of
+from orn.stage1_detect.imports.json_records import Number, Place, Record, Score, Text
 from orn.stage1_detect.imports.object_table import ObjectTable
-from orn.stage1_detect.imports.records import Number, Place, Record, Score, Text
-from orn.stage1_detect.imports.source import SourceObject, SourceVideo
+from orn.stage1_detect.imports.source_objects import SourceObject, SourceVideo
 
 SOMETHING_ELSE_RATE = 12.0
 _LONGEST_LINE = 2**16

@@ -19,11 +19,11 @@ from pydantic import AliasChoices, Field, Strict
 from orn.shared.data_files import is_there
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks import rle
-from orn.shared.shards.schema import MOST_SIDE
+from orn.shared.shards.shard_format import MOST_SIDE
 from orn.stage1_detect.imports.json_elements import elements_of
+from orn.stage1_detect.imports.json_records import Number, Place, Record, Score, Text
 from orn.stage1_detect.imports.object_table import ObjectTable
-from orn.stage1_detect.imports.records import Number, Place, Record, Score, Text
-from orn.stage1_detect.imports.source import SourceObject, SourceVideo
+from orn.stage1_detect.imports.source_objects import SourceObject, SourceVideo
 
 IMAGES_SUFFIX = ".images.json"
 FILE_NAME = re.compile(r"(?:(?P<video>.+)/)?[^/]*?(?<!\d)(?P<frame>\d{1,15})\.\w+")

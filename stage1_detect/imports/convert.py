@@ -15,7 +15,7 @@ from orn.shared.shards.shard import MOST_FRAME_DETECTIONS
 from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.stage1_detect.imports.formats import RecordFormat
 from orn.stage1_detect.imports.object_table import records_of
-from orn.stage1_detect.imports.source import (
+from orn.stage1_detect.imports.source_objects import (
     SourceFrame,
     SourceObject,
     SourceVideo,

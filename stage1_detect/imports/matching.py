@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from orn.shared.manifests.source import VIDEO_SUFFIXES
-from orn.stage1_detect.imports.source import SourceVideo
+from orn.shared.manifests.find_videos import VIDEO_SUFFIXES
+from orn.stage1_detect.imports.source_objects import SourceVideo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ObjectImportError
-from orn.stage1_detect.imports.source import SourceVideo
+from orn.stage1_detect.imports.source_objects import SourceVideo
 
 _TABLES = """
 PRAGMA journal_mode = OFF;

@@ -14,17 +14,17 @@ from orn.shared.jobs.work import Advance, UnitResult
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.files import shard_path
-from orn.shared.shards.schema import UNKNOWN_SOURCE, DetectorEntry, LeftOut, VideoEntry
+from orn.shared.shards.shard_format import UNKNOWN_SOURCE, DetectorEntry, LeftOut, VideoEntry
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.text import counted
+from orn.shared.video.random_access import seconds_of_frames
 from orn.shared.video.read import content_bytes, content_digest, probe
-from orn.shared.video.reader import seconds_of_frames
+from orn.stage1_detect.detect_unit import add_frames
 from orn.stage1_detect.imports.convert import frames_of_records, rows_of_places
 from orn.stage1_detect.imports.formats import READERS, RECORDS
+from orn.stage1_detect.imports.import_request import ImportRequest
 from orn.stage1_detect.imports.object_table import places_of
-from orn.stage1_detect.imports.request import ImportRequest
-from orn.stage1_detect.imports.source import GRID, SourceVideo
-from orn.stage1_detect.pipeline import add_frames
+from orn.stage1_detect.imports.source_objects import GRID, SourceVideo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

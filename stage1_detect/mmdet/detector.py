@@ -23,7 +23,7 @@ from orn.shared.errors import DetectorError
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections, clip_boxes
 from orn.shared.masks.rules import ScoreKind, widened_boxes
-from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.video.frame import check_images
 from orn.stage1_detect.mmdet.class_scores import keep_class_scores, limit_candidates
 from orn.stage1_detect.mmdet.config import DetectorConfig, error_text, read_config

@@ -25,7 +25,8 @@ from orn.shared.errors import ConfigError, JoinError, ShardFormatError
 from orn.shared.manifests.records import Segment
 from orn.shared.short_repr import short_repr
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.clips.clip_sources import (
+from orn.stage2_train.clip_store.crop import CropWindow, centre_window, placed_window, random_window
+from orn.stage2_train.clips.interfaces import (
     ClipDetections,
     ClipPictures,
     DetectionSource,
@@ -49,7 +50,6 @@ from orn.stage2_train.clips.sampling import (
 )
 from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import ClipRequest, ResolvedSegment
-from orn.stage2_train.frames.crop import CropWindow, centre_window, placed_window, random_window
 
 logger = logging.getLogger(__name__)
 

@@ -10,21 +10,19 @@ import dataclasses
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError, JoinError
 from orn.shared.manifests.records import Dataset, Segment, Video
-from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.schema import UNKNOWN_SOURCE
+from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.shards.time_join import NearestFrames, frame_interval, nearest_frames
 from orn.shared.text import counted
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.frames.decoded import DatasetFrames
-
-FrameJoin = Literal["time", "ratio"]
+from orn.stage2_train.clip_store.decoded import DatasetFrames
+from orn.stage2_train.settings.data_recipe import FrameJoin
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from orn.shared.errors import ShardFormatError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules, are_valid, background_scores
 from orn.shared.short_repr import short_repr
+from orn.stage2_train.clip_store.crop import CropWindow, boxes_in_crop
 from orn.stage2_train.clips.mask_pieces import (
     MaskPieces,
     Window,
@@ -31,10 +31,7 @@ from orn.stage2_train.clips.mask_pieces import (
     pieces_of_masks,
     unions,
 )
-from orn.stage2_train.frames.crop import CropWindow, boxes_in_crop
 
-ObjectOrder = Literal["score", "person_first"]
-"""Order in which detections fill the slots of a frame."""
 BACKGROUND = "background"
 PERSON = "person"
 """Name of the class that is placed first with `person_first`."""

@@ -9,14 +9,11 @@ Intervals are half-open. Random numbers come from the caller's generator.
 """
 
 import hashlib
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.stage2_train.requests import FrameOrder
-
-ClipSampling = Literal["spread", "authors"]
+from orn.shared.evaluation_names import FrameOrder
 
 _UNUSED_SECONDS = 2 / 30
 _LONG_SECONDS = 3.0

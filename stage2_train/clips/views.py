@@ -11,8 +11,8 @@ from typing import Any, get_args
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.nearest import nearest
-from orn.stage2_train.frames.crop import CropPlace
-from orn.stage2_train.requests import NumCrops
+from orn.stage2_train.clip_store.crop import CropPlace
+from orn.stage2_train.settings.evaluation_settings import NumCrops
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.stage2_train.evaluation.statistics import CONFIDENCE, student_t
-from orn.stage2_train.requests import NUM_FIGURE_DRAWS
+from orn.stage2_train.settings.evaluation_settings import NUM_FIGURE_DRAWS
 
 _LARGEST_TABLE = 2**21
 """Maximum number of entries in a table of segments by draws that is computed in one pass."""

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from orn.stage2_train.evaluation.predictions import Predictions
+from orn.shared.predictions import Predictions
 
 SCALES = (0.01, 100.0)
 """Smallest and largest scale. If the prediction is correct for all segments, the likelihood

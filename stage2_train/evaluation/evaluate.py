@@ -22,15 +22,16 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_room
 from orn.shared.manifests.advice import split_warnings
 from orn.shared.manifests.records import Subset
+from orn.shared.predictions import Predictions, check_finite, save_predictions
 from orn.shared.text import counted
 from orn.shared.video.frame_selection import describe_rate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.views import Views, classes_when_flipped
 from orn.stage2_train.clips.without_objects import check_objects
-from orn.stage2_train.devices import build_accelerator, loader_settings, main_progress
 from orn.stage2_train.evaluation.calibration import fitted_scales
-from orn.stage2_train.evaluation.figures import measured_figures, with_groups
+from orn.stage2_train.evaluation.eval_request import EvalRequest
+from orn.stage2_train.evaluation.intervals import measured_figures, with_groups
 from orn.stage2_train.evaluation.metrics import (
     backward_shares,
     chance_level,
@@ -38,18 +39,13 @@ from orn.stage2_train.evaluation.metrics import (
     scores_of,
     unsure_labels,
 )
-from orn.stage2_train.evaluation.predictions import (
-    Predictions,
-    check_finite,
-    predict,
-    save_predictions,
-)
-from orn.stage2_train.requests import EvalRequest
+from orn.stage2_train.evaluation.predict_split import predict
+from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings, main_progress
 from orn.stage2_train.runs.chosen import chosen_run
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, report_json
+from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.run_folder import BEST_NAME
-from orn.stage2_train.runs.sources import Sources
 from orn.stage2_train.runs.trained import OpenedModel, open_model, sources_of_run
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.manifests.records import Metric
+from orn.shared.predictions import Predictions
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.evaluation.predictions import Predictions
 from orn.stage2_train.evaluation.tallies import Tallies
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from orn.shared.drawing.frame import DrawnObjects
+from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.shared.text import truncate
 from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.dataset import ClipDataset

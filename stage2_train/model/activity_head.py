@@ -6,9 +6,9 @@ h w cells, A activity classes.
 
 from torch import Tensor, nn
 
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier
 from orn.stage2_train.model.resnet_25d import Stage
+from orn.stage2_train.settings.model_config import NetworkConfig
 
 
 class ActivityHead(nn.Module):

@@ -13,8 +13,8 @@ from orn.shared.errors import ConfigError
 from orn.stage2_train.model.baselines.c3d import C3D
 from orn.stage2_train.model.baselines.i3d import I3D
 from orn.stage2_train.model.baselines.trn import TRN
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.settings.model_config import NetworkConfig
 
 _COUNTED_ABOVE = {
     "base_width": 128,

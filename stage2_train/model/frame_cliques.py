@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.settings.model_config import NetworkConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,8 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.tensors import mismatch
 from orn.shared.torch_files import read_torch_file, tensors_in
 from orn.stage2_train.model.baselines.i3d import I3D
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.resnet_25d import SpaceTimeConv, Stage, TemporalConv, Trunk
+from orn.stage2_train.settings.model_config import NetworkConfig
 
 _STAGE = re.compile(r"(?:.+\.)?conv([2-5])\.blocks\.(.+)")
 _CLASSIFIERS = ("fc.", "aux1.", "aux2.")

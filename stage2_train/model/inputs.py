@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from orn.shared.errors import ShapeError
-from orn.stage2_train.model.config import HeadCombination
+from orn.shared.predictions import HeadCombination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

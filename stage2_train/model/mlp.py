@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from orn.stage2_train.model.config import MlpInitialization
+from orn.stage2_train.settings.model_config import MlpInitialization
 
 
 def encoder_mlp(num_inputs: int, width: int, *, dropout: float) -> nn.Sequential:

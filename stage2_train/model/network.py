@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.activity_head import ActivityHead
-from orn.stage2_train.model.config import Heads, NetworkConfig
 from orn.stage2_train.model.heads import JointClassifier
 from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Trunk
+from orn.stage2_train.settings.model_config import Heads, NetworkConfig
 
 
 class ObjectVideoNetwork(nn.Module):

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.frame_cliques import choose_frame_cliques
 from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
 from orn.stage2_train.model.inputs import NetworkInputs, bad_input
@@ -19,6 +18,7 @@ from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
 from orn.stage2_train.model.mlp import encoder_mlp, initialize_layers
 from orn.stage2_train.model.relation import ObjectRelation
 from orn.stage2_train.model.resnet_25d import Stage
+from orn.stage2_train.settings.model_config import NetworkConfig
 
 
 class ObjectEncoder(nn.Module):

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from orn.stage2_train.model.config import MlpInitialization
 from orn.stage2_train.model.frame_cliques import FrameCliques
 from orn.stage2_train.model.mlp import initialize_layers
+from orn.stage2_train.settings.model_config import MlpInitialization
 
 LARGEST_PASS = 2**17
 """Maximum number of cliques of objects computed in one pass; several passes bound memory use."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from orn.stage2_train.model.config import Kernel, NetworkConfig, TemporalInitialization
+from orn.stage2_train.settings.model_config import Kernel, NetworkConfig, TemporalInitialization
 
 _BLOCKS: dict[str, tuple[int, int, int, int]] = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 

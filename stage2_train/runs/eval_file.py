@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -10,10 +10,11 @@ from orn.shared.config.bounded import read_json
 from orn.shared.config.fields import explain
 from orn.shared.errors import CheckpointError
 from orn.shared.manifests.records import Metric
-from orn.shared.report import Report, Table
+from orn.shared.predictions import GroupKind
 from orn.shared.text import counted
-from orn.stage2_train.clips.settings import UnsureInEvaluation
+from orn.shared.text_report import Report, Table
 from orn.stage2_train.runs.run_folder import HEADS
+from orn.stage2_train.settings.data_recipe import UnsureInEvaluation
 
 UNSURE_NEGATIVE = "map_unsure_negative"
 """Metric in addition to a `map` that excludes unsure labels: mean average precision that counts
@@ -21,7 +22,6 @@ unsure labels as negative, as in the authors' code."""
 
 FOLDS = "folds"
 """Name of the evaluation of a cross-validation, over the test splits of all folds."""
-GroupKind = Literal["videos", "participants", "groups"]
 _Metrics = dict[str, float | None]
 
 

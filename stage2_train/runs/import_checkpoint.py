@@ -12,17 +12,14 @@ from orn.shared.errors import CheckpointError
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_listing, load_manifest
 from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.tensors import mismatch
 from orn.shared.text import path_text
 from orn.shared.torch_files import read_torch_file, tensors_in
-from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.schema import StoreSettings
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.model.authors_weights import UnsupportedWeights, settings_of, weights_of
 from orn.stage2_train.model.build import build_network
-from orn.stage2_train.model.config import NetworkConfig
-from orn.stage2_train.recipe import Recipe, load_recipe
-from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_best, save_last
 from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.phases import plan_phases
@@ -37,6 +34,9 @@ from orn.stage2_train.runs.run_config import (
 )
 from orn.stage2_train.runs.run_folder import record_start
 from orn.stage2_train.runs.trained import normalisation_of
+from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.recipe import Recipe, load_recipe
+from orn.stage2_train.settings.resources import Resources
 
 _WHAT = "a checkpoint of the authors' code"
 _ARCHITECTURE = "orn_two_heads"

@@ -17,7 +17,7 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker, TensorBoardTracker, get_available_trackers
 
-from orn.shared.config.files import leaves, to_dict
+from orn.shared.config.toml_files import leaves, to_dict
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_bytes
 from orn.stage2_train.runs.checkpoint import TrainingState

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from orn.stage2_train.clips.batches import LoaderSettings, num_training_batches
-from orn.stage2_train.model.config import Heads
-from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.settings.model_config import Heads
+from orn.stage2_train.settings.recipe import Recipe
 
 _PHASE_NAMES: dict[Heads, str] = {
     "object": "object_head",

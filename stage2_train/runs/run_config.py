@@ -17,22 +17,22 @@ from pydantic.dataclasses import dataclass
 
 from orn.shared.config.bounded import read_json, require_utf8
 from orn.shared.config.fields import STRICT, FileName, FilePath, Positive, Printable
-from orn.shared.config.files import config_from_dict, to_dict
+from orn.shared.config.toml_files import config_from_dict, to_dict
 from orn.shared.data_files import is_there
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.same_job import check_same_job, differences
 from orn.shared.manifests.load import load_manifest, own_file
+from orn.shared.manifests.manifest import Manifest
 from orn.shared.manifests.records import Dataset, Metric, Segment, Task, check_metric
-from orn.shared.manifests.schema import Manifest
 from orn.shared.masks.rules import ScoreKind
-from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, path_text
-from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.recipe import Recipe
-from orn.stage2_train.resources import Resources
+from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.runs.config_digest import MAX_BYTES, check_digest, no_weights
 from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, LAST_NAME, PREVIOUS_NAME
+from orn.stage2_train.settings.recipe import Recipe
+from orn.stage2_train.settings.resources import Resources
 
 _FORMAT: Literal["object-relation-model"] = "object-relation-model"
 

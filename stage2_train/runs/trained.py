@@ -16,15 +16,14 @@ from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.records import Dataset, Video
 from orn.shared.tensors import mismatch
 from orn.shared.torch_files import write_torch_file
-from orn.stage2_train.frames.decoded import DecodedVideos
+from orn.stage2_train.clip_store.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network, planned_network
-from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.image_weights import export_resnet
 from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.resources import Resources
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
 from orn.stage2_train.runs.config_digest import no_weights
+from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
     DataPaths,
@@ -36,7 +35,8 @@ from orn.stage2_train.runs.run_config import (
     recorded_config,
 )
 from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME
-from orn.stage2_train.runs.sources import Sources, open_sources
+from orn.stage2_train.settings.model_config import Heads
+from orn.stage2_train.settings.resources import Resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -25,9 +25,9 @@ from orn.stage2_train.model.image_weights import (
     read_weights,
 )
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
-from orn.stage2_train.recipe import Recipe
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME
+from orn.stage2_train.settings.recipe import Recipe
 
 logger = logging.getLogger(__name__)
 

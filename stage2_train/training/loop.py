@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from orn.shared.errors import ConfigError, TrainingError
 from orn.shared.jobs.progress import Bar
+from orn.shared.predictions import check_finite
 from orn.shared.text import counted
 from orn.stage2_train.clips.batches import (
     ClipBatch,
@@ -29,10 +30,9 @@ from orn.stage2_train.clips.batches import (
 )
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.views import Views
-from orn.stage2_train.devices import loader_settings, main_progress
 from orn.stage2_train.evaluation.metrics import score_heads
-from orn.stage2_train.evaluation.predictions import check_finite, predict
-from orn.stage2_train.recipe import Recipe
+from orn.stage2_train.evaluation.predict_split import predict
+from orn.stage2_train.runs.accelerator import loader_settings, main_progress
 from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
     Checkpoint,
@@ -48,6 +48,7 @@ from orn.stage2_train.runs.checkpoint import (
 from orn.stage2_train.runs.metrics_log import MetricsLog, opened_log
 from orn.stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
 from orn.stage2_train.runs.run_folder import LAST_NAME
+from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.training.backbone import apply_backbone_options
 from orn.stage2_train.training.step import (
     build_optimiser,

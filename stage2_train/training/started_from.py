@@ -11,16 +11,16 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from orn.shared.config.bounded import file_digest
-from orn.shared.config.files import to_dict
+from orn.shared.config.toml_files import to_dict
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.same_job import differences
 from orn.shared.tensors import mismatch
 from orn.shared.text import counted
 from orn.stage2_train.model.build import classifier_names, planned_network
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.run_config import RunConfig, StartedFrom, read_config
 from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME
+from orn.stage2_train.settings.model_config import NetworkConfig
 
 logger = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from orn.shared.errors import TrainingError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.text import counted
 from orn.stage2_train.clips.batches import ClipBatch
-from orn.stage2_train.model.config import Heads
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.recipe import OptimiserRecipe, Recipe
 from orn.stage2_train.runs.phases import Phase
+from orn.stage2_train.settings.model_config import Heads
+from orn.stage2_train.settings.recipe import OptimiserRecipe, Recipe
 from orn.stage2_train.training.losses import Losses, total_loss
 
 NOT_FINITE_NAME = "not-finite.json"

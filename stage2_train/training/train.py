@@ -15,10 +15,10 @@ from accelerate import Accelerator
 from torch import nn
 
 from orn.shared.config.bounded import require_utf8
-from orn.shared.config.files import to_toml
+from orn.shared.config.toml_files import to_toml
 from orn.shared.devices import choose_device
 from orn.shared.echo import is_first_process
-from orn.shared.jobs.commands import LOG_NAME, STEPS_NAME
+from orn.shared.jobs.child_processes import LOG_NAME, STEPS_NAME
 from orn.shared.jobs.lock import locked
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_dataset, require_videos
@@ -26,20 +26,13 @@ from orn.stage2_train.clips.dataset import check_crop, warn_of_small_crop
 from orn.stage2_train.clips.join import JoinedSplit, time_gaps
 from orn.stage2_train.clips.views import classes_when_flipped
 from orn.stage2_train.clips.without_objects import check_objects
-from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
-from orn.stage2_train.recipe import (
-    clip_seconds,
-    default_recipe,
-    describe_system,
-    load_recipe,
-)
-from orn.stage2_train.requests import TrainRequest
-from orn.stage2_train.resources import folders_between
+from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.hub import local_folder
 from orn.stage2_train.runs.metrics_log import check_trackers
+from orn.stage2_train.runs.open_data import Sources, open_sources, warn_of_other_data
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
     Places,
@@ -56,20 +49,27 @@ from orn.stage2_train.runs.run_folder import (
     LAST_NAME,
     record_start,
 )
-from orn.stage2_train.runs.sources import Sources, open_sources, warn_of_other_data
 from orn.stage2_train.runs.trained import normalisation_of
+from orn.stage2_train.settings.recipe import (
+    clip_seconds,
+    default_recipe,
+    describe_system,
+    load_recipe,
+)
+from orn.stage2_train.settings.resources import folders_between
 from orn.stage2_train.training.backbone import (
     imagenet_needed,
     set_initial_weights,
     weights_digest,
 )
 from orn.stage2_train.training.loop import TrainingData, train_network
-from orn.stage2_train.training.prepare import require_prepared
+from orn.stage2_train.training.prerequisites import require_prepared
 from orn.stage2_train.training.started_from import (
     PretrainedWeights,
     read_pretrained,
     recorded_origin,
 )
+from orn.stage2_train.training.train_request import TrainRequest
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orn.benchmarks import gpu
-from orn.benchmarks.requests import GpuRequest
+from orn.benchmarks.bench_requests import GpuRequest
 
 WRITE = "import sys; open(sys.argv[-1], 'w').write('{}')"
 FAIL = "raise RuntimeError('illegal access')"

@@ -12,25 +12,24 @@ import numpy as np
 import torch
 from torch import nn
 
-from orn.shared.config.files import to_toml
+from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import CheckpointError
 from orn.shared.inspect.page.write import write_page
-from orn.shared.inspect.pictures import NoPictures
 from orn.shared.inspect.summary import summarise
+from orn.shared.inspect.video_pictures import NoPictures
 from orn.shared.jobs.plan import Plan, plan_units
 from orn.shared.manifests.load import load_dataset
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.predictions import Predictions, load_predictions, save_predictions
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
+from orn.shared.video.random_access import VideoTimes
 from orn.shared.video.read import read_frames
-from orn.shared.video.reader import VideoTimes
 from orn.stage1_detect.imports.authors_vlog import read_authors
-from orn.stage1_detect.imports.epic100 import read_epic100
+from orn.stage1_detect.imports.epic100_objects import read_epic100
 from orn.stage1_detect.imports.formats import RECORDS
-from orn.stage1_detect.imports.request import FormatName
-from orn.stage2_train.evaluation.predictions import Predictions, load_predictions, save_predictions
+from orn.stage1_detect.imports.import_request import FormatName
 from orn.stage2_train.model.image_weights import read_weights
-from orn.stage2_train.recipe import OptimiserRecipe, load_recipe
 from orn.stage2_train.runs.checkpoint import (
     BEST_NAME,
     Checkpoint,
@@ -45,6 +44,7 @@ from orn.stage2_train.runs.checkpoint import (
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import DataPaths, Places, read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
+from orn.stage2_train.settings.recipe import OptimiserRecipe, load_recipe
 from orn.stage2_train.training.step import build_optimiser
 from tests.conformance.datasets import DATASETS, write_dataset
 from tests.stage1_detect.imports.conftest import (

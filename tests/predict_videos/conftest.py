@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from orn.predict_videos.detecting import objects_in
-from orn.shared.manifests.records import METRICS, Task, Video
-from orn.stage2_train.predict.records import (
+from orn.predict_videos.prediction import (
     SegmentPrediction,
     WindowPrediction,
     probabilities,
 )
-from orn.stage2_train.predict.windows import windows_and_segments
+from orn.predict_videos.windows import windows_and_segments
+from orn.shared.manifests.records import METRICS, Task, Video
 from orn.stage2_train.runs.trained import OpenedModel
 from tests.running import Ran, run_orn
 from tests.worlds.films import (

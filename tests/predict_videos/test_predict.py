@@ -15,18 +15,18 @@ import torch
 from PIL import Image
 
 import orn
-import orn.predict_videos.job
+import orn.predict_videos.predict_job
 from orn.predict_videos.detecting import detected_by, load_its_detector
-from orn.predict_videos.request import PredictRequest
+from orn.predict_videos.predict_request import PredictRequest
+from orn.predict_videos.video import predict_video
 from orn.shared.errors import DetectorError, JoinError
 from orn.shared.manifests.records import Video
+from orn.shared.predictions import load_predictions
 from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.text import escape, utf8
 from orn.stage1_detect.detect import DEFAULT_CONFIG
-from orn.stage2_train.evaluation.predictions import load_predictions
-from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.predict.video import predict_video
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.runs.run_config import ClipRecord, read_config
 from orn.stage2_train.runs.trained import open_model
 from tests.predict_videos.conftest import first_video, predict, validation, windows
@@ -165,7 +165,9 @@ def test_long_videos_are_looked_at_in_windows(trained, tmp_path, monkeypatch) ->
 
 @pytest.fixture
 def fake_detector(monkeypatch) -> None:
-    monkeypatch.setattr("orn.predict_videos.job.load_its_detector", lambda *_: FakeDetector())
+    monkeypatch.setattr(
+        "orn.predict_videos.predict_job.load_its_detector", lambda *_: FakeDetector()
+    )
 
 
 @pytest.mark.usefixtures("fake_detector")
@@ -253,7 +255,9 @@ class Interrupted(FakeDetector):
 
 
 def test_an_interruption_leaves_nothing_half_written(trained, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("orn.predict_videos.job.load_its_detector", lambda *_: Interrupted())
+    monkeypatch.setattr(
+        "orn.predict_videos.predict_job.load_its_detector", lambda *_: Interrupted()
+    )
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     outputs = ("--csv", tmp_path / "out.csv", "--html", tmp_path / "out.html")

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.reference.mask_pool import pool_interpolated, pool_objects
 from tests.reference.object_cliques import cell_objects, relations_of_clip
 from tests.reference.object_relation import (

@@ -18,6 +18,7 @@ from orn.shared import cli, echo
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.termination import Terminated
+from tests.conftest import PACKAGES, ROOT
 
 FULL = Path("/dev/full")
 """A file that cannot be written to, as on a full disk."""
@@ -65,6 +66,7 @@ import orn
 assert set(orn.__all__) <= set(dir(orn)) and "click" not in sys.modules
 from click.testing import CliRunner
 from orn.shared.cli import orn
+from tests.conftest import PACKAGES, ROOT
 from tests.shared.commands import all_commands
 
 heavy = {"torch", "torchvision", "numpy", "zarr", "h5py", "av", "rich", "matplotlib"}
@@ -137,12 +139,7 @@ def test_usage_errors_are_escaped(run) -> None:
 
 
 def test_commands_print_through_one_door() -> None:
-    root = Path(__file__).parents[2]
-    files = [
-        path
-        for room in ("shared", "stage1_detect", "stage2_train", "predict_videos", "demo")
-        for path in (root / room).rglob("*.py")
-    ]
+    files = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     assert [path.name for path in files if "click.echo(" in path.read_text("utf-8")] == ["echo.py"]
 
 

@@ -20,7 +20,7 @@ from orn.shared.errors import PipelineError
 from orn.shared.jobs.engines import LocalEngine
 from orn.shared.jobs.termination import Terminated
 from orn.shared.manifests.load import load_dataset
-from orn.stage1_detect.request import Scope
+from orn.stage1_detect.detect_request import Scope
 from tests.stage1_detect.fake_jobs import plan_fake, run_fake
 from tests.worlds.shards import FakeDetector
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from functools import partial
 
-from orn.stage1_detect.job import run_job
+from orn.stage1_detect.detect_job import run_job
 from orn.stage1_detect.planning import plan_job
 from tests.worlds.shards import FakeDetector
 

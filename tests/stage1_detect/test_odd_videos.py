@@ -8,9 +8,9 @@ import pytest
 from orn.shared.errors import VideoDecodeError
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Video
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.video.read import probe, read_frames
-from orn.stage1_detect.request import Scope
+from orn.stage1_detect.detect_request import Scope
 from tests.stage1_detect.fake_jobs import plan_fake, run_fake
 
 

@@ -11,12 +11,12 @@ from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset
 from orn.shared.shards.files import shard_path
 from orn.shared.shards.index import INDEX_NAME
+from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.planning import (
     DETECT,
     DetectJob,
     plan_job,
 )
-from orn.stage1_detect.request import Scope
 from tests.stage1_detect.fake_jobs import ENTRY, plan_fake
 
 

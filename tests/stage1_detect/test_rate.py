@@ -8,16 +8,16 @@ import pytest
 
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Segment, Video
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.verify import verify_folder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import read_frames
-from orn.stage1_detect.job import DetectSummary, run_job
+from orn.stage1_detect.detect_job import DetectSummary, run_job
+from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.planning import DetectJob, plan_job
-from orn.stage1_detect.request import Scope
-from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.frames.unit_file import write_unit_file
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.store_format import StoreSettings
+from orn.stage2_train.clip_store.unit_file import write_unit_file
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import write_numbered
 

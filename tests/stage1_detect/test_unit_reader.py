@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import DetectorError, VideoDecodeError
 from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.manifests.records import Video
-from orn.shared.video import reader
+from orn.shared.video import random_access as reader
 from orn.shared.video.read import Frame, content_digest
 from orn.stage1_detect.unit_reader import (
     DIGESTS_NAME,

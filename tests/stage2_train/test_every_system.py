@@ -8,13 +8,13 @@ import torch
 
 from orn.stage2_train.clips.batches import LoaderSettings, training_loader
 from orn.stage2_train.clips.views import Views
-from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.evaluation.metrics import score_heads
-from orn.stage2_train.evaluation.predictions import predict
+from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.model.build import build_network
-from orn.stage2_train.recipe import load_recipe
+from orn.stage2_train.runs.accelerator import build_accelerator
+from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.phases import plan_phases
-from orn.stage2_train.runs.sources import Sources
+from orn.stage2_train.settings.recipe import load_recipe
 from orn.stage2_train.training.step import build_optimiser, freeze_for, training_step
 from tests.stage2_train.model.conftest import EVERY_KIND
 

@@ -18,25 +18,26 @@ from orn.shared.manifests.records import Dataset, DetectorChoice, Segment, Video
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ScoreKind
-from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.time_ranges import ALL_TIMES, TimeRanges
 from orn.shared.video.read import Frame, content_bytes, content_digest
-from orn.stage2_train.devices import build_accelerator
-from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.schema import FailedClip, StoreSettings
-from orn.stage2_train.frames.unit_file import add_frames, writing
-from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.store_format import FailedClip, StoreSettings
+from orn.stage2_train.clip_store.unit_file import add_frames, writing
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.recipe import DataRecipe, OptimiserRecipe, PhaseRecipe, Recipe
+from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import save_best
 from orn.stage2_train.runs.config_digest import config_digest
+from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.run_config import ClipRecord, DatasetRecord, RunConfig, write_config
 from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME
-from orn.stage2_train.runs.sources import Sources
 from orn.stage2_train.runs.trained import normalisation_of
+from orn.stage2_train.settings.data_recipe import DataRecipe
+from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.recipe import OptimiserRecipe, PhaseRecipe, Recipe
 from orn.stage2_train.training.loop import TrainingData, train_network
 from tests.worlds.shards import blocks, video_entry
 from tests.worlds.tables import write_table

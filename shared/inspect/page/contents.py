@@ -18,8 +18,8 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.run_lengths import read_run_lengths
 from orn.shared.pages.palette import activity_colour, class_colour, css_colour, text_colour
 from orn.shared.pages.render import json_data
-from orn.shared.shards.schema import VideoEntry
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import VideoEntry
 from orn.shared.text import counted
 
 _LEAST_SCORE = 0.001

@@ -21,8 +21,8 @@ from orn.shared.inspect.page.contents import (
     thumbnail,
     view_model,
 )
-from orn.shared.inspect.pictures import Pictures, pictures_or_grey
 from orn.shared.inspect.summary import summarise
+from orn.shared.inspect.video_pictures import Pictures, pictures_or_grey
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.progress import Bar, progress

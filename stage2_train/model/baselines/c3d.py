@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from orn.stage2_train.model.baselines.single_head import check_heads, dropout
-from orn.stage2_train.model.config import Heads, NetworkConfig
 from orn.stage2_train.model.heads import Classifier
 from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
+from orn.stage2_train.settings.model_config import Heads, NetworkConfig
 
 _STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 """Channels of the convolutions in each stage; pooling follows each stage."""

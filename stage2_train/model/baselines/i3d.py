@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from orn.stage2_train.model.baselines.single_head import check_heads, dropout
-from orn.stage2_train.model.config import Heads, NetworkConfig
 from orn.stage2_train.model.heads import Classifier
 from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
+from orn.stage2_train.settings.model_config import Heads, NetworkConfig
 
 _DROPOUT = 0.5
 _BN_EPSILON = 1e-3

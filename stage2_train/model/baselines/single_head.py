@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from orn.shared.errors import ConfigError
-from orn.stage2_train.model.config import Heads
+from orn.stage2_train.settings.model_config import Heads
 
 
 def dropout(

@@ -19,10 +19,10 @@ from torch.nn import functional
 
 from orn.shared.errors import ConfigError, ShapeError
 from orn.stage2_train.model.baselines.single_head import check_heads, dropout
-from orn.stage2_train.model.config import Heads, NetworkConfig
 from orn.stage2_train.model.heads import Classifier
 from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
+from orn.stage2_train.settings.model_config import Heads, NetworkConfig
 
 MOST_FRAMES = 16
 _MOST_SUBSETS = 128

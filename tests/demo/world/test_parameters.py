@@ -14,7 +14,7 @@ from orn.demo.world.parameters import (
     ROLE_Y,
     WorldParameters,
 )
-from orn.demo.world.render import render
+from orn.demo.world.render_film import render
 from orn.demo.world.scene import Scene
 
 DEFAULT_WORLD = {

@@ -8,7 +8,7 @@ import pytest
 
 from orn.demo.world.parameters import ALIKE, HEIGHT, SURFACES, WIDTH, WorldParameters
 from orn.demo.world.places import arrange_alike, plan_both_scene
-from orn.demo.world.render import draw_table
+from orn.demo.world.render_film import draw_table
 
 
 def _distances(one_N2: np.ndarray, other_M2: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from orn.shared.config.bounded import (
     read_bounded,
     read_json,
 )
-from orn.shared.config.files import parse_toml
+from orn.shared.config.toml_files import parse_toml
 from orn.shared.errors import ConfigError, PipelineError, ShardFormatError
 from tests.bounded import bounded
 

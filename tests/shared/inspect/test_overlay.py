@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from orn.shared.pages.palette import class_colour
-from orn.shared.shards.schema import UNKNOWN_SOURCE
+from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.video.read import read_frames
 from tests.shared.inspect.conftest import found, write
 from tests.worlds.shards import CUP

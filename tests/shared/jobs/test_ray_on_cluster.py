@@ -20,9 +20,9 @@ from orn.shared.jobs.work import Engine, Work
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import Video
 from orn.shared.shards.files import shard_path
-from orn.shared.shards.schema import DetectorEntry
 from orn.shared.shards.shard import Shard
-from orn.stage1_detect.pipeline import DetectWork
+from orn.shared.shards.shard_format import DetectorEntry
+from orn.stage1_detect.detect_unit import DetectWork
 from tests.shared.jobs.text_work import Deadly, Refusing
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import write_grey

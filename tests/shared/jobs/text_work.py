@@ -9,7 +9,7 @@ from pathlib import Path
 from orn.shared.errors import DetectorError
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitFiles, plan_units
-from orn.shared.jobs.run import Kind, Ran, run_units
+from orn.shared.jobs.run_units import Kind, Ran, run_units
 from orn.shared.jobs.work import Advance, Engine, UnitResult, Worker
 
 STEPS = 9

@@ -11,8 +11,8 @@ from orn.shared.errors import ManifestError
 from orn.shared.manifests import epic
 from orn.shared.manifests.epic import MANY_SHOT
 from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.manifests.manifest import Epic100Labels, EpicLabels, EpicTarget
 from orn.shared.manifests.records import Listing, Segment, Subset, Task
-from orn.shared.manifests.schema import Epic100Labels, EpicLabels, EpicTarget
 
 SPEC = EpicLabels(format="epic", table="t.csv", verbs="v.csv", nouns="n.csv", invalid="i.csv")
 SPEC_100 = Epic100Labels.model_validate(

@@ -16,8 +16,8 @@ from orn.shared.manifests.load import (
     shipped_detectors,
     video_rates,
 )
+from orn.shared.manifests.manifest import RateTable, Videos
 from orn.shared.manifests.records import DetectorChoice, Video
-from orn.shared.manifests.schema import RateTable, Videos
 
 
 def test_shipped_manifests_are_valid_named_like_their_files_and_described() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from orn.shared.errors import ManifestError
 from orn.shared.manifests import something
+from orn.shared.manifests.manifest import SomethingLabels
 from orn.shared.manifests.records import Listing, Segment
-from orn.shared.manifests.schema import SomethingLabels
 
 V1 = SomethingLabels(format="something", train="t", validation="v", test="x", classes="c")
 V2 = SomethingLabels(

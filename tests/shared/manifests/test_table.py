@@ -6,8 +6,8 @@ import pytest
 
 from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests import table
+from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.records import Form, Listing, Segment, Task
-from orn.shared.manifests.schema import TableLabels
 
 SPEC = TableLabels(format="table", table="t.csv", classes="c.txt")
 

@@ -8,8 +8,8 @@ import pytest
 
 from orn.shared.errors import ManifestError
 from orn.shared.manifests import vlog
+from orn.shared.manifests.manifest import VlogLabels
 from orn.shared.manifests.records import Listing, Segment
-from orn.shared.manifests.schema import VlogLabels
 
 SPEC = VlogLabels(format="vlog")
 NO, UNSURE, YES = -1, 0, 1

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from orn.predict_videos.prediction import SeenObject, WindowPrediction
 from orn.shared.errors import PipelineError
 from orn.shared.pages.notebook import show_html
 from orn.shared.shards.shard import Shard
 from orn.stage2_train.explanation.importance import Pair
-from orn.stage2_train.predict.records import SeenObject, WindowPrediction
 from tests.browser import HOSTILE
 from tests.worlds.shards import CUP, blocks, counted, write_shard
 

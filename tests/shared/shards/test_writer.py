@@ -16,9 +16,9 @@ from orn.shared.inspect.summary import summarise
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules, ScoreKind
-from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.schema import DetectorEntry
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.shards.verify import verify_shard
 from orn.shared.shards.writer import ShardWriter
 from tests.worlds.shards import drawn_detections, video_entry

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from orn.shared.video.frame_times import frame_times, is_known_damaged
+from orn.shared.video.random_access import VideoTimes
 from orn.shared.video.read import read_frames
-from orn.shared.video.reader import VideoTimes
 from tests.worlds.videos import number_of, write_numbered
 
 UNIT_FRAMES = 20

@@ -14,8 +14,8 @@ import pytest
 import orn.shared.video.file as video_file
 from orn.shared.video.file import read_file
 from orn.shared.video.frame_times import frame_times
+from orn.shared.video.random_access import VideoTimes
 from orn.shared.video.read import read_frames
-from orn.shared.video.reader import VideoTimes
 from tests.worlds.videos import number_of, write_numbered
 
 NUM_FRAMES = 24

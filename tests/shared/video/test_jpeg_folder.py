@@ -14,8 +14,8 @@ from PIL import Image
 
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video import jpeg_folder
+from orn.shared.video.random_access import VideoTimes
 from orn.shared.video.read import estimate, probe, read_frames
-from orn.shared.video.reader import VideoTimes
 from tests.bounded import bounded
 from tests.worlds.videos import HEIGHT, WIDTH, number_of, numbered_image, write_folder
 

@@ -14,8 +14,8 @@ import pytest
 from orn.shared.masks import rle
 from orn.stage1_detect.imports.convert import frames_of_records
 from orn.stage1_detect.imports.formats import RECORDS, find_videos
+from orn.stage1_detect.imports.import_request import FormatName, ImportRequest
 from orn.stage1_detect.imports.object_table import places_of
-from orn.stage1_detect.imports.request import FormatName, ImportRequest
 
 Found = tuple[Sequence[float], bytes, float, int]
 """Box, mask, score and class of a detection, as the file has them."""

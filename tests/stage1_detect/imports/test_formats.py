@@ -13,11 +13,11 @@ from pycocotools import mask as coco_mask
 
 from orn.shared.masks import rle
 from orn.shared.masks.coco_classes import COCO_CLASSES
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
 from orn.stage1_detect.imports.formats import RECORDS
-from orn.stage1_detect.imports.request import FormatName
+from orn.stage1_detect.imports.import_request import FormatName
 from tests.bounded import refusals
 from tests.stage1_detect.imports.conftest import boxes_of_records
 from tests.worlds.tables import counted_videos

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.stage1_detect.imports.matching import match_videos
-from orn.stage1_detect.imports.source import SourceVideo
+from orn.stage1_detect.imports.source_objects import SourceVideo
 
 
 def found_in(ids: list[str]) -> list[SourceVideo]:

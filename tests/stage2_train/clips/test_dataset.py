@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 import tests.worlds.films as tiny
 from orn.shared.errors import ConfigError, ShardFormatError
 from orn.shared.masks import rle
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.read import Frame
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.store_format import StoreSettings
+from orn.stage2_train.clip_store.unit_file import add_frames, writing
 from orn.stage2_train.clips.batches import collate
-from orn.stage2_train.clips.clip_sources import FrameSource
 from orn.stage2_train.clips.dataset import ClipDataset, warn_of_small_crop
+from orn.stage2_train.clips.interfaces import FrameSource
 from orn.stage2_train.clips.sampling import authors_frames, clip_generator
 from orn.stage2_train.clips.views import ClipRequest, View
-from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.frames.unit_file import add_frames, writing
 from tests.stage2_train.clips.conftest import SETTINGS, whole_video
 from tests.worlds.shards import blocks, counted, write_shard
 

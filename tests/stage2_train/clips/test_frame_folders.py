@@ -14,9 +14,12 @@ from PIL import Image
 
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Video
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.read import content_digest, probe, read_frames
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.clips_request import ClipsRequest
+from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
@@ -26,9 +29,6 @@ from orn.stage2_train.clips.batches import (
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit, join_split
 from orn.stage2_train.clips.sampling import centre_frames
-from orn.stage2_train.frames.make_clips import make_clips
-from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.request import ClipsRequest
 from tests.stage2_train.clips.conftest import SETTINGS
 from tests.worlds.films import DETECTOR
 from tests.worlds.shards import blocks, video_entry

@@ -8,14 +8,14 @@ import pytest
 import tests.worlds.films as tiny
 from orn.shared.errors import ConfigError, JoinError
 from orn.shared.manifests.records import Segment, Video
-from orn.shared.shards.reader import DetectionFolder
-from orn.shared.shards.schema import UNKNOWN_SOURCE
+from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.decoded import DecodedVideos
+from orn.stage2_train.clip_store.store_format import FailedClip, StoreSettings
 from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
-from orn.stage2_train.frames.decoded import DecodedVideos
-from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.schema import FailedClip, StoreSettings
-from tests.stage2_train.frames.conftest import write_mp4
+from tests.stage2_train.clip_store.conftest import write_mp4
 from tests.worlds.shards import write_shard
 
 

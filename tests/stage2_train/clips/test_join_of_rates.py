@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Dataset
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import nearest_frames
 from orn.shared.video.frame_selection import places_at_rate
+from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.join import JoinedSplit, join_split, time_gaps
 from orn.stage2_train.clips.views import ClipRequest
-from orn.stage2_train.frames.reader import ClipStore
 from tests.stage2_train.clips.conftest import whole_video
 from tests.stage2_train.clips.test_rates import clips_of
 

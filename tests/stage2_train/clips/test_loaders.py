@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from orn.shared.errors import ClipStoreError, ConfigError, TrainingError
+from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.batches import (
     ClipBatch,
     LoaderSettings,
@@ -20,7 +21,6 @@ from orn.stage2_train.clips.batches import (
 )
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.frames.reader import ClipStore
 from tests.stage2_train.clips import conftest
 
 SETTINGS = replace(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from orn.shared.masks.rules import COCO_RULES
+from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clips.objects import (
     FrameObjects,
     SlotSettings,
@@ -14,7 +15,6 @@ from orn.stage2_train.clips.objects import (
     with_persons_first,
 )
 from orn.stage2_train.clips.views import ClipRequest, View
-from orn.stage2_train.frames.crop import CropWindow
 from tests.stage2_train.clips.conftest import SETTINGS
 from tests.worlds.shards import PERSON, blocks
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import COCO_RULES, ClassRules
+from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clips.objects import (
     FrameObjects,
     SlotSettings,
@@ -16,7 +17,6 @@ from orn.stage2_train.clips.objects import (
     fill_slots,
     objects_of_frames,
 )
-from orn.stage2_train.frames.crop import CropWindow
 from tests.reference.class_vectors import class_vector
 from tests.reference.coverage import coverage
 from tests.worlds.shards import blocks

@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import ALL_TIMES
 from orn.shared.video.frame import Frame
 from orn.shared.video.read import read_frames
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.store_format import StoreSettings
+from orn.stage2_train.clip_store.unit_file import add_frames, writing
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import rows_by_ratio
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.settings import DataRecipe
 from orn.stage2_train.clips.views import ClipRequest, View
-from orn.stage2_train.frames.reader import ClipStore
-from orn.stage2_train.frames.schema import StoreSettings
-from orn.stage2_train.frames.unit_file import add_frames, writing
+from orn.stage2_train.settings.data_recipe import DataRecipe
 from tests.stage2_train.clips import conftest
 from tests.worlds.shards import blocks, write_shard
 

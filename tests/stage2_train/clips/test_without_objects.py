@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.runs.sources import Sources
+from orn.stage2_train.runs.open_data import Sources
 from tests.reference.object_video_network import clip_logits
 from tests.running import run_orn
 from tests.worlds.films import (

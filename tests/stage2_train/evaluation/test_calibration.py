@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from orn.shared.predictions import Predictions, load_predictions
 from orn.stage2_train.evaluation.calibration import SCALES, fitted_scales
-from orn.stage2_train.evaluation.predictions import Predictions, load_predictions
 from orn.stage2_train.runs.run_config import read_config
 from tests.reference.calibration import best_on_grid, negative_log_likelihood
 from tests.running import run_orn

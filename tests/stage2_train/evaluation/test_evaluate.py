@@ -9,18 +9,19 @@ from typing import Any
 import pytest
 
 from orn.shared.errors import ConfigError
-from orn.shared.shards.reader import DetectionFolder
+from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.writer import ShardWriter
 from orn.stage2_train.clips.join import JoinedSplit
-from orn.stage2_train.devices import build_accelerator
+from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.evaluate import evaluate_run
-from orn.stage2_train.model.config import NetworkConfig
-from orn.stage2_train.recipe import DataRecipe, Recipe
-from orn.stage2_train.requests import EvalRequest
+from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.eval_file import as_report, read_eval
+from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.run_config import read_config
-from orn.stage2_train.runs.sources import Sources
+from orn.stage2_train.settings.data_recipe import DataRecipe
+from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.recipe import Recipe
 from tests.running import run_orn
 from tests.worlds.films import (
     DETECTOR,

@@ -14,6 +14,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
+from orn.shared.predictions import Predictions
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.evaluation.metrics import (
     backward_shares,
@@ -22,7 +23,6 @@ from orn.stage2_train.evaluation.metrics import (
     score_heads,
     scores_of,
 )
-from orn.stage2_train.evaluation.predictions import Predictions
 from orn.stage2_train.evaluation.tallies import Tallies
 from tests.stage2_train.clips.conftest import SETTINGS
 

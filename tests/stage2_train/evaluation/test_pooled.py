@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orn.shared.predictions import Predictions, save_predictions
 from orn.stage2_train.evaluation.pooled import evaluate_folds
-from orn.stage2_train.evaluation.predictions import Predictions, save_predictions
 from tests.worlds.films import TINY_EVAL, TINY_RECORD, write_tiny_model
 
 MULTI = {"task": "multi-label", "metric": "map"}

@@ -10,21 +10,17 @@ import pytest
 import torch
 
 from orn.shared.errors import CheckpointError
+from orn.shared.predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.clips.batches import LoaderSettings, collate
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.settings import ClipSettings, DataRecipe
+from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import ClipRequest, View, Views
-from orn.stage2_train.devices import build_accelerator
-from orn.stage2_train.evaluation.predictions import (
-    Predictions,
-    gathered,
-    load_predictions,
-    predict,
-    save_predictions,
-)
-from orn.stage2_train.model.config import NetworkConfig
+from orn.stage2_train.evaluation.predict_split import gathered, predict
 from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.runs.accelerator import build_accelerator
+from orn.stage2_train.settings.data_recipe import DataRecipe
+from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.bounded import bounded
 from tests.shared.test_torch_files import Call
 

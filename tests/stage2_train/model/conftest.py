@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.systems import system_names
+from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.systems import system_names
 
 EVERY_KIND = [
     name

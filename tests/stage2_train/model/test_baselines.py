@@ -15,9 +15,9 @@ from orn.stage2_train.model.baselines.c3d import C3D
 from orn.stage2_train.model.baselines.i3d import I3D
 from orn.stage2_train.model.baselines.trn import TRN, Relations, frame_subsets
 from orn.stage2_train.model.build import build_network
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.image_weights import inflate
 from orn.stage2_train.model.inputs import NetworkInputs
+from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.reference.temporal_relation import multi_scale_logits
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from orn.stage2_train.model import relation as relation_module
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.frame_cliques import (
     FrameCliques,
     all_earlier_frames,
@@ -18,6 +17,7 @@ from orn.stage2_train.model.frame_cliques import (
     sampled_earlier_frames,
 )
 from orn.stage2_train.model.relation import ObjectRelation
+from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.reference.object_cliques import relations_of_clip
 
 ROUND_OFF = 1e-10  # float64, sums of up to 200 values of size 1 in another order

@@ -10,7 +10,6 @@ import torch
 from torchvision.models import get_model, get_model_weights, resnet18
 
 from orn.shared.errors import CheckpointError
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.image_weights import (
     export_resnet,
     fetch_imagenet_weights,
@@ -19,6 +18,7 @@ from orn.stage2_train.model.image_weights import (
     read_weights,
 )
 from orn.stage2_train.model.network import ObjectVideoNetwork
+from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.shared.test_torch_files import Call
 from tests.weights_server import WeightsServer
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.frame_cliques import all_earlier_frames, choose_frame_cliques
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.relation import ObjectRelation
+from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.reference.object_video_network import clip_logits
 from tests.stage2_train.model.conftest import assert_close
 

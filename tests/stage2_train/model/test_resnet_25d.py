@@ -9,10 +9,10 @@ from torch import Tensor
 from torchvision import models
 
 from orn.benchmarks.measuring import peak_allocated_bytes
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.image_weights import inflate
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.model.resnet_25d import Stage, TemporalConv
+from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.stage2_train.model.conftest import in_float32
 
 ROUND_OFF = 1e-10  # float64, relative, over up to 50 layers

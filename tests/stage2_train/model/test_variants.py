@@ -8,7 +8,7 @@ from torch import Tensor
 
 from orn.stage2_train.model.inputs import NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.systems import find_system
+from orn.stage2_train.settings.systems import find_system
 from tests.reference.object_video_network import clip_logits
 from tests.stage2_train.model.conftest import EVERY_KIND, assert_close
 

@@ -16,7 +16,6 @@ from torch import nn
 
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.tensors import read_tensors
-from orn.stage2_train.recipe import OptimiserRecipe
 from orn.stage2_train.runs import checkpoint
 from orn.stage2_train.runs.checkpoint import (
     Checkpoint,
@@ -26,6 +25,7 @@ from orn.stage2_train.runs.checkpoint import (
     load_optimiser,
     load_weights,
 )
+from orn.stage2_train.settings.recipe import OptimiserRecipe
 from orn.stage2_train.training.step import build_optimiser
 from tests.bounded import bounded
 

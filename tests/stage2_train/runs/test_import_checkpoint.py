@@ -11,13 +11,13 @@ from torch import Tensor
 
 from orn.stage2_train.model.authors_weights import settings_of, weights_of
 from orn.stage2_train.model.build import build_network
-from orn.stage2_train.model.config import NetworkConfig
 from orn.stage2_train.model.inputs import NetworkInputs
-from orn.stage2_train.recipe import load_recipe
 from orn.stage2_train.runs import import_checkpoint as job
 from orn.stage2_train.runs.checkpoint import load_last
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.trained import open_model
+from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.recipe import load_recipe
 from tests.reference.authors_network import authors_layout, authors_logits
 from tests.running import Ran, run_orn
 from tests.shared.test_torch_files import Call

@@ -8,10 +8,10 @@ from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker, TensorBoardTracker
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from orn.stage2_train.devices import build_accelerator
-from orn.stage2_train.recipe import PhaseRecipe
+from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.metrics_log import opened_log
 from orn.stage2_train.runs.run_folder import read_jsonl
+from orn.stage2_train.settings.recipe import PhaseRecipe
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.recipe import PhaseRecipe
 from orn.stage2_train.runs.phases import plan_phases, steps_per_epoch
+from orn.stage2_train.settings.recipe import PhaseRecipe
 from orn.stage2_train.training.step import freeze_for
 
 

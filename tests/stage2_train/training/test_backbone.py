@@ -14,8 +14,8 @@ from orn.shared.video.read import read_frames
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import image_network
 from orn.stage2_train.model.inputs import NetworkInputs
-from orn.stage2_train.recipe import Recipe, load_recipe
-from orn.stage2_train.systems import system_names
+from orn.stage2_train.settings.recipe import Recipe, load_recipe
+from orn.stage2_train.settings.systems import system_names
 from orn.stage2_train.training.backbone import set_initial_weights
 
 ROUND_OFF = 1e-4  # float32, of the largest feature

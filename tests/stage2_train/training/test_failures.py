@@ -15,7 +15,7 @@ import torch
 from orn.shared.errors import CheckpointError, TrainingError
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.recipe import PhaseRecipe
+from orn.stage2_train.settings.recipe import PhaseRecipe
 from tests.stage2_train.training.conftest import before_each_step, same_weights
 from tests.worlds.films import write_films_shard, write_store
 
@@ -79,7 +79,7 @@ class DyingClips(ClipDataset):
 def test_a_worker_process_that_dies(run_tiny, tmp_path, monkeypatch) -> None:
     whole = run_tiny(tmp_path / "whole", without_validation=True)
     with monkeypatch.context() as patch:
-        patch.setattr("orn.stage2_train.runs.sources.ClipDataset", DyingClips)
+        patch.setattr("orn.stage2_train.runs.open_data.ClipDataset", DyingClips)
         with pytest.raises(TrainingError, match=r"DataLoader worker .*--workers"):
             run_tiny(tmp_path / "run", workers=1, without_validation=True)
     assert same_weights(whole, run_tiny(tmp_path / "run", without_validation=True))

@@ -8,9 +8,9 @@ import torch
 
 from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.recipe import PhaseRecipe, Recipe
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.settings.recipe import PhaseRecipe, Recipe
 from orn.stage2_train.training import loop
 from orn.stage2_train.training.step import freeze_for
 from tests.stage2_train.training.conftest import before_each_step, same_weights, script

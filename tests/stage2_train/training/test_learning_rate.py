@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from orn.stage2_train.recipe import OptimiserRecipe
+from orn.stage2_train.settings.recipe import OptimiserRecipe
 from orn.stage2_train.training.step import (
     build_optimiser,
     learning_rate_factor,

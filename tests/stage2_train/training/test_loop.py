@@ -13,10 +13,11 @@ import torch
 
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.termination import Terminated, terminated_as_interrupted
-from orn.stage2_train.evaluation.predictions import Predictions, predict
-from orn.stage2_train.recipe import Recipe
+from orn.shared.predictions import Predictions
+from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.runs.checkpoint import load_best, load_last
 from orn.stage2_train.runs.run_folder import read_jsonl
+from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.training import loop
 from tests.stage2_train.training.conftest import before_each_step, same_weights
 

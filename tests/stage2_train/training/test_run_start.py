@@ -15,7 +15,7 @@ from torchvision.models import resnet18
 from orn.shared.jobs.lock import lock_path, locked
 from orn.stage2_train.model.image_weights import IMAGENET_URLS, SMALL_WEIGHTS
 from orn.stage2_train.runs.checkpoint import load_last
-from orn.stage2_train.runs.listing import read_summary
+from orn.study.list_runs import read_summary
 from tests.running import Ran
 from tests.shared.shards.conftest import spoilt
 from tests.weights_server import WeightsServer

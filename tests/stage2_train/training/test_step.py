@@ -9,9 +9,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from orn.shared.errors import TrainingError
 from orn.stage2_train.clips.batches import LoaderSettings, training_loader
-from orn.stage2_train.devices import build_accelerator
 from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.runs.sources import Sources
+from orn.stage2_train.runs.accelerator import build_accelerator
+from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.training.losses import total_loss
 from orn.stage2_train.training.step import step_generator, training_step
 

@@ -11,8 +11,8 @@ import pytest
 from orn.shared.inspect.labels import ActivityLabels
 from orn.shared.manifests.records import Segment
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.schema import UNKNOWN_SOURCE
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from tests.worlds.shards import BOOK, CUP, DETECTOR, PERSON, Block, blocks, counted, write_shard
 
 HEIGHT, WIDTH = 60, 80

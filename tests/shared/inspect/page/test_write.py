@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import PipelineError
 from orn.shared.inspect.page.write import write_page
-from orn.shared.inspect.pictures import NoPictures
-from orn.shared.shards.schema import VideoEntry
+from orn.shared.inspect.video_pictures import NoPictures
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import VideoEntry
 from tests.bounded import bounded
 from tests.browser import HOSTILE
 from tests.shared.inspect.page.conftest import (

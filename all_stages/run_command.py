@@ -1,0 +1,49 @@
+"""The command `orn run`."""
+
+import sys
+from typing import Annotated
+
+import click
+
+from orn.all_stages.run_request import PipelineRequest
+from orn.shared.common_options import AsJson, DryRun
+from orn.shared.echo import echo_report, echo_text
+from orn.shared.errors import ConfigError
+from orn.shared.options import Option, command
+
+
+@command("run")
+def run(
+    request: PipelineRequest,
+    *,
+    yes: Annotated[bool, Option("Start without asking for confirmation.")] = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> int:
+    """Process DATASET from videos to a report: check, detect, store clips, train, evaluate.
+
+    DATASET is a manifest, or a CSV table with the columns video and label, for which a manifest is
+    created. The time and disk space of each step are estimated before the first one starts. Each
+    step is printed as the command that it runs. Rerun the command to resume an interrupted run.
+    """
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise ConfigError(
+            "stdin is not a terminal, so the start cannot be confirmed; pass --yes to start, or "
+            "--dry-run for the estimate"
+        )
+    from orn.all_stages import run_estimate as estimate
+    from orn.all_stages import run_steps as pipeline
+
+    if dry_run:
+        with pipeline.unwritten(request):
+            found = estimate.estimate_pipeline(pipeline.open_pipeline(request))
+        echo_report(found, estimate.as_report, as_json=as_json)
+        return 0
+    opened = pipeline.open_pipeline(request)
+    found = estimate.estimate_pipeline(opened)
+    echo_text(estimate.as_report(found).text(), err=True)
+    is_confirmed = yes or (opened.record.exists() and not request.fresh)  # or resumed
+    if not is_confirmed and not click.confirm("Start?", err=True):
+        return 1
+    echo_report(pipeline.run_pipeline(opened), pipeline.as_report, as_json=as_json)
+    return 0

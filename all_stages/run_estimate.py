@@ -1,0 +1,161 @@
+"""Count the remaining work of a pipeline, and estimate its duration from the table of seconds."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.filesize import decimal
+
+from orn.all_stages.run_steps import Pipeline, pipeline_jobs
+from orn.shared.devices import choose_device
+from orn.shared.echo import echo_text
+from orn.shared.errors import PipelineError
+from orn.shared.estimates import time_text
+from orn.shared.jobs.child_processes import orn_command
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Dataset
+from orn.shared.text import counted
+from orn.shared.text_report import Report, Table
+from orn.stage2_train.model.build import count_parameters
+from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.runs.run_folder import read_status
+from orn.stage2_train.settings.recipe import clip_seconds, load_recipe
+
+_EXPLAINED = 400
+"""Maximum number of clips explained by `orn report`."""
+_WEIGHT_COPIES = 7
+"""The best weights, and two checkpoints with optimizer state."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEstimate:
+    """Remaining work for one step of a pipeline."""
+
+    step: str
+    work: str
+    """Amount of work, in words."""
+    seconds: float | None
+    """Time in seconds; None if it is not in the table."""
+    num_bytes: int = 0
+    """Disk space that the step will use."""
+
+
+def estimate_pipeline(pipeline: Pipeline) -> dict[str, Any]:
+    """Return the remaining work, time and disk space of each step, as a JSON object.
+
+    Raises:
+        PipelineError: if the existing shards belong to a different job.
+    """
+    dataset, device = load_dataset(pipeline.manifest, pipeline.data_root), choose_device("auto")
+    objects = _objects(pipeline, dataset)
+    steps = [objects, _clips(pipeline), *_training(pipeline, dataset, device)]
+    return {
+        "dataset": dataset.name,
+        "device": device,
+        "steps": [asdict(step) for step in steps],
+        "seconds": round(sum(step.seconds or 0.0 for step in steps), 1),
+        "num_bytes": sum(step.num_bytes for step in steps),
+        "free_bytes": shutil.disk_usage(Path()).free,
+    }
+
+
+def as_report(estimate: dict[str, Any]) -> Report:
+    """Return an estimate in printable form."""
+    rows = [
+        (step["step"], step["work"], time_text(step["seconds"]), decimal(step["num_bytes"]))
+        for step in estimate["steps"]
+    ]
+    total = ("total", "", time_text(estimate["seconds"]), decimal(estimate["num_bytes"]))
+    return Report(
+        tables=[Table(header=("step", "remaining", "time", "disk space"), rows=[*rows, total])],
+        notes=[
+            "Times are rough: the amount of work times the seconds in docs/planning.md, on the "
+            f"{estimate['device']} of this machine (?: not measured). Free disk space: "
+            f"{decimal(estimate['free_bytes'])}."
+        ],
+    )
+
+
+def _objects(pipeline: Pipeline, dataset: Dataset) -> StepEstimate:
+    """Return the estimate for detection, from a dry run of `orn detect`, or for import."""
+    (job,) = (each for each in pipeline_jobs(pipeline) if each.name in ("detect", "import-objects"))
+    if job.name != "detect":
+        return StepEstimate(step=job.name, work=counted(len(dataset.videos), "video"), seconds=None)
+    done = subprocess.run(
+        orn_command([*job.argv, "--dry-run", "--json"]), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        reason = done.stderr.strip().rpartition("orn: error: ")[2]
+        failure = PipelineError(reason.replace(", or choose a different --out", ""))
+        failure.exit_code = done.returncode
+        raise failure
+    echo_text(done.stderr, err=True, nl=False)
+    described = json.loads(done.stdout)
+    frames = described["frames_to_do"]
+    return StepEstimate(
+        step="detect",
+        work=f"{counted(frames, 'frame')} of {counted(described['videos'], 'video')}",
+        seconds=described["estimated_seconds"],
+        num_bytes=described["estimated_bytes"],
+    )
+
+
+def _clips(pipeline: Pipeline) -> StepEstimate:
+    from orn.stage2_train.clip_store.clips_request import ClipsRequest
+    from orn.stage2_train.clip_store.make_clips import describe_clips
+
+    described = describe_clips(
+        ClipsRequest(
+            manifest=pipeline.manifest,
+            data_root=pipeline.data_root,
+            out=pipeline.clips,
+            fresh=pipeline.fresh,
+        )
+    )
+    frames, videos = described["estimated_frames"], described["to_do"]
+    return StepEstimate(
+        step="clips",
+        work=f"{counted(frames, 'frame')} of {counted(videos, 'video')}",
+        seconds=described["estimated_seconds"],
+        num_bytes=described["estimated_bytes"],
+    )
+
+
+def _training(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[StepEstimate]:
+    """Yield the estimates for training, evaluation and report."""
+    recipe = load_recipe(
+        pipeline.recipe,
+        num_activities=len(dataset.classes),
+        overrides=(*pipeline.overrides, f"seed={pipeline.seed}"),
+        clip_frames=dataset.clip_frames,
+    )
+    splits = [segment.split for segment in dataset.segments]
+    trained = splits.count("train")
+    if recipe.data.train_segments is not None:
+        trained = min(trained, recipe.data.train_segments)
+    steps = sum(phase.num_steps for phase in plan_phases(recipe, num_segments=trained))
+    batch = recipe.optimiser.batch_size * recipe.optimiser.accumulation
+    for training in pipeline.trainings:
+        status = None if pipeline.fresh else read_status(training.run)
+        left = steps if status is None else status.num_steps - status.step
+        yield StepEstimate(
+            step=f"train{training.name}",
+            work=f"{counted(left, 'step')} of {counted(batch, 'clip')}",
+            seconds=clip_seconds(recipe, "train", left * batch, device=device),
+            num_bytes=0 if status else 4 * _WEIGHT_COPIES * count_parameters(recipe.model),
+        )
+    if not pipeline.fresh and pipeline.evaluation.exists() and pipeline.report.exists():
+        return
+    clips = len(splits) if pipeline.folds else splits.count(pipeline.split)
+    explained = min(clips, _EXPLAINED)
+    # explaining and drawing a clip takes as long as 2 to 5 forward passes on the demo
+    for step, shown, passes in (("eval", clips, clips), ("report", explained, 4 * explained)):
+        yield StepEstimate(
+            step=step,
+            work=counted(shown, "clip"),
+            seconds=clip_seconds(recipe, "eval", passes, device=device),
+        )

@@ -1,0 +1,104 @@
+"""Find the videos given on a command line: files, folders of files, patterns, folders of frames."""
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from orn.shared.data_files import is_folder, walk
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.find_videos import VIDEO_SUFFIXES
+from orn.shared.manifests.records import Video
+from orn.shared.text import path_text, utf8
+
+_PICTURES = (".jpg", ".jpeg")
+_PATTERN = "*?["
+_MOST = 1_000_000
+"""Maximum number of videos."""
+
+
+def find_videos(sources: Sequence[str], *, rate: float | None = None) -> tuple[Video, ...]:
+    """Return unique videos, in the order of the arguments, then by name.
+
+    The id of a video is its path, with escapes for bytes that are not valid UTF-8. A missing file
+    is included, and fails later.
+
+    Args:
+        sources: arguments given to the command.
+        rate: frame rate in Hz of folders of frames.
+
+    Raises:
+        ConfigError: if an argument is empty, a folder or a pattern has no video, or the frame rate
+            of a folder is missing.
+    """
+    found: dict[str, Video] = {}
+    for source in sources:
+        for video in _of_source(source, rate):
+            found.setdefault(os.path.realpath(video.path), video)
+            if len(found) > _MOST:
+                raise ConfigError(
+                    f"{path_text(source)}: expected at most {_MOST:,} videos, got more"
+                )
+    return tuple(found.values())
+
+
+def check_film(overlay: Path | None, videos: Sequence[Video]) -> None:
+    """Raise ConfigError if an overlay is requested for several videos."""
+    if overlay is not None and len(videos) > 1:
+        raise ConfigError(
+            f"--overlay {path_text(overlay)}: expected one video, got {len(videos):,}; pass one"
+        )
+
+
+def _of_source(source: str, rate: float | None) -> Iterator[Video]:
+    if not source:  # as a path, it would be the current folder
+        raise ConfigError("VIDEO: expected a file, a folder or a glob pattern, got an empty string")
+    path = Path(source)
+    if not is_folder(path) and any(sign in source for sign in _PATTERN) and not path.exists():
+        matches = sorted(glob.glob(source, recursive=True))  # noqa: PTH207, absolute patterns too
+        used = [
+            each
+            for each in matches
+            if is_folder(each) or Path(each).suffix.lower() in VIDEO_SUFFIXES
+        ]
+        if not used:
+            raise ConfigError(
+                f"{path_text(source)}: the pattern matches no folders, and no files that end in "
+                f"{', '.join(VIDEO_SUFFIXES)}; correct it, or pass the files by name"
+            )
+        for each in used:
+            yield from _of_source(each, rate)
+        return
+    if not is_folder(path):
+        yield Video(id=utf8(source), path=path)
+        return
+    num_found = 0
+    for folder, subfolders, names in walk(path):
+        subfolders[:] = [each for each in subfolders if not each.startswith(".")]
+        videos = [
+            Video(id=utf8(str(file)), path=file)
+            for file in (Path(folder, name) for name in names)
+            if _is_kind(file.name, VIDEO_SUFFIXES)
+        ]
+        if not videos and any(_is_kind(name, _PICTURES) for name in names):
+            subfolders.clear()
+            videos = [_frames(Path(folder), rate)]
+        num_found += len(videos)
+        yield from videos
+    if not num_found:
+        raise ConfigError(
+            f"{path_text(source)}: no videos or folders of JPEGs; use files that end in "
+            f"{', '.join(VIDEO_SUFFIXES)}"
+        )
+
+
+def _is_kind(name: str, suffixes: Sequence[str]) -> bool:
+    return Path(name).suffix.lower() in suffixes and not name.startswith(".")
+
+
+def _frames(folder: Path, rate: float | None) -> Video:
+    if rate is None:
+        raise ConfigError(
+            f"{path_text(folder)}: a folder of frames requires a frame rate; pass it with --rate"
+        )
+    return Video(id=utf8(str(folder)), path=folder, rate=rate)

@@ -1,0 +1,110 @@
+"""The options of `orn predict`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import Field, model_validator
+
+from orn.shared.common_options import (
+    DataRoot,
+    Device,
+    FilePath,
+    FrameRate,
+    Share,
+    Threads,
+    threads_option,
+)
+from orn.shared.options import Option, Request
+
+if TYPE_CHECKING:
+    from orn.predict_videos.windows import WindowChoice
+
+_Seconds = Annotated[float, Field(gt=0, le=1e6)]
+
+
+class PredictRequest(Request):
+    """The options of `orn predict`."""
+
+    shards: Annotated[
+        FilePath | None, Option("Use the objects in these shards; videos are matched by content.")
+    ] = None
+    checkpoint: Annotated[
+        FilePath | None,
+        Option(
+            "File with the detector's weights.",
+            usual="from the model folder, else the published weights",
+        ),
+    ] = None
+    config: Annotated[
+        str | None, Option("Config of the detector.", metavar="NAME|FILE", usual="as in training")
+    ] = None
+    any_detector: Annotated[
+        bool, Option("Allow a detector other than the one used for training.")
+    ] = False
+    window: Annotated[
+        _Seconds | None,
+        Option(
+            "Length of a window; longer videos have several windows.",
+            metavar="SECONDS",
+            usual="derived from the training segments",
+        ),
+    ] = None
+    stride: Annotated[
+        _Seconds | None,
+        Option("Stride of the windows.", metavar="SECONDS", usual="half a window"),
+    ] = None
+    threshold: Annotated[
+        Share, Option("Minimum probability of a predicted label, for multi-label networks.")
+    ] = 0.5
+    pairs: Annotated[
+        int,
+        Field(ge=0, le=1000),
+        Option("Number of most important pairs of objects to report per window."),
+    ] = 0
+    rate: FrameRate | None = None
+    csv: Annotated[FilePath | None, Option("Also write a table as CSV.", metavar="OUT")] = None
+    overlay: Annotated[
+        FilePath | None,
+        Option(
+            "Write a copy of a single video with its objects, the predicted class over time, and "
+            "the most important pair.",
+            metavar="OUT.mp4",
+        ),
+    ] = None
+    html: Annotated[
+        FilePath | None,
+        Option(
+            "Write a self-contained page of all videos: predictions over time, and explanations.",
+            metavar="OUT.html",
+        ),
+    ] = None
+    dataset: Annotated[
+        str | None,
+        Option(
+            "Show the labels of this data set next to the predictions.",
+            metavar="NAME|FILE",
+        ),
+    ] = None
+    data_root: DataRoot = Path("data")
+    threads: Annotated[
+        Threads | None,
+        threads_option("this process", usual="OMP_NUM_THREADS, else the number of cores"),
+    ] = None
+    device: Device = "auto"
+
+    @model_validator(mode="after")
+    def _writes_files_of_a_kind(self) -> Self:
+        for name, path, suffix in (
+            ("--overlay", self.overlay, ".mp4"),
+            ("--html", self.html, ".html"),
+        ):
+            if path is not None and path.suffix.lower() != suffix:
+                raise ValueError(f"{name}: expected OUT{suffix}, got {path}")
+        return self
+
+    @property
+    def choice(self) -> "WindowChoice":
+        """Return the options that choose windows."""
+        from orn.predict_videos.windows import WindowChoice
+
+        return WindowChoice(seconds=self.window, stride_seconds=self.stride)

@@ -1,0 +1,4 @@
+"""The page of a run, `orn report`: what it got right, what it confused, and why."""
+
+if __name__ != "orn.report":
+    raise ImportError("expected `import orn.report`, got `import report`")

@@ -1,0 +1,220 @@
+"""Drawing of a frame with its objects: masks, contours, class names, and a caption.
+
+Small frames are enlarged so that names are readable, masks have smooth edges, and each class has a
+distinct color.
+
+Axes: H W frame, h w grid of boxes and masks, N objects.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.drawing.draw_text import draw_text, text_size
+from orn.shared.masks import rle
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.pages.palette import class_colour, text_colour
+from orn.shared.text import counted, truncate
+
+MASK_OPACITY = 0.45
+"""Opacity of masks."""
+_LEAST_HEIGHT = 400
+"""Frames of smaller height are enlarged by an integer factor, so that names are readable."""
+_MOST_WIDTH = 1920
+"""Maximum width of enlarged frames."""
+_MOST_OBJECTS = 60
+"""Maximum number of objects that are drawn, by descending score."""
+_LONGEST_NAME = 24
+_BLUR_CELLS = 0.65
+"""Standard deviation of the blur of enlarged masks: smooths steps but keeps single cells."""
+FONT_SHARE = 0.026
+"""Font size as a fraction of the frame's shorter side."""
+_LARGE = 1080
+"""Lines are thicker if the shorter side has at least this many pixels."""
+_PADDING = 3
+_GREY = 118
+"""Gray value of a missing picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DrawnObjects:
+    """N objects of a frame, in any order."""
+
+    boxes: NDArray[np.float32]
+    """(N, 4) float32 x1 y1 x2 y2 in cells of the grid of masks."""
+    covers: NDArray[Any]
+    """(N, h, w) bool or float 0..1, the covered fraction of each cell."""
+    labels: NDArray[Any]
+    """(N,) classes."""
+    scores: NDArray[np.float32]
+    """(N,) scores, drawn next to the names."""
+    left_out: int = 0
+    """Number of further objects in the frame, beyond the maximum."""
+
+    @classmethod
+    def of(cls, found: FrameDetections, *, score_threshold: float = 0.0) -> Self:
+        """Return the detections with a score of at least the threshold.
+
+        A maximum number of objects is drawn, and a very large grid is reduced.
+
+        Raises:
+            ShardFormatError: if a mask is malformed.
+        """
+        best_N = np.argsort(-found.scores, kind="stable")
+        best_N = best_N[found.scores[best_N] >= score_threshold]
+        rows_N = best_N[:_MOST_OBJECTS]
+        height, width = found.height, found.width
+        shrink = max(height / _MOST_WIDTH, width / _MOST_WIDTH, 1)
+        size = (max(round(width / shrink), 1), max(round(height / shrink), 1))
+        covers = [
+            _smooth(rle.decode(found.masks[row], height=height, width=width), size)
+            for row in rows_N
+        ]
+        per_cell = np.array([size[0] / width, size[1] / height] * 2, np.float32)
+        return cls(
+            boxes=found.boxes[rows_N] * per_cell,
+            covers=np.stack(covers) if covers else np.zeros((0, *size[::-1]), np.bool_),
+            labels=found.labels[rows_N],
+            scores=found.scores[rows_N],
+            left_out=len(best_N) - len(rows_N),
+        )
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.labels)
+
+
+def grey_frame(*, height: int, width: int) -> NDArray[np.uint8]:
+    """Return a gray (H, W, 3) uint8 picture for a missing frame, reduced if very large."""
+    shrink = max(height / _MOST_WIDTH, width / _MOST_WIDTH, 1)
+    size = (max(round(height / shrink), 1), max(round(width / shrink), 1))
+    return np.full((*size, 3), _GREY, np.uint8)
+
+
+def draw_frame(
+    frame_HW3: NDArray[np.uint8],
+    objects: DrawnObjects,
+    *,
+    class_names: Sequence[str],
+    caption: str = "",
+    size: tuple[int, int] | None = None,
+    font_share: float = FONT_SHARE,
+) -> NDArray[np.uint8]:
+    """Draw the objects on a frame and return (H', W', 3) uint8 RGB, enlarged if it is small.
+
+    Args:
+        frame_HW3: (H, W, 3) uint8 RGB, with the same content as the objects' grid, at any size.
+        objects: the objects; those without a class name are not drawn.
+        class_names: names of the classes.
+        caption: text in the lower left corner.
+        size: (width, height) of the result; derived from the size of the frame by default.
+        font_share: font size as a fraction of the frame's shorter side; above the default, scores
+            are omitted so that labels cover less.
+    """
+    height, width, _ = frame_HW3.shape
+    factor = max(min(-(-_LEAST_HEIGHT // height), _MOST_WIDTH // width), 1)
+    own_size = (width * factor, height * factor)
+    scene: NDArray[Any] = frame_HW3.copy()
+    if factor > 1:
+        scene = cv2.resize(scene, own_size, interpolation=cv2.INTER_CUBIC)
+    if objects.left_out:
+        caption += f"  {counted(objects.left_out, 'more object is', 'more objects are')} not drawn"
+    shown_n = np.flatnonzero(objects.labels < len(class_names))
+    if len(shown_n):
+        _draw_masks(scene, objects, shown_n)
+    taken = np.zeros(own_size[::-1], np.bool_)
+    if caption:
+        _draw_caption(scene, taken, truncate(caption, 100), font_share)
+    _draw_names(scene, taken, objects, shown_n, class_names, font_share)
+    if size is not None and size != own_size:
+        scene = cv2.resize(scene, size)
+    return np.ascontiguousarray(scene)
+
+
+def _draw_masks(
+    scene: NDArray[np.uint8], objects: DrawnObjects, shown_n: NDArray[np.int64]
+) -> None:
+    """Tint the masks and draw their contours, large ones first."""
+    height, width, _ = scene.shape
+    masks = [_smooth(objects.covers[row], (width, height)) for row in shown_n]
+    for place in np.argsort([-np.count_nonzero(mask) for mask in masks], kind="stable"):
+        mask, colour = masks[place], class_colour(int(objects.labels[shown_n[place]]))
+        tinted = (1 - MASK_OPACITY) * scene[mask] + MASK_OPACITY * np.array(colour)
+        scene[mask] = np.rint(tinted)
+        outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(scene, outlines, -1, colour, _thickness(height, width), cv2.LINE_AA)
+
+
+def _draw_names(
+    scene: NDArray[np.uint8],
+    taken: NDArray[np.bool_],
+    objects: DrawnObjects,
+    shown_n: NDArray[np.int64],
+    class_names: Sequence[str],
+    font_share: float,
+) -> None:
+    """Write class names and scores next to the objects, the best first; a name is left out if every
+    place next to its object is `taken` by another text."""
+    height, width, _ = scene.shape
+    rows, columns = objects.covers.shape[1:]
+    pixels = _font_pixels(scene, font_share)
+    for row in shown_n[np.argsort(-objects.scores[shown_n], kind="stable")]:
+        label = int(objects.labels[row])
+        text = truncate(class_names[label], _LONGEST_NAME)
+        if font_share <= FONT_SHARE:
+            text += f" {objects.scores[row]:.2f}"
+        wide, tall = (each + 2 * _PADDING for each in text_size(text, pixels))
+        box = objects.boxes[row] * np.array([width / columns, height / rows] * 2)
+        x1, y1, x2, y2 = box.round().astype(int).tolist()
+        places = [(x, y) for y in (y1 - tall, y2, y1) for x in (x1, x2 - wide)]
+        places = [(max(min(x, width - wide), 0), max(min(y, height - tall), 0)) for x, y in places]
+        free = [(x, y) for x, y in places if not taken[y : y + tall, x : x + wide].any()]
+        if not free:
+            continue
+        x, y = free[0]
+        taken[y : y + tall, x : x + wide] = True
+        colour = class_colour(label)
+        scene[y : y + tall, x : x + wide] = colour
+        ink = text_colour(colour)
+        draw_text(scene, text, x + _PADDING, y + _PADDING, pixels=pixels, colour=ink)
+
+
+def _draw_caption(
+    scene: NDArray[np.uint8], taken: NDArray[np.bool_], caption: str, font_share: float
+) -> None:
+    height, pixels, padding = len(scene), _font_pixels(scene, font_share), 4
+    text_width, text_height = text_size(caption, pixels)
+    top = max(height - text_height - 2 * padding, 0)
+    scene[top:, : text_width + 2 * padding] = 0
+    taken[top:, : text_width + 2 * padding] = True
+    draw_text(scene, caption, padding, top + padding, pixels=pixels, colour=(255, 255, 255))
+
+
+def _smooth(cover_hw: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return a mask resized to (width, height) `size`, (H, W) bool, true where half is covered.
+
+    An enlarged mask is blurred by less than a cell and interpolated, so that its edge is smooth and
+    details one cell wide remain.
+    """
+    if cover_hw.shape == size[::-1]:
+        return cover_hw >= 0.5
+    cover: NDArray[Any] = cover_hw.astype(np.float32)
+    interpolation = cv2.INTER_AREA
+    if size[0] > cover.shape[1]:
+        cover = cv2.GaussianBlur(cover, (0, 0), _BLUR_CELLS, borderType=cv2.BORDER_REPLICATE)
+        interpolation = cv2.INTER_CUBIC
+    smooth = cv2.resize(cover, size, interpolation=interpolation)
+    drawn: NDArray[np.bool_] = smooth >= 0.5 * min(1.0, float(smooth.max()) + 1e-6)
+    return drawn
+
+
+def _font_pixels(scene: NDArray[np.uint8], font_share: float) -> int:
+    return max(13, round(font_share * min(scene.shape[:2])))
+
+
+def _thickness(height: int, width: int) -> int:
+    return 2 if min(height, width) < _LARGE else 4

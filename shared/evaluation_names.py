@@ -1,0 +1,21 @@
+"""Names of evaluations, as in eval-NAME.json, and the options of `orn eval` that give them."""
+
+from typing import Literal, get_args
+
+FrameOrder = Literal["forward", "reversed", "shuffled"]
+CALIBRATED = "calibrated"
+"""Part of the names of files written by `orn eval --calibrate-heads`."""
+
+
+def options_of(name: str) -> list[str]:
+    """Return the options of `orn eval` that give an evaluation this name."""
+    split, _, rest = name.partition("-")
+    options = [] if split == "validation" else ["--split", split]
+    for first, chosen in (
+        *((each, ["--frame-order", each]) for each in get_args(FrameOrder)),
+        (CALIBRATED, ["--calibrate-heads"]),
+    ):
+        if rest.partition("-")[0] == first:
+            options += chosen
+            rest = rest.partition("-")[2]
+    return options + (["--name", rest] if rest else [])

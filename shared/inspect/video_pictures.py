@@ -1,0 +1,181 @@
+"""Sources of the pictures under the masks: the videos of a data set, or none.
+
+Pictures and detections are matched by time, since imported masks have their own frame rate.
+Pictures from the clip store are provided by `orn.stage2_train.clips.store_pictures`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.errors import JoinError, PipelineError
+from orn.shared.jobs.plan import Plan
+from orn.shared.manifests.load import load_dataset
+from orn.shared.shards.completed import manifest_of
+from orn.shared.shards.shard_format import UNKNOWN_SOURCE, VideoEntry
+from orn.shared.shards.time_join import frame_interval, nearest_frames
+from orn.shared.video.random_access import VideoReader
+from orn.shared.video.read import Frame, content_bytes, content_digest, estimate, read_frames
+
+_REMEDY = "specify the manifest with --dataset FILE.toml"
+
+_HALF = 0.51
+"""Maximum distance to the nearest picture, as a fraction of the interval between pictures."""
+
+
+class Pictures(Protocol):
+    """A source of pictures of the frames with detections."""
+
+    @property
+    def name(self) -> str:
+        """Description of the source."""
+
+    def frames(
+        self, video: VideoEntry, seconds_n: NDArray[np.float64]
+    ) -> Iterator[NDArray[np.uint8] | None]:
+        """Yield the picture nearest to each of (n,) increasing times, (H, W, 3) uint8 RGB of equal
+        size; None for a time without a nearby picture.
+
+        Raises:
+            PipelineError: if the source has no pictures of the video.
+        """
+
+
+class NoPictures:
+    """A source without pictures, and the reason why there are none."""
+
+    def __init__(self, reason: str) -> None:
+        self.name = "none"
+        self._reason = reason
+
+    def frames(
+        self, video: VideoEntry, seconds_n: NDArray[np.float64]
+    ) -> Iterator[NDArray[np.uint8] | None]:
+        """Always raise JoinError, because no pictures are available."""
+        raise JoinError(self._reason)
+
+
+class VideoPictures:
+    """Frames decoded from the videos of a data set."""
+
+    def __init__(self, dataset: str, data_root: Path) -> None:
+        loaded = load_dataset(dataset, data_root, labels=False)
+        self.name = f"the videos of {loaded.name} under {loaded.root}"
+        self._videos = {video.id: video for video in loaded.videos}
+        self._root = loaded.root
+
+    def frames(
+        self, video: VideoEntry, seconds_n: NDArray[np.float64]
+    ) -> Iterator[NDArray[np.uint8] | None]:
+        """Yield pictures like `Pictures.frames`; a file with different content is rejected."""
+        listed = self._videos.get(video.id)
+        if listed is None:
+            raise JoinError(f"no file for this video under {self._root}")
+        path, rate = listed.path, listed.rate
+        if video.source_digest != UNKNOWN_SOURCE and (
+            content_bytes(path) != video.source_bytes or content_digest(path) != video.source_digest
+        ):
+            raise JoinError(
+                f"{path} differs from the file that these detections were computed from"
+            )
+        farthest = max(1 / video.rate, _HALF / estimate(path, rate=rate).rate)
+        reader = VideoReader(path, rate=rate)
+        known_F = reader.times.seconds
+        if known_F is None:  # only known after decoding
+            return _nearest_decoded(read_frames(path, rate=rate), seconds_n, farthest)
+        return pictures_at(reader, nearest_places(known_F, seconds_n, farthest=farthest))
+
+
+def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pictures:
+    """Return the source of pictures for a shard; `dataset_of_shard` selects the data set."""
+    try:
+        return VideoPictures(dataset_of_shard(shard, dataset), data_root)
+    except PipelineError as err:
+        if dataset is not None:
+            raise
+        return NoPictures(str(err))
+
+
+def dataset_of_shard(shard: Path, dataset: str | None) -> str:
+    """Return the name or file of the manifest of a shard's data set: `dataset` if given, else the
+    one recorded in the plan next to the shard.
+
+    Raises:
+        JoinError: if there is no plan.
+    """
+    if dataset is not None:
+        return dataset
+    plan = Plan.load(shard.parent)
+    if plan is None:
+        raise JoinError(f"{shard.parent}: no plan specifies the data set; pass --dataset")
+    return manifest_of(plan, remedy=_REMEDY)
+
+
+def pictures_or_grey(
+    pictures: Pictures,
+    video: VideoEntry,
+    seconds_n: NDArray[np.float64],
+    on_grey: Callable[[str], None],
+) -> Iterator[NDArray[np.uint8] | None]:
+    """Yield the picture nearest to each time; after the first error, yield None for every time.
+
+    Args:
+        pictures: source of the pictures.
+        video: the video.
+        seconds_n: (n,) increasing times.
+        on_grey: called with the message of the error.
+    """
+    done = 0
+    try:
+        for picture in pictures.frames(video, seconds_n):
+            yield picture
+            done += 1
+    except PipelineError as err:
+        on_grey(str(err))
+    yield from [None] * (len(seconds_n) - done)
+
+
+def nearest_places(
+    known_F: NDArray[np.float64], seconds_n: NDArray[np.float64], *, farthest: float
+) -> list[int | None]:
+    """Return the index of the nearest of (F,) increasing times to each of (n,) times; None if it is
+    farther than both `farthest` and half of the median interval."""
+    if not len(known_F):
+        return [None] * len(seconds_n)
+    farthest = max(farthest, _HALF * frame_interval(known_F, otherwise=0))
+    found = nearest_frames(known_F, seconds_n, interval=2 * farthest)
+    return [
+        place if near else None
+        for place, near in zip(found.rows_n.tolist(), found.is_near_n.tolist(), strict=True)
+    ]
+
+
+def _nearest_decoded(
+    frames: Iterator[Frame], seconds_n: NDArray[np.float64], farthest: float
+) -> Iterator[NDArray[np.uint8] | None]:
+    """Yield the image nearest to each time, the earlier of two equally near ones, and None if it is
+    farther than `farthest`; each frame is decoded once."""
+    before, after = None, next(frames, None)
+    for seconds in seconds_n.tolist():
+        while after is not None and after.seconds < seconds:
+            before, after = after, next(frames, None)
+        beside = [each for each in (before, after) if each is not None]
+        gaps = [abs(each.seconds - seconds) for each in beside]
+        near = gaps and min(gaps) <= farthest
+        yield beside[gaps.index(min(gaps))].image if near else None
+
+
+def pictures_at(
+    reader: VideoReader, places: Iterable[int | None]
+) -> Iterator[NDArray[np.uint8] | None]:
+    """Yield the image at each index of a video; None if the index does not exist.
+
+    Raises:
+        VideoDecodeError: if no frame can be decoded.
+    """
+    for place in places:
+        frame = None if place is None else reader.frame(place)
+        yield None if frame is None else frame.image

@@ -1,0 +1,136 @@
+"""`orn manifest`."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+from orn.shared.common_options import (
+    AsJson,
+    DataRoot,
+    DatasetName,
+    FilePath,
+    Folds,
+    FrameRate,
+    Group,
+    Seed,
+)
+from orn.shared.echo import echo, echo_json, echo_report
+from orn.shared.errors import ConfigError
+from orn.shared.options import Argument, Option, command
+from orn.shared.text_report import report_of
+
+
+@command("list")
+def list_manifests(*, as_json: AsJson = False) -> None:
+    """List the bundled data sets."""
+    from orn.shared.manifests.load import dataset_names, load_manifest
+
+    manifests = map(load_manifest, dataset_names())
+    listed = [
+        {"name": each.name, "form": each.form, "task": each.task, "title": each.title}
+        for each in manifests
+    ]
+    echo_report({"datasets": listed}, report_of, as_json=as_json)
+
+
+@command("check")
+def check(
+    dataset: DatasetName,
+    *,
+    data_root: DataRoot = Path("data"),
+    probe_videos: Annotated[bool, Option("Also open each video.", name="--probe")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Check the label tables and videos of DATASET, the name or file of a manifest.
+
+    Counts the segments of each split and class, and lists missing files, invalid labels and classes
+    that never occur in the training split. The exit code is 1 if a table is missing or invalid or
+    no video can be opened, and 3 if only some videos are missing or cannot be opened.
+    """
+    from orn.shared.manifests.check import as_report, check_dataset, exit_code
+
+    report = check_dataset(dataset, data_root, probe_videos=probe_videos)
+    echo_report(report, as_report, as_json=as_json)
+    return exit_code(report)
+
+
+@command("new")
+def new(
+    table: Annotated[FilePath, Argument("TABLE.csv")],
+    *,
+    pattern: Annotated[
+        str | None,
+        Option(
+            "Path of a video relative to the table's folder, with {id} for its id, such as "
+            "'videos/{id}.mp4'.",
+            name="--videos",
+            metavar="PATTERN",
+            usual="found automatically",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        Option(
+            "Name of the data set, also used as the prefix of the files next to the table.",
+            usual="the table's folder",
+        ),
+    ] = None,
+    rate: FrameRate | None = None,
+    shares: Annotated[
+        str | None,
+        Option(
+            "Create a random split stratified by class, in percent, such as 80/10/10.",
+            name="--split",
+            metavar="TRAIN/VALIDATION[/TEST]",
+        ),
+    ] = None,
+    group: Group = None,
+    folds: Folds = None,
+    seed: Seed = 0,
+    out: Annotated[FilePath | None, Option("Output file.", usual="NAME.toml")] = None,
+    fresh: Annotated[bool, Option("Replace existing files.")] = False,
+    data_root: DataRoot = Path("data"),
+    as_json: AsJson = False,
+) -> None:
+    """Write a manifest for your own videos from TABLE.csv.
+
+    The table has a header with the columns video and label and, optionally, start and stop
+    (seconds), split (train, validation, test) and id. The list of classes and, with --split or
+    --folds, an editable table of the splits are written next to it. Prints the inferred settings;
+    comments in the manifest explain each setting.
+    """
+    from orn.shared.manifests.draw_split import SplitRequest
+    from orn.shared.manifests.new import make_manifest
+    from orn.shared.text import counted
+
+    if shares is not None and folds is not None:
+        raise ConfigError("--split and --folds: expected at most one, got both; omit one")
+    if group is not None and shares is None and folds is None:
+        raise ConfigError("--group requires --split or --folds")
+    is_drawn = shares is not None or folds is not None
+    split = SplitRequest(text=shares or "", folds=folds, seed=seed, group=group)
+    made = make_manifest(
+        table,
+        data_root=data_root,
+        pattern=pattern,
+        name=name,
+        rate=rate,
+        split=split if is_drawn else None,
+        out=out,
+        fresh=fresh,
+    )
+    for reason in made["guessed"]:
+        echo(f"guessed: {reason}", err=True)
+    for warning in made["warnings"]:
+        echo(f"warning: {warning}", err=True)
+    check_it = ("orn", "manifest", "check", made["manifest"], "--data", made["data_root"])
+    for line in (
+        f"{made['manifest']}: {counted(made['videos']['listed'], 'video')}, "
+        f"{made['videos']['present']:,} there",
+        f"{made['classes_file']}: {counted(made['classes'], 'class', 'classes')}",
+        *([f"{made['split_file']}: the split of each video"] if made["split_file"] else []),
+        f"next: {shlex.join(check_it)}",
+    ):
+        echo(line, err=True)
+    if as_json:
+        echo_json(made)

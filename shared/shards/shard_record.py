@@ -1,0 +1,243 @@
+"""Open a shard and validate its ZIP directory and Zarr documents. `zipfile` verifies the CRC-32 of
+documents; Zarr's codec crc32c verifies each chunk on reading. Declared sizes are bounded before
+allocation. Formats: PKWARE APPNOTE 4.3 and https://zarr-specs.readthedocs.io/en/latest/v3/core/.
+"""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Annotated, BinaryIO, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
+
+from orn.shared.config.bounded import open_file
+from orn.shared.config.fields import STRICT, described
+from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
+from orn.shared.shards.shard_format import ArraySpec, ShardAttributes, read_attributes
+
+REMEDY = "remove it and rerun the command that wrote it"
+CHECKSUM_BYTES = 4
+"""Size of the CRC-32C at the end of each stored chunk."""
+_CODECS = ["bytes", "zstd", "crc32c"]
+_MOST_ROWS = {"frames": 2**22, "detections": 2**24, "bytes": 2**32}
+"""Limits on declared numbers; a unit of 2,000 frames has about a thousandth of them."""
+_COUNTED = {"frames": "frame_index", "detections": "boxes", "bytes": "rle"}
+"""Arrays whose length is that number."""
+_MOST_CHUNK_BYTES = 16 * 2**20
+"""Size limit of a chunk before compression; our chunks have 128 KiB."""
+_MOST_GROUP_BYTES = 8 * 2**20
+"""Size limit of the group's document: 25,000 videos."""
+_MOST_ARRAY_BYTES = 64 * 2**10
+"""Size limit of an array's document, which is usually one kilobyte."""
+_TAILS = (128 * 2**10, 24 * 2**20)
+"""Number of bytes first read from the end of a file, for the documents and the directory, and its
+maximum."""
+
+MEMBER = np.dtype([("place", "<i8"), ("num_bytes", "<u4"), ("checksum", "<u4")])
+"""A chunk in the file: offset of its local header, size and CRC-32 of its data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrayLayout:
+    """The chunks of an array and their location in the file."""
+
+    __pydantic_config__: ClassVar = STRICT | ConfigDict(
+        ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+    num_rows: Annotated[int, Field(ge=0, lt=2**48)]
+    rows_per_chunk: Annotated[int, Field(ge=1, lt=2**48)]
+    members: bytes
+    """The chunks as concatenated bytes of `MEMBER`."""
+
+    @property
+    def members_M(self) -> NDArray[np.void]:
+        """The chunks as (M,) `MEMBER`."""
+        return np.frombuffer(self.members, MEMBER)
+
+    def chunk_bytes(self, spec: ArraySpec) -> int:
+        """Return the size of a chunk before compression."""
+        return spec.dtype.itemsize * prod(spec.row) * self.rows_per_chunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShardRecord:
+    """Validated metadata of a shard, sufficient to read the shard.
+
+    Raises:
+        ShardFormatError: if arrays are missing, inconsistent or too large.
+    """
+
+    path: Path
+    stamp: Stamp
+    """Size and modification time of the file."""
+    attributes: ShardAttributes
+    layouts: Mapping[str, ArrayLayout]
+    """Layouts of `attributes.arrays`."""
+
+    def __post_init__(self) -> None:
+        for name, spec in self.attributes.arrays.items():
+            if name not in self.layouts:
+                raise ShardFormatError(f"{self.path}: no array {name!r}; {REMEDY}")
+            what, plus, _ = spec.counts.partition(" + ")
+            array, counted = self.layouts[name], self.layouts.get(_COUNTED[what])
+            rows = bool(plus) + (counted.num_rows if counted else 0)
+            if array.num_rows != rows or not 0 <= rows <= _MOST_ROWS[what] + 1:
+                most = min(rows, _MOST_ROWS[what])
+                raise ShardFormatError(
+                    f"{self.path}: array {name!r}: expected {most} rows ({spec.counts}), got "
+                    f"{array.num_rows}; {REMEDY}"
+                )
+            self._check_chunks(name, spec)
+
+    def _check_chunks(self, name: str, spec: ArraySpec) -> None:
+        array, members_M = self.layouts[name], self.layouts[name].members_M
+        chunk_bytes = array.chunk_bytes(spec)
+        if (
+            chunk_bytes > _MOST_CHUNK_BYTES
+            or len(members_M) != -(-array.num_rows // array.rows_per_chunk)
+            or members_M["place"].min(initial=0) < 0
+            or members_M["num_bytes"].max(initial=0) > 2 * chunk_bytes + 1024
+        ):
+            raise ShardFormatError(
+                f"{self.path}: array {name!r}: expected {array.num_rows} rows in chunks of at most "
+                f"{_MOST_CHUNK_BYTES:,} bytes, got {len(members_M)} of {array.rows_per_chunk} rows "
+                f"({chunk_bytes:,} bytes); {REMEDY}"
+            )
+
+    @property
+    def size_bytes(self) -> int:
+        """Approximate size in memory."""
+        entries = len(self.attributes.videos) + len(self.attributes.failed)
+        return (
+            5000 + 500 * entries + sum(1000 + len(each.members) for each in self.layouts.values())
+        )
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of attributes, sizes and CRC-32 of all chunks, which identifies the
+        content."""
+        found = hashlib.sha256(repr(self.attributes).encode(errors="backslashreplace"))
+        for name in self.attributes.arrays:
+            members_M = self.layouts[name].members_M
+            found.update(members_M[["num_bytes", "checksum"]].tobytes())
+        return found.hexdigest()
+
+
+def member_name(array: str, number: int, spec: ArraySpec) -> str:
+    """Return the name of the ZIP member of an array's chunk."""
+    return f"{array}/c/{number}{'/0' * len(spec.row)}"
+
+
+class _BeforeTheTail(zipfile.BadZipFile):
+    """Signals that required bytes precede the tail."""
+
+
+class _Tail(io.BytesIO):
+    """The last bytes of a file, addressed by their offsets in the file."""
+
+    def __init__(self, file: BinaryIO, most_bytes: int) -> None:
+        size = os.fstat(file.fileno()).st_size
+        self._most, self._before = most_bytes, max(size - most_bytes, 0)
+        file.seek(self._before)
+        super().__init__(file.read(size - self._before))
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        if whence == os.SEEK_SET and 0 <= offset < self._before:
+            raise _BeforeTheTail(
+                f"its documents begin at byte {offset:,}, more than {self._most:,} before the end"
+            )
+        place = offset - self._before if whence == os.SEEK_SET else offset
+        return super().seek(place, whence) + self._before
+
+    def tell(self) -> int:
+        return super().tell() + self._before
+
+
+def read_record(path: Path) -> ShardRecord:
+    """Open a shard and validate its metadata.
+
+    Raises:
+        ShardNotFoundError: if the file does not exist.
+        ShardFormatError: if the file is damaged or has an unsupported format version.
+    """
+    if not os.path.lexists(path):
+        raise ShardNotFoundError(f"{path}: shard not found; check the path")
+    try:
+        with open_file(path, error=ShardFormatError) as file:
+            stamp = stamp_of(os.fstat(file.fileno()))
+            try:
+                attributes, layouts = _read(_Tail(file, _TAILS[0]), source=str(path))
+            except _BeforeTheTail:
+                attributes, layouts = _read(_Tail(file, _TAILS[1]), source=str(path))
+    except PipelineError:
+        raise
+    except Exception as err:  # zipfile raises several types of errors for an invalid directory
+        why = str(err) or type(err).__name__
+        raise ShardFormatError(f"{path}: damaged shard ({why}); {REMEDY}") from err
+    return ShardRecord(path=path, stamp=stamp, attributes=attributes, layouts=layouts)
+
+
+def _read(tail: _Tail, *, source: str) -> tuple[ShardAttributes, dict[str, ArrayLayout]]:
+    with zipfile.ZipFile(tail) as members:
+        text = _document(members, "zarr.json", most_bytes=_MOST_GROUP_BYTES)
+        attributes = read_attributes(text, source=source)
+        return attributes, {
+            name: _layout(members, name, spec, source=source)
+            for name, spec in attributes.arrays.items()
+        }
+
+
+def _document(members: zipfile.ZipFile, name: str, *, most_bytes: int) -> bytes:
+    info = _stored(members, name)
+    if info.file_size > most_bytes:
+        raise ValueError(f"{name} has {info.file_size:,} bytes, more than {most_bytes:,}")
+    return members.read(info)
+
+
+def _stored(members: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    if name not in members.NameToInfo:
+        raise ValueError(f"no ZIP member {name}")
+    info = members.NameToInfo[name]
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+        raise ValueError(f"ZIP member {name} is compressed or encrypted")
+    return info
+
+
+def _layout(members: zipfile.ZipFile, name: str, spec: ArraySpec, *, source: str) -> ArrayLayout:
+    """Return the layout of an array.
+
+    Raises:
+        ShardFormatError: if the array does not have the type, shape or codecs of the format.
+        Exception: of any type, if the document is invalid or a chunk is missing.
+    """
+    array = json.loads(_document(members, f"{name}/zarr.json", most_bytes=_MOST_ARRAY_BYTES))
+    num_rows, *row = array["shape"]
+    rows_per_chunk, *chunk_row = array["chunk_grid"]["configuration"]["chunk_shape"]
+    codecs = [codec["name"] for codec in array["codecs"]]
+    order = (array["codecs"][0].get("configuration") or {}).get("endian", "little")
+    found = [order, array["data_type"], row, chunk_row, codecs]
+    expected = ["little", spec.dtype.name, [*spec.row], [*spec.row], _CODECS]
+    if found != expected:
+        raise ShardFormatError(
+            f"{source}: array {name!r}: expected byte order, type, row shape of array and chunk, "
+            f"and codecs {expected}, got {described(found)}"
+        )
+    chunks = [
+        _stored(members, member_name(name, number, spec))
+        for number in range(-(-num_rows // rows_per_chunk))
+    ]
+    places = [(chunk.header_offset, chunk.file_size, chunk.CRC) for chunk in chunks]
+    members_M = np.array(places, MEMBER)
+    return ArrayLayout(
+        num_rows=num_rows, rows_per_chunk=rows_per_chunk, members=members_M.tobytes()
+    )

@@ -1,0 +1,23 @@
+"""The command `orn detect`."""
+
+from orn.shared.common_options import AsJson, DryRun
+from orn.shared.echo import echo_report, echo_settings
+from orn.shared.options import command
+from orn.stage1_detect.detect_request import DetectRequest
+
+
+@command("detect")
+def detect(request: DetectRequest, *, dry_run: DryRun = False, as_json: AsJson = False) -> int:
+    """Detect objects in every frame of DATASET and write them to shards.
+
+    An interrupted job resumes where it stopped. Exits with 3 if a video could not be decoded.
+    """
+    from orn.stage1_detect.detect import describe_detection, run_detection
+    from orn.stage1_detect.detect_job import report
+
+    if dry_run:
+        echo_settings(describe_detection(request), as_json=as_json)
+        return 0
+    summary = run_detection(request)
+    echo_report(summary.as_json(), lambda _: report(summary), as_json=as_json)
+    return summary.exit_code

@@ -1,0 +1,61 @@
+"""The command `orn export-objects`."""
+
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Literal
+
+from orn.shared.common_options import AsJson, DataRoot, DatasetName, FilePath, Share
+from orn.shared.echo import echo_report
+from orn.shared.manifests.records import Split
+from orn.shared.options import Argument, Option, command
+
+
+@command("export-objects")
+def export_objects(
+    dataset: DatasetName,
+    out: Annotated[FilePath, Argument("OUT")],
+    *,
+    form: Annotated[
+        Literal["coco"],
+        Option(
+            "coco: writes results to the file OUT, and the images to OUT.images.json.",
+            name="--format",
+        ),
+    ],
+    shards: Annotated[
+        FilePath | None, Option("Folder of the shards.", usual="shards/DATASET")
+    ] = None,
+    split: Annotated[
+        Split | None, Option("Export only frames inside a segment of this split.")
+    ] = None,
+    videos: Annotated[
+        tuple[str, ...],
+        Option("Export only this video; may be repeated.", name="--video", metavar="ID"),
+    ] = (),
+    min_score: Annotated[Share, Option("Drop objects with a lower score.")] = 0.0,
+    data_root: DataRoot = Path("data"),
+    as_json: AsJson = False,
+) -> None:
+    """Export the detections of DATASET for other tools.
+
+    pycocotools reads files in coco format with COCO() and loadRes(); `orn import-objects` also
+    reads them.
+    """
+    from orn.shared.jobs.outputs import check_output_files
+    from orn.shared.manifests.load import files_of, load_manifest
+    from orn.shared.shards.detection_folder import DetectionFolder
+    from orn.shared.shards.index import files_of_shards
+    from orn.shared.text_report import report_of
+    from orn.stage1_detect.exports.coco_file import export_coco, images_path
+    from orn.stage1_detect.exports.exported_frames import Selection, ranges_of_split, select_frames
+
+    manifest = load_manifest(dataset)
+    folder = shards or Path("shards") / manifest.name
+    check_output_files([out])  # a folder has no name for the images
+    reads = chain(files_of(dataset, data_root), files_of_shards(folder))
+    check_output_files([out, images_path(out)], reads=reads)
+    ranges = None if split is None else ranges_of_split(manifest, data_root, split)
+    found = DetectionFolder(folder)
+    frames = select_frames(found, Selection(videos=videos, ranges=ranges, min_score=min_score))
+    summary = export_coco(frames, out, found.detector.class_names)
+    echo_report(summary, report_of, as_json=as_json)

@@ -1,0 +1,26 @@
+"""The command `orn import-objects`."""
+
+from orn.shared.common_options import AsJson, DryRun
+from orn.shared.echo import echo_report, echo_settings
+from orn.shared.options import command
+from orn.stage1_detect.imports.import_request import ImportRequest
+
+
+@command("import-objects")
+def import_objects(
+    request: ImportRequest, *, dry_run: DryRun = False, as_json: AsJson = False
+) -> int:
+    """Convert existing detections for DATASET to shards, instead of running `orn detect`.
+
+    SOURCE is a folder, or a file for coco, something-else and csv. Nothing in it is executed. An
+    interrupted import resumes where it stopped. Exits with 3 if a video could not be imported.
+    """
+    from orn.stage1_detect.imports import import_job as job
+    from orn.stage1_detect.imports.import_report import exit_code, report
+
+    if dry_run:
+        echo_settings(job.describe_import(request), as_json=as_json)
+        return 0
+    summary = job.import_objects(request)
+    echo_report(summary, report, as_json=as_json)
+    return exit_code(summary)

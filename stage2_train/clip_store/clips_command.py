@@ -1,0 +1,38 @@
+"""The command `orn clips`."""
+
+from orn.shared.common_options import AsJson, DryRun
+from orn.shared.echo import echo_report
+from orn.shared.options import command
+from orn.shared.text_report import report_of
+from orn.stage2_train.clip_store.clips_request import ClipsRequest
+from orn.stage2_train.settings.newest_data import NEWEST, newest_data
+
+SOME_FAILED_EXIT_CODE = 3
+
+
+@command("clips")
+def clips(
+    request: ClipsRequest,
+    *,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> int:
+    """Decode the videos of DATASET once and store their rescaled frames; without DATASET, use the
+    data set whose detection finished last.
+
+    Rerun the command to resume an interrupted job or to add new and changed videos. --dry-run
+    estimates the size. The exit code is 3 if some videos could not be decoded.
+    """
+    from orn.stage2_train.clip_store.make_clips import as_report, describe_clips, make_clips
+
+    if request.manifest == NEWEST:
+        data = newest_data(request.data_root)
+        request = request.changed(
+            manifest=data.manifest, data_root=data.data_root, out=request.out or data.clips
+        )
+    if dry_run:
+        echo_report(describe_clips(request), report_of, as_json=as_json)
+        return 0
+    result = make_clips(request)
+    echo_report(result, as_report, as_json=as_json)
+    return SOME_FAILED_EXIT_CODE if result["failed"] else 0

@@ -1,0 +1,72 @@
+"""Options of `orn clips`."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from orn.shared.common_options import Count, DataRoot, EngineOptions, FilePath, out_option
+from orn.shared.options import Argument, Option, OptionOverrides, Request
+from orn.stage2_train.settings.newest_data import NEWEST
+
+
+def _size(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"([1-9]\d{0,8})x([1-9]\d{0,8})", value)
+    if match is None:
+        raise ValueError(f"expected HEIGHTxWIDTH, such as 256x256, got {value!r}")
+    return int(match[1]), int(match[2])
+
+
+_Side = Annotated[int, Field(ge=1, le=4096)]
+"""Side of a stored frame in pixels."""
+
+
+class ClipsRequest(Request):
+    """Options of `orn clips`."""
+
+    manifest: Annotated[str, Argument("DATASET")] = NEWEST
+    data_root: DataRoot = Path("data")
+    out: Annotated[FilePath | None, out_option("clips/DATASET")] = None
+    size: Annotated[
+        Annotated[tuple[_Side, _Side], BeforeValidator(_size)] | None,
+        Option(
+            "Size of stored frames.",
+            metavar="HEIGHTxWIDTH",
+            usual="the manifest's, else 256x256",
+        ),
+    ] = None
+    short_side: Annotated[
+        _Side | None,
+        Option(
+            "Keep the aspect ratio of each video and scale its shorter side to this length.",
+            metavar="PIXELS",
+        ),
+    ] = None
+    quality: Annotated[int, Field(ge=50, le=95), Option("JPEG quality.")] = 92
+    rate: Annotated[
+        Annotated[float, Field(gt=0, le=1000)] | None,
+        Option("Frames per second to store; the nearest frames are selected.", usual="every frame"),
+    ] = None
+    frames: Annotated[
+        Literal["all", "labelled"] | None,
+        Option(
+            "Store whole videos, or only their labelled segments.",
+            usual="labelled if segments have times",
+        ),
+    ] = None
+    engine: Annotated[
+        EngineOptions,
+        OptionOverrides(workers=Option("Number of processes or actors.", usual="one per core")),
+    ] = EngineOptions()
+    limit: Annotated[Count | None, Option("Maximum number of videos to store.")] = None
+    fresh: Annotated[bool, Option("Discard the existing store and rebuild it.")] = False
+    retry_failed: Annotated[bool, Option("Retry videos that could not be decoded.")] = False
+
+    @model_validator(mode="after")
+    def _has_one_size(self) -> Self:
+        if self.short_side is not None and self.size is not None:
+            raise ValueError("--size and --short-side: expected at most one, got both; omit one")
+        return self

@@ -1,0 +1,231 @@
+"""Frames without a clip store, decoded from the videos on demand.
+
+The interface is the same as for a store (`reader`), with the same frames, times and sizes. Pixels
+are not compressed as JPEG unless requested. Decoding is slow: for each clip, the video is decoded
+from a key frame before the clip.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cachetools import LRUCache, cachedmethod
+from numpy.typing import NDArray
+
+from orn.shared.errors import ClipStoreError, VideoDecodeError
+from orn.shared.manifests.records import Video
+from orn.shared.text import counted
+from orn.shared.time_ranges import TimeRange
+from orn.shared.video.random_access import VideoReader, VideoTimes
+from orn.shared.video.read import content_digest, read_frames
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.crop import CropWindow
+from orn.stage2_train.clip_store.jpeg import decode_jpeg, encode_frame, rescaled
+from orn.stage2_train.clip_store.store_format import FailedClip, StoreSettings
+
+_CACHE_BYTES = 256 * 2**20
+"""Cache size per process for times of videos; an hour at 60 frames/s takes 3.5 MB."""
+_RECORD_BYTES = 1000
+"""Approximate size of a cache entry without its times."""
+
+
+def _by_id(videos: "DecodedVideos", video: Video) -> str:
+    return video.id
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedVideo:
+    """The frames of one video, rescaled as in a store; see `ClipFrames`."""
+
+    _video: Video
+    _all: "DecodedVideos"
+
+    @property
+    def id(self) -> str:
+        """Id in the manifest."""
+        return self._video.id
+
+    @property
+    def source_digest(self) -> str:
+        """Digest of the file or folder, which is read completely."""
+        return content_digest(self._video.path)
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """(F,) float64 presentation times, increasing.
+
+        Raises:
+            VideoDecodeError: if the video cannot be decoded.
+        """
+        known = self._all.times(self._video).seconds
+        return self._all.decoded_seconds(self._video) if known is None else known
+
+    @property
+    def known_seconds(self) -> NDArray[np.float64] | None:
+        """(F,) float64 presentation times if they are known without decoding, otherwise None."""
+        try:
+            return self._all.times(self._video).seconds
+        except VideoDecodeError:
+            return None
+
+    def read(
+        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
+    ) -> NDArray[np.uint8]:
+        """Return (n, H, W, 3) uint8 RGB: the frames at these indices, or a window of each.
+
+        Raises:
+            VideoDecodeError: if a frame does not exist or cannot be decoded.
+        """
+        places = sorted(set(frames_n.tolist()))
+        found = {}
+        for frame in self._all.reader(self._video).frames_at(places):
+            picture = self._all.picture(frame.image)
+            found[frame.index] = picture if window is None else window.cut(picture)
+        missing = [place for place in places if place not in found]
+        if missing:
+            raise VideoDecodeError(
+                f"video {self.id}: expected frame {missing[0]} in {self._video.path}, got "
+                f"{counted(len(self.seconds), 'frame')}"
+            )
+        return np.stack([found[place] for place in frames_n.tolist()])
+
+    def covers(self, times: TimeRange) -> bool:
+        """Return True: all frames are available."""
+        return True
+
+    def is_empty(self, times: TimeRange) -> bool:
+        """Return whether a time range contains no frames; False for whole videos, and if times are
+        not known without decoding.
+
+        Raises:
+            VideoDecodeError: if the video cannot be opened.
+        """
+        if times == TimeRange():
+            return False
+        known_seconds_F = self._all.times(self._video).seconds
+        if known_seconds_F is None:
+            return False
+        first, last = times.places(known_seconds_F)
+        return first == last
+
+
+class DecodedVideos:
+    """Frames of a data set's videos, decoded on demand; see `ClipStore`."""
+
+    def __init__(
+        self,
+        videos: Sequence[Video],
+        *,
+        root: Path,
+        settings: StoreSettings,
+        as_stored: bool = False,
+        in_order: bool = False,
+        cache_bytes: int = _CACHE_BYTES,
+    ) -> None:
+        """Initialize without opening videos.
+
+        Args:
+            videos: videos of the data set.
+            root: their folder, for messages.
+            settings: settings that a store would have.
+            as_stored: whether to compress and decode frames as in a store, which gives the same
+                pixels as the store.
+            in_order: whether clips are read video by video, in order of time; a video that does not
+                support seeking is then decoded once, if possible.
+            cache_bytes: cache size per process for times of videos.
+
+        Raises:
+            ClipStoreError: if the settings select only some frames.
+        """
+        if settings.rate is not None:
+            raise ClipStoreError(
+                "--no-clip-store requires settings that keep every frame, got "
+                f"{settings.describe()}; store these frames with `orn clips`"
+            )
+        self.name = f"the videos under {root}"
+        """Name in messages."""
+        self.failed: tuple[FailedClip, ...] = ()
+        """Always empty: errors occur when a video is read."""
+        self._videos = {video.id: video for video in videos}
+        self._settings = settings
+        self._as_stored = as_stored
+        self._in_order = in_order
+        self._cache_bytes = cache_bytes
+        self._clear_caches()
+
+    def _clear_caches(self) -> None:
+        """Create empty caches: times of videos, and the reader of the most recent video."""
+        size = lambda times: _RECORD_BYTES + times.size_bytes  # noqa: E731
+        self._known: LRUCache[str, VideoTimes] = LRUCache(self._cache_bytes, getsizeof=size)
+        self._decoded: LRUCache[str, NDArray[np.float64]]
+        self._decoded = LRUCache(self._cache_bytes, getsizeof=attrgetter("nbytes"))
+        self._latest: tuple[str, VideoReader] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without caches; a copy in another process reads the data again."""
+        read = ("_known", "_decoded", "_latest")
+        return {name: value for name, value in self.__dict__.items() if name not in read}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._clear_caches()
+
+    def __contains__(self, video_id: str) -> bool:
+        return video_id in self._videos
+
+    def frames(self, video_id: str) -> DecodedVideo:
+        """Return the frames of one video.
+
+        Raises:
+            ClipStoreError: if the video is missing.
+        """
+        video = self._videos.get(video_id)
+        if video is None:
+            raise ClipStoreError(f"{self.name}: no video {video_id}")
+        return DecodedVideo(video, self)
+
+    def stored_size(self, video_id: str) -> tuple[int, int]:
+        """Return (height, width) of the rescaled frames of a video.
+
+        Raises:
+            ClipStoreError: if the video is missing.
+            VideoDecodeError: if it cannot be decoded, or the rescaled frames would be too large.
+        """
+        if isinstance(self._settings.size, tuple):
+            return self._settings.size
+        return self.frames(video_id).read(np.zeros(1, np.int64)).shape[1:3]
+
+    @cachedmethod(attrgetter("_known"), key=_by_id)
+    def times(self, video: Video) -> VideoTimes:
+        """Return the times of a video that are known without decoding."""
+        return VideoTimes.of(video.path, rate=video.rate)
+
+    @cachedmethod(attrgetter("_decoded"), key=_by_id)
+    def decoded_seconds(self, video: Video) -> NDArray[np.float64]:
+        """Return the times of a video by decoding it."""
+        frames = read_frames(video.path, rate=video.rate, times=self.times(video).known)
+        return np.array([frame.seconds for frame in frames], np.float64)
+
+    def reader(self, video: Video) -> VideoReader:
+        """Return a reader for a video; it is reused if clips are read in order."""
+        options: dict[str, Any] = {"rate": video.rate, "times": self.times(video)}
+        if not self._in_order:
+            return VideoReader(video.path, kept_bytes=0, **options)
+        if self._latest is None or self._latest[0] != video.id:
+            settings = self._settings
+            shrink = lambda image_HW3: np.asarray(rescaled(image_HW3, settings))  # noqa: E731
+            self._latest = video.id, VideoReader(video.path, shrink=shrink, **options)
+        return self._latest[1]
+
+    def picture(self, image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a rescaled frame, compressed and decoded if `as_stored`."""
+        if self._as_stored:
+            return decode_jpeg(encode_frame(image_HW3, self._settings))
+        return np.asarray(rescaled(image_HW3, self._settings))
+
+
+DatasetFrames = ClipStore | DecodedVideos
+"""The frames of a data set's videos, stored or decoded."""

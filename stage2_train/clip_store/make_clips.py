@@ -1,0 +1,190 @@
+"""The job of `orn clips`: plan and report."""
+
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.filesize import decimal
+
+from orn.shared.environment import usable_cores
+from orn.shared.errors import ConfigError
+from orn.shared.estimates import estimated_seconds
+from orn.shared.jobs.engines import choose_engine
+from orn.shared.jobs.plan import UnitPart
+from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
+from orn.shared.manifests.load import files_of, load_dataset, require_videos
+from orn.shared.manifests.records import Dataset, Segment, Video
+from orn.shared.text import counted
+from orn.shared.text_report import Report, Table
+from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.shared.video.read import FrameEstimate
+from orn.stage2_train.clip_store.clips_request import ClipsRequest
+from orn.stage2_train.clip_store.store_format import CLIP_FILES, StoreSettings
+from orn.stage2_train.clip_store.store_job import (
+    build_clip_store,
+    missing_parts,
+    open_store,
+)
+
+logger = logging.getLogger(__name__)
+
+_PIXEL_BYTES = 0.38
+"""Mean size of a stored pixel, measured on VLOG at 256 x 256 with the default quality."""
+_ASPECT = 16 / 9
+"""Assumed aspect ratio of videos that keep it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """The request, completed from the manifest."""
+
+    path: Path
+    settings: StoreSettings
+    videos: tuple[Video, ...]
+    segments: tuple[Segment, ...]
+    """All segments of the data set."""
+    ranges: Mapping[str, TimeRanges]
+    """Labelled times by video; empty for whole videos."""
+    num_missing: int
+    num_unlabelled: int
+    """Number of videos omitted because they have no segments."""
+
+
+def make_clips(request: ClipsRequest) -> dict[str, Any]:
+    """Store the frames and return a report; see `build_clip_store`."""
+    plan = _plan(request)
+
+    def sizes(parts: Sequence[UnitPart]) -> dict[str, float]:
+        frame_bytes = _frame_bytes(plan.settings)
+        lengths = _lengths(parts, plan)
+        return {name: each.frames * frame_bytes for name, each in lengths.items()}
+
+    report = build_clip_store(
+        plan.videos,
+        plan.path,
+        plan.settings,
+        ranges=plan.ranges,
+        engine=choose_engine(request.engine),
+        processes=request.engine.workers or usable_cores(),
+        fresh=request.fresh,
+        retry_failed=request.retry_failed,
+        sizes=sizes,
+    )
+    return {
+        "path": str(plan.path),
+        "added": report.num_added,
+        "present": report.num_present,
+        "frames": report.num_frames,
+        "bytes": _stored_bytes(plan.path),
+        "missing": plan.num_missing,
+        "unlabelled": plan.num_unlabelled,
+        "failed": [{"id": row.id, "reason": row.reason} for row in report.failed],
+    }
+
+
+def describe_clips(request: ClipsRequest) -> dict[str, Any]:
+    """Return what `make_clips` would do, and log warnings for videos that cannot be opened."""
+    plan = _plan(request)
+    settings = plan.settings
+    store = None if request.fresh else open_store(plan.path, settings)
+    parts = missing_parts(store, plan.videos, plan.ranges, retry_failed=request.retry_failed)
+    lengths = _lengths(parts, plan)
+    unreadable = {name: each.problem for name, each in lengths.items() if each.problem}
+    for video_id, problem in unreadable.items():
+        logger.warning("video %s cannot be decoded: %s", video_id, problem)
+    frames = sum(each.frames for each in lengths.values())
+    return {
+        "path": str(plan.path),
+        "size": settings.describe_size() if isinstance(settings.size, tuple) else None,
+        "short_side": None if isinstance(settings.size, tuple) else settings.size,
+        "quality": settings.jpeg_quality,
+        "rate": settings.rate,
+        "frames": "labelled" if plan.ranges else "all",
+        "videos": len(plan.videos),
+        "to_do": len(parts),
+        "missing": plan.num_missing,
+        "unlabelled": plan.num_unlabelled,
+        "unreadable": list(unreadable),
+        "estimated_frames": frames,
+        "estimated_seconds": estimated_seconds("clips", frames),
+        "estimated_bytes": round(frames * _frame_bytes(settings)),
+    }
+
+
+def as_report(result: dict[str, Any]) -> Report:
+    """Return the report of `make_clips`."""
+    present, failed = result["present"], len(result["failed"])
+    frames, size = counted(result["frames"], "frame"), decimal(result["bytes"])
+    videos = f"{counted(result['added'], 'video')} stored, {present:,} already there"
+    facts = [("Clip store", f"{result['path']}: {frames}, {size}"), ("Videos", videos)]
+    left_out = {"missing": result["missing"], "without labels": result["unlabelled"]}
+    left_out["cannot be decoded"] = failed
+    facts += [("", f"{number:,} {why}") for why, number in left_out.items() if number]
+    rows = [(each["id"], each["reason"]) for each in result["failed"]]
+    return Report(facts=facts, tables=[Table(header=("failed", "reason"), rows=rows)])
+
+
+def _plan(request: ClipsRequest) -> _Plan:
+    dataset = load_dataset(request.manifest, request.data_root, labels=False)
+    require_videos(dataset, request.manifest, request.data_root)
+    size = request.short_side or request.size or (dataset.clip_height, dataset.clip_width)
+    ranges = _ranges(request, dataset)
+    videos = [video for video in dataset.videos if not ranges or video.id in ranges]
+    path = request.out or Path("clips") / dataset.name
+    reads = files_of(request.manifest, request.data_root) if request.fresh else ()
+    CLIP_FILES.check_folder(path, reads=reads)
+    return _Plan(
+        path=path,
+        settings=StoreSettings(size=size, jpeg_quality=request.quality, rate=request.rate),
+        videos=tuple(videos[: request.limit]),
+        segments=dataset.segments,
+        ranges=ranges,
+        num_missing=len(dataset.missing),
+        num_unlabelled=len(dataset.videos) - len(videos),
+    )
+
+
+def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
+    """Return the times that the segments of each video cover; empty for whole videos."""
+    labelled: dict[str, list[TimeRange]] = defaultdict(list)
+    for segment in dataset.segments:
+        times = TimeRange(segment.start_seconds, segment.stop_seconds)
+        labelled[segment.video_id].append(times)
+    are_timed = any(times != TimeRange() for ranges in labelled.values() for times in ranges)
+    if request.frames == "all" or (request.frames is None and not are_timed):
+        return {}
+    if not labelled:
+        raise ConfigError(
+            f"--frames labelled requires label tables, but data set {dataset.name!r} has none; use "
+            "--frames all"
+        )
+    return {video_id: TimeRanges.of(ranges) for video_id, ranges in labelled.items()}
+
+
+def _lengths(parts: Sequence[UnitPart], plan: _Plan) -> dict[str, FrameEstimate]:
+    """Return the approximate number of frames to store of each missing video."""
+    missing = {part.video_id: TimeRanges(part.ranges) for part in parts}
+    lengths = read_headers([video for video in plan.videos if video.id in missing])
+    if plan.ranges:
+        warn_of_times_beyond(plan.segments, lengths)
+    found = {}
+    for name, length in lengths.items():
+        kept = length.at_rate(plan.settings.rate)
+        # times may be wrong, and folders may lack most frames
+        frames = min(missing[name].length(kept.seconds) * kept.rate, kept.frames)
+        found[name] = replace(kept, frames=round(frames))
+    return found
+
+
+def _frame_bytes(settings: StoreSettings) -> float:
+    size = settings.size
+    pixels = math.prod(size) if isinstance(size, tuple) else size * size * _ASPECT
+    return pixels * _PIXEL_BYTES
+
+
+def _stored_bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.glob(CLIP_FILES.pattern))

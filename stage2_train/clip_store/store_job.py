@@ -1,0 +1,245 @@
+"""The job that stores missing videos in a clip store.
+
+Files of a store are complete and never change. New, changed and retried videos go to new files, and
+a video in several files is read from the newest one. Killing a job only loses unfinished files,
+which the next run writes as planned.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from orn.shared.errors import ClipStoreError, VideoDecodeError
+from orn.shared.jobs.engines import IN_THIS_PROCESS
+from orn.shared.jobs.plan import FailedVideo, Plan, Unit, UnitPart, packed
+from orn.shared.jobs.run_units import Kind, run_units
+from orn.shared.jobs.work import Advance, Engine, UnitResult
+from orn.shared.jobs.workers import in_threads
+from orn.shared.manifests.records import Video
+from orn.shared.time_ranges import ALL_TIMES, TimeRanges
+from orn.shared.video.read import content_digest
+from orn.stage2_train.clip_store.clip_store import INDEX_NAME, ClipStore, read_clip_files
+from orn.stage2_train.clip_store.store_format import (
+    CLIP_FILES,
+    FailedClip,
+    StoredVideo,
+    StoreSettings,
+)
+from orn.stage2_train.clip_store.unit_file import source_stamp, write_unit_file
+
+CLIPS = Kind(
+    command="orn clips", task="clips", steps="videos", files=CLIP_FILES, beside=(INDEX_NAME,)
+)
+UNIT_BYTES = 256 * 10**6
+"""Approximate size of a file."""
+_MIN_UNIT_BYTES = 4 * 10**6
+"""Minimum size of a file; small data sets are split into enough files to keep processes busy."""
+_UNITS_PER_PROCESS = 4
+_LEAST_VIDEO_BYTES = UNIT_BYTES // 4096
+"""Assumed minimum size of a video, which limits the number of videos in a file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipsWork:
+    """Work that stores units of videos; see `orn.shared.jobs.work.Work`."""
+
+    videos: Mapping[str, Video]
+    folder: Path
+    settings: StoreSettings
+
+    def path(self, unit: Unit) -> Path:
+        """Return the file of a unit."""
+        return CLIP_FILES.path(self.folder, unit.index)
+
+    def open(self, device: str) -> "ClipsWork":
+        """Return self, because there is nothing to open."""
+        return self
+
+    def __call__(self, unit: Unit, advance: Advance) -> UnitResult:
+        """Write the file of a unit."""
+        videos = [(self.videos[each.video_id], TimeRanges(each.ranges)) for each in unit.parts]
+        failed = write_unit_file(self.path(unit), videos, self.settings, advance)
+        return UnitResult(
+            unit=unit.index,
+            steps=len(videos),
+            videos=tuple(each.video_id for each in unit.parts),
+            failed=tuple(FailedVideo(id=each.id, reason=each.reason) for each in failed),
+        )
+
+
+def open_store(path: Path, settings: StoreSettings) -> ClipStore | None:
+    """Return the store in a folder, or None.
+
+    Raises:
+        ClipStoreError: if the store has different settings or is corrupt.
+    """
+    files = read_clip_files(path)
+    if not files:
+        return None
+    store = ClipStore(path, files)
+    if store.settings != settings:
+        raise ClipStoreError(
+            f"{path}: expected {settings.describe()}, got {store.settings.describe()}; pass the "
+            "same --size, --short-side, --quality and --rate, a different --out, or --fresh to "
+            "write it again"
+        )
+    return store
+
+
+def missing_parts(
+    store: ClipStore | None,
+    videos: Sequence[Video],
+    ranges: Mapping[str, TimeRanges] = MappingProxyType({}),
+    *,
+    retry_failed: bool = False,
+) -> tuple[UnitPart, ...]:
+    """Return the videos that are missing from a store, completely or partly, or have changed, with
+    the times to store. A video that failed is omitted until it changes.
+
+    Args:
+        store: the store; None if it does not exist yet.
+        videos: requested videos.
+        ranges: requested times by video id; without an entry, the whole video.
+        retry_failed: whether to include videos that failed.
+    """
+    parts = []
+    for video, stamp in zip(videos, in_threads(source_stamp, videos), strict=True):
+        times = ranges.get(video.id, ALL_TIMES)
+        failed = None if store is None else store.tried.get(video.id)
+        stored = store.frames(video.id).video if store is not None and video.id in store else None
+        if failed is None or failed.source != stamp or retry_failed:
+            if stored is not None and _is_same(video, stamp, stored):
+                if stored.times.covers(times):
+                    continue
+                times = times.union(stored.times)
+            parts.append(UnitPart(video_id=video.id, ranges=times.ranges))
+    return tuple(parts)
+
+
+def _is_same(video: Video, stamp: tuple[int, int], stored: StoredVideo) -> bool:
+    """Return whether a video and its frame rate in the manifest have not changed since it was
+    stored. If only its modification time differs, as for a copy, contents are compared; a missing
+    file counts as unchanged."""
+    if stored.rate != video.rate:
+        return False
+    if stamp in ((-1, -1), stored.source):
+        return True
+    try:
+        return content_digest(video.path) == stored.source_digest
+    except VideoDecodeError:
+        return False
+
+
+def units_of(
+    parts: Sequence[UnitPart],
+    sizes: Mapping[str, float] = MappingProxyType({}),
+    *,
+    first: int,
+    processes: int = 0,
+) -> tuple[Unit, ...]:
+    """Group videos into units, in order.
+
+    Args:
+        parts: whole videos, or time ranges of videos.
+        sizes: approximate size in bytes by video id; without an entry, 1 MB.
+        first: index of the first unit.
+        processes: number of processes to keep busy; 0 for units of the maximum size.
+    """
+    bytes_of = [max(sizes.get(part.video_id, 10**6), _LEAST_VIDEO_BYTES) for part in parts]
+    most: float = UNIT_BYTES
+    if processes:
+        share = sum(bytes_of) / (_UNITS_PER_PROCESS * processes)
+        most = min(max(share, _MIN_UNIT_BYTES), UNIT_BYTES)
+    return packed(zip(parts, bytes_of, strict=True), most, first=first)
+
+
+def _planned(path: Path, parts: set[UnitPart]) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
+    """Return the units of the plan in a folder that have a file, and those without one whose parts
+    are all to be stored."""
+    saved = Plan.load(path, CLIP_FILES.plan)
+    units = () if saved is None else saved.units
+    missing = set(CLIP_FILES.missing(units, path))
+    done = tuple(unit for unit in units if unit not in missing)
+    return done, tuple(unit for unit in units if unit in missing and parts.issuperset(unit.parts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipsReport:
+    """Result of the job for the requested videos."""
+
+    num_added: int
+    """Number of videos stored by this job."""
+    num_present: int
+    """Number of videos stored before."""
+    failed: tuple[FailedClip, ...]
+    """Videos that could not be decoded, now or before."""
+    num_frames: int
+    """Number of stored frames of all requested videos."""
+
+
+def build_clip_store(
+    videos: Sequence[Video],
+    path: Path,
+    settings: StoreSettings,
+    *,
+    ranges: Mapping[str, TimeRanges] = MappingProxyType({}),
+    engine: Engine = IN_THIS_PROCESS,
+    processes: int = 0,
+    fresh: bool = False,
+    retry_failed: bool = False,
+    sizes: Callable[[Sequence[UnitPart]], Mapping[str, float]] = lambda parts: {},
+) -> ClipsReport:
+    """Add missing videos to a store; see `missing_parts`.
+
+    Args:
+        videos: requested videos.
+        path: folder of the store.
+        settings: settings of all frames.
+        ranges: requested times by video id; without an entry, the whole video.
+        engine: engine that decodes videos.
+        processes: number of processes to keep busy; see `units_of`.
+        fresh: whether to remove existing files first.
+        retry_failed: whether to retry videos that failed.
+        sizes: returns the approximate size in bytes of missing videos by id; called after the
+            folder is locked and before anything is written.
+
+    Raises:
+        ClipStoreError: if the existing store has different settings.
+        PipelineError: if a file cannot be written, a process is lost, or another process is writing
+            to this store.
+    """
+    with CLIPS.locked(path):
+        store = None if fresh else open_store(path, settings)
+        parts = missing_parts(store, videos, ranges, retry_failed=retry_failed)
+        done, left = ((), ()) if fresh else _planned(path, set(parts))
+        planned = {part for unit in left for part in unit.parts}
+        rest = [part for part in parts if part not in planned]
+        after = [unit.index + 1 for unit in left]
+        first = 0 if fresh else max([CLIP_FILES.next_index(path), *after])
+        units = (*left, *units_of(rest, sizes(rest), first=first, processes=processes))
+        new = {part.video_id for part in parts}
+        work = ClipsWork(
+            videos={v.id: replace(v, path=v.path.absolute()) for v in videos if v.id in new},
+            folder=path.absolute(),
+            settings=settings,
+        )
+        run_units(
+            CLIPS,
+            Plan(dataset=path.name, frames="stored", units=(*done, *units)),
+            work,
+            engine,
+            folder=path,
+            units=units,
+            steps_of=lambda unit: len(unit.parts),
+            fresh=fresh,
+        )
+        store, ids = ClipStore(path), [video.id for video in videos]
+    failed = {name: store.tried[name] for name in ids if name in store.tried}
+    there = [name for name in ids if name in store]
+    return ClipsReport(
+        num_added=len(new - failed.keys()),
+        num_present=len(set(there) - new - failed.keys()),
+        failed=tuple(failed.values()),
+        num_frames=sum(len(store.frames(name)) for name in there),
+    )

@@ -1,0 +1,201 @@
+"""Atomic writing of a file of a clip store."""
+
+import io
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.errors import VideoDecodeError
+from orn.shared.jobs.atomic_file import replacing
+from orn.shared.manifests.records import Video
+from orn.shared.text import utf8
+from orn.shared.time_ranges import TimeRanges
+from orn.shared.video.frame_selection import at_rate, within
+from orn.shared.video.read import Frame, content_digest, read_frames
+from orn.stage2_train.clip_store.jpeg import encode_frame
+from orn.stage2_train.clip_store.store_format import (
+    FRAME_ROW,
+    RECORDS,
+    ClipFileRecord,
+    FailedClip,
+    StoredVideo,
+    StoreSettings,
+)
+
+_BLOCK_BYTES = 2**22
+"""Size of the blocks in which JPEG data is copied."""
+_CHUNK_BYTES = 2**15
+_REASON_LETTERS = 1000
+
+
+class ClipFileWriter:
+    """Writer that collects videos for a file of a clip store."""
+
+    def __init__(self, settings: StoreSettings, spool: BinaryIO) -> None:
+        """Initialize without videos; JPEG data is buffered in the file `spool`."""
+        self.settings = settings
+        self._spool = spool
+        self._rows: list[NDArray[np.void]] = [np.zeros(0, FRAME_ROW)]
+        self._videos: list[StoredVideo] = []
+        self._failed: list[FailedClip] = []
+
+    def add(self, frames: Iterable[tuple[int, float, bytes]], **video: Any) -> None:
+        """Add a video.
+
+        Args:
+            frames: index, time and JPEG data of each frame, in order of time; consumed lazily.
+            video: fields of `StoredVideo` that cannot be derived from the frames.
+        """
+        rows, first_byte, size = [], self._spool.tell(), 0
+        for index, seconds, data in frames:
+            rows.append((index, seconds, size, len(data), zlib.crc32(data)))
+            size += self._spool.write(data)
+        rows_F = np.array(rows, FRAME_ROW)
+        stored = StoredVideo(
+            first_byte=first_byte,
+            first_frame=sum(map(len, self._rows)),
+            num_frames=len(rows_F),
+            crc32=zlib.crc32(rows_F.tobytes()),
+            **video,
+        )
+        self._videos.append(stored)
+        self._rows.append(rows_F)
+
+    def fail(self, failed: FailedClip) -> None:
+        """Record a video that could not be decoded."""
+        self._failed.append(replace(failed, reason=failed.reason[:_REASON_LETTERS]))
+
+    def write(self, file: h5py.File) -> None:
+        """Write all videos to an empty file."""
+        file.create_dataset("frames", data=np.concatenate(self._rows))
+        size = self._spool.tell()
+        jpeg = file.create_dataset("jpeg", shape=(size,), dtype=np.uint8)
+        self._spool.seek(0)
+        for start in range(0, size, _BLOCK_BYTES):
+            block = self._spool.read(_BLOCK_BYTES)
+            jpeg[start : start + len(block)] = np.frombuffer(block, np.uint8)
+        record = ClipFileRecord(
+            settings=self.settings, videos=tuple(self._videos), failed=tuple(self._failed)
+        )
+        text = RECORDS.dump_json(record, exclude={"jpeg_place", "frames_place"})
+        file.create_dataset(
+            "record",
+            data=np.frombuffer(text, np.uint8),
+            chunks=(min(len(text), _CHUNK_BYTES),),
+            maxshape=(None,),
+            fletcher32=True,
+        )
+
+
+@contextmanager
+def writing(path: Path, settings: StoreSettings) -> Iterator[ClipFileWriter]:
+    """Yield a writer for a file that replaces `path` if the block ends without an exception.
+
+    Raises:
+        PipelineError: if the file cannot be written.
+    """
+    with replacing(path) as temporary, TemporaryFile(dir=path.parent) as spool:
+        writer = ClipFileWriter(settings, spool)
+        yield writer
+        with _Sink(temporary, "w+") as sink:
+            with h5py.File(sink, "w", libver=("v110", "v110")) as file:
+                writer.write(file)
+            sink.check()
+
+
+def write_unit_file(
+    path: Path,
+    videos: Iterable[tuple[Video, TimeRanges]],
+    settings: StoreSettings,
+    advance: Callable[[int], None] = lambda videos: None,
+) -> tuple[FailedClip, ...]:
+    """Decode time ranges of videos, store them in a file, and return the videos that failed. Call
+    `advance(1)` after each video.
+
+    Raises:
+        PipelineError: if the file cannot be written.
+    """
+    failed = []
+    with writing(path, settings) as writer:
+        for video, times in videos:
+            stamp = source_stamp(video)
+            try:
+                add_frames(
+                    writer,
+                    read_frames(video.path, rate=video.rate),
+                    id=video.id,
+                    source_digest=content_digest(video.path),
+                    source=stamp,
+                    rate=video.rate,
+                    times=times,
+                )
+            except VideoDecodeError as err:
+                failed.append(FailedClip(id=video.id, reason=utf8(str(err)), source=stamp))
+                writer.fail(failed[-1])
+            advance(1)
+    return tuple(failed)
+
+
+def source_stamp(video: Video) -> Stamp:
+    """Return the size and modification time of a video's file or folder; -1 if it is missing."""
+    try:
+        return stamp_of(video.path.stat())
+    except (OSError, ValueError):
+        return (-1, -1)
+
+
+def add_frames(writer: ClipFileWriter, frames: Iterable[Frame], **video: Any) -> None:
+    """Add a video from an iterable of all its frames, consumed lazily. Store the frames that are
+    selected by the rate and have a time in `video["times"]`, possibly none.
+
+    Raises:
+        VideoDecodeError: if the video has no frames.
+    """
+    settings, remaining = writer.settings, iter(frames)
+    first = next(remaining, None)
+    if first is None:
+        raise VideoDecodeError(f"video {video['id']}: no frames")
+    height, width = settings.stored_size(*first.image.shape[:2])
+    kept = within(at_rate(chain([first], remaining), settings.rate), video["times"])
+    encoded = ((each.index, each.seconds, encode_frame(each.image, settings)) for each in kept)
+    writer.add(encoded, height=height, width=width, **video)
+
+
+class _Sink(io.FileIO):
+    """File that stores its first error for `check`, because HDF5 crashes if its file raises."""
+
+    _error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        view = memoryview(data).cast("B")
+        size = len(view)
+        try:
+            while self._error is None and view:
+                view = view[super().write(view) :]
+        except OSError as err:  # such as a full disk
+            self._error = err
+        return size
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer).cast("B")
+        found = super().readinto(view)
+        view[found:] = bytes(len(view) - found)
+        return len(view)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        return 0 if self._error else super().truncate(size)
+
+    def check(self) -> None:
+        """Raise the stored error, if any."""
+        if self._error is not None:
+            raise self._error

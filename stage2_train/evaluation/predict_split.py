@@ -1,0 +1,119 @@
+"""Compute the predictions for the segments of a split, averaged over their views.
+
+N segments, A activity classes.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from orn.shared.predictions import LOGITS, HeadCombination, Predictions
+from orn.stage2_train.clips.batches import (
+    LoaderSettings,
+    evaluation_loader,
+    evaluation_requests,
+)
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.views import Views
+from orn.stage2_train.settings.model_config import Heads
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+def predict(
+    network: nn.Module,
+    dataset: ClipDataset,
+    settings: LoaderSettings,
+    *,
+    heads: Heads,
+    views: Views,
+    accelerator: "Accelerator",
+    advance: Callable[[int], None] = lambda num_clips: None,
+) -> Predictions:
+    """Return the predictions for all segments, in order.
+
+    With n processes, process r computes segments r, r + n, ...
+
+    Args:
+        network: network on the accelerator's device; it remains in evaluation mode afterwards.
+        views: views of each segment whose logits are averaged, after swapping back the classes of
+            flipped views.
+        advance: called with the number of clips of each finished batch.
+    """
+    from accelerate.utils import gather_object
+
+    network.eval()
+    own = range(settings.rank, len(dataset), settings.world_size)
+    every = views.all()
+    labels: list[NDArray] = []
+    sums: dict[tuple[str, int], NDArray[np.float64]] = {}
+    means: dict[str, NDArray[np.float32]] = {}
+    combination: HeadCombination = "mean"
+    batches = evaluation_loader(dataset, settings, views=every)
+    asked = evaluation_requests(len(dataset), settings, views=every)
+    for requests, batch in zip(asked, batches, strict=True):
+        view, first = requests[0].view, own.index(requests[0].segment)
+        if view == every[0]:
+            labels.append(batch.labels.numpy())
+        with torch.inference_mode(), accelerator.autocast():
+            output = network(batch.to(accelerator.device).inputs(), heads=heads)
+        combination = output.combination
+        for name, logits_BA in (
+            ("activity", output.activity_logits_BA),
+            ("object", output.object_logits_BA),
+            ("joint", output.joint_logits_BA),
+        ):
+            if logits_BA is None:
+                continue
+            found_BA = logits_BA.double().cpu().numpy()
+            if view.flip:
+                found_BA = found_BA[:, views.flipped_A]
+            total_BA = sums.pop((name, first), 0.0) + found_BA
+            if view != every[-1]:
+                sums[name, first] = total_BA
+                continue
+            mean_NA = means.setdefault(name, np.zeros((len(own), total_BA.shape[1]), np.float32))
+            mean_NA[first : first + len(batch)] = total_BA / len(every)
+        advance(len(batch))
+    part = Predictions(
+        ids=tuple(dataset.segments[each].id for each in own),
+        labels=np.concatenate(labels) if labels else _no_labels(dataset),
+        activity_logits=means.get("activity"),
+        object_logits=means.get("object"),
+        joint_logits=means.get("joint"),
+        combination=combination,
+    )
+    return gathered(gather_object([part]))
+
+
+def _no_labels(dataset: ClipDataset) -> NDArray:
+    """Return empty labels, for a process without segments."""
+    if dataset.settings.multi_label:
+        return np.zeros((0, dataset.settings.num_activities), np.float32)
+    return np.zeros(0, np.int64)
+
+
+def gathered(parts: list[Predictions]) -> Predictions:
+    """Return the predictions of n processes merged in the order of the segments."""
+    if len(parts) == 1:
+        return parts[0]
+    num_segments = sum(len(part.ids) for part in parts)
+    place = np.concatenate(
+        [np.arange(rank, num_segments, len(parts)) for rank in range(len(parts))]
+    )
+    logits: dict[str, Any] = dict.fromkeys(LOGITS)
+    for name in parts[0].kept_logits():
+        logits[name] = np.concatenate(
+            [each for part in parts if (each := getattr(part, name)) is not None]
+        )
+    return Predictions(
+        ids=tuple(name for part in parts for name in part.ids),
+        labels=np.concatenate([part.labels for part in parts]),
+        combination=parts[0].combination,
+        **logits,
+    ).reordered(np.argsort(place))

@@ -1,1 +1,0 @@
-"""Predictions of a trained network for new videos, and export of the network to a folder."""

@@ -1,0 +1,151 @@
+"""The job of `orn export`: export the network of a run as a folder with a model card."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from orn.shared.config.bounded import file_digest, require_utf8
+from orn.shared.errors import CheckpointError, ConfigError, DetectorError
+from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
+from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.manifests.load import shipped_detectors
+from orn.shared.pages.render import render_markdown
+from orn.shared.text import counted, path_text
+from orn.stage2_train.runs.checkpoint import save_best
+from orn.stage2_train.runs.config_digest import config_digest
+from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, EvalFile, read_eval
+from orn.stage2_train.runs.hub import CARD_NAME, DETECTOR_NAME
+from orn.stage2_train.runs.run_config import RunConfig, recorded_config, write_config
+from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME
+from orn.stage2_train.runs.trained import OpenedModel, open_model
+
+_LISTED_CLASSES = 200
+
+
+def export_run(
+    run: Path, out: Path, *, with_detector: bool = False, checkpoint: Path | None = None
+) -> tuple[str, ...]:
+    """Write the best weights of a run, its configuration without data paths, and a model card.
+
+    Each file is written atomically. An earlier export of the run is replaced.
+
+    Args:
+        run: the run folder.
+        out: output folder; created if missing.
+        with_detector: whether to include the weights of the detector.
+        checkpoint: file with these weights; by default the weights provided by the project.
+
+    Returns:
+        The names of the files of the exported run.
+
+    Raises:
+        ConfigError: if `run` is not a run, or `out` contains other files or a different model.
+        CheckpointError: if the run has no usable weights.
+        DetectorError: if the weights of the detector are missing or do not match.
+    """
+    require_utf8(out)
+    check_output_folder(out, ours=[CONFIG_NAME], reads=[run])
+    model = open_model(run, device="cpu")
+    config = replace(model.config, places=None)
+    _check_same_model(run, out)
+    detector = _detector_file(config, checkpoint) if with_detector else None
+    names = [CONFIG_NAME, BEST_NAME, CARD_NAME]
+    remove_stale_temporaries(out)
+    write_config(out, config)  # first, because it marks the folder as an export
+    save_best(
+        out,
+        model.network.state_dict(),
+        phase=model.phase,
+        step=model.step,
+        config=config_digest(out),
+    )
+    if detector is not None:
+        with replacing(out / DETECTOR_NAME) as temporary:
+            shutil.copyfile(detector, temporary)
+    if (out / DETECTOR_NAME).exists():  # possibly from an earlier export of this run
+        names.append(DETECTOR_NAME)
+    write_text(out / CARD_NAME, _card(model, run, out))
+    return tuple(names)
+
+
+def _check_same_model(run: Path, out: Path) -> None:
+    """Raise ConfigError if a folder is a run, or an export of a run with different settings."""
+    if not (out / CONFIG_NAME).exists():
+        return
+    if config_digest(out) != config_digest(run) or recorded_config(out).places is not None:
+        raise ConfigError(
+            f"{path_text(out)}: expected a new folder or an earlier export of this run, got a "
+            "different model; choose a different folder"
+        )
+
+
+def _detector_file(config: RunConfig, checkpoint: Path | None) -> Path:
+    """Return the file with the weights of the detector used to train a network."""
+    wanted = config.detector.checkpoint_digest
+    candidates = [checkpoint] if checkpoint is not None else []
+    if checkpoint is None:
+        candidates = [each.checkpoint for each in shipped_detectors().values() if each.checkpoint]
+    for path in candidates:
+        if file_digest(path, error=DetectorError) == wanted:
+            return path
+    found = "none in this installation" if checkpoint is None else f"others in {checkpoint}"
+    raise DetectorError(
+        f"--with-detector: expected the weights {wanted}, got {found}; pass --checkpoint FILE"
+    )
+
+
+def _card(model: OpenedModel, run: Path, out: Path) -> str:
+    """Return the model card."""
+    config = model.config
+    measured: list[dict[str, Any]] = []
+    unsure = []
+    for path in sorted(run.glob("eval-*.json")):
+        label = path.stem.removeprefix("eval-")
+        try:
+            file = read_eval(path)
+        except CheckpointError:
+            continue  # damaged, or from a different version
+        measured += _rows_of(file, model, label)
+        if text := file.unsure_text():
+            unsure.append((label, text))
+    view = {
+        "name": out.resolve().name,
+        "model": model,
+        "config": config,
+        "record": config.dataset,
+        "recipe": config.recipe,
+        "training": counted(config.dataset.num_train, "training segment"),
+        "clip_frames": counted(config.recipe.data.clip_frames, "frame"),
+        "size": config.clips.frames.describe_size(),
+        "rate": config.clips.frames.rate,
+        "has_detector": (out / DETECTOR_NAME).exists(),
+        "detector_name": DETECTOR_NAME,
+        "most_classes": _LISTED_CLASSES,
+        "measured": measured,
+        "unsure": unsure,
+    }
+    return render_markdown("orn.stage2_train.runs/card.md", **view)
+
+
+def _rows_of(file: EvalFile, model: OpenedModel, label: str) -> Iterator[dict[str, Any]]:
+    metric = model.config.dataset.metric
+    step = "" if file.step == model.step else f" (step {file.step})"
+    seen = " (trained on)" if file.trained_on else ""
+    for head, figures in file.heads().items():
+        for name in (name for name in (metric, UNSURE_NEGATIVE) if name in figures):
+            interval = "-"
+            if ends := file.interval(head, name):
+                low, high = ends
+                groups = f"{file.drawn.num_groups:,} {file.drawn.over}"
+                interval = f"{low:.4f} to {high:.4f} over {groups}"
+            yield {
+                "label": label,
+                "of": f"{'' if name == metric else f', {name}'}{seen}{step}",
+                "head": head,
+                "value": figures[name],
+                "interval": interval,
+                "segments": file.num_segments,
+                "chance": file.chance,
+            }

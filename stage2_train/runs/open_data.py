@@ -1,0 +1,182 @@
+"""Clips in a split for a recipe, from a data set, a clip store and shards, and a check whether the
+data of a run has changed."""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orn.shared.config.bounded import read_json
+from orn.shared.errors import ConfigError
+from orn.shared.evaluation_names import FrameOrder
+from orn.shared.jobs.atomic_file import write_text
+from orn.shared.manifests.records import Dataset, Segment, Task
+from orn.shared.shards.detection_folder import DetectionFolder
+from orn.shared.shards.time_join import frame_interval
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideos
+from orn.stage2_train.clip_store.store_format import StoreSettings
+from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.clips.settings import ClipSettings
+from orn.stage2_train.clips.views import classes_when_flipped
+from orn.stage2_train.runs.run_config import ClipRecord, DataPaths
+from orn.stage2_train.settings.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+
+DATA_NAME = "data.json"
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Sources of clips."""
+
+    dataset: Dataset
+    """Segments and labels."""
+    clips: DatasetFrames
+    """Frames."""
+    detections: DetectionFolder
+    """Objects."""
+    partial: bool = False
+    """Whether segments of missing videos are omitted."""
+
+    def join(self, split: str, recipe: Recipe) -> JoinedSplit:
+        """Return the usable segments in a split, joined as set in the recipe; see `join_split`."""
+        return join_split(
+            self.dataset,
+            split,
+            self.clips,
+            self.detections,
+            partial=self.partial,
+            frame_join=recipe.data.frame_join,
+        )
+
+    def clip_dataset(
+        self,
+        joined: JoinedSplit,
+        recipe: Recipe,
+        *,
+        frame_order: FrameOrder = "forward",
+        flip: bool = False,
+    ) -> ClipDataset:
+        """Return the clips of usable segments.
+
+        Args:
+            joined: the segments.
+            recipe: settings for clips.
+            frame_order: order of frames.
+            flip: whether training clips are flipped at random.
+
+        Raises:
+            ConfigError: if the data set does not specify how flips change
+                classes, or does not support the recipe's `frame_join`.
+        """
+        dataset = self.dataset
+        if recipe.data.frame_join == "ratio" and dataset.form == "segments":
+            raise ConfigError(
+                f"data.frame_join: expected time for {dataset.name}, whose segments are parts of "
+                "videos that may be stored partially, got ratio; omit it"
+            )
+        settings = clip_settings(recipe, task=dataset.task)
+        if flip:
+            settings = replace(settings, flipped_A=classes_when_flipped(dataset))
+        settings = replace(settings, frame_order=frame_order)
+        return ClipDataset(joined.segments, self.clips, self.detections, settings)
+
+    @property
+    def detector(self) -> str:
+        """Description of the detector."""
+        return self.detections.detector.title
+
+    def clip_record(self, segments: Sequence[Segment]) -> ClipRecord:
+        """Return the record for clips of some segments; without times, use the durations covered by
+        detections."""
+        clips, dataset = self.clips, self.dataset
+        seconds = [
+            each.stop_seconds - each.start_seconds
+            for each in segments
+            if each.start_seconds is not None and each.stop_seconds is not None
+        ]
+        if not seconds:
+            times = self.detections.seconds_of(each.video_id for each in segments)
+            seconds = [
+                float(seconds_D[-1] - seconds_D[0])
+                + frame_interval(seconds_D, otherwise=1 / self.detections.entry(video_id).rate)
+                for video_id, seconds_D in times.items()
+            ]
+        if isinstance(clips, ClipStore):
+            return ClipRecord.of(clips.settings, are_stored=True, seconds=seconds)
+        settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))
+        return ClipRecord.of(settings, are_stored=False, seconds=seconds)
+
+
+def open_sources(dataset: Dataset, paths: DataPaths, *, partial: bool) -> Sources:
+    """Open the sources of a data set's clips, with a clip store or by decoding.
+
+    Raises:
+        ClipStoreError: if the store is missing or corrupt.
+        ShardNotFoundError: if there are no shards.
+        JoinError: if a folder of JPEGs has another frame rate in the shards.
+    """
+    clips: DatasetFrames
+    if paths.clips is not None:
+        clips = ClipStore(paths.clips)
+    else:
+        settings = StoreSettings(size=(dataset.clip_height, dataset.clip_width))
+        clips = DecodedVideos(dataset.videos, root=dataset.root, settings=settings)
+    detections = DetectionFolder(paths.shards)
+    check_rates(dataset.videos, detections)
+    return Sources(dataset=dataset, clips=clips, detections=detections, partial=partial)
+
+
+def clip_settings(recipe: Recipe, *, task: Task) -> ClipSettings:
+    """Return the clip settings for a recipe and a type of labels."""
+    return ClipSettings(
+        data=recipe.data,
+        slots=SlotSettings(
+            max_objects=recipe.data.max_objects,
+            background=recipe.model.background_object,
+            mask_size=recipe.model.mask_size,
+            feature_cells=recipe.feature_cells,
+        ),
+        num_activities=recipe.model.num_activities,
+        multi_label=task == "multi-label",
+        reads_frames=recipe.model.reads_frames,
+        seed=recipe.seed,
+    )
+
+
+def warn_of_other_data(
+    run: Path, clips: DatasetFrames, detections: DetectionFolder, *, video_ids: Iterable[str]
+) -> None:
+    """Record the digests of a new run's data, or warn if the data of a resumed run has changed.
+
+    Args:
+        run: run folder.
+        clips: frames, compared only if they are stored.
+        detections: objects.
+        video_ids: videos of the training segments.
+
+    Raises:
+        PipelineError: if the record cannot be read or written.
+    """
+    video_ids = tuple(video_ids)
+    found = detections.digests(video_ids)
+    if isinstance(clips, ClipStore):
+        found["clip store"] = clips.digest(video_ids)
+    path = run / DATA_NAME
+    if not path.is_file():
+        write_text(path, json.dumps(found, indent=1) + "\n")
+        return
+    began = read_json(path)
+    changed = [name for name in {**began, **found} if began.get(name) != found.get(name)]
+    if changed:
+        more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+        logger.warning(
+            "%s: the data have changed since the run was started: %s%s; restore them, or start a "
+            "different --run", run, ", ".join(changed[:_NAMED]), more,
+        )  # fmt: skip

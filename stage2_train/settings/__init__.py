@@ -1,0 +1,1 @@
+"""What a training is told: recipes and their sections, systems, and the resources it may use."""

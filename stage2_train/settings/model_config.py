@@ -1,0 +1,217 @@
+"""Configuration of a network: a frozen record, validated when it is created.
+
+Defaults are the paper's sizes (Baradel et al. 2018, section 4) and its full model, with the
+ResNet-18 backbone of its ablations. Every system in the paper's tables combines these settings.
+"""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from orn.shared.config.fields import STRICT, Maybe
+from orn.shared.predictions import HeadCombination
+
+Architecture = Literal["object_video", "i3d", "c3d", "trn"]
+Backbone = Literal["resnet18", "resnet50"]
+Kernel = Literal["2d", "2.5d", "3d"]
+Heads = Literal["both", "object", "activity"]
+TemporalInitialization = Literal["identity", "replicate"]
+RelationFrames = Literal["earlier", "same", "same_after_first"]
+MlpInitialization = Literal["torch", "he"]
+EmptySlots = Literal["never", "as_authors"]
+Conv5Initialization = Literal["pretrained", "random"]
+ObjectPart = Literal["shape", "appearance", "class"]
+_Width = Annotated[int, Field(ge=1, le=2**16)]
+Kernels = Annotated[tuple[Kernel, ...], Field(min_length=5, max_length=5)]
+
+_FEATURES_PER_BASE_WIDTH: dict[str, int] = {"resnet18": 8, "resnet50": 32}
+_CELL_COORDINATES = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class NetworkConfig:
+    """Sizes and options of a network."""
+
+    num_activities: Annotated[int, Field(ge=1, le=10**6)]
+    """Number of activity classes, A."""
+    architecture: Architecture = "object_video"
+    """The paper's network, or a baseline with a single head and without objects."""
+    heads: Heads = "both"
+    """Heads of the network: both, or a single head trained alone (Table 2)."""
+    backbone: Backbone = "resnet18"
+    """ResNet-18 (basic blocks) or ResNet-50 (bottlenecks)."""
+    base_width: Annotated[int, Field(ge=1, le=4096)] = 64
+    """Number of channels of conv1 and conv2; must be 64 for ImageNet weights."""
+    kernels: Kernels = ("2.5d", "2d", "2d", "2d", "2.5d")
+    """Type of the k x k kernels (k > 1) in conv1 .. conv5 (Table 5): `2d` is 1 x k x k, `2.5d` is
+    1 x k x k followed by 3 x 1 x 1, `3d` is 3 x k x k."""
+    object_conv5_kernel: Maybe[Kernel] = None
+    """Type of the kernels of the object head's conv5; None uses the last of `kernels`."""
+    object_conv5_initialization: Conv5Initialization = "pretrained"
+    """Initial weights of the object head's conv5: from the image network, as for the rest of the
+    ResNet, or random, as in the authors' released code."""
+    temporal_position: Literal["before_norm", "after_relu"] = "before_norm"
+    """Position of the 3 x 1 x 1 kernel in a 2.5D unit: directly after the spatial kernel, or after
+    the normalization and ReLU that follow it, with an additional ReLU. For the second kernel of a
+    basic block, `after_relu` means after the ReLU that ends the block."""
+    temporal_initialization: TemporalInitialization = "identity"
+    """Initial weights of 3D kernels: the 2D kernel at the centre and zeros elsewhere, so that
+    frames are not mixed initially, or one third of it at each of the three times, as in I3D."""
+    aggregation: Literal["rnn", "mean"] = "rnn"
+    """Temporal aggregation of the activity head (Table 5): a GRU (eq. 9), or the mean over space
+    and time."""
+    num_frames: Maybe[Annotated[int, Field(ge=1, le=10_000)]] = None
+    """Clip length T, for an architecture with a fixed length (`trn`); None for any length."""
+    conv5_object_stride: Annotated[int, Field(ge=1, le=2)] = 1
+    """Stride of the object head's conv5, 1 or 2."""
+    conv5_activity_stride: Annotated[int, Field(ge=1, le=2)] = 2
+    """Stride of the activity head's conv5, 1 or 2."""
+    objects: Literal["detections", "cells"] = "detections"
+    """Objects between which relations are computed: detections, or the cells of the object head's
+    feature map, as in Santoro et al. 2017 ("pixel" in Table 2)."""
+    object_parts: tuple[ObjectPart, ...] = ("shape", "appearance", "class")
+    """Parts of the object vector o = [b u c] (eq. 8), in this order."""
+    clique_size: Annotated[int, Field(ge=1, le=3)] = 2
+    """Number of objects in a clique, i.e. arguments of h (eq. 3): 1, 2 or 3."""
+    relation_frames: RelationFrames = "earlier"
+    """Frames of a clique's other objects: earlier frames t' < t (eq. 4), or frame t itself (`same`,
+    "COCO-intra" in Table 2). `same_after_first` skips the first frame, as in the authors' released
+    code."""
+    empty_slots: EmptySlots = "never"
+    """Whether an empty slot can be the second object of a pair: `never`, or `as_authors`, as in the
+    authors' released code, which pads every frame to the largest number of objects in any frame of
+    the clip (in that code, of the batch). No effect on cliques of one or three objects."""
+    reference_frame_sampling: Literal["per_clip", "per_batch"] = "per_clip"
+    """Sampling of the reference frames t' of each t in training: separately for each clip, or once
+    for all clips of a batch."""
+    reasoning: Literal["rnn", "mlp"] = "rnn"
+    """Function f in eq. (3): a GRU over time (eq. 5), or an MLP on each g_t."""
+    first_phase_reasoning: Literal["kept", "mean"] = "kept"
+    """Classifier of g_t in the first phase, in which the object head is trained alone: `reasoning`,
+    or a mean over time and a separate linear layer. In the latter case, `reasoning` still has its
+    initial weights when the second phase starts."""
+    gru_pooling: Literal["sum", "mean"] = "sum"
+    """Pooling over time for the states of both GRUs: sum (section 3.4) or mean."""
+    head_combination: HeadCombination = "mean"
+    """How the logits of both heads are combined: by their mean, their sum, or their mean plus the
+    output of an MLP over the states of both heads (`joint`, not in the paper)."""
+    num_detector_classes: _Width = 80
+    """Number of detector classes S without background; a class vector has length S + 1."""
+    background_object: bool = True
+    """Whether the loader adds a background object to each frame: the complement of its masks."""
+    mask_pooling: Literal["cells", "interpolated"] = "cells"
+    """Mask pooling for u (eq. 6): a mean over the cells of U, weighted by the fraction of each cell
+    that the mask covers, or a mean of U interpolated to the cells of the mask."""
+    mask_size: Annotated[int, Field(ge=1, le=1024)] = 28
+    """Height and width, in cells, of the masks that the mask encoder reads."""
+    mask_features: _Width = 100
+    """Width of the hidden layer and of the output of the mask encoder (eq. 7)."""
+    class_part: Literal["distribution", "one_hot_mlp"] = "distribution"
+    """Class part c in eq. (8): the detector's distribution, or an MLP, like the mask encoder, over
+    the one-hot vector of the class with the highest score."""
+    class_features: _Width = 100
+    """Width of both layers of the class MLP."""
+    mlp_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout probability after each layer of the mask encoder, the class MLP and h."""
+    relation_width: _Width = 512
+    """Width of each of the three layers of the clique function h (eq. 4)."""
+    reasoning_state: _Width = 256
+    """Width of the object reasoning state r (eq. 5)."""
+    activity_state: _Width = 512
+    """Width of the activity head's recurrent state s (eq. 9)."""
+    normalise_relations: bool = False
+    """Whether a LayerNorm is applied to g_t before the recurrence; not in the paper."""
+    normalise_hidden: bool = False
+    """Whether each layer of h has a LayerNorm before its ReLU; not in the paper."""
+    mlp_initialization: MlpInitialization = "torch"
+    """Initialization of the object head's MLPs (mask encoder, h, f as an MLP): `torch`, PyTorch's
+    default for linear layers, or `he`, normal with variance 2 / inputs and zero biases (He et al.
+    2015)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "NetworkConfig":
+        in_order = tuple(part for part in get_args(ObjectPart) if part in self.object_parts)
+        if not self.object_parts or self.object_parts != in_order:
+            raise ValueError(
+                f"object_parts: expected a subset of {', '.join(get_args(ObjectPart))}, in this "
+                f"order, got {list(self.object_parts)}"
+            )
+        if self.clique_size == 1 and self.relation_frames == "earlier":
+            raise ValueError(
+                f"relation_frames: expected same for cliques of one object, got "
+                f"{self.relation_frames}"
+            )
+        if self.architecture != "object_video" and self.heads != "activity":
+            raise ValueError(
+                f"heads: expected activity for architecture {self.architecture}, got {self.heads}"
+            )
+        return self
+
+    @property
+    def feature_width(self) -> int:
+        """Number of channels D of the feature maps U and V: 512 for ResNet-18 and 2048 for
+        ResNet-50 at base width 64."""
+        return self.base_width * _FEATURES_PER_BASE_WIDTH[self.backbone]
+
+    @property
+    def activity_width(self) -> int:
+        """Number of inputs to the activity head's classifier."""
+        return self.activity_state if self.aggregation == "rnn" else self.feature_width
+
+    @property
+    def has_joint(self) -> bool:
+        """Whether the network has a joint classifier over the states of both heads."""
+        return self.heads == "both" and self.head_combination == "joint"
+
+    @property
+    def pairs_empty_slots(self) -> bool:
+        """Whether an empty slot can be the second object of a pair."""
+        return self.empty_slots == "as_authors" and self.clique_size == 2
+
+    @property
+    def class_width(self) -> int:
+        """Length S + 1 of a class vector c."""
+        return self.num_detector_classes + 1
+
+    @property
+    def object_width(self) -> int:
+        """Length of an object vector o = [b u c] (eq. 8): 2229 in the paper."""
+        if self.objects == "cells":
+            return self.feature_width + _CELL_COORDINATES
+        widths = {
+            "shape": self.mask_features,
+            "appearance": self.feature_width,
+            "class": self.class_width if self.class_part == "distribution" else self.class_features,
+        }
+        return sum(widths[part] for part in self.object_parts)
+
+    @property
+    def relates_pairs(self) -> bool:
+        """Whether the object head relates pairs of objects."""
+        return self.heads != "activity" and self.clique_size == 2
+
+    @property
+    def reads_detections(self) -> bool:
+        """Whether the network reads detected objects."""
+        return self.heads != "activity" and self.objects == "detections"
+
+    @property
+    def pools_objects(self) -> bool:
+        """Whether the object head pools appearance under masks, which is needed for its object
+        class logits (eq. 13)."""
+        return self.objects == "detections" and "appearance" in self.object_parts
+
+    @property
+    def object_head_reads_frames(self) -> bool:
+        """Whether the object head has a feature map; not needed for shape and class alone."""
+        return self.objects == "cells" or "appearance" in self.object_parts
+
+    @property
+    def reads_frames(self) -> bool:
+        """Whether the network has a ResNet."""
+        return self.needs_frames(self.heads)
+
+    def needs_frames(self, heads: Heads) -> bool:
+        """Return whether these heads are computed from frames."""
+        return heads != "object" or self.object_head_reads_frames

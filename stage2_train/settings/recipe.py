@@ -1,0 +1,324 @@
+"""Recipes: all settings for a network and its training, read from a TOML file.
+
+`recipes/` contains the recipes in the package. The number of activities comes from the data set and
+the number of detector classes from the shards; a recipe must not set them. If a recipe does not set
+the number of frames per clip, the data set's value is used.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from orn.shared.config.fields import STRICT, Count, Maybe, Seed
+from orn.shared.config.toml_files import apply_overrides, config_from_dict, read_toml, to_dict
+from orn.shared.data_files import not_a_file
+from orn.shared.errors import ConfigError
+from orn.shared.estimates import estimated_seconds
+from orn.shared.manifests.records import FEW_SEGMENTS
+from orn.shared.nearest import nearest
+from orn.shared.text import path_text
+from orn.stage2_train.settings.data_recipe import DataRecipe
+from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.systems import find_system
+
+SMALL = "small"
+"""Recipe for few segments, or for training without a GPU."""
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+_RESNET = ("backbone", "kernels", "temporal_position", "temporal_initialization")
+_HEADS = (
+    *("aggregation", "gru_pooling", "head_combination"),
+    *("objects", "object_parts", "class_part", "clique_size", "relation_frames", "reasoning"),
+    *("reference_frame_sampling", "empty_slots", "first_phase_reasoning"),
+    *("object_conv5_kernel", "object_conv5_initialization"),
+    *("mask_pooling", "mlp_dropout", "mlp_initialization", "normalise_hidden"),
+)
+_GIVEN = {"num_activities": "data set", "num_detector_classes": "shards"}
+"""Network sizes that are not settings, and their source."""
+_UNREAD: dict[str, tuple[str, ...]] = {
+    "object_video": ("num_frames",),
+    "i3d": (*_RESNET, *_HEADS, "num_frames"),
+    "c3d": (*_RESNET, *_HEADS, "num_frames"),
+    "trn": _HEADS,
+}
+"""Settings that an architecture does not read. Sizes are not listed, so that the same `--set` can
+be applied to all systems in a table."""
+
+# The limits are far above useful values; they only prevent overflow in derived numbers.
+_Clips = Annotated[int, Field(ge=1, le=100_000)]
+_Epochs = Annotated[int, Field(ge=0, le=1_000_000)]
+_Steps = Annotated[int, Field(ge=0, le=10**9)]
+_Rate = Annotated[float, Field(gt=0, le=1000)]
+_Weight = Annotated[float, Field(ge=0, le=10**6)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class OptimiserRecipe:
+    """Optimizer and learning rate schedule; each phase has its own."""
+
+    name: Literal["adam", "adamw"] = "adam"
+    """Adam with an L2 penalty, or AdamW with decoupled weight decay."""
+    learning_rate: _Rate = 1e-4
+    """Maximum learning rate of the schedule."""
+    weight_decay: _Weight = 0.0
+    """Weight decay for weights with two or more axes, but not for biases and normalizations."""
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    """Constant, or cosine warm-up from 1/25 and cosine decay to 1/250,000 of the learning rate."""
+    warmup_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    """Fraction of a phase used for the warm-up of `one_cycle`."""
+    gradient_clip: Maybe[Annotated[float, Field(gt=0, le=10**6)]] = None
+    """Maximum norm of the gradient of all weights; None for no clipping."""
+    batch_size: _Clips = 16
+    """Clips per batch and process."""
+    accumulation: _Clips = 1
+    """Gradient accumulation: number of batches whose gradients are averaged into one step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class PhaseRecipe:
+    """The two phases of training (section 5): phase 1 trains the object head alone, phase 2 the
+    whole network."""
+
+    object_head_epochs: _Epochs = 5
+    """Number of epochs in phase 1; 0 skips it."""
+    epochs: _Epochs = 25
+    """Number of epochs in phase 2; 0 skips it."""
+    object_head_steps: Maybe[_Steps] = None
+    """Number of steps in phase 1; overrides its epochs."""
+    steps: Maybe[_Steps] = None
+    """Number of steps in phase 2; overrides its epochs."""
+    object_head_batch_size: Maybe[_Clips] = None
+    """Clips per batch in phase 1; None for the batch size in section `optimiser`."""
+    object_head_trains_resnet: bool = True
+    """Whether phase 1 also trains the ResNet (conv1 to conv5). If not, its weights are frozen, only
+    the running statistics of batch normalization change, and a step takes less than half the
+    time."""
+    warm_start: Literal["last", "best"] = "last"
+    """Weights from phase 1 with which phase 2 starts: the last weights, or the weights with the
+    best validation result (the last ones if phase 1 had no validation)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class LossRecipe:
+    """The loss (eq. 12)."""
+
+    activity_loss_weight: _Weight = 1.0
+    """Weight of the activity loss; with gradient clipping, its absolute value matters."""
+    object_loss_weight: _Weight = 1.0
+    """Weight of the object class loss; 0 disables it."""
+    each_head_loss_weight: _Weight = 0.0
+    """Weight of the sum of the activity losses computed from each head's own logits, which is added
+    to the loss of their mean; not in the paper."""
+    reduction: Literal["mean", "sum"] = "mean"
+    """Reduction of the object class loss: mean over all objects in the batch, or sum over the
+    objects in a clip, as in the paper."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class ValidationRecipe:
+    """Validation during training, which determines early stopping and the best checkpoint."""
+
+    every_epochs: Count = 1
+    """Number of epochs between validations; a phase always ends with a validation."""
+    patience: Maybe[Count] = None
+    """Early-stopping patience: number of validations without improvement after which a phase ends;
+    None for no early stopping."""
+    clips: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Number of test clips per segment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Recipe:
+    """All settings of a training run."""
+
+    model: NetworkConfig
+    """Settings of the network."""
+    data: DataRecipe = field(default_factory=DataRecipe)
+    """Settings for clips."""
+    optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+    """Optimizer and learning rate schedule."""
+    phases: PhaseRecipe = field(default_factory=PhaseRecipe)
+    """Settings of both phases."""
+    losses: LossRecipe = field(default_factory=LossRecipe)
+    """Settings of the loss."""
+    validation: ValidationRecipe = field(default_factory=ValidationRecipe)
+    """Settings for validation during training."""
+    initial_weights: Literal["imagenet", "small", "random"] = "random"
+    """Initial weights of the ResNet: inflated ImageNet weights (section 5), the bundled weights of
+    a ResNet-18 of base width 32, trained on Tiny ImageNet, or random weights."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """With bf16, matrix products and convolutions use bfloat16; weights stay in float32."""
+    compile: bool = False
+    """Whether torch.compile compiles the ResNet; requires a C++ compiler, or triton on a GPU."""
+    checkpoint_activations: bool = False
+    """Whether activations of the ResNet's blocks are recomputed for the gradient to save memory."""
+    checkpoint_every_steps: Count = 500
+    """Number of steps between checkpoints within an epoch; every epoch ends with a checkpoint."""
+    log_every_steps: Count = 20
+    """Number of steps between logged metrics, which are means over these steps; every phase ends
+    with a log."""
+    seed: Seed = 0
+    """Random seed for initial weights, clips, crops and reference frames."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "Recipe":
+        stride = self.crop_stride
+        if any(length % stride for length in self.data.crop):
+            raise ValueError(
+                f"data.crop: expected multiples of {stride}, the stride of the object head's "
+                f"features, got {list(self.data.crop)}"
+            )
+        if self.compile and self.checkpoint_activations:
+            raise ValueError("checkpoint_activations: cannot be combined with compile")
+        return self
+
+    def with_detector_classes(self, number: int) -> "Recipe":
+        """Return a copy of the recipe for a detector with `number` classes."""
+        model = dataclasses.replace(self.model, num_detector_classes=number)
+        return dataclasses.replace(self, model=model)
+
+    @property
+    def crop_stride(self) -> int:
+        """Stride, in pixels, of the object head's features; crop sides must be multiples of it."""
+        return 16 * self.model.conv5_object_stride
+
+    @property
+    def feature_cells(self) -> tuple[int, int]:
+        """(h, w) of the object head's feature map."""
+        return self.data.crop[0] // self.crop_stride, self.data.crop[1] // self.crop_stride
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Return the names of the recipes in the package."""
+    return tuple(sorted(path.stem for path in RECIPES.glob("*.toml")))
+
+
+def default_recipe(dataset_name: str, *, num_segments: int) -> str:
+    """Return the name of the default recipe for a data set: its name, the first part of its name,
+    or `paper_` and that part, if such a recipe exists, otherwise `small` for data sets with few
+    segments, and `paper_resnet50` for all others."""
+    first = dataset_name.split("-")[0].split("_")[0]
+    for name in (dataset_name, first, f"paper_{first}"):
+        if name in recipe_names():
+            return name
+    return SMALL if num_segments < FEW_SEGMENTS else "paper_resnet50"
+
+
+def load_recipe(
+    name_or_file: str,
+    *,
+    num_activities: int,
+    overrides: Iterable[str] = (),
+    system: str | None = None,
+    clip_frames: int | None = None,
+) -> Recipe:
+    """Load a recipe, apply overrides, and add sizes from the data set, for the COCO classes.
+
+    Args:
+        name_or_file: name in `recipe_names()`, or path to a TOML file.
+        num_activities: A, from the data set.
+        overrides: strings such as `optimiser.learning_rate=1e-3`, applied last.
+        system: name of a system in the paper's tables; its settings override those in the file.
+        clip_frames: T of the data set, used if the file does not set it.
+
+    Raises:
+        ConfigError: if the recipe or system does not exist, the file is not valid TOML, a setting
+            is unknown or invalid, or an override has no effect on the network.
+    """
+    path, overrides = _find(name_or_file), tuple(overrides)
+    raw = read_toml(path)
+    if raw.get("initial_weights") == SMALL and "initial_weights=imagenet" in overrides:
+        overrides = ("model.base_width=64", *overrides)  # of torchvision's networks
+    network, data = raw.get("model", {}), raw.get("data", {})
+    if isinstance(network, Mapping):
+        for name in _GIVEN.keys() & network.keys():
+            raise ConfigError(f"{path}: model.{name} comes from the {_GIVEN[name]}; remove it")
+        settings = find_system(system).settings if system is not None else {}
+        raw["model"] = {**network, **settings, "num_activities": num_activities}
+    if isinstance(data, Mapping) and clip_frames is not None:
+        raw["data"] = {"clip_frames": clip_frames, **data}
+    plain = config_from_dict(raw, Recipe, source=str(path))
+    recipe = apply_overrides(plain, overrides)
+    for name, source in _GIVEN.items():
+        expected, got = (getattr(each.model, name) for each in (plain, recipe))
+        if expected != got:
+            raise ConfigError(
+                f"model.{name}: expected the number from the {source}, got {got}; omit it"
+            )
+    _check_overrides_are_read(plain.model, recipe.model)
+    return _with_clip_length(recipe)
+
+
+def _find(name_or_file: str) -> Path:
+    for path in (RECIPES / f"{name_or_file}.toml", Path(name_or_file)):
+        if not_a_file(path) is None:
+            return path
+    names = recipe_names()
+    near = nearest(name_or_file, names)
+    raise ConfigError(
+        f"recipe {path_text(name_or_file)!r}: expected a TOML file or one of {', '.join(names)}; "
+        f"did you mean {near!r}?"
+    )
+
+
+def _check_overrides_are_read(before: NetworkConfig, after: NetworkConfig) -> None:
+    """Reject overrides that the architecture does not read. A recipe may contain such settings,
+    because other systems read them."""
+    for name in _UNREAD[after.architecture]:
+        if getattr(before, name) != getattr(after, name):
+            raise ConfigError(
+                f"--set {_assignment(name, after)}: architecture {after.architecture} does not use "
+                f"model.{name}; omit it"
+            )
+
+
+def _with_clip_length(recipe: Recipe) -> Recipe:
+    """Return the recipe with `model.num_frames` set, if the architecture has a fixed length.
+
+    Raises:
+        ConfigError: if it was set to a different length.
+    """
+    model, clip_frames = recipe.model, recipe.data.clip_frames
+    if model.architecture != "trn":
+        return recipe
+    if model.num_frames not in (None, clip_frames):
+        raise ConfigError(
+            f"model.num_frames: expected the {clip_frames} frames of a clip (data.clip_frames), "
+            f"got {model.num_frames}; omit it"
+        )
+    return dataclasses.replace(recipe, model=dataclasses.replace(model, num_frames=clip_frames))
+
+
+def clip_seconds(recipe: Recipe, work: str, clips: int, *, device: str) -> float | None:
+    """Return the estimated seconds to process clips with a recipe's network; None if the device was
+    not measured. `work` is `train` or `eval`."""
+    height, width = recipe.data.crop
+    size = height * width / 224**2 * recipe.model.base_width / 64
+    frames = clips * recipe.data.clip_frames * size
+    return estimated_seconds(f"{work} {recipe.model.backbone}", frames, device=device)
+
+
+def describe_system(name: str | None, model: NetworkConfig) -> str | None:
+    """Return the name of a system and the settings that were overridden, such as `orn, with
+    model.clique_size=3`."""
+    if name is None:
+        return None
+    values = to_dict(model)
+    changes = [
+        _assignment(setting, model)
+        for setting, value in find_system(name).settings.items()
+        if values[setting] != value
+    ]
+    return f"{name}, with {' '.join(changes)}" if changes else name
+
+
+def _assignment(name: str, model: NetworkConfig) -> str:
+    """Return a setting in the syntax of `--set`."""
+    value: Any = to_dict(model)[name]
+    return f"model.{name}={value if isinstance(value, str) else json.dumps(value)}"

@@ -1,0 +1,109 @@
+"""Options shared by commands for training and evaluation: paths of data, workers, device.
+
+This module imports nothing heavy, because the help of these commands needs it.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from orn.shared.common_options import DataRoot, Device, FilePath, Threads, threads_option
+from orn.shared.environment import usable_cores
+from orn.shared.options import Argument, Option, OptionOverrides, Request
+
+
+def wait_passively() -> None:
+    """Make idle PyTorch threads sleep, which leaves the cores to loaders and other processes,
+    unless the environment specifies otherwise. Call this before importing torch."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+
+
+RunFolder = Annotated[FilePath, Argument("RUN")]
+Recipe = Annotated[str | None, Option("Name or TOML file of a recipe.", usual="depends on DATASET")]
+System = Annotated[
+    str | None,
+    Option(
+        "System in the paper's tables (listed by `orn systems`), instead of the recipe's.",
+        metavar="NAME",
+    ),
+]
+Weights = Annotated[FilePath | None, Option("Initial weights: a torchvision state dict.")]
+Measurement = Annotated[
+    str,
+    Option(
+        "Evaluation to compare: NAME in eval-NAME.json, such as a split.",
+        name="--on",
+    ),
+]
+ShardsFolder = Annotated[FilePath | None, Option("Folder of shards.", usual="shards/DATASET")]
+ClipsFolder = Annotated[FilePath | None, Option("Clip store.", usual="clips/DATASET")]
+OF_RUN = OptionOverrides(
+    data_root=Option("Data root.", name="--data", usual="the run's"),
+    shards=Option("Folder of shards.", usual="the run's"),
+    clips=Option("Clip store.", usual="the run's"),
+)
+"""Defaults of options for a run, which has recorded the paths of its data."""
+
+
+class Resources(Request):
+    """Paths of data, workers and device; a path of None means the data set's default, or the path
+    recorded by a run."""
+
+    data_root: DataRoot | None = None
+    shards: ShardsFolder = None
+    clips: ClipsFolder = None
+    no_clip_store: Annotated[bool, Option("Decode every clip from its video, which is slow.")] = (
+        False
+    )
+    partial: Annotated[bool, Option("Omit segments whose video is missing.")] = False
+    workers: Annotated[int, Field(ge=0, le=256), Option("Number of data-loading processes.")] = 0
+    threads: Annotated[
+        Threads | None,
+        threads_option(
+            "each process that trains or measures",
+            usual="OMP_NUM_THREADS, else the number of remaining cores",
+        ),
+    ] = None
+    device: Device = "auto"
+
+    @model_validator(mode="after")
+    def _has_one_source_of_frames(self) -> Self:
+        if self.no_clip_store and self.clips is not None:
+            raise ValueError(
+                "--clips and --no-clip-store: expected at most one, got both; omit one"
+            )
+        return self
+
+    def num_threads(self, *, jobs: int = 1) -> int:
+        """Return the number of threads for each of `jobs` parallel jobs: --threads, otherwise
+        OMP_NUM_THREADS, otherwise its share of the usable cores minus its workers, at least 1."""
+        asked = os.environ.get("OMP_NUM_THREADS", "")
+        if self.threads is None and asked.isdecimal() and int(asked) > 0:
+            return int(asked)
+        return self.threads or max(1, usable_cores() // jobs - self.workers)
+
+    @property
+    def root(self) -> Path:
+        """Data root for a data set without a run."""
+        return self.data_root or Path("data")
+
+    def shards_of(self, dataset_name: str) -> Path:
+        """Return the folder of shards for a data set without a run."""
+        return self.shards or Path("shards") / dataset_name
+
+    def clips_of(self, dataset_name: str) -> Path | None:
+        """Return the clip store for a data set without a run; None with --no-clip-store."""
+        return None if self.no_clip_store else self.clips or Path("clips") / dataset_name
+
+
+WITH_WORKERS = Resources(workers=min(4, usable_cores() - 1))
+"""The default resources, with data-loading processes."""
+
+
+def folders_between(shards: Path) -> tuple[str, ...]:
+    """Return the names of the folders between `shards` and a folder of shards, such as `short` for
+    `shards/short/demo`; clip stores and runs for these shards use the same folder names."""
+    return shards.parts[1:-1] if shards.parts[:1] == ("shards",) else ()

@@ -1,0 +1,24 @@
+"""The command `orn ablate`."""
+
+from orn.shared.common_options import AsJson, DryRun
+from orn.shared.echo import echo_report, echo_settings
+from orn.shared.options import command
+from orn.study.ablate_request import AblationRequest
+
+
+@command("ablate")
+def ablate(request: AblationRequest, *, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Train and evaluate systems of the paper on DATASET with several seeds, and compare them.
+
+    All systems use the same recipe; --set and --vary change its settings. Rerun the command to
+    resume it. Several commands may share --out: the report covers all finished runs there, so that
+    each system can have settings of its own. It is printed and saved as OUT/ablation-SPLIT.json,
+    .md and .csv (one row per value).
+    """
+    from orn.study import ablate as ablation
+    from orn.study.ablation_report import as_report
+
+    if dry_run:
+        echo_settings(ablation.describe_ablation(request), as_json=as_json)
+        return
+    echo_report(ablation.ablate(request), as_report, as_json=as_json)

@@ -1,0 +1,342 @@
+"""`orn run`: the steps of a table or a manifest, what is asked before they start, and all of them,
+killed twice."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orn.all_stages import run_estimate as estimate
+from orn.all_stages.run_request import PipelineRequest
+from orn.all_stages.run_steps import Pipeline, open_pipeline, pipeline_jobs, run_pipeline
+from orn.shared.cli import orn as program
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.load import load_dataset
+from tests.running import SECONDS, run_orn
+from tests.worlds.films import TINY_EVAL
+from tests.worlds.videos import write_grey
+
+ROWS = [f"film{number},{('open', 'close')[number % 2]}" for number in range(10)]
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The table of ten films, in the current folder as `kitchen/labels.csv`."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("kitchen")
+    (folder / "videos").mkdir(parents=True)
+    for row in ROWS:
+        (folder / "videos" / f"{row.partition(',')[0]}.mp4").touch()
+    (folder / "labels.csv").write_text("\n".join(["video,label", *ROWS]) + "\n")
+    return folder / "labels.csv"
+
+
+def opened(dataset: object, **options: Any) -> list[str]:
+    """What a user would type for each step."""
+    pipeline = open_pipeline(PipelineRequest(dataset=str(dataset), **options))
+    return [job.typed for job in pipeline_jobs(pipeline)]
+
+
+def test_a_table_gets_its_manifest_once(table: Path, capfd) -> None:
+    typed = opened(table, split="60/40", recipe="demo", seed=3)
+    root, run = Path.cwd(), "runs/kitchen-demo-seed3"
+    assert f"orn manifest new {table} --split 60/40" in capfd.readouterr().err
+    assert typed == [
+        f"orn manifest check kitchen.toml --data {root}",
+        f"orn detect kitchen.toml --data {root}",
+        f"orn clips kitchen.toml --data {root}",
+        f"orn train kitchen.toml --data {root} --recipe demo --seed 3 --run {run}",
+        f"orn eval {run}",
+        f"orn report {run}",
+    ]
+    manifest = Path("kitchen.toml")
+    manifest.write_text(manifest.read_text() + "# of my own\n")
+    assert opened(table, recipe="demo", seed=3) == typed
+    assert manifest.read_text().endswith("# of my own\n")
+    assert opened("kitchen.toml", data_root=root, recipe="demo", seed=3) == typed
+
+
+def test_folds_are_trained_one_by_one_and_then_everything(table: Path) -> None:
+    rows = [f"{row},p{number // 2}" for number, row in enumerate(ROWS)]
+    table.write_text("\n".join(["video,label,person", *rows]) + "\n")
+    typed = opened(table, folds=2, group="person", recipe="demo")
+    root, run = Path.cwd(), "runs/kitchen-demo-seed0"
+    assert typed[3:] == [
+        f"orn train {run}/fold-1.toml --data {root} --recipe demo --seed 0 --run {run}/fold-1",
+        f"orn eval {run}/fold-1 --split test",
+        f"orn train {run}/fold-2.toml --data {root} --recipe demo --seed 0 --run {run}/fold-2",
+        f"orn eval {run}/fold-2 --split test",
+        f"orn train {run}/all.toml --data {root} --recipe demo --seed 0 --run {run}",
+        f"orn report {run}",
+    ]
+    without = opened("kitchen.toml", data_root=root, recipe="demo", no_final=True)
+    assert without == [*typed[:-2], typed[-1]]
+    with pytest.raises(ConfigError, match=r"kitchen\.toml: expected --folds 3, got 2; .*--fresh"):
+        opened(table, folds=3, group="person")
+
+
+def test_a_table_of_another_data_set_is_not_taken_for_it(table: Path) -> None:
+    opened(table)
+    other = table.with_name("more.csv")
+    other.write_text(table.read_text())
+    with pytest.raises(ConfigError, match=r"kitchen\.toml: .*more\.csv.* --name NAME"):
+        opened(other)
+
+
+def test_a_split_of_the_table_is_kept_and_the_test_part_stands_in_for_validation(table) -> None:
+    rows = [f"{row},{'train' if number < 6 else 'test'}" for number, row in enumerate(ROWS)]
+    table.write_text("\n".join(["video,label,split", *rows]) + "\n")
+    *_, evaluate, report = opened(table, recipe="demo")
+    assert evaluate.endswith("--split test") and report.endswith("--split test")
+
+
+def test_objects_are_imported_in_place_of_detecting(table: Path) -> None:
+    typed = opened(table, objects=Path("masks"), form="epic100", partial=True)
+    assert typed[1].startswith("orn import-objects kitchen.toml masks --format epic100")
+    assert not any(" detect " in each for each in typed)
+    assert [each for each in typed if "--partial" in each] == typed[3:]
+    with pytest.raises(ConfigError, match=r"--format"):
+        opened(table, objects=Path("masks"))
+    with pytest.raises(ConfigError, match=r"--rate: .*`orn import-objects`"):
+        opened(table, objects=Path("masks"), form="csv", rate=5)
+
+
+def test_what_to_do_next_needs_what_the_run_left(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shards of imported objects, or nothing where no model was trained on everything."""
+    monkeypatch.setattr("orn.all_stages.run_steps.run_jobs", lambda jobs, **_: None)
+    told = []
+    for more in ({"objects": Path("masks"), "form": "csv"}, {"no_final": True}):
+        request = PipelineRequest(dataset=str(table), folds=2, recipe="demo", **more)
+        pipeline = open_pipeline(request)
+        pipeline.run.mkdir(parents=True, exist_ok=True)
+        pipeline.evaluation.write_text(json.dumps(TINY_EVAL | {"dataset": "kitchen"}))
+        told.append(run_pipeline(pipeline)["next"])
+    assert told == [f"orn predict {pipeline.run} VIDEO --shards shards/kitchen", None]
+
+
+def test_nothing_to_evaluate_is_refused(table: Path) -> None:
+    rows = [f"{row},train" for row in ROWS]
+    table.write_text("\n".join(["video,label,split", *rows]) + "\n")
+    with pytest.raises(ConfigError, match=r"kitchen\.toml: .*evaluate; .*`orn manifest new"):
+        opened(table)
+
+
+def test_without_a_terminal_it_says_how_to_start(table: Path) -> None:
+    said = run_orn("run", table, exit_code=2).stderr
+    assert len(said.splitlines()) == 1 and "--yes" in said
+
+
+@pytest.mark.parametrize("where", ["kitchen", "kitchen/videos"])
+def test_a_dry_run_of_a_table_writes_nothing(
+    table: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the videos are; with the split and the names that the run would have."""
+    table = table.rename(Path(where) / "labels.csv")
+    before = sorted(Path().rglob("*"))
+    found = []
+
+    def estimated(pipeline: Pipeline, **options: Any) -> Any:
+        dataset = load_dataset(pipeline.manifest, pipeline.data_root)
+        assert [video.path.is_file() for video in dataset.videos] == [True] * len(ROWS)
+        splits = [each.split for each in dataset.segments]
+        found.append((dataset.name, pipeline.run.name, splits.count("validation")))
+        return ESTIMATE
+
+    monkeypatch.setattr(estimate, "estimate_pipeline", estimated)
+    words = ("run", table, "--split", "60/40", "--recipe", "demo", "--dry-run")
+    ran = run_orn(*words)
+    assert "90 frames" in ran.stdout
+    assert ran.stderr.count("cross-validate with --folds 5") == 1
+    assert sorted(Path().rglob("*")) == before
+    run_orn("manifest", "new", table, "--split", "60/40")
+    run_orn(*words)
+    name = Path(where).name
+    assert found == [(name, f"{name}-demo-seed0", 4)] * 2
+
+
+def test_a_dry_run_downloads_nothing_and_names_what_was_typed(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the default detector, whose weights are not there."""
+    for row in ROWS:
+        write_grey(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    (table.parent / "videos" / "film3.mp4").unlink()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    ran = run_orn("run", table, "--recipe", "demo", "--dry-run", "--json")
+    steps = {step["step"]: step for step in ran.json["steps"]}
+    assert steps["detect"]["work"] == "54 frames of 9 videos"
+    assert steps["detect"]["seconds"] > 1 and steps["train"]["work"] == "18 steps of 16 clips"
+    assert not (tmp_path / "torch").exists()
+    assert f"missing in {tmp_path / 'kitchen'} (such as film3)" in ran.stderr
+    assert not {path.name for path in tmp_path.iterdir()} - {"kitchen"}
+    assert "WARNING kitchen: validation split" in ran.stderr
+
+
+@pytest.mark.parametrize("kind", [("--split", "60/40"), ("--folds", "2")])
+def test_a_dry_run_keeps_the_groups_of_a_column(
+    table: Path, kind: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f"{row},p{number // 2}" for number, row in enumerate(ROWS)]
+    table.write_text("\n".join(["video,label,person", *rows]) + "\n")
+    monkeypatch.setattr(estimate, "estimate_pipeline", lambda *_, **__: ESTIMATE)
+    assert "--group" in run_orn("run", table, "--dry-run", exit_code=1).stderr
+    ran = run_orn("run", table, *kind, "--group", "person", "--recipe", "demo", "--dry-run")
+    assert "90 frames" in ran.stdout
+    assert ("validation split" in ran.stderr) == (kind[0] == "--split")
+
+
+def test_a_dry_run_names_the_table_that_has_no_videos(table: Path) -> None:
+    table = table.rename("labels.csv")
+    table.write_text("video,label\nelsewhere,open\nb,open\nc,open\n")
+    said = run_orn("run", table, "--dry-run", exit_code=1).stderr
+    assert "elsewhere" in said
+    assert "`orn manifest new labels.csv --videos" in said
+
+
+@pytest.mark.mmdet
+def test_shards_of_another_detector_are_noticed_before_any_work(table: Path) -> None:
+    for row in ROWS:
+        write_grey(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    data = ("--data", str(Path.cwd()))
+    run_orn("manifest", "new", table, "--split", "60/40")
+    run_orn("detect", "kitchen.toml", *data, "--config", "mask_rcnn_demo")
+    before = sorted(Path().rglob("*"))
+    for words in (
+        ("detect", "kitchen.toml", *data, "--dry-run"),
+        ("detect", "kitchen.toml", *data),
+        ("run", table, "--recipe", "demo", "--dry-run"),
+        ("run", table, "--recipe", "demo", "--yes"),
+    ):
+        said = run_orn(*words, exit_code=2).stderr.splitlines()[-1]
+        assert "plan.json: settings have changed: detector.config_name is 'mask_rcnn_demo'" in said
+        assert "use --fresh to start over" in said and ("--out" in said) == (words[0] == "detect")
+    again = run_orn("run", table, "--recipe", "demo", "--dry-run", "--fresh", "--json").json
+    assert again["steps"][0]["work"] == "60 frames of 10 videos"
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_fresh_run_replaces_shards_clips_and_run(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = opened(table, recipe="demo", fresh=True)
+    assert [each.split()[1] for each in typed if "--fresh" in each] == ["detect", "clips"]
+    run = Path("runs/kitchen-demo-seed0")
+    run.mkdir(parents=True)
+    (run / "steps.json").write_text("{}")
+    monkeypatch.setattr("orn.all_stages.run_steps.read_eval", None)
+    monkeypatch.setattr("orn.all_stages.run_steps.run_jobs", lambda jobs, **_: None)
+    with pytest.raises(TypeError):  # nothing was evaluated
+        run_pipeline(open_pipeline(PipelineRequest(dataset=str(table), recipe="demo", fresh=True)))
+    assert not run.exists()
+
+
+@contextmanager
+def terminal(answer: str) -> Iterator[None]:
+    """A terminal on which somebody has typed an answer."""
+    ours, theirs = os.openpty()
+    os.write(ours, answer.encode())
+    with os.fdopen(theirs) as stdin, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", stdin)
+        yield
+    os.close(ours)
+
+
+ESTIMATE = {
+    "dataset": "kitchen",
+    "device": "cpu",
+    "steps": [{"step": "detect", "work": "90 frames", "seconds": 9000.0, "num_bytes": 2 * 10**9}],
+    "seconds": 9000.0,
+    "num_bytes": 2 * 10**9,
+    "free_bytes": 10**12,
+}
+
+
+def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    monkeypatch.setattr(estimate, "estimate_pipeline", lambda pipeline, **_: ESTIMATE)
+    with terminal("n\n"):
+        assert program.main(["run", str(table), "--recipe", "demo"], standalone_mode=False) == 1
+    said = capfd.readouterr().err
+    assert all(part in said for part in ("90 frames", "2.5 h", "2.0 GB", "Start?"))
+    assert not Path("runs").exists()
+
+
+SMALL = (
+    *("--config", "mask_rcnn_demo", "--recipe", "demo", "--split", "60/40"),
+    *("--set", "model.base_width=4", "--set", "optimiser.batch_size=2"),
+    *("--set", "data.max_objects=0"),
+    *("--set", "phases.epochs=3", "--set", "phases.object_head_epochs=3"),
+)
+
+
+def kill_when(words: tuple[str, ...], sign: str, log: Path) -> None:
+    """Runs `orn` until its log has a sign, and then kills it with all that it has started."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "orn", *words],
+            stdout=file, stderr=file, stdin=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        until = time.monotonic() + SECONDS
+        while sign not in log.read_text() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert sign in log.read_text(), log.read_text()[-2000:]
+
+
+@pytest.mark.slow
+def test_killed_twice_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> None:
+    """On films too short to say anything, with the demo's detector."""
+    for row in ROWS:
+        write_grey(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    words = ("run", str(table), *SMALL, "--yes", "--json")
+    kill_when(words, "[2/6] detect: orn detect", tmp_path / "first.txt")
+    assert "total" in (tmp_path / "first.txt").read_text()
+    kill_when(words, "INFO train: ", tmp_path / "second.txt")
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "orn", *words], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert "in all" not in ended.stderr  # it was agreed to
+    result = json.loads(ended.stdout)
+    assert (result["num_segments"], result["metric"]) == (4, "top1")
+    figures = json.loads((Path(result["run"]) / "eval-validation.json").read_text())
+    assert figures["two_heads"]["top1"] == result["score"]
+    assert Path(result["report"]).stat().st_size > 10_000
+
+    left = run_orn("run", "kitchen.toml", *SMALL[:4], "--data", tmp_path, "--dry-run", "--json")
+    steps = {step["step"]: step for step in left.json["steps"]}
+    assert [steps[name]["seconds"] for name in ("detect", "clips")] == [0.0, 0.0]
+
+
+@pytest.mark.slow
+def test_folds_killed_twice(table: Path, tmp_path: Path) -> None:
+    """To one evaluation of every film, and a model of all."""
+    for row in ROWS:
+        write_grey(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+    words = ("run", str(table), *SMALL[:4], *SMALL[6:], "--folds", "2", "--yes", "--json")
+    kill_when(words, "train-fold-1: orn train", tmp_path / "first.txt")
+    kill_when(words, "eval-fold-2: orn eval", tmp_path / "second.txt")
+    result = run_orn(*words).json
+    run = Path(result["run"])
+    assert (result["num_segments"], result["split"]) == (10, "folds")
+    parts = [json.loads((run / f"fold-{k}" / "eval-test.json").read_text()) for k in (1, 2)]
+    right = sum(each["two_heads"]["top1"] * each["num_segments"] for each in parts)
+    assert result["score"] == pytest.approx(right / 10)
+    listed = re.findall(r'data-cell="\d-\d"[^>]*>(\d+)<', Path(result["report"]).read_text("utf-8"))
+    assert sum(map(int, listed)) == 10
+    video = str(table.parent / "videos" / "film1.mp4")
+    assert run_orn(*shlex.split(result["next"].replace("VIDEO", video))[1:]).stdout

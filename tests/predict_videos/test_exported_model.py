@@ -1,0 +1,126 @@
+"""`orn export`: what the folder predicts, says and refuses."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orn.shared.predictions import load_predictions
+from orn.stage2_train.runs.run_config import read_config
+from tests.predict_videos.conftest import evaluate_as_new, predict, validation
+from tests.running import run_orn
+from tests.worlds.films import sign, write_signed
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    run_orn("export", trained.run, folder)
+    return folder
+
+
+@pytest.fixture
+def moved(exported, tmp_path) -> Path:
+    """A copy elsewhere, from where neither the run nor its data is seen."""
+    return Path(shutil.copytree(exported, tmp_path / "moved"))
+
+
+def test_an_exported_folder_predicts_and_measures_bit_for_bit_the_same(
+    trained, moved, tmp_path, monkeypatch
+) -> None:
+    videos = [*validation(trained), "--shards", trained.shards, "--json", "--pairs", "3"]
+    own = predict(trained, *videos)
+    monkeypatch.chdir(tmp_path)
+    found = predict(trained, *videos, model=moved)
+    assert found.stdout == own.stdout
+    assert '"pairs": [{' in found.stdout
+    evaluate_as_new(trained, moved)
+    own_logits, logits = (
+        load_predictions(folder / "predictions-validation.npz").logits
+        for folder in (trained.run, moved)
+    )
+    np.testing.assert_array_equal(logits, own_logits)
+
+
+def test_an_interrupted_export_is_said_and_finished(trained, exported, moved) -> None:
+    for name in ("README.md", "model.safetensors"):
+        (moved / name).unlink()
+    video = (validation(trained)[0], "--shards", trained.shards)
+    said = predict(trained, *video, model=moved, exit_code=1).stderr
+    assert f"{moved}: " in said and "no model.safetensors yet" in said
+    run_orn("export", trained.run, moved)
+    assert {path.name for path in moved.iterdir()} == {path.name for path in exported.iterdir()}
+    own = predict(trained, *video, "--json")
+    assert predict(trained, *video, "--json", model=moved).stdout == own.stdout
+
+
+def test_a_run_and_another_model_are_not_overwritten(trained, moved, tmp_path) -> None:
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    config = read_config(moved)
+    write_signed(moved, replace(config, recipe_name="another"))
+    for out in (run, moved):
+        before = (out / "model.safetensors").read_bytes()
+        assert "got a different model" in run_orn("export", trained.run, out, exit_code=2).stderr
+        assert (out / "model.safetensors").read_bytes() == before
+
+
+def test_the_card_tells_what_was_measured(exported, trained) -> None:
+    card = (exported / "README.md").read_text()
+    report = json.loads((trained.run / "eval-validation.json").read_text())
+    assert f"| validation | two_heads | {report['two_heads']['top1']:.4f} |" in card
+    assert re.search(r"\d\.\d{4} to \d\.\d{4} over 4 videos", card)
+    assert "film" not in card
+    assert "tiny, 8 training segments" in card and "right, down." in card
+    assert str(trained.run) not in card + (exported / "config.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("counted", "said"),
+    [("negative", r"\(3\) count as negative"), ("left_out", r"map_unsure_negative.* 0\.1250 ")],
+)
+def test_the_card_says_how_a_figure_came_about(trained, tmp_path, counted, said) -> None:
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    path = run / "eval-validation.json"
+    found = json.loads(path.read_text()) | {"trained_on": True, "num_unsure": 3}
+    found["two_heads"]["map_unsure_negative"] = 0.125
+    path.write_text(json.dumps(found | {"unsure_in_evaluation": counted}))
+    run_orn("export", run, tmp_path / "model")
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "| validation (trained on) | two_heads | " in card
+    assert re.search(said, card)
+
+
+def test_weights_of_the_detector_stay_part_of_a_model(trained, tmp_path) -> None:
+    """As the card says, which a second export without --with-detector writes again."""
+    model = tmp_path / "model"
+    for number in range(2):
+        files = run_orn("export", trained.run, model, "--json").json["files"]
+        assert ("detector.pth" in files) == (number > 0)
+        (model / "detector.pth").write_bytes(b"as written by --with-detector")
+    assert "detector.pth" in (model / "README.md").read_text()
+
+
+def test_a_class_name_that_a_terminal_or_a_table_would_interpret_is_refused(trained, moved) -> None:
+    config = json.loads((moved / "config.json").read_text())
+    config["dataset"]["classes"][0] = "a\x1b[2J\nb"
+    (moved / "config.json").write_text(json.dumps(config))
+    sign(moved)
+    said = predict(trained, validation(trained)[0], model=moved, exit_code=2)
+    assert "dataset.classes[0]: expected printable characters" in said.stderr
+    assert len(said.stderr.splitlines()) == 1 and said.stdout == ""
+
+
+def test_a_configuration_that_a_stranger_names_is_not_run(trained, moved, tmp_path) -> None:
+    """As Python files, which configurations of detectors are."""
+    ran = tmp_path / "ran"
+    (moved / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    (moved / "detector.pth").write_bytes(b"weights")
+    config = read_config(moved)
+    detector = replace(config.detector, config_name=str(moved / "evil.py"))
+    write_signed(moved, replace(config, detector=detector))
+    predict(trained, validation(trained)[0], "--any-detector", model=moved, exit_code=1)
+    assert not ran.exists()

@@ -1,0 +1,88 @@
+"""`orn report` on tiny runs: its numbers, its size, and what it refuses."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from orn.report.report_job import write_report
+from orn.shared.errors import PipelineError
+from orn.shared.pages.fitted_page import Picture, fitted_page
+from orn.stage2_train.runs.run_config import read_config
+from orn.stage2_train.settings.resources import Resources
+from tests.report.conftest import EVAL_OPTIONS, Reported
+from tests.running import run_orn
+
+
+def test_numbers_are_those_of_eval(reported: Reported) -> None:
+    measured = json.loads((reported.run / "eval-validation.json").read_text())
+    html = (reported.run / "report.html").read_text("utf-8")
+    text = " ".join(re.sub("<[^>]*>", " ", html).replace("&nbsp;", " ").split())
+    for head in ("two_heads", "activity_head", "object_head"):
+        assert f" {100 * measured[head]['top1']:.1f} % (" in text
+    cells = re.findall(r'data-cell="(\d)-(\d)"[^>]*>(\d+)<', html)
+    assert [[*map(int, each)] for each in cells] == measured["confusion_counts"]
+    mistakes = sum(number for true, said, number in measured["confusion_counts"] if true != said)
+    assert f" {mistakes} in total" in text
+
+
+def test_the_page_says_how_it_was_made_and_may_load_nothing(reported: Reported) -> None:
+    page, result = reported.run / "report.html", reported.result
+    assert (result["report"], result["bytes"]) == (str(page), page.stat().st_size)
+    html = page.read_text("utf-8")
+    assert "default-src 'none'" in html
+    assert read_config(reported.run).dataset.train_digest in html
+    assert "relation_width = 6" in html
+    assert "drawn sha256:0" in html
+
+
+def test_pictures_are_taken_by_rank_while_they_fit() -> None:
+    noise = np.random.default_rng(0).bytes(60_000)
+    pictures = [Picture(key=str(number), data=noise, rank=-number) for number in range(9)]
+
+    def page(held) -> str:
+        return "x" * 900 + "".join(each.source for each in pictures if each.key in held)
+
+    for most in (60_000, 300_000, 1_000_000):
+        html = fitted_page(page, pictures, largest_bytes=most, kind="report")
+        assert len(html.encode()) <= most
+        count = html.count("data:image/webp;base64,")
+        assert count == 9 or most - len(html.encode()) < 90_000
+        assert all(each.source in html for each in pictures[9 - count :])  # the last rank first
+    with pytest.raises(PipelineError, match="800 bytes"):
+        fitted_page(page, pictures, largest_bytes=800, kind="report")
+
+
+def test_an_interrupted_report_leaves_the_one_before(
+    reported: Reported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(reported.run, tmp_path / "run")
+    before = (run / "report.html").read_bytes()
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orn.report.cases.explained_clips", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(run, resources=Resources(device="cpu"))
+    assert (run / "report.html").read_bytes() == before
+    assert not list(run.glob("*new*"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "--system activity-head",
+        "--system orn-pixel",
+        pytest.param("--set model.clique_size=3", marks=pytest.mark.slow),
+    ],
+)
+def test_other_systems_have_no_pairs_and_say_so(train_tiny, tmp_path, settings: str) -> None:
+    run = train_tiny(tmp_path, *settings.split())
+    run_orn("report", run, *EVAL_OPTIONS)
+    html = (run / "report.html").read_text("utf-8")
+    assert html.count("relates no pairs of detected objects") == 2
+    assert "important pairs" not in html[html.index('id="mistakes"') :]

@@ -1,0 +1,167 @@
+"""Configurations from TOML and `--set`, and back."""
+
+import tomllib
+from dataclasses import field
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic.dataclasses import dataclass
+
+from orn.shared.config.fields import STRICT, Count, Maybe
+from orn.shared.config.toml_files import (
+    apply_overrides,
+    config_from_dict,
+    load_config,
+    to_toml,
+    toml_value,
+)
+from orn.shared.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Optimiser:
+    learning_rate: float
+    name: Literal["adam", "adamw"] = "adamw"
+    betas: tuple[float, float] = (0.9, 0.999)
+    warm_up: Maybe[int] = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Frozen:
+    stages: int
+    share: float = 1.0
+    period: Literal[1, 2] = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class Recipe:
+    optimiser: Optimiser
+    epochs: Count = 3
+    is_mixed: bool = False
+    title: str = "demo"
+    checkpoint: Maybe[Path] = None
+    widths: tuple[int, ...] = (64,)
+    frozen: Frozen = Frozen(stages=1)
+    weights: dict[str, float] = field(default_factory=dict)
+
+
+MINIMAL: dict[str, Any] = {"optimiser": {"learning_rate": 0.1}}
+
+
+def load(tmp_path: Path, text: str) -> Recipe:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    return load_config(path, Recipe)
+
+
+def test_values_are_converted_to_the_types_of_the_fields(tmp_path: Path) -> None:
+    recipe = load(
+        tmp_path,
+        """
+        epochs = 7
+        is_mixed = true
+        checkpoint = "a/b.pth"
+        widths = [1, 2, 3]
+        weights = { object = 1 }
+        [optimiser]
+        learning_rate = 1
+        betas = [0, 0.5]
+        warm_up = "none"
+        """,
+    )
+    assert recipe == Recipe(
+        optimiser=Optimiser(learning_rate=1.0, betas=(0.0, 0.5), warm_up=None),
+        epochs=7,
+        is_mixed=True,
+        checkpoint=Path("a/b.pth"),
+        widths=(1, 2, 3),
+        weights={"object": 1.0},
+    )
+    assert isinstance(recipe.optimiser.learning_rate, float)
+    assert isinstance(recipe.weights["object"], float)
+
+
+RATE = "optimiser.learning_rate = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", "unknown key 'epoch'; .*'epochs'"),
+        ("[optimiser]", "missing key 'optimiser.learning_rate'"),
+        (RATE + "epochs = '3'", "epochs: expected a whole number, got '3'"),
+        (RATE + "checkpoint = 1", 'checkpoint: expected a string or "none", got 1'),
+        (RATE + "optimiser.name = 'adan'", "'adamw', got 'adan'; did you mean 'adam'"),
+        (RATE + "optimiser.betas = [1]", r"optimiser.betas: too few elements in \[1\]"),
+        (RATE + "frozen = {stages = 1, period = 3}", "frozen.period: expected one of 1, 2, got 3"),
+        (RATE + "epochs = 9999999999", "epochs: expected less than 2147483648, got 9999999999"),
+        ("optimiser.learning_rate = 1e999", "learning_rate: expected a finite number, got inf"),
+        ("epochs = '\udcff'", "invalid TOML"),
+        ("epochs = ", "invalid TOML"),
+        (f"a{'.a' * 5000} = 1", "nested too deeply"),
+        (f"epochs = {'[' * 5000}", "nested too deeply"),
+        (f"epochs = 0x{'f' * 5000}", "a number that is too large"),
+        ("\n".join(f"a{i} = 1" for i in range(99)), "unknown key 'a6'.*; and 92 more"),
+    ],
+)
+def test_refusals_name_file_key_wanted_and_found(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text(text, errors="surrogateescape")
+    with pytest.raises(ConfigError, match=f"^{path}: .*{message}"):
+        load_config(path, Recipe)
+
+
+def test_overrides_replace_and_leave_the_rest() -> None:
+    recipe = config_from_dict(MINIMAL, Recipe, source="test")
+    changes = [
+        *("optimiser.learning_rate=1e-3", "optimiser.name=adam", "optimiser.warm_up=none"),
+        *("epochs = 9", "title='5'", "checkpoint=/x/y.pth", "widths=[3,4]"),
+        *("frozen.stages=2", "frozen.share=.5"),
+    ]
+    assert apply_overrides(recipe, changes) == Recipe(
+        optimiser=Optimiser(learning_rate=0.001, name="adam", warm_up=None),
+        epochs=9,
+        title="5",
+        checkpoint=Path("/x/y.pth"),
+        widths=(3, 4),
+        frozen=Frozen(stages=2, share=0.5),
+    )
+    assert recipe == config_from_dict(MINIMAL, Recipe, source="test")
+    assert apply_overrides(recipe, []) is recipe
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("epochs", "--set epochs: expected KEY=VALUE"),
+        ("epoch=3", "unknown key 'epoch'; the nearest valid one is 'epochs'"),
+        ("optimiser.lr=3", "the nearest valid one is 'optimiser.learning_rate'"),
+        ("optimiser=3", "unknown key 'optimiser'"),
+        ("epochs=many", "--set: epochs: expected a whole number, got 'many'"),
+        ("is_mixed=yes", "is_mixed: expected true or false, got 'yes'"),
+    ],
+)
+def test_override_refusals(assignment: str, message: str) -> None:
+    recipe = config_from_dict(MINIMAL, Recipe, source="test")
+    with pytest.raises(ConfigError, match=message):
+        apply_overrides(recipe, [assignment])
+
+
+@given(text=st.text(), rate=st.floats(allow_nan=False, allow_infinity=False))
+def test_any_text_and_number_survive_toml(text: str, rate: float) -> None:
+    recipe = Recipe(optimiser=Optimiser(learning_rate=rate), title=text)
+    assert config_from_dict(tomllib.loads(to_toml(recipe)), Recipe, source="test") == recipe
+
+
+def test_toml_holds_no_path_that_is_not_utf8() -> None:
+    with pytest.raises(ConfigError, match=r"a/\\udcff: path is not valid UTF-8"):
+        toml_value("a/\udcff")
+
+
+def test_text_that_is_not_utf8_is_named_as_such() -> None:
+    values = {"learning_rate": 1.0, "name": "a\udcff"}
+    with pytest.raises(ConfigError, match="x: contains text that is not UTF-8"):
+        config_from_dict(values, Optimiser, source="x")

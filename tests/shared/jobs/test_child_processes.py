@@ -1,0 +1,133 @@
+"""Commands that run in processes of their own: they end with us, say why they fail, and are not
+run again once they have succeeded."""
+
+import fcntl
+import json
+import os
+import select
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from orn.shared.errors import PipelineError
+from orn.shared.jobs import child_processes as commands
+from orn.shared.jobs.child_processes import (
+    LOG_NAME,
+    STDERR,
+    STEPS_NAME,
+    Job,
+    is_done,
+    job_seconds,
+    run_jobs,
+    run_lists,
+    run_orn,
+)
+from orn.shared.jobs.termination import Terminated
+from tests.shared.inspect.conftest import found, write
+
+
+@pytest.mark.timeout(120)
+def test_sigterm_ends_the_command(tmp_path) -> None:
+    shard = write(tmp_path / "s.zarr.zip", {f"video {n}": [found((0, 0.5))] for n in range(50)})
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)  # less than the command says before it is read
+    with (
+        os.fdopen(reader, "rb") as said,
+        os.fdopen(writer, "wb") as stdout,
+        ThreadPoolExecutor(1) as pool,
+    ):
+
+        def end_us_once_it_speaks() -> None:
+            select.select([said], [], [])
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        pool.submit(end_us_once_it_speaks)
+        with pytest.raises(Terminated):
+            run_orn(["inspect", str(shard), "--json"], stdout=stdout)
+        stdout.close()
+        text = said.read()  # to its end: nobody writes any more
+    with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
+        json.loads(text)
+
+
+def test_an_interruption_is_printed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the command, which has Ctrl-C from the terminal, too."""
+    child = "import os, signal, sys; os.kill(os.getppid(), signal.SIGINT); sys.exit(130)"
+    monkeypatch.setattr(commands, "orn_command", lambda arguments: [sys.executable, "-c", child])
+    with pytest.raises(SystemExit, match="130"):
+        run_orn([], stdout=STDERR)
+
+
+def quick(name: str, output: Path | None = None, word: str = "--version") -> Job:
+    """A command that imports little; where there is no command `word`, one that fails with 2."""
+    return Job(name=name, argv=(word,), output=output)
+
+
+def test_a_job_that_is_done_is_not_run_again(tmp_path: Path, capfd) -> None:
+    record, output = tmp_path / "run" / STEPS_NAME, tmp_path / "output"
+    output.touch()
+    first, second = quick("first", output), quick("second", output)
+    assert run_jobs([first], record=record)
+    captured = capfd.readouterr()
+    assert "[1/1] first: orn --version" in captured.err
+    assert not captured.out
+    assert list(job_seconds(record)) == ["first"]
+
+    assert not run_jobs([first], record=record)
+    assert "first: already done" in capfd.readouterr().err
+    assert not is_done(quick("first", output, "--help"), record)  # another command
+    run_jobs([second, first], record=record)  # what follows a new one is done, too
+    assert "already done" not in capfd.readouterr().err
+    assert not is_done(quick("first"), record)  # it knows itself what is left
+    output.unlink()
+    assert not is_done(first, record)
+
+
+def test_a_failing_job_ends_the_list_with_its_exit_code(tmp_path: Path, capfd) -> None:
+    record = tmp_path / STEPS_NAME
+    failing, after = quick("check", tmp_path, "absent"), quick("after", tmp_path)
+    with pytest.raises(PipelineError, match="`orn absent` failed with exit code 2") as raised:
+        run_jobs([failing, after], record=record)
+    assert raised.value.exit_code == 2
+    said = capfd.readouterr().err
+    assert "absent" in said and "after" not in said
+    assert not is_done(failing, record)
+    run_jobs([failing, after], record=record, done=(0, 2))
+    assert is_done(after, record)
+
+
+def test_of_lists_each_stops_at_its_own_failure(tmp_path: Path) -> None:
+    lists = {
+        tmp_path / "fails": [quick("check", tmp_path, "absent"), quick("after", tmp_path)],
+        tmp_path / "works": [quick("one", tmp_path), quick("two", tmp_path)],
+    }
+    ended: dict[Path, PipelineError | None] = {}
+    run_lists(lists, at_once=2, ended=ended.__setitem__)
+    assert ended[tmp_path / "works"] is None
+    assert "failed with exit code 2" in str(ended[tmp_path / "fails"])
+    assert "absent" in (tmp_path / "fails" / LOG_NAME).read_text()
+    assert "orn --version" in (tmp_path / "works" / LOG_NAME).read_text()
+    assert not is_done(lists[tmp_path / "fails"][1], tmp_path / "fails" / STEPS_NAME)
+
+
+@pytest.mark.timeout(120)
+def test_sigterm_ends_all_lists(tmp_path: Path) -> None:
+    films = ("demo", "world", "demo", "--data", str(tmp_path / "data"), "--films", "90000,0,0")
+    drawing = Job(name="world", argv=films, output=tmp_path)
+    lists = {tmp_path / "one": [drawing, quick("after", tmp_path)], tmp_path / "two": [drawing]}
+
+    def end_us_once_it_draws() -> None:
+        until = time.monotonic() + 60
+        while not any(tmp_path.glob("data/demo/**/*.mp4")) and time.monotonic() < until:
+            select.select([], [], [], 0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(end_us_once_it_draws)
+        with pytest.raises(Terminated):
+            run_lists(lists, at_once=1, ended=lambda folder, failure: None)
+    assert not job_seconds(tmp_path / "one" / STEPS_NAME)

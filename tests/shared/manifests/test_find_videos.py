@@ -1,0 +1,145 @@
+"""Where videos lie: files of listed ids are found, and looked at before they are opened."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from orn.shared.manifests.find_videos import (
+    FoundVideo,
+    find_ids,
+    find_videos,
+)
+from orn.shared.manifests.headers import read_headers
+from orn.shared.manifests.load import load_dataset
+from orn.shared.manifests.records import Video
+from tests.bounded import bounded
+from tests.shared.manifests.conftest import MANIFEST
+from tests.worlds.videos import write_grey
+
+FRAMES = MANIFEST.replace('"clips"', '"frames"').replace("{id}.mp4", "{id}")
+FRAMES = FRAMES.replace("[videos]", "[videos]\nrate = 10")
+ACCENTED = "caf\u00e9"
+"""NFC: the accent is part of the letter."""
+APART = "cafe\u0301"
+"""The same in NFD, as macOS writes it."""
+PLACES = ("", "/a", "/a.mp4", "/a/1.jpg")
+
+
+def find(folder: Path, *ids: str, pattern: str = "videos/{id}.mp4", are_folders: bool = False):
+    return find_videos(folder, pattern, ids, are_folders=are_folders)
+
+
+@pytest.mark.parametrize(
+    ("there", "listed", "found"),
+    [
+        pytest.param(["x/a"], ["x/a", "x/b", "y/a"], {"x/a": "x/a"}, id="exact name"),
+        pytest.param(["o/A"], ["O/a"], {"O/a": "o/A"}, id="other case"),
+        pytest.param(["o/a", "O/a"], ["O/a"], {"O/a": "O/a"}, id="exact before other case"),
+        pytest.param(["O/b", "o/a"], ["O/a"], {"O/a": "o/a"}, id="the exact folder lacks the file"),
+        pytest.param(["abc"], ["Abc", "aBc"], {}, id="two ids of other case"),
+        pytest.param([APART], [ACCENTED], {ACCENTED: APART}, id="NFD"),
+        pytest.param([APART, ACCENTED], [ACCENTED], {ACCENTED: ACCENTED}, id="NFC and NFD"),
+        pytest.param([APART, "CAFE\u0301"], [ACCENTED], {ACCENTED: APART}, id="NFD before case"),
+        pytest.param([APART], [ACCENTED, ACCENTED.upper()], {}, id="two ids of one accented name"),
+        pytest.param(["a"], ["x" * 999], {}, id="a name that no disk can hold"),
+    ],
+)
+def test_names_on_disk(
+    tmp_path: Path, write, caplog, there: list[str], listed: list[str], found: dict[str, str]
+) -> None:
+    for name in there:
+        write(tmp_path / "videos" / f"{name}.mp4")
+    wanted = {
+        each: FoundVideo(path=tmp_path / "videos" / f"{name}.mp4", ignoring_case=name != each)
+        for each, name in found.items()
+    }
+    assert find(tmp_path, *listed) == wanted
+    is_claimed = len(listed) > len(found) and len(there) == 1 and len(listed) == 2
+    assert ("is not used for video" in caplog.text) == is_claimed
+
+
+@pytest.mark.parametrize(
+    ("pattern", "are_folders", "wanted"),
+    [
+        ("videos/{id}.mp4", False, ("P01/P01_01", "a")),
+        ("videos/{person}/{id}.mp4", False, ("P01_01",)),
+        ("frames/{id}", True, ("b", "b/c")),
+        ("none/{id}", False, ()),
+        ("{id}.txt", False, ("x",)),
+    ],
+)
+def test_ids_on_disk(
+    tmp_path: Path, write, caplog, pattern: str, are_folders: bool, wanted: tuple[str, ...]
+) -> None:
+    files = "videos/a.mp4", "videos/P01/P01_01.mp4", "videos/n.avi", "frames/b/c/1.jpg", "x.txt"
+    for name in files:
+        write(tmp_path / name)
+    for odd in (b"videos/\xff.mp4", b"videos/b\x1b[31m.mp4"):
+        write(tmp_path / os.fsdecode(odd))
+    with caplog.at_level(logging.WARNING):
+        assert find_ids(tmp_path, pattern, are_folders=are_folders) == wanted
+    assert ("2 videos skipped" in caplog.text) == (pattern == "videos/{id}.mp4")
+
+
+@pytest.fixture
+def root(tmp_path: Path, write) -> Path:
+    """A data root with a data set of one's own without videos."""
+    write(tmp_path / "root" / "mine" / "labels.csv", "video,label,split\na,open,train\n")
+    write(tmp_path / "root" / "mine" / "classes.txt", "open\n")
+    (tmp_path / "root" / "mine" / "videos").mkdir()
+    return tmp_path / "root"
+
+
+def video(root: Path, *, manifest: str = MANIFEST, labels: bool = True) -> Video:
+    """The only video of the data set."""
+    path = root.parent / "m.toml"
+    path.write_text(manifest)
+    (found,) = load_dataset(path, root, labels=labels).videos
+    return found
+
+
+@pytest.mark.parametrize("place", [".", "mine", *(f"mine/videos{each}" for each in PLACES)])
+@pytest.mark.parametrize("manifest", [MANIFEST, FRAMES])
+def test_links_are_followed(root: Path, tmp_path: Path, write, place: str, manifest: str) -> None:
+    write(root / "mine/videos/a.mp4", "video")
+    write(root / "mine/videos/a/1.jpg", "picture")
+    (tmp_path / "disk").mkdir()
+    (root / place).rename(tmp_path / "disk" / "moved")
+    (root / place).symlink_to(tmp_path / "disk" / "moved")
+    assert video(root, manifest=manifest).path.exists()
+    (root / "mine/labels.csv").unlink()
+    assert video(root, manifest=manifest, labels=False).id == "a"
+
+
+def test_links_to_nowhere_and_loops(root: Path, write) -> None:
+    path = write(root.parent / "m.toml", MANIFEST)
+    (root / "mine/videos/a.mp4").symlink_to(root / "none")
+    assert load_dataset(path, root).missing == ("a",)
+    (root / "mine/videos/a.mp4").unlink()
+    write(root / "mine/videos/a.mp4")
+    (root / "mine/videos/x").symlink_to(root / "mine")
+    (root / "mine/videos/y").symlink_to(root / "mine/videos")
+    (root / "mine/labels.csv").unlink()
+    dataset = bounded(load_dataset, path, root, labels=False)
+    assert [each.id for each in dataset.videos] == ["a"]
+
+
+# Lengths by headers ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lengthy(tmp_path: Path) -> list[Video]:
+    paths = [write_grey(tmp_path / f"{number}.mp4", number) for number in (5, 3, 4)]
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    return [Video(id=path.stem, path=path) for path in (*paths, tmp_path / "bad.mp4")]
+
+
+@pytest.mark.parametrize("many", [2, 99], ids=["in processes", "here"])
+def test_lengths_by_headers(lengthy: list[Video], many: int) -> None:
+    estimates = read_headers(lengthy, many=many)
+    found = [(name, each.frames) for name, each in estimates.items()]
+    assert found == [("5", 5), ("3", 3), ("4", 4), ("bad", 0)]
+    assert "bad.mp4: cannot be opened (" in estimates["bad"].problem
+    assert read_headers([]) == {}

@@ -1,0 +1,208 @@
+"""A folder of shards: videos by id and by time, ranges joined, copies in processes, its index."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orn.shared.errors import JoinError, ShardFormatError, ShardNotFoundError
+from orn.shared.jobs.plan import FailedVideo
+from orn.shared.shards import index
+from orn.shared.shards.detection_folder import DetectionFolder, VideoDetections
+from orn.shared.shards.index import shard_paths
+from orn.shared.shards.time_join import nearest_frames
+from tests.shared.shards.conftest import write_drawn
+from tests.worlds.shards import DETECTOR, drawn_detections
+
+
+def times(indices: range) -> tuple[range, list[float]]:
+    return indices, [index / 10 for index in indices]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four shards, of which three hold a part of the video `long`; read-only."""
+    out = tmp_path_factory.mktemp("made") / "shards"
+    for number, videos in enumerate(
+        (
+            {"a": times(range(3)), "b": times(range(0))},
+            {"long": times(range(20))},
+            {"long": times(range(20, 40))},
+            {"long": times(range(40, 47)), "c": times(range(2))},
+        )
+    ):
+        failed = {"x": "broken"} if number == 3 else None
+        write_drawn(out / f"shard-{number:06d}.zarr.zip", videos, failed)
+    (out / "plan.json").write_text("{}")
+    (out / ".shard-000004.zarr.zip.tmp-here-1-0123abcd").write_bytes(b"half")
+    return out
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy."""
+    return Path(shutil.copytree(made, tmp_path / "shards"))
+
+
+def test_videos_that_are_there_and_not(folder: Path, tmp_path: Path) -> None:
+    detections = DetectionFolder(folder)
+    assert detections.video_ids == ("a", "b", "long", "c")
+    assert detections.failed == (FailedVideo(id="x", reason="broken"),)
+    assert "long" in detections and "x" not in detections
+    assert detections.detector.config_name == "mask-rcnn"
+    assert [path.name[:12] for path in shard_paths(folder)] == [f"shard-00000{i}" for i in range(4)]
+    for name, why in (("y", "no shard contains it"), ("x", r"it could not be decoded \(broken\)")):
+        with pytest.raises(ShardNotFoundError, match=rf"'{name}': {why}"):
+            detections.video(name)
+    for path in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(ShardNotFoundError, match=f"{path}: .*run `orn detect` first"):
+            DetectionFolder(path)
+
+
+def test_a_long_video_is_joined(folder: Path) -> None:
+    detections = DetectionFolder(folder)
+    video = detections.video("long")
+    np.testing.assert_array_equal(detections.seconds_of(["long"])["long"], video.seconds)
+    assert video.video.frames == video.num_frames == 47
+    assert video.frame_indices.tolist() == list(range(47))
+    for row in (0, 19, 20, 39, 40, 46):
+        assert video.frame(row).masks == drawn_detections(row, row % 4).masks
+    assert video.nearest_rows([3.04])[0] == 30
+    assert video.nearest_rows([0.0, 4.6]).tolist() == [0, 46]
+    assert video.interval_seconds == pytest.approx(0.1)
+    for row in (-1, 47):
+        with pytest.raises(JoinError, match=f"row {row} is out of range for 47 frames"):
+            video.frame(row)
+
+
+def test_a_range_that_is_not_there_yet_is_a_gap(folder: Path) -> None:
+    (folder / "shard-000002.zarr.zip").unlink()
+    video = DetectionFolder(folder).video("long")
+    assert video.frame_indices.tolist() == [*range(20), *range(40, 47)]
+    assert video.nearest_rows([4.0])[0] == 20
+    with pytest.raises(JoinError, match=r"'long': .* within 0\.0500 s"):
+        video.nearest_rows([3.0])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"videos": {"long": times(range(46, 48))}}, "frame above 46, got 46 .*000003.*000004"),
+        (
+            {"videos": {"long": ((47,), (4.6,))}},
+            r"video 'long': expected time above 4\.6, got 4\.6",
+        ),
+        ({"videos": {"long": times(range(47, 50))}, "digest": "sha256:9"}, "'sha256:9'"),
+        (
+            {"videos": {}, "detector": replace(DETECTOR, class_names=("thing",) * 80)},
+            r"one detector, got classes\[0\] is 'thing' .* 'person' .*--out",
+        ),
+        ({"videos": {}, "class_scores": False}, "got scores is 'label' .* 'softmax'"),
+    ],
+    ids=["the same frames", "the same time", "another source", "other classes", "other scores"],
+)
+def test_shards_that_do_not_go_together(
+    folder: Path, content: dict[str, Any], message: str
+) -> None:
+    write_drawn(folder / "shard-000004.zarr.zip", **content)
+    with pytest.raises(ShardFormatError, match=message):
+        DetectionFolder(folder).video("long")
+
+
+# The index ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def indexed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, whose shards are enough for an index."""
+    monkeypatch.setattr(index, "SHARD_INDEX", replace(index.SHARD_INDEX, least_files=4))
+    DetectionFolder(folder)
+    return folder
+
+
+@pytest.mark.parametrize("field", ["place", "num_bytes"])
+@pytest.mark.parametrize("value", [0, 1, 77, 2**31])
+def test_an_index_that_lies_about_chunks_gives_no_wrong_frame(
+    indexed: Path, monkeypatch: pytest.MonkeyPatch, field: str, value: int
+) -> None:
+    detections = DetectionFolder(indexed)
+    places = detections.places("a")
+    (entry,) = places.shards
+    layout = entry.record.layouts["rle"]
+    members_M = layout.members_M.copy()
+    members_M[field] = value
+    layouts = entry.record.layouts | {"rle": replace(layout, members=members_M.tobytes())}
+    lying = replace(entry, record=replace(entry.record, layouts=layouts))
+    with pytest.raises(ShardFormatError, match=r"000000\.zarr\.zip: .*'rle'"):
+        detections.video("a", replace(places, shards=(lying,))).frame(2)
+
+
+def test_a_shard_that_changed_meanwhile_is_told(indexed: Path) -> None:
+    detections = DetectionFolder(indexed)
+    write_drawn(indexed / "shard-000000.zarr.zip", {"a": times(range(4))})
+    with pytest.raises(ShardFormatError, match=r"000000\.zarr\.zip: .*changed or disappeared"):
+        detections.video("a")
+
+
+# Times -------------------------------------------------------------------------------------------
+
+
+def video_at(folder: Path, seconds: list[float]) -> VideoDetections:
+    """Detections at these times of a video of ten frames a second."""
+    write_drawn(folder / "shard-000000.zarr.zip", {"clip": (range(len(seconds)), seconds)})
+    return DetectionFolder(folder).video("clip")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted", "found"),
+    [
+        ([0.0, 0.1, 0.2], 0.17, 2),
+        ([0.0, 0.25, 0.5], 0.375, 1),  # of two equally near the earlier
+        ([0.0, 0.1, 0.2], -0.05, 0),  # half an interval before
+        ([0.0, 0.1, 0.2], 0.25, 2),  # half an interval after
+        ([0.0, 0.1, 0.2, 5.0], 5.04, 3),  # after a gap; the interval is the median
+        ([3.0], 3.05, 0),  # one frame: 1 / rate
+        ([0.0, 0.1, 0.2], 0.26, "0.0500 s of 0.2600 s, .* 0.2000 s"),
+        ([3.0], 3.2, "3.2000 s, .* 3.0000 s"),
+        ([0.0, 0.1], float("nan"), "of nan s"),
+        ([], 1.5, "near .1.5. s, got none"),
+    ],
+)
+def test_the_frame_nearest_to_a_time(
+    tmp_path: Path, seconds: list[float], wanted: float, found: int | str
+) -> None:
+    video = video_at(tmp_path, seconds)
+    if isinstance(found, int):
+        assert video.nearest_rows([wanted])[0] == found
+    else:
+        with pytest.raises(JoinError, match=f"video 'clip': .*{found}"):
+            video.nearest_rows([wanted])
+
+
+def nearest_loop(seconds: list[float], wanted: float) -> tuple[int, float]:
+    best, gap = 0, float("inf")
+    for row, each in enumerate(seconds):
+        if abs(each - wanted) < gap:
+            best, gap = row, abs(each - wanted)
+    return best, gap
+
+
+@given(
+    st.lists(st.integers(0, 400), min_size=2, max_size=30, unique=True),
+    st.lists(st.floats(-0.4, 4.4), min_size=1, max_size=10),
+)
+def test_many_times_equal_the_loop(ticks: list[int], wanted: list[float]) -> None:
+    seconds = [tick / 100 for tick in sorted(ticks)]
+    limit = float(np.median(np.diff(seconds))) / 2
+    found = nearest_frames(np.array(seconds), np.array(wanted), interval=2 * limit)
+    assert found.rows_n.dtype == np.int64
+    for place, each in enumerate(wanted):
+        row, gap = nearest_loop(seconds, each)
+        assert found.rows_n[place] == row
+        if abs(gap - limit) > 1e-5:
+            assert found.is_near_n[place] == (gap < limit)

@@ -1,0 +1,51 @@
+"""One renderer of what commands tell."""
+
+import pytest
+
+from orn.shared.text_report import Report, Table, filled_columns
+
+FIGURES = Table(
+    header=("", "two heads", "note"),
+    rows=[
+        ("top1", "0.7750 [0.7260, 0.8150]", "of all of the segments that there are"),
+        ("mean", "0.1", "a\x1b[31mb"),
+    ],
+    below=["... and 5 more"],
+)
+REPORT = Report(
+    title="tiny, validation: 4 segments of the films that were drawn for it",
+    facts=[("folder", "/data/tiny"), ("videos", "12 of them are there, and none is missing")],
+    tables=[FIGURES],
+    notes=["Chance is 0.5 for every one of these four segments."],
+)
+
+
+def test_a_pipe_gets_every_part_in_whole_lines() -> None:
+    assert REPORT.text().splitlines() == [
+        "tiny, validation: 4 segments of the films that were drawn for it",
+        "",
+        "folder  /data/tiny",
+        "videos  12 of them are there, and none is missing",
+        "",
+        "                    two heads  note",
+        "top1  0.7750 [0.7260, 0.8150]  of all of the segments that there are",
+        "mean                      0.1  a\\x1b[31mb",
+        "... and 5 more",
+        "",
+        "Chance is 0.5 for every one of these four segments.",
+    ]
+
+
+@pytest.mark.parametrize("width", [40, 50, 80])
+def test_a_terminal_gets_lines_that_fit_and_whole_words(width: int) -> None:
+    text = REPORT.text(width=width)
+    assert max(map(len, text.splitlines())) <= width
+    words = sorted(text.split())
+    assert words == sorted(REPORT.text().split())
+
+
+def test_markdown_and_columns_that_say_nothing() -> None:
+    table = Table(header=("system", "paper", "p"), rows=[("orn", "-", "0.01"), ("i3d", "", "-")])
+    assert Report(tables=[filled_columns(table)], notes=["Done."]).markdown() == (
+        "| system | p |\n| --- | --- |\n| orn | 0.01 |\n| i3d | - |\n\nDone."
+    )

@@ -1,0 +1,90 @@
+"""Any frames of a video by place or time: sought where the file allows it, else decoded onwards."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orn.shared.time_ranges import TimeRange
+from orn.shared.video import random_access as reader
+from orn.shared.video.random_access import VideoReader
+from orn.shared.video.read import Frame, read_frames
+from tests.worlds.videos import write_grey
+
+
+@pytest.fixture(params=["a.mp4", "a.avi"], ids=["sought", "onwards"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """20 frames at 10 a second; in the second file, frames cannot be sought."""
+    return write_grey(tmp_path / request.param, 20)
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Where decoding began each time."""
+    starts: list[int] = []
+
+    def counting(path: Path, **options: Any) -> Iterator[Frame]:
+        starts.append(options["start"])
+        return read_frames(path, **options)
+
+    monkeypatch.setattr(reader, "read_frames", counting)
+    return starts
+
+
+def numbers(frames: Iterator[Frame]) -> list[int]:
+    return [frame.index for frame in frames]
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "wanted"),
+    [(0, None, range(20)), (0, 7, range(7)), (7, 12, range(7, 12)), (18, None, [18, 19]),
+     (25, None, []), (3, 3, [])],
+)  # fmt: skip
+def test_frames_between_places(path: Path, start: int, stop: int | None, wanted: list[int]) -> None:
+    assert numbers(VideoReader(path).frames(start, stop)) == list(wanted)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "wanted"),
+    [(0.45, 0.95, range(5, 10)), (None, 0.25, range(3)), (1.75, None, [18, 19]), (5.0, None, []),
+     (0.41, 0.42, [])],
+)  # fmt: skip
+def test_frames_between_times(
+    path: Path, start: float | None, stop: float | None, wanted: list[int]
+) -> None:
+    assert numbers(VideoReader(path).frames_in(TimeRange(start, stop))) == list(wanted)
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 10**6])
+def test_places_and_times_in_any_order(path: Path, kept_bytes: int) -> None:
+    pictures = {frame.index: frame.image for frame in read_frames(path)}
+    video = VideoReader(path, kept_bytes=kept_bytes)
+    for start, stop in [(0, 4), (4, 9), (12, 15), (15, 16), (3, 6), (6, 7)]:
+        assert numbers(video.frames(start, stop)) == list(range(start, stop))
+    for start, stop in [(9, 12), (12, 13), (3, 5), (16, 17)]:
+        times = TimeRange(start / 10 - 0.05, stop / 10 - 0.05)
+        assert numbers(video.frames_in(times)) == list(range(start, stop))
+    for frame in video.frames_at([2, 2, 19, 4, 5, 30, 0]):
+        np.testing.assert_array_equal(frame.image, pictures[frame.index])
+    assert numbers(video.frames_at([2, 2, 19, 4, 30, 0])) == [2, 2, 19, 4, 0]
+
+
+def test_what_follows_is_read_on_and_not_begun_again(path: Path, begun: list[int]) -> None:
+    video = VideoReader(path, kept_bytes=0)
+    begun.clear()
+    for start in range(2, 20, 5):
+        list(video.frames(start, start + 5))
+        list(video.frames_in(TimeRange(start / 10 + 0.35, start / 10 + 0.45)))
+    assert begun == []
+
+
+def test_frames_that_are_kept_are_not_decoded_again(tmp_path: Path, begun: list[int]) -> None:
+    video = VideoReader(write_grey(tmp_path / "a.avi", 20), shrink=lambda image: image[::2, ::2])
+    begun.clear()
+    assert numbers(video.frames_at([3, 9, 4, 8, 19])) == [3, 9, 4, 8, 19]
+    assert begun == []
+    frame = video.frame(7)
+    assert frame is not None
+    assert frame.image.shape == (24, 32, 3)

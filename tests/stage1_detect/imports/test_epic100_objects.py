@@ -1,0 +1,119 @@
+"""EPIC-100's masks: files made by the test from the description of the format."""
+
+import csv
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orn.shared.errors import ObjectImportError
+from orn.stage1_detect.imports.epic100_objects import (
+    KNOWN_WRONG,
+    parse_frame,
+    published_rate,
+    read_epic100,
+)
+from tests.bounded import bounded
+from tests.stage1_detect.imports.conftest import Found, block_mask, pack_frame, write_epic
+
+
+def test_a_file_is_read_exactly(tmp_path: Path) -> None:
+    person: Found = ((0.0, 0.0, 0.5, 1.0), block_mask(0, 0, 50, 100), 0.0, 1)
+    brush: Found = ((0.25, 0.125, 0.375, 0.875), block_mask(26, 13, 37, 87), 1.0, 80)
+    path = write_epic(tmp_path / "P01_01.pkl", [(1, []), (7, [person, brush]), (3, [brush])])
+    frames = list(read_epic100(path))
+    assert [each.place for each in frames] == [0, 2, 6]  # from 1, and need not be in order
+    assert [len(each.detections) for each in frames] == [0, 1, 2]
+    last = frames[2].detections
+    assert (last.height, last.width) == (100, 100)
+    np.testing.assert_array_equal(last.boxes, [[0, 0, 50, 100], [25, 12.5, 37.5, 87.5]])
+    assert last.scores.tolist() == [0.0, 1.0]
+    assert last.labels.tolist() == [0, 79]
+    assert last.masks == (person[1], brush[1])
+    assert last.class_scores is None
+    assert not any(each.left_out for each in frames)
+
+
+def with_object(one: Found, **change: Any) -> Found:
+    """The detection with another box, mask, score or label."""
+    return tuple((dict(zip(("box", "mask", "score", "label"), one, strict=True)) | change).values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label": 81}, r"P01_01.pkl: frame number 1: expected classes 1 to 80, got 81"),
+        ({"box": (0.5, 0.1, 0.25, 0.2)}, "finite x1 <= x2"),
+        ({"box": (0.0, 0.0, 456.0, 256.0)}, "of the image size, 0 to 1, got 0.0 to 456.0"),
+        ({"score": 1.5}, "frame 1: scores of object 0: expected 0 to 1, got 1.5"),
+        ({"mask": b"04"}, "frame 1: masks of object 0: .* 10000 pixels, got 4"),
+    ],
+)
+def test_what_is_wrong_is_told(tmp_path: Path, one: Found, change, message: str) -> None:
+    path = write_epic(tmp_path / "P01_01.pkl", [(1, [with_object(one, **change)])])
+    with pytest.raises(ObjectImportError, match=message):
+        list(read_epic100(path))
+
+
+@pytest.mark.parametrize("numbers", [(0,), (1, 1), (-3,)])
+def test_frame_numbers_are_from_1_and_differ(tmp_path: Path, numbers) -> None:
+    path = write_epic(tmp_path / "P01_01.pkl", [(number, []) for number in numbers])
+    with pytest.raises(ObjectImportError, match=f"frame numbers from 1, got {numbers[-1]}"):
+        list(read_epic100(path))
+
+
+def test_background_is_counted_and_rounding_at_the_edge_is_cut(tmp_path: Path, one: Found) -> None:
+    wide = with_object(one, box=(-1e-4, 0.0, 1.0 + 1e-4, 1.0))
+    frames = [(1, [with_object(one, label=0), wide])]
+    (frame,) = read_epic100(write_epic(tmp_path / "P01_01.pkl", frames))
+    assert len(frame.left_out) == 1
+    np.testing.assert_array_equal(frame.detections.boxes, [[0, 0, 100, 100]])
+
+
+@pytest.mark.parametrize(
+    ("video_id", "rate"),
+    [("P01_01", 60), ("P37_101", 50), ("P01_1", None), ("kitchen", None), ("P01_1011", None)],
+)
+def test_rates_of_the_published_frames(video_id: str, rate: float | None) -> None:
+    assert published_rate(video_id) == rate
+
+
+@pytest.mark.real_data
+def test_the_published_tables_bear_the_rates_out(sample_data: Path) -> None:
+    folder = sample_data / "epic100" / "annotations"
+    counts = _column(folder / "EPIC_100_frame_counts.csv", "rgb_n_frames")
+    durations = _column(folder / "EPIC_100_video_info.csv", "duration")
+    assert len(durations) == 700
+    others = set()
+    for video_id, seconds in durations.items():
+        rate = published_rate(video_id)
+        assert rate is not None
+        if not 0 <= counts[video_id] - rate * seconds < 20:
+            others.add(video_id)
+    assert others == set(KNOWN_WRONG)
+
+
+def _column(path: Path, name: str) -> dict[str, float]:
+    with path.open() as file:
+        return {row["video_id"]: float(row[name]) for row in csv.DictReader(file)}
+
+
+def read_all(path: Path) -> int:
+    """The number of frames of a file."""
+    return len(list(read_epic100(path)))
+
+
+@pytest.mark.parametrize("objects", [2_000_000, 10_001])
+def test_a_frame_of_endless_objects(tmp_path: Path, objects: int) -> None:
+    """Each of them takes four bytes."""
+    path = tmp_path / "P01_01.pkl"
+    path.write_bytes(pickle.dumps([b"\x10\x01" + b"\x1a\x02\x20\x01" * objects], 3))
+    with pytest.raises(ObjectImportError, match=r"P01_01.pkl: .*at most "):
+        bounded(read_all, path)
+
+
+def test_a_message_cut_short_is_told(one: Found) -> None:
+    with pytest.raises(ObjectImportError, match=r"here: expected a FrameObjectDetections message"):
+        parse_frame(pack_frame(300, [one])[:-1], place="here")

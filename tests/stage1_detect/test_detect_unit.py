@@ -1,0 +1,117 @@
+"""Units become shards whole or not at all, whatever their videos and threads do."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orn.shared.errors import DetectorError
+from orn.shared.jobs.plan import Unit, UnitPart
+from orn.shared.jobs.work import UnitResult
+from orn.shared.manifests.records import Video
+from orn.shared.masks.detections import FrameDetections
+from orn.shared.shards.files import shard_path
+from orn.shared.shards.shard import Shard
+from orn.stage1_detect.detect_unit import UnitDetector
+from tests.worlds.shards import FakeDetector
+from tests.worlds.videos import grey_of, write_grey
+
+UNIT = Unit(
+    index=0,
+    parts=(
+        UnitPart(video_id="a"),
+        UnitPart(video_id="broken"),
+        UnitPart(video_id="b", start=2, stop=9),
+    ),
+)
+
+
+def run(folder: Path, detector: FakeDetector) -> UnitResult:
+    write_grey(folder / "a.mp4", 5)
+    write_grey(folder / "b.mp4", 12, height=32)
+    (folder / "broken.mp4").write_bytes(b"nothing")
+    videos = {i: Video(id=i, path=folder / f"{i}.mp4") for i in ("a", "b", "broken")}
+    seen: list[int] = []
+    detect = UnitDetector(detector, videos=videos, folder=folder, batch=3)
+    result = detect(UNIT, seen.append)
+    assert sum(seen) == result.steps
+    return result
+
+
+def test_shard_holds_every_frame_of_the_unit(tmp_path: Path) -> None:
+    detector = FakeDetector()
+    result = run(tmp_path, detector)
+    assert detector.batches == [3, 2, 3, 3, 1]
+    assert (result.steps, result.videos) == (12, ("a", "b"))
+    assert [video.id for video in result.failed] == ["broken"]
+
+    shard = Shard(shard_path(tmp_path, 0))
+    entries = [(v.id, v.frames, v.height, v.width) for v in shard.videos]
+    assert entries == [("a", 5, 48, 64), ("b", 7, 32, 64)]
+    assert [video.id for video in shard.failed] == ["broken"]
+    assert shard.detector == detector.entry
+    np.testing.assert_array_equal(shard.frame_index(), [0, 1, 2, 3, 4, *range(2, 9)])
+    np.testing.assert_allclose(shard.frame_seconds()[5:], np.arange(2, 9) / 10)
+    for row, index in ((1, 1), (4, 4), (5, 2), (11, 8)):
+        assert shard.frame(row).scores[0] * 255 == pytest.approx(grey_of(index), abs=2)
+
+
+@pytest.mark.parametrize("part", ["network", "encoding"])
+def test_an_error_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    detector = FakeDetector(fail_at=3 if part == "network" else None)
+    if part == "encoding":
+        monkeypatch.setattr(detector, "encode", lambda found: found["no detections"])
+    with pytest.raises((RuntimeError, TypeError), match=r"the network broke|indices must be"):
+        run(tmp_path, detector)
+    assert not list(tmp_path.glob("*.zip")) + list(tmp_path.glob(".*"))
+
+
+class NotFinite(FakeDetector):
+    """Gives no numbers for frames of the first video."""
+
+    def encode(self, found: Any) -> FrameDetections:
+        detections = super().encode(found)
+        if detections.height == 48:
+            raise DetectorError("not finite")
+        return detections
+
+
+class Shrinking(FakeDetector):
+    """Finds objects in a row less than frames have."""
+
+    def prepare(self, image: Any) -> Any:
+        return len(image) - 1, image.shape[1], 0.0
+
+
+@pytest.mark.parametrize(
+    ("detector", "failed", "reason"),
+    [
+        (NotFinite(), ["a", "broken"], "frames from 0: not finite"),
+        (Shrinking(), ["a", "broken", "b"], "frame 0: expected detections on a grid of 48 x 64"),
+        (
+            FakeDetector(class_scores=0.25),
+            ["a", "broken", "b"],
+            "frame 0: class_scores of detection 0: expected no negative score and a sum of at most",
+        ),
+    ],
+)
+def test_videos_with_detections_that_cannot_be_fail_alone(
+    tmp_path: Path, detector: FakeDetector, failed: list[str], reason: str
+) -> None:
+    result = run(tmp_path, detector)
+    assert [video.id for video in result.failed] == failed
+    assert result.failed[0].reason.startswith(reason)
+    shard = Shard(shard_path(tmp_path, 0))
+    done = {"b"} - set(failed)
+    assert {video.id for video in shard.videos} == set(result.videos) == done
+    assert (shard.num_frames, result.steps) == (7 * len(done), 12)
+
+
+def test_scores_are_held_against_what_the_detector_has(tmp_path: Path) -> None:
+    detector = FakeDetector(class_scores=0.25)
+    detector.score_kind = "sigmoid"
+    assert run(tmp_path, detector).videos == ("a", "b")
+    assert Shard(shard_path(tmp_path, 0)).score_kind == "sigmoid"

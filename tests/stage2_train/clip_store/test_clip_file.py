@@ -1,0 +1,126 @@
+"""Files of a clip store that are damaged, or not what they should be: what was stored, or an
+error."""
+
+import json
+import os
+import pickle
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from orn.shared.errors import ClipStoreError
+from orn.stage2_train.clip_store.clip_file import read_record
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.store_format import FailedClip, StoreSettings
+from tests.bounded import bounded
+from tests.worlds.films import (
+    clip_record,
+    make_film,
+    put_clip_record,
+    store_content,
+    write_store,
+)
+
+SETTINGS = StoreSettings(size=(8, 12))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A store of two videos and one that failed."""
+    path, rng = tmp_path_factory.mktemp("store") / "clips", np.random.default_rng(0)
+    films = [make_film(f"film/{count}", label=0, num_frames=count, rng=rng) for count in (3, 4)]
+    write_store(path, films, SETTINGS, failed=(FailedClip(id="torn", reason="too dark"),))
+    return path
+
+
+@pytest.fixture
+def store(made, tmp_path) -> Path:
+    """A copy of it, to damage."""
+    return Path(shutil.copytree(made, tmp_path / "clips"))
+
+
+def test_damage_behind_an_index_that_fits_is_noticed(store) -> None:
+    """As of a disk: neither size nor time of change tell."""
+    wanted, path = store_content(store), store / "clips-000000.h5"
+    status, content = path.stat(), path.read_bytes()
+    record = read_record(path)
+    for place in (record.jpeg_place + 300, record.frames_place + 8):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        with pytest.raises(ClipStoreError, match=r"clips-000000\.h5: video film/3: .* corrupt"):
+            bounded(store_content, store)
+    path.write_bytes(content)
+    assert store_content(store) == wanted
+
+
+def _replaced(name: str, make: Callable[[h5py.File], Any]) -> Callable[[Path], None]:
+    def damage(path: Path) -> None:
+        with h5py.File(path, "r+") as file:
+            made = make(file)
+            del file[name]
+            if made is not None:
+                file[name] = made
+
+    return damage
+
+
+def _said(**changes: Any) -> Callable[[Path], None]:
+    """The record with other values; of its first video where that has them."""
+
+    def damage(path: Path) -> None:
+        record = clip_record(path)
+        (record if changes.keys() <= record.keys() else record["videos"][0]).update(changes)
+        put_clip_record(path, json.dumps(record))
+
+    return damage
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "absent": (_replaced("record", lambda _: None), "not a valid file of a clip store"),
+    "another version": (_said(format_version=3), "format_version: expected one of 4, got 3"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_no_clip_file_has_is_refused(store, damage) -> None:
+    change, message = DAMAGE[damage]
+    path = store / "clips-000000.h5"
+    change(path)
+    with pytest.raises(ClipStoreError, match=message) as caught:
+        bounded(ClipStore, store)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize(("name", "value"), [("seconds", 0.0), ("seconds", np.nan), ("index", 0)])
+def test_times_that_do_not_increase_are_refused(store, name: str, value: float) -> None:
+    """Though all checksums are right."""
+    path = store / "clips-000000.h5"
+    record = clip_record(path)
+    with h5py.File(path, "r+") as file:
+        rows_F = file["frames"][:]
+        rows_F[name][2] = value
+        file["frames"][:] = rows_F
+    record["videos"][0]["crc32"] = zlib.crc32(rows_F[:3].tobytes())
+    put_clip_record(path, json.dumps(record))
+    with pytest.raises(ClipStoreError, match=r"film/3: .* corrupt \(expected increasing"):
+        store_content(store)
+
+
+def test_a_file_that_goes_or_changes_while_it_is_in_use(store) -> None:
+    opened, path = ClipStore(store), store / "clips-000000.h5"
+    shutil.copy(path, store / "clips-000001.h5")  # files that come later change nothing
+    assert len(pickle.loads(pickle.dumps(opened)).ids) == 2
+    (store / "clips-000001.h5").unlink()
+    path.rename(store / "elsewhere")
+    for read in (
+        lambda: pickle.loads(pickle.dumps(opened)),
+        lambda: opened.frames("film/3").seconds,
+    ):
+        with pytest.raises(ClipStoreError, match=r"000000\.h5: .*(disappeared|cannot be read)"):
+            read()

@@ -1,0 +1,103 @@
+"""`orn clips` through the command line."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from tests.worlds.tables import write_table
+
+SIZE = "[clips]\nheight = 24\nwidth = 40\n"
+CLASSES = ("up", "down")
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, film) -> Path:
+    """A data set of three films, one of them missing."""
+    for name in ("a", "b"):
+        film(tmp_path / "data/films/videos" / f"{name}.mp4", num_frames=3)
+    rows = ("video,label,split", "a,up,train", "b,down,train", "c,up,train")
+    path = write_table(tmp_path, "films", rows, classes=CLASSES)
+    path.write_text(path.read_text() + SIZE)
+    return path
+
+
+@pytest.fixture
+def clips(orn, manifest):
+    """`orn clips` of the data set."""
+    folders = ("--data", manifest.parent / "data", "--out", manifest.with_suffix(""))
+    return partial(orn, "clips", manifest, *folders, "--workers", 1)
+
+
+def test_stores_at_the_size_of_the_manifest_in_pieces(clips, manifest) -> None:
+    report = clips("--dry-run", "--json").json
+    assert (report["size"], report["to_do"], report["missing"]) == ("24x40", 2, 1)
+    assert not manifest.with_suffix("").exists()
+    assert clips("--limit", 1, "--json").json["added"] == 1
+    report = clips("--json").json
+    assert (report["added"], report["present"], report["missing"]) == (1, 1, 1)
+    said = " ".join(clips().stdout.split())
+    assert f"Clip store {manifest.with_suffix('')}: 6 frames, " in said
+    assert "Videos 0 videos stored, 2 already there 1 missing" in said
+    assert ClipStore(manifest.with_suffix("")).settings.size == (24, 40)
+
+
+def test_videos_that_fail_or_change_are_told_and_stored_again(clips, manifest, film) -> None:
+    video = manifest.parent / "data/films/videos/a.mp4"
+    whole = video.read_bytes()
+    video.write_bytes(b"no video")
+    for retry in ((), ("--retry-failed",)):
+        report = clips("--json", *retry, exit_code=3).json
+        assert [row["id"] for row in report["failed"]] == ["a"]
+    video.write_bytes(whole)
+    assert clips("--json").json["added"] == 1
+    film(video, num_frames=2)
+    report = clips("--json").json
+    assert (report["added"], report["present"], report["frames"]) == (1, 1, 5)
+    assert clips("--fresh", "--json").json["bytes"] < report["bytes"]
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_actors_of_ray_store_the_same(clips, manifest) -> None:
+    clips("--out", manifest.parent / "here")
+    report = clips("--engine", "ray", "--workers", 2, "--json").json
+    assert report["added"] == 2
+    ids = ("a", "b")
+    stores = [ClipStore(manifest.parent / name) for name in ("here", "films")]
+    assert stores[0].digest(ids) == stores[1].digest(ids)
+
+
+def test_size_short_side_and_rate(clips, manifest) -> None:
+    assert clips("--size", "20x30", "--dry-run", "--json").json["size"] == "20x30"
+    for wrong in ("20", "0x20", "20x00", "4097x16", "16x99999999999999999999", "-1x16"):
+        assert "'--size'" in clips(f"--size={wrong}", exit_code=2).stderr
+    extra = ("--short-side", "24", "--rate", "5", "--json")
+    report = clips(*extra, "--dry-run").json
+    assert (report["size"], report["short_side"], report["rate"]) == (None, 24, 5.0)
+    assert clips(*extra).json["frames"] == 4
+    assert ClipStore(manifest.with_suffix("")).stored_size("a") == (24, 32)
+    assert "--size and --short-side" in clips(*extra, "--size", "24x32", exit_code=2).stderr
+
+
+def test_a_dry_run_counts_frames(clips, manifest) -> None:
+    estimate = clips("--dry-run", "--json").json
+    assert estimate["estimated_bytes"] > 0 and not manifest.with_suffix("").exists()
+    assert estimate["estimated_frames"] == clips("--json").json["frames"]
+
+
+def test_labelled_times_are_the_default_where_segments_have_times(clips, manifest) -> None:
+    labels = manifest.parent / "data/films/labels.csv"
+    labels.write_text("video,start,stop,label,split\na,0.1,0.2,up,train\nc,0,1,up,train\n")
+    manifest.write_text(manifest.read_text().replace('"clips"', '"segments"'))
+    report = clips("--dry-run", "--json").json
+    assert (report["frames"], report["videos"], report["estimated_frames"]) == ("labelled", 1, 1)
+    assert clips("--json").json["frames"] == 1
+    assert not ClipStore(manifest.with_suffix("")).frames("a").covers(TimeRange())
+    report = clips("--frames", "all", "--json").json
+    assert (report["added"], report["frames"]) == (1, 3)
+    assert ClipStore(manifest.with_suffix("")).frames("a").covers(TimeRange())
+    labels.unlink()
+    assert "--frames all" in clips("--frames", "labelled", exit_code=2).stderr

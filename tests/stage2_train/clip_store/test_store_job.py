@@ -1,0 +1,237 @@
+"""Storing videos: what goes in, what later runs add, what a kill leaves."""
+
+import json
+import os
+import resource
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from orn.shared.errors import ClipStoreError, PipelineError
+from orn.shared.jobs.engines import LocalEngine
+from orn.shared.jobs.plan import UnitPart
+from orn.shared.manifests.records import Video
+from orn.shared.time_ranges import TimeRange, TimeRanges
+from orn.stage2_train.clip_store import store_job
+from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.store_format import StoreSettings
+from orn.stage2_train.clip_store.store_job import (
+    build_clip_store,
+    units_of,
+)
+from tests.worlds.films import store_content, write_store
+
+SETTINGS = StoreSettings(size=(24, 32))
+GREY_ERROR = 3  # brightness levels lost to yuv420p and JPEG on flat grey
+
+
+def files(path: Path) -> list[str]:
+    """Names in the folder of a store, but for the index and the plan."""
+    names = {each.name for each in path.iterdir()}
+    return sorted(names - {"clips.index.json", "clips.plan.json"})
+
+
+def test_any_hdf5_reader_finds_every_frame(videos, tmp_path) -> None:
+    report = build_clip_store(videos, tmp_path / "clips", SETTINGS)
+    assert (report.num_added, report.num_present, report.num_frames) == (3, 0, 12)
+    frames = ClipStore(tmp_path / "clips").frames("group/2")
+    np.testing.assert_allclose(frames.seconds, np.arange(5) / 10, atol=1e-6)
+    images = frames.read(np.arange(5))
+    assert images.shape == (5, 24, 32, 3)
+    means = images.mean(axis=(1, 2, 3))
+    assert np.abs(means - (20 + 20 * np.arange(5))).max() <= GREY_ERROR
+    with h5py.File(tmp_path / "clips/clips-000000.h5") as file:
+        record = json.loads(bytes(file["record"][:]))
+        assert (record["format"], record["format_version"]) == ("orn-clips", 4)
+        assert record["settings"] == {"size": [24, 32], "jpeg_quality": 92, "rate": None}
+        video = record["videos"][1]
+        assert video["id"] == "group/1"
+        rows = file["frames"][video["first_frame"] :][: video["num_frames"]]
+        assert rows["index"].tolist() == [0, 1, 2, 3]
+        start = video["first_byte"] + rows["start"][2]
+        picture = bytes(file["jpeg"][start : start + rows["size"][2]])
+        assert picture[:3] == b"\xff\xd8\xff" and picture[-2:] == b"\xff\xd9"
+
+
+def test_what_is_new_or_has_changed_goes_to_new_files(videos, film, tmp_path) -> None:
+    path = tmp_path / "clips"
+    build_clip_store(videos[:2], path, SETTINGS)
+    before = (path / "clips-000000.h5").read_bytes()
+    report = build_clip_store(videos, path, SETTINGS, engine=LocalEngine(devices=("cpu", "cpu")))
+    assert (report.num_added, report.num_present) == (1, 2)
+    assert build_clip_store(videos, path, SETTINGS).num_added == 0
+    os.utime(videos[0].path, ns=(1, 1))  # as a copy has: its content counts
+    assert build_clip_store(videos, path, SETTINGS).num_added == 0
+    film(videos[0].path, num_frames=2, level=90)
+    videos[2].path.unlink()  # what was stored stays
+    report = build_clip_store(videos, path, SETTINGS)
+    assert (report.num_added, report.num_present, report.num_frames) == (1, 2, 11)
+    assert len(ClipStore(path).frames("group/0")) == 2
+    assert files(path) == [f"clips-00000{number}.h5" for number in range(3)]
+    assert (path / "clips-000000.h5").read_bytes() == before
+
+
+def test_a_folder_of_jpegs_is_stored_again_at_another_frame_rate(tmp_path) -> None:
+    path, folder = tmp_path / "clips", tmp_path / "film"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (32, 24)).save(folder / f"{number}.jpg")
+    for rate in (10.0, 20.0):
+        videos = [Video(id="film", path=folder, rate=rate)]
+        assert build_clip_store(videos, path, SETTINGS).num_added == 1
+        assert ClipStore(path).frames("film").seconds.tolist() == [0, 1 / rate, 2 / rate]
+        assert build_clip_store(videos, path, SETTINGS).num_added == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"size": (30, 32)}, "24x32"),
+        ({"jpeg_quality": 95}, "quality 95"),
+        ({"rate": 5.0}, "5 frames per second, got .* every frame"),
+        ({"size": 24}, "short side 24"),
+    ],
+)
+def test_other_settings_are_refused(videos, tmp_path, change, found) -> None:
+    path, other = tmp_path / "clips", replace(SETTINGS, **change)
+    build_clip_store(videos[:1], path, SETTINGS)
+    with pytest.raises(ClipStoreError, match=f"{found}.*--fresh"):
+        build_clip_store(videos, path, other)
+    build_clip_store(videos, path, other, fresh=True)
+    assert (ClipStore(path).settings, len(ClipStore(path).ids)) == (other, 3)
+    write_store(tmp_path / "other", [], SETTINGS)
+    (tmp_path / "other/clips-000000.h5").rename(path / "clips-000001.h5")
+    with pytest.raises(ClipStoreError, match=r"clips-000001\.h5: .*24x32"):
+        ClipStore(path)
+
+
+def test_short_side_keeps_the_shape_of_each_video_and_refuses_a_ribbon(tmp_path, film) -> None:
+    videos = []
+    for name, size in (("wide", (48, 96)), ("tall", (80, 40)), ("ribbon", (2, 2000))):
+        film(tmp_path / f"{name}.mp4", num_frames=2, size=size)
+        videos.append(Video(id=name, path=tmp_path / f"{name}.mp4"))
+    report = build_clip_store(videos, tmp_path / "clips", StoreSettings(size=256))
+    store = ClipStore(tmp_path / "clips")
+    assert store.stored_size("wide") == (256, 512)
+    assert store.frames("wide").read(np.array([0, 1])).shape == (2, 256, 512, 3)
+    assert store.frames("tall").read(np.array([1])).shape == (1, 512, 256, 3)
+    assert [(row.id, "256x256000" in row.reason) for row in report.failed] == [("ribbon", True)]
+
+
+def between(*ends: tuple[float, float]) -> dict[str, TimeRanges]:
+    """Ranges of the third film."""
+    return {"group/2": TimeRanges.of(TimeRange(*each) for each in ends)}
+
+
+def test_only_labelled_times_with_the_places_and_times_of_the_source(videos, tmp_path) -> None:
+    path = tmp_path / "clips"
+    build_clip_store(videos, path, SETTINGS, ranges=between((0.1, 0.2), (0.3, 0.45)))
+    store = ClipStore(path)
+    assert len(store.frames("group/1")) == 4
+    frames = store.frames("group/2")
+    np.testing.assert_allclose(frames.seconds, [0.1, 0.3, 0.4], atol=1e-6)
+    assert frames.covers(TimeRange(0.31, 0.4))
+    assert not frames.covers(TimeRange(0.1, 0.3))
+    assert not frames.covers(TimeRange(None, 0.2))
+    assert frames.rows["index"].tolist() == [1, 3, 4]
+    build_clip_store(videos, tmp_path / "slow", replace(SETTINGS, rate=5.0))
+    slow = ClipStore(tmp_path / "slow").frames("group/2")
+    np.testing.assert_allclose(slow.seconds, [0.0, 0.2, 0.4], atol=1e-6)
+    build_clip_store(videos, tmp_path / "whole", SETTINGS)
+    whole = ClipStore(tmp_path / "whole").frames("group/2")
+    np.testing.assert_array_equal(frames.read(np.array([0, 1, 2])), whole.read(np.array([1, 3, 4])))
+
+
+def test_times_that_are_wanted_later_are_added(videos, tmp_path) -> None:
+    path = tmp_path / "clips"
+    build_clip_store(videos, path, SETTINGS, ranges=between((0.1, 0.2)))
+    report = build_clip_store(videos, path, SETTINGS, ranges=between((0.3, 0.4)))
+    assert (report.num_added, report.num_present) == (1, 2)
+    np.testing.assert_allclose(ClipStore(path).frames("group/2").seconds, [0.1, 0.3], atol=1e-6)
+    assert build_clip_store(videos, path, SETTINGS, ranges=between((0.3, 0.35))).num_added == 0
+    none = between((7, 8))  # a range may hold no frame
+    report = build_clip_store(videos[2:], tmp_path / "none", SETTINGS, ranges=none)
+    assert (report.num_added, report.num_frames, report.failed) == (1, 0, ())
+    assert ClipStore(tmp_path / "none").frames("group/2").is_empty(TimeRange(7, 8))
+    assert build_clip_store(videos[2:], tmp_path / "none", SETTINGS, ranges=none).num_present == 1
+
+
+class Dies:
+    """Ends the job before the n-th of its calls that change what is seen of a folder."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+        self.left = left
+        for name in ("replace", "unlink"):
+            monkeypatch.setattr(Path, name, self._counted(getattr(Path, name)))
+
+    def _counted(self, real):
+        def call(*args: object, **options: object) -> object:
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+            return real(*args, **options)
+
+        return call
+
+
+def test_a_kill_loses_nothing(videos, film, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(store_job, "UNIT_BYTES", 1)  # a file each
+    path, begun = tmp_path / "clips", tmp_path / "begun"
+    build_clip_store(videos, begun, SETTINGS)
+    film(videos[0].path, num_frames=2, level=70)
+    build_clip_store(videos, tmp_path / "whole", SETTINGS)
+    before, after = store_content(begun), store_content(tmp_path / "whole")
+
+    for moment in range(1, 100):
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(begun, path)
+        with pytest.MonkeyPatch.context() as patch:
+            dies = Dies(patch, moment)
+            with suppress(KeyboardInterrupt):
+                build_clip_store(videos, path, SETTINGS)
+        assert store_content(path) in (before, after)
+        build_clip_store(videos, path, SETTINGS)
+        assert store_content(path) == after
+        assert not [each for each in files(path) if not each.startswith("clips-")]
+        if dies.left > 0:
+            break
+    assert moment > 3
+
+
+@pytest.mark.parametrize(
+    ("sizes", "processes", "number"),
+    [
+        ([1.0] * 60, 2, [60]),  # a small data set
+        ([10e6] * 100, 0, [25] * 4),
+        ([10e6] * 100, 25, [1] * 100),  # enough for all processes
+        ([10e6, 900e6, 10e6], 1, [1, 1, 1]),  # a video is never divided
+        ([0.0] * 5000, 0, [4096, 904]),
+    ],
+)
+def test_how_videos_are_packed(sizes, processes, number) -> None:
+    parts = [UnitPart(video_id=str(place)) for place in range(len(sizes))]
+    by_id = {str(place): size for place, size in enumerate(sizes)}
+    found = units_of(parts, by_id, first=7, processes=processes)
+    assert [len(unit.parts) for unit in found] == number
+    assert [unit.index for unit in found] == list(range(7, 7 + len(number)))
+    assert [part for unit in found for part in unit.parts] == parts
+
+
+def test_a_limit_on_the_size_of_files_ends_in_a_sentence(videos, tmp_path) -> None:
+    build_clip_store(videos, tmp_path / "whole", SETTINGS)
+    size = (tmp_path / "whole/clips-000000.h5").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for most in (size // 2, size - 1):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+        try:
+            with pytest.raises(PipelineError, match=r"clips-000000\.h5: could not be written"):
+                build_clip_store(videos, tmp_path / "clips", SETTINGS)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert not (tmp_path / "clips").exists() or not files(tmp_path / "clips")

@@ -1,0 +1,230 @@
+"""Intervals hold the truth as often as said; shares of some segments are scikit-learn's."""
+
+import math
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+
+from orn.shared.manifests.records import Segment, Subset
+from orn.shared.predictions import Predictions, load_predictions, save_predictions
+from orn.stage2_train.evaluation.bootstrap import (
+    bootstrap_figures,
+    difference_with_interval,
+    with_interval,
+)
+from orn.stage2_train.evaluation.intervals import (
+    measured_figures,
+    share_figures,
+    subset_shares,
+    with_groups,
+)
+from orn.stage2_train.evaluation.tallies import Tallies
+
+
+def _tallies(labels, logits_NA) -> Tallies:
+    return Tallies(labels, np.asarray(logits_NA, np.float32))
+
+
+def _single(right_N: NDArray[np.bool_], labels_N: NDArray[np.int64]) -> Tallies:
+    """Of two classes, right where it is said."""
+    return _tallies(labels_N, np.eye(2)[np.where(right_N, labels_N, 1 - labels_N)])
+
+
+def test_segments_of_a_video_are_drawn_together() -> None:
+    labels_N = np.array([0, 0, 0, 1])
+    tallies = _tallies(labels_N, np.eye(2)[[0, 0, 0, 0]])
+    draws_FR, again_FR = (
+        bootstrap_figures([tallies], ["a", "a", "a", "b"], num_draws=500)[0] for _ in range(2)
+    )
+    assert set(draws_FR[0].round(6)) == {0.0, 0.75, 1.0}
+    assert np.array_equal(draws_FR, again_FR, equal_nan=True)
+
+
+def test_an_interval_of_nothing_but_right_ones_is_not_a_point() -> None:
+    edge = 0.025 ** (1 / 100)
+    right = with_interval(1.0, np.ones(9), num_groups=100)
+    assert right == pytest.approx({"value": 1, "low": edge, "high": 1})
+    wrong = with_interval(0.0, np.zeros(9), num_groups=100)
+    assert wrong == pytest.approx({"value": 0, "low": 0, "high": 1 - edge})
+
+
+@pytest.mark.parametrize(("value", "num_groups"), [(0.5, 1), (math.nan, 9)])
+def test_what_is_undefined_is_none(value, num_groups) -> None:
+    draws_R, wanted = np.full(9, value), None if math.isnan(value) else value
+    found = with_interval(value, draws_R, num_groups=num_groups)
+    assert found == {"value": wanted, "low": None, "high": None}
+    found = difference_with_interval(0.0, value, draws_R, num_groups=num_groups)
+    assert [found[name] for name in ("difference", "low", "high")] == [wanted, None, None]
+
+
+def _made_accuracy(random: np.random.Generator) -> tuple[float, Tallies, list[str]]:
+    """Videos of one to six segments that are as hard as each other within a video."""
+    sizes_G = random.integers(1, 7, size=80)
+    groups = [str(video) for video, size in enumerate(sizes_G) for _ in range(size)]
+    chance_N = random.beta(3.2, 0.8, size=80).repeat(sizes_G)  # 0.8 in the mean
+    right_N = random.random(len(chance_N)) < chance_N
+    return 0.8, _single(right_N, random.integers(2, size=len(right_N))), groups
+
+
+def _made_class_mean(random: np.random.Generator) -> tuple[float, Tallies, list[str]]:
+    """Classes of 20 and 80 % of the segments, right in 60 and 90 %; figure 1."""
+    labels_N = (random.random(300) < 0.8).astype(np.int64)
+    right_N = random.random(300) < np.array([0.6, 0.9])[labels_N]
+    return 0.75, _single(right_N, labels_N), [str(row // 2) for row in range(300)]
+
+
+def _true_average_precision(share: float, distance: float) -> float:
+    """Of positives that are normal about `distance`, and others about 0, all there are of them."""
+    recall = (np.arange(20_000) + 0.5) / 20_000
+    at = np.array([NormalDist(distance).inv_cdf(1 - each) for each in recall])
+    false = np.array([1 - NormalDist().cdf(each) for each in at])
+    return float(np.mean(share * recall / (share * recall + (1 - share) * false)))
+
+
+_TRUE_AP = _true_average_precision(0.3, 1.5)
+
+
+def _made_ap(random: np.random.Generator) -> tuple[float, Tallies, list[str]]:
+    positive_N = random.random(400) < 0.3
+    logits_N = random.normal(size=400) + 1.5 * positive_N
+    tallies = _tallies(positive_N[:, None].astype(np.float32), logits_N[:, None])
+    return _TRUE_AP, tallies, [str(row) for row in range(400)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "figure"), [(_made_accuracy, 0), (_made_class_mean, 1), (_made_ap, 0)]
+)
+def test_intervals_hold_the_truth_in_95_of_100_data_sets(make, figure) -> None:
+    random, held = np.random.default_rng(5), 0
+    for _ in range(1000):
+        truth, tallies, groups = make(random)
+        value = float(tallies.once()[figure])
+        (draws_FR,) = bootstrap_figures([tallies], groups, num_draws=300)
+        found = with_interval(value, draws_FR[figure], num_groups=len(set(groups)))
+        held += found["low"] <= truth <= found["high"]
+    assert 930 <= held <= 970, held
+
+
+@pytest.mark.parametrize(
+    ("num_videos", "per_video", "gained", "lost"),
+    [
+        (20, 1, 0.05, 0.05),
+        (50, 3, 0.02, 0.0),
+        (50, 1, 0.3, 0.1),
+        pytest.param(200, 1, 0.005, 0.0, marks=pytest.mark.slow),
+    ],
+)
+def test_intervals_of_differences_hold_the_truth(num_videos, per_video, gained, lost) -> None:
+    """Also where two runs differ on so few segments that none may be among those measured; all
+    segments of a video are gained or lost together."""
+    random, held = np.random.default_rng(11), 0
+    labels_N = np.arange(num_videos * per_video) % 2
+    groups = [str(row // per_video) for row in range(len(labels_N))]
+    for _ in range(300):
+        kind_N = random.random(num_videos).repeat(per_video)
+        one_N = kind_N < 0.5
+        other_N = one_N & (kind_N >= lost) | (kind_N > 1 - gained)
+        pair = _single(one_N, labels_N), _single(other_N, labels_N)
+        draws_FR, others_FR = bootstrap_figures(pair, groups, num_draws=100)
+        found = difference_with_interval(
+            *(float(each.once()[0]) for each in pair),
+            (others_FR - draws_FR)[0],
+            num_groups=num_videos,
+        )
+        held += found["low"] <= gained - lost <= found["high"]
+    assert held >= 0.93 * 300, held
+
+
+def test_a_report_has_an_interval_for_every_figure(tmp_path) -> None:
+    random = np.random.default_rng(7)
+    labels_N = random.integers(3, size=40)
+    segments = [
+        Segment(id=str(row), video_id=f"v{row // 4}", split="validation") for row in range(40)
+    ]
+    made = Predictions(
+        ids=tuple(each.id for each in segments),
+        labels=labels_N,
+        activity_logits=random.normal(size=(40, 3)).astype(np.float32),
+        object_logits=random.normal(size=(40, 3)).astype(np.float32),
+    )
+    predictions = with_groups(made, segments, np.zeros((40, 3), np.bool_))
+    save_predictions(tmp_path / "kept.npz", predictions)
+    kept = load_predictions(tmp_path / "kept.npz")
+    assert (kept.groups, kept.grouped_by) == (tuple(f"v{row // 4}" for row in range(40)), "videos")
+    assert kept.unsure is None
+    found = measured_figures(kept, ("a", "b", "c"), num_draws=100)
+    assert found["interval"] | {"num_groups": 10, "over": "videos"} == found["interval"]
+    for head, figures in found["figures"].items():
+        assert set(figures) == {"top1", "mean_class_accuracy"}
+        for figure in figures.values():
+            assert 0 < figure["low"] < figure["value"] < figure["high"] < 1
+        wanted = average_precision_score(np.eye(3)[labels_N], kept.by_head()[head], average=None)
+        precisions = [row["average_precision"][head] for row in found["per_class"]]
+        assert precisions == pytest.approx(wanted)
+        assert all(len(row["intervals"][head]) == 2 for row in found["per_class"])
+
+
+def test_persons_are_drawn_where_the_data_set_names_them_all() -> None:
+    made = Predictions(
+        ids=("a", "b"),
+        labels=np.array([[1, 0], [0, 1]], np.float32),
+        activity_logits=np.eye(2, dtype=np.float32),
+        object_logits=None,
+    )
+    named, other = (
+        Segment(id=each, video_id=each, split="validation", participant=person)
+        for each, person in (("a", "P01"), ("b", None))
+    )
+    unsure_NA = np.array([[False, True], [False, False]])
+    assert with_groups(made, [named, named], unsure_NA).groups == ("P01", "P01")
+    mixed = with_groups(made, [named, other], unsure_NA)
+    assert (mixed.groups, mixed.grouped_by) == (("a", "b"), "videos")
+    assert np.array_equal(mixed.unsure, unsure_NA)
+
+
+LABELS = np.array([0, 0, 1, 1, 2, 2, 3])
+GUESSED = np.array([0, 1, 1, 1, 0, 0, 3])
+PERSONS = ("a", "a", "b", "b", "c", "c", "c")
+
+
+def _shares(*subsets: Subset, labels=LABELS, guessed=GUESSED, persons=PERSONS) -> dict[str, float]:
+    logits_NA = np.eye(7, dtype=np.float32)[guessed]
+    shares = subset_shares(labels, logits_NA, subsets, participants=persons)
+    found = share_figures(shares, persons or labels.astype(str), num_draws=2)
+    return {name: each["value"] for name, each in found.items()}
+
+
+def test_shares_by_hand() -> None:
+    tail, unseen = Subset(name="tail", classes=(2, 3)), Subset(name="unseen", participants=("b",))
+    many = Subset(name="many_shot", classes=(0, 2, 4))  # 4 is of no segment, 2 is never predicted
+    assert _shares(tail, unseen, many) == pytest.approx(
+        {
+            "top1_tail": 1 / 3,
+            "top1_unseen": 1,
+            "many_shot_precision": (1 / 3 + 0) / 2,
+            "many_shot_recall": (1 / 2 + 0) / 2,
+        }
+    )
+
+
+def test_shares_that_the_split_does_not_have_are_left_out() -> None:
+    nobody = Subset(name="unseen", participants=("z",))
+    absent = Subset(name="tail", absent=Path("list.csv"))
+    assert _shares(nobody, absent, Subset(name="many_shot")) == {}
+    assert _shares(Subset(name="unseen", participants=("a",)), persons=None) == {}
+
+
+def test_many_shot_figures_are_those_of_scikit_learn() -> None:
+    labels, guessed = np.random.default_rng(3).integers(7, size=(2, 90))
+    classes = (0, 2, 5, 6)
+    precision, recall, _, _ = precision_recall_fscore_support(
+        labels, guessed, labels=classes, average="macro", zero_division=0
+    )
+    many = Subset(name="many_shot", classes=classes)
+    found = _shares(many, labels=labels, guessed=guessed, persons=("v",) * 90)
+    assert found == pytest.approx({"many_shot_precision": precision, "many_shot_recall": recall})

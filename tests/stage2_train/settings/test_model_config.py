@@ -1,0 +1,49 @@
+"""What a network configuration accepts, and the widths of the paper that follow from it."""
+
+import re
+
+import pytest
+
+from orn.shared.config.toml_files import config_from_dict
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model import build
+from orn.stage2_train.settings.model_config import NetworkConfig
+
+
+@pytest.mark.parametrize(
+    ("backbone", "base_width", "feature_width", "object_width"),
+    [("resnet50", 64, 2048, 2229), ("resnet18", 64, 512, 693), ("resnet18", 16, 128, 309)],
+)
+def test_widths(backbone, base_width, feature_width, object_width) -> None:
+    config = NetworkConfig(num_activities=2, backbone=backbone, base_width=base_width)
+    assert config.feature_width == feature_width
+    assert config.object_width == object_width
+    assert config.class_width == 81
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"backbone": "resnet34"}, "backbone: expected one of 'resnet18', 'resnet50', got"),
+        (
+            {"object_parts": ["class", "shape"]},
+            "a subset of shape, appearance, class, in this order",
+        ),
+        ({"object_parts": []}, "object_parts: expected a subset of"),
+        ({"clique_size": 1}, "relation_frames: expected same for cliques of one"),
+        ({"architecture": "trn"}, "heads: expected activity for architecture trn"),
+    ],
+)
+def test_refuses_settings_that_cannot_be(changes, message) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        config_from_dict({"num_activities": 2, **changes}, NetworkConfig, source="test")
+
+
+@pytest.mark.parametrize(
+    ("name", "large"),
+    [("base_width", 4096), ("mask_size", 1024), ("mask_features", 9999), ("relation_width", 9999)],
+)
+def test_the_largest_setting_is_named(name: str, large: int, monkeypatch) -> None:
+    monkeypatch.setattr(build, "machine_memory", lambda: 1)
+    with pytest.raises(ConfigError, match=rf"model\.{name}: {large} is too large"):
+        build.build_network(NetworkConfig(num_activities=3, **{name: large}))

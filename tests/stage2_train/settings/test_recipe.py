@@ -1,0 +1,154 @@
+"""Recipes: those that are shipped, and what is refused."""
+
+import dataclasses
+
+import pytest
+
+from orn.shared.config.toml_files import config_from_dict, to_dict
+from orn.shared.errors import ConfigError
+from orn.stage2_train.model.build import build_network
+from orn.stage2_train.runs.phases import plan_phases
+from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.recipe import Recipe, default_recipe, load_recipe, recipe_names
+
+
+def test_shipped_recipes_load() -> None:
+    assert set(recipe_names()) >= {"paper_resnet50", "ablation_resnet18", "demo"}
+    for name in recipe_names():
+        recipe = load_recipe(name, num_activities=12)
+        assert recipe.model.num_activities == 12
+        assert config_from_dict(to_dict(recipe), Recipe, source=name) == recipe
+
+
+@pytest.mark.parametrize(
+    ("dataset", "recipe"),
+    [
+        ("demo", "demo"),
+        ("epic", "paper_epic"),
+        ("epic-cut24", "paper_epic"),
+        ("something-v1", "paper_something"),
+        ("kitchen", "small"),
+    ],
+)
+def test_data_sets_have_the_right_recipe_by_themselves(dataset, recipe) -> None:
+    assert default_recipe(dataset, num_segments=1999) == recipe
+    large = "paper_resnet50" if recipe == "small" else recipe
+    assert default_recipe(dataset, num_segments=2000) == large
+
+
+@pytest.mark.parametrize(
+    ("dataset", "backbone", "frames", "weight"),
+    [("vlog", "resnet50", 4, 15), ("epic", "resnet18", 4, 1), ("something", "resnet50", 8, 1)],
+)
+def test_recipes_of_the_papers_data_sets(dataset, backbone, frames, weight) -> None:
+    """The network is that of the text: no option but the backbone is set."""
+    recipe = load_recipe(f"paper_{dataset}", num_activities=30)
+    assert recipe.model == NetworkConfig(num_activities=30, backbone=backbone)
+    assert recipe.data.clip_frames == frames
+    assert recipe.losses.activity_loss_weight == weight * recipe.losses.object_loss_weight
+    first, second = plan_phases(recipe, num_segments=320)
+    assert (first.heads, first.batch_size, first.num_steps) == ("object", 32, 10 * 10)
+    assert (second.heads, second.batch_size, second.num_steps) == ("both", 8, 20 * 40)
+    assert not first.trains_resnet
+    assert second.trains_resnet
+
+
+def test_small_starts_from_imagenet_with_one_setting() -> None:
+    """Of the width of published networks, unless another one is set."""
+    imagenet = "initial_weights=imagenet"
+    for more, width in (((), 64), (("model.base_width=32",), 32)):
+        recipe = load_recipe("small", num_activities=3, overrides=(imagenet, *more))
+        assert (recipe.initial_weights, recipe.model.base_width) == ("imagenet", width)
+
+
+def test_recipe_of_what_the_authors_ran() -> None:
+    recipe = load_recipe("authors_vlog", num_activities=30)
+    model = recipe.model
+    assert model.object_width == 100 + 2048 + 100
+    assert model.kernels == ("2d", "2d", "2d", "2d", "2.5d")
+    assert (model.aggregation, model.mask_pooling) == ("mean", "interpolated")
+    assert (model.relation_frames, model.gru_pooling) == ("same_after_first", "mean")
+    assert (model.head_combination, model.mlp_dropout) == ("sum", 0.5)
+    assert recipe.data.max_objects + model.background_object == 10
+    assert recipe.data.train_with_validation
+    assert recipe.data.clip_sampling == "authors"
+    assert recipe.data.unsure_in_evaluation == "negative"
+    assert recipe.optimiser.gradient_clip == 10
+    assert (recipe.phases.object_head_epochs, recipe.phases.epochs) == (10, 10)
+    assert build_network(dataclasses.replace(model, base_width=1)).object_head.conv5 is not None
+
+
+def test_overrides() -> None:
+    overrides = ["optimiser.learning_rate=0.5", "data.crop=[32, 64]", "losses.reduction=sum"]
+    recipe = load_recipe("demo", num_activities=3, overrides=overrides)
+    assert recipe.optimiser.learning_rate == 0.5
+    assert recipe.feature_cells == (2, 4)
+    assert recipe.losses.reduction == "sum"
+    overrides = ["model.conv5_object_stride=2", "data.crop=[64, 96]"]
+    assert load_recipe("demo", num_activities=3, overrides=overrides).feature_cells == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("data.crop=[30, 64]", "data.crop=[16]", "data.crop=[16, 16, 16]", "data.crop=[16, 9999]"),
+        *(f"data.{name}=0" for name in ("clip_frames", "train_segments")),
+        *(f"optimiser.{name}=0" for name in ("gradient_clip", "batch_size", "accumulation")),
+        *(f"optimiser.learning_rate={value}" for value in ("0", "[[[")),
+        *("optimiser.warmup_fraction=1", "optimiser.name=sgd", "optimiser.learning_rat=1"),
+        *("validation.patience=0", "log_every_steps=0", "seed=1e23", "model.num_activities=5"),
+    ],
+)
+def test_refused(override) -> None:
+    with pytest.raises(ConfigError, match=override.partition("=")[0].replace(".", r"\.")):
+        load_recipe("demo", num_activities=3, overrides=[override])
+
+
+def test_every_number_has_limits() -> None:
+    recipe = load_recipe("demo", num_activities=3)
+    numbers = {
+        name: value
+        for name, value in _leaves(to_dict(recipe))
+        if not isinstance(value, bool | str | list)
+    }
+    assert len(numbers) > 25
+    for name in numbers.keys() - {"model.num_activities"}:
+        for value in (10**23, -(10**23), "nan", "inf"):
+            with pytest.raises(ConfigError, match=rf"{name}: expected .*, got "):
+                load_recipe("demo", num_activities=3, overrides=[f"{name}={value}"])
+
+
+def _leaves(table, prefix=""):
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model.conv5_object_stride=2", "data.crop=[48, 64]"], r"data\.crop: .*32.*\[48, 64\]"),
+        (["compile=true", "checkpoint_activations=true"], "checkpoint_activations: .*compile"),
+    ],
+)
+def test_settings_must_fit_each_other(overrides, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_recipe("demo", num_activities=3, overrides=overrides)
+
+
+def test_files(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[model]\nbase_width = 8\n")
+    assert load_recipe(str(path), num_activities=3).model.base_width == 8
+    for text, said in (
+        ("[model]\nnum_activities = 8\n", "model.num_activities"),
+        ("model = 8\n", "model: "),
+        ("[model\n", "TOML"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=rf"mine\.toml: .*{said}"):
+            load_recipe(str(path), num_activities=3)
+    with pytest.raises(ConfigError, match=r"'paper_resnet5'.*'paper_resnet50'"):
+        load_recipe("paper_resnet5", num_activities=3)

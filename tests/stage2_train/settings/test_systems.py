@@ -1,0 +1,134 @@
+"""The systems of the tables: names, settings that fit, figures as the paper prints them."""
+
+import re
+
+import pytest
+
+from orn.shared.errors import ConfigError
+from orn.stage2_train.settings.model_config import NetworkConfig
+from orn.stage2_train.settings.recipe import Recipe, describe_system, load_recipe
+from orn.stage2_train.settings.systems import SYSTEMS, find_system, system_names
+
+OBJECT_SYSTEMS = (
+    "orn-pixel", "orn-mlp", "coco-visual", "coco-shape", "coco-class", "coco-intra", "clique-1",
+    "clique-3",
+)  # fmt: skip
+
+
+def test_every_name_of_the_tables_is_there_once() -> None:
+    expected = {"orn", "activity-head", "object-head", *OBJECT_SYSTEMS}
+    expected |= {f"{name}-object-head" for name in OBJECT_SYSTEMS}
+    expected |= {f"inflation-{row:02}" for row in range(1, 15)}
+    expected |= {"r18", "r50", "i3d-18", "i3d", "c3d-avg", "trn-multiscale"}
+    assert set(system_names()) == expected
+    assert len(system_names()) == len(expected) == 39
+
+
+def test_the_proposed_system_is_the_default_network() -> None:
+    default = NetworkConfig(num_activities=3)
+    for name, value in find_system("orn").settings.items():
+        found = getattr(default, name)
+        assert (list(found) if isinstance(found, tuple) else found) == value, name
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "figures"),
+    [
+        ("orn", 2, {"epic": "40.89", "vlog": "37.49", "something": "32.12"}),
+        ("orn", 1, {"vlog": "44.7"}),
+        ("orn-pixel-object-head", 2, {"epic": "23.71", "vlog": "14.40", "something": "2.51"}),
+        ("inflation-10", 5, {"something": "33.77"}),
+        ("i3d-18", 4, {"epic": "34.20"}),
+    ],
+)
+def test_figures_as_printed(name, table, figures) -> None:
+    assert find_system(name).paper(table) == figures
+
+
+def test_a_system_sets_the_model_alone_and_overrides_come_after() -> None:
+    plain = load_recipe("demo", num_activities=5)
+    recipe = load_recipe(
+        "demo",
+        num_activities=5,
+        system="coco-intra",
+        overrides=("model.relation_width=7", "model.reasoning=mlp"),
+    )
+    assert recipe.model.relation_frames == "same"
+    assert (recipe.model.relation_width, recipe.model.reasoning) == (7, "mlp")
+    assert recipe.model.base_width == plain.model.base_width == 16
+    assert recipe.data == plain.data
+    assert recipe.phases == plain.phases
+
+
+def test_a_system_replaces_every_choice_of_the_recipe(tmp_path) -> None:
+    path = tmp_path / "other.toml"
+    path.write_text('[model]\nclique_size = 3\nheads = "object"\naggregation = "mean"\n')
+    recipe = load_recipe(str(path), num_activities=5, system="orn")
+    assert recipe.model == NetworkConfig(num_activities=5)
+
+
+def test_temporal_relations_are_made_for_the_clips_of_the_recipe_or_the_data_set() -> None:
+    def frames(*overrides: str) -> int | None:
+        return load("trn-multiscale", *overrides).model.num_frames
+
+    assert frames() == 8
+    assert frames("data.clip_frames=4") == 4
+    with pytest.raises(ConfigError, match=r"model\.num_frames: .* 8 frames.* got 5"):
+        frames("model.num_frames=5")
+
+
+ALL_2D = 'model.kernels=["2d", "2d", "2d", "2d", "2d"]'
+
+
+def load(system: str, *overrides: str, recipe: str = "paper_resnet50") -> Recipe:
+    """A recipe of the paper under a system, for clips of 8 frames."""
+    return load_recipe(recipe, num_activities=3, system=system, overrides=overrides, clip_frames=8)
+
+
+@pytest.mark.parametrize(
+    ("system", "override", "architecture"),
+    [
+        ("i3d", "model.temporal_initialization=identity", "i3d"),
+        ("i3d", ALL_2D, "i3d"),
+        ("c3d-avg", "model.backbone=resnet18", "c3d"),
+        ("orn", "model.num_frames=4", "object_video"),
+    ],
+)
+def test_a_choice_that_is_not_read_is_refused(system, override, architecture) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"--set {override}: ") + f".*{architecture}"):
+        load(system, override)
+
+
+def test_what_the_recipe_says_for_other_systems_may_stay(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[model]\nbackbone = "resnet50"\nclique_size = 3\naggregation = "mean"\n')
+    for system in system_names():
+        recipe = load(system, "model.base_width=8", "model.relation_width=7", recipe=str(path))
+        assert recipe.model.relation_width == 7
+    load("i3d", "model.temporal_initialization=replicate", "model.backbone=resnet50")  # as they are
+    load("trn-multiscale", "model.backbone=resnet18", "model.num_frames=8")
+
+
+def test_a_changed_system_is_called_so() -> None:
+    def name(system: str, *overrides: str) -> str | None:
+        return describe_system(system, load(system, *overrides).model)
+
+    for system in system_names():
+        assert name(system, "model.relation_width=7") == system
+    assert name("orn", "model.clique_size=3") == "orn, with model.clique_size=3"
+    changed = name("r50", 'model.kernels=["2d","2d","2d","2d","3d"]', "model.aggregation=rnn")
+    assert changed == (
+        'r50, with model.kernels=["2d", "2d", "2d", "2d", "3d"] model.aggregation=rnn'
+    )
+    assert name("orn", "model.backbone=resnet18") == "orn"  # which a recipe chooses
+    assert name("r50", "model.backbone=resnet18") == "r50, with model.backbone=resnet18"
+    assert describe_system(None, load("orn").model) is None
+
+
+def test_rows_of_a_table_are_all_there() -> None:
+    for table, num_rows in ((1, 3), (2, 10), (3, 4), (4, 3), (5, 14)):
+        rows = {
+            figure.row for system in SYSTEMS for figure in system.figures if figure.table == table
+        }
+        assert rows == set(range(1, num_rows + 1)), table
+    assert find_system("orn").tables == (1, 2, 3, 4)

@@ -1,0 +1,194 @@
+"""`orn ablate` as a user runs it, on the tiny world: whole, interrupted, joined, refused."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from orn.shared.jobs.child_processes import LOG_NAME
+from orn.stage2_train.runs.run_folder import RunStatus, write_status
+from orn.study import ablate as ablate_module
+from tests.running import Ran, run_orn
+from tests.study.made_results import EVALUATION
+from tests.worlds.films import words_of
+
+BOTH = ("--systems", "activity-head,object-head", "--seeds", "1", "--json")
+SETTINGS = {"dataset": "tiny", "recipe": "sha256:0", "detector": "x", "clip store": "none",
+            "weights digest": None}  # fmt: skip
+
+
+@pytest.fixture
+def options(workspace, tmp_path) -> list[str]:
+    """Manifest and options that every call has."""
+    for name in ("--run", "--workers"):
+        del workspace[name]
+    return [*words_of(workspace), "--out", str(tmp_path / "ablation")]
+
+
+def ablate(options: list[str], *more: str, exit_code: int = 0) -> Ran:
+    return run_orn("ablate", *options, *more, exit_code=exit_code)
+
+
+@pytest.fixture
+def measured(options, tmp_path) -> list[str]:
+    """The same for a comparison whose two runs, of two commits, are measured."""
+    for seed, commit in enumerate(("abc", "def")):
+        run = tmp_path / "ablation" / "object-head" / f"seed{seed}"
+        run.mkdir(parents=True)
+        figures = {"split": "validation", "object_head": {"top1": 0.75}}
+        (run / "eval-validation.json").write_text(json.dumps(EVALUATION | figures))
+        (run / "starts.jsonl").write_text(json.dumps({"commit": commit, "threads": seed + 1}))
+    return [*options, "--systems", "object-head", "--seeds", "2"]
+
+
+@pytest.mark.slow
+def test_trains_measures_and_goes_on(options, tmp_path) -> None:
+    report = ablate(options, *BOTH, "--jobs", "2").json
+    assert [row["system"] for row in report["systems"]] == ["activity-head", "object-head"]
+    folder = tmp_path / "ablation"
+    assert json.loads((folder / "ablation-validation.json").read_text()) == report
+    assert (folder / "ablation-validation.md").is_file()
+    assert (folder / "ablation-validation.csv").is_file()
+    assert report["systems"][0]["clips_per_second"] > 0
+    assert report["systems"][1]["seconds"] > 0
+    assert report["systems"][1]["parameters"] > 0
+    run = folder / "object-head" / "seed0"
+    assert json.loads((run / "eval-validation.json").read_text())["system"] == "object-head"
+    written = (run / "last.safetensors").stat().st_mtime_ns
+
+    (folder / "activity-head" / "seed0" / "eval-validation.json").unlink()  # as if interrupted
+    assert ablate(options, *BOTH).json == report
+    assert (run / "last.safetensors").stat().st_mtime_ns == written
+
+    own = ("--systems", "object-head", *BOTH[2:], "--set", "optimiser.learning_rate=1e-4")
+    joined = ablate(options, *own).json
+    settings = ["", "", "optimiser.learning_rate=1e-4"]
+    assert [row["settings"] for row in joined["systems"]] == settings
+    assert joined["systems"][:2] == report["systems"]
+    config = json.loads((folder / "object-head" / settings[2] / "seed0/config.json").read_text())
+    assert config["recipe"]["optimiser"]["learning_rate"] == 1e-4
+
+    starts = (run / "starts.jsonl").read_text()
+    failed = ablate(options, *BOTH, "--test", "--jobs", "2", exit_code=1)  # there is no such split
+    assert "2 of 2 runs failed" in failed.stderr
+    assert (run / "starts.jsonl").read_text() == starts
+
+
+@pytest.mark.slow
+def test_folds_of_the_data_set_are_pooled(options, tmp_path) -> None:
+    """Every film is tested once in each row; the folds need no validation to be compared."""
+    labels, manifest = tmp_path / "data" / "tiny" / "labels.csv", Path(options[0])
+    rows = [line.rpartition(",")[0] for line in labels.read_text().splitlines()]
+    labels.write_text("\n".join(rows) + "\n")
+    splits = ("train,test", "test,train", "train,train")
+    lines = [f"{row.partition(',')[0]},{splits[n % 3]}" for n, row in enumerate(rows[1:])]
+    (labels.parent / "split.csv").write_text("\n".join(["video,fold-1,fold-2", *lines]) + "\n")
+    folds = 'split = "fold-1"\nsplit_table = "split.csv"\nfolds = 2\n'
+    manifest.write_text(f"{manifest.read_text()}{folds}")
+    assert ablate(options, *BOTH, "--dry-run").json["runs"] == 4
+    report = ablate(options, *BOTH).json
+    tested = sum("test" in line for line in lines)
+    assert [row["num_segments"] for row in report["systems"]] == [tested, tested]
+    seed = tmp_path / "ablation" / "object-head" / "seed0"
+    assert (seed / "fold-2" / "eval-test.json").is_file()
+    written = (seed / "fold-1" / "last.safetensors").stat().st_mtime_ns
+    assert ablate(options, *BOTH).json == report
+    assert (seed / "fold-1" / "last.safetensors").stat().st_mtime_ns == written
+
+
+@pytest.mark.slow
+def test_a_run_that_fails_is_named_and_the_others_go_on(options, tmp_path) -> None:
+    broken = tmp_path / "ablation" / "activity-head" / "seed0"
+    broken.mkdir(parents=True)
+    (broken / "config.json").write_text("no recipe")
+    said = ablate(options, *BOTH, exit_code=1).stderr
+    assert "1 of 2 runs failed: activity-head, seed 0: " in said
+    assert (tmp_path / "ablation" / "object-head" / "seed0" / "eval-validation.json").is_file()
+    assert "config.json" in (broken / LOG_NAME).read_text()
+
+
+def test_weights_are_known_by_what_is_in_their_file(measured, tmp_path) -> None:
+    one, other = (tmp_path / name for name in ("a.pth", "c.pth"))
+    for path in (one, other):
+        path.write_bytes(b"weights")
+    ablate(measured, "--weights", str(one))
+    ablate(measured, "--weights", str(other))
+    one.write_bytes(b"others")
+    (line,) = ablate(measured, "--weights", str(one), exit_code=2).stderr.splitlines()
+    assert all(hashlib.sha256(each).hexdigest()[:40] in line for each in (b"weights", b"others"))
+    assert "--out" in line
+
+
+def test_objects_of_other_files_are_not_mixed(measured, tmp_path) -> None:
+    ablate(measured)
+    path = tmp_path / "ablation" / "settings.json"
+    settings = json.loads(path.read_text())
+    settings["detector"]["config_digest"] = "sha256:9"  # the title is the same
+    path.write_text(json.dumps(settings))
+    assert "detector.config_digest" in ablate(measured, exit_code=2).stderr
+
+
+def test_runs_of_two_commits_and_numbers_of_threads_are_told(measured, monkeypatch) -> None:
+    monkeypatch.setattr(ablate_module, "git_commit", lambda: "abc")
+    assert "WARNING" not in ablate(measured, "--threads", "1").stderr
+    monkeypatch.setattr(ablate_module, "git_commit", lambda: "def")
+    said = ablate(measured, "--threads", "2")
+    assert "commit is 'abc' as recorded, 'def'" in said.stderr
+    assert "threads is 1 as recorded, 2" in said.stderr
+    assert "COMMITS: abc, def; RUNS WITH DIFFERENT NUMBERS OF THREADS: 1, 2" in said.stdout
+
+
+def test_a_run_that_was_evaluated_before_its_end_is_continued(measured, tmp_path) -> None:
+    def done() -> int:
+        return ablate(measured, "--dry-run", "--json").json["done"]
+
+    assert done() == 2
+    standing = {"step": 5, "num_steps": 9, "phase": "object_head", "metric": "top1", "seconds": 1}
+    best = {"best_metric": 0.5, "best_step": 4}
+    for finished in (False, True):
+        status = RunStatus(**standing, **best, finished=finished)
+        write_status(tmp_path / "ablation" / "object-head" / "seed0", status)
+        assert done() == 1 + finished
+
+
+def test_dry_run_says_what_there_is_to_do(options, tmp_path) -> None:
+    words = ("--table", "2", "--dry-run", "--json", "--seeds", "2")
+    described = ablate(options, *words, "--vary", "seed=1,2").json
+    assert (described["runs"], described["done"]) == (76, 0)
+    assert described["first_command"].startswith("orn train ")
+    assert not (tmp_path / "ablation").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "--table and --systems: expected one of them, got neither"),
+        ("--systems orn --table 2", "expected one of them, got both"),
+        ("--systems orm", "did you mean 'orn'"),
+        *((f"--systems orn --vary {each}", "KEY=VALUE,VALUE") for each in ("a=1", "a=1,1", "=1,2")),
+        ("--systems orn --set data.train_with_validation=true", "--test, or set data.train_with"),
+        ("--systems orn --vary data.train_with_validation=false,true", "compared on the validat"),
+    ],
+)
+def test_words_that_say_nothing_are_refused(options, words, said) -> None:
+    ran = ablate(options, "--dry-run", *words.split(), exit_code=2)
+    assert said in " ".join(ran.stderr.split())
+
+
+def test_what_was_trained_on_validation_is_compared_on_test(options) -> None:
+    words = ("--systems", "orn", "--set", "data.train_with_validation=true", "--test")
+    assert ablate(options, "--dry-run", "--json", *words).json["runs"] == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("[" * 100_000, "settings.json"), ("[]", "settings.json"), (json.dumps(SETTINGS), "recipe")],
+)
+def test_settings_of_another_job_are_left_alone(options, tmp_path, text, said) -> None:
+    out = tmp_path / "ablation"
+    out.mkdir()
+    (out / "settings.json").write_text(text)
+    assert re.search(said, ablate(options, "--systems", "orn", exit_code=2).stderr)
+    assert [path.name for path in out.iterdir()] == ["settings.json"]

@@ -1,0 +1,205 @@
+"""Two runs on the same segments: differences, their intervals, and which segments they are of."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from orn.shared.predictions import Predictions, save_predictions
+from orn.study.compare import compare, mcnemar
+from orn.study.compare_request import CompareRequest
+from tests.running import run_orn
+from tests.worlds.films import TINY_EVAL, TINY_RECIPE, TINY_RECORD, write_tiny_model
+
+
+def _keep(run: Path, predictions: Predictions) -> Path:
+    model = replace(TINY_RECIPE.model, num_activities=3)
+    dataset = replace(TINY_RECORD, classes=("cut", "open", "put"))
+    write_tiny_model(run, recipe=replace(TINY_RECIPE, model=model), dataset=dataset)
+    save_predictions(run / "predictions-validation.npz", predictions)
+    return run
+
+
+def _single(right_N: np.ndarray, labels_N: np.ndarray) -> Predictions:
+    """Segments of which some are right; two to a video."""
+    logits_NA = np.eye(3, dtype=np.float32)[np.where(right_N, labels_N, (labels_N + 1) % 3)]
+    return Predictions(
+        ids=tuple(f"s{row}" for row in range(len(labels_N))),
+        labels=labels_N,
+        activity_logits=None,
+        object_logits=logits_NA,
+        groups=tuple(f"v{row // 2}" for row in range(len(labels_N))),
+    )
+
+
+def _reversed(predictions: Predictions) -> Predictions:
+    groups = predictions.groups and predictions.groups[::-1]
+    return replace(
+        predictions,
+        ids=predictions.ids[::-1],
+        labels=predictions.labels[::-1],
+        object_logits=predictions.object_logits[::-1],
+        groups=groups,
+    )
+
+
+@pytest.fixture
+def pair(tmp_path) -> tuple[Path, Path]:
+    """Of 30 segments, 20 and 24 right: four of class 2 gained, one of class 0 lost, one more."""
+    labels_N = np.repeat(np.arange(3), 10)
+    one_N, other_N = (labels_N != 2, labels_N != 2)
+    other_N[[20, 21, 22, 23, 24]] = True
+    other_N[0] = False
+    one, other = _single(one_N, labels_N), _single(other_N, labels_N)
+    return _keep(tmp_path / "one", one), _keep(tmp_path / "other", _reversed(other))
+
+
+def test_what_changed_is_named(pair) -> None:
+    report = compare(CompareRequest(one=pair[0], other=pair[1]))
+    top1 = report["figures"]["top1"]
+    assert (top1["one"], top1["other"]) == pytest.approx((20 / 30, 24 / 30))
+    assert top1["difference"] == pytest.approx(4 / 30)
+    assert top1["low"] < 4 / 30 < top1["high"]
+    assert report["only_one_right"] == ["s0"]
+    assert report["only_other_right"] == ["s20", "s21", "s22", "s23", "s24"]
+    assert report["mcnemar"] == pytest.approx(2 * (1 + 6) / 2**6)
+    gained = [(row["class"], round(row["difference"], 6)) for row in report["classes"]]
+    assert gained == [("put", 0.5), ("open", 0.0), ("cut", -0.1)]
+    assert (report["interval"]["over"], report["interval"]["num_groups"]) == ("videos", 15)
+    text = run_orn("compare", *pair).stdout
+    assert all(each in text for each in ("66.67", "80.00", "+13.33", "gains put", "s20, s21, s22"))
+    assert run_orn("compare", *pair, "--json").json["num_segments"] == 30
+    same = compare(CompareRequest(one=pair[0], other=pair[0]))
+    row = same["figures"]["top1"]
+    assert row["difference"] == 0
+    assert row["low"] == -row["high"] < 0  # others may tell the two apart
+    assert (same["mcnemar"], same["only_one_right"], same["only_other_right"]) == (1, [], [])
+
+
+def test_several_labels(tmp_path) -> None:
+    labels_NA = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 0]], np.float32)
+    logits_NA = (2 * labels_NA - 1).astype(np.float32)
+    worse_NA = logits_NA.copy()
+    worse_NA[0] *= -1
+    better = Predictions(
+        ids=tuple("abcd"),
+        labels=labels_NA,
+        activity_logits=logits_NA,
+        object_logits=None,
+        unsure=np.zeros((4, 3), np.bool_),
+    )
+    runs = [
+        _keep(tmp_path / "one", replace(better, activity_logits=worse_NA)),
+        _keep(tmp_path / "other", better),
+    ]
+    report = compare(CompareRequest(one=runs[0], other=runs[1]))
+    assert report["figures"]["map"]["other"] == 1
+    assert report["only_other_right"] == ["a"]
+    assert "mcnemar" not in report
+    assert [row["class"] for row in report["classes"]] == ["open", "cut"]  # none is of the third
+    assert report["interval"]["over"] == "segments"
+
+
+@pytest.fixture
+def unsure_pair(tmp_path) -> tuple[Path, Path]:
+    """The same logits twice; of class 0 the segment of the highest one is unsure, which the first
+    run leaves out and the second counts as negative. Segments are in other orders."""
+    labels_NA = np.array([[0, 0, 1], [1, 1, 0], [0, 0, 0]], np.float32)
+    logits_NA = np.array([[3, 0, 2], [2, 2, 0], [1, 0, 0]], np.float32)
+    unsure_NA = np.array([[True, False, False], [False] * 3, [False] * 3])
+    kept = Predictions(
+        ids=("a", "b", "c"),
+        labels=labels_NA,
+        activity_logits=None,
+        object_logits=logits_NA,
+        unsure=unsure_NA,
+    )
+    negative = replace(_reversed(kept), unsure=None)
+    return _keep(tmp_path / "left-out", kept), _keep(tmp_path / "negative", negative)
+
+
+def test_one_way_to_count_unsure_labels_is_kept_and_two_are_no_difference(unsure_pair) -> None:
+    """By hand: leaving it out, class 0 has 1.0, with it as negative 0.5."""
+    for run, value in zip(unsure_pair, (1, 0.8333), strict=True):
+        report = compare(CompareRequest(one=run, other=run))
+        assert report["figures"]["map"]["one"] == pytest.approx(value, abs=1e-4)
+    for runs in (unsure_pair, unsure_pair[::-1]):
+        report = compare(CompareRequest(one=runs[0], other=runs[1]))
+        row = report["figures"]["map"]
+        assert (row["one"], row["other"], row["difference"]) == (1, 1, 0)
+        assert report["unsure"] == {"left_out": 1, "counted_by": [str(unsure_pair[1])]}
+    assert "Unsure labels (1)" in run_orn("compare", *unsure_pair).stdout
+
+
+def _report(run: Path, **views: object) -> None:
+    (run / "eval-validation.json").write_text(json.dumps(TINY_EVAL | views))
+
+
+def test_other_views_and_what_was_learned_from_are_said(pair) -> None:
+    def report() -> dict:
+        return compare(CompareRequest(one=pair[0], other=pair[1]))
+
+    assert report()["views"] == {"one": None, "other": None}
+    for run in pair:
+        _report(run)
+    text = run_orn("compare", *pair).stdout
+    assert "different views" not in text and "Trained on" not in text
+    many = {"clips": 10, "crops": 3, "flip": True, "frame_order": "shuffled"}
+    _report(pair[1], **many, trained_on=True)
+    text = run_orn("compare", *pair).stdout
+    assert "crops 1 -> 3, flip false -> true" in text
+    assert f"Trained on these segments: {pair[1]}" in text
+    once = {"clips": 1, "crops": 1, "flip": False, "frame_order": "kept"}
+    assert report()["views"] == {"one": once, "other": many}
+    assert report()["trained_on"] == [str(pair[1])]
+
+
+LABELS_N = np.repeat(np.arange(3), 10)
+MADE = _single(LABELS_N == 0, LABELS_N)
+RELABELLED_N = np.where(np.arange(30) == 7, 2, LABELS_N)
+
+
+@pytest.mark.parametrize(
+    ("other", "exit_code", "said"),
+    [
+        (
+            replace(MADE, ids=(*MADE.ids[:-2], "x", "y")),
+            2,
+            ("2 missing (s28, s29)", "2 unexpected (x, y)"),
+        ),
+        (replace(MADE, ids=(*MADE.ids[:-1], "s0")), 2, ("s29",)),
+        (_single(RELABELLED_N == 0, RELABELLED_N), 2, ("labels", "s7")),
+        (_single(np.ones(0, np.bool_), np.arange(0)), 2, ("30 missing",)),
+    ],
+    ids=["other segments", "one segment twice", "labels differ", "no segments"],
+)
+def test_what_is_not_of_the_same_segments_is_refused(
+    pair, tmp_path, other, exit_code, said
+) -> None:
+    third = _keep(tmp_path / "third", other)
+    stderr = run_orn("compare", pair[0], third, exit_code=exit_code).stderr
+    assert all(each in stderr for each in said)
+
+
+def test_no_segments_are_refused(tmp_path) -> None:
+    run = _keep(tmp_path / "one", _single(np.ones(0, np.bool_), np.arange(0)))
+    assert "0 segments" in run_orn("compare", run, run, exit_code=2).stderr
+
+
+def test_a_run_that_was_not_measured_is_refused(pair, tmp_path) -> None:
+    write_tiny_model(tmp_path / "new")
+    words = ("compare", pair[0], tmp_path / "new")
+    assert f"`orn eval {tmp_path / 'new'}`" in run_orn(*words, exit_code=1).stderr
+    said = run_orn(*words, "--on", "test-reversed-calibrated-mine", exit_code=1).stderr
+    told = "--split test --frame-order reversed --calibrate-heads --name mine"
+    assert f"`orn eval {pair[0]} {told}`" in said
+    said = run_orn("compare", tmp_path / "nowhere", pair[0], exit_code=None).stderr
+    assert "nowhere" in said
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, 1), (3, 9), (40, 10), (7000, 7400)])
+def test_mcnemar_is_the_exact_binomial_test(one, other) -> None:
+    assert mcnemar(one, other) == pytest.approx(binomtest(one, one + other).pvalue, rel=1e-6)

@@ -1,0 +1,128 @@
+"""Runs side by side: what folders say without a checkpoint being opened."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from orn.stage2_train.runs.run_config import RunConfig, write_config
+from orn.stage2_train.runs.run_folder import RunStatus, write_status
+from orn.study.list_runs import read_summary
+from tests.running import Ran, run_orn
+from tests.worlds.films import TINY_EVAL, write_tiny_model
+
+
+@pytest.fixture(scope="session")
+def config() -> RunConfig:
+    """Of a run that has not begun."""
+    with TemporaryDirectory() as folder:
+        return write_tiny_model(Path(folder))[0]
+
+
+def _make(folder: Path, config: RunConfig, seed: int, rate: float = 1e-3, **changes: Any) -> Path:
+    optimiser = replace(config.recipe.optimiser, learning_rate=rate)
+    recipe = replace(config.recipe, seed=seed, optimiser=optimiser)
+    write_config(folder, replace(config, recipe=recipe, **changes))
+    return folder
+
+
+def _stands(folder: Path, **standing: Any) -> None:
+    """A run with a checkpoint that stands somewhere."""
+    (folder / "last.safetensors").touch()
+    rest = {"num_steps": 20, "phase": "two_heads", "metric": "top1"}
+    write_status(folder, RunStatus(**rest, **standing))
+
+
+@pytest.fixture
+def folder(tmp_path, config) -> Path:
+    """A run that is finished, one that was stopped, one without a checkpoint, one damaged."""
+    runs = tmp_path / "runs"
+    new = _make(runs / "new", config, 1, system="object-head")
+    _stands(new, step=20, finished=True, best_metric=0.5, best_step=15, seconds=7.0)
+    (new / "eval-validation.json").write_text(json.dumps(TINY_EVAL))
+    old = _make(runs / "table" / "old", config, 2, recipe_name="paper_vlog")
+    _stands(old, step=15, finished=False, best_metric=0.4, best_step=None, seconds=121.0)
+    begun = _make(runs / "begun", config, 3, rate=3e-4)
+    (begun / "metrics.jsonl").write_text('{"step": 5}\n{"step": 10, "group": "train"}\n')
+    (runs / "damaged").mkdir()
+    (runs / "damaged" / "config.json").write_text("[]")
+    (runs / "no-run").mkdir()
+    return runs
+
+
+def _runs(folder: Path, *more: str, exit_code: int = 0) -> Ran:
+    return run_orn("runs", "--folder", folder, *more, exit_code=exit_code)
+
+
+def test_each_folder_says_what_it_can(folder) -> None:
+    new = read_summary(folder / "new")
+    assert (new.dataset, new.system, new.state) == ("tiny", "object-head", "finished")
+    assert (new.step, new.num_steps, new.best, new.best_step) == (20, 20, 0.5, 15)
+    assert (new.measured, new.low, new.high, new.seconds) == (0.75, 0.5, 1.0, 7.0)
+    old = read_summary(folder / "table" / "old")
+    assert (old.system, old.state, old.step, old.num_steps) == ("paper_vlog", "stopped", 15, 20)
+    assert (old.best, old.measured, old.seconds) == (0.4, None, 121.0)
+    begun = read_summary(folder / "begun")
+    assert (begun.state, begun.step, begun.seconds) == ("started", 10, None)
+    assert read_summary(folder / "damaged").state == "corrupt"
+
+
+def test_the_table_names_what_differs(folder) -> None:
+    lines = _runs(folder).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["run", "begun", "damaged", "new", "table/old"]
+    assert "optimiser.learning_rate=0.0003 seed=3" in lines[1]
+    assert "20/20" in lines[3] and "75.00 [50.00, 100.00]" in lines[3]
+    assert "40.00 (training)" in lines[4] and "2m01s" in lines[4]
+    assert "shards" not in "".join(lines)  # where data lies is no difference
+    path = folder / "new" / "eval-validation.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"trained_on": True}))
+    assert read_summary(folder / "new").trained_on
+    assert "(trained on)" in _runs(folder).stdout
+    assert "trained on" not in _runs(folder, "--split", "test").stdout
+
+
+def test_links_are_followed_and_not_in_a_circle(folder, config, tmp_path) -> None:
+    (folder / "again").symlink_to(folder)
+    (folder / "table" / "up").symlink_to(folder)
+    (folder / "itself").symlink_to(folder / "itself")
+    (folder / "elsewhere").symlink_to(tmp_path / "disk")
+    _make(tmp_path / "disk" / "far", config, 4)
+    names = [line.split()[0] for line in _runs(folder).stdout.splitlines()[1:]]
+    assert names == ["begun", "damaged", "elsewhere/far", "new", "table/old"]
+
+
+def test_hidden_folders_and_models_inside_of_runs_are_no_runs(folder, config) -> None:
+    before = _runs(folder).stdout
+    _make(folder / ".kept" / "run", config, 5)
+    _make(folder / "table" / "old" / "exported", config, 6)
+    assert _runs(folder).stdout == before
+
+
+def test_a_cross_validation_without_a_last_training_has_the_score_of_all_folds(
+    folder, config
+) -> None:
+    fold = _make(folder / "crossed" / "fold-1", config, 7)
+    _stands(fold, step=20, finished=True, best_metric=0.5, best_step=15, seconds=7.0)
+    pooled = json.dumps(TINY_EVAL | {"split": "folds"})
+    (folder / "crossed" / "eval-folds.json").write_text(pooled)
+    (line,) = (line for line in _runs(folder).stdout.splitlines() if "crossed" in line)
+    assert line.startswith("crossed ") and "75.00 [50.00, 100.00] (folds)" in line
+
+
+def test_no_folder_and_an_empty_one(tmp_path) -> None:
+    _runs(tmp_path / "none", exit_code=2)
+    assert _runs(tmp_path).stdout == f"{tmp_path}: no run\n"
+
+
+def test_csv_holds_the_same_runs(folder) -> None:
+    rows = list(csv.DictReader(io.StringIO(_runs(folder, "--csv").stdout)))
+    assert [row["state"] for row in rows] == ["started", "corrupt", "finished", "stopped"]
+    assert [row["optimiser.learning_rate"] for row in rows] == ["0.0003", "", "0.001", "0.001"]
+    assert rows[2]["low"] == "0.5" and "differs" not in rows[2]
+    assert len(_runs(folder, "--json").json["runs"]) == len(rows)
+    assert "pass one" in _runs(folder, "--csv", "--json", exit_code=2).stderr
