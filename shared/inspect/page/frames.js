@@ -1,7 +1,7 @@
 // Full frames, loaded on demand and cached.
 
 const shard = JSON.parse(document.getElementById("index").textContent);
-const CHUNKS_KEPT = 8, PICTURES_KEPT = 24;
+const CHUNKS_KEPT = 8, FRAMES_KEPT = 24;
 
 function bytes(text) {
   const letters = atob(text), found = new Uint8Array(letters.length);
@@ -23,44 +23,34 @@ function lastAtMost(values, limit) {
   return low - 1;
 }
 
-const chunks = new Map(), waiting = new Map();
-
-function keep(map, key, value, most) {
+// Returns the value of a key, loaded once and kept while it is among the `most` last used.
+function cached(map, key, load, most) {
+  const value = map.get(key) ?? load(key);
   map.delete(key);
   map.set(key, value);
-  while (map.size > most) map.delete(map.keys().next().value);
+  if (map.size > most) map.delete(map.keys().next().value);
+  return value;
 }
 
-// Called by the files of a folder with their frames, one per line.
-window.ornFrames = (number, text) => {
-  const done = waiting.get(number);
-  if (done) done(text.split("\n"));
-};
+const frames = new Map(), chunks = new Map(), arrived = {};
+
+// Called by the files of the folder with their frames, one per line.
+window.ornFrames = (number, text) => { arrived[number] = text.split("\n"); };
 
 // The frames of a chunk as JSON texts, which are parsed on demand.
 function loadChunk(number) {
+  const script = document.createElement("script");
+  script.src = `${shard.folder}/${String(number).padStart(6, "0")}.js`;
+  document.head.append(script);
   return new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    const name = `${shard.folder}/${String(number).padStart(6, "0")}.js`;
-    const finish = () => { waiting.delete(number); script.remove(); };
-    waiting.set(number, (frames) => { finish(); resolve(frames); });
-    script.onerror = () => {
-      finish();
-      chunks.delete(number);
-      reject(new Error(`${name} is missing: the folder of this page is incomplete`));
+    script.onload = () => {
+      resolve(arrived[number]);
+      delete arrived[number];
+      script.remove();
     };
-    script.src = name;
-    document.head.append(script);
+    script.onerror = () => reject(new Error("A file is missing: the folder of this page is incomplete."));
   });
 }
-
-function chunk(number) {
-  const held = chunks.get(number) || loadChunk(number);
-  keep(chunks, number, held, CHUNKS_KEPT);
-  return held;
-}
-
-const pictures = new Map();
 
 // Without decode(), which waits for the screen and does not help a canvas.
 function loadPicture(jpeg) {
@@ -72,12 +62,12 @@ function loadPicture(jpeg) {
   });
 }
 
-// Returns {picture or null, detections} of a row.
-async function frameInFull(row) {
+async function loadFrame(row) {
   const number = lastAtMost(shard.starts, row);
-  const [jpeg, detections] = JSON.parse((await chunk(number))[row - shard.starts[number]]);
-  if (!jpeg) return { picture: null, detections };
-  const picture = pictures.get(row) || loadPicture(jpeg);
-  keep(pictures, row, picture, PICTURES_KEPT);
-  return { picture: await picture, detections };
+  const texts = await cached(chunks, number, loadChunk, CHUNKS_KEPT);
+  const [jpeg, detections] = JSON.parse(texts[row - shard.starts[number]]);
+  return { picture: jpeg ? await loadPicture(jpeg) : null, detections };
 }
+
+// Returns {picture or null, detections} of a row.
+const frameInFull = (row) => cached(frames, row, loadFrame, FRAMES_KEPT);

@@ -2,14 +2,14 @@
 
 let classesOfVideos = null;
 
-function found() {
+function filterVideos() {
   const text = $("find").value.toLowerCase();
   const [label, result, ofClass] = ["with-label", "with-result", "with-class"].map((id) => $(id).value);
-  if (ofClass && !classesOfVideos) {
-    classesOfVideos = shard.videos.map((each) =>
+  if (ofClass) {
+    classesOfVideos ??= shard.videos.map((each) =>
       new Set(countClasses(each, (_, score) => score >= leastAtFirst - 0.002).map(([one]) => one)));
   }
-  return shard.videos.map((each, number) => number).filter((number) => {
+  const cards = [...document.querySelectorAll("[data-video]")], found = cards.filter((card, number) => {
     const { id, segments } = shard.videos[number];
     return id.toLowerCase().includes(text) &&
       (!ofClass || classesOfVideos[number].has(Number(ofClass))) &&
@@ -17,15 +17,9 @@ function found() {
         (!label || each[2].includes(Number(label))) &&
         (!result || (each[3] !== null && isRight(each) === (result === "right")))));
   });
-}
-
-function filterVideos() {
-  const numbers = new Set(found());
-  document.querySelectorAll("[data-video]").forEach((card) => {
-    card.parentElement.hidden = !numbers.has(Number(card.dataset.video));
-  });
-  const all = shard.videos.length;
-  $("found").textContent = numbers.size === all ? plural(all, "video") : `${numbers.size} of ${all}`;
+  cards.forEach((card) => { card.parentElement.hidden = !found.includes(card); });
+  const all = cards.length;
+  $("found").textContent = found.length === all ? plural(all, "video") : `${found.length} of ${all}`;
 }
 
 function markVideo() {
