@@ -15,7 +15,7 @@ async function showRow(row) {
   }
   if (mine !== turn) return;
   state.frame = frame;
-  state.masks = frame.detections.map((each) => decodeMask(each[6], ...video().grid));
+  state.masks = frame.detections.map((each) => decodeMask(each[6]));
   $("message").hidden = true;
   draw();
   listObjects();
@@ -69,7 +69,7 @@ function paintedLayer(shown, grid) {
     const colour = shard.colours[state.frame.detections[place][0]] ?? "#888888";
     const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
     const packed = (OPACITY << 24 | blue << 16 | green << 8 | red) >>> 0;
-    paintMask(pixels, width, state.masks[place], gridPerPixel, packed);
+    paintMask(pixels, width, state.masks[place], grid[1], gridPerPixel, packed);
   }
   layer.getContext("2d").putImageData(raster, 0, 0);
   return layer;
