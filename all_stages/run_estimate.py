@@ -138,7 +138,7 @@ def _training(pipeline: Pipeline, dataset: Dataset, device: str) -> Iterator[Ste
     if recipe.data.train_segments is not None:
         trained = min(trained, recipe.data.train_segments)
     steps = sum(phase.num_steps for phase in plan_phases(recipe, num_segments=trained))
-    batch = recipe.optimiser.batch_size * recipe.optimiser.accumulation
+    batch = recipe.optimizer.batch_size * recipe.optimizer.accumulation
     for training in pipeline.trainings:
         status = None if pipeline.fresh else read_status(training.run)
         left = steps if status is None else status.num_steps - status.step

@@ -86,7 +86,7 @@ def make_inputs(
 
 def _save_random_weights(config: Path, path: Path) -> Path:
     torch.manual_seed(0)
-    model = build_model(read_config(config), initialise=True)
+    model = build_model(read_config(config), initialize=True)
     with torch.no_grad():
         model.roi_head.bbox_head.fc_cls.bias[0] = _LEADING_LOGIT
         model.roi_head.bbox_head.fc_cls.weight *= _SPREAD

@@ -30,15 +30,15 @@ def moving_pictures(num_frames: int, *, height: int, width: int) -> Iterator[NDA
     generator = np.random.default_rng(0)
     coarse = generator.integers(60, 190, (height // 8 + 1, width // 8 + 1, 3))
     texture = np.kron(coarse, np.ones((8, 8, 1)))[:height, :width].astype(np.uint8)
-    colours = generator.integers(0, 256, (12, 3))
+    colors = generator.integers(0, 256, (12, 3))
     places, speeds = generator.random((12, 2)), generator.normal(0, 0.01, (12, 2))
     sizes = generator.uniform(0.08, 0.3, (12, 2))
     for index in range(num_frames):
         picture = texture.copy()
-        for colour, place, speed, size in zip(colours, places, speeds, sizes, strict=True):
+        for color, place, speed, size in zip(colors, places, speeds, sizes, strict=True):
             y, x = ((place + index * speed) % 1 * (height, width)).astype(int)
             rows, columns = (size * (height, width)).astype(int)
-            picture[y : y + rows, x : x + columns] = colour
+            picture[y : y + rows, x : x + columns] = color
         yield picture
 
 
@@ -61,11 +61,11 @@ def ellipses(
 ) -> FrameDetections:
     """Return random ellipses on the grid, with random scores."""
     rows, columns = np.mgrid[:GRID, :GRID]
-    centres = generator.uniform(20, 80, (count, 2))
+    centers = generator.uniform(20, 80, (count, 2))
     radii = generator.uniform(5, 30, (count, 2))
     masks = [
-        ((rows - centre[0]) / radius[0]) ** 2 + ((columns - centre[1]) / radius[1]) ** 2 < 1
-        for centre, radius in zip(centres, radii, strict=True)
+        ((rows - center[0]) / radius[0]) ** 2 + ((columns - center[1]) / radius[1]) ** 2 < 1
+        for center, radius in zip(centers, radii, strict=True)
     ]
     counts = tuple(rle.encode(mask) for mask in masks)
     scores_NS = None

@@ -73,9 +73,9 @@ class PlainNetwork(nn.Module):
 
 def _trunk(network: ObjectVideoNetwork, frames_BTCHW: Tensor) -> Tensor:
     num_frames = frames_BTCHW.shape[1]
-    normalise, trunk = network.normalise_frames, network.trunk
-    frames_M3HW = frames_BTCHW.flatten(0, 1).to(normalise.mean_311.dtype).contiguous()
-    frames_M3HW = (frames_M3HW / 255 - normalise.mean_311) / normalise.std_311
+    normalize, trunk = network.normalize_frames, network.trunk
+    frames_M3HW = frames_BTCHW.flatten(0, 1).to(normalize.mean_311.dtype).contiguous()
+    frames_M3HW = (frames_M3HW / 255 - normalize.mean_311) / normalize.std_311
     feats = _clips_if_temporal(trunk.conv1, frames_M3HW, num_frames)
     feats = functional.relu_(_norm(trunk.bn1, _conv(trunk.conv1, feats)))
     feats_MChw = functional.max_pool2d(_images(feats), 3, stride=2, padding=1)

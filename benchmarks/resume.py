@@ -20,14 +20,14 @@ from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.settings.data_recipe import DataRecipe
 from orn.stage2_train.settings.model_config import NetworkConfig
-from orn.stage2_train.settings.recipe import OptimiserRecipe, PhaseRecipe, Recipe
+from orn.stage2_train.settings.recipe import OptimizerRecipe, PhaseRecipe, Recipe
 from orn.stage2_train.training.loop import TrainingData, train_network
 
 _MODEL = NetworkConfig(num_activities=2, backbone="resnet18", base_width=8)
 _RECIPE = Recipe(
     model=_MODEL,
     data=DataRecipe(crop=(112, 112), clip_frames=2),
-    optimiser=OptimiserRecipe(batch_size=2),
+    optimizer=OptimizerRecipe(batch_size=2),
     phases=PhaseRecipe(object_head_steps=2, steps=4),
 )
 

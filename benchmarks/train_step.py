@@ -27,7 +27,7 @@ from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.training.backbone import apply_backbone_options
-from orn.stage2_train.training.step import build_optimiser, training_step
+from orn.stage2_train.training.step import build_optimizer, training_step
 
 LARGEST_DIFFERENCE = 1e-6
 """Limit for the gradient of all weights, relative to its norm, in float64; in float32, fifty layers
@@ -113,9 +113,9 @@ def _ways(
         recipe = Recipe(model=sizes.config, **settings)
         model = copy.deepcopy(network)
         apply_backbone_options(model, recipe, place)
-        optimiser = build_optimiser(model.parameters(), recipe.optimiser)
+        optimizer = build_optimizer(model.parameters(), recipe.optimizer)
         accelerator = build_accelerator(recipe.precision, device)
-        ways[name] = partial(one_step, accelerator, model, optimiser, batch, recipe=recipe)
+        ways[name] = partial(one_step, accelerator, model, optimizer, batch, recipe=recipe)
     return ways
 
 
@@ -142,7 +142,7 @@ def _gradient_difference(
 def one_step(
     accelerator: Accelerator,
     model: nn.Module,
-    optimiser: Optimizer,
+    optimizer: Optimizer,
     batch: ClipBatch,
     *,
     recipe: Recipe,
@@ -152,7 +152,7 @@ def one_step(
         values = training_step(
             accelerator,
             model,
-            optimiser,
+            optimizer,
             [batch],
             recipe=recipe,
             heads="both",

@@ -58,12 +58,12 @@ def run_demo(size: str, seed: int) -> dict[str, Any]:
     ran = run_jobs(demo_jobs(size, seed), record=pipeline.record)
     if not ran and path.exists():
         return dict(json.loads(path.read_text()))
-    summary = summarise(pipeline)
+    summary = summarize(pipeline)
     write_text(path, json.dumps(summary, indent=2) + "\n")
     return summary
 
 
-def summarise(pipeline: Pipeline) -> dict[str, Any]:
+def summarize(pipeline: Pipeline) -> dict[str, Any]:
     """Return the results of a finished demo."""
     assert pipeline.shards is not None
     seconds = job_seconds(pipeline.record)

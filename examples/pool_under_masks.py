@@ -19,7 +19,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from orn.stage2_train.model.mask_pool import pool_objects
 
 SIDE, SQUARE = 64, 30
-COLOURS = torch.tensor(
+COLORS = torch.tensor(
     [[0.9, 0.2, 0.2], [0.2, 0.8, 0.2], [0.2, 0.3, 0.9], [0.9, 0.8, 0.2], [0.8, 0.3, 0.8]]
 )
 
@@ -30,7 +30,7 @@ class ObjectClassifier(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.features = create_feature_extractor(resnet18(weights=None), {"layer1": "map"})
-        self.classify = nn.Linear(64, len(COLOURS))
+        self.classify = nn.Linear(64, len(COLORS))
 
     def forward(self, frames_BT3HW: Tensor, masks_BTKHW: Tensor) -> Tensor:
         """Return (B, T, K, number of colors) logits.
@@ -63,12 +63,12 @@ def draw_clips(number: int, generator: torch.Generator) -> tuple[Tensor, Tensor,
     arm = (SQUARE // 3, 2 * SQUARE // 3)
     arms_BTHW = within(down_BTH, *arm)[..., None] | within(across_BTW, *arm)[..., None, :]
     masks_BT2HW = torch.stack([inside_BTHW & arms_BTHW, inside_BTHW & ~arms_BTHW], dim=2)
-    colours_BT2 = torch.randint(len(COLOURS), (number, 2, 2), generator=generator)
+    colors_BT2 = torch.randint(len(COLORS), (number, 2, 2), generator=generator)
     frames_BT3HW = torch.rand(number, 2, 3, SIDE, SIDE, generator=generator) * 0.2
     for place in range(2):
-        paint_BT311 = COLOURS[colours_BT2[..., place]][..., None, None]
+        paint_BT311 = COLORS[colors_BT2[..., place]][..., None, None]
         frames_BT3HW = torch.where(masks_BT2HW[:, :, place, None], paint_BT311, frames_BT3HW)
-    return frames_BT3HW, masks_BT2HW, colours_BT2
+    return frames_BT3HW, masks_BT2HW, colors_BT2
 
 
 def within(values: Tensor, first: int, stop: int) -> Tensor:
@@ -92,21 +92,21 @@ def train_and_evaluate(*, boxes: bool, steps: int) -> float:
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
     network = ObjectClassifier()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
 
     def logits_of(frames_BT3HW: Tensor, masks_BTKHW: Tensor) -> Tensor:
         return network(frames_BT3HW, boxes_of(masks_BTKHW) if boxes else masks_BTKHW)
 
     for _ in range(steps):
-        *inputs, colours_BTK = draw_clips(16, generator)
-        loss = functional.cross_entropy(logits_of(*inputs).flatten(0, 2), colours_BTK.flatten())
-        optimiser.zero_grad()
+        *inputs, colors_BTK = draw_clips(16, generator)
+        loss = functional.cross_entropy(logits_of(*inputs).flatten(0, 2), colors_BTK.flatten())
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
-    *inputs, colours_BTK = draw_clips(64, generator)
+        optimizer.step()
+    *inputs, colors_BTK = draw_clips(64, generator)
     network.eval()
     with torch.inference_mode():
-        return (logits_of(*inputs).argmax(dim=3) == colours_BTK).float().mean().item()
+        return (logits_of(*inputs).argmax(dim=3) == colors_BTK).float().mean().item()
 
 
 def main(steps: int = 40) -> dict[str, float]:

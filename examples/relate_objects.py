@@ -61,14 +61,14 @@ def main(steps: int = 600) -> float:
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
     network = PlaceClassifier()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=3e-3, total_steps=steps)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps)
     for step in range(steps):
         objects_BTKO, valid_BTK, label_B = draw_clips(128, generator)
         loss = functional.cross_entropy(network(objects_BTKO, valid_BTK), label_B)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
         if step % 200 == 0:
             print(f"step {step}: loss {loss:.3f}")

@@ -83,7 +83,7 @@ KINDS: dict[str, Detect] = {
 def main(shard: str | Path, videos: list[Path], kind: str = "masks") -> None:
     """Write the detections in several videos to one shard."""
     score_kind = "softmax" if kind == "class-scores" else "label"
-    with ShardWriter(shard, f"coloured {kind} 1.0", score_kind) as writer:
+    with ShardWriter(shard, f"colored {kind} 1.0", score_kind) as writer:
         for video in videos:
             writer.add_video(video.stem, video, detect_frames(video, KINDS[kind]))
 

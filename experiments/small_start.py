@@ -91,7 +91,7 @@ def small_network(width: int) -> nn.Module:
 
 def logits_of(network: nn.Module, images_B3HW: Tensor) -> Tensor:
     """Return (B, C) logits of images with values from 0 to 255."""
-    frames_B3HW = network.normalise_frames(images_B3HW[:, None])
+    frames_B3HW = network.normalize_frames(images_B3HW[:, None])
     logits_BC, _ = network.activity_head(network.trunk(frames_B3HW, 1), 1)
     return logits_BC
 
@@ -122,7 +122,7 @@ def train(
     images, labels = data
     size = min(_BATCH, len(images))
     num_steps = epochs * (len(images) // size)
-    optimiser = torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         [
             {"params": [each for each in network.parameters() if each.ndim > 1]},
             {
@@ -136,13 +136,13 @@ def train(
         weight_decay=_WEIGHT_DECAY,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, _LARGEST_RATE, total_steps=num_steps, pct_start=0.2, cycle_momentum=False
+        optimizer, _LARGEST_RATE, total_steps=num_steps, pct_start=0.2, cycle_momentum=False
     )
     first = 0
     if state.exists():
         saved = torch.load(state, weights_only=True)
         network.load_state_dict(saved["network"])
-        optimiser.load_state_dict(saved["optimiser"])
+        optimizer.load_state_dict(saved["optimizer"])
         schedule.load_state_dict(saved["schedule"])
         first = saved["epochs"]
     for epoch in range(first, epochs):
@@ -158,9 +158,9 @@ def train(
             loss = functional.cross_entropy(
                 logits_BC.float(), torch.from_numpy(labels[places]), label_smoothing=_SMOOTHING
             )
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             schedule.step()
             losses.append(float(loss.detach()))
         line = {
@@ -170,7 +170,7 @@ def train(
             "cpu_seconds": round(time.process_time() - started, 1),
         }
         print(json.dumps(line), flush=True)
-        parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
+        parts = {"network": network, "optimizer": optimizer, "schedule": schedule}
         saved = {name: part.state_dict() for name, part in parts.items()} | {"epochs": epoch + 1}
         torch.save(saved, state.with_suffix(".writing"))
         state.with_suffix(".writing").rename(state)

@@ -109,8 +109,8 @@ def trained(frames: Sequence[Frame], *, steps: int, batch: int, seed: int) -> di
     """Train a network and return its weights, in half precision except for vectors."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    model = build_model(read_config(CONFIG), initialise=True).train()
-    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
+    model = build_model(read_config(CONFIG), initialize=True).train()
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
     order = [int(i) for _ in range(-(-steps * batch // len(frames)))
              for i in rng.permutation(len(frames))]  # fmt: skip
     with progress("train", total=steps, unit="steps") as bar:
@@ -121,14 +121,14 @@ def trained(frames: Sequence[Frame], *, steps: int, batch: int, seed: int) -> di
                 {"inputs": list(inputs), "data_samples": list(samples)}, True
             )
             loss, _ = model.parse_losses(model.loss(data["inputs"], data["data_samples"]))
-            for group in optimiser.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, steps)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(
                 model.parameters(), LARGEST_NORM, error_if_nonfinite=True
             )
-            optimiser.step()
+            optimizer.step()
             bar.advance(note=f"loss {loss.item():.3f}")
     return {
         name: (each.half() if each.ndim > 1 else each).contiguous()

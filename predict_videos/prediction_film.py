@@ -21,7 +21,7 @@ from orn.shared.drawing.draw_text import draw_text, text_size
 from orn.shared.drawing.film import write_film
 from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Video
-from orn.shared.pages.palette import Colour, activity_colour
+from orn.shared.pages.palette import Color, activity_color
 from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.text import truncate
 from orn.shared.video.read import read_frames
@@ -38,7 +38,7 @@ _USUAL_WIDTH = 800
 _LEAST_WIDTH = 480
 """Minimum width; narrower pictures are padded, so that the text fits."""
 _MARGIN = 8
-_DARK, _GREY, _WHITE = (24, 24, 24), (110, 110, 110), (255, 255, 255)
+_DARK, _GRAY, _WHITE = (24, 24, 24), (110, 110, 110), (255, 255, 255)
 
 
 def draw_prediction(
@@ -61,7 +61,7 @@ def draw_prediction(
         detections: objects in its frames.
         windows: all predictions for the video, sorted by start; pairs are drawn if present.
         threshold: minimum probability for a multi-label network to predict a class.
-        truth: labelled segments of the video.
+        truth: labeled segments of the video.
         drawn: called with the number of drawn frames after each frame.
 
     Raises:
@@ -123,13 +123,13 @@ class _Panel:
         lines = [(moment.predicted_text(), self._shade(moment))]
         if self.truth:
             true = names_at(self.truth, seconds)
-            colour = self._colour(true[0]) if true else _DARK
+            color = self._color(true[0]) if true else _DARK
             text = f"true: {', '.join(true)}" if true else ""
-            lines.append((text, colour))
+            lines.append((text, color))
         height = _scaled(_HEADER, width)
         found = np.zeros((height * len(lines), width, 3), np.uint8)
-        for row, (text, colour) in enumerate(lines):
-            found[row * height : (row + 1) * height] = colour
+        for row, (text, color) in enumerate(lines):
+            found[row * height : (row + 1) * height] = color
             top = row * height + round((1 - _TEXT_SHARE) / 2 * height)
             _write(found, text, top, height=height)
         return found
@@ -148,7 +148,7 @@ class _Panel:
         for place, label in enumerate(shown):
             bar = round((width - 2 * _MARGIN) * float(moment.probabilities[label]))
             start, stop = (_MARGIN, (place + 1) * line - 4), (_MARGIN + bar, (place + 1) * line - 1)
-            cv2.rectangle(found, start, stop, self._colour(self.classes[label]), -1)
+            cv2.rectangle(found, start, stop, self._color(self.classes[label]), -1)
             text, is_predicted = moment.class_text([label]), label in moment.labels
             _write(found, text, place * line, height=line, bold=is_predicted)
         if window is not None and window.pairs is not None:
@@ -174,25 +174,25 @@ class _Panel:
             found[2 : line - 2, columns] = self._shade(each)
         for true in self.truth:
             start, stop = column(max(true.times.start, first)), column(min(true.times.stop, last))
-            found[line + 2 : 2 * line - 2, start : stop + 1] = self._colour(true.names[0])
+            found[line + 2 : 2 * line - 2, start : stop + 1] = self._color(true.names[0])
         found[:, column(seconds) : column(seconds) + 2] = _WHITE
         for row, text in enumerate(("predicted", "true")[: 2 if self.truth else 1]):
             _write(found, text, row * line + 3, height=line)
 
-    def _shade(self, moment: SegmentPrediction) -> Colour:
+    def _shade(self, moment: SegmentPrediction) -> Color:
         """Return the color of the predicted class, darker if it is less probable."""
         if not moment.labels:
-            return _GREY
+            return _GRAY
         label = max(moment.labels, key=lambda each: float(moment.probabilities[each]))
         share = float(moment.probabilities[label])
         red, green, blue = (
             round(dark + share * (bright - dark))
-            for dark, bright in zip(_DARK, self._colour(self.classes[label]), strict=True)
+            for dark, bright in zip(_DARK, self._color(self.classes[label]), strict=True)
         )
         return red, green, blue
 
-    def _colour(self, name: str) -> Colour:
-        return activity_colour(self.places[name]) if name in self.places else _GREY
+    def _color(self, name: str) -> Color:
+        return activity_color(self.places[name]) if name in self.places else _GRAY
 
 
 def _write(
@@ -200,9 +200,9 @@ def _write(
 ) -> None:
     """Write a line of text of a given height, with a shadow for bright backgrounds."""
     pixels, text = round(_TEXT_SHARE * height), truncate(text, 120)
-    for shift, colour in ((1, _DARK), (0, _WHITE)):
+    for shift, color in ((1, _DARK), (0, _WHITE)):
         place = (_MARGIN + shift, top + shift)
-        draw_text(picture_HW3, text, *place, pixels=pixels, colour=colour, bold=bold)
+        draw_text(picture_HW3, text, *place, pixels=pixels, color=color, bold=bold)
 
 
 def _scaled(pixels: int, width: int) -> int:

@@ -18,7 +18,7 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.manifests.records import Video
 from orn.shared.pages.fitted_page import LARGEST_PAGE_BYTES, Picture, fitted_page
-from orn.shared.pages.palette import activity_colour, css_colour
+from orn.shared.pages.palette import activity_color, css_color
 from orn.shared.pages.render import render
 from orn.shared.shards.detection_folder import VideoDetections
 from orn.shared.video.random_access import VideoReader
@@ -40,7 +40,7 @@ _ACROSS, _HIGH = 1000, 24
 """Width and height of a lane, in columns and rows."""
 _FONT_SHARE = 0.035
 """Font size relative to the height of a key frame, which the page scales down."""
-_DASH, _GREY = "\u2013", "#595c61"
+_DASH, _GRAY = "\u2013", "#595c61"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -73,7 +73,7 @@ class PredictionPage:
             detections: objects in its frames.
             windows: its windows, sorted by start, with pairs if the network relates objects.
             segments: the stretches of these windows.
-            truth: labelled segments of the video.
+            truth: labeled segments of the video.
 
         Raises:
             VideoDecodeError: if the video can no longer be decoded.
@@ -153,9 +153,9 @@ class PredictionPage:
         found = {
             "when": segment.times(_DASH),
             "predicted": segment.predicted_text(_LISTED_CLASSES),
-            "colour": self._colour(self.model.classes[holds[0]]) if holds else _GREY,
+            "color": self._color(self.model.classes[holds[0]]) if holds else _GRAY,
             "chances": [
-                (name, float(segment.probabilities[label]), self._colour(name))
+                (name, float(segment.probabilities[label]), self._color(name))
                 for label, name in names[:_LISTED_CLASSES]
             ],
         }
@@ -192,13 +192,13 @@ class PredictionPage:
             yield {
                 "name": self.model.classes[label],
                 "path": f"M0 {_HIGH}{path}H{_ACROSS}V{_HIGH}Z",
-                "colour": self._colour(self.model.classes[label]),
+                "color": self._color(self.model.classes[label]),
                 "parts": [
                     {
                         "address": cards[place]["key"] if place in cards else "",
                         "when": each.times(_DASH),
                         "text": f"{100 * each.probabilities[label]:.0f} %",
-                        "colour": "none",
+                        "color": "none",
                         **_part(each.start_seconds, each.stop_seconds, (start, stop)),
                     }
                     for place, each in enumerate(segments)
@@ -209,22 +209,22 @@ class PredictionPage:
     def _true_lane(
         self, truth: Sequence[TrueSegment], segments: Sequence[SegmentPrediction]
     ) -> dict[str, Any]:
-        """Return the lane of the labelled segments."""
+        """Return the lane of the labeled segments."""
         whole = segments[0].start_seconds, segments[-1].stop_seconds
         parts = [
             {
                 "address": "",
                 "when": "True",
                 "text": f"{', '.join(each.names)}: predicted {100 * share:.0f} % of the time",
-                "colour": self._colour(each.names[0]),
+                "color": self._color(each.names[0]),
                 **_part(each.times.start, each.times.stop, whole),
             }
             for each, share in share_predicted(truth, segments)
         ]
-        return {"name": "True", "path": "", "colour": "none", "parts": parts}
+        return {"name": "True", "path": "", "color": "none", "parts": parts}
 
-    def _colour(self, name: str) -> str:
-        return css_colour(activity_colour(self._places.setdefault(name, len(self._places))))
+    def _color(self, name: str) -> str:
+        return css_color(activity_color(self._places.setdefault(name, len(self._places))))
 
 
 def _key_frame(

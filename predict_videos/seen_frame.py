@@ -81,13 +81,13 @@ def _draw_pair(
     height, width, _ = picture_HW3.shape
     per_cell = np.array([width / grid[0], height / grid[1]] * 2)
     for pair in window.shown_pairs(1):
-        centres = []
+        centers = []
         for number, (seen, at) in enumerate(window.members(pair)):
             if seen.is_whole_frame:
                 continue
             x1, y1, x2, y2 = (np.array(seen.box) * per_cell).round().astype(int).tolist()
             box = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1)])
-            centres.append(((x1 + x2) // 2, (y1 + y2) // 2))
+            centers.append(((x1 + x2) // 2, (y1 + y2) // 2))
             if abs(at - seconds) <= _NOW_SECONDS:
                 _draw_lines(picture_HW3, [box], thickness=3)
                 continue
@@ -97,8 +97,8 @@ def _draw_pair(
             left, top = max(min(x1, width - wide), 0), y1 if number else y2 - tall
             top = max(min(top, height - tall), 0)
             picture_HW3[top : top + tall, left : left + wide] = _RIM
-            draw_text(picture_HW3, text, left, top, pixels=pixels, colour=_WHITE)
-        for ends in pairwise(np.array(centres)):
+            draw_text(picture_HW3, text, left, top, pixels=pixels, color=_WHITE)
+        for ends in pairwise(np.array(centers)):
             if np.abs(np.subtract(*ends)).max() > _DASH:
                 thickness = line_width(pair.logit_drop, height)
                 _draw_lines(picture_HW3, [np.array(ends)], thickness=thickness)
@@ -109,8 +109,8 @@ def _draw_lines(
 ) -> None:
     """Draw white lines with a dark rim through (n, 2) points."""
     points = [each.astype(np.int32) for each in lines]
-    for colour, width in ((_RIM, thickness + 2), (_WHITE, thickness)):
-        cv2.polylines(picture_HW3, points, False, colour, width, cv2.LINE_AA)
+    for color, width in ((_RIM, thickness + 2), (_WHITE, thickness)):
+        cv2.polylines(picture_HW3, points, False, color, width, cv2.LINE_AA)
 
 
 def _dashes(corners_n2: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""Labelled segments of a data set, to show next to predictions."""
+"""Labeled segments of a data set, to show next to predictions."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from orn.shared.time_ranges import TimeRange
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrueSegment:
-    """A labelled segment of a video."""
+    """A labeled segment of a video."""
 
     times: TimeRange
     names: tuple[str, ...]
@@ -20,7 +20,7 @@ class TrueSegment:
 
 
 def true_segments(name_or_file: str, data_root: Path) -> dict[str, list[TrueSegment]]:
-    """Return the labelled segments of a data set by the resolved path of their video."""
+    """Return the labeled segments of a data set by the resolved path of their video."""
     dataset = load_dataset(name_or_file, data_root)
     paths = {video.id: os.path.realpath(video.path) for video in dataset.videos}
     found: dict[str, list[TrueSegment]] = {}

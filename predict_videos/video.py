@@ -20,7 +20,7 @@ from orn.shared.manifests.records import Segment, Video
 from orn.shared.predictions import check_finite, probabilities
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.clip_store.crop import centre_window
+from orn.stage2_train.clip_store.crop import center_window
 from orn.stage2_train.clips.batches import collate
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.interfaces import ClipPictures, DetectionSource
@@ -90,7 +90,7 @@ def predict_frames(
     choice: WindowChoice | None = None,
     pairs: int = 0,
 ) -> Iterator[WindowPrediction]:
-    """Yield the predictions for the centred clips of one video's windows, in order.
+    """Yield the predictions for the centered clips of one video's windows, in order.
 
     Args:
         model: the model.
@@ -215,7 +215,7 @@ def _objects(
 ) -> tuple[tuple[SeenObject, ...], ...]:
     """Return the objects in the valid slots of each frame, in order."""
     slots, crop = sample.slots, sample.frames.shape[1:3]
-    x1, y1, x2, y2 = centre_window(size, crop).on_grid(*grid)
+    x1, y1, x2, y2 = center_window(size, crop).on_grid(*grid)
     per_pixel = np.array([(x2 - x1) / crop[1], (y2 - y1) / crop[0]] * 2)
     boxes_TK4 = slots.boxes * per_pixel + np.array([x1, y1, x1, y1])
     return tuple(

@@ -161,7 +161,7 @@ def load_measured(run: Path, split: str, classes: tuple[str, ...], *, step: int)
     heads, labels = predictions.by_head(), predictions.labels
     if any(file.metric not in figures for figures in file.heads().values()):
         raise CheckpointError(
-            f"{path}: no {file.metric} per head; pass --split with a labelled split"
+            f"{path}: no {file.metric} per head; pass --split with a labeled split"
         )
     fits = (
         len(predictions.ids) == file.num_segments > 0

@@ -66,7 +66,7 @@ Group = Annotated[
 Overrides = Annotated[
     tuple[str, ...],
     Option(
-        "Override a setting, such as optimiser.learning_rate=1e-3; may be repeated.",
+        "Override a setting, such as optimizer.learning_rate=1e-3; may be repeated.",
         name="--set",
         metavar="KEY=VALUE",
     ),

@@ -194,7 +194,7 @@ def check_finite(
             raise CheckpointError(
                 f"{path_text(of)}: {some_ids([names[row] for row in rows], 1)}: expected finite "
                 f"logits of the {head.replace('_', ' ')}, got {logits_NA[wrong_NA][0]:g}; use a "
-                "different run, or train with a smaller optimiser.learning_rate or precision=fp32"
+                "different run, or train with a smaller optimizer.learning_rate or precision=fp32"
             )
 
 

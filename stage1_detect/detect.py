@@ -119,7 +119,7 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
         "unit_frames": request.scope.unit_frames,
         "videos": len({part.video_id for unit in job.units for part in unit.parts}),
         "missing": len(data.missing),
-        "unlabelled": job.unlabelled,
+        "unlabeled": job.unlabeled,
         "units": len(job.units),
         "existing_shards": len(job.units) - len(job.to_do),
         "frames_to_do": frames,

@@ -56,7 +56,7 @@ class DetectSummary:
     all frames."""
     missing: int
     """Number of listed videos without a file."""
-    unlabelled: int
+    unlabeled: int
     """Number of videos skipped because no segment covers any of their frames."""
 
     @property
@@ -132,7 +132,7 @@ def _summary(job: DetectJob, ran: Ran, entry: DetectorEntry) -> DetectSummary:
         failed=tuple(failed.values()),
         short=_short(shards.values()) if is_whole else (),
         missing=len(job.dataset.missing),
-        unlabelled=job.unlabelled,
+        unlabeled=job.unlabeled,
     )
 
 
@@ -167,9 +167,9 @@ def report(summary: DetectSummary) -> Report:
     if summary.missing:
         without = counted(summary.missing, "listed video")
         facts.append(("missing files", f"{without} (all in {SUMMARY_NAME})"))
-    if summary.unlabelled:
-        unlabelled = counted(summary.unlabelled, "video")
-        facts.append(("skipped", f"{unlabelled} without frames inside a segment"))
+    if summary.unlabeled:
+        unlabeled = counted(summary.unlabeled, "video")
+        facts.append(("skipped", f"{unlabeled} without frames inside a segment"))
     if summary.short:
         number = counted(len(summary.short), "video")
         facts.append(("fewer frames", f"{number}, compared with the header (`orn verify`)"))

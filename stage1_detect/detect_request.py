@@ -30,7 +30,7 @@ class Scope(Request):
     """The frames to process in a job, and the size of its units."""
 
     frames: Annotated[
-        Literal["all", "labelled"],
+        Literal["all", "labeled"],
         Option("Process every frame, or only those covered by a segment of the label table."),
     ] = "all"
     limit: Annotated[
@@ -47,8 +47,8 @@ class Scope(Request):
         videos = dataset.videos[: self.limit]
         if self.frames == "all":
             return videos
-        labelled = {segment.video_id for segment in dataset.segments}
-        return tuple(video for video in videos if video.id in labelled)
+        labeled = {segment.video_id for segment in dataset.segments}
+        return tuple(video for video in videos if video.id in labeled)
 
 
 class DetectRequest(Request):

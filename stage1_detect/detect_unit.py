@@ -232,7 +232,7 @@ def in_order(*, size: int) -> Iterator[Callable[..., None]]:
     """Return a function that runs calls in a background thread, in order.
 
     It blocks while `size` calls are pending. The error of the first call that fails is raised by a
-    later call, or at the end of the block. If the block raises, pending calls are cancelled. All
+    later call, or at the end of the block. If the block raises, pending calls are canceled. All
     calls of a process share one thread.
     """
     calls: deque[Future[None]] = deque()

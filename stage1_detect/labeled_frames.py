@@ -1,4 +1,4 @@
-"""Plan `--frames labelled`: only the frames that a segment of the label table covers.
+"""Plan `--frames labeled`: only the frames that a segment of the label table covers.
 
 A plan has time ranges, since segments are given in seconds and the index of a frame is known only
 after decoding. Each segment is extended by one frame interval at both ends, rounded outwards to
@@ -19,7 +19,7 @@ _MILLISECONDS = 1000
 _WHOLE = TimeRange()
 
 
-def labelled_ranges(segments: Iterable[Segment], rate: float) -> tuple[TimeRange, ...]:
+def labeled_ranges(segments: Iterable[Segment], rate: float) -> tuple[TimeRange, ...]:
     """Return the time ranges covered by the segments of one video, extended, merged and sorted.
 
     Args:
@@ -70,12 +70,12 @@ def range_frames(limits: TimeRange, estimate: FrameEstimate) -> float:
 
 
 def check_segments(plan: Plan, segments: Iterable[Segment], folder: Path) -> None:
-    """Check that a plan of labelled frames covers every segment of its videos.
+    """Check that a plan of labeled frames covers every segment of its videos.
 
     Raises:
         ConfigError: for the first segment that is not covered.
     """
-    if plan.frames != "labelled":
+    if plan.frames != "labeled":
         return
     planned: dict[str, list[TimeRange]] = {}
     for unit in plan.units:

@@ -30,7 +30,7 @@ from orn.shared.video.read import FrameEstimate, is_same_content
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.labeled_frames import (
     check_segments,
-    labelled_ranges,
+    labeled_ranges,
     pack_ranges,
     range_frames,
 )
@@ -69,7 +69,7 @@ class DetectJob:
     """Units in `units` whose shard is missing, and units to reprocess."""
     estimates: Mapping[str, FrameEstimate]
     """Number of frames to process in each video that is new in the plan."""
-    unlabelled: int = 0
+    unlabeled: int = 0
     """Number of videos skipped because no segment covers any of their frames."""
 
     def lengths(self) -> dict[str, FrameEstimate]:
@@ -136,7 +136,7 @@ def plan_job(
 
     Raises:
         ConfigError: if the folder has shards of a different job or without a plan, or if only
-            labelled frames are requested and no video is labelled.
+            labeled frames are requested and no video is labeled.
     """
     scope = scope or Scope()
     saved = None if fresh else SHARD_FILES.saved_plan(folder)
@@ -154,7 +154,7 @@ def plan_job(
     if not videos:
         raise ConfigError(
             f"data set {dataset.name!r}: no segment of the label table is in an existing video; "
-            "omit --frames labelled"
+            "omit --frames labeled"
         )
     known = set(plan.video_ids)
     headers = read_headers([video for video in videos if video.id not in known])
@@ -175,7 +175,7 @@ def plan_job(
         again=again,
         to_do=to_do,
         estimates=estimates,
-        unlabelled=len(dataset.videos[: scope.limit]) - len(videos),
+        unlabeled=len(dataset.videos[: scope.limit]) - len(videos),
     )
 
 
@@ -252,7 +252,7 @@ def _new_units(
     for segment in dataset.segments:
         segments.setdefault(segment.video_id, []).append(segment)
     ranges = {
-        video_id: labelled_ranges(segments[video_id], each.rate)
+        video_id: labeled_ranges(segments[video_id], each.rate)
         for video_id, each in estimates.items()
     }
     return pack_ranges(ranges, estimates, scope.unit_frames, first=first)

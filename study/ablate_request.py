@@ -20,7 +20,7 @@ def _checked(text: str) -> str:
     if not key or len(tried) < 2 or len({*tried}) < len(tried) or not all(tried):
         raise ValueError(
             "expected KEY=VALUE,VALUE,... with different values, such as "
-            f"optimiser.learning_rate=1e-3,3e-4, got {text!r}"
+            f"optimizer.learning_rate=1e-3,3e-4, got {text!r}"
         )
     return text
 

@@ -32,12 +32,10 @@ def test_relations_alone() -> None:
 
 def test_pooling_alone() -> None:
     names = example("pool_under_masks")
-    frames_BT3HW, masks_BTKHW, colours_BTK = names["draw_clips"](
-        3, torch.Generator().manual_seed(0)
-    )
+    frames_BT3HW, masks_BTKHW, colors_BTK = names["draw_clips"](3, torch.Generator().manual_seed(0))
     for clip, frame, thing in torch.cartesian_prod(*[torch.arange(n) for n in (3, 2, 2)]).tolist():
         seen_3P = frames_BT3HW[clip, frame][:, masks_BTKHW[clip, frame, thing]]
-        assert (seen_3P == names["COLOURS"][colours_BTK[clip, frame, thing]][:, None]).all()
+        assert (seen_3P == names["COLORS"][colors_BTK[clip, frame, thing]][:, None]).all()
     boxes_BTKHW = names["boxes_of"](masks_BTKHW)
     assert torch.equal(boxes_BTKHW[:, :, 0], boxes_BTKHW[:, :, 1])
     assert boxes_BTKHW.sum(dim=(3, 4)).unique().tolist() == [30 * 30]
@@ -50,7 +48,7 @@ def test_examples_say_what_they_say() -> None:
     assert example("relate_objects")["main"]() > 0.95
     found = example("pool_under_masks")["main"]()
     assert found["masks"] > 0.9
-    assert found["boxes"] < 0.7  # 60 % is the most that chance and one colour of two give
+    assert found["boxes"] < 0.7  # 60 % is the most that chance and one color of two give
 
 
 def test_examples_run_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,7 +99,7 @@ def test_shards_of_any_detector(
     folder = own_shards / kind
     first = folder / "shard-000000.zarr.zip"
     orn("verify", folder, "--dataset", "demo")
-    assert f"coloured {kind} 1.0" in orn("inspect", first).stdout
+    assert f"colored {kind} 1.0" in orn("inspect", first).stdout
     shard = open_shard(first)
     assert shard.has_class_scores == (kind == "class-scores")
     frame = max(shard, key=lambda frame: len(frame.detections))

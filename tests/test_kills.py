@@ -45,7 +45,7 @@ GONE_SECONDS = 60.0
 CLOCK = ("clips_per_second", "seconds")
 TRAINING = (
     *("model.base_width=4", "model.relation_width=16", "data.crop=[32,32]"),
-    *("optimiser.batch_size=2", "phases.object_head_epochs=4", "phases.epochs=4"),
+    *("optimizer.batch_size=2", "phases.object_head_epochs=4", "phases.epochs=4"),
     *("phases.warm_start=best", "validation.every_epochs=2", "log_every_steps=2"),
     "checkpoint_every_steps=3",
 )
@@ -113,7 +113,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 
 def training(run: Path) -> tuple[Any, ...]:
-    """Weights, optimiser and log of a run, without what the clock says."""
+    """Weights, optimizer and log of a run, without what the clock says."""
     found: list[Any] = [sorted(path.name for path in run.glob(".*.tmp-*"))]
     for name in (LAST_NAME, BEST_NAME):
         tensors, metadata = read_tensors(run / name, what="a checkpoint", remedy="train again")
@@ -259,7 +259,7 @@ def test_two_processes_train_as_one_that_averages_two_batches(made: Path, tmp_pa
     same_draws = ("--set", "model.relation_frames=same", "--set", "log_every_steps=1")
     losses = []
     for processes, batches in ((2, 1), (1, 2)):
-        words = (*job.words[:-1], *same_draws, "--set", f"optimiser.accumulation={batches}")
+        words = (*job.words[:-1], *same_draws, "--set", f"optimizer.accumulation={batches}")
         started = start(
             replace(job, words=(*words, "--run"), processes=processes),
             tmp_path / f"{processes}-processes",

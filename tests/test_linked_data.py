@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.running import run_orn
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import write_gray
 
 SMALL = (
     *("--recipe", "demo", "--device", "cpu", "--workers", 0, "--max-steps", 1),
     *("--set", "initial_weights=random", "--set", "model.base_width=4"),
-    *("--set", "model.relation_width=8", "--set", "optimiser.batch_size=2"),
+    *("--set", "model.relation_width=8", "--set", "optimizer.batch_size=2"),
     *("--set", "data.crop=[96,96]", "--set", "data.max_objects=0"),
 )
 
@@ -23,7 +23,7 @@ def test_links_are_followed_by_each_step(
     monkeypatch.chdir(tmp_path)
     disk = tmp_path / "disk" / "kitchen"
     for number in range(3):
-        write_grey(disk / "videos" / f"{number}.mp4", 4)
+        write_gray(disk / "videos" / f"{number}.mp4", 4)
     rows = ["video,label,split", "0,open,train", "1,close,train", "2,open,validation"]
     (disk / "labels.csv").write_text("\n".join(rows))
     kitchen = tmp_path / "kitchen"

@@ -26,7 +26,7 @@ _SECONDS = ("00:00:00.00", "00:00:00.40", "00:00:00.90")
 _TABLE = "EPIC_train_action_labels.csv"
 _SMALL = (
     "--workers 0 --device cpu --max-steps 2 --set initial_weights=random --set precision=fp32 "
-    "--set model.base_width=4 --set model.relation_width=8 --set optimiser.batch_size=2 "
+    "--set model.base_width=4 --set model.relation_width=8 --set optimizer.batch_size=2 "
     "--set phases.object_head_epochs=0 --set data.crop=[192,192]"
 )
 

@@ -102,14 +102,14 @@ def _paint(
     """Paint a layer and its shadow, in place."""
     lift = 0.0 if actor.lift_F is None else float(actor.lift_F[frame])
     zoom = 1.0 + 0.25 * lift
-    centre = actor.position_F2[frame] + drift_F2[frame]
+    center = actor.position_F2[frame] + drift_F2[frame]
     half = zoom * layer.shape[0] / 2
     if actor.sprite.radius > 0:
-        _shadow(image, centre + np.array([2.0, 4.0]) * (1 + 2.5 * lift), actor.sprite.radius)
-    x0, y0, x1, y1 = _window(centre, half)
+        _shadow(image, center + np.array([2.0, 4.0]) * (1 + 2.5 * lift), actor.sprite.radius)
+    x0, y0, x1, y1 = _window(center, half)
     if x1 <= x0 or y1 <= y0:
         return
-    offset = (centre[0] - half - x0, centre[1] - half - y0)
+    offset = (center[0] - half - x0, center[1] - half - y0)
     placed = np.array([[zoom, 0, offset[0]], [0, zoom, offset[1]]], np.float64)
     patch = cv2.warpAffine(layer, placed, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)
     alpha = patch[..., 3:] * (1 / 255.0)
@@ -122,21 +122,21 @@ def _paint(
         full_area[track] = full_area.get(track, 0) + int(solid.sum())
 
 
-def _shadow(image: np.ndarray, centre: np.ndarray, radius: float) -> None:
+def _shadow(image: np.ndarray, center: np.ndarray, radius: float) -> None:
     """Darken a soft ellipse, in place."""
-    x0, y0, x1, y1 = _window(centre, 1.3 * radius)
+    x0, y0, x1, y1 = _window(center, 1.3 * radius)
     if x1 <= x0 or y1 <= y0:
         return
-    x = (np.arange(x0, x1, dtype=np.float32) - centre[0]) / radius
-    y = (np.arange(y0, y1, dtype=np.float32) - centre[1]) / (0.8 * radius)
+    x = (np.arange(x0, x1, dtype=np.float32) - center[0]) / radius
+    y = (np.arange(y0, y1, dtype=np.float32) - center[1]) / (0.8 * radius)
     depth = 0.35 * np.exp(-1.2 * (x[None] ** 2 + y[:, None] ** 2) ** 2)
     image[y0:y1, x0:x1] *= (1.0 - depth)[..., None].astype(np.float32)
 
 
-def _window(centre: np.ndarray, half: float) -> tuple[int, int, int, int]:
+def _window(center: np.ndarray, half: float) -> tuple[int, int, int, int]:
     """Return x1 y1 x2 y2 of a square clipped to the image."""
-    x0, y0 = max(int(centre[0] - half), 0), max(int(centre[1] - half), 0)
-    return x0, y0, min(int(centre[0] + half) + 1, WIDTH), min(int(centre[1] + half) + 1, HEIGHT)
+    x0, y0 = max(int(center[0] - half), 0), max(int(center[1] - half), 0)
+    return x0, y0, min(int(center[0] + half) + 1, WIDTH), min(int(center[1] + half) + 1, HEIGHT)
 
 
 def draw_table(

@@ -134,7 +134,7 @@ def _pair(
         return [still, _still_actor(names[1], [*others, still], num_frames, rng)], []
     sprites = (draw_sprite(names[0], rng), draw_sprite(names[1], rng))
     phase_F = phase_of_frames(planned, num_frames, rng)
-    motion, centre_2 = _fit(planned.activity, sprites, others, phase_F, rng)
+    motion, center_2 = _fit(planned.activity, sprites, others, phase_F, rng)
     depth_y = float(2 * first)
     held_F = np.zeros(num_frames, bool) if motion.reach_F is None else motion.reach_F < 0.02
     depth_x_F = depth_y + np.select(
@@ -142,10 +142,10 @@ def _pair(
         [_IN_HAND, -0.5, 0.5, 1.5],
     )
     x = Actor(
-        class_name=names[0], sprite=sprites[0], position_F2=motion.x_F2 + centre_2,
+        class_name=names[0], sprite=sprites[0], position_F2=motion.x_F2 + center_2,
         depth_F=depth_x_F, lift_F=motion.lift_F,
     )  # fmt: skip
-    y = standing_actor(names[1], sprites[1], motion.y_F2 + centre_2, depth_y)
+    y = standing_actor(names[1], sprites[1], motion.y_F2 + center_2, depth_y)
     relation = Relation(
         activity=planned.activity,
         x_track=first,
@@ -182,12 +182,12 @@ def _fit(
         low = np.array([_MARGIN, _MARGIN]) - whole.min(axis=0)
         high = np.array([WIDTH - _MARGIN, HEIGHT - _MARGIN]) - whole.max(axis=0)
         overflow = float(np.maximum(low - high, 0).sum())
-        centre_2 = np.where(low < high, rng.uniform(np.minimum(low, high), high), (low + high) / 2)
+        center_2 = np.where(low < high, rng.uniform(np.minimum(low, high), high), (low + high) / 2)
         score = -10.0 * overflow + min(
-            _clearance(motion.x_F2 + centre_2, radii[0], others),
-            _clearance(motion.y_F2 + centre_2, radii[1], others),
+            _clearance(motion.x_F2 + center_2, radii[0], others),
+            _clearance(motion.y_F2 + center_2, radii[1], others),
         )
-        return score, (motion, centre_2)
+        return score, (motion, center_2)
 
     return _best(draw, enough=4.0)
 

@@ -16,7 +16,7 @@ CANVAS_PIXELS = 160
 UNIT_PIXELS = 60
 _FIXED_POINT = 4
 
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
 
 class Canvas:
@@ -31,41 +31,41 @@ class Canvas:
         pixels = CANVAS_PIXELS / 2 + np.asarray(points, float) * UNIT_PIXELS
         return np.round(pixels * 2**_FIXED_POINT).astype(np.int32)
 
-    def polygon(self, points: ArrayLike, colour: Colour, *, inside: bool = False) -> None:
+    def polygon(self, points: ArrayLike, color: Color, *, inside: bool = False) -> None:
         """Fill a polygon; with `inside`, only where something is already drawn."""
         fixed = [self._fixed(points)]
         rgb = self.rgb.copy() if inside else self.rgb
-        cv2.fillPoly(rgb, fixed, np.clip(colour, 0, 255).tolist(), cv2.LINE_AA, _FIXED_POINT)
+        cv2.fillPoly(rgb, fixed, np.clip(color, 0, 255).tolist(), cv2.LINE_AA, _FIXED_POINT)
         if inside:
             cv2.copyTo(rgb, self.alpha, self.rgb)
         else:
             cv2.fillPoly(self.alpha, fixed, 255, cv2.LINE_AA, _FIXED_POINT)
 
     def ellipse(
-        self, centre: tuple[float, float], axes: tuple[float, float], colour: Colour, **kw: bool
+        self, center: tuple[float, float], axes: tuple[float, float], color: Color, **kw: bool
     ) -> None:
         angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-        self.polygon(_arc(angle, centre, axes), colour, **kw)
+        self.polygon(_arc(angle, center, axes), color, **kw)
 
-    def line(self, points: ArrayLike, width: float, colour: Colour, **kw: bool) -> None:
+    def line(self, points: ArrayLike, width: float, color: Color, **kw: bool) -> None:
         """Draw a polyline with round ends."""
         points_N2 = np.asarray(points, float)
         for start, stop in itertools.pairwise(points_N2):
             along = (stop - start) / max(float(np.hypot(*(stop - start))), 1e-6)
             across = np.array([-along[1], along[0]]) * width / 2
             quad = np.stack([start + across, stop + across, stop - across, start - across])
-            self.polygon(quad, colour, **kw)
+            self.polygon(quad, color, **kw)
         for point in points_N2:
-            self.ellipse((point[0], point[1]), (width / 2, width / 2), colour, **kw)
+            self.ellipse((point[0], point[1]), (width / 2, width / 2), color, **kw)
 
 
-def _arc(angle: np.ndarray, centre: tuple[float, float], axes: tuple[float, float]) -> np.ndarray:
+def _arc(angle: np.ndarray, center: tuple[float, float], axes: tuple[float, float]) -> np.ndarray:
     return np.stack(
-        [centre[0] + axes[0] * np.cos(angle), centre[1] + axes[1] * np.sin(angle)], axis=1
+        [center[0] + axes[0] * np.cos(angle), center[1] + axes[1] * np.sin(angle)], axis=1
     )
 
 
-def hsv(hue: float, saturation: float, value: float) -> Colour:
+def hsv(hue: float, saturation: float, value: float) -> Color:
     """Return RGB, 0..255, of a hue (1 is a full turn), saturation and value (clipped to [0, 1])."""
     saturation, value = np.clip((saturation, value), 0, 1) * 255
     pixel = np.array([[[hue * 180 % 180, saturation, value]]]).astype(np.uint8)
@@ -73,14 +73,14 @@ def hsv(hue: float, saturation: float, value: float) -> Colour:
     return (red, green, blue)
 
 
-def shade(colour: Colour, factor: float) -> Colour:
+def shade(color: Color, factor: float) -> Color:
     """Return a darker color, or a lighter one if the factor is above 1."""
-    return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
+    return (color[0] * factor, color[1] * factor, color[2] * factor)
 
 
 def paint(
     rng: np.random.Generator, hues: tuple[float, ...], saturation: float, value: float
-) -> Colour:
+) -> Color:
     """Return a random color near one of some hues."""
     return hsv(
         float(rng.choice(hues)) + rng.normal(0, 0.02),
@@ -99,9 +99,9 @@ ANY_HUE = tuple(np.linspace(0, 1, 12, endpoint=False).tolist())
 
 
 def _sports_ball(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
-    colour = paint(rng, (0.08, 0.15, 0.55, 0.0), 0.35, 0.95)
-    front.ellipse((0, 0), (0.85, 0.85), colour)
-    stripe = shade(colour, 0.35)
+    color = paint(rng, (0.08, 0.15, 0.55, 0.0), 0.35, 0.95)
+    front.ellipse((0, 0), (0.85, 0.85), color)
+    stripe = shade(color, 0.35)
     turn = rng.uniform(0, np.pi)
     for bend in (-0.55, 0.0, 0.55):
         t = np.linspace(-1, 1, 9)
@@ -110,17 +110,17 @@ def _sports_ball(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
 
 
 def _banana(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
-    colour = paint(rng, (0.145, 0.16, 0.2), 0.85, 0.92)
+    color = paint(rng, (0.145, 0.16, 0.2), 0.85, 0.92)
     t = np.linspace(-1.15, 1.15, 16)
     bend = rng.uniform(0.55, 0.8)
-    centre = np.stack([t, bend * t * t - 0.35], axis=1)
+    center = np.stack([t, bend * t * t - 0.35], axis=1)
     width = 0.30 * np.sqrt(np.maximum(1 - (t / 1.25) ** 2, 0.05))
     outline = np.concatenate(
-        [centre - np.stack([0 * t, width], 1), (centre + np.stack([0 * t, width], 1))[::-1]]
+        [center - np.stack([0 * t, width], 1), (center + np.stack([0 * t, width], 1))[::-1]]
     )
-    front.polygon(outline, colour)
-    front.line(centre[1:-1], 0.07, shade(colour, 0.8), inside=True)
-    for end in (centre[0], centre[-1]):
+    front.polygon(outline, color)
+    front.line(center[1:-1], 0.07, shade(color, 0.8), inside=True)
+    for end in (center[0], center[-1]):
         front.ellipse((end[0], end[1]), (0.1, 0.1), (70, 50, 20))
 
 
@@ -137,49 +137,49 @@ def _scissors(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
 
 
 def _bowl(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
-    colour = paint(rng, ANY_HUE, 0.4, 0.8)
+    color = paint(rng, ANY_HUE, 0.4, 0.8)
     rim = rng.uniform(0.36, 0.46)
-    back.ellipse((0, -0.3), (1.2, rim), shade(colour, 0.45))
+    back.ellipse((0, -0.3), (1.2, rim), shade(color, 0.45))
     angle = np.linspace(0, np.pi, 24)
     lip = _arc(angle, (0, -0.3), (1.2, rim))
     belly = np.stack([1.2 * np.cos(angle), -0.3 + 1.1 * np.sin(angle) ** 0.8], axis=1)
-    front.polygon(np.concatenate([lip, belly[::-1]]), colour)
-    front.line(lip, 0.09, shade(colour, 1.15))
+    front.polygon(np.concatenate([lip, belly[::-1]]), color)
+    front.line(lip, 0.09, shade(color, 1.15))
 
 
 def _cup(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
-    colour = paint(rng, ANY_HUE, 0.75, 0.8)
+    color = paint(rng, ANY_HUE, 0.75, 0.8)
     side = float(rng.choice((-1, 1)))
     loop = _arc(np.linspace(-1.4, 1.4, 9), (0.62 * side, 0.12), (0.42 * side, 0.42))
-    front.line(loop, 0.17, shade(colour, 0.75))
-    back.ellipse((0, -0.72), (0.72, 0.28), shade(colour, 0.4))
+    front.line(loop, 0.17, shade(color, 0.75))
+    back.ellipse((0, -0.72), (0.72, 0.28), shade(color, 0.4))
     angle = np.linspace(0, np.pi, 16)
     lip = _arc(angle, (0, -0.72), (0.72, 0.28))
     base = _arc(angle, (0, 0.78), (0.6, 0.2))
-    front.polygon(np.concatenate([lip, base[::-1]]), colour)
-    front.line([[-0.66, 0.2], [0.66, 0.2]], 0.18, shade(colour, 0.6), inside=True)
+    front.polygon(np.concatenate([lip, base[::-1]]), color)
+    front.line([[-0.66, 0.2], [0.66, 0.2]], 0.18, shade(color, 0.6), inside=True)
 
 
 def _vase(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
-    colour = paint(rng, (0.55, 0.6, 0.78, 0.45), 0.65, 0.65)
+    color = paint(rng, (0.55, 0.6, 0.78, 0.45), 0.65, 0.65)
     y = np.linspace(-1.05, 1.15, 18)
     neck = rng.uniform(0.3, 0.42)
     width = (
         neck + 0.55 * np.exp(-(((y - 0.45) / 0.5) ** 2)) + 0.18 * np.exp(-(((y + 1.1) / 0.2) ** 2))
     )
-    back.ellipse((0, -1.05), (float(width[0]), 0.17), shade(colour, 0.35))
+    back.ellipse((0, -1.05), (float(width[0]), 0.17), shade(color, 0.35))
     outline = np.concatenate([np.stack([-width, y], 1), np.stack([width, y], 1)[::-1]])
-    front.polygon(outline, colour)
+    front.polygon(outline, color)
     front.line([[-1.0, 0.4], [1.0, 0.4]], 0.16, paint(rng, ANY_HUE, 0.5, 0.95), inside=True)
 
 
 def _apple(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
-    colour = paint(rng, (0.0, 0.98, 0.3), 0.9, 0.75)
-    front.ellipse((-0.28, 0.05), (0.6, 0.75), colour)
-    front.ellipse((0.28, 0.05), (0.6, 0.75), colour)
+    color = paint(rng, (0.0, 0.98, 0.3), 0.9, 0.75)
+    front.ellipse((-0.28, 0.05), (0.6, 0.75), color)
+    front.ellipse((0.28, 0.05), (0.6, 0.75), color)
     front.line([[0, -0.5], [0.12, -0.95]], 0.13, (80, 50, 20))
     front.ellipse((0.4, -0.82), (0.3, 0.14), (50, 140, 40))
-    front.ellipse((-0.4, -0.2), (0.16, 0.2), shade(colour, 1.3), inside=True)
+    front.ellipse((-0.4, -0.2), (0.16, 0.2), shade(color, 1.3), inside=True)
 
 
 def _cell_phone(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
@@ -193,21 +193,21 @@ def _cell_phone(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
 
 
 def _mouse(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
-    colour = hsv(0.6, 0.08, float(rng.choice((0.25, 0.6, 0.88))))
-    front.ellipse((0, 0.05), (0.62, 0.95), colour)
-    front.line([[-0.62, -0.18], [0.62, -0.18]], 0.07, shade(colour, 0.4), inside=True)
-    front.line([[0, -0.95], [0, -0.18]], 0.07, shade(colour, 0.4), inside=True)
+    color = hsv(0.6, 0.08, float(rng.choice((0.25, 0.6, 0.88))))
+    front.ellipse((0, 0.05), (0.62, 0.95), color)
+    front.line([[-0.62, -0.18], [0.62, -0.18]], 0.07, shade(color, 0.4), inside=True)
+    front.line([[0, -0.95], [0, -0.18]], 0.07, shade(color, 0.4), inside=True)
     front.line([[0, -0.65], [0, -0.45]], 0.2, paint(rng, (0.0, 0.33, 0.6), 0.9, 0.9))
     tail = [[0, -0.9], [0.15, -1.15], [-0.1, -1.28]]
-    front.line(tail, 0.08, shade(colour, 0.5))
+    front.line(tail, 0.08, shade(color, 0.5))
 
 
 def _handbag(rng: np.random.Generator, front: Canvas, back: Canvas) -> None:
-    colour = paint(rng, (0.05, 0.95, 0.85, 0.02), 0.7, 0.55)
+    color = paint(rng, (0.05, 0.95, 0.85, 0.02), 0.7, 0.55)
     strap = _arc(np.linspace(np.pi, 2 * np.pi, 12), (0, -0.35), (0.55, 0.85))
-    back.line(strap, 0.14, shade(colour, 0.6))
-    front.polygon([[-0.85, -0.4], [0.85, -0.4], [1.1, 0.9], [-1.1, 0.9]], colour)
-    front.line([[-0.9, -0.05], [0.9, -0.05]], 0.08, shade(colour, 0.5), inside=True)
+    back.line(strap, 0.14, shade(color, 0.6))
+    front.polygon([[-0.85, -0.4], [0.85, -0.4], [1.1, 0.9], [-1.1, 0.9]], color)
+    front.line([[-0.9, -0.05], [0.9, -0.05]], 0.08, shade(color, 0.5), inside=True)
     front.ellipse((0, 0.05), (0.17, 0.17), (230, 200, 90))
 
 

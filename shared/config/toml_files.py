@@ -107,7 +107,7 @@ def apply_overrides(config: T, assignments: Iterable[str]) -> T:
 
     Args:
         config: the configuration.
-        assignments: strings such as "optimiser.learning_rate=1e-3"; a value that is not TOML is
+        assignments: strings such as "optimizer.learning_rate=1e-3"; a value that is not TOML is
             taken as a string. Validation follows all assignments.
 
     Raises:

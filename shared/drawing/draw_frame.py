@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from orn.shared.drawing.draw_text import draw_text, text_size
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.pages.palette import class_colour, text_colour
+from orn.shared.pages.palette import class_color, text_color
 from orn.shared.text import counted, truncate
 
 MASK_OPACITY = 0.45
@@ -36,7 +36,7 @@ FONT_SHARE = 0.026
 _LARGE = 1080
 """Lines are thicker if the shorter side has at least this many pixels."""
 _PADDING = 3
-_GREY = 118
+_GRAY = 118
 """Gray value of a missing picture."""
 
 
@@ -88,11 +88,11 @@ class DrawnObjects:
         return len(self.labels)
 
 
-def grey_frame(*, height: int, width: int) -> NDArray[np.uint8]:
+def gray_frame(*, height: int, width: int) -> NDArray[np.uint8]:
     """Return a gray (H, W, 3) uint8 picture for a missing frame, reduced if very large."""
     shrink = max(height / _MOST_WIDTH, width / _MOST_WIDTH, 1)
     size = (max(round(height / shrink), 1), max(round(width / shrink), 1))
-    return np.full((*size, 3), _GREY, np.uint8)
+    return np.full((*size, 3), _GRAY, np.uint8)
 
 
 def draw_frame(
@@ -142,11 +142,11 @@ def _draw_masks(
     height, width, _ = scene.shape
     masks = [_smooth(objects.covers[row], (width, height)) for row in shown_n]
     for place in np.argsort([-np.count_nonzero(mask) for mask in masks], kind="stable"):
-        mask, colour = masks[place], class_colour(int(objects.labels[shown_n[place]]))
-        tinted = (1 - MASK_OPACITY) * scene[mask] + MASK_OPACITY * np.array(colour)
+        mask, color = masks[place], class_color(int(objects.labels[shown_n[place]]))
+        tinted = (1 - MASK_OPACITY) * scene[mask] + MASK_OPACITY * np.array(color)
         scene[mask] = np.rint(tinted)
         outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(scene, outlines, -1, colour, _thickness(height, width), cv2.LINE_AA)
+        cv2.drawContours(scene, outlines, -1, color, _thickness(height, width), cv2.LINE_AA)
 
 
 def _draw_names(
@@ -177,10 +177,10 @@ def _draw_names(
             continue
         x, y = free[0]
         taken[y : y + tall, x : x + wide] = True
-        colour = class_colour(label)
-        scene[y : y + tall, x : x + wide] = colour
-        ink = text_colour(colour)
-        draw_text(scene, text, x + _PADDING, y + _PADDING, pixels=pixels, colour=ink)
+        color = class_color(label)
+        scene[y : y + tall, x : x + wide] = color
+        ink = text_color(color)
+        draw_text(scene, text, x + _PADDING, y + _PADDING, pixels=pixels, color=ink)
 
 
 def _draw_caption(
@@ -191,7 +191,7 @@ def _draw_caption(
     top = max(height - text_height - 2 * padding, 0)
     scene[top:, : text_width + 2 * padding] = 0
     taken[top:, : text_width + 2 * padding] = True
-    draw_text(scene, caption, padding, top + padding, pixels=pixels, colour=(255, 255, 255))
+    draw_text(scene, caption, padding, top + padding, pixels=pixels, color=(255, 255, 255))
 
 
 def _smooth(cover_hw: NDArray[Any], size: tuple[int, int]) -> NDArray[np.bool_]:

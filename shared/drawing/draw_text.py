@@ -39,7 +39,7 @@ def draw_text(
     top: int,
     *,
     pixels: int,
-    colour: tuple[int, int, int],
+    color: tuple[int, int, int],
     bold: bool = False,
 ) -> None:
     """Draw a line of text into a picture in place, clipped to the picture.
@@ -50,7 +50,7 @@ def draw_text(
         left: first column of the line.
         top: first row of the line.
         pixels: font size.
-        colour: color in the picture's channel order.
+        color: color in the picture's channel order.
         bold: whether to use the bold font.
     """
     cover_hw = _cover(text, pixels, bold=bold)
@@ -59,7 +59,7 @@ def draw_text(
     under = picture_HW3[rows, columns]
     first_row, first_column = rows.start - top, columns.start - left
     cover = cover_hw[first_row:, first_column:][: under.shape[0], : under.shape[1], None]
-    under[:] = np.rint(under + cover * (np.array(colour, np.float32) - under))
+    under[:] = np.rint(under + cover * (np.array(color, np.float32) - under))
 
 
 @lru_cache(maxsize=512)

@@ -136,7 +136,7 @@ def _describe(shard: "Shard", request: InspectRequest, *, as_json: bool) -> None
     from orn.shared.inspect import one_frame, summary
 
     if (request.video_id, request.index, request.seconds) == (None, None, None):
-        whole = summary.summarise(shard)
+        whole = summary.summarize(shard)
         described, report = summary.summary_to_dict(whole), summary.as_report(whole)
     else:
         found = _frame(shard, request)

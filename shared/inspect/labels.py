@@ -14,7 +14,7 @@ from orn.shared.manifests.records import Segment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityLabels:
-    """Labelled video segments with A activity classes."""
+    """Labeled video segments with A activity classes."""
 
     source: str = "none"
     """Description of their source."""

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, grey_frame
+from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
 from orn.shared.drawing.film import write_film
 from orn.shared.errors import ShardNotFoundError
 from orn.shared.inspect.one_frame import chosen_video
-from orn.shared.inspect.video_pictures import Pictures, pictures_or_grey
+from orn.shared.inspect.video_pictures import Pictures, pictures_or_gray
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.progress import Bar, progress
 from orn.shared.shards.shard import Shard, ShardFrame
@@ -96,7 +96,7 @@ def _drawn(
 ) -> NDArray[np.uint8]:
     found = frame.detections
     if picture is None:
-        picture = grey_frame(height=found.height, width=found.width)
+        picture = gray_frame(height=found.height, width=found.width)
     return draw_frame(
         picture,
         DrawnObjects.of(found, score_threshold=score_threshold),
@@ -112,4 +112,4 @@ def _pictures(
     def warn(reason: str) -> None:
         logger.warning("video %r: drawing masks on a gray background: %s", video.id, reason)
 
-    return pictures_or_grey(pictures, video, seconds_n, warn)
+    return pictures_or_gray(pictures, video, seconds_n, warn)

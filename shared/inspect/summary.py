@@ -62,7 +62,7 @@ class ShardSummary:
     """Classes without detections, in the detector's order."""
 
 
-def summarise(shard: Shard) -> ShardSummary:
+def summarize(shard: Shard) -> ShardSummary:
     """Return the summary of a shard.
 
     Raises:

@@ -114,11 +114,11 @@ def dataset_of_shard(shard: Path, dataset: str | None) -> str:
     return manifest_of(plan, remedy=_REMEDY)
 
 
-def pictures_or_grey(
+def pictures_or_gray(
     pictures: Pictures,
     video: VideoEntry,
     seconds_n: NDArray[np.float64],
-    on_grey: Callable[[str], None],
+    on_gray: Callable[[str], None],
 ) -> Iterator[NDArray[np.uint8] | None]:
     """Yield the picture nearest to each time; after the first error, yield None for every time.
 
@@ -126,7 +126,7 @@ def pictures_or_grey(
         pictures: source of the pictures.
         video: the video.
         seconds_n: (n,) increasing times.
-        on_grey: called with the message of the error.
+        on_gray: called with the message of the error.
     """
     done = 0
     try:
@@ -134,7 +134,7 @@ def pictures_or_grey(
             yield picture
             done += 1
     except PipelineError as err:
-        on_grey(str(err))
+        on_gray(str(err))
     yield from [None] * (len(seconds_n) - done)
 
 

@@ -117,7 +117,7 @@ class Plan:
     dataset: str
     """Name of the data set."""
     frames: str
-    """Selection of frames: `all`, `labelled` or `imported`."""
+    """Selection of frames: `all`, `labeled` or `imported`."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Settings on which the files depend, such as the detector or the batch size."""
     manifest: ManifestFile | None = None

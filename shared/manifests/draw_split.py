@@ -20,7 +20,7 @@ from pydantic import Field
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.groups import Group, assign_groups
 from orn.shared.manifests.records import SPLITS, Split
-from orn.shared.manifests.table import LABEL_SEPARATOR, LabelledRow
+from orn.shared.manifests.table import LABEL_SEPARATOR, LabeledRow
 from orn.shared.manifests.text_files import read_rows
 from orn.shared.text import escape
 
@@ -48,7 +48,7 @@ class SplitRequest:
     """Column of the table; videos with the same value in it are kept together."""
 
     def __post_init__(self) -> None:
-        if self.group in (known := set(LabelledRow.model_fields) - {"video", "group"}):
+        if self.group in (known := set(LabeledRow.model_fields) - {"video", "group"}):
             raise ConfigError(
                 f"--group {self.group}: expected a column of your own, such as person, got one of "
                 f"{', '.join(sorted(known))}; omit --group to keep the rows of each video together"
@@ -77,7 +77,7 @@ def fold_names(number: int) -> tuple[str, ...]:
     return tuple(f"fold-{fold}" for fold in range(1, number + 1))
 
 
-class _GroupedRow(LabelledRow):
+class _GroupedRow(LabeledRow):
     group: Annotated[str, Field(min_length=1)]
 
 

@@ -203,7 +203,7 @@ def _read_table(
         )
         add_once(segments, row.id, segment)
 
-    model = create_model("_LabelledRow", __base__=_Row, **(words.columns() if words else {}))
+    model = create_model("_LabeledRow", __base__=_Row, **(words.columns() if words else {}))
     read_rows(path, "EPIC's action table", model, add, columns={"id": id_column})
 
 

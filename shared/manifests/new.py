@@ -30,7 +30,7 @@ from orn.shared.manifests.manifest import (
     is_name_character,
 )
 from orn.shared.manifests.records import FEW_SEGMENTS, METRICS, SPLITS, Form, Split, Task
-from orn.shared.manifests.table import LABEL_SEPARATOR, LabelledRow, read
+from orn.shared.manifests.table import LABEL_SEPARATOR, LabeledRow, read
 from orn.shared.manifests.text_files import read_rows
 from orn.shared.text import counted
 
@@ -209,7 +209,7 @@ def guess_table(path: Path, *, group: str | None = None) -> TableGuess:
         ManifestError: if columns or rows are invalid.
     """
     columns = {"group": group} if group else {}
-    rows = read_rows(path, "the label table", LabelledRow, _on_one_line, columns=columns)
+    rows = read_rows(path, "the label table", LabeledRow, _on_one_line, columns=columns)
     labels = [row.label for row in rows]
     num_joined = sum(LABEL_SEPARATOR in label for label in labels)
     num_empty = labels.count("")
@@ -272,7 +272,7 @@ def _patterns(path: Path, suffix: str, ids: frozenset[str]) -> Iterator[str]:
             yield "".join(f"{each}/" for each in parts[:start]) + "{id}" + suffix
 
 
-def _on_one_line(row: LabelledRow) -> LabelledRow:
+def _on_one_line(row: LabeledRow) -> LabeledRow:
     if not row.label.isprintable():
         raise ValueError(f"column 'label': expected names on one line, got {row.label!r:.80}")
     return row

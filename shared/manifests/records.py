@@ -40,7 +40,7 @@ class Video:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A labelled time range of a video."""
+    """A labeled time range of a video."""
 
     id: str
     video_id: str

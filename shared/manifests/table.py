@@ -52,7 +52,7 @@ class TableRow(BaseModel):
     group: str = ""
 
 
-class LabelledRow(TableRow):
+class LabeledRow(TableRow):
     """A row of a label table with a label."""
 
     label: str
@@ -97,7 +97,7 @@ def read(spec: TableLabels, folder: Path, *, task: Task, form: Form, labels: boo
         add_once(segments, segment.id, segment)
 
     columns = {"split": spec.split} | ({"group": spec.group} if spec.group else {})
-    model = LabelledRow if labels else TableRow
+    model = LabeledRow if labels else TableRow
     read_rows(folder / spec.table, "the label table", model, add, columns=columns)
     video_ids = tuple(dict.fromkeys(segment.video_id for segment in segments.values()))
     return Listing(classes=classes, video_ids=video_ids, segments=tuple(segments.values()))

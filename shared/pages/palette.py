@@ -5,7 +5,7 @@ The palettes maximize the distances between colors, including for color-blind vi
 white text.
 """
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 """Red, green and blue, 0..255."""
 
 _CLASSES = bytes.fromhex("""
@@ -24,17 +24,17 @@ _ACTIVITIES = bytes.fromhex("""
 """)
 
 
-def class_colour(label: int) -> Colour:
+def class_color(label: int) -> Color:
     """Return the color of a detector class."""
-    return _colour(_CLASSES, label)
+    return _color(_CLASSES, label)
 
 
-def activity_colour(place: int) -> Colour:
+def activity_color(place: int) -> Color:
     """Return the color of an activity by its index among the activities of a page."""
-    return _colour(_ACTIVITIES, place)
+    return _color(_ACTIVITIES, place)
 
 
-def text_colour(background: Colour) -> Colour:
+def text_color(background: Color) -> Color:
     """Return black or white, whichever has the higher contrast (WCAG 2.2)."""
     linear = [
         share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
@@ -44,12 +44,12 @@ def text_colour(background: Colour) -> Colour:
     return (0, 0, 0) if luminance > 0.179 else (255, 255, 255)
 
 
-def css_colour(colour: Colour) -> str:
+def css_color(color: Color) -> str:
     """Return a color in CSS notation."""
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+    return "#{:02x}{:02x}{:02x}".format(*color)
 
 
-def _colour(table: bytes, place: int) -> Colour:
+def _color(table: bytes, place: int) -> Color:
     start = 3 * place % len(table)
     red, green, blue = table[start : start + 3]
     return red, green, blue

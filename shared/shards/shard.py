@@ -63,12 +63,12 @@ class ShardFrame:
         return self._html(None)
 
     def _html(self, image: NDArray[np.uint8] | None) -> str:
-        from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, grey_frame
+        from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
         from orn.shared.pages.notebook import notebook_html
 
         found = self.detections
         picture = draw_frame(
-            grey_frame(height=found.height, width=found.width) if image is None else image,
+            gray_frame(height=found.height, width=found.width) if image is None else image,
             DrawnObjects.of(found),
             class_names=self.class_names,
         )

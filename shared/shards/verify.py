@@ -263,9 +263,9 @@ def _check_video(parts: list[_Stretch], *, is_whole: bool) -> _Problems:
 def _check_absent(folder: Path, dataset: Dataset, *, scope: str, known: set[str]) -> _Problems:
     """Yield existing videos without a shard; `scope` is the plan's `frames`; `known` contains
     videos in shards, with or without frames, and those recorded as failed."""
-    labelled = {segment.video_id for segment in dataset.segments}
+    labeled = {segment.video_id for segment in dataset.segments}
     for video in dataset.videos:
-        if video.id in known or (scope == "labelled" and video.id not in labelled):
+        if video.id in known or (scope == "labeled" and video.id not in labeled):
             continue
         message = f"video {video.id!r}: the file exists, but has no detections"
         severity: Severity = "note" if scope == "imported" else "error"

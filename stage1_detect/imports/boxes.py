@@ -44,7 +44,7 @@ class _Label(Record):
     standard_category: str | None = None
 
 
-class _LabelledFrame(Record):
+class _LabeledFrame(Record):
     name: Text
     labels: Annotated[list[_Label], Field(fail_fast=True)]
 
@@ -70,7 +70,7 @@ def find_in_something_else(
     table.begin(path, first=first, rate=rate)
     for key, entry, number in elements_of(path):
         what = f"{path}: frame {number:,} of {key!r}"
-        match = FILE_NAME.fullmatch(_LabelledFrame.of(entry, what).name)
+        match = FILE_NAME.fullmatch(_LabeledFrame.of(entry, what).name)
         video_id = key or (match["video"] if match else None)
         if match is None or not video_id:
             raise ObjectImportError(
@@ -83,7 +83,7 @@ def find_in_something_else(
 
 def objects_of_something_else(record: str, _: SourceVideo, what: str) -> Iterator[SourceObject]:
     """Yield the objects in a frame."""
-    for label in _LabelledFrame.of(record, what).labels:
+    for label in _LabeledFrame.of(record, what).labels:
         is_hand = (label.standard_category or label.category) == "hand"
         yield SourceObject(name="hand" if is_hand else "object", box=label.box2d.sides)
 

@@ -74,8 +74,8 @@ def _sample_positions(
     """
     first = int(max(np.floor(low) - _BORDER_PIXELS, 0))
     last = int(min(np.ceil(high) + _BORDER_PIXELS, size))
-    centres = np.arange(first, max(first, last), dtype=np.float32) + np.float32(0.5)
+    centers = np.arange(first, max(first, last), dtype=np.float32) + np.float32(0.5)
     with np.errstate(divide="ignore", invalid="ignore"):
-        positions = (centres - low) / (high - low) * np.float32(2) - np.float32(1)
+        positions = (centers - low) / (high - low) * np.float32(2) - np.float32(1)
     positions[np.isinf(positions)] = 0
     return first, positions

@@ -55,12 +55,12 @@ NOT_FINITE = (
 )
 
 
-def build_model(detector: DetectorConfig, *, initialise: bool = False) -> Segmenter:
+def build_model(detector: DetectorConfig, *, initialize: bool = False) -> Segmenter:
     """Build a model on the CPU, without pretrained weights.
 
     Args:
         detector: config of the model.
-        initialise: whether to initialize the weights for training, with torch's global generator.
+        initialize: whether to initialize the weights for training, with torch's global generator.
 
     Raises:
         DetectorError: if MMDetection cannot build the model, or it does not predict masks.
@@ -79,7 +79,7 @@ def build_model(detector: DetectorConfig, *, initialise: bool = False) -> Segmen
                 f"detector config {detector.name}: MMDetection cannot build the model: "
                 f"{error_text(err)}; correct the config"
             ) from err
-        if initialise:
+        if initialize:
             model.init_weights()
     _check_masks(model, detector.name)
     return model

@@ -51,10 +51,10 @@ class ClipsRequest(Request):
         Option("Frames per second to store; the nearest frames are selected.", usual="every frame"),
     ] = None
     frames: Annotated[
-        Literal["all", "labelled"] | None,
+        Literal["all", "labeled"] | None,
         Option(
-            "Store whole videos, or only their labelled segments.",
-            usual="labelled if segments have times",
+            "Store whole videos, or only their labeled segments.",
+            usual="labeled if segments have times",
         ),
     ] = None
     engine: Annotated[

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
 
-CropPlace = Literal["first", "centre", "last"]
-"""Position along the longer side: left (or top), centre, right (or bottom)."""
+CropPlace = Literal["first", "center", "last"]
+"""Position along the longer side: left (or top), center, right (or bottom)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +56,15 @@ class CropWindow:
         return frames[..., self.y : self.y + self.height, self.x : self.x + self.width, :]
 
 
-def centre_window(stored: tuple[int, int], crop: tuple[int, int]) -> CropWindow:
-    """Return the centred window; sizes are (height, width)."""
-    return placed_window(stored, crop, "centre", grid=stored)
+def center_window(stored: tuple[int, int], crop: tuple[int, int]) -> CropWindow:
+    """Return the centered window; sizes are (height, width)."""
+    return placed_window(stored, crop, "center", grid=stored)
 
 
 def placed_window(
     stored: tuple[int, int], crop: tuple[int, int], place: CropPlace, *, grid: tuple[int, int]
 ) -> CropWindow:
-    """Return the window at a position along the longer side, centred along the other side.
+    """Return the window at a position along the longer side, centered along the other side.
 
     The longer side is determined by the detections' grid; if the grid is square, by the stored
     frames; if both are square, it is the width. Sizes are (height, width).

@@ -48,9 +48,9 @@ class _Plan:
     segments: tuple[Segment, ...]
     """All segments of the data set."""
     ranges: Mapping[str, TimeRanges]
-    """Labelled times by video; empty for whole videos."""
+    """Labeled times by video; empty for whole videos."""
     num_missing: int
-    num_unlabelled: int
+    num_unlabeled: int
     """Number of videos omitted because they have no segments."""
 
 
@@ -81,7 +81,7 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
         "frames": report.num_frames,
         "bytes": _stored_bytes(plan.path),
         "missing": plan.num_missing,
-        "unlabelled": plan.num_unlabelled,
+        "unlabeled": plan.num_unlabeled,
         "failed": [{"id": row.id, "reason": row.reason} for row in report.failed],
     }
 
@@ -103,11 +103,11 @@ def describe_clips(request: ClipsRequest) -> dict[str, Any]:
         "short_side": None if isinstance(settings.size, tuple) else settings.size,
         "quality": settings.jpeg_quality,
         "rate": settings.rate,
-        "frames": "labelled" if plan.ranges else "all",
+        "frames": "labeled" if plan.ranges else "all",
         "videos": len(plan.videos),
         "to_do": len(parts),
         "missing": plan.num_missing,
-        "unlabelled": plan.num_unlabelled,
+        "unlabeled": plan.num_unlabeled,
         "unreadable": list(unreadable),
         "estimated_frames": frames,
         "estimated_seconds": estimated_seconds("clips", frames),
@@ -121,7 +121,7 @@ def as_report(result: dict[str, Any]) -> Report:
     frames, size = counted(result["frames"], "frame"), decimal(result["bytes"])
     videos = f"{counted(result['added'], 'video')} stored, {present:,} already there"
     facts = [("Clip store", f"{result['path']}: {frames}, {size}"), ("Videos", videos)]
-    left_out = {"missing": result["missing"], "without labels": result["unlabelled"]}
+    left_out = {"missing": result["missing"], "without labels": result["unlabeled"]}
     left_out["cannot be decoded"] = failed
     facts += [("", f"{number:,} {why}") for why, number in left_out.items() if number]
     rows = [(each["id"], each["reason"]) for each in result["failed"]]
@@ -144,25 +144,25 @@ def _plan(request: ClipsRequest) -> _Plan:
         segments=dataset.segments,
         ranges=ranges,
         num_missing=len(dataset.missing),
-        num_unlabelled=len(dataset.videos) - len(videos),
+        num_unlabeled=len(dataset.videos) - len(videos),
     )
 
 
 def _ranges(request: ClipsRequest, dataset: Dataset) -> dict[str, TimeRanges]:
     """Return the times that the segments of each video cover; empty for whole videos."""
-    labelled: dict[str, list[TimeRange]] = defaultdict(list)
+    labeled: dict[str, list[TimeRange]] = defaultdict(list)
     for segment in dataset.segments:
         times = TimeRange(segment.start_seconds, segment.stop_seconds)
-        labelled[segment.video_id].append(times)
-    are_timed = any(times != TimeRange() for ranges in labelled.values() for times in ranges)
+        labeled[segment.video_id].append(times)
+    are_timed = any(times != TimeRange() for ranges in labeled.values() for times in ranges)
     if request.frames == "all" or (request.frames is None and not are_timed):
         return {}
-    if not labelled:
+    if not labeled:
         raise ConfigError(
-            f"--frames labelled requires label tables, but data set {dataset.name!r} has none; use "
+            f"--frames labeled requires label tables, but data set {dataset.name!r} has none; use "
             "--frames all"
         )
-    return {video_id: TimeRanges.of(ranges) for video_id, ranges in labelled.items()}
+    return {video_id: TimeRanges.of(ranges) for video_id, ranges in labeled.items()}
 
 
 def _lengths(parts: Sequence[UnitPart], plan: _Plan) -> dict[str, FrameEstimate]:

@@ -25,7 +25,7 @@ from orn.shared.errors import ConfigError, JoinError, ShardFormatError
 from orn.shared.manifests.records import Segment
 from orn.shared.short_repr import short_repr
 from orn.shared.time_ranges import TimeRange
-from orn.stage2_train.clip_store.crop import CropWindow, centre_window, placed_window, random_window
+from orn.stage2_train.clip_store.crop import CropWindow, center_window, placed_window, random_window
 from orn.stage2_train.clips.interfaces import (
     ClipDetections,
     ClipPictures,
@@ -43,7 +43,7 @@ from orn.stage2_train.clips.objects import (
 )
 from orn.stage2_train.clips.sampling import (
     authors_frames,
-    centre_frames,
+    center_frames,
     clip_generator,
     frame_permutation,
     random_frames,
@@ -170,7 +170,7 @@ class ClipDataset(Dataset[ClipSample]):
         return len(self.segments)
 
     def __getitem__(self, request: ClipRequest | SupportsIndex) -> ClipSample:
-        """Return a clip; an integer index selects the centred clip of that segment.
+        """Return a clip; an integer index selects the centered clip of that segment.
 
         Raises:
             IndexError: if the segment does not exist.
@@ -230,11 +230,11 @@ class ClipDataset(Dataset[ClipSample]):
     ) -> NDArray[np.int64]:
         """Return the (T,) indices of a clip's frames within its segment."""
         data = self.settings.data
-        is_centred = request.epoch is None and request.view.clip == 0
+        is_centered = request.epoch is None and request.view.clip == 0
         if data.clip_sampling == "authors":
-            return authors_frames(seconds_F, data.clip_frames, generator, is_centred=is_centred)
-        if is_centred:
-            return centre_frames(len(seconds_F), data.clip_frames)
+            return authors_frames(seconds_F, data.clip_frames, generator, is_centered=is_centered)
+        if is_centered:
+            return center_frames(len(seconds_F), data.clip_frames)
         return random_frames(len(seconds_F), data.clip_frames, generator)
 
     def _place(self, index: SupportsIndex) -> int:
@@ -345,7 +345,7 @@ def check_crop(segments: Iterable[Segment], clips: FrameSource, crop: tuple[int,
     the frames of a video."""
     for video_id, segment_id in {each.video_id: each.id for each in segments}.items():
         try:
-            centre_window(clips.stored_size(video_id), crop)
+            center_window(clips.stored_size(video_id), crop)
         except ConfigError as err:
             raise ConfigError(f"segment {segment_id!r}, video {video_id!r}: {err}") from err
 

@@ -2,7 +2,7 @@
 
 The F frames of a segment are divided into L equal parts; one frame is sampled from each part:
 
-    F = 10, L = 4:   0 1 | 2 3 4 | 5 6 | 7 8 9      centres 0 3 5 8
+    F = 10, L = 4:   0 1 | 2 3 4 | 5 6 | 7 8 9      centers 0 3 5 8
     F =  2, L = 4:   0 0 1 1                        a short segment repeats frames, in order
 
 Intervals are half-open. Random numbers come from the caller's generator.
@@ -19,7 +19,7 @@ _UNUSED_SECONDS = 2 / 30
 _LONG_SECONDS = 3.0
 
 
-def centre_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
+def center_frames(num_frames: int, num_parts: int) -> NDArray[np.int64]:
     """Return (L,) int64 in [0, F): the middle frame of each part, or the earlier of two."""
     if num_frames < num_parts:
         return _middles(num_frames, num_parts)
@@ -43,7 +43,7 @@ def authors_frames(
     num_parts: int,
     generator: np.random.Generator,
     *,
-    is_centred: bool,
+    is_centered: bool,
 ) -> NDArray[np.int64]:
     """Return (L,) int64 in [0, F): frames sampled as in the authors' released code.
 
@@ -54,9 +54,9 @@ def authors_frames(
     Args:
         seconds_F: times of the segment's frames (at least one).
         num_parts: number of parts L.
-        generator: random generator for the start, even of a centred clip, and for the frames.
-        is_centred: whether to use the middle frame of each part instead of a random one; implied if
-            there are fewer frames than parts.
+        generator: random generator for the start, even of a centered clip, and for the frames.
+        is_centered: whether to use the middle frame of each part instead of a random one; implied
+            if there are fewer frames than parts.
     """
     num_frames = len(seconds_F)
     length = seconds_F[-1] - seconds_F[0]
@@ -65,7 +65,7 @@ def authors_frames(
     num_starts = num_usable - round(_LONG_SECONDS * rate) if rate else 0
     start = int(generator.integers(num_starts)) if num_starts > 0 else 0
     num_left = num_usable - start
-    if is_centred or num_left < num_parts:
+    if is_centered or num_left < num_parts:
         return start + _middles(num_left, num_parts)
     firsts = start + _borders(num_left, num_parts)[:-1]
     return firsts + generator.integers(num_left // num_parts, size=num_parts)

@@ -22,14 +22,14 @@ class View:
     """One view of a segment."""
 
     clip: int = 0
-    """Index of the test clip: clip 0 is centred, the others have random frames."""
-    crop: CropPlace = "centre"
-    """Position of the crop along the longer side; it is centred along the shorter one."""
+    """Index of the test clip: clip 0 is centered, the others have random frames."""
+    crop: CropPlace = "center"
+    """Position of the crop along the longer side; it is centered along the shorter one."""
     flip: bool = False
     """Whether frames, boxes and masks are flipped left to right."""
 
 
-_CENTRED = View()
+_CENTERED = View()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class ClipRequest:
     """Index of the segment in the data set."""
     epoch: int | None = None
     """Epoch of a training clip, which determines its random numbers; None for evaluation."""
-    view: View = _CENTRED
+    view: View = _CENTERED
     """View of a clip for evaluation."""
     resolved: ResolvedSegment | None = None
     """The segment, for a dataset from `ClipDataset.for_workers`, which has no segments."""
@@ -61,7 +61,7 @@ class Views:
 
     num_clips: int = 1
     num_crops: NumCrops = 1
-    """Number of crops: 1 for the centre crop, or 3 along the longer side."""
+    """Number of crops: 1 for the center crop, or 3 along the longer side."""
     flipped_A: tuple[int, ...] | None = None
     """Class of each class's mirrored videos; None for no flipped views."""
 
@@ -74,7 +74,7 @@ class Views:
 
     def all(self) -> list[View]:
         """Return all views, ordered by clip."""
-        crops = get_args(CropPlace) if self.num_crops == len(get_args(CropPlace)) else ["centre"]
+        crops = get_args(CropPlace) if self.num_crops == len(get_args(CropPlace)) else ["center"]
         flips = (False,) if self.flipped_A is None else (False, True)
         return [View(*each) for each in product(range(self.num_clips), crops, flips)]
 

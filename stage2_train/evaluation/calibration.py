@@ -1,4 +1,4 @@
-"""Calibration of the weights of both heads in the prediction, on labelled segments.
+"""Calibration of the weights of both heads in the prediction, on labeled segments.
 
 N segments, A activity classes.
 """

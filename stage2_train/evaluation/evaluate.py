@@ -155,7 +155,7 @@ def _predict(
             clips,
             loader_settings(
                 accelerator,
-                batch_size=model.config.recipe.optimiser.batch_size,
+                batch_size=model.config.recipe.optimizer.batch_size,
                 workers=request.resources.workers,
             ),
             heads=model.heads,

@@ -65,7 +65,7 @@ def draw_pairs(
     for pair in reversed(own):  # the most important line on top
         points = []
         for frame, slot in clip.places(pair):
-            x, y = clip.centre(frame, slot)
+            x, y = clip.center(frame, slot)
             left = shown.index(frame) * (width + _GAP)
             points.append((left + round(x * width), round(y * height)))
         _draw_line(picture, points, line_width(pair.logit_drop, height))
@@ -87,10 +87,10 @@ def _panel(clip: ExplainedClip, frame: int, names: tuple[str, ...]) -> NDArray[n
 
 def _draw_line(picture: NDArray[np.uint8], points: list[tuple[int, int]], thickness: int) -> None:
     rim = max(1, thickness // 4)
-    for colour, width in ((_RIM, thickness + 2 * rim), (_LINE, thickness)):
-        cv2.line(picture, points[0], points[1], colour, width, cv2.LINE_AA)
+    for color, width in ((_RIM, thickness + 2 * rim), (_LINE, thickness)):
+        cv2.line(picture, points[0], points[1], color, width, cv2.LINE_AA)
         for point in points:
-            cv2.circle(picture, point, width, colour, -1, cv2.LINE_AA)
+            cv2.circle(picture, point, width, color, -1, cv2.LINE_AA)
 
 
 def _draw_word(picture: NDArray[np.uint8], word: str, point: tuple[int, int], height: int) -> None:
@@ -99,7 +99,7 @@ def _draw_word(picture: NDArray[np.uint8], word: str, point: tuple[int, int], he
     x = min(max(point[0] + 12, 2), picture.shape[1] - width - 4)
     top = point[1] - tall // 2
     cv2.rectangle(picture, (x - 3, top - 2), (x + width + 3, top + tall + 2), _RIM, -1)
-    draw_text(picture, word, x, top, pixels=pixels, colour=_LINE)
+    draw_text(picture, word, x, top, pixels=pixels, color=_LINE)
 
 
 def spread(count: int, most: int) -> list[int]:

@@ -99,8 +99,8 @@ class ExplainedClip:
             scores=self.scores_TK[frame, shown_k],
         )
 
-    def centre(self, frame: int, slot: int) -> tuple[float, float]:
-        """Return the centre of an object's box, relative to the frame's width and height."""
+    def center(self, frame: int, slot: int) -> tuple[float, float]:
+        """Return the center of an object's box, relative to the frame's width and height."""
         height, width = self.frames_THW3.shape[1:3]
         x1, y1, x2, y2 = self.boxes_TK4[frame, slot].tolist()
         return (x1 + x2) / 2 / width, (y1 + y2) / 2 / height
@@ -121,7 +121,7 @@ def explained_clips(
     Args:
         network: network in evaluation mode on the device; None if it does not relate pairs of
             objects, in which case clips have no explanation.
-        clips: centred clips.
+        clips: centered clips.
         asked: classes to explain, by segment id.
         device: device for the computation.
         workers: number of processes that load batches.

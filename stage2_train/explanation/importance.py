@@ -167,7 +167,7 @@ class Importance:
     def _relations(self, total_VrG: Tensor) -> Tensor:
         """Return (V, r, G) relations g at the last r time steps, from sums over pairs."""
         num_pairs_r = self.pairs_per_step_R[len(self.pairs_per_step_R) - total_VrG.shape[1] :]
-        return self.head.normalise(total_VrG / num_pairs_r[:, None])
+        return self.head.normalize(total_VrG / num_pairs_r[:, None])
 
 
 @_in_weights_precision()
@@ -218,7 +218,7 @@ def explain(
     clip_P, step_P = frames.clip_Q[frames_P], frames.step_Q[frames_P]
     total_BRG = values_PG.new_zeros(num_clips, frames.num_steps, values_PG.shape[1])
     total_BRG.index_put_((clip_P, step_P), values_PG, accumulate=True)
-    relations_BRG = head.normalise(total_BRG / frames.cliques_per_step_R[:, None])
+    relations_BRG = head.normalize(total_BRG / frames.cliques_per_step_R[:, None])
     object_state_BR = head.reasoning.state(relations_BRG)
     if network.joint is not None and activity_state_BS is not None:
         joint_logits_BA = network.joint(activity_state_BS, object_state_BR)

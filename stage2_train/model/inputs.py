@@ -96,20 +96,20 @@ def bad_input(name: str, expected: str, tensor: Tensor) -> ShapeError:
     )
 
 
-_Colour = tuple[float, float, float]
+_Color = tuple[float, float, float]
 """Red, green and blue, as fractions of 255."""
 
-_IMAGENET_MEAN: _Colour = (0.485, 0.456, 0.406)
-_IMAGENET_STD: _Colour = (0.229, 0.224, 0.225)
+_IMAGENET_MEAN: _Color = (0.485, 0.456, 0.406)
+_IMAGENET_STD: _Color = (0.229, 0.224, 0.225)
 
 
-class FrameNormaliser(nn.Module):
+class FrameNormalizer(nn.Module):
     """Normalize colors with a mean and a standard deviation, by default those of ImageNet."""
 
     mean_311: Tensor
     std_311: Tensor
 
-    def __init__(self, *, mean: _Colour = _IMAGENET_MEAN, std: _Colour = _IMAGENET_STD) -> None:
+    def __init__(self, *, mean: _Color = _IMAGENET_MEAN, std: _Color = _IMAGENET_STD) -> None:
         super().__init__()
         for name, values in (("mean_311", mean), ("std_311", std)):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model.activity_head import ActivityHead
 from orn.stage2_train.model.heads import JointClassifier
-from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.object_head import ObjectHead
 from orn.stage2_train.model.resnet_25d import Trunk
 from orn.stage2_train.settings.model_config import Heads, NetworkConfig
@@ -24,7 +24,7 @@ class ObjectVideoNetwork(nn.Module):
         super().__init__()
         self.config = config
         if config.reads_frames:
-            self.normalise_frames = FrameNormaliser()
+            self.normalize_frames = FrameNormalizer()
             self.trunk = Trunk(config)
         if config.heads != "object":
             self.activity_head = ActivityHead(config)
@@ -92,5 +92,5 @@ class ObjectVideoNetwork(nn.Module):
 
     def trunk_features(self, batch: NetworkInputs) -> Tensor:
         """Return the (M, C, h, w) features that both heads share."""
-        frames_M3HW = self.normalise_frames(batch.frames_BTCHW)
+        frames_M3HW = self.normalize_frames(batch.frames_BTCHW)
         return self.trunk(frames_M3HW, batch.frames_BTCHW.shape[1])

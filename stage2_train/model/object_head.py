@@ -82,7 +82,7 @@ def one_hot_classes(class_scores_BTKS: Tensor) -> Tensor:
 
 def encode_cells(feats_BTDhw: Tensor) -> Tensor:
     """Return (B, T, h * w, D + 2) object vectors for the cells of a feature map: features, then x
-    and y of the cell's centre, which range from -1 to 1 over the map (Santoro et al. 2017)."""
+    and y of the cell's center, which range from -1 to 1 over the map (Santoro et al. 2017)."""
     num_clips, num_frames, _, height, width = feats_BTDhw.shape
     dtype = torch.promote_types(feats_BTDhw.dtype, torch.float32)
     y_h, x_w = (
@@ -117,11 +117,11 @@ class ObjectHead(nn.Module):
             config.relation_width,
             clique_size=config.clique_size,
             initialization=config.mlp_initialization,
-            normalise_hidden=config.normalise_hidden,
+            normalize_hidden=config.normalize_hidden,
             dropout=config.mlp_dropout,
         )
-        self.normalise = (
-            nn.LayerNorm(config.relation_width) if config.normalise_relations else nn.Identity()
+        self.normalize = (
+            nn.LayerNorm(config.relation_width) if config.normalize_relations else nn.Identity()
         )
         widths = (config.relation_width, config.reasoning_state, config.num_activities)
         self.reasoning: RecurrentClassifier | SummedMlpClassifier
@@ -168,7 +168,7 @@ class ObjectHead(nn.Module):
             cliques,
             last_BTK=self.last_slots(valid_BTK),
         )
-        relations_BRG = self.normalise(sums_BRG)
+        relations_BRG = self.normalize(sums_BRG)
         reasoning: RecurrentClassifier | SummedMlpClassifier | MeanClassifier = self.reasoning
         if is_alone and self.first_phase is not None:
             reasoning = self.first_phase

@@ -44,7 +44,7 @@ class ObjectRelation(nn.Module):
         *,
         clique_size: int = 2,
         initialization: MlpInitialization = "torch",
-        normalise_hidden: bool = False,
+        normalize_hidden: bool = False,
         dropout: float = 0.0,
     ) -> None:
         """Build h.
@@ -54,7 +54,7 @@ class ObjectRelation(nn.Module):
             relation_width: G, width of each layer.
             clique_size: n.
             initialization: initialization of the weights; see `initialize_layers`.
-            normalise_hidden: whether each layer has a LayerNorm before its ReLU.
+            normalize_hidden: whether each layer has a LayerNorm before its ReLU.
             dropout: dropout probability after each layer.
         """
         super().__init__()
@@ -72,7 +72,7 @@ class ObjectRelation(nn.Module):
         initialize_layers(self.second, initialization)
         initialize_layers(self.third, initialization)
         self.norms = nn.ModuleList(
-            nn.LayerNorm(relation_width) if normalise_hidden else nn.Identity() for _ in range(3)
+            nn.LayerNorm(relation_width) if normalize_hidden else nn.Identity() for _ in range(3)
         )
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 

@@ -30,7 +30,7 @@ class TemporalConv(nn.Module):
 
     @torch.no_grad()
     def reset_to_identity(self) -> None:
-        """Set the kernel to the identity: 1 at the centre, from each channel to itself."""
+        """Set the kernel to the identity: 1 at the center, from each channel to itself."""
         nn.init.zeros_(self.weight)
         self.weight[:, :, 1, 0].fill_diagonal_(1)
 
@@ -57,7 +57,7 @@ class SpaceTimeConv(nn.Module):
         self.weight = nn.Parameter(self.inflated(spatial_weight))
 
     def inflated(self, spatial_weight: Tensor) -> Tensor:
-        """Return the (C', C, 3, k, k) 3D kernel made from a 2D kernel: the 2D kernel at the centre
+        """Return the (C', C, 3, k, k) 3D kernel made from a 2D kernel: the 2D kernel at the center
         (`identity`), or a third of it at each time (`replicate`)."""
         if self.initialization == "replicate":
             return spatial_weight[:, :, None].expand(-1, -1, 3, -1, -1) / 3

@@ -39,7 +39,7 @@ CORRUPT_NAME = "corrupt.safetensors"
 _WHAT = "a checkpoint of `orn train`"
 _REMEDY = "restart training in a different --run"
 _BEST_REMEDY = "download or export the model again, or restart training in a different --run"
-_OPTIMISER_STATE = re.compile(r"optimiser\.([0-9]{1,9})\.(\w+)")
+_OPTIMIZER_STATE = re.compile(r"optimizer\.([0-9]{1,9})\.(\w+)")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,7 +116,7 @@ class TrainingState:
         return means
 
 
-OptimiserState = Mapping[int, Mapping[str, Tensor]]
+OptimizerState = Mapping[int, Mapping[str, Tensor]]
 """Optimizer state by index of the weight."""
 
 
@@ -126,7 +126,7 @@ class Checkpoint:
 
     model: Mapping[str, Tensor]
     """State dict of the network."""
-    optimiser: OptimiserState
+    optimizer: OptimizerState
     """State of the phase's optimizer; empty at the start of a phase."""
     state: TrainingState
     """Training progress."""
@@ -163,7 +163,7 @@ def save_last(run: Path, checkpoint: Checkpoint, *, config: str) -> None:
             previous.unlink(missing_ok=True)  # left by a different training run
     except PipelineError as err:  # a file system without hard links
         logger.warning("%s; the second-to-last checkpoint is not kept", err)
-    tensors = checkpoint_tensors(checkpoint.model, checkpoint.optimiser)
+    tensors = checkpoint_tensors(checkpoint.model, checkpoint.optimizer)
     state = json.dumps(asdict(checkpoint.state))
     write_tensors(last, tensors, {"state": state, CONFIG_DIGEST: config})
 
@@ -245,25 +245,25 @@ def load_best(run: Path, *, phase: int | None = None) -> BestWeights | None:
     )
 
 
-def checkpoint_tensors(model: Mapping[str, Tensor], optimiser: OptimiserState) -> dict[str, Tensor]:
+def checkpoint_tensors(model: Mapping[str, Tensor], optimizer: OptimizerState) -> dict[str, Tensor]:
     """Return the tensors of a network and its optimizer, by their names in a file."""
     return {f"model.{name}": tensor for name, tensor in model.items()} | {
-        f"optimiser.{number}.{name}": tensor
-        for number, values in optimiser.items()
+        f"optimizer.{number}.{name}": tensor
+        for number, values in optimizer.items()
         for name, tensor in values.items()
     }
 
 
-def split_tensors(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], OptimiserState]:
+def split_tensors(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], OptimizerState]:
     """Invert `checkpoint_tensors`; tensors with other names count as weights."""
     model: dict[str, Tensor] = {}
-    optimiser: defaultdict[int, dict[str, Tensor]] = defaultdict(dict)
+    optimizer: defaultdict[int, dict[str, Tensor]] = defaultdict(dict)
     for name, tensor in tensors.items():
-        if match := _OPTIMISER_STATE.fullmatch(name):
-            optimiser[int(match[1])][match[2]] = tensor
+        if match := _OPTIMIZER_STATE.fullmatch(name):
+            optimizer[int(match[1])][match[2]] = tensor
         else:
             model[name.removeprefix("model.")] = tensor
-    return model, optimiser
+    return model, optimizer
 
 
 def check_phase(number: int, phases: Sequence[Phase], *, path: Path) -> None:
@@ -303,13 +303,13 @@ def load_weights(network: nn.Module, weights: Mapping[str, Tensor], *, path: Pat
     network.load_state_dict(dict(weights))
 
 
-def load_optimiser(optimiser: torch.optim.Optimizer, loaded: OptimiserState) -> None:
+def load_optimizer(optimizer: torch.optim.Optimizer, loaded: OptimizerState) -> None:
     """Load the optimizer state of a checkpoint into a new optimizer.
 
     Settings still come from the recipe. Tensors get the strides of their weights, as
     required by fused optimizers.
     """
-    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     state = {
         number: {
             "step": tensors["step"].clone(),
@@ -320,12 +320,12 @@ def load_optimiser(optimiser: torch.optim.Optimizer, loaded: OptimiserState) -> 
         }
         for number, tensors in loaded.items()
     }
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def _checkpoint(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Checkpoint:
     """Return the checkpoint in a file that only `save_last` writes and whose digest is valid."""
-    model, optimiser = split_tensors(tensors)
+    model, optimizer = split_tensors(tensors)
     try:
         state = TrainingState(**json.loads(metadata["state"]))
     except (KeyError, TypeError, ValueError) as err:  # other weights, or another release
@@ -333,7 +333,7 @@ def _checkpoint(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]
             f"{path}: expected {_WHAT}, got weights without a training state; restore the run's "
             f"file, or {_REMEDY}"
         ) from err
-    return Checkpoint(model=model, optimiser=optimiser, state=state)
+    return Checkpoint(model=model, optimizer=optimizer, state=state)
 
 
 def _link(path: Path, name: Path) -> None:

@@ -33,7 +33,7 @@ from orn.stage2_train.runs.run_config import (
     write_config,
 )
 from orn.stage2_train.runs.run_folder import record_start
-from orn.stage2_train.runs.trained import normalisation_of
+from orn.stage2_train.runs.trained import normalization_of
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import Recipe, load_recipe
 from orn.stage2_train.settings.resources import Resources
@@ -104,7 +104,7 @@ def import_checkpoint(
         dataset=record,
         manifest=Path(dataset).name,
         clips=ClipRecord(frames=stored, are_stored=paths.clips is not None),
-        normalisation=normalisation_of(network),
+        normalization=normalization_of(network),
         detector=_DETECTOR,
         score_kind="label",
         places=Places.of(paths, out),
@@ -166,6 +166,6 @@ def _write(run: Path, config: RunConfig, network: nn.Module) -> None:
     weights = network.state_dict()
     write_config(run, config)
     digest = config_digest(run)
-    save_last(run, Checkpoint(model=weights, optimiser={}, state=state), config=digest)
+    save_last(run, Checkpoint(model=weights, optimizer={}, state=state), config=digest)
     save_best(run, weights, phase=state.phase, step=state.step, config=digest)
     record_start(run, threads=1)

@@ -45,8 +45,8 @@ class OpenedDataset:
         return self.sources.detections.detector.class_names
 
     def clips(self, split: str) -> ClipDataset:
-        """Return the clips of a split, a `torch.utils.data.Dataset`: `clips[0]` is the centred clip
-        of the first segment, `clips[ClipRequest(0, epoch=3)]` a training clip.
+        """Return the clips of a split, a `torch.utils.data.Dataset`: `clips[0]` is the centered
+        clip of the first segment, `clips[ClipRequest(0, epoch=3)]` a training clip.
 
         Raises:
             ConfigError: if the split does not exist.
@@ -68,7 +68,7 @@ class OpenedDataset:
         Args:
             split: `train`, `validation` or `test`.
             batch_size: clips per batch.
-            epochs: None for the centred clip of every segment, in order. Otherwise, the number of
+            epochs: None for the centered clip of every segment, in order. Otherwise, the number of
                 epochs of training clips: frames and crops are sampled with the recipe's seed,
                 segments are shuffled in each epoch, and the last incomplete batch is dropped.
             workers: number of data-loading processes.

@@ -51,7 +51,7 @@ def plan_phases(recipe: Recipe, *, num_segments: int, world_size: int = 1) -> tu
     Raises:
         ConfigError: if there are too few segments for a batch in every process.
     """
-    lengths, usual, heads = recipe.phases, recipe.optimiser.batch_size, recipe.model.heads
+    lengths, usual, heads = recipe.phases, recipe.optimizer.batch_size, recipe.model.heads
     of_both = heads == "both"
     phases = []
     for own, batch_size, num_steps, num_epochs, trains_resnet in (
@@ -67,7 +67,7 @@ def plan_phases(recipe: Recipe, *, num_segments: int, world_size: int = 1) -> tu
         loader = LoaderSettings(batch_size=batch_size, world_size=world_size)
         num_batches = num_training_batches(num_segments, loader)
         if num_steps is None:
-            num_steps = num_epochs * steps_per_epoch(num_batches, recipe.optimiser.accumulation)
+            num_steps = num_epochs * steps_per_epoch(num_batches, recipe.optimizer.accumulation)
         phase = Phase(
             name=_PHASE_NAMES[own],
             heads=own,

@@ -39,7 +39,7 @@ _FORMAT: Literal["object-relation-model"] = "object-relation-model"
 _FIXED = ("recipe", "dataset", "weights_digest")
 """Sections that must not change when training is resumed."""
 
-_Colour = tuple[float, float, float]
+_Color = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -141,12 +141,12 @@ class ClipRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class Normalisation:
+class Normalization:
     """Normalization of colors, as fractions of 255."""
 
-    mean: _Colour
+    mean: _Color
     """Mean of red, green and blue."""
-    std: _Colour
+    std: _Color
     """Standard deviation of red, green and blue."""
 
 
@@ -189,7 +189,7 @@ class RunConfig:
     """Name of the manifest, or of its file."""
     clips: ClipRecord
     """Source of clips; their settings are in `recipe.data`."""
-    normalisation: Normalisation | None = None
+    normalization: Normalization | None = None
     """Normalization of frames; None for a network that reads no frames."""
     detector: DetectorEntry
     """Detector used to detect the objects."""

@@ -19,7 +19,7 @@ from orn.shared.torch_files import write_torch_file
 from orn.stage2_train.clip_store.decoded import DecodedVideos
 from orn.stage2_train.model.build import build_network, planned_network
 from orn.stage2_train.model.image_weights import export_resnet
-from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
 from orn.stage2_train.runs.config_digest import no_weights
@@ -27,7 +27,7 @@ from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
     DataPaths,
-    Normalisation,
+    Normalization,
     RunConfig,
     check_detector_classes,
     data_paths,
@@ -158,16 +158,16 @@ def open_model(run: Path, *, device: str | torch.device = "auto") -> OpenedModel
     )
 
 
-def normalisation_of(network: nn.Module) -> Normalisation | None:
+def normalization_of(network: nn.Module) -> Normalization | None:
     """Return the normalization of frames in a network; None if it reads no frames."""
     for module in network.modules():
-        if isinstance(module, FrameNormaliser):
+        if isinstance(module, FrameNormalizer):
             # Round float32 values to the number of decimals in the constants.
             mean, std = (
                 tuple(round(value, 6) for value in each.flatten().tolist())
                 for each in (module.mean_311, module.std_311)
             )
-            return Normalisation(mean=mean, std=std)
+            return Normalization(mean=mean, std=std)
     return None
 
 

@@ -56,7 +56,7 @@ class NetworkConfig:
     the normalization and ReLU that follow it, with an additional ReLU. For the second kernel of a
     basic block, `after_relu` means after the ReLU that ends the block."""
     temporal_initialization: TemporalInitialization = "identity"
-    """Initial weights of 3D kernels: the 2D kernel at the centre and zeros elsewhere, so that
+    """Initial weights of 3D kernels: the 2D kernel at the center and zeros elsewhere, so that
     frames are not mixed initially, or one third of it at each of the three times, as in I3D."""
     aggregation: Literal["rnn", "mean"] = "rnn"
     """Temporal aggregation of the activity head (Table 5): a GRU (eq. 9), or the mean over space
@@ -120,9 +120,9 @@ class NetworkConfig:
     """Width of the object reasoning state r (eq. 5)."""
     activity_state: _Width = 512
     """Width of the activity head's recurrent state s (eq. 9)."""
-    normalise_relations: bool = False
+    normalize_relations: bool = False
     """Whether a LayerNorm is applied to g_t before the recurrence; not in the paper."""
-    normalise_hidden: bool = False
+    normalize_hidden: bool = False
     """Whether each layer of h has a LayerNorm before its ReLU; not in the paper."""
     mlp_initialization: MlpInitialization = "torch"
     """Initialization of the object head's MLPs (mask encoder, h, f as an MLP): `torch`, PyTorch's

@@ -37,7 +37,7 @@ _HEADS = (
     *("objects", "object_parts", "class_part", "clique_size", "relation_frames", "reasoning"),
     *("reference_frame_sampling", "empty_slots", "first_phase_reasoning"),
     *("object_conv5_kernel", "object_conv5_initialization"),
-    *("mask_pooling", "mlp_dropout", "mlp_initialization", "normalise_hidden"),
+    *("mask_pooling", "mlp_dropout", "mlp_initialization", "normalize_hidden"),
 )
 _GIVEN = {"num_activities": "data set", "num_detector_classes": "shards"}
 """Network sizes that are not settings, and their source."""
@@ -59,7 +59,7 @@ _Weight = Annotated[float, Field(ge=0, le=10**6)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class OptimiserRecipe:
+class OptimizerRecipe:
     """Optimizer and learning rate schedule; each phase has its own."""
 
     name: Literal["adam", "adamw"] = "adam"
@@ -94,7 +94,7 @@ class PhaseRecipe:
     steps: Maybe[_Steps] = None
     """Number of steps in phase 2; overrides its epochs."""
     object_head_batch_size: Maybe[_Clips] = None
-    """Clips per batch in phase 1; None for the batch size in section `optimiser`."""
+    """Clips per batch in phase 1; None for the batch size in section `optimizer`."""
     object_head_trains_resnet: bool = True
     """Whether phase 1 also trains the ResNet (conv1 to conv5). If not, its weights are frozen, only
     the running statistics of batch normalization change, and a step takes less than half the
@@ -141,7 +141,7 @@ class Recipe:
     """Settings of the network."""
     data: DataRecipe = field(default_factory=DataRecipe)
     """Settings for clips."""
-    optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+    optimizer: OptimizerRecipe = field(default_factory=OptimizerRecipe)
     """Optimizer and learning rate schedule."""
     phases: PhaseRecipe = field(default_factory=PhaseRecipe)
     """Settings of both phases."""
@@ -223,7 +223,7 @@ def load_recipe(
     Args:
         name_or_file: name in `recipe_names()`, or path to a TOML file.
         num_activities: A, from the data set.
-        overrides: strings such as `optimiser.learning_rate=1e-3`, applied last.
+        overrides: strings such as `optimizer.learning_rate=1e-3`, applied last.
         system: name of a system in the paper's tables; its settings override those in the file.
         clip_frames: T of the data set, used if the file does not set it.
 

@@ -40,7 +40,7 @@ from orn.stage2_train.runs.checkpoint import (
     check_position,
     load_best,
     load_last,
-    load_optimiser,
+    load_optimizer,
     load_weights,
     save_best,
     save_last,
@@ -51,10 +51,10 @@ from orn.stage2_train.runs.run_folder import LAST_NAME
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.training.backbone import apply_backbone_options
 from orn.stage2_train.training.step import (
-    build_optimiser,
+    build_optimizer,
     freeze_for,
     set_learning_rate,
-    synchronised,
+    synchronized,
     training_step,
 )
 
@@ -147,7 +147,7 @@ def train_network(
         TrainingError: if a loss is not finite, the GPU is out of memory or a worker has terminated.
         CheckpointError: if the run's checkpoint does not match the network.
     """
-    loader = loader_settings(accelerator, batch_size=recipe.optimiser.batch_size, workers=workers)
+    loader = loader_settings(accelerator, batch_size=recipe.optimizer.batch_size, workers=workers)
     last_path = run / LAST_NAME
     last = load_last(run, repair=accelerator.is_main_process)
     if last is not None:
@@ -203,7 +203,7 @@ def _failures_reported(phase: Phase) -> Iterator[None]:
             f"phase {phase.name}: the GPU is out of memory ({str(err).partition('. GPU')[0]}); "
             "start a different --run with --set checkpoint_activations=true, which does not change "
             f"results, or fewer than {counted(phase.batch_size, 'clip')} per batch and "
-            "optimiser.accumulation=2"
+            "optimizer.accumulation=2"
         ) from err
 
 
@@ -237,21 +237,21 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
         if clips is not None:
             reads_frames = recipe.model.needs_frames(phase.heads)
             clips.settings = replace(clips.settings, reads_frames=reads_frames)
-    session.model = synchronised(session.network, accelerator)
+    session.model = synchronized(session.network, accelerator)
     session.model.train()
-    optimiser = build_optimiser(session.network.parameters(), recipe.optimiser)
+    optimizer = build_optimizer(session.network.parameters(), recipe.optimizer)
     if resumed is not None:
-        load_optimiser(optimiser, resumed.optimiser)
+        load_optimizer(optimizer, resumed.optimizer)
     num_batches, batches = phase.num_batches, _batches(session, phase)
     while not (state.phase_over or session.stopped):
         learning_rate = set_learning_rate(
-            optimiser, recipe.optimiser, step=state.phase_step, num_steps=phase.num_steps
+            optimizer, recipe.optimizer, step=state.phase_step, num_steps=phase.num_steps
         )
-        taken = list(islice(batches, min(recipe.optimiser.accumulation, num_batches - state.batch)))
+        taken = list(islice(batches, min(recipe.optimizer.accumulation, num_batches - state.batch)))
         values = training_step(
             accelerator,
             session.model,
-            optimiser,
+            optimizer,
             taken,
             recipe=recipe,
             heads=phase.heads,
@@ -272,14 +272,14 @@ def _run_phase(session: _Session, phase: Phase, resumed: Checkpoint | None) -> N
             _validate(session, phase, session.data.validation)
         due = epoch_over or state.step % recipe.checkpoint_every_steps == 0
         if due or state.phase_over or session.stopped:
-            _save_last(session, optimiser)
+            _save_last(session, optimizer)
 
 
 def _batches(session: _Session, phase: Phase) -> Iterator[ClipBatch]:
     """Return the batches from the current position to the end of the phase."""
     state = session.state
     loader = replace(session.loader, batch_size=phase.batch_size)
-    per_epoch = steps_per_epoch(phase.num_batches, session.recipe.optimiser.accumulation)
+    per_epoch = steps_per_epoch(phase.num_batches, session.recipe.optimizer.accumulation)
     num_epochs = (phase.num_steps - state.phase_step) // per_epoch + 2
     epochs = range(state.epoch, state.epoch + num_epochs)
     return iter(training_loader(session.data.train, loader, epochs=epochs, first_batch=state.batch))
@@ -344,15 +344,15 @@ def _save_best(session: _Session, model: Mapping[str, Tensor]) -> None:
     save_best(session.run, model, phase=state.phase, step=state.step, config=session.config)
 
 
-def _save_last(session: _Session, optimiser: torch.optim.Optimizer | None) -> None:
+def _save_last(session: _Session, optimizer: torch.optim.Optimizer | None) -> None:
     state = session.state
     if session.accelerator.is_main_process:
         checkpoint = Checkpoint(
             model=session.network.state_dict(),
-            optimiser={} if optimiser is None else optimiser.state_dict()["state"],
+            optimizer={} if optimizer is None else optimizer.state_dict()["state"],
             state=state,
         )
-        if session.data.validation is None and optimiser is not None:  # the last weights are best
+        if session.data.validation is None and optimizer is not None:  # the last weights are best
             _save_best(session, checkpoint.model)
         save_last(session.run, checkpoint, config=session.config)
         session.log.write_status(state, session.phases, metric=session.data.metric)

@@ -23,7 +23,7 @@ from orn.stage2_train.clips.batches import ClipBatch
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.phases import Phase
 from orn.stage2_train.settings.model_config import Heads
-from orn.stage2_train.settings.recipe import OptimiserRecipe, Recipe
+from orn.stage2_train.settings.recipe import OptimizerRecipe, Recipe
 from orn.stage2_train.training.losses import Losses, total_loss
 
 NOT_FINITE_NAME = "not-finite.json"
@@ -56,7 +56,7 @@ def freeze_for(network: nn.Module, phase: Phase) -> None:
             objects.conv5.requires_grad_(phase.trains_resnet)
 
 
-def synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:
+def synchronized(network: nn.Module, accelerator: Accelerator) -> nn.Module:
     """Return the network, wrapped for the parameters of a phase if several processes train it.
 
     `Accelerator.prepare` would wrap the network only once for all phases.
@@ -67,8 +67,8 @@ def synchronised(network: nn.Module, accelerator: Accelerator) -> nn.Module:
     return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
 
 
-def build_optimiser(
-    parameters: Iterable[nn.Parameter], recipe: OptimiserRecipe
+def build_optimizer(
+    parameters: Iterable[nn.Parameter], recipe: OptimizerRecipe
 ) -> torch.optim.Optimizer:
     """Build an optimizer for the parameters that require gradients."""
     trained = [parameter for parameter in parameters if parameter.requires_grad]
@@ -86,17 +86,17 @@ def build_optimiser(
 
 
 def set_learning_rate(
-    optimiser: torch.optim.Optimizer, recipe: OptimiserRecipe, *, step: int, num_steps: int
+    optimizer: torch.optim.Optimizer, recipe: OptimizerRecipe, *, step: int, num_steps: int
 ) -> float:
     """Set and return the learning rate of a step, counted from 0 in its phase."""
     factor = learning_rate_factor(recipe, step=step, num_steps=num_steps)
     learning_rate = recipe.learning_rate * factor
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         group["lr"] = learning_rate
     return learning_rate
 
 
-def learning_rate_factor(recipe: OptimiserRecipe, *, step: int, num_steps: int) -> float:
+def learning_rate_factor(recipe: OptimizerRecipe, *, step: int, num_steps: int) -> float:
     """Return the learning rate of a step divided by the maximum learning rate."""
     if recipe.schedule == "constant":
         return 1.0
@@ -122,7 +122,7 @@ def step_generator(seed: int, step: int, rank: int, *, of_dropout: bool = False)
 def training_step(
     accelerator: Accelerator,
     model: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     batches: Sequence[ClipBatch],
     *,
     recipe: Recipe,
@@ -135,7 +135,7 @@ def training_step(
     Args:
         accelerator: accelerator with the device and precision.
         model: the network, in training mode.
-        optimiser: optimizer with the learning rate of the step.
+        optimizer: optimizer with the learning rate of the step.
         batches: one or more batches, whose gradients are averaged.
         recipe: recipe of the run.
         heads: heads to train.
@@ -149,7 +149,7 @@ def training_step(
     if recipe.model.mlp_dropout:  # uses PyTorch's global generators
         rank = accelerator.process_index
         torch.manual_seed(step_generator(recipe.seed, step, rank, of_dropout=True).initial_seed())
-    optimiser.zero_grad(set_to_none=True)
+    optimizer.zero_grad(set_to_none=True)
     means: dict[str, float] = {}
     hits: list[float] = []
     for number, batch in enumerate(batches):
@@ -185,12 +185,12 @@ def training_step(
         if batch.labels.ndim == 1:
             right_B = output.logits_BA.detach().argmax(dim=1) == batch.labels
             hits.append(float(right_B.float().mean()))
-    limit = recipe.optimiser.gradient_clip
+    limit = recipe.optimizer.gradient_clip
     limit = float("inf") if limit is None else limit
     norm = float(nn.utils.clip_grad_norm_(model.parameters(), limit))  # the norm before clipping
     if not np.isfinite(norm):
         raise _not_finite(run, step, batches, means | {"gradient_norm": norm})
-    optimiser.step()
+    optimizer.step()
     accuracy = {"accuracy": float(np.mean(hits))} if hits else {}
     return _mean_of_processes(accelerator, means | accuracy | {"gradient_norm": norm})
 
@@ -225,5 +225,5 @@ def _not_finite(
     return TrainingError(
         f"step {step}: expected a finite {name}, got {value}; {path} lists the "
         f"{counted(len(ids), 'clip')} of the step; lower the learning rate, set "
-        "optimiser.gradient_clip, or use precision fp32"
+        "optimizer.gradient_clip, or use precision fp32"
     )

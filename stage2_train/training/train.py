@@ -49,7 +49,7 @@ from orn.stage2_train.runs.run_folder import (
     LAST_NAME,
     record_start,
 )
-from orn.stage2_train.runs.trained import normalisation_of
+from orn.stage2_train.runs.trained import normalization_of
 from orn.stage2_train.settings.recipe import (
     clip_seconds,
     default_recipe,
@@ -122,7 +122,7 @@ def _train(
     network = _initial_network(plan, request)
     if accelerator.is_main_process:
         if not (plan.run / CONFIG_NAME).is_file():
-            write_config(plan.run, replace(plan.config, normalisation=normalisation_of(network)))
+            write_config(plan.run, replace(plan.config, normalization=normalization_of(network)))
         record_start(plan.run, threads=resources.num_threads())
         trained = [each.video_id for each in plan.train.segments]
         warn_of_other_data(plan.run, sources.clips, sources.detections, video_ids=trained)
@@ -173,7 +173,7 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
     url = imagenet_to_fetch(needed)
     phases = plan_phases(recipe, num_segments=len(plan.train.segments))
     steps = {phase.name: phase.num_steps for phase in phases}
-    clips = sum(steps.values()) * recipe.optimiser.batch_size * recipe.optimiser.accumulation
+    clips = sum(steps.values()) * recipe.optimizer.batch_size * recipe.optimizer.accumulation
     device = choose_device(request.resources.device)
     return {
         "run": str(plan.run),

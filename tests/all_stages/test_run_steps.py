@@ -24,7 +24,7 @@ from orn.shared.errors import ConfigError
 from orn.shared.manifests.load import load_dataset
 from tests.running import SECONDS, run_orn
 from tests.worlds.films import TINY_EVAL
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import write_gray
 
 ROWS = [f"film{number},{('open', 'close')[number % 2]}" for number in range(10)]
 
@@ -171,7 +171,7 @@ def test_a_dry_run_downloads_nothing_and_names_what_was_typed(
 ) -> None:
     """With the default detector, whose weights are not there."""
     for row in ROWS:
-        write_grey(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+        write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
     (table.parent / "videos" / "film3.mp4").unlink()
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     ran = run_orn("run", table, "--recipe", "demo", "--dry-run", "--json")
@@ -208,7 +208,7 @@ def test_a_dry_run_names_the_table_that_has_no_videos(table: Path) -> None:
 @pytest.mark.mmdet
 def test_shards_of_another_detector_are_noticed_before_any_work(table: Path) -> None:
     for row in ROWS:
-        write_grey(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+        write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
     data = ("--data", str(Path.cwd()))
     run_orn("manifest", "new", table, "--split", "60/40")
     run_orn("detect", "kitchen.toml", *data, "--config", "mask_rcnn_demo")
@@ -276,7 +276,7 @@ def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
 
 SMALL = (
     *("--config", "mask_rcnn_demo", "--recipe", "demo", "--split", "60/40"),
-    *("--set", "model.base_width=4", "--set", "optimiser.batch_size=2"),
+    *("--set", "model.base_width=4", "--set", "optimizer.batch_size=2"),
     *("--set", "data.max_objects=0"),
     *("--set", "phases.epochs=3", "--set", "phases.object_head_epochs=3"),
 )
@@ -301,7 +301,7 @@ def kill_when(words: tuple[str, ...], sign: str, log: Path) -> None:
 def test_killed_twice_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> None:
     """On films too short to say anything, with the demo's detector."""
     for row in ROWS:
-        write_grey(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+        write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
     words = ("run", str(table), *SMALL, "--yes", "--json")
     kill_when(words, "[2/6] detect: orn detect", tmp_path / "first.txt")
     assert "total" in (tmp_path / "first.txt").read_text()
@@ -326,7 +326,7 @@ def test_killed_twice_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> N
 def test_folds_killed_twice(table: Path, tmp_path: Path) -> None:
     """To one evaluation of every film, and a model of all."""
     for row in ROWS:
-        write_grey(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
+        write_gray(table.parent / "videos" / f"{row.partition(',')[0]}.mp4", 6)
     words = ("run", str(table), *SMALL[:4], *SMALL[6:], "--folds", "2", "--yes", "--json")
     kill_when(words, "train-fold-1: orn train", tmp_path / "first.txt")
     kill_when(words, "eval-fold-2: orn eval", tmp_path / "second.txt")

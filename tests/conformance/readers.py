@@ -15,7 +15,7 @@ from torch import nn
 from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import CheckpointError
 from orn.shared.inspect.page.write import write_page
-from orn.shared.inspect.summary import summarise
+from orn.shared.inspect.summary import summarize
 from orn.shared.inspect.video_pictures import NoPictures
 from orn.shared.jobs.plan import Plan, plan_units
 from orn.shared.manifests.load import load_dataset
@@ -36,7 +36,7 @@ from orn.stage2_train.runs.checkpoint import (
     TrainingState,
     load_best,
     load_last,
-    load_optimiser,
+    load_optimizer,
     load_weights,
     save_best,
     save_last,
@@ -44,8 +44,8 @@ from orn.stage2_train.runs.checkpoint import (
 from orn.stage2_train.runs.eval_file import read_eval
 from orn.stage2_train.runs.run_config import DataPaths, Places, read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
-from orn.stage2_train.settings.recipe import OptimiserRecipe, load_recipe
-from orn.stage2_train.training.step import build_optimiser
+from orn.stage2_train.settings.recipe import OptimizerRecipe, load_recipe
+from orn.stage2_train.training.step import build_optimizer
 from tests.conformance.datasets import DATASETS, write_dataset
 from tests.stage1_detect.imports.conftest import (
     BLOCK,
@@ -114,7 +114,7 @@ def _read_shard(path: Path) -> Any:
     problems = [problem.message for problem in verify_shard(path)]
     frames = [shard.frame(row) for row in range(shard.num_frames)]
     write_page(shard, NoPictures("none"), path.with_name("page"))
-    classes = summarise(shard).classes
+    classes = summarize(shard).classes
     seconds = DetectionFolder(path.parent).video("film/0").seconds.tolist()
     return [(each.boxes.tolist(), each.masks) for each in frames], seconds, classes, problems
 
@@ -157,27 +157,27 @@ def _plain_layer() -> nn.Linear:
 
 def _layer() -> tuple[nn.Linear, torch.optim.Optimizer]:
     layer = _plain_layer()
-    return layer, build_optimiser(layer.parameters(), OptimiserRecipe())
+    return layer, build_optimizer(layer.parameters(), OptimizerRecipe())
 
 
 def _make_checkpoint(folder: Path) -> Path:
-    layer, optimiser = _layer()
+    layer, optimizer = _layer()
     layer(torch.ones(1, 30)).sum().backward()
-    optimiser.step()
+    optimizer.step()
     state = TrainingState(step=1, sums={"loss": 0.25}, num_summed=1)
-    remembered = optimiser.state_dict()["state"]
-    checkpoint = Checkpoint(model=layer.state_dict(), optimiser=remembered, state=state)
+    remembered = optimizer.state_dict()["state"]
+    checkpoint = Checkpoint(model=layer.state_dict(), optimizer=remembered, state=state)
     save_last(folder, checkpoint, config="sha256:0")
     return folder / LAST_NAME
 
 
 def _read_checkpoint(path: Path) -> Any:
-    layer, optimiser = _layer()
+    layer, optimizer = _layer()
     checkpoint = load_last(path.parent, repair=False)
     if checkpoint is None:
         raise CheckpointError(f"{path}: there is none")
     load_weights(layer, checkpoint.model, path=path)
-    load_optimiser(optimiser, checkpoint.optimiser)
+    load_optimizer(optimizer, checkpoint.optimizer)
     return asdict(checkpoint.state), [each.tolist() for each in layer.parameters()]
 
 

@@ -13,7 +13,7 @@ from orn.predict_videos.seen_frame import draw_seen_frame
 from orn.predict_videos.truth import TrueSegment
 from orn.predict_videos.video import predict_video
 from orn.predict_videos.windows import WindowChoice, moments_of
-from orn.shared.pages.palette import activity_colour
+from orn.shared.pages.palette import activity_color
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import read_frames
 from orn.stage2_train.runs.trained import open_model
@@ -31,7 +31,7 @@ from tests.worlds.videos import write_pictures
 def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
     trained, tmp_path
 ) -> None:
-    """As the colour of the class tells, which is that of its place among those of the film."""
+    """As the color of the class tells, which is that of its place among those of the film."""
     model, film = open_model(trained.run, device="cpu"), tmp_path / "out.mp4"
     choice = WindowChoice(seconds=0.2, stride_seconds=0.2)
     with first_video(trained, model) as (video, detections):
@@ -52,8 +52,8 @@ def test_every_frame_of_a_film_has_its_own_objects_and_the_predicted_class(
         distances = []
         for each in moments:
             if each.start_seconds - 1e-4 <= frame.seconds < each.stop_seconds:  # a border is either
-                colour = np.array(activity_colour(order.index(each.labels[0])))
-                wanted = 24 + each.probabilities.max() * (colour - 24)  # darker if less probable
+                color = np.array(activity_color(order.index(each.labels[0])))
+                wanted = 24 + each.probabilities.max() * (color - 24)  # darker if less probable
                 distances.append(np.abs(wanted - corner).sum())
         assert min(distances) < 30
 
@@ -100,10 +100,10 @@ BOX = (20, 10, 60, 50)
 
 
 def drawn_pair(trained, seconds: float, name: str, *, across: int = 1) -> np.ndarray:
-    """What a pair of an object at 0 s in BOX and the whole frame changes in a grey picture; the
+    """What a pair of an object at 0 s in BOX and the whole frame changes in a gray picture; the
     grid of boxes may be finer than the picture."""
     model = open_model(trained.run, device="cpu")
-    grey = np.full((60, 80, 3), 90, np.uint8)
+    gray = np.full((60, 80, 3), 90, np.uint8)
     pictures = []
     with first_video(trained, model) as (video, detections):
         (window,) = predict_video(model, video, detections, pairs=1)
@@ -118,7 +118,7 @@ def drawn_pair(trained, seconds: float, name: str, *, across: int = 1) -> np.nda
             shown = replace(window, objects=objects, pairs=[pair], seconds=(0.0, 0.1))
             recorded = Mock(wraps=seen, video=entry)
             pictures.append(
-                draw_seen_frame(grey, seconds, recorded, model, window=shown, caption="")
+                draw_seen_frame(gray, seconds, recorded, model, window=shown, caption="")
             )
     without, found = pictures
     return (without != found).any(axis=2)

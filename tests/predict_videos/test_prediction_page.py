@@ -13,7 +13,7 @@ from orn.predict_videos.truth import TrueSegment
 from orn.predict_videos.video import predict_video
 from orn.predict_videos.windows import WindowChoice
 from orn.shared.jobs.plan import FailedVideo
-from orn.shared.pages.palette import class_colour, css_colour
+from orn.shared.pages.palette import class_color, css_color
 from orn.shared.predictions import probabilities
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.runs.trained import open_model
@@ -87,11 +87,11 @@ def test_lanes_have_numbers_and_the_true_lane_the_time_that_was_predicted(
         numbers = lanes.all_text_contents()
         assert len(numbers) == page.locator(".card").count() >= 2
         assert all(each.endswith(" %") for each in numbers)
-        colours = page.evaluate(
+        colors = page.evaluate(
             "[...document.querySelectorAll('.lane path')].map((each) => each.getAttribute('fill'))"
         )
-        assert len(set(colours)) == len(colours) >= 2
-        assert not {css_colour(class_colour(label)) for label in range(80)} & set(colours)
+        assert len(set(colors)) == len(colors) >= 2
+        assert not {css_color(class_color(label)) for label in range(80)} & set(colors)
         (true,) = page.locator("[aria-label=True] text").all_text_contents()
         assert true in (f"right: predicted {share} % of the time" for share in (50, 100))
 

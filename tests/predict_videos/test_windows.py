@@ -89,7 +89,7 @@ def test_windows_of_a_grid_hold_every_frame(
         assert all(any(second in each for each in found) for second in seconds_F)
 
 
-def test_overlapping_windows_are_averaged_and_equal_neighbours_merged() -> None:
+def test_overlapping_windows_are_averaged_and_equal_neighbors_merged() -> None:
     windows = [window(0, 2, 1, 0), window(1, 3, 3, 0), window(2, 4, 0, 5)]
     found = list(segments_of(windows))
     assert [(each.start_seconds, each.stop_seconds, each.labels) for each in found] == [

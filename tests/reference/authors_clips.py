@@ -16,7 +16,7 @@ def authors_clip(
     unused: int,
     longest: int,
     draw: Callable[[int], int],
-    is_centred: bool,
+    is_centered: bool,
 ) -> list[int]:
     """Places of the frames.
 
@@ -26,13 +26,13 @@ def authors_clip(
         unused: frames at the end that are not used, where that leaves one.
         longest: length above which the start is drawn.
         draw: a number from 0 on, below that given.
-        is_centred: whether the middle of each part is taken.
+        is_centered: whether the middle of each part is taken.
     """
     usable = num_frames - unused if num_frames > max(unused, 1) else 1
     start = draw(usable - longest) if usable > longest else 0
     length = Fraction(usable - start, num_parts)
     places = []
     for part in range(num_parts):
-        inside = length / 2 if is_centred or length < 1 else Fraction(draw(int(length)))
+        inside = length / 2 if is_centered or length < 1 else Fraction(draw(int(length)))
         places.append(int(start + part * length + inside))
     return places

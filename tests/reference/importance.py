@@ -62,7 +62,7 @@ def _logit(network, steps, values, removed, activity) -> Tensor:
         for pair in pairs:
             if pair != removed:
                 total_G = total_G + values[pair]
-        relations.append(head.normalise(total_G / num_choices))
+        relations.append(head.normalize(total_G / num_choices))
     weights = head.reasoning.state_dict()
     state_of = sequence_state if network.config.reasoning == "rnn" else steps_state
     return classify(weights, state_of(weights, relations))[activity]

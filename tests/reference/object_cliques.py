@@ -101,7 +101,7 @@ def _normed(weights: Weights, place: int, x_G: Tensor) -> Tensor:
 
 
 def cell_objects(feats_Dhw: Tensor) -> list[Tensor]:
-    """Each cell of a feature map as an object: [u, x, y], its centre from -1 to 1 over the map."""
+    """Each cell of a feature map as an object: [u, x, y], its center from -1 to 1 over the map."""
     _, height, width = feats_Dhw.shape
     objects = []
     for row in range(height):

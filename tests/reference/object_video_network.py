@@ -50,7 +50,7 @@ def clip_logits(
     """
     trunk: list[Tensor] = []
     if config.heads != "object" or config.object_head_reads_frames:
-        frames = [_normalised(frame) for frame in batch.frames_BTCHW[clip]]
+        frames = [_normalized(frame) for frame in batch.frames_BTCHW[clip]]
         trunk = _trunk(config, weights, frames)
     activity_logits_A = object_logits_A = class_logits_TKS = joint_logits_A = None
     if config.heads != "object" and not is_first_phase:
@@ -123,8 +123,8 @@ def _relations(
         if config.empty_slots == "as_authors"
         else None,
     )
-    if config.normalise_relations:
-        relations = [_layer_norm(_part(weights, "normalise"), g) for g in relations]
+    if config.normalize_relations:
+        relations = [_layer_norm(_part(weights, "normalize"), g) for g in relations]
     return relations, class_logits_TKS
 
 
@@ -180,7 +180,7 @@ def _part(weights: Weights, name: str) -> dict[str, Tensor]:
     return {key[len(begin) :]: value for key, value in weights.items() if key.startswith(begin)}
 
 
-def _normalised(frame_3HW: Tensor) -> Tensor:
+def _normalized(frame_3HW: Tensor) -> Tensor:
     mean_3 = torch.tensor([0.485, 0.456, 0.406])
     std_3 = torch.tensor([0.229, 0.224, 0.225])
     channels = [
@@ -190,9 +190,9 @@ def _normalised(frame_3HW: Tensor) -> Tensor:
 
 
 def _layer_norm(weights: Weights, x_G: Tensor) -> Tensor:
-    centred_G = x_G - x_G.sum() / len(x_G)
-    variance = (centred_G**2).sum() / len(x_G)
-    scaled_G = centred_G / (variance + _LAYER_NORM_EPSILON) ** 0.5
+    centered_G = x_G - x_G.sum() / len(x_G)
+    variance = (centered_G**2).sum() / len(x_G)
+    scaled_G = centered_G / (variance + _LAYER_NORM_EPSILON) ** 0.5
     return scaled_G * weights["weight"] + weights["bias"]
 
 

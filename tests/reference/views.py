@@ -20,7 +20,7 @@ def place_of_crop(
     room = {"rows": stored[0] - crop[0], "columns": stored[1] - crop[1]}
     starts = {side: slack // 2 for side, slack in room.items()}
     longer = "rows" if is_tall else "columns"
-    starts[longer] = {"first": 0, "centre": starts[longer], "last": room[longer]}[where]
+    starts[longer] = {"first": 0, "center": starts[longer], "last": room[longer]}[where]
     x = room["columns"] - starts["columns"] if flip else starts["columns"]
     return x, starts["rows"], *crop
 

@@ -108,7 +108,7 @@ def test_group_that_is_a_command_too(orn, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 HOSTILE = "a\x1b]0;title\x07\x9b31m\udcff\nb"
-"""A name that sets a terminal's title and colour, and is not UTF-8."""
+"""A name that sets a terminal's title and color, and is not UTF-8."""
 ESCAPED = r"a\x1b]0;title\x07\x9b31m\udcff"
 
 

@@ -55,7 +55,7 @@ def test_cells_are_kept_but_for_an_apostrophe_and_stay_different(texts: list[str
 # The nearest word ------------------------------------------------------------------------------
 
 NAMES = ["vlog", "epic", "something", "demo"]
-KEYS = ["optimiser.name", "optimiser.learning_rate", "model.kernels", "l", "r"]
+KEYS = ["optimizer.name", "optimizer.learning_rate", "model.kernels", "l", "r"]
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ KEYS = ["optimiser.name", "optimiser.learning_rate", "model.kernels", "l", "r"]
         pytest.param("VLOG", NAMES, "vlog", id="case"),
         pytest.param("xyz", NAMES, "demo", id="nothing alike: first in the alphabet"),
         pytest.param("something-v2", NAMES, "something", id="longer"),
-        pytest.param("LR", KEYS, "optimiser.learning_rate", id="first letters"),
-        pytest.param("optimiser.lr", KEYS, "optimiser.learning_rate", id="first letters behind"),
+        pytest.param("LR", KEYS, "optimizer.learning_rate", id="first letters"),
+        pytest.param("optimizer.lr", KEYS, "optimizer.learning_rate", id="first letters behind"),
         pytest.param("word", [], None, id="nothing"),
     ],
 )

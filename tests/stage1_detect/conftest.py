@@ -59,7 +59,7 @@ def save_random_weights(config: Path, path: Path) -> Path:
     from orn.stage1_detect.mmdet.model import build_model
 
     torch.manual_seed(1)
-    model = build_model(read_config(config), initialise=True)
+    model = build_model(read_config(config), initialize=True)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for name, gain in (("fc_cls", 0.3), ("fc_reg", 0.2)):
@@ -118,12 +118,12 @@ def published_config(
 
 @pytest.fixture(scope="session")
 def pictures() -> list[NDArray[np.uint8]]:
-    """Three frames of 90 x 130 with coloured rectangles on noise."""
+    """Three frames of 90 x 130 with colored rectangles on noise."""
     return [draw_picture(seed) for seed in range(3)]
 
 
 def draw_picture(seed: int, height: int = 90, width: int = 130) -> NDArray[Any]:
-    """(height, width, 3) uint8 RGB, six coloured rectangles on noise."""
+    """(height, width, 3) uint8 RGB, six colored rectangles on noise."""
     generator = np.random.default_rng(seed)
     image = generator.integers(80, 140, (height, width, 3))
     for _ in range(6):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.worlds.tables import write_table
-from tests.worlds.videos import claim_frames, write_grey
+from tests.worlds.videos import claim_frames, write_gray
 
 GOOD = {"good.mp4": 5, "claims.avi": 6, "long.mp4": 4, "claims.mp4": 3, "cafe\u0301.mp4": 2}
 """Frames of the videos that are done: their headers or names are odd, no more."""
@@ -29,7 +29,7 @@ def bad(tmp_path: Path) -> Path:
     (root / "videos").symlink_to(tmp_path / "disk")
     videos = root / "videos"
     for name, frames in GOOD.items():
-        write_grey(videos / name, frames)
+        write_gray(videos / name, frames)
     claim_frames(videos / "claims.avi")
     claim_frames(videos / "claims.mp4")
     (videos / "broken.mp4").write_bytes(b"no video at all")
@@ -78,7 +78,7 @@ def test_jobs_do_the_good_videos_and_end_with_3(
 def test_a_dry_run_plans_by_what_is_there_and_names_what_is_bad(
     orn: Any, options: tuple[Any, ...]
 ) -> None:
-    ran = orn("detect", *options, "--dry-run", "--frames", "labelled")
+    ran = orn("detect", *options, "--dry-run", "--frames", "labeled")
     work = ran.json
     assert (work["videos"], work["missing"], work["units"]) == (9, 2, 1)
     assert sorted(work["unreadable"]) == sorted(BAD)

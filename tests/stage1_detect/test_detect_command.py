@@ -13,7 +13,7 @@ from orn.shared.jobs.lock import locked
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect import detect as detecting
 from tests.weights_server import WeightsServer
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import write_gray
 
 pytestmark = pytest.mark.mmdet
 
@@ -87,7 +87,7 @@ def test_another_file_of_a_video_is_noticed(detect: Any, world: Path) -> None:
         for words in ((), ("--dry-run",)):
             said = one(*words).stderr
             assert "1 video was replaced after detection (such as a); use --retry-failed" in said
-        write_grey(video, 7)
+        write_gray(video, 7)
     assert one("--retry-failed", "--json").json["frames"] == 7
     assert "replaced" not in one().stderr
 
@@ -103,7 +103,7 @@ def test_a_fresh_job_that_cannot_start_removes_nothing(
     detect: Any, shard_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*args: Any, **options: Any) -> Any:
-        raise ConfigError("no video is labelled")
+        raise ConfigError("no video is labeled")
 
     detect("--limit", 1)
     before = sorted(shard_path.parent.iterdir())
@@ -113,7 +113,7 @@ def test_a_fresh_job_that_cannot_start_removes_nothing(
     with locked(shard_path.with_name("plan.json"), job="orn detect"):
         assert "is writing to it" in detect("--fresh", exit_code=1).stderr
     monkeypatch.setattr(detecting, "plan_job", refuse)
-    assert "no video is labelled" in detect("--fresh", exit_code=2).stderr
+    assert "no video is labeled" in detect("--fresh", exit_code=2).stderr
     assert sorted(shard_path.parent.iterdir()) == before
 
 

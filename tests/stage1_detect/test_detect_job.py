@@ -13,7 +13,7 @@ from orn.stage1_detect.planning import DetectJob
 from tests.stage1_detect.fake_jobs import plan_fake
 from tests.stage1_detect.fake_jobs import run_fake as run
 from tests.worlds.shards import FakeDetector
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import write_gray
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_failed_videos_are_tried_again_on_demand(job: DetectJob) -> None:
     assert retried().to_do == job.units
     run(job)
     path = job.dataset.videos[2].path
-    write_grey(path.with_name("whole.mp4"), 7).replace(path)
+    write_gray(path.with_name("whole.mp4"), 7).replace(path)
     assert run(job).frames == 0
     assert retried().again == retried().to_do == job.units
     again = run(retried())

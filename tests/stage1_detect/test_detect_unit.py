@@ -15,7 +15,7 @@ from orn.shared.shards.files import shard_path
 from orn.shared.shards.shard import Shard
 from orn.stage1_detect.detect_unit import UnitDetector
 from tests.worlds.shards import FakeDetector
-from tests.worlds.videos import grey_of, write_grey
+from tests.worlds.videos import gray_of, write_gray
 
 UNIT = Unit(
     index=0,
@@ -28,8 +28,8 @@ UNIT = Unit(
 
 
 def run(folder: Path, detector: FakeDetector) -> UnitResult:
-    write_grey(folder / "a.mp4", 5)
-    write_grey(folder / "b.mp4", 12, height=32)
+    write_gray(folder / "a.mp4", 5)
+    write_gray(folder / "b.mp4", 12, height=32)
     (folder / "broken.mp4").write_bytes(b"nothing")
     videos = {i: Video(id=i, path=folder / f"{i}.mp4") for i in ("a", "b", "broken")}
     seen: list[int] = []
@@ -54,7 +54,7 @@ def test_shard_holds_every_frame_of_the_unit(tmp_path: Path) -> None:
     np.testing.assert_array_equal(shard.frame_index(), [0, 1, 2, 3, 4, *range(2, 9)])
     np.testing.assert_allclose(shard.frame_seconds()[5:], np.arange(2, 9) / 10)
     for row, index in ((1, 1), (4, 4), (5, 2), (11, 8)):
-        assert shard.frame(row).scores[0] * 255 == pytest.approx(grey_of(index), abs=2)
+        assert shard.frame(row).scores[0] * 255 == pytest.approx(gray_of(index), abs=2)
 
 
 @pytest.mark.parametrize("part", ["network", "encoding"])

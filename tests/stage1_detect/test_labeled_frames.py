@@ -1,4 +1,4 @@
-"""Ranges of time that a label table covers: widened, joined, cut into units, recognised again; and
+"""Ranges of time that a label table covers: widened, joined, cut into units, recognized again; and
 that detecting them finds, by its time, every frame that training can ask for."""
 
 import itertools
@@ -21,13 +21,13 @@ from orn.stage1_detect.detect_job import DetectSummary
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.labeled_frames import (
     check_segments,
-    labelled_ranges,
+    labeled_ranges,
     pack_ranges,
     range_frames,
 )
 from tests.stage1_detect.fake_jobs import plan_fake, run_fake
 from tests.worlds.tables import write_table
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import write_gray
 
 Limits = tuple[float | None, float | None]
 
@@ -56,7 +56,7 @@ def limits(ranges: tuple[TimeRange, ...]) -> list[Limits]:
     ],
 )
 def test_ranges_at_ten_frames_a_second(segments: list[Limits], wanted: list[Limits]) -> None:
-    assert limits(labelled_ranges([segment(*each) for each in segments], rate=10.0)) == wanted
+    assert limits(labeled_ranges([segment(*each) for each in segments], rate=10.0)) == wanted
 
 
 TEN_A_SECOND = FrameEstimate(frames=200, rate=10.0)
@@ -74,7 +74,7 @@ segment_lists = st.lists(
 def test_every_frame_of_a_segment_is_in_one_piece_and_its_plan_is_known(
     segments: list[Segment], unit_frames: int
 ) -> None:
-    ranges = labelled_ranges(segments, rate=10.0)
+    ranges = labeled_ranges(segments, rate=10.0)
     units = pack_ranges({"v": ranges}, {"v": TEN_A_SECOND}, unit_frames)
     pieces = [piece for unit in units for part in unit.parts for piece in part.ranges]
     assert limits(tuple(pieces)) == sorted(limits(tuple(pieces)), key=lambda pair: pair[0] or 0.0)
@@ -84,21 +84,21 @@ def test_every_frame_of_a_segment_is_in_one_piece_and_its_plan_is_known(
     for tenth in range(200):
         seconds = tenth / 10
         inside = sum((p.start_seconds or 0.0) <= seconds < (p.stop_seconds or 99.0) for p in pieces)
-        labelled = any(s.start_seconds <= seconds < s.stop_seconds for s in segments)  # type: ignore[operator]
-        assert inside == 1 or (inside == 0 and not labelled)
+        labeled = any(s.start_seconds <= seconds < s.stop_seconds for s in segments)  # type: ignore[operator]
+        assert inside == 1 or (inside == 0 and not labeled)
     for unit in units:
         frames = sum(range_frames(r, TEN_A_SECOND) for part in unit.parts for r in part.ranges)
         assert frames <= max(unit_frames, 1) + 1e-6
 
     folder = Path("shards")
-    plan = Plan(dataset="d", frames="labelled", units=units)
+    plan = Plan(dataset="d", frames="labeled", units=units)
     check_segments(plan, [*segments, segment(0, 99, video="other")], folder)
     check_segments(replace(plan, frames="all"), [segment(0, 99)], folder)
     with pytest.raises(ConfigError, match=r"plan\.json: .* segment '0-99' of video 'v' .*--fresh"):
         check_segments(plan, [segment(0, 99)], folder)
 
 
-LABELLED = Scope(frames="labelled", unit_frames=30)
+LABELED = Scope(frames="labeled", unit_frames=30)
 
 
 def detect(dataset: Dataset, folder: Path, scope: Scope) -> DetectSummary:
@@ -129,36 +129,36 @@ def check_joins(dataset: Dataset, folder: Path) -> int:
 def dataset(tmp_path: Path) -> Dataset:
     """Three videos of 90 frames at 10 a second, the third without a segment."""
     for name in ("a.mp4", "b.avi", "c.mp4"):
-        write_grey(tmp_path / "data" / "long" / name, 90)
+        write_gray(tmp_path / "data" / "long" / name, 90)
     rows = ["video,label,start,stop", "a.mp4,push,0.5,1.5", "a.mp4,push,1.2,2.75"]
     rows += ["a.mp4,push,7.0,8.0", "b.avi,push,3.0,8.5"]
     options = {"classes": ["push"], "form": "segments", "pattern": "{id}"}
     manifest = write_table(tmp_path, "long", rows, **options)
     loaded = load_dataset(manifest, tmp_path / "data", labels=False)
-    unlabelled = replace(loaded.videos[0], id="c.mp4", path=tmp_path / "data" / "long" / "c.mp4")
-    return replace(loaded, videos=(*loaded.videos, unlabelled))
+    unlabeled = replace(loaded.videos[0], id="c.mp4", path=tmp_path / "data" / "long" / "c.mp4")
+    return replace(loaded, videos=(*loaded.videos, unlabeled))
 
 
 def test_training_finds_every_frame_and_no_other_is_looked_at(
     dataset: Dataset, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
-    summary = detect(dataset, folder, LABELLED)
+    summary = detect(dataset, folder, LABELED)
     assert check_joins(dataset, folder) == 10 + 16 + 10 + 55
     # 0.4 to 2.85 s, 6.9 to 8.1 s, 2.9 to 8.6 s
     assert summary.frames == 25 + 12 + 57
-    assert (summary.videos, summary.unlabelled) == (2, 1)
+    assert (summary.videos, summary.unlabeled) == (2, 1)
     assert summary.short == ()
     detections = DetectionFolder(folder)
     assert detections.video_ids == ("a.mp4", "b.avi")
     assert detections.video("a.mp4").frame_indices.tolist() == [*range(4, 29), *range(69, 81)]
     assert detections.video("b.avi").num_frames == 57
-    again = detect(dataset, folder, LABELLED)
+    again = detect(dataset, folder, LABELED)
     assert (again.frames, again.total_frames) == (0, summary.frames)
     longer = Segment(id="new", video_id="a.mp4", split="train", start_seconds=4.0, stop_seconds=5.0)
     changed = replace(dataset, segments=(*dataset.segments, longer))
     with pytest.raises(ConfigError, match=r"segment 'new' of video 'a\.mp4' \(4\.0 s to 5\.0 s\)"):
-        detect(changed, folder, LABELLED)
+        detect(changed, folder, LABELED)
 
 
 @pytest.mark.parametrize("rate", [10.0, 1e9])

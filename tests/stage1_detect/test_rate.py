@@ -104,9 +104,7 @@ def test_a_rate_above_the_videos_takes_every_frame(world: Path, tmp_path: Path) 
     assert DetectionFolder(tmp_path / "out").video("slow").frame_indices.tolist() == [*range(9)]
 
 
-def test_labelled_frames_find_what_the_whole_video_has_for_them(
-    world: Path, tmp_path: Path
-) -> None:
+def test_labeled_frames_find_what_the_whole_video_has_for_them(world: Path, tmp_path: Path) -> None:
     path = write_numbered(tmp_path / "v.mp4", 90)
     times = ((0.52, 0.58), (2.9, 3.0), (4.0, 6.5), (8.7, None))
     segments = tuple(
@@ -114,9 +112,9 @@ def test_labelled_frames_find_what_the_whole_video_has_for_them(
         for start, stop in times
     )
     dataset = of_videos(world, {"v": path}, segments)
-    for frames in ("all", "labelled"):
+    for frames in ("all", "labeled"):
         detect(dataset, tmp_path / frames, Scope(frames=frames, rate=1.5, unit_frames=2))
-    whole, part = (DetectionFolder(tmp_path / each).video("v") for each in ("all", "labelled"))
+    whole, part = (DetectionFolder(tmp_path / each).video("v") for each in ("all", "labeled"))
     assert part.num_frames < whole.num_frames
     seconds_F = np.array([frame.seconds for frame in read_frames(path)])
     for start, stop in times:

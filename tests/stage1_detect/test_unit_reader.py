@@ -25,7 +25,7 @@ from orn.stage1_detect.unit_reader import (
     digest_once,
 )
 from tests.bounded import bounded
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import write_gray
 
 
 def unit(*parts: tuple[str, int, int | None]) -> Unit:
@@ -50,8 +50,8 @@ def test_a_video_that_cannot_be_read_fails_and_the_next_goes_on(tmp_path: Path) 
         return 1
 
     (tmp_path / "bad").write_bytes(b"nothing")
-    write_grey(tmp_path / "narrow.mp4", 2, height=2, width=1000)
-    write_grey(tmp_path / "good.mp4", 1)
+    write_gray(tmp_path / "narrow.mp4", 2, height=2, width=1000)
+    write_gray(tmp_path / "good.mp4", 1)
     files = {"bad": "bad", "gone": "gone.mp4", "narrow": "narrow.mp4", "good": "good.mp4"}
     videos = {name: Video(id=name, path=tmp_path / file) for name, file in files.items()}
     reader = UnitReader(videos, batch=4, prepare=prepare)
@@ -77,7 +77,7 @@ def test_a_video_that_breaks_off_fails_in_its_later_ranges_too(
             yield frame
 
     monkeypatch.setattr(reader, "read_frames", breaking)
-    kept = source({"a.mp4": write_grey(tmp_path / "a.mp4", 10)}, batch=2)
+    kept = source({"a.mp4": write_gray(tmp_path / "a.mp4", 10)}, batch=2)
     first = list(kept.events(unit(("a.mp4", 0, 7))))
     second = list(kept.events(unit(("a.mp4", 5, None))))
     assert first[-1] == second[-1] == FailedVideo(id="a.mp4", reason="the disk failed")

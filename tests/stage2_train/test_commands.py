@@ -79,9 +79,9 @@ def test_stopped_measured_resumed_and_finished(workspace) -> None:
     assert (report["step"], report["finished"], report["phase"]) == (3, False, "two_heads")
     measured = evaluate(run).json  # of the best weights so far
     assert (measured["step"], HEADS & measured.keys()) == (2, {"object_head"})
-    changed = ("--set", "optimiser.batch_size=2", "--seed", "3")
+    changed = ("--set", "optimizer.batch_size=2", "--seed", "3")
     refused = train(workspace, *changed, exit_code=2).stderr
-    assert "recipe.optimiser.batch_size is 4 as recorded, 2" in refused
+    assert "recipe.optimizer.batch_size is 4 as recorded, 2" in refused
     assert "recipe.seed is 0 as recorded, 3" in refused
     report = train(workspace).json
     assert (report["step"], report["finished"]) == (4, True)

@@ -15,7 +15,7 @@ from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.settings.recipe import load_recipe
-from orn.stage2_train.training.step import build_optimiser, freeze_for, training_step
+from orn.stage2_train.training.step import build_optimizer, freeze_for, training_step
 from tests.stage2_train.model.conftest import EVERY_KIND
 
 SMALL = (
@@ -26,7 +26,7 @@ SMALL = (
     "model.reasoning_state=5",
     "model.activity_state=5",
     "data.crop=[32, 48]",
-    "optimiser.batch_size=2",
+    "optimizer.batch_size=2",
 )
 SETTINGS = LoaderSettings(batch_size=2)
 HEADS = {
@@ -69,7 +69,7 @@ def test_a_step_of_each_phase_and_an_evaluation(name, clips, accelerator, tmp_pa
         values = training_step(
             accelerator,
             network.train(),
-            build_optimiser(network.parameters(), recipe.optimiser),
+            build_optimizer(network.parameters(), recipe.optimizer),
             [batch],
             recipe=recipe,
             heads=phase.heads,

@@ -62,13 +62,13 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
     assert ablate(options, *BOTH).json == report
     assert (run / "last.safetensors").stat().st_mtime_ns == written
 
-    own = ("--systems", "object-head", *BOTH[2:], "--set", "optimiser.learning_rate=1e-4")
+    own = ("--systems", "object-head", *BOTH[2:], "--set", "optimizer.learning_rate=1e-4")
     joined = ablate(options, *own).json
-    settings = ["", "", "optimiser.learning_rate=1e-4"]
+    settings = ["", "", "optimizer.learning_rate=1e-4"]
     assert [row["settings"] for row in joined["systems"]] == settings
     assert joined["systems"][:2] == report["systems"]
     config = json.loads((folder / "object-head" / settings[2] / "seed0/config.json").read_text())
-    assert config["recipe"]["optimiser"]["learning_rate"] == 1e-4
+    assert config["recipe"]["optimizer"]["learning_rate"] == 1e-4
 
     starts = (run / "starts.jsonl").read_text()
     failed = ablate(options, *BOTH, "--test", "--jobs", "2", exit_code=1)  # there is no such split

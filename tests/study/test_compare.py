@@ -159,7 +159,7 @@ def test_other_views_and_what_was_learned_from_are_said(pair) -> None:
 
 LABELS_N = np.repeat(np.arange(3), 10)
 MADE = _single(LABELS_N == 0, LABELS_N)
-RELABELLED_N = np.where(np.arange(30) == 7, 2, LABELS_N)
+RELABELED_N = np.where(np.arange(30) == 7, 2, LABELS_N)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ RELABELLED_N = np.where(np.arange(30) == 7, 2, LABELS_N)
             ("2 missing (s28, s29)", "2 unexpected (x, y)"),
         ),
         (replace(MADE, ids=(*MADE.ids[:-1], "s0")), 2, ("s29",)),
-        (_single(RELABELLED_N == 0, RELABELLED_N), 2, ("labels", "s7")),
+        (_single(RELABELED_N == 0, RELABELED_N), 2, ("labels", "s7")),
         (_single(np.ones(0, np.bool_), np.arange(0)), 2, ("30 missing",)),
     ],
     ids=["other segments", "one segment twice", "labels differ", "no segments"],

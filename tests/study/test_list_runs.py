@@ -25,8 +25,8 @@ def config() -> RunConfig:
 
 
 def _make(folder: Path, config: RunConfig, seed: int, rate: float = 1e-3, **changes: Any) -> Path:
-    optimiser = replace(config.recipe.optimiser, learning_rate=rate)
-    recipe = replace(config.recipe, seed=seed, optimiser=optimiser)
+    optimizer = replace(config.recipe.optimizer, learning_rate=rate)
+    recipe = replace(config.recipe, seed=seed, optimizer=optimizer)
     write_config(folder, replace(config, recipe=recipe, **changes))
     return folder
 
@@ -75,7 +75,7 @@ def test_each_folder_says_what_it_can(folder) -> None:
 def test_the_table_names_what_differs(folder) -> None:
     lines = _runs(folder).stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["run", "begun", "damaged", "new", "table/old"]
-    assert "optimiser.learning_rate=0.0003 seed=3" in lines[1]
+    assert "optimizer.learning_rate=0.0003 seed=3" in lines[1]
     assert "20/20" in lines[3] and "75.00 [50.00, 100.00]" in lines[3]
     assert "40.00 (training)" in lines[4] and "2m01s" in lines[4]
     assert "shards" not in "".join(lines)  # where data lies is no difference
@@ -122,7 +122,7 @@ def test_no_folder_and_an_empty_one(tmp_path) -> None:
 def test_csv_holds_the_same_runs(folder) -> None:
     rows = list(csv.DictReader(io.StringIO(_runs(folder, "--csv").stdout)))
     assert [row["state"] for row in rows] == ["started", "corrupt", "finished", "stopped"]
-    assert [row["optimiser.learning_rate"] for row in rows] == ["0.0003", "", "0.001", "0.001"]
+    assert [row["optimizer.learning_rate"] for row in rows] == ["0.0003", "", "0.001", "0.001"]
     assert rows[2]["low"] == "0.5" and "differs" not in rows[2]
     assert len(_runs(folder, "--json").json["runs"]) == len(rows)
     assert "pass one" in _runs(folder, "--csv", "--json", exit_code=2).stderr

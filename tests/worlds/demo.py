@@ -17,7 +17,7 @@ _RECIPE = (
     "model.relation_width=16",
     "phases.object_head_epochs=1",
     "phases.epochs=1",
-    "optimiser.batch_size=2",
+    "optimizer.batch_size=2",
 )
 
 

@@ -34,10 +34,10 @@ from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.run_config import ClipRecord, DatasetRecord, RunConfig, write_config
 from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME
-from orn.stage2_train.runs.trained import normalisation_of
+from orn.stage2_train.runs.trained import normalization_of
 from orn.stage2_train.settings.data_recipe import DataRecipe
 from orn.stage2_train.settings.model_config import NetworkConfig
-from orn.stage2_train.settings.recipe import OptimiserRecipe, PhaseRecipe, Recipe
+from orn.stage2_train.settings.recipe import OptimizerRecipe, PhaseRecipe, Recipe
 from orn.stage2_train.training.loop import TrainingData, train_network
 from tests.worlds.shards import blocks, video_entry
 from tests.worlds.tables import write_table
@@ -47,7 +47,7 @@ RATE = 10.0
 GRID = (60, 80)
 """(height, width) of the films and of the detection grid."""
 STORED = StoreSettings(size=(48, 72), jpeg_quality=95)
-COLOURS = np.array([[220, 40, 40], [40, 200, 40], [60, 60, 230]], np.uint8)
+COLORS = np.array([[220, 40, 40], [40, 200, 40], [60, 60, 230]], np.uint8)
 LABELS = np.array([0, 39, 41], np.uint16)
 
 DETECTOR = DetectorEntry(
@@ -60,7 +60,7 @@ DETECTOR = DetectorEntry(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Film:
-    """One film: coloured rectangles, the same number in each frame."""
+    """One film: colored rectangles, the same number in each frame."""
 
     id: str
     boxes_FN4: np.ndarray
@@ -68,8 +68,8 @@ class Film:
     digest: str = "sha256:same"
     num_bytes: int = 1
     """Length of its video."""
-    colours: np.ndarray = field(default_factory=COLOURS.copy)
-    """(N, 3) uint8 RGB, on grey 90."""
+    colors: np.ndarray = field(default_factory=COLORS.copy)
+    """(N, 3) uint8 RGB, on gray 90."""
 
     def in_video(self, path: Path) -> "Film":
         """The film as a video file holds it."""
@@ -78,8 +78,8 @@ class Film:
     def image(self, frame: int) -> np.ndarray:
         """(H, W, 3) uint8."""
         image = np.full((*GRID, 3), 90, np.uint8)
-        for (x1, y1, x2, y2), colour in zip(self.boxes_FN4[frame], self.colours, strict=False):
-            image[y1:y2, x1:x2] = colour
+        for (x1, y1, x2, y2), color in zip(self.boxes_FN4[frame], self.colors, strict=False):
+            image[y1:y2, x1:x2] = color
         return image
 
     def detections(self, frame: int) -> FrameDetections:
@@ -252,12 +252,12 @@ TINY_NETWORK = NetworkConfig(
     relation_width=6,
     reasoning_state=5,
     activity_state=5,
-    normalise_relations=True,
+    normalize_relations=True,
 )
 TINY_RECIPE = Recipe(
     model=TINY_NETWORK,
     data=DataRecipe(clip_frames=4, crop=(32, 48), max_objects=2, score_threshold=0.1),
-    optimiser=OptimiserRecipe(
+    optimizer=OptimizerRecipe(
         name="adamw",
         learning_rate=1e-2,
         weight_decay=1e-2,
@@ -316,7 +316,7 @@ def write_tiny_model(folder: Path, **changes: Any) -> tuple[RunConfig, torch.nn.
         dataset=TINY_RECORD,
         manifest="tiny.toml",
         clips=ClipRecord(frames=StoreSettings(size=(48, 72))),
-        normalisation=normalisation_of(network),
+        normalization=normalization_of(network),
         detector=DETECTOR,
         score_kind="softmax",
     )
@@ -377,7 +377,7 @@ activity_state = 5
 [data]
 crop = [32, 48]
 max_objects = 2
-[optimiser]
+[optimizer]
 batch_size = 4
 learning_rate = 1e-3
 [phases]

@@ -122,7 +122,7 @@ def unit_files(folder: Path) -> dict[str, bytes]:
 
 
 class FakeDetector:
-    """A detector that finds one object a frame and tells the frame's grey level as its score.
+    """A detector that finds one object a frame and tells the frame's gray level as its score.
 
     `batches` keeps the sizes of the batches seen; `fail_at` raises at that batch, from 0;
     `frame_rate` frames a second are looked at.
@@ -163,7 +163,7 @@ class FakeDetector:
         return prepared
 
     def encode(self, found: tuple[int, int, float]) -> FrameDetections:
-        height, width, grey = found
+        height, width, gray = found
         mask_HW = np.zeros((height, width), dtype=np.bool_)
         mask_HW[1:3, 2:6] = True
         box = np.array([[2, 1, 6, 3]], dtype=np.float32)
@@ -171,7 +171,7 @@ class FakeDetector:
             height=height,
             width=width,
             boxes=clip_boxes(box, height=height, width=width),
-            scores=np.array([grey / 255], dtype=np.float32),
+            scores=np.array([gray / 255], dtype=np.float32),
             labels=np.array([7], dtype=np.uint16),
             class_scores=np.full((1, 80), self._class_score, dtype=np.float16),
             masks=(rle.encode(mask_HW),),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import write_gray
 
 MANIFEST = """
 name = "{name}"
@@ -52,8 +52,8 @@ def small_videos(folder: Path) -> Path:
     """A manifest with three videos of 5, 12 and 0 readable frames in `folder/data`; one of the
     listed ones is missing."""
     videos = folder / "data" / "small" / "videos"
-    write_grey(videos / "a.mp4", 5)
-    write_grey(videos / "b.mp4", 12)
+    write_gray(videos / "a.mp4", 5)
+    write_gray(videos / "b.mp4", 12)
     (videos / "broken.mp4").write_bytes(b"no video at all")
     rows = ("video,label,split", *("a,push,train", "b,pull,train"), "broken,push,train")
     return write_table(folder, "small", (*rows, "lost,pull,test"), classes=("push", "pull"))
@@ -63,6 +63,6 @@ def counted_videos(folder: Path, videos: Mapping[str, int], *, absent: Sequence[
     """A manifest `mine.toml` with videos of so many frames under `folder/data`; those of `absent`
     are listed and not there."""
     for video_id, num_frames in videos.items():
-        write_grey(folder / "data" / "mine" / "videos" / f"{video_id}.mp4", num_frames)
+        write_gray(folder / "data" / "mine" / "videos" / f"{video_id}.mp4", num_frames)
     rows = ("video,label", *(f"{video_id},push" for video_id in (*videos, *absent)))
     return write_table(folder, "mine", rows, classes=("push",))

@@ -16,8 +16,8 @@ from PIL import Image
 
 NUM_BITS = 10
 HEIGHT, WIDTH = 32, 16 * NUM_BITS
-GREY_STEP = 10
-"""Frame i of `write_grey` has grey level GREY_STEP * (i + 1), modulo 250."""
+GRAY_STEP = 10
+"""Frame i of `write_gray` has gray level GRAY_STEP * (i + 1), modulo 250."""
 
 
 def write_pictures(
@@ -109,14 +109,14 @@ def write_numbered(
     return write_pictures(path, pictures, **options)
 
 
-def grey_of(index: int) -> int:
-    """Grey level of frame `index` of `write_grey`."""
-    return GREY_STEP * (index + 1) % 250
+def gray_of(index: int) -> int:
+    """Gray level of frame `index` of `write_gray`."""
+    return GRAY_STEP * (index + 1) % 250
 
 
-def write_grey(path: Path, num_frames: int, *, height: int = 48, width: int = 64) -> Path:
-    """An MPEG-4 file at 10 frames/s whose frames tell their number by their grey level."""
-    levels = map(grey_of, range(num_frames))
+def write_gray(path: Path, num_frames: int, *, height: int = 48, width: int = 64) -> Path:
+    """An MPEG-4 file at 10 frames/s whose frames tell their number by their gray level."""
+    levels = map(gray_of, range(num_frames))
     pictures = [np.full((height, width, 3), level, np.uint8) for level in levels]
     return write_pictures(path, pictures, codec="mpeg4")
 

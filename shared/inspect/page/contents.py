@@ -16,7 +16,7 @@ from orn.shared.inspect.summary import ShardSummary, as_report
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.run_lengths import read_run_lengths
-from orn.shared.pages.palette import activity_colour, class_colour, css_colour, text_colour
+from orn.shared.pages.palette import activity_color, class_color, css_color, text_color
 from orn.shared.pages.render import json_data
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import VideoEntry
@@ -29,7 +29,7 @@ _LONGEST_SIDE, _LEAST_SIDE = 800, 480
 _THUMBNAIL_SIDE = 176
 _THUMBNAIL_SCORE = 0.5
 """Detections with a lower score are not drawn in thumbnails."""
-_GREY = 118
+_GRAY = 118
 _OPACITY = 0.45
 _SAFE_DIGITS = bytes.maketrans(
     bytes(range(48, 112)), b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
@@ -43,7 +43,7 @@ class ShownVideo:
 
     size: tuple[int, int]
     """(width, height) of its pictures or of their placeholders."""
-    grey: str | None = None
+    gray: str | None = None
     """The reason why masks are on gray; None if there are pictures."""
     thumbnail: str | None = None
     """One of its frames as base64 WebP."""
@@ -83,7 +83,7 @@ def view_model(
 def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -> dict[str, Any]:
     """Return the times, classes and scores of all frames, without masks and pictures."""
     names = shard.detector.class_names
-    colours = [class_colour(label) for label in range(len(names))]
+    colors = [class_color(label) for label in range(len(names))]
     scores = np.nan_to_num(shard.array("scores")).clip(0, 1)
     segments: dict[str, list[Any]] = {video.id: [] for video in shard.videos}
     for each in labels.segments:
@@ -93,11 +93,11 @@ def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -
     return {
         "classes": names,
         "scoreKind": shard.score_kind,
-        "colours": list(map(css_colour, colours)),
-        "inks": [css_colour(text_colour(colour)) for colour in colours],
+        "colors": list(map(css_color, colors)),
+        "inks": [css_color(text_color(color)) for color in colors],
         "activities": labels.classes if any(segments.values()) else (),
-        "activityColours": [
-            css_colour(activity_colour(place)) for place in range(len(labels.classes))
+        "activityColors": [
+            css_color(activity_color(place)) for place in range(len(labels.classes))
         ],
         "videos": [
             {
@@ -105,7 +105,7 @@ def _index(shard: Shard, labels: ActivityLabels, videos: Sequence[ShownVideo]) -
                 "grid": [video.width, video.height],
                 "rows": shard.video_rows(video.id),
                 "size": shown.size,
-                "grey": shown.grey,
+                "gray": shown.gray,
                 "segments": segments[video.id],
             }
             for video, shown in zip(shard.videos, videos, strict=True)
@@ -154,14 +154,14 @@ def thumbnail(
     """
     shrink = max(*size, _THUMBNAIL_SIDE) / _THUMBNAIL_SIDE
     small = (max(round(size[0] / shrink), 1), max(round(size[1] / shrink), 1))
-    scene: NDArray[Any] = np.full((*small[::-1], 3), _GREY, np.uint8)
+    scene: NDArray[Any] = np.full((*small[::-1], 3), _GRAY, np.uint8)
     if picture_HW3 is not None:
         scene = cv2.resize(picture_HW3, small, interpolation=cv2.INTER_AREA)
     for row in np.flatnonzero(found.scores >= _THUMBNAIL_SCORE).tolist():
         mask_HW = rle.decode(found.masks[row], height=found.height, width=found.width)
         cover_hw = cv2.resize(mask_HW.view(np.uint8) * 255, small, interpolation=cv2.INTER_AREA)
         share = _OPACITY / 255 * cover_hw[..., None]
-        scene = scene + share * (np.array(class_colour(int(found.labels[row]))) - scene)
+        scene = scene + share * (np.array(class_color(int(found.labels[row]))) - scene)
     return encoded_picture(np.rint(scene).astype(np.uint8), small, quality=60, form=".webp")
 
 

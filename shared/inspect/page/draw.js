@@ -66,8 +66,8 @@ function paintedLayer(shown, grid) {
   [layer.width, layer.height] = [width, height];
   const raster = new ImageData(width, height), pixels = new Uint32Array(raster.data.buffer);
   for (const place of shown) {
-    const colour = shard.colours[state.frame.detections[place][0]] ?? "#888888";
-    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+    const color = shard.colors[state.frame.detections[place][0]] ?? "#888888";
+    const [red, green, blue] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
     const packed = (OPACITY << 24 | blue << 16 | green << 8 | red) >>> 0;
     paintMask(pixels, width, state.masks[place], grid[1], gridPerPixel, packed);
   }
@@ -84,7 +84,7 @@ function outline(context, place, [across, down], unit) {
     context.strokeRect(...box);
   }
   context.lineWidth = 2 * unit;
-  context.strokeStyle = shard.colours[label] ?? "#888888";
+  context.strokeStyle = shard.colors[label] ?? "#888888";
   context.strokeRect(...box);
 }
 
@@ -101,7 +101,7 @@ function drawName(context, place, [across, down], unit, tags) {
   for (let other = tags.find(hides); other; other = tags.find(hides)) tag.y = other.y + high;
   tags.push(tag);
   context.direction = "ltr";
-  context.fillStyle = shard.colours[label] ?? "#888888";
+  context.fillStyle = shard.colors[label] ?? "#888888";
   context.fillRect(x, tag.y, wide, high);
   context.fillStyle = shard.inks[label] ?? "#000000";
   context.textBaseline = "middle";

@@ -24,11 +24,11 @@ function decodeMask(text) {
 }
 
 // Paints a mask, whose runs go down the columns of the grid, on a raster of 0xAABBGGRR pixels.
-function paintMask(pixels, width, { runs }, gridHeight, gridPerPixel, colour) {
+function paintMask(pixels, width, { runs }, gridHeight, gridPerPixel, color) {
   for (let run = 0, start = 0; run < runs.length; start += runs[run++]) {
     for (let cell = start; run % 2 && cell < start + runs[run]; cell++) {
       const x = Math.floor(cell / gridHeight), y = cell % gridHeight;
-      pixels[Math.floor(y / gridPerPixel) * width + Math.floor(x / gridPerPixel)] = colour;
+      pixels[Math.floor(y / gridPerPixel) * width + Math.floor(x / gridPerPixel)] = color;
     }
   }
 }

@@ -14,7 +14,7 @@ const classShort = (label) => apart(truncated(className(label), LONGEST_NAME));
 const activityName = (label, most = 80) => apart(truncated(plain(shard.activities[label]), most));
 const chip = (label) => {
   const made = element("span", { className: "chip" });
-  made.style.background = shard.colours[label] ?? "#888888";
+  made.style.background = shard.colors[label] ?? "#888888";
   return made;
 };
 const passes = (label, score) => score >= state.least - 0.002 && !hiddenClasses.has(label);

@@ -40,7 +40,7 @@ function drawTimeline(canvas, video, passes) {
   const columns = Math.min(Math.ceil(width), frames);
   const seen = countColumns(video, passes, lines, columns);
   lines.forEach(([label], line) => {
-    context.fillStyle = label < 0 ? style.getPropertyValue("--dim") : shard.colours[label];
+    context.fillStyle = label < 0 ? style.getPropertyValue("--dim") : shard.colors[label];
     for (let column = 0; column < columns; column++) {
       const count = seen[line * columns + column];
       if (!count) continue;
@@ -88,7 +88,7 @@ function drawLane(context, { stretches }, top, at) {
   context.textBaseline = "middle";
   stretches.forEach(([start, stop, label]) => {
     const left = at(start), wide = Math.max(at(stop) - left - 1, 1);
-    context.fillStyle = shard.activityColours[label];
+    context.fillStyle = shard.activityColors[label];
     context.fillRect(left, top + 2, wide, ROW_HEIGHT - 4);
     const text = truncated(plain(shard.activities[label]), Math.floor((wide - 8) / 6));
     context.fillStyle = "#ffffff";

@@ -35,8 +35,8 @@ function listVideos() {
     $(id).hidden = !entries.length;
   };
   const segments = shard.videos.flatMap((each) => each.segments);
-  const labelled = [...new Set(segments.flatMap((each) => each[2]))];
-  options("with-label", labelled.map((label) => [label, activityName(label, 60)])
+  const labeled = [...new Set(segments.flatMap((each) => each[2]))];
+  options("with-label", labeled.map((label) => [label, activityName(label, 60)])
     .sort((one, other) => one[1].localeCompare(other[1])));
   $("with-result").hidden = !segments.some((each) => each[3] !== null);
   options("with-class", occurring.map(([label]) => [label, classShort(label)]));

@@ -7,8 +7,8 @@ function openVideo(number, row = shard.videos[number].rows[0]) {
   markVideo();
   $("video-id").textContent = plain(video().id);
   $("activities").replaceChildren();
-  $("grey").hidden = !video().grey;
-  $("grey").textContent = video().grey ? `Masks are shown on gray: ${plain(video().grey)}` : "";
+  $("gray").hidden = !video().gray;
+  $("gray").textContent = video().gray ? `Masks are shown on gray: ${plain(video().gray)}` : "";
   const [width, height] = video().size, [start, stop] = video().rows;
   canvas.style.setProperty("--ratio", width / height);
   $("scrub").max = Math.max(stop - 1, start);

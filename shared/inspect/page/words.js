@@ -39,7 +39,7 @@ const rightOrWrong = (right) => element("span", { className: right ? "right" : "
 function activityTag(label, chance) {
   const percent = chance === undefined ? "" : ` ${Math.round(100 * chance)} %`;
   const made = element("span", { className: "name", textContent: activityName(label) + percent });
-  made.style.background = shard.activityColours[label];
+  made.style.background = shard.activityColors[label];
   made.style.color = "#ffffff";
   return made;
 }
@@ -95,7 +95,7 @@ function listScores([label, score, x1, y1, x2, y2, , pairs]) {
   $("bars").replaceChildren(...order.map((each) => {
     const value = values.get(each), fill = element("div", { className: "fill" });
     fill.style.width = `${100 * Math.min(value || 0, 1)}%`;
-    fill.style.background = shard.colours[each];
+    fill.style.background = shard.colors[each];
     const text = value !== undefined ? value.toFixed(3) : known ? "< 0.001" : "\u2013";
     return element("li", {},
       element("span", { className: "name", textContent: classShort(each), dir: "auto" }),

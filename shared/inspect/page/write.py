@@ -21,8 +21,8 @@ from orn.shared.inspect.page.contents import (
     thumbnail,
     view_model,
 )
-from orn.shared.inspect.summary import summarise
-from orn.shared.inspect.video_pictures import Pictures, pictures_or_grey
+from orn.shared.inspect.summary import summarize
+from orn.shared.inspect.video_pictures import Pictures, pictures_or_gray
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.progress import Bar, progress
@@ -68,7 +68,7 @@ def write_page(
         ShardFormatError: if the shard is damaged.
     """
     check_page_output(out)
-    summary = summarise(shard)
+    summary = summarize(shard)
     videos = [ShownVideo(size=shown_size(video, None)) for video in shard.videos]
     with replacing(out / "index.html") as temporary:
         folder = out / f"frames-{temporary.name[-8:]}"
@@ -88,12 +88,12 @@ def write_page(
     for other in out.glob("frames-????????"):
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
-    grey = [(video.id, each.grey) for video, each in zip(shard.videos, videos, strict=True)
-            if each.grey is not None]  # fmt: skip
-    if grey:
+    gray = [(video.id, each.gray) for video, each in zip(shard.videos, videos, strict=True)
+            if each.gray is not None]  # fmt: skip
+    if gray:
         logger.warning(
             "drawing masks on a gray background in %d of %d videos; for %r: %s",
-            *(len(grey), len(shard.videos), *grey[0]),
+            *(len(gray), len(shard.videos), *gray[0]),
         )
     return PageReport(path=out / "index.html", size_bytes=len(html) + size_bytes)
 
@@ -103,13 +103,13 @@ def _frames(shard: Shard, pictures: Pictures, videos: Sequence[ShownVideo]) -> I
     seconds_F = shard.frame_seconds()
     for place, (video, each) in enumerate(zip(shard.videos, videos, strict=True)):
         start, stop = shard.video_rows(video.id)
-        on_grey = partial(setattr, each, "grey")
+        on_gray = partial(setattr, each, "gray")
         seconds_n = seconds_F[start:stop]
-        shown = pictures_or_grey(pictures, video, seconds_n, on_grey) if start < stop else ()
+        shown = pictures_or_gray(pictures, video, seconds_n, on_gray) if start < stop else ()
         for row, picture in zip(range(start, stop), shown, strict=True):
             jpeg, found = None, shard.frame(row)
             if picture is not None:
-                each.size, each.grey = shown_size(video, picture), None
+                each.size, each.gray = shown_size(video, picture), None
                 jpeg = encoded_picture(picture, each.size, quality=_QUALITY)
             if place < _MOST_THUMBNAILS and found.scores.sum() > 1.25 * each.in_thumbnail:
                 each.thumbnail = thumbnail(found, picture, each.size)

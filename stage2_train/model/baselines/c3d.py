@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from orn.stage2_train.model.baselines.single_head import check_heads, dropout
 from orn.stage2_train.model.heads import Classifier
-from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
 from orn.stage2_train.settings.model_config import Heads, NetworkConfig
 
 _STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
@@ -38,7 +38,7 @@ class C3D(nn.Module):
         rounded down."""
         super().__init__()
         self.config = config
-        self.normalise_frames = FrameNormaliser()
+        self.normalize_frames = FrameNormalizer()
         stages, before = [], 3
         for channels in _STAGES:
             layers: list[nn.Module] = []
@@ -66,7 +66,7 @@ class C3D(nn.Module):
             ConfigError: if `heads` is not the activity head.
         """
         check_heads(heads)
-        video_B3THW = self.normalise_frames.video(batch.frames_BTCHW)
+        video_B3THW = self.normalize_frames.video(batch.frames_BTCHW)
         feats_BtF = self.features(video_B3THW).transpose(1, 2).flatten(2)
         for layer in (self.fc6, self.fc7):
             feats_BtF = functional.relu(layer(feats_BtF))

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from orn.stage2_train.model.baselines.single_head import check_heads, dropout
 from orn.stage2_train.model.heads import Classifier
-from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
 from orn.stage2_train.settings.model_config import Heads, NetworkConfig
 
 _DROPOUT = 0.5
@@ -97,7 +97,7 @@ class I3D(nn.Module):
         """Initialize random weights; the paper's channels are scaled by base_width / 64."""
         super().__init__()
         self.config = config
-        self.normalise_frames = FrameNormaliser(mean=_HALF, std=_HALF)
+        self.normalize_frames = FrameNormalizer(mean=_HALF, std=_HALF)
 
         def scaled(channels: int) -> int:
             return max(1, channels * config.base_width // 64)
@@ -125,7 +125,7 @@ class I3D(nn.Module):
             ConfigError: if `heads` is not the activity head.
         """
         check_heads(heads)
-        feats_BCthw = self.features(self.normalise_frames.video(batch.frames_BTCHW))
+        feats_BCthw = self.features(self.normalize_frames.video(batch.frames_BTCHW))
         feats_BtC = feats_BCthw.mean(dim=(3, 4)).transpose(1, 2)
         feats_BtC = dropout(feats_BtC, _DROPOUT, training=self.training, generator=generator)
         return NetworkOutput(activity_logits_BA=self.classify(feats_BtC).mean(dim=1))

@@ -20,7 +20,7 @@ from torch.nn import functional
 from orn.shared.errors import ConfigError, ShapeError
 from orn.stage2_train.model.baselines.single_head import check_heads, dropout
 from orn.stage2_train.model.heads import Classifier
-from orn.stage2_train.model.inputs import FrameNormaliser, NetworkInputs, NetworkOutput
+from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
 from orn.stage2_train.settings.model_config import Heads, NetworkConfig
 
@@ -84,7 +84,7 @@ class TRN(nn.Module):
                 f"model.num_frames: expected 2 to {MOST_FRAMES} frames for architecture trn, got "
                 f"{num_frames}; choose a different data.clip_frames"
             )
-        self.normalise_frames = FrameNormaliser()
+        self.normalize_frames = FrameNormalizer()
         self.trunk = Trunk(config)
         self.conv5 = Stage(config, number=5, stride=2)
         self.reduce = nn.Linear(config.feature_width, _FRAME_FEATURES)
@@ -116,7 +116,7 @@ class TRN(nn.Module):
                 f"network input frames_BTCHW: expected clips of {self.config.num_frames} frames "
                 f"(model.num_frames), got {num_frames}"
             )
-        feats_MDhw = self.trunk(self.normalise_frames(batch.frames_BTCHW), num_frames)
+        feats_MDhw = self.trunk(self.normalize_frames(batch.frames_BTCHW), num_frames)
         feats_MDhw = self.conv5(feats_MDhw, num_frames)
         frames_BTD = feats_MDhw.mean(dim=(2, 3)).unflatten(0, (-1, num_frames))
         frames_BTD = dropout(frames_BTD, _DROPOUT, training=self.training, generator=generator)

@@ -21,7 +21,7 @@ DEFAULT_WORLD = {
     "demo": ([931774309, 1023765162, 394478779], [120.702, 111.127, 125.682]),
     "demo-both": ([579646318, 1521800137, 360461629], [134.095, 147.565, 125.107]),
 }
-"""The last number drawn for each of the first three films, and the mean colour of the first frame
+"""The last number drawn for each of the first three films, and the mean color of the first frame
 of the first one."""
 
 
@@ -36,11 +36,11 @@ def objects(scene: Scene, classes: tuple[str, ...]) -> list[str]:
 
 @pytest.mark.parametrize("dataset", DEFAULT_WORLD)
 def test_the_default_world_is_what_it_was(dataset) -> None:
-    seeds, colour = DEFAULT_WORLD[dataset]
+    seeds, color = DEFAULT_WORLD[dataset]
     planned = scenes(dataset, 3)
     assert [scene.render_seed for scene in planned] == seeds
     image = next(render(planned[0], WorldParameters())).image
-    np.testing.assert_allclose(image.mean(axis=(0, 1)), colour, atol=0.01)
+    np.testing.assert_allclose(image.mean(axis=(0, 1)), color, atol=0.01)
 
 
 @pytest.mark.parametrize("pairs", [0, 1, 3])

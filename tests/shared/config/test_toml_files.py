@@ -22,7 +22,7 @@ from orn.shared.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class Optimiser:
+class Optimizer:
     learning_rate: float
     name: Literal["adam", "adamw"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
@@ -38,7 +38,7 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Recipe:
-    optimiser: Optimiser
+    optimizer: Optimizer
     epochs: Count = 3
     is_mixed: bool = False
     title: str = "demo"
@@ -48,7 +48,7 @@ class Recipe:
     weights: dict[str, float] = field(default_factory=dict)
 
 
-MINIMAL: dict[str, Any] = {"optimiser": {"learning_rate": 0.1}}
+MINIMAL: dict[str, Any] = {"optimizer": {"learning_rate": 0.1}}
 
 
 def load(tmp_path: Path, text: str) -> Recipe:
@@ -66,39 +66,39 @@ def test_values_are_converted_to_the_types_of_the_fields(tmp_path: Path) -> None
         checkpoint = "a/b.pth"
         widths = [1, 2, 3]
         weights = { object = 1 }
-        [optimiser]
+        [optimizer]
         learning_rate = 1
         betas = [0, 0.5]
         warm_up = "none"
         """,
     )
     assert recipe == Recipe(
-        optimiser=Optimiser(learning_rate=1.0, betas=(0.0, 0.5), warm_up=None),
+        optimizer=Optimizer(learning_rate=1.0, betas=(0.0, 0.5), warm_up=None),
         epochs=7,
         is_mixed=True,
         checkpoint=Path("a/b.pth"),
         widths=(1, 2, 3),
         weights={"object": 1.0},
     )
-    assert isinstance(recipe.optimiser.learning_rate, float)
+    assert isinstance(recipe.optimizer.learning_rate, float)
     assert isinstance(recipe.weights["object"], float)
 
 
-RATE = "optimiser.learning_rate = 1\n"
+RATE = "optimizer.learning_rate = 1\n"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("epoch = 3", "unknown key 'epoch'; .*'epochs'"),
-        ("[optimiser]", "missing key 'optimiser.learning_rate'"),
+        ("[optimizer]", "missing key 'optimizer.learning_rate'"),
         (RATE + "epochs = '3'", "epochs: expected a whole number, got '3'"),
         (RATE + "checkpoint = 1", 'checkpoint: expected a string or "none", got 1'),
-        (RATE + "optimiser.name = 'adan'", "'adamw', got 'adan'; did you mean 'adam'"),
-        (RATE + "optimiser.betas = [1]", r"optimiser.betas: too few elements in \[1\]"),
+        (RATE + "optimizer.name = 'adan'", "'adamw', got 'adan'; did you mean 'adam'"),
+        (RATE + "optimizer.betas = [1]", r"optimizer.betas: too few elements in \[1\]"),
         (RATE + "frozen = {stages = 1, period = 3}", "frozen.period: expected one of 1, 2, got 3"),
         (RATE + "epochs = 9999999999", "epochs: expected less than 2147483648, got 9999999999"),
-        ("optimiser.learning_rate = 1e999", "learning_rate: expected a finite number, got inf"),
+        ("optimizer.learning_rate = 1e999", "learning_rate: expected a finite number, got inf"),
         ("epochs = '\udcff'", "invalid TOML"),
         ("epochs = ", "invalid TOML"),
         (f"a{'.a' * 5000} = 1", "nested too deeply"),
@@ -117,12 +117,12 @@ def test_refusals_name_file_key_wanted_and_found(tmp_path: Path, text: str, mess
 def test_overrides_replace_and_leave_the_rest() -> None:
     recipe = config_from_dict(MINIMAL, Recipe, source="test")
     changes = [
-        *("optimiser.learning_rate=1e-3", "optimiser.name=adam", "optimiser.warm_up=none"),
+        *("optimizer.learning_rate=1e-3", "optimizer.name=adam", "optimizer.warm_up=none"),
         *("epochs = 9", "title='5'", "checkpoint=/x/y.pth", "widths=[3,4]"),
         *("frozen.stages=2", "frozen.share=.5"),
     ]
     assert apply_overrides(recipe, changes) == Recipe(
-        optimiser=Optimiser(learning_rate=0.001, name="adam", warm_up=None),
+        optimizer=Optimizer(learning_rate=0.001, name="adam", warm_up=None),
         epochs=9,
         title="5",
         checkpoint=Path("/x/y.pth"),
@@ -138,8 +138,8 @@ def test_overrides_replace_and_leave_the_rest() -> None:
     [
         ("epochs", "--set epochs: expected KEY=VALUE"),
         ("epoch=3", "unknown key 'epoch'; the nearest valid one is 'epochs'"),
-        ("optimiser.lr=3", "the nearest valid one is 'optimiser.learning_rate'"),
-        ("optimiser=3", "unknown key 'optimiser'"),
+        ("optimizer.lr=3", "the nearest valid one is 'optimizer.learning_rate'"),
+        ("optimizer=3", "unknown key 'optimizer'"),
         ("epochs=many", "--set: epochs: expected a whole number, got 'many'"),
         ("is_mixed=yes", "is_mixed: expected true or false, got 'yes'"),
     ],
@@ -152,7 +152,7 @@ def test_override_refusals(assignment: str, message: str) -> None:
 
 @given(text=st.text(), rate=st.floats(allow_nan=False, allow_infinity=False))
 def test_any_text_and_number_survive_toml(text: str, rate: float) -> None:
-    recipe = Recipe(optimiser=Optimiser(learning_rate=rate), title=text)
+    recipe = Recipe(optimizer=Optimizer(learning_rate=rate), title=text)
     assert config_from_dict(tomllib.loads(to_toml(recipe)), Recipe, source="test") == recipe
 
 
@@ -164,4 +164,4 @@ def test_toml_holds_no_path_that_is_not_utf8() -> None:
 def test_text_that_is_not_utf8_is_named_as_such() -> None:
     values = {"learning_rate": 1.0, "name": "a\udcff"}
     with pytest.raises(ConfigError, match="x: contains text that is not UTF-8"):
-        config_from_dict(values, Optimiser, source="x")
+        config_from_dict(values, Optimizer, source="x")

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.drawing.draw_frame import MASK_OPACITY, DrawnObjects, draw_frame, grey_frame
+from orn.shared.drawing.draw_frame import MASK_OPACITY, DrawnObjects, draw_frame, gray_frame
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.pages.palette import class_colour
+from orn.shared.pages.palette import class_color
 from tests.worlds.shards import blocks
 
 
@@ -27,26 +27,26 @@ def disc(size: int) -> NDArray[np.bool_]:
 
 
 def is_painted(picture: NDArray[np.uint8], label: int) -> NDArray[np.bool_]:
-    grey = grey_frame(height=1, width=1)[0, 0].astype(float)
-    expected = (1 - MASK_OPACITY) * grey + MASK_OPACITY * np.array(class_colour(label))
+    gray = gray_frame(height=1, width=1)[0, 0].astype(float)
+    expected = (1 - MASK_OPACITY) * gray + MASK_OPACITY * np.array(class_color(label))
     return np.abs(picture - expected).max(axis=2) < 3
 
 
 def test_single_cells_stay() -> None:
     single, row = np.zeros((2, 20, 20), bool)
     single[15, 15] = row[10, 5:15] = True
-    grey = grey_frame(height=600, width=600)
+    gray = gray_frame(height=600, width=600)
     for cover, place in ((single | row, (315, 300)), (single, (465, 465))):
-        drawn = draw_frame(grey, objects(cover, labels=[0]), class_names=COCO_CLASSES)
+        drawn = draw_frame(gray, objects(cover, labels=[0]), class_names=COCO_CLASSES)
         assert is_painted(drawn, 0)[place]
 
 
 def test_no_objects_and_labels_without_a_name() -> None:
-    grey = grey_frame(height=400, width=400)
+    gray = gray_frame(height=400, width=400)
     nothing = DrawnObjects.of(found(0))
-    assert (draw_frame(grey, nothing, class_names=COCO_CLASSES) == grey).all()
-    assert (draw_frame(grey, objects(disc(9), labels=[80]), class_names=("a",)) == grey).all()
-    assert draw_frame(grey, nothing, class_names=(), size=(30, 20)).shape == (20, 30, 3)
+    assert (draw_frame(gray, nothing, class_names=COCO_CLASSES) == gray).all()
+    assert (draw_frame(gray, objects(disc(9), labels=[80]), class_names=("a",)) == gray).all()
+    assert draw_frame(gray, nothing, class_names=(), size=(30, 20)).shape == (20, 30, 3)
 
 
 def found(num: int) -> FrameDetections:
@@ -59,21 +59,21 @@ def test_the_best_are_drawn_and_the_rest_is_told() -> None:
     many = DrawnObjects.of(found(100))
     assert (len(many), many.left_out) == (60, 40)
     assert many.scores.min() > 0.39
-    grey = grey_frame(height=400, width=400)
-    plain = draw_frame(grey, DrawnObjects.of(found(60)), class_names=COCO_CLASSES)
-    told = draw_frame(grey, many, class_names=COCO_CLASSES)
+    gray = gray_frame(height=400, width=400)
+    plain = draw_frame(gray, DrawnObjects.of(found(60)), class_names=COCO_CLASSES)
+    told = draw_frame(gray, many, class_names=COCO_CLASSES)
     assert (told[380:, :200] != plain[380:, :200]).any()
 
 
 def test_names_cover_neither_each_other_nor_the_caption() -> None:
     """A name without a free place next to its object is left out, that of the best object never."""
-    grey = grey_frame(height=400, width=400)
+    gray = gray_frame(height=400, width=400)
     many = objects(*[np.zeros((9, 9), bool)] * 12, labels=[*range(11, -1, -1)])
     many = replace(many, boxes=np.tile(np.float32([3, 3, 6, 6]), (12, 1)), scores=many.labels / 20)
     nameless = replace(many, labels=many.labels + 80)
-    drawn = draw_frame(grey, many, class_names=COCO_CLASSES, caption="a caption")
-    solid = [(drawn == class_colour(label)).all(axis=2).sum() for label in range(12)]
+    drawn = draw_frame(gray, many, class_names=COCO_CLASSES, caption="a caption")
+    solid = [(drawn == class_color(label)).all(axis=2).sum() for label in range(12)]
     assert solid[11] > 400
     assert 3 <= sum(pixels > 400 for pixels in solid) <= 6
-    own = draw_frame(grey, nameless, class_names=COCO_CLASSES, caption="a caption")
+    own = draw_frame(gray, nameless, class_names=COCO_CLASSES, caption="a caption")
     assert (drawn[378:, :60] == own[378:, :60]).all()

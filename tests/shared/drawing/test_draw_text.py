@@ -12,7 +12,7 @@ MISSING = "\u53a8"
 
 def drawn(text: str, left: int = 4, top: int = 4, *, bold: bool = False) -> NDArray[np.uint8]:
     picture = np.zeros((40, 120, 3), np.uint8)
-    draw_text(picture, text, left, top, pixels=20, colour=(255, 200, 0), bold=bold)
+    draw_text(picture, text, left, top, pixels=20, color=(255, 200, 0), bold=bold)
     return picture
 
 

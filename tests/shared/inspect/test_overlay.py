@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orn.shared.pages.palette import class_colour
+from orn.shared.pages.palette import class_color
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE
 from orn.shared.video.read import read_frames
 from tests.shared.inspect.conftest import found, write
@@ -16,10 +16,10 @@ from tests.worlds.tables import write_table
 from tests.worlds.videos import write_numbered
 
 
-def mask_colour(picture_HW3: np.ndarray, background: float) -> bool:
-    """Whether the middle of the mask, columns 1..3 and rows 2..4 of 8 x 6, has a cup's colour."""
+def mask_color(picture_HW3: np.ndarray, background: float) -> bool:
+    """Whether the middle of the mask, columns 1..3 and rows 2..4 of 8 x 6, has a cup's color."""
     height, width, _ = picture_HW3.shape
-    expected = 0.55 * background + 0.45 * np.array(class_colour(CUP))
+    expected = 0.55 * background + 0.45 * np.array(class_color(CUP))
     pixel = picture_HW3[height * 3 // 6, width * 5 // 16].astype(float)
     return bool(np.abs(pixel - expected).max() < 8)
 
@@ -38,8 +38,8 @@ def test_a_frame_over_its_video(orn, shard: Path, tmp_path: Path) -> None:
     assert picture.shape == (480, 640, 3)
     assert picture[400, 40].mean() > 200  # bit 0 of the number 5
     assert picture[400, 224].mean() < 30  # bit 3 of it
-    assert mask_colour(picture, 0)
-    on_white = 0.55 * 255 + 0.45 * np.array(class_colour(CUP))  # bit 2 of it
+    assert mask_color(picture, 0)
+    on_white = 0.55 * 255 + 0.45 * np.array(class_color(CUP))  # bit 2 of it
     np.testing.assert_allclose(picture[300, 160], on_white, atol=8)
 
 
@@ -50,14 +50,14 @@ def test_a_film_and_a_part_of_it(orn, shard: Path, tmp_path: Path) -> None:
     assert "draw: 3/3 frames" in result.stderr
     frames = list(read_frames(out))
     assert [round(frame.seconds, 3) for frame in frames] == [0.0, 0.1, 0.2]
-    assert mask_colour(frames[2].image, 118)
-    assert not mask_colour(frames[1].image, 118)
+    assert mask_color(frames[2].image, 118)
+    assert not mask_color(frames[1].image, 118)
     part = ("--video", "kitchen/a", "--overlay", out, "--from", "0.6", "--to", "0.7")
     assert orn("inspect", shard, *part, "--json").json["frames"] == 1
     with av.open(str(out)) as container:
         assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
     orn("inspect", shard, "--video", "b", "--overlay", out, "--score-threshold", 0.2)
-    assert mask_colour(next(read_frames(out)).image, 118)
+    assert mask_color(next(read_frames(out)).image, 118)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.predictions import Predictions, save_predictions
 from tests.worlds.shards import CUP, blocks, counted, write_shard
 from tests.worlds.tables import write_table
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import write_gray
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def asked(tmp_path: Path) -> list[str | Path]:
     rows = ("video,label,split", "a,pour,train", "b,stir,validation", "c,pour,test")
     manifest = write_table(tmp_path, "mine", rows, classes=("pour", "stir"))
     for name in "abc":
-        write_grey(tmp_path / "data" / "mine" / "videos" / f"{name}.mp4", 2)
+        write_gray(tmp_path / "data" / "mine" / "videos" / f"{name}.mp4", 2)
     found: FrameDetections = blocks((CUP, 0.9, 1, 1, 5, 5), height=8, width=8)
     shard = write_shard(
         tmp_path / "shard-000000.zarr.zip",

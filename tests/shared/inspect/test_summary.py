@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from orn.shared.inspect.summary import as_report, summarise, summary_to_dict
+from orn.shared.inspect.summary import as_report, summarize, summary_to_dict
 from orn.shared.shards.shard import Shard
 
 
 def test_counts(shard: Path) -> None:
-    summary = summarise(Shard(shard))
+    summary = summarize(Shard(shard))
     assert summary.frames == 5
     assert summary.frames_without_detections == 2
     assert summary.detections == 4

@@ -105,12 +105,12 @@ def test_every_difference_is_told_with_both_values(plan: Plan, tmp_path: Path) -
     thresholds = {"score": 0.3, "nms": 0.5}
     detector = plan.settings["detector"] | {"thresholds": thresholds, "config_digest": "x" * 99}
     units = (plan.units[0], Unit(index=1, parts=(UnitPart(video_id="c", stop=9),)), *plan.units)
-    other = replace(plan, frames="labelled", settings={"detector": detector}, units=units)
+    other = replace(plan, frames="labeled", settings={"detector": detector}, units=units)
     with pytest.raises(ConfigError) as caught:
         other.resumed_from(plan, tmp_path)
     for told in [
         "plan.json: ",
-        "frames is 'all' as recorded, 'labelled' as requested",
+        "frames is 'all' as recorded, 'labeled' as requested",
         "detector.thresholds.score is 0.05 as recorded, 0.3 as requested",
         f"requested; detector.config_digest is 'sha256:{'1' * 52}…' as recorded, '{'x' * 59}…' as",
         "detector.thresholds.nms is None as recorded, 0.5 as requested",

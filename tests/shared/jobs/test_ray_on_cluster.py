@@ -25,7 +25,7 @@ from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage1_detect.detect_unit import DetectWork
 from tests.shared.jobs.text_work import Deadly, Refusing
 from tests.worlds.shards import FakeDetector
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import write_gray
 
 ray = pytest.importorskip("ray", reason="needs the package ray: pip install ray")
 
@@ -145,7 +145,7 @@ def test_a_killed_node_changes_nothing(cluster: Callable[[str], None], tmp_path:
         load=partial(Stuck, driver_node=driver_node, news=news, go=go),
         entry=demo_detector("cpu").entry,
         videos={
-            id_: Video(id=id_, path=write_grey(tmp_path / f"{id_}.mp4", NUM_FRAMES)) for id_ in IDS
+            id_: Video(id=id_, path=write_gray(tmp_path / f"{id_}.mp4", NUM_FRAMES)) for id_ in IDS
         },
         folder=tmp_path / "ray",
         batch=4,

@@ -64,8 +64,8 @@ def read(
 def read_100(folder: Path, rows: str, *, target: EpicTarget = "verb", **kwargs: Any) -> Listing:
     write(folder, rows)
     (folder / "val.csv").write_text(HEADER + row("7", "P02", "P02_01", verb="0"))
-    unlabelled = "n8,P03,P03_01,00:00:00.00,00:00:01.00"
-    (folder / "x.csv").write_text(f"narration_id,{TIMES}\n{unlabelled}\n")
+    unlabeled = "n8,P03,P03_01,00:00:00.00,00:00:01.00"
+    (folder / "x.csv").write_text(f"narration_id,{TIMES}\n{unlabeled}\n")
     spec = SPEC_100.model_copy(update={"target": target, **kwargs.pop("names", {})})
     return epic.read_100(spec, folder, task="single-label", **{"labels": True, **kwargs})
 

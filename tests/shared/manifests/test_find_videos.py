@@ -16,7 +16,7 @@ from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Video
 from tests.bounded import bounded
 from tests.shared.manifests.conftest import MANIFEST
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import write_gray
 
 FRAMES = MANIFEST.replace('"clips"', '"frames"').replace("{id}.mp4", "{id}")
 FRAMES = FRAMES.replace("[videos]", "[videos]\nrate = 10")
@@ -131,7 +131,7 @@ def test_links_to_nowhere_and_loops(root: Path, write) -> None:
 
 @pytest.fixture
 def lengthy(tmp_path: Path) -> list[Video]:
-    paths = [write_grey(tmp_path / f"{number}.mp4", number) for number in (5, 3, 4)]
+    paths = [write_gray(tmp_path / f"{number}.mp4", number) for number in (5, 3, 4)]
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     return [Video(id=path.stem, path=path) for path in (*paths, tmp_path / "bad.mp4")]
 

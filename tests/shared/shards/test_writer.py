@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from orn.shared.errors import PipelineError, ShapeError
-from orn.shared.inspect.summary import summarise
+from orn.shared.inspect.summary import summarize
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules, ScoreKind
@@ -108,7 +108,7 @@ def test_classes_and_scores_of_any_detector(tmp_path: Path, score_kind: ScoreKin
     assert (shard.score_kind, shard.detector.class_names) == (score_kind, names)
     assert_same(shard.checked_frame(0), found)
     assert verify_shard(path) == []
-    assert summarise(shard).classes == {"class 299": 1}
+    assert summarize(shard).classes == {"class 299": 1}
     assert DetectionFolder(tmp_path).rules == ClassRules(num_classes=300, score_kind=score_kind)
 
 

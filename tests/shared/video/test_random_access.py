@@ -11,13 +11,13 @@ from orn.shared.time_ranges import TimeRange
 from orn.shared.video import random_access as reader
 from orn.shared.video.random_access import VideoReader
 from orn.shared.video.read import Frame, read_frames
-from tests.worlds.videos import write_grey
+from tests.worlds.videos import write_gray
 
 
 @pytest.fixture(params=["a.mp4", "a.avi"], ids=["sought", "onwards"])
 def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """20 frames at 10 a second; in the second file, frames cannot be sought."""
-    return write_grey(tmp_path / request.param, 20)
+    return write_gray(tmp_path / request.param, 20)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_what_follows_is_read_on_and_not_begun_again(path: Path, begun: list[int
 
 
 def test_frames_that_are_kept_are_not_decoded_again(tmp_path: Path, begun: list[int]) -> None:
-    video = VideoReader(write_grey(tmp_path / "a.avi", 20), shrink=lambda image: image[::2, ::2])
+    video = VideoReader(write_gray(tmp_path / "a.avi", 20), shrink=lambda image: image[::2, ::2])
     begun.clear()
     assert numbers(video.frames_at([3, 9, 4, 8, 19])) == [3, 9, 4, 8, 19]
     assert begun == []

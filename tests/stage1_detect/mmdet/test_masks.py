@@ -46,10 +46,10 @@ def test_random_masks_equal_mmdet(height: int, width: int, cells: int) -> None:
     "box",
     [
         pytest.param([0.0, 0.0, 20.0, 12.0], id="whole frame"),
-        pytest.param([4.5, 3.5, 9.5, 8.5], id="edges on pixel centres"),
+        pytest.param([4.5, 3.5, 9.5, 8.5], id="edges on pixel centers"),
         pytest.param([4.2, 3.0, 4.6, 9.0], id="narrower than a pixel"),
         pytest.param([6.0, 2.0, 6.0, 9.0], id="no width"),
-        pytest.param([6.5, 2.5, 6.5, 2.5], id="a point on a pixel centre"),
+        pytest.param([6.5, 2.5, 6.5, 2.5], id="a point on a pixel center"),
         pytest.param([0.0, 5.0, 0.0, 9.0], id="no width at the border"),
         pytest.param([20.0, 12.0, 20.0, 12.0], id="the far corner"),
         pytest.param([-3.0, -2.0, 25.0, 15.0], id="beyond the frame"),

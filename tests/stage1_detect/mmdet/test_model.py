@@ -26,7 +26,7 @@ def load(model: Any, path: Path) -> str:
 def test_building_prints_nothing_and_later_logs_go_to_ours(
     demo_config: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    build_model(read_config(demo_config), initialise=True)
+    build_model(read_config(demo_config), initialize=True)
     MMLogger.get_current_instance().warning("something odd")
     MMLogger.get_current_instance().info("something usual")
     assert capfd.readouterr() == ("", "")

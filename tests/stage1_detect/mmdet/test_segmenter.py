@@ -59,7 +59,7 @@ def small_config(folder: Path, name: str, score_threshold: float, **settings: An
 
 
 def save_lively_weights(config: Path, path: Path, frame: NDArray[np.uint8]) -> Path:
-    """Writes random weights whose normalisations fit a frame, so that what is found depends on
+    """Writes random weights whose normalizations fit a frame, so that what is found depends on
     it."""
     from orn.stage1_detect.mmdet.config import read_config
     from orn.stage1_detect.mmdet.model import build_model, class_head

@@ -64,7 +64,7 @@ def test_mmcv_nms_with_score_threshold_and_most_boxes() -> None:
 
 
 def slow_roi_align(feature: Any, box: list[float], size: int, scale: float, ratio: int) -> Any:
-    """Average of ratio x ratio bilinear samples a bin, pixel centres at half cells (aligned)."""
+    """Average of ratio x ratio bilinear samples a bin, pixel centers at half cells (aligned)."""
     x1, y1, x2, y2 = (value * scale - 0.5 for value in box)
     out = np.zeros((size, size))
     for i in range(size):

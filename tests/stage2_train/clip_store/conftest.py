@@ -17,7 +17,7 @@ RATE = 10
 def write_mp4(
     path: Path, *, num_frames: int, level: int = 0, size: tuple[int, int] = (48, 64)
 ) -> None:
-    """A film whose frame f is grey of brightness level + 20 f; size is (height, width)."""
+    """A film whose frame f is gray of brightness level + 20 f; size is (height, width)."""
     pictures = [np.full((*size, 3), level + 20 * frame, np.uint8) for frame in range(num_frames)]
     write_pictures(path, pictures, rate=RATE, options={"crf": "1"})
 

@@ -88,16 +88,16 @@ def test_a_dry_run_counts_frames(clips, manifest) -> None:
     assert estimate["estimated_frames"] == clips("--json").json["frames"]
 
 
-def test_labelled_times_are_the_default_where_segments_have_times(clips, manifest) -> None:
+def test_labeled_times_are_the_default_where_segments_have_times(clips, manifest) -> None:
     labels = manifest.parent / "data/films/labels.csv"
     labels.write_text("video,start,stop,label,split\na,0.1,0.2,up,train\nc,0,1,up,train\n")
     manifest.write_text(manifest.read_text().replace('"clips"', '"segments"'))
     report = clips("--dry-run", "--json").json
-    assert (report["frames"], report["videos"], report["estimated_frames"]) == ("labelled", 1, 1)
+    assert (report["frames"], report["videos"], report["estimated_frames"]) == ("labeled", 1, 1)
     assert clips("--json").json["frames"] == 1
     assert not ClipStore(manifest.with_suffix("")).frames("a").covers(TimeRange())
     report = clips("--frames", "all", "--json").json
     assert (report["added"], report["frames"]) == (1, 3)
     assert ClipStore(manifest.with_suffix("")).frames("a").covers(TimeRange())
     labels.unlink()
-    assert "--frames all" in clips("--frames", "labelled", exit_code=2).stderr
+    assert "--frames all" in clips("--frames", "labeled", exit_code=2).stderr

@@ -5,7 +5,7 @@ import pytest
 
 from orn.shared.errors import ConfigError
 from orn.stage2_train.clip_store.crop import (
-    centre_window,
+    center_window,
     random_window,
 )
 
@@ -22,6 +22,6 @@ def test_random_windows_reach_every_place() -> None:
 @pytest.mark.parametrize("crop", [(61, 80), (60, 81)])
 def test_crop_larger_than_the_store(crop) -> None:
     with pytest.raises(ConfigError, match=rf"stored frames of 60x80, got {crop[0]}x{crop[1]}"):
-        centre_window((60, 80), crop)
+        center_window((60, 80), crop)
     with pytest.raises(ConfigError, match="choose a smaller crop or store larger frames"):
         random_window((60, 80), crop, np.random.default_rng(0))

@@ -23,4 +23,4 @@ def test_shrinking_averages_instead_of_skipping() -> None:
     stripes[:, ::2] = 200
     data = encode_frame(stripes, StoreSettings(size=(16, 16), jpeg_quality=95))
     inner = decode_jpeg(data)[2:-2, 2:-2]
-    assert np.abs(inner.astype(int) - 100).max() <= 3  # JPEG rounding on flat grey
+    assert np.abs(inner.astype(int) - 100).max() <= 3  # JPEG rounding on flat gray

@@ -28,7 +28,7 @@ from orn.stage2_train.clip_store.store_job import (
 from tests.worlds.films import store_content, write_store
 
 SETTINGS = StoreSettings(size=(24, 32))
-GREY_ERROR = 3  # brightness levels lost to yuv420p and JPEG on flat grey
+GRAY_ERROR = 3  # brightness levels lost to yuv420p and JPEG on flat gray
 
 
 def files(path: Path) -> list[str]:
@@ -45,7 +45,7 @@ def test_any_hdf5_reader_finds_every_frame(videos, tmp_path) -> None:
     images = frames.read(np.arange(5))
     assert images.shape == (5, 24, 32, 3)
     means = images.mean(axis=(1, 2, 3))
-    assert np.abs(means - (20 + 20 * np.arange(5))).max() <= GREY_ERROR
+    assert np.abs(means - (20 + 20 * np.arange(5))).max() <= GRAY_ERROR
     with h5py.File(tmp_path / "clips/clips-000000.h5") as file:
         record = json.loads(bytes(file["record"][:]))
         assert (record["format"], record["format_version"]) == ("orn-clips", 4)
@@ -129,7 +129,7 @@ def between(*ends: tuple[float, float]) -> dict[str, TimeRanges]:
     return {"group/2": TimeRanges.of(TimeRange(*each) for each in ends)}
 
 
-def test_only_labelled_times_with_the_places_and_times_of_the_source(videos, tmp_path) -> None:
+def test_only_labeled_times_with_the_places_and_times_of_the_source(videos, tmp_path) -> None:
     path = tmp_path / "clips"
     build_clip_store(videos, path, SETTINGS, ranges=between((0.1, 0.2), (0.3, 0.45)))
     store = ClipStore(path)

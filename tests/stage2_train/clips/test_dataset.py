@@ -64,7 +64,7 @@ def test_a_larger_crop_that_is_advised_fits_into_all_videos(caplog) -> None:
     assert "data.crop=[240,240]" in caplog.text
 
 
-def test_a_number_asks_for_the_centred_clip(make_dataset) -> None:
+def test_a_number_asks_for_the_centered_clip(make_dataset) -> None:
     dataset = make_dataset()
     assert len(dataset) == 12
     for number in (0, 11, np.int64(5)):
@@ -78,7 +78,7 @@ def test_a_number_asks_for_the_centred_clip(make_dataset) -> None:
         dataset["film/0"]
 
 
-def test_frames_of_a_segment_are_centred_and_lie_in_its_time_range(
+def test_frames_of_a_segment_are_centered_and_lie_in_its_time_range(
     make_dataset, tiny_world
 ) -> None:
     whole = whole_video("film/1")
@@ -101,7 +101,7 @@ def test_masks_stay_on_their_objects_under_crops(stored, seed, tmp_path_factory)
     corners = rng.integers((0, 0), (60, 40), size=(4, 1, 2))
     sizes = rng.integers(10, 30, size=(4, 1, 2))
     boxes_FN4 = np.concatenate([corners, np.minimum(corners + sizes, (80, 60))], axis=2)
-    film = tiny.Film(id="white", boxes_FN4=boxes_FN4, colours=np.array([[250] * 3]))
+    film = tiny.Film(id="white", boxes_FN4=boxes_FN4, colors=np.array([[250] * 3]))
     tiny.write_store(folder / "white", [film], stored)
     tiny.write_films_shard(folder / "shard-000000.zarr.zip", [film])
     data = (ClipStore(folder / "white"), DetectionFolder(folder))
@@ -198,7 +198,7 @@ def test_clips_as_the_authors_sampled_start_at_random_in_evaluation_too(tmp_path
     clips = []
     for clip in range(8):
         generator = clip_generator(dataset.segments[0].id, clip)
-        expected = authors_frames(seconds_F, 4, generator, is_centred=clip == 0)
+        expected = authors_frames(seconds_F, 4, generator, is_centered=clip == 0)
         sample = dataset[ClipRequest(0, view=View(clip))]
         np.testing.assert_allclose(sample.seconds, seconds_F[expected])
         clips.append(sample.seconds)

@@ -28,7 +28,7 @@ from orn.stage2_train.clips.batches import (
 )
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit, join_split
-from orn.stage2_train.clips.sampling import centre_frames
+from orn.stage2_train.clips.sampling import center_frames
 from tests.stage2_train.clips.conftest import SETTINGS
 from tests.worlds.films import DETECTOR
 from tests.worlds.shards import blocks, video_entry
@@ -36,7 +36,7 @@ from tests.worlds.shards import blocks, video_entry
 FIRST_COLUMN = 100
 """Left edge of the object of frame 0, inside of every crop."""
 CROP_LEFT = 16
-"""First column of the centred crop of 224 columns in a store of 256."""
+"""First column of the centered crop of 224 columns in a store of 256."""
 
 
 def write_detections(path: Path, videos: tuple[Video, ...]) -> None:
@@ -74,7 +74,7 @@ def frame_numbers(boxes_T4: NDArray[np.float32], *, width: int) -> list[int]:
 
 
 def assert_shows(batch: ClipBatch, clip: int, frame: int, path: Path) -> None:
-    """Whether a frame of the batch is the centre of a picture, rescaled by another library, apart
+    """Whether a frame of the batch is the center of a picture, rescaled by another library, apart
     from JPEG."""
     picture = Image.open(path).convert("RGB").resize((256, 256), Image.Resampling.BOX)
     image_HWC = batch.frames_BTCHW[clip, frame].permute(1, 2, 0).numpy().astype(np.float32)
@@ -92,7 +92,7 @@ def test_published_epic_frames(sample_data: Path, tmp_path: Path) -> None:
     (batch,) = evaluation_loader(clips, LoaderSettings(batch_size=2))
     assert batch.ids == ("0",)
     assert [dataset.classes[label] for label in batch.labels.tolist()] == ["open"]
-    wanted_T = (9 + centre_frames(91, 4)).tolist()
+    wanted_T = (9 + center_frames(91, 4)).tolist()
     assert frame_numbers(batch.boxes_BTK4[0, :, 0].numpy(), width=456) == wanted_T
     for place, index in enumerate(wanted_T):
         name = f"frame_{index + 1:010d}.jpg"
@@ -130,7 +130,7 @@ def test_published_something_folders(something_v1: Path, tmp_path: Path) -> None
         files = sorted(video.path.glob("*.jpg"))
         with Image.open(files[0]) as picture:
             width = picture.width
-        wanted_T = centre_frames(len(files), 8).tolist()
+        wanted_T = center_frames(len(files), 8).tolist()
         assert frame_numbers(batch.boxes_BTK4[clip, :, 0].numpy(), width=width) == wanted_T
         assert_shows(batch, clip, 5, files[wanted_T[5]])
     num_frames = {video.id: len(list(video.path.glob("*.jpg"))) for video in dataset.videos}

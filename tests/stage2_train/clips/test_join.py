@@ -99,7 +99,7 @@ def part_of_film(name: str, start: float | None, stop: float | None = None, labe
 
 def test_segments_without_frames_or_label_are_skipped(tiny_world) -> None:
     data = (tiny_world.clips(), tiny_world.detections())
-    segments = (part_of_film("short", 0.11, 0.19), part_of_film("unlabelled", None, label=()))
+    segments = (part_of_film("short", 0.11, 0.19), part_of_film("unlabeled", None, label=()))
     dataset = replace(tiny_world.dataset, segments=(*segments, part_of_film("good", 0.1, 0.2)))
     joined = join_split(dataset, "train", *data)
     assert [segment.id for segment in joined.segments] == ["good"]
@@ -107,7 +107,7 @@ def test_segments_without_frames_or_label_are_skipped(tiny_world) -> None:
     assert ("no frame" in reasons[0], "no label" in reasons[1]) == (True, True)
     multi = replace(dataset, task="multi-label", metric="map")
     joined = join_split(multi, "train", *data)
-    assert [segment.id for segment in joined.segments] == ["unlabelled", "good"]
+    assert [segment.id for segment in joined.segments] == ["unlabeled", "good"]
 
 
 def test_nothing_left(tiny_world, caplog) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from orn.stage2_train.clips.sampling import (
     authors_frames,
-    centre_frames,
+    center_frames,
     clip_generator,
     frame_permutation,
     random_frames,
@@ -23,8 +23,8 @@ from tests.reference.authors_clips import authors_clip
         (1, 3, [0, 0, 0]),
     ],
 )
-def test_centres(num_frames, num_parts, expected) -> None:
-    assert centre_frames(num_frames, num_parts).tolist() == expected
+def test_centers(num_frames, num_parts, expected) -> None:
+    assert center_frames(num_frames, num_parts).tolist() == expected
 
 
 @given(num_frames=st.integers(1, 60), num_parts=st.integers(1, 12), seed=st.integers(0, 99))
@@ -33,7 +33,7 @@ def test_each_part_gives_one_frame(num_frames, num_parts, seed) -> None:
     assert len(drawn) == num_parts
     assert (np.diff(drawn) >= 0).all()
     if num_frames < num_parts:
-        assert drawn.tolist() == centre_frames(num_frames, num_parts).tolist()
+        assert drawn.tolist() == center_frames(num_frames, num_parts).tolist()
         assert set(drawn.tolist()) == set(range(num_frames))
         return
     for part, frame in enumerate(drawn.tolist()):
@@ -41,21 +41,21 @@ def test_each_part_gives_one_frame(num_frames, num_parts, seed) -> None:
 
 
 @given(num_frames=st.integers(1, 400), num_parts=st.integers(1, 40))
-def test_centres_lie_in_the_middle_of_equal_parts(num_frames, num_parts) -> None:
+def test_centers_lie_in_the_middle_of_equal_parts(num_frames, num_parts) -> None:
     """Against the definition in exact numbers: part i is [i F / L, (i + 1) F / L), rounded down."""
-    centres = centre_frames(num_frames, num_parts).tolist()
-    assert len(centres) == num_parts
-    assert centres == sorted(centres)
+    centers = center_frames(num_frames, num_parts).tolist()
+    assert len(centers) == num_parts
+    assert centers == sorted(centers)
     if num_frames < num_parts:
-        assert set(centres) == set(range(num_frames))
-        repeats = np.bincount(centres)
+        assert set(centers) == set(range(num_frames))
+        repeats = np.bincount(centers)
         assert repeats.max() - repeats.min() <= 1
         return
-    for part, centre in enumerate(centres):
+    for part, center in enumerate(centers):
         first = part * num_frames // num_parts
         end = (part + 1) * num_frames // num_parts
         assert end - first in (num_frames // num_parts, num_frames // num_parts + 1)
-        before, after = centre - first, end - 1 - centre
+        before, after = center - first, end - 1 - center
         assert before in (after, after - 1)
 
 
@@ -83,20 +83,20 @@ def test_test_clips_depend_on_segment_and_number_alone() -> None:
     num_frames=st.integers(1, 900),
     rate=st.sampled_from([5.0, 12.0, 23.976, 30.0, 59.94]),
     num_parts=st.integers(1, 12),
-    is_centred=st.booleans(),
+    is_centered=st.booleans(),
     seed=st.integers(0, 99),
 )
-def test_clips_as_the_authors_draw_them(num_frames, rate, num_parts, is_centred, seed) -> None:
+def test_clips_as_the_authors_draw_them(num_frames, rate, num_parts, is_centered, seed) -> None:
     seconds_F = 7 + np.arange(num_frames) / rate
     drawn, draws = (np.random.default_rng(seed) for _ in range(2))
-    found = authors_frames(seconds_F, num_parts, drawn, is_centred=is_centred)
+    found = authors_frames(seconds_F, num_parts, drawn, is_centered=is_centered)
     expected = authors_clip(
         num_frames,
         num_parts,
         unused=round(rate * 2 / 30),
         longest=round(rate * 3),
         draw=lambda number: int(draws.integers(number)),
-        is_centred=is_centred,
+        is_centered=is_centered,
     )
     assert found.tolist() == expected
     assert 0 <= found.min() <= found.max() < num_frames

@@ -115,7 +115,7 @@ def test_frames_boxes_and_masks_of_a_view_equal_loops(view, stored, grid, is_tal
 def test_views_come_clip_after_clip() -> None:
     assert Views().all() == [View()]
     assert Views(num_clips=3).all() == [View(clip) for clip in range(3)]
-    crops = ["first", "centre", "last"]
+    crops = ["first", "center", "last"]
     assert Views(num_clips=2, num_crops=3).all() == [View(n, c) for n in (0, 1) for c in crops]
     flipped = Views(num_clips=2, flipped_A=(0,)).all()
     assert flipped == [View(n, flip=flip) for n in (0, 1) for flip in (False, True)]

@@ -50,10 +50,10 @@ def measure(tiny_world, tmp_path) -> Callable[..., dict[str, Any]]:
     config, accelerator = read_config(run), build_accelerator("fp32", "cpu")
 
     def measured(
-        num_unsure: int, counted: str = "left_out", *, labelled: bool = True
+        num_unsure: int, counted: str = "left_out", *, labeled: bool = True
     ) -> dict[str, Any]:
         segments = list(tiny_world.dataset.segments)
-        if not labelled:
+        if not labeled:
             segments = [replace(each, labels=()) for each in segments]
         for row in (2, 8)[:num_unsure]:
             segments[row] = replace(segments[row], unsure=(1,))
@@ -85,7 +85,7 @@ def test_a_report_says_how_it_counts_what_annotators_could_not_tell(measure) -> 
 
 
 def test_average_precision_without_a_positive_is_null(measure, tmp_path) -> None:
-    report = measure(0, labelled=False)
+    report = measure(0, labeled=False)
     assert report["object_head"] == {"map": None, "classes_without_positives": 2}
     assert report["figures"]["object_head"]["map"] == dict.fromkeys(("value", "low", "high"))
     assert ("map", "-") in as_report(report).tables[0].rows

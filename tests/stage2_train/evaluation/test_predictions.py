@@ -118,7 +118,7 @@ def test_logits_of_flipped_views_are_of_the_classes_that_they_were(network, clip
         logits = [
             network(collate([clips[ClipRequest(4, view=View(0, crop, flip))]]).inputs()).logits_BA
             for flip in (False, True)
-            for crop in ("first", "centre", "last")
+            for crop in ("first", "center", "last")
         ]
     expected = torch.cat([*logits[:3], *(each[:, [1, 0]] for each in logits[3:])]).mean(dim=0)
     np.testing.assert_allclose(found.logits[4], expected, atol=BATCHING)

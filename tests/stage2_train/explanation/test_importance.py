@@ -17,7 +17,7 @@ VARIANTS = {
     "same frame": {"relation_frames": "same"},
     "mlp": {"reasoning": "mlp"},
     "joint": {"head_combination": "joint"},
-    "normalised": {"normalise_relations": True, "normalise_hidden": True},
+    "normalized": {"normalize_relations": True, "normalize_hidden": True},
     "shape and class only": {"heads": "object", "object_parts": ("shape", "class")},
 }
 

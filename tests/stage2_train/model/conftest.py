@@ -46,15 +46,15 @@ def make_network() -> Callable[[NetworkConfig], ObjectVideoNetwork]:
     def make(config: NetworkConfig) -> ObjectVideoNetwork:
         torch.manual_seed(0)
         network = ObjectVideoNetwork(config).double().eval()
-        randomise(network)
+        randomize(network)
         return network
 
     return make
 
 
 @torch.no_grad()
-def randomise(module: nn.Module) -> None:
-    """Gives normalisation and temporal kernels values that a mistake in their use would show."""
+def randomize(module: nn.Module) -> None:
+    """Gives normalization and temporal kernels values that a mistake in their use would show."""
     generator = torch.Generator().manual_seed(1)
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if name.endswith(("temporal.weight", "joint.classify.weight")):
@@ -65,10 +65,10 @@ def randomise(module: nn.Module) -> None:
             tensor.add_(0.2 * torch.randn(tensor.shape, generator=generator))
 
 
-@pytest.fixture(name="randomise")
-def randomise_fixture() -> Callable[[nn.Module], None]:
-    """`randomise`, for modules that a test makes itself."""
-    return randomise
+@pytest.fixture(name="randomize")
+def randomize_fixture() -> Callable[[nn.Module], None]:
+    """`randomize`, for modules that a test makes itself."""
+    return randomize
 
 
 @pytest.fixture

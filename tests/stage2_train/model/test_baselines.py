@@ -45,7 +45,7 @@ def frames_batch(
 
 
 @pytest.fixture(params=["i3d", "c3d", "trn"])
-def make_baseline(request, randomise):
+def make_baseline(request, randomize):
     """A function giving one of the baselines, for clips of `frames` frames."""
 
     def make(frames: int = 4, **settings):
@@ -53,7 +53,7 @@ def make_baseline(request, randomise):
             settings |= {"num_frames": frames, "kernels": ("2d",) * 5}
         torch.manual_seed(0)
         network = build_network(baseline_config(request.param, **settings)).eval()
-        randomise(network)
+        randomize(network)
         return network
 
     return make
@@ -102,12 +102,12 @@ def test_other_heads_are_refused(make_baseline) -> None:
 
 ROUND_OFF = 1e-9  # float64 through 57 convolutions
 
-COLOURS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+COLORS = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @pytest.fixture(scope="module")
 def googlenet() -> GoogLeNet:
-    """With random weights, and normalisations that are not the identity."""
+    """With random weights, and normalizations that are not the identity."""
     torch.manual_seed(0)
     network = GoogLeNet(aux_logits=True, transform_input=True, init_weights=False).eval()
     for module in network.modules():
@@ -130,7 +130,7 @@ def test_a_still_clip_gives_what_googlenet_gives(i3d, googlenet, frames, size) -
     batch = frames_batch(clips=1, frames=frames, size=size)
     batch = replace(batch, frames_BTCHW=batch.frames_BTCHW[:, :1].expand_as(batch.frames_BTCHW))
     still_1CHW = batch.frames_BTCHW[0, :1].double() / 255
-    mean, std = (torch.tensor(colour, dtype=torch.float64)[:, None, None] for colour in COLOURS)
+    mean, std = (torch.tensor(color, dtype=torch.float64)[:, None, None] for color in COLORS)
     pooled = []
     googlenet.avgpool.register_forward_hook(lambda module, args, out: pooled.append(out))
     with torch.no_grad():

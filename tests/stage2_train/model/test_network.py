@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from orn.shared.errors import ConfigError, ShapeError
-from orn.stage2_train.model.inputs import FrameNormaliser
+from orn.stage2_train.model.inputs import FrameNormalizer
 from tests.stage2_train.model.conftest import in_float32
 
 
@@ -27,12 +27,12 @@ def test_each_head_has_a_conv5_of_its_own(moved, tiny_config, make_network, make
         assert torch.equal(*values) is (head != moved)
 
 
-@pytest.mark.parametrize("normalise_relations", [False, True])
+@pytest.mark.parametrize("normalize_relations", [False, True])
 @pytest.mark.parametrize("slots", [0, 2])
 def test_gradients_without_any_object_are_finite(
-    slots, normalise_relations, tiny_config, make_network, make_batch
+    slots, normalize_relations, tiny_config, make_network, make_batch
 ) -> None:
-    config = replace(tiny_config, normalise_relations=normalise_relations)
+    config = replace(tiny_config, normalize_relations=normalize_relations)
     network, batch = make_network(config).train(), make_batch(slots=slots)
     batch = replace(batch, valid_BTK=torch.zeros_like(batch.valid_BTK))
     output = network(batch, generator=torch.Generator().manual_seed(0))
@@ -44,7 +44,7 @@ def test_gradients_without_any_object_are_finite(
 
 
 def test_half_precision_runs(tiny_config, make_network, make_batch) -> None:
-    network = make_network(replace(tiny_config, normalise_relations=True)).float().train()
+    network = make_network(replace(tiny_config, normalize_relations=True)).float().train()
     batch = in_float32(make_batch())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = network(batch, generator=torch.Generator().manual_seed(0))
@@ -114,10 +114,10 @@ def test_objects_without_appearance_need_no_frames(tiny_config, make_network, ma
     assert network(make_batch()).class_logits_BTKS is None
 
 
-def test_imagenets_colours_and_nothing_to_learn_or_to_save() -> None:
-    normalise = FrameNormaliser()
-    grey = torch.full((1, 1, 3, 1, 1), 51, dtype=torch.uint8)
+def test_imagenets_colors_and_nothing_to_learn_or_to_save() -> None:
+    normalize = FrameNormalizer()
+    gray = torch.full((1, 1, 3, 1, 1), 51, dtype=torch.uint8)
     expected = torch.tensor([(0.2 - 0.485) / 0.229, (0.2 - 0.456) / 0.224, (0.2 - 0.406) / 0.225])
-    torch.testing.assert_close(normalise(grey).flatten(), expected)
-    assert not normalise.state_dict()
-    assert not list(normalise.parameters())
+    torch.testing.assert_close(normalize(gray).flatten(), expected)
+    assert not normalize.state_dict()
+    assert not list(normalize.parameters())

@@ -35,10 +35,10 @@ def test_new_temporal_kernel_changes_no_bit() -> None:
         pytest.param("resnet50", ("2.5d", "2d", "2d", "2d", "2.5d"), marks=pytest.mark.slow),
     ],
 )
-def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels, randomise) -> None:
+def test_inflated_network_equals_torchvision_frame_by_frame(backbone, kernels, randomize) -> None:
     torch.manual_seed(0)
     resnet = models.get_model(backbone, weights=None)
-    randomise(resnet)
+    randomize(resnet)
     config = NetworkConfig(num_activities=2, backbone=backbone, kernels=kernels)
     network = ObjectVideoNetwork(config)
     torch.nn.init.normal_(network.trunk.conv1.temporal.weight)

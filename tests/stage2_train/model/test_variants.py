@@ -21,7 +21,7 @@ SYSTEMS = [
 """Of the paper's network; beside one that has no ResNet, each with all heads that it may have."""
 
 OPTIONS: dict[str, dict] = {
-    "normalise_hidden": {"normalise_hidden": True},
+    "normalize_hidden": {"normalize_hidden": True},
     "he": {"mlp_initialization": "he"},
     "activity-stride": {"conv5_activity_stride": 1},
     "2d-object-conv5": {"object_conv5_kernel": "2d"},
@@ -47,7 +47,7 @@ OPTIONS: dict[str, dict] = {
     "interpolated": {"mask_pooling": "interpolated"},
     "dropout": {"mlp_dropout": 0.5},
     "resnet50": {"backbone": "resnet50", "base_width": 1},
-    "normalised-object-stride": {"normalise_relations": True, "conv5_object_stride": 2},
+    "normalized-object-stride": {"normalize_relations": True, "conv5_object_stride": 2},
     "some-2.5d": {"kernels": ("2d", "2.5d", "2d", "2.5d", "2d")},
 }
 """Of the network, beside those that systems are made of."""

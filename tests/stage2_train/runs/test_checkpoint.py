@@ -22,11 +22,11 @@ from orn.stage2_train.runs.checkpoint import (
     TrainingState,
     load_best,
     load_last,
-    load_optimiser,
+    load_optimizer,
     load_weights,
 )
-from orn.stage2_train.settings.recipe import OptimiserRecipe
-from orn.stage2_train.training.step import build_optimiser
+from orn.stage2_train.settings.recipe import OptimizerRecipe
+from orn.stage2_train.training.step import build_optimizer
 from tests.bounded import bounded
 
 save_last = partial(checkpoint.save_last, config="sha256:0")
@@ -36,36 +36,36 @@ LAST, PREVIOUS, BEST = "last.safetensors", "previous.safetensors", "model.safete
 
 
 def made() -> tuple[nn.Module, torch.optim.Optimizer]:
-    """A convolution in channels_last memory, and its optimiser."""
+    """A convolution in channels_last memory, and its optimizer."""
     torch.manual_seed(0)
     network = nn.Conv2d(3, 4, 3)
     network.weight.data = network.weight.data.contiguous(memory_format=torch.channels_last)
-    return network, build_optimiser(network.parameters(), OptimiserRecipe())
+    return network, build_optimizer(network.parameters(), OptimizerRecipe())
 
 
-def step(network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    optimiser.zero_grad()
+def step(network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    optimizer.zero_grad()
     network(torch.ones(1, 3, 5, 5)).square().sum().backward()
-    optimiser.step()
+    optimizer.step()
 
 
-def checkpoint_of(network: nn.Module, optimiser: torch.optim.Optimizer) -> Checkpoint:
+def checkpoint_of(network: nn.Module, optimizer: torch.optim.Optimizer) -> Checkpoint:
     return Checkpoint(
         model=network.state_dict(),
-        optimiser=optimiser.state_dict()["state"],
+        optimizer=optimizer.state_dict()["state"],
         state=TrainingState(step=1, phase_step=1, sums={"loss": 0.1}, num_summed=1),
     )
 
 
 def trained() -> Checkpoint:
     """The convolution after one step."""
-    network, optimiser = made()
-    step(network, optimiser)
-    return checkpoint_of(network, optimiser)
+    network, optimizer = made()
+    step(network, optimizer)
+    return checkpoint_of(network, optimizer)
 
 
-def tensors_of(network: nn.Module, optimiser: torch.optim.Optimizer) -> list[torch.Tensor]:
-    remembered = optimiser.state_dict()["state"].values()
+def tensors_of(network: nn.Module, optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    remembered = optimizer.state_dict()["state"].values()
     return [
         *network.state_dict().values(),
         *(each for state in remembered for each in state.values()),
@@ -80,7 +80,7 @@ def test_a_training_goes_on_to_the_bit_and_with_its_strides(tmp_path: Path) -> N
     assert loaded is not None
     assert loaded.state == checkpoint_of(*ours).state
     load_weights(theirs[0], loaded.model, path=tmp_path)
-    load_optimiser(theirs[1], loaded.optimiser)
+    load_optimizer(theirs[1], loaded.optimizer)
     for _ in range(2):
         for one, other in zip(tensors_of(*ours), tensors_of(*theirs), strict=True):
             assert torch.equal(one, other)
@@ -92,7 +92,7 @@ def test_a_training_goes_on_to_the_bit_and_with_its_strides(tmp_path: Path) -> N
 def at_step(number: int, *, size: int = 3) -> Checkpoint:
     """A checkpoint of some step, at the start of a phase."""
     weight = torch.full((size,), float(number))
-    return Checkpoint(model={"weight": weight}, optimiser={}, state=TrainingState(step=number))
+    return Checkpoint(model={"weight": weight}, optimizer={}, state=TrainingState(step=number))
 
 
 def cut(path: Path) -> None:

@@ -106,7 +106,7 @@ def test_an_imported_network_gives_the_logits_of_theirs(name, is_uneven) -> None
     wide = {key: each.double() for key, each in theirs.items()}
     expected_A, expected_TKS = authors_logits(wide, batch.frames_BTCHW[0], masks_TKyx, labels_TK)
     output = imported(theirs)(batch)
-    # Frames are normalised by constants that are rounded to float32 here and are not there.
+    # Frames are normalized by constants that are rounded to float32 here and are not there.
     torch.testing.assert_close(output.logits_BA[0], expected_A, rtol=1e-5, atol=1e-5)
     found_NS = output.class_logits_BTKS[batch.valid_BTK].roll(1, dims=1)
     torch.testing.assert_close(found_NS, expected_TKS[labels_TK >= 0], rtol=1e-5, atol=1e-5)

@@ -119,7 +119,7 @@ def test_places_and_names_may_change(config: RunConfig) -> None:
 
 def test_differences_are_named(config: RunConfig) -> None:
     recipe = replace(
-        config.recipe, seed=9, optimiser=replace(config.recipe.optimiser, batch_size=3)
+        config.recipe, seed=9, optimizer=replace(config.recipe.optimizer, batch_size=3)
     )
     changes = {
         "recipe": recipe,
@@ -130,7 +130,7 @@ def test_differences_are_named(config: RunConfig) -> None:
         check_same_run(Path("run"), config, replace(config, **changes))
     message = str(caught.value)
     assert "recipe.seed is 5 as recorded, 9 as requested" in message
-    assert "recipe.optimiser.batch_size is 2 as recorded, 3 as requested" in message
+    assert "recipe.optimizer.batch_size is 2 as recorded, 3 as requested" in message
     assert "dataset.classes[1] is 'down' as recorded, 'left' as requested" in message
     assert "config_digest is 'sha256:0' as recorded, 'sha256:9' as requested" in message
     assert "pass a different --run" in message

@@ -73,15 +73,15 @@ def test_recipe_of_what_the_authors_ran() -> None:
     assert recipe.data.train_with_validation
     assert recipe.data.clip_sampling == "authors"
     assert recipe.data.unsure_in_evaluation == "negative"
-    assert recipe.optimiser.gradient_clip == 10
+    assert recipe.optimizer.gradient_clip == 10
     assert (recipe.phases.object_head_epochs, recipe.phases.epochs) == (10, 10)
     assert build_network(dataclasses.replace(model, base_width=1)).object_head.conv5 is not None
 
 
 def test_overrides() -> None:
-    overrides = ["optimiser.learning_rate=0.5", "data.crop=[32, 64]", "losses.reduction=sum"]
+    overrides = ["optimizer.learning_rate=0.5", "data.crop=[32, 64]", "losses.reduction=sum"]
     recipe = load_recipe("demo", num_activities=3, overrides=overrides)
-    assert recipe.optimiser.learning_rate == 0.5
+    assert recipe.optimizer.learning_rate == 0.5
     assert recipe.feature_cells == (2, 4)
     assert recipe.losses.reduction == "sum"
     overrides = ["model.conv5_object_stride=2", "data.crop=[64, 96]"]
@@ -93,9 +93,9 @@ def test_overrides() -> None:
     [
         *("data.crop=[30, 64]", "data.crop=[16]", "data.crop=[16, 16, 16]", "data.crop=[16, 9999]"),
         *(f"data.{name}=0" for name in ("clip_frames", "train_segments")),
-        *(f"optimiser.{name}=0" for name in ("gradient_clip", "batch_size", "accumulation")),
-        *(f"optimiser.learning_rate={value}" for value in ("0", "[[[")),
-        *("optimiser.warmup_fraction=1", "optimiser.name=sgd", "optimiser.learning_rat=1"),
+        *(f"optimizer.{name}=0" for name in ("gradient_clip", "batch_size", "accumulation")),
+        *(f"optimizer.learning_rate={value}" for value in ("0", "[[[")),
+        *("optimizer.warmup_fraction=1", "optimizer.name=sgd", "optimizer.learning_rat=1"),
         *("validation.patience=0", "log_every_steps=0", "seed=1e23", "model.num_activities=5"),
     ],
 )

@@ -28,9 +28,9 @@ def before_each_step(act: Callable[..., None]) -> Iterator[None]:
     """Calls `act(model, batches, **options)` before each step of a training."""
     real = loop.training_step
 
-    def step(accelerator: Any, model: Any, optimiser: Any, batches: Any, **options: Any) -> Any:
+    def step(accelerator: Any, model: Any, optimizer: Any, batches: Any, **options: Any) -> Any:
         act(model, batches, **options)
-        return real(accelerator, model, optimiser, batches, **options)
+        return real(accelerator, model, optimizer, batches, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "training_step", step)

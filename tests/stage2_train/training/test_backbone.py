@@ -51,8 +51,8 @@ def _last_features(network: nn.Module, frames_M3HW: Tensor) -> Tensor:
     kept: list[Tensor] = []
     network.avgpool.register_forward_hook(lambda module, args, out: kept.append(out))
     mean, std = (
-        torch.tensor(colour)[:, None, None]
-        for colour in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+        torch.tensor(color)[:, None, None]
+        for color in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     )
     with torch.no_grad():
         network.eval()((frames_M3HW / 255 - mean) / std)

@@ -112,7 +112,7 @@ def test_data_that_changed_is_named_when_a_run_goes_on(train, tiny_world, tmp_pa
     write_store(grown, [replace(films[0], id="film/more"), *films])
     said = train("--shards", shards, "--clips", grown, "--max-steps", 2).stderr
     assert "data have changed" not in said
-    write_store(changed, [replace(film, colours=film.colours[::-1].copy()) for film in films])
+    write_store(changed, [replace(film, colors=film.colors[::-1].copy()) for film in films])
     second = shards / "shard-000001.zarr.zip"
     second.unlink()
     moved = [replace(film, boxes_FN4=film.boxes_FN4[:, ::-1]) for film in films]

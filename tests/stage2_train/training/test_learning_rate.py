@@ -1,4 +1,4 @@
-"""Optimisers and learning rates."""
+"""Optimizers and learning rates."""
 
 from dataclasses import replace
 
@@ -6,23 +6,23 @@ import pytest
 import torch
 from torch import nn
 
-from orn.stage2_train.settings.recipe import OptimiserRecipe
+from orn.stage2_train.settings.recipe import OptimizerRecipe
 from orn.stage2_train.training.step import (
-    build_optimiser,
+    build_optimizer,
     learning_rate_factor,
     set_learning_rate,
 )
 
-ONE_CYCLE = OptimiserRecipe(schedule="one_cycle", learning_rate=0.1, warmup_fraction=0.15)
+ONE_CYCLE = OptimizerRecipe(schedule="one_cycle", learning_rate=0.1, warmup_fraction=0.15)
 
 
 @pytest.mark.parametrize("num_steps", [8, 20, 101])
 @pytest.mark.parametrize("warmup_fraction", [0.15, 0.5])
 def test_one_cycle_equals_torch(num_steps, warmup_fraction) -> None:
     recipe = replace(ONE_CYCLE, warmup_fraction=warmup_fraction)
-    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser,
+        optimizer,
         max_lr=0.1,
         total_steps=num_steps,
         pct_start=warmup_fraction,
@@ -30,8 +30,8 @@ def test_one_cycle_equals_torch(num_steps, warmup_fraction) -> None:
     )
     for step in range(num_steps):
         share = learning_rate_factor(recipe, step=step, num_steps=num_steps)
-        assert share * 0.1 == pytest.approx(optimiser.param_groups[0]["lr"], rel=1e-9)
-        optimiser.step()
+        assert share * 0.1 == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        optimizer.step()
         if step < num_steps - 1:
             schedule.step()
 
@@ -42,14 +42,14 @@ def test_one_cycle_equals_torch(num_steps, warmup_fraction) -> None:
 def test_learning_rate_reaches_every_group_and_decay_matrices_alone(name, kind) -> None:
     network = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
     recipe = replace(ONE_CYCLE, name=name, weight_decay=0.3)
-    optimiser = build_optimiser(network.parameters(), recipe)
-    assert type(optimiser) is kind
-    rate = set_learning_rate(optimiser, recipe, step=0, num_steps=100)
+    optimizer = build_optimizer(network.parameters(), recipe)
+    assert type(optimizer) is kind
+    rate = set_learning_rate(optimizer, recipe, step=0, num_steps=100)
     assert rate == pytest.approx(0.1 / 25)
-    assert [group["lr"] for group in optimiser.param_groups] == [rate, rate]
+    assert [group["lr"] for group in optimizer.param_groups] == [rate, rate]
     decay = {
         id(parameter): group["weight_decay"]
-        for group in optimiser.param_groups
+        for group in optimizer.param_groups
         for parameter in group["params"]
     }
     assert [decay[id(parameter)] for parameter in network.parameters()] == [0.3, 0, 0, 0]

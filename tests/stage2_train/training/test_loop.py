@@ -79,7 +79,7 @@ def varied(recipe: Recipe, **changes: Any) -> Recipe:
         (
             {
                 "precision": "bf16",
-                "optimiser": {"accumulation": 3, "batch_size": 1},
+                "optimizer": {"accumulation": 3, "batch_size": 1},
                 "model": {"mlp_dropout": 0.5},
             },
             9,

@@ -76,7 +76,7 @@ def test_loss_of_each_head_is_logged_where_it_is_asked_for(make_step, tiny_recip
 
 def test_gradient_is_cut_to_its_limit(make_step, tiny_recipe) -> None:
     def limited(limit):
-        return replace(tiny_recipe, optimiser=replace(tiny_recipe.optimiser, gradient_clip=limit))
+        return replace(tiny_recipe, optimizer=replace(tiny_recipe.optimizer, gradient_clip=limit))
 
     values, free = make_step(limited(None))
     assert float(free.norm()) == pytest.approx(values["gradient_norm"], rel=1e-4)
@@ -89,7 +89,7 @@ def test_gradient_is_cut_after_processes_have_averaged_theirs(
     make_step, tiny_recipe, monkeypatch
 ) -> None:
     """One process, whose exchange stands for another with a gradient nine times as large."""
-    recipe = replace(tiny_recipe, optimiser=replace(tiny_recipe.optimiser, gradient_clip=0.01))
+    recipe = replace(tiny_recipe, optimizer=replace(tiny_recipe.optimizer, gradient_clip=0.01))
     alone, _ = make_step(recipe, num_batches=2)
     accelerator = build_accelerator("fp32", "cpu")
     monkeypatch.setattr(accelerator, "no_sync", DistributedDataParallel.no_sync)
@@ -115,7 +115,7 @@ def test_gradient_is_cut_after_processes_have_averaged_theirs(
 
 
 def test_two_batches_are_averaged(make_step, tiny_recipe) -> None:
-    recipe = replace(tiny_recipe, optimiser=replace(tiny_recipe.optimiser, gradient_clip=None))
+    recipe = replace(tiny_recipe, optimizer=replace(tiny_recipe.optimizer, gradient_clip=None))
     batches = []
     values, moved = make_step(recipe, num_batches=2, seen=batches)
     torch.manual_seed(0)

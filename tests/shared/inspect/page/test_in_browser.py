@@ -16,14 +16,14 @@ from orn.shared.inspect.page.write import write_page
 from orn.shared.inspect.video_pictures import NoPictures
 from orn.shared.manifests.records import Segment
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.pages.palette import class_colour
+from orn.shared.pages.palette import class_color
 from orn.shared.shards.shard import Shard
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
 from tests.shared.inspect.page.conftest import CUP_BOX, LABELS, frame, write, write_hostile
 from tests.worlds.shards import CUP, PERSON, blocks
 
 pytestmark = pytest.mark.timeout(200)
-GREY = np.array([118, 118, 118])
+GRAY = np.array([118, 118, 118])
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +66,8 @@ def pixel(page: Any, x: float, y: float) -> np.ndarray:
 
 
 def painted(label: int) -> np.ndarray:
-    """What a mask of this class looks like on grey."""
-    return np.round(GREY + 115 / 255 * (np.array(class_colour(label)) - GREY))
+    """What a mask of this class looks like on gray."""
+    return np.round(GRAY + 115 / 255 * (np.array(class_color(label)) - GRAY))
 
 
 def test_it_opens_without_an_error_and_stays_in_its_folder(chromium: Any, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_it_opens_without_an_error_and_stays_in_its_folder(chromium: Any, tmp_pa
     with opened(chromium, path) as page:
         wait(page, 0)
         status(page, "Frame 5, 0.500 s: 1 cup")
-        assert "no videos here" in page.text_content("#grey")
+        assert "no videos here" in page.text_content("#gray")
         page.keyboard.press("End")  # a frame in another file
         wait(page, 69)
         page.click("[data-video='1']")
@@ -110,7 +110,7 @@ def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> No
     with opened(chromium, path, width=600) as page:
         for row, mask in enumerate(masks_NHW):
             wait(page, row)
-            found = canvas(page)[..., 0] != GREY[0]
+            found = canvas(page)[..., 0] != GRAY[0]
             np.testing.assert_array_equal(found[60:], mask[60:])
             page.click("#objects button")
             assert f"mask of {mask.sum():,} cells" in page.inner_text("#scores-text")
@@ -119,7 +119,7 @@ def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> No
         wait(page, 3)
         shown_HW3 = canvas(page)
         for label in (CUP, PERSON):
-            plain = (shown_HW3 == class_colour(label)).all(axis=2)
+            plain = (shown_HW3 == class_color(label)).all(axis=2)
             assert plain.sum() > 500  # behind the name
 
 
@@ -233,14 +233,14 @@ def test_a_detection_has_scores_of_all_classes_and_filters_change_what_is_shown(
         np.testing.assert_allclose(pixel(page, 20, 20), painted(CUP), atol=2)
         page.locator("#classes label", has_text="cup").locator("input").uncheck()
         status(page, "Frame 6, 0.600 s: 1 person (1 of 2 shown)")
-        np.testing.assert_array_equal(pixel(page, 20, 20), GREY)
+        np.testing.assert_array_equal(pixel(page, 20, 20), GRAY)
         np.testing.assert_allclose(pixel(page, 55, 35), painted(PERSON), atol=2)
         page.click("#none")
         status(page, "Frame 6, 0.600 s: no objects (0 of 2 shown)")
         page.click("#all")
         page.fill("#score", "0.85")
         status(page, "Frame 6, 0.600 s: 1 cup (1 of 2 shown)")
-        np.testing.assert_array_equal(pixel(page, 55, 35), GREY)
+        np.testing.assert_array_equal(pixel(page, 55, 35), GRAY)
         names = page.locator("#timeline-names li").all_inner_texts()
         assert names == ["Label", "Predicted", "cup"]
 

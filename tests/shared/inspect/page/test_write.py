@@ -72,10 +72,10 @@ def test_only_pages_of_ours_are_replaced(looked_at: Shard, tmp_path: Path) -> No
     with mine.open("wb") as file:
         file.truncate(10 << 30)
     with pytest.raises(PipelineError, match=r"index\.html.*not the page"):
-        bounded(write_grey_page, looked_at.path, tmp_path / "out")
+        bounded(write_gray_page, looked_at.path, tmp_path / "out")
 
 
-def write_grey_page(shard: Path, out: Path) -> None:
+def write_gray_page(shard: Path, out: Path) -> None:
     write_page(Shard(shard), NoPictures("none"), out)
 
 
@@ -103,7 +103,7 @@ def test_texts_stay_in_their_script(tmp_path: Path, text: str) -> None:
     report = write_page(shard, NoPictures(text), tmp_path / "page")
     index = index_of(report.path)
     assert index["videos"][0]["id"] == index["classes"][0] == text
-    assert index["videos"][0]["grey"] == str(PipelineError(text))
+    assert index["videos"][0]["gray"] == str(PipelineError(text))
     html = report.path.read_text("utf-8")
     assert html.count("<script") == html.count("</script>") == 2
     assert html.count("<img") == html.count('src="data:image/webp;base64,') == 2
