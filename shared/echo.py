@@ -3,13 +3,13 @@
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from orn.shared.text import escape, escape_lines
-from orn.shared.text_report import Report, report_of
+from orn.shared.text_report import Report
 
 _NOT_ASCII = re.compile("[^\n -~]")
 
@@ -57,8 +57,3 @@ def echo_report(result: Any, report: Callable[[Any], Report | str], *, as_json: 
 def is_first_process() -> bool:
     """Return whether this is the only process, or the first process under torchrun."""
     return os.environ.get("RANK", "0") == "0"
-
-
-def echo_settings(settings: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print the settings of a job as a JSON object, or one per line."""
-    echo_report(settings, report_of, as_json=as_json)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from orn.shared.estimates import time_text
 from orn.shared.text import escape
 
 _NUMBER = re.compile(r"[-+]?[\d,.]+%?( \[.*\]| \+- .*)?|-|")
@@ -86,7 +87,11 @@ def report_of(values: Mapping[str, Any]) -> Report:
     facts, tables = [], []
     for key, value in values.items():
         name = key.replace("_", " ")
-        if isinstance(value, list) and value and isinstance(value[0], dict):
+        if name.endswith(" seconds"):
+            facts.append((name.replace("seconds", "time"), time_text(value)))
+        elif name.endswith(" bytes"):
+            facts.append((name.replace("bytes", "size"), f"{value / 1e6:,.1f} MB"))
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
             header = (name, *[*value[0]][1:])
             rows = [[_value_text(each) for each in record.values()] for record in value]
             tables.append(Table(header=header, rows=rows))
@@ -104,7 +109,7 @@ def _value_text(value: Any) -> str:
         case list() | dict() if not value:
             return "none"
         case dict() if all(isinstance(each, int) for each in value.values()):
-            return ", ".join(f"{count} {name}" for name, count in value.items())
+            return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in value.items())
         case list() | dict():
             more = ", ..." if len(value) > _LISTED else ""
             return f"{len(value)} ({', '.join(map(str, [*value][:_LISTED]))}{more})"

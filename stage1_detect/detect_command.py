@@ -1,8 +1,9 @@
 """The command `orn detect`."""
 
 from orn.shared.common_options import AsJson, DryRun
-from orn.shared.echo import echo_report, echo_settings
+from orn.shared.echo import echo_report
 from orn.shared.options import command
+from orn.shared.text_report import report_of
 from orn.stage1_detect.detect_request import DetectRequest
 
 
@@ -16,7 +17,7 @@ def detect(request: DetectRequest, *, dry_run: DryRun = False, as_json: AsJson =
     from orn.stage1_detect.detect_job import report
 
     if dry_run:
-        echo_settings(describe_detection(request), as_json=as_json)
+        echo_report(describe_detection(request), report_of, as_json=as_json)
         return 0
     summary = run_detection(request)
     echo_report(summary.as_json(), lambda _: report(summary), as_json=as_json)

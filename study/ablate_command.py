@@ -1,8 +1,9 @@
 """The command `orn ablate`."""
 
 from orn.shared.common_options import AsJson, DryRun
-from orn.shared.echo import echo_report, echo_settings
+from orn.shared.echo import echo_report
 from orn.shared.options import command
+from orn.shared.text_report import report_of
 from orn.study.ablate_request import AblationRequest
 
 
@@ -19,6 +20,6 @@ def ablate(request: AblationRequest, *, dry_run: DryRun = False, as_json: AsJson
     from orn.study.ablation_report import as_report
 
     if dry_run:
-        echo_settings(ablation.describe_ablation(request), as_json=as_json)
+        echo_report(ablation.describe_ablation(request), report_of, as_json=as_json)
         return
     echo_report(ablation.ablate(request), as_report, as_json=as_json)

@@ -1,6 +1,7 @@
 """What the README and the pages of the docs name is there: pages, files, commands, functions."""
 
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,12 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= LONGEST_README
+
+
+def test_the_site_has_a_copyright_line() -> None:
+    pytest.importorskip("sphinx", reason="needs Sphinx (make setup)")
+    settings = runpy.run_path(str(ROOT / "docs" / "conf.py"))
+    assert settings.get("copyright") or settings["project_copyright"]
 
 
 def rows_of_numerics() -> list[list[str]]:

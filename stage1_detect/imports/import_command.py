@@ -1,8 +1,9 @@
 """The command `orn import-objects`."""
 
 from orn.shared.common_options import AsJson, DryRun
-from orn.shared.echo import echo_report, echo_settings
+from orn.shared.echo import echo_report
 from orn.shared.options import command
+from orn.shared.text_report import report_of
 from orn.stage1_detect.imports.import_request import ImportRequest
 
 
@@ -19,7 +20,7 @@ def import_objects(
     from orn.stage1_detect.imports.import_report import exit_code, report
 
     if dry_run:
-        echo_settings(job.describe_import(request), as_json=as_json)
+        echo_report(job.describe_import(request), report_of, as_json=as_json)
         return 0
     summary = job.import_objects(request)
     echo_report(summary, report, as_json=as_json)

@@ -173,6 +173,8 @@ def warn_of_other_data(
         write_text(path, json.dumps(found, indent=1) + "\n")
         return
     began = read_json(path)
+    if not isinstance(began, dict):
+        raise ConfigError(f"{path}: expected a JSON object, got {began!r:.80}; remove the file")
     changed = [name for name in {**began, **found} if began.get(name) != found.get(name)]
     if changed:
         more = f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""

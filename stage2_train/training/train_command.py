@@ -32,8 +32,18 @@ def train(request: TrainRequest, *, dry_run: DryRun = False, as_json: AsJson = F
 
 def _plan_text(result: dict[str, Any]) -> str:
     """Return what a training run would do, with the recipe as TOML at the end."""
-    facts = {name: value for name, value in result.items() if name != "recipe"}
-    return f"{report_of(facts).text()}\n\n{result['recipe']}"
+    facts = {name: value for name, value in result.items() if not name.startswith("num_")}
+    toml = facts.pop("recipe")
+    return f"{report_of(facts | {'clips': _clips(result)}).text()}\n\n{toml}"
+
+
+def _clips(result: dict[str, Any]) -> str:
+    parts = (
+        ("num_train", "training"),
+        ("num_validation", "validation"),
+        ("num_skipped", "skipped"),
+    )
+    return ", ".join(f"{result[name]:,} {part}" for name, part in parts)
 
 
 def _as_report(result: dict[str, Any]) -> Report:
@@ -41,15 +51,10 @@ def _as_report(result: dict[str, Any]) -> Report:
     run, best = result["run"], result["best_metric"]
     phase = "" if result["phase"] is None else f", phase {result['phase'].replace('_', ' ')}"
     done = "finished" if result["finished"] else "stopped"
-    parts = (
-        ("num_train", "training"),
-        ("num_validation", "validation"),
-        ("num_skipped", "skipped"),
-    )
     return Report(
         title=f"{run}: {done} at step {result['step']:,}{phase}",
         facts=[
-            ("clips", ", ".join(f"{result[name]:,} {part}" for name, part in parts)),
+            ("clips", _clips(result)),
             (
                 f"best validation {result['metric']}",
                 "-" if best is None else f"{best:.4f} at step {result['best_step']:,}",

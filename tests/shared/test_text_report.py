@@ -2,7 +2,7 @@
 
 import pytest
 
-from orn.shared.text_report import Report, Table, filled_columns
+from orn.shared.text_report import Report, Table, filled_columns, report_of
 
 FIGURES = Table(
     header=("", "two heads", "note"),
@@ -49,3 +49,8 @@ def test_markdown_and_columns_that_say_nothing() -> None:
     assert Report(tables=[filled_columns(table)], notes=["Done."]).markdown() == (
         "| system | p |\n| --- | --- |\n| orn | 0.01 |\n| i3d | - |\n\nDone."
     )
+
+
+def test_times_and_sizes_have_units() -> None:
+    text = report_of({"estimated_seconds": 7200.0, "estimated_bytes": 2_500_000}).text()
+    assert text.split() == ["estimated", "time", "2.0", "h", "estimated", "size", "2.5", "MB"]

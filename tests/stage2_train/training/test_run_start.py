@@ -122,6 +122,13 @@ def test_a_run_begins_beside_what_demo_and_ablate_wrote_first(start, tmp_path) -
     start()
 
 
+def test_a_broken_record_of_the_data_is_one_line(start, tmp_path) -> None:
+    start()
+    for text in ("[1]", "{"):
+        (tmp_path / "run" / "data.json").write_text(text)
+        assert f"{tmp_path}/run/data.json: " in start("--max-steps", 2, exit_code=2).stderr
+
+
 def test_a_shard_that_is_damaged_ends_it_before_there_is_a_run(train, tiny_world, tmp_path) -> None:
     shards = Path(shutil.copytree(tiny_world.shards_path, tmp_path / "shards"))
     path = min(shards.glob("shard-*.zarr.zip"))
