@@ -72,31 +72,36 @@ class Family:
     seeds: int
 
 
-BOTH = System(name="both", system="orn")
+_PARTS = ('model.object_parts=["shape","class"]',)
+"""The parts of the recipe, without the appearance that a system of the paper's tables adds."""
+BOTH = System(name="both", system="orn", settings=_PARTS)
 ACTIVITY = System(name="activity-head", system="activity-head")
-OBJECT = System(name="object-head", system="object-head")
+OBJECT = System(name="object-head", system="object-head", settings=_PARTS)
+WITH_APPEARANCE = System(name="with-appearance", system="orn")
 FAMILIES = {
     "heads": Family(systems=(BOTH, ACTIVITY, OBJECT), seeds=5),
     "relations": Family(
         systems=(
             BOTH,
-            System(name="within-a-frame", system="coco-intra"),
-            System(name="single-objects", system="clique-1"),
+            System(name="within-a-frame", system="coco-intra", settings=_PARTS),
+            System(name="single-objects", system="clique-1", settings=_PARTS),
         ),
         seeds=5,
     ),
+    "appearance": Family(systems=(BOTH, WITH_APPEARANCE), seeds=3),
     "parts": Family(
         systems=(
             OBJECT,
-            System(name="appearance", system="coco-visual-object-head"),
-            System(name="shape", system="coco-shape-object-head"),
-            System(name="class", system="coco-class-object-head"),
+            System(name="all-parts-object-head", system="object-head"),
+            System(name="appearance-object-head", system="coco-visual-object-head"),
+            System(name="shape-object-head", system="coco-shape-object-head"),
+            System(name="class-object-head", system="coco-class-object-head"),
         ),
         seeds=3,
     ),
     "sources": Family(
         systems=(
-            BOTH,
+            WITH_APPEARANCE,
             System(name="person-masks", system="orn", objects="persons"),
             System(name="whole-frame", system="orn", settings=("data.max_objects=0",)),
         ),
@@ -105,7 +110,7 @@ FAMILIES = {
     "start": Family(
         systems=(
             BOTH,
-            System(name="random-start", system="orn", settings=("initial_weights=random",)),
+            System(name="random-start", system="orn", settings=(*_PARTS, "initial_weights=random")),
         ),
         seeds=3,
     ),
