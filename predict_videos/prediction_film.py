@@ -51,8 +51,8 @@ def draw_prediction(
     threshold: float = 0.5,
     truth: Sequence[TrueSegment] = (),
     drawn: Callable[[int], None] = lambda num_pictures: None,
-) -> int:
-    """Write the overlay video atomically, and return its number of frames.
+) -> None:
+    """Write the overlay video atomically.
 
     Args:
         path: MP4 file to write.
@@ -100,7 +100,7 @@ def draw_prediction(
             number += 1
             drawn(number)
 
-    return write_film(path, pictures())
+    write_film(path, pictures())
 
 
 @dataclass(frozen=True, slots=True)

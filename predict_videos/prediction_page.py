@@ -13,11 +13,10 @@ from orn.predict_videos.seen_frame import draw_seen_frame
 from orn.predict_videos.truth import TrueSegment, share_predicted
 from orn.predict_videos.windows import explaining_window, moments_of
 from orn.shared.errors import VideoDecodeError
-from orn.shared.inspect.video_pictures import pictures_at
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.manifests.records import Video
-from orn.shared.pages.fitted_page import LARGEST_PAGE_BYTES, Picture, fitted_page
+from orn.shared.pages.fitted_page import Picture, fitted_page
 from orn.shared.pages.palette import activity_color, css_color
 from orn.shared.pages.render import render
 from orn.shared.shards.detection_folder import VideoDetections
@@ -133,8 +132,7 @@ class PredictionPage:
             )
 
         pictures = [card["picture"] for each in self._videos for card in each["cards"]]
-        html = fitted_page(page, pictures, largest_bytes=LARGEST_PAGE_BYTES, kind="predictions")
-        write_text(path, html)
+        write_text(path, fitted_page(page, pictures, kind="predictions"))
 
     def _is_full(self) -> bool:
         """Return whether there is no room for a further video, which is then only counted."""
@@ -244,13 +242,13 @@ def _key_frame(
     place = min(places, key=lambda each: abs(window.seconds[each] - segment.middle))
     seconds = window.seconds[place]
     reader = VideoReader(video.path, rate=video.rate, kept_bytes=0)
-    [image] = pictures_at(reader, [window.frames[place]])
-    if image is None:
+    frame = reader.frame(window.frames[place])
+    if frame is None:
         raise VideoDecodeError(
             f"{video.path}: expected frame {window.frames[place]}, got none; run again"
         )
     picture = draw_seen_frame(
-        image,
+        frame.image,
         seconds,
         detections,
         model,

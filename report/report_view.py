@@ -13,10 +13,8 @@ from orn.shared.config.bounded import file_digest
 from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import CheckpointError
 from orn.shared.pages.fitted_page import (
-    LARGEST_PAGE_BYTES,
     Picture,
     fitted_page,
-    strip_data,
 )
 from orn.shared.pages.render import render
 from orn.shared.text import counted, escape_lines, truncate
@@ -99,12 +97,16 @@ def report_page(
     listed = _listed(measured, found)
 
     def page(held: Set[str]) -> str:
-        data = {**listed, "strips": strip_data(strips, held)}
+        shown = (each for each in strips if each.key in held)
+        data = {
+            **listed,
+            "strips": {each.key: [each.source, each.frames, *each.size] for each in shown},
+        }
         template = "orn.report/report.html"
         return render(template, **view, held=held, data=data)
 
     pictures = [*strips, *(case.picture for case in found.cases.values()), *graphs]
-    return fitted_page(page, pictures, largest_bytes=LARGEST_PAGE_BYTES, kind="report")
+    return fitted_page(page, pictures, kind="report")
 
 
 def answer(measured: Measured) -> dict[str, Any]:

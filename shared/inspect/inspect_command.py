@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 from orn.shared.common_options import AsJson, DataRoot, FilePath, Share
 from orn.shared.echo import echo, echo_json, echo_report
 from orn.shared.options import Argument, Option, Request, command
-from orn.shared.text import counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -182,9 +181,7 @@ def _write_page(shard: "Shard", pictures: "Pictures", request: InspectRequest) -
     if request.html is None:
         return {}
     page = write_page(shard, pictures, request.html, labels=_labels(shard, request))
-    size = f"{page.size_bytes / 1e6:.1f} MB"
-    echo(f"{counted(shard.num_frames, 'frame')}, {size}", err=True)
-    return {"html": str(page.path), "html_bytes": page.size_bytes}
+    return {"html": str(page)}
 
 
 def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":

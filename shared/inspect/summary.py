@@ -54,8 +54,6 @@ class ShardSummary:
     detections: int
     mean_score: float | None
     """None if there are no detections."""
-    mask_bytes: int
-    """Size of the compressed run lengths, before the compression of the shard."""
     classes: dict[str, int]
     """Number of detections of each class, in descending order, without zeros."""
     never: tuple[str, ...]
@@ -106,7 +104,6 @@ def summarize(shard: Shard) -> ShardSummary:
         frames_without_detections=int((found_F == 0).sum()),
         detections=len(scores),
         mean_score=float(scores.mean(dtype=np.float64)) if len(scores) else None,
-        mask_bytes=shard.num_mask_bytes,
         classes={
             names[label]: count
             for label, count in sorted(enumerate(counts_S), key=lambda each: -each[1])

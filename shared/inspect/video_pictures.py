@@ -1,10 +1,9 @@
 """Sources of the pictures under the masks: the videos of a data set, or none.
 
 Pictures and detections are matched by time, since imported masks have their own frame rate.
-Pictures from the clip store are provided by `orn.stage2_train.clips.store_pictures`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -17,8 +16,8 @@ from orn.shared.manifests.load import load_dataset
 from orn.shared.shards.completed import manifest_of
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.time_join import frame_interval, nearest_frames
-from orn.shared.video.random_access import VideoReader
-from orn.shared.video.read import Frame, content_bytes, content_digest, estimate, read_frames
+from orn.shared.video.random_access import VideoReader, seconds_of_frames
+from orn.shared.video.read import content_bytes, content_digest, estimate
 
 _REMEDY = "specify the manifest with --dataset FILE.toml"
 
@@ -83,10 +82,10 @@ class VideoPictures:
             )
         farthest = max(1 / video.rate, _HALF / estimate(path, rate=rate).rate)
         reader = VideoReader(path, rate=rate)
-        known_F = reader.times.seconds
-        if known_F is None:  # only known after decoding
-            return _nearest_decoded(read_frames(path, rate=rate), seconds_n, farthest)
-        return pictures_at(reader, nearest_places(known_F, seconds_n, farthest=farthest))
+        known_F = seconds_of_frames(path, rate=rate)
+        places = nearest_places(known_F, seconds_n, farthest=farthest)
+        shown = (None if place is None else reader.frame(place) for place in places)
+        return (None if frame is None else frame.image for frame in shown)
 
 
 def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pictures:
@@ -151,31 +150,3 @@ def nearest_places(
         place if near else None
         for place, near in zip(found.rows_n.tolist(), found.is_near_n.tolist(), strict=True)
     ]
-
-
-def _nearest_decoded(
-    frames: Iterator[Frame], seconds_n: NDArray[np.float64], farthest: float
-) -> Iterator[NDArray[np.uint8] | None]:
-    """Yield the image nearest to each time, the earlier of two equally near ones, and None if it is
-    farther than `farthest`; each frame is decoded once."""
-    before, after = None, next(frames, None)
-    for seconds in seconds_n.tolist():
-        while after is not None and after.seconds < seconds:
-            before, after = after, next(frames, None)
-        beside = [each for each in (before, after) if each is not None]
-        gaps = [abs(each.seconds - seconds) for each in beside]
-        near = gaps and min(gaps) <= farthest
-        yield beside[gaps.index(min(gaps))].image if near else None
-
-
-def pictures_at(
-    reader: VideoReader, places: Iterable[int | None]
-) -> Iterator[NDArray[np.uint8] | None]:
-    """Yield the image at each index of a video; None if the index does not exist.
-
-    Raises:
-        VideoDecodeError: if no frame can be decoded.
-    """
-    for place in places:
-        frame = None if place is None else reader.frame(place)
-        yield None if frame is None else frame.image

@@ -40,33 +40,27 @@ class Picture:
 
 
 def fitted_page(
-    render: Callable[[Set[str]], str], pictures: Iterable[Picture], *, largest_bytes: int, kind: str
+    render: Callable[[Set[str]], str], pictures: Iterable[Picture], *, kind: str
 ) -> str:
-    """Return a page of at most `largest_bytes` with as many of its pictures as fit.
+    """Return a page of at most `LARGEST_PAGE_BYTES` with as many of its pictures as fit.
 
     Args:
         render: returns the page with the pictures of these keys.
         pictures: all pictures.
-        largest_bytes: maximum size of the page.
         kind: type of page, for messages.
 
     Raises:
         PipelineError: if the page exceeds this size even without pictures.
     """
     num_bytes = len(render(frozenset()).encode())
-    if num_bytes > largest_bytes:
+    if num_bytes > LARGEST_PAGE_BYTES:
         raise PipelineError(
-            f"{kind}: expected a page of at most {largest_bytes:,} bytes, got {num_bytes:,} bytes "
-            "even without pictures; show fewer clips"
+            f"{kind}: expected a page of at most {LARGEST_PAGE_BYTES:,} bytes, got "
+            f"{num_bytes:,} bytes even without pictures; show fewer clips"
         )
     held = set()
     for picture in sorted(pictures, key=lambda each: each.rank):
-        if num_bytes + picture.num_bytes <= largest_bytes:
+        if num_bytes + picture.num_bytes <= LARGEST_PAGE_BYTES:
             held.add(picture.key)
             num_bytes += picture.num_bytes
     return render(held)
-
-
-def strip_data(strips: Iterable[Picture], held: Set[str]) -> dict[str, list[object]]:
-    """Return the source, number of frames, width and height of the strips on a page, by key."""
-    return {each.key: [each.source, each.frames, *each.size] for each in strips if each.key in held}

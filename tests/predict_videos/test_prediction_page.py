@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from orn.predict_videos.prediction import WindowPrediction
-from orn.predict_videos.prediction_page import LARGEST_PAGE_BYTES, PredictionPage
+from orn.predict_videos.prediction_page import PredictionPage
 from orn.predict_videos.truth import TrueSegment
 from orn.predict_videos.video import predict_video
 from orn.predict_videos.windows import WindowChoice
 from orn.shared.jobs.plan import FailedVideo
+from orn.shared.pages.fitted_page import LARGEST_PAGE_BYTES
 from orn.shared.pages.palette import class_color, css_color
 from orn.shared.predictions import probabilities
 from orn.shared.time_ranges import TimeRange
@@ -152,7 +153,7 @@ def test_a_page_is_no_larger_than_it_may_be(
 ) -> None:
     """Then pictures are left out, and then videos, and the page says so."""
     monkeypatch.setattr("orn.predict_videos.prediction_page.MOST_TEXT_BYTES", 500)
-    monkeypatch.setattr("orn.predict_videos.prediction_page.LARGEST_PAGE_BYTES", 17_000)
+    monkeypatch.setattr("orn.shared.pages.fitted_page.LARGEST_PAGE_BYTES", 17_000)
     model = with_classes(open_model(trained.run, device="cpu"), "a", "b", task="multi-label")
     page = page_of(model, trained, name="first")
     page.add_failed(FailedVideo(id="second", reason="lost"))

@@ -39,7 +39,7 @@ def test_the_page_says_how_it_was_made_and_may_load_nothing(reported: Reported) 
     assert "drawn sha256:0" in html
 
 
-def test_pictures_are_taken_by_rank_while_they_fit() -> None:
+def test_pictures_are_taken_by_rank_while_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).bytes(60_000)
     pictures = [Picture(key=str(number), data=noise, rank=-number) for number in range(9)]
 
@@ -47,13 +47,15 @@ def test_pictures_are_taken_by_rank_while_they_fit() -> None:
         return "x" * 900 + "".join(each.source for each in pictures if each.key in held)
 
     for most in (60_000, 300_000, 1_000_000):
-        html = fitted_page(page, pictures, largest_bytes=most, kind="report")
+        monkeypatch.setattr("orn.shared.pages.fitted_page.LARGEST_PAGE_BYTES", most)
+        html = fitted_page(page, pictures, kind="report")
         assert len(html.encode()) <= most
         count = html.count("data:image/webp;base64,")
         assert count == 9 or most - len(html.encode()) < 90_000
         assert all(each.source in html for each in pictures[9 - count :])  # the last rank first
+    monkeypatch.setattr("orn.shared.pages.fitted_page.LARGEST_PAGE_BYTES", 800)
     with pytest.raises(PipelineError, match="800 bytes"):
-        fitted_page(page, pictures, largest_bytes=800, kind="report")
+        fitted_page(page, pictures, kind="report")
 
 
 def test_an_interrupted_report_leaves_the_one_before(

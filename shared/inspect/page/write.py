@@ -3,7 +3,6 @@
 import logging
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -41,20 +40,10 @@ _MOST_THUMBNAILS = 400
 """Maximum number of videos with a thumbnail."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageReport:
-    """A written page."""
-
-    path: Path
-    """The HTML file to open."""
-    size_bytes: int
-    """Total size of its files."""
-
-
 def write_page(
     shard: Shard, pictures: Pictures, out: Path, *, labels: ActivityLabels | None = None
-) -> PageReport:
-    """Write a folder with an index.html, and all frames in files that it loads on demand.
+) -> Path:
+    """Write a folder with all frames, in files loaded on demand, and return its index.html.
 
     Args:
         shard: the shard.
@@ -75,13 +64,13 @@ def write_page(
         try:
             folder.mkdir()
             with progress("page", total=shard.num_frames, unit="frames") as bar:
-                starts, size_bytes = _write_chunks(_frames(shard, pictures, videos), folder, bar)
+                starts = _write_chunks(_frames(shard, pictures, videos), folder, bar)
             view = view_model(
                 shard, summary, labels or ActivityLabels(), videos, pictures=pictures.name
             )
             view["index"] |= {"starts": starts, "folder": folder.name}
-            html = render("orn.shared.inspect.page/shard.html", **view).encode()
-            temporary.write_bytes(html)
+            html = render("orn.shared.inspect.page/shard.html", **view)
+            temporary.write_text(html, encoding="utf-8")
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -95,7 +84,7 @@ def write_page(
             "drawing masks on a gray background in %d of %d videos; for %r: %s",
             *(len(gray), len(shard.videos), *gray[0]),
         )
-    return PageReport(path=out / "index.html", size_bytes=len(html) + size_bytes)
+    return out / "index.html"
 
 
 def _frames(shard: Shard, pictures: Pictures, videos: Sequence[ShownVideo]) -> Iterator[Markup]:
@@ -117,16 +106,15 @@ def _frames(shard: Shard, pictures: Pictures, videos: Sequence[ShownVideo]) -> I
             yield frame_json(found, jpeg, source=str(shard.path))
 
 
-def _write_chunks(frames: Iterable[Markup], folder: Path, bar: Bar) -> tuple[list[int], int]:
-    """Write frames into files; return the index of each file's first frame and the total size."""
-    starts, size_bytes = [], 0
+def _write_chunks(frames: Iterable[Markup], folder: Path, bar: Bar) -> list[int]:
+    """Write frames into files, and return the index of each file's first frame."""
+    starts = []
     for number, (start, chunk) in enumerate(_chunked(frames)):
         text = f"ornFrames({number},`{chunk}`);\n"
         (folder / f"{number:06d}.js").write_text(text, encoding="ascii")
         starts.append(start)
-        size_bytes += len(text)
         bar.advance(chunk.count("\n") + 1)
-    return starts, size_bytes
+    return starts
 
 
 def _chunked(frames: Iterable[Markup]) -> Iterator[tuple[int, Markup]]:

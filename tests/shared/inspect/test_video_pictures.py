@@ -57,7 +57,7 @@ def test_the_nearest_frame_in_time(
 ) -> None:
     assert numbers(pictures, entry(film), *SECONDS) == NUMBERS
     assert numbers(pictures, entry(rate=30.0), *(n / 30 for n in range(6))) == [0, 0, 1, 1, 1, 2]
-    for module in ("reader", "file"):
+    for module in ("random_access", "file"):
         monkeypatch.setattr(f"orn.shared.video.{module}.frame_times", lambda _: None)
     assert (
         numbers(pictures, entry(), *SECONDS) == NUMBERS

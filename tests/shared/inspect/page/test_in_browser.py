@@ -30,7 +30,7 @@ GRAY = np.array([118, 118, 118])
 def whole_page(looked_at: Shard, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page with labels and predictions."""
     out = tmp_path_factory.mktemp("shown") / "page"
-    return write_page(looked_at, NoPictures("no videos here"), out, labels=LABELS).path
+    return write_page(looked_at, NoPictures("no videos here"), out, labels=LABELS)
 
 
 def wait(page: Any, row: int) -> None:
@@ -73,7 +73,7 @@ def painted(label: int) -> np.ndarray:
 def test_it_opens_without_an_error_and_stays_in_its_folder(chromium: Any, tmp_path: Path) -> None:
     videos = {"long": [frame(CUP_BOX)] * 70, "empty": []}
     shard = write(tmp_path / "shard-000000.zarr.zip", videos)
-    path = write_page(shard, NoPictures("no videos here"), tmp_path / "out").path
+    path = write_page(shard, NoPictures("no videos here"), tmp_path / "out")
     with opened(chromium, path) as page:
         wait(page, 0)
         status(page, "Frame 5, 0.500 s: 1 cup")
@@ -106,7 +106,7 @@ def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> No
     both = [(label, 0.9, 160, 160, 480, 320) for label in (CUP, PERSON)]
     frames.append(blocks(*both, height=480, width=640, class_scores=False))
     shard = write(tmp_path / "shard-000000.zarr.zip", {"a": frames}, class_scores=False)
-    path = write_page(shard, NoPictures("none"), tmp_path / "page").path
+    path = write_page(shard, NoPictures("none"), tmp_path / "page")
     with opened(chromium, path, width=600) as page:
         for row, mask in enumerate(masks_NHW):
             wait(page, row)
@@ -275,7 +275,7 @@ def test_hostile_texts_are_texts(chromium: Any, tmp_path: Path, text: str) -> No
     labels = ActivityLabels(
         source=text, classes=(text,), segments=segments, probabilities={text: np.ones(1)}
     )
-    path = write_page(shard, NoPictures(text), tmp_path / "page", labels=labels).path
+    path = write_page(shard, NoPictures(text), tmp_path / "page", labels=labels)
     with opened(chromium, path, width=390) as page:
         wait(page, 0)
         page.click("#objects button >> nth=0")
