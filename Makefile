@@ -43,7 +43,7 @@ endif
 	touch $@
 
 setup: $(READY) ## Create .venv and install everything; OFFLINE=folder of wheels
-demo: $(READY) ## Run the whole pipeline on generated videos; SEED= ARGS=--short
+demo: $(READY) ## Run the whole pipeline on generated videos; SEED=
 	$(BIN)/orn demo $(SEED_OPTION) $(ARGS)
 test: $(READY) ## Run the quick tests; ARGS="-k shards"
 	$(BIN)/python -m pytest $(BESIDE) -m "not slow and not ray" $(ARGS)

@@ -15,17 +15,23 @@ from orn.shared.jobs.child_processes import Job, job_seconds, run_jobs
 from orn.shared.text import counted
 from orn.shared.text_report import Report
 
-SETTINGS = {"short": ("phases.epochs=1",), "standard": (), "full": ("phases.epochs=40",)}
-"""Settings of the recipe `demo` to override, by size."""
-SUMMARY_NAME = "summary.json"
+SUMMARY_NAME, PAGE_NAME, FILM_NAME = "summary.json", "objects.html", "film.mp4"
+_HEADS = {
+    "two_heads": "the lamp and the dish",
+    "activity_head": "reads small frames: the lamp, hardly the dish",
+    "object_head": "reads masks and classes: the dish, not the lamp",
+}
+"""What each head can tell."""
+_SHOWN = "validation-000000"
+"""Video of which a film is made."""
 
 
-def demo_pipeline(size: str, seed: int) -> Pipeline:
-    """Return the pipeline of a demo; demos with different sizes or seeds never share a file.
+def demo_pipeline(seed: int) -> Pipeline:
+    """Return the pipeline of a demo; demos with different seeds never share a file.
 
-    The standard size with seed 0 uses the default folders.
+    Seed 0 uses the default folders.
     """
-    tag = "-".join(([size] if size != "standard" else []) + ([f"seed-{seed}"] if seed else []))
+    tag = f"seed-{seed}" if seed else ""
     return Pipeline(
         manifest="demo",
         data_root=Path("data", tag),
@@ -34,28 +40,41 @@ def demo_pipeline(size: str, seed: int) -> Pipeline:
         run=Path("runs", f"demo-{tag}" if tag else "demo"),
         recipe="demo",
         batch_size=8,  # small frames are faster in batches
-        overrides=SETTINGS[size],
         seed=seed,
     )
 
 
-def demo_jobs(size: str, seed: int) -> list[Job]:
+def demo_jobs(seed: int) -> list[Job]:
     """Return the steps of the demo in order: draw its world, then the pipeline to the report."""
-    pipeline = demo_pipeline(size, seed)
-    drawing = ("--data", str(pipeline.data_root), "--size", size, "--seed", str(seed))
+    pipeline = demo_pipeline(seed)
     world = Job(
         name="world",
-        argv=("demo", "world", "demo", *drawing),
+        argv=("demo", "world", "--data", str(pipeline.data_root), "--seed", str(seed)),
         output=pipeline.data_root / "demo" / "world.json",
     )
-    return [world, *pipeline_jobs(pipeline, may_grow=False)]
+    pages = (pipeline.run / PAGE_NAME, pipeline.run / FILM_NAME)
+    run, shards = str(pipeline.run), str(pipeline.shards)
+    data = ("--data", str(pipeline.data_root))
+    named = ("--dataset", "demo", *data)
+    video = str(pipeline.data_root / "demo" / "videos" / f"{_SHOWN}.mp4")
+    page = Job(
+        name="page",
+        argv=("inspect", shards, *data, "--run", run, "--html", str(pages[0])),
+        output=pages[0],
+    )
+    film = Job(
+        name="film",
+        argv=("predict", run, video, "--shards", shards, *named, "--overlay", str(pages[1])),
+        output=pages[1],
+    )
+    return [world, *pipeline_jobs(pipeline, may_grow=False), page, film]
 
 
-def run_demo(size: str, seed: int) -> dict[str, Any]:
+def run_demo(seed: int) -> dict[str, Any]:
     """Run the missing steps of the demo; write and return its summary."""
-    pipeline = demo_pipeline(size, seed)
+    pipeline = demo_pipeline(seed)
     path = pipeline.run / SUMMARY_NAME
-    ran = run_jobs(demo_jobs(size, seed), record=pipeline.record)
+    ran = run_jobs(demo_jobs(seed), record=pipeline.record)
     if not ran and path.exists():
         return dict(json.loads(path.read_text()))
     summary = summarize(pipeline)
@@ -92,15 +111,10 @@ def summarize(pipeline: Pipeline) -> dict[str, Any]:
 def as_report(summary: dict[str, Any], pipeline: Pipeline) -> Report:
     """Return the report of a demo."""
     evaluation, detect = summary["eval"], summary["detect"]
-    heads = [
-        (name.replace("_", " "), evaluation[name]["top1"])
-        for name in ("two_heads", "activity_head", "object_head")
-    ]
     seconds = summary["seconds"]
     parts = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items() if name != "total")
-    assert pipeline.shards is not None
-    shard = pipeline.shards / "shard-000000.zarr.zip"
     return Report(
+        title="Which dish is taken away, and what does the lamp do?",
         facts=[
             (
                 "Detector",
@@ -116,22 +130,16 @@ def as_report(summary: dict[str, Any], pipeline: Pipeline) -> Report:
                 f"top-1 on {counted(evaluation['num_segments'], 'validation film')}, "
                 f"chance {evaluation['chance']:.1%}",
             ),
-            *((f"  {name}", f"{value:.1%}") for name, value in heads),
+            *(
+                (f"  {head.replace('_', ' ')}", f"{evaluation[head]['top1']:.1%} ({what})")
+                for head, what in _HEADS.items()
+            ),
             ("Time", f"{seconds['total']:.0f} s ({parts})"),
-            ("Summary", str(pipeline.run / SUMMARY_NAME)),
-            ("Report", str(pipeline.report)),
-            ("Inspect", f"orn inspect {shard}"),
-            ("", f"tensorboard --logdir {pipeline.run}"),
+            ("Open", str(pipeline.report)),
+            ("", str(pipeline.run / PAGE_NAME)),
+            ("", str(pipeline.run / FILM_NAME)),
+            ("Your videos", "orn run LABELS.csv  # detects, trains, evaluates and reports"),
+            ("", "orn predict RUN VIDEO --overlay out.mp4 --html out.html"),
+            ("Real videos", "results in docs/results.md"),
         ],
-        notes=[_meaning(dict(heads))],
-    )
-
-
-def _meaning(heads: dict[str, float]) -> str:
-    """Return a sentence that interprets the results."""
-    best = max(heads, key=lambda name: heads[name])
-    above = "" if best == "two heads" else f"; here the {best} alone is above two heads"
-    return (
-        "One training run with one seed on synthetic films shows that every step works, not which "
-        f"head is better{above} (docs/results.md compares heads over several seeds)."
     )

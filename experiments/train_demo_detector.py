@@ -1,7 +1,7 @@
 """Train the demo's Mask R-CNN from random weights on drawn frames: OUT, and its record OUT.json.
 
-The weights in demo/detector were trained with release 0.2.0, on frames that also showed long films
-and hands that touch several objects.
+The weights in demo/detector were trained with release 0.2.0, on frames of its worlds, which had the
+same sprites.
 """
 
 import argparse
@@ -21,10 +21,10 @@ from PIL import Image
 
 from orn.benchmarks.measuring import describe_machine
 from orn.demo.detector.average_precision import average_precision
+from orn.demo.world.cast import FRAMES, HEIGHT, WIDTH
 from orn.demo.world.films import coco_document, frame_annotations
-from orn.demo.world.parameters import HEIGHT, WIDTH, WorldParameters
 from orn.demo.world.render_film import render
-from orn.demo.world.scene import plan_scene, random_activity
+from orn.demo.world.scene import plan_scene
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import progress
 from orn.shared.masks.rle import decode
@@ -46,15 +46,12 @@ Frame = tuple[np.ndarray, list[dict[str, Any]]]
 
 def draw_film(index: int, *, seed: int) -> list[Frame]:
     """Return two frames of a film of the demo world, after JPEG compression."""
-    rng, parameters = np.random.default_rng([seed, index]), WorldParameters()
-    planned, decoy = (random_activity(rng, parameters.frames) for _ in range(2))
-    scene = plan_scene(
-        planned, [decoy], parameters=parameters, num_frames=parameters.frames, rng=rng
-    )
-    kept = set(rng.choice(parameters.frames, size=FRAMES_PER_FILM, replace=False).tolist())
+    rng = np.random.default_rng([seed, index])
+    scene = plan_scene(rng)
+    kept = set(rng.choice(FRAMES, size=FRAMES_PER_FILM, replace=False).tolist())
     quality = int(rng.integers(70, 96))
     frames = []
-    for number, rendered in enumerate(render(scene, parameters)):
+    for number, rendered in enumerate(render(scene)):
         if number in kept:
             buffer = io.BytesIO()
             Image.fromarray(rendered.image).save(buffer, "JPEG", quality=quality)

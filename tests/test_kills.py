@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.demo.world.make import write_dataset
-from orn.demo.world.parameters import WorldParameters
+from orn.demo.world.make import write_world
 from orn.shared.cli import main
 from orn.shared.jobs.lock import is_locked
 from orn.shared.jobs.plan import PLAN_NAME
@@ -98,7 +97,7 @@ def clips_job(folder: Path) -> Job:
 @cache
 def train_job(folder: Path) -> Job:
     data, shards, clips = folder / "data", folder / "shards", folder / "clips"
-    write_dataset("demo", data, films=(24, 8, 0), parameters=WorldParameters(), seed=0, workers=1)
+    write_world(data, films={"train": 24, "validation": 8}, seed=0, workers=1)
     write_truth_shards(data / "demo", shards)
     make_clips(ClipsRequest(manifest="demo", data_root=data, out=clips))
     words = ("train", "demo", "--data", str(data), "--shards", str(shards), "--clips", str(clips))

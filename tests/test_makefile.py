@@ -42,7 +42,7 @@ def test_make_alone_prints_help() -> None:
     ("arguments", "wanted"),
     [
         (("release",), f"ORN_DIST={ROOT}/dist .venv/bin/python -m pytest tests/test_package.py"),
-        (("demo", "SEED=3", "ARGS=--short"), ".venv/bin/orn demo --seed 3 --short"),
+        (("demo", "SEED=3", "ARGS=--json"), ".venv/bin/orn demo --seed 3 --json"),
         (
             ("detect", "DATASET=vlog", "DATA=/d", "OUT=/o", "CHECKPOINT=c.pth", "ARGS=--limit 2"),
             ".venv/bin/orn detect vlog --data /d --out /o --checkpoint c.pth --limit 2",

@@ -15,14 +15,18 @@ from tests.conftest import PACKAGES, ROOT
 
 ROOMS = [name for name in PACKAGES if name != "orn"]
 
-FILM = "data/short/demo/videos/train-000000.mp4"
+FILM = "data/demo/videos/train-000000.mp4"
 ARGUMENTS = {
     "epic100_submission.py": ("--help",),
-    "late_fusion.py": ("runs/demo-short", "runs/demo-short"),
+    "late_fusion.py": ("runs/demo", "runs/demo"),
     "shortcuts.py": ("--help",),
     "write_shard.py": ("shards/mine/shard-000000.zarr.zip", FILM),
 }
-"""What examples are called with, beside the short demo."""
+"""What examples are called with, beside a few films of the demo."""
+
+SHORT = [
+    word for name in ("object_head_epochs", "epochs") for word in ("--set", f"phases.{name}=1")
+]
 
 
 def run(
@@ -107,7 +111,8 @@ def test_the_wheel_works_beside_folders_of_the_same_names(installed: Path, tmp_p
     commands: list[tuple[str | Path, ...]] = [
         (installed / "orn", "--help"),
         (installed / "python", "-P", "-m", "orn", "manifest", "list"),
-        (installed / "orn", "demo", "--short"),
+        (installed / "orn", "demo", "world", "--films", "24,8,0"),
+        (installed / "orn", "run", "demo", "--run", "runs/demo", *SHORT, "--yes"),
         *(
             (installed / "python", path, *ARGUMENTS.get(path.name, ()))
             for path in sorted(examples.glob("*.py"))

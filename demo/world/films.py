@@ -1,7 +1,7 @@
-"""Write films as MP4 files and their ground truth as COCO files with tracks and relations."""
+"""Write films as MP4 files and their ground truth as COCO files."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,7 @@ from typing import Any
 import av
 import numpy as np
 
-from orn.demo.world.parameters import (
-    ACTIVITIES,
-    FRAMES_PER_SECOND,
-    HEIGHT,
-    WIDTH,
-    WorldParameters,
-    category_id,
-)
+from orn.demo.world.cast import FRAMES_PER_SECOND, HEIGHT, WIDTH, category_id
 from orn.demo.world.render_film import RenderedFrame, render
 from orn.demo.world.scene import Scene
 from orn.shared.jobs.atomic_file import replacing
@@ -51,12 +44,10 @@ class FilmTruth:
     video_id: str
     frames: Frames
     """Annotations without image ids."""
-    relations: list[dict[str, Any]]
-    """Fields of `scene.Relation` and the activity's name."""
     label: str
 
 
-def write_film(path: Path, scene: Scene, parameters: WorldParameters) -> FilmTruth:
+def write_film(path: Path, scene: Scene) -> FilmTruth:
     """Render a scene to an MP4 file of 160 x 120 pixels at 8 Hz.
 
     Returns:
@@ -67,17 +58,12 @@ def write_film(path: Path, scene: Scene, parameters: WorldParameters) -> FilmTru
         stream = container.add_stream("libx264", rate=Fraction(FRAMES_PER_SECOND))
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.codec_context.options = _ENCODER
-        for rendered in render(scene, parameters):
+        for rendered in render(scene):
             frames.append(frame_annotations(rendered, scene))
             picture = av.VideoFrame.from_ndarray(rendered.image, format="rgb24")
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
-    return FilmTruth(
-        video_id=path.stem,
-        frames=frames,
-        relations=[asdict(each) | {"name": ACTIVITIES[each.activity]} for each in scene.relations],
-        label=scene.label,
-    )
+    return FilmTruth(video_id=path.stem, frames=frames, label=scene.label)
 
 
 def frame_annotations(rendered: RenderedFrame, scene: Scene) -> list[Annotation]:
@@ -100,7 +86,6 @@ def frame_annotations(rendered: RenderedFrame, scene: Scene) -> list[Annotation]
         annotations.append(
             {
                 "category_id": category_id(actor.class_name),
-                "track_id": track,
                 "bbox": [x, y, crop.shape[1], crop.shape[0]],
                 "area": area,
                 "iscrowd": int(hidden),
@@ -127,8 +112,7 @@ def truth_document(films: Sequence[FilmTruth]) -> dict[str, Any]:
     """Return the ground truth of a split: the COCO document of all frames, and `videos`."""
     frames, videos = [], []
     for number, film in enumerate(films):
-        video = {"id": number, "name": film.video_id, "label": film.label}
-        videos.append(video | {"relations": film.relations})
+        videos.append({"id": number, "name": film.video_id, "label": film.label})
         for index, shown in enumerate(film.frames):
             image = {
                 "id": number * _IMAGES_PER_VIDEO + index,

@@ -1,6 +1,6 @@
 """Render a planned film: images, and the visible mask of each object.
 
-The camera drifts, the light changes and the sensor adds noise. Axes: F frames, H W pixels.
+The camera drifts, the lamp may be switched, and the sensor adds noise. Axes: F frames, H W pixels.
 """
 
 from collections.abc import Iterator
@@ -9,11 +9,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from orn.demo.world.parameters import HEIGHT, WIDTH, WorldParameters
+from orn.demo.world.cast import HEIGHT, WIDTH
 from orn.demo.world.scene import Scene
 from orn.demo.world.sprites import Actor
 
 _BORDER = 12
+_CAMERA_PIXELS = 3.0
+"""Maximum drift of the camera."""
+_NOISE = 5.0
+"""Standard deviation of the sensor noise in gray levels."""
 _NO_TRACK = 255
 
 
@@ -29,20 +33,15 @@ class RenderedFrame:
     """Area in pixels of each track in the image, including its hidden part."""
 
 
-def render(scene: Scene, parameters: WorldParameters) -> Iterator[RenderedFrame]:
+def render(scene: Scene) -> Iterator[RenderedFrame]:
     """Yield the frames of a scene."""
     rng = np.random.default_rng(scene.render_seed)
-    table = draw_table(
-        rng,
-        height=HEIGHT + 2 * _BORDER,
-        width=WIDTH + 2 * _BORDER,
-        contrast=parameters.texture,
-        surface=scene.surface,
-    )
-    num_frames = len(scene.actors[0].depth_F)
-    drift_F2 = _drift(num_frames, parameters.camera_pixels, rng)
+    table = draw_table(rng, height=HEIGHT + 2 * _BORDER, width=WIDTH + 2 * _BORDER)
+    num_frames = len(scene.lamp_F)
+    drift_F2 = _drift(num_frames, _CAMERA_PIXELS, rng)
     light_F3 = _light(num_frames, rng)
-    noise = rng.normal(0.0, parameters.noise, (HEIGHT + 64, WIDTH + 64, 3)).astype(np.float32)
+    dark_HW3, lit_HW3 = _lamp(rng)
+    noise = rng.normal(0.0, _NOISE, (HEIGHT + 64, WIDTH + 64, 3)).astype(np.float32)
     layers = [_layers(actor) for actor in scene.actors]
     for frame in range(num_frames):
         image = _background(table, drift_F2[frame])
@@ -56,7 +55,8 @@ def render(scene: Scene, parameters: WorldParameters) -> Iterator[RenderedFrame]
         for _, track, layer in sorted(painted, key=lambda each: each[0]):
             _paint(image, track_HW, full_area, layer, scene.actors[track], track, frame, drift_F2)
         y, x = rng.integers(0, 64, 2)
-        lit = image * light_F3[frame] + noise[y : y + HEIGHT, x : x + WIDTH]
+        lamp_HW3 = lit_HW3 if scene.lamp_F[frame] else dark_HW3
+        lit = image * light_F3[frame] * lamp_HW3 + noise[y : y + HEIGHT, x : x + WIDTH]
         yield RenderedFrame(
             image=np.clip(lit, 0, 255).astype(np.uint8), track_HW=track_HW, full_area=full_area
         )
@@ -72,9 +72,20 @@ def _drift(num_frames: int, pixels: float, rng: np.random.Generator) -> np.ndarr
 def _light(num_frames: int, rng: np.random.Generator) -> np.ndarray:
     """Return (F, 3) factors of the color channels over time."""
     time_F = np.linspace(0.0, 1.0, num_frames)[:, None]
-    level = rng.uniform(0.8, 1.1) + rng.uniform(-0.12, 0.12) * time_F
-    flicker = 0.03 * np.sin(rng.uniform(0, 6) + rng.uniform(2, 12) * time_F)
+    level = rng.uniform(0.85, 1.1) + rng.uniform(-0.05, 0.05) * time_F
+    flicker = 0.02 * np.sin(rng.uniform(0, 6) + rng.uniform(2, 12) * time_F)
     return (level + flicker) * rng.normal(1.0, 0.05, 3)
+
+
+def _lamp(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return (H, W, 3) float32 factors of the color channels while the lamp is off and on: a warm
+    pool of light around a random place near the upper edge."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    center = rng.uniform((0.15 * WIDTH, -0.1 * HEIGHT), (0.85 * WIDTH, 0.3 * HEIGHT))
+    glow = np.exp(-((x - center[0]) ** 2 + (y - center[1]) ** 2) / (0.75 * WIDTH) ** 2)
+    dark_3 = np.array([0.72, 0.76, 0.86], np.float32)
+    warm_3 = np.array([0.55, 0.46, 0.24], np.float32)
+    return np.broadcast_to(dark_3, (HEIGHT, WIDTH, 3)), dark_3 + glow[..., None] * warm_3
 
 
 def _background(table: np.ndarray, drift_2: np.ndarray) -> np.ndarray:
@@ -139,37 +150,19 @@ def _window(center: np.ndarray, half: float) -> tuple[int, int, int, int]:
     return x0, y0, min(int(center[0] + half) + 1, WIDTH), min(int(center[1] + half) + 1, HEIGHT)
 
 
-def draw_table(
-    rng: np.random.Generator,
-    *,
-    height: int,
-    width: int,
-    contrast: float = 1.0,
-    surface: int | None = None,
-) -> np.ndarray:
-    """Return a (height, width, 3) float32 image of a table top, 0..255.
-
-    Args:
-        rng: random generator of the film.
-        height: height of the image.
-        width: width of the image.
-        contrast: contrast of the pattern; 0 for no pattern.
-        surface: index in `parameters.SURFACES`; None for a random one. A given surface is part of
-            the label, so its blotches are faint and do not hide its pattern.
-    """
+def draw_table(rng: np.random.Generator, *, height: int, width: int) -> np.ndarray:
+    """Return a (height, width, 3) float32 image of a random table top, 0..255."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    base = rng.uniform(70, 190) + rng.normal(0, 18, 3)
+    base = rng.uniform(85, 190) + rng.normal(0, 18, 3)
     patterns = (_wood, _tiles, _cloth, lambda x, y, rng: np.zeros_like(x))
-    drawn = rng.integers(len(patterns))
-    pattern = patterns[drawn if surface is None else surface](x, y, rng)
-    blotches = 1.0 if surface is None else 0.25
+    pattern = patterns[rng.integers(len(patterns))](x, y, rng)
     for cells, strength in ((6, 16.0), (24, 8.0), (80, 5.0)):
-        coarse = rng.normal(0.0, blotches * strength, (cells, cells)).astype(np.float32)
+        coarse = rng.normal(0.0, strength, (cells, cells)).astype(np.float32)
         pattern = pattern + cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     slope = rng.normal(0, 0.15, 2)
     shade = 1.0 + slope[0] * (x / width - 0.5) + slope[1] * (y / height - 0.5)
     tint = 1.0 + rng.normal(0, 0.12, 3)
-    table = (base + contrast * pattern[..., None] * tint) * shade[..., None]
+    table = (base + pattern[..., None] * tint) * shade[..., None]
     return np.clip(table, 10, 245).astype(np.float32)
 
 

@@ -1,247 +1,129 @@
-"""Plan a scene: its objects, their motion, and the label.
+"""Plan a film: its objects, their motion, the lamp, and the label.
 
-Every film of a world has the same cast (the pair in role, decoy pairs, distractors), so that the
-classes in a film do not determine its label.
+One hand takes a dish away, another hand brings a different one, and the lamp may be switched. Every
+film shows the same dishes, so that the order of its frames is needed to tell which one was taken.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from orn.demo.world.hands import acting_hand, idle_hand
-from orn.demo.world.motion import BEHIND, FRONT, INSIDE, PairMotion, pair_motion
-from orn.demo.world.parameters import (
-    ACTIVITIES,
-    DECOY_X,
-    DECOY_Y,
-    DISTRACTORS,
-    HAND,
-    HEIGHT,
-    ROLE_X,
-    ROLE_Y,
-    WIDTH,
-    WorldParameters,
-)
-from orn.demo.world.sprites import Actor, Sprite, draw_sprite
+from orn.demo.world.cast import BYSTANDERS, DISHES, FRAMES, HAND, HEIGHT, LABELS, LAMP, WIDTH
+from orn.demo.world.sprites import Actor, Sprite, draw_sprite, hand_sprite
 
-_MARGIN = 13.0
-_TRIES = 40
-_IN_HAND = 50.0
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relation:
-    """The activity of a pair in the ground truth."""
-
-    activity: int
-    x_track: int
-    y_track: int
-    start_frame: int
-    stop_frame: int
-    in_role: bool
-    """False for the decoy pair."""
+_MARGIN = 14.0
+_GAP = 3.0
+"""Distance in pixels between objects that is enough."""
+_TRIES = 60
+_BROUGHT_DEPTH, _TAKEN_DEPTH = 50.0, 60.0
+"""Depth of a hand; its dish is nearer, and other objects are behind."""
+_GRASP = 9.0
+"""Distance in pixels between the centers of a held object and the hand."""
+_BELOW = 26.0
+"""Distance in pixels below the frame at which a dish and its hand are out of view."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A planned scene; the index of an actor is its track id in the ground truth."""
+    """A planned film."""
 
     actors: tuple[Actor, ...]
-    relations: tuple[Relation, ...] = ()
+    lamp_F: np.ndarray
+    """(F,) bool, whether the lamp is on."""
     render_seed: int
     """Seed for table, light, noise and camera, which do not affect the label."""
     label: str
-    surface: int | None = None
-    """Surface of the table, an index in `parameters.SURFACES`; None for a random one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedActivity:
-    """An activity of a pair and its frames."""
-
-    activity: int
-    start_frame: int
-    stop_frame: int
-
-
-def random_activity(rng: np.random.Generator, num_frames: int) -> PlannedActivity:
-    """Return an activity, drawn uniformly."""
-    activity = int(rng.integers(len(ACTIVITIES)))
-    return PlannedActivity(activity=activity, start_frame=0, stop_frame=num_frames)
-
-
-def plan_scene(
-    planned: PlannedActivity,
-    decoys: Sequence[PlannedActivity | None],
-    *,
-    parameters: WorldParameters,
-    num_frames: int,
-    rng: np.random.Generator,
-) -> Scene:
-    """Plan a scene in which the pair in role performs an activity, and decoy pairs may as well.
-
-    Args:
-        planned: activity of the pair in role.
-        decoys: activity of each decoy pair; None if it does not move.
-        parameters: parameters of the world.
-        num_frames: number of frames.
-        rng: random generator of the film.
-    """
-    actors, relations = _pair(planned, (ROLE_X, ROLE_Y), [], num_frames, rng)
-    for decoy in decoys:
-        more, more_relations = _pair(decoy, (DECOY_X, DECOY_Y), actors, num_frames, rng)
-        relations += [replace(relation, in_role=False) for relation in more_relations]
-        actors += more
-    still = [str(name) for name in rng.choice(DISTRACTORS, size=parameters.distractors)]
-    for name in still + [actors[0].class_name] * parameters.look_alikes:
-        actors.append(_still_actor(name, actors, num_frames, rng))
-    if rng.random() < parameters.idle_hand_probability:
-        actors.append(_idle_hand(actors, num_frames, rng))
+def plan_scene(rng: np.random.Generator) -> Scene:
+    """Plan a film with a random label."""
+    label = int(rng.integers(len(LABELS)))
+    taken, lamp = divmod(label, len(LAMP))
+    brought = (taken + int(rng.integers(1, len(DISHES)))) % len(DISHES)
+    names = [*DISHES, str(rng.choice(BYSTANDERS))]
+    sprites = [draw_sprite(name, rng) for name in names]
+    places = _places([sprite.radius for sprite in sprites], rng)
+    actors = []
+    for number, (name, sprite, place_2) in enumerate(zip(names, sprites, places, strict=True)):
+        if number in (taken, brought):
+            actors += _carried(name, sprite, place_2, rng, is_taken=number == taken)
+        else:
+            actors.append(
+                Actor(
+                    class_name=name,
+                    sprite=sprite,
+                    position_F2=np.tile(place_2, (FRAMES, 1)),
+                    depth_F=np.full(FRAMES, 2.0 * number),
+                )
+            )
     return Scene(
         actors=tuple(actors),
-        relations=tuple(relations),
+        lamp_F=_switched(LAMP[lamp], rng),
         render_seed=int(rng.integers(2**31)),
-        label=ACTIVITIES[planned.activity],
+        label=LABELS[label],
     )
 
 
-def phase_of_frames(
-    planned: PlannedActivity, num_frames: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Return the (F,) phase of an activity in [0, 1], with a short rest at both ends."""
-    span = planned.stop_frame - 1 - planned.start_frame
-    start = planned.start_frame + rng.uniform(0.0, 0.12) * span
-    stop = planned.stop_frame - 1 - rng.uniform(0.0, 0.12) * span
-    return np.clip((np.arange(num_frames) - start) / max(stop - start, 1e-6), 0.0, 1.0)
-
-
-def _pair(
-    planned: PlannedActivity | None,
-    roles: tuple[tuple[str, ...], tuple[str, ...]],
-    others: list[Actor],
-    num_frames: int,
-    rng: np.random.Generator,
-) -> tuple[list[Actor], list[Relation]]:
-    """Return X, Y and, if the activity needs it, a hand; the track id of X is `len(others)`."""
-    first = len(others)
-    names = (str(rng.choice(roles[0])), str(rng.choice(roles[1])))
-    if planned is None:
-        still = _still_actor(names[0], others, num_frames, rng)
-        return [still, _still_actor(names[1], [*others, still], num_frames, rng)], []
-    sprites = (draw_sprite(names[0], rng), draw_sprite(names[1], rng))
-    phase_F = phase_of_frames(planned, num_frames, rng)
-    motion, center_2 = _fit(planned.activity, sprites, others, phase_F, rng)
-    depth_y = float(2 * first)
-    held_F = np.zeros(num_frames, bool) if motion.reach_F is None else motion.reach_F < 0.02
-    depth_x_F = depth_y + np.select(
-        [held_F, motion.layer_F == BEHIND, motion.layer_F == INSIDE, motion.layer_F == FRONT],
-        [_IN_HAND, -0.5, 0.5, 1.5],
-    )
-    x = Actor(
-        class_name=names[0], sprite=sprites[0], position_F2=motion.x_F2 + center_2,
-        depth_F=depth_x_F, lift_F=motion.lift_F,
-    )  # fmt: skip
-    y = standing_actor(names[1], sprites[1], motion.y_F2 + center_2, depth_y)
-    relation = Relation(
-        activity=planned.activity,
-        x_track=first,
-        y_track=first + 1,
-        start_frame=planned.start_frame,
-        stop_frame=planned.stop_frame,
-        in_role=True,
-    )
-    if motion.reach_F is None:
-        return [x, y], [relation]
-    hand = acting_hand(x.position_F2, motion.reach_F, rng)
-    return [x, y, hand], [relation]
-
-
-def standing_actor(name: str, sprite: Sprite, position_F2: np.ndarray, depth: float) -> Actor:
-    """Return an object at the given positions."""
-    depth_F = np.full(len(position_F2), depth)
-    return Actor(class_name=name, sprite=sprite, position_F2=position_F2, depth_F=depth_F)
-
-
-def _fit(
-    activity: int,
-    sprites: tuple[Sprite, Sprite],
-    others: list[Actor],
-    phase_F: np.ndarray,
-    rng: np.random.Generator,
-) -> tuple[PairMotion, np.ndarray]:
-    """Return the best of several random motions and places: in view and clear of other objects."""
-    radii = (sprites[0].radius, sprites[1].radius)
-
-    def draw() -> tuple[float, tuple[PairMotion, np.ndarray]]:
-        motion = pair_motion(activity, rng, phase_F=phase_F, radii=radii)
-        whole = np.concatenate([motion.x_F2, motion.y_F2])
-        low = np.array([_MARGIN, _MARGIN]) - whole.min(axis=0)
-        high = np.array([WIDTH - _MARGIN, HEIGHT - _MARGIN]) - whole.max(axis=0)
-        overflow = float(np.maximum(low - high, 0).sum())
-        center_2 = np.where(low < high, rng.uniform(np.minimum(low, high), high), (low + high) / 2)
-        score = -10.0 * overflow + min(
-            _clearance(motion.x_F2 + center_2, radii[0], others),
-            _clearance(motion.y_F2 + center_2, radii[1], others),
-        )
-        return score, (motion, center_2)
-
-    return _best(draw, enough=4.0)
-
-
-def _best(draw: Callable[[], tuple[float, T]], *, enough: float) -> T:
-    """Return the first of several draws that scores `enough`, else the one that scores highest."""
-    found = draw()
-    for _ in range(_TRIES - 1):
-        if found[0] >= enough:
-            break
-        found = max(found, draw(), key=lambda each: each[0])
-    return found[1]
-
-
-def _clearance(position_F2: np.ndarray, radius: float, others: list[Actor]) -> float:
-    """Return the smallest distance in pixels to any other object, except hands, in any frame."""
-    gaps = [
-        float(np.hypot(*(position_F2 - other.position_F2).T).min()) - radius - other.sprite.radius
-        for other in others
-        if other.sprite.radius > 0
+def _carried(
+    name: str, sprite: Sprite, place_2: np.ndarray, rng: np.random.Generator, *, is_taken: bool
+) -> list[Actor]:
+    """Return a dish and the hand that takes it out of view or, in reverse, brings it to a place."""
+    angle = float(np.pi / 2 + rng.uniform(-0.9, 0.9))
+    along_2 = np.array([np.cos(angle), np.sin(angle)])
+    out_2 = (HEIGHT + _BELOW - place_2[1]) / along_2[1] * along_2
+    time_F = np.linspace(0.0, 1.0, FRAMES)[:: 1 if is_taken else -1]
+    grasped, gone = rng.uniform(0.2, 0.35), rng.uniform(0.65, 0.8)
+    dish_away_F = _ease((time_F - grasped) / (gone - grasped))
+    hand_away_F = np.maximum(dish_away_F, 1.0 - _ease(time_F / grasped))
+    grip_2 = place_2 + _GRASP * along_2
+    depth_F = np.full(FRAMES, _TAKEN_DEPTH if is_taken else _BROUGHT_DEPTH)
+    return [
+        Actor(
+            class_name=HAND,
+            sprite=hand_sprite(rng, angle=angle),
+            position_F2=grip_2 + hand_away_F[:, None] * out_2,
+            depth_F=depth_F,
+        ),
+        Actor(
+            class_name=name,
+            sprite=sprite,
+            position_F2=place_2 + dish_away_F[:, None] * out_2,
+            depth_F=depth_F + 2.0,
+            lift_F=np.minimum(1.0, 4.0 * dish_away_F),
+        ),
     ]
-    return min(gaps, default=100.0)
 
 
-def _still_actor(
-    name: str, others: list[Actor], num_frames: int, rng: np.random.Generator
-) -> Actor:
-    """Return a stationary object, clear of other objects; it is painted over them."""
-    sprite = draw_sprite(name, rng)
-
-    def draw() -> tuple[float, np.ndarray]:
-        place_2 = rng.uniform((_MARGIN, _MARGIN), (WIDTH - _MARGIN, HEIGHT - _MARGIN))
-        position_F2 = np.repeat(place_2[None], num_frames, axis=0)
-        return _clearance(position_F2, sprite.radius, others), position_F2
-
-    return standing_actor(name, sprite, _best(draw, enough=3.0), 2.0 * len(others))
+def _ease(phase_F: np.ndarray) -> np.ndarray:
+    """Return (F,) values that rise smoothly from 0 at the phase 0 to 1 at the phase 1."""
+    part_F = np.clip(phase_F, 0.0, 1.0)
+    return part_F * part_F * (3.0 - 2.0 * part_F)
 
 
-def _idle_hand(actors: list[Actor], num_frames: int, rng: np.random.Generator) -> Actor:
-    """Return a hand that arrives, leaves or stays.
+def _switched(lamp: str, rng: np.random.Generator) -> np.ndarray:
+    """Return (F,) states of the lamp, which is switched near the middle of the film."""
+    if lamp == "lamp steady":
+        return np.full(FRAMES, rng.random() < 0.5)
+    is_after_F = np.arange(FRAMES) >= rng.integers(FRAMES // 2 - 1, FRAMES // 2 + 2)
+    return is_after_F if lamp == "lamp on" else ~is_after_F
 
-    With a probability of one half, it touches an object that does not move.
-    """
-    resting = [
-        track
-        for track, actor in enumerate(actors)
-        if actor.class_name != HAND and np.ptp(actor.position_F2, axis=0).max() < 1.0
-    ]
-    target = int(rng.choice(resting)) if resting and rng.random() < 0.5 else None
-    if target is not None:
-        goal_2 = actors[target].position_F2[0]
-    else:
-        goal_2 = rng.uniform((20.0, 20.0), (WIDTH - 20.0, HEIGHT - 20.0))
-        gaps = [np.hypot(*(actor.position_F2 - goal_2).T).min() for actor in actors]
-        if min(gaps) < 22.0:
-            goal_2 = np.array([rng.uniform(10.0, WIDTH - 10.0), HEIGHT - 4.0])
-    return idle_hand(goal_2, num_frames, rng)
+
+def _places(radii: Sequence[float], rng: np.random.Generator) -> list[np.ndarray]:
+    """Return a random place for each radius, x and y in pixels, clear of the others."""
+    places: list[np.ndarray] = []
+    for radius in radii:
+        best_2, best_gap = np.zeros(2), -np.inf
+        for _ in range(_TRIES):
+            place_2 = rng.uniform((_MARGIN, _MARGIN), (WIDTH - _MARGIN, HEIGHT - _MARGIN))
+            gaps = [
+                float(np.hypot(*(place_2 - other_2))) - radius - other
+                for other_2, other in zip(places, radii, strict=False)
+            ]
+            gap = min(gaps, default=np.inf)
+            if gap > best_gap:
+                best_2, best_gap = place_2, gap
+            if gap >= _GAP:
+                break
+        places.append(best_2)
+    return places

@@ -39,7 +39,7 @@ logger = logging.getLogger(__name__)
 _NAMED = 3
 """Number of example videos in a message."""
 _GENERATED = "demo"
-"""Prefix of generated data sets."""
+"""Name of the generated data set."""
 
 
 def dataset_names() -> list[str]:
@@ -261,8 +261,8 @@ def _absent(manifest: Manifest, data_root: Path, found: str) -> DataRootError:
     folder = truncate(str((data_root / manifest.root).absolute()))
     if own_file(manifest):
         remedy = "put it there (docs/own_videos.md)"
-    elif name.split("-")[0] == _GENERATED:
-        remedy = f"generate it with `make demo` or `orn demo world {name}`"
+    elif name == _GENERATED:
+        remedy = "generate it with `make demo` or `orn demo world`"
     else:
         remedy = f'get it as described in data_manifests/README.md under "{name}"'
     return DataRootError(

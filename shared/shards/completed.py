@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 SHARDS = Path("shards")
 """Default parent folder of shards."""
 _FOLDERS = ("*", "*/*")
-"""Patterns in this folder: `shards/DATASET`, and `shards/short/demo` from `orn demo --short`."""
+"""Patterns in this folder: `shards/DATASET`, and `shards/seed-1/demo` from `orn demo --seed 1`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,6 @@ WITH_WORKERS = Resources(workers=min(4, usable_cores() - 1))
 
 
 def folders_between(shards: Path) -> tuple[str, ...]:
-    """Return the names of the folders between `shards` and a folder of shards, such as `short` for
-    `shards/short/demo`; clip stores and runs for these shards use the same folder names."""
+    """Return the names of the folders between `shards` and a folder of shards, such as `seed-1` for
+    `shards/seed-1/demo`; clip stores and runs for these shards use the same folder names."""
     return shards.parts[1:-1] if shards.parts[:1] == ("shards",) else ()

@@ -4,15 +4,15 @@ from orn.demo.demo_job import demo_jobs, demo_pipeline
 
 
 def test_demos_never_share_files() -> None:
-    lines = [demo_pipeline(size, seed) for size in ("short", "standard", "full") for seed in (0, 1)]
+    lines = [demo_pipeline(seed) for seed in (0, 1)]
     for kind in ("data_root", "shards", "clips", "run"):
         assert len({getattr(line, kind) for line in lines}) == len(lines)
-    assert str(demo_pipeline("standard", 0).run) == "runs/demo"
+    assert str(demo_pipeline(0).run) == "runs/demo"
 
 
 def test_the_steps_of_the_demo() -> None:
-    jobs = demo_jobs("short", 3)
+    jobs = demo_jobs(3)
     assert [job.name for job in jobs] == [
-        *("world", "check", "detect", "clips", "train", "eval", "report")
+        *("world", "check", "detect", "clips", "train", "eval", "report", "page", "film")
     ]
-    assert jobs[4].typed.startswith("orn train demo --data data/short-seed-3 ")
+    assert jobs[4].typed.startswith("orn train demo --data data/seed-3 ")

@@ -3,8 +3,7 @@
 from contextlib import chdir
 from pathlib import Path
 
-from orn.demo.world.make import write_dataset
-from orn.demo.world.parameters import WorldParameters
+from orn.demo.world.make import write_world
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
 from orn.stage2_train.clip_store.make_clips import make_clips
 from orn.stage2_train.settings.resources import Resources
@@ -25,9 +24,7 @@ def make_small_demo(folder: Path) -> None:
     """Makes data/, shards/demo, clips/demo and runs/demo in a folder."""
     with chdir(folder):  # the run records paths as they are given
         root, shards = Path("data"), Path("shards/demo")
-        write_dataset(
-            "demo", root, films=(4, 2, 0), parameters=WorldParameters(), seed=0, workers=1
-        )
+        write_world(root, films={"train": 4, "validation": 2}, seed=0, workers=1)
         write_truth_shards(root / "demo", shards)
         make_clips(ClipsRequest(manifest="demo", data_root=root))
         train(

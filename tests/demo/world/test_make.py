@@ -8,25 +8,16 @@ import numpy as np
 import pytest
 
 from orn.demo.world import make as world
-from orn.demo.world.make import write_dataset
-from orn.demo.world.parameters import WorldParameters
+from orn.demo.world.cast import FRAMES, LABELS
+from orn.demo.world.make import write_world
 from orn.shared.errors import ConfigError
 from orn.shared.masks import rle
 
-FILMS = {"demo": (5, 2, 0), "demo-both": (2, 0, 0)}
+FILMS = {"train": 5, "validation": 2, "test": 0}
 
 
-def draw(
-    root: Path, dataset: str = "demo", *, seed: int = 0, workers: int = 1, **parameters
-) -> int:
-    return write_dataset(
-        dataset,
-        root,
-        films=FILMS[dataset],
-        parameters=WorldParameters(**parameters),
-        seed=seed,
-        workers=workers,
-    )
+def draw(root: Path, *, seed: int = 0, workers: int = 1) -> int:
+    return write_world(root, films=FILMS, seed=seed, workers=workers)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -37,8 +28,7 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
-    for dataset in FILMS:
-        draw(root, dataset)
+    draw(root)
     return root
 
 
@@ -54,15 +44,15 @@ def test_an_interrupted_world_goes_on(
     drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(world, "FILMS_PER_CHUNK", 2)
-    plan_film, planned = world.plan_film, []
+    plan_scene, planned = world.plan_scene, []
 
-    def killed_at_the_fifth(*asked):
-        planned.append(asked)
+    def killed_at_the_fifth(rng):
+        planned.append(rng)
         if len(planned) == 5:
             raise KeyboardInterrupt
-        return plan_film(*asked)
+        return plan_scene(rng)
 
-    monkeypatch.setattr(world, "plan_film", killed_at_the_fifth)
+    monkeypatch.setattr(world, "plan_scene", killed_at_the_fifth)
     with pytest.raises(KeyboardInterrupt):
         draw(tmp_path)
     assert not (tmp_path / "demo" / "labels.csv").exists()
@@ -74,15 +64,11 @@ def test_a_whole_world_is_left_alone_and_another_refused(drawn: Path) -> None:
     assert draw(drawn) == 0
     with pytest.raises(ConfigError, match="changed: seed is 0 as recorded, 1 as requested; remove"):
         draw(drawn, seed=1)
-    with pytest.raises(
-        ConfigError, match=r"parameters\.decoy_probability is 0\.5 as recorded, 0\.0 "
-    ):
-        draw(drawn, decoy_probability=0.0)
 
 
 def test_ground_truth_is_consistent(drawn: Path) -> None:
     document = json.loads((drawn / "demo" / "ground_truth" / "train.json").read_text())
-    assert len(document["images"]) == 5 * WorldParameters().frames
+    assert len(document["images"]) == 5 * FRAMES
     images = {image["id"]: image for image in document["images"]}
     for annotation in document["annotations"]:
         counts = annotation["segmentation"]["counts"].encode()
@@ -92,27 +78,24 @@ def test_ground_truth_is_consistent(drawn: Path) -> None:
         np.testing.assert_array_equal(rle.bounding_box(counts, 120), [x, y, x + width, y + height])
 
 
-def test_labels_are_what_the_ground_truth_says(drawn: Path) -> None:
-    for dataset, part in (("demo", "train"), ("demo", "validation"), ("demo-both", "train")):
-        rows = (drawn / dataset / "labels.csv").read_text().splitlines()[1:]
+def test_labels_are_those_of_the_ground_truth(drawn: Path) -> None:
+    for part in ("train", "validation"):
+        rows = (drawn / "demo" / "labels.csv").read_text().splitlines()[1:]
         labels = dict(row.split(",")[:2] for row in rows if row.endswith(part))
-        truth = json.loads((drawn / dataset / "ground_truth" / f"{part}.json").read_text())
+        truth = json.loads((drawn / "demo" / "ground_truth" / f"{part}.json").read_text())
         assert labels == {video["name"]: video["label"] for video in truth["videos"]}
-        if dataset == "demo":
-            assert labels == {v["name"]: v["relations"][0]["name"] for v in truth["videos"]}
-        classes = (drawn / dataset / "classes.txt").read_text().splitlines()
-        assert len(classes) == 12 and set(labels.values()) <= set(classes)
+        assert set(labels.values()) <= set(LABELS)
+    assert (drawn / "demo" / "classes.txt").read_text().splitlines() == [*LABELS]
 
 
 def test_parts_and_seeds_never_share_a_film() -> None:
     draws = {
-        tuple(world.film_rng(seed, dataset, part, number).integers(2**31, size=3))
+        tuple(world.film_rng(seed, part, number).integers(2**31, size=3))
         for seed in (0, 1)
-        for dataset in ("demo", "demo-both")
         for part in ("train", "validation")
         for number in range(3)
     }
-    assert len(draws) == 24
+    assert len(draws) == 12
 
 
 def test_a_damaged_record_of_a_world_is_named(drawn: Path, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_of_lists_each_stops_at_its_own_failure(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(120)
 def test_sigterm_ends_all_lists(tmp_path: Path) -> None:
-    films = ("demo", "world", "demo", "--data", str(tmp_path / "data"), "--films", "90000,0,0")
+    films = ("demo", "world", "--data", str(tmp_path / "data"), "--films", "90000,0,0")
     drawing = Job(name="world", argv=films, output=tmp_path)
     lists = {tmp_path / "one": [drawing, quick("after", tmp_path)], tmp_path / "two": [drawing]}
 

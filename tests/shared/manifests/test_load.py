@@ -22,7 +22,7 @@ from orn.shared.manifests.records import DetectorChoice, Video
 
 def test_shipped_manifests_are_valid_named_like_their_files_and_described() -> None:
     names = dataset_names()
-    assert {"demo", "demo-both", "epic", "something", "vlog"} <= set(names)
+    assert {"demo", "epic", "something", "vlog"} <= set(names)
     assert [load_manifest(name).name for name in names] == names
     page = load_manifest("epic").source.with_name("README.md").read_text()
     headings = [line for line in page.splitlines() if line.startswith("## ")]
@@ -92,8 +92,8 @@ def test_listed_videos_that_are_not_there(mine: Path, tmp_path: Path) -> None:
     (tmp_path / "mine" / "labels.csv").write_text(f"video,label\n{rows}")
     with pytest.raises(DataRootError, match=r"got none of 9 .*\(v0, v1, v2, \.\.\.\).*own_videos"):
         require_videos(load_dataset(mine, tmp_path), mine, tmp_path)
-    with pytest.raises(DataRootError, match="`make demo` or `orn demo world demo-both`"):
-        load_dataset("demo-both", tmp_path)
+    with pytest.raises(DataRootError, match="`make demo` or `orn demo world`"):
+        load_dataset("demo", tmp_path)
 
 
 def test_without_labels_tables_need_not_be_there(mine: Path, tmp_path: Path, caplog) -> None:
