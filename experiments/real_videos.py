@@ -124,8 +124,7 @@ def prepare(source: Path) -> None:
         shutil.copyfile(source / name, WORK / name)
     if not (WORK / "videos").exists():
         (WORK / "videos").symlink_to((source / "videos").absolute())
-    with (WORK / "labels.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = _rows_of_table("labels.csv")
     with (WORK / "all.csv").open("w") as file:
         table = csv.DictWriter(file, ["video", "label", "group"], extrasaction="ignore")
         table.writeheader()
@@ -137,10 +136,13 @@ def prepare(source: Path) -> None:
     text = _manifest(FOLDS[0]).read_text()
     for fold in FOLDS[1:]:
         _manifest(fold).write_text(text.replace(f'split = "{FOLDS[0]}"', f'split = "{fold}"'))
-    with (WORK / "folds-split.csv").open() as file:
-        folds_of = {row["video"]: row for row in csv.DictReader(file)}
-    clips = {key: [row[key] for row in rows] for key in ("video", "label", "group")}
-    clips[OFFICIAL] = [row["split"] for row in rows]
+    folds_of = {row["video"]: row for row in _rows_of_table("folds-split.csv")}
+    films = sorted({row["group"] for row in rows})
+    clips: dict[str, list[object]] = {
+        "label": [row["label"] for row in rows],
+        "film": [films.index(row["group"]) for row in rows],
+        OFFICIAL: [row["split"] for row in rows],
+    }
     for fold in FOLDS:
         clips[fold] = [folds_of[row["video"]][fold] for row in rows]
     data = (str(manifest), "--data", str(WORK))
@@ -150,6 +152,11 @@ def prepare(source: Path) -> None:
         orn("import-objects", data[0], *objects, *data[1:], "--out", str(WORK / name))
     RECORDS.mkdir(parents=True, exist_ok=True)
     CLIPS.write_text(json.dumps(clips))
+
+
+def _rows_of_table(name: str) -> list[dict[str, str]]:
+    with (WORK / name).open() as file:
+        return list(csv.DictReader(file))
 
 
 def _new_manifest(table: str, name: str, out: Path, *options: str) -> None:
@@ -194,7 +201,7 @@ def _train(system: System, seed: int, part: str) -> None:
         "part": part,
         "command": ["orn", *command],
         "recipe": json.loads((run / "config.json").read_text())["recipe"],
-        "commit": _output("git", "rev-parse", "HEAD"),
+        "commit": subprocess.check_output(("git", "rev-parse", "HEAD"), text=True).strip(),
         "cpu_seconds": round(seconds),
         "top1": figures,
         "logits_float16": logits,
@@ -212,13 +219,13 @@ def _figures(path: Path) -> dict[str, float]:
 
 
 def _logits(path: Path, part: str, split: str) -> dict[str, str]:
-    """Return the logits of each head in base64, in the order of `CLIPS`."""
+    """Return the logits of each head in base64, in the order of the table."""
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
     place_of = {str(name): place for place, name in enumerate(arrays["ids"])}
     clips = json.loads(CLIPS.read_text())
-    pairs = zip(clips["video"], clips[part], strict=True)
-    rows = [place_of[name] for name, own in pairs if own == split]
+    pairs = zip(_rows_of_table("labels.csv"), clips[part], strict=True)
+    rows = [place_of[row["video"]] for row, own in pairs if own == split]
     return {
         name: base64.b64encode(arrays[name][rows].astype(np.float16).tobytes()).decode()
         for name in ("activity_logits", "object_logits")
@@ -232,7 +239,7 @@ def report(parts: Sequence[str]) -> None:
     rows_N = np.concatenate([_rows(clips, part) for part in parts])
     names = sorted(set(clips["label"]))
     labels_N = np.array([names.index(each) for each in clips["label"]])[rows_N]
-    films_N = np.unique(np.array(clips["group"])[rows_N], return_inverse=True)[1]
+    films_N = np.unique(np.array(clips["film"])[rows_N], return_inverse=True)[1]
     objects_N = np.isin(np.array(clips["label"])[rows_N], [*WITH_OBJECT])
     for family in FAMILIES:
         hits = dict(_hits(family, parts, labels_N))
@@ -352,10 +359,6 @@ def _interval(
 def orn(*words: str) -> None:
     """Run a command of the project; a failure ends the script."""
     subprocess.run([sys.executable, "-m", "orn", *words], check=True)
-
-
-def _output(*words: str) -> str:
-    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def _child_seconds() -> float:
