@@ -34,15 +34,15 @@ def open_file(path: Path, *, error: type[PipelineError] = ConfigError) -> io.Buf
     return os.fdopen(_descriptor(path, _READING, "cannot be read", error), "rb")
 
 
-def open_to_append(path: Path, *, error: type[PipelineError] = PipelineError) -> io.BufferedRandom:
+def open_to_append(path: Path) -> io.BufferedRandom:
     """Open or create a regular file for reading and appending.
 
     Symbolic links are rejected, because their target would be modified.
 
     Raises:
-        error: if the file cannot be opened or created.
+        PipelineError: if the file cannot be opened or created.
     """
-    return os.fdopen(_descriptor(path, _APPENDING, "could not be written", error), "ab+")
+    return os.fdopen(_descriptor(path, _APPENDING, "could not be written", PipelineError), "ab+")
 
 
 def _descriptor(path: Path, flags: int, failed: str, error: type[PipelineError]) -> int:

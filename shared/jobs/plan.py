@@ -224,17 +224,16 @@ class UnitFiles:
         """Raise ConfigError if a folder is one of `reads` or contains other files."""
         check_output_folder(folder, ours=[self.plan, self.pattern], reads=reads)
 
-    def saved_plan(self, folder: Path, *, remedy: str = _REMEDY) -> Plan | None:
+    def saved_plan(self, folder: Path) -> Plan | None:
         """Return the plan in a folder; None if there is neither a plan nor a file.
 
         Raises:
-            ConfigError: if there are files without a plan (the message ends with `remedy`), or
-                the plan is not of this version.
+            ConfigError: if there are files without a plan, or the plan is not of this version.
         """
         saved = Plan.load(folder, self.plan)
         if saved is None and any(folder.glob(self.pattern)):
             raise ConfigError(
-                f"{folder}: {self.plan} is missing, so the job cannot resume; {remedy}"
+                f"{folder}: {self.plan} is missing, so the job cannot resume; {_REMEDY}"
             )
         return saved
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.errors import ConfigError
 from orn.shared.text import counted, truncate
 
 _LONGEST = 60
@@ -16,22 +16,20 @@ def check_same_job(
     *,
     place: object,
     remedy: str = "use --fresh to start over, or choose a different --out",
-    error: type[PipelineError] = ConfigError,
 ) -> None:
-    """Raise an error unless a job has the same settings as the job that created its folder.
+    """Raise ConfigError unless a job has the same settings as the job that created its folder.
 
     Args:
         recorded: settings of the folder; may hold nested tables and lists.
         requested: settings of the job.
         place: where the settings are recorded, for the message.
         remedy: advice to the user if they differ, for the message.
-        error: type of the error.
 
     Raises:
-        error: if settings differ; the message lists both values of each.
+        ConfigError: if settings differ; the message lists both values of each.
     """
     if different := differences(recorded, requested):
-        raise error(f"{place}: settings have changed: {'; '.join(different)}; {remedy}")
+        raise ConfigError(f"{place}: settings have changed: {'; '.join(different)}; {remedy}")
 
 
 def differences(
