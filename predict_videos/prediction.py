@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from orn.shared.predictions import probabilities
 from orn.shared.text import truncate
+from orn.stage2_train.clips.objects import BACKGROUND
+from orn.stage2_train.explanation.explained import WHOLE_FRAME, detected_text
 from orn.stage2_train.explanation.importance import Pair
 from orn.stage2_train.explanation.scale import LEAST_DROP
-from orn.stage2_train.explanation.whole_frame import is_whole_frame, title_of
 
 _DIGITS = 6
-_LISTED_OBJECTS, _SHOWN_CLASSES = 12, 5
+_SHOWN_CLASSES = 5
 _SAME_SECONDS = 1e-6
 
 
@@ -36,12 +37,12 @@ class SeenObject:
     @property
     def is_whole_frame(self) -> bool:
         """Whether this is the background object, whose mask covers the whole frame."""
-        return is_whole_frame(self.name)
+        return self.name == BACKGROUND
 
     @property
     def title(self) -> str:
         """Name for people."""
-        return title_of(self.name)
+        return WHOLE_FRAME if self.is_whole_frame else self.name
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields with rounded numbers."""
@@ -171,12 +172,8 @@ class WindowPrediction(_Part):
 
     def detected_text(self) -> str:
         """Return the detected classes with their highest scores, such as `cup 0.98, bed 0.91`."""
-        best: dict[str, float] = {}
-        for each in (each for frame in self.objects for each in frame):
-            if not each.is_whole_frame:
-                best[each.name] = max(best.get(each.name, 0.0), each.score)
-        seen = sorted(best.items(), key=lambda each: -each[1])[:_LISTED_OBJECTS]
-        return ", ".join(f"{name} {score:.2f}" for name, score in seen) or "nothing"
+        objects = (each for frame in self.objects for each in frame if not each.is_whole_frame)
+        return detected_text((each.name, each.score) for each in objects)
 
     def as_json(self) -> dict[str, Any]:
         """Return the prediction as printed by `orn predict --json`."""

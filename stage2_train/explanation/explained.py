@@ -16,9 +16,7 @@ from orn.shared.drawing.draw_frame import DrawnObjects
 from orn.shared.text import truncate
 from orn.stage2_train.clips.batches import ClipBatch, LoaderSettings, evaluation_loader
 from orn.stage2_train.clips.dataset import ClipDataset
-from orn.stage2_train.clips.objects import BACKGROUND
 from orn.stage2_train.explanation.importance import ClipPairs, Pair, explain
-from orn.stage2_train.explanation.whole_frame import title_of
 from orn.stage2_train.model.inputs import NetworkInputs
 
 DECIDED = {
@@ -28,6 +26,8 @@ DECIDED = {
     "neither": "Neither head predicts this class on its own, only both together",
 }
 """Descriptions of the values of `decided_by`."""
+WHOLE_FRAME = "the whole frame"
+"""Name of the background object in texts for people; it has no box."""
 _BATCH_SIZE = 16
 _LISTED_OBJECTS = 8
 
@@ -70,7 +70,7 @@ class ExplainedClip:
 
     def pair_text(self, pair: Pair, names: tuple[str, ...]) -> str:
         """Return a pair as text, such as `cup (frame 1) and person (frame 3)`."""
-        titles = [*names, title_of(BACKGROUND)]
+        titles = [*names, WHOLE_FRAME]
         return " and ".join(
             f"{titles[self.labels_TK[frame, slot]]} (frame {frame + 1})"
             for frame, slot in self.places(pair)
@@ -78,14 +78,9 @@ class ExplainedClip:
 
     def detected_text(self, names: tuple[str, ...]) -> str:
         """Return the detected classes with their highest scores, such as `cup 0.98, bed 0.91`."""
-        best: dict[str, float] = {}
         is_shown_TK = self.valid_TK & (self.labels_TK < self.background)
-        for label, score in zip(
-            self.labels_TK[is_shown_TK], self.scores_TK[is_shown_TK], strict=True
-        ):
-            best[names[label]] = max(best.get(names[label], 0.0), float(score))
-        seen = sorted(best.items(), key=lambda each: -each[1])[:_LISTED_OBJECTS]
-        return ", ".join(f"{truncate(name, 40)} {score:.2f}" for name, score in seen) or "nothing"
+        labels, scores = self.labels_TK[is_shown_TK], self.scores_TK[is_shown_TK]
+        return detected_text(zip([names[label] for label in labels], scores, strict=True))
 
     def drawn_objects(self, frame: int) -> DrawnObjects:
         """Return the objects in a frame, without the background, on the grid of their masks."""
@@ -104,6 +99,19 @@ class ExplainedClip:
         height, width = self.frames_THW3.shape[1:3]
         x1, y1, x2, y2 = self.boxes_TK4[frame, slot].tolist()
         return (x1 + x2) / 2 / width, (y1 + y2) / 2 / height
+
+
+def detected_text(found: Iterable[tuple[str, float]]) -> str:
+    """Return the classes of objects with their highest scores, such as `cup 0.98, bed 0.91`.
+
+    Args:
+        found: class and score of each object.
+    """
+    best: dict[str, float] = {}
+    for name, score in found:
+        best[name] = max(best.get(name, 0.0), score)
+    seen = sorted(best.items(), key=lambda each: -each[1])[:_LISTED_OBJECTS]
+    return ", ".join(f"{truncate(name, 40)} {score:.2f}" for name, score in seen) or "nothing"
 
 
 def explained_clips(

@@ -1,4 +1,4 @@
-"""The tiny networks and batches of the model's tests, tiny runs that were trained, a browser."""
+"""Tiny runs that were trained, and their reports."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +8,6 @@ from typing import Any
 import pytest
 
 from tests.running import run_orn
-from tests.stage2_train.model.conftest import (  # noqa: F401
-    make_batch,
-    make_network,
-    tiny_config,
-)
 from tests.worlds.films import make_workspace, words_of
 
 EVAL_OPTIONS = ("--workers", "0", "--device", "cpu")
