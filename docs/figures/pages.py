@@ -51,9 +51,9 @@ with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
     for frame, path in zip(FRAMES, masks, strict=True):
         inspect("--video", VIDEO, "--frame", str(frame), "--overlay", str(path))
     save(joined(masks), "look_masks.webp")
-    inspect("--html", str(folder / "shard.html"))
+    inspect("--html", str(folder / "page"))
     browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM"))
-    at = f"{(folder / 'shard.html').as_uri()}#{VIDEO}/{FRAMES[1]}"
+    at = f"{(folder / 'page' / 'index.html').as_uri()}#{VIDEO}/{FRAMES[1]}"
     save(photograph(browser, at, 1280, 1100), "look_page.webp")
     save(photograph(browser, at, 400, 860, color_scheme="dark"), "look_phone.webp")
     report = (RUN.resolve() / "report.html").as_uri()
