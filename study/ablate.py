@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,9 @@ from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.same_job import check_same_job, differences
-from orn.shared.manifests.fold_files import folds_of, write_fold_manifests
+from orn.shared.manifests.fold_files import draw_folds, requested_folds, write_fold_manifests
 from orn.shared.manifests.load import load_listing, load_manifest
+from orn.shared.manifests.manifest import TableLabels
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.evaluation.pooled import evaluate_folds
@@ -56,10 +57,11 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
     request = _with_recipe(request)
     check_output_folder(request.folder, ours=["*"])  # _claim_folder checks that the runs match
     runs = _checked_runs(request)
-    _claim_folder(request)
+    folds, changes = _folds(request)
+    _claim_folder(request, changes)
     split: str = request.split
-    if folds := folds_of(request.manifest):
-        _carry_out_folds(runs, request, folds)
+    if folds:
+        _carry_out_folds(runs, request, folds, changes)
         split = FOLDS
     else:
         for each in dict.fromkeys(("validation", request.split)):
@@ -70,10 +72,18 @@ def ablate(request: AblationRequest) -> dict[str, Any]:
 
 
 def _carry_out_folds(
-    runs: Sequence[AblationRun], request: AblationRequest, folds: Sequence[str]
+    runs: Sequence[AblationRun],
+    request: AblationRequest,
+    folds: Sequence[str],
+    changes: Mapping[str, Any],
 ) -> None:
     """Train every run on each fold, and evaluate it once on the test splits of all folds."""
-    write_fold_manifests(request.manifest, [request.folder / f"{fold}.toml" for fold in folds])
+    manifest = load_manifest(request.manifest)
+    if changes:
+        assert isinstance(manifest.labels, TableLabels)
+        draw_folds(request.resources.root / manifest.root / manifest.labels.table, changes)
+    paths = [request.folder / f"{fold}.toml" for fold in folds]
+    write_fold_manifests(request.manifest, paths, changes)
     parts = [replace(run, fold=fold) for run in runs for fold in folds]
     carry_out(parts, request, split="test")
     for run in runs:
@@ -84,7 +94,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     """Return what `ablate` would do, as a JSON object."""
     request = _with_recipe(request)
     runs = _checked_runs(request)
-    folds, split = folds_of(request.manifest), "validation"
+    (folds, _), split = _folds(request), "validation"
     if folds:
         runs, split = [replace(run, fold=fold) for run in runs for fold in folds], "test"
     left = [run for run in runs if not is_measured(run.folder, split)]
@@ -96,6 +106,10 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
         "to_fetch": [url for url in urls if url is not None],
         "first_command": first_command(left[0], request) if left else None,
     }
+
+
+def _folds(request: AblationRequest) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return requested_folds(request.manifest, folds=request.folds, group=request.group)
 
 
 def _with_recipe(request: AblationRequest) -> AblationRequest:
@@ -134,10 +148,14 @@ def _checked_runs(request: AblationRequest) -> Sequence[AblationRun]:
     return runs
 
 
-def _claim_folder(request: AblationRequest) -> None:
+def _claim_folder(request: AblationRequest, folds: Mapping[str, Any]) -> None:
     """Record what all runs in the folder share; reject runs that are not comparable with them.
 
     A different commit or number of threads only causes a warning.
+
+    Args:
+        request: the runs.
+        folds: how their folds differ from the manifest.
     """
     manifest, resources = load_manifest(request.manifest), request.resources
     require_prepared(request.manifest, manifest.name, resources)
@@ -153,6 +171,7 @@ def _claim_folder(request: AblationRequest) -> None:
         "detector": detector.identity,
         "clip store": "none" if store is None else ClipStore(store).settings.describe(),
         "weights digest": None if weights is None else file_digest(weights, error=CheckpointError),
+        **folds,
         "commit": git_commit(),
         "threads": resources.num_threads(jobs=request.jobs),
     }

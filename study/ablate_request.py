@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from orn.shared.common_options import DatasetName, FilePath, Names, Overrides
+from orn.shared.common_options import DatasetName, FilePath, Folds, Group, Names, Overrides
 from orn.shared.manifests.records import Split
 from orn.shared.options import Option, Request
 from orn.stage2_train.settings.resources import Recipe, Resources, Weights
@@ -37,6 +37,8 @@ class AblationRequest(Request):
     num_seeds: Annotated[
         int, Field(ge=1, le=1000), Option("Number of seeds per system.", name="--seeds")
     ] = 5
+    folds: Folds = None
+    group: Group = None
     recipe: Recipe = None
     overrides: Overrides = ()
     vary: Annotated[

@@ -1,13 +1,15 @@
 """The manifest of each fold of a cross-validation: a copy with a different column of splits."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from orn.shared.config.toml_files import toml_value
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
-from orn.shared.manifests.draw_split import fold_names
+from orn.shared.manifests.draw_split import SplitRequest, draw_table, fold_names, split_text
 from orn.shared.manifests.load import load_manifest
 from orn.shared.manifests.manifest import TableLabels
 
@@ -18,8 +20,50 @@ def folds_of(manifest: str) -> tuple[str, ...]:
     return fold_names(labels.folds or 0) if isinstance(labels, TableLabels) else ()
 
 
-def write_fold_manifests(manifest: str, paths: Sequence[Path]) -> None:
+def requested_folds(
+    manifest: str, *, folds: int | None, group: str | None
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the names of the folds to use, and for folds that the manifest does not have, the
+    changes of its labels: a table of splits of their own, next to the label table.
+
+    Raises:
+        ConfigError: if the manifest has other folds or no label table.
+    """
+    labels, own = load_manifest(manifest).labels, folds_of(manifest)
+    if group is not None and folds is None:
+        raise ConfigError("--group requires --folds")
+    if folds is None or (folds == len(own) and group in (None, getattr(labels, "group", None))):
+        return own, {}
+    if own or not isinstance(labels, TableLabels):
+        got = f"{len(own)} folds with different options" if own else f"format {labels.format}"
+        raise ConfigError(
+            f"{manifest}: expected a table of labels without folds, or with those of --folds "
+            f"{folds} and --group, got {got}; omit --folds, or create a manifest for a table with "
+            "`orn manifest new`"
+        )
+    group = group or labels.group
+    ending = f"-{re.sub(r'[^A-Za-z0-9_-]', '-', group)}" if group else ""
+    changes = {"split_table": f"folds-{folds}{ending}.csv", "folds": folds, "group": group}
+    return fold_names(folds), {name: value for name, value in changes.items() if value is not None}
+
+
+def draw_folds(table: Path, changes: Mapping[str, Any]) -> None:
+    """Draw the folds of `requested_folds` for a label table, unless they exist."""
+    path = table.parent / changes["split_table"]
+    if not path.exists():
+        request = SplitRequest(folds=changes["folds"], group=changes.get("group"))
+        write_text(path, split_text(request.columns, draw_table(table, request)))
+
+
+def write_fold_manifests(
+    manifest: str, paths: Sequence[Path], changes: Mapping[str, Any] = MappingProxyType({})
+) -> None:
     """Write a copy of a manifest for each path, whose stem is the column of splits.
+
+    Args:
+        manifest: the manifest.
+        paths: the copies.
+        changes: other values in the section labels.
 
     Raises:
         ConfigError: if the copies would differ in anything else.
@@ -27,11 +71,13 @@ def write_fold_manifests(manifest: str, paths: Sequence[Path]) -> None:
     original = load_manifest(manifest)
     text = original.source.read_text("utf-8")
     for path in paths:
-        line = f"split = {toml_value(path.stem)}"
+        new = {**changes, "split": path.stem}
+        lines = "".join(f"{name} = {toml_value(value)}\n" for name, value in new.items())
+        kept = re.sub(rf"(?m)^({'|'.join(new)}) *=.*\n", "", text)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, re.sub(r"(?m)^split *=.*$", line, text, count=1))
-        if load_manifest(path).labels != original.labels.model_copy(update={"split": path.stem}):
+        write_text(path, re.sub(r"(?m)^\[labels\]\n", f"[labels]\n{lines}", kept, count=1))
+        if load_manifest(path).labels != original.labels.model_copy(update=new):
             raise ConfigError(
-                f"{manifest}: expected one line with the key split in the section labels, such as "
-                f"{line!r}; correct it"
+                f"{manifest}: expected a line [labels] and one line for each of its keys "
+                f"{', '.join(new)}; correct it"
             )

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -77,25 +76,26 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_folds_of_the_data_set_are_pooled(options, tmp_path) -> None:
+def test_folds_are_drawn_once_and_pooled(options, tmp_path) -> None:
     """Every film is tested once in each row; the folds need no validation to be compared."""
-    labels, manifest = tmp_path / "data" / "tiny" / "labels.csv", Path(options[0])
+    labels = tmp_path / "data" / "tiny" / "labels.csv"
     rows = [line.rpartition(",")[0] for line in labels.read_text().splitlines()]
     labels.write_text("\n".join(rows) + "\n")
-    splits = ("train,test", "test,train", "train,train")
-    lines = [f"{row.partition(',')[0]},{splits[n % 3]}" for n, row in enumerate(rows[1:])]
-    (labels.parent / "split.csv").write_text("\n".join(["video,fold-1,fold-2", *lines]) + "\n")
-    folds = 'split = "fold-1"\nsplit_table = "split.csv"\nfolds = 2\n'
-    manifest.write_text(f"{manifest.read_text()}{folds}")
-    assert ablate(options, *BOTH, "--dry-run").json["runs"] == 4
-    report = ablate(options, *BOTH).json
-    tested = sum("test" in line for line in lines)
-    assert [row["num_segments"] for row in report["systems"]] == [tested, tested]
+    words = (*BOTH, "--folds", "2")
+    assert ablate(options, *words, "--dry-run").json["runs"] == 4
+    drawn = labels.with_name("folds-2.csv")
+    assert not drawn.exists()
+    report = ablate(options, *words).json
+    assert [row["num_segments"] for row in report["systems"]] == [len(rows) - 1] * 2
     seed = tmp_path / "ablation" / "object-head" / "seed0"
     assert (seed / "fold-2" / "eval-test.json").is_file()
-    written = (seed / "fold-1" / "last.safetensors").stat().st_mtime_ns
-    assert ablate(options, *BOTH).json == report
-    assert (seed / "fold-1" / "last.safetensors").stat().st_mtime_ns == written
+    written = [path.stat().st_mtime_ns for path in (seed / "fold-1" / "last.safetensors", drawn)]
+    assert ablate(options, *words).json == report
+    again = [path.stat().st_mtime_ns for path in (seed / "fold-1" / "last.safetensors", drawn)]
+    assert again == written
+    assert (
+        "folds is 2 as recorded, 3 as req" in ablate(options, *words[:-1], "3", exit_code=2).stderr
+    )
 
 
 @pytest.mark.slow

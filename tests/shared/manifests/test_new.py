@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orn.shared.errors import ConfigError
+from orn.shared.manifests.fold_files import requested_folds
 from orn.shared.manifests.groups import Group, assign_groups
 from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.records import SPLITS
@@ -306,6 +308,11 @@ def test_folds_by_group(kitchen, new, here: Path) -> None:
         assert [split_of[number] for split_of in tables].count("test") == 1
     segments = load_dataset("kitchen.toml", here).segments
     assert {each.group for each in segments} == {f"p{number}" for number in range(8)}
+
+    assert requested_folds("kitchen.toml", folds=4, group="person")[1] == {}
+    for name, number, got in (("kitchen.toml", 3, "4 folds"), ("vlog", 4, "format vlog")):
+        with pytest.raises(ConfigError, match=f"{name}: .*, got {got}.*; omit --folds"):
+            requested_folds(name, folds=number, group=None)
 
 
 def test_folds_need_every_class_in_two_groups(kitchen, new) -> None:
