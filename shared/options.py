@@ -128,11 +128,6 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
     return decorate
 
 
-def option_names(model: type[Request]) -> dict[str, str]:
-    """Return the names of a request's options, by field."""
-    return {each.name: each.typed_name for each in _fields(model)}
-
-
 _NOT_TYPED = (None, (), False)
 """Values from click for options that were not given; given ones are strings or True."""
 _R = TypeVar("_R", bound=Request)

@@ -79,23 +79,19 @@ def estimate_file(path: Path) -> FrameEstimate:
         return FrameEstimate(frames=frames, rate=rate)
 
 
-def read_file(
-    path: Path, *, start: int = 0, stop: int | None = None, times: KnownTimes = "not read"
-) -> Iterator[Frame]:
-    """Yield frames [start, stop) of all decodable frames, in the size of the first.
+def read_file(path: Path, *, start: int = 0, times: KnownTimes = "not read") -> Iterator[Frame]:
+    """Yield all decodable frames from `start` on, in the size of the first.
 
-    For a range, `frame_times` is called if its result is not given.
+    For a later start, `frame_times` is called if its result is not given.
     """
-    if stop is not None and stop <= start:
-        return
-    if times == "not read" and (start > 0 or stop is not None):
+    if times == "not read" and start > 0:
         times = frame_times(path) or "unavailable"
     place = start
     try:
         if isinstance(times, FrameTimes):
-            frames = _sought(path, times, start=start, stop=stop)
+            frames = _sought(path, times, start=start)
         else:
-            frames = _from_first(path, start=start, stop=stop)
+            frames = _from_first(path, start=start)
         for frame in frames:
             yield frame
             place += 1
@@ -107,15 +103,13 @@ def read_file(
     if times == "not read":
         times = frame_times(path) or "unavailable"
     if isinstance(times, FrameTimes):
-        yield from _damaged(path, times, start=place, stop=stop)
+        yield from _damaged(path, times, start=place)
     else:
-        yield from _from_first(path, start=place, stop=stop, refuse_damage=False)
+        yield from _from_first(path, start=place, refuse_damage=False)
 
 
-def _from_first(
-    path: Path, *, start: int, stop: int | None, refuse_damage: bool = True
-) -> Iterator[Frame]:
-    """Yield a range of frames, decoded from the first frame."""
+def _from_first(path: Path, *, start: int, refuse_damage: bool = True) -> Iterator[Frame]:
+    """Yield the frames from `start` on, decoded from the first frame."""
     with opened_video(path, refuse_damage=refuse_damage) as (container, stream):
         packets = container.demux(stream)
         if refuse_damage:
@@ -133,19 +127,17 @@ def _from_first(
                 )
             if index >= start:
                 yield Frame(index=index, seconds=seconds, image=_image(path, form, picture))
-            if stop is not None and index + 1 >= stop:
-                return
         if form is None:
             raise DamageFound("no picture was decoded")
 
 
-def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> Iterator[Frame]:
-    """Yield a range of frames of a file with known times, decoded from the key frame before it.
+def _sought(path: Path, times: FrameTimes, *, start: int) -> Iterator[Frame]:
+    """Yield the frames of a file with known times, decoded from the key frame before `start`.
 
     Raises:
         DamageFound: at the first frame that may differ from decoding the whole file.
     """
-    stop = len(times.ticks) if stop is None else min(stop, len(times.ticks))
+    stop = len(times.ticks)
     if start >= stop:
         return
     nearest_key = int(np.searchsorted(times.keys, start, side="right")) - 1
@@ -169,18 +161,18 @@ def _sought(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> I
         raise DamageFound(f"frame {place} is missing")
 
 
-def _damaged(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> Iterator[Frame]:
-    """Yield a range of frames of a damaged file with known times.
+def _damaged(path: Path, times: FrameTimes, *, start: int) -> Iterator[Frame]:
+    """Yield the frames of a damaged file with known times, from `start` on.
 
-    A missing picture is replaced by the previous one, so that frame numbers agree with ranges
-    outside the damage.
+    A missing picture is replaced by the previous one, so that frame numbers agree with reads that
+    start after the damage.
     """
-    stop = len(times.ticks) if stop is None else min(stop, len(times.ticks))
+    stop = len(times.ticks)
     place = repeated = 0
     latest: VideoFrame | None = None
     with opened_video(path) as (container, stream):
         for picture in chain(all_pictures(path, container.demux(stream), stream), (None,)):
-            index = len(times.ticks) if picture is None else times.place(picture.pts)
+            index = stop if picture is None else times.place(picture.pts)
             if index is None or index < place:
                 continue
             for missing in range(place, min(index, stop)):
@@ -192,7 +184,7 @@ def _damaged(path: Path, times: FrameTimes, *, start: int, stop: int | None) -> 
             place, latest = index + 1, picture
             if place >= stop:
                 break
-    if repeated and stop == len(times.ticks):
+    if repeated:
         logger.warning(
             "%s: %s damaged and replaced by the preceding frame",
             path,

@@ -135,11 +135,9 @@ def estimate_folder(folder: Path, *, rate: float | None) -> FrameEstimate:
     return FrameEstimate(frames=frames, rate=listing.rate, duration_seconds=duration)
 
 
-def read_folder(
-    folder: Path, *, rate: float | None, start: int = 0, stop: int | None = None
-) -> Iterator[Frame]:
-    """Yield frames [start, stop) of all decodable frames. If all JPEGs appear intact, earlier files
-    are not decoded.
+def read_folder(folder: Path, *, rate: float | None, start: int = 0) -> Iterator[Frame]:
+    """Yield all decodable frames from `start` on. If all JPEGs appear intact, earlier files are not
+    decoded.
     """
     listing = _Listing.of(folder, rate)
     size = _size_if_whole(folder, listing.files[0]) if start > 0 else None
@@ -147,8 +145,6 @@ def read_folder(
     index = first
     damaged: list[str] = []
     for path, place in zip(listing.files[first:], listing.places[first:], strict=True):
-        if stop is not None and index >= stop:
-            break
         try:
             picture = jpeg_image(path)
         except VideoDecodeError as err:
@@ -160,7 +156,7 @@ def read_folder(
             yield Frame(index=index, seconds=place / listing.rate, image=np.array(picture))
         index += 1
     num_files = counted(len(listing.files), "JPEG")
-    if index == 0 and stop != 0:
+    if index == 0:
         raise VideoDecodeError(f"{folder}: none of {num_files} can be decoded ({damaged[0]})")
     if damaged:
         logger.warning(

@@ -48,19 +48,18 @@ def read_frames(
     *,
     rate: float | None = None,
     start: int = 0,
-    stop: int | None = None,
     times: KnownTimes = "not read",
 ) -> Iterator[Frame]:
-    """Yield frames [start, stop) of a video, with indices and times relative to the whole video.
+    """Yield the frames of a video from `start` on, with indices and times relative to the whole
+    video.
 
-    If times are only known after decoding, earlier frames are decoded as well. Fewer frames are
-    returned if the video is shorter. Close the iterator to close the file early.
+    If times are only known after decoding, earlier frames are decoded as well. Close the iterator
+    to close the file early.
 
     Args:
         path: a video file or a folder of JPEGs.
         rate: frames per second of a folder; ignored for a file.
         start: index of the first frame, from 0.
-        stop: index after the last frame; None: the end of the video.
         times: result of `frame_times` for a file, if known; ignored for a folder.
 
     Raises:
@@ -68,8 +67,8 @@ def read_frames(
             cannot be read.
     """
     if is_folder(path):
-        return read_folder(path, rate=rate, start=start, stop=stop)
-    return read_file(path, start=start, stop=stop, times=times)
+        return read_folder(path, rate=rate, start=start)
+    return read_file(path, start=start, times=times)
 
 
 def estimate(path: Path, *, rate: float | None = None) -> FrameEstimate:

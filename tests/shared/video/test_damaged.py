@@ -4,6 +4,7 @@ import random
 import shutil
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -24,7 +25,7 @@ def found(path: Path, *, start: int = 0, stop: int | None = None) -> Found:
     """Number, time and digest of every frame."""
     return [
         (frame.index, frame.seconds, sha256(frame.image.tobytes()).hexdigest()[:16])
-        for frame in read_frames(path, start=start, stop=stop)
+        for frame in islice(read_frames(path, start=start), stop and stop - start)
     ]
 
 

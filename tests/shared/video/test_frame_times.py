@@ -4,6 +4,7 @@ gives."""
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def assert_the_same_from_anywhere(path: Path, step: int = 1) -> None:
     assert times is not None
     assert times.seconds.tolist() == [frame.seconds for frame in whole]
     for start in range(0, len(whole) + 2, step):
-        found = list(read_file(path, start=start, stop=start + 2))
+        found = list(islice(read_file(path, start=start), 2))
         wanted = whole[start : start + 2]
         assert [(f.index, f.seconds) for f in found] == [(f.index, f.seconds) for f in wanted]
         for one, other in zip(found, wanted, strict=True):
@@ -83,7 +84,7 @@ def test_what_is_before_the_key_frame_is_not_decoded(
     times = frame_times(path)
     assert times is not None
     assert times.keys.tolist() == [0, 20, 40, 60, 80]
-    assert [frame.index for frame in read_file(path, start=65, stop=67)] == [65, 66]
+    assert [frame.index for frame in islice(read_file(path, start=65), 2)] == [65, 66]
     assert pictures == times.ticks[60:67].tolist()
 
 
@@ -95,9 +96,8 @@ def test_a_key_frame_that_seeking_does_not_find_is_done_without(
     assert times is not None
     wrong = replace(times, keys=np.array([0, 25]))
     monkeypatch.setattr(video_file, "frame_times", lambda _: wrong)
-    assert [number_of(frame.image) for frame in read_file(path, start=25, stop=27)] == [25, 26]
+    assert [number_of(frame.image) for frame in islice(read_file(path, start=25), 2)] == [25, 26]
     assert len(pictures) == 27
-    assert list(read_file(path, start=5, stop=5)) == []
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_other_files_are_decoded_from_the_first_frame(
     tmp_path: Path, pictures: list[int | None], name: str, codec: str, options: dict[str, str]
 ) -> None:
     path = write_numbered(tmp_path / name, NUM_FRAMES, codec=codec, options=options)
-    frames = list(read_frames(path, start=20, stop=23))
+    frames = list(islice(read_frames(path, start=20), 3))
     assert [number_of(frame.image) for frame in frames] == [20, 21, 22]
     assert len(pictures) == 23
 
