@@ -17,6 +17,10 @@ SECONDS = 300
 """When a process that does not end is killed; the machine may be busy with other tests."""
 
 
+LAPTOP = ("--workers", "0", "--device", "cpu")
+"""Options of commands in one process without a GPU."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     """How a command ended."""
@@ -34,6 +38,24 @@ class Ran:
     def lines(self) -> list[Any]:
         """The same, where it is JSON lines."""
         return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+def run_python(
+    *words: object, exit_code: int | None = 0, folder: Path | None = None, **environment: str
+) -> Ran:
+    """Runs `python WORDS` in a process of its own; another exit code than expected fails the
+    test."""
+    ended = subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert exit_code in (None, ended.returncode), ended.stderr[-3000:]
+    return Ran(exit_code=ended.returncode, stdout=ended.stdout, stderr=ended.stderr)
 
 
 def run_orn(
@@ -55,16 +77,7 @@ def run_orn(
     """
     words = [str(each) for each in arguments]
     if alone or folder is not None or environment:
-        ended = subprocess.run(
-            [sys.executable, "-P", "-m", "orn", *words],
-            cwd=folder,
-            env=os.environ | environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        ran = Ran(exit_code=ended.returncode, stdout=ended.stdout, stderr=ended.stderr)
+        ran = run_python(*("-P", "-m", "orn", *words), exit_code=None, folder=folder, **environment)
     else:
         result = CliRunner().invoke(orn, words, catch_exceptions=False)
         ran = Ran(exit_code=result.exit_code, stdout=result.stdout, stderr=result.stderr)

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import ROOT
 
 MAY_IMPORT = {
@@ -92,13 +90,6 @@ def circles(graph: Mapping[str, set[str]]) -> set[tuple[str, ...]]:
     }
 
 
-def test_imports_and_circles_are_found() -> None:
-    source = "def f():\n    import mmdet.apis\nfrom a.b import c\nimportlib.import_module('d.e')\n"
-    assert set(imported_names(ast.parse(source))) == {"mmdet.apis", "a.b", "a.b.c", "d.e"}
-    graph = {"a": {"b", "x"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set()}
-    assert circles(graph) == {("a", "b", "c")}
-
-
 def test_packages_import_only_those_below_them() -> None:
     crossings = {
         f"{package_of(name)} imports {package_of(imported)}"
@@ -131,24 +122,3 @@ def test_rooms_do_not_import_in_circles() -> None:
         others = {room(each) for each in found & modules().keys()} - {room(name)}
         graph.setdefault(room(name), set()).update(others)
     assert not circles(graph)
-
-
-@pytest.mark.parametrize(
-    ("start", "more"),
-    [("orn.predict_videos.predict_job", {"matplotlib"}), ("orn.report.report_job", set())],
-)
-def test_commands_start_without_what_takes_long(start: str, more: set[str]) -> None:
-    """What libraries import in turn is seen in predict_videos/test_predict.py."""
-    slow = {"torchvision", "scipy", "accelerate", "sympy", "zarr", "mmdet"} | more
-    graph = {
-        name: {
-            imported
-            for node in tree.body  # not in functions
-            if isinstance(node, ast.Import | ast.ImportFrom)
-            for imported in imported_names(node)
-        }
-        for name, tree in trees().items()
-    }
-    packages = {name.partition(".")[0] for name in reached(graph, start)}
-    assert "torch" in packages
-    assert not packages & slow

@@ -1,18 +1,13 @@
 """The three lines of the README's start, as typed in an empty folder, on real files."""
 
 import csv
-import json
-import os
 import shlex
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.running import Ran, run_orn
 from tests.stage1_detect.conftest import DEMO_CONFIG, save_random_weights
 from tests.test_makefile import last_line
 
@@ -31,30 +26,12 @@ _SMALL = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What a command printed."""
-
-    first_line: str
-    """On stderr."""
-    stdout: str
-
-
-def make(folder: Path, target: str, **variables: str | Path) -> Said:
+def make(folder: Path, target: str, **variables: str | Path) -> Ran:
     """Runs what the Makefile would run for `make TARGET NAME=VALUE...` in a folder."""
     line = last_line(target, *(f"{name}={value}" for name, value in variables.items()))
     program, *arguments = shlex.split(line)
     assert program == ".venv/bin/orn"
-    process = subprocess.run(
-        [sys.executable, "-m", "orn", *arguments],
-        cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr[-3000:]
-    return Said(first_line=process.stderr.splitlines()[0], stdout=process.stdout)
+    return run_orn(*arguments, folder=folder)
 
 
 @pytest.fixture
@@ -97,15 +74,15 @@ def test_detect_train_and_eval_are_of_one_data_set(clone: Path) -> None:
     make(clone, "detect", DATASET="epic", CHECKPOINT=weights, ARGS=flags)
 
     said = make(clone, "train", ARGS=f"{_SMALL} --json")
-    assert said.first_line.startswith("epic: ")
-    assert "shards/epic" in said.first_line
-    report = json.loads(said.stdout)
+    first = said.stderr.splitlines()[0]
+    assert first.startswith("epic: ") and "shards/epic" in first
+    report = said.json
     assert (report["run"], report["step"]) == ("runs/epic-paper_epic-seed0", 2)
     assert (report["num_train"], report["num_validation"], report["num_skipped"]) == (4, 2, 0)
 
     said = make(clone, "eval", ARGS="--workers 0 --device cpu --json")
-    assert said.first_line == "runs/epic-paper_epic-seed0: the newest run on epic"
-    report = json.loads(said.stdout)
+    assert said.stderr.splitlines()[0] == "runs/epic-paper_epic-seed0: the newest run on epic"
+    report = said.json
     assert (report["dataset"], report["split"], report["num_segments"]) == ("epic", "validation", 2)
     assert report["step"] == 2
     made = {path.name for path in clone.iterdir()}

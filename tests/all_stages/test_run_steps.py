@@ -184,27 +184,6 @@ def test_a_dry_run_downloads_nothing_and_names_what_was_typed(
     assert "WARNING kitchen: validation split" in ran.stderr
 
 
-@pytest.mark.parametrize("kind", [("--split", "60/40"), ("--folds", "2")])
-def test_a_dry_run_keeps_the_groups_of_a_column(
-    table: Path, kind: tuple[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = [f"{row},p{number // 2}" for number, row in enumerate(ROWS)]
-    table.write_text("\n".join(["video,label,person", *rows]) + "\n")
-    monkeypatch.setattr(estimate, "estimate_pipeline", lambda *_, **__: ESTIMATE)
-    assert "--group" in run_orn("run", table, "--dry-run", exit_code=1).stderr
-    ran = run_orn("run", table, *kind, "--group", "person", "--recipe", "demo", "--dry-run")
-    assert "90 frames" in ran.stdout
-    assert ("validation split" in ran.stderr) == (kind[0] == "--split")
-
-
-def test_a_dry_run_names_the_table_that_has_no_videos(table: Path) -> None:
-    table = table.rename("labels.csv")
-    table.write_text("video,label\nelsewhere,open\nb,open\nc,open\n")
-    said = run_orn("run", table, "--dry-run", exit_code=1).stderr
-    assert "elsewhere" in said
-    assert "`orn manifest new labels.csv --videos" in said
-
-
 @pytest.mark.mmdet
 def test_shards_of_another_detector_are_noticed_before_any_work(table: Path) -> None:
     for row in ROWS:
@@ -306,12 +285,9 @@ def test_killed_twice_it_goes_on_to_the_report(table: Path, tmp_path: Path) -> N
     kill_when(words, "[2/6] detect: orn detect", tmp_path / "first.txt")
     assert "total" in (tmp_path / "first.txt").read_text()
     kill_when(words, "INFO train: ", tmp_path / "second.txt")
-    ended = subprocess.run(
-        [sys.executable, "-P", "-m", "orn", *words], capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr[-3000:]
+    ended = run_orn(*words, alone=True)
     assert "in all" not in ended.stderr  # it was agreed to
-    result = json.loads(ended.stdout)
+    result = ended.json
     assert (result["num_segments"], result["metric"]) == (4, "top1")
     figures = json.loads((Path(result["run"]) / "eval-validation.json").read_text())
     assert figures["two_heads"]["top1"] == result["score"]

@@ -17,11 +17,7 @@ DETECT = {"agreeing_share", "stages_cpu_seconds", "ours_wall_seconds", "memory"}
         (("object-head",), {"memory_ratio", "largest_relative_difference"}),
         (("train-step", *ON_CPU), {"bf16_ratio", "losses", "gradient_relative_difference"}),
         pytest.param(("loader",), LOADER, marks=pytest.mark.slow),
-        pytest.param(
-            ("detect", *ON_CPU),
-            DETECT,
-            marks=[pytest.mark.slow, pytest.mark.mmdet],
-        ),
+        pytest.param(("detect", *ON_CPU), DETECT, marks=[pytest.mark.slow, pytest.mark.mmdet]),
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, tuple) else "",
 )

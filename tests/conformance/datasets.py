@@ -10,10 +10,6 @@ import numpy as np
 from tests.shared.manifests.conftest import MANIFEST, TABLE
 
 HEAD = MANIFEST.partition("[labels]")[0]
-EPIC_ROWS = (
-    "uid,narration_id,participant_id,video_id,start_timestamp,stop_timestamp,verb_class,"
-    'noun_class,all_noun_classes\n0,n0,P01,P01_01,00:00:00.14,00:00:03.37,1,1,"[1, 0]"\n'
-)
 CLIPS = [{"id": "1", "template": "Opening [something]"}, {"id": "2", "template": "Closing it"}]
 
 
@@ -39,17 +35,6 @@ DATASETS: dict[str, dict[str, bytes]] = {
         "mine/meta/splitId.txt": b"0\n2\n",
         "mine/meta/hand_object/hand_object_labels.txt": b"bag\nbed\n",
         "mine/meta/hand_object/hand_object.npy": matrix(),
-    },
-    "epic100": {
-        "m.toml": (
-            HEAD.replace("single-label", "multi-label").replace("top1", "map")
-            + '[labels]\nformat = "epic100"\ntarget = "noun"\ntrain = "t"\nvalidation = "u"\n'
-            'verbs = "v"\nnouns = "n"\n'
-        ).encode(),
-        "mine/t": EPIC_ROWS.encode(),
-        "mine/u": EPIC_ROWS.replace("n0", "n1").encode(),
-        "mine/v": b"id,key\n0,take\n1,put\n",
-        "mine/n": b"id,key\n0,pan\n1,door\n",
     },
     "something": {
         "m.toml": (HEAD + '[labels]\nformat = "something"\n').encode(),

@@ -8,7 +8,7 @@ from zarr.storage import ZipStore
 
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.verify import verify_shard
-from tests.fixtures import write_shard_v2 as golden
+from tests.fixtures import shard_v2 as golden
 
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "shard_v2.zarr.zip"
 
