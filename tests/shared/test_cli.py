@@ -19,6 +19,7 @@ from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.termination import Terminated
 from tests.conftest import PACKAGES, ROOT
+from tests.running import run_python
 
 FULL = Path("/dev/full")
 """A file that cannot be written to, as on a full disk."""
@@ -79,8 +80,7 @@ for words in [*all_commands(), ["--version"], ["trian"]]:
     loaded = heavy & {name.partition(".")[0] for name in sys.modules}
     assert not loaded, f"{words} imports {loaded}"
 """
-    process = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
-    assert process.returncode == 0, process.stderr
+    run_python("-c", code)
 
 
 @pytest.mark.parametrize(
@@ -90,21 +90,6 @@ for words in [*all_commands(), ["--version"], ["trian"]]:
 def test_unknown_command_names_the_nearest(orn, words: list[str], nearest: str) -> None:
     told = orn(*words, exit_code=2).stderr
     assert f"{words[-1]!r}; did you mean {nearest!r}?" in told
-
-
-def test_group_that_is_a_command_too(orn, monkeypatch: pytest.MonkeyPatch) -> None:
-    probes = ModuleType("probes")
-    probes.all = click.command()(click.option("--seed", default=0)(lambda seed: seed))
-    probes.part = click.command()(lambda: 5)
-    monkeypatch.setitem(sys.modules, "probes", probes)
-    monkeypatch.setitem(cli.COMMANDS["Prepare"], "probe", ("probes:all", "All."))
-    monkeypatch.setitem(cli.COMMANDS["Prepare"], "probe part", ("probes:part", "A part."))
-
-    orn("probe", exit_code=0)
-    orn("probe", "--seed", 3, exit_code=3)
-    orn("probe", "part", exit_code=5)
-    orn("probe", "--seed", 3, "part", exit_code=2)  # it would have no effect
-    assert "part  A part." in orn("probe", "--help").stdout
 
 
 HOSTILE = "a\x1b]0;title\x07\x9b31m\udcff\nb"

@@ -8,9 +8,7 @@ import pytest
 import torch
 
 from orn.shared.devices import choose_device, devices_of_workers
-from orn.shared.environment import (
-    git_commit,
-)
+from orn.shared.environment import git_commit
 from orn.shared.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from orn.shared import errors
-from orn.shared.errors import ConfigError, PipelineError, VideoDecodeError
+from orn.shared.errors import PipelineError, VideoDecodeError
 
 ALL = [each for each in vars(errors).values() if isinstance(each, type)]
 
@@ -16,13 +16,6 @@ def test_errors_survive_pickling(error_class: type[PipelineError]) -> None:
     assert type(error) is error_class
     assert str(error) == "clip 7: broken"
     assert isinstance(error, PipelineError)
-
-
-def test_usage_errors_end_with_two_and_others_with_one() -> None:
-    usage = {error_class.__name__ for error_class in ALL if error_class.exit_code == 2}
-    assert usage == {"ConfigError", "UnknownDatasetError"}
-    assert {error_class.exit_code for error_class in ALL} == {1, 2}
-    assert ConfigError("x").exit_code == 2
 
 
 def test_messages_are_one_printable_line() -> None:

@@ -76,14 +76,7 @@ def long_header(path: Path) -> None:
     path.write_bytes((len(names) + 1).to_bytes(8, "little") + names[:-1] + b"} ")
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        plain,
-        other_digest,
-        long_header,
-    ],
-)
+@pytest.mark.parametrize("make", [plain, other_digest, long_header])
 def test_other_files_are_refused(make: Callable[[Path], Any], tmp_path: Path) -> None:
     make(tmp_path / "x.safetensors")
     with pytest.raises(CheckpointError, match=r"x\.safetensors: expected weights, got a damaged"):
@@ -94,10 +87,7 @@ def test_other_files_are_refused(make: Callable[[Path], Any], tmp_path: Path) ->
     ("found", "message"),
     [
         ({}, "2 weights are missing, first a"),
-        (
-            {"a": torch.zeros(2), "b": torch.zeros(1), "c": torch.zeros(1)},
-            "unexpected, first c",
-        ),
+        ({"a": torch.zeros(2), "b": torch.zeros(1), "c": torch.zeros(1)}, "unexpected, first c"),
         ({"a": torch.zeros(2, 1), "b": torch.zeros(1)}, r"a: expected shape \(2,\), got \(2, 1\)"),
         ({"a": torch.zeros(2).int(), "b": torch.zeros(1)}, "a: expected dtype float32, got int32"),
         ({"a": torch.zeros(2), "b": torch.tensor([torch.nan])}, "b: expected finite numbers, got"),

@@ -218,13 +218,7 @@ def read_sums(path: Path) -> float | None:
 
 @pytest.mark.parametrize(
     "content",
-    [
-        {"a": torch.zeros(1).expand(1 << 40)},
-        {1: torch.zeros(1)},
-        {"a": 1},
-        torch.zeros(1),
-        None,
-    ],
+    [{"a": torch.zeros(1).expand(1 << 40)}, {1: torch.zeros(1)}, {"a": 1}, torch.zeros(1), None],
 )
 def test_what_is_no_mapping_of_dense_tensors(content: Any, tmp_path: Path) -> None:
     assert read_named(saved(tmp_path / "x.pt", content)) is None

@@ -1,14 +1,11 @@
 """Frames drawn with their objects."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.drawing.draw_frame import MASK_OPACITY, DrawnObjects, draw_frame, gray_frame
+from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.pages.palette import class_color
 from tests.worlds.shards import blocks
 
 
@@ -24,21 +21,6 @@ def objects(*covers: NDArray[np.bool_], labels: list[int]) -> DrawnObjects:
 def disc(size: int) -> NDArray[np.bool_]:
     rows, columns = np.mgrid[:size, :size]
     return np.hypot(rows - size / 2 + 0.5, columns - size / 2 + 0.5) < size / 3
-
-
-def is_painted(picture: NDArray[np.uint8], label: int) -> NDArray[np.bool_]:
-    gray = gray_frame(height=1, width=1)[0, 0].astype(float)
-    expected = (1 - MASK_OPACITY) * gray + MASK_OPACITY * np.array(class_color(label))
-    return np.abs(picture - expected).max(axis=2) < 3
-
-
-def test_single_cells_stay() -> None:
-    single, row = np.zeros((2, 20, 20), bool)
-    single[15, 15] = row[10, 5:15] = True
-    gray = gray_frame(height=600, width=600)
-    for cover, place in ((single | row, (315, 300)), (single, (465, 465))):
-        drawn = draw_frame(gray, objects(cover, labels=[0]), class_names=COCO_CLASSES)
-        assert is_painted(drawn, 0)[place]
 
 
 def test_no_objects_and_labels_without_a_name() -> None:
@@ -63,17 +45,3 @@ def test_the_best_are_drawn_and_the_rest_is_told() -> None:
     plain = draw_frame(gray, DrawnObjects.of(found(60)), class_names=COCO_CLASSES)
     told = draw_frame(gray, many, class_names=COCO_CLASSES)
     assert (told[380:, :200] != plain[380:, :200]).any()
-
-
-def test_names_cover_neither_each_other_nor_the_caption() -> None:
-    """A name without a free place next to its object is left out, that of the best object never."""
-    gray = gray_frame(height=400, width=400)
-    many = objects(*[np.zeros((9, 9), bool)] * 12, labels=[*range(11, -1, -1)])
-    many = replace(many, boxes=np.tile(np.float32([3, 3, 6, 6]), (12, 1)), scores=many.labels / 20)
-    nameless = replace(many, labels=many.labels + 80)
-    drawn = draw_frame(gray, many, class_names=COCO_CLASSES, caption="a caption")
-    solid = [(drawn == class_color(label)).all(axis=2).sum() for label in range(12)]
-    assert solid[11] > 400
-    assert 3 <= sum(pixels > 400 for pixels in solid) <= 6
-    own = draw_frame(gray, nameless, class_names=COCO_CLASSES, caption="a caption")
-    assert (drawn[378:, :60] == own[378:, :60]).all()

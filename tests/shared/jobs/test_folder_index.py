@@ -112,14 +112,3 @@ def test_a_pipe_or_a_terabyte_in_its_place_is_not_read(folder: Path) -> None:
         file.truncate(2**40)
     assert bounded(_open, folder) == 3
     assert (folder / KIND.name).stat().st_size < 2**20
-
-
-def test_a_folder_that_cannot_be_written_to_goes_without(
-    opened: Callable[..., object], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "write_bytes", refuse)
-    assert opened() == (ALL, NAMES)
-    assert not (folder / KIND.name).exists()

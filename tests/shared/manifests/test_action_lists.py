@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orn.shared.errors import DataRootError, ManifestError
+from orn.shared.errors import ManifestError
 from orn.shared.manifests.action_lists import film_of
 from orn.shared.manifests.check import check_dataset
 from orn.shared.manifests.load import load_dataset, load_manifest
@@ -103,12 +103,6 @@ def test_refusals(tmp_path: Path, name: str, change: dict[str, Any], message: st
         (tmp_path / name / relative).write_text(text)
     with pytest.raises(ManifestError, match=message):
         load_dataset(manifest, tmp_path)
-
-
-def test_lists_of_another_split(tmp_path: Path) -> None:
-    write(tmp_path, "jhmdb", HMDB)
-    with pytest.raises(DataRootError, match=r"brush_hair_test_split1\.txt"):
-        load_dataset("jhmdb", tmp_path)
 
 
 @pytest.mark.real_data

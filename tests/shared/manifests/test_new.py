@@ -89,15 +89,6 @@ def test_segments_of_several_labels_and_splits(here: Path, kitchen, new: Make) -
     ]
 
 
-def test_a_table_in_the_folder_above(here: Path, kitchen, new: Make, monkeypatch) -> None:
-    kitchen("video,label\n7,a\n", "7.mp4")
-    (here / "kitchen" / "work").mkdir()
-    monkeypatch.chdir(here / "kitchen" / "work")
-    found = new(table="../labels.csv")
-    assert (found["name"], found["data_root"]) == ("kitchen", str(here))
-    assert new("--data", "../..", "--fresh", table="../labels.csv")["data_root"] == "../.."
-
-
 @pytest.mark.parametrize("pattern", ["films_12/{id}.mp4", "{id}.mp4"])
 def test_an_id_is_found_as_a_whole_name(kitchen, new: Make, pattern: str) -> None:
     kitchen("video,label\n1,a\n2,b\n", *(pattern.replace("{id}", each) for each in "12"))
@@ -186,7 +177,6 @@ TWO = "video,label\na,x\nb,x\n"
     [
         (TWO, "--split 80/10", "sum to 100, such as 80/10/10 or 80/20"),
         (TWO, "--split 80/10/10", "expected at least 3 values of 'video'"),
-        (TWO, "--split 80/20 --group person", "person"),
         (TWO, "--split 80/20 --group label", "--group label: expected a column of your own"),
         ("video\tlabel\na\tx\n", "", "got tabs; save the table as CSV UTF-8"),
         ("video,label,split\na,x,train\nb,x,val\n", "--split 80/20", "omit --split"),
@@ -197,7 +187,6 @@ TWO = "video,label\na,x\nb,x\n"
             "row 3: expected the same of in all rows of video 'a', got '1' and '2'; use one value",
         ),
         ("video,label\na,;\n", "", "expected class names in the column 'label', got none"),
-        ('video,label\na,"x\ny"\n', "", "expected names on one line"),
         (TWO, "--rate 30", "--rate applies only to folders of frames"),
     ],
 )

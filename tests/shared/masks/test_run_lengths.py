@@ -17,13 +17,6 @@ masks = hnp.arrays(
 )
 
 
-@given(st.lists(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=9), max_size=6))
-def test_any_lengths(lengths) -> None:
-    found = read_run_lengths([compress(np.array(each)) for each in lengths])
-    assert found.lengths_R.tolist() == [length for each in lengths for length in each]
-    assert found.num_runs_M.tolist() == [len(each) for each in lengths]
-
-
 @pytest.mark.parametrize(
     ("counts", "message"),
     [

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 
 from orn.predict_videos.prediction import SeenObject, WindowPrediction
-from orn.shared.errors import PipelineError
-from orn.shared.pages.notebook import show_html
 from orn.shared.shards.shard import Shard
 from orn.stage2_train.explanation.importance import Pair
 from tests.browser import HOSTILE
@@ -44,9 +42,3 @@ def test_names_of_others_stay_text(tmp_path, shown, name) -> None:
         assert "<script" not in html and html.count("<img") == html.count("data:image/jpeg")
     assert [html.count("<img") for html in shown] == [1, 1, 0]
     assert "100 %" in shown[2] and "Without" in shown[2] and "1 object" in shown[0]
-
-
-def test_without_a_notebook_the_remedy_is_said(monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "IPython.display", None)
-    with pytest.raises(PipelineError, match=r"notebook.*print"):
-        show_html("")

@@ -37,7 +37,6 @@ VIDEO = asdict(video_entry("v", height=2, width=3, rate=1.0))
         ({"format": "clips", "format_version": 9}, "'object-detections', got 'clips'"),
         ({"format_version": 1, "videos": 3}, "format version 2, got 1; .*--fresh"),
         ({"videos": [{"id": "a"}]}, r"videos\[0\]\.height'"),
-        ({"score_kind": "logits"}, "score_kind"),
         ({"videos": [VIDEO | {"width": 8193}]}, r"videos\[0\]\.width.*8193"),
         ({"videos": [VIDEO] * 2}, "distinct videos"),
         ({"detector": asdict(DETECTOR) | {"class_names": []}}, "class_names"),

@@ -39,15 +39,6 @@ def numbers(frames: Iterator[Frame]) -> list[int]:
 
 @pytest.mark.parametrize(
     ("start", "stop", "wanted"),
-    [(0, None, range(20)), (0, 7, range(7)), (7, 12, range(7, 12)), (18, None, [18, 19]),
-     (25, None, []), (3, 3, [])],
-)  # fmt: skip
-def test_frames_between_places(path: Path, start: int, stop: int | None, wanted: list[int]) -> None:
-    assert numbers(VideoReader(path).frames(start, stop)) == list(wanted)
-
-
-@pytest.mark.parametrize(
-    ("start", "stop", "wanted"),
     [(0.45, 0.95, range(5, 10)), (None, 0.25, range(3)), (1.75, None, [18, 19]), (5.0, None, []),
      (0.41, 0.42, [])],
 )  # fmt: skip

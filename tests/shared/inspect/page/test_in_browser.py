@@ -20,7 +20,7 @@ from orn.shared.pages.palette import class_color
 from orn.shared.shards.shard import Shard
 from tests.browser import ON_ANY_SCREEN, WITH_HOSTILE_TEXT, opened, serious_problems, until
 from tests.shared.inspect.page.conftest import CUP_BOX, LABELS, frame, write, write_hostile
-from tests.worlds.shards import CUP, PERSON, blocks
+from tests.worlds.shards import CUP, PERSON
 
 pytestmark = pytest.mark.timeout(200)
 GRAY = np.array([118, 118, 118])
@@ -86,8 +86,7 @@ def test_it_opens_without_an_error_and_stays_in_its_folder(chromium: Any, tmp_pa
 
 
 def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> None:
-    """Blobs, noise, and all of the rows below the name, on a grid that is shown as it is; names of
-    objects at one place avoid each other."""
+    """Blobs, noise, and all of the rows below the name, on a grid that is shown as it is."""
     rng = np.random.default_rng(3)
     rows, columns = np.mgrid[:480, :640]
     wanted = [
@@ -103,8 +102,6 @@ def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> No
         )
         for mask in masks_NHW
     ]
-    both = [(label, 0.9, 160, 160, 480, 320) for label in (CUP, PERSON)]
-    frames.append(blocks(*both, height=480, width=640, class_scores=False))
     shard = write(tmp_path / "shard-000000.zarr.zip", {"a": frames}, class_scores=False)
     path = write_page(shard, NoPictures("none"), tmp_path / "page")
     with opened(chromium, path, width=600) as page:
@@ -116,11 +113,6 @@ def test_any_mask_is_painted_pixel_by_pixel(chromium: Any, tmp_path: Path) -> No
             assert f"mask of {mask.sum():,} cells" in page.inner_text("#scores-text")
             page.keyboard.press("Escape")
             page.keyboard.press("ArrowRight")
-        wait(page, 3)
-        shown_HW3 = canvas(page)
-        for label in (CUP, PERSON):
-            plain = (shown_HW3 == class_color(label)).all(axis=2)
-            assert plain.sum() > 500  # behind the name
 
 
 def test_links_keys_slider_and_timeline_lead_to_frames(chromium: Any, whole_page: Path) -> None:
@@ -137,19 +129,11 @@ def test_links_keys_slider_and_timeline_lead_to_frames(chromium: Any, whole_page
         wait(page, 11)
         assert chosen(page) == 1
         assert "right" in page.inner_text("#activities").split()
-        page.evaluate("location.hash = '#no such video/1'")
-        page.evaluate("location.hash = '#%E0%A4%A/1'")
-
         page.click("[data-video='0']")
         wait(page, 0)
         page.keyboard.press("ArrowRight")
         wait(page, 1)
         status(page, "Frame 6, 0.600 s: 1 cup, 1 person (2 of 3 shown)")
-        page.keyboard.press("End")
-        wait(page, 9)
-        page.keyboard.press("ArrowRight")
-        page.keyboard.press("PageUp")
-        wait(page, 0)
         page.fill("#scrub", "4")
         wait(page, 4)
         page.click("#next")
@@ -176,8 +160,6 @@ def test_the_grid_of_videos_has_filters_and_videos_play_at_any_speed(
 
         assert cards() == ["kitchen/a b", "b", "empty"]
         assert "\u2717 wrong" in page.inner_text("[data-video='0']")
-        options = page.locator("#with-label option").all_inner_texts()
-        assert options == ["Any label", "pour", "stir"]
         for id_, value, expected in (
             ("with-label", "stir", ["kitchen/a b"]),
             ("with-result", "Right", ["b"]),
@@ -190,8 +172,6 @@ def test_the_grid_of_videos_has_filters_and_videos_play_at_any_speed(
         page.fill("#find", "KITCHEN")
         assert cards() == ["kitchen/a b"]
         assert page.inner_text("#found") == "1 of 3"
-        page.keyboard.press("Space")  # a letter of the search, which finds the same
-        assert not is_playing()
         page.fill("#find", "")
         page.select_option("#speed", "4")
         page.evaluate("document.activeElement.blur()")
@@ -199,15 +179,6 @@ def test_the_grid_of_videos_has_filters_and_videos_play_at_any_speed(
         assert is_playing()
         wait(page, 9)
         until(page, "document.getElementById('play').getAttribute('aria-label') === 'Play'")
-        page.select_option("#speed", "0.25")
-        page.click("#play")  # from the end it begins again
-        wait(page, 1)
-        page.keyboard.press("Space")  # the button has the focus
-        assert not is_playing()
-        page.click("#play")
-        page.click("[data-video='1']")
-        wait(page, 10)
-        assert not is_playing()
 
 
 def test_a_detection_has_scores_of_all_classes_and_filters_change_what_is_shown(
@@ -215,7 +186,6 @@ def test_a_detection_has_scores_of_all_classes_and_filters_change_what_is_shown(
 ) -> None:
     with opened(chromium, whole_page, "#b/6") as page:
         wait(page, 11)
-        assert page.is_hidden("#scores")
         box = page.locator("#canvas").bounding_box()
         page.mouse.click(box["x"] + box["width"] * 20 / 80, box["y"] + box["height"] * 20 / 60)
         bars = page.locator("#bars li")
@@ -226,45 +196,26 @@ def test_a_detection_has_scores_of_all_classes_and_filters_change_what_is_shown(
         assert "mask of 400 cells" in page.inner_text("#scores-text")
         page.keyboard.press("Escape")
         assert page.is_hidden("#scores")
-        page.locator("#objects button", has_text="person").press("Enter")
-        assert bars.nth(0).inner_text().split() == ["person", "0.800"]
-        page.keyboard.press("Escape")
 
         np.testing.assert_allclose(pixel(page, 20, 20), painted(CUP), atol=2)
         page.locator("#classes label", has_text="cup").locator("input").uncheck()
         status(page, "Frame 6, 0.600 s: 1 person (1 of 2 shown)")
         np.testing.assert_array_equal(pixel(page, 20, 20), GRAY)
         np.testing.assert_allclose(pixel(page, 55, 35), painted(PERSON), atol=2)
-        page.click("#none")
-        status(page, "Frame 6, 0.600 s: no objects (0 of 2 shown)")
         page.click("#all")
         page.fill("#score", "0.85")
         status(page, "Frame 6, 0.600 s: 1 cup (1 of 2 shown)")
         np.testing.assert_array_equal(pixel(page, 55, 35), GRAY)
-        names = page.locator("#timeline-names li").all_inner_texts()
-        assert names == ["Label", "Predicted", "cup"]
 
 
 @ON_ANY_SCREEN
-def test_everybody_can_use_and_print_it(
-    chromium: Any, whole_page: Path, width: int, dark: bool
-) -> None:
+def test_everybody_can_use_it(chromium: Any, whole_page: Path, width: int, dark: bool) -> None:
     with opened(chromium, whole_page, "#kitchen%2Fa%20b/10", width=width, dark=dark) as page:
         wait(page, 5)
         page.keyboard.press("ArrowLeft")
         wait(page, 4)
         page.click("#objects button >> nth=0")
         page.click("summary >> nth=0")
-        assert serious_problems(page) == []
-        page.keyboard.press("Escape")
-        page.set_viewport_size({"width": 1200, "height": 800})
-        page.emulate_media(media="print", color_scheme="dark")
-        ground = "getComputedStyle(document.body).backgroundColor"
-        assert page.evaluate(ground) == "rgb(255, 255, 255)"
-        for control in ("#play", "#browse", "#classes"):
-            assert page.is_hidden(control), control
-        for content in ("#canvas", "#activities", "#objects", "#strip"):
-            assert page.is_visible(content), content
         assert serious_problems(page) == []
 
 

@@ -16,10 +16,7 @@ from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import VideoEntry
 from tests.bounded import bounded
 from tests.browser import HOSTILE
-from tests.shared.inspect.page.conftest import (
-    VIDEOS,
-    write_hostile,
-)
+from tests.shared.inspect.page.conftest import VIDEOS, write_hostile
 
 
 class Noise:
