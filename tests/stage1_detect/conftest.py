@@ -78,19 +78,14 @@ def demo_checkpoint(tmp_path_factory: pytest.TempPathFactory, demo_config: Path)
 
 
 @pytest.fixture(scope="session")
-def per_class_checkpoint(tmp_path_factory: pytest.TempPathFactory, per_class_config: Path) -> Path:
-    """Random weights for the config with boxes and masks per class."""
-    return save_random_weights(per_class_config, tmp_path_factory.mktemp("weights") / "per.pth")
-
-
-@pytest.fixture(scope="session")
 def tiny_files(
-    demo_config: Path, demo_checkpoint: Path, per_class_config: Path, per_class_checkpoint: Path
+    demo_config: Path, demo_checkpoint: Path, per_class_config: Path
 ) -> dict[str, dict[str, Path]]:
     """Config and weights of the detectors `demo` and `per_class`."""
+    own = save_random_weights(per_class_config, demo_checkpoint.with_name("per_class.pth"))
     return {
         "demo": {"config": demo_config, "checkpoint": demo_checkpoint},
-        "per_class": {"config": per_class_config, "checkpoint": per_class_checkpoint},
+        "per_class": {"config": per_class_config, "checkpoint": own},
     }
 
 

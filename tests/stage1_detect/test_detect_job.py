@@ -27,17 +27,13 @@ def test_a_job_counts_what_was_done_and_then_does_nothing(
 ) -> None:
     with caplog.at_level(logging.INFO):
         summary = run(job)
-    (line,) = [each for each in caplog.messages if each.startswith("detect: ")]
-    for told in ("17/317 frames", "frames/s", "unit 1/1", "1 failed"):
-        assert told in line
+    assert "detect: 17/317 frames" in caplog.text
     assert (summary.videos, summary.frames, summary.detections) == (2, 17, 17)
     assert (summary.units, summary.skipped_units, summary.missing) == (1, 0, 1)
     assert [video.id for video in summary.failed] == ["broken"]
     assert summary.exit_code == 3
     assert dataclasses.replace(summary, failed=()).exit_code == 0
-    text = report(summary).text()
-    for told in ("17 of 2 videos", "1 listed video ", "broken.mp4"):
-        assert told in text
+    assert "broken.mp4" in report(summary).text()
     saved = json.loads((job.folder / "detect.json").read_text())
     assert saved["missing_ids"] == ["lost"]
     assert saved.items() >= json.loads(json.dumps(summary.as_json())).items()

@@ -159,18 +159,3 @@ def test_training_finds_every_frame_and_no_other_is_looked_at(
     changed = replace(dataset, segments=(*dataset.segments, longer))
     with pytest.raises(ConfigError, match=r"segment 'new' of video 'a\.mp4' \(4\.0 s to 5\.0 s\)"):
         detect(changed, folder, LABELED)
-
-
-@pytest.mark.parametrize("rate", [10.0, 1e9])
-@pytest.mark.parametrize("stop", [1e9, 1e300])
-def test_a_segment_that_stops_far_beyond_the_video_is_planned_by_what_is_there(
-    rate: float, stop: float
-) -> None:
-    estimate = FrameEstimate(frames=200, rate=rate)
-    limits = TimeRange(start_seconds=0.1 / rate, stop_seconds=stop)
-    units = pack_ranges({"v": (limits,)}, {"v": estimate}, 20)
-    pieces = [piece for unit in units for part in unit.parts for piece in part.ranges]
-    assert len(pieces) <= 40
-    assert (pieces[0].start_seconds, pieces[-1].stop_seconds) == (0.1 / rate, stop)
-    assert range_frames(limits, estimate) <= 1000
-    assert range_frames(TimeRange(stop / 2, stop), estimate) == 0

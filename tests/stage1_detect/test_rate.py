@@ -97,13 +97,6 @@ def test_uneven_times(world: Path, tmp_path: Path, suffix: str, rate: float) -> 
         check_picks(dataset, tmp_path / f"{unit_frames}", store)
 
 
-def test_a_rate_above_the_videos_takes_every_frame(world: Path, tmp_path: Path) -> None:
-    dataset = of_videos(world, {"slow": write_numbered(tmp_path / "slow.mp4", 9)})
-    summary = detect(dataset, tmp_path / "out", Scope(rate=60))
-    assert summary.frames == 9
-    assert DetectionFolder(tmp_path / "out").video("slow").frame_indices.tolist() == [*range(9)]
-
-
 def test_labeled_frames_find_what_the_whole_video_has_for_them(world: Path, tmp_path: Path) -> None:
     path = write_numbered(tmp_path / "v.mp4", 90)
     times = ((0.52, 0.58), (2.9, 3.0), (4.0, 6.5), (8.7, None))

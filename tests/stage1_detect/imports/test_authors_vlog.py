@@ -99,7 +99,6 @@ def in_class_0(segms: Any, boxes: Any) -> None:
         (changed(nothing, counts=b"P1"), "frame 1: masks of object 0: .*10000.* got 32"),
         (another_box(np.zeros(4, np.float32)), "frame 1: .* five float32, got a PickledArray"),
         (box_item(2, 0.5), "finite x1 <= x2"),
-        (box_item(0, np.nan), "frame 1: boxes"),
         (box_item(4, 101), "frame 1: scores"),
         (changed(nothing, counts=block_mask(1, 2, 33, 40)), "object 0: .* inside its box"),
         (

@@ -99,10 +99,7 @@ BAD: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda path: path.symlink_to("/dev/zero"),
         "device.pkl: expected a file, got a device",
     ),
-    "cut": (
-        lambda path: path.write_bytes(b"\x80\x04]"),
-        "cut.pkl: corrupt pickle ",
-    ),
+    "cut": (lambda path: path.write_bytes(b"\x80\x04]"), "cut.pkl: corrupt pickle "),
     "beyond": (
         lambda path: write_authors(path, [[], [OUTSIDE]]),
         "beyond.pkl: frame 1: masks of object 0: expected a mask inside its box",

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from orn.shared.errors import ObjectImportError
 from orn.stage1_detect.imports.restricted_pickle import PickledArray, load_plain
+from tests.shared.test_torch_files import Call
 
 VALUES = st.recursive(
     st.none()
@@ -34,16 +35,6 @@ VALUES = st.recursive(
 
 def load(data: bytes) -> Any:
     return load_plain(data, source="masks.pkl")
-
-
-class Runs:
-    """Pickles as a call; the file `mark` tells whether it ran."""
-
-    def __init__(self, function: Any, *arguments: Any) -> None:
-        self.call = (function, arguments)
-
-    def __reduce__(self) -> Any:
-        return self.call
 
 
 @pytest.fixture
@@ -75,7 +66,7 @@ def test_arrays_come_back(module: bytes, dtype: str) -> None:
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("depth", [0, 3])
 def test_a_call_is_refused_and_not_run(protocol: int, depth: int, mark: Path) -> None:
-    value: Any = Runs(os.system, f"touch {mark}")
+    value: Any = Call(os.system, f"touch {mark}")
     for _ in range(depth):
         value = {"segms": [value]} if protocol else [value]
     data = pickle.dumps(value, protocol)
@@ -104,7 +95,7 @@ RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        *((pickle.dumps(Runs(function, "1"), 4), f"refers to {name}, .* not executed")
+        *((pickle.dumps(Call(function, "1"), 4), f"refers to {name}, .* not executed")
           for function, name in FUNCTIONS.items()),
         (SYSTEM_CALL, "refers to os.system"),
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "refers to os.system"),

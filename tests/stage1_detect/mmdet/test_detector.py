@@ -86,9 +86,7 @@ def test_frames_that_cannot_be_resized_are_refused(
 
 
 def test_a_cpu_takes_one_frame_at_a_time(
-    loaded: MmdetDetector,
-    found: list[FrameDetections],
-    pictures: list[NDArray[np.uint8]],
+    loaded: MmdetDetector, found: list[FrameDetections], pictures: list[NDArray[np.uint8]]
 ) -> None:
     """So that the size of a batch changes nothing."""
     for frame, picture in zip(found, pictures, strict=True):
@@ -144,24 +142,15 @@ def test_float16_needs_a_gpu(load_tiny: Any) -> None:
     assert load_tiny(precision="float16", detects=False).entry.precision == "float16"
 
 
-PIPELINE = "test_dataloader = dict(dataset=dict(pipeline=[dict(type='LoadImageFromFile'), {}]))"
-UNPREPARED = "odd: the test pipeline fails on an image"
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (PIPELINE.format("dict(type='NoSuchStep')"), UNPREPARED),
-        (PIPELINE.format("dict(type='Resize', scale='a')"), UNPREPARED),
-        (PIPELINE.format("dict(type='PackDetInputs')"), UNPREPARED),
-    ],
-)
+@pytest.mark.parametrize("step", ["type='NoSuchStep'", "type='Resize', scale='a'"])
 def test_configurations_that_cannot_be_used_are_refused(
-    load_tiny: Any, demo_config: Path, tmp_path: Path, settings: str, message: str
+    load_tiny: Any, demo_config: Path, tmp_path: Path, step: str
 ) -> None:
     path = tmp_path / "odd.py"
-    path.write_text(f"_base_ = {str(demo_config)!r}\n{settings}\n")
-    with pytest.raises(DetectorError, match=f"odd: .*{message.removeprefix('odd: ')}"):
+    steps = f"[dict(type='LoadImageFromFile'), dict({step})]"
+    loader = f"test_dataloader = dict(dataset=dict(pipeline={steps}))"
+    path.write_text(f"_base_ = {str(demo_config)!r}\n{loader}\n")
+    with pytest.raises(DetectorError, match=r"odd: .*the test pipeline fails on an image"):
         load_tiny(config=path)
 
 

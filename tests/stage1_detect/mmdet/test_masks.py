@@ -29,19 +29,6 @@ def pasted(masks: torch.Tensor, boxes: torch.Tensor, height: int, width: int) ->
     return counts
 
 
-@pytest.mark.parametrize("cells", [28, 224])
-@pytest.mark.parametrize(("height", "width"), [(90, 131), (17, 40), (1, 1), (3, 200)])
-def test_random_masks_equal_mmdet(height: int, width: int, cells: int) -> None:
-    generator = torch.Generator().manual_seed(height)
-    corners = torch.rand((60, 2, 2), generator=generator) * torch.tensor([width, height])
-    boxes = torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1)
-    smooth = torch.rand((60, 1, 7, 7), generator=generator)
-    masks = torch.nn.functional.interpolate(smooth, (cells, cells), mode="bilinear")[:, 0]
-    shape = {"height": height, "width": width}
-    theirs = pasted(masks, boxes, height, width)
-    assert list(encode_masks(masks, boxes, **shape, threshold=0.5)) == theirs
-
-
 @pytest.mark.parametrize(
     "box",
     [

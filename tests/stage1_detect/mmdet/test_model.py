@@ -8,7 +8,6 @@ import torch
 
 from orn.shared.errors import DetectorError
 from orn.stage1_detect.mmdet.config import read_config
-from orn.stage1_detect.mmdet.library import MMLogger
 from orn.stage1_detect.mmdet.model import build_model, load_weights
 
 pytestmark = pytest.mark.mmdet
@@ -21,17 +20,6 @@ def model(demo_config: Path) -> Any:
 
 def load(model: Any, path: Path) -> str:
     return load_weights(model, path, config_name="the_config").digest
-
-
-def test_building_prints_nothing_and_later_logs_go_to_ours(
-    demo_config: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    build_model(read_config(demo_config), initialize=True)
-    MMLogger.get_current_instance().warning("something odd")
-    MMLogger.get_current_instance().info("something usual")
-    assert capfd.readouterr() == ("", "")
-    assert "something odd" in caplog.text
-    assert "something usual" not in caplog.text
 
 
 def test_weights_of_mmengine_and_bare_ones_are_loaded(

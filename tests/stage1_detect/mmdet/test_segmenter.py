@@ -14,11 +14,7 @@ from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rle import bounding_box
 from orn.shared.masks.rules import ClassRules, frame_faults
 from orn.shared.video.read import read_frames
-from orn.stage1_detect.mmdet.class_scores import (
-    MOST_CANDIDATES,
-    keep_class_scores,
-    limit_candidates,
-)
+from orn.stage1_detect.mmdet.class_scores import keep_class_scores
 from orn.stage1_detect.mmdet.detector import load_detector
 
 pytestmark = pytest.mark.mmdet
@@ -178,25 +174,6 @@ def assert_rows_have_the_kept_score(found: list[FrameDetections]) -> None:
     for each in found:
         kept = each.class_scores[np.arange(len(each)), each.labels]
         np.testing.assert_array_equal(kept, each.scores.astype(np.float16))
-
-
-def test_solo_looks_at_the_best_candidates_before_it_makes_masks() -> None:
-    from orn.stage1_detect.mmdet.library import SOLOHead
-
-    class Counting(SOLOHead):
-        def __init__(self) -> None:
-            torch.nn.Module.__init__(self)
-            self.test_cfg = SimpleNamespace(score_thr=0.5)
-
-        def _predict_by_feat_single(self, scores_RC: Any, *, cfg: Any) -> int:
-            return int((scores_RC > cfg.score_thr).sum())
-
-    head = Counting()
-    limit_candidates(SimpleNamespace(mask_head=head))
-    scores_RC = torch.rand(100, 80, generator=torch.Generator().manual_seed(0))
-    assert head._predict_by_feat_single(scores_RC) == MOST_CANDIDATES
-    assert head._predict_by_feat_single(scores_RC[:10]) == int((scores_RC[:10] > 0.5).sum())
-    assert head.test_cfg.score_thr == 0.5
 
 
 def test_masks_of_queries_have_the_softmax_of_their_query() -> None:
