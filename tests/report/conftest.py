@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.running import run_orn
+from tests.running import LAPTOP, run_orn
 from tests.worlds.films import make_workspace, words_of
-
-EVAL_OPTIONS = ("--workers", "0", "--device", "cpu")
 
 
 @pytest.fixture(scope="session")
@@ -49,5 +47,5 @@ class Reported:
 def reported(train_tiny: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Reported:
     """Measured before; read-only."""
     run = train_tiny(tmp_path_factory.mktemp("reported"))
-    run_orn("eval", run, *EVAL_OPTIONS)
-    return Reported(run=run, result=run_orn("report", run, *EVAL_OPTIONS, "--json").json)
+    run_orn("eval", run, *LAPTOP)
+    return Reported(run=run, result=run_orn("report", run, *LAPTOP, "--json").json)

@@ -118,8 +118,7 @@ def test_what_was_kept_is_read_unless_it_is_of_other_weights(single, tmp_path) -
 
 
 @pytest.mark.parametrize(
-    "changed",
-    [{"num_segments": 59}, {"object_head": None}, {"per_class": []}, {"object_head": {}}],
+    "changed", [{"num_segments": 59}, {"object_head": None}, {"per_class": []}, {"object_head": {}}]
 )
 def test_what_does_not_fit_is_refused(single, tmp_path, changed) -> None:
     write(tmp_path, single, **changed)

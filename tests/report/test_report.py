@@ -5,16 +5,13 @@ import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from orn.report.report_job import write_report
-from orn.shared.errors import PipelineError
-from orn.shared.pages.fitted_page import Picture, fitted_page
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.settings.resources import Resources
-from tests.report.conftest import EVAL_OPTIONS, Reported
-from tests.running import run_orn
+from tests.report.conftest import Reported
+from tests.running import LAPTOP, run_orn
 
 
 def test_numbers_are_those_of_eval(reported: Reported) -> None:
@@ -37,25 +34,6 @@ def test_the_page_says_how_it_was_made_and_may_load_nothing(reported: Reported) 
     assert read_config(reported.run).dataset.train_digest in html
     assert "relation_width = 6" in html
     assert "drawn sha256:0" in html
-
-
-def test_pictures_are_taken_by_rank_while_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = np.random.default_rng(0).bytes(60_000)
-    pictures = [Picture(key=str(number), data=noise, rank=-number) for number in range(9)]
-
-    def page(held) -> str:
-        return "x" * 900 + "".join(each.source for each in pictures if each.key in held)
-
-    for most in (60_000, 300_000, 1_000_000):
-        monkeypatch.setattr("orn.shared.pages.fitted_page.LARGEST_PAGE_BYTES", most)
-        html = fitted_page(page, pictures, kind="report")
-        assert len(html.encode()) <= most
-        count = html.count("data:image/webp;base64,")
-        assert count == 9 or most - len(html.encode()) < 90_000
-        assert all(each.source in html for each in pictures[9 - count :])  # the last rank first
-    monkeypatch.setattr("orn.shared.pages.fitted_page.LARGEST_PAGE_BYTES", 800)
-    with pytest.raises(PipelineError, match="800 bytes"):
-        fitted_page(page, pictures, kind="report")
 
 
 def test_an_interrupted_report_leaves_the_one_before(
@@ -84,7 +62,7 @@ def test_an_interrupted_report_leaves_the_one_before(
 )
 def test_other_systems_have_no_pairs_and_say_so(train_tiny, tmp_path, settings: str) -> None:
     run = train_tiny(tmp_path, *settings.split())
-    run_orn("report", run, *EVAL_OPTIONS)
+    run_orn("report", run, *LAPTOP)
     html = (run / "report.html").read_text("utf-8")
     assert html.count("relates no pairs of detected objects") == 2
     assert "important pairs" not in html[html.index('id="mistakes"') :]

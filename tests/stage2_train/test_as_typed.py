@@ -10,10 +10,8 @@ import pytest
 
 from orn.shared.jobs.plan import ManifestFile, Plan
 from orn.shared.manifests.load import load_manifest
-from tests.running import Ran, run_orn
+from tests.running import LAPTOP, Ran, run_orn
 from tests.worlds.films import make_workspace, words_of, write_films, write_films_shard
-
-LAPTOP = ("--workers", "0", "--device", "cpu")
 
 
 @pytest.fixture

@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +12,10 @@ import pytest
 from orn.shared.tensors import read_tensors, write_tensors
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.runs.run_folder import read_jsonl
-from tests.conftest import ROOT
-from tests.running import Ran, run_orn
+from tests.running import LAPTOP, Ran, run_orn, run_python
 from tests.worlds.films import words_of, write_films, write_films_shard
 
 LAST, BEST = "last.safetensors", "model.safetensors"
-LAPTOP = ("--workers", "0", "--device", "cpu")
 HEADS = {"two_heads", "activity_head", "object_head"}
 
 
@@ -34,20 +29,8 @@ def evaluate(run: str | Path, *more: object, exit_code: int = 0) -> Ran:
 
 def in_two_processes(*arguments: str) -> dict[str, Any]:
     """The JSON that the command line prints under torchrun on a machine without a GPU."""
-    result = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc_per_node", "2", "-m", "orn", "--", *arguments),
-        ],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        timeout=300,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    return json.loads(result.stdout)
+    words = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    return run_python(*words, "-m", "orn", "--", *arguments, CUDA_VISIBLE_DEVICES="").json
 
 
 def test_train_then_eval(workspace) -> None:
@@ -99,14 +82,6 @@ def test_the_best_checkpoint_is_chosen_by_the_validation_split(workspace) -> Non
     measured = evaluate(workspace["--run"]).json
     assert measured["step"] == chosen["best_step"]
     assert measured["two_heads"]["top1"] == pytest.approx(chosen["best_metric"])
-
-
-def test_labels_of_other_videos_with_the_same_ids_are_refused(tiny_world, workspace) -> None:
-    paths = write_films(tiny_world, workspace)  # of other lengths than the shards record
-    said = train(workspace, "--dry-run", exit_code=1).stderr
-    assert "film/0" in said
-    assert str(paths["film/0"]) in said
-    assert "--shards" in said
 
 
 def test_what_one_run_learned_another_starts_from(workspace, tmp_path) -> None:
@@ -234,24 +209,3 @@ def test_other_classes_are_refused(workspace, tmp_path) -> None:
     (tmp_path / "data" / "tiny" / "classes.txt").write_text("down\nright\n")
     said = evaluate(workspace["--run"], exit_code=2).stderr
     assert "classes[0] is 'right' in the run, 'down' in the data set" in said
-
-
-def change_state(run: Path, **values: Any) -> None:
-    tensors, metadata = read_tensors(run / "last.safetensors", what="it", remedy="none")
-    state = json.dumps(json.loads(metadata["state"]) | values)
-    write_tensors(run / "last.safetensors", tensors, {**metadata, "state": state})
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"phase": 99}, "2 phases"),
-        ({"batch": 10**6}, "a batch of at most"),
-        ({"newer": 1}, "without a training state"),
-    ],
-)
-def test_a_state_that_is_none_of_the_run_is_refused(one_step, trained_once, values, said) -> None:
-    change_state(one_step, **values)
-    stderr = train(trained_once | {"--run": str(one_step)}, "--max-steps", "2", exit_code=1).stderr
-    assert "last.safetensors: " in stderr
-    assert said in stderr

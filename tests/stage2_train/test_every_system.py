@@ -12,11 +12,11 @@ from orn.stage2_train.evaluation.metrics import score_heads
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.runs.accelerator import build_accelerator
-from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.settings.recipe import load_recipe
 from orn.stage2_train.training.step import build_optimizer, freeze_for, training_step
 from tests.stage2_train.model.conftest import EVERY_KIND
+from tests.stage2_train.training.conftest import sources_of
 
 SMALL = (
     "model.base_width=2",
@@ -39,9 +39,7 @@ HEADS = {
 @pytest.fixture(scope="module")
 def clips(tiny_world):
     """A batch to train on, and two clips to be measured on."""
-    sources = Sources(
-        dataset=tiny_world.dataset, clips=tiny_world.clips(), detections=tiny_world.detections()
-    )
+    sources = sources_of(tiny_world)
     recipe = load_recipe("demo", num_activities=2, overrides=SMALL)
     train = sources.clip_dataset(sources.join("train", recipe), recipe)
     joined = sources.join("validation", recipe)

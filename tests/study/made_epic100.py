@@ -8,19 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from orn.shared.predictions import Predictions, save_predictions
-from orn.stage2_train.clip_store.store_format import StoreSettings
-from orn.stage2_train.runs.checkpoint import save_best
-from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.run_config import (
-    ClipRecord,
     DataPaths,
     Places,
-    RunConfig,
-    write_config,
 )
 from orn.stage2_train.settings.model_config import NetworkConfig
-from orn.stage2_train.settings.recipe import Recipe
-from tests.worlds.films import DETECTOR, TINY_RECORD
+from tests.worlds.films import TINY_RECIPE, TINY_RECORD, write_tiny_model
 
 NUM_VERBS, NUM_NOUNS = 97, 300
 UNSEEN = ("P18", "P32")
@@ -111,23 +104,10 @@ def make_run(
     dataset = "epic100" if kind == "verb" else "epic100-nouns"
     paths = DataPaths(manifest=dataset, data_root=made.data, shards=folder / "shards")
     run = folder / kind
-    config = RunConfig(
-        recipe_name="made",
-        recipe=Recipe(model=model),
-        dataset=replace(
-            TINY_RECORD,
-            name=dataset,
-            classes=tuple(f"{kind}{each}" for each in range(number)),
-            num_train=20,
-        ),
-        manifest=dataset,
-        clips=ClipRecord(frames=StoreSettings(size=(48, 72))),
-        detector=DETECTOR,
-        score_kind="softmax",
-        places=Places.of(paths, run),
-    )
-    write_config(run, config)
-    save_best(run, {}, phase=0, step=1, config=config_digest(run))  # which nothing opens
+    classes = tuple(f"{kind}{each}" for each in range(number))
+    record = replace(TINY_RECORD, name=dataset, classes=classes)
+    where = {"manifest": dataset, "places": Places.of(paths, run)}
+    write_tiny_model(run, recipe=replace(TINY_RECIPE, model=model), dataset=record, **where)
     labels = {"verb": made.verbs, "noun": made.nouns}[kind]
     random = np.random.default_rng(number)
     logits = random.normal(size=(len(labels), number)).astype(np.float32)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.errors import CheckpointError
 from orn.stage2_train.model.image_weights import IMAGENET_URLS
 from orn.study.ablate_request import AblationRequest
-from orn.study.ablation_plan import planned_runs, table_systems
+from orn.study.ablation_plan import planned_runs
 from orn.study.ablation_runs import carry_out, jobs_of, weights_needed
 from tests.weights_server import WeightsServer
 
@@ -34,39 +34,13 @@ def test_runs_go_seed_by_seed_and_value_by_value() -> None:
     assert len(long.label) < 140
 
 
-def test_tables() -> None:
-    assert len(table_systems("2")) == 19
-    assert len(table_systems("5")) == 14
-    baselines = ("r50", "i3d", "c3d-avg", "trn-multiscale", "r18", "i3d-18")
-    assert table_systems("baselines") == (*baselines, "activity-head", "orn")
-    with pytest.raises(ConfigError, match="'orm': unknown system; did you mean 'orn'"):
-        planned_runs(request(systems=("orm",)))
-
-
-@pytest.mark.parametrize(
-    ("system", "overrides", "given"),
-    [
-        ("orn", (), True),
-        ("coco-class-object-head", (), False),
-        ("object-head", ('model.object_parts=["shape","class"]',), False),
-        ("c3d-avg", (), False),
-    ],
-)
-def test_weights_of_a_resnet_go_only_to_networks_that_hold_one(
-    system: str, overrides: tuple[str, ...], given: bool, tmp_path: Path
-) -> None:
-    asked = request(
-        systems=(system,),
-        out=tmp_path,
-        recipe="demo",
-        num_seeds=1,
-        weights=tmp_path / "weights.pth",
-        overrides=("initial_weights=imagenet", *overrides),
-    )
-    (run,) = planned_runs(asked)
-    train, measure = jobs_of(run, asked, split="validation")
-    assert ("--weights" in train.argv) == given
-    assert measure.argv[:2] == ("eval", str(run.folder))
+def test_weights_of_a_resnet_go_only_to_networks_that_hold_one(tmp_path: Path) -> None:
+    systems = ("orn", "coco-class-object-head", "c3d-avg")
+    weights = {"weights": tmp_path / "weights.pth", "overrides": ("initial_weights=imagenet",)}
+    asked = request(systems=systems, out=tmp_path, recipe="demo", num_seeds=1, **weights)
+    jobs = [jobs_of(run, asked, split="validation") for run in planned_runs(asked)]
+    assert ["--weights" in train.argv for train, _ in jobs] == [True, False, False]
+    assert {measure.argv[0] for _, measure in jobs} == {"eval"}
 
 
 def test_weights_are_fetched_before_any_training_starts(

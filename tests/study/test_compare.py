@@ -36,14 +36,7 @@ def _single(right_N: np.ndarray, labels_N: np.ndarray) -> Predictions:
 
 
 def _reversed(predictions: Predictions) -> Predictions:
-    groups = predictions.groups and predictions.groups[::-1]
-    return replace(
-        predictions,
-        ids=predictions.ids[::-1],
-        labels=predictions.labels[::-1],
-        object_logits=predictions.object_logits[::-1],
-        groups=groups,
-    )
+    return predictions.reordered(np.arange(len(predictions.ids))[::-1])
 
 
 @pytest.fixture
@@ -145,8 +138,6 @@ def test_other_views_and_what_was_learned_from_are_said(pair) -> None:
     assert report()["views"] == {"one": None, "other": None}
     for run in pair:
         _report(run)
-    text = run_orn("compare", *pair).stdout
-    assert "different views" not in text and "Trained on" not in text
     many = {"clips": 10, "crops": 3, "flip": True, "frame_order": "shuffled"}
     _report(pair[1], **many, trained_on=True)
     text = run_orn("compare", *pair).stdout
@@ -163,25 +154,18 @@ RELABELED_N = np.where(np.arange(30) == 7, 2, LABELS_N)
 
 
 @pytest.mark.parametrize(
-    ("other", "exit_code", "said"),
+    ("other", "said"),
     [
-        (
-            replace(MADE, ids=(*MADE.ids[:-2], "x", "y")),
-            2,
-            ("2 missing (s28, s29)", "2 unexpected (x, y)"),
-        ),
-        (replace(MADE, ids=(*MADE.ids[:-1], "s0")), 2, ("s29",)),
-        (_single(RELABELED_N == 0, RELABELED_N), 2, ("labels", "s7")),
-        (_single(np.ones(0, np.bool_), np.arange(0)), 2, ("30 missing",)),
+        (replace(MADE, ids=(*MADE.ids[:-2], "x", "y")), "2 missing (s28, s29)"),
+        (replace(MADE, ids=(*MADE.ids[:-1], "s0")), "s29"),
+        (_single(RELABELED_N == 0, RELABELED_N), "s7"),
+        (_single(np.ones(0, np.bool_), np.arange(0)), "30 missing"),
     ],
     ids=["other segments", "one segment twice", "labels differ", "no segments"],
 )
-def test_what_is_not_of_the_same_segments_is_refused(
-    pair, tmp_path, other, exit_code, said
-) -> None:
+def test_what_is_not_of_the_same_segments_is_refused(pair, tmp_path, other, said) -> None:
     third = _keep(tmp_path / "third", other)
-    stderr = run_orn("compare", pair[0], third, exit_code=exit_code).stderr
-    assert all(each in stderr for each in said)
+    assert said in run_orn("compare", pair[0], third, exit_code=2).stderr
 
 
 def test_no_segments_are_refused(tmp_path) -> None:

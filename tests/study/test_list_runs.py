@@ -96,13 +96,6 @@ def test_links_are_followed_and_not_in_a_circle(folder, config, tmp_path) -> Non
     assert names == ["begun", "damaged", "elsewhere/far", "new", "table/old"]
 
 
-def test_hidden_folders_and_models_inside_of_runs_are_no_runs(folder, config) -> None:
-    before = _runs(folder).stdout
-    _make(folder / ".kept" / "run", config, 5)
-    _make(folder / "table" / "old" / "exported", config, 6)
-    assert _runs(folder).stdout == before
-
-
 def test_a_cross_validation_without_a_last_training_has_the_score_of_all_folds(
     folder, config
 ) -> None:

@@ -148,20 +148,6 @@ def test_only_labeled_times_with_the_places_and_times_of_the_source(videos, tmp_
     np.testing.assert_array_equal(frames.read(np.array([0, 1, 2])), whole.read(np.array([1, 3, 4])))
 
 
-def test_times_that_are_wanted_later_are_added(videos, tmp_path) -> None:
-    path = tmp_path / "clips"
-    build_clip_store(videos, path, SETTINGS, ranges=between((0.1, 0.2)))
-    report = build_clip_store(videos, path, SETTINGS, ranges=between((0.3, 0.4)))
-    assert (report.num_added, report.num_present) == (1, 2)
-    np.testing.assert_allclose(ClipStore(path).frames("group/2").seconds, [0.1, 0.3], atol=1e-6)
-    assert build_clip_store(videos, path, SETTINGS, ranges=between((0.3, 0.35))).num_added == 0
-    none = between((7, 8))  # a range may hold no frame
-    report = build_clip_store(videos[2:], tmp_path / "none", SETTINGS, ranges=none)
-    assert (report.num_added, report.num_frames, report.failed) == (1, 0, ())
-    assert ClipStore(tmp_path / "none").frames("group/2").is_empty(TimeRange(7, 8))
-    assert build_clip_store(videos[2:], tmp_path / "none", SETTINGS, ranges=none).num_present == 1
-
-
 class Dies:
     """Ends the job before the n-th of its calls that change what is seen of a folder."""
 

@@ -2,8 +2,6 @@
 
 import pickle
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import cast
 
 import numpy as np
 import pytest
@@ -20,8 +18,7 @@ from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clip_store.unit_file import add_frames, writing
 from orn.stage2_train.clips.batches import collate
-from orn.stage2_train.clips.dataset import ClipDataset, warn_of_small_crop
-from orn.stage2_train.clips.interfaces import FrameSource
+from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.sampling import authors_frames, clip_generator
 from orn.stage2_train.clips.views import ClipRequest, View
 from tests.stage2_train.clips.conftest import SETTINGS, whole_video
@@ -54,14 +51,6 @@ def test_clips_depend_on_segment_and_in_training_on_seed_and_epoch_alone(make_da
     views = [ClipRequest(1, view=View(clip)) for clip in range(3)]
     assert all(equal(dataset[view], other_seed[view]) for view in views)
     assert not equal(dataset[views[0]], dataset[views[1]])
-
-
-def test_a_larger_crop_that_is_advised_fits_into_all_videos(caplog) -> None:
-    sizes = {"wide": (256, 455), "narrow": (256, 341), "tall": (341, 256)}
-    clips = cast(FrameSource, SimpleNamespace(stored_size=sizes.get))
-    segments = [whole_video(name) for name in sizes]
-    warn_of_small_crop(segments, clips, (224, 224), stride=16)
-    assert "data.crop=[240,240]" in caplog.text
 
 
 def test_a_number_asks_for_the_centered_clip(make_dataset) -> None:

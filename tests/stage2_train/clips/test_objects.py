@@ -131,17 +131,6 @@ def test_one_object_and_its_background() -> None:
     assert slots.class_scores[0, 1, 80] == 1
 
 
-def test_classes_may_be_any() -> None:
-    boxes = {"boxes": [(0, 0, 4, 8), (0, 0, 8, 4)], "height": 8, "width": 8}
-    found = FrameDetections.from_boxes(
-        **boxes, labels=[1, 0], scores=[0.75, 0.5], class_scores=[(0.25, 0.75), (0.5, 0.25)]
-    )
-    rules = ClassRules(num_classes=2, score_kind="sigmoid")
-    slots = fill_slots(objects_of_frames([found], rules), WHOLE, SETTINGS)
-    assert slots.labels.tolist() == [[1, 0, 2]]
-    assert slots.class_scores.tolist() == [[[0.25, 0.75, 0.25], [0.5, 0.25, 0.5], [0, 0, 1]]]
-
-
 def test_objects_outside_the_crop_are_passed_over() -> None:
     corner = CropWindow(x=4, y=4, height=4, width=4, stored_height=8, stored_width=8)
     masks = [rectangle(0, 0, 4, 4), rectangle(4, 4, 5, 5), rectangle(0, 0, 4, 8)]

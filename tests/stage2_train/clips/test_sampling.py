@@ -1,7 +1,6 @@
 """Which frames make a clip."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,18 +12,6 @@ from orn.stage2_train.clips.sampling import (
     random_frames,
 )
 from tests.reference.authors_clips import authors_clip
-
-
-@pytest.mark.parametrize(
-    ("num_frames", "num_parts", "expected"),
-    [
-        (10, 4, [0, 3, 5, 8]),
-        (3, 4, [0, 1, 1, 2]),
-        (1, 3, [0, 0, 0]),
-    ],
-)
-def test_centers(num_frames, num_parts, expected) -> None:
-    assert center_frames(num_frames, num_parts).tolist() == expected
 
 
 @given(num_frames=st.integers(1, 60), num_parts=st.integers(1, 12), seed=st.integers(0, 99))

@@ -112,17 +112,6 @@ def test_frames_boxes_and_masks_of_a_view_equal_loops(view, stored, grid, is_tal
     assert sample.label == 0
 
 
-def test_views_come_clip_after_clip() -> None:
-    assert Views().all() == [View()]
-    assert Views(num_clips=3).all() == [View(clip) for clip in range(3)]
-    crops = ["first", "center", "last"]
-    assert Views(num_clips=2, num_crops=3).all() == [View(n, c) for n in (0, 1) for c in crops]
-    flipped = Views(num_clips=2, flipped_A=(0,)).all()
-    assert flipped == [View(n, flip=flip) for n in (0, 1) for flip in (False, True)]
-    with pytest.raises(ConfigError, match=r"crops: .* 2"):
-        Views(num_crops=2)
-
-
 @pytest.mark.parametrize("workers", [0, 1, 2, 5])
 def test_a_worker_has_all_views_of_its_segments(workers) -> None:
     settings = LoaderSettings(batch_size=2, workers=workers, rank=1, world_size=2)

@@ -1,22 +1,13 @@
 """Clips without objects: a mistake that is named, or what was asked for."""
 
 from collections.abc import Callable
-from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.detection_folder import DetectionFolder
-from orn.stage2_train.clips.batches import collate
-from orn.stage2_train.model.inputs import NetworkInputs
-from orn.stage2_train.model.network import ObjectVideoNetwork
-from orn.stage2_train.runs.open_data import Sources
-from tests.reference.object_video_network import clip_logits
-from tests.running import run_orn
+from tests.running import LAPTOP, run_orn
 from tests.worlds.films import (
-    TINY_RECIPE,
     Film,
     TinyWorld,
     words_of,
@@ -25,7 +16,6 @@ from tests.worlds.films import (
 )
 from tests.worlds.shards import blocks
 
-LAPTOP = ("--workers", "0", "--device", "cpu")
 WHOLE_FRAME = ("--set", "data.max_objects=0", "--set", "precision=bf16")
 
 
@@ -87,31 +77,3 @@ def test_the_whole_frame_alone_is_trained_explained_and_predicted(
     said = run_orn("predict", run, next(iter(videos.values())), *words, "--html", page)
     (window,) = [line for line in said.lines if line["kind"] == "window"]
     assert window["pairs"] and page.is_file()
-
-
-def test_the_background_alone_equals_the_reference(tiny_world: TinyWorld) -> None:
-    recipe = replace(TINY_RECIPE, data=replace(TINY_RECIPE.data, max_objects=0))
-    sources = Sources(
-        dataset=tiny_world.dataset,
-        clips=tiny_world.clips(),
-        detections=DetectionFolder(tiny_world.shards_path),
-    )
-    clips = sources.clip_dataset(sources.join("validation", recipe), recipe)
-    batch = collate([clips[place] for place in range(2)]).inputs()
-    assert batch.valid_BTK.shape[2] == 1 and batch.valid_BTK.all()
-    torch.testing.assert_close(batch.coverage_BTKhw, torch.ones_like(batch.coverage_BTKhw))
-    values = {each.name: getattr(batch, each.name) for each in fields(batch)}
-    batch = NetworkInputs(
-        **{
-            name: value.double() if value.is_floating_point() else value
-            for name, value in values.items()
-        }
-    )
-    torch.manual_seed(0)
-    network = ObjectVideoNetwork(recipe.model).double().eval()
-    with torch.no_grad():
-        found = network(batch)
-    for clip in range(2):
-        activity_A, object_A, *_ = clip_logits(recipe.model, network.state_dict(), batch, clip=clip)
-        torch.testing.assert_close(found.activity_logits_BA[clip], activity_A)
-        torch.testing.assert_close(found.object_logits_BA[clip], object_A)

@@ -17,15 +17,14 @@ from orn.stage2_train.evaluation.evaluate import evaluate_run
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import load_best
 from orn.stage2_train.runs.eval_file import as_report, read_eval
-from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.run_config import read_config
 from orn.stage2_train.settings.data_recipe import DataRecipe
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import Recipe
 from tests.running import run_orn
+from tests.stage2_train.training.conftest import sources_of
 from tests.worlds.films import (
     DETECTOR,
-    TinyWorld,
     make_workspace,
     words_of,
     write_films_shard,
@@ -33,11 +32,6 @@ from tests.worlds.films import (
 )
 
 MULTI_LABEL = {"task": "multi-label", "metric": "map"}
-
-
-def sources_of(world: TinyWorld, **changes: Any) -> Sources:
-    dataset = replace(world.dataset, **changes)
-    return Sources(dataset=dataset, clips=world.clips(), detections=world.detections())
 
 
 @pytest.fixture
@@ -136,11 +130,8 @@ def test_segments_whose_video_failed_count_neither_as_right_nor_as_wrong(
     of_film = {each.video_id: each for each in tiny_world.dataset.segments}
     segments = [of_film["film/2"]]
     segments += [replace(of_film["film/5"], id=f"as {label}", labels=(label,)) for label in (0, 1)]
-    sources = Sources(
-        dataset=replace(tiny_world.dataset, segments=tuple(segments)),
-        clips=tiny_world.clips(),
-        detections=DetectionFolder(shards),
-    )
+    sources = sources_of(tiny_world, segments=tuple(segments))
+    sources = replace(sources, detections=DetectionFolder(shards))
     accelerator = build_accelerator("fp32", "cpu")
     report = evaluate_run(run, sources, EvalRequest(), accelerator=accelerator)
     assert (report["num_segments"], report["num_skipped"]) == (2, 1)

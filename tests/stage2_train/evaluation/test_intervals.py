@@ -1,13 +1,12 @@
-"""Intervals hold the truth as often as said; shares of some segments are scikit-learn's."""
+"""Intervals hold the truth as often as said; shares of some segments by hand."""
 
 import math
-from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, precision_recall_fscore_support
+from sklearn.metrics import average_precision_score
 
 from orn.shared.manifests.records import Segment, Subset
 from orn.shared.predictions import Predictions, load_predictions, save_predictions
@@ -187,22 +186,15 @@ def test_persons_are_drawn_where_the_data_set_names_them_all() -> None:
     assert np.array_equal(mixed.unsure, unsure_NA)
 
 
-LABELS = np.array([0, 0, 1, 1, 2, 2, 3])
-GUESSED = np.array([0, 1, 1, 1, 0, 0, 3])
-PERSONS = ("a", "a", "b", "b", "c", "c", "c")
-
-
-def _shares(*subsets: Subset, labels=LABELS, guessed=GUESSED, persons=PERSONS) -> dict[str, float]:
-    logits_NA = np.eye(7, dtype=np.float32)[guessed]
-    shares = subset_shares(labels, logits_NA, subsets, participants=persons)
-    found = share_figures(shares, persons or labels.astype(str), num_draws=2)
-    return {name: each["value"] for name, each in found.items()}
-
-
 def test_shares_by_hand() -> None:
+    labels_N, persons = np.array([0, 0, 1, 1, 2, 2, 3]), ("a", "a", "b", "b", "c", "c", "c")
+    logits_NA = np.eye(7, dtype=np.float32)[[0, 1, 1, 1, 0, 0, 3]]
     tail, unseen = Subset(name="tail", classes=(2, 3)), Subset(name="unseen", participants=("b",))
     many = Subset(name="many_shot", classes=(0, 2, 4))  # 4 is of no segment, 2 is never predicted
-    assert _shares(tail, unseen, many) == pytest.approx(
+    subsets = (tail, unseen, many)
+    shares = subset_shares(labels_N, logits_NA, subsets, participants=persons)
+    found = share_figures(shares, persons, num_draws=2)
+    assert {name: each["value"] for name, each in found.items()} == pytest.approx(
         {
             "top1_tail": 1 / 3,
             "top1_unseen": 1,
@@ -210,21 +202,3 @@ def test_shares_by_hand() -> None:
             "many_shot_recall": (1 / 2 + 0) / 2,
         }
     )
-
-
-def test_shares_that_the_split_does_not_have_are_left_out() -> None:
-    nobody = Subset(name="unseen", participants=("z",))
-    absent = Subset(name="tail", absent=Path("list.csv"))
-    assert _shares(nobody, absent, Subset(name="many_shot")) == {}
-    assert _shares(Subset(name="unseen", participants=("a",)), persons=None) == {}
-
-
-def test_many_shot_figures_are_those_of_scikit_learn() -> None:
-    labels, guessed = np.random.default_rng(3).integers(7, size=(2, 90))
-    classes = (0, 2, 5, 6)
-    precision, recall, _, _ = precision_recall_fscore_support(
-        labels, guessed, labels=classes, average="macro", zero_division=0
-    )
-    many = Subset(name="many_shot", classes=classes)
-    found = _shares(many, labels=labels, guessed=guessed, persons=("v",) * 90)
-    assert found == pytest.approx({"many_shot_precision": precision, "many_shot_recall": recall})

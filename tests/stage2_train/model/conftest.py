@@ -71,32 +71,40 @@ def randomize_fixture() -> Callable[[nn.Module], None]:
     return randomize
 
 
+def draw_batch(
+    *,
+    clips: int = 2,
+    frames: int = 3,
+    slots: int = 3,
+    size: tuple[int, int] = _PIXELS_HW,
+    seed: int = 0,
+) -> NetworkInputs:
+    """Float64 inputs for `tiny_config`, some slots invalid."""
+    generator = torch.Generator().manual_seed(seed)
+    lead = (clips, frames, slots)
+
+    def rand(*shape: int) -> torch.Tensor:
+        return torch.rand(shape, generator=generator, dtype=torch.float64)
+
+    frames_BTCHW = torch.randint(
+        0, 256, (clips, frames, 3, *size), generator=generator, dtype=torch.uint8
+    )
+    valid_BTK = rand(*lead) < 0.7
+    if slots:
+        valid_BTK[:, :, 0] = True
+    return NetworkInputs(
+        frames_BTCHW=frames_BTCHW,
+        masks_BTKhw=rand(*lead, 5, 5),
+        coverage_BTKhw=rand(*lead, *_CELLS_HW) * (rand(*lead, *_CELLS_HW) < 0.5),
+        class_scores_BTKS=rand(*lead, 7).softmax(3),
+        valid_BTK=valid_BTK,
+    )
+
+
 @pytest.fixture
 def make_batch() -> Callable[..., NetworkInputs]:
-    """A function giving float64 inputs for `tiny_config`, some slots invalid."""
-
-    def make(*, clips: int = 2, frames: int = 3, slots: int = 3, seed: int = 0) -> NetworkInputs:
-        generator = torch.Generator().manual_seed(seed)
-        lead = (clips, frames, slots)
-
-        def rand(*shape: int) -> torch.Tensor:
-            return torch.rand(shape, generator=generator, dtype=torch.float64)
-
-        frames_BTCHW = torch.randint(
-            0, 256, (clips, frames, 3, *_PIXELS_HW), generator=generator, dtype=torch.uint8
-        )
-        valid_BTK = rand(*lead) < 0.7
-        if slots:
-            valid_BTK[:, :, 0] = True
-        return NetworkInputs(
-            frames_BTCHW=frames_BTCHW,
-            masks_BTKhw=rand(*lead, 5, 5),
-            coverage_BTKhw=rand(*lead, *_CELLS_HW) * (rand(*lead, *_CELLS_HW) < 0.5),
-            class_scores_BTKS=rand(*lead, 7).softmax(3),
-            valid_BTK=valid_BTK,
-        )
-
-    return make
+    """`draw_batch`."""
+    return draw_batch
 
 
 def in_float32(batch: NetworkInputs) -> NetworkInputs:

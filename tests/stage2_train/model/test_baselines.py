@@ -16,32 +16,15 @@ from orn.stage2_train.model.baselines.i3d import I3D
 from orn.stage2_train.model.baselines.trn import TRN, Relations, frame_subsets
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import inflate
-from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.settings.model_config import NetworkConfig
 from tests.reference.temporal_relation import multi_scale_logits
+from tests.stage2_train.model.conftest import draw_batch
 
 
 def baseline_config(architecture: str, **settings) -> NetworkConfig:
     """A small configuration of one of the baselines."""
     chosen = {"num_activities": 3, "base_width": 2, "heads": "activity"} | settings
     return NetworkConfig(architecture=architecture, **chosen)
-
-
-def frames_batch(
-    *, clips: int = 2, frames: int = 4, size: tuple[int, int] = (40, 50), seed: int = 0
-) -> NetworkInputs:
-    """A batch of clips of a size; objects are random, as nothing reads them."""
-    generator = torch.Generator().manual_seed(seed)
-    lead = (clips, frames, 2)
-    return NetworkInputs(
-        frames_BTCHW=torch.randint(
-            0, 256, (clips, frames, 3, *size), generator=generator, dtype=torch.uint8
-        ),
-        masks_BTKhw=torch.rand(*lead, 5, 5, generator=generator),
-        coverage_BTKhw=torch.rand(*lead, 3, 4, generator=generator),
-        class_scores_BTKS=torch.rand(*lead, 81, generator=generator),
-        valid_BTK=torch.rand(*lead, generator=generator) < 0.5,
-    )
 
 
 @pytest.fixture(params=["i3d", "c3d", "trn"])
@@ -61,7 +44,7 @@ def make_baseline(request, randomize):
 
 def test_evaluation_is_repeatable_and_clips_are_apart(make_baseline, select_clips) -> None:
     """Whatever the objects are, and by weights that follow the seed."""
-    batch, network = frames_batch(clips=3), make_baseline().double()
+    batch, network = draw_batch(clips=3, frames=4), make_baseline().double()
     nothing = {
         name: torch.full_like(getattr(batch, name), math.nan)
         for name in ("masks_BTKhw", "coverage_BTKhw", "class_scores_BTKS")
@@ -78,14 +61,14 @@ def test_evaluation_is_repeatable_and_clips_are_apart(make_baseline, select_clip
 
 
 def test_the_order_of_frames_matters(make_baseline) -> None:
-    batch, network = frames_batch(), make_baseline().double()
+    batch, network = draw_batch(frames=4), make_baseline().double()
     backwards = replace(batch, frames_BTCHW=batch.frames_BTCHW.flip(1))
     with torch.no_grad():
         assert not torch.allclose(network(batch).logits_BA, network(backwards).logits_BA)
 
 
 def test_draws_of_training_come_from_the_generator(make_baseline) -> None:
-    batch, network = frames_batch(), make_baseline(base_width=8).train()
+    batch, network = draw_batch(frames=4), make_baseline(base_width=8).train()
 
     def logits(seed: int) -> torch.Tensor:
         torch.rand(1)  # the global generator is somewhere else each time
@@ -97,7 +80,7 @@ def test_draws_of_training_come_from_the_generator(make_baseline) -> None:
 
 def test_other_heads_are_refused(make_baseline) -> None:
     with pytest.raises(ConfigError, match="expected activity for a baseline, got 'both'"):
-        make_baseline()(frames_batch(), heads="both")
+        make_baseline()(draw_batch(frames=4), heads="both")
 
 
 ROUND_OFF = 1e-9  # float64 through 57 convolutions
@@ -127,7 +110,7 @@ def i3d() -> I3D:
 def test_a_still_clip_gives_what_googlenet_gives(i3d, googlenet, frames, size) -> None:
     i3d, googlenet = i3d.double(), deepcopy(googlenet).double()
     inflate(i3d, googlenet.state_dict(), name="random")
-    batch = frames_batch(clips=1, frames=frames, size=size)
+    batch = draw_batch(clips=1, frames=frames, size=size)
     batch = replace(batch, frames_BTCHW=batch.frames_BTCHW[:, :1].expand_as(batch.frames_BTCHW))
     still_1CHW = batch.frames_BTCHW[0, :1].double() / 255
     mean, std = (torch.tensor(color, dtype=torch.float64)[:, None, None] for color in COLORS)
@@ -157,7 +140,7 @@ def test_published_sizes() -> None:
 
 def test_a_clip_layer_by_layer() -> None:
     network = C3D(baseline_config("c3d")).double().eval()
-    batch = frames_batch(frames=3, size=(64, 64))
+    batch = draw_batch(frames=3, size=(64, 64))
     video = batch.frames_BTCHW.double().transpose(1, 2) / 255
     mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None, None].double()
     std = torch.tensor([0.229, 0.224, 0.225])[:, None, None, None].double()
@@ -205,7 +188,7 @@ def test_relations_equal_plain_loops(make_trn, frames) -> None:
 
 
 def test_the_network_is_features_then_relations(make_trn) -> None:
-    network, batch = make_trn(3), frames_batch(frames=3)
+    network, batch = make_trn(3), draw_batch(frames=3)
     seen = []
     network.reduce.register_forward_hook(lambda module, args, out: seen.append((args[0], out)))
     logits_BA = network(batch).logits_BA
@@ -226,7 +209,7 @@ def test_number_of_frames_must_be_known_and_few(frames) -> None:
 
 def test_clips_of_another_length_are_refused(make_trn) -> None:
     with pytest.raises(ShapeError, match=r"expected clips of 3 frames .* got 4"):
-        make_trn(3)(frames_batch(frames=4))
+        make_trn(3)(draw_batch(frames=4))
 
 
 @pytest.mark.parametrize(

@@ -117,17 +117,3 @@ def test_dropout_of_h_equals_loops_with_the_same_draws() -> None:
             hidden_G = weights["third.weight"] @ hidden_G + weights["third.bias"]
             expected_G = expected_G + hidden_G.clamp(min=0) * third_PG[3 * j + k]
     assert_close(found_G, expected_G)
-
-
-def test_three_mlps_have_dropout_in_training_alone(tiny_config, make_network, make_batch) -> None:
-    options = {"mlp_dropout": 0.5, "class_part": "one_hot_mlp"}
-    network, batch = make_network(replace(tiny_config, **options)), make_batch()
-    assert sum(isinstance(part, nn.Dropout) for part in network.modules()) == 2 + 2 + 1
-    plain = make_network(replace(tiny_config, class_part="one_hot_mlp"))
-    assert network.state_dict().keys() == plain.state_dict().keys()
-    assert torch.equal(network(batch).logits_BA, plain(batch).logits_BA)
-    for part in network.modules():
-        part.training = isinstance(part, nn.Dropout) or part is network.object_head
-    torch.manual_seed(1)
-    first, second = network(batch).object_logits_BA, network(batch).object_logits_BA
-    assert not torch.allclose(first, second)

@@ -182,17 +182,6 @@ def test_killed_while_the_next_one_is_written(tmp_path: Path, monkeypatch: Any) 
     assert steps(tmp_path, PREVIOUS, LAST) == [2, 3]
 
 
-def test_a_disk_without_hard_links(tmp_path: Path, monkeypatch: Any, caplog: Any) -> None:
-    def refuse(*paths: Path) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refuse)
-    for number in (1, 2):
-        save_last(tmp_path, at_step(number))
-    assert names_in(tmp_path) == {LAST}
-    assert "the second-to-last checkpoint is not kept" in caplog.text
-
-
 def test_the_best_weights_know_their_phase_and_step(tmp_path: Path) -> None:
     assert load_best(tmp_path) is None
     save_best(tmp_path, {"weight": torch.ones(2)}, phase=1, step=7)
@@ -210,19 +199,6 @@ def test_the_best_weights_know_their_phase_and_step(tmp_path: Path) -> None:
     safetensors.torch.save_file({"weight": torch.ones(2)}, tmp_path / BEST)
     with pytest.raises(CheckpointError, match=rf"{BEST}: expected"):
         load_best(tmp_path)
-
-
-def test_weights_that_do_not_fit_change_nothing(tmp_path: Path) -> None:
-    model = dict(trained().model)
-    network, _ = made()
-    before = [each.clone() for each in network.state_dict().values()]
-    for change, message in (
-        ({"bias": torch.ones(1)}, "bias: expected sh"),
-        ({"other": torch.ones(1)}, "1 weight is unexpected, first other"),
-    ):
-        with pytest.raises(CheckpointError, match=rf"^run/last: .*network: {message}"):
-            load_weights(network, model | change, path=Path("run/last"))
-    assert all(map(torch.equal, before, network.state_dict().values()))
 
 
 def save_on_a_full_disk(run: Path) -> None:

@@ -11,10 +11,9 @@ from safetensors.torch import load_file, save_file
 
 from orn.shared.errors import PipelineError
 from orn.stage2_train.runs.config_digest import config_digest
-from tests.running import run_orn
+from tests.running import LAPTOP, run_orn
 from tests.worlds.films import words_of
 
-LAPTOP = ("--workers", "0", "--device", "cpu")
 COMMANDS = ("eval", "report", "predict", "export", "compare", "train")
 
 

@@ -36,24 +36,3 @@ def test_one_head_has_one_phase_of_as_many_steps(heads, tiny_recipe) -> None:
     network = ObjectVideoNetwork(recipe.model)
     freeze_for(network, phase)
     assert all(parameter.requires_grad for parameter in network.parameters())
-
-
-@pytest.mark.parametrize(
-    ("parts", "unused"),
-    [
-        (("shape", "appearance", "class"), {"activity_head"}),
-        (("shape",), {"activity_head", "trunk"}),
-        (("class",), {"activity_head", "trunk"}),
-    ],
-)
-def test_freezing(parts, unused, tiny_recipe) -> None:
-    model = replace(tiny_recipe.model, object_parts=parts, head_combination="joint")
-    network = ObjectVideoNetwork(model)
-    object_phase, both_phase = plan_phases(tiny_recipe, num_segments=1)
-    freeze_for(network, object_phase)
-    frozen = {
-        name.split(".")[0] for name, row in network.named_parameters() if not row.requires_grad
-    }
-    assert frozen == unused | {"joint"}
-    freeze_for(network, both_phase)
-    assert all(parameter.requires_grad for parameter in network.parameters())

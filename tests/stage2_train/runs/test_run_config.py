@@ -118,9 +118,7 @@ def test_places_and_names_may_change(config: RunConfig) -> None:
 
 
 def test_differences_are_named(config: RunConfig) -> None:
-    recipe = replace(
-        config.recipe, seed=9, optimizer=replace(config.recipe.optimizer, batch_size=3)
-    )
+    recipe = replace(config.recipe, optimizer=replace(config.recipe.optimizer, batch_size=3))
     changes = {
         "recipe": recipe,
         "dataset": replace(config.dataset, classes=("right", "left")),
@@ -128,12 +126,12 @@ def test_differences_are_named(config: RunConfig) -> None:
     }
     with pytest.raises(ConfigError) as caught:
         check_same_run(Path("run"), config, replace(config, **changes))
-    message = str(caught.value)
-    assert "recipe.seed is 5 as recorded, 9 as requested" in message
-    assert "recipe.optimizer.batch_size is 2 as recorded, 3 as requested" in message
-    assert "dataset.classes[1] is 'down' as recorded, 'left' as requested" in message
-    assert "config_digest is 'sha256:0' as recorded, 'sha256:9' as requested" in message
-    assert "pass a different --run" in message
+    for told in (
+        "recipe.optimizer.batch_size is 2 as recorded, 3 as requested",
+        "dataset.classes[1] is 'down' as recorded, 'left' as requested",
+        "config_digest is 'sha256:0' as recorded, 'sha256:9' as requested",
+    ):
+        assert told in str(caught.value)
     with pytest.raises(ConfigError, match=r"exported.*change --run"):
         check_same_run(Path("run"), replace(config, places=None), config)
 
@@ -168,12 +166,7 @@ def test_what_is_not_there_is_said(folder: Path, tmp_path: Path) -> None:
         pytest.param({"dataset__classes": ["right"]}, "names of 2 classes", id="few names"),
         pytest.param({"detector__class_names": ["cup"]}, "names of 80 classes", id="few objects"),
         pytest.param({"dataset__metric": "map"}, "expected 'top1' for task", id="metric"),
-        pytest.param(
-            {"recipe__model__base_width": 4096}, "the weights do not match the network", id="wide"
-        ),
-        pytest.param(
-            {"recipe__model__mask_size": 8}, "the weights do not match the network", id="shape"
-        ),
+        pytest.param({"recipe__model__base_width": 4096}, "do not match the network", id="wide"),
         pytest.param({"recipe__phases__epochs": 0}, "1 phases, .*got phase 1", id="phase"),
     ],
 )

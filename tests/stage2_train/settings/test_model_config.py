@@ -1,4 +1,4 @@
-"""What a network configuration accepts, and the widths of the paper that follow from it."""
+"""What a network configuration accepts."""
 
 import re
 
@@ -8,17 +8,6 @@ from orn.shared.config.toml_files import config_from_dict
 from orn.shared.errors import ConfigError
 from orn.stage2_train.model import build
 from orn.stage2_train.settings.model_config import NetworkConfig
-
-
-@pytest.mark.parametrize(
-    ("backbone", "base_width", "feature_width", "object_width"),
-    [("resnet50", 64, 2048, 2229), ("resnet18", 64, 512, 693), ("resnet18", 16, 128, 309)],
-)
-def test_widths(backbone, base_width, feature_width, object_width) -> None:
-    config = NetworkConfig(num_activities=2, backbone=backbone, base_width=base_width)
-    assert config.feature_width == feature_width
-    assert config.object_width == object_width
-    assert config.class_width == 81
 
 
 @pytest.mark.parametrize(

@@ -78,16 +78,6 @@ def test_recipe_of_what_the_authors_ran() -> None:
     assert build_network(dataclasses.replace(model, base_width=1)).object_head.conv5 is not None
 
 
-def test_overrides() -> None:
-    overrides = ["optimizer.learning_rate=0.5", "data.crop=[32, 64]", "losses.reduction=sum"]
-    recipe = load_recipe("demo", num_activities=3, overrides=overrides)
-    assert recipe.optimizer.learning_rate == 0.5
-    assert recipe.feature_cells == (2, 4)
-    assert recipe.losses.reduction == "sum"
-    overrides = ["model.conv5_object_stride=2", "data.crop=[64, 96]"]
-    assert load_recipe("demo", num_activities=3, overrides=overrides).feature_cells == (2, 3)
-
-
 @pytest.mark.parametrize(
     "override",
     [

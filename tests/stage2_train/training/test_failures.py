@@ -6,14 +6,12 @@ test_run_start.py, a full disk in runs/test_last_checkpoint.py.
 
 import os
 import shutil
-import signal
 from dataclasses import replace
 
 import pytest
 import torch
 
 from orn.shared.errors import CheckpointError, TrainingError
-from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.settings.recipe import PhaseRecipe
 from tests.stage2_train.training.conftest import before_each_step, same_weights
@@ -64,27 +62,6 @@ def test_a_batch_with_nan_is_named(run_tiny, tmp_path, field, what) -> None:
     ):
         run_tiny(tmp_path, max_steps=1)
     assert not (tmp_path / "last.safetensors").exists()
-
-
-class DyingClips(ClipDataset):
-    """Ends the process that asks for a clip of the second epoch."""
-
-    def __getitem__(self, request):
-        if request.epoch == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().__getitem__(request)
-
-
-@pytest.mark.slow  # the next one knows torch's words; what follows is a kill as any other
-def test_a_worker_process_that_dies(run_tiny, tmp_path, monkeypatch) -> None:
-    whole = run_tiny(tmp_path / "whole", without_validation=True)
-    with monkeypatch.context() as patch:
-        patch.setattr("orn.stage2_train.runs.open_data.ClipDataset", DyingClips)
-        with pytest.raises(TrainingError, match=r"DataLoader worker .*--workers"):
-            run_tiny(tmp_path / "run", workers=1, without_validation=True)
-    assert same_weights(whole, run_tiny(tmp_path / "run", without_validation=True))
-    assert whole.state.best_metric is None
-    assert (tmp_path / "whole" / "model.safetensors").exists()  # the last weights
 
 
 def test_a_gpu_out_of_memory(run_tiny, tmp_path, monkeypatch) -> None:

@@ -6,13 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from orn.stage2_train.model.inputs import NetworkInputs
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.checkpoint import load_best
-from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.settings.recipe import PhaseRecipe, Recipe
 from orn.stage2_train.training import loop
-from orn.stage2_train.training.step import freeze_for
 from tests.stage2_train.training.conftest import before_each_step, same_weights, script
 
 
@@ -64,14 +61,7 @@ def test_without_validation_the_last_weights_are_handed_over(run_tiny, tiny_reci
     assert same_weights(best, run_tiny(tmp_path / "b", tiny_recipe, max_steps=5, **options))
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        "last",
-        pytest.param(9, marks=pytest.mark.slow),
-        "best",
-    ],
-)
+@pytest.mark.parametrize("place", ["last", pytest.param(9, marks=pytest.mark.slow), "best"])
 def test_killed_around_the_warm_start_equals_never_killed(
     place, run_tiny, best_handed_over, whole, tmp_path, scripted_metrics
 ) -> None:
@@ -151,25 +141,3 @@ def test_frames_are_read_where_a_head_of_the_phase_looks_at_them(
         model = replace(tiny_recipe.model, object_parts=("shape", "class"))
         run_tiny(tmp_path, replace(tiny_recipe, model=model), max_steps=5)
     assert looked == {"object": {False}, "both": {True}}
-
-
-def test_no_gradient_is_computed_for_a_frozen_resnet(tiny_recipe) -> None:
-    """What saves the time: nothing of the ResNet is part of the graph."""
-    phases = replace(tiny_recipe.phases, object_head_trains_resnet=False)
-    network = ObjectVideoNetwork(tiny_recipe.model).train()
-    freeze_for(network, plan_phases(replace(tiny_recipe, phases=phases), num_segments=8)[0])
-    feats = []
-    network.object_head.conv5.register_forward_hook(lambda *call: feats.append(call[-1]))
-    network.trunk.register_forward_hook(lambda *call: feats.append(call[-1]))
-    config = tiny_recipe.model
-    batch = NetworkInputs(
-        frames_BTCHW=torch.zeros(1, 2, 3, 32, 48, dtype=torch.uint8),
-        masks_BTKhw=torch.ones(1, 2, 2, config.mask_size, config.mask_size),
-        coverage_BTKhw=torch.ones(1, 2, 2, 2, 3),
-        class_scores_BTKS=torch.zeros(1, 2, 2, config.class_width),
-        valid_BTK=torch.ones(1, 2, 2, dtype=torch.bool),
-    )
-    output = network(batch, heads="object")
-    assert len(feats) == 2
-    assert not any(each.requires_grad for each in feats)
-    assert output.object_logits_BA.requires_grad

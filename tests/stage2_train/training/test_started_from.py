@@ -17,7 +17,6 @@ from orn.stage2_train.training.started_from import read_pretrained
 from orn.study.list_runs import read_summary
 from tests.running import Ran, run_orn
 from tests.stage2_train.training.conftest import before_each_step
-from tests.worlds.films import make_workspace, words_of
 
 CLASSIFIERS = {
     "activity_head.classifier.classify.bias",
@@ -100,13 +99,6 @@ def test_a_run_that_began_otherwise_is_refused(started, train, one_step, tmp_pat
     shutil.copy(one_step / "config.json", tmp_path / "other")
     assert "weights_digest" in train("--from", tmp_path / "other", exit_code=2).stderr
     assert "--weights" in started("--weights", "file", exit_code=2).stderr
-
-
-def test_without_a_name_the_run_has_that_of_its_origin(trained_once, tiny_world, tmp_path) -> None:
-    options = make_workspace(tiny_world, tmp_path)
-    del options["--run"]
-    words = (*words_of(options), "--from", trained_once["--run"], "--dry-run", "--json")
-    assert run_orn("train", *words).json["run"] == "runs/tiny-recipe-from-run-seed0"
 
 
 def test_another_network_is_refused_in_a_line_that_names_what_differs(started) -> None:

@@ -11,9 +11,9 @@ from orn.shared.errors import TrainingError
 from orn.stage2_train.clips.batches import LoaderSettings, training_loader
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.accelerator import build_accelerator
-from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.training.losses import total_loss
 from orn.stage2_train.training.step import step_generator, training_step
+from tests.stage2_train.training.conftest import sources_of
 
 ROUND_OFF = 1e-4  # float32; weights are subtracted to see how they moved
 
@@ -31,11 +31,7 @@ def make_step(tiny_world, tiny_recipe, tmp_path):
         num_batches=1,
         seen=None,
     ):
-        sources = Sources(
-            dataset=tiny_world.dataset,
-            clips=tiny_world.clips(),
-            detections=tiny_world.detections(),
-        )
+        sources = sources_of(tiny_world)
         clips = sources.clip_dataset(sources.join("train", recipe), recipe)
         batches = list(training_loader(clips, LoaderSettings(batch_size=2), epochs=range(1)))
         if seen is not None:
