@@ -19,13 +19,7 @@ from orn.predict_videos.windows import windows_and_segments
 from orn.shared.manifests.records import METRICS, Task, Video
 from orn.stage2_train.runs.trained import OpenedModel
 from tests.running import Ran, run_orn
-from tests.worlds.films import (
-    build_world,
-    make_workspace,
-    words_of,
-    write_films,
-    write_films_shard,
-)
+from tests.worlds.films import build_world, make_workspace, words_of, write_films, write_films_shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,22 +78,6 @@ def test_the_card_tells_what_was_measured(exported, trained) -> None:
     assert str(trained.run) not in card + (exported / "config.json").read_text()
 
 
-@pytest.mark.parametrize(
-    ("counted", "said"),
-    [("negative", r"\(3\) count as negative"), ("left_out", r"map_unsure_negative.* 0\.1250 ")],
-)
-def test_the_card_says_how_a_figure_came_about(trained, tmp_path, counted, said) -> None:
-    run = shutil.copytree(trained.run, tmp_path / "run")
-    path = run / "eval-validation.json"
-    found = json.loads(path.read_text()) | {"trained_on": True, "num_unsure": 3}
-    found["two_heads"]["map_unsure_negative"] = 0.125
-    path.write_text(json.dumps(found | {"unsure_in_evaluation": counted}))
-    run_orn("export", run, tmp_path / "model")
-    card = (tmp_path / "model" / "README.md").read_text()
-    assert "| validation (trained on) | two_heads | " in card
-    assert re.search(said, card)
-
-
 def test_weights_of_the_detector_stay_part_of_a_model(trained, tmp_path) -> None:
     """As the card says, which a second export without --with-detector writes again."""
     model = tmp_path / "model"

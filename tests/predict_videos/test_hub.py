@@ -4,7 +4,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -23,14 +22,18 @@ ADDRESS = f"hf://{NAME}"
 COMMIT = "c0ffee" * 6 + "c0ff"
 
 
-@dataclass(slots=True, kw_only=True)
-class LocalHub:
+def digest_of(data: bytes) -> str:
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
+
+
+class LocalHub(QuietHandler):
     """What the Hub answers huggingface_hub, for one repository."""
 
-    files: dict[str, bytes] = field(default_factory=dict)
-    requests: list[str] = field(default_factory=list)
+    protocol_version = "HTTP/1.1"
+    files: dict[str, bytes]
+    requests: list[str]
 
-    def answer(self, path: str) -> object:
+    def found(self, path: str) -> object:
         """JSON, the bytes of a file, or None where nothing is."""
         own = f"/api/models/{NAME}"
         if path in (own, f"{own}/revision/main", f"{own}/revision/{COMMIT}"):
@@ -44,20 +47,9 @@ class LocalHub:
             ]
         return self.files.get(path.removeprefix(f"/{NAME}/resolve/{COMMIT}/"))
 
-
-def digest_of(data: bytes) -> str:
-    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
-
-
-class Handler(QuietHandler):
-    """Answers by a hub."""
-
-    protocol_version = "HTTP/1.1"
-    hub: LocalHub
-
     def _answer(self) -> None:
-        self.hub.requests.append(self.path)
-        found = self.hub.answer(self.path.partition("?")[0])
+        self.requests.append(self.path)
+        found = self.found(self.path.partition("?")[0])
         data = found if isinstance(found, bytes) else json.dumps(found).encode()
         self.send_response(404 if found is None else 200)
         headers = {"ETag": f'"{digest_of(data)}"', "X-Repo-Commit": COMMIT}
@@ -72,12 +64,12 @@ class Handler(QuietHandler):
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[LocalHub]]:
     """A hub, and an empty cache."""
     for name in ("HF_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    started = LocalHub()
-    with serving(type("OwnHandler", (Handler,), {"hub": started})) as address:
+    started = type("OwnHub", (LocalHub,), {"files": {}, "requests": []})
+    with serving(started) as address:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
         template = address + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
@@ -89,7 +81,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalHub]:
 
 
 def test_a_model_predicts_and_is_measured_as_where_it_was_exported(
-    trained: Trained, hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Trained, hub: type[LocalHub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_orn("export", trained.run, tmp_path / "out")
     hub.files.update({path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()})

@@ -18,28 +18,22 @@ import orn
 import orn.predict_videos.predict_job
 from orn.predict_videos.detecting import detected_by, load_its_detector
 from orn.predict_videos.predict_request import PredictRequest
-from orn.predict_videos.video import predict_video
-from orn.shared.errors import DetectorError, JoinError
+from orn.shared.errors import DetectorError
 from orn.shared.manifests.records import Video
 from orn.shared.predictions import load_predictions
 from orn.shared.tensors import read_tensors, write_tensors
 from orn.shared.text import escape, utf8
 from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage2_train.clip_store.clip_store import ClipStore
-from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.runs.run_config import ClipRecord, read_config
 from orn.stage2_train.runs.trained import open_model
-from tests.predict_videos.conftest import first_video, predict, validation, windows
+from tests.predict_videos.conftest import predict, validation, windows
 from tests.running import Ran, run_and_list_imports, run_orn
 from tests.worlds.films import Film, write_films_shard, write_signed
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import write_pictures
 
-HEADS = {
-    "two_heads": "logits",
-    "activity_head": "activity_logits",
-    "object_head": "object_logits",
-}
+HEADS = {"two_heads": "logits", "activity_head": "activity_logits", "object_head": "object_logits"}
 
 
 def check_against_eval(ran: Ran, run: Path, frames: list[int]) -> None:
@@ -135,17 +129,6 @@ def test_explanations_of_a_network_in_bfloat16_are_in_float32(trained, tmp_path)
         assert torch.equal(orn.explain(model, batch).logit_drop_P, expected)
 
 
-def test_a_shape_that_does_not_hold_the_crop_is_of_one_video(trained) -> None:
-    model = open_model(trained.run, device="cpu")
-    clips = ClipRecord(frames=StoreSettings(size=20))
-    model = replace(model, config=replace(model.config, clips=clips))
-    with (
-        first_video(trained, model) as (video, detections),
-        pytest.raises(JoinError, match="32x48, got 20x27"),
-    ):
-        list(predict_video(model, video, detections))
-
-
 def test_long_videos_are_looked_at_in_windows(trained, tmp_path, monkeypatch) -> None:
     """The table says so, too, and runs nothing in a spreadsheet."""
     monkeypatch.chdir(tmp_path)
@@ -208,11 +191,9 @@ def test_a_video_that_fails_midway_leaves_no_part_of_it_in_tables(trained, tmp_p
     [
         (["--overlay", "out.png"], 2, "OUT.mp4"),
         (["another.mp4", "--overlay", "out.mp4"], 2, "got 2"),
-        (["--window", "0"], 2, "'--window'"),
         (["--window", "nan"], 2, "'--window'"),
         (["--shards", "absent"], 1, "absent"),
         ([], 1, "pass the file"),  # nobody knows the detector
-        (["--checkpoint", "absent"], 1, "pass the file"),
         (["--config", "mask_rcnn_demo"], 1, "--any-detector"),
     ],
 )

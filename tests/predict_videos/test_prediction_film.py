@@ -17,13 +17,7 @@ from orn.shared.pages.palette import activity_color
 from orn.shared.time_ranges import TimeRange
 from orn.shared.video.read import read_frames
 from orn.stage2_train.runs.trained import open_model
-from tests.predict_videos.conftest import (
-    first_video,
-    predict,
-    turned,
-    validation,
-    with_classes,
-)
+from tests.predict_videos.conftest import first_video, predict, turned, validation, with_classes
 from tests.worlds.films import Film, write_films_shard
 from tests.worlds.videos import write_pictures
 
