@@ -1,8 +1,6 @@
 """Convert a video to the README's animated image: python docs/figures/film.py FILM.mp4 OUT.webp.
 
-After `make demo`, make the video with `orn predict runs/demo
-data/demo/videos/validation-000003.mp4 --shards shards/demo --dataset demo --pairs 3 --overlay
-FILM.mp4`.
+`make demo` leaves such a video, runs/demo/film.mp4.
 """
 
 import sys

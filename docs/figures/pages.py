@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-SHARD, VIDEO, FRAMES = "shards/demo/shard-000000.zarr.zip", "train-000000", (3, 6, 8)
+SHARD, VIDEO, FRAMES = "shards/demo/shard-000000.zarr.zip", "validation-000000", (2, 3, 4)
 RUN = Path("runs/demo")
 OUT = Path(__file__).parent
 
