@@ -15,15 +15,15 @@ from orn.shared.jobs.child_processes import Job, job_seconds, run_jobs
 from orn.shared.text import counted
 from orn.shared.text_report import Report
 
-SUMMARY_NAME, PAGE_NAME, FILM_NAME = "summary.json", "objects.html", "film.mp4"
+SUMMARY_NAME, PAGE_NAME, FILM_NAME = "summary.json", "objects/index.html", "film.mp4"
 _HEADS = {
     "two_heads": "the lamp and the dish",
     "activity_head": "reads small frames: the lamp, hardly the dish",
     "object_head": "reads masks and classes: the dish, not the lamp",
 }
 """What each head can tell."""
-_SHOWN = "validation-000000"
-"""Video of which a film is made."""
+_SHARD, _VIDEO = "shard-000002.zarr.zip", "validation-000000"
+"""Shard of most validation films, and the one of them that is drawn."""
 
 
 def demo_pipeline(seed: int) -> Pipeline:
@@ -56,10 +56,18 @@ def demo_jobs(seed: int) -> list[Job]:
     run, shards = str(pipeline.run), str(pipeline.shards)
     data = ("--data", str(pipeline.data_root))
     named = ("--dataset", "demo", *data)
-    video = str(pipeline.data_root / "demo" / "videos" / f"{_SHOWN}.mp4")
+    video = str(pipeline.data_root / "demo" / "videos" / f"{_VIDEO}.mp4")
     page = Job(
         name="page",
-        argv=("inspect", shards, *data, "--run", run, "--html", str(pages[0])),
+        argv=(
+            "inspect",
+            str(Path(shards, _SHARD)),
+            *data,
+            "--run",
+            run,
+            "--html",
+            str(pages[0].parent),
+        ),
         output=pages[0],
     )
     film = Job(
