@@ -11,10 +11,9 @@ from typing import Any
 from rich.filesize import decimal
 
 from orn.all_stages.run_steps import Pipeline, pipeline_jobs
-from orn.shared.devices import choose_device
+from orn.shared.devices import choose_device, time_text
 from orn.shared.echo import echo_text
 from orn.shared.errors import PipelineError
-from orn.shared.estimates import time_text
 from orn.shared.jobs.child_processes import orn_command
 from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset

@@ -11,8 +11,8 @@ from orn.benchmarks.made_inputs import moving_pictures, write_video
 from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.files import shard_path
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import shard_path
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage1_detect.detect_unit import UnitDetector

@@ -36,8 +36,7 @@ from orn.shared.manifests.load import load_dataset
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.column import write_members
 from orn.shared.shards.detection_folder import DetectionFolder
-from orn.shared.shards.files import shard_path
-from orn.shared.shards.shard_format import ShardAttributes, read_attributes
+from orn.shared.shards.shard_format import ShardAttributes, read_attributes, shard_path
 from orn.shared.shards.writer import ShardWriter
 from orn.stage1_detect.detect_request import Scope
 from orn.stage1_detect.planning import plan_job

@@ -187,7 +187,7 @@ def load_model(path: str | Path, *, device: str | torch.device = "auto") -> Open
         CheckpointError: if the weights are damaged or do not match the network.
     """
     from orn.shared.errors import ConfigError
-    from orn.stage2_train.runs.hub import local_folder
+    from orn.stage2_train.runs.find_run import local_folder
     from orn.stage2_train.runs.trained import open_model
 
     if not isinstance(path, str | Path):

@@ -17,7 +17,7 @@ from orn.shared.manifests.records import DetectorChoice, Video
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.text import path_text
 from orn.shared.video.read import content_digest, estimate
-from orn.stage2_train.runs.hub import DETECTOR_NAME
+from orn.stage2_train.runs.find_run import DETECTOR_NAME
 from orn.stage2_train.runs.run_config import check_detector_classes
 from orn.stage2_train.runs.trained import OpenedModel
 

@@ -140,12 +140,12 @@ class WindowPrediction(_Part):
 
     def show(self) -> None:
         """Show times, most probable classes, pairs and detected objects in a notebook."""
-        from orn.shared.pages.notebook import show_html
+        from orn.shared.pages.render import show_html
 
         show_html(self._repr_html_())
 
     def _repr_html_(self) -> str:
-        from orn.shared.pages.notebook import notebook_html
+        from orn.shared.pages.render import notebook_html
 
         shown = self.likeliest()[:_SHOWN_CLASSES]
         pairs = [

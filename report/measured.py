@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from orn.shared.errors import CheckpointError
 from orn.shared.predictions import Predictions, load_predictions, probabilities
 from orn.shared.text import counted
-from orn.stage2_train.evaluation.bootstrap import bootstrap_figures, difference_with_interval
-from orn.stage2_train.evaluation.tallies import Tallies
+from orn.stage2_train.evaluation.metrics import Tallies
+from orn.stage2_train.evaluation.statistics import bootstrap_figures, difference_with_interval
 from orn.stage2_train.runs.eval_file import FOLDS, EvalFile, read_eval
 
 OUTCOMES = ("found", "missed", "false alarm")

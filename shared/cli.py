@@ -23,8 +23,7 @@ from orn.shared.echo import echo, echo_text
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.log_lines import line_handler
 from orn.shared.jobs.termination import Terminated
-from orn.shared.nearest import nearest
-from orn.shared.text import path_text
+from orn.shared.text import nearest, path_text
 
 INTERRUPTED_EXIT_CODE = 130
 """Exit code of a process ended by Ctrl-C (128 + SIGINT)."""

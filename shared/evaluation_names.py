@@ -1,4 +1,5 @@
-"""Names of evaluations, as in eval-NAME.json, and the options of `orn eval` that give them."""
+"""Names of evaluations, as in eval-NAME.json, the options of `orn eval` that give them, and their
+usual settings."""
 
 from typing import Literal, get_args
 
@@ -19,3 +20,8 @@ def options_of(name: str) -> list[str]:
             options += chosen
             rest = rest.partition("-")[2]
     return options + (["--name", rest] if rest else [])
+
+
+NumCrops = Literal[1, 3]
+NUM_FIGURE_DRAWS = 2000
+"""Bootstrap draws for a confidence interval, which determine its width to about 2 %."""

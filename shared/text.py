@@ -1,6 +1,10 @@
-"""Text for a line on a terminal or in a file: escaped, truncated, counted."""
+"""Text for a line on a terminal or in a file: escaped, truncated, counted; the nearest word."""
 
+import difflib
 import re
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
 
 _LONGEST = 300
 _LONGEST_PATH = 200
@@ -52,3 +56,43 @@ def counted(number: int, name: str, plural: str = "") -> str:
         plural: plural noun; `name` with an s by default.
     """
     return f"{number:,} {name if number == 1 else plural or f'{name}s'}"
+
+
+_COMPARED = 200
+"""Maximum number of compared characters."""
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate most similar to `word`, ignoring case; None without candidates."""
+    ordered = nearest_first(word, candidates)
+    return ordered[0] if ordered else None
+
+
+def nearest_first(word: str, candidates: Iterable[str]) -> list[str]:
+    """Return all candidates by decreasing similarity to `word`, then in alphabetical order.
+
+    Initials match best: `lr` is most similar to `learning_rate`.
+    """
+    folded = word[:_COMPARED].casefold()
+    letters = folded.rpartition(".")[2]
+
+    def unlikeness(candidate: str) -> tuple[bool, float, str]:
+        parts = candidate[:_COMPARED].casefold().rpartition(".")[2].split("_")
+        is_meant = len(parts) > 1 and letters == "".join(part[:1] for part in parts)
+        ratio = difflib.SequenceMatcher(None, folded, candidate[:_COMPARED].casefold()).ratio()
+        return not is_meant, -ratio, candidate
+
+    return sorted(candidates, key=unlikeness)
+
+
+def short_repr(record: Any) -> str:
+    """Return a one-line representation of a dataclass that shows arrays and tensors as type and
+    shape, and tuples as their length. Use in a class body: `__repr__ = short_repr`."""
+    parts = (f"{each.name}={_short(getattr(record, each.name))}" for each in fields(record))
+    return f"{type(record).__name__}({', '.join(parts)})"
+
+
+def _short(value: Any) -> str:
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    return f"tuple ({len(value)},)" if isinstance(value, tuple) else repr(value)

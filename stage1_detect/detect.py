@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from orn.shared.config.bounded import file_digest
 from orn.shared.data_files import not_a_file
-from orn.shared.devices import usual_batch_size
+from orn.shared.devices import estimated_seconds, usual_batch_size
 from orn.shared.errors import DetectorError
-from orn.shared.estimates import estimated_seconds
 from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.plan import PLAN_NAME
 from orn.shared.jobs.same_job import check_same_job
 from orn.shared.jobs.work import Engine
 from orn.shared.manifests.load import load_dataset, require_videos, shipped_detectors
 from orn.shared.manifests.records import Dataset, DetectorChoice
-from orn.shared.shards.files import SHARD_FILES
+from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage1_detect.detect_job import DetectSummary, run_job
 from orn.stage1_detect.detect_request import DetectRequest
 from orn.stage1_detect.planning import (

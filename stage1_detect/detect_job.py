@@ -12,9 +12,8 @@ from orn.shared.jobs.engines import IN_THIS_PROCESS
 from orn.shared.jobs.plan import FailedVideo
 from orn.shared.jobs.run_units import Ran, run_units, save_summary
 from orn.shared.jobs.work import Engine
-from orn.shared.shards.files import shard_path
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.shard_format import DetectorEntry
+from orn.shared.shards.shard_format import DetectorEntry, shard_path
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
 from orn.stage1_detect.detect_unit import Detector, DetectWork

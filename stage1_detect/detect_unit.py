@@ -25,8 +25,7 @@ from orn.shared.jobs.work import Advance, UnitResult
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ScoreKind, first_fault
-from orn.shared.shards.files import shard_path
-from orn.shared.shards.shard_format import DetectorEntry, VideoEntry
+from orn.shared.shards.shard_format import DetectorEntry, VideoEntry, shard_path
 from orn.shared.shards.writer import ShardWriter
 from orn.stage1_detect.unit_reader import FrameBatch, UnitReader, VideoEnds
 

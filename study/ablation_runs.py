@@ -20,7 +20,7 @@ from orn.stage2_train.model.image_weights import (
 from orn.stage2_train.runs.run_folder import BEST_NAME, read_status
 from orn.stage2_train.settings.recipe import Recipe, load_recipe
 from orn.stage2_train.settings.resources import wait_passively
-from orn.stage2_train.training.backbone import imagenet_needed
+from orn.stage2_train.training.initial_weights import imagenet_needed
 from orn.study.ablate_request import AblationRequest
 from orn.study.ablation_plan import AblationRun
 

@@ -14,13 +14,13 @@ from orn.shared.errors import ConfigError
 from orn.shared.predictions import Predictions, predictions_of, some_ids
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table
-from orn.stage2_train.evaluation.bootstrap import (
+from orn.stage2_train.evaluation.intervals import groups_by_class
+from orn.stage2_train.evaluation.metrics import Tallies
+from orn.stage2_train.evaluation.statistics import (
+    CONFIDENCE,
     bootstrap_figures,
     difference_with_interval,
 )
-from orn.stage2_train.evaluation.intervals import groups_by_class
-from orn.stage2_train.evaluation.statistics import CONFIDENCE
-from orn.stage2_train.evaluation.tallies import Tallies
 from orn.stage2_train.runs.eval_file import EvalFile, read_eval
 from orn.stage2_train.runs.run_config import read_config
 from orn.study.compare_request import CompareRequest

@@ -3,8 +3,8 @@
 from typing import Annotated
 
 from orn.shared.common_options import FilePath
+from orn.shared.evaluation_names import NUM_FIGURE_DRAWS
 from orn.shared.options import Argument, Option, Request
-from orn.stage2_train.settings.evaluation_settings import NUM_FIGURE_DRAWS
 from orn.stage2_train.settings.resources import Measurement
 
 

@@ -12,8 +12,7 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from orn.shared.nearest import nearest
-from orn.shared.text import truncate
+from orn.shared.text import nearest, truncate
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 

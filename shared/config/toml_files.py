@@ -17,7 +17,7 @@ from pydantic_core import to_jsonable_python
 from orn.shared.config.bounded import read_bounded, require_utf8
 from orn.shared.config.fields import explain
 from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.nearest import nearest
+from orn.shared.text import nearest
 
 T = TypeVar("T")
 

@@ -7,10 +7,9 @@ import numpy as np
 from orn.shared.errors import ConfigError, ShardNotFoundError
 from orn.shared.masks import rle
 from orn.shared.masks.rules import background_scores
-from orn.shared.nearest import nearest
 from orn.shared.shards.shard import Shard, ShardFrame
 from orn.shared.shards.shard_format import VideoEntry
-from orn.shared.text import counted
+from orn.shared.text import counted, nearest
 from orn.shared.text_report import Report, Table
 
 _LEAST_SHOWN_SCORE = 0.01

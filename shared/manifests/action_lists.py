@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from orn.shared.manifests.groups import assign_groups
+from orn.shared.manifests.draw_split import assign_groups
 from orn.shared.manifests.manifest import ActionLabels
 from orn.shared.manifests.records import Listing, Segment, Split
 from orn.shared.manifests.text_files import ClassName, VideoId, add_once, read_lines, require_file

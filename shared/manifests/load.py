@@ -31,8 +31,7 @@ from orn.shared.manifests.manifest import (
 )
 from orn.shared.manifests.records import Dataset, DetectorChoice, Listing, Video
 from orn.shared.manifests.text_files import read_column
-from orn.shared.nearest import nearest_first
-from orn.shared.text import counted, truncate
+from orn.shared.text import counted, nearest_first, truncate
 
 logger = logging.getLogger(__name__)
 

@@ -25,8 +25,7 @@ from orn.shared.manifests.text_files import (
     read_lines,
     split_tables,
 )
-from orn.shared.nearest import nearest
-from orn.shared.text import counted
+from orn.shared.text import counted, nearest
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,7 @@ from orn.shared.data_files import not_a_file
 from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests.manifest import Epic100Labels, SomethingLabels
 from orn.shared.manifests.records import Split
-from orn.shared.nearest import nearest
-from orn.shared.text import counted, truncate
+from orn.shared.text import counted, nearest, truncate
 
 T = TypeVar("T")
 Row = TypeVar("Row", bound=BaseModel)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from orn.shared.errors import ShapeError
 from orn.shared.masks import rle
-from orn.shared.short_repr import short_repr
+from orn.shared.text import short_repr
 
 
 def clip_boxes(boxes_N4: NDArray[np.float32], *, height: int, width: int) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from orn.shared.data_files import not_a_file
 from orn.shared.errors import ConfigError, ManifestError, PipelineError, UnknownDatasetError
 from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.manifests.load import load_manifest
-from orn.shared.shards.files import SHARD_FILES, shard_path
+from orn.shared.shards.shard_format import SHARD_FILES, shard_path
 from orn.shared.text import path_text
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,7 @@ from orn.shared.config.fields import STRICT
 from orn.shared.errors import ShardNotFoundError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from orn.shared.jobs.plan import PLAN_NAME, FailedVideo
-from orn.shared.shards.files import SHARD_PATTERN
-from orn.shared.shards.shard_format import LeftOut, ShardAttributes, VideoEntry
+from orn.shared.shards.shard_format import SHARD_PATTERN, LeftOut, ShardAttributes, VideoEntry
 from orn.shared.shards.shard_record import ArrayLayout, ShardRecord, read_record
 
 INDEX_NAME = "shards.index.json"

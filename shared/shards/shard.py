@@ -55,7 +55,7 @@ class ShardFrame:
         Args:
             image: (H, W, 3) uint8 RGB picture of the frame at any size; None for gray.
         """
-        from orn.shared.pages.notebook import show_html
+        from orn.shared.pages.render import show_html
 
         show_html(self._html(image))
 
@@ -64,7 +64,7 @@ class ShardFrame:
 
     def _html(self, image: NDArray[np.uint8] | None) -> str:
         from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
-        from orn.shared.pages.notebook import notebook_html
+        from orn.shared.pages.render import notebook_html
 
         found = self.detections
         picture = draw_frame(

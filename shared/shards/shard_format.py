@@ -18,9 +18,16 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from orn.shared.config.bounded import parse_json
 from orn.shared.config.fields import STRICT, Positive, described, explain
 from orn.shared.errors import ShardFormatError, VideoDecodeError
-from orn.shared.jobs.plan import FailedVideo
+from orn.shared.jobs.plan import FailedVideo, UnitFiles
 from orn.shared.masks.rules import ClassRules, ScoreKind
 from orn.shared.video.frame import VideoInfo
+
+SHARD_FILES = UnitFiles(stem="shard", suffix=".zarr.zip")
+SHARD_PATTERN = SHARD_FILES.pattern
+"""Pattern of the names of shards for `glob`."""
+shard_path = SHARD_FILES.path
+"""Returns the path of a shard by folder and number of the unit."""
+
 
 FORMAT_NAME = "object-detections"
 FORMAT_VERSION = 2

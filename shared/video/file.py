@@ -24,7 +24,13 @@ from orn.shared.data_files import reason
 from orn.shared.errors import VideoDecodeError
 from orn.shared.text import counted
 from orn.shared.time_ranges import MOST_SECONDS
-from orn.shared.video.container import PictureForm, opened_video
+from orn.shared.video.container import (
+    DamageFound,
+    PictureForm,
+    all_pictures,
+    opened_video,
+    pictures_until_damage,
+)
 from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo
 from orn.shared.video.frame_times import (
     FrameTimes,
@@ -34,7 +40,6 @@ from orn.shared.video.frame_times import (
     note_damage,
     read_first_headers,
 )
-from orn.shared.video.packet_pictures import DamageFound, all_pictures, pictures_until_damage
 
 logger = logging.getLogger(__name__)
 

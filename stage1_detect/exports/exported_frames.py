@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from orn.shared.errors import ManifestError, ShardNotFoundError
 from orn.shared.manifests.load import load_listing
 from orn.shared.manifests.manifest import Manifest
-from orn.shared.nearest import nearest
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import VideoEntry
-from orn.shared.text import counted
+from orn.shared.text import counted, nearest
 from orn.shared.time_ranges import TimeRange
 from orn.stage1_detect.imports.source_objects import SourceObject
 

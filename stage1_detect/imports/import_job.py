@@ -10,9 +10,8 @@ from orn.shared.jobs.atomic_file import temporary_file
 from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.run_units import run_units, save_summary
 from orn.shared.manifests.load import load_manifest
-from orn.shared.shards.files import SHARD_FILES
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.shard_format import UNKNOWN_SOURCE
+from orn.shared.shards.shard_format import SHARD_FILES, UNKNOWN_SOURCE
 from orn.stage1_detect.imports import epic100_objects as epic100
 from orn.stage1_detect.imports.import_plan import ImportJob, plan_import
 from orn.stage1_detect.imports.import_request import ImportRequest

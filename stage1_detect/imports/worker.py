@@ -13,8 +13,13 @@ from orn.shared.jobs.plan import Unit
 from orn.shared.jobs.work import Advance, UnitResult
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.files import shard_path
-from orn.shared.shards.shard_format import UNKNOWN_SOURCE, DetectorEntry, LeftOut, VideoEntry
+from orn.shared.shards.shard_format import (
+    UNKNOWN_SOURCE,
+    DetectorEntry,
+    LeftOut,
+    VideoEntry,
+    shard_path,
+)
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.text import counted
 from orn.shared.video.random_access import seconds_of_frames

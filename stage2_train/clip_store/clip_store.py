@@ -1,22 +1,212 @@
 """Random access to the frames of a clip store.
 
-Frames and times are read and verified on demand (`clip_file`). A store can be pickled, forked and
-shared by threads.
+Frames and times are read and verified on demand. A file is opened with HDF5 once; times and frames
+are then read at their offsets, without HDF5. A store can be pickled, forked and shared by threads.
 """
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import RLock
+from typing import Any
 
-from pydantic import TypeAdapter
+import h5py
+import numpy as np
+from cachetools import LRUCache, cached
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
+from orn.shared.config.bounded import open_file
+from orn.shared.config.fields import explain
 from orn.shared.data_files import Stamp, is_folder
 from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
-from orn.shared.open_files import changed
+from orn.shared.open_files import changed, open_stamped
 from orn.shared.text import counted
-from orn.stage2_train.clip_store.clip_file import ClipFrames, read_record
-from orn.stage2_train.clip_store.store_format import CLIP_FILES, ClipFileRecord, FailedClip
+from orn.shared.time_ranges import TimeRange
+from orn.stage2_train.clip_store.crop import CropWindow
+from orn.stage2_train.clip_store.jpeg import decode_jpeg
+from orn.stage2_train.clip_store.store_format import (
+    CLIP_FILES,
+    FRAME_ROW,
+    RECORDS,
+    ClipFileRecord,
+    FailedClip,
+    StoredVideo,
+)
+
+_ROWS_BYTES = 2**25
+"""Cache size per process for rows of frames."""
+_ROW_BYTES = 500
+"""Approximate size of a cache entry without its rows."""
+_HEAD = b"\x89HDF\r\n\x1a\n\x03"
+"""First bytes of an HDF5 file whose metadata have checksums."""
+_REMEDY = "remove the file and run `orn clips` to store its videos again"
+_ERRORS = (OSError, LookupError, RuntimeError, TypeError, ValueError, MemoryError)
+"""Exceptions that h5py and decoders raise for a corrupt file."""
+
+
+def read_record(path: Path) -> ClipFileRecord:
+    """Return the record of a file.
+
+    Raises:
+        ClipStoreError: if the file is corrupt or has a different format.
+    """
+    with open_file(path, error=ClipStoreError) as raw:
+        head = raw.read(len(_HEAD))
+    try:
+        if head != _HEAD:
+            raise OSError("unexpected first bytes")
+        with h5py.File(path, "r", locking=False) as file:
+            return replace(
+                RECORDS.validate_json(file["record"][()].tobytes()),
+                jpeg_place=file["jpeg"].id.get_offset() or 0,
+                frames_place=file["frames"].id.get_offset() or 0,
+            )
+    except ValidationError as err:
+        reason = explain(err, ClipFileRecord)
+    except _ERRORS as err:
+        reason = _message(err)
+    raise ClipStoreError(f"{path}: not a valid file of a clip store ({reason}); {_REMEDY}")
+
+
+def _message(err: Exception) -> str:
+    return (str(err) or type(err).__name__).splitlines()[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipFrames:
+    """The stored frames of one video, read on demand."""
+
+    path: Path
+    """The file that contains the frames."""
+    file: IndexedFile[ClipFileRecord]
+    video: StoredVideo
+
+    @property
+    def id(self) -> str:
+        """Id in the manifest."""
+        return self.video.id
+
+    @property
+    def source_digest(self) -> str:
+        """Digest of the decoded file or folder."""
+        return self.video.source_digest
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """(height, width) of the stored frames."""
+        return self.video.height, self.video.width
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """(F,) rows of type `FRAME_ROW`.
+
+        Raises:
+            ClipStoreError: if they are corrupt.
+        """
+        try:
+            return _rows(self)
+        except _ERRORS as err:
+            raise self.corruption("its times are", err) from err
+
+    @property
+    def seconds(self) -> NDArray[np.float64]:
+        """(F,) float64 presentation times, increasing; for errors, see `rows`."""
+        seconds_F: NDArray[np.float64] = self.rows["seconds"]
+        return seconds_F
+
+    @property
+    def known_seconds(self) -> NDArray[np.float64]:
+        """(F,) float64 presentation times, which are always known in a store."""
+        return self.seconds
+
+    def __len__(self) -> int:
+        """Return F, the number of frames."""
+        return self.video.num_frames
+
+    def jpeg(self, frame: int) -> bytes:
+        """Return a frame as a JPEG file.
+
+        Raises:
+            ClipStoreError: if the frame does not exist or is corrupt.
+        """
+        if not 0 <= frame < len(self):
+            raise ClipStoreError(
+                f"{self.path}: video {self.id}: expected a frame from 0 to "
+                f"{len(self) - 1}, got {frame}"
+            )
+        _, _, start, size, crc32 = self.rows[frame].item()
+        place = self.file.record.jpeg_place + self.video.first_byte + start
+        try:
+            return _read(self, place, size, crc32)
+        except _ERRORS as err:
+            raise self.corruption(f"frame {frame} is", err) from err
+
+    def read(
+        self, frames_n: NDArray[np.int64], window: CropWindow | None = None
+    ) -> NDArray[np.uint8]:
+        """Return (n, H, W, 3) uint8 RGB: the frames at these indices into `seconds`, in that order
+        and possibly repeated, or a window of each.
+
+        Raises:
+            ClipStoreError: if a frame does not exist or is corrupt.
+        """
+        size = self.stored_size if window is None else (window.height, window.width)
+        images = np.empty((len(frames_n), *size, 3), np.uint8)
+        for place, frame in enumerate(frames_n.tolist()):
+            try:
+                image = decode_jpeg(self.jpeg(frame))
+                images[place] = image if window is None else window.cut(image)
+            except (RuntimeError, ValueError) as err:
+                raise self.corruption(f"frame {frame} is", err) from err
+        return images
+
+    def covers(self, times: TimeRange) -> bool:
+        """Return whether all frames of a time range are stored."""
+        return self.video.times.covers(times)
+
+    def is_empty(self, times: TimeRange) -> bool:
+        """Return whether a time range contains no stored frames."""
+        if times == TimeRange():
+            return len(self) == 0
+        first, last = times.places(self.seconds)
+        return first == last
+
+    def corruption(self, what: str, err: Exception) -> ClipStoreError:
+        """Return an error for a corrupt part of the video."""
+        if isinstance(err, ClipStoreError):
+            return err
+        return ClipStoreError(
+            f"{self.path}: video {self.id}: {what} corrupt ({_message(err)}); {_REMEDY}"
+        )
+
+
+def _read(of: ClipFrames, place: int, size: int, crc32: int) -> bytes:
+    """Return `size` bytes at offset `place` of a file, after checking their CRC-32."""
+    data = open_stamped(of.path, of.file.stamp, ClipStoreError).read(place, size)
+    if len(data) != size or zlib.crc32(data) != crc32:
+        raise ValueError(f"expected {size} bytes with CRC-32 {crc32:08x}")
+    return data
+
+
+@cached(
+    LRUCache(_ROWS_BYTES, getsizeof=lambda rows_F: rows_F.nbytes + _ROW_BYTES),
+    key=lambda of: (of.path, of.file.stamp, of.video.first_frame, of.video.num_frames),
+    lock=RLock(),
+)
+def _rows(of: ClipFrames) -> NDArray[Any]:
+    video = of.video
+    place = of.file.record.frames_place + video.first_frame * FRAME_ROW.itemsize
+    size = video.num_frames * FRAME_ROW.itemsize
+    data = _read(of, place, size, video.crc32)
+    rows_F = np.frombuffer(data, FRAME_ROW)
+    if not all((rows_F[name][1:] > rows_F[name][:-1]).all() for name in ("index", "seconds")):
+        raise ValueError("expected increasing indices and times")
+    return rows_F
+
 
 INDEX_NAME = "clips.index.json"
 _INDEX = IndexKind(

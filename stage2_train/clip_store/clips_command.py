@@ -5,7 +5,7 @@ from orn.shared.echo import echo_report
 from orn.shared.options import command
 from orn.shared.text_report import report_of
 from orn.stage2_train.clip_store.clips_request import ClipsRequest
-from orn.stage2_train.settings.newest_data import NEWEST, newest_data
+from orn.stage2_train.settings.resources import NEWEST, newest_data
 
 SOME_FAILED_EXIT_CODE = 3
 

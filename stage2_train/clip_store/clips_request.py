@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from orn.shared.common_options import Count, DataRoot, EngineOptions, FilePath, out_option
 from orn.shared.options import Argument, Option, OptionOverrides, Request
-from orn.stage2_train.settings.newest_data import NEWEST
+from orn.stage2_train.settings.resources import NEWEST
 
 
 def _size(value: Any) -> Any:

@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.filesize import decimal
 
+from orn.shared.devices import estimated_seconds
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
-from orn.shared.estimates import estimated_seconds
 from orn.shared.jobs.engines import choose_engine
 from orn.shared.jobs.plan import UnitPart
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond

@@ -21,8 +21,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from orn.shared.errors import ConfigError, PipelineError, TrainingError
 from orn.shared.jobs.log_lines import use_lines_in_worker
-from orn.shared.short_repr import short_repr
-from orn.shared.text import counted
+from orn.shared.text import counted, short_repr
 from orn.stage2_train.clips.dataset import ClipDataset, ClipSample
 from orn.stage2_train.clips.views import ClipRequest, View
 from orn.stage2_train.model.inputs import NetworkInputs

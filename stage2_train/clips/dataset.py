@@ -23,7 +23,7 @@ from torch.utils.data import Dataset
 
 from orn.shared.errors import ConfigError, JoinError, ShardFormatError
 from orn.shared.manifests.records import Segment
-from orn.shared.short_repr import short_repr
+from orn.shared.text import short_repr
 from orn.shared.time_ranges import TimeRange
 from orn.stage2_train.clip_store.crop import CropWindow, center_window, placed_window, random_window
 from orn.stage2_train.clips.interfaces import (

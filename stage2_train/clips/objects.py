@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from orn.shared.errors import ShardFormatError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules, are_valid, background_scores
-from orn.shared.short_repr import short_repr
+from orn.shared.text import short_repr
 from orn.stage2_train.clip_store.crop import CropWindow, boxes_in_crop
 from orn.stage2_train.clips.mask_pieces import (
     MaskPieces,

@@ -9,10 +9,10 @@ from itertools import product
 from typing import Any, get_args
 
 from orn.shared.errors import ConfigError
+from orn.shared.evaluation_names import NumCrops
 from orn.shared.manifests.records import Dataset, Segment
-from orn.shared.nearest import nearest
+from orn.shared.text import nearest
 from orn.stage2_train.clip_store.crop import CropPlace
-from orn.stage2_train.settings.evaluation_settings import NumCrops
 
 logger = logging.getLogger(__name__)
 

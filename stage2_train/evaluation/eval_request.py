@@ -6,10 +6,9 @@ from typing import Annotated, Any, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from orn.shared.evaluation_names import CALIBRATED, FrameOrder
+from orn.shared.evaluation_names import CALIBRATED, FrameOrder, NumCrops
 from orn.shared.manifests.records import Split
 from orn.shared.options import Argument, Option, Request
-from orn.stage2_train.settings.evaluation_settings import NumCrops
 from orn.stage2_train.settings.resources import OF_RUN, WITH_WORKERS, Resources
 
 _VIEWS = re.compile(r"([1-9]\d{0,3})x(\d)", re.ASCII)

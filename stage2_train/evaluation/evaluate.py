@@ -41,8 +41,8 @@ from orn.stage2_train.evaluation.metrics import (
 )
 from orn.stage2_train.evaluation.predict_split import predict
 from orn.stage2_train.runs.accelerator import build_accelerator, loader_settings, main_progress
-from orn.stage2_train.runs.chosen import chosen_run
 from orn.stage2_train.runs.eval_file import UNSURE_NEGATIVE, report_json
+from orn.stage2_train.runs.find_run import chosen_run
 from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.run_config import RunConfig, read_config
 from orn.stage2_train.runs.run_folder import BEST_NAME

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orn.shared.evaluation_names import NUM_FIGURE_DRAWS
 from orn.shared.manifests.records import Segment, Subset
 from orn.shared.predictions import GroupKind, Predictions
-from orn.stage2_train.evaluation.bootstrap import bootstrap_figures, with_interval
-from orn.stage2_train.evaluation.statistics import CONFIDENCE
-from orn.stage2_train.evaluation.tallies import Tallies
-from orn.stage2_train.settings.evaluation_settings import NUM_FIGURE_DRAWS
+from orn.stage2_train.evaluation.metrics import Tallies
+from orn.stage2_train.evaluation.statistics import CONFIDENCE, bootstrap_figures, with_interval
 
 
 def with_groups(

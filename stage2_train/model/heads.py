@@ -9,6 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from orn.shared.errors import ConfigError
+from orn.stage2_train.settings.model_config import Heads
+
 
 class Classifier(nn.Linear):
     """Linear layer that computes in the precision of its weights, even under autocast, because the
@@ -131,3 +134,23 @@ class JointClassifier(nn.Module):
         """Return (B, A) logits from the (B, S) and (B, R) states of both heads."""
         both_BE = torch.cat([activity_state_BS, object_state_BR], dim=1)
         return self.classify(torch.relu(self.hidden(both_BE)))
+
+
+def dropout(
+    values: Tensor, probability: float, *, training: bool, generator: torch.Generator | None
+) -> Tensor:
+    """Apply dropout with random numbers from `generator` (None for PyTorch's global one).
+
+    With the step's own generator, a resumed run repeats the random numbers.
+    """
+    if not training or probability == 0:
+        return values
+    device = torch.device("cpu") if generator is None else generator.device
+    draws = torch.rand(values.shape, generator=generator, device=device)
+    return values * (draws >= probability).to(values.device, values.dtype) / (1 - probability)
+
+
+def check_heads(heads: Heads | None) -> None:
+    """Raise ConfigError unless `heads` is the activity head or None."""
+    if heads not in (None, "activity"):
+        raise ConfigError(f"heads: expected activity for a baseline, got {heads!r}")

@@ -21,7 +21,6 @@ from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.model.authors_weights import UnsupportedWeights, settings_of, weights_of
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.runs.checkpoint import Checkpoint, TrainingState, save_best, save_last
-from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
     ClipRecord,
@@ -32,7 +31,7 @@ from orn.stage2_train.runs.run_config import (
     describe_dataset,
     write_config,
 )
-from orn.stage2_train.runs.run_folder import record_start
+from orn.stage2_train.runs.run_folder import config_digest, record_start
 from orn.stage2_train.runs.trained import normalization_of
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import Recipe, load_recipe

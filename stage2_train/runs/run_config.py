@@ -29,8 +29,15 @@ from orn.shared.masks.rules import ScoreKind
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.shared.text import counted, path_text
 from orn.stage2_train.clip_store.store_format import StoreSettings
-from orn.stage2_train.runs.config_digest import MAX_BYTES, check_digest, no_weights
-from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, LAST_NAME, PREVIOUS_NAME
+from orn.stage2_train.runs.run_folder import (
+    BEST_NAME,
+    CONFIG_NAME,
+    LAST_NAME,
+    MAX_BYTES,
+    PREVIOUS_NAME,
+    check_digest,
+    no_weights,
+)
 from orn.stage2_train.settings.recipe import Recipe
 from orn.stage2_train.settings.resources import Resources
 

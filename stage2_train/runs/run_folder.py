@@ -1,4 +1,4 @@
-"""Files of a run folder, its status, and metrics as JSON lines.
+"""Files of a run folder, its status, metrics as JSON lines, and the digest of its configuration.
 
 runs/NAME/config.json        configuration (`run_config.py`)
           model.safetensors  best weights
@@ -7,11 +7,12 @@ runs/NAME/config.json        configuration (`run_config.py`)
           state.json         status of the last checkpoint
 """
 
+import hashlib
 import json
 import math
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,9 +22,11 @@ from pydantic.dataclasses import dataclass
 
 from orn.shared.config.bounded import open_file, open_to_append, read_bounded, read_json
 from orn.shared.config.fields import STRICT
+from orn.shared.data_files import is_there
 from orn.shared.environment import describe_environment
-from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes
+from orn.shared.text import path_text
 
 CONFIG_NAME = "config.json"
 BEST_NAME = "model.safetensors"
@@ -187,3 +190,79 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(entry) for entry in value]
     return value
+
+
+MAX_BYTES = 4 << 20
+"""Maximum size of the configuration; the names of 100,000 classes take about 3 MB."""
+_MOST_HEADER_BYTES = 4 << 20
+_PATHS = "places"
+
+
+def config_digest(run: Path) -> str:
+    """Return the digest, `sha256:...`, of the configuration in a run folder.
+
+    Raises:
+        ConfigError: if the file is missing, too large or not JSON.
+    """
+    return _digest(read_json(run / CONFIG_NAME, most_bytes=MAX_BYTES))
+
+
+def check_digest(run: Path, raw: dict[str, Any], names: Sequence[str]) -> None:
+    """Compare a configuration with the digest in the first readable file of weights.
+
+    Args:
+        run: run folder.
+        raw: content of its configuration.
+        names: names of files of weights, which need not exist.
+
+    Raises:
+        ConfigError: if the digest differs.
+        CheckpointError: if all these files are damaged, or the file has no digest.
+    """
+    there = [run / name for name in names if is_there(run / name)]
+    for path in there:
+        try:
+            stored = _metadata(path).get(CONFIG_DIGEST)
+        except CheckpointError:
+            if path == there[-1]:
+                raise
+            continue
+        if stored is None:
+            raise CheckpointError(
+                f"{path_text(path)}: expected weights with a digest of {CONFIG_NAME}, got weights "
+                "from an older release or a different program; train again in a different --run"
+            )
+        if stored != _digest(raw):
+            raise ConfigError(
+                f"{path_text(run / CONFIG_NAME)}: expected the configuration used to train "
+                f"{path.name}, got a damaged or different one; restore it, or train again in a "
+                "different --run"
+            )
+        return
+
+
+def no_weights(run: Path) -> CheckpointError:
+    """Return the error for a run without its best weights."""
+    return CheckpointError(
+        f"{path_text(run)}: no {BEST_NAME} yet; `orn train` writes it after the first validation, "
+        "and `orn export` copies it"
+    )
+
+
+def _digest(raw: dict[str, Any]) -> str:
+    decisive = {name: value for name, value in raw.items() if name != _PATHS}
+    return f"sha256:{hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()}"
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """Return the metadata of a safetensors file without reading its tensors."""
+    with open_file(path, error=CheckpointError) as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = file.read(size) if size <= _MOST_HEADER_BYTES else b""
+    try:
+        return dict(json.loads(header)["__metadata__"])
+    except (ValueError, LookupError, TypeError, RecursionError) as err:
+        raise CheckpointError(
+            f"{path_text(path)}: expected the weights of a run, got a damaged or different file; "
+            "restore it, or download, export or train the model again"
+        ) from err

@@ -22,7 +22,6 @@ from orn.stage2_train.model.image_weights import export_resnet
 from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.checkpoint import check_phase, load_best
-from orn.stage2_train.runs.config_digest import no_weights
 from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
@@ -34,7 +33,7 @@ from orn.stage2_train.runs.run_config import (
     read_config,
     recorded_config,
 )
-from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME
+from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, no_weights
 from orn.stage2_train.settings.model_config import Heads
 from orn.stage2_train.settings.resources import Resources
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from orn.shared.errors import ConfigError
-from orn.shared.nearest import nearest
+from orn.shared.text import nearest
 
 PAPER_MODEL: Mapping[str, Any] = MappingProxyType(
     {

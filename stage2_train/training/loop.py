@@ -49,7 +49,7 @@ from orn.stage2_train.runs.metrics_log import MetricsLog, opened_log
 from orn.stage2_train.runs.phases import Phase, plan_phases, steps_per_epoch
 from orn.stage2_train.runs.run_folder import LAST_NAME
 from orn.stage2_train.settings.recipe import Recipe
-from orn.stage2_train.training.backbone import apply_backbone_options
+from orn.stage2_train.training.initial_weights import apply_backbone_options
 from orn.stage2_train.training.step import (
     build_optimizer,
     freeze_for,

@@ -29,8 +29,7 @@ from orn.stage2_train.clips.without_objects import check_objects
 from orn.stage2_train.model.build import build_network
 from orn.stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
 from orn.stage2_train.runs.accelerator import build_accelerator
-from orn.stage2_train.runs.config_digest import config_digest
-from orn.stage2_train.runs.hub import local_folder
+from orn.stage2_train.runs.find_run import local_folder
 from orn.stage2_train.runs.metrics_log import check_trackers
 from orn.stage2_train.runs.open_data import Sources, open_sources, warn_of_other_data
 from orn.stage2_train.runs.phases import plan_phases
@@ -47,6 +46,7 @@ from orn.stage2_train.runs.run_config import (
 from orn.stage2_train.runs.run_folder import (
     CONFIG_NAME,
     LAST_NAME,
+    config_digest,
     record_start,
 )
 from orn.stage2_train.runs.trained import normalization_of
@@ -57,18 +57,16 @@ from orn.stage2_train.settings.recipe import (
     load_recipe,
 )
 from orn.stage2_train.settings.resources import folders_between
-from orn.stage2_train.training.backbone import (
+from orn.stage2_train.training.initial_weights import (
+    PretrainedWeights,
     imagenet_needed,
+    read_pretrained,
+    recorded_origin,
     set_initial_weights,
     weights_digest,
 )
 from orn.stage2_train.training.loop import TrainingData, train_network
 from orn.stage2_train.training.prerequisites import require_prepared
-from orn.stage2_train.training.started_from import (
-    PretrainedWeights,
-    read_pretrained,
-    recorded_origin,
-)
 from orn.stage2_train.training.train_request import TrainRequest
 
 logger = logging.getLogger(__name__)

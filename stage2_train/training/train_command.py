@@ -6,8 +6,7 @@ from orn.shared.common_options import AsJson, DryRun
 from orn.shared.echo import echo_report
 from orn.shared.options import command
 from orn.shared.text_report import Report, report_of
-from orn.stage2_train.settings.newest_data import NEWEST, with_newest_data
-from orn.stage2_train.settings.resources import wait_passively
+from orn.stage2_train.settings.resources import NEWEST, wait_passively, with_newest_data
 from orn.stage2_train.training.train_request import TrainRequest
 
 

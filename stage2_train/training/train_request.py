@@ -8,8 +8,14 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from orn.shared.common_options import Count, FilePath, Overrides, Seed
 from orn.shared.options import Argument, Option, Request
-from orn.stage2_train.settings.newest_data import NEWEST
-from orn.stage2_train.settings.resources import WITH_WORKERS, Recipe, Resources, System, Weights
+from orn.stage2_train.settings.resources import (
+    NEWEST,
+    WITH_WORKERS,
+    Recipe,
+    Resources,
+    System,
+    Weights,
+)
 
 _DURATION = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?", re.ASCII)
 

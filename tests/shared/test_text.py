@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.csv_text import csv_text
-from orn.shared.nearest import nearest
-from orn.shared.text import escape, escape_lines, utf8
+from orn.shared.text import escape, escape_lines, nearest, utf8
 
 
 def test_printable_escapes_what_a_terminal_acts_on() -> None:

@@ -7,7 +7,7 @@ import av
 import pytest
 
 from orn.shared.manifests.load import load_dataset
-from orn.shared.shards.files import shard_path
+from orn.shared.shards.shard_format import shard_path
 from orn.stage1_detect.detect_job import report
 from orn.stage1_detect.planning import DetectJob
 from tests.stage1_detect.fake_jobs import plan_fake

@@ -11,8 +11,8 @@ from orn.shared.jobs.plan import Unit, UnitPart
 from orn.shared.jobs.work import UnitResult
 from orn.shared.manifests.records import Video
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.files import shard_path
 from orn.shared.shards.shard import Shard
+from orn.shared.shards.shard_format import shard_path
 from orn.stage1_detect.detect_unit import UnitDetector
 from tests.worlds.shards import FakeDetector
 from tests.worlds.videos import gray_of, write_gray

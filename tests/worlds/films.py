@@ -30,10 +30,9 @@ from orn.stage2_train.clip_store.unit_file import add_frames, writing
 from orn.stage2_train.model.network import ObjectVideoNetwork
 from orn.stage2_train.runs.accelerator import build_accelerator
 from orn.stage2_train.runs.checkpoint import save_best
-from orn.stage2_train.runs.config_digest import config_digest
 from orn.stage2_train.runs.open_data import Sources
 from orn.stage2_train.runs.run_config import ClipRecord, DatasetRecord, RunConfig, write_config
-from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME
+from orn.stage2_train.runs.run_folder import BEST_NAME, LAST_NAME, config_digest
 from orn.stage2_train.runs.trained import normalization_of
 from orn.stage2_train.settings.data_recipe import DataRecipe
 from orn.stage2_train.settings.model_config import NetworkConfig

@@ -10,8 +10,7 @@ import numpy as np
 from orn.shared.jobs.plan import Plan, Unit, UnitPart
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.shards.files import shard_path
-from orn.shared.shards.shard_format import DetectorEntry
+from orn.shared.shards.shard_format import DetectorEntry, shard_path
 from orn.shared.shards.writer import ShardWriter
 from orn.shared.video.read import content_bytes, content_digest
 from tests.worlds.shards import video_entry

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from orn.stage2_train.model.baselines.single_head import check_heads, dropout
-from orn.stage2_train.model.heads import Classifier
+from orn.stage2_train.model.heads import Classifier, check_heads, dropout
 from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
 from orn.stage2_train.settings.model_config import Heads, NetworkConfig
 

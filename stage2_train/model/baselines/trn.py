@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from orn.shared.errors import ConfigError, ShapeError
-from orn.stage2_train.model.baselines.single_head import check_heads, dropout
-from orn.stage2_train.model.heads import Classifier
+from orn.stage2_train.model.heads import Classifier, check_heads, dropout
 from orn.stage2_train.model.inputs import FrameNormalizer, NetworkInputs, NetworkOutput
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
 from orn.stage2_train.settings.model_config import Heads, NetworkConfig

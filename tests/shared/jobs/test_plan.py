@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.plan import ManifestFile, Plan, Unit, UnitPart, plan_units
-from orn.shared.shards.files import SHARD_FILES, shard_path
+from orn.shared.shards.shard_format import SHARD_FILES, shard_path
 from tests.worlds.shards import DETECTOR
 
 Videos = list[tuple[str, int | None]]

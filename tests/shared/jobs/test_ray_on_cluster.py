@@ -19,9 +19,8 @@ from orn.shared.jobs.ray_engine import RayEngine
 from orn.shared.jobs.work import Engine, Work
 from orn.shared.manifests.load import shipped_detectors
 from orn.shared.manifests.records import Video
-from orn.shared.shards.files import shard_path
 from orn.shared.shards.shard import Shard
-from orn.shared.shards.shard_format import DetectorEntry
+from orn.shared.shards.shard_format import DetectorEntry, shard_path
 from orn.stage1_detect.detect_unit import DetectWork
 from tests.shared.jobs.text_work import Deadly, Refusing
 from tests.worlds.shards import FakeDetector

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.errors import ConfigError
+from orn.shared.manifests.draw_split import Group, assign_groups
 from orn.shared.manifests.fold_files import requested_folds
-from orn.shared.manifests.groups import Group, assign_groups
 from orn.shared.manifests.load import load_dataset, load_manifest
 from orn.shared.manifests.records import SPLITS
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
+from orn.stage1_detect.mmdet.class_scores import keep_mask_probabilities
 from orn.stage1_detect.mmdet.masks import encode_masks
 from orn.stage1_detect.mmdet.torchvision_ops import install
-from orn.stage1_detect.mmdet.wrapped import keep_mask_probabilities
 
 pytestmark = pytest.mark.mmdet
 

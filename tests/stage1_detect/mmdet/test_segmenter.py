@@ -58,8 +58,8 @@ def save_lively_weights(config: Path, path: Path, frame: NDArray[np.uint8]) -> P
     """Writes random weights whose normalizations fit a frame, so that what is found depends on
     it."""
     from orn.stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.detector import FramePreparer
     from orn.stage1_detect.mmdet.model import build_model, class_head
-    from orn.stage1_detect.mmdet.prepare import FramePreparer
 
     torch.manual_seed(0)
     detector = read_config(config)

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import ClipStoreError
-from orn.stage2_train.clip_store.clip_file import read_record
-from orn.stage2_train.clip_store.clip_store import ClipStore
+from orn.stage2_train.clip_store.clip_store import ClipStore, read_record
 from orn.stage2_train.clip_store.store_format import FailedClip, StoreSettings
 from tests.bounded import bounded
 from tests.worlds.films import clip_record, make_film, put_clip_record, store_content, write_store

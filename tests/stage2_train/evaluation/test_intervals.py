@@ -10,18 +10,18 @@ from sklearn.metrics import average_precision_score
 
 from orn.shared.manifests.records import Segment, Subset
 from orn.shared.predictions import Predictions, load_predictions, save_predictions
-from orn.stage2_train.evaluation.bootstrap import (
-    bootstrap_figures,
-    difference_with_interval,
-    with_interval,
-)
 from orn.stage2_train.evaluation.intervals import (
     measured_figures,
     share_figures,
     subset_shares,
     with_groups,
 )
-from orn.stage2_train.evaluation.tallies import Tallies
+from orn.stage2_train.evaluation.metrics import Tallies
+from orn.stage2_train.evaluation.statistics import (
+    bootstrap_figures,
+    difference_with_interval,
+    with_interval,
+)
 
 
 def _tallies(labels, logits_NA) -> Tallies:

@@ -17,13 +17,13 @@ from sklearn.metrics import (
 from orn.shared.predictions import Predictions
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.evaluation.metrics import (
+    Tallies,
     backward_shares,
     chance_level,
     confusion_counts,
     score_heads,
     scores_of,
 )
-from orn.stage2_train.evaluation.tallies import Tallies
 from tests.stage2_train.clips.conftest import SETTINGS
 
 

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from orn.shared.errors import PipelineError
-from orn.stage2_train.runs.config_digest import config_digest
+from orn.stage2_train.runs.run_folder import config_digest
 from tests.running import LAPTOP, run_orn
 from tests.worlds.films import words_of
 

@@ -1,20 +1,28 @@
-"""The ResNet in training: its initial weights, and options for its computation.
+"""The weights with which a training starts, and options of the ResNet's computation.
 
 ImageNet weights, downloaded or from a file, are inflated for any system. The settings `compile` and
-`checkpoint_activations` change the time and memory of a step, not its result.
+`checkpoint_activations` change the time and memory of a step, not its result. With `orn train
+--from RUN`, all weights except those of the classifiers come from a previous run.
 """
 
 import importlib.util
 import logging
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from orn.shared.config.bounded import file_digest
+from orn.shared.config.toml_files import to_dict
 from orn.shared.errors import CheckpointError, ConfigError
+from orn.shared.jobs.same_job import differences
+from orn.shared.tensors import mismatch
+from orn.shared.text import counted
+from orn.stage2_train.model.build import classifier_names, planned_network
 from orn.stage2_train.model.image_weights import (
     SMALL_WEIGHTS,
     SMALL_WIDTH,
@@ -25,8 +33,10 @@ from orn.stage2_train.model.image_weights import (
     read_weights,
 )
 from orn.stage2_train.model.resnet_25d import Stage, Trunk
-from orn.stage2_train.runs.run_config import read_config
-from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME
+from orn.stage2_train.runs.checkpoint import load_best
+from orn.stage2_train.runs.run_config import RunConfig, StartedFrom, read_config
+from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, LAST_NAME
+from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import Recipe
 
 logger = logging.getLogger(__name__)
@@ -164,3 +174,85 @@ def _check_compiler(device: torch.device) -> None:
             "compile: torch.compile requires a C++ compiler on a CPU, got none of "
             f"{', '.join(candidates)}; install one or set compile=false"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PretrainedWeights:
+    """Weights from a previous training run."""
+
+    record: StartedFrom
+    """Record for the configuration of the new run."""
+    config: RunConfig
+    """Configuration of the previous training run."""
+    digest: str
+    """Digest of the weights file."""
+    weights: Mapping[str, Tensor]
+    """Weights by name, memory-mapped, without classifiers."""
+
+    def load_into(self, network: nn.Module) -> None:
+        """Load the weights into a network, and log which weights stay random."""
+        network.load_state_dict(dict(self.weights), strict=False)
+        logger.info(
+            "initial weights from %s (step %d, %s): %s loaded; random: %s",
+            self.record.run,
+            self.record.step,
+            self.record.dataset,
+            counted(self.record.num_loaded, "tensor"),
+            ", ".join(self.record.random),
+        )
+
+
+def read_pretrained(source: Path, model: NetworkConfig) -> PretrainedWeights:
+    """Return the best weights of a run or a model folder for a network with this configuration.
+
+    Raises:
+        ConfigError: if the weights are from a different network.
+        CheckpointError: if there are no weights yet, or they are corrupt.
+    """
+    config, best = read_config(source), load_best(source)
+    if best is None:
+        raise CheckpointError(
+            f"{source}: no {BEST_NAME} yet; pass a run with at least one completed validation to "
+            "--from"
+        )
+    theirs = config.recipe.model
+    model = replace(model, num_detector_classes=theirs.num_detector_classes)
+    new, left = classifier_names(model), classifier_names(theirs)
+    weights = {name: each for name, each in best.model.items() if name not in left}
+    planned = planned_network(model).state_dict()
+    expected = {name: each for name, each in planned.items() if name not in new}
+    if problem := mismatch(weights, expected):
+        ours, others = (to_dict(each) | {"num_activities": 0} for each in (model, theirs))
+        differ = "; ".join(differences(others, ours, words=("there", "here"))) or problem
+        raise ConfigError(
+            f"--from {source}: the network architecture differs: model: {differ}; train with the "
+            "recipe, system and settings of that run"
+        )
+    return PretrainedWeights(
+        config=config,
+        record=StartedFrom(
+            run=source.resolve().name,
+            dataset=config.dataset.name,
+            step=best.step,
+            num_loaded=len(weights),
+            random=tuple(sorted(new)),
+        ),
+        digest=file_digest(source / BEST_NAME, error=CheckpointError),
+        weights=weights,
+    )
+
+
+def recorded_origin(run: Path, recorded: RunConfig | None) -> StartedFrom | None:
+    """Return the training run from which an existing run took its initial weights, if any.
+
+    Raises:
+        ConfigError: if the run has no checkpoint yet.
+    """
+    if recorded is None or recorded.started_from is None:
+        return None
+    if not (run / LAST_NAME).is_file():
+        raise ConfigError(
+            f"{run}: the run has no checkpoint and still requires the weights of "
+            f"{recorded.started_from.run}; pass --from again, or choose a different --run"
+        )
+    return recorded.started_from
