@@ -103,8 +103,11 @@ function drawSeconds(context, video, at, { width, top }) {
   const step = TICKS_SECONDS.find((each) => length / each <= width / 60) ?? length;
   context.font = "11px system-ui, sans-serif";
   context.textBaseline = "top";
+  let last = -Infinity;
   for (let tick = Math.ceil(from / step - 1e-6); tick * step <= from + length; tick++) {
     const x = at(start + Math.max(lastAtMost(seconds, tick * step + 1e-6), 0));
+    if (x < last + 40) continue;  // frames are evenly spaced, times are not
+    last = x;
     const text = `${Number((tick * step).toFixed(1))} s`;
     context.fillRect(x, top, 1, 4);
     context.fillText(text, Math.min(x + 2, width - context.measureText(text).width), top + 3);
