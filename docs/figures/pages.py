@@ -14,14 +14,9 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-SHARD, VIDEO, FRAMES = "shards/demo/shard-000000.zarr.zip", "validation-000000", (2, 3, 4)
+SHARD, VIDEO, FRAMES = "shards/demo/shard-000002.zarr.zip", "validation-000000", (2, 3, 5)
 RUN = Path("runs/demo")
 OUT = Path(__file__).parent
-
-
-def inspect(*options: str) -> None:
-    """Call `orn inspect` on the shard."""
-    subprocess.run(["orn", "inspect", SHARD, "--data", "data", *options], check=True)
 
 
 def save(picture: Image.Image, name: str) -> None:
@@ -49,16 +44,16 @@ with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
     folder = Path(name)
     masks = [folder / f"{frame}.png" for frame in FRAMES]
     for frame, path in zip(FRAMES, masks, strict=True):
-        inspect("--video", VIDEO, "--frame", str(frame), "--overlay", str(path))
+        options = ("--video", VIDEO, "--frame", str(frame), "--overlay", str(path))
+        subprocess.run(["orn", "inspect", SHARD, "--data", "data", *options], check=True)
     save(joined(masks), "look_masks.webp")
-    inspect("--html", str(folder / "page"))
     browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM"))
-    at = f"{(folder / 'page' / 'index.html').as_uri()}#{VIDEO}/{FRAMES[1]}"
+    at = f"{(RUN.resolve() / 'objects' / 'index.html').as_uri()}#{VIDEO}/{FRAMES[1]}"
     save(photograph(browser, at, 1280, 1100), "look_page.webp")
     save(photograph(browser, at, 400, 860, color_scheme="dark"), "look_phone.webp")
     report = (RUN.resolve() / "report.html").as_uri()
     save(photograph(browser, report, 1100, 900), "report_page.webp")
     page = browser.new_page(viewport={"width": 1100, "height": 900})
     page.goto(report)
-    figure = page.locator("#mistakes .cases").first.screenshot()
+    figure = page.locator("#mistakes .cases > *").first.screenshot()
     save(Image.open(io.BytesIO(figure)), "report_figure5.webp")
