@@ -27,7 +27,6 @@ from orn.stage1_detect.detect_request import DetectRequest
 from orn.stage1_detect.planning import (
     DETECT,
     DetectJob,
-    frames_of,
     plan_job,
     warn_of_missing,
     warn_of_replaced,
@@ -97,11 +96,10 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
     _check_same_detector(request, data, folder, engine)
     job = _plan(request, data, folder, _settings(request, engine))
     warn_of_replaced(job)
-    lengths = job.lengths()
-    unreadable = {name: each.problem for name, each in lengths.items() if each.problem}
+    unreadable = {name: each.problem for name, each in job.estimates.items() if each.problem}
     for video_id, problem in unreadable.items():
         logger.warning("video %s will fail: %s", video_id, problem)
-    frames = round(sum(frames_of(unit, lengths) for unit in job.to_do))
+    frames = round(sum(unit.frames for unit in job.to_do))
     config, checkpoint = _files(request, data)
     url = None
     if checkpoint is None:
@@ -122,7 +120,6 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
         "units": len(job.units),
         "existing_shards": len(job.units) - len(job.to_do),
         "frames_to_do": frames,
-        "unreadable_videos": sum(each.frames == 0 for each in lengths.values()),
         "unreadable": list(unreadable),
         "estimated_bytes": frames * _FRAME_BYTES,
         "estimated_seconds": estimated_seconds(

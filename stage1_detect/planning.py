@@ -10,16 +10,14 @@ from typing import Any
 
 from orn.shared.errors import ConfigError, VideoDecodeError
 from orn.shared.jobs.plan import (
-    UNKNOWN_FRAMES,
     ManifestFile,
     Plan,
     Unit,
-    UnitPart,
     plan_units,
 )
 from orn.shared.jobs.run_units import Kind
 from orn.shared.jobs.workers import in_threads
-from orn.shared.manifests.headers import UNREADABLE, read_headers, warn_of_times_beyond
+from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.records import Dataset, Segment
 from orn.shared.shards.index import INDEX_NAME, open_folder
 from orn.shared.shards.shard import Shard
@@ -31,7 +29,6 @@ from orn.stage1_detect.labeled_frames import (
     check_segments,
     labeled_ranges,
     pack_ranges,
-    range_frames,
 )
 
 logger = logging.getLogger(__name__)
@@ -70,27 +67,6 @@ class DetectJob:
     """Number of frames to process in each video that is new in the plan."""
     unlabeled: int = 0
     """Number of videos skipped because no segment covers any of their frames."""
-
-    def lengths(self) -> dict[str, FrameEstimate]:
-        """Return the number of frames to process in each new video and (from its header) in each
-        video of the units to process."""
-        wanted = _videos_of(self.to_do) - self.estimates.keys()
-        planned = read_headers([video for video in self.dataset.videos if video.id in wanted])
-        gone = sorted(wanted - planned.keys())
-        planned = _at_rate(planned, self.plan.settings.get("rate"))
-        return {**self.estimates, **dict.fromkeys(gone, UNREADABLE), **planned}
-
-
-def frames_of(unit: Unit, lengths: Mapping[str, FrameEstimate]) -> float:
-    """Return the approximate number of frames in a unit."""
-    return sum(_part_frames(part, lengths[part.video_id]) for part in unit.parts)
-
-
-def _part_frames(part: UnitPart, estimate: FrameEstimate) -> float:
-    if part.ranges:
-        return sum(range_frames(each, estimate) for each in part.ranges)
-    stop = part.stop or estimate.frames or part.start + UNKNOWN_FRAMES
-    return max(0, stop - part.start)
 
 
 def warn_of_missing(dataset: Dataset) -> None:
@@ -255,10 +231,6 @@ def _new_units(
         for video_id, each in estimates.items()
     }
     return pack_ranges(ranges, estimates, scope.unit_frames, first=first)
-
-
-def _videos_of(units: Iterable[Unit]) -> set[str]:
-    return {part.video_id for unit in units for part in unit.parts}
 
 
 def _examples(ids: Sequence[str]) -> str:

@@ -39,7 +39,7 @@ def shard_path(tmp_path: Path) -> Path:
 def test_a_job_is_looked_at_begun_and_finished(detect: Any, shard_path: Path) -> None:
     work = detect("--dry-run", "--json").json
     assert (work["videos"], work["frames_to_do"], work["units"]) == (3, 317, 1)
-    assert work["unreadable_videos"] == 1
+    assert len(work["unreadable"]) == 1
     assert "317" in detect("--dry-run").stdout
     assert not shard_path.parent.exists()
 
