@@ -106,6 +106,25 @@ def test_everybody_can_use_it(chromium: Any, path: Path, width: int, dark: bool)
         assert serious_problems(page) == []
 
 
+def test_printing_opens_what_is_folded_and_shows_the_whole_matrix(
+    chromium: Any, path: Path
+) -> None:
+    with opened(chromium, path, width=700) as page:  # A4 without its margins
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        count = page.locator("details.print").count()
+        assert page.locator("details.print[open]").count() == count > 0
+        page.emulate_media(media="print")
+        assert page.pdf()[:4] == b"%PDF"
+        assert page.is_hidden("nav")
+        matrix = page.locator(".matrix").bounding_box()
+        assert matrix["x"] >= 0 and matrix["x"] + matrix["width"] <= 700
+        sizes = page.evaluate(
+            "[...document.querySelectorAll('.matrix th, .matrix button')].map((each) =>"
+            " [parseFloat(getComputedStyle(each).fontSize), each.scrollWidth - each.clientWidth])"
+        )
+        assert all(size >= 8 and hidden <= 0 for size, hidden in sizes)
+
+
 def test_several_labels_a_clip_with_hostile_names(
     chromium: Any, train_tiny: Any, tmp_path: Path
 ) -> None:

@@ -182,6 +182,17 @@ def test_killed_while_the_next_one_is_written(tmp_path: Path, monkeypatch: Any) 
     assert steps(tmp_path, PREVIOUS, LAST) == [2, 3]
 
 
+def test_a_disk_without_hard_links(tmp_path: Path, monkeypatch: Any, caplog: Any) -> None:
+    def refuse(*paths: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    for number in (1, 2):
+        save_last(tmp_path, at_step(number))
+    assert names_in(tmp_path) == {LAST}
+    assert "the second-to-last checkpoint is not kept" in caplog.text
+
+
 def test_the_best_weights_know_their_phase_and_step(tmp_path: Path) -> None:
     assert load_best(tmp_path) is None
     save_best(tmp_path, {"weight": torch.ones(2)}, phase=1, step=7)

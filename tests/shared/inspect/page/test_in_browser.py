@@ -209,13 +209,25 @@ def test_a_detection_has_scores_of_all_classes_and_filters_change_what_is_shown(
 
 
 @ON_ANY_SCREEN
-def test_everybody_can_use_it(chromium: Any, whole_page: Path, width: int, dark: bool) -> None:
+def test_everybody_can_use_and_print_it(
+    chromium: Any, whole_page: Path, width: int, dark: bool
+) -> None:
     with opened(chromium, whole_page, "#kitchen%2Fa%20b/10", width=width, dark=dark) as page:
         wait(page, 5)
         page.keyboard.press("ArrowLeft")
         wait(page, 4)
         page.click("#objects button >> nth=0")
         page.click("summary >> nth=0")
+        assert serious_problems(page) == []
+        page.keyboard.press("Escape")
+        page.set_viewport_size({"width": 1200, "height": 800})
+        page.emulate_media(media="print", color_scheme="dark")
+        ground = "getComputedStyle(document.body).backgroundColor"
+        assert page.evaluate(ground) == "rgb(255, 255, 255)"
+        for control in ("#play", "#browse", "#classes"):
+            assert page.is_hidden(control), control
+        for content in ("#canvas", "#activities", "#objects", "#strip"):
+            assert page.is_visible(content), content
         assert serious_problems(page) == []
 
 
