@@ -5,10 +5,9 @@ from __future__ import annotations
 import filecmp
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from orn.shared.config.bounded import file_digest
@@ -85,22 +84,84 @@ def _same_file(path: Path | None, other: Path | None) -> bool:
     return filecmp.cmp(path, other, shallow=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Inputs:
+    """What a detect job starts from."""
+
+    request: DetectRequest
+    data: Dataset
+    folder: Path
+    """Output folder of the shards."""
+    engine: Engine
+    config: str
+    """Name or file of the detector's config."""
+    checkpoint: Path | None
+    """The detector's weights; None for those published for the config."""
+
+    @property
+    def batch_size(self) -> int:
+        return self.request.batch_size or usual_batch_size(self.engine.device_type)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the plan, except the detector."""
+        settings: dict[str, Any] = {"threads": self.request.threads}
+        if self.engine.device_type is not None:
+            settings["device"] = self.engine.device_type
+        return settings
+
+    def plan(self, settings: Mapping[str, Any]) -> DetectJob:
+        """Return the planned job; nothing is written."""
+        request = self.request
+        return plan_job(
+            self.data,
+            folder=self.folder,
+            data_root=request.data_root,
+            scope=request.scope,
+            settings=settings,
+            fresh=request.fresh,
+            retry_failed=request.retry_failed,
+        )
+
+
+def _read_inputs(request: DetectRequest) -> _Inputs:
+    """Read the manifest, choose the folder, the engine and the detector, and compare them with the
+    shards in the folder; no weights are downloaded and no video is opened."""
+    data = load_dataset(request.dataset, request.data_root, labels=False)
+    require_videos(data, request.dataset, request.data_root)
+    warn_of_missing(data)
+    folder = request.out or Path("shards") / data.name
+    SHARD_FILES.check_folder(folder)
+    engine = choose_engine(request.engine, device=request.device, error=DetectorError)
+    config, checkpoint = choose_files(
+        data.detector, config=request.config, checkpoint=request.checkpoint
+    )
+    inputs = _Inputs(
+        request=request,
+        data=data,
+        folder=folder,
+        engine=engine,
+        config=config,
+        checkpoint=checkpoint,
+    )
+    if not request.fresh:
+        _check_same_detector(inputs)
+    return inputs
+
+
 def describe_detection(request: DetectRequest) -> dict[str, Any]:
     """Return the settings and the amount of work as a JSON object; nothing is written, downloaded
     or started."""
     from orn.stage1_detect.mmdet.zoo import find_config, weights_to_fetch
 
-    data = _load(request)
-    folder = _folder(request, data)
-    engine = choose_engine(request.engine, device=request.device, error=DetectorError)
-    _check_same_detector(request, data, folder, engine)
-    job = _plan(request, data, folder, _settings(request, engine))
+    inputs = _read_inputs(request)
+    data, config, checkpoint = inputs.data, inputs.config, inputs.checkpoint
+    job = inputs.plan(inputs.settings)
     warn_of_replaced(job)
     unreadable = {name: each.problem for name, each in job.estimates.items() if each.problem}
     for video_id, problem in unreadable.items():
         logger.warning("video %s will fail: %s", video_id, problem)
     frames = round(sum(unit.frames for unit in job.to_do))
-    config, checkpoint = _files(request, data)
     url = None
     if checkpoint is None:
         checkpoint, url = weights_to_fetch(find_config(config), remedy=_REMEDY)
@@ -123,121 +184,73 @@ def describe_detection(request: DetectRequest) -> dict[str, Any]:
         "unreadable": list(unreadable),
         "estimated_bytes": frames * _FRAME_BYTES,
         "estimated_seconds": estimated_seconds(
-            f"detect {find_config(config).stem}", frames, device=engine.device_type or "cpu"
+            f"detect {find_config(config).stem}", frames, device=inputs.engine.device_type or "cpu"
         ),
     }
 
 
 def run_detection(request: DetectRequest) -> DetectSummary:
     """Detect objects in the videos of a data set and write the missing shards."""
-    data = _load(request)
-    folder = _folder(request, data)
-    engine = choose_engine(request.engine, device=request.device, error=DetectorError)
-    _check_same_detector(request, data, folder, engine)
-    load = _loader(request, data, engine)
+    inputs = _read_inputs(request)
+    load, here = _loader(inputs), inputs.engine.here
     # Download weights before any process or actor starts, so that they are in the machine's cache.
-    detector = load(engine.here or "cpu", detects=engine.here is not None)
-    settings = _settings(request, engine) | {"detector": asdict(detector.entry)}
-    with DETECT.locked(folder):
+    detector = load(here or "cpu", detects=here is not None)
+    settings = inputs.settings | {"detector": asdict(detector.entry)}
+    with DETECT.locked(inputs.folder):
         return run_job(
-            _plan(request, data, folder, settings),
-            load=load if engine.here is None else _LoadedHere(load, engine.here, detector),
+            inputs.plan(settings),
+            load=load if here is None else _LoadedHere(load, here, detector),
             entry=detector.entry,
             batch=detector.entry.batch_size,
-            engine=engine,
+            engine=inputs.engine,
             fresh=request.fresh,
         )
 
 
-def _settings(request: DetectRequest, engine: Engine) -> dict[str, Any]:
-    """Return the settings of the plan, except the detector."""
-    settings: dict[str, Any] = {"threads": request.threads}
-    if engine.device_type is not None:
-        settings["device"] = engine.device_type
-    return settings
-
-
-def _check_same_detector(
-    request: DetectRequest, data: Dataset, folder: Path, engine: Engine
-) -> None:
+def _check_same_detector(inputs: _Inputs) -> None:
     """Compare the requested detector with the one of the shards in the folder, before weights are
     downloaded or videos opened. Weights that are not on this machine count as equal.
 
     Raises:
         ConfigError: if they differ.
     """
-    saved = None if request.fresh else SHARD_FILES.saved_plan(folder)
+    saved = SHARD_FILES.saved_plan(inputs.folder)
     if saved is None or "detector" not in saved.settings:
         return
     from orn.stage1_detect.mmdet.config import read_config
     from orn.stage1_detect.mmdet.detector import known_settings
     from orn.stage1_detect.mmdet.zoo import weights_to_fetch
 
-    config, checkpoint = _files(request, data)
-    detector = read_config(config)
+    detector, checkpoint = read_config(inputs.config), inputs.checkpoint
     if checkpoint is None:
         checkpoint, _ = weights_to_fetch(detector.path, remedy=_REMEDY)
     recorded = saved.settings["detector"]
     requested = recorded | known_settings(
         detector,
-        score_threshold=request.score_threshold,
-        precision=request.precision,
-        batch_size=request.batch_size or usual_batch_size(engine.device_type),
+        score_threshold=inputs.request.score_threshold,
+        precision=inputs.request.precision,
+        batch_size=inputs.batch_size,
     )
     if checkpoint is not None:
         requested["checkpoint_digest"] = file_digest(checkpoint, error=DetectorError)
-    check_same_job({"detector": recorded}, {"detector": requested}, place=folder / PLAN_NAME)
+    check_same_job({"detector": recorded}, {"detector": requested}, place=inputs.folder / PLAN_NAME)
 
 
-def _plan(
-    request: DetectRequest,
-    data: Dataset,
-    folder: Path,
-    settings: Mapping[str, Any] = MappingProxyType({}),
-) -> DetectJob:
-    return plan_job(
-        data,
-        folder=folder,
-        data_root=request.data_root,
-        scope=request.scope,
-        settings=settings,
-        fresh=request.fresh,
-        retry_failed=request.retry_failed,
-    )
-
-
-def _loader(request: DetectRequest, data: Dataset, engine: Engine) -> Callable[..., Detector]:
+def _loader(inputs: _Inputs) -> Callable[..., Detector]:
     from orn.stage1_detect.mmdet.detector import load_detector
 
-    config, checkpoint = _files(request, data)
+    request = inputs.request
     return partial(
         load_detector,
-        config=config,
-        checkpoint=checkpoint,
+        config=inputs.config,
+        checkpoint=inputs.checkpoint,
         score_threshold=request.score_threshold,
         precision=request.precision,
-        batch_size=request.batch_size or usual_batch_size(engine.device_type),
+        batch_size=inputs.batch_size,
         frame_rate=request.scope.rate,
         threads=request.threads,
         remedy=_REMEDY,
     )
-
-
-def _load(request: DetectRequest) -> Dataset:
-    data = load_dataset(request.dataset, request.data_root, labels=False)
-    require_videos(data, request.dataset, request.data_root)
-    warn_of_missing(data)
-    return data
-
-
-def _files(request: DetectRequest, data: Dataset) -> tuple[str, Path | None]:
-    return choose_files(data.detector, config=request.config, checkpoint=request.checkpoint)
-
-
-def _folder(request: DetectRequest, data: Dataset) -> Path:
-    folder = request.out or Path("shards") / data.name
-    SHARD_FILES.check_folder(folder)
-    return folder
 
 
 class _LoadedHere:

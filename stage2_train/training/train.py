@@ -2,11 +2,8 @@
 
 import logging
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,33 +11,17 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from orn.shared.config.bounded import require_utf8
 from orn.shared.config.toml_files import to_toml
 from orn.shared.devices import choose_device
-from orn.shared.echo import is_first_process
-from orn.shared.jobs.child_processes import LOG_NAME, STEPS_NAME
 from orn.shared.jobs.lock import locked
-from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.manifests.load import load_dataset, require_videos
-from orn.stage2_train.clips.dataset import check_crop, warn_of_small_crop
-from orn.stage2_train.clips.join import JoinedSplit, time_gaps
-from orn.stage2_train.clips.views import classes_when_flipped
-from orn.stage2_train.clips.without_objects import check_objects
+from orn.stage2_train.clips.join import time_gaps
 from orn.stage2_train.model.build import build_network
-from orn.stage2_train.model.image_weights import fetch_imagenet_weights, imagenet_to_fetch
+from orn.stage2_train.model.image_weights import imagenet_to_fetch
 from orn.stage2_train.runs.accelerator import build_accelerator
-from orn.stage2_train.runs.find_run import local_folder
 from orn.stage2_train.runs.metrics_log import check_trackers
-from orn.stage2_train.runs.open_data import Sources, open_sources, warn_of_other_data
+from orn.stage2_train.runs.open_data import warn_of_other_data
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
-    Places,
-    RunConfig,
-    check_detector_classes,
-    check_same_run,
-    data_paths,
-    describe_dataset,
-    read_config,
     write_config,
 )
 from orn.stage2_train.runs.run_folder import (
@@ -52,45 +33,16 @@ from orn.stage2_train.runs.run_folder import (
 from orn.stage2_train.runs.trained import normalization_of
 from orn.stage2_train.settings.recipe import (
     clip_seconds,
-    default_recipe,
-    describe_system,
-    load_recipe,
 )
-from orn.stage2_train.settings.resources import folders_between
 from orn.stage2_train.training.initial_weights import (
-    PretrainedWeights,
     imagenet_needed,
-    read_pretrained,
-    recorded_origin,
     set_initial_weights,
-    weights_digest,
 )
 from orn.stage2_train.training.loop import TrainingData, train_network
-from orn.stage2_train.training.prerequisites import require_prepared
 from orn.stage2_train.training.train_request import TrainRequest
+from orn.stage2_train.training.training_plan import TrainingPlan, plan_training
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """Everything that is known before the first step."""
-
-    config: RunConfig
-    sources: Sources
-    train: JoinedSplit
-    validation: JoinedSplit
-    run: Path
-    pretrained: PretrainedWeights | None
-    """Initial weights given by `--from`."""
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return {
-            "num_train": len(self.train.segments),
-            "num_validation": len(self.validation.segments),
-            "num_skipped": len(self.train.skipped) + len(self.validation.skipped),
-        }
 
 
 def train(request: TrainRequest) -> dict[str, Any]:
@@ -102,7 +54,7 @@ def train(request: TrainRequest) -> dict[str, Any]:
     may_run = ("detect", "clips") if request.prepare else ("clips",)
     began = time.monotonic()
     check_trackers(request.log_with)
-    plan, resources = _plan(request, may_run=may_run), request.resources
+    plan, resources = plan_training(request, may_run=may_run), request.resources
     recipe = plan.config.recipe
     torch.set_num_threads(resources.num_threads())
     accelerator = build_accelerator(recipe.precision, resources.device)
@@ -113,7 +65,7 @@ def train(request: TrainRequest) -> dict[str, Any]:
 
 
 def _train(
-    plan: _Plan, request: TrainRequest, accelerator: Accelerator, *, deadline: float | None
+    plan: TrainingPlan, request: TrainRequest, accelerator: Accelerator, *, deadline: float | None
 ) -> dict[str, Any]:
     """Train while the run folder is locked."""
     recipe, sources, resources = plan.config.recipe, plan.sources, request.resources
@@ -164,7 +116,7 @@ def _train(
 def describe_training(request: TrainRequest) -> dict[str, Any]:
     """Return what `train` would do: the resolved recipe as TOML, weights to download, and numbers
     of steps and segments."""
-    plan = _plan(request)
+    plan = plan_training(request)
     recipe = plan.config.recipe
     is_started = plan.config.started_from is not None
     needed = None if is_started else imagenet_needed(recipe, request.weights, plan.run)
@@ -185,7 +137,7 @@ def describe_training(request: TrainRequest) -> dict[str, Any]:
     }
 
 
-def _gaps(plan: _Plan) -> dict[str, float]:
+def _gaps(plan: TrainingPlan) -> dict[str, float]:
     """Return the time differences between frames and objects, if they are joined by time."""
     if plan.config.recipe.data.frame_join != "time":
         return {}
@@ -197,7 +149,7 @@ def _gaps(plan: _Plan) -> dict[str, float]:
     return {"median_gap_ms": median, "largest_gap_ms": largest}
 
 
-def _initial_network(plan: _Plan, request: TrainRequest) -> nn.Module:
+def _initial_network(plan: TrainingPlan, request: TrainRequest) -> nn.Module:
     """Return the network with initial weights; call before the run folder records them."""
     recipe = plan.config.recipe
     torch.manual_seed(recipe.seed)
@@ -209,92 +161,3 @@ def _initial_network(plan: _Plan, request: TrainRequest) -> nn.Module:
     elif recipe.initial_weights != "random":
         set_initial_weights(network, recipe, request.weights)
     return network
-
-
-def _plan(request: TrainRequest, *, may_run: Sequence[str] = ()) -> _Plan:
-    resources = request.resources
-    dataset = load_dataset(request.manifest, resources.root)
-    require_videos(dataset, request.manifest, resources.root)
-    recipe_name = request.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
-    recipe = load_recipe(
-        recipe_name,
-        num_activities=len(dataset.classes),
-        overrides=_overrides(request),
-        system=request.system,
-        clip_frames=dataset.clip_frames,
-    )
-    if request.weights is not None and recipe.initial_weights == "random":
-        recipe = replace(recipe, initial_weights="imagenet")
-    if recipe.data.flip:
-        classes_when_flipped(dataset)
-    paths = data_paths(request.manifest, dataset.name, resources)
-    pretrained = None
-    if request.start is not None:
-        pretrained = read_pretrained(local_folder(request.start), recipe.model)
-    # runs/DATASET-RECIPE-SYSTEM-from-RUN-seedN, without parts for options that were not given
-    name = "-".join((dataset.name, *folders_between(paths.shards)))
-    origin = None if pretrained is None else f"from-{pretrained.record.run}"
-    parts = (name, Path(recipe_name).stem, request.system, origin, f"seed{recipe.seed}")
-    run = request.run or Path("runs") / "-".join(filter(None, parts))
-    require_utf8(run)
-    check_output_folder(run, ours=[CONFIG_NAME, LAST_NAME, LOG_NAME, STEPS_NAME])
-    recorded = read_config(run, unfinished=True) if (run / CONFIG_NAME).is_file() else None
-    started_from = pretrained.record if pretrained else recorded_origin(run, recorded)
-    needed = None if started_from else imagenet_needed(recipe, request.weights, run)
-    fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
-    require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)
-    sources = open_sources(dataset, paths, partial=resources.partial)
-    detector = sources.detections.detector
-    names = detector.class_names
-    if pretrained is not None:
-        check_detector_classes(pretrained.record.run, pretrained.config, names, where=paths.shards)
-    if recorded is not None:
-        check_detector_classes(run, recorded, names, where=paths.shards)
-    recipe = recipe.with_detector_classes(len(names))
-    joined, validation = (sources.join(split, recipe) for split in ("train", "validation"))
-    if recipe.data.train_with_validation:
-        joined = joined.joined_with(validation)
-        validation = JoinedSplit(split="validation", segments=(), skipped=())
-    joined = joined.at_most(recipe.data.train_segments)
-    joined.require_segments(dataset.name)
-    if recipe.model.reads_detections:
-        clips = sources.clip_dataset(joined, recipe)
-        check_objects(clips, shards=paths.shards, are_required=True, warn=is_first_process())
-    if pretrained is not None:
-        initial_digest: str | None = pretrained.digest
-    elif recorded is not None and started_from is not None:
-        initial_digest = recorded.weights_digest
-    else:
-        initial_digest = weights_digest(recipe, request.weights, run)
-    config = RunConfig(
-        recipe_name=Path(recipe_name).name,
-        system=describe_system(request.system, recipe.model),
-        recipe=recipe,
-        weights_digest=initial_digest,
-        started_from=started_from,
-        dataset=describe_dataset(dataset, dataset.classes, joined.segments),
-        manifest=Path(request.manifest).name,
-        clips=sources.clip_record(joined.segments),
-        detector=detector,
-        score_kind=sources.detections.rules.score_kind,
-        places=Places.of(paths, run),
-    )
-    if recorded is not None:
-        check_same_run(run, recorded, config)
-    segments, crop = [*joined.segments, *validation.segments], recipe.data.crop
-    check_crop(segments, sources.clips, crop)
-    if is_first_process():
-        warn_of_small_crop(segments, sources.clips, crop, stride=recipe.crop_stride)
-    return _Plan(
-        config=config,
-        sources=sources,
-        train=joined,
-        validation=validation,
-        run=run,
-        pretrained=pretrained,
-    )
-
-
-def _overrides(request: TrainRequest) -> tuple[str, ...]:
-    seed = () if request.seed is None else (f"seed={request.seed}",)
-    return (*request.overrides, *seed)

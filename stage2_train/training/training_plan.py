@@ -1,0 +1,222 @@
+"""What is known before the first step: `plan_training` reads the manifest, the recipe, the run
+folder, the shards and the clips once, in this order, and checks that they fit together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from orn.shared.config.bounded import require_utf8
+from orn.shared.echo import is_first_process
+from orn.shared.jobs.child_processes import LOG_NAME, STEPS_NAME
+from orn.shared.jobs.outputs import check_output_folder
+from orn.shared.manifests.load import load_dataset, require_videos
+from orn.shared.manifests.records import Dataset
+from orn.stage2_train.clips.dataset import check_crop, warn_of_small_crop
+from orn.stage2_train.clips.join import JoinedSplit
+from orn.stage2_train.clips.views import classes_when_flipped
+from orn.stage2_train.clips.without_objects import check_objects
+from orn.stage2_train.model.image_weights import fetch_imagenet_weights
+from orn.stage2_train.runs.find_run import local_folder
+from orn.stage2_train.runs.open_data import Sources, open_sources
+from orn.stage2_train.runs.run_config import (
+    DataPaths,
+    Places,
+    RunConfig,
+    StartedFrom,
+    check_detector_classes,
+    check_same_run,
+    data_paths,
+    describe_dataset,
+    read_config,
+)
+from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME
+from orn.stage2_train.settings.recipe import (
+    Recipe,
+    default_recipe,
+    describe_system,
+    load_recipe,
+)
+from orn.stage2_train.settings.resources import folders_between
+from orn.stage2_train.training.initial_weights import (
+    PretrainedWeights,
+    imagenet_needed,
+    read_pretrained,
+    recorded_origin,
+    weights_digest,
+)
+from orn.stage2_train.training.prerequisites import require_prepared
+from orn.stage2_train.training.train_request import TrainRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPlan:
+    """Everything that is known before the first step."""
+
+    config: RunConfig
+    sources: Sources
+    train: JoinedSplit
+    validation: JoinedSplit
+    run: Path
+    pretrained: PretrainedWeights | None
+    """Initial weights given by `--from`."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {
+            "num_train": len(self.train.segments),
+            "num_validation": len(self.validation.segments),
+            "num_skipped": len(self.train.skipped) + len(self.validation.skipped),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """The run folder, and where the run starts from."""
+
+    run: Path
+    recorded: RunConfig | None
+    """Configuration in the run folder; None for a new run."""
+    pretrained: PretrainedWeights | None
+    started_from: StartedFrom | None
+    """The run whose weights this one began with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Data:
+    """Shards and clips, joined by time."""
+
+    sources: Sources
+    recipe: Recipe
+    """The recipe with the classes of the shards' detector."""
+    train: JoinedSplit
+    validation: JoinedSplit
+
+
+def plan_training(request: TrainRequest, *, may_run: Sequence[str] = ()) -> TrainingPlan:
+    """Return the plan of a training run; commands in `may_run` may create missing data.
+
+    Raises:
+        PipelineError: if something is missing or does not fit; the message suggests a remedy.
+    """
+    resources = request.resources
+    dataset = load_dataset(request.manifest, resources.root)
+    require_videos(dataset, request.manifest, resources.root)
+    recipe_name, recipe = _read_recipe(request, dataset)
+    paths = data_paths(request.manifest, dataset.name, resources)
+    start = _open_run(request, recipe_name, recipe, shards=paths.shards, dataset=dataset)
+    needed = None if start.started_from else imagenet_needed(recipe, request.weights, start.run)
+    fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
+    require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)
+    data = _open_data(dataset, recipe, paths, start, partial=resources.partial)
+    return TrainingPlan(
+        config=_describe(request, recipe_name, paths, start, data),
+        sources=data.sources,
+        train=data.train,
+        validation=data.validation,
+        run=start.run,
+        pretrained=start.pretrained,
+    )
+
+
+def _read_recipe(request: TrainRequest, dataset: Dataset) -> tuple[str, Recipe]:
+    """Return the name of the recipe, and the recipe for the data set."""
+    name = request.recipe or default_recipe(dataset.name, num_segments=len(dataset.segments))
+    seed = () if request.seed is None else (f"seed={request.seed}",)
+    recipe = load_recipe(
+        name,
+        num_activities=len(dataset.classes),
+        overrides=(*request.overrides, *seed),
+        system=request.system,
+        clip_frames=dataset.clip_frames,
+    )
+    if request.weights is not None and recipe.initial_weights == "random":
+        recipe = replace(recipe, initial_weights="imagenet")
+    if recipe.data.flip:
+        classes_when_flipped(dataset)
+    return name, recipe
+
+
+def _open_run(
+    request: TrainRequest, recipe_name: str, recipe: Recipe, *, shards: Path, dataset: Dataset
+) -> _Start:
+    """Return the run folder, runs/DATASET-RECIPE-SYSTEM-from-RUN-seedN by default, without parts
+    for options that were not given, and where the run starts from."""
+    pretrained = None
+    if request.start is not None:
+        pretrained = read_pretrained(local_folder(request.start), recipe.model)
+    name = "-".join((dataset.name, *folders_between(shards)))
+    origin = None if pretrained is None else f"from-{pretrained.record.run}"
+    parts = (name, Path(recipe_name).stem, request.system, origin, f"seed{recipe.seed}")
+    run = request.run or Path("runs") / "-".join(filter(None, parts))
+    require_utf8(run)
+    check_output_folder(run, ours=[CONFIG_NAME, LAST_NAME, LOG_NAME, STEPS_NAME])
+    recorded = read_config(run, unfinished=True) if (run / CONFIG_NAME).is_file() else None
+    return _Start(
+        run=run,
+        recorded=recorded,
+        pretrained=pretrained,
+        started_from=pretrained.record if pretrained else recorded_origin(run, recorded),
+    )
+
+
+def _open_data(
+    dataset: Dataset, recipe: Recipe, paths: DataPaths, start: _Start, *, partial: bool
+) -> _Data:
+    """Open the shards and the clips, and join the segments of both splits."""
+    sources = open_sources(dataset, paths, partial=partial)
+    names = sources.detections.detector.class_names
+    if start.pretrained is not None:
+        source = start.pretrained
+        check_detector_classes(source.record.run, source.config, names, where=paths.shards)
+    if start.recorded is not None:
+        check_detector_classes(start.run, start.recorded, names, where=paths.shards)
+    recipe = recipe.with_detector_classes(len(names))
+    train, validation = (sources.join(split, recipe) for split in ("train", "validation"))
+    if recipe.data.train_with_validation:
+        train = train.joined_with(validation)
+        validation = JoinedSplit(split="validation", segments=(), skipped=())
+    train = train.at_most(recipe.data.train_segments)
+    train.require_segments(dataset.name)
+    segments, crop, warn = (
+        [*train.segments, *validation.segments],
+        recipe.data.crop,
+        is_first_process(),
+    )
+    if recipe.model.reads_detections:
+        clips = sources.clip_dataset(train, recipe)
+        check_objects(clips, shards=paths.shards, are_required=True, warn=warn)
+    segments, crop = [*train.segments, *validation.segments], recipe.data.crop
+    check_crop(segments, sources.clips, crop)
+    if warn:
+        warn_of_small_crop(segments, sources.clips, crop, stride=recipe.crop_stride)
+    return _Data(sources=sources, recipe=recipe, train=train, validation=validation)
+
+
+def _describe(
+    request: TrainRequest, recipe_name: str, paths: DataPaths, start: _Start, data: _Data
+) -> RunConfig:
+    """Return the configuration of the run; it must equal the one of a run that is resumed."""
+    sources, recorded = data.sources, start.recorded
+    if start.pretrained is not None:
+        initial_digest: str | None = start.pretrained.digest
+    elif recorded is not None and start.started_from is not None:
+        initial_digest = recorded.weights_digest
+    else:
+        initial_digest = weights_digest(data.recipe, request.weights, start.run)
+    config = RunConfig(
+        recipe_name=Path(recipe_name).name,
+        system=describe_system(request.system, data.recipe.model),
+        recipe=data.recipe,
+        weights_digest=initial_digest,
+        started_from=start.started_from,
+        dataset=describe_dataset(sources.dataset, sources.dataset.classes, data.train.segments),
+        manifest=Path(request.manifest).name,
+        clips=sources.clip_record(data.train.segments),
+        detector=sources.detections.detector,
+        score_kind=sources.detections.rules.score_kind,
+        places=Places.of(paths, start.run),
+    )
+    if recorded is not None:
+        check_same_run(start.run, recorded, config)
+    return config
