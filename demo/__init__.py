@@ -1,6 +1,6 @@
-"""The demo: a world of short synthetic films with exact labels, and its detector.
+"""The demo: a world of short synthetic films with exact labels, its detector, and `orn demo`.
 
-May import all other packages; only the table of commands imports it.
+May import `world`, `detector`, `all_stages` and `shared`.
 """
 
 if __name__ != "orn.demo":

@@ -1,4 +1,8 @@
-"""Stage 2: train and evaluate the two-headed network on clips and shards."""
+"""Stage 2: train and evaluate the two-headed network on clips and shards.
+
+Data flow from `clip_store` and shards to `clips`, `model`, `training` and `evaluation`; they all
+stand on `settings`. Imports no other folder.
+"""
 
 if __name__ != "orn.stage2_train":
     raise ImportError("expected `import orn.stage2_train`, got `import stage2_train`")

@@ -1,1 +1,4 @@
-"""The detector of the demo world and its accuracy. May import `demo.world` and `shared`."""
+"""The detector of the demo world and its accuracy.
+
+May import `world` and `shared`.
+"""

@@ -1,1 +1,4 @@
-"""Generate the films of the demo world and their ground truth. May import `shared`."""
+"""Generate the films of the demo world and their ground truth.
+
+May import `shared`.
+"""

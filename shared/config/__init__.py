@@ -1,1 +1,4 @@
-"""Reading, validating and writing configuration files."""
+"""Reading, validating and writing configuration files; bounded reads of untrusted files.
+
+Imports no other folder.
+"""

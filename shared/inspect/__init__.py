@@ -1,1 +1,4 @@
-"""Inspection of shards: summaries, single frames, overlays and pages."""
+"""Inspection of shards, `orn inspect`: summaries, single frames, overlays and pages.
+
+May import `drawing`, `inspect/page`, `jobs`, `manifests`, `masks`, `shards` and `video`.
+"""

@@ -2,7 +2,7 @@
 
 A job writes a folder of files, one for each unit of its plan. It consists of:
 
-- a `Kind` (`run.py`), which defines its command and the names of its files, such as
+- a `Kind` (`run_units.py`), which defines its command and the names of its files, such as
   `shard-000000.zarr.zip`;
 - a `Work` object (`work.py`), which is pickled for each process or actor and opened there once, on
   a device. The opened worker is then called with one unit after another. It writes the unit's file
@@ -14,4 +14,6 @@ A job writes a folder of files, one for each unit of its plan. It consists of:
 Within `Kind.locked(folder)`, the job creates the plan,
 `Plan(...).resumed_from(files.saved_plan(folder), folder)`, and calls `run_units`, which processes
 the units that have no file yet. `orn detect` (`stage1_detect/detect_job.py`) is an example.
+
+May import `config`.
 """

@@ -1,1 +1,4 @@
-"""Manifests: definitions of data sets, and readers for their label tables."""
+"""Manifests: definitions of data sets, readers for their label tables, splits and folds.
+
+May import `config`, `jobs` and `video`.
+"""

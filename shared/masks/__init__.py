@@ -1,1 +1,4 @@
-"""Masks, boxes and detections, as stored in shards."""
+"""Masks, boxes and detections, as stored in shards.
+
+Imports no other folder.
+"""

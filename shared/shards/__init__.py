@@ -1,2 +1,4 @@
-"""Shards: immutable files with the detections of about 2,000 frames each. This package imports
-`jobs`, `masks`, `manifests` and `video` of `shared`, and no stage."""
+"""Shards: immutable files with the detections of about 2,000 frames each.
+
+May import `config`, `drawing`, `jobs`, `manifests`, `masks`, `pages` and `video`.
+"""

@@ -1,1 +1,4 @@
-"""Export the objects in shards for other tools. May import `imports.source` and `shared`."""
+"""Export the objects in shards for other tools.
+
+May import `imports` and `shared`.
+"""

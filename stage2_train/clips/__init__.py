@@ -1,4 +1,4 @@
 """Clips (frames sampled from a segment, with their objects) and batches of clips.
 
-This package imports `frames` and the network's inputs (`model/inputs.py`).
+May import `clip_store`, `model`, `settings` and `shared`.
 """

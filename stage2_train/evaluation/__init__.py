@@ -1,1 +1,4 @@
-"""Evaluation of a run on a split: predictions, metrics, and the files that store them."""
+"""Evaluation of a run on a split, `orn eval`: predictions, metrics, and their intervals.
+
+May import `clips`, `runs`, `settings` and `shared`.
+"""

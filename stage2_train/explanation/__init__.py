@@ -1,1 +1,4 @@
-"""Explanations of predictions by the importance of objects and pairs, and reports on runs."""
+"""The importance of pairs of objects for a prediction, and pictures of explained clips.
+
+May import `clips`, `model` and `shared`.
+"""

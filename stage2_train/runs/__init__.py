@@ -1,5 +1,4 @@
-"""Run folders: configuration, checkpoints, logs, data and evaluations; listing of runs.
+"""Run folders: configuration, checkpoints, logs, data and evaluations, which other rooms write.
 
-This package imports `frames`, `clips`, `model` and the recipe, but not `training` and `evaluation`,
-which write to run folders.
+May import `clip_store`, `clips`, `model`, `settings` and `shared`.
 """

@@ -1,4 +1,4 @@
-"""Training: the loop, its losses and steps, and the initialization of a run.
+"""Training, `orn train`: what it starts from, the loop, its steps and losses.
 
-This package imports the packages `frames`, `clips`, `model`, `runs` and `evaluation`.
+May import `clip_store`, `clips`, `evaluation`, `model`, `runs`, `settings` and `shared`.
 """
