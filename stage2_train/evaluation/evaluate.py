@@ -25,10 +25,10 @@ from orn.shared.manifests.records import Subset
 from orn.shared.predictions import Predictions, check_finite, save_predictions
 from orn.shared.text import counted
 from orn.shared.video.frame_selection import describe_rate
+from orn.stage2_train.clips.check_clips import check_objects
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.views import Views, classes_when_flipped
-from orn.stage2_train.clips.without_objects import check_objects
 from orn.stage2_train.evaluation.calibration import fitted_scales
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.intervals import measured_figures, with_groups

@@ -12,10 +12,10 @@ from orn.shared.jobs.child_processes import LOG_NAME, STEPS_NAME
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_dataset, require_videos
 from orn.shared.manifests.records import Dataset
-from orn.stage2_train.clips.dataset import check_crop, warn_of_small_crop
+from orn.stage2_train.clips.check_clips import check_objects, warn_of_small_crop
+from orn.stage2_train.clips.dataset import check_crop
 from orn.stage2_train.clips.join import JoinedSplit
 from orn.stage2_train.clips.views import classes_when_flipped
-from orn.stage2_train.clips.without_objects import check_objects
 from orn.stage2_train.model.image_weights import fetch_imagenet_weights
 from orn.stage2_train.runs.find_run import local_folder
 from orn.stage2_train.runs.open_data import Sources, open_sources

@@ -1,9 +1,12 @@
-"""A check for clips without objects, whose usual cause is the wrong weights of a detector.
+"""Checks of clips before they are used: frames without objects, whose usual cause is the wrong
+weights of a detector, and small crops.
 
 T frames of a clip, K object slots.
 """
 
 import logging
+import math
+from collections.abc import Iterable
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ConfigError
+from orn.shared.manifests.records import Segment
 from orn.shared.text import counted
 from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.interfaces import FrameSource
 
 logger = logging.getLogger(__name__)
 
+_MIN_AREA_FRACTION = 0.5
+"""A crop that covers a smaller fraction of a stored frame causes a warning."""
 _NUM_CLIPS = 16
 """Clips that are read, evenly spaced; all others are read only if these have no object."""
 
@@ -64,3 +71,28 @@ def _empty_frames(clips: ClipDataset, place: int) -> NDArray[np.bool_]:
     slots = clips[place].slots
     background = slots.class_scores.shape[2] - 1
     return ~(slots.valid & (slots.labels != background)).any(axis=1)
+
+
+def warn_of_small_crop(
+    segments: Iterable[Segment], clips: FrameSource, crop: tuple[int, int], *, stride: int
+) -> None:
+    """Warn if the crop covers less than half of the area of a video's stored frames.
+
+    Args:
+        segments: the segments in use (at least one).
+        clips: source of their frames.
+        crop: (height, width).
+        stride: number of pixels of which the height and width of a crop must be multiples.
+    """
+    sizes = {each.video_id: clips.stored_size(each.video_id) for each in segments}
+    video_id, (height, width) = max(sizes.items(), key=lambda item: math.prod(item[1]))
+    share = math.prod(crop) / (height * width)
+    if share < _MIN_AREA_FRACTION:
+        least = map(min, zip(*sizes.values(), strict=True))  # the crop must fit into all videos
+        larger = [max((side - 1) // stride, 1) * stride for side in least]
+        logger.warning(
+            "data.crop: %d x %d covers %.0f %% of the %d x %d pixels of a stored frame (video "
+            "%s); the rest is not used; set a larger crop, such as --set data.crop=[%d,%d], or "
+            "store smaller frames with `orn clips --size`",
+            *(*crop, 100 * share, height, width, video_id, *larger),
+        )
