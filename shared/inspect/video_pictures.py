@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import JoinError, PipelineError
 from orn.shared.jobs.plan import Plan
-from orn.shared.manifests.load import load_dataset
-from orn.shared.shards.completed import manifest_of
+from orn.shared.manifests.load import load_dataset, manifest_of
 from orn.shared.shards.shard_format import UNKNOWN_SOURCE, VideoEntry
 from orn.shared.shards.time_join import frame_interval, nearest_frames
 from orn.shared.video.random_access import VideoReader, seconds_of_frames

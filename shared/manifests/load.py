@@ -7,6 +7,7 @@ from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
+from orn.shared.config.bounded import file_digest
 from orn.shared.config.toml_files import load_config
 from orn.shared.data_files import is_folder, is_there, not_a_file
 from orn.shared.errors import (
@@ -15,6 +16,7 @@ from orn.shared.errors import (
     PipelineError,
     UnknownDatasetError,
 )
+from orn.shared.jobs.plan import Plan
 from orn.shared.manifests import action_lists, epic, something, table, vlog
 from orn.shared.manifests.find_videos import find_ids, find_videos
 from orn.shared.manifests.manifest import (
@@ -80,6 +82,38 @@ def load_manifest(name_or_file: str | Path) -> Manifest:
         f"unknown data set {truncate(text)!r}; choose one of {names}, or pass the path of a "
         "manifest file"
     )
+
+
+def manifest_of(plan: Plan, *, remedy: str) -> str:
+    """Return the name or file of the manifest of a plan's data set.
+
+    Args:
+        plan: plan of a folder of shards.
+        remedy: advice to the user if there is no manifest, for the message.
+
+    Raises:
+        UnknownDatasetError: if the manifest is missing.
+        ManifestError: if its file now describes a different data set.
+    """
+    if plan.manifest is None:
+        try:
+            load_manifest(plan.dataset)
+        except UnknownDatasetError as err:
+            raise UnknownDatasetError(f"{err}; {remedy}") from err
+        return plan.dataset
+    path = Path(plan.manifest.path)
+    if problem := not_a_file(path):
+        raise UnknownDatasetError(
+            f"{path}: expected the manifest of {plan.dataset!r}, got {problem}; {remedy}"
+        )
+    name = load_manifest(path).name
+    if name != plan.dataset:
+        raise ManifestError(
+            f"{path}: expected the manifest of {plan.dataset!r}, got {name!r}; {remedy}"
+        )
+    if file_digest(path) != plan.manifest.digest:
+        logger.info("%s has changed since these shards were written", path)
+    return str(path)
 
 
 def load_dataset(name_or_file: str | Path, data_root: Path, *, labels: bool = True) -> Dataset:

@@ -3,22 +3,16 @@
 A folder is complete if each unit of its plan has a shard.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 
-from orn.shared.config.bounded import file_digest
-from orn.shared.data_files import not_a_file
-from orn.shared.errors import ConfigError, ManifestError, PipelineError, UnknownDatasetError
+from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.jobs.plan import PLAN_NAME, Plan
-from orn.shared.manifests.load import load_manifest
 from orn.shared.shards.shard_format import SHARD_FILES, shard_path
 from orn.shared.text import path_text
-
-logger = logging.getLogger(__name__)
 
 SHARDS = Path("shards")
 """Default parent folder of shards."""
@@ -87,35 +81,3 @@ def _when(folder: Path, plan: Plan) -> datetime:
     """Return the time of the last shard."""
     times = (shard_path(folder, unit.index).stat().st_mtime for unit in plan.units)
     return datetime.fromtimestamp(max(times))
-
-
-def manifest_of(plan: Plan, *, remedy: str) -> str:
-    """Return the name or file of the manifest of a plan's data set.
-
-    Args:
-        plan: plan of a folder of shards.
-        remedy: advice to the user if there is no manifest, for the message.
-
-    Raises:
-        UnknownDatasetError: if the manifest is missing.
-        ManifestError: if its file now describes a different data set.
-    """
-    if plan.manifest is None:
-        try:
-            load_manifest(plan.dataset)
-        except UnknownDatasetError as err:
-            raise UnknownDatasetError(f"{err}; {remedy}") from err
-        return plan.dataset
-    path = Path(plan.manifest.path)
-    if problem := not_a_file(path):
-        raise UnknownDatasetError(
-            f"{path}: expected the manifest of {plan.dataset!r}, got {problem}; {remedy}"
-        )
-    name = load_manifest(path).name
-    if name != plan.dataset:
-        raise ManifestError(
-            f"{path}: expected the manifest of {plan.dataset!r}, got {name!r}; {remedy}"
-        )
-    if file_digest(path) != plan.manifest.digest:
-        logger.info("%s has changed since these shards were written", path)
-    return str(path)

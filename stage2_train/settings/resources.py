@@ -145,7 +145,8 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
         PipelineError: if no detection has finished.
         ConfigError: if the manifest is missing.
     """
-    from orn.shared.shards.completed import last_completed, manifest_of
+    from orn.shared.manifests.load import manifest_of
+    from orn.shared.shards.completed import last_completed
 
     last = last_completed(None if shards is None else [shards])
     manifest = manifest_of(last.plan, remedy="name the file as DATASET")
