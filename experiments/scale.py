@@ -43,8 +43,8 @@ from orn.stage1_detect.planning import plan_job
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clips.batches import LoaderSettings, evaluation_loader, training_loader
 from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import ClipRequest, Views
 from orn.stage2_train.settings.data_recipe import DataRecipe
 

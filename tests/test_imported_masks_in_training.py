@@ -12,9 +12,9 @@ from orn.shared.manifests.records import Segment
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.join import join_split
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import ClipRequest
 from orn.stage2_train.settings.data_recipe import DataRecipe
 

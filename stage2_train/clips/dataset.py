@@ -23,6 +23,7 @@ from orn.stage2_train.clip_store.crop import center_window, placed_window
 from orn.stage2_train.clips.caches import OBJECTS_BYTES, ObjectCache, PictureCache
 from orn.stage2_train.clips.draws import ClipDraws
 from orn.stage2_train.clips.interfaces import (
+    ClipSettings,
     DetectionSource,
     FrameSource,
 )
@@ -31,7 +32,6 @@ from orn.stage2_train.clips.objects import (
     ClipSlots,
     fill_slots,
 )
-from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import ClipRequest, ResolvedSegment
 
 

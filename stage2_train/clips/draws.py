@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from orn.shared.manifests.records import Segment
 from orn.stage2_train.clip_store.crop import CropWindow, random_window
+from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.objects import FrameObjects, with_persons_first
 from orn.stage2_train.clips.sampling import (
     authors_frames,
@@ -19,7 +20,6 @@ from orn.stage2_train.clips.sampling import (
     frame_permutation,
     random_frames,
 )
-from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import ClipRequest
 
 _STREAMS = {"control": 1, "order": 2, "flip": 3}

@@ -1,18 +1,22 @@
-"""Interfaces of the sources of clips: frames and detections of videos.
+"""What clips are made from: settings, and interfaces of the sources of frames and detections.
 
 F frames of a video, n selected frames.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from orn.shared.evaluation_names import FrameOrder
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.masks.rules import ClassRules
 from orn.shared.shards.shard_format import DetectorEntry
 from orn.stage2_train.clip_store.crop import CropWindow
+from orn.stage2_train.clips.objects import SlotSettings
+from orn.stage2_train.settings.data_recipe import DataRecipe
 
 
 class ClipPictures(Protocol):
@@ -85,3 +89,23 @@ class DetectionSource(Protocol):
 
     def for_workers(self, number: int) -> Self:
         """Return a copy for each of `number` processes, with its share of the cache sizes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipSettings:
+    """Settings for a `ClipDataset`."""
+
+    data: DataRecipe
+    """Section `data` of the recipe."""
+    slots: SlotSettings
+    num_activities: int
+    multi_label: bool
+    """Whether a label is a vector over the activities instead of a single activity."""
+    flipped_A: tuple[int, ...] | None = None
+    """Class of each class's mirrored videos, for random flips in training; None for no flips."""
+    frame_order: FrameOrder = "forward"
+    """Order of a clip's frames, changed only as a control in evaluation."""
+    reads_frames: bool = True
+    """Whether frames are decoded; networks that read none get black frames, which is faster."""
+    seed: int = 0
+    """Random seed for training."""

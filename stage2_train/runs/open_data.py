@@ -18,9 +18,9 @@ from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clip_store.decoded import DatasetFrames, DecodedVideos
 from orn.stage2_train.clip_store.store_format import StoreSettings
 from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import classes_when_flipped
 from orn.stage2_train.runs.run_config import ClipRecord, DataPaths
 from orn.stage2_train.settings.recipe import Recipe

@@ -13,8 +13,8 @@ from orn.shared.errors import CheckpointError
 from orn.shared.predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.clips.batches import LoaderSettings, collate
 from orn.stage2_train.clips.dataset import ClipDataset
+from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.objects import SlotSettings
-from orn.stage2_train.clips.settings import ClipSettings
 from orn.stage2_train.clips.views import ClipRequest, View, Views
 from orn.stage2_train.evaluation.predict_split import gathered, predict
 from orn.stage2_train.model.network import ObjectVideoNetwork
