@@ -32,18 +32,19 @@ def run(
             "--dry-run for the estimate"
         )
     from orn.all_stages import run_estimate as estimate
-    from orn.all_stages import run_steps as pipeline
+    from orn.all_stages.plan_run import open_pipeline, unwritten
+    from orn.all_stages.run_steps import as_report, run_pipeline
 
     if dry_run:
-        with pipeline.unwritten(request):
-            found = estimate.estimate_pipeline(pipeline.open_pipeline(request))
+        with unwritten(request):
+            found = estimate.estimate_pipeline(open_pipeline(request))
         echo_report(found, estimate.as_report, as_json=as_json)
         return 0
-    opened = pipeline.open_pipeline(request)
+    opened = open_pipeline(request)
     found = estimate.estimate_pipeline(opened)
     echo_text(estimate.as_report(found).text(), err=True)
     is_confirmed = yes or (opened.record.exists() and not request.fresh)  # or resumed
     if not is_confirmed and not click.confirm("Start?", err=True):
         return 1
-    echo_report(pipeline.run_pipeline(opened), pipeline.as_report, as_json=as_json)
+    echo_report(run_pipeline(opened), as_report, as_json=as_json)
     return 0

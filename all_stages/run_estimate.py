@@ -10,7 +10,8 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from orn.all_stages.run_steps import Pipeline, pipeline_jobs
+from orn.all_stages.plan_run import Pipeline
+from orn.all_stages.run_steps import pipeline_jobs
 from orn.shared.devices import choose_device, time_text
 from orn.shared.echo import echo_text
 from orn.shared.errors import PipelineError

@@ -4,209 +4,22 @@ Each step is a command that a user could type. The steps detect, clips and train
 remaining work themselves, so videos that are added later are also processed.
 """
 
-import logging
 import shlex
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orn.all_stages.run_request import PipelineRequest
-from orn.shared.devices import choose_device
-from orn.shared.echo import echo
-from orn.shared.errors import ConfigError, PipelineError
-from orn.shared.jobs.child_processes import STDERR, STEPS_NAME, Job, run_jobs, run_orn
+from orn.all_stages.plan_run import SOME_FAILED, Pipeline, Training
+from orn.shared.errors import PipelineError
+from orn.shared.jobs.child_processes import STEPS_NAME, Job, run_jobs
 from orn.shared.jobs.outputs import check_output_folder
-from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
 from orn.shared.manifests.fold_files import write_fold_manifests
-from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
-from orn.shared.manifests.manifest import TableLabels
-from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest
-from orn.shared.manifests.records import Dataset, Split
+from orn.shared.manifests.records import Split
 from orn.shared.text import counted
 from orn.shared.text_report import Report
 from orn.stage2_train.runs.eval_file import FOLDS, read_eval
 from orn.stage2_train.runs.run_config import CONFIG_NAME
 from orn.stage2_train.runs.run_folder import BEST_NAME
-from orn.stage2_train.settings.recipe import SMALL, default_recipe
-
-logger = logging.getLogger(__name__)
-
-_RESOLVED = {"dataset", "data_root", "split", "run", "folds", "group", "recipe"}
-"""Options that a pipeline has with resolved values, or not at all."""
-_SMALL_SIZE = "120x160"
-"""Size of stored frames for the recipe `small`."""
-SOME_FAILED = 3
-"""Exit code of a command that finished but failed for some videos."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """One training run of a pipeline."""
-
-    manifest: str
-    run: Path
-    """Run folder."""
-    name: str = ""
-    """Ending of the names of its steps."""
-    split: Split | None = None
-    """Split to evaluate; None if all videos are used for training."""
-
-    @property
-    def evaluation(self) -> Path | None:
-        """File with the results of the evaluation."""
-        return None if self.split is None else self.run / f"eval-{self.split}.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
-    """Settings of a pipeline; None means the default of a command."""
-
-    manifest: str
-    """Name or file of the manifest."""
-    data_root: Path
-    run: Path
-    """Run folder."""
-    shards: Path | None = None
-    clips: Path | None = None
-    config: str | None = None
-    """Configuration of the detector."""
-    checkpoint: Path | None = None
-    """Weights of the detector."""
-    batch_size: int | None = None
-    """Frames per forward pass of the detector."""
-    rate: float | None = None
-    """Frames per second on which to detect objects."""
-    objects: Path | None = None
-    """File or folder of objects, in the format `form`, to import instead of detecting."""
-    form: str | None = None
-    recipe: str
-    """Name or file of the recipe."""
-    size: str | None = None
-    """Size of stored frames, unless it is the manifest's."""
-    overrides: tuple[str, ...] = ()
-    """Recipe settings to override."""
-    seed: int = 0
-    split: Split = "validation"
-    """Split to evaluate."""
-    fresh: bool = False
-    """Whether to remove the existing shards, clip store and run first."""
-    partial: bool = False
-    """Whether to continue without videos that are missing or fail."""
-    folds: int | None = None
-    """Number of folds of a cross-validation; None for a single split."""
-    no_final: bool = False
-    """Whether to omit the last training of a cross-validation, on all videos."""
-
-    @property
-    def record(self) -> Path:
-        """File that records the finished steps."""
-        return self.run / STEPS_NAME
-
-    @property
-    def evaluation(self) -> Path:
-        """File with the results of the evaluation."""
-        return self.run / f"eval-{FOLDS if self.folds else self.split}.json"
-
-    @property
-    def trainings(self) -> tuple["Training", ...]:
-        """The training runs, in order."""
-        if not self.folds:
-            return (Training(manifest=self.manifest, run=self.run, split=self.split),)
-        folds = [
-            Training(
-                name=f"-{fold}",
-                manifest=str(self.run / f"{fold}.toml"),
-                run=self.run / fold,
-                split="test",
-            )
-            for fold in fold_names(self.folds)
-        ]
-        last = Training(name=f"-{ALL}", manifest=str(self.run / f"{ALL}.toml"), run=self.run)
-        return (*folds, *(() if self.no_final else (last,)))
-
-    @property
-    def report(self) -> Path:
-        """HTML report of the run."""
-        return self.run / "report.html"
-
-    @property
-    def done(self) -> tuple[int, ...]:
-        """Exit codes after which the pipeline continues."""
-        return (0, SOME_FAILED) if self.partial else (0,)
-
-
-def open_pipeline(request: PipelineRequest) -> Pipeline:
-    """Return the pipeline for a request; create the manifest for a table of labels.
-
-    Raises:
-        PipelineError: if the data set cannot be used or lacks segments for training or evaluation.
-    """
-    if (request.objects is None) != (request.form is None):
-        raise ConfigError("--objects and --format require each other; pass both")
-    if request.objects is not None:
-        for name in ("config", "checkpoint", "rate"):
-            if getattr(request, name) is not None:
-                raise ConfigError(
-                    f"--{name}: applies to detection, not to --objects; omit it, or run `orn "
-                    "import-objects` with its options, then `orn train`"
-                )
-    manifest, data_root = request.dataset, request.data_root
-    if request.is_table:
-        manifest, data_root = _manifest_of(request)
-    dataset = load_dataset(manifest, data_root)
-    require_videos(dataset, manifest, data_root)
-    folds = _folds(manifest, request)
-    splits = {segment.split for segment in dataset.segments}
-    split: Split = "validation" if "validation" in splits else "test"
-    for needed in ("train", split):
-        if needed not in splits:
-            raise ConfigError(
-                f"{manifest}: expected segments in the train split and in the validation or test "
-                f"split, got none to {'train on' if needed == 'train' else 'evaluate'}; create a "
-                "split with `orn manifest new TABLE.csv --split 80/10/10 --fresh`"
-            )
-    recipe = request.recipe or _default_recipe(dataset)
-    is_large = (dataset.clip_height, dataset.clip_width) == (256, 256)
-    return Pipeline(
-        manifest=manifest,
-        data_root=data_root,
-        run=request.run or Path("runs") / f"{dataset.name}-{Path(recipe).stem}-seed{request.seed}",
-        recipe=recipe,
-        size=_SMALL_SIZE if recipe == SMALL and is_large else None,
-        split=split,
-        folds=folds,
-        **request.model_dump(exclude=_RESOLVED),
-    )
-
-
-@contextmanager
-def unwritten(request: PipelineRequest) -> Iterator[None]:
-    """Create the manifest of a table that has none, for a dry run; at the end of the block, remove
-    the files that were created.
-
-    Raises:
-        PipelineError: if no manifest can be written for the table.
-    """
-    table = Path(request.dataset)
-    usual, _ = usual_manifest(table, request.data_root)
-    if not request.is_table or usual.exists():
-        yield
-        return
-    has_split = guess_table(table, group=request.group).has_split
-    split = None if has_split else _split_request(request)
-    kept = {path.name for path in table.parent.iterdir()}
-    made = make_manifest(table, data_root=request.data_root, split=split)
-    for warning in made["warnings"]:
-        logger.warning("%s: %s", made["name"], warning)
-    beside = [Path(made[name]) for name in ("classes_file", "split_file") if made[name]]
-    try:
-        yield
-    finally:
-        for path in (usual, *(each for each in beside if each.name not in kept)):
-            path.unlink()
 
 
 def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
@@ -345,58 +158,6 @@ def as_report(result: dict[str, Any]) -> Report:
             *([("Next", result["next"])] if result["next"] else []),
         ]
     )
-
-
-def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
-    """Return the manifest for a table and its data root; create the manifest if it is missing.
-
-    Raises:
-        ConfigError: if the default file is the manifest for a different table.
-    """
-    table = Path(request.dataset)
-    path, data_root = usual_manifest(table, request.data_root)
-    if not path.exists():
-        has_split = guess_table(table, group=request.group).has_split
-        split = () if has_split else _split_request(request).words
-        argv = ("manifest", "new", str(table), *split, "--data", str(request.data_root))
-        echo(shlex.join(["orn", *argv]), err=True)
-        run_orn(argv, stdout=STDERR)
-        return str(path), data_root
-    manifest = load_manifest(path)
-    labels, folder = manifest.labels, data_root / manifest.root
-    own = labels.table if isinstance(labels, TableLabels) else ""
-    if (folder / own).resolve() != table.resolve():
-        raise ConfigError(
-            f"{path}: expected the manifest of {table}, got one with different labels; create a "
-            f"new one with `orn manifest new {shlex.quote(str(table))} --name NAME` and pass it "
-            "instead"
-        )
-    return str(path), data_root
-
-
-def _default_recipe(dataset: Dataset) -> str:
-    name = default_recipe(dataset.name, num_segments=len(dataset.segments))
-    on_cpu = name == "paper_resnet50" and choose_device("auto") == "cpu"
-    return SMALL if on_cpu else name
-
-
-def _split_request(request: PipelineRequest) -> SplitRequest:
-    return SplitRequest(text=request.split, folds=request.folds, group=request.group)
-
-
-def _folds(manifest: str, request: PipelineRequest) -> int | None:
-    """Return the number of folds of a manifest, which must be the requested one, if any."""
-    labels = load_manifest(manifest).labels
-    folds, group = None, None
-    if isinstance(labels, TableLabels):
-        folds, group = labels.folds, labels.group
-    for name, asked, got in (("folds", request.folds, folds), ("group", request.group, group)):
-        if asked not in (None, got):
-            raise ConfigError(
-                f"{manifest}: expected --{name} {asked}, got {got or 'none'}; create the splits "
-                "again with `orn manifest new TABLE.csv --fresh` and these options"
-            )
-    return folds
 
 
 def _option(name: str, value: object) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from orn.all_stages.run_steps import Pipeline, pipeline_jobs
+from orn.all_stages.plan_run import Pipeline
+from orn.all_stages.run_steps import pipeline_jobs
 from orn.demo.detector.average_precision import score_shards
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.child_processes import Job, job_seconds, run_jobs

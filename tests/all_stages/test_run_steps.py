@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from orn.all_stages import run_estimate as estimate
+from orn.all_stages.plan_run import Pipeline, open_pipeline
 from orn.all_stages.run_request import PipelineRequest
-from orn.all_stages.run_steps import Pipeline, open_pipeline, pipeline_jobs, run_pipeline
+from orn.all_stages.run_steps import pipeline_jobs, run_pipeline
 from orn.shared.cli import orn as program
 from orn.shared.errors import ConfigError
 from orn.shared.manifests.load import load_dataset
