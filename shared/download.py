@@ -44,12 +44,6 @@ def cached_path(url: str) -> Path:
     return cache_folder() / _name(url)
 
 
-def sha256_digits(url: str) -> str | None:
-    """Return the SHA-256 digits at the end of a published file's name, or None."""
-    match = _DIGITS.fullmatch(_name(url))
-    return match and match[1]
-
-
 def fetch(
     url: str,
     *,
@@ -72,12 +66,13 @@ def fetch(
     Raises:
         error: if the download fails or the file has a different SHA-256.
     """
-    path, digits = cached_path(url), sha256_digits(url)
-    if digits is None:
+    path, match = cached_path(url), _DIGITS.fullmatch(_name(url))
+    if match is None:
         raise error(
             f"{what}: expected a URL whose file name ends in SHA-256 digits, got {url}; download "
             f"the file yourself and {remedy}"
         )
+    digits = match[1]
     if path.exists():
         digest = file_digest(path, error=error)
         if not digest.startswith(f"sha256:{digits}"):

@@ -133,7 +133,7 @@ def plan_job(
         )
     known = set(plan.video_ids)
     headers = read_headers([video for video in videos if video.id not in known])
-    estimates = _at_rate(headers, scope.rate)
+    estimates = {video_id: each.at_rate(scope.rate) for video_id, each in headers.items()}
     plan = replace(plan, units=(*units, *_new_units(dataset, estimates, scope, first=len(units))))
     asked = {video.id for video in videos}
     if scope.limit is None:
@@ -152,11 +152,6 @@ def plan_job(
         estimates=estimates,
         unlabeled=len(dataset.videos[: scope.limit]) - len(videos),
     )
-
-
-def _at_rate(headers: Mapping[str, FrameEstimate], rate: float | None) -> dict[str, FrameEstimate]:
-    """Return the number of frames of each video at a frame rate."""
-    return {video_id: each.at_rate(rate) for video_id, each in headers.items()}
 
 
 def _again(dataset: Dataset, units: Iterable[Unit], folder: Path) -> tuple[Unit, ...]:
