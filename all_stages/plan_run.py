@@ -3,10 +3,11 @@ which is created for a table if it is missing."""
 
 import logging
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from orn.all_stages.run_request import PipelineRequest
 from orn.shared.devices import choose_device
@@ -18,6 +19,7 @@ from orn.shared.manifests.load import load_dataset, load_manifest, require_video
 from orn.shared.manifests.manifest import TableLabels
 from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest
 from orn.shared.manifests.records import Dataset, Split
+from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage2_train.runs.eval_file import FOLDS
 from orn.stage2_train.settings.recipe import SMALL, default_recipe
 
@@ -27,6 +29,8 @@ SOME_FAILED = 3
 """Exit code of a command that finished but failed for some videos."""
 _RESOLVED = {"dataset", "data_root", "split", "run", "folds", "group", "recipe"}
 """Options that a pipeline has with resolved values, or not at all."""
+_FASTER: Mapping[str, Any] = {"config": "rtmdet-ins_tiny_8xb32-300e_coco", "rate": 4.0}
+"""Options for detection on a machine without a GPU."""
 _SMALL_SIZE = "120x160"
 """Size of stored frames for the recipe `small`."""
 
@@ -169,6 +173,24 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
         folds=folds,
         **request.model_dump(exclude=_RESOLVED),
     )
+
+
+def with_faster(pipeline: Pipeline) -> tuple[Pipeline, Pipeline | None]:
+    """Return the pipeline to run, and an alternative with a faster detector; None if the user or
+    the data set has chosen a detector, if there is a GPU, or if detection has begun."""
+    own = load_manifest(pipeline.manifest)
+    chosen = (pipeline.objects, pipeline.config, pipeline.checkpoint, pipeline.rate)
+    is_chosen = any(each is not None for each in (*chosen, own.detector.config))
+    if is_chosen or choose_device("auto") != "cpu":
+        return pipeline, None
+    faster = replace(pipeline, **_FASTER)
+    shards = pipeline.shards or Path("shards") / own.name
+    saved = None if pipeline.fresh else SHARD_FILES.saved_plan(shards)
+    if saved is None:
+        return pipeline, faster
+    detector = saved.settings.get("detector", {})
+    began = {"config": detector.get("config_name"), "rate": saved.settings.get("rate")}
+    return (faster if began == _FASTER else pipeline), None
 
 
 @contextmanager

@@ -32,17 +32,21 @@ def run(
             "--dry-run for the estimate"
         )
     from orn.all_stages import run_estimate as estimate
-    from orn.all_stages.plan_run import open_pipeline, unwritten
+    from orn.all_stages.plan_run import open_pipeline, unwritten, with_faster
     from orn.all_stages.run_steps import as_report, run_pipeline
 
     if dry_run:
         with unwritten(request):
-            found = estimate.estimate_pipeline(open_pipeline(request))
+            opened, faster = with_faster(open_pipeline(request))
+            found = estimate.estimate_pipeline(opened, faster)
         echo_report(found, estimate.as_report, as_json=as_json)
         return 0
-    opened = open_pipeline(request)
-    found = estimate.estimate_pipeline(opened)
+    opened, faster = with_faster(open_pipeline(request))
+    found = estimate.estimate_pipeline(opened, faster)
     echo_text(estimate.as_report(found).text(), err=True)
+    offered = None if yes else found["faster"]
+    if faster and offered and click.confirm(f"Use {offered['options']}?", err=True):
+        opened = faster
     is_confirmed = yes or (opened.record.exists() and not request.fresh)  # or resumed
     if not is_confirmed and not click.confirm("Start?", err=True):
         return 1

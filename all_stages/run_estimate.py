@@ -44,8 +44,12 @@ class StepEstimate:
     """Disk space that the step will use."""
 
 
-def estimate_pipeline(pipeline: Pipeline) -> dict[str, Any]:
+def estimate_pipeline(pipeline: Pipeline, faster: Pipeline | None = None) -> dict[str, Any]:
     """Return the remaining work, time and disk space of each step, as a JSON object.
+
+    Args:
+        pipeline: the pipeline.
+        faster: the same with a faster detector, if there is one.
 
     Raises:
         PipelineError: if the existing shards belong to a different job.
@@ -60,6 +64,7 @@ def estimate_pipeline(pipeline: Pipeline) -> dict[str, Any]:
         "seconds": round(sum(step.seconds or 0.0 for step in steps), 1),
         "num_bytes": sum(step.num_bytes for step in steps),
         "free_bytes": shutil.disk_usage(Path()).free,
+        "faster": None if faster is None else _faster(faster, dataset, objects),
     }
 
 
@@ -75,12 +80,29 @@ def as_report(estimate: dict[str, Any]) -> Report:
         notes=[
             "Times are rough: the amount of work times the seconds in docs/planning.md, on the "
             f"{estimate['device']} of this machine (?: not measured). Free disk space: "
-            f"{decimal(estimate['free_bytes'])}."
+            f"{decimal(estimate['free_bytes'])}.",
+            *([_faster_note(estimate["faster"])] if estimate["faster"] else []),
         ],
     )
 
 
-def _objects(pipeline: Pipeline, dataset: Dataset) -> StepEstimate:
+def _faster(pipeline: Pipeline, dataset: Dataset, usual: StepEstimate) -> dict[str, Any]:
+    """Return the times of the default detector on every frame and of a faster pipeline."""
+    return {
+        "options": f"--config {pipeline.config} --rate {pipeline.rate:g}",
+        "seconds": _objects(pipeline, dataset, quiet=True).seconds,
+        "usual_seconds": usual.seconds,
+    }
+
+
+def _faster_note(faster: dict[str, Any]) -> str:
+    return (
+        f"Without a GPU, Mask R-CNN on every frame takes {time_text(faster['usual_seconds'])}; "
+        f"{faster['options']} takes {time_text(faster['seconds'])}."
+    )
+
+
+def _objects(pipeline: Pipeline, dataset: Dataset, *, quiet: bool = False) -> StepEstimate:
     """Return the estimate for detection, from a dry run of `orn detect`, or for import."""
     (job,) = (each for each in pipeline_jobs(pipeline) if each.name in ("detect", "import-objects"))
     if job.name != "detect":
@@ -93,7 +115,8 @@ def _objects(pipeline: Pipeline, dataset: Dataset) -> StepEstimate:
         failure = PipelineError(reason.replace(", or choose a different --out", ""))
         failure.exit_code = done.returncode
         raise failure
-    echo_text(done.stderr, err=True, nl=False)
+    if not quiet:
+        echo_text(done.stderr, err=True, nl=False)
     described = json.loads(done.stdout)
     frames = described["frames_to_do"]
     return StepEstimate(

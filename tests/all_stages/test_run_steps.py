@@ -22,6 +22,7 @@ from orn.all_stages.run_request import PipelineRequest
 from orn.all_stages.run_steps import pipeline_jobs, run_pipeline
 from orn.shared.cli import orn as program
 from orn.shared.errors import ConfigError
+from orn.shared.jobs.plan import Plan
 from orn.shared.manifests.load import load_dataset
 from tests.running import SECONDS, run_orn
 from tests.worlds.films import TINY_EVAL
@@ -148,7 +149,7 @@ def test_a_dry_run_of_a_table_writes_nothing(
     before = sorted(Path().rglob("*"))
     found = []
 
-    def estimated(pipeline: Pipeline, **options: Any) -> Any:
+    def estimated(pipeline: Pipeline, *_: Any) -> Any:
         dataset = load_dataset(pipeline.manifest, pipeline.data_root)
         assert [video.path.is_file() for video in dataset.videos] == [True] * len(ROWS)
         splits = [each.split for each in dataset.segments]
@@ -240,18 +241,52 @@ ESTIMATE = {
     "seconds": 9000.0,
     "num_bytes": 2 * 10**9,
     "free_bytes": 10**12,
+    "faster": None,
 }
 
 
 def test_it_shows_the_estimate_and_starts_nothing_where_the_answer_is_no(
     table: Path, monkeypatch: pytest.MonkeyPatch, capfd
 ) -> None:
-    monkeypatch.setattr(estimate, "estimate_pipeline", lambda pipeline, **_: ESTIMATE)
+    monkeypatch.setattr(estimate, "estimate_pipeline", lambda *_: ESTIMATE)
     with terminal("n\n"):
         assert program.main(["run", str(table), "--recipe", "demo"], standalone_mode=False) == 1
     said = capfd.readouterr().err
     assert all(part in said for part in ("90 frames", "2.5 h", "2.0 GB", "Start?"))
     assert not Path("runs").exists()
+
+
+def test_without_a_gpu_a_faster_detector_is_offered_and_kept(
+    table: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    """Until a detector is chosen or detection has begun; without a terminal, nothing changes."""
+    monkeypatch.setattr("orn.all_stages.plan_run.choose_device", lambda device: "cpu")
+    faster = {"options": "--config tiny --rate 4", "seconds": 60.0, "usual_seconds": 9000.0}
+    monkeypatch.setattr(
+        estimate, "estimate_pipeline", lambda _, other=None: ESTIMATE | {"faster": other and faster}
+    )
+    started: list[str] = []
+
+    def run(pipeline: Pipeline) -> Any:
+        started.append(pipeline_jobs(pipeline)[1].typed)
+        raise ConfigError("enough")
+
+    monkeypatch.setattr("orn.all_stages.run_steps.run_pipeline", run)
+    words = ["run", str(table), "--recipe", "demo"]
+    for answers, more in (("y\ny\n", ()), ("n\ny\n", ()), ("", ("--yes",))):
+        with terminal(answers), pytest.raises(ConfigError, match="enough"):
+            program.main([*words, *more], standalone_mode=False)
+    tiny = "--config rtmdet-ins_tiny_8xb32-300e_coco --rate 4"
+    assert [tiny in each for each in started] == [True, False, False]
+    said = "Mask R-CNN on every frame takes 2.5 h; --config tiny --rate 4 takes 1 min."
+    assert " ".join(capfd.readouterr().err.split()).count(said) == 3
+
+    settings = {"detector": {"config_name": tiny.split()[1]}, "rate": 4.0}
+    Plan(dataset="kitchen", frames="all", units=(), settings=settings).save(Path("shards/kitchen"))
+    for more in ((), ("--config", "mask_rcnn_demo")):
+        with terminal("y\n"), pytest.raises(ConfigError, match="enough"):
+            program.main([*words, *more], standalone_mode=False)
+    assert [tiny in each for each in started[3:]] == [True, False]
 
 
 SMALL = (

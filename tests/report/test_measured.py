@@ -94,6 +94,9 @@ def test_cells_of_several_labels_are_hits_misses_and_false_alarms() -> None:
     unsure = replace(several, predictions=nobody_knows)
     assert {each.cell[1] for each in unsure.mistakes()} == {1}  # missed
     assert 2 not in {column for _, column in unsure.cells()}
+    assert several.differences()["object_head"]["low"] is not None
+    folds = replace(several, file=several.file.model_copy(update={"split": "folds"}))
+    assert folds.differences()["object_head"]["low"] is None  # of logits on different scales
 
 
 def test_mistakes_come_with_what_was_said_the_surest_first(single) -> None:
