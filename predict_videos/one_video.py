@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.video.frame_selection import places_at_rate
+from orn.shared.video.frame import places_at_rate
 from orn.stage2_train.clip_store.crop import CropWindow
 from orn.stage2_train.clips.interfaces import ClipPictures
 

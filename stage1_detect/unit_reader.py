@@ -29,7 +29,7 @@ from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.manifests.records import Video
 from orn.shared.shards.shard_format import VideoEntry
 from orn.shared.time_ranges import TimeRanges
-from orn.shared.video.frame_selection import at_rate, places_at_rate
+from orn.shared.video.frame import at_rate, places_at_rate
 from orn.shared.video.random_access import VideoReader
 from orn.shared.video.read import (
     Frame,

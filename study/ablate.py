@@ -23,7 +23,7 @@ from orn.stage2_train.evaluation.pooled import evaluate_folds
 from orn.stage2_train.model.image_weights import imagenet_to_fetch
 from orn.stage2_train.runs.eval_file import FOLDS
 from orn.stage2_train.settings.recipe import default_recipe, load_recipe
-from orn.stage2_train.training.prerequisites import require_prepared
+from orn.stage2_train.training.training_plan import require_prepared
 from orn.study.ablate_request import AblationRequest
 from orn.study.ablation_plan import AblationRun, planned_runs
 from orn.study.ablation_report import ablation_report, write_report

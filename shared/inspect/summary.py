@@ -13,7 +13,7 @@ from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import FORMAT_NAME, FORMAT_VERSION, DetectorEntry
 from orn.shared.text import counted
 from orn.shared.text_report import Report, Table, first_rows
-from orn.shared.video.frame_selection import describe_rate
+from orn.shared.video.frame import describe_rate
 
 _MOST_SHOWN = 20
 """Maximum number of videos and classes in the text; the JSON output lists all."""

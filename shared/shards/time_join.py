@@ -11,7 +11,7 @@ interval). If these ends are less than a mask interval apart, the last detection
 frames. At equal rates this has no effect, since the first frame without detections is a whole
 interval late.
 
-If the frames for detection were selected by a rate (`orn.shared.video.frame_selection`), the
+If the frames for detection were selected by a rate (`orn.shared.video.frame`), the
 interval of that rate is the limit, since uneven times never exceed it; or half a detection
 interval, if imported detections are farther apart.
 

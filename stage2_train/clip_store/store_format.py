@@ -23,7 +23,7 @@ from orn.shared.data_files import Stamp
 from orn.shared.errors import VideoDecodeError
 from orn.shared.jobs.plan import UnitFiles
 from orn.shared.time_ranges import TimeRanges
-from orn.shared.video.frame_selection import describe_rate
+from orn.shared.video.frame import describe_rate
 
 CLIP_FILES = UnitFiles(stem="clips", suffix=".h5", plan="clips.plan.json")
 """Names of the files of a store."""

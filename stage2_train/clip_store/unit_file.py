@@ -20,7 +20,7 @@ from orn.shared.jobs.atomic_file import replacing
 from orn.shared.manifests.records import Video
 from orn.shared.text import utf8
 from orn.shared.time_ranges import TimeRanges
-from orn.shared.video.frame_selection import at_rate, within
+from orn.shared.video.frame import at_rate, within
 from orn.shared.video.read import Frame, content_digest, read_frames
 from orn.stage2_train.clip_store.jpeg import encode_frame
 from orn.stage2_train.clip_store.store_format import (

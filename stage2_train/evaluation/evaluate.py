@@ -24,7 +24,7 @@ from orn.shared.manifests.advice import split_warnings
 from orn.shared.manifests.records import Subset
 from orn.shared.predictions import Predictions, check_finite, save_predictions
 from orn.shared.text import counted
-from orn.shared.video.frame_selection import describe_rate
+from orn.shared.video.frame import describe_rate
 from orn.stage2_train.clips.check_clips import check_objects
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.clips.join import JoinedSplit

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orn.shared.time_ranges import TimeRange, TimeRanges
-from orn.shared.video.frame import Frame
-from orn.shared.video.frame_selection import at_rate, within
+from orn.shared.video.frame import Frame, at_rate, within
 
 IMAGE = np.zeros((1, 1, 3), np.uint8)
 

@@ -16,7 +16,7 @@ from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Dataset
 from orn.shared.shards.detection_folder import DetectionFolder
 from orn.shared.shards.time_join import nearest_frames
-from orn.shared.video.frame_selection import places_at_rate
+from orn.shared.video.frame import places_at_rate
 from orn.stage2_train.clip_store.clip_store import ClipStore
 from orn.stage2_train.clips.join import JoinedSplit, join_split, time_gaps
 from orn.stage2_train.clips.views import ClipRequest
