@@ -20,9 +20,10 @@ from orn.shared.pages.render import render
 from orn.shared.text import counted, escape_lines, truncate
 from orn.stage2_train.explanation.scale import FULL_DROP, LEAST_DROP
 from orn.stage2_train.runs.eval_file import EvalFile
-from orn.stage2_train.runs.run_config import DataPaths, RunConfig, segments_digest
+from orn.stage2_train.runs.run_config import RunConfig, segments_digest
 from orn.stage2_train.runs.run_folder import BEST_NAME, STARTS_NAME, read_jsonl
 from orn.stage2_train.runs.trained import OpenedModel
+from orn.stage2_train.settings.resources import DataPaths
 
 _HEADS = {
     "two_heads": "both heads",

@@ -27,7 +27,6 @@ from orn.stage2_train.runs.run_config import (
     DatasetRecord,
     Places,
     RunConfig,
-    data_paths,
     describe_dataset,
     write_config,
 )
@@ -35,7 +34,7 @@ from orn.stage2_train.runs.run_folder import config_digest, record_start
 from orn.stage2_train.runs.trained import normalization_of
 from orn.stage2_train.settings.model_config import NetworkConfig
 from orn.stage2_train.settings.recipe import Recipe, load_recipe
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import Resources, data_paths
 
 _WHAT = "a checkpoint of the authors' code"
 _ARCHITECTURE = "orn_two_heads"

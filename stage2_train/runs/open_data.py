@@ -22,8 +22,9 @@ from orn.stage2_train.clips.interfaces import ClipSettings
 from orn.stage2_train.clips.join import JoinedSplit, check_rates, join_split
 from orn.stage2_train.clips.objects import SlotSettings
 from orn.stage2_train.clips.views import classes_when_flipped
-from orn.stage2_train.runs.run_config import ClipRecord, DataPaths
+from orn.stage2_train.runs.run_config import ClipRecord
 from orn.stage2_train.settings.recipe import Recipe
+from orn.stage2_train.settings.resources import DataPaths
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,8 @@ from orn.stage2_train.clips.batches import (
 )
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.runs.open_data import Sources, open_sources
-from orn.stage2_train.runs.run_config import data_paths
 from orn.stage2_train.settings.recipe import Recipe, default_recipe, load_recipe
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import Resources, data_paths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -39,7 +39,7 @@ from orn.stage2_train.runs.run_folder import (
     no_weights,
 )
 from orn.stage2_train.settings.recipe import Recipe
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import DataPaths
 
 _FORMAT: Literal["object-relation-model"] = "object-relation-model"
 
@@ -47,20 +47,6 @@ _FIXED = ("recipe", "dataset", "weights_digest")
 """Sections that must not change when training is resumed."""
 
 _Color = tuple[float, float, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class DataPaths:
-    """Paths of the data of a data set."""
-
-    manifest: FileName
-    """Name or file of the manifest."""
-    data_root: FilePath
-    """Data root, the parent folder of data sets."""
-    shards: FilePath
-    """Folder of shards."""
-    clips: FilePath | None = None
-    """Clip store; None if frames are decoded from videos."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -228,16 +214,6 @@ class RunConfig:
             shards=places.resolve(places.shards, run),
             clips=None if clips is None else places.resolve(clips, run),
         )
-
-
-def data_paths(manifest: str, dataset_name: str, resources: Resources) -> DataPaths:
-    """Return the paths for a data set without a run; `manifest` is its name or file."""
-    return DataPaths(
-        manifest=manifest,
-        data_root=resources.root,
-        shards=resources.shards_of(dataset_name),
-        clips=resources.clips_of(dataset_name),
-    )
 
 
 def describe_dataset(

@@ -25,17 +25,15 @@ from orn.stage2_train.runs.checkpoint import check_phase, load_best
 from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.runs.run_config import (
-    DataPaths,
     Normalization,
     RunConfig,
     check_detector_classes,
-    data_paths,
     read_config,
     recorded_config,
 )
 from orn.stage2_train.runs.run_folder import BEST_NAME, CONFIG_NAME, no_weights
 from orn.stage2_train.settings.model_config import Heads
-from orn.stage2_train.settings.resources import Resources
+from orn.stage2_train.settings.resources import DataPaths, Resources, data_paths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,8 +12,10 @@ from typing import Annotated, Self
 import click
 from click.core import ParameterSource
 from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from orn.shared.common_options import DataRoot, Device, FilePath, Threads, threads_option
+from orn.shared.config import fields
 from orn.shared.data_files import is_folder
 from orn.shared.echo import echo, is_first_process
 from orn.shared.environment import usable_cores
@@ -107,6 +109,30 @@ class Resources(Request):
 
 WITH_WORKERS = Resources(workers=min(4, usable_cores() - 1))
 """The default resources, with data-loading processes."""
+
+
+@checked_dataclass(frozen=True, slots=True, kw_only=True, config=fields.STRICT)
+class DataPaths:
+    """Paths of the data of a data set."""
+
+    manifest: fields.FileName
+    """Name or file of the manifest."""
+    data_root: fields.FilePath
+    """Data root, the parent folder of data sets."""
+    shards: fields.FilePath
+    """Folder of shards."""
+    clips: fields.FilePath | None = None
+    """Clip store; None if frames are decoded from videos."""
+
+
+def data_paths(manifest: str, dataset_name: str, resources: Resources) -> DataPaths:
+    """Return the paths for a data set without a run; `manifest` is its name or file."""
+    return DataPaths(
+        manifest=manifest,
+        data_root=resources.root,
+        shards=resources.shards_of(dataset_name),
+        clips=resources.clips_of(dataset_name),
+    )
 
 
 def folders_between(shards: Path) -> tuple[str, ...]:

@@ -71,11 +71,7 @@ def _train(
     recipe, sources, resources = plan.config.recipe, plan.sources, request.resources
     network = _initial_network(plan, request)
     if accelerator.is_main_process:
-        if not (plan.run / CONFIG_NAME).is_file():
-            write_config(plan.run, replace(plan.config, normalization=normalization_of(network)))
-        record_start(plan.run, threads=resources.num_threads())
-        trained = [each.video_id for each in plan.train.segments]
-        warn_of_other_data(plan.run, sources.clips, sources.detections, video_ids=trained)
+        _record(plan, network, threads=resources.num_threads())
     accelerator.wait_for_everyone()
     validation = sources.clip_dataset(plan.validation, recipe)
     data = TrainingData(
@@ -111,6 +107,17 @@ def _train(
         "best_step": state.best_step,
         **plan.counts,
     }
+
+
+def _record(plan: TrainingPlan, network: nn.Module, *, threads: int) -> None:
+    """Write the configuration of a new run, record the start, and compare the data of a resumed run
+    with those that it began with."""
+    if not (plan.run / CONFIG_NAME).is_file():
+        write_config(plan.run, replace(plan.config, normalization=normalization_of(network)))
+    record_start(plan.run, threads=threads)
+    trained = [each.video_id for each in plan.train.segments]
+    sources = plan.sources
+    warn_of_other_data(plan.run, sources.clips, sources.detections, video_ids=trained)
 
 
 def describe_training(request: TrainRequest) -> dict[str, Any]:

@@ -26,13 +26,11 @@ from orn.stage2_train.model.image_weights import fetch_imagenet_weights
 from orn.stage2_train.runs.find_run import local_folder
 from orn.stage2_train.runs.open_data import Sources, open_sources
 from orn.stage2_train.runs.run_config import (
-    DataPaths,
     Places,
     RunConfig,
     StartedFrom,
     check_detector_classes,
     check_same_run,
-    data_paths,
     describe_dataset,
     read_config,
 )
@@ -43,7 +41,7 @@ from orn.stage2_train.settings.recipe import (
     describe_system,
     load_recipe,
 )
-from orn.stage2_train.settings.resources import Resources, folders_between
+from orn.stage2_train.settings.resources import DataPaths, Resources, data_paths, folders_between
 from orn.stage2_train.training.initial_weights import (
     PretrainedWeights,
     imagenet_needed,
@@ -52,6 +50,12 @@ from orn.stage2_train.training.initial_weights import (
     weights_digest,
 )
 from orn.stage2_train.training.train_request import TrainRequest
+
+logger = logging.getLogger(__name__)
+
+_STDERR = 2
+_SOME_VIDEOS_FAILED = 3
+"""Exit code of a command that failed for some videos; training itself reports missing segments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,8 @@ def plan_training(request: TrainRequest, *, may_run: Sequence[str] = ()) -> Trai
     require_videos(dataset, request.manifest, resources.root)
     recipe_name, recipe = _read_recipe(request, dataset)
     paths = data_paths(request.manifest, dataset.name, resources)
-    start = _open_run(request, recipe_name, recipe, shards=paths.shards, dataset=dataset)
+    name = "-".join((dataset.name, *folders_between(paths.shards)))
+    start = _open_run(request, recipe_name, recipe, name=name)
     needed = None if start.started_from else imagenet_needed(recipe, request.weights, start.run)
     fetch = partial(fetch_imagenet_weights, needed) if needed and may_run else None
     require_prepared(request.manifest, dataset.name, resources, may_run=may_run, before=fetch)
@@ -142,15 +147,12 @@ def _read_recipe(request: TrainRequest, dataset: Dataset) -> tuple[str, Recipe]:
     return name, recipe
 
 
-def _open_run(
-    request: TrainRequest, recipe_name: str, recipe: Recipe, *, shards: Path, dataset: Dataset
-) -> _Start:
-    """Return the run folder, runs/DATASET-RECIPE-SYSTEM-from-RUN-seedN by default, without parts
-    for options that were not given, and where the run starts from."""
+def _open_run(request: TrainRequest, recipe_name: str, recipe: Recipe, *, name: str) -> _Start:
+    """Return the run folder, runs/NAME-RECIPE-SYSTEM-from-RUN-seedN by default, without parts for
+    options that were not given, and where the run starts from."""
     pretrained = None
     if request.start is not None:
         pretrained = read_pretrained(local_folder(request.start), recipe.model)
-    name = "-".join((dataset.name, *folders_between(shards)))
     origin = None if pretrained is None else f"from-{pretrained.record.run}"
     parts = (name, Path(recipe_name).stem, request.system, origin, f"seed{recipe.seed}")
     run = request.run or Path("runs") / "-".join(filter(None, parts))
@@ -183,11 +185,7 @@ def _open_data(
         validation = JoinedSplit(split="validation", segments=(), skipped=())
     train = train.at_most(recipe.data.train_segments)
     train.require_segments(dataset.name)
-    segments, crop, warn = (
-        [*train.segments, *validation.segments],
-        recipe.data.crop,
-        is_first_process(),
-    )
+    warn = is_first_process()
     if recipe.model.reads_detections:
         clips = sources.clip_dataset(train, recipe)
         check_objects(clips, shards=paths.shards, are_required=True, warn=warn)
@@ -225,13 +223,6 @@ def _describe(
     if recorded is not None:
         check_same_run(start.run, recorded, config)
     return config
-
-
-logger = logging.getLogger(__name__)
-
-_STDERR = 2
-_SOME_VIDEOS_FAILED = 3
-"""Exit code of a command that failed for some videos; training itself reports missing segments."""
 
 
 def require_prepared(

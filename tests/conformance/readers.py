@@ -42,9 +42,10 @@ from orn.stage2_train.runs.checkpoint import (
     save_last,
 )
 from orn.stage2_train.runs.eval_file import read_eval
-from orn.stage2_train.runs.run_config import DataPaths, Places, read_config
+from orn.stage2_train.runs.run_config import Places, read_config
 from orn.stage2_train.runs.run_folder import CONFIG_NAME, LAST_NAME, read_jsonl
 from orn.stage2_train.settings.recipe import OptimizerRecipe, load_recipe
+from orn.stage2_train.settings.resources import DataPaths
 from orn.stage2_train.training.step import build_optimizer
 from tests.conformance.datasets import DATASETS, write_dataset
 from tests.stage1_detect.imports.conftest import (
