@@ -62,13 +62,9 @@ def devices_of_workers(
     if device == "cuda":
         import torch
 
-        return spread_over_gpus(workers, num_gpus=torch.cuda.device_count())
+        num_gpus = torch.cuda.device_count()
+        return tuple(f"cuda:{index % num_gpus}" for index in range(workers or num_gpus))
     return (device,) * (workers or (usable_cores() if device == "cpu" else 1))
-
-
-def spread_over_gpus(workers: int | None, *, num_gpus: int) -> tuple[str, ...]:
-    """Assign `cuda:0`, `cuda:1`, ... round-robin to `workers` processes; None: one per GPU."""
-    return tuple(f"cuda:{index % num_gpus}" for index in range(workers or num_gpus))
 
 
 SECONDS: Mapping[str, Mapping[str, float]] = {

@@ -52,7 +52,8 @@ def check_output_files(
         for path, status in there:
             if _is_same(status, source):
                 raise _is_input(path, path_text(source))
-            if is_folder(source) and _is_inside(path, source):
+            is_inside = Path(os.path.realpath(path)).is_relative_to(os.path.realpath(source))
+            if is_folder(source) and is_inside:
                 raise _is_input(path, f"a file in {path_text(source)}")
 
 
@@ -128,10 +129,6 @@ def _is_same(status: os.stat_result, source: Path) -> bool:
         return os.path.samestat(status, source.stat())
     except (OSError, ValueError):
         return False
-
-
-def _is_inside(path: Path, folder: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def _is_input(path: Path, source: str) -> ConfigError:

@@ -79,7 +79,7 @@ def make_clips(request: ClipsRequest) -> dict[str, Any]:
         "added": report.num_added,
         "present": report.num_present,
         "frames": report.num_frames,
-        "bytes": _stored_bytes(plan.path),
+        "bytes": sum(file.stat().st_size for file in plan.path.glob(CLIP_FILES.pattern)),
         "missing": plan.num_missing,
         "unlabeled": plan.num_unlabeled,
         "failed": [{"id": row.id, "reason": row.reason} for row in report.failed],
@@ -184,7 +184,3 @@ def _frame_bytes(settings: StoreSettings) -> float:
     size = settings.size
     pixels = math.prod(size) if isinstance(size, tuple) else size * size * _ASPECT
     return pixels * _PIXEL_BYTES
-
-
-def _stored_bytes(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.glob(CLIP_FILES.pattern))
