@@ -21,7 +21,7 @@ from orn.shared.manifests.new import guess_table, make_manifest, usual_manifest
 from orn.shared.manifests.records import Dataset, Split
 from orn.shared.shards.shard_format import SHARD_FILES
 from orn.stage2_train.runs.eval_file import FOLDS
-from orn.stage2_train.settings.recipe import SMALL, default_recipe
+from orn.stage2_train.settings.recipe import SMALL, default_recipe, load_recipe
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,8 @@ class Pipeline:
     """Frames per forward pass of the detector."""
     rate: float | None = None
     """Frames per second on which to detect objects."""
+    score_threshold: float | None = None
+    """Score below which detections are dropped."""
     objects: Path | None = None
     """File or folder of objects, in the format `form`, to import instead of detecting."""
     form: str | None = None
@@ -163,7 +165,7 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
             )
     recipe = request.recipe or _default_recipe(dataset)
     is_large = (dataset.clip_height, dataset.clip_width) == (256, 256)
-    return Pipeline(
+    pipeline = Pipeline(
         manifest=manifest,
         data_root=data_root,
         run=request.run or Path("runs") / f"{dataset.name}-{Path(recipe).stem}-seed{request.seed}",
@@ -173,6 +175,7 @@ def open_pipeline(request: PipelineRequest) -> Pipeline:
         folds=folds,
         **request.model_dump(exclude=_RESOLVED),
     )
+    return replace(pipeline, score_threshold=_score_threshold(pipeline, dataset))
 
 
 def with_faster(pipeline: Pipeline) -> tuple[Pipeline, Pipeline | None]:
@@ -251,6 +254,21 @@ def _default_recipe(dataset: Dataset) -> str:
     name = default_recipe(dataset.name, num_segments=len(dataset.segments))
     on_cpu = name == "paper_resnet50" and choose_device("auto") == "cpu"
     return SMALL if on_cpu else name
+
+
+def _score_threshold(pipeline: Pipeline, dataset: Dataset) -> float | None:
+    """Return the score threshold for detection: that of the recipe `small`, which uses weak objects
+    that `orn detect` drops by default. Detection that has begun keeps its threshold."""
+    if pipeline.objects is not None or pipeline.recipe != SMALL:
+        return None
+    shards = pipeline.shards or Path("shards") / dataset.name
+    saved = None if pipeline.fresh else SHARD_FILES.saved_plan(shards)
+    if saved is not None:
+        began: float | None = saved.settings.get("detector", {}).get("score_threshold")
+        return began
+    num_activities, overrides = len(dataset.classes), pipeline.overrides
+    recipe = load_recipe(SMALL, num_activities=num_activities, overrides=overrides)
+    return recipe.data.score_threshold
 
 
 def _split_request(request: PipelineRequest) -> SplitRequest:

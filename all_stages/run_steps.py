@@ -47,6 +47,7 @@ def pipeline_jobs(pipeline: Pipeline, *, may_grow: bool = True) -> list[Job]:
             *_option("--config", pipeline.config),
             *_option("--checkpoint", pipeline.checkpoint),
             *_option("--batch-size", pipeline.batch_size),
+            *_option("--score-threshold", pipeline.score_threshold),
         )
         detected = pipeline.shards and pipeline.shards / "detect.json"
         objects = Job(

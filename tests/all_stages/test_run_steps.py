@@ -289,6 +289,14 @@ def test_without_a_gpu_a_faster_detector_is_offered_and_kept(
     assert [tiny in each for each in started[3:]] == [True, False]
 
 
+def test_detection_keeps_the_weak_objects_that_the_recipe_uses(table: Path) -> None:
+    assert opened(table, recipe="small")[1].endswith(" --score-threshold 0.1")
+    assert "--score-threshold" not in opened(table, recipe="demo")[1]
+    settings = {"detector": {"score_threshold": 0.2}}
+    Plan(dataset="kitchen", frames="all", units=(), settings=settings).save(Path("shards/kitchen"))
+    assert opened(table, recipe="small")[1].endswith(" --score-threshold 0.2")
+
+
 SMALL = (
     *("--config", "mask_rcnn_demo", "--recipe", "demo", "--split", "60/40"),
     *("--set", "model.base_width=4", "--set", "optimizer.batch_size=2"),
