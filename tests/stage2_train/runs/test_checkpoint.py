@@ -25,6 +25,7 @@ from orn.stage2_train.runs.checkpoint import (
     load_optimizer,
     load_weights,
 )
+from orn.stage2_train.runs.phases import plan_phases
 from orn.stage2_train.settings.recipe import OptimizerRecipe
 from orn.stage2_train.training.step import build_optimizer
 from tests.bounded import bounded
@@ -160,6 +161,12 @@ def test_no_training_goes_on_from_the_best_weights(tmp_path: Path, caplog: Any) 
     with pytest.raises(CheckpointError, match=rf"{LAST}: .*training state.*different --run$"):
         load_last(tmp_path, repair=True)
     assert (names_in(tmp_path), caplog.records) == (before, [])
+
+
+def test_a_place_that_another_number_of_processes_does_not_have_is_refused(tiny_recipe) -> None:
+    two = plan_phases(tiny_recipe, num_segments=8, world_size=2)
+    with pytest.raises(CheckpointError, match="at most 1, got 3; resume with the same number of"):
+        checkpoint.check_position(TrainingState(batch=3), two, path=Path(LAST))
 
 
 def test_killed_while_the_next_one_is_written(tmp_path: Path, monkeypatch: Any) -> None:

@@ -146,12 +146,12 @@ def test_a_finished_run_does_nothing(whole, run_tiny) -> None:
 
 def test_early_stopping_ends_a_phase(run_tiny, tiny_recipe, tmp_path, scripted_metrics) -> None:
     phases = {"object_head_epochs": 0, "epochs": 6}
-    scripted_metrics(0.3, 0.5, 0.5, 0.4)
+    scripted_metrics(0.4, 0.3, 0.5, 0.5, 0.4)
     recipe = varied(tiny_recipe, phases=phases, validation={"patience": 2})
     state = run_tiny(tmp_path, recipe).state
-    assert (state.step, state.best_metric, state.best_step) == (16, 0.5, 8)
+    assert (state.step, state.best_metric, state.best_step) == (20, 0.5, 12)
     assert state.is_finished(1)
-    assert load_best(tmp_path, phase=0).step == 8
+    assert load_best(tmp_path, phase=0).step == 12
     assert load_last(tmp_path, repair=False).state == state
 
 
