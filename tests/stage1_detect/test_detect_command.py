@@ -75,6 +75,8 @@ def test_a_rate_is_told_detected_and_recorded(detect: Any, shard_path: Path) -> 
     assert shard.detector.frame_rate == 2
     assert shard.frame_index().tolist() == [0, 0, 5, 10]
     assert " rate is 2.0 as recorded, None" in detect("--limit", 2, exit_code=2).stderr
+    said = at_two("--score-threshold", 0.5, "--dry-run", exit_code=2).stderr
+    assert "detector.thresholds.score is 0.05 as recorded, 0.5 as requested" in said
 
 
 def test_another_file_of_a_video_is_noticed(detect: Any, world: Path) -> None:
