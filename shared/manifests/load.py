@@ -172,7 +172,6 @@ def locate_videos(manifest: Manifest, listing: Listing, data_root: Path) -> Data
         detector=_detector(manifest),
         classes=listing.classes,
         flipped_classes=manifest.flipped_classes,
-        reversed_classes=manifest.reversed_classes,
         videos=tuple(
             Video(id=video_id, path=video.path, rate=rates[video_id])
             for video_id, video in found.items()

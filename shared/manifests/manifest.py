@@ -250,8 +250,6 @@ class Manifest(Section):
     """Folder of the data set in the data root."""
     flipped_classes: tuple[tuple[str, str], ...] | None = None
     """Pairs of classes exchanged by a horizontal flip; may be empty. None disables flips."""
-    reversed_classes: tuple[tuple[str, str], ...] = ()
-    """Pairs of classes that time reversal exchanges."""
     videos: Videos
     labels: Annotated[
         TableLabels | VlogLabels | EpicLabels | Epic100Labels | SomethingLabels | ActionLabels,

@@ -130,8 +130,6 @@ class Dataset:
     flipped_classes: tuple[tuple[str, str], ...] | None = None
     """Pairs of classes that a horizontal flip exchanges; None if the manifest does not define
     them."""
-    reversed_classes: tuple[tuple[str, str], ...] = ()
-    """Pairs of classes that time reversal exchanges."""
     ignoring_case: tuple[str, ...] = ()
     """Ids of `videos` whose file names match only if case is ignored."""
     subsets: tuple[Subset, ...] = ()

@@ -33,7 +33,6 @@ from orn.stage2_train.evaluation.calibration import fitted_scales
 from orn.stage2_train.evaluation.eval_request import EvalRequest
 from orn.stage2_train.evaluation.intervals import measured_figures, with_groups
 from orn.stage2_train.evaluation.metrics import (
-    backward_shares,
     chance_level,
     confusion_counts,
     scores_of,
@@ -124,9 +123,6 @@ def evaluate_run(
             subsets=sources.dataset.subsets,
         ),
     }
-    if request.frame_order == "reversed" and predictions.labels.ndim == 1:
-        pairs = sources.dataset.reversed_classes
-        report["backwards"] = backward_shares(predictions, config.dataset.classes, pairs)
     if accelerator.is_main_process:
         write_text(run / f"eval-{request.name}.json", report_json(report))
         save_predictions(run / f"predictions-{request.name}.npz", predictions)

@@ -5,7 +5,7 @@ N segments, A activity classes.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -217,39 +217,6 @@ def confusion_counts(
     pairs_N2 = np.stack([labels_N, logits_NA.argmax(axis=1)], axis=1)
     pairs_K2, counts_K = np.unique(pairs_N2, axis=0, return_counts=True)
     return np.column_stack([pairs_K2, counts_K])
-
-
-def backward_shares(
-    predictions: Predictions, classes: Sequence[str], pairs: Sequence[tuple[str, str]]
-) -> dict[str, float | int] | None:
-    """Return how segments of reversible classes are classified when played backwards.
-
-    Args:
-        predictions: predictions for reversed clips with single labels.
-        classes: names of the A classes.
-        pairs: pairs of class names; reversing a video turns one class into the other.
-
-    Returns:
-        `num_segments`, and the fractions predicted as the `mirrored` and as the `original` class;
-        None without such segments.
-    """
-    mirrors = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
-    becomes = {
-        classes.index(one): classes.index(other)
-        for one, other in mirrors.items()
-        if one in classes and other in classes
-    }
-    turned_N = np.isin(predictions.labels, list(becomes))
-    if not turned_N.any():
-        return None
-    labels_n = predictions.labels[turned_N].astype(np.int64)
-    named_n = predictions.logits[turned_N].argmax(axis=1)
-    mirrored_n = np.array([becomes[label] for label in labels_n.tolist()])
-    return {
-        "num_segments": len(labels_n),
-        "mirrored": float((named_n == mirrored_n).mean()),
-        "original": float((named_n == labels_n).mean()),
-    }
 
 
 def score_heads(predictions: Predictions, clips: ClipDataset) -> dict[str, Scores]:

@@ -173,12 +173,6 @@ def as_report(report: dict[str, Any]) -> Report:
             f"{head.replace('_', ' ')} {scale:.4g}" for head, scale in scales.items()
         )
         notes.append(f"logits multiplied by factors fitted on the validation split: {words}")
-    if backwards := report.get("backwards"):
-        notes.append(
-            f"of {counted(backwards['num_segments'], 'segment')} whose class changes when "
-            f"reversed, {backwards['mirrored']:.1%} are predicted as the reversed class, "
-            f"{backwards['original']:.1%} as the original class"
-        )
     if any(row["low"] is not None for own in heads.values() for row in own.values()):
         groups = counted(made["num_groups"], made["over"].removesuffix("s"), made["over"])
         notes.append(f"{100 * made['confidence']:.0f} % intervals over {groups}")

@@ -18,7 +18,6 @@ from orn.shared.predictions import Predictions
 from orn.stage2_train.clips.dataset import ClipDataset
 from orn.stage2_train.evaluation.metrics import (
     Tallies,
-    backward_shares,
     chance_level,
     confusion_counts,
     score_heads,
@@ -130,16 +129,3 @@ def test_confusions_that_occur_are_counted_true_class_first() -> None:
     logits = np.array([[3, 1, 0], [0, 2, 1], [0, 2, 1]], np.float32)
     counts = confusion_counts(logits, np.array([0, 0, 2]))
     assert counts.tolist() == [[0, 0, 1], [0, 1, 1], [2, 1, 1]]
-
-
-def test_a_system_that_reads_order_names_the_mirrored_class_backwards() -> None:
-    predictions = Predictions(
-        ids=tuple("abcdef"),
-        labels=np.array([0, 0, 0, 1, 2, 0]),
-        activity_logits=np.eye(3, dtype=np.float32)[[1, 1, 0, 0, 2, 2]],
-        object_logits=None,
-    )
-    classes, pairs = ("open", "close", "circle"), [("open", "close"), ("open", "no such class")]
-    found = backward_shares(predictions, classes, pairs[:1])
-    assert found == {"num_segments": 5, "mirrored": 3 / 5, "original": 1 / 5}
-    assert backward_shares(predictions, classes, pairs[1:]) is None
