@@ -132,6 +132,15 @@ class Pipeline:
         """Exit codes after which the pipeline continues."""
         return (0, SOME_FAILED) if self.partial else (0,)
 
+    def shards_of(self, dataset_name: str) -> Path:
+        """Return the folder of shards, which by default depends on the data set."""
+        return self.shards or Path("shards") / dataset_name
+
+    def saved_settings(self, dataset_name: str) -> Mapping[str, Any] | None:
+        """Return the settings of a detection that has begun and is not replaced; None without."""
+        saved = None if self.fresh else SHARD_FILES.saved_plan(self.shards_of(dataset_name))
+        return None if saved is None else saved.settings
+
 
 def open_pipeline(request: PipelineRequest) -> Pipeline:
     """Return the pipeline for a request; create the manifest for a table of labels.
@@ -187,12 +196,11 @@ def with_faster(pipeline: Pipeline) -> tuple[Pipeline, Pipeline | None]:
     if is_chosen or choose_device("auto") != "cpu":
         return pipeline, None
     faster = replace(pipeline, **_FASTER)
-    shards = pipeline.shards or Path("shards") / own.name
-    saved = None if pipeline.fresh else SHARD_FILES.saved_plan(shards)
+    saved = pipeline.saved_settings(own.name)
     if saved is None:
         return pipeline, faster
-    detector = saved.settings.get("detector", {})
-    began = {"config": detector.get("config_name"), "rate": saved.settings.get("rate")}
+    detector = saved.get("detector", {})
+    began = {"config": detector.get("config_name"), "rate": saved.get("rate")}
     return (faster if began == _FASTER else pipeline), None
 
 
@@ -261,10 +269,9 @@ def _score_threshold(pipeline: Pipeline, dataset: Dataset) -> float | None:
     that `orn detect` drops by default. Detection that has begun keeps its threshold."""
     if pipeline.objects is not None or pipeline.recipe != SMALL:
         return None
-    shards = pipeline.shards or Path("shards") / dataset.name
-    saved = None if pipeline.fresh else SHARD_FILES.saved_plan(shards)
+    saved = pipeline.saved_settings(dataset.name)
     if saved is not None:
-        began: float | None = saved.settings.get("detector", {}).get("score_threshold")
+        began: float | None = saved.get("detector", {}).get("score_threshold")
         return began
     num_activities, overrides = len(dataset.classes), pipeline.overrides
     recipe = load_recipe(SMALL, num_activities=num_activities, overrides=overrides)

@@ -126,7 +126,7 @@ def run_pipeline(pipeline: Pipeline) -> dict[str, Any]:
     head, figures = next(iter(file.heads().items()))
     predict = ["orn", "predict", str(pipeline.run), "VIDEO"]
     if pipeline.objects is not None:  # no detector can be run on other videos
-        predict += ["--shards", str(pipeline.shards or Path("shards") / file.dataset)]
+        predict += ["--shards", str(pipeline.shards_of(file.dataset))]
     return {
         "run": str(pipeline.run),
         "report": str(pipeline.report),
