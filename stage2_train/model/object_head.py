@@ -15,10 +15,18 @@ from orn.stage2_train.model.frame_cliques import choose_frame_cliques
 from orn.stage2_train.model.heads import MeanClassifier, RecurrentClassifier, SummedMlpClassifier
 from orn.stage2_train.model.inputs import NetworkInputs, bad_input
 from orn.stage2_train.model.mask_pool import pool_interpolated, pool_objects
-from orn.stage2_train.model.mlp import encoder_mlp, initialize_layers
-from orn.stage2_train.model.relation import ObjectRelation
+from orn.stage2_train.model.relation import ObjectRelation, initialize_layers
 from orn.stage2_train.model.resnet_25d import Stage
 from orn.stage2_train.settings.model_config import NetworkConfig
+
+
+def encoder_mlp(num_inputs: int, width: int, *, dropout: float) -> nn.Sequential:
+    """Return two linear layers, named 0 and 2, each followed by ReLU and dropout."""
+    after = [
+        nn.ReLU() if dropout == 0 else nn.Sequential(nn.ReLU(), nn.Dropout(dropout))
+        for _ in range(2)
+    ]
+    return nn.Sequential(nn.Linear(num_inputs, width), after[0], nn.Linear(width, width), after[1])
 
 
 class ObjectEncoder(nn.Module):

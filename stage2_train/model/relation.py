@@ -15,7 +15,6 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from orn.stage2_train.model.frame_cliques import FrameCliques
-from orn.stage2_train.model.mlp import initialize_layers
 from orn.stage2_train.settings.model_config import MlpInitialization
 
 LARGEST_PASS = 2**17
@@ -192,3 +191,26 @@ def _cliques_of_objects(
         for frame_q, slot_P in zip(frames_nq, slots, strict=True)
     ]
     return clique_P, torch.stack(rows)
+
+
+def initialize_layers(
+    module: nn.Module, initialization: MlpInitialization, *, num_inputs: int | None = None
+) -> None:
+    """Initialize the linear layers of a module, each of which precedes a ReLU.
+
+    `torch` leaves PyTorch's default weights. `he` draws weights from a normal distribution with
+    variance 2 / inputs, using PyTorch's global generator, and sets biases to zero; activations then
+    keep their scale through any number of layers (He et al. 2015).
+
+    Args:
+        module: an MLP or a single layer.
+        initialization: `torch` or `he`.
+        num_inputs: number of inputs to a layer stored in parts; None for each layer's own number.
+    """
+    if initialization == "torch":
+        return
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=(2 / (num_inputs or layer.in_features)) ** 0.5)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
