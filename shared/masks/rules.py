@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from orn.shared.errors import ShardFormatError
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.run_lengths import RunLengths, extents, read_run_lengths
+from orn.shared.masks.rle import RunLengths, extents, read_run_lengths
 
 _BOX_TOLERANCE_PIXELS = 1e-2
 """Boxes are clipped to the frame in float32 after scaling."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
-from orn.shared.masks.run_lengths import read_run_lengths
+from orn.shared.masks.rle import read_run_lengths
 
 Window = tuple[float, float, float, float]
 

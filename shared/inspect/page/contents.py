@@ -15,7 +15,7 @@ from orn.shared.inspect.labels import ActivityLabels
 from orn.shared.inspect.summary import ShardSummary, as_report
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections
-from orn.shared.masks.run_lengths import read_run_lengths
+from orn.shared.masks.rle import read_run_lengths
 from orn.shared.pages.palette import activity_color, class_color, css_color, text_color
 from orn.shared.pages.render import json_data
 from orn.shared.shards.shard import Shard
@@ -195,14 +195,11 @@ def frame_json(found: FrameDetections, jpeg: str | None, *, source: str) -> Mark
 
 
 def _check_masks(found: FrameDetections, source: str) -> None:
-    if not len(found):
-        return
     try:
         runs = read_run_lengths(found.masks)
     except ShardFormatError as err:
         raise ShardFormatError(f"{source}: {err}") from err
-    pixels_M = np.add.reduceat(runs.lengths_R, np.cumsum(runs.num_runs_M) - runs.num_runs_M)
-    expected = found.height * found.width
+    pixels_M, expected = runs.totals_M, found.height * found.width
     if (pixels_M != expected).any():
         wrong = int(pixels_M[pixels_M != expected][0])
         raise ShardFormatError(

@@ -1,5 +1,7 @@
 """`orn.shared.masks.rle` against pycocotools, a plain loop, and pictures drawn by hand."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from pycocotools import mask as coco
 
+from orn.shared.errors import ShardFormatError
 from orn.shared.masks import rle
 
 
@@ -51,7 +54,7 @@ def test_everything_agrees_with_pycocotools(mask: NDArray[np.bool_]) -> None:
     counts = coco_counts(mask)
     assert rle.encode(mask) == counts
     assert np.array_equal(rle.decode(counts, height=height, width=width), mask)
-    assert rle.compress(rle.run_lengths(counts)) == counts
+    assert rle.compress(rle.read_run_lengths((counts,)).lengths_R) == counts
     assert rle.area(counts) == mask.sum()
     x, y, box_width, box_height = coco.toBbox({"size": [height, width], "counts": counts})
     assert rle.bounding_box(counts, height).tolist() == [x, y, x + box_width, y + box_height]
@@ -74,3 +77,50 @@ def test_empty_runs_are_no_object() -> None:
     assert np.array_equal(mask, picture("....", "..#.", "..#."))
     nothing = rle.compress(np.array([3, 0, 9]))
     assert rle.bounding_box(nothing, 3).tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        (b"", "got no bytes"),
+        (b"\x10", "got 16 at byte 0 of 1"),
+        (b"5\xff", "got 255 at byte 1 of 2"),
+        (b"5R", "truncated; the last number does not end within 2 bytes"),
+        (b"o" * 7 + b"0", "at most 7 digits, got 8"),
+        (b"515K", "run 3 has negative length -4"),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_the_place_is_told_within_its_mask(counts, message, before) -> None:
+    whole = rle.compress(np.array([40, 3, 2, 500]))
+    with pytest.raises(ShardFormatError, match=message):
+        rle.read_run_lengths([*[whole] * before, counts, whole])
+
+
+@given(st.lists(masks, max_size=5))
+def test_extents_areas_and_totals_of_many_masks(several: list[np.ndarray]) -> None:
+    runs = rle.read_run_lengths([rle.encode(mask) for mask in several])
+    heights = np.array([mask.shape[0] for mask in several], np.int64)
+    boxes = rle.extents(runs, heights)
+    assert runs.totals_M.tolist() == [mask.size for mask in several]
+    assert runs.areas_M.tolist() == [mask.sum() for mask in several]
+    for mask, box in zip(several, boxes.tolist(), strict=True):
+        rows, columns = np.nonzero(mask)
+        wanted = [0, 0, 0, 0]
+        if len(rows):
+            wanted = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert box == wanted
+
+
+texts = st.lists(st.integers(40, 115), max_size=12).map(bytes) | st.binary(max_size=12)
+
+
+@given(st.lists(texts, max_size=4), st.integers(1, 9), st.integers(1, 9))
+def test_any_bytes_are_masks_or_refused(counts: list[bytes], height: int, width: int) -> None:
+    with suppress(ShardFormatError):
+        runs = rle.read_run_lengths(counts)
+        assert len(runs.totals_M) == len(runs.areas_M) == len(counts)
+        rle.extents(runs, np.full(len(counts), height))
+    for each in counts:
+        with suppress(ShardFormatError):
+            assert rle.decode(each, height=height, width=width).shape == (height, width)
