@@ -14,6 +14,7 @@ from orn.shared.devices import choose_device
 from orn.shared.echo import echo
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.child_processes import STDERR, STEPS_NAME, run_orn
+from orn.shared.jobs.outputs import default_folder
 from orn.shared.manifests.draw_split import ALL, SplitRequest, fold_names
 from orn.shared.manifests.load import load_dataset, load_manifest, require_videos
 from orn.shared.manifests.manifest import TableLabels
@@ -134,7 +135,7 @@ class Pipeline:
 
     def shards_of(self, dataset_name: str) -> Path:
         """Return the folder of shards, which by default depends on the data set."""
-        return self.shards or Path("shards") / dataset_name
+        return self.shards or default_folder("shards", dataset_name)
 
     def saved_settings(self, dataset_name: str) -> Mapping[str, Any] | None:
         """Return the settings of a detection that has begun and is not replaced; None without."""

@@ -13,6 +13,7 @@ from orn.all_stages.run_steps import pipeline_jobs
 from orn.demo.detector.average_precision import score_shards
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.child_processes import Job, job_seconds, run_jobs
+from orn.shared.jobs.outputs import default_folder
 from orn.shared.text import counted
 from orn.shared.text_report import Report
 
@@ -36,8 +37,8 @@ def demo_pipeline(seed: int) -> Pipeline:
     return Pipeline(
         manifest="demo",
         data_root=Path("data", tag),
-        shards=Path("shards", tag, "demo"),
-        clips=Path("clips", tag, "demo"),
+        shards=default_folder("shards", tag, "demo"),
+        clips=default_folder("clips", tag, "demo"),
         run=Path("runs", f"demo-{tag}" if tag else "demo"),
         recipe="demo",
         batch_size=8,  # small frames are faster in batches

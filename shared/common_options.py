@@ -14,8 +14,6 @@ def _path(value: Any) -> Any:
     return value
 
 
-UNIT_FRAMES = 2000
-"""Default number of frames in a unit of a job."""
 LARGEST_SEED = 2**32 - 1
 """Largest seed that NumPy accepts."""
 PRECISIONS = {

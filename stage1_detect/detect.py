@@ -15,6 +15,7 @@ from orn.shared.data_files import not_a_file
 from orn.shared.devices import estimated_seconds, usual_batch_size
 from orn.shared.errors import DetectorError
 from orn.shared.jobs.engines import choose_engine
+from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import PLAN_NAME
 from orn.shared.jobs.same_job import check_same_job
 from orn.shared.jobs.work import Engine
@@ -130,7 +131,7 @@ def _read_inputs(request: DetectRequest) -> _Inputs:
     data = load_dataset(request.dataset, request.data_root, labels=False)
     require_videos(data, request.dataset, request.data_root)
     warn_of_missing(data)
-    folder = request.out or Path("shards") / data.name
+    folder = request.out or default_folder("shards", data.name)
     SHARD_FILES.check_folder(folder)
     engine = choose_engine(request.engine, device=request.device, error=DetectorError)
     config, checkpoint = choose_files(

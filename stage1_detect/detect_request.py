@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from orn.shared.common_options import (
-    UNIT_FRAMES,
     BatchSize,
     Count,
     DataRoot,
@@ -20,6 +19,7 @@ from orn.shared.common_options import (
     precision_option,
     threads_option,
 )
+from orn.shared.jobs.plan import UNIT_FRAMES
 from orn.shared.options import Option, OptionOverrides, Request
 
 if TYPE_CHECKING:

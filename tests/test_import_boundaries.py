@@ -114,6 +114,18 @@ def test_only_the_adapter_imports_mmdetection() -> None:
     assert not importers
 
 
+def test_constants_do_not_come_from_options() -> None:
+    options = {name for name, found in imports().items() if "orn.shared.options.Option" in found}
+    takers = {
+        f"{name} takes {imported}"
+        for name, found in imports().items()
+        if name not in options and "orn.shared.options.command" not in found
+        for imported in found
+        if imported.rpartition(".")[0] in options and imported.rpartition(".")[2].isupper()
+    }
+    assert not takers
+
+
 def test_modules_do_not_import_in_circles() -> None:
     graph = {name: found & modules().keys() - {name} for name, found in imports().items()}
     assert not circles(graph)

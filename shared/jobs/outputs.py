@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Literal
 
 from orn.shared.data_files import is_folder, is_there, kind_of, reason
 from orn.shared.errors import ConfigError, PipelineError
@@ -22,6 +23,16 @@ from orn.shared.text import path_text
 _ROOM_BYTES = 1 << 20
 """Space for the results of most commands."""
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
+
+
+def default_folder(kind: Literal["shards", "clips"], *names: str) -> Path:
+    """Return the default folder of a data set's shards or clip store.
+
+    Args:
+        kind: the content of the folder.
+        names: name of the data set, after names of folders between, such as `seed-1`.
+    """
+    return Path(kind, *names)
 
 
 def check_output_files(

@@ -12,7 +12,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from orn.shared.common_options import UNIT_FRAMES
 from orn.shared.config.bounded import file_digest, read_bounded
 from orn.shared.config.fields import STRICT, explain
 from orn.shared.data_files import is_there
@@ -23,6 +22,8 @@ from orn.shared.jobs.same_job import check_same_job
 from orn.shared.time_ranges import TimeRange
 
 PLAN_NAME = "plan.json"
+UNIT_FRAMES = 2000
+"""Default number of frames in a unit."""
 UNKNOWN_FRAMES = 300
 """Assumed number of frames of a video whose header does not declare it."""
 _MOST_BYTES = 2**29

@@ -10,12 +10,11 @@ from operator import attrgetter
 from pathlib import Path
 
 from orn.shared.errors import ConfigError, PipelineError
+from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import PLAN_NAME, Plan
 from orn.shared.shards.shard_format import SHARD_FILES, shard_path
 from orn.shared.text import path_text
 
-SHARDS = Path("shards")
-"""Default parent folder of shards."""
 _FOLDERS = ("*", "*/*")
 """Patterns in this folder: `shards/DATASET`, and `shards/seed-1/demo` from `orn demo --seed 1`."""
 
@@ -51,9 +50,10 @@ def last_completed(folders: Sequence[Path] | None = None) -> CompletedShards:
     Raises:
         PipelineError: if no folder is complete.
     """
-    where = str(SHARDS) if folders is None else ", ".join(map(path_text, folders))
+    where = "shards" if folders is None else ", ".join(map(path_text, folders))
     if folders is None:
-        folders = [folder for pattern in _FOLDERS for folder in sorted(SHARDS.glob(pattern))]
+        parent = default_folder("shards")
+        folders = [folder for pattern in _FOLDERS for folder in sorted(parent.glob(pattern))]
     complete, lacking = [], []
     for folder in folders:
         try:

@@ -68,6 +68,7 @@ def verify_paths(
         ShardNotFoundError: if a path does not exist or a folder has no shards.
     """
     from orn.shared.environment import usable_cores
+    from orn.shared.jobs.outputs import default_folder
     from orn.shared.jobs.progress import progress
     from orn.shared.manifests.load import load_dataset
     from orn.shared.shards.index import shard_paths
@@ -75,7 +76,7 @@ def verify_paths(
 
     listing = None if dataset is None else load_dataset(dataset, data_root, labels=False)
     if not paths and listing is not None:
-        paths = [Path("shards") / listing.name]
+        paths = [default_folder("shards", listing.name)]
     folders = list(dict.fromkeys(path for path in paths if path.is_dir()))
     named = [shard for path in paths for shard in (shard_paths(path) if path.is_dir() else [path])]
     shards = list(dict.fromkeys(named))

@@ -41,7 +41,7 @@ def export_objects(
     pycocotools reads files in coco format with COCO() and loadRes(); `orn import-objects` also
     reads them.
     """
-    from orn.shared.jobs.outputs import check_output_files
+    from orn.shared.jobs.outputs import check_output_files, default_folder
     from orn.shared.manifests.load import files_of, load_manifest
     from orn.shared.shards.detection_folder import DetectionFolder
     from orn.shared.shards.index import files_of_shards
@@ -50,7 +50,7 @@ def export_objects(
     from orn.stage1_detect.exports.exported_frames import Selection, ranges_of_split, select_frames
 
     manifest = load_manifest(dataset)
-    folder = shards or Path("shards") / manifest.name
+    folder = shards or default_folder("shards", manifest.name)
     check_output_files([out])  # a folder has no name for the images
     reads = chain(files_of(dataset, data_root), files_of_shards(folder))
     check_output_files([out, images_path(out)], reads=reads)

@@ -8,6 +8,7 @@ from typing import Any
 
 from orn.shared.jobs.atomic_file import temporary_file
 from orn.shared.jobs.engines import choose_engine
+from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.run_units import run_units, save_summary
 from orn.shared.manifests.load import load_manifest
 from orn.shared.shards.shard import Shard
@@ -51,7 +52,7 @@ def describe_import(request: ImportRequest) -> dict[str, Any]:
 
 def _folder(request: ImportRequest) -> Path:
     """Return the output folder, after checking its contents."""
-    folder = request.out or Path("shards") / load_manifest(request.dataset).name
+    folder = request.out or default_folder("shards", load_manifest(request.dataset).name)
     SHARD_FILES.check_folder(folder)
     return folder
 

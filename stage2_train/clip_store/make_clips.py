@@ -14,6 +14,7 @@ from orn.shared.devices import estimated_seconds
 from orn.shared.environment import usable_cores
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.engines import choose_engine
+from orn.shared.jobs.outputs import default_folder
 from orn.shared.jobs.plan import UnitPart
 from orn.shared.manifests.headers import read_headers, warn_of_times_beyond
 from orn.shared.manifests.load import files_of, load_dataset, require_videos
@@ -134,7 +135,7 @@ def _plan(request: ClipsRequest) -> _Plan:
     size = request.short_side or request.size or (dataset.clip_height, dataset.clip_width)
     ranges = _ranges(request, dataset)
     videos = [video for video in dataset.videos if not ranges or video.id in ranges]
-    path = request.out or Path("clips") / dataset.name
+    path = request.out or default_folder("clips", dataset.name)
     reads = files_of(request.manifest, request.data_root) if request.fresh else ()
     CLIP_FILES.check_folder(path, reads=reads)
     return _Plan(

@@ -19,6 +19,7 @@ from orn.shared.config import fields
 from orn.shared.data_files import is_folder
 from orn.shared.echo import echo, is_first_process
 from orn.shared.environment import usable_cores
+from orn.shared.jobs.outputs import default_folder
 from orn.shared.options import Argument, Option, OptionOverrides, Request
 
 
@@ -100,11 +101,11 @@ class Resources(Request):
 
     def shards_of(self, dataset_name: str) -> Path:
         """Return the folder of shards for a data set without a run."""
-        return self.shards or Path("shards") / dataset_name
+        return self.shards or default_folder("shards", dataset_name)
 
     def clips_of(self, dataset_name: str) -> Path | None:
         """Return the clip store for a data set without a run; None with --no-clip-store."""
-        return None if self.no_clip_store else self.clips or Path("clips") / dataset_name
+        return None if self.no_clip_store else self.clips or default_folder("clips", dataset_name)
 
 
 WITH_WORKERS = Resources(workers=min(4, usable_cores() - 1))
@@ -185,7 +186,7 @@ def newest_data(data_root: Path, *, shards: Path | None = None) -> NewestData:
         manifest=manifest,
         data_root=data_root,
         shards=last.folder,
-        clips=Path("clips", *folders_between(last.folder), name),
+        clips=default_folder("clips", *folders_between(last.folder), name),
     )
 
 
