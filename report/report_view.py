@@ -9,8 +9,8 @@ import numpy as np
 
 from orn.report.cases import EvaluatedRun, Explanations
 from orn.report.measured import OUTCOMES, Measured
-from orn.shared.config.bounded import file_digest
 from orn.shared.config.toml_files import to_toml
+from orn.shared.data_files import file_digest
 from orn.shared.errors import CheckpointError
 from orn.shared.pages.fitted_page import (
     Picture,

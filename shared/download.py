@@ -14,7 +14,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from orn.shared.config.bounded import file_digest
+from orn.shared.data_files import file_digest
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import remove_temporaries, temporary_file
 from orn.shared.jobs.lock import is_locked, locked

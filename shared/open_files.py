@@ -6,8 +6,7 @@ from threading import RLock
 
 from cachetools import LRUCache, cached
 
-from orn.shared.config.bounded import open_file
-from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.data_files import Stamp, open_file, stamp_of
 from orn.shared.errors import PipelineError
 
 _MOST_FILES = 128

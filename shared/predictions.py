@@ -15,8 +15,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.config.bounded import open_file
-from orn.shared.data_files import is_folder, is_there
+from orn.shared.data_files import is_folder, is_there, open_file
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.evaluation_names import options_of
 from orn.shared.jobs.atomic_file import replacing

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from orn.shared.config.bounded import open_file, require_utf8
+from orn.shared.data_files import open_file, require_utf8
 from orn.shared.environment import machine_memory
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.atomic_file import replacing

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from orn.shared.config.bounded import open_file, require_utf8
+from orn.shared.data_files import open_file, require_utf8
 from orn.shared.environment import machine_memory
 from orn.shared.errors import CheckpointError, PipelineError
 from orn.shared.jobs.atomic_file import replacing

@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orn.shared.config.bounded import file_digest
-from orn.shared.data_files import not_a_file
+from orn.shared.data_files import file_digest, not_a_file
 from orn.shared.devices import estimated_seconds, usual_batch_size
 from orn.shared.errors import DetectorError
 from orn.shared.jobs.engines import choose_engine

@@ -23,7 +23,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from orn.shared.config.bounded import open_to_append
+from orn.shared.data_files import open_to_append
 from orn.shared.errors import DetectorError, PipelineError, VideoDecodeError
 from orn.shared.jobs.plan import FailedVideo, Unit, UnitPart
 from orn.shared.manifests.records import Video

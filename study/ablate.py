@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from orn.shared.config.bounded import file_digest, read_json
 from orn.shared.config.toml_files import to_toml
+from orn.shared.data_files import file_digest, read_json
 from orn.shared.environment import git_commit
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.atomic_file import write_text

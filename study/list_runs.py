@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from orn.shared.config.bounded import read_bounded
 from orn.shared.config.toml_files import leaves, to_dict
 from orn.shared.csv_text import csv_text
+from orn.shared.data_files import read_bounded
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.lock import is_locked
 from orn.shared.manifests.draw_split import fold_names

@@ -11,7 +11,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from orn.demo.world.films import TRUTH_BYTES
-from orn.shared.config.bounded import read_json
+from orn.shared.data_files import read_json
 from orn.shared.errors import JoinError, ManifestError
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.detection_folder import DetectionFolder

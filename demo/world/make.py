@@ -17,7 +17,7 @@ import numpy as np
 from orn.demo.world.cast import LABELS
 from orn.demo.world.films import FilmTruth, truth_document, write_film
 from orn.demo.world.scene import plan_scene
-from orn.shared.config.bounded import read_json
+from orn.shared.data_files import read_json
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_folder

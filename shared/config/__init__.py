@@ -1,4 +1,4 @@
-"""Reading, validating and writing configuration files; bounded reads of untrusted files.
+"""Reading, validating and writing configuration files.
 
 Imports no other folder.
 """

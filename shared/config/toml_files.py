@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from orn.shared.config.bounded import read_bounded, require_utf8
 from orn.shared.config.fields import explain
+from orn.shared.data_files import read_bounded, require_utf8
 from orn.shared.errors import ConfigError, PipelineError
 from orn.shared.text import nearest
 

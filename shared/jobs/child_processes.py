@@ -28,7 +28,7 @@ from typing import Any
 
 import click
 
-from orn.shared.config.bounded import open_to_append, read_json
+from orn.shared.data_files import open_to_append, read_json
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.termination import Terminated, terminated_as_interrupted

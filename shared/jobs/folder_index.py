@@ -17,8 +17,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
 
-from orn.shared.config.bounded import read_bounded
-from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.data_files import Stamp, read_bounded, stamp_of
 from orn.shared.errors import PipelineError
 from orn.shared.jobs.atomic_file import write_bytes
 from orn.shared.jobs.workers import in_threads

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from orn.shared.config.bounded import read_bounded
+from orn.shared.data_files import read_bounded
 from orn.shared.errors import PipelineError
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from orn.shared.config.bounded import file_digest, read_bounded
 from orn.shared.config.fields import STRICT, explain
-from orn.shared.data_files import is_there
+from orn.shared.data_files import file_digest, is_there, read_bounded
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.outputs import check_output_folder

@@ -7,9 +7,8 @@ from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
-from orn.shared.config.bounded import file_digest
 from orn.shared.config.toml_files import load_config
-from orn.shared.data_files import is_folder, is_there, not_a_file
+from orn.shared.data_files import file_digest, is_folder, is_there, not_a_file
 from orn.shared.errors import (
     DataRootError,
     ManifestError,

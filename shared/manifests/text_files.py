@@ -14,9 +14,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError, create_model
 
-from orn.shared.config.bounded import parse_json, read_bounded
 from orn.shared.config.fields import described, explain
-from orn.shared.data_files import not_a_file
+from orn.shared.data_files import not_a_file, parse_json, read_bounded
 from orn.shared.errors import DataRootError, ManifestError
 from orn.shared.manifests.manifest import Epic100Labels, SomethingLabels
 from orn.shared.manifests.records import Split

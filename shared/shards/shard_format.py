@@ -15,8 +15,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from orn.shared.config.bounded import parse_json
 from orn.shared.config.fields import STRICT, Positive, described, explain
+from orn.shared.data_files import parse_json
 from orn.shared.errors import ShardFormatError, VideoDecodeError
 from orn.shared.jobs.plan import FailedVideo, UnitFiles
 from orn.shared.masks.rules import ClassRules, ScoreKind

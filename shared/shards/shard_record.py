@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
-from orn.shared.config.bounded import open_file
 from orn.shared.config.fields import STRICT, described
-from orn.shared.data_files import Stamp, stamp_of
+from orn.shared.data_files import Stamp, open_file, stamp_of
 from orn.shared.errors import PipelineError, ShardFormatError, ShardNotFoundError
 from orn.shared.shards.shard_format import ArraySpec, ShardAttributes, read_attributes
 

@@ -1,4 +1,4 @@
 """Decode frames with their times, from video files and folders of JPEGs.
 
-May import `config`.
+Imports no other folder.
 """

@@ -9,8 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from orn.shared.config.bounded import file_digest
-from orn.shared.data_files import is_folder, reason, regular_status
+from orn.shared.data_files import file_digest, is_folder, reason, regular_status
 from orn.shared.errors import VideoDecodeError
 from orn.shared.video.file import estimate_file, probe_file, read_file
 from orn.shared.video.frame import Frame, FrameEstimate, VideoInfo

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from orn.shared.config.bounded import read_bounded
+from orn.shared.data_files import read_bounded
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from orn.shared.config.bounded import open_file
+from orn.shared.data_files import open_file
 from orn.shared.errors import ObjectImportError
 from orn.stage1_detect.imports.coco import FILE_NAME
 from orn.stage1_detect.imports.json_elements import elements_of

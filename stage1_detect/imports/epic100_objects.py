@@ -28,7 +28,7 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from orn.shared.config.bounded import read_bounded
+from orn.shared.data_files import read_bounded
 from orn.shared.errors import ObjectImportError
 from orn.shared.masks.coco_classes import NUM_COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections

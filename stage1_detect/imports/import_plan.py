@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from orn.shared.config.bounded import file_digest
-from orn.shared.data_files import not_a_file
+from orn.shared.data_files import file_digest, not_a_file
 from orn.shared.errors import ConfigError, ObjectImportError
 from orn.shared.jobs.plan import UNIT_FRAMES, ManifestFile, Plan, plan_units
 from orn.shared.manifests.load import load_listing, load_manifest, locate_videos, own_file

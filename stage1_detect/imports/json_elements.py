@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 import ijson
 
-from orn.shared.config.bounded import open_file
+from orn.shared.data_files import open_file
 from orn.shared.errors import ObjectImportError
 from orn.shared.text import path_text
 

@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import Tensor
 
-from orn.shared.config.bounded import file_digest
 from orn.shared.config.fields import described
+from orn.shared.data_files import file_digest
 from orn.shared.environment import installed_version
 from orn.shared.errors import DetectorError
 from orn.shared.masks.coco_classes import COCO_CLASSES

@@ -18,9 +18,8 @@ from cachetools import LRUCache, cached
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from orn.shared.config.bounded import open_file
 from orn.shared.config.fields import explain
-from orn.shared.data_files import Stamp, is_folder
+from orn.shared.data_files import Stamp, is_folder, open_file
 from orn.shared.errors import ClipStoreError
 from orn.shared.jobs.folder_index import IndexedFile, IndexKind, index_folder
 from orn.shared.open_files import changed, open_stamped

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from orn.shared.config.bounded import read_json
+from orn.shared.data_files import read_json
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.predictions import Predictions, load_predictions, save_predictions
 from orn.stage2_train.evaluation.intervals import measured_figures

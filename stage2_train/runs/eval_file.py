@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from orn.shared.config.bounded import read_json
 from orn.shared.config.fields import explain
+from orn.shared.data_files import read_json
 from orn.shared.errors import CheckpointError
 from orn.shared.manifests.records import Metric
 from orn.shared.predictions import GroupKind

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orn.shared.config.bounded import file_digest, require_utf8
+from orn.shared.data_files import file_digest, require_utf8
 from orn.shared.errors import CheckpointError, ConfigError, DetectorError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, replacing, write_text
 from orn.shared.jobs.outputs import check_output_folder

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from orn.shared.config.bounded import file_digest
+from orn.shared.data_files import file_digest
 from orn.shared.errors import CheckpointError
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.manifests.load import load_listing, load_manifest

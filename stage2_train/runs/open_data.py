@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orn.shared.config.bounded import read_json
+from orn.shared.data_files import read_json
 from orn.shared.errors import ConfigError
 from orn.shared.evaluation_names import FrameOrder
 from orn.shared.jobs.atomic_file import write_text

@@ -15,10 +15,9 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 from pydantic.dataclasses import dataclass
 
-from orn.shared.config.bounded import read_json, require_utf8
 from orn.shared.config.fields import STRICT, FileName, FilePath, Positive, Printable
 from orn.shared.config.toml_files import config_from_dict, to_dict
-from orn.shared.data_files import is_there
+from orn.shared.data_files import is_there, read_json, require_utf8
 from orn.shared.errors import ConfigError
 from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.same_job import check_same_job, differences

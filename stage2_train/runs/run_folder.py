@@ -20,9 +20,8 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from orn.shared.config.bounded import open_file, open_to_append, read_bounded, read_json
 from orn.shared.config.fields import STRICT
-from orn.shared.data_files import is_there
+from orn.shared.data_files import is_there, open_file, open_to_append, read_bounded, read_json
 from orn.shared.environment import describe_environment
 from orn.shared.errors import CheckpointError, ConfigError, PipelineError
 from orn.shared.jobs.atomic_file import remove_stale_temporaries, write_bytes

@@ -16,8 +16,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from orn.shared.config.bounded import file_digest
 from orn.shared.config.toml_files import to_dict
+from orn.shared.data_files import file_digest
 from orn.shared.errors import CheckpointError, ConfigError
 from orn.shared.jobs.same_job import differences
 from orn.shared.tensors import mismatch

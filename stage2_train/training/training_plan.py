@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from orn.shared.config.bounded import require_utf8
+from orn.shared.data_files import require_utf8
 from orn.shared.echo import is_first_process
 from orn.shared.errors import PipelineError, ShardNotFoundError
 from orn.shared.jobs.child_processes import LOG_NAME, STEPS_NAME, run_orn

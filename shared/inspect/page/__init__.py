@@ -1,4 +1,4 @@
 """The HTML page of a shard: a folder that opens in a browser without a server.
 
-May import `config`, `jobs`, `masks`, `pages` and `shards`.
+May import `jobs`, `masks`, `pages` and `shards`.
 """

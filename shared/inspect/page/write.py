@@ -8,8 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from orn.shared.config.bounded import open_file
-from orn.shared.data_files import is_there
+from orn.shared.data_files import is_there, open_file
 from orn.shared.errors import ConfigError
 from orn.shared.inspect.labels import ActivityLabels
 from orn.shared.inspect.page.contents import (

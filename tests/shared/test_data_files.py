@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from orn.shared.config.bounded import (
+from orn.shared.config.toml_files import parse_toml
+from orn.shared.data_files import (
     MOST_BYTES,
     file_digest,
     open_to_append,
     read_bounded,
     read_json,
 )
-from orn.shared.config.toml_files import parse_toml
 from orn.shared.errors import ConfigError, PipelineError, ShardFormatError
 from tests.bounded import bounded
 
