@@ -218,8 +218,7 @@ def unwritten(request: PipelineRequest) -> Iterator[None]:
     if not request.is_table or usual.exists():
         yield
         return
-    has_split = guess_table(table, group=request.group).has_split
-    split = None if has_split else _split_request(request)
+    split = _split_request(request)
     kept = {path.name for path in table.parent.iterdir()}
     made = make_manifest(table, data_root=request.data_root, split=split)
     for warning in made["warnings"]:
@@ -241,9 +240,9 @@ def _manifest_of(request: PipelineRequest) -> tuple[str, Path]:
     table = Path(request.dataset)
     path, data_root = usual_manifest(table, request.data_root)
     if not path.exists():
-        has_split = guess_table(table, group=request.group).has_split
-        split = () if has_split else _split_request(request).words
-        argv = ("manifest", "new", str(table), *split, "--data", str(request.data_root))
+        split = _split_request(request)
+        words = () if split is None else split.words
+        argv = ("manifest", "new", str(table), *words, "--data", str(request.data_root))
         echo(shlex.join(["orn", *argv]), err=True)
         run_orn(argv, stdout=STDERR)
         return str(path), data_root
@@ -279,7 +278,11 @@ def _score_threshold(pipeline: Pipeline, dataset: Dataset) -> float | None:
     return recipe.data.score_threshold
 
 
-def _split_request(request: PipelineRequest) -> SplitRequest:
+def _split_request(request: PipelineRequest) -> SplitRequest | None:
+    """Return the split to create; None for a table with a split of its own, unless folds are
+    requested, which it cannot have."""
+    if not request.folds and guess_table(Path(request.dataset), group=request.group).has_split:
+        return None
     return SplitRequest(text=request.split, folds=request.folds, group=request.group)
 
 

@@ -78,10 +78,6 @@ def _carry_out_folds(
     changes: Mapping[str, Any],
 ) -> None:
     """Train every run on each fold, and evaluate it once on the test splits of all folds."""
-    manifest = load_manifest(request.manifest)
-    if changes:
-        assert isinstance(manifest.labels, TableLabels)
-        draw_folds(request.resources.root / manifest.root / manifest.labels.table, changes)
     paths = [request.folder / f"{fold}.toml" for fold in folds]
     write_fold_manifests(request.manifest, paths, changes)
     parts = [replace(run, fold=fold) for run in runs for fold in folds]
@@ -94,7 +90,7 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     """Return what `ablate` would do, as a JSON object."""
     request = _with_recipe(request)
     runs = _checked_runs(request)
-    (folds, _), split = _folds(request), "validation"
+    (folds, _), split = _folds(request, dry_run=True), "validation"
     if folds:
         runs, split = [replace(run, fold=fold) for run in runs for fold in folds], "test"
     left = [run for run in runs if not is_measured(run.folder, split)]
@@ -108,8 +104,17 @@ def describe_ablation(request: AblationRequest) -> dict[str, Any]:
     }
 
 
-def _folds(request: AblationRequest) -> tuple[tuple[str, ...], dict[str, Any]]:
-    return requested_folds(request.manifest, folds=request.folds, group=request.group)
+def _folds(
+    request: AblationRequest, *, dry_run: bool = False
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the folds as `requested_folds` does; draw those that the manifest does not have."""
+    folds, changes = requested_folds(request.manifest, folds=request.folds, group=request.group)
+    if changes:
+        manifest = load_manifest(request.manifest)
+        assert isinstance(manifest.labels, TableLabels)
+        table = request.resources.root / manifest.root / manifest.labels.table
+        draw_folds(table, changes, dry_run=dry_run)
+    return folds, changes
 
 
 def _with_recipe(request: AblationRequest) -> AblationRequest:

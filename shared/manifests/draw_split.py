@@ -91,7 +91,8 @@ class SplitRequest:
     seed: int = 0
     """Random seed for the order of videos or groups."""
     group: str | None = None
-    """Column of the table; videos with the same value in it are kept together."""
+    """Column of the table; videos with the same value in it are kept together. None: the column
+    `group`, if there is one."""
 
     def __post_init__(self) -> None:
         if self.group in (known := set(LabeledRow.model_fields) - {"video", "group"}):
@@ -162,22 +163,29 @@ def draw_table(table: Path, request: SplitRequest) -> dict[str, tuple[Split, ...
     num_parts = request.folds or len(shares)
     groups: dict[str, Counter[str | None]] = {}
     group_of: dict[str, str] = {}
-    column = request.group or "video"
+    column = request.group or "group"
 
-    def add(row: _GroupedRow) -> None:
-        if group_of.setdefault(row.video, row.group) != row.group:
+    def add(row: LabeledRow) -> bool:
+        group = row.group or row.video
+        if group_of.setdefault(row.video, group) != group:
             raise ValueError(
                 f"expected the same {column} in all rows of video {row.video!r}, got "
-                f"{group_of[row.video]!r} and {row.group!r}; use one value"
+                f"{group_of[row.video]!r} and {group!r}; use one value"
             )
         classes = {part.strip() for part in row.label.split(LABEL_SEPARATOR)}
-        groups.setdefault(row.group, Counter()).update([None, *classes])
+        groups.setdefault(group, Counter()).update([None, *classes])
+        return row.split is not None
 
-    read_rows(table, "the label table", _GroupedRow, add, columns={"group": column})
+    model = _GroupedRow if request.group else LabeledRow
+    if any(read_rows(table, "the label table", model, add, columns={"group": column})):
+        raise ConfigError(
+            f"{table}: expected a table without a split, got a column 'split'; omit "
+            f"--{'folds' if request.folds else 'split'}, or remove the column"
+        )
     if len(groups) < num_parts:
         remedy = "--folds 3" if request.folds else "--split 80/20"
         raise ConfigError(
-            f"{table}: expected at least {num_parts} values of {column!r} for {num_parts} splits, "
+            f"{table}: expected at least {num_parts} groups for {num_parts} splits, "
             f"got {len(groups)}; use fewer splits, such as {remedy}, or add videos"
         )
     if request.folds:

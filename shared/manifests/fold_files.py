@@ -47,12 +47,15 @@ def requested_folds(
     return fold_names(folds), {name: value for name, value in changes.items() if value is not None}
 
 
-def draw_folds(table: Path, changes: Mapping[str, Any]) -> None:
-    """Draw the folds of `requested_folds` for a label table, unless they exist."""
+def draw_folds(table: Path, changes: Mapping[str, Any], *, dry_run: bool = False) -> None:
+    """Draw the folds of `requested_folds` for a label table, unless they exist; `dry_run` writes
+    nothing."""
     path = table.parent / changes["split_table"]
     if not path.exists():
         request = SplitRequest(folds=changes["folds"], group=changes.get("group"))
-        write_text(path, split_text(request.columns, draw_table(table, request)))
+        text = split_text(request.columns, draw_table(table, request))
+        if not dry_run:
+            write_text(path, text)
 
 
 def write_fold_manifests(

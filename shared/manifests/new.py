@@ -104,11 +104,6 @@ def make_manifest(
         PipelineError: if a file cannot be written.
     """
     found = guess_table(table, group=split.group if split else None)
-    if split and found.has_split:
-        raise ConfigError(
-            f"{table}: expected a table without a split, got a column 'split'; omit --split or "
-            "remove the column"
-        )
     split_of = draw_table(table, split) if split else {}
     folder = _absolute(table).parent
     usual, _ = usual_manifest(table, data_root)

@@ -98,6 +98,8 @@ def test_a_table_of_another_data_set_is_not_taken_for_it(table: Path) -> None:
 def test_a_split_of_the_table_is_kept_and_the_test_part_stands_in_for_validation(table) -> None:
     rows = [f"{row},{'train' if number < 6 else 'test'}" for number, row in enumerate(ROWS)]
     table.write_text("\n".join(["video,label,split", *rows]) + "\n")
+    refused = run_orn("run", table, "--folds", "2", "--dry-run", exit_code=2).stderr
+    assert "got a column 'split'; omit --folds" in refused
     *_, evaluate, report = opened(table, recipe="demo")
     assert evaluate.endswith("--split test") and report.endswith("--split test")
 

@@ -75,9 +75,12 @@ def test_trains_measures_and_goes_on(options, tmp_path) -> None:
 def test_folds_are_drawn_once_and_pooled(options, tmp_path) -> None:
     """Every film is tested once in each row; the folds need no validation to be compared."""
     labels = tmp_path / "data" / "tiny" / "labels.csv"
+    words = (*BOTH, "--folds", "2")
+    for more in ((), ("--dry-run",)):
+        assert "omit --folds" in ablate(options, *words, *more, exit_code=2).stderr
+    assert not (tmp_path / "ablation").exists()
     rows = [line.rpartition(",")[0] for line in labels.read_text().splitlines()]
     labels.write_text("\n".join(rows) + "\n")
-    words = (*BOTH, "--folds", "2")
     assert ablate(options, *words, "--dry-run").json["runs"] == 4
     drawn = labels.with_name("folds-2.csv")
     assert not drawn.exists()

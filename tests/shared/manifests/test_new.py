@@ -155,15 +155,18 @@ def test_a_split_is_drawn_and_kept(here: Path, kitchen, new: Make) -> None:
     assert splits(here) == first, "another manifest has a split of its own"
 
 
-def test_groups_and_segments_of_one_video_stay_together(here: Path, kitchen, new: Make) -> None:
+@pytest.mark.parametrize(("column", "options"), [("of", ("--group", "of")), ("group", ())])
+def test_groups_and_segments_of_one_video_stay_together(
+    here: Path, kitchen, new: Make, column: str, options: tuple[str, ...]
+) -> None:
     rows = [
         f"v{video},{start},{start + 1},{'open' if start else 'close'},p{video // 2}"
         for video in range(12)
         for start in range(2)
     ]
     videos = [f"v{number}.mp4" for number in range(12)]
-    kitchen("\n".join(["video,start,stop,label,person", *rows]), *videos)
-    new("--split", "60/20/20", "--group", "person")
+    kitchen("\n".join([f"video,start,stop,label,{column}", *rows]), *videos)
+    new("--split", "60/20/20", *options)
     found = splits(here)
     assert all(found[f"v{video}"] == found[f"v{video + 1}"] for video in range(0, 12, 2))
     assert {list(found.values()).count(each) for each in ("validation", "test")} == {2}
@@ -176,10 +179,11 @@ TWO = "video,label\na,x\nb,x\n"
     ("table", "options", "message"),
     [
         (TWO, "--split 80/10", "sum to 100, such as 80/10/10 or 80/20"),
-        (TWO, "--split 80/10/10", "expected at least 3 values of 'video'"),
+        (TWO, "--split 80/10/10", "expected at least 3 groups for 3 splits"),
         (TWO, "--split 80/20 --group label", "--group label: expected a column of your own"),
         ("video\tlabel\na\tx\n", "", "got tabs; save the table as CSV UTF-8"),
         ("video,label,split\na,x,train\nb,x,val\n", "--split 80/20", "omit --split"),
+        ("video,label,split\na,x,train\nb,x,val\n", "--folds 2", "omit --folds"),
         ("video,label,of\na,x,1\nb,x,\n", "--split 80/20 --group of", "row 3: column 'of': "),
         (
             "video,start,stop,label,of\na,0,1,x,1\na,1,2,x,2\n",
