@@ -17,7 +17,7 @@ from orn.predict_videos.prediction import SegmentPrediction, WindowPrediction
 from orn.predict_videos.seen_frame import draw_seen_frame
 from orn.predict_videos.truth import TrueSegment, names_at
 from orn.predict_videos.windows import explaining_window, moments_of
-from orn.shared.drawing.draw_text import draw_text, text_size
+from orn.shared.drawing.draw_frame import draw_text, text_size
 from orn.shared.drawing.film import write_film
 from orn.shared.errors import JoinError
 from orn.shared.manifests.records import Video

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orn.predict_videos.prediction import WindowPrediction
-from orn.shared.drawing.draw_frame import FONT_SHARE, DrawnObjects, draw_frame
-from orn.shared.drawing.draw_text import draw_text, text_size
+from orn.shared.drawing.draw_frame import FONT_SHARE, DrawnObjects, draw_frame, draw_text, text_size
 from orn.shared.shards.detection_folder import VideoDetections
 from orn.stage2_train.explanation.scale import line_width
 from orn.stage2_train.runs.trained import OpenedModel

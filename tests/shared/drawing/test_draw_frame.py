@@ -1,9 +1,16 @@
-"""Frames drawn with their objects."""
+"""Frames drawn with their objects, and letters of many scripts."""
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
+from orn.shared.drawing.draw_frame import (
+    DrawnObjects,
+    draw_frame,
+    draw_text,
+    gray_frame,
+    text_size,
+)
 from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.masks.detections import FrameDetections
 from tests.worlds.shards import blocks
@@ -45,3 +52,33 @@ def test_the_best_are_drawn_and_the_rest_is_told() -> None:
     plain = draw_frame(gray, DrawnObjects.of(found(60)), class_names=COCO_CLASSES)
     told = draw_frame(gray, many, class_names=COCO_CLASSES)
     assert (told[380:, :200] != plain[380:, :200]).any()
+
+
+MISSING = "\u53a8"
+"""A Chinese letter, which the font does not have."""
+
+
+def drawn(text: str, left: int = 4, top: int = 4, *, bold: bool = False) -> NDArray[np.uint8]:
+    picture = np.zeros((40, 120, 3), np.uint8)
+    draw_text(picture, text, left, top, pixels=20, color=(255, 200, 0), bold=bold)
+    return picture
+
+
+@pytest.mark.parametrize("letter", "aßöñřłİЖλجא")
+def test_letters_of_their_own(letter: str) -> None:
+    picture = drawn(letter)
+    assert picture.max(axis=(0, 1)).tolist() == [255, 200, 0]
+    assert all((picture != drawn(other)).any() for other in ("?", MISSING))
+    assert (drawn(letter, bold=True) != picture).any()
+
+
+def test_the_size_is_what_is_drawn() -> None:
+    width, height = text_size("Größe", 20)
+    rows, columns, _ = np.nonzero(drawn("Größe"))
+    assert rows.min() >= 4
+    assert rows.max() < 4 + height
+    assert (columns.min(), columns.max()) == (pytest.approx(4, abs=1), pytest.approx(3 + width, 1))
+
+
+def test_control_characters_are_escaped() -> None:
+    assert text_size("a\nb\x1b[2J", 20) == text_size("a\\nb\\x1b[2J", 20)
