@@ -14,9 +14,8 @@ from orn.shared.options import Argument, Option, Request, command
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from orn.shared.inspect.labels import ActivityLabels
     from orn.shared.inspect.one_frame import ShardFrame
-    from orn.shared.inspect.video_pictures import Pictures
+    from orn.shared.inspect.shard_videos import ActivityLabels, Pictures
     from orn.shared.shards.shard import Shard
 
 
@@ -95,7 +94,7 @@ def inspect(request: InspectRequest, *, as_json: AsJson = False) -> None:
     over one frame or a video; with --html, write a page. Missing frames are gray.
     """
     from orn.shared.inspect.page.write import check_page_output
-    from orn.shared.inspect.video_pictures import pictures_of_shard
+    from orn.shared.inspect.shard_videos import pictures_of_shard
     from orn.shared.jobs.outputs import check_output_files
     from orn.shared.shards.index import one_shard
     from orn.shared.shards.shard import Shard
@@ -187,8 +186,7 @@ def _write_page(shard: "Shard", pictures: "Pictures", request: InspectRequest) -
 def _labels(shard: "Shard", request: InspectRequest) -> "ActivityLabels":
     """Return the labels of the data set, with the predictions of a run if one is given."""
     from orn.shared.errors import ConfigError, PipelineError
-    from orn.shared.inspect.labels import ActivityLabels, labels_of
-    from orn.shared.inspect.video_pictures import dataset_of_shard
+    from orn.shared.inspect.shard_videos import ActivityLabels, dataset_of_shard, labels_of
 
     run = request.run
     try:

@@ -12,7 +12,7 @@ from orn.shared.drawing.draw_frame import DrawnObjects, draw_frame, gray_frame
 from orn.shared.drawing.film import write_film
 from orn.shared.errors import ShardNotFoundError
 from orn.shared.inspect.one_frame import chosen_video
-from orn.shared.inspect.video_pictures import Pictures, pictures_or_gray
+from orn.shared.inspect.shard_videos import Pictures, pictures_or_gray
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.progress import Bar, progress
 from orn.shared.shards.shard import Shard, ShardFrame

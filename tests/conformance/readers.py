@@ -15,8 +15,8 @@ from torch import nn
 from orn.shared.config.toml_files import to_toml
 from orn.shared.errors import CheckpointError
 from orn.shared.inspect.page.write import write_page
+from orn.shared.inspect.shard_videos import NoPictures
 from orn.shared.inspect.summary import summarize
-from orn.shared.inspect.video_pictures import NoPictures
 from orn.shared.jobs.plan import Plan, plan_units
 from orn.shared.manifests.load import load_dataset
 from orn.shared.predictions import Predictions, load_predictions, save_predictions

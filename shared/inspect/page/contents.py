@@ -11,7 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from orn.shared.errors import ShardFormatError
-from orn.shared.inspect.labels import ActivityLabels
+from orn.shared.inspect.shard_videos import ActivityLabels
 from orn.shared.inspect.summary import ShardSummary, as_report
 from orn.shared.masks import rle
 from orn.shared.masks.detections import FrameDetections

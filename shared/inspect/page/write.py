@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from orn.shared.data_files import is_there, open_file
 from orn.shared.errors import ConfigError
-from orn.shared.inspect.labels import ActivityLabels
 from orn.shared.inspect.page.contents import (
     ShownVideo,
     encoded_picture,
@@ -19,8 +18,8 @@ from orn.shared.inspect.page.contents import (
     thumbnail,
     view_model,
 )
+from orn.shared.inspect.shard_videos import ActivityLabels, Pictures, pictures_or_gray
 from orn.shared.inspect.summary import summarize
-from orn.shared.inspect.video_pictures import Pictures, pictures_or_gray
 from orn.shared.jobs.atomic_file import replacing
 from orn.shared.jobs.outputs import check_output_folder
 from orn.shared.jobs.progress import Bar, progress

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from orn.shared.errors import JoinError, UnknownDatasetError
-from orn.shared.inspect.video_pictures import (
+from orn.shared.inspect.shard_videos import (
     Pictures,
     VideoPictures,
     pictures_of_shard,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orn.shared.inspect.labels import ActivityLabels
+from orn.shared.inspect.shard_videos import ActivityLabels
 from orn.shared.manifests.records import Segment
 from orn.shared.masks.detections import FrameDetections
 from orn.shared.shards.shard import Shard

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from orn.shared.errors import PipelineError
 from orn.shared.inspect.page.write import write_page
-from orn.shared.inspect.video_pictures import NoPictures
+from orn.shared.inspect.shard_videos import NoPictures
 from orn.shared.shards.shard import Shard
 from orn.shared.shards.shard_format import VideoEntry
 from tests.bounded import bounded

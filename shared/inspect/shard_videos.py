@@ -1,0 +1,210 @@
+"""What a data set has about the videos of a shard: pictures under the masks, and labels.
+
+Pictures and detections are matched by time, since imported masks have their own frame rate.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orn.shared.errors import ConfigError, JoinError, PipelineError
+from orn.shared.jobs.plan import Plan
+from orn.shared.manifests.load import load_dataset, load_listing, load_manifest, manifest_of
+from orn.shared.manifests.records import Segment
+from orn.shared.shards.shard_format import UNKNOWN_SOURCE, VideoEntry
+from orn.shared.shards.time_join import frame_interval, nearest_frames
+from orn.shared.video.random_access import VideoReader, seconds_of_frames
+from orn.shared.video.read import content_bytes, content_digest, estimate
+
+_REMEDY = "specify the manifest with --dataset FILE.toml"
+
+_HALF = 0.51
+"""Maximum distance to the nearest picture, as a fraction of the interval between pictures."""
+
+
+class Pictures(Protocol):
+    """A source of pictures of the frames with detections."""
+
+    @property
+    def name(self) -> str:
+        """Description of the source."""
+
+    def frames(
+        self, video: VideoEntry, seconds_n: NDArray[np.float64]
+    ) -> Iterator[NDArray[np.uint8] | None]:
+        """Yield the picture nearest to each of (n,) increasing times, (H, W, 3) uint8 RGB of equal
+        size; None for a time without a nearby picture.
+
+        Raises:
+            PipelineError: if the source has no pictures of the video.
+        """
+
+
+class NoPictures:
+    """A source without pictures, and the reason why there are none."""
+
+    def __init__(self, reason: str) -> None:
+        self.name = "none"
+        self._reason = reason
+
+    def frames(
+        self, video: VideoEntry, seconds_n: NDArray[np.float64]
+    ) -> Iterator[NDArray[np.uint8] | None]:
+        """Always raise JoinError, because no pictures are available."""
+        raise JoinError(self._reason)
+
+
+class VideoPictures:
+    """Frames decoded from the videos of a data set."""
+
+    def __init__(self, dataset: str, data_root: Path) -> None:
+        loaded = load_dataset(dataset, data_root, labels=False)
+        self.name = f"the videos of {loaded.name} under {loaded.root}"
+        self._videos = {video.id: video for video in loaded.videos}
+        self._root = loaded.root
+
+    def frames(
+        self, video: VideoEntry, seconds_n: NDArray[np.float64]
+    ) -> Iterator[NDArray[np.uint8] | None]:
+        """Yield pictures like `Pictures.frames`; a file with different content is rejected."""
+        listed = self._videos.get(video.id)
+        if listed is None:
+            raise JoinError(f"no file for this video under {self._root}")
+        path, rate = listed.path, listed.rate
+        if video.source_digest != UNKNOWN_SOURCE and (
+            content_bytes(path) != video.source_bytes or content_digest(path) != video.source_digest
+        ):
+            raise JoinError(
+                f"{path} differs from the file that these detections were computed from"
+            )
+        farthest = max(1 / video.rate, _HALF / estimate(path, rate=rate).rate)
+        reader = VideoReader(path, rate=rate)
+        known_F = seconds_of_frames(path, rate=rate)
+        places = nearest_places(known_F, seconds_n, farthest=farthest)
+        shown = (None if place is None else reader.frame(place) for place in places)
+        return (None if frame is None else frame.image for frame in shown)
+
+
+def pictures_of_shard(shard: Path, dataset: str | None, data_root: Path) -> Pictures:
+    """Return the source of pictures for a shard; `dataset_of_shard` selects the data set."""
+    try:
+        return VideoPictures(dataset_of_shard(shard, dataset), data_root)
+    except PipelineError as err:
+        if dataset is not None:
+            raise
+        return NoPictures(str(err))
+
+
+def dataset_of_shard(shard: Path, dataset: str | None) -> str:
+    """Return the name or file of the manifest of a shard's data set: `dataset` if given, else the
+    one recorded in the plan next to the shard.
+
+    Raises:
+        JoinError: if there is no plan.
+    """
+    if dataset is not None:
+        return dataset
+    plan = Plan.load(shard.parent)
+    if plan is None:
+        raise JoinError(f"{shard.parent}: no plan specifies the data set; pass --dataset")
+    return manifest_of(plan, remedy=_REMEDY)
+
+
+def pictures_or_gray(
+    pictures: Pictures,
+    video: VideoEntry,
+    seconds_n: NDArray[np.float64],
+    on_gray: Callable[[str], None],
+) -> Iterator[NDArray[np.uint8] | None]:
+    """Yield the picture nearest to each time; after the first error, yield None for every time.
+
+    Args:
+        pictures: source of the pictures.
+        video: the video.
+        seconds_n: (n,) increasing times.
+        on_gray: called with the message of the error.
+    """
+    done = 0
+    try:
+        for picture in pictures.frames(video, seconds_n):
+            yield picture
+            done += 1
+    except PipelineError as err:
+        on_gray(str(err))
+    yield from [None] * (len(seconds_n) - done)
+
+
+def nearest_places(
+    known_F: NDArray[np.float64], seconds_n: NDArray[np.float64], *, farthest: float
+) -> list[int | None]:
+    """Return the index of the nearest of (F,) increasing times to each of (n,) times; None if it is
+    farther than both `farthest` and half of the median interval."""
+    if not len(known_F):
+        return [None] * len(seconds_n)
+    farthest = max(farthest, _HALF * frame_interval(known_F, otherwise=0))
+    found = nearest_frames(known_F, seconds_n, interval=2 * farthest)
+    return [
+        place if near else None
+        for place, near in zip(found.rows_n.tolist(), found.is_near_n.tolist(), strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityLabels:
+    """Labeled video segments with A activity classes."""
+
+    source: str = "none"
+    """Description of their source."""
+    classes: tuple[str, ...] = ()
+    """Names of the A classes."""
+    segments: tuple[Segment, ...] = ()
+    """Segments with their labels, in the order of the label table."""
+    probabilities: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """(A,) predicted probabilities by segment id; empty without a run."""
+    several: bool = False
+    """Whether the data set is multi-label."""
+
+    def predicted(self, segment: Segment) -> list[tuple[int, float]] | None:
+        """Return the predicted classes of a segment with their probabilities, in descending order;
+        None if there is no prediction."""
+        chances_A = self.probabilities.get(segment.id)
+        if chances_A is None:
+            return None
+        order = np.argsort(-chances_A, kind="stable")
+        chosen = order[chances_A[order] >= 0.5] if self.several else order[:1]
+        return [(int(each), round(float(chances_A[each]), 3)) for each in chosen]
+
+
+def labels_of(
+    dataset: str, data_root: Path, probabilities: Mapping[str, NDArray[np.float32]] | None = None
+) -> ActivityLabels:
+    """Return the labels of a data set.
+
+    Args:
+        dataset: name or file of its manifest.
+        data_root: folder of all data sets.
+        probabilities: (A,) predicted probabilities of a run, by segment id.
+
+    Raises:
+        ConfigError: if the classes of the run differ from those of the data set.
+    """
+    probabilities = probabilities or {}
+    manifest = load_manifest(dataset)
+    listing = load_listing(manifest, data_root)
+    for name, chances_A in probabilities.items():
+        if len(chances_A) != len(listing.classes):
+            raise ConfigError(
+                f"{name!r}: expected predictions for {len(listing.classes)} classes of {dataset}, "
+                f"got {len(chances_A)}; specify the run's data set with --dataset"
+            )
+    return ActivityLabels(
+        source=f"{manifest.name} under {data_root}",
+        classes=listing.classes,
+        segments=listing.segments,
+        probabilities=probabilities,
+        several=manifest.task == "multi-label",
+    )
