@@ -16,9 +16,8 @@ from orn.shared.shards.shard_format import shard_path
 from orn.shared.video.read import read_frames
 from orn.stage1_detect.detect import DEFAULT_CONFIG
 from orn.stage1_detect.detect_unit import UnitDetector
-from orn.stage1_detect.mmdet.config import read_config
 from orn.stage1_detect.mmdet.detector import load_detector
-from orn.stage1_detect.mmdet.model import build_model
+from orn.stage1_detect.mmdet.model import build_model, read_config
 
 _LEADING_LOGIT = 5.0
 """Bias of the class person with random weights, so that most detections have one class."""

@@ -29,10 +29,9 @@ from orn.shared.jobs.atomic_file import write_text
 from orn.shared.jobs.progress import progress
 from orn.shared.masks.rle import decode
 from orn.shared.torch_files import write_torch_file
-from orn.stage1_detect.mmdet.config import read_config
 from orn.stage1_detect.mmdet.detector import load_detector
 from orn.stage1_detect.mmdet.library import BitmapMasks, DetDataSample, InstanceData
-from orn.stage1_detect.mmdet.model import build_model
+from orn.stage1_detect.mmdet.model import build_model, read_config
 
 CONFIG = Path(__file__).parents[1] / "demo" / "detector" / "mask_rcnn_demo.py"
 FRAMES_PER_FILM = 2

@@ -217,8 +217,8 @@ def _check_same_detector(inputs: _Inputs) -> None:
     saved = SHARD_FILES.saved_plan(inputs.folder)
     if saved is None or "detector" not in saved.settings:
         return
-    from orn.stage1_detect.mmdet.config import read_config
     from orn.stage1_detect.mmdet.detector import known_settings
+    from orn.stage1_detect.mmdet.model import read_config
     from orn.stage1_detect.mmdet.zoo import weights_to_fetch
 
     detector, checkpoint = read_config(inputs.config), inputs.checkpoint

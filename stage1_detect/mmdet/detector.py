@@ -32,20 +32,22 @@ from orn.stage1_detect.mmdet.class_scores import (
     keep_mask_probabilities,
     limit_candidates,
 )
-from orn.stage1_detect.mmdet.config import DetectorConfig, error_text, read_config, test_pipeline
 from orn.stage1_detect.mmdet.library import Compose, Segmenter
 from orn.stage1_detect.mmdet.masks import encode_masks
 from orn.stage1_detect.mmdet.model import (
     NOT_FINITE,
+    DetectorConfig,
     Precision,
     build_model,
     check_precision,
+    error_text,
     library_versions,
     load_weights,
     names_of_classes,
-    naming_config,
     quiet,
+    read_config,
     set_score_threshold,
+    test_pipeline,
     use_float32_of,
 )
 from orn.stage1_detect.mmdet.zoo import fetch_weights
@@ -192,11 +194,11 @@ class MmdetDetector:
         batch = {key: [each[key] for each in prepared] for key in ("inputs", "data_samples")}
         self._features.clear()
         try:
-            with naming_config(self.entry.config_name), warnings.catch_warnings():
+            with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # MMDetection uses deprecated parts of torch
                 samples = self.model.test_step(batch)
-        except DetectorError:
-            raise
+        except DetectorError as err:  # such as a missing operator
+            raise DetectorError(f"detector config {self.entry.config_name}: {err}") from err
         except Exception as err:  # a model in a user's config can raise any exception
             raise DetectorError(
                 f"detector config {self.entry.config_name}: prediction failed: {error_text(err)}; "

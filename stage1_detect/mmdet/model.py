@@ -1,7 +1,10 @@
-"""Build an instance segmentation model from MMDetection and load its weights."""
+"""Read the config of an instance segmentation model from MMDetection, build it, and load its
+weights."""
 
 import contextlib
+import hashlib
 import io
+import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -21,14 +24,15 @@ from orn.shared.masks.coco_classes import COCO_CLASSES
 from orn.shared.tensors import mismatch
 from orn.shared.text import counted, path_text, truncate
 from orn.shared.torch_files import read_torch_file, tensors_in
-from orn.stage1_detect.mmdet.config import DetectorConfig, error_text
 from orn.stage1_detect.mmdet.library import (
     DATASETS,
     MODELS,
+    Config,
     MMLogger,
     Segmenter,
     register_all_modules,
 )
+from orn.stage1_detect.mmdet.zoo import find_config
 
 Precision: TypeAlias = Literal["float32", "tfloat32", "float16", "bfloat16"]
 """Precision of the layers in the backbone, neck and RPN head. `tfloat32` uses TensorFloat-32 on
@@ -53,6 +57,68 @@ NOT_FINITE = (
     "expected finite numbers from the network, got NaN or infinity; use a precision with a wider "
     "range than fp16, or different weights"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorConfig:
+    """A config merged with its base files."""
+
+    name: str
+    """Name of the file, without its suffix."""
+    path: Path
+    """The file."""
+    config: Config
+    """The config as mmengine's type."""
+    digest: str
+    """"sha256:..." of the model and the test pipeline."""
+
+
+def read_config(name_or_file: str | Path) -> DetectorConfig:
+    """Read a config from a file, or from MMDetection's model zoo by name."""
+    path = find_config(name_or_file)
+    try:
+        config = Config.fromfile(str(path))
+    except (Exception, SystemExit) as err:  # a config is code and can raise any exception
+        raise DetectorError(f"detector config {path}: cannot be read: {error_text(err)}") from err
+    for key in ("model", "test_dataloader"):
+        if not isinstance(config.get(key), dict):
+            raise DetectorError(
+                f"detector config {path}: expected a dict as {key}, got {config.get(key)!r:.80}; "
+                "pass an MMDetection config"
+            )
+    try:
+        test_pipeline(config)
+    except DetectorError as err:
+        raise DetectorError(f"detector config {path}: {err}") from err
+    return DetectorConfig(name=path.stem, path=path, config=config, digest=_digest(config))
+
+
+def test_pipeline(config: Config) -> list[dict[str, Any]]:
+    """Return the steps in a config's test pipeline, the first of which must load an image."""
+    dataset = config.test_dataloader.get("dataset")
+    while isinstance(dataset, dict) and "pipeline" not in dataset:  # wrappers such as RepeatDataset
+        dataset = dataset.get("dataset")
+    steps = dataset["pipeline"] if isinstance(dataset, dict) else None
+    listed = steps if isinstance(steps, list | tuple) else []
+    are_steps = all(isinstance(s, dict) and isinstance(s.get("type"), str) for s in listed)
+    if not listed or not are_steps or "LoadImage" not in listed[0]["type"]:
+        raise DetectorError(
+            "expected a test_dataloader.dataset.pipeline whose first step loads an image, such as "
+            f"LoadImageFromFile, got {steps!r:.80}"
+        )
+    return [dict(step) for step in listed]
+
+
+def error_text(err: BaseException) -> str:
+    """Return the message of an error on one line, with its type if the message is short."""
+    text = " ".join(str(err).split())
+    return text if len(text.split()) > 2 else f"{type(err).__name__} {text}".strip()
+
+
+def _digest(config: Config) -> str:
+    relevant = {"model": config.model.to_dict(), "test_pipeline": test_pipeline(config)}
+    text = json.dumps(relevant, sort_keys=True, default=str)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def build_model(detector: DetectorConfig, *, initialize: bool = False) -> Segmenter:
@@ -255,15 +321,6 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
     if precision in ("float32", "tfloat32"):
         return nullcontext()
     return torch.autocast(device.type, getattr(torch, precision))
-
-
-@contextlib.contextmanager
-def naming_config(name: str) -> Iterator[None]:
-    """Add the name of the config to errors in a block, such as for missing operators."""
-    try:
-        yield
-    except DetectorError as err:
-        raise DetectorError(f"detector config {name}: {err}") from err
 
 
 def library_versions() -> dict[str, str]:

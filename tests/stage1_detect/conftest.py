@@ -55,8 +55,7 @@ def save_random_weights(config: Path, path: Path) -> Path:
     """Writes weights that make the config's detector find many objects of several classes."""
     import torch
 
-    from orn.stage1_detect.mmdet.config import read_config
-    from orn.stage1_detect.mmdet.model import build_model
+    from orn.stage1_detect.mmdet.model import build_model, read_config
 
     torch.manual_seed(1)
     model = build_model(read_config(config), initialize=True)

@@ -63,8 +63,8 @@ def test_class_scores_are_the_softmax_row(found: list[FrameDetections]) -> None:
 def test_frames_are_prepared_as_mmdet_prepares_files(
     load_tiny: Any, per_class_config: Path, pictures: list[NDArray[np.uint8]], tmp_path: Path
 ) -> None:
-    from orn.stage1_detect.mmdet.config import read_config, test_pipeline
     from orn.stage1_detect.mmdet.library import Compose
+    from orn.stage1_detect.mmdet.model import read_config, test_pipeline
 
     detector = load_tiny("per_class")
     Image.fromarray(pictures[0]).save(tmp_path / "frame.png")

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from orn.shared.errors import DetectorError
-from orn.stage1_detect.mmdet.config import read_config
-from orn.stage1_detect.mmdet.model import build_model, load_weights
+from orn.stage1_detect.mmdet.model import build_model, load_weights, read_config
 
 pytestmark = pytest.mark.mmdet
 

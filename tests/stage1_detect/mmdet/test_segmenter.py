@@ -37,7 +37,7 @@ def frames(sample_data: Path) -> list[NDArray[np.uint8]]:
 
 def small_config(folder: Path, name: str, score_threshold: float, **settings: Any) -> Path:
     """A config of the zoo for frames of at most `SIDE` pixels, with this threshold."""
-    from orn.stage1_detect.mmdet.config import read_config
+    from orn.stage1_detect.mmdet.model import read_config
 
     config = read_config(name).config
     for step in config.test_dataloader.dataset.pipeline:
@@ -57,9 +57,8 @@ def small_config(folder: Path, name: str, score_threshold: float, **settings: An
 def save_lively_weights(config: Path, path: Path, frame: NDArray[np.uint8]) -> Path:
     """Writes random weights whose normalizations fit a frame, so that what is found depends on
     it."""
-    from orn.stage1_detect.mmdet.config import read_config
     from orn.stage1_detect.mmdet.detector import FramePreparer
-    from orn.stage1_detect.mmdet.model import build_model, class_head
+    from orn.stage1_detect.mmdet.model import build_model, class_head, read_config
 
     torch.manual_seed(0)
     detector = read_config(config)
