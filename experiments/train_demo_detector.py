@@ -105,7 +105,10 @@ def trained(frames: Sequence[Frame], *, steps: int, batch: int, seed: int) -> di
     """Train a network and return its weights, in half precision except for vectors."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    model = build_model(read_config(CONFIG), initialize=True).train()
+    detector = read_config(CONFIG)
+    for name in ("bbox_roi_extractor", "mask_roi_extractor"):  # torchvision computes the gradient
+        detector.config.model.roi_head[name].roi_layer.use_torchvision = True
+    model = build_model(detector, initialize=True).train()
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
     order = [int(i) for _ in range(-(-steps * batch // len(frames)))
              for i in rng.permutation(len(frames))]  # fmt: skip

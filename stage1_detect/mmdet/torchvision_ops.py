@@ -82,7 +82,8 @@ def roi_align_forward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Write the average of bilinear samples in each bin of each region to `output`.
+    """Write the average of bilinear samples in each bin of each region to `output`; its gradient is
+    not supported.
 
     Args:
         features: (B, C, h, w) float.
@@ -97,7 +98,11 @@ def roi_align_forward(
         pool_mode: 1 for the average; 0 (the maximum) is not supported.
         aligned: whether pixel centers lie at half cells (False for legacy models only).
     """
-    _require_average(pool_mode)
+    if pool_mode != _POOL_AVERAGE:
+        raise DetectorError(
+            f"roi_align: expected pool_mode {_POOL_AVERAGE} (average), got {pool_mode} (maximum), "
+            f"which torchvision lacks; set pool_mode='avg' in the config, or {_GET_COMPILED}"
+        )
     output.copy_(
         torch.ops.torchvision.roi_align(
             features,
@@ -105,40 +110,6 @@ def roi_align_forward(
             spatial_scale,
             aligned_height,
             aligned_width,
-            sampling_ratio,
-            aligned,
-        )
-    )
-
-
-def roi_align_backward(
-    grad_output: Tensor,
-    rois: Tensor,
-    argmax_y: Tensor,
-    argmax_x: Tensor,
-    grad_input: Tensor,
-    *,
-    aligned_height: int,
-    aligned_width: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    pool_mode: int,
-    aligned: bool,
-) -> None:
-    """Write the gradient of `roi_align_forward` to `grad_input` (B, C, h, w)."""
-    _require_average(pool_mode)
-    batch, channels, height, width = grad_input.shape
-    grad_input.copy_(
-        torch.ops.torchvision._roi_align_backward(
-            grad_output,
-            rois.to(grad_output.dtype),
-            spatial_scale,
-            aligned_height,
-            aligned_width,
-            batch,
-            channels,
-            height,
-            width,
             sampling_ratio,
             aligned,
         )
@@ -235,14 +206,6 @@ def ms_deform_attn_forward(
     return multi_scale_deformable_attn_pytorch(value, shapes, locations, weights)
 
 
-def _require_average(pool_mode: int) -> None:
-    if pool_mode != _POOL_AVERAGE:
-        raise DetectorError(
-            f"roi_align: expected pool_mode {_POOL_AVERAGE} (average), got {pool_mode} (maximum), "
-            f"which torchvision lacks; set pool_mode='avg' in the config, or {_GET_COMPILED}"
-        )
-
-
 def _missing_operator(name: str) -> Callable[..., Any]:
     """Return a substitute for an operator that raises DetectorError when called."""
 
@@ -266,7 +229,6 @@ class _TorchvisionExtension(types.ModuleType):
         self.__loader__ = self.__spec__.loader
         self.nms = nms
         self.roi_align_forward = roi_align_forward
-        self.roi_align_backward = roi_align_backward
         self.deform_conv_forward = deform_conv_forward
         self.modulated_deform_conv_forward = modulated_deform_conv_forward
         self.ms_deform_attn_forward = ms_deform_attn_forward
